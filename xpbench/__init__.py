@@ -1,0 +1,34 @@
+"""xpbench: plan an experiment before launch, see results when they are due, hand over a memo that verifies itself.
+
+Names load on first use, so that `import xpbench` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Plan": "xpbench.plan",
+    "load_plan": "xpbench.plan",
+    "template": "xpbench.plan",
+    "XpbenchError": "xpbench.errors",
+}
+"""Where each public name lives."""
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'xpbench' has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,429 @@
+"""What can go wrong, and what to do about it.
+
+The exception tree::
+
+    XpbenchError
+    ├── InputError            a value given by the caller (file, option, argument)
+    ├── PlanError             a plan that can't be used as it is
+    │   └── InvalidPlan       carries every problem at once in `.problems`
+    ├── LedgerError           an experiment folder or its ledger
+    │   ├── BrokenLedger      the chain does not hold; says where
+    │   └── ChangedPlan       plan.json differs from what was registered
+    ├── StatsError            a computation that would mislead
+    ├── AssignError           hashing, flags, preflight, audit
+    ├── ExposeError           tracker and outbox
+    ├── MixpanelError         the REST APIs
+    ├── DataError             sources, ingestion, engines
+    ├── HealthError           a health check that could not run
+    ├── SealedError           effects were asked for before they are due
+    ├── DecisionError         a decision the rule or the ledger refuses
+    ├── WatchError            the contract after shipping
+    └── MemoError             building, rendering or reading a memo
+
+Every message has the same four parts, `{what is wrong, with its value}. {the rule}. {what to do}. [code]`, and lives in
+`CATALOGUE`, so that the form, the command line and the exception say the same words. Values come from users and from
+data: they are shortened and stripped of control and direction characters before they stand in a message.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+SHOWN_CHARACTERS = 120
+"""How much of one value a message shows."""
+
+
+class Message(NamedTuple):
+    """One entry of the catalogue; the parts are format strings over the values of the case."""
+
+    what: str
+    rule: str
+    remedy: str
+
+
+_INPUT = {
+    "XPB-I01": Message(
+        "File {path} does not exist", "The path must name an existing file", "Check the path, or list the folder"
+    ),
+    "XPB-I02": Message(
+        "File {path} can't be read as {kind}: {reason}",
+        "The file must be well-formed {kind} in UTF-8",
+        "Open it in an editor at the place named, or write it again",
+    ),
+    "XPB-I03": Message(
+        "File {path} has {size} bytes",
+        "Files of this kind are read up to {limit} bytes",
+        "Check that it is the file you meant",
+    ),
+    "XPB-I04": Message(
+        "{name} is {value}", "{rule}", "{remedy}"
+    ),
+    "XPB-I05": Message(
+        "{feature} needs the package {package}, which is not installed",
+        "It is an optional part",
+        'Install it with: pip install "{install}"',
+    ),
+    "XPB-I06": Message(
+        "File {path} could not be written: {reason}",
+        "Nothing was replaced: what was there before is intact",
+        "Free space or fix the permission, then do it again",
+    ),
+}
+
+_PLAN = {
+    "XPB-P01": Message(
+        "{pointer} is not a known key of {owner}",
+        "Unknown keys are refused, so that a typo can't change an experiment",
+        "{hint}",
+    ),
+    "XPB-P02": Message("{pointer} is missing", "{owner} needs it", "Add it"),
+    "XPB-P03": Message("{pointer} is {value}", "{rule}", "Give a value that fits"),
+    "XPB-P04": Message(
+        "The plan has {count}",
+        "A plan can be registered when it has no problem",
+        "Mend: {first}",
+    ),
+    "XPB-P05": Message(
+        "Experiment key {value} can't name a folder",
+        "A key is 1 to 64 of a-z, 0-9, '.', '_', '-', starts with a letter or digit, and is no reserved device name",
+        "Choose another key, for example {suggestion}",
+    ),
+    "XPB-P06": Message("{pointer} is empty", "{why}", "{remedy}"),
+    "XPB-P07": Message(
+        "The splits of the variants sum to {total}", "They are shares of the exposed units and sum to 1", "Correct them"
+    ),
+    "XPB-P08": Message(
+        "{count} variants are marked as control", "Exactly one variant is the control", "Set control: true on one variant"
+    ),
+    "XPB-P09": Message("The plan has {count} variant(s)", "A comparison needs at least two", "Add a treatment variant"),
+    "XPB-P10": Message("{kind} {key} stands {count} times", "Keys are unique", "Rename all but one"),
+    "XPB-P11": Message("Split of variant {key} is {value}", "A split is above 0 and below 1, in steps of 0.0001", "Correct it"),
+    "XPB-P12": Message("The plan has no primary metric", "At least one metric decides", "Set role: primary on the metric that decides"),
+    "XPB-P13": Message(
+        "Metric {key} is the target of the hypothesis but has direction {direction}, not {wanted}",
+        "Hypothesis and metric agree on the direction",
+        "Change one of them",
+    ),
+    "XPB-P14": Message(
+        "Guardrail {key} has no margin",
+        "A guardrail needs the worst change you accept",
+        "Add margin=0.002 (absolute, in units of the metric) or margin_rel=0.02",
+    ),
+    "XPB-P15": Message("Guardrail {key} has both margin and margin_rel", "One margin is tested", "Remove one of them"),
+    "XPB-P16": Message(
+        "{pointer} names the metric {value}, which the plan does not have",
+        "References name a metric of the same plan by its key",
+        "{hint}",
+    ),
+    "XPB-P17": Message(
+        "Metric {key} refers to itself through {path}", "Ratios and formulas are built on other metrics", "Break the circle"
+    ),
+    "XPB-P18": Message("{pointer} is {value}", "{rule}", "{remedy}"),
+    "XPB-P19": Message(
+        "The plan has no horizon", "It must be fixed in advance when results are due", "Set horizon.units, horizon.days or both"
+    ),
+    "XPB-P20": Message(
+        "The sequential model has neither n_opt nor tau",
+        "Its interval is tuned before launch and kept for the life of the experiment",
+        "Set model.n_opt to the number of units at which the interval shall be narrowest, best the horizon",
+    ),
+    "XPB-P21": Message("The sequential model has both n_opt and tau", "One of them tunes the interval", "Remove one"),
+    "XPB-P22": Message(
+        "The hypothesis has no 'then'", "It names the metric, direction and size that would confirm it", "Add one entry per claim"
+    ),
+    "XPB-P23": Message(
+        "Metric {key} of the hypothesis has role {role}",
+        "The claim is tested on a primary metric",
+        "Set role: primary on it, or name a primary metric",
+    ),
+    "XPB-P24": Message(
+        "Winsorization of {key} keeps from {lower} to {upper}",
+        "0 <= lower < upper <= 1, and at least one side cuts",
+        "Give shares such as lower 0.01 and upper 0.99",
+    ),
+    "XPB-P25": Message(
+        "{pointer} sums to {total}", "Shares of rollout groups, splits and layers stay within 0 and 1", "Correct them"
+    ),
+    "XPB-P26": Message(
+        "Formula of {key} can't be read: {reason}",
+        "A formula uses keys of other metrics, numbers, + - * / and parentheses",
+        "Correct it, for example revenue / orders",
+    ),
+    "XPB-P27": Message(
+        "The plan mixes per-unit columns ({columns}) with events ({events})",
+        "One source feeds a plan: a table with one row per unit, or an event log",
+        "Use kind: column for all metrics, or for none",
+    ),
+    "XPB-P28": Message(
+        "The field {pointer} of the registered plan differs: registered {expected}, now {found}",
+        "A registered plan is frozen",
+        "Put the value back, or record the change with: xpbench amend",
+    ),
+    "XPB-P29": Message(
+        "Plan file {path} has schema {found}",
+        "This version reads schemas up to {known}",
+        "Install a newer xpbench",
+    ),
+    "XPB-P30": Message("Template {name} is not known", "Templates: {known}", "{hint}"),
+    "XPB-P31": Message(
+        "Metric {key} asks for CUPED but has no covariate",
+        "For a per-unit table the covariate is a column measured before the exposure",
+        "Add covariates: [column], or remove cuped",
+    ),
+}
+
+_LEDGER = {
+    "XPB-L01": Message(
+        "Entry {line} of {path} does not follow from the one before: {reason}",
+        "Every entry holds the SHA-256 of the line before it",
+        "Restore the ledger from version control or a copy; nothing after entry {last_good} can be trusted",
+    ),
+    "XPB-L02": Message(
+        "{path} is locked by another process ({holder})", "One writer at a time", "Wait until it has finished, then do it again"
+    ),
+    "XPB-L03": Message(
+        "Experiment {key} is registered already in {root}", "A registered plan is frozen", "Amend it, or choose another key"
+    ),
+    "XPB-L04": Message("There is no experiment {key} in {root}", "It must be registered first", "{hint}"),
+    "XPB-L05": Message(
+        "{path} could not be written: {reason}",
+        "An entry counts only when it is safely on disk; nothing was acknowledged",
+        "Free space or fix the permission, then do it again",
+    ),
+    "XPB-L06": Message(
+        "{path} was written by a newer version (schema {found})",
+        "This version reads schemas up to {known}",
+        "Install a newer xpbench",
+    ),
+}
+
+_STATS: dict[str, Message] = {
+    "XPB-S01": Message("{name} is {value}", "{rule}", "Correct the argument"),
+}
+
+_ASSIGN: dict[str, Message] = {}
+_EXPOSE: dict[str, Message] = {}
+_MIXPANEL: dict[str, Message] = {}
+_DATA: dict[str, Message] = {}
+_HEALTH: dict[str, Message] = {}
+_DECIDE: dict[str, Message] = {}
+_WATCH: dict[str, Message] = {}
+_MEMO: dict[str, Message] = {}
+_FORMS: dict[str, Message] = {}
+_LAB: dict[str, Message] = {}
+
+CATALOGUE: Mapping[str, Message] = {
+    **_INPUT,
+    **_PLAN,
+    **_LEDGER,
+    **_STATS,
+    **_ASSIGN,
+    **_EXPOSE,
+    **_MIXPANEL,
+    **_DATA,
+    **_HEALTH,
+    **_DECIDE,
+    **_WATCH,
+    **_MEMO,
+    **_FORMS,
+    **_LAB,
+}
+"""Every message of the package by its code. Letters: I input, P plan, L ledger, S statistics, A assignment, E exposure,
+M Mixpanel, D data, H health, R readout and decision, W watch, O memo, F forms, J Jupyter server."""
+
+
+def shown(value: object, limit: int = SHOWN_CHARACTERS) -> str:
+    """Text of a value that is safe to show: one line, no control or direction characters, shortened.
+
+    Strings are quoted; whatever came from data stays recognisable as such.
+    """
+    text = repr(value) if isinstance(value, str) else str(value)
+    text = "".join(
+        " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
+        for c in text
+        if unicodedata.category(c) not in ("Cf", "Cs", "Co")
+    )
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Sentence that names the known name most like `name`, or lists what is known."""
+    names = sorted({str(k) for k in known})
+    close = difflib.get_close_matches(str(name)[:200], names, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {shown(close[0])}?"
+    if not names:
+        return "Nothing is known here yet"
+    return "Known: " + ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
+
+
+class _Plain(str):
+    """Text of ours that goes into a message as it is, without quotes."""
+
+
+def plain(text: str) -> str:
+    """Mark text of our own (a rule, a hint, a reason) so that it stands unquoted in a message."""
+    return _Plain(text)
+
+
+_UNQUOTED = ("rule", "remedy", "hint", "reason", "why", "owner", "kind", "pointer", "first", "feature", "name", "count")
+
+
+def _words(code: str, values: Mapping[str, Any]) -> Message:
+    message = CATALOGUE[code]
+    safe = {
+        k: (shown(v)[1:-1] if isinstance(v, str) and k in _UNQUOTED and not isinstance(v, _Plain) else
+            (str(v) if isinstance(v, _Plain) else shown(v)))
+        for k, v in values.items()
+    }
+    return Message(*(part.format(**safe) for part in message))
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(p if p.endswith((".", "?", "!", "…")) else f"{p}." for p in (p.strip() for p in parts) if p)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with an input, told where it stands.
+
+    Attributes:
+        pointer: JSON pointer (RFC 6901) to the value, `""` for the whole.
+        code: Key in `CATALOGUE`.
+        what: What is wrong, with its value.
+        rule: The rule it breaks.
+        remedy: What to do.
+    """
+
+    pointer: str
+    code: str
+    what: str
+    rule: str
+    remedy: str
+
+    @classmethod
+    def of(cls, code: str, pointer: str, **values: Any) -> Problem:
+        """The problem with the catalogue's words for `code`, filled with `values`."""
+        words = _words(code, {"pointer": pointer or "the plan", **values})
+        return cls(pointer, code, *words)
+
+    def __str__(self) -> str:
+        return f"{_sentences(self.what, self.rule, self.remedy)} [{self.code}]"
+
+    def to_dict(self) -> dict[str, str]:
+        """The five fields by name."""
+        return {
+            "pointer": self.pointer,
+            "code": self.code,
+            "what": self.what,
+            "rule": self.rule,
+            "remedy": self.remedy,
+        }
+
+
+class XpbenchError(Exception):
+    """Base of every error this package raises on purpose.
+
+    Args:
+        code: Key in `CATALOGUE`.
+        values: What the message's format strings name.
+    """
+
+    def __init__(self, code: str, /, **values: Any) -> None:
+        self.code = code
+        self.values = values
+        self.what, self.rule, self.remedy = _words(code, values)
+        super().__init__(f"{_sentences(self.what, self.rule, self.remedy)} [{code}]")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.code, {k: shown(v) if not isinstance(v, (str, int, float)) else v for k, v in self.values.items()})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The parts of the message by name, for `--json`."""
+        return {"code": self.code, "what": self.what, "rule": self.rule, "remedy": self.remedy}
+
+
+def _rebuild(cls: type[XpbenchError], code: str, values: dict[str, Any]) -> XpbenchError:
+    error = cls.__new__(cls)
+    XpbenchError.__init__(error, code, **values)
+    return error
+
+
+class InputError(XpbenchError):
+    """A value given by the caller can't be used."""
+
+
+class PlanError(XpbenchError):
+    """A plan can't be used as it is."""
+
+
+class InvalidPlan(PlanError):
+    """A plan with problems; `.problems` has all of them."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        count = f"{len(self.problems)} problem" + ("" if len(self.problems) == 1 else "s")
+        super().__init__("XPB-P04", count=plain(count), first=plain("; ".join(str(p) for p in self.problems[:5])))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return InvalidPlan, (self.problems,)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The message with the list of problems."""
+        return {**super().to_dict(), "problems": [p.to_dict() for p in self.problems]}
+
+
+class LedgerError(XpbenchError):
+    """An experiment folder or its ledger can't be used."""
+
+
+class BrokenLedger(LedgerError):
+    """The hash chain of a ledger does not hold."""
+
+
+class ChangedPlan(LedgerError):
+    """plan.json differs from what was registered."""
+
+
+class StatsError(XpbenchError):
+    """A computation was asked for that would mislead."""
+
+
+class AssignError(XpbenchError):
+    """Hashing, flags, preflight or audit can't go on."""
+
+
+class ExposeError(XpbenchError):
+    """The tracker or its outbox can't go on."""
+
+
+class MixpanelError(XpbenchError):
+    """A Mixpanel API refused or did not answer."""
+
+
+class DataError(XpbenchError):
+    """A source can't be read or does not fit the plan."""
+
+
+class HealthError(XpbenchError):
+    """A health check could not run."""
+
+
+class SealedError(XpbenchError):
+    """Effects were asked for before they are due."""
+
+
+class DecisionError(XpbenchError):
+    """A decision the rule or the ledger refuses."""
+
+
+class WatchError(XpbenchError):
+    """The contract after shipping can't be read or answered."""
+
+
+class MemoError(XpbenchError):
+    """A memo can't be built, rendered or read."""

@@ -1,0 +1,217 @@
+"""How an experiment is run and read: variants, exposure, assignment, model, horizon, decision, watch, data policies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from xpbench.plan.base import Day, Key, Many, Number, Part, Share, Text
+
+Level = Annotated[float, Field(gt=0.5, lt=1.0, allow_inf_nan=False)]
+
+
+class Variant(Part):
+    """One variant and its share of the exposed units."""
+
+    key: Key
+    split: Number = Field(ge=0, le=1, description="Share of the assigned units")
+    control: bool = Field(default=False, description="The variant that the others are compared with")
+    name: Text | None = Field(default=None, description="Label in charts and memo")
+
+    @property
+    def label(self) -> str:
+        """Name for people."""
+        return self.name or self.key
+
+
+class Exposure(Part):
+    """How the log says that a unit has met the change."""
+
+    event: Key = "$experiment_started"
+    experiment: Key | None = Field(default=None, description="Name of the experiment in the log; the plan's key if missing")
+    experiment_property: Key = "Experiment name"
+    variant_property: Key = "Variant name"
+    format: Literal["separate", "dictionary", "list"] = "separate"
+    list_property: Key = "Experiments"
+    list_separator: Key = ":"
+    several_variants: Literal["exclude", "first", "split"] = Field(
+        default="exclude", description="Units that met several variants: leave out, keep the first, or split in time"
+    )
+    start: Day | None = Field(default=None, description="First day (UTC) on which exposures count")
+    end: Day | None = Field(default=None, description="Last day (UTC) on which exposures count")
+    qa_testers: Literal["exclude", "keep"] = "exclude"
+
+
+class Rollout(Part):
+    """A rollout group: whom it is for, and which share of them takes part. The first that fits wins."""
+
+    key: Key
+    share: Share
+    where: dict[str, Any] | None = Field(default=None, description="JsonLogic rule over properties of the unit")
+    cohort: Key | None = Field(default=None, description="Name of a list of ids given when assigning")
+    splits: dict[str, Number] | None = Field(default=None, description="Other splits for this group")
+    variant: Key | None = Field(default=None, description="Everyone in this group gets this variant")
+
+
+class Layer(Part):
+    """Experiments in one layer never share a unit: each owns a range of the layer's hash."""
+
+    key: Key
+    salt: Key
+    start: Share
+    end: Share
+
+
+class Holdout(Part):
+    """A share of all units that no experiment may touch."""
+
+    key: Key
+    salt: Key
+    share: Share
+
+
+class Assignment(Part):
+    """Which hash puts which unit into which variant."""
+
+    hash: Literal["sha256", "mixpanel"] = "sha256"
+    salt: Key | None = Field(default=None, description="Text hashed with the unit's id; the plan's key if missing")
+    hash_salt: Key | None = Field(default=None, description="Mixpanel hash only: the flag's hash_salt")
+    rollout: Many[Rollout] = (Rollout(key="everyone", share=1.0),)
+    sticky: Literal["no", "treatments", "all"] = "no"
+    layer: Layer | None = None
+    holdout: Holdout | None = None
+    overrides: dict[str, str] = Field(default_factory=dict, description="QA: variant by unit id")
+
+
+class Sequential(Part):
+    """Anytime-valid: may be read at every look after `min_units`; for large effects where early stopping matters."""
+
+    kind: Literal["sequential"] = "sequential"
+    confidence: Level = 0.95
+    n_opt: int | None = Field(default=None, gt=0, description="Number of units at which the interval is narrowest")
+    tau: Number | None = Field(default=None, gt=0, description="Instead of n_opt: prior sd of the effect in metric units")
+    min_units: int = Field(default=500, ge=2, description="Units per variant before the first look")
+
+
+class Frequentist(Part):
+    """Fixed horizon: read once, when the horizon is reached; for small effects."""
+
+    kind: Literal["frequentist"] = "frequentist"
+    confidence: Level = 0.95
+
+
+class GroupSequential(Part):
+    """A few planned looks with an error-spending boundary."""
+
+    kind: Literal["group_sequential"] = "group_sequential"
+    confidence: Level = 0.95
+    spending: Literal["obrien_fleming", "pocock"] = "obrien_fleming"
+    looks: Many[Number] = Field(default=(0.5, 1.0), description="Planned looks as shares of the horizon, the last is 1")
+
+
+class Prior(Part):
+    """`pooled`: one pseudo-observation at the pooled mean, as Mixpanel documents; `lift`: normal on the lift."""
+
+    kind: Literal["pooled", "lift"] = "pooled"
+    mean: Number | None = None
+    sd: Number | None = Field(default=None, gt=0)
+
+
+class Bayesian(Part):
+    """Posterior chance to beat control; for audiences that do not read p-values. Peeking is not error-controlled."""
+
+    kind: Literal["bayesian"] = "bayesian"
+    confidence: Level = Field(default=0.95, description="Chance to beat control at which a variant wins")
+    prior: Prior = Prior()
+    due: Literal["horizon", "min_units"] = Field(default="horizon", description="When effects may be seen")
+    min_units: int = Field(default=500, ge=2)
+
+
+Model = Annotated[Sequential | Frequentist | GroupSequential | Bayesian, Field(discriminator="kind")]
+
+Correction = Literal["none", "bonferroni", "holm", "bh", "e-bh"]
+
+
+class Horizon(Part):
+    """When results are due: so many exposed units, so many days since the first exposure, or both."""
+
+    units: int | None = Field(default=None, gt=0)
+    days: int | None = Field(default=None, gt=0, le=3650)
+
+
+class Planning(Part):
+    """What the sample size was computed from."""
+
+    power: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.8
+    daily_units: Number | None = Field(default=None, gt=0, description="New units a day")
+    baselines: dict[str, Number] = Field(default_factory=dict, description="Mean of the control by metric key")
+    sds: dict[str, Number] = Field(default_factory=dict, description="Standard deviation per unit by metric key")
+
+
+class Decision(Part):
+    """The rule, fixed before launch."""
+
+    ship_when: Literal["any_primary", "all_primaries"] = "any_primary"
+    guardrails: Literal["non_inferior", "not_worse"] = Field(
+        default="non_inferior", description="Guardrails must be shown to be within their margin, or only not shown to be worse"
+    )
+    practical: Literal["estimate", "interval", "none"] = Field(
+        default="estimate", description="What must reach min_lift: the estimate, the whole interval, or nothing"
+    )
+    health: Literal["must_pass", "no_warnings"] = Field(
+        default="must_pass",
+        description="A failed check always makes the readout invalid; no_warnings: a warning keeps from shipping, too",
+    )
+
+
+class HealthPolicy(Part):
+    """Thresholds of the health checks."""
+
+    srm_alpha: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)] = Field(default=0.001, description="SRM fails below")
+    srm_warn_alpha: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)] = Field(default=0.01, description="SRM warns below")
+    contamination_warn: Share = 0.001
+    contamination_fail: Share = 0.01
+    bias_alpha: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)] = 0.01
+    missing_warn: Share = Field(default=0.0, description="Share of missing values of a metric above which it warns")
+    missing_fail: Share = Field(default=0.05, description="Share of missing values of a metric above which it fails")
+
+
+class DataPolicy(Part):
+    """What happens to rows that don't fit; whatever it is, they are counted and reported."""
+
+    duplicates: Literal["refuse", "first", "exclude"] = Field(default="refuse", description="A unit on several rows")
+    missing: Literal["exclude", "zero", "refuse"] = Field(default="exclude", description="No value, NaN")
+    missing_codes: Many[Number] | None = Field(
+        default=None, description="Values that mean missing, such as -999; an empty list says that there are none"
+    )
+    non_finite: Literal["refuse", "exclude"] = "refuse"
+    unknown_variant: Literal["exclude", "refuse"] = Field(default="exclude", description="Variants that the plan does not have")
+    missing_variant: Literal["exclude", "refuse"] = "exclude"
+    smallest_segment: int = Field(default=50, ge=1, description="Segments with fewer units are not shown")
+
+
+class Watch(Part):
+    """What is watched after shipping, for how long, by whom."""
+
+    weeks: int = Field(default=4, ge=1, le=26)
+    metrics: Many[Key] = ()
+    owner: Text | None = None
+    estimator: Literal["holdback", "pre_post", "staggered"] = "pre_post"
+    check_days: Many[int] = Field(default=(7, 14, 28), description="Days after shipping on which someone looks")
+
+
+class SignOff(Part):
+    """Someone whose approval is needed before registering or shipping."""
+
+    name: Text
+    role: Text | None = None
+    needed_for: Literal["register", "decide"] = "register"
+
+
+class TemplateUse(Part):
+    """Which template the plan started from."""
+
+    name: Key
+    version: int = Field(ge=1)
+    digest: Key

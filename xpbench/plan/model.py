@@ -1,0 +1,158 @@
+"""The plan as a whole: what `plan.json` holds, frozen and strict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from xpbench.canonical import canonical_bytes, digest
+from xpbench.errors import InvalidPlan, PlanError, Problem, nearest, plain
+from xpbench.plan.base import Key, Many, Part, Text
+from xpbench.plan.design import (
+    Assignment,
+    Correction,
+    DataPolicy,
+    Decision,
+    Exposure,
+    HealthPolicy,
+    Horizon,
+    Model,
+    Planning,
+    Sequential,
+    SignOff,
+    TemplateUse,
+    Variant,
+    Watch,
+)
+from xpbench.plan.hypothesis import Hypothesis
+from xpbench.plan.metrics import Metric, MetricBase
+
+SCHEMA = 1
+"""Version of the plan file that this release writes."""
+
+
+class Plan(Part):
+    """A pre-registered experiment.
+
+    Built from keywords in the shape of a plan file, `Plan(key=…, hypothesis={"if": …}, …)`, or read by `load_plan`.
+    Defaults are written out: the file, the digest and the form all show every value that takes part in a decision.
+
+    Raises:
+        InvalidPlan: values of the wrong type or unknown keys, all at once. What only a reader of the whole plan can
+            see (splits that don't sum to 1, a guardrail without margin) is told by `problems()`.
+    """
+
+    schema_: Literal[1] = Field(default=1, alias="schema", description="Version of the plan file")
+    key: Key = Field(description="Name of the experiment: its folder, its salt, its name in the log")
+    title: Text = Field(description="What people call it")
+    owner: Text = Field(description="Who answers for it")
+    hypothesis: Hypothesis
+    unit: Key = Field(default="distinct_id", description="Assignment key: distinct_id, device_id, a group key or a column")
+    variants: Many[Variant]
+    exposure: Exposure = Exposure()
+    assignment: Assignment | None = Field(default=None, description="Missing where another system assigns")
+    metrics: Many[Metric]
+    model: Model = Sequential()
+    correction: Correction = Field(default="holm", description="Multiplicity correction over the family of primary metrics")
+    family: Literal["primary", "primary_and_secondary"] = Field(
+        default="primary", description="Which metrics, times treatment variants, share one family"
+    )
+    secondary_correction: Correction = Field(default="bh", description="Correction of the other metrics' own family")
+    pre_period_days: Literal[7, 14, 28, 60, 90] = Field(default=14, description="Days before the exposure for CUPED and bias")
+    segments: Many[Key] = Field(default=(), description="Properties or columns declared in advance")
+    horizon: Horizon = Horizon()
+    planning: Planning = Planning()
+    decision: Decision = Decision()
+    health: HealthPolicy = HealthPolicy()
+    data: DataPolicy = DataPolicy()
+    watch: Watch | None = None
+    sign_offs: Many[SignOff] = ()
+    template: TemplateUse | None = None
+    notes: Text | None = None
+
+    def __init__(self, /, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            from xpbench.plan.reading import structural_problems
+
+            raise InvalidPlan(structural_problems(error, data)) from None
+
+    def problems(self) -> list[Problem]:
+        """Everything that keeps the plan from being registered; empty when it can be."""
+        from xpbench.plan.rules import problems_of
+
+        return problems_of(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as a JSON value in the shape of the file, every default written out, absent parts left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def canonical(self) -> bytes:
+        """RFC 8785 bytes of the plan: what is hashed and frozen."""
+        return canonical_bytes(self.to_dict())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical bytes."""
+        return digest(self.to_dict())
+
+    def save(self, path: str | Path) -> Path:
+        """Write the plan as readable JSON (indented, keys in the order of the model); an existing file is replaced whole."""
+        from xpbench.files import write_atomic
+
+        target = Path(path)
+        write_atomic(target, (json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n").encode())
+        return target
+
+    def changed(self, **changes: Any) -> Plan:
+        """A new plan with top-level keys replaced; this one stays as it is."""
+        return Plan(**{**self.to_dict(), **changes})
+
+    @property
+    def control(self) -> Variant:
+        """The variant that the others are compared with."""
+        for variant in self.variants:
+            if variant.control:
+                return variant
+        raise InvalidPlan(self.problems())
+
+    @property
+    def treatments(self) -> tuple[Variant, ...]:
+        """The variants that are no control, in plan order."""
+        return tuple(v for v in self.variants if not v.control)
+
+    @property
+    def alpha(self) -> float:
+        """Two-sided error level, 1 - confidence, free of the subtraction's last-digit noise."""
+        return round(1.0 - self.model.confidence, 12)
+
+    @property
+    def experiment_name(self) -> str:
+        """Name of the experiment in the event log."""
+        return self.exposure.experiment or self.key
+
+    def metric(self, key: str) -> MetricBase:
+        """The metric with this key.
+
+        Raises:
+            PlanError: `XPB-P16`, there is none; names the nearest.
+        """
+        for metric in self.metrics:
+            if metric.key == key:
+                return metric
+        raise PlanError(
+            "XPB-P16", pointer=plain("The call"), value=key, hint=plain(nearest(key, [m.key for m in self.metrics]))
+        )
+
+    def metrics_with(self, role: str) -> tuple[MetricBase, ...]:
+        """The metrics with this role, in plan order."""
+        return tuple(m for m in self.metrics if m.role == role)
+
+    def __repr__(self) -> str:
+        return f"Plan({self.key!r}, {len(self.metrics)} metrics, {len(self.variants)} variants, {self.model.kind})"
+
+    __str__ = __repr__
