@@ -59,9 +59,7 @@ _INPUT = {
         "Files of this kind are read up to {limit} bytes",
         "Check that it is the file you meant",
     ),
-    "XPB-I04": Message(
-        "{name} is {value}", "{rule}", "{remedy}"
-    ),
+    "XPB-I04": Message("{name} is {value}", "{rule}", "{remedy}"),
     "XPB-I05": Message(
         "{feature} needs the package {package}, which is not installed",
         "It is an optional part",
@@ -102,7 +100,9 @@ _PLAN = {
     "XPB-P09": Message("The plan has {count} variant(s)", "A comparison needs at least two", "Add a treatment variant"),
     "XPB-P10": Message("{kind} {key} stands {count} times", "Keys are unique", "Rename all but one"),
     "XPB-P11": Message("Split of variant {key} is {value}", "A split is above 0 and below 1, in steps of 0.0001", "Correct it"),
-    "XPB-P12": Message("The plan has no primary metric", "At least one metric decides", "Set role: primary on the metric that decides"),
+    "XPB-P12": Message(
+        "The plan has no primary metric", "At least one metric decides", "Set role: primary on the metric that decides"
+    ),
     "XPB-P13": Message(
         "Metric {key} is the target of the hypothesis but has direction {direction}, not {wanted}",
         "Hypothesis and metric agree on the direction",
@@ -133,7 +133,9 @@ _PLAN = {
     ),
     "XPB-P21": Message("The sequential model has both n_opt and tau", "One of them tunes the interval", "Remove one"),
     "XPB-P22": Message(
-        "The hypothesis has no 'then'", "It names the metric, direction and size that would confirm it", "Add one entry per claim"
+        "The hypothesis has no 'then'",
+        "It names the metric, direction and size that would confirm it",
+        "Add one entry per claim",
     ),
     "XPB-P23": Message(
         "Metric {key} of the hypothesis has role {role}",
@@ -276,8 +278,11 @@ _UNQUOTED = ("rule", "remedy", "hint", "reason", "why", "owner", "kind", "pointe
 def _words(code: str, values: Mapping[str, Any]) -> Message:
     message = CATALOGUE[code]
     safe = {
-        k: (shown(v)[1:-1] if isinstance(v, str) and k in _UNQUOTED and not isinstance(v, _Plain) else
-            (str(v) if isinstance(v, _Plain) else shown(v)))
+        k: (
+            shown(v)[1:-1]
+            if isinstance(v, str) and k in _UNQUOTED and not isinstance(v, _Plain)
+            else (str(v) if isinstance(v, _Plain) else shown(v))
+        )
         for k, v in values.items()
     }
     return Message(*(part.format(**safe) for part in message))
@@ -340,7 +345,11 @@ class XpbenchError(Exception):
         super().__init__(f"{_sentences(self.what, self.rule, self.remedy)} [{code}]")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.code, {k: shown(v) if not isinstance(v, (str, int, float)) else v for k, v in self.values.items()})
+        return _rebuild, (
+            type(self),
+            self.code,
+            {k: shown(v) if not isinstance(v, (str, int, float)) else v for k, v in self.values.items()},
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The parts of the message by name, for `--json`."""
@@ -362,7 +371,9 @@ class PlanError(XpbenchError):
 
 
 class InvalidPlan(PlanError):
-    """A plan with problems; `.problems` has all of them."""
+    """A plan with problems; `.problems` has all of them, `.source` the error they were read from, where there is one."""
+
+    source: Exception | None = None
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = list(problems)

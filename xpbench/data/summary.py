@@ -193,7 +193,13 @@ class Summary:
     engine: str = ""
 
     def cell(
-        self, metric: str, variant: str, *, form: Form = "value", dimension: str = "", slice: str = ""  # noqa: A002
+        self,
+        metric: str,
+        variant: str,
+        *,
+        form: Form = "value",
+        dimension: str = "",
+        slice: str = "",  # noqa: A002
     ) -> Cell | None:
         """The moments of a metric for a variant, or None where there are none."""
         for cell in self.cells:

@@ -169,7 +169,9 @@ class HealthPolicy(Part):
     """Thresholds of the health checks."""
 
     srm_alpha: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)] = Field(default=0.001, description="SRM fails below")
-    srm_warn_alpha: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)] = Field(default=0.01, description="SRM warns below")
+    srm_warn_alpha: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)] = Field(
+        default=0.01, description="SRM warns below"
+    )
     contamination_warn: Share = 0.001
     contamination_fail: Share = 0.01
     bias_alpha: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)] = 0.01

@@ -79,7 +79,9 @@ class Plan(Part):
         except ValidationError as error:
             from xpbench.plan.reading import structural_problems
 
-            raise InvalidPlan(structural_problems(error, data)) from None
+            invalid = InvalidPlan(structural_problems(error, data))
+            invalid.source = error
+            raise invalid from None
 
     def problems(self) -> list[Problem]:
         """Everything that keeps the plan from being registered; empty when it can be."""

@@ -1,0 +1,388 @@
+"""What must hold before a plan can be registered. Each rule looks at the whole plan and tells every breach."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from xpbench import formula
+from xpbench.errors import Problem, nearest, plain
+from xpbench.plan.design import Bayesian, GroupSequential, Sequential
+from xpbench.plan.keys import is_safe_key, suggest_key
+from xpbench.plan.metrics import Column, Conversion, EventMetric, Formula, Funnel, Quantile, Ratio, Retention
+
+if TYPE_CHECKING:
+    from xpbench.plan.model import Plan
+
+STEP = 0.0001
+"""Splits are given in steps of 0.01 %."""
+
+_TOLERANCE = 1e-9
+
+
+def problems_of(plan: Plan) -> list[Problem]:
+    """Every breach of every rule, in the order of the rules."""
+    return [problem for rule in RULES for problem in rule(plan)]
+
+
+def _key(plan: Plan) -> Iterator[Problem]:
+    if not is_safe_key(plan.key):
+        yield Problem.of("XPB-P05", "/key", value=plan.key, suggestion=suggest_key(plan.key))
+
+
+def _texts(plan: Plan) -> Iterator[Problem]:
+    for pointer, text, why, remedy in (
+        ("/title", plan.title, "Memo and lists show it", "Say in a few words what is tested"),
+        ("/owner", plan.owner, "Someone answers for an experiment", "Name a person or a team"),
+        ("/hypothesis/if", plan.hypothesis.if_, "A hypothesis says what changes", "Say what the treated units see"),
+        (
+            "/hypothesis/because",
+            plan.hypothesis.because,
+            "Without a reason nothing is learned from the result",
+            "Say why it should work",
+        ),
+    ):
+        if not text.strip():
+            yield Problem.of("XPB-P06", pointer, why=plain(why), remedy=plain(remedy))
+
+
+def _hypothesis(plan: Plan) -> Iterator[Problem]:
+    claims = plan.hypothesis.then
+    if not claims:
+        yield Problem.of("XPB-P22", "/hypothesis/then")
+    known = {m.key: m for m in plan.metrics}
+    for i, claim in enumerate(claims):
+        metric = known.get(claim.metric)
+        pointer = f"/hypothesis/then/{i}/metric"
+        if metric is None:
+            yield Problem.of("XPB-P16", pointer, value=claim.metric, hint=plain(nearest(claim.metric, known)))
+            continue
+        if metric.direction != claim.direction:
+            yield Problem.of(
+                "XPB-P13",
+                f"/hypothesis/then/{i}/direction",
+                key=claim.metric,
+                direction=metric.direction,
+                wanted=claim.direction,
+            )
+        if metric.role != "primary":
+            yield Problem.of("XPB-P23", pointer, key=claim.metric, role=metric.role)
+    yield from _doubles("claim", "/hypothesis/then", [c.metric for c in claims])
+
+
+def _variants(plan: Plan) -> Iterator[Problem]:
+    variants = plan.variants
+    if len(variants) < 2:
+        yield Problem.of("XPB-P09", "/variants", count=len(variants))
+    controls = sum(v.control for v in variants)
+    if controls != 1:
+        yield Problem.of("XPB-P08", "/variants", count=controls)
+    for i, v in enumerate(variants):
+        steps = v.split / STEP
+        if (not 0 < v.split < 1 or abs(steps - round(steps)) > 1e-6) and not _is_equal_share(v.split, len(variants)):
+            yield Problem.of("XPB-P11", f"/variants/{i}/split", key=v.key, value=v.split)
+        if not v.key.strip():
+            yield Problem.of(
+                "XPB-P06", f"/variants/{i}/key", why=plain("The log names variants by it"), remedy=plain("Name it")
+            )
+    total = math.fsum(v.split for v in variants)
+    if variants and abs(total - 1) > 1e-6:
+        yield Problem.of("XPB-P07", "/variants", total=round(total, 6))
+    yield from _doubles("Variant", "/variants", [v.key for v in variants])
+
+
+def _is_equal_share(split: float, count: int) -> bool:
+    """Thirds and the like can't be written in steps of 0.01 %; the exact share is meant."""
+    return any(abs(split - k / n) < 1e-6 for n in range(2, max(count, 2) + 1) for k in range(1, n))
+
+
+def _metrics(plan: Plan) -> Iterator[Problem]:
+    if not plan.metrics_with("primary"):
+        yield Problem.of("XPB-P12", "/metrics")
+    yield from _doubles("Metric", "/metrics", [m.key for m in plan.metrics])
+    for i, m in enumerate(plan.metrics):
+        at = f"/metrics/{i}"
+        if not m.key.strip():
+            yield Problem.of("XPB-P06", f"{at}/key", why=plain("A metric is named by its key"), remedy=plain("Name it"))
+        if m.role == "guardrail" and plan.decision.guardrails == "non_inferior":
+            if m.margin is None and m.margin_rel is None:
+                yield Problem.of("XPB-P14", f"{at}/margin", key=m.key)
+        if m.margin is not None and m.margin_rel is not None:
+            yield Problem.of("XPB-P15", f"{at}/margin", key=m.key)
+        if m.winsorize is not None:
+            lower = m.winsorize.lower or 0.0
+            upper = 1.0 if m.winsorize.upper is None else m.winsorize.upper
+            if lower >= upper or (lower == 0.0 and upper == 1.0):
+                yield Problem.of("XPB-P24", f"{at}/winsorize", key=m.key, lower=lower, upper=upper)
+            if isinstance(m, (Conversion, Retention, Funnel, Quantile, Formula)):
+                yield Problem.of(
+                    "XPB-P18",
+                    f"{at}/winsorize",
+                    value=m.kind,
+                    rule=plain("Only values with a tail are capped: count, sum, mean, sessions, ratio and column"),
+                    remedy=plain("Remove winsorize from this metric"),
+                )
+        if m.cuped and isinstance(m, (Quantile, Formula)):
+            yield Problem.of(
+                "XPB-P18",
+                f"{at}/cuped",
+                value=m.kind,
+                rule=plain("CUPED adjusts means and ratios, not quantiles or formulas"),
+                remedy=plain("Set cuped: false on this metric"),
+            )
+        if isinstance(m, Column) and m.cuped and not m.covariates:
+            yield Problem.of("XPB-P31", f"{at}/covariates", key=m.key)
+        if isinstance(m, EventMetric) and m.window_days is not None and m.delay_days >= m.window_days:
+            yield Problem.of(
+                "XPB-P18",
+                f"{at}/delay_days",
+                value=m.delay_days,
+                rule=plain("The delay ends before the window does"),
+                remedy=plain("Shorten the delay or widen the window"),
+            )
+        if isinstance(m, Funnel) and len(m.steps) < 2:
+            yield Problem.of(
+                "XPB-P18",
+                f"{at}/steps",
+                value=len(m.steps),
+                rule=plain("A funnel has at least two steps"),
+                remedy=plain("Add a step, or use kind: conversion"),
+            )
+        for j, f in enumerate(getattr(m, "where", ())):
+            if (f.value is None) != (f.op in ("is set", "is not set")):
+                yield Problem.of(
+                    "XPB-P18",
+                    f"{at}/where/{j}/value",
+                    value=f.value,
+                    rule=plain("A comparison needs a value; 'is set' and 'is not set' take none"),
+                    remedy=plain("Give the value, or change the operator"),
+                )
+    columns = [m.key for m in plan.metrics if isinstance(m, Column)]
+    events = [m.key for m in plan.metrics if isinstance(m, EventMetric)]
+    if columns and events:
+        yield Problem.of("XPB-P27", "/metrics", columns=plain(", ".join(columns[:5])), events=plain(", ".join(events[:5])))
+
+
+def _references(plan: Plan) -> Iterator[Problem]:
+    known = {m.key: m for m in plan.metrics}
+    edges: dict[str, list[str]] = {}
+    for i, m in enumerate(plan.metrics):
+        at = f"/metrics/{i}"
+        if isinstance(m, Ratio):
+            edges[m.key] = [m.numerator, m.denominator]
+            for part in ("numerator", "denominator"):
+                name = getattr(m, part)
+                if name not in known:
+                    yield Problem.of("XPB-P16", f"{at}/{part}", value=name, hint=plain(nearest(name, known)))
+                elif isinstance(known[name], (Ratio, Formula, Quantile)):
+                    yield Problem.of(
+                        "XPB-P18",
+                        f"{at}/{part}",
+                        value=name,
+                        rule=plain("A ratio is built on metrics with one value for each unit"),
+                        remedy=plain("Name a count, sum, conversion or column"),
+                    )
+        elif isinstance(m, Formula):
+            try:
+                names = formula.parse(m.expression).names()
+            except ValueError as error:
+                yield Problem.of("XPB-P26", f"{at}/expression", key=m.key, reason=str(error))
+                continue
+            edges[m.key] = names
+            if not names:
+                yield Problem.of("XPB-P26", f"{at}/expression", key=m.key, reason=plain("it names no metric"))
+            for name in names:
+                if name not in known:
+                    yield Problem.of("XPB-P16", f"{at}/expression", value=name, hint=plain(nearest(name, known)))
+                elif isinstance(known[name], (Ratio, Formula, Quantile)) and name != m.key:
+                    yield Problem.of(
+                        "XPB-P18",
+                        f"{at}/expression",
+                        value=name,
+                        rule=plain("A formula is built on metrics with one value for each unit"),
+                        remedy=plain("Write the parts of that metric into the formula"),
+                    )
+    for i, m in enumerate(plan.metrics):
+        if m.key in edges.get(m.key, ()):
+            yield Problem.of("XPB-P17", f"/metrics/{i}", key=m.key, path=m.key)
+
+
+def _model(plan: Plan) -> Iterator[Problem]:
+    model = plan.model
+    if isinstance(model, Sequential):
+        if model.n_opt is None and model.tau is None:
+            yield Problem.of("XPB-P20", "/model/n_opt")
+        if model.n_opt is not None and model.tau is not None:
+            yield Problem.of("XPB-P21", "/model/tau")
+    if isinstance(model, GroupSequential):
+        looks = model.looks
+        if not looks or any(b <= a for a, b in itertools.pairwise(looks)) or looks[0] <= 0 or abs(looks[-1] - 1) > _TOLERANCE:
+            yield Problem.of(
+                "XPB-P18",
+                "/model/looks",
+                value=list(looks),
+                rule=plain("Looks are rising shares of the horizon above 0, and the last is 1"),
+                remedy=plain("For example [0.25, 0.5, 0.75, 1.0]"),
+            )
+        if plan.horizon.units is None:
+            yield Problem.of(
+                "XPB-P18",
+                "/horizon/units",
+                value=None,
+                rule=plain("Group-sequential looks are shares of a number of units"),
+                remedy=plain("Set horizon.units"),
+            )
+    if isinstance(model, Bayesian):
+        prior = model.prior
+        if prior.kind == "lift" and (prior.sd is None or prior.mean is None):
+            yield Problem.of(
+                "XPB-P18",
+                "/model/prior/sd",
+                value=prior.sd,
+                rule=plain("A prior on the lift has a mean and a standard deviation"),
+                remedy=plain("Give both, for example mean 0 and sd 0.05"),
+            )
+    if plan.correction == "e-bh" and not isinstance(model, Sequential):
+        yield Problem.of(
+            "XPB-P18",
+            "/correction",
+            value=plan.correction,
+            rule=plain("e-BH works on the e-values of the sequential model"),
+            remedy=plain("Choose holm or bh, or the sequential model"),
+        )
+    if plan.horizon.units is None and plan.horizon.days is None:
+        yield Problem.of("XPB-P19", "/horizon")
+
+
+def _assignment(plan: Plan) -> Iterator[Problem]:
+    a = plan.assignment
+    if a is None:
+        return
+    keys = {v.key for v in plan.variants}
+    if not a.rollout:
+        yield Problem.of(
+            "XPB-P06", "/assignment/rollout", why=plain("Somebody takes part"), remedy=plain("Add a group with its share")
+        )
+    yield from _doubles("Rollout group", "/assignment/rollout", [r.key for r in a.rollout])
+    for i, group in enumerate(a.rollout):
+        at = f"/assignment/rollout/{i}"
+        if group.variant is not None and group.variant not in keys:
+            yield Problem.of("XPB-P16", f"{at}/variant", value=group.variant, hint=plain(nearest(group.variant, keys)))
+        if group.splits is not None:
+            total = math.fsum(group.splits.values())
+            if abs(total - 1) > 1e-6:
+                yield Problem.of("XPB-P25", f"{at}/splits", total=round(total, 6))
+            for name in group.splits:
+                if name not in keys:
+                    yield Problem.of("XPB-P16", f"{at}/splits/{name}", value=name, hint=plain(nearest(name, keys)))
+    for unit, variant in a.overrides.items():
+        if variant not in keys:
+            yield Problem.of("XPB-P16", f"/assignment/overrides/{unit}", value=variant, hint=plain(nearest(variant, keys)))
+    if a.layer is not None and a.layer.start >= a.layer.end:
+        yield Problem.of("XPB-P25", "/assignment/layer", total=round(a.layer.end - a.layer.start, 6))
+    if a.hash_salt is not None and a.hash != "mixpanel":
+        yield Problem.of(
+            "XPB-P18",
+            "/assignment/hash_salt",
+            value=a.hash_salt,
+            rule=plain("hash_salt belongs to the Mixpanel hash"),
+            remedy=plain("Use salt, or set hash: mixpanel"),
+        )
+
+
+def _dates(plan: Plan) -> Iterator[Problem]:
+    from datetime import date
+
+    e = plan.exposure
+    days = {}
+    for name in ("start", "end"):
+        text = getattr(e, name)
+        if text is not None:
+            try:
+                days[name] = date.fromisoformat(text)
+            except ValueError:
+                yield Problem.of(
+                    "XPB-P18",
+                    f"/exposure/{name}",
+                    value=text,
+                    rule=plain("Dates are days of the calendar"),
+                    remedy=plain("Correct it"),
+                )
+    if len(days) == 2 and days["end"] < days["start"]:
+        yield Problem.of(
+            "XPB-P18", "/exposure/end", value=e.end, rule=plain("The end is not before the start"), remedy=plain("Swap them")
+        )
+
+
+def _watch(plan: Plan) -> Iterator[Problem]:
+    w = plan.watch
+    if w is None:
+        return
+    known = {m.key for m in plan.metrics}
+    for i, key in enumerate(w.metrics):
+        if key not in known:
+            yield Problem.of("XPB-P16", f"/watch/metrics/{i}", value=key, hint=plain(nearest(key, known)))
+    for i, day in enumerate(w.check_days):
+        if not 0 < day <= w.weeks * 7:
+            yield Problem.of(
+                "XPB-P18",
+                f"/watch/check_days/{i}",
+                value=day,
+                rule=plain(f"Checks fall into the {w.weeks} weeks that are watched"),
+                remedy=plain("Move the day, or watch longer"),
+            )
+
+
+def _thresholds(plan: Plan) -> Iterator[Problem]:
+    h = plan.health
+    for low, high, pointer in (
+        (h.srm_alpha, h.srm_warn_alpha, "/health/srm_warn_alpha"),
+        (h.contamination_warn, h.contamination_fail, "/health/contamination_fail"),
+        (h.missing_warn, h.missing_fail, "/health/missing_fail"),
+    ):
+        if high < low:
+            yield Problem.of(
+                "XPB-P18",
+                pointer,
+                value=high,
+                rule=plain("A warning comes before a failure"),
+                remedy=plain("Swap the two thresholds"),
+            )
+
+
+def _segments(plan: Plan) -> Iterator[Problem]:
+    yield from _doubles("Segment", "/segments", list(plan.segments))
+    for i, name in enumerate(plan.segments):
+        if name.startswith(("$day", "$age")):
+            yield Problem.of(
+                "XPB-P18",
+                f"/segments/{i}",
+                value=name,
+                rule=plain("Day and age are shown for every experiment"),
+                remedy=plain("Remove it"),
+            )
+
+
+def _doubles(kind: str, pointer: str, keys: list[str]) -> Iterator[Problem]:
+    for key, count in Counter(keys).items():
+        if count > 1:
+            yield Problem.of("XPB-P10", pointer, kind=plain(kind), key=key, count=count)
+
+
+RULES: tuple[Callable[[Plan], Iterator[Problem]], ...] = (
+    _key,
+    _texts,
+    _hypothesis,
+    _variants,
+    _metrics,
+    _references,
+    _model,
+    _assignment,
+    _dates,
+    _segments,
+    _watch,
+    _thresholds,
+)
