@@ -1,0 +1,3 @@
+"""The command line: every command calls the same functions as the notebook."""
+
+from __future__ import annotations
