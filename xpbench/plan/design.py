@@ -159,6 +159,9 @@ class Decision(Part):
     practical: Literal["estimate", "interval", "none"] = Field(
         default="estimate", description="What must reach min_lift: the estimate, the whole interval, or nothing"
     )
+    harm_alpha: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)] = Field(
+        default=0.01, description="Level of the harm alarm that may sound while results are sealed (anytime-valid)"
+    )
     health: Literal["must_pass", "no_warnings"] = Field(
         default="must_pass",
         description="A failed check always makes the readout invalid; no_warnings: a warning keeps from shipping, too",

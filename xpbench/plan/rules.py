@@ -107,9 +107,9 @@ def _metrics(plan: Plan) -> Iterator[Problem]:
         at = f"/metrics/{i}"
         if not m.key.strip():
             yield Problem.of("XPB-P06", f"{at}/key", why=plain("A metric is named by its key"), remedy=plain("Name it"))
-        if m.role == "guardrail" and plan.decision.guardrails == "non_inferior":
-            if m.margin is None and m.margin_rel is None:
-                yield Problem.of("XPB-P14", f"{at}/margin", key=m.key)
+        needs_margin = m.role == "guardrail" and plan.decision.guardrails == "non_inferior"
+        if needs_margin and m.margin is None and m.margin_rel is None:
+            yield Problem.of("XPB-P14", f"{at}/margin", key=m.key)
         if m.margin is not None and m.margin_rel is not None:
             yield Problem.of("XPB-P15", f"{at}/margin", key=m.key)
         if m.winsorize is not None:

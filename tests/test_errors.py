@@ -1,0 +1,39 @@
+"""Messages have four parts, stay on one line, survive pickling and never carry control characters."""
+
+from __future__ import annotations
+
+import pickle
+import string
+
+import pytest
+
+from xpbench.errors import CATALOGUE, InputError, InvalidPlan, Problem, nearest, shown
+
+
+@pytest.mark.parametrize("code", sorted(CATALOGUE))
+def test_every_message_can_be_filled(code: str) -> None:
+    message = CATALOGUE[code]
+    names = {name for part in message for _, name, _, _ in string.Formatter().parse(part) if name}
+    error = InputError(code, **dict.fromkeys(names, "value"))
+    assert str(error).endswith(f"[{code}]")
+    assert error.what
+    assert error.remedy
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\u202eb", "\x1b[31m", "x" * 10_000, "</script>\u2028"])
+def test_shown_text_is_one_short_line(text: str) -> None:
+    out = shown(text)
+    assert len(out) <= 120
+    assert not any(c in out for c in "\n\u202e\x1b\u2028")
+
+
+def test_errors_survive_pickling() -> None:
+    error = pickle.loads(pickle.dumps(InputError("XPB-I01", path="a\nb")))  # noqa: S301
+    assert str(error) == str(InputError("XPB-I01", path="a\nb"))
+    invalid = pickle.loads(pickle.dumps(InvalidPlan([Problem.of("XPB-P19", "/horizon")])))  # noqa: S301
+    assert invalid.problems[0].pointer == "/horizon"
+
+
+def test_nearest_names_the_likely_one() -> None:
+    assert nearest("windw_days", ["window_days", "kind"]) == "Did you mean 'window_days'?"
+    assert nearest("zzz", ["b", "a"]) == "Known: a, b"

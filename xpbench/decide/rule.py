@@ -1,0 +1,171 @@
+"""The decision rule: a total, monotone function from what was found to what is recommended.
+
+Each treatment variant is put into one *situation* (primary × deteriorated × guardrails × health × adequate). The rows of
+the rule are read from the top, the first that fits gives the outcome. Improving any of the first four inputs never makes
+the outcome worse (invalid < ship none < iterate < ship); tests enumerate all situations.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from xpbench.canonical import digest
+from xpbench.plan.design import Decision
+
+Outcome = Literal["invalid", "ship none", "iterate", "ship"]
+Primary = Literal["worse", "unclear", "small", "win"]
+Guardrails = Literal["bad", "unclear", "ok"]
+Health = Literal["fail", "warn", "pass"]
+
+OUTCOMES: tuple[Outcome, ...] = ("invalid", "ship none", "iterate", "ship")
+"""From worst to best."""
+
+PRIMARY: tuple[Primary, ...] = ("worse", "unclear", "small", "win")
+GUARDRAILS: tuple[Guardrails, ...] = ("bad", "unclear", "ok")
+HEALTH: tuple[Health, ...] = ("fail", "warn", "pass")
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What was found for one treatment variant.
+
+    Attributes:
+        primary: `win`: better by the plan's test and large enough to matter; `small`: better, but too small to matter;
+            `unclear`: neither better nor worse; `worse`. Over several primary metrics: the best of them under
+            `any_primary`, the worst under `all_primaries`.
+        deteriorated: A primary or secondary metric is worse by the plan's test.
+        guardrails: `ok`: all shown to be within their margin; `bad`: one is worse and not within; else `unclear`.
+        health: Worst health check that counts.
+        adequate: The horizon is reached and the primary metrics could be computed.
+    """
+
+    primary: Primary
+    deteriorated: bool
+    guardrails: Guardrails
+    health: Health
+    adequate: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {k: getattr(self, k) for k in ("primary", "deteriorated", "guardrails", "health", "adequate")}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """One row of the rule.
+
+    Attributes:
+        id: `R1` …
+        when: Allowed values by input; an input that is missing may have any value.
+        outcome: What is recommended.
+        because: One sentence for people.
+    """
+
+    id: str
+    when: Mapping[str, tuple[Any, ...]]
+    outcome: Outcome
+    because: str
+
+    def fits(self, situation: Situation) -> bool:
+        """Whether the row speaks about this situation."""
+        return all(getattr(situation, name) in allowed for name, allowed in self.when.items())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {
+            "id": self.id,
+            "when": {k: list(v) for k, v in self.when.items()},
+            "outcome": self.outcome,
+            "because": self.because,
+        }
+
+
+def rule_rows(decision: Decision) -> tuple[RuleRow, ...]:
+    """The rows of the rule under a plan's decision part, in the order in which they are read."""
+    rows = [
+        RuleRow("R1", {"health": ("fail",)}, "invalid", "A health check failed, so the effects can't be trusted."),
+        RuleRow("R2", {"guardrails": ("bad",)}, "ship none", "A guardrail is worse than the plan accepts."),
+        RuleRow("R3", {"primary": ("worse",)}, "ship none", "The primary metric is worse than in control."),
+        RuleRow(
+            "R4",
+            {"primary": ("win",), "deteriorated": (True,)},
+            "iterate",
+            "A primary metric is better, but another metric is worse: the result is mixed.",
+        ),
+        RuleRow(
+            "R5",
+            {"primary": ("win",), "guardrails": ("unclear",)},
+            "iterate",
+            "A primary metric is better, but a guardrail is not yet shown to be within its margin.",
+        ),
+    ]
+    if decision.health == "no_warnings":
+        rows.append(
+            RuleRow(
+                "R6",
+                {"primary": ("win",), "health": ("warn",)},
+                "iterate",
+                "A primary metric is better, but a health check warns and the plan accepts no warnings.",
+            )
+        )
+    return (
+        *rows,
+        RuleRow(
+            "R7",
+            {"primary": ("win",)},
+            "ship",
+            "The primary metric is better by the plan's test and by enough to matter, no guardrail is worse than planned, "
+            "and nothing deteriorated.",
+        ),
+        RuleRow(
+            "R8",
+            {"deteriorated": (True,)},
+            "ship none",
+            "A metric is worse, and no primary metric is better by enough to matter.",
+        ),
+        RuleRow(
+            "R9",
+            {"adequate": (False,)},
+            "iterate",
+            "There is not enough data yet to tell.",
+        ),
+        RuleRow("R10", {"primary": ("small",)}, "ship none", "The primary metric is better, but by too little to matter."),
+        RuleRow("R11", {}, "ship none", "After the planned duration the primary metric is not shown to be better."),
+    )
+
+
+def rule_digest(decision: Decision) -> str:
+    """SHA-256 of the rows, so that a memo can name the rule it was decided by."""
+    return digest([row.to_dict() for row in rule_rows(decision)])
+
+
+def apply_rule(decision: Decision, situation: Situation) -> RuleRow:
+    """The first row that fits the situation."""
+    return next(row for row in rule_rows(decision) if row.fits(situation))
+
+
+def situations() -> Iterator[Situation]:
+    """Every situation there is: 4 × 2 × 3 × 3 × 2 = 144."""
+    for primary, deteriorated, guardrails, health, adequate in itertools.product(
+        PRIMARY, (True, False), GUARDRAILS, HEALTH, (False, True)
+    ):
+        yield Situation(primary, deteriorated, guardrails, health, adequate)
+
+
+def truth_table(decision: Decision) -> list[dict[str, Any]]:
+    """The complete rule, one entry per situation with the row that fires and its outcome."""
+    out = []
+    for situation in situations():
+        row = apply_rule(decision, situation)
+        out.append({**situation.to_dict(), "row": row.id, "outcome": row.outcome})
+    return out
+
+
+def combine(outcomes: Sequence[Outcome]) -> Outcome:
+    """The outcome over several variants: invalid if any is, else the best of them."""
+    if "invalid" in outcomes:
+        return "invalid"
+    return max(outcomes, key=OUTCOMES.index)
