@@ -1,1 +1,6 @@
+"""Exposure, exactly once: the tracker that product code calls, and the durable outbox behind it.
 
+`Tracker.expose` is called where a unit meets the change. It writes one row to an outbox on local disk and returns; a
+background sender hands rows to the official Mixpanel SDK in batches, in order, until Mixpanel has taken them. Nothing here
+raises into calling code unless it is asked to.
+"""

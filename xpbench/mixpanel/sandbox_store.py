@@ -1,0 +1,145 @@
+"""What the sandbox remembers: events and named objects, in memory or in an SQLite file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from xpbench.expose.limits import seconds_of
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY, token TEXT NOT NULL, event TEXT NOT NULL, distinct_id TEXT NOT NULL, ms INTEGER NOT NULL,
+    day TEXT NOT NULL, insert_id TEXT NOT NULL, processed INTEGER NOT NULL, properties TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS events_by_day ON events (token, day, id);
+CREATE TABLE IF NOT EXISTS objects (
+    kind TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id)
+);
+"""
+
+_PAGE = 2_000
+
+
+class SandboxStore:
+    """Events in the order they were taken in, never de-duplicated, and experiments, flags and annotations by id.
+
+    Args:
+        path: SQLite file; `":memory:"` keeps everything in memory.
+    """
+
+    def __init__(self, path: str = ":memory:") -> None:
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        if path != ":memory:":
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Release the file."""
+        with self._lock:
+            self._db.close()
+
+    def add_events(self, token: str, events: list[Mapping[str, Any]], *, now: float) -> None:
+        """Take in events that passed the checks; what was sent is kept as it was, less the token."""
+        rows = []
+        for event in events:
+            properties = {k: v for k, v in event["properties"].items() if k not in ("token", "ip")}
+            if "$ignore" in properties:
+                continue
+            seconds = seconds_of(properties.get("time"))
+            ms = round((now if seconds is None else seconds) * 1000)
+            insert_id = str(properties.get("$insert_id") or uuid.uuid4().hex)
+            distinct = str(properties.get("distinct_id", ""))
+            day = datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d")
+            text = json.dumps({**properties, "$insert_id": insert_id}, separators=(",", ":"))
+            rows.append((token, event["event"], distinct, ms, day, insert_id, round(now * 1000), text))
+        with self._lock:
+            self._db.execute("BEGIN")
+            self._db.executemany(
+                "INSERT INTO events (token, event, distinct_id, ms, day, insert_id, processed, properties)"
+                " VALUES (?,?,?,?,?,?,?,?)",
+                rows,
+            )
+            self._db.execute("COMMIT")
+
+    def count(self, token: str) -> int:
+        """Number of events of a project, repeats included."""
+        with self._lock:
+            return int(self._db.execute("SELECT count(*) FROM events WHERE token = ?", (token,)).fetchone()[0])
+
+    def events(
+        self, token: str, *, first_day: str = "0000-00-00", last_day: str = "9999-99-99", in_ms: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Events of a project between two days (inclusive), day by day as the export gives them: not de-duplicated."""
+        with self._lock:
+            days = [
+                row[0]
+                for row in self._db.execute(
+                    "SELECT DISTINCT day FROM events WHERE token = ? AND day BETWEEN ? AND ? ORDER BY day",
+                    (token, first_day, last_day),
+                )
+            ]
+        for day in days:
+            last = 0
+            while True:
+                with self._lock:
+                    page = self._db.execute(
+                        "SELECT id, event, ms, processed, properties FROM events"
+                        " WHERE token = ? AND day = ? AND id > ? ORDER BY id LIMIT ?",
+                        (token, day, last, _PAGE),
+                    ).fetchall()
+                for id_, name, ms, processed, text in page:
+                    last = id_
+                    properties = json.loads(text)
+                    properties["time"] = ms if in_ms else ms // 1000
+                    properties["mp_processing_time_ms"] = processed
+                    yield {"event": name, "properties": properties}
+                if len(page) < _PAGE:
+                    break
+
+    def deduplicated(self, token: str) -> list[dict[str, Any]]:
+        """Events after Mixpanel's query-time rule: one per (event, distinct_id, time, $insert_id), the latest taken in wins."""
+        kept: dict[tuple[str, str, int, str], dict[str, Any]] = {}
+        for event in self.events(token, in_ms=True):
+            p = event["properties"]
+            kept[(event["event"], str(p.get("distinct_id", "")), p["time"], p["$insert_id"])] = event
+        return list(kept.values())
+
+    def put(self, kind: str, id_: str, body: Mapping[str, Any]) -> None:
+        """Write one named object, new or replaced."""
+        with self._lock:
+            self._db.execute(
+                "INSERT INTO objects (kind, id, seq, body) VALUES (?, ?, (SELECT coalesce(max(seq), 0) + 1 FROM objects), ?)"
+                " ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
+                (kind, id_, json.dumps(body)),
+            )
+
+    def get(self, kind: str, id_: str) -> dict[str, Any] | None:
+        """One named object, or None."""
+        with self._lock:
+            row = self._db.execute("SELECT body FROM objects WHERE kind = ? AND id = ?", (kind, id_)).fetchone()
+        return None if row is None else dict(json.loads(row[0]))
+
+    def all(self, kind: str) -> list[dict[str, Any]]:
+        """Every object of a kind in the order of creation."""
+        with self._lock:
+            rows = self._db.execute("SELECT body FROM objects WHERE kind = ? ORDER BY seq", (kind,)).fetchall()
+        return [json.loads(row[0]) for row in rows]
+
+    def delete(self, kind: str, id_: str) -> None:
+        """Forget one object."""
+        with self._lock:
+            self._db.execute("DELETE FROM objects WHERE kind = ? AND id = ?", (kind, id_))
+
+    def next_number(self, kind: str) -> int:
+        """The next free whole-number id of a kind."""
+        with self._lock:
+            row = self._db.execute("SELECT max(CAST(id AS INTEGER)) FROM objects WHERE kind = ?", (kind,)).fetchone()
+        return int(row[0] or 0) + 1
