@@ -88,4 +88,28 @@ def strict_loads(text: str | bytes, *, max_depth: int = 32, max_nodes: int = 100
     def refuse(name: str) -> Any:
         raise ValueError(f"{name} is no JSON value")
 
-    return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+    return json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_int=whole, parse_float=real)
+
+
+def whole(digits: str) -> int | float:
+    """The number of JSON digits without a point.
+
+    Canonical JSON writes the float 1e16 as 10000000000000000. Read back as an integer it could not be written again, so
+    whatever is beyond 2**53 is read as the float that it was.
+    """
+    if len(digits) < 16:
+        return int(digits)
+    value = real(digits)
+    return int(digits) if abs(value) < 2**53 else value
+
+
+def real(text: str) -> float:
+    """The float of a JSON number.
+
+    Raises:
+        ValueError: it is beyond what a float holds; `json` would make it infinite.
+    """
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{text[:40]} is beyond the range of numbers")
+    return value

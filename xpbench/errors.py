@@ -201,6 +201,16 @@ _LEDGER = {
         "This version reads schemas up to {known}",
         "Install a newer xpbench",
     ),
+    "XPB-L07": Message(
+        "{path} is not the ledger that the witness saw: {reason}",
+        "An entry that was acknowledged once stays",
+        "Restore the ledger from version control or a copy",
+    ),
+    "XPB-L08": Message(
+        "{path} is a symbolic link",
+        "The folder of an experiment and its files are real ones inside the root",
+        "Put the folder itself there, or name its real root",
+    ),
 }
 
 _STATS: dict[str, Message] = {

@@ -1,0 +1,35 @@
+"""What had been seen of the results by some moment, derived from the ledger and never stored twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+from xpbench.ledger.entry import Entry
+
+Knowledge = Literal["nothing assigned", "no outcomes computed", "outcomes computed, unseen", "effects seen"]
+
+LEVELS: tuple[Knowledge, ...] = get_args(Knowledge)
+"""From least to most; an amendment is the weaker the later its level stands here."""
+
+_EFFECTS = frozenset(("peeked", "opened", "decided", "deferred", "superseded", "memo", "watched"))
+_OUTCOMES = frozenset(("looked",))
+_ASSIGNED = frozenset(("launched",))
+
+
+def knowledge(entries: Iterable[Entry]) -> Knowledge:
+    """The highest level of knowledge that the entries show.
+
+    `looked` counts as outcomes computed, unless its body says `"outcomes": false` (only exposures were counted).
+    Deciding or writing a memo without an `opened` entry counts as effects seen: who decides has seen, unless the
+    body says `"effects": false` (stopped for a reason that is no result).
+    """
+    level = 0
+    for entry in entries:
+        if entry.kind in _EFFECTS:
+            level = max(level, 3 if entry.body.get("effects") is not False else 1)
+        elif entry.kind in _OUTCOMES:
+            level = max(level, 2 if entry.body.get("outcomes") is not False else 1)
+        elif entry.kind in _ASSIGNED:
+            level = max(level, 1)
+    return LEVELS[level]

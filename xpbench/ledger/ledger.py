@@ -1,0 +1,373 @@
+"""The ledger of one experiment: JSON Lines that only grow, each holding the SHA-256 of the line before."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from xpbench.canonical import canonical_bytes, digest_bytes
+from xpbench.errors import BrokenLedger, InputError, LedgerError, plain
+from xpbench.files import sync_folder
+from xpbench.ledger.clock import Clock, parse_stamp, stamp, system_clock
+from xpbench.ledger.entry import LINE_LIMIT, SCHEMA, START, Entry, NewerSchema, Witness, body_bytes, make_entry, parse_line
+from xpbench.ledger.lock import Locked, locked
+
+SKEW_SECONDS = 300.0
+"""A clock that went back by more than this is called out as set back, not as jitter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a reader of the ledger should know that is no error.
+
+    Attributes:
+        name: `torn_tail`, `missing_line_end`, `clock_set_back`.
+        detail: One sentence.
+    """
+
+    name: str
+    detail: str
+
+    def to_dict(self) -> dict[str, str]:
+        """The fields by name."""
+        return {"name": self.name, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True)
+class _Tail:
+    """Where a ledger's verified part ends."""
+
+    inode: int
+    size: int
+    changed_ns: int
+    head: str
+    length: int
+    last_at: str
+
+
+class Ledger:
+    """Append-only record of one experiment.
+
+    Args:
+        path: The `ledger.jsonl` file; it need not exist yet.
+        clock: Where `at` comes from.
+        wait_seconds: How long an append waits for another writer.
+    """
+
+    def __init__(self, path: str | Path, *, clock: Clock = system_clock, wait_seconds: float = 10.0) -> None:
+        self.path = Path(path)
+        self._clock = clock
+        self._wait = wait_seconds
+        self._tail: _Tail | None = None
+        self._folder_synced = False
+        self._notices: tuple[Notice, ...] = ()
+
+    # reading
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries, with the whole chain verified.
+
+        Bytes after the last line end that are no whole entry (a write cut short, never acknowledged) are left out and
+        told by `notices`.
+
+        Raises:
+            BrokenLedger: `XPB-L01`, says which line and why.
+            LedgerError: `XPB-L06`, written by a newer version.
+            InputError: `XPB-I02`, the file can't be read.
+        """
+        try:
+            handle = self._open(os.O_RDONLY)
+        except FileNotFoundError:
+            self._tail, self._notices = None, ()
+            return ()
+        except OSError as error:
+            raise self._unreadable(error) from error
+        try:
+            entries, tail, _, notices = self._read(handle, None)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        finally:
+            os.close(handle)
+        self._tail, self._notices = tail, notices
+        return tuple(entries)
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What the last reading or append found: torn tail, missing line end, clock set back."""
+        return self._notices
+
+    @property
+    def head(self) -> Witness:
+        """Length and digest of the last line, with the whole chain verified."""
+        entries = self.entries()
+        return Witness(len(entries), entries[-1].digest if entries else START)
+
+    def compare(self, witness: Witness) -> Literal["holds", "cut", "forked"]:
+        """Whether the ledger still has what the witness saw.
+
+        `cut`: it is shorter than it was. `forked`: another entry stands where the witness's head was.
+        """
+        return compare(self.entries(), witness)
+
+    def check(self, witness: Witness) -> None:
+        """Return only if the ledger still has what the witness saw.
+
+        Raises:
+            BrokenLedger: `XPB-L07`, the tail was cut or the ledger is a fork.
+        """
+        entries = self.entries()
+        verdict = compare(entries, witness)
+        if verdict == "cut":
+            reason = f"the tail was cut: {witness.length} entries were seen, {len(entries)} are here"
+        elif verdict == "forked":
+            reason = f"entry {witness.length} is another one than was seen: this is a fork or a rewritten ledger"
+        else:
+            return
+        raise BrokenLedger("XPB-L07", path=str(self.path), reason=plain(reason))
+
+    # writing
+
+    def append(self, kind: str, body: Mapping[str, Any], *, by: str | None = None) -> Entry:
+        """Record something; returns only when it is safely on disk.
+
+        Args:
+            kind: One word, see `entry.KINDS`.
+            body: A JSON object; no raw unit ids.
+            by: Who did it.
+
+        Raises:
+            BrokenLedger: the chain did not hold before; nothing was written.
+            LedgerError: `XPB-L02` locked, `XPB-L05` not writable; nothing was acknowledged.
+            InputError: `XPB-I04`, the body can't be said in canonical JSON.
+        """
+        data = self._body(kind, body, by)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            handle = self._open(os.O_RDWR | os.O_APPEND | os.O_CREAT)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            try:
+                with locked(self.path, handle, wait_seconds=self._wait) as lock:
+                    handle = self._same_file(handle)
+                    return self._append(handle, lock, kind, data, by)
+            except OSError as error:
+                raise self._unwritable(error) from error
+        finally:
+            os.close(handle)
+
+    def _append(self, handle: int, lock: Locked, kind: str, body: bytes, by: str | None) -> Entry:
+        _, tail, rest, notices = self._read(handle, self._tail)
+        if rest:
+            tail = self._mend(handle, lock, tail, rest)
+        entry = self._write(handle, lock, tail, kind, body, by)
+        if entry.set_back_seconds > SKEW_SECONDS:
+            notices = (*notices, _set_back(entry))
+        self._notices = notices
+        return entry
+
+    def _write(self, handle: int, lock: Locked, tail: _Tail, kind: str, body: bytes, by: str | None) -> Entry:
+        at = stamp(self._clock())
+        back = 0.0
+        if tail.last_at and at < tail.last_at:
+            back = (parse_stamp(tail.last_at) - parse_stamp(at)).total_seconds()
+        entry = make_entry(seq=tail.length + 1, kind=kind, at=at, by=by, body=body, prev=tail.head, set_back_seconds=back)
+        line = entry.line + b"\n"
+        if not lock.still_ours():
+            raise OSError("another process took over the lock")
+        try:
+            written = os.write(handle, line)
+            if written != len(line):
+                raise OSError(28, "No space left on device")
+            os.fsync(handle)
+            if not self._folder_synced:
+                sync_folder(self.path.parent)
+                self._folder_synced = True
+        except BaseException:
+            self._tail = None
+            with contextlib.suppress(OSError):  # what was not acknowledged goes; a torn tail would be mended later
+                os.ftruncate(handle, tail.size)
+            raise
+        info = os.fstat(handle)
+        self._tail = _Tail(tail.inode, tail.size + len(line), info.st_mtime_ns, entry.digest, entry.seq, entry.at)
+        return entry
+
+    def _mend(self, handle: int, lock: Locked, tail: _Tail, rest: bytes) -> _Tail:
+        """Cut a torn tail back to the last whole line, or give a whole last entry its line end; record it either way."""
+        try:
+            entry = parse_line(rest)
+            whole = entry.prev == tail.head and entry.seq == tail.length + 1
+        except ValueError:
+            whole = False
+        if whole:
+            os.write(handle, b"\n")
+            tail = _Tail(tail.inode, tail.size + len(rest) + 1, 0, entry.digest, entry.seq, entry.at)
+            body: dict[str, Any] = {"what": "missing line end", "bytes": 1}
+        else:
+            os.ftruncate(handle, tail.size)
+            body = {"what": "torn tail", "bytes": len(rest), "sha256": digest_bytes(rest)}
+        self._write(handle, lock, tail, "repaired", body_bytes("repaired", body), None)
+        assert self._tail is not None  # noqa: S101 - set by _write
+        return self._tail
+
+    # inside
+
+    def _open(self, flags: int) -> int:
+        return os.open(self.path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0), 0o644)
+
+    def _same_file(self, handle: int) -> int:
+        """The open file, unless another one has the name by now (a checkout replaced it)."""
+        ours, named = os.fstat(handle), os.stat(self.path)
+        if (ours.st_ino, ours.st_dev) != (named.st_ino, named.st_dev):
+            raise OSError("the file was replaced while it was opened")
+        return handle
+
+    @staticmethod
+    def _body(kind: str, body: Mapping[str, Any], by: str | None) -> bytes:
+        """The body's bytes; what can't be recorded is refused before anything is touched."""
+        try:
+            if by is not None:
+                canonical_bytes(by)
+            return body_bytes(kind, body)
+        except InputError:
+            raise
+        except ValueError as error:
+            raise InputError(
+                "XPB-I04",
+                name=plain("Ledger entry"),
+                value=kind,
+                rule=plain(str(error)),
+                remedy=plain("Correct it, then record it again"),
+            ) from error
+
+    def _read(self, handle: int, known: _Tail | None) -> tuple[list[Entry], _Tail, bytes, tuple[Notice, ...]]:
+        """Entries from the known tail on (from the start where None), the new tail, and bytes after it."""
+        info = os.fstat(handle)
+        if known is not None and (known.inode, known.size, known.changed_ns) == (info.st_ino, info.st_size, info.st_mtime_ns):
+            return [], known, b"", ()
+        if known is not None and (known.inode != info.st_ino or known.size >= info.st_size):
+            known = None  # another file, cut, or rewritten in place: verify from the start
+        length, head, last_at, offset = 0, START, "", 0
+        if known is not None:
+            length, head, last_at, offset = known.length, known.head, known.last_at, known.size
+        entries: list[Entry] = []
+        notices: list[Notice] = []
+        rest = b""
+        with os.fdopen(os.dup(handle), "rb") as file, _no_collecting():
+            file.seek(offset)
+            while line := file.readline(LINE_LIMIT + 2):
+                if not line.endswith(b"\n"):
+                    if len(line) > LINE_LIMIT:
+                        raise self._broken(length + 1, f"the line is longer than {LINE_LIMIT:,} bytes")
+                    rest = line
+                    break
+                try:
+                    entry = self._link(line[:-1], length, head, last_at)
+                except BrokenLedger:
+                    if known is None:
+                        raise
+                    return self._read(handle, None)  # what was verified before is no longer there: start over
+                length, head, last_at = entry.seq, entry.digest, entry.at
+                offset += len(line)
+                entries.append(entry)
+                if entry.set_back_seconds > SKEW_SECONDS:
+                    notices.append(_set_back(entry))
+        tail = _Tail(info.st_ino, offset, info.st_mtime_ns, head, length, last_at)
+        if rest:
+            try:
+                entry = self._link(rest, length, head, last_at)
+            except (BrokenLedger, LedgerError):
+                notices.append(
+                    Notice(
+                        "torn_tail", f"The last {len(rest):,} bytes are no whole entry and do not count: a write was cut short."
+                    )
+                )
+            else:
+                entries.append(entry)
+                notices.append(Notice("missing_line_end", f"Entry {entry.seq} is whole but lacks its line end."))
+        return entries, tail, rest, tuple(notices)
+
+    def _link(self, line: bytes, length: int, head: str, last_at: str) -> Entry:
+        try:
+            entry = parse_line(line)
+            follow(entry, length, head, last_at)
+        except NewerSchema as newer:
+            raise LedgerError("XPB-L06", path=str(self.path), found=str(newer), known=SCHEMA) from None
+        except ValueError as error:
+            raise self._broken(length + 1, str(error)) from None
+        return entry
+
+    def _broken(self, line: int, reason: str) -> BrokenLedger:
+        return BrokenLedger("XPB-L01", path=str(self.path), line=line, reason=plain(reason), last_good=line - 1)
+
+    def _unwritable(self, error: OSError) -> LedgerError:
+        return LedgerError("XPB-L05", path=str(self.path), reason=plain(error.strerror or str(error)))
+
+    def _unreadable(self, error: OSError) -> InputError:
+        return InputError("XPB-I02", path=str(self.path), kind=plain("ledger"), reason=plain(error.strerror or str(error)))
+
+    def __repr__(self) -> str:
+        return f"Ledger({str(self.path)!r})"
+
+
+@contextlib.contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Pause the cycle collector: a hundred thousand entries make no cycles, and looking for them takes a quarter more."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _set_back(entry: Entry) -> Notice:
+    return Notice(
+        "clock_set_back",
+        f"Entry {entry.seq} carries a time {entry.set_back_seconds:,.0f} s before the entry before it: the clock was set back.",
+    )
+
+
+def follow(entry: Entry, length: int, head: str, last_at: str) -> None:
+    """Return only if the entry follows an entry with this place, digest and time.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    if entry.seq != length + 1:
+        raise ValueError(f"it says it is number {entry.seq}, but stands at {length + 1}: an entry was removed, added or moved")
+    if entry.prev != head:
+        raise ValueError("it was written after another entry than the one before it: an entry was changed, or this is a fork")
+    back = 0.0 if entry.at >= last_at else (parse_stamp(last_at) - parse_stamp(entry.at)).total_seconds()
+    if back != entry.set_back_seconds:
+        raise ValueError("its time goes back and it does not say so")
+
+
+def compare(entries: tuple[Entry, ...] | list[Entry], witness: Witness) -> Literal["holds", "cut", "forked"]:
+    """Whether verified entries still hold what a witness saw."""
+    if witness.length > len(entries):
+        return "cut"
+    digest = entries[witness.length - 1].digest if witness.length else START
+    return "holds" if digest == witness.digest else "forked"
+
+
+def verify_lines(lines: list[bytes] | tuple[bytes, ...], *, path: str = "ledger") -> tuple[Entry, ...]:
+    """The entries of lines that came from elsewhere (a memo's slice), with the chain verified.
+
+    Raises:
+        BrokenLedger, LedgerError: as `Ledger.entries`.
+    """
+    reader = Ledger(path)
+    entries: list[Entry] = []
+    length, head, last_at = 0, START, ""
+    for line in lines:
+        entry = reader._link(line, length, head, last_at)
+        length, head, last_at = entry.seq, entry.digest, entry.at
+        entries.append(entry)
+    return tuple(entries)
