@@ -215,6 +215,11 @@ _LEDGER = {
 
 _STATS: dict[str, Message] = {
     "XPB-S01": Message("{name} is {value}", "{rule}", "Correct the argument"),
+    "XPB-S02": Message(
+        "Expression {expression} can't be read: {reason}",
+        "An expression uses keys of metrics, numbers, + - * / and parentheses",
+        "Correct it, for example revenue / orders",
+    ),
 }
 
 _ASSIGN: dict[str, Message] = {}

@@ -1,0 +1,83 @@
+"""What is estimated from the means of one variant: a column, a ratio, a formula, each with its gradient.
+
+The gradient is all that variance and CUPED need: a ratio or a formula behaves, to first order, like the column
+gradient · values (delta method).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from xpbench.stats.expression import Node, parse, value_and_gradient
+from xpbench.stats.moments import Floats
+
+
+class Functional(Protocol):
+    """A smooth function of the means."""
+
+    def at(self, mean: Floats) -> tuple[Floats, Floats]:
+        """Value (...) and gradient (..., k) at means of shape (..., k); not finite where it does not exist."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The mean of one column."""
+
+    index: int
+
+    def at(self, mean: Floats) -> tuple[Floats, Floats]:
+        """The column's mean and a unit gradient."""
+        gradient = np.zeros_like(mean)
+        gradient[..., self.index] = 1.0
+        return mean[..., self.index], gradient
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Mean of one column over the mean of another.
+
+    Source: Deng, Knoblich, Lu 2018, "Applying the delta method in metric analytics", eq. 2.
+    """
+
+    num: int
+    den: int
+
+    def at(self, mean: Floats) -> tuple[Floats, Floats]:
+        """The ratio r and the gradient (1, −r) / denominator."""
+        den = mean[..., self.den]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = mean[..., self.num] / den
+            gradient = np.zeros_like(mean)
+            gradient[..., self.num] += 1.0 / den
+            gradient[..., self.den] -= ratio / den
+        return ratio, gradient
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """Any arithmetic over the means."""
+
+    node: Node
+
+    @classmethod
+    def of(cls, expression: str, *, names: Sequence[str]) -> Formula:
+        """The formula over columns named in order.
+
+        Raises:
+            StatsError: `XPB-S02`, the expression can't be read.
+        """
+        return cls(parse(expression, names=names))
+
+    def at(self, mean: Floats) -> tuple[Floats, Floats]:
+        """The value and the gradient by forward differentiation."""
+        return value_and_gradient(self.node, mean)
+
+
+def functional(subject: int | Functional) -> Functional:
+    """A column where an index is given, else the functional itself."""
+    return Column(subject) if isinstance(subject, (int, np.integer)) else subject

@@ -1,0 +1,209 @@
+"""Two estimates with their 2×2 covariance: the only thing that tests and intervals consume.
+
+Every kind of metric ends here: a mean, a proportion (the mean of a 0/1 column), a ratio, clustered units (a ratio of
+per-cluster sums), a formula, a quantile, and each of them after CUPED.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xpbench.stats.functionals import Formula, Functional, Ratio, functional
+from xpbench.stats.moments import Floats, Moments
+from xpbench.stats.status import Status, reason
+
+CONSTANT = 1e-12
+"""A column whose standard deviation is below this share of its mean is constant: the rest is rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Estimates of control and treatment, ready for any design.
+
+    Attributes:
+        mc: Estimate of the control, in metric units.
+        mt: Estimate of the treatment.
+        vc: Variance of `mc`.
+        vt: Variance of `mt`.
+        cov: Covariance of the two; not zero after CUPED.
+        df: Degrees of freedom (Welch–Satterthwaite); infinite where the normal is used.
+        n: Units in both variants together.
+        status: `ok`, or why there is nothing to test.
+        reason: The status as a sentence; for `ok` a remark, mostly empty.
+    """
+
+    mc: float
+    mt: float
+    vc: float
+    vt: float
+    cov: float
+    df: float
+    n: int
+    status: Status = "ok"
+    reason: str = ""
+
+    @property
+    def effect(self) -> float:
+        """Treatment minus control, in metric units."""
+        return self.mt - self.mc
+
+    @property
+    def variance(self) -> float:
+        """Variance of the effect."""
+        return self.vc + self.vt - 2.0 * self.cov
+
+    @property
+    def se(self) -> float:
+        """Standard error of the effect; NaN where the status is not `ok`."""
+        return math.sqrt(self.variance) if self.status == "ok" and self.variance >= 0 else math.nan
+
+    def swap(self) -> Pair:
+        """The same comparison with control and treatment exchanged."""
+        return Pair(self.mt, self.mc, self.vt, self.vc, self.cov, self.df, self.n, self.status, self.reason)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name; what is not finite becomes None."""
+        out: dict[str, Any] = {
+            name: value if math.isfinite(value) else None
+            for name, value in (
+                ("mc", self.mc),
+                ("mt", self.mt),
+                ("vc", self.vc),
+                ("vt", self.vt),
+                ("cov", self.cov),
+                ("df", self.df),
+            )
+        }
+        return out | {"n": self.n, "status": self.status, "reason": self.reason}
+
+
+def is_constant(mean: float, variance: float) -> bool:
+    """Whether a variance is zero but for rounding at the size of its mean."""
+    return variance <= (CONSTANT * mean) ** 2
+
+
+def welch_df(vc: float, vt: float, *, df_c: float, df_t: float) -> float:
+    """Welch–Satterthwaite degrees of freedom of vc + vt, each estimated with its own degrees of freedom.
+
+    Source: Welch 1947, eq. 28 (Satterthwaite 1946).
+    """
+    total = vc + vt
+    if total <= 0.0 or df_c <= 0.0 or df_t <= 0.0:
+        return math.nan
+    return 1.0 / ((vc / total) ** 2 / df_c + (vt / total) ** 2 / df_t)
+
+
+def failed(c: Moments, t: Moments, status: Status, *, mc: float = math.nan, mt: float = math.nan) -> Pair:
+    """A pair that has a status instead of a variance; the estimates stay where they exist."""
+    return Pair(mc, mt, math.nan, math.nan, math.nan, math.nan, c.n + t.n, status, reason(status))
+
+
+def judge(c: Moments, t: Moments, *, mc: float, mt: float, sc: float, st: float) -> Status:
+    """The status of two estimates with per-unit variances sc and st."""
+    if not all(math.isfinite(v) for v in (mc, mt, sc, st)):
+        return "not_finite"
+    flat = is_constant(mc, sc), is_constant(mt, st)
+    if all(flat):
+        return "zero_variance" if math.isclose(mc, mt, rel_tol=CONSTANT, abs_tol=0.0) else "separation"
+    return "separation" if any(flat) else "ok"
+
+
+def _per_unit(moments: Moments, gradient: Floats) -> float:
+    """Variance per unit of the linearised value: gradient · covariance · gradient."""
+    return max(float(gradient @ moments.cov @ gradient), 0.0)
+
+
+def pair_of(c: Moments, t: Moments, *, subject: int | Functional) -> Pair:
+    """Pair of any column, ratio or formula, by the delta method.
+
+    Args:
+        c: Moments of the control, n >= 2.
+        t: Moments of the treatment, the same columns.
+        subject: Index of a column, or a functional.
+
+    Returns:
+        The pair, with a status where there is nothing to test.
+
+    Assumptions: units are independent; the means are near normal (n large or values mild).
+    Source: variance = gradient' Cov gradient / n; Deng, Knoblich, Lu 2018; degrees of freedom Welch 1947.
+    """
+    if c.n < 1 or t.n < 1:
+        return failed(c, t, "not_enough_units")
+    what = functional(subject)
+    (mc, gc), (mt, gt) = what.at(c.mean), what.at(t.mean)
+    if c.n < 2 or t.n < 2:
+        return failed(c, t, "not_enough_units", mc=float(mc), mt=float(mt))
+    sc, st = _per_unit(c, gc), _per_unit(t, gt)
+    status = judge(c, t, mc=float(mc), mt=float(mt), sc=sc, st=st)
+    if status != "ok":
+        return failed(c, t, status, mc=float(mc), mt=float(mt))
+    vc, vt = sc / c.n, st / t.n
+    df = welch_df(vc, vt, df_c=c.n - 1, df_t=t.n - 1)
+    return Pair(float(mc), float(mt), vc, vt, 0.0, df, c.n + t.n)
+
+
+def mean_pair(c: Moments, t: Moments, *, col: int = 0) -> Pair:
+    """Means of one column with Welch's degrees of freedom; a proportion is the mean of a 0/1 column.
+
+    Args:
+        c: Moments of the control, n >= 2, in metric units.
+        t: Moments of the treatment.
+        col: Position of the column.
+
+    Source: Welch 1947. Checked against scipy.stats.ttest_ind.
+    """
+    return pair_of(c, t, subject=col)
+
+
+def ratio_pair(c: Moments, t: Moments, *, num: int, den: int) -> Pair:
+    """Ratio of the means of two columns, with their covariance; for clustered units as well.
+
+    Clustered units (randomised by company, measured by user): one row per cluster, `num` the sum over its members and
+    `den` their number. The variance then equals the cluster-robust one (CR0) times n / (n − 1), n counting clusters.
+
+    Args:
+        c: Moments of the control; unit = what was randomised.
+        t: Moments of the treatment.
+        num: Position of the numerator.
+        den: Position of the denominator.
+
+    Source: Deng, Knoblich, Lu 2018, eq. 2 and §3. Checked against statsmodels' cluster-robust OLS.
+    """
+    if c.n >= 1 and t.n >= 1 and (c.mean[den] == 0.0 or t.mean[den] == 0.0):
+        return failed(c, t, "zero_denominator")
+    return pair_of(c, t, subject=Ratio(num, den))
+
+
+def formula_pair(c: Moments, t: Moments, *, expression: str, names: Sequence[str]) -> Pair:
+    """Any arithmetic over the means of columns, with all covariances.
+
+    Args:
+        c: Moments of the control.
+        t: Moments of the treatment.
+        expression: Names, numbers, + - * / and parentheses.
+        names: Names of the columns, in order; columns beyond them (covariates) are not named.
+
+    Raises:
+        StatsError: `XPB-S02`, the expression can't be read.
+
+    Source: delta method, gradient' Cov gradient / n.
+    """
+    pair = pair_of(c, t, subject=Formula.of(expression, names=names))
+    if pair.status == "not_finite" and all(np.isfinite(m.mean).all() and np.isfinite(m.cov).all() for m in (c, t)):
+        return failed(c, t, "zero_denominator")
+    return pair
+
+
+def quantile_pair(c: Moments, t: Moments, *, col: int = 0) -> Pair:
+    """Pair of two quantiles whose cells carry the estimate as mean and n × its variance as cov.
+
+    The variance comes from order statistics (see `quantiles`), where the normal and not the t distribution applies, so
+    the degrees of freedom are infinite.
+    """
+    pair = pair_of(c, t, subject=col)
+    return Pair(pair.mc, pair.mt, pair.vc, pair.vt, pair.cov, math.inf, pair.n, pair.status, pair.reason)

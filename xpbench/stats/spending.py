@@ -1,0 +1,191 @@
+"""Group-sequential boundaries by error spending, computed by recursive integration.
+
+Between looks the score S = Z sqrt(t) is a Brownian motion; its density on the continuation region is carried from look to look
+on Gauss–Legendre nodes. Boundaries are two-sided and symmetric.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri
+
+from xpbench.stats.arguments import check_choice, check_share, refuse
+from xpbench.stats.moments import Floats
+
+Spending = Literal["obrien_fleming", "pocock"]
+
+FAR = 9.0
+"""Standard deviations beyond which a density is nothing."""
+_PER_PANEL = 16
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(_PER_PANEL)
+
+
+def spent(t: float, *, alpha: float, spending: Spending) -> float:
+    """Two-sided alpha spent by information fraction t; all of it from t = 1 on.
+
+    Args:
+        t: Share of the planned information, >= 0.
+        alpha: Two-sided level in (0, 1).
+        spending: Shape of the spending function.
+
+    Source: Lan and DeMets 1983: 4 (1 − Φ(z_{1 − α/4} / sqrt t)) for O'Brien–Fleming, α ln(1 + (e − 1) t) for Pocock.
+    """
+    check_choice("spending", spending, ("obrien_fleming", "pocock"))
+    if t >= 1.0:
+        return alpha
+    if t <= 0.0:
+        return 0.0
+    if spending == "pocock":
+        return alpha * math.log1p((math.e - 1.0) * t)
+    return float(4.0 * ndtr(ndtri(alpha / 4.0) / math.sqrt(t)))
+
+
+class _State(NamedTuple):
+    """Density of the score on the continuation region after a look."""
+
+    nodes: Floats
+    mass: Floats  # density × weight
+    t: float
+
+
+_START = _State(np.zeros(1), np.ones(1), 0.0)
+
+
+def _grid(limit: float, width: float) -> tuple[Floats, Floats]:
+    """Nodes and weights over [−limit, limit], panels no wider than the kernel."""
+    panels = min(max(math.ceil(limit / width), 4), 150)
+    edges = np.linspace(-limit, limit, panels + 1)
+    half = (edges[1:] - edges[:-1]) / 2.0
+    centre = (edges[1:] + edges[:-1]) / 2.0
+    return (centre[:, None] + half[:, None] * _NODES).ravel(), (half[:, None] * _WEIGHTS).ravel()
+
+
+def _step(state: _State, *, t: float, bound: float, drift: float) -> _State:
+    """Carry the density to information t and keep what lies within the bound."""
+    dt = t - state.t
+    sd = math.sqrt(dt)
+    limit = min(bound, FAR + abs(drift) * math.sqrt(t)) * math.sqrt(t)
+    nodes, weights = _grid(limit, sd)
+    gap = (nodes[:, None] - state.nodes[None, :] - drift * dt) / sd
+    density = (np.exp(-0.5 * gap * gap) / (sd * math.sqrt(2.0 * math.pi))) @ state.mass
+    return _State(nodes, density * weights, t)
+
+
+def _exit(state: _State, *, t: float, bound: float, drift: float) -> tuple[float, float]:
+    """Probability of leaving below and above at information t."""
+    if math.isinf(bound):
+        return 0.0, 0.0
+    dt = t - state.t
+    sd, edge = math.sqrt(dt), bound * math.sqrt(t)
+    centre = state.nodes + drift * dt
+    return float(ndtr((-edge - centre) / sd) @ state.mass), float(ndtr((centre - edge) / sd) @ state.mass)
+
+
+def _check(information: Sequence[float]) -> None:
+    if not information or any(b <= a for a, b in zip((0.0, *information), information, strict=False)):
+        raise refuse("information", list(information), "information fractions are above 0 and increase from look to look")
+
+
+def crossing(bounds: Sequence[float], information: Sequence[float], *, drift: float) -> tuple[Floats, Floats]:
+    """Probabilities of first leaving below and above at each look.
+
+    Args:
+        bounds: Two-sided boundary for |Z| at each look.
+        information: Information fraction at each look, increasing.
+        drift: Expectation of Z at information 1.
+
+    Returns:
+        Lower and upper exit probabilities, one for each look.
+
+    Source: recursive integration of Armitage, McPherson, Rowe 1969; Jennison and Turnbull 2000, ch. 19.
+    """
+    _check(information)
+    state, low, high = _START, [], []
+    for t, bound in zip(information, bounds, strict=True):
+        below, above = _exit(state, t=t, bound=bound, drift=drift)
+        low.append(below)
+        high.append(above)
+        state = _step(state, t=t, bound=bound, drift=drift)
+    return np.array(low), np.array(high)
+
+
+def q_group(
+    alpha: float,
+    information: Sequence[float],
+    spending: Spending,
+    used: Sequence[float] = (),
+    *,
+    final: bool = False,
+) -> list[float]:
+    """Two-sided critical multiplier for every look so far, at the looks that really took place.
+
+    Args:
+        alpha: Two-sided level in (0, 1).
+        information: Fraction of the planned information at each look, increasing; measured by variance, not by days. Beyond 1
+            nothing is left to spend but at the look that first reaches it.
+        spending: Shape of the spending function.
+        used: Multipliers already used at the first looks; they stay as they were when later looks move.
+        final: The last look given is the last of all: it spends whatever is left, at whatever information.
+
+    Returns:
+        Multipliers, infinite where nothing is left to spend. Repeated confidence intervals are effect ∓ q se.
+
+    Source: Lan and DeMets 1983; Jennison and Turnbull 2000, ch. 7 and 9. Checked against published boundaries.
+    """
+    check_share("alpha", alpha)
+    _check(information)
+    if len(used) > len(information):
+        raise refuse("used", list(used), f"used has at most one multiplier for each of the {len(information)} looks")
+    state, gone, out = _START, 0.0, []
+    for i, t in enumerate(information):
+        target = alpha if final and i == len(information) - 1 else spent(t, alpha=alpha, spending=spending)
+        bound = float(used[i]) if i < len(used) else _solve(state, t=t, amount=target - gone)
+        gone += sum(_exit(state, t=t, bound=bound, drift=0.0))
+        out.append(bound)
+        state = _step(state, t=t, bound=bound, drift=0.0)
+    return out
+
+
+def _solve(state: _State, *, t: float, amount: float) -> float:
+    """The boundary at which the probability of leaving is `amount`; infinite for next to nothing."""
+    if amount < 1e-15:
+        return math.inf
+
+    def excess(bound: float) -> float:
+        return sum(_exit(state, t=t, bound=bound, drift=0.0)) - amount
+
+    return float(brentq(excess, 0.0, FAR, xtol=1e-12, rtol=1e-14)) if excess(FAR) < 0.0 < excess(0.0) else math.inf
+
+
+def p_group(z: float, information: Sequence[float], spending: Spending, *, final: bool = False) -> float:
+    """Repeated p-value of the last look: the smallest alpha at which its boundary is crossed; NaN for a z that is NaN.
+
+    It is below alpha exactly when the repeated confidence interval of this look excludes the null. Over several looks the
+    p-value is the smallest so far.
+
+    Args:
+        z: Standardised effect at the last look.
+        information: Fractions of all looks so far.
+        spending: Shape of the spending function.
+        final: The last look given is the last of all.
+
+    Source: Jennison and Turnbull 2000, §9.3, repeated p-values.
+    """
+    if math.isnan(z):
+        return math.nan
+    size = abs(z)
+
+    def gap(log_alpha: float) -> float:
+        return min(q_group(math.exp(log_alpha), information, spending, final=final)[-1], 2 * FAR) - size
+
+    low, high = math.log(1e-14), math.log(1.0 - 1e-9)
+    if gap(high) >= 0.0:
+        return 1.0
+    if gap(low) <= 0.0:
+        return 1e-14
+    return math.exp(float(brentq(gap, low, high, xtol=1e-10)))

@@ -1,0 +1,188 @@
+"""Sample ratio mismatch: do the counts fit the planned split, once or at every look, and what harm could a misfit do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import bdtr, bdtrc, chdtrc, gammaln
+
+from xpbench.stats.arguments import check_positive, refuse
+from xpbench.stats.moments import Floats
+
+SMALLEST_EXPECTED = 5.0
+"""Expected units of a variant below which two variants are tested by the exact binomial instead of χ²."""
+
+
+@dataclass(frozen=True, slots=True)
+class Srm:
+    """Result of a check of the sample ratio.
+
+    Attributes:
+        p_value: Small = the counts do not fit; NaN without units.
+        statistic: χ², or NaN for the exact test.
+        df: Degrees of freedom.
+        expected: Expected units by variant.
+        misplaced: Units in variants with a planned share of zero: always a fault, whatever p says.
+        method: `chi2` or `exact`.
+    """
+
+    p_value: float
+    statistic: float
+    df: int
+    expected: tuple[float, ...]
+    misplaced: int
+    method: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name; what is not finite becomes None."""
+        return {
+            "p_value": self.p_value if math.isfinite(self.p_value) else None,
+            "statistic": self.statistic if math.isfinite(self.statistic) else None,
+            "df": self.df,
+            "expected": list(self.expected),
+            "misplaced": self.misplaced,
+            "method": self.method,
+        }
+
+
+def _shares(weights: Sequence[float], k: int) -> Floats:
+    shares = np.asarray(weights, dtype=np.float64)
+    if shares.shape != (k,) or not np.isfinite(shares).all() or (shares < 0).any() or (shares > 0).sum() < 2:
+        raise refuse("weights", list(weights), f"weights are {k} shares, none negative, at least two above 0")
+    return np.asarray(shares / shares.sum(), dtype=np.float64)
+
+
+def srm(counts: Sequence[int], weights: Sequence[float]) -> Srm:
+    """χ² test of unit counts against the planned split.
+
+    Args:
+        counts: Units by variant, zeros allowed.
+        weights: Planned split, in any scale; variants with weight 0 take no part, their units are `misplaced`.
+
+    Returns:
+        The test; for two variants with an expected count below 5 the exact two-sided binomial test.
+
+    Raises:
+        StatsError: `XPB-S01`, negative counts or weights that are no split.
+
+    Source: Pearson 1900; Fabijan et al. 2019 for the use. Checked against scipy.stats.chisquare and binomtest.
+    """
+    n = np.asarray(counts, dtype=np.float64)
+    if n.ndim != 1 or (n < 0).any() or not np.isfinite(n).all():
+        raise refuse("counts", list(counts), "counts are units by variant, none negative")
+    shares = _shares(weights, len(n))
+    on = shares > 0
+    total = float(n[on].sum())
+    expected = shares * total
+    misplaced, df = int(n[~on].sum()), int(on.sum()) - 1
+    if total == 0.0:
+        return Srm(math.nan, math.nan, df, tuple(expected.tolist()), misplaced, "chi2")
+    if df == 1 and expected[on].min() < SMALLEST_EXPECTED:
+        p = _binomial(int(n[on][0]), int(total), float(shares[on][0]))
+        return Srm(p, math.nan, df, tuple(expected.tolist()), misplaced, "exact")
+    statistic = float(((n[on] - expected[on]) ** 2 / expected[on]).sum())
+    return Srm(float(chdtrc(df, statistic)), statistic, df, tuple(expected.tolist()), misplaced, "chi2")
+
+
+def _binomial(x: int, n: int, p: float) -> float:
+    """Two-sided exact binomial p-value: all outcomes at most as likely as the one seen."""
+    k = np.arange(n + 1)
+    log = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
+    as_rare = log <= log[x] + 1e-7
+    if n <= 100_000:
+        return float(min(np.exp(log[as_rare]).sum(), 1.0))
+    below = k[as_rare & (k < n * p)]
+    above = k[as_rare & (k > n * p)]
+    low = float(bdtr(float(below.max()), n, p)) if below.size else 0.0
+    high = float(bdtrc(float(above.min() - 1), n, p)) if above.size else 0.0
+    return min(low + high, 1.0)
+
+
+def srm_anytime(cumulative: ArrayLike, weights: Sequence[float], *, k: float, previous: float = 1.0) -> Floats:
+    """Always-valid p-value of the split after each look: it may be watched daily without raising false alarms.
+
+    Args:
+        cumulative: Units so far, shape (looks, variants), or (variants,) for one look; never falling. The order of units
+            within a look is irrelevant.
+        weights: Planned split; variants with weight 0 take no part.
+        k: Concentration of the Dirichlet prior; 100 finds small deviations in thousands of units.
+        previous: Smallest p-value of earlier looks.
+
+    Returns:
+        The running minimum of 1 / Bayes factor, one for each look.
+
+    Source: Lindon and Malek 2022, "Anytime-valid inference for multinomial count data", eq. 7.
+    """
+    check_positive("k", k)
+    n = np.atleast_2d(np.asarray(cumulative, dtype=np.float64))
+    if (n < 0).any() or not np.isfinite(n).all() or (np.diff(n, axis=0) < 0).any():
+        raise refuse("cumulative", n.tolist(), "counts are cumulative: not negative and never falling")
+    shares = _shares(weights, n.shape[1])
+    on = shares > 0
+    n, theta = n[:, on], shares[on]
+    a = k * theta
+    log_m = (
+        gammaln(a.sum())
+        - gammaln(a.sum() + n.sum(axis=1))
+        + (gammaln(a + n) - gammaln(a)).sum(axis=1)
+        - (n * np.log(theta)).sum(axis=1)
+    )
+    return np.minimum.accumulate(np.minimum(np.exp(-np.maximum(log_m, 0.0)), previous))
+
+
+@dataclass(frozen=True, slots=True)
+class BiasBound:
+    """How much a mismatch could move a mean, in the worst case.
+
+    Attributes:
+        missing_share: Smallest share of a variant's units that must be missing (or doubled elsewhere) to explain the counts.
+        variant: Position of the variant that lacks most.
+        in_sd: Bound on the bias of that variant's mean in standard deviations of all its units, √(m / (1 − m)).
+        of_share: Bound on the bias of a proportion at the rate given, or NaN.
+    """
+
+    missing_share: float
+    variant: int
+    in_sd: float
+    of_share: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name; what is not finite becomes None."""
+        return {
+            "missing_share": self.missing_share,
+            "variant": self.variant,
+            "in_sd": self.in_sd if math.isfinite(self.in_sd) else None,
+            "of_share": self.of_share if math.isfinite(self.of_share) else None,
+        }
+
+
+def bias_bound(counts: Sequence[int], weights: Sequence[float], *, rate: float | None = None) -> BiasBound:
+    """Worst bias that the missing units could cause: severity of a mismatch, apart from its significance.
+
+    The variant with the most units for its share is taken as complete; another variant then lacks the share
+    m = 1 − (n_v / w_v) / max(n / w). However the missing m were chosen, the mean of those left moves by at most
+    sd √(m / (1 − m)), and a proportion seen as `rate` by at most m · max(rate, 1 − rate).
+
+    Args:
+        counts: Units by variant.
+        weights: Planned split.
+        rate: Observed proportion of a 0/1 metric in that variant, for the sharper bound.
+
+    Source: Cauchy–Schwarz for a subset of share 1 − m; Manski 1989 for bounded values.
+    """
+    n = np.asarray(counts, dtype=np.float64)
+    shares = _shares(weights, len(n))
+    on = np.flatnonzero(shares > 0)
+    density = n[on] / shares[on]
+    if density.max() <= 0:
+        return BiasBound(0.0, int(on[0]), 0.0, math.nan if rate is None else 0.0)
+    worst = int(np.argmin(density))
+    missing = float(1.0 - density[worst] / density.max())
+    in_sd = math.sqrt(missing / (1.0 - missing)) if missing < 1.0 else math.inf
+    of_share = math.nan if rate is None else missing * max(rate, 1.0 - rate)
+    return BiasBound(missing, int(on[worst]), in_sd, of_share)
