@@ -15,6 +15,8 @@ _HOMES = {
     "load_plan": "xpbench.plan",
     "template": "xpbench.plan",
     "XpbenchError": "xpbench.errors",
+    "units": "xpbench.data",
+    "DuckDB": "xpbench.data",
 }
 """Where each public name lives."""
 

@@ -225,7 +225,75 @@ _STATS: dict[str, Message] = {
 _ASSIGN: dict[str, Message] = {}
 _EXPOSE: dict[str, Message] = {}
 _MIXPANEL: dict[str, Message] = {}
-_DATA: dict[str, Message] = {}
+_DATA: dict[str, Message] = {
+    "XPB-D01": Message("{what}: {reason}", "Sources are read whole or not at all", "Mend the place named, or write the file again"),
+    "XPB-D02": Message(
+        "There is no file {path}", "A source names existing files; * and ? stand for parts of names", "Check the path"
+    ),
+    "XPB-D03": Message(
+        "A source of kind {kind} can't be read",
+        "Sources are pandas, polars or pyarrow tables, DuckDB relations, Spark tables, and CSV, Parquet or JSON Lines files of one kind",
+        "Give one of these",
+    ),
+    "XPB-D04": Message(
+        "Metric {key} of kind {part_kind} is counted from events",
+        "A table with one row per unit feeds metrics of kind column, and ratios and formulas of them",
+        "Use xp.events(…) for this plan, or make the metric kind: column",
+    ),
+    "XPB-D05": Message("Column {column} ({role}) is not in the source", "Every column that the plan or the call names must be there", "{hint}"),
+    "XPB-D06": Message("Column {column} stands {times} times in the source", "Names of columns are unique", "Rename all but one"),
+    "XPB-D07": Message("{what}", "At least one unit must be there", "Check the source, or wait for data"),
+    "XPB-D08": Message(
+        "None of the {rows} rows has a variant of the plan: column {column} holds {found}",
+        "The plan's variants are {known}",
+        'Name the right column with variant=…, or translate with variants={{"value in the table": "variant of the plan"}}',
+    ),
+    "XPB-D09": Message(
+        "{count} rows with {what}. {detail}",
+        "The plan refuses them (data.{policy}: refuse)",
+        "Mend the table, or amend the plan to exclude them",
+    ),
+    "XPB-D10": Message(
+        "Metric {key} is built on {part} of kind {part_kind}",
+        "Ratios and formulas are built on metrics with one value for each unit",
+        "Name a count, sum, conversion or column",
+    ),
+    "XPB-D11": Message(
+        "Column {column} holds the value {value} in {count} rows, which looks like a code for a missing value",
+        "Codes are never averaged in",
+        "Set data.missing_codes in the plan: [{value}] if it means missing, [] if these are real values",
+    ),
+    "XPB-D12": Message(
+        "Column {column} has {count} values that are {what}",
+        "The plan refuses what is no finite number (data.non_finite: refuse)",
+        "Mend the table, or set data.non_finite: exclude",
+    ),
+    "XPB-D13": Message(
+        "Column {column} has {count} missing values",
+        "The plan refuses missing values (data.missing: refuse)",
+        "Mend the table, or set data.missing: exclude or zero",
+    ),
+    "XPB-D14": Message(
+        "{count} units stand on {rows} rows; {mixed} of them with more than one variant",
+        "The table has one row per unit (data.duplicates: refuse)",
+        "Mend the table, or set data.duplicates: first or exclude",
+    ),
+    "XPB-D15": Message(
+        "Segment {segment} has {count} different values",
+        "A segment has up to {limit} values, declared in advance",
+        "Choose a coarser property, or group the values",
+    ),
+    "XPB-D16": Message(
+        "Column {column} is of type {kind}, which is no number (metric {metrics})",
+        "Metrics and covariates are numbers or true/false",
+        "Convert the column, or name another",
+    ),
+    "XPB-D20": Message(
+        "Values up to {bound} can't be squared and summed",
+        "Sums must stay within the range of doubles (about {limit})",
+        "Check the values, or change their unit of measure",
+    ),
+}
 _HEALTH: dict[str, Message] = {}
 _DECIDE: dict[str, Message] = {}
 _WATCH: dict[str, Message] = {}

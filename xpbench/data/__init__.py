@@ -1,1 +1,7 @@
+"""From sources to moments: events or per-unit tables, first exposures, unit values, sums in an engine. Rows stay here."""
 
+from xpbench.data.engine import DuckDB, Progress, Stage
+from xpbench.data.summary import Cap, Cell, Extreme, Finding, Summary
+from xpbench.data.units import UnitsSource, units
+
+__all__ = ["Cap", "Cell", "DuckDB", "Extreme", "Finding", "Progress", "Stage", "Summary", "UnitsSource", "units"]

@@ -30,7 +30,9 @@ class Cell:
         slice: Value of the dimension as text.
         columns: What the moments are of, in order. First the metric's own columns (`("value",)`, or
             `("numerator", "denominator")`, or for a formula the keys it names), then covariates (`"before"` and
-            `"seen"` for event metrics, column names for per-unit tables).
+            `"seen"` for event metrics, `"before.numerator"`, `"before.denominator"` and `"seen"` for ratios of them,
+            column names for per-unit tables). In form `before`, the own columns as they were before the exposure; for a
+            per-unit table one column for each covariate, each a metric of its own.
         n: Units.
         mean: Means, one per column.
         cov: Covariances with ddof 1, row by row. For a quantile the one column is the estimate, and its `cov` is

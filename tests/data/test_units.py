@@ -1,0 +1,506 @@
+"""Tables with one row per unit: reference numbers of three real experiments, every policy, every kind of table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from scipy import stats
+
+import xpbench as xp
+from xpbench.data import DuckDB, Stage, Summary
+from xpbench.errors import DataError
+
+
+def plan_of(metrics: list[dict[str, Any]], **more: Any) -> xp.Plan:
+    defaults = {"role": "secondary", "direction": "increase", "kind": "column"}
+    return xp.Plan(
+        **{
+            "key": "t",
+            "title": "t",
+            "owner": "o",
+            "hypothesis": {"if": "a", "then": [], "because": "c"},
+            "unit": "id",
+            "variants": [{"key": "a", "split": 0.5, "control": True}, {"key": "b", "split": 0.5}],
+            "metrics": [{**defaults, **m} for m in metrics],
+            **more,
+        }
+    )
+
+
+PLAN = plan_of([{"key": "y", "column": "y"}])
+
+
+def frame_of(n: int = 1000, seed: int = 1) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    x = rng.gamma(2.0, 3.0, n)
+    return pd.DataFrame(
+        {
+            "id": np.arange(n),
+            "variant": rng.choice(["a", "b"], n),
+            "y": x * 0.5 + rng.normal(0, 2, n),
+            "z": rng.poisson(3, n),
+            "ok": rng.random(n) < 0.3,
+            "x": x,
+            "platform": rng.choice(["ios", "android"], n),
+            "day": pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.integers(0, 5, n), unit="D"),
+        }
+    )
+
+
+def found(summary: Summary, name: str) -> Any:
+    matches = [f for f in summary.findings if f.name == name]
+    assert len(matches) == 1, summary.findings
+    return matches[0]
+
+
+def refused(table: Any, plan: xp.Plan = PLAN, **more: Any) -> str:
+    with pytest.raises(DataError) as caught:
+        xp.units(table, **more).summarize(plan)
+    return caught.value.code + " " + str(caught.value)
+
+
+# -- real experiments ------------------------------------------------------------------------------------------------
+
+
+def test_cookie_cats_reference_numbers(shared_data: Path, shared_examples: Path) -> None:
+    plan = xp.load_plan(shared_examples / "cookie-cats.plan.json")
+    s = xp.units(shared_data / "cookie_cats.csv.gz", unit="userid", variant="version").summarize(plan)
+    assert s.units == {"gate_30": 44_700, "gate_40": 45_489}
+    assert s.rows == 90_189
+    for metric, control, treatment in (("retention_1", 20_034, 20_119), ("retention_7", 8_502, 8_279)):
+        assert s.cell(metric, "gate_30").mean[0] == control / 44_700
+        assert s.cell(metric, "gate_40").mean[0] == treatment / 45_489
+    c, t = (s.cell("retention_7", v) for v in ("gate_30", "gate_40"))
+    p_c, p_t = c.mean[0], t.mean[0]
+    z = (p_t - p_c) / np.sqrt(p_c * (1 - p_c) / c.n + p_t * (1 - p_t) / t.n)
+    assert z == pytest.approx(-3.1641, abs=5e-5)
+    assert p_t / p_c - 1 == pytest.approx(-0.04312, abs=5e-6)
+    raw_c, raw_t = (s.cell("rounds", v, form="raw") for v in ("gate_30", "gate_40"))
+    assert (raw_c.mean[0], raw_t.mean[0]) == pytest.approx((52.4563, 51.2988), abs=5e-5)
+    assert (raw_c.cov[0][0], raw_t.cov[0][0]) == pytest.approx((65_903.3, 10_669.7), abs=0.05)
+    (cap,) = s.caps
+    assert (cap.metric, cap.upper, cap.lower) == ("rounds", 493.0, 0.0)
+    assert s.cell("rounds", "gate_40").mean[0] / s.cell("rounds", "gate_30").mean[0] - 1 == pytest.approx(-0.00574, abs=5e-6)
+    extreme = next(e for e in s.extremes if e.metric == "rounds")
+    assert (extreme.value, extreme.variant) == (49_854.0, "gate_30")
+    frame = pd.read_csv(shared_data / "cookie_cats.csv.gz")
+    for variant, cell in (("gate_30", raw_c), ("gate_40", raw_t)):
+        values = frame.loc[frame.version == variant, "sum_gamerounds"]
+        assert cell.mean[0] == pytest.approx(values.mean(), rel=1e-12)
+        assert cell.cov[0][0] == pytest.approx(values.var(), rel=1e-12)
+
+
+def charity(**policy: Any) -> xp.Plan:
+    return plan_of(
+        [
+            {"key": "gave", "column": "out_gavedum", "covariates": ["freq"], "cuped": True},
+            {"key": "dollars", "column": "out_amountgive", "covariates": ["freq"], "cuped": True},
+        ],
+        variants=[{"key": "control", "split": 1 / 3, "control": True}, {"key": "letter", "split": 2 / 3}],
+        data=policy,
+    )
+
+
+def test_charitable_giving_reference_numbers(shared_data: Path) -> None:
+    path = shared_data / "charitable_giving.csv.gz"
+    frame = pd.read_csv(path)
+    frame["unit"] = np.arange(len(frame))
+    source = xp.units(frame, unit="unit", variant="treatment", variants={0: "control", 1: "letter"})
+    s = source.summarize(charity())
+    assert s.units == {"control": 16_687, "letter": 33_396}
+    gave_c, gave_t = (s.cell("gave", v) for v in ("control", "letter"))
+    assert (gave_c.mean[0], gave_t.mean[0]) == (298 / 16_687, 736 / 33_396)
+    money_c, money_t = (s.cell("dollars", v) for v in ("control", "letter"))
+    assert money_t.n == 33_394
+    lost = [f for f in s.findings if f.name == "missing_value" and f.metric == "dollars"]
+    assert [(f.count, dict(f.by_variant), f.action) for f in lost] == [(2, {"letter": 2}, "excluded")]
+    assert (money_c.mean[0], money_t.mean[0]) == pytest.approx((0.81327, 0.96517), abs=1e-5)
+    assert np.sqrt(money_c.cov[0][0] / money_c.n + money_t.cov[0][0] / money_t.n) == pytest.approx(0.080063, abs=1e-6)
+    theta = (gave_c.cov[0][1] * gave_c.n + gave_t.cov[0][1] * gave_t.n) / (
+        gave_c.cov[1][1] * gave_c.n + gave_t.cov[1][1] * gave_t.n
+    )
+    effect = gave_t.mean[0] - gave_c.mean[0] - theta * (gave_t.mean[1] - gave_c.mean[1])
+    assert effect == pytest.approx(0.0041971, abs=2e-7)
+    assert s.cell("gave", "control", form="before").columns == ("freq",)
+    zero = xp.units(frame, unit="unit", variant="treatment", variants={0: "control", 1: "letter"}).summarize(
+        charity(missing="zero")
+    )
+    assert zero.cell("dollars", "letter").n == 33_396
+
+
+def test_charitable_giving_codes_are_never_averaged_in(shared_data: Path) -> None:
+    frame = pd.read_csv(shared_data / "charitable_giving.csv.gz")
+    frame["unit"] = np.arange(len(frame))
+    coded = next(c for c in frame.columns if (frame[c] == -999).any())
+    metrics = [{"key": "m", "column": coded}]
+    variants = [{"key": "0", "split": 1 / 3, "control": True}, {"key": "1", "split": 2 / 3}]
+    said = refused(frame, plan_of(metrics, variants=variants), unit="unit", variant="treatment")
+    count = int((frame[coded] == -999).sum())
+    assert "XPB-D11" in said
+    assert coded in said
+    assert "-999" in said
+    assert f"{count:,}" in said
+    s = xp.units(frame, unit="unit", variant="treatment").summarize(
+        plan_of(metrics, variants=variants, data={"missing_codes": [-999.0]})
+    )
+    assert found(s, "missing_code").count == count
+    assert s.cell("m", "0").mean[0] == pytest.approx(
+        frame.loc[(frame.treatment == 0) & (frame[coded] != -999), coded].mean(), rel=1e-12
+    )
+    kept = xp.units(frame, unit="unit", variant="treatment").summarize(
+        plan_of(metrics, variants=variants, data={"missing_codes": []})
+    )
+    assert kept.cell("m", "0").mean[0] == pytest.approx(frame.loc[frame.treatment == 0, coded].mean(), rel=1e-12)
+
+
+def test_homepage_actions_as_units(shared_data: Path) -> None:
+    log = pd.read_csv(shared_data / "homepage_actions.csv.gz")
+    table = (
+        log.assign(click=log.action == "click")
+        .groupby("id")
+        .agg(group=("group", "first"), click=("click", "any"))
+        .reset_index()
+    )
+    plan = plan_of(
+        [{"key": "click", "column": "click"}],
+        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "experiment", "split": 0.5}],
+    )
+    s = xp.units(table, variant="group").summarize(plan)
+    assert s.units == {"control": 3_332, "experiment": 2_996}
+    assert stats.chisquare(list(s.units.values())).pvalue == pytest.approx(2.40e-5, rel=5e-3)
+    assert (s.cell("click", "control").mean[0], s.cell("click", "experiment").mean[0]) == (932 / 3_332, 928 / 2_996)
+
+
+# -- numbers ---------------------------------------------------------------------------------------------------------
+
+FULL = plan_of(
+    [
+        {"key": "y", "column": "y", "covariates": ["x"], "cuped": True, "winsorize": {"lower": 0.01, "upper": 0.95}},
+        {"key": "z", "column": "z"},
+        {"key": "ok", "column": "ok"},
+        {"key": "r", "kind": "ratio", "numerator": "y", "denominator": "z"},
+        {"key": "f", "kind": "formula", "expression": "z / (ok + 1)"},
+    ],
+    segments=["platform"],
+)
+
+
+def test_moments_equal_numpy() -> None:
+    frame = frame_of()
+    s = xp.units(frame, day="day").summarize(FULL)
+    lower, upper = np.quantile(frame.y, [0.01, 0.95])
+    x_lower, x_upper = np.quantile(frame.x, [0.01, 0.95])
+    capped = frame.y.clip(lower, upper)
+    for variant in "ab":
+        mine = frame.variant == variant
+        assert s.cell("y", variant).columns == ("value", "x")
+        block = np.array([capped[mine], frame.x[mine].clip(x_lower, x_upper)])
+        assert s.cell("y", variant).mean == pytest.approx(block.mean(axis=1), rel=1e-12)
+        assert np.array(s.cell("y", variant).cov) == pytest.approx(np.cov(block), rel=1e-10)
+        raw = np.array([frame.y[mine], frame.x[mine]])
+        assert np.array(s.cell("y", variant, form="raw").cov) == pytest.approx(np.cov(raw), rel=1e-10)
+        assert s.cell("y", variant, form="before").mean == pytest.approx(
+            [frame.x[mine].clip(x_lower, x_upper).mean()], rel=1e-12
+        )
+        ratio = np.array([capped[mine], frame.z[mine]])
+        assert s.cell("r", variant).columns == ("numerator", "denominator")
+        assert np.array(s.cell("r", variant).cov) == pytest.approx(np.cov(ratio), rel=1e-10)
+        assert s.cell("f", variant).columns == ("z", "ok")
+        assert np.array(s.cell("f", variant).cov) == pytest.approx(
+            np.cov(np.array([frame.z[mine], frame.ok[mine].astype(float)])), rel=1e-10
+        )
+        for platform in ("ios", "android"):
+            both = mine & (frame.platform == platform)
+            cell = s.cell("z", variant, dimension="platform", slice=platform)
+            assert (cell.n, cell.mean[0]) == (both.sum(), pytest.approx(frame.z[both].mean(), rel=1e-14))
+        assert sum(s.cell("z", variant, dimension="$day", slice=d).n for d in s.slices("$day")) == mine.sum()
+    assert s.first_exposure == "2026-01-01"
+    assert s.exposures_by_day["2026-01-01"] == frame[frame.day == "2026-01-01"].groupby("variant").size().to_dict()
+    assert {(c.metric, c.column) for c in s.caps} == {("y", "value"), ("y", "x")}
+    assert next(c for c in s.caps if c.column == "value").n_upper == int((frame.y > upper).sum())
+
+
+def test_winsorize_over_nonzero_takes_percentiles_of_nonzero_values() -> None:
+    frame = frame_of()
+    frame["y"] = np.where(frame.z > 5, frame.y.abs() * 10, 0.0)
+    plan = plan_of([{"key": "y", "column": "y", "winsorize": {"upper": 0.9, "over": "nonzero"}}])
+    (cap,) = xp.units(frame).summarize(plan).caps
+    assert cap.upper == pytest.approx(np.quantile(frame.y[frame.y != 0], 0.9), rel=1e-14)
+
+
+def test_frozen_caps_are_taken_as_they_are() -> None:
+    frame = frame_of()
+    plan = plan_of([{"key": "y", "column": "y", "winsorize": {"upper": 0.9}}])
+    first = xp.units(frame).summarize(plan)
+    later = xp.units(frame_of(3000, seed=2).assign(id=range(3000))).summarize(plan, caps=first.caps)
+    assert later.caps[0].upper == first.caps[0].upper
+    assert later.caps[0].n_upper != first.caps[0].n_upper
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.7e9, -1e12])
+def test_variance_survives_a_large_mean(offset: float) -> None:
+    frame = frame_of(20_000)
+    frame["y"] = np.round(frame.y * 1024) / 1024 + offset
+    s = xp.units(frame).summarize(plan_of([{"key": "y", "column": "y"}], data={"missing_codes": []}))
+    for variant in "ab":
+        exact = (frame.y[frame.variant == variant] - offset).var()
+        assert s.cell("y", variant).cov[0][0] == pytest.approx(exact, rel=1e-12)
+
+
+def test_constant_column_has_variance_zero() -> None:
+    frame = frame_of().assign(y=lambda f: np.where(f.variant == "a", 0.1, 0.3))
+    s = xp.units(frame).summarize(PLAN)
+    assert [s.cell("y", v).cov[0][0] for v in "ab"] == [0.0, 0.0]
+    assert [s.cell("y", v).mean[0] for v in "ab"] == [0.1, 0.3]
+
+
+def test_same_bytes_whatever_the_order_threads_and_runs() -> None:
+    frame = frame_of(300_000)
+    frame["y"] = np.exp(np.random.default_rng(3).normal(0, 3, len(frame)))
+    texts = {
+        json.dumps(xp.units(f, day="day", engine=DuckDB(threads=t)).summarize(FULL).to_dict())
+        for f, t in ((frame, 1), (frame, 2), (frame, 8), (frame.sample(frac=1, random_state=1), 2))
+    }
+    assert len(texts) == 1
+
+
+def test_every_kind_of_table_gives_the_same_summary(tmp_path: Path) -> None:
+    frame = frame_of()
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_csv(tmp_path / "t.csv.gz", index=False)
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), tmp_path / "t.parquet")
+    frame[:400].to_csv(tmp_path / "p1.csv", index=False)
+    frame[400:].to_csv(tmp_path / "p2.csv", index=False)
+    connection = duckdb.connect()
+    tables = [
+        frame,
+        pl.from_pandas(frame),
+        pl.from_pandas(frame).lazy(),
+        pa.Table.from_pandas(frame, preserve_index=False),
+        connection.from_df(frame),
+        tmp_path / "t.parquet",
+        str(tmp_path / "t.csv"),
+        tmp_path / "t.csv.gz",
+        [tmp_path / "p1.csv", tmp_path / "p2.csv"],
+        tmp_path / "p*.csv",
+    ]
+    summaries = [xp.units(t, day="day").summarize(FULL) for t in tables]
+    for s in summaries[1:]:
+        assert s.cells == summaries[0].cells
+        assert s.caps == summaries[0].caps
+    assert len({s.fingerprint for s in summaries[:6]}) == 1
+    assert len({s.fingerprint for s in summaries[6:]}) == 1
+    changed = frame.copy()
+    changed.loc[5, "y"] += 1e-9
+    assert xp.units(changed, day="day").summarize(FULL).fingerprint != summaries[0].fingerprint
+    assert Summary.from_dict(json.loads(json.dumps(summaries[0].to_dict()))) == summaries[0]
+
+
+# -- what is odd is counted, and the plan decides ----------------------------------------------------------------------
+
+
+def test_missing_values_are_excluded_and_counted_by_variant() -> None:
+    frame = frame_of()
+    frame.loc[:9, "y"] = np.nan
+    s = xp.units(frame).summarize(PLAN)
+    f = found(s, "missing_value")
+    assert (f.count, f.metric, f.action) == (10, "y", "excluded")
+    assert f.by_variant == frame[:10].groupby("variant").size().to_dict()
+    assert sum(s.cell("y", v).n for v in "ab") == 990
+    assert s.n == 1000
+
+
+def test_polars_nan_is_missing_too() -> None:
+    frame = pl.DataFrame({"id": [1, 2, 3, 4], "variant": ["a", "a", "b", "b"], "y": [1.0, float("nan"), 2.0, None]})
+    s = xp.units(frame).summarize(PLAN)
+    assert found(s, "missing_value").count == 2
+    assert [s.cell("y", v).mean[0] for v in "ab"] == [1.0, 2.0]
+
+
+def test_missing_values_as_zero_or_refused() -> None:
+    frame = frame_of()
+    frame.loc[:9, "y"] = np.nan
+    s = xp.units(frame).summarize(PLAN.changed(data={"missing": "zero"}))
+    assert s.cell("y", "a").mean[0] == pytest.approx(frame.y.fillna(0)[frame.variant == "a"].mean(), rel=1e-12)
+    assert refused(frame, PLAN.changed(data={"missing": "refuse"})).startswith("XPB-D13")
+
+
+def test_a_missing_covariate_keeps_the_unit() -> None:
+    frame = frame_of()
+    frame.loc[:99, "x"] = np.nan
+    s = xp.units(frame).summarize(plan_of([{"key": "y", "column": "y", "covariates": ["x"], "cuped": True}]))
+    assert s.cell("y", "a").n == (frame.variant == "a").sum()
+    assert found(s, "missing_value").action == "set to the pooled mean"
+
+
+def test_infinite_values() -> None:
+    frame = frame_of()
+    frame.loc[3, "y"] = np.inf
+    frame.loc[4, "y"] = -np.inf
+    assert "infinite" in refused(frame)
+    s = xp.units(frame).summarize(PLAN.changed(data={"non_finite": "exclude"}))
+    assert found(s, "infinite").count == 2
+    assert sum(s.cell("y", v).n for v in "ab") == 998
+
+
+def test_text_in_a_number_column(tmp_path: Path) -> None:
+    frame = frame_of().astype({"y": object})
+    frame.loc[7, "y"] = "oops"
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    for table in (frame, tmp_path / "t.csv"):
+        said = refused(table)
+        assert said.startswith("XPB-D12")
+        assert "'oops'" in said
+        s = xp.units(table).summarize(PLAN.changed(data={"non_finite": "exclude"}))
+        assert found(s, "not_a_number").count == 1
+        assert sum(s.cell("y", v).n for v in "ab") == 999
+
+
+def test_negative_values_are_kept_and_counted() -> None:
+    frame = frame_of()
+    assert found(xp.units(frame).summarize(PLAN), "negative").count == (frame.y < 0).sum()
+
+
+def test_duplicate_units() -> None:
+    frame = pd.concat([frame_of(), frame_of()[:5], frame_of()[:1]], ignore_index=True)
+    frame.loc[1000, "y"] = 1e6
+    said = refused(frame)
+    assert said.startswith("XPB-D14")
+    assert "5 units stand on 11 rows" in said
+    first = xp.units(frame).summarize(PLAN.changed(data={"duplicates": "first"}))
+    assert first.cells == xp.units(frame_of()).summarize(PLAN).cells
+    assert found(first, "duplicate_units").action == "kept the first"
+    out = xp.units(frame).summarize(PLAN.changed(data={"duplicates": "exclude"}))
+    assert out.cells == xp.units(frame_of()[5:]).summarize(PLAN).cells
+    assert found(out, "duplicate_units").count == 5
+
+
+@pytest.mark.parametrize("ids", [lambda i: f"u{i}", lambda i: i * 10**12, lambda i: float(i), lambda i: -i])
+def test_duplicates_are_found_for_every_kind_of_id(ids: Any) -> None:
+    frame = frame_of()
+    frame["id"] = [ids(i) for i in range(1000)]
+    assert xp.units(frame).summarize(PLAN).n == 1000
+    frame.loc[999, "id"] = ids(0)
+    assert refused(frame).startswith("XPB-D14")
+
+
+def test_a_unit_in_two_variants_is_counted_apart() -> None:
+    frame = pd.DataFrame({"id": [1, 1, 2, 3, 4], "variant": ["a", "b", "a", "b", "b"], "y": [1, 2, 3, 4, 6]})
+    s = xp.units(frame).summarize(PLAN.changed(data={"duplicates": "exclude"}))
+    assert found(s, "several_variants").count == 1
+    assert s.units == {"a": 1, "b": 2}
+
+
+def test_mixed_ids_are_compared_as_text() -> None:
+    frame = frame_of(4).astype({"id": object})
+    frame["variant"] = ["a", "a", "b", "b"]
+    frame.loc[3, "id"] = "x9"
+    s = xp.units(frame).summarize(PLAN)
+    assert found(s, "mixed_ids").count == 1
+    frame.loc[3, "id"] = "0"
+    assert refused(frame).startswith("XPB-D14")
+
+
+def test_missing_and_unknown_variants_and_units() -> None:
+    frame = frame_of()
+    frame.loc[0, "variant"] = None
+    frame.loc[1:2, "variant"] = "c<script>"
+    frame = frame.astype({"id": "Int64"})
+    frame.loc[3, "id"] = None
+    s = xp.units(frame).summarize(PLAN)
+    assert (found(s, "missing_variant").count, found(s, "unknown_variant").count, found(s, "missing_unit").count) == (1, 2, 1)
+    assert "c<script>" in found(s, "unknown_variant").detail
+    assert s.n == 996
+    assert refused(frame, PLAN.changed(data={"unknown_variant": "refuse"})).startswith("XPB-D09")
+    assert refused(frame, PLAN.changed(data={"missing_variant": "refuse"})).startswith("XPB-D09")
+
+
+def test_one_variant_only_and_zero_units_in_a_variant() -> None:
+    frame = frame_of().assign(variant="a")
+    s = xp.units(frame).summarize(PLAN)
+    assert s.units == {"a": 1000, "b": 0}
+    assert s.cell("y", "b") is None
+    assert found(s, "variant_without_units").by_variant == {"b": 0}
+
+
+def test_empty_sources(tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_bytes(b"")
+    (tmp_path / "head.csv").write_text("id,variant,y\n")
+    assert refused(tmp_path / "empty.csv").startswith("XPB-D07")
+    assert refused(tmp_path / "head.csv").startswith("XPB-D07")
+    assert refused(frame_of()[:0]).startswith("XPB-D07")
+    assert refused(frame_of().assign(variant="else")).startswith("XPB-D08")
+
+
+def test_names_that_are_not_there() -> None:
+    said = refused(frame_of(), unit="idd")
+    assert said.startswith("XPB-D05")
+    assert "Did you mean 'id'?" in said
+    assert "metric 'y'" in refused(frame_of().drop(columns="y"))
+    with pytest.raises(DataError, match="XPB-D02"):
+        xp.units("/nowhere/table.csv")
+    with pytest.raises(DataError, match="XPB-D03"):
+        xp.units(object())
+    with pytest.raises(DataError, match="XPB-D03"):
+        xp.units(__file__)
+
+
+def test_broken_csv_is_refused_not_shortened(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,variant,y\n1,a,2\n2,b,3,9,9\n3,a,1\n")
+    assert refused(tmp_path / "t.csv").startswith("XPB-D0")
+    (tmp_path / "t.csv.gz").write_bytes(b"\x1f\x8b\x08\x00broken")
+    assert refused(tmp_path / "t.csv.gz").startswith("XPB-D0")
+
+
+def test_a_column_that_is_no_number() -> None:
+    assert refused(frame_of().assign(y=pd.Timestamp("2026-01-01"))).startswith("XPB-D16")
+
+
+def test_event_metrics_need_events() -> None:
+    plan = plan_of([{"key": "m", "kind": "conversion", "event": "e"}])
+    assert refused(frame_of(), plan).startswith("XPB-D04")
+
+
+def test_an_id_is_no_segment() -> None:
+    assert refused(frame_of(), PLAN.changed(segments=["id"])).startswith("XPB-D15")
+
+
+def test_values_too_large_to_square() -> None:
+    frame = frame_of()
+    frame.loc[0, "y"] = 1e200
+    assert refused(frame).startswith("XPB-D20")
+
+
+def test_ids_keep_leading_zeros(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,variant,y\n007,a,2\n7,b,3\n")
+    assert xp.units(tmp_path / "t.csv").summarize(PLAN).n == 2
+
+
+def test_progress_tells_every_stage_and_can_cancel() -> None:
+    told: list[Stage] = []
+    xp.units(frame_of()).summarize(PLAN, progress=told.append)
+    assert [s.done for s in told] == list(range(1, len(told) + 1))
+    assert all(s.of == len(told) for s in told)
+
+    def stop(stage: Stage) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        xp.units(frame_of()).summarize(PLAN, progress=stop)
+
+
+def test_hostile_names_are_only_text() -> None:
+    name = 'y"; DROP TABLE source; -- </script>'
+    frame = frame_of().rename(columns={"y": name, "platform": "p'\"p"})
+    plan = plan_of([{"key": "y", "column": name}], segments=["p'\"p"])
+    s = xp.units(frame).summarize(plan)
+    assert s.n == 1000

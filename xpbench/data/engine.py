@@ -1,0 +1,117 @@
+"""The embedded engine: a DuckDB connection of our own, with its limits, and what it reports while it works."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from xpbench.errors import DataError, plain
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One finished step of reading.
+
+    Attributes:
+        name: What was done, in words for people.
+        done: Number of this step, from 1.
+        of: Number of steps, as far as known.
+        rows: Rows that the step produced or looked at; None where it does not count rows.
+        seconds: Wall time of the step.
+    """
+
+    name: str
+    done: int
+    of: int
+    rows: int | None
+    seconds: float
+
+
+Progress = Callable[[Stage], None]
+"""Called after every stage; an exception it raises (such as KeyboardInterrupt) cancels the work and leaves no file."""
+
+
+class Stages:
+    """Times stages and tells them to a `Progress`."""
+
+    def __init__(self, of: int, progress: Progress | None) -> None:
+        self._of = of
+        self._progress = progress
+        self._done = 0
+        self._since = time.perf_counter()
+
+    def finish(self, name: str, rows: int | None = None) -> None:
+        """The stage is over: tell it and start the clock of the next."""
+        now = time.perf_counter()
+        self._done += 1
+        seconds, self._since = now - self._since, now
+        if self._progress is not None:
+            self._progress(Stage(name, self._done, max(self._of, self._done), rows, seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class DuckDB:
+    """How the embedded engine may use the machine.
+
+    Attributes:
+        memory_limit: Such as `"1GB"`; what does not fit spills to `temp_directory`. None = DuckDB's default, 80 % of memory.
+            Resident memory can exceed it by a fifth.
+        threads: Worker threads; None = one per core. Results do not depend on it.
+        temp_directory: Where to spill; None = a folder of its own under the system's temporary folder, removed afterwards.
+    """
+
+    memory_limit: str | None = None
+    threads: int | None = None
+    temp_directory: str | None = None
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[Any]:
+        """A connection that is closed, with its spill files removed, when the block ends."""
+        with tempfile.TemporaryDirectory(prefix="xpbench-") as spill:
+            config: dict[str, Any] = {"temp_directory": self.temp_directory or spill}
+            if self.memory_limit is not None:
+                config["memory_limit"] = self.memory_limit
+            if self.threads is not None:
+                config["threads"] = self.threads
+            try:
+                connection = duckdb.connect(":memory:", config=config)
+            except duckdb.Error as error:
+                raise DataError("XPB-D01", what=plain("The engine could not be started"), reason=first_line(error)) from error
+            try:
+                connection.execute("SET TimeZone = 'UTC'")
+                connection.execute("SET enable_progress_bar = false")
+                yield connection
+            finally:
+                connection.close()
+
+
+def engine_name() -> str:
+    """Name and version of the embedded engine."""
+    return f"duckdb {duckdb.__version__}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an engine's message: the rest repeats the query."""
+    return str(error).strip().split("\n", 1)[0][:300]
+
+
+def quote(name: str) -> str:
+    """A column name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: str | float | int | bool) -> str:
+    """A value as an SQL literal."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, int):
+        return str(value)
+    return f"CAST({value!r} AS DOUBLE)"

@@ -1,0 +1,328 @@
+"""From a unit table to moments per variant, overall and in slices: narwhals expressions that run on every engine.
+
+The unit table has one row per unit: `variant` (text), measures (numbers, null = no value) and dimensions (text).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import narwhals.stable.v2 as nw
+
+from xpbench.data.blocks import Block, Column
+from xpbench.data.summary import Cap, Cell, Extreme
+from xpbench.data.sums import Profile, exact, moments_from, pieces
+
+VARIANT = "variant"
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What the unit table says.
+
+    Attributes:
+        cells: Moments.
+        caps: Winsorization thresholds.
+        extremes: The value furthest from the pooled mean, by metric.
+        units: Units by variant.
+        slices: Units by dimension, slice and variant.
+    """
+
+    cells: tuple[Cell, ...]
+    caps: tuple[Cap, ...]
+    extremes: tuple[Extreme, ...]
+    units: Mapping[str, int]
+    slices: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Variable:
+    """One shifted, capped, masked column, as it enters the sums."""
+
+    measure: str
+    lower: float | None
+    upper: float | None
+    mask: tuple[str, ...]
+    fill: bool
+    profile: Profile
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return (self.measure, self.lower, self.upper, self.mask, self.fill)
+
+    def expression(self) -> nw.Expr:
+        value = nw.col(self.measure).cast(nw.Float64)
+        if self.lower is not None:
+            value = nw.when(value < self.lower).then(nw.lit(self.lower)).otherwise(value)
+        if self.upper is not None:
+            value = nw.when(value > self.upper).then(nw.lit(self.upper)).otherwise(value)
+        value = value - nw.lit(self.profile.shift) if self.profile.shift else value
+        if self.fill:
+            value = value.fill_null(0.0)
+        if self.mask:
+            present = ~nw.col(self.mask[0]).is_null()
+            for other in self.mask[1:]:
+                present = present & ~nw.col(other).is_null()
+            value = nw.when(present).then(value).otherwise(None)
+        return value
+
+
+def profiles_of(frame: nw.LazyFrame[Any], measures: Sequence[str]) -> tuple[int, dict[str, Profile]]:
+    """Number of rows, and a profile for each measure, in one pass."""
+    schema = frame.collect_schema()
+    wanted: list[nw.Expr] = [nw.len().alias("n")]
+    for i, name in enumerate(measures):
+        c = nw.col(name)
+        wanted += [
+            c.count().alias(f"count{i}"),
+            c.min().cast(nw.Float64).alias(f"low{i}"),
+            c.max().cast(nw.Float64).alias(f"high{i}"),
+            c.cast(nw.Float64).mean().alias(f"mean{i}"),
+        ]
+        if not schema[name].is_integer():
+            wanted.append((c != c.floor()).any().alias(f"broken{i}"))
+    row = rows_of(frame.select(*wanted))[0]
+    out: dict[str, Profile] = {}
+    for i, name in enumerate(measures):
+        if not row[f"count{i}"]:
+            out[name] = Profile(0, 0.0, 0.0, 0.0, True)
+            continue
+        integral = not row.get(f"broken{i}", False)
+        out[name] = Profile(int(row[f"count{i}"]), row[f"low{i}"], row[f"high{i}"], row[f"mean{i}"], integral)
+    return int(row["n"]), out
+
+
+def rows_of(frame: nw.LazyFrame[Any]) -> list[dict[str, Any]]:
+    """The rows of a small result, as dictionaries."""
+    table: list[dict[str, Any]] = frame.collect("pyarrow").to_native().to_pylist()
+    return table
+
+
+def caps_of(
+    frame: nw.LazyFrame[Any], blocks: Iterable[Block], profiles: Mapping[str, Profile], frozen: Iterable[Cap] = ()
+) -> dict[Column, Cap]:
+    """Winsorization thresholds pooled over variants: exact percentiles with linear interpolation.
+
+    Args:
+        frame: The unit table.
+        blocks: What is capped stands in them.
+        profiles: Of every measure.
+        frozen: Caps of an earlier look, taken as they are; only their counts are new.
+    """
+    wanted = list(dict.fromkeys(c for b in blocks for c in b.columns if c.winsorize and profiles[c.measure].count))
+    known = {(c.metric, c.column): (c.lower, c.upper) for c in frozen}
+    limits: dict[Column, tuple[float | None, float | None]] = {
+        c: known[c.owner, c.cap_name] for c in wanted if (c.owner, c.cap_name) in known
+    }
+    open_columns = [c for c in wanted if c not in limits]
+    quantiles: dict[tuple[str, str, float], nw.Expr] = {}
+    for c in open_columns:
+        if c.winsorize is None:
+            continue
+        for q in (c.winsorize.lower, c.winsorize.upper):
+            if q is not None and 0.0 < q < 1.0:
+                value = nw.col(c.measure).cast(nw.Float64)
+                if c.winsorize.over == "nonzero":
+                    value = nw.when(value != 0.0).then(value).otherwise(None)
+                quantiles[c.measure, c.winsorize.over, q] = value.quantile(q, interpolation="linear")
+    found: dict[tuple[str, str, float], float | None] = {}
+    if quantiles:
+        row = rows_of(frame.select(*(e.alias(f"q{i}") for i, e in enumerate(quantiles.values()))))[0]
+        found = {k: row[f"q{i}"] for i, k in enumerate(quantiles)}
+    for c in open_columns:
+        if c.winsorize is None:
+            continue
+        lower, upper = (
+            None if q is None else found.get((c.measure, c.winsorize.over, q)) for q in (c.winsorize.lower, c.winsorize.upper)
+        )
+        limits[c] = (lower, upper)
+    if not wanted:
+        return {}
+    counts: list[nw.Expr] = []
+    for i, c in enumerate(wanted):
+        lower, upper = limits[c]
+        value = nw.col(c.measure).cast(nw.Float64)
+        for side, cut in (
+            ("lower", value < lower if lower is not None else None),
+            ("upper", value > upper if upper is not None else None),
+        ):
+            if cut is not None:
+                counts.append(nw.when(cut).then(nw.lit(1)).otherwise(nw.lit(0)).sum().alias(f"{side}{i}"))
+    row = rows_of(frame.select(*counts))[0] if counts else {}
+    return {
+        c: Cap(c.owner, c.cap_name, *limits[c], int(row.get(f"lower{i}") or 0), int(row.get(f"upper{i}") or 0))
+        for i, c in enumerate(wanted)
+    }
+
+
+def moments_of(
+    frame: nw.LazyFrame[Any],
+    blocks: Sequence[Block],
+    *,
+    variants: Sequence[str],
+    dimensions: Mapping[str, str] | None = None,
+    smallest_slice: int = 1,
+    frozen: Iterable[Cap] = (),
+) -> Moments:
+    """Moments of every block by variant, overall and by slice.
+
+    Args:
+        frame: The unit table; it is scanned about four times, so it should be materialised or cheap.
+        blocks: What is wanted.
+        variants: Keys of the plan's variants; other rows must be gone.
+        dimensions: Column of the unit table for each dimension (`$day`, `$age`, segments).
+        smallest_slice: Slices of declared segments with fewer units are counted but get no moments.
+        frozen: Caps of an earlier look.
+    """
+    measures = list(dict.fromkeys(c.measure for b in blocks for c in b.columns))
+    rows, profiles = profiles_of(frame, measures)
+    caps = caps_of(frame, blocks, profiles, frozen)
+    work = _Work(blocks, profiles, caps, rows)
+    overall = work.run(frame, [VARIANT])
+    cells = [cell for row in overall for cell in work.cells(row)]
+    units = dict.fromkeys(variants, 0) | {row[VARIANT]: int(row["n"]) for row in overall}
+    slices: dict[str, dict[str, dict[str, int]]] = {}
+    for dimension, column in (dimensions or {}).items():
+        found = work.run(frame, [VARIANT, column], forms=("value",))
+        sizes: dict[str, dict[str, int]] = {}
+        for row in found:
+            sizes.setdefault(row[column], {})[row[VARIANT]] = int(row["n"])
+        slices[dimension] = {k: {v: sizes[k][v] for v in variants if v in sizes[k]} for k in sorted(sizes)}
+        smallest = 1 if dimension.startswith("$") else smallest_slice
+        for row in found:
+            if sum(sizes[row[column]].values()) >= smallest:
+                cells += work.cells(row, dimension=dimension, slice_=row[column])
+    order = {v: i for i, v in enumerate(variants)}
+    ranks = {(b.metric, b.form): i for i, b in enumerate(blocks)}
+    cells.sort(key=lambda c: (c.dimension, c.slice, ranks[c.metric, c.form], order[c.variant]))
+    distinct = dict.fromkeys(caps.values())
+    return Moments(tuple(cells), tuple(distinct), tuple(work.extremes(overall)), units, slices)
+
+
+class _Work:
+    """The expressions of all blocks, each distinct sum once, and the way back from a row of sums to cells."""
+
+    def __init__(self, blocks: Sequence[Block], profiles: Mapping[str, Profile], caps: Mapping[Column, Cap], rows: int) -> None:
+        self.blocks = blocks
+        self.profiles = profiles
+        self.rows = rows
+        self.variables: dict[tuple[Any, ...], _Variable] = {}
+        self.layout: dict[tuple[str, str], list[_Variable]] = {}
+        for block in blocks:
+            own = {c.measure for c in block.own}
+            mask = tuple(sorted(m for m in own if profiles[m].count < rows))
+            members = []
+            for column in block.columns:
+                cap = caps.get(column)
+                lower, upper = (cap.lower, cap.upper) if cap else (None, None)
+                fill = column.measure not in own and profiles[column.measure].count < rows
+                needed = () if mask == (column.measure,) else mask
+                variable = _Variable(column.measure, lower, upper, needed, fill, profiles[column.measure].clipped(lower, upper))
+                members.append(self.variables.setdefault(variable.key, variable))
+            self.layout[block.metric, block.form] = members
+
+    def run(
+        self, frame: nw.LazyFrame[Any], by: list[str], forms: Sequence[str] = ("value", "raw", "before")
+    ) -> list[dict[str, Any]]:
+        """One row of sums for each combination of `by`."""
+        used: dict[tuple[Any, ...], str] = {}
+        sums: dict[str, nw.Expr] = {}
+        for block in self.blocks:
+            if block.form not in forms:
+                continue
+            members = self.layout[block.metric, block.form]
+            for v in members:
+                used.setdefault(v.key, f"x{len(used)}")
+            for i, v in enumerate(members):
+                a = used[v.key]
+                self._add(sums, f"s_{a}", nw.col(a), v.profile.bound, v.profile.integral)
+                for w in members[i:]:
+                    name = "p_" + "_".join(sorted((a, used[w.key])))
+                    if f"{name}_0" not in sums:
+                        self._add(
+                            sums,
+                            name,
+                            nw.col(a) * nw.col(used[w.key]),
+                            v.profile.bound * w.profile.bound,
+                            v.profile.integral and w.profile.integral,
+                        )
+            first = members[0]
+            mask = block_mask(block, self.profiles, self.rows)
+            if mask:
+                sums.setdefault(f"n_{used[first.key]}", nw.col(used[first.key]).count())
+            if not set(by) - {VARIANT} and len(block.own) == 1 and block.form != "before":
+                measure = block.own[0].measure
+                sums.setdefault(f"min_{measure}", nw.col(measure).min().cast(nw.Float64))
+                sums.setdefault(f"max_{measure}", nw.col(measure).max().cast(nw.Float64))
+        shifted = frame.with_columns(**{name: self.variables[key].expression() for key, name in used.items()})
+        out = rows_of(shifted.group_by(*by).agg(nw.len().alias("n"), **sums))
+        for row in out:
+            row["names"] = used
+            row["forms"] = forms
+        return sorted(out, key=lambda r: tuple(str(r[b]) for b in by))
+
+    def _add(self, sums: dict[str, nw.Expr], name: str, term: nw.Expr, bound: float, integral: bool) -> None:
+        if f"{name}_0" not in sums:
+            for i, piece in enumerate(pieces(term, bound=bound, rows=self.rows, integral=integral)):
+                sums[f"{name}_{i}"] = piece.sum()
+
+    def cells(self, row: Mapping[str, Any], *, dimension: str = "", slice_: str = "") -> list[Cell]:
+        """The cells of one row of sums; blocks without units have none."""
+        names = row["names"]
+        out = []
+        for block in self.blocks:
+            if block.form not in row["forms"]:
+                continue
+            members = self.layout[block.metric, block.form]
+            keys = [names[v.key] for v in members]
+            n = int(row.get(f"n_{keys[0]}", row["n"]) if block_mask(block, self.profiles, self.rows) else row["n"])
+            if n == 0:
+                continue
+            first = [exact([row.get(f"s_{k}_{i}") for i in (0, 1)]) for k in keys]
+            second = {}
+            for i, a in enumerate(keys):
+                for j in range(i, len(keys)):
+                    name = "p_" + "_".join(sorted((a, keys[j])))
+                    second[i, j] = exact([row.get(f"{name}_{k}") for k in (0, 1)])
+            mean, cov = moments_from(n, first, second, [v.profile.shift for v in members])
+            out.append(
+                Cell(
+                    metric=block.metric,
+                    variant=row[VARIANT],
+                    form=block.form,
+                    columns=tuple(c.label for c in block.columns),
+                    n=n,
+                    mean=mean,
+                    cov=cov,
+                    dimension=dimension,
+                    slice=slice_,
+                )
+            )
+        return out
+
+    def extremes(self, rows: Iterable[Mapping[str, Any]]) -> list[Extreme]:
+        """For every metric with one column, its value furthest from the pooled mean."""
+        out = []
+        rows = list(rows)
+        for block in self.blocks:
+            if block.form != "value" or len(block.own) != 1:
+                continue
+            measure = block.own[0].measure
+            mean = self.profiles[measure].mean
+            found = [
+                (float(row[f"{side}_{measure}"]), row[VARIANT])
+                for row in rows
+                for side in ("max", "min")
+                if row[f"{side}_{measure}"] is not None
+            ]
+            if found:
+                value, variant = max(found, key=lambda pair: abs(pair[0] - mean))
+                out.append(Extreme(block.metric, variant, value))
+        return out
+
+
+def block_mask(block: Block, profiles: Mapping[str, Profile], rows: int) -> bool:
+    """Whether some unit lacks a value of the block's own columns."""
+    return any(profiles[c.measure].count < rows for c in block.own)

@@ -1,0 +1,132 @@
+"""Sums that come out the same on every run: the same bits whatever the number of threads, the order of rows or the engine.
+
+A plain sum of doubles depends on the order of the additions. Here every term is first cut into pieces that are multiples
+of one power of two, chosen so that no partial sum of the pieces needs rounding (pre-rounding: Demmel and Nguyen, "Fast
+reproducible floating-point summation", 2013). Sums of pieces are exact, so their order does not matter. With two pieces
+the error of a term is at most 2**-58 of the largest term, and integers up to 2**53 are summed exactly.
+
+Values are shifted by a number near their mean before they are squared, so that variances do not suffer from cancellation;
+the rest is done in rational arithmetic outside the engine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import narwhals.stable.v2 as nw
+
+from xpbench.errors import DataError
+
+EXACT = 2.0**53
+_GOLDEN = 0.3819660112501051
+"""Where the shift rounds up; data with round numbers never sits there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What has to be known of a column before its sums can be exact.
+
+    Attributes:
+        count: Values present.
+        low: Smallest value.
+        high: Largest value.
+        mean: Mean, good to a few digits.
+        integral: Every value is a whole number.
+    """
+
+    count: int
+    low: float
+    high: float
+    mean: float
+    integral: bool
+
+    @property
+    def shift(self) -> float:
+        """A number near the mean that does not hang on the mean's last digits; a whole number for whole numbers."""
+        width = self.high - self.low
+        if self.count == 0 or width == 0.0:
+            return self.low
+        if self.integral:
+            return float(math.floor(self.mean + _GOLDEN))
+        step = math.ldexp(1.0, math.frexp(width)[1] - 11)
+        return math.floor(self.mean / step + _GOLDEN) * step
+
+    @property
+    def bound(self) -> float:
+        """Largest distance of a value from the shift."""
+        return max(abs(self.high - self.shift), abs(self.low - self.shift))
+
+    def clipped(self, lower: float | None, upper: float | None) -> Profile:
+        """The profile after values were cut at caps; the mean is only moved into the range."""
+        low = self.low if lower is None else min(max(self.low, lower), max(self.high, lower))
+        high = self.high if upper is None else max(min(self.high, upper), min(self.low, upper))
+        whole = all(cap is None or float(cap).is_integer() for cap in (lower, upper))
+        return Profile(self.count, low, high, min(max(self.mean, low), high), self.integral and whole)
+
+
+def pieces(term: nw.Expr, *, bound: float, rows: int, integral: bool) -> list[nw.Expr]:
+    """Expressions whose plain sums are exact and add up to the sum of the term.
+
+    Args:
+        term: Double-valued expression, null where it does not count.
+        bound: No term is larger in absolute value.
+        rows: At most so many terms.
+        integral: Every term is a whole number.
+
+    Raises:
+        DataError: `XPB-D20`, the sum would leave the range of doubles.
+    """
+    total = bound * max(rows, 1)
+    if not math.isfinite(total) or total > 2.0**1000:
+        raise DataError("XPB-D20", bound=bound, limit="1e150")
+    if total == 0.0 or (integral and total < EXACT):
+        return [term]
+    top = math.frexp(total)[1]
+    next_top = math.frexp(float(max(rows, 1)))[1] + top - 53
+    if next_top < -960:  # too near to the smallest double for a second piece
+        return [term]
+    first = nw.lit(1.5 * 2.0**top)
+    second = nw.lit(1.5 * 2.0**next_top)
+    high = (term + first) - first
+    return [high, ((term - high) + second) - second]
+
+
+def exact(values: Sequence[Any]) -> Fraction:
+    """Sum of the pieces' sums, without rounding."""
+    return sum((Fraction(v) for v in values if v is not None), Fraction(0))
+
+
+def moments_from(
+    n: int, first: Sequence[Fraction], second: Mapping[tuple[int, int], Fraction], shifts: Sequence[float]
+) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
+    """Means and covariances (ddof 1) from exact sums of shifted values.
+
+    Args:
+        n: Units, at least 1; with one unit covariances are 0.
+        first: Sum of each shifted column.
+        second: Sum of products for i <= j.
+        shifts: What was taken off each column.
+
+    Returns:
+        Means, and the covariance matrix row by row. A variance below the rounding error of its squares is 0.
+    """
+    k = len(first)
+    means = tuple(float(Fraction(shift) + total / n) for shift, total in zip(shifts, first, strict=True))
+    if n == 1:
+        return means, tuple(tuple(0.0 for _ in range(k)) for _ in range(k))
+    cov = [[0.0] * k for _ in range(k)]
+    flat = [False] * k
+    for i in range(k):
+        square = second[i, i]
+        spread = square - first[i] * first[i] / n
+        flat[i] = spread <= 4 * square / 2**53
+        cov[i][i] = 0.0 if flat[i] else float(spread / (n - 1))
+    for i in range(k):
+        for j in range(i + 1, k):
+            if not (flat[i] or flat[j]):
+                cov[i][j] = cov[j][i] = float((second[i, j] - first[i] * first[j] / n) / (n - 1))
+    return means, tuple(tuple(row) for row in cov)
