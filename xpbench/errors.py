@@ -294,9 +294,31 @@ _DATA: dict[str, Message] = {
         "Check the values, or change their unit of measure",
     ),
 }
-_HEALTH: dict[str, Message] = {}
+_HEALTH: dict[str, Message] = {
+    "XPB-H01": Message("A health check named {name} is registered already", "Names are unique", "Choose another name"),
+    "XPB-H02": Message("Check {name} has status {status}", "A status is one of: {known}", "Return one of them"),
+    "XPB-H03": Message("There is no health check {name}", "Only registered checks can run", "{hint}"),
+    "XPB-H04": Message("{name} is {value}", "{rule}", "{remedy}"),
+}
 _DECIDE: dict[str, Message] = {}
-_WATCH: dict[str, Message] = {}
+_WATCH: dict[str, Message] = {
+    "XPB-W01": Message(
+        "Experiment {key} has no watch contract",
+        "What is watched after shipping is fixed in the plan, before launch",
+        "Amend the plan with watch: weeks, metrics, check_days, owner",
+    ),
+    "XPB-W02": Message(
+        "Experiment {key} has not been shipped",
+        "The contract starts with a decision to ship",
+        "Decide first, or leave it",
+    ),
+    "XPB-W03": Message("{name} is {value}", "{rule}", "{remedy}"),
+    "XPB-W04": Message(
+        "The clock stands at {now}, before the last entry of the ledger ({last})",
+        "Time in a ledger does not run backwards",
+        "Set the clock of this machine, or pass the right time",
+    ),
+}
 _MEMO: dict[str, Message] = {}
 _FORMS: dict[str, Message] = {}
 _LAB: dict[str, Message] = {}

@@ -1,0 +1,55 @@
+"""Whether the analysis gives uniform p-values on this data when nothing happened."""
+
+from __future__ import annotations
+
+from xpbench.errors import shown
+from xpbench.health.check import Verdict
+from xpbench.health.inputs import HealthInputs, plain_dict
+from xpbench.health.registry import check
+
+
+@check(
+    "aa_calibration",
+    title="A/A calibration",
+    question="Re-randomised with no effect, does this data give p-values that are uniform?",
+)
+def aa_calibration(inputs: HealthInputs) -> Verdict:
+    """Warns where the p-values of `retro_aa` are not uniform (Kolmogorov–Smirnov at 1 %)."""
+    if inputs.retro is None:
+        return Verdict(
+            "not answerable",
+            "No re-randomisation was given: it needs a value per unit, which a summary does not hold.",
+            "Run xpbench.health.retro_aa over the units' values.",
+        )
+    report = plain_dict(inputs.retro)
+    rows = report.get("metrics") or [report]
+    tested = [r for r in rows if r.get("uniform") is not None]
+    if not tested:
+        return Verdict("not answerable", "No metric could be re-randomised.", "Give it more units.", {"metrics": rows})
+    bad = [r for r in tested if not r["uniform"]]
+    worst = max(tested, key=lambda r: float(r["ks"]))
+    evidence = {
+        "draws": worst["draws"],
+        "ks": worst["ks"],
+        "ks_limit": worst["ks_limit"],
+        "false_positive_rate": worst["false_positive_rate"],
+        "alpha": worst["alpha"],
+        "chart": {"mark": "bar", "x": worst["bins"], "y": worst["counts"], "x_title": "p-value", "y_title": "draws"},
+    }
+    if bad:
+        name = str(worst.get("metric", ""))
+        return Verdict(
+            "warn",
+            f"Over {worst['draws']:,} re-randomisations without any effect, the p-values"
+            + (f" of {shown(name)}" if name else "")
+            + f" are not uniform: {worst['false_positive_rate']:.2%} fall below {worst['alpha']:g}.",
+            "Cap the metric (winsorize) or wait for more units: its tail is too heavy for the normal approximation here.",
+            evidence,
+        )
+    return Verdict(
+        "pass",
+        f"Over {worst['draws']:,} re-randomisations without any effect the p-values are uniform: "
+        f"{worst['false_positive_rate']:.2%} fall below {worst['alpha']:g}.",
+        "Nothing to do.",
+        evidence,
+    )

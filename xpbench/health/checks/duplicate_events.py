@@ -1,0 +1,29 @@
+"""Events that were delivered twice."""
+
+from __future__ import annotations
+
+from xpbench.health.check import Verdict
+from xpbench.health.checks._counts import counted
+from xpbench.health.inputs import HealthInputs
+from xpbench.health.registry import check
+
+WARN_ABOVE = 0.01
+
+
+@check("duplicate_events", title="Duplicate events", question="How many events came twice, and were they counted twice?")
+def duplicate_events(inputs: HealthInputs) -> Verdict:
+    """Warns above 1 %, and where duplicates were kept."""
+    if not inputs.is_event_log:
+        return Verdict("not answerable", "A table with one row per unit has no events.", "Nothing to do.")
+    found = counted(inputs, "duplicate_events", "duplicate_event", units=False)
+    kept = found.action == "kept"
+    if found.count == 0 or (found.share <= WARN_ABOVE and not kept):
+        return Verdict(
+            "pass", f"{found.count:,} duplicate events ({found.share:.3%}) were left out.", "Nothing to do.", found.evidence
+        )
+    return Verdict(
+        "warn",
+        f"{found.count:,} events ({found.share:.2%}) are duplicates and were {found.action}.",
+        "Look for a retry without a stable insert id, or two trackers. If one variant retries more, its counts are too high.",
+        found.evidence,
+    )

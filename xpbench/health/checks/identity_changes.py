@@ -1,0 +1,33 @@
+"""Devices that become users during the experiment."""
+
+from __future__ import annotations
+
+from xpbench.health.check import Verdict
+from xpbench.health.checks._counts import counted
+from xpbench.health.inputs import HealthInputs
+from xpbench.health.registry import check
+
+WARN_ABOVE = 0.01
+
+
+@check(
+    "identity_changes",
+    title="Stable identity",
+    question="How many units changed their id (device to user) during the experiment?",
+)
+def identity_changes(inputs: HealthInputs) -> Verdict:
+    """Warns above 1 %, or where it is more frequent in one variant."""
+    if not inputs.is_event_log:
+        return Verdict("not answerable", "A table with one row per unit has one id each.", "Nothing to do.")
+    found = counted(inputs, "identity_changes", "identity_change", "identity_merged", "device_to_user")
+    skewed = found.skew_p is not None and found.skew_p < inputs.plan.health.srm_alpha
+    if found.share <= WARN_ABOVE and not skewed:
+        return Verdict("pass", f"{found.count:,} units ({found.share:.3%}) changed their id.", "Nothing to do.", found.evidence)
+    return Verdict(
+        "warn",
+        f"{found.count:,} units ({found.share:.2%}) changed their id"
+        + (f", not the same in every variant (p = {found.skew_p:.2e})" if skewed else "")
+        + ": the same person may have met two variants, or count twice.",
+        "Assign by an id that outlives the log-in, or expose after it. Compare with the contamination check.",
+        found.evidence | {"skewed": skewed},
+    )

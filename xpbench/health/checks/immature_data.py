@@ -1,0 +1,34 @@
+"""Units whose window is not over yet."""
+
+from __future__ import annotations
+
+from xpbench.health.check import Verdict
+from xpbench.health.checks._counts import counted
+from xpbench.health.inputs import HealthInputs
+from xpbench.health.registry import check
+
+WARN_ABOVE = 0.5
+KEPT_WARN_ABOVE = 0.05
+
+
+@check("immature_data", title="Mature units", question="Have the units had their whole window?")
+def immature_data(inputs: HealthInputs) -> Verdict:
+    """Warns where more than half of the units had to wait, or more than 5 % were counted before their window was over."""
+    if not inputs.is_event_log:
+        return Verdict("not answerable", "A table with one row per unit does not tell whose window is over.", "Nothing to do.")
+    found = counted(inputs, "immature_units", "immature_unit")
+    limit = KEPT_WARN_ABOVE if found.action == "kept" else WARN_ABOVE
+    if found.share <= limit:
+        return Verdict(
+            "pass",
+            f"{found.count:,} units ({found.share:.1%}) are still within their window.",
+            "Nothing to do.",
+            found.evidence | {"warn_above": limit},
+        )
+    return Verdict(
+        "warn",
+        f"{found.count:,} units ({found.share:.1%}) are still within their window and were {found.action}: a metric that "
+        "grows with time compares early units only.",
+        "Read again when the last unit's window is over; the effect may change as later units mature.",
+        found.evidence | {"warn_above": limit},
+    )

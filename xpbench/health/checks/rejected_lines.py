@@ -1,0 +1,24 @@
+"""Lines that could not be read."""
+
+from __future__ import annotations
+
+from xpbench.health.check import Verdict
+from xpbench.health.checks._counts import counted
+from xpbench.health.inputs import HealthInputs
+from xpbench.health.registry import check
+
+FAIL_ABOVE = 0.01
+
+
+@check("rejected_lines", title="Readable rows", question="How many rows could not be read?", gate=True)
+def rejected_lines(inputs: HealthInputs) -> Verdict:
+    """Warns where there are any, fails above 1 %."""
+    found = counted(inputs, "rejected_lines", "rejected_line", "truncated_file", units=False)
+    if found.count == 0:
+        return Verdict("pass", "Every row was read.", "Nothing to do.", found.evidence)
+    return Verdict(
+        "fail" if found.share > FAIL_ABOVE else "warn",
+        f"{found.count:,} rows ({found.share:.3%}) could not be read and were {found.action}.",
+        "Export again: a cut download or a broken line hides whatever stood behind it.",
+        found.evidence,
+    )

@@ -1,0 +1,76 @@
+"""What health checks may look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from xpbench.data.summary import Finding, Summary
+from xpbench.plan.model import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class HealthInputs:
+    """Everything a check may use; what is None makes the checks that need it *not answerable*.
+
+    Attributes:
+        plan: The registered plan.
+        summary: What was read.
+        previous: Summary at the look before this one.
+        flag: Shares of the variants in the flag that assigns: a mapping by variant key, or an object with `.shares`.
+        assigned: Units that were assigned, by variant, where an assignment log exists.
+        audit: Report of the assignment audit, or its `to_dict()`.
+        retro: Result of `retro_aa`, or its `to_dict()`.
+        now: Time of the readout (UTC).
+    """
+
+    plan: Plan
+    summary: Summary
+    previous: Summary | None = None
+    flag: Any = None
+    assigned: Mapping[str, int] | None = None
+    audit: Any = None
+    retro: Any = None
+    now: datetime | None = None
+
+    def findings(self, *names: str, metric: str | None = None) -> list[Finding]:
+        """The findings with one of these names (and about this metric, where given)."""
+        return [f for f in self.summary.findings if f.name in names and f.count > 0 and (metric is None or f.metric == metric)]
+
+    @property
+    def is_event_log(self) -> bool:
+        """Whether the source is an event log, not a table with one row per unit."""
+        return not any(m.__class__.__name__ == "Column" for m in self.plan.metrics)
+
+
+def plain_dict(report: Any) -> dict[str, Any]:
+    """A report as a dictionary, whether given as one or as an object with `to_dict()`."""
+    if isinstance(report, Mapping):
+        return dict(report)
+    made = report.to_dict()
+    return dict(made)
+
+
+def day_of(text: str) -> date | None:
+    """The UTC day of an ISO date or timestamp, or None where there is none."""
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        return None
+
+
+def moment_of(text: str) -> datetime | None:
+    """The time of an ISO timestamp (UTC where it names no zone), or None where there is none."""
+    from datetime import UTC
+
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
