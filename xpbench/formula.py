@@ -15,6 +15,7 @@ _TOKEN = re.compile(
 )
 MAX_LENGTH = 2_000
 MAX_DEPTH = 50
+MAX_SIGNS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,9 @@ def parse(text: str) -> Node:
         position = match.end()
     if not tokens:
         raise ValueError("it is empty")
+    signs = sum(kind == "sign" for kind, _, _ in tokens)
+    if signs > MAX_SIGNS:
+        raise ValueError(f"it has {signs} signs and parentheses, more than {MAX_SIGNS}")
     node, rest = _sum(tokens, 0, 0)
     if rest < len(tokens):
         raise ValueError(f"at character {tokens[rest][2]}: {tokens[rest][1]!r} is one too many")

@@ -6,7 +6,6 @@ how a pair is made, the design changes only the multiplier, and every interval, 
 ==================  ==================================================================================
 moments             n, means, covariances of one variant; merging; many cells as arrays
 functionals         a column, a ratio, a formula: value and gradient at the means
-expression          arithmetic over metric keys, parsed and never evaluated as code
 pairs               two estimates with their 2×2 covariance
 cuped               the same pair, narrowed by covariates
 quantiles           ranks and variance of a quantile, also clustered

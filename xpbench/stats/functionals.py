@@ -12,7 +12,8 @@ from typing import Protocol
 
 import numpy as np
 
-from xpbench.stats.expression import Node, parse, value_and_gradient
+from xpbench import formula
+from xpbench.errors import StatsError, nearest, plain
 from xpbench.stats.moments import Floats
 
 
@@ -60,22 +61,54 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """Any arithmetic over the means."""
+    """Any arithmetic over the means.
 
-    node: Node
+    Attributes:
+        node: The formula as a tree.
+        names: Names of the columns, in order.
+    """
+
+    node: formula.Node
+    names: tuple[str, ...]
 
     @classmethod
     def of(cls, expression: str, *, names: Sequence[str]) -> Formula:
         """The formula over columns named in order.
 
         Raises:
-            StatsError: `XPB-S02`, the expression can't be read.
+            StatsError: `XPB-S02`, the expression can't be read or names what is no column.
         """
-        return cls(parse(expression, names=names))
+        try:
+            node = formula.parse(expression)
+        except ValueError as error:
+            raise StatsError("XPB-S02", expression=expression, reason=str(error)) from error
+        unknown = [name for name in node.names() if name not in names]
+        if unknown:
+            why = f"there is no metric {unknown[0]!r}. {nearest(unknown[0], names)}"
+            raise StatsError("XPB-S02", expression=expression, reason=plain(why))
+        return cls(node, tuple(names))
 
     def at(self, mean: Floats) -> tuple[Floats, Floats]:
-        """The value and the gradient by forward differentiation."""
-        return value_and_gradient(self.node, mean)
+        """The value and the gradient by forward differentiation; a division by zero gives what is not finite."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return self._dual(self.node, mean)
+
+    def _dual(self, node: formula.Node, mean: Floats) -> tuple[Floats, Floats]:
+        if node.op == "number":
+            return np.full(mean.shape[:-1], float(node.value)), np.zeros_like(mean)
+        if node.op == "name":
+            return Column(self.names.index(str(node.value))).at(mean)
+        if node.op == "neg":
+            value, gradient = self._dual(node.parts[0], mean)
+            return -value, -gradient
+        (a, da), (b, db) = (self._dual(part, mean) for part in node.parts)
+        if node.op == "+":
+            return a + b, da + db
+        if node.op == "-":
+            return a - b, da - db
+        if node.op == "*":
+            return a * b, a[..., None] * db + b[..., None] * da
+        return a / b, (da - (a / b)[..., None] * db) / b[..., None]
 
 
 def functional(subject: int | Functional) -> Functional:
