@@ -90,7 +90,11 @@ class Sequential(Part):
     kind: Literal["sequential"] = "sequential"
     confidence: Level = 0.95
     n_opt: int | None = Field(default=None, gt=0, description="Number of units at which the interval is narrowest")
-    tau: Number | None = Field(default=None, gt=0, description="Instead of n_opt: prior sd of the effect in metric units")
+    tau: Number | None = Field(
+        default=None,
+        gt=0,
+        description="Instead of n_opt: prior standard deviation of the effect, in standard deviations of the metric",
+    )
     min_units: int = Field(default=500, ge=2, description="Units per variant before the first look")
 
 

@@ -1,0 +1,262 @@
+"""All rows of a readout: estimates, the plan's design, families and their correction, margins, min_lift."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xpbench.data.summary import Form, Summary
+from xpbench.decide.designs import Anytime, Design, design_of
+from xpbench.decide.estimate import Estimate, estimate
+from xpbench.decide.rows import GuardrailState, Row, Sensitivity, Verdict, number
+from xpbench.plan import Plan
+from xpbench.plan.design import Bayesian, Variant
+from xpbench.plan.metrics import MetricBase
+from xpbench.stats.inference import absolute, noninferior, practical, relative
+from xpbench.stats.multiplicity import Method, adjust_p, ebh_adjusted, interval_alpha
+from xpbench.stats.pairs import Pair
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    metric: MetricBase
+    variant: Variant
+    estimate: Estimate
+    design: Design
+
+
+@dataclass(frozen=True, slots=True)
+class _Corrected:
+    p_value: float
+    p_adjusted: float
+    alpha: float
+
+
+def analyse(
+    plan: Plan,
+    summary: Summary,
+    *,
+    dimension: str = "",
+    slice: str = "",  # noqa: A002
+    earlier_units: Sequence[int] = (),
+) -> tuple[Row, ...]:
+    """One row per metric and treatment variant, in plan order.
+
+    Families: the primary metrics times treatment variants share one, corrected by `plan.correction`; the secondary metrics
+    another, by `plan.secondary_correction` (or both one family, as the plan says). Guardrails stand outside: to ship, all must
+    pass, so each keeps the plan's alpha.
+
+    Args:
+        plan: The plan.
+        summary: Moments.
+        dimension: `""` for all units, else a segment.
+        slice: Value of the segment.
+        earlier_units: Units at earlier looks (group-sequential).
+    """
+    control = plan.control.key
+    items = [
+        _Item(
+            metric,
+            variant,
+            estimate(
+                metric,
+                summary.cell(metric.key, control, dimension=dimension, slice=slice),
+                summary.cell(metric.key, variant.key, dimension=dimension, slice=slice),
+            ),
+            design_of(plan, variant, units=summary.n, earlier_units=earlier_units),
+        )
+        for metric in plan.metrics
+        for variant in plan.treatments
+    ]
+    corrected = _correct(plan, items)
+    return tuple(_row(plan, summary, item, c, dimension, slice) for item, c in zip(items, corrected, strict=True))
+
+
+def families(plan: Plan) -> dict[str, Method]:
+    """The correction of each role's family; equal names share one family only where the plan says so."""
+    return {"primary": plan.correction, "secondary": plan.secondary_correction, "guardrail": "none"}
+
+
+def _correct(plan: Plan, items: Sequence[_Item]) -> list[_Corrected]:
+    out = [_Corrected(math.nan, math.nan, plan.alpha)] * len(items)
+    p_values = [i.design.p_value(i.estimate.pair) for i in items]
+    roles = [i.metric.role for i in items]
+    joint = plan.family == "primary_and_secondary"
+    for names, method in (
+        [(("primary", "secondary"), plan.correction), (("guardrail",), "none")]
+        if joint
+        else [((role,), method) for role, method in families(plan).items()]
+    ):
+        members = [k for k, role in enumerate(roles) if role in names]
+        if not members:
+            continue
+        used: Method = method  # type: ignore[assignment]
+        own = [p_values[k] for k in members]
+        if used == "e-bh":
+            e_values = [_e_value(items[k]) for k in members]
+            adjusted = ebh_adjusted(e_values)
+        else:
+            adjusted = adjust_p(own, method=used)
+        of = sum(not math.isnan(p) for p in own)
+        rejected = sum(bool(p <= plan.alpha) for p in adjusted if not math.isnan(p))
+        alpha = interval_alpha(alpha=plan.alpha, method=used, rejected=rejected, of=of) if of else plan.alpha
+        for k, p in zip(members, adjusted, strict=True):
+            out[k] = _Corrected(p_values[k], float(p), alpha)
+    return out
+
+
+def _e_value(item: _Item) -> float:
+    return item.design.e_value(item.estimate.pair) if isinstance(item.design, Anytime) else math.nan
+
+
+def _row(plan: Plan, summary: Summary, item: _Item, corrected: _Corrected, dimension: str, slice_: str) -> Row:
+    metric, est = item.metric, item.estimate
+    pair = est.pair
+    q = item.design.q(pair, corrected.alpha)
+    effect, lift = absolute(pair, q), relative(pair, q)
+    status, reason = pair.status, pair.reason
+    if status == "ok" and lift.kind != "bounded":
+        status = lift.status
+        from xpbench.stats.status import reason as reason_of
+
+        reason = reason_of(status)
+    sign = 1.0 if metric.direction == "increase" else -1.0
+    chance = None
+    if isinstance(plan.model, Bayesian) and pair.status == "ok":
+        from xpbench.decide.bayesian import posterior_of
+
+        posterior = posterior_of(plan, metric, est)
+        chance = posterior.chance if sign > 0 else 1.0 - posterior.chance
+        effect, lift = posterior.effect, posterior.lift
+        verdict: Verdict = (
+            "better" if chance >= plan.model.confidence else "worse" if chance <= 1.0 - plan.model.confidence else "unclear"
+        )
+    else:
+        verdict = _verdict(pair, corrected.p_adjusted, plan.alpha, sign)
+    matters, too_small = _practical(plan, metric, pair, q)
+    guardrail, margin, scale, margin_p = _guardrail(plan, item, verdict, q)
+    bayesian = isinstance(plan.model, Bayesian)
+    return Row(
+        metric=metric.key,
+        label=metric.label,
+        kind=metric.kind,  # type: ignore[attr-defined]
+        role=metric.role,
+        direction=metric.direction,
+        variant=item.variant.key,
+        n_control=est.n_control,
+        n=est.n,
+        mean_control=number(est.mean_control),
+        mean=number(est.mean),
+        effect=number(effect.effect),
+        ci_low=number(effect.ci_low),
+        ci_high=number(effect.ci_high),
+        lift=number(lift.lift),
+        lift_low=number(lift.lift_low),
+        lift_high=number(lift.lift_high),
+        p_value=None if bayesian else number(corrected.p_value),
+        status=status,
+        reason=reason,
+        p_adjusted=None if bayesian else number(corrected.p_adjusted),
+        alpha=corrected.alpha,
+        verdict=verdict,
+        matters=matters,
+        too_small=too_small,
+        guardrail=guardrail,
+        margin=margin,
+        margin_scale=scale,
+        margin_p_value=margin_p,
+        chance=chance,
+        variance_reduction=est.reduction,
+        is_proportion=est.is_proportion,
+        se=number(pair.se),
+        min_lift=metric.min_lift,
+        sensitivity=_sensitivity(plan, summary, item, corrected.alpha, dimension, slice_),
+    )
+
+
+def _verdict(pair: Pair, p_adjusted: float, alpha: float, sign: float) -> Verdict:
+    if pair.status != "ok" or math.isnan(p_adjusted) or p_adjusted > alpha:
+        return "unclear"
+    return "better" if sign * pair.effect > 0 else "worse"
+
+
+def _practical(plan: Plan, metric: MetricBase, pair: Pair, q: float) -> tuple[bool | None, bool | None]:
+    if metric.min_lift is None or plan.decision.practical == "none" or pair.status != "ok":
+        return None, None
+    found = practical(pair, min_lift=metric.min_lift, direction=metric.direction, q=q)
+    matters = found.interval_reaches if plan.decision.practical == "interval" else found.estimate_reaches
+    return matters, found.ruled_out
+
+
+def _guardrail(plan: Plan, item: _Item, verdict: Verdict, q: float) -> tuple[GuardrailState, float | None, str, float | None]:
+    """Within the margin exactly when the interval that is shown excludes it."""
+    metric, pair = item.metric, item.estimate.pair
+    has_margin = metric.margin is not None or metric.margin_rel is not None
+    if not has_margin:
+        state: GuardrailState = "" if metric.role != "guardrail" else "bad" if verdict == "worse" else "ok"
+        if metric.role == "guardrail" and pair.status != "ok":
+            state = "unclear"
+        return state, None, "", None
+    found = noninferior(pair, direction=metric.direction, margin_rel=metric.margin_rel, margin_abs=metric.margin, q=q)
+    level = (
+        noninferior(
+            pair,
+            direction=metric.direction,
+            margin_rel=metric.margin_rel,
+            margin_abs=metric.margin,
+            alpha=plan.alpha / 2,
+            mixture=item.design.mixture if isinstance(item.design, Anytime) else None,
+        )
+        if pair.status == "ok"
+        else found
+    )
+    if metric.role != "guardrail":
+        state = ""
+    elif found.passed is None:
+        state = "unclear"
+    elif found.passed:
+        state = "ok"
+    elif plan.decision.guardrails == "not_worse":
+        state = "bad" if verdict == "worse" else "ok"
+    else:
+        state = "bad" if verdict == "worse" else "unclear"
+    return state, number(found.margin), found.scale, number(level.p_value)
+
+
+def _sensitivity(
+    plan: Plan, summary: Summary, item: _Item, alpha: float, dimension: str, slice_: str
+) -> tuple[Sensitivity, ...]:
+    """The row computed in the other ways that a careful reader asks for."""
+    out: list[Sensitivity] = []
+    metric, est = item.metric, item.estimate
+    if est.reduction is not None:
+        out.append(_variant_of("without CUPED", est.unadjusted, item.design, alpha, "No covariates."))
+    cells = [
+        summary.cell(metric.key, v, form=_RAW, dimension=dimension, slice=slice_) for v in (plan.control.key, item.variant.key)
+    ]
+    if all(c is not None for c in cells):
+        raw = estimate(metric, *cells)
+        note = "Values are not capped" + (", no covariates." if est.reduction is not None else ".")
+        out.append(_variant_of("raw", raw.unadjusted, item.design, alpha, note))
+    return tuple(out)
+
+
+_RAW: Form = "raw"
+
+
+def _variant_of(name: str, pair: Pair, design: Design, alpha: float, note: str) -> Sensitivity:
+    q = design.q(pair, alpha)
+    effect, lift = absolute(pair, q), relative(pair, q)
+    return Sensitivity(
+        name,
+        number(effect.effect),
+        number(effect.ci_low),
+        number(effect.ci_high),
+        number(lift.lift),
+        number(lift.lift_low),
+        number(lift.lift_high),
+        number(design.p_value(pair)),
+        pair.status if pair.status != "ok" or lift.kind == "bounded" else lift.status,
+        note,
+    )

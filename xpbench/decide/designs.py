@@ -1,0 +1,119 @@
+"""The plan's model as a critical multiplier and a p-value: the only place where the design matters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from xpbench.plan import Plan
+from xpbench.plan.design import Bayesian, Frequentist, GroupSequential, Sequential, Variant
+from xpbench.stats.inference import e_value, p_anytime, p_fixed, pivot
+from xpbench.stats.multipliers import Mixture, q_fixed, q_mixture
+from xpbench.stats.pairs import Pair
+from xpbench.stats.spending import p_group, q_group
+
+
+class Design(Protocol):
+    """How far an interval reaches and how strong the evidence is, for one treatment variant."""
+
+    interval: str
+    """Name of the interval for people."""
+
+    def q(self, pair: Pair, alpha: float) -> float:
+        """Critical multiplier at a two-sided level."""
+        ...
+
+    def p_value(self, pair: Pair) -> float:
+        """Two-sided p-value; NaN where the pair has a status."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Welch's t (the normal for proportions and quantiles), read once."""
+
+    interval: str = "fixed-horizon"
+
+    def q(self, pair: Pair, alpha: float) -> float:
+        """Student's t."""
+        return q_fixed(alpha, pair.df) if pair.status == "ok" else math.nan
+
+    def p_value(self, pair: Pair) -> float:
+        """Welch's test."""
+        return p_fixed(pair)
+
+
+@dataclass(frozen=True, slots=True)
+class Anytime:
+    """The normal mixture of the plan: valid at every look."""
+
+    mixture: Mixture
+    interval: str = "sequential"
+
+    def q(self, pair: Pair, alpha: float) -> float:
+        """Multiplier of the confidence sequence."""
+        return float(q_mixture(alpha, self.mixture.ratio(pair))) if pair.status == "ok" else math.nan
+
+    def p_value(self, pair: Pair) -> float:
+        """Always-valid p-value of this look."""
+        return p_anytime(pair, mixture=self.mixture)
+
+    def e_value(self, pair: Pair) -> float:
+        """Evidence for e-BH."""
+        return e_value(pair, mixture=self.mixture)
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """Error spending over the looks that took place."""
+
+    information: tuple[float, ...]
+    spending: str
+    final: bool
+    interval: str = "group-sequential"
+
+    def q(self, pair: Pair, alpha: float) -> float:
+        """Boundary of the last look."""
+        if pair.status != "ok":
+            return math.nan
+        return q_group(alpha, self.information, self.spending, final=self.final)[-1]  # type: ignore[arg-type]
+
+    def p_value(self, pair: Pair) -> float:
+        """Repeated p-value of the last look."""
+        return p_group(pivot(pair), self.information, self.spending, final=self.final)  # type: ignore[arg-type]
+
+
+def design_of(plan: Plan, treatment: Variant, *, units: int, earlier_units: Sequence[int] = ()) -> Design:
+    """The design of a plan for one treatment against control.
+
+    Args:
+        plan: The plan.
+        treatment: The treatment variant.
+        units: Exposed units over all variants now.
+        earlier_units: The same at earlier looks at the effects, oldest first (group-sequential).
+    """
+    model = plan.model
+    match model:
+        case Sequential():
+            return Anytime(_mixture(plan, model, treatment))
+        case GroupSequential():
+            horizon = plan.horizon.units or units
+            seen: list[float] = []
+            for n in (*earlier_units, units):
+                share = n / horizon
+                if not seen or share > seen[-1] + 1e-9:
+                    seen.append(share)
+            return Grouped(tuple(seen), model.spending, seen[-1] >= 1.0 - 1e-9)
+        case Frequentist() | Bayesian():
+            return Fixed()
+
+
+def _mixture(plan: Plan, model: Sequential, treatment: Variant) -> Mixture:
+    """The mixture for a pair: n_opt counts all units of the experiment, so a pair of several variants gets its share of it."""
+    control, other = plan.control.split, treatment.split
+    if model.n_opt is not None:
+        return Mixture.optimal(alpha=plan.alpha, n_opt=model.n_opt * (control + other))
+    share = control / (control + other)
+    return Mixture(rho2=float(model.tau or 0.0) ** 2 * share * (1.0 - share))

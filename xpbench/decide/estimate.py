@@ -1,0 +1,106 @@
+"""From the moments of one metric to a pair of estimates: the only place where the kind of a metric matters."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from xpbench.data.summary import Cell
+from xpbench.plan.metrics import Formula, MetricBase, Quantile
+from xpbench.stats.cuped import adjustment
+from xpbench.stats.functionals import Formula as FormulaOf
+from xpbench.stats.functionals import Functional, Ratio
+from xpbench.stats.moments import Moments
+from xpbench.stats.pairs import Pair, pair_of, quantile_pair
+from xpbench.stats.status import reason
+
+PROPORTION = 1e-9
+"""How far n / (n - 1) · p (1 - p) may be from the variance, relatively, for a column of zeros and ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is known of one metric for one treatment against control.
+
+    Attributes:
+        pair: The estimates that the plan asks for (with CUPED where it says so).
+        unadjusted: The same without covariates.
+        n_control: Units of the control.
+        n: Units of the treatment.
+        mean_control: Estimate of the control without adjustment, in metric units; NaN where there is none.
+        mean: Estimate of the treatment without adjustment.
+        reduction: Share of the variance that CUPED removed; None where the plan does not ask for it.
+        is_proportion: Whether the metric is the share of units with a 1.
+    """
+
+    pair: Pair
+    unadjusted: Pair
+    n_control: int
+    n: int
+    mean_control: float
+    mean: float
+    reduction: float | None
+    is_proportion: bool
+
+
+def estimate(metric: MetricBase, control: Cell | None, treatment: Cell | None) -> Estimate:
+    """The pair of a metric from two cells, with a status where there is nothing to test.
+
+    A column of zeros and ones is a proportion: its variance is known given its mean, so the normal takes the place of
+    Student's t (infinite degrees of freedom), as in the unpooled z-test.
+
+    Args:
+        metric: Of the plan.
+        control: Moments of the control, None where it has no unit.
+        treatment: Moments of the treatment, None where it has no unit.
+    """
+    c, t = _moments(control), _moments(treatment)
+    if c is None or t is None or control is None or treatment is None:
+        empty = Pair(
+            *(math.nan,) * 6,
+            n=(c.n if c else 0) + (t.n if t else 0),
+            status="not_enough_units",
+            reason=reason("not_enough_units"),
+        )
+        means = [float(m.mean[0]) if m is not None and m.n and len(m.mean) == 1 else math.nan for m in (c, t)]
+        return Estimate(empty, empty, c.n if c else 0, t.n if t else 0, means[0], means[1], None, False)
+    subject, covariates = subject_of(metric, control.columns)
+    if isinstance(metric, Quantile):
+        pair = quantile_pair(c, t)
+        return Estimate(pair, pair, c.n, t.n, pair.mc, pair.mt, None, False)
+    proportion = subject == 0 and is_proportion(c) and is_proportion(t)
+    plain = pair_of(c, t, subject=subject)
+    if proportion and plain.status == "ok":
+        plain = replace(plain, df=math.inf)
+    if not (metric.cuped and covariates):
+        return Estimate(plain, plain, c.n, t.n, plain.mc, plain.mt, None, proportion)
+    adjusted = adjustment(c, t, y=subject, xs=covariates)
+    return Estimate(adjusted.pair, plain, c.n, t.n, plain.mc, plain.mt, _finite(adjusted.reduction), proportion)
+
+
+def subject_of(metric: MetricBase, columns: tuple[str, ...]) -> tuple[int | Functional, list[int | Functional]]:
+    """What is estimated from the columns of a cell, and which of them are covariates."""
+    if isinstance(metric, Formula):
+        from xpbench import formula
+
+        names = formula.parse(metric.expression).names()
+        return FormulaOf.of(metric.expression, names=columns[: len(names)]), list(range(len(names), len(columns)))
+    if columns[:2] == ("numerator", "denominator"):
+        return Ratio(0, 1), list(range(2, len(columns)))
+    return 0, list(range(1, len(columns)))
+
+
+def is_proportion(moments: Moments) -> bool:
+    """Whether the first column holds zeros and ones only, judged by its variance: for them it is n / (n - 1) · p (1 - p)."""
+    p, n = float(moments.mean[0]), moments.n
+    if n < 2 or not 0.0 <= p <= 1.0:
+        return False
+    return math.isclose(float(moments.cov[0, 0]), p * (1.0 - p) * n / (n - 1), rel_tol=PROPORTION, abs_tol=1e-15)
+
+
+def _moments(cell: Cell | None) -> Moments | None:
+    return None if cell is None or cell.n < 1 else Moments.of(cell.n, cell.mean, cell.cov)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

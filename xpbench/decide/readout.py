@@ -1,0 +1,295 @@
+"""What an analyst sees: sealed before results are due, everything afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Literal
+
+from xpbench.data.summary import Summary
+from xpbench.decide.looks import Cost, Look
+from xpbench.decide.recommend import Recommendation
+from xpbench.decide.rows import Row, frame
+from xpbench.decide.seal import Due
+from xpbench.decide.segments import SegmentResult
+from xpbench.health.check import Check
+
+SCHEMA = 1
+
+Kind = Literal["opened", "peeked"]
+
+
+@dataclass(frozen=True, slots=True)
+class HarmAlarm:
+    """The one thing about outcomes that is told while results are sealed: whether a guardrail is harmed beyond doubt.
+
+    Attributes:
+        sounds: A guardrail is worse than its margin at `alpha`, by an anytime-valid test that may be read daily.
+        metrics: Which guardrails, without their size.
+        alpha: From the plan.
+    """
+
+    sounds: bool
+    metrics: tuple[str, ...]
+    alpha: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {"sounds": self.sounds, "metrics": list(self.metrics), "alpha": self.alpha}
+
+
+@dataclass(frozen=True, slots=True)
+class SealedReadout:
+    """Counts, health and progress; no effect, no mean of a variant, no p-value.
+
+    Attributes:
+        key: The experiment.
+        plan_digest: Digest of the plan in force.
+        at: When it was made (ISO, UTC).
+        due: What is missing until effects may be seen.
+        units: Exposed units by variant.
+        health: Checks, worst first.
+        harm: The harm alarm.
+        looks: Looks at effects so far.
+        exposures_by_day: New units by day and variant.
+    """
+
+    key: str
+    plan_digest: str
+    at: str
+    due: Due
+    units: Mapping[str, int]
+    health: tuple[Check, ...]
+    harm: HarmAlarm
+    looks: tuple[Look, ...] = ()
+    exposures_by_day: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    is_sealed: Literal[True] = field(default=True, init=False)
+
+    @property
+    def sentence(self) -> str:
+        """The state in one sentence."""
+        return f"Sealed: {self.due.reason} {len(self.looks)} looks so far."
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {
+            "schema": SCHEMA,
+            "sealed": True,
+            "key": self.key,
+            "plan_digest": self.plan_digest,
+            "at": self.at,
+            "due": self.due.to_dict(),
+            "units": dict(self.units),
+            "health": [c.to_dict() for c in self.health],
+            "harm": self.harm.to_dict(),
+            "looks": [look.to_dict() for look in self.looks],
+            "exposures_by_day": {d: dict(v) for d, v in self.exposures_by_day.items()},
+        }
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{k} {v:,}" for k, v in self.units.items())
+        return f"SealedReadout({self.key}: {self.sentence} {counts})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><td>{escape(k)}</td><td style='text-align:right'>{v:,}</td></tr>" for k, v in self.units.items())
+        health = "".join(
+            f"<li>{escape(c.label)}: {escape(c.status)}. {escape(c.meaning)}</li>" for c in self.health if c.status != "pass"
+        )
+        passed = sum(c.status == "pass" for c in self.health)
+        alarm = (
+            f"<p><strong>▲ Harm alarm:</strong> {escape(', '.join(self.harm.metrics))} is worse than accepted.</p>"
+            if self.harm.sounds
+            else ""
+        )
+        return (
+            f"<section aria-label='Sealed readout'><p><strong>◆ {escape(self.sentence)}</strong></p>{alarm}"
+            f"<table style='font-variant-numeric:tabular-nums'><thead><tr><th>Variant</th><th>Units</th></tr></thead>"
+            f"<tbody>{rows}</tbody></table><ul>{health}<li>{passed} checks pass</li></ul></section>"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Readout:
+    """Effects with their intervals, health, and what the plan's rule recommends.
+
+    Attributes:
+        key: The experiment.
+        plan: The plan in force, as a dictionary.
+        plan_digest: Its digest.
+        at: When it was made (ISO, UTC).
+        kind: `opened` when due, `peeked` before.
+        due: State of the seal.
+        summary: The moments it was computed from.
+        health: Checks, worst first.
+        rows: One per metric and treatment variant.
+        segments: Declared segments, corrected along their own axis.
+        recommendation: Of the rule.
+        rule_digest: Digest of the rule's rows.
+        looks: All looks at effects, this one last.
+        cost: What they cost.
+        deviations: Differences between plan and analysis, each with pointer and class.
+        stamps: `INVALID`, `EXPLORATORY`, `PEEK`.
+        versions: Of xpbench and of the engine.
+    """
+
+    key: str
+    plan: Mapping[str, Any]
+    plan_digest: str
+    at: str
+    kind: Kind
+    due: Due
+    summary: Summary
+    health: tuple[Check, ...]
+    rows: tuple[Row, ...]
+    segments: tuple[SegmentResult, ...]
+    recommendation: Recommendation
+    rule_digest: str
+    looks: tuple[Look, ...]
+    cost: Cost
+    deviations: tuple[Mapping[str, Any], ...]
+    stamps: tuple[str, ...]
+    versions: Mapping[str, str]
+
+    is_sealed: Literal[False] = field(default=False, init=False)
+
+    @property
+    def is_valid(self) -> bool:
+        """No failed gate."""
+        return "INVALID" not in self.stamps
+
+    def row(self, metric: str, variant: str | None = None) -> Row:
+        """The row of a metric (of the only, or of the named treatment variant).
+
+        Raises:
+            KeyError: there is none.
+        """
+        for row in self.rows:
+            if row.metric == metric and variant in (None, row.variant):
+                return row
+        raise KeyError(metric)
+
+    def to_frame(self) -> Any:
+        """One row per metric and treatment variant as a pandas DataFrame; see `rows.FRAME_COLUMNS`."""
+        return frame(self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as a JSON value; the memo freezes it."""
+        return {
+            "schema": SCHEMA,
+            "sealed": False,
+            "key": self.key,
+            "plan": dict(self.plan),
+            "plan_digest": self.plan_digest,
+            "at": self.at,
+            "kind": self.kind,
+            "due": self.due.to_dict(),
+            "summary": self.summary.to_dict(),
+            "health": [c.to_dict() for c in self.health],
+            "rows": [r.to_dict() for r in self.rows],
+            "segments": [s.to_dict() for s in self.segments],
+            "recommendation": self.recommendation.to_dict(),
+            "rule_digest": self.rule_digest,
+            "looks": [look.to_dict() for look in self.looks],
+            "cost": self.cost.to_dict(),
+            "deviations": [dict(d) for d in self.deviations],
+            "stamps": list(self.stamps),
+            "versions": dict(self.versions),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Readout:
+        """The inverse of `to_dict`."""
+        return cls(
+            key=data["key"],
+            plan=data["plan"],
+            plan_digest=data["plan_digest"],
+            at=data["at"],
+            kind=data["kind"],
+            due=Due(**data["due"]),
+            summary=Summary.from_dict(data["summary"]),
+            health=tuple(Check.from_dict(c) for c in data["health"]),
+            rows=tuple(Row.from_dict(r) for r in data["rows"]),
+            segments=tuple(SegmentResult.from_dict(s) for s in data["segments"]),
+            recommendation=Recommendation.from_dict(data["recommendation"]),
+            rule_digest=data["rule_digest"],
+            looks=tuple(Look(**look) for look in data["looks"]),
+            cost=Cost(**data["cost"]),
+            deviations=tuple(data["deviations"]),
+            stamps=tuple(data["stamps"]),
+            versions=data["versions"],
+        )
+
+    def __repr__(self) -> str:
+        r = self.recommendation
+        what = f"{r.outcome} {r.variant}".strip()
+        stamps = f" [{', '.join(self.stamps)}]" if self.stamps else ""
+        lines = [f"Readout({self.key}: {what} by {', '.join(r.rows)}{stamps})", f"  {r.because}"]
+        lines += [f"  {_line(row)}" for row in self.rows]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        r = self.recommendation
+        body = "".join(_html_row(row) for row in self.rows)
+        stamps = "".join(f" <strong>{escape(s)}</strong>" for s in self.stamps)
+        loud = [c for c in self.health if c.status in ("fail", "warn")]
+        health = "; ".join(f"{c.label}: {c.status}" for c in loud) or "all checks pass"
+        heads = ("Metric", "Role", "Variant", "Control", "Treatment", "Lift", "Interval", "p", "Verdict")
+        return (
+            f"<section aria-label='Readout'><p><strong>{escape(f'{r.outcome} {r.variant}'.strip().capitalize())}</strong>{stamps}. "
+            f"{escape(r.because)}</p><p>Health: {escape(health)}.</p>"
+            "<table style='font-variant-numeric:tabular-nums'><thead><tr>"
+            + "".join(f"<th scope='col' style='text-align:left'>{h}</th>" for h in heads)
+            + f"</tr></thead><tbody>{body}</tbody></table></section>"
+        )
+
+
+def share(value: float | None, *, signed: bool = True, digits: int = 1) -> str:
+    """A share as a percentage with a true minus; `–` where there is none."""
+    if value is None:
+        return "–"
+    text = f"{abs(value) * 100:.{digits}f} %"
+    if float(f"{abs(value) * 100:.{digits}f}") == 0:
+        return text
+    return ("−" if value < 0 else "+" if signed else "") + text
+
+
+def interval(row: Row) -> str:
+    """The lift's interval in words."""
+    if row.lift_low is None or row.lift_high is None:
+        return {"unbounded_lift": "unbounded", "control_near_zero": "no lift: control is zero"}.get(
+            row.status, row.status.replace("_", " ")
+        )
+    return f"{share(row.lift_low)} to {share(row.lift_high)}"
+
+
+def _line(row: Row) -> str:
+    mark = {"better": "▲", "worse": "▼", "unclear": "─"}[row.verdict]
+    p = "" if row.p_value is None else f" p {row.p_value:.4g}"
+    return f"{mark} {row.role:<9} {row.metric} [{row.variant}] {share(row.lift)} ({interval(row)}){p}"
+
+
+def _html_row(row: Row) -> str:
+    mark = {"better": "▲ better", "worse": "▼ worse", "unclear": "─ unclear"}[row.verdict]
+    if row.guardrail:
+        mark = {"ok": "✓ within margin", "bad": "✕ worse than accepted", "unclear": "─ margin not yet shown"}[row.guardrail]
+    means = [
+        "–" if m is None else (share(m, signed=False, digits=2) if row.is_proportion else f"{m:,.4g}")
+        for m in (row.mean_control, row.mean)
+    ]
+    p = "–" if row.p_value is None else f"{row.p_value:.4g}"
+    cells = (row.label, row.role, row.variant, *means, share(row.lift), interval(row), p, mark)
+    return "<tr>" + "".join(f"<td>{escape(c)}</td>" for c in cells) + "</tr>"
+
+
+def stamps_of(kind: Kind, health: Sequence[Check], deviations: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """What a reader must know before any number."""
+    out = []
+    if any(c.blocks for c in health):
+        out.append("INVALID")
+    if any(d.get("class") == "undeclared" for d in deviations):
+        out.append("EXPLORATORY")
+    if kind == "peeked":
+        out.append("PEEK")
+    return tuple(out)

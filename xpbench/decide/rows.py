@@ -1,0 +1,164 @@
+"""One row of a readout: a metric for one treatment variant against control."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Verdict = Literal["better", "worse", "unclear"]
+GuardrailState = Literal["ok", "unclear", "bad", ""]
+
+FRAME_COLUMNS = (
+    "metric",
+    "role",
+    "variant",
+    "n_control",
+    "n",
+    "mean_control",
+    "mean",
+    "effect",
+    "ci_low",
+    "ci_high",
+    "lift",
+    "lift_low",
+    "lift_high",
+    "p_value",
+    "status",
+    "p_adjusted",
+    "alpha",
+    "verdict",
+    "matters",
+    "guardrail",
+    "margin_p_value",
+    "chance",
+    "variance_reduction",
+    "reason",
+)
+"""Columns of `to_frame`; the first fifteen are fixed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """The same comparison computed another way, to stand beside the row.
+
+    Attributes:
+        name: `raw` (not winsorized), `without CUPED`, `Mixpanel's documented test` …
+        note: One sentence on what is different.
+    """
+
+    name: str
+    effect: float | None
+    ci_low: float | None
+    ci_high: float | None
+    lift: float | None
+    lift_low: float | None
+    lift_high: float | None
+    p_value: float | None
+    status: str
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was found for one metric and one treatment variant. Numbers that do not exist are None.
+
+    Attributes:
+        metric: Key of the metric.
+        label: Its name for people.
+        kind: Kind of the metric.
+        role: primary, secondary or guardrail.
+        direction: Which way is better.
+        variant: Key of the treatment variant.
+        n_control: Units of the control.
+        n: Units of the treatment.
+        mean_control: Metric in control, unadjusted.
+        mean: Metric in the treatment, unadjusted.
+        effect: Treatment minus control in metric units (after CUPED where the plan says so).
+        ci_low: Lower end of its interval at level 1 - alpha.
+        ci_high: Upper end.
+        lift: effect / |control|, as a share.
+        lift_low: Lower end of Fieller's interval at the same level; None where it is unbounded.
+        lift_high: Upper end.
+        p_value: Two-sided, of the plan's design; for the Bayesian model None.
+        status: `ok`, or the name of why a number is missing.
+        reason: The status as a sentence.
+        p_adjusted: After the correction of the row's family.
+        alpha: Two-sided level of the interval after the correction.
+        verdict: `better` or `worse` by the plan's test, else `unclear`.
+        matters: Whether the lift reaches min_lift as the plan asks; None where there is no min_lift.
+        too_small: Whether the whole interval is below min_lift; None where there is none.
+        guardrail: For guardrails `ok` (shown to be within the margin), `bad` or `unclear`; else "".
+        margin: Worst change accepted, with its sign, on `margin_scale`.
+        margin_scale: `effect` or `lift`.
+        margin_p_value: One-sided p-value of being within the margin.
+        chance: Bayesian: chance to beat control.
+        variance_reduction: Share of the variance that CUPED removed.
+        is_proportion: Whether the metric is a share of units.
+        se: Standard error of the effect.
+        min_lift: From the plan.
+        sensitivity: The same comparison computed in other ways.
+    """
+
+    metric: str
+    label: str
+    kind: str
+    role: str
+    direction: str
+    variant: str
+    n_control: int
+    n: int
+    mean_control: float | None
+    mean: float | None
+    effect: float | None
+    ci_low: float | None
+    ci_high: float | None
+    lift: float | None
+    lift_low: float | None
+    lift_high: float | None
+    p_value: float | None
+    status: str
+    reason: str
+    p_adjusted: float | None
+    alpha: float
+    verdict: Verdict
+    matters: bool | None
+    too_small: bool | None
+    guardrail: GuardrailState
+    margin: float | None
+    margin_scale: str
+    margin_p_value: float | None
+    chance: float | None
+    variance_reduction: float | None
+    is_proportion: bool
+    se: float | None
+    min_lift: float | None
+    sensitivity: tuple[Sensitivity, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        out = {name: getattr(self, name) for name in self.__slots__}
+        out["sensitivity"] = [s.to_dict() for s in self.sensitivity]
+        return out
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Row:
+        """The inverse of `to_dict`."""
+        return cls(**{**data, "sensitivity": tuple(Sensitivity(**s) for s in data["sensitivity"])})
+
+
+def frame(rows: Iterable[Row]) -> Any:
+    """The rows as a pandas DataFrame with `FRAME_COLUMNS`; numbers that do not exist are NaN."""
+    import pandas as pd
+
+    return pd.DataFrame([{c: getattr(r, c) for c in FRAME_COLUMNS} for r in rows], columns=list(FRAME_COLUMNS))
+
+
+def number(value: float) -> float | None:
+    """The value where it is finite, else None."""
+    return float(value) if math.isfinite(value) else None
