@@ -226,7 +226,9 @@ _ASSIGN: dict[str, Message] = {}
 _EXPOSE: dict[str, Message] = {}
 _MIXPANEL: dict[str, Message] = {}
 _DATA: dict[str, Message] = {
-    "XPB-D01": Message("{what}: {reason}", "Sources are read whole or not at all", "Mend the place named, or write the file again"),
+    "XPB-D01": Message(
+        "{what}: {reason}", "Sources are read whole or not at all", "Mend the place named, or write the file again"
+    ),
     "XPB-D02": Message(
         "There is no file {path}", "A source names existing files; * and ? stand for parts of names", "Check the path"
     ),
@@ -240,8 +242,12 @@ _DATA: dict[str, Message] = {
         "A table with one row per unit feeds metrics of kind column, and ratios and formulas of them",
         "Use xp.events(…) for this plan, or make the metric kind: column",
     ),
-    "XPB-D05": Message("Column {column} ({role}) is not in the source", "Every column that the plan or the call names must be there", "{hint}"),
-    "XPB-D06": Message("Column {column} stands {times} times in the source", "Names of columns are unique", "Rename all but one"),
+    "XPB-D05": Message(
+        "Column {column} ({role}) is not in the source", "Every column that the plan or the call names must be there", "{hint}"
+    ),
+    "XPB-D06": Message(
+        "Column {column} stands {times} times in the source", "Names of columns are unique", "Rename all but one"
+    ),
     "XPB-D07": Message("{what}", "At least one unit must be there", "Check the source, or wait for data"),
     "XPB-D08": Message(
         "None of the {rows} rows has a variant of the plan: column {column} holds {found}",
@@ -300,7 +306,34 @@ _HEALTH: dict[str, Message] = {
     "XPB-H03": Message("There is no health check {name}", "Only registered checks can run", "{hint}"),
     "XPB-H04": Message("{name} is {value}", "{rule}", "{remedy}"),
 }
-_DECIDE: dict[str, Message] = {}
+_DECIDE: dict[str, Message] = {
+    "XPB-R01": Message(
+        "Results of {key} are sealed: {reason}",
+        "Effects are shown when the plan says they are due",
+        "Wait, or record an early look with peek(reason=...)",
+    ),
+    "XPB-R02": Message("The reason for {action} is empty", "It goes on record and into the memo", "Say why in a sentence"),
+    "XPB-R03": Message("The decision is {value}", "A decision is ship, ship none, iterate or defer", "{hint}"),
+    "XPB-R04": Message("Ship names the variant {value}", "One treatment variant of the plan is shipped", "{hint}"),
+    "XPB-R05": Message(
+        "The readout belongs to {found}, not to {expected}",
+        "A decision rests on a readout of the same experiment and plan",
+        "Make a new readout from this experiment",
+    ),
+    "XPB-R06": Message(
+        "{key} has no decision yet", "A memo freezes a decision", "Decide first, with decide(...) or xpbench decide"
+    ),
+    "XPB-R07": Message(
+        "The amendment changes {pointer}",
+        "What decides which unit gets which variant stays as registered, or units would be reassigned",
+        "Register a new experiment with its own key",
+    ),
+    "XPB-R08": Message(
+        "{key} has no readout on record", "A decision rests on a readout", "Make one with readout(...) or xpbench readout"
+    ),
+    "XPB-R09": Message("The decision names nobody", "Someone answers for a decision", "Give by=..."),
+    "XPB-R10": Message("The amendment changes nothing", "An amendment records a difference", "Change the plan first"),
+}
 _WATCH: dict[str, Message] = {
     "XPB-W01": Message(
         "Experiment {key} has no watch contract",

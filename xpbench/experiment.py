@@ -1,3 +1,499 @@
-"""One experiment from registration to memo: the facade over ledger, data, health, readout, decision and memo."""
+"""One experiment from registration to memo: the facade over ledger, data, health, readout, decision and memo.
+
+Everything that counts is written to the ledger *before* it is shown or acknowledged; the state is derived from the ledger.
+"""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from xpbench import __version__
+from xpbench.canonical import digest
+from xpbench.data.summary import Summary
+from xpbench.decide.analysis import analyse
+from xpbench.decide.deviations import deviations_of
+from xpbench.decide.harm import harm_alarm
+from xpbench.decide.looks import Look, cost_of
+from xpbench.decide.readout import Readout, SealedReadout, stamps_of
+from xpbench.decide.recommend import recommend
+from xpbench.decide.rule import rule_digest
+from xpbench.decide.seal import Due, due
+from xpbench.decide.segments import segment_results
+from xpbench.errors import ChangedPlan, DecisionError, LedgerError, nearest, plain
+from xpbench.files import write_atomic
+from xpbench.health import HealthInputs, run_checks
+from xpbench.ledger import Clock, Entry, Ledger, Witness, create, knowledge, system_clock
+from xpbench.ledger.clock import stamp
+from xpbench.ledger.folder import LEDGER, MEMO, PLAN, existing
+from xpbench.plan import Plan
+from xpbench.plan.diff import Change, diff
+from xpbench.plan.reading import ensure_registrable, read_document
+
+if TYPE_CHECKING:
+    from xpbench.memo import Memo
+
+READOUT = "readout.json"
+"""The readout a decision rests on, frozen when the decision is made."""
+
+State = Literal["registered", "running", "ready", "decided", "watched"]
+DECISIONS = ("ship", "ship none", "iterate", "defer")
+
+FROZEN_PARTS = ("/key", "/unit", "/assignment", "/variants")
+"""What an amendment may not touch: it decides which unit gets which variant."""
+
+
+class Source(Protocol):
+    """Anything that turns into moments: `xp.units(...)` or `xp.events(...)`."""
+
+    def summarize(self, plan: Plan, *, progress: Any = None) -> Summary:
+        """Moments per variant under a plan."""
+        ...
+
+
+def register(plan: Plan, root: str | Path = "experiments", *, by: str | None = None, clock: Clock = system_clock) -> Experiment:
+    """Freeze a plan: `<root>/<key>/plan.json` and the first entry of its ledger.
+
+    Args:
+        plan: A plan without problems.
+        root: Folder of all experiments.
+        by: Who registers.
+        clock: Where times come from.
+
+    Raises:
+        InvalidPlan: with all problems; nothing is written.
+        LedgerError: `XPB-L03`, the key is registered already.
+    """
+    ensure_registrable(plan)
+    folder = create(root, plan.key)
+    plan.save(folder / PLAN)
+    Ledger(folder / LEDGER, clock=clock).append(
+        "registered",
+        {"plan": plan.to_dict(), "plan_digest": plan.digest, "rule_digest": rule_digest(plan.decision), "xpbench": __version__},
+        by=by,
+    )
+    return open_experiment(plan.key, root, clock=clock)
+
+
+def open_experiment(key: str, root: str | Path = "experiments", *, clock: Clock = system_clock) -> Experiment:
+    """The registered experiment with this key.
+
+    Raises:
+        LedgerError: `XPB-L04`, there is none; names the nearest.
+        BrokenLedger: the chain does not hold; says where.
+        ChangedPlan: `XPB-P28`, plan.json differs from what was registered; names the field.
+    """
+    folder = existing(root, key)
+    ledger = Ledger(folder / LEDGER, clock=clock)
+    document = _plan_in_force(ledger.entries())
+    found = read_document(folder / PLAN)
+    if digest(found) != digest(document):
+        changes = diff(document, found)
+        first = changes[0] if changes else Change("", None, None)
+        raise ChangedPlan(
+            "XPB-P28", pointer=plain(first.pointer or "/"), expected=_brief(first.before), found=_brief(first.after)
+        )
+    return Experiment(Plan(**document), folder, ledger, clock)
+
+
+def _brief(value: Any) -> Any:
+    return "nothing" if value is None else value
+
+
+def _plan_in_force(entries: Sequence[Entry]) -> dict[str, Any]:
+    for entry in reversed(entries):
+        if entry.kind in ("registered", "amended"):
+            document: dict[str, Any] = json.loads(json.dumps(entry.body["plan"]))
+            return document
+    raise LedgerError("XPB-L09")
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where an experiment stands, derived from its ledger.
+
+    Attributes:
+        key: Its key.
+        title: Its title.
+        state: registered, running, ready, decided or watched.
+        sentence: The state for people.
+        looks: Looks at effects.
+        knowledge: What has been seen.
+        units: Units at the last look, 0 before.
+        decision: The last decision, "" where there is none.
+        signatures_missing: Names still to sign.
+    """
+
+    key: str
+    title: str
+    state: State
+    sentence: str
+    looks: int
+    knowledge: str
+    units: int
+    decision: str
+    signatures_missing: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        out = {name: getattr(self, name) for name in self.__slots__}
+        out["signatures_missing"] = list(self.signatures_missing)
+        return out
+
+
+class Experiment:
+    """A registered experiment; made by `register` and `open_experiment`."""
+
+    def __init__(self, plan: Plan, folder: Path, ledger: Ledger, clock: Clock) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.ledger = ledger
+        self._clock = clock
+
+    @property
+    def key(self) -> str:
+        """Its key."""
+        return self.plan.key
+
+    @property
+    def root(self) -> Path:
+        """The folder of all experiments."""
+        return self.folder.parent
+
+    # before and while it runs
+
+    def sign(self, name: str, *, role: str | None = None) -> Entry:
+        """Put a signature over the plan in force on record."""
+        return self.ledger.append("signed_off", {"name": name, "role": role, "plan_digest": self.plan.digest}, by=name)
+
+    def launch(self, *, by: str | None = None, note: str = "") -> Entry:
+        """Record that units are being assigned from now on."""
+        return self.ledger.append("launched", {"plan_digest": self.plan.digest, "note": note}, by=by)
+
+    def amend(self, plan: Plan, *, reason: str, by: str | None = None) -> Experiment:
+        """Replace the plan by a linked record that says what had been seen by then.
+
+        Args:
+            plan: The new plan, same key, same assignment.
+            reason: Why.
+            by: Who.
+
+        Raises:
+            InvalidPlan: the new plan has problems.
+            DecisionError: `XPB-R07` it would reassign units, `XPB-R02` no reason, `XPB-R10` no change.
+        """
+        _needs_reason(reason, "an amendment")
+        ensure_registrable(plan)
+        changes = diff(self.plan.to_dict(), plan.to_dict())
+        if not changes:
+            raise DecisionError("XPB-R10")
+        for change in changes:
+            if change.pointer.startswith(FROZEN_PARTS):
+                raise DecisionError("XPB-R07", pointer=plain(change.pointer))
+        entries = self.ledger.entries()
+        self.ledger.append(
+            "amended",
+            {
+                "plan": plan.to_dict(),
+                "plan_digest": plan.digest,
+                "replaces": self.plan.digest,
+                "changes": [c.to_dict() for c in changes],
+                "reason": reason,
+                "knowledge": knowledge(entries),
+            },
+            by=by,
+        )
+        plan.save(self.folder / PLAN)
+        return open_experiment(self.key, self.root, clock=self._clock)
+
+    # reading
+
+    def readout(self, source: Source | Summary, *, by: str | None = None, progress: Any = None) -> SealedReadout | Readout:
+        """Sealed before results are due, everything afterwards; the look is on record before it is shown.
+
+        Args:
+            source: `xp.units(...)` or `xp.events(...)`.
+            by: Who looks.
+            progress: Called with the name of each stage.
+
+        Raises:
+            DataError: the source can't be read under the plan.
+        """
+        summary = self._summarize(source, progress)
+        state = due(self.plan, summary, now=self._clock())
+        health = self._health(summary)
+        if not state.is_due:
+            alarm = harm_alarm(self.plan, summary)
+            entry = self.ledger.append(
+                "looked",
+                {"units": dict(summary.units), "fingerprint": summary.fingerprint, "harm": alarm.sounds, "outcomes": True},
+                by=by,
+            )
+            return SealedReadout(
+                self.key,
+                self.plan.digest,
+                entry.at,
+                state,
+                summary.units,
+                health,
+                alarm,
+                self.looks(),
+                summary.exposures_by_day,
+            )
+        return self._reveal("opened", summary, state, by=by, reason="")
+
+    def peek(self, source: Source | Summary, *, reason: str, by: str | None = None, progress: Any = None) -> Readout:
+        """The effects before they are due; the ledger has the reason, safely on disk, before anything is revealed.
+
+        Raises:
+            DecisionError: `XPB-R02`, no reason.
+        """
+        _needs_reason(reason, "a peek")
+        summary = self._summarize(source, progress)
+        state = due(self.plan, summary, now=self._clock())
+        return self._reveal("opened" if state.is_due else "peeked", summary, state, by=by, reason=reason)
+
+    def looks(self) -> tuple[Look, ...]:
+        """All looks at effects on record, oldest first."""
+        return tuple(
+            Look(e.seq, e.at, e.by or "", int(e.body["n"]), e.kind == "opened", str(e.body.get("reason", "")))
+            for e in self.ledger.entries()
+            if e.kind in ("opened", "peeked")
+        )
+
+    def _reveal(
+        self, kind: Literal["opened", "peeked"], summary: Summary, state: Due, *, by: str | None, reason: str
+    ) -> Readout:
+        health = self._health(summary)
+        earlier = [look.units for look in self.looks()]
+        entry = self.ledger.append(
+            kind,
+            {
+                "n": summary.n,
+                "units": dict(summary.units),
+                "fingerprint": summary.fingerprint,
+                "reason": reason,
+                "progress": round(state.progress, 6),
+                "metrics": [m.key for m in self.plan.metrics],
+                "plan_digest": self.plan.digest,
+            },
+            by=by,
+        )
+        rows = analyse(self.plan, summary, earlier_units=earlier)
+        looks = self.looks()
+        deviations = deviations_of(self.ledger.entries(), self.plan.to_dict())
+        return Readout(
+            key=self.key,
+            plan=self.plan.to_dict(),
+            plan_digest=self.plan.digest,
+            at=entry.at,
+            kind=kind,
+            due=state,
+            summary=summary,
+            health=health,
+            rows=rows,
+            segments=segment_results(self.plan, summary),
+            recommendation=recommend(self.plan, rows, health, is_adequate=state.is_adequate),
+            rule_digest=rule_digest(self.plan.decision),
+            looks=looks,
+            cost=cost_of(self.plan, looks),
+            deviations=deviations,
+            stamps=stamps_of(kind, health, deviations),
+            versions={"xpbench": __version__, "engine": summary.engine},
+        )
+
+    def _summarize(self, source: Source | Summary, progress: Any) -> Summary:
+        return source if isinstance(source, Summary) else source.summarize(self.plan, progress=progress)
+
+    def _health(self, summary: Summary) -> tuple[Any, ...]:
+        return run_checks(HealthInputs(self.plan, summary, previous=self._previous(), now=self._clock()))
+
+    def _previous(self) -> Summary | None:
+        """Counts of the look before, as far as the ledger keeps them: no moments."""
+        for entry in reversed(self.ledger.entries()):
+            if entry.kind in ("looked", "opened", "peeked"):
+                units = {k: int(v) for k, v in entry.body["units"].items()}
+                return Summary("the look before", str(entry.body["fingerprint"]), 0, units, ())
+        return None
+
+    # deciding
+
+    def decide(
+        self, readout: Readout | SealedReadout, outcome: str, *, variant: str | None = None, because: str, by: str
+    ) -> Entry:
+        """Put a decision on record and freeze the readout it rests on.
+
+        A decision may differ from the rule's recommendation, or defer; the memo's headline says so. An earlier decision is
+        superseded, never undone.
+
+        Args:
+            readout: Of this experiment, not sealed.
+            outcome: `ship`, `ship none`, `iterate` or `defer`.
+            variant: With `ship`: which one.
+            because: Why.
+            by: Who answers for it.
+
+        Raises:
+            DecisionError: sealed, of another experiment or plan, unknown outcome or variant, no reason, no name.
+        """
+        if isinstance(readout, SealedReadout):
+            raise DecisionError("XPB-R01", key=self.key, reason=plain(readout.due.reason))
+        if readout.key != self.key or readout.plan_digest != self.plan.digest:
+            raise DecisionError(
+                "XPB-R05",
+                found=f"{readout.key} with plan {readout.plan_digest[:12]}",
+                expected=f"{self.key} with plan {self.plan.digest[:12]}",
+            )
+        if outcome not in DECISIONS:
+            raise DecisionError("XPB-R03", value=outcome, hint=plain(nearest(outcome, DECISIONS)))
+        names = [v.key for v in self.plan.treatments]
+        if outcome == "ship" and variant not in names:
+            raise DecisionError("XPB-R04", value=variant or "", hint=plain(nearest(variant or "", names)))
+        _needs_reason(because, "a decision")
+        if not by.strip():
+            raise DecisionError("XPB-R09")
+        chosen = variant if outcome == "ship" else None
+        advice = readout.recommendation
+        follows = outcome == advice.outcome and (outcome != "ship" or chosen == advice.variant)
+        earlier = [e.seq for e in self.ledger.entries() if e.kind in ("decided", "deferred")]
+        document = readout.to_dict()
+        write_atomic(self.folder / READOUT, (json.dumps(document, ensure_ascii=False) + "\n").encode())
+        return self.ledger.append(
+            "deferred" if outcome == "defer" else "decided",
+            {
+                "outcome": outcome,
+                "variant": chosen,
+                "because": because,
+                "recommended": advice.outcome,
+                "recommended_variant": advice.variant,
+                "rule_rows": list(advice.rows),
+                "follows_rule": follows,
+                "readout_digest": digest(document),
+                "plan_digest": self.plan.digest,
+                "supersedes": earlier[-1] if earlier else None,
+            },
+            by=by,
+        )
+
+    @property
+    def decision(self) -> Entry | None:
+        """The decision in force, or None."""
+        for entry in reversed(self.ledger.entries()):
+            if entry.kind in ("decided", "deferred"):
+                return entry
+        return None
+
+    def decided_readout(self) -> Readout:
+        """The readout that the decision in force rests on.
+
+        Raises:
+            DecisionError: `XPB-R06`, nothing is decided; `XPB-R05`, the file differs from what was decided on.
+        """
+        decision = self.decision
+        if decision is None:
+            raise DecisionError("XPB-R06", key=self.key)
+        path = self.folder / READOUT
+        if not path.is_file():
+            raise DecisionError("XPB-R08", key=self.key)
+        document = json.loads(path.read_bytes())
+        if digest(document) != decision.body["readout_digest"]:
+            raise DecisionError(
+                "XPB-R05", found=f"readout {digest(document)[:12]}", expected=decision.body["readout_digest"][:12]
+            )
+        return Readout.from_dict(document)
+
+    def memo(self) -> Memo:
+        """The frozen memo of the decision in force.
+
+        Raises:
+            DecisionError: `XPB-R06`, nothing is decided.
+        """
+        from xpbench.memo import build
+
+        readout = self.decided_readout()
+        decision = self.decision
+        assert decision is not None  # noqa: S101 - decided_readout has checked it
+        return build(self.plan, readout, self.ledger.entries(), decision=decision)
+
+    @property
+    def memo_path(self) -> Path:
+        """Where the memo of this experiment is kept."""
+        return self.folder / MEMO
+
+    # state
+
+    def status(self) -> Status:
+        """Where the experiment stands; from the ledger alone."""
+        entries = self.ledger.entries()
+        kinds = [e.kind for e in entries]
+        decision = self.decision
+        looks = self.looks()
+        last = next((e for e in reversed(entries) if e.kind in ("looked", "opened", "peeked")), None)
+        units = sum(int(v) for v in last.body["units"].values()) if last is not None else 0
+        outcome = str(decision.body["outcome"]) if decision is not None else ""
+        state: State
+        if "watched" in kinds and outcome == "ship":
+            state, sentence = "watched", f"Decided: {outcome}; guardrails are being watched."
+        elif outcome and outcome != "defer":
+            state = "decided"
+            sentence = (
+                f"Decided: {outcome}{' ' + str(decision.body['variant']) if decision and decision.body['variant'] else ''}."
+            )
+        elif "opened" in kinds:
+            state, sentence = "ready", "Results are due; no decision yet." if not outcome else "Deferred."
+        elif last is not None or "launched" in kinds:
+            state, sentence = "running", f"Running, {units:,} units at the last look; results are sealed."
+        else:
+            state, sentence = "registered", "Registered, not launched."
+        return Status(
+            self.key,
+            self.plan.title,
+            state,
+            sentence,
+            len(looks),
+            knowledge(entries),
+            units,
+            outcome,
+            self.signatures_missing(),
+        )
+
+    def signatures_missing(self) -> tuple[str, ...]:
+        """Names in the plan's sign-offs that have not signed the plan in force."""
+        signed = {
+            str(e.body["name"])
+            for e in self.ledger.entries()
+            if e.kind == "signed_off" and e.body["plan_digest"] == self.plan.digest
+        }
+        return tuple(s.name for s in self.plan.sign_offs if s.name not in signed)
+
+    @property
+    def witness(self) -> Witness:
+        """Length and head of the ledger now."""
+        return self.ledger.head
+
+    def __repr__(self) -> str:
+        return f"Experiment({self.key!r}, {self.status().state}, plan {self.plan.digest[:12]})"
+
+
+def _needs_reason(reason: str, action: str) -> None:
+    if not reason.strip():
+        raise DecisionError("XPB-R02", action=plain(action))
+
+
+def as_stamp(clock: Clock) -> str:
+    """The clock's time as the ledger writes it."""
+    return stamp(clock())
+
+
+def brief(readout: Readout | SealedReadout) -> Mapping[str, Any]:
+    """A readout for `--json`: without the moments and the plan, which stay in the experiment's folder."""
+    out = readout.to_dict()
+    return {k: v for k, v in out.items() if k not in ("summary", "plan")}
+
+
+def with_rows(readout: Readout, rows: Sequence[Any]) -> Readout:
+    """The readout with other rows; for views that show a part."""
+    return replace(readout, rows=tuple(rows))

@@ -91,7 +91,7 @@ def _correct(plan: Plan, items: Sequence[_Item]) -> list[_Corrected]:
         members = [k for k, role in enumerate(roles) if role in names]
         if not members:
             continue
-        used: Method = method  # type: ignore[assignment]
+        used: Method = method
         own = [p_values[k] for k in members]
         if used == "e-bh":
             e_values = [_e_value(items[k]) for k in members]

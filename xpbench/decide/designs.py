@@ -18,8 +18,10 @@ from xpbench.stats.spending import p_group, q_group
 class Design(Protocol):
     """How far an interval reaches and how strong the evidence is, for one treatment variant."""
 
-    interval: str
-    """Name of the interval for people."""
+    @property
+    def interval(self) -> str:
+        """Name of the interval for people."""
+        ...
 
     def q(self, pair: Pair, alpha: float) -> float:
         """Critical multiplier at a two-sided level."""

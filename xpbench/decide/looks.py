@@ -95,5 +95,6 @@ def cost_of(plan: Plan, looks: Sequence[Look]) -> Cost:
         peeks,
         rate,
         alpha,
-        f"With {count} looks a true null would look significant at one of them in {rate:.1%} of experiments instead of {alpha:.1%}.",
+        f"With {count} looks a true null would look significant at one of them in {rate:.1%} of experiments "
+        f"instead of {alpha:.1%}.",
     )

@@ -236,8 +236,9 @@ class Readout:
         loud = [c for c in self.health if c.status in ("fail", "warn")]
         health = "; ".join(f"{c.label}: {c.status}" for c in loud) or "all checks pass"
         heads = ("Metric", "Role", "Variant", "Control", "Treatment", "Lift", "Interval", "p", "Verdict")
+        headline = escape(f"{r.outcome} {r.variant}".strip().capitalize())
         return (
-            f"<section aria-label='Readout'><p><strong>{escape(f'{r.outcome} {r.variant}'.strip().capitalize())}</strong>{stamps}. "
+            f"<section aria-label='Readout'><p><strong>{headline}</strong>{stamps}. "
             f"{escape(r.because)}</p><p>Health: {escape(health)}.</p>"
             "<table style='font-variant-numeric:tabular-nums'><thead><tr>"
             + "".join(f"<th scope='col' style='text-align:left'>{h}</th>" for h in heads)

@@ -1,0 +1,49 @@
+"""The harm alarm: a yes or no about guardrails that may be read daily without opening the results."""
+
+from __future__ import annotations
+
+from xpbench.data.summary import Summary
+from xpbench.decide.estimate import estimate
+from xpbench.decide.readout import HarmAlarm
+from xpbench.plan import Plan
+from xpbench.stats.inference import pivot
+from xpbench.stats.multipliers import Mixture, q_mixture
+
+
+def harm_alarm(plan: Plan, summary: Summary) -> HarmAlarm:
+    """Whether a guardrail is worse than its margin at the plan's `harm_alpha`, by an anytime-valid one-sided test.
+
+    The level is shared over guardrails and variants (Bonferroni), so that a harmless experiment sounds the alarm in at most
+    `harm_alpha` of cases, however often it is read.
+
+    Args:
+        plan: The plan.
+        summary: Moments; they don't leave this function.
+
+    Source: normal mixture, Waudby-Smith et al. 2021; the pivot at the margin, Fieller 1954.
+    """
+    rails = [m for m in plan.metrics_with("guardrail") if m.margin is not None or m.margin_rel is not None]
+    tests = len(rails) * len(plan.treatments)
+    if not tests:
+        return HarmAlarm(False, (), plan.decision.harm_alpha)
+    alpha = plan.decision.harm_alpha / tests
+    horizon = plan.horizon.units or max(summary.n, 1)
+    hurt = []
+    for metric in rails:
+        for variant in plan.treatments:
+            pair = estimate(metric, summary.cell(metric.key, plan.control.key), summary.cell(metric.key, variant.key)).pair
+            if pair.status != "ok" or min(summary.units.get(v, 0) for v in (plan.control.key, variant.key)) < MIN_UNITS:
+                continue
+            good = 1.0 if metric.direction == "increase" else -1.0
+            size = metric.margin_rel if metric.margin is None else metric.margin
+            assert size is not None  # noqa: S101 - filtered above
+            z = pivot(pair, null=-good * size, scale="lift" if metric.margin is None else "effect")
+            mixture = Mixture.optimal(alpha=2 * alpha, n_opt=horizon * (plan.control.split + variant.split))
+            if -good * z > q_mixture(2 * alpha, mixture.ratio(pair)):
+                hurt.append(metric.key)
+                break
+    return HarmAlarm(bool(hurt), tuple(hurt), plan.decision.harm_alpha)
+
+
+MIN_UNITS = 200
+"""Units per variant before the alarm is tested: the interval is asymptotic."""
