@@ -196,6 +196,11 @@ _LEDGER = {
         "An entry counts only when it is safely on disk; nothing was acknowledged",
         "Free space or fix the permission, then do it again",
     ),
+    "XPB-L09": Message(
+        "The ledger has no registered plan",
+        "The first entry of a ledger registers one",
+        "Restore the ledger from version control or a copy",
+    ),
     "XPB-L06": Message(
         "{path} was written by a newer version (schema {found})",
         "This version reads schemas up to {known}",

@@ -1,0 +1,45 @@
+"""Where the analysis differs from the plan as first registered, field by field, and what was known when it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from xpbench.ledger import Entry
+from xpbench.plan.diff import diff
+
+Class = Literal["amendment before data", "amendment after outcomes", "undeclared"]
+
+_BEFORE = ("nothing assigned", "no outcomes computed")
+
+
+def deviations_of(entries: Iterable[Entry], used: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Every field in which the plan that was used differs from the one first registered.
+
+    A change that an amendment made is classed by what had been seen when it was recorded; a change that no amendment made
+    is `undeclared` and makes a readout exploratory.
+
+    Args:
+        entries: Of the ledger.
+        used: The plan that the analysis used, as a dictionary.
+
+    Returns:
+        Pointer, value before and after, class, entry of the amendment (0 if undeclared), its reason.
+    """
+    out: list[Mapping[str, Any]] = []
+    in_force: Mapping[str, Any] | None = None
+    for entry in entries:
+        if entry.kind == "registered":
+            in_force = entry.body["plan"]
+        elif entry.kind == "amended":
+            kind: Class = "amendment before data" if entry.body["knowledge"] in _BEFORE else "amendment after outcomes"
+            out += [
+                {**change, "class": kind, "seq": entry.seq, "at": entry.at, "reason": entry.body["reason"]}
+                for change in entry.body["changes"]
+            ]
+            in_force = entry.body["plan"]
+    if in_force is not None:
+        out += [
+            {**change.to_dict(), "class": "undeclared", "seq": 0, "at": "", "reason": ""} for change in diff(in_force, used)
+        ]
+    return tuple(out)
