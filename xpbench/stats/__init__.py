@@ -14,7 +14,8 @@ spending            group-sequential boundaries and repeated p-values
 fieller             the pivot: effect and lift read off one statistic
 inference           results and decisions of one metric
 proportion          score intervals for tiny proportions
-bayes, lifts        posteriors as Mixpanel describes them, and with a prior on effect or lift
+marginals           posterior of one variant's mean: Beta, Student
+bayes               posteriors as Mixpanel describes them, and with a prior on effect or lift
 multiplicity        Bonferroni, Holm, BH, e-BH, levels of intervals, families by role
 srm                 sample ratio: χ², anytime, and how much bias it could cause
 winsorize           pooled caps
