@@ -5,8 +5,24 @@
 stand in a sealed readout.
 """
 
-from xpbench.health.check import Check, Status, failed_gates, worst_first
+from xpbench.health.causes import Cause, srm_causes
+from xpbench.health.check import Check, Status, failed_gates, health_line, worst_first
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import registered, run_checks
+from xpbench.health.retro import RetroAA, retro_aa, retro_aa_all
 
-__all__ = ["Check", "HealthInputs", "Status", "failed_gates", "registered", "run_checks", "worst_first"]
+__all__ = [
+    "Cause",
+    "Check",
+    "HealthInputs",
+    "RetroAA",
+    "Status",
+    "failed_gates",
+    "health_line",
+    "registered",
+    "retro_aa",
+    "retro_aa_all",
+    "run_checks",
+    "srm_causes",
+    "worst_first",
+]

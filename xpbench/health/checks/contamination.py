@@ -16,13 +16,13 @@ from xpbench.health.skew import skew_p
 )
 def contamination(inputs: HealthInputs) -> Verdict:
     """Warns and fails at the plan's shares; fails, too, where one variant is concerned more than another."""
-    if not inputs.is_event_log:
+    found = inputs.findings("several_variants")
+    if not inputs.is_event_log and not found:
         return Verdict(
             "not answerable",
             "A table with one row per unit does not show who met several variants.",
             "Read the exposures themselves where they exist.",
         )
-    found = inputs.findings("several_variants")
     count = sum(f.count for f in found)
     kept = any(f.action != "excluded" for f in found)
     everyone = inputs.summary.n + (0 if kept else count)

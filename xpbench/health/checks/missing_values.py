@@ -29,9 +29,11 @@ def missing_values(inputs: HealthInputs) -> Verdict:
         share = finding.count / finding.of if finding.of else 0.0
         p = skew_p(finding.by_variant, units) if finding.by_variant else None
         status: Status = "pass"
-        if share > policy.missing_fail or (p is not None and p * max(1, len(roles)) < policy.srm_alpha):
+        covariate = finding.action == "set to the pooled mean"
+        unequal = p is not None and p * max(1, len(roles)) < policy.srm_alpha
+        if (share > policy.missing_fail or unequal) and not covariate:
             status = "fail"
-        elif share > policy.missing_warn:
+        elif share > policy.missing_warn or unequal:
             status = "warn"
         rows.append(
             {
@@ -41,6 +43,7 @@ def missing_values(inputs: HealthInputs) -> Verdict:
                 "action": finding.action,
                 "by_variant": dict(finding.by_variant),
                 "skew_p_value": p,
+                "covariate": covariate,
                 "status": status,
                 "role": roles.get(finding.metric, ""),
             }
@@ -60,14 +63,14 @@ def missing_values(inputs: HealthInputs) -> Verdict:
     loud = [r for r in rows if r["status"] == worst["status"]]
     skewed = worst["skew_p_value"] is not None and worst["skew_p_value"] * max(1, len(roles)) < policy.srm_alpha
     what = shown(worst["metric"]) if worst["metric"] else "the data"
-    unequal = (
+    uneven = (
         f" It is not the same in every variant (p = {worst['skew_p_value']:.2e}): leaving them out biases the effect."
         if skewed
         else ""
     )
     return Verdict(
         worst["status"],
-        f"{worst['count']:,} values of {what} ({worst['share']:.3%}) are missing and were {worst['action']}.{unequal}"
+        f"{worst['count']:,} values of {what} ({worst['share']:.3%}) are missing and were {worst['action']}.{uneven}"
         + (f" {len(loud) - 1} more metric(s) likewise." if len(loud) > 1 else ""),
         "Find out why they are missing: no event (then zero is right) or lost (then neither zero nor leaving out is).",
         evidence,

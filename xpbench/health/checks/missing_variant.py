@@ -1,4 +1,4 @@
-"""Exposures without a variant."""
+"""Rows without a unit or a variant."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from xpbench.health.registry import check
 FAIL_ABOVE = 0.05
 
 
-@check("missing_variant", title="Variant present", question="Are there exposures that name no variant?", gate=True)
+@check("missing_variant", title="Unit and variant named", question="Are there rows that name no unit or no variant?", gate=True)
 def missing_variant(inputs: HealthInputs) -> Verdict:
     """Warns where there are any; fails above 5 %, since nobody knows to which variant they belong."""
-    found = inputs.findings("missing_variant", "missing_variants")
+    found = inputs.findings("missing_variant", "missing_unit")
     count = sum(f.count for f in found)
     of = max([f.of for f in found], default=inputs.summary.n)
     share = count / of if of else 0.0
     evidence = {"count": count, "of": of, "share": share, "fail_above": FAIL_ABOVE}
     if count == 0:
-        return Verdict("pass", "Every exposure names a variant.", "Nothing to do.", evidence)
+        return Verdict("pass", "Every row names its unit and its variant.", "Nothing to do.", evidence)
     return Verdict(
         "fail" if share > FAIL_ABOVE else "warn",
-        f"{count:,} of {of:,} ({share:.2%}) name no variant; they were {found[0].action}.",
+        f"{count:,} of {of:,} ({share:.2%}) name no unit or no variant; they were {found[0].action}.",
         "Look where the exposure is sent without its variant property: if that happens in one variant only, it is a sample "
         "ratio mismatch in disguise.",
         evidence,

@@ -8,15 +8,15 @@ from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
 
 
-@check("mixed_ids", title="One spelling of ids", question="Do ids come in several types or spellings?")
+@check("mixed_ids", title="One type of ids", question="Do ids or other columns come in several types or spellings?")
 def mixed_ids(inputs: HealthInputs) -> Verdict:
     """Warns where the reader saw, say, 12 and "12.0", or ids that differ by case or blanks only."""
-    found = counted(inputs, "mixed_ids", "mixed_id_types", units=False)
+    found = counted(inputs, "mixed_ids", "mixed_types", units=False)
     if found.count == 0:
-        return Verdict("pass", "All ids are of one kind.", "Nothing to do.", found.evidence)
+        return Verdict("pass", "Ids and columns are of one type each.", "Nothing to do.", found.evidence)
     return Verdict(
         "warn",
-        f"{found.count:,} ids ({found.share:.2%}) are of another type or spelling than the rest.",
+        f"{found.count:,} values ({found.share:.2%}) are of another type or spelling than the rest; they were {found.action}.",
         "A unit under two spellings is two units to a hash. Cast ids to text once, at the source.",
         found.evidence,
     )

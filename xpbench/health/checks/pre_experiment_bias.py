@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from xpbench.data.summary import Cell
 from xpbench.errors import shown
 from xpbench.health.check import Verdict
 from xpbench.health.contrast import pair_of_cells, two_sided_p
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
+from xpbench.plan.metrics import Column, MetricBase
+from xpbench.stats.moments import Moments
+from xpbench.stats.pairs import Pair, mean_pair
 
 WINDOW = "$window"
 """Dimension of extra cells of form `before`, whose slices are days (7, 14, 28)."""
@@ -31,6 +35,7 @@ def pre_experiment_bias(inputs: HealthInputs) -> Verdict:
     windows: list[tuple[int, str, str]] = [(int(plan.pre_period_days), "", "")]
     windows += [(int(s), WINDOW, s) for s in summary.slices(WINDOW) if s.isdigit() and int(s) != plan.pre_period_days]
     rows: list[dict[str, Any]] = []
+    seen: set[tuple[str, str, int]] = set()
     for metric in plan.metrics:
         for days, dimension, part in windows:
             control = summary.cell(metric.key, plan.control.key, form="before", dimension=dimension, slice=part)
@@ -38,21 +43,22 @@ def pre_experiment_bias(inputs: HealthInputs) -> Verdict:
                 treatment = summary.cell(metric.key, variant.key, form="before", dimension=dimension, slice=part)
                 if control is None or treatment is None:
                     continue
-                pair = pair_of_cells(metric, control, treatment)
-                p = two_sided_p(pair)
-                if p is None:
-                    continue
-                rows.append(
-                    {
-                        "metric": metric.key,
-                        "variant": variant.key,
-                        "days": days,
-                        "effect_before": pair.effect,
-                        "se": pair.se,
-                        "p_value": p,
-                        "cuped": metric.cuped,
-                    }
-                )
+                for name, pair in _pairs(metric, control, treatment):
+                    p = two_sided_p(pair)
+                    if p is None or (name, variant.key, days) in seen:
+                        continue
+                    seen.add((name, variant.key, days))
+                    rows.append(
+                        {
+                            "metric": name,
+                            "variant": variant.key,
+                            "days": days,
+                            "effect_before": pair.effect,
+                            "se": pair.se,
+                            "p_value": p,
+                            "cuped": metric.cuped,
+                        }
+                    )
     if not rows:
         return Verdict(
             "not answerable",
@@ -95,6 +101,15 @@ def pre_experiment_bias(inputs: HealthInputs) -> Verdict:
         + "If the sample ratio or the audit complain too, mend the assignment first.",
         evidence,
     )
+
+
+def _pairs(metric: MetricBase, control: Cell, treatment: Cell) -> list[tuple[str, Pair]]:
+    """The metric as it was before; for a per-unit table each covariate is a metric of its own."""
+    if not isinstance(metric, Column):
+        return [(metric.key, pair_of_cells(metric, control, treatment))]
+    c, t = (Moments.of(x.n, x.mean, x.cov) for x in (control, treatment))
+    names = control.columns if len(control.columns) > 1 or control.columns[0] != "value" else (metric.key,)
+    return [(name, mean_pair(c, t, col=i)) for i, name in enumerate(names)]
 
 
 def holm(p_values: list[float]) -> list[float]:
