@@ -1,3 +1,64 @@
-"""The command line: every command calls the same functions as the notebook."""
+"""The command line: every command calls the same functions as the notebook.
+
+Exit codes: 0 done, 1 the check says no, 2 bad input (`verify` adds 3: made by a newer version).
+"""
 
 from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from xpbench import __version__
+from xpbench.commands.output import BAD_INPUT, tell
+
+ROOMS = (
+    "xpbench.demo.commands",
+    "xpbench.commands.plans",
+    "xpbench.assign.commands",
+    "xpbench.mixpanel.commands",
+    "xpbench.commands.planning",
+    "xpbench.commands.experiments",
+    "xpbench.watch.commands",
+    "xpbench.memo.commands",
+    "xpbench.ledger.commands",
+    "xpbench.commands.lab",
+)
+"""Modules that add commands, in the order in which `--help` lists them."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with every command."""
+    parser = argparse.ArgumentParser(
+        prog="xpbench",
+        description="Plan an experiment before launch, see results when they are due, hand over a memo that verifies itself.",
+    )
+    parser.add_argument("--version", action="version", version=f"xpbench {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for room in ROOMS:
+        importlib.import_module(room).add_parsers(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    from xpbench.errors import XpbenchError
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    args = build_parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except XpbenchError as error:
+        return tell(error, as_json=getattr(args, "json", False))
+    except KeyboardInterrupt:
+        print("Cancelled; nothing half-written was left behind.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -201,6 +201,11 @@ _LEDGER = {
         "The first entry of a ledger registers one",
         "Restore the ledger from version control or a copy",
     ),
+    "XPB-L10": Message(
+        "Experiment {key} can't be read: {reason}",
+        "A folder of the root holds a plan and an unbroken ledger",
+        "Restore it from version control or a copy",
+    ),
     "XPB-L06": Message(
         "{path} was written by a newer version (schema {found})",
         "This version reads schemas up to {known}",

@@ -6,14 +6,14 @@ Everything that counts is written to the ledger *before* it is shown or acknowle
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from xpbench import __version__
 from xpbench.canonical import digest
-from xpbench.data.summary import Summary
+from xpbench.data.summary import Cap, Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.deviations import deviations_of
 from xpbench.decide.harm import harm_alarm
@@ -23,13 +23,14 @@ from xpbench.decide.recommend import recommend
 from xpbench.decide.rule import rule_digest
 from xpbench.decide.seal import Due, due
 from xpbench.decide.segments import segment_results
-from xpbench.errors import ChangedPlan, DecisionError, LedgerError, nearest, plain
+from xpbench.errors import ChangedPlan, DecisionError, LedgerError, XpbenchError, nearest, plain
 from xpbench.files import write_atomic
 from xpbench.health import HealthInputs, run_checks
-from xpbench.ledger import Clock, Entry, Ledger, Witness, create, knowledge, system_clock
+from xpbench.ledger import Clock, Entry, Ledger, Witness, create, experiments, knowledge, system_clock
 from xpbench.ledger.clock import stamp
 from xpbench.ledger.folder import LEDGER, MEMO, PLAN, existing
 from xpbench.plan import Plan
+from xpbench.plan.design import Frequentist
 from xpbench.plan.diff import Change, diff
 from xpbench.plan.reading import ensure_registrable, read_document
 
@@ -40,6 +41,9 @@ READOUT = "readout.json"
 """The readout a decision rests on, frozen when the decision is made."""
 
 State = Literal["registered", "running", "ready", "decided", "watched"]
+LOOKED = ("looked", "opened", "peeked")
+"""Entries that record a reading of the data."""
+
 DECISIONS = ("ship", "ship none", "iterate", "defer")
 
 FROZEN_PARTS = ("/key", "/unit", "/assignment", "/variants")
@@ -49,8 +53,8 @@ FROZEN_PARTS = ("/key", "/unit", "/assignment", "/variants")
 class Source(Protocol):
     """Anything that turns into moments: `xp.units(...)` or `xp.events(...)`."""
 
-    def summarize(self, plan: Plan, *, progress: Any = None) -> Summary:
-        """Moments per variant under a plan."""
+    def summarize(self, plan: Plan, *, progress: Any = None, caps: Iterable[Cap] = ()) -> Summary:
+        """Moments per variant under a plan, with caps taken over where given."""
         ...
 
 
@@ -229,7 +233,7 @@ class Experiment:
             alarm = harm_alarm(self.plan, summary)
             entry = self.ledger.append(
                 "looked",
-                {"units": dict(summary.units), "fingerprint": summary.fingerprint, "harm": alarm.sounds, "outcomes": True},
+                {**self._seen(summary), "harm": alarm.sounds, "outcomes": True},
                 by=by,
             )
             return SealedReadout(
@@ -272,13 +276,10 @@ class Experiment:
         entry = self.ledger.append(
             kind,
             {
-                "n": summary.n,
-                "units": dict(summary.units),
-                "fingerprint": summary.fingerprint,
+                **self._seen(summary),
                 "reason": reason,
                 "progress": round(state.progress, 6),
                 "metrics": [m.key for m in self.plan.metrics],
-                "plan_digest": self.plan.digest,
             },
             by=by,
         )
@@ -305,8 +306,29 @@ class Experiment:
             versions={"xpbench": __version__, "engine": summary.engine},
         )
 
+    def _seen(self, summary: Summary) -> dict[str, Any]:
+        """What every look puts on record of the data: counts, fingerprint and caps, no outcome."""
+        return {
+            "n": summary.n,
+            "units": dict(summary.units),
+            "fingerprint": summary.fingerprint,
+            "caps": [c.to_dict() for c in summary.caps],
+            "plan_digest": self.plan.digest,
+        }
+
     def _summarize(self, source: Source | Summary, progress: Any) -> Summary:
-        return source if isinstance(source, Summary) else source.summarize(self.plan, progress=progress)
+        if isinstance(source, Summary):
+            return source
+        return source.summarize(self.plan, progress=progress, caps=self._frozen_caps())
+
+    def _frozen_caps(self) -> tuple[Cap, ...]:
+        """Winsorization caps of the first look, where later looks must not move them (any design with several looks)."""
+        if isinstance(self.plan.model, Frequentist):
+            return ()
+        for entry in self.ledger.entries():
+            if entry.kind in LOOKED and entry.body.get("plan_digest") == self.plan.digest:
+                return tuple(Cap(**cap) for cap in entry.body["caps"])
+        return ()
 
     def _health(self, summary: Summary) -> tuple[Any, ...]:
         return run_checks(HealthInputs(self.plan, summary, previous=self._previous(), now=self._clock()))
@@ -314,7 +336,7 @@ class Experiment:
     def _previous(self) -> Summary | None:
         """Counts of the look before, as far as the ledger keeps them: no moments."""
         for entry in reversed(self.ledger.entries()):
-            if entry.kind in ("looked", "opened", "peeked"):
+            if entry.kind in LOOKED:
                 units = {k: int(v) for k, v in entry.body["units"].items()}
                 return Summary("the look before", str(entry.body["fingerprint"]), 0, units, ())
         return None
@@ -431,7 +453,7 @@ class Experiment:
         kinds = [e.kind for e in entries]
         decision = self.decision
         looks = self.looks()
-        last = next((e for e in reversed(entries) if e.kind in ("looked", "opened", "peeked")), None)
+        last = next((e for e in reversed(entries) if e.kind in LOOKED), None)
         units = sum(int(v) for v in last.body["units"].values()) if last is not None else 0
         outcome = str(decision.body["outcome"]) if decision is not None else ""
         state: State
@@ -476,6 +498,21 @@ class Experiment:
 
     def __repr__(self) -> str:
         return f"Experiment({self.key!r}, {self.status().state}, plan {self.plan.digest[:12]})"
+
+
+def statuses(root: str | Path = "experiments", *, only: str | None = None) -> list[dict[str, Any]]:
+    """State of every experiment of a root (or of one); broken ones are listed with the reason, never hidden."""
+    if only is not None:
+        return [open_experiment(only, root).status().to_dict()]
+    out: list[dict[str, Any]] = []
+    for listed in experiments(root):
+        try:
+            if listed.status == "broken":
+                raise LedgerError("XPB-L10", key=listed.key, reason=plain(listed.reason))
+            out.append(open_experiment(listed.key, root).status().to_dict())
+        except XpbenchError as error:
+            out.append({"key": listed.key, "title": "", "state": "broken", "sentence": str(error)})
+    return out
 
 
 def _needs_reason(reason: str, action: str) -> None:

@@ -1,0 +1,161 @@
+"""`xpbench readout | peek | decide | memo | status | sign`: from data to decision."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from xpbench.commands.output import DONE, NO, add_command, answer, progress_done, progress_line
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add the commands about registered experiments."""
+    readout = _with_source(add_command(subparsers, "readout", _readout, help="health and progress; results when they are due"))
+    readout.add_argument("--csv", help="also write the rows to this CSV file")
+    readout.add_argument("--notebook", help="also write an executed readout notebook")
+    peek = _with_source(add_command(subparsers, "peek", _peek, help="look at effects before they are due; goes on record"))
+    peek.add_argument("--reason", required=True, help="why; it stands in the memo")
+
+    decide = _with_source(add_command(subparsers, "decide", _decide, help="decide on a fresh readout and put it on record"))
+    decide.add_argument("outcome", choices=["ship", "ship none", "ship-none", "iterate", "defer"], help="what is decided")
+    decide.add_argument("--variant", help="with ship: which variant")
+    decide.add_argument("--because", required=True, help="why")
+
+    memo = _with_key(add_command(subparsers, "memo", _memo, help="write the frozen memo of the decision"))
+    memo.add_argument("--out", help="file to write; <root>/<key>/memo.html if missing")
+
+    sign = _with_key(add_command(subparsers, "sign", _sign, help="sign the plan in force"))
+    sign.add_argument("--name", required=True, help="who signs")
+    sign.add_argument("--role", help="as what")
+
+    launch = _with_key(add_command(subparsers, "launch", _launch, help="record that units are assigned from now on"))
+    launch.add_argument("--note", default="", help="anything to remember")
+
+    status = add_command(subparsers, "status", _status, help="what is registered, running, ready, overdue")
+    status.add_argument("key", nargs="?", help="one experiment; all if missing")
+    status.add_argument("--root", default="experiments", help="folder of all experiments")
+
+
+def _with_key(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("key", help="key of the experiment")
+    parser.add_argument("--root", default="experiments", help="folder of all experiments")
+    parser.add_argument("--by", help="who does it")
+    return parser
+
+
+def _with_source(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    _with_key(parser)
+    group = parser.add_argument_group("data")
+    group.add_argument("--events", nargs="+", help="event log: JSON Lines, Parquet or CSV files (globs)")
+    group.add_argument("--units", help="table with one row per unit: CSV or Parquet")
+    group.add_argument("--unit", help="column of the unit's id; the plan's unit if missing")
+    group.add_argument("--variant-column", help="column of the variant (with --units)")
+    group.add_argument("--day-column", help="column of the day of exposure (with --units)")
+    return parser
+
+
+def _source(args: argparse.Namespace, plan: Any) -> Any:
+    from xpbench.errors import InputError, plain
+
+    if bool(args.events) == bool(args.units):
+        raise InputError(
+            "XPB-I04",
+            name="data",
+            value="both" if args.events else "none",
+            rule=plain("One source feeds a readout"),
+            remedy=plain("Give --events FILES, or --units FILE with --variant-column"),
+        )
+    if args.events:
+        from xpbench.data import events
+
+        return events(args.events if len(args.events) > 1 else args.events[0])
+    from xpbench.data import units
+
+    if not args.variant_column:
+        raise InputError(
+            "XPB-I04",
+            name=plain("--variant-column"),
+            value="missing",
+            rule=plain("A table of units says which variant each unit had"),
+            remedy=plain("Name the column"),
+        )
+    return units(args.units, unit=args.unit or plan.unit, variant=args.variant_column, day=args.day_column)
+
+
+def _open(args: argparse.Namespace) -> Any:
+    from xpbench.experiment import open_experiment
+
+    return open_experiment(args.key, args.root)
+
+
+def _readout(args: argparse.Namespace) -> int:
+    experiment = _open(args)
+    readout = experiment.readout(_source(args, experiment.plan), by=args.by, progress=progress_line)
+    return _told(args, readout)
+
+
+def _peek(args: argparse.Namespace) -> int:
+    experiment = _open(args)
+    readout = experiment.peek(_source(args, experiment.plan), reason=args.reason, by=args.by, progress=progress_line)
+    return _told(args, readout)
+
+
+def _told(args: argparse.Namespace, readout: Any) -> int:
+    from xpbench.experiment import brief
+
+    progress_done()
+    lines = [repr(readout)]
+    lines += [f"  {c.label}: {c.status}. {c.meaning} {c.next_step}" for c in readout.health if c.status in ("fail", "warn")]
+    lines.append(f"  {sum(c.status == 'pass' for c in readout.health)} health checks pass")
+    if not readout.is_sealed:
+        lines.append(f"  {readout.cost.sentence}")
+        if getattr(args, "csv", None):
+            from pathlib import Path
+
+            from xpbench.files import write_atomic
+
+            write_atomic(Path(args.csv), readout.to_frame().to_csv(index=False).encode())
+    answer(args, brief(readout), "\n".join(lines))
+    if readout.is_sealed:
+        return NO if any(c.blocks for c in readout.health) else DONE
+    return DONE if readout.is_valid else NO
+
+
+def _decide(args: argparse.Namespace) -> int:
+    experiment = _open(args)
+    readout = experiment.readout(_source(args, experiment.plan), by=args.by, progress=progress_line)
+    progress_done()
+    outcome = "ship none" if args.outcome == "ship-none" else args.outcome
+    entry = experiment.decide(readout, outcome, variant=args.variant, because=args.because, by=args.by or "")
+    follows = "as the rule recommends" if entry.body["follows_rule"] else f"the rule recommends {entry.body['recommended']}"
+    what = f"{outcome} {args.variant}" if args.variant else outcome
+    answer(args, dict(entry.body), f"Decided: {what} ({follows}). Next: xpbench memo {args.key} --root {args.root}")
+    return DONE
+
+
+def _memo(args: argparse.Namespace) -> int:
+    experiment = _open(args)
+    path = experiment.memo().save(args.out or experiment.memo_path)
+    answer(args, {"path": str(path)}, f"Memo written to {path}. Check it any time with: xpbench verify {path}")
+    return DONE
+
+
+def _sign(args: argparse.Namespace) -> int:
+    entry = _open(args).sign(args.name, role=args.role)
+    answer(args, {"seq": entry.seq, "plan_digest": entry.body["plan_digest"]}, f"Signed by {args.name} as entry {entry.seq}.")
+    return DONE
+
+
+def _launch(args: argparse.Namespace) -> int:
+    entry = _open(args).launch(by=args.by, note=args.note)
+    answer(args, {"seq": entry.seq, "at": entry.at}, f"Launch recorded at {entry.at}.")
+    return DONE
+
+
+def _status(args: argparse.Namespace) -> int:
+    from xpbench.experiment import statuses
+
+    found = statuses(args.root, only=args.key)
+    lines = [f"{s['key']:<28} {s['state']:<11} {s['sentence']}" for s in found]
+    answer(args, found, "\n".join(lines) or f"No experiments in {args.root}. Start with: xpbench new, or xpbench demo")
+    return NO if any(s["state"] in ("broken", "overdue") for s in found) else DONE

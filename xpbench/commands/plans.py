@@ -1,0 +1,117 @@
+"""`xpbench new | check | register | amend`: drafts, problems, freezing and amending."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from xpbench.commands.output import BAD_INPUT, DONE, NO, add_command, answer
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add the commands about plans."""
+    new = add_command(subparsers, "new", _new, help="draft a plan from a template")
+    new.add_argument("path", nargs="?", help="file to write; <key>.plan.json if missing")
+    new.add_argument("--template", default="conversion-funnel", help="template to start from (--list shows them)")
+    new.add_argument("--key", help="key of the experiment")
+    new.add_argument("--owner", help="who answers for it")
+    new.add_argument("--list", action="store_true", help="list the templates")
+
+    check = add_command(subparsers, "check", _check, help="list every problem of plan files; exit 1 where there is one")
+    check.add_argument("plans", nargs="+", help="plan files (JSON or TOML)")
+
+    register = add_command(subparsers, "register", _register, help="freeze a plan")
+    register.add_argument("plan", help="plan file")
+    register.add_argument("--root", default="experiments", help="folder of all experiments")
+    register.add_argument("--by", help="who registers")
+
+    amend = add_command(subparsers, "amend", _amend, help="replace a registered plan by a linked record")
+    amend.add_argument("plan", help="the new plan file, same key")
+    amend.add_argument("--reason", required=True, help="why")
+    amend.add_argument("--root", default="experiments", help="folder of all experiments")
+    amend.add_argument("--by", help="who amends")
+
+
+def _new(args: argparse.Namespace) -> int:
+    from xpbench.errors import InputError, plain
+    from xpbench.plan import template, template_names
+    from xpbench.plan.templates import read_template
+
+    if args.list:
+        found = [read_template(name) for name in template_names()]
+        answer(
+            args,
+            [{k: t[k] for k in ("name", "version", "title", "use")} for t in found],
+            "\n".join(f"{t['name']:<18} {t['use']}" for t in found),
+        )
+        return DONE
+    plan = template(args.template, key=args.key, owner=args.owner)
+    path = Path(args.path or f"{plan.key}.plan.json")
+    if path.exists():
+        raise InputError(
+            "XPB-I04",
+            name="path",
+            value=str(path),
+            rule=plain("A draft never replaces a file"),
+            remedy=plain("Choose another name"),
+        )
+    plan.save(path)
+    answer(args, {"path": str(path), "key": plan.key}, f"Draft written to {path}. Edit it, then: xpbench check {path}")
+    return DONE
+
+
+def _check(args: argparse.Namespace) -> int:
+    from xpbench.errors import XpbenchError
+    from xpbench.plan.reading import check, read_document
+
+    out: list[dict[str, Any]] = []
+    code = DONE
+    lines: list[str] = []
+    for path in args.plans:
+        try:
+            problems = check(read_document(path))
+        except XpbenchError as error:
+            out.append({"path": path, "error": error.to_dict()})
+            lines.append(f"▲ {path}: {error}")
+            code = BAD_INPUT
+            continue
+        out.append({"path": path, "problems": [p.to_dict() for p in problems]})
+        if problems:
+            code = max(code, NO)
+            lines += [f"▲ {path}{p.pointer}: {p}" for p in problems]
+        else:
+            lines.append(f"✓ {path}: ready to register")
+    answer(args, out, "\n".join(lines))
+    return code
+
+
+def _register(args: argparse.Namespace) -> int:
+    from xpbench.experiment import register
+    from xpbench.plan import load_plan
+
+    experiment = register(load_plan(args.plan), args.root, by=args.by)
+    answer(
+        args,
+        {"key": experiment.key, "folder": str(experiment.folder), "plan_digest": experiment.plan.digest},
+        f"Registered {experiment.key}: plan frozen in {experiment.folder} with digest {experiment.plan.digest[:12]}…",
+    )
+    return DONE
+
+
+def _amend(args: argparse.Namespace) -> int:
+    from xpbench.experiment import open_experiment
+    from xpbench.plan import load_plan
+
+    plan = load_plan(args.plan)
+    amended = open_experiment(plan.key, args.root).amend(plan, reason=args.reason, by=args.by)
+    entry = amended.ledger.entries()[-1]
+    changes = json.loads(json.dumps(entry.body["changes"]))
+    answer(
+        args,
+        {"key": amended.key, "changes": changes, "knowledge": entry.body["knowledge"]},
+        f"Amended {amended.key}: {len(changes)} field(s) changed when the state of knowledge was "
+        f"“{entry.body['knowledge']}”. The memo will say so.",
+    )
+    return DONE
