@@ -7,15 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xpbench.data.summary import Form, Summary
+from xpbench.decide.bayesian import read_posterior
 from xpbench.decide.designs import Anytime, Design, design_of
 from xpbench.decide.estimate import Estimate, estimate
 from xpbench.decide.rows import GuardrailState, Row, Sensitivity, Verdict, number
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, Variant
 from xpbench.plan.metrics import MetricBase
-from xpbench.stats.inference import absolute, noninferior, practical, relative
+from xpbench.stats.inference import Absolute, Relative, absolute, noninferior, practical, relative
 from xpbench.stats.multiplicity import Method, adjust_p, ebh_adjusted, interval_alpha
+from xpbench.stats.multipliers import q_fixed
 from xpbench.stats.pairs import Pair
+from xpbench.stats.proportion import Counts, p_score, score_effect, score_lift
+from xpbench.stats.status import Status
+from xpbench.stats.status import reason as reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,30 @@ class _Item:
     variant: Variant
     estimate: Estimate
     design: Design
+
+    @property
+    def scores(self) -> Counts | None:
+        """Counts where the score method judges this row."""
+        return self.estimate.tiny if self.design.takes_scores and self.estimate.reduction is None else None
+
+    def p_value(self) -> float:
+        """Two-sided p-value of the plan's design."""
+        if self.scores is not None:
+            return p_score(self.scores, null=0.0, alternative="two-sided", scale="effect")
+        return self.design.p_value(self.estimate.pair)
+
+    def bounds(self, alpha: float) -> tuple[float, Absolute, Relative]:
+        """Multiplier, effect and lift with their intervals at a two-sided level."""
+        pair = self.estimate.pair
+        if self.scores is None:
+            q = self.design.q(pair, alpha)
+            return q, absolute(pair, q), relative(pair, q)
+        q = q_fixed(alpha, math.inf)
+        effect, lift = score_effect(self.scores, q=q), score_lift(self.scores, q=q)
+        shown = Relative(lift.estimate, lift.low, lift.high, lift.kind)
+        if lift.kind != "bounded":
+            shown = Relative(lift.estimate, math.nan, math.nan, lift.kind)
+        return q, Absolute(effect.estimate, pair.se, effect.low, effect.high), shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +109,7 @@ def families(plan: Plan) -> dict[str, Method]:
 
 def _correct(plan: Plan, items: Sequence[_Item]) -> list[_Corrected]:
     out = [_Corrected(math.nan, math.nan, plan.alpha)] * len(items)
-    p_values = [i.design.p_value(i.estimate.pair) for i in items]
+    p_values = [i.p_value() for i in items]
     roles = [i.metric.role for i in items]
     joint = plan.family == "primary_and_secondary"
     for names, method in (
@@ -113,27 +142,21 @@ def _e_value(item: _Item) -> float:
 def _row(plan: Plan, summary: Summary, item: _Item, corrected: _Corrected, dimension: str, slice_: str) -> Row:
     metric, est = item.metric, item.estimate
     pair = est.pair
-    q = item.design.q(pair, corrected.alpha)
-    effect, lift = absolute(pair, q), relative(pair, q)
-    status, reason = pair.status, pair.reason
-    if status == "ok" and lift.kind != "bounded":
-        status = lift.status
-        from xpbench.stats.status import reason as reason_of
-
-        reason = reason_of(status)
-    sign = 1.0 if metric.direction == "increase" else -1.0
-    chance = None
+    q, effect, lift = item.bounds(corrected.alpha)
+    status: Status = pair.status
+    chance = risk = None
     if isinstance(plan.model, Bayesian) and pair.status == "ok":
-        from xpbench.decide.bayesian import posterior_of
-
-        posterior = posterior_of(plan, metric, est)
-        chance = posterior.chance if sign > 0 else 1.0 - posterior.chance
-        effect, lift = posterior.effect, posterior.lift
-        verdict: Verdict = (
-            "better" if chance >= plan.model.confidence else "worse" if chance <= 1.0 - plan.model.confidence else "unclear"
-        )
+        reading = read_posterior(plan.model, metric, est, mass=plan.model.confidence)
+        chance, risk, effect, lift = reading.chance, number(reading.risk), reading.effect, reading.lift
+        confidence = plan.model.confidence
+        verdict: Verdict = "better" if chance >= confidence else "worse" if chance <= 1.0 - confidence else "unclear"
     else:
-        verdict = _verdict(pair, corrected.p_adjusted, plan.alpha, sign)
+        verdict = _verdict(effect.effect, corrected.p_adjusted, plan.alpha, metric.direction)
+    if item.scores is not None and not math.isnan(corrected.p_value):
+        status = "few_events"
+    if status in ("ok", "few_events") and lift.kind != "bounded":
+        status = lift.status
+    reason = pair.reason if status == pair.status else reason_of(status)
     matters, too_small = _practical(plan, metric, pair, q)
     guardrail, margin, scale, margin_p = _guardrail(plan, item, verdict, q)
     bayesian = isinstance(plan.model, Bayesian)
@@ -167,6 +190,7 @@ def _row(plan: Plan, summary: Summary, item: _Item, corrected: _Corrected, dimen
         margin_scale=scale,
         margin_p_value=margin_p,
         chance=chance,
+        risk=risk,
         variance_reduction=est.reduction,
         is_proportion=est.is_proportion,
         se=number(pair.se),
@@ -175,10 +199,10 @@ def _row(plan: Plan, summary: Summary, item: _Item, corrected: _Corrected, dimen
     )
 
 
-def _verdict(pair: Pair, p_adjusted: float, alpha: float, sign: float) -> Verdict:
-    if pair.status != "ok" or math.isnan(p_adjusted) or p_adjusted > alpha:
+def _verdict(effect: float, p_adjusted: float, alpha: float, direction: str) -> Verdict:
+    if math.isnan(effect) or math.isnan(p_adjusted) or p_adjusted > alpha:
         return "unclear"
-    return "better" if sign * pair.effect > 0 else "worse"
+    return "better" if (effect > 0) == (direction == "increase") else "worse"
 
 
 def _practical(plan: Plan, metric: MetricBase, pair: Pair, q: float) -> tuple[bool | None, bool | None]:

@@ -31,12 +31,18 @@ class Design(Protocol):
         """Two-sided p-value; NaN where the pair has a status."""
         ...
 
+    @property
+    def takes_scores(self) -> bool:
+        """Whether tiny proportions are judged by the score method."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
     """Welch's t (the normal for proportions and quantiles), read once."""
 
     interval: str = "fixed-horizon"
+    takes_scores: bool = True
 
     def q(self, pair: Pair, alpha: float) -> float:
         """Student's t."""
@@ -53,6 +59,7 @@ class Anytime:
 
     mixture: Mixture
     interval: str = "sequential"
+    takes_scores: bool = False
 
     def q(self, pair: Pair, alpha: float) -> float:
         """Multiplier of the confidence sequence."""
@@ -75,6 +82,7 @@ class Grouped:
     spending: str
     final: bool
     interval: str = "group-sequential"
+    takes_scores: bool = False
 
     def q(self, pair: Pair, alpha: float) -> float:
         """Boundary of the last look."""

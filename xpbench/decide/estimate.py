@@ -12,10 +12,8 @@ from xpbench.stats.functionals import Formula as FormulaOf
 from xpbench.stats.functionals import Functional, Ratio
 from xpbench.stats.moments import Moments
 from xpbench.stats.pairs import Pair, pair_of, quantile_pair
+from xpbench.stats.proportion import Counts, counts, is_binary, is_tiny
 from xpbench.stats.status import reason
-
-PROPORTION = 1e-9
-"""How far n / (n - 1) · p (1 - p) may be from the variance, relatively, for a column of zeros and ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,10 @@ class Estimate:
         mean: Estimate of the treatment without adjustment.
         reduction: Share of the variance that CUPED removed; None where the plan does not ask for it.
         is_proportion: Whether the metric is the share of units with a 1.
+        tiny: Events and units where a proportion is so small (or large) that the score method takes the place of the
+            normal one; None otherwise.
+        moments: Of control and treatment, None for quantiles and where there is no unit.
+        subject: What is estimated from the columns.
     """
 
     pair: Pair
@@ -41,6 +43,9 @@ class Estimate:
     mean: float
     reduction: float | None
     is_proportion: bool
+    tiny: Counts | None = None
+    moments: tuple[Moments, Moments] | None = None
+    subject: int | Functional = 0
 
 
 def estimate(metric: MetricBase, control: Cell | None, treatment: Cell | None) -> Estimate:
@@ -68,14 +73,18 @@ def estimate(metric: MetricBase, control: Cell | None, treatment: Cell | None) -
     if isinstance(metric, Quantile):
         pair = quantile_pair(c, t)
         return Estimate(pair, pair, c.n, t.n, pair.mc, pair.mt, None, False)
-    proportion = subject == 0 and is_proportion(c) and is_proportion(t)
+    proportion = subject == 0 and is_binary(c, col=0) and is_binary(t, col=0)
+    found = counts(c, t, col=0) if proportion else None
+    tiny = found if found is not None and is_tiny(found) else None
     plain = pair_of(c, t, subject=subject)
     if proportion and plain.status == "ok":
         plain = replace(plain, df=math.inf)
     if not (metric.cuped and covariates):
-        return Estimate(plain, plain, c.n, t.n, plain.mc, plain.mt, None, proportion)
+        return Estimate(plain, plain, c.n, t.n, plain.mc, plain.mt, None, proportion, tiny, (c, t), subject)
     adjusted = adjustment(c, t, y=subject, xs=covariates)
-    return Estimate(adjusted.pair, plain, c.n, t.n, plain.mc, plain.mt, _finite(adjusted.reduction), proportion)
+    return Estimate(
+        adjusted.pair, plain, c.n, t.n, plain.mc, plain.mt, _finite(adjusted.reduction), proportion, None, (c, t), subject
+    )
 
 
 def subject_of(metric: MetricBase, columns: tuple[str, ...]) -> tuple[int | Functional, list[int | Functional]]:
@@ -88,14 +97,6 @@ def subject_of(metric: MetricBase, columns: tuple[str, ...]) -> tuple[int | Func
     if columns[:2] == ("numerator", "denominator"):
         return Ratio(0, 1), list(range(2, len(columns)))
     return 0, list(range(1, len(columns)))
-
-
-def is_proportion(moments: Moments) -> bool:
-    """Whether the first column holds zeros and ones only, judged by its variance: for them it is n / (n - 1) · p (1 - p)."""
-    p, n = float(moments.mean[0]), moments.n
-    if n < 2 or not 0.0 <= p <= 1.0:
-        return False
-    return math.isclose(float(moments.cov[0, 0]), p * (1.0 - p) * n / (n - 1), rel_tol=PROPORTION, abs_tol=1e-15)
 
 
 def _moments(cell: Cell | None) -> Moments | None:

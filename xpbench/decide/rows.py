@@ -97,7 +97,8 @@ class Row:
         margin: Worst change accepted, with its sign, on `margin_scale`.
         margin_scale: `effect` or `lift`.
         margin_p_value: One-sided p-value of being within the margin.
-        chance: Bayesian: chance to beat control.
+        chance: Bayesian: chance to beat control, in the metric's direction.
+        risk: Bayesian: expected loss of shipping, in metric units (with a prior on the lift in units of the control).
         variance_reduction: Share of the variance that CUPED removed.
         is_proportion: Whether the metric is a share of units.
         se: Standard error of the effect.
@@ -134,6 +135,7 @@ class Row:
     margin_scale: str
     margin_p_value: float | None
     chance: float | None
+    risk: float | None
     variance_reduction: float | None
     is_proportion: bool
     se: float | None
