@@ -18,6 +18,9 @@ _HOMES = {
     "open_experiment": "xpbench.experiment",
     "Experiment": "xpbench.experiment",
     "XpbenchError": "xpbench.errors",
+    "assign": "xpbench.assign",
+    "load_flags": "xpbench.assign",
+    "preflight": "xpbench.assign",
     "units": "xpbench.data",
     "DuckDB": "xpbench.data",
 }

@@ -119,17 +119,14 @@ def assign(
 
     Raises:
         AssignError: ids that are no ids (`XPB-A01` floats), or a subject that can't assign.
+
     Warns:
         AssignWarning: some ids are null; they get None.
     """
-    found = assignments(
-        subject, unit_ids, properties=properties, cohorts=cohorts, store=store, distinct_ids=distinct_ids
-    )
+    found = assignments(subject, unit_ids, properties=properties, cohorts=cohorts, store=store, distinct_ids=distinct_ids)
     if found.nulls:
         n = len(found.codes)
-        warnings.warn(
-            f"{found.nulls:,} of {n:,} ids are null and get no variant", AssignWarning, stacklevel=2
-        )
+        warnings.warn(f"{found.nulls:,} of {n:,} ids are null and get no variant", AssignWarning, stacklevel=2)
     source, _ = split_frame(subject_of(subject), unit_ids, ())
     return like(source, found.variants())
 

@@ -399,7 +399,7 @@ def positions(ids: UnitIds, table_of: Mapping[str, int]) -> NDArray[np.int16]:
     index = pc.index_in(ids.text(), value_set=pa.array(keys, pa.large_string()))
     at = pc.fill_null(index, -1).to_numpy().astype(np.int64)
     values = np.array([*table_of.values(), -1], np.int16)
-    out = values[at]
+    out: NDArray[np.int16] = values[at]
     out[~ids.is_text(0, len(ids))] = -1
     return out
 
@@ -495,6 +495,7 @@ def load_flags(source: Any) -> Flags:
     Raises:
         InputError: `XPB-I01` to `XPB-I03`, the file can't be read.
         AssignError: `XPB-A10`, it holds no flag definitions.
+
     Warns:
         AssignWarning: flags were refused, or the same key stands twice.
     """

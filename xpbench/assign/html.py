@@ -27,9 +27,7 @@ def text(value: Any) -> str:
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, caption: str = "") -> str:
     """An HTML table of escaped cells."""
     head = "".join(f'<th scope="col" style="{_CELL}">{escape(text(h))}</th>' for h in header)
-    body = "".join(
-        "<tr>" + "".join(f'<td style="{_CELL}">{escape(text(cell))}</td>' for cell in row) + "</tr>" for row in rows
-    )
+    body = "".join("<tr>" + "".join(f'<td style="{_CELL}">{escape(text(cell))}</td>' for cell in row) + "</tr>" for row in rows)
     title = f'<caption style="text-align:left;font-weight:bold">{escape(text(caption))}</caption>' if caption else ""
     return f'<table style="{_TABLE}">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 

@@ -6,6 +6,7 @@ import math
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -45,7 +46,7 @@ class Block:
         """The ids as bytes objects; a null id is empty."""
         whole = self.data.tobytes()
         at = (self.offsets - self.offsets[0]).tolist()
-        return [whole[a:b] for a, b in zip(at, at[1:], strict=False)]
+        return [whole[a:b] for a, b in pairwise(at)]
 
 
 class UnitIds:

@@ -18,11 +18,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from xpbench.assign.flags import Flag, FlagRollout, FlagVariant, positions
 from xpbench.assign.flags import NULL_ID as FLAG_NULL
 from xpbench.assign.flags import OVERRIDE as FLAG_OVERRIDE
 from xpbench.assign.flags import SERVED as FLAG_SERVED
 from xpbench.assign.flags import TEST_USER as FLAG_TEST
+from xpbench.assign.flags import Flag, FlagRollout, FlagVariant, positions
 from xpbench.assign.hashing import SCALE, prefix, sha256_block
 from xpbench.assign.ids import UnitIds
 from xpbench.assign.properties import Properties, Rule
@@ -141,14 +141,15 @@ class Randomiser:
             raise AssignError("XPB-A06", count=plain(str(controls)), owner=owner)
         named = [("overrides", v) for v in self.assignment.overrides.values()]
         for group in self.assignment.rollout:
-            named += [(f"rollout group {group.key}", k) for k in (*(group.splits or ()), *([group.variant] if group.variant else []))]
+            keys = [*(group.splits or ()), *([] if group.variant is None else [group.variant])]
+            named += [(f"rollout group {group.key}", k) for k in keys]
         for pointer, key in named:
             if key not in self.keys:
                 raise AssignError("XPB-A19", pointer=pointer, value=key, owner=owner, hint=plain(nearest(key, self.keys)))
-        for group in (None, *self.assignment.rollout):
-            total = sum(self.splits(group), Fraction(0))
+        for each in (None, *self.assignment.rollout):
+            total = sum(self.splits(each), Fraction(0))
             if abs(total - 1) > Fraction(1, 10**9):
-                where = self.plan.key if group is None else f"{self.plan.key}, rollout group {group.key}"
+                where = self.plan.key if each is None else f"{self.plan.key}, rollout group {each.key}"
                 raise AssignError("XPB-A05", owner=plain(f"plan {where}"), total=float(total))
 
     def splits(self, group: Rollout | None = None) -> tuple[Fraction, ...]:
@@ -272,7 +273,8 @@ class Randomiser:
                 open_ &= kept
             drawn: NDArray[np.uint64] | None = None
             for index, group in enumerate(groups):
-                passing = open_ if masks[index] is None else open_ & masks[index][part]
+                mask = masks[index]
+                passing = open_ if mask is None else open_ & mask[part]
                 if group.share < 1.0 and passing.any():
                     passing = passing & (sha256_block(block, prefix("rollout", self.salt, group.key)) < shares[index])
                 if not passing.any():

@@ -132,9 +132,7 @@ class Properties:
         self.rows = [folded(r) if isinstance(r, dict) and r else None for r in rows]
         self.any_present = np.fromiter((r is not None for r in self.rows), bool, self.n)
 
-    def evaluate(
-        self, roots: set[str] | None, decide: Callable[[dict[str, Any]], int]
-    ) -> NDArray[np.int8]:
+    def evaluate(self, roots: set[str] | None, decide: Callable[[dict[str, Any]], int]) -> NDArray[np.int8]:
         """The decision for every unit, computed once for each combination of values in the columns named.
 
         Args:
@@ -198,7 +196,7 @@ def _column(values: Any) -> Any:
 
 def _mixes_numbers(values: Any) -> bool:
     """Whether Arrow would turn integers or true and false into something else."""
-    if isinstance(values, (list, tuple)) or getattr(values, "dtype", None) == object:
+    if isinstance(values, (list, tuple)) or str(getattr(values, "dtype", "")) == "object":
         return len({type(v) for v in values if isinstance(v, (bool, int, float)) and v == v}) > 1
     return False
 
