@@ -1,0 +1,33 @@
+"""`xpbench lab`: JupyterLab with the workbench open."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import subprocess
+import sys
+from typing import Any
+
+from xpbench.commands.output import add_command
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add the command that starts JupyterLab."""
+    lab = add_command(subparsers, "lab", _lab, help="start JupyterLab with the workbench")
+    lab.add_argument("folder", nargs="?", default=".", help="folder to open; it keeps the experiments")
+    lab.add_argument("--port", type=int, default=8888, help="port on this machine")
+    lab.add_argument("--no-browser", action="store_true", help="don't open a browser")
+
+
+def lab_command(folder: str, *, port: int, no_browser: bool) -> list[str]:
+    """The command line that starts JupyterLab on the loopback interface."""
+    out = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={folder}"]
+    return [*out, "--no-browser"] if no_browser else out
+
+
+def _lab(args: argparse.Namespace) -> int:
+    from xpbench.errors import InputError, plain
+
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise InputError("XPB-I05", feature=plain("xpbench lab"), package="jupyterlab", install=plain("xpbench[lab]"))
+    return subprocess.call(lab_command(args.folder, port=args.port, no_browser=args.no_browser))
