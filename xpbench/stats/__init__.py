@@ -19,8 +19,11 @@ bayes               posteriors as Mixpanel describes them, and with a prior on e
 multiplicity        Bonferroni, Holm, BH, e-BH, levels of intervals, families by role
 srm                 sample ratio: χ², anytime, and how much bias it could cause
 winsorize           pooled caps
-planning            sample size, MDE, power, days
+designs             looks and multipliers, as planning sees them
+planning            sample size, MDE, power
+accrual             days, from a curve of new units
 simulate            A/A and power by simulation on given moments
+batch               all of the core for thousands of comparisons at once
 compatible          Mixpanel's documented numbers, next to ours
 status              why there is no number
 ==================  ==================================================================================

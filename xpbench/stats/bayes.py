@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -173,7 +173,8 @@ def beta_posterior(found: Counts, *, direction: Direction, mass: float) -> Poste
         return _none("not_enough_units")
     if found.x_c + found.x_t in (0, found.n_c + found.n_t):
         return _none("zero_variance")
-    return compare(*beta_marginals(found), direction=direction, mass=mass)
+    posterior = compare(*beta_marginals(found), direction=direction, mass=mass)
+    return replace(posterior, low=max(posterior.low, -1.0)) if posterior.low < -1.0 else posterior
 
 
 def nig_marginal(*, n: int, mean: float, variance: float, prior_mean: float, prior_variance: float) -> Student:
