@@ -99,7 +99,7 @@ _PLAN = {
     ),
     "XPB-P09": Message("The plan has {count} variant(s)", "A comparison needs at least two", "Add a treatment variant"),
     "XPB-P10": Message("{kind} {key} stands {count} times", "Keys are unique", "Rename all but one"),
-    "XPB-P11": Message("Split of variant {key} is {value}", "A split is above 0 and below 1, in steps of 0.0001", "Correct it"),
+    "XPB-P11": Message("Split of variant {key} is {value}", "A split is a share above 0 and below 1", "Correct it"),
     "XPB-P12": Message(
         "The plan has no primary metric", "At least one metric decides", "Set role: primary on the metric that decides"
     ),
@@ -259,7 +259,9 @@ _ASSIGN: dict[str, Message] = {
     "XPB-A06": Message(
         "{count} variants of {owner} are marked as control", "Exactly one variant is the control", "Mark one variant as control"
     ),
-    "XPB-A07": Message("The variant key {value} stands more than once in {owner}", "Variant keys are unique", "Rename all but one"),
+    "XPB-A07": Message(
+        "The variant key {value} stands more than once in {owner}", "Variant keys are unique", "Rename all but one"
+    ),
     "XPB-A08": Message(
         "{value} can't assign units",
         "The subject is a Plan, a flag of load_flags, or an opened experiment",
@@ -303,7 +305,9 @@ _ASSIGN: dict[str, Message] = {
         "A snippet must give the same variants as xp.assign, or not exist",
         "{remedy}",
     ),
-    "XPB-A19": Message("{pointer} names the variant {value}, which {owner} does not have", "Variants are named by key", "{hint}"),
+    "XPB-A19": Message(
+        "{pointer} names the variant {value}, which {owner} does not have", "Variants are named by key", "{hint}"
+    ),
     "XPB-A20": Message("{name} is {value}", "{rule}", "{remedy}"),
 }
 _EXPOSE: dict[str, Message] = {}

@@ -60,7 +60,7 @@ CASES: list[tuple[str, str, Change]] = [
     ("XPB-P08", "/variants", setting("variants/0/control", False)),
     ("XPB-P09", "/variants", setting("variants", [{"key": "control", "split": 1.0, "control": True}])),
     ("XPB-P10", "/metrics", setting("metrics/1/key", "quotes")),
-    ("XPB-P11", "/variants/0/split", setting("variants/0/split", 0.50001)),
+    ("XPB-P11", "/variants/0/split", setting("variants/0/split", 0)),
     ("XPB-P12", "/metrics", setting("metrics/0/role", "secondary")),
     ("XPB-P13", "/hypothesis/then/0/direction", setting("hypothesis/then/0/direction", "decrease")),
     ("XPB-P14", "/metrics/4/margin", without("metrics/4/margin_rel")),
@@ -149,7 +149,9 @@ def test_unknown_key_names_the_nearest() -> None:
     assert "'window_days'" in check(plan)[0].remedy
 
 
-@pytest.mark.parametrize("splits", [(1 / 3, 1 / 3, 1 / 3), (0.3333, 0.3333, 0.3334), (0.125,) * 8, (0.9, 0.1)])
+@pytest.mark.parametrize(
+    "splits", [(1 / 3, 1 / 3, 1 / 3), (0.3333, 0.3333, 0.3334), (0.125,) * 8, (0.9, 0.1), (2 / 3, 1 / 9, 2 / 9)]
+)
 def test_usual_splits_are_accepted(splits: tuple[float, ...]) -> None:
     variants = [{"key": f"v{i}", "split": s, "control": i == 0} for i, s in enumerate(splits)]
     assert check(events(variants=variants)) == []

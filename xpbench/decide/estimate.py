@@ -51,8 +51,8 @@ class Estimate:
 def estimate(metric: MetricBase, control: Cell | None, treatment: Cell | None) -> Estimate:
     """The pair of a metric from two cells, with a status where there is nothing to test.
 
-    A column of zeros and ones is a proportion: its variance is known given its mean, so the normal takes the place of
-    Student's t (infinite degrees of freedom), as in the unpooled z-test.
+    A column of zeros and ones is a proportion: its variance p (1 - p) is known given its mean, so the unpooled z-test takes the
+    place of Welch's (variance p (1 - p) / n, infinite degrees of freedom).
 
     Args:
         metric: Of the plan.
@@ -78,7 +78,7 @@ def estimate(metric: MetricBase, control: Cell | None, treatment: Cell | None) -
     tiny = found if found is not None and is_tiny(found) else None
     plain = pair_of(c, t, subject=subject)
     if proportion and plain.status == "ok":
-        plain = replace(plain, df=math.inf)
+        plain = replace(plain, vc=plain.vc * (c.n - 1) / c.n, vt=plain.vt * (t.n - 1) / t.n, df=math.inf)
     if not (metric.cuped and covariates):
         return Estimate(plain, plain, c.n, t.n, plain.mc, plain.mt, None, proportion, tiny, (c, t), subject)
     adjusted = adjustment(c, t, y=subject, xs=covariates)

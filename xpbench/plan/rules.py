@@ -17,9 +17,6 @@ from xpbench.plan.metrics import Column, Conversion, EventMetric, Formula, Funne
 if TYPE_CHECKING:
     from xpbench.plan.model import Plan
 
-STEP = 0.0001
-"""Splits are given in steps of 0.01 %."""
-
 _TOLERANCE = 1e-9
 
 
@@ -81,8 +78,7 @@ def _variants(plan: Plan) -> Iterator[Problem]:
     if controls != 1:
         yield Problem.of("XPB-P08", "/variants", count=controls)
     for i, v in enumerate(variants):
-        steps = v.split / STEP
-        if (not 0 < v.split < 1 or abs(steps - round(steps)) > 1e-6) and not _is_equal_share(v.split, len(variants)):
+        if not 0 < v.split < 1:
             yield Problem.of("XPB-P11", f"/variants/{i}/split", key=v.key, value=v.split)
         if not v.key.strip():
             yield Problem.of(
@@ -92,11 +88,6 @@ def _variants(plan: Plan) -> Iterator[Problem]:
     if variants and abs(total - 1) > 1e-6:
         yield Problem.of("XPB-P07", "/variants", total=round(total, 6))
     yield from _doubles("Variant", "/variants", [v.key for v in variants])
-
-
-def _is_equal_share(split: float, count: int) -> bool:
-    """Thirds and the like can't be written in steps of 0.01 %; the exact share is meant."""
-    return any(abs(split - k / n) < 1e-6 for n in range(2, max(count, 2) + 1) for k in range(1, n))
 
 
 def _metrics(plan: Plan) -> Iterator[Problem]:
