@@ -14,6 +14,7 @@ _HOMES = {
     "Plan": "xpbench.plan",
     "load_plan": "xpbench.plan",
     "template": "xpbench.plan",
+    "power": "xpbench.decide.power:plan_power",
     "register": "xpbench.experiment",
     "open_experiment": "xpbench.experiment",
     "Experiment": "xpbench.experiment",
@@ -33,7 +34,8 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'xpbench' has no attribute {name!r}")
-    value = getattr(importlib.import_module(home), name)
+    module, _, attribute = home.partition(":")
+    value = getattr(importlib.import_module(module), attribute or name)
     globals()[name] = value
     return value
 

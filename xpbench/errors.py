@@ -419,6 +419,11 @@ _DECIDE: dict[str, Message] = {
         "{key} has no readout on record", "A decision rests on a readout", "Make one with readout(...) or xpbench readout"
     ),
     "XPB-R09": Message("The decision names nobody", "Someone answers for a decision", "Give by=..."),
+    "XPB-R11": Message(
+        "Power can't be computed: {reason}",
+        "Planning needs to know where the interval is narrowest",
+        "Set model.n_opt",
+    ),
     "XPB-R10": Message("The amendment changes nothing", "An amendment records a difference", "Change the plan first"),
 }
 _WATCH: dict[str, Message] = {

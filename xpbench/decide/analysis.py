@@ -14,6 +14,7 @@ from xpbench.decide.rows import GuardrailState, Row, Sensitivity, Verdict, numbe
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, Variant
 from xpbench.plan.metrics import MetricBase
+from xpbench.stats.compatible import WHY, Kind, mixpanel_test
 from xpbench.stats.inference import Absolute, Relative, absolute, noninferior, practical, relative
 from xpbench.stats.multiplicity import Method, adjust_p, ebh_adjusted, interval_alpha
 from xpbench.stats.multipliers import q_fixed
@@ -263,7 +264,43 @@ def _sensitivity(
         raw = estimate(metric, *cells)
         note = "Values are not capped" + (", no covariates." if est.reduction is not None else ".")
         out.append(_variant_of("raw", raw.unadjusted, item.design, alpha, note))
+    if est.moments is not None and est.pair.status == "ok":
+        out.append(_compatible(plan, metric, est))
     return tuple(out)
+
+
+_KINDS: dict[str, Kind] = {
+    "conversion": "rate",
+    "retention": "rate",
+    "funnel": "rate",
+    "count": "total",
+    "sessions": "sessions",
+    "sum": "value",
+    "mean": "formula",
+    "ratio": "formula",
+    "formula": "formula",
+}
+
+
+def _compatible(plan: Plan, metric: MetricBase, est: Estimate) -> Sensitivity:
+    """Mixpanel's documented frequentist numbers for the same moments, to explain a difference to a colleague."""
+    assert est.moments is not None  # noqa: S101 - checked by the caller
+    kind: Kind = _KINDS.get(metric.kind, "rate" if est.is_proportion else "value")  # type: ignore[attr-defined]
+    found = mixpanel_test(*est.moments, kind=kind, subject=est.subject, confidence=plan.model.confidence)
+    reach = q_fixed(plan.alpha, math.inf) * found.se
+    effect = found.rate_t - found.rate_c
+    return Sensitivity(
+        "Mixpanel's documented test",
+        number(effect),
+        number(effect - reach),
+        number(effect + reach),
+        number(found.lift),
+        None,
+        None,
+        number(found.p_value),
+        "ok",
+        " ".join(WHY[name] for name in found.why if not (est.is_proportion and name in ("t", "ddof"))),
+    )
 
 
 _RAW: Form = "raw"
