@@ -1,0 +1,128 @@
+"""What every field of a form is: a widget, a JSON value, and a place for problems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+from typing import Any, Final
+
+import ipywidgets as W
+
+from xpbench.errors import Problem
+
+
+class _Missing:
+    """The one value that says *this key is not in the plan*."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING: Final = _Missing()
+"""Returned by `Field.get` where the key is left out."""
+
+Located = tuple[tuple[str, ...], Problem]
+"""A problem with the rest of its path, as seen from the field that is asked to show it."""
+
+_LAYOUTS: dict[str, W.Layout] = {}
+_STYLES: dict[type[Any], Any] = {}
+
+
+def shared_layout(**traits: str) -> W.Layout:
+    """One layout model for all widgets that ask for the same traits: a form of 500 widgets stays quick."""
+    key = repr(sorted(traits.items()))
+    found = _LAYOUTS.get(key)
+    if found is None or found.comm is None:
+        found = _LAYOUTS[key] = W.Layout(**traits)
+    return found
+
+
+def shared_style(widget: type[W.DOMWidget]) -> Any:
+    """One style model for all widgets of a class."""
+    kind = widget.class_traits()["style"].klass
+    found = _STYLES.get(kind)
+    if found is None or found.comm is None:
+        found = _STYLES[kind] = kind()
+    return found
+
+
+def styled(widget: W.DOMWidget, *classes: str) -> W.DOMWidget:
+    """The widget with CSS classes of `xpbench.forms.style`."""
+    for name in classes:
+        widget.add_class(name)
+    return widget
+
+
+def html(value: str, *classes: str) -> W.HTML:
+    """Static HTML; whoever calls has escaped what came from people or data."""
+    return styled(
+        W.HTML(value, layout=shared_layout(), style=shared_style(W.HTML)), *classes
+    )
+
+
+def button(text: str, handler: Callable[[], None], *classes: str, tooltip: str = "") -> W.Button:
+    """A button that calls a plain function."""
+    made = W.Button(
+        description=text,
+        tooltip=tooltip or text,
+        layout=shared_layout(),
+        style=shared_style(W.Button),
+    )
+    made.on_click(lambda _: handler())
+    return styled(made, "xp-button", *classes)
+
+
+def box(children: Iterable[W.Widget], *classes: str, across: bool = False) -> W.Box:
+    """Widgets below each other, or side by side."""
+    kind = W.HBox if across else W.VBox
+    return styled(kind(tuple(children), layout=shared_layout()), *classes)
+
+
+def problem_lines(problems: Sequence[Problem]) -> str:
+    """Problems as escaped HTML, each with mark, words and code; empty for none."""
+    return "".join(
+        f'<p class="xp-problem"><span aria-hidden="true">▲</span> {escape(p.what)}. '
+        f"{escape(p.rule)}. {escape(p.remedy.rstrip('.'))}. <code>{escape(p.code)}</code></p>"
+        for p in problems
+    )
+
+
+class Field:
+    """A part of the plan on screen.
+
+    Attributes:
+        widget: What is shown.
+    """
+
+    widget: W.Widget
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after every change made by a person."""
+        self._listeners.append(listener)
+
+    def changed(self) -> None:
+        """Tell the listeners."""
+        for listener in self._listeners:
+            listener()
+
+    def get(self) -> Any:
+        """The JSON value shown, or `MISSING`."""
+        raise NotImplementedError
+
+    def set(self, value: Any) -> None:
+        """Show a JSON value; `MISSING` shows the default. Listeners are not told."""
+        raise NotImplementedError
+
+    def show(self, problems: Sequence[Located]) -> None:
+        """Show the problems of this field, or clear them with an empty list."""
+        raise NotImplementedError
+
+    def leaves(self) -> list[Field]:
+        """The fields below that hold one value each."""
+        return [self]
