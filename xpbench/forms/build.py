@@ -50,7 +50,11 @@ def keys_of(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
 
 
 def object_field(
-    model: type[BaseModel], *, leave_out: tuple[str, ...] = (), only: tuple[str, ...] | None = None, special: Specials | None = None
+    model: type[BaseModel],
+    *,
+    leave_out: tuple[str, ...] = (),
+    only: tuple[str, ...] | None = None,
+    special: Specials | None = None,
 ) -> ObjectField:
     """The fields of a part of the plan.
 
@@ -79,8 +83,9 @@ def label_of(model: type[BaseModel], key: str) -> str:
 
 
 def help_of(model: type[BaseModel], key: str, info: FieldInfo) -> str:
-    """Help of a key: ours, else what the model says."""
-    return _looked_up(words.HELP, model, key) or info.description or ""
+    """Help of a key: ours, else what the model says, unless the label says it already."""
+    said = _looked_up(words.HELP, model, key) or info.description or ""
+    return "" if said.casefold() == label_of(model, key).casefold() else said
 
 
 def unwrapped(annotation: Any) -> tuple[Any, bool]:
@@ -134,15 +139,15 @@ def field_of(model: type[BaseModel], key: str, info: FieldInfo, *, special: Spec
     if (model.__name__, key) in {("Plan", "schema"), ("Plan", "template")}:
         return ConstantLeaf(label, default=default if default is not None else MISSING)
     if origin is Literal:
-        return ChoiceLeaf(label, typing.get_args(kind), words=words.CHOICES, help=help_, default=default, optional=optional)
+        return ChoiceLeaf(label, typing.get_args(kind), words=words.CHOICES, about=help_, default=default, optional=optional)
     if kind is bool:
-        return TickLeaf(label, help=help_, default=default is True)
+        return TickLeaf(label, about=help_, default=default is True)
     if kind in (int, float):
-        return NumberLeaf(label, help=help_, default=default, whole=kind is int)
+        return NumberLeaf(label, about=help_, default=default, whole=kind is int)
     if kind is str:
         empty = "" if not optional and not any(getattr(m, "min_length", None) for m in _metadata(info)) else MISSING
         return TextLeaf(
-            label, help=help_, default=MISSING if default is None else default, empty=empty,
+            label, about=help_, default=MISSING if default is None else default, empty=empty,
             long=(model.__name__, key) in LONG, live=(model.__name__, key) in LIVE,
         )  # fmt: skip
     if origin is tuple:
@@ -150,16 +155,16 @@ def field_of(model: type[BaseModel], key: str, info: FieldInfo, *, special: Spec
     if origin is dict:
         of, _ = unwrapped(typing.get_args(kind)[1])
         if of is Any:
-            return JsonLeaf(label, help=help_)
-        return MappingLeaf(label, help=help_, numbers=of is float, optional=optional)
+            return JsonLeaf(label, about=help_)
+        return MappingLeaf(label, about=help_, numbers=of is float, optional=optional)
     if _is_part(kind):
         if optional:
-            return OptionalField(label, lambda: object_field(kind, special=special), help=help_)
+            return OptionalField(label, lambda: object_field(kind, special=special), about=help_)
         return object_field(kind, special=special)
     if kinds := kinds_of(kind):
-        choice = ChoiceLeaf(label, list(kinds), words=words.CHOICES, help=help_, default=(default or {}).get("kind", MISSING))
+        choice = ChoiceLeaf(label, list(kinds), words=words.CHOICES, about=help_, default=(default or {}).get("kind", MISSING))
         return KindField(choice, lambda k: object_field(kinds[k], leave_out=("kind",), special=special))
-    return ScalarLeaf(label, help=help_)
+    return ScalarLeaf(label, about=help_)
 
 
 def _metadata(info: FieldInfo) -> list[Any]:
@@ -172,9 +177,8 @@ def _list_field(label: str, help_: str, of: Any, default: Any, optional: bool, s
     if _is_part(item):
         noun = NOUNS.get(item.__name__, "entry")
         return ListField(
-            label, noun=noun, help=help_, make=lambda: object_field(item, special=special), blank=lambda: dict(BLANKS.get(item.__name__, {})),
+            label, noun=noun, about=help_, make=lambda: object_field(item, special=special),
+            blank=lambda: dict(BLANKS.get(item.__name__, {})),
             default=default or [], optional=optional,
         )  # fmt: skip
-    return WordsLeaf(
-        label, help=help_, default=default, numbers=item in (int, float), whole=item is int, optional=optional
-    )
+    return WordsLeaf(label, about=help_, default=default, numbers=item in (int, float), whole=item is int, optional=optional)

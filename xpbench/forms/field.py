@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Any, Final
 
-import ipywidgets as W
+import ipywidgets as ipw
 
 from xpbench.errors import Problem
 
@@ -27,20 +27,20 @@ MISSING: Final = _Missing()
 Located = tuple[tuple[str, ...], Problem]
 """A problem with the rest of its path, as seen from the field that is asked to show it."""
 
-_LAYOUTS: dict[str, W.Layout] = {}
+_LAYOUTS: dict[str, ipw.Layout] = {}
 _STYLES: dict[type[Any], Any] = {}
 
 
-def shared_layout(**traits: str) -> W.Layout:
+def shared_layout(**traits: str) -> ipw.Layout:
     """One layout model for all widgets that ask for the same traits: a form of 500 widgets stays quick."""
     key = repr(sorted(traits.items()))
     found = _LAYOUTS.get(key)
     if found is None or found.comm is None:
-        found = _LAYOUTS[key] = W.Layout(**traits)
+        found = _LAYOUTS[key] = ipw.Layout(**traits)
     return found
 
 
-def shared_style(widget: type[W.DOMWidget]) -> Any:
+def shared_style(widget: type[ipw.DOMWidget]) -> Any:
     """One style model for all widgets of a class."""
     kind = widget.class_traits()["style"].klass
     found = _STYLES.get(kind)
@@ -49,35 +49,33 @@ def shared_style(widget: type[W.DOMWidget]) -> Any:
     return found
 
 
-def styled(widget: W.DOMWidget, *classes: str) -> W.DOMWidget:
+def styled(widget: ipw.DOMWidget, *classes: str) -> ipw.DOMWidget:
     """The widget with CSS classes of `xpbench.forms.style`."""
     for name in classes:
         widget.add_class(name)
     return widget
 
 
-def html(value: str, *classes: str) -> W.HTML:
+def html(value: str, *classes: str) -> ipw.HTML:
     """Static HTML; whoever calls has escaped what came from people or data."""
-    return styled(
-        W.HTML(value, layout=shared_layout(), style=shared_style(W.HTML)), *classes
-    )
+    return styled(ipw.HTML(value, layout=shared_layout(), style=shared_style(ipw.HTML)), *classes)
 
 
-def button(text: str, handler: Callable[[], None], *classes: str, tooltip: str = "") -> W.Button:
+def button(text: str, handler: Callable[[], None], *classes: str, tooltip: str = "") -> ipw.Button:
     """A button that calls a plain function."""
-    made = W.Button(
+    made = ipw.Button(
         description=text,
         tooltip=tooltip or text,
         layout=shared_layout(),
-        style=shared_style(W.Button),
+        style=shared_style(ipw.Button),
     )
     made.on_click(lambda _: handler())
     return styled(made, "xp-button", *classes)
 
 
-def box(children: Iterable[W.Widget], *classes: str, across: bool = False) -> W.Box:
+def box(children: Iterable[ipw.Widget], *classes: str, across: bool = False) -> ipw.Box:
     """Widgets below each other, or side by side."""
-    kind = W.HBox if across else W.VBox
+    kind = ipw.HBox if across else ipw.VBox
     return styled(kind(tuple(children), layout=shared_layout()), *classes)
 
 
@@ -97,7 +95,7 @@ class Field:
         widget: What is shown.
     """
 
-    widget: W.Widget
+    widget: ipw.Widget
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[], None]] = []

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from html import escape
 from typing import Any
 
-import ipywidgets as W
+import ipywidgets as ipw
 
 from xpbench.forms.field import MISSING, Field, Located, box, html, problem_lines, shared_layout, shared_style, styled
 
@@ -53,10 +53,10 @@ def format_number(value: Any) -> str:
 class Leaf(Field):
     """One control with its help and its problems below it."""
 
-    def __init__(self, control: W.DOMWidget, *, help: str = "", default: Any = MISSING, watch: str = "value") -> None:  # noqa: A002
+    def __init__(self, control: ipw.DOMWidget, *, about: str = "", default: Any = MISSING, watch: str = "value") -> None:
         super().__init__()
         self.control = styled(control, "xp-control")
-        self._help = f'<p class="xp-help">{escape(help)}</p>' if help else ""
+        self._help = f'<p class="xp-help">{escape(about)}</p>' if about else ""
         self.note = html(self._help, "xp-note")
         self.default = default
         self._quiet = False
@@ -100,10 +100,17 @@ class TextLeaf(Leaf):
     """Text in one line, or in several."""
 
     def __init__(
-        self, label: str, *, help: str = "", default: Any = MISSING, long: bool = False, empty: Any = MISSING, live: bool = False  # noqa: A002
+        self,
+        label: str,
+        *,
+        about: str = "",
+        default: Any = MISSING,
+        long: bool = False,
+        empty: Any = MISSING,
+        live: bool = False,
     ) -> None:
         self._empty = empty
-        kind = W.Textarea if long else W.Text
+        kind = ipw.Textarea if long else ipw.Text
         control = kind(
             "" if default is MISSING or default is None else str(default),
             description=label,
@@ -113,7 +120,7 @@ class TextLeaf(Leaf):
         )
         if long:
             control.rows = 2
-        super().__init__(control, help=help, default=default)
+        super().__init__(control, about=about, default=default)
 
     def parse(self, shown: str) -> Any:
         """The text; what `empty` says for none."""
@@ -129,9 +136,9 @@ class TextLeaf(Leaf):
 class NumberLeaf(TextLeaf):
     """A number that may be left out."""
 
-    def __init__(self, label: str, *, help: str = "", default: Any = MISSING, whole: bool = False) -> None:  # noqa: A002
+    def __init__(self, label: str, *, about: str = "", default: Any = MISSING, whole: bool = False) -> None:
         self._whole = whole
-        super().__init__(label, help=help, default=MISSING if default is None else default)
+        super().__init__(label, about=about, default=MISSING if default is None else default)
         styled(self.control, "xp-number")
         self.set(MISSING)
 
@@ -168,8 +175,8 @@ class ScalarLeaf(TextLeaf):
 class JsonLeaf(TextLeaf):
     """A JSON object typed as text."""
 
-    def __init__(self, label: str, *, help: str = "", default: Any = MISSING) -> None:  # noqa: A002
-        super().__init__(label, help=help, default=MISSING, long=True)
+    def __init__(self, label: str, *, about: str = "", default: Any = MISSING) -> None:
+        super().__init__(label, about=about, default=MISSING, long=True)
         styled(self.control, "xp-mono")
 
     def parse(self, shown: str) -> Any:
@@ -192,21 +199,22 @@ class ChoiceLeaf(Leaf):
     """One of a few values."""
 
     def __init__(
-        self, label: str, options: Sequence[Any], *, words: dict[Any, str] | None = None, help: str = "", default: Any = MISSING,  # noqa: A002
+        self, label: str, options: Sequence[Any], *, words: dict[Any, str] | None = None, about: str = "",
+        default: Any = MISSING,
         optional: bool = False,
     ) -> None:  # fmt: skip
         named = words or {}
         self._options: list[tuple[str, Any]] = [(named.get(o, str(o)), o) for o in options]
         if optional or default is MISSING:
             self._options.insert(0, ("choose…" if not optional else "none", MISSING))
-        control = W.Dropdown(
+        control = ipw.Dropdown(
             options=self._options,
             value=MISSING if default is None else default,
             description=label,
             layout=shared_layout(),
-            style=shared_style(W.Dropdown),
+            style=shared_style(ipw.Dropdown),
         )
-        super().__init__(control, help=help, default=MISSING if default is None else default)
+        super().__init__(control, about=about, default=MISSING if default is None else default)
 
     def format(self, value: Any) -> Any:
         """The option; a value that is none becomes an option marked unknown, so that nothing typed is lost."""
@@ -223,11 +231,11 @@ class ChoiceLeaf(Leaf):
 class TickLeaf(Leaf):
     """Yes or no."""
 
-    def __init__(self, label: str, *, help: str = "", default: bool = False) -> None:  # noqa: A002
-        control = W.Checkbox(
-            default, description=label, indent=False, layout=shared_layout(), style=shared_style(W.Checkbox)
+    def __init__(self, label: str, *, about: str = "", default: bool = False) -> None:
+        control = ipw.Checkbox(
+            default, description=label, indent=False, layout=shared_layout(), style=shared_style(ipw.Checkbox)
         )
-        super().__init__(control, help=help, default=default)
+        super().__init__(control, about=about, default=default)
         styled(self.widget, "xp-tick")
 
     def format(self, value: Any) -> bool:
@@ -238,12 +246,12 @@ class TickLeaf(Leaf):
 class WordsLeaf(TextLeaf):
     """A list of words or numbers, parted by commas or lines."""
 
-    def __init__(self, label: str, *, help: str = "", default: Any = MISSING, numbers: bool = False, whole: bool = False,  # noqa: A002
+    def __init__(self, label: str, *, about: str = "", default: Any = MISSING, numbers: bool = False, whole: bool = False,
                  optional: bool = False) -> None:  # fmt: skip
         self._numbers = numbers
         self._whole = whole
         self._optional = optional
-        super().__init__(label, help=help, default=default)
+        super().__init__(label, about=about, default=default)
         self.set(MISSING)
 
     def parse(self, shown: str) -> Any:
@@ -269,10 +277,10 @@ class WordsLeaf(TextLeaf):
 class MappingLeaf(TextLeaf):
     """Names with a value each, one `name = value` a line."""
 
-    def __init__(self, label: str, *, help: str = "", numbers: bool = False, optional: bool = False) -> None:  # noqa: A002
+    def __init__(self, label: str, *, about: str = "", numbers: bool = False, optional: bool = False) -> None:
         self._numbers = numbers
         self._optional = optional
-        super().__init__(label, help=help, default=MISSING, long=True)
+        super().__init__(label, about=about, default=MISSING, long=True)
         styled(self.control, "xp-mono")
 
     def parse(self, shown: str) -> Any:

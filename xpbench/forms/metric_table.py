@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-import ipywidgets as W
+import ipywidgets as ipw
 
 from xpbench.errors import Problem
 from xpbench.forms import words
@@ -55,7 +55,7 @@ class _Row:
 class MetricTable(Field):
     """All metrics, with add, copy, remove, reorder, and fields that depend on the kind."""
 
-    def __init__(self, label: str, *, help: str = "", special: Specials | None = None) -> None:  # noqa: A002
+    def __init__(self, label: str, *, about: str = "", special: Specials | None = None) -> None:
         super().__init__()
         self._values: list[Any] = []
         self.rows: list[_Row] = []
@@ -68,7 +68,7 @@ class MetricTable(Field):
         self.editor.on_change(self._edited)
         self._title = html("", "xp-editor-title")
         self._editor_box = box([self._title, self.editor.widget], "xp-editor")
-        heading = f'<p class="xp-label">{escape(label)}</p>' + (f'<p class="xp-help">{escape(help)}</p>' if help else "")
+        heading = f'<p class="xp-label">{escape(label)}</p>' + (f'<p class="xp-help">{escape(about)}</p>' if about else "")
         self._empty = html(
             '<p class="xp-empty">No metric yet. Add the one that decides (primary), what explains it (secondary), '
             "and what must not get worse (guardrail).</p>"
@@ -96,7 +96,7 @@ class MetricTable(Field):
         row = self.rows[index]
         name = str(value.get("key", "")) or f"metric {index + 1}"
         mark = "▲ " if row.problems else ""
-        wanted: list[tuple[W.Widget, str, Any]] = [
+        wanted: list[tuple[ipw.Widget, str, Any]] = [
             (row.open, "description", f"{mark}{name}"),
             (row.open, "tooltip", f"Edit {name}"),
             (row.line, "value", metric_line(value)),
@@ -119,7 +119,7 @@ class MetricTable(Field):
         for index in range(len(self.rows)):
             self._written(index)
         self._list.children = tuple(r.widget for r in self.rows) or (self._empty,)
-        self._editor_box.layout = W.Layout(display="none" if self.selected is None else "")
+        self._editor_box.layout = ipw.Layout(display="none" if self.selected is None else "")
         self.copy_button.disabled = self.selected is None
 
     def select(self, index: int | None) -> None:
@@ -131,12 +131,17 @@ class MetricTable(Field):
             self.editor.set(self._values[index])
             self._written(index)
             self._tell()
-        self._editor_box.layout = W.Layout(display="none" if index is None else "")
+        self._editor_box.layout = ipw.Layout(display="none" if index is None else "")
         self.copy_button.disabled = index is None
 
     def add(self, value: Mapping[str, Any] | None = None) -> None:
         """Append a metric and select it; the first one is primary."""
-        fresh = {"kind": "conversion", "direction": "increase", "role": "secondary" if self._values else "primary", "cuped": False}
+        fresh = {
+            "kind": "conversion",
+            "direction": "increase",
+            "role": "secondary" if self._values else "primary",
+            "cuped": False,
+        }
         if self._values and isinstance(self._values[-1], dict) and "kind" in self._values[-1]:
             fresh["kind"] = self._values[-1]["kind"]
         self._values.append(dict(value) if value is not None else fresh)
@@ -220,5 +225,3 @@ class MetricTable(Field):
     def leaves(self) -> list[Field]:
         """The leaves of the editor."""
         return self.editor.leaves()
-
-

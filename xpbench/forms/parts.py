@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import ipywidgets as W
+import ipywidgets as ipw
 
 from xpbench.errors import Problem
 from xpbench.forms.field import MISSING, Field, Located, box, button, html, problem_lines
@@ -23,27 +23,27 @@ class ObjectField(Field):
     def __init__(self, fields: Mapping[str, Field], *, rare: Sequence[str] = (), rows: Sequence[Sequence[str]] = ()) -> None:
         super().__init__()
         self.fields = dict(fields)
-        self.note = html("", "xp-note", "xp-note-own")
+        self.note = html("", "xp-note-own")
         for field in self.fields.values():
             field.on_change(self.changed)
         self._rare = [n for n in self.fields if n in rare]
-        self._more: W.Button | None = None
+        self._more: ipw.Button | None = None
         self._rows = rows
         self.widget = box([self.note, *self._arranged([n for n in self.fields if n not in self._rare])], "xp-object")
         if self._rare:
             self._rare_box = box(self._arranged(self._rare), "xp-rare")
-            self._rare_box.layout = W.Layout(display="none")
+            self._rare_box.layout = ipw.Layout(display="none")
             self._more = button(f"More settings ({len(self._rare)})", self.toggle_rare, "xp-quiet")
             self.widget.children = (*self.widget.children, self._more, self._rare_box)
 
-    def _arranged(self, names: Sequence[str]) -> list[W.Widget]:
-        out: list[W.Widget] = []
+    def _arranged(self, names: Sequence[str]) -> list[ipw.Widget]:
+        out: list[ipw.Widget] = []
         done: set[str] = set()
         for name in names:
             if name in done:
                 continue
-            row = next((r for r in self._rows if name in r), (name,))
-            members = [n for n in row if n in names]
+            rows = (tuple(n for n in r if n in names) for r in self._rows if name in r)
+            members = next((r for r in rows if len(r) > 1), (name,))
             done.update(members)
             widgets = [self.fields[n].widget for n in members]
             out.append(box(widgets, "xp-row", across=True) if len(widgets) > 1 else widgets[0])
@@ -92,11 +92,11 @@ class ObjectField(Field):
 class OptionalField(Field):
     """An object that may be absent: a tick box, and the object below it while ticked."""
 
-    def __init__(self, label: str, make: Callable[[], Field], *, help: str = "") -> None:  # noqa: A002
+    def __init__(self, label: str, make: Callable[[], Field], *, about: str = "") -> None:
         super().__init__()
         from xpbench.forms.leaves import TickLeaf
 
-        self.tick = TickLeaf(label, help=help)
+        self.tick = TickLeaf(label, about=about)
         self.tick.on_change(self._ticked)
         self._make = make
         self.body: Field | None = None
@@ -227,7 +227,7 @@ class ListField(Field):
     """
 
     def __init__(
-        self, label: str, *, noun: str, make: Callable[[], Field], blank: Callable[[], Any], help: str = "", empty: str = "",  # noqa: A002
+        self, label: str, *, noun: str, make: Callable[[], Field], blank: Callable[[], Any], about: str = "", empty: str = "",
         default: Sequence[Any] = (), optional: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -238,18 +238,18 @@ class ListField(Field):
         self._optional = optional
         self._empty = html(f'<p class="xp-empty">{empty or f"No {noun} yet."}</p>')
         self.items: list[Field] = []
-        self._cards: list[W.Box] = []
-        self._spare: list[tuple[Field, W.Box]] = []
+        self._cards: list[ipw.Box] = []
+        self._spare: list[tuple[Field, ipw.Box]] = []
         self.note = html("", "xp-note")
         self._list = box([], "xp-list")
         self.add_button = button(f"Add {noun}", self.add, "xp-quiet")
         from html import escape
 
-        heading = f'<p class="xp-label">{escape(label)}</p>' + (f'<p class="xp-help">{escape(help)}</p>' if help else "")
+        heading = f'<p class="xp-label">{escape(label)}</p>' + (f'<p class="xp-help">{escape(about)}</p>' if about else "")
         self.widget = box([html(heading), self._list, self.add_button, self.note], "xp-group")
         self.set(MISSING)
 
-    def _card(self, item: Field) -> W.Box:
+    def _card(self, item: Field) -> ipw.Box:
         tools = box(
             [
                 button("", lambda: self.move(self.items.index(item), -1), "xp-tool", "xp-up"),
@@ -298,7 +298,7 @@ class ListField(Field):
         if not 0 <= target < len(self.items):
             return
         for row in (self.items, self._cards):
-            row[index], row[target] = row[target], row[index]  # type: ignore[index]
+            row[index], row[target] = row[target], row[index]
         self._arrange()
         self.changed()
 
@@ -308,7 +308,9 @@ class ListField(Field):
 
     def set(self, value: Any) -> None:
         """Show a list; `MISSING` shows the default."""
-        values = self._default if value is MISSING or value is None else (value if isinstance(value, (list, tuple)) else [value])
+        values = (
+            self._default if value is MISSING or value is None else (value if isinstance(value, (list, tuple)) else [value])
+        )
         while len(self.items) > len(values):
             self._spare.append((self.items.pop(), self._cards.pop()))
         for item, each in zip(self.items, values, strict=False):
@@ -335,5 +337,3 @@ class ListField(Field):
     def leaves(self) -> list[Field]:
         """All leaves of all items."""
         return [leaf for item in self.items for leaf in item.leaves()]
-
-

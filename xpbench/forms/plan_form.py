@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import ipywidgets as W
+import ipywidgets as ipw
 
 from xpbench.errors import Problem
 from xpbench.forms import words
@@ -43,11 +43,11 @@ STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 class ReferenceLeaf(TextLeaf):
     """Key of a metric: any text, with the keys of the plan as suggestions."""
 
-    def __init__(self, label: str, *, help: str = "") -> None:  # noqa: A002
-        super().__init__(label, help=help)
-        combo = W.Combobox(
+    def __init__(self, label: str, *, about: str = "") -> None:
+        super().__init__(label, about=about)
+        combo = ipw.Combobox(
             description=label, options=(), ensure_option=False, continuous_update=False, layout=shared_layout(),
-            style=shared_style(W.Combobox),
+            style=shared_style(ipw.Combobox),
         )  # fmt: skip
         self.control = styled(combo, "xp-control")
         combo.observe(self._observed, names="value")
@@ -89,7 +89,7 @@ class PlanForm(Shown):
         self._listeners: list[Callable[[], None]] = []
         self._references: list[ReferenceLeaf] = []
         self._fields = self._make_fields()
-        self._steps: list[tuple[W.Button, W.Box]] = []
+        self._steps: list[tuple[ipw.Button, ipw.Box]] = []
         self._build()
         self.metrics = self._metrics()
         self._fields.on_change(guarded(self.status, self.refresh))
@@ -141,8 +141,7 @@ class PlanForm(Shown):
                 here = here.body.fields[part]
             else:
                 here = here.items[int(part)]
-        assert isinstance(here, Field)
-        return here
+        return cast(Field, here)
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` after every change."""
@@ -152,15 +151,15 @@ class PlanForm(Shown):
 
     def _make_fields(self) -> ObjectField:
         def reference(model: Any, key: str, info: Any) -> Field:
-            made = ReferenceLeaf(label_of(model, key), help=help_of(model, key, info))
+            made = ReferenceLeaf(label_of(model, key), about=help_of(model, key, info))
             self._references.append(made)
             return made
 
         def metrics(_: Any, __: str, ___: Any) -> Field:
-            return MetricTable("Metrics", help="In the order of the readout. Select one to edit it.", special=special)
+            return MetricTable("In the order of the readout", about="Select one to edit it.", special=special)
 
         def variants(_: Any, __: str, ___: Any) -> Field:
-            return VariantTable("Variants", help="One of them is the control.", special=special)
+            return VariantTable("Who sees what", about="One of them is the control.", special=special)
 
         def model(owner: Any, key: str, info: Any) -> Field:
             from xpbench.forms.build import kinds_of
@@ -168,7 +167,9 @@ class PlanForm(Shown):
             kinds = kinds_of(info.annotation)
             choice = ChoiceLeaf("Model", list(kinds), words=words.CHOICES, default="sequential")
             return KindField(
-                choice, lambda k: object_field(kinds[k], leave_out=("kind",), special=special), aside=lambda k: words.GUIDES.get(k, "")
+                choice,
+                lambda k: object_field(kinds[k], leave_out=("kind",), special=special),
+                aside=lambda k: words.GUIDES.get(k, ""),
             )
 
         special: dict[tuple[str, str], Any] = {
@@ -182,9 +183,7 @@ class PlanForm(Shown):
         return object_field(Plan, special=special)
 
     def _metrics(self) -> MetricTable:
-        table = self._fields.fields["metrics"]
-        assert isinstance(table, MetricTable)
-        return table
+        return cast(MetricTable, self._fields.fields["metrics"])
 
     def _build(self) -> None:
         self._sentence = html("", "xp-quote")
@@ -196,7 +195,8 @@ class PlanForm(Shown):
             here = keys if index < len(STEPS) - 1 else ()
             placed.update(here)
             page = box(
-                [html(f"<h3>{name}</h3><p class='xp-help'>{about}</p>"), *(self._fields.fields[k].widget for k in here)], "xp-step"
+                [html(f"<h3>{name}</h3><p class='xp-help'>{about}</p>"), *(w for k in here for w in self._section(k))],
+                "xp-step",
             )
             self._steps.append((button(name, lambda i=index: self.go(i), "xp-stepper"), page))  # type: ignore[misc]
         left = [f for k, f in self._fields.fields.items() if k not in placed]
@@ -218,12 +218,17 @@ class PlanForm(Shown):
             "xp-form",
         )
 
-    def _start_box(self) -> W.Box:
-        self.template_choice = ChoiceLeaf("Start from a template", template_names(), help="Replaces what stands in the form.")
+    def _section(self, key: str) -> list[ipw.Widget]:
+        heading = words.SECTIONS.get(key)
+        widget = self._fields.fields[key].widget
+        return [html(f"<h4>{escape(heading)}</h4>", "xp-section"), widget] if heading else [widget]
+
+    def _start_box(self) -> ipw.Box:
+        self.template_choice = ChoiceLeaf("Start from a template", template_names(), about="Replaces what stands in the form.")
         self.template_button = button("Use template", guarded(self.status, self.use_template))
-        self.import_path = TextLeaf("Import a plan file", help="Path of a .json or .toml file.")
+        self.import_path = TextLeaf("Import a plan file", about="Path of a .json or .toml file.")
         self.import_button = button("Import file", guarded(self.status, self.import_file))
-        self.upload = W.FileUpload(accept=".json,.toml", multiple=False, description="Upload a plan", layout=shared_layout())
+        self.upload = ipw.FileUpload(accept=".json,.toml", multiple=False, description="Upload a plan", layout=shared_layout())
         styled(self.upload, "xp-button")
         self.upload.observe(guarded(self.status, lambda change: self.import_upload(change["new"])), names="value")
         return box(
@@ -231,7 +236,7 @@ class PlanForm(Shown):
              box([self.import_button, self.upload], "xp-actions-left", across=True)], "xp-group",
         )  # fmt: skip
 
-    def _build_review(self, page: W.Box) -> None:
+    def _build_review(self, page: ipw.Box) -> None:
         self._summary = html("")
         self.register_button = button("Register …", guarded(self.status, self.ask_to_register), "xp-primary")
         self.confirm_button = button("Freeze and register", guarded(self.status, self.register), "xp-primary")
@@ -240,7 +245,7 @@ class PlanForm(Shown):
         self._confirm = box(
             [self._confirm_text, box([self.cancel_button, self.confirm_button], "xp-actions", across=True)], "xp-confirm"
         )
-        self._confirm.layout = W.Layout(display="none")
+        self._confirm.layout = ipw.Layout(display="none")
         self._register_row = box([self.register_button], "xp-actions", across=True)
         page.children = (*page.children, self._summary, self._register_row, self._confirm)
 
@@ -368,13 +373,13 @@ class PlanForm(Shown):
             f"<p>Digest <code>{plan.digest[:16]}…</code></p>"
         )
         self._confirm.layout.display = ""
-        self._register_row.layout = W.Layout(display="none")
+        self._register_row.layout = ipw.Layout(display="none")
         self.status.say("Confirm or go back.")
 
     def cancel(self) -> None:
         """Close the confirm step."""
         self._confirm.layout.display = "none"
-        self._register_row.layout = W.Layout(display="" if self.experiment is None else "none")
+        self._register_row.layout = ipw.Layout(display="" if self.experiment is None else "none")
 
     def register(self) -> Any:
         """Freeze the plan on disk and give the experiment."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any, Protocol
 
-import ipywidgets as W
+import ipywidgets as ipw
 
 
 class Card(Protocol):
@@ -33,7 +33,7 @@ class Shown:
     notebook, after the kernel is gone.
     """
 
-    widget: W.Widget
+    widget: ipw.Widget
 
     def twin(self) -> Card:
         """The static summary."""

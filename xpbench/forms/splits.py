@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import anywidget
 import traitlets
@@ -56,71 +57,25 @@ def equal(count: int) -> list[int]:
 class SplitBar(anywidget.AnyWidget):
     """Native range inputs, one per variant: ipywidgets' sliders have no accessible name and this is what it can't do."""
 
-    _esm = """
-    function row(model, el, index) {
-      const line = document.createElement("div");
-      line.className = "xp-split-row";
-      const name = document.createElement("span");
-      name.className = "xp-split-name";
-      const range = document.createElement("input");
-      range.type = "range"; range.min = 1; range.max = 9999; range.step = 1;
-      const exact = document.createElement("input");
-      exact.type = "number"; exact.min = 0.01; exact.max = 99.99; exact.step = 0.01;
-      const sign = document.createElement("span");
-      sign.textContent = "%";
-      const send = (value) => {
-        model.set("moved", { index, value, at: (model.get("moved").at || 0) + 1 });
-        model.save_changes();
-      };
-      range.addEventListener("input", () => send(Math.round(Number(range.value))));
-      range.addEventListener("keydown", (event) => {
-        const by = { ArrowRight: 100, ArrowUp: 100, ArrowLeft: -100, ArrowDown: -100, PageUp: 1000, PageDown: -1000 }[event.key];
-        if (by) { event.preventDefault(); event.stopPropagation(); send(Math.round(Number(range.value)) + by); }
-      });
-      exact.addEventListener("change", () => send(Math.round(Number(exact.value) * 100)));
-      line.append(name, range, exact, sign);
-      el.append(line);
-      return { name, range, exact };
-    }
-    function render({ model, el }) {
-      el.classList.add("xp-splits");
-      let rows = [];
-      const draw = () => {
-        const shown = model.get("rows");
-        if (rows.length !== shown.length) {
-          el.replaceChildren();
-          rows = shown.map((_, index) => row(model, el, index));
-        }
-        shown.forEach((each, index) => {
-          const { name, range, exact } = rows[index];
-          name.textContent = each.name;
-          range.setAttribute("aria-label", "Split of " + each.name);
-          range.setAttribute("aria-valuetext", each.steps / 100 + " percent");
-          exact.setAttribute("aria-label", "Split of " + each.name + " in percent");
-          range.value = each.steps;
-          if (document.activeElement !== exact) exact.value = each.steps / 100;
-        });
-      };
-      model.on("change:rows", draw);
-      draw();
-      return () => model.off("change:rows", draw);
-    }
-    export default { render };
-    """
-    rows = traitlets.List().tag(sync=True)
-    moved = traitlets.Dict().tag(sync=True)
+    _esm = Path(__file__).with_name("splits.js")
+    rows: Any = traitlets.List().tag(sync=True)
+    moved: Any = traitlets.Dict().tag(sync=True)
 
 
 class VariantTable(ListField):
     """Variants in order, one control, splits that sum to 1."""
 
-    def __init__(self, label: str, *, help: str = "", special: Specials | None = None) -> None:  # noqa: A002
+    def __init__(self, label: str, *, about: str = "", special: Specials | None = None) -> None:
         self._splits: list[Any] = []
         self.bar = SplitBar(rows=[], moved={})
         self.bar.observe(lambda change: self.split_moved(change["new"]), names="moved")
         self.split_note = html("", "xp-note")
         super().__init__(
-            label, noun="variant", help=help, blank=dict, make=lambda: object_field(Variant, leave_out=("split",), special=special)
+            label,
+            noun="variant",
+            about=about,
+            blank=dict,
+            make=lambda: object_field(Variant, leave_out=("split",), special=special),
         )
         self.equal_button = button("Equal splits", self.equalise, "xp-quiet")
         self.widget.children = (
@@ -142,10 +97,7 @@ class VariantTable(ListField):
 
     @staticmethod
     def _control(item: Field) -> TickLeaf:
-        assert isinstance(item, ObjectField)
-        control = item.fields["control"]
-        assert isinstance(control, TickLeaf)
-        return control
+        return cast(TickLeaf, cast(ObjectField, item).fields["control"])
 
     def _only_control(self, item: Field) -> None:
         if self._control(item).get():
@@ -161,7 +113,8 @@ class VariantTable(ListField):
 
     def _drawn(self) -> None:
         self.bar.rows = [
-            {"name": name[:80], "steps": max(0, min(step, STEPS))} for name, step in zip(self._names(), self._steps(), strict=True)
+            {"name": name[:80], "steps": max(0, min(step, STEPS))}
+            for name, step in zip(self._names(), self._steps(), strict=True)
         ]
 
     def _take(self, steps: Sequence[int]) -> None:
@@ -209,7 +162,7 @@ class VariantTable(ListField):
             return
         self._splits[index], self._splits[target] = self._splits[target], self._splits[index]
         for row in (self.items, self._cards):
-            row[index], row[target] = row[target], row[index]  # type: ignore[index]
+            row[index], row[target] = row[target], row[index]
         self._arrange()
         self._drawn()
         self.changed()

@@ -49,7 +49,8 @@ class StatusBox:
             self.text = f"{type(error).__name__}: {error}"
             trace = "".join(traceback.format_exception(error))
             self._write(
-                f"{escape(self.text[:2000])}<details><summary>Where it happened</summary><pre>{escape(trace[-8000:])}</pre></details>"
+                f"{escape(self.text[:2000])}<details><summary>Where it happened</summary>"
+                f"<pre>{escape(trace[-8000:])}</pre></details>"
             )
 
     def _write(self, inner: str) -> None:

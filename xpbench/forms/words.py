@@ -93,7 +93,10 @@ LABELS: dict[tuple[str, str], str] = {
 """Label by (class of the model, key in the file); else the key in words."""
 
 HELP: dict[tuple[str, str], str] = {
-    ("Plan", "key"): "Names the folder, the salt and the experiment in the log: a–z, 0–9, '.', '_', '-'. Fixed after registering.",
+    (
+        "Plan",
+        "key",
+    ): "Names the folder, the salt and the experiment in the log: a–z, 0–9, '.', '_', '-'. Fixed after registering.",
     ("Plan", "owner"): "Who answers for it",
     ("Plan", "assignment"): "Leave it off where another system assigns the variants.",
     ("Plan", "segments"): "Properties or columns, with commas between. Anything cut later is exploratory.",
@@ -110,7 +113,10 @@ HELP: dict[tuple[str, str], str] = {
     ("Rollout", "where"): 'For example {"==": [{"var": "country"}, "CA"]}',
     ("Rollout", "splits"): "One variant = share a line; empty: the splits of the plan",
     ("Assignment", "overrides"): "One unit id = variant a line; these units are marked as QA",
-    ("Assignment", "hash"): "sha256: native, fine steps, the same in Python, SQL and JavaScript; mixpanel: the SDK's own, in steps of 1 %",
+    (
+        "Assignment",
+        "hash",
+    ): "sha256: native, fine steps, the same in Python, SQL and JavaScript; mixpanel: the SDK's own, in steps of 1 %",
     ("Planning", "baselines"): "One metric key = value a line, for example quote_started = 12 %",
     ("Planning", "sds"): "One metric key = value a line; conversions don't need one",
     ("Horizon", "units"): "Results are due when so many units are exposed",
@@ -185,8 +191,13 @@ CHOICES: dict[Any, str] = {
 RARE: dict[str, tuple[str, ...]] = {
     "MetricBase": ("winsorize", "delay_days", "where"),
     "Exposure": (
-        "experiment_property", "variant_property", "format", "list_property", "list_separator", "qa_testers",
-    ),  # fmt: skip
+        "experiment_property",
+        "variant_property",
+        "format",
+        "list_property",
+        "list_separator",
+        "qa_testers",
+    ),
     "Rollout": ("where", "cohort", "splits", "variant"),
     "Assignment": ("hash_salt", "sticky", "layer", "holdout", "overrides"),
     "Sequential": ("tau",),
@@ -195,6 +206,7 @@ RARE: dict[str, tuple[str, ...]] = {
 
 ROWS: tuple[tuple[str, ...], ...] = (
     ("metric", "direction", "lift"),
+    ("key", "name"),
     ("role", "direction"),
     ("min_lift", "window_days"),
     ("margin", "margin_rel"),
@@ -215,6 +227,16 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("day", "length_days"),
 )
 """Fields that stand side by side where there is room."""
+
+SECTIONS: dict[str, str] = {
+    "exposure": "Exposure in the log",
+    "horizon": "Horizon",
+    "planning": "What the size was computed from",
+    "correction": "Multiplicity",
+    "health": "Health thresholds",
+    "data": "Rows that don't fit",
+}
+"""Headings before these keys of the plan."""
 
 GUIDES: dict[str, str] = {
     "sequential": "<b>For large effects where stopping early matters.</b> You may look at any time after the first "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -98,19 +98,39 @@ def facts(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Unit", str(plan.get("unit") or "…")),
         (
             "Variants",
-            ", ".join(f"{v.get('name') or v.get('key') or '…'} {percent(v.get('split', '…'))}{' (control)' if v.get('control') else ''}" for v in variants)
+            ", ".join(
+                f"{v.get('name') or v.get('key') or '…'} {percent(v.get('split', '…'))}"
+                f"{' (control)' if v.get('control') else ''}"
+                for v in variants
+            )
             or "…",
         ),
-        ("Model", f"{model.get('kind', '…').replace('_', '-')}, {percent(model.get('confidence', '…'))} confidence, {plan.get('correction', '…')}"),
+        (
+            "Model",
+            f"{model.get('kind', '…').replace('_', '-')}, {percent(model.get('confidence', '…'))} confidence, "
+            f"{plan.get('correction', '…')}",
+        ),
         ("Due", due or "…"),
         ("Ships when", f"{decision.get('ship_when', '…')}, guardrails {decision.get('guardrails', '…')}".replace("_", " ")),
     ]
     if plan.get("segments"):
         rows.append(("Segments", ", ".join(map(str, _list(plan["segments"])))))
     if watch:
-        rows.append(("Watched", f"{watch.get('weeks', '…')} weeks: {', '.join(map(str, _list(watch.get('metrics')))) or 'all guardrails'}"))
+        rows.append(
+            (
+                "Watched",
+                f"{watch.get('weeks', '…')} weeks: {', '.join(map(str, _list(watch.get('metrics')))) or 'all guardrails'}",
+            )
+        )
     if plan.get("sign_offs"):
-        rows.append(("Sign-offs", ", ".join(f"{s.get('name', '…')} ({s.get('needed_for', 'register')})" for s in map(_dict, _list(plan["sign_offs"])))))
+        rows.append(
+            (
+                "Sign-offs",
+                ", ".join(
+                    f"{s.get('name', '…')} ({s.get('needed_for', 'register')})" for s in map(_dict, _list(plan["sign_offs"]))
+                ),
+            )
+        )
     return rows
 
 
@@ -134,7 +154,9 @@ class PlanCard:
         metrics, variants = len(_list(self._plan.get("metrics"))), len(_list(self._plan.get("variants")))
         parts = [f"{metrics} metric{'s' * (metrics != 1)}", f"{variants} variant{'s' * (variants != 1)}"]
         if self._problems is not None:
-            parts.append("ready to register" if not self._problems else f"{self._problems} problem{'s' * (self._problems != 1)}")
+            parts.append(
+                "ready to register" if not self._problems else f"{self._problems} problem{'s' * (self._problems != 1)}"
+            )
         if self._state:
             parts.append(self._state)
         return f"{self._plan.get('title') or 'Untitled experiment'} ({self._plan.get('key') or 'no key'}): {', '.join(parts)}"
@@ -156,7 +178,10 @@ class PlanCard:
             for m in _list(self._plan.get("metrics"))
         )
         head = "".join(f'<th {cell} scope="col">{h}</th>' for h in ("Metric", "Role", "Better", "Measured as", "Needs"))
-        rows = "".join(f'<tr><th {cell} scope="row">{escape(n)}</th><td {cell} dir=auto>{escape(t)}</td></tr>' for n, t in facts(self._plan))
+        rows = "".join(
+            f'<tr><th {cell} scope="row">{escape(n)}</th><td {cell} dir=auto>{escape(t)}</td></tr>'
+            for n, t in facts(self._plan)
+        )
         return (
             f'<div class="xp-static"><p><b>{escape(self.headline)}</b></p>{sentence_html(self._plan)}'
             f"<table><thead><tr>{head}</tr></thead><tbody>{metrics}</tbody></table><table><tbody>{rows}</tbody></table></div>"
