@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Plan": "xpbench.plan",
+    "PlanForm": "xpbench.forms.plan_form",
     "load_plan": "xpbench.plan",
     "template": "xpbench.plan",
     "power": "xpbench.decide.power:plan_power",

@@ -321,6 +321,22 @@ def test_registering_asks_first_and_says_what_is_frozen(tmp_path: Path) -> None:
     assert not (tmp_path / "beta-homepage").exists()
 
 
+def test_registering_writes_plan_and_ledger_and_takes_the_draft_away(tmp_path: Path) -> None:
+    form = PlanForm(template="beta-homepage", root=tmp_path)
+    form.field("/title").control.value = "Another title"
+    form.register_button.click()
+    form.registered_by.control.value = "the analyst"
+    form.confirm_button.click()
+    assert form.status.mood == "good"
+    saved = json.loads((tmp_path / "beta-homepage" / "plan.json").read_text())
+    assert saved == form.value
+    entry = json.loads((tmp_path / "beta-homepage" / "ledger.jsonl").read_text().splitlines()[0])
+    assert "the analyst" in json.dumps(entry)
+    assert not list((tmp_path / ".drafts").iterdir())
+    form.confirm_button.click()
+    assert "XPB-L03" in form.status.text
+
+
 def test_the_twin_is_static_and_escaped(tmp_path: Path) -> None:
     plan = template("beta-homepage").to_dict()
     hostile = '</script><img src=x onerror="alert(1)">'

@@ -242,8 +242,14 @@ class PlanForm(Shown):
         self.confirm_button = button("Freeze and register", guarded(self.status, self.register), "xp-primary")
         self.cancel_button = button("Not yet", guarded(self.status, self.cancel))
         self._confirm_text = html("")
+        self.registered_by = TextLeaf("Registered by", about="Your name, for the ledger")
         self._confirm = box(
-            [self._confirm_text, box([self.cancel_button, self.confirm_button], "xp-actions", across=True)], "xp-confirm"
+            [
+                self._confirm_text,
+                self.registered_by.widget,
+                box([self.cancel_button, self.confirm_button], "xp-actions", across=True),
+            ],
+            "xp-confirm",
         )
         self._confirm.layout = ipw.Layout(display="none")
         self._register_row = box([self.register_button], "xp-actions", across=True)
@@ -385,7 +391,8 @@ class PlanForm(Shown):
         """Freeze the plan on disk and give the experiment."""
         from xpbench.experiment import register
 
-        self.experiment = register(self.plan, root=self.root)
+        by = self.registered_by.get()
+        self.experiment = register(self.plan, root=self.root, by=None if by is MISSING else by)
         self.draft.discard()
         self.cancel()
         self._saved.value = ""
