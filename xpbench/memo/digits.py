@@ -1,0 +1,83 @@
+"""How numbers stand on the page: decimals follow the interval, minus is a true minus, absence is a word.
+
+Everything here is a function of its arguments alone: no locale, no rounding mode, no platform.
+"""
+
+from __future__ import annotations
+
+import math
+
+MINUS = "\u2212"
+UNBOUNDED = "unbounded"
+NOT_ENOUGH = "not enough data"
+
+
+def decimals_for(width: float | None, *, most: int = 8) -> int:
+    """Decimals with which an interval's width shows two significant digits, 0 to `most`."""
+    if width is None or not math.isfinite(width) or width <= 0:
+        return 2
+    return max(0, min(most, 1 - math.floor(math.log10(width))))
+
+
+def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
+    """A number with that many decimals, commas between thousands, a true minus; no minus before a shown zero."""
+    text = f"{abs(value):,.{decimals}f}"
+    if not text.strip("0.,"):
+        return text
+    if value < 0:
+        return MINUS + text
+    return f"+{text}" if signed else text
+
+
+def whole(value: float) -> str:
+    """A count with commas between thousands."""
+    return fixed(value, 0)
+
+
+def percent(share: float, decimals: int, *, signed: bool = False) -> str:
+    """A share as a percentage with its sign after a thin no-break space."""
+    return f"{fixed(100 * share, decimals, signed=signed)}\u202f%"
+
+
+def interval(low: float | None, high: float | None, decimals: int, *, scale: float = 1.0) -> str:
+    """Both ends with equal decimals and their signs; an end that is missing is a word."""
+    ends = [
+        f"{'below' if i == 0 else 'above'} all bounds" if v is None or not math.isfinite(v) else fixed(scale * v, decimals, signed=True)
+        for i, v in enumerate((low, high))
+    ]
+    if low is None and high is None:
+        return UNBOUNDED
+    return f"{ends[0]} … {ends[1]}"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number with that many significant digits, at most 8 decimals, in plain notation with commas."""
+    if not math.isfinite(value):
+        return "not a number"
+    if value == 0:
+        return "0"
+    decimals = max(0, min(8, digits - 1 - math.floor(math.log10(abs(value)))))
+    text = fixed(value, decimals)
+    return text if text.strip("0.,") else f"{value:.{digits - 1}e}".replace("-", MINUS)
+
+
+def p_value(p: float | None) -> str:
+    """A p-value with two significant digits, at most four decimals."""
+    if p is None or not math.isfinite(p):
+        return "–"
+    if p < 0.0001:
+        return "< 0.0001"
+    if p > 0.9999:
+        return "> 0.9999"
+    return fixed(p, max(2, min(4, 1 - math.floor(math.log10(p)))))
+
+
+def share_text(share: float) -> str:
+    """A share for prose: 5 %, 2.5 %, 0.25 %."""
+    return f"{significant_trim(100 * share)}\u202f%"
+
+
+def significant_trim(value: float) -> str:
+    """A number as it was typed: up to six significant digits without trailing zeros."""
+    text = significant(value, 6)
+    return text.rstrip("0").rstrip(".") if "." in text else text
