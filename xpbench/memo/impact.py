@@ -1,0 +1,115 @@
+"""Two plain sentences for stakeholders, written only from frozen numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from xpbench.memo import digits
+from xpbench.memo.texts import effect_decimals, effect_text, means
+
+DAYS_PER_MONTH = 30.4375
+"""365.25 / 12."""
+
+_COUNTED = ("conversion", "count", "retention", "funnel", "sessions")
+"""Kinds whose mean per unit adds up to a number of things."""
+
+
+def impact_sentences(payload: Mapping[str, Any]) -> tuple[str, str]:
+    """What changed and by how much with its interval; then the same per month at current traffic, or why not."""
+    readout = payload["readout"]
+    if "INVALID" in readout["stamps"]:
+        failed = [c["title"] for c in readout["health"] if c["gate"] and c["status"] == "fail"]
+        return (
+            f"A gating health check failed ({', '.join(failed) or 'see below'}), so the measured effects can't be trusted and no decision can rest on them.",
+            "Mend the cause named below, then run the experiment again.",
+        )
+    row = _subject(readout)
+    if row is None:
+        return ("No primary metric could be computed.", "See the metrics below for the reasons.")
+    parts = [p for p in (_how_much(readout, row), _rails(readout, row["variant"])) if p]
+    second = "; ".join(parts) or "Its size per month is not told: the metric is no number per unit"
+    return _what(readout, row), second[0].upper() + second[1:] + "."
+
+
+def _subject(readout: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The primary row to speak about: of the variant that is shipped, else the first treatment; the one that decides first."""
+    recommended = readout["recommendation"]
+    wanted = recommended["variant"] or next(
+        (v["variant"] for v in recommended["variants"] if v["outcome"] == recommended["outcome"]), ""
+    )
+    rows = [r for r in readout["rows"] if r["role"] == "primary" and r["effect"] is not None and r["ci_low"] is not None]
+    mine = [r for r in rows if r["variant"] == wanted] or rows
+    order = {"better": 0, "worse": 1, "unclear": 2}
+    return min(mine, key=lambda r: order[r["verdict"]], default=None)
+
+
+def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    plan = readout["plan"]
+    labels = {v["key"]: v.get("name") or v["key"] for v in plan["variants"]}
+    control, treatment = means(row)
+    level = digits.share_text(1 - row["alpha"])
+    if row["lift"] is not None and row["lift_low"] is not None:
+        decimals = digits.decimals_for(100 * (row["lift_high"] - row["lift_low"]), most=6)
+        size = digits.percent(abs(row["lift"]), decimals)
+        low, high = (digits.percent(v, decimals, signed=True) for v in (row["lift_low"], row["lift_high"]))
+    else:
+        decimals = effect_decimals(row)
+        size = effect_text(row).lstrip("+" + digits.MINUS)
+        scale, unit = (100, "\u202fpp") if row["is_proportion"] else (1, "")
+        low, high = (digits.fixed(scale * v, decimals, signed=True) + unit for v in (row["ci_low"], row["ci_high"]))
+    name, variant = row["label"], labels[row["variant"]]
+    if row["verdict"] == "unclear":
+        return (
+            f"{name} is {treatment} with {variant} and {control} without it; the {level} interval of the change runs from {low} to {high}, "
+            "so no difference is shown."
+        )
+    verb = "rises" if row["effect"] > 0 else "falls"
+    return f"With {variant}, {name} {verb} by {size}, from {control} to {treatment} ({level} interval {low} to {high})."
+
+
+def daily_units(readout: Mapping[str, Any]) -> tuple[float, str] | None:
+    """New units a day over all variants, and where the number comes from; None where neither data nor plan tell it."""
+    by_day = readout["summary"]["exposures_by_day"]
+    if by_day:
+        days = sorted(by_day)
+        span = (date.fromisoformat(days[-1][:10]) - date.fromisoformat(days[0][:10])).days + 1
+        return sum(sum(v.values()) for v in by_day.values()) / span, "the traffic of this experiment"
+    planned = readout["plan"].get("planning", {}).get("daily_units")
+    return (float(planned), "the traffic named in the plan") if planned else None
+
+
+def _how_much(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    counted = row["is_proportion"] or row["kind"] in _COUNTED
+    if not counted and row["kind"] not in ("sum", "column"):
+        return ""
+    traffic = daily_units(readout)
+    if traffic is None:
+        per, where = 1000.0, "for every 1,000 units"
+    else:
+        per = traffic[0] * DAYS_PER_MONTH
+        where = f"a month at {traffic[1]} ({digits.whole(round_to(per, 3))} units a month), if every unit had it"
+    values = [round_to(per * row[k], 3) for k in ("effect", "ci_low", "ci_high")]
+    decimals = digits.decimals_for(values[2] - values[1])
+    point, low, high = (digits.fixed(v, decimals, signed=True) for v in values)
+    what = f"units with {row['label']}" if row["is_proportion"] else f"in {row['label']}"
+    return f"That is {point} {what} {where} (from {low} to {high})"
+
+
+def _rails(readout: Mapping[str, Any], variant: str) -> str:
+    rails = [r for r in readout["rows"] if r["role"] == "guardrail" and r["variant"] == variant]
+    bad = [r["label"] for r in rails if r["guardrail"] == "bad"]
+    unclear = [r["label"] for r in rails if r["guardrail"] == "unclear"]
+    if bad:
+        return f"worse than the plan accepts: {', '.join(bad)}"
+    if unclear:
+        return f"not yet shown to be safe: {', '.join(unclear)}"
+    if not rails:
+        return ""
+    return "no guardrail is worse than planned" if len(rails) > 1 else f"the guardrail {rails[0]['label']} is within its margin"
+
+
+def round_to(value: float, digits_: int) -> float:
+    """The value with that many significant digits."""
+    return float(f"{value:.{digits_ - 1}e}")
