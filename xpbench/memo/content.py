@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xpbench.memo import digits, figures
+from xpbench.memo import digits, figures, prose
 from xpbench.memo.impact import impact_sentences
 from xpbench.memo.texts import DASH, effect_interval, effect_text, lift_interval, lift_text, margin_text, means, shown
 
@@ -19,7 +19,13 @@ RAILS = {"ok": ("✓", "better"), "bad": ("✕", "worse"), "unclear": ("?", "war
 RAIL_WORDS = {"ok": "within its margin", "bad": "worse than accepted", "unclear": "not yet shown to be within its margin"}
 VERDICT_WORDS = {"better": "better", "worse": "worse", "unclear": "no difference shown"}
 HEALTH_TONE = {"pass": "better", "warn": "warn", "fail": "worse", "not answerable": "muted"}
-BARS = {"ship": ("▲", "accent"), "ship none": ("▬", "muted"), "iterate": ("↻", "warn"), "invalid": ("✕", "worse"), "defer": ("◆", "sealed")}
+BARS = {
+    "ship": ("▲", "accent"),
+    "ship none": ("▬", "muted"),
+    "iterate": ("↻", "warn"),
+    "invalid": ("✕", "worse"),
+    "defer": ("◆", "sealed"),
+}
 
 
 def content(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,6 +48,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "forest": "" if invalid else _forest(readout, plan, rows, labels),
         "interval_name": _interval_name(readout, plan),
         "rows": rows,
+        "level": digits.share_text(plan["model"]["confidence"]),
         "several": len(plan["variants"]) > 2,
         "guardrails": [r for r in rows if r["role"] == "guardrail"],
         "health": [_check(c) for c in readout["health"]],
@@ -57,8 +64,8 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "sensitivity": _sensitivity(readout, plan, labels),
         "rule": _rule(payload, labels),
         "data": _data(readout, labels),
-        "method": _method(plan, readout),
-        "limits": _limits(plan, readout),
+        "method": prose.method(plan, readout),
+        "limits": prose.limits(plan, readout),
         "provenance": _provenance(payload),
         "ledger": payload["ledger"]["entries"],
         "witness": payload["ledger"]["witness"],
@@ -115,7 +122,11 @@ def _decision(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str
     outcome = decision["outcome"]
     variant = labels.get(decision["variant"], decision["variant"])
     mark, tone = BARS.get(outcome, ("◆", "muted"))
-    basis = f"follows the rule of the plan ({fired})" if decision["follows_rule"] else f"differs from the rule of the plan, which says: {rule_says} ({fired})"
+    basis = (
+        f"follows the rule of the plan ({fired})"
+        if decision["follows_rule"]
+        else f"differs from the rule of the plan, which says: {rule_says} ({fired})"
+    )
     return {
         "headline": headline(outcome, variant),
         "mark": mark,
@@ -196,11 +207,15 @@ def _row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labels: Ma
 
 def _interval_name(readout: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
     model = plan["model"]
-    kind = {"sequential": "sequential ", "group_sequential": "group-sequential ", "bayesian": "credible ", "frequentist": ""}[model["kind"]]
+    kind = {"sequential": "sequential ", "group_sequential": "group-sequential ", "bayesian": "credible ", "frequentist": ""}[
+        model["kind"]
+    ]
     return f"{digits.share_text(model['confidence'])} {kind}interval"
 
 
-def _forest(readout: Mapping[str, Any], plan: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> str:
+def _forest(
+    readout: Mapping[str, Any], plan: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]
+) -> str:
     treatments = [v["key"] for v in plan["variants"] if not v.get("control")]
     several = len(treatments) > 1
     lines = []
@@ -228,13 +243,19 @@ def _forest(readout: Mapping[str, Any], plan: Mapping[str, Any], rows: Sequence[
                 min_lift=good * row["min_lift"] if row["min_lift"] else None,
                 margin=margin,
                 variant=treatments.index(row["variant"]) if row["variant"] in treatments else 0,
-                status="ok" if row["lift"] is not None else "no lift: read the effect" if row["effect"] is not None else digits.NOT_ENOUGH,
+                status="ok"
+                if row["lift"] is not None
+                else "no lift: read the effect"
+                if row["effect"] is not None
+                else digits.NOT_ENOUGH,
             )
         )
     control = next((labels[v["key"]] for v in plan["variants"] if v.get("control")), "control")
     treatment = labels[treatments[0]] if len(treatments) == 1 else "treatment"
     return figures.forest(
-        lines, heading=f"lift vs {figures.shorten(control, 16)}, {_interval_name(readout, plan)}", means_heading=f"{figures.shorten(control, 10)}{ARROW}{figures.shorten(treatment, 10)}"
+        lines,
+        heading=f"lift vs {figures.shorten(control, 16)}, {_interval_name(readout, plan)}",
+        means_heading=f"{figures.shorten(control, 10)}{ARROW}{figures.shorten(treatment, 10)}",
     )
 
 
@@ -316,8 +337,8 @@ def _deviation(deviation: Mapping[str, Any]) -> dict[str, str]:
     return {
         "pointer": str(deviation.get("pointer", "")),
         "class": str(deviation.get("class", "")),
-        "registered": _json(deviation.get("registered", deviation.get("expected"))),
-        "found": _json(deviation.get("found", deviation.get("now"))),
+        "registered": _json(deviation.get("before")),
+        "found": _json(deviation.get("after")),
     }
 
 
@@ -447,64 +468,7 @@ def _data(readout: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, An
     }
 
 
-# prose
-
-
-def _method(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
-    model, alpha = plan["model"], digits.share_text(1 - plan["model"]["confidence"])
-    kind = model["kind"]
-    design = {
-        "sequential": "The interval stays valid however often and whenever one looks. It is a normal mixture confidence sequence, wider than a "
-        "fixed-horizon interval at any single look: that is the price of looking early.",
-        "frequentist": "The interval is a fixed-horizon one (Welch's t; the normal for shares): its error level holds for one reading at the horizon.",
-        "group_sequential": "The interval is valid at the planned looks, which share the error level by a spending function.",
-        "bayesian": "The interval holds the true effect with the stated probability, given the prior in the plan. It carries no error guarantee when "
-        "it is read repeatedly.",
-    }[kind]
-    out = [
-        "Units were assigned at random, so the difference between variants is what the change caused, plus chance. The interval says how far chance alone could "
-        "move the number; a claim is made only where the whole interval lies on one side of zero.",
-        design,
-        "Lift is the effect divided by the size of the control's mean. Its interval is Fieller's, which takes the noise of the control into account and "
-        "excludes zero exactly when the test of the effect does.",
-    ]
-    if kind != "bayesian":
-        corrections = {
-            "none": "is not corrected",
-            "bonferroni": "is corrected by Bonferroni",
-            "holm": "is corrected by Holm",
-            "bh": "is corrected by Benjamini and Hochberg",
-            "e-bh": "is corrected by e-BH",
-        }
-        out.append(
-            f"Several comparisons share the error level of {alpha}: the family of {plan.get('family', 'primary').replace('_', ' ')} metrics "
-            f"{corrections[plan.get('correction', 'holm')]}, the family of the other metrics {corrections[plan.get('secondary_correction', 'bh')]}. "
-            "Intervals are widened to match. Guardrails stand outside: all must pass, each at the full level."
-        )
-    out.append("A guardrail passes only when harm beyond its margin is ruled out by the interval. “Not significant” is not taken as “safe”.")
-    if any(r["variance_reduction"] is not None for r in readout["rows"]):
-        out.append(
-            "Where the plan asks for it, the part of the difference that behaviour before the experiment foretold is taken out (CUPED). It narrows the interval "
-            "and does not shift the expected effect."
-        )
-    if readout["summary"]["caps"]:
-        out.append("Extreme values were capped at thresholds taken over all variants together; what is estimated is the mean of capped values. The raw result stands beside it.")
-    return out
-
-
-def _limits(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
-    out = [
-        "The result holds for the units and the time of this experiment. Novelty, season and a different audience can change it.",
-        "The seal is a commitment, not a lock: whoever has the raw data can compute results elsewhere, outside of this record.",
-        "The ledger shows any change that does not rebuild it whole. Its owner could rebuild it; what stands against that is this memo and every other copy of the witness.",
-    ]
-    if plan["model"]["kind"] == "bayesian":
-        out.append("Probabilities depend on the prior in the plan and are not protected against repeated reading.")
-    if plan["model"]["kind"] == "sequential":
-        out.append("The sequential interval is asymptotic: it relies on some hundred units in every variant at the first look.")
-    if readout["segments"]:
-        out.append("Segments are shown to learn from, not to decide by: with many slices some differ by chance.")
-    return out
+# provenance
 
 
 def _provenance(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -515,7 +479,10 @@ def _provenance(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Plan as registered, SHA-256", payload["registered"]["plan_digest"]),
         ("Decision rule, SHA-256", readout["rule_digest"]),
         ("Data, SHA-256 of what was read", summary["fingerprint"]),
-        ("Ledger at this memo", f"{payload['ledger']['witness']['length']} entries, head {payload['ledger']['witness']['digest']}"),
+        (
+            "Ledger at this memo",
+            f"{payload['ledger']['witness']['length']} entries, head {payload['ledger']['witness']['digest']}",
+        ),
         ("Readout made", _minute(readout["at"])),
     ]
     pairs += [(f"Version of {k}", str(v)) for k, v in readout["versions"].items()]

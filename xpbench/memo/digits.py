@@ -41,13 +41,11 @@ def percent(share: float, decimals: int, *, signed: bool = False) -> str:
 
 def interval(low: float | None, high: float | None, decimals: int, *, scale: float = 1.0) -> str:
     """Both ends with equal decimals and their signs; an end that is missing is a word."""
-    ends = [
-        f"{'below' if i == 0 else 'above'} all bounds" if v is None or not math.isfinite(v) else fixed(scale * v, decimals, signed=True)
-        for i, v in enumerate((low, high))
-    ]
     if low is None and high is None:
         return UNBOUNDED
-    return f"{ends[0]} … {ends[1]}"
+    words = ("unbounded below", "unbounded above")
+    pairs = zip((low, high), words, strict=True)
+    return " … ".join(word if end is None else fixed(scale * end, decimals, signed=True) for end, word in pairs)
 
 
 def significant(value: float, digits: int = 3) -> str:

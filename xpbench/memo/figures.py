@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
@@ -18,13 +18,17 @@ from xpbench.memo.digits import fixed, percent, share_text, significant_trim, wh
 INK = """
 .fig text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:var(--ink);
 font-variant-numeric:tabular-nums;unicode-bidi:plaintext}
-.fig .muted{fill:var(--muted)}.fig .strong{font-weight:600}.fig .role{font-weight:600;fill:var(--muted);letter-spacing:.06em;font-size:11px}
-.fig .end{text-anchor:end}.fig .mid{text-anchor:middle}.fig .small{font-size:11px}
+.fig .muted{fill:var(--muted)}.fig .strong{font-weight:600}.fig .small{font-size:11px}
+.fig .role{font-weight:600;fill:var(--muted);letter-spacing:.06em;font-size:11px}
+.fig .end{text-anchor:end}.fig .mid{text-anchor:middle}
 .fig .better{fill:var(--better)}.fig .worse{fill:var(--worse)}.fig .warn{fill:var(--warn)}
-.fig .zero{stroke:var(--ink);stroke-width:1}.fig .grid{stroke:var(--line);stroke-width:1}.fig .hair{stroke:var(--line);stroke-width:1}
-.fig .zone{fill:var(--zone)}.fig .edge{stroke:var(--tone-worse);stroke-width:1.5;stroke-dasharray:4 3}.fig .forbidden{stroke:var(--tone-worse);stroke-width:1;opacity:.45}
-.fig .t0{stroke:#3a8fd0;fill:#3a8fd0}.fig .t1{stroke:#2a9d9d;fill:#2a9d9d}.fig .t2{stroke:#8a70c0;fill:#8a70c0}.fig .t3{stroke:#b98a1e;fill:#b98a1e}.fig .tg{stroke:#8a939c;fill:#8a939c}
-.fig .whisker{stroke-width:2}.fig .ghost{stroke-width:1;opacity:.6}.fig .bar{stroke:none}.fig .line{fill:none;stroke-width:2}.fig .area{stroke:none;opacity:.16}
+.fig .zero{stroke:var(--ink);stroke-width:1}.fig .grid,.fig .hair{stroke:var(--line);stroke-width:1}
+.fig .zone{fill:var(--zone)}.fig .edge{stroke:#d0632f;stroke-width:1.5;stroke-dasharray:4 3}
+.fig .forbidden{stroke:#d0632f;stroke-width:1;opacity:.45}
+.fig .t0{stroke:#3a8fd0;fill:#3a8fd0}.fig .t1{stroke:#2a9d9d;fill:#2a9d9d}.fig .t2{stroke:#8a70c0;fill:#8a70c0}
+.fig .t3{stroke:#b98a1e;fill:#b98a1e}.fig .tg{stroke:#8a939c;fill:#8a939c}
+.fig .whisker{stroke-width:2}.fig .ghost{stroke-width:1;opacity:.6}.fig .bar{stroke:none}
+.fig .line{fill:none;stroke-width:2}.fig .area{stroke:none;opacity:.16}
 .fig .plan{stroke:var(--ink);stroke-width:2}.fig .due{stroke:var(--muted);stroke-width:1.5;stroke-dasharray:4 3}
 """
 """Style of the classes used here; the page holds it once."""
@@ -83,17 +87,6 @@ class SplitRow:
     control: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """New units by day; `days` are ISO dates in order."""
-
-    label: str
-    days: Sequence[str]
-    units: Sequence[int]
-    control: bool = False
-    looks: Sequence[str] = field(default=())
-
-
 ROLES: Mapping[Role, str] = {"primary": "PRIMARY", "secondary": "SECONDARY", "guardrail": "GUARDRAILS"}
 WIDTH = 940
 _LEFT, _RIGHT = 268, 600
@@ -110,7 +103,8 @@ def text_width(text: str) -> int:
 
 def shorten(text: str, cells: int) -> str:
     """The text on one line, cut with an ellipsis so that it takes at most that many cells."""
-    clean = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text if unicodedata.category(c) not in ("Cs",))
+    kinds = ((c, unicodedata.category(c)) for c in text[: 4 * cells + 1])
+    clean = "".join(" " if kind in ("Cc", "Zl", "Zp") else c for c, kind in kinds if kind != "Cs")
     if text_width(clean) <= cells and len(clean) <= 4 * cells:
         return clean
     out, used = [], 0
@@ -150,8 +144,9 @@ def _line(x1: float, y1: float, x2: float, y2: float, classes: str) -> str:
 
 def _svg(width: float, height: float, title: str, description: str, parts: Sequence[str], *, name: str) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="fig {name}" viewBox="0 0 {_n(width)} {_n(height)}" width="{_n(width)}" '
-        f'height="{_n(height)}" role="img" aria-labelledby="{name}-t {name}-d"><title id="{name}-t">{_e(title)}</title>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="fig {name}" viewBox="0 0 {_n(width)} {_n(height)}" '
+        f'width="{_n(width)}" height="{_n(height)}" role="img" aria-labelledby="{name}-t {name}-d">'
+        f'<title id="{name}-t">{_e(title)}</title>'
         f'<desc id="{name}-d">{_e(description)}</desc>{"".join(parts)}</svg>'
     )
 
@@ -185,7 +180,9 @@ def lift_range(rows: Sequence[ForestRow]) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def forest(rows: Sequence[ForestRow], *, heading: str, means_heading: str, title: str = "Lift of each metric against control") -> str:
+def forest(
+    rows: Sequence[ForestRow], *, heading: str, means_heading: str, title: str = "Lift of each metric against control"
+) -> str:
     """Forest plot of lifts in plan order: label left, interval, numbers right.
 
     Args:
@@ -246,7 +243,7 @@ def _hatch(rows: Sequence[ForestRow]) -> str:
     )
 
 
-def _forest_row(index: int, row: ForestRow, y: float, x: _Scale, low: float, high: float) -> list[str]:
+def _forest_row(index: int, row: ForestRow, y: float, x: Callable[[float], float], low: float, high: float) -> list[str]:
     mid = y + 17
     out = [
         _text(0, y + 16, row.label, "strong" if row.role == "primary" else "", cells=30),
@@ -268,18 +265,16 @@ def _forest_row(index: int, row: ForestRow, y: float, x: _Scale, low: float, hig
         out.append(_text(x(0) + 8, mid + 4, row.status if row.status != "ok" else "unbounded", "muted small"))
         return out
     tone = _tone(row.variant)
-    plain = row.plain_low, row.plain_high
-    if plain != (row.low, row.high) and None not in plain:
-        assert row.plain_low is not None and row.plain_high is not None  # noqa: S101 - for the type checker
-        g = [x(_clip(v, low, high)) for v in (row.plain_low, row.plain_high)]
-        out.append(_line(g[0], mid + 9, g[1], mid + 9, f"ghost {tone}"))
+    if row.plain_low is not None and row.plain_high is not None and (row.plain_low, row.plain_high) != (row.low, row.high):
+        left, right = (x(_clip(v, low, high)) for v in (row.plain_low, row.plain_high))
+        out.append(_line(left, mid + 9, right, mid + 9, f"ghost {tone}"))
     out += _whisker(row, mid, x, low, high, tone)
     if low <= row.lift <= high:
         out.append(f'<circle cx="{_n(x(row.lift))}" cy="{_n(mid)}" r="4.5" class="{tone}"/>')
     return out
 
 
-def _whisker(row: ForestRow, mid: float, x: _Scale, low: float, high: float, tone: str) -> list[str]:
+def _whisker(row: ForestRow, mid: float, x: Callable[[float], float], low: float, high: float, tone: str) -> list[str]:
     ends = []
     a = row.low if row.low is not None else -math.inf
     b = row.high if row.high is not None else math.inf
@@ -290,10 +285,9 @@ def _whisker(row: ForestRow, mid: float, x: _Scale, low: float, high: float, ton
             ends.append(_line(place, mid - 5, place, mid + 5, f"whisker {tone}"))
         else:
             tip = place + sign * 2
-            ends.append(
-                f'<path d="M{_n(tip)} {_n(mid)}l{_n(-sign * 9)} -5v10z" class="{tone}"/>'
-                + (_text(tip - sign * 12, mid - 8, "unbounded", f"muted small {'end' if sign > 0 else ''}") if math.isinf(value) else "")
-            )
+            ends.append(f'<path d="M{_n(tip)} {_n(mid)}l{_n(-sign * 9)} -5v10z" class="{tone}"/>')
+            if math.isinf(value):
+                ends.append(_text(tip - sign * 12, mid - 8, "unbounded", f"muted small {'end' if sign > 0 else ''}"))
     return ends
 
 
@@ -319,7 +313,9 @@ def split(rows: Sequence[SplitRow], *, title: str = "Exposed units against the p
         tone = "tg" if row.control else _tone(treatments)
         treatments += not row.control
         parts.append(_text(0, y + 17, row.label, cells=16))
-        parts.append(f'<rect x="{left}" y="{y + 4}" width="{_n((right - left) * share / widest)}" height="18" class="bar {tone}"/>')
+        parts.append(
+            f'<rect x="{left}" y="{y + 4}" width="{_n((right - left) * share / widest)}" height="18" class="bar {tone}"/>'
+        )
         tick = left + (right - left) * row.planned / widest
         parts.append(_line(tick, y, tick, y + 26, "plan"))
         shown = f"{whole(row.units)} · {percent(share, 2)}"
@@ -370,10 +366,12 @@ def accrual(
     if points:
         path = "L".join(points)
         parts.append(f'<path d="M{_n(x(0))} {bottom}L{path}L{_n(x(count - 1))} {bottom}z" class="area t0"/>')
-        parts.append(f'<path d="M{path}" class="line t0"/>' if count > 1 else f'<circle cx="{_n(x(0))}" cy="{_n(y(total))}" r="4.5" class="t0"/>')
-        parts.append(_text(x(0) if count > 1 else x(0), bottom + 16, days[0], "muted small" if count > 1 else "muted small mid"))
         if count > 1:
+            parts.append(f'<path d="M{path}" class="line t0"/>')
             parts.append(_text(right, bottom + 16, days[-1], "muted small end"))
+        else:
+            parts.append(f'<circle cx="{_n(x(0))}" cy="{_n(y(total))}" r="4.5" class="t0"/>')
+        parts.append(_text(x(0), bottom + 16, days[0], "muted small" if count > 1 else "muted small mid"))
     if horizon:
         parts.append(_line(left, y(horizon), right, y(horizon), "due"))
         parts.append(_text(left + 4, y(horizon) - 5, f"horizon {whole(horizon)}", "muted small"))
@@ -386,7 +384,3 @@ def accrual(
     last = days[-1] if days else ""
     description = f"{fixed(total, 0)} units by {last}" + (f"; the horizon is {fixed(horizon, 0)} units" if horizon else "")
     return _svg(width, height, title, description, parts, name="accrual")
-
-
-class _Scale:  # the type of a scale function, for annotations only
-    def __call__(self, value: float) -> float: ...  # type: ignore[empty-body]

@@ -22,7 +22,8 @@ def impact_sentences(payload: Mapping[str, Any]) -> tuple[str, str]:
     if "INVALID" in readout["stamps"]:
         failed = [c["title"] for c in readout["health"] if c["gate"] and c["status"] == "fail"]
         return (
-            f"A gating health check failed ({', '.join(failed) or 'see below'}), so the measured effects can't be trusted and no decision can rest on them.",
+            f"A gating health check failed ({', '.join(failed) or 'see below'}), so the measured effects can't be "
+            "trusted and no decision can rest on them.",
             "Mend the cause named below, then run the experiment again.",
         )
     row = _subject(readout)
@@ -62,7 +63,8 @@ def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     name, variant = row["label"], labels[row["variant"]]
     if row["verdict"] == "unclear":
         return (
-            f"{name} is {treatment} with {variant} and {control} without it; the {level} interval of the change runs from {low} to {high}, "
+            f"{name} is {treatment} with {variant} and {control} without it; the {level} interval of the change "
+            f"runs from {low} to {high}, "
             "so no difference is shown."
         )
     verb = "rises" if row["effect"] > 0 else "falls"

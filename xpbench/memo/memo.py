@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from xpbench.canonical import canonical_bytes, digest_bytes
+from xpbench.decide.readout import Readout
+from xpbench.decide.rule import rule_rows
 from xpbench.errors import MemoError, plain
 from xpbench.files import write_atomic
 from xpbench.ledger.entry import START, Entry, Witness
 from xpbench.ledger.knowledge import knowledge
+from xpbench.plan import Plan
 
 SCHEMA = 1
 """Schema of the payload that this release writes."""
@@ -84,7 +87,8 @@ class Memo:
 
         c = content(self.payload)
         return (
-            f"<section aria-label='Decision memo'><p><strong>{escape(c['decision']['headline'])}</strong> · {escape(c['title'])}</p>"
+            f"<section aria-label='Decision memo'><p><strong>{escape(c['decision']['headline'])}</strong> · "
+            f"{escape(c['title'])}</p>"
             f"<p>{escape(c['impact'][0])} {escape(c['impact'][1])}</p></section>"
         )
 
@@ -92,50 +96,63 @@ class Memo:
         return f"Memo({self.payload['readout']['key']}, {self.digest[:12]})"
 
 
-def build(readout: Any, entries: Sequence[Entry], *, seeds: Mapping[str, int | str] | None = None) -> Memo:
+def build(
+    plan: Plan,
+    readout: Readout,
+    entries: Sequence[Entry],
+    *,
+    decision: Entry | None = None,
+    seeds: Mapping[str, int | str] | None = None,
+) -> Memo:
     """The memo of a readout and the ledger as it stands.
 
     Everything that is not in the readout comes from the ledger: registration, amendments with what was known, sign-offs,
     waivers and the decision. No clock is read.
 
     Args:
-        readout: A `Readout`, or its `to_dict()`.
+        plan: The plan in force.
+        readout: Opened or peeked, of this plan.
         entries: All entries of the experiment's ledger, verified.
+        decision: The entry of the decision in force; the last one in `entries` where it is missing.
         seeds: Seeds of methods that draw, by name.
 
     Raises:
         MemoError: `XPB-O01`, the readout is sealed, or the ledger does not begin with the registration of this experiment.
     """
-    data = dict(readout if isinstance(readout, Mapping) else readout.to_dict())
-    if data.get("sealed"):
+    data = readout.to_dict()
+    if data["sealed"]:
         raise MemoError("XPB-O01", reason=plain("the results are sealed"))
+    if data["plan_digest"] != plan.digest:
+        raise MemoError("XPB-O01", reason=plain("the readout was made under another plan"))
     first = next((e for e in entries if e.kind == "registered"), None)
     if first is None:
         raise MemoError("XPB-O01", reason=plain("the ledger has no registration"))
-    plan = data["plan"]
-    from xpbench.decide.rule import rule_rows
-    from xpbench.plan.design import Decision
-
+    document = data["plan"]
     payload = {
         "schema": SCHEMA,
         "kind": "xpbench memo",
         "readout": data,
-        "rule": [r.to_dict() for r in rule_rows(Decision(**plan["decision"]))],
+        "rule": [r.to_dict() for r in rule_rows(plan.decision)],
         "registered": {
             "at": first.at,
             "by": first.by or "",
-            "plan_digest": str(first.body.get("plan_digest") or first.body.get("digest") or data["plan_digest"]),
+            "plan_digest": str(first.body["plan_digest"]),
         },
         "amendments": _amendments(entries),
-        "waivers": [
-            {"at": e.at, "by": e.by or "", "what": _words(e.body)} for e in entries if e.kind == "waived"
-        ],
-        "sign_offs": _sign_offs(plan, entries),
-        "decision": _decision(entries, data["recommendation"]),
+        "waivers": [{"at": e.at, "by": e.by or "", "what": _words(e.body)} for e in entries if e.kind == "waived"],
+        "sign_offs": _sign_offs(document, entries),
+        "decision": _decision(decision or _last_decision(entries), data["recommendation"]),
         "ledger": {
             "lines": [e.line.decode("utf-8") for e in entries],
             "entries": [
-                {"seq": e.seq, "at": e.at, "kind": e.kind, "by": e.by or "", "digest": e.digest, "set_back_seconds": e.set_back_seconds}
+                {
+                    "seq": e.seq,
+                    "at": e.at,
+                    "kind": e.kind,
+                    "by": e.by or "",
+                    "digest": e.digest,
+                    "set_back_seconds": e.set_back_seconds,
+                }
                 for e in entries
             ],
             "witness": Witness(len(entries), entries[-1].digest if entries else START).to_dict(),
@@ -179,7 +196,9 @@ def _sign_offs(plan: Mapping[str, Any], entries: Sequence[Entry]) -> list[dict[s
             "plan_digest": str(e.body.get("plan_digest", "")),
             "needed_for": str(e.body.get("for", "")),
             "role": str(e.body.get("role", "")),
-            "signature": str((e.body.get("signature") or {}).get("kind", "")) if isinstance(e.body.get("signature"), Mapping) else "",
+            "signature": str((e.body.get("signature") or {}).get("kind", ""))
+            if isinstance(e.body.get("signature"), Mapping)
+            else "",
         }
         for e in entries
         if e.kind == "signed_off"
@@ -204,8 +223,11 @@ def _sign_offs(plan: Mapping[str, Any], entries: Sequence[Entry]) -> list[dict[s
     return signed
 
 
-def _decision(entries: Sequence[Entry], recommendation: Mapping[str, Any]) -> dict[str, Any] | None:
-    last = next((e for e in reversed(entries) if e.kind in ("decided", "deferred")), None)
+def _last_decision(entries: Sequence[Entry]) -> Entry | None:
+    return next((e for e in reversed(entries) if e.kind in ("decided", "deferred")), None)
+
+
+def _decision(last: Entry | None, recommendation: Mapping[str, Any]) -> dict[str, Any] | None:
     if last is None:
         return None
     outcome = str(last.body.get("outcome", "defer")) if last.kind == "decided" else "defer"

@@ -28,16 +28,22 @@ def page(payload: Mapping[str, Any]) -> str:
     """
     data = canonical_bytes(dict(payload))
     digest = hashlib.sha256(data).hexdigest()
-    html = _environment().get_template("page.html.j2").render(
-        c=_clean(content(payload)),
-        ink=figures.INK.strip(),
-        versions=payload["readout"]["versions"],
-        payload_sha256=digest,
-        payload_text=embedded(data.decode("utf-8")),
-        seal_text="",
+    html = (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            c=_clean(content(payload)),
+            ink=figures.INK.strip(),
+            versions=payload["readout"]["versions"],
+            payload_sha256=digest,
+            payload_text=embedded(data.decode("utf-8")),
+            seal_text="",
+        )
     )
     html = html.strip() + "\n"
-    seal = json.dumps({"file": hashlib.sha256(html.encode()).hexdigest(), "payload": digest, "schema": 1}, separators=(",", ":"))
+    seal = json.dumps(
+        {"file": hashlib.sha256(html.encode()).hexdigest(), "payload": digest, "schema": 1}, separators=(",", ":")
+    )
     return html.replace(SEAL_OPEN + CLOSE, SEAL_OPEN + seal + CLOSE)
 
 
