@@ -1,0 +1,78 @@
+"""Installs xpbench with everything its tests need into a virtual environment of its own, and runs them.
+
+    python scripts/test.py            all: lint, types, layers, tests, notebooks
+    python scripts/test.py --fast     without browser, Spark and notebooks
+
+Works with any Python from 3.11 on; nothing needs to be installed before, but for the programs that some tests drive:
+Chromium, Java 17, Node and PostgreSQL (Debian: chromium openjdk-17-jre-headless nodejs postgresql).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> int:
+    """Create the environment, run every step, tell which failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fast", action="store_true", help="without browser, Spark and notebooks")
+    parser.add_argument("--keep", action="store_true", help="use the environment again if it is there")
+    args = parser.parse_args()
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    folder = ROOT / f".venv-test-{version}"
+    if not (args.keep and folder.exists()):
+        venv.create(folder, clear=True, with_pip=True)
+    bin_folder = folder / ("Scripts" if os.name == "nt" else "bin")
+    python = str(bin_folder / "python")
+    env = {
+        **os.environ,
+        "PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}",
+        "VIRTUAL_ENV": str(folder),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    env.pop("PYTHONPATH", None)
+    env.pop("PYTHONHOME", None)
+
+    def run(*command: str) -> bool:
+        print(f"\n$ {' '.join(command)}", flush=True)
+        began = time.monotonic()
+        code = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
+        print(f"  exit {code} after {time.monotonic() - began:.0f} s", flush=True)
+        return code == 0
+
+    if not run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", ".[dev]"):
+        return 1
+    workers = str(os.cpu_count() or 1)
+    fast = ["-m", "not browser and not spark"] if args.fast else []
+    steps = [
+        (python, "-m", "ruff", "check", "."),
+        (python, "-m", "ruff", "format", "--check", "."),
+        (python, "-m", "mypy"),
+        (str(bin_folder / "lint-imports"),),
+        (python, "-m", "pytest", "-q", "-n", workers, "--dist", "loadfile", "--durations", "15", *fast, "tests"),
+    ]
+    if not args.fast:
+        steps.append(
+            (
+                *(python, "-m", "pytest", "-q", "-p", "no:randomly", "-n", workers, "--dist", "loadfile"),
+                *("--nbval", "--nbval-sanitize-with", "tests/notebooks/sanitize.cfg", "--nbval-cell-timeout", "300"),
+                "notebooks",
+            )
+        )
+    failed = [" ".join(step[1:5]) for step in steps if not run(*step)]
+    print("\n" + ("all steps passed" if not failed else "failed: " + "; ".join(failed)), flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
