@@ -34,7 +34,9 @@ class _Item:
     @property
     def scores(self) -> Counts | None:
         """Counts where the score method judges this row."""
-        return self.estimate.tiny if self.design.takes_scores and self.estimate.reduction is None else None
+        estimate = self.estimate
+        judged = self.design.takes_scores and estimate.reduction is None and estimate.pair.status != "zero_variance"
+        return estimate.tiny if judged else None
 
     def p_value(self) -> float:
         """Two-sided p-value of the plan's design."""
