@@ -1,0 +1,126 @@
+"""What a root of experiments adds up to: exact counts, and the shrinkage of winners against the truth."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.watch.ledgers import SHIPPED, Hands, plan, readout, shipped
+from xpbench.ledger import Ledger, create
+from xpbench.ledger.folder import LEDGER, PLAN
+from xpbench.watch import portfolio
+from xpbench.watch.portfolio import Outcome, shrink
+
+
+def test_counts_are_exact(tmp_path: Path) -> None:
+    """Memos, peeks, overrides, deviations and states, counted by hand."""
+    clock = Hands()
+    for i in range(6):
+        what = plan(f"e{i}")
+        ledger = shipped(tmp_path, what, clock=clock, outcome=["ship", "ship none", "iterate"][i % 3], follows_rule=i != 4)
+        for _ in range(i):
+            ledger.append("peeked", {"n": 10, "reason": "curious"}, by="ana")
+        if i in (0, 1):
+            ledger.append("memo", {})
+    running = plan("running")
+    folder = create(tmp_path, "running")
+    running.save(folder / PLAN)
+    ledger = Ledger(folder / LEDGER, clock=clock)
+    ledger.append("registered", {"plan": running.to_dict(), "plan_digest": running.digest})
+    changed = running.changed(title="Another")
+    ledger.append(
+        "amended",
+        {
+            "plan": changed.to_dict(),
+            "plan_digest": changed.digest,
+            "reason": "typo",
+            "knowledge": "effects seen",
+            "changes": [{"pointer": "/title", "before": running.title, "after": "Another"}],
+        },
+    )
+    (tmp_path / "broken").mkdir()
+    found = portfolio(tmp_path, clock=Hands(SHIPPED + timedelta(days=70)))
+    assert found.without_memo == ("e2", "e3", "e4", "e5", "running")
+    assert found.silent == found.without_memo
+    assert found.peeks == 15
+    assert found.overrides == ("e4",)
+    assert found.deviations == {"amendment after outcomes": 1}
+    assert [k for k, _ in found.broken] == ["broken"]
+    assert {x.key: x.watch for x in found.lines if x.watch} == {"e0": "overdue", "e3": "overdue"}
+    rate, low, high = found.win_rate or (0, 0, 0)
+    assert rate == pytest.approx(2 / 6)
+    assert 0 < low < rate < high < 1
+    json.dumps(found.to_dict(), allow_nan=False)
+    assert "silent" in found._repr_html_()
+
+
+def test_forecast_and_outcome(tmp_path: Path) -> None:
+    """Forecasts are compared with the frozen readouts; a readout that was changed afterwards does not count."""
+    clock = Hands()
+    for i, (lift, se) in enumerate([(0.05, 0.01), (0.01, 0.01), (0.04, 0.02)]):
+        what = plan(f"e{i}")
+        folder = create(tmp_path, what.key)
+        mark = readout(folder, lift=lift, se=se)
+        shipped(tmp_path, what, clock=clock, readout_digest=mark)
+    tampered = plan("tampered")
+    folder = create(tmp_path, "tampered")
+    mark = readout(folder, lift=0.5, se=0.01)
+    shipped(tmp_path, tampered, clock=clock, readout_digest=mark)
+    readout(folder, lift=0.9, se=0.01)
+    found = portfolio(tmp_path, clock=clock)
+    assert [o.covered for o in found.outcomes] == [True, False, True]
+    assert found.forecast_coverage == (2, 3)
+    assert found.forecast_ratio == pytest.approx((0.05 + 0.01 + 0.04) / 0.15)
+    assert found.shrinkage is not None
+
+
+def test_shrinkage_meets_the_truth() -> None:
+    """500 experiments with known truth: what shipped lifts are worth in sum, within 10 %, and the file drawer exact."""
+    rng = np.random.default_rng(8)
+    ratios = []
+    for _ in range(20):
+        truth = rng.normal(0.005, 0.02, 500)
+        se = rng.uniform(0.008, 0.03, 500)
+        lift = truth + rng.normal(0, 1, 500) * se
+        wins = lift / se > 1.96
+        outcomes = [
+            Outcome(
+                f"e{i}", "m", "b", "increase", 0.02, lift[i], lift[i] - 2 * se[i], lift[i] + 2 * se[i], se[i], bool(wins[i])
+            )
+            for i in range(500)
+        ]
+        found = shrink(outcomes)
+        assert found is not None
+        ratios.append(found.expected / truth[wins].sum())
+        assert found.reported > 1.15 * truth[wins].sum()
+    assert np.mean(ratios) == pytest.approx(1.0, abs=0.05)
+    assert max(abs(np.array(ratios) - 1)) < 0.2
+    assert np.mean(np.abs(np.array(ratios) - 1) < 0.10) >= 0.7
+
+
+def test_good_direction_counts() -> None:
+    """For a metric that should fall, a fall is a gain."""
+    base = [Outcome(f"e{i}", "m", "b", "decrease", -0.02, -0.03 - i / 100, None, None, 0.01, True) for i in range(4)]
+    found = shrink(base)
+    assert found is not None
+    assert found.reported == pytest.approx(0.18)
+    assert found.expected > 0
+
+
+def test_too_few_lifts_have_no_answer() -> None:
+    """Two experiments say nothing about a population; a missing standard error is left out."""
+    one = Outcome("a", "m", "b", "increase", None, 0.1, None, None, 0.01, True)
+    assert shrink([one, replace(one, key="b"), replace(one, key="c", se=None)]) is None
+
+
+def test_empty_root(tmp_path: Path) -> None:
+    """No folder, no experiments, no error."""
+    found = portfolio(tmp_path / "none")
+    assert found.lines == ()
+    assert found.win_rate is None
+    assert "0 experiments" in repr(found)

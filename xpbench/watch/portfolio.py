@@ -1,0 +1,401 @@
+"""What all experiments of a root add up to: what was never written down, how often people peeked, and what wins were worth."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from scipy import stats as distributions
+from scipy.optimize import brentq
+
+from xpbench.canonical import digest
+from xpbench.decide.deviations import deviations_of
+from xpbench.errors import XpbenchError
+from xpbench.ledger import Clock, Entry, Ledger, experiments, system_clock
+from xpbench.ledger.clock import parse_stamp
+from xpbench.ledger.folder import LEDGER, MEMO
+from xpbench.plan import Plan
+from xpbench.watch.contract import watch_status
+
+READOUT = "readout.json"
+
+SILENT_DAYS = 60
+"""Days without an entry after which an experiment without a memo counts as silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Forecast and outcome of one claim of a hypothesis.
+
+    Attributes:
+        key: The experiment.
+        metric: The metric of the claim.
+        variant: The variant that was shipped, else the first treatment.
+        direction: Which way is better.
+        forecast: Expected lift, with its sign.
+        lift: Lift found.
+        low: Lower end of its interval, None where it is unbounded.
+        high: Upper end.
+        se: Standard error of the lift (that of the effect over the control's mean).
+        shipped: Whether this variant was shipped.
+    """
+
+    key: str
+    metric: str
+    variant: str
+    direction: str
+    forecast: float | None
+    lift: float
+    low: float | None
+    high: float | None
+    se: float | None
+    shipped: bool
+
+    @property
+    def covered(self) -> bool | None:
+        """Whether the forecast lies in the interval; None where either is missing."""
+        if self.forecast is None or self.low is None or self.high is None:
+            return None
+        return self.low <= self.forecast <= self.high
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name, and `covered`."""
+        return {name: getattr(self, name) for name in self.__slots__} | {"covered": self.covered}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One experiment of the portfolio.
+
+    Attributes:
+        key: Its key.
+        title: Its title.
+        decision: Outcome in force, "" where there is none.
+        has_memo: A memo is on record or in its folder.
+        is_silent: No memo, and no entry for 60 days.
+        looks: Looks at effects.
+        peeks: Of these, before they were due.
+        deviations: Changes of the plan by class.
+        follows_rule: Whether the decision follows the rule; None without a decision.
+        watch: State of the contract after shipping, "" where there is none.
+        age_days: Days since registering.
+    """
+
+    key: str
+    title: str
+    decision: str
+    has_memo: bool
+    is_silent: bool
+    looks: int
+    peeks: int
+    deviations: dict[str, int]
+    follows_rule: bool | None
+    watch: str
+    age_days: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__} | {"deviations": dict(self.deviations)}
+
+
+@dataclass(frozen=True, slots=True)
+class Shrinkage:
+    """What the lifts of shipped variants are worth once selection is taken into account.
+
+    Attributes:
+        shipped: Shipped variants with a lift.
+        experiments: Lifts the prior was estimated from.
+        mean: Mean of the true lifts over all experiments, in the good direction.
+        sd: Their standard deviation between experiments.
+        reported: Sum of the shipped lifts as found, in the good direction.
+        expected: Sum after shrinking.
+        ratio: expected / reported, None where nothing was shipped.
+    """
+
+    shipped: int
+    experiments: int
+    mean: float
+    sd: float
+    reported: float
+    expected: float
+    ratio: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """Every registered experiment of a root, and what they add up to.
+
+    Attributes:
+        root: The folder.
+        lines: One per readable experiment, by key.
+        broken: Folders that can't be read, with the reason.
+        outcomes: Forecast against outcome, one per claim of a decided experiment.
+        shrinkage: Of shipped lifts; None with fewer than 3 lifts.
+        confidence: Level of the intervals.
+    """
+
+    root: str
+    lines: tuple[Line, ...]
+    broken: tuple[tuple[str, str], ...]
+    outcomes: tuple[Outcome, ...]
+    shrinkage: Shrinkage | None
+    confidence: float
+
+    @property
+    def without_memo(self) -> tuple[str, ...]:
+        """Registered experiments that have no memo: the file drawer, running ones included."""
+        return tuple(x.key for x in self.lines if not x.has_memo)
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Of these, the ones without an entry for 60 days."""
+        return tuple(x.key for x in self.lines if x.is_silent)
+
+    @property
+    def peeks(self) -> int:
+        """Looks at effects before they were due, over all experiments."""
+        return sum(x.peeks for x in self.lines)
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """Decisions that differ from the rule."""
+        return tuple(x.key for x in self.lines if x.follows_rule is False)
+
+    @property
+    def win_rate(self) -> tuple[float, float, float] | None:
+        """Share of decided experiments that shipped, with its Wilson interval; None where nothing is decided.
+
+        Source: Wilson 1927.
+        """
+        decided = [x for x in self.lines if x.decision in ("ship", "ship none", "iterate")]
+        if not decided:
+            return None
+        wins = sum(x.decision == "ship" for x in decided)
+        found = distributions.binomtest(wins, len(decided)).proportion_ci(self.confidence, method="wilson")
+        return wins / len(decided), float(found.low), float(found.high)
+
+    @property
+    def forecast_coverage(self) -> tuple[int, int]:
+        """Forecasts within the interval of the outcome, of those that can be told."""
+        told = [o.covered for o in self.outcomes if o.covered is not None]
+        return sum(told), len(told)
+
+    @property
+    def forecast_ratio(self) -> float | None:
+        """Sum of the lifts found over the sum of the lifts forecast, each in the forecast's direction; 1 = calibrated."""
+        pairs = [(o.forecast, o.lift) for o in self.outcomes if o.forecast]
+        total = sum(abs(f) for f, _ in pairs)
+        return sum(math.copysign(1.0, f) * x for f, x in pairs) / total if total else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name, and what they add up to."""
+        covered, told = self.forecast_coverage
+        return {
+            "experiments": len(self.lines),
+            "lines": [x.to_dict() for x in self.lines],
+            "broken": [{"key": k, "reason": r} for k, r in self.broken],
+            "without_memo": list(self.without_memo),
+            "silent": list(self.silent),
+            "peeks": self.peeks,
+            "overrides": list(self.overrides),
+            "deviations": self.deviations,
+            "win_rate": list(self.win_rate) if self.win_rate else None,
+            "forecasts_covered": covered,
+            "forecasts": told,
+            "forecast_ratio": self.forecast_ratio,
+            "outcomes": [o.to_dict() for o in self.outcomes],
+            "shrinkage": self.shrinkage.to_dict() if self.shrinkage else None,
+        }
+
+    @property
+    def deviations(self) -> dict[str, int]:
+        """Changes of plans by class, over all experiments."""
+        out: dict[str, int] = {}
+        for line in self.lines:
+            for name, count in line.deviations.items():
+                out[name] = out.get(name, 0) + count
+        return dict(sorted(out.items()))
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The portfolio in sentences, worst first where there is a worst."""
+        out = [f"{len(self.lines)} experiments, {len(self.without_memo)} without a memo, {len(self.silent)} of them silent."]
+        if self.broken:
+            out.append(f"{len(self.broken)} folders can't be read.")
+        out.append(f"{self.peeks} peeks, {sum(self.deviations.values())} deviations, {len(self.overrides)} overrides.")
+        if self.win_rate:
+            rate, low, high = self.win_rate
+            out.append(f"{rate:.0%} of decided experiments shipped ({low:.0%} to {high:.0%}).")
+        covered, told = self.forecast_coverage
+        if told:
+            out.append(f"{covered} of {told} forecasts lie within the interval of what was found.")
+        if self.shrinkage and self.shrinkage.ratio is not None:
+            out.append(
+                f"Shipped lifts of {self.shrinkage.reported:+.1%} in sum are worth about {self.shrinkage.expected:+.1%} once "
+                "selection is taken into account."
+            )
+        return tuple(out)
+
+    def __repr__(self) -> str:
+        return f"Portfolio({' '.join(self.sentences)})"
+
+    def _repr_html_(self) -> str:
+        heads = ("Experiment", "Decision", "Memo", "Looks", "Peeks", "Deviations", "Follows the rule", "Watch")
+        rows = "".join(
+            "<tr>"
+            + "".join(
+                f"<td>{escape(str(c))}</td>"
+                for c in (
+                    x.title or x.key,
+                    x.decision or "–",
+                    "yes" if x.has_memo else "silent" if x.is_silent else "no",
+                    x.looks,
+                    x.peeks,
+                    sum(x.deviations.values()),
+                    {True: "yes", False: "no", None: "–"}[x.follows_rule],
+                    x.watch or "–",
+                )
+            )
+            + "</tr>"
+            for x in self.lines
+        )
+        return (
+            "<section aria-label='Portfolio'>"
+            + "".join(f"<p>{escape(s)}</p>" for s in self.sentences)
+            + "<table style='font-variant-numeric:tabular-nums'><thead><tr>"
+            + "".join(f"<th scope='col' style='text-align:left'>{h}</th>" for h in heads)
+            + f"</tr></thead><tbody>{rows}</tbody></table></section>"
+        )
+
+
+def portfolio(root: str | Path = "experiments", *, confidence: float = 0.95, clock: Clock = system_clock) -> Portfolio:
+    """Everything registered under a root, from its ledgers and frozen readouts alone.
+
+    Args:
+        root: Folder of all experiments.
+        confidence: Level of the win rate's interval.
+        clock: Where the time comes from, for what is silent or overdue.
+    """
+    now = clock()
+    lines: list[Line] = []
+    broken: list[tuple[str, str]] = []
+    outcomes: list[Outcome] = []
+    for listed in experiments(root):
+        if listed.status != "ok":
+            broken.append((listed.key, listed.reason))
+            continue
+        try:
+            entries = Ledger(listed.path / LEDGER).entries()
+            line, found = _read(listed.path, listed.key, entries, now)
+        except (XpbenchError, OSError, ValueError, KeyError, TypeError) as error:
+            broken.append((listed.key, str(error)))
+            continue
+        lines.append(line)
+        outcomes += found
+    return Portfolio(str(root), tuple(lines), tuple(broken), tuple(outcomes), shrink(outcomes), confidence)
+
+
+def _read(path: Path, key: str, entries: Sequence[Entry], now: datetime) -> tuple[Line, list[Outcome]]:
+    plan = Plan(**next(e.body["plan"] for e in reversed(entries) if e.kind in ("registered", "amended")))
+    decided = [e for e in entries if e.kind in ("decided", "deferred")]
+    decision = decided[-1] if decided else None
+    has_memo = any(e.kind == "memo" for e in entries) or (path / MEMO).is_file()
+    quiet = (now - max(parse_stamp(e.at) for e in entries)).total_seconds() / 86_400
+    classes: dict[str, int] = {}
+    for deviation in deviations_of(entries, plan.to_dict()):
+        classes[str(deviation["class"])] = classes.get(str(deviation["class"]), 0) + 1
+    watch = watch_status(plan, entries, now=now)
+    line = Line(
+        key,
+        plan.title,
+        str(decision.body["outcome"]) if decision is not None else "",
+        has_memo,
+        not has_memo and quiet > SILENT_DAYS,
+        sum(e.kind in ("opened", "peeked") for e in entries),
+        sum(e.kind == "peeked" for e in entries),
+        classes,
+        bool(decision.body.get("follows_rule")) if decision is not None and decision.kind == "decided" else None,
+        watch.state if watch is not None else "",
+        (now - parse_stamp(entries[0].at)).total_seconds() / 86_400,
+    )
+    if decision is None or decision.kind != "decided" or not (path / READOUT).is_file():
+        return line, []
+    document = json.loads((path / READOUT).read_bytes())
+    if digest(document) != decision.body.get("readout_digest"):
+        return line, []
+    return line, _outcomes(key, plan, document, decision)
+
+
+def _outcomes(key: str, plan: Plan, readout: dict[str, Any], decision: Entry) -> list[Outcome]:
+    shipped = decision.body.get("variant") if decision.body.get("outcome") == "ship" else None
+    variant = str(shipped or plan.treatments[0].key)
+    claims = {c.metric: c for c in plan.hypothesis.then}
+    names = list(claims) or [m.key for m in plan.metrics_with("primary")[:1]]
+    out = []
+    for name in names:
+        row = next((r for r in readout["rows"] if r["metric"] == name and r["variant"] == variant), None)
+        if row is None or row["lift"] is None:
+            continue
+        claim = claims.get(name)
+        forecast = None if claim is None or claim.lift is None else claim.lift * (1 if claim.direction == "increase" else -1)
+        se = row["se"] / abs(row["mean_control"]) if row["se"] and row["mean_control"] else None
+        low, high = row["lift_low"], row["lift_high"]
+        out.append(Outcome(key, name, variant, row["direction"], forecast, row["lift"], low, high, se, bool(shipped)))
+    return out
+
+
+def shrink(outcomes: Iterable[Outcome]) -> Shrinkage | None:
+    """Shipped lifts shrunk towards what experiments of this portfolio find on average; None with fewer than 3 lifts.
+
+    The true lifts are taken as normal with one mean and variance over *all* decided experiments, shipped or not, estimated by
+    Paule and Mandel's equation; a lift x with standard error s is then worth mean + sd² / (sd² + s²) (x − mean).
+
+    Assumptions: one lift per experiment (the first claim), exchangeable experiments, nothing left out: an experiment in the
+        file drawer biases this upwards.
+    Source: Paule and Mandel 1982; empirical Bayes, Efron and Morris 1975; the selection of winners, Lee and Shen 2018.
+    """
+    first: dict[str, Outcome] = {}
+    for outcome in outcomes:
+        if outcome.se and outcome.se > 0:
+            first.setdefault(outcome.key, outcome)
+    if len(first) < 3:
+        return None
+    signs = [1.0 if o.direction == "increase" else -1.0 for o in first.values()]
+    lifts = [s * o.lift for s, o in zip(signs, first.values(), strict=True)]
+    errors = [float(o.se or 0.0) for o in first.values()]
+    variance = _paule_mandel(lifts, errors)
+    weights = [1.0 / (variance + s * s) for s in errors]
+    mean = sum(w * x for w, x in zip(weights, lifts, strict=True)) / sum(weights)
+    worth = [mean + variance / (variance + s * s) * (x - mean) for x, s in zip(lifts, errors, strict=True)]
+    shipped = [i for i, o in enumerate(first.values()) if o.shipped]
+    reported = sum(lifts[i] for i in shipped)
+    expected = sum(worth[i] for i in shipped)
+    return Shrinkage(
+        len(shipped), len(lifts), mean, math.sqrt(variance), reported, expected, expected / reported if reported else None
+    )
+
+
+def _paule_mandel(values: Sequence[float], errors: Sequence[float]) -> float:
+    """Variance between experiments at which the weighted squares are what chance gives; 0 where they are below it."""
+
+    def excess(variance: float) -> float:
+        weights = [1.0 / (variance + s * s) for s in errors]
+        mean = sum(w * x for w, x in zip(weights, values, strict=True)) / sum(weights)
+        return sum(w * (x - mean) ** 2 for w, x in zip(weights, values, strict=True)) - (len(values) - 1)
+
+    if excess(0.0) <= 0:
+        return 0.0
+    upper = max((x - min(values)) ** 2 for x in values) + max(s * s for s in errors)
+    while excess(upper) > 0:
+        upper *= 4.0
+    return float(brentq(excess, 0.0, upper, xtol=1e-16))
