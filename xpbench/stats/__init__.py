@@ -23,7 +23,7 @@ designs             looks and multipliers, as planning sees them
 planning            sample size, MDE, power
 accrual             days, from a curve of new units
 simulate            A/A and power by simulation on given moments
-batch               all of the core for thousands of comparisons at once
+batch, batch_cuped  all of the core for thousands of comparisons at once
 compatible          Mixpanel's documented numbers, next to ours
 status              why there is no number
 ==================  ==================================================================================

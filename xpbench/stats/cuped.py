@@ -19,6 +19,8 @@ from xpbench.stats.pairs import Pair, failed, is_constant, pair_of, welch_df
 
 COLLINEAR = 1e-10
 """Directions of the covariates' correlation matrix below this share of the largest are dropped as collinear."""
+FORETOLD = 1e-12
+"""Share of the variance left below which the covariates foretell the metric and nothing is left to test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def adjustment(c: Moments, t: Moments, *, y: int | Functional, xs: Sequence[int 
         return Adjustment(short, plain_pair, zeros, used, math.nan)
     adjusted = _adjusted(c, t, at=(at_c, at_t), cov=(cov_c, cov_t), theta=theta, used=used)
     reduction = min(max(1.0 - adjusted.variance / plain_pair.variance, 0.0), 1.0)
-    if is_constant(abs(adjusted.mc) + abs(adjusted.mt), adjusted.variance * (c.n + t.n)) or reduction >= 1.0 - 1e-12:
+    if adjusted.variance <= FORETOLD * plain_pair.variance:
         status = failed(c, t, "zero_variance", mc=adjusted.mc, mt=adjusted.mt)
         reason = "The covariates foretell the metric exactly, so no noise is left to judge a difference by."
         return Adjustment(replace(status, reason=reason), plain_pair, tuple(theta), used, 1.0)
