@@ -87,7 +87,7 @@ def _exit(state: _State, *, t: float, bound: float, drift: float) -> tuple[float
 
 
 def _check(information: Sequence[float]) -> None:
-    if not information or any(b <= a for a, b in zip((0.0, *information), information, strict=False)):
+    if len(information) == 0 or any(b <= a for a, b in zip((0.0, *information), information, strict=False)):
         raise refuse("information", list(information), "information fractions are above 0 and increase from look to look")
 
 

@@ -1,0 +1,321 @@
+"""Results and decisions against statsmodels, tea-tasting and the inverted test; interval and test never disagree."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_ind
+
+from xpbench.errors import StatsError
+from xpbench.stats.inference import (
+    absolute,
+    e_value,
+    equivalence,
+    log_e_value,
+    noninferior,
+    p_anytime,
+    p_fixed,
+    pivot,
+    practical,
+    relative,
+)
+from xpbench.stats.moments import Moments
+from xpbench.stats.multipliers import Mixture, q_anytime, q_fixed, q_mixture, q_one_sided
+from xpbench.stats.pairs import Pair, mean_pair
+
+MIXTURE = Mixture.optimal(alpha=0.05, n_opt=5000)
+
+
+def pair(mc=10.0, mt=11.0, vc=0.2, vt=0.3, cov=0.0, df=math.inf, n=1000) -> Pair:
+    return Pair(mc, mt, vc, vt, cov, df, n)
+
+
+@st.composite
+def pairs(draw, bounded=False):
+    mc = draw(st.floats(-50, 50).filter(lambda v: abs(v) > 0.1))
+    mt = mc * draw(st.floats(0.3, 3.0))
+    vc = (abs(mc) * draw(st.floats(0.01, 0.4 if bounded else 3.0))) ** 2
+    vt = (abs(mc) * draw(st.floats(0.01, 3.0))) ** 2
+    cov = draw(st.floats(-0.9, 0.9)) * math.sqrt(vc * vt)
+    return Pair(mc, mt, vc, vt, cov, draw(st.sampled_from([5.0, 50.0, math.inf])), draw(st.integers(10, 10**6)))
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.01])
+def test_interval_is_statsmodels(rng, alpha):
+    """Source: statsmodels CompareMeans.tconfint_diff(usevar="unequal"); 1e-9."""
+    c, t = rng.lognormal(0, 1, 50), rng.lognormal(0.2, 1.5, 90)
+    p = mean_pair(Moments.of_values(c), Moments.of_values(t))
+    theirs = CompareMeans(DescrStatsW(t), DescrStatsW(c)).tconfint_diff(alpha=alpha, usevar="unequal")
+    assert absolute(p, q_fixed(alpha, p.df))[2:] == pytest.approx(theirs, rel=1e-9)
+
+
+@pytest.mark.parametrize("q", [0.5, 1.96, 3.3])
+@pytest.mark.parametrize("cov", [0.0, 0.15, -0.2])
+@pytest.mark.parametrize("mc", [10.0, -10.0, 1.5])
+def test_lift_interval_is_the_set_of_lifts_that_are_not_rejected(q, cov, mc):
+    """Each end, put back as a null, gives the pivot ∓ q: Fieller 1954; 1e-9."""
+    p = pair(mc=mc, mt=mc * 1.2, cov=cov)
+    lift, low, high, kind = relative(p, q)
+    assert kind == "bounded"
+    assert lift == pytest.approx(0.2 * math.copysign(1, mc))
+    assert pivot(p, null=low, scale="lift") == pytest.approx(q, rel=1e-9)
+    assert pivot(p, null=high, scale="lift") == pytest.approx(-q, rel=1e-9)
+
+
+def test_fieller_is_the_published_closed_form():
+    """Source: Fieller 1954 as in statistics texts (and Franz 2007, eq. 4); 1e-12."""
+    mc, mt, vc, vt, c, q = 8.0, 9.5, 0.4, 0.7, 0.1, 1.96
+    a, b = mt * mc - q * q * c, mc * mc - q * q * vc
+    root = math.sqrt(a * a - b * (mt * mt - q * q * vt))
+    found = relative(pair(mc=mc, mt=mt, vc=vc, vt=vt, cov=c), q)
+    assert found[1:3] == pytest.approx(((a - root) / b - 1, (a + root) / b - 1), rel=1e-12)
+
+
+@given(pairs(), st.floats(0.2, 6.0))
+@settings(max_examples=300, deadline=None)
+def test_every_interval_excludes_zero_exactly_when_the_test_rejects(p, q):
+    z = pivot(p)
+    assume(abs(abs(z) - q) > 1e-9)
+    _, _, low, high = absolute(p, q)
+    assert (low > 0 or high < 0) == (abs(z) > q)
+    found = relative(p, q)
+    if found.kind == "bounded":
+        assert (found.lift_low > 0 or found.lift_high < 0) == (abs(z) > q)
+        assert found.lift_low <= found.lift <= found.lift_high
+        assert math.copysign(1, found.lift) == math.copysign(1, p.effect) or found.lift == 0
+
+
+@given(pairs(), st.sampled_from([0.05, 0.01, 0.2]))
+@settings(max_examples=150, deadline=None)
+def test_p_values_agree_with_their_intervals(p, alpha):
+    for q, value in (
+        (q_fixed(alpha, p.df), p_fixed(p)),
+        (q_mixture(alpha, MIXTURE.ratio(p)), p_anytime(p, mixture=MIXTURE)),
+    ):
+        assume(abs(value - alpha) > 1e-9)
+        _, _, low, high = absolute(p, q)
+        assert (value < alpha) == (low > 0 or high < 0)
+
+
+@given(pairs(bounded=True), st.floats(0.5, 2.2), st.floats(0.001, 1000.0))
+@settings(max_examples=100, deadline=None)
+def test_scaling_a_metric_scales_effects_and_leaves_lifts(p, q, k):
+    scaled = Pair(p.mc * k, p.mt * k, p.vc * k * k, p.vt * k * k, p.cov * k * k, p.df, p.n)
+    assert absolute(scaled, q) == pytest.approx([v * k for v in absolute(p, q)], rel=1e-9, abs=1e-12 * k * abs(p.mc))
+    assert relative(scaled, q)[:3] == pytest.approx(relative(p, q)[:3], rel=1e-8, abs=1e-10)
+    assert p_fixed(scaled) == pytest.approx(p_fixed(p), rel=1e-9)
+
+
+@given(pairs())
+@settings(max_examples=100, deadline=None)
+def test_swapping_variants_flips_signs(p):
+    there, back = absolute(p, 1.96), absolute(p.swap(), 1.96)
+    assert (back.effect, back.ci_low, back.ci_high) == (-there.effect, -there.ci_high, -there.ci_low)
+    assert p_fixed(p.swap()) == p_fixed(p)
+    assert pivot(p.swap()) == -pivot(p)
+
+
+@given(st.floats(0.01, 0.3), st.integers(200, 10**7), st.floats(100, 10**7))
+@settings(max_examples=200, deadline=None)
+def test_more_data_never_widens_an_anytime_interval(alpha, n, n_opt):
+    more = q_anytime(alpha, n * 2, n_opt) / math.sqrt(2 * n)
+    assert more <= q_anytime(alpha, n, n_opt) / math.sqrt(n) * (1 + 1e-12)
+
+
+@given(pairs())
+@settings(max_examples=100, deadline=None)
+def test_lift_and_effect_share_their_p_at_zero(p):
+    assert p_fixed(p, null=0.0, scale="lift") == p_fixed(p)
+
+
+def test_unbounded_lift_is_a_status_and_never_a_number():
+    p = pair(mc=0.5, mt=2.0, vc=0.2, vt=0.2)
+    found = relative(p, 1.96)
+    assert found.lift == pytest.approx(3.0)
+    assert found.kind == "unbounded"
+    assert found.status == "unbounded_lift"
+    assert math.isnan(found.lift_low)
+    assert math.isnan(found.lift_high)
+
+
+@pytest.mark.parametrize("mc", [0.0, 1e-14])
+def test_a_control_of_zero_has_no_lift(mc):
+    found = relative(pair(mc=mc), 1.96)
+    assert found.status == "control_near_zero"
+    assert all(math.isnan(v) for v in found[:3])
+
+
+def test_a_pair_with_a_status_keeps_its_lift_but_has_no_interval():
+    found = relative(Pair(2.0, 3.0, math.nan, math.nan, math.nan, math.nan, 4, "separation"), 1.96)
+    assert found.lift == 0.5
+    assert found.kind == "undefined"
+    assert math.isnan(found.lift_low)
+
+
+@pytest.mark.parametrize("direction", ["increase", "decrease"])
+@pytest.mark.parametrize("mt", [9.0, 9.6, 10.0, 10.5, 11.5])
+def test_relative_margin_reads_the_same_fieller_bound(direction, mt):
+    p = pair(mt=mt, df=200.0)
+    found = noninferior(p, direction=direction, margin_rel=0.1, alpha=0.05)
+    low, high = relative(p, q_one_sided(0.05, p.df))[1:3]
+    if direction == "increase":
+        assert found.passed == (low > -0.1)
+        assert (found.bound, found.margin) == (pytest.approx(low), -0.1)
+    else:
+        assert found.passed == (high < 0.1)
+        assert (found.bound, found.margin) == (pytest.approx(high), 0.1)
+    assert found.passed == (found.p_value < 0.05)
+    assert found.scale == "lift"
+
+
+def test_relative_margin_has_the_noise_of_the_control():
+    """Source: T6, z = (mt − (1 − M) mc) / sqrt(vt + (1 − M)² vc); 1e-12."""
+    p = pair()
+    found = noninferior(p, direction="increase", margin_rel=0.05, alpha=0.05)
+    assert found.z == pytest.approx((11.0 - 0.95 * 10.0) / math.sqrt(0.3 + 0.95**2 * 0.2), rel=1e-12)
+    assert found.p_value == pytest.approx(scipy.stats.norm.sf(found.z), rel=1e-12)
+
+
+@pytest.mark.parametrize("margin", [0.2, 0.5, 1.5])
+def test_absolute_margin_is_a_shifted_welch_test(rng, margin):
+    """Source: scipy.stats.ttest_ind on shifted values; 1e-9."""
+    c, t = rng.normal(5, 2, 80), rng.normal(5, 3, 60)
+    p = mean_pair(Moments.of_values(c), Moments.of_values(t))
+    up = noninferior(p, direction="increase", margin_abs=margin, alpha=0.05)
+    assert up.p_value == pytest.approx(
+        scipy.stats.ttest_ind(t + margin, c, equal_var=False, alternative="greater").pvalue, rel=1e-9
+    )
+    down = noninferior(p, direction="decrease", margin_abs=margin, alpha=0.05)
+    assert down.p_value == pytest.approx(
+        scipy.stats.ttest_ind(t - margin, c, equal_var=False, alternative="less").pvalue, rel=1e-9
+    )
+    assert up.bound == pytest.approx(absolute(p, q_one_sided(0.05, p.df)).ci_low, rel=1e-12)
+    assert down.bound == pytest.approx(absolute(p, q_one_sided(0.05, p.df)).ci_high, rel=1e-12)
+
+
+@pytest.mark.parametrize("margin", [0.3, 1.0])
+def test_equivalence_is_tost(rng, margin):
+    """Source: statsmodels ttost_ind(usevar="unequal"); 1e-9."""
+    c, t = rng.normal(5, 2, 80), rng.normal(5.1, 3, 160)
+    p = mean_pair(Moments.of_values(c), Moments.of_values(t))
+    found = equivalence(p, margin_abs=margin, alpha=0.05)
+    theirs = ttost_ind(t, c, -margin, margin, usevar="unequal")[0]
+    assert found.p_value == pytest.approx(theirs, rel=1e-9)
+    assert found.passed == (theirs < 0.05)
+
+
+def test_margin_at_a_multiplier_is_the_interval_shown():
+    p, q = pair(), 2.7
+    found = noninferior(p, direction="increase", margin_abs=0.3, q=q)
+    assert found.passed == (absolute(p, q).ci_low > -0.3)
+    assert math.isnan(found.p_value)
+    assert found.to_dict()["p_value"] is None
+
+
+@pytest.mark.parametrize("mt", [9.5, 10.0, 11.0, 13.0])
+def test_anytime_margin_agrees_with_its_p(mt):
+    p = pair(mt=mt)
+    found = noninferior(p, direction="increase", margin_rel=0.05, alpha=0.05, mixture=MIXTURE)
+    assert found.q == pytest.approx(q_mixture(0.1, MIXTURE.ratio(p)))
+    assert found.passed == (found.p_value < 0.05)
+    given_q = noninferior(p, direction="increase", margin_rel=0.05, q=found.q, mixture=MIXTURE)
+    assert (given_q.passed, given_q.p_value) == (found.passed, found.p_value)
+
+
+def test_a_margin_on_a_pair_with_a_status_is_not_answered():
+    broken = Pair(2.0, 3.0, math.nan, math.nan, math.nan, math.nan, 4, "zero_variance")
+    found = noninferior(broken, direction="increase", margin_abs=1.0, alpha=0.05)
+    assert found.passed is None
+    assert found.status == "zero_variance"
+    assert equivalence(broken, margin_abs=1.0, alpha=0.05).to_dict()["passed"] is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"alpha": 0.05},
+        {"margin_abs": 1.0, "margin_rel": 0.1, "alpha": 0.05},
+        {"margin_abs": 1.0},
+        {"margin_abs": 1.0, "alpha": 0.05, "q": 2.0},
+        {"margin_abs": -1.0, "alpha": 0.05},
+        {"margin_rel": 0.0, "alpha": 0.05},
+        {"margin_rel": 0.1, "alpha": 1.5},
+        {"margin_rel": 0.1, "alpha": 0.6, "mixture": MIXTURE},
+    ],
+)
+def test_margins_that_make_no_test_are_refused(options):
+    with pytest.raises(StatsError, match="XPB-S01"):
+        noninferior(pair(), direction="increase", **options)
+
+
+def test_unknown_words_are_refused():
+    for call in (
+        lambda: noninferior(pair(), direction="up", margin_abs=1.0, alpha=0.05),
+        lambda: p_fixed(pair(), alternative="bigger"),
+        lambda: pivot(pair(), scale="ratio"),
+        lambda: practical(pair(), min_lift=0.1, direction="up", q=2.0),
+        lambda: practical(pair(), min_lift=-0.1, direction="increase", q=2.0),
+    ):
+        with pytest.raises(StatsError, match="XPB-S01"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("mt", "expected"),
+    [(10.4, (False, False, True)), (10.9, (False, False, False)), (11.1, (True, False, False)), (12.2, (True, True, False))],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_practical_reads_estimate_and_interval(mt, expected, sign):
+    p = pair(mt=10 + sign * (mt - 10), vc=0.03, vt=0.03)
+    found = practical(p, min_lift=0.1, direction="increase" if sign > 0 else "decrease", q=1.96)
+    assert (found.estimate_reaches, found.interval_reaches, found.ruled_out) == expected
+    low, high = relative(p, 1.96)[1:3]
+    beyond = low > 0.1 if sign > 0 else high < -0.1
+    assert found.interval_reaches == beyond
+    assert found.to_dict()["status"] == "ok"
+
+
+def test_practical_without_a_lift_is_not_answered():
+    assert practical(pair(mc=0.0), min_lift=0.1, direction="increase", q=2).status == "control_near_zero"
+    broken = Pair(2.0, 3.0, math.nan, math.nan, math.nan, math.nan, 4, "separation")
+    assert practical(broken, min_lift=0.1, direction="increase", q=2).status == "separation"
+
+
+@pytest.mark.parametrize("k", [0.01, 1.0, 40.0])
+@pytest.mark.parametrize("z", [0.0, 1.3, 4.0])
+def test_e_value_is_the_mixture_likelihood_ratio(k, z):
+    """Source: numeric integral of the likelihood ratio over N(0, k se²); 1e-8."""
+    p = pair(mc=0.0, mt=z, vc=0.5, vt=0.5)
+    theirs = scipy.integrate.quad(
+        lambda d: math.exp(d * z - d * d / 2) * scipy.stats.norm.pdf(d, 0, math.sqrt(k)), -60, 60, limit=400, points=[0, z]
+    )[0]
+    mixture = Mixture.prior(tau=math.sqrt(k))
+    assert e_value(p, mixture=mixture) == pytest.approx(theirs, rel=1e-8)
+    assert p_anytime(p, mixture=mixture) == pytest.approx(min(1, 1 / theirs), rel=1e-8)
+
+
+def test_e_value_of_overwhelming_evidence_is_infinite():
+    far = pair(mt=1e6)
+    assert e_value(far, mixture=MIXTURE) == math.inf
+    assert p_anytime(far, mixture=MIXTURE) == 0.0
+    assert log_e_value(far, mixture=MIXTURE) > 709
+
+
+def test_e_value_of_a_pair_with_a_status_is_nan():
+    broken = Pair(2.0, 3.0, math.nan, math.nan, math.nan, math.nan, 4, "separation")
+    assert math.isnan(e_value(broken, mixture=MIXTURE))
+    assert math.isnan(p_anytime(broken, mixture=MIXTURE))
+
+
+def test_expectation_of_the_e_value_is_one_under_the_null(rng):
+    z = rng.standard_normal(200_000)
+    k = 0.5
+    values = np.exp(0.5 * (z * z * k / (1 + k) - np.log1p(k)))
+    some = [e_value(pair(mc=0.0, mt=float(v), vc=0.5, vt=0.5), mixture=Mixture.prior(tau=math.sqrt(k))) for v in z[:50]]
+    assert some == pytest.approx(values[:50], rel=1e-12)
+    assert values.mean() == pytest.approx(1.0, abs=0.01)
