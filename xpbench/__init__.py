@@ -23,6 +23,8 @@ _HOMES = {
     "assign": "xpbench.assign",
     "load_flags": "xpbench.assign",
     "preflight": "xpbench.assign",
+    "Tracker": "xpbench.expose",
+    "mixpanel_flags": "xpbench.expose",
     "units": "xpbench.data",
     "DuckDB": "xpbench.data",
 }

@@ -310,8 +310,125 @@ _ASSIGN: dict[str, Message] = {
     ),
     "XPB-A20": Message("{name} is {value}", "{rule}", "{remedy}"),
 }
-_EXPOSE: dict[str, Message] = {}
-_MIXPANEL: dict[str, Message] = {}
+_EXPOSE: dict[str, Message] = {
+    "XPB-E01": Message(
+        "Outbox {path} was written by a newer version (schema {found})",
+        "This version reads schemas up to {known}",
+        "Install a newer xpbench in this process, too",
+    ),
+    "XPB-E02": Message(
+        "Outbox {path} holds exposures of another Mixpanel project",
+        "An outbox serves one project",
+        "Give another path, or let the tracker choose one",
+    ),
+    "XPB-E03": Message(
+        "Outbox {path} can't be opened: {reason}",
+        "It is an SQLite file in a folder that this process may write",
+        "Choose a path on a local disk with outbox=, or mend its permissions",
+    ),
+    "XPB-E04": Message(
+        "Outbox {path} is full: {limit} events wait to be sent",
+        "It is bounded, and nothing that was acknowledged is dropped to make room",
+        "See tracker.status().last_problem for why Mixpanel takes none, or raise max_pending",
+    ),
+    "XPB-E05": Message(
+        "The tracker was given a {value} as mixpanel",
+        "It sends through the official SDK",
+        "Give mixpanel=mixpanel.Mixpanel(token, …) or the project token as text",
+    ),
+    "XPB-E06": Message(
+        "The tracker was given {count} plan(s)",
+        "It needs at least one, each with its own experiment name",
+        "Pass the plan that was registered, and rename exposure.experiment where two are equal",
+    ),
+    "XPB-E07": Message(
+        "The exposure could not be recorded: {reason}", "Calling code goes on without it", "Mend the cause named"
+    ),
+    "XPB-E08": Message(
+        "The call does not say which experiment", "This tracker runs several ({known})", "Add experiment= to the call"
+    ),
+    "XPB-E09": Message(
+        "Experiment {value} is not one of this tracker's", "A tracker knows the plans it was made with", "{hint}"
+    ),
+    "XPB-E10": Message(
+        "Unit {value} can't be exposed: {reason}",
+        "A unit is a non-empty text of up to 255 bytes, or a whole number",
+        "Pass the id that the experiment randomises",
+    ),
+    "XPB-E11": Message(
+        "Property {name} can't be sent: {reason}",
+        "Mixpanel takes fewer than 255 properties, nesting up to 3 levels, lists below 255 items, JSON values only",
+        "Drop or shorten it",
+    ),
+    "XPB-E12": Message(
+        "Time of the exposure is {value}",
+        "It is an aware datetime, or seconds since the epoch after 1971",
+        "Add the offset, best UTC, or leave it out for now",
+    ),
+    "XPB-E13": Message(
+        "The Mixpanel object is configured for {found}",
+        "Flags are evaluated in one place",
+        "Make it with local_flags_config or remote_flags_config, and name one with evaluate= where it has both",
+    ),
+    "XPB-E14": Message(
+        "The consumer is a {value}",
+        "A sender in a process of its own can only be given the SDK's own consumers",
+        'Use sender="thread", or mixpanel.Consumer',
+    ),
+}
+_MIXPANEL: dict[str, Message] = {
+    "XPB-M01": Message(
+        "There are no Mixpanel credentials: {names} not set",
+        "They come from the environment alone, never from a file of the project or an argument that ends up in a history",
+        "Set MIXPANEL_USERNAME, MIXPANEL_SECRET and MIXPANEL_PROJECT_ID to those of a service account",
+    ),
+    "XPB-M02": Message(
+        "Region {value} is not known", "Projects live in us, eu or in", "Set MIXPANEL_REGION to the residency of the project"
+    ),
+    "XPB-M03": Message(
+        "Mixpanel refuses the credentials (401): {reason}",
+        "A service account's secret can expire or be revoked, and each region has its own accounts",
+        "Make a new service account secret, and check that MIXPANEL_REGION is the project's ({region} now)",
+    ),
+    "XPB-M04": Message(
+        "Mixpanel forbids this (403): {reason}",
+        "The service account needs a role in the project, and experiments and flags need the add-on beyond the free ones",
+        "Give the account the role (analyst; admin for import), or ask the project's owner for the add-on",
+    ),
+    "XPB-M05": Message(
+        "Mixpanel refuses the request ({status}): {reason}", "The request must fit the documented limits", "Mend what is named"
+    ),
+    "XPB-M06": Message(
+        "Mixpanel's rate limit still holds after {seconds} s of waiting",
+        "Raw export takes 60 queries an hour and 3 a second",
+        "Pull again later: days that are complete are not asked for again",
+    ),
+    "XPB-M07": Message(
+        "{host} did not answer: {reason}", "{attempts} attempts were made", "Check the network and the region, then do it again"
+    ),
+    "XPB-M08": Message(
+        "The answer of {path} can't be read: {reason}",
+        "The APIs answer JSON with status and results",
+        "Try again; if it stays so, the API has changed",
+    ),
+    "XPB-M09": Message(
+        "The export of {day} ended in the middle of a line, {attempts} times",
+        "A day counts only when its last line is whole",
+        "Pull again: other days are kept",
+    ),
+    "XPB-M10": Message("{name} is {value}", "{rule}", "{remedy}"),
+    "XPB-M11": Message(
+        "Mixpanel has no experiment named {name}",
+        "Publishing once makes the Mixpanel experiment; later steps find it by its name or id",
+        "Publish it first, or pass the id",
+    ),
+    "XPB-M12": Message("The Mixpanel experiment {name} is {status}", "This step needs it to be {wanted}", "{remedy}"),
+    "XPB-M13": Message(
+        "{count} of {total} events were refused on import, the first: {reason}",
+        "Valid events of the request were taken, refused ones are listed in .failed",
+        "Mend those and send them alone: sending all again is safe but costs",
+    ),
+}
 _DATA: dict[str, Message] = {
     "XPB-D01": Message(
         "{what}: {reason}", "Sources are read whole or not at all", "Mend the place named, or write the file again"

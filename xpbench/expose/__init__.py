@@ -4,3 +4,9 @@
 background sender hands rows to the official Mixpanel SDK in batches, in order, until Mixpanel has taken them. Nothing here
 raises into calling code unless it is asked to.
 """
+
+from xpbench.expose.flags import Flags, mixpanel_flags
+from xpbench.expose.outbox import Outbox
+from xpbench.expose.tracker import Exposed, Tracker
+
+__all__ = ["Exposed", "Flags", "Outbox", "Tracker", "mixpanel_flags"]

@@ -89,6 +89,7 @@ class Sandbox:
         self._key = self._folder / "server.key"
         certificate.private_key_pem.write_to_path(str(self._key))
         self._key.chmod(0o600)
+        self._bound: socket.socket | None = None
         self._server: Any = None
         self._thread: threading.Thread | None = None
 
@@ -147,6 +148,7 @@ class Sandbox:
                 rule=plain(f"It must be free on {self.host} ({error.strerror})"),
                 remedy=plain("Give another port, or 0 to pick a free one"),
             ) from error
+        self._bound = bound
         self.port = bound.getsockname()[1]
         self._server = self._uvicorn.Server(self._config())
         self._thread = threading.Thread(target=self._server.run, args=([bound],), name="xpbench-sandbox", daemon=True)
@@ -172,6 +174,9 @@ class Sandbox:
             if self._thread is not None:
                 self._thread.join(timeout=10)
             self._server = self._thread = None
+        if self._bound is not None:
+            self._bound.close()
+            self._bound = None
 
     def close(self) -> None:
         """Stop, and remove the certificate's folder."""
@@ -180,8 +185,8 @@ class Sandbox:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def events(self) -> list[dict[str, Any]]:
-        """Everything taken in for the project, as sent, repeats included."""
-        return list(self.store.events(self.project.token, in_ms=True))
+        """Everything taken in for the project, in the order of arrival, repeats included."""
+        return self.store.arrived(self.project.token)
 
     def deduplicated(self) -> list[dict[str, Any]]:
         """The same after Mixpanel's query-time de-duplication."""

@@ -97,12 +97,17 @@ class SandboxStore:
                     ).fetchall()
                 for id_, name, ms, processed, text in page:
                     last = id_
-                    properties = json.loads(text)
-                    properties["time"] = ms if in_ms else ms // 1000
-                    properties["mp_processing_time_ms"] = processed
-                    yield {"event": name, "properties": properties}
+                    yield _exported(name, ms if in_ms else ms // 1000, processed, text)
                 if len(page) < _PAGE:
                     break
+
+    def arrived(self, token: str) -> list[dict[str, Any]]:
+        """Events of a project in the order in which they were taken in, times in milliseconds."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT event, ms, processed, properties FROM events WHERE token = ? ORDER BY id", (token,)
+            ).fetchall()
+        return [_exported(*row) for row in rows]
 
     def deduplicated(self, token: str) -> list[dict[str, Any]]:
         """Events after Mixpanel's query-time rule: one per (event, distinct_id, time, $insert_id), the latest taken in wins."""
@@ -143,3 +148,7 @@ class SandboxStore:
         with self._lock:
             row = self._db.execute("SELECT max(CAST(id AS INTEGER)) FROM objects WHERE kind = ?", (kind,)).fetchone()
         return int(row[0] or 0) + 1
+
+
+def _exported(name: str, time: int, processed: int, text: str) -> dict[str, Any]:
+    return {"event": name, "properties": {**json.loads(text), "time": time, "mp_processing_time_ms": processed}}

@@ -1,0 +1,75 @@
+"""The exposure event: its properties in each of the three formats, and the ids that make it the same event every time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xpbench.plan import Plan
+
+INCIDENT_EVENT = "Experiment exposure incident"
+"""Event that tells Mixpanel of a variant switch, an unknown variant or an exposure outside the plan's dates."""
+
+
+def unit_key(experiment: str, unit: str) -> bytes:
+    """16 bytes that stand for a unit in an experiment; the outbox remembers these and no ids."""
+    return hashlib.blake2b(_joined("unit", experiment, unit), digest_size=16).digest()
+
+
+def insert_id(kind: str, unit: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """32 hexadecimal characters that depend on nothing but the unit and the (experiment, variant) pairs.
+
+    The variant takes part, so that two hosts which show one unit two variants don't overwrite each other's event.
+    """
+    parts = [part for pair in sorted(pairs) for part in pair]
+    return hashlib.sha256(_joined("xpbench 1", kind, unit, *parts)).hexdigest()[:32]
+
+
+def exposure_event(plan: Plan, unit: str, pairs: Sequence[tuple[str, str]], base: Mapping[str, Any]) -> dict[str, Any]:
+    """One exposure event for (experiment, variant) pairs, in the format of the plan.
+
+    Args:
+        plan: Whose exposure settings name event, properties and format.
+        unit: Id of the unit.
+        pairs: One pair in the format `separate`, any number in the others.
+        base: Properties that the caller gave, `time` and `distinct_id`.
+    """
+    exposure = plan.exposure
+    properties = dict(base)
+    if exposure.format == "separate":
+        ((properties[exposure.experiment_property], properties[exposure.variant_property]),) = pairs
+    elif exposure.format == "dictionary":
+        properties.update(pairs)
+    else:
+        properties[exposure.list_property] = [f"{name}{exposure.list_separator}{variant}" for name, variant in pairs]
+    properties["$insert_id"] = insert_id("exposure", unit, pairs)
+    return {"event": exposure.event, "properties": properties}
+
+
+def incident_event(
+    plan: Plan, unit: str, incident: str, variant: str, base: Mapping[str, Any], *, former: str | None = None
+) -> dict[str, Any]:
+    """The event that makes an incident visible in Mixpanel, once per unit, experiment, incident and variant."""
+    exposure = plan.exposure
+    properties = {
+        **base,
+        "Incident": incident,
+        exposure.experiment_property: plan.experiment_name,
+        exposure.variant_property: variant,
+        "$insert_id": insert_id(incident, unit, [(plan.experiment_name, variant)]),
+    }
+    if former is not None:
+        properties["Former variant name"] = former
+    return {"event": INCIDENT_EVENT, "properties": properties}
+
+
+def text_of(event: Mapping[str, Any]) -> str:
+    """JSON text of an event, as it lies in the outbox."""
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False)
+
+
+def _joined(*parts: str) -> bytes:
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)

@@ -1,0 +1,266 @@
+"""The background sender: takes the head of the outbox, delivers it, and settles each row by the answer.
+
+One sender works on an outbox at a time over all threads and processes: it holds a lock on `<outbox>.sender`, which the
+system releases when the process ends, however it ends. One head, one request, one settlement: rows leave in their order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from xpbench.expose.delivery import Delivery, Outcome
+from xpbench.expose.limits import BATCH_BYTES, BATCH_EVENTS, FUTURE_SECONDS, seconds_of
+from xpbench.expose.outbox import Outbox
+
+
+class Backoff:
+    """Seconds to wait after failures in a row: doubling from `base` to `cap`, plus jitter.
+
+    Mixpanel asks for 2 s doubling to 60 s with 1 to 5 s of jitter; the jitter here is the same share of a smaller base.
+    """
+
+    def __init__(self, *, base: float = 2.0, cap: float = 60.0, seed: int | None = None) -> None:
+        self.base = base
+        self.cap = cap
+        self._random = random.Random(seed)  # noqa: S311 - spreads retries over time, protects nothing
+        self.failures = 0
+
+    def failed(self, *, wait: float = 0.0, longest: bool = False) -> float:
+        """Count a failure and tell how long to wait, at least as long as the server asked."""
+        self.failures += 1
+        grown = self.cap if longest else min(self.cap, self.base * 2.0 ** min(20, self.failures - 1))
+        jitter = self._random.uniform(0.5, 2.5) * self.base
+        return float(max(grown, wait) + jitter)
+
+    def succeeded(self) -> None:
+        """Start again at the base."""
+        self.failures = 0
+
+
+class SenderLock:
+    """Held by the one process that sends; released by the system when it ends."""
+
+    def __init__(self, outbox: Path) -> None:
+        self._path = Path(f"{outbox}.sender")
+        self._handle: int | None = None
+        self._pid = 0
+
+    def acquire(self) -> bool:
+        """True when this object holds the lock."""
+        if self._handle is not None and self._pid == os.getpid():
+            return True
+        try:
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        except OSError:
+            return False
+        try:
+            _lock_file(handle)
+        except OSError:
+            os.close(handle)
+            return False
+        self._handle, self._pid = handle, os.getpid()
+        return True
+
+    def release(self) -> None:
+        """Let another sender work."""
+        if self._handle is not None and self._pid == os.getpid():
+            os.close(self._handle)
+        self._handle = None
+
+    def forget(self) -> None:
+        """In a forked child: drop the inherited handle; the parent keeps its lock."""
+        if self._handle is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._handle)
+        self._handle = None
+
+
+if os.name == "nt":  # pragma: no cover - not run on Linux
+
+    def _lock_file(handle: int) -> None:
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+
+else:
+
+    def _lock_file(handle: int) -> None:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class Sender:
+    """Delivers an outbox in a daemon thread.
+
+    Args:
+        outbox: Where rows wait.
+        delivery: How they are sent.
+        interval: Seconds between looks at the outbox; rows that came meanwhile share a request.
+        backoff: Waits after failures.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        delivery: Delivery,
+        *,
+        interval: float = 0.5,
+        backoff: Backoff | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._outbox = outbox
+        self._delivery = delivery
+        self._interval = interval
+        self._backoff = backoff or Backoff()
+        self._clock = clock
+        self._limit = BATCH_EVENTS
+        self.sent = 0
+        self.last_problem = ""
+        self._thread: threading.Thread | None = None
+        self._renew()
+
+    def _renew(self) -> None:
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._idle = threading.Condition()
+        self._rounds = 0
+        self._pid = os.getpid()
+        self._lock = SenderLock(self._outbox.path)
+        self._starting = threading.Lock()
+
+    def start(self) -> None:
+        """Run, unless it runs already; again in a forked child."""
+        if os.getpid() != self._pid:
+            self._lock.forget()
+            self._thread = None
+            self._renew()
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            return
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                self._stop.clear()
+                self._thread = threading.Thread(target=self._run, name="xpbench-sender", daemon=True)
+                self._thread.start()
+
+    def wake(self) -> None:
+        """Look at the outbox now."""
+        self._wake.set()
+
+    def flush(self, *, timeout: float) -> bool:
+        """Send what waits, now; True when the outbox is empty, False when the time ran out first."""
+        end = time.monotonic() + timeout
+        self.start()
+        while True:
+            self._wake.set()
+            if self._outbox.held == 0 and self._outbox.pending() == 0:
+                return True
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            with self._idle:
+                self._idle.wait(min(left, 0.1))
+
+    def stop(self, *, timeout: float) -> None:
+        """End the thread after the request under way, or leave it behind when it hangs (it is a daemon)."""
+        self._stop.set()
+        self._wake.set()
+        thread = self._thread
+        if thread is not None and os.getpid() == self._pid and thread is not threading.current_thread():
+            thread.join(timeout)
+        self._thread = None
+
+    def _run(self) -> None:
+        db: sqlite3.Connection | None = None
+        wait = 0.0
+        try:
+            while not self._stop.is_set():
+                try:
+                    if db is None:
+                        db = self._outbox.connect(timeout=5.0)
+                    wait = self._round(db)
+                except (sqlite3.Error, OSError) as error:
+                    self.last_problem = self._delivery.mask(error)
+                    if db is not None:
+                        with contextlib.suppress(sqlite3.Error):
+                            db.close()
+                    db = None
+                    wait = self._backoff.failed()
+                with self._idle:
+                    self._idle.notify_all()
+                if self._backoff.failures:
+                    self._stop.wait(wait)  # a flush must not hammer a server that asked to wait
+                elif wait:
+                    self._wake.wait(wait)
+                self._wake.clear()
+        finally:
+            self._lock.release()
+            if db is not None:
+                self._outbox.checkpoint(db, force=True)
+                db.close()
+
+    def _round(self, db: sqlite3.Connection) -> float:
+        """Send one head of the outbox; tells how long to wait before the next."""
+        self._outbox.write_held()
+        if not self._lock.acquire():
+            self._outbox.checkpoint(db)
+            return self._interval
+        batch = self._outbox.head(db, events=self._limit, size=BATCH_BYTES)
+        self._outbox.checkpoint(db)
+        if not batch:
+            self._limit = BATCH_EVENTS
+            return self._interval
+        events = [json.loads(text) for _, text in batch]
+        outcome = self._delivery.send(events, now=self._clock())
+        self._settle(db, batch, events, outcome)
+        if outcome.split:
+            self._limit = max(1, len(batch) // 2)
+            return 0.0
+        if outcome.retry:
+            self.last_problem = outcome.reason
+            return self._backoff.failed(wait=outcome.wait, longest=outcome.credentials)
+        self._backoff.succeeded()
+        self.last_problem = ""
+        self._limit = min(BATCH_EVENTS, self._limit * 2)
+        self.sent += len(outcome.accepted)
+        return 0.0
+
+    def _settle(self, db: sqlite3.Connection, batch: list[tuple[int, str]], events: list[Any], outcome: Outcome) -> None:
+        refused, changed, incidents = [], [], []
+        for position, field, reason in outcome.refused:
+            mended = self._from_the_future(events[position], outcome.server_time)
+            if mended is not None:
+                changed.append((batch[position][0], mended))
+                incidents.append(("clock", "", "an exposure was stamped in the future; it was sent with the server's time"))
+            else:
+                refused.append((batch[position][0], field, reason))
+        if outcome.credentials:
+            incidents.append(("credentials", "", f"Mixpanel refuses the credentials: {outcome.reason}"))
+        if outcome.accepted or refused or changed or incidents:
+            self._outbox.settle(
+                db, accepted=[batch[i][0] for i in outcome.accepted], refused=refused, changed=changed, incidents=incidents
+            )
+
+    @staticmethod
+    def _from_the_future(event: dict[str, Any], server_time: float | None) -> str | None:
+        """The event with the server's time, when its own lies so far ahead that Mixpanel can't take it.
+
+        It was refused, so it can't be there already with another time.
+        """
+        stamped = seconds_of(event["properties"].get("time"))
+        if server_time is None or stamped is None or stamped <= server_time + FUTURE_SECONDS - 60:
+            return None
+        ahead = round(stamped - server_time)
+        properties = {**event["properties"], "time": server_time, "Clock ahead (s)": ahead}
+        return json.dumps({**event, "properties": properties}, separators=(",", ":"))

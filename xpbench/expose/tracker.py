@@ -1,0 +1,593 @@
+"""The tracker: what product code calls at the moment when a unit meets the change."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import hashlib
+import math
+import os
+import threading
+import time as _time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import mixpanel as sdk
+
+from xpbench.errors import ExposeError, nearest, plain, shown
+from xpbench.expose.delivery import Delivery
+from xpbench.expose.event import exposure_event, incident_event, insert_id, text_of, unit_key
+from xpbench.expose.limits import EVENT_BYTES, RESERVED_PROPERTIES, is_forbidden_id, property_problems
+from xpbench.expose.outbox import DeadLetter, Entry, Incident, OnFull, Outbox
+from xpbench.expose.relay import RelaySender
+from xpbench.expose.sender import Backoff, Sender
+from xpbench.ledger.clock import Clock, system_clock
+from xpbench.plan import Plan
+
+_JUMP_SECONDS = 300.0
+_OURS = frozenset({"token", "time", "distinct_id", "$insert_id"})
+
+State = Literal["queued", "repeat", "switch", "outside", "unassigned", "held", "refused", "invalid"]
+
+
+class Exposed(NamedTuple):
+    """What became of one call.
+
+    Attributes:
+        state: `queued` written to the outbox; `repeat` was there already; `switch` was there with another variant, which is
+            recorded; `outside` lies outside the plan's dates, recorded and not sent as an exposure; `unassigned` the unit
+            takes no part; `held` only in memory, because the disk did not take it; `refused` the outbox is full; `invalid`
+            the unit or a property can't be sent.
+        experiment: Name of the experiment in the log.
+        variant: What the unit saw, None if unassigned.
+        reason: Why, for states other than `queued` and `repeat`.
+    """
+
+    state: State
+    experiment: str
+    variant: str | None
+    reason: str = ""
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """True when the exposure is safe on disk: no end of the process loses it."""
+        return self.state in ("queued", "repeat", "switch", "outside")
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerStatus:
+    """Counts that say whether exposures flow.
+
+    Attributes:
+        pending: Events that wait to be sent.
+        held: Calls that wait in memory because the disk did not take them.
+        refused: Calls refused because the outbox was full.
+        dead: Events that Mixpanel refused.
+        sent: Events that this process has delivered.
+        last_problem: Why the last request failed, empty when it worked.
+        incidents: Count by kind.
+        notes: About the file.
+    """
+
+    pending: int
+    held: int
+    refused: int
+    dead: int
+    sent: int
+    last_problem: str
+    incidents: dict[str, int]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The counts by name."""
+        return asdict(self)
+
+
+class Tracker:
+    """Sends each unit's first exposure to Mixpanel, once, and never stands in the way of the code that calls it.
+
+    Args:
+        plan: The plan, or several when one process runs several experiments.
+        mixpanel: The official SDK's `Mixpanel` object, whose hosts, credentials and consumer are used; or a project token.
+        outbox: Path of the outbox on a local disk, or an `Outbox`. By default one file per project in the user's state
+            folder (`XPBENCH_STATE`, else `XDG_STATE_HOME`, else `~/.local/state/xpbench`), shared by all processes.
+        via: `import` (strict: each refused row is named, any age) or `track`.
+        on_full: When `max_pending` events wait: `refuse` the new one, `block` up to `max_block` first, or `raise`.
+        on_error: `record` what goes wrong, or `raise` it to the caller.
+        incidents: `send` an event for variant switches, unknown variants and exposures outside the dates, or only `keep` them.
+        max_pending: Bound of the outbox.
+        max_block: Seconds that `expose` may wait for other threads, and again for other processes.
+        timeout: Seconds that a request may take to connect, and to answer.
+        interval: Seconds between looks at the outbox.
+        backoff: Waits after failed requests.
+        exit_seconds: How long the end of the process waits for the last events; what is left is sent by the next process.
+        sender: `thread` in this process; `process` a process of its own, for services that expose thousands a second; `none`
+            leaves it to another process that has the same outbox.
+        clock: The time.
+
+    Raises:
+        ExposeError: `XPB-E05` no Mixpanel object, `XPB-E06` no plan or two of one name; those of `Outbox`.
+    """
+
+    def __init__(
+        self,
+        plan: Plan | Iterable[Plan],
+        *,
+        mixpanel: sdk.Mixpanel | str,
+        outbox: str | Path | Outbox | None = None,
+        via: Literal["import", "track"] = "import",
+        on_full: OnFull = "refuse",
+        on_error: Literal["record", "raise"] = "record",
+        incidents: Literal["send", "keep"] = "send",
+        max_pending: int = 1_000_000,
+        max_block: float = 0.05,
+        timeout: float = 10.0,
+        interval: float = 0.5,
+        backoff: Backoff | None = None,
+        exit_seconds: float = 5.0,
+        sender: Literal["thread", "process", "none"] = "thread",
+        clock: Clock = system_clock,
+    ) -> None:
+        plans = [plan] if isinstance(plan, Plan) else list(plan)
+        self.plans: dict[str, Plan] = {p.experiment_name: p for p in plans}
+        if not plans or len(self.plans) != len(plans):
+            raise ExposeError("XPB-E06", count=plain(str(len(plans))))
+        self._by_key = {p.key: p for p in plans} | self.plans
+        self._clock = clock
+        self._delivery = Delivery(mixpanel, via=via, timeout=timeout)
+        project = hashlib.sha256(self._delivery.token.encode()).hexdigest()[:16]
+        if isinstance(outbox, Outbox):
+            self.outbox = outbox
+        else:
+            path = state_folder() / f"outbox-{project}.sqlite" if outbox is None else Path(outbox)
+            self.outbox = Outbox(path, max_pending=max_pending, max_block=max_block, project=project, clock=self._now)
+        self._on_full = on_full
+        self._on_error = on_error
+        self._incidents = incidents
+        self._exit_seconds = exit_seconds
+        self._send = sender != "none"
+        self._sender: Sender | RelaySender
+        if sender == "process":
+            self._sender = RelaySender(
+                self.outbox, self._delivery, interval=interval, backoff=backoff, exit_seconds=exit_seconds
+            )
+        else:
+            self._sender = Sender(self.outbox, self._delivery, interval=interval, backoff=backoff, clock=self._now)
+        self._anchor = self._now() - _time.monotonic()
+        self._invalid: dict[str, int] = {}
+        self._count_lock = threading.Lock()
+        self._pid = os.getpid()
+        atexit.register(self._at_exit)
+        if self._send:
+            self._sender.start()
+
+    # -- exposing -----------------------------------------------------------------------------------------------------
+
+    def expose(
+        self,
+        unit: str | int,
+        variant: str | None = None,
+        *,
+        experiment: str | None = None,
+        time: float | datetime | None = None,
+        distinct_id: str | None = None,
+        **context: Any,
+    ) -> Exposed:
+        """Record that a unit meets the change now; the event goes to Mixpanel in the background, at most once, ever.
+
+        Args:
+            unit: Id of what is randomised, in the plan's `unit`.
+            variant: What the unit sees; assigned by the plan's hash if None.
+            experiment: Key or log name, needed when the tracker has several plans.
+            time: When it happened (aware datetime or seconds since the epoch), for events that arrive late; now if None.
+            distinct_id: The person, where the unit is something else (a company, a device).
+            **context: Further properties of the event.
+
+        Returns:
+            What became of it. `is_acknowledged` is True once it is safe on disk.
+
+        Raises:
+            ExposeError: only with `on_error="raise"`, or `XPB-E04` with `on_full="raise"`.
+        """
+        try:
+            plan = self._plan(experiment)
+            id_ = self._unit(unit)
+            if variant is None:
+                variant = self._assigned(plan, id_)
+                if variant is None:
+                    return Exposed("unassigned", plan.experiment_name, None, "the plan's hash gives this unit no variant")
+            name = plan.experiment_name
+            key = unit_key(name, id_)
+            if self.outbox.knows(key) == variant:
+                return Exposed("repeat", name, variant)
+            base = self._base(plan, id_, time, distinct_id, context)
+            return self._add(plan, id_, key, variant, base)
+        except ExposeError as error:
+            if self._on_error == "raise" or (error.code == "XPB-E04" and self._on_full == "raise"):
+                raise
+            return self._failed(error.what, error.code, experiment, variant)
+        except Exception as error:
+            if self._on_error == "raise":
+                raise
+            return self._failed(f"{type(error).__name__}: {error}", "XPB-E07", experiment, variant)
+
+    def expose_all(
+        self,
+        unit: str | int,
+        variants: Mapping[str, str | None],
+        *,
+        time: float | datetime | None = None,
+        distinct_id: str | None = None,
+        **context: Any,
+    ) -> list[Exposed]:
+        """Record that a unit meets several changes at once: one combined event in the formats `dictionary` and `list`.
+
+        Args:
+            unit: Id of the unit.
+            variants: Variant by experiment; None lets the plan's hash assign.
+            time: As in `expose`.
+            distinct_id: As in `expose`.
+            **context: Further properties.
+
+        Returns:
+            One result per experiment, in order. Experiments that the unit had met before are left out of the event.
+        """
+        groups: dict[tuple[str, ...], list[tuple[Plan, str]]] = {}
+        results: dict[str, Exposed] = {}
+        for name, variant in variants.items():
+            plan = self._by_key.get(name)
+            if plan is None or plan.exposure.format == "separate":
+                results[name] = self.expose(unit, variant, experiment=name, time=time, distinct_id=distinct_id, **context)
+                continue
+            try:
+                chosen = variant if variant is not None else self._assigned(plan, self._unit(unit))
+            except Exception as error:
+                if self._on_error == "raise":
+                    raise
+                results[name] = self._failed(f"{type(error).__name__}: {error}", "XPB-E07", name, variant)
+                continue
+            if chosen is None:
+                results[name] = Exposed("unassigned", plan.experiment_name, None, "the plan's hash gives this unit no variant")
+                continue
+            e = plan.exposure
+            group = (plan.unit, e.event, e.format, e.list_property, e.list_separator)
+            groups.setdefault(group, []).append((plan, chosen))
+        for members in groups.values():
+            results.update(self._combined(unit, members, time, distinct_id, context))
+        return [results.get(name) or results[self._by_key[name].experiment_name] for name in variants]
+
+    def _add(self, plan: Plan, unit: str, key: bytes, variant: str, base: dict[str, Any]) -> Exposed:
+        name = plan.experiment_name
+        moment: float = base["time"]
+        outside = _outside(plan, moment)
+        if outside:
+            event = self._incident(plan, unit, "outside dates", variant, base)
+            state, reason = self._write(Entry((), (), _nothing, (("outside dates", name, key.hex(), variant, moment, event),)))
+            return Exposed(state if state in ("held", "refused") else "outside", name, variant, reason or outside)
+        notes = []
+        if variant not in {v.key for v in plan.variants}:
+            event = self._incident(plan, unit, "unknown variant", variant, base)
+            notes.append(("unknown variant", name, key.hex(), variant, moment, event))
+        text = text_of(exposure_event(plan, unit, [(name, variant)], base))
+
+        def switched(position: int, former: str) -> tuple[str, str, str, str, float, str | None]:
+            del position
+            event = self._incident(plan, unit, "variant switch", variant, base, former=former)
+            return ("variant switch", name, key.hex(), f"{former} to {variant}", moment, event)
+
+        state, reason = self._write(Entry((key,), (variant,), lambda fresh: text, tuple(notes), switched))
+        return Exposed(state, name, variant, reason)
+
+    def _combined(
+        self,
+        unit: str | int,
+        members: list[tuple[Plan, str]],
+        time: float | datetime | None,
+        distinct_id: str | None,
+        context: Mapping[str, Any],
+    ) -> dict[str, Exposed]:
+        out: dict[str, Exposed] = {}
+        try:
+            id_ = self._unit(unit)
+            base = self._base(members[0][0], id_, time, distinct_id, context)
+            inside = []
+            for plan, variant in members:
+                key = unit_key(plan.experiment_name, id_)
+                if _outside(plan, base["time"]) or variant not in {v.key for v in plan.variants}:
+                    out[plan.experiment_name] = self._add(plan, id_, key, variant, base)
+                else:
+                    inside.append((plan, variant, key))
+            if not inside:
+                return out
+            before = [self.outbox.knows(key) for _, _, key in inside]
+            fresh_now: list[int] = []
+
+            def build(fresh: tuple[int, ...]) -> str:
+                fresh_now.extend(fresh)
+                pairs = [(inside[i][0].experiment_name, inside[i][1]) for i in fresh]
+                return text_of(exposure_event(inside[0][0], id_, pairs, base))
+
+            switches: dict[int, str] = {}
+
+            def switched(position: int, former: str) -> tuple[str, str, str, str, float, str | None]:
+                plan, variant, key = inside[position]
+                switches[position] = former
+                event = self._incident(plan, id_, "variant switch", variant, base, former=former)
+                detail = f"{former} to {variant}"
+                return ("variant switch", plan.experiment_name, key.hex(), detail, base["time"], event)
+
+            if before == [variant for _, variant, _ in inside]:
+                state, reason = "repeat", ""
+            else:
+                keys, variants = tuple(k for _, _, k in inside), tuple(v for _, v, _ in inside)
+                state, reason = self._write(Entry(keys, variants, build, (), switched))
+            for position, (plan, variant, _) in enumerate(inside):
+                mine: Any = state
+                if state in ("queued", "repeat", "switch"):
+                    mine = "queued" if position in fresh_now else "switch" if position in switches else "repeat"
+                out[plan.experiment_name] = Exposed(mine, plan.experiment_name, variant, reason)
+        except Exception as error:
+            if self._on_error == "raise":
+                raise
+            text = error.what if isinstance(error, ExposeError) else f"{type(error).__name__}: {error}"
+            for plan, variant in members:
+                out.setdefault(plan.experiment_name, self._failed(text, "XPB-E07", plan.key, variant))
+        return out
+
+    def _write(self, entry: Entry) -> tuple[Any, str]:
+        if self._send:
+            self._sender.start()
+        added = self.outbox.add(entry, on_full=self._on_full)
+        if added == "full":
+            return "refused", f"{self.outbox.max_pending} events wait in the outbox"
+        if added == "held":
+            return "held", self.outbox.notes[-1] if self.outbox.notes else "the outbox is busy"
+        return added, "the unit was exposed to another variant before" if added == "switch" else ""
+
+    def _plan(self, experiment: str | None) -> Plan:
+        if experiment is None:
+            if len(self.plans) == 1:
+                return next(iter(self.plans.values()))
+            raise ExposeError("XPB-E08", known=", ".join(sorted(self.plans)))
+        plan = self._by_key.get(experiment)
+        if plan is None:
+            raise ExposeError("XPB-E09", value=experiment, hint=plain(nearest(experiment, self._by_key)))
+        return plan
+
+    def _unit(self, unit: object) -> str:
+        if isinstance(unit, bool) or not isinstance(unit, (str, int)):
+            raise ExposeError(
+                "XPB-E10", value=plain(type(unit).__name__), reason=plain("it is neither text nor a whole number")
+            )
+        text = str(unit)
+        if not text or is_forbidden_id(text):
+            raise ExposeError("XPB-E10", value=text, reason=plain("Mixpanel refuses this id, it is what broken code sends"))
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError:
+            raise ExposeError("XPB-E10", value=text, reason=plain("it is no valid Unicode text")) from None
+        if size > 255:
+            raise ExposeError("XPB-E10", value=text, reason=plain(f"it has {size} bytes, more than 255"))
+        return text
+
+    def _assigned(self, plan: Plan, unit: str) -> str | None:
+        from xpbench.assign.assigning import assign
+
+        variant = next(iter(assign(plan, [unit])))
+        return None if variant is None or variant != variant else str(variant)
+
+    def _base(
+        self, plan: Plan, unit: str, time: float | datetime | None, distinct_id: str | None, context: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        base = {k: v for k, v in context.items() if k not in _OURS}
+        for name, reason in property_problems(base):
+            raise ExposeError("XPB-E11", name=name.removeprefix("properties."), reason=plain(shown(reason)[1:-1]))
+        taken = sorted(RESERVED_PROPERTIES & base.keys())
+        if taken:
+            raise ExposeError("XPB-E11", name=taken[0], reason=plain("Mixpanel hides events that have a property of this name"))
+        if base and sum(len(k) + len(v) for k, v in base.items() if isinstance(v, str)) > EVENT_BYTES // 4:
+            raise ExposeError(
+                "XPB-E11", name="properties", reason=plain(f"the event comes near the limit of {EVENT_BYTES} bytes")
+            )
+        if plan.unit == "distinct_id":
+            base["distinct_id"] = unit
+        elif plan.unit == "device_id":
+            base["$device_id"] = unit
+            base["distinct_id"] = self._unit(distinct_id) if distinct_id is not None else f"$device:{unit}"
+        else:
+            base[plan.unit] = unit
+            base["distinct_id"] = self._unit(distinct_id) if distinct_id is not None else ""
+        base["time"] = self._moment(time)
+        return base
+
+    def _moment(self, time: float | datetime | None) -> float:
+        if time is None:
+            now = self._now()
+            anchor = now - _time.monotonic()
+            if abs(anchor - self._anchor) > _JUMP_SECONDS:
+                jump, self._anchor = anchor - self._anchor, anchor
+                self.outbox.note("clock", "", f"the clock jumped by {jump:+.0f} s")
+            return round(now, 3)
+        if isinstance(time, datetime):
+            if time.tzinfo is None:
+                raise ExposeError("XPB-E12", value=str(time))
+            return round(time.timestamp(), 3)
+        if isinstance(time, bool) or not isinstance(time, (int, float)) or not math.isfinite(time) or not 3.2e7 < time < 1e11:
+            raise ExposeError("XPB-E12", value=str(time))
+        return round(float(time), 3)
+
+    def _incident(
+        self, plan: Plan, unit: str, incident: str, variant: str, base: dict[str, Any], *, former: str | None = None
+    ) -> str | None:
+        if self._incidents == "keep":
+            return None
+        return text_of(incident_event(plan, unit, incident, variant, base, former=former))
+
+    def _failed(self, reason: str, code: str, experiment: str | None, variant: str | None) -> Exposed:
+        reason = self._delivery.mask(reason)
+        with self._count_lock:
+            self._invalid[code] = self._invalid.get(code, 0) + 1
+        name = experiment or (next(iter(self.plans)) if len(self.plans) == 1 else "")
+        self.note("invalid exposure", name, f"{reason} [{code}]")
+        return Exposed("invalid", name, variant, f"{reason} [{code}]")
+
+    def note(self, kind: str, experiment: str, detail: str) -> None:
+        """Count something that went wrong around an exposure (a fallback, an invalid call); never raises."""
+        try:
+            self.outbox.note(kind, experiment, self._delivery.mask(detail))
+        except Exception as error:  # noqa: BLE001 - a note about a fault must not become one
+            self.outbox.notes.append(self._delivery.mask(error))
+
+    def _now(self) -> float:
+        return self._clock().timestamp()
+
+    def expose_unplanned(
+        self, experiment: str, unit: str | int, variant: str, *, distinct_id: str, properties: Mapping[str, Any]
+    ) -> Exposed:
+        """Record the exposure of a flag that has no plan, in Mixpanel's default format, once as well; never raises."""
+        try:
+            id_ = self._unit(unit)
+            key = unit_key(experiment, id_)
+            if self.outbox.knows(key) == variant:
+                return Exposed("repeat", experiment, variant)
+            base = {k: v for k, v in properties.items() if k not in _OURS}
+            for name, reason in property_problems(base):
+                raise ExposeError("XPB-E11", name=name.removeprefix("properties."), reason=plain(shown(reason)[1:-1]))
+            base |= {"distinct_id": distinct_id, "time": self._moment(None), "Experiment name": experiment}
+            base |= {"Variant name": variant, "$insert_id": insert_id("exposure", id_, [(experiment, variant)])}
+            text = text_of({"event": "$experiment_started", "properties": base})
+
+            def switched(position: int, former: str) -> tuple[str, str, str, str, float, str | None]:
+                del position
+                return ("variant switch", experiment, key.hex(), f"{former} to {variant}", base["time"], None)
+
+            state, reason = self._write(Entry((key,), (variant,), lambda fresh: text, (), switched))
+            return Exposed(state, experiment, variant, reason)
+        except Exception as error:  # noqa: BLE001 - a flag without a plan has nobody who asked for exceptions
+            text = error.what if isinstance(error, ExposeError) else f"{type(error).__name__}: {error}"
+            return self._failed(text, "XPB-E07", experiment, variant)
+
+    def knows_experiment(self, name: str) -> Plan | None:
+        """The plan of this key or log name, if the tracker has it."""
+        return self._by_key.get(name)
+
+    # -- events of others ---------------------------------------------------------------------------------------------
+
+    def enqueue(self, unit: str, event: str, properties: Mapping[str, Any]) -> bool:
+        """Queue an event that is no exposure as durably; True when it is safe on disk."""
+        props = {k: v for k, v in properties.items() if k != "token"}
+        props.setdefault("time", self._moment(None))
+        props["distinct_id"] = unit
+        text_id = props.setdefault("$insert_id", insert_id(event, unit, [("time", repr(props["time"]))]))
+        text = text_of({"event": event, "properties": props})
+        key = unit_key("\0event", f"{event}\0{unit}\0{text_id}")
+        state, _ = self._write(Entry((key,), (event,), lambda fresh: text))
+        return state in ("queued", "repeat")
+
+    # -- reports ------------------------------------------------------------------------------------------------------
+
+    def status(self) -> TrackerStatus:
+        """Counts that say whether exposures flow."""
+        kinds: dict[str, int] = {}
+        for incident in self.outbox.incidents():
+            kinds[incident.kind] = kinds.get(incident.kind, 0) + incident.times
+        return TrackerStatus(
+            pending=self.outbox.pending(),
+            held=self.outbox.held,
+            refused=self.outbox.refused,
+            dead=self.outbox.dead(),
+            sent=self._sender.sent,
+            last_problem=self._sender.last_problem,
+            incidents=kinds,
+            notes=tuple(self._delivery.mask(n) for n in self.outbox.notes),
+        )
+
+    def incidents(self) -> list[Incident]:
+        """Variant switches, unknown variants, exposures outside the dates, fallbacks, clock jumps, refused credentials."""
+        return self.outbox.incidents()
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """Events that Mixpanel refused, with its reason."""
+        return self.outbox.dead_letters()
+
+    # -- end ----------------------------------------------------------------------------------------------------------
+
+    def flush(self, *, timeout: float = 10.0) -> bool:
+        """Send what waits; True when nothing is left, False when the time ran out (nothing is lost then)."""
+        self.outbox.write_held()
+        return self._sender.flush(timeout=timeout)
+
+    def close(self, *, timeout: float | None = None) -> bool:
+        """Flush within the time and stop; True when nothing is left."""
+        atexit.unregister(self._at_exit)
+        empty = self.flush(timeout=self._exit_seconds if timeout is None else timeout) if self._send else True
+        self._sender.stop(timeout=1.0)
+        self.outbox.close()
+        return empty
+
+    def _at_exit(self) -> None:
+        if os.getpid() == self._pid:
+            self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    # -- async twins --------------------------------------------------------------------------------------------------
+
+    async def aexpose(self, unit: str | int, variant: str | None = None, **options: Any) -> Exposed:
+        """`expose` for async code: a repeat answers at once, anything that touches the disk runs in a thread."""
+        if variant is not None and isinstance(unit, (str, int)) and len(self.plans) == 1:
+            name = next(iter(self.plans))
+            if self.outbox.knows(unit_key(name, str(unit))) == variant:
+                return Exposed("repeat", name, variant)
+        return await asyncio.to_thread(self.expose, unit, variant, **options)
+
+    async def aexpose_all(self, unit: str | int, variants: Mapping[str, str | None], **options: Any) -> list[Exposed]:
+        """`expose_all` for async code."""
+        return await asyncio.to_thread(self.expose_all, unit, variants, **options)
+
+    async def aflush(self, *, timeout: float = 10.0) -> bool:
+        """`flush` for async code."""
+        return await asyncio.to_thread(self.flush, timeout=timeout)
+
+    async def aclose(self, *, timeout: float | None = None) -> bool:
+        """`close` for async code."""
+        return await asyncio.to_thread(self.close, timeout=timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"Tracker({', '.join(sorted(self.plans))}; {self.outbox!r})"
+
+
+def state_folder() -> Path:
+    """Folder of this user's outboxes."""
+    if os.environ.get("XPBENCH_STATE"):
+        return Path(os.environ["XPBENCH_STATE"])
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "xpbench"
+
+
+def _outside(plan: Plan, moment: float) -> str:
+    start, end = plan.exposure.start, plan.exposure.end
+    if start is None and end is None:
+        return ""
+    day = _time.strftime("%Y-%m-%d", _time.gmtime(moment))
+    if start is not None and day < str(start):
+        return f"{day} is before the plan's first day {start}"
+    if end is not None and day > str(end):
+        return f"{day} is after the plan's last day {end}"
+    return ""
+
+
+def _nothing(fresh: tuple[int, ...]) -> str:
+    raise AssertionError(fresh)  # pragma: no cover - there is no key that could be fresh
