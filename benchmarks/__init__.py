@@ -1,0 +1,1 @@
+"""Measurements: ratios in one run on the same work, never timed unit tests."""

@@ -33,6 +33,7 @@ from xpbench.plan import Plan
 from xpbench.plan.design import Frequentist
 from xpbench.plan.diff import Change, diff
 from xpbench.plan.reading import ensure_registrable, read_document
+from xpbench.watch import watch_status
 
 if TYPE_CHECKING:
     from xpbench.memo import Memo
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 READOUT = "readout.json"
 """The readout a decision rests on, frozen when the decision is made."""
 
-State = Literal["registered", "running", "ready", "decided", "watched"]
+State = Literal["registered", "running", "ready", "decided", "watched", "overdue", "breached"]
 LOOKED = ("looked", "opened", "peeked")
 """Entries that record a reading of the data."""
 
@@ -122,7 +123,7 @@ class Status:
     Attributes:
         key: Its key.
         title: Its title.
-        state: registered, running, ready, decided or watched.
+        state: registered, running, ready, decided, watched; after shipping also overdue or breached.
         sentence: The state for people.
         looks: Looks at effects.
         knowledge: What has been seen.
@@ -457,8 +458,11 @@ class Experiment:
         units = sum(int(v) for v in last.body["units"].values()) if last is not None else 0
         outcome = str(decision.body["outcome"]) if decision is not None else ""
         state: State
-        if "watched" in kinds and outcome == "ship":
-            state, sentence = "watched", f"Decided: {outcome}; guardrails are being watched."
+        watch = watch_status(self.plan, entries, now=self._clock()) if outcome == "ship" else None
+        if watch is not None and watch.state in ("overdue", "breached"):
+            state, sentence = watch.state, watch.sentence
+        elif watch is not None and "watched" in kinds:
+            state, sentence = "watched", watch.sentence
         elif outcome and outcome != "defer":
             state = "decided"
             sentence = (

@@ -137,7 +137,7 @@ def test_any_flipped_bit_of_a_line_is_seen():
         for bit in range(8):
             flipped = bytearray(line)
             flipped[place] ^= 1 << bit
-            with pytest.raises(ValueError):  # noqa: PT011 - any reason will do
+            with pytest.raises(ValueError):
                 parse_line(bytes(flipped))
 
 

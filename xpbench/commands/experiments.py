@@ -158,4 +158,4 @@ def _status(args: argparse.Namespace) -> int:
     found = statuses(args.root, only=args.key)
     lines = [f"{s['key']:<28} {s['state']:<11} {s['sentence']}" for s in found]
     answer(args, found, "\n".join(lines) or f"No experiments in {args.root}. Start with: xpbench new, or xpbench demo")
-    return NO if any(s["state"] in ("broken", "overdue") for s in found) else DONE
+    return NO if any(s["state"] in ("broken", "overdue", "breached") for s in found) else DONE

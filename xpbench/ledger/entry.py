@@ -165,7 +165,7 @@ def _line_of(entry: Entry) -> bytes:
     return bare[:-1] + b',"sha256":"' + hashlib.sha256(bare).hexdigest().encode() + b'"}'
 
 
-class NewerSchema(ValueError):  # noqa: N818 - a reason, turned into LedgerError where the path is known
+class NewerSchema(ValueError):
     """The record was written by a later release."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,24 +12,9 @@ from xpbench.files import sync_folder, write_atomic
 from xpbench.ledger.entry import Witness
 from xpbench.ledger.knowledge import Knowledge, knowledge
 from xpbench.ledger.ledger import Ledger
+from xpbench.plan.keys import is_safe_key, suggest_key
 
 PLAN, LEDGER, MEMO = "plan.json", "ledger.jsonl", "memo.html"
-
-_KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
-_DEVICES = frozenset(["con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))])
-
-
-def is_safe_key(key: str) -> bool:
-    """Whether a key names one folder on every system: `[a-z0-9][a-z0-9._-]{0,63}`, no trailing dot, no device name."""
-    return bool(_KEY.match(key)) and not key.endswith(".") and key.partition(".")[0] not in _DEVICES
-
-
-def suggest_key(text: str) -> str:
-    """A safe key that looks like `text`."""
-    words = re.sub(r"[^a-z0-9._-]+", "-", text[:200].lower()).strip("-._")[:64].rstrip("-._")
-    if words and is_safe_key(words):
-        return words
-    return f"{words}-experiment"[:64] if words and is_safe_key(f"{words}-experiment"[:64]) else "my-experiment"
 
 
 def check_key(key: str) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 
-_KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_RESERVED = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
+_KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
+_DEVICES = frozenset(["con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(10))])
 
 
 def is_safe_key(key: str) -> bool:
-    """Whether a key names a folder safely: short, plain characters, no device name, no dot at the end."""
-    return bool(_KEY.fullmatch(key)) and not key.endswith(".") and ".." not in key and key.split(".")[0] not in _RESERVED
+    """Whether a key names one folder on every system: `[a-z0-9][a-z0-9._-]{0,63}`, no dot at the end or twice, no device name."""
+    return bool(_KEY.match(key)) and not key.endswith(".") and ".." not in key and key.partition(".")[0] not in _DEVICES
 
 
 def suggest_key(text: str) -> str:
-    """A safe key made from any text."""
-    slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].strip("-")
-    return slug if slug and is_safe_key(slug) else f"exp-{slug}".strip("-")
+    """A safe key that looks like `text`."""
+    words = re.sub(r"[^a-z0-9._-]+", "-", text[:200].lower())
+    words = re.sub(r"\.{2,}", ".", words).strip("-._")[:64].rstrip("-._")
+    if words and is_safe_key(words):
+        return words
+    longer = f"{words}-experiment"[:64]
+    return longer if words and is_safe_key(longer) else "my-experiment"
