@@ -16,6 +16,7 @@ _HOMES = {
     "load_plan": "xpbench.plan",
     "template": "xpbench.plan",
     "power": "xpbench.decide.power:plan_power",
+    "verify": "xpbench.memo.verify",
     "register": "xpbench.experiment",
     "open_experiment": "xpbench.experiment",
     "Experiment": "xpbench.experiment",

@@ -10,7 +10,6 @@ Exit codes: 0 verified, 1 differs (and where), 2 unreadable, 3 made by a newer v
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 import math
 import re
@@ -230,7 +229,7 @@ def normal_tail(z: float) -> float:
 
 
 def normal_isf(p: float) -> float:
-    """z with P(Z > z) = p."""
+    """Z with P(Z > z) = p."""
     return -statistics.NormalDist().inv_cdf(p)
 
 
@@ -247,7 +246,7 @@ def t_tail(t: float, df: float) -> float:
 
 
 def t_isf(p: float, df: float) -> float:
-    """t with P(T > t) = p, for p below one half."""
+    """T with P(T > t) = p, for p below one half."""
     z = normal_isf(p)
     if math.isinf(df):
         return z
@@ -271,7 +270,7 @@ def t_isf(p: float, df: float) -> float:
 
 
 def _log_beta_half(a: float) -> float:
-    """ln B(a, 1/2) without the cancellation of large log-gammas."""
+    """Ln B(a, 1/2) without the cancellation of large log-gammas."""
     if a < 50:
         return math.lgamma(a) + math.lgamma(0.5) - math.lgamma(a + 0.5)
     ratio = 0.5 * math.log(a) - 1 / (8 * a) + 1 / (192 * a**3) - 1 / (640 * a**5)  # ln Γ(a + 1/2) − ln Γ(a)
@@ -411,7 +410,7 @@ class _Formula:
 
 
 def _form(a: Sequence[float], cov: Sequence[Sequence[float]], b: Sequence[float]) -> float:
-    """a' Cov b."""
+    """A' Cov b."""
     return math.fsum(x * math.fsum(row[j] * b[j] for j in range(len(b))) for x, row in zip(a, cov, strict=True) if x)
 
 
@@ -442,7 +441,7 @@ def _plain_pair(c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> P
 
 
 def _solve(a: list[list[float]], y: list[float]) -> tuple[list[float], int]:
-    """x with a x = y for correlation-like a, by pivoted elimination; dependent directions get 0."""
+    """X with a x = y for correlation-like a, by pivoted elimination; dependent directions get 0."""
     n = len(y)
     rows = [[*a[i], y[i]] for i in range(n)]
     pivots: list[tuple[int, int]] = []
@@ -525,7 +524,7 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     """From two cells of moments to a pair."""
     if c is None or t is None or c["n"] < 1 or t["n"] < 1:
         means = [x["mean"][0] if x is not None and x["n"] and len(x["mean"]) == 1 else NAN for x in (c, t)]
-        empty = Pair(*means, n=sum(x["n"] for x in (c, t) if x), status="not_enough_units")
+        empty = Pair(means[0], means[1], n=sum(x["n"] for x in (c, t) if x), status="not_enough_units")
         return Estimate(empty, empty)
     columns = c["columns"]
     subject: Callable[[Sequence[float]], Gradient] = _column(0)
@@ -653,7 +652,8 @@ def interval_level(alpha: float, method: str, rejected: int, of: int) -> float:
 
 def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
     return {
-        (c["metric"], c["variant"], c["form"], c.get("dimension", ""), c.get("slice", "")): c for c in reversed(summary["cells"])
+        (c["metric"], c["variant"], c["form"], c.get("dimension", ""), c.get("slice", "")): c
+        for c in reversed(summary["cells"])
     }
 
 
@@ -776,7 +776,9 @@ def _margin(metric: J, policy: J, pair: Pair, design: Design, q: float, verdict:
     out: dict[str, J] = {"margin": -sign * size, "margin_p_value": None, "guardrail": "unclear" if is_rail else ""}
     if pair.status != "ok":
         return out
-    distance = _lift_z(pair, -sign * size) if relative is not None else (pair.mt - pair.mc + sign * size) / math.sqrt(pair.variance)
+    distance = (
+        _lift_z(pair, -sign * size) if relative is not None else (pair.mt - pair.mc + sign * size) / math.sqrt(pair.variance)
+    )
     z = sign * distance
     out["margin_p_value"] = design.p_one_sided(z, pair)
     if is_rail and z > q:
@@ -961,7 +963,9 @@ def _check_decision(notes: _Notes, payload: J) -> None:
     notes.same("decision rule, digest", sha256(canonical(payload["rule"])), readout["rule_digest"])
     horizon, summary = plan.get("horizon", {}), readout["summary"]
     if horizon.get("units") and not horizon.get("days"):
-        notes.same("decision, horizon reached", sum(summary["units"].values()) >= horizon["units"], readout["due"]["is_adequate"])
+        notes.same(
+            "decision, horizon reached", sum(summary["units"].values()) >= horizon["units"], readout["due"]["is_adequate"]
+        )
     ours = recommended(plan, readout["rows"], readout["health"], readout["due"]["is_adequate"])
     theirs = readout["recommendation"]
     for name in ("outcome", "variant", "rows"):
@@ -1065,8 +1069,14 @@ def _check_story(notes: _Notes, payload: J, entries: list[J]) -> None:
     in_force = [e for e in entries if e["kind"] in ("registered", "amended")][-1]
     notes.same("plan in force", sha256(canonical(in_force["body"]["plan"])), digest)
     amended = [(i, e) for i, e in enumerate(entries) if e["kind"] == "amended"]
-    notes.same("amendments", [(e["seq"], _level(entries[:i])) for i, e in amended], [(a["seq"], a["knowledge"]) for a in payload["amendments"]])
-    notes.same("amendments, reasons", [e["body"].get("reason", "") for _, e in amended], [a["reason"] for a in payload["amendments"]])
+    notes.same(
+        "amendments",
+        [(e["seq"], _level(entries[:i])) for i, e in amended],
+        [(a["seq"], a["knowledge"]) for a in payload["amendments"]],
+    )
+    notes.same(
+        "amendments, reasons", [e["body"].get("reason", "") for _, e in amended], [a["reason"] for a in payload["amendments"]]
+    )
     signed = sorted(str(e["body"].get("name") or e["by"] or "") for e in entries if e["kind"] == "signed_off")
     notes.same("sign-offs", signed, sorted(s["name"] for s in payload["sign_offs"] if s["at"]))
     notes.same("waivers", sum(e["kind"] == "waived" for e in entries), len(payload["waivers"]))
@@ -1078,7 +1088,9 @@ def _check_story(notes: _Notes, payload: J, entries: list[J]) -> None:
         notes.same("look, data fingerprint", look["body"]["fingerprint"], readout["summary"]["fingerprint"])
         notes.same("look, units", look["body"]["units"], readout["summary"]["units"])
         upto = [e for e in looks if e["seq"] <= look["seq"]]
-        notes.same("looks", [(e["seq"], e["kind"] == "opened") for e in upto], [(x["seq"], x["planned"]) for x in readout["looks"]])
+        notes.same(
+            "looks", [(e["seq"], e["kind"] == "opened") for e in upto], [(x["seq"], x["planned"]) for x in readout["looks"]]
+        )
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
     decision = payload["decision"]
     if last is None or decision is None:
@@ -1086,7 +1098,13 @@ def _check_story(notes: _Notes, payload: J, entries: list[J]) -> None:
     else:
         told = last["body"]
         outcome = told.get("outcome", "defer") if last["kind"] == "decided" else "defer"
-        recorded = [outcome, told.get("variant") or "", told.get("because") or told.get("reason") or "", last["by"] or "", last["at"]]
+        recorded = [
+            outcome,
+            told.get("variant") or "",
+            told.get("because") or told.get("reason") or "",
+            last["by"] or "",
+            last["at"],
+        ]
         shown = [decision[k] for k in ("outcome", "variant", "because", "by", "at")]
         notes.same("decision in the ledger", recorded, shown)
         if "readout_digest" in told:
@@ -1188,7 +1206,8 @@ def row_texts(row: J) -> dict[str, str]:
     else:
         lift_interval = "unbounded" if has_lift else "–"
     means = [
-        "–" if m is None else _fixed(unit * m, decimals) + ("\u202f%" if share else "") for m in (row["mean_control"], row["mean"])
+        "–" if m is None else _fixed(unit * m, decimals) + ("\u202f%" if share else "")
+        for m in (row["mean_control"], row["mean"])
     ]
     if has_lift and has_ends:
         shown = f"{lift}  ({lift_interval})"
@@ -1304,7 +1323,9 @@ def read(path: str | Path) -> tuple[str, list[Difference]]:
         found.append(Difference("byte order mark", "none", "one at the start, as editors add it"))
         data = data[3:]
     if b"\r" in data:
-        ends = f"{data.count(bytes([13, 10])):,} rewritten to CRLF, as mail clients do" if b"\r\n" in data else "carriage returns"
+        ends = (
+            f"{data.count(bytes([13, 10])):,} rewritten to CRLF, as mail clients do" if b"\r\n" in data else "carriage returns"
+        )
         found.append(Difference("line ends", "LF as saved", ends))
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if not data.strip():
@@ -1387,7 +1408,9 @@ def _check_context(notes: _Notes, payload: J, extra: Mapping[str, Any]) -> None:
         lines = payload["ledger"]["lines"]
         place = int(length) if length.isdigit() else -1
         if place > len(lines):
-            notes.differs("witness", f"at least {place} entries", f"{len(lines)}: the memo is older than the witness, or the tail was cut")
+            notes.differs(
+                "witness", f"at least {place} entries", f"{len(lines)}: the memo is older than the witness, or the tail was cut"
+            )
         else:
             notes.same("witness", digest, START if place == 0 else sha256(lines[place - 1]) if place > 0 else "no witness")
     ledger = extra.get("ledger")
@@ -1452,7 +1475,9 @@ def verify(
         return Report("unreadable", where, "The file is built so deep or so large that it can't be read.")
     if notes.differences:
         only = {d.part for d in notes.differences}
-        reason = f"{len(notes.differences)} thing{'' if len(notes.differences) == 1 else 's'} differ: {notes.differences[0].part}."
+        reason = (
+            f"{len(notes.differences)} thing{'' if len(notes.differences) == 1 else 's'} differ: {notes.differences[0].part}."
+        )
         if only <= {"line ends", "byte order mark"}:
             reason = "Only its line ends or its byte order mark were rewritten; all evidence holds once they are put back."
         status = "differs"

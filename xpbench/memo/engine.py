@@ -1,0 +1,26 @@
+"""What the installed engine makes of a memo's moments: for designs that the second implementation leaves to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from xpbench.data.summary import Summary
+from xpbench.decide.analysis import analyse
+from xpbench.decide.recommend import recommend
+from xpbench.health.check import Check
+from xpbench.plan import Plan
+
+
+def rerun(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Rows and outcome, computed again from plan, moments, looks and health of a memo's payload.
+
+    Args:
+        payload: Of a memo whose shape was checked.
+    """
+    readout = payload["readout"]
+    plan, summary = Plan(**readout["plan"]), Summary.from_dict(readout["summary"])
+    rows = analyse(plan, summary, earlier_units=[look["units"] for look in readout["looks"][:-1]])
+    health = [Check.from_dict(c) for c in readout["health"]]
+    found = recommend(plan, rows, health, is_adequate=readout["due"]["is_adequate"])
+    return {"rows": [r.to_dict() for r in rows], "outcome": found.outcome}
