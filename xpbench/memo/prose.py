@@ -52,8 +52,8 @@ def method(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
         second = _CORRECTIONS[plan.get("secondary_correction", "bh")]
         out.append(
             f"Several comparisons share the error level of {digits.share_text(1 - model['confidence'])}: the family of "
-            f"{family} metrics {first}, the family of the other metrics {second}. Intervals are widened to match. Guardrails stand "
-            "outside: all must pass, each at the full level."
+            f"{family} metrics {first}, the family of the other metrics {second}. Intervals are widened to match. "
+            "Guardrails stand outside: all must pass, each at the full level."
         )
     out.append(
         "A guardrail passes only when harm beyond its margin is ruled out by the interval. “Not significant” is not taken "

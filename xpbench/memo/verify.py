@@ -500,14 +500,100 @@ def _adjusted(c: J, t: J, subject: Callable[[Sequence[float]], Gradient], xs: Se
         base.n,
     )
     reduction = min(max(1 - pair.variance / base.variance, 0.0), 1.0)
-    if _constant(abs(pair.mc) + abs(pair.mt), pair.variance * base.n) or reduction >= 1 - 1e-12:
+    if pair.variance <= 1e-12 * base.variance:
         return Pair(pair.mc, pair.mt, n=base.n, status="zero_variance"), 1.0
     return pair, reduction
 
 
-def _is_share(cell: J) -> bool:
+def _events(cell: J) -> int | None:
+    """Units with a 1, where the first column holds only zeros and ones; seen from its moments."""
     p, n = cell["mean"][0], cell["n"]
-    return n >= 2 and 0 <= p <= 1 and math.isclose(cell["cov"][0][0], p * (1 - p) * n / (n - 1), rel_tol=1e-9, abs_tol=1e-15)
+    if n < 2 or not 0 <= p <= 1 or abs(p * n - round(p * n)) > 1e-6 * max(1.0, p * n):
+        return None
+    binary = math.isclose(cell["cov"][0][0], p * (1 - p) * n / (n - 1), rel_tol=1e-9, abs_tol=1e-12)
+    return round(p * n) if binary else None
+
+
+@dataclass(frozen=True)
+class Score:
+    """Miettinen and Nurminen's score statistics of two proportions, for tiny counts."""
+
+    x_c: int
+    n_c: int
+    x_t: int
+    n_t: int
+
+    @property
+    def tiny(self) -> bool:
+        """Fewer than 10 units of a variant have the event, or lack it."""
+        return min(self.x_c, self.n_c - self.x_c, self.x_t, self.n_t - self.x_t) < 10
+
+    @property
+    def silent(self) -> bool:
+        """All units of both variants have, or all lack, the event."""
+        return self.x_c == self.x_t == 0 or (self.x_c == self.n_c and self.x_t == self.n_t)
+
+    def _likeliest(self, treated: Callable[[float], float], slope: float, low: float, high: float) -> float:
+        """Control's share that is likeliest under a null, by bisection of the likelihood's derivative."""
+
+        def rise(pc: float) -> float:
+            pt = treated(pc)
+            out = 0.0
+            for x, n, p, s in ((self.x_c, self.n_c, pc, 1.0), (self.x_t, self.n_t, pt, slope)):
+                out += (x and s * (x / p if p > 0 else math.inf)) - (n - x and s * ((n - x) / (1 - p) if p < 1 else math.inf))
+            return out
+
+        for _ in range(200):
+            middle = (low + high) / 2
+            if middle in (low, high):
+                break
+            low, high = (middle, high) if rise(middle) > 0 else (low, middle)
+        return (low + high) / 2
+
+    def z_effect(self, null: float) -> float:
+        """Statistic of a difference."""
+        pc = self._likeliest(lambda p: min(max(p + null, 0.0), 1.0), 1.0, max(0.0, -null), min(1.0, 1 - null))
+        return self._z(pc, min(max(pc + null, 0.0), 1.0), 1.0, null)
+
+    def z_ratio(self, null: float) -> float:
+        """Statistic of a ratio."""
+        pc = self._likeliest(lambda p: min(p * null, 1.0), null, 0.0, min(1.0, 1 / null))
+        return self._z(pc, min(pc * null, 1.0), null, 0.0)
+
+    def _z(self, pc: float, pt: float, factor: float, shift: float) -> float:
+        n = self.n_c + self.n_t
+        variance = (pt * (1 - pt) / self.n_t + factor**2 * pc * (1 - pc) / self.n_c) * n / (n - 1)
+        distance = self.x_t / self.n_t - factor * self.x_c / self.n_c - shift
+        return distance / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, distance) if distance else 0.0
+
+    def effect(self, q: float) -> tuple[float, float, float]:
+        """Difference and its interval."""
+        at = self.x_t / self.n_t - self.x_c / self.n_c
+        return at, _cross(lambda d: self.z_effect(d) - q, -1.0, at), _cross(lambda d: self.z_effect(d) + q, at, 1.0)
+
+    def lift(self, q: float) -> tuple[float | None, float | None, float | None, str]:
+        """Lift, its interval, and the status where there is none."""
+        if self.x_c == 0:
+            return None, None, None, "control_near_zero" if self.x_t == 0 else "unbounded_lift"
+        ratio = self.x_t * self.n_c / (self.x_c * self.n_t)
+        at = math.log(ratio) if ratio > 0 else -60.0
+        low = -1.0 if self.x_t == 0 else math.expm1(_cross(lambda v: self.z_ratio(math.exp(v)) - q, -60.0, at))
+        return ratio - 1, low, math.expm1(_cross(lambda v: self.z_ratio(math.exp(v)) + q, at, 60.0)), ""
+
+
+def _cross(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a falling function is zero; the end it stays beyond where it is nowhere."""
+    inside = low * (1 - 1e-12), high * (1 - 1e-12)
+    if function(inside[0]) <= 0:
+        return low
+    if function(inside[1]) >= 0:
+        return high
+    for _ in range(200):
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        low, high = (middle, high) if function(middle) > 0 else (low, middle)
+    return (low + high) / 2
 
 
 @dataclass(frozen=True)
@@ -518,6 +604,7 @@ class Estimate:
     plain: Pair
     reduction: float | None = None
     share: bool = False
+    score: Score | None = None
 
 
 def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
@@ -537,13 +624,18 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
         subject, own = _ratio, 2
     plain = _plain_pair(c, t, subject)
     is_quantile = metric["kind"] == "quantile"
-    share = not is_quantile and own == 1 and metric["kind"] != "formula" and _is_share(c) and _is_share(t)
-    if plain.status == "ok" and (is_quantile or share):
-        plain = Pair(plain.mc, plain.mt, plain.vc, plain.vt, 0.0, math.inf, plain.n)
+    events = [None if is_quantile or own > 1 or metric["kind"] == "formula" else _events(x) for x in (c, t)]
+    share = None not in events
+    score = Score(events[0] or 0, c["n"], events[1] or 0, t["n"]) if share else None
+    score = score if score is not None and score.tiny else None
+    base = plain
+    if plain.status == "ok" and (is_quantile or share):  # the variance of a share follows from it: the normal applies
+        vc, vt = ((x["n"] - 1) / x["n"] if share else 1.0 for x in (c, t))
+        plain = Pair(plain.mc, plain.mt, vc * plain.vc, vt * plain.vt, 0.0, math.inf, plain.n)
     xs = list(range(own, len(columns)))
     if is_quantile or not (metric.get("cuped") and xs) or plain.status != "ok":
-        return Estimate(plain, plain, None, share)
-    pair, reduction = _adjusted(c, t, subject, xs, plain)
+        return Estimate(plain, plain, None, share, score)
+    pair, reduction = _adjusted(c, t, subject, xs, base)
     return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share)
 
 
@@ -669,7 +761,7 @@ def rows_of(plan: J, summary: J, *, dimension: str = "", slice_: str = "") -> li
                 pick = [cells.get((metric["key"], v, "value", dimension, slice_)) for v in (control, variant["key"])]
                 raw = [cells.get((metric["key"], v, "raw", dimension, slice_)) for v in (control, variant["key"])]
                 items.append((metric, variant, pick, estimate(metric, *pick), design_of(plan, variant), raw))
-    found = [(d.p(e.pair), alpha) for _, _, _, e, d, _ in items]
+    found = [(_p_value(e, d), alpha) for _, _, _, e, d, _ in items]
     corrected: list[tuple[float, float]] = list(found)
     second = plan.get("secondary_correction", "bh")
     groups: list[tuple[tuple[str, ...], str]] = (
@@ -691,6 +783,19 @@ def rows_of(plan: J, summary: J, *, dimension: str = "", slice_: str = "") -> li
         for i, p in zip(members, adjusted, strict=True):
             corrected[i] = (p, level)
     return [_row(plan, item, found[i][0], *corrected[i]) for i, item in enumerate(items)]
+
+
+def _scores(est: Estimate, design: Design) -> Score | None:
+    """The counts where the score method judges a row."""
+    judged = design.rho2 is None and est.reduction is None and est.pair.status != "zero_variance"
+    return est.score if judged else None
+
+
+def _p_value(est: Estimate, design: Design) -> float:
+    score = _scores(est, design)
+    if score is None:
+        return design.p(est.pair)
+    return NAN if score.silent else min(1.0, 2 * normal_tail(abs(score.z_effect(0.0))))
 
 
 def _e(pair: Pair, design: Design) -> float:
@@ -729,9 +834,17 @@ def _row(plan: J, item: J, p: float, p_adjusted: float, level: float) -> dict[st
     sign = 1 if metric["direction"] == "increase" else -1
     row = _interval(pair, design, level)
     q = row.pop("q", NAN)
+    score = _scores(est, design)
+    if score is not None:
+        q = normal_isf(level / 2)
+        row["effect"], row["ci_low"], row["ci_high"] = score.effect(q)
+        row["lift"], row["lift_low"], row["lift_high"], no_lift = score.lift(q)
+        row["status"] = pair.status if math.isnan(p) else "few_events"
+        if row["status"] in ("ok", "few_events") and no_lift:
+            row["status"] = no_lift
     verdict = "unclear"
-    if pair.status == "ok" and p_adjusted <= alpha:
-        verdict = "better" if sign * (pair.mt - pair.mc) > 0 else "worse"
+    if row["effect"] is not None and p_adjusted <= alpha:
+        verdict = "better" if sign * row["effect"] > 0 else "worse"
     row |= {
         "metric": metric["key"],
         "variant": variant["key"],
@@ -754,7 +867,7 @@ def _row(plan: J, item: J, p: float, p_adjusted: float, level: float) -> dict[st
     policy = plan.get("decision", {})
     if least is not None and policy.get("practical", "estimate") != "none" and pair.status == "ok" and _has_lift(pair):
         z = sign * _lift_z(pair, sign * least)
-        row["matters"] = z > q if policy.get("practical") == "interval" else sign * row["lift"] >= least
+        row["matters"] = z > q if policy.get("practical") == "interval" else sign * (pair.mt - pair.mc) / abs(pair.mc) >= least
         row["too_small"] = z < -q
     row |= _margin(metric, policy, pair, design, q, verdict, sign)
     row["sensitivity"] = []
@@ -929,6 +1042,9 @@ def _check_estimates(notes: _Notes, readout: J) -> None:
             _compare_row(notes, where, {**mine, "sensitivity": ()} if dimension else mine, other, leave)
     if not skip:
         _check_slices(notes, readout)
+    others = sorted({s["name"] for r in readout["rows"] for s in r["sensitivity"]} - {"without CUPED", "raw"})
+    if others:
+        notes.not_checked.append(f"for comparison only, by the engine: {', '.join(others)} (xpbench verify --full)")
     if len(notes.differences) == before:
         count = sum(len(rows) for _, _, rows in groups)
         what = "means and standard errors" if skip else "estimates, intervals, p-values and margins"
@@ -1500,6 +1616,8 @@ def _run_engine(path: str | Path, notes: _Notes) -> None:
     ours = rerun(payload)
     for mine, other in zip(ours["rows"], theirs["rows"], strict=True):
         where = f"{other['metric']} for {other['variant']}"
+        if canonical(mine["sensitivity"]) != canonical(other["sensitivity"]):
+            notes.differs(f"engine, {where}, sensitivity", mine["sensitivity"], other["sensitivity"])
         for name, value in mine.items():
             if name != "sensitivity" and not _near(value, other.get(name), _width(other, "ci_low", "ci_high")):
                 notes.differs(f"engine, {where}, {name}", value, other.get(name))
