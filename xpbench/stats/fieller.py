@@ -28,7 +28,7 @@ class Bounds(NamedTuple):
 def z_effect(*, mc: ArrayLike, mt: ArrayLike, vc: ArrayLike, vt: ArrayLike, cov: ArrayLike, null: ArrayLike) -> Any:
     """Standardised contrast mt − mc − null."""
     c, t, cc, tt, ct, nil = (np.asarray(v, dtype=np.float64) for v in (mc, mt, vc, vt, cov, null))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return (t - c - nil) / np.sqrt(cc + tt - 2.0 * ct)
 
 
@@ -36,7 +36,7 @@ def z_lift(*, mc: ArrayLike, mt: ArrayLike, vc: ArrayLike, vt: ArrayLike, cov: A
     """Standardised contrast mt − mc − null |mc|, whose null is the relative change `null`."""
     c, t, cc, tt, ct, nil = (np.asarray(v, dtype=np.float64) for v in (mc, mt, vc, vt, cov, null))
     factor = 1.0 + nil * np.where(c < 0.0, -1.0, 1.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return (t - factor * c) / np.sqrt(tt + factor**2 * cc - 2.0 * factor * ct)
 
 
@@ -59,7 +59,7 @@ def lift_bounds(*, mc: ArrayLike, mt: ArrayLike, vc: ArrayLike, vt: ArrayLike, c
     c, t, cc, tt, ct, m = (np.asarray(v, dtype=np.float64) for v in (mc, mt, vc, vt, cov, q))
     sign = np.where(c < 0.0, -1.0, 1.0)
     c, t = np.abs(c), t * sign
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         # Everything in units of the control's mean: a = g, and the ends are those of the ratio minus 1, formed without
         # subtracting numbers that agree in their leading digits.
         lift = (t - c) / c

@@ -1,0 +1,187 @@
+"""Rows against formulas and implementations from elsewhere, for every design."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+import xpbench as xp
+from xpbench.data.summary import Cell, Summary
+from xpbench.decide.analysis import analyse
+from xpbench.decide.seal import due
+from xpbench.ledger import fixed_clock
+
+NOW = fixed_clock("2026-11-22T12:00:00")()
+
+
+def plan(**changes: Any) -> xp.Plan:
+    base: dict[str, Any] = {
+        "key": "t",
+        "title": "t",
+        "owner": "t",
+        "hypothesis": {"if": "a", "then": [{"metric": "m", "direction": "increase"}], "because": "b"},
+        "variants": [{"key": "a", "split": 0.5, "control": True}, {"key": "b", "split": 0.5}],
+        "metrics": [{"key": "m", "kind": "column", "column": "m", "role": "primary", "direction": "increase"}],
+        "model": {"kind": "frequentist"},
+        "horizon": {"units": 10_000},
+    }
+    return xp.Plan(**{**base, **changes})
+
+
+def cell(metric: str, variant: str, n: int, mean: float, var: float, **more: Any) -> Cell:
+    return Cell(metric, variant, more.pop("form", "value"), ("value",), n, (mean,), ((var,),), **more)
+
+
+def summary(*cells: Cell, **units: int) -> Summary:
+    counts = units or {c.variant: c.n for c in cells}
+    return Summary("test", "0" * 64, sum(counts.values()), counts, cells)
+
+
+def test_sequential_interval_is_the_confidence_sequence_of_the_source() -> None:
+    p = plan(model={"kind": "sequential", "n_opt": 8000, "min_units": 100})
+    (row,) = analyse(p, summary(cell("m", "a", 3000, 10.0, 4.0), cell("m", "b", 3100, 10.2, 5.0)))
+    n, alpha = 6100, 0.05
+    rho2 = (-2 * math.log(alpha) + math.log(-2 * math.log(alpha) + 1)) / 8000  # arXiv 2103.06476
+    q = math.sqrt((n * rho2 + 1) / (n * rho2) * (math.log(n * rho2 + 1) - 2 * math.log(alpha)))
+    se = math.sqrt(4.0 / 3000 + 5.0 / 3100)
+    assert (row.ci_low, row.ci_high) == pytest.approx((0.2 - q * se, 0.2 + q * se), rel=1e-9)
+    z = 0.2 / se
+    assert row.p_value == pytest.approx(min(1.0, math.sqrt(n * rho2 + 1) * math.exp(-(z**2) * n * rho2 / (2 * (n * rho2 + 1)))))
+
+
+def test_tau_is_in_standard_deviations_of_the_metric() -> None:
+    tuned = plan(model={"kind": "sequential", "tau": 0.1, "min_units": 100})
+    cells = [cell("m", "a", 3000, 10.0, 4.0), cell("m", "b", 3000, 10.2, 4.0)]
+    scaled = [cell("m", "a", 3000, 1000.0, 40_000.0), cell("m", "b", 3000, 1020.0, 40_000.0)]
+    (one,), (other,) = (analyse(tuned, summary(*c)) for c in (cells, scaled))
+    assert one.p_value == pytest.approx(other.p_value, rel=1e-9)
+    se2 = 4.0 / 3000 * 2
+    k = (0.1 * 2.0) ** 2 / se2  # Johari et al. 2017: tau² over the variance of the effect
+    z2 = 0.2**2 / se2
+    assert one.p_value == pytest.approx(min(1.0, math.sqrt(1 + k) * math.exp(-z2 * k / (2 * (1 + k)))), rel=1e-9)
+
+
+def test_group_sequential_last_look_uses_the_published_boundary() -> None:
+    p = plan(model={"kind": "group_sequential", "looks": [0.5, 1.0]}, horizon={"units": 10_000})
+    cells = (cell("m", "a", 5000, 10.0, 4.0), cell("m", "b", 5000, 10.1, 4.0))
+    (row,) = analyse(p, summary(*cells), earlier_units=[5000])
+    assert row.ci_high is not None
+    assert row.effect is not None
+    assert row.se is not None
+    # Lan–DeMets O'Brien–Fleming, 2 looks, two-sided 0.05: 2.963 and 1.969 (Jennison and Turnbull 2000)
+    assert (row.ci_high - row.effect) / row.se == pytest.approx(1.969, abs=0.002)
+
+
+def test_bayesian_numbers_of_the_reference(shared_data: Path) -> None:
+    source = xp.units(shared_data / "cookie_cats.csv.gz", unit="userid", variant="version")
+    p = plan(
+        unit="userid",
+        model={"kind": "bayesian"},
+        variants=[{"key": "gate_30", "split": 0.5, "control": True}, {"key": "gate_40", "split": 0.5}],
+        hypothesis={"if": "a", "then": [{"metric": "retention_7", "direction": "increase"}], "because": "b"},
+        metrics=[
+            {"key": k, "kind": "column", "column": k, "role": "primary", "direction": "increase"}
+            for k in ("retention_7", "retention_1")
+        ],
+    )
+    seven, one = analyse(p, source.summarize(p))
+    assert seven.chance == pytest.approx(0.00078, abs=1e-4)
+    assert (seven.lift, seven.lift_low, seven.lift_high) == pytest.approx((-0.0431, -0.0690, -0.0168), abs=3e-4)
+    assert one.chance == pytest.approx(0.0372, abs=1e-3)
+    assert (seven.verdict, one.verdict, seven.p_value) == ("worse", "worse", None)
+
+
+def test_holm_and_its_intervals_over_three_variants() -> None:
+    variants = [{"key": "a", "split": 0.25, "control": True}, *({"key": k, "split": 0.25} for k in "bcd")]
+    cells = [cell("m", v, 2000, mean, 1.0) for v, mean in zip("abcd", (0.0, 0.05, 0.09, 0.075), strict=True)]
+    rows = analyse(plan(variants=variants), summary(*cells))
+    raw = [2 * stats.t.sf(abs(r.effect / r.se), 3998) for r in rows]  # type: ignore[operator]
+    order = np.argsort(raw)
+    steps = np.maximum.accumulate([raw[i] * (3 - k) for k, i in enumerate(order)])
+    expected = {int(i): min(1.0, s) for i, s in zip(order, steps, strict=True)}
+    for i, row in enumerate(rows):
+        assert row.p_value == pytest.approx(raw[i], rel=1e-9)
+        assert row.p_adjusted == pytest.approx(expected[i], rel=1e-9)
+        assert row.alpha == pytest.approx(0.05 / 3)
+
+
+@pytest.mark.parametrize(
+    ("mean", "var", "margin", "state"),
+    [
+        (10.0, 4.0, {"margin_rel": 0.02}, "ok"),
+        (9.7, 4.0, {"margin_rel": 0.02}, "bad"),
+        (9.95, 40.0, {"margin_rel": 0.02}, "unclear"),
+    ],
+)
+def test_guardrail_passes_exactly_when_its_interval_excludes_the_margin(
+    mean: float, var: float, margin: dict[str, float], state: str
+) -> None:
+    metrics = [
+        {"key": "m", "kind": "column", "column": "m", "role": "primary", "direction": "increase"},
+        {"key": "g", "kind": "column", "column": "g", "role": "guardrail", "direction": "increase", **margin},
+    ]
+    cells = [cell(k, v, 5000, 10.0 if v == "a" else mean, var) for k in "mg" for v in "ab"]
+    row = analyse(plan(metrics=metrics), summary(*cells))[1]
+    assert row.guardrail == state
+    assert row.lift_low is not None
+    assert (row.lift_low > -0.02) == (row.guardrail == "ok")
+
+
+@given(
+    st.floats(-5, 5), st.floats(0.01, 50), st.floats(0.01, 50), st.integers(50, 5000), st.integers(50, 5000), st.floats(-1, 1)
+)
+def test_interval_excludes_zero_exactly_when_the_test_rejects(
+    mean: float, vc: float, vt: float, nc: int, nt: int, effect: float
+) -> None:
+    (row,) = analyse(plan(), summary(cell("m", "a", nc, mean, vc), cell("m", "b", nt, mean + effect, vt)))
+    if row.status == "ok" and row.p_value is not None and abs(row.p_value - 0.05) > 1e-9:
+        assert row.ci_low is not None
+        assert row.ci_high is not None
+        excluded = row.ci_low > 0 or row.ci_high < 0
+        assert excluded == (row.p_value < 0.05) == (row.verdict != "unclear")
+        assert row.lift_low is not None
+        assert row.lift_high is not None
+        assert excluded == (row.lift_low > 0 or row.lift_high < 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "horizon", "units", "is_due", "adequate"),
+    [
+        ({"kind": "frequentist"}, {"units": 1000}, (499, 500), False, False),
+        ({"kind": "frequentist"}, {"units": 1000}, (500, 500), True, True),
+        ({"kind": "frequentist"}, {"days": 14}, (500, 500), False, False),
+        ({"kind": "sequential", "n_opt": 1000, "min_units": 300}, {"units": 1000}, (300, 299), False, False),
+        ({"kind": "sequential", "n_opt": 1000, "min_units": 300}, {"units": 1000}, (300, 300), True, False),
+        ({"kind": "sequential", "n_opt": 1000, "min_units": 300}, {"units": 1000}, (600, 600), True, True),
+        ({"kind": "group_sequential", "looks": [0.5, 1.0]}, {"units": 1000}, (249, 250), False, False),
+        ({"kind": "group_sequential", "looks": [0.5, 1.0]}, {"units": 1000}, (250, 250), True, False),
+        ({"kind": "bayesian"}, {"units": 1000}, (400, 400), False, False),
+        ({"kind": "bayesian", "due": "min_units", "min_units": 100}, {"units": 1000}, (400, 400), True, False),
+    ],
+)
+def test_effects_are_due_when_the_model_says_so(
+    model: dict[str, Any], horizon: dict[str, int], units: tuple[int, int], is_due: bool, adequate: bool
+) -> None:
+    state = due(plan(model=model, horizon=horizon), summary(a=units[0], b=units[1]), now=NOW)
+    assert (state.is_due, state.is_adequate) == (is_due, adequate)
+    assert 0 <= state.progress <= 1
+
+
+def test_days_are_counted_from_the_first_exposure() -> None:
+    s = summary(a=500, b=500)
+    s = Summary(
+        **{
+            **{k: getattr(s, k) for k in s.__slots__},
+            "first_exposure": "2026-11-01T00:00:00+00:00",
+            "last_exposure": "2026-11-20T00:00:00+00:00",
+        }
+    )
+    assert due(plan(horizon={"days": 19}), s, now=NOW).is_due
+    assert not due(plan(horizon={"days": 20}), s, now=NOW).is_due
