@@ -63,12 +63,12 @@ class Line:
     @property
     def inside(self) -> bool:
         """Whether the value lies in the band, widened by three Monte-Carlo standard errors."""
-        return self.low - 3 * self.error <= self.value <= self.high + 3 * self.error
+        return bool(self.low - 3 * self.error <= self.value <= self.high + 3 * self.error)
 
     @property
     def passed(self) -> bool:
         """Whether the line is as it should be; the control must lie outside."""
-        return self.inside != self.must_fail
+        return bool(self.inside != self.must_fail)
 
 
 def share(sim: str, what: str, hits: np.ndarray, low: float, high: float, *, must_fail: bool = False) -> Line:
@@ -77,7 +77,7 @@ def share(sim: str, what: str, hits: np.ndarray, low: float, high: float, *, mus
     value = float(np.mean(hits))
     at = min(max(value, low), high)
     error = math.sqrt(max(at * (1 - at), 1e-9) / n)
-    return Line(sim, what, value, low, high, error, n, must_fail)
+    return Line(sim, what, value, low, high, float(error), n, must_fail)
 
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
@@ -304,7 +304,7 @@ def s10_s11(rng: np.random.Generator, reps: int) -> Iterator[Line]:
 
 def s12(rng: np.random.Generator, reps: int) -> Iterator[Line]:
     """Bayesian intervals under a prior that says nothing, and the chance under the null."""
-    n, some = 500, min(reps, 2000)
+    n, some = 500, reps
     x = rng.binomial(n, 0.2, (reps, 2))
     found = [beta_posterior(Counts(int(a), n, int(b), n), direction="increase", mass=0.95) for a, b in x[:some]]
     covered = np.array([f.low <= 0.0 <= f.high for f in found])
@@ -541,7 +541,7 @@ def main() -> int:
                     "command": command,
                     "machine": machine,
                     "seconds": round(seconds),
-                    "lines": [{**asdict(x), "passed": x.passed} for x in lines],
+                    "lines": [{**asdict(x), "value": float(x.value), "passed": x.passed} for x in lines],
                 },
                 indent=1,
             )

@@ -13,7 +13,7 @@ from xpbench.errors import StatsError
 from xpbench.stats.spending import crossing, p_group, q_group, spent
 
 # Lan–DeMets boundaries, two-sided alpha .05, equal looks. Source: the ld98 program of Reboussin, DeMets, Kim, Lan 2000 and
-# textbook tables made with it; tolerance: half a unit of the last decimal shown, and 1e-4 more, the accuracy of its integration.
+# textbook tables made with it; tolerance: half a unit of the last decimal shown, and 1e-4 for the accuracy of its integration.
 PUBLISHED = {
     ("obrien_fleming", 2): (4, [2.9626, 1.9686]),
     ("obrien_fleming", 3): (4, [3.7103, 2.5114, 1.9930]),

@@ -46,7 +46,8 @@ def _joint(moments: Moments, subjects: Sequence[Functional]) -> tuple[Floats, Fl
     """Values of the subjects and the covariance of their means."""
     parts = [s.at(moments.mean) for s in subjects]
     gradients = np.array([gradient for _, gradient in parts])
-    return np.array([float(value) for value, _ in parts]), gradients @ moments.cov @ gradients.T / moments.n
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.array([float(value) for value, _ in parts]), gradients @ moments.cov @ gradients.T / moments.n
 
 
 def _slope(s: Floats, varies: Floats) -> tuple[Floats, int]:

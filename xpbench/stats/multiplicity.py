@@ -81,7 +81,7 @@ def ebh_adjusted(e_values: Sequence[float]) -> Floats:
     out = np.full(e.shape, np.nan)
     order = known[np.argsort(-e[known], kind="stable")]
     m = len(order)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         steps = m / (np.arange(1, m + 1) * e[order])
     out[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
     return out

@@ -115,7 +115,9 @@ def judge(c: Moments, t: Moments, *, mc: float, mt: float, sc: float, st: float)
 
 def _per_unit(moments: Moments, gradient: Floats) -> float:
     """Variance per unit of the linearised value: gradient · covariance · gradient."""
-    return max(float(gradient @ moments.cov @ gradient), 0.0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        variance = float(gradient @ moments.cov @ gradient)
+    return variance if math.isnan(variance) else max(variance, 0.0)
 
 
 def pair_of(c: Moments, t: Moments, *, subject: int | Functional) -> Pair:

@@ -1,0 +1,155 @@
+"""Sample ratio against scipy and brute force; the martingale is a martingale."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from xpbench.errors import StatsError
+from xpbench.stats.srm import bias_bound, srm, srm_anytime
+
+
+@pytest.mark.parametrize("counts", [(500, 520), (10_000, 10_500), (33, 21), (100, 0)])
+@pytest.mark.parametrize("weights", [(0.5, 0.5), (0.9, 0.1), (3, 1)])
+def test_two_variants_are_chi_square(counts, weights):
+    """Source: scipy.stats.chisquare; 1e-12."""
+    share = np.array(weights) / sum(weights)
+    found = srm(counts, weights)
+    if found.method == "chi2":
+        theirs = scipy.stats.chisquare(counts, share * sum(counts))
+        assert (found.statistic, found.p_value) == pytest.approx((theirs.statistic, theirs.pvalue), rel=1e-12)
+        assert found.df == 1
+
+
+@pytest.mark.parametrize("counts", [(100, 90, 130), (0, 50, 61), (1, 2, 3, 4), (1000, 0, 0, 10)])
+def test_several_variants_are_chi_square(counts):
+    """Source: scipy.stats.chisquare; 1e-12."""
+    weights = np.arange(1, len(counts) + 1) / np.arange(1, len(counts) + 1).sum()
+    found = srm(counts, weights)
+    theirs = scipy.stats.chisquare(counts, weights * sum(counts))
+    assert found.p_value == pytest.approx(theirs.pvalue, rel=1e-12)
+    assert found.expected == pytest.approx(weights * sum(counts))
+
+
+@pytest.mark.parametrize(("x", "n"), [(0, 5), (3, 8), (1, 9), (9, 9), (40, 45), (200_003, 200_003)])
+@pytest.mark.parametrize("p", [0.5, 0.9, 0.99999])
+def test_few_expected_units_are_tested_exactly(x, n, p):
+    """Source: scipy.stats.binomtest; 1e-6 (sums of many terms)."""
+    found = srm((x, n - x), (p, 1 - p))
+    if min(n * p, n * (1 - p)) < 5:
+        assert found.method == "exact"
+        assert found.p_value == pytest.approx(scipy.stats.binomtest(x, n, p).pvalue, rel=1e-6)
+    else:
+        assert found.method == "chi2"
+
+
+def test_a_variant_with_weight_zero_takes_no_part():
+    found = srm((100, 110, 7), (0.5, 0.5, 0.0))
+    assert found.df == 1
+    assert found.misplaced == 7
+    assert found.expected == (105.0, 105.0, 0.0)
+    assert found.p_value == pytest.approx(srm((100, 110), (1, 1)).p_value)
+
+
+def test_no_units_give_no_p():
+    found = srm((0, 0), (0.5, 0.5))
+    assert math.isnan(found.p_value)
+    assert found.to_dict()["p_value"] is None
+    assert srm((5, 6), (1, 1)).to_dict()["method"] == "chi2"
+
+
+def test_anytime_is_the_dirichlet_multinomial_bayes_factor():
+    """Source: scipy.stats.dirichlet_multinomial over multinomial, Lindon and Malek 2022; 1e-9."""
+    counts, theta, k = np.array([300, 180, 120]), np.array([0.5, 0.25, 0.25]), 100.0
+    log = scipy.stats.dirichlet_multinomial.logpmf(counts, k * theta, 600) - scipy.stats.multinomial.logpmf(counts, 600, theta)
+    assert srm_anytime(counts, theta, k=k)[0] == pytest.approx(min(1, math.exp(-log)), rel=1e-9)
+
+
+def test_anytime_keeps_the_smallest_and_takes_up_earlier_looks():
+    looks = [[60, 30], [500, 460], [5000, 4980]]
+    p = srm_anytime(looks, [0.5, 0.5], k=100.0)
+    assert (np.diff(p) <= 0).all()
+    again = srm_anytime(looks[1:], [0.5, 0.5], k=100.0, previous=float(p[0]))
+    assert again == pytest.approx(p[1:])
+
+
+def test_anytime_order_within_a_look_is_irrelevant(rng):
+    units = rng.integers(0, 2, 1000)
+    shuffled = rng.permutation(units)
+    one, two = ([(u == 0).sum(), (u == 1).sum()] for u in (units, shuffled))
+    assert srm_anytime(one, [1, 1], k=50.0) == srm_anytime(two, [1, 1], k=50.0)
+
+
+def test_anytime_leaves_out_variants_of_weight_zero():
+    assert srm_anytime([50, 60, 9], [0.5, 0.5, 0.0], k=100.0) == srm_anytime([50, 60], [0.5, 0.5], k=100.0)
+
+
+def test_anytime_bayes_factor_has_expectation_one():
+    """The sum over all outcomes of probability × Bayes factor is 1: a martingale; 1e-10."""
+    n, theta, k = 12, 0.3, 10.0
+    total = 0.0
+    for x in range(n + 1):
+        log = scipy.stats.betabinom.logpmf(x, n, k * theta, k * (1 - theta))
+        total += math.exp(log)
+        p = srm_anytime([x, n - x], [theta, 1 - theta], k=k)[0]
+        factor = math.exp(log - scipy.stats.binom.logpmf(x, n, theta))
+        assert p == pytest.approx(min(1.0, 1 / factor), rel=1e-9)
+    assert total == pytest.approx(1.0, rel=1e-10)
+
+
+@pytest.mark.parametrize("missing", [0.05, 0.3])
+def test_bias_bound_is_reached_by_the_worst_loss_and_never_passed(rng, missing):
+    values = np.sort(rng.lognormal(0, 1, 20_000))
+    full, n = values.mean(), len(values)
+    bound = bias_bound([n, round(n * (1 - missing))], [0.5, 0.5])
+    assert bound.missing_share == pytest.approx(missing, rel=1e-3)
+    assert bound.variant == 1
+    for kept in (
+        values[: round(n * (1 - missing))],
+        values[-round(n * (1 - missing)) :],
+        rng.choice(values, round(n * (1 - missing))),
+    ):
+        assert abs(kept.mean() - full) / values.std() <= bound.in_sd + 0.02
+    two_point = np.r_[np.zeros(round(n * (1 - missing))), np.ones(n - round(n * (1 - missing)))]
+    worst = abs(0.0 - two_point.mean()) / two_point.std()
+    assert worst == pytest.approx(bound.in_sd, rel=1e-3)
+
+
+def test_bias_bound_of_a_proportion():
+    found = bias_bound([1000, 900], [0.5, 0.5], rate=0.2)
+    # 100 units are missing; were they all converted, the rate would be (180 + 100) / 1000, 0.08 above what is seen
+    assert found.of_share == pytest.approx(0.1 * 0.8)
+    assert abs((180 + 100) / 1000 - 0.2) == pytest.approx(found.of_share)
+
+
+def test_bias_bound_without_units_or_with_none_in_a_variant():
+    assert bias_bound([0, 0], [1, 1]).missing_share == 0.0
+    assert bias_bound([0, 0], [1, 1], rate=0.1).of_share == 0.0
+    lost = bias_bound([100, 0], [1, 1])
+    assert lost.missing_share == 1.0
+    assert math.isinf(lost.in_sd)
+    assert lost.to_dict()["in_sd"] is None
+    assert bias_bound([50, 100, 3], [1, 2, 0]).missing_share == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: srm((-1, 2), (1, 1)),
+        lambda: srm((1, 2), (1, 1, 1)),
+        lambda: srm((1, 2), (1, 0)),
+        lambda: srm((1, 2), (1, -1)),
+        lambda: srm((1, 2), (1, math.nan)),
+        lambda: srm((1, math.nan), (1, 1)),
+        lambda: srm_anytime([[5, 5], [4, 6]], [1, 1], k=100.0),
+        lambda: srm_anytime([[-5, 5]], [1, 1], k=100.0),
+        lambda: srm_anytime([[5, 5]], [1, 1], k=0.0),
+        lambda: bias_bound([1, 2], [1]),
+    ],
+)
+def test_counts_and_weights_that_are_none_are_refused(call):
+    with pytest.raises(StatsError, match="XPB-S01"):
+        call()
