@@ -97,6 +97,9 @@ class Report:
             "not_checked": list(self.not_checked),
         }
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         lines = [f"{self.status}: {self.reason}", *(f"  ✕ {d}" for d in self.differences[:40])]
         if len(self.differences) > 40:
