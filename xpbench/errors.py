@@ -438,7 +438,8 @@ _DATA: dict[str, Message] = {
     ),
     "XPB-D03": Message(
         "A source of kind {kind} can't be read",
-        "Sources are pandas, polars or pyarrow tables, DuckDB relations, Spark tables, and CSV, Parquet or JSON Lines files of one kind",
+        "Sources are pandas, polars or pyarrow tables, DuckDB relations, Spark tables, and CSV, Parquet or JSON Lines "
+        "files of one kind",
         "Give one of these",
     ),
     "XPB-D04": Message(
@@ -511,6 +512,7 @@ _HEALTH: dict[str, Message] = {
     "XPB-H04": Message("{name} is {value}", "{rule}", "{remedy}"),
 }
 _DECIDE: dict[str, Message] = {
+    "XPB-R20": Message("{name} is {value}", "{rule}", "{remedy}"),
     "XPB-R01": Message(
         "Results of {key} are sealed: {reason}",
         "Effects are shown when the plan says they are due",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -113,6 +114,11 @@ class Plan(Part):
     def changed(self, **changes: Any) -> Plan:
         """A new plan with top-level keys replaced; this one stays as it is."""
         return Plan(**{**self.to_dict(), **changes})
+
+    def rehearse(self, history: Any, **options: Any) -> Any:
+        """What the plan's rule would decide on traffic of the past; see `xpbench.rehearse`, which this calls."""
+        rehearse = importlib.import_module("xpbench.decide.rehearsal").rehearse  # a room further down: loaded when asked for
+        return rehearse(self, history, **options)
 
     @property
     def control(self) -> Variant:

@@ -1,0 +1,157 @@
+"""Values per unit from before the experiment: what a rehearsal re-randomises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpbench import formula
+from xpbench.errors import DecisionError, nearest, plain
+from xpbench.plan import Plan
+from xpbench.plan.metrics import Column, Formula, MetricBase, Ratio
+
+Floats = NDArray[np.float64]
+
+LEAST_UNITS = 200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """Traffic of the past, one row per unit that would have been exposed.
+
+    Attributes:
+        values: By metric: shape (n,), or (n, 2) for numerator and denominator; NaN = no value. Raw, not winsorized.
+        covariates: By metric: shape (n, c), measured before the exposure.
+        day: Day of each unit's first exposure, counted from the first day of the history; None without dates.
+    """
+
+    values: Mapping[str, Floats]
+    covariates: Mapping[str, Floats] = field(default_factory=dict)
+    day: NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        sizes = {len(v) for v in self.values.values()} | {len(v) for v in self.covariates.values()}
+        if self.day is not None:
+            sizes.add(len(self.day))
+        if len(sizes) != 1:
+            raise _bad("history", f"arrays of {len(sizes)} lengths", "Every array has one entry per unit", "Align them")
+        if sizes.pop() < LEAST_UNITS:
+            raise _bad("history", f"{self.n} units", f"Re-randomising needs at least {LEAST_UNITS}", "Take more days")
+
+    @property
+    def n(self) -> int:
+        """Units."""
+        return len(next(iter(self.values.values())))
+
+    @property
+    def days(self) -> int | None:
+        """Days of the history, or None without dates."""
+        return None if self.day is None else int(self.day.max()) + 1
+
+    @classmethod
+    def of_frame(cls, frame: Any, plan: Plan, *, day: str | None = None) -> History:
+        """History from a table with one row per unit, for a plan over columns.
+
+        Args:
+            frame: pandas DataFrame or anything with columns by name; true/false and numbers.
+            plan: Whose metrics are of kind `column`, ratios or formulas of them.
+            day: Column with the date of first exposure.
+
+        Raises:
+            DecisionError: `XPB-R20`, a column is missing, or the plan counts from events.
+        """
+        values, covariates = {}, {}
+        for metric in plan.metrics:
+            if isinstance(metric, (Ratio, Formula)):
+                continue
+            if not isinstance(metric, Column):
+                raise _bad(
+                    f"metric {metric.key}",
+                    getattr(metric, "kind", ""),
+                    "A table of units feeds metrics of kind column",
+                    "Give History(values=…) with a value per unit and metric",
+                )
+            values[metric.key] = _column(frame, metric.column)
+            if metric.cuped and metric.covariates:
+                covariates[metric.key] = np.column_stack([_filled(_column(frame, c)) for c in metric.covariates])
+        days = None if day is None else _days(frame, day)
+        return cls(values, covariates, days)
+
+
+def blocks_of(plan: Plan, history: History) -> dict[str, tuple[tuple[str, ...], Floats]]:
+    """For every metric of the plan its own columns and covariates, named as in cells: shape (n, k).
+
+    Raises:
+        DecisionError: `XPB-R20`, the history lacks a metric.
+    """
+    out = {}
+    for metric in plan.metrics:
+        names, own = _own(metric, history)
+        extra = history.covariates.get(metric.key) if metric.cuped else None
+        if extra is not None:
+            extra = extra.reshape(len(extra), -1)
+            names = (*names, *(f"before.{i}" for i in range(extra.shape[1])))
+            own = np.column_stack([own, extra])
+        out[metric.key] = (names, own)
+    return out
+
+
+def parts_of(metric: MetricBase) -> tuple[str, ...]:
+    """Keys of the metrics that a ratio or formula is built on; the metric's own key otherwise."""
+    if isinstance(metric, Ratio):
+        return (metric.numerator, metric.denominator)
+    if isinstance(metric, Formula):
+        return tuple(formula.parse(metric.expression).names())
+    return (metric.key,)
+
+
+def _own(metric: MetricBase, history: History) -> tuple[tuple[str, ...], Floats]:
+    parts = parts_of(metric)
+    for part in parts:
+        if part not in history.values:
+            raise _bad(
+                "history", f"without {part}", "It has the values of every metric of the plan", nearest(part, history.values)
+            )
+    columns = [history.values[p] for p in parts]
+    if isinstance(metric, Ratio):
+        return ("numerator", "denominator"), np.column_stack(columns)
+    if isinstance(metric, Formula):
+        return parts, np.column_stack(columns)
+    value = columns[0]
+    if value.ndim == 2 and value.shape[1] == 2:
+        return ("numerator", "denominator"), np.asarray(value, dtype=np.float64)
+    return ("value",), np.asarray(value, dtype=np.float64).reshape(-1, 1)
+
+
+def _column(frame: Any, name: str) -> Floats:
+    try:
+        return np.asarray(frame[name], dtype=np.float64)
+    except KeyError:
+        raise _bad("history", f"without column {name}", "It has the plan's columns", nearest(name, list(frame))) from None
+    except (TypeError, ValueError):
+        raise _bad("history", f"column {name}", "Metrics and covariates are numbers or true/false", "Convert it") from None
+
+
+def _filled(values: Floats) -> Floats:
+    """Missing covariates at their mean, as the data room does."""
+    known = values[np.isfinite(values)]
+    return np.where(np.isfinite(values), values, known.mean() if known.size else 0.0)
+
+
+def _days(frame: Any, name: str) -> NDArray[np.int64]:
+    try:
+        raw: Sequence[Any] = list(frame[name])
+        ordinals = np.array([date.fromisoformat(str(v)[:10]).toordinal() for v in raw], dtype=np.int64)
+    except (KeyError, ValueError):
+        raise _bad("history", f"column {name}", "It holds dates such as 2026-11-03", "Name the right column") from None
+    counted: NDArray[np.int64] = ordinals - ordinals.min()
+    return counted
+
+
+def _bad(name: str, value: object, rule: str, remedy: str) -> DecisionError:
+    return DecisionError("XPB-R20", name=plain(name), value=value, rule=plain(rule), remedy=plain(remedy))
