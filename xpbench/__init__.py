@@ -30,6 +30,8 @@ _HOMES = {
     "Tracker": "xpbench.expose",
     "mixpanel_flags": "xpbench.expose",
     "units": "xpbench.data",
+    "events": "xpbench.data",
+    "EventSchema": "xpbench.data",
     "DuckDB": "xpbench.data",
 }
 """Where each public name lives."""

@@ -499,6 +499,51 @@ _DATA: dict[str, Message] = {
         "Metrics and covariates are numbers or true/false",
         "Convert the column, or name another",
     ),
+    "XPB-D30": Message(
+        "Experiment {experiment} is not in the log: no {event} event names it",
+        "The log names the experiment as the plan does (exposure.experiment, or the plan's key)",
+        "{hint}",
+    ),
+    "XPB-D31": Message(
+        "Event {event} of metric {key} never occurs in the log",
+        "A metric counts an event that is there, so that a typo can't read as zero",
+        '{hint} If nobody did it yet, pass absent_events="zero"',
+    ),
+    "XPB-D32": Message(
+        "Property {property} of event {event} (metric {key}) never holds a number",
+        "The metric is computed from that property",
+        "{hint}",
+    ),
+    "XPB-D33": Message(
+        "None of the {count} events has a time that can be read ({column})",
+        "Times are seconds, milliseconds or microseconds since 1970, or timestamps",
+        "Name the right column in the schema, and its time_unit",
+    ),
+    "XPB-D34": Message(
+        "No exposure of {experiment} counts: of {count} in the log, left out are {found}",
+        "An exposure counts with a unit, a variant of the plan, and a day from exposure.start to exposure.end",
+        "Check the plan's variants and dates",
+    ),
+    "XPB-D35": Message(
+        "Metric {key} of kind {part_kind} is not counted from events",
+        "An event log feeds metrics that name events, and ratios and formulas of them",
+        "Use xp.units(…) for this plan, or change the metric's kind",
+    ),
+    "XPB-D36": Message(
+        "None of the {count} events has a value of {unit}",
+        "Every event that counts names the unit that was randomised",
+        "Check the plan's unit, or the unit in the schema",
+    ),
+    "XPB-D37": Message(
+        "The log has no exposure event {event}",
+        "Units take part from their first exposure on",
+        "{hint} Or name the log's exposure event in exposure.event",
+    ),
+    "XPB-D38": Message(
+        "No {event} event has the property {segment}",
+        "Segments are properties of the exposure event",
+        "Send the property with the exposure, or remove the segment",
+    ),
     "XPB-D20": Message(
         "Values up to {bound} can't be squared and summed",
         "Sums must stay within the range of doubles (about {limit})",

@@ -1,7 +1,23 @@
 """From sources to moments: events or per-unit tables, first exposures, unit values, sums in an engine. Rows stay here."""
 
 from xpbench.data.engine import DuckDB, Progress, Stage
+from xpbench.data.events import EventsSource, events
+from xpbench.data.log import EventSchema
 from xpbench.data.summary import Cap, Cell, Extreme, Finding, Summary
 from xpbench.data.units import UnitsSource, units
 
-__all__ = ["Cap", "Cell", "DuckDB", "Extreme", "Finding", "Progress", "Stage", "Summary", "UnitsSource", "units"]
+__all__ = [
+    "Cap",
+    "Cell",
+    "DuckDB",
+    "EventSchema",
+    "EventsSource",
+    "Extreme",
+    "Finding",
+    "Progress",
+    "Stage",
+    "Summary",
+    "UnitsSource",
+    "events",
+    "units",
+]

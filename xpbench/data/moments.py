@@ -6,14 +6,14 @@ The unit table has one row per unit: `variant` (text), measures (numbers, null =
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import narwhals.stable.v2 as nw
 
 from xpbench.data.blocks import Block, Column
 from xpbench.data.summary import Cap, Cell, Extreme
-from xpbench.data.sums import Profile, exact, moments_from, pieces
+from xpbench.data.sums import Profile, exact, moments_from, pieces, products
 
 VARIANT = "variant"
 
@@ -101,7 +101,11 @@ def rows_of(frame: nw.LazyFrame[Any]) -> list[dict[str, Any]]:
 
 
 def caps_of(
-    frame: nw.LazyFrame[Any], blocks: Iterable[Block], profiles: Mapping[str, Profile], frozen: Iterable[Cap] = ()
+    frame: nw.LazyFrame[Any],
+    blocks: Iterable[Block],
+    profiles: Mapping[str, Profile],
+    frozen: Iterable[Cap] = (),
+    scales: Mapping[str, int] | None = None,
 ) -> dict[Column, Cap]:
     """Winsorization thresholds pooled over variants: exact percentiles with linear interpolation.
 
@@ -110,12 +114,18 @@ def caps_of(
         blocks: What is capped stands in them.
         profiles: Of every measure.
         frozen: Caps of an earlier look, taken as they are; only their counts are new.
+        scales: What measures have been multiplied by; their caps are rounded to whole numbers, that is to the decimals of
+            the amounts.
     """
+    scales = scales or {}
     wanted = list(dict.fromkeys(c for b in blocks for c in b.columns if c.winsorize and profiles[c.measure].count))
     known = {(c.metric, c.column): (c.lower, c.upper) for c in frozen}
-    limits: dict[Column, tuple[float | None, float | None]] = {
-        c: known[c.owner, c.cap_name] for c in wanted if (c.owner, c.cap_name) in known
-    }
+    limits: dict[Column, tuple[float | None, float | None]] = {}
+    for c in wanted:
+        if (c.owner, c.cap_name) in known:
+            lower, upper = known[c.owner, c.cap_name]
+            scale = scales.get(c.measure, 1)
+            limits[c] = (_scaled(lower, scale), _scaled(upper, scale)) if c.measure in scales else (lower, upper)
     open_columns = [c for c in wanted if c not in limits]
     quantiles: dict[tuple[str, str, float], nw.Expr] = {}
     for c in open_columns:
@@ -137,7 +147,8 @@ def caps_of(
         lower, upper = (
             None if q is None else found.get((c.measure, c.winsorize.over, q)) for q in (c.winsorize.lower, c.winsorize.upper)
         )
-        limits[c] = (lower, upper)
+        whole = c.measure in scales
+        limits[c] = (_scaled(lower, 1) if whole else lower, _scaled(upper, 1) if whole else upper)
     if not wanted:
         return {}
     counts: list[nw.Expr] = []
@@ -157,6 +168,11 @@ def caps_of(
     }
 
 
+def _scaled(value: float | None, scale: int) -> float | None:
+    """A cap as a whole number of the smallest unit of measure; untouched where values are not scaled."""
+    return None if value is None else float(round(value * scale))
+
+
 def moments_of(
     frame: nw.LazyFrame[Any],
     blocks: Sequence[Block],
@@ -165,6 +181,7 @@ def moments_of(
     dimensions: Mapping[str, str] | None = None,
     smallest_slice: int = 1,
     frozen: Iterable[Cap] = (),
+    scales: Mapping[str, int] | None = None,
 ) -> Moments:
     """Moments of every block by variant, overall and by slice.
 
@@ -175,11 +192,13 @@ def moments_of(
         dimensions: Column of the unit table for each dimension (`$day`, `$age`, segments).
         smallest_slice: Slices of declared segments with fewer units are counted but get no moments.
         frozen: Caps of an earlier look.
+        scales: What a measure has been multiplied by to make it whole; results are in the original unit of measure.
     """
+    scales = scales or {}
     measures = list(dict.fromkeys(c.measure for b in blocks for c in b.columns))
     rows, profiles = profiles_of(frame, measures)
-    caps = caps_of(frame, blocks, profiles, frozen)
-    work = _Work(blocks, profiles, caps, rows)
+    caps = caps_of(frame, blocks, profiles, frozen, scales)
+    work = _Work(blocks, profiles, caps, rows, scales)
     overall = work.run(frame, [VARIANT])
     cells = [cell for row in overall for cell in work.cells(row)]
     units = dict.fromkeys(variants, 0) | {row[VARIANT]: int(row["n"]) for row in overall}
@@ -188,6 +207,7 @@ def moments_of(
         found = work.run(frame, [VARIANT, column], forms=("value",))
         sizes: dict[str, dict[str, int]] = {}
         for row in found:
+            row[column] = str(row[column])
             sizes.setdefault(row[column], {})[row[VARIANT]] = int(row["n"])
         slices[dimension] = {k: {v: sizes[k][v] for v in variants if v in sizes[k]} for k in sorted(sizes)}
         smallest = 1 if dimension.startswith("$") else smallest_slice
@@ -197,14 +217,28 @@ def moments_of(
     order = {v: i for i, v in enumerate(variants)}
     ranks = {(b.metric, b.form): i for i, b in enumerate(blocks)}
     cells.sort(key=lambda c: (c.dimension, c.slice, ranks[c.metric, c.form], order[c.variant]))
-    distinct = dict.fromkeys(caps.values())
+    distinct = dict.fromkeys(_in_units(cap, scales.get(column.measure, 1)) for column, cap in caps.items())
     return Moments(tuple(cells), tuple(distinct), tuple(work.extremes(overall)), units, slices)
+
+
+def _in_units(cap: Cap, scale: int) -> Cap:
+    """A cap in the metric's own unit of measure."""
+    lower, upper = (None if v is None else v / scale for v in (cap.lower, cap.upper))
+    return replace(cap, lower=lower, upper=upper)
 
 
 class _Work:
     """The expressions of all blocks, each distinct sum once, and the way back from a row of sums to cells."""
 
-    def __init__(self, blocks: Sequence[Block], profiles: Mapping[str, Profile], caps: Mapping[Column, Cap], rows: int) -> None:
+    def __init__(
+        self,
+        blocks: Sequence[Block],
+        profiles: Mapping[str, Profile],
+        caps: Mapping[Column, Cap],
+        rows: int,
+        scales: Mapping[str, int],
+    ) -> None:
+        self.scales = scales
         self.blocks = blocks
         self.profiles = profiles
         self.rows = rows
@@ -229,6 +263,7 @@ class _Work:
         """One row of sums for each combination of `by`."""
         used: dict[tuple[Any, ...], str] = {}
         sums: dict[str, nw.Expr] = {}
+        weights: dict[str, list[float]] = {}
         for block in self.blocks:
             if block.form not in forms:
                 continue
@@ -240,14 +275,17 @@ class _Work:
                 self._add(sums, f"s_{a}", nw.col(a), v.profile.bound, v.profile.integral)
                 for w in members[i:]:
                     name = "p_" + "_".join(sorted((a, used[w.key])))
-                    if f"{name}_0" not in sums:
-                        self._add(
-                            sums,
-                            name,
-                            nw.col(a) * nw.col(used[w.key]),
-                            v.profile.bound * w.profile.bound,
-                            v.profile.integral and w.profile.integral,
-                        )
+                    if name in weights:
+                        continue
+                    found = products(
+                        nw.col(a),
+                        nw.col(used[w.key]),
+                        bounds=(v.profile.bound, w.profile.bound),
+                        rows=self.rows,
+                        integral=v.profile.integral and w.profile.integral,
+                    )
+                    weights[name] = [weight for weight, _ in found]
+                    sums |= {f"{name}_{k}": piece.sum() for k, (_, piece) in enumerate(found)}
             first = members[0]
             mask = block_mask(block, self.profiles, self.rows)
             if mask:
@@ -261,6 +299,7 @@ class _Work:
         for row in out:
             row["names"] = used
             row["forms"] = forms
+            row["weights"] = weights
         return sorted(out, key=lambda r: tuple(str(r[b]) for b in by))
 
     def _add(self, sums: dict[str, nw.Expr], name: str, term: nw.Expr, bound: float, integral: bool) -> None:
@@ -285,8 +324,9 @@ class _Work:
             for i, a in enumerate(keys):
                 for j in range(i, len(keys)):
                     name = "p_" + "_".join(sorted((a, keys[j])))
-                    second[i, j] = exact([row.get(f"{name}_{k}") for k in (0, 1)])
-            mean, cov = moments_from(n, first, second, [v.profile.shift for v in members])
+                    second[i, j] = exact([row[f"{name}_{k}"] for k in range(len(row["weights"][name]))], row["weights"][name])
+            scales = [self.scales.get(v.measure, 1) for v in members]
+            mean, cov = moments_from(n, first, second, [v.profile.shift for v in members], scales)
             out.append(
                 Cell(
                     metric=block.metric,
@@ -319,7 +359,7 @@ class _Work:
             ]
             if found:
                 value, variant = max(found, key=lambda pair: abs(pair[0] - mean))
-                out.append(Extreme(block.metric, variant, value))
+                out.append(Extreme(block.metric, variant, value / self.scales.get(measure, 1)))
         return out
 
 

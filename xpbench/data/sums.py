@@ -95,13 +95,48 @@ def pieces(term: nw.Expr, *, bound: float, rows: int, integral: bool) -> list[nw
     return [high, ((term - high) + second) - second]
 
 
-def exact(values: Sequence[Any]) -> Fraction:
-    """Sum of the pieces' sums, without rounding."""
-    return sum((Fraction(v) for v in values if v is not None), Fraction(0))
+HALF = 2.0**26
+
+
+def products(a: nw.Expr, b: nw.Expr, *, bounds: tuple[float, float], rows: int, integral: bool) -> list[tuple[float, nw.Expr]]:
+    """Expressions whose plain sums are exact, with the weights with which they add up to the sum of a × b.
+
+    Whole numbers up to 2**52 are multiplied exactly by halves; other products are rounded once, to double.
+
+    Args:
+        a: Double-valued expression.
+        b: Another.
+        bounds: Their largest absolute values.
+        rows: At most so many terms.
+        integral: Both are whole numbers.
+    """
+    low, high = min(bounds), max(bounds)
+    if not integral or low * high < EXACT or high >= 2.0**52:
+        return [(1.0, e) for e in pieces(a * b, bound=low * high, rows=rows, integral=integral)]
+    a_high, b_high = (a / HALF).floor().cast(nw.Float64), (b / HALF).floor().cast(nw.Float64)
+    a_low, b_low = a - a_high * HALF, b - b_high * HALF
+    most = [bound / HALF + 1.0 for bound in bounds]
+    terms = (
+        (HALF * HALF, a_high * b_high, most[0] * most[1]),
+        (HALF, a_high * b_low, most[0] * HALF),
+        (HALF, a_low * b_high, HALF * most[1]),
+        (1.0, a_low * b_low, HALF * HALF),
+    )
+    return [(w, e) for w, term, bound in terms for e in pieces(term, bound=bound, rows=rows, integral=True)]
+
+
+def exact(values: Sequence[Any], weights: Sequence[float] | None = None) -> Fraction:
+    """Sum of the pieces' sums, each with its weight, without rounding."""
+    factors = weights or [1.0] * len(values)
+    return sum((Fraction(v) * Fraction(w) for v, w in zip(values, factors, strict=True) if v is not None), Fraction(0))
 
 
 def moments_from(
-    n: int, first: Sequence[Fraction], second: Mapping[tuple[int, int], Fraction], shifts: Sequence[float]
+    n: int,
+    first: Sequence[Fraction],
+    second: Mapping[tuple[int, int], Fraction],
+    shifts: Sequence[float],
+    scales: Sequence[int],
 ) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
     """Means and covariances (ddof 1) from exact sums of shifted values.
 
@@ -110,12 +145,13 @@ def moments_from(
         first: Sum of each shifted column.
         second: Sum of products for i <= j.
         shifts: What was taken off each column.
+        scales: What each column had been multiplied by before.
 
     Returns:
         Means, and the covariance matrix row by row. A variance below the rounding error of its squares is 0.
     """
     k = len(first)
-    means = tuple(float(Fraction(shift) + total / n) for shift, total in zip(shifts, first, strict=True))
+    means = tuple(float((Fraction(o) + total / n) / k) for o, total, k in zip(shifts, first, scales, strict=True))
     if n == 1:
         return means, tuple(tuple(0.0 for _ in range(k)) for _ in range(k))
     cov = [[0.0] * k for _ in range(k)]
@@ -124,9 +160,10 @@ def moments_from(
         square = second[i, i]
         spread = square - first[i] * first[i] / n
         flat[i] = spread <= 4 * square / 2**53
-        cov[i][i] = 0.0 if flat[i] else float(spread / (n - 1))
+        cov[i][i] = 0.0 if flat[i] else float(spread / (n - 1) / scales[i] ** 2)
     for i in range(k):
         for j in range(i + 1, k):
             if not (flat[i] or flat[j]):
-                cov[i][j] = cov[j][i] = float((second[i, j] - first[i] * first[j] / n) / (n - 1))
+                product = second[i, j] - first[i] * first[j] / n
+                cov[i][j] = cov[j][i] = float(product / (n - 1) / (scales[i] * scales[j]))
     return means, tuple(tuple(row) for row in cov)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from xpbench.canonical import digest
 from xpbench.data.blocks import Parts, blocks_of, leaves
 from xpbench.data.engine import DuckDB, Progress, Stages, engine_name, first_line, literal, quote
 from xpbench.data.moments import VARIANT, moments_of
+from xpbench.data.opening import as_text, kind_of, located, plain_frame
 from xpbench.data.summary import Cap, Finding, Summary, merge_findings
 from xpbench.errors import DataError, nearest, plain, shown
 from xpbench.plan import Plan
@@ -60,11 +60,11 @@ def units(
         DataError: `XPB-D02` a file is missing, `XPB-D03` this kind of table is not read.
     """
     return UnitsSource(
-        _located(table),
+        located(table),
         unit=unit,
         variant=variant,
         day=day,
-        variants={_text(k): v for k, v in (variants or {}).items()},
+        variants={as_text(k): v for k, v in (variants or {}).items()},
         engine=engine or DuckDB(),
     )
 
@@ -96,47 +96,6 @@ class UnitsSource:
                 return _Reading(self, plan, connection, Stages(6, progress)).summary(tuple(caps))
         except duckdb.Error as error:
             raise DataError("XPB-D01", what=plain("The table could not be read"), reason=first_line(error)) from error
-
-
-def _located(table: Any) -> Any:
-    """Paths as a list of text, checked to exist; anything else as it is."""
-    if isinstance(table, (str, Path)):
-        table = [table]
-    if isinstance(table, (list, tuple)) and table and all(isinstance(p, (str, Path)) for p in table):
-        paths: list[str] = []
-        for given in table:
-            text = str(given)
-            found = sorted(str(p) for p in Path(text).parent.glob(Path(text).name)) if re.search(r"[*?]", text) else [text]
-            if not found or not all(Path(p).is_file() for p in found):
-                raise DataError("XPB-D02", path=text)
-            paths += found
-        kinds = {_kind(p) for p in paths}
-        if len(kinds) > 1 or None in kinds:
-            raise DataError("XPB-D03", kind=", ".join(sorted({Path(p).suffix or "no ending" for p in paths})))
-        return paths
-    if isinstance(table, duckdb.DuckDBPyRelation):
-        return table
-    try:
-        nw.from_native(table)
-    except TypeError:
-        raise DataError("XPB-D03", kind=type(table).__name__) from None
-    return table
-
-
-def _kind(path: str) -> str | None:
-    name = path.lower()
-    if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".csv.zst")):
-        return "csv"
-    return "parquet" if name.endswith((".parquet", ".pq")) else None
-
-
-def _text(value: Any) -> str:
-    """How a value of the variant column reads: whole numbers without a point, booleans in lower case."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 class _Reading:
@@ -253,7 +212,7 @@ class _Reading:
     def open(self, wanted: Sequence[str]) -> dict[str, str]:
         """Make the view or table `source` with the wanted columns; their types by name."""
         table = self.source.table
-        if isinstance(table, list) and _kind(table[0]) == "csv":
+        if isinstance(table, list) and kind_of(table[0]) == "csv":
             self._open_csv(table, wanted)
         elif isinstance(table, list):
             files = "[" + ", ".join(literal(p) for p in table) + "]"
@@ -272,7 +231,7 @@ class _Reading:
                 self.need(wanted, frame.collect_schema().names())
                 frame = frame.select(*wanted).collect("pyarrow")
             self.need(wanted, frame.columns)
-            self.run.register("source", self._plain_frame(frame.select(*wanted)))
+            self.run.register("source", plain_frame(frame.select(*wanted), self.mixed))
         return {r[0]: str(r[1]) for r in self.all("DESCRIBE SELECT * FROM source")}
 
     def need(self, wanted: Iterable[str], known: Sequence[str]) -> None:
@@ -312,28 +271,6 @@ class _Reading:
             self.all(f"CREATE TEMP TABLE source AS SELECT {', '.join(map(quote, wanted))} FROM {reader}")
         except duckdb.Error as error:
             raise DataError("XPB-D01", what=plain("The CSV file could not be read"), reason=first_line(error)) from error
-
-    def _plain_frame(self, frame: Any) -> Any:
-        """The native frame in a form that the engine scans without guessing; mixed columns as text, counted."""
-        native = nw.to_native(frame)
-        if frame.implementation.is_pandas():
-            import pandas as pd
-
-            changed = {}
-            for name in native.columns:
-                column = native[name]
-                if column.dtype == object:
-                    kind = pd.api.types.infer_dtype(column, skipna=True)
-                    if kind.startswith("mixed") and kind != "mixed-integer-float":
-                        kinds = column.dropna().map(lambda v: type(v).__name__).value_counts()
-                        self.mixed(name, {str(k): int(v) for k, v in kinds.items()})
-                        changed[name] = column.map(lambda v: None if v is None or v is pd.NA or v != v else _text(v))
-            if changed:
-                native = native.assign(**changed)
-            return native
-        if frame.implementation.is_polars():
-            return native.to_arrow()
-        return frame.to_native() if frame.implementation.is_pyarrow() else frame.to_arrow()
 
     def mixed(self, column: str, kinds: Mapping[str, int]) -> None:
         """A column holds values of several types."""

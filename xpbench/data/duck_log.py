@@ -1,0 +1,289 @@
+"""A log in the embedded engine: files, tables and relations brought into normal form."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import narwhals.stable.v2 as nw
+
+from xpbench.canonical import digest
+from xpbench.data.engine import engine_name, first_line, literal, quote
+from xpbench.data.log import Properties
+from xpbench.data.opening import kind_of, plain_frame
+from xpbench.data.summary import Finding
+from xpbench.errors import DataError, nearest, plain, shown
+from xpbench.plan import Plan
+
+if TYPE_CHECKING:
+    from xpbench.data.events import EventsSource
+
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
+_REALS = ("FLOAT", "DOUBLE")
+
+
+class DuckLog:
+    """A log in DuckDB. See `Log`."""
+
+    def __init__(self, source: EventsSource, plan: Plan, properties: Properties, connection: Any) -> None:
+        self.source = source
+        self.schema = source.schema
+        self.plan = plan
+        self.properties = properties
+        self.run = connection
+        self.engine = engine_name()
+        self.missing_properties: frozenset[str] = frozenset()
+        self.kind = "duckdb"
+        self._findings: list[Finding] = []
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._kept = 0
+        self._open()
+
+    # -- the protocol ------------------------------------------------------------------------------------------------
+
+    def frame(self) -> nw.LazyFrame[Any]:
+        """The events in normal form."""
+        return nw.from_native(self.run.sql("SELECT * FROM normal"))
+
+    def keep(self, frame: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
+        """A temporary table with the rows of a frame."""
+        self._kept += 1
+        table = f"{name}_{self._kept}"
+        self.all(f"CREATE TEMP TABLE {quote(table)} AS {frame.to_native().sql_query()}")
+        return nw.from_native(self.run.sql(f"SELECT * FROM {quote(table)}"))
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the events in normal form, whatever the order of the rows.
+
+        Only the sum and the exclusive or of salted row hashes leave the engine, so that no id can be found again.
+        """
+        columns = ["u", "event", "t", "iid", *self.properties.texts.values()]
+        salted = ", ".join([literal("xpbench.events.1"), *columns])
+        ((rows, total, mixed),) = self.all(f"SELECT count(*), sum(hash({salted})), bit_xor(hash({salted})) FROM normal")
+        return digest({"properties": list(self.properties.texts), "rows": rows, "sum": str(total), "xor": str(mixed)})
+
+    def findings(self) -> list[Finding]:
+        """What was counted when the log was opened."""
+        return self._findings
+
+    # -- opening -----------------------------------------------------------------------------------------------------
+
+    def all(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a small result, read to the end: the engine allows one open result."""
+        rows: list[tuple[Any, ...]] = self.run.execute(query).fetchall()
+        return rows
+
+    def _open(self) -> None:
+        log = self.source.log
+        text = False
+        if isinstance(log, list):
+            kind = kind_of(log[0])
+            files = "[" + ", ".join(literal(p) for p in log) + "]"
+            if kind == "jsonl":
+                self._open_jsonl(log)
+                text = True
+            elif kind == "csv":
+                if all(Path(p).stat().st_size == 0 for p in log):
+                    raise DataError("XPB-D07", what=plain("The file is empty"))
+                self._view(f"SELECT * FROM read_csv({files}, all_varchar = true, header = true, union_by_name = true)")
+                text = True
+            else:
+                self._view(f"SELECT * FROM read_parquet({files}, union_by_name = {'true' if len(log) > 1 else 'false'})")
+        elif isinstance(log, duckdb.DuckDBPyRelation):
+            self.run.register("handed", log.to_arrow_reader(100_000))
+            self.all("CREATE TEMP TABLE source AS SELECT * FROM handed")
+            self.run.unregister("handed")
+        else:
+            frame = nw.from_native(log)
+            if isinstance(frame, nw.LazyFrame):
+                frame = frame.collect("pyarrow")
+            self.run.register("source", plain_frame(frame, self._mixed))
+        types = {r[0]: str(r[1]) for r in self.all("DESCRIBE SELECT * FROM source")}
+        self._normal(types, text=text)
+
+    def _view(self, query: str) -> None:
+        try:
+            self.all(f"CREATE TEMP VIEW source AS {query}")
+        except duckdb.Error as error:
+            raise DataError("XPB-D01", what=plain("The log could not be read"), reason=first_line(error)) from error
+
+    def _open_jsonl(self, paths: Sequence[str]) -> None:
+        from xpbench.data.ingest import ingest
+
+        self._folder = tempfile.TemporaryDirectory(prefix="xpbench-")
+        names = [*self.properties.texts]
+        unit = self.schema.unit or self.plan.unit
+        report = ingest(
+            paths,
+            out=Path(self._folder.name) / "events",
+            properties=[*names, *([unit] if unit not in names else [])],
+            schema=self.schema,
+            engine=self.source.engine,
+        )
+        self._findings += report.findings()
+        if not report.rows:
+            raise DataError("XPB-D07", what=plain("The log has no readable event"))
+        self._view(f"SELECT * FROM read_parquet({literal(str(report.folder / '*.parquet'))})")
+
+    def close(self) -> None:
+        """Remove what was written while reading."""
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _mixed(self, column: str, kinds: Mapping[str, int]) -> None:
+        most = max(kinds.values())
+        words = ", ".join(f"{v:,} {k}" for k, v in sorted(kinds.items(), key=lambda p: (-p[1], p[0])))
+        name = "mixed_ids" if column == (self.schema.unit or self.plan.unit) else "mixed_types"
+        self._findings.append(
+            Finding(
+                name,
+                sum(kinds.values()) - most,
+                sum(kinds.values()),
+                "compared as text",
+                detail=f"Column {shown(column)} holds {words}.",
+            )
+        )
+
+    # -- normal form -------------------------------------------------------------------------------------------------
+
+    def _normal(self, types: Mapping[str, str], *, text: bool) -> None:
+        """Make the view or table `normal`."""
+        schema = self.schema
+        unit = schema.unit or self.plan.unit
+        for name, role in ((schema.event, "the event's name"), (schema.time, "the event's time")):
+            if name not in types and self._property(name, types) is None:
+                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(nearest(name, types)))
+        id_expression = self._property(unit, types)
+        if id_expression is None:
+            raise DataError("XPB-D05", column=unit, role=plain("the plan's unit"), hint=plain(nearest(unit, types)))
+        id_name, id_type = id_expression
+        missing = set()
+        columns = [
+            f"{_identity(id_name, id_type)} AS u",
+            f"CAST({self._found(schema.event, types)[0]} AS VARCHAR) AS event",
+            f"{self._time(*self._found(schema.time, types))} AS t",
+        ]
+        insert = None
+        for name in (schema.insert_id, "insert_id"):
+            if name is not None and insert is None:
+                insert = self._property(name, types)
+        self.has_insert_ids = insert is not None
+        columns.append(f"coalesce(CAST({insert[0]} AS VARCHAR), '') AS iid" if insert else "'' AS iid")
+        arrived = self._property(schema.arrived, types) if schema.arrived else None
+        columns.append(f"{_microseconds(*arrived, 'auto')} AS arr" if arrived else "CAST(NULL AS BIGINT) AS arr")
+        for name, short in self.properties.texts.items():
+            found = self._property(name, types)
+            if found is None:
+                missing.add(name)
+                columns.append(f"CAST(NULL AS VARCHAR) AS {short}")
+            else:
+                columns.append(f"{_as_text(*found)} AS {short}")
+            if name in self.properties.numbers:
+                number = "CAST(NULL AS DOUBLE)" if found is None else _as_number(*found)
+                columns.append(f"{number} AS {self.properties.numbers[name]}")
+        exposure = self.plan.exposure
+        if exposure.format == "list":
+            found = self._property(exposure.list_property, types)
+            prefix = self.plan.experiment_name + exposure.list_separator
+            columns.append(f"{_listed(*found, prefix)} AS listed" if found else "CAST(NULL AS VARCHAR) AS listed")
+        self.missing_properties = frozenset(missing)
+        table = "TABLE" if text and not self._folder else "VIEW"  # text is parsed once
+        self.all(f"CREATE TEMP {table} normal AS SELECT {', '.join(columns)} FROM source")
+
+    def _found(self, name: str, types: Mapping[str, str]) -> tuple[str, str]:
+        found = self._property(name, types)
+        if found is None:  # pragma: no cover - checked before
+            raise DataError("XPB-D05", column=name, role=plain("an event"), hint=plain(nearest(name, types)))
+        return found
+
+    def _property(self, name: str, types: Mapping[str, str]) -> tuple[str, str] | None:
+        """Expression and type of a property: a column of its own, or a key of the column of properties."""
+        if name in types:
+            return quote(name), types[name]
+        holder = self.schema.properties
+        if holder is None or holder not in types:
+            return None
+        kind = types[holder]
+        if kind.startswith("STRUCT("):
+            fields = {r[0]: str(r[1]) for r in self.all(f"DESCRIBE SELECT unnest({quote(holder)}) FROM source LIMIT 0")}
+            if name not in fields:
+                return None
+            return f"struct_extract({quote(holder)}, {literal(name)})", fields[name]
+        if kind.startswith("MAP("):
+            return f"{quote(holder)}[{literal(name)}]", "VARCHAR"
+        path = '$."' + name.replace('"', '\\"') + '"'
+        return f"json_extract_string({quote(holder)}, {literal(path)})", "VARCHAR"
+
+    def _time(self, name: str, kind: str) -> str:
+        zone = self.source.time_zone
+        value = _microseconds(name, kind, self.schema.time_unit)
+        if zone == "UTC" or kind == "TIMESTAMP WITH TIME ZONE":
+            return value
+        return f"epoch_us(make_timestamp({value}) AT TIME ZONE {literal(zone)})"
+
+
+def _microseconds(name: str, kind: str, unit: str) -> str:
+    """Expression of microseconds since 1970; null where the value can't be read."""
+    if kind.startswith(("TIMESTAMP", "DATE")):
+        return f"epoch_us(CAST({name} AS {'TIMESTAMPTZ' if 'ZONE' in kind else 'TIMESTAMP'}))"
+    if kind == "VARCHAR" or kind.startswith("ENUM"):
+        number = f"try_cast({name} AS DECIMAL(30, 6))"
+        stamps = ", ".join(f"epoch_us(try_cast({name} AS {t}))" for t in ("TIMESTAMP", "TIMESTAMPTZ"))
+        return f"coalesce({_scaled(number, unit)}, {stamps})"
+    if kind in _INTEGERS or kind.startswith("DECIMAL"):
+        return _scaled(f"CAST({name} AS DECIMAL(30, 6))", unit)
+    if kind in _REALS:
+        return _scaled(f"try_cast({name} AS DECIMAL(30, 6))", unit)
+    raise DataError("XPB-D05", column=name, role=plain("the event's time"), hint=plain(f"It is of type {kind}"))
+
+
+def _scaled(number: str, unit: str) -> str:
+    factors = {"s": "1000000", "ms": "1000", "us": "1"}
+    if unit != "auto":
+        return f"try_cast({number} * {factors[unit]} AS BIGINT)"
+    # seconds reach 1e11 in the year 5138, milliseconds 1e14
+    return (
+        f"try_cast(CASE WHEN abs({number}) < 100000000000 THEN {number} * 1000000 "
+        f"WHEN abs({number}) < 100000000000000 THEN {number} * 1000 ELSE {number} END AS BIGINT)"
+    )
+
+
+def _identity(name: str, kind: str) -> str:
+    if kind in _INTEGERS and kind not in ("HUGEINT", "UBIGINT"):
+        return f"CAST({name} AS BIGINT)"
+    if kind in _REALS:
+        return (
+            f"CASE WHEN isnan({name}) THEN NULL WHEN {name} = floor({name}) AND abs({name}) < 9e15 "
+            f"THEN CAST(CAST({name} AS BIGINT) AS VARCHAR) ELSE CAST({name} AS VARCHAR) END"
+        )
+    return f"nullif(CAST({name} AS VARCHAR), '')"
+
+
+def _as_text(name: str, kind: str) -> str:
+    if kind in _REALS:
+        return _identity(name, kind)
+    if kind == "VARCHAR":
+        return name
+    return f"CAST({name} AS VARCHAR)"
+
+
+def _as_number(name: str, kind: str) -> str:
+    if kind in _REALS or kind in _INTEGERS or kind.startswith("DECIMAL"):
+        number = f"CAST({name} AS DOUBLE)"
+    elif kind == "VARCHAR" or kind.startswith("ENUM"):
+        number = f"try_cast({name} AS DOUBLE)"
+    else:
+        return "CAST(NULL AS DOUBLE)"
+    return number if kind in _INTEGERS or kind.startswith("DECIMAL") else f"CASE WHEN isfinite({number}) THEN {number} END"
+
+
+def _listed(name: str, kind: str, prefix: str) -> str:
+    """The variant in a list of `<experiment><separator><variant>` texts; null where the experiment is not in it."""
+    items = name if kind.endswith("[]") else f"try_cast({name} AS VARCHAR[])"
+    if not kind.endswith("[]"):
+        items = f"from_json(CASE WHEN json_valid({name}) THEN {name} END, '[\"VARCHAR\"]')"
+    match = f"list_filter({items}, lambda x: starts_with(CAST(x AS VARCHAR), {literal(prefix)}))[1]"
+    return f"substr({match}, {len(prefix) + 1})"

@@ -1,0 +1,497 @@
+"""Event logs: from raw events to moments for a plan, in the engine that holds the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import narwhals.stable.v2 as nw
+
+from xpbench.data.blocks import blocks_of, leaves
+from xpbench.data.engine import DuckDB, Progress, Stages
+from xpbench.data.exposures import MISSING, Exposed, WindowFrom, exposed
+from xpbench.data.log import (
+    DAY,
+    MONEY_DIGITS,
+    SECOND,
+    EventSchema,
+    Log,
+    Properties,
+    exposures_from,
+    properties_of,
+)
+from xpbench.data.moments import Moments, moments_of, rows_of
+from xpbench.data.quantiles import quantile_cells
+from xpbench.data.summary import Cap, Cell, Finding, Summary, merge_findings
+from xpbench.data.values import Amount, Values, events_of, fits, horizon_of, parts_from
+from xpbench.errors import DataError, nearest, plain, shown
+from xpbench.ledger.clock import Clock, system_clock
+from xpbench.plan import Plan
+from xpbench.plan.metrics import EventMetric, Mean, Quantile, Sum
+
+LATE = DAY
+"""An event that arrives more than a day after it happened is late."""
+
+Slices = Literal["segment", "day", "age"]
+
+MAX_SLICES = 200
+MAX_AGES = 60
+
+c = nw.col
+
+
+def events(
+    log: Any,
+    *,
+    schema: EventSchema | None = None,
+    time_zone: str = "UTC",
+    window_from: WindowFrom = "first_exposure",
+    duplicates: Literal["drop", "keep"] = "drop",
+    absent_events: Literal["refuse", "zero"] = "refuse",
+    until: str | datetime | None = None,
+    slices: Iterable[Slices] = ("segment", "day", "age"),
+    engine: DuckDB | None = None,
+    clock: Clock = system_clock,
+) -> EventsSource:
+    """A log of raw events as a source for `experiment.readout`.
+
+    Nothing is read before a plan asks for it.
+
+    Args:
+        log: Paths of JSON Lines (Mixpanel's raw export, plain or gzipped), Parquet or CSV files, with `*` where wanted; a
+            pandas, polars or pyarrow table; a DuckDB relation; a Spark DataFrame.
+        schema: Where event, unit, time, insert id and properties stand; Mixpanel's names where it is left out.
+        time_zone: Zone in which the log's times were written down. UTC is right for Mixpanel projects made from 2023 on;
+            for older ones give the project's zone, such as `"Europe/London"`: their times are local clock readings.
+        window_from: Metric windows begin at the unit's first exposure, or anew at its latest one, which is how Mixpanel
+            counts its 90 days.
+        duplicates: Events with the same name, unit, time and insert id are one event (the latest to arrive stays), or all
+            are kept. Events without an insert id are never taken for repeats.
+        absent_events: A metric's event that never occurs in the log is refused, or counts as nobody doing it.
+        until: Up to when the log is complete; the time of its last event where it is left out. Units whose window ends
+            later are immature.
+        slices: Which slices get moments of their own: declared segments, days of first exposure, days since exposure.
+        engine: Limits of the embedded engine.
+        clock: Tells the time now; events after it do not move the end of the log.
+
+    Raises:
+        DataError: `XPB-D02` a file is missing, `XPB-D03` this kind of log is not read.
+    """
+    from xpbench.data.opening import located
+
+    if isinstance(until, str):
+        until = datetime.fromisoformat(until)
+    if until is not None and until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return EventsSource(
+        log=located(log),
+        schema=schema or EventSchema(),
+        time_zone=time_zone,
+        window_from=window_from,
+        duplicates=duplicates,
+        absent_events=absent_events,
+        until=until,
+        slices=frozenset(slices),
+        engine=engine or DuckDB(),
+        clock=clock,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EventsSource:
+    """A log of raw events; see `events`."""
+
+    log: Any = field(repr=False)
+    schema: EventSchema = field(repr=False)
+    time_zone: str
+    window_from: WindowFrom
+    duplicates: Literal["drop", "keep"]
+    absent_events: Literal["refuse", "zero"]
+    until: datetime | None
+    slices: frozenset[str] = field(repr=False)
+    engine: DuckDB = field(repr=False)
+    clock: Clock = field(repr=False)
+
+    def summarize(self, plan: Plan, *, progress: Progress | None = None, caps: Iterable[Cap] = ()) -> Summary:
+        """Moments of every metric of the plan by variant, and everything that was counted on the way.
+
+        Args:
+            plan: Its metrics are counted from events.
+            progress: Called after every stage.
+            caps: Winsorization thresholds of an earlier look; new ones are computed where there are none.
+
+        Raises:
+            DataError: the log does not fit the plan, or the plan's data policy refuses what was found.
+        """
+        from xpbench.data.opening import open_log
+
+        stages = Stages(7, progress)
+        properties = properties_of(plan)
+        with open_log(self, plan, properties, stages) as log:
+            return _Run(self, plan, properties, log, stages).summary(tuple(caps))
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """What is known of the events of one name."""
+
+    n: int
+    first: int
+    last: int
+
+
+class _Run:
+    """One run over one log for one plan."""
+
+    def __init__(self, source: EventsSource, plan: Plan, properties: Properties, log: Log, stages: Stages) -> None:
+        self.source = source
+        self.plan = plan
+        self.properties = properties
+        self.log = log
+        self.stages = stages
+        self.findings: list[Finding] = list(log.findings())
+        self.metrics = [m for m in plan.metrics if isinstance(m, EventMetric)]
+        for metric in plan.metrics:
+            for _, leaf in leaves(plan, metric):
+                if not isinstance(leaf, EventMetric):
+                    raise DataError("XPB-D35", key=leaf.key, part_kind=getattr(leaf, "kind", "?"))
+
+    def summary(self, caps: tuple[Cap, ...]) -> Summary:
+        plan, log = self.plan, self.log
+        frame = log.frame()
+        self.survey(frame)
+        amounts = self.amounts()
+        self.stages.finish("survey the log", self.rows)
+        table = log.keep(exposures_from(frame, plan, self.properties), "exposures")
+        self.need_experiment(table, frame)
+        found = exposed(log, table, plan, window_from=self.source.window_from)
+        self.findings += found.findings
+        n = sum(found.by_variant.values())
+        self.stages.finish("find the first exposures", n)
+        values = Values(plan, self.properties, found, amounts, until=self.until, log=log)
+        joined = self.without_duplicates(values.attributed(frame))
+        quantiles = [m for m in self.metrics if isinstance(m, Quantile)]
+        ages = self.ages() if "age" in self.source.slices else 0
+        if self.several_readers(values, ages):
+            joined = log.keep(joined, "attributed")
+        units = log.keep(values.table(joined), "units")
+        self.stages.finish("compute the unit values", n)
+        blocks = blocks_of(plan, lambda metric: parts_from(values.measures, metric))
+        dimensions = {}
+        if "segment" in self.source.slices:
+            dimensions |= {s: f"s{i}" for i, s in enumerate(plan.segments)}
+        if "day" in self.source.slices:
+            dimensions["$day"] = "day"
+        self.check_segments(units)
+        moments = moments_of(
+            units,
+            blocks,
+            variants=[v.key for v in plan.variants],
+            dimensions=dimensions,
+            smallest_slice=plan.data.smallest_segment,
+            frozen=caps,
+            scales=values.measures.scales,
+        )
+        cells = [_with_day(cell) for cell in moments.cells]
+        self.stages.finish("compute the moments", n)
+        variants = [v.key for v in plan.variants]
+        for metric in quantiles:
+            cells += quantile_cells(
+                joined, values, metric, alpha=plan.alpha, variants=variants, until=self.until, units=found.units
+            )
+        if ages:
+            from xpbench.data.ages import age_cells
+
+            cells += age_cells(joined, values, amounts, ages=ages, until=self.until, units=found.units, variants=variants)
+        self.stages.finish("compute quantiles and days since exposure", n)
+        self.count_units(moments, found, values)
+        by_day = {_day(int(k)): dict(v) for k, v in moments.slices.get("$day", {}).items()}
+        out = Summary(
+            source=f"events ({log.kind})"
+            + (", windows from the latest exposure" if self.source.window_from == "latest_exposure" else ""),
+            fingerprint=log.fingerprint(),
+            rows=self.rows,
+            units=moments.units,
+            cells=tuple(cells),
+            caps=moments.caps,
+            findings=merge_findings(self.findings),
+            extremes=moments.extremes,
+            exposures_by_day=dict(sorted(by_day.items())),
+            segments={s: moments.slices[s] for s in plan.segments if s in moments.slices},
+            first_exposure=_time(found.first),
+            last_exposure=_time(found.last),
+            data_until=_time(self.until),
+            engine=log.engine,
+        )
+        self.stages.finish("write the summary", n)
+        return out
+
+    # -- survey ------------------------------------------------------------------------------------------------------
+
+    def survey(self, frame: nw.LazyFrame[Any]) -> None:
+        """One pass over the log: events by name, times, and what can't be read."""
+        late = nw.when(c("arr") - c("t") > LATE).then(nw.lit(1)).otherwise(nw.lit(0))
+        now = int(self.source.clock().timestamp() * SECOND)
+        future = nw.when(c("t") > now).then(nw.lit(1)).otherwise(nw.lit(0))
+        none = nw.when(c("u").is_null()).then(nw.lit(1)).otherwise(nw.lit(0))
+        past = nw.when(c("t") <= now).then(c("t")).otherwise(None)
+        wanted: dict[str, nw.Expr] = {
+            "n": nw.len(),
+            "first": c("t").min(),
+            "last": past.max(),
+            "timed": c("t").count(),
+            "none": none.sum(),
+            "late": late.sum(),
+            "future": future.sum(),
+        }
+        self.amount_metrics = [m for m in self.metrics if isinstance(m, (Sum, Mean, Quantile))]
+        for i, metric in enumerate(self.amount_metrics):
+            wanted |= self._amount_tests(i, metric)
+        rows = rows_of(frame.group_by("event").agg(**wanted))
+        self.rows = sum(int(r["n"]) for r in rows)
+        if not self.rows:
+            raise DataError("XPB-D07", what=plain("The log has no events"))
+        self.events = {
+            r["event"]: _Event(int(r["n"]), int(r["first"]), int(r["last"] if r["last"] is not None else r["first"]))
+            for r in rows
+            if r["event"] is not None and r["first"] is not None
+        }
+        self._surveyed = {r["event"]: r for r in rows}
+        total = {k: sum(int(r[k] or 0) for r in rows) for k in ("timed", "none", "late", "future")}
+        untimed = self.rows - total["timed"]
+        nameless = sum(int(r["n"]) for r in rows if r["event"] is None)
+        if not self.events:
+            raise DataError("XPB-D33", count=self.rows, column=self.source.schema.time)
+        self.findings += [
+            Finding("bad_time", untimed, self.rows, "excluded"),
+            Finding("missing_event_name", nameless, self.rows, "excluded"),
+            Finding("missing_unit", total["none"], self.rows, "excluded", detail="Events without the unit's id."),
+            Finding(
+                "late_events", total["late"], self.rows, "kept", detail="They arrived more than a day after they happened."
+            ),
+            Finding("future_events", total["future"], self.rows, "kept", detail="They do not move the end of the log."),
+        ]
+        if total["none"] == self.rows:
+            raise DataError("XPB-D36", unit=self.source.schema.unit or self.plan.unit, count=self.rows)
+        last = max(e.last for e in self.events.values())
+        self.first = min(e.first for e in self.events.values())
+        self.until = last if self.source.until is None else int(self.source.until.timestamp() * SECOND)
+        for metric in self.metrics:
+            for name in sorted(events_of(metric) or ()):
+                if name not in self.events and self.source.absent_events == "refuse":
+                    raise DataError("XPB-D31", key=metric.key, event=name, hint=plain(nearest(name, self.events)))
+                if name not in self.events:
+                    self.findings.append(
+                        Finding("absent_event", 1, 1, "counted as zero", metric=metric.key, detail=f"Event {shown(name)}.")
+                    )
+
+    def _amount_tests(self, i: int, metric: Sum | Mean | Quantile) -> dict[str, nw.Expr]:
+        value = c(self.properties.numbers[metric.property])
+        text = c(self.properties.texts[metric.property])
+        test = c("event") == metric.event
+        more = fits(metric.where, self.properties)
+        test = test if more is None else test & more
+        mine = nw.when(test).then(value).otherwise(None)
+        grid = float(10**MONEY_DIGITS)
+        broken = (value * grid).round(0) / grid != value
+        codes = self.plan.data.missing_codes
+        suspicious = value.is_in(
+            [-99.0, -999.0, -9999.0, -99999.0, -999999.0] if codes is None else [float(k) for k in codes] or [None]
+        )
+
+        def count(condition: nw.Expr) -> nw.Expr:
+            return nw.when(test & condition).then(nw.lit(1)).otherwise(nw.lit(0)).sum()
+
+        return {
+            f"low{i}": mine.min(),
+            f"high{i}": mine.max(),
+            f"all{i}": nw.when(test).then(nw.lit(1)).otherwise(nw.lit(0)).sum(),
+            f"had{i}": mine.count(),
+            f"text{i}": count(value.is_null() & ~text.is_null()),
+            f"broken{i}": count(broken),
+            f"negative{i}": count(value < 0.0),
+            f"code{i}": count(suspicious),
+        }
+
+    def amounts(self) -> dict[str, Amount]:
+        """What is known of every numeric property; refuses what the plan's policy refuses."""
+        out = {}
+        policy = self.plan.data
+        for i, metric in enumerate(self.amount_metrics):
+            row = self._surveyed.get(metric.event)
+            if row is None or not row[f"all{i}"]:
+                out[metric.key] = Amount(0.0, 0.0, 0, 0, True)
+                continue
+            every, had, text = (int(row[f"{k}{i}"] or 0) for k in ("all", "had", "text"))
+            name = metric.property
+            if not had:
+                raise DataError(
+                    "XPB-D32", key=metric.key, property=name, event=metric.event, hint=plain(self.near_property(name))
+                )
+            low, high = float(row[f"low{i}"]), float(row[f"high{i}"])
+            if text and policy.non_finite == "refuse":
+                raise DataError(
+                    "XPB-D12", column=name, count=plain(f"{text:,}"), what=plain(f"not a number (event {shown(metric.event)})")
+                )
+            negative, code = int(row[f"negative{i}"] or 0), int(row[f"code{i}"] or 0)
+            if code and policy.missing_codes is None and (code == negative or code > max(10, had // 100)):
+                raise DataError("XPB-D11", column=name, value=plain(f"{low:g}"), count=plain(f"{code:,}"))
+            lost = every - had - text
+            if lost and policy.missing == "refuse":
+                raise DataError("XPB-D13", column=name, count=plain(f"{lost:,}"))
+            detail = f"Events {shown(metric.event)}, property {shown(name)}."
+            nothing = "set to zero" if policy.missing == "zero" else "excluded"
+            self.findings += [
+                Finding("missing_value", lost, every, nothing, metric=metric.key, detail=detail),
+                Finding("not_a_number", text, every, "excluded", metric=metric.key, detail=detail),
+                Finding("negative", negative, every, "kept", metric=metric.key, detail=detail),
+            ]
+            top = max(abs(low), abs(high)) * 10**MONEY_DIGITS
+            money = not int(row[f"broken{i}"] or 0) and top * max(every, 1) < 2.0**62 and top < 2.0**53
+            out[metric.key] = Amount(low, high, every, had, money)
+        return out
+
+    def near_property(self, name: str) -> str:
+        """What to do about a property without values."""
+        if name in self.log.missing_properties:
+            return "Correct the name of the property"
+        return "Check the property's name and type"
+
+    def need_experiment(self, table: nw.LazyFrame[Any], frame: nw.LazyFrame[Any]) -> None:
+        """The experiment is in the log.
+
+        Raises:
+            DataError: `XPB-D30`, with the nearest name that is.
+        """
+        if rows_of(table.select(n=nw.len()))[0]["n"]:
+            return
+        policy = self.plan.exposure
+        name = self.plan.experiment_name
+        if policy.event not in self.events:
+            raise DataError("XPB-D37", event=policy.event, hint=plain(nearest(policy.event, self.events)))
+        hint = "Check exposure.format and the names of the properties in the plan"
+        if policy.format == "separate":
+            column = self.properties.texts[policy.experiment_property]
+            seen = frame.filter(c("event") == policy.event).group_by(column).agg(n=nw.len())
+            names = [r[column] for r in rows_of(seen) if r[column] is not None]
+            hint = nearest(name, names) if names else f"No exposure has the property {shown(policy.experiment_property)}"
+        raise DataError("XPB-D30", experiment=name, event=policy.event, hint=plain(hint))
+
+    # -- the way to the unit table -----------------------------------------------------------------------------------
+
+    def without_duplicates(self, joined: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """Repeats of an event left out: the latest to arrive stays."""
+        if self.source.duplicates == "keep" or not getattr(self.log, "has_insert_ids", True):
+            return joined
+        spell = [] if "start" not in joined.collect_schema().names() else ["start"]
+        key = ["u", "event", "t", "iid", *spell]
+        named = joined.filter(c("iid") != "")
+        counts = rows_of(named.select(n=nw.len()))[0]["n"], rows_of(named.select(*key).unique().select(n=nw.len()))[0]["n"]
+        repeated = int(counts[0] - counts[1])
+        self.findings.append(
+            Finding("duplicate_events", repeated, int(counts[0]), "excluded", detail="Among the events of exposed units.")
+        )
+        if not repeated:
+            return joined
+        others = [*self.properties.texts.values(), *self.properties.numbers.values()]
+        once = (
+            named.with_columns(newest=-c("arr").fill_null(0))
+            .unique(key, keep="first", order_by=["newest", *others])
+            .drop("newest")
+        )
+        columns = joined.collect_schema().names()
+        return nw.concat([once.select(*columns), joined.filter(c("iid") == "").select(*columns)])
+
+    def several_readers(self, values: Values, ages: int) -> bool:
+        """Whether the attributed events are read more than once."""
+        from xpbench.plan.metrics import Funnel, Sessions
+
+        more = sum(isinstance(m, (Funnel, Sessions, Quantile)) for m in self.metrics)
+        return bool(more or ages)
+
+    def ages(self) -> int:
+        """Days since exposure that get moments."""
+        windows = [
+            min(horizon_of(m) or DAY * 28, MAX_AGES * DAY)
+            for m in self.metrics
+            if getattr(m, "kind", "") in ("conversion", "count", "sum")
+        ]
+        return max((-(-w // DAY) for w in windows), default=0)
+
+    def check_segments(self, units: nw.LazyFrame[Any]) -> None:
+        """A segment with very many values is an id by mistake.
+
+        Raises:
+            DataError: `XPB-D15`; `XPB-D38`, no exposure has the property.
+        """
+        for i, name in enumerate(self.plan.segments):
+            row = rows_of(units.select(n=c(f"s{i}").n_unique(), low=c(f"s{i}").min(), high=c(f"s{i}").max()))[0]
+            if int(row["n"]) > MAX_SLICES:
+                raise DataError("XPB-D15", segment=name, count=int(row["n"]), limit=MAX_SLICES)
+            if row["low"] == row["high"] == MISSING:
+                raise DataError("XPB-D38", segment=name, event=self.plan.exposure.event)
+
+    def count_units(self, moments: Moments, found: Exposed, values: Values) -> None:
+        """Findings about units: immature ones, a pre-exposure window that the log does not reach, empty variants."""
+        total = sum(found.by_variant.values())
+        variants = [v.key for v in self.plan.variants]
+        horizons = {m.key: h for m in self.metrics if (h := horizon_of(m)) is not None}
+        distinct = sorted(set(horizons.values()))
+        start = values.pre + self.first
+        tests = {
+            f"h{i}": nw.when(c("t0") + h > self.until).then(nw.lit(1)).otherwise(nw.lit(0)).sum()
+            for i, h in enumerate(distinct)
+        }
+        tests["short"] = nw.when(c("t0") < start).then(nw.lit(1)).otherwise(nw.lit(0)).sum()
+        rows = {r["variant"]: r for r in rows_of(found.units.group_by("variant").agg(**tests))}
+        for key, horizon in horizons.items():
+            by = {v: int(rows[v][f"h{distinct.index(horizon)}"]) for v in variants if v in rows}
+            self.findings.append(
+                Finding(
+                    "immature_units",
+                    sum(by.values()),
+                    total,
+                    "excluded",
+                    metric=key,
+                    by_variant={v: k for v, k in by.items() if k},
+                    detail=f"Their window of {horizon / DAY:g} days ends after {_time(self.until)}.",
+                )
+            )
+        short = {v: int(rows[v]["short"]) for v in variants if v in rows and rows[v]["short"]}
+        self.findings.append(
+            Finding(
+                "short_history",
+                sum(short.values()),
+                total,
+                "kept",
+                by_variant=short,
+                detail=f"The log begins less than {self.plan.pre_period_days} days before their first exposure.",
+            )
+        )
+        empty = {v: 0 for v, k in moments.units.items() if k == 0}
+        if empty:
+            self.findings.append(Finding("variant_without_units", len(empty), len(variants), "kept", by_variant=empty))
+        for segment, slices in moments.slices.items():
+            if not segment.startswith("$"):
+                small = [k for k, v in slices.items() if sum(v.values()) < self.plan.data.smallest_segment]
+                self.findings.append(
+                    Finding("small_slices", len(small), len(slices), "not shown", detail=f"Segment {shown(segment)}.")
+                )
+
+
+def _with_day(cell: Cell) -> Cell:
+    if cell.dimension != "$day":
+        return cell
+    from dataclasses import replace
+
+    return replace(cell, slice=_day(int(cell.slice)))
+
+
+def _day(number: int) -> str:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=number)).date().isoformat()
+
+
+def _time(us: int) -> str:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,175 @@
+"""First exposures: who met which variant when, and what was odd about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import narwhals.stable.v2 as nw
+
+from xpbench.data.log import DAY, Log
+from xpbench.data.moments import rows_of
+from xpbench.data.summary import Finding
+from xpbench.errors import DataError, plain, shown
+from xpbench.plan import Plan
+
+MISSING = "(missing)"
+NEVER = 2**62
+"""A time that never comes."""
+
+WindowFrom = Literal["first_exposure", "latest_exposure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """Units and the time in which their behaviour counts.
+
+    Attributes:
+        units: One row per unit (per unit and variant where the plan splits switchers): u, variant, t0, day, s0, ….
+        spells: One row per stretch of time in which a unit's events count: u, variant, t0, anchor (where windows begin),
+            start, stop, lead (the stretch that also takes the pre-exposure window). The same as units in the plain case.
+        keys: What identifies a row of units.
+        plain: Every unit has one stretch, from its first exposure on.
+    """
+
+    units: nw.LazyFrame[Any]
+    spells: nw.LazyFrame[Any]
+    keys: tuple[str, ...]
+    plain: bool
+    findings: tuple[Finding, ...]
+    by_variant: dict[str, int]
+    first: int
+    last: int
+
+
+def day_number(day: str) -> int:
+    """Days from 1970 to an ISO day."""
+    from datetime import date
+
+    return (date.fromisoformat(day) - date(1970, 1, 1)).days
+
+
+def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan, *, window_from: WindowFrom) -> Exposed:
+    """Units by their first exposure.
+
+    The first exposure is the earliest; ties in time are broken by insert id, then by variant, so that it does not depend
+    on the order of rows.
+
+    Args:
+        log: Where frames are computed.
+        table: Exposure events, computed: u, v, t, iid, qa, segments.
+        plan: Its exposure and data policies.
+        window_from: `first_exposure`, or `latest_exposure` as Mixpanel counts.
+
+    Raises:
+        DataError: `XPB-D34` no exposure counts; `XPB-D09` the plan refuses unknown or missing variants.
+    """
+    known = [v.key for v in plan.variants]
+    policy = plan.exposure
+    c = nw.col
+    findings: list[Finding] = []
+    counted = rows_of(table.group_by("v").agg(n=nw.len(), units=c("u").n_unique(), lost=c("u").is_null().cast(nw.Int64).sum()))
+    total = sum(r["n"] for r in counted)
+    sane = table.filter(~c("u").is_null(), ~c("t").is_null())
+    steps: list[tuple[str, nw.Expr, str]] = []
+    if policy.qa_testers == "exclude":
+        steps.append(("qa_tester", ~c("qa"), ""))
+    start = 0 if policy.start is None else day_number(policy.start) * DAY
+    stop = NEVER if policy.end is None else (day_number(policy.end) + 1) * DAY
+    if policy.start or policy.end:
+        steps.append(
+            (
+                "outside_dates",
+                (c("t") >= start) & (c("t") < stop),
+                f"Counted from {policy.start or 'the beginning'} to {policy.end or 'the end'}.",
+            )
+        )
+    steps.append(("missing_variant", ~c("v").is_null(), ""))
+    steps.append(("unknown_variant", c("v").is_in(known), ""))
+    kept = sane
+    tests = {}
+    passed: nw.Expr | None = None
+    for name, test, _ in steps:
+        out = ~test if passed is None else passed & ~test
+        tests[name] = out.fill_null(False).cast(nw.Int64).sum()
+        passed = test if passed is None else passed & test
+    row = rows_of(sane.select(n=nw.len(), **tests))[0]
+    for name, test, detail in steps:
+        count = int(row[name] or 0)
+        if name == "unknown_variant" and count:
+            other = sorted(((r["n"], r["v"]) for r in counted if r["v"] is not None and r["v"] not in known), reverse=True)
+            detail = (
+                "Found "
+                + ", ".join(f"{shown(v)} ({n:,} exposures)" for n, v in other[:5])
+                + (" …" if len(other) > 5 else "")
+                + "."
+            )
+        wanted = {"unknown_variant": plan.data.unknown_variant, "missing_variant": plan.data.missing_variant}.get(name)
+        if count and wanted == "refuse":
+            raise DataError(
+                "XPB-D09", count=count, what=plain(name.replace("_", " ")), policy=plain(name), detail=plain(detail.rstrip("."))
+            )
+        findings.append(Finding(name, count, total, "excluded", detail=detail))
+        kept = kept.filter(test)
+    if policy.qa_testers == "keep":
+        qa = rows_of(sane.select(qa=c("qa").cast(nw.Int64).sum()))[0]["qa"]
+        findings.append(Finding("qa_tester", int(qa or 0), total, "kept"))
+    findings.append(
+        Finding("missing_unit", total - int(row["n"]), total, "excluded", detail="Exposures without a unit or a readable time.")
+    )
+    kept = log.keep(kept, "exposures_kept")
+    span = rows_of(kept.select(n=nw.len(), first=c("t").min(), last=c("t").max()))[0]
+    if not span["n"]:
+        words = "; ".join(f"{f.count:,} {f.name.replace('_', ' ')}" for f in findings if f.count) or "none at all"
+        raise DataError("XPB-D34", experiment=plan.experiment_name, count=total, found=plain(words))
+    order = ["t", "iid", "v"]
+    first = kept.unique(["u"], keep="first", order_by=order)
+    met = kept.group_by("u").agg(nv=c("v").n_unique())
+    segments = {f"s{i}": c(f"s{i}").fill_null(MISSING) for i in range(len(plan.segments))}
+    switchers = rows_of(first.join(met.filter(c("nv") > 1), on="u", how="inner").group_by("v").agg(n=nw.len()))
+    by = {r["v"]: int(r["n"]) for r in switchers}
+    several = sum(by.values())
+    action = {"exclude": "excluded", "first": "kept the first", "split": "split"}[policy.several_variants]
+    n_units = int(rows_of(first.select(n=nw.len()))[0]["n"])
+    findings.append(
+        Finding(
+            "several_variants", several, n_units, action, by_variant=by, detail="By the variant met first." if several else ""
+        )
+    )
+    if several and policy.several_variants == "exclude":
+        first = first.join(met.filter(c("nv") == 1).select("u"), on="u", how="semi")
+    is_split = bool(several) and policy.several_variants == "split"
+    keys: tuple[str, ...] = ("u", "variant") if is_split else ("u",)
+    simple = window_from == "first_exposure" and not is_split
+    rows = kept.unique(["u", "v"], keep="first", order_by=order) if is_split else first
+    units = rows.select("u", variant=c("v"), t0=c("t"), day=c("t") // DAY, **segments)
+    units = log.keep(units, "exposed")
+    if simple:
+        spells = units.select("u", "variant", "t0", anchor=c("t0"), start=c("t0"), stop=nw.lit(NEVER), lead=nw.lit(True))
+    else:
+        turns = kept
+        if not is_split:
+            turns = kept.join(units.select("u"), on="u", how="semi")
+        spells = turns.with_columns(
+            stop=c("t").shift(-1).over("u", order_by=order).fill_null(NEVER), before=c("t").shift(1).over("u", order_by=order)
+        )
+        joined = spells.select("u", "v", "stop", "before", start=c("t")).join(
+            units.select("u", "variant", "t0"), on="u", how="inner"
+        )
+        if is_split:
+            joined = joined.filter(c("v") == c("variant"))
+        anchor = c("start") if window_from == "latest_exposure" else c("t0")
+        spells = joined.select("u", "variant", "t0", "start", "stop", anchor=anchor, lead=c("before").is_null())
+        spells = log.keep(spells, "spells")
+    counts = {r["variant"]: int(r["n"]) for r in rows_of(units.group_by("variant").agg(n=nw.len()))}
+    ends = rows_of(units.select(first=c("t0").min(), last=c("t0").max()))[0]
+    return Exposed(
+        units=units,
+        spells=spells,
+        keys=keys,
+        plain=simple,
+        findings=tuple(findings),
+        by_variant={k: counts.get(k, 0) for k in known},
+        first=int(ends["first"] or span["first"]),
+        last=int(ends["last"] or span["last"]),
+    )

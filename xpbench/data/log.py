@@ -1,0 +1,153 @@
+"""What the pipeline asks of a log, whatever engine holds it: its schema, the properties a plan needs, its normal form.
+
+In the normal form a log has one row per event and these columns: `u` (unit, text or whole number, null = none), `event`
+(text), `t` (microseconds since 1970 in UTC, null = unreadable), `iid` (insert id, "" = none), `arr` (arrival in
+microseconds, null = unknown), `p0`, `p1`, … (properties as text) and `x0`, `x1`, … (properties as numbers, null = none or
+unreadable). Times are whole numbers so that windows are plain arithmetic on every engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import narwhals.stable.v2 as nw
+
+from xpbench.plan import Plan
+from xpbench.plan.metrics import EventMetric, Filter, Funnel, Mean, Quantile, Sum
+
+SECOND = 1_000_000
+"""Microseconds."""
+
+DAY = 86_400 * SECOND
+
+QA_PROPERTY = "$is_qa_tester"
+
+MONEY_DIGITS = 4
+"""Amounts with up to so many decimals are summed as whole numbers, exactly."""
+
+
+def microseconds(days: float) -> int:
+    """Days as whole microseconds."""
+    return round(days * DAY)
+
+
+@dataclass(frozen=True, slots=True)
+class EventSchema:
+    """Where the parts of an event stand in a log; the default is Mixpanel's raw export.
+
+    Attributes:
+        event: Name of the event.
+        time: When it happened: whole or broken seconds, milliseconds or microseconds since 1970, or a timestamp.
+        unit: The unit's id; None = the plan's `unit`.
+        insert_id: Id of the event, for leaving out repeats; None = the log has none.
+        arrived: When the event was received; None = not known.
+        properties: Column (or JSON key) that holds the other properties; None = they are columns themselves. A property
+            that is a column of its own is found there first.
+        time_unit: What whole numbers in `time` count; `auto` tells by their size.
+    """
+
+    event: str = "event"
+    time: str = "time"
+    unit: str | None = None
+    insert_id: str | None = "$insert_id"
+    arrived: str | None = "mp_processing_time_ms"
+    properties: str | None = "properties"
+    time_unit: Literal["auto", "s", "ms", "us"] = "auto"
+
+
+@dataclass(slots=True)
+class Properties:
+    """Short names of the properties that a plan needs, as text and as numbers."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, str] = field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        """Column of a property as text."""
+        return self.texts.setdefault(name, f"p{len(self.texts)}")
+
+    def number(self, name: str) -> str:
+        """Column of a property as a number; its text is kept to tell what could not be read."""
+        self.text(name)
+        return self.numbers.setdefault(name, f"x{len(self.numbers)}")
+
+
+def properties_of(plan: Plan) -> Properties:
+    """The properties that a plan needs."""
+    out = Properties()
+    exposure = plan.exposure
+    if exposure.format == "separate":
+        out.text(exposure.experiment_property)
+        out.text(exposure.variant_property)
+    elif exposure.format == "dictionary":
+        out.text(plan.experiment_name)
+    else:
+        out.text(exposure.list_property)
+    out.text(QA_PROPERTY)
+    for segment in plan.segments:
+        out.text(segment)
+    for metric in plan.metrics:
+        for condition in conditions_of(metric):
+            out.text(condition.property)
+            values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+            if any(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+                out.number(condition.property)
+        if isinstance(metric, (Sum, Mean, Quantile)):
+            out.number(metric.property)
+    return out
+
+
+def conditions_of(metric: Any) -> list[Filter]:
+    """Every filter of a metric, those of funnel steps included."""
+    found = list(metric.where) if isinstance(metric, EventMetric) else []
+    if isinstance(metric, Funnel):
+        found += [f for step in metric.steps for f in step.where]
+    return found
+
+
+class Log(Protocol):
+    """A log in an engine, in normal form."""
+
+    engine: str
+    kind: str
+    missing_properties: frozenset[str]
+
+    def frame(self) -> nw.LazyFrame[Any]:
+        """The events."""
+        ...
+
+    def keep(self, frame: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
+        """Compute a frame once; what is returned is cheap to read several times."""
+        ...
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the content."""
+        ...
+
+    def findings(self) -> list[Any]:
+        """What was counted when the log was opened."""
+        ...
+
+
+def exposures_from(frame: nw.LazyFrame[Any], plan: Plan, properties: Properties) -> nw.LazyFrame[Any]:
+    """Exposure events of the plan's experiment: u, v (variant as written), t, iid, qa and segments; list format parsed.
+
+    In list format the part after the first `<experiment><separator>` is the variant, whatever it holds.
+    """
+    exposure = plan.exposure
+    own = frame.filter(nw.col("event") == exposure.event)
+    if exposure.format == "separate":
+        own = own.filter(nw.col(properties.texts[exposure.experiment_property]) == plan.experiment_name)
+        variant = nw.col(properties.texts[exposure.variant_property])
+    elif exposure.format == "dictionary":
+        variant = nw.col(properties.texts[plan.experiment_name])
+        own = own.filter(~variant.is_null())
+    else:
+        variant = nw.col("listed")
+        own = own.filter(~variant.is_null())
+    segments: Mapping[str, nw.Expr] = {f"s{i}": nw.col(properties.texts[name]) for i, name in enumerate(plan.segments)}
+    return own.select(
+        "u", "t", "iid", v=variant, qa=(nw.col(properties.texts[QA_PROPERTY]) == "true").fill_null(False), **segments
+    )

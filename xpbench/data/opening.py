@@ -1,0 +1,116 @@
+"""Opening sources: paths, tables and engines, and the log in normal form."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import narwhals.stable.v2 as nw
+
+from xpbench.data.engine import Stages, first_line
+from xpbench.data.log import Log, Properties
+from xpbench.errors import DataError, plain
+from xpbench.plan import Plan
+
+if TYPE_CHECKING:
+    from xpbench.data.events import EventsSource
+
+
+def located(table: Any) -> Any:
+    """Paths as a list of text, checked to exist; anything else as it is."""
+    if isinstance(table, (str, Path)):
+        table = [table]
+    if isinstance(table, (list, tuple)) and table and all(isinstance(p, (str, Path)) for p in table):
+        paths: list[str] = []
+        for given in table:
+            text = str(given)
+            found = sorted(str(p) for p in Path(text).parent.glob(Path(text).name)) if re.search(r"[*?]", text) else [text]
+            if not found or not all(Path(p).is_file() for p in found):
+                raise DataError("XPB-D02", path=text)
+            paths += found
+        kinds = {kind_of(p) for p in paths}
+        if len(kinds) > 1 or None in kinds:
+            raise DataError("XPB-D03", kind=", ".join(sorted({Path(p).suffix or "no ending" for p in paths})))
+        return paths
+    if isinstance(table, duckdb.DuckDBPyRelation):
+        return table
+    try:
+        nw.from_native(table)
+    except TypeError:
+        raise DataError("XPB-D03", kind=type(table).__name__) from None
+    return table
+
+
+def kind_of(path: str) -> str | None:
+    """`csv`, `jsonl` or `parquet`, by the ending of a file's name; None for others."""
+    name = path.lower()
+    if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".csv.zst")):
+        return "csv"
+    if name.endswith((".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz")):
+        return "jsonl"
+    return "parquet" if name.endswith((".parquet", ".pq")) else None
+
+
+def is_spark(table: Any) -> bool:
+    """Whether a table is a Spark DataFrame, told without importing Spark."""
+    return type(table).__module__.split(".")[0] == "pyspark"
+
+
+def plain_frame(frame: Any, mixed: Callable[[str, Mapping[str, int]], None]) -> Any:
+    """The native frame in a form that the engine scans without guessing; mixed columns become text and are told."""
+    native = nw.to_native(frame)
+    if frame.implementation.is_pandas():
+        import pandas as pd
+
+        changed = {}
+        for name in native.columns:
+            column = native[name]
+            if column.dtype == object:
+                kind = pd.api.types.infer_dtype(column, skipna=True)
+                if kind.startswith("mixed") and kind != "mixed-integer-float":
+                    kinds = column.dropna().map(lambda v: type(v).__name__).value_counts()
+                    if len(kinds) > 1:
+                        mixed(name, {str(k): int(v) for k, v in kinds.items()})
+                        changed[name] = column.map(lambda v: None if v is None or v is pd.NA or v != v else as_text(v))
+        return native.assign(**changed) if changed else native
+    if frame.implementation.is_polars():
+        return native.to_arrow()
+    return native if frame.implementation.is_pyarrow() else frame.to_arrow()
+
+
+def as_text(value: Any) -> str:
+    """How a value of a key column reads: whole numbers without a point, booleans in lower case."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+@contextlib.contextmanager
+def open_log(source: EventsSource, plan: Plan, properties: Properties, stages: Stages) -> Iterator[Log]:
+    """The log in normal form, in the engine that holds it; closed when the block ends.
+
+    Raises:
+        DataError: `XPB-D01` with the engine's words, where it can't read the log.
+    """
+    if is_spark(source.log):
+        from xpbench.data.spark_log import SparkLog
+
+        with SparkLog.open(source, plan, properties) as log:
+            stages.finish("open the log")
+            yield log
+        return
+    from xpbench.data.duck_log import DuckLog
+
+    try:
+        with source.engine.connect() as connection:
+            log = DuckLog(source, plan, properties, connection)
+            stages.finish("open the log")
+            yield log
+    except duckdb.Error as error:
+        raise DataError("XPB-D01", what=plain("The log could not be read"), reason=first_line(error)) from error
