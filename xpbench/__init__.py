@@ -31,6 +31,7 @@ _HOMES = {
     "mixpanel_flags": "xpbench.expose",
     "units": "xpbench.data",
     "events": "xpbench.data",
+    "ingest": "xpbench.data",
     "EventSchema": "xpbench.data",
     "DuckDB": "xpbench.data",
 }

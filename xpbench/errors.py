@@ -544,6 +544,21 @@ _DATA: dict[str, Message] = {
         "Segments are properties of the exposure event",
         "Send the property with the exposure, or remove the segment",
     ),
+    "XPB-D40": Message(
+        "Folder {path} holds Parquet files of something else",
+        "Ingestion goes on in a folder of its own, with the same properties and schema",
+        "Choose another folder, or remove this one",
+    ),
+    "XPB-D41": Message(
+        "The properties {first_name} and {second_name} differ only in case",
+        "Columns of the engine's tables are told apart without case",
+        "Use one of them, or read the log as a table with one column renamed",
+    ),
+    "XPB-D42": Message(
+        "File {path} has changed since part of it was read",
+        "Ingestion goes on only in the same file",
+        "Ingest it into a new folder",
+    ),
     "XPB-D20": Message(
         "Values up to {bound} can't be squared and summed",
         "Sums must stay within the range of doubles (about {limit})",

@@ -66,7 +66,16 @@ def random_log(rng: np.random.Generator, *, units: int = 30, n: int = 300, days:
     for i in range(n):
         u = f"u{rng.integers(units)}"
         t = START + int(rng.integers(0, days * DAY // step)) * int(step)
-        log.append(event(str(rng.choice(["view", "add", "buy", "else"])), u, t, f"i{i}", amount=amount(rng), kind=str(rng.choice(["x", "y"]))))
+        log.append(
+            event(
+                str(rng.choice(["view", "add", "buy", "else"])),
+                u,
+                t,
+                f"i{i}",
+                amount=amount(rng),
+                kind=str(rng.choice(["x", "y"])),
+            )
+        )
     for i in range(units):
         variant = str(rng.choice(["a", "b"]))
         for k in range(int(rng.integers(0, 3))):
@@ -74,7 +83,11 @@ def random_log(rng: np.random.Generator, *, units: int = 30, n: int = 300, days:
                 variant = str(rng.choice(["a", "b", "c"]))
             t = START + int(rng.integers(2 * DAY // step, days * DAY // step)) * int(step)
             qa = {"$is_qa_tester": True} if rng.random() < 0.05 else {}
-            more = {"Experiment name": str(rng.choice(["t", "t", "t", "other"])), "Variant name": variant, "platform": str(rng.choice(["ios", "web"]))}
+            more = {
+                "Experiment name": str(rng.choice(["t", "t", "t", "other"])),
+                "Variant name": variant,
+                "platform": str(rng.choice(["ios", "web"])),
+            }
             log.append(event("$experiment_started", f"u{i}", t, f"x{i}-{k}", **more, **qa))
     for i in rng.integers(0, len(log), 10):
         again = dict(log[int(i)])
@@ -89,7 +102,14 @@ def amount(rng: np.random.Generator) -> float | None:
 
 
 def event(name: str, u: Any, t: int, iid: str = "", **properties: Any) -> dict[str, Any]:
-    return {"event": name, "u": u, "t": t, "iid": iid, "arr": None, "properties": {k: v for k, v in properties.items() if v is not None}}
+    return {
+        "event": name,
+        "u": u,
+        "t": t,
+        "iid": iid,
+        "arr": None,
+        "properties": {k: v for k, v in properties.items() if v is not None},
+    }
 
 
 def frame_of(log: list[dict[str, Any]]) -> pd.DataFrame:

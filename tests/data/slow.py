@@ -57,7 +57,9 @@ def exposures(log: list[dict[str, Any]], plan: Plan) -> dict[Any, list[tuple[int
     return {u: sorted(found) for u, found in out.items()}
 
 
-def unit_rows(log: list[dict[str, Any]], plan: Plan, until: int, window_from: str = "first_exposure") -> dict[Any, dict[str, Any]]:
+def unit_rows(
+    log: list[dict[str, Any]], plan: Plan, until: int, window_from: str = "first_exposure"
+) -> dict[Any, dict[str, Any]]:
     """Row of values for each (unit, variant)."""
     met = exposures(log, plan)
     by_unit: dict[Any, list[dict[str, Any]]] = {}
@@ -78,7 +80,15 @@ def unit_rows(log: list[dict[str, Any]], plan: Plan, until: int, window_from: st
 
 
 def one_row(
-    u: Any, variant: str, t0: int, found: Any, events: list[dict[str, Any]], plan: Plan, until: int, window_from: str, split: bool
+    u: Any,
+    variant: str,
+    t0: int,
+    found: Any,
+    events: list[dict[str, Any]],
+    plan: Plan,
+    until: int,
+    window_from: str,
+    split: bool,
 ) -> dict[str, Any]:
     after: list[tuple[dict[str, Any], int]] = []
     pre: list[dict[str, Any]] = []
@@ -93,7 +103,7 @@ def one_row(
         if names is not None and e["event"] not in names:
             continue
         if e["t"] < t0:
-            leads = not split or t0 == first_turn and found[0][2] == variant
+            leads = not split or (t0 == first_turn and found[0][2] == variant)
             if window_from == "latest_exposure" and not split:
                 leads = True
             if leads and e["t"] >= t0 - plan.pre_period_days * DAY:

@@ -2,6 +2,7 @@
 
 from xpbench.data.engine import DuckDB, Progress, Stage
 from xpbench.data.events import EventsSource, events
+from xpbench.data.jsonl import IngestReport, ingest
 from xpbench.data.log import EventSchema
 from xpbench.data.summary import Cap, Cell, Extreme, Finding, Summary
 from xpbench.data.units import UnitsSource, units
@@ -14,10 +15,12 @@ __all__ = [
     "EventsSource",
     "Extreme",
     "Finding",
+    "IngestReport",
     "Progress",
     "Stage",
     "Summary",
     "UnitsSource",
     "events",
+    "ingest",
     "units",
 ]

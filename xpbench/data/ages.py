@@ -76,15 +76,15 @@ def age_cells(
     rows = max(int(top["rows"]), 1)
     sums: dict[str, nw.Expr] = {}
     weights: dict[str, list[float]] = {}
-    for n in names:
-        _, integral, _ = bounds[n]
-        bound = float(top[n] or 0.0)
-        first = pieces(c(n), bound=bound, rows=rows, integral=integral)
-        second = products(c(n), c(n), bounds=(bound, bound), rows=rows, integral=integral)
-        sums |= {f"s_{n}_{k}": e.sum() for k, e in enumerate(first)}
-        sums |= {f"p_{n}_{k}": e.sum() for k, (_, e) in enumerate(second)}
-        weights[f"s_{n}"] = [1.0] * len(first)
-        weights[f"p_{n}"] = [w for w, _ in second]
+    for short in names:
+        _, integral, _ = bounds[short]
+        bound = float(top[short] or 0.0)
+        first = pieces(c(short), bound=bound, rows=rows, integral=integral)
+        second = products(c(short), c(short), bounds=(bound, bound), rows=rows, integral=integral)
+        sums |= {f"s_{short}_{k}": e.sum() for k, e in enumerate(first)}
+        sums |= {f"p_{short}_{k}": e.sum() for k, (_, e) in enumerate(second)}
+        weights[f"s_{short}"] = [1.0] * len(first)
+        weights[f"p_{short}"] = [w for w, _ in second]
     active = daily.join(units.select("u", "variant"), on=values.keys, how="inner")
     found = {(r["variant"], int(r["age"])): r for r in rows_of(active.group_by("variant", "age").agg(**sums))}
     seen = {

@@ -46,14 +46,14 @@ class DuckLog:
 
     def frame(self) -> nw.LazyFrame[Any]:
         """The events in normal form."""
-        return nw.from_native(self.run.sql("SELECT * FROM normal"))
+        return _lazy(self.run.sql("SELECT * FROM normal"))
 
     def keep(self, frame: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
         """A temporary table with the rows of a frame."""
         self._kept += 1
         table = f"{name}_{self._kept}"
         self.all(f"CREATE TEMP TABLE {quote(table)} AS {frame.to_native().sql_query()}")
-        return nw.from_native(self.run.sql(f"SELECT * FROM {quote(table)}"))
+        return _lazy(self.run.sql(f"SELECT * FROM {quote(table)}"))
 
     def fingerprint(self) -> str:
         """SHA-256 over the events in normal form, whatever the order of the rows.
@@ -111,7 +111,7 @@ class DuckLog:
             raise DataError("XPB-D01", what=plain("The log could not be read"), reason=first_line(error)) from error
 
     def _open_jsonl(self, paths: Sequence[str]) -> None:
-        from xpbench.data.ingest import ingest
+        from xpbench.data.jsonl import ingest
 
         self._folder = tempfile.TemporaryDirectory(prefix="xpbench-")
         names = [*self.properties.texts]
@@ -167,13 +167,13 @@ class DuckLog:
             f"{self._time(*self._found(schema.time, types))} AS t",
         ]
         insert = None
-        for name in (schema.insert_id, "insert_id"):
-            if name is not None and insert is None:
-                insert = self._property(name, types)
+        for wanted in (schema.insert_id, "insert_id"):
+            if wanted is not None and insert is None:
+                insert = self._property(wanted, types)
         self.has_insert_ids = insert is not None
         columns.append(f"coalesce(CAST({insert[0]} AS VARCHAR), '') AS iid" if insert else "'' AS iid")
         arrived = self._property(schema.arrived, types) if schema.arrived else None
-        columns.append(f"{_microseconds(*arrived, 'auto')} AS arr" if arrived else "CAST(NULL AS BIGINT) AS arr")
+        columns.append(f"{microseconds_of(*arrived, 'auto')} AS arr" if arrived else "CAST(NULL AS BIGINT) AS arr")
         for name, short in self.properties.texts.items():
             found = self._property(name, types)
             if found is None:
@@ -219,13 +219,18 @@ class DuckLog:
 
     def _time(self, name: str, kind: str) -> str:
         zone = self.source.time_zone
-        value = _microseconds(name, kind, self.schema.time_unit)
+        value = microseconds_of(name, kind, self.schema.time_unit)
         if zone == "UTC" or kind == "TIMESTAMP WITH TIME ZONE":
             return value
         return f"epoch_us(make_timestamp({value}) AT TIME ZONE {literal(zone)})"
 
 
-def _microseconds(name: str, kind: str, unit: str) -> str:
+def _lazy(relation: Any) -> nw.LazyFrame[Any]:
+    frame: nw.LazyFrame[Any] = nw.from_native(relation)
+    return frame
+
+
+def microseconds_of(name: str, kind: str, unit: str) -> str:
     """Expression of microseconds since 1970; null where the value can't be read."""
     if kind.startswith(("TIMESTAMP", "DATE")):
         return f"epoch_us(CAST({name} AS {'TIMESTAMPTZ' if 'ZONE' in kind else 'TIMESTAMP'}))"

@@ -179,7 +179,7 @@ class _Run:
         units = log.keep(values.table(joined), "units")
         self.stages.finish("compute the unit values", n)
         blocks = blocks_of(plan, lambda metric: parts_from(values.measures, metric))
-        dimensions = {}
+        dimensions: dict[str, str] = {}
         if "segment" in self.source.slices:
             dimensions |= {s: f"s{i}" for i, s in enumerate(plan.segments)}
         if "day" in self.source.slices:
@@ -246,9 +246,9 @@ class _Run:
             "late": late.sum(),
             "future": future.sum(),
         }
-        self.amount_metrics = [m for m in self.metrics if isinstance(m, (Sum, Mean, Quantile))]
-        for i, metric in enumerate(self.amount_metrics):
-            wanted |= self._amount_tests(i, metric)
+        self.amount_metrics: list[Sum | Mean | Quantile] = [m for m in self.metrics if isinstance(m, (Sum, Mean, Quantile))]
+        for i, amount in enumerate(self.amount_metrics):
+            wanted |= self._amount_tests(i, amount)
         rows = rows_of(frame.group_by("event").agg(**wanted))
         self.rows = sum(int(r["n"]) for r in rows)
         if not self.rows:

@@ -294,8 +294,9 @@ class _Work:
                 measure = block.own[0].measure
                 sums.setdefault(f"min_{measure}", nw.col(measure).min().cast(nw.Float64))
                 sums.setdefault(f"max_{measure}", nw.col(measure).max().cast(nw.Float64))
-        shifted = frame.with_columns(**{name: self.variables[key].expression() for key, name in used.items()})
-        out = rows_of(shifted.group_by(*by).agg(nw.len().alias("n"), **sums))
+        shifted = {name: self.variables[key].expression() for key, name in used.items()}
+        frame = frame.with_columns(**shifted) if shifted else frame
+        out = rows_of(frame.group_by(*by).agg(nw.len().alias("n"), **sums))
         for row in out:
             row["names"] = used
             row["forms"] = forms

@@ -98,19 +98,15 @@ def open_log(source: EventsSource, plan: Plan, properties: Properties, stages: S
     Raises:
         DataError: `XPB-D01` with the engine's words, where it can't read the log.
     """
-    if is_spark(source.log):
-        from xpbench.data.spark_log import SparkLog
-
-        with SparkLog.open(source, plan, properties) as log:
-            stages.finish("open the log")
-            yield log
-        return
     from xpbench.data.duck_log import DuckLog
 
     try:
         with source.engine.connect() as connection:
             log = DuckLog(source, plan, properties, connection)
-            stages.finish("open the log")
-            yield log
+            try:
+                stages.finish("open the log")
+                yield log
+            finally:
+                log.close()
     except duckdb.Error as error:
         raise DataError("XPB-D01", what=plain("The log could not be read"), reason=first_line(error)) from error

@@ -1,0 +1,237 @@
+"""JSON Lines ingestion: every line is an event or a reject with its number; stops and goes on; survives any bytes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import xpbench as xp
+from tests.data.logs import METRICS, event, frame_of, lines_of, plan_of, random_log
+from xpbench.data import jsonl as module
+from xpbench.data.jsonl import ingest
+from xpbench.errors import DataError
+
+GOOD = '{"event": "e", "properties": {"time": 1767225600, "distinct_id": "u1", "$insert_id": "i1", "amount": 12.5}}'
+
+
+def write(folder: Path, *lines: str | bytes, name: str = "log.jsonl", end: bytes = b"\n") -> Path:
+    path = folder / name
+    path.write_bytes(b"\n".join(x.encode() if isinstance(x, str) else x for x in lines) + end)
+    return path
+
+
+def rows_of(report: Any) -> list[tuple[Any, ...]]:
+    if not report.rows:
+        return []
+    return duckdb.connect().execute(f"SELECT * FROM read_parquet('{report.folder}/*.parquet')").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"broken", "malformed_json"),
+        (b"[1, 2]", "malformed_json"),
+        (b'{"event": "e\xff", "properties": {"time": 1}}', "broken_utf8"),
+        (b'{"event": "e", "properties": {"time": 1, "time": 2}}', "duplicate_keys"),
+        (b'{"event": "e", "event": "f", "properties": {"time": 1}}', "duplicate_keys"),
+        (b'{"event": "e", "properties": {"time": 1, "amount": 1, "amount": 2}}', "duplicate_keys"),
+        (b'{"properties": {"time": 1}}', "no_event"),
+        (b'{"event": null, "properties": {"time": 1}}', "no_event"),
+        (b'{"event": "e"}', "no_time"),
+        (b'{"event": "e", "properties": []}', "no_time"),
+        (b'{"event": "e", "properties": {"time": "abc"}}', "bad_time"),
+        (b'{"event": "e", "properties": {"time": true}}', "bad_time"),
+        (b'{"event": "e", "properties": {"time": 1e30}}', "bad_time"),
+        (b'{"event": "e", "properties": {"time": 1}} more', "malformed_json"),
+        (b'{"event": "e", "properties": {"time": 1}}{"event": "f"}', "malformed_json"),
+        (b'{"event": "e", "properties": {"time": 1, "amount": "\\ud800"}}', "malformed_json"),
+    ],
+)
+def test_what_is_no_event_is_told_with_its_line(tmp_path: Path, line: bytes, reason: str) -> None:
+    report = ingest([write(tmp_path, GOOD, "", line, GOOD)], out=tmp_path / "out", properties=["amount"])
+    assert report.rejected == {reason: 1}
+    assert [(r.file, r.line, r.reason) for r in report.rejects] == [("log.jsonl", 3, reason)]
+    assert (report.rows, report.lines) == (2, 3)
+    assert len(rows_of(report)) == 2
+    (finding,) = report.findings()
+    assert finding.name == "rejected_lines"
+    assert "log.jsonl:3" in finding.detail
+
+
+def test_values_are_kept_as_they_were_written(tmp_path: Path) -> None:
+    values = ["5", "5.50", '"5"', '"x"', "true", "null", '{"z": 1}', "[1]", "12345678901234567890123"]
+    lines = [f'{{"event": "e", "properties": {{"time": {i}, "amount": {v}}}}}' for i, v in enumerate(values)]
+    report = ingest([write(tmp_path, *lines)], out=tmp_path / "out", properties=["amount"])
+    found = duckdb.connect().execute(f"SELECT amount FROM '{report.folder}/*.parquet' ORDER BY CAST(time AS INT)").fetchall()
+    assert [f[0] for f in found] == ["5", "5.5", "5", "x", "true", None, '{"z":1}', "[1]", "12345678901234567890123"]
+
+
+def test_truncated_last_line(tmp_path: Path) -> None:
+    report = ingest([write(tmp_path, GOOD, GOOD[:40], end=b"")], out=tmp_path / "o", properties=[])
+    assert report.rejected == {"truncated_line": 1}
+    whole = ingest([write(tmp_path, GOOD, GOOD, name="b.jsonl", end=b"")], out=tmp_path / "p", properties=[])
+    assert (whole.rows, whole.rejected) == (2, {})
+
+
+def test_truncated_gzip_is_read_up_to_the_break(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = [GOOD.replace("12.5", str(rng.random())) for _ in range(5000)]
+    path = tmp_path / "log.jsonl.gz"
+    path.write_bytes(gzip.compress("\n".join(lines).encode())[:-3000])
+    report = ingest([path], out=tmp_path / "out", properties=["amount"])
+    assert 1000 < report.rows < 5000
+    assert "cut off" in report.broken["log.jsonl.gz"]
+    assert {f.name for f in report.findings()} >= {"broken_file"}
+
+
+def test_very_long_line_is_rejected_and_the_rest_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = '{"event": "e", "properties": {"time": 1, "amount": "' + "x" * 10_000_000 + '"}}'
+    report = ingest([write(tmp_path, GOOD, long, GOOD)], out=tmp_path / "o", properties=["amount"])
+    assert (report.rows, report.rejected) == (3, {})
+    monkeypatch.setattr(module, "LONGEST_LINE", 1_000_000)
+    monkeypatch.setattr(module, "PIECE_BYTES", 500_000)
+    report = ingest([write(tmp_path, GOOD, long, GOOD)], out=tmp_path / "p", properties=["amount"])
+    assert (report.rows, report.rejected) == (2, {"too_long": 1})
+    assert report.rejects[0].line == 2
+
+
+def test_pieces_do_not_change_the_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [GOOD.replace("u1", f"u{i}") if i % 7 else "broken" for i in range(200)]
+    whole = ingest([write(tmp_path, *lines)], out=tmp_path / "a", properties=["amount"])
+    monkeypatch.setattr(module, "PIECE_BYTES", 1000)
+    small = ingest([write(tmp_path, *lines)], out=tmp_path / "b", properties=["amount"])
+    assert small.to_dict() == whole.to_dict()
+    assert sorted(rows_of(small)) == sorted(rows_of(whole))
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool) -> None:
+    monkeypatch.setattr(module, "PIECE_BYTES", 2000)
+    lines = [GOOD.replace("u1", f"u{i}") if i % 9 else "broken" for i in range(200)]
+    path = write(tmp_path, *lines)
+    if zipped:
+        (tmp_path / "log.jsonl.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path = tmp_path / "log.jsonl.gz"
+    whole = ingest([path], out=tmp_path / "whole", properties=["amount"])
+    calls = 0
+
+    def stop(stage: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ingest([path], out=tmp_path / "out", properties=["amount"], progress=stop)
+    assert not list((tmp_path / "out").glob(".*"))
+    (tmp_path / "out" / "part-999999.parquet").write_bytes(b"left behind by a crash")
+    report = ingest([path], out=tmp_path / "out", properties=["amount"])
+    assert report.to_dict() == whole.to_dict()
+    assert sorted(rows_of(report)) == sorted(rows_of(whole))
+    again = ingest([path], out=tmp_path / "out", properties=["amount"])
+    assert again.to_dict() == whole.to_dict()
+    with pytest.raises(DataError, match="XPB-D40"):
+        ingest([path], out=tmp_path / "out", properties=["other"])
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(DataError, match="XPB-D42"):
+        ingest([path], out=tmp_path / "out", properties=["amount"])
+
+
+def test_all_properties(tmp_path: Path) -> None:
+    report = ingest([write(tmp_path, GOOD)], out=tmp_path / "out")
+    ((name, properties),) = rows_of(report)
+    assert (name, json.loads(properties)["amount"]) == ("e", 12.5)
+
+
+def test_names_that_differ_in_case_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="XPB-D41"):
+        ingest([write(tmp_path, GOOD)], out=tmp_path / "out", properties=["Plan", "plan"])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(data=st.data())
+def test_any_bytes_are_read_or_told(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """Valid lines with bytes cut, changed or put in: rows and rejects together are all lines, and nothing crashes."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    lines = [GOOD.replace("u1", f"u{i}").encode() for i in range(data.draw(st.integers(0, 12)))]
+    raw = bytearray(b"\n".join(lines))
+    for _ in range(data.draw(st.integers(0, 6))):
+        at = data.draw(st.integers(0, max(len(raw) - 1, 0)))
+        kind = data.draw(st.sampled_from(["flip", "cut", "put", "swap"]))
+        if kind == "flip" and raw:
+            raw[at] = data.draw(st.integers(0, 255))
+        elif kind == "cut":
+            del raw[at : at + data.draw(st.integers(0, 30))]
+        elif kind == "put":
+            raw[at:at] = data.draw(st.binary(max_size=8))
+        else:
+            raw[at:at] = data.draw(
+                st.sampled_from([b'"', b"}", b"{", b"\\u0000", b"\n", b"\r\n", b"\x00", b"time", b"1e999", b"null"])
+            )
+    plain = bytes(raw)
+    path = folder / "log.jsonl"
+    if data.draw(st.booleans()):
+        packed = bytearray(gzip.compress(plain))
+        if data.draw(st.booleans()):
+            del packed[data.draw(st.integers(10, len(packed))) :]
+        path = folder / "log.jsonl.gz"
+        path.write_bytes(bytes(packed))
+        report = ingest([path], out=folder / "out", properties=["amount"])
+        assert report.rows + sum(report.rejected.values()) == report.lines
+        return
+    path.write_bytes(plain)
+    report = ingest([path], out=folder / "out", properties=["amount"])
+    filled = [x for x in plain.split(b"\n") if x.strip()]
+    assert report.lines == len(filled)
+    assert report.rows + sum(report.rejected.values()) == len(filled)
+    intact = sum(x.strip() in lines for x in filled)
+    assert report.rows >= intact
+    assert len(rows_of(report)) == report.rows
+
+
+def test_a_log_in_lines_gives_the_summary_of_the_table(tmp_path: Path) -> None:
+    log = random_log(np.random.default_rng(5))
+    plan = plan_of(METRICS, segments=["platform"])
+    table = xp.events(frame_of(log)).summarize(plan)
+    path = tmp_path / "log.jsonl.gz"
+    path.write_bytes(gzip.compress((lines_of(log) + "broken\n").encode()))
+    lines = xp.events(path).summarize(plan)
+    assert lines.cells == table.cells
+    assert [(f.count, f.of) for f in lines.findings if f.name == "rejected_lines"] == [(1, len(log) + 1)]
+
+
+def test_times_in_milliseconds(tmp_path: Path) -> None:
+    log = random_log(np.random.default_rng(5))
+    plan = plan_of(METRICS)
+    seconds = xp.events(write(tmp_path, lines_of(log), name="s.jsonl")).summarize(plan)
+    in_ms = [json.loads(x) for x in lines_of(log).splitlines()]
+    for e in in_ms:
+        e["properties"]["time"] *= 1000
+    ms = xp.events(write(tmp_path, *map(json.dumps, in_ms), name="ms.jsonl")).summarize(plan)
+    assert ms.cells == seconds.cells
+
+
+def test_empty_and_hopeless_files(tmp_path: Path) -> None:
+    plan = plan_of(METRICS)
+    for name, content in (("a.jsonl", b""), ("b.jsonl", b"\n\n"), ("c.jsonl", b"broken\n"), ("d.jsonl.gz", b"")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match="XPB-D07"):
+            xp.events(tmp_path / name).summarize(plan)
+
+
+def test_no_ghost_of_an_unknown_property(tmp_path: Path) -> None:
+    log = [
+        event("$experiment_started", "u", 10**15, "1", **{"Experiment name": "t", "Variant name": "a"}),
+        event("buy", "u", 10**15 + 1, "2"),
+    ]
+    plan = plan_of([{"key": "m", "kind": "sum", "event": "buy", "property": "amount"}])
+    with pytest.raises(DataError, match="XPB-D32"):
+        xp.events(write(tmp_path, lines_of(log))).summarize(plan)
