@@ -25,6 +25,7 @@ _HOMES = {
     "Experiment": "xpbench.experiment",
     "XpbenchError": "xpbench.errors",
     "assign": "xpbench.assign",
+    "audit": "xpbench.assign",
     "load_flags": "xpbench.assign",
     "preflight": "xpbench.assign",
     "Tracker": "xpbench.expose",

@@ -22,6 +22,7 @@ from typing import Any
 
 from xpbench.assign.assigning import assign as _assign
 from xpbench.assign.assigning import assignments
+from xpbench.assign.auditing import audit
 from xpbench.assign.checks import preflight
 from xpbench.assign.flags import AssignWarning, Evaluation, Flag, Flags, load_flags
 from xpbench.assign.hashing import buckets, uniform
@@ -33,6 +34,7 @@ __all__ = [
     "Flags",
     "assign",
     "assignments",
+    "audit",
     "buckets",
     "load_flags",
     "preflight",
