@@ -1,0 +1,107 @@
+"""Tables of ids and exposures from CSV and Parquet files, read batch by batch; ids stay the text that stands in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from xpbench.errors import AssignError, InputError, nearest, plain, shown
+
+BATCH = 1 << 18
+
+
+def batches(path: str | Path, *, as_text: tuple[str, ...] = ()) -> Iterator[pa.Table]:
+    """The rows of a CSV or Parquet file in batches.
+
+    Args:
+        path: `.csv`, `.csv.gz` or `.parquet`.
+        as_text: Columns of a CSV that stay text, such as ids: 00123 is no number. Parquet has types of its own.
+
+    Raises:
+        InputError: `XPB-I01`, no such file; `XPB-I02`, it can't be read; `XPB-I04`, another kind of file.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise InputError("XPB-I01", path=str(path))
+    try:
+        if file.suffix == ".parquet":
+            with pq.ParquetFile(file) as parquet:
+                for batch in parquet.iter_batches(batch_size=BATCH):
+                    yield pa.Table.from_batches([batch])
+            return
+        if file.name.endswith((".csv", ".csv.gz", ".tsv")):
+            names = header(file)
+            types = {n: pa.string() for n in names if n in as_text}
+            convert = pacsv.ConvertOptions(column_types=types, strings_can_be_null=True)
+            parse = pacsv.ParseOptions(delimiter="\t" if file.suffix == ".tsv" else ",", newlines_in_values=True)
+            with pa.input_stream(str(file), compression="gzip" if file.suffix == ".gz" else None) as stream:
+                read = pacsv.ReadOptions(block_size=1 << 24)
+                for batch in pacsv.open_csv(stream, read, parse, convert):
+                    if batch.num_rows:
+                        yield pa.Table.from_batches([batch])
+            return
+    except (pa.ArrowException, OSError, ValueError, EOFError) as error:
+        kind = "Parquet" if file.suffix == ".parquet" else "CSV"
+        raise InputError("XPB-I02", path=str(path), kind=kind, reason=plain(shown(str(error))[1:-1])) from None
+    raise InputError(
+        "XPB-I04",
+        name=plain("Kind of file"),
+        value=file.name,
+        rule=plain("Ids and exposures are read from .csv, .csv.gz, .tsv and .parquet"),
+        remedy=plain("Convert it"),
+    )
+
+
+def header(path: str | Path) -> list[str]:
+    """Names of the columns of a CSV or Parquet file."""
+    file = Path(path)
+    if not file.is_file():
+        raise InputError("XPB-I01", path=str(path))
+    try:
+        if file.suffix == ".parquet":
+            return list(pq.read_schema(file).names)
+        with pa.input_stream(str(file), compression="gzip" if file.suffix == ".gz" else None) as stream:
+            parse = pacsv.ParseOptions(delimiter="\t" if file.suffix == ".tsv" else ",", newlines_in_values=True)
+            return list(pacsv.open_csv(stream, parse_options=parse).schema.names)
+    except (pa.ArrowException, OSError, ValueError, EOFError) as error:
+        kind = "Parquet" if file.suffix == ".parquet" else "CSV"
+        raise InputError("XPB-I02", path=str(path), kind=kind, reason=plain(shown(str(error))[1:-1])) from None
+
+
+def whole(path: str | Path, *, as_text: tuple[str, ...] = ()) -> pa.Table:
+    """All rows of a CSV or Parquet file."""
+    parts = list(batches(path, as_text=as_text))
+    if parts:
+        return pa.concat_tables(parts, promote_options="permissive")
+    return pa.table({name: pa.array([], pa.string()) for name in header(path)})
+
+
+def id_column(names: list[str], wanted: str | None, key: str) -> str:
+    """The column that holds the ids: the one named, the one like the assignment key, or the only one.
+
+    Raises:
+        AssignError: `XPB-A13`, there is none.
+    """
+    if (wanted or key) in names:
+        return wanted or key
+    if wanted is None and len(names) == 1:
+        return names[0]
+    raise AssignError(
+        "XPB-A13",
+        value=wanted or key,
+        owner=plain("the file"),
+        rule=plain("The ids stand in the column named like the assignment key, or named by --unit"),
+        hint=plain(nearest(wanted or key, names)),
+    )
+
+
+def without_empty(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of text with empty cells as null: a CSV can't tell them apart."""
+    if not pa.types.is_string(column.type):
+        return column
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
