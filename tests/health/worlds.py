@@ -79,6 +79,7 @@ def summary(**changes: Any) -> Summary:
         rows=200_000,
         units={"control": N, "beta": N},
         cells=cells(),
+        findings=(Finding("identity_changes", 0, 2 * N, "kept"),),
         extremes=(Extreme("views", "beta", 60.0), Extreme("value", "control", 900.0)),
         exposures_by_day={d: {"control": A_DAY, "beta": A_DAY} for d in days},
         segments={"platform": {p: {"control": N // 2, "beta": N // 2} for p in ("ios", "web")}},
@@ -123,7 +124,8 @@ def healthy(**changes: Any) -> HealthInputs:
 
 def found(name: str, count: int, of: int, action: str = "excluded", **more: Any) -> HealthInputs:
     """The healthy experiment with one finding."""
-    return healthy(summary=summary(findings=(Finding(name, count, of, action, **more),)))
+    looked = Finding("identity_changes", 0, 2 * N, "kept")
+    return healthy(summary=summary(findings=(looked, Finding(name, count, of, action, **more))))
 
 
 def _day_pattern(pattern: list[tuple[int, int]]) -> dict[str, dict[str, int]]:
@@ -275,6 +277,7 @@ CASES = (
     Case("not_a_number", "fail", lambda: found("not_a_number", 4000, 2 * N, metric="value")),
     Case("negative_values", "warn", lambda: found("negative", 7, 2 * N, "kept", metric="value")),
     Case("constant_metric", "fail", _constant),
+    Case("absent_events", "warn", lambda: found("absent_event", 1, 1, "counted as zero", metric="views")),
     Case("outlier_leverage", "warn", _leverage),
     Case("mixed_ids", "warn", lambda: found("mixed_ids", 7, 2 * N, "kept")),
     Case("duplicate_events", "warn", lambda: found("duplicate_events", 6000, 200_000)),

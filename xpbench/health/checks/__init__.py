@@ -24,6 +24,7 @@ MODULES = (
     "missing_codes",
     "not_a_number",
     "negative_values",
+    "absent_events",
     "constant_metric",
     "outlier_leverage",
     "duplicate_units",

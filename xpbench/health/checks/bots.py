@@ -35,6 +35,13 @@ def bots(inputs: HealthInputs) -> Verdict:
         most = days * (48 if kind == "sessions" else A_DAY)
         if extreme.value > most:
             beyond.append({"metric": extreme.metric, "value": extreme.value, "person_at_most": most})
+    watched = [e for e in inputs.summary.extremes if getattr(kinds.get(e.metric), "kind", "") in ("count", "sessions")]
+    if not watched and found.count == 0:
+        return Verdict(
+            "not answerable",
+            "The plan counts nothing per unit, so nothing shows who is no person.",
+            "Add a count metric, or filter automatic traffic at the source.",
+        )
     evidence = found.evidence | {"beyond_human": beyond, "warn_above": WARN_ABOVE}
     if found.share <= WARN_ABOVE and not beyond:
         return Verdict("pass", "No unit does more than a person can.", "Nothing to do.", evidence)

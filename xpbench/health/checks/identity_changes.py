@@ -19,7 +19,14 @@ def identity_changes(inputs: HealthInputs) -> Verdict:
     """Warns above 1 %, or where it is more frequent in one variant."""
     if not inputs.is_event_log:
         return Verdict("not answerable", "A table with one row per unit has one id each.", "Nothing to do.")
-    found = counted(inputs, "identity_changes", "identity_change", "identity_merged", "device_to_user")
+    names = ("identity_changes", "identity_merged", "device_to_user")
+    if not any(f.name in names for f in inputs.summary.findings):
+        return Verdict(
+            "not answerable",
+            "The source did not compare ids before and after log-in.",
+            "Assign by an id that outlives the log-in; see the contamination check for what it costs otherwise.",
+        )
+    found = counted(inputs, *names)
     skewed = found.skew_p is not None and found.skew_p < inputs.plan.health.srm_alpha
     if found.share <= WARN_ABOVE and not skewed:
         return Verdict("pass", f"{found.count:,} units ({found.share:.3%}) changed their id.", "Nothing to do.", found.evidence)

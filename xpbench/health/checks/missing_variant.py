@@ -12,7 +12,9 @@ FAIL_ABOVE = 0.05
 @check("missing_variant", title="Unit and variant named", question="Are there rows that name no unit or no variant?", gate=True)
 def missing_variant(inputs: HealthInputs) -> Verdict:
     """Warns where there are any; fails above 5 %, since nobody knows to which variant they belong."""
-    found = inputs.findings("missing_variant", "missing_unit")
+    found = inputs.findings("missing_variant") + [
+        f for f in inputs.findings("missing_unit") if not (inputs.is_event_log and f.of == inputs.summary.rows)
+    ]  # events of nobody are no exposures of nobody
     count = sum(f.count for f in found)
     of = max([f.of for f in found], default=inputs.summary.n)
     share = count / of if of else 0.0

@@ -12,8 +12,8 @@ FAIL_ABOVE = 0.01
 
 @check("rejected_lines", title="Readable rows", question="How many rows could not be read?", gate=True)
 def rejected_lines(inputs: HealthInputs) -> Verdict:
-    """Warns where there are any, fails above 1 %."""
-    found = counted(inputs, "rejected_lines", "rejected_line", "truncated_file", units=False)
+    """Warns where there are any (or rows without a readable time or name of the event), fails above 1 %."""
+    found = counted(inputs, "rejected_lines", "bad_time", "missing_event_name", "truncated_file", units=False)
     if found.count == 0:
         return Verdict("pass", "Every row was read.", "Nothing to do.", found.evidence)
     return Verdict(

@@ -1,0 +1,100 @@
+"""Trends of the effect: against statsmodels, with the level kept under no trend, and power under a planted one."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+
+from xpbench.data.summary import Cell, Summary
+from xpbench.decide.novelty import trends
+from xpbench.plan import Plan
+
+START = date(2026, 9, 7)
+
+
+def plan(metrics: int = 1) -> Plan:
+    """A plan with some primaries."""
+    return Plan(
+        key="nov",
+        title="Novelty",
+        owner="growth",
+        hypothesis={"if": "a", "then": [{"metric": "m0", "direction": "increase"}], "because": "b"},
+        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
+        metrics=[
+            {"key": f"m{i}", "kind": "count", "event": "E", "role": "primary", "direction": "increase"} for i in range(metrics)
+        ],
+        model={"kind": "frequentist"},
+        horizon={"units": 1000},
+    )
+
+
+def summary(rng: np.random.Generator, effect: Any, *, dimension: str = "$age", slices: int = 21, n: int = 2000) -> Summary:
+    """Cells by age or day of exposure with an effect that is a function of the slice."""
+    cells = []
+    for i in range(slices):
+        name = str(i) if dimension == "$age" else (START + timedelta(days=i)).isoformat()
+        for variant in ("control", "beta"):
+            mean = 1.0 + 0.3 * np.sin(i) + (effect(i) if variant == "beta" else 0.0) + rng.normal(0, 1 / n**0.5)
+            cells.append(Cell("m0", variant, "value", ("value",), n, (float(mean),), ((1.0,),), dimension, name))
+    return Summary("events", "0" * 64, 1, {"control": n, "beta": n}, tuple(cells))
+
+
+def test_slope_is_statsmodels_wls() -> None:
+    """Slope and standard error are those of weighted least squares with known weights."""
+    found = trends(plan(), summary(np.random.default_rng(1), lambda i: 0.1 - 0.004 * i))[0]
+    x = np.array([p.x for p in found.points])
+    y = np.array([p.effect for p in found.points])
+    w = np.array([1 / p.se**2 for p in found.points])
+    fit = sm.WLS(y, sm.add_constant(x), weights=w).fit()
+    assert found.slope == pytest.approx(fit.params[1], rel=1e-9)
+    scale = max(fit.scale, 1.0)
+    error = fit.bse[1] / fit.scale**0.5 * scale**0.5
+    q = {True: 1.959963984540054}.get(fit.scale <= 1)
+    if q is not None:
+        assert found.slope_high == pytest.approx(fit.params[1] + q * error, rel=1e-9)
+
+
+def test_fading_is_found_and_named() -> None:
+    """An effect that wears off is called fading; its sentence says what stays."""
+    found = trends(plan(), summary(np.random.default_rng(2), lambda i: 0.3 * np.exp(-i / 5)))[0]
+    assert found.word == "fading"
+    assert "novelty" in found.sentence
+
+
+def test_growing_and_uneven() -> None:
+    """Learning over age; an effect at weekends only."""
+    assert trends(plan(), summary(np.random.default_rng(3), lambda i: 0.02 * i))[0].word == "growing"
+    by_day = trends(plan(), summary(np.random.default_rng(4), lambda i: 0.4 * (i % 7 >= 5), dimension="$day", slices=28))
+    assert {t.axis: t.word for t in by_day} == {"cohort": "steady", "weekday": "uneven"}
+
+
+def test_a_curve_of_its_own_is_no_trend() -> None:
+    """Both variants move with the season; only the difference counts. Level kept: at most 5 % + 3 errors."""
+    rng = np.random.default_rng(5)
+    called = sum(trends(plan(), summary(rng, lambda i: 0.1))[0].word != "steady" for _ in range(300))
+    assert called / 300 <= 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5
+
+
+def test_level_holds_with_dependent_noise_between_days() -> None:
+    """The same units on all days: a shared deviation shifts every day alike and is no trend."""
+    rng = np.random.default_rng(6)
+    called = 0
+    for _ in range(200):
+        shared = rng.normal(0, 0.05)
+        called += trends(plan(), summary(rng, lambda i, s=shared: s))[0].word != "steady"
+    assert called / 200 <= 0.05 + 3 * (0.05 * 0.95 / 200) ** 0.5
+
+
+def test_too_few_points_are_said() -> None:
+    """Three days say nothing."""
+    found = trends(plan(), summary(np.random.default_rng(1), lambda i: 0.1, slices=3))[0]
+    assert (found.word, found.p_value) == ("not answerable", None)
+
+
+def test_nothing_to_show_without_slices() -> None:
+    """A per-unit table without dates has no trends."""
+    assert trends(plan(), Summary("units table", "0" * 64, 1, {"control": 1, "beta": 1}, ())) == ()

@@ -1,0 +1,232 @@
+"""Does the effect fade, grow or hang on the day: by days since exposure, by exposure cohort, by day of the week.
+
+Shown only after the seal is broken. Every test is about the *difference* between the variants, never about the treatment's
+own curve, which moves with season and habit whatever the change does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+import numpy as np
+from scipy import stats as distributions
+
+from xpbench.data.summary import Summary
+from xpbench.decide.estimate import estimate
+from xpbench.plan import Plan
+from xpbench.plan.metrics import MetricBase
+from xpbench.stats.multiplicity import holm
+
+Axis = Literal["age", "cohort", "weekday"]
+Word = Literal["steady", "fading", "growing", "uneven", "not answerable"]
+
+AXES: tuple[Axis, ...] = ("age", "cohort", "weekday")
+LEAST_POINTS = 4
+LEAST_UNITS = 30
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The effect on one slice.
+
+    Attributes:
+        x: Days since exposure, days since the first cohort, or the day of the week (0 = Monday).
+        label: The same for people.
+        effect: In metric units; per day for ages.
+        se: Its standard error.
+        n: Units.
+    """
+
+    x: float
+    label: str
+    effect: float
+    se: float
+    n: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """The effect of one metric and variant along one axis.
+
+    Attributes:
+        metric: Key of the metric.
+        variant: The treatment.
+        axis: `age`, `cohort` or `weekday`.
+        word: What the test says at the plan's alpha after Holm's correction over all trends of the readout.
+        slope: Change of the effect per day, None for weekdays or without an answer.
+        slope_low: Lower end of its 1 - alpha interval.
+        slope_high: Upper end.
+        p_value: Of "no change along the axis".
+        p_adjusted: After Holm.
+        points: The slices.
+        sentence: The same for people.
+    """
+
+    metric: str
+    variant: str
+    axis: Axis
+    word: Word
+    slope: float | None
+    slope_low: float | None
+    slope_high: float | None
+    p_value: float | None
+    p_adjusted: float | None
+    points: tuple[Point, ...]
+    sentence: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__} | {"points": [p.to_dict() for p in self.points]}
+
+
+def trends(plan: Plan, summary: Summary) -> tuple[Trend, ...]:
+    """Trend of every metric and treatment along every axis that the summary has, Holm-corrected over all of them.
+
+    Ages: units are the same on all days, so effects on different days are dependent; with daily increments of one unit little
+    correlated, the weighted regression of effect on day is taken with its spread estimated from the residuals where that
+    is larger (over-dispersion), which keeps the level. Cohorts and weekdays hold different units and are independent.
+
+    Args:
+        plan: The plan.
+        summary: With cells of dimension `$age` or `$day`.
+
+    Source: weighted least squares meta-regression (Thompson and Sharp 1999); heterogeneity by Cochran's Q (1954).
+    """
+    drafts: list[tuple[MetricBase, str, Axis, list[Point]]] = []
+    for metric in plan.metrics:
+        for variant in plan.treatments:
+            for axis in AXES:
+                points = _points(plan, summary, metric, variant.key, axis)
+                if points:
+                    drafts.append((metric, variant.key, axis, points))
+    fits = [_fit(axis, points, plan.alpha) for _, _, axis, points in drafts]
+    adjusted = [float(p) for p in holm([math.nan if f[3] is None else f[3] for f in fits])] if fits else []
+    out = []
+    for (subject, variant_key, axis, points), (slope, low, high, p), q in zip(drafts, fits, adjusted, strict=True):
+        corrected = None if math.isnan(q) else q
+        word, sentence = _word(subject, axis, points, slope, corrected, plan.alpha)
+        out.append(Trend(subject.key, variant_key, axis, word, slope, low, high, p, corrected, tuple(points), sentence))
+    return tuple(out)
+
+
+def _points(plan: Plan, summary: Summary, metric: MetricBase, variant: str, axis: Axis) -> list[Point]:
+    dimension = "$age" if axis == "age" else "$day"
+    found: list[tuple[float, str, float, float, int]] = []
+    slices = summary.slices(dimension)
+    if axis != "age":
+        days = sorted(d for s in slices if (d := _date(s)) is not None)
+        first = days[0] if days else None
+    for part in slices:
+        pair = estimate(
+            metric,
+            summary.cell(metric.key, plan.control.key, dimension=dimension, slice=part),
+            summary.cell(metric.key, variant, dimension=dimension, slice=part),
+        ).pair
+        if pair.status != "ok" or pair.n < LEAST_UNITS or not pair.se > 0:
+            continue
+        if axis == "age":
+            x = _number(part)
+            if x is None:
+                continue
+        else:
+            day = _date(part)
+            if day is None or first is None:
+                continue
+            x = float(day.weekday()) if axis == "weekday" else float((day - first).days)
+        found.append((x, part, pair.effect, pair.se, pair.n))
+    if axis == "weekday":
+        return _by_weekday(found)
+    return [Point(*f) for f in sorted(found)]
+
+
+def _by_weekday(found: Sequence[tuple[float, str, float, float, int]]) -> list[Point]:
+    """One point per day of the week, the cohorts of that day combined by inverse variance."""
+    out = []
+    for day in range(7):
+        own = [f for f in found if f[0] == day]
+        if own:
+            weights = [1.0 / f[3] ** 2 for f in own]
+            total = sum(weights)
+            effect = sum(w * f[2] for w, f in zip(weights, own, strict=True)) / total
+            out.append(Point(float(day), WEEKDAYS[day], effect, 1.0 / math.sqrt(total), sum(f[4] for f in own)))
+    return out
+
+
+def _fit(axis: Axis, points: Sequence[Point], alpha: float) -> tuple[float | None, float | None, float | None, float | None]:
+    """Slope with its interval and p-value; for weekdays only the p-value of "the same on all days"."""
+    if len(points) < LEAST_POINTS:
+        return None, None, None, None
+    x = np.array([p.x for p in points])
+    y = np.array([p.effect for p in points])
+    w = np.array([1.0 / p.se**2 for p in points])
+    if axis == "weekday":
+        mean = float((w * y).sum() / w.sum())
+        q = float((w * (y - mean) ** 2).sum())
+        return None, None, None, float(distributions.chi2.sf(q, len(points) - 1))
+    centre = float((w * x).sum() / w.sum())
+    level = float((w * y).sum() / w.sum())
+    spread = float((w * (x - centre) ** 2).sum())
+    if spread <= 0:
+        return None, None, None, None
+    slope = float((w * (x - centre) * y).sum()) / spread
+    residual = float((w * (y - level - slope * (x - centre)) ** 2).sum()) / (len(points) - 2)
+    error = math.sqrt(max(residual, 1.0) / spread)
+    bound = float(distributions.t.isf(alpha / 2, len(points) - 2)) if residual > 1 else float(distributions.norm.isf(alpha / 2))
+    z = abs(slope) / error
+    p = float(2 * (distributions.t.sf(z, len(points) - 2) if residual > 1 else distributions.norm.sf(z)))
+    return slope, slope - bound * error, slope + bound * error, p
+
+
+def _word(
+    metric: MetricBase, axis: Axis, points: Sequence[Point], slope: float | None, p: float | None, alpha: float
+) -> tuple[Word, str]:
+    name = metric.label
+    if p is None:
+        return "not answerable", f"{name}: fewer than {LEAST_POINTS} {_AXIS[axis]} can be compared."
+    if p > alpha:
+        return "steady", f"{name}: the effect is not shown to change over {_AXIS[axis]}."
+    if axis == "weekday":
+        return "uneven", f"{name}: the effect differs between days of the week; read whole weeks only."
+    assert slope is not None  # noqa: S101 - a p-value of an age or cohort has a slope
+    w = [1.0 / q.se**2 for q in points]
+    level = sum(a * q.effect for a, q in zip(w, points, strict=True)) / sum(w)
+    fading = slope * level < 0
+    if axis == "age":
+        text = (
+            "fades with the days since exposure: part of it is novelty. Its size after the last day is what will stay"
+            if fading
+            else "grows with the days since exposure: units learn, and a short window understates it"
+        )
+    else:
+        text = (
+            "is smaller for units exposed later: something changed during the experiment, or early units differ"
+            if fading
+            else "is larger for units exposed later: something changed during the experiment"
+        )
+    return ("fading" if fading else "growing"), f"{name}: the effect {text}."
+
+
+_AXIS: dict[Axis, str] = {"age": "days since exposure", "cohort": "days of exposure", "weekday": "days of the week"}
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        return None
