@@ -397,23 +397,32 @@ def _segments(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mappi
     return out
 
 
-def _sensitivity(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> list[dict[str, Any]]:
-    out = []
+def _sensitivity(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """Each metric as planned, followed by the other ways; what differs stands below once."""
+    out: list[dict[str, Any]] = []
+    notes: dict[tuple[str, str], None] = {}
+    several = len(plan["variants"]) > 2
     for row in readout["rows"]:
-        for other in row["sensitivity"]:
-            merged = {**row, **{k: v for k, v in other.items() if k in row}}
+        if not row["sensitivity"]:
+            continue
+        label = f"{row['label']} · {labels.get(row['variant'], row['variant'])}" if several else row["label"]
+        ways = [
+            ("as planned", row),
+            *((s["name"], {**row, **{k: v for k, v in s.items() if k in row}}) for s in row["sensitivity"]),
+        ]
+        for name, way in ways:
             out.append(
                 {
-                    "label": row["label"],
-                    "variant": labels.get(row["variant"], row["variant"]),
-                    "name": other["name"],
-                    "as_planned": shown(row),
-                    "shown": shown(merged),
-                    "p": digits.p_value(other["p_value"]),
-                    "note": other["note"],
+                    "label": label,
+                    "planned": name == "as planned",
+                    "name": name,
+                    "lift": f"{lift_text(way)} ({lift_interval(way)})" if way["lift_low"] is not None else lift_text(way),
+                    "effect": f"{effect_text(way)} ({effect_interval(way)})",
+                    "p": digits.p_value(way["p_value"]),
                 }
             )
-    return out
+        notes |= {(s["name"], s["note"]): None for s in row["sensitivity"] if s["note"]}
+    return {"rows": out, "notes": [{"name": name, "note": note} for name, note in notes]}
 
 
 def _rule(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
