@@ -162,5 +162,8 @@ def frame(rows: Iterable[Row]) -> Any:
 
 
 def number(value: float) -> float | None:
-    """The value where it is finite, else None."""
-    return float(value) if math.isfinite(value) else None
+    """The value with 12 significant digits where it is finite, else None.
+
+    The last digits of a float may differ between processors; the digits that are kept are the same everywhere.
+    """
+    return float(f"{value:.12g}") if math.isfinite(value) else None

@@ -156,7 +156,7 @@ def json_value(value: Any) -> Any:
         return json_value(value.item())
     if isinstance(value, float):
         if math.isfinite(value):
-            return value
+            return float(f"{value:.12g}")  # digits that are the same on every machine
         return "not a number" if math.isnan(value) else ("unbounded" if value > 0 else "unbounded below")
     return shown(value)
 

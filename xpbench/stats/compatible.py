@@ -17,6 +17,7 @@ from scipy.special import ndtr, ndtri
 
 from xpbench.stats.arguments import check_choice, check_share
 from xpbench.stats.bayes import beta_marginals, nig_marginal
+from xpbench.stats.exact import dot, quadratic
 from xpbench.stats.functionals import Functional, functional
 from xpbench.stats.inference import Direction
 from xpbench.stats.marginals import Beta, Student
@@ -91,8 +92,8 @@ def _variance(m: Moments, *, kind: Kind, subject: Functional) -> tuple[float, fl
     if kind == "sessions":
         return value, value
     if kind == "formula":
-        return value, float(gradient**2 @ np.diag(m.cov))
-    return value, float(gradient @ m.cov @ gradient)
+        return value, dot(gradient**2, np.diag(m.cov))
+    return value, quadratic(gradient, m.cov, gradient)
 
 
 def mixpanel_test(c: Moments, t: Moments, *, kind: Kind, subject: int | Functional, confidence: float) -> MixpanelResult:

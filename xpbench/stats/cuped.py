@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from xpbench.stats.exact import dot, eigen, quadratic
 from xpbench.stats.functionals import Functional, functional
 from xpbench.stats.moments import Floats, Moments
 from xpbench.stats.pairs import Pair, failed, is_constant, pair_of, welch_df
@@ -45,9 +46,9 @@ class Adjustment:
 def _joint(moments: Moments, subjects: Sequence[Functional]) -> tuple[Floats, Floats]:
     """Values of the subjects and the covariance of their means."""
     parts = [s.at(moments.mean) for s in subjects]
-    gradients = np.array([gradient for _, gradient in parts])
-    with np.errstate(invalid="ignore", over="ignore"):
-        return np.array([float(value) for value, _ in parts]), gradients @ moments.cov @ gradients.T / moments.n
+    gradients = [gradient for _, gradient in parts]
+    cov = [[quadratic(a, moments.cov, b) / moments.n for b in gradients] for a in gradients]
+    return np.array([float(value) for value, _ in parts]), np.array(cov)
 
 
 def _slope(s: Floats, varies: Floats) -> tuple[Floats, int]:
@@ -58,10 +59,10 @@ def _slope(s: Floats, varies: Floats) -> tuple[Floats, int]:
         return theta, 0
     sxx, sxy = s[1:, 1:][np.ix_(kept, kept)], s[1:, 0][kept]
     scale = np.sqrt(np.diag(sxx))
-    values, vectors = np.linalg.eigh(sxx / np.outer(scale, scale))
+    values, vectors = eigen(sxx / np.outer(scale, scale))
     strong = values > COLLINEAR * values[-1]
-    rotated = vectors[:, strong].T @ (sxy / scale)
-    theta[kept] = vectors[:, strong] @ (rotated / values[strong]) / scale
+    rotated = [dot(column, sxy / scale) / value for column, value in zip(vectors.T[strong], values[strong], strict=True)]
+    theta[kept] = [dot(row, rotated) for row in vectors[:, strong]] / scale
     return theta, int(strong.sum())
 
 
@@ -119,11 +120,11 @@ def _adjusted(
     (at_c, at_t), (cov_c, cov_t) = at, cov
     wt = t.n / (c.n + t.n)
     wc = 1.0 - wt
-    gap = float(theta @ (at_t[1:] - at_c[1:]))
-    with_c, with_t = float(theta @ cov_c[1:, 0]), float(theta @ cov_t[1:, 0])
-    of_x = float(theta @ (cov_c + cov_t)[1:, 1:] @ theta)
-    own_c = cov_c[0, 0] - 2.0 * with_c + theta @ cov_c[1:, 1:] @ theta
-    own_t = cov_t[0, 0] - 2.0 * with_t + theta @ cov_t[1:, 1:] @ theta
+    gap = dot(theta, at_t[1:] - at_c[1:])
+    with_c, with_t = dot(theta, cov_c[1:, 0]), dot(theta, cov_t[1:, 0])
+    of_x = quadratic(theta, (cov_c + cov_t)[1:, 1:], theta)
+    own_c = cov_c[0, 0] - 2.0 * with_c + quadratic(theta, cov_c[1:, 1:], theta)
+    own_t = cov_t[0, 0] - 2.0 * with_t + quadratic(theta, cov_t[1:, 1:], theta)
     df = welch_df(max(float(own_c), 0.0), max(float(own_t), 0.0), df_c=c.n - 1 - used, df_t=t.n - 1 - used)
     return Pair(
         mc=float(at_c[0]) + wt * gap,

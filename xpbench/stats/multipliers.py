@@ -98,6 +98,9 @@ def q_mixture(alpha: Any, ratio: Any) -> Any:
 
     Source: Waudby-Smith et al. 2021, eq. 9; equal to the inverted mSPRT of Johari et al. 2017.
     """
+    if isinstance(ratio, float) and isinstance(alpha, float) and ratio > 0.0 and alpha > 0.0:
+        # the C library's logarithm: numpy's vectorised ones differ in the last bit from processor to processor
+        return math.sqrt((1.0 + ratio) / ratio * (math.log1p(ratio) - 2.0 * math.log(alpha)))
     k = np.asarray(ratio, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         q = np.sqrt((1.0 + k) / k * (np.log1p(k) - 2.0 * np.log(alpha)))

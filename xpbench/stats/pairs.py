@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from xpbench.stats.exact import quadratic
 from xpbench.stats.functionals import Formula, Functional, Ratio, functional
 from xpbench.stats.moments import Floats, Moments
 from xpbench.stats.status import Status, reason
@@ -115,8 +116,7 @@ def judge(c: Moments, t: Moments, *, mc: float, mt: float, sc: float, st: float)
 
 def _per_unit(moments: Moments, gradient: Floats) -> float:
     """Variance per unit of the linearised value: gradient · covariance · gradient."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        variance = float(gradient @ moments.cov @ gradient)
+    variance = quadratic(gradient, moments.cov, gradient)
     return variance if math.isnan(variance) else max(variance, 0.0)
 
 
