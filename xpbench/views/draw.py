@@ -1,0 +1,47 @@
+"""Small helpers over Altair: text from people reaches a chart only as data, and sizes are fixed pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+INK = "luminance(background || 'white') < 0.4 ? '#e6edf3' : '#1b1f24'"
+"""Ink as a Vega expression of our own over the `background` signal: notebooks set a dark one in their dark theme."""
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def data(rows: Rows) -> Any:
+    """Inline data."""
+    return alt.Data(values=[dict(r) for r in rows])
+
+
+def base(rows: Rows) -> Any:
+    """A chart over inline data."""
+    return alt.Chart(data(rows))
+
+
+def words(chart: Any, field: str, *, size: int = 12, align: str = "left", weight: int = 400, dx: int = 0, dy: int = 0,
+          color: Any = None, **more: Any) -> Any:  # fmt: skip
+    """Text marks in ink that contrasts with whatever ground the notebook gives the chart, unless a colour is given."""
+    mark: dict[str, Any] = {"align": align, "baseline": "middle", "fontSize": size, "fontWeight": weight, "dx": dx, "dy": dy, **more}
+    if color is None:
+        mark["color"] = {"expr": INK}
+    return chart.mark_text(**mark).encode(text=alt.Text(f"{field}:N"), **({"color": color} if color is not None else {}))
+
+
+def colours(field: str, names: Sequence[str], tones: Sequence[str], *, legend: Any = None) -> Any:
+    """A colour channel over known names."""
+    return alt.Color(f"{field}:N", scale=alt.Scale(domain=list(names), range=list(tones)), legend=legend)
+
+
+def nice_domain(values: Sequence[float | None], *, pad: float = 0.06, include: Sequence[float] = (0.0,)) -> tuple[float, float]:
+    """Smallest and largest of the values that exist, with some room; never empty."""
+    known = [v for v in (*values, *include) if v is not None]
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    if low == high:
+        low, high = low - 1.0, high + 1.0
+    room = (high - low) * pad
+    return low - room, high + room

@@ -1,0 +1,285 @@
+"""The forest plot of lifts: verdict, interval, smallest lift that matters, margins; numbers beside it that read without it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from xpbench.views import numbers
+from xpbench.views.draw import base, colours, words
+from xpbench.views.table import Column, Table
+from xpbench.views.theme import Style
+from xpbench.views.view import View, plain_rows
+
+WIDTH = 340
+LEFT = 236
+ROW = 30
+MARKS = {"better": "▲", "worse": "▼", "unclear": "─"}
+RAILS = {"ok": "✓", "bad": "✕", "unclear": "─"}
+RAIL_WORDS = {"ok": "not worse than planned", "bad": "worse than accepted", "unclear": "margin not yet shown"}
+ROLES = ("primary", "secondary", "guardrail")
+
+
+def mark_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Sign and tone of a row: verdict for metrics, state of the margin for guardrails."""
+    rail = str(row.get("guardrail") or "")
+    if rail:
+        return RAILS.get(rail, "─"), {"ok": "better", "bad": "worse"}.get(rail, "unclear")
+    verdict = str(row.get("verdict") or "unclear")
+    return MARKS.get(verdict, "─"), verdict if verdict in MARKS else "unclear"
+
+
+def verdict_words(row: Mapping[str, Any]) -> str:
+    """The verdict in words, never by colour or sign alone."""
+    rail = str(row.get("guardrail") or "")
+    if rail:
+        return RAIL_WORDS.get(rail, rail)
+    verdict = str(row.get("verdict") or "unclear")
+    if verdict == "better" and row.get("matters") is False:
+        return "better, too small to matter"
+    return verdict
+
+
+def margin_as_lift(row: Mapping[str, Any]) -> float | None:
+    """Margin of a guardrail on the scale of the lift, signed; None where it can't be put there."""
+    margin, mean = row.get("margin"), row.get("mean_control")
+    if margin is None:
+        return None
+    if row.get("margin_scale") == "lift":
+        return float(margin)
+    return float(margin) / abs(mean) if mean else None
+
+
+def forest_table(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str] | None = None) -> Table:
+    """The numbers of the forest plot."""
+    named = labels or {}
+    out = [
+        {
+            **r,
+            "label": r.get("label") or named.get(str(r.get("metric")), r.get("metric")),
+            "mark": mark_of(r)[0],
+            "lift_text": numbers.lift(r.get("lift"), r.get("lift_low"), r.get("lift_high")),
+            "control_text": numbers.mean(r.get("mean_control"), is_share=bool(r.get("is_proportion"))),
+            "mean_text": numbers.mean(r.get("mean"), is_share=bool(r.get("is_proportion"))),
+            "verdict_text": verdict_words(r),
+        }
+        for r in rows
+    ]
+    columns = (
+        Column("mark", ""),
+        Column("label", "Metric"),
+        Column("role", "Role"),
+        Column("variant", "Variant"),
+        Column("lift_text", "Lift (interval)"),
+        Column("verdict_text", "Verdict"),
+        Column("control_text", "Control", is_number=True),
+        Column("mean_text", "Treatment", is_number=True),
+        Column("n_control", "n control", numbers.count, is_number=True),
+        Column("n", "n", numbers.count, is_number=True),
+        Column("p_value", "p", numbers.p_value, is_number=True),
+        Column("status", "Status"),
+    )
+    return Table("Lift of every metric against control", columns, out)
+
+
+def takeaway(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the rows say in one sentence: the first primary metric, then the guardrails."""
+    primary = [r for r in rows if r.get("role") == "primary"]
+    rails = [r for r in rows if r.get("role") == "guardrail"]
+    parts = []
+    if primary:
+        winners = [r for r in primary if r.get("verdict") == "better"]
+        losers = [r for r in primary if r.get("verdict") == "worse"]
+        lead = (winners or losers or primary)[0]
+        name = lead.get("label") or lead.get("metric")
+        what = numbers.lift(lead.get("lift"), lead.get("lift_low"), lead.get("lift_high"))
+        several = len({r.get("variant") for r in rows}) > 1
+        who = f" with {lead.get('variant')}" if several else ""
+        if winners or losers:
+            parts.append(f"{name}{who} is {lead['verdict']}: {what}")
+        elif lead.get("lift") is None:
+            parts.append(f"{name}: {str(lead.get('status', 'no number')).replace('_', ' ')}")
+        else:
+            parts.append(f"{name}{who} is not shown to differ: {what}")
+    bad = [str(r.get("label") or r.get("metric")) for r in rails if r.get("guardrail") == "bad"]
+    open_ = [r for r in rails if r.get("guardrail") == "unclear"]
+    if bad:
+        parts.append(f"worse than accepted: {', '.join(dict.fromkeys(bad))}")
+    elif open_:
+        parts.append(f"{len(open_)} of {len(rails)} guardrails not yet shown to be within the margin")
+    elif rails:
+        parts.append("no guardrail is worse than planned")
+    return "; ".join(parts) or "No metric to show"
+
+
+def _window(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """Range of the axis: all intervals, unless one is so wide that it would flatten the others."""
+    finite = [(r["lift_low"], r["lift_high"]) for r in rows if r.get("lift_low") is not None and r.get("lift_high") is not None]
+    lifts = [r["lift"] for r in rows if r.get("lift") is not None]
+    widths = sorted(h - low for low, h in finite)
+    ends = [e for pair in finite for e in pair]
+    if widths:
+        limit = 6 * widths[len(widths) // 2]
+        centre = [abs(v) for v in lifts] or [0.0]
+        reach = max(limit, 1.5 * sorted(centre)[len(centre) // 2])
+        ends = [max(-reach, min(reach, e)) for e in ends]
+    extra = [m for r in rows for m in (margin_as_lift(r), r.get("min_lift")) if m is not None]
+    known = [0.0, *ends, *(m for m in extra if not ends or abs(m) <= 2 * max(abs(e) for e in ends) + 1e-12)]
+    low, high = min(known), max(known)
+    if low == high:
+        low, high = -0.1, 0.1
+    room = 0.06 * (high - low)
+    return low - room, high + room
+
+
+def _layout(rows: Sequence[Mapping[str, Any]], low: float, high: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
+    """Rows with their place and texts, headings with theirs, and how many lines there are."""
+    several = len({r.get("variant") for r in rows}) > 1
+    items, headings, y = [], [], 0
+    for role in (*ROLES, *dict.fromkeys(str(r.get("role")) for r in rows if r.get("role") not in ROLES)):
+        members = [r for r in rows if r.get("role") == role]
+        if not members:
+            continue
+        headings.append({"y": y, "text": role.upper()})
+        y += 1
+        last = None
+        for row in members:
+            mark, tone = mark_of(row)
+            name = str(row.get("label") or row.get("metric"))
+            shown = name if name != last else ""
+            last = name
+            good = 1.0 if row.get("direction") != "decrease" else -1.0
+            lo, hi, lift = row.get("lift_low"), row.get("lift_high"), row.get("lift")
+            unbounded = lift is not None and (lo is None or hi is None)
+            margin = margin_as_lift(row)
+            control = numbers.mean(row.get("mean_control"), is_share=bool(row.get("is_proportion")))
+            treatment = numbers.mean(row.get("mean"), is_share=bool(row.get("is_proportion")))
+            zone = row.get("min_lift")
+            item: dict[str, Any] = {
+                "y": y, "y0": y - 0.5, "y1": y + 0.5, "yb": y - 0.32, "yt": y + 0.32,
+                "full": name, "variant": str(row.get("variant")), "mark": mark, "tone": tone,
+                "label": numbers.short(shown, 24 if several else 32), "sub": numbers.short(str(row.get("variant")), 12) if several else "",
+                "lift_text": numbers.lift(lift, lo, hi) if lift is not None else _no_number(row),
+                "means": f"{control} → {treatment}", "verdict": verdict_words(row),
+                "p": numbers.p_value(row.get("p_value")), "n": numbers.count((row.get("n") or 0) + (row.get("n_control") or 0)),
+            }  # fmt: skip
+            if lift is not None:
+                item["lift"] = lift if low <= lift <= high else None
+                item["lo"] = low if lo is None else max(lo, low)
+                item["hi"] = high if hi is None else min(hi, high)
+                item["cut_low"] = "◂" if lo is None or lo < low else ""
+                item["cut_high"] = "▸" if hi is None or hi > high else ""
+                item["at_low"], item["at_high"] = low, high
+                item["unbounded"] = "unbounded" if unbounded else ""
+            if zone:
+                item["z0"], item["z1"] = sorted((0.0, good * min(zone, high if good > 0 else -low)))
+            if margin is not None:
+                item["m"] = margin if low <= margin <= high else None
+                item["m0"], item["m1"] = (low, max(low, margin)) if margin < 0 else (min(high, margin), high)
+            items.append(item)
+            y += 1
+    return items, headings, y
+
+
+def _no_number(row: Mapping[str, Any]) -> str:
+    status = str(row.get("status") or "no number").replace("_", " ")
+    return {"control near zero": "no lift: control is zero"}.get(status, status)
+
+
+def forest(readout: Any, *, level: float | None = None, style: Mapping[str, Any] | None = None) -> View:
+    """Forest plot of lifts against control, in plan order, grouped by role.
+
+    Args:
+        readout: A `Readout`, its frame, or its rows.
+        level: Confidence of the intervals for the subtitle; without it taken from the rows' alpha where they agree.
+        style: Visuals to restyle or switch off, see `theme.Style`.
+    """
+    look = Style(style)
+    rows = plain_rows(readout)
+    table = forest_table(rows)
+    levels = {round(1 - r["alpha"], 6) for r in rows if r.get("alpha")}
+    shown = level or (next(iter(levels)) if len(levels) == 1 else None)
+    subtitle = "Lift against control" + (
+        f", {shown * 100:.4g} % interval" if shown else ", intervals at the corrected level of each metric" if levels else ""
+    )
+    title = takeaway(rows)
+    if not rows:
+        return View("forest", "No metric to show yet", "An empty forest plot.", table, subtitle)
+    low, high = _window(rows)
+    items, headings, count = _layout(rows, low, high)
+    height = ROW * count
+    down = alt.Scale(domain=[-0.5, count - 0.5], reverse=True, nice=False, zero=False)
+    y = alt.Y("y:Q", scale=down, axis=None)
+    digits = numbers.decimals(high - low, percent=True)
+    axis = alt.Axis(format=f".{max(0, digits - 1)}%", tickCount=6, title=None, orient="bottom", grid=True, zindex=0)
+    x = alt.Scale(domain=[low, high], nice=False, zero=False)
+    place = alt.X("lift:Q", scale=x, axis=axis)
+    tone = colours("tone", ["better", "worse", "unclear"], [look.tone(t) for t in ("better", "worse", "unclear")])
+    tips = [alt.Tooltip(f"{f}:N", title=t) for f, t in
+            (("full", "Metric"), ("variant", "Variant"), ("lift_text", "Lift"), ("verdict", "Verdict"), ("means", "Control → treatment"),
+             ("n", "Units"), ("p", "p"))]  # fmt: skip
+    layers: list[Any] = []
+    zones = [i for i in items if "z0" in i]
+    if look.on("min_lift") and zones:
+        layers.append(
+            base(zones).mark_rect(**look.mark("min_lift", color=look.tone("better")))
+            .encode(x=alt.X("z0:Q", scale=x, axis=axis), x2="z1:Q", y=alt.Y("y0:Q", scale=down, axis=None), y2="y1:Q")
+        )  # fmt: skip
+    margins = [i for i in items if "m0" in i]
+    if look.on("margin") and margins:
+        layers.append(
+            base(margins).mark_rect(**look.mark("margin", color=look.tone("worse")))
+            .encode(x=alt.X("m0:Q", scale=x, axis=axis), x2="m1:Q", y=alt.Y("y0:Q", scale=down, axis=None), y2="y1:Q")
+        )  # fmt: skip
+        lines = [i for i in margins if i.get("m") is not None]
+        layers.append(
+            base(lines).mark_rule(strokeDash=[4, 3], strokeWidth=1.5, color=look.tone("worse"))
+            .encode(x=alt.X("m:Q", scale=x, axis=axis), y=alt.Y("y0:Q", scale=down, axis=None), y2="y1:Q")
+        )  # fmt: skip
+    if look.on("zero"):
+        layers.append(
+            base([{"v": 0}]).mark_rule(**look.mark("zero", color=look.tone("unclear"))).encode(x=alt.X("v:Q", scale=x, axis=axis))
+        )
+    known = [i for i in items if "lo" in i]
+    if look.on("interval") and known:
+        layers.append(
+            base(known).mark_rule(**look.mark("interval")).encode(x=alt.X("lo:Q", scale=x, axis=axis), x2="hi:Q", y=y, color=tone, tooltip=tips)
+        )
+        caps = [{**i, "end": i[e]} for i in known for e, cut in (("lo", "cut_low"), ("hi", "cut_high")) if not i[cut]]
+        layers.append(
+            base(caps).mark_rule(**look.mark("interval"))
+            .encode(x=alt.X("end:Q", scale=x, axis=axis), y=alt.Y("ye:Q", scale=down, axis=None), y2="yf:Q", color=tone)
+            .transform_calculate(ye="datum.y - 0.14", yf="datum.y + 0.14")
+        )  # fmt: skip
+        for cut, at, align in (("cut_low", "at_low", "center"), ("cut_high", "at_high", "center")):
+            cuts = [i for i in known if i[cut]]
+            if cuts:
+                layers.append(words(base(cuts).encode(x=alt.X(f"{at}:Q", scale=x, axis=axis), y=y), cut, align=align, size=15, color=tone))
+        endless = [i for i in known if i["unbounded"]]
+        if endless:
+            layers.append(
+                words(base(endless).encode(x=alt.X("at_high:Q", scale=x, axis=axis), y=y), "unbounded", align="right", size=11, dx=-10, dy=-9)
+            )
+    if look.on("point"):
+        points = [i for i in known if i.get("lift") is not None]
+        layers.append(base(points).mark_point(**look.mark("point")).encode(x=place, y=y, color=tone, tooltip=tips))
+    if look.on("heading"):
+        layers.append(words(base(headings).encode(x=alt.value(-LEFT), y=y), "text", size=11, weight=600, opacity=0.75))
+    if look.on("numbers"):
+        side = base(items)
+        layers += [
+            words(side.encode(x=alt.value(-LEFT), y=y, tooltip=tips), "label", size=13),
+            words(side.encode(x=alt.value(-38), y=y), "sub", size=12, align="right"),
+            words(side.encode(x=alt.value(-22), y=y), "mark", size=13, weight=600, align="center", color=tone),
+            words(side.encode(x=alt.value(WIDTH + 14), y=y), "lift_text", size=13),
+            words(side.encode(x=alt.value(WIDTH + 190), y=y), "means", size=12, opacity=0.85),
+        ]  # fmt: skip
+    chart = alt.layer(*layers).resolve_scale(x="shared", y="shared", color="shared").properties(width=WIDTH, height=height)
+    alt_text = f"Forest plot of {len(rows)} lifts. " + " ".join(
+        f"{i['full']} ({i['variant']}): {i['lift_text']}, {i['verdict']}." for i in items[:12]
+    )
+    return View("forest", title, alt_text, table, subtitle, chart)
+
+

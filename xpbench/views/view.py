@@ -1,0 +1,148 @@
+"""What every view is: a takeaway, a chart, alt text, and the same numbers as a table; shown by our own MIME bundle.
+
+JupyterLab 4.6 draws Vega-Lite 5.6 without the network when it gets `application/vnd.vegalite.v5+json`, and nothing newer.
+So a chart is built with Altair from features that 5.6 has, labelled as version 5, and comes with a PNG and plain text for
+everything that draws no Vega: GitHub, untrusted notebooks, logs, diffs.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from typing import Any
+
+from xpbench.views.table import Table
+from xpbench.views.theme import Ground, base_config, themed_config
+
+VEGALITE = "application/vnd.vegalite.v5+json"
+SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+
+
+@dataclass(frozen=True)
+class View:
+    """A chart with its takeaway and its table.
+
+    Attributes:
+        name: Which view.
+        title: One sentence: what is to be seen.
+        alt: What the picture shows, for those who can't see it.
+        table: The numbers of the picture.
+        subtitle: What is drawn: quantity, interval, population.
+        chart: Altair chart without title and theme, or None where the view is a table.
+        html: Static HTML that stands for the chart where there is none.
+    """
+
+    name: str
+    title: str
+    alt: str
+    table: Table
+    subtitle: str = ""
+    chart: Any = field(default=None, repr=False)
+    html: str = field(default="", repr=False)
+
+    @cached_property
+    def spec(self) -> dict[str, Any] | None:
+        """The Vega-Lite specification without colours of the ground; None where the view is a table."""
+        if self.chart is None:
+            return None
+        spec: dict[str, Any] = self.chart.to_dict()
+        spec["$schema"] = SCHEMA
+        spec["description"] = self.alt
+        spec["title"] = {"text": _lines(self.title, 96), **({"subtitle": _lines(self.subtitle, 120)} if self.subtitle else {})}
+        spec["config"] = base_config()
+        spec["padding"] = 8
+        return spec
+
+    def themed(self, ground: Ground) -> dict[str, Any]:
+        """The specification with the colours of a ground.
+
+        Raises:
+            ValueError: the view is a table.
+        """
+        if self.spec is None:
+            raise ValueError(f"{self.name} is a table, not a chart")
+        return {**copy.deepcopy(self.spec), "config": themed_config(ground)}
+
+    def to_svg(self, *, ground: Ground = "light") -> str:
+        """The chart as SVG."""
+        import vl_convert
+
+        return str(vl_convert.vegalite_to_svg(json.dumps(self.themed(ground)), vl_version="5.8"))
+
+    def to_png(self, *, ground: Ground = "light", scale: float = 1.0) -> bytes:
+        """The chart as PNG."""
+        import vl_convert
+
+        return bytes(vl_convert.vegalite_to_png(json.dumps(self.themed(ground)), vl_version="5.8", scale=scale))
+
+    def to_frame(self) -> Any:
+        """The numbers as a pandas DataFrame."""
+        return self.table.to_frame()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name, takeaway, alt text and numbers."""
+        return {"name": self.name, "title": self.title, "subtitle": self.subtitle, "alt": self.alt, "table": self.table.to_dict()}
+
+    def to_text(self) -> str:
+        """Takeaway and numbers as plain text."""
+        return "\n".join(filter(None, [self.title, self.subtitle, "", self.table.to_text()]))
+
+    def to_html(self) -> str:
+        """Takeaway, picture (SVG) and table as static, escaped HTML."""
+        picture = self.html
+        if self.chart is not None:
+            picture = f"<div role='img' aria-label='{escape(self.alt, quote=True)}'>{self.to_svg()}</div>"
+        table = f"<details><summary>Data table</summary>{self.table.to_html()}</details>" if picture else self.table.to_html()
+        heading = "" if self.chart is not None else f"<p><b>{escape(self.title)}</b></p>"
+        return f"<section class='xp-static'>{heading}{picture}{table}</section>"
+
+    def table_html(self) -> str:
+        """The folded table that stands under the chart in a notebook."""
+        return f"<details><summary>Data table: {escape(self.title)}</summary>{self.table.to_html()}</details>"
+
+    def __repr__(self) -> str:
+        return self.to_text()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        if self.spec is None:
+            return {"text/html": self.to_html(), "text/plain": self.to_text()}
+        bundle: dict[str, Any] = {VEGALITE: self.spec, "text/plain": self.to_text()}
+        try:
+            bundle["image/png"] = base64.b64encode(self.to_png()).decode()
+        except ImportError:  # pragma: no cover - no native code in the browser's Python
+            pass
+        return bundle
+
+    def outputs(self) -> list[dict[str, Any]]:
+        """Notebook outputs: the chart, and under it the folded table."""
+        out = [{"output_type": "display_data", "data": self._repr_mimebundle_(), "metadata": {}}]
+        if self.spec is not None:
+            data = {"text/html": self.table_html(), "text/plain": ""}
+            out.append({"output_type": "display_data", "data": data, "metadata": {}})
+        return out
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        for output in self.outputs():
+            display(output["data"], raw=True)
+
+
+def _lines(text: str, most: int) -> list[str]:
+    """Text in lines that fit a chart's title."""
+    import textwrap
+
+    return textwrap.wrap(" ".join(text.split()), most, max_lines=3, placeholder=" …") or [""]
+
+
+def plain_rows(source: Any) -> list[dict[str, Any]]:
+    """Rows of a readout as dictionaries: from a readout, a DataFrame, or a list of rows or dictionaries."""
+    rows = getattr(source, "rows", source)
+    if hasattr(rows, "to_dict") and hasattr(rows, "columns"):
+        rows = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    return [dict(r) if isinstance(r, Mapping) else r.to_dict() for r in rows]
