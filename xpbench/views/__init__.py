@@ -1,4 +1,45 @@
 """Charts, tables and cards: static or Vega-Lite through our own MIME bundle, each with a takeaway, alt text and a table.
 
 Views know plain results only: rows of a readout, health checks, a plan. They hold no rows of data and no widget.
+
+================  ===================================================================
+card              hypothesis and plan
+forest_plot            lifts with intervals, margins, smallest lift that matters
+variants          table of every variant with direction-aware marks
+split             exposed units against the planned split
+timeline          exposed units over time, horizon, forecast
+path              confidence sequence over the looks
+bias              differences before the exposure
+health            checks, worst first
+segments          heat map of lifts by slice
+novelty_curve         lift by days since exposure
+distribution      values before and after winsorization
+cuped             variance removed
+power             chance to find a lift by units
+buckets           the randomiser's buckets
+truth             truth table of the rule
+other_ways       the same comparison in other ways
+theme, view       one theme, one way to show
+================  ===================================================================
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "PlanCard": "card", "forest": "forest_plot", "variant_table": "variants", "exposure_split": "split",
+    "exposures_over_time": "timeline", "sequential_path": "path", "pre_experiment_bias": "bias", "health_summary": "health",
+    "segment_heatmap": "segments", "novelty": "novelty_curve", "winsorization": "distribution", "cuped_reduction": "cuped",
+    "power_curve": "power", "bucket_heatmap": "buckets", "truth_view": "truth", "sensitivity": "other_ways",
+    "Style": "theme", "View": "view",
+}  # fmt: skip
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'xpbench.views' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"xpbench.views.{_HOMES[name]}"), name)

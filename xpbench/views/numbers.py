@@ -70,6 +70,12 @@ def p_value(value: float | None) -> str:
     return f"{value:.2g}"
 
 
+def p_said(value: float | None) -> str:
+    """`p = 0.031`, or `p < 0.0001`."""
+    text = p_value(value)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
 def mean(value: float | None, *, is_share: bool) -> str:
     """A mean of a metric: a share in per cent, anything else with four significant digits."""
     if value is None or not math.isfinite(value):

@@ -93,7 +93,7 @@ def takeaway(rows: Sequence[Mapping[str, Any]]) -> str:
         winners = [r for r in primary if r.get("verdict") == "better"]
         losers = [r for r in primary if r.get("verdict") == "worse"]
         lead = (winners or losers or primary)[0]
-        name = lead.get("label") or lead.get("metric")
+        name = numbers.short(str(lead.get("label") or lead.get("metric")), 44)
         what = numbers.lift(lead.get("lift"), lead.get("lift_low"), lead.get("lift_high"))
         several = len({r.get("variant") for r in rows}) > 1
         who = f" with {lead.get('variant')}" if several else ""
@@ -103,7 +103,7 @@ def takeaway(rows: Sequence[Mapping[str, Any]]) -> str:
             parts.append(f"{name}: {str(lead.get('status', 'no number')).replace('_', ' ')}")
         else:
             parts.append(f"{name}{who} is not shown to differ: {what}")
-    bad = [str(r.get("label") or r.get("metric")) for r in rails if r.get("guardrail") == "bad"]
+    bad = [numbers.short(str(r.get("label") or r.get("metric")), 30) for r in rails if r.get("guardrail") == "bad"]
     open_ = [r for r in rails if r.get("guardrail") == "unclear"]
     if bad:
         parts.append(f"worse than accepted: {', '.join(dict.fromkeys(bad))}")

@@ -1,0 +1,245 @@
+"""Every view: takeaway, alt text, table, bundle; text from people only as data; features that JupyterLab's Vega-Lite has."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+
+from benchmarks.gallery import VIEWS, bias, checks, many_metrics, row, rows, segment
+from xpbench import views
+from xpbench.errors import InputError
+from xpbench.views import numbers
+from xpbench.views.table import Column, Table, csv_cell
+from xpbench.views.theme import TONES
+from xpbench.views.view import VEGALITE, View
+
+HOSTILE = '</script><img src=x onerror=alert(1)>"\'{{7*7}}datum.x'
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, View]:
+    return {name: make() for name, make in VIEWS.items()}
+
+
+@pytest.mark.parametrize("name", sorted(VIEWS))
+def test_every_view_has_a_takeaway_alt_text_and_a_table(made: dict[str, View], name: str) -> None:
+    view = made[name]
+    assert view.title
+    assert view.alt
+    assert view.to_text().startswith(view.title)
+    frame = view.to_frame()
+    assert list(frame.columns) == [c.key for c in view.table.columns]
+    assert len(list(csv.reader(io.StringIO(view.table.to_csv())))) == len(view.table.rows) + 1
+    json.dumps(view.to_dict())
+
+
+@pytest.mark.parametrize("name", sorted(set(VIEWS) - {"forest-empty"}))
+def test_the_bundle_is_vega_lite_5_with_fixed_pixels(made: dict[str, View], name: str) -> None:
+    spec: Any = made[name].spec
+    assert spec["$schema"].endswith("/v5.json")
+    assert isinstance(spec["width"], (int, float))
+    assert isinstance(spec["height"], (int, float))
+    assert spec["description"] == made[name].alt
+    assert "params" not in spec
+    assert "background" not in spec["config"]
+    assert "color" not in spec["config"]["title"]
+
+
+def test_the_bundle_holds_picture_and_text(made: dict[str, View]) -> None:
+    bundle = made["forest"]._repr_mimebundle_()
+    assert set(bundle) == {VEGALITE, "image/png", "text/plain"}
+    assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+    assert "<" not in bundle["text/plain"].replace("p < ", "")
+
+
+def hostile_views() -> list[View]:
+    bad_rows = [row(HOSTILE, r, lift=0.03, label=HOSTILE, variant=HOSTILE, verdict="better", variance_reduction=0.2) for r in
+                ("primary", "secondary")]  # fmt: skip
+    bad_segment = segment() | {"slices": {HOSTILE: bad_rows}}
+    bad_bias = bias() | {"rows": [{**r, "metric": HOSTILE} for r in bias()["rows"]]}
+    return [
+        views.forest(bad_rows),
+        views.segment_heatmap(bad_segment),
+        views.pre_experiment_bias(bad_bias),
+        views.sensitivity(bad_rows[0]),
+        views.cuped_reduction(bad_rows),
+        views.exposure_split({HOSTILE: 10, "b": 12}, {HOSTILE: 0.5, "b": 0.5}),
+        views.exposures_over_time({"2026-11-01": {HOSTILE: 3, "b": 2}}),
+        views.bucket_heatmap([5] * 100, owners=[HOSTILE] * 100),
+    ]
+
+
+@pytest.mark.parametrize("index", range(8))
+def test_text_from_people_is_data_and_plain_titles_only(index: int) -> None:
+    view = hostile_views()[index]
+    spec: Any = view.spec
+    assert HOSTILE in json.dumps(spec["datasets"], ensure_ascii=False).replace('\\"', '"')
+    allowed = {k: v for k, v in spec.items() if k not in ("datasets", "title", "description")}
+    text = json.dumps(_without_domains(allowed))
+    assert "onerror" not in text
+    assert all(isinstance(line, str) for line in spec["title"]["text"])
+
+
+def _without_domains(value: Any) -> Any:
+    """The specification without scale domains: lists of category names, which Vega never evaluates."""
+    if isinstance(value, dict):
+        return {k: _without_domains(v) for k, v in value.items() if not (k == "domain" and isinstance(v, list))}
+    return [_without_domains(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("index", range(8))
+def test_html_of_a_view_escapes(index: int) -> None:
+    view = hostile_views()[index]
+    assert "<img" not in view.table_html()
+    assert "<script" not in view.table_html()
+
+
+def test_hostile_svg_is_escaped() -> None:
+    svg = views.forest([row("m", "primary", lift=0.1, label=HOSTILE)]).to_svg()
+    assert "<img" not in svg
+    assert "<script" not in svg
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        ({"lift": 0.03, "lift_low": None, "lift_high": None, "status": "unbounded_lift"}, "unbounded"),
+        ({"lift": None, "status": "control_near_zero"}, "–"),
+    ],
+)
+def test_lifts_that_do_not_exist_are_words(case: dict[str, Any], words: str) -> None:
+    view = views.forest([row("m", "primary", **case)])
+    assert words in view.table.rows[0]["lift_text"]
+    assert view.spec
+
+
+def test_forest_order_is_the_plans_not_the_effects() -> None:
+    view = views.forest(many_metrics())
+    primary_first = [r["metric"] for r in view.table.rows]
+    assert primary_first == [r["metric"] for r in many_metrics()]
+
+
+def test_forest_marks_follow_the_margin_and_the_verdict_in_words() -> None:
+    table = {r["metric"]: r for r in views.forest(rows()).table.rows}
+    assert (table["quote_started"]["mark"], table["quote_started"]["verdict_text"]) == ("▲", "better")
+    assert (table["transfer_in"]["mark"], table["transfer_in"]["verdict_text"]) == ("▼", "worse")
+    assert (table["transfer_out"]["mark"], table["transfer_out"]["verdict_text"]) == ("✓", "not worse than planned")
+    assert (table["page_load"]["mark"], table["page_load"]["verdict_text"]) == ("✕", "worse than accepted")
+
+
+def test_a_dataframe_is_as_good_as_a_readout() -> None:
+    import pandas as pd
+
+    listed = views.forest(rows())
+    framed = views.forest(pd.DataFrame([{k: v for k, v in r.items() if k != "sensitivity"} for r in rows()]))
+    assert framed.title == listed.title
+    assert [r["lift_text"] for r in framed.table.rows] == [r["lift_text"] for r in listed.table.rows]
+
+
+def test_a_visual_is_switched_off_and_restyled_by_one_mapping() -> None:
+    plain = json.dumps(views.forest(rows()).spec)
+    changed = json.dumps(views.forest(rows(), style={"margin": False, "interval": {"strokeWidth": 5}, "better": "#123456"}).spec)
+    assert plain.count('"strokeWidth": 5') == 0
+    assert changed.count('"strokeWidth": 5') == 2
+    assert "#123456" in changed
+    assert changed.count(TONES["worse"]) < plain.count(TONES["worse"])
+    with pytest.raises(InputError, match="interval"):
+        views.forest(rows(), style={"intervall": False})
+
+
+def test_the_split_agrees_with_scipy() -> None:
+    from scipy.stats import chisquare
+
+    view = views.exposure_split({"a": 20830, "b": 19170}, {"a": 0.5, "b": 0.5})
+    assert chisquare([20830, 19170]).pvalue < 0.001
+    assert "does not fit" in view.title
+    fine = views.exposure_split({"a": 20102, "b": 19898}, {"a": 0.5, "b": 0.5})
+    assert f"p = {chisquare([20102, 19898]).pvalue:.2g}" in fine.title
+
+
+def test_a_split_without_units_says_so() -> None:
+    assert views.exposure_split({}, {"a": 0.5, "b": 0.5}).title == "No exposed units yet"
+
+
+def test_the_forecast_reaches_the_horizon_at_the_pace_of_the_last_days() -> None:
+    from xpbench.views.timeline import forecast
+
+    days = {f"2026-11-{d:02}": 100 for d in range(1, 11)}
+    assert forecast(days, 2000) == ("2026-11-20", 100.0)
+    assert forecast(days, 1000) is None
+    assert forecast({}, 10) is None
+
+
+def test_health_is_worst_first_and_opens_failed_gates() -> None:
+    view = views.health_summary(checks(fail=True))
+    assert view.title == "Don't read the effects: Sample ratio failed"
+    assert view.table.rows[0]["label"] == "Sample ratio"
+    assert view.html.count("<details open>") == 1
+    assert "Don't read" not in views.health_summary(checks(fail=False)).title
+
+
+def test_truth_table_marks_the_situation() -> None:
+    from xpbench.plan.design import Decision
+
+    situation = {"primary": "win", "deteriorated": False, "guardrails": "bad", "health": "pass", "adequate": True}
+    view = views.truth_view(Decision(), situation=situation)
+    assert view.title == "Row R2 fires: ship none"
+    assert len(view.table.rows) == 144
+
+
+def test_csv_guards_against_spreadsheets_and_leaves_numbers_alone() -> None:
+    assert csv_cell("=1+1") == "'=1+1"
+    assert csv_cell("@x") == "'@x"
+    assert csv_cell(-3.5) == -3.5
+    assert csv_cell("plain") == "plain"
+
+
+def test_a_long_table_says_how_much_it_shows() -> None:
+    table = Table("t", (Column("x", "X"),), [{"x": i} for i in range(500)])
+    assert "Showing 200 of 500" in table.to_html()
+    assert len(table.to_csv().splitlines()) == 501
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ((0.074, 0.031, 0.118), "+7.4 % (+3.1 to +11.8)"),
+        ((-0.0431, -0.0698, -0.0164), "−4.3 % (−7.0 to −1.6)"),
+        ((0.00012, 0.00003, 0.00021), "+0.012 % (+0.003 to +0.021)"),
+        ((0.5, -1.5, 2.5), "+50 % (−150 to +250)"),
+        ((0.1, None, None), "+10.0 % (unbounded)"),
+        ((None, None, None), "–"),
+        ((0.0, -0.01, 0.01), "0.0 % (−1.0 to +1.0)"),
+    ],
+)
+def test_digits_follow_the_interval(case: tuple[Any, Any, Any], expected: str) -> None:
+    assert numbers.lift(*case) == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.03, "0.03"), (0.00156, "0.0016"), (0.00001, "< 0.0001"), (None, "–"), (0.8, "0.8")])
+def test_p_values(value: float | None, expected: str) -> None:
+    assert numbers.p_value(value) == expected
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("tone", sorted(set(TONES.values())))
+def test_chart_tones_contrast_with_both_grounds(tone: str) -> None:
+    for ground in ("#ffffff", "#111417"):
+        bright, dark = sorted((luminance(tone), luminance(ground)), reverse=True)
+        assert (bright + 0.05) / (dark + 0.05) >= 3.0
+
+
+def test_the_saved_size_of_forty_metrics() -> None:
+    view = views.forest(many_metrics())
+    size = sum(len(json.dumps(o["data"])) for o in view.outputs())
+    assert size < 300_000

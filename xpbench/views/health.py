@@ -1,0 +1,76 @@
+"""Health in one line, worst first; each check opens to evidence, meaning and next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any
+
+from xpbench.health.check import Check, health_line, worst_first
+from xpbench.views.table import Column, Table
+from xpbench.views.view import View
+
+SIGNS = {"fail": "✕", "warn": "▲", "not answerable": "○", "pass": "✓"}
+VARIABLES = {"fail": "--xp-worse,#b0481b", "warn": "--xp-warn,#8a6100", "not answerable": "--xp-muted,#57606a", "pass": "--xp-better,#00795a"}
+
+
+def health_summary(checks: Iterable[Check | Mapping[str, Any]]) -> View:
+    """All checks, worst first.
+
+    Args:
+        checks: Of a readout.
+    """
+    found = worst_first(c if isinstance(c, Check) else Check.from_dict(c) for c in checks)
+    rows = [
+        {"sign": SIGNS[c.status], "label": c.label, "status": c.status + (" (gate)" if c.blocks else ""), "meaning": c.meaning, "next_step": c.next_step}
+        for c in found
+    ]
+    columns = (
+        Column("sign", ""),
+        Column("label", "Check"),
+        Column("status", "Status"),
+        Column("meaning", "What it says"),
+        Column("next_step", "Next step"),
+    )
+    blocked = [c for c in found if c.blocks]
+    loud = [c for c in found if c.status in ("fail", "warn")]
+    if not found:
+        title = "No health check has run yet"
+    elif blocked:
+        title = f"Don't read the effects: {blocked[0].label} failed"
+    elif loud:
+        title = f"{len(loud)} of {len(found)} checks want a look; none keeps from reading"
+    else:
+        title = f"All {sum(c.status == 'pass' for c in found)} checks that could run pass"
+    table = Table("Health checks, worst first", columns, rows)
+    return View("health", title, f"{title}. {health_line(found)}", table, html=_html(found))
+
+
+def _html(checks: Iterable[Check]) -> str:
+    found = list(checks)
+    quiet = [c for c in found if c.status in ("pass", "not answerable")]
+    line = f"<p>{escape(health_line(found))}</p>" if found else ""
+    loud = "".join(_one(c) for c in found if c.status not in ("pass", "not answerable"))
+    rest = f"<details><summary>{len(quiet)} quiet checks</summary>{''.join(_one(c) for c in quiet)}</details>" if quiet else ""
+    return f"<div class='xp-health'>{line}{loud}{rest}</div>"
+
+
+def _one(check: Check) -> str:
+    evidence = "".join(
+        f"<tr><th scope='row' style='text-align:left;font-weight:400;padding-right:16px'>{escape(str(k).replace('_', ' '))}</th>"
+        f"<td style='text-align:right'>{escape(_short(v))}</td></tr>"
+        for k, v in check.evidence.items()
+        if not isinstance(v, (list, dict))
+    )
+    return (
+        f"<details{' open' if check.blocks else ''}><summary><span style='color:var({VARIABLES[check.status]});font-weight:600'>"
+        f"{SIGNS[check.status]} {escape(check.label)}: {escape(check.status)}</span></summary>"
+        f"<div style='padding:2px 0 10px 22px;max-width:72ch'><p>{escape(check.meaning)}</p><p><b>Next:</b> {escape(check.next_step)}</p>"
+        f"<table style='font-variant-numeric:tabular-nums'><tbody>{evidence}</tbody></table></div></details>"
+    )
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "–"}[value]
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)[:200]

@@ -1,0 +1,57 @@
+"""The variant table: every variant's mean with its lift, direction-aware marks, never colour alone."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from xpbench.views import numbers
+from xpbench.views.forest_plot import mark_of, takeaway, verdict_words
+from xpbench.views.table import Column, Table
+from xpbench.views.view import View, plain_rows
+
+
+def variant_table(readout: Any) -> View:
+    """One line per metric and variant, the control first: units, mean, lift with its interval, verdict in sign and words.
+
+    Args:
+        readout: A `Readout`, its frame, or its rows.
+    """
+    rows = plain_rows(readout)
+    out: list[dict[str, Any]] = []
+    seen: set[str] = set()
+    for row in rows:
+        name = str(row.get("label") or row.get("metric"))
+        is_share = bool(row.get("is_proportion"))
+        if name not in seen:
+            seen.add(name)
+            out.append(
+                {
+                    "metric": name, "role": row.get("role"), "variant": "control", "n": row.get("n_control"),
+                    "mean": row.get("mean_control"), "mean_text": numbers.mean(row.get("mean_control"), is_share=is_share),
+                    "lift_text": None, "effect_text": None, "p_value": None, "mark": "", "verdict": "",
+                }
+            )  # fmt: skip
+        out.append(
+            {
+                "metric": name, "role": row.get("role"), "variant": row.get("variant"), "n": row.get("n"), "mean": row.get("mean"),
+                "mean_text": numbers.mean(row.get("mean"), is_share=is_share),
+                "lift_text": numbers.lift(row.get("lift"), row.get("lift_low"), row.get("lift_high")),
+                "effect_text": numbers.effect(row.get("effect"), row.get("ci_low"), row.get("ci_high")),
+                "p_value": row.get("p_value"), "mark": mark_of(row)[0], "verdict": verdict_words(row),
+            }
+        )  # fmt: skip
+    columns = (
+        Column("metric", "Metric"),
+        Column("variant", "Variant"),
+        Column("mark", ""),
+        Column("verdict", "Verdict"),
+        Column("lift_text", "Lift (interval)", is_number=True),
+        Column("effect_text", "Effect (interval)", is_number=True),
+        Column("mean_text", "Mean", is_number=True),
+        Column("n", "Units", numbers.count, is_number=True),
+        Column("p_value", "p", numbers.p_value, is_number=True),
+    )
+    table = Table("Every metric by variant", columns, out, groups="role")
+    alt = f"Table of {len(seen)} metrics: {escape(takeaway(rows), quote=False)}."
+    return View("variants", takeaway(rows), alt, table, "Mean of each variant and its lift against control")
