@@ -24,18 +24,48 @@ LONG = "Transfer in, value in dollars per exposed unit and calendar month, cappe
 RTL = "تحويلات واردة"
 
 
-def row(metric: str, role: str, *, lift: float | None, half: float = 0.03, variant: str = "beta", **more: Any) -> dict[str, Any]:
+def row(
+    metric: str, role: str, *, lift: float | None, half: float = 0.03, variant: str = "beta", **more: Any
+) -> dict[str, Any]:
     mean = more.pop("mean_control", 0.121)
     return {
-        "metric": metric, "label": more.pop("label", metric), "kind": "conversion", "role": role, "direction": "increase",
-        "variant": variant, "n_control": 20012, "n": 19988, "mean_control": mean,
-        "mean": None if lift is None else mean * (1 + lift), "effect": None if lift is None else mean * lift,
-        "ci_low": None if lift is None else mean * (lift - half), "ci_high": None if lift is None else mean * (lift + half),
-        "lift": lift, "lift_low": None if lift is None else lift - half, "lift_high": None if lift is None else lift + half,
-        "p_value": 0.003, "status": "ok", "reason": "", "p_adjusted": 0.006, "alpha": 0.05, "verdict": "unclear", "matters": None,
-        "too_small": None, "guardrail": "", "margin": None, "margin_scale": "lift", "margin_p_value": None, "chance": None,
-        "risk": None, "variance_reduction": None, "is_proportion": mean < 1, "se": 0.01, "min_lift": None, "sensitivity": (), **more,
-    }  # fmt: skip
+        "metric": metric,
+        "label": more.pop("label", metric),
+        "kind": "conversion",
+        "role": role,
+        "direction": "increase",
+        "variant": variant,
+        "n_control": 20012,
+        "n": 19988,
+        "mean_control": mean,
+        "mean": None if lift is None else mean * (1 + lift),
+        "effect": None if lift is None else mean * lift,
+        "ci_low": None if lift is None else mean * (lift - half),
+        "ci_high": None if lift is None else mean * (lift + half),
+        "lift": lift,
+        "lift_low": None if lift is None else lift - half,
+        "lift_high": None if lift is None else lift + half,
+        "p_value": 0.003,
+        "status": "ok",
+        "reason": "",
+        "p_adjusted": 0.006,
+        "alpha": 0.05,
+        "verdict": "unclear",
+        "matters": None,
+        "too_small": None,
+        "guardrail": "",
+        "margin": None,
+        "margin_scale": "lift",
+        "margin_p_value": None,
+        "chance": None,
+        "risk": None,
+        "variance_reduction": None,
+        "is_proportion": mean < 1,
+        "se": 0.01,
+        "min_lift": None,
+        "sensitivity": (),
+        **more,
+    }
 
 
 def rows() -> list[dict[str, Any]]:
@@ -46,15 +76,69 @@ def rows() -> list[dict[str, Any]]:
         {"name": "Mixpanel's documented test", "lift": 0.074, "lift_low": 0.026, "lift_high": 0.122, "note": "", **other},
     )
     return [
-        row("quote_started", "primary", lift=0.074, half=0.0435, verdict="better", min_lift=0.02, matters=True, label="Quote started",
-            sensitivity=ways, variance_reduction=0.31),
-        row("applications", "secondary", lift=0.022, half=0.041, label="Applications processed", mean_control=1.82, variance_reduction=0.12),
-        row("transfer_in", "secondary", lift=-0.042, half=0.031, verdict="worse", label=LONG, mean_control=1234.2, variance_reduction=0.52),
-        row("ratio", "secondary", lift=0.03, lift_low=None, lift_high=None, status="unbounded_lift", label="Quote to application"),
+        row(
+            "quote_started",
+            "primary",
+            lift=0.074,
+            half=0.0435,
+            verdict="better",
+            min_lift=0.02,
+            matters=True,
+            label="Quote started",
+            sensitivity=ways,
+            variance_reduction=0.31,
+        ),
+        row(
+            "applications",
+            "secondary",
+            lift=0.022,
+            half=0.041,
+            label="Applications processed",
+            mean_control=1.82,
+            variance_reduction=0.12,
+        ),
+        row(
+            "transfer_in",
+            "secondary",
+            lift=-0.042,
+            half=0.031,
+            verdict="worse",
+            label=LONG,
+            mean_control=1234.2,
+            variance_reduction=0.52,
+        ),
+        row(
+            "ratio",
+            "secondary",
+            lift=0.03,
+            lift_low=None,
+            lift_high=None,
+            status="unbounded_lift",
+            label="Quote to application",
+        ),
         row("claims", "secondary", lift=None, status="control_near_zero", label=RTL, mean_control=0.0),
-        row("transfer_out", "guardrail", lift=0.011, half=0.02, direction="decrease", guardrail="ok", margin=0.05, label="Transfer out"),
-        row("page_load", "guardrail", lift=0.062, half=0.02, direction="decrease", guardrail="bad", margin=0.04, label="Page load p95", mean_control=2100.0),
-    ]  # fmt: skip
+        row(
+            "transfer_out",
+            "guardrail",
+            lift=0.011,
+            half=0.02,
+            direction="decrease",
+            guardrail="ok",
+            margin=0.05,
+            label="Transfer out",
+        ),
+        row(
+            "page_load",
+            "guardrail",
+            lift=0.062,
+            half=0.02,
+            direction="decrease",
+            guardrail="bad",
+            margin=0.04,
+            label="Page load p95",
+            mean_control=2100.0,
+        ),
+    ]
 
 
 def many_metrics() -> list[dict[str, Any]]:
@@ -71,10 +155,17 @@ def many_metrics() -> list[dict[str, Any]]:
 
 def many_variants() -> list[dict[str, Any]]:
     return [
-        row("quote_started", "primary", lift=0.01 * (i - 4), half=0.02 + 0.002 * i, variant=f"variant {i + 1}", label="Quote started",
-            verdict="better" if i > 6 else "worse" if i < 2 else "unclear")
+        row(
+            "quote_started",
+            "primary",
+            lift=0.01 * (i - 4),
+            half=0.02 + 0.002 * i,
+            variant=f"variant {i + 1}",
+            label="Quote started",
+            verdict="better" if i > 6 else "worse" if i < 2 else "unclear",
+        )
         for i in range(12)
-    ]  # fmt: skip
+    ]
 
 
 def days(count: int, pace: int = 1400) -> dict[str, dict[str, int]]:
@@ -95,7 +186,9 @@ def path_points(*, peek: bool) -> list[dict[str, Any]]:
         n, half = i * 1000, 0.9 / math.sqrt(i * 1000) * (1.3 + 0.4 / i)
         lift = 0.055 + 0.08 * math.exp(-i / 4) * math.cos(i)
         look = "peek" if peek and i == 11 else "planned" if i in (20, 40) else ""
-        out.append({"n": n, "lift": lift, "lift_low": lift - 4 * half, "lift_high": lift + 4 * half, "p_value": 0.2 / i, "look": look})
+        out.append(
+            {"n": n, "lift": lift, "lift_low": lift - 4 * half, "lift_high": lift + 4 * half, "p_value": 0.2 / i, "look": look}
+        )
     return out
 
 
@@ -103,23 +196,59 @@ def segment() -> dict[str, Any]:
     slices = {}
     for i, name in enumerate(("web", "ios", "android", "a platform with a very long name of its own")):
         slices[name] = [
-            row("quote_started", "primary", lift=0.09 - 0.05 * i, half=0.05, verdict="better" if i == 0 else "unclear", label="Quote started"),
+            row(
+                "quote_started",
+                "primary",
+                lift=0.09 - 0.05 * i,
+                half=0.05,
+                verdict="better" if i == 0 else "unclear",
+                label="Quote started",
+            ),
             row("applications", "secondary", lift=0.02 * i - 0.01, half=0.06, label="Applications processed"),
-            row("transfer_out", "guardrail", lift=0.01, half=0.03, direction="decrease", label="Transfer out", verdict="unclear"),
+            row(
+                "transfer_out", "guardrail", lift=0.01, half=0.03, direction="decrease", label="Transfer out", verdict="unclear"
+            ),
         ]
-    return {"dimension": "platform", "is_declared": False, "slices": slices, "interaction": {"quote_started:beta": 0.004}, "hidden": 2}
+    return {
+        "dimension": "platform",
+        "is_declared": False,
+        "slices": slices,
+        "interaction": {"quote_started:beta": 0.004},
+        "hidden": 2,
+    }
 
 
 def checks(*, fail: bool) -> list[dict[str, Any]]:
     words = [
-        ("srm", "Sample ratio", "fail" if fail else "pass", "The counts 20,830 and 19,170 do not fit 50 / 50 (p = 9e-17)." if fail
-         else "The counts fit the plan (p = 0.42).", "Look at the ranked causes." if fail else "Nothing to do.", True),
-        ("contamination", "Contamination", "warn", "0.4 % of units met both variants.", "Find where the flag is evaluated twice.", False),
+        (
+            "srm",
+            "Sample ratio",
+            "fail" if fail else "pass",
+            "The counts 20,830 and 19,170 do not fit 50 / 50 (p = 9e-17)." if fail else "The counts fit the plan (p = 0.42).",
+            "Look at the ranked causes." if fail else "Nothing to do.",
+            True,
+        ),
+        (
+            "contamination",
+            "Contamination",
+            "warn",
+            "0.4 % of units met both variants.",
+            "Find where the flag is evaluated twice.",
+            False,
+        ),
         ("bias", "Pre-experiment bias", "pass", "None of 6 comparisons differs.", "Nothing to do.", False),
         ("late", "Late data", "not answerable", "The source has no arrival times.", "Nothing to do.", False),
-    ]  # fmt: skip
+    ]
     return [
-        {"name": n, "title": t, "status": s, "meaning": m, "next_step": x, "gate": g, "evidence": {"p_value": 0.42, "units": 40000}}
+        {
+            "name": n,
+            "title": t,
+            "status": s,
+            "meaning": m,
+            "next_step": x,
+            "gate": g,
+            "evidence": {"p_value": 0.42, "units": 40000},
+        }
         for n, t, s, m, x, g in words
     ]
 
@@ -128,7 +257,15 @@ def bias() -> dict[str, Any]:
     effects = (0.9, -0.4, 1.2, 0.1, -1.8, 3.9)
     names = ("quote_started", "applications", "transfer_out", "page_load", "quotes", LONG)
     found = [
-        {"metric": n, "variant": "beta", "days": 14, "effect_before": e * 0.01, "se": 0.01, "p_value": 0.2, "p_corrected": 0.001 if e > 3 else 1.0}
+        {
+            "metric": n,
+            "variant": "beta",
+            "days": 14,
+            "effect_before": e * 0.01,
+            "se": 0.01,
+            "p_value": 0.2,
+            "p_corrected": 0.001 if e > 3 else 1.0,
+        }
         for n, e in zip(names, effects, strict=True)
     ]
     return {"tests": len(found), "warn_below": 0.01, "rows": sorted(found, key=lambda r: r["p_corrected"])}
@@ -155,7 +292,9 @@ def power_points() -> list[dict[str, Any]]:
 SITUATION = {"primary": "win", "deteriorated": False, "guardrails": "ok", "health": "pass", "adequate": True}
 VIEWS: dict[str, Callable[[], View]] = {
     "forest": lambda: views.forest(rows()),
-    "forest-clean": lambda: views.forest([r for r in rows() if r["metric"] in ("quote_started", "applications", "transfer_out")]),
+    "forest-clean": lambda: views.forest(
+        [r for r in rows() if r["metric"] in ("quote_started", "applications", "transfer_out")]
+    ),
     "forest-40-metrics": lambda: views.forest(many_metrics()),
     "forest-12-variants": lambda: views.forest(many_variants()),
     "forest-empty": lambda: views.forest([]),
@@ -167,36 +306,42 @@ VIEWS: dict[str, Callable[[], View]] = {
     "timeline": lambda: views.exposures_over_time(days(18), horizon=40000),
     "timeline-reached": lambda: views.exposures_over_time(days(36), horizon=40000, horizon_days=28),
     "path": lambda: views.sequential_path(path_points(peek=False), metric="Quote started", horizon=40000),
-    "path-peek": lambda: views.sequential_path(path_points(peek=True), metric="Quote started", horizon=40000, valid_at_every_look=False),
+    "path-peek": lambda: views.sequential_path(
+        path_points(peek=True), metric="Quote started", horizon=40000, valid_at_every_look=False
+    ),
     "bias": lambda: views.pre_experiment_bias(bias()),
     "segments": lambda: views.segment_heatmap(segment()),
     "novelty": lambda: views.novelty(
-        [{"day": d, "lift": 0.12 * math.exp(-d / 4) + 0.02, "lift_low": 0.12 * math.exp(-d / 4) - 0.03,
-          "lift_high": 0.12 * math.exp(-d / 4) + 0.07, "n": 40000 - 1000 * d} for d in range(15)],
-        metric="Quote started"),
+        [
+            {
+                "day": d,
+                "lift": 0.12 * math.exp(-d / 4) + 0.02,
+                "lift_low": 0.12 * math.exp(-d / 4) - 0.03,
+                "lift_high": 0.12 * math.exp(-d / 4) + 0.07,
+                "n": 40000 - 1000 * d,
+            }
+            for d in range(15)
+        ],
+        metric="Quote started",
+    ),
     "winsorization": lambda: views.winsorization(bins(), metric="Transfer in", upper=2050, n_capped=941, largest=49854),
     "cuped": lambda: views.cuped_reduction(rows()),
     "power": lambda: views.power_curve(power_points(), metric="Quote started", target=0.8, horizon=40000),
     "buckets": lambda: views.bucket_heatmap(
-        [int(n) for n in np.random.default_rng(1).multinomial(40000, [0.01] * 100)], owners=["control"] * 45 + ["beta"] * 45 + [""] * 10),
+        [int(n) for n in np.random.default_rng(1).multinomial(40000, [0.01] * 100)],
+        owners=["control"] * 45 + ["beta"] * 45 + [""] * 10,
+    ),
     "truth": lambda: views.truth_view(Decision(), situation=SITUATION),
     "sensitivity": lambda: views.sensitivity(rows()[0]),
-}  # fmt: skip
-
-
-def write_small(path: Path, png: bytes) -> None:
-    """Write a picture with at most 64 colours, a fifth of the size."""
-    import io
-
-    from PIL import Image
-
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", help="name of one view")
-    parser.add_argument("--forms", action="store_true", help="photograph forms and tables in JupyterLab as well (about two minutes)")
+    parser.add_argument(
+        "--forms", action="store_true", help="photograph forms and tables in JupyterLab as well (about two minutes)"
+    )
     chosen = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, make in VIEWS.items():
@@ -205,7 +350,7 @@ def main() -> None:
             if view.chart is None:
                 continue
             for ground in ("light", "dark"):
-                write_small(FOLDER / f"{name}-{ground}.png", view.to_png(ground=ground))  # type: ignore[arg-type]
+                (FOLDER / f"{name}-{ground}.png").write_bytes(view.to_png(ground=ground))  # type: ignore[arg-type]
             print(f"{name}: {view.title}")
     if chosen.forms:
         from benchmarks.gallery_forms import photograph

@@ -18,7 +18,7 @@ from xpbench.views.table import Column, Table, csv_cell
 from xpbench.views.theme import TONES
 from xpbench.views.view import VEGALITE, View
 
-HOSTILE = '</script><img src=x onerror=alert(1)>"\'{{7*7}}datum.x'
+HOSTILE = "</script><img src=x onerror=alert(1)>\"'{{7*7}}datum.x"
 
 
 @pytest.fixture(scope="module")
@@ -57,16 +57,20 @@ def test_the_bundle_holds_picture_and_text(made: dict[str, View]) -> None:
     assert "<" not in bundle["text/plain"].replace("p < ", "")
 
 
-def hostile_views() -> list[View]:
-    bad_rows = [row(HOSTILE, r, lift=0.03, label=HOSTILE, variant=HOSTILE, verdict="better", variance_reduction=0.2) for r in
-                ("primary", "secondary")]  # fmt: skip
+@pytest.fixture(scope="module")
+def hostile() -> list[View]:
+    way = {"name": HOSTILE, "lift": 0.1, "lift_low": 0.0, "lift_high": 0.2, "p_value": 0.1, "status": "ok", "note": HOSTILE}
+    bad_rows = [
+        row(HOSTILE, r, lift=0.03, label=HOSTILE, variant=HOSTILE, verdict="better", variance_reduction=0.2)
+        for r in ("primary", "secondary")
+    ]
     bad_segment = segment() | {"slices": {HOSTILE: bad_rows}}
     bad_bias = bias() | {"rows": [{**r, "metric": HOSTILE} for r in bias()["rows"]]}
     return [
         views.forest(bad_rows),
         views.segment_heatmap(bad_segment),
         views.pre_experiment_bias(bad_bias),
-        views.sensitivity(bad_rows[0]),
+        views.sensitivity({**bad_rows[0], "sensitivity": [way]}),
         views.cuped_reduction(bad_rows),
         views.exposure_split({HOSTILE: 10, "b": 12}, {HOSTILE: 0.5, "b": 0.5}),
         views.exposures_over_time({"2026-11-01": {HOSTILE: 3, "b": 2}}),
@@ -75,8 +79,8 @@ def hostile_views() -> list[View]:
 
 
 @pytest.mark.parametrize("index", range(8))
-def test_text_from_people_is_data_and_plain_titles_only(index: int) -> None:
-    view = hostile_views()[index]
+def test_text_from_people_is_data_and_plain_titles_only(hostile: list[View], index: int) -> None:
+    view = hostile[index]
     spec: Any = view.spec
     assert HOSTILE in json.dumps(spec["datasets"], ensure_ascii=False).replace('\\"', '"')
     allowed = {k: v for k, v in spec.items() if k not in ("datasets", "title", "description")}
@@ -93,8 +97,8 @@ def _without_domains(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("index", range(8))
-def test_html_of_a_view_escapes(index: int) -> None:
-    view = hostile_views()[index]
+def test_html_of_a_view_escapes(hostile: list[View], index: int) -> None:
+    view = hostile[index]
     assert "<img" not in view.table_html()
     assert "<script" not in view.table_html()
 
@@ -143,7 +147,9 @@ def test_a_dataframe_is_as_good_as_a_readout() -> None:
 
 def test_a_visual_is_switched_off_and_restyled_by_one_mapping() -> None:
     plain = json.dumps(views.forest(rows()).spec)
-    changed = json.dumps(views.forest(rows(), style={"margin": False, "interval": {"strokeWidth": 5}, "better": "#123456"}).spec)
+    changed = json.dumps(
+        views.forest(rows(), style={"margin": False, "interval": {"strokeWidth": 5}, "better": "#123456"}).spec
+    )
     assert plain.count('"strokeWidth": 5') == 0
     assert changed.count('"strokeWidth": 5') == 2
     assert "#123456" in changed
@@ -221,7 +227,9 @@ def test_digits_follow_the_interval(case: tuple[Any, Any, Any], expected: str) -
     assert numbers.lift(*case) == expected
 
 
-@pytest.mark.parametrize(("value", "expected"), [(0.03, "0.03"), (0.00156, "0.0016"), (0.00001, "< 0.0001"), (None, "–"), (0.8, "0.8")])
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.03, "0.03"), (0.00156, "0.0016"), (0.00001, "< 0.0001"), (None, "–"), (0.8, "0.8")]
+)
 def test_p_values(value: float | None, expected: str) -> None:
     assert numbers.p_value(value) == expected
 
@@ -243,3 +251,22 @@ def test_the_saved_size_of_forty_metrics() -> None:
     view = views.forest(many_metrics())
     size = sum(len(json.dumps(o["data"])) for o in view.outputs())
     assert size < 300_000
+
+
+def test_a_shrunk_png_is_the_same_picture() -> None:
+    import vl_convert
+
+    from xpbench.views.png import shrunk
+
+    view = views.forest(rows())
+    before = vl_convert.vegalite_to_png(json.dumps(view.themed("light")), vl_version="5.8")
+    after = shrunk(before)
+    assert len(after) < len(before) / 3
+    image = pytest.importorskip("PIL.Image")
+    import numpy as np
+
+    one, two = (np.asarray(image.open(io.BytesIO(p)).convert("RGB")).astype(int) for p in (before, after))
+    assert one.shape == two.shape
+    assert abs(one - two).max() <= 16
+    assert abs(one - two).mean() < 0.5
+    assert shrunk(after) == after

@@ -29,12 +29,25 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "PlanCard": "card", "forest": "forest_plot", "variant_table": "variants", "exposure_split": "split",
-    "exposures_over_time": "timeline", "sequential_path": "path", "pre_experiment_bias": "bias", "health_summary": "health",
-    "segment_heatmap": "segments", "novelty": "novelty_curve", "winsorization": "distribution", "cuped_reduction": "cuped",
-    "power_curve": "power", "bucket_heatmap": "buckets", "truth_view": "truth", "sensitivity": "other_ways",
-    "Style": "theme", "View": "view",
-}  # fmt: skip
+    "PlanCard": "card",
+    "forest": "forest_plot",
+    "variant_table": "variants",
+    "exposure_split": "split",
+    "exposures_over_time": "timeline",
+    "sequential_path": "path",
+    "pre_experiment_bias": "bias",
+    "health_summary": "health",
+    "segment_heatmap": "segments",
+    "novelty": "novelty_curve",
+    "winsorization": "distribution",
+    "cuped_reduction": "cuped",
+    "power_curve": "power",
+    "bucket_heatmap": "buckets",
+    "truth_view": "truth",
+    "sensitivity": "other_ways",
+    "Style": "theme",
+    "View": "view",
+}
 
 __all__ = sorted(_HOMES)
 

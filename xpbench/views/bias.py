@@ -30,11 +30,15 @@ def pre_experiment_bias(evidence: Mapping[str, Any], *, style: Mapping[str, Any]
         odd = r.get("p_corrected", 1.0) < limit
         rows.append(
             {
-                "label": f"{r['metric']} · {r['variant']} · {r['days']} days", "value": z,
-                "low": None if z is None else z - Z95, "high": None if z is None else z + Z95,
-                "said": f"p {numbers.p_value(r.get('p_corrected'))}" + (" differs" if odd else ""), "tone": "warn" if odd else "unclear", **r,
+                "label": f"{r['metric']} · {r['variant']} · {r['days']} days",
+                "value": z,
+                "low": None if z is None else z - Z95,
+                "high": None if z is None else z + Z95,
+                "said": f"p {numbers.p_value(r.get('p_corrected'))}" + (" differs" if odd else ""),
+                "tone": "warn" if odd else "unclear",
+                **r,
             }
-        )  # fmt: skip
+        )
     columns = (
         Column("metric", "Metric"),
         Column("variant", "Variant"),

@@ -69,11 +69,14 @@ def _metric_facts(metric: Mapping[str, Any]) -> list[str]:
         of = f"{metric['numerator']} / {metric.get('denominator', '…')}"
     margin = metric.get("margin_rel")
     needs = (
-        f"at least {percent(metric['min_lift'])}" if metric.get("min_lift") is not None
-        else f"no worse than {percent(margin)}" if margin is not None
-        else f"no worse than {metric['margin']:g}" if isinstance(metric.get("margin"), (int, float))
+        f"at least {percent(metric['min_lift'])}"
+        if metric.get("min_lift") is not None
+        else f"no worse than {percent(margin)}"
+        if margin is not None
+        else f"no worse than {metric['margin']:g}"
+        if isinstance(metric.get("margin"), (int, float))
         else ""
-    )  # fmt: skip
+    )
     return [
         str(metric.get("name") or metric.get("key") or "…"),
         str(metric.get("role", "…")),

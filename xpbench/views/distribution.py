@@ -57,18 +57,32 @@ def winsorization(
     y = alt.Scale(type="sqrt", nice=False, domain=[0, max(max(r["before"], r["after"]) for r in rows) * 1.12])
     axis = alt.Axis(title=None, format=",.0f", tickCount=4)
     x = alt.X("left:Q", axis=alt.Axis(title=None, format="~s", grid=False, tickCount=8))
-    tips = [alt.Tooltip(f"{k}:Q", title=t, format=",.6~g") for k, t in
-            (("left", "From"), ("right", "To"), ("before", "Before"), ("after", "After"))]  # fmt: skip
+    tips = [
+        alt.Tooltip(f"{k}:Q", title=t, format=",.6~g")
+        for k, t in (("left", "From"), ("right", "To"), ("before", "Before"), ("after", "After"))
+    ]
     flat = [{**r, "zero": 0} for r in rows]
     layers = []
     if look.on("bar"):
-        layers.append(base(flat).mark_rect(**look.mark("bar", color=look.tone("treatment"), opacity=0.45)).encode(
-            x=x, x2="right:Q", y=alt.Y("after:Q", scale=y, axis=axis), y2="zero:Q", tooltip=tips))  # fmt: skip
-        layers.append(base(flat).mark_rect(**look.mark("bar", filled=False, stroke=look.tone("control"), strokeWidth=1)).encode(
-            x=x, x2="right:Q", y=alt.Y("before:Q", scale=y, axis=axis), y2="zero:Q", tooltip=tips))  # fmt: skip
+        layers.append(
+            base(flat)
+            .mark_rect(**look.mark("bar", color=look.tone("treatment"), opacity=0.45))
+            .encode(x=x, x2="right:Q", y=alt.Y("after:Q", scale=y, axis=axis), y2="zero:Q", tooltip=tips)
+        )
+        layers.append(
+            base(flat)
+            .mark_rect(**look.mark("bar", filled=False, stroke=look.tone("control"), strokeWidth=1))
+            .encode(x=x, x2="right:Q", y=alt.Y("before:Q", scale=y, axis=axis), y2="zero:Q", tooltip=tips)
+        )
     caps = [{"left": v, "text": f"{word} cap {v:,.6g}"} for v, word in ((lower, "lower"), (upper, "upper")) if v is not None]
     if look.on("horizon") and caps:
         layers.append(base(caps).mark_rule(**look.mark("horizon", color=look.tone("warn"))).encode(x=x))
         layers.append(words(base(caps).encode(x=x, y=alt.value(6)), "text", dx=5, size=11, color=alt.value(look.tone("warn"))))
-    return View("winsorization", title, f"{title}. Two histograms over {len(rows)} bins.", table, subtitle,
-                alt.layer(*layers).properties(width=WIDTH, height=HEIGHT))  # fmt: skip
+    return View(
+        "winsorization",
+        title,
+        f"{title}. Two histograms over {len(rows)} bins.",
+        table,
+        subtitle,
+        alt.layer(*layers).properties(width=WIDTH, height=HEIGHT),
+    )

@@ -13,20 +13,33 @@ INK = "luminance(background || 'white') < 0.4 ? '#e6edf3' : '#1b1f24'"
 Rows = Sequence[Mapping[str, Any]]
 
 
-def data(rows: Rows) -> Any:
-    """Inline data."""
-    return alt.Data(values=[dict(r) for r in rows])
-
-
 def base(rows: Rows) -> Any:
     """A chart over inline data."""
-    return alt.Chart(data(rows))
+    return alt.Chart(alt.InlineData([dict(r) for r in rows]))
 
 
-def words(chart: Any, field: str, *, size: int = 12, align: str = "left", weight: int = 400, dx: int = 0, dy: int = 0,
-          color: Any = None, **more: Any) -> Any:  # fmt: skip
+def words(
+    chart: Any,
+    field: str,
+    *,
+    size: int = 12,
+    align: str = "left",
+    weight: int = 400,
+    dx: int = 0,
+    dy: int = 0,
+    color: Any = None,
+    **more: Any,
+) -> Any:
     """Text marks in ink that contrasts with whatever ground the notebook gives the chart, unless a colour is given."""
-    mark: dict[str, Any] = {"align": align, "baseline": "middle", "fontSize": size, "fontWeight": weight, "dx": dx, "dy": dy, **more}
+    mark: dict[str, Any] = {
+        "align": align,
+        "baseline": "middle",
+        "fontSize": size,
+        "fontWeight": weight,
+        "dx": dx,
+        "dy": dy,
+        **more,
+    }
     if color is None:
         mark["color"] = {"expr": INK}
     return chart.mark_text(**mark).encode(text=alt.Text(f"{field}:N"), **({"color": color} if color is not None else {}))

@@ -134,7 +134,9 @@ def _window(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _layout(rows: Sequence[Mapping[str, Any]], low: float, high: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
+def _layout(
+    rows: Sequence[Mapping[str, Any]], low: float, high: float
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
     """Rows with their place and texts, headings with theirs, and how many lines there are."""
     several = len({r.get("variant") for r in rows}) > 1
     items, headings, y = [], [], 0
@@ -158,13 +160,21 @@ def _layout(rows: Sequence[Mapping[str, Any]], low: float, high: float) -> tuple
             treatment = numbers.mean(row.get("mean"), is_share=bool(row.get("is_proportion")))
             zone = row.get("min_lift")
             item: dict[str, Any] = {
-                "y": y, "y0": y - 0.5, "y1": y + 0.5, "yb": y - 0.32, "yt": y + 0.32,
-                "full": name, "variant": str(row.get("variant")), "mark": mark, "tone": tone,
-                "label": numbers.short(shown, 24 if several else 32), "sub": numbers.short(str(row.get("variant")), 12) if several else "",
+                "y": y,
+                "y0": y - 0.5,
+                "y1": y + 0.5,
+                "full": name,
+                "variant": str(row.get("variant")),
+                "mark": mark,
+                "tone": tone,
+                "label": numbers.short(shown, 24 if several else 32),
+                "sub": numbers.short(str(row.get("variant")), 12) if several else "",
                 "lift_text": numbers.lift(lift, lo, hi) if lift is not None else _no_number(row),
-                "means": f"{control} → {treatment}", "verdict": verdict_words(row),
-                "p": numbers.p_value(row.get("p_value")), "n": numbers.count((row.get("n") or 0) + (row.get("n_control") or 0)),
-            }  # fmt: skip
+                "means": f"{control} → {treatment}",
+                "verdict": verdict_words(row),
+                "p": numbers.p_value(row.get("p_value")),
+                "n": numbers.count((row.get("n") or 0) + (row.get("n_control") or 0)),
+            }
             if lift is not None:
                 item["lift"] = lift if low <= lift <= high else None
                 item["lo"] = low if lo is None else max(lo, low)
@@ -181,6 +191,10 @@ def _layout(rows: Sequence[Mapping[str, Any]], low: float, high: float) -> tuple
             items.append(item)
             y += 1
     return items, headings, y
+
+
+def _only(item: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {k: item.get(k) for k in keys}
 
 
 def _no_number(row: Mapping[str, Any]) -> str:
@@ -217,54 +231,84 @@ def forest(readout: Any, *, level: float | None = None, style: Mapping[str, Any]
     x = alt.Scale(domain=[low, high], nice=False, zero=False)
     place = alt.X("lift:Q", scale=x, axis=axis)
     tone = colours("tone", ["better", "worse", "unclear"], [look.tone(t) for t in ("better", "worse", "unclear")])
-    tips = [alt.Tooltip(f"{f}:N", title=t) for f, t in
-            (("full", "Metric"), ("variant", "Variant"), ("lift_text", "Lift"), ("verdict", "Verdict"), ("means", "Control → treatment"),
-             ("n", "Units"), ("p", "p"))]  # fmt: skip
+    tips = [
+        alt.Tooltip(f"{f}:N", title=t)
+        for f, t in (
+            ("full", "Metric"),
+            ("variant", "Variant"),
+            ("lift_text", "Lift"),
+            ("verdict", "Verdict"),
+            ("means", "Control → treatment"),
+            ("n", "Units"),
+            ("p", "p"),
+        )
+    ]
     layers: list[Any] = []
-    zones = [i for i in items if "z0" in i]
+    zones = [_only(i, "z0", "z1", "y0", "y1") for i in items if "z0" in i]
     if look.on("min_lift") and zones:
         layers.append(
-            base(zones).mark_rect(**look.mark("min_lift", color=look.tone("better")))
+            base(zones)
+            .mark_rect(**look.mark("min_lift", color=look.tone("better")))
             .encode(x=alt.X("z0:Q", scale=x, axis=axis), x2="z1:Q", y=alt.Y("y0:Q", scale=down, axis=None), y2="y1:Q")
-        )  # fmt: skip
-    margins = [i for i in items if "m0" in i]
+        )
+    margins = [_only(i, "m", "m0", "m1", "y0", "y1") for i in items if "m0" in i]
     if look.on("margin") and margins:
         layers.append(
-            base(margins).mark_rect(**look.mark("margin", color=look.tone("worse")))
+            base(margins)
+            .mark_rect(**look.mark("margin", color=look.tone("worse")))
             .encode(x=alt.X("m0:Q", scale=x, axis=axis), x2="m1:Q", y=alt.Y("y0:Q", scale=down, axis=None), y2="y1:Q")
-        )  # fmt: skip
+        )
         lines = [i for i in margins if i.get("m") is not None]
         layers.append(
-            base(lines).mark_rule(strokeDash=[4, 3], strokeWidth=1.5, color=look.tone("worse"))
+            base(lines)
+            .mark_rule(strokeDash=[4, 3], strokeWidth=1.5, color=look.tone("worse"))
             .encode(x=alt.X("m:Q", scale=x, axis=axis), y=alt.Y("y0:Q", scale=down, axis=None), y2="y1:Q")
-        )  # fmt: skip
+        )
     if look.on("zero"):
         layers.append(
-            base([{"v": 0}]).mark_rule(**look.mark("zero", color=look.tone("unclear"))).encode(x=alt.X("v:Q", scale=x, axis=axis))
+            base([{"v": 0}])
+            .mark_rule(**look.mark("zero", color=look.tone("unclear")))
+            .encode(x=alt.X("v:Q", scale=x, axis=axis))
         )
     known = [i for i in items if "lo" in i]
     if look.on("interval") and known:
         layers.append(
-            base(known).mark_rule(**look.mark("interval")).encode(x=alt.X("lo:Q", scale=x, axis=axis), x2="hi:Q", y=y, color=tone, tooltip=tips)
+            base(known)
+            .mark_rule(**look.mark("interval"))
+            .encode(x=alt.X("lo:Q", scale=x, axis=axis), x2="hi:Q", y=y, color=tone, tooltip=tips)
         )
-        caps = [{**i, "end": i[e]} for i in known for e, cut in (("lo", "cut_low"), ("hi", "cut_high")) if not i[cut]]
+        caps = [
+            {"end": i[e], "y": i["y"], "tone": i["tone"]}
+            for i in known
+            for e, cut in (("lo", "cut_low"), ("hi", "cut_high"))
+            if not i[cut]
+        ]
         layers.append(
-            base(caps).mark_rule(**look.mark("interval"))
+            base(caps)
+            .mark_rule(**look.mark("interval"))
             .encode(x=alt.X("end:Q", scale=x, axis=axis), y=alt.Y("ye:Q", scale=down, axis=None), y2="yf:Q", color=tone)
             .transform_calculate(ye="datum.y - 0.14", yf="datum.y + 0.14")
-        )  # fmt: skip
+        )
         for cut, at, align in (("cut_low", "at_low", "center"), ("cut_high", "at_high", "center")):
-            cuts = [i for i in known if i[cut]]
+            cuts = [_only(i, at, cut, "y", "tone") for i in known if i[cut]]
             if cuts:
-                layers.append(words(base(cuts).encode(x=alt.X(f"{at}:Q", scale=x, axis=axis), y=y), cut, align=align, size=15, color=tone))
-        endless = [i for i in known if i["unbounded"]]
+                layers.append(
+                    words(base(cuts).encode(x=alt.X(f"{at}:Q", scale=x, axis=axis), y=y), cut, align=align, size=15, color=tone)
+                )
+        endless = [_only(i, "at_high", "unbounded", "y") for i in known if i["unbounded"]]
         if endless:
             layers.append(
-                words(base(endless).encode(x=alt.X("at_high:Q", scale=x, axis=axis), y=y), "unbounded", align="right", size=11, dx=-10, dy=-9)
+                words(
+                    base(endless).encode(x=alt.X("at_high:Q", scale=x, axis=axis), y=y),
+                    "unbounded",
+                    align="right",
+                    size=11,
+                    dx=-10,
+                    dy=-9,
+                )
             )
     if look.on("point"):
-        points = [i for i in known if i.get("lift") is not None]
-        layers.append(base(points).mark_point(**look.mark("point")).encode(x=place, y=y, color=tone, tooltip=tips))
+        layers.append(base(known).mark_point(**look.mark("point")).encode(x=place, y=y, color=tone, tooltip=tips))
     if look.on("heading"):
         layers.append(words(base(headings).encode(x=alt.value(-LEFT), y=y), "text", size=11, weight=600, opacity=0.75))
     if look.on("numbers"):
@@ -275,11 +319,9 @@ def forest(readout: Any, *, level: float | None = None, style: Mapping[str, Any]
             words(side.encode(x=alt.value(-22), y=y), "mark", size=13, weight=600, align="center", color=tone),
             words(side.encode(x=alt.value(WIDTH + 14), y=y), "lift_text", size=13),
             words(side.encode(x=alt.value(WIDTH + 190), y=y), "means", size=12, opacity=0.85),
-        ]  # fmt: skip
+        ]
     chart = alt.layer(*layers).resolve_scale(x="shared", y="shared", color="shared").properties(width=WIDTH, height=height)
     alt_text = f"Forest plot of {len(rows)} lifts. " + " ".join(
         f"{i['full']} ({i['variant']}): {i['lift_text']}, {i['verdict']}." for i in items[:12]
     )
     return View("forest", title, alt_text, table, subtitle, chart)
-
-

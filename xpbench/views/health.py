@@ -11,7 +11,12 @@ from xpbench.views.table import Column, Table
 from xpbench.views.view import View
 
 SIGNS = {"fail": "✕", "warn": "▲", "not answerable": "○", "pass": "✓"}
-VARIABLES = {"fail": "--xp-worse,#b0481b", "warn": "--xp-warn,#8a6100", "not answerable": "--xp-muted,#57606a", "pass": "--xp-better,#00795a"}
+VARIABLES = {
+    "fail": "--xp-worse,#b0481b",
+    "warn": "--xp-warn,#8a6100",
+    "not answerable": "--xp-muted,#57606a",
+    "pass": "--xp-better,#00795a",
+}
 
 
 def health_summary(checks: Iterable[Check | Mapping[str, Any]]) -> View:
@@ -22,7 +27,13 @@ def health_summary(checks: Iterable[Check | Mapping[str, Any]]) -> View:
     """
     found = worst_first(c if isinstance(c, Check) else Check.from_dict(c) for c in checks)
     rows = [
-        {"sign": SIGNS[c.status], "label": c.label, "status": c.status + (" (gate)" if c.blocks else ""), "meaning": c.meaning, "next_step": c.next_step}
+        {
+            "sign": SIGNS[c.status],
+            "label": c.label,
+            "status": c.status + (" (gate)" if c.blocks else ""),
+            "meaning": c.meaning,
+            "next_step": c.next_step,
+        }
         for c in found
     ]
     columns = (
@@ -57,15 +68,17 @@ def _html(checks: Iterable[Check]) -> str:
 
 def _one(check: Check) -> str:
     evidence = "".join(
-        f"<tr><th scope='row' style='text-align:left;font-weight:400;padding-right:16px'>{escape(str(k).replace('_', ' '))}</th>"
-        f"<td style='text-align:right'>{escape(_short(v))}</td></tr>"
+        f"<tr><th scope='row' align='left'>{escape(str(k).replace('_', ' '))}</th>"
+        f"<td align='right'>{escape(_short(v))}</td></tr>"
         for k, v in check.evidence.items()
         if not isinstance(v, (list, dict))
     )
     return (
-        f"<details{' open' if check.blocks else ''}><summary><span style='color:var({VARIABLES[check.status]});font-weight:600'>"
+        f"<details{' open' if check.blocks else ''}><summary>"
+        f"<span style='color:var({VARIABLES[check.status]});font-weight:600'>"
         f"{SIGNS[check.status]} {escape(check.label)}: {escape(check.status)}</span></summary>"
-        f"<div style='padding:2px 0 10px 22px;max-width:72ch'><p>{escape(check.meaning)}</p><p><b>Next:</b> {escape(check.next_step)}</p>"
+        f"<div style='padding:2px 0 10px 22px;max-width:72ch'><p>{escape(check.meaning)}</p>"
+        f"<p><b>Next:</b> {escape(check.next_step)}</p>"
         f"<table style='font-variant-numeric:tabular-nums'><tbody>{evidence}</tbody></table></div></details>"
     )
 

@@ -14,7 +14,9 @@ from xpbench.views.theme import Style
 WIDTH, ROW = 380, 30
 
 
-def interval_rows(rows: Sequence[Mapping[str, Any]], look: Style, *, axis_format: str = "+.0%", most: int = 34, left: int = 210) -> Any:
+def interval_rows(
+    rows: Sequence[Mapping[str, Any]], look: Style, *, axis_format: str = "+.0%", most: int = 34, left: int = 210
+) -> Any:
     """Intervals below each other with label and numbers.
 
     Args:
@@ -36,12 +38,24 @@ def interval_rows(rows: Sequence[Mapping[str, Any]], look: Style, *, axis_format
     known = [r for r in placed if r["low"] is not None and r["high"] is not None]
     layers = []
     if look.on("zero"):
-        layers.append(base([{"v": 0}]).mark_rule(**look.mark("zero", color=look.tone("unclear"))).encode(x=alt.X("v:Q", scale=x, axis=axis)))
+        layers.append(
+            base([{"v": 0}])
+            .mark_rule(**look.mark("zero", color=look.tone("unclear")))
+            .encode(x=alt.X("v:Q", scale=x, axis=axis))
+        )
     if look.on("interval"):
-        layers.append(base(known).mark_rule(**look.mark("interval")).encode(x=alt.X("low:Q", scale=x, axis=axis), x2="high:Q", y=y, color=tone, tooltip=tips))
+        layers.append(
+            base(known)
+            .mark_rule(**look.mark("interval"))
+            .encode(x=alt.X("low:Q", scale=x, axis=axis), x2="high:Q", y=y, color=tone, tooltip=tips)
+        )
     if look.on("point"):
         points = [r for r in placed if r["value"] is not None]
-        layers.append(base(points).mark_point(**look.mark("point")).encode(x=alt.X("value:Q", scale=x, axis=axis), y=y, color=tone, tooltip=tips))
+        layers.append(
+            base(points)
+            .mark_point(**look.mark("point"))
+            .encode(x=alt.X("value:Q", scale=x, axis=axis), y=y, color=tone, tooltip=tips)
+        )
     if look.on("numbers"):
         layers.append(words(base(placed).encode(x=alt.value(-left), y=y, tooltip=tips), "short", size=13))
         layers.append(words(base(placed).encode(x=alt.value(WIDTH + 14), y=y), "said", size=13))

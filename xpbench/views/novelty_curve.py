@@ -55,14 +55,33 @@ def novelty(points: Sequence[Mapping[str, Any]], *, metric: str, style: Mapping[
     x = alt.X("day:Q", axis=alt.Axis(title="days since exposure", tickMinStep=1, grid=False, format="d"))
     layers = []
     if look.on("zero"):
-        layers.append(base([{"v": 0}]).mark_rule(**look.mark("zero", color=look.tone("unclear"))).encode(y=alt.Y("v:Q", scale=scale, axis=axis)))
+        layers.append(
+            base([{"v": 0}])
+            .mark_rule(**look.mark("zero", color=look.tone("unclear")))
+            .encode(y=alt.Y("v:Q", scale=scale, axis=axis))
+        )
     if look.on("interval"):
-        layers.append(base(known).mark_rule(**look.mark("interval", color=look.tone("treatment"), opacity=0.6)).encode(
-            x=x, y=alt.Y("lift_low:Q", scale=scale, axis=axis), y2="lift_high:Q"))  # fmt: skip
+        layers.append(
+            base(known)
+            .mark_rule(**look.mark("interval", color=look.tone("treatment"), opacity=0.6))
+            .encode(x=x, y=alt.Y("lift_low:Q", scale=scale, axis=axis), y2="lift_high:Q")
+        )
     if look.on("line"):
-        layers.append(base(known).mark_line(**look.mark("line", color=look.tone("treatment"))).encode(x=x, y=alt.Y("lift:Q", scale=scale, axis=axis)))
+        layers.append(
+            base(known)
+            .mark_line(**look.mark("line", color=look.tone("treatment")))
+            .encode(x=x, y=alt.Y("lift:Q", scale=scale, axis=axis))
+        )
     if look.on("point"):
-        tips = [alt.Tooltip("day:Q", title="Day"), alt.Tooltip("lift:Q", title="Lift", format="+.1%"), alt.Tooltip("n:Q", title="Units", format=",")]
-        layers.append(base(known).mark_point(**look.mark("point", color=look.tone("treatment"))).encode(x=x, y=alt.Y("lift:Q", scale=scale, axis=axis), tooltip=tips))
+        tips = [
+            alt.Tooltip("day:Q", title="Day"),
+            alt.Tooltip("lift:Q", title="Lift", format="+.1%"),
+            alt.Tooltip("n:Q", title="Units", format=","),
+        ]
+        layers.append(
+            base(known)
+            .mark_point(**look.mark("point", color=look.tone("treatment")))
+            .encode(x=x, y=alt.Y("lift:Q", scale=scale, axis=axis), tooltip=tips)
+        )
     chart = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
     return View("novelty", title, f"{title}. Line over {len(known)} days.", table, subtitle, chart)

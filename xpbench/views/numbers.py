@@ -1,4 +1,4 @@
-"""Numbers for people: digits follow the interval's width, lifts are signed with a true minus, none is shown where there is none."""
+"""Numbers for people: digits follow the interval's width, lifts are signed with a true minus, what is missing is a dash."""
 
 from __future__ import annotations
 

@@ -26,12 +26,17 @@ def sensitivity(row: Any, *, style: Mapping[str, Any] | None = None) -> View:
     for index, each in enumerate([{**plain, "name": "as planned", "note": ""}, *others]):
         rows.append(
             {
-                "label": each["name"], "value": each.get("lift"), "low": each.get("lift_low"), "high": each.get("lift_high"),
+                "label": each["name"],
+                "value": each.get("lift"),
+                "low": each.get("lift_low"),
+                "high": each.get("lift_high"),
                 "said": numbers.lift(each.get("lift"), each.get("lift_low"), each.get("lift_high")),
-                "tone": "treatment" if index == 0 else "unclear", "p_value": each.get("p_value"), "note": each.get("note", ""),
+                "tone": "treatment" if index == 0 else "unclear",
+                "p_value": each.get("p_value"),
+                "note": each.get("note", ""),
                 "status": each.get("status", ""),
             }
-        )  # fmt: skip
+        )
     name = str(plain.get("label") or plain.get("metric"))
     signs = {(r["low"] > 0) - (r["high"] < 0) for r in rows if r["low"] is not None and r["high"] is not None}
     if len(rows) == 1:
@@ -48,5 +53,11 @@ def sensitivity(row: Any, *, style: Mapping[str, Any] | None = None) -> View:
         Column("note", "What is different"),
     )
     alt = f"{title}. " + " ".join(f"{r['label']}: {r['said']}." for r in rows)
-    return View("sensitivity", title, alt, Table(f"Sensitivity of {name}", columns, rows), f"Lift of {plain.get('variant')} against control",
-                interval_rows(rows, look))  # fmt: skip
+    return View(
+        "sensitivity",
+        title,
+        alt,
+        Table(f"Sensitivity of {name}", columns, rows),
+        f"Lift of {plain.get('variant')} against control",
+        interval_rows(rows, look),
+    )

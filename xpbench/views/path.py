@@ -60,44 +60,80 @@ def sequential_path(
     )
     settled = drawn[len(drawn) // 8 :]
     low, high = nice_domain([r[k] for r in settled for k in ("lift_low", "lift_high")])
-    return View("path", title, f"{title}. Line with band over {len(drawn)} points.", table, subtitle,
-                _chart(drawn, low, high, horizon, look))  # fmt: skip
+    return View(
+        "path",
+        title,
+        f"{title}. Line with band over {len(drawn)} points.",
+        table,
+        subtitle,
+        _chart(drawn, low, high, horizon, look),
+    )
 
 
 def _chart(drawn: Sequence[Mapping[str, Any]], low: float, high: float, horizon: int | None, look: Style) -> Any:
     right = max(drawn[-1]["n"], horizon or 0) * 1.02
-    x = alt.X("n:Q", scale=alt.Scale(domain=[0, right], nice=False), axis=alt.Axis(title="exposed units", format=",.0f", tickCount=6, grid=False))
+    x = alt.X(
+        "n:Q",
+        scale=alt.Scale(domain=[0, right], nice=False),
+        axis=alt.Axis(title="exposed units", format=",.0f", tickCount=6, grid=False),
+    )
     scale = alt.Scale(domain=[low, high], nice=False, zero=False, clamp=True)
     axis = alt.Axis(title=None, format="+.0%" if high - low > 0.05 else "+.1%", tickCount=6)
-    tips = [alt.Tooltip("n:Q", title="Units", format=","), alt.Tooltip("lift:Q", title="Lift", format="+.2%"),
-            alt.Tooltip("lift_low:Q", title="Low", format="+.2%"), alt.Tooltip("lift_high:Q", title="High", format="+.2%")]  # fmt: skip
+    tips = [
+        alt.Tooltip("n:Q", title="Units", format=","),
+        alt.Tooltip("lift:Q", title="Lift", format="+.2%"),
+        alt.Tooltip("lift_low:Q", title="Low", format="+.2%"),
+        alt.Tooltip("lift_high:Q", title="High", format="+.2%"),
+    ]
     layers = []
     if look.on("band"):
         layers.append(
-            base(drawn).mark_area(**look.mark("band", color=look.tone("treatment"))).encode(
-                x=x, y=alt.Y("lift_low:Q", scale=scale, axis=axis), y2="lift_high:Q", tooltip=tips)
-        )  # fmt: skip
+            base(drawn)
+            .mark_area(**look.mark("band", color=look.tone("treatment")))
+            .encode(x=x, y=alt.Y("lift_low:Q", scale=scale, axis=axis), y2="lift_high:Q", tooltip=tips)
+        )
         for end in ("lift_low", "lift_high"):
             layers.append(
-                base(drawn).mark_line(strokeWidth=1, color=look.tone("treatment"), opacity=0.7)
+                base(drawn)
+                .mark_line(strokeWidth=1, color=look.tone("treatment"), opacity=0.7)
                 .encode(x=x, y=alt.Y(f"{end}:Q", scale=scale, axis=axis))
-            )  # fmt: skip
+            )
     if look.on("zero"):
-        layers.append(base([{"v": 0}]).mark_rule(**look.mark("zero", color=look.tone("unclear"))).encode(y=alt.Y("v:Q", scale=scale, axis=axis)))
+        layers.append(
+            base([{"v": 0}])
+            .mark_rule(**look.mark("zero", color=look.tone("unclear")))
+            .encode(y=alt.Y("v:Q", scale=scale, axis=axis))
+        )
     if look.on("line"):
-        layers.append(base(drawn).mark_line(**look.mark("line", color=look.tone("treatment"))).encode(x=x, y=alt.Y("lift:Q", scale=scale, axis=axis), tooltip=tips))
+        layers.append(
+            base(drawn)
+            .mark_line(**look.mark("line", color=look.tone("treatment")))
+            .encode(x=x, y=alt.Y("lift:Q", scale=scale, axis=axis), tooltip=tips)
+        )
     looks = [{**r, "said": str(r.get("look"))} for r in drawn if r.get("look")]
     if look.on("looks") and looks:
         for kind, tone, shape in (("planned", "treatment", "circle"), ("peek", "sealed", "diamond")):
             some = [r for r in looks if (r["look"] == "peek") == (kind == "peek")]
             if some:
                 layers.append(
-                    base(some).mark_point(size=80, filled=True, opacity=1, shape=shape, color=look.tone(tone))
+                    base(some)
+                    .mark_point(size=80, filled=True, opacity=1, shape=shape, color=look.tone(tone))
                     .encode(x=x, y=alt.Y("lift:Q", scale=scale, axis=axis), tooltip=tips)
-                )  # fmt: skip
-        layers.append(words(base(looks).encode(x=x, y=alt.Y("lift:Q", scale=scale, axis=axis)), "said", dy=-12, size=11, align="center"))
+                )
+        layers.append(
+            words(base(looks).encode(x=x, y=alt.Y("lift:Q", scale=scale, axis=axis)), "said", dy=-12, size=11, align="center")
+        )
     if horizon and look.on("horizon"):
         line = [{"n": horizon, "text": "horizon"}]
         layers.append(base(line).mark_rule(**look.mark("horizon", color=look.tone("sealed"))).encode(x=x))
-        layers.append(words(base(line).encode(x=x, y=alt.value(8)), "text", dx=-5, align="right", size=11, color=alt.value(look.tone("sealed"))))
+        layers.append(
+            words(
+                base(line).encode(x=x, y=alt.value(8)),
+                "text",
+                dx=-5,
+                align="right",
+                size=11,
+                color=alt.value(look.tone("sealed")),
+            )
+        )
     return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)

@@ -49,22 +49,36 @@ def power_curve(
     reach = next((p["n"] for p in sorted(points, key=lambda p: p["n"]) if p["lift"] == main and p["power"] >= target), None)
     said = numbers.percent(main, 1)
     title = (
-        f"About {reach:,} units find a lift of {said} with {target:.0%} power" if reach else f"Even {max(p['n'] for p in points):,} units don't find a lift of {said} with {target:.0%} power"
+        f"About {reach:,} units find a lift of {said} with {target:.0%} power"
+        if reach
+        else f"Even {max(p['n'] for p in points):,} units don't find a lift of {said} with {target:.0%} power"
     )
     names = [numbers.percent(v, 1) for v in lifts]
     tones = [look.tone("treatment") if v == main else look.tone("control") for v in lifts]
     right = max(p["n"] for p in points)
-    x = alt.X("n:Q", scale=alt.Scale(domain=[0, right], nice=False), axis=alt.Axis(title="exposed units", format="~s", grid=False, tickCount=5))
+    x = alt.X(
+        "n:Q",
+        scale=alt.Scale(domain=[0, right], nice=False),
+        axis=alt.Axis(title="exposed units", format="~s", grid=False, tickCount=5),
+    )
     y = alt.Y("power:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", tickCount=5))
     color = alt.Color("curve:N", scale=alt.Scale(domain=names, range=tones), legend=None)
-    tips = [alt.Tooltip("n:Q", title="Units", format=","), alt.Tooltip("curve:N", title="Lift"), alt.Tooltip("power:Q", title="Power", format=".0%")]
+    tips = [
+        alt.Tooltip("n:Q", title="Units", format=","),
+        alt.Tooltip("curve:N", title="Lift"),
+        alt.Tooltip("power:Q", title="Power", format=".0%"),
+    ]
     layers = []
     if look.on("horizon"):
         layers.append(base([{"power": target}]).mark_rule(**look.mark("horizon", color=look.tone("control"))).encode(y=y))
         if horizon and horizon <= right:
             mark = [{"n": horizon, "text": "horizon"}]
             layers.append(base(mark).mark_rule(**look.mark("horizon", color=look.tone("sealed"))).encode(x=x))
-            layers.append(words(base(mark).encode(x=x, y=alt.value(HEIGHT - 8)), "text", dx=4, size=11, color=alt.value(look.tone("sealed"))))
+            layers.append(
+                words(
+                    base(mark).encode(x=x, y=alt.value(HEIGHT - 8)), "text", dx=4, size=11, color=alt.value(look.tone("sealed"))
+                )
+            )
     layers.append(base(rows).mark_line(**look.mark("line")).encode(x=x, y=y, color=color, tooltip=tips))
     ends = [max((r for r in rows if r["lift"] == v), key=lambda r: r["n"]) for v in lifts]
     spread, last = [], 2.0
@@ -72,8 +86,14 @@ def power_curve(
         at = min(end["power"], last - 0.09)
         spread.append({**end, "at": at})
         last = at
-    layers.append(words(base(spread).encode(x=x, y=alt.Y("at:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", tickCount=5))), "curve", dx=6))
+    layers.append(
+        words(
+            base(spread).encode(
+                x=x, y=alt.Y("at:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", tickCount=5))
+            ),
+            "curve",
+            dx=6,
+        )
+    )
     chart = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
     return View("power", title, f"{title}. {len(lifts)} curves.", table, subtitle, chart)
-
-

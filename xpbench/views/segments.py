@@ -35,11 +35,14 @@ def segment_heatmap(segment: Any, *, style: Mapping[str, Any] | None = None) -> 
             several = len({x["variant"] for x in members}) > 1
             rows.append(
                 {
-                    **r, "slice": slice_, "good": None if r.get("lift") is None else good * r["lift"],
+                    **r,
+                    "slice": slice_,
+                    "good": None if r.get("lift") is None else good * r["lift"],
                     "column": str(r.get("label") or r["metric"]) + (f" · {r['variant']}" if several else ""),
-                    "said": numbers.lift(r.get("lift"), r.get("lift_low"), r.get("lift_high")), "mark": mark_of({**r, "guardrail": ""})[0],
+                    "said": numbers.lift(r.get("lift"), r.get("lift_low"), r.get("lift_high")),
+                    "mark": mark_of({**r, "guardrail": ""})[0],
                 }
-            )  # fmt: skip
+            )
     columns = (
         Column("slice", str(plain["dimension"]).replace("_", " ").capitalize()),
         Column("column", "Metric"),
@@ -60,34 +63,83 @@ def segment_heatmap(segment: Any, *, style: Mapping[str, Any] | None = None) -> 
         title = f"No sign that effects differ by {plain['dimension']}"
     hidden = f"; {plain['hidden']} small slices not shown" if plain.get("hidden") else ""
     subtitle = f"Lift against control by {plain['dimension']}; {word}; ▲ better ▼ worse after correction over slices{hidden}"
-    return View("segments", title, f"{title}. Heat map of {len(rows)} cells; {word}.", table, subtitle, _chart(rows, look) if rows else None)
+    return View(
+        "segments",
+        title,
+        f"{title}. Heat map of {len(rows)} cells; {word}.",
+        table,
+        subtitle,
+        _chart(rows, look) if rows else None,
+    )
 
 
 def _chart(rows: list[dict[str, Any]], look: Style) -> Any:
     slices = list(dict.fromkeys(r["slice"] for r in rows))[:MOST_SLICES]
     metrics = list(dict.fromkeys(r["column"] for r in rows))[:MOST_METRICS]
-    cells = [
-        {**{k: r.get(k) for k in ("good", "said", "n", "mark")}, "full": f"{r['column']}, {r['slice']}", "x": metrics.index(r["column"]),
-         "y": slices.index(r["slice"]), "text": f"{r['mark']} ".replace("─ ", "") + numbers.percent(r.get("lift"), 1)}
-        for r in rows if r["slice"] in slices and r["column"] in metrics
-    ]  # fmt: skip
+    cells: list[dict[str, Any]] = [
+        {
+            **{k: r.get(k) for k in ("good", "said", "n", "mark")},
+            "full": f"{r['column']}, {r['slice']}",
+            "x": metrics.index(r["column"]),
+            "y": slices.index(r["slice"]),
+            "text": f"{r['mark']} ".replace("─ ", "") + numbers.percent(r.get("lift"), 1),
+        }
+        for r in rows
+        if r["slice"] in slices and r["column"] in metrics
+    ]
     reach = max((abs(c["good"]) for c in cells if c["good"] is not None), default=0.1) or 0.1
     for c in cells:
-        c |= {"x0": c["x"] - 0.48, "x1": c["x"] + 0.48, "y0": c["y"] - 0.46, "y1": c["y"] + 0.46,
-              "strength": min(1.0, abs(c["good"]) / reach) * 0.5 + 0.04 if c["good"] is not None else 0.02,
-              "tone": "better" if (c["good"] or 0) > 0 else "worse"}  # fmt: skip
+        c |= {
+            "x0": c["x"] - 0.48,
+            "x1": c["x"] + 0.48,
+            "y0": c["y"] - 0.46,
+            "y1": c["y"] + 0.46,
+            "strength": min(1.0, abs(c["good"]) / reach) * 0.5 + 0.04 if c["good"] is not None else 0.02,
+            "tone": "better" if (c["good"] or 0) > 0 else "worse",
+        }
     xs = alt.Scale(domain=[-0.5, len(metrics) - 0.5], nice=False)
     ys = alt.Scale(domain=[-0.5, len(slices) - 0.5], reverse=True, nice=False)
-    tips = [alt.Tooltip("full:N", title="Where"), alt.Tooltip("said:N", title="Lift"), alt.Tooltip("n:Q", title="Units", format=",")]
-    tone = alt.Color("tone:N", scale=alt.Scale(domain=["better", "worse"], range=[look.tone("better"), look.tone("worse")]), legend=None)
+    tips = [
+        alt.Tooltip("full:N", title="Where"),
+        alt.Tooltip("said:N", title="Lift"),
+        alt.Tooltip("n:Q", title="Units", format=","),
+    ]
+    tone = alt.Color(
+        "tone:N", scale=alt.Scale(domain=["better", "worse"], range=[look.tone("better"), look.tone("worse")]), legend=None
+    )
     layers = [
-        base(cells).mark_rect(cornerRadius=2).encode(
-            x=alt.X("x0:Q", scale=xs, axis=None), x2="x1:Q", y=alt.Y("y0:Q", scale=ys, axis=None), y2="y1:Q", color=tone,
-            opacity=alt.Opacity("strength:Q", scale=None), tooltip=tips),
-        words(base(cells).encode(x=alt.X("x:Q", scale=xs, axis=None), y=alt.Y("y:Q", scale=ys, axis=None)), "text", align="center", size=12),
-        words(base([{"y": i, "text": numbers.short(s, 26)} for i, s in enumerate(slices)]).encode(
-            x=alt.value(-LEFT), y=alt.Y("y:Q", scale=ys, axis=None)), "text", size=13),
-        words(base([{"x": i, "text": numbers.short(m, 15)} for i, m in enumerate(metrics)]).encode(
-            x=alt.X("x:Q", scale=xs, axis=None), y=alt.value(-12)), "text", align="center", size=12, weight=600),
-    ]  # fmt: skip
+        base(cells)
+        .mark_rect(cornerRadius=2)
+        .encode(
+            x=alt.X("x0:Q", scale=xs, axis=None),
+            x2="x1:Q",
+            y=alt.Y("y0:Q", scale=ys, axis=None),
+            y2="y1:Q",
+            color=tone,
+            opacity=alt.Opacity("strength:Q", scale=None),
+            tooltip=tips,
+        ),
+        words(
+            base(cells).encode(x=alt.X("x:Q", scale=xs, axis=None), y=alt.Y("y:Q", scale=ys, axis=None)),
+            "text",
+            align="center",
+            size=12,
+        ),
+        words(
+            base([{"y": i, "text": numbers.short(s, 26)} for i, s in enumerate(slices)]).encode(
+                x=alt.value(-LEFT), y=alt.Y("y:Q", scale=ys, axis=None)
+            ),
+            "text",
+            size=13,
+        ),
+        words(
+            base([{"x": i, "text": numbers.short(m, 15)} for i, m in enumerate(metrics)]).encode(
+                x=alt.X("x:Q", scale=xs, axis=None), y=alt.value(-12)
+            ),
+            "text",
+            align="center",
+            size=12,
+            weight=600,
+        ),
+    ]
     return alt.layer(*layers).properties(width=CELL_W * len(metrics), height=CELL_H * len(slices))

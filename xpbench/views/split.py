@@ -43,13 +43,20 @@ def exposure_split(
     p = srm([units.get(k, 0) for k in planned], list(planned.values())).p_value if enough else None
     rows = [
         {
-            "variant": named.get(k, k), "short": numbers.short(named.get(k, k), 26), "y": i, "units": units.get(k, 0),
-            "share": units.get(k, 0) / total if total else None, "planned": share / whole, "expected": round(share / whole * total),
-            "said": f"{numbers.percent(units.get(k, 0) / total, 2, signed=False)} ({units.get(k, 0):,})" if total else "no units yet",
+            "variant": named.get(k, k),
+            "short": numbers.short(named.get(k, k), 26),
+            "y": i,
+            "units": units.get(k, 0),
+            "share": units.get(k, 0) / total if total else None,
+            "planned": share / whole,
+            "expected": round(share / whole * total),
+            "said": f"{numbers.percent(units.get(k, 0) / total, 2, signed=False)} ({units.get(k, 0):,})"
+            if total
+            else "no units yet",
             "tone": "treatment",
         }
         for i, (k, share) in enumerate(planned.items())
-    ]  # fmt: skip
+    ]
     verdict = "none" if p is None else "fail" if p < alpha else "warn" if p < warn else "pass"
     for row in rows:
         row["tone"] = {"fail": "worse", "warn": "warn"}.get(verdict, "treatment")
@@ -79,19 +86,23 @@ def _chart(rows: Sequence[Mapping[str, Any]], look: Style) -> Any:
     axis = alt.Axis(format="%", title=None, tickCount=6)
     down = alt.Scale(domain=[-0.5, len(rows) - 0.5], reverse=True, nice=False)
     y = alt.Y("y:Q", scale=down, axis=None)
-    tips = [alt.Tooltip(f"{f}:N", title=t) for f, t in (("variant", "Variant"), ("said", "Exposed"), ("expected", "Expected units"))]
+    tips = [
+        alt.Tooltip(f"{f}:N", title=t) for f, t in (("variant", "Variant"), ("said", "Exposed"), ("expected", "Expected units"))
+    ]
     layers = []
     if look.on("planned"):
         layers.append(
-            base(rows).mark_tick(**look.mark("planned", color=look.tone("control"), size=24))
+            base(rows)
+            .mark_tick(**look.mark("planned", color=look.tone("control"), size=24))
             .encode(x=alt.X("planned:Q", scale=x, axis=axis), y=y, tooltip=tips)
-        )  # fmt: skip
+        )
     if look.on("point"):
         shown = [r for r in rows if r["share"] is not None]
         layers.append(
-            base(shown).mark_point(**look.mark("point", size=80, color=look.tone(rows[0]["tone"])))
+            base(shown)
+            .mark_point(**look.mark("point", size=80, color=look.tone(rows[0]["tone"])))
             .encode(x=alt.X("share:Q", scale=x, axis=axis), y=y, tooltip=tips)
-        )  # fmt: skip
+        )
     if look.on("numbers"):
         layers.append(words(base(rows).encode(x=alt.value(-10), y=y), "short", align="right", size=13))
         layers.append(words(base(rows).encode(x=alt.value(WIDTH + 14), y=y), "said", size=13))

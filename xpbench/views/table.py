@@ -13,8 +13,6 @@ from typing import Any
 SHOWN_ROWS = 200
 """Rows that the HTML table shows; the CSV has all."""
 
-_CELL = "padding:3px 16px 3px 0;border-bottom:1px solid var(--jp-border-color2,#d0d7de);vertical-align:top"
-
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -95,26 +93,20 @@ class Table:
 
     def to_html(self, *, with_csv: bool = True) -> str:
         """The rows as a static, escaped HTML table, with the CSV to copy or to save below it."""
-        head = "".join(f"<th scope='col' style='{_CELL};{_align(c)};font-weight:600'>{escape(c.heading)}</th>" for c in self.columns)
+        head = "".join(f"<th scope='col'{_align(c)}>{escape(c.heading)}</th>" for c in self.columns)
         body, last = [], None
         for row in self.rows[:SHOWN_ROWS]:
             if self.groups and row.get(self.groups) != last:
                 last = row.get(self.groups)
-                body.append(
-                    f"<tr><th colspan='{len(self.columns)}' scope='rowgroup' style='{_CELL};text-align:left;padding-top:12px;"
-                    f"font-weight:600'>{escape(str(last).capitalize())}</th></tr>"
-                )
-            cells = "".join(
-                f"<td style='{_CELL};{_align(c)}' dir='auto'>{escape(_shown(row.get(c.key), c))}</td>"
-                if i
-                else f"<th scope='row' style='{_CELL};text-align:left;font-weight:400' dir='auto'>{escape(_shown(row.get(c.key), c))}</th>"
-                for i, c in enumerate(self.columns)
-            )
+                heading = escape(str(last).capitalize())
+                body.append(f"<tr><th colspan='{len(self.columns)}' scope='rowgroup' align='left'>{heading}</th></tr>")
+            cells = "".join(f"<td{_align(c)} dir='auto'>{escape(_shown(row.get(c.key), c))}</td>" for c in self.columns)
             body.append(f"<tr>{cells}</tr>")
         more = f"<p>Showing {SHOWN_ROWS} of {len(self.rows):,}; the CSV has all.</p>" if len(self.rows) > SHOWN_ROWS else ""
         notes = "".join(f"<p>{escape(n)}</p>" for n in self.notes)
         return (
-            f"<div style='overflow-x:auto'><table style='border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:13px'>"
+            "<div style='overflow-x:auto'><table class='xp-table' cellpadding='5' style='border-collapse:collapse;"
+            "font-variant-numeric:tabular-nums;font-size:13px'>"
             f"<caption style='text-align:left;padding:4px 0'>{escape(self.caption)}</caption>"
             f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>{more}{notes}"
             + (self._csv_html() if with_csv else "")
@@ -139,4 +131,4 @@ class Table:
 
 
 def _align(column: Column) -> str:
-    return "text-align:right" if column.is_number else "text-align:left"
+    return " align='right'" if column.is_number else " align='left'"

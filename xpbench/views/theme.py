@@ -96,14 +96,28 @@ def base_config() -> dict[str, Any]:
     return {
         "font": FONT,
         "view": {"stroke": None, "continuousWidth": 420, "continuousHeight": 240},
-        "title": {"anchor": "start", "fontSize": 15, "fontWeight": 600, "subtitleFontSize": 12, "offset": 12, "subtitlePadding": 4},
-        "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 400, "domain": False, "ticks": False, "gridOpacity": 0.35,
-                 "labelPadding": 6},
+        "title": {
+            "anchor": "start",
+            "fontSize": 15,
+            "fontWeight": 600,
+            "subtitleFontSize": 12,
+            "offset": 12,
+            "subtitlePadding": 4,
+        },
+        "axis": {
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "titleFontWeight": 400,
+            "domain": False,
+            "ticks": False,
+            "gridOpacity": 0.35,
+            "labelPadding": 6,
+        },
         "legend": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 400},
         "header": {"labelFontSize": 12, "titleFontSize": 12},
         "text": {"fontSize": 12},
         "style": {"guide-label": {"fontSize": 12}},
-    }  # fmt: skip
+    }
 
 
 def themed_config(ground: Ground) -> dict[str, Any]:

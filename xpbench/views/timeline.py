@@ -91,10 +91,14 @@ def exposures_over_time(
         totals.append({"day": day, "units": running, "series": "all variants"})
     chart = _chart(rows, totals, coming, horizon, horizon_days, look, [named.get(v, v) for v in variants])
     alt_text = f"{title}. Line chart of cumulative exposed units from {days[0]} to {days[-1]}."
-    return View("timeline", title, alt_text, table, "Exposed units so far: all variants (thick) and each variant; UTC days", chart)
+    return View(
+        "timeline", title, alt_text, table, "Exposed units so far: all variants (thick) and each variant; UTC days", chart
+    )
 
 
-def _chart(rows: Any, totals: Any, coming: Any, horizon: int | None, horizon_days: int | None, look: Style, names: list[str]) -> Any:
+def _chart(
+    rows: Any, totals: Any, coming: Any, horizon: int | None, horizon_days: int | None, look: Style, names: list[str]
+) -> Any:
     top = max([totals[-1]["units"], horizon or 0]) * 1.08 or 1
     x = alt.X("day:T", axis=alt.Axis(title=None, format="%b %-d", tickCount=7, grid=False, labelOverlap=True))
     y = alt.Y("units:Q", scale=alt.Scale(domain=[0, top], nice=False), axis=alt.Axis(title=None, format=",.0f", tickCount=5))
@@ -103,9 +107,16 @@ def _chart(rows: Any, totals: Any, coming: Any, horizon: int | None, horizon_day
     layers = []
     if look.on("line"):
         layers.append(
-            base(rows).mark_line(**look.mark("line", strokeWidth=1.5))
-            .encode(x=x, y=y, detail="variant:N", color=colours("variant", names, tones[: len(names)]), tooltip=[*tips, alt.Tooltip("variant:N")])
-        )  # fmt: skip
+            base(rows)
+            .mark_line(**look.mark("line", strokeWidth=1.5))
+            .encode(
+                x=x,
+                y=y,
+                detail="variant:N",
+                color=colours("variant", names, tones[: len(names)]),
+                tooltip=[*tips, alt.Tooltip("variant:N")],
+            )
+        )
         ends = [r for r in rows if r["day"] == rows[-1]["day"]] if len(names) <= 6 else []
         places = sorted(ends, key=lambda r: r["units"])
         floor = -math.inf
@@ -114,22 +125,51 @@ def _chart(rows: Any, totals: Any, coming: Any, horizon: int | None, horizon_day
             end |= {"at": end_at, "short": numbers.short(str(end["variant"]), 22)}
             floor = end_at
         layers.append(
-            words(base(places).encode(x=x, y=alt.Y("at:Q", scale=alt.Scale(domain=[0, top], nice=False), axis=alt.Axis(title=None, format=",.0f", tickCount=5))), "short", dx=6,
-                  color=colours("variant", names, tones[: len(names)]))
-        )  # fmt: skip
-        layers.append(base(totals).mark_line(**look.mark("line", strokeWidth=3, color=look.tone("treatment"))).encode(x=x, y=y, tooltip=tips))
-        layers.append(base(totals[-1:]).mark_point(size=60, filled=True, opacity=1, color=look.tone("treatment")).encode(x=x, y=y, tooltip=tips))
+            words(
+                base(places).encode(
+                    x=x,
+                    y=alt.Y(
+                        "at:Q",
+                        scale=alt.Scale(domain=[0, top], nice=False),
+                        axis=alt.Axis(title=None, format=",.0f", tickCount=5),
+                    ),
+                ),
+                "short",
+                dx=6,
+                color=colours("variant", names, tones[: len(names)]),
+            )
+        )
+        layers.append(
+            base(totals)
+            .mark_line(**look.mark("line", strokeWidth=3, color=look.tone("treatment")))
+            .encode(x=x, y=y, tooltip=tips)
+        )
+        layers.append(
+            base(totals[-1:])
+            .mark_point(size=60, filled=True, opacity=1, color=look.tone("treatment"))
+            .encode(x=x, y=y, tooltip=tips)
+        )
     if coming and horizon and look.on("forecast"):
         last = date.fromisoformat(totals[-1]["day"])
         end = min(date.fromisoformat(coming[0]), last + timedelta(days=FURTHEST_DAYS))
-        ahead = [totals[-1], {"day": end.isoformat(), "units": min(horizon, totals[-1]["units"] + coming[1] * (end - last).days)}]
+        ahead = [
+            totals[-1],
+            {"day": end.isoformat(), "units": min(horizon, totals[-1]["units"] + coming[1] * (end - last).days)},
+        ]
         layers.append(base(ahead).mark_line(**look.mark("forecast", color=look.tone("treatment"))).encode(x=x, y=y))
     if horizon and look.on("horizon"):
         line = [{"units": horizon, "text": f"horizon {horizon:,}"}]
         layers.append(base(line).mark_rule(**look.mark("horizon", color=look.tone("sealed"))).encode(y=y))
-        layers.append(words(base(line).encode(x=alt.value(4), y=y), "text", dy=-9, size=11, color=alt.value(look.tone("sealed"))))
+        layers.append(
+            words(base(line).encode(x=alt.value(4), y=y), "text", dy=-9, size=11, color=alt.value(look.tone("sealed")))
+        )
     if horizon_days and look.on("horizon"):
-        due = [{"day": (date.fromisoformat(totals[0]["day"]) + timedelta(days=horizon_days)).isoformat(), "text": f"day {horizon_days}"}]
+        due = [
+            {
+                "day": (date.fromisoformat(totals[0]["day"]) + timedelta(days=horizon_days)).isoformat(),
+                "text": f"day {horizon_days}",
+            }
+        ]
         layers.append(base(due).mark_rule(**look.mark("horizon", color=look.tone("sealed"))).encode(x=x))
         layers.append(words(base(due).encode(x=x, y=alt.value(8)), "text", dx=5, size=11, color=alt.value(look.tone("sealed"))))
     return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)

@@ -18,7 +18,9 @@ CELL_W, CELL_H = 42, 26
 SIGN = {"ship": "▲", "ship none": "▬", "iterate": "↻", "invalid": "✕"}
 
 
-def truth_view(decision: Decision, *, situation: Mapping[str, Any] | None = None, style: Mapping[str, Any] | None = None) -> View:
+def truth_view(
+    decision: Decision, *, situation: Mapping[str, Any] | None = None, style: Mapping[str, Any] | None = None
+) -> View:
     """Every situation there is (144), the row of the rule that fires and what it recommends.
 
     Args:
@@ -33,23 +35,40 @@ def truth_view(decision: Decision, *, situation: Mapping[str, Any] | None = None
     cells = []
     for r in rows:
         x, y = order_x.index((r["health"], r["guardrails"])), order_y.index((r["primary"], r["deteriorated"], r["adequate"]))
-        cells.append({**r, "x": x, "y": y, "x0": x - 0.47, "x1": x + 0.47, "y0": y - 0.46, "y1": y + 0.46, "sign": SIGN[r["outcome"]]})
-    here = [c for c in cells if situation and all(c[k] == situation[k] for k in ("primary", "deteriorated", "guardrails", "health", "adequate"))]
+        cells.append(
+            {**r, "x": x, "y": y, "x0": x - 0.47, "x1": x + 0.47, "y0": y - 0.46, "y1": y + 0.46, "sign": SIGN[r["outcome"]]}
+        )
+    here = [
+        c
+        for c in cells
+        if situation and all(c[k] == situation[k] for k in ("primary", "deteriorated", "guardrails", "health", "adequate"))
+    ]
     counts = {o: sum(r["outcome"] == o for r in rows) for o in SIGN}
     title = (
-        f"Row {here[0]['row']} fires: {here[0]['outcome']}" if here
-        else f"Of {len(rows)} situations {counts['ship']} ship, {counts['iterate']} iterate, {counts['ship none']} ship none, {counts['invalid']} are invalid"
-    )  # fmt: skip
-    columns = tuple(Column(k, k.capitalize(), lambda v: {True: "yes", False: "no"}.get(v, str(v)) if isinstance(v, bool) else str(v)) for k in
-                    ("primary", "deteriorated", "guardrails", "health", "adequate", "row", "outcome"))  # fmt: skip
+        f"Row {here[0]['row']} fires: {here[0]['outcome']}"
+        if here
+        else f"Of {len(rows)} situations {counts['ship']} ship, {counts['iterate']} iterate, "
+        f"{counts['ship none']} ship none, {counts['invalid']} are invalid"
+    )
+    columns = tuple(
+        Column(k, k.capitalize(), lambda v: {True: "yes", False: "no"}.get(v, str(v)) if isinstance(v, bool) else str(v))
+        for k in ("primary", "deteriorated", "guardrails", "health", "adequate", "row", "outcome")
+    )
     notes = [f"{r.id}: {r.because} → {r.outcome}" for r in rule_rows(decision)]
     table = Table("Truth table of the decision rule", columns, rows, notes=notes)
     xs = alt.Scale(domain=[-0.5, len(order_x) - 0.5], nice=False)
     ys = alt.Scale(domain=[-0.5, len(order_y) - 0.5], reverse=True, nice=False)
     names = list(SIGN)
-    tone = colours("outcome", names, [look.tone("better"), look.tone("control"), look.tone("warn"), look.tone("worse")],
-                   legend=alt.Legend(title=None, orient="bottom", symbolType="square", offset=8))  # fmt: skip
-    tips = [alt.Tooltip(f"{k}:N", title=k.capitalize()) for k in ("primary", "deteriorated", "guardrails", "health", "adequate", "row", "outcome")]
+    tone = colours(
+        "outcome",
+        names,
+        [look.tone("better"), look.tone("control"), look.tone("warn"), look.tone("worse")],
+        legend=alt.Legend(title=None, orient="bottom", symbolType="square", offset=8),
+    )
+    tips = [
+        alt.Tooltip(f"{k}:N", title=k.capitalize())
+        for k in ("primary", "deteriorated", "guardrails", "health", "adequate", "row", "outcome")
+    ]
     left = [
         {"y": i, "text": f"{p} · {'something worse' if d else 'nothing worse'} · {'enough data' if a else 'too little data'}"}
         for i, (p, d, a) in enumerate(order_y)
@@ -58,16 +77,29 @@ def truth_view(decision: Decision, *, situation: Mapping[str, Any] | None = None
     heads = [{"x": 3 * i + 1, "text": f"health {h}"} for i, h in enumerate(reversed(HEALTH))]
     x_, y_ = alt.X("x:Q", scale=xs, axis=None), alt.Y("y:Q", scale=ys, axis=None)
     layers = [
-        base(cells).mark_rect(cornerRadius=2, opacity=0.55).encode(
-            x=alt.X("x0:Q", scale=xs, axis=None), x2="x1:Q", y=alt.Y("y0:Q", scale=ys, axis=None), y2="y1:Q", color=tone, tooltip=tips),
+        base(cells)
+        .mark_rect(cornerRadius=2, opacity=0.55)
+        .encode(
+            x=alt.X("x0:Q", scale=xs, axis=None),
+            x2="x1:Q",
+            y=alt.Y("y0:Q", scale=ys, axis=None),
+            y2="y1:Q",
+            color=tone,
+            tooltip=tips,
+        ),
         words(base(cells).encode(x=x_, y=y_), "row", align="center", size=10),
         words(base(left).encode(x=alt.value(-8), y=y_), "text", align="right", size=11),
         words(base(top).encode(x=x_, y=alt.value(-8)), "text", align="center", size=10),
         words(base(heads).encode(x=x_, y=alt.value(-24)), "text", align="center", size=11, weight=600),
-    ]  # fmt: skip
+    ]
     if here:
-        layers.append(base(here).mark_rect(filled=False, strokeWidth=3, stroke={"expr": "luminance(background || 'white') < 0.4 ? '#fff' : '#000'"}).encode(
-            x=alt.X("x0:Q", scale=xs, axis=None), x2="x1:Q", y=alt.Y("y0:Q", scale=ys, axis=None), y2="y1:Q"))  # fmt: skip
+        layers.append(
+            base(here)
+            .mark_rect(filled=False, strokeWidth=3, stroke={"expr": "luminance(background || 'white') < 0.4 ? '#fff' : '#000'"})
+            .encode(x=alt.X("x0:Q", scale=xs, axis=None), x2="x1:Q", y=alt.Y("y0:Q", scale=ys, axis=None), y2="y1:Q")
+        )
     chart = alt.layer(*layers).properties(width=CELL_W * len(order_x), height=CELL_H * len(order_y))
-    subtitle = "Rows: primary metric · other metrics · data. Columns: health and guardrails. Cell: the row of the rule that fires"
+    subtitle = (
+        "Rows: primary metric · other metrics · data. Columns: health and guardrails. Cell: the row of the rule that fires"
+    )
     return View("truth", title, f"{title}. Grid of {len(rows)} situations.", table, subtitle, chart)

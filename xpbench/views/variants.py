@@ -27,20 +27,34 @@ def variant_table(readout: Any) -> View:
             seen.add(name)
             out.append(
                 {
-                    "metric": name, "role": row.get("role"), "variant": "control", "n": row.get("n_control"),
-                    "mean": row.get("mean_control"), "mean_text": numbers.mean(row.get("mean_control"), is_share=is_share),
-                    "lift_text": None, "effect_text": None, "p_value": None, "mark": "", "verdict": "",
+                    "metric": name,
+                    "role": row.get("role"),
+                    "variant": "control",
+                    "n": row.get("n_control"),
+                    "mean": row.get("mean_control"),
+                    "mean_text": numbers.mean(row.get("mean_control"), is_share=is_share),
+                    "lift_text": None,
+                    "effect_text": None,
+                    "p_value": None,
+                    "mark": "",
+                    "verdict": "",
                 }
-            )  # fmt: skip
+            )
         out.append(
             {
-                "metric": name, "role": row.get("role"), "variant": row.get("variant"), "n": row.get("n"), "mean": row.get("mean"),
+                "metric": name,
+                "role": row.get("role"),
+                "variant": row.get("variant"),
+                "n": row.get("n"),
+                "mean": row.get("mean"),
                 "mean_text": numbers.mean(row.get("mean"), is_share=is_share),
                 "lift_text": numbers.lift(row.get("lift"), row.get("lift_low"), row.get("lift_high")),
                 "effect_text": numbers.effect(row.get("effect"), row.get("ci_low"), row.get("ci_high")),
-                "p_value": row.get("p_value"), "mark": mark_of(row)[0], "verdict": verdict_words(row),
+                "p_value": row.get("p_value"),
+                "mark": mark_of(row)[0],
+                "verdict": verdict_words(row),
             }
-        )  # fmt: skip
+        )
     columns = (
         Column("metric", "Metric"),
         Column("variant", "Variant"),

@@ -8,6 +8,7 @@ everything that draws no Vega: GitHub, untrusted notebooks, logs, diffs.
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import json
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from functools import cached_property
 from html import escape
 from typing import Any
 
+from xpbench.views.png import shrunk
 from xpbench.views.table import Table
 from xpbench.views.theme import Ground, base_config, themed_config
 
@@ -50,7 +52,7 @@ class View:
         """The Vega-Lite specification without colours of the ground; None where the view is a table."""
         if self.chart is None:
             return None
-        spec: dict[str, Any] = self.chart.to_dict()
+        spec: dict[str, Any] = _with_shared_data(self.chart.to_dict())
         spec["$schema"] = SCHEMA
         spec["description"] = self.alt
         spec["title"] = {"text": _lines(self.title, 96), **({"subtitle": _lines(self.subtitle, 120)} if self.subtitle else {})}
@@ -78,7 +80,7 @@ class View:
         """The chart as PNG."""
         import vl_convert
 
-        return bytes(vl_convert.vegalite_to_png(json.dumps(self.themed(ground)), vl_version="5.8", scale=scale))
+        return shrunk(bytes(vl_convert.vegalite_to_png(json.dumps(self.themed(ground)), vl_version="5.8", scale=scale)))
 
     def to_frame(self) -> Any:
         """The numbers as a pandas DataFrame."""
@@ -86,7 +88,13 @@ class View:
 
     def to_dict(self) -> dict[str, Any]:
         """Name, takeaway, alt text and numbers."""
-        return {"name": self.name, "title": self.title, "subtitle": self.subtitle, "alt": self.alt, "table": self.table.to_dict()}
+        return {
+            "name": self.name,
+            "title": self.title,
+            "subtitle": self.subtitle,
+            "alt": self.alt,
+            "table": self.table.to_dict(),
+        }
 
     def to_text(self) -> str:
         """Takeaway and numbers as plain text."""
@@ -112,10 +120,8 @@ class View:
         if self.spec is None:
             return {"text/html": self.to_html(), "text/plain": self.to_text()}
         bundle: dict[str, Any] = {VEGALITE: self.spec, "text/plain": self.to_text()}
-        try:
+        with contextlib.suppress(ImportError):  # there is no native code in the browser's Python
             bundle["image/png"] = base64.b64encode(self.to_png()).decode()
-        except ImportError:  # pragma: no cover - no native code in the browser's Python
-            pass
         return bundle
 
     def outputs(self) -> list[dict[str, Any]]:
@@ -131,6 +137,33 @@ class View:
 
         for output in self.outputs():
             display(output["data"], raw=True)
+
+
+def _with_shared_data(spec: dict[str, Any]) -> dict[str, Any]:
+    """The specification with each list of inline data once, under `datasets`, however many layers draw it."""
+    names: dict[str, str] = {}
+    datasets: dict[str, Any] = dict(spec.get("datasets", {}))
+
+    def hoisted(value: Any) -> Any:
+        if isinstance(value, list):
+            return [hoisted(v) for v in value]
+        if not isinstance(value, dict):
+            return value
+        out = {}
+        for key, inner in value.items():
+            if key == "datasets":
+                continue
+            if key == "data" and isinstance(inner, dict) and "values" in inner:
+                text = json.dumps(inner["values"], sort_keys=True)
+                if text not in names:
+                    names[text] = f"data-{len(names)}"
+                    datasets[names[text]] = inner["values"]
+                out[key] = {"name": names[text]}
+            else:
+                out[key] = hoisted(inner)
+        return out
+
+    return {**hoisted(spec), "datasets": datasets}
 
 
 def _lines(text: str, most: int) -> list[str]:
