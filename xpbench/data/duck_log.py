@@ -55,6 +55,11 @@ class DuckLog:
         self.all(f"CREATE TEMP TABLE {quote(table)} AS {frame.to_native().sql_query()}")
         return _lazy(self.run.sql(f"SELECT * FROM {quote(table)}"))
 
+    def write(self, units: nw.LazyFrame[Any], path: Path) -> None:
+        """The unit table without ids as a Parquet file."""
+        query = units.drop("u", "t0").to_native().sql_query()
+        self.all(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+
     def fingerprint(self) -> str:
         """SHA-256 over the events in normal form, whatever the order of the rows.
 

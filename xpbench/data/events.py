@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import narwhals.stable.v2 as nw
+import pyarrow as pa
 
-from xpbench.data.blocks import blocks_of, leaves
-from xpbench.data.engine import DuckDB, Progress, Stages
+from xpbench.data.ages import age_cells
+from xpbench.data.blocks import Parts, blocks_of, leaves
+from xpbench.data.cache import Cache, files_digest
+from xpbench.data.engine import DuckDB, Progress, Stages, engine_name, literal
 from xpbench.data.exposures import MISSING, Exposed, WindowFrom, exposed
 from xpbench.data.log import (
     DAY,
@@ -22,14 +26,14 @@ from xpbench.data.log import (
     exposures_from,
     properties_of,
 )
-from xpbench.data.moments import Moments, moments_of, rows_of
+from xpbench.data.moments import moments_of, rows_of
 from xpbench.data.quantiles import quantile_cells
 from xpbench.data.summary import Cap, Cell, Finding, Summary, merge_findings
-from xpbench.data.values import Amount, Values, events_of, fits, horizon_of, parts_from
+from xpbench.data.values import Amount, Values, events_of, fits, horizon_of
 from xpbench.errors import DataError, nearest, plain, shown
 from xpbench.ledger.clock import Clock, system_clock
 from xpbench.plan import Plan
-from xpbench.plan.metrics import EventMetric, Mean, Quantile, Sum
+from xpbench.plan.metrics import EventMetric, Funnel, Mean, MetricBase, Quantile, Sessions, Sum
 
 LATE = DAY
 """An event that arrives more than a day after it happened is late."""
@@ -53,6 +57,7 @@ def events(
     until: str | datetime | None = None,
     slices: Iterable[Slices] = ("segment", "day", "age"),
     engine: DuckDB | None = None,
+    cache: str | Path | None = None,
     clock: Clock = system_clock,
 ) -> EventsSource:
     """A log of raw events as a source for `experiment.readout`.
@@ -74,6 +79,7 @@ def events(
             later are immature.
         slices: Which slices get moments of their own: declared segments, days of first exposure, days since exposure.
         engine: Limits of the embedded engine.
+        cache: Folder in which the unit table is kept for later looks (Parquet, without unit ids); None = not kept.
         clock: Tells the time now; events after it do not move the end of the log.
 
     Raises:
@@ -95,6 +101,7 @@ def events(
         until=until,
         slices=frozenset(slices),
         engine=engine or DuckDB(),
+        cache=None if cache is None else Cache(Path(cache)),
         clock=clock,
     )
 
@@ -112,6 +119,7 @@ class EventsSource:
     until: datetime | None
     slices: frozenset[str] = field(repr=False)
     engine: DuckDB = field(repr=False)
+    cache: Cache | None = field(repr=False)
     clock: Clock = field(repr=False)
 
     def summarize(self, plan: Plan, *, progress: Progress | None = None, caps: Iterable[Cap] = ()) -> Summary:
@@ -128,9 +136,157 @@ class EventsSource:
         from xpbench.data.opening import open_log
 
         stages = Stages(7, progress)
+        frozen = tuple(caps)
+        fingerprint = None
+        if isinstance(self.log, list):
+            fingerprint = files_digest(self.log) if self.cache is None else self.cache.files_digest(self.log)
+            if (summary := self._from_cache(plan, fingerprint, engine_name(), frozen, stages)) is not None:
+                return summary
         properties = properties_of(plan)
         with open_log(self, plan, properties, stages) as log:
-            return _Run(self, plan, properties, log, stages).summary(tuple(caps))
+            fingerprint = fingerprint or log.fingerprint()
+            kept = None if isinstance(self.log, list) else self._from_cache(plan, fingerprint, log.engine, frozen, stages)
+            if kept is not None:
+                return kept
+            run = _Run(self, plan, properties, log, stages)
+            look, units = run.look(fingerprint)
+            if self.cache is not None:
+                self.cache.put(self._key(plan, fingerprint, log.engine), look.to_dict(), lambda path: log.write(units, path))
+            return _summary(self, plan, look, units, frozen, stages)
+
+    def unit_table(self, plan: Plan) -> pa.Table:
+        """The unit table as a pyarrow table, for checks: one row per exposed unit with u, variant, t0, day and measures.
+
+        Rows come to Python here, ids included; moments never need it.
+        """
+        from xpbench.data.opening import open_log
+
+        properties = properties_of(plan)
+        with open_log(self, plan, properties, Stages(7, None)) as log:
+            look, units = _Run(self, plan, properties, log, Stages(7, None)).look("")
+            names = {m: f"{key}:{label}" for key, p in look.parts.items() for label, m in p.own}
+            names |= {m: f"before:{key}:{label}" for key, p in look.parts.items() for label, m in p.before}
+            table = units.collect("pyarrow").to_native()
+        return table.rename_columns([names.get(n, n) for n in table.column_names])
+
+    def _key(self, plan: Plan, fingerprint: str, engine: str) -> str:
+        from dataclasses import asdict
+
+        if self.cache is None:  # pragma: no cover - asked only with a cache
+            return ""
+        options = {
+            "schema": asdict(self.schema),
+            "time_zone": self.time_zone,
+            "window_from": self.window_from,
+            "duplicates": self.duplicates,
+            "absent_events": self.absent_events,
+            "until": "" if self.until is None else self.until.isoformat(),
+            "age": "age" in self.slices,
+        }
+        return self.cache.key(plan=plan.digest, fingerprint=fingerprint, engine=engine, options=options)
+
+    def _from_cache(self, plan: Plan, fingerprint: str, engine: str, caps: tuple[Cap, ...], stages: Stages) -> Summary | None:
+        """The summary from a unit table of an earlier look; None where there is none."""
+        found = None if self.cache is None else self.cache.find(self._key(plan, fingerprint, engine))
+        if found is None:
+            return None
+        path, note = found
+        stages.finish("find the unit table of an earlier look")
+        with self.engine.connect() as connection:
+            connection.execute(f"CREATE TEMP TABLE units AS SELECT * FROM read_parquet({literal(str(path))})").fetchall()
+            units: nw.LazyFrame[Any] = nw.from_native(connection.sql("SELECT * FROM units"))
+            return _summary(self, plan, Look.from_dict(note), units, caps, stages)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What belongs to a unit table: all of a summary that is not read from the table itself."""
+
+    source: str
+    fingerprint: str
+    engine: str
+    rows: int
+    until: int
+    first: int
+    last: int
+    parts: dict[str, Parts]
+    scales: dict[str, int]
+    findings: tuple[Finding, ...]
+    cells: tuple[Cell, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The look as a JSON value."""
+        return {
+            **{k: getattr(self, k) for k in ("source", "fingerprint", "engine", "rows", "until", "first", "last")},
+            "parts": {k: [p.own, p.covariates, p.before] for k, p in self.parts.items()},
+            "scales": self.scales,
+            "findings": [f.to_dict() for f in self.findings],
+            "cells": [c.to_dict() for c in self.cells],
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Look:
+        """The inverse of `to_dict`."""
+        return cls(
+            **{k: data[k] for k in ("source", "fingerprint", "engine", "rows", "until", "first", "last")},
+            parts={k: Parts(*(tuple((a, b) for a, b in side) for side in p)) for k, p in data["parts"].items()},
+            scales=data["scales"],
+            findings=tuple(Finding(**f) for f in data["findings"]),
+            cells=tuple(Cell.from_dict(c) for c in data["cells"]),
+        )
+
+
+def _summary(
+    source: EventsSource, plan: Plan, look: Look, units: nw.LazyFrame[Any], caps: tuple[Cap, ...], stages: Stages
+) -> Summary:
+    """Moments from a unit table, with what belongs to it."""
+
+    def parts_of(metric: MetricBase) -> Parts:
+        return look.parts[metric.key]
+
+    variants = [v.key for v in plan.variants]
+    dimensions: dict[str, str] = {}
+    if "segment" in source.slices:
+        dimensions |= {s: f"s{i}" for i, s in enumerate(plan.segments)}
+    if "day" in source.slices:
+        dimensions["$day"] = "day"
+    moments = moments_of(
+        units,
+        blocks_of(plan, parts_of),
+        variants=variants,
+        dimensions=dimensions,
+        smallest_slice=plan.data.smallest_segment,
+        frozen=caps,
+        scales=look.scales,
+    )
+    n = sum(moments.units.values())
+    stages.finish("compute the moments", n)
+    findings = list(look.findings)
+    empty = {v: 0 for v, k in moments.units.items() if k == 0}
+    findings.append(Finding("variant_without_units", len(empty), len(variants), "kept", by_variant=empty))
+    for segment, slices in moments.slices.items():
+        if not segment.startswith("$"):
+            small = [k for k, v in slices.items() if sum(v.values()) < plan.data.smallest_segment]
+            findings.append(Finding("small_slices", len(small), len(slices), "not shown", detail=f"Segment {shown(segment)}."))
+    by_day = {_day(int(k)): dict(v) for k, v in moments.slices.get("$day", {}).items()}
+    out = Summary(
+        source=look.source,
+        fingerprint=look.fingerprint,
+        rows=look.rows,
+        units=moments.units,
+        cells=(*(_with_day(cell) for cell in moments.cells), *look.cells),
+        caps=moments.caps,
+        findings=merge_findings(findings),
+        extremes=moments.extremes,
+        exposures_by_day=dict(sorted(by_day.items())),
+        segments={s: moments.slices[s] for s in plan.segments if s in moments.slices},
+        first_exposure=_time(look.first),
+        last_exposure=_time(look.last),
+        data_until=_time(look.until),
+        engine=look.engine,
+    )
+    stages.finish("write the summary", n)
+    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +314,8 @@ class _Run:
                 if not isinstance(leaf, EventMetric):
                     raise DataError("XPB-D35", key=leaf.key, part_kind=getattr(leaf, "kind", "?"))
 
-    def summary(self, caps: tuple[Cap, ...]) -> Summary:
+    def look(self, fingerprint: str) -> tuple[Look, nw.LazyFrame[Any]]:
+        """The unit table, and what belongs to it."""
         plan, log = self.plan, self.log
         frame = log.frame()
         self.survey(frame)
@@ -172,61 +329,38 @@ class _Run:
         self.stages.finish("find the first exposures", n)
         values = Values(plan, self.properties, found, amounts, until=self.until, log=log)
         joined = self.without_duplicates(values.attributed(frame))
-        quantiles = [m for m in self.metrics if isinstance(m, Quantile)]
         ages = self.ages() if "age" in self.source.slices else 0
-        if self.several_readers(values, ages):
+        if self.several_readers(ages):
             joined = log.keep(joined, "attributed")
         units = log.keep(values.table(joined), "units")
-        self.stages.finish("compute the unit values", n)
-        blocks = blocks_of(plan, lambda metric: parts_from(values.measures, metric))
-        dimensions: dict[str, str] = {}
-        if "segment" in self.source.slices:
-            dimensions |= {s: f"s{i}" for i, s in enumerate(plan.segments)}
-        if "day" in self.source.slices:
-            dimensions["$day"] = "day"
         self.check_segments(units)
-        moments = moments_of(
-            units,
-            blocks,
-            variants=[v.key for v in plan.variants],
-            dimensions=dimensions,
-            smallest_slice=plan.data.smallest_segment,
-            frozen=caps,
-            scales=values.measures.scales,
-        )
-        cells = [_with_day(cell) for cell in moments.cells]
-        self.stages.finish("compute the moments", n)
+        self.stages.finish("compute the unit values", n)
         variants = [v.key for v in plan.variants]
-        for metric in quantiles:
-            cells += quantile_cells(
-                joined, values, metric, alpha=plan.alpha, variants=variants, until=self.until, units=found.units
-            )
+        cells: list[Cell] = []
+        for metric in self.metrics:
+            if isinstance(metric, Quantile):
+                cells += quantile_cells(
+                    joined, values, metric, alpha=plan.alpha, variants=variants, until=self.until, units=found.units
+                )
         if ages:
-            from xpbench.data.ages import age_cells
-
             cells += age_cells(joined, values, amounts, ages=ages, until=self.until, units=found.units, variants=variants)
         self.stages.finish("compute quantiles and days since exposure", n)
-        self.count_units(moments, found, values)
-        by_day = {_day(int(k)): dict(v) for k, v in moments.slices.get("$day", {}).items()}
-        out = Summary(
-            source=f"events ({log.kind})"
-            + (", windows from the latest exposure" if self.source.window_from == "latest_exposure" else ""),
-            fingerprint=log.fingerprint(),
-            rows=self.rows,
-            units=moments.units,
-            cells=tuple(cells),
-            caps=moments.caps,
-            findings=merge_findings(self.findings),
-            extremes=moments.extremes,
-            exposures_by_day=dict(sorted(by_day.items())),
-            segments={s: moments.slices[s] for s in plan.segments if s in moments.slices},
-            first_exposure=_time(found.first),
-            last_exposure=_time(found.last),
-            data_until=_time(self.until),
+        self.count_units(found, values)
+        latest = ", windows from the latest exposure" if self.source.window_from == "latest_exposure" else ""
+        look = Look(
+            source=f"events ({log.kind})" + latest,
+            fingerprint=fingerprint,
             engine=log.engine,
+            rows=self.rows,
+            until=self.until,
+            first=found.first,
+            last=found.last,
+            parts=values.measures.parts,
+            scales=values.measures.scales,
+            findings=tuple(self.findings),
+            cells=tuple(cells),
         )
-        self.stages.finish("write the summary", n)
-        return out
+        return look, units
 
     # -- survey ------------------------------------------------------------------------------------------------------
 
@@ -404,10 +538,8 @@ class _Run:
         columns = joined.collect_schema().names()
         return nw.concat([once.select(*columns), joined.filter(c("iid") == "").select(*columns)])
 
-    def several_readers(self, values: Values, ages: int) -> bool:
+    def several_readers(self, ages: int) -> bool:
         """Whether the attributed events are read more than once."""
-        from xpbench.plan.metrics import Funnel, Sessions
-
         more = sum(isinstance(m, (Funnel, Sessions, Quantile)) for m in self.metrics)
         return bool(more or ages)
 
@@ -433,8 +565,8 @@ class _Run:
             if row["low"] == row["high"] == MISSING:
                 raise DataError("XPB-D38", segment=name, event=self.plan.exposure.event)
 
-    def count_units(self, moments: Moments, found: Exposed, values: Values) -> None:
-        """Findings about units: immature ones, a pre-exposure window that the log does not reach, empty variants."""
+    def count_units(self, found: Exposed, values: Values) -> None:
+        """Findings about units: immature ones, and a pre-exposure window that the log does not reach."""
         total = sum(found.by_variant.values())
         variants = [v.key for v in self.plan.variants]
         horizons = {m.key: h for m in self.metrics if (h := horizon_of(m)) is not None}
@@ -470,15 +602,6 @@ class _Run:
                 detail=f"The log begins less than {self.plan.pre_period_days} days before their first exposure.",
             )
         )
-        empty = {v: 0 for v, k in moments.units.items() if k == 0}
-        if empty:
-            self.findings.append(Finding("variant_without_units", len(empty), len(variants), "kept", by_variant=empty))
-        for segment, slices in moments.slices.items():
-            if not segment.startswith("$"):
-                small = [k for k, v in slices.items() if sum(v.values()) < self.plan.data.smallest_segment]
-                self.findings.append(
-                    Finding("small_slices", len(small), len(slices), "not shown", detail=f"Segment {shown(segment)}.")
-                )
 
 
 def _with_day(cell: Cell) -> Cell:

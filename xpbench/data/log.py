@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import narwhals.stable.v2 as nw
@@ -120,6 +121,10 @@ class Log(Protocol):
 
     def keep(self, frame: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
         """Compute a frame once; what is returned is cheap to read several times."""
+        ...
+
+    def write(self, units: nw.LazyFrame[Any], path: Path) -> None:
+        """Write a unit table, without ids, to a Parquet file on this machine."""
         ...
 
     def fingerprint(self) -> str:

@@ -18,7 +18,6 @@ from xpbench.data.blocks import Parts
 from xpbench.data.exposures import Exposed
 from xpbench.data.log import MONEY_DIGITS, SECOND, Log, Properties, microseconds
 from xpbench.data.sums import pieces
-from xpbench.errors import DataError
 from xpbench.plan import Plan
 from xpbench.plan.metrics import (
     Conversion,
@@ -332,10 +331,3 @@ class Values:
         if metric.per == "entrant":
             return [("numerator", short), ("denominator", f"{short}n")]
         return [("value", short)]
-
-
-def parts_from(measures: Measures, metric: MetricBase) -> Parts:
-    """How a metric stands in the unit table of a log."""
-    if metric.key not in measures.parts:
-        raise DataError("XPB-D35", key=metric.key, part_kind=getattr(metric, "kind", "?"))
-    return measures.parts[metric.key]

@@ -1,0 +1,373 @@
+# ruff: noqa: E501 - queries read better on long lines
+"""From a raw event log to moments: xpbench beside hand-written DuckDB SQL, Polars and pandas, in one run on one log.
+
+    python benchmarks/engine.py --events 20_000_000 --units 1_000_000 --runs 3 --out benchmarks/results/engine-20m.json
+
+Every case is a process of its own, so that start-up, imports and peak memory count. All cases answer the same question
+(first exposures, switchers left out, 14-day windows after and before, five metrics, one winsorized at its pooled 99 %) and
+must agree: counts exactly, sums of money to the cent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+DAYS = 60
+
+PLAN: dict[str, Any] = {
+    "key": "bench",
+    "title": "Benchmark",
+    "owner": "bench",
+    "hypothesis": {"if": "a", "then": [], "because": "b"},
+    "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
+    "pre_period_days": 14,
+    "metrics": [
+        {"key": "orders", "kind": "count", "event": "order", "window_days": 14},
+        {"key": "buyers", "kind": "conversion", "event": "order", "window_days": 14},
+        {
+            "key": "revenue",
+            "kind": "sum",
+            "event": "order",
+            "property": "amount",
+            "window_days": 14,
+            "winsorize": {"upper": 0.99},
+        },
+        {"key": "views", "kind": "count", "event": "view", "window_days": 14},
+        {"key": "per_order", "kind": "ratio", "numerator": "revenue", "denominator": "orders"},
+    ],
+}
+for _metric in PLAN["metrics"]:
+    _metric |= {"role": "secondary", "direction": "increase", "cuped": True}
+
+
+def generate(path: Path, *, events: int, units: int, seed: int = 1) -> None:
+    """Write a log with planted truth: beta orders 5 % more often; 1 % of units meet both variants; amounts are skewed."""
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute(f"SELECT setseed({seed / 10})").fetchall()
+    exposures = int(units * 0.6)
+    connection.execute(f"""
+        COPY (
+          WITH e AS (
+            SELECT hash(i, {seed}) AS h, hash(i, {seed + 1}) AS g, hash(i, {seed + 2}) AS k, i FROM range({events}) t(i)
+          ), x AS (
+            SELECT h % {units} AS n, h, g, k, i,
+              timestamp '2026-01-01' + to_seconds((g % {DAYS * 86400})::BIGINT) AS time FROM e
+          )
+          SELECT 'u' || n AS distinct_id, time, 'i' || i AS insert_id,
+            CASE WHEN (k % 1000) < 600 THEN 'view' WHEN (k % 1000) < (CASE WHEN n % 2 = 1 THEN 760 ELSE 750 END) THEN 'order'
+              ELSE 'other' END AS event,
+            CASE WHEN (k % 1000) BETWEEN 600 AND 759 THEN
+              round(exp(3 + 1.2 * sqrt(-2 * ln(((h // 7) % 1000003 + 1) / 1000004.0)) * cos(6.283185307 * ((g // 7) % 1000003) / 1000003.0)), 2)
+            END AS amount,
+            NULL::VARCHAR AS "Experiment name", NULL::VARCHAR AS "Variant name"
+          FROM x
+          UNION ALL
+          SELECT 'u' || n, timestamp '2026-01-20' + to_seconds((hash(n, 7) % (20 * 86400))::BIGINT + r * 3600), 'x' || n || '-' || r,
+            '$experiment_started', NULL, 'bench',
+            CASE WHEN (n + (CASE WHEN r = 1 AND hash(n, 8) % 100 = 0 THEN 1 ELSE 0 END)) % 2 = 1 THEN 'beta' ELSE 'control' END
+          FROM range({exposures}) u(n), range(2) v(r)
+        ) TO '{path}' (FORMAT parquet, COMPRESSION zstd)
+    """).fetchall()
+
+
+# -- cases -------------------------------------------------------------------------------------------------------------
+
+HAND_UNITS = """
+CREATE TEMP TABLE fx AS
+  SELECT distinct_id, arg_min("Variant name", (time, insert_id)) AS variant, min(time) AS t0
+  FROM log WHERE event = '$experiment_started' AND "Experiment name" = 'bench'
+  GROUP BY distinct_id HAVING count(DISTINCT "Variant name") = 1;
+CREATE TEMP TABLE unit AS
+  SELECT fx.distinct_id, any_value(variant) AS variant, any_value(t0) AS t0,
+    count_if(a AND e.event = 'order') AS orders, max(CASE WHEN a AND e.event = 'order' THEN 1 ELSE 0 END) AS buyers,
+    coalesce(sum(CASE WHEN a AND e.event = 'order' THEN e.amount END), 0) AS revenue, count_if(a AND e.event = 'view') AS views,
+    count_if(b AND e.event = 'order') AS orders_b, max(CASE WHEN b AND e.event = 'order' THEN 1 ELSE 0 END) AS buyers_b,
+    coalesce(sum(CASE WHEN b AND e.event = 'order' THEN e.amount END), 0) AS revenue_b, count_if(b AND e.event = 'view') AS views_b,
+    max(CASE WHEN b THEN 1 ELSE 0 END) AS seen
+  FROM fx LEFT JOIN (
+    SELECT l.distinct_id, l.event, l.amount::DECIMAL(18, 4) AS amount,
+      l.time >= f.t0 AS a, l.time < f.t0 AS b
+    FROM log l JOIN fx f ON l.distinct_id = f.distinct_id
+      AND l.time >= f.t0 - INTERVAL 14 DAY AND l.time < f.t0 + INTERVAL 14 DAY
+    WHERE l.event IN ('order', 'view')
+  ) e ON e.distinct_id = fx.distinct_id
+  GROUP BY fx.distinct_id;
+"""
+
+_PAIRS = [
+    ("orders", ("orders", "orders_b", "seen")),
+    ("buyers", ("buyers", "buyers_b", "seen")),
+    ("revenue", ("rw", "rwb", "seen")),
+    ("views", ("views", "views_b", "seen")),
+    ("per_order", ("rw", "orders", "rwb", "orders_b", "seen")),
+]
+
+
+def _sums() -> list[str]:
+    wanted: dict[str, None] = {}
+    for _, columns in _PAIRS:
+        for i, a in enumerate(columns):
+            wanted[f"sum({a}::DOUBLE)"] = None
+            for b in columns[i:]:
+                wanted[f"sum({a}::DOUBLE * {b}::DOUBLE)"] = None
+    return list(wanted)
+
+
+def hand_sql(path: str, limit: str | None) -> dict[str, Any]:
+    import duckdb
+
+    connection = duckdb.connect(config={"memory_limit": limit, "temp_directory": tempfile.mkdtemp()} if limit else {})
+    connection.execute(f"CREATE TEMP VIEW log AS SELECT * FROM read_parquet('{path}')").fetchall()
+    for statement in HAND_UNITS.split(";")[:2]:
+        connection.execute(statement).fetchall()
+    caps = connection.execute(
+        "SELECT round(quantile_cont(revenue::DOUBLE, 0.99), 4), round(quantile_cont(revenue_b::DOUBLE, 0.99), 4) FROM unit"
+    ).fetchall()[0]
+    rows = connection.execute(f"""
+        WITH w AS (SELECT *, least(revenue, {caps[0]}::DECIMAL(18, 4)) AS rw, least(revenue_b, {caps[1]}::DECIMAL(18, 4)) AS rwb FROM unit)
+        SELECT variant, count(*), sum(orders), sum(rw), {", ".join(_sums())} FROM w GROUP BY variant ORDER BY variant
+    """).fetchall()
+    return {r[0]: [int(r[1]), int(r[2]), round(float(r[3]), 2)] for r in rows}
+
+
+def ours(path: str, limit: str | None, **options: Any) -> dict[str, Any]:
+    sys.path.insert(0, str(ROOT))
+    import xpbench as xp
+
+    schema = xp.EventSchema(insert_id="insert_id", properties=None)
+    engine = xp.DuckDB(memory_limit=limit) if limit else None
+    source = xp.events(path, schema=schema, engine=engine, until="2026-03-05", **options)
+    told = []
+    s = source.summarize(xp.Plan(**PLAN), progress=lambda stage: told.append((stage.name, round(stage.seconds, 2))))
+    print(told, file=sys.stderr)
+    return {
+        v: [s.units[v], round(s.cell("orders", v).mean[0] * s.units[v]), round(s.cell("revenue", v).mean[0] * s.units[v], 2)]
+        for v in sorted(s.units)
+    }
+
+
+def polars_streaming(path: str, limit: str | None) -> dict[str, Any]:
+    import polars as pl
+
+    log = pl.scan_parquet(path)
+    exposures = log.filter((pl.col("event") == "$experiment_started") & (pl.col("Experiment name") == "bench"))
+    fx = (
+        exposures.group_by("distinct_id")
+        .agg(variant=pl.col("Variant name").first(), n=pl.col("Variant name").n_unique(), t0=pl.col("time").min())
+        .filter(pl.col("n") == 1)
+        .select("distinct_id", "variant", "t0")
+    )
+    joined = (
+        log.filter(pl.col("event").is_in(["order", "view"]))
+        .select("distinct_id", "event", "time", "amount")
+        .join(fx, on="distinct_id")
+        .filter(pl.col("time") >= pl.col("t0") - pl.duration(days=14), pl.col("time") < pl.col("t0") + pl.duration(days=14))
+        .with_columns(a=pl.col("time") >= pl.col("t0"), o=pl.col("event") == "order")
+    )
+    a, o = pl.col("a"), pl.col("o")
+    values = joined.group_by("distinct_id").agg(
+        orders=(a & o).sum(), buyers=(a & o).any(), revenue=pl.col("amount").filter(a & o).sum(), views=(a & ~o).sum(),
+        orders_b=(~a & o).sum(), buyers_b=(~a & o).any(), revenue_b=pl.col("amount").filter(~a & o).sum(), views_b=(~a & ~o).sum(),
+        seen=(~a).any(),
+    )  # fmt: skip
+    names = ["orders", "buyers", "revenue", "views", "orders_b", "buyers_b", "revenue_b", "views_b", "seen"]
+    unit = fx.join(values, on="distinct_id", how="left").with_columns(pl.col(names).cast(pl.Float64).fill_null(0))
+    unit = unit.collect(engine="streaming")
+    unit = unit.with_columns(
+        rw=pl.min_horizontal("revenue", pl.lit(round(unit["revenue"].quantile(0.99, "linear"), 4))),
+        rwb=pl.min_horizontal("revenue_b", pl.lit(round(unit["revenue_b"].quantile(0.99, "linear"), 4))),
+    )
+    sums = {}
+    for _, columns in _PAIRS:
+        for i, x in enumerate(columns):
+            sums[f"s_{x}"] = pl.col(x).sum()
+            for y in columns[i:]:
+                sums[f"p_{x}_{y}"] = (pl.col(x) * pl.col(y)).sum()
+    out = unit.group_by("variant").agg(n=pl.len(), **sums).sort("variant")
+    return {r["variant"]: [r["n"], int(r["s_orders"]), round(r["s_rw"], 2)] for r in out.to_dicts()}
+
+
+def pandas_eager(path: str, limit: str | None) -> dict[str, Any]:
+    import pandas as pd
+
+    log = pd.read_parquet(path)
+    x = log[(log.event == "$experiment_started") & (log["Experiment name"] == "bench")].sort_values(["time", "insert_id"])
+    g = x.groupby("distinct_id")
+    fx = pd.DataFrame({"variant": g["Variant name"].first(), "n": g["Variant name"].nunique(), "t0": g["time"].min()})
+    fx = fx[fx.n == 1].drop(columns="n").reset_index()
+    j = log.loc[log.event.isin(["order", "view"]), ["distinct_id", "event", "time", "amount"]].merge(fx, on="distinct_id")
+    two = pd.Timedelta(days=14)
+    j = j[(j.time >= j.t0 - two) & (j.time < j.t0 + two)]
+    a, o = j.time >= j.t0, j.event == "order"
+    amount = j.amount.fillna(0.0)
+    values = pd.DataFrame(
+        {
+            "distinct_id": j.distinct_id,
+            "orders": (a & o).astype(float), "revenue": amount.where(a & o, 0.0), "views": (a & ~o).astype(float),
+            "orders_b": (~a & o).astype(float), "revenue_b": amount.where(~a & o, 0.0), "views_b": (~a & ~o).astype(float),
+            "seen": (~a).astype(float),
+        }
+    ).groupby("distinct_id").sum()  # fmt: skip
+    unit = fx.merge(values, left_on="distinct_id", right_index=True, how="left").fillna(0.0)
+    unit["seen"] = (unit.seen > 0).astype(float)
+    unit["buyers"], unit["buyers_b"] = (unit.orders > 0).astype(float), (unit.orders_b > 0).astype(float)
+    unit["rw"] = unit.revenue.clip(upper=round(unit.revenue.quantile(0.99), 4))
+    unit["rwb"] = unit.revenue_b.clip(upper=round(unit.revenue_b.quantile(0.99), 4))
+    out = {}
+    for variant, mine in unit.groupby("variant"):
+        for _, columns in _PAIRS:
+            mine[list(columns)].cov()
+        out[variant] = [len(mine), int(mine.orders.sum()), round(mine.rw.sum(), 2)]
+    return out
+
+
+def spark(path: str, limit: str | None) -> dict[str, Any]:
+    sys.path.insert(0, str(ROOT))
+    from pyspark.sql import SparkSession
+
+    import xpbench as xp
+
+    session = (
+        SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").config("spark.driver.memory", "6g")
+        .config("spark.sql.session.timeZone", "UTC").config("spark.sql.shuffle.partitions", "8").getOrCreate()
+    )  # fmt: skip
+    begun = time.perf_counter()
+    schema = xp.EventSchema(insert_id="insert_id", properties=None)
+    source = xp.events(session.read.parquet(path), schema=schema, until="2026-03-05", slices=(), duplicates="keep")
+    s = source.summarize(xp.Plan(**PLAN))
+    print(f"without start-up {time.perf_counter() - begun:.1f} s", file=sys.stderr)
+    return {
+        v: [s.units[v], round(s.cell("orders", v).mean[0] * s.units[v]), round(s.cell("revenue", v).mean[0] * s.units[v], 2)]
+        for v in sorted(s.units)
+    }
+
+
+CASES = {
+    "hand SQL": hand_sql,
+    "xpbench": lambda p, m: ours(p, m, slices=(), duplicates="keep"),
+    "xpbench, all checks": ours,
+    "xpbench, second look": lambda p, m: ours(p, m, slices=(), duplicates="keep", cache=Path(p).parent / "cache"),
+    "polars streaming": polars_streaming,
+    "pandas": pandas_eager,
+    "spark local[2]": spark,
+}
+
+
+def one(case: str, path: str, limit: str | None) -> None:
+    """Run a case in this process and print what it took."""
+    begun = time.perf_counter()
+    answer = CASES[case](path, limit)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    out = {"seconds": round(time.perf_counter() - begun, 2), "cpu": round(used.ru_utime + used.ru_stime, 2)}
+    print(json.dumps({**out, "rss_gb": round(used.ru_maxrss / 2**20, 2), "answer": answer}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=20_000_000)
+    parser.add_argument("--units", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--cases", nargs="*", default=[c for c in CASES if c != "spark local[2]"])
+    parser.add_argument("--memory-limit")
+    parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / "xpbench-engine")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--one")
+    options = parser.parse_args()
+    options.data.mkdir(exist_ok=True)
+    path = options.data / f"log-{options.events}.parquet"
+    if options.one:
+        one(options.one, str(path), options.memory_limit)
+        return
+    if not path.exists():
+        begun = time.perf_counter()
+        generate(path.with_suffix(".part"), events=options.events, units=options.units)
+        path.with_suffix(".part").rename(path)
+        print(f"generated in {time.perf_counter() - begun:.0f} s, {path.stat().st_size / 2**20:.0f} MB")
+    results: dict[str, list[dict[str, Any]]] = {c: [] for c in options.cases}
+    for _ in range(options.runs):
+        for case in options.cases:
+            command = [sys.executable, __file__, "--one", case, "--events", str(options.events), "--data", str(options.data)]
+            command += ["--memory-limit", options.memory_limit] if options.memory_limit else []
+            begun = time.perf_counter()
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}
+            )
+            wall = time.perf_counter() - begun
+            if done.returncode:
+                print(case, "failed:", done.stderr.strip().splitlines()[-1:])
+                continue
+            result = json.loads(done.stdout.strip().splitlines()[-1]) | {"wall": round(wall, 2)}
+            results[case].append(result)
+            print(
+                f"{case:24} {wall:7.2f} s  {result['cpu']:7.2f} s cpu  {result['rss_gb']:.2f} GB  {done.stderr.strip()[-400:]}",
+                flush=True,
+            )
+    report(options, results)
+
+
+def report(options: argparse.Namespace, results: dict[str, list[dict[str, Any]]]) -> None:
+    """Print the table, check that all cases agree, write the file."""
+    import duckdb
+    import narwhals
+    import polars
+
+    base = sorted(r["wall"] for r in results.get("hand SQL", []))
+    cpu = sorted(r["cpu"] for r in results.get("hand SQL", []))
+    reference = next((r["answer"] for rs in results.values() for r in rs), None)
+    table = {}
+    for case, runs in results.items():
+        if not runs:
+            continue
+        walls = sorted(r["wall"] for r in runs)
+        table[case] = {
+            "walls": [r["wall"] for r in runs],
+            "cpu": [r["cpu"] for r in runs],
+            "median": walls[len(walls) // 2],
+            "median_cpu": sorted(r["cpu"] for r in runs)[len(runs) // 2],
+            "best": walls[0],
+            "rss_gb": max(r["rss_gb"] for r in runs),
+            "ratio_to_hand_sql": round(walls[len(walls) // 2] / base[len(base) // 2], 2) if base else None,
+            "cpu_ratio_to_hand_sql": round(sorted(r["cpu"] for r in runs)[len(runs) // 2] / cpu[len(cpu) // 2], 2)
+            if cpu
+            else None,
+            "agrees": all(_agree(r["answer"], reference) for r in runs),
+        }
+        print(f"{case:24} {table[case]}")
+    if options.out:
+        options.out.write_text(
+            json.dumps(
+                {
+                    "command": " ".join(["python", "benchmarks/engine.py", *sys.argv[1:]]),
+                    "events": options.events,
+                    "units": options.units,
+                    "memory_limit": options.memory_limit,
+                    "machine": {"cores": os.cpu_count(), "system": platform.system(), "python": platform.python_version()},
+                    "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+                    "versions": {"duckdb": duckdb.__version__, "narwhals": narwhals.__version__, "polars": polars.__version__},
+                    "cases": table,
+                },
+                indent=2,
+            )
+            + "\n"
+        )
+
+
+def _agree(a: Any, b: Any) -> bool:
+    return all(a[v][:2] == b[v][:2] and abs(a[v][2] - b[v][2]) <= 1e-9 * abs(b[v][2]) + 0.02 for v in b)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Unit tables on disk: reused when nothing changed, never when anything did, whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import xpbench as xp
+from tests.data.logs import METRICS, frame_of, lines_of, plan_of, random_log
+from xpbench.data.cache import Cache, files_digest
+
+PLAN = plan_of([METRICS[0], {**METRICS[4], "winsorize": {"upper": 0.9}}], segments=["platform"])
+
+
+def log_at(folder: Path, seed: int = 1) -> Path:
+    path = folder / "log.parquet"
+    frame_of(random_log(np.random.default_rng(seed))).to_parquet(path)
+    os.utime(path, (1, 1))
+    return path
+
+
+def tables(cache: Path) -> list[Path]:
+    return sorted(cache.glob("*/units.parquet"))
+
+
+def test_a_second_look_reads_the_unit_table(tmp_path: Path) -> None:
+    path, cache = log_at(tmp_path), tmp_path / "cache"
+    fresh = xp.events(path).summarize(PLAN)
+    first = xp.events(path, cache=cache).summarize(PLAN)
+    stages: list[str] = []
+    second = xp.events(path, cache=cache).summarize(PLAN, progress=lambda s: stages.append(s.name))
+    assert first == second == fresh
+    assert stages[0] == "find the unit table of an earlier look"
+    assert len(tables(cache)) == 1
+    assert "u" not in pd.read_parquet(tables(cache)[0]).columns
+    later = xp.events(path, cache=cache).summarize(PLAN, caps=first.caps)
+    assert later.cells == first.cells
+
+
+def test_anything_that_differs_makes_another_table(tmp_path: Path) -> None:
+    path, cache = log_at(tmp_path), tmp_path / "cache"
+    xp.events(path, cache=cache).summarize(PLAN)
+    xp.events(path, cache=cache).summarize(PLAN.changed(pre_period_days=7))
+    xp.events(path, cache=cache, window_from="latest_exposure").summarize(PLAN)
+    xp.events(path, cache=cache, until="2026-01-20").summarize(PLAN)
+    assert len(tables(cache)) == 4
+    log_at(tmp_path, seed=2)
+    os.utime(path, (2, 2))
+    changed = xp.events(path, cache=cache).summarize(PLAN)
+    assert len(tables(cache)) == 5
+    assert changed == xp.events(path).summarize(PLAN)
+
+
+def test_a_damaged_table_is_made_again(tmp_path: Path) -> None:
+    path, cache = log_at(tmp_path), tmp_path / "cache"
+    first = xp.events(path, cache=cache).summarize(PLAN)
+    table = tables(cache)[0]
+    table.write_bytes(table.read_bytes()[:-100])
+    assert xp.events(path, cache=cache).summarize(PLAN) == first
+    note = table.parent / "note.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "key": "other"}))
+    assert xp.events(path, cache=cache).summarize(PLAN) == first
+
+
+def test_frames_and_lines_are_cached_by_content(tmp_path: Path) -> None:
+    log = random_log(np.random.default_rng(3))
+    cache = tmp_path / "cache"
+    first = xp.events(frame_of(log), cache=cache).summarize(PLAN)
+    assert xp.events(frame_of(log[::-1]), cache=cache).summarize(PLAN) == first
+    assert len(tables(cache)) == 1
+    (tmp_path / "log.jsonl").write_text(lines_of(log))
+    lines = xp.events(tmp_path / "log.jsonl", cache=cache).summarize(PLAN)
+    assert lines.cells == first.cells
+    assert xp.events(tmp_path / "log.jsonl", cache=cache).summarize(PLAN) == lines
+    assert len(tables(cache)) == 2
+
+
+def test_a_write_that_stops_leaves_nothing(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+
+    def stop(path: Path) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.put("k", {}, stop)
+    assert list((tmp_path / "cache").iterdir()) == []
+    assert cache.find("k") is None
+
+
+def test_a_file_that_changed_is_hashed_again(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    path = tmp_path / "f"
+    path.write_bytes(b"a")  # touched just now: not remembered
+    one = cache.files_digest([str(path)])
+    path.write_bytes(b"b")
+    assert cache.files_digest([str(path)]) != one
+    os.utime(path, (1, 1))
+    assert cache.files_digest([str(path)]) == cache.files_digest([str(path)]) == files_digest([str(path)])
