@@ -106,9 +106,9 @@ def results(pairs: Pairs, *, alpha: float, mixture: Mixture | None) -> Results:
         mixture: The anytime-valid design; None for the fixed one.
     """
     check_share("alpha", alpha)
-    effect = pairs.mt - pairs.mc
-    variance = pairs.vc + pairs.vt - 2.0 * pairs.cov
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        effect = pairs.mt - pairs.mc
+        variance = pairs.vc + pairs.vt - 2.0 * pairs.cov
         se = np.sqrt(variance)
         z = effect / se
         if mixture is None:

@@ -150,6 +150,9 @@ class MomentsBatch:
         )
 
     def __getitem__(self, index: Any) -> MomentsBatch:
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(part is Ellipsis for part in parts):  # the ellipsis stands for cells, not for columns
+            return MomentsBatch(self.n[parts], self.mean[*parts, :], self.cov[*parts, :, :])
         return MomentsBatch(self.n[index], self.mean[index], self.cov[index])
 
     def at(self, *index: int) -> Moments:

@@ -137,9 +137,8 @@ def power(scenario: Scenario, *, value: float, n: float) -> Power:
     bounds = scenario.design.bounds(alpha=alpha, n=compared, se=se, df=df)
     looks = scenario.design.information()
     if scenario.design.uses_t:
-        size = abs(drift)  # scipy's noncentral t gives NaN where a tail is below 1e-18; there it is 0 or 1
-        reach = 1.0 - float(nctdtr(df, size, bounds[0])) if size < 36.0 else 1.0
-        wrong = float(nctdtr(df, size, -bounds[0])) if scenario.sides == 2 and size < 8.0 else 0.0
+        reach = 1.0 - _noncentral(bounds[0], df=df, shift=abs(drift))
+        wrong = _noncentral(-bounds[0], df=df, shift=abs(drift)) if scenario.sides == 2 else 0.0
         found = np.array([reach + wrong])
     elif len(looks) == 1:
         wrong = float(ndtr(-abs(drift) - bounds[0])) if scenario.sides == 2 else 0.0
@@ -151,6 +150,12 @@ def power(scenario: Scenario, *, value: float, n: float) -> Power:
     stops = np.diff(np.concatenate([[0.0], found]))
     expected = n * (float(stops @ np.array(looks)) + 1.0 - float(found[-1]))
     return Power(float(found[-1]), tuple(found.tolist()), expected, drift)
+
+
+def _noncentral(x: float, *, df: float, shift: float) -> float:
+    """Noncentral t below x; scipy gives NaN where a tail is next to nothing, there it is 0 or 1."""
+    below = float(nctdtr(df, shift, x))
+    return below if not math.isnan(below) else float(x > shift)
 
 
 def _noise(scenario: Scenario, *, value: float, n: float) -> tuple[float, float]:

@@ -51,21 +51,24 @@ def share_variance(q: float, *, n: int, clusters: Moments | None = None) -> floa
 
 
 def ranks(q: float, *, n: int, alpha: float, clusters: Moments | None = None) -> Ranks:
-    """Ranks of the order statistics that bound the q-quantile with confidence 1 − alpha, by the normal approximation.
+    """Ranks of the order statistics around the q-quantile from which its variance is read.
+
+    They lie nearest to n (q ± z sd of the share), not outside of it, so that the variance is not inflated by rounding. For an
+    interval of independent values with a guaranteed coverage see `exact_ranks`.
 
     Args:
         q: The quantile, in (0, 1).
         n: Values.
-        alpha: Two-sided level.
+        alpha: Two-sided level; 0.05 is usual.
         clusters: See `share_variance`.
 
-    Source: q ± z sqrt(variance of the share), Deng, Knoblich, Lu 2018, §4.2. For independent values `exact_ranks` needs no
-        approximation.
+    Source: Deng, Knoblich, Lu 2018, §4.2.
     """
     z = -float(ndtri(check_share("alpha", alpha) / 2.0))
     half = z * math.sqrt(share_variance(q, n=n, clusters=clusters))
-    low, high = math.floor(n * (q - half)), math.ceil(n * (q + half)) + 1
-    return Ranks(max(low, 1), estimate_rank(q, n=n), min(high, n))
+    at = estimate_rank(q, n=n)
+    low, high = math.floor(n * (q - half) + 0.5), math.floor(n * (q + half) + 0.5)
+    return Ranks(max(min(low, at), 1), at, min(max(high, at), n))
 
 
 def estimate_rank(q: float, *, n: int) -> int:

@@ -41,8 +41,7 @@ class Caps:
 def cap_thresholds(values: ArrayLike, *, lower: float | None, upper: float | None, over: Literal["all", "nonzero"]) -> Caps:
     """Thresholds at pooled percentiles; call it with the values of all variants together.
 
-    A percentile is the smallest value with at least that share of values at or below it (the inverted distribution
-    function), the same as SQL's `quantile_disc`, so that a cap is always a value that occurred.
+    Percentiles interpolate linearly between values, the same as SQL's `quantile_cont`.
 
     Args:
         values: Values of all units of all variants; NaN are left out.
@@ -53,7 +52,7 @@ def cap_thresholds(values: ArrayLike, *, lower: float | None, upper: float | Non
     Raises:
         StatsError: `XPB-S01`, shares out of order or range.
 
-    Source: percentile definition 1 of Hyndman and Fan 1996.
+    Source: percentile definition 7 of Hyndman and Fan 1996.
     """
     check_choice("over", over, ("all", "nonzero"))
     for name, share in (("lower", lower), ("upper", upper)):
@@ -66,7 +65,7 @@ def cap_thresholds(values: ArrayLike, *, lower: float | None, upper: float | Non
     from_ = x[x != 0.0] if over == "nonzero" else x
     if not from_.size:
         return Caps(None, None, "ok" if not x.size or lower is upper is None else "cap_is_zero", over)
-    low, high = (None if share is None else float(np.quantile(from_, share, method="inverted_cdf")) for share in (lower, upper))
+    low, high = (None if share is None else float(np.quantile(from_, share, method="linear")) for share in (lower, upper))
     flat = (high == 0.0 and (x > 0.0).any()) or (low == 0.0 and (x < 0.0).any())
     return Caps(low, high, "cap_is_zero" if flat else "ok", over)
 

@@ -1,0 +1,71 @@
+"""Days from a curve of new units."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xpbench.errors import StatsError
+from xpbench.stats.accrual import Accrual, duration
+
+
+def test_known_days_are_counted():
+    curve = Accrual.of([100, 80, 0, 60])
+    assert [curve.days(n, whole_weeks=False) for n in (1, 100, 101, 180, 181, 240)] == [1, 1, 2, 2, 4, 4]
+    assert curve.units(2) == 180
+    assert curve.units(1.5) == 140
+    assert curve.units(0) == 0
+
+
+def test_a_steady_stream_adds_up():
+    curve = Accrual.steady(250)
+    assert curve.exponent == 1.0
+    assert curve.days(1000, whole_weeks=False) == 4
+    assert curve.days(1001, whole_weeks=False) == 5
+    assert curve.days(1000, whole_weeks=True) == 7
+
+
+@pytest.mark.parametrize("exponent", [0.4, 0.7, 0.95])
+def test_returning_visitors_slow_the_curve(exponent):
+    """A curve made by Heaps' law is found again, and the days agree with its inverse."""
+    days = np.arange(0, 29)
+    curve = Accrual.of(np.diff(1000.0 * days**exponent))
+    assert curve.exponent == pytest.approx(exponent, rel=1e-6)
+    n = 1000.0 * 60**exponent
+    assert curve.days(n, whole_weeks=False) == pytest.approx(60, abs=1)
+    assert curve.units(60) == pytest.approx(n, rel=1e-6)
+    naive = n / (1000.0 * 28**exponent / 28)
+    assert naive < 60
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=30).filter(lambda v: sum(v) > 0), st.integers(1, 20_000))
+@settings(max_examples=150, deadline=None)
+def test_the_days_given_are_the_first_that_suffice(new, n):
+    curve = Accrual.of(new)
+    days = curve.days(n, whole_weeks=False)
+    if days is not None:
+        assert curve.units(days) >= n * (1 - 1e-9)
+        assert curve.units(days - 1) < n * (1 + 1e-9)
+        assert curve.days(n, whole_weeks=True) % 7 == 0
+
+
+def test_a_dry_source_never_gets_there():
+    assert Accrual.of([100, 0, 0, 0, 0, 0]).days(150, whole_weeks=False) is None
+    assert Accrual.steady(1).days(1e9, whole_weeks=False) is None
+    assert duration(1e9, accrual=Accrual.steady(1), window_days=7, whole_weeks=True) is None
+
+
+def test_the_window_of_the_last_unit_counts():
+    curve = Accrual.steady(100)
+    assert duration(1000, accrual=curve, window_days=0, whole_weeks=False) == 10
+    assert duration(1000, accrual=curve, window_days=6.5, whole_weeks=False) == 17
+    assert duration(1000, accrual=curve, window_days=7, whole_weeks=True) == 21
+    assert curve.days(0, whole_weeks=True) == 0
+
+
+@pytest.mark.parametrize("new", [[], [-1, 5], [0, 0], [float("nan")]])
+def test_counts_that_are_none_are_refused(new):
+    with pytest.raises(StatsError, match="XPB-S01"):
+        Accrual.of(new)

@@ -1,0 +1,276 @@
+"""Posteriors against closed forms, numerical integration and seeded draws."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.integrate
+import scipy.stats
+
+from xpbench.errors import StatsError
+from xpbench.stats.bayes import (
+    beta_marginals,
+    beta_posterior,
+    compare,
+    narrowest,
+    nig_marginal,
+    nig_posterior,
+    posterior_effect,
+    posterior_lift,
+)
+from xpbench.stats.inference import p_fixed, relative
+from xpbench.stats.marginals import Beta, Student
+from xpbench.stats.moments import Moments
+from xpbench.stats.pairs import Pair, mean_pair
+from xpbench.stats.proportion import Counts
+
+GUIDE = Counts(2289, 35_350, 2480, 35_620)
+"""The worked example of Mixpanel's guide: 6.48 % and 6.96 %, lift +7.52 %."""
+
+
+def pair(mc=10.0, mt=11.0, vc=0.2, vt=0.3, cov=0.0) -> Pair:
+    return Pair(mc, mt, vc, vt, cov, math.inf, 1000)
+
+
+def exact_chance(a1: int, b1: int, a2: float, b2: float) -> float:
+    """P(p2 > p1) for whole a2. Source: Evan Miller's closed form, sum of beta functions."""
+    return sum(
+        math.exp(
+            scipy.special.betaln(a1 + i, b1 + b2)
+            - math.log(b2 + i)
+            - scipy.special.betaln(1 + i, b2)
+            - scipy.special.betaln(a1, b1)
+        )
+        for i in range(int(a2))
+    )
+
+
+@pytest.mark.parametrize(("c", "t"), [((3, 8), (5, 7)), ((30, 80), (50, 70)), ((1, 1), (4, 2)), ((101, 900), (121, 880))])
+def test_chance_is_the_closed_form(c, t):
+    """Source: closed form for whole parameters; 1e-9."""
+    found = compare(Beta(*c), Beta(*t), direction="increase", mass=0.95)
+    assert found.chance == pytest.approx(exact_chance(c[0], c[1], t[0], t[1]), rel=1e-9)
+
+
+@pytest.mark.parametrize("case", [GUIDE, Counts(3, 40, 9, 35), Counts(40, 100, 30, 90)])
+@pytest.mark.parametrize("direction", ["increase", "decrease"])
+def test_beta_posterior_is_that_of_a_million_draws(rng, case, direction):
+    """Source: numpy draws from the same Betas; Monte-Carlo error."""
+    control, treatment = beta_marginals(case)
+    c, t = rng.beta(control.a, control.b, 1_000_000), rng.beta(treatment.a, treatment.b, 1_000_000)
+    found = beta_posterior(case, direction=direction, mass=0.95)
+    lift, sign = t / c - 1, 1 if direction == "increase" else -1
+    spread = lift.std() if lift.std() < 5 else 5
+    assert found.chance == pytest.approx((sign * (t - c) > 0).mean(), abs=0.002)
+    assert found.lift == pytest.approx(np.median(lift), abs=0.005 * spread)
+    assert found.effect == pytest.approx((t - c).mean(), abs=0.005 * (t - c).std())
+    assert found.risk == pytest.approx(np.maximum(-sign * (t - c), 0).mean(), abs=0.004 * (t - c).std())
+    assert found.risk_control == pytest.approx(np.maximum(sign * (t - c), 0).mean(), abs=0.005 * (t - c).std())
+    inside = ((lift >= found.low) & (lift <= found.high)).mean()
+    assert inside == pytest.approx(0.95, abs=0.002)
+    ordered = np.sort(lift)
+    width = (ordered[950_000:] - ordered[:50_000]).min()
+    assert found.high - found.low == pytest.approx(width, rel=0.01)
+
+
+def test_prior_is_one_pseudo_observation_at_the_pooled_rate():
+    """Source: Mixpanel's guide as quoted in the reference: Beta(x + m, n − x + 1 − m)."""
+    control, treatment = beta_marginals(Counts(3, 10, 9, 30))
+    assert (control.a, control.b) == pytest.approx((3.3, 7.7))
+    assert (treatment.a, treatment.b) == pytest.approx((9.3, 21.7))
+
+
+def test_normal_case_is_closed_form():
+    """Source: a normal difference; ratio of normals by Fieller's equal-tailed bounds; 1e-9."""
+    control, treatment = Student(10.0, 0.3, math.inf), Student(10.5, 0.4, math.inf)
+    found = compare(control, treatment, direction="increase", mass=0.95)
+    z = 0.5 / 0.5
+    assert found.chance == pytest.approx(scipy.stats.norm.cdf(z), rel=1e-9)
+    loss = 0.5 * (scipy.stats.norm.pdf(z) - z * scipy.stats.norm.sf(z))
+    assert found.risk == pytest.approx(loss, rel=1e-8)
+    assert found.risk_control == pytest.approx(loss + 0.5, rel=1e-8)
+
+
+@pytest.mark.parametrize("df", [5.0, 60.0])
+def test_student_marginals_are_scipys(df):
+    """Source: scipy.stats.t and numerical integration; 1e-9."""
+    m, x = Student(2.0, 0.7, df), np.array([-1.0, 1.9, 2.5, 4.0])
+    t = scipy.stats.t(df, 2.0, 0.7)
+    assert m.cdf(x) == pytest.approx(t.cdf(x), rel=1e-10)
+    assert m.at_normal(np.array([-2.0, 0.0, 3.0])) == pytest.approx(t.ppf(scipy.stats.norm.cdf([-2.0, 0.0, 3.0])), rel=1e-9)
+    for value, found in zip(x, m.shortfall(x), strict=True):
+        assert found == pytest.approx(scipy.integrate.quad(t.cdf, -np.inf, value)[0], rel=1e-7)
+    assert m.mean == 2.0
+
+
+def test_beta_marginals_are_scipys():
+    """Source: scipy.stats.beta and numerical integration; 1e-9."""
+    m, x = Beta(3.3, 7.7), np.array([0.05, 0.3, 0.9])
+    b = scipy.stats.beta(3.3, 7.7)
+    assert m.mean == pytest.approx(b.mean())
+    assert m.cdf(x) == pytest.approx(b.cdf(x), rel=1e-10)
+    assert m.cdf(np.array([-1.0, 2.0])).tolist() == [0.0, 1.0]
+    assert m.at_normal(np.array([-2.0, 0.0, 3.0])) == pytest.approx(b.ppf(scipy.stats.norm.cdf([-2.0, 0.0, 3.0])), rel=1e-9)
+    for value, found in zip(x, m.shortfall(x), strict=True):
+        assert found == pytest.approx(scipy.integrate.quad(b.cdf, 0, value)[0], rel=1e-9)
+    assert m.shortfall(np.array([1.5]))[0] == pytest.approx(1.5 - m.mean, rel=1e-9)
+
+
+def test_nig_update_is_the_conjugate_one():
+    """Source: Murphy 2007, eq. 85–89 with κ0 = 1, α0 = 1/2, β0 = s²/2, worked by hand; 1e-12."""
+    found = nig_marginal(n=4, mean=6.0, variance=2.0, prior_mean=5.0, prior_variance=3.0)
+    # κ = 5, α = 2.5, μ = (5 + 24) / 5 = 5.8, β = 1.5 + 3 + 0.5 · 4 · 1 / 5 = 4.9
+    assert (found.loc, found.df) == pytest.approx((5.8, 5.0), rel=1e-12)
+    assert found.scale == pytest.approx(math.sqrt(4.9 / (2.5 * 5)), rel=1e-12)
+
+
+@pytest.mark.parametrize("direction", ["increase", "decrease"])
+def test_nig_posterior_is_that_of_draws(rng, direction):
+    """Source: numpy draws of both variances and means; Monte-Carlo error."""
+    c, t = (Moments.of_values(rng.gamma(2, s, n)) for s, n in ((2.0, 60), (2.5, 90)))
+    found = nig_posterior(c, t, subject=0, direction=direction, mass=0.9)
+    both = c + t
+    drawn = []
+    for m in (c, t):
+        kappa, alpha = m.n + 1, 0.5 + m.n / 2
+        centre = (both.mean[0] + m.n * m.mean[0]) / kappa
+        beta = both.cov[0, 0] / 2 + (m.n - 1) * m.cov[0, 0] / 2 + m.n * (m.mean[0] - both.mean[0]) ** 2 / kappa / 2
+        variance = beta / rng.gamma(alpha, 1, 500_000)
+        drawn.append(centre + np.sqrt(variance / kappa) * rng.standard_normal(500_000))
+    sign = 1 if direction == "increase" else -1
+    gap, lift = drawn[1] - drawn[0], drawn[1] / drawn[0] - 1
+    assert found.chance == pytest.approx((sign * gap > 0).mean(), abs=0.003)
+    assert found.lift == pytest.approx(np.median(lift), abs=0.004)
+    assert found.risk == pytest.approx(np.maximum(-sign * gap, 0).mean(), abs=0.004)
+    assert ((lift > found.low) & (lift < found.high)).mean() == pytest.approx(0.9, abs=0.003)
+
+
+def test_many_units_make_the_posterior_the_likelihood(rng):
+    c, t = (Moments.of_values(rng.normal(m, 3, 20_000)) for m in (10.0, 10.1))
+    p = mean_pair(c, t)
+    found = nig_posterior(c, t, subject=0, direction="increase", mass=0.95)
+    assert found.chance == pytest.approx(1 - p_fixed(p, alternative="greater"), abs=1e-3)
+    lift, low, high, _ = relative(p, 1.96)
+    assert (found.lift, found.low, found.high) == pytest.approx((lift, low, high), abs=2e-4)
+
+
+def test_flat_prior_is_one_minus_the_one_sided_p():
+    p = pair()
+    found = posterior_effect(p, prior_mean=0.0, prior_sd=None, direction="increase", mass=0.95)
+    assert found.chance == pytest.approx(1 - p_fixed(p, alternative="greater"), rel=1e-10)
+    assert (found.low, found.high) == pytest.approx(scipy.stats.norm.interval(0.95, p.effect, p.se), rel=1e-9)
+
+
+@pytest.mark.parametrize("direction", ["increase", "decrease"])
+@pytest.mark.parametrize(("mean", "sd"), [(0.0, 0.5), (0.3, 2.0)])
+def test_effect_prior_is_numerical_integration(direction, mean, sd):
+    """Source: scipy.integrate.quad of prior × likelihood; 1e-7."""
+    p = pair()
+    found = posterior_effect(p, prior_mean=mean, prior_sd=sd, direction=direction, mass=0.9)
+
+    def density(d: float) -> float:
+        return scipy.stats.norm.pdf(d, mean, sd) * scipy.stats.norm.pdf(p.effect, d, p.se)
+
+    total = scipy.integrate.quad(density, -10, 10, points=[0, 1])[0]
+    up = scipy.integrate.quad(density, 0, 10, points=[1])[0] / total
+    loss_up = scipy.integrate.quad(lambda d: max(-d, 0) * density(d), -10, 0)[0] / total
+    loss_down = scipy.integrate.quad(lambda d: d * density(d), 0, 10, points=[1])[0] / total
+    good = direction == "increase"
+    assert found.chance == pytest.approx(up if good else 1 - up, rel=1e-7)
+    assert (found.risk, found.risk_control) == pytest.approx((loss_up, loss_down) if good else (loss_down, loss_up), rel=1e-6)
+    inside = scipy.integrate.quad(density, found.low, found.high)[0] / total
+    assert inside == pytest.approx(0.9, rel=1e-7)
+    assert math.isnan(found.lift)
+
+
+@pytest.mark.parametrize("mc", [10.0, -10.0])
+@pytest.mark.parametrize("cov", [0.0, 0.1])
+def test_lift_prior_is_two_dimensional_integration(mc, cov):
+    """Source: the posterior of (control mean, lift) on a fine grid, flat prior on the control; 1e-3."""
+    p = pair(mc=mc, mt=mc * 1.1, cov=cov)
+    found = posterior_lift(p, prior_mean=0.0, prior_sd=0.08, direction="increase", mass=0.9)
+    m = np.linspace(mc - 4, mc + 4, 1201)
+    r = np.linspace(-0.4, 0.5, 1801)
+    sigma = np.linalg.inv([[p.vc, p.cov], [p.cov, p.vt]])
+    dc = p.mc - m[:, None]
+    dt = p.mt - (m[:, None] + r[None, :] * np.abs(m[:, None]))
+    log = -0.5 * (sigma[0, 0] * dc**2 + 2 * sigma[0, 1] * dc * dt + sigma[1, 1] * dt**2)
+    density = np.exp(log).sum(axis=0) * scipy.stats.norm.pdf(r, 0, 0.08)
+    density /= density.sum()
+    cumulative = density.cumsum()
+    assert found.chance == pytest.approx(density[r > 0].sum() + density[r == 0].sum() / 2, abs=1e-3)
+    assert found.lift == pytest.approx(np.interp(0.5, cumulative, r), abs=1e-3)
+    assert density[(r >= found.low) & (r <= found.high)].sum() == pytest.approx(0.9, abs=3e-3)
+    assert found.risk == pytest.approx((np.maximum(-r, 0) * density).sum() * 10, abs=2e-3)
+    assert found.risk_control - found.risk == pytest.approx(found.effect, rel=1e-9)
+
+
+def test_lift_prior_shrinks_and_a_wide_one_does_not():
+    p = pair()
+    tight = posterior_lift(p, prior_mean=0.0, prior_sd=0.01, direction="increase", mass=0.95)
+    wide = posterior_lift(p, prior_mean=0.0, prior_sd=100.0, direction="decrease", mass=0.95)
+    assert 0 < tight.lift < 0.01
+    lift, low, high, _ = relative(p, 1.959964)
+    assert (wide.lift, wide.low, wide.high) == pytest.approx((lift, low, high), abs=0.004)
+    assert wide.chance < 0.1
+
+
+@pytest.mark.parametrize("mass", [0.5, 0.95])
+def test_narrowest_interval_of_a_skewed_distribution(mass):
+    """Source: equal density at both ends (gamma), the mark of a highest-density interval; 1e-4."""
+    g = scipy.stats.gamma(3)
+    low, high = narrowest(g.ppf, mass=mass)
+    assert g.cdf(high) - g.cdf(low) == pytest.approx(mass, rel=1e-9)
+    assert g.pdf(low) == pytest.approx(g.pdf(high), rel=1e-3)
+
+
+def test_a_control_near_zero_has_a_chance_but_no_lift():
+    found = beta_posterior(Counts(0, 40, 3, 35), direction="increase", mass=0.95)
+    assert found.status == "unbounded_lift"
+    assert found.chance > 0.99
+    assert math.isnan(found.lift)
+    assert found.to_dict()["lift"] is None
+    around = compare(Student(0.0, 1.0, 20.0), Student(1.0, 1.0, 20.0), direction="increase", mass=0.95)
+    assert around.status == "unbounded_lift"
+
+
+def test_lift_of_a_share_does_not_fall_below_minus_one():
+    assert beta_posterior(Counts(5, 40, 0, 30), direction="increase", mass=0.95).low >= -1.0
+
+
+def test_degenerate_input_is_a_status():
+    broken = Pair(2.0, 3.0, math.nan, math.nan, math.nan, math.nan, 4, "separation")
+    empty, flat = Moments.of(0, [0.0], [[0.0]]), Moments.of_values([1.0, 1.0, 1.0])
+    finite = {"direction": "increase", "mass": 0.95}
+    assert beta_posterior(Counts(0, 0, 1, 5), **finite).status == "not_enough_units"
+    assert beta_posterior(Counts(0, 5, 0, 5), **finite).status == "zero_variance"
+    assert beta_posterior(Counts(5, 5, 5, 5), **finite).status == "zero_variance"
+    assert nig_posterior(empty, flat, subject=0, **finite).status == "not_enough_units"
+    assert nig_posterior(flat, flat, subject=0, **finite).status == "zero_variance"
+    assert (
+        nig_posterior(Moments.of_values([9.0, 9.0] * 20), Moments.of_values([8.0, 11.0] * 20), subject=0, **finite).status
+        == "ok"
+    )
+    assert posterior_effect(broken, prior_mean=0, prior_sd=1, **finite).status == "separation"
+    assert posterior_lift(broken, prior_mean=0, prior_sd=1, **finite).status == "separation"
+    assert posterior_lift(pair(mc=0.0), prior_mean=0, prior_sd=1, **finite).status == "control_near_zero"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: beta_marginals(Counts(0, 5, 0, 5)),
+        lambda: compare(Beta(1, 1), Beta(1, 1), direction="up", mass=0.95),
+        lambda: posterior_effect(pair(), prior_mean=0, prior_sd=0.0, direction="increase", mass=0.95),
+        lambda: posterior_effect(pair(), prior_mean=0, prior_sd=1.0, direction="increase", mass=1.0),
+        lambda: posterior_effect(pair(), prior_mean=0, prior_sd=1.0, direction="up", mass=0.9),
+        lambda: posterior_lift(pair(), prior_mean=0, prior_sd=-1.0, direction="increase", mass=0.95),
+        lambda: posterior_lift(pair(), prior_mean=0, prior_sd=1.0, direction="up", mass=0.95),
+        lambda: narrowest(scipy.stats.norm.ppf, mass=0.0),
+    ],
+)
+def test_arguments_out_of_range_are_refused(call):
+    with pytest.raises(StatsError, match="XPB-S01"):
+        call()

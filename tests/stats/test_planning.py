@@ -1,0 +1,291 @@
+"""Planning against statsmodels, published tables, and the designs' own tests in simulation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.power import NormalIndPower, TTestIndPower
+
+from xpbench.errors import StatsError
+from xpbench.stats.designs import Anytime, Bayes, Fixed, GroupSequential, even_looks
+from xpbench.stats.planning import Scenario, lift_mde_delta, mde, power, sample_size
+from xpbench.stats.spending import q_group
+
+BASE = {
+    "mean": 10.0,
+    "sd": 2.0,
+    "proportion": False,
+    "scale": "effect",
+    "null": 0.0,
+    "alpha": 0.05,
+    "sides": 2,
+    "split": (0.5, 0.5),
+    "reduction": 0.0,
+    "comparisons": 1,
+    "design": Fixed(),
+}
+
+
+def scenario(**changes) -> Scenario:
+    return Scenario(**{**BASE, **changes})
+
+
+NORMAL = Fixed(uses_t=False)
+
+
+@pytest.mark.parametrize("d", [0.1, 0.5, 1.2])
+@pytest.mark.parametrize("target", [0.8, 0.95])
+@pytest.mark.parametrize("alpha", [0.05, 0.01])
+def test_sample_size_is_ttestindpower(d, target, alpha):
+    """Source: statsmodels TTestIndPower.solve_power; the whole number above it."""
+    theirs = TTestIndPower().solve_power(d, None, alpha, target)
+    found = sample_size(scenario(alpha=alpha), value=d * 2.0, target=target)
+    assert found.n_control == found.n_treatment == math.ceil(theirs - 1e-6)
+    assert found.inflation == pytest.approx(1.0)
+    assert found.power >= target
+
+
+@pytest.mark.parametrize("n", [10, 64, 300])
+@pytest.mark.parametrize("d", [-0.3, 0.2, 0.5])
+def test_power_is_ttestindpower(n, d):
+    """Source: statsmodels TTestIndPower.power; 1e-8."""
+    theirs = TTestIndPower().power(abs(d), n, 0.05)
+    assert power(scenario(), value=d * 2.0, n=2 * n).power == pytest.approx(theirs, rel=1e-8)
+
+
+@pytest.mark.parametrize("d", [0.05, 0.5])
+@pytest.mark.parametrize("sides", [1, 2])
+def test_one_and_two_sides_are_statsmodels(d, sides):
+    """Source: statsmodels TTestIndPower with alternative larger and two-sided; 1e-8."""
+    theirs = TTestIndPower().power(d, 200, 0.05, alternative="larger" if sides == 1 else "two-sided")
+    assert power(scenario(sides=sides), value=d * 2.0, n=400).power == pytest.approx(theirs, rel=1e-8)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 3.0, 9.0])
+def test_unequal_splits_at_large_n_are_normalindpower(ratio):
+    """Source: statsmodels NormalIndPower.solve_power with ratio; 0.1 % (t against normal)."""
+    theirs = NormalIndPower().solve_power(0.05, None, 0.05, 0.8, ratio=ratio)
+    split = (1 / (1 + ratio), ratio / (1 + ratio))
+    found = sample_size(scenario(split=split), value=0.1, target=0.8)
+    assert found.n_control == pytest.approx(theirs, rel=1e-3)
+    assert found.n_treatment == pytest.approx(theirs * ratio, rel=1e-3)
+
+
+@pytest.mark.parametrize(("d", "n"), [(0.2, 393), (0.5, 64), (0.8, 26), (0.3, 175), (1.0, 17)])
+def test_cohens_table(d, n):
+    """Source: Cohen 1988, table 2.4.1, two-sided .05, power .80 (his 393, 64, 26 per group; others from the same t); ± 1."""
+    assert sample_size(scenario(), value=d * 2.0, target=0.8).n_control == pytest.approx(n, abs=1)
+
+
+@pytest.mark.parametrize(("p1", "p2"), [(0.1, 0.11), (0.05, 0.06), (0.2, 0.25), (0.5, 0.45)])
+@pytest.mark.parametrize("target", [0.8, 0.9])
+def test_proportions_are_the_textbook_formula(p1, p2, target):
+    """Source: Fleiss 1981, unpooled, (z_α/2 + z_β)² (p1 q1 + p2 q2) / (p1 − p2)²; 0.3 % (t against normal)."""
+    z = scipy.stats.norm.isf(0.025) + scipy.stats.norm.ppf(target)
+    theirs = z**2 * (p1 * (1 - p1) + p2 * (1 - p2)) / (p1 - p2) ** 2
+    s = scenario(mean=p1, proportion=True)
+    assert sample_size(s, value=p2 - p1, target=target).n_control == pytest.approx(theirs, rel=3e-3)
+    relative = scenario(mean=p1, proportion=True, scale="lift")
+    assert sample_size(relative, value=p2 / p1 - 1, target=target).n == sample_size(s, value=p2 - p1, target=target).n
+
+
+@pytest.mark.parametrize("margin", [0.02, 0.1])
+@pytest.mark.parametrize("cv", [0.5, 3.0])
+def test_relative_non_inferiority_has_the_noise_of_the_control(margin, cv):
+    """Source: T6 solved for n, (z_α + z_β)² cv² (1 + (1 − M)²) / M²; 0.2 % (t against normal) above 1,000."""
+    z = scipy.stats.norm.isf(0.05) + scipy.stats.norm.ppf(0.8)
+    theirs = z**2 * cv**2 * (1 + (1 - margin) ** 2) / margin**2
+    s = scenario(sd=10 * cv, scale="lift", null=-margin, sides=1)
+    assert sample_size(s, value=0.0, target=0.8).n_control == pytest.approx(theirs, rel=0.002, abs=3)
+
+
+@pytest.mark.parametrize("spending", ["pocock", "obrien_fleming"])
+@pytest.mark.parametrize("looks", [(0.5, 1.0), (0.3, 0.7, 1.0)])
+def test_group_sequential_size_has_its_power_by_the_multivariate_normal(spending, looks):
+    """Source: scipy.stats.multivariate_normal over all looks at the planned n; 2e-4."""
+    design = GroupSequential(looks, spending)
+    found = sample_size(scenario(design=design), value=0.1, target=0.8)
+    t = np.array(looks)
+    drift = 0.1 / math.sqrt(4 / found.n_control + 4 / found.n_treatment)
+    cov = np.sqrt(np.minimum.outer(t, t) / np.maximum.outer(t, t))
+    joint = scipy.stats.multivariate_normal(drift * np.sqrt(t), cov, abseps=1e-6, releps=1e-6, maxpts=1_000_000)
+    bounds = np.array(q_group(0.05, looks, spending))
+    assert 1 - joint.cdf(bounds, lower_limit=-bounds) == pytest.approx(0.8, abs=2e-4)
+    assert 1.0 < found.inflation < 1.2
+    assert found.expected_units < found.n
+
+
+def test_cuped_corrections_and_comparisons_scale_the_plan():
+    plain = sample_size(scenario(), value=0.1, target=0.8).n
+    assert sample_size(scenario(reduction=0.5), value=0.1, target=0.8).n == pytest.approx(plain / 2, rel=1e-3)
+    bonferroni = sample_size(scenario(comparisons=4), value=0.1, target=0.8).n
+    assert bonferroni == pytest.approx(sample_size(scenario(alpha=0.0125), value=0.1, target=0.8).n)
+    three = sample_size(scenario(split=(0.25, 0.25)), value=0.1, target=0.8)
+    assert three.n == pytest.approx(2 * plain, rel=1e-3)
+    assert three.n_control == three.n_treatment
+
+
+@pytest.mark.parametrize(
+    "design", [Fixed(), Anytime((1.0,), None, None, 0.05), GroupSequential((0.5, 1.0), "pocock"), Bayes(0.95, 0.3)]
+)
+@pytest.mark.parametrize("scale", ["effect", "lift"])
+@pytest.mark.parametrize("direction", ["increase", "decrease"])
+def test_size_effect_and_power_are_one_equation(design, scale, direction):
+    s = scenario(design=design, scale=scale)
+    value = mde(s, n=5000, target=0.8, direction=direction)
+    assert math.copysign(1, value) == (1 if direction == "increase" else -1)
+    assert power(s, value=value, n=5000).power == pytest.approx(0.8, rel=1e-7)
+    assert sample_size(s, value=value, target=0.8).n == pytest.approx(5000, abs=2)
+
+
+@pytest.mark.parametrize(("scale", "direction"), [("effect", "increase"), ("lift", "decrease")])
+def test_mde_of_a_proportion_stays_a_proportion(scale, direction):
+    s = scenario(mean=0.3, proportion=True, scale=scale)
+    value = mde(s, n=400, target=0.8, direction=direction)
+    assert power(s, value=value, n=400).power == pytest.approx(0.8, rel=1e-7)
+    wide = scenario(mean=0.02, proportion=True, scale="lift")
+    with pytest.raises(StatsError, match="more are needed"):
+        mde(wide, n=200, target=0.8, direction="decrease")
+    near_the_end = mde(scenario(mean=0.5, proportion=True), n=24, target=0.8, direction="increase")
+    assert 0.4 < near_the_end < 0.5
+
+
+def test_mde_around_a_margin():
+    s = scenario(scale="lift", null=-0.05, sides=1)
+    value = mde(s, n=2000, target=0.8, direction="increase")
+    assert power(s, value=value, n=2000).power == pytest.approx(0.8, rel=1e-7)
+    assert value > -0.05
+
+
+def test_anytime_one_look_is_the_multiplier_at_the_end():
+    """Source: power Φ(drift − q) at q of the normal mixture tuned to n itself; 1e-12."""
+    found = power(scenario(design=Anytime((1.0,), None, None, 0.05)), value=0.2, n=8000)
+    k = -2 * math.log(0.05) + math.log1p(-2 * math.log(0.05))
+    q = math.sqrt((1 + k) / k * (math.log1p(k) - 2 * math.log(0.05)))
+    drift = 0.2 / math.sqrt(4 / 4000 * 2)
+    assert found.drift == pytest.approx(drift)
+    assert found.power == pytest.approx(scipy.stats.norm.sf(q - drift) + scipy.stats.norm.sf(q + drift), rel=1e-12)
+
+
+def test_more_looks_only_help_an_anytime_plan():
+    looks = [
+        sample_size(scenario(design=Anytime(even_looks(k, first=0.1), None, None, 0.05)), value=0.2, target=0.8)
+        for k in (1, 5, 20)
+    ]
+    assert looks[0].n > looks[1].n > looks[2].n
+    assert all(v.expected_units <= v.n for v in looks)
+    assert looks[2].expected_units < 0.8 * looks[2].n
+
+
+def test_tau_and_n_opt_plan_alike_when_they_mean_the_same():
+    n, s = 6000, scenario()
+    k = -2 * math.log(0.05) + math.log1p(-2 * math.log(0.05))
+    se = math.sqrt(4 / 3000 * 2)
+    by_tau = power(scenario(design=Anytime((0.5, 1.0), None, math.sqrt(k) * se, 0.05)), value=0.15, n=n)
+    by_n = power(scenario(design=Anytime((0.5, 1.0), float(n), None, 0.05)), value=0.15, n=n)
+    assert by_tau.by_look == pytest.approx(by_n.by_look, rel=1e-9)
+    assert s.sides == 2
+
+
+def test_bayes_with_a_flat_prior_is_the_one_sided_normal_test():
+    """Source: chance >= .95 exactly when one-sided p <= .05; 1e-9."""
+    found = power(scenario(sides=1, design=Bayes(0.95, None)), value=0.2, n=2000)
+    assert found.power == pytest.approx(scipy.stats.norm.sf(1.6448536269514722 - found.drift), rel=1e-9)
+    informed = power(scenario(sides=1, design=Bayes(0.95, 0.05)), value=0.2, n=2000)
+    assert informed.power < found.power
+
+
+def test_power_over_looks_ends_at_the_power():
+    found = power(scenario(design=GroupSequential((0.3, 0.6, 1.0), "pocock")), value=0.15, n=4000)
+    assert list(found.by_look) == sorted(found.by_look)
+    assert found.by_look[-1] == found.power
+    assert found.to_dict()["by_look"] == list(found.by_look)
+    expected = 4000 * (0.3 * found.by_look[0] + 0.6 * (found.by_look[1] - found.by_look[0]) + 1 - found.by_look[1])
+    assert found.expected_units == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n", [1000, 20_000])
+@pytest.mark.parametrize("cv", [0.5, 2.0])
+def test_delta_mde_solves_its_quadratic(n, cv):
+    """Source: T19, m = (z_α/2 + z_β) cv sqrt(1 / n_t + (1 + m)² / n_c), put back in; 1e-10."""
+    m = lift_mde_delta(cv=cv, n_c=n, n_t=2 * n, alpha=0.05, target=0.8)
+    z = scipy.stats.norm.isf(0.025) + scipy.stats.norm.ppf(0.8)
+    assert m == pytest.approx(z * cv * math.sqrt(1 / (2 * n) + (1 + m) ** 2 / n), rel=1e-10)
+    ours = mde(scenario(sd=10 * cv, scale="lift", split=(1 / 3, 2 / 3)), n=3 * n, target=0.8, direction="increase")
+    assert ours < m
+
+
+def test_a_hopeless_plan_says_so():
+    with pytest.raises(StatsError, match="cv"):
+        lift_mde_delta(cv=20.0, n_c=100, n_t=100, alpha=0.05, target=0.8)
+    with pytest.raises(StatsError, match="XPB-S01"):
+        sample_size(scenario(), value=1e-9, target=0.8)
+    with pytest.raises(StatsError, match="differs from the null"):
+        sample_size(scenario(), value=0.0, target=0.8)
+
+
+def test_overwhelming_effects_need_the_fewest_units():
+    assert sample_size(scenario(), value=1e6, target=0.8).n == 4
+    assert power(scenario(), value=1e6, n=100).power == 1.0
+
+
+@given(st.floats(0.02, 0.6), st.floats(0.1, 0.9))
+@settings(max_examples=40, deadline=None)
+def test_more_units_never_lose_power(value, share):
+    s = scenario(split=(share, 1 - share))
+    assert power(s, value=value, n=2000).power >= power(s, value=value, n=1000).power - 1e-12
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"alpha": 0.0},
+        {"sides": 3},
+        {"comparisons": 0},
+        {"reduction": 1.0},
+        {"split": (0.0, 1.0)},
+        {"split": (0.8, 0.8)},
+        {"proportion": True, "mean": 1.0},
+        {"sd": 0.0},
+        {"scale": "odds"},
+        {"scale": "lift", "mean": 0.0},
+        {"design": GroupSequential((0.5, 0.9), "pocock")},
+        {"design": GroupSequential((0.5, 0.5, 1.0), "pocock")},
+    ],
+)
+def test_scenarios_that_make_no_plan_are_refused(changes):
+    with pytest.raises(StatsError, match="XPB-S01"):
+        scenario(**changes)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: power(scenario(), value=0.1, n=0),
+        lambda: sample_size(scenario(), value=0.1, target=1.0),
+        lambda: mde(scenario(), n=100, target=0.0, direction="increase"),
+        lambda: mde(scenario(), n=100, target=0.8, direction="up"),
+        lambda: power(scenario(mean=0.5, proportion=True), value=0.6, n=100),
+        lambda: even_looks(0, first=0.1),
+        lambda: even_looks(3, first=0.0),
+        lambda: power(scenario(design=Bayes(1.5, None)), value=0.1, n=100),
+    ],
+)
+def test_arguments_out_of_range_are_refused(call):
+    with pytest.raises(StatsError, match="XPB-S01"):
+        call()
+
+
+def test_even_looks():
+    assert even_looks(1, first=0.3) == (1.0,)
+    assert even_looks(3, first=0.5) == pytest.approx((0.5, 0.75, 1.0))
+
+
+def test_sample_size_as_a_dictionary():
+    found = sample_size(scenario(), value=1.0, target=0.8)
+    assert found.to_dict()["n"] == found.n

@@ -1,0 +1,177 @@
+"""Score intervals against published examples, statsmodels, and a constrained likelihood maximised by brute force."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.proportion import confint_proportions_2indep, test_proportions_2indep
+
+from xpbench.errors import StatsError
+from xpbench.stats.moments import Moments
+from xpbench.stats.proportion import (
+    Counts,
+    counts,
+    is_binary,
+    is_tiny,
+    p_score,
+    score_effect,
+    score_lift,
+    z_difference,
+    z_ratio,
+)
+
+Q = 1.959963984540054
+two_indep = test_proportions_2indep
+del test_proportions_2indep  # pytest would take it for a test
+
+
+@pytest.mark.parametrize(
+    ("x_t", "n_t", "x_c", "n_c", "low", "high"),
+    [
+        (56, 70, 48, 80, 0.0528, 0.3382),
+        (9, 10, 3, 10, 0.1700, 0.8406),
+        (6, 7, 2, 7, 0.0342, 0.8534),
+        (5, 56, 0, 29, -0.0326, 0.1933),
+        (0, 10, 0, 20, -0.1658, 0.2844),
+        (10, 10, 0, 20, 0.7156, 1.0),
+    ],
+)
+def test_difference_is_newcombes_table(x_t, n_t, x_c, n_c, low, high):
+    """Source: Newcombe 1998, Statistics in Medicine 17:873, table II, method 6 (Miettinen–Nurminen); 4 decimals."""
+    found = score_effect(Counts(x_c, n_c, x_t, n_t), q=Q)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=6e-5)
+    assert found.estimate == pytest.approx(x_t / n_t - x_c / n_c)
+
+
+CASES = [Counts(3, 1000, 12, 900), Counts(48, 80, 56, 70), Counts(9, 200, 2, 100), Counts(1, 30, 5, 40), Counts(7, 20, 18, 20)]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("alpha", [0.05, 0.2])
+def test_ratio_is_statsmodels(case, alpha):
+    """Source: statsmodels confint_proportions_2indep(method="score", compare="ratio"), with N / (N − 1); 1e-6."""
+    low, high = confint_proportions_2indep(case.x_t, case.n_t, case.x_c, case.n_c, method="score", compare="ratio", alpha=alpha)
+    found = score_lift(case, q=scipy.stats.norm.isf(alpha / 2))
+    assert (found.low + 1, found.high + 1) == pytest.approx((low, high), rel=1e-6)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_difference_is_statsmodels_and_the_same_for_both_scales(case):
+    """Source: statsmodels test_proportions_2indep(method="score", compare="diff", value=0); 1e-9."""
+    theirs = two_indep(case.x_t, case.n_t, case.x_c, case.n_c, method="score", compare="diff", value=0, correction=True)
+    assert z_difference(case, null=0.0) == pytest.approx(theirs.statistic, rel=1e-9)
+    assert z_ratio(case, null=1.0) == pytest.approx(theirs.statistic, rel=1e-9)
+    for scale in ("effect", "lift"):
+        assert p_score(case, null=0.0, alternative="two-sided", scale=scale) == pytest.approx(theirs.pvalue, rel=1e-8)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("null", [-0.2, -0.01, 0.004, 0.15])
+def test_statistic_maximises_the_constrained_likelihood(case, null):
+    """Source: scipy.optimize over the likelihood under p_t − p_c = null; 1e-5. (statsmodels 0.14 is wrong here, its #10269.)"""
+    x_c, n_c, x_t, n_t = case
+
+    def loss(p: float) -> float:
+        return -(scipy.stats.binom.logpmf(x_c, n_c, p) + scipy.stats.binom.logpmf(x_t, n_t, p + null))
+
+    ends = max(0.0, -null), min(1.0, 1.0 - null)
+    p = scipy.optimize.minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-12}).x
+    n = n_c + n_t
+    variance = (p * (1 - p) / n_c + (p + null) * (1 - p - null) / n_t) * n / (n - 1)
+    theirs = (x_t / n_t - x_c / n_c - null) / math.sqrt(variance)
+    assert z_difference(case, null=null) == pytest.approx(theirs, rel=1e-5)
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.data())
+@settings(max_examples=150, deadline=None)
+def test_both_intervals_and_p_agree(n_c, n_t, data):
+    case = Counts(data.draw(st.integers(0, n_c)), n_c, data.draw(st.integers(0, n_t)), n_t)
+    effect, lift = score_effect(case, q=Q), score_lift(case, q=Q)
+    z = z_difference(case, null=0.0)
+    assert effect.low <= effect.estimate <= effect.high
+    assert effect.low >= -1
+    assert effect.high <= 1
+    if abs(abs(z) - Q) > 1e-6:
+        assert (effect.low > 0 or effect.high < 0) == (abs(z) > Q)
+        if lift.kind == "bounded":
+            assert (lift.low > 0 or lift.high < 0) == (abs(z) > Q)
+            assert lift.low - 1e-12 <= lift.estimate <= lift.high + 1e-12
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.data())
+@settings(max_examples=60, deadline=None)
+def test_swapping_variants_flips_the_difference(n_c, n_t, data):
+    case = Counts(data.draw(st.integers(0, n_c)), n_c, data.draw(st.integers(0, n_t)), n_t)
+    back = Counts(case.x_t, case.n_t, case.x_c, case.n_c)
+    there, here = score_effect(back, q=Q), score_effect(case, q=Q)
+    assert (-there.high, -there.low) == pytest.approx((here.low, here.high), abs=1e-8)
+
+
+def test_rare_events_in_a_million_keep_their_digits():
+    case = Counts(3, 1_000_000, 12, 1_000_000)
+    found = score_effect(case, q=Q)
+    assert z_difference(case, null=found.low) == pytest.approx(Q, rel=1e-6)
+    assert z_difference(case, null=found.high) == pytest.approx(-Q, rel=1e-6)
+
+
+def test_no_event_in_the_control_has_an_effect_but_no_lift():
+    case = Counts(0, 500, 8, 500)
+    effect, lift = score_effect(case, q=Q), score_lift(case, q=Q)
+    assert effect.low > 0
+    assert lift.kind == "unbounded"
+    assert lift.low > 0
+    assert math.isnan(lift.high)
+    assert p_score(case, null=0.0, alternative="greater", scale="effect") < 0.025
+
+
+def test_no_event_in_the_treatment_is_a_lift_of_minus_one():
+    found = score_lift(Counts(8, 500, 0, 500), q=Q)
+    assert (found.estimate, found.low, found.kind) == (-1.0, -1.0, "bounded")
+    assert found.high < 0
+
+
+def test_no_event_at_all_says_nothing():
+    none = Counts(0, 20, 0, 30)
+    assert math.isnan(p_score(none, null=0.0, alternative="two-sided", scale="effect"))
+    assert math.isnan(p_score(Counts(20, 20, 30, 30), null=0.0, alternative="less", scale="lift"))
+    assert score_lift(none, q=Q).kind == "undefined"
+    assert score_effect(none, q=Q).low < 0 < score_effect(none, q=Q).high
+
+
+@pytest.mark.parametrize("alternative", ["greater", "less"])
+def test_one_sided_halves_add_up(alternative):
+    case = Counts(3, 100, 9, 100)
+    one = p_score(case, null=0.01, alternative=alternative, scale="effect")
+    z = z_difference(case, null=0.01)
+    assert one == pytest.approx(scipy.stats.norm.sf(z if alternative == "greater" else -z), rel=1e-12)
+
+
+def test_the_rule_asks_for_ten_with_and_ten_without():
+    assert is_tiny(Counts(9, 100, 50, 100))
+    assert is_tiny(Counts(50, 100, 91, 100))
+    assert not is_tiny(Counts(10, 100, 90, 100))
+
+
+def test_binary_columns_are_known_by_their_moments(rng):
+    x = (rng.random(50) < 0.3).astype(float)
+    m = Moments.of_values(x, x * 2, rng.normal(size=50))
+    assert is_binary(m, col=0)
+    assert not is_binary(m, col=1)
+    assert not is_binary(m, col=2)
+    assert not is_binary(Moments.of_values([1.0]), col=0)
+    assert is_binary(Moments.of_values(np.zeros(5)), col=0)
+    assert counts(m, m, col=0) == Counts(int(x.sum()), 50, int(x.sum()), 50)
+    with pytest.raises(StatsError, match="0 and 1"):
+        counts(m, m, col=1)
+
+
+def test_unknown_words_are_refused():
+    for options in ({"alternative": "up", "scale": "effect"}, {"alternative": "less", "scale": "odds"}):
+        with pytest.raises(StatsError, match="XPB-S01"):
+            p_score(Counts(3, 10, 4, 10), null=0.0, **options)
