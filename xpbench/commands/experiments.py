@@ -47,6 +47,14 @@ def _with_source(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     _with_key(parser)
     group = parser.add_argument_group("data")
     group.add_argument("--events", nargs="+", help="event log: JSON Lines, Parquet or CSV files (globs)")
+    group.add_argument(
+        "--schema",
+        action="append",
+        default=[],
+        metavar="PART=COLUMN",
+        help="where event, time, unit, insert_id or properties stand in the log (with --events); insert_id= for none",
+    )
+    group.add_argument("--time-zone", default="UTC", help="zone of the log's times, for Mixpanel projects from before 2023")
     group.add_argument("--units", help="table with one row per unit: CSV or Parquet")
     group.add_argument("--unit", help="column of the unit's id; the plan's unit if missing")
     group.add_argument("--variant-column", help="column of the variant (with --units)")
@@ -68,7 +76,9 @@ def _source(args: argparse.Namespace, plan: Any) -> Any:
     if args.events:
         from xpbench.data import events
 
-        return events(args.events if len(args.events) > 1 else args.events[0])
+        return events(
+            args.events if len(args.events) > 1 else args.events[0], schema=_schema(args.schema), time_zone=args.time_zone
+        )
     from xpbench.data import units
 
     if not args.variant_column:
@@ -80,6 +90,28 @@ def _source(args: argparse.Namespace, plan: Any) -> Any:
             remedy=plain("Name the column"),
         )
     return units(args.units, unit=args.unit or plan.unit, variant=args.variant_column, day=args.day_column)
+
+
+def _schema(pairs: list[str]) -> Any:
+    from dataclasses import fields, replace
+
+    from xpbench.data import EventSchema
+    from xpbench.errors import InputError, nearest, plain
+
+    known = {f.name for f in fields(EventSchema)}
+    given = {}
+    for pair in pairs:
+        name, sign, column = pair.partition("=")
+        if name not in known or not sign:
+            raise InputError(
+                "XPB-I04",
+                name=plain("--schema"),
+                value=pair,
+                rule=plain("It is written PART=COLUMN. " + nearest(name, known)),
+                remedy=plain("For example --schema time=timestamp"),
+            )
+        given[name] = column or None
+    return replace(EventSchema(), **given)
 
 
 def _open(args: argparse.Namespace) -> Any:
