@@ -1,0 +1,394 @@
+"""Mixpanel's REST APIs: one request with retries and named errors, and the resources over it.
+
+What the API documents is typed here; the inner shape of `settings`, `metrics`, `variants` and the caches is not published
+and passes through untouched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import httpx
+
+from xpbench.errors import MixpanelError, plain, shown
+from xpbench.expose.limits import BATCH_BYTES, BATCH_EVENTS
+from xpbench.expose.sender import Backoff
+from xpbench.mixpanel.account import Account, Api
+from xpbench.mixpanel.pace import Pace
+
+_RETRIED = frozenset({429, 500, 502, 503, 504})
+_REFUSALS = {401: "XPB-M03", 403: "XPB-M04"}
+_FLAG_FIELDS = (
+    "name", "key", "tags", "context", "serving_method", "ruleset", "description", "experiment_id", "is_experiment_active",
+    "status", "data_group_id", "workspace_id", "hash_salt",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What became of imported events.
+
+    Attributes:
+        imported: Events that Mixpanel has taken.
+        failed: For each refused event: its position, `$insert_id`, field and message.
+    """
+
+    imported: int
+    failed: tuple[dict[str, Any], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The counts and the refused rows."""
+        return {"imported": self.imported, "failed": list(self.failed)}
+
+    def raise_for_failed(self) -> None:
+        """Raise if any event was refused.
+
+        Raises:
+            MixpanelError: `XPB-M13`.
+        """
+        if self.failed:
+            total = self.imported + len(self.failed)
+            first = self.failed[0]
+            reason = f"event {first['position']}, {first['field']}: {first['message']}"
+            raise MixpanelError(
+                "XPB-M13", count=plain(str(len(self.failed))), total=total, reason=plain(shown(reason, 300)[1:-1])
+            )
+
+
+class Client:
+    """A session with Mixpanel's APIs; a context manager.
+
+    Args:
+        account: Who asks.
+        timeout: Seconds to connect and between two parts of an answer.
+        attempts: How often a request is made before it fails.
+        max_wait: Seconds in all that one request may wait for rate limits.
+        backoff: Makes the waits between attempts.
+        sleep: How to wait.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        timeout: float = 60.0,
+        attempts: int = 6,
+        max_wait: float = 3_700.0,
+        backoff: Callable[[], Backoff] = Backoff,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.account = account
+        self._attempts = attempts
+        self._max_wait = max_wait
+        self._backoff = backoff
+        self._sleep = sleep
+        self._mask = account.mask
+        self._http = httpx.Client(auth=(account.username, account.secret), timeout=timeout, follow_redirects=False)
+        self.export_pace = Pace([(3, 1.2), (60, 3_650.0)])  # a little wider than the limits: requests travel
+
+    @classmethod
+    def from_environment(cls, **options: Any) -> Client:
+        """A client for the account that the environment names."""
+        return cls(Account.from_environment(), **options)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self.account!r})"
+
+    # -- one request --------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def stream(
+        self,
+        method: str,
+        api: Api,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        pace: Pace | None = None,
+        **body: Any,
+    ) -> Iterator[httpx.Response]:
+        """An answer with status 200, 201 or 400 whose body is yet to be read; anything else is retried or raised.
+
+        Raises:
+            MixpanelError: `XPB-M03` 401, `XPB-M04` 403, `XPB-M05` other refusals, `XPB-M06` rate limit, `XPB-M07` no answer.
+        """
+        backoff = self._backoff()
+        waited = 0.0
+        url = self.account.url(api) + path
+        for attempt in range(1, self._attempts + 1):
+            if pace is not None:
+                waited += self._wait(pace.wait(), waited)
+                pace.count()
+            request = self._http.build_request(method, url, params=params, **body)
+            try:
+                response = self._http.send(request, stream=True)
+            except httpx.HTTPError as error:
+                if attempt == self._attempts:
+                    raise self._no_answer(error, attempt) from None
+                self._sleep(backoff.failed())
+                continue
+            try:
+                if response.status_code in _RETRIED:
+                    last = attempt == self._attempts
+                    limited = response.status_code == 429
+                    if last and not limited:
+                        raise self._refused(response)
+                    if last or (limited and waited > self._max_wait):
+                        raise MixpanelError("XPB-M06", seconds=round(waited))
+                    pause = backoff.failed(wait=_retry_after(response))
+                    waited += self._wait(pause, waited) if limited else 0.0
+                    if not limited:
+                        self._sleep(pause)
+                    continue
+                if response.status_code not in (200, 201, 400):
+                    raise self._refused(response)
+                yield response
+                return
+            finally:
+                response.close()
+
+    def _wait(self, seconds: float, waited: float) -> float:
+        if seconds <= 0:
+            return 0.0
+        if waited + seconds > self._max_wait:
+            raise MixpanelError("XPB-M06", seconds=round(waited))
+        self._sleep(seconds)
+        return seconds
+
+    def call(self, method: str, api: Api, path: str, *, params: Mapping[str, Any] | None = None, json_body: Any = None) -> Any:
+        """`results` of an app API's answer.
+
+        Raises:
+            MixpanelError: as `stream`, and `XPB-M08` for an answer of another shape.
+        """
+        body = {} if json_body is None else {"json": json_body}
+        with self.stream(method, api, path, params=params, **body) as response:
+            try:
+                value = json.loads(response.read())
+            except (ValueError, httpx.HTTPError) as error:
+                raise MixpanelError("XPB-M08", path=path, reason=plain(self._mask(shown(str(error))[1:-1]))) from None
+            if response.status_code == 400 or not isinstance(value, dict) or value.get("status") == "error":
+                raise self._refused(response, value)
+            return value.get("results", value)
+
+    def _refused(self, response: httpx.Response, value: Any = None) -> MixpanelError:
+        if value is None:
+            try:
+                value = json.loads(response.read())
+            except (ValueError, httpx.HTTPError):
+                value = {}
+        reason = value.get("error", "") if isinstance(value, dict) else ""
+        text = plain(shown(self._mask(reason), 300)[1:-1] or "no reason given")
+        code = _REFUSALS.get(response.status_code, "XPB-M05")
+        return MixpanelError(code, reason=text, region=plain(self.account.region), status=response.status_code)
+
+    def _no_answer(self, error: Exception, attempts: int) -> MixpanelError:
+        host = self.account.host or self.account.region
+        return MixpanelError("XPB-M07", host=host, reason=plain(self._mask(error) or type(error).__name__), attempts=attempts)
+
+    # -- import -------------------------------------------------------------------------------------------------------
+
+    def import_events(self, events: Iterable[Mapping[str, Any]]) -> ImportReport:
+        """Import events of any age in strict mode; a refused event never costs its neighbours.
+
+        Args:
+            events: `{"event": name, "properties": {"time", "distinct_id", …}}`. A missing `$insert_id` is derived from the
+                content, so that importing twice adds nothing.
+
+        Returns:
+            How many were taken, and which were refused and why.
+        """
+        imported = 0
+        failed: list[dict[str, Any]] = []
+        start = 0
+        for batch, size in _batches(events):
+            taken, refused = self._import(batch)
+            imported += taken
+            failed.extend({**r, "position": start + r["position"]} for r in refused)
+            start += size
+        return ImportReport(imported, tuple(failed))
+
+    def _import(self, lines: list[bytes]) -> tuple[int, list[dict[str, Any]]]:
+        params = {"strict": 1, "project_id": self.account.project_id}
+        headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
+        content = gzip.compress(b"\n".join(lines), 1)
+        try:
+            with self.stream("POST", "ingestion", "/import", params=params, content=content, headers=headers) as response:
+                value = json.loads(response.read())
+        except MixpanelError as error:
+            if error.code != "XPB-M05" or error.values.get("status") != 413 or len(lines) == 1:
+                raise
+            half = len(lines) // 2
+            first, second = self._import(lines[:half]), self._import(lines[half:])
+            return first[0] + second[0], first[1] + [{**r, "position": r["position"] + half} for r in second[1]]
+        except ValueError as error:
+            raise MixpanelError("XPB-M08", path="/import", reason=plain(self._mask(error))) from None
+        rows = value.get("failed_records", []) if isinstance(value, dict) else []
+        if response.status_code == 400 and not rows:
+            raise self._refused(response, value)
+        refused = [
+            {
+                "position": r["index"],
+                "$insert_id": r.get("$insert_id", r.get("insert_id", "")),
+                "field": r.get("field", ""),
+                "message": r.get("message", ""),
+            }
+            for r in rows
+        ]
+        return int(value.get("num_records_imported", len(lines) - len(refused))), refused
+
+    # -- experiments --------------------------------------------------------------------------------------------------
+
+    def _experiments(self, tail: str = "") -> str:
+        return f"/api/app/workspaces/{self._workspace()}/experiments{tail}"
+
+    def _workspace(self) -> str:
+        if not self.account.workspace_id:
+            raise MixpanelError("XPB-M01", names=plain("MIXPANEL_WORKSPACE_ID"))
+        return self.account.workspace_id
+
+    def experiments(self) -> list[dict[str, Any]]:
+        """All experiments of the workspace."""
+        return list(self.call("GET", "app", self._experiments()))
+
+    def experiment(self, id_: str) -> dict[str, Any]:
+        """One experiment."""
+        return dict(self.call("GET", "app", self._experiments(f"/{id_}")))
+
+    def create_experiment(self, name: str, **fields: Any) -> dict[str, Any]:
+        """A new experiment, a draft.
+
+        Args:
+            name: 1 to 255 characters.
+            **fields: `description` (up to 400 characters), `hypothesis`, and what is passed through.
+        """
+        return dict(self.call("POST", "app", self._experiments(), json_body={"name": name, **fields}))
+
+    def update_experiment(self, id_: str, **fields: Any) -> dict[str, Any]:
+        """Change the fields given and no others."""
+        return dict(self.call("PATCH", "app", self._experiments(f"/{id_}"), json_body=fields))
+
+    def launch_experiment(self, id_: str) -> dict[str, Any]:
+        """From draft to active."""
+        return dict(self.call("PUT", "app", self._experiments(f"/{id_}/launch")))
+
+    def conclude_experiment(self, id_: str, *, end_date: str | None = None) -> dict[str, Any]:
+        """From active to concluded, now or at `end_date`."""
+        body = {} if end_date is None else {"end_date": end_date}
+        return dict(self.call("PUT", "app", self._experiments(f"/{id_}/force_conclude"), json_body=body))
+
+    def decide_experiment(self, id_: str, *, success: bool, variant: str | None, message: str) -> dict[str, Any]:
+        """From concluded to success or fail."""
+        body = {"success": success, "variant": variant, "message": message}
+        kept = {k: v for k, v in body.items() if v is not None}
+        return dict(self.call("PATCH", "app", self._experiments(f"/{id_}/decide"), json_body=kept))
+
+    def archive_experiment(self, id_: str, *, archived: bool = True) -> dict[str, Any]:
+        """Put away, or take back."""
+        return dict(self.call("POST" if archived else "DELETE", "app", self._experiments(f"/{id_}/archive")))
+
+    # -- flags --------------------------------------------------------------------------------------------------------
+
+    def _flags(self, tail: str = "") -> str:
+        return f"/api/app/projects/{self.account.project_id}/workspaces/{self._workspace()}/feature-flags{tail}"
+
+    def definitions(self) -> dict[str, Any]:
+        """Flag definitions as the SDK fetches them, for `xp.load_flags`."""
+        return dict(self.call("GET", "ingestion", "/flags/definitions", params={"project_id": self.account.project_id}))
+
+    def flags(self, *, include_archived: bool = False) -> list[dict[str, Any]]:
+        """Flags as the management API has them."""
+        return list(self.call("GET", "app", self._flags(), params={"include_archived": str(include_archived).lower()}))
+
+    def flag(self, id_: str) -> dict[str, Any]:
+        """One flag."""
+        return dict(self.call("GET", "app", self._flags(f"/{id_}")))
+
+    def create_flag(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """A new flag."""
+        return dict(self.call("POST", "app", self._flags(), json_body=dict(body)))
+
+    def update_flag(self, id_: str, **changes: Any) -> dict[str, Any]:
+        """Change the fields given: the API replaces a flag whole, so the rest is read first and sent back as it was."""
+        now = self.flag(id_)
+        body = {k: now[k] for k in _FLAG_FIELDS if now.get(k) is not None}
+        return dict(self.call("PUT", "app", self._flags(f"/{id_}"), json_body={**body, **changes}))
+
+    def delete_flag(self, id_: str) -> None:
+        """Remove a flag."""
+        self.call("DELETE", "app", self._flags(f"/{id_}"))
+
+    # -- annotations --------------------------------------------------------------------------------------------------
+
+    def _notes(self, tail: str = "") -> str:
+        return f"/api/app/projects/{self.account.project_id}/annotations{tail}"
+
+    def annotations(self, first: str, last: str) -> list[dict[str, Any]]:
+        """Annotations between two days (yyyy-mm-dd), both included."""
+        return list(self.call("GET", "app", self._notes(), params={"fromDate": first, "toDate": last}))
+
+    def annotate(self, date: str, description: str, *, tags: Iterable[int] = ()) -> dict[str, Any]:
+        """A new annotation at `YYYY-MM-DD HH:mm:ss`."""
+        body = {"date": date, "description": description, "tags": list(tags)}
+        return dict(self.call("POST", "app", self._notes(), json_body=body))
+
+    def update_annotation(self, id_: int, **changes: Any) -> dict[str, Any]:
+        """Change description or tags."""
+        return dict(self.call("PATCH", "app", self._notes(f"/{id_}"), json_body=changes))
+
+    def delete_annotation(self, id_: int) -> None:
+        """Remove an annotation."""
+        self.call("DELETE", "app", self._notes(f"/{id_}"))
+
+    def tag(self, name: str) -> int:
+        """Id of an annotation tag, made if it is new."""
+        for tag in self.call("GET", "app", self._notes("/tags")):
+            if tag["name"] == name:
+                return int(tag["id"])
+        return int(self.call("POST", "app", self._notes("/tags"), json_body={"name": name})["id"])
+
+
+def _batches(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[list[bytes], int]]:
+    lines: list[bytes] = []
+    total = 0
+    for event in events:
+        line = json.dumps(_identified(event), separators=(",", ":")).encode()
+        if lines and (len(lines) >= BATCH_EVENTS or total + len(line) > BATCH_BYTES):
+            yield lines, len(lines)
+            lines, total = [], 0
+        lines.append(line)
+        total += len(line) + 1
+    if lines:
+        yield lines, len(lines)
+
+
+def _identified(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = event.get("properties")
+    if not isinstance(properties, Mapping) or properties.get("$insert_id"):
+        return event
+    content = json.dumps(event, sort_keys=True, separators=(",", ":"), default=str)
+    return {**event, "properties": {**properties, "$insert_id": hashlib.sha256(content.encode()).hexdigest()[:32]}}
+
+
+def _retry_after(response: httpx.Response) -> float:
+    try:
+        return max(0.0, float(response.headers.get("Retry-After", "0")))
+    except ValueError:
+        return 0.0
