@@ -56,7 +56,8 @@ def plan_page() -> str:
     out = [
         "# The plan file",
         "",
-        "JSON or TOML. `xpbench check FILE` lists every problem at once; `xpbench/plan/plan.schema.json` is the JSON Schema for editors.",
+        "JSON or TOML. `xpbench check FILE` lists every problem at once; `xpbench/plan/plan.schema.json` is the JSON Schema",
+        "for editors.",
         "Defaults are written into the registered plan, so that nothing that takes part in a decision is hidden.",
         "",
     ]

@@ -99,7 +99,7 @@ def _schema(pairs: list[str]) -> Any:
     from xpbench.errors import InputError, nearest, plain
 
     known = {f.name for f in fields(EventSchema)}
-    given = {}
+    given: dict[str, Any] = {}
     for pair in pairs:
         name, sign, column = pair.partition("=")
         if name not in known or not sign:

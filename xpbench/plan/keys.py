@@ -9,7 +9,7 @@ _DEVICES = frozenset(["con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "
 
 
 def is_safe_key(key: str) -> bool:
-    """Whether a key names one folder on every system: `[a-z0-9][a-z0-9._-]{0,63}`, no dot at the end or twice, no device name."""
+    """Whether a key names one folder on every system: `[a-z0-9][a-z0-9._-]{0,63}`, no dot last or twice, no device name."""
     return bool(_KEY.match(key)) and not key.endswith(".") and ".." not in key and key.partition(".")[0] not in _DEVICES
 
 
