@@ -151,7 +151,7 @@ def assignment_mismatch(rng: np.random.Generator) -> HealthInputs:
     moved = rng.binomial(w.counts[:, :, w.variant], share)
     w.counts[:, :, w.variant] -= moved
     w.counts[:, :, other] += moved
-    w.extra["audit"] = {"checked": int(w.counts.sum()), "mismatches": int(moved.sum()), "cause": "override list"}
+    w.extra["audit"] = {"rows": int(w.counts.sum()), "disagreeing": int(moved.sum()), "causes": [{"name": "override_list"}]}
     return w.inputs()
 
 

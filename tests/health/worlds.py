@@ -115,7 +115,7 @@ def healthy(**changes: Any) -> HealthInputs:
         previous=summary(units={"control": N - 100, "beta": N - 100}, data_until="2026-10-05T11:00:00+00:00"),
         flag={"control": 0.5, "beta": 0.5},
         assigned={"control": N + 500, "beta": N + 500},
-        audit={"checked": 2 * N, "mismatches": 0},
+        audit={"rows": 2 * N, "disagreeing": 0, "causes": []},
         retro=retro(),
         now=NOW,
     )
@@ -227,8 +227,12 @@ CASES = (
     Case("contamination", "warn", lambda: found("several_variants", 60, 2 * N, by_variant={"control": 30, "beta": 30})),
     Case("contamination", "fail", lambda: found("several_variants", 400, 2 * N, by_variant={"control": 200, "beta": 200})),
     Case("contamination", "fail", lambda: found("several_variants", 60, 2 * N, by_variant={"control": 55, "beta": 5})),
-    Case("assignment_audit", "fail", lambda: healthy(audit={"checked": 2 * N, "mismatches": 300, "cause": "salt"})),
-    Case("assignment_audit", "warn", lambda: healthy(audit={"checked": 2 * N, "mismatches": 2})),
+    Case(
+        "assignment_audit",
+        "fail",
+        lambda: healthy(audit={"rows": 2 * N, "disagreeing": 300, "causes": [{"name": "wrong_salt"}]}),
+    ),
+    Case("assignment_audit", "warn", lambda: healthy(audit={"rows": 2 * N, "disagreeing": 2})),
     Case(
         "flag_split",
         "fail",

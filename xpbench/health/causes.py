@@ -238,8 +238,7 @@ def _assignment(case: _Case) -> None:
             )
     if inputs.audit is not None:
         report = plain_dict(inputs.audit)
-        mismatched = report.get("mismatches", report.get("mismatched", 0)) or 0
-        mismatches = len(mismatched) if isinstance(mismatched, (list, tuple)) else int(mismatched)
+        mismatches = int(report.get("disagreeing", report.get("mismatches", 0)) or 0)
         needed = float(_shortage(case).max())
         if mismatches > 0 and needed > 0:
             score = _saved(case) + 3.0 - 0.5 * max(0.0, math.log(max(needed / 2, 1) / mismatches)) ** 2 * 4
@@ -250,7 +249,7 @@ def _assignment(case: _Case) -> None:
                 f"{mismatches:,} exposed units are not in the variant that the hash gives: another rule assigns as well.",
                 "Open the audit's report: it names cause and first divergence.",
                 mismatches=mismatches,
-                cause=str(report.get("cause", "")),
+                causes=[str(c.get("name", "")) for c in report.get("causes", ())][:5],
             )
     if inputs.assigned is not None:
         assigned = np.array([float(inputs.assigned.get(k, 0)) for k in case.names])

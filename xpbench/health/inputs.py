@@ -19,7 +19,7 @@ class HealthInputs:
         plan: The registered plan.
         summary: What was read.
         previous: Summary at the look before this one.
-        flag: Shares of the variants in the flag that assigns: a mapping by variant key, or an object with `.shares`.
+        flag: Shares of the variants in the flag that assigns: a mapping by variant key, or a flag of `xp.load_flags`.
         assigned: Units that were assigned, by variant, where an assignment log exists.
         audit: Report of the assignment audit, or its `to_dict()`.
         retro: Result of `retro_aa`, or its `to_dict()`.

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xpbench.health.inputs import HealthInputs, plain_dict
+from xpbench.assign.flags import Flag
+from xpbench.assign.native import Randomiser
+from xpbench.health.inputs import HealthInputs
+from xpbench.plan.model import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +35,21 @@ def planned_shares(inputs: HealthInputs) -> dict[str, float]:
 
 
 def flag_shares(flag: Any) -> dict[str, float] | None:
-    """The shares that a flag's hash really gives, or None where it does not say."""
+    """The shares that a flag's hash really gives, or None where it does not say.
+
+    Args:
+        flag: Shares by variant, a flag of `xp.load_flags`, or None. A flag whose rollout groups have splits or variants of
+            their own gives no one share.
+    """
     if flag is None:
         return None
-    shares = getattr(flag, "shares", None)
-    if callable(shares):
-        shares = shares()
-    if shares is None:
-        if not isinstance(flag, Mapping):
+    if isinstance(flag, Mapping):
+        return {str(k): float(v) for k, v in flag.items()}
+    if isinstance(flag, Flag):
+        if any(r.override or r.splits for r in flag.rollouts):
             return None
-        shares = plain_dict(flag).get("shares", flag)
-    return {str(k): float(v) for k, v in dict(shares).items() if k is not None}
+        return flag.bucket_shares(flag.rollouts[0] if flag.rollouts else None)
+    return None
 
 
 def expected_shares(inputs: HealthInputs) -> Expected:
@@ -67,23 +74,9 @@ def expected_shares(inputs: HealthInputs) -> Expected:
     return Expected(planned_shares(inputs), "splits of the plan")
 
 
-def bucket_shares(plan: Any) -> dict[str, float] | None:
-    """Shares that a hundred buckets give for the planned splits; None for another hash.
-
-    Variants are walked in the order of their keys, adding splits as floats; a bucket b belongs to the first variant with
-    b / 100 below the running sum, the last variant takes the rest. That is the flag SDK's rule.
-    """
+def bucket_shares(plan: Plan) -> dict[str, float] | None:
+    """Shares that a hundred buckets give for the planned splits; None for another hash."""
     if plan.assignment is None or plan.assignment.hash != "mixpanel":
         return None
-    ordered = sorted(plan.variants, key=lambda v: str(v.key))
-    counts = {v.key: 0 for v in plan.variants}
-    for bucket in range(100):
-        running = 0.0
-        chosen = ordered[-1].key
-        for variant in ordered:
-            running += float(variant.split)
-            if bucket / 100.0 < running:
-                chosen = variant.key
-                break
-        counts[chosen] += 1
-    return {k: c / 100 for k, c in counts.items()}
+    shares = Randomiser(plan).flag.bucket_shares()
+    return {v.key: shares.get(v.key, 0.0) for v in plan.variants}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from xpbench.errors import shown
 from xpbench.health.check import Verdict
 from xpbench.health.inputs import HealthInputs, plain_dict
@@ -28,48 +26,27 @@ def assignment_audit(inputs: HealthInputs) -> Verdict:
             "Run xpbench audit over the exposures where the plan or a flag assigns.",
         )
     report = plain_dict(inputs.audit)
-    checked = int(report.get("checked", report.get("units", 0)) or 0)
-    mismatches = _mismatches(report)
+    checked = int(report.get("rows", report.get("checked", 0)) or 0)
+    mismatches = int(report.get("disagreeing", report.get("mismatches", 0)) or 0)
     if checked == 0:
-        return Verdict("not answerable", "The audit looked at no unit.", "Give it exposures.", {"checked": 0})
+        return Verdict("not answerable", "The audit looked at no exposure.", "Give it exposures.", {"checked": 0})
     share = mismatches / checked
-    cause = report.get("cause") or report.get("causes") or ""
-    words = _cause_words(cause)
+    causes = [str(c.get("name", "")) for c in report.get("causes", ())]
+    words = shown(causes[0])[1:-1].replace("_", " ") if causes else ""
     evidence = {
         "checked": checked,
         "mismatches": mismatches,
         "share": share,
         "tolerated": TOLERATED,
-        "cause": words,
-        "first": str(report.get("first_divergence") or report.get("first") or ""),
+        "causes": causes[:5],
+        "first_divergence": report.get("first_divergence"),
     }
     if mismatches == 0:
-        return Verdict("pass", f"All {checked:,} units have the variant that the hash gives.", "Nothing to do.", evidence)
+        return Verdict("pass", f"All {checked:,} exposures show the variant that the hash gives.", "Nothing to do.", evidence)
     named = f" Likely cause: {words}." if words else ""
     return Verdict(
         "fail" if share > TOLERATED else "warn",
-        f"{mismatches:,} of {checked:,} units ({share:.3%}) were exposed to another variant than the hash gives.{named}",
+        f"{mismatches:,} of {checked:,} exposures ({share:.3%}) show another variant than the hash gives.{named}",
         "Open the audit's report: it names the first divergence and the cause. Mend it and start again with a new salt.",
         evidence,
     )
-
-
-def _mismatches(report: dict[str, Any]) -> int:
-    for key in ("mismatches", "mismatched", "n_mismatch", "disagree"):
-        value = report.get(key)
-        if isinstance(value, (list, tuple)):
-            return len(value)
-        if value is not None:
-            return int(value)
-    agreed = report.get("agree", report.get("matched"))
-    return int(report.get("checked", 0)) - int(agreed) if agreed is not None else 0
-
-
-def _cause_words(cause: Any) -> str:
-    if isinstance(cause, str):
-        return shown(cause)[1:-1] if cause else ""
-    if isinstance(cause, dict):
-        return _cause_words(str(cause.get("name") or cause.get("cause") or ""))
-    if isinstance(cause, (list, tuple)) and cause:
-        return _cause_words(cause[0])
-    return ""
