@@ -13,6 +13,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "Plan": "xpbench.plan",
     "PlanForm": "xpbench.forms.plan_form",
+    "PreflightPanel": "xpbench.forms.preflight_panel",
+    "ReadoutPanel": "xpbench.forms.readout_panel",
+    "DecisionForm": "xpbench.forms.decision_form",
+    "Workbench": "xpbench.forms.workbench",
     "load_plan": "xpbench.plan",
     "template": "xpbench.plan",
     "power": "xpbench.decide.power:plan_power",

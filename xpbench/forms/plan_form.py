@@ -87,6 +87,7 @@ class PlanForm(Shown):
         self.problems: list[Problem] = []
         self.status = StatusBox()
         self._listeners: list[Callable[[], None]] = []
+        self._registered: list[Callable[[Any], None]] = []
         self._references: list[ReferenceLeaf] = []
         self._fields = self._make_fields()
         self._steps: list[tuple[ipw.Button, ipw.Box]] = []
@@ -146,6 +147,22 @@ class PlanForm(Shown):
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` after every change."""
         self._listeners.append(listener)
+
+    def on_registered(self, listener: Callable[[Any], None]) -> None:
+        """Call `listener(experiment)` once the plan is registered."""
+        self._registered.append(listener)
+
+    def freeze(self, why: str) -> None:
+        """Let nothing be changed any more: the plan is on record."""
+        self.main.add_class("xp-frozen")
+        for leaf in self._fields.leaves():
+            control = getattr(leaf, "control", None)
+            if control is not None and control.has_trait("disabled"):
+                control.disabled = True
+        self._start.layout.display = "none"
+        self.register_button.disabled = True
+        self._todo.value = f'<p class="xp-help">{escape(why)}</p>'
+        self.status.say(why)
 
     # How it is built
 
@@ -207,7 +224,8 @@ class PlanForm(Shown):
         self.back_button = button("Back", lambda: self.go(self.step - 1))
         self.next_button = button("Next", lambda: self.go(self.step + 1), "xp-primary")
         self.main = box([self._place, box([self.back_button, self.next_button], "xp-actions", across=True)], "xp-main")
-        self.aside = box([self._sentence, self._todo, self._start_box(), self._saved], "xp-aside")
+        self._start = self._start_box()
+        self.aside = box([self._sentence, self._todo, self._start, self._saved], "xp-aside")
         self.widget = box(
             [
                 html(style_tag()),
@@ -396,10 +414,11 @@ class PlanForm(Shown):
         self.draft.discard()
         self.cancel()
         self._saved.value = ""
+        self.freeze("Registered: a change is an amendment.")
         self.status.say(f"Registered {self.experiment.key} in {self.root}: digest {self.plan.digest[:16]}…", mood="good")
         self.update_twin()
-        for listener in self._listeners:
-            listener()
+        for listener in self._registered:
+            listener(self.experiment)
         return self.experiment
 
     # How it shows itself

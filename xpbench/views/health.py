@@ -50,7 +50,7 @@ def health_summary(checks: Iterable[Check | Mapping[str, Any]]) -> View:
     elif blocked:
         title = f"Don't read the effects: {blocked[0].label} failed"
     elif loud:
-        title = f"{len(loud)} of {len(found)} checks want a look; none keeps from reading"
+        title = f"{len(loud)} of {len(found)} checks {'wants' if len(loud) == 1 else 'want'} a look; none keeps from reading"
     else:
         title = f"All {sum(c.status == 'pass' for c in found)} checks that could run pass"
     table = Table("Health checks, worst first", columns, rows)
