@@ -9,8 +9,23 @@ properties      properties of units as columns, JsonLogic rules over them
 flags           flag definitions and their evaluation
 native          the randomiser of a plan: holdout, layer, rollout groups, variant
 assigning       `assign` for plans and flags
-findings        one finding of a report, and how reports show themselves
+findings        one finding of a report
+predicted       what Mixpanel's hash forces on a flag, on a million made-up ids
+association     dependence of two assignments
+balance         metrics of history by variant
 checks          `preflight`: the real hash over real ids, before launch
+seeds           `find_salt`: the best balanced of hundreds of salts
+sticky          a store that remembers variants
+changes         what a change of the plan does to units; layers and holdouts of several experiments
+log             the exposure log as columns
+suspects        hypotheses about a wrong log that can be recomputed
+auditing        `audit`: compare the log with the hash, name the cause
+audience        CSV lists for systems that can't hash
+javascript      the randomiser as a script
+sql             the randomiser as an expression
+responsibilities  who does what, on one page
+handoff         all of it in one folder
+tables, commands  files and the command line
 ==============  ====================================================================================
 """
 
@@ -23,12 +38,17 @@ from typing import Any
 from xpbench.assign.assigning import assign as _assign
 from xpbench.assign.assigning import assignments
 from xpbench.assign.auditing import audit
+from xpbench.assign.changes import check_layers, compare_plans, refuse_reassignment
 from xpbench.assign.checks import preflight
 from xpbench.assign.flags import AssignWarning, Evaluation, Flag, Flags, load_flags
+from xpbench.assign.handoff import handoff, javascript, responsibility_sheet, sql, write_audiences
 from xpbench.assign.hashing import buckets, uniform
+from xpbench.assign.seeds import find_salt
+from xpbench.assign.sticky import AssignmentStore
 
 __all__ = [
     "AssignWarning",
+    "AssignmentStore",
     "Evaluation",
     "Flag",
     "Flags",
@@ -36,9 +56,18 @@ __all__ = [
     "assignments",
     "audit",
     "buckets",
+    "check_layers",
+    "compare_plans",
+    "find_salt",
+    "handoff",
+    "javascript",
     "load_flags",
     "preflight",
+    "refuse_reassignment",
+    "responsibility_sheet",
+    "sql",
     "uniform",
+    "write_audiences",
 ]
 
 

@@ -15,6 +15,8 @@ of salts are applied to the state: a constant ending of k bytes maps the state h
 from __future__ import annotations
 
 import hashlib
+import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -30,6 +32,7 @@ SCALE = 1 << BITS
 BASIS = 0xCBF29CE484222325
 PRIME = 0x100000001B3
 MASK = 0xFFFFFFFFFFFFFFFF
+_LOWEST = 0 if sys.byteorder == "little" else 7
 STEP = 1 << 14
 """Ids that go through FNV-1a together: the states stay in the cache of the processor."""
 
@@ -60,8 +63,13 @@ def sha256_uniform(unit: str, *, purpose: Purpose, salt: str, name: str = "") ->
 
 def sha256_block(block: Block, before: str) -> Words:
     """First 52 bits of SHA-256 over `before` + id for each id of a block."""
+    return sha256_texts(block.texts(), before)
+
+
+def sha256_texts(texts: Sequence[bytes], before: str) -> Words:
+    """First 52 bits of SHA-256 over `before` + each text."""
     head, sha = before.encode(), hashlib.sha256
-    digests = b"".join([sha(head + text).digest() for text in block.texts()])
+    digests = b"".join([sha(head + text).digest() for text in texts])
     first = np.frombuffer(digests, ">u8")[::4]
     return first.astype(np.uint64) >> np.uint64(64 - BITS)
 
@@ -107,11 +115,12 @@ def fnv_states(block: Block) -> Words:
 def _states_of(rows: NDArray[np.uint8], out: Words) -> None:
     prime = np.uint64(PRIME)
     for start in range(0, len(rows), STEP):
-        columns = np.ascontiguousarray(rows[start : start + STEP].T)
+        part = rows[start : start + STEP]
         state = out[start : start + STEP]
         state.fill(BASIS)
-        for column in columns:
-            np.bitwise_xor(state, column, out=state)
+        lowest = state.view(np.uint8)[_LOWEST::8]
+        for place in range(part.shape[1]):
+            np.bitwise_xor(lowest, part[:, place], out=lowest)
             np.multiply(state, prime, out=state)
 
 
