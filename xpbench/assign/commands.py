@@ -57,19 +57,23 @@ def _subject_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _subject(args: argparse.Namespace) -> Any:
     if args.flag is not None:
-        import warnings
-
-        from xpbench.assign.flags import AssignWarning, load_flags
-
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", AssignWarning)
-            flags = load_flags(args.plan)
-        for warning in caught:
-            sys.stderr.write(f"△ {warning.message}\n")
-        return flags[args.flag]
+        return _flags(args.plan)[args.flag]
     from xpbench.plan import load_plan
 
     return load_plan(args.plan)
+
+
+def _flags(path: str) -> Any:
+    import warnings
+
+    from xpbench.assign.flags import AssignWarning, load_flags
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", AssignWarning)
+        flags = load_flags(path)
+    for warning in caught:
+        sys.stderr.write(f"△ {warning.message}\n")
+    return flags
 
 
 def _cohorts(args: argparse.Namespace) -> dict[str, Any] | None:
@@ -211,7 +215,6 @@ def _handoff(args: argparse.Namespace, subject: Any, key: str, cohorts: Any) -> 
 def _preflight(args: argparse.Namespace) -> int:
     from xpbench.assign.assigning import unit_key
     from xpbench.assign.checks import preflight
-    from xpbench.assign.flags import load_flags
     from xpbench.assign.tables import header, id_column, whole, without_empty
 
     subject = _subject(args)
@@ -226,7 +229,7 @@ def _preflight(args: argparse.Namespace) -> int:
         subject,
         without_empty(table[key]),
         history,
-        others=load_flags(args.others) if args.others else (),
+        others=_flags(args.others) if args.others else (),
         properties=table.select(rest) if rest else None,
         cohorts=_cohorts(args),
     )

@@ -156,6 +156,10 @@ def find_salt(
             rule=plain("The finder needs at least one salt and ten ids"),
             remedy=plain("Give more"),
         )
+    if isinstance(chosen, Flag) or Randomiser(chosen).is_mixpanel:
+        for block in ids.blocks():
+            if block.falsy is not None:
+                present[block.start : block.start + len(block)] &= ~block.falsy
     columns = {} if history is None else history_columns(history, ids, unit_key(chosen))
     judge = _Judge.of(chosen, columns, present)
     used = _salt_of(chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,39 +16,15 @@ from xpbench.errors import AssignError, InputError, nearest, plain, shown
 BATCH = 1 << 18
 
 
-def batches(path: str | Path, *, as_text: tuple[str, ...] = ()) -> Iterator[pa.Table]:
-    """The rows of a CSV or Parquet file in batches.
-
-    Args:
-        path: `.csv`, `.csv.gz` or `.parquet`.
-        as_text: Columns of a CSV that stay text, such as ids: 00123 is no number. Parquet has types of its own.
-
-    Raises:
-        InputError: `XPB-I01`, no such file; `XPB-I02`, it can't be read; `XPB-I04`, another kind of file.
-    """
+def _kind(path: str | Path) -> tuple[Path, str]:
+    """The file and its kind, `CSV` or `Parquet`."""
     file = Path(path)
     if not file.is_file():
         raise InputError("XPB-I01", path=str(path))
-    try:
-        if file.suffix == ".parquet":
-            with pq.ParquetFile(file) as parquet:
-                for batch in parquet.iter_batches(batch_size=BATCH):
-                    yield pa.Table.from_batches([batch])
-            return
-        if file.name.endswith((".csv", ".csv.gz", ".tsv")):
-            names = header(file)
-            types = {n: pa.string() for n in names if n in as_text}
-            convert = pacsv.ConvertOptions(column_types=types, strings_can_be_null=True)
-            parse = pacsv.ParseOptions(delimiter="\t" if file.suffix == ".tsv" else ",", newlines_in_values=True)
-            with pa.input_stream(str(file), compression="gzip" if file.suffix == ".gz" else None) as stream:
-                read = pacsv.ReadOptions(block_size=1 << 24)
-                for batch in pacsv.open_csv(stream, read, parse, convert):
-                    if batch.num_rows:
-                        yield pa.Table.from_batches([batch])
-            return
-    except (pa.ArrowException, OSError, ValueError, EOFError) as error:
-        kind = "Parquet" if file.suffix == ".parquet" else "CSV"
-        raise InputError("XPB-I02", path=str(path), kind=kind, reason=plain(shown(str(error))[1:-1])) from None
+    if file.suffix == ".parquet":
+        return file, "Parquet"
+    if file.name.endswith((".csv", ".csv.gz", ".tsv")):
+        return file, "CSV"
     raise InputError(
         "XPB-I04",
         name=plain("Kind of file"),
@@ -57,20 +34,57 @@ def batches(path: str | Path, *, as_text: tuple[str, ...] = ()) -> Iterator[pa.T
     )
 
 
-def header(path: str | Path) -> list[str]:
-    """Names of the columns of a CSV or Parquet file."""
-    file = Path(path)
-    if not file.is_file():
-        raise InputError("XPB-I01", path=str(path))
+@contextmanager
+def _reading(file: Path, kind: str) -> Iterator[None]:
     try:
-        if file.suffix == ".parquet":
-            return list(pq.read_schema(file).names)
-        with pa.input_stream(str(file), compression="gzip" if file.suffix == ".gz" else None) as stream:
-            parse = pacsv.ParseOptions(delimiter="\t" if file.suffix == ".tsv" else ",", newlines_in_values=True)
-            return list(pacsv.open_csv(stream, parse_options=parse).schema.names)
+        yield
     except (pa.ArrowException, OSError, ValueError, EOFError) as error:
-        kind = "Parquet" if file.suffix == ".parquet" else "CSV"
-        raise InputError("XPB-I02", path=str(path), kind=kind, reason=plain(shown(str(error))[1:-1])) from None
+        raise InputError("XPB-I02", path=str(file), kind=kind, reason=plain(shown(str(error))[1:-1])) from None
+
+
+@contextmanager
+def _csv(file: Path, as_text: tuple[str, ...] = ()) -> Iterator[pacsv.CSVStreamingReader]:
+    parse = pacsv.ParseOptions(delimiter="\t" if file.suffix == ".tsv" else ",", newlines_in_values=True)
+    convert = pacsv.ConvertOptions(column_types=dict.fromkeys(as_text, pa.string()), strings_can_be_null=True)
+    with pa.input_stream(str(file), compression="gzip" if file.suffix == ".gz" else None) as stream:
+        yield pacsv.open_csv(stream, pacsv.ReadOptions(block_size=1 << 24), parse, convert)
+
+
+def batches(path: str | Path, *, as_text: tuple[str, ...] = ()) -> Iterator[pa.Table]:
+    """The rows of a CSV or Parquet file in batches.
+
+    Args:
+        path: `.csv`, `.csv.gz`, `.tsv` or `.parquet`.
+        as_text: Columns of a CSV that stay text, such as ids: 00123 is no number. Parquet has types of its own.
+
+    Raises:
+        InputError: `XPB-I01`, no such file; `XPB-I02`, it can't be read; `XPB-I04`, another kind of file.
+    """
+    file, kind = _kind(path)
+    with _reading(file, kind):
+        if kind == "Parquet":
+            with pq.ParquetFile(file) as parquet:
+                for batch in parquet.iter_batches(batch_size=BATCH):
+                    yield pa.Table.from_batches([batch])
+            return
+        with _csv(file, as_text) as reader:
+            for batch in reader:
+                if batch.num_rows:
+                    yield pa.Table.from_batches([batch])
+
+
+def header(path: str | Path) -> list[str]:
+    """Names of the columns of a CSV or Parquet file.
+
+    Raises:
+        InputError: as in `batches`.
+    """
+    file, kind = _kind(path)
+    with _reading(file, kind):
+        if kind == "Parquet":
+            return list(pq.read_schema(file).names)
+        with _csv(file) as reader:
+            return list(reader.schema.names)
 
 
 def whole(path: str | Path, *, as_text: tuple[str, ...] = ()) -> pa.Table:
