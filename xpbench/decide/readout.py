@@ -267,6 +267,8 @@ def interval(row: Row) -> str:
 
 def _line(row: Row) -> str:
     mark = {"better": "▲", "worse": "▼", "unclear": "─"}[row.verdict]
+    if row.guardrail:
+        mark = {"ok": "✓", "bad": "✕", "unclear": "─"}[row.guardrail]
     p = "" if row.p_value is None else f" p {row.p_value:.4g}"
     return f"{mark} {row.role:<9} {row.metric} [{row.variant}] {share(row.lift)} ({interval(row)}){p}"
 
