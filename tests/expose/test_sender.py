@@ -100,9 +100,10 @@ def test_dead_letters_can_be_sent_again(box: Sandbox, track: Make, tmp_path: Pat
     spoil(tmp_path / "out.sqlite", 1, distinct_id="anonymous")
     tracker = track()
     tracker.flush()
-    assert tracker.outbox.requeue_dead() == 1
+    tracker.close()
+    assert waiting.outbox.requeue_dead() == 1
     spoil(tmp_path / "out.sqlite", 1, distinct_id="u1")
-    tracker.flush()
+    assert track().flush()
     assert units(box) == ["u1"]
 
 
@@ -128,7 +129,9 @@ def test_track_hands_what_is_older_than_five_days_to_import(box: Sandbox, track:
     box.app.requests.clear()
     assert tracker.flush()
     assert units(box) == [f"u{i}" for i in range(5)]
-    assert [path for _, path, _ in box.app.requests] == ["/track", "/import", "/track"]
+    assert [path for _, path, _ in box.app.requests] == ["/track", "/track", "/import", "/track"], (
+        "the first request is of one event"
+    )
 
 
 def test_large_requests_are_split_by_bytes(box: Sandbox, track: Make) -> None:
@@ -139,7 +142,7 @@ def test_large_requests_are_split_by_bytes(box: Sandbox, track: Make) -> None:
     tracker = track(timeout=10.0)
     box.app.requests.clear()
     assert tracker.flush(timeout=30)
-    assert len([r for r in box.app.requests if r[1] == "/import"]) == 2, "3 MB in requests below 2 MB"
+    assert len([r for r in box.app.requests if r[1] == "/import"]) == 3, "one event, then 3 MB below 2 MB each"
     assert units(box) == [f"u{i}" for i in range(60)]
 
 

@@ -21,6 +21,8 @@ from xpbench.expose.delivery import Delivery, Outcome
 from xpbench.expose.limits import BATCH_BYTES, BATCH_EVENTS, FUTURE_SECONDS, seconds_of
 from xpbench.expose.outbox import Outbox
 
+_CLOCK = ("clock", "", "an exposure was stamped in the future; it was sent with the server's time")
+
 
 class Backoff:
     """Seconds to wait after failures in a row: doubling from `base` to `cap`, plus jitter.
@@ -124,7 +126,9 @@ class Sender:
         self._interval = interval
         self._backoff = backoff or Backoff()
         self._clock = clock
-        self._limit = BATCH_EVENTS
+        self._limit = 1  # the first request is small: its answer tells the server's time
+        self._was_split = False
+        self._server_offset: float | None = None
         self.sent = 0
         self.last_problem = ""
         self._thread: threading.Thread | None = None
@@ -219,22 +223,40 @@ class Sender:
         batch = self._outbox.head(db, events=self._limit, size=BATCH_BYTES)
         self._outbox.checkpoint(db)
         if not batch:
-            self._limit = BATCH_EVENTS
             return self._interval
         events = [json.loads(text) for _, text in batch]
+        if self._mend_times(db, batch, events):
+            return 0.0
         outcome = self._delivery.send(events, now=self._clock())
+        if outcome.server_time is not None:
+            self._server_offset = outcome.server_time - time.monotonic()
         self._settle(db, batch, events, outcome)
         if outcome.split:
             self._limit = max(1, len(batch) // 2)
+            self._was_split = True
             return 0.0
         if outcome.retry:
             self.last_problem = outcome.reason
             return self._backoff.failed(wait=outcome.wait, longest=outcome.credentials)
         self._backoff.succeeded()
         self.last_problem = ""
-        self._limit = min(BATCH_EVENTS, self._limit * 2)
+        self._limit = min(BATCH_EVENTS, self._limit * 2) if self._was_split else BATCH_EVENTS
         self.sent += len(outcome.accepted)
         return 0.0
+
+    def _mend_times(self, db: sqlite3.Connection, batch: list[tuple[int, str]], events: list[Any]) -> bool:
+        """Rewrite rows that the server would refuse as of the future, before they are sent: so the order is kept."""
+        if self._server_offset is None:
+            return False
+        server_time = round(self._server_offset + time.monotonic(), 3)
+        changed = []
+        for (id_, _), event in zip(batch, events, strict=True):
+            mended = self._from_the_future(event, server_time)
+            if mended is not None:
+                changed.append((id_, mended))
+        if changed:
+            self._outbox.settle(db, changed=changed, incidents=[_CLOCK] * len(changed))
+        return bool(changed)
 
     def _settle(self, db: sqlite3.Connection, batch: list[tuple[int, str]], events: list[Any], outcome: Outcome) -> None:
         refused, changed, incidents = [], [], []
@@ -242,7 +264,7 @@ class Sender:
             mended = self._from_the_future(events[position], outcome.server_time)
             if mended is not None:
                 changed.append((batch[position][0], mended))
-                incidents.append(("clock", "", "an exposure was stamped in the future; it was sent with the server's time"))
+                incidents.append(_CLOCK)
             else:
                 refused.append((batch[position][0], field, reason))
         if outcome.credentials:
