@@ -29,6 +29,7 @@ from xpbench.health import HealthInputs, run_checks
 from xpbench.ledger import Clock, Entry, Ledger, Witness, create, experiments, knowledge, system_clock
 from xpbench.ledger.clock import stamp
 from xpbench.ledger.folder import LEDGER, MEMO, PLAN, existing
+from xpbench.mixpanel import lifecycle
 from xpbench.plan import Plan
 from xpbench.plan.design import Frequentist
 from xpbench.plan.diff import Change, diff
@@ -36,6 +37,8 @@ from xpbench.plan.reading import ensure_registrable, read_document
 from xpbench.watch import watch_status
 
 if TYPE_CHECKING:
+    from xpbench.mixpanel.client import Client
+    from xpbench.mixpanel.lifecycle import Published
     from xpbench.memo import Memo
 
 READOUT = "readout.json"
@@ -445,6 +448,52 @@ class Experiment:
     def memo_path(self) -> Path:
         """Where the memo of this experiment is kept."""
         return self.folder / MEMO
+
+    # in Mixpanel
+
+    def publish(
+        self, client: Client, *, launch: bool = False, flag: bool = False, details: dict[str, Any] | None = None
+    ) -> Published:
+        """Make the Mixpanel experiment of this plan, or bring it up to date, and record its id.
+
+        Args:
+            client: Of the project; the one place where a socket is opened.
+            launch: Also move it to active and annotate the launch.
+            flag: Also make a flag that assigns by the plan (its hash must be `mixpanel`).
+            details: Inner fields whose shape Mixpanel does not publish; passed through untouched.
+
+        Raises:
+            MixpanelError: what Mixpanel refused, and what to do.
+        """
+        found = lifecycle.publish(
+            self.plan, self.plan.digest, client, launch=launch, flag=flag, details=details, clock=self._clock
+        )
+        self.ledger.append("published", found.to_dict())
+        if launch and not any(e.kind == "launched" for e in self.ledger.entries()):
+            self.launch(note="launched in Mixpanel")
+        return found
+
+    def conclude(self, client: Client, *, end_date: str | None = None) -> Published:
+        """End the experiment in Mixpanel, and log the decision in force there, where there is one.
+
+        Raises:
+            MixpanelError: never published or launched, or another decision stands there.
+        """
+        decision = self.decision
+        found = lifecycle.conclude(self.plan, client, end_date=end_date)
+        if decision is not None:
+            found = lifecycle.decide(
+                self.plan,
+                self.plan.digest,
+                client,
+                outcome=decision.body["outcome"],
+                variant=decision.body["variant"],
+                because=str(decision.body["because"]),
+                by=decision.by or "",
+                clock=self._clock,
+            )
+        self.ledger.append("concluded", found.to_dict())
+        return found
 
     # state
 

@@ -17,7 +17,11 @@ DONE, NO, BAD_INPUT, NEWER = 0, 1, 2, 3
 
 def add_parsers(subparsers: Any) -> None:
     """Add `ledger` with its two commands."""
-    parser = subparsers.add_parser("ledger", help="check or list the ledger of an experiment")
+    parser = subparsers.add_parser(
+        "ledger",
+        help="check or list the ledger of an experiment",
+        description="`verify` checks every link of the chain (and a witness, where one is given); `log` lists the entries.",
+    )
     inner = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     check = add_command(
         inner,

@@ -28,7 +28,10 @@ def add_parsers(subparsers: Any) -> None:
     watch.add_argument("--json", action="store_true", help="answer in JSON")
     watch.set_defaults(run=run_watch)
     whole = subparsers.add_parser(
-        "portfolio", help="all experiments: without memo, peeks, overrides, forecasts, what shipped lifts are worth"
+        "portfolio",
+        help="all experiments: without memo, peeks, overrides, forecasts, what shipped lifts are worth",
+        description="All experiments of a root together: plans without a memo, peeks, deviations and overrides, forecast "
+        "against outcome, what the lifts that were shipped are worth, and the win rate with its interval.",
     )
     whole.add_argument("--root", default="experiments", help="folder of all experiments")
     whole.add_argument("--json", action="store_true", help="answer in JSON")
