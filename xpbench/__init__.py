@@ -57,3 +57,13 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_HOMES})
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Where JupyterLab finds the built front end of an editable install."""
+    return [{"src": "labextension", "dest": "@xpbench/labextension"}]
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    """The module that Jupyter Server loads."""
+    return [{"module": "xpbench.lab.extension"}]

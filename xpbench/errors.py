@@ -637,7 +637,20 @@ _MEMO: dict[str, Message] = {
     ),
 }
 _FORMS: dict[str, Message] = {}
-_LAB: dict[str, Message] = {}
+_LAB = {
+    "XPB-J01": Message(
+        "Path {path} can't be used",
+        "A path is relative to the server's root, does not leave it, and names nothing hidden",
+        "Choose a file or folder in the file browser",
+    ),
+    "XPB-J02": Message(
+        "File {path} is neither a memo nor a plan",
+        "Memos end with memo.html or memo.json, plans with plan.json",
+        "Choose one of these, or rename the file",
+    ),
+    "XPB-J03": Message("There is no template {name}", "Notebooks are made from installed templates", "{hint}"),
+    "XPB-J04": Message("The request can't be read: {reason}", "A JSON object is expected", "Reload the page and try again"),
+}
 
 CATALOGUE: Mapping[str, Message] = {
     **_INPUT,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -97,13 +98,7 @@ def open_experiment(key: str, root: str | Path = "experiments", *, clock: Clock 
     folder = existing(root, key)
     ledger = Ledger(folder / LEDGER, clock=clock)
     document = _plan_in_force(ledger.entries())
-    found = read_document(folder / PLAN)
-    if digest(found) != digest(document):
-        changes = diff(document, found)
-        first = changes[0] if changes else Change("", None, None)
-        raise ChangedPlan(
-            "XPB-P28", pointer=plain(first.pointer or "/"), expected=_brief(first.before), found=_brief(first.after)
-        )
+    _ensure_unchanged(folder, document)
     return Experiment(Plan(**document), folder, ledger, clock)
 
 
@@ -237,7 +232,7 @@ class Experiment:
             alarm = harm_alarm(self.plan, summary)
             entry = self.ledger.append(
                 "looked",
-                {**self._seen(summary), "harm": alarm.sounds, "outcomes": True},
+                {**self._seen(summary), "health": health_counts(health), "harm": alarm.sounds, "outcomes": True},
                 by=by,
             )
             return SealedReadout(
@@ -281,6 +276,7 @@ class Experiment:
             kind,
             {
                 **self._seen(summary),
+                "health": health_counts(health),
                 "reason": reason,
                 "progress": round(state.progress, 6),
                 "metrics": [m.key for m in self.plan.metrics],
@@ -499,50 +495,11 @@ class Experiment:
 
     def status(self) -> Status:
         """Where the experiment stands; from the ledger alone."""
-        entries = self.ledger.entries()
-        kinds = [e.kind for e in entries]
-        decision = self.decision
-        looks = self.looks()
-        last = next((e for e in reversed(entries) if e.kind in LOOKED), None)
-        units = sum(int(v) for v in last.body["units"].values()) if last is not None else 0
-        outcome = str(decision.body["outcome"]) if decision is not None else ""
-        state: State
-        watch = watch_status(self.plan, entries, now=self._clock()) if outcome == "ship" else None
-        if watch is not None and watch.state in ("overdue", "breached"):
-            state, sentence = watch.state, watch.sentence
-        elif watch is not None and "watched" in kinds:
-            state, sentence = "watched", watch.sentence
-        elif outcome and outcome != "defer":
-            state = "decided"
-            sentence = (
-                f"Decided: {outcome}{' ' + str(decision.body['variant']) if decision and decision.body['variant'] else ''}."
-            )
-        elif "opened" in kinds:
-            state, sentence = "ready", "Results are due; no decision yet." if not outcome else "Deferred."
-        elif last is not None or "launched" in kinds:
-            state, sentence = "running", f"Running, {units:,} units at the last look; results are sealed."
-        else:
-            state, sentence = "registered", "Registered, not launched."
-        return Status(
-            self.key,
-            self.plan.title,
-            state,
-            sentence,
-            len(looks),
-            knowledge(entries),
-            units,
-            outcome,
-            self.signatures_missing(),
-        )
+        return status_of(self.ledger.entries(), now=self._clock())
 
     def signatures_missing(self) -> tuple[str, ...]:
         """Names in the plan's sign-offs that have not signed the plan in force."""
-        signed = {
-            str(e.body["name"])
-            for e in self.ledger.entries()
-            if e.kind == "signed_off" and e.body["plan_digest"] == self.plan.digest
-        }
-        return tuple(s.name for s in self.plan.sign_offs if s.name not in signed)
+        return _unsigned(self.ledger.entries(), self.plan.to_dict())
 
     @property
     def witness(self) -> Witness:
@@ -551,6 +508,78 @@ class Experiment:
 
     def __repr__(self) -> str:
         return f"Experiment({self.key!r}, {self.status().state}, plan {self.plan.digest[:12]})"
+
+
+def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
+    """Where an experiment stands: a function of its verified ledger, which holds every plan that was in force.
+
+    Args:
+        entries: All entries, oldest first.
+        now: Aware time, for what the contract after shipping asks for.
+
+    Raises:
+        LedgerError: `XPB-L09`, no plan is on record.
+    """
+    document = _plan_in_force(entries)
+    kinds = [e.kind for e in entries]
+    decision = next((e for e in reversed(entries) if e.kind in ("decided", "deferred")), None)
+    last = next((e for e in reversed(entries) if e.kind in LOOKED), None)
+    units = sum(int(v) for v in last.body["units"].values()) if last is not None else 0
+    outcome = str(decision.body["outcome"]) if decision is not None else ""
+    state: State
+    watch = watch_status(Plan(**document), entries, now=now) if outcome == "ship" and document.get("watch") else None
+    if watch is not None and watch.state in ("overdue", "breached"):
+        state, sentence = watch.state, watch.sentence
+    elif watch is not None and "watched" in kinds:
+        state, sentence = "watched", watch.sentence
+    elif outcome and outcome != "defer":
+        state = "decided"
+        sentence = f"Decided: {outcome}{' ' + str(decision.body['variant']) if decision and decision.body['variant'] else ''}."
+    elif "opened" in kinds:
+        state, sentence = "ready", "Results are due; no decision yet." if not outcome else "Deferred."
+    elif last is not None or "launched" in kinds:
+        state, sentence = "running", f"Running, {units:,} units at the last look; results are sealed."
+    else:
+        state, sentence = "registered", "Registered, not launched."
+    return Status(
+        str(document["key"]),
+        str(document["title"]),
+        state,
+        sentence,
+        sum(kind in ("opened", "peeked") for kind in kinds),
+        knowledge(entries),
+        units,
+        outcome,
+        _unsigned(entries, document),
+    )
+
+
+def _unsigned(entries: Sequence[Entry], document: Mapping[str, Any]) -> tuple[str, ...]:
+    in_force = next(str(e.body["plan_digest"]) for e in reversed(entries) if e.kind in ("registered", "amended"))
+    signed = {str(e.body["name"]) for e in entries if e.kind == "signed_off" and e.body["plan_digest"] == in_force}
+    return tuple(str(s["name"]) for s in document.get("sign_offs", ()) if s["name"] not in signed)
+
+
+def read_entries(folder: Path) -> tuple[Entry, ...]:
+    """The verified ledger of an experiment whose plan.json is the one on record.
+
+    Raises:
+        BrokenLedger: the chain does not hold; says where.
+        ChangedPlan: `XPB-P28`, plan.json differs from what was registered; names the field.
+    """
+    entries = Ledger(folder / LEDGER).entries()
+    _ensure_unchanged(folder, _plan_in_force(entries))
+    return entries
+
+
+def _ensure_unchanged(folder: Path, document: dict[str, Any]) -> None:
+    found = read_document(folder / PLAN)
+    if _text(found) != _text(document) and digest(found) != digest(document):
+        changes = diff(document, found)
+        first = changes[0] if changes else Change("", None, None)
+        raise ChangedPlan(
+            "XPB-P28", pointer=plain(first.pointer or "/"), expected=_brief(first.before), found=_brief(first.after)
+        )
 
 
 def statuses(root: str | Path = "experiments", *, only: str | None = None) -> list[dict[str, Any]]:
@@ -566,6 +595,22 @@ def statuses(root: str | Path = "experiments", *, only: str | None = None) -> li
         except XpbenchError as error:
             out.append({"key": listed.key, "title": "", "state": "broken", "sentence": str(error)})
     return out
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    """Plain JSON: equal texts are equal values, and it is made much faster than the canonical form."""
+    return json.dumps(document, sort_keys=True)
+
+
+def health_counts(checks: Iterable[Any]) -> dict[str, Any]:
+    """What a look puts on record of its health checks: how many pass, and the names of those that warn or fail."""
+    listed = list(checks)
+    return {
+        "pass": sum(c.status == "pass" for c in listed),
+        "warn": sorted(c.name for c in listed if c.status == "warn"),
+        "fail": sorted(c.name for c in listed if c.status == "fail"),
+        "gates": sorted(c.name for c in listed if c.blocks),
+    }
 
 
 def _needs_reason(reason: str, action: str) -> None:

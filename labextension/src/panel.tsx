@@ -1,0 +1,252 @@
+/** The side panel: every experiment with state, health, what is due and what to do next. */
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { ReactWidget } from '@jupyterlab/ui-components';
+import type { CommandRegistry } from '@lumino/commands';
+import React from 'react';
+
+import { CommandIDs } from './commands';
+import { experimentsIcon } from './icons';
+import { HEALTH_MARKS, MARKS, matching, repeatedTitles, sorted, under } from './listing';
+import type { Model } from './model';
+import type { IItem, IListing, State } from './types';
+
+export class Panel extends ReactWidget {
+  constructor(
+    private readonly _model: Model,
+    private readonly _commands: CommandRegistry,
+    private readonly _trans: TranslationBundle
+  ) {
+    super();
+    this.id = 'xpbench-panel';
+    this.addClass('xp-Panel');
+    this.title.icon = experimentsIcon;
+    this.title.caption = _trans.__('Experiments');
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', _trans.__('Experiments'));
+    _model.changed.connect(this.update, this);
+  }
+
+  protected override onAfterShow(): void {
+    void this._model.refresh();
+  }
+
+  protected override render(): JSX.Element {
+    return <Experiments model={this._model} commands={this._commands} trans={this._trans} />;
+  }
+}
+
+interface IProps {
+  model: Model;
+  commands: CommandRegistry;
+  trans: TranslationBundle;
+}
+
+function Experiments({ model, commands, trans }: IProps): JSX.Element {
+  const [search, setSearch] = React.useState('');
+  const listing = model.listing;
+  const items = React.useMemo(() => sorted(listing?.items ?? []), [listing]);
+  const shown = React.useMemo(() => matching(items, search), [items, search]);
+  const twice = React.useMemo(() => repeatedTitles(items), [items]);
+  const run = (command: string, args: Record<string, string> = {}): void => {
+    void commands.execute(command, args);
+  };
+  return (
+    <>
+      <header className="xp-Header">
+        <h2>{trans.__('Experiments')}</h2>
+        <span className="xp-HeaderButtons">
+          <button className="xp-Button" onClick={() => { run(CommandIDs.create, { template: 'plan' }); }}>
+            {trans.__('New plan')}
+          </button>
+          <button className="xp-Button" onClick={() => { run(CommandIDs.refresh); }} aria-label={trans.__('Refresh experiments')} title={trans.__('Refresh')}>
+            ↻
+          </button>
+        </span>
+      </header>
+      {model.problem !== '' && (
+        <p className="xp-Problem" role="alert">
+          ▲ {trans.__('The list could not be read:')} {model.problem}
+        </p>
+      )}
+      {listing !== null && <Root listing={listing} trans={trans} onChoose={root => { run(CommandIDs.chooseRoot, { root }); }} />}
+      {listing !== null && items.length > 0 && (
+        <>
+          <input
+            className="xp-Search"
+            type="search"
+            value={search}
+            placeholder={trans.__('Search by title, key, owner, state')}
+            aria-label={trans.__('Search experiments')}
+            onChange={event => { setSearch(event.target.value); }}
+          />
+          <p className="xp-Counts" role="status">
+            {counts(listing, shown.length, trans)}
+          </p>
+          <ul className="xp-List" aria-label={trans.__('All experiments')}>
+            {shown.map(item => (
+              <Row key={`${item.key}:${item.path}`} item={item} root={listing.root} twice={twice.has(item.title)} run={run} trans={trans} />
+            ))}
+          </ul>
+        </>
+      )}
+      {listing !== null && items.length === 0 && <Empty listing={listing} run={run} trans={trans} />}
+      {listing === null && model.problem === '' && <p className="xp-Counts">{trans.__('Reading experiments …')}</p>}
+    </>
+  );
+}
+
+function counts(listing: IListing, shown: number, trans: TranslationBundle): string {
+  const total = listing.items.length;
+  const parts = [shown === total ? trans._n('%1 experiment', '%1 experiments', total) : trans.__('%1 of %2', shown, total)];
+  if (listing.due > 0) {
+    parts.push(trans.__('%1 due', listing.due));
+  }
+  if (listing.overdue > 0) {
+    parts.push(trans.__('%1 overdue', listing.overdue));
+  }
+  if (listing.broken > 0) {
+    parts.push(trans.__('%1 broken', listing.broken));
+  }
+  return parts.join(' · ');
+}
+
+function Root(props: { listing: IListing; trans: TranslationBundle; onChoose: (root: string) => void }): JSX.Element {
+  const { listing, trans, onChoose } = props;
+  const roots = listing.roots.includes(listing.root) ? listing.roots : [listing.root, ...listing.roots];
+  return roots.length > 1 ? (
+    <label className="xp-Root">
+      {trans.__('Folder')}
+      <select value={listing.root} onChange={event => { onChoose(event.target.value); }}>
+        {roots.map(root => (
+          <option key={root}>{root}</option>
+        ))}
+      </select>
+    </label>
+  ) : (
+    <p className="xp-Root" title={listing.root}>
+      {trans.__('Folder')} <code>{listing.root}</code>
+    </p>
+  );
+}
+
+function Empty(props: { listing: IListing; run: (command: string, args?: Record<string, string>) => void; trans: TranslationBundle }): JSX.Element {
+  const { listing, run, trans } = props;
+  return (
+    <div className="xp-Empty">
+      {experimentsIcon.react({ tag: 'div', className: 'xp-EmptyIcon', width: '40px' })}
+      <p>
+        <strong>{listing.exists ? trans.__('No experiments yet.') : trans.__('There is no folder "%1".', listing.root)}</strong>
+      </p>
+      <p>{trans.__('Experiments are listed here from plan to decision: what is sealed, what is due, whether the data can be trusted.')}</p>
+      <button className="xp-Button xp-mod-primary" onClick={() => { run(CommandIDs.demo); }}>
+        {trans.__('Start the demo')}
+      </button>
+      <button className="xp-Button" onClick={() => { run(CommandIDs.create, { template: 'plan' }); }}>
+        {trans.__('Write a plan')}
+      </button>
+      <button className="xp-Button" onClick={() => { run(CommandIDs.chooseRoot); }}>
+        {trans.__('Choose another folder')}
+      </button>
+    </div>
+  );
+}
+
+interface IRowProps {
+  item: IItem;
+  root: string;
+  twice: boolean;
+  run: (command: string, args?: Record<string, string>) => void;
+  trans: TranslationBundle;
+}
+
+const Row = React.memo(function Row({ item, root, twice, run, trans }: IRowProps): JSX.Element {
+  const words = stateWords(trans);
+  const open = (path: string): void => {
+    run(CommandIDs.open, { path: under(root, path) });
+  };
+  return (
+    <li className="xp-Row" data-state={item.state} data-key={item.key}>
+      <div className="xp-RowTop">
+        <span className={`xp-State xp-mod-${item.state}`}>
+          <span aria-hidden="true">{MARKS[item.state]}</span> {words[item.state]}
+        </span>
+        <span className={`xp-Health xp-mod-${item.health.status}`} title={item.health.text}>
+          <span aria-hidden="true">{HEALTH_MARKS[item.health.status]}</span>{' '}
+          {item.health.status === 'unknown' ? trans.__('no health yet') : trans.__('health: %1', item.health.status)}
+        </span>
+      </div>
+      <h3 title={item.title || item.key}>{item.title || item.key}</h3>
+      <p className="xp-Key">
+        <code className={twice ? 'xp-mod-twice' : ''}>{item.key}</code>
+        {item.owner !== '' && ` · ${item.owner}`}
+      </p>
+      <p className={item.state === 'broken' ? 'xp-Sentence xp-mod-broken' : 'xp-Sentence'} title={item.sentence}>
+        {item.sentence}
+      </p>
+      {item.due.is_due && <p className={item.due.is_overdue ? 'xp-Due xp-mod-overdue' : 'xp-Due'}>→ {item.due.text}</p>}
+      <div className="xp-Actions" role="group" aria-label={trans.__('Actions for %1', item.title || item.key)}>
+        {actions(item, trans).map(([label, template]) => (
+          <button
+            key={template}
+            className="xp-Link"
+            aria-label={`${label}: ${item.key}`}
+            onClick={() => { run(CommandIDs.create, { template, key: item.key }); }}
+          >
+            {label}
+          </button>
+        ))}
+        {item.has_memo && (
+          <button className="xp-Link" aria-label={`${trans.__('Memo')}: ${item.key}`} onClick={() => { open(`${item.key}/memo.html`); }}>
+            {trans.__('Memo')}
+          </button>
+        )}
+        {item.path !== '' && !item.path.startsWith('.') && (
+          <button className="xp-Link" aria-label={`${trans.__('Plan')}: ${item.key}`} onClick={() => { open(item.path); }}>
+            {trans.__('Plan')}
+          </button>
+        )}
+      </div>
+    </li>
+  );
+});
+
+/** The names of states. */
+export function stateWords(trans: TranslationBundle): Record<State, string> {
+  return {
+    draft: trans.__('draft'),
+    registered: trans.__('registered'),
+    running: trans.__('running'),
+    sealed: trans.__('sealed'),
+    ready: trans.__('ready'),
+    decided: trans.__('decided'),
+    watched: trans.__('watched'),
+    overdue: trans.__('watch overdue'),
+    breached: trans.__('guardrail breached'),
+    broken: trans.__('broken')
+  };
+}
+
+function actions(item: IItem, trans: TranslationBundle): [string, string][] {
+  const labels: Record<string, string> = {
+    plan: trans.__('Edit plan'),
+    preflight: trans.__('Preflight'),
+    monitor: trans.__('Monitor'),
+    readout: trans.__('Readout'),
+    decision: trans.__('Decide'),
+    'post-rollout': trans.__('Check')
+  };
+  const wanted: Record<State, string[]> = {
+    draft: ['plan'],
+    registered: ['preflight', 'monitor'],
+    running: ['monitor', 'readout'],
+    sealed: ['monitor', 'readout'],
+    ready: ['readout', 'decision'],
+    decided: ['readout'],
+    watched: ['post-rollout'],
+    overdue: ['post-rollout'],
+    breached: ['post-rollout'],
+    broken: []
+  };
+  return wanted[item.state].map(template => [labels[template] ?? template, template]);
+}

@@ -1,0 +1,73 @@
+/** What the server extension answers; the same names as `xpbench/lab/catalogue.py`. */
+
+export type State =
+  | 'draft'
+  | 'registered'
+  | 'running'
+  | 'sealed'
+  | 'ready'
+  | 'decided'
+  | 'watched'
+  | 'overdue'
+  | 'breached'
+  | 'broken';
+
+export type HealthWord = 'pass' | 'warn' | 'fail' | 'unknown';
+
+export interface IItem {
+  readonly key: string;
+  readonly title: string;
+  readonly owner: string;
+  readonly state: State;
+  readonly sentence: string;
+  readonly health: { readonly status: HealthWord; readonly text: string };
+  readonly due: { readonly at: string; readonly text: string; readonly is_due: boolean; readonly is_overdue: boolean };
+  readonly next: string;
+  readonly looks: number;
+  readonly decision: string;
+  readonly has_memo: boolean;
+  readonly path: string;
+}
+
+export interface IListing {
+  readonly root: string;
+  readonly exists: boolean;
+  readonly roots: readonly string[];
+  readonly version: string;
+  readonly items: readonly IItem[];
+  readonly due: number;
+  readonly overdue: number;
+  readonly broken: number;
+}
+
+export type VerdictStatus = 'verified' | 'differs' | 'unreadable' | 'newer' | 'draft';
+
+export interface IVerdict {
+  readonly path: string;
+  readonly kind: 'memo' | 'plan';
+  readonly status: VerdictStatus;
+  readonly reason: string;
+  readonly key: string;
+  readonly headline: string;
+  readonly lines: readonly string[];
+  readonly checked: readonly string[];
+  readonly not_checked: readonly string[];
+}
+
+export interface ITemplates {
+  readonly templates: readonly { readonly name: string; readonly parameters: readonly string[] }[];
+  readonly broken: readonly { readonly name: string; readonly reason: string }[];
+  readonly plans: readonly string[];
+}
+
+export interface IMade {
+  readonly path: string;
+}
+
+export interface IDemo {
+  readonly folder: string;
+  readonly root: string;
+  readonly notebook: string;
+  readonly memo: string;
+  readonly outcome: string;
+}

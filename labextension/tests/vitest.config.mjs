@@ -1,0 +1,1 @@
+export default { test: { include: ['unit/**/*.test.ts'], environment: 'node' } };

@@ -1,0 +1,161 @@
+"""The list of experiments: every state, broken ones shown, dates that pass, and what it costs."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import xpbench as xp
+from tests.lab.conftest import make_experiments
+from tests.test_experiment import plan, table, units
+from xpbench.experiment import statuses
+from xpbench.lab.catalogue import Catalogue, Item
+from xpbench.ledger import fixed_clock
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("catalogue") / "experiments"
+    make_experiments(folder)
+    return folder
+
+
+def by_key(root: Path, clock: object = None) -> dict[str, Item]:
+    catalogue = Catalogue() if clock is None else Catalogue(clock=clock)  # type: ignore[arg-type]
+    return {i.key: i for i in catalogue.items(root)}
+
+
+def test_every_state_is_listed_and_the_broken_ledger_is_not_hidden(root: Path) -> None:
+    found = by_key(root)
+    assert {k: i.state for k, i in found.items()} == {
+        "waiting": "registered",
+        "sealed": "sealed",
+        "decided": "decided",
+        "torn": "broken",
+        "idea": "draft",
+    }
+    assert "XPB-L" in found["torn"].sentence
+    assert "entry 2" in found["torn"].sentence.lower() or "line 2" in found["torn"].sentence.lower()
+    assert "Signatures missing: Ana" in found["waiting"].sentence
+    assert found["decided"].has_memo
+    assert found["idea"].path == ".drafts/idea.plan.json"
+
+
+def test_states_agree_with_the_facade(root: Path) -> None:
+    ours = by_key(root)
+    for status in statuses(root):
+        shown = ours[status["key"]].state
+        assert shown == ("sealed" if status["key"] == "sealed" else status["state"])
+
+
+def test_sealed_item_tells_no_effect_and_says_what_is_missing(root: Path) -> None:
+    item = by_key(root)["sealed"]
+    assert "2,000 more units" in item.sentence
+    assert item.health.status in ("pass", "warn")
+    assert not {"effect", "lift", "mean", "p_value"} & set(item.to_dict())
+
+
+def test_health_on_record_is_that_of_the_last_look(tmp_path: Path) -> None:
+    experiment = xp.register(plan(), tmp_path)
+    frame = table(3000)
+    sealed = experiment.readout(units(frame[(frame.variant == "a") | (frame.index % 10 < 5)]))
+    failing = sorted(c.name for c in sealed.health if c.status == "fail")
+    assert "srm" in failing
+    item = by_key(tmp_path)["form"]
+    assert item.health.status == "fail"
+    assert "srm: fail" in item.health.text
+    assert experiment.ledger.entries()[-1].body["health"]["fail"] == failing
+
+
+def test_edited_plan_is_broken_and_a_repaired_one_is_not(tmp_path: Path) -> None:
+    experiment = xp.register(plan(), tmp_path)
+    catalogue = Catalogue()
+    assert catalogue.items(tmp_path)[0].state == "registered"
+    path = experiment.folder / "plan.json"
+    before = path.read_text()
+    path.write_text(before.replace('"min_lift": 0.01', '"min_lift": 0.0001'))
+    assert catalogue.items(tmp_path)[0].state == "broken"
+    assert "min_lift" in catalogue.items(tmp_path)[0].sentence
+    path.write_text(before)
+    assert catalogue.items(tmp_path)[0].state == "registered"
+
+
+def test_a_date_that_passes_changes_the_state_without_any_file_changing(tmp_path: Path) -> None:
+    now = datetime(2026, 11, 3, 9, tzinfo=UTC)
+    moment = [now]
+    experiment = xp.register(plan(horizon={"days": 14}), tmp_path, clock=lambda: moment[0])
+    experiment.launch()
+    catalogue = Catalogue(clock=lambda: moment[0])
+    first = catalogue.items(tmp_path)[0]
+    assert first.state == "running"
+    assert first.due.at.startswith("2026-11-17")
+    assert not first.due.is_due
+    moment[0] = now + timedelta(days=15)
+    assert catalogue.items(tmp_path)[0].due.is_due
+    assert catalogue.items(tmp_path)[0].next == "readout"
+
+
+def test_watch_becomes_overdue(tmp_path: Path) -> None:
+    moment = [datetime(2026, 11, 3, 9, tzinfo=UTC)]
+    experiment = xp.register(
+        plan(watch={"weeks": 2, "check_days": [7], "metrics": ["errors"], "owner": "ana"}), tmp_path, clock=lambda: moment[0]
+    )
+    readout = experiment.readout(units(table()))
+    experiment.decide(readout, "ship", variant="b", because="as planned", by="ana")
+    catalogue = Catalogue(clock=lambda: moment[0])
+    assert catalogue.items(tmp_path)[0].state == "watched"
+    moment[0] += timedelta(days=9)
+    item = catalogue.items(tmp_path)[0]
+    assert (item.state, item.due.is_overdue) == ("overdue", True)
+    assert "day 7" in item.sentence
+
+
+def test_hostile_folders_are_listed_as_broken_and_nothing_raises(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "Upper Case").mkdir()
+    (tmp_path / "noise").mkdir()
+    (tmp_path / "noise" / "ledger.jsonl").write_bytes(b"\x00\xff\n")
+    (tmp_path / "noise" / "plan.json").write_text("[")
+    (tmp_path / "away").symlink_to("/etc")
+    (tmp_path / "loose.plan.json").write_text("{")
+    assert {i.state for i in Catalogue().items(tmp_path)} == {"broken"}
+    assert len(Catalogue().items(tmp_path)) == 5
+
+
+def test_missing_root_is_empty(tmp_path: Path) -> None:
+    assert Catalogue().items(tmp_path / "nowhere") == []
+
+
+def test_what_is_gone_is_forgotten(tmp_path: Path) -> None:
+    experiment = xp.register(plan(), tmp_path)
+    catalogue = Catalogue()
+    catalogue.items(tmp_path)
+    for file in experiment.folder.iterdir():
+        file.unlink()
+    experiment.folder.rmdir()
+    assert catalogue.items(tmp_path) == []
+    assert catalogue._known == {}
+
+
+def test_500_experiments_cost_less_than_300_ms_once_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # only to make them faster
+    clock = fixed_clock("2026-11-03T09:00:00", step_seconds=60)
+    first = xp.register(plan(key="e000"), tmp_path, clock=clock)
+    for n in range(1, 500):
+        xp.register(plan(key=f"e{n:03}"), tmp_path, clock=clock)
+    catalogue = Catalogue(clock=clock)
+    began = time.process_time()
+    assert len(catalogue.items(tmp_path)) == 500
+    cold = time.process_time() - began
+    began = time.process_time()
+    assert [i.state for i in catalogue.items(tmp_path)] == ["registered"] * 500
+    warm = time.process_time() - began
+    assert cold < 3.0
+    assert warm < 0.3
+    first.launch()
+    assert next(i for i in catalogue.items(tmp_path) if i.key == "e000").state == "running"

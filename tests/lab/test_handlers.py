@@ -1,0 +1,136 @@
+"""The endpoints, asked over HTTP from a real Jupyter Server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.lab.conftest import Server
+
+ENDPOINTS = [
+    ("experiments", None),
+    ("experiments/decided", None),
+    ("templates", None),
+    ("verify", {"path": "experiments/decided/memo.html"}),
+    ("notebooks", {"template": "readout", "key": "decided"}),
+    ("demo", {}),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "body"), ENDPOINTS)
+def test_unauthenticated_is_403_and_learns_nothing(server: Server, endpoint: str, body: object) -> None:
+    before = sorted(p.name for p in server.folder.iterdir())
+    answer = server.ask(endpoint, body, token=None)
+    assert answer.status == 403
+    assert "decided" not in json.dumps(answer.body)
+    assert server.ask(endpoint, body, token="wrong").status == 403
+    assert sorted(p.name for p in server.folder.iterdir()) == before
+
+
+def test_list_finds_the_root_and_counts(server: Server) -> None:
+    answer = server.ask("experiments")
+    assert answer.status == 200
+    assert answer.body["root"] == "experiments"
+    assert answer.body["exists"]
+    assert answer.body["broken"] == 1
+    assert {i["key"] for i in answer.body["items"]} == {"waiting", "sealed", "decided", "torn", "idea"}
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert str(server.folder) not in json.dumps([i for i in answer.body["items"] if i["state"] != "broken"])
+
+
+def test_missing_root_is_told(server: Server) -> None:
+    body = server.ask("experiments?root=nowhere/at/all").body
+    assert (body["exists"], body["items"], body["root"]) == (False, [], "nowhere/at/all")
+    assert body["roots"] == ["experiments"]
+
+
+def test_one_experiment(server: Server) -> None:
+    assert server.ask("experiments/decided").body["state"] == "decided"
+    assert server.ask("experiments/nobody").status == 404
+    assert server.ask("experiments/..%2f..%2fetc").status in (400, 404)
+
+
+OUTSIDE = ["../", "/etc", "experiments/../..", "C:/x", "a\\..\\b", "~/x", ".hidden", "experiments/.drafts", "a\x00b", "a\nb"]
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_no_path_leaves_the_root_or_names_hidden_files(server: Server, path: str) -> None:
+    answer = server.ask(f"experiments?root={quote(path)}")
+    if path != "a\x00b" and path != "a\nb":  # the framework strips these from a query
+        assert (answer.status, answer.body["code"]) == (400, "XPB-J01")
+    answer = server.ask("verify", {"path": f"{path}/memo.html"})
+    assert (answer.status, answer.body["code"]) == (400, "XPB-J01")
+    for sent in ({"root": path}, {"folder": path}):
+        answer = server.ask("notebooks", {"template": "readout", "key": "x", **sent})
+        assert answer.body["code"] == "XPB-J01"
+
+
+def test_links_out_of_the_root_are_not_followed(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "memo.html").write_text("secret")
+    (server.folder / "away").symlink_to(tmp_path)
+    (server.folder / "linked-memo.html").symlink_to(tmp_path / "memo.html")
+    try:
+        assert server.ask("experiments?root=away").body["code"] == "XPB-J01"
+        for path in ("away/memo.html", "linked-memo.html"):
+            answer = server.ask("verify", {"path": path})
+            assert answer.status == 400
+            assert "secret" not in json.dumps(answer.body)
+    finally:
+        (server.folder / "away").unlink()
+        (server.folder / "linked-memo.html").unlink()
+
+
+def test_verify_says_verified_and_where_a_tampered_memo_differs(server: Server) -> None:
+    good = server.ask("verify", {"path": "experiments/decided/memo.html"})
+    assert good.status == 200
+    assert good.body["status"] == "verified", good.body
+    memo = server.folder / "experiments" / "decided" / "memo.html"
+    bad = server.folder / "tampered-memo.html"
+    text = memo.read_text("utf-8")
+    assert "as planned" in text
+    bad.write_text(text.replace("as planned", "as wished"), "utf-8")
+    answer = server.ask("verify", {"path": "tampered-memo.html"})
+    assert answer.body["status"] == "differs"
+    assert answer.body["lines"]
+    (server.folder / "noise-memo.html").write_bytes(b"<html>")
+    assert server.ask("verify", {"path": "noise-memo.html"}).body["status"] == "unreadable"
+
+
+def test_verify_of_plans(server: Server) -> None:
+    assert server.ask("verify", {"path": "experiments/decided/plan.json"}).body["status"] == "verified"
+    torn = server.ask("verify", {"path": "experiments/torn/plan.json"}).body
+    assert torn["status"] == "differs"
+    draft = server.folder / "new.plan.json"
+    draft.write_text(json.dumps({"key": "new", "title": "New"}))
+    body = server.ask("verify", {"path": "new.plan.json"}).body
+    assert body["status"] == "draft"
+    assert body["lines"]
+    draft.write_text("{")
+    assert server.ask("verify", {"path": "new.plan.json"}).body["status"] == "unreadable"
+    assert server.ask("verify", {"path": "experiments/none/plan.json"}).status == 404
+    assert server.ask("verify", {"path": "notes.txt"}).body["code"] == "XPB-J02"
+
+
+def test_bad_requests_are_told(server: Server) -> None:
+    assert server.ask("verify", raw=b"[").body["code"] == "XPB-J04"
+    assert server.ask("verify", raw=b"[]").body["code"] == "XPB-J04"
+    assert server.ask("verify", {"path": 3}).body["code"] == "XPB-J01"
+    assert server.ask("verify", raw=b'{"path": "' + b"x" * 70_000 + b'"}').body["code"] == "XPB-J04"
+    assert server.ask("notebooks", {"template": "../../etc/passwd"}).status == 404
+    assert server.ask("notebooks", {"template": "no-such-template"}).body["code"] == "XPB-J03"
+    assert server.ask("notebooks", {"template": "readout", "key": "../x"}).status == 400
+
+
+def test_demo_makes_a_folder_whose_memo_verifies(server: Server) -> None:
+    made = server.ask("demo", {})
+    assert made.status == 201, made.body
+    assert made.body["folder"] == "xpbench-demo"
+    assert (server.folder / made.body["notebook"]).is_file()
+    assert server.ask("verify", {"path": made.body["memo"]}).body["status"] == "verified"
+    listed = server.ask(f"experiments?root={made.body['root']}").body
+    assert [i["key"] for i in listed["items"]] == ["beta-homepage"]
+    assert listed["items"][0]["state"] in ("decided", "watched", "overdue")
+    assert server.ask("experiments").body["roots"] == ["experiments", "xpbench-demo/experiments"]

@@ -1,0 +1,34 @@
+"""What Jupyter Server loads: the web handlers, and one line in its log that says whether the panel is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+LABEXTENSION = "@xpbench/labextension"
+
+NO_PANEL = (
+    "xpbench: the server part runs; the JupyterLab panel was not built when xpbench was installed (the npm registry could not "
+    "be reached). Everything works from notebooks and the command line; install again with a connection to get the panel."
+)
+
+
+def panel_folder() -> Path | None:
+    """Where the built front end is installed, None where it is not."""
+    from jupyter_core.paths import jupyter_path
+
+    for folder in jupyter_path("labextensions"):
+        if (Path(folder) / LABEXTENSION / "package.json").is_file():
+            return Path(folder) / LABEXTENSION
+    return None
+
+
+def _load_jupyter_server_extension(serverapp: Any) -> None:
+    """Add the handlers to a running Jupyter Server."""
+    from xpbench.lab.handlers import routes
+
+    web_app = serverapp.web_app
+    web_app.add_handlers(".*$", routes(web_app.settings["base_url"]))
+    serverapp.log.info("xpbench: experiments at %sxpbench/api" % web_app.settings["base_url"])  # noqa: UP031 - logging style
+    if panel_folder() is None:
+        serverapp.log.warning(NO_PANEL)
