@@ -84,7 +84,8 @@ def _pull(args: argparse.Namespace) -> int:
         )
     document = report.to_dict()
     if args.format == "parquet":
-        document["pattern"] = to_parquet(report)
+        document["pattern"], read = to_parquet(report)
+        document["rejected"] = sum(sum(r.rejected.values()) for r in read)
     progress_done()
     fetched = sum(not d.reused for d in report.days)
     counts = f"{report.events} events of {len(report.days)} days, {fetched} fetched now."
