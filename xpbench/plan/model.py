@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -119,6 +120,13 @@ class Plan(Part):
         """What the plan's rule would decide on traffic of the past; see `xpbench.rehearse`, which this calls."""
         rehearse = importlib.import_module("xpbench.decide.rehearsal").rehearse  # a room further down: loaded when asked for
         return rehearse(self, history, **options)
+
+    def rehearse(self, history: Any, **options: Any) -> Any:
+        """How often the rule would ship, iterate or ship none on historic traffic: `xpbench.decide.rehearsal.rehearse`.
+
+        The one place where the plan reaches for a room below it, by name and only when called (docs/adr/0008).
+        """
+        return importlib.import_module("xpbench.decide.rehearsal").rehearse(self, history, **options)
 
     @property
     def control(self) -> Variant:
