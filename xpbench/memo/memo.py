@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from xpbench.canonical import canonical_bytes, digest_bytes
+from xpbench.canonical import canonical_bytes, digest_bytes, whole
 from xpbench.decide.readout import Readout
 from xpbench.decide.rule import rule_rows
 from xpbench.errors import MemoError, plain
@@ -124,24 +125,34 @@ def build(
         raise MemoError("XPB-O01", reason=plain("the results are sealed"))
     if data["plan_digest"] != plan.digest:
         raise MemoError("XPB-O01", reason=plain("the readout was made under another plan"))
-    first = next((e for e in entries if e.kind == "registered"), None)
-    if first is None:
+    if not any(e.kind == "registered" for e in entries):
         raise MemoError("XPB-O01", reason=plain("the ledger has no registration"))
-    document = data["plan"]
     payload = {
         "schema": SCHEMA,
         "kind": "xpbench memo",
         "readout": data,
         "rule": [r.to_dict() for r in rule_rows(plan.decision)],
-        "registered": {
-            "at": first.at,
-            "by": first.by or "",
-            "plan_digest": str(first.body["plan_digest"]),
-        },
+        "seeds": dict(seeds or {}),
+        **story(data, entries, decision=decision),
+    }
+    return Memo(_plain_json(payload))
+
+
+def story(readout: Mapping[str, Any], entries: Sequence[Entry], *, decision: Entry | None = None) -> dict[str, Any]:
+    """The parts of a payload that follow from the ledger alone (and from who was asked to sign).
+
+    Args:
+        readout: As a dictionary; its plan and its recommendation are read.
+        entries: Verified, with a registration.
+        decision: The entry of the decision in force; the last one where it is missing.
+    """
+    first = next(e for e in entries if e.kind == "registered")
+    return {
+        "registered": {"at": first.at, "by": first.by or "", "plan_digest": str(first.body["plan_digest"])},
         "amendments": _amendments(entries),
         "waivers": [{"at": e.at, "by": e.by or "", "what": _words(e.body)} for e in entries if e.kind == "waived"],
-        "sign_offs": _sign_offs(document, entries),
-        "decision": _decision(decision or _last_decision(entries), data["recommendation"]),
+        "sign_offs": _sign_offs(readout["plan"], entries),
+        "decision": _decision(decision or _last_decision(entries), readout["recommendation"]),
         "ledger": {
             "lines": [e.line.decode("utf-8") for e in entries],
             "entries": [
@@ -157,16 +168,12 @@ def build(
             ],
             "witness": Witness(len(entries), entries[-1].digest if entries else START).to_dict(),
         },
-        "seeds": dict(seeds or {}),
     }
-    return Memo(_plain_json(payload))
 
 
 def _plain_json(value: Any) -> Any:
     """The value as it will be after a round trip through canonical JSON, so that page and verification see the same."""
-    from xpbench.canonical import strict_loads
-
-    return strict_loads(canonical_bytes(value), max_depth=64, max_nodes=5_000_000)
+    return json.loads(canonical_bytes(value), parse_int=whole)
 
 
 def _amendments(entries: Sequence[Entry]) -> list[dict[str, Any]]:

@@ -636,8 +636,10 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
         vc, vt = ((x["n"] - 1) / x["n"] if share else 1.0 for x in (c, t))
         plain = Pair(plain.mc, plain.mt, vc * plain.vc, vt * plain.vt, 0.0, math.inf, plain.n)
     xs = list(range(own, len(columns)))
-    if is_quantile or not (metric.get("cuped") and xs) or plain.status != "ok":
+    if is_quantile or not (metric.get("cuped") and xs):
         return Estimate(plain, plain, None, share, score)
+    if plain.status != "ok":
+        return Estimate(plain, plain, None, share)
     pair, reduction = _adjusted(c, t, subject, xs, base)
     return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share)
 
@@ -1334,7 +1336,7 @@ def row_texts(row: J) -> dict[str, str]:
         shown = f"effect {effect} ({effect_interval})"
     else:
         shown = "not enough data"
-    by_chance = row.get("chance") is not None
+    chance = row.get("chance")
     return {
         "n": f"{row['n_control']:,} / {row['n']:,}",
         "control": means[0],
@@ -1343,8 +1345,9 @@ def row_texts(row: J) -> dict[str, str]:
         "effect_interval": effect_interval,
         "lift": lift,
         "lift_interval": lift_interval,
-        "p": "–" if by_chance else _p_text(row["p_value"]),
-        "p_adjusted": "–" if by_chance else _p_text(row["p_adjusted"]),
+        "p": _p_text(row["p_value"]),
+        "p_adjusted": _p_text(row["p_adjusted"]),
+        "chance": "" if chance is None else f"{_fixed(100 * chance, 1)}\u202f%",
         "shown": shown,
         "means": f"{means[0]} → {means[1]}",
     }
@@ -1360,7 +1363,8 @@ def _check_marks(notes: _Notes, payload: J, page: _Page) -> None:
     wanted = {"headline": heads.get(decision["outcome"], f"Ship {variant}")}
     for i, row in enumerate(readout["rows"]):
         texts = row_texts(row)
-        wanted |= {f"rows.{i}.{k}": v for k, v in texts.items() if k not in ("shown", "means")}
+        hidden = ("shown", "means", "p", "p_adjusted") if texts["chance"] else ("shown", "means", "chance")
+        wanted |= {f"rows.{i}.{k}": v for k, v in texts.items() if k not in hidden}
         if "INVALID" not in readout["stamps"]:
             wanted |= {f"forest.{i}.{k}": texts[k] for k in ("shown", "means")}
     if "INVALID" not in readout["stamps"] and any(
@@ -1408,6 +1412,7 @@ def _check_rendering(notes: _Notes, payload: J, document: str) -> None:
     if made_by != __version__:
         notes.not_checked.append(f"the page was not rendered again: it was made by version {made_by}, this is {__version__}")
         return
+    _check_derived(notes, payload)
     expected = render(payload)
     if expected == document:
         notes.checked.append("page and charts rendered again, the same bytes")
@@ -1420,6 +1425,17 @@ def _check_rendering(notes: _Notes, payload: J, document: str) -> None:
     part = "chart" if charts[0] != charts[1] else "page markup"
     left, right = charts if part == "chart" else ([expected], [document])
     notes.differs(part, *_first_difference(left, right))
+
+
+def _check_derived(notes: _Notes, payload: J) -> None:
+    """What the payload says of the ledger is what the package derives from its lines."""
+    from xpbench.ledger.ledger import verify_lines
+    from xpbench.memo.memo import story
+
+    derived = story(payload["readout"], verify_lines([line.encode() for line in payload["ledger"]["lines"]]))
+    for name, value in derived.items():
+        if canonical(json.loads(json.dumps(value))) != canonical(payload[name]):
+            notes.differs(f"{name}, from the ledger", canonical(json.loads(json.dumps(value))), canonical(payload[name]))
 
 
 # ---------------------------------------------------------------------------------------------------------------- verify
@@ -1511,7 +1527,9 @@ def _verify(path: str | Path, notes: _Notes, extra: Mapping[str, Any]) -> tuple[
         if seal_text is not None:
             _check_marks(notes, payload, parsed_page(document))
             _check_rendering(notes, payload, document)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, StopIteration) as error:
+    except _NewerError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
         notes.differs("payload shape", "a whole memo", f"{type(error).__name__}: {error}")
     _check_context(notes, payload, extra)
     return key, headline
@@ -1588,10 +1606,10 @@ def verify(
         return Report("unreadable", where, f"{error}.")
     except _NewerError as error:
         return Report("newer", where, f"{error}. Install a newer xpbench.")
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError) as error:
-        notes.differs("payload", "a whole memo", f"{type(error).__name__}: {error}")
     except (RecursionError, MemoryError):
         return Report("unreadable", where, "The file is built so deep or so large that it can't be read.")
+    except Exception as error:  # noqa: BLE001 - as above
+        notes.differs("payload", "a whole memo", f"{type(error).__name__}: {error}")
     if notes.differences:
         only = {d.part for d in notes.differences}
         reason = (
