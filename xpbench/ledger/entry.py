@@ -202,9 +202,8 @@ def parse_line(line: bytes) -> Entry:
     if frame is None:
         return _parse_any(line, text)
     at, body, by, kind, prev, seq, own = frame.groups()
-    return Entry(
-        int(seq), kind, at, None if by == "null" else _decoded(by), _decoded(body), prev, 1, 0.0, line, _checked(line, own)
-    )
+    name = None if by == "null" else by[1:-1] if by.isprintable() and "\\" not in by else _decoded(by)
+    return Entry(int(seq), kind, at, name, _decoded(body), prev, 1, 0.0, line, _checked(line, own))
 
 
 def _checked(line: bytes, own: str) -> str:
@@ -321,7 +320,7 @@ def make_entry(*, seq: int, kind: str, at: str, by: str | None, body: bytes, pre
         kind,
         at,
         by,
-        _decoder.decode(body.decode()),
+        _decoded(body.decode()),
         prev,
         SCHEMA,
         set_back_seconds,

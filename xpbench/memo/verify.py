@@ -1495,7 +1495,10 @@ def _verify(path: str | Path, notes: _Notes, extra: Mapping[str, Any]) -> tuple[
     document, found = read(path)
     notes.differences += found
     text, seal_text = _parts(document)
-    payload = loads(text)
+    try:
+        payload = loads(text)
+    except ValueError as error:
+        raise (_UnreadableError(f"this is no xpbench memo: {error}") if seal_text is None else error) from None
     if not isinstance(payload, dict) or payload.get("kind") != "xpbench memo":
         raise (_UnreadableError("this is no xpbench memo") if seal_text is None else ValueError("the payload is no memo"))
     if type(payload.get("schema")) is int and payload["schema"] > SCHEMA:
