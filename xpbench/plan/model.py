@@ -117,11 +117,6 @@ class Plan(Part):
         return Plan(**{**self.to_dict(), **changes})
 
     def rehearse(self, history: Any, **options: Any) -> Any:
-        """What the plan's rule would decide on traffic of the past; see `xpbench.rehearse`, which this calls."""
-        rehearse = importlib.import_module("xpbench.decide.rehearsal").rehearse  # a room further down: loaded when asked for
-        return rehearse(self, history, **options)
-
-    def rehearse(self, history: Any, **options: Any) -> Any:
         """How often the rule would ship, iterate or ship none on historic traffic: `xpbench.decide.rehearsal.rehearse`.
 
         The one place where the plan reaches for a room below it, by name and only when called (docs/adr/0008).
