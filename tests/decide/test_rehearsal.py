@@ -190,6 +190,29 @@ def test_winsorized_ratio_and_formula_run_through() -> None:
     assert all(x["lift"] is not None for x in play.lifts)
 
 
+def test_history_of_an_event_log() -> None:
+    """Units are exposed at their first trigger; windows, counts, CUPED and money are those of the plan, quantiles are named."""
+    from xpbench.demo.simulation import demo_plan, simulate
+
+    p = demo_plan(units=1500)
+    log = simulate(p, units=1500, seed=3).events
+    direct = History.of_events(log, p)
+    assert direct.omitted == ("page_load_p95",)
+    assert direct.n == 1500
+    table = log.to_pandas()
+    money = table.loc[table["event"] == "Transfer In"].groupby("distinct_id")["amount"].sum()
+    mature = np.isfinite(direct.values["transfer_in_value"])
+    assert 0 < direct.values["transfer_in_value"][mature].sum() <= money.sum()
+    assert direct.covariates["applications"].shape == (1500, 2)
+    triggered = History.of_events(table, p, trigger="Page View")
+    assert 0.9 * 1500 < triggered.n <= 1500
+    found = rehearse(p, direct, runs=3)
+    assert found.omitted == ("page_load_p95",)
+    assert "not rehearsed: page_load_p95" in repr(found)
+    with pytest.raises(DecisionError, match="event of the log"):
+        History.of_events(table, p, trigger="Paeg View")
+
+
 def test_progress_cancels_and_runs_repeat(normal: History) -> None:
     """A false return keeps what is done; the same plan and history give the same result."""
     found = rehearse(plan(), normal, runs=50, progress=lambda done, total: done < 30)

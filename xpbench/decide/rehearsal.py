@@ -126,6 +126,7 @@ class Rehearsal:
         alpha: What the plan allows.
         scenarios: One per truth.
         plays: Outcomes to show to people.
+        omitted: Metrics that the history could not rehearse; a guardrail among them is taken as kept.
         cancelled: It was stopped early.
         seed: Derived from the plan's digest.
     """
@@ -141,6 +142,7 @@ class Rehearsal:
     alpha: float
     scenarios: tuple[Scenario, ...]
     plays: tuple[Play, ...]
+    omitted: tuple[str, ...]
     cancelled: bool
     seed: int
 
@@ -175,6 +177,7 @@ class Rehearsal:
             "alpha": self.alpha,
             "scenarios": [s.to_dict() for s in self.scenarios],
             "plays": [p.to_dict() for p in self.plays],
+            "omitted": list(self.omitted),
             "cancelled": self.cancelled,
             "seed": self.seed,
         }
@@ -187,6 +190,8 @@ class Rehearsal:
                 f"  {s.name}: ship {s.ship:.1%}, blocked by a guardrail {s.blocked:.1%}, iterate {s.iterate:.1%}, "
                 f"ship none {s.ship_none:.1%}{days} ({s.runs:,} runs, ± {s.error:.1%})"
             )
+        if self.omitted:
+            lines.append(f"  not rehearsed: {', '.join(self.omitted)}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -240,6 +245,9 @@ def rehearse(
     Raises:
         DecisionError: `XPB-R20`, the history does not fit the plan.
     """
+    if history.omitted:
+        kept_metrics = [m for m in plan.metrics if m.key not in history.omitted]
+        plan = plan.changed(metrics=[m.model_dump(mode="json", exclude_none=True) for m in kept_metrics])
     truths = dict(scenarios) if scenarios is not None else default_scenarios(plan)
     for name, lifts in truths.items():
         for key in lifts:
@@ -290,6 +298,7 @@ def rehearse(
         plan.alpha,
         tuple(results),
         tuple(kept),
+        history.omitted,
         cancelled,
         seed,
     )

@@ -39,7 +39,11 @@ def counted(inputs: HealthInputs, *names: str, units: bool = True) -> Counted:
         names: Names of findings.
         units: Whether the findings count units, so that a skew between variants can be tested against them.
     """
-    found: list[Finding] = inputs.findings(*names)
+    by_metric: dict[str, list[Finding]] = {}
+    for finding in inputs.findings(*names):
+        by_metric.setdefault(finding.metric, []).append(finding)
+    # the same unit may be counted for every metric: the metric with most of them speaks for all
+    found = max(by_metric.values(), key=lambda fs: sum(f.count for f in fs), default=[])
     by_variant: dict[str, int] = {}
     for finding in found:
         for variant, n in finding.by_variant.items():
