@@ -296,7 +296,7 @@ def partial(bench: Bench, scale: Scale) -> None:
     bench.call(ids("u", scale.units), sender="none")
     db = sqlite3.connect(bench.outbox, isolation_level=None)
     rows = db.execute("SELECT id, event FROM pending WHERE event LIKE '%experiment_started%'").fetchall()
-    draw = random.Random(5)  # noqa: S311 - a repeatable draw
+    draw = random.Random(5)
     for id_, text in draw.sample(rows, len(rows) // 20):
         event = json.loads(text)
         event["properties"]["$insert_id"] = "not_allowed"
@@ -340,7 +340,7 @@ def disk_full(bench: Bench, scale: Scale) -> None:
 
 
 def kills(bench: Bench, scale: Scale) -> None:
-    draw = random.Random(3)  # noqa: S311 - a repeatable draw
+    draw = random.Random(3)
     bench.server.faults(fail_after=0.1, cut_after=0.1, path="/import")
     for run in range(scale.kills):
         bench.call(ids(f"r{run}", 10_000), kill_after=draw.uniform(0.03, 0.25), pause=0.001)
@@ -352,7 +352,7 @@ def relay_kills(bench: Bench, scale: Scale) -> None:
     count = max(3, scale.kills // 30)
     watcher = os.fork()
     if watcher == 0:
-        draw = random.Random(4)  # noqa: S311 - a repeatable draw
+        draw = random.Random(4)
         end = time.monotonic() + count * 1.2
         while time.monotonic() < end:
             time.sleep(draw.uniform(0.5, 1.0))

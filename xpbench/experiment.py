@@ -38,9 +38,9 @@ from xpbench.plan.reading import ensure_registrable, read_document
 from xpbench.watch import watch_status
 
 if TYPE_CHECKING:
+    from xpbench.memo import Memo
     from xpbench.mixpanel.client import Client
     from xpbench.mixpanel.lifecycle import Published
-    from xpbench.memo import Memo
 
 READOUT = "readout.json"
 """The readout a decision rests on, frozen when the decision is made."""
