@@ -344,3 +344,19 @@ def test_hostile_text_in_every_name_is_shown_escaped(tmp_path: Path, text: str) 
     for html in (readout._repr_html_(), path.read_text("utf-8")):
         assert "<script>alert" not in html
         assert "</script><script>" not in html
+
+
+def test_evidence_reaches_the_checks(tmp_path: Path) -> None:
+    """Flag, assigned units and audit are handed to health; an unknown kind is named; a look at older data is seen."""
+    made = xp.register(plan(), tmp_path, clock=CLOCK)
+    evidence = {"flag": {"a": 0.9, "b": 0.1}, "assigned": {"a": 2000, "b": 2000}, "audit": {"rows": 4000, "disagreeing": 0}}
+    found = made.readout(units(table()), evidence=evidence)
+    statuses_by_name = {c.name: c.status for c in found.health}
+    assert statuses_by_name["flag_split"] == "fail"
+    assert statuses_by_name["exposures_missing"] == "pass"
+    assert statuses_by_name["assignment_audit"] == "pass"
+    with pytest.raises(XpbenchError, match="'assigned'"):
+        made.readout(units(table()), evidence={"asigned": {}})
+    smaller = made.peek(units(table(2000)), reason="an older export")
+    assert {c.name: c.status for c in smaller.health}["shrunk_data"] == "fail"
+    assert "INVALID" in smaller.stamps

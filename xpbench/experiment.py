@@ -26,7 +26,7 @@ from xpbench.decide.seal import Due, due
 from xpbench.decide.segments import segment_results
 from xpbench.errors import ChangedPlan, DecisionError, LedgerError, XpbenchError, nearest, plain
 from xpbench.files import write_atomic
-from xpbench.health import HealthInputs, run_checks
+from xpbench.health import inputs_of, run_checks
 from xpbench.ledger import Clock, Entry, Ledger, Witness, create, experiments, knowledge, system_clock
 from xpbench.ledger.clock import stamp
 from xpbench.ledger.folder import LEDGER, MEMO, PLAN, existing
@@ -214,20 +214,30 @@ class Experiment:
 
     # reading
 
-    def readout(self, source: Source | Summary, *, by: str | None = None, progress: Any = None) -> SealedReadout | Readout:
+    def readout(
+        self,
+        source: Source | Summary,
+        *,
+        by: str | None = None,
+        progress: Any = None,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> SealedReadout | Readout:
         """Sealed before results are due, everything afterwards; the look is on record before it is shown.
 
         Args:
             source: `xp.units(...)` or `xp.events(...)`.
             by: Who looks.
             progress: Called with the name of each stage.
+            evidence: What health checks may use beyond the data: `flag` (shares or a flag), `assigned` (units by variant),
+                `audit` (of `xp.audit`), `retro` (of `xpbench.health.retro_aa`).
 
         Raises:
             DataError: the source can't be read under the plan.
+            HealthError: `XPB-H04`, evidence of an unknown kind.
         """
         summary = self._summarize(source, progress)
         state = due(self.plan, summary, now=self._clock())
-        health = self._health(summary)
+        health = self._health(summary, evidence)
         if not state.is_due:
             alarm = harm_alarm(self.plan, summary)
             entry = self.ledger.append(
@@ -246,10 +256,25 @@ class Experiment:
                 self.looks(),
                 summary.exposures_by_day,
             )
-        return self._reveal("opened", summary, state, by=by, reason="")
+        return self._reveal("opened", summary, state, by=by, reason="", evidence=evidence)
 
-    def peek(self, source: Source | Summary, *, reason: str, by: str | None = None, progress: Any = None) -> Readout:
+    def peek(
+        self,
+        source: Source | Summary,
+        *,
+        reason: str,
+        by: str | None = None,
+        progress: Any = None,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> Readout:
         """The effects before they are due; the ledger has the reason, safely on disk, before anything is revealed.
+
+        Args:
+            source: As for `readout`.
+            reason: Why; it stands in the memo.
+            by: Who looks.
+            progress: Called with the name of each stage.
+            evidence: As for `readout`.
 
         Raises:
             DecisionError: `XPB-R02`, no reason.
@@ -257,7 +282,8 @@ class Experiment:
         _needs_reason(reason, "a peek")
         summary = self._summarize(source, progress)
         state = due(self.plan, summary, now=self._clock())
-        return self._reveal("opened" if state.is_due else "peeked", summary, state, by=by, reason=reason)
+        kind: Literal["opened", "peeked"] = "opened" if state.is_due else "peeked"
+        return self._reveal(kind, summary, state, by=by, reason=reason, evidence=evidence)
 
     def looks(self) -> tuple[Look, ...]:
         """All looks at effects on record, oldest first."""
@@ -268,9 +294,16 @@ class Experiment:
         )
 
     def _reveal(
-        self, kind: Literal["opened", "peeked"], summary: Summary, state: Due, *, by: str | None, reason: str
+        self,
+        kind: Literal["opened", "peeked"],
+        summary: Summary,
+        state: Due,
+        *,
+        by: str | None,
+        reason: str,
+        evidence: Mapping[str, Any] | None,
     ) -> Readout:
-        health = self._health(summary)
+        health = self._health(summary, evidence)
         earlier = [look.units for look in self.looks()]
         entry = self.ledger.append(
             kind,
@@ -312,6 +345,7 @@ class Experiment:
             "n": summary.n,
             "units": dict(summary.units),
             "fingerprint": summary.fingerprint,
+            "data_until": summary.data_until,
             "caps": [c.to_dict() for c in summary.caps],
             "plan_digest": self.plan.digest,
         }
@@ -330,15 +364,16 @@ class Experiment:
                 return tuple(Cap(**cap) for cap in entry.body["caps"])
         return ()
 
-    def _health(self, summary: Summary) -> tuple[Any, ...]:
-        return run_checks(HealthInputs(self.plan, summary, previous=self._previous(), now=self._clock()))
+    def _health(self, summary: Summary, evidence: Mapping[str, Any] | None) -> tuple[Any, ...]:
+        return run_checks(inputs_of(self.plan, summary, evidence, previous=self._previous(), now=self._clock()))
 
     def _previous(self) -> Summary | None:
         """Counts of the look before, as far as the ledger keeps them: no moments."""
         for entry in reversed(self.ledger.entries()):
             if entry.kind in LOOKED:
                 units = {k: int(v) for k, v in entry.body["units"].items()}
-                return Summary("the look before", str(entry.body["fingerprint"]), 0, units, ())
+                until = str(entry.body.get("data_until", ""))
+                return Summary("the look before", str(entry.body["fingerprint"]), 0, units, (), data_until=until)
         return None
 
     # deciding

@@ -7,7 +7,7 @@ stand in a sealed readout.
 
 from xpbench.health.causes import Cause, srm_causes
 from xpbench.health.check import Check, Status, failed_gates, health_line, worst_first
-from xpbench.health.inputs import HealthInputs
+from xpbench.health.inputs import HealthInputs, inputs_of
 from xpbench.health.registry import registered, run_checks
 from xpbench.health.retro import RetroAA, retro_aa, retro_aa_all
 
@@ -19,6 +19,7 @@ __all__ = [
     "Status",
     "failed_gates",
     "health_line",
+    "inputs_of",
     "registered",
     "retro_aa",
     "retro_aa_all",

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from xpbench.data.summary import Finding, Summary
+from xpbench.errors import HealthError, nearest, plain
 from xpbench.plan.model import Plan
 
 
@@ -43,6 +44,31 @@ class HealthInputs:
     def is_event_log(self) -> bool:
         """Whether the source is an event log, not a table with one row per unit."""
         return not any(m.__class__.__name__ == "Column" for m in self.plan.metrics)
+
+
+EVIDENCE = ("flag", "assigned", "audit", "retro")
+"""What a caller may add to plan and data."""
+
+
+def inputs_of(
+    plan: Plan, summary: Summary, evidence: Mapping[str, Any] | None, *, previous: Summary | None, now: datetime | None
+) -> HealthInputs:
+    """Inputs from plan, data and what the caller adds.
+
+    Raises:
+        HealthError: `XPB-H04`, evidence of an unknown kind.
+    """
+    added = dict(evidence or {})
+    for name in added:
+        if name not in EVIDENCE:
+            raise HealthError(
+                "XPB-H04",
+                name=plain("evidence"),
+                value=name,
+                rule=plain(f"Health checks use {', '.join(EVIDENCE)}"),
+                remedy=plain(nearest(name, EVIDENCE)),
+            )
+    return HealthInputs(plan, summary, previous=previous, now=now, **added)
 
 
 def plain_dict(report: Any) -> dict[str, Any]:
