@@ -35,7 +35,7 @@ def age_cells(
     on which the unit did the event.
     """
     metrics = [m for m in values.metrics if isinstance(m, (Conversion, Count, Sum))]
-    after = joined.filter(c("t") >= c("anchor")).with_columns(age=(c("t") - c("t0")) // DAY)
+    after = joined.filter(c("t") >= values.anchor).with_columns(age=(c("t") - c("t0")) // DAY)
     after = after.filter((c("age") < ages) & (c("t0") + (c("age") + 1) * DAY <= until))
     aggregates: dict[str, nw.Expr] = {}
     later: dict[str, nw.Expr] = {}

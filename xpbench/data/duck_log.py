@@ -40,6 +40,7 @@ class DuckLog:
         self._findings: list[Finding] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._kept = 0
+        self._parquet = isinstance(source.log, list) and kind_of(source.log[0]) == "parquet"
         self._open()
 
     # -- the protocol ------------------------------------------------------------------------------------------------
@@ -167,7 +168,7 @@ class DuckLog:
         id_name, id_type = id_expression
         missing = set()
         columns = [
-            f"{_identity(id_name, id_type)} AS u",
+            f"{id_name if id_type == 'VARCHAR' and self._parquet else _identity(id_name, id_type)} AS u",
             f"CAST({self._found(schema.event, types)[0]} AS VARCHAR) AS event",
             f"{self._time(*self._found(schema.time, types))} AS t",
         ]
@@ -179,6 +180,8 @@ class DuckLog:
         columns.append(f"coalesce(CAST({insert[0]} AS VARCHAR), '') AS iid" if insert else "'' AS iid")
         arrived = self._property(schema.arrived, types) if schema.arrived else None
         columns.append(f"{microseconds_of(*arrived, 'auto')} AS arr" if arrived else "CAST(NULL AS BIGINT) AS arr")
+        u, event, t, iid = (column.rsplit(" AS ", 1)[0] for column in columns[:4])
+        columns.append(f"CASE WHEN {iid} <> '' THEN hash({event}, {u}, {t}, {iid}) END AS key")
         for name, short in self.properties.texts.items():
             found = self._property(name, types)
             if found is None:

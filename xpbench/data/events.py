@@ -27,7 +27,6 @@ from xpbench.data.log import (
     properties_of,
 )
 from xpbench.data.moments import moments_of, rows_of
-from xpbench.data.quantiles import quantile_cells
 from xpbench.data.summary import Cap, Cell, Finding, Summary, merge_findings
 from xpbench.data.values import Amount, Values, events_of, fits, horizon_of
 from xpbench.errors import DataError, nearest, plain, shown
@@ -319,7 +318,7 @@ class _Run:
         plan, log = self.plan, self.log
         frame = log.frame()
         self.survey(frame)
-        amounts = self.amounts()
+        amounts = self.amounts(frame)
         self.stages.finish("survey the log", self.rows)
         table = log.keep(exposures_from(frame, plan, self.properties), "exposures")
         self.need_experiment(table, frame)
@@ -328,10 +327,11 @@ class _Run:
         n = sum(found.by_variant.values())
         self.stages.finish("find the first exposures", n)
         values = Values(plan, self.properties, found, amounts, until=self.until, log=log)
-        joined = self.without_duplicates(values.attributed(frame))
+        joined = values.attributed(frame)
         ages = self.ages() if "age" in self.source.slices else 0
         if self.several_readers(ages):
             joined = log.keep(joined, "attributed")
+        joined = self.without_duplicates(joined, values)
         units = log.keep(values.table(joined), "units")
         self.check_segments(units)
         self.stages.finish("compute the unit values", n)
@@ -339,6 +339,8 @@ class _Run:
         cells: list[Cell] = []
         for metric in self.metrics:
             if isinstance(metric, Quantile):
+                from xpbench.data.quantiles import quantile_cells  # brings scipy, which other metrics don't need
+
                 cells += quantile_cells(
                     joined, values, metric, alpha=plan.alpha, variants=variants, until=self.until, units=found.units
                 )
@@ -369,20 +371,16 @@ class _Run:
         late = nw.when(c("arr") - c("t") > LATE).then(nw.lit(1)).otherwise(nw.lit(0))
         now = int(self.source.clock().timestamp() * SECOND)
         future = nw.when(c("t") > now).then(nw.lit(1)).otherwise(nw.lit(0))
-        none = nw.when(c("u").is_null()).then(nw.lit(1)).otherwise(nw.lit(0))
         past = nw.when(c("t") <= now).then(c("t")).otherwise(None)
         wanted: dict[str, nw.Expr] = {
             "n": nw.len(),
             "first": c("t").min(),
             "last": past.max(),
             "timed": c("t").count(),
-            "none": none.sum(),
+            "named": c("u").count(),
             "late": late.sum(),
             "future": future.sum(),
         }
-        self.amount_metrics: list[Sum | Mean | Quantile] = [m for m in self.metrics if isinstance(m, (Sum, Mean, Quantile))]
-        for i, amount in enumerate(self.amount_metrics):
-            wanted |= self._amount_tests(i, amount)
         rows = rows_of(frame.group_by("event").agg(**wanted))
         self.rows = sum(int(r["n"]) for r in rows)
         if not self.rows:
@@ -392,8 +390,7 @@ class _Run:
             for r in rows
             if r["event"] is not None and r["first"] is not None
         }
-        self._surveyed = {r["event"]: r for r in rows}
-        total = {k: sum(int(r[k] or 0) for r in rows) for k in ("timed", "none", "late", "future")}
+        total = {k: sum(int(r[k] or 0) for r in rows) for k in ("timed", "named", "late", "future")}
         untimed = self.rows - total["timed"]
         nameless = sum(int(r["n"]) for r in rows if r["event"] is None)
         if not self.events:
@@ -401,13 +398,13 @@ class _Run:
         self.findings += [
             Finding("bad_time", untimed, self.rows, "excluded"),
             Finding("missing_event_name", nameless, self.rows, "excluded"),
-            Finding("missing_unit", total["none"], self.rows, "excluded", detail="Events without the unit's id."),
+            Finding("missing_unit", self.rows - total["named"], self.rows, "excluded", detail="Events without the unit's id."),
             Finding(
                 "late_events", total["late"], self.rows, "kept", detail="They arrived more than a day after they happened."
             ),
             Finding("future_events", total["future"], self.rows, "kept", detail="They do not move the end of the log."),
         ]
-        if total["none"] == self.rows:
+        if total["named"] == 0:
             raise DataError("XPB-D36", unit=self.source.schema.unit or self.plan.unit, count=self.rows)
         last = max(e.last for e in self.events.values())
         self.first = min(e.first for e in self.events.values())
@@ -421,55 +418,56 @@ class _Run:
                         Finding("absent_event", 1, 1, "counted as zero", metric=metric.key, detail=f"Event {shown(name)}.")
                     )
 
-    def _amount_tests(self, i: int, metric: Sum | Mean | Quantile) -> dict[str, nw.Expr]:
+    def _amount(self, metric: Sum | Mean | Quantile, frame: nw.LazyFrame[Any]) -> dict[str, Any]:
+        """What a numeric property holds over the events of a metric."""
         value = c(self.properties.numbers[metric.property])
         text = c(self.properties.texts[metric.property])
-        test = c("event") == metric.event
+        mine = frame.filter(c("event") == metric.event)
         more = fits(metric.where, self.properties)
-        test = test if more is None else test & more
-        mine = nw.when(test).then(value).otherwise(None)
+        mine = mine if more is None else mine.filter(more)
         grid = float(10**MONEY_DIGITS)
-        broken = (value * grid).round(0) / grid != value
         codes = self.plan.data.missing_codes
-        suspicious = value.is_in(
-            [-99.0, -999.0, -9999.0, -99999.0, -999999.0] if codes is None else [float(k) for k in codes] or [None]
-        )
+        listed = [-99.0, -999.0, -9999.0, -99999.0, -999999.0] if codes is None else [float(k) for k in codes]
 
         def count(condition: nw.Expr) -> nw.Expr:
-            return nw.when(test & condition).then(nw.lit(1)).otherwise(nw.lit(0)).sum()
+            return nw.when(condition).then(nw.lit(1)).otherwise(nw.lit(0)).sum()
 
-        return {
-            f"low{i}": mine.min(),
-            f"high{i}": mine.max(),
-            f"all{i}": nw.when(test).then(nw.lit(1)).otherwise(nw.lit(0)).sum(),
-            f"had{i}": mine.count(),
-            f"text{i}": count(value.is_null() & ~text.is_null()),
-            f"broken{i}": count(broken),
-            f"negative{i}": count(value < 0.0),
-            f"code{i}": count(suspicious),
+        tests = {
+            "low": value.min(),
+            "high": value.max(),
+            "all": nw.len(),
+            "had": value.count(),
+            "text": text.count() - value.count(),
+            "broken": count((value * grid).round(0) / grid != value),
+            "negative": count(value < 0.0),
         }
+        if listed:
+            tests["code"] = count(value.is_in(listed))
+        return rows_of(mine.select(**tests))[0]
 
-    def amounts(self) -> dict[str, Amount]:
+    def amounts(self, frame: nw.LazyFrame[Any]) -> dict[str, Amount]:
         """What is known of every numeric property; refuses what the plan's policy refuses."""
         out = {}
         policy = self.plan.data
-        for i, metric in enumerate(self.amount_metrics):
-            row = self._surveyed.get(metric.event)
-            if row is None or not row[f"all{i}"]:
+        for metric in self.metrics:
+            if not isinstance(metric, (Sum, Mean, Quantile)):
+                continue
+            row = self._amount(metric, frame)
+            if not row["all"]:
                 out[metric.key] = Amount(0.0, 0.0, 0, 0, True)
                 continue
-            every, had, text = (int(row[f"{k}{i}"] or 0) for k in ("all", "had", "text"))
+            every, had, text = (int(row[k] or 0) for k in ("all", "had", "text"))
             name = metric.property
             if not had:
                 raise DataError(
                     "XPB-D32", key=metric.key, property=name, event=metric.event, hint=plain(self.near_property(name))
                 )
-            low, high = float(row[f"low{i}"]), float(row[f"high{i}"])
+            low, high = float(row["low"]), float(row["high"])
             if text and policy.non_finite == "refuse":
                 raise DataError(
                     "XPB-D12", column=name, count=plain(f"{text:,}"), what=plain(f"not a number (event {shown(metric.event)})")
                 )
-            negative, code = int(row[f"negative{i}"] or 0), int(row[f"code{i}"] or 0)
+            negative, code = int(row["negative"] or 0), int(row.get("code") or 0)
             if code and policy.missing_codes is None and (code == negative or code > max(10, had // 100)):
                 raise DataError("XPB-D11", column=name, value=plain(f"{low:g}"), count=plain(f"{code:,}"))
             lost = every - had - text
@@ -483,7 +481,7 @@ class _Run:
                 Finding("negative", negative, every, "kept", metric=metric.key, detail=detail),
             ]
             top = max(abs(low), abs(high)) * 10**MONEY_DIGITS
-            money = not int(row[f"broken{i}"] or 0) and top * max(every, 1) < 2.0**62 and top < 2.0**53
+            money = not int(row["broken"] or 0) and top * max(every, 1) < 2.0**62 and top < 2.0**53
             out[metric.key] = Amount(low, high, every, had, money)
         return out
 
@@ -515,28 +513,36 @@ class _Run:
 
     # -- the way to the unit table -----------------------------------------------------------------------------------
 
-    def without_duplicates(self, joined: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-        """Repeats of an event left out: the latest to arrive stays."""
-        if self.source.duplicates == "keep" or not getattr(self.log, "has_insert_ids", True):
+    def without_duplicates(self, joined: nw.LazyFrame[Any], values: Values) -> nw.LazyFrame[Any]:
+        """Repeats of an event left out: the latest to arrive stays.
+
+        When there are as many different hashes as events, nothing is repeated; otherwise only events that share a hash
+        are compared.
+        """
+        if self.source.duplicates == "keep" or not self.log.has_insert_ids:
             return joined
-        spell = [] if "start" not in joined.collect_schema().names() else ["start"]
-        key = ["u", "event", "t", "iid", *spell]
-        named = joined.filter(c("iid") != "")
-        counts = rows_of(named.select(n=nw.len()))[0]["n"], rows_of(named.select(*key).unique().select(n=nw.len()))[0]["n"]
-        repeated = int(counts[0] - counts[1])
-        self.findings.append(
-            Finding("duplicate_events", repeated, int(counts[0]), "excluded", detail="Among the events of exposed units.")
-        )
-        if not repeated:
+        counts = rows_of(joined.filter(~c("key").is_null()).select(n=c("key").count(), distinct=c("key").n_unique()))[0]
+        named = int(counts["n"])
+        if not named or named == int(counts["distinct"]):
             return joined
-        others = [*self.properties.texts.values(), *self.properties.numbers.values()]
+        shared = joined.filter(~c("key").is_null()).group_by("key").agg(times=nw.len())
+        shared = self.log.keep(shared.filter(c("times") > 1).select("key"), "repeated")
+        some = joined.join(shared, on="key", how="semi")
         once = (
-            named.with_columns(newest=-c("arr").fill_null(0))
-            .unique(key, keep="first", order_by=["newest", *others])
+            some.with_columns(newest=-c("arr").fill_null(0))
+            .unique(["u", "event", "t", "iid"], keep="first", order_by=["newest", *values.used_properties()])
             .drop("newest")
         )
+        once = self.log.keep(once, "once")
+        repeated = int(rows_of(some.select(n=nw.len()))[0]["n"]) - int(rows_of(once.select(n=nw.len()))[0]["n"])
+        self.findings.append(
+            Finding("duplicate_events", repeated, named, "excluded", detail="Among the events of exposed units.")
+        )
         columns = joined.collect_schema().names()
-        return nw.concat([once.select(*columns), joined.filter(c("iid") == "").select(*columns)])
+        # events without an insert id have no hash, and no hash is in the other table
+        rest = joined.join(shared, on="key", how="anti")
+        out = nw.concat([once.select(*columns), rest.select(*columns)])
+        return self.log.keep(out, "without_repeats")
 
     def several_readers(self, ages: int) -> bool:
         """Whether the attributed events are read more than once."""

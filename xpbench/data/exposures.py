@@ -27,7 +27,7 @@ class Exposed:
     Attributes:
         units: One row per unit (per unit and variant where the plan splits switchers): u, variant, t0, day, s0, ….
         spells: One row per stretch of time in which a unit's events count: u, variant, t0, anchor (where windows begin),
-            start, stop, lead (the stretch that also takes the pre-exposure window). The same as units in the plain case.
+            start, stop, lead (the stretch that also takes the pre-exposure window). In the plain case u and t0 alone.
         keys: What identifies a row of units.
         plain: Every unit has one stretch, from its first exposure on.
     """
@@ -71,6 +71,8 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan, *, window_from: Wind
     counted = rows_of(table.group_by("v").agg(n=nw.len(), units=c("u").n_unique(), lost=c("u").is_null().cast(nw.Int64).sum()))
     total = sum(r["n"] for r in counted)
     sane = table.filter(~c("u").is_null(), ~c("t").is_null())
+    if table.collect_schema()["u"] == nw.String:
+        sane = sane.filter(c("u") != "")
     steps: list[tuple[str, nw.Expr, str]] = []
     if policy.qa_testers == "exclude":
         steps.append(("qa_tester", ~c("qa"), ""))
@@ -117,39 +119,55 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan, *, window_from: Wind
     findings.append(
         Finding("missing_unit", total - int(row["n"]), total, "excluded", detail="Exposures without a unit or a readable time.")
     )
-    kept = log.keep(kept, "exposures_kept")
-    span = rows_of(kept.select(n=nw.len(), first=c("t").min(), last=c("t").max()))[0]
-    if not span["n"]:
+    # Most units met one variant, and then any order will do; only switchers and segments need the exposures in order.
+    met = kept.group_by("u").agg(t0=c("t").min(), last=c("t").max(), low=c("v").min(), high=c("v").max())
+    met = log.keep(met, "met")
+    several = c("low") != c("high")
+    many = nw.when(several).then(nw.lit(1)).otherwise(nw.lit(0)).sum()
+    span = rows_of(met.select(n=nw.len(), first=c("t0").min(), last=c("last").max(), several=many))[0]
+    n_units = int(span["n"])
+    if not n_units:
         words = "; ".join(f"{f.count:,} {f.name.replace('_', ' ')}" for f in findings if f.count) or "none at all"
         raise DataError("XPB-D34", experiment=plan.experiment_name, count=total, found=plain(words))
     order = ["t", "iid", "v"]
-    first = kept.unique(["u"], keep="first", order_by=order)
-    met = kept.group_by("u").agg(nv=c("v").n_unique())
-    segments = {f"s{i}": c(f"s{i}").fill_null(MISSING) for i in range(len(plan.segments))}
-    switchers = rows_of(first.join(met.filter(c("nv") > 1), on="u", how="inner").group_by("v").agg(n=nw.len()))
-    by = {r["v"]: int(r["n"]) for r in switchers}
-    several = sum(by.values())
+    switched = int(span["several"])
+    by: dict[str, int] = {}
+    first_of_switchers = kept.join(met.filter(several).select("u"), on="u", how="semi").unique(
+        ["u"], keep="first", order_by=order
+    )
+    if switched:
+        by = {r["v"]: int(r["n"]) for r in rows_of(first_of_switchers.group_by("v").agg(n=nw.len()))}
     action = {"exclude": "excluded", "first": "kept the first", "split": "split"}[policy.several_variants]
-    n_units = int(rows_of(first.select(n=nw.len()))[0]["n"])
     findings.append(
         Finding(
-            "several_variants", several, n_units, action, by_variant=by, detail="By the variant met first." if several else ""
+            "several_variants",
+            switched,
+            n_units,
+            action,
+            by_variant={v: by[v] for v in known if v in by},
+            detail="By the variant met first." if switched else "",
         )
     )
-    if several and policy.several_variants == "exclude":
-        first = first.join(met.filter(c("nv") == 1).select("u"), on="u", how="semi")
-    is_split = bool(several) and policy.several_variants == "split"
+    is_split = bool(switched) and policy.several_variants == "split"
     keys: tuple[str, ...] = ("u", "variant") if is_split else ("u",)
     simple = window_from == "first_exposure" and not is_split
-    rows = kept.unique(["u", "v"], keep="first", order_by=order) if is_split else first
-    units = rows.select("u", variant=c("v"), t0=c("t"), day=c("t") // DAY, **segments)
-    units = log.keep(units, "exposed")
+    rows = met.filter(~several).select("u", variant=c("low"), t0=c("t0"))
+    if switched and policy.several_variants == "first":
+        rows = nw.concat([rows, first_of_switchers.select("u", variant=c("v"), t0=c("t"))])
+    elif is_split:
+        rows = kept.group_by("u", "v").agg(t0=c("t").min()).select("u", variant=c("v"), t0=c("t0"))
+    rows = rows.with_columns(day=c("t0") // DAY)
+    if plan.segments:
+        names = [f"s{i}" for i in range(len(plan.segments))]
+        shown_at = kept.select("u", "t", "iid", *(c(n).fill_null(MISSING) for n in names), variant=c("v"))
+        at_first = shown_at.join(rows, on=["u", "variant"], how="inner")
+        at_first = at_first.filter(c("t") == c("t0")).unique(["u", "variant"], keep="first", order_by=["iid", *names])
+        rows = at_first.select("u", "variant", "t0", "day", *names)
+    units = log.keep(rows, "exposed")
     if simple:
-        spells = units.select("u", "variant", "t0", anchor=c("t0"), start=c("t0"), stop=nw.lit(NEVER), lead=nw.lit(True))
+        spells = units.select("u", "t0")
     else:
-        turns = kept
-        if not is_split:
-            turns = kept.join(units.select("u"), on="u", how="semi")
+        turns = kept if is_split else kept.join(units.select("u"), on="u", how="semi")
         spells = turns.with_columns(
             stop=c("t").shift(-1).over("u", order_by=order).fill_null(NEVER), before=c("t").shift(1).over("u", order_by=order)
         )
@@ -170,6 +188,6 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan, *, window_from: Wind
         plain=simple,
         findings=tuple(findings),
         by_variant={k: counts.get(k, 0) for k in known},
-        first=int(ends["first"] or span["first"]),
-        last=int(ends["last"] or span["last"]),
+        first=int(ends["first"] if ends["first"] is not None else span["first"]),
+        last=int(ends["last"] if ends["last"] is not None else span["last"]),
     )

@@ -2,8 +2,9 @@
 
 In the normal form a log has one row per event and these columns: `u` (unit, text or whole number, null = none), `event`
 (text), `t` (microseconds since 1970 in UTC, null = unreadable), `iid` (insert id, "" = none), `arr` (arrival in
-microseconds, null = unknown), `p0`, `p1`, … (properties as text) and `x0`, `x1`, … (properties as numbers, null = none or
-unreadable). Times are whole numbers so that windows are plain arithmetic on every engine.
+microseconds, null = unknown), `key` (64-bit hash of event, unit, time and insert id, null = no insert id), `p0`, `p1`, …
+(properties as text) and `x0`, `x1`, … (properties as numbers, null = none or unreadable). Times are whole numbers so that
+windows are plain arithmetic on every engine.
 """
 
 from __future__ import annotations
@@ -114,6 +115,7 @@ class Log(Protocol):
     engine: str
     kind: str
     missing_properties: frozenset[str]
+    has_insert_ids: bool
 
     def frame(self) -> nw.LazyFrame[Any]:
         """The events."""

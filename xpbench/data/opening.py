@@ -98,6 +98,13 @@ def open_log(source: EventsSource, plan: Plan, properties: Properties, stages: S
     Raises:
         DataError: `XPB-D01` with the engine's words, where it can't read the log.
     """
+    if is_spark(source.log):
+        from xpbench.data.spark_log import SparkLog
+
+        with SparkLog.open(source, plan, properties) as held:
+            stages.finish("open the log")
+            yield held
+        return
     from xpbench.data.duck_log import DuckLog
 
     try:

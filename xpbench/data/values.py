@@ -16,7 +16,7 @@ import narwhals.stable.v2 as nw
 
 from xpbench.data.blocks import Parts
 from xpbench.data.exposures import Exposed
-from xpbench.data.log import MONEY_DIGITS, SECOND, Log, Properties, microseconds
+from xpbench.data.log import MONEY_DIGITS, SECOND, Log, Properties, conditions_of, microseconds
 from xpbench.data.sums import pieces
 from xpbench.plan import Plan
 from xpbench.plan.metrics import (
@@ -179,20 +179,39 @@ class Values:
             names = None if found is None or names is None else names | found
         longest = max((window_of(m)[1] for m in self.metrics), default=0)
         wanted = events if names is None else events.filter(c("event").is_in(sorted(names)))
-        used = ["u", "event", "t", "iid", "arr", *self.properties.texts.values(), *self.properties.numbers.values()]
-        spell = ["u", "t0", "anchor", *([] if self.exposed.plain else ["variant", "start", "stop", "lead"])]
+        used = ["u", "event", "t", "iid", *self.used_properties()]
+        if self.log.has_insert_ids:
+            used += ["arr", "key"]
+        spell = ["u", "t0", *([] if self.exposed.plain else ["anchor", "variant", "start", "stop", "lead"])]
         joined = wanted.select(*used).join(self.exposed.spells.select(*spell), on="u", how="inner")
-        after = (c("t") >= c("t0")) & (c("t") < c("anchor") + longest)
+        after = (c("t") >= c("t0")) & (c("t") < self.anchor + longest)
         before = (c("t") < c("t0")) & (c("t") >= c("t0") - self.pre)
         if not self.exposed.plain:
             after = after & (c("t") >= c("start")) & (c("t") < c("stop"))
             before = before & c("lead")
         return joined.filter(after | before)
 
+    @property
+    def anchor(self) -> nw.Expr:
+        """Where windows begin."""
+        return c("t0") if self.exposed.plain else c("anchor")
+
+    def used_properties(self) -> list[str]:
+        """Columns of properties that metrics look at; those of the exposure are not needed any more."""
+        out: dict[str, None] = {}
+        for metric in self.metrics:
+            for condition in conditions_of(metric):
+                out[self.properties.texts[condition.property]] = None
+                if condition.property in self.properties.numbers:
+                    out[self.properties.numbers[condition.property]] = None
+            if isinstance(metric, (Sum, Mean, Quantile)):
+                out[self.properties.numbers[metric.property]] = None
+        return list(out)
+
     def after(self, metric: EventMetric) -> nw.Expr:
         """Events in the metric's window."""
         begin, end = window_of(metric)
-        return (c("t") >= c("anchor") + begin) & (c("t") < c("anchor") + end)
+        return (c("t") >= self.anchor + begin) & (c("t") < self.anchor + end)
 
     def before(self) -> nw.Expr:
         """Events in the pre-exposure window."""
@@ -240,7 +259,7 @@ class Values:
                 out += self._amount(short, metric, when)
             else:
                 counted = nw.when(self._counted(metric, when)).then(nw.lit(1)).otherwise(nw.lit(0))
-                self._sums[short] = counted.sum() if isinstance(metric, Count) else counted.max()
+                self._sums[short] = counted.sum().cast(nw.Int64) if isinstance(metric, Count) else counted.max()
                 self._zero.append(short)
                 out.append(("value", short))
         labels = [f"before.{label}" if len(before) > 1 else "before" for label, _ in before]
@@ -259,7 +278,7 @@ class Values:
         test = self._counted(metric, when)
         if amount.money:
             whole = (value * float(10**MONEY_DIGITS)).round(0).cast(nw.Int64)
-            self._sums[short] = nw.when(test).then(whole).otherwise(nw.lit(0)).sum()
+            self._sums[short] = nw.when(test).then(whole).otherwise(nw.lit(0)).sum().cast(nw.Int64)
             self.measures.scales[short] = 10**MONEY_DIGITS
         else:
             term = nw.when(test).then(value).otherwise(nw.lit(0.0))
@@ -273,7 +292,7 @@ class Values:
         out = [("value", short)]
         if isinstance(metric, Mean):
             present = nw.when(test & ~value.is_null()).then(nw.lit(1)).otherwise(nw.lit(0))
-            self._sums[f"{short}n"] = present.sum()
+            self._sums[f"{short}n"] = present.sum().cast(nw.Int64)
             self._zero.append(f"{short}n")
             out = [("numerator", short), ("denominator", f"{short}n")]
         elif amount.values < amount.events and self.plan.data.missing != "zero":

@@ -1,0 +1,224 @@
+"""A log in Spark: a DataFrame of any session (local, cluster or Spark Connect) brought into normal form.
+
+Only this file speaks Spark's own SQL; everything after the normal form is the same narwhals code as on DuckDB.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import narwhals.stable.v2 as nw
+
+from xpbench.canonical import digest
+from xpbench.data.log import EventSchema, Properties
+from xpbench.data.summary import Finding
+from xpbench.errors import DataError, nearest, plain
+from xpbench.plan import Plan
+
+if TYPE_CHECKING:
+    from xpbench.data.events import EventsSource
+
+_INTEGERS = ("tinyint", "smallint", "int", "bigint")
+_REALS = ("float", "double")
+
+
+class SparkLog:
+    """A log in Spark. See `Log`."""
+
+    kind = "spark"
+
+    def __init__(self, source: EventsSource, plan: Plan, properties: Properties) -> None:
+        self.source = source
+        self.schema: EventSchema = source.schema
+        self.plan = plan
+        self.properties = properties
+        self.table = source.log
+        self.engine = f"spark {self.table.sparkSession.version}"
+        self.types: dict[str, str] = dict(self.table.dtypes)
+        self.missing_properties: frozenset[str] = frozenset()
+        self.has_insert_ids = False
+        self._held: list[Any] = []
+        self._normal = self._build()
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, source: EventsSource, plan: Plan, properties: Properties) -> Iterator[SparkLog]:
+        """The log; what it holds in the cluster's memory is given back when the block ends.
+
+        Raises:
+            DataError: `XPB-D01` with Spark's words.
+        """
+        from pyspark.errors import PySparkException
+
+        held: SparkLog | None = None
+        try:
+            held = cls(source, plan, properties)
+            yield held
+        except PySparkException as error:
+            reason = plain(str(error).strip().split("\n", 1)[0][:300])
+            raise DataError("XPB-D01", what=plain("The log could not be read"), reason=reason) from error
+        finally:
+            for table in [] if held is None else held._held:
+                with contextlib.suppress(PySparkException):
+                    table.unpersist()
+
+    # -- the protocol ------------------------------------------------------------------------------------------------
+
+    def frame(self) -> nw.LazyFrame[Any]:
+        """The events in normal form."""
+        frame: nw.LazyFrame[Any] = nw.from_native(self._normal)
+        return frame
+
+    def keep(self, frame: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
+        """The rows of a frame, held in memory or on disk by Spark."""
+        table = frame.to_native().persist()
+        self._held.append(table)
+        kept: nw.LazyFrame[Any] = nw.from_native(table)
+        return kept
+
+    def write(self, units: nw.LazyFrame[Any], path: Path) -> None:
+        """The unit table without ids as a Parquet file on this machine."""
+        import pyarrow.parquet as pq
+
+        pq.write_table(units.drop("u", "t0").collect("pyarrow").to_native(), path, compression="zstd")
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the events in normal form, whatever the order of the rows; other than DuckDB's."""
+        columns = ", ".join(["u", "event", "t", "iid", *self.properties.texts.values()])
+        row = self._normal.selectExpr(f"xxhash64('xpbench.events.1', {columns}) AS h").selectExpr(
+            "count(*) AS n", "sum(CAST(h AS DECIMAL(38, 0))) AS total", "bit_xor(h) AS mixed"
+        )
+        found = row.collect()[0]
+        content = {"n": int(found["n"]), "sum": str(found["total"]), "xor": str(found["mixed"])}
+        return digest({"spark": content, "properties": list(self.properties.texts)})
+
+    def findings(self) -> list[Finding]:
+        """What was counted when the log was opened."""
+        return []
+
+    # -- normal form -------------------------------------------------------------------------------------------------
+
+    def _build(self) -> Any:
+        schema = self.schema
+        unit = schema.unit or self.plan.unit
+        wanted = ((schema.event, "the event's name"), (schema.time, "the event's time"), (unit, "the plan's unit"))
+        found: dict[str, tuple[str, str]] = {}
+        for name, role in wanted:
+            expression = self._property(name)
+            if expression is None:
+                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(nearest(name, self.types)))
+            found[name] = expression
+        columns = [
+            f"{_identity(*found[unit])} AS u",
+            f"CAST({found[schema.event][0]} AS STRING) AS event",
+            f"{self._time(*found[schema.time])} AS t",
+        ]
+        insert = next((p for n in (schema.insert_id, "insert_id") if n and (p := self._property(n)) is not None), None)
+        self.has_insert_ids = insert is not None
+        columns.append(f"coalesce(CAST({insert[0]} AS STRING), '') AS iid" if insert else "'' AS iid")
+        arrived = self._property(schema.arrived) if schema.arrived else None
+        columns.append(f"{_microseconds(*arrived, 'auto')} AS arr" if arrived else "CAST(NULL AS BIGINT) AS arr")
+        u, event, t, iid = (column.rsplit(" AS ", 1)[0] for column in columns[:4])
+        columns.append(f"CASE WHEN {iid} <> '' THEN xxhash64({event}, {u}, {t}, {iid}) END AS key")
+        missing = set()
+        for name, short in self.properties.texts.items():
+            expression = self._property(name)
+            if expression is None:
+                missing.add(name)
+            columns.append(f"{_as_text(*expression) if expression else 'CAST(NULL AS STRING)'} AS {short}")
+            if name in self.properties.numbers:
+                number = _as_number(*expression) if expression else "CAST(NULL AS DOUBLE)"
+                columns.append(f"{number} AS {self.properties.numbers[name]}")
+        exposure = self.plan.exposure
+        if exposure.format == "list":
+            expression = self._property(exposure.list_property)
+            prefix = self.plan.experiment_name + exposure.list_separator
+            columns.append(f"{_listed(*expression, prefix)} AS listed" if expression else "CAST(NULL AS STRING) AS listed")
+        self.missing_properties = frozenset(missing)
+        return self.table.selectExpr(*columns)
+
+    def _property(self, name: str) -> tuple[str, str] | None:
+        if name in self.types:
+            return _quote(name), self.types[name]
+        holder = self.schema.properties
+        kind = self.types.get(holder or "", "")
+        if holder is None or not kind:
+            return None
+        if kind.startswith("struct<"):
+            fields = dict(self.table.select(f"{_quote(holder)}.*").dtypes)
+            return (f"{_quote(holder)}.{_quote(name)}", fields[name]) if name in fields else None
+        if kind.startswith("map<"):
+            return f"{_quote(holder)}[{_literal(name)}]", kind.rstrip(">").split(",")[-1]
+        path = "$['" + name.replace("'", "\\'") + "']"
+        return f"get_json_object({_quote(holder)}, {_literal(path)})", "string"
+
+    def _time(self, name: str, kind: str) -> str:
+        value = _microseconds(name, kind, self.schema.time_unit)
+        zone = self.source.time_zone
+        if zone == "UTC" or kind == "timestamp":
+            return value
+        return f"unix_micros(to_utc_timestamp(timestamp_micros({value}), {_literal(zone)}))"
+
+
+def _quote(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _microseconds(name: str, kind: str, unit: str) -> str:
+    if kind == "timestamp":
+        return f"unix_micros({name})"
+    if kind in ("timestamp_ntz", "date"):
+        return f"timestampdiff(MICROSECOND, timestamp_ntz'1970-01-01 00:00:00', CAST({name} AS TIMESTAMP_NTZ))"
+    if kind == "string":
+        stamp = f"timestampdiff(MICROSECOND, timestamp_ntz'1970-01-01 00:00:00', try_cast({name} AS TIMESTAMP_NTZ))"
+        return f"coalesce({_scaled(f'try_cast({name} AS DECIMAL(30, 6))', unit)}, {stamp})"
+    if kind in _INTEGERS or kind in _REALS or kind.startswith("decimal"):
+        return _scaled(f"try_cast({name} AS DECIMAL(30, 6))", unit)
+    raise DataError("XPB-D05", column=name, role=plain("the event's time"), hint=plain(f"It is of type {kind}"))
+
+
+def _scaled(number: str, unit: str) -> str:
+    factors = {"s": "1000000", "ms": "1000", "us": "1"}
+    if unit != "auto":
+        return f"try_cast({number} * {factors[unit]} AS BIGINT)"
+    return (
+        f"try_cast(CASE WHEN abs({number}) < 100000000000 THEN {number} * 1000000 "
+        f"WHEN abs({number}) < 100000000000000 THEN {number} * 1000 ELSE {number} END AS BIGINT)"
+    )
+
+
+def _identity(name: str, kind: str) -> str:
+    if kind in _INTEGERS:
+        return f"CAST({name} AS BIGINT)"
+    if kind in _REALS:
+        return (
+            f"CASE WHEN isnan({name}) THEN NULL WHEN {name} = floor({name}) AND abs({name}) < 9e15 "
+            f"THEN CAST(CAST({name} AS BIGINT) AS STRING) ELSE CAST({name} AS STRING) END"
+        )
+    return f"nullif(CAST({name} AS STRING), '')"
+
+
+def _as_text(name: str, kind: str) -> str:
+    return _identity(name, kind) if kind in _REALS else f"CAST({name} AS STRING)"
+
+
+def _as_number(name: str, kind: str) -> str:
+    if kind in _INTEGERS or kind.startswith("decimal"):
+        return f"CAST({name} AS DOUBLE)"
+    if kind in _REALS or kind == "string":
+        number = f"try_cast({name} AS DOUBLE)"
+        return f"CASE WHEN isnan({number}) OR abs({number}) = double('Infinity') THEN NULL ELSE {number} END"
+    return "CAST(NULL AS DOUBLE)"
+
+
+def _listed(name: str, kind: str, prefix: str) -> str:
+    items = name if kind.startswith("array<") else f"from_json({name}, 'array<string>')"
+    match = f"element_at(filter({items}, x -> startswith(x, {_literal(prefix)})), 1)"
+    return f"substr({match}, {len(prefix) + 1})".replace("element_at(", "try_element_at(")
