@@ -97,7 +97,7 @@ def fnv_states(block: Block) -> Words:
         length = int(lengths[0])
         _states_of(block.data.reshape(n, length) if length else np.empty((n, 0), np.uint8), out)
         return out
-    order = np.argsort(lengths.astype(np.uint32), kind="stable")
+    order = np.argsort(lengths.astype(np.uint16) if lengths.max() < 1 << 16 else lengths, kind="stable")
     ordered = lengths[order]
     edges = np.flatnonzero(np.diff(ordered)) + 1
     for part in np.split(order, edges):
@@ -184,8 +184,8 @@ def buckets(ids: Any, *, salt: str) -> NDArray[np.int16]:
     units = UnitIds(ids)
     out = np.empty(len(units), np.int16)
     for block in units.blocks():
-        values = fnv_buckets(fnv_states(block), salt).astype(np.int16)
+        part = out[block.start : block.start + len(block)]
+        part[:] = fnv_buckets(fnv_states(block), salt)
         if block.null is not None:
-            values[block.null] = -1
-        out[block.start : block.start + len(block)] = values
+            part[block.null] = -1
     return out

@@ -6,7 +6,6 @@ import math
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -17,8 +16,10 @@ from numpy.typing import NDArray
 
 from xpbench.errors import AssignError, plain
 
-BLOCK = 1 << 17
+BLOCK = 1 << 16
 """Ids hashed at a time; bounds the memory whatever the number of ids."""
+SMALL_CHUNK = 1 << 12
+"""Ids per chunk on average below which chunks are joined first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,14 @@ class Block:
     Attributes:
         start: Position of the first id in the whole.
         data: Bytes of all ids, one after the other.
-        offsets: n + 1 positions in `data`.
+        offsets: n + 1 positions in `data`, the first is 0.
         null: Where there is no id; None where all are there.
         falsy: Where the official SDK takes the id for missing: "" and the integer 0; None where none is.
     """
 
     start: int
     data: NDArray[np.uint8]
-    offsets: NDArray[np.int64]
+    offsets: NDArray[Any]
     null: NDArray[np.bool_] | None
     falsy: NDArray[np.bool_] | None
 
@@ -44,9 +45,16 @@ class Block:
 
     def texts(self) -> list[bytes]:
         """The ids as bytes objects; a null id is empty."""
-        whole = self.data.tobytes()
-        at = (self.offsets - self.offsets[0]).tolist()
-        return [whole[a:b] for a, b in pairwise(at)]
+        n = len(self)
+        if n and len(self.data) % n == 0:
+            length = len(self.data) // n
+            if length and (np.diff(self.offsets) == length).all():
+                same: list[bytes] = np.ascontiguousarray(self.data).view(f"V{length}").tolist()
+                return same
+        kind = pa.large_binary() if self.offsets.dtype == np.int64 else pa.binary()
+        buffers = [None, pa.py_buffer(np.ascontiguousarray(self.offsets)), pa.py_buffer(np.ascontiguousarray(self.data))]
+        texts: list[bytes] = pa.Array.from_buffers(kind, n, buffers).to_pylist()
+        return texts
 
 
 class UnitIds:
@@ -90,40 +98,56 @@ class UnitIds:
         return self.array.cast(pa.large_string())
 
     def blocks(self, size: int = BLOCK) -> Iterator[Block]:
-        """The ids block by block, in order."""
-        for start in range(0, len(self), size):
-            part = self.array.slice(start, size)
-            falsy: NDArray[np.bool_] | None = None
-            null = part.is_null().to_numpy().astype(bool) if part.null_count else None
-            if self.is_integer:
-                zero = pc.fill_null(pc.equal(part, 0), False).to_numpy().astype(bool)
-                falsy = zero if zero.any() else None
-            texts = part.cast(pa.large_string()).combine_chunks()
-            if isinstance(texts, pa.ChunkedArray):
-                texts = texts.chunk(0) if texts.num_chunks else pa.array([], pa.large_string())
-            _, offsets_buffer, data_buffer = texts.buffers()
-            n = len(texts)
-            offsets = np.frombuffer(offsets_buffer, np.int64, count=n + 1, offset=8 * texts.offset)
-            data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
-            data = data[int(offsets[0]) : int(offsets[-1])]
-            if null is not None and np.any((offsets[1:] - offsets[:-1])[null]):
-                texts = pc.fill_null(texts, "")
-                _, offsets_buffer, data_buffer = texts.buffers()
-                offsets = np.frombuffer(offsets_buffer, np.int64, count=n + 1, offset=8 * texts.offset)
-                data = np.frombuffer(data_buffer, np.uint8)[int(offsets[0]) : int(offsets[-1])]
-            if not self.is_integer:
-                empty = offsets[1:] == offsets[:-1]
-                if self.not_text is not None:
-                    odd = self.not_text[start : start + n]
-                    empty = empty | (odd & pc.fill_null(pc.equal(texts, "0"), False).to_numpy(zero_copy_only=False))
-                falsy = empty if empty.any() else None
-            yield Block(start, data, offsets - offsets[0], null, falsy)
+        """The ids block by block, in order; text is not copied."""
+        start = 0
+        for chunk in self._chunks():
+            for at in range(0, len(chunk), size):
+                yield self._block(start + at, chunk.slice(at, size))
+            start += len(chunk)
+
+    def _chunks(self) -> list[Any]:
+        chunks = self.array.chunks
+        if len(chunks) > 1 and len(self) < len(chunks) * SMALL_CHUNK:
+            whole = self.array.combine_chunks()
+            return whole.chunks if isinstance(whole, pa.ChunkedArray) else [whole]
+        return list(chunks)
+
+    def _block(self, start: int, part: Any) -> Block:
+        falsy: NDArray[np.bool_] | None = None
+        null = part.is_null().to_numpy(zero_copy_only=False) if part.null_count else None
+        if self.is_integer:
+            zero = pc.fill_null(pc.equal(part, 0), False).to_numpy(zero_copy_only=False)
+            falsy = zero if zero.any() else None
+            part = part.cast(pa.string())
+        offsets, data = _bytes_of(part)
+        if null is not None and np.any(np.diff(offsets)[null]):
+            offsets, data = _bytes_of(pc.fill_null(part, ""))
+        lengths = np.diff(offsets)
+        if not self.is_integer:
+            if len(lengths) and lengths.min() == 0:
+                falsy = lengths == 0
+            if self.not_text is not None:
+                odd = self.not_text[start : start + len(part)]
+                odd = odd & pc.fill_null(pc.equal(part, "0"), False).to_numpy(zero_copy_only=False)
+                falsy = odd if falsy is None else falsy | odd
+        return Block(start, data, offsets - offsets[0] if len(offsets) and offsets[0] else offsets, null, falsy)
 
     def is_text(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Which ids came as text: the official SDK looks up test users by the id as it is."""
         if self.is_integer:
             return np.zeros(stop - start, bool)
         return np.ones(stop - start, bool) if self.not_text is None else ~self.not_text[start:stop]
+
+
+def _bytes_of(part: Any) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Offsets and bytes of an Arrow text array, without a copy."""
+    _, places, content = part.buffers()
+    kind = np.int64 if pa.types.is_large_string(part.type) else np.int32
+    if places is None or places.size == 0:
+        return np.zeros(1, kind), np.empty(0, np.uint8)
+    offsets = np.frombuffer(places, kind, count=len(part) + 1, offset=np.dtype(kind).itemsize * part.offset)
+    data = np.empty(0, np.uint8) if content is None else np.frombuffer(content, np.uint8)
+    return offsets, data[int(offsets[0]) : int(offsets[-1])]
 
 
 def _arrow(ids: Any) -> tuple[Any, NDArray[np.bool_] | None]:
