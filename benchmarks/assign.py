@@ -233,12 +233,12 @@ def main() -> None:
         print(f"{r['what']:<72} {r['reference_ns']:>8.0f}ns {r['own_ns']:>7.1f}ns {r['ratio']:>8.1f} {bar:>6}")
     for g in growth:
         print(
-            f"{g['hash']:<9} {g['n']:>11,} ids {g['seconds']:>8.2f} s  peak {g['rss_mb']:>7.0f} MB (import {g['floor_mb']:.0f} MB)"
+            f"{g['hash']:<9} {g['n']:>11,} ids {g['seconds']:>8.2f} s  "
+            f"peak {g['rss_mb']:>7.0f} MB (import {g['floor_mb']:.0f} MB)"
         )
     for s in seeds:
-        print(
-            f"seed finder: {s['salts']} salts × {s['units']:,} ids {s['seconds']:.1f} s; hashing once {s['hashing_once_seconds']:.3f} s"
-        )
+        once = s["hashing_once_seconds"]
+        print(f"seed finder: {s['salts']} salts × {s['units']:,} ids {s['seconds']:.1f} s; hashing once {once:.3f} s")
     if args.out:
         machine = {
             "cores": os.cpu_count(),

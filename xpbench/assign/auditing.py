@@ -44,8 +44,8 @@ from xpbench.plan import Plan
 
 EXPLAINS = 0.95
 """Share of the rows it applies to that a hypothesis must explain."""
-CHANCE = 1e-5
-"""Chance below which an explanation is no coincidence."""
+CHANCE = 1e-3
+"""Chance below which an explanation is no coincidence, after multiplying by the number of hypotheses tried."""
 SAMPLE = 240
 """Rows on which hypotheses are tried before the rest is looked at."""
 WHOLE = 20_000
@@ -346,7 +346,7 @@ class _Inquiry:
     def _convincing(self, agreed: int, of: int, *, tries: int = 1, floor: float = EXPLAINS) -> bool:
         if of == 0 or agreed / of < floor:
             return False
-        return float(binom.sf(agreed - 1, of, self.chance)) * tries < CHANCE * 100
+        return float(binom.sf(agreed - 1, of, self.chance)) * tries < CHANCE
 
     def _testers(self) -> None:
         if self.log.testers is not None:
@@ -398,7 +398,7 @@ class _Inquiry:
             codes = suspect.variants(texts)
             applies = codes != NOT_APPLICABLE
             agrees = applies & (codes == self.log.logged[rows])
-            if self._convincing(int(agrees.sum()), int(applies.sum()), tries=len(rows) and 30):
+            if self._convincing(int(agrees.sum()), int(applies.sum()), tries=30):
                 whole_applies, whole_agrees = self._judge(suspect, self.left)
                 share = float(whole_agrees.sum() / max(whole_applies.sum(), 1))
                 if share >= EXPLAINS:
