@@ -1,0 +1,253 @@
+import itertools
+import json
+import re
+import socket
+import subprocess
+
+import pytest
+
+from tests.memo.making import PLAN, decided, summary_of
+from xpbench.errors import InputError, MemoError
+from xpbench.ledger.entry import Witness
+from xpbench.memo import build
+from xpbench.memo.impact import daily_units, impact_sentences
+from xpbench.memo.pdf import browser
+from xpbench.memo.verify import parsed_page
+
+
+@pytest.fixture(scope="module")
+def memo(shipped):
+    return shipped.memo()
+
+
+@pytest.fixture(scope="module")
+def text(memo):
+    return " ".join(parsed_page(memo.html).text)
+
+
+def test_the_first_page_says_what_a_director_asks(text):
+    for words in (
+        "Ship beta",
+        "follows the rule of the plan (R7)",
+        "With beta, Quote started rises by",
+        "a month at the traffic of this experiment",
+        "visitors see the beta homepage",
+        "As registered 2026-09-01 09:00 UTC by Ana",
+        "1 look at the effects, 0 before they were due",
+        "Deviations from the plan none",
+        "Signed off by Ana (2026-09-04)",
+        "Verify: xpbench verify memo.html",
+    ):
+        assert words in text, words
+
+
+def test_the_appendix_says_what_a_statistician_asks(text):
+    for words in (
+        "All metrics",
+        "Guardrails against their margins",
+        "The same numbers another way",
+        "Segments (exploratory)",
+        "1 slice too small to show",
+        "Health checks",
+        "Looks, and what they cost",
+        "The plan was not amended",
+        "How the decision follows",
+        "Method in plain language",
+        "Limits",
+        "Provenance",
+        "How to verify this memo",
+    ):
+        assert words in text, words
+
+
+def test_it_is_small_and_whole(memo):
+    assert len(memo.html.encode()) < 1_000_000
+    assert memo.html.startswith("<!DOCTYPE html>")
+    assert memo.html.endswith("</html>\n")
+
+
+def test_it_can_be_heard(memo):
+    html = memo.html
+    assert '<html lang="en">' in html
+    assert html.count("<h1") == 1
+    svgs = re.findall(r"<svg[^>]*>.*?</svg>", html, re.DOTALL)
+    assert len(svgs) == 3
+    assert all('role="img"' in s and "<title" in s and "<desc" in s for s in svgs)
+    levels = [int(x) for x in re.findall(r"<h([1-6])", html)]
+    assert all(b - a <= 2 for a, b in itertools.pairwise(levels))
+    assert "<th>" not in html
+
+
+def test_building_reads_no_clock_and_opens_no_socket(shipped, memo, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a socket")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    again = build(shipped.plan, shipped.decided_readout(), shipped.ledger.entries(), decision=shipped.decision)
+    assert (again.digest, again.html) == (memo.digest, memo.html)
+
+
+def test_it_carries_the_witness_of_its_ledger(shipped, memo):
+    assert memo.witness == shipped.ledger.head
+    assert isinstance(memo.witness, Witness)
+
+
+def test_formats(memo, tmp_path):
+    assert json.loads(memo.save(tmp_path / "memo.json").read_bytes()) == json.loads(json.dumps(memo.payload))
+    assert memo.save(tmp_path / "memo.md").read_text(encoding="utf-8").startswith("## Ship beta: Beta homepage")
+    with pytest.raises(MemoError, match="XPB-O02"):
+        memo.save(tmp_path / "memo.docx")
+    with pytest.raises(InputError, match="XPB-I06"):
+        memo.save("/proc/nothing/memo.html")
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(browser() is None, reason="needs Chromium")
+def test_pdf(memo, tmp_path):
+    data = memo.save(tmp_path / "memo.pdf").read_bytes()
+    assert data.startswith(b"%PDF")
+    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", data)) <= 12
+
+
+def test_without_a_browser_a_pdf_says_what_to_do(memo, tmp_path, monkeypatch):
+    monkeypatch.setenv("XPBENCH_CHROMIUM", "/nowhere")
+    with pytest.raises(MemoError, match="XPB-O03"):
+        memo.save(tmp_path / "memo.pdf")
+    failing = tmp_path / "chromium"
+    failing.write_text("#!/bin/sh\nexit 3\n")
+    failing.chmod(0o755)
+    monkeypatch.setenv("XPBENCH_CHROMIUM", str(failing))
+    with pytest.raises(MemoError, match="failed"):
+        memo.save(tmp_path / "memo.pdf")
+
+
+def test_a_failed_gate_hides_effects_on_the_first_page(tmp_path):
+    memo = decided(tmp_path, summary=summary_of(split=0.47)).memo()
+    html = memo.html
+    assert "Do not read the effects" in html
+    assert 'class="fig forest"' not in html
+    assert "can't be trusted" in impact_sentences(memo.payload)[0]
+    assert "for diagnosis only" in html
+
+
+def test_a_decision_against_the_rule_stands_in_the_headline(tmp_path):
+    memo = decided(tmp_path, summary=summary_of(lift=0.0, seed=3), outcome="ship", because="Brand.").memo()
+    assert '<strong class="warn">differs from the rule of the plan, which says: Ship none (R3)</strong>' in memo.html
+
+
+def test_amendments_stand_with_what_was_known(tmp_path):
+    from xpbench.experiment import open_experiment
+
+    experiment = decided(tmp_path)
+    clock = experiment._clock
+    changed = experiment.plan.changed(notes="A clarification.")
+    amended = open_experiment(experiment.key, tmp_path, clock=clock).amend(changed, reason="Wording.", by="Ana")
+    readout = amended.readout(summary_of(), by="Ana")
+    amended.decide(readout, "iterate", because="Once more.", by="Ana")
+    memo = amended.memo()
+    assert memo.payload["amendments"][0]["knowledge"] == "effects seen"
+    assert "Wording." in memo.html
+    assert "amendment after outcomes" in memo.html
+
+
+def test_impact_is_two_sentences_from_frozen_numbers(memo):
+    first, second = impact_sentences(memo.payload)
+    row = memo.payload["readout"]["rows"][0]
+    assert first.count(". ") == 0
+    assert second.count(". ") == 0
+    units, _ = daily_units(memo.payload["readout"])
+    per_month = units * 30.4375 * row["effect"]
+    shown = int(re.search(r"That is \+([\d,]+)", second)[1].replace(",", ""))
+    assert shown == pytest.approx(per_month, rel=0.01)
+
+
+def test_impact_without_dates_speaks_of_a_thousand_units(tmp_path):
+    from dataclasses import replace
+
+    data = replace(summary_of(), exposures_by_day={}, first_exposure="", last_exposure="", data_until="")
+    assert "for every 1,000 units" in impact_sentences(decided(tmp_path, summary=data).memo().payload)[1]
+
+
+def test_impact_of_nothing_shown_says_so(tmp_path):
+    first, _ = impact_sentences(decided(tmp_path, summary=summary_of(lift=0.3, seed=4)).memo().payload)
+    assert "no difference is shown" in first or "rises" in first
+
+
+def test_a_sealed_readout_makes_no_memo(tmp_path):
+    from xpbench.experiment import register
+    from xpbench.plan import Plan
+
+    plan = Plan(**{**PLAN, "model": {"kind": "frequentist"}, "horizon": {"units": 10**6}})
+    experiment = register(plan, tmp_path)
+    with pytest.raises(MemoError, match="XPB-O01"):
+        build(plan, experiment.readout(summary_of()), experiment.ledger.entries())
+
+
+def test_several_variants_are_named(tmp_path):
+    variants = [
+        {"key": "control", "split": 0.34, "control": True},
+        {"key": "beta", "split": 0.33},
+        {"key": "gamma", "split": 0.33},
+    ]
+    data = summary_of(13_000, split=0.5, variants=("control", "beta", "gamma"))
+    memo = decided(tmp_path, plan={**PLAN, "variants": variants}, summary=data).memo()
+    assert "Quote started · gamma" in memo.html
+    assert 'class="t1"' in memo.html
+
+
+def test_no_unit_id_and_no_secret_reaches_ledger_or_memo(tmp_path, monkeypatch):
+    import numpy as np
+    import pandas as pd
+
+    import xpbench as xp
+
+    monkeypatch.setenv("MIXPANEL_SECRET", "canary-7f3a9c")
+    rng = np.random.default_rng(1)
+    n = 4000
+    frame = pd.DataFrame(
+        {
+            "userid": [f"person-{i}-QX7@example.org" for i in range(n)],
+            "version": np.where(rng.random(n) < 0.5, "control", "beta"),
+            "value": rng.normal(5, 1, n),
+            "country": rng.choice(["at", "ch", "li"], n, p=[0.6, 0.395, 0.005]),
+        }
+    )
+    metric = {"key": "value", "kind": "column", "column": "value", "role": "primary", "direction": "increase"}
+    plan = {
+        **{k: PLAN[k] for k in ("title", "owner")},
+        "key": "private",
+        "hypothesis": {"if": "i", "then": [{"metric": "value", "direction": "increase"}], "because": "b"},
+        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
+        "metrics": [metric],
+        "unit": "userid",
+        "segments": ["country"],
+        "model": {"kind": "frequentist"},
+        "horizon": {"units": 100},
+    }
+    experiment = decided(
+        tmp_path, plan=plan, summary=xp.units(frame, unit="userid", variant="version").summarize(xp.Plan(**plan))
+    )
+    memo = experiment.memo()
+    memo.save(tmp_path / "memo.html")
+    memo.save(tmp_path / "memo.md")
+    for path in [p for p in tmp_path.rglob("*") if p.is_file()]:
+        data = path.read_bytes()
+        assert b"QX7" not in data, path
+        assert b"canary-7f3a9c" not in data, path
+    assert ">li<" not in memo.html
+    assert "1 slice too small to show" in memo.html
+
+
+def test_git_keeps_line_ends(tmp_path, shipped):
+    """A checkout with automatic line ends leaves ledger and plan as they are."""
+    root = tmp_path / "repo"
+    root.mkdir()
+    experiment = decided(root / "experiments")
+    before = experiment.ledger.path.read_bytes()
+    git = ["git", "-C", str(root), "-c", "core.autocrlf=true", "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    subprocess.run([*git, "add", "-A"], check=True, capture_output=True)
+    subprocess.run([*git, "commit", "-qm", "x"], check=True)
+    experiment.ledger.path.unlink()
+    subprocess.run([*git, "checkout", "-q", "--", "."], check=True)
+    assert experiment.ledger.path.read_bytes() == before
