@@ -37,6 +37,7 @@ _HOMES = {
     "units": "xpbench.data",
     "events": "xpbench.data",
     "ingest": "xpbench.data",
+    "experiments": "xpbench.data",
     "EventSchema": "xpbench.data",
     "DuckDB": "xpbench.data",
 }

@@ -544,6 +544,11 @@ _DATA: dict[str, Message] = {
         "Segments are properties of the exposure event",
         "Send the property with the exposure, or remove the segment",
     ),
+    "XPB-D39": Message(
+        "Exposures of format {format} can't be listed",
+        "Only events with one experiment each name it in a property of its own",
+        "Name the experiment in a plan and read it with xp.events(…)",
+    ),
     "XPB-D40": Message(
         "Folder {path} holds Parquet files of something else",
         "Ingestion goes on in a folder of its own, with the same properties and schema",

@@ -1,5 +1,6 @@
 """From sources to moments: events or per-unit tables, first exposures, unit values, sums in an engine. Rows stay here."""
 
+from xpbench.data.detect import SeenExperiment, experiments
 from xpbench.data.engine import DuckDB, Progress, Stage
 from xpbench.data.events import EventsSource, events
 from xpbench.data.jsonl import IngestReport, ingest
@@ -17,10 +18,12 @@ __all__ = [
     "Finding",
     "IngestReport",
     "Progress",
+    "SeenExperiment",
     "Stage",
     "Summary",
     "UnitsSource",
     "events",
+    "experiments",
     "ingest",
     "units",
 ]
