@@ -27,7 +27,7 @@ from xpbench.decide.segments import segment_results
 from xpbench.errors import ChangedPlan, DecisionError, LedgerError, XpbenchError, nearest, plain
 from xpbench.files import write_atomic
 from xpbench.health import inputs_of, run_checks
-from xpbench.ledger import Clock, Entry, Ledger, Witness, create, experiments, knowledge, system_clock
+from xpbench.ledger import Clock, Entry, Ledger, Witness, create, experiments, knowledge, signature, system_clock
 from xpbench.ledger.clock import stamp
 from xpbench.ledger.folder import LEDGER, MEMO, PLAN, existing
 from xpbench.mixpanel import lifecycle
@@ -168,9 +168,21 @@ class Experiment:
 
     # before and while it runs
 
-    def sign(self, name: str, *, role: str | None = None) -> Entry:
-        """Put a signature over the plan in force on record."""
-        return self.ledger.append("signed_off", {"name": name, "role": role, "plan_digest": self.plan.digest}, by=name)
+    def sign(self, name: str, *, role: str | None = None, key: str | Path | None = None) -> Entry:
+        """Put a sign-off over the plan in force on record.
+
+        Args:
+            name: Who signs.
+            role: As what.
+            key: File of a private key (Ed25519 as PEM, or OpenSSH): the sign-off then carries a signature.
+
+        Raises:
+            InputError: the key can't be used.
+        """
+        body: dict[str, Any] = {"name": name, "role": role, "plan_digest": self.plan.digest}
+        if key is not None:
+            body["signature"] = signature.sign(signature.message(self.plan.digest, name), key=key)
+        return self.ledger.append("signed_off", body, by=name)
 
     def launch(self, *, by: str | None = None, note: str = "") -> Entry:
         """Record that units are being assigned from now on."""

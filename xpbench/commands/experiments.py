@@ -27,6 +27,7 @@ def add_parsers(subparsers: Any) -> None:
     sign = _with_key(add_command(subparsers, "sign", _sign, help="sign the plan in force"))
     sign.add_argument("--name", required=True, help="who signs")
     sign.add_argument("--role", help="as what")
+    sign.add_argument("--key", dest="key_file", help="file of a private key (Ed25519 PEM or OpenSSH) to sign with")
 
     launch = _with_key(add_command(subparsers, "launch", _launch, help="record that units are assigned from now on"))
     launch.add_argument("--note", default="", help="anything to remember")
@@ -173,7 +174,7 @@ def _memo(args: argparse.Namespace) -> int:
 
 
 def _sign(args: argparse.Namespace) -> int:
-    entry = _open(args).sign(args.name, role=args.role)
+    entry = _open(args).sign(args.name, role=args.role, key=args.key_file)
     answer(args, {"seq": entry.seq, "plan_digest": entry.body["plan_digest"]}, f"Signed by {args.name} as entry {entry.seq}.")
     return DONE
 

@@ -11,6 +11,7 @@ from xpbench.errors import BrokenLedger, InputError, LedgerError, plain
 from xpbench.ledger.entry import Witness
 from xpbench.ledger.folder import LEDGER, existing
 from xpbench.ledger.ledger import Ledger
+from xpbench.ledger.notes import read_notes, write_note
 
 DONE, NO, BAD_INPUT, NEWER = 0, 1, 2, 3
 
@@ -33,6 +34,9 @@ def add_parsers(subparsers: Any) -> None:
     _with_ledger(check)
     check.add_argument("--witness", help="length:digest noted elsewhere")
     check.add_argument("--memo", help="a memo of this experiment: its witness is taken")
+    check.add_argument("--git-notes", action="store_true", help="take the witnesses in the repository's git notes")
+    note = add_command(inner, "note", _note, help="keep length and head of the ledger as a git note of the current commit")
+    _with_ledger(note)
     log = add_command(inner, "log", _log, help="every entry, one a line")
     _with_ledger(log)
 
@@ -62,6 +66,9 @@ def _witnesses(args: argparse.Namespace) -> list[Witness]:
             ) from error
     if args.memo:
         out.append(witness_of_memo(Path(args.memo)))
+    if args.git_notes:
+        path = _path(args)
+        out += read_notes(path.parent, key=path.parent.name)
     return out
 
 
@@ -101,9 +108,21 @@ def _verify(args: argparse.Namespace) -> int:
         return NEWER
     notices = [n.to_dict() for n in ledger.notices]
     value = {"status": "whole", "path": str(path), "witness": head.to_dict(), "notices": notices, "checked": len(witnesses)}
-    seen = f", and it has what {len(witnesses)} witness saw" if witnesses else ""
+    seen = f", and it has what {len(witnesses)} witness{'' if len(witnesses) == 1 else 'es'} saw" if witnesses else ""
     lines = [f"whole: {head.length} entries, head {head.digest}{seen}", f"  witness {head}"]
     answer(args, value, "\n".join([*lines, *(f"  ▲ {n['detail']}" for n in notices)]))
+    return DONE
+
+
+def _note(args: argparse.Namespace) -> int:
+    path = _path(args)
+    witness = Ledger(path).head
+    commit = write_note(path.parent, key=path.parent.name, witness=witness)
+    answer(
+        args,
+        {"commit": commit, "witness": witness.to_dict()},
+        f"Noted {witness} at commit {commit[:12]}. Push refs/notes/xpbench.",
+    )
     return DONE
 
 

@@ -1429,10 +1429,23 @@ def _check_rendering(notes: _Notes, payload: J, document: str) -> None:
 
 def _check_derived(notes: _Notes, payload: J) -> None:
     """What the payload says of the ledger is what the package derives from its lines."""
+    from xpbench.ledger import signature
     from xpbench.ledger.ledger import verify_lines
     from xpbench.memo.memo import story
 
-    derived = story(payload["readout"], verify_lines([line.encode() for line in payload["ledger"]["lines"]]))
+    entries = verify_lines([line.encode() for line in payload["ledger"]["lines"]])
+    for entry in entries:
+        given = entry.body.get("signature") if entry.kind == "signed_off" else None
+        if given is not None:
+            name = str(entry.body.get("name", ""))
+            verdict = signature.check(given, signature.message(str(entry.body.get("plan_digest", "")), name))
+            if verdict == "invalid":
+                notes.differs(f"sign-off of {name}", "a signature that fits", "one that does not")
+            elif verdict == "valid":
+                notes.checked.append(f"signature of {name} ({given['kind']})")
+            else:
+                notes.not_checked.append(f"the signature of {name} can't be checked here")
+    derived = story(payload["readout"], entries)
     for name, value in derived.items():
         if canonical(json.loads(json.dumps(value))) != canonical(payload[name]):
             notes.differs(f"{name}, from the ledger", canonical(json.loads(json.dumps(value))), canonical(payload[name]))

@@ -1,0 +1,126 @@
+"""Signatures over a sign-off: Ed25519 keys (extra `sign`), or SSH keys through `ssh-keygen -Y`.
+
+What is signed is one short text of plan digest and name, so that anyone can rebuild it: see `message`. The public key stands
+beside the signature; whether it belongs to the person is for the reader to know.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from xpbench.errors import InputError, plain
+
+NAMESPACE = "xpbench-sign-off"
+
+Verdict = Literal["valid", "invalid", "can't be checked here"]
+
+
+def message(plan_digest: str, name: str) -> bytes:
+    """The text that a sign-off signs."""
+    return f"{NAMESPACE}\n{plan_digest}\n{name}\n".encode()
+
+
+def sign(text: bytes, *, key: str | Path) -> dict[str, str]:
+    """A signature with the private key in a file: PEM Ed25519, or an OpenSSH key.
+
+    Raises:
+        InputError: `XPB-I01` no such file, `XPB-I05` the package is missing, `XPB-I02` it is no usable key.
+    """
+    path = Path(key)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError("XPB-I01", path=str(path)) from error
+    if b"OPENSSH PRIVATE KEY" in data:
+        return _sign_ssh(text, path)
+    return _sign_ed25519(text, data, path)
+
+
+def check(signature: Mapping[str, Any], text: bytes) -> Verdict:
+    """Whether a signature fits the text; never raises for a bad one."""
+    kind, public, value = (signature.get(k) for k in ("kind", "public_key", "value"))
+    if not (isinstance(public, str) and isinstance(value, str)):
+        return "invalid"
+    if kind == "ed25519":
+        return _check_ed25519(public, value, text)
+    if kind == "ssh":
+        return _check_ssh(public, value, text)
+    return "can't be checked here"
+
+
+def _unusable(path: Path, reason: str) -> InputError:
+    return InputError("XPB-I02", path=str(path), kind=plain("private key"), reason=plain(reason))
+
+
+def _sign_ed25519(text: bytes, data: bytes, path: Path) -> dict[str, str]:
+    try:
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    except ImportError as error:
+        raise InputError("XPB-I05", feature="Signing", package="cryptography", install="xpbench[sign]") from error
+    try:
+        private = load_pem_private_key(data, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise _unusable(path, "it is no PEM key without a password") from error
+    if not isinstance(private, Ed25519PrivateKey):
+        raise _unusable(path, "it is no Ed25519 key")
+    public = private.public_key().public_bytes_raw().hex()
+    return {"kind": "ed25519", "public_key": public, "value": private.sign(text).hex()}
+
+
+def _check_ed25519(public: str, value: str, text: bytes) -> Verdict:
+    try:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    except ImportError:
+        return "can't be checked here"
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(bytes.fromhex(value), text)
+    except (InvalidSignature, ValueError):
+        return "invalid"
+    return "valid"
+
+
+def _ssh_keygen() -> str | None:
+    return shutil.which("ssh-keygen")
+
+
+def _sign_ssh(text: bytes, path: Path) -> dict[str, str]:
+    program = _ssh_keygen()
+    if program is None:
+        raise InputError("XPB-I05", feature="Signing with SSH keys", package="openssh-client", install="openssh-client")
+    made = subprocess.run(
+        [program, "-q", "-Y", "sign", "-n", NAMESPACE, "-f", str(path)],
+        input=text,
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    public = subprocess.run(
+        [program, "-y", "-f", str(path)], capture_output=True, check=False, timeout=30, stdin=subprocess.DEVNULL
+    )
+    if made.returncode or public.returncode:
+        raise _unusable(path, "ssh-keygen refused it (has it a password, or wide permissions?)")
+    key = " ".join(public.stdout.decode("ascii", "replace").split()[:2])
+    return {"kind": "ssh", "public_key": key, "value": made.stdout.decode("ascii", "replace")}
+
+
+def _check_ssh(public: str, value: str, text: bytes) -> Verdict:
+    program = _ssh_keygen()
+    if program is None:
+        return "can't be checked here"
+    if "\n" in public or len(public) > 20_000 or len(value) > 20_000:
+        return "invalid"
+    with tempfile.TemporaryDirectory() as folder:
+        allowed, given = Path(folder) / "allowed", Path(folder) / "signature"
+        allowed.write_text(f'signer namespaces="{NAMESPACE}" {public}\n', encoding="utf-8")
+        given.write_text(value, encoding="utf-8")
+        command = [program, "-Y", "verify", "-f", str(allowed), "-I", "signer", "-n", NAMESPACE, "-s", str(given)]
+        done = subprocess.run(command, input=text, capture_output=True, check=False, timeout=30)
+    return "valid" if done.returncode == 0 else "invalid"
