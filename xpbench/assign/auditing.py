@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from xpbench.assign.assigning import Subject, assignments, subject_of
 from xpbench.assign.findings import jsonable
@@ -346,7 +346,7 @@ class _Inquiry:
     def _convincing(self, agreed: int, of: int, *, tries: int = 1, floor: float = EXPLAINS) -> bool:
         if of == 0 or agreed / of < floor:
             return False
-        return float(binom.sf(agreed - 1, of, self.chance)) * tries < CHANCE
+        return float(bdtrc(agreed - 1, of, self.chance)) * tries < CHANCE
 
     def _testers(self) -> None:
         if self.log.testers is not None:

@@ -8,10 +8,9 @@ truth of the whole follows from the truth of their parts and an error anywhere m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-import json_logic
-import mixpanel.flags.custom_operators  # noqa: F401  (registers semver_compare and datetime_compare in json_logic)
 import narwhals.stable.v2 as nw
 import numpy as np
 import pyarrow as pa
@@ -22,6 +21,16 @@ from xpbench.errors import AssignError, plain
 
 Bools = NDArray[np.bool_]
 FALSE, TRUE, RAISES = 0, 1, 2
+
+
+@cache
+def _logic() -> Callable[[Any, Any], Any]:
+    """`json_logic.jsonLogic` with the SDK's operators; loaded when a rule needs it, because the SDK brings an HTTP client."""
+    import json_logic
+    import mixpanel.flags.custom_operators  # noqa: F401  (registers semver_compare and datetime_compare in json_logic)
+
+    found: Callable[[Any, Any], Any] = json_logic.jsonLogic
+    return found
 
 
 def folded(value: Any) -> Any:
@@ -53,14 +62,6 @@ def runtime_parameters(context: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = folded(properties)
     return found
-
-
-def rule_holds(rule: Any, parameters: Any) -> bool:
-    """Whether a folded JsonLogic rule is true of folded parameters; a rule that raises is false."""
-    try:
-        return bool(json_logic.jsonLogic(rule, parameters))
-    except Exception:  # noqa: BLE001  (the SDK takes any failure of a rule for "does not hold")
-        return False
 
 
 def exact_match(definition: Mapping[str, Any], parameters: Mapping[str, Any] | None) -> bool:
@@ -266,7 +267,7 @@ class Rule:
             if parameters is None:
                 return False
             try:
-                return bool(json_logic.jsonLogic(folded_leaves(self.rule), parameters))
+                return bool(_logic()(folded_leaves(self.rule), parameters))
             except Exception:  # noqa: BLE001  (as in the SDK: a rule that can't be evaluated does not hold)
                 return False
         if self.definition:
@@ -318,7 +319,7 @@ class Rule:
 
         def decide(parameters: dict[str, Any]) -> int:
             try:
-                return int(bool(json_logic.jsonLogic(rule, parameters)))
+                return int(bool(_logic()(rule, parameters)))
             except Exception:  # noqa: BLE001  (an error anywhere makes the whole rule false)
                 return RAISES
 
