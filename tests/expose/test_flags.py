@@ -275,3 +275,16 @@ def test_requests_stay_inside_the_sdk(box: Sandbox, sdk: Any, track: Make) -> No
     (request,) = seen
     assert request.url.params["mp_lib"] == "python"
     assert request.headers["traceparent"].startswith("00-")
+
+
+@pytest.mark.parametrize("evaluate", ["local", "remote"])
+def test_shutdown_where_a_loop_runs_as_in_a_notebook(box: Sandbox, sdk: Any, track: Make, evaluate: Any) -> None:
+    async def cell() -> None:
+        flags = xp.mixpanel_flags(sdk, tracker=track(), evaluate=evaluate).start()
+        with pytest.raises(RuntimeError, match="running event loop"):
+            flags._provider.shutdown()
+        flags.shutdown()
+        assert flags._provider._sync_client.is_closed
+        assert flags._provider._async_client.is_closed
+
+    asyncio.run(cell())

@@ -157,8 +157,16 @@ class Flags:
         return self.evaluate == "remote" or bool(self._provider.are_flags_ready())
 
     def shutdown(self) -> None:
-        """Stop polling and close the connections; the tracker stays open."""
-        self._provider.shutdown()
+        """Stop polling and close the connections; the tracker stays open. Works in a notebook, too."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._provider.shutdown()
+            return
+        # the SDK refuses while a loop runs in its thread, as it does in every notebook cell
+        thread = threading.Thread(target=self._provider.shutdown, name="xpbench-flags-shutdown")
+        thread.start()
+        thread.join(10.0)
 
     async def ashutdown(self) -> None:
         """`shutdown` for async code."""

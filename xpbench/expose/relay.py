@@ -112,6 +112,8 @@ class RelaySender:
 
 def run(lines: Any) -> None:
     """Send an outbox as the settings in the first line say, until the lines end."""
+    if hasattr(os, "nice"):
+        os.nice(5)  # being late costs nothing, standing in the callers' way does
     settings = json.loads(lines.readline())
     given = settings["delivery"]
     account = given.pop("account")
