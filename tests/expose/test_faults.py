@@ -1,4 +1,4 @@
-"""The fault table, short: nothing acknowledged is lost, nothing is there twice, the order is kept; and the page shows the full run."""
+"""The fault table, short: nothing acknowledged is lost or there twice, the order is kept; the page shows the full run."""
 
 from __future__ import annotations
 
