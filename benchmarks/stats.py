@@ -5,7 +5,8 @@
 
 Every case is a process of its own, so that start-up, imports and peak memory count. All answer the same question (Welch's
 interval for every metric, with and without one covariate each) and must agree on the effects. spotify-confidence is run where it
-is installed (`--confidence PYTHON` names an interpreter that has it).
+is installed (`--confidence PYTHON` names an interpreter that has it), tea-tasting on DuckDB likewise (`--tea PYTHON`: Ibis 12 does not
+know DuckDB 2 yet).
 """
 
 from __future__ import annotations
@@ -326,7 +327,7 @@ def measure(
         for case in cases:
             if case in whole and rows * metrics * (2 if cuped else 1) > options.skip_large:
                 continue
-            python = options.confidence if case == "spotify-confidence" else sys.executable
+            python = {"spotify-confidence": options.confidence, "tea-tasting, DuckDB": options.tea}.get(case) or sys.executable
             command = [python, "-m", "benchmarks.stats", "--one", case, "--metrics", str(metrics), "--data", str(path)]
             begun = time.perf_counter()
             done = subprocess.run(

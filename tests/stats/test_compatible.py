@@ -136,7 +136,7 @@ def test_draws_of_totals_surround_the_closed_form(rng):
 
 def test_johari_tau_is_the_published_formula():
     """Source: Johari et al. 2017, §5.3, τ² = σ² Φ(−b) / (φ(b) / b − Φ(−b)); 1e-12."""
-    sigma, n = 2.0, 5000
+    sigma, n = 3.0, 5000
     b = 2 * math.log(20) / math.sqrt(n * sigma**2)
     phi = scipy.stats.norm
     theirs = sigma**2 * phi.cdf(-b) / (phi.pdf(b) / b - phi.cdf(-b))
@@ -157,3 +157,16 @@ def test_unknown_kinds_are_refused():
         mixpanel_test(rate(5, 10), rate(6, 10), kind="median", subject=0, confidence=0.95)
     with pytest.raises(StatsError, match="XPB-S01"):
         mixpanel_test(rate(5, 10), rate(6, 10), kind="rate", subject=0, confidence=95)
+
+
+def test_as_dictionaries_every_field_has_its_name():
+    found = mixpanel_test(rate(5, 10), rate(6, 10), kind="rate", subject=0, confidence=0.95).to_dict()
+    assert list(found) == [
+        "rate_c", "rate_t", "lift", "variance_c", "variance_t", "se", "z", "p_value", "significant_documented",
+        "significant_two_sided", "why",
+    ]  # fmt: skip
+    assert (found["rate_c"], found["rate_t"], found["lift"]) == pytest.approx((0.5, 0.6, 0.2))
+    assert mixpanel_bh([0.05], confidence=0.95) == [True]
+    assert mixpanel_bh([0.0501], confidence=0.95) == [False]
+    with pytest.raises(StatsError, match="confidence"):
+        mixpanel_bonferroni(confidence=1.0, metrics=1, treatments=1)

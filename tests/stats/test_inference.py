@@ -319,3 +319,92 @@ def test_expectation_of_the_e_value_is_one_under_the_null(rng):
     some = [e_value(pair(mc=0.0, mt=float(v), vc=0.5, vt=0.5), mixture=Mixture.prior(tau=math.sqrt(k))) for v in z[:50]]
     assert some == pytest.approx(values[:50], rel=1e-12)
     assert values.mean() == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("mt", [9.7, 10.0, 10.5, 13.0])
+@pytest.mark.parametrize("direction", ["increase", "decrease"])
+def test_one_sided_anytime_p_is_half_of_the_two_sided_on_the_good_side(mt, direction):
+    """By the symmetry of the mixture; on the bad side nothing speaks for safety and p is 1."""
+    p = pair(mt=mt)
+    found = noninferior(p, direction=direction, margin_rel=0.02, alpha=0.05, mixture=MIXTURE)
+    e = e_value(p, mixture=MIXTURE, null=found.margin, scale="lift")
+    assert found.p_value == pytest.approx(min(1.0, 0.5 / e) if found.z > 0 else 1.0, rel=1e-12)
+
+
+def test_at_the_margin_itself_nothing_is_shown():
+    found = noninferior(pair(mt=9.0), direction="increase", margin_abs=1.0, alpha=0.05, mixture=MIXTURE)
+    assert found.z == 0.0
+    assert found.p_value == 1.0
+    assert found.passed is False
+
+
+def test_a_multiplier_of_zero_asks_for_the_estimate_only():
+    assert noninferior(pair(mt=9.5), direction="increase", margin_abs=1.0, q=0.0).passed
+    assert noninferior(pair(mt=9.5), direction="increase", margin_abs=1.0, q=0.0).bound == pytest.approx(-0.5)
+
+
+def test_a_pair_with_a_status_has_no_number_in_any_answer():
+    broken = Pair(2.0, 3.0, math.nan, math.nan, math.nan, math.nan, 4, "zero_variance")
+    found = noninferior(broken, direction="decrease", margin_rel=0.1, alpha=0.05)
+    assert found.to_dict() == {
+        "passed": None, "z": None, "q": None, "p_value": None, "bound": None, "margin": 0.1, "scale": "lift",
+        "status": "zero_variance",
+    }  # fmt: skip
+    assert all(math.isnan(v) for v in (found.z, found.q, found.p_value, found.bound))
+    both = equivalence(broken, margin_rel=0.1, alpha=0.05)
+    assert both.passed is None
+    assert both.low.margin == -0.1
+    assert both.high.margin == 0.1
+    assert set(both.to_dict()) == {"passed", "p_value", "low", "high"}
+
+
+@pytest.mark.parametrize("mt", [8.6, 10.0, 11.4])
+@pytest.mark.parametrize(
+    "options", [{"alpha": 0.05}, {"q": 1.7}, {"alpha": 0.05, "mixture": MIXTURE}, {"q": 2.2, "mixture": MIXTURE}]
+)
+@pytest.mark.parametrize("margin", [{"margin_rel": 0.2}, {"margin_abs": 2.0}])
+def test_equivalence_needs_both_sides(mt, options, margin):
+    p = pair(mt=mt, vc=0.1, vt=0.1)
+    found = equivalence(p, **margin, **options)
+    down = noninferior(p, direction="increase", **margin, **options)
+    up = noninferior(p, direction="decrease", **margin, **options)
+    assert found.passed == (down.passed and up.passed)
+    assert (found.low, found.high) in [(down, up)] or math.isnan(down.p_value)
+    assert found.low.passed == down.passed
+    assert found.high.passed == up.passed
+    if not math.isnan(down.p_value):
+        assert found.p_value == max(down.p_value, up.p_value)
+        assert found.to_dict()["p_value"] == found.p_value
+
+
+def test_equivalence_with_one_side_only_fails():
+    p = pair(mt=11.9, vc=0.05, vt=0.05)
+    found = equivalence(p, margin_rel=0.2, alpha=0.05)
+    assert found.low.passed
+    assert not found.high.passed
+    assert found.passed is False
+
+
+def test_practical_at_the_edges():
+    p = pair(mc=10.0, mt=11.0, vc=0.02, vt=0.02)
+    assert practical(p, min_lift=p.effect / 10.0, direction="increase", q=1.96).estimate_reaches
+    anything = practical(p, min_lift=0.0, direction="increase", q=1.96)
+    assert (anything.estimate_reaches, anything.interval_reaches, anything.ruled_out) == (True, True, False)
+    at = practical(pair(mc=10.0, mt=11.0), min_lift=0.1, direction="increase", q=0.0)
+    assert not at.interval_reaches
+    assert not at.ruled_out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"margin_abs": 1.0, "alpha": 1.5}, "alpha"),
+        ({"margin_abs": -1.0, "alpha": 0.05}, "margin"),
+        ({"margin_abs": 1.0, "margin_rel": 1.0, "alpha": 0.05}, "exactly one margin"),
+        ({"margin_abs": 1.0}, "exactly one of alpha and q"),
+        ({"margin_abs": 1.0, "alpha": 0.7, "mixture": MIXTURE}, "2 alpha"),
+    ],
+)
+def test_messages_name_what_is_wrong(options, words):
+    with pytest.raises(StatsError, match=words):
+        noninferior(pair(), direction="increase", **options)

@@ -105,3 +105,10 @@ def test_shapes_that_do_not_fit_are_refused(call):
     with pytest.raises(StatsError) as caught:
         call()
     assert caught.value.code == "XPB-S01"
+
+
+def test_numbers_of_any_kind_become_floats():
+    m = Moments.of("3", ["1", 2], [["1", 0], [0, 1]])
+    assert m.mean.dtype == m.cov.dtype == np.float64
+    assert m.n == 3
+    assert hash(m) != hash(Moments.of(3, [1.0, 3.0], np.eye(2)))

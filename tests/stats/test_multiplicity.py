@@ -199,3 +199,29 @@ def test_holm_is_the_closed_test_of_bonferroni():
             for s in [(i, *extra)]
         )
         assert holm(p)[i] == pytest.approx(min(worst, 1.0))
+
+
+def test_ebh_rejects_at_its_limit_exactly():
+    assert ebh([20.0], alpha=0.05).tolist() == [True]
+    assert ebh([40.0, 20.0], alpha=0.05).tolist() == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: beta_each(beta=0.2, guardrails=-1), "guardrails is -1"),
+        (lambda: beta_each(beta=1.0, guardrails=1), "beta"),
+        (lambda: families(["main"], primary="holm", secondary="bh", guardrails="outside"), "role is 'main'"),
+        (lambda: families([], primary="holm", secondary="bh", guardrails="both"), "guardrails is 'both'"),
+        (lambda: families([], primary="sidak", secondary="bh", guardrails="outside"), "method is 'sidak'"),
+        (lambda: families([], primary="holm", secondary="sidak", guardrails="outside"), "method is 'sidak'"),
+        (lambda: ebh([1.0], alpha=0.0), "alpha"),
+    ],
+)
+def test_messages_name_what_is_wrong(call, words):
+    with pytest.raises(StatsError, match=words):
+        call()
+
+
+def test_running_minimum_takes_numbers_of_any_kind():
+    assert running_minimum([1, 0]).dtype == np.float64

@@ -100,3 +100,19 @@ def test_what_tunes_nothing_is_refused(call):
 def test_a_mixture_on_a_pair_without_variance_has_no_ratio():
     broken = Pair(1.0, 2.0, math.nan, math.nan, math.nan, math.nan, 10, "separation")
     assert math.isnan(Mixture.prior(tau=1.0).ratio(broken))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: q_tau(0.05, 0.0, 1.0), "se is 0.0"),
+        (lambda: q_tau(0.05, 1.0, -2.0), "tau is -2.0"),
+        (lambda: q_tau(0.0, 1.0, 1.0), "alpha is 0.0"),
+        (lambda: q_anytime(0.05, 0, 100), "n is 0"),
+        (lambda: Mixture.optimal(alpha=0.05, n_opt=-1), "n_opt is -1"),
+        (lambda: Mixture(), "exactly one of rho2 and tau"),
+    ],
+)
+def test_messages_name_what_is_wrong(call, words):
+    with pytest.raises(StatsError, match=words):
+        call()

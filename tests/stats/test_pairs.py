@@ -15,6 +15,7 @@ from xpbench.stats.inference import absolute, p_fixed
 from xpbench.stats.moments import Moments
 from xpbench.stats.multipliers import q_fixed
 from xpbench.stats.pairs import Pair, formula_pair, mean_pair, pair_of, quantile_pair, ratio_pair, welch_df
+from xpbench.stats.status import reason
 
 
 @pytest.mark.parametrize(("n_c", "n_t"), [(2, 2), (5, 9), (30, 300), (1000, 100)])
@@ -103,6 +104,7 @@ def test_quantile_pair_uses_the_normal():
     c, t = Moments.of(100, [5.0], [[400.0]]), Moments.of(50, [6.0], [[100.0]])
     pair = quantile_pair(c, t)
     assert (pair.mc, pair.mt, pair.vc, pair.vt) == (5.0, 6.0, 4.0, 2.0)
+    assert (pair.cov, pair.n, pair.status, pair.reason) == (0.0, 150, "ok", "")
     assert math.isinf(pair.df)
     assert q_fixed(0.05, pair.df) == pytest.approx(scipy.stats.norm.isf(0.025), rel=1e-12)
 
@@ -143,7 +145,8 @@ def test_degenerate_input_is_a_status_and_never_p_of_one(c, t, status):
     pair = mean_pair(c, t)
     assert pair.status == status
     if status != "ok":
-        assert pair.reason.endswith(".")
+        assert pair.reason == reason(status)
+        assert pair.n == c.n + t.n
         assert math.isnan(pair.se)
         assert math.isnan(p_fixed(pair))
         assert all(math.isnan(v) for v in absolute(pair, 1.96)[1:])
@@ -184,3 +187,16 @@ def test_to_dict_has_no_infinity():
 def test_an_unreadable_formula_is_an_error_of_the_caller():
     with pytest.raises(StatsError, match="XPB-S02"):
         formula_pair(VARYING, VARYING, expression="a +", names=["a"])
+
+
+def test_a_single_unit_without_denominator_is_no_ratio():
+    one, two = Moments.of(1, [1.0, 0.0], np.zeros((2, 2))), Moments.of(9, [1.0, 2.0], np.eye(2))
+    assert ratio_pair(one, two, num=0, den=1).status == "zero_denominator"
+    assert ratio_pair(two, one, num=0, den=1).status == "zero_denominator"
+
+
+def test_as_a_dictionary_every_field_has_its_name():
+    pair = Pair(1.0, 2.0, 0.1, 0.2, 0.05, 7.0, 10, "ok", "fine")
+    assert pair.to_dict() == {
+        "mc": 1.0, "mt": 2.0, "vc": 0.1, "vt": 0.2, "cov": 0.05, "df": 7.0, "n": 10, "status": "ok", "reason": "fine"
+    }  # fmt: skip

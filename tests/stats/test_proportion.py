@@ -155,6 +155,8 @@ def test_one_sided_halves_add_up(alternative):
 def test_the_rule_asks_for_ten_with_and_ten_without():
     assert is_tiny(Counts(9, 100, 50, 100))
     assert is_tiny(Counts(50, 100, 91, 100))
+    assert is_tiny(Counts(95, 100, 50, 100))
+    assert is_tiny(Counts(50, 100, 4, 100))
     assert not is_tiny(Counts(10, 100, 90, 100))
 
 

@@ -153,3 +153,44 @@ def test_bias_bound_without_units_or_with_none_in_a_variant():
 def test_counts_and_weights_that_are_none_are_refused(call):
     with pytest.raises(StatsError, match="XPB-S01"):
         call()
+
+
+def test_each_look_stands_for_itself(rng):
+    """The p-values of several looks are the running minimum of those of each look alone; 1e-12."""
+    looks = rng.multinomial(300, [0.3, 0.45, 0.25], 12).cumsum(axis=0)
+    theta = [0.3, 0.4, 0.3]
+    alone = [float(srm_anytime(row, theta, k=20.0)[0]) for row in looks]
+    assert srm_anytime(looks, theta, k=20.0) == pytest.approx(np.minimum.accumulate(alone), rel=1e-12)
+
+
+def test_a_day_without_units_changes_nothing():
+    p = srm_anytime([[50, 60], [50, 60], [50, 61]], [1, 1], k=100.0)
+    assert p[0] == p[1]
+
+
+def test_results_as_dictionaries():
+    assert srm((5, 6, 1), (1, 1, 0)).to_dict() == {
+        "p_value": pytest.approx(0.7630246), "statistic": pytest.approx(1 / 11), "df": 1, "expected": [5.5, 5.5, 0.0],
+        "misplaced": 1, "method": "chi2",
+    }  # fmt: skip
+    assert srm((1, 2), (1, 1)).to_dict()["statistic"] is None
+    assert bias_bound([1000, 900], [0.5, 0.5], rate=0.2).to_dict() == {
+        "missing_share": pytest.approx(0.1), "variant": 1, "in_sd": pytest.approx(1 / 3), "of_share": pytest.approx(0.08)
+    }  # fmt: skip
+    none = bias_bound([0, 0, 0], [0, 1, 1])
+    assert none.to_dict() == {"missing_share": 0.0, "variant": 1, "in_sd": 0.0, "of_share": None}
+    assert bias_bound([1, 0], [0.5, 0.5]).missing_share == 1.0
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: srm((-1, 2), (1, 1)), "counts"),
+        (lambda: srm((1, 2), (1, 0)), "weights"),
+        (lambda: srm_anytime([[5, 5], [4, 6]], [1, 1], k=100.0), "cumulative"),
+        (lambda: srm_anytime([[5, 5]], [1, 1], k=-1.0), "k is -1.0"),
+    ],
+)
+def test_messages_name_what_is_wrong(call, words):
+    with pytest.raises(StatsError, match=words):
+        call()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -207,5 +207,4 @@ def quantile_pair(c: Moments, t: Moments, *, col: int = 0) -> Pair:
     The variance comes from order statistics (see `quantiles`), where the normal and not the t distribution applies, so
     the degrees of freedom are infinite.
     """
-    pair = pair_of(c, t, subject=col)
-    return Pair(pair.mc, pair.mt, pair.vc, pair.vt, pair.cov, math.inf, pair.n, pair.status, pair.reason)
+    return replace(pair_of(c, t, subject=col), df=math.inf)
