@@ -362,6 +362,15 @@ class Experiment:
             "plan_digest": self.plan.digest,
         }
 
+    def summarize(self, source: Source | Summary, *, progress: Any = None) -> Summary:
+        """Moments of a source under the plan and its frozen caps. No effect is computed, and nothing goes on record.
+
+        Args:
+            source: `xp.units(...)` or `xp.events(...)`.
+            progress: Called with the name of each stage.
+        """
+        return self._summarize(source, progress)
+
     def _summarize(self, source: Source | Summary, progress: Any) -> Summary:
         if isinstance(source, Summary):
             return source

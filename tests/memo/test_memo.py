@@ -101,6 +101,52 @@ def test_formats(memo, tmp_path):
         memo.save("/proc/nothing/memo.html")
 
 
+def test_an_archive_describes_its_files(memo, tmp_path):
+    import hashlib
+    import zipfile
+
+    path = memo.save(tmp_path / "memo.zip")
+    assert path.read_bytes() == memo.save(tmp_path / "again.zip").read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        graph = {e["@id"]: e for e in json.loads(archive.read("ro-crate-metadata.json"))["@graph"]}
+        assert graph["ro-crate-metadata.json"]["conformsTo"] == {"@id": "https://w3id.org/ro/crate/1.1"}
+        for part in graph["./"]["hasPart"]:
+            assert hashlib.sha256(archive.read(part["@id"])).hexdigest() == graph[part["@id"]]["sha256"]
+        archive.extract("memo.html", tmp_path)
+    import xpbench as xp
+
+    assert xp.verify(tmp_path / "memo.html").status == "verified"
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(browser() is None, reason="needs Chromium")
+def test_the_interactive_edition_sorts_and_says_what_it_is(memo, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    import xpbench as xp
+
+    path = memo.save(tmp_path / "memo.interactive.html")
+    assert xp.verify(path).status != "verified"
+    errors = []
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
+        tab = chromium.new_page()
+        tab.on("console", lambda m: errors.append(m.text))
+        tab.on("pageerror", lambda e: errors.append(str(e)))
+        tab.goto(path.as_uri())
+        assert "not the frozen memo" in tab.inner_text(".notice")
+        first = ".appendix table >> nth=0"
+        before = tab.locator(f"{first} >> tbody tr").all_inner_texts()
+        tab.locator(f"{first} >> thead button >> nth=0").click()
+        after = tab.locator(f"{first} >> tbody tr").all_inner_texts()
+        assert sorted(before) == sorted(after)
+        assert before != after
+        tab.fill("input[type=search]", "transfer out")
+        assert tab.locator(f"{first} >> tbody tr:visible").count() == 1
+        chromium.close()
+    assert errors == []
+
+
 @pytest.mark.browser
 @pytest.mark.skipif(browser() is None, reason="needs Chromium")
 def test_pdf(memo, tmp_path):

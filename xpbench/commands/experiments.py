@@ -22,7 +22,9 @@ def add_parsers(subparsers: Any) -> None:
     decide.add_argument("--because", required=True, help="why")
 
     memo = _with_key(add_command(subparsers, "memo", _memo, help="write the frozen memo of the decision"))
-    memo.add_argument("--out", help="file to write; <root>/<key>/memo.html if missing")
+    memo.add_argument("--out", help="file to write (.html .json .md .pdf .zip); <root>/<key>/memo.html if missing")
+
+    _with_source(add_command(subparsers, "reproduce", _reproduce, help="read the data again, compare with what was decided"))
 
     sign = _with_key(add_command(subparsers, "sign", _sign, help="sign the plan in force"))
     sign.add_argument("--name", required=True, help="who signs")
@@ -146,8 +148,10 @@ def _told(args: argparse.Namespace, readout: Any) -> int:
             from pathlib import Path
 
             from xpbench.files import write_atomic
+            from xpbench.views.table import csv_cell
 
-            write_atomic(Path(args.csv), readout.to_frame().to_csv(index=False).encode())
+            guarded = readout.to_frame().map(lambda value: csv_cell(value) if isinstance(value, str) else value)
+            write_atomic(Path(args.csv), guarded.to_csv(index=False).encode())
     answer(args, brief(readout), "\n".join(lines))
     if readout.is_sealed:
         return NO if any(c.blocks for c in readout.health) else DONE
@@ -171,6 +175,17 @@ def _memo(args: argparse.Namespace) -> int:
     path = experiment.memo().save(args.out or experiment.memo_path)
     answer(args, {"path": str(path)}, f"Memo written to {path}. Check it any time with: xpbench verify {path}")
     return DONE
+
+
+def _reproduce(args: argparse.Namespace) -> int:
+    from xpbench.memo.reproduce import reproduce
+
+    experiment = _open(args)
+    then = experiment.decided_readout()
+    found = reproduce(then, experiment.summarize(_source(args, experiment.plan), progress=progress_line))
+    progress_done()
+    answer(args, found.to_dict(), str(found))
+    return DONE if found.same else NO
 
 
 def _sign(args: argparse.Namespace) -> int:

@@ -54,7 +54,10 @@ class Memo:
         return dict(self.payload)
 
     def save(self, path: str | Path) -> Path:
-        """Write the memo, in the format that the name's ending asks for: `.html`, `.json`, `.md` or `.pdf`.
+        """Write the memo, in the format that the name's ending asks for.
+
+        `.html` is the frozen memo; `.interactive.html` the same page with tables that sort, without evidence; `.json` the
+        payload; `.md` the first page for pull requests; `.pdf` printed by Chromium; `.zip` an RO-Crate with all evidence.
 
         The file is replaced whole or not at all.
 
@@ -63,7 +66,16 @@ class Memo:
             InputError: `XPB-I06`, the file can't be written.
         """
         target = Path(path)
-        match target.suffix.lower():
+        ending = ".interactive.html" if target.name.lower().endswith(".interactive.html") else target.suffix.lower()
+        match ending:
+            case ".interactive.html":
+                from xpbench.memo.interactive import interactive
+
+                data = interactive(self.html).encode()
+            case ".zip":
+                from xpbench.memo.crate import crate
+
+                data = crate(self.payload, self.html)
             case ".html" | ".htm":
                 data = self.html.encode()
             case ".json":
@@ -77,7 +89,9 @@ class Memo:
 
                 data = pdf(self.html)
             case other:
-                raise MemoError("XPB-O02", ending=other or "no ending", hint=plain("Use .html, .json, .md or .pdf"))
+                raise MemoError(
+                    "XPB-O02", ending=other or "no ending", hint=plain("Use .html, .interactive.html, .json, .md, .pdf or .zip")
+                )
         write_atomic(target, data)
         return target
 
