@@ -23,6 +23,7 @@ _HOMES = {
     "verify": "xpbench.memo.verify",
     "rehearse": "xpbench.decide.rehearsal",
     "History": "xpbench.decide.history",
+    "calibrate": "xpbench.decide.calibration",
     "portfolio": "xpbench.watch",
     "register": "xpbench.experiment",
     "open_experiment": "xpbench.experiment",

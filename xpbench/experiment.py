@@ -241,7 +241,7 @@ class Experiment:
             by: Who looks.
             progress: Called with the name of each stage.
             evidence: What health checks may use beyond the data: `flag` (shares or a flag), `assigned` (units by variant),
-                `audit` (of `xp.audit`), `retro` (of `xpbench.health.retro_aa`).
+                `audit` (of `xp.audit`), `retro` (of `xp.calibrate`), `windows` (of `xpbench.health.bias_windows`).
 
         Raises:
             DataError: the source can't be read under the plan.

@@ -10,6 +10,7 @@ from xpbench.health.check import Check, Status, failed_gates, health_line, worst
 from xpbench.health.inputs import HealthInputs, inputs_of
 from xpbench.health.registry import registered, run_checks
 from xpbench.health.retro import RetroAA, retro_aa, retro_aa_all
+from xpbench.health.windows import bias_windows
 
 __all__ = [
     "Cause",
@@ -17,6 +18,7 @@ __all__ = [
     "HealthInputs",
     "RetroAA",
     "Status",
+    "bias_windows",
     "failed_gates",
     "health_line",
     "inputs_of",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from xpbench.data.summary import Finding, Summary
+from xpbench.data.summary import Cell, Finding, Summary
 from xpbench.errors import HealthError, nearest, plain
 from xpbench.plan.model import Plan
 
@@ -24,6 +24,7 @@ class HealthInputs:
         assigned: Units that were assigned, by variant, where an assignment log exists.
         audit: Report of the assignment audit, or its `to_dict()`.
         retro: Result of `retro_aa`, or its `to_dict()`.
+        windows: Cells of form `before` over further windows, from `bias_windows`.
         now: Time of the readout (UTC).
     """
 
@@ -34,6 +35,7 @@ class HealthInputs:
     assigned: Mapping[str, int] | None = None
     audit: Any = None
     retro: Any = None
+    windows: tuple[Cell, ...] = ()
     now: datetime | None = None
 
     def findings(self, *names: str, metric: str | None = None) -> list[Finding]:
@@ -46,7 +48,7 @@ class HealthInputs:
         return not any(m.__class__.__name__ == "Column" for m in self.plan.metrics)
 
 
-EVIDENCE = ("flag", "assigned", "audit", "retro")
+EVIDENCE = ("flag", "assigned", "audit", "retro", "windows")
 """What a caller may add to plan and data."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from xpbench.data.summary import Cell
@@ -10,12 +11,10 @@ from xpbench.health.check import Verdict
 from xpbench.health.contrast import pair_of_cells, two_sided_p
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
+from xpbench.health.windows import WINDOW
 from xpbench.plan.metrics import Column, MetricBase
 from xpbench.stats.moments import Moments
 from xpbench.stats.pairs import Pair, mean_pair
-
-WINDOW = "$window"
-"""Dimension of extra cells of form `before`, whose slices are days (7, 14, 28)."""
 
 CONTROL_METHOD = "Holm"
 
@@ -33,6 +32,7 @@ def pre_experiment_bias(inputs: HealthInputs) -> Verdict:
     """
     plan, summary = inputs.plan, inputs.summary
     windows: list[tuple[int, str, str]] = [(int(plan.pre_period_days), "", "")]
+    summary = replace(summary, cells=(*summary.cells, *inputs.windows))
     windows += [(int(s), WINDOW, s) for s in summary.slices(WINDOW) if s.isdigit() and int(s) != plan.pre_period_days]
     rows: list[dict[str, Any]] = []
     seen: set[tuple[str, str, int]] = set()
