@@ -80,7 +80,7 @@ def test_a_peek_needs_a_reason_and_is_on_record_first(experiment: Any) -> None:
     panel.read_button.click()
     panel.peek_button.click()
     assert panel.confirm.is_open
-    assert "false positives" in panel.confirm.text.value
+    assert "a true null would look significant" in panel.confirm.text.value
     panel.reveal_button.click()
     assert panel.status.mood == "bad"
     assert "opened" not in kinds(experiment)
