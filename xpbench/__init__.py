@@ -69,3 +69,10 @@ def _jupyter_labextension_paths() -> list[dict[str, str]]:
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
     """The module that Jupyter Server loads."""
     return [{"module": "xpbench.lab.extension"}]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext xpbench` gives `%xp`."""
+    from xpbench.forms.magics import load
+
+    load(shell)

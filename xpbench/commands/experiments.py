@@ -126,7 +126,26 @@ def _open(args: argparse.Namespace) -> Any:
 def _readout(args: argparse.Namespace) -> int:
     experiment = _open(args)
     readout = experiment.readout(_source(args, experiment.plan), by=args.by, progress=progress_line)
+    if args.notebook:
+        _write_notebook(args, readout)
     return _told(args, readout)
+
+
+def _write_notebook(args: argparse.Namespace, readout: Any) -> None:
+    """Show this very readout in the readout template: no second look at the data, none in the ledger."""
+    import json
+    import os
+    from pathlib import Path
+
+    from xpbench.files import write_atomic
+    from xpbench.forms.notebooks import run_template
+
+    out = Path(args.notebook)
+    saved = out.with_suffix(".readout.json")
+    write_atomic(saved, (json.dumps(readout.to_dict(), ensure_ascii=False) + "\n").encode())
+    root = os.path.relpath(args.root, out.parent)
+    parameters = {"key": args.key, "root": root, "saved": saved.name}
+    run_template("readout", out, parameters=parameters, folder=out.parent)
 
 
 def _peek(args: argparse.Namespace) -> int:

@@ -14,21 +14,9 @@ from xpbench.forms.field import MISSING, box, html
 from xpbench.forms.leaves import TextLeaf
 from xpbench.forms.panel import Panel, Reveal, SourceBox, ViewPlace
 from xpbench.plan.design import Bayesian, Frequentist
-from xpbench.views import (
-    cuped_reduction,
-    exposure_split,
-    exposures_over_time,
-    forest,
-    health_summary,
-    pre_experiment_bias,
-    segment_heatmap,
-    sensitivity,
-    truth_view,
-    variant_table,
-)
 from xpbench.views.readout_card import ReadoutCard
+from xpbench.views.report import PARTS, readout_views
 
-TABS = ("Results", "Health", "Segments", "Time", "Sensitivity", "Rule")
 
 
 def experiment_of(subject: Experiment | str, root: str | Path = "experiments") -> Experiment:
@@ -63,7 +51,7 @@ class ReadoutPanel(Panel):
         self.peek_button.layout = ipw.Layout(display="none")
         self.reveal_button = self.button("Reveal the effects", self.peek, "xp-primary")
         self.confirm = Reveal([self.reason, self.peeked_by], self.reveal_button, sealed=True)
-        self.tabs = {name: self.button(name, lambda n=name: self.show(n), "xp-stepper") for name in TABS}
+        self.tabs = {name: self.button(name, lambda n=name: self.show(n), "xp-stepper") for name in PARTS}
         self.tab_row = box(list(self.tabs.values()), "xp-steps", across=True)
         self.place = ViewPlace()
         self.tab = ""
@@ -162,36 +150,7 @@ class ReadoutPanel(Panel):
 
     def views(self, tab: str) -> list[Any]:
         """The views of a tab; for a sealed readout health, split and time, whatever the tab."""
-        readout, plan = self.readout, self.experiment.plan
-        if readout is None:
-            return []
-        labels = {v.key: v.label for v in plan.variants}
-        units = readout.units if readout.is_sealed else readout.summary.units
-        by_day = readout.exposures_by_day if readout.is_sealed else readout.summary.exposures_by_day
-        split = exposure_split(
-            units,
-            {v.key: v.split for v in plan.variants},
-            alpha=plan.health.srm_alpha,
-            warn=plan.health.srm_warn_alpha,
-            labels=labels,
-        )
-        time = exposures_over_time(by_day, horizon=plan.horizon.units, horizon_days=plan.horizon.days, labels=labels)
-        if readout.is_sealed:
-            return [health_summary(readout.health), split, *([time] if by_day else [])]
-        if tab == "Results":
-            return [forest(readout), variant_table(readout)]
-        if tab == "Health":
-            bias = [c for c in readout.health if c.name == "pre_experiment_bias" and c.evidence.get("rows")]
-            return [health_summary(readout.health), split, *(pre_experiment_bias(c.evidence) for c in bias)]
-        if tab == "Segments":
-            return [segment_heatmap(s) for s in readout.segments]
-        if tab == "Time":
-            return [time]
-        if tab == "Sensitivity":
-            reduced = [cuped_reduction(readout)] if any(r.variance_reduction is not None for r in readout.rows) else []
-            return [*(sensitivity(r) for r in readout.rows if r.sensitivity), *reduced]
-        situation = readout.recommendation.variants[0].situation.to_dict() if readout.recommendation.variants else None
-        return [truth_view(plan.decision, situation=situation)]
+        return [] if self.readout is None else readout_views(self.readout, self.experiment.plan, tab)
 
     def twin(self) -> ReadoutCard:
         """The static summary."""

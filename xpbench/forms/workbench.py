@@ -23,9 +23,9 @@ STEPS = ("Plan", "Preflight", "Readout", "Decision")
 class RegistryCard:
     """The experiments of a folder as a table."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        found = statuses(root) if root.is_dir() else []
+    def __init__(self, root: str | Path) -> None:
+        self._root = Path(root)
+        found = statuses(root) if self._root.is_dir() else []
         columns = (
             Column("key", "Experiment"),
             Column("title", "Title"),

@@ -1,0 +1,81 @@
+"""The views of a readout, part by part, in the order in which they are read: health before effects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from xpbench.decide.looks import Look
+from xpbench.decide.readout import HarmAlarm, Readout, SealedReadout
+from xpbench.decide.seal import Due
+from xpbench.health.check import Check
+from xpbench.plan import Plan
+from xpbench.views.bias import pre_experiment_bias
+from xpbench.views.cuped import cuped_reduction
+from xpbench.views.forest_plot import forest
+from xpbench.views.health import health_summary
+from xpbench.views.other_ways import sensitivity
+from xpbench.views.segments import segment_heatmap
+from xpbench.views.split import exposure_split
+from xpbench.views.timeline import exposures_over_time
+from xpbench.views.truth import truth_view
+from xpbench.views.variants import variant_table
+from xpbench.views.view import View
+
+PARTS = ("Results", "Health", "Segments", "Time", "Sensitivity", "Rule")
+"""Parts of an open readout."""
+
+
+def readout_views(readout: SealedReadout | Readout, plan: Plan, part: str = "Results") -> list[View]:
+    """The views of one part; for a sealed readout health, split and time, whatever the part.
+
+    Args:
+        readout: Sealed or open.
+        plan: The plan in force.
+        part: One of `PARTS`.
+    """
+    labels = {v.key: v.label for v in plan.variants}
+    units = readout.units if isinstance(readout, SealedReadout) else readout.summary.units
+    by_day = readout.exposures_by_day if isinstance(readout, SealedReadout) else readout.summary.exposures_by_day
+    shares = {v.key: v.split for v in plan.variants}
+    split = exposure_split(units, shares, alpha=plan.health.srm_alpha, warn=plan.health.srm_warn_alpha, labels=labels)
+    time = exposures_over_time(by_day, horizon=plan.horizon.units, horizon_days=plan.horizon.days, labels=labels)
+    if isinstance(readout, SealedReadout):
+        return [health_summary(readout.health), split, *([time] if by_day else [])]
+    match part:
+        case "Results":
+            return [forest(readout), variant_table(readout)]
+        case "Health":
+            bias = [c for c in readout.health if c.name == "pre_experiment_bias" and c.evidence.get("rows")]
+            return [health_summary(readout.health), split, *(pre_experiment_bias(c.evidence) for c in bias)]
+        case "Segments":
+            return [segment_heatmap(s) for s in readout.segments]
+        case "Time":
+            return [time]
+        case "Sensitivity":
+            reduced = [cuped_reduction(readout)] if any(r.variance_reduction is not None for r in readout.rows) else []
+            return [*(sensitivity(r) for r in readout.rows if r.sensitivity), *reduced]
+        case _:
+            verdicts = readout.recommendation.variants
+            return [truth_view(plan.decision, situation=verdicts[0].situation.to_dict() if verdicts else None)]
+
+
+def saved_readout(path: str | Path) -> SealedReadout | Readout:
+    """The readout in a JSON file written from its `to_dict()`; nothing is read again and no look goes on record."""
+    data: Mapping[str, Any] = json.loads(Path(path).read_text("utf-8"))
+    if not data["sealed"]:
+        return Readout.from_dict(data)
+    harm = data["harm"]
+    return SealedReadout(
+        data["key"],
+        data["plan_digest"],
+        data["at"],
+        Due(**data["due"]),
+        data["units"],
+        tuple(Check.from_dict(c) for c in data["health"]),
+        HarmAlarm(harm["sounds"], tuple(harm["metrics"]), harm["alpha"]),
+        tuple(Look(**look) for look in data["looks"]),
+        data["exposures_by_day"],
+    )
