@@ -23,7 +23,8 @@ pytestmark = [
 
 CELL = """import numpy as np
 import xpbench as xp
-bench = xp.Workbench("exp", sources={"shop-banner": xp.units("units.csv", unit="id")}, unit_ids={"shop-banner": np.arange(5000)})
+sources = {"shop-banner": xp.units("units.csv", unit="id")}
+bench = xp.Workbench("exp", sources=sources, unit_ids={"shop-banner": np.arange(5000)})
 bench"""
 
 
@@ -195,7 +196,8 @@ def test_reopened_without_a_kernel_the_summary_is_there(base: str, folder: Path)
 
 
 def test_charts_draw_in_the_dark_theme_with_the_vega_lite_of_jupyterlab(base: str, folder: Path) -> None:
-    cell = "from benchmarks.gallery import VIEWS\nfor make in VIEWS.values():\n    view = make()\n    if view.spec:\n        display(view)"
+    loop = "for make in VIEWS.values():\n    view = make()\n    if view.spec:\n        display(view)"
+    cell = f"from benchmarks.gallery import VIEWS\n{loop}"
     (folder / "charts.ipynb").write_text(json.dumps(lab.notebook(cell)))
     with lab.browser(height=1400) as watched:
         page = watched.page
@@ -204,7 +206,9 @@ def test_charts_draw_in_the_dark_theme_with_the_vega_lite_of_jupyterlab(base: st
         from benchmarks.gallery import VIEWS
 
         wanted = len(VIEWS) - 1
-        lab.wait_until(page, f"() => document.querySelectorAll('.vega-embed canvas, .vega-embed svg').length >= {wanted}", seconds=60)
+        lab.wait_until(
+            page, f"() => document.querySelectorAll('.vega-embed canvas, .vega-embed svg').length >= {wanted}", seconds=60
+        )
         assert [e for e in watched.errors if "vega" in e.lower() or "expression" in e.lower()] == []
         assert page.locator(".jp-OutputArea-output pre", has_text="Traceback").count() == 0
         assert watched.strangers == []

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from xpbench.forms.field import is_visible
 from xpbench.views.view import VEGALITE
 
 PLAN: dict[str, Any] = {
@@ -68,7 +69,7 @@ def test_sealed_shows_health_and_progress_and_no_effect(experiment: Any) -> None
     assert panel.status.mood == "good"
     assert "3,000 more units" in panel.verdict.value
     assert 'aria-valuenow="25"' in panel.progress.value
-    assert panel.peek_button.layout.display == ""
+    assert is_visible(panel.peek_button)
     text = shown(panel) + panel.twin().to_html()
     assert "lift" not in text.lower()
     assert "Forest" not in text

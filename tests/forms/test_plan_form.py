@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from xpbench.forms.field import is_visible
 from xpbench.forms.plan_form import STEPS, PlanForm
 from xpbench.plan import Plan, check, template, template_names
 from xpbench.plan.metrics import KINDS
@@ -308,16 +309,17 @@ def test_registering_with_problems_goes_to_the_first(tmp_path: Path) -> None:
     form.register_button.click()
     assert STEPS[form.step][0] == "Analysis"
     assert "XPB-P19" in form.status.text
-    assert form._confirm.layout.display == "none"
+    assert not is_visible(form._confirm)
 
 
 def test_registering_asks_first_and_says_what_is_frozen(tmp_path: Path) -> None:
     form = PlanForm(template="beta-homepage", root=tmp_path)
     form.register_button.click()
-    assert form._confirm.layout.display == ""
+    assert is_visible(form._confirm)
+    assert is_visible(form.widget)
     assert form.plan.digest[:16] in form._confirm_text.value
     form.cancel_button.click()
-    assert form._confirm.layout.display == "none"
+    assert not is_visible(form._confirm)
     assert not (tmp_path / "beta-homepage").exists()
 
 
@@ -382,6 +384,13 @@ def test_hostile_text_everywhere_never_reaches_html(tmp_path: Path) -> None:
         *(r.line.value for r in form.metrics.rows),
     ]
     assert not any("<script>" in text for text in shown)
+
+
+def test_hiding_one_widget_hides_no_other(tmp_path: Path) -> None:
+    form = PlanForm(template="beta-homepage", root=tmp_path)
+    form.go(len(STEPS) - 1)
+    assert not is_visible(form.next_button)
+    assert all(is_visible(w) for w in (form.widget, form.main, form.register_button, form.back_button))
 
 
 def test_check_and_form_say_the_same(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from xpbench.errors import DecisionError
 from xpbench.experiment import DECISIONS, Experiment
-from xpbench.forms.field import MISSING, box, html
+from xpbench.forms.field import MISSING, box, html, visible
 from xpbench.forms.leaves import ChoiceLeaf, TextLeaf
 from xpbench.forms.panel import Panel, Reveal, ViewPlace
 from xpbench.forms.readout_panel import experiment_of
@@ -118,7 +118,7 @@ class DecisionForm(Panel):
             self.advice.value = verdict_html(
                 "sealed", "Nothing to decide yet", "A decision needs an open readout of this experiment."
             )
-        self.memo_box.layout.display = "" if self.experiment.decision is not None else "none"
+        visible(self.memo_box, self.experiment.decision is not None)
         self._compare()
 
     def _compare(self) -> None:
@@ -160,7 +160,7 @@ class DecisionForm(Panel):
             by=_text(self.by.get()),
         )
         self.confirm.close()
-        self.memo_box.layout.display = ""
+        visible(self.memo_box, True)
         self.status.say(f"On record: {DecisionCard(self.experiment, self.readout).headline}", mood="good")
         self.update_twin()
         return entry

@@ -49,6 +49,16 @@ def shared_style(widget: type[ipw.DOMWidget]) -> Any:
     return found
 
 
+def visible(widget: ipw.DOMWidget, shown: bool) -> None:
+    """Show or hide a widget. Layouts are shared, so a widget is given another one and its own is never changed."""
+    widget.layout = shared_layout() if shown else shared_layout(display="none")
+
+
+def is_visible(widget: ipw.DOMWidget) -> bool:
+    """Whether a widget is not hidden by `visible`."""
+    return bool(widget.layout.display != "none")
+
+
 def styled(widget: ipw.DOMWidget, *classes: str) -> ipw.DOMWidget:
     """The widget with CSS classes of `xpbench.forms.style`."""
     for name in classes:

@@ -43,7 +43,9 @@ def xp_line(line: str, namespace: dict[str, Any] | None = None) -> Any:
 
         return RegistryCard(root).table
     if not arguments:
-        raise InputError("XPB-I04", name=f"%xp {action}", value="", rule=plain("It needs the key of an experiment"), remedy=plain("Add it"))
+        raise InputError(
+            "XPB-I04", name=f"%xp {action}", value="", rule=plain("It needs the key of an experiment"), remedy=plain("Add it")
+        )
     key = arguments[0]
     subject = _variable(arguments[1], namespace) if len(arguments) > 1 else None
     kinds = {"preflight": xp.PreflightPanel, "readout": xp.ReadoutPanel, "decide": xp.DecisionForm}
@@ -54,7 +56,11 @@ def _variable(name: str, namespace: dict[str, Any] | None) -> Any:
     known = {k: v for k, v in (namespace or {}).items() if not k.startswith("_")}
     if name not in known:
         raise InputError(
-            "XPB-I04", name="variable", value=name, rule=plain("It must exist in the notebook"), remedy=plain(nearest(name, known))
+            "XPB-I04",
+            name="variable",
+            value=name,
+            rule=plain("It must exist in the notebook"),
+            remedy=plain(nearest(name, known)),
         )
     return known[name]
 

@@ -12,7 +12,7 @@ import ipywidgets as ipw
 from xpbench.errors import Problem
 from xpbench.forms import words
 from xpbench.forms.build import Specials, object_field
-from xpbench.forms.field import Field, Located, box, button, html, problem_lines
+from xpbench.forms.field import Field, Located, box, button, html, problem_lines, visible
 from xpbench.forms.leaves import ChoiceLeaf, format_number
 from xpbench.forms.parts import KindField
 from xpbench.plan.metrics import KINDS
@@ -119,7 +119,7 @@ class MetricTable(Field):
         for index in range(len(self.rows)):
             self._written(index)
         self._list.children = tuple(r.widget for r in self.rows) or (self._empty,)
-        self._editor_box.layout = ipw.Layout(display="none" if self.selected is None else "")
+        visible(self._editor_box, self.selected is not None)
         self.copy_button.disabled = self.selected is None
 
     def select(self, index: int | None) -> None:
@@ -131,7 +131,7 @@ class MetricTable(Field):
             self.editor.set(self._values[index])
             self._written(index)
             self._tell()
-        self._editor_box.layout = ipw.Layout(display="none" if index is None else "")
+        visible(self._editor_box, index is not None)
         self.copy_button.disabled = index is None
 
     def add(self, value: Mapping[str, Any] | None = None) -> None:

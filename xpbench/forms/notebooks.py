@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,9 @@ def with_parameters(notebook: dict[str, Any], parameters: Mapping[str, Parameter
     cells = list(notebook["cells"])
     index = next((i for i, c in enumerate(cells) if "parameters" in c.get("metadata", {}).get("tags", ())), None)
     source = "".join(cells[index]["source"]) if index is not None else ""
-    known = [line.split(":")[0].split("=")[0].strip() for line in source.splitlines() if "=" in line and not line.startswith("#")]
+    known = [
+        line.split(":")[0].split("=")[0].strip() for line in source.splitlines() if "=" in line and not line.startswith("#")
+    ]
     lines = []
     for name, value in parameters.items():
         if name not in known:
@@ -58,7 +59,7 @@ def with_parameters(notebook: dict[str, Any], parameters: Mapping[str, Parameter
         lines.append(f"{name} = {_literal(name, value)}")
     if index is None or not lines:
         return notebook
-    injected = {
+    injected: dict[str, Any] = {
         "cell_type": "code",
         "id": "injected-parameters",
         "metadata": {"tags": ["injected-parameters"]},
@@ -80,8 +81,6 @@ def _literal(name: str, value: Any) -> str:
             rule=plain("Parameters are JSON values: text, finite numbers, true, false, null, lists and objects"),
             remedy=plain("Give such a value"),
         ) from error
-    if isinstance(plain_value, float) and not math.isfinite(plain_value):  # pragma: no cover - refused by json above
-        raise AssertionError
     return repr(plain_value)
 
 
@@ -104,11 +103,21 @@ def stripped(notebook: dict[str, Any]) -> dict[str, Any]:
             }
         )
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return {"cells": cells, "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}}, "nbformat": 4, "nbformat_minor": 5}
+    return {
+        "cells": cells,
+        "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
 
 
 def run_template(
-    name: str, out: str | Path, *, parameters: Mapping[str, Parameter] | None = None, folder: str | Path = ".", timeout: int = 600
+    name: str,
+    out: str | Path,
+    *,
+    parameters: Mapping[str, Parameter] | None = None,
+    folder: str | Path = ".",
+    timeout: int = 600,
 ) -> Path:
     """Run a template headless and write the executed notebook.
 
@@ -125,7 +134,11 @@ def run_template(
     known = notebook_templates()
     if name not in known:
         raise InputError(
-            "XPB-I04", name="template", value=name, rule=plain("It is one of the template notebooks"), remedy=plain(nearest(name, known))
+            "XPB-I04",
+            name="template",
+            value=name,
+            rule=plain("It is one of the template notebooks"),
+            remedy=plain(nearest(name, known)),
         )
     notebook = with_parameters(json.loads(known[name].read_text("utf-8")), parameters or {})
     target = Path(out)

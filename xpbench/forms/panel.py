@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as ipw
 
-from xpbench.forms.field import MISSING, box, button, html, shared_layout, styled
+from xpbench.forms.field import MISSING, box, button, html, is_visible, shared_layout, styled, visible
 from xpbench.forms.leaves import ChoiceLeaf, TextLeaf
 from xpbench.forms.shown import Shown
 from xpbench.forms.status import StatusBox, guarded
@@ -64,21 +64,21 @@ class Reveal:
         self.cancel = button(cancel_text, self.close)
         classes = ("xp-confirm", "xp-sealed-edge") if sealed else ("xp-confirm",)
         self.widget = box([self.text, *(f.widget for f in fields), box([self.cancel, go], "xp-actions", across=True)], *classes)
-        self.widget.layout = ipw.Layout(display="none")
+        visible(self.widget, False)
 
     @property
     def is_open(self) -> bool:
         """Whether it is shown."""
-        return bool(self.widget.layout.display != "none")
+        return is_visible(self.widget)
 
     def open(self, text: str) -> None:
         """Show it with these words (HTML of ours)."""
         self.text.value = text
-        self.widget.layout.display = ""
+        visible(self.widget, True)
 
     def close(self) -> None:
         """Hide it."""
-        self.widget.layout.display = "none"
+        visible(self.widget, False)
 
 
 class SourceBox:

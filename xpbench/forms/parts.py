@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as ipw
 
 from xpbench.errors import Problem
-from xpbench.forms.field import MISSING, Field, Located, box, button, html, problem_lines
+from xpbench.forms.field import MISSING, Field, Located, box, button, html, is_visible, problem_lines, visible
 
 
 class ObjectField(Field):
@@ -32,7 +32,7 @@ class ObjectField(Field):
         self.widget = box([self.note, *self._arranged([n for n in self.fields if n not in self._rare])], "xp-object")
         if self._rare:
             self._rare_box = box(self._arranged(self._rare), "xp-rare")
-            self._rare_box.layout = ipw.Layout(display="none")
+            visible(self._rare_box, False)
             self._more = button(f"More settings ({len(self._rare)})", self.toggle_rare, "xp-quiet")
             self.widget.children = (*self.widget.children, self._more, self._rare_box)
 
@@ -53,8 +53,8 @@ class ObjectField(Field):
         """Show or hide the rare fields."""
         if self._more is None:
             return
-        shown = self._rare_box.layout.display == "none" if to is None else to
-        self._rare_box.layout.display = "" if shown else "none"
+        shown = not is_visible(self._rare_box) if to is None else to
+        visible(self._rare_box, shown)
         self._more.description = "Fewer settings" if shown else f"More settings ({len(self._rare)})"
 
     def get(self) -> dict[str, Any]:

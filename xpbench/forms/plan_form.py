@@ -15,7 +15,19 @@ from xpbench.errors import Problem
 from xpbench.forms import words
 from xpbench.forms.build import help_of, label_of, object_field
 from xpbench.forms.draft import Draft
-from xpbench.forms.field import MISSING, Field, Located, box, button, html, problem_lines, shared_layout, shared_style, styled
+from xpbench.forms.field import (
+    MISSING,
+    Field,
+    Located,
+    box,
+    button,
+    html,
+    problem_lines,
+    shared_layout,
+    shared_style,
+    styled,
+    visible,
+)
 from xpbench.forms.leaves import ChoiceLeaf, TextLeaf
 from xpbench.forms.metric_table import MetricTable
 from xpbench.forms.parts import KindField, ObjectField
@@ -159,7 +171,7 @@ class PlanForm(Shown):
             control = getattr(leaf, "control", None)
             if control is not None and control.has_trait("disabled"):
                 control.disabled = True
-        self._start.layout.display = "none"
+        visible(self._start, False)
         self.register_button.disabled = True
         self._todo.value = f'<p class="xp-help">{escape(why)}</p>'
         self.status.say(why)
@@ -269,7 +281,7 @@ class PlanForm(Shown):
             ],
             "xp-confirm",
         )
-        self._confirm.layout = ipw.Layout(display="none")
+        visible(self._confirm, False)
         self._register_row = box([self.register_button], "xp-actions", across=True)
         page.children = (*page.children, self._summary, self._register_row, self._confirm)
 
@@ -284,7 +296,7 @@ class PlanForm(Shown):
             self._summary.value = PlanCard(self.value, problems=len(self.problems)).to_html()
         self._place.children = (self._steps[self.step][1],)
         self.back_button.disabled = self.step == 0
-        self.next_button.layout.display = "none" if self.step == len(STEPS) - 1 else ""
+        visible(self.next_button, self.step < len(STEPS) - 1)
 
     def refresh(self) -> None:
         """Take notice of a change: problems, sentence, draft, summary twin."""
@@ -396,14 +408,14 @@ class PlanForm(Shown):
             f"the horizon and the rule above. Afterwards a change is an amendment that says what had been seen by then.</p>"
             f"<p>Digest <code>{plan.digest[:16]}…</code></p>"
         )
-        self._confirm.layout.display = ""
-        self._register_row.layout = ipw.Layout(display="none")
+        visible(self._confirm, True)
+        visible(self._register_row, False)
         self.status.say("Confirm or go back.")
 
     def cancel(self) -> None:
         """Close the confirm step."""
-        self._confirm.layout.display = "none"
-        self._register_row.layout = ipw.Layout(display="" if self.experiment is None else "none")
+        visible(self._confirm, False)
+        visible(self._register_row, self.experiment is None)
 
     def register(self) -> Any:
         """Freeze the plan on disk and give the experiment."""

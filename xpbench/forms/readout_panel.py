@@ -6,17 +6,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import ipywidgets as ipw
-
 from xpbench.decide.looks import Look, cost_of
 from xpbench.experiment import Experiment, open_experiment
-from xpbench.forms.field import MISSING, box, html
+from xpbench.forms.field import MISSING, box, html, visible
 from xpbench.forms.leaves import TextLeaf
 from xpbench.forms.panel import Panel, Reveal, SourceBox, ViewPlace
 from xpbench.plan.design import Bayesian, Frequentist
 from xpbench.views.readout_card import ReadoutCard
 from xpbench.views.report import PARTS, readout_views
-
 
 
 def experiment_of(subject: Experiment | str, root: str | Path = "experiments") -> Experiment:
@@ -48,7 +45,7 @@ class ReadoutPanel(Panel):
         self.reason = TextLeaf("Why look now", about="Goes into the ledger before anything is revealed", long=True)
         self.peeked_by = TextLeaf("Your name", about="For the ledger")
         self.peek_button = self.button("Peek …", self.ask_to_peek, "xp-quiet")
-        self.peek_button.layout = ipw.Layout(display="none")
+        visible(self.peek_button, False)
         self.reveal_button = self.button("Reveal the effects", self.peek, "xp-primary")
         self.confirm = Reveal([self.reason, self.peeked_by], self.reveal_button, sealed=True)
         self.tabs = {name: self.button(name, lambda n=name: self.show(n), "xp-stepper") for name in PARTS}
@@ -131,7 +128,7 @@ class ReadoutPanel(Panel):
         card = ReadoutCard(readout)
         self.verdict.value = card.verdict_html()
         self.progress.value = _progress_html(readout.due)
-        self.peek_button.layout.display = "" if readout.is_sealed else "none"
+        visible(self.peek_button, readout.is_sealed)
         self.show("Health" if readout.is_sealed or not readout.is_valid else "Results")
         self._arrange()
         self.status.say(

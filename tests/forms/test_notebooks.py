@@ -1,0 +1,106 @@
+"""Templates: typed parameters that are data, headless runs that give the same notebook twice; `%xp`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+import xpbench as xp
+from tests.forms.test_panels import PLAN, source
+from xpbench.errors import InputError
+from xpbench.forms.magics import xp_line
+from xpbench.forms.notebooks import notebook_templates, run_template, stripped, with_parameters
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ["decision", "monitor", "plan", "post-rollout", "preflight", "readout"]
+
+
+def read(name: str) -> dict[str, Any]:
+    return dict(json.loads(notebook_templates()[name].read_text("utf-8")))
+
+
+def test_the_six_templates_are_there_and_valid() -> None:
+    assert sorted(notebook_templates()) == NAMES
+    for name in NAMES:
+        nbformat.validate(nbformat.from_dict(read(name)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_tagged_typed_and_commented(name: str) -> None:
+    cell = next(c for c in read(name)["cells"] if "parameters" in c["metadata"].get("tags", ()))
+    lines = [line for line in cell["source"].splitlines() if line.strip()]
+    assert lines
+    for line in lines:
+        head, _, comment = line.partition("  # ")
+        assert comment
+        variable, _, rest = head.partition(": ")
+        assert variable.isidentifier()
+        assert rest.split(" = ")[0] in ("str", "int", "float", "bool")
+
+
+def test_parameters_are_data_never_code() -> None:
+    hostile = '"; import os; os.abort()  #\n\\"'
+    made = with_parameters(read("readout"), {"key": hostile})
+    injected = next(c for c in made["cells"] if "injected-parameters" in c["metadata"].get("tags", ()))
+    scope: dict[str, Any] = {}
+    exec(compile(injected["source"], "cell", "exec"), scope)  # noqa: S102 - that is what a kernel does with the cell
+    assert scope["key"] == hostile
+    with pytest.raises(InputError, match="key"):
+        with_parameters(read("readout"), {"kee": "x"})
+    with pytest.raises(InputError):
+        with_parameters(read("readout"), {"key": float("nan")})
+
+
+def test_a_headless_run_is_the_same_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    experiment = xp.register(xp.Plan(**PLAN), tmp_path / "experiments")
+    readout = experiment.readout(source(4000))
+    (tmp_path / "saved.json").write_text(json.dumps(readout.to_dict()))
+    before = (experiment.folder / "ledger.jsonl").read_bytes()
+    parameters = {"key": "shop-banner", "root": "experiments", "saved": "saved.json"}
+    one = run_template("readout", tmp_path / "one.ipynb", parameters=parameters, folder=tmp_path)
+    two = run_template("readout", tmp_path / "two.ipynb", parameters=parameters, folder=tmp_path)
+    assert one.read_bytes() == two.read_bytes()
+    assert (experiment.folder / "ledger.jsonl").read_bytes() == before
+    text = one.read_text("utf-8")
+    assert "application/vnd.vegalite.v5+json" in text
+    assert '"output_type": "error"' not in text
+    assert "Ship banner" in text
+    assert one.stat().st_size < 1_500_000
+
+
+def test_stripping_removes_what_changes() -> None:
+    cell = {"cell_type": "code", "id": "x1", "metadata": {"execution": {"iopub": "2026"}, "tags": ["parameters"]}, "source": "1",
+            "execution_count": 1, "outputs": [{"output_type": "stream", "name": "stderr", "text": "warning"}]}  # fmt: skip
+    made = stripped({"cells": [cell], "metadata": {"language_info": {"version": "3.11.7"}}, "nbformat": 4, "nbformat_minor": 5})
+    assert made["cells"][0]["metadata"] == {"tags": ["parameters"]}
+    assert made["cells"][0]["outputs"] == []
+    assert "3.11" not in json.dumps(made)
+
+
+def test_magic_is_sugar_over_functions(tmp_path: Path) -> None:
+    xp.register(xp.Plan(**PLAN), tmp_path)
+    data = xp.units(pd.DataFrame({"id": [1]}), unit="id")
+    root = f"root={tmp_path}"
+    assert isinstance(xp_line(f"plan revenue {root}"), xp.PlanForm)
+    assert isinstance(xp_line(f"readout shop-banner data {root}", {"data": data}), xp.ReadoutPanel)
+    assert isinstance(xp_line(f"preflight shop-banner ids {root}", {"ids": np.arange(3)}), xp.PreflightPanel)
+    assert isinstance(xp_line(f"workbench {root}"), xp.Workbench)
+    assert xp_line(f"status {root}").rows[0]["key"] == "shop-banner"
+    for wrong in ("", "raedout shop-banner", "readout", f"readout shop-banner nothing {root}"):
+        with pytest.raises(InputError):
+            xp_line(wrong, {})
+
+
+def test_the_extension_registers_the_magic() -> None:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell.instance()
+    shell.run_line_magic("load_ext", "xpbench")
+    assert "xp" in shell.magics_manager.magics["line"]
