@@ -278,10 +278,10 @@ import json
 export = root.parent / "export"
 export.mkdir()
 frame = simulation.events.to_pandas()
-others = [c for c in frame.columns if c not in ("event", "distinct_id", "time", "insert_id")]
+others = [c for c in frame.columns if c not in ("event", "distinct_id", "time", "$insert_id")]
 with gzip.open(export / "2026-11.jsonl.gz", "wt") as file:
     for line in frame.to_dict("records"):
-        properties = {"time": int(line["time"].timestamp()), "distinct_id": line["distinct_id"], "$insert_id": line["insert_id"]}
+        properties = {"time": int(line["time"].timestamp()), "distinct_id": line["distinct_id"], "$insert_id": line["$insert_id"]}
         properties |= {k: line[k] for k in others if line[k] is not None and line[k] == line[k]}
         file.write(json.dumps({"event": line["event"], "properties": properties}) + "\\n")
 print(len(frame), "events")"""),

@@ -62,9 +62,10 @@ class Keys:
         self.page.keyboard.press("Tab")
         lab.kernel_idle(self.page)
 
-    def choose(self, name: str, key: str) -> None:
+    def choose(self, name: str, *pressed: str) -> None:
         self.focus("combobox", name)
-        self.page.keyboard.press(key)
+        for key in pressed:
+            self.page.keyboard.press(key)
         self.page.keyboard.press("Tab")
         lab.kernel_idle(self.page)
 

@@ -9,9 +9,9 @@ import ipywidgets as ipw
 
 from xpbench.forms.field import MISSING, box, button, html, is_visible, shared_layout, styled, visible
 from xpbench.forms.leaves import ChoiceLeaf, TextLeaf
+from xpbench.forms.root import root_box
 from xpbench.forms.shown import Shown
 from xpbench.forms.status import StatusBox, guarded
-from xpbench.forms.style import style_tag
 from xpbench.views.view import View
 
 
@@ -40,7 +40,7 @@ class Panel(Shown):
     def __init__(self) -> None:
         self.status = StatusBox()
         self.main = box([], "xp-panel")
-        self.widget = box([html(style_tag()), self.main, self.status.widget], "xp-form")
+        self.widget = root_box([self.main, self.status.widget])
 
     def button(self, text: str, handler: Callable[..., Any], *classes: str) -> ipw.Button:
         """A button whose errors show in the status box."""

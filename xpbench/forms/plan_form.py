@@ -31,10 +31,10 @@ from xpbench.forms.field import (
 from xpbench.forms.leaves import ChoiceLeaf, TextLeaf
 from xpbench.forms.metric_table import MetricTable
 from xpbench.forms.parts import KindField, ObjectField
+from xpbench.forms.root import root_box
 from xpbench.forms.shown import Shown
 from xpbench.forms.splits import VariantTable
 from xpbench.forms.status import StatusBox, guarded
-from xpbench.forms.style import style_tag
 from xpbench.plan import Plan, check, template, template_names
 from xpbench.plan.reading import read_document
 from xpbench.views.card import PlanCard, sentence_html
@@ -238,14 +238,12 @@ class PlanForm(Shown):
         self.main = box([self._place, box([self.back_button, self.next_button], "xp-actions", across=True)], "xp-main")
         self._start = self._start_box()
         self.aside = box([self._sentence, self._todo, self._start, self._saved], "xp-aside")
-        self.widget = box(
+        self.widget = root_box(
             [
-                html(style_tag()),
                 box([b for b, _ in self._steps], "xp-steps", across=True),
                 box([self.main, self.aside], "xp-columns", across=True),
                 self.status.widget,
-            ],
-            "xp-form",
+            ]
         )
 
     def _section(self, key: str) -> list[ipw.Widget]:
