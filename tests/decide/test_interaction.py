@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats as oracle
 
-from xpbench.data.summary import Cell
-from xpbench.decide.interaction import interaction
+from xpbench.data.summary import Cell, Summary
+from xpbench.decide.interaction import interaction, interactions
 from xpbench.plan import Plan
 
-METRIC = Plan(
+PLAN = Plan(
     key="int",
     title="Interaction",
     owner="growth",
@@ -21,7 +22,8 @@ METRIC = Plan(
     metrics=[{"key": "m", "kind": "count", "event": "E", "role": "primary", "direction": "increase"}],
     model={"kind": "frequentist"},
     horizon={"units": 1000},
-).metric("m")
+)
+METRIC = PLAN.metric("m")
 
 
 def cells(rng: np.random.Generator, *, joint: float = 0.0, phi: float = 0.0, n: int = 8000) -> dict[tuple[str, str], Cell]:
@@ -73,3 +75,14 @@ def test_one_cell_has_no_answer() -> None:
     """Units of one variant of the other only."""
     made = {k: v for k, v in cells(np.random.default_rng(4)).items() if k[1] == "old"}
     assert found(made).state == "not answerable"
+
+
+def test_other_experiment_as_a_segment() -> None:
+    """The other experiment's variant is a segment of the summary: one answer per metric and treatment."""
+    made = cells(np.random.default_rng(1), joint=0.3)
+    by_segment = tuple(replace(c, dimension="checkout", slice=k[1]) for k, c in made.items())
+    summary = Summary("x", "0" * 64, 1, {"control": 4000, "beta": 4000}, by_segment)
+    (result,) = interactions(PLAN, summary, dimension="checkout")
+    assert result.state == "interaction"
+    assert set(result.effects) == {"old", "new"}
+    assert interactions(PLAN, Summary("x", "0" * 64, 1, {"control": 1, "beta": 1}, ()), dimension="checkout")[0].p_value is None

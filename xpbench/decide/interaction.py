@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from scipy.stats import chi2
 
-from xpbench.data.summary import Cell
+from xpbench.data.summary import Cell, Summary
 from xpbench.decide.estimate import estimate
 from xpbench.errors import shown
+from xpbench.plan import Plan
 from xpbench.plan.metrics import MetricBase
 from xpbench.stats.inference import p_fixed
+from xpbench.stats.multiplicity import holm
 
 State = Literal["no interaction shown", "interaction", "assignments dependent", "not answerable"]
 
@@ -108,6 +110,38 @@ def interaction(
             f"The effect is not shown to depend on the variant of {other!r} (p = {p:.2g}).",
         )
     return Interaction(metric.key, other, state, effects, p, phi, p_independent, bias, sentence)
+
+
+def interactions(plan: Plan, summary: Summary, *, dimension: str) -> tuple[Interaction, ...]:
+    """Interaction of every metric and treatment with another experiment whose variant is a declared segment.
+
+    Args:
+        plan: The plan; `dimension` is one of its segments and holds the other experiment's variant of each unit.
+        summary: With moments by that segment.
+        dimension: Name of the segment. Units that met no variant of the other experiment count as one more.
+
+    The tests are Holm-corrected over metrics and treatments.
+    """
+    other = summary.slices(dimension)
+    found = []
+    for metric in plan.metrics:
+        for treatment in plan.treatments:
+            cells = {
+                (variant, part): cell
+                for variant in (plan.control.key, treatment.key)
+                for part in other
+                if (cell := summary.cell(metric.key, variant, dimension=dimension, slice=part)) is not None
+            }
+            found.append((metric, treatment.key, cells))
+    raw = [interaction(m, c, control=plan.control.key, treatment=t, other=dimension, alpha=plan.alpha) for m, t, c in found]
+    adjusted = [float(p) for p in holm([math.nan if r.p_value is None else r.p_value for r in raw])] if raw else []
+    out = []
+    for result, p in zip(raw, adjusted, strict=True):
+        if result.state == "interaction" and not p <= plan.alpha:
+            sentence = f"The effect is not shown to depend on {shown(dimension)} after correction (p = {float(p):.2g})."
+            result = replace(result, state="no interaction shown", sentence=sentence)
+        out.append(replace(result, p_value=None if math.isnan(p) else float(p)))
+    return tuple(out)
 
 
 def _dependence(counts: list[list[int]]) -> tuple[float, float]:
