@@ -124,3 +124,34 @@ def test_empty_root(tmp_path: Path) -> None:
     assert found.lines == ()
     assert found.win_rate is None
     assert "0 experiments" in repr(found)
+
+
+def test_real_experiments_feed_the_portfolio(tmp_path: Path) -> None:
+    """Registered, read, decided and shipped by the facade: lifts, forecasts and the watch are found."""
+    from tests.decide import sealed
+    from xpbench.experiment import register
+
+    clock = Hands()
+    for i in range(3):
+        what = sealed.plan(
+            key=f"real-{i}",
+            hypothesis={"if": "a", "then": [{"metric": "done", "direction": "increase", "lift": 0.1}], "because": "b"},
+            watch={"weeks": 2, "metrics": ["errors"], "owner": "growth", "check_days": [7]},
+        )
+        experiment = register(what, tmp_path, clock=clock)
+        opened = experiment.readout(sealed.summary(4000, effect=0.1 + i / 20, seed=i))
+        experiment.decide(opened, "ship", variant="b", because="the rule", by="ana")
+    found = portfolio(tmp_path, clock=Hands(SHIPPED + timedelta(days=8)))
+    assert {x.watch for x in found.lines} == {"overdue"}
+    assert [o.forecast for o in found.outcomes] == [0.1, 0.1, 0.1]
+    assert all(o.se and o.shipped for o in found.outcomes)
+    assert found.shrinkage is not None
+    assert found.shrinkage.shipped == 3
+    assert {s.state for s in (register_status(tmp_path, f"real-{i}", clock) for i in range(3))} == {"decided"}
+
+
+def register_status(root: Path, key: str, clock: Hands) -> object:
+    """Status of a registered experiment, by the facade."""
+    from xpbench.experiment import open_experiment
+
+    return open_experiment(key, root, clock=clock).status()
