@@ -564,6 +564,11 @@ _DATA: dict[str, Message] = {
         "Ingestion goes on only in the same file",
         "Ingest it into a new folder",
     ),
+    "XPB-D43": Message(
+        "{what} is not read from a warehouse table",
+        "Warehouse tables have one row per event, times as timestamps or numbers in UTC, and amounts as numbers",
+        "Make a view with such columns, or export the log to Parquet",
+    ),
     "XPB-D20": Message(
         "Values up to {bound} can't be squared and summed",
         "Sums must stay within the range of doubles (about {limit})",

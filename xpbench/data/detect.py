@@ -11,7 +11,7 @@ import narwhals.stable.v2 as nw
 from xpbench.data.engine import Progress, Stages
 from xpbench.data.events import EventsSource
 from xpbench.data.log import QA_PROPERTY, Properties
-from xpbench.data.moments import rows_of
+from xpbench.data.moments import counted_where, rows_of
 from xpbench.errors import DataError, nearest, plain, shown
 from xpbench.plan import Plan
 from xpbench.plan.design import Exposure
@@ -83,16 +83,14 @@ def experiments(
         own = frame.filter(c("event") == how.event, ~c("u").is_null(), ~c("t").is_null(), ~c(name).is_null())
         own = own.select("u", "t", name=c(name), variant=c(variant).fill_null(""), qa=(c(qa) == "true").fill_null(False))
         own = log.keep(own, "exposures")
-        whole = rows_of(
-            own.group_by("name").agg(n=nw.len(), first=c("t").min(), last=c("t").max(), qa=c("qa").cast(nw.Int64).sum())
-        )
+        whole = rows_of(own.group_by("name").agg(n=nw.len(), first=c("t").min(), last=c("t").max(), qa=counted_where(c("qa"))))
         if not whole:
             seen = [r["event"] for r in rows_of(frame.group_by("event").agg(n=nw.len())) if r["event"] is not None]
             raise DataError("XPB-D37", event=how.event, hint=plain(nearest(how.event, seen)))
         met = log.keep(own.group_by("name", "u", "variant").agg(n=nw.len()), "met")
         by_variant = rows_of(met.group_by("name", "variant").agg(units=nw.len()))
         per_unit = met.group_by("name", "u").agg(k=nw.len())
-        several = nw.when(c("k") > 1).then(nw.lit(1)).otherwise(nw.lit(0)).sum()
+        several = counted_where(c("k") > 1)
         units = {r["name"]: r for r in rows_of(per_unit.group_by("name").agg(units=nw.len(), switchers=several))}
         stages.finish("list the experiments", sum(int(r["n"]) for r in whole))
     out = [

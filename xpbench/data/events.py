@@ -65,7 +65,7 @@ def events(
 
     Args:
         log: Paths of JSON Lines (Mixpanel's raw export, plain or gzipped), Parquet or CSV files, with `*` where wanted; a
-            pandas, polars or pyarrow table; a DuckDB relation; a Spark DataFrame.
+            pandas, polars or pyarrow table; a DuckDB relation; a Spark DataFrame; an Ibis table of an SQL warehouse.
         schema: Where event, unit, time, insert id and properties stand; Mixpanel's names where it is left out.
         time_zone: Zone in which the log's times were written down. UTC is right for Mixpanel projects made from 2023 on;
             for older ones give the project's zone, such as `"Europe/London"`: their times are local clock readings.
@@ -521,9 +521,9 @@ class _Run:
         """
         if self.source.duplicates == "keep" or not self.log.has_insert_ids:
             return joined
-        counts = rows_of(joined.filter(~c("key").is_null()).select(n=c("key").count(), distinct=c("key").n_unique()))[0]
-        named = int(counts["n"])
-        if not named or named == int(counts["distinct"]):
+        keys = joined.filter(~c("key").is_null()).select("key")
+        named = int(rows_of(keys.select(n=nw.len()))[0]["n"])
+        if named == int(rows_of(keys.unique().select(n=nw.len()))[0]["n"]):
             return joined
         shared = joined.filter(~c("key").is_null()).group_by("key").agg(times=nw.len())
         shared = self.log.keep(shared.filter(c("times") > 1).select("key"), "repeated")
@@ -565,10 +565,11 @@ class _Run:
             DataError: `XPB-D15`; `XPB-D38`, no exposure has the property.
         """
         for i, name in enumerate(self.plan.segments):
-            row = rows_of(units.select(n=c(f"s{i}").n_unique(), low=c(f"s{i}").min(), high=c(f"s{i}").max()))[0]
-            if int(row["n"]) > MAX_SLICES:
-                raise DataError("XPB-D15", segment=name, count=int(row["n"]), limit=MAX_SLICES)
-            if row["low"] == row["high"] == MISSING:
+            slices = units.group_by(f"s{i}").agg(n=nw.len())
+            count = int(rows_of(slices.select(n=nw.len()))[0]["n"])
+            if count > MAX_SLICES:
+                raise DataError("XPB-D15", segment=name, count=count, limit=MAX_SLICES)
+            if [r[f"s{i}"] for r in rows_of(slices)] == [MISSING]:
                 raise DataError("XPB-D38", segment=name, event=self.plan.exposure.event)
 
     def count_units(self, found: Exposed, values: Values) -> None:

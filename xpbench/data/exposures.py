@@ -8,7 +8,7 @@ from typing import Any, Literal
 import narwhals.stable.v2 as nw
 
 from xpbench.data.log import DAY, Log
-from xpbench.data.moments import rows_of
+from xpbench.data.moments import counted_where, rows_of
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, plain, shown
 from xpbench.plan import Plan
@@ -68,7 +68,7 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan, *, window_from: Wind
     policy = plan.exposure
     c = nw.col
     findings: list[Finding] = []
-    counted = rows_of(table.group_by("v").agg(n=nw.len(), units=c("u").n_unique(), lost=c("u").is_null().cast(nw.Int64).sum()))
+    counted = rows_of(table.group_by("v").agg(n=nw.len()))
     total = sum(r["n"] for r in counted)
     sane = table.filter(~c("u").is_null(), ~c("t").is_null())
     if table.collect_schema()["u"] == nw.String:
@@ -93,7 +93,7 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan, *, window_from: Wind
     passed: nw.Expr | None = None
     for name, test, _ in steps:
         out = ~test if passed is None else passed & ~test
-        tests[name] = out.fill_null(False).cast(nw.Int64).sum()
+        tests[name] = counted_where(out)
         passed = test if passed is None else passed & test
     row = rows_of(sane.select(n=nw.len(), **tests))[0]
     for name, test, detail in steps:
@@ -114,7 +114,7 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan, *, window_from: Wind
         findings.append(Finding(name, count, total, "excluded", detail=detail))
         kept = kept.filter(test)
     if policy.qa_testers == "keep":
-        qa = rows_of(sane.select(qa=c("qa").cast(nw.Int64).sum()))[0]["qa"]
+        qa = rows_of(sane.select(qa=counted_where(c("qa"))))[0]["qa"]
         findings.append(Finding("qa_tester", int(qa or 0), total, "kept"))
     findings.append(
         Finding("missing_unit", total - int(row["n"]), total, "excluded", detail="Exposures without a unit or a readable time.")
@@ -123,7 +123,7 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan, *, window_from: Wind
     met = kept.group_by("u").agg(t0=c("t").min(), last=c("t").max(), low=c("v").min(), high=c("v").max())
     met = log.keep(met, "met")
     several = c("low") != c("high")
-    many = nw.when(several).then(nw.lit(1)).otherwise(nw.lit(0)).sum()
+    many = counted_where(several)
     span = rows_of(met.select(n=nw.len(), first=c("t0").min(), last=c("last").max(), several=many))[0]
     n_units = int(span["n"])
     if not n_units:

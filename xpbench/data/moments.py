@@ -100,6 +100,11 @@ def rows_of(frame: nw.LazyFrame[Any]) -> list[dict[str, Any]]:
     return table
 
 
+def counted_where(condition: nw.Expr) -> nw.Expr:
+    """Number of rows on which a condition holds; written so that no engine has to turn true into 1."""
+    return nw.when(condition).then(nw.lit(1)).otherwise(nw.lit(0)).sum()
+
+
 def caps_of(
     frame: nw.LazyFrame[Any],
     blocks: Iterable[Block],

@@ -60,6 +60,11 @@ def is_spark(table: Any) -> bool:
     return type(table).__module__.split(".")[0] == "pyspark"
 
 
+def is_warehouse(table: Any) -> bool:
+    """Whether a table is an Ibis table, told without importing Ibis."""
+    return type(table).__module__.split(".")[0] == "ibis"
+
+
 def plain_frame(frame: Any, mixed: Callable[[str, Mapping[str, int]], None]) -> Any:
     """The native frame in a form that the engine scans without guessing; mixed columns become text and are told."""
     native = nw.to_native(frame)
@@ -104,6 +109,13 @@ def open_log(source: EventsSource, plan: Plan, properties: Properties, stages: S
         with SparkLog.open(source, plan, properties) as held:
             stages.finish("open the log")
             yield held
+        return
+    if is_warehouse(source.log):
+        from xpbench.data.warehouse_log import WarehouseLog
+
+        with WarehouseLog.open(source, plan, properties) as far:
+            stages.finish("open the log")
+            yield far
         return
     from xpbench.data.duck_log import DuckLog
 
