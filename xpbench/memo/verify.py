@@ -1504,7 +1504,8 @@ def _parts(document: str) -> tuple[str, str | None]:
     return document[at + len(PAYLOAD) : end], document[seal_at + len(SEAL) : seal_end]
 
 
-def _verify(path: str | Path, notes: _Notes, extra: Mapping[str, Any]) -> tuple[str, str]:
+def _sealed(path: str | Path, notes: _Notes) -> tuple[J, str | None, str]:
+    """Payload, the seal's text and the document, with the digests of file and payload checked."""
     document, found = read(path)
     notes.differences += found
     text, seal_text = _parts(document)
@@ -1531,6 +1532,11 @@ def _verify(path: str | Path, notes: _Notes, extra: Mapping[str, Any]) -> tuple[
         notes.same("seal", canonical({"file": seal.get("file"), "payload": seal.get("payload"), "schema": 1}), seal_text)
         if not notes.differences:
             notes.checked.append("digests of file and payload")
+    return payload, seal_text, document
+
+
+def _verify(path: str | Path, notes: _Notes, extra: Mapping[str, Any]) -> tuple[str, str]:
+    payload, seal_text, document = _sealed(path, notes)
     readout = payload["readout"]
     key, decision = readout["key"], payload["decision"] or readout["recommendation"]
     headline = f"{decision['outcome']} {decision['variant']}".strip()
