@@ -304,3 +304,11 @@ def test_oddities_are_counted_warnings() -> None:
     found = " ".join(read_flag(made).warnings)
     for words in ("serves it all the same", "0 variants are marked as control", "unknown variants: 'nobody'", "1 test users"):
         assert words in found
+
+
+def test_forced_shares_of_a_later_group_are_those_of_the_units_left_to_it() -> None:
+    report = preflight(flag(rollout=(0.2, 1.0)), np.arange(1, 200_001))
+    for row in report.splits:
+        assert row.forced == pytest.approx(row.share, abs=0.008)
+    later = [r for r in report.splits if r.group == "1"]
+    assert abs(later[0].forced - 0.5) > 0.01

@@ -203,6 +203,7 @@ def preflight(
 
     Returns:
         The report. Findings by name: `rollout_without_hash_salt`, `dependent_rollout_groups`, `tiny_rollout`,
+        `rollout_tied_to_variant`,
         `rollout_resolution`, `bucket_resolution`, `float_accumulation`, `correlated_flags`, `salt_reuse`,
         `splits_do_not_sum_to_one`, `not_one_control`, `doubled_variants`, `structured_ids`, `sample_ratio`,
         `unbalanced_history`, `null_ids`, `empty_ids`, `duplicate_ids`, `unserved_rules`, `never_served`.
@@ -464,7 +465,7 @@ def _table_shares(flag: Flag, index: int) -> NDArray[np.float64]:
 def _certain_shift(flag: Flag, index: int) -> tuple[bool, float, NDArray[np.float64], int]:
     """Whether passing a rollout group by its hash surely shifts the split; the largest shift, the shares, the units passing."""
     table_shares = _table_shares(flag, index)
-    if flag.passes(flag.rollouts[index]).all():
+    if index == 0 and flag.passes(flag.rollouts[index]).all():
         return False, 0.0, table_shares, predicted.UNITS
     shares, n = predicted.group_shares(flag, index)
     if n < 100:
@@ -493,9 +494,18 @@ def _hash_defects(flag: Flag) -> Iterator[Finding]:
                 yield Finding(
                     "rollout_without_hash_salt",
                     "fail",
-                    f"Group {shown(name)} rolls out to {percent:.4g} without hash_salt: among those who pass, the split "
+                    f"Group {shown(name)} rolls out to {percent:.4g} without hash_salt: among those it serves, the split "
                     f"becomes {_named(given)} instead of {_named(planned)}, because rollout and variant share their hash.",
-                    "Set a hash_salt, or roll out to 100%.",
+                    "Set a hash_salt." if served == 1 else "Set a hash_salt, or roll out to 100%.",
+                    numbers,
+                )
+            elif certain and percent > 0.04:
+                yield Finding(
+                    "rollout_tied_to_variant",
+                    "warn",
+                    f"Group {shown(name)} rolls out to {percent:.4g}: among those it serves, the split becomes {_named(given)} "
+                    f"instead of {_named(planned)}, although there is a hash_salt.",
+                    "Use another hash_salt, or test this split against these shares.",
                     numbers,
                 )
             elif certain:

@@ -45,9 +45,17 @@ def bucket_counts(first: str, second: str) -> NDArray[np.int64]:
 
 
 def group_shares(flag: Flag, index: int) -> tuple[NDArray[np.float64], int]:
-    """Share of each variant among the units that pass a rollout group by its hash, and how many pass of a million."""
+    """Share of each variant among the units that a rollout group serves, and how many of a million those are.
+
+    Units that an earlier group without conditions serves are not there any more; groups with rules are taken to be for others.
+    """
+    states = _states()
     rollout = flag.rollouts[index]
-    counts = bucket_counts(flag.rollout_salt(index), flag.variant_salt)[flag.passes(rollout)].sum(axis=0)
+    passing = flag.passes(rollout)[fnv_buckets(states, flag.rollout_salt(index))]
+    for earlier, other in enumerate(flag.rollouts[:index]):
+        if other.rule.is_open and other.cohort is None:
+            passing &= ~flag.passes(other)[fnv_buckets(states, flag.rollout_salt(earlier))]
+    counts = np.bincount(fnv_buckets(states[passing], flag.variant_salt), minlength=100)
     table = flag.bucket_table(rollout)
     by_variant = np.bincount(np.clip(table, 0, None), weights=counts, minlength=len(flag.variants))
     total = int(by_variant.sum())
