@@ -243,12 +243,16 @@ sequential_path(points, metric="A change that does nothing")"""),
 import tempfile
 from pathlib import Path
 
+from scipy.stats import norm
+
 import xpbench as xp
 from xpbench.demo.run import run_demo
 
-demo = run_demo(Path(tempfile.mkdtemp()) / "demo", units=12_000, seed=2026, story="srm")
+demo = run_demo(Path(tempfile.mkdtemp()) / "demo", units=30_000, seed=2026, story="srm")
 row = next(r for r in demo.readout.rows if r.role == "primary")
-print(f"What the dashboard says: quotes {row.lift:+.1%}, p = {row.p_value:.2g}.")"""),
+spread = (row.mean_control * (1 - row.mean_control) / row.n_control + row.mean * (1 - row.mean) / row.n) ** 0.5
+naive = 2 * norm.sf(abs(row.mean - row.mean_control) / spread)
+print(f"What the dashboard says: quotes {row.mean / row.mean_control - 1:+.1%}, p = {naive:.2g}.")"""),
         ("md", "That looks like a success. Now the workbench:"),
         ("hidden", """
 from xpbench.views.report import readout_views

@@ -76,7 +76,7 @@ def test_a_headless_run_is_the_same_twice(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_stripping_removes_what_changes() -> None:
-    cell = {"cell_type": "code", "id": "x1", "metadata": {"execution": {"iopub": "2026"}, "tags": ["parameters"]}, 
+    cell = {"cell_type": "code", "id": "x1", "metadata": {"execution": {"iopub": "2026"}, "tags": ["parameters"]},
             "source": "1",
             "execution_count": 1, "outputs": [{"output_type": "stream", "name": "stderr", "text": "warning"}]}  # fmt: skip
     made = stripped({"cells": [cell], "metadata": {"language_info": {"version": "3.11.7"}}, "nbformat": 4, "nbformat_minor": 5})

@@ -386,6 +386,37 @@ def test_hostile_text_everywhere_never_reaches_html(tmp_path: Path) -> None:
     assert not any("<script>" in text for text in shown)
 
 
+def test_sample_size_and_power_curve_follow_the_plan(tmp_path: Path) -> None:
+    plan = template("beta-homepage").to_dict()
+    plan["model"] = {"kind": "frequentist", "confidence": 0.95}
+    plan["planning"] = {"power": 0.8, "baselines": {plan["metrics"][0]["key"]: 0.12}, "daily_units": 1500}
+    form = PlanForm(plan, root=tmp_path)
+    form.go([name for name, _, _ in STEPS].index("Analysis"))
+    form.size.wait()
+    first = form.size.lines
+    assert any("units show a lift" in line for line in first)
+    assert "vnd.vegalite.v5" in json.dumps([o["data"] for o in form.size.place.widget.outputs])
+    form.field("/planning/power").control.value = "0.9"
+    form.size.wait()
+    assert form.size.lines != first
+    assert form.status.mood != "bad"
+
+
+def test_sample_size_agrees_with_statsmodels(tmp_path: Path) -> None:
+    from statsmodels.stats.power import NormalIndPower
+    from statsmodels.stats.proportion import proportion_effectsize
+
+    from xpbench.decide.power import power_points
+
+    plan = template("beta-homepage").to_dict()
+    plan["model"] = {"kind": "frequentist", "confidence": 0.95}
+    plan["hypothesis"]["then"][0]["lift"] = 0.05
+    plan["planning"] = {"power": 0.8, "baselines": {plan["metrics"][0]["key"]: 0.12}}
+    found = power_points(Plan(**plan), sizes=[40_000], factors=(1.0,))[0]["power"]
+    expected = NormalIndPower().power(proportion_effectsize(0.126, 0.12), 20_000, 0.05)
+    assert found == pytest.approx(expected, abs=0.003)
+
+
 def test_hiding_one_widget_hides_no_other(tmp_path: Path) -> None:
     form = PlanForm(template="beta-homepage", root=tmp_path)
     form.go(len(STEPS) - 1)

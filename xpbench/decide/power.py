@@ -205,3 +205,47 @@ def _design(plan: Plan, variant: Variant) -> Design:
 def looks_of(plan: Plan) -> Sequence[float]:
     """The planned looks as shares of the horizon."""
     return _design(plan, plan.treatments[0]).information()
+
+
+def power_points(plan: Plan, *, sizes: Sequence[int], factors: Sequence[float] = (0.6, 1.0, 1.6)) -> list[dict[str, float]]:
+    """Power of the first primary metric with a baseline and a lift to plan for, by number of units and lift.
+
+    Args:
+        plan: The plan.
+        sizes: Units of all variants.
+        factors: Lifts as multiples of the planned one.
+
+    Returns:
+        `n`, `lift`, `power` for every size and factor; empty where the plan has no baseline or no lift.
+    """
+    claims = {c.metric: c.lift for c in plan.hypothesis.then}
+    comparisons = 1 if plan.correction == "none" else len(plan.metrics_with("primary")) * len(plan.treatments)
+    for metric in plan.metrics_with("primary"):
+        baseline, sd = plan.planning.baselines.get(metric.key), plan.planning.sds.get(metric.key)
+        lift = claims.get(metric.key) or metric.min_lift
+        if baseline is None or not lift:
+            continue
+        proportion = isinstance(metric, (Conversion, Retention, Funnel)) or (0 < baseline < 1 and sd is None)
+        if not proportion and sd is None:
+            continue
+        variant = plan.treatments[0]
+        scenario = Scenario(
+            mean=baseline,
+            sd=sd or 1.0,
+            proportion=proportion,
+            scale="lift",
+            null=0.0,
+            alpha=plan.alpha,
+            sides=2,
+            split=(plan.control.split, variant.split),
+            reduction=0.0,
+            comparisons=comparisons,
+            design=_design(plan, variant),
+        )
+        good = 1.0 if metric.direction == "increase" else -1.0
+        return [
+            {"n": float(n), "lift": good * lift * f, "power": power(scenario, value=good * lift * f, n=n).power}
+            for f in factors
+            for n in sizes
+        ]
+    return []

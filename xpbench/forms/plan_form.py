@@ -33,6 +33,7 @@ from xpbench.forms.metric_table import MetricTable
 from xpbench.forms.parts import KindField, ObjectField
 from xpbench.forms.root import root_box
 from xpbench.forms.shown import Shown
+from xpbench.forms.size_box import SizeBox
 from xpbench.forms.splits import VariantTable
 from xpbench.forms.status import StatusBox, guarded
 from xpbench.plan import Plan, check, template, template_names
@@ -231,6 +232,9 @@ class PlanForm(Shown):
         left = [f for k, f in self._fields.fields.items() if k not in placed]
         after = self._steps[-2][1]
         after.children = (*after.children, *(f.widget for f in left))
+        self.size = SizeBox(self.status.fail)
+        analysis = self._steps[[name for name, _, _ in STEPS].index("Analysis")][1]
+        analysis.children = (*analysis.children, self.size.widget)
         self._build_review(self._steps[-1][1])
         self._place = box([], "xp-main")
         self.back_button = button("Back", lambda: self.go(self.step - 1))
@@ -292,6 +296,8 @@ class PlanForm(Shown):
             (tab.add_class if index == self.step else tab.remove_class)("xp-now")
         if self.step == len(STEPS) - 1:
             self._summary.value = PlanCard(self.value, problems=len(self.problems)).to_html()
+        if STEPS[self.step][0] == "Analysis":
+            self.size.update(self.value)
         self._place.children = (self._steps[self.step][1],)
         self.back_button.disabled = self.step == 0
         visible(self.next_button, self.step < len(STEPS) - 1)
@@ -306,6 +312,8 @@ class PlanForm(Shown):
             self._saved.value = f'<p class="xp-help">Draft saved {now} UTC · {escape(str(self.draft.path))}</p>'
             if self.status.mood != "bad" or self.status.error is not None:
                 self.status.say("Draft saved.", mood="good")
+        if STEPS[self.step][0] == "Analysis":
+            self.size.update(value)
         self.update_twin()
         for listener in self._listeners:
             listener()
