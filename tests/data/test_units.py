@@ -237,6 +237,23 @@ def test_winsorize_over_nonzero_takes_percentiles_of_nonzero_values() -> None:
     assert cap.upper == pytest.approx(np.quantile(frame.y[frame.y != 0], 0.9), rel=1e-14)
 
 
+def test_zeros_are_no_extreme_values_when_percentiles_are_over_nonzero() -> None:
+    frame = frame_of()
+    frame["y"] = np.where(frame.z > 5, frame.y.abs() * 10 + 1, 0.0)
+    plan = plan_of([{"key": "y", "column": "y", "winsorize": {"lower": 0.2, "upper": 0.9, "over": "nonzero"}}])
+    found = xp.units(frame).summarize(plan)
+    (cap,) = found.caps
+    positive = frame.y[frame.y != 0]
+    lower, upper = np.quantile(positive, [0.2, 0.9])
+    capped = frame.y.where(frame.y == 0, frame.y.clip(lower, upper))
+    assert (cap.n_lower, cap.n_upper) == (int((positive < lower).sum()), int((positive > upper).sum()))
+    for variant, mine in capped.groupby(frame.variant):
+        cell = found.cell("y", variant)
+        assert cell is not None
+        assert cell.mean[0] == pytest.approx(mine.mean(), rel=1e-12)
+        assert cell.cov[0][0] == pytest.approx(mine.var(), rel=1e-12)
+
+
 def test_frozen_caps_are_taken_as_they_are() -> None:
     frame = frame_of()
     plan = plan_of([{"key": "y", "column": "y", "winsorize": {"upper": 0.9}}])

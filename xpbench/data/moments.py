@@ -47,17 +47,19 @@ class _Variable:
     mask: tuple[str, ...]
     fill: bool
     profile: Profile
+    zeros_stay: bool = False
 
     @property
     def key(self) -> tuple[Any, ...]:
-        return (self.measure, self.lower, self.upper, self.mask, self.fill)
+        return (self.measure, self.lower, self.upper, self.mask, self.fill, self.zeros_stay)
 
     def expression(self) -> nw.Expr:
         value = nw.col(self.measure).cast(nw.Float64)
+        raw = value
         if self.lower is not None:
-            value = nw.when(value < self.lower).then(nw.lit(self.lower)).otherwise(value)
+            value = nw.when(_beyond(raw < self.lower, raw, self.zeros_stay)).then(nw.lit(self.lower)).otherwise(value)
         if self.upper is not None:
-            value = nw.when(value > self.upper).then(nw.lit(self.upper)).otherwise(value)
+            value = nw.when(_beyond(raw > self.upper, raw, self.zeros_stay)).then(nw.lit(self.upper)).otherwise(value)
         value = value - nw.lit(self.profile.shift) if self.profile.shift else value
         if self.fill:
             value = value.fill_null(0.0)
@@ -161,8 +163,8 @@ def caps_of(
         lower, upper = limits[c]
         value = nw.col(c.measure).cast(nw.Float64)
         for side, cut in (
-            ("lower", value < lower if lower is not None else None),
-            ("upper", value > upper if upper is not None else None),
+            ("lower", _beyond(value < lower, value, _zeros_stay(c)) if lower is not None else None),
+            ("upper", _beyond(value > upper, value, _zeros_stay(c)) if upper is not None else None),
         ):
             if cut is not None:
                 counts.append(nw.when(cut).then(nw.lit(1)).otherwise(nw.lit(0)).sum().alias(f"{side}{i}"))
@@ -171,6 +173,16 @@ def caps_of(
         c: Cap(c.owner, c.cap_name, *limits[c], int(row.get(f"lower{i}") or 0), int(row.get(f"upper{i}") or 0))
         for i, c in enumerate(wanted)
     }
+
+
+def _zeros_stay(column: Column) -> bool:
+    """Whether caps leave zeros alone: percentiles over non-zero values say nothing about units without any."""
+    return column.winsorize is not None and column.winsorize.over == "nonzero"
+
+
+def _beyond(cut: nw.Expr, value: nw.Expr, zeros_stay: bool) -> nw.Expr:
+    """Which values a cap changes."""
+    return cut & (value != 0.0) if zeros_stay else cut
 
 
 def _scaled(value: float | None, scale: int) -> float | None:
@@ -258,7 +270,10 @@ class _Work:
                 lower, upper = (cap.lower, cap.upper) if cap else (None, None)
                 fill = column.measure not in own and profiles[column.measure].count < rows
                 needed = () if mask == (column.measure,) else mask
-                variable = _Variable(column.measure, lower, upper, needed, fill, profiles[column.measure].clipped(lower, upper))
+                stay = cap is not None and _zeros_stay(column)
+                profile = profiles[column.measure].clipped(lower, upper)
+                profile = replace(profile, low=min(profile.low, 0.0), high=max(profile.high, 0.0)) if stay else profile
+                variable = _Variable(column.measure, lower, upper, needed, fill, profile, stay)
                 members.append(self.variables.setdefault(variable.key, variable))
             self.layout[block.metric, block.form] = members
 
