@@ -1,7 +1,7 @@
 # ruff: noqa: E501 - queries and rows of a table read better on one line
 """From a table with one row per unit to effects with intervals: xpbench beside other ways, in one run on one file.
 
-    python -m benchmarks.stats --rows 1_000_000 10_000_000 --metrics 5 50 --runs 3 --write
+    python -m benchmarks.stats --rows 1_000_000 10_000_000 --metrics 5 50 --runs 3 --write stats
 
 Every case is a process of its own, so that start-up, imports and peak memory count. All answer the same question (Welch's
 interval for every metric, with and without one covariate each) and must agree on the effects. spotify-confidence is run where it
@@ -293,7 +293,7 @@ def main() -> None:
         "--skip-large", type=int, default=200_000_000, help="cells above which cases that hold all rows are left out"
     )
     parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / "xpbench-stats")
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--write", metavar="NAME", help="write benchmarks/results/NAME.json")
     parser.add_argument("--one")
     parser.add_argument("--cuped", action="store_true")
     options = parser.parse_args()
@@ -393,7 +393,7 @@ def write(options: argparse.Namespace, found: list[dict[str, Any]], text: str) -
         "load_at_end": [round(v, 1) for v in os.getloadavg()],
     }
     command = "python -m benchmarks.stats " + " ".join(a for a in sys.argv[1:])
-    out = ROOT / "benchmarks/results/stats.json"
+    out = ROOT / f"benchmarks/results/{options.write}.json"
     out.write_text(json.dumps({"command": command, "machine": machine, "results": found}, indent=1) + "\n")
     print("written", out.name, len(text))
 
