@@ -21,6 +21,7 @@ from xpbench.expose.masks import Mask
 
 _TOO_OLD = TRACK_DAYS * 86_400 - 3_600
 _NOT_RETRIED = (400, 413, 422)
+_abandoned: list[Any] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +105,27 @@ class Delivery:
         if isinstance(consumer, mixpanel.Consumer):
             account = consumer._credentials or account
             self._import_url = target = consumer._endpoints["imports"]
-            self._consumer = _Consumer(
-                events_url=consumer._endpoints["events"],
-                import_url=f"{target}{'&' if '?' in target else '?'}strict=1",
-                request_timeout=timeout,
-                retry_limit=0,
-                verify_cert=consumer._verify_cert,
-                credentials=account,
-            )
+            self._options = {
+                "events_url": consumer._endpoints["events"],
+                "import_url": f"{target}{'&' if '?' in target else '?'}strict=1",
+                "request_timeout": timeout,
+                "retry_limit": 0,
+                "verify_cert": consumer._verify_cert,
+                "credentials": account,
+            }
+            self._consumer = _Consumer(**self._options)
         else:
             self._foreign = consumer
         self._account = account
         secrets = [account.secret] if account else []
         pairs = [(account.username, account.secret)] if account else []
         self.mask = Mask([self.token, *secrets], pairs=[*pairs, (self.token, "")])
+
+    def renew(self) -> None:
+        """In a forked child: connections of its own. The inherited ones are the parent's, TLS state included."""
+        if self._consumer is not None:
+            _abandoned.append(self._consumer)  # closing it would end the parent's connection
+            self._consumer = _Consumer(**self._options)
 
     def settings(self) -> dict[str, Any]:
         """What another process needs to build the same delivery, secrets included: for a pipe, never for a file.

@@ -44,6 +44,9 @@ _REMEMBERED = 65_536
 _SPAN = "SELECT (SELECT min(id) FROM pending), (SELECT max(id) FROM pending)"  # both in one would read the whole table
 _CHECKPOINT_PAGES = 4_000
 
+outside_forks = threading.RLock()
+"""Held while a thread other than a caller's is inside SQLite, so that no fork happens then."""
+
 
 class Incident(NamedTuple):
     """Something about exposures that nobody should miss, with how often and when."""
@@ -389,11 +392,12 @@ class Outbox:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection of its own, for reports and the sender."""
-        db = self.connect(timeout=5.0)
-        try:
-            yield db
-        finally:
-            db.close()
+        with outside_forks:
+            db = self.connect(timeout=5.0)
+            try:
+                yield db
+            finally:
+                db.close()
 
     def pending(self) -> int:
         """Events that wait to be sent."""
@@ -499,10 +503,28 @@ class Outbox:
 
 _alive: weakref.WeakSet[Outbox] = weakref.WeakSet()
 _abandoned: list[Any] = []
+_taken: list[Any] = []
+_FORK_SECONDS = 2.0
 
 
-def _after_fork() -> None:
+def _before_fork() -> None:
+    # SQLite has locks inside the process: a thread that holds one while another forks leaves it locked in the child for ever
+    locks: list[Any] = [outside_forks, *(outbox._lock for outbox in list(_alive))]
+    for lock in locks:
+        if lock.acquire(timeout=_FORK_SECONDS):
+            _taken.append(lock)
+
+
+def _after_fork_in_parent() -> None:
+    while _taken:
+        _taken.pop().release()
+
+
+def _after_fork_in_child() -> None:
     # a child must neither use nor close its parent's connections; keeping them referenced keeps them open
+    global outside_forks
+    _taken.clear()
+    outside_forks = threading.RLock()
     for outbox in list(_alive):
         _abandoned.append(outbox._db)
         outbox._held.clear()
@@ -510,4 +532,4 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

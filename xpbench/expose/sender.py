@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from xpbench.expose import outbox as outboxes
 from xpbench.expose.delivery import Delivery, Outcome
 from xpbench.expose.limits import BATCH_BYTES, BATCH_EVENTS, FUTURE_SECONDS, seconds_of
 from xpbench.expose.outbox import Outbox
@@ -148,6 +149,7 @@ class Sender:
         if os.getpid() != self._pid:
             self._lock.forget()
             self._thread = None
+            self._delivery.renew()
             self._renew()
         thread = self._thread
         if thread is not None and thread.is_alive():
@@ -192,7 +194,8 @@ class Sender:
             while not self._stop.is_set():
                 try:
                     if db is None:
-                        db = self._outbox.connect(timeout=5.0)
+                        with outboxes.outside_forks:
+                            db = self._outbox.connect(timeout=5.0)
                     wait = self._round(db)
                 except (sqlite3.Error, OSError) as error:
                     self.last_problem = self._delivery.mask(error)
@@ -211,17 +214,18 @@ class Sender:
         finally:
             self._lock.release()
             if db is not None:
-                self._outbox.checkpoint(db, force=True)
-                db.close()
+                with outboxes.outside_forks:
+                    self._outbox.checkpoint(db, force=True)
+                    db.close()
 
     def _round(self, db: sqlite3.Connection) -> float:
         """Send one head of the outbox; tells how long to wait before the next."""
         self._outbox.write_held()
-        if not self._lock.acquire():
+        with outboxes.outside_forks:
             self._outbox.checkpoint(db)
-            return self._interval
-        batch = self._outbox.head(db, events=self._limit, size=BATCH_BYTES)
-        self._outbox.checkpoint(db)
+            if not self._lock.acquire():
+                return self._interval
+            batch = self._outbox.head(db, events=self._limit, size=BATCH_BYTES)
         if not batch:
             return self._interval
         events = [json.loads(text) for _, text in batch]
@@ -255,7 +259,8 @@ class Sender:
             if mended is not None:
                 changed.append((id_, mended))
         if changed:
-            self._outbox.settle(db, changed=changed, incidents=[_CLOCK] * len(changed))
+            with outboxes.outside_forks:
+                self._outbox.settle(db, changed=changed, incidents=[_CLOCK] * len(changed))
         return bool(changed)
 
     def _settle(self, db: sqlite3.Connection, batch: list[tuple[int, str]], events: list[Any], outcome: Outcome) -> None:
@@ -270,9 +275,9 @@ class Sender:
         if outcome.credentials:
             incidents.append(("credentials", "", f"Mixpanel refuses the credentials: {outcome.reason}"))
         if outcome.accepted or refused or changed or incidents:
-            self._outbox.settle(
-                db, accepted=[batch[i][0] for i in outcome.accepted], refused=refused, changed=changed, incidents=incidents
-            )
+            taken = [batch[i][0] for i in outcome.accepted]
+            with outboxes.outside_forks:
+                self._outbox.settle(db, accepted=taken, refused=refused, changed=changed, incidents=incidents)
 
     @staticmethod
     def _from_the_future(event: dict[str, Any], server_time: float | None) -> str | None:
