@@ -177,3 +177,10 @@ def test_missing_column_is_named() -> None:
 def test_markup_in_the_log_stays_text() -> None:
     report = audit(plan_of(), {"distinct_id": ["a"], "variant": ["<script>alert(1)</script>"]})
     assert "<script>" not in report._repr_html_()
+
+
+def test_a_log_without_rows_or_without_the_experiment_proves_nothing() -> None:
+    empty = audit(plan_of(), {"distinct_id": pa.array([], pa.string()), "variant": pa.array([], pa.string())})
+    assert (empty.rows, empty.ok) == (0, False)
+    with pytest.raises(AssignError, match=r"no such experiment.*Did you mean 'beta-homepge'"):
+        audit(plan_of(), {"distinct_id": ["a"], "variant": ["beta"], "Experiment name": ["beta-homepge"]})

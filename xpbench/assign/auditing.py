@@ -140,8 +140,8 @@ class Audit:
 
     @property
     def ok(self) -> bool:
-        """Whether every compared row agrees and none names an unknown variant."""
-        return self.disagreeing == 0 and not self.unknown_variants
+        """Whether there were rows to compare, every one agrees, and none names an unknown variant."""
+        return self.rows > 0 and self.disagreeing == 0 and not self.unknown_variants
 
     @property
     def findings(self) -> tuple[Cause, ...]:

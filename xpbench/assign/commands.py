@@ -271,6 +271,9 @@ def _audit(args: argparse.Namespace) -> int:
     lines += [f"▲ unknown variant {json.dumps(k, ensure_ascii=True)}: {v:,} rows" for k, v in report.unknown_variants.items()]
     if report.missing_variant or report.null_ids:
         lines.append(f"△ not compared: {report.missing_variant:,} rows without a variant, {report.null_ids:,} without an id")
-    lines.append("✓ every compared row has the variant that the hash gives" if report.ok else "▲ the log differs from the hash")
+    if report.ok:
+        lines.append("✓ every compared row has the variant that the hash gives")
+    else:
+        lines.append("▲ the log differs from the hash" if report.rows else "▲ there is no row that can be compared")
     answer(args, report.to_dict(), "\n".join(lines))
     return DONE if report.ok else NO

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xpbench.assign.assigning import Subject, unit_key
 from xpbench.assign.ids import UnitIds
-from xpbench.errors import AssignError, nearest, plain
+from xpbench.errors import AssignError, nearest, plain, shown
 from xpbench.plan import Plan
 
 UNITS = ("distinct_id", "unit_id", "unit", "id", "user_id", "userid", "$user_id")
@@ -89,7 +89,17 @@ def read_log(
     named = experiment or (subject.experiment_name if isinstance(subject, Plan) else subject.key)
     for column in EXPERIMENTS:
         if column in names and column not in (unit_at, variant_at):
-            table = table.filter(pc.fill_null(pc.equal(table[column].cast(pa.string()), named), False))
+            kept = table.filter(pc.fill_null(pc.equal(table[column].cast(pa.string()), named), False))
+            if len(kept) == 0 and len(table) > 0:
+                there = [str(v) for v in pc.unique(table[column].cast(pa.string()).drop_null()).to_pylist()[:20]]
+                raise AssignError(
+                    "XPB-A20",
+                    name="experiment",
+                    value=named,
+                    rule=plain(f"The log's column {shown(column)} has no such experiment"),
+                    remedy=plain(f"Give experiment=. {nearest(named, there)}"),
+                )
+            table = kept
             break
     ids = UnitIds(_as_logged(table[unit_at]))
     logged, unknown = _logged(table[variant_at], keys)
