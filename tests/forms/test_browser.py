@@ -135,7 +135,7 @@ def test_the_whole_flow_by_keyboard(base: str, folder: Path) -> None:
     assert (folder / "exp" / "shop-banner" / "memo.html").stat().st_size > 10_000
     import xpbench as xp
 
-    assert xp.verify(folder / "exp" / "shop-banner" / "memo.html").ok
+    assert xp.verify(folder / "exp" / "shop-banner" / "memo.html").status == "verified"
 
 
 def plan_by_keyboard(keys: Keys) -> None:

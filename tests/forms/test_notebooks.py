@@ -105,3 +105,23 @@ def test_the_extension_registers_the_magic() -> None:
     shell = InteractiveShell.instance()
     shell.run_line_magic("load_ext", "xpbench")
     assert "xp" in shell.magics_manager.magics["line"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("0[45678]*.ipynb")), ids=lambda p: p.stem[:2])
+def test_notebooks_read_well_without_widgets(path: Path) -> None:
+    outputs = [o for c in json.loads(path.read_text("utf-8"))["cells"] for o in c.get("outputs", ())]
+    assert outputs
+    for output in outputs:
+        assert output["output_type"] != "error"
+        data = output.get("data", {})
+        if "application/vnd.jupyter.widget-view+json" in data:
+            assert "<script" not in "".join(data["text/html"])
+            assert "".join(data["text/plain"]).strip()
+        if "application/vnd.vegalite.v5+json" in data:
+            assert "image/png" in data
+    assert path.stat().st_size < 400_000
+
+
+def test_the_stakeholder_notebook_shows_no_code() -> None:
+    cells = json.loads((ROOT / "notebooks" / "07-stakeholder-demo.ipynb").read_text("utf-8"))["cells"]
+    assert all(c["metadata"]["jupyter"]["source_hidden"] for c in cells if c["cell_type"] == "code")
