@@ -3,6 +3,8 @@
     python -m benchmarks.expose            all parts, written to benchmarks/results/expose.json
     python -m benchmarks.expose --part calls
 
+On a machine that does other work, too: chrt -f 10 python -m benchmarks.expose (real-time scheduling, as root).
+
 Parts: `calls` (5,000 calls of `expose` a second against the SDK's inline `track`), `pull` (against curl for the same bytes),
 `memory` (of a pull of 1 and of 10 million events), `round-trip` (50,000 units from plan to decision over TLS).
 """
@@ -243,6 +245,7 @@ def main() -> int:
             "cores": os.cpu_count(),
             "memory_gib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**30,
             "python": platform.python_version(),
+            "scheduling": "real time" if os.sched_getscheduler(0) == os.SCHED_FIFO else "normal",
         },
     }
     for name in args.part or PARTS:
