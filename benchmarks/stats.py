@@ -288,6 +288,7 @@ def main() -> None:
     parser.add_argument("--metrics", type=int, nargs="*", default=[5])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--cases", nargs="*", default=[c for c in CASES if c != "spotify-confidence"])
+    parser.add_argument("--tea", help="interpreter that has tea-tasting with a DuckDB that Ibis knows")
     parser.add_argument("--confidence", help="interpreter that has spotify-confidence")
     parser.add_argument(
         "--skip-large", type=int, default=200_000_000, help="cells above which cases that hold all rows are left out"
