@@ -199,6 +199,7 @@ def moments_of(
     smallest_slice: int = 1,
     frozen: Iterable[Cap] = (),
     scales: Mapping[str, int] | None = None,
+    known: tuple[int, Mapping[str, Profile]] | None = None,
 ) -> Moments:
     """Moments of every block by variant, overall and by slice.
 
@@ -210,10 +211,11 @@ def moments_of(
         smallest_slice: Slices of declared segments with fewer units are counted but get no moments.
         frozen: Caps of an earlier look.
         scales: What a measure has been multiplied by to make it whole; results are in the original unit of measure.
+        known: Rows and profiles, where they are known already.
     """
     scales = scales or {}
     measures = list(dict.fromkeys(c.measure for b in blocks for c in b.columns))
-    rows, profiles = profiles_of(frame, measures)
+    rows, profiles = known or profiles_of(frame, measures)
     caps = caps_of(frame, blocks, profiles, frozen, scales)
     work = _Work(blocks, profiles, caps, rows, scales)
     overall = work.run(frame, [VARIANT])

@@ -16,6 +16,7 @@ from xpbench.data.engine import DuckDB, Progress, Stages, engine_name, first_lin
 from xpbench.data.moments import VARIANT, moments_of
 from xpbench.data.opening import as_text, kind_of, located, plain_frame
 from xpbench.data.summary import Cap, Finding, Summary, merge_findings
+from xpbench.data.sums import Profile
 from xpbench.errors import DataError, nearest, plain, shown
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, MetricBase
@@ -110,6 +111,8 @@ class _Reading:
         self.metrics_by_column: dict[str, list[str]] = {}
         self.measures: dict[str, str] = {}
         self.rows = 0
+        self.untouched = False
+        self.by_value: dict[Any, tuple[Any, ...]] = {}
 
     # -- columns -----------------------------------------------------------------------------------------------------
 
@@ -144,13 +147,14 @@ class _Reading:
         self.stages.finish("open the table")
         own = {leaf.column for m in plan.metrics for _, leaf in leaves(plan, m) if isinstance(leaf, Column)}
         self.base(unit, types)
+        self.survey(types)
         self.check_variants()
         trouble = self.check_values(own)
         self.stages.finish("check the values", self.rows)
         self.keep(own, trouble)
         duplicated = self.check_duplicates(types[unit])
         self.stages.finish("check the units", self.rows)
-        fingerprint = self.fingerprint(unit, types)
+        fingerprint = self.fingerprint(unit)
         self.stages.finish("take the fingerprint", self.rows)
         dimensions = {s: f"s{i}" for i, s in enumerate(plan.segments)}
         if source.day:
@@ -164,6 +168,7 @@ class _Reading:
             dimensions=dimensions,
             smallest_slice=plan.data.smallest_segment,
             frozen=caps,
+            known=self.profiles() if duplicated == "kept" else None,
         )
         n = sum(moments.units.values())
         self.stages.finish("compute the moments", n)
@@ -314,10 +319,45 @@ class _Reading:
 
     # -- checks ------------------------------------------------------------------------------------------------------
 
+    def survey(self, types: Mapping[str, str]) -> None:
+        """One pass over the table by variant: rows, ids, hashes of rows, and the range of every measure."""
+        columns = ["u", "v", *self.measures.values(), *(f"s{i}" for i in range(len(self.plan.segments)))]
+        salted = ", ".join([literal("xpbench.units.1"), *columns, *(["d"] if self.source.day else [])])
+        wanted = ["count(*)", "count(u)", f"sum(hash({salted}))", f"bit_xor(hash({salted}))"]
+        open_ones = [m for n, m in self.measures.items() if types[n] != "BOOLEAN" and types[n] not in _INTEGERS]
+        tests = {short: f"bool_or({short} <> floor({short}))" for short in open_ones}
+        if tests:  # a fraction among the first rows saves looking at all of them
+            head = self.one(f"SELECT {', '.join(tests.values())} FROM (SELECT {', '.join(tests)} FROM base LIMIT 2048)")
+            tests |= {short: "true" for short, found in zip(open_ones, head, strict=True) if found}
+        for short in self.measures.values():
+            broken = tests.get(short, "false")
+            wanted += [f"count({short})", f"min({short})", f"max({short})", f"avg({short})", broken]
+        self.by_value = {r[0]: r[1:] for r in self.all(f"SELECT v, {', '.join(wanted)} FROM base GROUP BY v ORDER BY v")}
+
+    def ranges(self) -> dict[str, list[tuple[Any, ...]]] | None:
+        """Count, least, greatest, mean and "broken" of every measure by variant of the plan; None where ids are missing."""
+        mine = [self.by_value[v.key] for v in self.plan.variants if v.key in self.by_value]
+        if any(row[0] != row[1] for row in mine):
+            return None
+        return {short: [row[4 + 5 * i : 9 + 5 * i] for row in mine] for i, short in enumerate(self.measures.values())}
+
+    def profiles(self) -> tuple[int, dict[str, Profile]] | None:
+        """What the sums need to know of every measure, where no value was changed since the survey."""
+        ranges = self.ranges()
+        if ranges is None or not self.untouched:
+            return None
+        rows = sum(self.by_variant.values())
+        out = {}
+        for short, found in ranges.items():
+            mean = sum(r[0] * r[3] for r in found) / rows
+            whole = not any(r[4] for r in found)
+            out[short] = Profile(rows, float(min(r[1] for r in found)), float(max(r[2] for r in found)), float(mean), whole)
+        return rows, out
+
     def check_variants(self) -> None:
         """Rows by variant: missing and unknown ones are counted, and refused where the plan says so."""
         known = [v.key for v in self.plan.variants]
-        counts = dict(self.all("SELECT v, count(*) FROM base GROUP BY v"))
+        counts = {v: int(row[0]) for v, row in self.by_value.items()}
         self.rows = sum(counts.values())
         if self.rows == 0:
             raise DataError("XPB-D07", what=plain("The table has no rows"))
@@ -360,21 +400,20 @@ class _Reading:
             For every measure with something odd: missing, text, nan, infinite, negative, code → variant → rows.
         """
         kept = f"v IN ({', '.join(literal(v.key) for v in self.plan.variants)}) AND u IS NOT NULL"
-        wanted = []
-        for short in self.measures.values():
-            wanted += [f"count({short})", f"min({short})", f"max({short})"]
-        first = self.one(
-            f"SELECT count(*), {', '.join(wanted)} FROM base WHERE {kept}"
-            if wanted
-            else f"SELECT count(*) FROM base WHERE {kept}"
-        )
-        rows = int(first[0])
+        ranges = self.ranges()
         codes = self.plan.data.missing_codes
         odd: list[str] = []
-        for i, short in enumerate(self.measures.values()):
-            count, low, high = first[1 + 3 * i : 4 + 3 * i]
-            if count < rows or (low is not None and low < 0) or high is None or not (high < float("inf")) or codes:
+        self.untouched = ranges is not None and not codes
+        rows = sum(self.by_variant.values()) if ranges is not None else self.one(f"SELECT count(*) FROM base WHERE {kept}")[0]
+        for short in self.measures.values():
+            found = [] if ranges is None else ranges[short]
+            # NaN is greater than every number to the engine, and no comparison with it holds here
+            clean = all(r[0] > 0 and r[1] >= 0 and r[2] < float("inf") for r in found)
+            present = sum(r[0] for r in found)
+            if ranges is None or codes or not clean or present < rows:
                 odd.append(short)
+            if present < rows or not all(r[0] > 0 and r[1] > float("-inf") and r[2] < float("inf") for r in found):
+                self.untouched = False
         trouble: dict[str, dict[str, dict[str, int]]] = {}
         if not odd:
             return trouble
@@ -467,11 +506,11 @@ class _Reading:
                 )
             columns.append(f"{value} AS {short}")
         columns += [f"s{i}" for i in range(len(self.plan.segments))] + (["d"] if self.source.day else [])
-        (lost,) = self.one("SELECT count(*) - count(u) FROM base")
+        lost = sum(int(r[0]) - int(r[1]) for r in self.by_value.values())
         self.find("missing_unit", lost, self.rows, "excluded")
         keys = ", ".join(literal(v.key) for v in self.plan.variants)
         self.all(f"CREATE TEMP VIEW kept AS SELECT {', '.join(columns)} FROM base WHERE u IS NOT NULL AND v IN ({keys})")
-        if not self.one("SELECT count(*) FROM kept")[0]:
+        if lost and not self.one("SELECT count(*) FROM kept")[0]:
             raise DataError("XPB-D07", what=plain("No row has both a unit and a variant of the plan"))
 
     def check_duplicates(self, kind: str) -> str:
@@ -516,17 +555,16 @@ class _Reading:
             n, distinct = self.one("SELECT count(*), count(DISTINCT hash(u)) FROM kept")
         return bool(n == distinct)
 
-    def fingerprint(self, unit: str, types: Mapping[str, str]) -> str:
+    def fingerprint(self, unit: str) -> str:
         """SHA-256 over the content of the columns used, whatever the order of the rows.
 
         Each row is hashed with its id and a salt; only the sum and the exclusive or of these hashes leave the engine, so
         that no id can be found again from the fingerprint.
         """
-        columns = ["u", "v", *self.measures.values(), *(f"s{i}" for i in range(len(self.plan.segments)))] + (
-            ["d"] if self.source.day else []
-        )
-        salted = ", ".join([literal("xpbench.units.1"), *columns])
-        total, mixed = self.one(f"SELECT sum(hash({salted})), bit_xor(hash({salted})) FROM base")
+        rows = self.by_value.values()
+        total, mixed = sum(int(r[2]) for r in rows), 0
+        for row in rows:
+            mixed ^= int(row[3])
         content = {
             "columns": [unit, self.source.variant, *self.measures, *self.plan.segments, self.source.day or ""],
             "rows": self.rows,
