@@ -55,7 +55,7 @@ def check(summary: Summary, rows: dict[Any, dict[str, Any]], plan: xp.Plan) -> N
         assert summary.units[variant] == sum(v == variant for _, v in rows)
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 2**32),
     policy=st.sampled_from(["exclude", "first", "split"]),
@@ -433,6 +433,6 @@ def test_same_bytes_whatever_the_threads_and_the_order() -> None:
     frame = frame_of(log)
     texts = {
         json.dumps(xp.events(f, engine=DuckDB(threads=t)).summarize(plan).to_dict())
-        for f, t in ((frame, 1), (frame, 2), (frame, 4), (frame.sample(frac=1, random_state=1), 2))
+        for f, t in ((frame, 1), (frame, 4), (frame.sample(frac=1, random_state=1), 2))
     }
     assert len(texts) == 1

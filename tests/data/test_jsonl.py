@@ -156,7 +156,7 @@ def test_names_that_differ_in_case_are_refused(tmp_path: Path) -> None:
         ingest([write(tmp_path, GOOD)], out=tmp_path / "out", properties=["Plan", "plan"])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_bytes_are_read_or_told(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Valid lines with bytes cut, changed or put in: rows and rejects together are all lines, and nothing crashes."""
