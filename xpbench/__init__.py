@@ -39,6 +39,7 @@ _HOMES = {
     "events": "xpbench.data",
     "ingest": "xpbench.data",
     "experiments": "xpbench.data",
+    "progress_bar": "xpbench.data",
     "EventSchema": "xpbench.data",
     "DuckDB": "xpbench.data",
 }

@@ -5,6 +5,7 @@ from xpbench.data.engine import DuckDB, Progress, Stage
 from xpbench.data.events import EventsSource, events
 from xpbench.data.jsonl import IngestReport, ingest
 from xpbench.data.log import EventSchema
+from xpbench.data.progress import progress_bar
 from xpbench.data.summary import Cap, Cell, Extreme, Finding, Summary
 from xpbench.data.units import UnitsSource, units
 
@@ -25,5 +26,6 @@ __all__ = [
     "events",
     "experiments",
     "ingest",
+    "progress_bar",
     "units",
 ]
