@@ -78,7 +78,7 @@ def appends(runs: int, rng: random.Random) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=os.environ.get("XPBENCH_BENCH_DIR")) as folder:
         for run in range(runs):
             path = Path(folder) / f"{run // 50}.jsonl"
-            said = killed(APPEND, str(path), after=rng.uniform(0.0, 0.02))
+            said = killed(APPEND, str(path), after=rng.uniform(0.0, 0.08))
             ledger = Ledger(path)
             try:
                 length = len(ledger.entries())
@@ -98,7 +98,7 @@ def freezes(runs: int, rng: random.Random) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=os.environ.get("XPBENCH_BENCH_DIR")) as folder:
         for run in range(runs):
             root = Path(folder) / str(run)
-            said = killed(FREEZE, str(root), "0", after=rng.uniform(0.0, 0.03))
+            said = killed(FREEZE, str(root), "0", after=rng.uniform(0.0, 0.5))
             total += len(said)
             for number in said:
                 try:
@@ -126,7 +126,7 @@ def saves(runs: int, rng: random.Random) -> dict[str, Any]:
         whole = {p.read_bytes() for p in pages}
         target = root / "memo.html"
         for _ in range(runs):
-            total += len(killed(SAVE, str(target), *map(str, pages), after=rng.uniform(0.0, 0.01)))
+            total += len(killed(SAVE, str(target), *map(str, pages), after=rng.uniform(0.0, 0.06)))
             half += target.exists() and target.read_bytes() not in whole
         verified = v.verify(target).status
     return {"runs": runs, "acknowledged": total, "half files": half, "memo afterwards": verified}

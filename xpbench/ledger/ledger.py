@@ -147,8 +147,12 @@ class Ledger:
         """
         data = self._body(kind, body, by)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle = self._open(os.O_RDWR | os.O_APPEND | os.O_CREAT)
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+            try:
+                handle = self._open(flags)
+            except FileNotFoundError:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                handle = self._open(flags)
         except OSError as error:
             raise self._unwritable(error) from error
         try:
