@@ -1,4 +1,4 @@
-"""Golden files: what views and forms write, byte for byte. `XPB_WRITE_GOLDEN=1 pytest tests/views/test_golden.py` writes them anew."""
+"""Golden files: what views and forms write, byte for byte; `XPB_WRITE_GOLDEN=1` in the environment writes them anew."""
 
 from __future__ import annotations
 

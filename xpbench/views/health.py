@@ -68,8 +68,8 @@ def _html(checks: Iterable[Check]) -> str:
 
 def _one(check: Check) -> str:
     evidence = "".join(
-        f"<tr><th scope='row' align='left'>{escape(str(k).replace('_', ' '))}</th>"
-        f"<td align='right'>{escape(_short(v))}</td></tr>"
+        f"<tr><th scope='row' style='text-align:left'>{escape(str(k).replace('_', ' '))}</th>"
+        f"<td style='text-align:right'>{escape(_short(v))}</td></tr>"
         for k, v in check.evidence.items()
         if not isinstance(v, (list, dict))
     )

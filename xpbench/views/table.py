@@ -99,7 +99,9 @@ class Table:
             if self.groups and row.get(self.groups) != last:
                 last = row.get(self.groups)
                 heading = escape(str(last).capitalize())
-                body.append(f"<tr><th colspan='{len(self.columns)}' scope='rowgroup' align='left'>{heading}</th></tr>")
+                body.append(
+                    f"<tr><th colspan='{len(self.columns)}' scope='rowgroup' style='text-align:left'>{heading}</th></tr>"
+                )
             cells = "".join(f"<td{_align(c)} dir='auto'>{escape(_shown(row.get(c.key), c))}</td>" for c in self.columns)
             body.append(f"<tr>{cells}</tr>")
         more = f"<p>Showing {SHOWN_ROWS} of {len(self.rows):,}; the CSV has all.</p>" if len(self.rows) > SHOWN_ROWS else ""
@@ -131,4 +133,4 @@ class Table:
 
 
 def _align(column: Column) -> str:
-    return " align='right'" if column.is_number else " align='left'"
+    return f" style='text-align:{'right' if column.is_number else 'left'}'"
