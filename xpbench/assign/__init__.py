@@ -13,6 +13,7 @@ findings        one finding of a report
 predicted       what Mixpanel's hash forces on a flag, on a million made-up ids
 association     dependence of two assignments
 balance         metrics of history by variant
+defects         defects of ids, definitions and Mixpanel's hash, by name
 checks          `preflight`: the real hash over real ids, before launch
 seeds           `find_salt`: the best balanced of hundreds of salts
 sticky          a store that remembers variants

@@ -8,17 +8,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
-from scipy.special import chdtrc, chdtri, chndtr
+from scipy.special import chdtri, chndtr
 
 from xpbench.assign import predicted
 from xpbench.assign.assigning import Subject, assignments, split_frame, subject_of, unit_key
 from xpbench.assign.association import Association, association
 from xpbench.assign.balance import Balance, balance, history_columns
+from xpbench.assign.defects import (
+    CERTAIN,
+    SMALLEST_SHIFT,
+    certain_shift,
+    definition_defects,
+    hash_defects,
+    id_findings,
+    named,
+    repeated,
+    structured_ids,
+    table_shares,
+)
 from xpbench.assign.findings import Finding, by_level, jsonable
 from xpbench.assign.flags import Flag, Flags
-from xpbench.assign.hashing import fnv_buckets, fnv_states
 from xpbench.assign.html import paragraph, table
 from xpbench.assign.ids import UnitIds
 from xpbench.assign.native import Assigned, Randomiser
@@ -26,10 +36,6 @@ from xpbench.errors import shown
 from xpbench.plan import Plan
 from xpbench.stats.srm import srm
 
-SMALLEST_SHIFT = 0.004
-"""Deviation of a forced share from the planned one that is told, absolute."""
-CERTAIN = 1e-6
-"""Level at which a prediction on a million ids counts as a property of the hash."""
 SMALLEST_PHI = 0.004
 
 
@@ -221,10 +227,10 @@ def preflight(
     planned = [r.planned for r in rows if r.group == ""]
     realised = [r.units for r in rows if r.group == ""]
     p_value = _srm_p(realised, planned)
-    findings: list[Finding] = [*_id_findings(units), *_structure(view)]
+    findings: list[Finding] = [*id_findings(units), *(definition_defects(chosen) if isinstance(chosen, Flag) else ())]
     if view.flag is not None:
-        findings += _hash_defects(view.flag)
-        findings += _structured(view.flag, units)
+        findings += hash_defects(view.flag)
+        findings += structured_ids(view.flag, units)
         findings += _unserved(view.flag, properties, found)
     correlations, about = _correlations(chosen, found, units, others, properties, cohorts)
     findings += about
@@ -238,7 +244,7 @@ def preflight(
         )
     balances, unbalanced = _balances(chosen, found, units, history)
     findings += unbalanced
-    duplicates = _duplicates(units)
+    doubled = repeated(units)
     return Preflight(
         chosen.key,
         view.hash,
@@ -246,7 +252,7 @@ def preflight(
         n_assigned,
         units.nulls,
         units.empty,
-        duplicates,
+        doubled,
         tuple(rows),
         p_value,
         level,
@@ -296,10 +302,10 @@ class _View:
         at = self.flag.matching(rollout.override) if rollout.override is not None else None
         if at is not None:
             shares = np.eye(len(self.keys))[at]
-        elif _certain_shift(self.flag, group)[0]:
+        elif certain_shift(self.flag, group)[0]:
             shares = predicted.group_shares(self.flag, group)[0]
         else:
-            shares = np.array(list(_table_shares(self.flag, group)))
+            shares = np.array(list(table_shares(self.flag, group)))
         order = [self.flag.keys.index(k) for k in self.keys]
         return np.asarray(shares, dtype=np.float64)[order]
 
@@ -360,262 +366,6 @@ def _alarm(planned: Sequence[float], forced: Sequence[float], n: int, alpha: flo
     return float(1.0 - chndtr(chdtri(df, alpha), df, noncentrality))
 
 
-def _id_findings(units: UnitIds) -> Iterator[Finding]:
-    n = len(units)
-    if units.nulls:
-        yield Finding(
-            "null_ids",
-            "warn",
-            f"{units.nulls:,} of {n:,} ids are null and get no variant.",
-            "Find out which units lack the assignment key.",
-            {"count": units.nulls, "of": n},
-        )
-    if units.empty:
-        yield Finding(
-            "empty_ids",
-            "warn",
-            f"{units.empty:,} of {n:,} ids are empty text, which is one and the same unit for the hash.",
-            "Leave them out.",
-            {"count": units.empty, "of": n},
-        )
-    doubled = _duplicates(units)
-    if doubled:
-        yield Finding(
-            "duplicate_ids",
-            "info",
-            f"{doubled:,} of {n:,} ids stand there already; they count several times below.",
-            "Give each unit once.",
-            {"count": doubled, "of": n},
-        )
-    if units.is_integer:
-        return
-    text = units.text().drop_null()
-    spaced = int(pc.sum(pc.not_equal(pc.utf8_trim_whitespace(text), text)).as_py() or 0)
-    if spaced:
-        yield Finding(
-            "spaced_ids",
-            "warn",
-            f"{spaced:,} ids begin or end with white space: another id to the hash.",
-            "Trim them where they are read, and check that the app hashes the trimmed id.",
-            {"count": spaced, "of": n},
-        )
-    floats = int(pc.sum(pc.match_substring_regex(text, r"^[0-9]+\.0+$")).as_py() or 0)
-    if floats:
-        yield Finding(
-            "float_ids",
-            "fail",
-            f"{floats:,} ids look like integers that went through floats, such as 12345.0.",
-            "The app hashes 12345, another variant: repair the export.",
-            {"count": floats, "of": n},
-        )
-
-
-def _duplicates(units: UnitIds) -> int:
-    array = units.array.drop_null()
-    return len(array) - int(pc.count_distinct(array).as_py() or 0)
-
-
-def _structure(view: _View) -> Iterator[Finding]:
-    """What is wrong with the definition itself; a plan was refused for these, a flag is served."""
-    if not isinstance(view.subject, Flag):
-        return
-    flag = view.subject
-    for index, rollout in enumerate(flag.rollouts):
-        if rollout.override is not None and flag.matching(rollout.override) is not None:
-            continue
-        total = math.fsum(flag.split_of(v, rollout) or 0.0 for v in flag.variants)
-        if abs(total - 1) > 1e-9:
-            shares = {v: round(s, 4) for v, s in zip(flag.keys, _table_shares(flag, index), strict=True)}
-            yield Finding(
-                "splits_do_not_sum_to_one",
-                "fail",
-                f"The splits of rollout group {view.group_keys[index]} sum to {total:.6g}; served are {_named(shares)}.",
-                "Correct the splits.",
-                {"group": view.group_keys[index], "total": total, "served": shares},
-            )
-    controls = sum(v.is_control for v in flag.variants)
-    if controls != 1:
-        yield Finding(
-            "not_one_control",
-            "fail",
-            f"{controls} variants are marked as control.",
-            "Mark exactly one.",
-            {"controls": controls},
-        )
-    doubled = sorted({k for k in flag.keys if flag.keys.count(k) > 1})
-    if doubled:
-        yield Finding(
-            "doubled_variants",
-            "fail",
-            f"Variant keys stand more than once: {shown(', '.join(doubled))}.",
-            "Rename all but one: the log can't tell them apart.",
-            {"keys": doubled},
-        )
-
-
-def _named(shares: Mapping[str, float]) -> str:
-    return ", ".join(f"{shown(k)} {v:.1%}" for k, v in shares.items())
-
-
-def _table_shares(flag: Flag, index: int) -> NDArray[np.float64]:
-    counts = np.bincount(np.clip(flag.bucket_table(flag.rollouts[index]), 0, None), minlength=len(flag.variants))
-    return np.asarray(counts / 100.0, dtype=np.float64)
-
-
-def _certain_shift(flag: Flag, index: int) -> tuple[bool, float, NDArray[np.float64], int]:
-    """Whether passing a rollout group by its hash surely shifts the split; the largest shift, the shares, the units passing."""
-    table_shares = _table_shares(flag, index)
-    if index == 0 and flag.passes(flag.rollouts[index]).all():
-        return False, 0.0, table_shares, predicted.UNITS
-    shares, n = predicted.group_shares(flag, index)
-    if n < 100:
-        return False, 0.0, table_shares, n
-    on = table_shares > 0
-    statistic = float(n * ((shares[on] - table_shares[on]) ** 2 / table_shares[on]).sum())
-    p = float(chdtrc(max(int(on.sum()) - 1, 1), statistic))
-    shift = float(np.abs(shares - table_shares).max())
-    return p < CERTAIN and shift >= SMALLEST_SHIFT, shift, shares, n
-
-
-def _hash_defects(flag: Flag) -> Iterator[Finding]:
-    """What 100 buckets, shared hashes and short salts force on a flag, whatever the ids."""
-    names = [r.name or str(i) for i, r in enumerate(flag.rollouts)]
-    for index, rollout in enumerate(flag.rollouts):
-        overridden = rollout.override is not None and flag.matching(rollout.override) is not None
-        passing = flag.passes(rollout)
-        percent, served = rollout.percentage, float(passing.mean())
-        name = names[index]
-        if not overridden:
-            certain, _, shares, n = _certain_shift(flag, index)
-            given = dict(zip(flag.keys, shares.tolist(), strict=True))
-            planned = dict(zip(flag.keys, _table_shares(flag, index).tolist(), strict=True))
-            numbers = {"group": name, "rollout": percent, "planned": planned, "forced": given, "of_a_million": n}
-            if certain and flag.hash_salt is None:
-                yield Finding(
-                    "rollout_without_hash_salt",
-                    "fail",
-                    f"Group {shown(name)} rolls out to {percent:.4g} without hash_salt: among those it serves, the split "
-                    f"becomes {_named(given)} instead of {_named(planned)}, because rollout and variant share their hash.",
-                    "Set a hash_salt." if served == 1 else "Set a hash_salt, or roll out to 100%.",
-                    numbers,
-                )
-            elif certain and percent > 0.04:
-                yield Finding(
-                    "rollout_tied_to_variant",
-                    "warn",
-                    f"Group {shown(name)} rolls out to {percent:.4g}: among those it serves, the split becomes {_named(given)} "
-                    f"instead of {_named(planned)}, although there is a hash_salt.",
-                    "Use another hash_salt, or test this split against these shares.",
-                    numbers,
-                )
-            elif certain:
-                yield Finding(
-                    "tiny_rollout",
-                    "warn",
-                    f"Group {shown(name)} rolls out to {percent:.4g}: at so few buckets rollout and variant stay tied even "
-                    f"with hash_salt, and the split becomes {_named(given)} instead of {_named(planned)}.",
-                    "Roll out to at least 5%, or test this split against these shares.",
-                    numbers,
-                )
-            yield from _resolution(flag, index, name)
-        if 0 < percent <= 0.02 and not (not overridden and flag.hash_salt is not None and certain):
-            yield Finding(
-                "tiny_rollout",
-                "warn",
-                f"Group {shown(name)} rolls out to {percent:.4g}, which is {int(passing.sum())} of 100 buckets: the same few "
-                "units meet every rollout of this size under a salt of the same kind.",
-                "Roll out to at least 5%.",
-                {"group": name, "rollout": percent, "buckets": int(passing.sum())},
-            )
-        if abs(served - percent) > 1e-9 and 0 <= percent <= 1:
-            yield Finding(
-                "rollout_resolution",
-                "fail" if percent < 0.01 else "warn",
-                f"Group {shown(name)} rolls out to {percent:.4%}, but 100 buckets serve {served:.0%}.",
-                "Use whole percents.",
-                {"group": name, "rollout": percent, "served": served},
-            )
-    yield from _dependent_groups(flag, names)
-
-
-def _resolution(flag: Flag, index: int, name: str) -> Iterator[Finding]:
-    rollout = flag.rollouts[index]
-    splits = np.array([flag.split_of(v, rollout) or 0.0 for v in flag.variants])
-    shares = _table_shares(flag, index)
-    if abs(splits.sum() - 1) > 1e-9 or np.abs(shares - splits).max() < 5e-4:
-        return
-    given = dict(zip(flag.keys, shares.tolist(), strict=True))
-    whole = bool(np.allclose(splits * 100, np.round(splits * 100), atol=1e-9))
-    planned = dict(zip(flag.keys, splits.tolist(), strict=True))
-    numbers = {"group": name, "planned": planned, "forced": given}
-    if whole:
-        yield Finding(
-            "float_accumulation",
-            "warn",
-            f"The splits of group {shown(name)} are whole percents, but adding them as floats serves {_named(given)}.",
-            "Use these shares as the expected split, or change the splits by one percent.",
-            numbers,
-        )
-    else:
-        yield Finding(
-            "bucket_resolution",
-            "warn",
-            f"The splits of group {shown(name)} don't fit 100 buckets: planned {_named(planned)}, served {_named(given)}.",
-            "Use these shares as the expected split of the SRM check, or splits of whole percents.",
-            numbers,
-        )
-
-
-def _dependent_groups(flag: Flag, names: Sequence[str]) -> Iterator[Finding]:
-    for later in range(1, len(flag.rollouts)):
-        share = float(flag.passes(flag.rollouts[later]).mean())
-        if not 0 < share < 1:
-            continue
-        for earlier in range(later):
-            if flag.passes(flag.rollouts[earlier]).all():
-                continue
-            chance = predicted.pass_given_fail(flag, earlier, later)
-            if not math.isfinite(chance) or abs(chance - share) < 0.02 * max(share, 0.1):
-                continue
-            targeted = not (flag.rollouts[earlier].rule.is_open and flag.rollouts[later].rule.is_open)
-            yield Finding(
-                "dependent_rollout_groups",
-                "warn" if targeted else "fail",
-                f"A unit that failed the share of group {shown(names[earlier])} passes group {shown(names[later])} with chance "
-                f"{chance:.3f}, not {share:.3f}"
-                + (
-                    ": the hashes of both groups are the same."
-                    if flag.hash_salt is None
-                    else ": the hashes differ in one byte."
-                ),
-                "Make the audiences of the groups exclude each other, or use one group.",
-                {
-                    "earlier": names[earlier],
-                    "later": names[later],
-                    "chance": chance,
-                    "planned": share,
-                    "both_open": not targeted,
-                },
-            )
-
-
-def _structured(flag: Flag, units: UnitIds) -> Iterator[Finding]:
-    seen = np.zeros(100, np.int64)
-    for block in units.blocks():
-        drawn = fnv_buckets(fnv_states(block), flag.variant_salt)
-        seen += np.bincount(drawn if block.null is None else drawn[~block.null], minlength=100)
-    n, reached = int(seen.sum()), int((seen > 0).sum())
-    distinct = len(units) - units.nulls - _duplicates(units)
-    if distinct >= 3_000 and reached < 100:
-        yield Finding(
-            "structured_ids",
-            "fail",
-            f"These {n:,} ids reach only {reached} of 100 buckets: the hash sees their structure, such as a part that repeats.",
-            "Hash another id, or assign with the native hash.",
-            {"buckets": reached, "units": n},
-        )
-
-
 def _unserved(flag: Flag, properties: Any, found: Assigned) -> Iterator[Finding]:
     if properties is None and any(not r.rule.is_open for r in flag.rollouts):
         closed = [r.name or str(i) for i, r in enumerate(flag.rollouts) if not r.rule.is_open]
@@ -645,7 +395,7 @@ def _ratio_finding(rows: Sequence[SplitRow], p_value: float, alpha: float) -> Fi
     return Finding(
         "sample_ratio",
         "fail" if by_hash else "warn",
-        f"The realised split {_named(shares)} does not fit the planned {_named(planned)}: p = {p_value:.2g} < {alpha:g}.",
+        f"The realised split {named(shares)} does not fit the planned {named(planned)}: p = {p_value:.2g} < {alpha:g}.",
         "See the findings on the hash." if by_hash else "Bad luck of this salt on these ids: try another salt (seed finder).",
         {"p_value": p_value, "planned": planned, "realised": shares, "units": {r.variant: r.units for r in overall}},
     )
