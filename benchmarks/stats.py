@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import resource
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -393,7 +394,9 @@ def write(options: argparse.Namespace, found: list[dict[str, Any]], text: str) -
         "versions": {n: version(n) for n in names},
         "load_at_end": [round(v, 1) for v in os.getloadavg()],
     }
-    command = "python -m benchmarks.stats " + " ".join(a for a in sys.argv[1:])
+    command = "python -m benchmarks.stats " + " ".join(
+        "PYTHON" if a in (options.tea, options.confidence) else shlex.quote(a) for a in sys.argv[1:]
+    )
     out = ROOT / f"benchmarks/results/{options.write}.json"
     out.write_text(json.dumps({"command": command, "machine": machine, "results": found}, indent=1) + "\n")
     print("written", out.name, len(text))
