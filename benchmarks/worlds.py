@@ -223,9 +223,9 @@ def run_world(name: str, *, runs: int, model: str = "sequential", looks: str = "
             words = {(t.metric, t.axis): t.word for t in trends(a_plan, summary)}
             fading += words.get(("done", "cohort")) == "fading"
     right = sum(counts[o] for o in world.expected)
-    error = 3 * math.sqrt(max(world.rate * (1 - world.rate), 1e-9) / runs)
     rate = {"novelty": fading, "interaction": called}.get(name, right) / runs
     bar = {"novelty": 0.8, "interaction": 0.8}.get(name, world.rate)
+    error = 3 * math.sqrt(max(bar * (1 - bar), 1e-9) / runs)
     return {
         "world": name,
         "model": model,
