@@ -25,6 +25,7 @@ HOST = os.environ.get("MIXPANEL_HOST", "api.mixpanel.com")
 def create_app(plan: Plan, tracker: xp.Tracker, flags: Any, *, webhook_secret: str) -> Flask:
     """The application; one tracker and one flags object live as long as the process."""
     app = Flask(__name__)
+    app.extensions["xpbench"] = (tracker, flags)  # for whoever ends the process: flags.shutdown(), tracker.close()
 
     @app.get("/")
     def home() -> Response:

@@ -76,7 +76,7 @@ def track(sdk: mixpanel.Mixpanel, tmp_path: Path) -> Iterator[Callable[..., Trac
     made: list[Tracker] = []
 
     def make(plans: Any = None, **options: Any) -> Tracker:
-        options = {"outbox": tmp_path / "out.sqlite", "interval": 0.02, "timeout": 1.0, "exit_seconds": 0.2, **options}
+        options = {"outbox": tmp_path / "out.sqlite", "interval": 0.02, "timeout": 5.0, "exit_seconds": 0.2, **options}
         options.setdefault("mixpanel", sdk)
         options.setdefault("backoff", Backoff(base=0.01, cap=0.05))
         tracker = Tracker(make_plan() if plans is None else plans, **options)

@@ -101,4 +101,8 @@ def test_serve_reads_the_environment(box: Sandbox, backend: Any, tmp_path: Path,
     monkeypatch.setenv("CDP_WEBHOOK_SECRET", "s")
     monkeypatch.setenv("XPBENCH_STATE", str(tmp_path))
     monkeypatch.setattr(backend, "HOST", box.address)
-    assert {rule.rule for rule in backend.serve().url_map.iter_rules()} >= {"/", "/webhooks/cdp", "/exposed"}
+    made = backend.serve()
+    tracker, flags = made.extensions["xpbench"]
+    flags.shutdown()
+    tracker.close()
+    assert {rule.rule for rule in made.url_map.iter_rules()} >= {"/", "/webhooks/cdp", "/exposed"}

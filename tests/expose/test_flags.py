@@ -121,7 +121,7 @@ def test_tracking_that_is_down_does_not_touch_the_variant(box: Sandbox, sdk: Any
     with xp.mixpanel_flags(sdk, tracker=tracker, evaluate=evaluate) as flags:
         start = time.monotonic()
         picked = flags.get_variant("beta-homepage", "spare", {"distinct_id": "u1"})
-        assert time.monotonic() - start < 1.0
+        assert time.monotonic() - start < 3.0
     assert picked.variant_value in ("old", "new")
     assert picked.fallback_reason is None
     assert tracker.status().pending == 1

@@ -36,6 +36,7 @@ class Outcome:
         wait: Seconds that the server asked to wait, 0 if it did not say.
         reason: Why something is left, without secrets.
         credentials: The credentials were refused: trying again soon is pointless.
+        unanswered: There was no answer at all; a smaller request may get one.
         server_time: Seconds since the epoch at the server, if it said.
     """
 
@@ -46,6 +47,7 @@ class Outcome:
     wait: float = 0.0
     reason: str = ""
     credentials: bool = False
+    unanswered: bool = False
     server_time: float | None = None
 
 
@@ -230,7 +232,7 @@ class Delivery:
     def _unanswered(self, response: Any, answer: dict[str, Any], reason: str) -> Outcome | None:
         """What to do when there is no judgement on the rows: no response, an unreadable one, 401, 403, 429, 5xx."""
         if response is None:
-            return Outcome(retry=True, reason=reason or "no answer")
+            return Outcome(retry=True, reason=reason or "no answer", unanswered=True)
         status = response.status_code
         if status in (401, 403):
             text = self.mask(answer.get("error", ""))

@@ -241,6 +241,9 @@ class Sender:
             return 0.0
         if outcome.retry:
             self.last_problem = outcome.reason
+            if outcome.unanswered:  # perhaps too much for the time: the same request would time out for ever
+                self._limit = max(1, len(batch) // 2)
+                self._was_split = True
             return self._backoff.failed(wait=outcome.wait, longest=outcome.credentials)
         self._backoff.succeeded()
         self.last_problem = ""
