@@ -7,7 +7,7 @@ import { Widget } from '@lumino/widgets';
 import type { IItem } from './types';
 
 /** A list of experiments to choose from, with a search field where there are many. */
-class Chooser extends Widget implements Dialog.IBodyWidget<string> {
+class Chooser extends Widget implements Dialog.IBodyWidget {
   constructor(items: readonly IItem[], trans: TranslationBundle) {
     super();
     this.addClass('xp-Chooser');

@@ -24,14 +24,14 @@ export class Panel extends ReactWidget {
     this.title.caption = _trans.__('Experiments');
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', _trans.__('Experiments'));
-    _model.changed.connect(this.update, this);
+    _model.changed.connect(() => { this.update(); });
   }
 
   protected override onAfterShow(): void {
     void this._model.refresh();
   }
 
-  protected override render(): JSX.Element {
+  protected override render(): React.JSX.Element {
     return <Experiments model={this._model} commands={this._commands} trans={this._trans} />;
   }
 }
@@ -42,7 +42,7 @@ interface IProps {
   trans: TranslationBundle;
 }
 
-function Experiments({ model, commands, trans }: IProps): JSX.Element {
+function Experiments({ model, commands, trans }: IProps): React.JSX.Element {
   const [search, setSearch] = React.useState('');
   const listing = model.listing;
   const items = React.useMemo(() => sorted(listing?.items ?? []), [listing]);
@@ -111,7 +111,7 @@ function counts(listing: IListing, shown: number, trans: TranslationBundle): str
   return parts.join(' · ');
 }
 
-function Root(props: { listing: IListing; trans: TranslationBundle; onChoose: (root: string) => void }): JSX.Element {
+function Root(props: { listing: IListing; trans: TranslationBundle; onChoose: (root: string) => void }): React.JSX.Element {
   const { listing, trans, onChoose } = props;
   const roots = listing.roots.includes(listing.root) ? listing.roots : [listing.root, ...listing.roots];
   return roots.length > 1 ? (
@@ -130,7 +130,7 @@ function Root(props: { listing: IListing; trans: TranslationBundle; onChoose: (r
   );
 }
 
-function Empty(props: { listing: IListing; run: (command: string, args?: Record<string, string>) => void; trans: TranslationBundle }): JSX.Element {
+function Empty(props: { listing: IListing; run: (command: string, args?: Record<string, string>) => void; trans: TranslationBundle }): React.JSX.Element {
   const { listing, run, trans } = props;
   return (
     <div className="xp-Empty">
@@ -160,7 +160,7 @@ interface IRowProps {
   trans: TranslationBundle;
 }
 
-const Row = React.memo(function Row({ item, root, twice, run, trans }: IRowProps): JSX.Element {
+const Row = React.memo(function Row({ item, root, twice, run, trans }: IRowProps): React.JSX.Element {
   const words = stateWords(trans);
   const open = (path: string): void => {
     run(CommandIDs.open, { path: under(root, path) });

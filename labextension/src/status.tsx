@@ -15,10 +15,10 @@ export class Status extends ReactWidget {
   ) {
     super();
     this.addClass('xp-StatusItem');
-    _model.changed.connect(this.update, this);
+    _model.changed.connect(() => { this.update(); });
   }
 
-  protected override render(): JSX.Element | null {
+  protected override render(): React.JSX.Element | null {
     const listing = this._model.listing;
     if (listing === null || listing.items.length === 0) {
       return null;

@@ -35,7 +35,7 @@ class VerdictView extends ReactWidget {
     this.update();
   }
 
-  protected override render(): JSX.Element {
+  protected override render(): React.JSX.Element {
     const trans = this._trans;
     const verdict = this._verdict;
     if (this._said !== '' || verdict === null) {
@@ -67,7 +67,7 @@ class VerdictView extends ReactWidget {
   }
 
   private async _details(verdict: IVerdict): Promise<void> {
-    const part = (title: string, lines: readonly string[]): JSX.Element | null =>
+    const part = (title: string, lines: readonly string[]): React.JSX.Element | null =>
       lines.length === 0 ? null : (
         <>
           <h4>{title}</h4>
@@ -107,15 +107,15 @@ class MemoView extends Widget {
     this.node.append(this._frame);
     void _context.ready.then(() => {
       this._draw();
-      _context.model.contentChanged.connect(this._draw, this);
+      _context.model.contentChanged.connect(() => { this._draw(); });
     });
-    _themes?.themeChanged.connect(this._theme, this);
+    _themes?.themeChanged.connect(() => { this._theme(); });
     this._theme();
   }
 
   private _theme(): void {
-    const theme = this._themes?.theme;
-    const light = !theme || this._themes?.isLight(theme) !== false;
+    const themes = this._themes;
+    const light = !themes?.theme || themes.isLight(themes.theme);
     this._frame.style.colorScheme = light ? 'light' : 'dark';
   }
 
@@ -142,7 +142,7 @@ class PlanView extends ReactWidget {
     });
   }
 
-  protected override render(): JSX.Element {
+  protected override render(): React.JSX.Element {
     if (!this._context.isReady) {
       return <p>{this._trans.__('Reading …')}</p>;
     }
@@ -191,7 +191,7 @@ function planIn(text: string): string {
 
 export class XpDocument extends DocumentWidget {
   constructor(
-    options: DocumentWidget.IOptions<Widget>,
+    options: DocumentWidget.IOptions,
     private readonly _api: Api,
     private readonly _contents: Pick<Contents.IManager, 'localPath'>,
     private readonly _words: TranslationBundle
