@@ -1,0 +1,230 @@
+"""The workbench in a real JupyterLab in a real browser, from the installed wheel: nothing fetched, no errors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.lab import browser, serious, set_theme
+from tests.lab.conftest import make_experiments
+from tests.lab.installed import Installed, install, jupyterlab
+from tests.test_experiment import plan
+from xpbench.lab import notebooks
+from xpbench.ledger import fixed_clock
+
+pytestmark = [pytest.mark.browser]
+PICTURES = Path(os.environ["XPBENCH_PICTURES"]) if "XPBENCH_PICTURES" in os.environ else None
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    folder = tmp_path_factory.mktemp("installed")
+    return install(folder)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    make_experiments(folder / "experiments")
+    memo = (folder / "experiments" / "decided" / "memo.html").read_text("utf-8")
+    (folder / "tampered-memo.html").write_text(memo.replace("as planned", "as wished"), "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)  # only to make 500 of them faster
+        clock = fixed_clock("2026-11-03T09:00:00", step_seconds=60)
+        import xpbench as xp
+
+        for n in range(500):
+            xp.register(plan(key=f"e{n:03}", title=f"Experiment {n:03}"), folder / "many" / "experiments", clock=clock)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lab(installed: Installed, home: Path) -> Iterator[str]:
+    if not (installed.prefix / "share/jupyter/labextensions/@xpbench/labextension/package.json").is_file():
+        pytest.skip("the panel could not be built here")
+    with jupyterlab(installed, home) as base:
+        yield base
+
+
+@pytest.fixture(scope="module")
+def watched(lab: str) -> Iterator[Any]:
+    with browser() as found:
+        found.page.goto(f"{lab}/lab?token=t&reset", wait_until="domcontentloaded")
+        found.page.wait_for_selector(".jp-Launcher-sectionTitle", timeout=120_000)
+        yield found
+        assert found.strangers == []
+        assert ours(found.errors) == []
+
+
+def ours(errors: list[str]) -> list[str]:
+    """Errors of the console; a server that refuses a request of JupyterLab's own is named there too, and is none of ours."""
+    return [e for e in errors if "xpbench" in e.lower() or "Failed to load resource" not in e]
+
+
+def picture(page: Any, name: str) -> None:
+    if PICTURES is not None:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=str(PICTURES / f"{name}.png"))
+
+
+def show_panel(page: Any) -> None:
+    page.evaluate("() => window.jupyterapp.commands.execute('xpbench:show-experiments')")
+    page.wait_for_selector("#xpbench-panel:not(.lm-mod-hidden)", timeout=30_000)
+
+
+def choose_root(page: Any, root: str) -> None:
+    page.evaluate("(root) => window.jupyterapp.commands.execute('xpbench:choose-root', {root})", root)
+
+
+def open_file(page: Any, path: str) -> Any:
+    page.evaluate("(path) => window.jupyterapp.commands.execute('docmanager:open', {path})", path)
+    document = page.locator(".xp-Document:not(.lm-mod-hidden)")
+    document.wait_for(timeout=30_000)
+    return document
+
+
+def test_a_plain_install_enables_both_parts_and_is_small(installed: Installed) -> None:
+    assert installed.wheel.stat().st_size < 5_000_000
+    server = installed.run("-m", "jupyter_server", "extension", "list")
+    assert "xpbench enabled" in " ".join(server.split())
+    front = installed.run("-m", "jupyterlab.labextensions", "list")
+    assert "@xpbench/labextension" in front
+    line = next(text for text in front.splitlines() if "@xpbench/labextension" in text)
+    assert "enabled" in line
+    assert "OK" in line
+    assert "xpbench" in installed.run("-c", "import xpbench; print(xpbench.__file__)")
+    scripts = (installed.prefix / "share/jupyter/labextensions/@xpbench/labextension/static").glob("*.js")
+    assert sum(p.stat().st_size for p in scripts) < 50_000
+
+
+def test_launcher_has_the_cards_in_a_section_of_their_own(watched: Any) -> None:
+    page = watched.page
+    section = page.locator(".jp-Launcher-section", has=page.get_by_role("heading", name="Experiments", exact=True))
+    assert section.count() == 1
+    for name in ("New plan", "Preflight", "Readout", "Decision", "Demo"):
+        assert section.locator(".jp-LauncherCard", has_text=name).count() == 1
+    picture(page, "launcher-light")
+
+
+def test_panel_lists_every_state_and_does_not_hide_the_broken_ledger(watched: Any) -> None:
+    page = watched.page
+    show_panel(page)
+    page.wait_for_selector(".xp-Row", timeout=30_000)
+    states = {r.get_attribute("data-key"): r.get_attribute("data-state") for r in page.locator(".xp-Row").all()}
+    expected = {"torn": "broken", "waiting": "registered", "sealed": "sealed", "decided": "decided", "idea": "draft"}
+    assert states == expected
+    assert page.locator(".xp-Row").first.get_attribute("data-key") == "torn"
+    assert "XPB-L" in page.locator("[data-key=torn] .xp-Sentence").inner_text()
+    assert page.get_by_role("heading", name="Shorter form").count() == 2
+    assert page.locator(".xp-Key code.xp-mod-twice").all_inner_texts() == ["sealed", "decided"]
+    assert "1 broken" in page.locator(".xp-Status").inner_text()
+    page.get_by_role("searchbox", name="Search experiments").fill("shorter sealed")
+    page.wait_for_function("() => document.querySelectorAll('.xp-Row').length === 1")
+    page.get_by_role("searchbox", name="Search experiments").fill("")
+    picture(page, "panel-light")
+    assert serious(page, "#xpbench-panel") == []
+
+
+def test_panel_follows_files_that_change_outside(watched: Any, home: Path) -> None:
+    import xpbench as xp
+
+    show_panel(watched.page)
+    xp.register(plan(key="later", title="Came later"), home / "experiments")
+    watched.page.wait_for_selector("[data-key=later]", timeout=30_000)
+
+
+def test_good_memo_verifies_and_tampered_memo_differs(watched: Any) -> None:
+    page = watched.page
+    show_panel(page)
+    page.get_by_role("button", name="Memo: decided").click()
+    document = page.locator(".xp-Document:not(.lm-mod-hidden)")
+    document.wait_for(timeout=30_000)
+    frame = page.frame_locator(".xp-Document:not(.lm-mod-hidden) iframe")
+    assert "Ship" in frame.locator("body").inner_text(timeout=30_000)
+    document.get_by_role("button", name="Verify", exact=True).click()
+    document.locator(".xp-VerdictText.xp-mod-verified").wait_for(timeout=60_000)
+    picture(page, "memo-verified-light")
+    document = open_file(page, "tampered-memo.html")
+    page.evaluate("() => window.jupyterapp.commands.execute('xpbench:verify')")
+    document.locator(".xp-VerdictText.xp-mod-differs").wait_for(timeout=60_000)
+    picture(page, "memo-differs-light")
+    document.get_by_title("What was checked").click()
+    assert "as wished" in page.locator(".xp-Details").inner_text() or page.locator(".xp-Details li").count() > 0
+    page.keyboard.press("Escape")
+
+
+def test_plan_opens_as_a_document_and_verifies(watched: Any) -> None:
+    page = watched.page
+    document = open_file(page, "experiments/sealed/plan.json")
+    document.get_by_role("heading", name="Shorter form").wait_for(timeout=30_000)
+    document.get_by_role("button", name="Verify", exact=True).click()
+    document.locator(".xp-VerdictText.xp-mod-verified").wait_for(timeout=60_000)
+    picture(page, "plan-light")
+
+
+def test_template_opens_with_its_parameters(watched: Any, home: Path) -> None:
+    if "readout" not in notebooks.templates():
+        pytest.skip("there is no readout template yet")
+    page = watched.page
+    show_panel(page)
+    page.get_by_role("button", name="Readout: sealed").click()
+    page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden)", timeout=60_000)
+    made = home / "sealed-readout.ipynb"
+    assert made.is_file()
+    text = made.read_text()
+    assert "sealed" in text
+    assert "experiments" in text
+    page.evaluate("() => window.jupyterapp.commands.execute('application:close')")
+
+
+def test_500_experiments_scroll_smoothly(watched: Any) -> None:
+    page = watched.page
+    show_panel(page)
+    choose_root(page, "many/experiments")
+    page.wait_for_function("() => document.querySelectorAll('.xp-Row').length === 500", timeout=60_000)
+    frames = page.evaluate(
+        """async () => { const list = document.querySelector('.xp-List'); const times = []; let last = performance.now();
+        for (let i = 0; i < 60; i++) { list.scrollTop += 900; await new Promise(requestAnimationFrame);
+          const now = performance.now(); times.push(now - last); last = now; } list.scrollTop = 0; return times.sort((a, b) => a - b); }"""
+    )
+    assert frames[30] < 60  # median of a frame in ms; smooth is 16.7, the machine may be busy
+    page.get_by_role("searchbox", name="Search experiments").fill("experiment 499")
+    page.wait_for_function("() => document.querySelectorAll('.xp-Row').length === 1")
+    page.get_by_role("searchbox", name="Search experiments").fill("")
+    answer = page.request.get(page.url.split("/lab")[0] + "/xpbench/api/experiments?root=many/experiments&token=t")
+    timing = answer.headers["server-timing"]
+    assert float(timing.partition("dur=")[2]) < 1000  # 300 ms on a quiet machine, see the benchmark
+
+
+def test_missing_root_offers_the_demo_and_settings_are_used(watched: Any, lab: str) -> None:
+    page = watched.page
+    show_panel(page)
+    choose_root(page, "nowhere")
+    page.get_by_role("button", name="Start the demo").wait_for(timeout=30_000)
+    assert 'There is no folder "nowhere"' in page.locator(".xp-Empty").inner_text()
+    picture(page, "empty-light")
+    settings = page.request.get(f"{lab}/lab/api/settings/@xpbench/labextension:plugin?token=t").json()
+    assert '"nowhere"' in settings["raw"]
+    choose_root(page, "")
+    page.wait_for_selector("[data-key=torn]", timeout=30_000)
+
+
+def test_dark_theme(watched: Any, lab: str) -> None:
+    set_theme(lab, dark=True)
+    page = watched.page
+    page.goto(f"{lab}/lab?token=t&reset", wait_until="domcontentloaded")
+    page.wait_for_selector("body[data-jp-theme-light=false]", timeout=120_000)
+    show_panel(page)
+    page.wait_for_selector(".xp-Row", timeout=30_000)
+    picture(page, "panel-dark")
+    assert serious(page, "#xpbench-panel") == []
+    open_file(page, "experiments/decided/memo.html")
+    page.frame_locator(".xp-Document:not(.lm-mod-hidden) iframe").locator("body").wait_for(timeout=30_000)
+    picture(page, "memo-dark")
+    open_file(page, "experiments/decided/plan.json")
+    page.get_by_role("heading", name="Shorter form").last.wait_for(timeout=30_000)
+    picture(page, "plan-dark")
