@@ -5,7 +5,7 @@ import type { IThemeManager } from '@jupyterlab/apputils';
 import { ABCWidgetFactory, DocumentRegistry, DocumentWidget } from '@jupyterlab/docregistry';
 import type { Contents } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { ReactWidget } from '@jupyterlab/ui-components';
+import { ReactWidget, Toolbar } from '@jupyterlab/ui-components';
 import { Widget } from '@lumino/widgets';
 import React from 'react';
 
@@ -243,7 +243,8 @@ export class Factory extends ABCWidgetFactory<XpDocument> {
     const { api, contents, themes, trans } = this._parts;
     const isPage = context.path.endsWith('.html');
     const content = isPage ? new MemoView(context, themes, trans.__('Memo')) : new PlanView(context, trans);
-    const widget = new XpDocument({ content, context }, api, contents, trans);
+    // a plain toolbar: the reactive one hides an item that grows
+    const widget = new XpDocument({ content, context, toolbar: new Toolbar() }, api, contents, trans);
     widget.title.icon = isPage ? memoIcon : planIcon;
     return widget;
   }

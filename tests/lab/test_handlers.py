@@ -38,7 +38,7 @@ def test_list_finds_the_root_and_counts(server: Server) -> None:
     assert answer.body["broken"] == 1
     assert {i["key"] for i in answer.body["items"]} == {"waiting", "sealed", "decided", "torn", "idea"}
     assert answer.headers["Cache-Control"] == "no-store"
-    assert str(server.folder) not in json.dumps([i for i in answer.body["items"] if i["state"] != "broken"])
+    assert str(server.folder) not in json.dumps(answer.body)
 
 
 def test_missing_root_is_told(server: Server) -> None:

@@ -218,7 +218,12 @@ def _derive(folder: Path, name: str, now: datetime) -> _Known:
         needs_plan = status.state == "running" or (status.decision == "ship" and document.get("watch"))
         return _Known(item, status, Plan(**document) if needs_plan else None, entries if needs_plan else ())
     except (XpbenchError, OSError, ValueError, KeyError, TypeError) as error:
-        return _broken(name, str(error))
+        return _broken(name, _without_folder(str(error), folder.parent))
+
+
+def _without_folder(text: str, base: Path) -> str:
+    """A message with paths as seen from the root: readable, and nothing of the server's disk."""
+    return text.replace(f"{base}{os.sep}", "")
 
 
 def _with_signatures(status: Status) -> str:
@@ -250,7 +255,8 @@ def _draft(path: Path, name: str, shown: str) -> Item:
         document = read_document(path)
         problems = len(check(document))
     except (XpbenchError, ValueError, TypeError, KeyError, OSError) as error:
-        return Item(name, "", "", "broken", str(error), Health("fail", "It can't be read"), path=shown)
+        reason = _without_folder(str(error), path.parent)
+        return Item(name, "", "", "broken", reason, Health("fail", "It can't be read"), path=shown)
     left = "ready to register" if not problems else f"{problems} problem{'s' if problems > 1 else ''} left"
     key = document.get("key")
     return Item(
