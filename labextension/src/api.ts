@@ -30,7 +30,7 @@ export class Api {
     return this._call<ITemplates>('templates');
   }
 
-  notebook(request: { template: string; key: string; root: string; parameters?: Record<string, string> }): Promise<IMade> {
+  notebook(request: { template: string; key: string; root: string; parameters: Record<string, string> }): Promise<IMade> {
     return this._call<IMade>('notebooks', request);
   }
 

@@ -60,17 +60,19 @@ export async function chooseExperiment(items: readonly IItem[], title: string, t
   return result.button.accept && result.value ? result.value : null;
 }
 
-/** The key of a new experiment; null when cancelled. */
-export async function nameExperiment(trans: TranslationBundle): Promise<string | null> {
-  const result = await InputDialog.getText({
+/** The template of a new plan, '' for an empty form; null when cancelled. */
+export async function choosePlan(plans: readonly string[], trans: TranslationBundle): Promise<string | null> {
+  const empty = trans.__('an empty form');
+  const result = await InputDialog.getItem({
     title: trans.__('New plan'),
-    label: trans.__('Key of the experiment: lower-case letters, digits, - . _ (its folder will have this name)'),
-    placeholder: 'beta-homepage',
-    pattern: '[a-z0-9][a-z0-9._\\-]{0,63}',
-    required: true,
+    label: trans.__('Start from'),
+    items: [...plans, empty],
     okLabel: trans.__('Open the form')
   });
-  return result.button.accept && result.value ? result.value : null;
+  if (!result.button.accept || result.value === null) {
+    return null;
+  }
+  return result.value === empty ? '' : result.value;
 }
 
 /** A folder of the file browser; null when cancelled. */

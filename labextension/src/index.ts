@@ -11,7 +11,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import type { LabIcon } from '@jupyterlab/ui-components';
 
 import { Api } from './api';
-import { chooseExperiment, nameExperiment, nameRoot } from './ask';
+import { chooseExperiment, choosePlan, nameRoot } from './ask';
 import { CommandIDs } from './commands';
 import { decisionIcon, demoIcon, experimentsIcon, memoIcon, planIcon, preflightIcon, readoutIcon } from './icons';
 import { sorted } from './listing';
@@ -137,11 +137,17 @@ function activate(
       const template = typeof args['template'] === 'string' ? args['template'] : 'readout';
       const label = all.find(c => c.template === template)?.label ?? template;
       let key = typeof args['key'] === 'string' ? args['key'] : null;
+      let parameters: Record<string, string> = {};
       if (key === null) {
         await model.refresh();
         const items = sorted(model.listing?.items ?? []).filter(i => i.state !== 'broken' && i.state !== 'draft');
         if (template === 'plan') {
-          key = await nameExperiment(trans);
+          const chosen = await choosePlan((await api.templates().catch(() => ({ plans: [] }))).plans, trans);
+          if (chosen === null) {
+            return;
+          }
+          key = '';
+          parameters = { template: chosen };
         } else if (items.length === 0) {
           Notification.info(trans.__('There is no registered experiment yet. Start with a plan, or with the demo.'));
           return;
@@ -153,7 +159,7 @@ function activate(
         return;
       }
       try {
-        const made = await api.notebook({ template, key, root: model.listing?.root ?? model.root });
+        const made = await api.notebook({ template, key, root: model.listing?.root ?? model.root, parameters });
         await commands.execute('docmanager:open', { path: made.path, factory: 'Notebook' });
       } catch (error) {
         fail(trans.__('The notebook could not be made.'), error);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 from urllib.parse import quote
@@ -9,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.lab.conftest import Server
+from xpbench.lab import notebooks
 
 ENDPOINTS = [
     ("experiments", None),
@@ -112,6 +114,43 @@ def test_verify_of_plans(server: Server) -> None:
     assert server.ask("verify", {"path": "new.plan.json"}).body["status"] == "unreadable"
     assert server.ask("verify", {"path": "experiments/none/plan.json"}).status == 404
     assert server.ask("verify", {"path": "notes.txt"}).body["code"] == "XPB-J02"
+
+
+def test_notebook_from_a_template_has_its_parameters_and_a_free_name(server: Server) -> None:
+    listed = server.ask("templates").body
+    assert {"plan", "preflight", "monitor", "readout", "decision", "post-rollout"} <= {t["name"] for t in listed["templates"]}
+    assert listed["broken"] == []
+    first = server.ask("notebooks", {"template": "readout", "key": "sealed", "root": "experiments"})
+    assert first.status == 201
+    assert first.body["path"] == "sealed-readout.ipynb"
+    second = server.ask("notebooks", {"template": "readout", "key": "sealed", "root": "experiments", "folder": "a/b"})
+    assert second.body["path"] == "a/b/sealed-readout.ipynb"
+    third = server.ask("notebooks", {"template": "readout", "key": "sealed", "root": "experiments"})
+    assert third.body["path"] == "sealed-readout-1.ipynb"
+    source = cell(server.folder / "sealed-readout.ipynb")
+    assert source["key"] == "sealed"
+    assert source["root"] == "experiments"
+    assert cell(server.folder / "a/b/sealed-readout.ipynb")["root"] == "../../experiments"
+
+
+def test_draft_opens_in_the_form_that_wrote_it(server: Server) -> None:
+    made = server.ask("notebooks", {"template": "plan", "key": "idea", "root": "experiments"})
+    found = cell(server.folder / made.body["path"])
+    assert found == {"template": "", "draft": "experiments/.drafts/idea.plan.json", "root": "experiments"}
+    made = server.ask("notebooks", {"template": "plan", "root": "experiments", "parameters": {"template": "revenue"}})
+    assert cell(server.folder / made.body["path"])["template"] == "revenue"
+
+
+def cell(path: Path) -> dict[str, object]:
+    """What the cell of parameters assigns."""
+    notebook = json.loads(path.read_text("utf-8"))
+    return {name: ast.literal_eval(value) for name, value in notebooks._assignments(notebooks._source(parameters(notebook)))}
+
+
+def parameters(notebook: dict[str, object]) -> dict[str, object]:
+    found = notebooks._parameters_cell(notebook)
+    assert found is not None
+    return found
 
 
 def test_bad_requests_are_told(server: Server) -> None:

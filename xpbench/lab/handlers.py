@@ -231,6 +231,8 @@ class NotebooksHandler(Handler):
         values = {**extra, "root": notebooks.relative(root, start=folder)}
         if key:
             values["key"] = key
+        if key and name == "plan":
+            values |= await self._draft(root, key, folder)
         notebook = notebooks.fill(notebooks.read_template(name), values)
         await self.files.make_folder(folder)
         file = await self.files.free_name(f"{key}-{name}.ipynb" if key else f"{name}.ipynb", folder)
@@ -238,6 +240,13 @@ class NotebooksHandler(Handler):
         await self.files.write(path, json.dumps(notebook).encode())
         self.set_status(201)
         self.tell({"path": path, "template": name, "filled": [n for n in notebooks.parameters_of(notebook) if n in values]})
+
+    async def _draft(self, root: str, key: str, folder: str) -> dict[str, str]:
+        """Where the form finds the draft of a key; nothing where there is none."""
+        for item in await self.items(root):
+            if item.key == key and item.state == "draft":
+                return {"draft": notebooks.relative(join(root, item.path), start=folder), "template": ""}
+        return {}
 
 
 class DemoHandler(Handler):
