@@ -99,8 +99,8 @@ def fill(notebook: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, An
 
 
 def _literal(value: Any) -> str:
-    if isinstance(value, str):
-        return json.dumps(value)  # JSON text is Python text: escapes and all
+    if isinstance(value, str) and value.isascii():
+        return json.dumps(value)  # plain JSON text is Python text, with the double quotes of our style
     return repr(value)
 
 
