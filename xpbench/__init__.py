@@ -74,6 +74,4 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext xpbench` gives `%xp`."""
-    from xpbench.forms.magics import load
-
-    load(shell)
+    importlib.import_module("xpbench.forms.magics").load(shell)

@@ -23,7 +23,7 @@ ROOMS = (
     "xpbench.watch.commands",
     "xpbench.memo.commands",
     "xpbench.ledger.commands",
-    "xpbench.commands.lab",
+    "xpbench.lab.commands",
 )
 """Modules that add commands, in the order in which `--help` lists them."""
 

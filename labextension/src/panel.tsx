@@ -134,7 +134,7 @@ function Empty(props: { listing: IListing; run: (command: string, args?: Record<
   const { listing, run, trans } = props;
   return (
     <div className="xp-Empty">
-      {experimentsIcon.react({ tag: 'div', className: 'xp-EmptyIcon', width: '40px' })}
+      <experimentsIcon.react tag="div" className="xp-EmptyIcon" />
       <p>
         <strong>{listing.exists ? trans.__('No experiments yet.') : trans.__('There is no folder "%1".', listing.root)}</strong>
       </p>

@@ -72,16 +72,16 @@ def picture(page: Any, name: str) -> None:
 
 
 def show_panel(page: Any) -> None:
-    page.evaluate("() => window.jupyterapp.commands.execute('xpbench:show-experiments')")
+    page.evaluate("async () => { await window.jupyterapp.commands.execute('xpbench:show-experiments'); }")
     page.wait_for_selector("#xpbench-panel:not(.lm-mod-hidden)", timeout=30_000)
 
 
 def choose_root(page: Any, root: str) -> None:
-    page.evaluate("(root) => window.jupyterapp.commands.execute('xpbench:choose-root', {root})", root)
+    page.evaluate("async (root) => { await window.jupyterapp.commands.execute('xpbench:choose-root', {root}); }", root)
 
 
 def open_file(page: Any, path: str) -> Any:
-    page.evaluate("(path) => window.jupyterapp.commands.execute('docmanager:open', {path})", path)
+    page.evaluate("async (path) => { await window.jupyterapp.commands.execute('docmanager:open', {path}); }", path)
     document = page.locator(".xp-Document:not(.lm-mod-hidden)")
     document.wait_for(timeout=30_000)
     return document
@@ -160,7 +160,7 @@ def test_good_memo_verifies_and_tampered_memo_differs(watched: Any) -> None:
     assert verdict(document).startswith("✓ Verified")
     picture(page, "memo-verified-light")
     document = open_file(page, "tampered-memo.html")
-    page.evaluate("() => window.jupyterapp.commands.execute('xpbench:verify')")
+    page.evaluate("async () => { await window.jupyterapp.commands.execute('xpbench:verify'); }")
     assert verdict(document).startswith("✕ Differs")
     picture(page, "memo-differs-light")
     document.get_by_title("What was checked").click()
@@ -189,7 +189,7 @@ def test_template_opens_with_its_parameters(watched: Any, home: Path) -> None:
     text = made.read_text()
     assert "sealed" in text
     assert "experiments" in text
-    page.evaluate("() => window.jupyterapp.commands.execute('application:close')")
+    page.evaluate("async () => { await window.jupyterapp.commands.execute('application:close'); }")
 
 
 def test_500_experiments_scroll_smoothly(watched: Any) -> None:
@@ -229,7 +229,7 @@ def test_dark_theme(watched: Any, lab: str) -> None:
     set_theme(lab, dark=True)
     page = watched.page
     page.goto(f"{lab}/lab?token=t&reset", wait_until="domcontentloaded")
-    page.wait_for_selector("body[data-jp-theme-light=false]", timeout=120_000)
+    page.wait_for_selector("body[data-jp-theme-light=false]", state="attached", timeout=120_000)
     show_panel(page)
     page.wait_for_selector(".xp-Row", timeout=30_000)
     picture(page, "panel-dark")

@@ -89,9 +89,7 @@ class Memo:
 
                 data = pdf(self.html)
             case other:
-                raise MemoError(
-                    "XPB-O02", ending=other or "no ending", hint=plain("Use .html, .json, .md, .pdf, .zip")
-                )
+                raise MemoError("XPB-O02", ending=other or "no ending", hint=plain("Use .html, .json, .md, .pdf, .zip"))
         write_atomic(target, data)
         return target
 

@@ -1,4 +1,4 @@
-"""`xpbench lab`: JupyterLab with the workbench open."""
+"""`xpbench lab`: JupyterLab with the workbench open, on this folder or on the demo."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def add_parsers(subparsers: Any) -> None:
     """Add the command that starts JupyterLab."""
     lab = add_command(subparsers, "lab", _lab, help="start JupyterLab with the workbench")
     lab.add_argument("folder", nargs="?", default=".", help="folder to open; it keeps the experiments")
+    lab.add_argument("--demo", action="store_true", help="first make the simulated experiment in a new folder, and open that")
     lab.add_argument("--port", type=int, default=8888, help="port on this machine")
     lab.add_argument("--no-browser", action="store_true", help="don't open a browser")
 
@@ -26,8 +27,25 @@ def lab_command(folder: str, *, port: int, no_browser: bool) -> list[str]:
 
 
 def _lab(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
     from xpbench.errors import InputError, plain
 
     if importlib.util.find_spec("jupyterlab") is None:
         raise InputError("XPB-I05", feature=plain("xpbench lab"), package="jupyterlab", install=plain("xpbench[lab]"))
-    return subprocess.call(lab_command(args.folder, port=args.port, no_browser=args.no_browser))
+    folder = Path(args.folder)
+    if not folder.is_dir():
+        raise InputError("XPB-I01", path=str(folder))
+    if args.demo:
+        from xpbench.demo.run import run_demo
+
+        folder = run_demo(folder / "xpbench-demo").folder
+    _tell_if_no_panel()
+    return subprocess.call(lab_command(str(folder), port=args.port, no_browser=args.no_browser))
+
+
+def _tell_if_no_panel() -> None:
+    from xpbench.lab.extension import NO_PANEL, panel_folder
+
+    if panel_folder() is None:
+        sys.stderr.write(f"{NO_PANEL}\n")

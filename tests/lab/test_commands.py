@@ -1,0 +1,54 @@
+"""`xpbench lab`: what it starts, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xpbench.cli import main
+from xpbench.lab import commands, extension
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Command lines that would have been started; a running JupyterLab is tested in the browser."""
+    out: list[list[str]] = []
+
+    def call(command: list[str]) -> int:
+        out.append(command)
+        return 0
+
+    monkeypatch.setattr(commands.subprocess, "call", call)
+    return out
+
+
+def test_current_folder_on_loopback_only(started: list[list[str]], tmp_path: Path) -> None:
+    assert main(["lab", str(tmp_path), "--no-browser"]) == 0
+    assert "--ip=127.0.0.1" in started[0]
+    assert f"--ServerApp.root_dir={tmp_path}" in started[0]
+    assert "--no-browser" in started[0]
+
+
+def test_demo_is_made_first(started: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import xpbench.demo.run as module
+
+    real = module.run_demo
+    monkeypatch.setattr(module, "run_demo", lambda out: real(out, units=2000))
+    assert main(["lab", str(tmp_path), "--demo"]) == 0
+    assert (tmp_path / "xpbench-demo" / "experiments" / "beta-homepage" / "ledger.jsonl").is_file()
+    assert f"--ServerApp.root_dir={tmp_path / 'xpbench-demo'}" in started[0]
+
+
+def test_missing_folder_is_told(started: list[list[str]], tmp_path: Path, capsys: Any) -> None:
+    assert main(["lab", str(tmp_path / "nowhere")]) == 2
+    assert "XPB-I01" in capsys.readouterr().err
+    assert started == []
+
+
+def test_missing_panel_is_told(started: list[list[str]], tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extension, "panel_folder", lambda: None)
+    assert main(["lab", str(tmp_path)]) == 0
+    assert "panel was not built" in capsys.readouterr().err
+    assert len(started) == 1
