@@ -60,6 +60,17 @@ def watched(lab: str) -> Iterator[Any]:
         assert ours(found.errors) == []
 
 
+FRAMES = """async (step) => {
+  const list = document.querySelector('.xp-List'); const times = []; let last = performance.now();
+  for (let i = 0; i < 60; i++) {
+    list.scrollTop += step; await new Promise(requestAnimationFrame);
+    const now = performance.now(); times.push(now - last); last = now;
+  }
+  list.scrollTop = 0; return times.sort((a, b) => a - b)[30];
+}"""
+"""Median time between two frames while the list moves by `step` pixels a frame."""
+
+
 def ours(errors: list[str]) -> list[str]:
     """Errors of the console; a server that refuses a request of JupyterLab's own is named there too, and is none of ours."""
     return [e for e in errors if "xpbench" in e.lower() or "Failed to load resource" not in e]
@@ -197,19 +208,14 @@ def test_500_experiments_scroll_smoothly(watched: Any) -> None:
     show_panel(page)
     choose_root(page, "many/experiments")
     page.wait_for_function("() => document.querySelectorAll('.xp-Row').length === 500", timeout=60_000)
-    frames = page.evaluate(
-        """async () => { const list = document.querySelector('.xp-List'); const times = []; let last = performance.now();
-        for (let i = 0; i < 60; i++) { list.scrollTop += 900; await new Promise(requestAnimationFrame);
-          const now = performance.now(); times.push(now - last); last = now; }
-        list.scrollTop = 0; return times.sort((a, b) => a - b); }"""
-    )
-    assert frames[30] < 60  # median of a frame in ms; smooth is 16.7, the machine may be busy
+    still, moving = (page.evaluate(FRAMES, step) for step in (0, 900))
+    assert moving < 3 * still + 20  # median ms between two frames, against a list at rest: the machine may be busy
     page.get_by_role("searchbox", name="Search experiments").fill("experiment 499")
     page.wait_for_function("() => document.querySelectorAll('.xp-Row').length === 1")
     page.get_by_role("searchbox", name="Search experiments").fill("")
-    answer = page.request.get(page.url.split("/lab")[0] + "/xpbench/api/experiments?root=many/experiments&token=t")
-    timing = answer.headers["server-timing"]
-    assert float(timing.partition("dur=")[2]) < 1000  # 300 ms on a quiet machine, see the benchmark
+    address = page.url.split("/lab")[0] + "/xpbench/api/experiments?root=many/experiments&token=t"
+    times = [float(page.request.get(address).headers["server-timing"].partition("dur=")[2]) for _ in range(5)]
+    assert min(times) < 300
 
 
 def test_missing_root_offers_the_demo_and_settings_are_used(watched: Any, lab: str) -> None:
