@@ -200,7 +200,6 @@ def test_template_opens_with_its_parameters(watched: Any, home: Path) -> None:
     text = made.read_text()
     assert "sealed" in text
     assert "experiments" in text
-    page.evaluate("async () => { await window.jupyterapp.commands.execute('application:close'); }")
 
 
 def test_500_experiments_scroll_smoothly(watched: Any) -> None:
