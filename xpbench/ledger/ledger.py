@@ -299,7 +299,8 @@ class Ledger:
     def _link(self, line: bytes, length: int, head: str, last_at: str) -> Entry:
         try:
             entry = parse_line(line)
-            follow(entry, length, head, last_at)
+            if entry.prev != head or entry.seq != length + 1 or entry.at < last_at or entry.set_back_seconds:
+                follow(entry, length, head, last_at)
         except NewerSchema as newer:
             raise LedgerError("XPB-L06", path=str(self.path), found=str(newer), known=SCHEMA) from None
         except ValueError as error:
