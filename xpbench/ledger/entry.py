@@ -181,6 +181,7 @@ def _refuse(name: str) -> Any:
 
 
 _decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse, parse_int=whole, parse_float=real)
+_scan: Any = _decoder.scan_once  # type: ignore[attr-defined]
 
 
 def parse_line(line: bytes) -> Entry:
@@ -203,7 +204,13 @@ def parse_line(line: bytes) -> Entry:
         return _parse_any(line, text)
     at, body, by, kind, prev, seq, own = frame.groups()
     name = None if by == "null" else by[1:-1] if by.isprintable() and "\\" not in by else _decoded(by)
-    return Entry(int(seq), kind, at, name, _decoded(body), prev, 1, 0.0, line, _checked(line, own))
+    try:
+        value, end = _scan(body, 0)  # what `decode` does, without looking for white space around it
+    except (StopIteration, ValueError, RecursionError):
+        end = -1
+    if end != len(body):
+        value = _decoded(body)
+    return Entry(int(seq), kind, at, name, value, prev, 1, 0.0, line, _checked(line, own))
 
 
 def _checked(line: bytes, own: str) -> str:
