@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-SOURCE_PARAMETERS = '''
+SOURCE_PARAMETERS = """
 data: str = ""  # file or files (globs) to read; for xp.units a CSV or Parquet, for xp.events an export
 kind: str = "units"  # "units": one row per unit; "events": an event log
 unit: str = ""  # column of the unit's id (units only); the plan's unit if empty
 variant_column: str = "variant"  # column of the variant (units only)
-'''
+"""
 SOURCE = '''
 def source_of(data: str, kind: str, unit: str, variant_column: str):
     """The data named in the parameters."""
@@ -26,26 +26,29 @@ TEMPLATES: dict[str, list[tuple[str, str]]] = {
         ("md", "# Plan an experiment\n\nFill in the form, read the summary, register. The draft is saved on every change."),
         (
             "parameters",
-            '''
+            """
 template: str = "beta-homepage"  # template to start from; "" for an empty form
 draft: str = ""  # file the form saves itself to; under <root>/.drafts if empty
 root: str = "experiments"  # folder of all experiments
-''',
+""",
         ),
         ("code", "import xpbench as xp\n\nform = xp.PlanForm(template=template or None, draft=draft or None, root=root)\nform"),
         ("md", "What the plan can find, for metrics with a baseline:"),
         ("code", "[str(p) for p in form.problems] or xp.power(form.plan)"),
     ],
     "preflight": [
-        ("md", "# Before launch\n\nThe real hash over the real ids: split, bias of the hash, other flags on the same units, history."),
+        (
+            "md",
+            "# Before launch\n\nThe real hash over the real ids: split, bias of the hash, other flags on the same units, history.",
+        ),
         (
             "parameters",
-            '''
+            """
 key: str = "beta-homepage"  # key of the registered experiment
 root: str = "experiments"  # folder of all experiments
 ids_file: str = ""  # CSV or Parquet with one unit id a row; made-up ids if empty
 ids_column: str = ""  # its column; the plan's unit if empty
-''',
+""",
         ),
         (
             "code",
@@ -68,26 +71,62 @@ panel
         ("code", "for view in panel.views(ids):\n    display(view)"),
     ],
     "monitor": [
-        ("md", "# While it runs\n\nCounts, health and progress; effects stay sealed until the plan says so. This look goes on record."),
-        ("parameters", '\nkey: str = "beta-homepage"  # key of the experiment\nroot: str = "experiments"  # folder of all experiments' + SOURCE_PARAMETERS),
-        ("code", OPEN + SOURCE + "\nexperiment = xp.open_experiment(key, root)\nreadout = experiment.readout(source_of(data, kind, unit, variant_column))\nprint(ReadoutCard(readout).headline)"),
+        (
+            "md",
+            "# While it runs\n\nCounts, health and progress; effects stay sealed until the plan says so. This look goes on record.",
+        ),
+        (
+            "parameters",
+            '\nkey: str = "beta-homepage"  # key of the experiment\nroot: str = "experiments"  # folder of all experiments'
+            + SOURCE_PARAMETERS,
+        ),
+        (
+            "code",
+            OPEN
+            + SOURCE
+            + "\nexperiment = xp.open_experiment(key, root)\nreadout = experiment.readout(source_of(data, kind, unit, variant_column))\nprint(ReadoutCard(readout).headline)",
+        ),
         ("code", 'for view in readout_views(readout, experiment.plan, "Health"):\n    display(view)'),
         ("code", 'for view in readout_views(readout, experiment.plan, "Time")[-1:]:\n    display(view)'),
     ],
     "readout": [
         ("md", "# Readout\n\nHealth first, then effects with their intervals, then what the plan's rule recommends."),
-        ("parameters", '\nkey: str = "beta-homepage"  # key of the experiment\nroot: str = "experiments"  # folder of all experiments\nsaved: str = ""  # a saved readout (JSON) to show; reads the data below if empty' + SOURCE_PARAMETERS),
-        ("code", OPEN + SOURCE + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source_of(data, kind, unit, variant_column))\nprint(ReadoutCard(readout).headline)"),
+        (
+            "parameters",
+            '\nkey: str = "beta-homepage"  # key of the experiment\nroot: str = "experiments"  # folder of all experiments\nsaved: str = ""  # a saved readout (JSON) to show; reads the data below if empty'
+            + SOURCE_PARAMETERS,
+        ),
+        (
+            "code",
+            OPEN
+            + SOURCE
+            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source_of(data, kind, unit, variant_column))\nprint(ReadoutCard(readout).headline)",
+        ),
         ("md", "## Is it trustworthy"),
         ("code", 'for view in readout_views(readout, experiment.plan, "Health"):\n    display(view)'),
         ("md", "## What happened"),
-        ("code", 'parts = ("Results", "Segments", "Time", "Sensitivity", "Rule") if not readout.is_sealed else ()\nfor part in parts:\n    for view in readout_views(readout, experiment.plan, part):\n        display(view)'),
+        (
+            "code",
+            'parts = ("Results", "Segments", "Time", "Sensitivity", "Rule") if not readout.is_sealed else ()\nfor part in parts:\n    for view in readout_views(readout, experiment.plan, part):\n        display(view)',
+        ),
     ],
     "decision": [
         ("md", "# Decide\n\nWhat the rule recommends and by which row; a decision in words; the memo."),
-        ("parameters", '\nkey: str = "beta-homepage"  # key of the experiment\nroot: str = "experiments"  # folder of all experiments\nsaved: str = ""  # a saved readout (JSON) to decide on; reads the data below if empty' + SOURCE_PARAMETERS),
-        ("code", OPEN + SOURCE + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source_of(data, kind, unit, variant_column))\nform = xp.DecisionForm(experiment, readout)\nform"),
-        ("md", "Or in code: `experiment.decide(readout, outcome, variant=…, because=…, by=…)`, then `experiment.memo().save(…)`."),
+        (
+            "parameters",
+            '\nkey: str = "beta-homepage"  # key of the experiment\nroot: str = "experiments"  # folder of all experiments\nsaved: str = ""  # a saved readout (JSON) to decide on; reads the data below if empty'
+            + SOURCE_PARAMETERS,
+        ),
+        (
+            "code",
+            OPEN
+            + SOURCE
+            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source_of(data, kind, unit, variant_column))\nform = xp.DecisionForm(experiment, readout)\nform",
+        ),
+        (
+            "md",
+            "Or in code: `experiment.decide(readout, outcome, variant=…, because=…, by=…)`, then `experiment.memo().save(…)`.",
+        ),
         ("code", "print(form.twin().to_text())"),
     ],
     "post-rollout": [
@@ -128,8 +167,14 @@ root = Path(tempfile.mkdtemp()) / "experiments"
 
 NOTEBOOKS: dict[str, list[tuple[str, str]]] = {
     "04-monitoring-and-sealed-results": [
-        ("md", "# Monitoring, and results that stay sealed\n\nWhile an experiment runs you want to know whether it is healthy and how long it takes, and you must not know who is winning: whoever looks early stops early, on noise. The insurance platform tests its beta homepage; we look after a third of the visitors."),
-        ("code", TEMP + """from xpbench.views.report import readout_views
+        (
+            "md",
+            "# Monitoring, and results that stay sealed\n\nWhile an experiment runs you want to know whether it is healthy and how long it takes, and you must not know who is winning: whoever looks early stops early, on noise. The insurance platform tests its beta homepage; we look after a third of the visitors.",
+        ),
+        (
+            "code",
+            TEMP
+            + """from xpbench.views.report import readout_views
 
 plan = xp.template("beta-homepage").to_dict()
 plan |= {"unit": "visitor", "model": {"kind": "frequentist"}, "horizon": {"units": 24_000}, "segments": []}
@@ -140,30 +185,49 @@ plan["metrics"] = [
 plan["watch"] = {"weeks": 4, "metrics": ["transfer_out"]}
 plan = xp.Plan(**plan)
 experiment = xp.register(plan, root)
-experiment"""),
-        ("code", """rng = np.random.default_rng(4)
+experiment""",
+        ),
+        (
+            "code",
+            """rng = np.random.default_rng(4)
 visitors = pd.DataFrame({"visitor": [f"v-{i:05d}" for i in range(24_000)]})
 visitors["variant"] = xp.assign(plan, visitors["visitor"])
 visitors["day"] = pd.Timestamp("2026-11-02") + pd.to_timedelta(np.arange(24_000) // 1_000, unit="D")
 beta = visitors["variant"] == "beta"
 visitors["quote_started"] = rng.random(24_000) < np.where(beta, 0.125, 0.12)
 visitors["transfer_out"] = rng.random(24_000) < 0.04
-first_third = xp.units(visitors.head(8_000), unit="visitor", variant="variant", day="day")"""),
+first_third = xp.units(visitors.head(8_000), unit="visitor", variant="variant", day="day")""",
+        ),
         ("md", "## Sealed\n\nCounts, health, progress. The object holds no effect, so nothing can leak from it by accident."),
         ("code", "sealed = experiment.readout(first_third)\nprint(sealed)"),
         ("code", "for view in readout_views(sealed, plan):\n    display(view)"),
-        ("md", "## The panel\n\n`xp.ReadoutPanel` is the same with buttons. *Peek* asks for a reason, says what it costs, and writes to the ledger before it reveals anything."),
+        (
+            "md",
+            "## The panel\n\n`xp.ReadoutPanel` is the same with buttons. *Peek* asks for a reason, says what it costs, and writes to the ledger before it reveals anything.",
+        ),
         ("code", "panel = xp.ReadoutPanel(experiment, first_third)\npanel"),
         ("md", "## A peek has a price"),
-        ("code", 'peeked = experiment.peek(first_third, reason="an incident in the call centre")\nprint(peeked.stamps, peeked.cost.sentence)'),
+        (
+            "code",
+            'peeked = experiment.peek(first_third, reason="an incident in the call centre")\nprint(peeked.stamps, peeked.cost.sentence)',
+        ),
         ("md", "## Due\n\nAll visitors are in: the seal opens by itself, and the readout carries the peek for ever."),
-        ("code", 'readout = experiment.readout(xp.units(visitors, unit="visitor", variant="variant", day="day"))\nprint(readout.is_sealed, readout.cost.sentence)'),
-        ("code", "xp_views = readout_views(readout, plan, \"Results\")\nxp_views[0]"),
+        (
+            "code",
+            'readout = experiment.readout(xp.units(visitors, unit="visitor", variant="variant", day="day"))\nprint(readout.is_sealed, readout.cost.sentence)',
+        ),
+        ("code", 'xp_views = readout_views(readout, plan, "Results")\nxp_views[0]'),
         ("code", "[(look.units, look.planned, look.reason) for look in experiment.looks()]"),
     ],
     "05-metrics-and-cuped": [
-        ("md", "# Metrics, winsorization and CUPED\n\nThree things that decide how wide an interval is: what is measured, what a few huge values do to it, and how much of a unit's future its past explains."),
-        ("code", TEMP + """from xpbench.views import cuped_reduction, forest, sensitivity, winsorization
+        (
+            "md",
+            "# Metrics, winsorization and CUPED\n\nThree things that decide how wide an interval is: what is measured, what a few huge values do to it, and how much of a unit's future its past explains.",
+        ),
+        (
+            "code",
+            TEMP
+            + """from xpbench.views import cuped_reduction, forest, sensitivity, winsorization
 
 rng = np.random.default_rng(5)
 n = 20_000
@@ -171,9 +235,12 @@ users = pd.DataFrame({"user": np.arange(n), "variant": np.where(np.arange(n) % 2
 habit = rng.gamma(2.0, 20.0, n)
 users["spent_before"] = np.round(habit * rng.lognormal(0, 0.3, n), 2)
 users["spent"] = np.round(habit * rng.lognormal(0, 0.3, n) * np.where(users["variant"] == "treatment", 1.03, 1.0), 2)
-users.loc[17, "spent"] = 250_000.0  # one customer buys for a company"""),
+users.loc[17, "spent"] = 250_000.0  # one customer buys for a company""",
+        ),
         ("md", "One plan, the same column measured three ways:"),
-        ("code", """def metric(key, **more):
+        (
+            "code",
+            """def metric(key, **more):
     return {"key": key, "kind": "column", "column": "spent", "role": "secondary", "direction": "increase", **more}
 
 plan = xp.Plan(
@@ -187,22 +254,34 @@ plan = xp.Plan(
     ],
     model={"kind": "frequentist"}, horizon={"units": n},
 )
-plan.problems()"""),
+plan.problems()""",
+        ),
         ("code", 'readout = xp.register(plan, root).readout(xp.units(users, unit="user", variant="variant"))\nforest(readout)'),
-        ("md", "The true lift is 3 %. Raw, one customer decides; winsorized, the interval is honest and wide; with CUPED it is narrow, because what people spent before explains most of what they spend now."),
+        (
+            "md",
+            "The true lift is 3 %. Raw, one customer decides; winsorized, the interval is honest and wide; with CUPED it is narrow, because what people spent before explains most of what they spend now.",
+        ),
         ("code", "cuped_reduction(readout)"),
         ("code", 'sensitivity(readout.row("cuped"))'),
         ("md", "What the cap does, from counts per bin (no single value is drawn):"),
-        ("code", """cap = next(c for c in readout.summary.caps if c.metric == "winsorized")
+        (
+            "code",
+            """cap = next(c for c in readout.summary.caps if c.metric == "winsorized")
 edges = np.linspace(0, 400, 41)
 before, _ = np.histogram(users["spent"].clip(upper=399.9), edges)
 after, _ = np.histogram(users["spent"].clip(upper=cap.upper), edges)
 bins = [{"left": a, "right": b, "before": int(x), "after": int(y)} for a, b, x, y in zip(edges[:-1], edges[1:], before, after)]
-winsorization(bins, metric="Spent", upper=cap.upper, n_capped=cap.n_upper, largest=float(users["spent"].max()))"""),
+winsorization(bins, metric="Spent", upper=cap.upper, n_capped=cap.n_upper, largest=float(users["spent"].max()))""",
+        ),
     ],
     "06-sequential-versus-fixed": [
-        ("md", "# Sequential versus fixed\n\nWhat looking every day does to a test that was made for one look: a simulation in which **nothing works**, so that every *significant* result is wrong."),
-        ("code", """
+        (
+            "md",
+            "# Sequential versus fixed\n\nWhat looking every day does to a test that was made for one look: a simulation in which **nothing works**, so that every *significant* result is wrong.",
+        ),
+        (
+            "code",
+            """
 import numpy as np
 from scipy.stats import norm
 
@@ -216,30 +295,54 @@ treatment = rng.standard_normal((experiments, looks, per_look)).sum(axis=2).cums
 n = per_look * np.arange(1, looks + 1)  # units per variant at each look
 effect = (treatment - control) / n
 se = np.sqrt(2 / n)
-z = effect / se"""),
+z = effect / se""",
+        ),
         ("md", "**Fixed horizon.** One look at the end, and twenty looks, stopping at the first *significant* one:"),
-        ("code", """once = np.abs(z[:, -1]) > norm.isf(0.025)
+        (
+            "code",
+            """once = np.abs(z[:, -1]) > norm.isf(0.025)
 ever = (np.abs(z) > norm.isf(0.025)).any(axis=1)
 print(f"one look:     {once.mean():.1%} false positives")
-print(f"twenty looks: {ever.mean():.1%} false positives")"""),
-        ("md", "**Sequential.** The anytime-valid interval is wider at any single look, and stays valid at all of them together:"),
-        ("code", """bound = np.array([q_anytime(0.05, 2 * m, 2 * n[-1]) for m in n])
+print(f"twenty looks: {ever.mean():.1%} false positives")""",
+        ),
+        (
+            "md",
+            "**Sequential.** The anytime-valid interval is wider at any single look, and stays valid at all of them together:",
+        ),
+        (
+            "code",
+            """bound = np.array([q_anytime(0.05, 2 * m, 2 * n[-1]) for m in n])
 sequential = (np.abs(z) > bound).any(axis=1)
-print(f"twenty looks: {sequential.mean():.1%} false positives")"""),
-        ("md", "One of the experiments in which twenty looks of the fixed test would have shipped nothing for something, with the interval that would not have:"),
-        ("code", """which = int(np.argmax(ever & ~sequential))
+print(f"twenty looks: {sequential.mean():.1%} false positives")""",
+        ),
+        (
+            "md",
+            "One of the experiments in which twenty looks of the fixed test would have shipped nothing for something, with the interval that would not have:",
+        ),
+        (
+            "code",
+            """which = int(np.argmax(ever & ~sequential))
 points = [
     {"n": int(2 * m), "lift": float(e), "lift_low": float(e - b * s), "lift_high": float(e + b * s), "look": "", "p_value": None}
     for m, e, s, b in zip(n, effect[which], se, bound)
 ]
-sequential_path(points, metric="A change that does nothing")"""),
+sequential_path(points, metric="A change that does nothing")""",
+        ),
         ("md", "The price is width: at the horizon the sequential interval is wider than the fixed one by"),
         ("code", 'print(f"{bound[-1] / norm.isf(0.025) - 1:.0%}")'),
-        ("md", "So: **sequential** when stopping early matters and the effect may be large; **frequentist** for small effects and a fixed end. The seal makes sure that a fixed plan is read once."),
+        (
+            "md",
+            "So: **sequential** when stopping early matters and the effect may be large; **frequentist** for small effects and a fixed end. The seal makes sure that a fixed plan is read once.",
+        ),
     ],
     "07-stakeholder-demo": [
-        ("md", "# The beta homepage, for people who decide\n\nQuotes are up. Should we ship? Three buttons: read out, look at health, decide."),
-        ("hidden", """
+        (
+            "md",
+            "# The beta homepage, for people who decide\n\nQuotes are up. Should we ship? Three buttons: read out, look at health, decide.",
+        ),
+        (
+            "hidden",
+            """
 import tempfile
 from pathlib import Path
 
@@ -252,30 +355,49 @@ demo = run_demo(Path(tempfile.mkdtemp()) / "demo", units=30_000, seed=2026, stor
 row = next(r for r in demo.readout.rows if r.role == "primary")
 spread = (row.mean_control * (1 - row.mean_control) / row.n_control + row.mean * (1 - row.mean) / row.n) ** 0.5
 naive = 2 * norm.sf(abs(row.mean - row.mean_control) / spread)
-print(f"What the dashboard says: quotes {row.mean / row.mean_control - 1:+.1%}, p = {naive:.2g}.")"""),
+print(f"What the dashboard says: quotes {row.mean / row.mean_control - 1:+.1%}, p = {naive:.2g}.")""",
+        ),
         ("md", "That looks like a success. Now the workbench:"),
-        ("hidden", """
+        (
+            "hidden",
+            """
 from xpbench.views.report import readout_views
 from xpbench.views.readout_card import ReadoutCard
 
 experiment = xp.open_experiment("beta-homepage", demo.folder / "experiments")
 panel = xp.ReadoutPanel(experiment, demo.readout.summary)
 panel.take(demo.readout)
-panel"""),
+panel""",
+        ),
         ("hidden", "print(ReadoutCard(demo.readout).headline)"),
         ("hidden", 'for view in readout_views(demo.readout, experiment.plan, "Health"):\n    display(view)'),
-        ("md", "**The ending:** exposures of the new page get lost before they are logged, so the people who remain are not like the others. The raw lift is an artefact; the sample ratio says so, and the rule refuses to decide. What was put on record:"),
+        (
+            "md",
+            "**The ending:** exposures of the new page get lost before they are logged, so the people who remain are not like the others. The raw lift is an artefact; the sample ratio says so, and the rule refuses to decide. What was put on record:",
+        ),
         ("hidden", "form = xp.DecisionForm(experiment, demo.readout)\nprint(form.twin().to_text())"),
     ],
     "08-your-own-mixpanel-export": [
-        ("md", "# Your own Mixpanel export\n\nFrom events in Mixpanel to a readout. Here a sandbox on this machine stands in for Mixpanel, so that the notebook runs without an account; with your own project you run one command instead:\n\n```\nxpbench pull --from 2026-11-01 --to 2026-11-30 --out export/\n```\n\nSecrets come from the environment (`MIXPANEL_…`), never from the notebook."),
-        ("code", TEMP + """from xpbench.demo.simulation import demo_plan, simulate
+        (
+            "md",
+            "# Your own Mixpanel export\n\nFrom events in Mixpanel to a readout. Here a sandbox on this machine stands in for Mixpanel, so that the notebook runs without an account; with your own project you run one command instead:\n\n```\nxpbench pull --from 2026-11-01 --to 2026-11-30 --out export/\n```\n\nSecrets come from the environment (`MIXPANEL_…`), never from the notebook.",
+        ),
+        (
+            "code",
+            TEMP
+            + """from xpbench.demo.simulation import demo_plan, simulate
 
 plan = demo_plan(units=6_000)
 simulation = simulate(plan, units=6_000, seed=8)
-simulation.events.slice(0, 3).to_pandas().iloc[:, :4].shape"""),
-        ("md", "An export is JSON Lines, one event each, with `event` and `properties` (time in seconds, `$insert_id`, `distinct_id`). We write one as Mixpanel would:"),
-        ("code", """
+simulation.events.slice(0, 3).to_pandas().iloc[:, :4].shape""",
+        ),
+        (
+            "md",
+            "An export is JSON Lines, one event each, with `event` and `properties` (time in seconds, `$insert_id`, `distinct_id`). We write one as Mixpanel would:",
+        ),
+        (
+            "code",
+            """
 import gzip
 import json
 
@@ -288,14 +410,21 @@ with gzip.open(export / "2026-11.jsonl.gz", "wt") as file:
         properties = {"time": int(line["time"].timestamp()), "distinct_id": line["distinct_id"], "$insert_id": line["$insert_id"]}
         properties |= {k: line[k] for k in others if line[k] is not None and line[k] == line[k]}
         file.write(json.dumps({"event": line["event"], "properties": properties}) + "\\n")
-print(len(frame), "events")"""),
+print(len(frame), "events")""",
+        ),
         ("md", "Then it is the same as everywhere: a source, a registered plan, a readout."),
-        ("code", """experiment = xp.register(plan, root)
+        (
+            "code",
+            """experiment = xp.register(plan, root)
 readout = experiment.readout(xp.events(str(export / "*.jsonl.gz")))
 print("sealed" if readout.is_sealed else readout.recommendation.outcome)
-print([(c.name, c.status) for c in readout.health if c.status in ("fail", "warn")])"""),
-        ("code", """from xpbench.views.report import readout_views
+print([(c.name, c.status) for c in readout.health if c.status in ("fail", "warn")])""",
+        ),
+        (
+            "code",
+            """from xpbench.views.report import readout_views
 
-readout_views(readout, plan, "Results")[0]"""),
+readout_views(readout, plan, "Results")[0]""",
+        ),
     ],
 }
