@@ -176,10 +176,11 @@ class Bench:
         self.row.runs += 1
         return pid
 
-    def drain(self, seconds: float = 60.0) -> None:
+    def drain(self, seconds: float = 300.0) -> None:
         self.server.faults()
         with self.tracker() as tracker:
-            tracker.flush(timeout=seconds)
+            if not tracker.flush(timeout=seconds):
+                raise TimeoutError(f"{self.row.fault}: {tracker.status().pending} events still wait, so nothing can be counted")
             self.row.dead_letters = tracker.status().dead
             self.dead = {d.event["properties"]["distinct_id"] for d in tracker.dead_letters()}
 
