@@ -168,7 +168,7 @@ class Decision(Part):
     )
     health: Literal["must_pass", "no_warnings"] = Field(
         default="must_pass",
-        description="A failed check always makes the readout invalid; no_warnings: a warning keeps from shipping, too",
+        description="A failed gate always makes the readout invalid; no_warnings: a warning keeps from shipping, too",
     )
 
 
