@@ -53,14 +53,16 @@ def main() -> int:
     if not run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", ".[dev]"):
         return 1
     workers = str(os.cpu_count() or 1)
-    fast = ["-m", "not browser and not spark"] if args.fast else []
+    side_by_side = ["-n", workers, "--dist", "loadfile", "--durations", "15"]
     steps = [
         (python, "-m", "ruff", "check", "."),
         (python, "-m", "ruff", "format", "--check", "."),
         (python, "-m", "mypy"),
         (str(bin_folder / "lint-imports"),),
-        (python, "-m", "pytest", "-q", "-n", workers, "--dist", "loadfile", "--durations", "15", *fast, "tests"),
+        (python, "-m", "pytest", "-q", *side_by_side, "-m", f"not browser{' and not spark' if args.fast else ''}", "tests"),
     ]
+    if not args.fast:  # one browser at a time, each story from its beginning
+        steps.append((python, "-m", "pytest", "-q", "-p", "no:randomly", "--durations", "5", "-m", "browser", "tests"))
     if not args.fast:
         steps.append(
             (

@@ -65,13 +65,14 @@ def test_the_page_loads_nothing_and_runs_nothing(shipped):
     assert "http://" not in document.replace("http://www.w3.org/2000/svg", "")
 
 
-FULL = (pytest.mark.slow, pytest.mark.skipif(not os.environ.get("XPBENCH_FULL"), reason="set XPBENCH_FULL=1 for one by one"))
 TOGETHER = [" ".join(PAYLOADS[i::8]) for i in range(8)]
+RUNS = {"together": TOGETHER, **({"one by one": PAYLOADS} if os.environ.get("XPBENCH_FULL") else {})}
+"""One by one takes minutes: with XPBENCH_FULL=1."""
 
 
 @pytest.mark.browser
 @pytest.mark.skipif(browser() is None, reason="needs Chromium")
-@pytest.mark.parametrize("texts", [TOGETHER, pytest.param(PAYLOADS, marks=FULL)], ids=["together", "one by one"])
+@pytest.mark.parametrize("texts", list(RUNS.values()), ids=list(RUNS))
 def test_a_real_browser_runs_nothing_and_asks_for_nothing(payload, tmp_path, texts):
     """With the page's policy, and without it: escaping alone has to hold."""
     from playwright.sync_api import sync_playwright

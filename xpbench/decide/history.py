@@ -117,7 +117,8 @@ class History:
             events(source, cache=folder, slices=("day",), **options).summarize(past)
             (table,) = Path(folder).glob("*/units.parquet")
             note = json.loads(table.with_name("note.json").read_text("utf-8"))
-            columns = duckdb.read_parquet(str(table)).fetchnumpy()
+            with duckdb.connect() as connection:  # its own: the shared one may be in the middle of something
+                columns = connection.read_parquet(str(table)).fetchnumpy()
         scales = note["scales"]
 
         def column(name: str) -> Floats:
