@@ -241,6 +241,25 @@ def test_amendment_never_reassigns(experiment: xp.Experiment) -> None:
         experiment.amend(plan(), reason="nothing")
 
 
+def test_a_ramp_may_grow_and_never_shrinks_and_moves_nobody(tmp_path: Path) -> None:
+    def ramped(share: float) -> xp.Plan:
+        groups = [{"key": "staff", "share": 0.5, "cohort": "staff"}, {"key": "all", "share": share}]
+        return plan(assignment={"hash": "sha256", "salt": "form", "rollout": groups})
+
+    experiment = xp.register(ramped(0.1), tmp_path)
+    amended = experiment.amend(ramped(0.4), reason="ramp")
+    ids = [f"u{i}" for i in range(20_000)]
+    before, after = (xp.assign(p, ids, cohorts={"staff": ids[:500]}) for p in (ramped(0.1), amended.plan))
+    assert all(b in (None, a) for b, a in zip(before, after, strict=True))
+    assert sum(a is not None for a in after) > 3 * sum(b is not None for b in before)
+    with pytest.raises(DecisionError, match="XPB-R07"):
+        amended.amend(ramped(0.2), reason="less")
+    other = amended.plan.to_dict()
+    other["assignment"]["salt"] = "other"
+    with pytest.raises(DecisionError, match="XPB-R07"):
+        amended.amend(xp.Plan(**other), reason="new salt")
+
+
 def test_signatures_are_over_the_plan_in_force(tmp_path: Path) -> None:
     experiment = xp.register(plan(sign_offs=[{"name": "Ana"}, {"name": "Bo"}]), tmp_path)
     experiment.sign("Ana")

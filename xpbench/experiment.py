@@ -6,6 +6,7 @@ Everything that counts is written to the ledger *before* it is shown or acknowle
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -192,7 +193,7 @@ class Experiment:
         """Replace the plan by a linked record that says what had been seen by then.
 
         Args:
-            plan: The new plan, same key, same assignment.
+            plan: The new plan: same key, same assignment, but that the share of a rollout group may grow (a ramp).
             reason: Why.
             by: Who.
 
@@ -206,7 +207,7 @@ class Experiment:
         if not changes:
             raise DecisionError("XPB-R10")
         for change in changes:
-            if change.pointer.startswith(FROZEN_PARTS):
+            if change.pointer.startswith(FROZEN_PARTS) and not _is_ramp(change, self.plan):
                 raise DecisionError("XPB-R07", pointer=plain(change.pointer))
         entries = self.ledger.entries()
         self.ledger.append(
@@ -667,6 +668,21 @@ def health_counts(checks: Iterable[Any]) -> dict[str, Any]:
         "fail": sorted(c.name for c in listed if c.status == "fail"),
         "gates": sorted(c.name for c in listed if c.blocks),
     }
+
+
+_SHARE = re.compile(r"/assignment/rollout/\[[^\]]*\]/share\Z")
+
+
+def _is_ramp(change: Change, plan: Plan) -> bool:
+    """Whether a change only lets more units into a rollout group, which reassigns nobody.
+
+    The variant comes from a hash of its own, so a larger share adds units and moves none, as long as no group has splits or a
+    variant of its own.
+    """
+    if plan.assignment is None or not _SHARE.match(change.pointer):
+        return False
+    plain_groups = all(g.splits is None and g.variant is None for g in plan.assignment.rollout)
+    return plain_groups and change.before is not None and change.after is not None and change.after > change.before
 
 
 def _needs_reason(reason: str, action: str) -> None:
