@@ -311,7 +311,7 @@ class _Inquiry:
     def _chance(self) -> float:
         """How often a variant drawn anew agrees with the logged one of a disagreeing row, at most."""
         counts = np.bincount(self.log.logged[self.compared], minlength=len(self.keys))
-        shares = counts / max(counts.sum(), 1)
+        shares = counts / max(int(counts.sum()), 1)
         return float(min(max(shares.max(), 0.5), 0.999))
 
     def _text(self, rows: Rows) -> list[str | None]:
@@ -400,7 +400,7 @@ class _Inquiry:
             agrees = applies & (codes == self.log.logged[rows])
             if self._convincing(int(agrees.sum()), int(applies.sum()), tries=30):
                 whole_applies, whole_agrees = self._judge(suspect, self.left)
-                share = float(whole_agrees.sum() / max(whole_applies.sum(), 1))
+                share = int(whole_agrees.sum()) / max(int(whole_applies.sum()), 1)
                 if share >= EXPLAINS:
                     self._take(whole_agrees, suspect.name, suspect.detail, share)
 
