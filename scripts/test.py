@@ -19,6 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
+CI_SEED = 20261122
+"""CI shuffles the tests by this seed, so that a failure can be run again in the same order; elsewhere each run shuffles."""
+
 
 def main() -> int:
     """Create the environment, run every step, tell which failed."""
@@ -53,7 +56,8 @@ def main() -> int:
     if not run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", ".[dev]"):
         return 1
     workers = str(os.cpu_count() or 1)
-    side_by_side = ["-n", workers, "--dist", "loadfile", "--durations", "15"]
+    order = [f"--randomly-seed={CI_SEED}"] if os.environ.get("CI") else []
+    side_by_side = [*order, "-n", workers, "--dist", "loadfile", "--durations", "15"]
     steps = [
         (python, "-m", "ruff", "check", "."),
         (python, "-m", "ruff", "format", "--check", "."),
