@@ -175,7 +175,11 @@ def save_notebook(page: Any) -> None:
 
 
 def kernel_idle(page: Any) -> None:
+    """Wait until the kernel is idle and stays so: what was typed may not have been sent when it is asked the first time."""
     wait_until(page, _DONE)
+    for _ in range(2):
+        page.wait_for_timeout(150)
+        wait_until(page, _DONE)
 
 
 def axe_source() -> str:

@@ -70,7 +70,7 @@ class Keys:
         lab.kernel_idle(self.page)
 
     def says(self, text: str) -> None:
-        self.page.locator(".xp-status", has_text=text).first.wait_for(timeout=30_000)
+        self.page.locator(".xp-status", has_text=text).first.wait_for(timeout=90_000)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_the_whole_flow_by_keyboard(base: str, folder: Path) -> None:
         write_units(folder, 4000)
         keys.press("Read out")
         keys.says("Read out at")
-        page.locator(".xp-views canvas, .xp-views svg").first.wait_for(timeout=30_000)
+        page.locator(".xp-views canvas, .xp-views svg").first.wait_for(timeout=90_000)
         assert lab.serious(page, ".xp-form") == []
 
         keys.press("Decision")
@@ -188,7 +188,7 @@ def test_reopened_without_a_kernel_the_summary_is_there(base: str, folder: Path)
         lab.set_theme(base, dark=True)
         lab.open_notebook(page, base, "work.ipynb", run=False)
         summary = page.locator(".jp-OutputArea-output summary", has_text="1 experiment in exp")
-        summary.wait_for(timeout=30_000)
+        summary.wait_for(timeout=90_000)
         summary.focus()
         page.keyboard.press("Enter")
         page.locator(".jp-OutputArea-output", has_text="A banner on the shop page").first.wait_for()
