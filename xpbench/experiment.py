@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -29,7 +29,6 @@ from xpbench.errors import ChangedPlan, DecisionError, LedgerError, XpbenchError
 from xpbench.files import write_atomic
 from xpbench.health import inputs_of, run_checks
 from xpbench.ledger import Clock, Entry, Ledger, Witness, create, experiments, knowledge, signature, system_clock
-from xpbench.ledger.clock import stamp
 from xpbench.ledger.folder import LEDGER, MEMO, PLAN, existing
 from xpbench.mixpanel import lifecycle
 from xpbench.plan import Plan
@@ -690,17 +689,7 @@ def _needs_reason(reason: str, action: str) -> None:
         raise DecisionError("XPB-R02", action=plain(action))
 
 
-def as_stamp(clock: Clock) -> str:
-    """The clock's time as the ledger writes it."""
-    return stamp(clock())
-
-
 def brief(readout: Readout | SealedReadout) -> Mapping[str, Any]:
     """A readout for `--json`: without the moments and the plan, which stay in the experiment's folder."""
     out = readout.to_dict()
     return {k: v for k, v in out.items() if k not in ("summary", "plan")}
-
-
-def with_rows(readout: Readout, rows: Sequence[Any]) -> Readout:
-    """The readout with other rows; for views that show a part."""
-    return replace(readout, rows=tuple(rows))

@@ -202,11 +202,6 @@ def _design(plan: Plan, variant: Variant) -> Design:
             return Bayes(model.confidence, None)
 
 
-def looks_of(plan: Plan) -> Sequence[float]:
-    """The planned looks as shares of the horizon."""
-    return _design(plan, plan.treatments[0]).information()
-
-
 def power_points(plan: Plan, *, sizes: Sequence[int], factors: Sequence[float] = (0.6, 1.0, 1.6)) -> list[dict[str, float]]:
     """Power of the first primary metric with a baseline and a lift to plan for, by number of units and lift.
 

@@ -164,11 +164,6 @@ KINDS: dict[str, type[MetricBase]] = {
 }
 
 
-def takes_events(metric: MetricBase) -> bool:
-    """Whether the metric is counted from events."""
-    return isinstance(metric, EventMetric)
-
-
 def label_of(metric: Any) -> str:
     """Name for people of a metric or of its plan entry."""
     return str(metric.get("name") or metric["key"]) if isinstance(metric, dict) else metric.label

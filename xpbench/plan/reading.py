@@ -14,7 +14,6 @@ from pydantic import BaseModel, ValidationError
 
 from xpbench.canonical import strict_loads
 from xpbench.errors import InputError, InvalidPlan, PlanError, Problem, nearest, plain
-from xpbench.plan.metrics import KINDS
 from xpbench.plan.model import SCHEMA, Plan
 
 MAX_BYTES = 1_000_000
@@ -275,11 +274,6 @@ def _follows(
         lost = [metrics[i] for i in gone.get(("metrics",), ()) if isinstance(metrics, list) and i < len(metrics)]
         return any(isinstance(m, Mapping) and repr(str(m.get("key"))) in problem.what for m in lost)
     return False
-
-
-def known_kinds() -> list[str]:
-    """Kinds of metrics, in the order of the documentation."""
-    return list(KINDS)
 
 
 def ensure_registrable(plan: Plan) -> None:
