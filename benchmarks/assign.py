@@ -1,6 +1,6 @@
 """Speed of assignment against the official SDK and hashlib, on the same ids in one run.
 
-Run: python benchmarks/assign.py [--quick] [--out benchmarks/results/assign.json]
+Run: python -m benchmarks.assign [--quick] [--out benchmarks/results/assign.json]
 """
 
 from __future__ import annotations
@@ -9,15 +9,12 @@ import argparse
 import hashlib
 import json
 import logging
-import os
-import platform
 import resource
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from mixpanel.flags.local_feature_flags import LocalFeatureFlagsProvider
 from mixpanel.flags.types import ExperimentationFlag, LocalFlagsConfig, SelectedVariant
 from mixpanel.flags.utils import normalized_hash
 
+from benchmarks.report import header
 from xpbench.assign import find_salt
 from xpbench.assign.flags import read_flag
 from xpbench.assign.hashing import buckets, prefix, uniform
@@ -247,16 +245,9 @@ def main() -> None:
         once = s["hashing_once_seconds"]
         print(f"seed finder: {s['salts']} salts × {s['units']:,} ids {s['seconds']:.1f} s; hashing once {once:.3f} s")
     if args.out:
-        machine = {
-            "cores": os.cpu_count(),
-            "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-            "processor": platform.machine(),
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("numpy", "pyarrow", "mixpanel", "json-logic")},
-        }
+        command = "python -m benchmarks.assign" + (" --quick" if args.quick else "") + f" --out {args.out}"
         result = {
-            "command": "python benchmarks/assign.py" + (" --quick" if args.quick else ""),
-            "machine": machine,
+            **header(command, ("mixpanel", "json-logic")),
             "rows": rows,
             "growth": growth,
             "seed_finder": seeds,

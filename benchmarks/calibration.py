@@ -25,6 +25,7 @@ import numpy as np
 import scipy
 import scipy.stats
 
+from benchmarks.report import header
 from xpbench.stats.batch import pairs_of, results
 from xpbench.stats.batch_cuped import adjusted_pairs
 from xpbench.stats.bayes import beta_posterior, posterior_lift
@@ -538,8 +539,7 @@ def main() -> int:
         (HOME / "benchmarks/results/calibration.json").write_text(
             json.dumps(
                 {
-                    "command": command,
-                    "machine": machine,
+                    **header(command),
                     "seconds": round(seconds),
                     "lines": [{**asdict(x), "value": float(x.value), "passed": x.passed} for x in lines],
                 },

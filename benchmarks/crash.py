@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.report import header
 from xpbench.ledger import Ledger
 from xpbench.memo import verify as v
 
@@ -140,6 +141,7 @@ def main() -> None:
     rng = random.Random(args.seed)
     started = time.perf_counter()
     results = {
+        **header(f"python -m benchmarks.crash --runs {args.runs} --seed {args.seed}"),
         "append": appends(args.runs * 7 // 10, rng),
         "freeze": freezes(args.runs * 15 // 100, rng),
         "save": saves(args.runs * 15 // 100, rng),

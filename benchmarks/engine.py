@@ -1,7 +1,7 @@
 # ruff: noqa: E501 - queries read better on long lines
 """From a raw event log to moments: xpbench beside hand-written DuckDB SQL, Polars and pandas, in one run on one log.
 
-    python benchmarks/engine.py --events 20_000_000 --units 1_000_000 --runs 3 --out benchmarks/results/engine-20m.json
+    python -m benchmarks.engine --events 20_000_000 --units 1_000_000 --runs 3 --out benchmarks/results/engine-20m.json
 
 Every case is a process of its own, so that start-up, imports and peak memory count. All cases answer the same question
 (first exposures, switchers left out, 14-day windows after and before, five metrics, one winsorized at its pooled 99 %) and
@@ -13,14 +13,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.report import header
 
 ROOT = Path(__file__).resolve().parents[1]
 DAYS = 60
@@ -320,10 +324,6 @@ def main() -> None:
 
 def report(options: argparse.Namespace, results: dict[str, list[dict[str, Any]]]) -> None:
     """Print the table, check that all cases agree, write the file."""
-    import duckdb
-    import narwhals
-    import polars
-
     base = sorted(r["wall"] for r in results.get("hand SQL", []))
     cpu = sorted(r["cpu"] for r in results.get("hand SQL", []))
     reference = next((r["answer"] for rs in results.values() for r in rs), None)
@@ -350,13 +350,10 @@ def report(options: argparse.Namespace, results: dict[str, list[dict[str, Any]]]
         options.out.write_text(
             json.dumps(
                 {
-                    "command": " ".join(["python", "benchmarks/engine.py", *sys.argv[1:]]),
+                    **header(shlex.join(["python", "-m", "benchmarks.engine", *sys.argv[1:]]), ("polars",)),
                     "events": options.events,
                     "units": options.units,
                     "memory_limit": options.memory_limit,
-                    "machine": {"cores": os.cpu_count(), "system": platform.system(), "python": platform.python_version()},
-                    "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-                    "versions": {"duckdb": duckdb.__version__, "narwhals": narwhals.__version__, "polars": polars.__version__},
                     "cases": table,
                 },
                 indent=2,

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import shutil
 import sqlite3
@@ -31,6 +30,7 @@ import mixpanel
 
 import xpbench as xp
 from benchmarks.faults import TOKEN, plan
+from benchmarks.report import header
 
 RESULTS = Path(__file__).with_name("results") / "expose.json"
 RATE = 5_000
@@ -239,14 +239,9 @@ def main() -> int:
     args = parser.parse_args()
     document: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     document |= {
-        "command": "python -m benchmarks.expose",
-        "versions": {"xpbench": xp.__version__, "mixpanel": mixpanel.__version__, "sqlite": sqlite3.sqlite_version},
-        "machine": {
-            "cores": os.cpu_count(),
-            "memory_gib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**30,
-            "python": platform.python_version(),
-            "scheduling": "real time" if os.sched_getscheduler(0) == os.SCHED_FIFO else "normal",
-        },
+        **header("python -m benchmarks.expose", ("mixpanel",)),
+        "sqlite": sqlite3.sqlite_version,
+        "scheduling": "real time" if os.sched_getscheduler(0) == os.SCHED_FIFO else "normal",
     }
     for name in args.part or PARTS:
         document[name] = PARTS[name]()

@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import random
 import signal
 import sqlite3
@@ -31,6 +30,7 @@ import httpx
 import mixpanel
 
 import xpbench as xp
+from benchmarks.report import header
 from xpbench.expose.event import INCIDENT_EVENT
 from xpbench.expose.sender import Backoff
 from xpbench.mixpanel.sandbox_store import SandboxStore
@@ -451,12 +451,9 @@ def main() -> int:
         print(table(rows[-1:]).splitlines()[-1], rows[-1].note, flush=True)
     print(table(rows))
     if not args.short and not args.only:
-        machine = {"cores": os.cpu_count(), "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**30
         document = {
-            "command": "python -m benchmarks.faults",
-            "versions": {"xpbench": xp.__version__, "mixpanel": mixpanel.__version__},
-            "machine": {**machine, "memory_gib": memory},
+            **header("python -m benchmarks.faults", ("mixpanel",)),
+            "sqlite": sqlite3.sqlite_version,
             "rows": [asdict(r) for r in rows],
         }
         RESULTS.parent.mkdir(exist_ok=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from benchmarks.report import header
 
 RUNS = 15
 CASES = {
@@ -38,8 +39,7 @@ def main() -> None:
     for name, row in rows.items():
         print(f"{name:<16} {row['median_s'] * 1000:7.1f} ms   {row['over_bare_ms']:+7.1f} ms over bare Python")
     result = {
-        "command": "python -m benchmarks.import_time",
-        "python": platform.python_version(),
+        **header("python -m benchmarks.import_time"),
         "runs": RUNS,
         "rows": rows,
         "bar": "import xpbench within 100 ms of bare Python",

@@ -1,6 +1,6 @@
 """JSON Lines to Parquet: `xp.ingest` beside DuckDB's own declared-schema read, in one run on one file.
 
-    python benchmarks/ingest.py --lines 1_000_000 --out benchmarks/results/ingest.json
+    python -m benchmarks.ingest --lines 1_000_000 --out benchmarks/results/ingest.json
 
 Each case is a process of its own. DuckDB's read drops what it can't parse in silence; ours judges it.
 """
@@ -10,14 +10,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.report import header
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ["time", "distinct_id", "$insert_id", "mp_processing_time_ms", "amount", "Experiment name", "Variant name"]
@@ -87,10 +91,9 @@ def main() -> None:
         best = {c: min(r["cpu"] for r in rs) for c, rs in results.items()}
         wall = {c: min(r["seconds"] for r in rs) for c, rs in results.items()}
         table = {
-            "command": " ".join(["python", "benchmarks/ingest.py", *sys.argv[1:]]),
+            **header(shlex.join(["python", "-m", "benchmarks.ingest", *sys.argv[1:]])),
             "lines": options.lines,
             "megabytes": round(path.stat().st_size / 2**20),
-            "machine": {"cores": os.cpu_count(), "system": platform.system(), "python": platform.python_version()},
             "runs": results,
             "speed_of_duckdb_by_wall": round(wall["duckdb declared"] / wall["xp.ingest"], 2),
             "speed_of_duckdb_by_cpu": round(best["duckdb declared"] / best["xp.ingest"], 2),

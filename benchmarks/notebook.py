@@ -7,8 +7,6 @@ little, so both are given.
 from __future__ import annotations
 
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -18,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.report import header
 
 RESULTS = Path(__file__).resolve().parent / "results" / "notebook.json"
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,10 +102,7 @@ def cold_form() -> dict[str, float]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         result = {
-            "command": "python -m benchmarks.notebook",
-            "python": platform.python_version(),
-            "cores": os.cpu_count(),
-            "load_average": os.getloadavg()[0],
+            **header("python -m benchmarks.notebook", ("ipywidgets", "altair")),
             "form_response_40_metrics": form_response(Path(folder) / "a"),
             "readout_panel_40_metrics": readout_panel(Path(folder) / "b"),
             "first_form_cold": cold_form(),

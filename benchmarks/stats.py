@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import shlex
 import subprocess
@@ -382,23 +381,15 @@ def table(found: list[dict[str, Any]]) -> str:
 
 def write(options: argparse.Namespace, found: list[dict[str, Any]], text: str) -> None:
     """Results as JSON, and the table for the docs."""
-    from importlib.metadata import version
+    from benchmarks.report import header
 
-    import psutil
-
-    names = ("duckdb", "tea-tasting", "polars", "pandas", "numpy", "scipy", "ibis-framework")
-    machine = {
-        "cores": os.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 2**30),
-        "python": platform.python_version(),
-        "versions": {n: version(n) for n in names},
-        "load_at_end": [round(v, 1) for v in os.getloadavg()],
-    }
     command = "python -m benchmarks.stats " + " ".join(
         "PYTHON" if a in (options.tea, options.confidence) else shlex.quote(a) for a in sys.argv[1:]
     )
     out = ROOT / f"benchmarks/results/{options.write}.json"
-    out.write_text(json.dumps({"command": command, "machine": machine, "results": found}, indent=1) + "\n")
+    out.write_text(
+        json.dumps({**header(command, ("tea-tasting", "polars", "ibis-framework")), "results": found}, indent=1) + "\n"
+    )
     print("written", out.name, len(text))
 
 

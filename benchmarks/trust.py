@@ -11,7 +11,6 @@ import argparse
 import copy
 import json
 import os
-import platform
 import random
 import resource
 import tempfile
@@ -21,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.report import header
 from tests.memo.making import PLAN, decided, summary_of
 from xpbench.errors import XpbenchError
 from xpbench.ledger import Ledger
@@ -370,12 +370,8 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", default=["flips", "mutations", "fuzz", "limits", "speed"])
     args = parser.parse_args()
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    results["machine"] = {
-        "cores": os.cpu_count(),
-        "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
-        "python": platform.python_version(),
-        "system": platform.platform(terse=True),
-    }
+    counts = f"--flips {args.flips} --mutations {args.mutations} --fuzz {args.fuzz} --parts {' '.join(args.parts)}"
+    results |= header(f"python -m benchmarks.trust {counts}")
     with tempfile.TemporaryDirectory() as folder:
         whole = summary_of()
         bare = replace(whole, cells=tuple(c for c in whole.cells if not c.dimension), segments={})
