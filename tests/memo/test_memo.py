@@ -29,7 +29,7 @@ def test_the_first_page_says_what_a_director_asks(text):
     for words in (
         "Ship beta",
         "follows the rule of the plan (R7)",
-        "With beta, Quote started rises by",
+        "With beta, Quote started rose by",
         "a month at the traffic of this experiment",
         "visitors see the beta homepage",
         "As registered 2026-09-01 09:00 UTC by Ana",
@@ -203,7 +203,7 @@ def test_impact_is_two_sentences_from_frozen_numbers(memo):
     assert second.count(". ") == 0
     units, _ = daily_units(memo.payload["readout"])
     per_month = units * 30.4375 * row["effect"]
-    shown = int(re.search(r"That is \+([\d,]+)", second)[1].replace(",", ""))
+    shown = int(re.search(r"adds up to \+([\d,]+)", second)[1].replace(",", ""))
     assert shown == pytest.approx(per_month, rel=0.01)
 
 
@@ -216,7 +216,7 @@ def test_impact_without_dates_speaks_of_a_thousand_units(tmp_path):
 
 def test_impact_of_nothing_shown_says_so(tmp_path):
     first, _ = impact_sentences(decided(tmp_path, summary=summary_of(lift=0.3, seed=4)).memo().payload)
-    assert "no difference is shown" in first or "rises" in first
+    assert "no difference is shown" in first or "rose" in first
 
 
 def test_a_sealed_readout_makes_no_memo(tmp_path):

@@ -99,7 +99,7 @@ class SealedReadout:
         )
         passed = sum(c.status == "pass" for c in self.health)
         alarm = (
-            f"<p><strong>▲ Harm alarm:</strong> {escape(', '.join(self.harm.metrics))} is worse than accepted.</p>"
+            f"<p><strong>▲ Harm alarm</strong>, worse than accepted: {escape(', '.join(self.harm.metrics))}.</p>"
             if self.harm.sounds
             else ""
         )

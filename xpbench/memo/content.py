@@ -147,7 +147,7 @@ def _hypothesis(payload: Mapping[str, Any]) -> dict[str, Any]:
     hypothesis = plan["hypothesis"]
     claims = []
     for claim in hypothesis.get("then", []):
-        verb = "rises" if claim["direction"] == "increase" else "falls"
+        verb = "will rise" if claim["direction"] == "increase" else "will fall"  # fits names in singular and plural
         size = f" by {digits.share_text(claim['lift'])}" if claim.get("lift") else ""
         claims.append(f"{names.get(claim['metric'], claim['metric'])} {verb}{size}")
     return {

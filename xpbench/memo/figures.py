@@ -312,7 +312,7 @@ def split(rows: Sequence[SplitRow], *, title: str = "Exposed units against the p
         share = row.units / total if total else 0.0
         tone = "tg" if row.control else _tone(treatments)
         treatments += not row.control
-        parts.append(_text(0, y + 17, row.label, cells=16))
+        parts.append(_text(0, y + 17, row.label, cells=15))
         parts.append(
             f'<rect x="{left}" y="{y + 4}" width="{_n((right - left) * share / widest)}" height="18" class="bar {tone}"/>'
         )

@@ -12,6 +12,9 @@ from xpbench.memo.texts import effect_decimals, effect_text, means
 DAYS_PER_MONTH = 30.4375
 """365.25 / 12."""
 
+_COUNTS_AS = {"conversion": "converting units", "funnel": "units through the funnel", "retention": "returning units"}
+"""What a unit with a 1 is called; the sentence before has named the metric."""
+
 _COUNTED = ("conversion", "count", "retention", "funnel", "sessions")
 """Kinds whose mean per unit adds up to a number of things."""
 
@@ -63,11 +66,11 @@ def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     name, variant = row["label"], labels[row["variant"]]
     if row["verdict"] == "unclear":
         return (
-            f"{name} is {treatment} with {variant} and {control} without it; the {level} interval of the change "
+            f"{name} came to {treatment} with {variant} and to {control} without it; the {level} interval of the change "
             f"runs from {low} to {high}, "
             "so no difference is shown."
         )
-    verb = "rises" if row["effect"] > 0 else "falls"
+    verb = "rose" if row["effect"] > 0 else "fell"  # the past tense fits names in singular and plural
     return f"With {variant}, {name} {verb} by {size}, from {control} to {treatment} ({level} interval {low} to {high})."
 
 
@@ -95,8 +98,8 @@ def _how_much(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     values = [round_to(per * row[k], 3) for k in ("effect", "ci_low", "ci_high")]
     decimals = digits.decimals_for(values[2] - values[1])
     point, low, high = (digits.fixed(v, decimals, signed=True) for v in values)
-    what = f"units with {row['label']}" if row["is_proportion"] else f"in {row['label']}"
-    return f"That is {point} {what} {where} (from {low} to {high})"
+    what = f"{point} {_COUNTS_AS.get(row['kind'], 'units with a yes')}" if row["is_proportion"] else f"{point} in all"
+    return f"That adds up to {what} {where} (from {low} to {high})"
 
 
 def _rails(readout: Mapping[str, Any], variant: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from xpbench.plan.model import Plan
 
-_MOVES = {"increase": "increases", "decrease": "decreases"}
+_MOVES = {"increase": "will rise", "decrease": "will fall"}
+"""Verbs that fit any name of a metric, in singular and plural."""
 _ARROWS = {"increase": "▲", "decrease": "▼"}
 
 
@@ -44,7 +45,7 @@ def hypothesis_parts(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
         if index:
             out.append(("word", ", " if index < len(claims) - 1 else " and "))
         out.append(said(names.get(claim.get("metric"), claim.get("metric")), "a metric"))
-        out.append(("word", f" {_MOVES.get(str(claim.get('direction')), 'moves')}"))
+        out.append(("word", f" {_MOVES.get(str(claim.get('direction')), 'will move')}"))
         if claim.get("lift") is not None:
             out += [("word", " by "), ("said", percent(claim["lift"]))]
     out += [("word", ", because "), said(hypothesis.get("because"), "of a reason"), ("word", ".")]

@@ -98,11 +98,11 @@ def takeaway(rows: Sequence[Mapping[str, Any]]) -> str:
         several = len({r.get("variant") for r in rows}) > 1
         who = f" with {lead.get('variant')}" if several else ""
         if winners or losers:
-            parts.append(f"{name}{who} is {lead['verdict']}: {what}")
+            parts.append(f"{name}{who}: {lead['verdict']}, {what}")
         elif lead.get("lift") is None:
             parts.append(f"{name}: {str(lead.get('status', 'no number')).replace('_', ' ')}")
         else:
-            parts.append(f"{name}{who} is not shown to differ: {what}")
+            parts.append(f"{name}{who}: no difference shown, {what}")
     bad = [numbers.short(str(r.get("label") or r.get("metric")), 30) for r in rails if r.get("guardrail") == "bad"]
     open_ = [r for r in rails if r.get("guardrail") == "unclear"]
     if bad:
