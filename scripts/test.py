@@ -1,7 +1,8 @@
 """Installs xpbench with everything its tests need into a virtual environment of its own, and runs them.
 
-    python scripts/test.py            all: lint, types, layers, tests, notebooks
-    python scripts/test.py --fast     without browser, Spark and notebooks
+    python scripts/test.py                      all: lint, types, layers, front end, tests, notebooks
+    python scripts/test.py --fast               without front end, browser, Spark and notebooks
+    python scripts/test.py --skip-front-end     all but lint, types and tests of the TypeScript part, which know no Python
 
 Works with any Python from 3.11 on; nothing needs to be installed before, but for the programs that some tests drive:
 Chromium, Java 17, Node and PostgreSQL (Debian: chromium openjdk-17-jre-headless nodejs postgresql).
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,7 +28,8 @@ CI_SEED = 20261122
 def main() -> int:
     """Create the environment, run every step, tell which failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fast", action="store_true", help="without browser, Spark and notebooks")
+    parser.add_argument("--fast", action="store_true", help="without front end, browser, Spark and notebooks")
+    parser.add_argument("--skip-front-end", action="store_true", help="without lint, types and tests of the front end")
     parser.add_argument("--keep", action="store_true", help="use the environment again if it is there")
     args = parser.parse_args()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -46,10 +49,10 @@ def main() -> int:
     env.pop("PYTHONPATH", None)
     env.pop("PYTHONHOME", None)
 
-    def run(*command: str) -> bool:
+    def run(*command: str, cwd: Path = ROOT) -> bool:
         print(f"\n$ {' '.join(command)}", flush=True)
         began = time.monotonic()
-        code = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
+        code = subprocess.run(command, cwd=cwd, env=env, check=False).returncode
         print(f"  exit {code} after {time.monotonic() - began:.0f} s", flush=True)
         return code == 0
 
@@ -76,8 +79,20 @@ def main() -> int:
             )
         )
     failed = [" ".join(step[1:5]) for step in steps if not run(*step)]
+    if not (args.fast or args.skip_front_end):
+        failed += front_end(run, str(bin_folder / "jlpm"))
     print("\n" + ("all steps passed" if not failed else "failed: " + "; ".join(failed)), flush=True)
     return 1 if failed else 0
+
+
+def front_end(run: Callable[..., bool], jlpm: str) -> list[str]:
+    """Lint, strict types and unit tests of the TypeScript part, with the packages of its lock files; gives what failed."""
+    source = ROOT / "labextension"
+    tests = source / "tests"
+    for folder in (source, tests):
+        if not run(jlpm, "install", "--immutable", cwd=folder):
+            return [f"jlpm install in {folder.relative_to(ROOT)}"]
+    return [f"jlpm {name}" for name in ("lint", "types", "test") if not run(jlpm, name, cwd=tests)]
 
 
 if __name__ == "__main__":
