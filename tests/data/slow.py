@@ -57,15 +57,14 @@ def exposures(log: list[dict[str, Any]], plan: Plan) -> dict[Any, list[tuple[int
     return {u: sorted(found) for u, found in out.items()}
 
 
-def unit_rows(
-    log: list[dict[str, Any]], plan: Plan, until: int, window_from: str = "first_exposure"
-) -> dict[Any, dict[str, Any]]:
+def unit_rows(log: list[dict[str, Any]], plan: Plan, until: int) -> dict[Any, dict[str, Any]]:
     """Row of values for each (unit, variant)."""
     met = exposures(log, plan)
     by_unit: dict[Any, list[dict[str, Any]]] = {}
     for e in log:
         by_unit.setdefault(e["u"], []).append(e)
     policy = plan.exposure.several_variants
+    window_from = plan.exposure.window_from or "first_exposure"
     rows = {}
     for u, found in met.items():
         variants = {v for _, _, v in found}

@@ -46,7 +46,7 @@ def test_anything_that_differs_makes_another_table(tmp_path: Path) -> None:
     path, cache = log_at(tmp_path), tmp_path / "cache"
     xp.events(path, cache=cache).summarize(PLAN)
     xp.events(path, cache=cache).summarize(PLAN.changed(pre_period_days=7))
-    xp.events(path, cache=cache, window_from="latest_exposure").summarize(PLAN)
+    xp.events(path, cache=cache).summarize(PLAN.changed(exposure={"window_from": "latest_exposure"}))
     xp.events(path, cache=cache, until="2026-01-20").summarize(PLAN)
     assert len(tables(cache)) == 4
     log_at(tmp_path, seed=2)

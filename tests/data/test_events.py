@@ -64,12 +64,13 @@ def check(summary: Summary, rows: dict[Any, dict[str, Any]], plan: xp.Plan) -> N
 def test_every_kind_agrees_with_the_slow_reading(seed: int, policy: str, window: Any) -> None:
     log = random_log(np.random.default_rng(seed))
     plan = FULL.changed(
-        exposure={"several_variants": policy}, data={"missing": "zero", "missing_codes": [], "smallest_segment": 1}
+        exposure={"several_variants": policy, "window_from": window},
+        data={"missing": "zero", "missing_codes": [], "smallest_segment": 1},
     )
-    rows = unit_rows(without_repeats(log), plan, max(e["t"] for e in log), window)
+    rows = unit_rows(without_repeats(log), plan, max(e["t"] for e in log))
     if not rows:
         return
-    summary = xp.events(frame_of(log), window_from=window, absent_events="zero").summarize(plan)
+    summary = xp.events(frame_of(log), absent_events="zero").summarize(plan)
     check(summary, rows, plan)
 
 
@@ -80,9 +81,9 @@ def test_every_kind_agrees_with_the_slow_reading(seed: int, policy: str, window:
 def test_thousands_of_small_logs_agree_with_the_slow_reading(policy: str, window: Any, seed: int) -> None:
     """Units do not touch each other, so a log of 1,000 units is 1,000 small logs; every value of every unit is compared."""
     log = random_log(np.random.default_rng(seed), units=1_000, n=9_000)
-    plan = FULL.changed(exposure={"several_variants": policy})
-    rows = unit_rows(without_repeats(log), plan, max(e["t"] for e in log), window)
-    table = xp.events(frame_of(log), window_from=window, slices=()).unit_table(plan)
+    plan = FULL.changed(exposure={"several_variants": policy, "window_from": window})
+    rows = unit_rows(without_repeats(log), plan, max(e["t"] for e in log))
+    table = xp.events(frame_of(log), slices=()).unit_table(plan)
     found = {(r["u"], r["variant"]): r for r in table.to_pylist()}
     assert set(found) == set(rows)
     assert len(rows) > 400
@@ -173,7 +174,7 @@ def test_switchers_are_counted_and_left_out_or_kept_or_split() -> None:
 def test_windows_from_the_latest_exposure() -> None:
     log = [*small_log(), started("u1", START + 10 * DAY, "b", "y"), event("buy", "u1", START + 11 * DAY, "late")]
     assert xp.events(frame_of(log)).summarize(SMALL).cell("buys", "b").mean[0] == 1.0
-    again = xp.events(frame_of(log), window_from="latest_exposure").summarize(SMALL)
+    again = xp.events(frame_of(log)).summarize(SMALL.changed(exposure={"window_from": "latest_exposure"}))
     assert again.cell("buys", "b").mean[0] == 1.1
     assert "latest exposure" in again.source
 

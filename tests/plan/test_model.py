@@ -31,6 +31,22 @@ def test_digest_is_pinned() -> None:
     assert xp.Plan(**events()).digest == GOLDEN_EVENTS
 
 
+def test_windows_from_the_latest_exposure_are_named_and_older_plans_keep_their_digest() -> None:
+    plan = xp.Plan(**events())
+    assert plan.digest == GOLDEN_EVENTS  # made before the field was there
+    assert plan.exposure.window_from is None
+    assert "window_from" not in plan.to_dict()["exposure"]
+    digests = {plan.digest}
+    for value in ("first_exposure", "latest_exposure"):
+        named = plan.changed(exposure={**plan.to_dict()["exposure"], "window_from": value})
+        assert named.problems() == []
+        assert named.to_dict()["exposure"]["window_from"] == value
+        digests.add(named.digest)
+    assert len(digests) == 3
+    (problem,) = xp.Plan(**columns(exposure={"window_from": "latest_exposure"})).problems()
+    assert (problem.code, problem.pointer) == ("XPB-P18", "/exposure/window_from")
+
+
 def test_digest_ignores_the_order_of_keys_and_the_way_of_reading(tmp_path: Path) -> None:
     plan = xp.Plan(**events())
     again = load_plan(plan.save(tmp_path / "plan.json"))

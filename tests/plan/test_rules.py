@@ -205,3 +205,22 @@ def test_hostile_keys_are_refused(key: str) -> None:
 @pytest.mark.parametrize("text", ["Beta Homepage!", "../etc", "CON", "", "ÄÖ", "a" * 200])
 def test_suggested_keys_are_safe(text: str) -> None:
     assert is_safe_key(suggest_key(text))
+
+
+@pytest.mark.parametrize(
+    ("part", "remedy"),
+    [
+        ({"kind": "mean", "event": "Application", "property": "amount"}, "Name a sum of that property"),
+        ({"kind": "funnel", "steps": [{"event": "a"}, {"event": "b"}], "per": "entrant"}, "Make it per: exposure"),
+        ({"kind": "quantile", "event": "Application", "property": "amount", "q": 0.5}, ""),
+    ],
+)
+def test_ratios_and_formulas_refuse_parts_without_one_value_for_each_unit(part: dict[str, Any], remedy: str) -> None:
+    plan = events()
+    plan["metrics"][1] = {"key": "applications", "role": "secondary", "direction": "increase", **part}
+    found = [(p.code, p.pointer) for p in check(plan)]
+    assert found == [("XPB-P18", "/metrics/2/numerator"), ("XPB-P18", "/metrics/3/expression")]
+    assert all(remedy in str(p) for p in check(plan))
+    plan["metrics"][1] = {**plan["metrics"][1], "kind": "funnel", "steps": [{"event": "a"}, {"event": "b"}]}
+    plan["metrics"][1] = {k: v for k, v in plan["metrics"][1].items() if k not in ("event", "property", "q", "per")}
+    assert check(plan) == []

@@ -9,7 +9,8 @@ from xpbench import formula
 from xpbench.data.summary import Form
 from xpbench.errors import DataError
 from xpbench.plan import Plan
-from xpbench.plan.metrics import Formula, Funnel, Mean, MetricBase, Quantile, Ratio, Winsorize
+from xpbench.plan.metrics import Formula, MetricBase, Quantile, Ratio, Winsorize
+from xpbench.plan.rules import has_one_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,7 @@ def leaves(plan: Plan, metric: MetricBase) -> list[tuple[str, MetricBase]]:
     else:
         return [("value", metric)]
     for _, part in found:
-        per_entrant = isinstance(part, Funnel) and part.per == "entrant"
-        if isinstance(part, (Ratio, Formula, Quantile, Mean)) or per_entrant:
+        if not has_one_value(part):
             raise DataError("XPB-D10", key=metric.key, part=part.key, part_kind=getattr(part, "kind", "?"))
     return found
 

@@ -15,7 +15,7 @@ from xpbench.data.ages import age_cells
 from xpbench.data.blocks import Parts, blocks_of, leaves
 from xpbench.data.cache import Cache, files_digest
 from xpbench.data.engine import DuckDB, Progress, Stages, engine_name, literal
-from xpbench.data.exposures import MISSING, Exposed, WindowFrom, exposed
+from xpbench.data.exposures import MISSING, Exposed, exposed
 from xpbench.data.log import (
     DAY,
     MONEY_DIGITS,
@@ -50,7 +50,6 @@ def events(
     *,
     schema: EventSchema | None = None,
     time_zone: str = "UTC",
-    window_from: WindowFrom = "first_exposure",
     duplicates: Literal["drop", "keep"] = "drop",
     absent_events: Literal["refuse", "zero"] = "refuse",
     until: str | datetime | None = None,
@@ -69,8 +68,6 @@ def events(
         schema: Where event, unit, time, insert id and properties stand; Mixpanel's names where it is left out.
         time_zone: Zone in which the log's times were written down. UTC is right for Mixpanel projects made from 2023 on;
             for older ones give the project's zone, such as `"Europe/London"`: their times are local clock readings.
-        window_from: Metric windows begin at the unit's first exposure, or anew at its latest one, which is how Mixpanel
-            counts its 90 days.
         duplicates: Events with the same name, unit, time and insert id are one event (the latest to arrive stays), or all
             are kept. Events without an insert id are never taken for repeats.
         absent_events: A metric's event that never occurs in the log is refused, or counts as nobody doing it.
@@ -94,7 +91,6 @@ def events(
         log=located(log),
         schema=schema or EventSchema(),
         time_zone=time_zone,
-        window_from=window_from,
         duplicates=duplicates,
         absent_events=absent_events,
         until=until,
@@ -112,7 +108,6 @@ class EventsSource:
     log: Any = field(repr=False)
     schema: EventSchema = field(repr=False)
     time_zone: str
-    window_from: WindowFrom
     duplicates: Literal["drop", "keep"]
     absent_events: Literal["refuse", "zero"]
     until: datetime | None
@@ -176,7 +171,6 @@ class EventsSource:
         options = {
             "schema": asdict(self.schema),
             "time_zone": self.time_zone,
-            "window_from": self.window_from,
             "duplicates": self.duplicates,
             "absent_events": self.absent_events,
             "until": "" if self.until is None else self.until.isoformat(),
@@ -322,7 +316,7 @@ class _Run:
         self.stages.finish("survey the log", self.rows)
         table = log.keep(exposures_from(frame, plan, self.properties), "exposures")
         self.need_experiment(table, frame)
-        found = exposed(log, table, plan, window_from=self.source.window_from)
+        found = exposed(log, table, plan)
         self.findings += found.findings
         n = sum(found.by_variant.values())
         self.stages.finish("find the first exposures", n)
@@ -348,7 +342,7 @@ class _Run:
             cells += age_cells(joined, values, amounts, ages=ages, until=self.until, units=found.units, variants=variants)
         self.stages.finish("compute quantiles and days since exposure", n)
         self.count_units(found, values)
-        latest = ", windows from the latest exposure" if self.source.window_from == "latest_exposure" else ""
+        latest = ", windows from the latest exposure" if plan.exposure.window_from == "latest_exposure" else ""
         look = Look(
             source=f"events ({log.kind})" + latest,
             fingerprint=fingerprint,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import narwhals.stable.v2 as nw
 
@@ -16,8 +16,6 @@ from xpbench.plan import Plan
 MISSING = "(missing)"
 NEVER = 2**62
 """A time that never comes."""
-
-WindowFrom = Literal["first_exposure", "latest_exposure"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ def day_number(day: str) -> int:
     return (date.fromisoformat(day) - date(1970, 1, 1)).days
 
 
-def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan, *, window_from: WindowFrom) -> Exposed:
+def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan) -> Exposed:
     """Units by their first exposure.
 
     The first exposure is the earliest; ties in time are broken by insert id, then by variant, so that it does not depend
@@ -58,8 +56,7 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan, *, window_from: Wind
     Args:
         log: Where frames are computed.
         table: Exposure events, computed: u, v, t, iid, qa, segments.
-        plan: Its exposure and data policies.
-        window_from: `first_exposure`, or `latest_exposure` as Mixpanel counts.
+        plan: Its exposure and data policies; `exposure.window_from` says where windows begin.
 
     Raises:
         DataError: `XPB-D34` no exposure counts; `XPB-D09` the plan refuses unknown or missing variants.
@@ -150,7 +147,8 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan, *, window_from: Wind
     )
     is_split = bool(switched) and policy.several_variants == "split"
     keys: tuple[str, ...] = ("u", "variant") if is_split else ("u",)
-    simple = window_from == "first_exposure" and not is_split
+    latest = policy.window_from == "latest_exposure"
+    simple = not latest and not is_split
     rows = met.filter(~several).select("u", variant=c("low"), t0=c("t0"))
     if switched and policy.several_variants == "first":
         rows = nw.concat([rows, first_of_switchers.select("u", variant=c("v"), t0=c("t"))])
@@ -176,7 +174,7 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan, *, window_from: Wind
         )
         if is_split:
             joined = joined.filter(c("v") == c("variant"))
-        anchor = c("start") if window_from == "latest_exposure" else c("t0")
+        anchor = c("start") if latest else c("t0")
         spells = joined.select("u", "variant", "t0", "start", "stop", anchor=anchor, lead=c("before").is_null())
         spells = log.keep(spells, "spells")
     counts = {r["variant"]: int(r["n"]) for r in rows_of(units.group_by("variant").agg(n=nw.len()))}

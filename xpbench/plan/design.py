@@ -26,7 +26,7 @@ class Variant(Part):
 
 
 class Exposure(Part):
-    """How the log says that a unit has met the change."""
+    """How the log says that a unit has met the change, and from which exposure on its behaviour counts."""
 
     event: Key = "$experiment_started"
     experiment: Key | None = Field(default=None, description="Name of the experiment in the log; the plan's key if missing")
@@ -41,6 +41,12 @@ class Exposure(Part):
     start: Day | None = Field(default=None, description="First day (UTC) on which exposures count")
     end: Day | None = Field(default=None, description="Last day (UTC) on which exposures count")
     qa_testers: Literal["exclude", "keep"] = "exclude"
+    window_from: Literal["first_exposure", "latest_exposure"] | None = Field(
+        default=None,
+        description="Where metric windows begin: at the unit's first exposure (meant where this is missing), or anew at its "
+        "latest one, which is how Mixpanel counts its 90 days",
+        examples=["latest_exposure"],
+    )
 
 
 class Rollout(Part):

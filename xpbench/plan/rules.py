@@ -12,7 +12,7 @@ from xpbench import formula
 from xpbench.errors import Problem, nearest, plain
 from xpbench.plan.design import Bayesian, GroupSequential, Sequential
 from xpbench.plan.keys import is_safe_key, suggest_key
-from xpbench.plan.metrics import Column, Conversion, EventMetric, Formula, Funnel, Quantile, Ratio, Retention
+from xpbench.plan.metrics import Column, Conversion, EventMetric, Formula, Funnel, Mean, Quantile, Ratio, Retention
 
 if TYPE_CHECKING:
     from xpbench.plan.model import Plan
@@ -168,13 +168,13 @@ def _references(plan: Plan) -> Iterator[Problem]:
                 name = getattr(m, part)
                 if name not in known:
                     yield Problem.of("XPB-P16", f"{at}/{part}", value=name, hint=plain(nearest(name, known)))
-                elif isinstance(known[name], (Ratio, Formula, Quantile)):
+                elif not has_one_value(known[name]):
                     yield Problem.of(
                         "XPB-P18",
                         f"{at}/{part}",
                         value=name,
                         rule=plain("A ratio is built on metrics with one value for each unit"),
-                        remedy=plain("Name a count, sum, conversion or column"),
+                        remedy=plain(_instead(known[name], "Name a count, sum, conversion or column")),
                     )
         elif isinstance(m, Formula):
             try:
@@ -188,17 +188,44 @@ def _references(plan: Plan) -> Iterator[Problem]:
             for name in names:
                 if name not in known:
                     yield Problem.of("XPB-P16", f"{at}/expression", value=name, hint=plain(nearest(name, known)))
-                elif isinstance(known[name], (Ratio, Formula, Quantile)) and name != m.key:
+                elif not has_one_value(known[name]) and name != m.key:
                     yield Problem.of(
                         "XPB-P18",
                         f"{at}/expression",
                         value=name,
                         rule=plain("A formula is built on metrics with one value for each unit"),
-                        remedy=plain("Write the parts of that metric into the formula"),
+                        remedy=plain(_instead(known[name], "Write the parts of that metric into the formula")),
                     )
     for i, m in enumerate(plan.metrics):
         if m.key in edges.get(m.key, ()):
             yield Problem.of("XPB-P17", f"/metrics/{i}", key=m.key, path=m.key)
+
+
+def has_one_value(metric: object) -> bool:
+    """Whether a metric has one number for each unit, so that ratios and formulas can be built on it."""
+    if isinstance(metric, Funnel):
+        return metric.per == "exposure"
+    return not isinstance(metric, (Ratio, Formula, Quantile, Mean))
+
+
+def _instead(metric: object, otherwise: str) -> str:
+    """What to name in place of a metric without one value for each unit."""
+    if isinstance(metric, Mean):
+        return "Name a sum of that property and a count of its events"
+    if isinstance(metric, Funnel):
+        return "Make it per: exposure, or name a conversion"
+    return otherwise
+
+
+def _windows(plan: Plan) -> Iterator[Problem]:
+    if plan.exposure.window_from is not None and not any(isinstance(m, EventMetric) for m in plan.metrics):
+        yield Problem.of(
+            "XPB-P18",
+            "/exposure/window_from",
+            value=plan.exposure.window_from,
+            rule=plain("Windows belong to metrics that are counted from events, and this plan has none"),
+            remedy=plain("Remove window_from"),
+        )
 
 
 def _model(plan: Plan) -> Iterator[Problem]:
@@ -373,6 +400,7 @@ RULES: tuple[Callable[[Plan], Iterator[Problem]], ...] = (
     _model,
     _assignment,
     _dates,
+    _windows,
     _segments,
     _watch,
     _thresholds,
