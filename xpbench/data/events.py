@@ -16,6 +16,7 @@ from xpbench.data.blocks import Parts, blocks_of, leaves
 from xpbench.data.cache import Cache, files_digest
 from xpbench.data.engine import DuckDB, Progress, Stages, engine_name, literal
 from xpbench.data.exposures import MISSING, Exposed, exposed
+from xpbench.data.identity import identity_changes
 from xpbench.data.log import (
     DAY,
     MONEY_DIGITS,
@@ -319,6 +320,7 @@ class _Run:
         found = exposed(log, table, plan)
         self.findings += found.findings
         n = sum(found.by_variant.values())
+        self.findings += identity_changes(log, found.units, plan, self.properties)
         self.stages.finish("find the first exposures", n)
         values = Values(plan, self.properties, found, amounts, until=self.until, log=log)
         joined = values.attributed(frame)

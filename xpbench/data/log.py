@@ -26,6 +26,9 @@ DAY = 86_400 * SECOND
 
 QA_PROPERTY = "$is_qa_tester"
 
+SENT_AS = "$distinct_id_before_identity"
+"""Id that an event was sent under, before its identity was merged."""
+
 MONEY_DIGITS = 4
 """Amounts with up to so many decimals are summed as whole numbers, exactly."""
 
@@ -88,6 +91,8 @@ def properties_of(plan: Plan) -> Properties:
     else:
         out.text(exposure.list_property)
     out.text(QA_PROPERTY)
+    for name in identity_properties(plan.unit):
+        out.text(name)
     for segment in plan.segments:
         out.text(segment)
     for metric in plan.metrics:
@@ -99,6 +104,15 @@ def properties_of(plan: Plan) -> Properties:
         if isinstance(metric, (Sum, Mean, Quantile)):
             out.number(metric.property)
     return out
+
+
+def identity_properties(unit: str) -> tuple[str, ...]:
+    """Properties that link a unit of this kind to further ids; none where a unit is no person or device."""
+    if unit == "$device_id":
+        return ("$user_id",)
+    if unit in ("distinct_id", "$distinct_id", "$user_id", "user_id"):
+        return ("$device_id", "$anon_id", SENT_AS)
+    return ()
 
 
 def conditions_of(metric: Any) -> list[Filter]:

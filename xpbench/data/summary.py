@@ -263,6 +263,10 @@ class Summary:
         return f"Summary({self.source}, {self.n:,} units: {by_variant})"
 
 
+LOOKED = ("identity_changes",)
+"""Findings that are kept with a count of 0, too: only some sources can be looked at, and "none" is an answer."""
+
+
 def merge_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Findings with a count, in order of their name and metric."""
-    return tuple(sorted((f for f in findings if f.count), key=lambda f: (f.name, f.metric)))
+    """Findings with a count (or in `LOOKED`), in order of their name and metric."""
+    return tuple(sorted((f for f in findings if f.count or f.name in LOOKED), key=lambda f: (f.name, f.metric)))

@@ -10,6 +10,7 @@ from xpbench.data.summary import Form, Summary
 from xpbench.decide.bayesian import read_posterior
 from xpbench.decide.designs import Anytime, Design, design_of
 from xpbench.decide.estimate import Estimate, estimate
+from xpbench.decide.margins import judge_margin
 from xpbench.decide.rows import GuardrailState, Row, Sensitivity, Verdict, number
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, Variant
@@ -217,38 +218,23 @@ def _practical(plan: Plan, metric: MetricBase, pair: Pair, q: float) -> tuple[bo
 
 
 def _guardrail(plan: Plan, item: _Item, verdict: Verdict, q: float) -> tuple[GuardrailState, float | None, str, float | None]:
-    """Within the margin exactly when the interval that is shown excludes it."""
+    """State against the margin (`margins.judge_margin`), and the one-sided p-value at the margin by the plan's design."""
     metric, pair = item.metric, item.estimate.pair
-    has_margin = metric.margin is not None or metric.margin_rel is not None
-    if not has_margin:
-        state: GuardrailState = "" if metric.role != "guardrail" else "bad" if verdict == "worse" else "ok"
-        if metric.role == "guardrail" and pair.status != "ok":
-            state = "unclear"
+    judged = judge_margin(metric, pair, q=q, is_worse=verdict == "worse", policy=plan.decision.guardrails)
+    state: GuardrailState = judged.state if metric.role == "guardrail" else ""
+    if judged.margin is None:
         return state, None, "", None
-    found = noninferior(pair, direction=metric.direction, margin_rel=metric.margin_rel, margin_abs=metric.margin, q=q)
-    level = (
-        noninferior(
-            pair,
-            direction=metric.direction,
-            margin_rel=metric.margin_rel,
-            margin_abs=metric.margin,
-            alpha=plan.alpha / 2,
-            mixture=item.design.mixture if isinstance(item.design, Anytime) else None,
-        )
-        if pair.status == "ok"
-        else found
+    if pair.status != "ok":
+        return state, number(judged.margin), judged.scale, None
+    level = noninferior(
+        pair,
+        direction=metric.direction,
+        margin_rel=metric.margin_rel,
+        margin_abs=metric.margin,
+        alpha=plan.alpha / 2,
+        mixture=item.design.mixture if isinstance(item.design, Anytime) else None,
     )
-    if metric.role != "guardrail":
-        state = ""
-    elif found.passed is None:
-        state = "unclear"
-    elif found.passed:
-        state = "ok"
-    elif plan.decision.guardrails == "not_worse":
-        state = "bad" if verdict == "worse" else "ok"
-    else:
-        state = "bad" if verdict == "worse" else "unclear"
-    return state, number(found.margin), found.scale, number(level.p_value)
+    return state, number(judged.margin), judged.scale, number(level.p_value)
 
 
 def _sensitivity(

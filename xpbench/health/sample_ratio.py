@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xpbench.health.inputs import HealthInputs
+from xpbench.plan.design import Bayesian, GroupSequential, Sequential
+from xpbench.plan.model import Plan
 from xpbench.stats import srm as core
 
 CONCENTRATION = 100.0
@@ -31,6 +33,18 @@ class Ratio:
 def observed(inputs: HealthInputs) -> dict[str, int]:
     """Exposed units of each planned variant, 0 where there are none."""
     return {v.key: int(inputs.summary.units.get(v.key, 0)) for v in inputs.plan.variants}
+
+
+def reads_more_than_once(plan: Plan) -> bool:
+    """Whether the plan's design has several looks at the data, each of which runs these tests."""
+    model = plan.model
+    return isinstance(model, (Sequential, GroupSequential)) or (isinstance(model, Bayesian) and model.due != "horizon")
+
+
+def misplaced(inputs: HealthInputs, shares: Mapping[str, float]) -> bool:
+    """Whether a variant that should have no unit has some: a fault at any number of looks."""
+    counts = observed(inputs)
+    return any(counts.get(k, 0) > 0 for k, share in shares.items() if share == 0)
 
 
 def fixed_ratio(counts: Mapping[str, int], shares: Mapping[str, float], *, slice: str = "") -> Ratio:  # noqa: A002

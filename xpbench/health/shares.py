@@ -67,6 +67,8 @@ def expected_shares(inputs: HealthInputs) -> Expected:
     exact = flag_shares(inputs.flag)
     if exact is not None and sum(exact.values()) > 0:
         total = sum(exact.values())
+        if sum(exact.get(v.key, 0.0) > 0 for v in plan.variants) < 2:
+            return Expected({}, "", "The flag serves fewer than two variants of the plan, so no shares can be expected")
         return Expected({v.key: exact.get(v.key, 0.0) / total for v in plan.variants}, "exact shares of the flag's hash")
     exact = bucket_shares(plan)
     if exact is not None:

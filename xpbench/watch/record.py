@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from xpbench.decide.margins import State, judge_margin
 from xpbench.errors import WatchError, nearest, plain
 from xpbench.ledger import Clock, Entry, Ledger
 from xpbench.ledger.clock import parse_stamp
 from xpbench.plan import Plan
 from xpbench.plan.metrics import MetricBase
-from xpbench.stats.inference import absolute, noninferior, relative
+from xpbench.stats.inference import absolute, relative
 from xpbench.stats.multipliers import q_fixed
 from xpbench.stats.pairs import Pair
 from xpbench.watch.contract import WatchState, check_days, recorded, shipping, watched_metrics, worst
@@ -60,6 +61,13 @@ class WatchRow:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+_STATES: dict[State, tuple[WatchState, str]] = {
+    "ok": ("kept", "It is shown to be within its margin."),
+    "bad": ("breached", "It is worse, and not within its margin."),
+    "unclear": ("not answerable", "The interval reaches beyond the margin but shows no harm: more days are needed."),
+}
+
+
 def judge(metric: MetricBase, pair: Pair, *, alpha: float) -> WatchRow:
     """The state of a metric from its pair.
 
@@ -74,23 +82,13 @@ def judge(metric: MetricBase, pair: Pair, *, alpha: float) -> WatchRow:
     effect, lift = absolute(pair, q), relative(pair, q)
     good = 1.0 if metric.direction == "increase" else -1.0
     is_worse = effect.ci_high < 0 if good > 0 else effect.ci_low > 0
-    margin: float | None = None
+    judged = judge_margin(metric, pair, q=q, is_worse=is_worse)
     state: WatchState
-    if metric.margin is None and metric.margin_rel is None:
+    if judged.margin is None:
         state = "breached" if is_worse else "not answerable"
         reason = "It is worse than before." if is_worse else "It has no margin, so it can't be shown to be kept."
     else:
-        found = noninferior(pair, direction=metric.direction, margin_rel=metric.margin_rel, margin_abs=metric.margin, q=q)
-        margin = found.margin
-        if found.passed:
-            state, reason = "kept", "It is shown to be within its margin."
-        elif is_worse:
-            state, reason = "breached", "It is worse, and not within its margin."
-        else:
-            state, reason = (
-                "not answerable",
-                "The interval reaches beyond the margin but shows no harm: more days are needed.",
-            )
+        state, reason = _STATES[judged.state]
     return WatchRow(
         metric.key,
         state,
@@ -103,7 +101,7 @@ def judge(metric: MetricBase, pair: Pair, *, alpha: float) -> WatchRow:
         lift=_finite(lift.lift),
         lift_low=_finite(lift.lift_low),
         lift_high=_finite(lift.lift_high),
-        margin=margin,
+        margin=judged.margin,
         alpha=alpha,
     )
 

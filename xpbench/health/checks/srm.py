@@ -5,7 +5,7 @@ from __future__ import annotations
 from xpbench.health.check import Status, Verdict
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
-from xpbench.health.sample_ratio import fixed_ratio, observed
+from xpbench.health.sample_ratio import fixed_ratio, misplaced, observed, reads_more_than_once
 from xpbench.health.shares import expected_shares
 
 _NEXT = (
@@ -16,7 +16,11 @@ _NEXT = (
 
 @check("srm", title="Sample ratio", question="Do the variants have the shares of units that were planned?", gate=True)
 def srm(inputs: HealthInputs) -> Verdict:
-    """Pearson's chi-squared against the expected shares; fails below `srm_alpha`, warns below `srm_warn_alpha`."""
+    """Pearson's chi-squared against the expected shares; fails below `srm_alpha`, warns below `srm_warn_alpha`.
+
+    Its level holds for one look. Where the plan reads more than once and the source has dates, it only warns, and the test that
+    may be looked at daily (`srm_anytime`) is the gate.
+    """
     expected = expected_shares(inputs)
     if expected.reason:
         return Verdict("not answerable", f"{expected.reason}.", "Declare the rollout group as a segment to test each group.")
@@ -41,13 +45,24 @@ def srm(inputs: HealthInputs) -> Verdict:
         "severity": dict(ratio.severity),
     }
     status: Status = "pass"
+    several = reads_more_than_once(inputs.plan) and bool(inputs.summary.exposures_by_day)
+    evidence["gate_is"] = "srm_anytime" if several else "srm"
     if ratio.p_value < policy.srm_alpha:
-        status = "fail"
+        status = "warn" if several and not misplaced(inputs, expected.shares) else "fail"
     elif ratio.p_value < policy.srm_warn_alpha:
         status = "warn"
     if status == "pass":
         return Verdict("pass", f"The counts fit the {expected.basis} (p = {ratio.p_value:.4g}).", "Nothing to do.", evidence)
     off = f"{evidence['largest_deviation']:.2%}"
+    if status == "warn" and ratio.p_value < policy.srm_alpha:
+        return Verdict(
+            "warn",
+            f"Read once, counts as far from the {expected.basis} as these (up to {off} of a variant's share) would fail "
+            f"(p = {ratio.p_value:.2e}); this plan reads more than once, so the daily test decides.",
+            "Look at the sample ratio that may be looked at daily, at the days and at the segments; name the doubt beside the "
+            "result.",
+            evidence,
+        )
     if status == "warn":
         return Verdict(
             "warn",
