@@ -251,3 +251,26 @@ def test_panels_show_themselves_without_widgets(experiment: Any, name: str) -> N
     assert set(bundle) == {"application/vnd.jupyter.widget-view+json", "text/html", "text/plain"}
     assert "shop-banner" in bundle["text/plain"]
     assert repr(panel).startswith(name)
+
+
+def test_time_follows_the_estimate_and_values_are_counted_on_demand(tmp_path: Path) -> None:
+    metrics = [{**PLAN["metrics"][0], "winsorize": {"upper": 0.99}}, PLAN["metrics"][1]]
+    experiment = xp.register(xp.Plan(**{**PLAN, "metrics": metrics}), tmp_path)
+    frame = table(4000).assign(day=pd.Timestamp("2026-09-07") + pd.to_timedelta(np.arange(4000) // 400, unit="D"))
+    panel = xp.ReadoutPanel(experiment, xp.units(frame, unit="id", day="day"))
+    panel.read()
+    assert [v.name for v in panel.views("Time")] == ["timeline", "path", "novelty", "novelty"]
+    assert not is_visible(panel.values_button)
+    panel.show("Sensitivity")
+    assert is_visible(panel.values_button)
+    panel.values_button.click()
+    assert "before and after winsorization" in shown(panel)
+    assert panel.status.mood == "good", panel.status.text
+    assert '"id"' not in shown(panel)
+
+
+def test_a_sealed_panel_offers_no_values(experiment: Any) -> None:
+    panel = xp.ReadoutPanel(experiment, source(1000))
+    panel.read()
+    panel.show("Sensitivity")
+    assert not is_visible(panel.values_button)

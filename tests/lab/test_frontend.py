@@ -27,4 +27,3 @@ def test_every_command_in_the_settings_exists() -> None:
     commands = (FRONT / "src" / "commands.ts").read_text()
     for shortcut in schema["jupyter.lab.shortcuts"]:
         assert f"'{shortcut['command']}'" in commands
-

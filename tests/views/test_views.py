@@ -270,3 +270,50 @@ def test_a_shrunk_png_is_the_same_picture() -> None:
     assert abs(one - two).max() <= 16
     assert abs(one - two).mean() < 0.5
     assert shrunk(after) == after
+
+
+def strokes(view: View) -> list[Any]:
+    return [layer for layer in view.spec["layer"] if "flatten" in json.dumps(layer.get("transform", []))]  # type: ignore[index]
+
+
+def test_the_forest_shows_what_cuped_narrowed_and_hatches_what_is_forbidden(made: dict[str, View]) -> None:
+    spec: Any = made["forest"].spec
+    ghosts = [layer for layer in spec["layer"] if layer["encoding"].get("x", {}).get("field") == "g0"]
+    (values,) = [spec["datasets"][g["data"]["name"]] for g in ghosts]
+    assert [(v["g0"], v["g1"]) for v in values] == [(0.02, 0.12)]
+    assert len(strokes(made["forest"])) == 1
+    assert "thin line: without CUPED" in made["forest"].subtitle
+    plain = views.forest(rows(), style={"ghost": False, "margin": False})
+    assert strokes(plain) == []
+    assert "CUPED" not in plain.subtitle
+
+
+def test_the_path_draws_p_values_against_their_boundary() -> None:
+    from benchmarks.gallery import path_points
+
+    with_p = views.sequential_path(path_points(peek=False), metric="A", alpha=0.05)
+    assert len(with_p.spec["vconcat"]) == 2  # type: ignore[index]
+    assert "boundary 0.05" in json.dumps(with_p.spec)
+    without = views.sequential_path(path_points(peek=False), metric="A", alpha=0.05, style={"p_values": False})
+    assert "vconcat" not in without.spec  # type: ignore[operator]
+
+
+def test_a_trend_says_what_the_test_says_in_points_of_percent() -> None:
+    from xpbench.views.novelty_curve import trend
+
+    points = [{"x": float(d), "label": str(d), "effect": 0.01 - 0.001 * d, "se": 0.002, "n": 1000} for d in range(8)]
+    found = {
+        "axis": "age", "word": "fading", "p_adjusted": 0.01, "points": points,
+        "sentence": "Quotes: the effect fades with the days.",
+    }  # fmt: skip
+    view = trend(found, metric="Quotes", is_share=True)
+    assert view.title == "Quotes: the effect fades with the days (corrected p = 0.01)"
+    assert view.table.rows[0]["lift"] == pytest.approx(1.0)
+    week = trend({**found, "axis": "weekday", "points": points[:7]}, metric="Quotes")
+    assert week.table.rows[1]["label"] == "Tuesday"
+
+
+def test_no_axis_of_counts_falls_back_to_powers_of_ten(made: dict[str, View]) -> None:
+    for name in ("winsorization", "timeline", "path", "power"):
+        svg = made[name].to_svg()
+        assert "e+" not in "".join(part.split("<")[0] for part in svg.split(">") if len(part.split("<")[0]) < 12), name

@@ -16,6 +16,7 @@ from xpbench.data.blocks import Parts, blocks_of, leaves
 from xpbench.data.cache import Cache, files_digest
 from xpbench.data.engine import DuckDB, Progress, Stages, engine_name, literal
 from xpbench.data.exposures import MISSING, Exposed, exposed
+from xpbench.data.histogram import Histogram, histograms_of
 from xpbench.data.identity import identity_changes
 from xpbench.data.log import (
     DAY,
@@ -163,6 +164,28 @@ class EventsSource:
             names |= {m: f"before:{key}:{label}" for key, p in look.parts.items() for label, m in p.before}
             table = units.collect("pyarrow").to_native()
         return table.rename_columns([names.get(n, n) for n in table.column_names])
+
+    def histograms(self, plan: Plan, caps: Iterable[Cap]) -> tuple[Histogram, ...]:
+        """Counts per bin before and after winsorization, for each of these caps; for pictures.
+
+        Args:
+            plan: The plan.
+            caps: Of a summary of this log.
+        """
+        from xpbench.data.opening import open_log
+
+        frozen = tuple(caps)
+        fingerprint = self.cache.files_digest(self.log) if self.cache is not None and isinstance(self.log, list) else ""
+        found = self.cache.find(self._key(plan, fingerprint, engine_name())) if self.cache is not None and fingerprint else None
+        if found is not None:
+            path, note = found
+            look = Look.from_dict(note)
+            with self.engine.connect() as connection:
+                units = nw.from_native(connection.sql(f"SELECT * FROM read_parquet({literal(str(path))})"))
+                return histograms_of(units, plan, lambda m: look.parts[m.key], frozen, look.scales)
+        with open_log(self, plan, properties_of(plan), Stages(7, None)) as log:
+            look, table = _Run(self, plan, properties_of(plan), log, Stages(7, None)).look(fingerprint)
+            return histograms_of(table, plan, lambda m: look.parts[m.key], frozen, look.scales)
 
     def _key(self, plan: Plan, fingerprint: str, engine: str) -> str:
         from dataclasses import asdict

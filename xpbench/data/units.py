@@ -13,6 +13,7 @@ import narwhals.stable.v2 as nw
 from xpbench.canonical import digest
 from xpbench.data.blocks import Parts, blocks_of, leaves
 from xpbench.data.engine import DuckDB, Progress, Stages, engine_name, first_line, literal, quote
+from xpbench.data.histogram import Histogram, histograms_of
 from xpbench.data.moments import VARIANT, moments_of
 from xpbench.data.opening import as_text, kind_of, located, plain_frame
 from xpbench.data.summary import Cap, Finding, Summary, merge_findings
@@ -98,6 +99,17 @@ class UnitsSource:
         except duckdb.Error as error:
             raise DataError("XPB-D01", what=plain("The table could not be read"), reason=first_line(error)) from error
 
+    def histograms(self, plan: Plan, caps: Iterable[Cap]) -> tuple[Histogram, ...]:
+        """Counts per bin before and after winsorization, for each of these caps; for pictures.
+
+        Args:
+            plan: The plan.
+            caps: Of a summary of this table.
+        """
+        with self.engine.connect() as connection:
+            reading = _Reading(self, plan, connection, Stages(6, None))
+            return histograms_of(reading.kept(), plan, reading.parts, caps)
+
 
 class _Reading:
     """One run over one table for one plan."""
@@ -129,16 +141,26 @@ class _Reading:
 
     # -- the run -----------------------------------------------------------------------------------------------------
 
-    def summary(self, caps: tuple[Cap, ...]) -> Summary:
-        plan, source = self.plan, self.source
-        blocks = blocks_of(plan, self.parts)
-        for metric in plan.metrics:
-            for _, leaf in leaves(plan, metric):
+    def kept(self) -> nw.LazyFrame[Any]:
+        """The unit table after the plan's data policy."""
+        blocks_of(self.plan, self.parts)
+        self.name_columns()
+        duplicated, _ = self.check()
+        return nw.from_native(self.run.sql(f"SELECT * FROM {duplicated}"))
+
+    def name_columns(self) -> None:
+        """Note which metrics want which column."""
+        for metric in self.plan.metrics:
+            for _, leaf in leaves(self.plan, metric):
                 if isinstance(leaf, Column):
                     for column in (leaf.column, *leaf.covariates):
                         self.metrics_by_column.setdefault(column, [])
                         if metric.key not in self.metrics_by_column[column]:
                             self.metrics_by_column[column].append(metric.key)
+
+    def check(self) -> tuple[str, str]:
+        """Open the table and apply the data policy: the name of the checked unit table, and the unit's column."""
+        plan, source = self.plan, self.source
         unit = source.unit or plan.unit
         wanted = list(
             dict.fromkeys([unit, source.variant, *self.measures, *plan.segments, *([source.day] if source.day else [])])
@@ -154,6 +176,13 @@ class _Reading:
         self.keep(own, trouble)
         duplicated = self.check_duplicates(types[unit])
         self.stages.finish("check the units", self.rows)
+        return duplicated, unit
+
+    def summary(self, caps: tuple[Cap, ...]) -> Summary:
+        plan, source = self.plan, self.source
+        blocks = blocks_of(plan, self.parts)
+        self.name_columns()
+        duplicated, unit = self.check()
         fingerprint = self.fingerprint(unit)
         self.stages.finish("take the fingerprint", self.rows)
         dimensions = {s: f"s{i}" for i, s in enumerate(plan.segments)}

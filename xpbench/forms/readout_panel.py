@@ -13,7 +13,7 @@ from xpbench.forms.leaves import TextLeaf
 from xpbench.forms.panel import Panel, Reveal, SourceBox, ViewPlace
 from xpbench.plan.design import Bayesian, Frequentist
 from xpbench.views.readout_card import ReadoutCard
-from xpbench.views.report import PARTS, readout_views
+from xpbench.views.report import PARTS, readout_views, winsorization_views
 
 
 def experiment_of(subject: Experiment | str, root: str | Path = "experiments") -> Experiment:
@@ -51,6 +51,8 @@ class ReadoutPanel(Panel):
         self.tabs = {name: self.button(name, lambda n=name: self.show(n), "xp-stepper") for name in PARTS}
         self.tab_row = box(list(self.tabs.values()), "xp-steps", across=True)
         self.place = ViewPlace()
+        self.values_button = self.button("Show values before and after winsorization", self.show_values, "xp-quiet")
+        visible(self.values_button, False)
         self.tab = ""
         self._arrange()
         self.status.say("Nothing was looked at yet.")
@@ -70,7 +72,7 @@ class ReadoutPanel(Panel):
         parts += [self.peek_button, self.confirm.widget]
         if self.readout is not None:
             parts += [self.tab_row] if not self.readout.is_sealed else []
-            parts.append(self.place.widget)
+            parts += [self.place.widget, self.values_button]
         self.main.children = tuple(parts)
 
     def on_readout(self, listener: Any) -> None:
@@ -144,6 +146,16 @@ class ReadoutPanel(Panel):
         for name, each in self.tabs.items():
             (each.add_class if name == tab else each.remove_class)("xp-now")
         self.place.show(*self.views(tab))
+        caps = () if self.readout is None or self.readout.is_sealed else self.readout.summary.caps
+        visible(self.values_button, bool(caps) and tab == "Sensitivity" and hasattr(self.source.get(), "histograms"))
+
+    def show_values(self) -> None:
+        """Add a histogram of every capped metric; reads the data once more, and only counts per bin come back."""
+        self.status.say("Counting values …", mood="busy")
+        found = self.source.get().histograms(self.experiment.plan, self.readout.summary.caps)
+        self.place.show(*self.views(self.tab), *winsorization_views(found, self.experiment.plan))
+        visible(self.values_button, False)
+        self.status.say("Values counted in bins, all variants together.", mood="good")
 
     def views(self, tab: str) -> list[Any]:
         """The views of a tab; for a sealed readout health, split and time, whatever the tab."""

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 
 from xpbench.views import numbers
-from xpbench.views.draw import base, words
+from xpbench.views.draw import AMOUNT, WHOLE, base, words
 from xpbench.views.table import Column, Table
 from xpbench.views.theme import Style
 from xpbench.views.view import View
@@ -55,8 +55,8 @@ def winsorization(
     if not rows:
         return View("winsorization", f"{metric}: no values yet", "No values yet.", table, subtitle)
     y = alt.Scale(type="sqrt", nice=False, domain=[0, max(max(r["before"], r["after"]) for r in rows) * 1.12])
-    axis = alt.Axis(title=None, format=",.0f", tickCount=4)
-    x = alt.X("left:Q", axis=alt.Axis(title=None, format="~s", grid=False, tickCount=8))
+    axis = alt.Axis(title=None, labelExpr=WHOLE, tickCount=4)
+    x = alt.X("left:Q", axis=alt.Axis(title=None, labelExpr=AMOUNT, grid=False, tickCount=8))
     tips = [
         alt.Tooltip(f"{k}:Q", title=t, format=",.6~g")
         for k, t in (("left", "From"), ("right", "To"), ("before", "Before"), ("after", "After"))

@@ -10,6 +10,12 @@ import altair as alt
 INK = "luminance(background || 'white') < 0.4 ? '#e6edf3' : '#1b1f24'"
 """Ink as a Vega expression of our own over the `background` signal: notebooks set a dark one in their dark theme."""
 
+WHOLE = "format(datum.value, ',')"
+"""Label of an axis of counts: thousands parted by commas, whatever the scale (a format alone gives 1e+4 on some scales)."""
+
+AMOUNT = "abs(datum.value) >= 100000 ? format(datum.value, '~s') : format(datum.value, ',.6~g')"
+"""Label of an axis of values in the metric's own unit."""
+
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -58,3 +64,10 @@ def nice_domain(values: Sequence[float | None], *, pad: float = 0.06, include: S
         low, high = low - 1.0, high + 1.0
     room = (high - low) * pad
     return low - room, high + room
+
+
+def percent_axis(format_: str, *, ticks: int = 6, **more: Any) -> Any:
+    """An axis of shares with a sign, on which zero has none."""
+    return alt.Axis(
+        title=None, labelExpr=f"datum.value == 0 ? '0%' : format(datum.value, '{format_}')", tickCount=ticks, **more
+    )

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 
 from xpbench.views import numbers
-from xpbench.views.draw import base, colours, words
+from xpbench.views.draw import base, colours, percent_axis, words
 from xpbench.views.table import Column, Table
 from xpbench.views.theme import Style
 from xpbench.views.view import View, plain_rows
@@ -175,6 +175,9 @@ def _layout(
                 "p": numbers.p_value(row.get("p_value")),
                 "n": numbers.count((row.get("n") or 0) + (row.get("n_control") or 0)),
             }
+            ghost = _without_cuped(row)
+            if ghost is not None and ghost[0] < high and ghost[1] > low:
+                item |= {"g0": max(ghost[0], low), "g1": min(ghost[1], high), "yg": y + 0.26}
             if lift is not None:
                 item["lift"] = lift if low <= lift <= high else None
                 item["lo"] = low if lo is None else max(lo, low)
@@ -191,6 +194,44 @@ def _layout(
             items.append(item)
             y += 1
     return items, headings, y
+
+
+def _without_cuped(row: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The interval of the lift without covariates, where the row has one and it was narrowed by them."""
+    for way in row.get("sensitivity") or ():
+        found = dict(way) if isinstance(way, Mapping) else way.to_dict()
+        if found.get("name") == "without CUPED" and None not in (found.get("lift_low"), found.get("lift_high")):
+            return float(found["lift_low"]), float(found["lift_high"])
+    return None
+
+
+def _hatching(margins: Sequence[Mapping[str, Any]], x: Any, axis: Any, down: Any, colour: str, *, width: float) -> Any:
+    """Diagonal strokes over the zones beyond a margin: Vega-Lite 5.6 has no pattern, so each stroke is a rule.
+
+    Args:
+        margins: Zones `m0`, `m1`, `y0`, `y1`.
+        x: Scale of the lift.
+        axis: Its axis.
+        down: Scale of the rows.
+        colour: Of the strokes.
+        width: Width of a stroke's slope on the lift's scale: as wide as a row is high, so that strokes have 45 degrees.
+    """
+    zones = [_only(m, "m0", "m1", "y0", "y1") for m in margins]
+    start = "ceil(datum.m0 / (w / 3)) * (w / 3) - w".replace("w", f"{width:.12g}")
+    sides = {
+        "xa": "max(datum.s, datum.m0)",
+        "xb": f"min(datum.s + {width:.12g}, datum.m1)",
+        "ya": f"datum.y1 - (datum.xa - datum.s) / {width:.12g} * (datum.y1 - datum.y0)",
+        "yb": f"datum.y1 - (datum.xb - datum.s) / {width:.12g} * (datum.y1 - datum.y0)",
+    }
+    chart = base(zones).transform_calculate(s=f"sequence({start}, datum.m1, {width / 3:.12g})").transform_flatten(["s"])
+    for name, formula in sides.items():
+        chart = chart.transform_calculate(**{name: formula})
+    return (
+        chart.transform_filter("datum.xb > datum.xa")
+        .mark_rule(strokeWidth=1, opacity=0.5, color=colour)
+        .encode(x=alt.X("xa:Q", scale=x, axis=axis), x2="xb:Q", y=alt.Y("ya:Q", scale=down, axis=None), y2="yb:Q")
+    )
 
 
 def _only(item: Mapping[str, Any], *keys: str) -> dict[str, Any]:
@@ -218,6 +259,14 @@ def forest(readout: Any, *, level: float | None = None, style: Mapping[str, Any]
     subtitle = "Lift against control" + (
         f", {shown * 100:.4g} % interval" if shown else ", intervals at the corrected level of each metric" if levels else ""
     )
+    keys = []
+    if any(_without_cuped(r) for r in rows) and look.on("ghost"):
+        keys.append("thin line: without CUPED")
+    if any(r.get("min_lift") for r in rows) and look.on("min_lift"):
+        keys.append("green: too small to matter")
+    if any(margin_as_lift(r) is not None for r in rows) and look.on("margin"):
+        keys.append("hatched: beyond the margin")
+    subtitle += "".join(f"; {k}" for k in keys)
     title = takeaway(rows)
     if not rows:
         return View("forest", "No metric to show yet", "An empty forest plot.", table, subtitle)
@@ -227,7 +276,7 @@ def forest(readout: Any, *, level: float | None = None, style: Mapping[str, Any]
     down = alt.Scale(domain=[-0.5, count - 0.5], reverse=True, nice=False, zero=False)
     y = alt.Y("y:Q", scale=down, axis=None)
     digits = numbers.decimals(high - low, percent=True)
-    axis = alt.Axis(format=f".{max(0, digits - 1)}%", tickCount=6, title=None, orient="bottom", grid=True, zindex=0)
+    axis = percent_axis(f"+.{max(0, digits - 1)}%", orient="bottom", grid=True, zindex=0)
     x = alt.Scale(domain=[low, high], nice=False, zero=False)
     place = alt.X("lift:Q", scale=x, axis=axis)
     tone = colours("tone", ["better", "worse", "unclear"], [look.tone(t) for t in ("better", "worse", "unclear")])
@@ -258,6 +307,8 @@ def forest(readout: Any, *, level: float | None = None, style: Mapping[str, Any]
             .mark_rect(**look.mark("margin", color=look.tone("worse")))
             .encode(x=alt.X("m0:Q", scale=x, axis=axis), x2="m1:Q", y=alt.Y("y0:Q", scale=down, axis=None), y2="y1:Q")
         )
+        slope = ROW * (high - low) / WIDTH
+        layers.append(_hatching(margins, x, axis, down, look.tone("worse"), width=slope))
         lines = [i for i in margins if i.get("m") is not None]
         layers.append(
             base(lines)
@@ -269,6 +320,13 @@ def forest(readout: Any, *, level: float | None = None, style: Mapping[str, Any]
             base([{"v": 0}])
             .mark_rule(**look.mark("zero", color=look.tone("unclear")))
             .encode(x=alt.X("v:Q", scale=x, axis=axis))
+        )
+    ghosts = [_only(i, "g0", "g1", "yg", "tone") for i in items if "g0" in i]
+    if look.on("ghost") and ghosts:
+        layers.append(
+            base(ghosts)
+            .mark_rule(**look.mark("ghost"))
+            .encode(x=alt.X("g0:Q", scale=x, axis=axis), x2="g1:Q", y=alt.Y("yg:Q", scale=down, axis=None), color=tone)
         )
     known = [i for i in items if "lo" in i]
     if look.on("interval") and known:

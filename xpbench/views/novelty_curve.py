@@ -8,12 +8,15 @@ from typing import Any
 import altair as alt
 
 from xpbench.views import numbers
-from xpbench.views.draw import base, nice_domain
+from xpbench.views.draw import base, nice_domain, percent_axis
 from xpbench.views.table import Column, Table
 from xpbench.views.theme import Style
 from xpbench.views.view import View
 
 WIDTH, HEIGHT = 560, 220
+Z95 = 1.959963984540054
+ACROSS = {"age": "days since exposure", "cohort": "days since the first exposure", "weekday": "day of the week"}
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def novelty(points: Sequence[Mapping[str, Any]], *, metric: str, style: Mapping[str, Any] | None = None) -> View:
@@ -49,11 +52,66 @@ def novelty(points: Sequence[Mapping[str, Any]], *, metric: str, style: Mapping[
     digits = 1
     said = f"{numbers.percent(early, digits)} in the first days, {numbers.percent(late, digits)} later"
     title = f"{metric}: {said}; " + ("the effect changes with age" if abs(z) > 1.96 else "no sign that the effect wears off")
+    chart = _chart(known, look, across="days since exposure", axis=percent_axis("+.0%"))
+    return View("novelty", title, f"{title}. Line over {len(known)} days.", table, subtitle, chart)
+
+
+def trend(found: Any, *, metric: str, is_share: bool = False, style: Mapping[str, Any] | None = None) -> View:
+    """The effect of one metric along days since exposure, days of exposure or days of the week, with what the test says.
+
+    Args:
+        found: A `Trend` of `xpbench.decide.novelty`, or a dictionary in its shape.
+        metric: Name of the metric for people.
+        is_share: Whether effects are differences of shares, shown in percentage points.
+        style: See `theme.Style`.
+    """
+    look = Style(style)
+    plain: dict[str, Any] = dict(found) if isinstance(found, Mapping) else found.to_dict()
+    scale = 100.0 if is_share else 1.0
+    rows = [
+        {
+            "day": p["x"],
+            "label": WEEKDAYS[int(p["x"])] if plain["axis"] == "weekday" else str(p["label"]),
+            "n": p["n"],
+            "lift": scale * p["effect"],
+            "lift_low": scale * (p["effect"] - Z95 * p["se"]),
+            "lift_high": scale * (p["effect"] + Z95 * p["se"]),
+        }
+        for p in plain["points"]
+    ]
+    digits = numbers.decimals(max((r["lift_high"] - r["lift_low"] for r in rows), default=None))
+    unit = "pp" if is_share else "units of the metric"
+
+    def said(value: float) -> str:
+        return numbers.number(value, digits, signed=True)
+
+    columns = (
+        Column("label", {"age": "Day since exposure", "cohort": "Day of exposure", "weekday": "Day"}[plain["axis"]]),
+        Column("n", "Units", numbers.count, is_number=True),
+        Column("lift", f"Effect, {unit}", said, is_number=True),
+        Column("lift_low", "Low", said, is_number=True),
+        Column("lift_high", "High", said, is_number=True),
+    )
+    across = ACROSS[plain["axis"]]
+    table = Table(f"Effect of {metric} by {across}", columns, rows)
+    p = "" if plain.get("p_adjusted") is None else f" (corrected {numbers.p_said(plain['p_adjusted'])})"
+    title = str(plain["sentence"]).rstrip(".") + p
+    subtitle = f"Effect in {unit} by {across}, 95 % interval of each point alone; exploratory"
+    if len(rows) < 2:
+        return View("novelty", title, title, table, subtitle)
+    weekday = plain["axis"] == "weekday"
+    name = f"[{','.join(repr(d[:3]) for d in WEEKDAYS)}][datum.value]"
+    signed = alt.Axis(title=None, labelExpr="datum.value == 0 ? '0' : format(datum.value, '+,.6~g')", tickCount=6)
+    chart = _chart(rows, look, across="" if weekday else across, axis=signed, names=name if weekday else "")
+    return View("novelty", title, f"{title}. Line over {len(rows)} points.", table, subtitle, chart)
+
+
+def _chart(known: Sequence[Mapping[str, Any]], look: Style, *, across: str, axis: Any, names: str = "") -> Any:
     low, high = nice_domain([r[k] for r in known for k in ("lift_low", "lift_high")])
     scale = alt.Scale(domain=[low, high], nice=False, zero=False)
-    axis = alt.Axis(title=None, format="+.0%", tickCount=6)
-    x = alt.X("day:Q", axis=alt.Axis(title="days since exposure", tickMinStep=1, grid=False, format="d"))
-    layers = []
+    bottom: dict[str, Any] = {"labelExpr": names, "values": list(range(7))} if names else {"format": "d"}
+    x = alt.X("day:Q", axis=alt.Axis(title=across or None, tickMinStep=1, grid=False, **bottom))
+    layers: list[Any] = []
     if look.on("zero"):
         layers.append(
             base([{"v": 0}])
@@ -75,7 +133,7 @@ def novelty(points: Sequence[Mapping[str, Any]], *, metric: str, style: Mapping[
     if look.on("point"):
         tips = [
             alt.Tooltip("day:Q", title="Day"),
-            alt.Tooltip("lift:Q", title="Lift", format="+.1%"),
+            alt.Tooltip("lift:Q", title="Effect", format="+,.4~g"),
             alt.Tooltip("n:Q", title="Units", format=","),
         ]
         layers.append(
@@ -83,5 +141,4 @@ def novelty(points: Sequence[Mapping[str, Any]], *, metric: str, style: Mapping[
             .mark_point(**look.mark("point", color=look.tone("treatment")))
             .encode(x=x, y=alt.Y("lift:Q", scale=scale, axis=axis), tooltip=tips)
         )
-    chart = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
-    return View("novelty", title, f"{title}. Line over {len(known)} days.", table, subtitle, chart)
+    return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)

@@ -8,12 +8,14 @@ from typing import Any
 import altair as alt
 
 from xpbench.views import numbers
-from xpbench.views.draw import base, nice_domain, words
+from xpbench.views.draw import WHOLE, base, nice_domain, percent_axis, words
 from xpbench.views.table import Column, Table
 from xpbench.views.theme import Style
 from xpbench.views.view import View
 
 WIDTH, HEIGHT = 560, 240
+P_FLOOR = 0.0001
+"""p-values below are drawn here."""
 
 
 def sequential_path(
@@ -22,6 +24,7 @@ def sequential_path(
     metric: str,
     horizon: int | None = None,
     valid_at_every_look: bool = True,
+    alpha: float | None = None,
     style: Mapping[str, Any] | None = None,
 ) -> View:
     """Lift with its interval by number of units, with the looks that were taken.
@@ -30,6 +33,7 @@ def sequential_path(
         points: By number of units: `n`, `lift`, `lift_low`, `lift_high`, `p_value`, and `look`: `planned`, `peek` or "".
         metric: Name of the metric for people.
         horizon: Units at which results are due.
+        alpha: Boundary of the p-values, drawn below the intervals; None leaves the p-values to the table.
         valid_at_every_look: Whether the interval holds at all looks together (sequential and group-sequential designs).
         style: See `theme.Style`.
     """
@@ -66,19 +70,49 @@ def sequential_path(
         f"{title}. Line with band over {len(drawn)} points.",
         table,
         subtitle,
-        _chart(drawn, low, high, horizon, look),
+        _with_p_values(_chart(drawn, low, high, horizon, look), drawn, alpha, horizon, look),
     )
+
+
+def _across(drawn: Sequence[Mapping[str, Any]], horizon: int | None, *, title: str | None = "exposed units") -> Any:
+    right = max(drawn[-1]["n"], horizon or 0) * 1.02
+    return alt.X(
+        "n:Q",
+        scale=alt.Scale(domain=[0, right], nice=False),
+        axis=alt.Axis(title=title, labelExpr=WHOLE, tickCount=6, grid=False),
+    )
+
+
+def _with_p_values(
+    chart: Any, drawn: Sequence[Mapping[str, Any]], alpha: float | None, horizon: int | None, look: Style
+) -> Any:
+    """The chart, and below it the p-values against their boundary on a logarithmic scale."""
+    known = [{"n": r["n"], "p": max(float(r["p_value"]), P_FLOOR)} for r in drawn if r.get("p_value") is not None]
+    if alpha is None or len(known) < 2 or not look.on("p_values"):
+        return chart
+    x = _across(drawn, horizon)
+    scale = alt.Scale(type="log", domain=[P_FLOOR, 1], nice=False)
+    ticks = [1, 0.1, 0.01, 0.001, 0.0001]
+    axis = alt.Axis(title="p", values=ticks, labelExpr="format(datum.value, '~g')")
+    y = alt.Y("p:Q", scale=scale, axis=axis)
+    line = [{"p": alpha, "text": f"boundary {alpha:.2g}"}]
+    layers = [
+        base(line).mark_rule(**look.mark("horizon", color=look.tone("worse"))).encode(y=y),
+        words(
+            base(line).encode(x=alt.value(WIDTH - 4), y=y), "text", dy=-8, size=11, align="right",
+            color=alt.value(look.tone("worse")),
+        ),
+        base(known)
+        .mark_line(**look.mark("p_values", color=look.tone("treatment")))
+        .encode(x=x, y=y, tooltip=[alt.Tooltip("n:Q", format=","), alt.Tooltip("p:Q", format=".2~g")]),
+    ]  # fmt: skip
+    return alt.vconcat(chart, alt.layer(*layers).properties(width=WIDTH, height=90), spacing=14)
 
 
 def _chart(drawn: Sequence[Mapping[str, Any]], low: float, high: float, horizon: int | None, look: Style) -> Any:
-    right = max(drawn[-1]["n"], horizon or 0) * 1.02
-    x = alt.X(
-        "n:Q",
-        scale=alt.Scale(domain=[0, right], nice=False),
-        axis=alt.Axis(title="exposed units", format=",.0f", tickCount=6, grid=False),
-    )
+    x = _across(drawn, horizon)
     scale = alt.Scale(domain=[low, high], nice=False, zero=False, clamp=True)
-    axis = alt.Axis(title=None, format="+.0%" if high - low > 0.05 else "+.1%", tickCount=6)
+    axis = percent_axis("+.0%" if high - low > 0.05 else "+.1%")
     tips = [
         alt.Tooltip("n:Q", title="Units", format=","),
         alt.Tooltip("lift:Q", title="Lift", format="+.2%"),

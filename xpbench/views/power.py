@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 
 from xpbench.views import numbers
-from xpbench.views.draw import base, words
+from xpbench.views.draw import WHOLE, base, words
 from xpbench.views.table import Column, Table
 from xpbench.views.theme import Style
 from xpbench.views.view import View
@@ -59,7 +59,7 @@ def power_curve(
     x = alt.X(
         "n:Q",
         scale=alt.Scale(domain=[0, right], nice=False),
-        axis=alt.Axis(title="exposed units", format="~s", grid=False, tickCount=5),
+        axis=alt.Axis(title="exposed units", labelExpr=WHOLE, grid=False, tickCount=5),
     )
     y = alt.Y("power:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", tickCount=5))
     color = alt.Color("curve:N", scale=alt.Scale(domain=names, range=tones), legend=None)

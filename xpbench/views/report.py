@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from xpbench.data.histogram import Histogram
 from xpbench.decide.looks import Look
+from xpbench.decide.novelty import trends
+from xpbench.decide.path import exposure_path
 from xpbench.decide.readout import HarmAlarm, Readout, SealedReadout
 from xpbench.decide.seal import Due
 from xpbench.health.check import Check
 from xpbench.plan import Plan
+from xpbench.plan.design import Sequential
 from xpbench.views.bias import pre_experiment_bias
 from xpbench.views.cuped import cuped_reduction
+from xpbench.views.distribution import winsorization
 from xpbench.views.forest_plot import forest
 from xpbench.views.health import health_summary
+from xpbench.views.novelty_curve import trend
 from xpbench.views.other_ways import sensitivity
+from xpbench.views.path import sequential_path
 from xpbench.views.segments import segment_heatmap
 from xpbench.views.split import exposure_split
 from xpbench.views.timeline import exposures_over_time
@@ -53,13 +60,67 @@ def readout_views(readout: SealedReadout | Readout, plan: Plan, part: str = "Res
         case "Segments":
             return [segment_heatmap(s) for s in readout.segments]
         case "Time":
-            return [time]
+            return [time, *_paths(readout, plan), *_trends(readout, plan)]
         case "Sensitivity":
             reduced = [cuped_reduction(readout)] if any(r.variance_reduction is not None for r in readout.rows) else []
             return [*(sensitivity(r) for r in readout.rows if r.sensitivity), *reduced]
         case _:
             verdicts = readout.recommendation.variants
             return [truth_view(plan.decision, situation=verdicts[0].situation.to_dict() if verdicts else None)]
+
+
+def _paths(readout: Readout, plan: Plan) -> list[View]:
+    """How each primary metric moved as units came in, where the summary knows their days."""
+    out = []
+    sequential = isinstance(plan.model, Sequential)
+    for row in readout.rows:
+        if row.role != "primary":
+            continue
+        points = exposure_path(
+            plan, readout.summary, metric=row.metric, variant=row.variant, alpha=row.alpha, looks=readout.looks
+        )
+        if points:
+            name = f"{row.label} · {row.variant}" if len(plan.treatments) > 1 else row.label
+            out.append(
+                sequential_path(
+                    [p.to_dict() for p in points],
+                    metric=name,
+                    horizon=plan.horizon.units,
+                    valid_at_every_look=sequential,
+                    alpha=row.alpha,
+                )
+            )
+    return out
+
+
+def _trends(readout: Readout, plan: Plan) -> list[View]:
+    """Whether the effect on each primary metric fades, grows or hangs on the day."""
+    labels = {m.key: m.label for m in plan.metrics_with("primary")}
+    shares = {r.metric: r.is_proportion for r in readout.rows}
+    found = getattr(readout, "novelty", None) or trends(plan, readout.summary)
+    several = len(plan.treatments) > 1
+    return [
+        trend(t, metric=labels[t.metric] + (f" · {t.variant}" if several else ""), is_share=shares.get(t.metric, False))
+        for t in found
+        if t.metric in labels and t.points
+    ]
+
+
+def winsorization_views(histograms: Iterable[Histogram], plan: Plan) -> list[View]:
+    """A metric before and after winsorization, for each histogram that a source gave."""
+    labels = {m.key: m.label for m in plan.metrics}
+    return [
+        winsorization(
+            [b.to_dict() for b in h.bins],
+            metric=labels.get(h.cap.metric, h.cap.metric)
+            + (f" ({h.cap.column})" if h.cap.column in ("numerator", "denominator") else ""),
+            lower=h.cap.lower,
+            upper=h.cap.upper,
+            n_capped=h.cap.n_lower + h.cap.n_upper,
+            largest=h.largest,
+        )
+        for h in histograms
+    ]
 
 
 def saved_readout(path: str | Path) -> SealedReadout | Readout:

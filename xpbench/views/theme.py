@@ -26,7 +26,7 @@ VARIANTS: tuple[str, ...] = ("#3a8fd0", "#2a9d9d", "#8a70c0", "#b98a1e")
 VISUALS: Mapping[str, Mapping[str, Any]] = {
     "interval": {"strokeWidth": 2},
     "point": {"size": 50, "filled": True, "opacity": 1},
-    "ghost": {"strokeWidth": 1, "opacity": 0.5},
+    "ghost": {"strokeWidth": 1.5, "opacity": 0.6},
     "zero": {"strokeWidth": 1, "opacity": 0.9},
     "min_lift": {"opacity": 0.16},
     "margin": {"opacity": 0.14},
@@ -39,6 +39,7 @@ VISUALS: Mapping[str, Mapping[str, Any]] = {
     "numbers": {},
     "heading": {},
     "looks": {},
+    "p_values": {"strokeWidth": 1.5},
     "title": {},
 }
 """Parts of charts by name, with the mark's own properties."""

@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 
 from xpbench.views import numbers
-from xpbench.views.draw import base, colours, words
+from xpbench.views.draw import WHOLE, base, colours, words
 from xpbench.views.table import Column, Table
 from xpbench.views.theme import Style
 from xpbench.views.view import View
@@ -101,7 +101,7 @@ def _chart(
 ) -> Any:
     top = max([totals[-1]["units"], horizon or 0]) * 1.08 or 1
     x = alt.X("day:T", axis=alt.Axis(title=None, format="%b %-d", tickCount=7, grid=False, labelOverlap=True))
-    y = alt.Y("units:Q", scale=alt.Scale(domain=[0, top], nice=False), axis=alt.Axis(title=None, format=",.0f", tickCount=5))
+    y = alt.Y("units:Q", scale=alt.Scale(domain=[0, top], nice=False), axis=alt.Axis(title=None, labelExpr=WHOLE, tickCount=5))
     tips = [alt.Tooltip("day:T", title="Day"), alt.Tooltip("units:Q", title="Units so far", format=",")]
     tones = [look.tone("control"), *(look.variant(i) for i in range(max(0, len(names) - 1)))]
     layers = []
@@ -131,7 +131,7 @@ def _chart(
                     y=alt.Y(
                         "at:Q",
                         scale=alt.Scale(domain=[0, top], nice=False),
-                        axis=alt.Axis(title=None, format=",.0f", tickCount=5),
+                        axis=alt.Axis(title=None, labelExpr=WHOLE, tickCount=5),
                     ),
                 ),
                 "short",

@@ -14,7 +14,7 @@ from xpbench.views.table import Column, Table
 from xpbench.views.theme import Style
 from xpbench.views.view import View
 
-CELL_W, CELL_H = 42, 26
+CELL_W, CELL_H = 46, 26
 SIGN = {"ship": "▲", "ship none": "▬", "iterate": "↻", "invalid": "✕"}
 
 
@@ -36,7 +36,17 @@ def truth_view(
     for r in rows:
         x, y = order_x.index((r["health"], r["guardrails"])), order_y.index((r["primary"], r["deteriorated"], r["adequate"]))
         cells.append(
-            {**r, "x": x, "y": y, "x0": x - 0.47, "x1": x + 0.47, "y0": y - 0.46, "y1": y + 0.46, "sign": SIGN[r["outcome"]]}
+            {
+                **r,
+                "x": x,
+                "y": y,
+                "x0": x - 0.47,
+                "x1": x + 0.47,
+                "y0": y - 0.46,
+                "y1": y + 0.46,
+                "said": f"{SIGN[r['outcome']]} {r['row']}",
+                "shown": f"{SIGN[r['outcome']]} {r['outcome']}",
+            }
         )
     here = [
         c
@@ -58,12 +68,12 @@ def truth_view(
     table = Table("Truth table of the decision rule", columns, rows, notes=notes)
     xs = alt.Scale(domain=[-0.5, len(order_x) - 0.5], nice=False)
     ys = alt.Scale(domain=[-0.5, len(order_y) - 0.5], reverse=True, nice=False)
-    names = list(SIGN)
+    names = [f"{sign} {outcome}" for outcome, sign in SIGN.items()]
     tone = colours(
-        "outcome",
+        "shown",
         names,
         [look.tone("better"), look.tone("control"), look.tone("warn"), look.tone("worse")],
-        legend=alt.Legend(title=None, orient="bottom", symbolType="square", offset=8),
+        legend=alt.Legend(title=None, orient="right", symbolType="square", offset=16),
     )
     tips = [
         alt.Tooltip(f"{k}:N", title=k.capitalize())
@@ -87,7 +97,7 @@ def truth_view(
             color=tone,
             tooltip=tips,
         ),
-        words(base(cells).encode(x=x_, y=y_), "row", align="center", size=10),
+        words(base(cells).encode(x=x_, y=y_), "said", align="center", size=10),
         words(base(left).encode(x=alt.value(-8), y=y_), "text", align="right", size=11),
         words(base(top).encode(x=x_, y=alt.value(-8)), "text", align="center", size=10),
         words(base(heads).encode(x=x_, y=alt.value(-24)), "text", align="center", size=11, weight=600),
