@@ -146,7 +146,8 @@ class _Reading:
         blocks_of(self.plan, self.parts)
         self.name_columns()
         duplicated, _ = self.check()
-        return nw.from_native(self.run.sql(f"SELECT * FROM {duplicated}"))
+        frame: nw.LazyFrame[Any] = nw.from_native(self.run.sql(f"SELECT * FROM {duplicated}"))
+        return frame
 
     def name_columns(self) -> None:
         """Note which metrics want which column."""

@@ -81,9 +81,9 @@ def exposure_path(
     for day in sorted(summary.exposures_by_day):
         units += sum(summary.exposures_by_day[day].values())
         for key in (plan.control.key, variant):
-            cell = by_day.get(day, {}).get(key)
-            if cell is not None:
-                so_far[key] = _added(so_far.get(key), cell)
+            new = by_day.get(day, {}).get(key)
+            if new is not None:
+                so_far[key] = _added(so_far.get(key), new)
         word = ""
         while open_looks and open_looks[0].units <= units:
             word = "planned" if open_looks[0].planned and word != "peek" else "peek"
