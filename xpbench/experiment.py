@@ -19,6 +19,7 @@ from xpbench.data.summary import Cap, Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.deviations import deviations_of
 from xpbench.decide.harm import harm_alarm
+from xpbench.decide.locking import drift_deviations, recorded
 from xpbench.decide.looks import Look, cost_of
 from xpbench.decide.readout import Readout, SealedReadout, stamps_of
 from xpbench.decide.recommend import recommend
@@ -81,7 +82,13 @@ def register(plan: Plan, root: str | Path = "experiments", *, by: str | None = N
     plan.save(folder / PLAN)
     Ledger(folder / LEDGER, clock=clock).append(
         "registered",
-        {"plan": plan.to_dict(), "plan_digest": plan.digest, "rule_digest": rule_digest(plan.decision), "xpbench": __version__},
+        {
+            "plan": plan.to_dict(),
+            "plan_digest": plan.digest,
+            "rule_digest": rule_digest(plan.decision),
+            "locks": recorded(plan),
+            "xpbench": __version__,
+        },
         by=by,
     )
     return open_experiment(plan.key, root, clock=clock)
@@ -218,6 +225,7 @@ class Experiment:
                 "changes": [c.to_dict() for c in changes],
                 "reason": reason,
                 "knowledge": knowledge(entries),
+                "locks": recorded(plan),
             },
             by=by,
         )
@@ -330,7 +338,8 @@ class Experiment:
         )
         rows = analyse(self.plan, summary, earlier_units=earlier)
         looks = self.looks()
-        deviations = deviations_of(self.ledger.entries(), self.plan.to_dict())
+        entries = self.ledger.entries()
+        deviations = (*deviations_of(entries, self.plan.to_dict()), *drift_deviations(entries, self.plan))
         return Readout(
             key=self.key,
             plan=self.plan.to_dict(),

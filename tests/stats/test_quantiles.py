@@ -130,3 +130,14 @@ def test_moments_carry_the_estimate_and_its_variance():
 def test_impossible_quantiles_are_refused(call):
     with pytest.raises(StatsError, match="XPB-S01"):
         call()
+
+
+def test_all_values_below_the_quantile_have_no_variance() -> None:
+    """Nineteen values of fourteen units, all at or below it: rounding must not make the variance negative."""
+    spread = 0.24725274725274726
+    clusters = Moments.of(14, [19 / 14] * 2, [[spread] * 2] * 2)
+    assert share_variance(0.95, n=19, clusters=clusters) == pytest.approx(0.0, abs=1e-30)
+    below = Moments.of(14, [19 / 14, 19 / 14], [[spread, spread], [spread, np.nextafter(spread, 0)]])
+    assert share_variance(0.95, n=19, clusters=below) >= 0.0
+    found = ranks(0.95, n=19, alpha=0.05, clusters=clusters)
+    assert found.low <= found.estimate <= found.high

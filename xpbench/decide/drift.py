@@ -14,7 +14,7 @@ from typing import Any
 from xpbench import formula
 from xpbench.canonical import digest
 from xpbench.plan import Plan
-from xpbench.plan.metrics import Formula, MetricBase
+from xpbench.plan.metrics import EventMetric, Formula, MetricBase
 
 COSMETIC = ("name", "role", "direction", "min_lift", "margin", "margin_rel")
 """Fields that say what a metric is for, not what it counts."""
@@ -100,6 +100,8 @@ def _meaning(plan: Plan, metric: MetricBase, seen: tuple[str, ...]) -> dict[str,
     if out.get("cuped"):
         out["pre_period_days"] = plan.pre_period_days
     out["unit"] = plan.unit
+    if isinstance(metric, EventMetric) and plan.exposure.window_from == "latest_exposure":
+        out["window_from"] = plan.exposure.window_from
     return out
 
 

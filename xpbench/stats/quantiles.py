@@ -47,7 +47,8 @@ def share_variance(q: float, *, n: int, clusters: Moments | None = None) -> floa
         raise refuse("clusters", clusters.to_dict(), "clusters are moments of two columns over at least 2 units, with values")
     ratio = float(clusters.mean[0] / clusters.mean[1])
     gradient = np.array([1.0, -ratio]) / float(clusters.mean[1])
-    return float(gradient @ clusters.cov @ gradient) / clusters.n
+    # all values on one side give 0, which rounding may put below
+    return max(0.0, float(gradient @ clusters.cov @ gradient)) / clusters.n
 
 
 def ranks(q: float, *, n: int, alpha: float, clusters: Moments | None = None) -> Ranks:
