@@ -274,3 +274,22 @@ def test_a_sealed_panel_offers_no_values(experiment: Any) -> None:
     panel.read()
     panel.show("Sensitivity")
     assert not is_visible(panel.values_button)
+
+
+@pytest.mark.parametrize("assignment", [{"hash": "mixpanel"}, {"hash": "mixpanel", "hash_salt": "0123456789abcdef" * 2}])
+def test_the_bucket_map_of_mixpanels_hash_is_its_own(tmp_path: Path, assignment: dict[str, Any]) -> None:
+    from xpbench.assign import buckets
+
+    plan = xp.Plan(**{**PLAN, "assignment": assignment})
+    ids = [f"u{i}" for i in range(4000)]
+    panel = xp.PreflightPanel(plan, ids)
+    panel.run()
+    (view,) = [v for v in panel.views(ids) if v.name == "buckets"]
+    drawn = buckets(ids, salt="shop-banner" + assignment.get("hash_salt", "") + "variant")
+    assert [r["units"] for r in view.table.rows] == np.bincount(drawn, minlength=100).tolist()
+    owners = {r["variant"] for r in view.table.rows}
+    assert owners == {"control", "banner"}
+    mixed = [
+        b for b in range(100) if len({v for v, d in zip(xp.assign(plan, ids), drawn, strict=True) if d == b}) > 1
+    ]  # fmt: skip
+    assert mixed == [], "a bucket of the SDK belongs to one variant"

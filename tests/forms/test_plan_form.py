@@ -428,3 +428,34 @@ def test_check_and_form_say_the_same(tmp_path: Path) -> None:
     form = PlanForm(root=tmp_path)
     assert form.problems == check(form.value)
     assert form.problems
+
+
+def test_baselines_come_from_history(tmp_path: Path) -> None:
+    import numpy as np
+    import pandas as pd
+
+    n = 2000
+    past = pd.DataFrame({"bought": np.arange(n) % 5 == 0, "day": pd.Timestamp("2026-08-01")})
+    past.to_csv(tmp_path / "past.csv", index=False)
+    plan = {
+        "key": "banner", "title": "Banner", "owner": "shop", "unit": "id",
+        "hypothesis": {"if": "a", "then": [{"metric": "bought", "direction": "increase", "lift": 0.1}], "because": "b"},
+        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
+        "metrics": [{"key": "bought", "kind": "column", "column": "bought", "role": "primary", "direction": "increase"}],
+        "model": {"kind": "frequentist"}, "horizon": {"units": 4000}, "planning": {"baselines": {"other": 3.0}},
+    }  # fmt: skip
+    form = PlanForm(plan, root=tmp_path)
+    form.history.button.click()
+    assert "path of the history" in form.status.text
+    form.history.kind.control.value = "units"
+    assert form.history.day.widget.layout.display != "none"
+    form.history.path.control.value = str(tmp_path / "missing.csv")
+    form.history.button.click()
+    assert "XPB-D02" in form.status.text
+    form.history.path.control.value = str(tmp_path / "past.csv")
+    form.history.day.control.value = "day"
+    form.history.button.click()
+    assert form.status.text == "Baselines of 1 metric from 2,000 units on 1 day.", form.status.text
+    assert form.value["planning"]["baselines"] == {"other": 3.0, "bought": 0.2}
+    assert form.value["planning"]["daily_units"] == 2000
+    assert json.loads(form.draft.path.read_text())["planning"]["daily_units"] == 2000

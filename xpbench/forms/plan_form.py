@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import ipywidgets as ipw
 
@@ -28,6 +28,7 @@ from xpbench.forms.field import (
     styled,
     visible,
 )
+from xpbench.forms.history_box import HistoryBox
 from xpbench.forms.leaves import ChoiceLeaf, TextLeaf
 from xpbench.forms.metric_table import MetricTable
 from xpbench.forms.parts import KindField, ObjectField
@@ -39,6 +40,9 @@ from xpbench.forms.status import StatusBox, guarded
 from xpbench.plan import Plan, check, template, template_names
 from xpbench.plan.reading import read_document
 from xpbench.views.card import PlanCard, sentence_html
+
+if TYPE_CHECKING:
+    from xpbench.decide.history import History
 
 STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Idea", "What changes, for whom it should matter, and why.", ("title", "key", "owner", "hypothesis")),
@@ -234,7 +238,8 @@ class PlanForm(Shown):
         after.children = (*after.children, *(f.widget for f in left))
         self.size = SizeBox(self.status.fail)
         analysis = self._steps[[name for name, _, _ in STEPS].index("Analysis")][1]
-        analysis.children = (*analysis.children, self.size.widget)
+        self.history = HistoryBox(guarded(self.status, self.read_baselines))
+        analysis.children = (*analysis.children, self.history.widget, self.size.widget)
         self._build_review(self._steps[-1][1])
         self._place = box([], "xp-main")
         self.back_button = button("Back", lambda: self.go(self.step - 1))
@@ -374,6 +379,28 @@ class PlanForm(Shown):
             return
         self.load(_from_template(name))
         self.status.say(f"Started from the template {name}.", mood="good")
+
+    def read_baselines(self, history: History | None = None) -> None:
+        """Fill baselines, standard deviations and units a day from units of the past.
+
+        Args:
+            history: Units of the past; left out, the files named in the form are read.
+        """
+        if history is None and self.history.is_empty:
+            self.status.say("Give the path of the history first.", mood="bad")
+            return
+        from xpbench.decide.baselines import baselines_of  # reads data: not needed before someone asks
+
+        self.status.say("Reading the history …", mood="busy")
+        plan = self.plan
+        found = self.history.read(plan) if history is None else baselines_of(plan, history)
+        planning = cast(ObjectField, self._fields.fields["planning"])
+        for key, value in found.to_dict().items():
+            field = planning.fields[key]
+            before = field.get()
+            field.set({**before, **value} if isinstance(value, dict) and isinstance(before, dict) else value)
+        self.refresh()
+        self.status.say(found.sentence, mood="good")
 
     def import_file(self) -> None:
         """Replace the form's content by a plan file."""

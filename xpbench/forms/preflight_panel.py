@@ -107,16 +107,23 @@ class PreflightPanel(Panel):
         return [preflight_findings(self.report), split, *self._buckets(ids), *([balance] if balance else [])]
 
     def _buckets(self, ids: Any) -> list[View]:
-        """The native hash in hundredths, coloured by the variant that most units of a hundredth get."""
-        from xpbench.assign import uniform
+        """Units over the hash in hundredths, coloured by the variant that most units of a hundredth get.
+
+        For Mixpanel's hash these are its 100 buckets; the native hash is finer and is shown in as many parts.
+        """
+        from xpbench.assign import buckets, uniform
         from xpbench.assign.assigning import assign
+        from xpbench.assign.native import Randomiser
 
         assignment = self.plan.assignment
-        if assignment is None or assignment.hash != "sha256":
+        if assignment is None:
             return []
         got = np.array(list(assign(self.plan, ids)), dtype=object)
-        drawn = np.asarray(uniform(ids, salt=assignment.salt or self.plan.key))
-        place = np.floor(np.nan_to_num(drawn, nan=-1.0) * 100).astype(int)
+        if assignment.hash == "mixpanel":
+            place = np.asarray(buckets(ids, salt=Randomiser(self.plan).flag.variant_salt)).astype(int)
+        else:
+            drawn = np.asarray(uniform(ids, salt=assignment.salt or self.plan.key))
+            place = np.floor(np.nan_to_num(drawn, nan=-1.0) * 100).astype(int)
         counts = np.bincount(place[place >= 0], minlength=100)
         owners = []
         for bucket in range(100):
