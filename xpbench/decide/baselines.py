@@ -147,7 +147,7 @@ def read_history(
 
 def _relation(engine: duckdb.DuckDBPyConnection, files: list[str]) -> duckdb.DuckDBPyRelation:
     if kind_of(files[0]) == "csv":
-        return engine.read_csv(files)  # type: ignore[arg-type]  # a list of files is taken, too
+        return engine.read_csv(files)
     return engine.read_parquet(files, union_by_name=True)
 
 
