@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import pickle  # noqa: TID251 - what a process pool does with an error; our own bytes
 import string
 
 import pytest
