@@ -41,9 +41,9 @@ def flips_of_memo(args: tuple[bytes, int, int]) -> tuple[int, list[int]]:
             place = rng.randrange(len(data))
             flipped[place] ^= 1 << rng.randrange(8)
             path.write_bytes(flipped)
-            notes = v._Notes()
+            notes = v.Notes()
             try:
-                v._sealed(path, notes)  # the first stage; what it does not see goes through all of them
+                v.sealed(path, notes)  # the first stage; what it does not see goes through all of them
             except Exception:  # noqa: BLE001, S112 - verify tells it as differs or unreadable
                 continue
             if not notes.differences and v.verify(path).exit_code == 0:

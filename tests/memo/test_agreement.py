@@ -11,7 +11,10 @@ from xpbench.data.summary import Cell, Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.recommend import recommend
 from xpbench.health.check import Check
-from xpbench.memo import verify as v
+from xpbench.memo.verify import Notes
+from xpbench.memo.verify.numbers import compare_row
+from xpbench.memo.verify.rows import rows_of
+from xpbench.memo.verify.rule import recommended
 from xpbench.plan import Plan
 
 METRICS = [
@@ -50,6 +53,10 @@ def experiments(draw):
                 {"kind": "frequentist", "confidence": 0.9},
                 {"kind": "sequential", "n_opt": 500, "min_units": 2},
                 {"kind": "sequential", "tau": 0.1, "min_units": 2, "confidence": 0.99},
+                {"kind": "group_sequential", "looks": [0.25, 0.5, 1.0]},
+                {"kind": "group_sequential", "looks": [0.5, 1.0], "spending": "pocock", "confidence": 0.9},
+                {"kind": "bayesian"},
+                {"kind": "bayesian", "confidence": 0.9, "prior": {"kind": "lift", "mean": 0.01, "sd": 0.05}},
             ]
         )
     )
@@ -117,14 +124,16 @@ HEALTHS = [
 @pytest.mark.filterwarnings("ignore")
 def test_rows_and_decision_agree(experiment, health, adequate):
     plan, summary = experiment
-    theirs = [r.to_dict() for r in analyse(plan, summary)]
+    earlier = [summary.n // 4, summary.n // 2] if summary.n > 8 else []
+    theirs = [r.to_dict() for r in analyse(plan, summary, earlier_units=earlier)]
     document, moments = json.loads(json.dumps([plan.to_dict(), summary.to_dict()]))
-    notes = v._Notes()
-    for ours, other in zip(v.rows_of(document, moments), theirs, strict=True):
-        v._compare_row(notes, f"{other['metric']} {other['variant']}", ours, other, ())
+    notes = Notes()
+    mass = document["model"]["confidence"] if document["model"]["kind"] == "bayesian" else None
+    for ours, other in zip(rows_of(document, moments, earlier=earlier), theirs, strict=True):
+        compare_row(notes, f"{other['metric']} {other['variant']}", ours, other, mass=mass)
     assert not notes.differences, "\n".join(map(str, notes.differences))
-    engine = recommend(plan, analyse(plan, summary), health, is_adequate=adequate).to_dict()
-    mine = v.recommended(document, theirs, [c.to_dict() for c in health], adequate)
+    engine = recommend(plan, analyse(plan, summary, earlier_units=earlier), health, is_adequate=adequate).to_dict()
+    mine = recommended(document, theirs, [c.to_dict() for c in health], adequate)
     assert {k: engine[k] for k in ("outcome", "variant", "rows")} == {k: mine[k] for k in ("outcome", "variant", "rows")}
     for a, b in zip(engine["variants"], mine["variants"], strict=True):
         assert {k: a[k] for k in b} == b

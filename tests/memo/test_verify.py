@@ -12,6 +12,7 @@ from tests.memo.making import PLAN, decided
 from xpbench.ledger import Ledger, Witness
 from xpbench.memo import verify as v
 from xpbench.memo.render import CLOSE, PAYLOAD_OPEN, page
+from xpbench.memo.verify.single import single_file
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +87,57 @@ def test_every_model_is_verified(tmp_path, plan, peek):
     assert str(report).startswith("verified"), str(report)
 
 
+def test_the_published_file_is_in_step_with_its_parts():
+    """`python scripts/make_verifier.py` makes it."""
+    assert (Path(__file__).parents[2] / "docs" / "verify.py").read_text(encoding="utf-8") == single_file()
+
+
+def test_the_single_file_needs_the_standard_library_alone():
+    import ast
+
+    found = set()
+    for node in ast.parse(single_file()).body:
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").split(".")[0])
+    assert found <= set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"kind": "group_sequential", "looks": [0.5, 1.0]},
+        {"kind": "bayesian"},
+        {"kind": "bayesian", "prior": {"kind": "lift", "mean": 0.0, "sd": 0.05}},
+    ],
+    ids=["group-sequential", "pooled prior", "prior on the lift"],
+)
+def test_the_single_file_recomputes_every_design_without_the_package(tmp_path, model):
+    """Boundaries by integration, posteriors by quadrature, Mixpanel's documented test: nothing is left to the engine."""
+    memo = decided(tmp_path, plan={**PLAN, "model": {**model, "confidence": 0.95}}).memo()
+    target, single = memo.save(tmp_path / "memo.json"), tmp_path / "verify.py"
+    single.write_text(single_file(), encoding="utf-8")
+    command = [sys.executable, "-I", "-S", str(single), "--json"]
+    run = subprocess.run([*command, str(target)], capture_output=True, text=True, check=False)
+    report = json.loads(run.stdout)
+    assert (run.returncode, report["status"]) == (0, "verified"), run.stdout
+    assert not any("engine" in n for n in report["not_checked"])
+    rows = memo.payload["readout"]["rows"]
+    fields = ["chance", "risk", "lift", "lift_high"] if model["kind"] == "bayesian" else ["ci_low", "p_value", "p_adjusted"]
+    for name in fields:
+        payload = copy.deepcopy(dict(memo.payload))
+        payload["readout"]["rows"][0][name] = rows[0][name] * 0.999 + (rows[0]["se"] if name == "risk" else 0)
+        target.write_text(json.dumps(payload), encoding="utf-8")
+        run = subprocess.run([*command, str(target)], capture_output=True, text=True, check=False)
+        part = "lift" if name.startswith("lift") and model["kind"] == "bayesian" else name
+        found = {d["part"] for d in json.loads(run.stdout)["differences"]}
+        assert f"estimates, quote_started for beta, {part}" in found, (name, found)
+
+
 def test_without_the_package_the_single_file_verifies(path, tmp_path):
     single = tmp_path / "verify.py"
-    single.write_bytes(Path(v.__file__).read_bytes())
+    single.write_text(single_file(), encoding="utf-8")
     run = subprocess.run(
         [sys.executable, "-I", "-S", str(single), str(path), "--json"], capture_output=True, text=True, check=False
     )
@@ -111,7 +160,7 @@ def test_the_single_file_sees_a_lift_that_was_edited_and_sealed_anew(path, tmp_p
     forged = tmp_path / "forged.html"
     forged.write_text(bare[:at] + seal + bare[at:], encoding="utf-8", newline="")
     single = tmp_path / "verify.py"
-    single.write_bytes(Path(v.__file__).read_bytes())
+    single.write_text(single_file(), encoding="utf-8")
     run = subprocess.run([sys.executable, "-I", str(single), str(forged)], capture_output=True, text=True, check=False)
     assert run.returncode == 1
     assert "rows 0 lift" in run.stdout
@@ -260,7 +309,7 @@ def test_a_structural_mutation_is_seen(memo, tmp_path):
         except Exception:  # noqa: BLE001, S112 - no page can be made of it
             continue
         text = (tmp_path / "forged.html").read_text(encoding="utf-8")
-        same = v.loads(v._parts(text)[0]) == before
+        same = v.loads(v.parts_of(text)[0]) == before
         assert same or report.exit_code != 0, at
 
 

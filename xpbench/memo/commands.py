@@ -29,13 +29,14 @@ def _verify(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from xpbench.errors import InputError, plain
-    from xpbench.memo import verify as module
+    from xpbench.memo.verify import verify
 
     if args.save_verifier:
         from xpbench.files import write_atomic
+        from xpbench.memo.verify.single import single_file
 
         target = Path(args.save_verifier)
-        write_atomic(target, Path(module.__file__).read_bytes())
+        write_atomic(target, single_file().encode())
         if args.memo is None:
             answer(args, {"path": str(target)}, f"Verifier written to {target}. Use it with: python {target} MEMO")
             return 0
@@ -43,6 +44,6 @@ def _verify(args: argparse.Namespace) -> int:
         raise InputError(
             "XPB-I04", name="memo", value="missing", rule=plain("One memo is checked"), remedy=plain("Name the file")
         )
-    report = module.verify(args.memo, key=args.key, ledger=args.ledger, witness=args.witness, full=args.full)
+    report = verify(args.memo, key=args.key, ledger=args.ledger, witness=args.witness, full=args.full)
     answer(args, report.to_dict(), str(report))
     return report.exit_code

@@ -6,11 +6,11 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from xpbench.canonical import canonical_bytes, digest_bytes
 from xpbench.memo.content import content
+from xpbench.memo.verify.single import single_file
 
 STAMP = (1980, 1, 1, 0, 0, 0)
 """Time of every file in the zip: the same memo gives the same bytes."""
@@ -33,7 +33,7 @@ def crate(payload: Mapping[str, Any], html: str) -> bytes:
         "plan.json": (canonical_bytes(readout["plan"]) + b"\n", "application/json", "The plan in force"),
         "ledger.jsonl": (ledger, "application/jsonl", "Hash-chained ledger up to the memo"),
         "verify.py": (
-            (Path(__file__).parent / "verify.py").read_bytes(),
+            single_file().encode(),
             "text/x-python",
             "Verifier without dependencies: python verify.py memo.html",
         ),

@@ -1,0 +1,143 @@
+"""Verify one memo."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from xpbench.memo.verify.chain import START, chain, check_ledger, check_story
+from xpbench.memo.verify.file import sealed
+from xpbench.memo.verify.numbers import check_decision, check_estimates
+from xpbench.memo.verify.package import check_rendering, run_engine
+from xpbench.memo.verify.page import check_marks, parsed_page
+from xpbench.memo.verify.report import J, NewerError, Notes, Report, UnreadableError
+from xpbench.memo.verify.text import sha256
+
+
+def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[str, str]:
+    payload, seal_text, document = sealed(path, notes)
+    readout = payload["readout"]
+    key, decision = readout["key"], payload["decision"] or readout["recommendation"]
+    headline = f"{decision['outcome']} {decision['variant']}".strip()
+    try:
+        entries = check_ledger(notes, payload)
+        if entries is not None:
+            check_story(notes, payload, entries)
+        check_estimates(notes, readout)
+        check_decision(notes, payload)
+        if seal_text is not None:
+            check_marks(notes, payload, parsed_page(document))
+            check_rendering(notes, payload, document)
+    except NewerError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
+        notes.differs("payload shape", "a whole memo", f"{type(error).__name__}: {error}")
+    _check_context(notes, payload, extra)
+    return key, headline
+
+
+def _check_context(notes: Notes, payload: J, extra: Mapping[str, Any]) -> None:
+    """What stands outside of the file: an experiment's key, a ledger, a witness."""
+    if extra.get("key") is not None:
+        notes.same("experiment", extra["key"], payload["readout"]["key"])
+    witness = extra.get("witness")
+    if witness is not None:
+        length, _, digest = str(witness).partition(":")
+        lines = payload["ledger"]["lines"]
+        place = int(length) if length.isdigit() else -1
+        if place > len(lines):
+            notes.differs(
+                "witness", f"at least {place} entries", f"{len(lines)}: the memo is older than the witness, or the tail was cut"
+            )
+        else:
+            notes.same("witness", digest, START if place == 0 else sha256(lines[place - 1]) if place > 0 else "no witness")
+    ledger = extra.get("ledger")
+    if ledger is not None:
+        _check_against(notes, payload, Path(ledger))
+
+
+def _check_against(notes: Notes, payload: J, path: Path) -> None:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        notes.differs("ledger file", "a ledger", f"{type(error).__name__}")
+        return
+    lines, known = text.split("\n")[:-1], payload["ledger"]["lines"]
+    try:
+        linked = list(chain(lines))
+    except (ValueError, KeyError, TypeError) as error:
+        notes.differs("ledger file", "a whole chain", str(error))
+        return
+    first = linked[0][0]["body"].get("plan", {}).get("key") if linked else None
+    if first != payload["readout"]["key"]:
+        notes.differs("ledger file, experiment", payload["readout"]["key"], first or "nothing")
+    elif lines[: len(known)] == known:
+        notes.checked.append(f"the ledger beside it still begins with the memo's {len(known)} entries")
+    elif len(lines) < len(known) and known[: len(lines)] == lines:
+        notes.differs("ledger file", f"{len(known)} entries", f"{len(lines)}: its tail was cut")
+    else:
+        place = next(i for i, (a, b) in enumerate(zip(known, lines, strict=False), 1) if a != b)
+        notes.differs("ledger file", "the ledger that the memo saw", f"a fork: entry {place} is another one")
+
+
+def verify(
+    path: str | Path,
+    *,
+    key: str | None = None,
+    ledger: str | Path | None = None,
+    witness: str | None = None,
+    full: bool = False,
+) -> Report:
+    """What recomputing everything in a memo shows; raises nothing for a bad memo.
+
+    Args:
+        path: A memo (`.html`), or its payload (`.json`).
+        key: Experiment that it should be of.
+        ledger: The experiment's ledger file today, which must begin with the entries that the memo carries.
+        witness: `length:digest` noted elsewhere, which the memo's ledger must contain.
+        full: Re-run what needs the engine (group-sequential and Bayesian intervals) by the installed package.
+    """
+    notes, where = Notes(), str(path)
+    key_found = headline = ""
+    try:
+        key_found, headline = _verify(path, notes, {"key": key, "ledger": ledger, "witness": witness})
+        if full:
+            run_engine(path, notes)
+    except UnreadableError as error:
+        return Report("unreadable", where, f"{error}.")
+    except NewerError as error:
+        return Report("newer", where, f"{error}. Install a newer xpbench.")
+    except (RecursionError, MemoryError):
+        return Report("unreadable", where, "The file is built so deep or so large that it can't be read.")
+    except Exception as error:  # noqa: BLE001 - as above
+        notes.differs("payload", "a whole memo", f"{type(error).__name__}: {error}")
+    if notes.differences:
+        only = {d.part for d in notes.differences}
+        reason = (
+            f"{len(notes.differences)} thing{'' if len(notes.differences) == 1 else 's'} differ: {notes.differences[0].part}."
+        )
+        if only <= {"line ends", "byte order mark"}:
+            reason = "Only its line ends or its byte order mark were rewritten; all evidence holds once they are put back."
+        status = "differs"
+    else:
+        status, reason = "verified", "Everything that the memo says follows from what it carries."
+    return Report(
+        status, where, reason, tuple(notes.differences), tuple(notes.checked), tuple(notes.not_checked), key_found, headline
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Verify one memo from the command line: `python verify.py MEMO [--json]`."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
+    names = [w for w in words if w != "--json"]
+    if len(names) != 1 or names[0].startswith("-"):
+        sys.stderr.write("usage: verify.py MEMO [--json]\n")
+        return 2
+    report = verify(names[0])
+    text = json.dumps(report.to_dict(), ensure_ascii=False, indent=2) if as_json else str(report)
+    sys.stdout.buffer.write((text + "\n").encode("utf-8", "replace"))
+    return report.exit_code

@@ -1,0 +1,95 @@
+"""What the installed package adds: the page rendered again, signatures, the engine."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from xpbench.memo.verify.file import parts_of, read
+from xpbench.memo.verify.numbers import near, span_of
+from xpbench.memo.verify.page import parsed_page
+from xpbench.memo.verify.report import J, Notes
+from xpbench.memo.verify.text import canonical, loads
+
+
+def _first_difference(a: Sequence[str], b: Sequence[str]) -> tuple[str, str]:
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            i = next((i for i, (p, q) in enumerate(zip(x, y, strict=False)) if p != q), min(len(x), len(y)))
+            return x[max(0, i - 40) : i + 60], y[max(0, i - 40) : i + 60]
+    return f"{len(a)} pieces", f"{len(b)} pieces"
+
+
+def check_rendering(notes: Notes, payload: J, document: str) -> None:
+    """The same version of the package renders the same bytes."""
+    try:
+        from xpbench import __version__
+        from xpbench.memo.render import page as render
+    except ImportError:
+        notes.not_checked.append("the page was not rendered again: the package is not installed here")
+        return
+    made_by = payload["readout"]["versions"]["xpbench"]
+    if made_by != __version__:
+        notes.not_checked.append(f"the page was not rendered again: it was made by version {made_by}, this is {__version__}")
+        return
+    _check_derived(notes, payload)
+    expected = render(payload)
+    if expected == document:
+        notes.checked.append("page and charts rendered again, the same bytes")
+        return
+    ours, theirs = parsed_page(expected), parsed_page(document)
+    if ours.text != theirs.text:
+        notes.differs("page text", *_first_difference(ours.text, theirs.text))
+        return
+    charts = [re.findall(r"<svg.*?</svg>", text, re.DOTALL) for text in (expected, document)]
+    part = "chart" if charts[0] != charts[1] else "page markup"
+    left, right = charts if part == "chart" else ([expected], [document])
+    notes.differs(part, *_first_difference(left, right))
+
+
+def _check_derived(notes: Notes, payload: J) -> None:
+    """What the payload says of the ledger is what the package derives from its lines."""
+    from xpbench.ledger import signature
+    from xpbench.ledger.ledger import verify_lines
+    from xpbench.memo.memo import story
+
+    entries = verify_lines([line.encode() for line in payload["ledger"]["lines"]])
+    for entry in entries:
+        given = entry.body.get("signature") if entry.kind == "signed_off" else None
+        if given is not None:
+            name = str(entry.body.get("name", ""))
+            verdict = signature.check(given, signature.message(str(entry.body.get("plan_digest", "")), name))
+            if verdict == "invalid":
+                notes.differs(f"sign-off of {name}", "a signature that fits", "one that does not")
+            elif verdict == "valid":
+                notes.checked.append(f"signature of {name} ({given['kind']})")
+            else:
+                notes.not_checked.append(f"the signature of {name} can't be checked here")
+    derived = story(payload["readout"], entries)
+    for name, value in derived.items():
+        if canonical(json.loads(json.dumps(value))) != canonical(payload[name]):
+            notes.differs(f"{name}, from the ledger", canonical(json.loads(json.dumps(value))), canonical(payload[name]))
+
+
+def run_engine(path: str | Path, notes: Notes) -> None:
+    """Compare with what the installed engine makes of the moments."""
+    try:
+        from xpbench.memo.engine import rerun
+    except ImportError:
+        notes.not_checked.append("--full needs the package")
+        return
+    payload = loads(parts_of(read(path)[0])[0])
+    theirs = payload["readout"]
+    ours = rerun(payload)
+    for mine, other in zip(ours["rows"], theirs["rows"], strict=True):
+        where = f"{other['metric']} for {other['variant']}"
+        if canonical(mine["sensitivity"]) != canonical(other["sensitivity"]):
+            notes.differs(f"engine, {where}, sensitivity", mine["sensitivity"], other["sensitivity"])
+        for name, value in mine.items():
+            if name != "sensitivity" and not near(value, other.get(name), span_of(other, "ci_low", "ci_high")):
+                notes.differs(f"engine, {where}, {name}", value, other.get(name))
+    notes.same("engine, outcome", ours["outcome"], theirs["recommendation"]["outcome"])
+    notes.not_checked[:] = [n for n in notes.not_checked if "--full" not in n]
+    notes.checked.append("all rows computed again by the engine")
