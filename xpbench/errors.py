@@ -545,9 +545,9 @@ _DATA: dict[str, Message] = {
         "Send the property with the exposure, or remove the segment",
     ),
     "XPB-D39": Message(
-        "Exposures of format {format} can't be listed",
-        "Only events with one experiment each name it in a property of its own",
-        "Name the experiment in a plan and read it with xp.events(…)",
+        "No {event} event names an experiment where format {format} has it ({what})",
+        "Exposures name experiments in one of three formats: separate, dictionary or list",
+        "Give the log's format and names in exposure=",
     ),
     "XPB-D40": Message(
         "Folder {path} holds Parquet files of something else",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import xpbench as xp
-from tests.data.logs import DAY, START, event, frame_of
+from tests.data.logs import DAY, SECOND, START, event, frame_of, lines_of
 from xpbench.errors import DataError
 from xpbench.plan.design import Exposure
 
@@ -35,9 +37,64 @@ def test_experiments_are_listed_however_old() -> None:
     assert repr(new) == "SeenExperiment('new', 1 units: 'x' 1)"
 
 
-def test_no_exposures_and_formats_without_names() -> None:
+def several(form: str, separator: str = ":") -> list[dict[str, Any]]:
+    """The log with both experiments in one event, and what Mixpanel's libraries and others add."""
+    out = []
+    for e in LOG:
+        p = dict(e["properties"])
+        if e["event"] == "$experiment_started":
+            name, variant = p.pop("Experiment name"), p.pop("Variant name")
+            p |= {"$os": "x", "mp_lib": "python", "plan": 5, "page": f"/{e['u']}{e['t']}"}
+            more = {"odd" + separator + "name" if form == "list" else "odd": "z"}
+            if form == "list":
+                p["Experiments"] = [f"{k}{separator}{v}" for k, v in {name: variant, **more}.items()] + ["no separator"]
+            else:
+                p |= {name: variant, **more}
+        out.append({**e, "properties": p})
+    return out
+
+
+@pytest.mark.parametrize("separator", [":", ".", "|", "=>"])
+def test_a_list_of_experiments_in_one_event(separator: str) -> None:
+    how = Exposure(format="list", list_separator=separator)
+    seen = {e.name: e for e in xp.experiments(xp.events(frame_of(several("list", separator))), exposure=how)}
+    assert set(seen) == {"old", "new", "odd"}
+    for expected in xp.experiments(xp.events(frame_of(LOG))):
+        assert seen[expected.name] == expected
+    assert seen["odd"].ambiguous == (f"name{separator}z",)  # an experiment 'odd' with such a variant, or 'odd:name' with z?
+    assert (seen["odd"].units, seen["odd"].exposures) == (2, 5)
+    assert [e.name for e in xp.experiments(xp.events(frame_of(several("list", separator))), exposure=how, names=["new"])] == [
+        "new"
+    ]
+
+
+def test_a_dictionary_of_experiments_in_one_event(tmp_path: Path) -> None:
+    log = several("dictionary")
+    for i in range(30):  # a text property with many values is no experiment
+        log.append(started(f"v{i}", START + i, "", None, page=f"/{i}"))
+    (tmp_path / "log.jsonl").write_text(lines_of([{**e, "t": e["t"] // SECOND * SECOND} for e in log]))
+    how = Exposure(format="dictionary")
+    for source in (xp.events(frame_of(log)), xp.events(tmp_path / "log.jsonl")):
+        seen = {e.name: e for e in xp.experiments(source, exposure=how)}
+        assert {"old", "new", "odd"} <= set(seen) <= {"old", "new", "odd", "Experiment name"}
+        for expected in xp.experiments(xp.events(frame_of(LOG))):
+            assert seen[expected.name].variants == expected.variants
+            assert (seen[expected.name].switchers, seen[expected.name].qa_exposures) == (
+                expected.switchers,
+                expected.qa_exposures,
+            )
+        (odd,) = xp.experiments(source, exposure=how, names=["odd"])
+        assert odd.variants == {"z": 2}
+    flat = frame_of(log).drop(columns="properties").join(pd.DataFrame([e["properties"] for e in log]))
+    assert {"old", "new", "odd"} <= {e.name for e in xp.experiments(xp.events(flat), exposure=how)}
+
+
+def test_no_exposures_and_nothing_named() -> None:
     source = xp.events(frame_of(LOG[-1:]))
     with pytest.raises(DataError, match="XPB-D37"):
         xp.experiments(source)
+    with pytest.raises(DataError, match="XPB-D39") as caught:
+        xp.experiments(xp.events(frame_of(LOG)), exposure=Exposure(format="list"))
+    assert "list property 'Experiments'" in str(caught.value)
     with pytest.raises(DataError, match="XPB-D39"):
-        xp.experiments(source, exposure=Exposure(format="list"))
+        xp.experiments(xp.events(frame_of(LOG)), names=["neww"])

@@ -222,6 +222,34 @@ def test_several_experiments_in_one_exposure_event(form: str) -> None:
     assert s.units == {"a": 10, "b": 10}
 
 
+def test_a_list_may_name_an_experiment_twice_and_names_may_hold_the_separator() -> None:
+    log = small_log()
+    for e in log:
+        if e["event"] == "$experiment_started":
+            v, u = e["properties"].pop("Variant name"), e["u"]
+            # 'a:b' is another experiment; u0 met both variants in one event, u1 a variant that the plan does not have
+            items = ["t:a:x", f"a:t:{v}", *(["a:t:b"] if u == "u0" else ["a:t:zzz"] if u == "u1" else [])]
+            e["properties"] = {"Experiments": items, "platform": "ios"}
+    plan = SMALL.changed(exposure={"format": "list", "experiment": "a:t"})
+    s = xp.events(frame_of(log)).summarize(plan)
+    assert s.units == {"a": 9, "b": 10}
+    assert found(s, "several_variants").count == 1
+    assert found(s, "unknown_variant").count == 1
+    said = refused(log, SMALL.changed(exposure={"format": "list", "experiment": "aa"}))
+    assert said.startswith("XPB-D30")
+    assert "Did you mean 'a'?" in said
+
+
+def test_a_dictionary_without_the_experiment_names_the_nearest() -> None:
+    log = small_log()
+    for e in log:
+        if e["event"] == "$experiment_started":
+            e["properties"] = {"homepage": e["properties"]["Variant name"], "$os": "x"}
+    said = refused(log, SMALL.changed(exposure={"format": "dictionary", "experiment": "homepag"}))
+    assert said.startswith("XPB-D30")
+    assert "Did you mean 'homepage'?" in said
+
+
 def test_group_keys_as_units() -> None:
     log = small_log()
     for i, e in enumerate(log):

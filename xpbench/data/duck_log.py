@@ -12,7 +12,7 @@ import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
 from xpbench.data.engine import engine_name, first_line, literal, quote
-from xpbench.data.log import Properties
+from xpbench.data.log import MARK, Properties
 from xpbench.data.opening import kind_of, plain_frame
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, nearest, plain, shown
@@ -48,6 +48,10 @@ class DuckLog:
     def frame(self) -> nw.LazyFrame[Any]:
         """The events in normal form."""
         return _lazy(self.run.sql("SELECT * FROM normal"))
+
+    def itemized(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """A row for every item of the events."""
+        return frame.explode("items").rename({"items": "item"}).filter(~nw.col("item").is_null())
 
     def keep(self, frame: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
         """A temporary table with the rows of a frame."""
@@ -125,14 +129,18 @@ class DuckLog:
         report = ingest(
             paths,
             out=Path(self._folder.name) / "events",
-            properties=[*names, *([unit] if unit not in names else [])],
+            properties=None if self.properties.items == "dictionary" else [*names, *([unit] if unit not in names else [])],
             schema=self.schema,
             engine=self.source.engine,
         )
         self._findings += report.findings()
         if not report.rows:
             raise DataError("XPB-D07", what=plain("The log has no readable event"))
-        self._view(f"SELECT * FROM read_parquet({literal(str(report.folder / '*.parquet'))})")
+        whole = (
+            f", properties AS {quote(self.schema.properties or 'properties')}" if self.properties.items == "dictionary" else ""
+        )
+        columns = f"* EXCLUDE (properties){whole}" if whole else "*"
+        self._view(f"SELECT {columns} FROM read_parquet({literal(str(report.folder / '*.parquet'))})")
 
     def close(self) -> None:
         """Remove what was written while reading."""
@@ -193,10 +201,12 @@ class DuckLog:
                 number = "CAST(NULL AS DOUBLE)" if found is None else _as_number(*found)
                 columns.append(f"{number} AS {self.properties.numbers[name]}")
         exposure = self.plan.exposure
-        if exposure.format == "list":
+        if self.properties.items == "list":
             found = self._property(exposure.list_property, types)
-            prefix = self.plan.experiment_name + exposure.list_separator
-            columns.append(f"{_listed(*found, prefix)} AS listed" if found else "CAST(NULL AS VARCHAR) AS listed")
+            items = "CAST(NULL AS VARCHAR[])" if found is None else _listed(*found, exposure.list_separator)
+            columns.append(f"{items} AS items")
+        elif self.properties.items == "dictionary":
+            columns.append(f"{self._pairs(types)} AS items")
         self.missing_properties = frozenset(missing)
         table = "TABLE" if text and not self._folder else "VIEW"  # text is parsed once
         self.all(f"CREATE TEMP {table} normal AS SELECT {', '.join(columns)} FROM source")
@@ -224,6 +234,27 @@ class DuckLog:
             return f"{quote(holder)}[{literal(name)}]", "VARCHAR"
         path = '$."' + name.replace('"', '\\"') + '"'
         return f"json_extract_string({quote(holder)}, {literal(path)})", "VARCHAR"
+
+    def _pairs(self, types: Mapping[str, str]) -> str:
+        """Items of a dictionary: every property that holds text, with its value."""
+        holder = self.schema.properties
+        kind = types.get(holder or "", "")
+        mark = literal(MARK)
+        if holder is not None and kind and not kind.startswith(("STRUCT(", "MAP(")):
+            text = f"CASE WHEN json_valid({quote(holder)}) THEN {quote(holder)} END"
+            path = "'$.\"' || replace(k, '\"', '\\\"') || '\"'"
+            value = f"json_extract_string({quote(holder)}, {path})"
+            pair = f"CASE WHEN json_type({quote(holder)}, {path}) = 'VARCHAR' THEN k || {mark} || {value} END"
+            return f"list_filter(list_transform(json_keys({text}), lambda k: {pair}), lambda x: x IS NOT NULL)"
+        if holder is not None and kind.startswith("MAP("):
+            pair = f"CAST(k AS VARCHAR) || {mark} || CAST({quote(holder)}[k] AS VARCHAR)"
+            return f"list_filter(list_transform(map_keys({quote(holder)}), lambda k: {pair}), lambda x: x IS NOT NULL)"
+        fields = {n: (quote(n), t) for n, t in types.items()}
+        if holder is not None and kind:
+            inner = {r[0]: str(r[1]) for r in self.all(f"DESCRIBE SELECT unnest({quote(holder)}) FROM source LIMIT 0")}
+            fields |= {n: (f"struct_extract({quote(holder)}, {literal(n)})", t) for n, t in inner.items()}
+        texts = [f"{literal(n + MARK)} || {e}" for n, (e, t) in fields.items() if t == "VARCHAR" or t.startswith("ENUM")]
+        return f"list_filter([{', '.join(texts)}]::VARCHAR[], lambda x: x IS NOT NULL)"
 
     def _time(self, name: str, kind: str) -> str:
         zone = self.source.time_zone
@@ -293,10 +324,12 @@ def _as_number(name: str, kind: str) -> str:
     return number if kind in _INTEGERS or kind.startswith("DECIMAL") else f"CASE WHEN isfinite({number}) THEN {number} END"
 
 
-def _listed(name: str, kind: str, prefix: str) -> str:
-    """The variant in a list of `<experiment><separator><variant>` texts; null where the experiment is not in it."""
-    items = name if kind.endswith("[]") else f"try_cast({name} AS VARCHAR[])"
+def _listed(name: str, kind: str, separator: str) -> str:
+    """Items of a list of `<experiment><separator><variant>` texts, cut at the first separator; a text is a list of one."""
+    items = f"CAST({name} AS VARCHAR[])"
     if not kind.endswith("[]"):
-        items = f"from_json(CASE WHEN json_valid({name}) THEN {name} END, '[\"VARCHAR\"]')"
-    match = f"list_filter({items}, lambda x: starts_with(CAST(x AS VARCHAR), {literal(prefix)}))[1]"
-    return f"substr({match}, {len(prefix) + 1})"
+        items = f"coalesce(from_json(CASE WHEN json_valid({name}) THEN {name} END, '[\"VARCHAR\"]'), [CAST({name} AS VARCHAR)])"
+    by = literal(separator)
+    rest = f"substr(x, length(split_part(x, {by}, 1)) + {len(separator) + 1})"
+    kept = f"list_filter({items}, lambda x: contains(x, {by}))"
+    return f"list_transform({kept}, lambda x: split_part(x, {by}, 1) || {literal(MARK)} || {rest})"

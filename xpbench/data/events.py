@@ -338,7 +338,7 @@ class _Run:
         self.survey(frame)
         amounts = self.amounts(frame)
         self.stages.finish("survey the log", self.rows)
-        table = log.keep(exposures_from(frame, plan, self.properties), "exposures")
+        table = log.keep(exposures_from(log, plan, self.properties), "exposures")
         self.need_experiment(table, frame)
         found = exposed(log, table, plan)
         self.findings += found.findings
@@ -522,13 +522,26 @@ class _Run:
         name = self.plan.experiment_name
         if policy.event not in self.events:
             raise DataError("XPB-D37", event=policy.event, hint=plain(nearest(policy.event, self.events)))
-        hint = "Check exposure.format and the names of the properties in the plan"
         if policy.format == "separate":
             column = self.properties.texts[policy.experiment_property]
             seen = frame.filter(c("event") == policy.event).group_by(column).agg(n=nw.len())
             names = [r[column] for r in rows_of(seen) if r[column] is not None]
-            hint = nearest(name, names) if names else f"No exposure has the property {shown(policy.experiment_property)}"
+            lacks = f"No exposure has the property {shown(policy.experiment_property)}"
+        else:
+            names = self.named_elsewhere()
+            lacks = "Check exposure.format and the names of the properties in the plan"
+        hint = nearest(name, names) if names else lacks
         raise DataError("XPB-D30", experiment=name, event=policy.event, hint=plain(hint))
+
+    def named_elsewhere(self) -> list[str]:
+        """Experiments that exposure events with several experiments name; the log is opened again for it."""
+        from xpbench.data.detect import experiments
+
+        try:
+            unit = self.source.schema.unit or self.plan.unit
+            return [e.name for e in experiments(self.source, unit=unit, exposure=self.plan.exposure)]
+        except DataError:
+            return []
 
     # -- the way to the unit table -----------------------------------------------------------------------------------
 

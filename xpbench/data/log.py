@@ -4,7 +4,8 @@ In the normal form a log has one row per event and these columns: `u` (unit, tex
 (text), `t` (microseconds since 1970 in UTC, null = unreadable), `iid` (insert id, "" = none), `arr` (arrival in
 microseconds, null = unknown), `key` (64-bit hash of event, unit, time and insert id, null = no insert id), `p0`, `p1`, …
 (properties as text) and `x0`, `x1`, … (properties as numbers, null = none or unreadable). Times are whole numbers so that
-windows are plain arithmetic on every engine.
+windows are plain arithmetic on every engine. Where one exposure event may name several experiments, `Log.itemized` gives
+a row for each, with `item`: experiment and variant with `MARK` between.
 """
 
 from __future__ import annotations
@@ -31,6 +32,13 @@ SENT_AS = "$distinct_id_before_identity"
 
 MONEY_DIGITS = 4
 """Amounts with up to so many decimals are summed as whole numbers, exactly."""
+
+
+MARK = "\x1f"
+"""Stands between the names of experiment and variant in an item: no name of either holds it."""
+
+Items = Literal["", "list", "dictionary"]
+"""How an exposure event names several experiments: not at all, in a list property, or as a property for each."""
 
 
 def microseconds(days: float) -> int:
@@ -64,10 +72,11 @@ class EventSchema:
 
 @dataclass(slots=True)
 class Properties:
-    """Short names of the properties that a plan needs, as text and as numbers."""
+    """Short names of the properties that a plan needs, as text and as numbers, and whether events are itemized."""
 
     texts: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, str] = field(default_factory=dict)
+    items: Items = ""
 
     def text(self, name: str) -> str:
         """Column of a property as text."""
@@ -90,6 +99,7 @@ def properties_of(plan: Plan) -> Properties:
         out.text(plan.experiment_name)
     else:
         out.text(exposure.list_property)
+        out.items = "list"
     out.text(QA_PROPERTY)
     for name in identity_properties(plan.unit):
         out.text(name)
@@ -135,6 +145,10 @@ class Log(Protocol):
         """The events."""
         ...
 
+    def itemized(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """A row for every item of the events of a frame (see `Properties.items`), in column `item`; those without have none."""
+        ...
+
     def keep(self, frame: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
         """Compute a frame once; what is returned is cheap to read several times."""
         ...
@@ -152,13 +166,14 @@ class Log(Protocol):
         ...
 
 
-def exposures_from(frame: nw.LazyFrame[Any], plan: Plan, properties: Properties) -> nw.LazyFrame[Any]:
+def exposures_from(log: Log, plan: Plan, properties: Properties) -> nw.LazyFrame[Any]:
     """Exposure events of the plan's experiment: u, v (variant as written), t, iid, qa and segments; list format parsed.
 
-    In list format the part after the first `<experiment><separator>` is the variant, whatever it holds.
+    In list format an event counts once for every item that begins with `<experiment><separator>`; the rest of the item is
+    the variant, whatever it holds.
     """
     exposure = plan.exposure
-    own = frame.filter(nw.col("event") == exposure.event)
+    own = log.frame().filter(nw.col("event") == exposure.event)
     if exposure.format == "separate":
         own = own.filter(nw.col(properties.texts[exposure.experiment_property]) == plan.experiment_name)
         variant = nw.col(properties.texts[exposure.variant_property])
@@ -166,8 +181,10 @@ def exposures_from(frame: nw.LazyFrame[Any], plan: Plan, properties: Properties)
         variant = nw.col(properties.texts[plan.experiment_name])
         own = own.filter(~variant.is_null())
     else:
-        variant = nw.col("listed")
-        own = own.filter(~variant.is_null())
+        begin = (plan.experiment_name + exposure.list_separator).replace(exposure.list_separator, MARK, 1)
+        own = log.itemized(own)
+        own = own.filter(nw.col("item").str.starts_with(begin))
+        variant = nw.col("item").str.slice(len(begin))
     segments: Mapping[str, nw.Expr] = {f"s{i}": nw.col(properties.texts[name]) for i, name in enumerate(plan.segments)}
     return own.select(
         "u", "t", "iid", v=variant, qa=(nw.col(properties.texts[QA_PROPERTY]) == "true").fill_null(False), **segments

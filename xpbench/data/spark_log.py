@@ -72,6 +72,10 @@ class SparkLog:
         frame: nw.LazyFrame[Any] = nw.from_native(self._normal)
         return frame
 
+    def itemized(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """A row for every item of the events."""
+        return frame.explode("items").rename({"items": "item"}).filter(~nw.col("item").is_null())
+
     def keep(self, frame: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
         """The rows of a frame, held in memory or on disk by Spark."""
         table = frame.to_native().persist()
@@ -133,10 +137,12 @@ class SparkLog:
                 number = _as_number(*expression) if expression else "CAST(NULL AS DOUBLE)"
                 columns.append(f"{number} AS {self.properties.numbers[name]}")
         exposure = self.plan.exposure
-        if exposure.format == "list":
+        if self.properties.items == "list":
             expression = self._property(exposure.list_property)
-            prefix = self.plan.experiment_name + exposure.list_separator
-            columns.append(f"{_listed(*expression, prefix)} AS listed" if expression else "CAST(NULL AS STRING) AS listed")
+            items = _listed(*expression, exposure.list_separator) if expression else "CAST(NULL AS ARRAY<STRING>)"
+            columns.append(f"{items} AS items")
+        elif self.properties.items == "dictionary":
+            columns.append(f"{self._pairs()} AS items")
         self.missing_properties = frozenset(missing)
         return self.table.selectExpr(*columns)
 
@@ -154,6 +160,24 @@ class SparkLog:
             return f"{_quote(holder)}[{_literal(name)}]", kind.rstrip(">").split(",")[-1]
         path = "$['" + name.replace("'", "\\'") + "']"
         return f"get_json_object({_quote(holder)}, {_literal(path)})", "string"
+
+    def _pairs(self) -> str:
+        """Items of a dictionary: every property that holds text, with its value."""
+        holder = self.schema.properties
+        kind = self.types.get(holder or "", "")
+        pair = "e -> concat(e.key, char(31), CAST(e.value AS STRING))"
+        if holder is not None and kind.startswith("map<"):
+            return f"filter(transform(map_entries({_quote(holder)}), {pair}), x -> x IS NOT NULL)"
+        if holder is not None and kind and not kind.startswith("struct<"):
+            parsed = f"from_json({_quote(holder)}, 'map<string,variant>')"
+            texts = f"map_filter({parsed}, (k, v) -> schema_of_variant(v) = 'STRING')"
+            return f"transform(map_entries({texts}), {pair})"
+        fields = {n: (_quote(n), t) for n, t in self.types.items()}
+        if holder is not None and kind:
+            inner = dict(self.table.select(f"{_quote(holder)}.*").dtypes)
+            fields |= {n: (f"{_quote(holder)}.{_quote(n)}", t) for n, t in inner.items()}
+        pairs = [f"concat({_literal(n)}, char(31), {e})" for n, (e, t) in fields.items() if t == "string"]
+        return f"filter(array({', '.join(pairs) or 'CAST(NULL AS STRING)'}), x -> x IS NOT NULL)"
 
     def _time(self, name: str, kind: str) -> str:
         value = _microseconds(name, kind, self.schema.time_unit)
@@ -218,7 +242,14 @@ def _as_number(name: str, kind: str) -> str:
     return "CAST(NULL AS DOUBLE)"
 
 
-def _listed(name: str, kind: str, prefix: str) -> str:
-    items = name if kind.startswith("array<") else f"from_json({name}, 'array<string>')"
-    match = f"element_at(filter({items}, x -> startswith(x, {_literal(prefix)})), 1)"
-    return f"substr({match}, {len(prefix) + 1})".replace("element_at(", "try_element_at(")
+def _listed(name: str, kind: str, separator: str) -> str:
+    """Items of a list of `<experiment><separator><variant>` texts, cut at the first separator; a text is a list of one."""
+    items = f"CAST({name} AS ARRAY<STRING>)"
+    if not kind.startswith("array<"):
+        # a plain text is read as a list with a null in it
+        parsed = f"from_json({name}, 'array<string>')"
+        items = f"CASE WHEN startswith(ltrim({name}), '[') THEN {parsed} WHEN {name} IS NOT NULL THEN array({name}) END"
+    by = _literal(separator)
+    first = f"substring_index(x, {by}, 1)"
+    rest = f"substr(x, length({first}) + {len(separator) + 1})"
+    return f"transform(filter({items}, x -> contains(x, {by})), x -> concat({first}, char(31), {rest}))"
