@@ -1,0 +1,89 @@
+"""What an analyst writes with xpbench."""
+
+import tempfile
+
+import pandas as pd
+
+import xpbench as xp
+
+PLAN = {
+    "key": "peers",
+    "title": "Peers",
+    "owner": "benchmarks",
+    "unit": "unit",
+    "hypothesis": {"if": "a", "then": [{"metric": "y", "direction": "increase"}], "because": "b"},
+    "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
+    "metrics": [{"key": "y", "kind": "column", "column": "y", "role": "primary", "direction": "increase"}],
+    "model": {"kind": "frequentist"},
+    "horizon": {"units": 2},
+}
+
+
+def _read(plan, table):
+    if not isinstance(table, str):
+        table = table.assign(unit=range(len(table)))
+    with tempfile.TemporaryDirectory() as root:
+        return xp.register(plan, root).readout(xp.units(table, unit="unit", variant="variant")).to_frame()
+
+
+def lift(table):
+    row = _read(xp.Plan(**PLAN), table).iloc[0]
+    return row.lift, row.lift_low, row.lift_high
+
+
+def lift_cuped(table):
+    plan = xp.Plan(**PLAN).changed(metrics=[{**PLAN["metrics"][0], "cuped": True, "covariates": ["x"]}])
+    row = _read(plan, table).iloc[0]
+    return row.lift, row.lift_low, row.lift_high
+
+
+def readout(path, metrics, covariates):
+    columns = [
+        {"key": y, "kind": "column", "column": y, "role": "primary", "direction": "increase", "cuped": True, "covariates": [x]}
+        for y, x in zip(metrics, covariates, strict=True)
+    ]
+    claim = {**PLAN["hypothesis"], "then": [{"metric": metrics[0], "direction": "increase"}]}
+    found = _read(xp.Plan(**{**PLAN, "metrics": columns, "hypothesis": claim}).changed(correction="none"), path)
+    return [[r.metric, r.lift, r.lift_low, r.lift_high, r.p_value] for r in found.itertuples()]
+
+
+def first_significant_day(table):
+    model = {"kind": "sequential", "n_opt": 2_800, "min_units": 100}
+    plan = xp.Plan(**PLAN).changed(model=model, horizon={"units": 2_800})
+    table = table.assign(unit=range(len(table)))
+    with tempfile.TemporaryDirectory() as root:
+        experiment = xp.register(plan, root)
+        for day in range(1, table.day.max() + 1):
+            seen = experiment.readout(xp.units(table[table.day <= day], unit="unit", variant="variant"))
+            if not seen.is_sealed and seen.rows[0].p_value <= 0.05:
+                return day
+    return None
+
+
+def guardrail_passes(table, margin):
+    guardrail = {**PLAN["metrics"][0], "role": "guardrail", "direction": "decrease", "margin_rel": margin}
+    first = {**PLAN["metrics"][0], "key": "first"}
+    claim = {**PLAN["hypothesis"], "then": [{"metric": "first", "direction": "increase"}]}
+    found = _read(xp.Plan(**{**PLAN, "metrics": [first, guardrail], "hypothesis": claim}), table)
+    return bool(found.set_index("metric").guardrail["y"] == "ok")
+
+
+def srm_alarm(control, beta, share):
+    variants = [{"key": "control", "split": 1 - share, "control": True}, {"key": "beta", "split": share}]
+    table = pd.DataFrame({"unit": range(control + beta), "y": 1.0, "variant": ["control"] * control + ["beta"] * beta})
+    with tempfile.TemporaryDirectory() as root:
+        experiment = xp.register(xp.Plan(**PLAN).changed(variants=variants), root)
+        health = experiment.readout(xp.units(table, unit="unit", variant="variant")).health
+    return any(c.name in ("srm", "srm_anytime") and c.status == "fail" for c in health)
+
+
+def sample_size(baseline, lift):
+    metric = {"key": "y", "kind": "conversion", "event": "y", "role": "primary", "direction": "increase", "min_lift": lift}
+    plan = xp.Plan(
+        **{**PLAN, "metrics": [metric], "horizon": {"units": 100_000}, "planning": {"baselines": {"y": baseline}, "power": 0.8}}
+    )
+    return xp.power(plan).rows[0].n_needed
+
+
+def assign(definition, ids):
+    return xp.assign(xp.load_flags({"flags": [definition]})["checkout"], ids)
