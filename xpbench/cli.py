@@ -16,6 +16,7 @@ from xpbench.commands.output import BAD_INPUT, tell
 ROOMS = (
     "xpbench.demo.commands",
     "xpbench.commands.plans",
+    "xpbench.commands.review",
     "xpbench.assign.commands",
     "xpbench.mixpanel.commands",
     "xpbench.commands.planning",
