@@ -164,10 +164,10 @@ def wait_until(page: Any, question: str, *, seconds: float = 90) -> None:
         page.wait_for_timeout(200)
 
 
-def run_all(page: Any) -> None:
+def run_all(page: Any, *, seconds: float = 90) -> None:
     """Run all cells and wait until the kernel has answered the last."""
     page.evaluate("async () => { await window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
-    wait_until(page, _DONE)
+    wait_until(page, _DONE, seconds=seconds)
 
 
 def save_notebook(page: Any) -> None:

@@ -114,3 +114,13 @@ def make_experiments(root: Path) -> None:
     drafts = root / ".drafts"
     drafts.mkdir()
     (drafts / "idea.plan.json").write_text(json.dumps({"key": "idea", "title": "An idea"}))
+
+
+@pytest.fixture(scope="session")
+def decided_memo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A memo that verifies, with the words `as planned` in it."""
+    experiment = xp.register(plan(key="decided"), tmp_path_factory.mktemp("memo"))
+    experiment.decide(experiment.readout(units(table())), "ship", variant="b", because="as planned", by="ana")
+    memo = experiment.memo()
+    memo.save(experiment.memo_path)
+    return Path(experiment.memo_path)

@@ -46,7 +46,14 @@ class Installed:
 
 
 def install(folder: Path) -> Installed:
-    """Build the wheel of this checkout and install it, with nothing fetched."""
+    """Build the wheel of this checkout and install it, with nothing fetched; or what `XPBENCH_INSTALLED` names.
+
+    `scripts/check_packaging.py` sets that to an environment into which pip has put the wheel and its dependencies.
+    """
+    if "XPBENCH_INSTALLED" in os.environ:
+        prefix = Path(os.environ["XPBENCH_INSTALLED"])
+        clean = {**_environment(folder, borrow=False), "PATH": f"{prefix / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+        return Installed(Path(os.environ["XPBENCH_WHEEL"]), prefix, str(prefix / "bin" / "python"), clean)
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation",
          "-w", str(folder / "wheel"), str(REPOSITORY)],
@@ -67,18 +74,12 @@ def install(folder: Path) -> Installed:
     return Installed(wheel, prefix, python, _environment(folder))
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(folder: Path, *, borrow: bool = True) -> dict[str, str]:
     """Jupyter's folders of this test alone; of the borrowed environment only what is not ours."""
-    share = folder / "borrowed"
-    share.mkdir()
-    outer = Path(sys.prefix) / "share" / "jupyter"
-    for name in ("kernels", "nbconvert"):
-        if (outer / name).exists():
-            (share / name).symlink_to(outer / name)
-    (share / "labextensions").mkdir()
-    for extension in (outer / "labextensions").glob("*") if (outer / "labextensions").is_dir() else ():
-        if extension.name != OURS:
-            (share / "labextensions" / extension.name).symlink_to(extension)
+    borrowed = {}
+    if borrow:
+        outer = Path(sys.prefix) / "share" / "jupyter"
+        borrowed = {"JUPYTER_PATH": str(_share(folder / "borrowed", outer)), "JUPYTERLAB_DIR": str(outer / "lab")}
     config = folder / "config" / "labconfig"
     config.mkdir(parents=True)
     (config / "page_config.json").write_text(
@@ -88,9 +89,21 @@ def _environment(folder: Path) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k not in dropped} | {
         "JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_DATA_DIR": str(folder / "data"),
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"), "IPYTHONDIR": str(folder / "ipython"),
-        "JUPYTER_PATH": str(share), "JUPYTERLAB_DIR": str(outer / "lab"), "OMP_NUM_THREADS": "1",
-        "JUPYTER_PREFER_ENV_PATH": "1",
+        "OMP_NUM_THREADS": "1", "JUPYTER_PREFER_ENV_PATH": "1", **borrowed,
     }  # fmt: skip
+
+
+def _share(share: Path, outer: Path) -> Path:
+    """Kernels, pages and extensions of the borrowed environment, but none of ours."""
+    share.mkdir()
+    for name in ("kernels", "nbconvert"):
+        if (outer / name).exists():
+            (share / name).symlink_to(outer / name)
+    (share / "labextensions").mkdir()
+    for extension in (outer / "labextensions").glob("*") if (outer / "labextensions").is_dir() else ():
+        if extension.name != OURS:
+            (share / "labextensions" / extension.name).symlink_to(extension)
+    return share
 
 
 @contextmanager
@@ -104,7 +117,7 @@ def jupyterlab(installed: Installed, home: Path) -> Iterator[str]:
         "--IdentityProvider.token=t", f"--ServerApp.root_dir={home}", "--LabApp.expose_app_in_browser=True",
         "--LabApp.extension_manager=readonly", "--allow-root",
     ]  # fmt: skip
-    log = installed.prefix.parent / "jupyterlab.log"
+    log = Path(installed.environment["JUPYTER_CONFIG_DIR"]).parent / "jupyterlab.log"
     with log.open("wb") as out:
         process = subprocess.Popen(arguments, env=installed.environment, cwd=home, stdout=out, stderr=subprocess.STDOUT)
         base = f"http://127.0.0.1:{port}"
