@@ -25,7 +25,7 @@ try:
 except ImportError:  # pragma: no cover - Windows
     fcntl = None  # type: ignore[assignment]
 if fcntl is not None and not hasattr(fcntl, "flock"):  # Python in a browser has the module, and no locks in it
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 STALE_SECONDS = 120.0
 """Age after which the lock of a process that can't be asked (another host) is taken over; an append takes milliseconds."""
