@@ -1,7 +1,7 @@
 """Writes the version of the package into whatever else names it: the front end's package.json and the conda recipe.
 
-    python scripts/set_version.py            as xpbench/__init__.py has it (what Jupyter Releaser calls after `hatch version`)
-    python scripts/set_version.py 0.2.0      this version, there too
+python scripts/set_version.py            as xpbench/__init__.py has it (what Jupyter Releaser calls after `hatch version`)
+python scripts/set_version.py 0.2.0      this version, there too
 """
 
 from __future__ import annotations

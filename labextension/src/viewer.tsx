@@ -13,6 +13,7 @@ import type { Api } from './api';
 import { memoIcon, planIcon } from './icons';
 import { viewOf } from './plan';
 import type { IPlanView } from './plan';
+import { themed } from './themed';
 import type { IVerdict, VerdictStatus } from './types';
 
 export const MARK: Readonly<Record<VerdictStatus, string>> = { verified: '✓', differs: '✕', unreadable: '✕', newer: '▲', draft: '✎' };
@@ -109,21 +110,28 @@ class MemoView extends Widget {
       this._draw();
       _context.model.contentChanged.connect(() => { this._draw(); });
     });
-    _themes?.themeChanged.connect(() => { this._theme(); });
-    this._theme();
+    _themes?.themeChanged.connect(this._retheme);
   }
 
-  private _theme(): void {
-    const themes = this._themes;
-    const light = !themes?.theme || themes.isLight(themes.theme);
-    this._frame.style.colorScheme = light ? 'light' : 'dark';
+  override dispose(): void {
+    this._themes?.themeChanged.disconnect(this._retheme);
+    super.dispose();
   }
 
   private _draw(): void {
     if (!this.isDisposed) {
-      this._frame.srcdoc = this._context.model.toString();
+      const themes = this._themes;
+      const isLight = !themes?.theme || themes.isLight(themes.theme);
+      this._frame.style.colorScheme = isLight ? 'light' : 'dark';
+      this._frame.srcdoc = themed(this._context.model.toString(), isLight);
     }
   }
+
+  private readonly _retheme = (): void => {
+    if (this._context.isReady) {
+      this._draw();
+    }
+  };
 
   private readonly _frame: HTMLIFrameElement;
 }
