@@ -3,6 +3,7 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ILabShell, ILayoutRestorer } from '@jupyterlab/application';
 import { ICommandPalette, IThemeManager, Notification, WidgetTracker } from '@jupyterlab/apputils';
+import { PageConfig } from '@jupyterlab/coreutils';
 import { ILauncher } from '@jupyterlab/launcher';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
@@ -89,7 +90,12 @@ function activate(
     .catch((error: unknown) => {
       console.warn('xpbench: settings could not be read', error);
     });
-  void Promise.all([app.restored, loaded]).then(() => { model.start(); });
+  void Promise.all([app.restored, loaded]).then(() => {
+    model.start();
+    if (PageConfig.getOption('xpbenchOpen') === 'true') {
+      app.shell.activateById(panel.id); // started by `xpbench lab`
+    }
+  });
 
   const setRoot = async (root: string): Promise<void> => {
     model.configure({ ...(settings === null ? { seconds: 5 } : read(settings)), root });

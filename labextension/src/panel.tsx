@@ -76,7 +76,7 @@ function Experiments({ model, commands, trans }: IProps): React.JSX.Element {
             className="xp-Search"
             type="search"
             value={search}
-            placeholder={trans.__('Search by title, key, owner, state')}
+            placeholder={trans.__('Title, key, owner, state')}
             aria-label={trans.__('Search experiments')}
             onChange={event => { setSearch(event.target.value); }}
           />

@@ -16,8 +16,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Command lines that would have been started; a running JupyterLab is tested in the browser."""
     out: list[list[str]] = []
 
-    def call(command: list[str]) -> int:
+    def call(command: list[str], *, env: dict[str, str]) -> int:
         out.append(command)
+        assert env[extension.OPEN] == "1"
         return 0
 
     monkeypatch.setattr(commands.subprocess, "call", call)
@@ -39,6 +40,7 @@ def test_demo_is_made_first(started: list[list[str]], tmp_path: Path, monkeypatc
     assert main(["lab", str(tmp_path), "--demo"]) == 0
     assert (tmp_path / "xpbench-demo" / "experiments" / "beta-homepage" / "ledger.jsonl").is_file()
     assert f"--ServerApp.root_dir={tmp_path / 'xpbench-demo'}" in started[0]
+    assert "--LabApp.default_url=/lab/tree/explore.ipynb" in started[0]
 
 
 def test_missing_folder_is_told(started: list[list[str]], tmp_path: Path, capsys: Any) -> None:
@@ -48,7 +50,7 @@ def test_missing_folder_is_told(started: list[list[str]], tmp_path: Path, capsys
 
 
 def test_missing_panel_is_told(started: list[list[str]], tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extension, "panel_folder", lambda: None)
+    monkeypatch.setattr(commands, "panel_folder", lambda: None)
     assert main(["lab", str(tmp_path)]) == 0
     assert "panel was not built" in capsys.readouterr().err
     assert len(started) == 1

@@ -20,8 +20,8 @@ from xpbench.lab.contents import Contents, clean_path
 class Elsewhere:
     """A contents manager whose files can't be reached but by its own methods."""
 
-    def __init__(self, folder: Path) -> None:
-        self._inner = AsyncLargeFileManager(root_dir=str(folder))
+    def __init__(self, folder: Path, *, shows_hidden: bool = False) -> None:
+        self._inner = AsyncLargeFileManager(root_dir=str(folder), allow_hidden=shows_hidden)
 
     def __getattr__(self, name: str) -> Any:
         if name == "root_dir":
@@ -58,6 +58,28 @@ def test_remote_experiments_are_listed_like_local_ones_and_followed(tmp_path: Pa
         assert not copy.exists()
         with pytest.raises(InputError, match="XPB-I01"):
             await remote.read("nowhere")
+
+    asyncio.run(story())
+    remote.close()
+
+
+@pytest.mark.parametrize("shows_hidden", [True, False])
+def test_remote_drafts_are_listed_where_the_server_shows_hidden_files(tmp_path: Path, shows_hidden: bool) -> None:
+    root = tmp_path / "experiments"
+    make_experiments(root)
+    (root / "loose.plan.json").write_text('{"key": "loose", "title": "Loose"}')
+    remote = Contents(Elsewhere(tmp_path, shows_hidden=shows_hidden))
+    catalogue = Catalogue()
+
+    async def drafts() -> dict[str, str]:
+        return {i.key: i.path for i in catalogue.items(await remote.local_root("experiments")) if i.state == "draft"}
+
+    async def story() -> None:
+        hidden = {"idea": ".drafts/idea.plan.json"} if shows_hidden else {}
+        assert await drafts() == {"loose": "loose.plan.json", **hidden}
+        (root / "loose.plan.json").unlink()
+        (root / ".drafts" / "idea.plan.json").unlink()
+        assert await drafts() == {}
 
     asyncio.run(story())
     remote.close()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import subprocess
 import sys
 from typing import Any
 
 from xpbench.commands.output import add_command
+from xpbench.lab.extension import NO_PANEL, OPEN, panel_folder
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -20,9 +22,11 @@ def add_parsers(subparsers: Any) -> None:
     lab.add_argument("--no-browser", action="store_true", help="don't open a browser")
 
 
-def lab_command(folder: str, *, port: int, no_browser: bool) -> list[str]:
-    """The command line that starts JupyterLab on the loopback interface."""
+def lab_command(folder: str, *, port: int, no_browser: bool, notebook: str = "") -> list[str]:
+    """The command line that starts JupyterLab on the loopback interface, with a notebook open where one is named."""
     out = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={folder}"]
+    if notebook:
+        out.append(f"--LabApp.default_url=/lab/tree/{notebook}")
     return [*out, "--no-browser"] if no_browser else out
 
 
@@ -36,16 +40,18 @@ def _lab(args: argparse.Namespace) -> int:
     folder = Path(args.folder)
     if not folder.is_dir():
         raise InputError("XPB-I01", path=str(folder))
+    notebook = ""
     if args.demo:
         from xpbench.demo.run import run_demo
 
-        folder = run_demo(folder / "xpbench-demo").folder
+        sys.stderr.write("Simulating an experiment, from plan to memo …\n")
+        made = run_demo(folder / "xpbench-demo")
+        folder, notebook = made.folder, made.notebook.relative_to(made.folder).as_posix()
     _tell_if_no_panel()
-    return subprocess.call(lab_command(str(folder), port=args.port, no_browser=args.no_browser))
+    command = lab_command(str(folder), port=args.port, no_browser=args.no_browser, notebook=notebook)
+    return subprocess.call(command, env={**os.environ, OPEN: "1"})
 
 
 def _tell_if_no_panel() -> None:
-    from xpbench.lab.extension import NO_PANEL, panel_folder
-
     if panel_folder() is None:
         sys.stderr.write(f"{NO_PANEL}\n")

@@ -172,35 +172,36 @@ class Contents:
             self._mirror = tempfile.TemporaryDirectory(prefix="xpbench-mirror-")
         base = Path(self._mirror.name).joinpath(*[p for p in root.split("/") if p])
         base.mkdir(parents=True, exist_ok=True)
-        wanted: set[str] = set()
-        for entry in await self.children(root):
-            if entry["type"] != "directory" or entry["name"].startswith("."):
-                continue
-            folder = base / _plain_name(entry["name"])
+        here = await self.children(root)
+        folders = [e["name"] for e in here if e["type"] == "directory" and not e["name"].startswith(".")]
+        for name in folders:
+            folder = base / _plain_name(name)
             folder.mkdir(exist_ok=True)
-            wanted.add(folder.name)
-            await self._mirror_experiment(join(root, entry["name"]), folder)
-        for folder in base.iterdir():
-            if folder.name not in wanted:
-                for file in folder.iterdir():
-                    file.unlink()
-                folder.rmdir()
+            found = {m["name"]: m for m in await self.children(join(root, name)) if m["type"] != "directory"}
+            await self._copy(join(root, name), {n: found[n] for n in (*EXPERIMENT_FILES, MEMO) if n in found}, folder)
+        await self._copy(root, _plans(here), base)
+        # a hidden folder is not in a listing; a server that shows hidden files answers when asked for it
+        drafts = _plans(await self.children(join(root, DRAFTS)))
+        if drafts:
+            (base / DRAFTS).mkdir(exist_ok=True)
+            await self._copy(join(root, DRAFTS), drafts, base / DRAFTS)
+        for folder in [p for p in base.iterdir() if p.is_dir() and p.name not in {*folders, *([DRAFTS] if drafts else [])}]:
+            await self._copy("", {}, folder)
+            folder.rmdir()
         return base
 
-    async def _mirror_experiment(self, path: str, folder: Path) -> None:
-        found = {m["name"]: m for m in await self.children(path) if m["type"] != "directory"}
-        for name in (*EXPERIMENT_FILES, MEMO):
-            copy = folder / name
-            if name not in found:
-                copy.unlink(missing_ok=True)
-                self._seen.pop(str(copy), None)
-                continue
-            signature = (found[name].get("last_modified"), found[name].get("size"))
+    async def _copy(self, path: str, found: dict[str, dict[str, Any]], folder: Path) -> None:
+        """Make the files of a folder here what they are there; what has not changed since is not fetched again."""
+        for gone in [p for p in folder.iterdir() if p.is_file() and p.name not in found]:
+            gone.unlink()
+            self._seen.pop(str(gone), None)
+        for name, model in found.items():
+            copy = folder / _plain_name(name)
+            signature = (model.get("last_modified"), model.get("size"))
             if copy.exists() and self._seen.get(str(copy)) == signature:
                 continue
-            copy.write_bytes(
-                b"" if name == MEMO else await self.read(join(path, name))
-            )  # of a memo only its being there counts
+            # of a memo only its being there counts
+            copy.write_bytes(b"" if name == MEMO else await self.read(join(path, name)))
             self._seen[str(copy)] = signature
 
     def close(self) -> None:
@@ -208,6 +209,11 @@ class Contents:
         if self._mirror is not None:
             self._mirror.cleanup()
             self._mirror = None
+
+
+def _plans(models: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Plans that stand beside the experiments, or in the folder of drafts."""
+    return {m["name"]: m for m in models if m["type"] != "directory" and m["name"].endswith(".plan.json")}
 
 
 def _plain_name(name: str) -> str:

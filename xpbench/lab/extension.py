@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 LABEXTENSION = "@xpbench/labextension"
+
+OPEN = "XPBENCH_OPEN_PANEL"
+"""Set by `xpbench lab`: JupyterLab shows the panel when it starts."""
 
 NO_PANEL = (
     "xpbench: the server part runs; the JupyterLab panel was not built when xpbench was installed (the npm registry could not "
@@ -29,6 +33,8 @@ def _load_jupyter_server_extension(serverapp: Any) -> None:
 
     web_app = serverapp.web_app
     web_app.add_handlers(".*$", routes(web_app.settings["base_url"]))
+    if os.environ.get(OPEN):
+        web_app.settings.setdefault("page_config_data", {})["xpbenchOpen"] = "true"
     serverapp.log.info("xpbench: experiments at %sxpbench/api" % web_app.settings["base_url"])  # noqa: UP031 - logging style
     if panel_folder() is None:
         serverapp.log.warning(NO_PANEL)
