@@ -613,6 +613,7 @@ _DECIDE: dict[str, Message] = {
         "Planning needs to know where the interval is narrowest",
         "Set model.n_opt",
     ),
+    "XPB-R12": Message("The summary has no segment {segment}", "A summary holds the segments it was read with", "{hint}"),
     "XPB-R10": Message("The amendment changes nothing", "An amendment records a difference", "Change the plan first"),
 }
 _WATCH: dict[str, Message] = {

@@ -19,8 +19,10 @@ from xpbench.data.summary import Cap, Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.deviations import deviations_of
 from xpbench.decide.harm import harm_alarm
+from xpbench.decide.interaction import concurrent
 from xpbench.decide.locking import drift_deviations, recorded
 from xpbench.decide.looks import Look, cost_of
+from xpbench.decide.novelty import trends
 from xpbench.decide.readout import Readout, SealedReadout, stamps_of
 from xpbench.decide.recommend import recommend
 from xpbench.decide.rule import rule_digest
@@ -241,6 +243,7 @@ class Experiment:
         by: str | None = None,
         progress: Any = None,
         evidence: Mapping[str, Any] | None = None,
+        segments: Sequence[str] = (),
     ) -> SealedReadout | Readout:
         """Sealed before results are due, everything afterwards; the look is on record before it is shown.
 
@@ -250,12 +253,13 @@ class Experiment:
             progress: Called with the name of each stage.
             evidence: What health checks may use beyond the data: `flag` (shares or a flag), `assigned` (units by variant),
                 `audit` (of `xp.audit`), `retro` (of `xp.calibrate`), `windows` (of `xpbench.health.bias_windows`).
+            segments: Further properties or columns to split by that the plan does not declare. The readout is then EXPLORATORY.
 
         Raises:
             DataError: the source can't be read under the plan.
             HealthError: `XPB-H04`, evidence of an unknown kind.
         """
-        summary = self._summarize(source, progress)
+        summary = self._summarize(source, progress, segments)
         state = due(self.plan, summary, now=self._clock())
         health = self._health(summary, evidence)
         if not state.is_due:
@@ -286,6 +290,7 @@ class Experiment:
         by: str | None = None,
         progress: Any = None,
         evidence: Mapping[str, Any] | None = None,
+        segments: Sequence[str] = (),
     ) -> Readout:
         """The effects before they are due; the ledger has the reason, safely on disk, before anything is revealed.
 
@@ -295,12 +300,13 @@ class Experiment:
             by: Who looks.
             progress: Called with the name of each stage.
             evidence: As for `readout`.
+            segments: As for `readout`.
 
         Raises:
             DecisionError: `XPB-R02`, no reason.
         """
         _needs_reason(reason, "a peek")
-        summary = self._summarize(source, progress)
+        summary = self._summarize(source, progress, segments)
         state = due(self.plan, summary, now=self._clock())
         kind: Literal["opened", "peeked"] = "opened" if state.is_due else "peeked"
         return self._reveal(kind, summary, state, by=by, reason=reason, evidence=evidence)
@@ -339,7 +345,7 @@ class Experiment:
         rows = analyse(self.plan, summary, earlier_units=earlier)
         looks = self.looks()
         entries = self.ledger.entries()
-        deviations = (*deviations_of(entries, self.plan.to_dict()), *drift_deviations(entries, self.plan))
+        deviations = (*deviations_of(entries, self._used(summary)), *drift_deviations(entries, self.plan))
         return Readout(
             key=self.key,
             plan=self.plan.to_dict(),
@@ -358,7 +364,15 @@ class Experiment:
             deviations=deviations,
             stamps=stamps_of(kind, health, deviations),
             versions={"xpbench": __version__, "engine": summary.engine},
+            novelty=trends(self.plan, summary),
+            interactions=concurrent(self.plan, summary),
         )
+
+    def _used(self, summary: Summary) -> dict[str, Any]:
+        """The plan that the analysis really used: with the segments that were read and do not stand in it."""
+        used = self.plan.to_dict()
+        further = [name for name in summary.segments if name not in self.plan.segments]
+        return used | {"segments": [*self.plan.segments, *further]} if further else used
 
     def _seen(self, summary: Summary) -> dict[str, Any]:
         """What every look puts on record of the data: counts, fingerprint and caps, no outcome."""
@@ -380,10 +394,15 @@ class Experiment:
         """
         return self._summarize(source, progress)
 
-    def _summarize(self, source: Source | Summary, progress: Any) -> Summary:
+    def _summarize(self, source: Source | Summary, progress: Any, segments: Sequence[str] = ()) -> Summary:
+        further = [name for name in dict.fromkeys(segments) if name not in self.plan.segments]
         if isinstance(source, Summary):
+            for name in further:
+                if name not in source.segments:
+                    raise DecisionError("XPB-R12", segment=name, hint=plain(nearest(name, source.segments)))
             return source
-        return source.summarize(self.plan, progress=progress, caps=self._frozen_caps())
+        plan = self.plan.changed(segments=[*self.plan.segments, *further]) if further else self.plan
+        return source.summarize(plan, progress=progress, caps=self._frozen_caps())
 
     def _frozen_caps(self) -> tuple[Cap, ...]:
         """Winsorization caps of the first look, where later looks must not move them (any design with several looks)."""

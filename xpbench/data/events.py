@@ -14,6 +14,7 @@ import pyarrow as pa
 from xpbench.data.ages import age_cells
 from xpbench.data.blocks import Parts, blocks_of, leaves
 from xpbench.data.cache import Cache, files_digest
+from xpbench.data.concurrent import with_concurrent
 from xpbench.data.engine import DuckDB, Progress, Stages, engine_name, literal
 from xpbench.data.exposures import MISSING, Exposed, exposed
 from xpbench.data.histogram import Histogram, histograms_of
@@ -29,7 +30,7 @@ from xpbench.data.log import (
     properties_of,
 )
 from xpbench.data.moments import moments_of, rows_of
-from xpbench.data.summary import Cap, Cell, Finding, Summary, merge_findings
+from xpbench.data.summary import CONCURRENT, Cap, Cell, Finding, Summary, merge_findings
 from xpbench.data.values import Amount, Values, events_of, fits, horizon_of
 from xpbench.errors import DataError, nearest, plain, shown
 from xpbench.ledger.clock import Clock, system_clock
@@ -230,6 +231,7 @@ class Look:
     scales: dict[str, int]
     findings: tuple[Finding, ...]
     cells: tuple[Cell, ...]
+    others: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The look as a JSON value."""
@@ -239,6 +241,7 @@ class Look:
             "scales": self.scales,
             "findings": [f.to_dict() for f in self.findings],
             "cells": [c.to_dict() for c in self.cells],
+            "others": list(self.others),
         }
 
     @classmethod
@@ -250,6 +253,7 @@ class Look:
             scales=data["scales"],
             findings=tuple(Finding(**f) for f in data["findings"]),
             cells=tuple(Cell.from_dict(c) for c in data["cells"]),
+            others=tuple(data.get("others", ())),
         )
 
 
@@ -265,6 +269,7 @@ def _summary(
     dimensions: dict[str, str] = {}
     if "segment" in source.slices:
         dimensions |= {s: f"s{i}" for i, s in enumerate(plan.segments)}
+        dimensions |= {f"{CONCURRENT}{name}": f"e{i}" for i, name in enumerate(look.others)}
     if "day" in source.slices:
         dimensions["$day"] = "day"
     moments = moments_of(
@@ -351,7 +356,8 @@ class _Run:
         if self.several_readers(ages):
             joined = log.keep(joined, "attributed")
         joined = self.without_duplicates(joined, values)
-        units = log.keep(values.table(joined), "units")
+        table, others = with_concurrent(log, values.table(joined), found.units, plan, self.properties)
+        units = log.keep(table, "units")
         self.check_segments(units)
         self.stages.finish("compute the unit values", n)
         variants = [v.key for v in plan.variants]
@@ -380,6 +386,7 @@ class _Run:
             scales=values.measures.scales,
             findings=tuple(self.findings),
             cells=tuple(cells),
+            others=others,
         )
         return look, units
 

@@ -17,6 +17,13 @@ Form = Literal["value", "raw", "before"]
 `before`: the same metric in the pre-exposure window (for the pre-experiment bias check)."""
 
 
+CONCURRENT = "$experiment:"
+"""Dimension of the variants of another experiment on the same units, followed by its name."""
+
+NOT_MET = "(not met)"
+"""Slice of units that met no variant of the other experiment, or several."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """Moments of one metric for one variant, overall or in one slice.
@@ -25,8 +32,8 @@ class Cell:
         metric: Key of the metric.
         variant: Key of the variant.
         form: See `Form`.
-        dimension: `""` overall, the name of a declared segment, `"$day"` (day of first exposure, ISO) or
-            `"$age"` (days since exposure).
+        dimension: `""` overall, the name of a declared segment, `"$day"` (day of first exposure, ISO), `"$age"` (days since
+            exposure) or `"$experiment:<name>"` (variant of another experiment on the same units).
         slice: Value of the dimension as text.
         columns: What the moments are of, in order. First the metric's own columns (`("value",)`, or
             `("numerator", "denominator")`, or for a formula the keys it names), then covariates (`"before"` and

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from scipy.stats import chi2
 
-from xpbench.data.summary import Cell, Summary
+from xpbench.data.summary import CONCURRENT, NOT_MET, Cell, Summary
 from xpbench.decide.estimate import estimate
+from xpbench.decide.rows import number
 from xpbench.errors import shown
 from xpbench.plan import Plan
 from xpbench.plan.metrics import MetricBase
@@ -27,6 +28,7 @@ class Interaction:
     Attributes:
         metric: Key of the metric.
         other: Name of the other experiment.
+        variant: The treatment of this one, "" where the caller compared a single pair.
         state: What was found, the assignments first: where they depend on each other, effects mix.
         effects: Effect of this experiment by variant of the other.
         p_value: Of "the same effect in every variant of the other" (Cochran's Q); None without an answer.
@@ -45,10 +47,16 @@ class Interaction:
     p_independent: float
     bias: float | None
     sentence: str
+    variant: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
         return {name: getattr(self, name) for name in self.__slots__} | {"effects": dict(self.effects)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Interaction:
+        """The inverse of `to_dict`."""
+        return cls(**data)
 
 
 def interaction(
@@ -107,7 +115,7 @@ def interaction(
     else:
         state, sentence = (
             "no interaction shown",
-            f"The effect is not shown to depend on the variant of {other!r} (p = {p:.2g}).",
+            f"The effect is not shown to depend on the variant of {shown(other)} (p = {p:.2g}).",
         )
     return Interaction(metric.key, other, state, effects, p, phi, p_independent, bias, sentence)
 
@@ -122,26 +130,65 @@ def interactions(plan: Plan, summary: Summary, *, dimension: str) -> tuple[Inter
 
     The tests are Holm-corrected over metrics and treatments.
     """
-    other = summary.slices(dimension)
-    found = []
+    return _holm(plan, _raw(plan, summary, dimension, dimension, ()))
+
+
+def concurrent(plan: Plan, summary: Summary) -> tuple[Interaction, ...]:
+    """Interaction of every metric and treatment with every other experiment that the log shows on the same units.
+
+    Only units that met exactly one variant of the other experiment take part: whether a unit meets it at all may follow from the
+    treatment. The tests are Holm-corrected over all of them.
+
+    Args:
+        plan: The plan.
+        summary: With cells of dimension `$experiment:<name>`.
+    """
+    names = sorted({c.dimension for c in summary.cells if c.dimension.startswith(CONCURRENT)})
+    raw = [x for d in names for x in _raw(plan, summary, d, d.removeprefix(CONCURRENT), (NOT_MET,))]
+    return _holm(plan, [x for x in raw if x.effects])  # quantiles have no moments by slice
+
+
+def _raw(plan: Plan, summary: Summary, dimension: str, other: str, without: tuple[str, ...]) -> list[Interaction]:
+    """Every metric and treatment against one other experiment, before correction."""
+    mine: dict[tuple[str, str, str], Cell] = {
+        (c.metric, c.variant, c.slice): c
+        for c in summary.cells
+        if c.dimension == dimension and c.form == "value" and c.slice not in without
+    }
+    parts = sorted({part for _, _, part in mine})
+    out = []
     for metric in plan.metrics:
         for treatment in plan.treatments:
             cells = {
                 (variant, part): cell
                 for variant in (plan.control.key, treatment.key)
-                for part in other
-                if (cell := summary.cell(metric.key, variant, dimension=dimension, slice=part)) is not None
+                for part in parts
+                if (cell := mine.get((metric.key, variant, part))) is not None
             }
-            found.append((metric, treatment.key, cells))
-    raw = [interaction(m, c, control=plan.control.key, treatment=t, other=dimension, alpha=plan.alpha) for m, t, c in found]
+            found = interaction(metric, cells, control=plan.control.key, treatment=treatment.key, other=other, alpha=plan.alpha)
+            out.append(replace(found, variant=treatment.key))
+    return out
+
+
+def _holm(plan: Plan, raw: list[Interaction]) -> tuple[Interaction, ...]:
     adjusted = [float(p) for p in holm([math.nan if r.p_value is None else r.p_value for r in raw])] if raw else []
     out = []
     for result, p in zip(raw, adjusted, strict=True):
         if result.state == "interaction" and not p <= plan.alpha:
-            sentence = f"The effect is not shown to depend on {shown(dimension)} after correction (p = {float(p):.2g})."
+            sentence = f"The effect is not shown to depend on {shown(result.other)} after correction (p = {float(p):.2g})."
             result = replace(result, state="no interaction shown", sentence=sentence)
-        out.append(replace(result, p_value=None if math.isnan(p) else float(p)))
+        out.append(replace(result, p_value=None if math.isnan(p) else number(p), **_rounded(result)))
     return tuple(out)
+
+
+def _rounded(result: Interaction) -> dict[str, Any]:
+    """Numbers with the digits that are the same on every machine."""
+    return {
+        "effects": {k: number(v) for k, v in result.effects.items()},
+        "phi": number(result.phi) or 0.0,
+        "p_independent": number(result.p_independent) or 0.0,
+        "bias": None if result.bias is None else number(result.bias),
+    }
 
 
 def _dependence(counts: list[list[int]]) -> tuple[float, float]:

@@ -7,16 +7,17 @@ own curve, which moves with season and habit whatever the change does.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
 
 import numpy as np
 from scipy import stats as distributions
 
-from xpbench.data.summary import Summary
+from xpbench.data.summary import Cell, Summary
 from xpbench.decide.estimate import estimate
+from xpbench.decide.rows import number
 from xpbench.plan import Plan
 from xpbench.plan.metrics import MetricBase
 from xpbench.stats.multiplicity import holm
@@ -87,6 +88,11 @@ class Trend:
         """The fields by name."""
         return {name: getattr(self, name) for name in self.__slots__} | {"points": [p.to_dict() for p in self.points]}
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Trend:
+        """The inverse of `to_dict`."""
+        return cls(**{**data, "points": tuple(Point(**p) for p in data["points"])})
+
 
 def trends(plan: Plan, summary: Summary) -> tuple[Trend, ...]:
     """Trend of every metric and treatment along every axis that the summary has, Holm-corrected over all of them.
@@ -101,11 +107,15 @@ def trends(plan: Plan, summary: Summary) -> tuple[Trend, ...]:
 
     Source: weighted least squares meta-regression (Thompson and Sharp 1999); heterogeneity by Cochran's Q (1954).
     """
+    index: _Index = {}
+    for cell in summary.cells:
+        if cell.dimension in ("$age", "$day") and cell.form == "value":
+            index.setdefault((cell.metric, cell.variant, cell.dimension), {})[cell.slice] = cell
     drafts: list[tuple[MetricBase, str, Axis, list[Point]]] = []
     for metric in plan.metrics:
         for variant in plan.treatments:
             for axis in AXES:
-                points = _points(plan, summary, metric, variant.key, axis)
+                points = _points(plan, index, metric, variant.key, axis)
                 if points:
                     drafts.append((metric, variant.key, axis, points))
     fits = [_fit(axis, points, plan.alpha) for _, _, axis, points in drafts]
@@ -114,23 +124,27 @@ def trends(plan: Plan, summary: Summary) -> tuple[Trend, ...]:
     for (subject, variant_key, axis, points), (slope, low, high, p), q in zip(drafts, fits, adjusted, strict=True):
         corrected = None if math.isnan(q) else q
         word, sentence = _word(subject, axis, points, slope, corrected, plan.alpha)
-        out.append(Trend(subject.key, variant_key, axis, word, slope, low, high, p, corrected, tuple(points), sentence))
+        numbers = [None if v is None else number(v) for v in (slope, low, high, p, corrected)]
+        kept = tuple(replace(q, effect=number(q.effect) or 0.0, se=number(q.se) or 0.0) for q in points)
+        at, lower, upper, chance, after = numbers
+        out.append(Trend(subject.key, variant_key, axis, word, at, lower, upper, chance, after, kept, sentence))
     return tuple(out)
 
 
-def _points(plan: Plan, summary: Summary, metric: MetricBase, variant: str, axis: Axis) -> list[Point]:
+_Index = dict[tuple[str, str, str], dict[str, Cell]]
+
+
+def _points(plan: Plan, index: _Index, metric: MetricBase, variant: str, axis: Axis) -> list[Point]:
     dimension = "$age" if axis == "age" else "$day"
     found: list[tuple[float, str, float, float, int]] = []
-    slices = summary.slices(dimension)
+    control = index.get((metric.key, plan.control.key, dimension), {})
+    treatment = index.get((metric.key, variant, dimension), {})
+    slices = sorted({*control, *treatment})
     if axis != "age":
         days = sorted(d for s in slices if (d := _date(s)) is not None)
         first = days[0] if days else None
     for part in slices:
-        pair = estimate(
-            metric,
-            summary.cell(metric.key, plan.control.key, dimension=dimension, slice=part),
-            summary.cell(metric.key, variant, dimension=dimension, slice=part),
-        ).pair
+        pair = estimate(metric, control.get(part), treatment.get(part)).pair
         if pair.status != "ok" or pair.n < LEAST_UNITS or not pair.se > 0:
             continue
         if axis == "age":

@@ -8,11 +8,14 @@ from html import escape
 from typing import Any, Literal
 
 from xpbench.data.summary import Summary
+from xpbench.decide.interaction import Interaction
 from xpbench.decide.looks import Cost, Look
+from xpbench.decide.novelty import Trend
 from xpbench.decide.recommend import Recommendation
 from xpbench.decide.rows import Row, frame
 from xpbench.decide.seal import Due
 from xpbench.decide.segments import SegmentResult
+from xpbench.errors import shown
 from xpbench.health.check import Check
 
 SCHEMA = 1
@@ -132,6 +135,8 @@ class Readout:
         deviations: Differences between plan and analysis, each with pointer and class.
         stamps: `INVALID`, `EXPLORATORY`, `PEEK`.
         versions: Of xpbench and of the engine.
+        novelty: Whether each effect fades, grows or hangs on the day: by days since exposure, day of exposure and weekday.
+        interactions: With other experiments that the source shows on the same units.
     """
 
     key: str
@@ -151,6 +156,8 @@ class Readout:
     deviations: tuple[Mapping[str, Any], ...]
     stamps: tuple[str, ...]
     versions: Mapping[str, str]
+    novelty: tuple[Trend, ...] = ()
+    interactions: tuple[Interaction, ...] = ()
 
     is_sealed: Literal[False] = field(default=False, init=False)
 
@@ -196,6 +203,8 @@ class Readout:
             "deviations": [dict(d) for d in self.deviations],
             "stamps": list(self.stamps),
             "versions": dict(self.versions),
+            "novelty": [t.to_dict() for t in self.novelty],
+            "interactions": [i.to_dict() for i in self.interactions],
         }
 
     @classmethod
@@ -219,7 +228,24 @@ class Readout:
             deviations=tuple(data["deviations"]),
             stamps=tuple(data["stamps"]),
             versions=data["versions"],
+            novelty=tuple(Trend.from_dict(t) for t in data.get("novelty", ())),
+            interactions=tuple(Interaction.from_dict(i) for i in data.get("interactions", ())),
         )
+
+    @property
+    def over_time(self) -> tuple[str, ...]:
+        """What the tests over time and between experiments found, a sentence each; empty where nothing was found."""
+        several = len({r.variant for r in self.rows}) > 1
+        found = [(t.sentence, t.variant) for t in self.novelty if t.word not in ("steady", "not answerable")]
+        names = {r.metric: r.label for r in self.rows}
+        found += [
+            (f"{names.get(i.metric, i.metric)}, together with {shown(i.other)}: {i.sentence}", i.variant)
+            for i in self.interactions
+            if i.state == "interaction"
+        ]
+        dependent = {i.other: i for i in self.interactions if i.state == "assignments dependent"}
+        out = [f"{sentence} ({variant})" if several else sentence for sentence, variant in found]
+        return (*out, *(f"With {shown(name)}: {i.sentence}" for name, i in dependent.items()))
 
     def __repr__(self) -> str:
         r = self.recommendation
@@ -227,6 +253,7 @@ class Readout:
         stamps = f" [{', '.join(self.stamps)}]" if self.stamps else ""
         lines = [f"Readout({self.key}: {what} by {', '.join(r.rows)}{stamps})", f"  {r.because}"]
         lines += [f"  {_line(row)}" for row in self.rows]
+        lines += [f"  ◷ {sentence}" for sentence in self.over_time]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -242,8 +269,17 @@ class Readout:
             f"{escape(r.because)}</p><p>Health: {escape(health)}.</p>"
             "<table style='font-variant-numeric:tabular-nums'><thead><tr>"
             + "".join(f"<th scope='col' style='text-align:left'>{h}</th>" for h in heads)
-            + f"</tr></thead><tbody>{body}</tbody></table></section>"
+            + f"</tr></thead><tbody>{body}</tbody></table>{self._over_time_html()}</section>"
         )
+
+    def _over_time_html(self) -> str:
+        if not self.novelty and not self.interactions:
+            return ""
+        found = "".join(f"<li>{escape(s)}</li>" for s in self.over_time)
+        if found:
+            return f"<p>Over time and beside other experiments (exploratory):</p><ul>{found}</ul>"
+        tests = sum(t.p_value is not None for t in self.novelty) + sum(i.p_value is not None for i in self.interactions)
+        return f"<p>Over time and beside other experiments: no change of an effect is shown in {tests} tests.</p>"
 
 
 def share(value: float | None, *, signed: bool = True, digits: int = 1) -> str:

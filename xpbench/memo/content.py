@@ -61,6 +61,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "split": _split(readout, plan, labels),
         "accrual": _accrual(readout, plan),
         "segments": _segments(readout, plan, labels),
+        "over_time": _over_time(readout, plan, labels),
         "sensitivity": _sensitivity(readout, plan, labels),
         "rule": _rule(payload, labels),
         "data": _data(readout, labels),
@@ -395,6 +396,44 @@ def _segments(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mappi
             }
         )
     return out
+
+
+AXES = {"age": "days since exposure", "cohort": "day of exposure", "weekday": "day of the week"}
+
+
+def _over_time(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """Whether effects fade, grow or hang on the day, and on the variant of another experiment; exploratory."""
+    names = {m["key"]: m.get("name") or m["key"] for m in plan["metrics"]}
+    # a memo made before these tests existed has none
+    trends, others = readout.get("novelty", []), readout.get("interactions", [])
+    return {
+        "trends": [
+            {
+                "metric": names.get(t["metric"], t["metric"]),
+                "variant": labels.get(t["variant"], t["variant"]),
+                "axis": AXES[t["axis"]],
+                "points": digits.whole(len(t["points"])),
+                "p": digits.p_value(t["p_adjusted"]),
+                "word": t["word"],
+                "sentence": t["sentence"],
+            }
+            for t in trends
+        ],
+        "interactions": [
+            {
+                "metric": names.get(i["metric"], i["metric"]),
+                "variant": labels.get(i["variant"], i["variant"]),
+                "other": i["other"],
+                "p": digits.p_value(i["p_value"]),
+                "v": digits.significant(i["phi"], 2),
+                "word": i["state"],
+                "sentence": i["sentence"],
+            }
+            for i in others
+        ],
+        "loud": [t["sentence"] for t in trends if t["word"] not in ("steady", "not answerable")]
+        + [i["sentence"] for i in others if i["state"] in ("interaction", "assignments dependent")],
+    }
 
 
 def _sensitivity(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from xpbench.data.summary import Summary
 from xpbench.decide.analysis import analyse
+from xpbench.decide.interaction import concurrent
+from xpbench.decide.novelty import trends
 from xpbench.decide.recommend import recommend
 from xpbench.health.check import Check
 from xpbench.plan import Plan
@@ -23,4 +25,9 @@ def rerun(payload: Mapping[str, Any]) -> dict[str, Any]:
     rows = analyse(plan, summary, earlier_units=[look["units"] for look in readout["looks"][:-1]])
     health = [Check.from_dict(c) for c in readout["health"]]
     found = recommend(plan, rows, health, is_adequate=readout["due"]["is_adequate"])
-    return {"rows": [r.to_dict() for r in rows], "outcome": found.outcome}
+    return {
+        "rows": [r.to_dict() for r in rows],
+        "outcome": found.outcome,
+        "novelty": [t.to_dict() for t in trends(plan, summary)],
+        "interactions": [i.to_dict() for i in concurrent(plan, summary)],
+    }

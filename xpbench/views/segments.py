@@ -17,6 +17,8 @@ from xpbench.views.view import View
 CELL_W, CELL_H, LEFT = 108, 32, 190
 MOST_SLICES = 30
 MOST_METRICS = 12
+EXPLORATORY = "exploratory"
+"""Stands in place of a verdict where the segment was not declared: nothing there is a win."""
 
 
 def segment_heatmap(segment: Any, *, style: Mapping[str, Any] | None = None) -> View:
@@ -28,6 +30,7 @@ def segment_heatmap(segment: Any, *, style: Mapping[str, Any] | None = None) -> 
     """
     look = Style(style)
     plain: dict[str, Any] = dict(segment) if isinstance(segment, Mapping) else segment.to_dict()
+    declared = bool(plain.get("is_declared"))
     rows: list[dict[str, Any]] = []
     for slice_, members in plain["slices"].items():
         for r in members:
@@ -40,7 +43,7 @@ def segment_heatmap(segment: Any, *, style: Mapping[str, Any] | None = None) -> 
                     "good": None if r.get("lift") is None else good * r["lift"],
                     "column": str(r.get("label") or r["metric"]) + (f" · {r['variant']}" if several else ""),
                     "said": numbers.lift(r.get("lift"), r.get("lift_low"), r.get("lift_high")),
-                    "mark": mark_of({**r, "guardrail": ""})[0],
+                    "mark": mark_of({**r, "guardrail": ""})[0] if declared else EXPLORATORY,
                 }
             )
     columns = (
@@ -51,7 +54,6 @@ def segment_heatmap(segment: Any, *, style: Mapping[str, Any] | None = None) -> 
         Column("mark", "Verdict"),
         Column("p_adjusted", "p corrected", numbers.p_value, is_number=True),
     )
-    declared = bool(plain.get("is_declared"))
     word = "declared in the plan" if declared else "EXPLORATORY: not declared in the plan"
     table = Table(f"Lift by {plain['dimension']} ({word})", columns, rows)
     differs = [k for k, p in plain.get("interaction", {}).items() if p is not None and p < 0.01]
@@ -62,18 +64,19 @@ def segment_heatmap(segment: Any, *, style: Mapping[str, Any] | None = None) -> 
     else:
         title = f"No sign that effects differ by {plain['dimension']}"
     hidden = f"; {plain['hidden']} small slices not shown" if plain.get("hidden") else ""
-    subtitle = f"Lift against control by {plain['dimension']}; {word}; ▲ better ▼ worse after correction over slices{hidden}"
+    legend = "▲ better ▼ worse after correction over slices" if declared else "no verdicts and no colours of a win"
+    subtitle = f"Lift against control by {plain['dimension']}; {word}; {legend}{hidden}"
     return View(
         "segments",
         title,
         f"{title}. Heat map of {len(rows)} cells; {word}.",
         table,
         subtitle,
-        _chart(rows, look) if rows else None,
+        _chart(rows, look, declared=declared) if rows else None,
     )
 
 
-def _chart(rows: list[dict[str, Any]], look: Style) -> Any:
+def _chart(rows: list[dict[str, Any]], look: Style, *, declared: bool) -> Any:
     slices = list(dict.fromkeys(r["slice"] for r in rows))[:MOST_SLICES]
     metrics = list(dict.fromkeys(r["column"] for r in rows))[:MOST_METRICS]
     cells: list[dict[str, Any]] = [
@@ -82,7 +85,7 @@ def _chart(rows: list[dict[str, Any]], look: Style) -> Any:
             "full": f"{r['column']}, {r['slice']}",
             "x": metrics.index(r["column"]),
             "y": slices.index(r["slice"]),
-            "text": f"{r['mark']} ".replace("─ ", "") + numbers.percent(r.get("lift"), 1),
+            "text": f"{r['mark']} ".replace("─ ", "").replace(f"{EXPLORATORY} ", "") + numbers.percent(r.get("lift"), 1),
         }
         for r in rows
         if r["slice"] in slices and r["column"] in metrics
@@ -95,7 +98,7 @@ def _chart(rows: list[dict[str, Any]], look: Style) -> Any:
             "y0": c["y"] - 0.46,
             "y1": c["y"] + 0.46,
             "strength": min(1.0, abs(c["good"]) / reach) * 0.5 + 0.04 if c["good"] is not None else 0.02,
-            "tone": "better" if (c["good"] or 0) > 0 else "worse",
+            "tone": "exploratory" if not declared else "better" if (c["good"] or 0) > 0 else "worse",
         }
     xs = alt.Scale(domain=[-0.5, len(metrics) - 0.5], nice=False)
     ys = alt.Scale(domain=[-0.5, len(slices) - 0.5], reverse=True, nice=False)
@@ -104,9 +107,8 @@ def _chart(rows: list[dict[str, Any]], look: Style) -> Any:
         alt.Tooltip("said:N", title="Lift"),
         alt.Tooltip("n:Q", title="Units", format=","),
     ]
-    tone = alt.Color(
-        "tone:N", scale=alt.Scale(domain=["better", "worse"], range=[look.tone("better"), look.tone("worse")]), legend=None
-    )
+    tones = {"better": look.tone("better"), "worse": look.tone("worse"), "exploratory": look.tone("unclear")}
+    tone = alt.Color("tone:N", scale=alt.Scale(domain=list(tones), range=list(tones.values())), legend=None)
     layers = [
         base(cells)
         .mark_rect(cornerRadius=2)

@@ -153,6 +153,8 @@ def check_estimates(notes: Notes, readout: J) -> None:
     _check_slices(notes, readout)
     if left:
         notes.not_checked.append(f"posterior where the control may be zero, by the engine: {', '.join(sorted(left))} (--full)")
+    if readout.get("novelty") or readout.get("interactions"):
+        notes.not_checked.append("effects over time and beside other experiments, by the engine: xpbench verify --full")
     if len(notes.differences) == before:
         count = sum(len(rows) for _, _, rows in groups)
         how = {"bayesian": ", posteriors by quadrature", "group_sequential": ", boundaries by integration"}.get(
