@@ -1900,6 +1900,8 @@ def check_estimates(notes: Notes, readout: J) -> None:
     _check_slices(notes, readout)
     if left:
         notes.not_checked.append(f"posterior where the control may be zero, by the engine: {', '.join(sorted(left))} (--full)")
+    if readout.get("novelty") or readout.get("interactions"):
+        notes.not_checked.append("effects over time and beside other experiments, by the engine: xpbench verify --full")
     if len(notes.differences) == before:
         count = sum(len(rows) for _, _, rows in groups)
         how = {"bayesian": ", posteriors by quadrature", "group_sequential": ", boundaries by integration"}.get(
@@ -2198,6 +2200,17 @@ def run_engine(path: str | Path, notes: Notes) -> None:
             if name != "sensitivity" and not near(value, other.get(name), span_of(other, "ci_low", "ci_high")):
                 notes.differs(f"engine, {where}, {name}", value, other.get(name))
     notes.same("engine, outcome", ours["outcome"], theirs["recommendation"]["outcome"])
+    for part in ("novelty", "interactions"):
+        if part not in theirs:
+            continue  # made before these tests existed
+        notes.same(f"engine, {part}, tests", len(ours[part]), len(theirs[part]))
+        for mine, other in zip(ours[part], theirs[part], strict=False):
+            where = f"engine, {part}, {other.get('metric')} for {other.get('variant')}"
+            for name, value in mine.items():
+                plain_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+                same = near(value, other.get(name), 0.0) if plain_number else canonical(value) == canonical(other.get(name))
+                if not same:
+                    notes.differs(f"{where}, {name}", value, other.get(name))
     notes.not_checked[:] = [n for n in notes.not_checked if "--full" not in n]
     notes.checked.append("all rows computed again by the engine")
 
