@@ -1,8 +1,12 @@
-"""Figures for docs/trust.md: flips, mutations, fuzz, limits and speed of ledger and memo.
+"""Figures for docs/trust.md: flips, mutations, fuzz, limits and speed of ledger and memo, in one run.
 
-    python -m benchmarks.trust --flips 10000 --mutations 10000 --fuzz 1000000
+    python -m benchmarks.trust                 everything at full size, some 15 minutes on two cores
+    python -m benchmarks.trust --resume        go on where a run was interrupted
+    python -m benchmarks.trust --scale 0.01    a hundredth of it
+    python -m benchmarks.trust --parts speed   one part; the others keep their figures
 
-Every part counts what was tried and what was not caught; the second number has to be 0.
+Each part counts what was tried and what was not caught; the second number has to be 0. Work is done in chunks with seeds of
+their own; what is done stands in results/trust.partial.json until the run is complete.
 """
 
 from __future__ import annotations
@@ -13,27 +17,50 @@ import json
 import os
 import random
 import resource
+import subprocess
+import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import header
-from tests.memo.making import PLAN, decided, summary_of
+from benchmarks.report import machine
+from tests.memo.making import PLAN, decided, many, summary_of
 from xpbench.errors import XpbenchError
-from xpbench.ledger import Ledger
+from xpbench.ledger import Ledger, Witness
 from xpbench.ledger.entry import START, body_bytes, make_entry, parse_line
 from xpbench.memo import verify as v
+from xpbench.memo.verify.chain import check_ledger, check_story
 
 RESULTS = Path(__file__).parent / "results" / "trust.json"
+PARTIAL = RESULTS.with_name("trust.partial.json")
 TYPED = (XpbenchError, ValueError)
 
 
-def flips_of_memo(args: tuple[bytes, int, int]) -> tuple[int, list[int]]:
-    data, count, seed = args
-    rng, missed = random.Random(seed), []
+@cache
+def material() -> dict[str, Any]:
+    """One decided experiment without segments: its memo, payload, ledger and witness; made once in each process."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole = summary_of()
+        bare = replace(whole, cells=tuple(c for c in whole.cells if not c.dimension), segments={})
+        experiment = decided(Path(folder), summary=bare)
+        memo = experiment.memo()
+        return {
+            "page": memo.html.encode(),
+            "payload": json.loads(json.dumps(memo.to_dict())),
+            "ledger": experiment.ledger.path.read_bytes(),
+            "witness": experiment.ledger.head,
+        }
+
+
+def flips_of_memo(count: int, seed: int) -> dict[str, Any]:
+    """One flipped bit, any byte of the file."""
+    rng, missed, data = random.Random(seed), [], material()["page"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "memo.html"
         for _ in range(count):
@@ -47,12 +74,13 @@ def flips_of_memo(args: tuple[bytes, int, int]) -> tuple[int, list[int]]:
             except Exception:  # noqa: BLE001, S112 - verify tells it as differs or unreadable
                 continue
             if not notes.differences and v.verify(path).exit_code == 0:
-                missed.append(place)
-    return count, missed
+                missed.append(f"byte {place}")
+    return {"tried": {"flips": count}, "missed": missed}
 
 
-def flips_of_ledger(data: bytes, witness: Any, count: int, seed: int) -> tuple[int, list[int]]:
-    rng, missed = random.Random(seed), []
+def flips_of_ledger(count: int, seed: int) -> dict[str, Any]:
+    """One flipped bit of a ledger, with the witness of its memo."""
+    rng, missed, data = random.Random(seed), [], material()["ledger"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ledger.jsonl"
         for _ in range(count):
@@ -60,26 +88,32 @@ def flips_of_ledger(data: bytes, witness: Any, count: int, seed: int) -> tuple[i
             place = rng.randrange(len(data))
             flipped[place] ^= 1 << rng.randrange(8)
             path.write_bytes(flipped)
-            ledger = Ledger(path)
-            try:
-                ledger.check(witness)
-            except XpbenchError:
-                continue
-            if not ledger.notices:  # only the last line end may go, and that is reported
-                missed.append(place)
-    return count, missed
+            if not _caught(path, material()["witness"]):
+                missed.append(f"byte {place}")
+    return {"tried": {"flips": count}, "missed": missed}
 
 
-def mutations_of_ledger(data: bytes, witness: Any, count: int, seed: int) -> tuple[dict[str, int], list[str]]:
-    rng = random.Random(seed)
+def _caught(path: Path, witness: Witness) -> bool:
+    ledger = Ledger(path)
+    try:
+        ledger.check(witness)
+    except XpbenchError:
+        return True
+    return bool(ledger.notices)  # only the last line end may go, and that is reported
+
+
+LEDGER_KINDS = ("edit", "insert", "delete", "reorder", "duplicate", "truncate")
+
+
+def mutations_of_ledger(count: int, seed: int) -> dict[str, Any]:
+    """Lines edited, inserted, deleted, swapped, duplicated, cut; the cut shows through the witness."""
+    rng, tried, missed = random.Random(seed), Counter[str](), []
+    data = material()["ledger"]
     original = data.splitlines(keepends=True)
-    tried: dict[str, int] = {}
-    missed = []
-    kinds = ("edit", "insert", "delete", "reorder", "duplicate", "truncate")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ledger.jsonl"
         while sum(tried.values()) < count:
-            lines, kind = list(original), rng.choice(kinds)
+            lines, kind = list(original), rng.choice(LEDGER_KINDS)
             i, j = rng.randrange(len(lines)), rng.randrange(len(lines))
             if kind == "edit":
                 place = rng.randrange(len(lines[i]) - 1)
@@ -97,126 +131,126 @@ def mutations_of_ledger(data: bytes, witness: Any, count: int, seed: int) -> tup
                 lines = [*lines[:i], lines[i][: rng.randrange(len(lines[i]))]]
             if b"".join(lines) == data:
                 continue
-            tried[kind] = tried.get(kind, 0) + 1
+            tried[kind] += 1
             path.write_bytes(b"".join(lines))
-            ledger = Ledger(path)
-            try:
-                ledger.check(witness)
-            except XpbenchError:
-                continue
-            if not ledger.notices:
+            if not _caught(path, material()["witness"]):
                 missed.append(kind)
-    return tried, missed
+    return {"tried": dict(tried), "missed": missed}
 
 
-def mutations_of_memo(args: tuple[dict[str, Any], int, int]) -> tuple[int, list[str]]:
-    """Values and structure of the payload changed, page and seal made anew: what a careful forger would do."""
+def mutations_of_memo(count: int, seed: int) -> dict[str, Any]:
+    """Values and structure of the payload changed, page and seal made anew: what a careful forger would do.
+
+    Digests of file and payload fit by construction, so the checks begin at the ledger; what they do not see goes, as a whole
+    page made anew, through all of `verify`.
+    """
     from tests.memo.test_verify import changed_leaf, containers, leaves, mutate
     from xpbench.memo.render import page
 
-    payload, count, seed = args
-    rng, missed, tried = random.Random(seed), [], 0
-    places = [at for at, _ in leaves(payload) if at[0] != "seeds"]
+    payload = material()["payload"]
+    rng, tried, missed = random.Random(seed), Counter[str](), []
+    places = [at for at, _ in leaves(payload)]
     boxes = [at for at in containers(payload) if at]
+    before = v.canonical(payload)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "memo.html"
-        while tried < count:
-            changed = copy.deepcopy(payload)
+        while sum(tried.values()) < count:
             at = rng.choice(places if rng.random() < 0.5 else boxes)
-            part = changed
+            changed = {**payload, at[0]: copy.deepcopy(payload[at[0]])}
+            part: Any = changed
             for key in at[:-1]:
                 part = part[key]
             if isinstance(part[at[-1]], (dict, list)):
-                mutate(part[at[-1]], rng)
+                kind = mutate(part[at[-1]], rng)
             else:
-                part[at[-1]] = changed_leaf(part[at[-1]], rng)
-            if v.canonical(changed) == v.canonical(payload):
+                part[at[-1]], kind = changed_leaf(part[at[-1]], rng), "edit"
+            if v.canonical(changed[at[0]]) == v.canonical(payload[at[0]]):
                 continue
-            tried += 1
+            tried[kind] += 1
+            notes = v.Notes()
             try:
+                entries = check_ledger(notes, changed)
+                if entries is not None:
+                    check_story(notes, changed, entries)
+                if notes.differences:
+                    continue
                 path.write_text(page(changed), encoding="utf-8", newline="")
-            except Exception:  # noqa: BLE001, S112 - no page can be made of it: nothing to be fooled by
+            except Exception:  # noqa: BLE001, S112 - verify tells it, or no page can be made of it: nothing to be fooled by
                 continue
             if v.verify(path).exit_code == 0:
                 missed.append("/".join(map(str, at)))
-    return tried, missed
+    assert v.canonical(payload) == before
+    return {"tried": dict(tried), "missed": missed}
 
 
-def fuzz(count: int, seed: int) -> dict[str, Any]:
-    """Random and damaged input into every reader; anything but a typed error is a crash."""
+TOKENS = (
+    *(b"{", b"}", b"[", b"]", b'"', b",", b":", b"null", b"1e999", b"NaN", b"-0"),
+    *(b"\\u0000", b"\xff", b'"a":', b"1" * 50),
+)
+
+
+@cache
+def good_line() -> bytes:
+    """A whole line of a ledger."""
+    body = body_bytes("looked", {"n": [1, 2.5, "x"]})
+    return make_entry(seq=1, kind="looked", at="2026-01-01T00:00:00.000000Z", by="a", body=body, prev=START).line
+
+
+def damaged(base: bytes, rng: random.Random) -> bytes:
+    """Random bytes, random tokens, or a whole text with a few places damaged."""
+    kind = rng.random()
+    if kind < 0.2:
+        return rng.randbytes(rng.randrange(60))
+    if kind < 0.4:
+        return b"".join(rng.choice(TOKENS) for _ in range(rng.randrange(30)))
+    out = bytearray(base)
+    for _ in range(rng.randrange(1, 4)):
+        at = rng.randrange(len(out) + 1)
+        out[at : at + rng.randrange(4)] = rng.choice(TOKENS) if rng.random() < 0.5 else rng.randbytes(rng.randrange(3))
+    return bytes(out)
+
+
+def read_plan(data: bytes) -> None:
+    """Bytes through the reader of plan files and the plan's model."""
     from xpbench.canonical import strict_loads
     from xpbench.plan import Plan
 
-    rng = random.Random(seed)
-    crashes: dict[str, str] = {}
-    good_line = make_entry(
-        seq=1,
-        kind="looked",
-        at="2026-01-01T00:00:00.000000Z",
-        by="a",
-        body=body_bytes("looked", {"n": [1, 2.5, "x"]}),
-        prev=START,
-    ).line
-    good_plan = json.dumps(PLAN).encode()
-    tokens = [
-        b"{",
-        b"}",
-        b"[",
-        b"]",
-        b'"',
-        b",",
-        b":",
-        b"null",
-        b"1e999",
-        b"NaN",
-        b"-0",
-        b"\\u0000",
-        b"\xff",
-        b'"a":',
-        b"1" * 50,
-    ]
+    value = strict_loads(data)
+    Plan(**(value if isinstance(value, dict) else {"x": value}))
 
-    def damaged(base: bytes) -> bytes:
-        kind = rng.random()
-        if kind < 0.2:
-            return rng.randbytes(rng.randrange(60))
-        if kind < 0.4:
-            return b"".join(rng.choice(tokens) for _ in range(rng.randrange(30)))
-        out = bytearray(base)
-        for _ in range(rng.randrange(1, 4)):
-            at = rng.randrange(len(out) + 1)
-            out[at : at + rng.randrange(4)] = rng.choice(tokens) if rng.random() < 0.5 else rng.randbytes(rng.randrange(3))
-        return bytes(out)
 
-    def plan_of(data: bytes) -> None:
-        value = strict_loads(data)
-        Plan(**(value if isinstance(value, dict) else {"x": value}))
+def readers() -> dict[str, tuple[Callable[[bytes], Any], bytes, float]]:
+    """Each reader of text from anyone, a whole text for it, and its share of the cases."""
+    from xpbench.canonical import strict_loads
 
-    readers: list[tuple[str, Any, bytes, int]] = [
-        ("ledger line", parse_line, good_line, count * 45 // 100),
-        ("strict JSON", strict_loads, good_plan[:300], count * 25 // 100),
-        ("verifier's JSON", lambda d: v.loads(d.decode("utf-8", "replace")), good_line, count * 20 // 100),
-        ("plan", plan_of, good_plan, count * 10 // 100),
-    ]
-    done = {}
-    started = time.perf_counter()
-    for name, reader, base, share in readers:
-        for _ in range(share):
-            data = damaged(base)
+    plan = json.dumps(PLAN).encode()
+    return {
+        "ledger line": (parse_line, good_line(), 0.40),
+        "strict JSON": (strict_loads, plan[:300], 0.20),
+        "verifier's JSON": (lambda d: v.loads(d.decode("utf-8", "replace")), good_line(), 0.20),
+        "plan": (read_plan, plan, 0.20),
+    }
+
+
+def fuzz(count: int, seed: int) -> dict[str, Any]:
+    """Random and damaged text into every reader; anything but a typed error is a crash."""
+    rng, tried, missed = random.Random(seed), {}, []
+    for name, (reader, base, share) in readers().items():
+        for _ in range(round(count * share)):
+            data = damaged(base, rng)
             try:
                 reader(data)
             except TYPED:
                 pass
             except Exception as error:  # noqa: BLE001 - that is what is counted
-                crashes[f"{name}: {type(error).__name__}"] = repr(data[:200])
-        done[name] = share
-    return {"cases": done, "crashes": crashes, "seconds": round(time.perf_counter() - started, 1)}
+                missed.append(f"{name}: {type(error).__name__}: {data[:200]!r}")
+        tried[name] = round(count * share)
+    return {"tried": tried, "missed": missed}
 
 
-def fuzz_files(count: int, seed: int, data: bytes) -> dict[str, Any]:
+def fuzz_files(count: int, seed: int) -> dict[str, Any]:
     """Damaged memo files and ledgers through `verify` and `Ledger.entries`."""
-    rng, crashes = random.Random(seed), {}
-    started = time.perf_counter()
+    rng, tried, missed, data = random.Random(seed), Counter[str](), [], material()["page"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x"
         for i in range(count):
@@ -224,19 +258,15 @@ def fuzz_files(count: int, seed: int, data: bytes) -> dict[str, Any]:
             if kind < 0.5:
                 sample = rng.randbytes(rng.randrange(200))
             elif kind < 0.98:
-                sample = (
-                    b"xpbench"
-                    + v.PAYLOAD.encode()
-                    + rng.randbytes(rng.randrange(40))
-                    + v.END.encode()
-                    + v.SEAL.encode()
-                    + b"{}"
-                )
+                middle = rng.randbytes(rng.randrange(40))
+                sample = b"xpbench" + v.PAYLOAD.encode() + middle + v.END.encode() + v.SEAL.encode() + b"{}"
                 sample += v.END.encode() + b"</html>"
             else:
                 at = rng.randrange(len(data))
                 sample = data[:at] + rng.randbytes(rng.randrange(50)) + data[at + rng.randrange(50) :]
             path.write_bytes(sample)
+            name = "verify" if i % 2 else "ledger"
+            tried[name] += 1
             try:
                 if i % 2:
                     v.verify(path)
@@ -244,14 +274,16 @@ def fuzz_files(count: int, seed: int, data: bytes) -> dict[str, Any]:
                     Ledger(path).entries()
             except TYPED:
                 if i % 2:
-                    crashes["verify raised"] = repr(sample[:200])
+                    missed.append(f"verify raised: {sample[:200]!r}")
             except Exception as error:  # noqa: BLE001 - that is what is counted
-                crashes[type(error).__name__] = repr(sample[:200])
-    return {"cases": count, "crashes": crashes, "seconds": round(time.perf_counter() - started, 1)}
+                missed.append(f"{name}: {type(error).__name__}: {sample[:200]!r}")
+    return {"tried": dict(tried), "missed": missed}
 
 
 def limits() -> dict[str, Any]:
-    """Time and memory that hostile files can cost."""
+    """Time and memory that hostile files can cost: size, depth, keys that stand twice, numbers that are none."""
+    from xpbench.plan import load_plan
+
     out: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "big"
@@ -259,11 +291,20 @@ def limits() -> dict[str, Any]:
             file.truncate(1 << 30)
         deep = Path(folder) / "deep.json"
         deep.write_text('{"a":' * 10_000 + "1" + "}" * 10_000)
+        twice, none = Path(folder) / "twice.json", Path(folder) / "none.json"
+        twice.write_text('{"kind":"xpbench memo","kind":"xpbench memo","schema":1}')
+        none.write_text('{"kind":"xpbench memo","schema":1,"readout":{"at":NaN}}')
         for name, call in (
+            ("memo with a key that stands twice", lambda: v.verify(twice).status),
+            ("memo with NaN", lambda: v.verify(none).status),
+            ("plan 10,000 levels deep", lambda: _typed(lambda: load_plan(deep))),
+            ("plan with a key that stands twice", lambda: _typed(lambda: load_plan(twice))),
+            ("plan with NaN", lambda: _typed(lambda: load_plan(none))),
             ("memo of 1 GB", lambda: v.verify(path).status),
             ("ledger of 1 GB without a line end", lambda: _typed(lambda: Ledger(path).entries())),
             ("memo 10,000 levels deep", lambda: v.verify(deep).status),
             ("ledger 10,000 levels deep", lambda: _typed(lambda: parse_line(deep.read_bytes()))),
+            ("plan of 1 GB", lambda: _typed(lambda: load_plan(path.rename(path.with_suffix(".json"))))),
         ):
             before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
             result = call()
@@ -311,32 +352,7 @@ def speed() -> dict[str, Any]:
         out["write and fsync alone, ms p50"] = round(bare[300] * 1e3, 3)
         out["append against bare fsync, ratio of p50"] = round(ours[300] / bare[300], 2)
 
-        metrics = [{**m, "key": f"{m['key']}_{i}"} for i in range(6) for m in PLAN["metrics"]]
-        for m in metrics:
-            for part in ("numerator", "denominator"):
-                if part in m:
-                    m[part] = f"{m[part]}_0"
-        plan = {
-            **PLAN,
-            "metrics": metrics[:40],
-            "hypothesis": {**PLAN["hypothesis"], "then": [{"metric": "quote_started_0", "direction": "increase"}]},
-        }
-        plan["watch"] = {**PLAN["watch"], "metrics": ["transfer_out_0"]}
-        base = summary_of()
-        cells = tuple(
-            type(c)(**{**{f: getattr(c, f) for f in c.__slots__}, "metric": f"{c.metric}_{i}"})
-            for i in range(6)
-            for c in base.cells
-        )
-        keep = {m["key"] for m in metrics[:40]}
-        summary = type(base)(
-            **{
-                **{f: getattr(base, f) for f in base.__slots__},
-                "cells": tuple(c for c in cells if c.metric in keep),
-                "caps": (),
-            }
-        )
-        experiment = decided(root / "experiments", plan=plan, summary=summary)
+        experiment = many(root / "experiments", treatments=1)
         out["memo of 40 metrics with 3 segments built and saved, s"] = best(
             lambda: experiment.memo().save(root / "memo.html"), 3
         )
@@ -356,57 +372,103 @@ def best(call: Any, times: int) -> float:
     return round(min(found), 3)
 
 
-def split(total: int, workers: int) -> list[int]:
-    return [total // workers + (i < total % workers) for i in range(workers)]
+COUNTED: dict[str, tuple[Callable[[int, int], dict[str, Any]], int, int]] = {
+    "flips of memo": (flips_of_memo, 10_000, 500),
+    "flips of ledger": (flips_of_ledger, 10_000, 2_000),
+    "mutations of ledger": (mutations_of_ledger, 10_000, 2_000),
+    "mutations of memo, page and seal made anew": (mutations_of_memo, 10_000, 250),
+    "fuzz of readers": (fuzz, 5_000_000, 100_000),
+    "fuzz of files": (fuzz_files, 20_000, 1_000),
+}
+"""Name, function, cases at full size, cases in a chunk."""
+
+WHOLE: dict[str, Callable[[], dict[str, Any]]] = {"limits": limits, "speed": speed}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--flips", type=int, default=1000)
-    parser.add_argument("--mutations", type=int, default=1000)
-    parser.add_argument("--fuzz", type=int, default=100_000)
+def run_chunk(name: str, count: int, seed: int) -> tuple[str, int, dict[str, Any], float]:
+    """One chunk of a counted part, in a process of the pool."""
+    started = time.process_time()
+    found = COUNTED[name][0](count, seed)
+    return name, seed, found, time.process_time() - started
+
+
+def revision() -> str:
+    """The commit that is measured; marked where files differ from it."""
+    folder = Path(__file__).resolve().parents[1]
+    out = [
+        subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False).stdout.strip()
+        for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+    ]
+    return (out[0][:12] or "unknown") + (" with changes" if out[1] else "")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the full number of cases")
+    parser.add_argument("--parts", nargs="*", default=[*COUNTED, *WHOLE], choices=[*COUNTED, *WHOLE], metavar="PART")
     parser.add_argument("--seed", type=int, default=20261122)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--parts", nargs="*", default=["flips", "mutations", "fuzz", "limits", "speed"])
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--resume", action="store_true", help="go on where the last run was interrupted")
     args = parser.parse_args()
+    command = "python -m benchmarks.trust" + (f" --scale {args.scale:g}" if args.scale != 1 else "")
+    state: dict[str, Any] = {"revision": revision(), "seed": args.seed, "scale": args.scale, "done": {}, "seconds": 0.0}
+    if args.resume and PARTIAL.exists():
+        state = json.loads(PARTIAL.read_text())
+        if state["revision"] != revision():
+            sys.stderr.write(f"begun on {state['revision']}, now {revision()}: start without --resume\n")
+            return 2
+    jobs = []
+    for name in args.parts:
+        if name in COUNTED:
+            _, full, size = COUNTED[name]
+            whole = max(1, round(full * state["scale"]))
+            for k in range(-(-whole // size)):
+                count = min(size, whole - k * size)
+                if f"{name}/{k}" not in state["done"]:
+                    jobs.append((name, count, state["seed"] + k, f"{name}/{k}"))
+    began = time.perf_counter()
+
+    def keep(key: str, value: Any) -> None:
+        state["done"][key] = value
+        PARTIAL.write_text(json.dumps({**state, "seconds": state["seconds"] + time.perf_counter() - began}))
+
+    with ProcessPoolExecutor(args.workers) as pool:
+        waiting = {pool.submit(run_chunk, *job[:3]): job[3] for job in jobs}
+        for i, future in enumerate(as_completed(waiting), 1):
+            _, _, found, seconds = future.result()
+            keep(waiting[future], {**found, "cpu": seconds})
+            sys.stderr.write(f"[{time.perf_counter() - began:6.0f} s] {i} of {len(jobs)} chunks: {waiting[future]}\n")
+            sys.stderr.flush()
+    for name in args.parts:
+        if name in WHOLE and name not in state["done"]:
+            keep(name, WHOLE[name]())
+            sys.stderr.write(f"[{time.perf_counter() - began:6.0f} s] {name}\n")
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    counts = f"--flips {args.flips} --mutations {args.mutations} --fuzz {args.fuzz} --parts {' '.join(args.parts)}"
-    results |= header(f"python -m benchmarks.trust {counts}")
-    with tempfile.TemporaryDirectory() as folder:
-        whole = summary_of()
-        bare = replace(whole, cells=tuple(c for c in whole.cells if not c.dimension), segments={})
-        experiment = decided(Path(folder), summary=bare)
-        memo = experiment.memo()
-        page, ledger = memo.html.encode(), experiment.ledger.path.read_bytes()
-        witness = experiment.ledger.head
-        with ProcessPoolExecutor(args.workers) as pool:
-            if "flips" in args.parts:
-                counts = split(args.flips, args.workers)
-                found = list(pool.map(flips_of_memo, [(page, n, args.seed + i) for i, n in enumerate(counts)]))
-                results["flips of memo"] = {"tried": sum(f[0] for f in found), "missed": sum(len(f[1]) for f in found)}
-                tried, missed = flips_of_ledger(ledger, witness, args.flips, args.seed)
-                results["flips of ledger"] = {"tried": tried, "missed": len(missed)}
-            if "mutations" in args.parts:
-                kinds, lost = mutations_of_ledger(ledger, witness, args.mutations, args.seed)
-                results["mutations of ledger"] = {"tried": kinds, "missed": len(lost)}
-                counts = split(args.mutations // 10, args.workers)
-                jobs = [(memo.to_dict(), n, args.seed + i) for i, n in enumerate(counts)]
-                made = list(pool.map(mutations_of_memo, jobs))
-                results["mutations of memo, page and seal made anew"] = {
-                    "tried": sum(f[0] for f in made),
-                    "missed": sorted(x for f in made for x in f[1]),
-                }
-        if "fuzz" in args.parts:
-            results["fuzz of readers"] = fuzz(args.fuzz, args.seed)
-            results["fuzz of files"] = fuzz_files(args.fuzz // 10, args.seed, page)
-    if "limits" in args.parts:
-        results["limits"] = limits()
-    if "speed" in args.parts:
-        results["speed"] = speed()
-    RESULTS.parent.mkdir(exist_ok=True)
+    for name in args.parts:
+        results[name] = state["done"][name] if name in WHOLE else _sum(name, state["done"])
+    results |= {
+        "command": command,
+        "revision": state["revision"],
+        "seed": state["seed"],
+        "machine": machine(),
+        "seconds": round(state["seconds"] + time.perf_counter() - began),
+    }
     RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
+    PARTIAL.unlink(missing_ok=True)
     print(json.dumps(results, indent=2, sort_keys=True))
+    return 1 if any(results[name].get("missed") for name in args.parts) else 0
+
+
+def _sum(name: str, done: dict[str, Any]) -> dict[str, Any]:
+    """All chunks of a part in one."""
+    tried, missed, cpu = Counter[str](), [], 0.0
+    for key, found in sorted(done.items()):
+        if key.rpartition("/")[0] == name:
+            tried.update(found["tried"])
+            missed += found["missed"]
+            cpu += found["cpu"]
+    return {"tried": dict(tried), "cases": sum(tried.values()), "missed": missed, "cpu_seconds": round(cpu, 1)}
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -13,6 +13,7 @@ Joined from the parts in xpbench/memo/verify; read them there, one subject a fil
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import math
@@ -65,6 +66,8 @@ class Report:
         not_checked: What was not, and why.
         key: Experiment, "" where it can't be read.
         headline: Decision as the payload has it.
+        cause: The kind of trouble in one word or two, "" for a verified memo: `line ends` (nothing else differs), `truncated`,
+            `no memo`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`, `witness`, `newer`, or `altered`.
     """
 
     status: str
@@ -75,6 +78,7 @@ class Report:
     not_checked: tuple[str, ...] = ()
     key: str = ""
     headline: str = ""
+    cause: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -89,6 +93,7 @@ class Report:
             "path": self.path,
             "key": self.key,
             "headline": self.headline,
+            "cause": self.cause,
             "reason": self.reason,
             "differences": [d.to_dict() for d in self.differences],
             "checked": list(self.checked),
@@ -134,7 +139,11 @@ def shortened(value: object) -> str:
 
 
 class UnreadableError(Exception):
-    """The file is no memo that this program can read."""
+    """The file is no memo that this program can read; `cause` says why in a word or two."""
+
+    def __init__(self, reason: str, cause: str = "no memo") -> None:
+        super().__init__(reason)
+        self.cause = cause
 
 
 class NewerError(Exception):
@@ -244,12 +253,12 @@ def read(path: str | Path) -> tuple[str, list[Difference]]:
     try:
         size = file.stat().st_size
         if size > MAX_BYTES:
-            raise UnreadableError(f"the file has {size:,} bytes, more than the {MAX_BYTES:,} that a memo may have")
+            raise UnreadableError(f"the file has {size:,} bytes, more than the {MAX_BYTES:,} that a memo may have", "too large")
         data = file.read_bytes()
     except OSError as error:
-        raise UnreadableError(f"the file can't be read: {error.strerror or error}") from None
+        raise UnreadableError(f"the file can't be read: {error.strerror or error}", "not there") from None
     except ValueError:
-        raise UnreadableError("the path names no file") from None
+        raise UnreadableError("the path names no file", "not there") from None
     found: list[Difference] = []
     if data.startswith(b"\xef\xbb\xbf"):
         found.append(Difference("byte order mark", "none", "one at the start, as editors add it"))
@@ -261,7 +270,7 @@ def read(path: str | Path) -> tuple[str, list[Difference]]:
         found.append(Difference("line ends", "LF as saved", ends))
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if not data.strip():
-        raise UnreadableError("the file is empty")
+        raise UnreadableError("the file is empty", "truncated")
     try:
         return data.decode("utf-8"), found
     except UnicodeDecodeError as error:
@@ -278,13 +287,13 @@ def parts_of(document: str) -> tuple[str, str | None]:
     if "xpbench" not in document:
         raise UnreadableError("this is no xpbench memo")
     if not document.rstrip().endswith("</html>") and SEAL not in document:
-        raise UnreadableError("the file ends too early: a truncated download")
+        raise UnreadableError("the file ends too early: a truncated download", "truncated")
     at, seal_at = document.find(PAYLOAD), document.rfind(SEAL)
     if at < 0 or seal_at < 0:
         raise ValueError("the elements that carry the evidence are damaged or missing")
     end, seal_end = document.find(END, at), document.find(END, seal_at)
     if end < 0 or seal_end < 0:
-        raise UnreadableError("the file ends too early: a truncated download")
+        raise UnreadableError("the file ends too early: a truncated download", "truncated")
     return document[at + len(PAYLOAD) : end], document[seal_at + len(SEAL) : seal_end]
 
 
@@ -296,7 +305,11 @@ def sealed(path: str | Path, notes: Notes) -> tuple[J, str | None, str]:
     try:
         payload = loads(text)
     except ValueError as error:
-        raise (UnreadableError(f"this is no xpbench memo: {error}") if seal_text is None else error) from None
+        if seal_text is None:
+            cut = "xpbench memo" in text and not text.endswith("}")
+            reason = "the file ends too early: a truncated download" if cut else f"this is no xpbench memo: {error}"
+            raise UnreadableError(reason, "truncated" if cut else "no memo") from None
+        raise
     if not isinstance(payload, dict) or payload.get("kind") != "xpbench memo":
         raise (UnreadableError("this is no xpbench memo") if seal_text is None else ValueError("the payload is no memo"))
     if type(payload.get("schema")) is int and payload["schema"] > SCHEMA:
@@ -384,6 +397,11 @@ def check_ledger(notes: Notes, payload: J) -> list[J] | None:
         for e, digest in linked
     ]
     notes.same("ledger, table of entries", canonical(table), canonical(part["entries"]))
+    for entry in entries:
+        if entry["kind"] == "stamped":
+            seen = entry["body"]["witness"]
+            digest = linked[seen["length"] - 1][1] if 0 < seen["length"] < entry["seq"] else None
+            notes.same(f"time stamp of entry {entry['seq']}, head", digest, seen["digest"])
     if len(notes.differences) == before:
         notes.checked.append(f"chain of {len(linked)} ledger entries")
     return entries
@@ -2121,7 +2139,7 @@ def _check_impact(notes: Notes, readout: J, sentence: str) -> None:
 
 
 # --------------------------------------------------------------------------------------------------------------------- package
-# What the installed package adds: the page rendered again, signatures, the engine.
+# What the installed package adds: the page rendered again, signatures, time stamps, the engine.
 
 def _first_difference(a: Sequence[str], b: Sequence[str]) -> tuple[str, str]:
     for x, y in zip(a, b, strict=False):
@@ -2160,10 +2178,36 @@ def check_rendering(notes: Notes, payload: J, document: str) -> None:
 
 def _check_derived(notes: Notes, payload: J) -> None:
     """What the payload says of the ledger is what the package derives from its lines."""
-    from xpbench.ledger import signature
     from xpbench.ledger.ledger import verify_lines
     from xpbench.memo.memo import story
 
+    entries = verify_lines([line.encode() for line in payload["ledger"]["lines"]])
+    derived = story(payload["readout"], entries)
+    for name, value in derived.items():
+        if canonical(json.loads(json.dumps(value))) != canonical(payload[name]):
+            notes.differs(f"{name}, from the ledger", canonical(json.loads(json.dumps(value))), canonical(payload[name]))
+
+
+def check_signed(notes: Notes, path: str | Path, payload: J, *, stamp: str | Path | None, tsa_ca: str | Path | None) -> None:
+    """Signatures of sign-offs, and time stamps in the ledger or beside the memo: what needs cryptography.
+
+    Args:
+        notes: Where to note what is found.
+        path: The memo's file.
+        payload: Its payload; the chain holds.
+        stamp: An RFC 3161 answer over the bytes of the file.
+        tsa_ca: Certificates (PEM) of the authority.
+    """
+    kinds = [entry["kind"] for entry in map(loads, payload["ledger"]["lines"])]
+    if "signed_off" not in kinds and "stamped" not in kinds and stamp is None:
+        return
+    try:
+        from xpbench.ledger import signature
+        from xpbench.ledger import stamp as stamps
+        from xpbench.ledger.ledger import verify_lines
+    except ImportError:
+        notes.not_checked.append("signatures and time stamps: the package is not installed here")
+        return
     entries = verify_lines([line.encode() for line in payload["ledger"]["lines"]])
     for entry in entries:
         given = entry.body.get("signature") if entry.kind == "signed_off" else None
@@ -2176,10 +2220,38 @@ def _check_derived(notes: Notes, payload: J) -> None:
                 notes.checked.append(f"signature of {name} ({given['kind']})")
             else:
                 notes.not_checked.append(f"the signature of {name} can't be checked here")
-    derived = story(payload["readout"], entries)
-    for name, value in derived.items():
-        if canonical(json.loads(json.dumps(value))) != canonical(payload[name]):
-            notes.differs(f"{name}, from the ledger", canonical(json.loads(json.dumps(value))), canonical(payload[name]))
+    try:
+        roots = stamps.certificates(tsa_ca) if tsa_ca is not None else []
+    except Exception as error:  # noqa: BLE001 - a file from anyone
+        notes.differs("certificates", "certificates of an authority", str(error))
+        return
+    for found in stamps.check_entries(entries, key=payload["readout"]["key"], roots=roots):
+        if found.verdict == "invalid":
+            notes.differs(f"time stamp of entry {found.seq}", "a stamp that holds", found.reason)
+        elif found.verdict == "valid" and found.stamp is not None:
+            notes.checked.append(f"time stamp of entry {found.seq}: {found.stamp.at} by {found.stamp.authority}")
+        else:
+            notes.not_checked.append(f"the time stamp of entry {found.seq}: {found.reason}")
+    if stamp is not None:
+        _check_own_stamp(notes, path, stamp, roots)
+
+
+def _check_own_stamp(notes: Notes, path: str | Path, stamp: str | Path, roots: Sequence[J]) -> None:
+    from xpbench.ledger import stamp as stamps
+
+    try:
+        answer = Path(stamp).read_bytes()
+    except OSError as error:
+        notes.differs("time stamp", "an answer of an authority", f"the file can't be read: {error.strerror or error}")
+        return
+    verdict, reason = stamps.check(answer, Path(path).read_bytes(), roots=roots)
+    if verdict == "valid":
+        found = stamps.read(answer)
+        notes.checked.append(f"time stamp of the file: {found.at} by {found.authority}")
+    elif verdict == "invalid":
+        notes.differs("time stamp", "a stamp over this very file", reason)
+    else:
+        notes.not_checked.append(f"the time stamp: {reason}")
 
 
 def run_engine(path: str | Path, notes: Notes) -> None:
@@ -2232,6 +2304,8 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))
             check_rendering(notes, payload, document)
+        if entries is not None:
+            check_signed(notes, path, payload, stamp=extra.get("stamp"), tsa_ca=extra.get("tsa_ca"))
     except NewerError:
         raise
     except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
@@ -2291,6 +2365,8 @@ def verify(
     ledger: str | Path | None = None,
     witness: str | None = None,
     full: bool = False,
+    stamp: str | Path | None = None,
+    tsa_ca: str | Path | None = None,
 ) -> Report:
     """What recomputing everything in a memo shows; raises nothing for a bad memo.
 
@@ -2299,47 +2375,86 @@ def verify(
         key: Experiment that it should be of.
         ledger: The experiment's ledger file today, which must begin with the entries that the memo carries.
         witness: `length:digest` noted elsewhere, which the memo's ledger must contain.
-        full: Re-run what needs the engine (group-sequential and Bayesian intervals) by the installed package.
+        full: Run the installed engine as well, over every row.
+        stamp: An RFC 3161 answer over the file, as `xpbench ledger stamp --memo` writes it; needs the package.
+        tsa_ca: Certificates (PEM) of the authority, for this stamp and for those in the ledger.
     """
     notes, where = Notes(), str(path)
     key_found = headline = ""
     try:
-        key_found, headline = _verify(path, notes, {"key": key, "ledger": ledger, "witness": witness})
+        key_found, headline = _verify(
+            path, notes, {"key": key, "ledger": ledger, "witness": witness, "stamp": stamp, "tsa_ca": tsa_ca}
+        )
         if full:
             run_engine(path, notes)
     except UnreadableError as error:
-        return Report("unreadable", where, f"{error}.")
+        return Report("unreadable", where, f"{error}.", cause=error.cause)
     except NewerError as error:
-        return Report("newer", where, f"{error}. Install a newer xpbench.")
+        return Report("newer", where, f"{error}. Install a newer xpbench.", cause="newer")
     except (RecursionError, MemoryError):
-        return Report("unreadable", where, "The file is built so deep or so large that it can't be read.")
+        return Report("unreadable", where, "The file is built so deep or so large that it can't be read.", cause="too large")
     except Exception as error:  # noqa: BLE001 - as above
         notes.differs("payload", "a whole memo", f"{type(error).__name__}: {error}")
-    if notes.differences:
-        only = {d.part for d in notes.differences}
-        reason = (
-            f"{len(notes.differences)} thing{'' if len(notes.differences) == 1 else 's'} differ: {notes.differences[0].part}."
-        )
-        if only <= {"line ends", "byte order mark"}:
-            reason = "Only its line ends or its byte order mark were rewritten; all evidence holds once they are put back."
-        status = "differs"
-    else:
-        status, reason = "verified", "Everything that the memo says follows from what it carries."
+    cause, reason = _cause(notes.differences)
     return Report(
-        status, where, reason, tuple(notes.differences), tuple(notes.checked), tuple(notes.not_checked), key_found, headline
+        "differs" if notes.differences else "verified",
+        where,
+        reason,
+        tuple(notes.differences),
+        tuple(notes.checked),
+        tuple(notes.not_checked),
+        key_found,
+        headline,
+        cause,
     )
 
 
+def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
+    """What happened to a memo, in a word or two and in a sentence; the mildest account that explains every difference."""
+    if not differences:
+        return "", "Everything that the memo says follows from what it carries."
+    parts = {d.part for d in differences}
+    first = differences[0]
+    if parts <= {"line ends", "byte order mark"}:
+        return (
+            "line ends",
+            "Only its line ends or its byte order mark were rewritten; all evidence holds once they are put back.",
+        )
+    outside = {"experiment", "ledger file, experiment", "ledger file", "witness"}
+    if not parts <= outside | {"line ends", "byte order mark"}:
+        return "altered", f"{len(differences)} thing{'' if len(differences) == 1 else 's'} differ: {first.part}."
+    by_part = {d.part: d for d in differences}
+    other = by_part.get("experiment") or by_part.get("ledger file, experiment")
+    if other is not None:
+        return (
+            "other experiment",
+            f"The memo is whole, but of another experiment: {other.expected} and {other.found} are not the same.",
+        )
+    beside = by_part.get("ledger file")
+    if beside is not None and "fork" in beside.found:
+        return "fork", f"The memo is whole, but the ledger beside it is not the one it saw: {beside.found}."
+    if beside is not None:
+        cut = "cut" in beside.found
+        return "cut ledger" if cut else "other ledger", f"The memo is whole, but the ledger beside it is not: {beside.found}."
+    found = by_part["witness"].found
+    return "witness", f"The memo is whole, but not what the witness saw: {found}."
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Verify one memo from the command line: `python verify.py MEMO [--json]`."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in words
-    names = [w for w in words if w != "--json"]
-    if len(names) != 1 or names[0].startswith("-"):
-        sys.stderr.write("usage: verify.py MEMO [--json]\n")
-        return 2
-    report = verify(names[0])
-    text = json.dumps(report.to_dict(), ensure_ascii=False, indent=2) if as_json else str(report)
+    """Verify one memo from the command line: `python verify.py MEMO [--json] [--key KEY] …`."""
+    parser = argparse.ArgumentParser(prog="verify.py", description="Check a memo with nothing but the memo.")
+    parser.add_argument("memo", help="the memo (.html) or its payload (.json)")
+    parser.add_argument("--json", action="store_true", help="the report as JSON")
+    parser.add_argument("--key", help="experiment that it should be of")
+    parser.add_argument("--ledger", help="the experiment's ledger.jsonl today")
+    parser.add_argument("--witness", help="length:digest noted elsewhere")
+    parser.add_argument("--full", action="store_true", help="also run the engine, where the package is installed")
+    try:
+        args = parser.parse_args(arguments)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    report = verify(args.memo, key=args.key, ledger=args.ledger, witness=args.witness, full=args.full)
+    text = json.dumps(report.to_dict(), ensure_ascii=False, indent=2) if args.json else str(report)
     sys.stdout.buffer.write((text + "\n").encode("utf-8", "replace"))
     return report.exit_code
 

@@ -216,6 +216,11 @@ _LEDGER = {
         "An entry that was acknowledged once stays",
         "Restore the ledger from version control or a copy",
     ),
+    "XPB-L12": Message(
+        "No time stamp from {url}: {reason}",
+        "A time-stamp authority answers an RFC 3161 query with a stamp over exactly what was asked",
+        "Check the address, or ask another authority; nothing was recorded",
+    ),
     "XPB-L08": Message(
         "{path} is a symbolic link",
         "The folder of an experiment and its files are real ones inside the root",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -211,3 +212,37 @@ def decided(
     variant = (advice.variant or chosen.treatments[0].key) if pick == "ship" else None
     experiment.decide(readout, pick, variant=variant, because=because, by=by)
     return experiment
+
+
+def many(root: Path, *, metrics: int = 40, treatments: int = 5, **changes: Any) -> Experiment:
+    """An experiment with so many metrics and treatments, and three shown segments, decided by the rule."""
+    copies = range(-(-metrics // len(PLAN["metrics"])))
+    every = [
+        {**m, "key": f"{m['key']}_{i}", "name": f"{m['name']}, {i}" if i else m["name"]}
+        for i in copies
+        for m in PLAN["metrics"]
+    ]
+    for i, m in enumerate(every):
+        for part in ("numerator", "denominator"):
+            if part in m:
+                m[part] = f"{m[part]}_0"
+        if i >= len(PLAN["metrics"]) and m["role"] == "primary":
+            m["role"] = "secondary"
+    keys = ["control", *(f"beta-{i}" if i else "beta" for i in range(treatments))]
+    share = round(1 / len(keys), 6)
+    splits = [round(1 - share * treatments, 6), *[share] * treatments]
+    plan = {
+        **PLAN,
+        "metrics": every[:metrics],
+        "variants": [
+            {"key": k, "split": s, **({"control": True} if k == "control" else {})} for k, s in zip(keys, splits, strict=True)
+        ],
+        "hypothesis": {**PLAN["hypothesis"], "then": [{"metric": "quote_started_0", "direction": "increase"}]},
+        "watch": {**PLAN["watch"], "metrics": ["transfer_out_0"]},
+        **changes,
+    }
+    base = summary_of(variants=tuple(keys))
+    fields = {f: getattr(base, f) for f in base.__slots__}
+    kept = {m["key"] for m in plan["metrics"]}
+    cells = tuple(replace(c, metric=f"{c.metric}_{i}") for i in copies for c in base.cells if f"{c.metric}_{i}" in kept)
+    return decided(root, plan=plan, summary=type(base)(**{**fields, "cells": cells, "caps": ()}))

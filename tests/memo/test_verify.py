@@ -253,6 +253,51 @@ def test_witnesses(path, memo, shipped):
     assert parts(xp.verify(path, witness="nonsense")) == {"witness"}
 
 
+def causes(path, memo, shipped, tmp_path):
+    """Every way in which a memo comes back wrong, with the word for it."""
+    data = path.read_bytes()
+    other = decided(tmp_path / "other", plan={**PLAN, "key": "other"})
+    fork = tmp_path / "fork.jsonl"
+    entries = shipped.ledger.entries()
+    branch = Ledger(fork)
+    fork.write_bytes(b"".join(e.line + b"\n" for e in entries[:-1]))
+    branch.append("decided", {"outcome": "iterate"})
+    cut = tmp_path / "cut.jsonl"
+    cut.write_bytes(b"".join(e.line + b"\n" for e in entries[:-1]))
+    return [
+        (data, {}, "verified", ""),
+        (data.replace(b"\n", b"\r\n"), {}, "differs", "line ends"),
+        (b"\xef\xbb\xbf" + data, {}, "differs", "line ends"),
+        (data[:5_000], {}, "unreadable", "truncated"),
+        (data[: len(data) * 2 // 3], {}, "unreadable", "truncated"),
+        (data[:-40], {}, "unreadable", "truncated"),
+        (b"", {}, "unreadable", "truncated"),
+        (memo.save(tmp_path / "x.json").read_bytes()[:-100], {}, "unreadable", "truncated"),
+        (b"<html>hello</html>", {}, "unreadable", "no memo"),
+        (b'{"kind":"xpbench memo","schema":9}', {}, "newer", "newer"),
+        (data, {"key": "other"}, "differs", "other experiment"),
+        (data, {"ledger": other.ledger.path}, "differs", "other experiment"),
+        (data, {"ledger": fork}, "differs", "fork"),
+        (data, {"ledger": cut}, "differs", "cut ledger"),
+        (data, {"witness": str(Witness(2, "0" * 64))}, "differs", "witness"),
+        (data.replace(b"Ship beta", b"Ship gama"), {}, "differs", "altered"),
+        (data.replace(b"Ship beta", b"Ship gama").replace(b"\n", b"\r\n"), {"key": "other"}, "differs", "altered"),
+    ]
+
+
+def test_each_kind_of_trouble_has_its_own_verdict(path, memo, shipped, tmp_path):
+    """Rewritten line ends, a truncated download, another experiment's memo, a fork: none is mistaken for another."""
+    said = {}
+    for data, outside, status, cause in causes(path, memo, shipped, tmp_path):
+        path.write_bytes(data)
+        report = xp.verify(path, **outside)
+        assert (report.status, report.cause) == (status, cause), str(report)
+        assert report.to_dict()["cause"] == cause
+        said.setdefault(cause, report.reason)
+    assert len(set(said.values())) == len(said)
+    assert xp.verify(path.with_name("nothing.html")).cause == "not there"
+
+
 def leaves(value, at=()):
     if isinstance(value, dict):
         for key in value:
@@ -338,6 +383,7 @@ def mutate(part, rng):
         del part[rng.choice(sorted(part))]
     else:
         part["extra"] = 1
+    return kind
 
 
 def test_random_flips_of_single_bytes_are_seen(path):

@@ -1,14 +1,17 @@
-"""`xpbench ledger verify | log`: check a ledger, or list it."""
+"""`xpbench ledger verify | note | stamp | log`: check a ledger, have it witnessed, or list it."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from xpbench.commands.output import add_command, answer
 from xpbench.errors import BrokenLedger, InputError, LedgerError, plain
-from xpbench.ledger.entry import Witness
+from xpbench.files import write_atomic
+from xpbench.ledger import stamp
+from xpbench.ledger.entry import Entry, Witness
 from xpbench.ledger.folder import LEDGER, existing
 from xpbench.ledger.ledger import Ledger
 from xpbench.ledger.notes import read_notes, write_note
@@ -20,8 +23,8 @@ def add_parsers(subparsers: Any) -> None:
     """Add `ledger` with its two commands."""
     parser = subparsers.add_parser(
         "ledger",
-        help="check or list the ledger of an experiment",
-        description="`verify` checks every link of the chain (and a witness, where one is given); `log` lists the entries.",
+        help="check, witness or list the ledger of an experiment",
+        description="`verify` checks the chain, witnesses and stamps; `note` and `stamp` make them; `log` lists the entries.",
     )
     inner = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     check = add_command(
@@ -34,9 +37,29 @@ def add_parsers(subparsers: Any) -> None:
     _with_ledger(check)
     check.add_argument("--witness", help="length:digest noted elsewhere")
     check.add_argument("--memo", help="a memo of this experiment: its witness is taken")
+    check.add_argument("--tsa-ca", metavar="FILE", help="certificates (PEM) of a time-stamp authority, to check stamps against")
     check.add_argument("--git-notes", action="store_true", help="take the witnesses in the repository's git notes")
     note = add_command(inner, "note", _note, help="keep length and head of the ledger as a git note of the current commit")
     _with_ledger(note)
+    mark = add_command(
+        inner,
+        "stamp",
+        _stamp,
+        help="have an RFC 3161 authority stamp the head of the ledger, or a memo",
+        description=(
+            "Ask a time-stamp authority for its signed word that this head of the ledger (or these bytes of a memo) exist now. "
+            "For a ledger the answer becomes an entry; for a memo it is written beside it with the ending .tsr. "
+            "Only --tsa opens a connection; --query and --reply carry query and answer as files."
+        ),
+    )
+    _with_ledger(mark)
+    way = mark.add_mutually_exclusive_group(required=True)
+    way.add_argument("--tsa", metavar="URL", help="address of the authority, asked over HTTP")
+    way.add_argument("--query", metavar="FILE", help="write the query to a file, to be answered elsewhere")
+    way.add_argument("--reply", metavar="FILE", help="take the answer from a file")
+    mark.add_argument("--memo", help="stamp this memo instead of the ledger")
+    mark.add_argument("--tsa-ca", metavar="FILE", help="certificates (PEM) to check the answer against before it is kept")
+    mark.add_argument("--by", help="who asks")
     log = add_command(inner, "log", _log, help="every entry, one a line")
     _with_ledger(log)
 
@@ -96,7 +119,9 @@ def _verify(args: argparse.Namespace) -> int:
     path = _path(args)
     ledger = Ledger(path)
     witnesses = _witnesses(args)
+    roots = stamp.certificates(args.tsa_ca) if args.tsa_ca else []
     try:
+        entries = ledger.entries()
         head = ledger.head
         for witness in witnesses:
             ledger.check(witness)
@@ -106,12 +131,82 @@ def _verify(args: argparse.Namespace) -> int:
     except LedgerError as error:
         answer(args, {"status": "newer", "path": str(path), "error": error.to_dict()}, f"newer: {error}")
         return NEWER
+    stamps = stamp.check_entries(entries, key=_key_of(entries, path), roots=roots)
+    good = all(s.verdict != "invalid" for s in stamps)
     notices = [n.to_dict() for n in ledger.notices]
-    value = {"status": "whole", "path": str(path), "witness": head.to_dict(), "notices": notices, "checked": len(witnesses)}
+    value = {
+        "status": "whole" if good else "broken",
+        "path": str(path),
+        "witness": head.to_dict(),
+        "notices": notices,
+        "checked": len(witnesses),
+        "stamps": [s.to_dict() for s in stamps],
+    }
     seen = f", and it has what {len(witnesses)} witness{'' if len(witnesses) == 1 else 'es'} saw" if witnesses else ""
-    lines = [f"whole: {head.length} entries, head {head.digest}{seen}", f"  witness {head}"]
+    first = f"whole: {head.length} entries, head {head.digest}{seen}" if good else "broken: a time stamp does not hold"
+    lines = [
+        first,
+        f"  witness {head}",
+        *(f"  {'✕' if s.verdict == 'invalid' else '✓' if not s.reason else '─'} {s}" for s in stamps),
+    ]
     answer(args, value, "\n".join([*lines, *(f"  ▲ {n['detail']}" for n in notices)]))
+    return DONE if good else NO
+
+
+def _key_of(entries: Sequence[Entry], path: Path) -> str:
+    """Key of the experiment as registered; the folder's name where nothing was."""
+    plan = entries[0].body.get("plan") if entries else None
+    return str(plan["key"]) if isinstance(plan, Mapping) and "key" in plan else path.parent.name
+
+
+def _stamp(args: argparse.Namespace) -> int:
+    path = _path(args)
+    ledger = Ledger(path)
+    entries = ledger.entries()
+    if not entries:
+        raise InputError("XPB-I01", path=str(path))
+    key = _key_of(entries, path)
+    heads = [Witness(e.seq, e.digest) for e in reversed(entries)]
+    memo = Path(args.memo) if args.memo else None
+    data = _bytes_of(memo) if memo else stamp.message(key, heads[0])
+    if args.query:
+        write_atomic(Path(args.query), stamp.request(data)[0])
+        answer(args, {"query": args.query}, f"Query written to {args.query}; have it answered, then use --reply.")
+        return DONE
+    source, witness = args.tsa or args.reply, heads[0]
+    if args.tsa:
+        query, nonce = stamp.request(data)
+        reply = stamp.ask(args.tsa, query)
+        wrong = stamp.fits(reply, data, nonce=nonce)
+    else:
+        reply = _bytes_of(Path(args.reply))
+        if memo is None:  # the ledger may have grown since the query was written
+            witness = next((w for w in heads if not stamp.fits(reply, stamp.message(key, w))), heads[0])
+            data = stamp.message(key, witness)
+        wrong = stamp.fits(reply, data)
+    if not wrong and args.tsa_ca:
+        verdict, reason = stamp.check(reply, data, roots=stamp.certificates(args.tsa_ca))
+        wrong = "" if verdict == "valid" else reason
+    if wrong:
+        raise LedgerError("XPB-L12", url=source, reason=plain(wrong))
+    found = stamp.read(reply)
+    value = found.to_dict() | {"checked": bool(args.tsa_ca)}
+    told = f"stamped {found.at} by {found.authority}" + ("" if args.tsa_ca else ", not checked against a certificate")
+    if memo is not None:
+        target = memo.with_name(memo.name + ".tsr")
+        write_atomic(target, reply)
+        answer(args, value | {"path": str(target)}, f"{memo.name} {told}; answer in {target}")
+        return DONE
+    entry = ledger.append("stamped", stamp.body_of(witness, reply), by=args.by)
+    answer(args, value | {"seq": entry.seq}, f"{witness.length} entries {told}; on record as entry {entry.seq}")
     return DONE
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError("XPB-I01", path=str(path)) from error
 
 
 def _note(args: argparse.Namespace) -> int:

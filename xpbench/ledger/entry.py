@@ -38,6 +38,7 @@ KINDS = (
     "watched",
     "repaired",
     "waived",
+    "stamped",
 )
 """Kinds that this release writes. Readers take any other kind as well: it is one word of `a-z` and `_`."""
 

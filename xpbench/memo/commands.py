@@ -21,6 +21,8 @@ def add_parsers(subparsers: Any) -> None:
     parser.add_argument("--key", help="experiment that it should be of")
     parser.add_argument("--ledger", help="the experiment's ledger.jsonl today, which must begin with the memo's entries")
     parser.add_argument("--witness", help="length:digest noted elsewhere, which the memo's ledger must contain")
+    parser.add_argument("--stamp", metavar="FILE", help="RFC 3161 answer over this file, as `ledger stamp --memo` writes it")
+    parser.add_argument("--tsa-ca", metavar="FILE", help="certificates (PEM) of the time-stamp authority")
     parser.add_argument("--full", action="store_true", help="also run again what needs the engine")
     parser.add_argument("--save-verifier", metavar="FILE", help="write the verifier as one file of Python without dependencies")
 
@@ -44,6 +46,14 @@ def _verify(args: argparse.Namespace) -> int:
         raise InputError(
             "XPB-I04", name="memo", value="missing", rule=plain("One memo is checked"), remedy=plain("Name the file")
         )
-    report = verify(args.memo, key=args.key, ledger=args.ledger, witness=args.witness, full=args.full)
+    report = verify(
+        args.memo,
+        key=args.key,
+        ledger=args.ledger,
+        witness=args.witness,
+        full=args.full,
+        stamp=args.stamp,
+        tsa_ca=args.tsa_ca,
+    )
     answer(args, report.to_dict(), str(report))
     return report.exit_code

@@ -70,6 +70,11 @@ def check_ledger(notes: Notes, payload: J) -> list[J] | None:
         for e, digest in linked
     ]
     notes.same("ledger, table of entries", canonical(table), canonical(part["entries"]))
+    for entry in entries:
+        if entry["kind"] == "stamped":
+            seen = entry["body"]["witness"]
+            digest = linked[seen["length"] - 1][1] if 0 < seen["length"] < entry["seq"] else None
+            notes.same(f"time stamp of entry {entry['seq']}, head", digest, seen["digest"])
     if len(notes.differences) == before:
         notes.checked.append(f"chain of {len(linked)} ledger entries")
     return entries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,9 @@ from typing import Any
 from xpbench.memo.verify.chain import START, chain, check_ledger, check_story
 from xpbench.memo.verify.file import sealed
 from xpbench.memo.verify.numbers import check_decision, check_estimates
-from xpbench.memo.verify.package import check_rendering, run_engine
+from xpbench.memo.verify.package import check_rendering, check_signed, run_engine
 from xpbench.memo.verify.page import check_marks, parsed_page
-from xpbench.memo.verify.report import J, NewerError, Notes, Report, UnreadableError
+from xpbench.memo.verify.report import Difference, J, NewerError, Notes, Report, UnreadableError
 from xpbench.memo.verify.text import sha256
 
 
@@ -31,6 +32,8 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))
             check_rendering(notes, payload, document)
+        if entries is not None:
+            check_signed(notes, path, payload, stamp=extra.get("stamp"), tsa_ca=extra.get("tsa_ca"))
     except NewerError:
         raise
     except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
@@ -90,6 +93,8 @@ def verify(
     ledger: str | Path | None = None,
     witness: str | None = None,
     full: bool = False,
+    stamp: str | Path | None = None,
+    tsa_ca: str | Path | None = None,
 ) -> Report:
     """What recomputing everything in a memo shows; raises nothing for a bad memo.
 
@@ -98,46 +103,85 @@ def verify(
         key: Experiment that it should be of.
         ledger: The experiment's ledger file today, which must begin with the entries that the memo carries.
         witness: `length:digest` noted elsewhere, which the memo's ledger must contain.
-        full: Re-run what needs the engine (group-sequential and Bayesian intervals) by the installed package.
+        full: Run the installed engine as well, over every row.
+        stamp: An RFC 3161 answer over the file, as `xpbench ledger stamp --memo` writes it; needs the package.
+        tsa_ca: Certificates (PEM) of the authority, for this stamp and for those in the ledger.
     """
     notes, where = Notes(), str(path)
     key_found = headline = ""
     try:
-        key_found, headline = _verify(path, notes, {"key": key, "ledger": ledger, "witness": witness})
+        key_found, headline = _verify(
+            path, notes, {"key": key, "ledger": ledger, "witness": witness, "stamp": stamp, "tsa_ca": tsa_ca}
+        )
         if full:
             run_engine(path, notes)
     except UnreadableError as error:
-        return Report("unreadable", where, f"{error}.")
+        return Report("unreadable", where, f"{error}.", cause=error.cause)
     except NewerError as error:
-        return Report("newer", where, f"{error}. Install a newer xpbench.")
+        return Report("newer", where, f"{error}. Install a newer xpbench.", cause="newer")
     except (RecursionError, MemoryError):
-        return Report("unreadable", where, "The file is built so deep or so large that it can't be read.")
+        return Report("unreadable", where, "The file is built so deep or so large that it can't be read.", cause="too large")
     except Exception as error:  # noqa: BLE001 - as above
         notes.differs("payload", "a whole memo", f"{type(error).__name__}: {error}")
-    if notes.differences:
-        only = {d.part for d in notes.differences}
-        reason = (
-            f"{len(notes.differences)} thing{'' if len(notes.differences) == 1 else 's'} differ: {notes.differences[0].part}."
-        )
-        if only <= {"line ends", "byte order mark"}:
-            reason = "Only its line ends or its byte order mark were rewritten; all evidence holds once they are put back."
-        status = "differs"
-    else:
-        status, reason = "verified", "Everything that the memo says follows from what it carries."
+    cause, reason = _cause(notes.differences)
     return Report(
-        status, where, reason, tuple(notes.differences), tuple(notes.checked), tuple(notes.not_checked), key_found, headline
+        "differs" if notes.differences else "verified",
+        where,
+        reason,
+        tuple(notes.differences),
+        tuple(notes.checked),
+        tuple(notes.not_checked),
+        key_found,
+        headline,
+        cause,
     )
 
 
+def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
+    """What happened to a memo, in a word or two and in a sentence; the mildest account that explains every difference."""
+    if not differences:
+        return "", "Everything that the memo says follows from what it carries."
+    parts = {d.part for d in differences}
+    first = differences[0]
+    if parts <= {"line ends", "byte order mark"}:
+        return (
+            "line ends",
+            "Only its line ends or its byte order mark were rewritten; all evidence holds once they are put back.",
+        )
+    outside = {"experiment", "ledger file, experiment", "ledger file", "witness"}
+    if not parts <= outside | {"line ends", "byte order mark"}:
+        return "altered", f"{len(differences)} thing{'' if len(differences) == 1 else 's'} differ: {first.part}."
+    by_part = {d.part: d for d in differences}
+    other = by_part.get("experiment") or by_part.get("ledger file, experiment")
+    if other is not None:
+        return (
+            "other experiment",
+            f"The memo is whole, but of another experiment: {other.expected} and {other.found} are not the same.",
+        )
+    beside = by_part.get("ledger file")
+    if beside is not None and "fork" in beside.found:
+        return "fork", f"The memo is whole, but the ledger beside it is not the one it saw: {beside.found}."
+    if beside is not None:
+        cut = "cut" in beside.found
+        return "cut ledger" if cut else "other ledger", f"The memo is whole, but the ledger beside it is not: {beside.found}."
+    found = by_part["witness"].found
+    return "witness", f"The memo is whole, but not what the witness saw: {found}."
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Verify one memo from the command line: `python verify.py MEMO [--json]`."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in words
-    names = [w for w in words if w != "--json"]
-    if len(names) != 1 or names[0].startswith("-"):
-        sys.stderr.write("usage: verify.py MEMO [--json]\n")
-        return 2
-    report = verify(names[0])
-    text = json.dumps(report.to_dict(), ensure_ascii=False, indent=2) if as_json else str(report)
+    """Verify one memo from the command line: `python verify.py MEMO [--json] [--key KEY] …`."""
+    parser = argparse.ArgumentParser(prog="verify.py", description="Check a memo with nothing but the memo.")
+    parser.add_argument("memo", help="the memo (.html) or its payload (.json)")
+    parser.add_argument("--json", action="store_true", help="the report as JSON")
+    parser.add_argument("--key", help="experiment that it should be of")
+    parser.add_argument("--ledger", help="the experiment's ledger.jsonl today")
+    parser.add_argument("--witness", help="length:digest noted elsewhere")
+    parser.add_argument("--full", action="store_true", help="also run the engine, where the package is installed")
+    try:
+        args = parser.parse_args(arguments)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    report = verify(args.memo, key=args.key, ledger=args.ledger, witness=args.witness, full=args.full)
+    text = json.dumps(report.to_dict(), ensure_ascii=False, indent=2) if args.json else str(report)
     sys.stdout.buffer.write((text + "\n").encode("utf-8", "replace"))
     return report.exit_code

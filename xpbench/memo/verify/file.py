@@ -20,12 +20,12 @@ def read(path: str | Path) -> tuple[str, list[Difference]]:
     try:
         size = file.stat().st_size
         if size > MAX_BYTES:
-            raise UnreadableError(f"the file has {size:,} bytes, more than the {MAX_BYTES:,} that a memo may have")
+            raise UnreadableError(f"the file has {size:,} bytes, more than the {MAX_BYTES:,} that a memo may have", "too large")
         data = file.read_bytes()
     except OSError as error:
-        raise UnreadableError(f"the file can't be read: {error.strerror or error}") from None
+        raise UnreadableError(f"the file can't be read: {error.strerror or error}", "not there") from None
     except ValueError:
-        raise UnreadableError("the path names no file") from None
+        raise UnreadableError("the path names no file", "not there") from None
     found: list[Difference] = []
     if data.startswith(b"\xef\xbb\xbf"):
         found.append(Difference("byte order mark", "none", "one at the start, as editors add it"))
@@ -37,7 +37,7 @@ def read(path: str | Path) -> tuple[str, list[Difference]]:
         found.append(Difference("line ends", "LF as saved", ends))
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if not data.strip():
-        raise UnreadableError("the file is empty")
+        raise UnreadableError("the file is empty", "truncated")
     try:
         return data.decode("utf-8"), found
     except UnicodeDecodeError as error:
@@ -54,13 +54,13 @@ def parts_of(document: str) -> tuple[str, str | None]:
     if "xpbench" not in document:
         raise UnreadableError("this is no xpbench memo")
     if not document.rstrip().endswith("</html>") and SEAL not in document:
-        raise UnreadableError("the file ends too early: a truncated download")
+        raise UnreadableError("the file ends too early: a truncated download", "truncated")
     at, seal_at = document.find(PAYLOAD), document.rfind(SEAL)
     if at < 0 or seal_at < 0:
         raise ValueError("the elements that carry the evidence are damaged or missing")
     end, seal_end = document.find(END, at), document.find(END, seal_at)
     if end < 0 or seal_end < 0:
-        raise UnreadableError("the file ends too early: a truncated download")
+        raise UnreadableError("the file ends too early: a truncated download", "truncated")
     return document[at + len(PAYLOAD) : end], document[seal_at + len(SEAL) : seal_end]
 
 
@@ -72,7 +72,11 @@ def sealed(path: str | Path, notes: Notes) -> tuple[J, str | None, str]:
     try:
         payload = loads(text)
     except ValueError as error:
-        raise (UnreadableError(f"this is no xpbench memo: {error}") if seal_text is None else error) from None
+        if seal_text is None:
+            cut = "xpbench memo" in text and not text.endswith("}")
+            reason = "the file ends too early: a truncated download" if cut else f"this is no xpbench memo: {error}"
+            raise UnreadableError(reason, "truncated" if cut else "no memo") from None
+        raise
     if not isinstance(payload, dict) or payload.get("kind") != "xpbench memo":
         raise (UnreadableError("this is no xpbench memo") if seal_text is None else ValueError("the payload is no memo"))
     if type(payload.get("schema")) is int and payload["schema"] > SCHEMA:

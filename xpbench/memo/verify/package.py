@@ -1,4 +1,4 @@
-"""What the installed package adds: the page rendered again, signatures, the engine."""
+"""What the installed package adds: the page rendered again, signatures, time stamps, the engine."""
 
 from __future__ import annotations
 
@@ -51,10 +51,36 @@ def check_rendering(notes: Notes, payload: J, document: str) -> None:
 
 def _check_derived(notes: Notes, payload: J) -> None:
     """What the payload says of the ledger is what the package derives from its lines."""
-    from xpbench.ledger import signature
     from xpbench.ledger.ledger import verify_lines
     from xpbench.memo.memo import story
 
+    entries = verify_lines([line.encode() for line in payload["ledger"]["lines"]])
+    derived = story(payload["readout"], entries)
+    for name, value in derived.items():
+        if canonical(json.loads(json.dumps(value))) != canonical(payload[name]):
+            notes.differs(f"{name}, from the ledger", canonical(json.loads(json.dumps(value))), canonical(payload[name]))
+
+
+def check_signed(notes: Notes, path: str | Path, payload: J, *, stamp: str | Path | None, tsa_ca: str | Path | None) -> None:
+    """Signatures of sign-offs, and time stamps in the ledger or beside the memo: what needs cryptography.
+
+    Args:
+        notes: Where to note what is found.
+        path: The memo's file.
+        payload: Its payload; the chain holds.
+        stamp: An RFC 3161 answer over the bytes of the file.
+        tsa_ca: Certificates (PEM) of the authority.
+    """
+    kinds = [entry["kind"] for entry in map(loads, payload["ledger"]["lines"])]
+    if "signed_off" not in kinds and "stamped" not in kinds and stamp is None:
+        return
+    try:
+        from xpbench.ledger import signature
+        from xpbench.ledger import stamp as stamps
+        from xpbench.ledger.ledger import verify_lines
+    except ImportError:
+        notes.not_checked.append("signatures and time stamps: the package is not installed here")
+        return
     entries = verify_lines([line.encode() for line in payload["ledger"]["lines"]])
     for entry in entries:
         given = entry.body.get("signature") if entry.kind == "signed_off" else None
@@ -67,10 +93,38 @@ def _check_derived(notes: Notes, payload: J) -> None:
                 notes.checked.append(f"signature of {name} ({given['kind']})")
             else:
                 notes.not_checked.append(f"the signature of {name} can't be checked here")
-    derived = story(payload["readout"], entries)
-    for name, value in derived.items():
-        if canonical(json.loads(json.dumps(value))) != canonical(payload[name]):
-            notes.differs(f"{name}, from the ledger", canonical(json.loads(json.dumps(value))), canonical(payload[name]))
+    try:
+        roots = stamps.certificates(tsa_ca) if tsa_ca is not None else []
+    except Exception as error:  # noqa: BLE001 - a file from anyone
+        notes.differs("certificates", "certificates of an authority", str(error))
+        return
+    for found in stamps.check_entries(entries, key=payload["readout"]["key"], roots=roots):
+        if found.verdict == "invalid":
+            notes.differs(f"time stamp of entry {found.seq}", "a stamp that holds", found.reason)
+        elif found.verdict == "valid" and found.stamp is not None:
+            notes.checked.append(f"time stamp of entry {found.seq}: {found.stamp.at} by {found.stamp.authority}")
+        else:
+            notes.not_checked.append(f"the time stamp of entry {found.seq}: {found.reason}")
+    if stamp is not None:
+        _check_own_stamp(notes, path, stamp, roots)
+
+
+def _check_own_stamp(notes: Notes, path: str | Path, stamp: str | Path, roots: Sequence[J]) -> None:
+    from xpbench.ledger import stamp as stamps
+
+    try:
+        answer = Path(stamp).read_bytes()
+    except OSError as error:
+        notes.differs("time stamp", "an answer of an authority", f"the file can't be read: {error.strerror or error}")
+        return
+    verdict, reason = stamps.check(answer, Path(path).read_bytes(), roots=roots)
+    if verdict == "valid":
+        found = stamps.read(answer)
+        notes.checked.append(f"time stamp of the file: {found.at} by {found.authority}")
+    elif verdict == "invalid":
+        notes.differs("time stamp", "a stamp over this very file", reason)
+    else:
+        notes.not_checked.append(f"the time stamp: {reason}")
 
 
 def run_engine(path: str | Path, notes: Notes) -> None:

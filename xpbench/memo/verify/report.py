@@ -38,6 +38,8 @@ class Report:
         not_checked: What was not, and why.
         key: Experiment, "" where it can't be read.
         headline: Decision as the payload has it.
+        cause: The kind of trouble in one word or two, "" for a verified memo: `line ends` (nothing else differs), `truncated`,
+            `no memo`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`, `witness`, `newer`, or `altered`.
     """
 
     status: str
@@ -48,6 +50,7 @@ class Report:
     not_checked: tuple[str, ...] = ()
     key: str = ""
     headline: str = ""
+    cause: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -62,6 +65,7 @@ class Report:
             "path": self.path,
             "key": self.key,
             "headline": self.headline,
+            "cause": self.cause,
             "reason": self.reason,
             "differences": [d.to_dict() for d in self.differences],
             "checked": list(self.checked),
@@ -107,7 +111,11 @@ def shortened(value: object) -> str:
 
 
 class UnreadableError(Exception):
-    """The file is no memo that this program can read."""
+    """The file is no memo that this program can read; `cause` says why in a word or two."""
+
+    def __init__(self, reason: str, cause: str = "no memo") -> None:
+        super().__init__(reason)
+        self.cause = cause
 
 
 class NewerError(Exception):
