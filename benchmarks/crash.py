@@ -1,9 +1,12 @@
 """Kill processes with SIGKILL while they append, freeze and save; count what was lost.
 
-    python -m benchmarks.crash --runs 1000
+    python -m benchmarks.crash                 3,000 runs, some minutes
+    python -m benchmarks.crash --resume        go on where a run was interrupted
+    python -m benchmarks.crash --runs 60       fewer
 
-A run is one killed process. An append counts as acknowledged when the process said so before it died. Afterwards the chain
-must be whole and hold every acknowledged entry, and every file must be the old one or the new one, whole.
+A run is one killed process, forked from a warm one so that the kill falls into the work and not into its start. What counts as
+acknowledged is what the process had said before it died. Afterwards the chain must be whole and hold every acknowledged entry,
+every file must be the old one or the new one, and what was killed on the way must work when it is done again.
 """
 
 from __future__ import annotations
@@ -13,144 +16,174 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import header
+from benchmarks.report import write
+from benchmarks.trust import revision
+from tests.memo.making import PLAN, decided, summary_of
+from xpbench.experiment import open_experiment, register
 from xpbench.ledger import Ledger
 from xpbench.memo import verify as v
+from xpbench.plan import Plan
 
 RESULTS = Path(__file__).parent / "results" / "crash.json"
-
-APPEND = """
-import sys
-from xpbench.ledger import Ledger
-ledger = Ledger(sys.argv[1], wait_seconds=60)
-print("ready", flush=True)
-while True:
-    print(ledger.append("looked", {"text": "x" * 3000}).seq, flush=True)
-"""
-
-FREEZE = """
-import sys
-from pathlib import Path
-from tests.memo.making import PLAN
-from xpbench.experiment import register
-from xpbench.plan import Plan
-print("ready", flush=True)
-number = int(sys.argv[2])
-while True:
-    number += 1
-    register(Plan(**{**PLAN, "key": f"x{number}"}), sys.argv[1])
-    print(number, flush=True)
-"""
-
-SAVE = """
-import sys
-from pathlib import Path
-from xpbench.files import write_atomic
-data = [Path(p).read_bytes() for p in sys.argv[2:4]]
-print("ready", flush=True)
-number = 0
-while True:
-    number += 1
-    write_atomic(Path(sys.argv[1]), data[number % 2])
-    print(number, flush=True)
-"""
+PARTIAL = RESULTS.with_name("crash.partial.json")
+CHUNK = 50
 
 
-def killed(script: str, *arguments: str, after: float) -> list[str]:
-    """Lines that the process said before it was killed."""
-    process = subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    process.stdout.readline()
-    time.sleep(after)
-    os.kill(process.pid, signal.SIGKILL)
-    out, _ = process.communicate()
-    return [line for line in out.split("\n")[:-1] if line.strip()]
+def killed(work: Callable[[Callable[[object], None]], None], *, after: float) -> list[str]:
+    """What a process said before it was killed: `work` gets a function to say something with."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        try:
+            os.write(writer, b"ready\n")
+            work(lambda text: os.write(writer, f"{text}\n".encode()))
+        finally:
+            os._exit(1)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as said:
+        said.readline()
+        time.sleep(after)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        lines = said.read().decode().split("\n")[:-1]
+    return [line for line in lines if line]
 
 
-def appends(runs: int, rng: random.Random) -> dict[str, Any]:
-    lost = broken = torn = total = 0
+def appends(runs: int, rng: random.Random) -> Counter[str]:
+    """Entries of 3 kB, one after the other, to a ledger that the runs share."""
+    found = Counter[str]({"runs": runs, "acknowledged": 0, "lost": 0, "broken chains": 0, "torn tails": 0})
     with tempfile.TemporaryDirectory(dir=os.environ.get("XPBENCH_BENCH_DIR")) as folder:
-        for run in range(runs):
-            path = Path(folder) / f"{run // 50}.jsonl"
-            said = killed(APPEND, str(path), after=rng.uniform(0.0, 0.08))
+        path = Path(folder) / "ledger.jsonl"
+
+        def work(say: Callable[[object], None]) -> None:
+            ledger = Ledger(path, wait_seconds=60)
+            while True:
+                say(ledger.append("looked", {"text": "x" * 3000}).seq)
+
+        for _ in range(runs):
+            said = killed(work, after=rng.uniform(0.0, 0.03))
             ledger = Ledger(path)
             try:
                 length = len(ledger.entries())
             except Exception:  # noqa: BLE001 - counted
-                broken += 1
+                found["broken chains"] += 1
                 continue
-            torn += bool(ledger.notices)
-            total += len(said)
-            lost += bool(said) and length < int(said[-1])
-    return {"runs": runs, "acknowledged": total, "lost": lost, "broken chains": broken, "torn tails mended": torn}
+            found["torn tails"] += bool(ledger.notices)
+            found["acknowledged"] += len(said)
+            found["lost"] += bool(said) and length < int(said[-1])
+    return found
 
 
-def freezes(runs: int, rng: random.Random) -> dict[str, Any]:
-    from xpbench.experiment import open_experiment
+def freezes(runs: int, rng: random.Random) -> Counter[str]:
+    """Plans registered one after the other; whatever was killed on the way is registered again."""
+    found = Counter[str]({"runs": runs, "acknowledged": 0, "lost": 0, "half files": 0, "not to be done again": 0})
+    for _ in range(runs):
+        with tempfile.TemporaryDirectory(dir=os.environ.get("XPBENCH_BENCH_DIR")) as root:
 
-    lost = half = total = 0
-    with tempfile.TemporaryDirectory(dir=os.environ.get("XPBENCH_BENCH_DIR")) as folder:
-        for run in range(runs):
-            root = Path(folder) / str(run)
-            said = killed(FREEZE, str(root), "0", after=rng.uniform(0.0, 0.5))
-            total += len(said)
+            def work(say: Callable[[object], None], root: str = root) -> None:
+                for number in range(1, 1_000):
+                    register(Plan(**{**PLAN, "key": f"x{number}"}), root)
+                    say(number)
+
+            said = killed(work, after=rng.uniform(0.0, 0.12))
+            found["acknowledged"] += len(said)
             for number in said:
                 try:
                     open_experiment(f"x{number}", root)
                 except Exception:  # noqa: BLE001 - counted
-                    lost += 1
-            for plan in root.glob("*/plan.json"):
+                    found["lost"] += 1
+            for plan in Path(root).glob("*/plan.json"):
                 try:
                     json.loads(plan.read_bytes())
                 except ValueError:
-                    half += 1
-    return {"runs": runs, "acknowledged": total, "lost": lost, "half files": half}
+                    found["half files"] += 1
+            key = f"x{len(said) + 1}"  # the one that was on its way
+            try:
+                if not Ledger(Path(root) / key / "ledger.jsonl").entries():
+                    register(Plan(**{**PLAN, "key": key}), root)
+                open_experiment(key, root)
+            except Exception:  # noqa: BLE001 - counted
+                found["not to be done again"] += 1
+    return found
 
 
-def saves(runs: int, rng: random.Random) -> dict[str, Any]:
-    from tests.memo.making import decided, summary_of
-
-    half = total = 0
+def saves(runs: int, rng: random.Random) -> Counter[str]:
+    """Two memos written over each other by turns."""
+    found = Counter[str]({"runs": runs, "acknowledged": 0, "half files": 0, "not verified": 0})
     with tempfile.TemporaryDirectory(dir=os.environ.get("XPBENCH_BENCH_DIR")) as folder:
         root = Path(folder)
-        pages = []
-        for i in range(2):
-            memo = decided(root / str(i), summary=summary_of(seed=7 + i)).memo()
-            pages.append(memo.save(root / f"{i}.html"))
-        whole = {p.read_bytes() for p in pages}
+        memos = [decided(root / str(i), summary=summary_of(seed=7 + i)).memo() for i in range(2)]
+        whole = {m.html.encode() for m in memos}
         target = root / "memo.html"
+
+        def work(say: Callable[[object], None]) -> None:
+            number = 0
+            while True:
+                number += 1
+                memos[number % 2].save(target)
+                say(number)
+
         for _ in range(runs):
-            total += len(killed(SAVE, str(target), *map(str, pages), after=rng.uniform(0.0, 0.06)))
-            half += target.exists() and target.read_bytes() not in whole
-        verified = v.verify(target).status
-    return {"runs": runs, "acknowledged": total, "half files": half, "memo afterwards": verified}
+            found["acknowledged"] += len(killed(work, after=rng.uniform(0.0, 0.03)))
+            found["half files"] += target.exists() and target.read_bytes() not in whole
+        found["not verified"] += target.exists() and v.verify(target).status != "verified"
+    return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=30)
+PARTS: dict[str, tuple[Callable[[int, random.Random], Counter[str]], int]] = {
+    "append": (appends, 1_500),
+    "freeze": (freezes, 750),
+    "memo save": (saves, 750),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=sum(n for _, n in PARTS.values()))
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--resume", action="store_true", help="go on where the last run was interrupted")
     args = parser.parse_args()
-    rng = random.Random(args.seed)
-    started = time.perf_counter()
-    results = {
-        **header(f"python -m benchmarks.crash --runs {args.runs} --seed {args.seed}"),
-        "append": appends(args.runs * 7 // 10, rng),
-        "freeze": freezes(args.runs * 15 // 100, rng),
-        "save": saves(args.runs * 15 // 100, rng),
-    }
-    results["seconds"] = round(time.perf_counter() - started)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    print(json.dumps(results, indent=2))
+    state: dict[str, Any] = {"revision": revision(), "runs": args.runs, "seed": args.seed, "done": {}, "seconds": 0.0}
+    if args.resume and PARTIAL.exists():
+        state = json.loads(PARTIAL.read_text())
+        if state["revision"] != revision():
+            sys.stderr.write(f"begun on {state['revision']}, now {revision()}: start without --resume\n")
+            return 2
+    began, before = time.perf_counter(), state["seconds"]
+    full = sum(n for _, n in PARTS.values())
+    for name, (work, share) in PARTS.items():
+        runs = max(1, round(share * state["runs"] / full))
+        for k in range(-(-runs // CHUNK)):
+            if f"{name}/{k}" in state["done"]:
+                continue
+            count = min(CHUNK, runs - k * CHUNK)
+            state["done"][f"{name}/{k}"] = work(count, random.Random(state["seed"] * 1_000 + k))
+            state["seconds"] = before + time.perf_counter() - began
+            PARTIAL.write_text(json.dumps(state))
+            sys.stderr.write(f"[{state['seconds']:5.0f} s] {name}: {k * CHUNK + count} of {runs} runs\n")
+            sys.stderr.flush()
+    result: dict[str, Any] = {}
+    for name in PARTS:
+        total = Counter[str]()
+        for key, found in state["done"].items():
+            if key.rpartition("/")[0] == name:
+                total.update(found)
+        result[name] = dict(total)
+    result |= {"runs in all": sum(r["runs"] for r in result.values()), "revision": state["revision"]}
+    write("crash", result | {"seconds": round(state["seconds"])}, command="python -m benchmarks.crash")
+    PARTIAL.unlink(missing_ok=True)
+    bad = ("lost", "broken chains", "half files", "not to be done again", "not verified")
+    return 1 if any(result[name].get(b) for name in PARTS for b in bad) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -256,3 +256,17 @@ def test_experiments_are_listed_with_the_broken_ones(tmp_path):
     assert "XPB-L01" in listed["gamma"].reason
     assert listed["beta"].to_dict()["status"] == "ok"
     assert experiments(tmp_path / "absent") == []
+
+
+def test_a_registration_that_was_killed_does_not_hold_the_key(tmp_path):
+    """An empty ledger, or a first line cut short, was never acknowledged: the plan can be registered after all."""
+    from tests.memo.making import PLAN
+    from xpbench.experiment import register
+    from xpbench.plan import Plan
+
+    for rest in (b"", b'{"at":"2026'):
+        root = tmp_path / str(len(rest))
+        (root / "beta-homepage").mkdir(parents=True)
+        (root / "beta-homepage" / "ledger.jsonl").write_bytes(rest)
+        experiment = register(Plan(**PLAN), root)
+        assert [e.kind for e in experiment.ledger.entries()] == ["registered"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from xpbench.errors import LedgerError, PlanError, XpbenchError, nearest, plain
+from xpbench.errors import InputError, LedgerError, PlanError, XpbenchError, nearest, plain
 from xpbench.files import sync_folder, write_atomic
 from xpbench.ledger.entry import Witness
 from xpbench.ledger.knowledge import Knowledge, knowledge
@@ -34,33 +34,43 @@ def folder_of(root: str | Path, key: str) -> Path:
     Raises:
         PlanError: `XPB-P05`, the key is unsafe.
         LedgerError: `XPB-L08`, a symbolic link stands where the folder or one of its files should be.
+        InputError: `XPB-I02`, the file system does not say.
     """
     folder = Path(root) / check_key(key)
     for path in (folder, folder / PLAN, folder / LEDGER, folder / MEMO):
-        if path.is_symlink():
+        try:
+            is_link = path.is_symlink()
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        if is_link:
             raise LedgerError("XPB-L08", path=str(path))
     return folder
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError("XPB-I02", path=str(path), kind=plain("experiment"), reason=plain(error.strerror or str(error)))
 
 
 def create(root: str | Path, key: str) -> Path:
     """Make the folder of a new experiment, and the root if need be.
 
-    The root gets a `.gitattributes` that keeps version control from rewriting line ends, which would break digests.
+    The root gets a `.gitattributes` that keeps version control from rewriting line ends, which would break digests. A ledger
+    without a whole entry is what a registration leaves that failed or was killed on the way: it does not hold the key.
 
     Raises:
         LedgerError: `XPB-L03`, it is registered already; `XPB-L05`, the folder can't be made.
     """
     folder = folder_of(root, key)
-    if (folder / LEDGER).exists():
+    if Ledger(folder / LEDGER).entries():
         raise LedgerError("XPB-L03", key=key, root=str(root))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         sync_folder(folder.parent)
+        attributes = Path(root) / ".gitattributes"
+        if not attributes.exists():
+            write_atomic(attributes, b"* -text\n")
     except OSError as error:
         raise LedgerError("XPB-L05", path=str(folder), reason=plain(error.strerror or str(error))) from error
-    attributes = Path(root) / ".gitattributes"
-    if not attributes.exists():
-        write_atomic(attributes, b"* -text\n")
     return folder
 
 
@@ -71,7 +81,11 @@ def existing(root: str | Path, key: str) -> Path:
         LedgerError: `XPB-L04`, there is none; names the nearest.
     """
     folder = folder_of(root, key)
-    if not (folder / LEDGER).is_file():
+    try:
+        is_there = (folder / LEDGER).is_file()
+    except OSError as error:
+        raise _unreadable(folder / LEDGER, error) from error
+    if not is_there:
         raise LedgerError("XPB-L04", key=key, root=str(root), hint=plain(nearest(key, [e.key for e in experiments(root)])))
     return folder
 

@@ -92,7 +92,7 @@ class Ledger:
         except OSError as error:
             raise self._unreadable(error) from error
         finally:
-            os.close(handle)
+            _close(handle)
         self._tail, self._notices = tail, notices
         return tuple(entries)
 
@@ -163,7 +163,7 @@ class Ledger:
             except OSError as error:
                 raise self._unwritable(error) from error
         finally:
-            os.close(handle)
+            _close(handle)
 
     def _append(self, handle: int, lock: Locked, kind: str, body: bytes, by: str | None) -> Entry:
         _, tail, rest, notices = self._read(handle, self._tail)
@@ -208,6 +208,9 @@ class Ledger:
             whole = entry.prev == tail.head and entry.seq == tail.length + 1
         except ValueError:
             whole = False
+        if not whole and tail.length == 0:  # a registration that was killed: there is no chain yet to tell it in
+            os.ftruncate(handle, 0)
+            return _Tail(tail.inode, 0, 0, START, 0, "")
         if whole:
             os.write(handle, b"\n")
             tail = _Tail(tail.inode, tail.size + len(rest) + 1, 0, entry.digest, entry.seq, entry.at)
@@ -318,6 +321,12 @@ class Ledger:
 
     def __repr__(self) -> str:
         return f"Ledger({str(self.path)!r})"
+
+
+def _close(handle: int) -> None:
+    """Give a file back; what counts was synced before, so that an error here takes nothing away."""
+    with contextlib.suppress(OSError):
+        os.close(handle)
 
 
 @contextlib.contextmanager

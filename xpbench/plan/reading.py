@@ -35,14 +35,18 @@ def load_plan(path: str | Path) -> Plan:
 def read_document(path: str | Path) -> dict[str, Any]:
     """The JSON object in a plan file (JSON or TOML), unchecked but for its schema version."""
     file = Path(path)
-    if not file.is_file():
-        raise InputError("XPB-I01", path=str(path))
-    size = file.stat().st_size
-    if size > MAX_BYTES:
-        raise InputError("XPB-I03", path=str(path), size=size, limit=MAX_BYTES)
     kind = "TOML" if file.suffix.lower() == ".toml" else "JSON"
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        if not file.is_file():
+            raise InputError("XPB-I01", path=str(path))
+        size = file.stat().st_size
+        if size > MAX_BYTES:
+            raise InputError("XPB-I03", path=str(path), size=size, limit=MAX_BYTES)
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError("XPB-I02", path=str(path), kind=kind, reason=error.strerror or str(error)) from error
+    try:
+        text = content.decode("utf-8-sig")
         data = tomllib.loads(text) if kind == "TOML" else strict_loads(text)
         if not isinstance(data, dict):
             raise ValueError(f"the top level is a {type(data).__name__}, not an object")
