@@ -5,7 +5,10 @@ python scripts/make_reference.py
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
+import re
 import sys
 import types
 import typing
@@ -141,7 +144,90 @@ def cli_page() -> str:
     return "\n".join(out)
 
 
-PAGES = {"errors.md": errors_page, "plan.md": plan_page, "cli.md": cli_page}
+def api_page() -> str:
+    """Every public name with signature and docstring."""
+    import xpbench
+
+    out = [
+        "# Python",
+        "",
+        "`import xpbench as xp`. These names are the public face; they load on first use.",
+        "What comes after the subject is keyword-only.",
+        "",
+    ]
+    for name in sorted(xpbench._HOMES, key=lambda n: (n[0].isupper(), n.lower())):
+        value = getattr(xpbench, name)
+        if inspect.ismodule(value):  # xp.assign is a room that can be called
+            value = getattr(importlib.import_module(f"{value.__name__}.assigning"), name)
+        out += [f"## xp.{name}", "", *_member(f"xp.{name}", value), ""]
+        if inspect.isclass(value):
+            for inner, member in sorted(vars(value).items()):
+                if inner.startswith("_") or not (inspect.isroutine(member) or isinstance(member, (property, classmethod))):
+                    continue
+                if not _own(member):
+                    continue
+                out += [f"### xp.{name}.{inner}", "", *_member(inner, member), ""]
+    return "\n".join(out).rstrip() + "\n"
+
+
+def _function(member: Any) -> Any:
+    return member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+
+
+def _own(member: Any) -> bool:
+    """Whether we wrote it and said what it is for."""
+    function = _function(member)
+    return getattr(function, "__module__", "").startswith("xpbench") and bool(function.__doc__)
+
+
+def _member(name: str, value: Any) -> list[str]:
+    function = _function(value)
+    kind = "property" if isinstance(value, property) else ""
+    try:
+        signature = "" if kind else _signature(function)
+    except (TypeError, ValueError):
+        signature = "(…)"
+    return [
+        "```text",
+        f"{name}{signature}" if not kind else f"{name}  (property)",
+        "```",
+        "",
+        *_docstring(inspect.getdoc(function) or ""),
+    ]
+
+
+def _signature(function: Any) -> str:
+    signature = inspect.signature(function)
+    parameters = [
+        p.replace(annotation=inspect.Parameter.empty) for n, p in signature.parameters.items() if n not in ("self", "cls")
+    ]
+    if any(p.kind is p.VAR_KEYWORD and p.name == "data" for p in parameters):
+        return "(**fields)"
+    text = str(signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty))
+    return re.sub(r"<(function|class|bound method) '?([\w.]+)'?[^>]*>", lambda m: m[2].rpartition(".")[2], text)
+
+
+def _docstring(text: str) -> list[str]:
+    """Google's sections as lists."""
+    out: list[str] = []
+    listed = False
+    for line in text.splitlines():
+        section = re.fullmatch(r"(Args|Attributes|Returns|Raises|Yields|Warns|Example|Examples|Note):", line.strip())
+        if section and not line.startswith(" "):
+            out += ["", f"**{section[1]}**", ""]
+            listed = section[1] in ("Args", "Attributes", "Raises", "Warns")
+        elif listed and re.match(r"    \S", line):
+            name, sign, rest = line.strip().partition(": ")
+            out.append(f"- `{name}`: {rest}" if sign else f"- {line.strip()}")
+        elif line.startswith("    "):
+            out.append(("  " if listed else "") + line.strip())
+        else:
+            listed = listed and not line.strip()
+            out.append(line)
+    return [line.replace("<", "&lt;") if "`" not in line else line for line in out]
+
+
+PAGES = {"api.md": api_page, "errors.md": errors_page, "plan.md": plan_page, "cli.md": cli_page}
 
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
