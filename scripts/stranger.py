@@ -1,10 +1,10 @@
-"""A stranger's first hour, timed: from `git clone` to a verified memo, to own data, to a refused plan, to a readout in JupyterLab.
+"""A stranger's first hour, timed: `git clone`, a verified memo, own data, a refused plan, a readout in JupyterLab.
 
     python scripts/stranger.py                   everything, in a clean environment below a temporary folder
     python scripts/stranger.py --write           and docs/first-run.md made anew
     python scripts/stranger.py --without-lab     without JupyterLab and browser
 
-Runs on the standard library; the browser step needs playwright in the interpreter that runs this script, and Chromium. Own data are
+Runs on the standard library; the browser step needs Chromium, and playwright in the interpreter that runs this. Own data are
 public files that the project does not ship: a folder `shared/data` with cookie_cats.csv.gz in any folder above the checkout, or
 --data; without it that step says so and is left out.
 """
@@ -160,7 +160,8 @@ def refused_plan(story: Story) -> None:
     said = story.xpbench(stage, "check", "bad.plan.json", expect=1)
     story.steps[-1].told = f"{said.count('▲')} problems, the first: {said.splitlines()[0].split(': ', 1)[-1]}"[:220]
     story.xpbench(stage, "register", "bad.plan.json", expect=2, tell="refused, exit 2; nothing was written")
-    assert not (story.home / "experiments" / "bad").exists()
+    if (story.home / "experiments" / "bad").exists():
+        raise SystemExit("a refused plan was registered")
 
 
 NOTEBOOK = """import xpbench as xp
@@ -192,7 +193,7 @@ def in_lab(story: Story, data: Path | None) -> None:
     log = (story.home / "lab.log").open("wb")
     server = subprocess.Popen(command, cwd=story.home, env=story.env(), stdout=log, stderr=log)
     try:
-        _wait(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token=t", timeout=2).status == 200)  # noqa: S310
+        _wait(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token=t", timeout=2).status == 200)
         story.add(stage, "jupyter lab", time.perf_counter() - began, "the server answers")
         _browse(story, f"http://127.0.0.1:{port}/lab/tree/readout.ipynb?token=t")
     finally:

@@ -1,0 +1,73 @@
+"""Every command and subcommand tells what it does, and every message of the catalogue is shown as a person meets it."""
+
+from __future__ import annotations
+
+import argparse
+import html
+import string
+from collections.abc import Iterator
+
+import pytest
+
+from xpbench.cli import build_parser, main
+from xpbench.commands.output import tell
+from xpbench.errors import CATALOGUE, InputError, plain
+
+
+def _commands(
+    parser: argparse.ArgumentParser, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
+    yield path, parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, inner in action.choices.items():
+                yield from _commands(inner, (*path, name))
+
+
+ALL = dict(_commands(build_parser()))
+
+
+def test_there_are_nested_commands() -> None:
+    assert ("ledger", "verify") in ALL
+    assert len(ALL) > 25
+
+
+@pytest.mark.parametrize("path", list(ALL), ids=" ".join)
+def test_help_is_printed(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*path, "--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert said.startswith("usage: xpbench " + " ".join(path))
+    assert len(ALL[path].description or "") > 10
+
+
+@pytest.mark.parametrize("path", list(ALL), ids=" ".join)
+def test_every_option_is_explained(path: tuple[str, ...]) -> None:
+    for action in ALL[path]._actions:
+        if not isinstance(action, argparse._SubParsersAction) and action.help != argparse.SUPPRESS:
+            assert action.help, f"{' '.join(path)}: {action.dest}"
+
+
+@pytest.mark.parametrize("code", sorted(CATALOGUE))
+def test_message_on_the_terminal_and_in_a_form(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """All of it on one line, with hostile values told and not obeyed."""
+    names = {name for part in CATALOGUE[code] for _, name, _, _ in string.Formatter().parse(part) if name}
+    error = InputError(code, **dict.fromkeys(names, "<b>\x1b[31mx\ny"))
+    assert tell(error, as_json=False) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "\x1b" not in said
+    assert said.rstrip().endswith(f"[{code}]")
+    assert "<b>" not in html.escape(str(error))
+    assert set(error.to_dict()) >= {"code"}
+
+
+@pytest.mark.parametrize("code", sorted(CATALOGUE))
+def test_message_reads_as_sentences(code: str) -> None:
+    """What, rule and remedy each begin as a sentence and end as one."""
+    names = {name for part in CATALOGUE[code] for _, name, _, _ in string.Formatter().parse(part) if name}
+    text = str(InputError(code, **{n: plain("Word") for n in names}))
+    assert ".." not in text.replace("...", "").replace("…", "")
+    assert "  " not in text
+    assert text[0].isupper() or not text[0].isalpha() or text.startswith(("plan.json", "xpbench"))
