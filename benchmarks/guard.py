@@ -233,13 +233,17 @@ def measure(ratio: Ratio) -> float:
     now = time.process_time if ratio.clock == "cpu" else time.perf_counter
 
     def took(job: Job) -> float:
-        gc.collect()
         begun = now()
         job()
         return now() - begun
 
     took(ratio.own), took(ratio.reference)  # files and imports are warm from here on
-    return statistics.median(took(ratio.own) / took(ratio.reference) for _ in range(ratio.turns))
+    gc.collect()
+    gc.disable()
+    try:
+        return statistics.median(took(ratio.own) / took(ratio.reference) for _ in range(ratio.turns))
+    finally:
+        gc.enable()
 
 
 def lost(found: float, committed: float, tolerance: float) -> bool:
