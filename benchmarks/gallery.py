@@ -1,4 +1,4 @@
-"""Pictures of every view in both themes, and of every form: `python -m benchmarks.gallery [--forms]` → docs/gallery/*.png.
+"""Pictures of every view and form in both themes, and of the memo: `python -m benchmarks.gallery` → docs/gallery/*.png.
 
 The numbers are made up to show every state; names of 80 characters, right-to-left text, 12 variants, 40 metrics, zero and
 unbounded lifts are among them.
@@ -16,7 +16,11 @@ from typing import Any
 import numpy as np
 
 from xpbench import views
+from xpbench.plan import template
 from xpbench.plan.design import Decision
+from xpbench.views.card import PlanCard
+from xpbench.views.novelty_curve import trend
+from xpbench.views.readout_card import ReadoutCard
 from xpbench.views.view import View
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "gallery"
@@ -162,7 +166,7 @@ def many_variants() -> list[dict[str, Any]]:
             half=0.02 + 0.002 * i,
             variant=f"variant {i + 1}",
             label="Quote started",
-            verdict="better" if i > 6 else "worse" if i < 2 else "unclear",
+            verdict="better" if i > 7 else "worse" if i < 2 else "unclear",
         )
         for i in range(12)
     ]
@@ -289,6 +293,45 @@ def power_points() -> list[dict[str, Any]]:
     ]
 
 
+NAME_80 = "Retirement quotes that were started, finished and sent within two weeks by mail."
+NAME_RTL = "عروض التقاعد التي بدأت واكتملت وأُرسلت خلال أسبوعين عن طريق البريد الإلكتروني هنا"
+
+
+def hard_rows() -> list[dict[str, Any]]:
+    """Names of 80 characters, right-to-left names, zero and unbounded lifts, no number at all."""
+    nothing = {"lift_low": None, "lift_high": None}
+    return [
+        row("a", "primary", lift=0.0, half=0.0, label=NAME_80),
+        row("b", "primary", lift=2.4, **nothing, status="unbounded_lift", label=NAME_RTL),
+        row("c", "secondary", lift=None, status="control_near_zero", label=NAME_80, mean_control=0.0),
+        row("d", "secondary", lift=0.0004, half=0.0007, label=NAME_RTL, mean_control=1_234_567.0),
+        row("e", "secondary", lift=None, status="not_enough_units", label="No units"),
+        row("f", "secondary", lift=-0.91, half=0.4, verdict="worse", label="Fell by nine tenths"),
+        row("g", "guardrail", lift=0.0, half=0.01, direction="decrease", guardrail="ok", margin=0.05, label=NAME_80),
+        row("h", "guardrail", lift=-0.2, half=0.3, guardrail="unclear", margin=-0.02, label=NAME_RTL),
+    ]
+
+
+def hard_segment() -> dict[str, Any]:
+    slices = {
+        name: [row(f"m{i}", "secondary", lift=0.02 * i - 0.05, half=0.05, label=f"{NAME_80[: 30 + i]}") for i in range(12)]
+        for name in (NAME_80, NAME_RTL, "web")
+    }
+    return {"dimension": "platform", "is_declared": True, "slices": slices, "interaction": {}, "hidden": 0}
+
+
+def trend_points(axis: str) -> dict[str, Any]:
+    count = {"age": 14, "cohort": 21, "weekday": 7}[axis]
+    points = [
+        {"x": float(d), "label": str(d), "effect": 0.004 + 0.012 * math.exp(-d / 3), "se": 0.003, "n": 12_000}
+        for d in range(count)
+    ]
+    words = {"age": "fades with the days since exposure: part of it is novelty", "cohort": "is smaller for units exposed later",
+             "weekday": "differs between days of the week"}  # fmt: skip
+    return {"axis": axis, "word": "fading", "p_adjusted": 0.003, "sentence": f"Quote start rate: the effect {words[axis]}.",
+            "points": points}  # fmt: skip
+
+
 SITUATION = {"primary": "win", "deteriorated": False, "guardrails": "ok", "health": "pass", "adequate": True}
 VIEWS: dict[str, Callable[[], View]] = {
     "forest": lambda: views.forest(rows()),
@@ -333,28 +376,78 @@ VIEWS: dict[str, Callable[[], View]] = {
     ),
     "truth": lambda: views.truth_view(Decision(), situation=SITUATION),
     "sensitivity": lambda: views.sensitivity(rows()[0]),
+    "forest-hard": lambda: views.forest(hard_rows()),
+    "split-hard": lambda: views.exposure_split(
+        {"control": 20102, "a": 0, "b": 9898},
+        {"control": 0.5, "a": 0.25, "b": 0.25},
+        labels={"control": NAME_80, "a": NAME_RTL, "b": "b"},
+    ),
+    "split-empty": lambda: views.exposure_split({}, {"control": 0.5, "beta": 0.5}),
+    "segments-hard": lambda: views.segment_heatmap(hard_segment()),
+    "path-p-values": lambda: views.sequential_path(
+        path_points(peek=True), metric="Quote start rate", horizon=40000, alpha=0.05
+    ),
+    "trend-age": lambda: trend(trend_points("age"), metric="Quote start rate", is_share=True),
+    "trend-weekday": lambda: trend(trend_points("weekday"), metric="Quote start rate", is_share=True),
+    "bias-hard": lambda: views.pre_experiment_bias(
+        {
+            "tests": 2,
+            "warn_below": 0.01,
+            "rows": [{**bias()["rows"][0], "metric": NAME_80}, {**bias()["rows"][1], "metric": NAME_RTL}],
+        }
+    ),
+    "cuped-hard": lambda: views.cuped_reduction([{**r, "variance_reduction": 0.0} for r in hard_rows()[:2]]),
+    "sensitivity-hard": lambda: views.sensitivity({**rows()[0], "label": NAME_RTL}),
+    "winsorization-hard": lambda: views.winsorization(
+        [{"left": 1e6 * i, "right": 1e6 * (i + 1), "before": int(i == 0) * 5, "after": int(i == 0) * 5} for i in range(40)],
+        metric=NAME_80,
+        upper=3.9e7,
+        lower=0.0,
+        n_capped=0,
+        largest=4.2e9,
+    ),
 }
+TABLES: dict[str, Callable[[], Any]] = {
+    "plan-card": lambda: PlanCard(template("beta-homepage"), problems=0),
+    "health": lambda: views.health_summary(checks(fail=False)),
+    "health-fails": lambda: views.health_summary(checks(fail=True)),
+    "variants": lambda: views.variant_table(rows()),
+    "variants-hard": lambda: views.variant_table(hard_rows()),
+    "readout-empty": lambda: ReadoutCard(None, key="beta-homepage"),
+    "health-empty": lambda: views.health_summary([]),
+    "segments-empty": lambda: views.segment_heatmap(
+        {"dimension": "platform", "is_declared": True, "slices": {}, "interaction": {}, "hidden": 4}
+    ),
+    "path-empty": lambda: views.sequential_path([], metric="Quote start rate"),
+    "timeline-empty": lambda: views.exposures_over_time({}),
+    "cuped-empty": lambda: views.cuped_reduction([]),
+}
+"""Views that are tables, and empty states: photographed in the browser."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="name of one view")
-    parser.add_argument(
-        "--forms", action="store_true", help="photograph forms and tables in JupyterLab as well (about two minutes)"
-    )
-    chosen = parser.parse_args()
-    FOLDER.mkdir(parents=True, exist_ok=True)
+def draw(only: str | None) -> None:
+    """Charts, without a browser."""
     for name, make in VIEWS.items():
-        if chosen.only in (None, name):
+        if only in (None, name):
             view = make()
             if view.chart is None:
                 continue
             for ground in ("light", "dark"):
                 (FOLDER / f"{name}-{ground}.png").write_bytes(view.to_png(ground=ground))  # type: ignore[arg-type]
             print(f"{name}: {view.title}")
-    if chosen.forms:
-        from benchmarks.gallery_forms import photograph
 
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", help="name of one chart")
+    parser.add_argument("--charts", action="store_true", help="only charts, without a browser (half a minute)")
+    chosen = parser.parse_args()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    draw(chosen.only)
+    if not (chosen.charts or chosen.only):
+        from benchmarks.gallery_forms import photograph, photograph_pages
+
+        photograph_pages(FOLDER, TABLES)
         photograph(FOLDER)
 
 

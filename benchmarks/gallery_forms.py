@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - the notebook cells below are text
-"""Pictures of the forms in JupyterLab, light and dark."""
+"""Pictures of the forms in JupyterLab, of views that are tables, and of the memo, light and dark."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ SETUP = """import numpy as np
 import pandas as pd
 import xpbench as xp
 
-def shop(n, key):
+def shop_frame(n):
     rng = np.random.default_rng(3)
     variant = np.where(np.arange(n) % 2, "banner", "control")
     bought = (rng.random(n) < np.where(np.arange(n) % 2, 0.36, 0.3)).astype(int)
     left = (rng.random(n) < 0.3).astype(int)
-    frame = pd.DataFrame({"id": np.arange(n), "variant": variant, "bought": bought, "left": left})
+    return pd.DataFrame({"id": np.arange(n), "variant": variant, "bought": bought, "left": left})
+
+def shop(n, key):
+    frame = shop_frame(n)
     plan = xp.Plan(key=key, title="A banner on the shop page", owner="shop-team", unit="id",
         hypothesis={"if": "a banner is shown", "then": [{"metric": "bought", "direction": "increase"}], "because": "it is seen"},
         variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "banner", "split": 0.5}], assignment={"hash": "sha256"},
@@ -40,11 +43,64 @@ CELLS = {
     "preflight": "preflight = xp.PreflightPanel('open-one', np.arange(20000), root=root)\npreflight.run()\npreflight",
     "workbench": "bench = xp.Workbench(root)\nbench",
 }
-STEPS = ("Idea", "Metrics", "Variants", "Analysis", "Review")
+HARD = {
+    "plan-form-hard": """from benchmarks.gallery import NAME_80, NAME_RTL
+names = [NAME_80, NAME_RTL, *(f"Metric number {i + 3}" for i in range(38))]
+large = {"key": "large", "title": NAME_RTL, "owner": NAME_80, "unit": "id",
+    "hypothesis": {"if": NAME_80, "then": [{"metric": f"m{i}", "direction": "increase"} for i in range(3)], "because": NAME_RTL},
+    "variants": [{"key": f"variant-{i}", "name": [NAME_80, NAME_RTL][i] if i < 2 else "", "split": 1 / 12, "control": i == 0}
+                 for i in range(12)],
+    "metrics": [{"key": f"m{i}", "name": n, "kind": "column", "column": f"c{i}", "role": "primary" if i < 2 else "secondary",
+                 "direction": "increase"} for i, n in enumerate(names)],
+    "model": {"kind": "frequentist"}, "horizon": {"units": 4000}}
+big = xp.PlanForm(large, root=root)
+big""",
+    "readout-hard": """rng = np.random.default_rng(1)
+frame = pd.DataFrame({"id": np.arange(12_000), "variant": [f"variant-{i % 12}" for i in range(12_000)]}
+                     | {f"c{i}": rng.normal(10 if i else 0, 3, 12_000) for i in range(40)})
+crowd = xp.ReadoutPanel(xp.register(xp.Plan(**large), root), xp.units(frame, unit="id"))
+crowd.read()
+crowd""",
+    "readout-time": """days = pd.Timestamp("2026-09-07") + pd.to_timedelta(np.arange(8000) // 400, unit="D")
+plan, _ = shop(8000, "days-one")
+table = shop_frame(8000).assign(day=days)
+timed = xp.ReadoutPanel(plan, xp.units(table, unit="id", day="day"))
+timed.read()
+timed.show("Time")
+timed""",
+}
+STEPS = ("Idea", "Metrics", "Variants", "Analysis", "Rules", "Afterwards", "Review")
+HARD_STEPS = ("Idea", "Metrics", "Variants", "Review")
+PAGE = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Gallery</title>{style}
+<body style="margin:0;background:{ground};color:{ink};font:13px system-ui,sans-serif"
+{theme}><div id="view" style="display:inline-block;padding:12px;max-width:1000px">{body}</div></body></html>"""
+
+
+def photograph_pages(folder: Path, tables: dict[str, Any]) -> None:
+    """Write views that are tables, and the first page of the demo's memo, in both themes."""
+    from xpbench.demo.run import run_demo
+    from xpbench.forms.style import style_tag
+
+    with tempfile.TemporaryDirectory() as place, lab.browser(width=1040, height=900) as watched:
+        page = watched.page
+        memo = run_demo(Path(place) / "demo").memo
+        for scheme, ground, ink in (("light", "#ffffff", "#1b1f24"), ("dark", "#111417", "#e6edf3")):
+            page.emulate_media(color_scheme=scheme)
+            for name, make in tables.items():
+                theme = f'data-jp-theme-light="{str(scheme == "light").lower()}"' if scheme == "light" else ""
+                text = PAGE.format(style=style_tag(), ground=ground, ink=ink, theme=theme, body=make().to_html())
+                (Path(place) / "page.html").write_text(text, "utf-8")
+                page.goto(f"file://{place}/page.html")
+                page.locator("#view").screenshot(path=str(folder / f"{name}-{scheme}.png"))
+            page.goto(f"file://{memo}")
+            page.screenshot(path=str(folder / ("memo.png" if scheme == "light" else "memo-dark.png")))
+        if watched.strangers or watched.errors:
+            raise RuntimeError(f"requests off loopback: {watched.strangers}; errors: {watched.errors}")
 
 
 def photograph(folder: Path) -> None:
     """Write `<form>-light.png` and `<form>-dark.png` for every form, and for every step of the plan form."""
+    every = CELLS | HARD
     with (
         tempfile.TemporaryDirectory() as place,
         lab.server(Path(place)) as base,
@@ -52,20 +108,19 @@ def photograph(folder: Path) -> None:
     ):
         for ground in ("light", "dark"):
             lab.set_theme(base, dark=ground == "dark")
-            cells = [SETUP + f"\nroot = 'experiments-{ground}'", *CELLS.values()]
+            cells = [SETUP + f"\nroot = 'experiments-{ground}'", *every.values()]
             (Path(place) / f"{ground}.ipynb").write_text(json.dumps(lab.notebook(*cells)))
             lab.open_notebook(watched.page, base, f"{ground}.ipynb")
             watched.page.wait_for_timeout(2500)
-            forms = watched.page.locator(".jp-OutputArea-output > .lm-Widget.xp-form, .jp-OutputArea-output .xp-form")
-            roots: list[Any] = [f for f in forms.all() if f.evaluate("e => !e.parentElement.closest('.xp-form')")]
-            for name, form in zip(CELLS, roots, strict=True):
-                if name == "plan-form":
-                    for step in STEPS:
-                        form.locator(".xp-stepper", has_text=step).first.click()
-                        watched.page.wait_for_timeout(1800)
-                        form.screenshot(path=str(folder / f"plan-form-{step.lower()}-{ground}.png"))
-                else:
+            for name, form in zip(every, lab.forms(watched.page), strict=True):
+                steps = {"plan-form": STEPS, "plan-form-hard": HARD_STEPS}.get(name)
+                if steps is None:
                     form.screenshot(path=str(folder / f"{name}-{ground}.png"))
+                    continue
+                for step in steps:
+                    form.locator(".xp-stepper", has_text=step).first.click()
+                    watched.page.wait_for_timeout(1500)
+                    form.screenshot(path=str(folder / f"{name}-{step.lower()}-{ground}.png"))
     from xpbench.views.png import shrunk
 
     for path in folder.glob("*.png"):

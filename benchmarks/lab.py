@@ -170,6 +170,13 @@ def run_all(page: Any, *, seconds: float = 90) -> None:
     wait_until(page, _DONE, seconds=seconds)
 
 
+def forms(page: Any) -> list[Any]:
+    """The outermost box of every form on the page, in the order of the notebook."""
+    page.locator(".xp-form").first.wait_for(timeout=90_000)
+    page.wait_for_timeout(1500)
+    return [f for f in page.locator(".xp-form").all() if f.evaluate("e => !e.parentElement.closest('.xp-form')")]
+
+
 def save_notebook(page: Any) -> None:
     page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
 

@@ -38,7 +38,9 @@ def cells(parts: list[tuple[str, str]]) -> list[dict[str, Any]]:
 
 def document(parts: list[tuple[str, str]]) -> dict[str, Any]:
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    metadata: dict[str, Any] = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    if any(kind == "hidden" for kind, _ in parts):
+        metadata["voila"] = {"template": "xpbench"}  # the page without code, and without a content network
     return {"cells": cells(parts), "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
@@ -58,6 +60,7 @@ def main(names: list[str]) -> None:
             ran = stripped(execute(made, folder=ROOT / "notebooks"))
             for before, after in zip(made["cells"], ran["cells"], strict=True):
                 after["metadata"] = before["metadata"]
+            ran["metadata"] |= {k: v for k, v in made["metadata"].items() if k == "voila"}
             write(ROOT / "notebooks" / f"{name}.ipynb", ran)
 
 

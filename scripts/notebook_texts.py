@@ -165,119 +165,135 @@ import xpbench as xp
 root = Path(tempfile.mkdtemp()) / "experiments"
 """
 
+STORY = """
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+import xpbench as xp
+from xpbench.demo.run import StoryClock
+from xpbench.demo.story import FIRST_LOOK, START, first_run, story_plan, up_to
+
+root = Path(tempfile.mkdtemp()) / "experiments"
+clock = StoryClock(START - timedelta(days=4))
+"""
+
 NOTEBOOKS: dict[str, list[tuple[str, str]]] = {
     "04-monitoring-and-sealed-results": [
         (
             "md",
-            "# Monitoring, and results that stay sealed\n\nWhile an experiment runs you want to know whether it is healthy and how long it takes, and you must not know who is winning: whoever looks early stops early, on noise. The insurance platform tests its beta homepage; we look after a third of the visitors.",
+            "# Monitoring, and results that stay sealed\n\nThe wiring holds ([notebook 03](03-exposure.ipynb)), so the beta homepage is live. While it runs you want to know whether it is healthy and how long it takes, and you must not know who is winning: whoever looks early stops early, on noise. Twelve days have gone by.",
         ),
         (
             "code",
-            TEMP
-            + """from xpbench.views.report import readout_views
+            STORY
+            + """
+plan = story_plan()
+experiment = xp.register(plan, root, by="growth-analytics", clock=clock)
+clock.to(START)
+experiment.launch(by="growth-analytics")
+plan""",
+        ),
+        (
+            "code",
+            """from xpbench.views.report import readout_views
 
-plan = xp.template("beta-homepage").to_dict()
-plan |= {"unit": "visitor", "model": {"kind": "frequentist"}, "horizon": {"units": 24_000}, "segments": []}
-plan["metrics"] = [
-    {"key": "quote_started", "kind": "column", "column": "quote_started", "role": "primary", "direction": "increase", "min_lift": 0.02},
-    {"key": "transfer_out", "kind": "column", "column": "transfer_out", "role": "guardrail", "direction": "decrease", "margin_rel": 0.2},
-]
-plan["watch"] = {"weeks": 4, "metrics": ["transfer_out"]}
-plan = xp.Plan(**plan)
-experiment = xp.register(plan, root)
-experiment""",
+run = first_run()
+clock.to(FIRST_LOOK)
+so_far = xp.events(up_to(run, FIRST_LOOK), until=FIRST_LOOK, clock=clock)
+sealed = experiment.readout(so_far, by="growth-analytics")
+print(sealed)""",
         ),
         (
-            "code",
-            """rng = np.random.default_rng(4)
-visitors = pd.DataFrame({"visitor": [f"v-{i:05d}" for i in range(24_000)]})
-visitors["variant"] = xp.assign(plan, visitors["visitor"])
-visitors["day"] = pd.Timestamp("2026-11-02") + pd.to_timedelta(np.arange(24_000) // 1_000, unit="D")
-beta = visitors["variant"] == "beta"
-visitors["quote_started"] = rng.random(24_000) < np.where(beta, 0.125, 0.12)
-visitors["transfer_out"] = rng.random(24_000) < 0.04
-first_third = xp.units(visitors.head(8_000), unit="visitor", variant="variant", day="day")""",
+            "md",
+            "## Sealed\n\nCounts, health, progress. The object holds no effect, so nothing can leak from it by accident. All is well: the counts fit the plan.",
         ),
-        ("md", "## Sealed\n\nCounts, health, progress. The object holds no effect, so nothing can leak from it by accident."),
-        ("code", "sealed = experiment.readout(first_third)\nprint(sealed)"),
         ("code", "for view in readout_views(sealed, plan):\n    display(view)"),
         (
             "md",
             "## The panel\n\n`xp.ReadoutPanel` is the same with buttons. *Peek* asks for a reason, says what it costs, and writes to the ledger before it reveals anything.",
         ),
-        ("code", "panel = xp.ReadoutPanel(experiment, first_third)\npanel"),
-        ("md", "## A peek has a price"),
+        ("code", "panel = xp.ReadoutPanel(experiment, so_far)\npanel"),
+        (
+            "md",
+            "## A peek has a price\n\nThe call centre reports an incident on the morning of the apps' new release. Somebody with a reason looks:",
+        ),
         (
             "code",
-            'peeked = experiment.peek(first_third, reason="an incident in the call centre")\nprint(peeked.stamps, peeked.cost.sentence)',
+            """peeked = experiment.peek(so_far, reason="an incident in the call centre", by="growth-analytics")
+print(peeked.stamps, peeked.cost.sentence)
+row = peeked.row("quote_started")
+print(f"{row.label}: {row.lift:+.1%} ({row.lift_low:+.1%} to {row.lift_high:+.1%})")""",
         ),
-        ("md", "## Due\n\nAll visitors are in: the seal opens by itself, and the readout carries the peek for ever."),
         (
-            "code",
-            'readout = experiment.readout(xp.units(visitors, unit="visitor", variant="variant", day="day"))\nprint(readout.is_sealed, readout.cost.sentence)',
+            "md",
+            "No harm, and nothing shown; but now everybody has seen *+5 %*. The look stands in the ledger for ever, and the final readout will say what it cost.",
         ),
-        ("code", 'xp_views = readout_views(readout, plan, "Results")\nxp_views[0]'),
         ("code", "[(look.units, look.planned, look.reason) for look in experiment.looks()]"),
+        (
+            "md",
+            "Nine days are left. Meanwhile the team asks which of its metrics can carry a decision at all: [metrics and CUPED](05-metrics-and-cuped.ipynb).",
+        ),
     ],
     "05-metrics-and-cuped": [
         (
             "md",
-            "# Metrics, winsorization and CUPED\n\nThree things that decide how wide an interval is: what is measured, what a few huge values do to it, and how much of a unit's future its past explains.",
+            "# Metrics, winsorization and CUPED\n\nThe first run of the beta homepage is still going ([notebook 04](04-monitoring-and-sealed-results.ipynb)), and its transfer values jump about. Another team of the platform has just finished a smaller test, a guide through the transfer form; its numbers show three things that decide how wide an interval is: what is measured, what a few huge values do to it, and how much of a saver's future the past explains.",
         ),
         (
             "code",
             TEMP
-            + """from xpbench.views import cuped_reduction, forest, sensitivity, winsorization
+            + """from xpbench.views import cuped_reduction, forest, sensitivity
+from xpbench.views.report import winsorization_views
 
 rng = np.random.default_rng(5)
 n = 20_000
-users = pd.DataFrame({"user": np.arange(n), "variant": np.where(np.arange(n) % 2, "treatment", "control")})
-habit = rng.gamma(2.0, 20.0, n)
-users["spent_before"] = np.round(habit * rng.lognormal(0, 0.3, n), 2)
-users["spent"] = np.round(habit * rng.lognormal(0, 0.3, n) * np.where(users["variant"] == "treatment", 1.03, 1.0), 2)
-users.loc[17, "spent"] = 250_000.0  # one customer buys for a company""",
+savers = pd.DataFrame({"saver": np.arange(n), "variant": np.where(np.arange(n) % 2, "guide", "control")})
+habit = rng.gamma(2.0, 200.0, n)
+savers["before"] = np.round(habit * rng.lognormal(0, 0.3, n), 2)
+savers["transferred"] = np.round(habit * rng.lognormal(0, 0.3, n) * np.where(savers["variant"] == "guide", 1.03, 1.0), 2)
+savers.loc[17, "transferred"] = 2_500_000.0  # an employer moves its whole plan""",
         ),
         ("md", "One plan, the same column measured three ways:"),
         (
             "code",
             """def metric(key, **more):
-    return {"key": key, "kind": "column", "column": "spent", "role": "secondary", "direction": "increase", **more}
+    return {"key": key, "kind": "column", "column": "transferred", "role": "secondary", "direction": "increase", **more}
 
 plan = xp.Plan(
-    key="spending", title="Recommendations on the start page", owner="shop-team", unit="user",
-    hypothesis={"if": "recommendations are shown", "then": [{"metric": "cuped", "direction": "increase"}], "because": "people find more"},
-    variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "treatment", "split": 0.5}],
+    key="transfer-guide", title="A guide through the transfer form", owner="transfer-team", unit="saver",
+    hypothesis={"if": "a guide leads through the transfer form", "then": [{"metric": "cuped", "direction": "increase"}], "because": "savers give up at the account number"},
+    variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "guide", "split": 0.5}],
     metrics=[
-        {**metric("cuped", name="Spent, winsorized, with CUPED", winsorize={"upper": 0.999}, cuped=True, covariates=["spent_before"]), "role": "primary"},
-        metric("winsorized", name="Spent, winsorized", winsorize={"upper": 0.999}),
-        metric("raw", name="Spent, raw"),
+        {**metric("cuped", name="Transferred, capped, CUPED", winsorize={"upper": 0.999}, cuped=True, covariates=["before"]), "role": "primary"},
+        metric("winsorized", name="Transferred, capped", winsorize={"upper": 0.999}),
+        metric("raw", name="Transferred, raw"),
     ],
     model={"kind": "frequentist"}, horizon={"units": n},
 )
 plan.problems()""",
         ),
-        ("code", 'readout = xp.register(plan, root).readout(xp.units(users, unit="user", variant="variant"))\nforest(readout)'),
+        (
+            "code",
+            'source = xp.units(savers, unit="saver", variant="variant")\nreadout = xp.register(plan, root).readout(source)\nforest(readout)',
+        ),
         (
             "md",
-            "The true lift is 3 %. Raw, one customer decides; winsorized, the interval is honest and wide; with CUPED it is narrow, because what people spent before explains most of what they spend now.",
+            "The true lift is 3 %. Raw, one employer decides; capped, the interval is honest and wide; with CUPED it is narrow (the thin line shows what it was without), because what savers transferred before explains most of what they transfer now.",
         ),
         ("code", "cuped_reduction(readout)"),
         ("code", 'sensitivity(readout.row("cuped"))'),
-        ("md", "What the cap does, from counts per bin (no single value is drawn):"),
+        ("md", "What the cap does. Units are counted per bin inside the engine; no single value comes out:"),
+        ("code", "winsorization_views(source.histograms(plan, readout.summary.caps), plan)[0]"),
         (
-            "code",
-            """cap = next(c for c in readout.summary.caps if c.metric == "winsorized")
-edges = np.linspace(0, 400, 41)
-before, _ = np.histogram(users["spent"].clip(upper=399.9), edges)
-after, _ = np.histogram(users["spent"].clip(upper=cap.upper), edges)
-bins = [{"left": a, "right": b, "before": int(x), "after": int(y)} for a, b, x, y in zip(edges[:-1], edges[1:], before, after)]
-winsorization(bins, metric="Spent", upper=cap.upper, n_capped=cap.n_upper, largest=float(users["spent"].max()))""",
+            "md",
+            "So the plan of the beta homepage caps transfer values at 99 % and takes the two weeks before as covariate. That settles how; *when* to look is next: [sequential versus fixed](06-sequential-versus-fixed.ipynb).",
         ),
     ],
     "06-sequential-versus-fixed": [
         (
             "md",
-            "# Sequential versus fixed\n\nWhat looking every day does to a test that was made for one look: a simulation in which **nothing works**, so that every *significant* result is wrong.",
+            "# Sequential versus fixed\n\nSince the peek ([notebook 04](04-monitoring-and-sealed-results.ipynb)) people ask why the beta homepage is not read out every morning. This is what looking every day does to a test that was made for one look: a simulation in which **nothing works**, so that every *significant* result is wrong.",
         ),
         (
             "code",
@@ -317,7 +333,7 @@ print(f"twenty looks: {sequential.mean():.1%} false positives")""",
         ),
         (
             "md",
-            "One of the experiments in which twenty looks of the fixed test would have shipped nothing for something, with the interval that would not have:",
+            "One of the experiments in which twenty looks of the fixed test would have shipped a change that does nothing, with the interval that would not have:",
         ),
         (
             "code",
@@ -332,64 +348,91 @@ sequential_path(points, metric="A change that does nothing")""",
         ("code", 'print(f"{bound[-1] / norm.isf(0.025) - 1:.0%}")'),
         (
             "md",
-            "So: **sequential** when stopping early matters and the effect may be large; **frequentist** for small effects and a fixed end. The seal makes sure that a fixed plan is read once.",
+            "So: **sequential** when stopping early matters and the effect may be large; **frequentist** for small effects and a fixed end, which is what the beta homepage has. The seal makes sure that it is read once. That day has come: [the stakeholders meet](07-stakeholder-demo.ipynb).",
         ),
     ],
     "07-stakeholder-demo": [
-        (
-            "md",
-            "# The beta homepage, for people who decide\n\nQuotes are up. Should we ship? Three buttons: read out, look at health, decide.",
-        ),
+        ("md", "# The beta homepage, for people who decide\n\nThree weeks are over. Quotes are up. Should we ship?"),
         (
             "hidden",
-            """
-import tempfile
-from pathlib import Path
-
+            STORY
+            + """
 from scipy.stats import norm
 
-import xpbench as xp
-from xpbench.demo.run import run_demo
-
-demo = run_demo(Path(tempfile.mkdtemp()) / "demo", units=30_000, seed=2026, story="srm")
-row = next(r for r in demo.readout.rows if r.role == "primary")
+experiment = xp.register(story_plan(), root, by="growth-analytics", clock=clock)
+clock.to(START)
+experiment.launch(by="growth-analytics")
+run = first_run()
+clock.to(FIRST_LOOK)
+experiment.peek(
+    xp.events(up_to(run, FIRST_LOOK), until=FIRST_LOOK, clock=clock), reason="an incident in the call centre", by="growth-analytics"
+)
+clock.to(run.end + timedelta(hours=1))
+panel = xp.ReadoutPanel(experiment, xp.events(run.events, until=run.end, clock=clock))
+panel.read()
+readout = panel.readout
+row = readout.row("quote_started")
 spread = (row.mean_control * (1 - row.mean_control) / row.n_control + row.mean * (1 - row.mean) / row.n) ** 0.5
 naive = 2 * norm.sf(abs(row.mean - row.mean_control) / spread)
-print(f"What the dashboard says: quotes {row.mean / row.mean_control - 1:+.1%}, p = {naive:.2g}.")""",
+print(f"What the dashboard says: visitors with a quote {row.mean / row.mean_control - 1:+.1%}, p = {naive:.2g}.")""",
         ),
         ("md", "That looks like a success. Now the workbench:"),
-        (
-            "hidden",
-            """
-from xpbench.views.report import readout_views
-from xpbench.views.readout_card import ReadoutCard
-
-experiment = xp.open_experiment("beta-homepage", demo.folder / "experiments")
-panel = xp.ReadoutPanel(experiment, demo.readout.summary)
-panel.take(demo.readout)
-panel""",
-        ),
-        ("hidden", "print(ReadoutCard(demo.readout).headline)"),
-        ("hidden", 'for view in readout_views(demo.readout, experiment.plan, "Health"):\n    display(view)'),
+        ("hidden", "panel"),
         (
             "md",
-            "**The ending:** exposures of the new page get lost before they are logged, so the people who remain are not like the others. The raw lift is an artefact; the sample ratio says so, and the rule refuses to decide. What was put on record:",
+            "## What happened\n\nThe counts fitted the plan for twelve days. Then the apps got a new release, and from that day on visitors are missing, all of them from the beta page, all of them in the apps:",
         ),
-        ("hidden", "form = xp.DecisionForm(experiment, demo.readout)\nprint(form.twin().to_text())"),
+        (
+            "hidden",
+            """import pandas as pd
+from xpbench.views import exposure_split
+from xpbench.views.report import readout_views
+
+display(readout_views(readout, experiment.plan, "Health")[1])
+days = readout.summary.exposures_by_day
+release = FIRST_LOOK.date().isoformat()
+shares = {v.key: v.split for v in experiment.plan.variants}
+labels = {v.key: v.label for v in experiment.plan.variants}
+for name, kept in (("Before the release", lambda d: d[:10] < release), ("From the release on", lambda d: d[:10] >= release)):
+    units = {v: sum(c.get(v, 0) for d, c in days.items() if kept(d)) for v in shares}
+    print(f"{name}: {units}")
+    display(exposure_split(units, shares, labels=labels))""",
+        ),
+        (
+            "md",
+            "**The ending.** The new release sends the exposure of the beta page only when a visitor goes on; whoever leaves at once is never counted. The beta page lost its failures, not its visitors. In this simulation nothing was planted: **the true lift is zero**, the rise is an artefact, and the sample ratio says so. The rule refuses to decide:",
+        ),
+        ("hidden", "form = xp.DecisionForm(experiment, readout)\nform"),
+        (
+            "md",
+            "What the team does: mend the app, and run it again. [The second run](08-your-own-mixpanel-export.ipynb) has an ending of its own.",
+        ),
     ],
     "08-your-own-mixpanel-export": [
         (
             "md",
-            "# Your own Mixpanel export\n\nFrom events in Mixpanel to a readout. Here a sandbox on this machine stands in for Mixpanel, so that the notebook runs without an account; with your own project you run one command instead:\n\n```\nxpbench pull --from 2026-11-01 --to 2026-11-30 --out export/\n```\n\nSecrets come from the environment (`MIXPANEL_…`), never from the notebook.",
+            "# Your own Mixpanel export\n\nThe apps are mended ([notebook 07](07-stakeholder-demo.ipynb)) and the beta homepage runs a second time. This time the numbers come the way yours will: as an export of Mixpanel. The notebook writes one itself, so that it runs without an account; with your own project you run one command instead:\n\n```\nxpbench pull --from 2026-09-07 --to 2026-10-12 --out export/\n```\n\nSecrets come from the environment (`MIXPANEL_…`), never from the notebook.",
         ),
         (
             "code",
-            TEMP
-            + """from xpbench.demo.simulation import demo_plan, simulate
+            """
+import gzip
+import json
+import tempfile
+from datetime import timedelta
+from pathlib import Path
 
-plan = demo_plan(units=6_000)
-simulation = simulate(plan, units=6_000, seed=8)
-simulation.events.slice(0, 3).to_pandas().iloc[:, :4].shape""",
+import xpbench as xp
+from xpbench.demo.run import StoryClock
+from xpbench.demo.story import SECOND_UNITS, START, second_run, story_plan
+
+root = Path(tempfile.mkdtemp()) / "experiments"
+clock = StoryClock(START - timedelta(days=4))
+plan = story_plan(units=SECOND_UNITS, key="beta-homepage-2").changed(title="Beta homepage, second run")
+experiment = xp.register(plan, root, by="growth-analytics", clock=clock)
+clock.to(START)
+experiment.launch(by="growth-analytics")
+run = second_run(plan)""",
         ),
         (
             "md",
@@ -397,34 +440,48 @@ simulation.events.slice(0, 3).to_pandas().iloc[:, :4].shape""",
         ),
         (
             "code",
-            """
-import gzip
-import json
-
-export = root.parent / "export"
+            """export = root.parent / "export"
 export.mkdir()
-frame = simulation.events.to_pandas()
+frame = run.events.to_pandas()
 others = [c for c in frame.columns if c not in ("event", "distinct_id", "time", "$insert_id")]
-with gzip.open(export / "2026-11.jsonl.gz", "wt") as file:
+with gzip.open(export / "2026-09.jsonl.gz", "wt", compresslevel=1) as file:
     for line in frame.to_dict("records"):
         properties = {"time": int(line["time"].timestamp()), "distinct_id": line["distinct_id"], "$insert_id": line["$insert_id"]}
         properties |= {k: line[k] for k in others if line[k] is not None and line[k] == line[k]}
         file.write(json.dumps({"event": line["event"], "properties": properties}) + "\\n")
 print(len(frame), "events")""",
         ),
-        ("md", "Then it is the same as everywhere: a source, a registered plan, a readout."),
-        (
-            "code",
-            """experiment = xp.register(plan, root)
-readout = experiment.readout(xp.events(str(export / "*.jsonl.gz")))
-print("sealed" if readout.is_sealed else readout.recommendation.outcome)
-print([(c.name, c.status) for c in readout.health if c.status in ("fail", "warn")])""",
-        ),
+        ("md", "Then it is the same as everywhere: a source, a registered plan, a readout. Health first:"),
         (
             "code",
             """from xpbench.views.report import readout_views
+from xpbench.views.readout_card import ReadoutCard
 
-readout_views(readout, plan, "Results")[0]""",
+clock.to(run.end + timedelta(hours=1))
+readout = experiment.readout(xp.events(str(export / "*.jsonl.gz"), until=run.end, clock=clock), by="growth-analytics")
+readout_views(readout, plan, "Health")[1]""",
+        ),
+        ("md", "Every exposure arrives this time. And the effect?"),
+        ("code", 'readout_views(readout, plan, "Results")[0]'),
+        (
+            "md",
+            "Quotes rise, and this time it is real. So ship? The plan has guardrails, with margins that were written down before anyone had a favourite:",
+        ),
+        ("code", "print(ReadoutCard(readout).headline)"),
+        (
+            "md",
+            "The page takes longer to load than anyone had agreed to accept. The rule says no, by a row that was there from the first day. The team decides as the rule says, and the memo proves it:",
+        ),
+        (
+            "code",
+            """advice = readout.recommendation
+experiment.decide(readout, advice.outcome, because="The page must become faster first.", by="growth-analytics")
+path = experiment.memo().save(root.parent / "memo.html")
+xp.verify(path).status""",
+        ),
+        (
+            "md",
+            "Two runs, two results that looked like a success, none shipped. The first was an artefact, the second would have cost more than it brought. With your own export: [plan](01-first-experiment.ipynb), pull, read out, decide.",
         ),
     ],
 }

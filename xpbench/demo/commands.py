@@ -23,7 +23,7 @@ def add_parsers(subparsers: Any) -> None:
     demo.add_argument("--out", default="xpbench-demo", help="folder to write; a new one beside it if it is there")
     demo.add_argument("--units", type=int, default=40_000, help="visitors (at least 1,000)")
     demo.add_argument("--seed", type=int, default=2026, help="same seed, same numbers")
-    demo.add_argument("--story", default="ship", choices=["ship", "guardrail", "srm"], help="which ending")
+    demo.add_argument("--story", default="ship", choices=["ship", "guardrail", "srm", "lost"], help="which ending")
 
 
 def _demo(args: argparse.Namespace) -> int:

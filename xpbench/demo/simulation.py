@@ -20,11 +20,12 @@ from xpbench.assign import assign
 from xpbench.errors import InputError, plain
 from xpbench.plan import Plan, template
 
-Story = Literal["ship", "guardrail", "srm"]
+Story = Literal["ship", "guardrail", "srm", "lost"]
 STORIES: dict[str, str] = {
     "ship": "the new homepage works and harms nothing",
     "guardrail": "quotes rise, but pages load slower than the plan accepts",
-    "srm": "quotes seem to rise, but exposures of the new page get lost",
+    "srm": "quotes rise, but exposures of the new page get lost",
+    "lost": "quotes seem to rise, and nothing does: a release of the apps loses exposures of visitors who leave at once",
 }
 
 START = datetime(2026, 9, 7, tzinfo=UTC)
@@ -56,7 +57,11 @@ EFFECTS: dict[str, Effects] = {
     "ship": Effects(quotes=0.12, applications=0.06, transfer_in=0.05, transfer_out=-0.02, load=0.01),
     "guardrail": Effects(quotes=0.12, applications=0.06, transfer_in=0.05, transfer_out=-0.02, load=0.16),
     "srm": Effects(quotes=0.12, applications=0.06, transfer_in=0.05, transfer_out=-0.02, load=0.01),
+    "lost": Effects(quotes=0.0, applications=0.0, transfer_in=0.0, transfer_out=0.0, load=0.0),
 }
+
+RELEASE_DAY = 12
+"""In the story `lost`, the day of exposures on which the apps are released."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +180,13 @@ def simulate(plan: Plan, *, units: int, seed: int, story: Story = "ship") -> Sim
     log.add("Page View", views, later(views), load_ms=np.round(load, 1))
 
     table = log.table()
-    if story == "srm":
-        lost = treated & (platform == "ios") & (rng.random(units) < 0.35)
+    if story in ("srm", "lost"):
+        if story == "srm":
+            lost = treated & (platform == "ios") & (rng.random(units) < 0.35)
+        else:
+            stays = np.isin(np.arange(units), quoted)
+            released = first >= START.timestamp() + RELEASE_DAY * 86_400
+            lost = treated & (platform != "web") & released & ~stays & (rng.random(units) < 0.7)
         gone = set(np.asarray(ids, dtype=object)[lost])
         keep = [
             not (event == "$experiment_started" and unit in gone)

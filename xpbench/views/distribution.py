@@ -16,6 +16,11 @@ from xpbench.views.view import View
 WIDTH, HEIGHT = 560, 200
 
 
+def _amount(value: float) -> str:
+    """A value in its own unit, never as a power of ten."""
+    return f"{value:,.0f}" if abs(value) >= 100_000 else f"{value:,.6g}"
+
+
 def winsorization(
     bins: Sequence[Mapping[str, Any]],
     *,
@@ -41,15 +46,15 @@ def winsorization(
     rows = [dict(b) for b in bins]
     total = sum(r["before"] for r in rows)
     columns = (
-        Column("left", "From", lambda v: f"{v:,.6g}", is_number=True),
-        Column("right", "To", lambda v: f"{v:,.6g}", is_number=True),
+        Column("left", "From", _amount, is_number=True),
+        Column("right", "To", _amount, is_number=True),
         Column("before", "Units before", numbers.count, is_number=True),
         Column("after", "Units after", numbers.count, is_number=True),
     )
     table = Table(f"Values of {metric} before and after winsorization", columns, rows)
     share = numbers.percent(n_capped / total, 2, signed=False) if total else "none"
     title = f"{metric}: {n_capped:,} of {total:,} units ({share}) are capped" + (
-        f"; the largest value was {largest:,.6g}" if largest is not None else ""
+        f"; the largest value was {_amount(largest)}" if largest is not None else ""
     )
     subtitle = "Units per bin before (outline) and after winsorization (filled); counts on a square-root scale"
     if not rows:
@@ -74,7 +79,9 @@ def winsorization(
             .mark_rect(**look.mark("bar", filled=False, stroke=look.tone("control"), strokeWidth=1))
             .encode(x=x, x2="right:Q", y=alt.Y("before:Q", scale=y, axis=axis), y2="zero:Q", tooltip=tips)
         )
-    caps = [{"left": v, "text": f"{word} cap {v:,.6g}"} for v, word in ((lower, "lower"), (upper, "upper")) if v is not None]
+    caps = [
+        {"left": v, "text": f"{word} cap {_amount(v)}"} for v, word in ((lower, "lower"), (upper, "upper")) if v is not None
+    ]
     if look.on("horizon") and caps:
         layers.append(base(caps).mark_rule(**look.mark("horizon", color=look.tone("warn"))).encode(x=x))
         layers.append(words(base(caps).encode(x=x, y=alt.value(6)), "text", dx=5, size=11, color=alt.value(look.tone("warn"))))

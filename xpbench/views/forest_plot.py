@@ -167,7 +167,7 @@ def _layout(
                 "variant": str(row.get("variant")),
                 "mark": mark,
                 "tone": tone,
-                "label": numbers.short(shown, 24 if several else 32),
+                "label": numbers.short(shown, 20 if several else 29),
                 "sub": numbers.short(str(row.get("variant")), 12) if several else "",
                 "lift_text": numbers.lift(lift, lo, hi) if lift is not None else _no_number(row),
                 "means": f"{control} → {treatment}",
@@ -180,8 +180,8 @@ def _layout(
                 item |= {"g0": max(ghost[0], low), "g1": min(ghost[1], high), "yg": y + 0.26}
             if lift is not None:
                 item["lift"] = lift if low <= lift <= high else None
-                item["lo"] = low if lo is None else max(lo, low)
-                item["hi"] = high if hi is None else min(hi, high)
+                item["lo"] = low if lo is None else min(max(lo, low), high)
+                item["hi"] = high if hi is None else max(min(hi, high), low)
                 item["cut_low"] = "◂" if lo is None or lo < low else ""
                 item["cut_high"] = "▸" if hi is None or hi > high else ""
                 item["at_low"], item["at_high"] = low, high
@@ -376,7 +376,7 @@ def forest(readout: Any, *, level: float | None = None, style: Mapping[str, Any]
             words(side.encode(x=alt.value(-38), y=y), "sub", size=12, align="right"),
             words(side.encode(x=alt.value(-22), y=y), "mark", size=13, weight=600, align="center", color=tone),
             words(side.encode(x=alt.value(WIDTH + 14), y=y), "lift_text", size=13),
-            words(side.encode(x=alt.value(WIDTH + 190), y=y), "means", size=12, opacity=0.85),
+            words(side.encode(x=alt.value(WIDTH + 200), y=y), "means", size=12, opacity=0.85),
         ]
     chart = alt.layer(*layers).resolve_scale(x="shared", y="shared", color="shared").properties(width=WIDTH, height=height)
     alt_text = f"Forest plot of {len(rows)} lifts. " + " ".join(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 MINUS = "−"
 NONE = "–"
@@ -86,6 +87,16 @@ def mean(value: float | None, *, is_share: bool) -> str:
         return "0"
     digits = max(0, 3 - math.floor(math.log10(abs(value))))
     return number(value, min(digits, 6))
+
+
+def distinct(names: Sequence[str], most: int) -> list[str]:
+    """Names that fit a column and stay apart: where beginnings are alike, the ends are shown as well."""
+    cut = [short(n, most) for n in names]
+    tail = most // 2
+    return [
+        c if cut.count(c) == 1 or len(n) <= most else f"{n[: most - tail - 1].rstrip()}…{n[-tail:].lstrip()}"
+        for n, c in zip(names, cut, strict=True)
+    ]
 
 
 def short(text: str, most: int) -> str:

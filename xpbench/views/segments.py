@@ -135,7 +135,7 @@ def _chart(rows: list[dict[str, Any]], look: Style, *, declared: bool) -> Any:
             size=13,
         ),
         words(
-            base([{"x": i, "text": numbers.short(m, 15)} for i, m in enumerate(metrics)]).encode(
+            base([{"x": i, "text": m} for i, m in enumerate(numbers.distinct(metrics, 13))]).encode(
                 x=alt.X("x:Q", scale=xs, axis=None), y=alt.value(-12)
             ),
             "text",

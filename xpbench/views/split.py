@@ -80,8 +80,9 @@ def exposure_split(
 
 
 def _chart(rows: Sequence[Mapping[str, Any]], look: Style) -> Any:
-    low, high = nice_domain([r["share"] for r in rows] + [r["planned"] for r in rows], pad=0.5, include=())
-    if high - low > 1:  # all shares equal their plan
+    shown = [v for r in rows for v in (r["share"], r["planned"]) if v is not None]
+    low, high = nice_domain(shown, pad=0.5, include=())
+    if len(set(shown)) < 2:  # all shares equal their plan
         low, high = rows[0]["planned"] - 0.02, rows[0]["planned"] + 0.02
     low, high = max(0.0, low - 0.005), min(1.0, high + 0.005)
     x = alt.Scale(domain=[low, high], nice=True, zero=False)
