@@ -67,6 +67,46 @@ def form_response(folder: Path) -> dict[str, float]:
     return {"actions": len(actions), "p95_wall_ms": 1000 * p95(list(walls)), "p95_cpu_ms": 1000 * p95(list(cpus))}
 
 
+def cached_panel(folder: Path) -> dict[str, float]:
+    """A readout from the unit table of an earlier look: events of 20,000 units, 40 metrics counted from them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    import xpbench as xp
+
+    generator = np.random.default_rng(2)
+    units, per_unit = 20_000, 8
+    variant = np.where(np.arange(units) % 2, "beta", "control")
+    first = 1_788_739_200 + generator.integers(0, 14 * 86_400, units)
+    rows = np.repeat(np.arange(units), per_unit)
+    names = np.array([f"E{i:02}" for i in range(METRICS)])[generator.integers(0, METRICS, rows.size)]
+    times = first[rows] + generator.integers(1, 86_400, rows.size)
+    table = pa.table(
+        {
+            "event": np.concatenate([np.full(units, "$experiment_started"), names]),
+            "distinct_id": np.concatenate([np.arange(units), rows]).astype(str),
+            "time": np.concatenate([first, times]),
+            "$insert_id": [f"i{i}" for i in range(units + rows.size)],
+            "Experiment name": ["forty"] * units + [None] * rows.size,
+            "Variant name": [*variant, *[None] * rows.size],
+        }
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, folder / "log.parquet")
+    plan = big_plan() | {"unit": "distinct_id"}
+    plan["metrics"] = [
+        {k: v for k, v in m.items() if k != "column"} | {"kind": "count", "event": f"E{i:02}", "window_days": 1}
+        for i, m in enumerate(plan["metrics"])
+    ]
+    experiment = xp.register(xp.Plan(**plan), folder)
+    panel = xp.ReadoutPanel(experiment, xp.events(str(folder / "log.parquet"), cache=folder / "cache"))
+    first_wall, first_cpu = timed(panel.read)
+    if panel.readout is None:
+        raise RuntimeError(panel.status.text)
+    wall, cpu = timed(panel.read)
+    return {"units": units, "wall_s": wall, "cpu_s": cpu, "first_wall_s": first_wall, "first_cpu_s": first_cpu}
+
+
 def readout_panel(folder: Path) -> dict[str, float]:
     import pandas as pd
 
@@ -105,6 +145,7 @@ def main() -> None:
             **header("python -m benchmarks.notebook", ("ipywidgets", "altair")),
             "form_response_40_metrics": form_response(Path(folder) / "a"),
             "readout_panel_40_metrics": readout_panel(Path(folder) / "b"),
+            "readout_panel_cached_unit_table": cached_panel(Path(folder) / "c"),
             "first_form_cold": cold_form(),
             "targets": {"form_p95_ms": 100, "readout_panel_s": 2, "saved_kb": 300, "first_form_s": 3},
         }

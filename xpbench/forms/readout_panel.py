@@ -134,7 +134,10 @@ class ReadoutPanel(Panel):
         self.show("Health" if readout.is_sealed or not readout.is_valid else "Results")
         self._arrange()
         self.status.say(
-            "Sealed: counts and health, no effects." if readout.is_sealed else f"Read out at {readout.at}.", mood="good"
+            "Sealed: counts and health, no effects."
+            if readout.is_sealed
+            else f"Read out at {readout.at[:10]} {readout.at[11:16]} UTC.",
+            mood="good",
         )
         self.update_twin()
         for listener in self._listeners:

@@ -8,12 +8,10 @@ from html import escape
 from typing import Any
 
 from xpbench.canonical import digest
-from xpbench.decide.power import plan_power, power_points
 from xpbench.errors import InvalidPlan, XpbenchError
 from xpbench.forms.field import box, html
 from xpbench.forms.panel import ViewPlace
 from xpbench.plan import Plan
-from xpbench.views.power import power_curve
 
 DELAY_SECONDS = 0.4
 """Pause after the last change before anything is computed."""
@@ -23,6 +21,8 @@ SIZES = 12
 
 def size_lines(plan: Plan) -> list[str]:
     """What the plan can find, a line for each metric with a question."""
+    from xpbench.decide.power import plan_power  # brings scipy.stats, which the first form on the screen can wait for
+
     return [line.strip() for line in repr(plan_power(plan)).splitlines()]
 
 
@@ -76,6 +76,9 @@ class SizeBox:
 
     def compute(self, plan: Plan, wanted: str = "") -> None:
         """Compute now and show it, unless something else has been asked for meanwhile."""
+        from xpbench.decide.power import power_points
+        from xpbench.views.power import power_curve
+
         lines = size_lines(plan)
         horizon = plan.horizon.units or 40_000
         sizes = [round(horizon * 2 * (i + 1) / SIZES) for i in range(SIZES)]
