@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -41,6 +41,7 @@ from xpbench.assign.suspects import (
 )
 from xpbench.errors import shown
 from xpbench.plan import Plan
+from xpbench.shows import Shows
 
 EXPLAINS = 0.95
 """Share of the rows it applies to that a hypothesis must explain."""
@@ -107,7 +108,7 @@ REMEDIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
+class Audit(Shows):
     """Does the log show the variants that the hash gives?
 
     Attributes:
@@ -124,6 +125,8 @@ class Audit:
         null_ids: Rows without an id; not compared.
         mismatches: Positions of the disagreeing rows among the subject's rows.
     """
+
+    rows_of_frame: ClassVar[str] = "causes"
 
     subject: str
     rows: int

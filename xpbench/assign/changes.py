@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from xpbench.assign.native import Randomiser
 from xpbench.errors import AssignError, plain, shown
 from xpbench.plan import Plan
 from xpbench.plan.design import Assignment
+from xpbench.shows import Shows
 
 
 def _fixed(plan: Plan) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def refuse_reassignment(registered: Plan, proposed: Plan) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Change(Shows):
     """What a change of the plan does to units.
 
     Attributes:
@@ -60,6 +61,8 @@ class Change:
         reassigned: Units with another variant.
         moves: Units by (variant before, variant after); None where there is none.
     """
+
+    rows_of_frame: ClassVar[str] = "moves"
 
     units: int
     kept: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ from xpbench.assign.ids import UnitIds
 from xpbench.assign.native import Assigned, Randomiser
 from xpbench.errors import shown
 from xpbench.plan import Plan
+from xpbench.shows import Shows
 from xpbench.stats.srm import srm
 
 SMALLEST_PHI = 0.004
@@ -88,7 +89,7 @@ class Correlation:
 
 
 @dataclass(frozen=True, slots=True)
-class Preflight:
+class Preflight(Shows):
     """What the randomiser will do to these units.
 
     Attributes:
@@ -106,6 +107,8 @@ class Preflight:
         balance: Metrics of history, each variant against the control.
         findings: What was found, the gravest first.
     """
+
+    rows_of_frame: ClassVar[str] = "splits"
 
     subject: str
     hash: str

@@ -18,12 +18,13 @@ from xpbench.assign.sql import ENGINES, Engine, sql
 from xpbench.canonical import digest_bytes
 from xpbench.errors import AssignError, shown
 from xpbench.files import write_atomic
+from xpbench.shows import Shows
 
 __all__ = ["Handoff", "handoff", "javascript", "responsibility_sheet", "sql", "write_audiences"]
 
 
 @dataclass(frozen=True, slots=True)
-class Handoff:
+class Handoff(Shows):
     """What was written into the folder.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from xpbench.assign.native import Randomiser, flag_with_salt, with_salt
 from xpbench.canonical import digest
 from xpbench.errors import AssignError, plain, shown
 from xpbench.plan import Plan
+from xpbench.shows import Shows
 
 Floats = NDArray[np.float64]
 
@@ -62,7 +63,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class SeedSearch:
+class SeedSearch(Shows):
     """Outcome of a search.
 
     Attributes:
@@ -77,6 +78,8 @@ class SeedSearch:
         rule: The selection rule in words.
         seed: Text from which the salts were made, so that the search can be repeated.
     """
+
+    rows_of_frame: ClassVar[str] = "runners_up"
 
     subject: Plan | Flag
     key: str

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+from xpbench.shows import Shows
 
 SCHEMA = 1
 
@@ -166,7 +168,7 @@ class Extreme:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Shows):
     """Everything that statistics, health, readout and memo know of the data.
 
     Attributes:
@@ -185,6 +187,8 @@ class Summary:
         data_until: Time of the last event, or "".
         engine: Name and version of the engine.
     """
+
+    rows_of_frame: ClassVar[str] = "cells"
 
     source: str
     fingerprint: str

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from xpbench.errors import DecisionError, XpbenchError, plain
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, Frequentist, GroupSequential, Sequential, Variant
 from xpbench.plan.metrics import Conversion, Funnel, MetricBase, Retention
+from xpbench.shows import Shows
 from xpbench.stats.accrual import Accrual, duration
 from xpbench.stats.designs import Anytime, Bayes, Design, Fixed, even_looks
 from xpbench.stats.designs import GroupSequential as Grouped
@@ -56,7 +57,7 @@ class PowerRow:
 
 
 @dataclass(frozen=True, slots=True)
-class PowerReport:
+class PowerReport(Shows):
     """The rows, with what they rest on.
 
     Attributes:
@@ -65,6 +66,8 @@ class PowerReport:
         target: Planned power.
         rows: One per metric with a question, and treatment variant.
     """
+
+    rows_of_frame: ClassVar[str] = "rows"
 
     key: str
     horizon: int | None

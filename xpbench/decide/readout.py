@@ -17,6 +17,7 @@ from xpbench.decide.seal import Due
 from xpbench.decide.segments import SegmentResult
 from xpbench.errors import shown
 from xpbench.health.check import Check
+from xpbench.shows import Shows
 
 SCHEMA = 1
 
@@ -43,7 +44,7 @@ class HarmAlarm:
 
 
 @dataclass(frozen=True, slots=True)
-class SealedReadout:
+class SealedReadout(Shows):
     """Counts, health and progress; no effect, no mean of a variant, no p-value.
 
     Attributes:
@@ -74,6 +75,12 @@ class SealedReadout:
     def sentence(self) -> str:
         """The state in one sentence."""
         return f"Sealed: {self.due.reason} {len(self.looks)} looks so far."
+
+    def to_frame(self) -> Any:
+        """One row per variant with its exposed units, as a pandas DataFrame."""
+        import pandas as pd
+
+        return pd.DataFrame({"variant": list(self.units), "units": list(self.units.values())})
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
@@ -114,7 +121,7 @@ class SealedReadout:
 
 
 @dataclass(frozen=True, slots=True)
-class Readout:
+class Readout(Shows):
     """Effects with their intervals, health, and what the plan's rule recommends.
 
     Attributes:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from xpbench.errors import DecisionError, nearest, plain
 from xpbench.plan import Plan
 from xpbench.plan.design import GroupSequential, Sequential
 from xpbench.plan.metrics import Conversion, Funnel, MetricBase, Quantile, Retention
+from xpbench.shows import Shows
 from xpbench.stats.quantiles import quantile_moments, ranks
 from xpbench.stats.winsorize import Caps, cap, cap_thresholds
 
@@ -111,7 +112,7 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class Rehearsal(Shows):
     """What a plan would decide on this traffic.
 
     Attributes:
@@ -130,6 +131,8 @@ class Rehearsal:
         cancelled: It was stopped early.
         seed: Derived from the plan's digest.
     """
+
+    rows_of_frame: ClassVar[str] = "scenarios"
 
     key: str
     plan_digest: str

@@ -9,6 +9,7 @@ from html import escape
 from typing import Any, Literal, get_args
 
 from xpbench.errors import HealthError, plain, shown
+from xpbench.shows import Shows
 
 Status = Literal["pass", "warn", "fail", "not answerable"]
 
@@ -37,7 +38,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Check(Shows):
     """The result of one health check.
 
     Attributes:

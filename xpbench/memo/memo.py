@@ -17,13 +17,14 @@ from xpbench.files import write_atomic
 from xpbench.ledger.entry import START, Entry, Witness
 from xpbench.ledger.knowledge import knowledge
 from xpbench.plan import Plan
+from xpbench.shows import Shows
 
 SCHEMA = 1
 """Schema of the payload that this release writes."""
 
 
 @dataclass(frozen=True)
-class Memo:
+class Memo(Shows):
     """A frozen memo.
 
     Attributes:

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import escape
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from xpbench.ledger import Entry
 from xpbench.ledger.clock import parse_stamp
 from xpbench.plan import Plan
+from xpbench.shows import Shows
 
 WatchState = Literal["kept", "breached", "overdue", "not answerable", "waiting"]
 
@@ -42,7 +43,7 @@ class CheckDate:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchStatus:
+class WatchStatus(Shows):
     """Where the contract stands.
 
     Attributes:
@@ -57,6 +58,8 @@ class WatchStatus:
         estimator: How.
         checks: The dates in order.
     """
+
+    rows_of_frame: ClassVar[str] = "checks"
 
     key: str
     state: WatchState

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from xpbench.ledger import Clock, Entry, Ledger, experiments, system_clock
 from xpbench.ledger.clock import parse_stamp
 from xpbench.ledger.folder import LEDGER, MEMO
 from xpbench.plan import Plan
+from xpbench.shows import Shows
 from xpbench.watch.contract import watch_status
 
 Floats = NDArray[np.float64]
@@ -136,7 +137,7 @@ class Shrinkage:
 
 
 @dataclass(frozen=True, slots=True)
-class Portfolio:
+class Portfolio(Shows):
     """Every registered experiment of a root, and what they add up to.
 
     Attributes:
@@ -147,6 +148,8 @@ class Portfolio:
         shrinkage: Of shipped lifts; None with fewer than 3 lifts.
         confidence: Level of the intervals.
     """
+
+    rows_of_frame: ClassVar[str] = "lines"
 
     root: str
     lines: tuple[Line, ...]

@@ -1,0 +1,77 @@
+"""Every public result shows itself: bundle with text that reads, static HTML, a table, a JSON value."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import xpbench as xp
+from xpbench.views.variants import variant_table
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    root = Path(tmp_path_factory.mktemp("shows"))
+    plan = xp.Plan(
+        key="shows", title=HOSTILE, owner="team", unit="id",
+        hypothesis={"if": HOSTILE, "then": [{"metric": "bought", "direction": "increase", "lift": 0.2}], "because": "b"},
+        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
+        metrics=[{"key": "bought", "name": HOSTILE, "kind": "column", "column": "bought", "role": "primary",
+                  "direction": "increase"}],
+        assignment={"hash": "sha256"}, model={"kind": "frequentist"}, horizon={"units": 2000},
+        planning={"baselines": {"bought": 0.3}},
+    )  # fmt: skip
+    generator = np.random.default_rng(1)
+    ids = np.arange(2000)
+    frame = pd.DataFrame({"id": ids, "variant": xp.assign(plan, ids), "bought": generator.random(2000) < 0.3})
+    experiment = xp.register(plan, root)
+    sealed = experiment.readout(xp.units(frame.head(500), unit="id", variant="variant"))
+    readout = experiment.readout(xp.units(frame, unit="id", variant="variant"))
+    experiment.decide(readout, readout.recommendation.outcome, because=HOSTILE, by="team")
+    exposures = frame.rename(columns={"variant": "variant"})[["id", "variant"]]
+    return {
+        "sealed": sealed,
+        "readout": readout,
+        "summary": readout.summary,
+        "check": readout.health[0],
+        "power": xp.power(plan),
+        "preflight": xp.preflight(plan, ids),
+        "audit": xp.audit(plan, exposures),
+        "memo": experiment.memo(),
+        "portfolio": xp.portfolio(root),
+        "view": variant_table(readout),
+    }
+
+
+NAMES = ("sealed", "readout", "summary", "check", "power", "preflight", "audit", "memo", "portfolio", "view")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_public_result_shows_itself(results: dict[str, Any], name: str) -> None:
+    result = results[name]
+    bundle = result._repr_mimebundle_()
+    assert bundle["text/plain"] == repr(result)
+    assert "object at 0x" not in bundle["text/plain"]
+    if name != "summary":
+        assert "<" in bundle["text/html"]
+    assert HOSTILE not in bundle.get("text/html", "")
+    assert "<script" not in bundle.get("text/html", "")
+    json.dumps(result.to_dict())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_public_result_is_a_table(results: dict[str, Any], name: str) -> None:
+    frame = results[name].to_frame()
+    assert isinstance(frame, pd.DataFrame)
+    assert name in ("audit", "portfolio") or len(frame) > 0
+
+
+def test_a_sealed_frame_holds_counts_only(results: dict[str, Any]) -> None:
+    assert results["sealed"].to_frame().columns.tolist() == ["variant", "units"]

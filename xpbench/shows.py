@@ -1,0 +1,33 @@
+"""How a result shows itself: HTML and text in one bundle, its rows as a table."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class Shows:
+    """Base of every public result: `_repr_mimebundle_` from its own HTML and text, `to_frame` from its own rows."""
+
+    __slots__ = ()
+    rows_of_frame: ClassVar[str] = ""
+    """Name of the list in `to_dict()` that is the result's table."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as a JSON value."""
+        raise NotImplementedError
+
+    def to_frame(self) -> Any:
+        """The result's rows as a pandas DataFrame; one row of its plain fields where it is no list."""
+        import pandas as pd
+
+        found = self.to_dict()
+        if self.rows_of_frame:
+            return pd.DataFrame(found[self.rows_of_frame])
+        return pd.DataFrame([{k: v for k, v in found.items() if not isinstance(v, (list, dict))}])
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        out = {"text/plain": repr(self)}
+        own = getattr(self, "_repr_html_", None)
+        if own is not None:
+            out["text/html"] = own()
+        return out
