@@ -56,9 +56,10 @@ large = {"key": "large", "title": NAME_RTL, "owner": NAME_80, "unit": "id",
 big = xp.PlanForm(large, root=root)
 big""",
     "readout-hard": """rng = np.random.default_rng(1)
-frame = pd.DataFrame({"id": np.arange(12_000), "variant": [f"variant-{i % 12}" for i in range(12_000)]}
-                     | {f"c{i}": rng.normal(10 if i else 0, 3, 12_000) for i in range(40)})
-crowd = xp.ReadoutPanel(xp.register(xp.Plan(**large), root), xp.units(frame, unit="id"))
+frame = pd.DataFrame({"id": np.arange(4_000), "variant": [f"variant-{i % 2}" for i in range(4_000)]}
+                     | {f"c{i}": rng.normal(10 if i else 0, 3, 4_000) for i in range(40)})
+pair = [{**v, "split": 0.5} for v in large["variants"][:2]]
+crowd = xp.ReadoutPanel(xp.register(xp.Plan(**{**large, "variants": pair}), root), xp.units(frame, unit="id"))
 crowd.read()
 crowd""",
     "readout-time": """days = pd.Timestamp("2026-09-07") + pd.to_timedelta(np.arange(8000) // 400, unit="D")
@@ -110,7 +111,7 @@ def photograph(folder: Path) -> None:
             lab.set_theme(base, dark=ground == "dark")
             cells = [SETUP + f"\nroot = 'experiments-{ground}'", *every.values()]
             (Path(place) / f"{ground}.ipynb").write_text(json.dumps(lab.notebook(*cells)))
-            lab.open_notebook(watched.page, base, f"{ground}.ipynb")
+            lab.open_notebook(watched.page, base, f"{ground}.ipynb", seconds=300)
             watched.page.wait_for_timeout(2500)
             for name, form in zip(every, lab.forms(watched.page), strict=True):
                 steps = {"plan-form": STEPS, "plan-form-hard": HARD_STEPS}.get(name)

@@ -146,13 +146,13 @@ _DONE = """() => {
   return panel.sessionContext.session?.kernel?.status === 'idle' && cells.every(c => c.model.executionCount !== null); }"""
 
 
-def open_notebook(page: Any, base: str, name: str, *, run: bool = True) -> None:
+def open_notebook(page: Any, base: str, name: str, *, run: bool = True, seconds: float = 90) -> None:
     """Open a notebook in a clean workspace, wait for its kernel, and run all cells."""
     page.goto(f"{base}/lab/tree/{name}?token=t&reset", wait_until="domcontentloaded")
     page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden)", timeout=90_000)
     wait_until(page, _READY)
     if run:
-        run_all(page)
+        run_all(page, seconds=seconds)
 
 
 def wait_until(page: Any, question: str, *, seconds: float = 90) -> None:

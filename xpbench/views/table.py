@@ -93,6 +93,8 @@ class Table:
 
     def to_html(self, *, with_csv: bool = True) -> str:
         """The rows as a static, escaped HTML table, with the CSV to copy or to save below it."""
+        if not self.rows:
+            return f"<p>{escape(self.caption)}: nothing to show yet.</p>"
         head = "".join(f"<th scope='col'{_align(c)}>{escape(c.heading)}</th>" for c in self.columns)
         body, last = [], None
         for row in self.rows[:SHOWN_ROWS]:
@@ -133,4 +135,4 @@ class Table:
 
 
 def _align(column: Column) -> str:
-    return f" style='text-align:{'right' if column.is_number else 'left'}'"
+    return f" style='text-align:{'right;white-space:nowrap' if column.is_number else 'left'}'"
