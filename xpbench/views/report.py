@@ -97,7 +97,7 @@ def _trends(readout: Readout, plan: Plan) -> list[View]:
     """Whether the effect on each primary metric fades, grows or hangs on the day."""
     labels = {m.key: m.label for m in plan.metrics_with("primary")}
     shares = {r.metric: r.is_proportion for r in readout.rows}
-    found = getattr(readout, "novelty", None) or trends(plan, readout.summary)
+    found = readout.novelty or trends(plan, readout.summary)  # readouts of an earlier release have none
     several = len(plan.treatments) > 1
     return [
         trend(t, metric=labels[t.metric] + (f" · {t.variant}" if several else ""), is_share=shares.get(t.metric, False))
