@@ -204,6 +204,7 @@ class Summary(Shows):
     last_exposure: str = ""
     data_until: str = ""
     engine: str = ""
+    _by_place: dict[tuple[str, str, str, str, str], Cell] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def cell(
         self,
@@ -215,10 +216,9 @@ class Summary(Shows):
         slice: str = "",  # noqa: A002
     ) -> Cell | None:
         """The moments of a metric for a variant, or None where there are none."""
-        for cell in self.cells:
-            if (cell.metric, cell.variant, cell.form, cell.dimension, cell.slice) == (metric, variant, form, dimension, slice):
-                return cell
-        return None
+        if not self._by_place:
+            self._by_place.update({(c.metric, c.variant, c.form, c.dimension, c.slice): c for c in reversed(self.cells)})
+        return self._by_place.get((metric, variant, form, dimension, slice))
 
     def slices(self, dimension: str) -> list[str]:
         """The values of a dimension that have moments, sorted."""
