@@ -136,8 +136,8 @@ def interactions(plan: Plan, summary: Summary, *, dimension: str) -> tuple[Inter
 def concurrent(plan: Plan, summary: Summary) -> tuple[Interaction, ...]:
     """Interaction of every metric and treatment with every other experiment that the log shows on the same units.
 
-    Only units that met exactly one variant of the other experiment take part: whether a unit meets it at all may follow from the
-    treatment. The tests are Holm-corrected over all of them.
+    Only units that met exactly one variant of the other experiment take part: whether a unit meets it at all may follow from
+    the treatment. The tests are Holm-corrected over all of them.
 
     Args:
         plan: The plan.
