@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,8 @@ def readout_views(readout: SealedReadout | Readout, plan: Plan, part: str = "Res
         case "Segments":
             return [segment_heatmap(s) for s in readout.segments]
         case "Time":
+            if not by_day and sum(units.values()):
+                time = replace(time, title="The data name no day of exposure", subtitle="Give a table's day column to see time")
             return [time, *_paths(readout, plan), *_trends(readout, plan)]
         case "Sensitivity":
             reduced = [cuped_reduction(readout)] if any(r.variance_reduction is not None for r in readout.rows) else []

@@ -52,7 +52,7 @@ class View:
         """The Vega-Lite specification without colours of the ground; None where the view is a table."""
         if self.chart is None:
             return None
-        spec: dict[str, Any] = _with_shared_data(self.chart.to_dict())
+        spec: dict[str, Any] = _with_shared_data(self.chart.to_dict(validate=False))
         spec["$schema"] = SCHEMA
         spec["description"] = self.alt
         spec["title"] = {"text": _lines(self.title, 96), **({"subtitle": _lines(self.subtitle, 120)} if self.subtitle else {})}
