@@ -47,7 +47,7 @@ HARD = {
     "plan-form-hard": """from benchmarks.gallery import NAME_80, NAME_RTL
 names = [NAME_80, NAME_RTL, *(f"Metric number {i + 3}" for i in range(38))]
 large = {"key": "large", "title": NAME_RTL, "owner": NAME_80, "unit": "id",
-    "hypothesis": {"if": NAME_80, "then": [{"metric": f"m{i}", "direction": "increase"} for i in range(3)], "because": NAME_RTL},
+    "hypothesis": {"if": NAME_80, "then": [{"metric": f"m{i}", "direction": "increase"} for i in range(2)], "because": NAME_RTL},
     "variants": [{"key": f"variant-{i}", "name": [NAME_80, NAME_RTL][i] if i < 2 else "", "split": 1 / 12, "control": i == 0}
                  for i in range(12)],
     "metrics": [{"key": f"m{i}", "name": n, "kind": "column", "column": f"c{i}", "role": "primary" if i < 2 else "secondary",
