@@ -61,7 +61,7 @@ def readout_views(readout: SealedReadout | Readout, plan: Plan, part: str = "Res
         case "Segments":
             return [segment_heatmap(s) for s in readout.segments]
         case "Time":
-            if not by_day and sum(units.values()):
+            if not by_day and any(units.values()):
                 time = replace(time, title="The data name no day of exposure", subtitle="Give a table's day column to see time")
             return [time, *_paths(readout, plan), *_trends(readout, plan)]
         case "Sensitivity":
