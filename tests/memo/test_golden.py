@@ -51,6 +51,33 @@ SETTINGS = [
 ]
 
 
+def other_pythons():
+    """Other interpreters that have what xpbench needs: those of `scripts/test.py`, and those that XPBENCH_PYTHONS names."""
+    named = [Path(p) for p in os.environ.get("XPBENCH_PYTHONS", "").split(os.pathsep) if p]
+    found = {}
+    for python in [*named, *HERE.parents[2].glob(".venv-test-*/bin/python")]:
+        asked = [str(python), "-c", "import sys, numpy, scipy, duckdb, pydantic, jinja2; print(sys.version_info[:2])"]
+        run = subprocess.run(asked, capture_output=True, text=True, check=False) if python.exists() else None
+        if run is not None and run.returncode == 0 and run.stdout.strip() != str(tuple(sys.version_info[:2])):
+            found.setdefault(run.stdout.strip(), str(python))
+    return found
+
+
+def test_two_pythons_make_the_same_memo():
+    """The same moments under another Python, with another numpy and scipy: the same payload, the same page."""
+    others = other_pythons()
+    if not others:
+        pytest.skip("no other Python with the dependencies is here; the pinned digest stands in")
+    script = [str(HERE.parent / "make_memo.py"), str(HERE / "summary.json")]
+    plans = ["{}", json.dumps({"model": {"kind": "bayesian"}}), json.dumps({"model": {"kind": "group_sequential"}})]
+    for plan in plans:
+        made = {
+            python: subprocess.run([python, "-W", "ignore", *script, plan], capture_output=True, text=True, check=True).stdout
+            for python in (sys.executable, *others.values())
+        }
+        assert len(set(made.values())) == 1, made
+
+
 def test_a_memo_has_the_same_bytes_whatever_the_machine_is_set_to():
     """From moments to page in fresh processes: threads, BLAS kernels, vector instructions, hash seed, zone, locale."""
     found = []

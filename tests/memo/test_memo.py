@@ -101,6 +101,26 @@ def test_formats(memo, tmp_path):
         memo.save("/proc/nothing/memo.html")
 
 
+def test_another_implementation_reads_the_archive(memo, tmp_path):
+    """RO-Crate 1.1: the community's own library finds root, author, licence and every file with its size."""
+    rocrate = pytest.importorskip("rocrate.rocrate")
+    path = memo.save(tmp_path / "memo.zip")
+    crate = rocrate.ROCrate(str(path))
+    root = crate.root_dataset
+    assert "https://w3id.org/ro/crate/1.1" in str(crate.metadata["conformsTo"])
+    assert root["name"].startswith("Ship beta: Beta homepage")
+    assert (root["license"].type, root["publisher"].type) == ("CreativeWork", "Organization")
+    assert root.datePublished.isoformat()[:10] == memo.payload["readout"]["at"][:10]
+    files = {e.id for e in root["hasPart"]}
+    assert files == {"memo.html", "payload.json", "plan.json", "ledger.jsonl", "verify.py"}
+    assert files == {e.id for e in crate.data_entities if e.type == "File"}
+    import zipfile
+
+    with zipfile.ZipFile(path) as archive:
+        for entity in crate.data_entities:
+            assert int(entity["contentSize"]) == len(archive.read(entity.id))
+
+
 def test_an_archive_describes_its_files(memo, tmp_path):
     import hashlib
     import zipfile

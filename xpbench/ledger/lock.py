@@ -15,6 +15,7 @@ import platform
 import secrets
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def _started(pid: int) -> str:
 
 
 _me: dict[str, Any] = {}
+_text: list[str] = []
 
 
 def holder() -> dict[str, Any]:
@@ -134,6 +136,20 @@ def _age(path: Path) -> float:
         return 0.0
 
 
+@lru_cache(maxsize=64)
+def _lock_path(ledger: Path) -> Path:
+    return ledger.with_name(ledger.name + ".lock")
+
+
+def _content() -> bytes:
+    """`holder()` as it is written; its text is made once for a process, but for the token."""
+    if _me.get("pid") != os.getpid() or not _text:
+        bare = holder()
+        bare.pop("token")
+        _text[:] = [json.dumps(bare)[:-1]]
+    return f'{_text[0]}, "token": "{secrets.token_hex(8)}"}}'.encode()
+
+
 @contextlib.contextmanager
 def locked(ledger: Path, handle: int, *, wait_seconds: float) -> Iterator[Locked]:
     """Hold the lock of a ledger whose open file is `handle`.
@@ -142,12 +158,12 @@ def locked(ledger: Path, handle: int, *, wait_seconds: float) -> Iterator[Locked
         LedgerError: `XPB-L02`, another process held it for longer than `wait_seconds`.
         OSError: the lock file can't be written.
     """
-    path = ledger.with_name(ledger.name + ".lock")
+    path = _lock_path(ledger)
     deadline = time.monotonic() + wait_seconds
     pause = 0.0005
     kernel = _kernel_lock(handle, path, deadline)
     try:
-        content = json.dumps(holder()).encode()
+        content = _content()
         while True:
             try:
                 created = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)

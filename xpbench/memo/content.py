@@ -390,12 +390,21 @@ def _segments(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mappi
                 "slices": slices,
                 "hidden": segment["hidden"],
                 "interaction": [
-                    {"what": key, "p": digits.p_value(p)} for key, p in segment["interaction"].items() if p is not None
+                    {"what": _row_name(key, plan, labels), "p": digits.p_value(p)}
+                    for key, p in segment["interaction"].items()
+                    if p is not None
                 ],
                 "smallest": plan.get("data", {}).get("smallest_segment", 50),
             }
         )
     return out
+
+
+def _row_name(key: str, plan: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    """Metric, and variant where there are several, of a key `metric:variant`."""
+    metric, _, variant = key.rpartition(":")
+    label = next((m.get("name") or m["key"] for m in plan["metrics"] if m["key"] == metric), metric)
+    return f"{label} · {labels.get(variant, variant)}" if len(plan["variants"]) > 2 else str(label)
 
 
 AXES = {"age": "days since exposure", "cohort": "day of exposure", "weekday": "day of the week"}
@@ -439,7 +448,7 @@ def _over_time(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapp
 def _sensitivity(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """Each metric as planned, followed by the other ways; what differs stands below once."""
     out: list[dict[str, Any]] = []
-    notes: dict[tuple[str, str], None] = {}
+    notes: dict[str, dict[str, None]] = {}
     several = len(plan["variants"]) > 2
     for row in readout["rows"]:
         if not row["sensitivity"]:
@@ -455,13 +464,22 @@ def _sensitivity(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Ma
                     "label": label,
                     "planned": name == "as planned",
                     "name": name,
-                    "lift": f"{lift_text(way)} ({lift_interval(way)})" if way["lift_low"] is not None else lift_text(way),
+                    "lift": f"{lift_text(way)} ({lift_interval(way)})"
+                    if way["lift_low"] is not None
+                    else lift_text(row | {"lift": way["lift"]}),
                     "effect": f"{effect_text(way)} ({effect_interval(way)})",
                     "p": digits.p_value(way["p_value"]),
                 }
             )
-        notes |= {(s["name"], s["note"]): None for s in row["sensitivity"] if s["note"]}
-    return {"rows": out, "notes": [{"name": name, "note": note} for name, note in notes]}
+        for s in row["sensitivity"]:
+            if s["note"]:
+                notes.setdefault(s["name"], {}).update(dict.fromkeys(_sentences(s["note"])))
+    return {"rows": out, "notes": [{"name": name, "note": " ".join(each)} for name, each in notes.items()]}
+
+
+def _sentences(text: str) -> list[str]:
+    """The sentences of a note, so that one that belongs to several rows is said once."""
+    return [part if part.endswith(".") else f"{part}." for part in text.removesuffix(".").split(". ")]
 
 
 def _rule(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:

@@ -51,13 +51,20 @@ def crate(payload: Mapping[str, Any], html: str) -> bytes:
             "@type": "Dataset",
             "name": f"{c['decision']['headline']}: {c['title']}",
             "description": " ".join(c["impact"]),
-            "datePublished": readout["at"][:10],
-            "license": "All rights reserved by the owner of the experiment",
+            "datePublished": readout["at"],
+            "license": {"@id": "#license"},
             "author": {"@id": "#owner"},
+            "publisher": {"@id": "#owner"},
             "hasPart": [{"@id": name} for name in files],
             "identifier": readout["plan_digest"],
         },
         {"@id": "#owner", "@type": "Organization", "name": c["owner"]},
+        {
+            "@id": "#license",
+            "@type": "CreativeWork",
+            "name": "All rights reserved",
+            "description": "The owner of the experiment decides who may use these data; ask before passing them on.",
+        },
     ]
     entities += [
         {
@@ -70,7 +77,8 @@ def crate(payload: Mapping[str, Any], html: str) -> bytes:
         }
         for name, (data, kind, what) in files.items()
     ]
-    metadata = {"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": entities}
+    terms = {"sha256": "http://schema.org/sha256"}  # younger than the context of 1.1
+    metadata = {"@context": ["https://w3id.org/ro/crate/1.1/context", terms], "@graph": entities}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         everything = {"ro-crate-metadata.json": (json.dumps(metadata, ensure_ascii=False, indent=1) + "\n").encode()}
