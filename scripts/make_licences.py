@@ -83,7 +83,9 @@ def tables() -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     direct = [name_of(r) for r in project["dependencies"]]
     extras = {
-        name: [name_of(r) for r in rs] for name, rs in project["optional-dependencies"].items() if name not in ("test", "dev")
+        name: [name_of(r) for r in rs]
+        for name, rs in project["optional-dependencies"].items()
+        if name not in ("test", "dev", "docs")
     }
     core = closure(direct)
     lines = [MARK, "", "| package | licence | asked for by |", "|---|---|---|"]
