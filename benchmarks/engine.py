@@ -15,6 +15,7 @@ import json
 import os
 import resource
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -89,26 +90,36 @@ def generate(path: Path, *, events: int, units: int, seed: int = 1) -> None:
 
 # -- cases -------------------------------------------------------------------------------------------------------------
 
-HAND_UNITS = """
+# The quickest of the shapes that were tried (docs/data.md): first exposures by min and max, since order matters only for
+# switchers, who are left out; names of events as small numbers (a CASE over a column stored as a dictionary is computed
+# once for each name of a block, IN for each event); literal bounds of time; one join; six sums; conversions from counts.
+HAND_EXPOSED = """
 CREATE TEMP TABLE fx AS
-  SELECT distinct_id, arg_min("Variant name", (time, insert_id)) AS variant, min(time) AS t0
-  FROM log WHERE event = '$experiment_started' AND "Experiment name" = 'bench'
-  GROUP BY distinct_id HAVING count(DISTINCT "Variant name") = 1;
+  SELECT distinct_id, variant, t0, (row_number() OVER ())::INTEGER AS n FROM (
+    SELECT distinct_id, min("Variant name") AS variant, min(time) AS t0 FROM log
+    WHERE event = '$experiment_started' AND "Experiment name" = 'bench'
+    GROUP BY distinct_id HAVING min("Variant name") = max("Variant name"))
+"""
+HAND_UNITS = """
 CREATE TEMP TABLE unit AS
-  SELECT fx.distinct_id, any_value(variant) AS variant, any_value(t0) AS t0,
-    count_if(a AND e.event = 'order') AS orders, max(CASE WHEN a AND e.event = 'order' THEN 1 ELSE 0 END) AS buyers,
-    coalesce(sum(CASE WHEN a AND e.event = 'order' THEN e.amount END), 0) AS revenue, count_if(a AND e.event = 'view') AS views,
-    count_if(b AND e.event = 'order') AS orders_b, max(CASE WHEN b AND e.event = 'order' THEN 1 ELSE 0 END) AS buyers_b,
-    coalesce(sum(CASE WHEN b AND e.event = 'order' THEN e.amount END), 0) AS revenue_b, count_if(b AND e.event = 'view') AS views_b,
-    max(CASE WHEN b THEN 1 ELSE 0 END) AS seen
+  SELECT variant, coalesce(orders, 0) AS orders, coalesce(orders > 0, false)::INTEGER AS buyers, coalesce(revenue, 0) AS revenue,
+    coalesce(views, 0) AS views, coalesce(orders_b, 0) AS orders_b, coalesce(orders_b > 0, false)::INTEGER AS buyers_b,
+    coalesce(revenue_b, 0) AS revenue_b, coalesce(views_b, 0) AS views_b,
+    coalesce(orders_b + views_b > 0, false)::INTEGER AS seen
   FROM fx LEFT JOIN (
-    SELECT l.distinct_id, l.event, l.amount::DECIMAL(18, 4) AS amount,
-      l.time >= f.t0 AS a, l.time < f.t0 AS b
-    FROM log l JOIN fx f ON l.distinct_id = f.distinct_id
-      AND l.time >= f.t0 - INTERVAL 14 DAY AND l.time < f.t0 + INTERVAL 14 DAY
-    WHERE l.event IN ('order', 'view')
-  ) e ON e.distinct_id = fx.distinct_id
-  GROUP BY fx.distinct_id;
+    SELECT n, count(CASE WHEN c = 1 THEN 1 END) AS orders, count(CASE WHEN c = 2 THEN 1 END) AS views,
+      count(CASE WHEN c = 3 THEN 1 END) AS orders_b, count(CASE WHEN c = 4 THEN 1 END) AS views_b,
+      sum(CASE WHEN c = 1 THEN amount::DECIMAL(18, 4) END) AS revenue,
+      sum(CASE WHEN c = 3 THEN amount::DECIMAL(18, 4) END) AS revenue_b
+    FROM (
+      SELECT f.n, CASE WHEN l.time >= f.t0 THEN l.e ELSE (l.e + 2)::UTINYINT END AS c, l.amount
+      FROM (SELECT *, CASE event WHEN 'order' THEN 1::UTINYINT WHEN 'view' THEN 2::UTINYINT ELSE 0::UTINYINT END AS e
+            FROM log WHERE time >= TIMESTAMP '{begin}' AND time < TIMESTAMP '{end}') l
+      JOIN fx f ON l.distinct_id = f.distinct_id
+        AND l.time >= f.t0 - INTERVAL 14 DAY AND l.time < f.t0 + INTERVAL 14 DAY
+      WHERE l.e > 0)
+    GROUP BY n
+  ) v ON v.n = fx.n
 """
 
 _PAIRS = [
@@ -130,20 +141,66 @@ def _sums() -> list[str]:
     return list(wanted)
 
 
+def _hand_units(connection: Any, path: str) -> tuple[float, float]:
+    """The unit table; its caps."""
+    connection.execute(f"CREATE TEMP VIEW log AS SELECT * FROM read_parquet('{path}')").fetchall()
+    connection.execute(HAND_EXPOSED).fetchall()
+    ((begin, end),) = connection.execute("SELECT min(t0) - INTERVAL 14 DAY, max(t0) + INTERVAL 14 DAY FROM fx").fetchall()
+    connection.execute(HAND_UNITS.format(begin=begin, end=end)).fetchall()
+    caps: tuple[float, float] = connection.execute(
+        "SELECT round(quantile_cont(revenue::DOUBLE, 0.99), 4), round(quantile_cont(revenue_b::DOUBLE, 0.99), 4) FROM unit"
+    ).fetchall()[0]
+    return caps
+
+
+def _hand_sums(connection: Any, caps: tuple[float, float], by: str = "variant", more: str = "") -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = connection.execute(f"""
+        WITH w AS (SELECT *, least(revenue, {caps[0]}::DECIMAL(18, 4)) AS rw, least(revenue_b, {caps[1]}::DECIMAL(18, 4)) AS rwb FROM unit)
+        SELECT variant, count(*), sum(orders), sum(rw), {", ".join(_sums())}{more} FROM w GROUP BY {by} ORDER BY {by}
+    """).fetchall()
+    return rows
+
+
 def hand_sql(path: str, limit: str | None) -> dict[str, Any]:
+    """The answer alone."""
     import duckdb
 
     connection = duckdb.connect(config={"memory_limit": limit, "temp_directory": tempfile.mkdtemp()} if limit else {})
-    connection.execute(f"CREATE TEMP VIEW log AS SELECT * FROM read_parquet('{path}')").fetchall()
-    for statement in HAND_UNITS.split(";")[:2]:
-        connection.execute(statement).fetchall()
-    caps = connection.execute(
-        "SELECT round(quantile_cont(revenue::DOUBLE, 0.99), 4), round(quantile_cont(revenue_b::DOUBLE, 0.99), 4) FROM unit"
-    ).fetchall()[0]
-    rows = connection.execute(f"""
-        WITH w AS (SELECT *, least(revenue, {caps[0]}::DECIMAL(18, 4)) AS rw, least(revenue_b, {caps[1]}::DECIMAL(18, 4)) AS rwb FROM unit)
-        SELECT variant, count(*), sum(orders), sum(rw), {", ".join(_sums())} FROM w GROUP BY variant ORDER BY variant
-    """).fetchall()
+    rows = _hand_sums(connection, _hand_units(connection, path))
+    return {r[0]: [int(r[1]), int(r[2]), round(float(r[3]), 2)] for r in rows}
+
+
+def hand_sql_same_work(path: str, limit: str | None) -> dict[str, Any]:
+    """The answer with what xpbench tells beside it: SHA-256 of the file, a survey of events and amounts, exposures that do
+    not count, moments before winsorization and before the exposure."""
+    import hashlib
+    import threading
+
+    import duckdb
+
+    def work() -> None:
+        with open(path, "rb") as file:
+            hashlib.file_digest(file, "sha256")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    connection = duckdb.connect(config={"memory_limit": limit, "temp_directory": tempfile.mkdtemp()} if limit else {})
+    caps = _hand_units(connection, path)
+    for query in (
+        "SELECT event, count(*) FROM log GROUP BY event",
+        "SELECT min(time), max(time), count(*) FILTER (time IS NULL), count(*) FILTER (distinct_id IS NULL) FROM log",
+        """SELECT min(amount), max(amount), count(*), count(amount), count(CASE WHEN round(amount * 10000) / 10000 <> amount THEN 1 END),
+           count(CASE WHEN amount < 0 THEN 1 END) FROM log WHERE event = 'order'""",
+        """SELECT "Variant name", count(*), count(distinct_id) FROM log
+           WHERE event = '$experiment_started' AND "Experiment name" = 'bench' GROUP BY 1""",
+    ):
+        connection.execute(query).fetchall()
+    raw = ", ".join(
+        f"sum({a}::DOUBLE), sum({a}::DOUBLE * {b}::DOUBLE)"
+        for a, b in [("revenue", "revenue"), ("revenue", "revenue_b"), ("revenue", "seen"), ("revenue", "orders"), ("revenue_b", "revenue_b"), ("revenue", "orders_b"), ("revenue_b", "orders")]
+    )  # fmt: skip
+    rows = _hand_sums(connection, caps, more=f", {raw}, min(revenue), max(revenue), max(orders), max(views)")
+    thread.join()
     return {r[0]: [int(r[1]), int(r[2]), round(float(r[3]), 2)] for r in rows}
 
 
@@ -156,7 +213,7 @@ def ours(path: str, limit: str | None, **options: Any) -> dict[str, Any]:
     source = xp.events(path, schema=schema, engine=engine, until="2026-03-05", **options)
     told = []
     s = source.summarize(xp.Plan(**PLAN), progress=lambda stage: told.append((stage.name, round(stage.seconds, 2))))
-    print(told, file=sys.stderr)
+    print(json.dumps(told), file=sys.stderr)
     return {
         v: [s.units[v], round(s.cell("orders", v).mean[0] * s.units[v]), round(s.cell("revenue", v).mean[0] * s.units[v], 2)]
         for v in sorted(s.units)
@@ -259,11 +316,34 @@ def spark(path: str, limit: str | None) -> dict[str, Any]:
     }
 
 
-CASES = {
+def first_look(path: str, limit: str | None) -> dict[str, Any]:
+    """Everything read, and the unit table written to an empty cache."""
+    cache = Path(path + ".cache")
+    shutil.rmtree(cache, ignore_errors=True)
+    return ours(path, limit, **PLAIN, cache=cache)
+
+
+def second_look(path: str, limit: str | None) -> dict[str, Any]:
+    """The same plan once more, from the cache that `first_look` left."""
+    cache = Path(path + ".cache")
+    if not any(cache.glob("*/units.parquet")):
+        raise SystemExit("run the case 'xpbench, first look' before")
+    return ours(path, limit, **PLAIN, cache=cache)
+
+
+PLAIN: dict[str, Any] = {"slices": (), "duplicates": "keep"}
+"""What hand SQL, Polars and pandas do: no slices, no search for repeats."""
+
+CASES: dict[str, Any] = {
     "hand SQL": hand_sql,
-    "xpbench": lambda p, m: ours(p, m, slices=(), duplicates="keep"),
-    "xpbench, all checks": ours,
-    "xpbench, second look": lambda p, m: ours(p, m, slices=(), duplicates="keep", cache=Path(p).parent / "cache"),
+    "hand SQL, same work": hand_sql_same_work,
+    "xpbench": lambda p, m: ours(p, m, **PLAIN),
+    "xpbench, days": lambda p, m: ours(p, m, **{**PLAIN, "slices": ("day",)}),
+    "xpbench, days since exposure": lambda p, m: ours(p, m, **{**PLAIN, "slices": ("age",)}),
+    "xpbench, repeats dropped": lambda p, m: ours(p, m, slices=()),
+    "xpbench, default": ours,
+    "xpbench, first look": first_look,
+    "xpbench, second look": second_look,
     "polars streaming": polars_streaming,
     "pandas": pandas_eager,
     "spark local[2]": spark,
@@ -288,6 +368,7 @@ def main() -> None:
     parser.add_argument("--memory-limit")
     parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / "xpbench-engine")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--keep", action="store_true", help="keep the other cases that the file of results holds")
     parser.add_argument("--one")
     options = parser.parse_args()
     options.data.mkdir(exist_ok=True)
@@ -314,52 +395,48 @@ def main() -> None:
                 print(case, "failed:", done.stderr.strip().splitlines()[-1:])
                 continue
             result = json.loads(done.stdout.strip().splitlines()[-1]) | {"wall": round(wall, 2)}
+            stages = [line for line in done.stderr.splitlines() if line.startswith("[[")]
+            result["stages"] = json.loads(stages[-1]) if stages else []
             results[case].append(result)
             print(
-                f"{case:24} {wall:7.2f} s  {result['cpu']:7.2f} s cpu  {result['rss_gb']:.2f} GB  {done.stderr.strip()[-400:]}",
+                f"{case:24} {wall:7.2f} s  {result['cpu']:7.2f} s cpu  {result['rss_gb']:.2f} GB  {result['stages']}",
                 flush=True,
             )
     report(options, results)
 
 
 def report(options: argparse.Namespace, results: dict[str, list[dict[str, Any]]]) -> None:
-    """Print the table, check that all cases agree, write the file."""
-    base = sorted(r["wall"] for r in results.get("hand SQL", []))
-    cpu = sorted(r["cpu"] for r in results.get("hand SQL", []))
+    """Print the table, check that all cases agree, write the file; cases measured before by the same file stay in it."""
+    sys.path.insert(0, str(ROOT))
+
+    table: dict[str, Any] = {}
+    earlier = json.loads(options.out.read_text("utf-8")) if options.keep and options.out and options.out.exists() else {}
+    if earlier.get("events") == options.events and earlier.get("memory_limit") == options.memory_limit:
+        table = earlier["cases"]
     reference = next((r["answer"] for rs in results.values() for r in rs), None)
-    table = {}
+    told = header(" ".join(["python", "benchmarks/engine.py", *map(shlex.quote, sys.argv[1:])]), ("polars",))
     for case, runs in results.items():
-        if not runs:
-            continue
-        walls = sorted(r["wall"] for r in runs)
-        table[case] = {
-            "walls": [r["wall"] for r in runs],
-            "cpu": [r["cpu"] for r in runs],
-            "median": walls[len(walls) // 2],
-            "median_cpu": sorted(r["cpu"] for r in runs)[len(runs) // 2],
-            "best": walls[0],
-            "rss_gb": max(r["rss_gb"] for r in runs),
-            "ratio_to_hand_sql": round(walls[len(walls) // 2] / base[len(base) // 2], 2) if base else None,
-            "cpu_ratio_to_hand_sql": round(sorted(r["cpu"] for r in runs)[len(runs) // 2] / cpu[len(cpu) // 2], 2)
-            if cpu
-            else None,
-            "agrees": all(_agree(r["answer"], reference) for r in runs),
-        }
-        print(f"{case:24} {table[case]}")
-    if options.out:
-        options.out.write_text(
-            json.dumps(
-                {
-                    **header(shlex.join(["python", "-m", "benchmarks.engine", *sys.argv[1:]]), ("polars",)),
-                    "events": options.events,
-                    "units": options.units,
-                    "memory_limit": options.memory_limit,
-                    "cases": table,
-                },
-                indent=2,
-            )
-            + "\n"
+        if runs:
+            table[case] = {
+                "wall": [r["wall"] for r in runs],
+                "cpu": [r["cpu"] for r in runs],
+                "stages": runs[-1].get("stages", []),
+                "peak_gb": max(r["rss_gb"] for r in runs),
+                "agrees": all(_agree(r["answer"], reference) for r in runs),
+                "commit": told["commit"],
+            }
+    base = min(table["hand SQL"]["wall"]) if "hand SQL" in table else None
+    work = min(table["hand SQL, same work"]["wall"]) if "hand SQL, same work" in table else None
+    for case, row in table.items():
+        best = min(row["wall"])
+        row |= {"best": best, "to_hand_sql": round(best / base, 2) if base else None}
+        row["to_hand_sql_same_work"] = round(best / work, 2) if work else None
+        print(
+            f"{case:30} {best:7.2f} s  {row['to_hand_sql']} {row['to_hand_sql_same_work']}  {row['peak_gb']} GB  {row['agrees']}"
         )
+    if options.out:
+        more = {"events": options.events, "units": options.units, "memory_limit": options.memory_limit}
+        options.out.write_text(json.dumps({**told, **more, "cases": table}, indent=1) + "\n", encoding="utf-8")
 
 
 def _agree(a: Any, b: Any) -> bool:

@@ -197,6 +197,68 @@ def test_any_bytes_are_read_or_told(tmp_path_factory: pytest.TempPathFactory, da
     assert len(rows_of(report)) == report.rows
 
 
+VALUES = """1767225600|1767225600000|1.5|"1767225600"|"2026-01-01"|"0x1F"|1e12|-5|null|"abc"|true|"x\\u00e9"|{"time": 1}|[1, 2]
+""|1e400|NaN|"1_000"|" 12"|12345678901234567890123""".replace("\n", "|").split("|")
+
+
+def value_text(data: st.DataObject) -> str:
+    return data.draw(st.sampled_from(VALUES))
+
+
+def object_text(data: st.DataObject, keys: list[str], *, inner: str = "") -> str:
+    colon = data.draw(st.sampled_from([": ", ":", " : ", "\t:"]))
+    pairs = [f'"{data.draw(st.sampled_from(keys))}"{colon}{value_text(data)}' for _ in range(data.draw(st.integers(0, 3)))]
+    pairs += [f'"properties"{colon}{inner}'] * data.draw(st.sampled_from([1, 1, 1, 1, 0, 2])) if inner else []
+    comma = data.draw(st.sampled_from([", ", ",", " ,"]))
+    return "{" + comma.join(data.draw(st.permutations(pairs))) + data.draw(st.sampled_from(["", "", "", ","])) + "}"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(data=st.data())
+def test_the_quick_way_and_the_way_line_by_line_agree(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """Each line in a file of its own, read as quickly as it goes, and all in one file judged line by line: same report."""
+    folder = tmp_path_factory.mktemp("ways")
+    lines = []
+    for _ in range(data.draw(st.integers(1, 5))):
+        inner = object_text(data, ["time", "time", "amount", "ti\\u006de", "other", "Amount", "distinct_id"])
+        line = object_text(data, ["event", "event", "even\\u0074", "other"], inner=inner)
+        lines.append(data.draw(st.sampled_from([line, line, line, GOOD, line + " ", "\t" + line, line + "}", GOOD + "\r"])))
+    quick: list[Any] = []
+    rows: list[Any] = []
+    for i, line in enumerate(lines):
+        report = ingest([write(folder, line, name=f"{i}.jsonl")], out=folder / f"quick{i}", properties=["amount"])
+        quick += [(i + 1, r.reason) for r in report.rejects]
+        rows += rows_of(report)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module._Ingest, "_write", only_judged)
+        report = ingest([write(folder, *lines)], out=folder / "slow", properties=["amount"])
+    assert [(r.line, r.reason) for r in report.rejects] == quick
+    assert sorted(map(str, rows_of(report))) == sorted(map(str, rows))
+    assert report.rows + sum(report.rejected.values()) == report.lines == len(lines)
+
+
+_write = module._Ingest._write
+
+
+def only_judged(self: Any, name: str, part: str, data: bytes | None, **more: Any) -> tuple[int, int]:
+    """The quick way closed: every piece is judged line by line."""
+    return (0, -1) if data is not None else _write(self, name, part, data, **more)
+
+
+def test_a_key_that_is_not_read_may_stand_twice_whatever_its_neighbours(tmp_path: Path) -> None:
+    twice = '{"event": "e", "x": 1, "x": 2, "properties": {"time": 1, "y": 1, "y": 2, "amount": 3}}'
+    for others in ([], ["broken"]):
+        path = write(tmp_path, GOOD, twice, *others, name=f"log{len(others)}.jsonl")
+        report = ingest([path], out=tmp_path / f"out{len(others)}", properties=["amount"])
+        assert (report.rows, report.rejected) == (2, {"malformed_json": 1} if others else {})
+
+
+def test_lines_longer_than_usual_are_read(tmp_path: Path) -> None:
+    long = GOOD.replace('"u1"', '"' + "u" * (module.USUAL_LINE + 5) + '"')
+    report = ingest([write(tmp_path, GOOD, long, GOOD)], out=tmp_path / "out", properties=["amount"])
+    assert (report.rows, report.rejected) == (3, {})
+
+
 def test_a_log_in_lines_gives_the_summary_of_the_table(tmp_path: Path) -> None:
     log = random_log(np.random.default_rng(5))
     plan = plan_of(METRICS, segments=["platform"])

@@ -35,15 +35,20 @@ def age_cells(
     on which the unit did the event.
     """
     metrics = [m for m in values.metrics if isinstance(m, (Conversion, Count, Sum))]
-    after = joined.filter(c("t") >= values.anchor).with_columns(age=(c("t") - c("t0")) // DAY)
+    since = c("d") if values.exposed.plain else c("t") - c("t0")
+    # below 2**53 a quotient of whole numbers that is no whole number is not rounded to one
+    after = joined.filter(c("d") >= 0).with_columns(age=(since / float(DAY)).floor().cast(nw.Int64), since=since)
     after = after.filter((c("age") < ages) & (c("t0") + (c("age") + 1) * DAY <= until))
     aggregates: dict[str, nw.Expr] = {}
     later: dict[str, nw.Expr] = {}
+    counts: dict[str, str] = {}
     bounds: dict[str, tuple[float, bool, int]] = {}
     for i, metric in enumerate(metrics):
         begin, end = window_of(metric)
         (event,) = events_of(metric) or {""}
-        test = (c("event") == event) & (c("t") >= c("t0") + begin) & (c("t") < c("t0") + end)
+        test = values.named(event)
+        test = test & (c("since") >= begin) if begin else test
+        test = test & (c("since") < end) if end < ages * DAY else test
         more = fits(metric.where, values.properties)
         test = test if more is None else test & more
         name = f"a{i}"
@@ -61,8 +66,13 @@ def age_cells(
                 later[name] = reduce(lambda a, b: a + b, (c(f"{name}_{k}").fill_null(0.0) for k in range(len(parts))))
                 bounds[name] = (0.0, False, 1)
         else:
-            counted = nw.when(test).then(nw.lit(1)).otherwise(nw.lit(0))
-            aggregates[name] = counted.sum() if isinstance(metric, Count) else counted.max()
+            key = repr((event, metric.where, begin, end))
+            counts.setdefault(key, name)
+            aggregates.setdefault(counts[key], nw.when(test).then(nw.lit(1)).otherwise(None).count())
+            if not isinstance(metric, Count):
+                later[name] = nw.when(c(counts[key]) > 0).then(nw.lit(1)).otherwise(nw.lit(0))
+            elif counts[key] != name:
+                later[name] = c(counts[key])
             bounds[name] = (0.0, True, 1)
     if not metrics:
         return []

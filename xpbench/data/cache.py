@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -112,3 +113,42 @@ def file_digest(path: Path) -> str:
 def files_digest(paths: Sequence[str]) -> str:
     """SHA-256 over the bytes of files, whatever their order."""
     return digest({"files": sorted(file_digest(Path(p)) for p in paths)})
+
+
+class Hashing:
+    """`files_digest` in a thread of its own, beside other work; it stops early when the block ends."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = list(paths)
+        self._over = threading.Event()
+        self._found: str | BaseException | None = None
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def __enter__(self) -> Hashing:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def digest(self) -> str:
+        """The digest, as soon as all is read."""
+        self._thread.join()
+        if not isinstance(self._found, str):
+            raise self._found or RuntimeError("stopped")
+        return self._found
+
+    def _work(self) -> None:
+        try:
+            found = []
+            for path in self._paths:
+                sha = hashlib.sha256()
+                with open(path, "rb") as file:
+                    while not self._over.is_set() and (data := file.read(1 << 22)):
+                        sha.update(data)
+                found.append(sha.hexdigest())
+            if not self._over.is_set():
+                self._found = digest({"files": sorted(found)})
+        except OSError as error:
+            self._found = error

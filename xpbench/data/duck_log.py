@@ -12,7 +12,7 @@ import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
 from xpbench.data.engine import engine_name, first_line, literal, quote
-from xpbench.data.log import MARK, Properties
+from xpbench.data.log import MARK, Properties, happened
 from xpbench.data.opening import kind_of, plain_frame
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, nearest, plain, shown
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
 _REALS = ("FLOAT", "DOUBLE")
+_FAR = 2**60
+"""Microseconds; time stamps of the engine reach further."""
 
 
 class DuckLog:
@@ -40,14 +42,35 @@ class DuckLog:
         self._findings: list[Finding] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._kept = 0
+        self._stamp: str | None = None
+        """Column of Parquet files that holds the time as a time stamp."""
+        self._id = ""
+        self._arrives = False
+        self._select = ""
         self._parquet = isinstance(source.log, list) and kind_of(source.log[0]) == "parquet"
         self._open()
 
     # -- the protocol ------------------------------------------------------------------------------------------------
 
-    def frame(self) -> nw.LazyFrame[Any]:
-        """The events in normal form."""
-        return _lazy(self.run.sql("SELECT * FROM normal"))
+    def frame(self, between: tuple[int, int] | None = None) -> nw.LazyFrame[Any]:
+        """The events in normal form, of a stretch of time where one is given.
+
+        Where times are stored as time stamps the stretch is compared with what is stored, which lets the engine pass over
+        parts of a file by their statistics.
+        """
+        if between is None or self._stamp is None or not all(abs(us) < _FAR for us in between):
+            return happened(_lazy(self.run.sql("SELECT * FROM normal")), between)
+        begin, end = (f"make_timestamp({us})" for us in between)
+        return _lazy(self.run.sql(f"{self._select} WHERE {self._stamp} >= {begin} AND {self._stamp} < {end}"))
+
+    def ends(self) -> tuple[int, int] | None:
+        """Earliest and latest time, where the statistics of Parquet files tell that every event has a time and a unit."""
+        if self._stamp is None or self._arrives:
+            return None
+        if any(self.all(f"SELECT count(*) FROM source WHERE {x} IS NULL")[0][0] for x in (self._stamp, self._id)):
+            return None
+        ((first, last),) = self.all(f"SELECT epoch_us(min({self._stamp})), epoch_us(max({self._stamp})) FROM source")
+        return None if first is None else (int(first), int(last))
 
     def itemized(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         """A row for every item of the events."""
@@ -59,6 +82,11 @@ class DuckLog:
         table = f"{name}_{self._kept}"
         self.all(f"CREATE TEMP TABLE {quote(table)} AS {frame.to_native().sql_query()}")
         return _lazy(self.run.sql(f"SELECT * FROM {quote(table)}"))
+
+    def keyed(self, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+        """The frame with a hash of columns."""
+        key = f"CASE WHEN iid <> '' THEN hash({', '.join(columns)}) END AS key"
+        return _lazy(self.run.sql(f"SELECT *, {key} FROM ({frame.to_native().sql_query()})"))
 
     def write(self, units: nw.LazyFrame[Any], path: Path) -> None:
         """The unit table without ids as a Parquet file."""
@@ -188,8 +216,7 @@ class DuckLog:
         columns.append(f"coalesce(CAST({insert[0]} AS VARCHAR), '') AS iid" if insert else "'' AS iid")
         arrived = self._property(schema.arrived, types) if schema.arrived else None
         columns.append(f"{microseconds_of(*arrived, 'auto')} AS arr" if arrived else "CAST(NULL AS BIGINT) AS arr")
-        u, event, t, iid = (column.rsplit(" AS ", 1)[0] for column in columns[:4])
-        columns.append(f"CASE WHEN {iid} <> '' THEN hash({event}, {u}, {t}, {iid}) END AS key")
+        u = columns[0].rsplit(" AS ", 1)[0]
         for name, short in self.properties.texts.items():
             found = self._property(name, types)
             if found is None:
@@ -209,7 +236,12 @@ class DuckLog:
             columns.append(f"{self._pairs(types)} AS items")
         self.missing_properties = frozenset(missing)
         table = "TABLE" if text and not self._folder else "VIEW"  # text is parsed once
-        self.all(f"CREATE TEMP {table} normal AS SELECT {', '.join(columns)} FROM source")
+        self._select = f"SELECT {', '.join(columns)} FROM source"
+        name, kind = self._found(schema.time, types)
+        if self._parquet and name == quote(schema.time) and kind == "TIMESTAMP" and self.source.time_zone == "UTC":
+            self._stamp = name
+        self._id, self._arrives = u, arrived is not None
+        self.all(f"CREATE TEMP {table} normal AS {self._select}")
 
     def _found(self, name: str, types: Mapping[str, str]) -> tuple[str, str]:
         found = self._property(name, types)

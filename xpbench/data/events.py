@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import narwhals.stable.v2 as nw
-import pyarrow as pa
 
 from xpbench.data.ages import age_cells
 from xpbench.data.blocks import Parts, blocks_of, leaves
-from xpbench.data.cache import Cache, files_digest
+from xpbench.data.cache import Cache, Hashing
 from xpbench.data.concurrent import with_concurrent
 from xpbench.data.engine import DuckDB, Progress, Stages, engine_name, literal
 from xpbench.data.exposures import MISSING, Exposed, exposed
@@ -29,16 +29,17 @@ from xpbench.data.log import (
     exposures_from,
     properties_of,
 )
-from xpbench.data.moments import moments_of, rows_of
+from xpbench.data.moments import counted_where, moments_of, rows_of
 from xpbench.data.summary import CONCURRENT, Cap, Cell, Finding, Summary, merge_findings
+from xpbench.data.survey import survey_of
 from xpbench.data.values import Amount, Values, events_of, fits, horizon_of
 from xpbench.errors import DataError, nearest, plain, shown
 from xpbench.ledger.clock import Clock, system_clock
 from xpbench.plan import Plan
 from xpbench.plan.metrics import EventMetric, Funnel, Mean, MetricBase, Quantile, Sessions, Sum
 
-LATE = DAY
-"""An event that arrives more than a day after it happened is late."""
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Slices = Literal["segment", "day", "age"]
 
@@ -134,19 +135,23 @@ class EventsSource:
 
         stages = Stages(7, progress)
         frozen = tuple(caps)
-        fingerprint = None
-        if isinstance(self.log, list):
-            fingerprint = files_digest(self.log) if self.cache is None else self.cache.files_digest(self.log)
-            if (summary := self._from_cache(plan, fingerprint, engine_name(), frozen, stages)) is not None:
-                return summary
-        properties = properties_of(plan)
-        with open_log(self, plan, properties, stages) as log:
-            fingerprint = fingerprint or log.fingerprint()
-            kept = None if isinstance(self.log, list) else self._from_cache(plan, fingerprint, log.engine, frozen, stages)
-            if kept is not None:
-                return kept
-            run = _Run(self, plan, properties, log, stages)
-            look, units = run.look(fingerprint)
+        with contextlib.ExitStack() as stack:
+            hashing = None
+            fingerprint = ""
+            if isinstance(self.log, list) and self.cache is None:
+                hashing = stack.enter_context(Hashing(self.log))  # beside the engine's work
+            elif isinstance(self.log, list) and self.cache is not None:
+                fingerprint = self.cache.files_digest(self.log)
+                if (summary := self._from_cache(plan, fingerprint, engine_name(), frozen, stages)) is not None:
+                    return summary
+            properties = properties_of(plan)
+            log = stack.enter_context(open_log(self, plan, properties, stages))
+            if not isinstance(self.log, list):
+                fingerprint = log.fingerprint()
+                if (summary := self._from_cache(plan, fingerprint, log.engine, frozen, stages)) is not None:
+                    return summary
+            look, units = _Run(self, plan, properties, log, stages).look()
+            look = replace(look, fingerprint=hashing.digest() if hashing else fingerprint)
             if self.cache is not None:
                 self.cache.put(self._key(plan, fingerprint, log.engine), look.to_dict(), lambda path: log.write(units, path))
             return _summary(self, plan, look, units, frozen, stages)
@@ -156,15 +161,21 @@ class EventsSource:
 
         Rows come to Python here, ids included; moments never need it.
         """
+        import pyarrow as pa
+
         from xpbench.data.opening import open_log
 
         properties = properties_of(plan)
         with open_log(self, plan, properties, Stages(7, None)) as log:
-            look, units = _Run(self, plan, properties, log, Stages(7, None)).look("")
-            names = {m: f"{key}:{label}" for key, p in look.parts.items() for label, m in p.own}
-            names |= {m: f"before:{key}:{label}" for key, p in look.parts.items() for label, m in p.before}
+            look, units = _Run(self, plan, properties, log, Stages(7, None)).look()
+            names: dict[str, list[str]] = {}
+            for key, p in look.parts.items():
+                for prefix, side in (("", p.own), ("before:", p.before)):
+                    for label, measure in side:
+                        names.setdefault(measure, []).append(f"{prefix}{key}:{label}")
             table = units.collect("pyarrow").to_native()
-        return table.rename_columns([names.get(n, n) for n in table.column_names])
+        wanted = [(column, name) for column in table.column_names for name in names.get(column, [column])]
+        return pa.table([table[column] for column, _ in wanted], names=[name for _, name in wanted])
 
     def histograms(self, plan: Plan, caps: Iterable[Cap]) -> tuple[Histogram, ...]:
         """Counts per bin before and after winsorization, for each of these caps; for pictures.
@@ -185,7 +196,7 @@ class EventsSource:
                 units = nw.from_native(connection.sql(f"SELECT * FROM read_parquet({literal(str(path))})"))
                 return histograms_of(units, plan, lambda m: look.parts[m.key], frozen, look.scales)
         with open_log(self, plan, properties_of(plan), Stages(7, None)) as log:
-            look, table = _Run(self, plan, properties_of(plan), log, Stages(7, None)).look(fingerprint)
+            look, table = _Run(self, plan, properties_of(plan), log, Stages(7, None)).look()
             return histograms_of(table, plan, lambda m: look.parts[m.key], frozen, look.scales)
 
     def _key(self, plan: Plan, fingerprint: str, engine: str) -> str:
@@ -311,15 +322,6 @@ def _summary(
     return out
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """What is known of the events of one name."""
-
-    n: int
-    first: int
-    last: int
-
-
 class _Run:
     """One run over one log for one plan."""
 
@@ -336,8 +338,8 @@ class _Run:
                 if not isinstance(leaf, EventMetric):
                     raise DataError("XPB-D35", key=leaf.key, part_kind=getattr(leaf, "kind", "?"))
 
-    def look(self, fingerprint: str) -> tuple[Look, nw.LazyFrame[Any]]:
-        """The unit table, and what belongs to it."""
+    def look(self) -> tuple[Look, nw.LazyFrame[Any]]:
+        """The unit table, and what belongs to it; its fingerprint is still to be set."""
         plan, log = self.plan, self.log
         frame = log.frame()
         self.survey(frame)
@@ -351,11 +353,14 @@ class _Run:
         self.findings += identity_changes(log, found.units, plan, self.properties)
         self.stages.finish("find the first exposures", n)
         values = Values(plan, self.properties, found, amounts, until=self.until, log=log)
-        joined = values.attributed(frame)
+        dropping = self.source.duplicates == "drop" and log.has_insert_ids
+        joined = values.attributed(log.frame(between=values.span()), dropping=dropping)
+        if dropping:
+            joined = log.keyed(joined, ["event" if values.every_event else "e", "u", "t", "iid"])
         ages = self.ages() if "age" in self.source.slices else 0
-        if self.several_readers(ages):
+        if dropping or self.several_readers(ages):
             joined = log.keep(joined, "attributed")
-        joined = self.without_duplicates(joined, values)
+        joined = self.without_duplicates(joined, values) if dropping else joined
         table, others = with_concurrent(log, values.table(joined), found.units, plan, self.properties)
         units = log.keep(table, "units")
         self.check_segments(units)
@@ -376,7 +381,7 @@ class _Run:
         latest = ", windows from the latest exposure" if plan.exposure.window_from == "latest_exposure" else ""
         look = Look(
             source=f"events ({log.kind})" + latest,
-            fingerprint=fingerprint,
+            fingerprint="",
             engine=log.engine,
             rows=self.rows,
             until=self.until,
@@ -393,48 +398,25 @@ class _Run:
     # -- survey ------------------------------------------------------------------------------------------------------
 
     def survey(self, frame: nw.LazyFrame[Any]) -> None:
-        """One pass over the log: events by name, times, and what can't be read."""
-        late = nw.when(c("arr") - c("t") > LATE).then(nw.lit(1)).otherwise(nw.lit(0))
-        now = int(self.source.clock().timestamp() * SECOND)
-        future = nw.when(c("t") > now).then(nw.lit(1)).otherwise(nw.lit(0))
-        past = nw.when(c("t") <= now).then(c("t")).otherwise(None)
-        wanted: dict[str, nw.Expr] = {
-            "n": nw.len(),
-            "first": c("t").min(),
-            "last": past.max(),
-            "timed": c("t").count(),
-            "named": c("u").count(),
-            "late": late.sum(),
-            "future": future.sum(),
-        }
-        rows = rows_of(frame.group_by("event").agg(**wanted))
-        self.rows = sum(int(r["n"]) for r in rows)
+        """What the log holds: events by name, times, and what can't be read."""
+        seen = survey_of(self.log, frame, now=int(self.source.clock().timestamp() * SECOND))
+        self.rows = seen.rows
         if not self.rows:
             raise DataError("XPB-D07", what=plain("The log has no events"))
-        self.events = {
-            r["event"]: _Event(int(r["n"]), int(r["first"]), int(r["last"] if r["last"] is not None else r["first"]))
-            for r in rows
-            if r["event"] is not None and r["first"] is not None
-        }
-        total = {k: sum(int(r[k] or 0) for r in rows) for k in ("timed", "named", "late", "future")}
-        untimed = self.rows - total["timed"]
-        nameless = sum(int(r["n"]) for r in rows if r["event"] is None)
+        self.events = seen.events
         if not self.events:
             raise DataError("XPB-D33", count=self.rows, column=self.source.schema.time)
         self.findings += [
-            Finding("bad_time", untimed, self.rows, "excluded"),
-            Finding("missing_event_name", nameless, self.rows, "excluded"),
-            Finding("missing_unit", self.rows - total["named"], self.rows, "excluded", detail="Events without the unit's id."),
-            Finding(
-                "late_events", total["late"], self.rows, "kept", detail="They arrived more than a day after they happened."
-            ),
-            Finding("future_events", total["future"], self.rows, "kept", detail="They do not move the end of the log."),
+            Finding("bad_time", seen.untimed, self.rows, "excluded"),
+            Finding("missing_event_name", seen.nameless, self.rows, "excluded"),
+            Finding("missing_unit", seen.unitless, self.rows, "excluded", detail="Events without the unit's id."),
+            Finding("late_events", seen.late, self.rows, "kept", detail="They arrived more than a day after they happened."),
+            Finding("future_events", seen.future, self.rows, "kept", detail="They do not move the end of the log."),
         ]
-        if total["named"] == 0:
+        if seen.unitless == self.rows:
             raise DataError("XPB-D36", unit=self.source.schema.unit or self.plan.unit, count=self.rows)
-        last = max(e.last for e in self.events.values())
-        self.first = min(e.first for e in self.events.values())
-        self.until = last if self.source.until is None else int(self.source.until.timestamp() * SECOND)
+        self.first = seen.first
+        self.until = seen.last if self.source.until is None else int(self.source.until.timestamp() * SECOND)
         for metric in self.metrics:
             for name in sorted(events_of(metric) or ()):
                 if name not in self.events and self.source.absent_events == "refuse":
@@ -454,31 +436,35 @@ class _Run:
         grid = float(10**MONEY_DIGITS)
         codes = self.plan.data.missing_codes
         listed = [-99.0, -999.0, -9999.0, -99999.0, -999999.0] if codes is None else [float(k) for k in codes]
-
-        def count(condition: nw.Expr) -> nw.Expr:
-            return nw.when(condition).then(nw.lit(1)).otherwise(nw.lit(0)).sum()
-
         tests = {
             "low": value.min(),
             "high": value.max(),
             "all": nw.len(),
             "had": value.count(),
-            "text": text.count() - value.count(),
-            "broken": count((value * grid).round(0) / grid != value),
-            "negative": count(value < 0.0),
+            "broken": counted_where((value * grid).round(0) / grid != value),
         }
-        if listed:
-            tests["code"] = count(value.is_in(listed))
-        return rows_of(mine.select(**tests))[0]
+        row = rows_of(mine.select(**tests))[0]
+        row |= {"negative": 0, "code": 0, "text": 0}
+        # what is rare is only counted where it can be there
+        rare: dict[str, nw.Expr] = {}
+        if row["had"] and row["low"] < 0.0:
+            rare["negative"] = counted_where(value < 0.0)
+        if row["had"] and any(row["low"] <= k <= row["high"] for k in listed):
+            rare["code"] = counted_where(value.is_in(listed))
+        if row["all"] > row["had"]:
+            rare["text"] = text.count() - value.count()
+        return row | rows_of(mine.select(**rare))[0] if rare else row
 
     def amounts(self, frame: nw.LazyFrame[Any]) -> dict[str, Amount]:
         """What is known of every numeric property; refuses what the plan's policy refuses."""
         out = {}
+        found: dict[str, dict[str, Any]] = {}
         policy = self.plan.data
         for metric in self.metrics:
             if not isinstance(metric, (Sum, Mean, Quantile)):
                 continue
-            row = self._amount(metric, frame)
+            asked = repr((metric.event, metric.where, metric.property))
+            row = found[asked] = found.get(asked) or self._amount(metric, frame)
             if not row["all"]:
                 out[metric.key] = Amount(0.0, 0.0, 0, 0, True)
                 continue
@@ -558,18 +544,17 @@ class _Run:
         When there are as many different hashes as events, nothing is repeated; otherwise only events that share a hash
         are compared.
         """
-        if self.source.duplicates == "keep" or not self.log.has_insert_ids:
-            return joined
-        keys = joined.filter(~c("key").is_null()).select("key")
-        named = int(rows_of(keys.select(n=nw.len()))[0]["n"])
-        if named == int(rows_of(keys.unique().select(n=nw.len()))[0]["n"]):
+        counted = rows_of(joined.filter(~c("key").is_null()).select(named=nw.len(), different=c("key").n_unique()))[0]
+        named = int(counted["named"])
+        if named == int(counted["different"]):
             return joined
         shared = joined.filter(~c("key").is_null()).group_by("key").agg(times=nw.len())
         shared = self.log.keep(shared.filter(c("times") > 1).select("key"), "repeated")
         some = joined.join(shared, on="key", how="semi")
+        name = "event" if values.every_event else "e"
         once = (
             some.with_columns(newest=-c("arr").fill_null(0))
-            .unique(["u", "event", "t", "iid"], keep="first", order_by=["newest", *values.used_properties()])
+            .unique(["u", name, "t", "iid"], keep="first", order_by=["newest", *values.used_properties()])
             .drop("newest")
         )
         once = self.log.keep(once, "once")
@@ -653,8 +638,6 @@ class _Run:
 def _with_day(cell: Cell) -> Cell:
     if cell.dimension != "$day":
         return cell
-    from dataclasses import replace
-
     return replace(cell, slice=_day(int(cell.slice)))
 
 

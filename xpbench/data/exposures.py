@@ -65,11 +65,9 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan) -> Exposed:
     policy = plan.exposure
     c = nw.col
     findings: list[Finding] = []
-    counted = rows_of(table.group_by("v").agg(n=nw.len()))
-    total = sum(r["n"] for r in counted)
-    sane = table.filter(~c("u").is_null(), ~c("t").is_null())
+    known_unit = ~c("u").is_null() & ~c("t").is_null()
     if table.collect_schema()["u"] == nw.String:
-        sane = sane.filter(c("u") != "")
+        known_unit = known_unit & (c("u") != "")
     steps: list[tuple[str, nw.Expr, str]] = []
     if policy.qa_testers == "exclude":
         steps.append(("qa_tester", ~c("qa"), ""))
@@ -85,16 +83,16 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan) -> Exposed:
         )
     steps.append(("missing_variant", ~c("v").is_null(), ""))
     steps.append(("unknown_variant", c("v").is_in(known), ""))
-    kept = sane
-    tests = {}
-    passed: nw.Expr | None = None
+    kept = table.filter(known_unit)
+    tests = {"qa": counted_where(known_unit & c("qa"))}
+    passed = known_unit
     for name, test, _ in steps:
-        out = ~test if passed is None else passed & ~test
-        tests[name] = counted_where(out)
-        passed = test if passed is None else passed & test
-    row = rows_of(sane.select(n=nw.len(), **tests))[0]
+        tests[name] = counted_where(passed & ~test)
+        passed = passed & test
+    counted = rows_of(table.group_by("v").agg(n=nw.len(), sane=counted_where(known_unit), **tests))
+    total, sane = (sum(int(r[k] or 0) for r in counted) for k in ("n", "sane"))
     for name, test, detail in steps:
-        count = int(row[name] or 0)
+        count = sum(int(r[name] or 0) for r in counted)
         if name == "unknown_variant" and count:
             other = sorted(((r["n"], r["v"]) for r in counted if r["v"] is not None and r["v"] not in known), reverse=True)
             detail = (
@@ -111,10 +109,9 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan) -> Exposed:
         findings.append(Finding(name, count, total, "excluded", detail=detail))
         kept = kept.filter(test)
     if policy.qa_testers == "keep":
-        qa = rows_of(sane.select(qa=counted_where(c("qa"))))[0]["qa"]
-        findings.append(Finding("qa_tester", int(qa or 0), total, "kept"))
+        findings.append(Finding("qa_tester", sum(int(r["qa"] or 0) for r in counted), total, "kept"))
     findings.append(
-        Finding("missing_unit", total - int(row["n"]), total, "excluded", detail="Exposures without a unit or a readable time.")
+        Finding("missing_unit", total - sane, total, "excluded", detail="Exposures without a unit or a readable time.")
     )
     # Most units met one variant, and then any order will do; only switchers and segments need the exposures in order.
     met = kept.group_by("u").agg(t0=c("t").min(), last=c("t").max(), low=c("v").min(), high=c("v").max())
@@ -177,8 +174,8 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan) -> Exposed:
         anchor = c("start") if latest else c("t0")
         spells = joined.select("u", "variant", "t0", "start", "stop", anchor=anchor, lead=c("before").is_null())
         spells = log.keep(spells, "spells")
-    counts = {r["variant"]: int(r["n"]) for r in rows_of(units.group_by("variant").agg(n=nw.len()))}
-    ends = rows_of(units.select(first=c("t0").min(), last=c("t0").max()))[0]
+    ends = rows_of(units.group_by("variant").agg(n=nw.len(), first=c("t0").min(), last=c("t0").max()))
+    counts = {r["variant"]: int(r["n"]) for r in ends}
     return Exposed(
         units=units,
         spells=spells,
@@ -186,6 +183,6 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan) -> Exposed:
         plain=simple,
         findings=tuple(findings),
         by_variant={k: counts.get(k, 0) for k in known},
-        first=int(ends["first"] if ends["first"] is not None else span["first"]),
-        last=int(ends["last"] if ends["last"] is not None else span["last"]),
+        first=min((int(r["first"]) for r in ends), default=int(span["first"])),
+        last=max((int(r["last"]) for r in ends), default=int(span["last"])),
     )

@@ -2,15 +2,14 @@
 
 In the normal form a log has one row per event and these columns: `u` (unit, text or whole number, null = none), `event`
 (text), `t` (microseconds since 1970 in UTC, null = unreadable), `iid` (insert id, "" = none), `arr` (arrival in
-microseconds, null = unknown), `key` (64-bit hash of event, unit, time and insert id, null = no insert id), `p0`, `p1`, …
-(properties as text) and `x0`, `x1`, … (properties as numbers, null = none or unreadable). Times are whole numbers so that
-windows are plain arithmetic on every engine. Where one exposure event may name several experiments, `Log.itemized` gives
-a row for each, with `item`: experiment and variant with `MARK` between.
+microseconds, null = unknown), `p0`, `p1`, … (properties as text) and `x0`, `x1`, … (properties as numbers, null = none or
+unreadable). Times are whole numbers so that windows are plain arithmetic on every engine. Where one exposure event may name
+several experiments, `Log.itemized` gives a row for each, with `item`: experiment and variant with `MARK` between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -141,8 +140,15 @@ class Log(Protocol):
     missing_properties: frozenset[str]
     has_insert_ids: bool
 
-    def frame(self) -> nw.LazyFrame[Any]:
-        """The events."""
+    def frame(self, between: tuple[int, int] | None = None) -> nw.LazyFrame[Any]:
+        """The events; those alone that happened from a time on and before another, where these are given."""
+        ...
+
+    def ends(self) -> tuple[int, int] | None:
+        """Earliest and latest time, or None.
+
+        Told only where they are known without reading, no event lacks time or unit, and none tells when it arrived.
+        """
         ...
 
     def itemized(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
@@ -151,6 +157,10 @@ class Log(Protocol):
 
     def keep(self, frame: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
         """Compute a frame once; what is returned is cheap to read several times."""
+        ...
+
+    def keyed(self, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+        """A frame with a column `key`: one value, or its hash, for all of these columns; null where there is no insert id."""
         ...
 
     def write(self, units: nw.LazyFrame[Any], path: Path) -> None:
@@ -189,3 +199,10 @@ def exposures_from(log: Log, plan: Plan, properties: Properties) -> nw.LazyFrame
     return own.select(
         "u", "t", "iid", v=variant, qa=(nw.col(properties.texts[QA_PROPERTY]) == "true").fill_null(False), **segments
     )
+
+
+def happened(frame: nw.LazyFrame[Any], between: tuple[int, int] | None) -> nw.LazyFrame[Any]:
+    """The events of a stretch of time; all where there is none."""
+    if between is None:
+        return frame
+    return frame.filter(nw.col("t") >= between[0], nw.col("t") < between[1])

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import duckdb
 import narwhals.stable.v2 as nw
 
 from xpbench.data.blocks import Block, Column
@@ -98,6 +99,9 @@ def profiles_of(frame: nw.LazyFrame[Any], measures: Sequence[str]) -> tuple[int,
 
 def rows_of(frame: nw.LazyFrame[Any]) -> list[dict[str, Any]]:
     """The rows of a small result, as dictionaries."""
+    native = frame.to_native()
+    if isinstance(native, duckdb.DuckDBPyRelation):  # without the way through Arrow, which takes long to import
+        return [dict(zip(native.columns, row, strict=True)) for row in native.fetchall()]
     table: list[dict[str, Any]] = frame.collect("pyarrow").to_native().to_pylist()
     return table
 

@@ -36,7 +36,7 @@ def quantile_cells(
     """
     keys = values.keys
     number = c(values.properties.numbers[metric.property])
-    test = (c("event") == metric.event) & values.after(metric) & ~number.is_null()
+    test = values.named(metric.event) & values.after(metric) & ~number.is_null()
     more = fits(metric.where, values.properties)
     test = test if more is None else test & more
     horizon = horizon_of(metric)

@@ -6,14 +6,14 @@ Only this file speaks Spark's own SQL; everything after the normal form is the s
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
-from xpbench.data.log import EventSchema, Properties
+from xpbench.data.log import EventSchema, Properties, happened
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, nearest, plain
 from xpbench.plan import Plan
@@ -67,10 +67,14 @@ class SparkLog:
 
     # -- the protocol ------------------------------------------------------------------------------------------------
 
-    def frame(self) -> nw.LazyFrame[Any]:
-        """The events in normal form."""
+    def frame(self, between: tuple[int, int] | None = None) -> nw.LazyFrame[Any]:
+        """The events in normal form, of a stretch of time where one is given."""
         frame: nw.LazyFrame[Any] = nw.from_native(self._normal)
-        return frame
+        return happened(frame, between)
+
+    def ends(self) -> tuple[int, int] | None:
+        """Not known without reading."""
+        return None
 
     def itemized(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         """A row for every item of the events."""
@@ -82,6 +86,12 @@ class SparkLog:
         self._held.append(table)
         kept: nw.LazyFrame[Any] = nw.from_native(table)
         return kept
+
+    def keyed(self, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+        """The frame with a hash of columns."""
+        key = f"CASE WHEN iid <> '' THEN xxhash64({', '.join(columns)}) END AS key"
+        with_key: nw.LazyFrame[Any] = nw.from_native(frame.to_native().selectExpr("*", key))
+        return with_key
 
     def write(self, units: nw.LazyFrame[Any], path: Path) -> None:
         """The unit table without ids as a Parquet file on this machine."""
@@ -125,8 +135,6 @@ class SparkLog:
         columns.append(f"coalesce(CAST({insert[0]} AS STRING), '') AS iid" if insert else "'' AS iid")
         arrived = self._property(schema.arrived) if schema.arrived else None
         columns.append(f"{_microseconds(*arrived, 'auto')} AS arr" if arrived else "CAST(NULL AS BIGINT) AS arr")
-        u, event, t, iid = (column.rsplit(" AS ", 1)[0] for column in columns[:4])
-        columns.append(f"CASE WHEN {iid} <> '' THEN xxhash64({event}, {u}, {t}, {iid}) END AS key")
         missing = set()
         for name, short in self.properties.texts.items():
             expression = self._property(name)

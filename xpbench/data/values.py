@@ -15,7 +15,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 
 from xpbench.data.blocks import Parts
-from xpbench.data.exposures import Exposed
+from xpbench.data.exposures import NEVER, Exposed
 from xpbench.data.log import MONEY_DIGITS, SECOND, Log, Properties, conditions_of, microseconds
 from xpbench.data.sums import pieces
 from xpbench.plan import Plan
@@ -168,28 +168,58 @@ class Values:
         self._extra: list[nw.LazyFrame[Any]] = []
         self._later: dict[str, nw.Expr] = {}
         self._zero: list[str] = []
+        self._counts: dict[str, str] = {}
+        every = [events_of(m) for m in self.metrics]
+        self.every_event = any(names is None for names in every)
+        """Some metric looks at events of any name."""
+        self.longest = max((window_of(m)[1] for m in self.metrics), default=0)
+        """The end of the longest window, in microseconds after where windows begin."""
+        named = sorted(set().union(*(names for names in every if names is not None)))
+        self.codes = {name: i + 1 for i, name in enumerate(named)}
 
     # -- attribution -------------------------------------------------------------------------------------------------
 
-    def attributed(self, events: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-        """Events of exposed units with the exposure they belong to, from the pre-exposure window to the longest window."""
-        names: set[str] | None = set()
-        for metric in self.metrics:
-            found = events_of(metric)
-            names = None if found is None or names is None else names | found
-        longest = max((window_of(m)[1] for m in self.metrics), default=0)
-        wanted = events if names is None else events.filter(c("event").is_in(sorted(names)))
-        used = ["u", "event", "t", "iid", *self.used_properties()]
-        if self.log.has_insert_ids:
-            used += ["arr", "key"]
+    def attributed(self, events: nw.LazyFrame[Any], *, dropping: bool = False) -> nw.LazyFrame[Any]:
+        """Events of exposed units with the exposure they belong to, from the pre-exposure window to the longest window.
+
+        Args:
+            events: The log in normal form, or the part of it that lies in `span`.
+            dropping: Bring what tells repeats, too.
+        """
+        wanted = events.with_columns(e=self._code())
+        if not self.every_event:
+            wanted = wanted.filter(c("e") > 0)
+        used = ["u", "e", "t", *self.used_properties()]
+        if dropping or any(isinstance(m, Funnel) for m in self.metrics):
+            used.append("iid")
+        if dropping:
+            used += ["arr", *(["event"] if self.every_event else [])]
         spell = ["u", "t0", *([] if self.exposed.plain else ["anchor", "variant", "start", "stop", "lead"])]
         joined = wanted.select(*used).join(self.exposed.spells.select(*spell), on="u", how="inner")
-        after = (c("t") >= c("t0")) & (c("t") < self.anchor + longest)
-        before = (c("t") < c("t0")) & (c("t") >= c("t0") - self.pre)
-        if not self.exposed.plain:
-            after = after & (c("t") >= c("start")) & (c("t") < c("stop"))
-            before = before & c("lead")
-        return joined.filter(after | before)
+        joined = joined.with_columns(d=c("t") - self.anchor)
+        if self.exposed.plain:
+            return joined.filter(c("d") >= -self.pre, c("d") < self.longest)
+        after = (c("t") >= c("t0")) & (c("d") < self.longest) & (c("t") >= c("start")) & (c("t") < c("stop"))
+        return joined.filter(after | ((c("t") < c("t0")) & (c("t") >= c("t0") - self.pre) & c("lead")))
+
+    def span(self) -> tuple[int, int]:
+        """The time in which events may count: no earlier than the first, and before the second."""
+        stop = self.exposed.last + self.longest if self.exposed.plain else NEVER
+        return self.exposed.first - self.pre, stop
+
+    def _code(self) -> nw.Expr:
+        """A small whole number for the name of an event; 0 for names that no metric knows.
+
+        Columns of names are stored as dictionaries: this is computed once for each name of a block and not for each event.
+        """
+        code: nw.Expr = nw.lit(0)
+        for name, number in self.codes.items():
+            code = nw.when(c("event") == name).then(nw.lit(number)).otherwise(code)
+        return code
+
+    def named(self, event: str) -> nw.Expr:
+        """Attributed events of a name."""
+        return c("e") == self.codes[event]
 
     @property
     def anchor(self) -> nw.Expr:
@@ -209,13 +239,13 @@ class Values:
         return list(out)
 
     def after(self, metric: EventMetric) -> nw.Expr:
-        """Events in the metric's window."""
+        """Attributed events in the metric's window; `d` is their time since windows begin, and less than the longest."""
         begin, end = window_of(metric)
-        return (c("t") >= self.anchor + begin) & (c("t") < self.anchor + end)
+        return c("d") >= begin if end == self.longest else (c("d") >= begin) & (c("d") < end)
 
     def before(self) -> nw.Expr:
-        """Events in the pre-exposure window."""
-        return c("t") < c("t0")
+        """Attributed events in the pre-exposure window."""
+        return c("d") < 0 if self.exposed.plain else c("t") < c("t0")
 
     # -- the unit table ----------------------------------------------------------------------------------------------
 
@@ -224,8 +254,7 @@ class Values:
         for i, metric in enumerate(self.metrics):
             if not isinstance(metric, Quantile):
                 self._plan_metric(f"m{i}", metric, joined)
-        self._sums["seen"] = nw.when(self.before()).then(nw.lit(1)).otherwise(nw.lit(0)).max()
-        self._zero.append("seen")
+        self._seen()
         out = self.exposed.units.join(joined.group_by(*self.keys).agg(**self._sums), on=self.keys, how="left")
         for frame in self._extra:
             out = out.join(frame, on=self.keys, how="left")
@@ -258,17 +287,46 @@ class Values:
             elif isinstance(metric, (Sum, Mean)):
                 out += self._amount(short, metric, when)
             else:
-                counted = nw.when(self._counted(metric, when)).then(nw.lit(1)).otherwise(nw.lit(0))
-                self._sums[short] = counted.sum().cast(nw.Int64) if isinstance(metric, Count) else counted.max()
-                self._zero.append(short)
+                count = self._count(short, metric, before=suffix == "b")
+                if isinstance(metric, Count):
+                    short = count
+                else:
+                    self._later[short] = nw.when(c(count) > 0).then(nw.lit(1)).otherwise(nw.lit(0))
                 out.append(("value", short))
         labels = [f"before.{label}" if len(before) > 1 else "before" for label, _ in before]
         covariates = [(label, measure) for label, (_, measure) in zip(labels, before, strict=True)]
         self.measures.parts[metric.key] = Parts(tuple(own), (*covariates, ("seen", "seen")), tuple(before))
 
+    def _count(self, short: str, metric: EventMetric, *, before: bool) -> str:
+        """Column with the number of a metric's events in a window; metrics that count the same share it."""
+        key = repr((events_of(metric), metric.where, None if before else (window_of(metric), horizon_of(metric))))
+        name = self._counts.get(key)
+        if name is None:
+            name = self._counts[key] = f"{short}_k"
+            test = self._counted(metric, self.before() if before else self.after(metric))
+            self._sums[name] = nw.when(test).then(nw.lit(1)).otherwise(None).count().cast(nw.Int64)
+            self._zero.append(name)
+        return name
+
+    def _seen(self) -> None:
+        """Whether a unit did any event before its exposure that the metrics look at."""
+        counted = {
+            event: name
+            for m in self.metrics
+            if (name := self._counts.get(repr((events_of(m), (), None)))) is not None
+            for event in events_of(m) or ()
+        }
+        if set(counted) == set(self.codes) and not self.every_event:
+            done = reduce(lambda a, b: a + b, (c(name) for name in counted.values()))
+        else:
+            self._sums["seen_k"] = nw.when(self.before()).then(nw.lit(1)).otherwise(None).count().cast(nw.Int64)
+            self._zero.append("seen_k")
+            done = c("seen_k")
+        self._later["seen"] = nw.when(done > 0).then(nw.lit(1)).otherwise(nw.lit(0))
+
     def _counted(self, metric: EventMetric, when: nw.Expr) -> nw.Expr:
         (event,) = events_of(metric) or {""}
-        test = (c("event") == event) & when
+        test = self.named(event) & when
         more = fits(metric.where, self.properties)
         return test if more is None else test & more
 
@@ -324,7 +382,7 @@ class Values:
         more = fits(metric.where, self.properties)
         tests = []
         for step in metric.steps:
-            test = c("event") == step.event
+            test = self.named(step.event)
             own = fits(step.where, self.properties)
             test = test if own is None else test & own
             tests.append(test if more is None else test & more)

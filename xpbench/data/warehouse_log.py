@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ import narwhals.stable.v2 as nw
 from xpbench.canonical import digest
 from xpbench.data import dialects
 from xpbench.data.engine import first_line
-from xpbench.data.log import MARK, EventSchema, Properties
+from xpbench.data.log import MARK, EventSchema, Properties, happened
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, nearest, plain
 from xpbench.plan import Plan
@@ -63,10 +63,14 @@ class WarehouseLog:
                 with contextlib.suppress(Exception):  # when the connection is gone, so are they
                     held.backend.raw_sql(f'DROP TABLE "{name}"').close()  # type: ignore[union-attr]
 
-    def frame(self) -> nw.LazyFrame[Any]:
-        """The events in normal form."""
+    def frame(self, between: tuple[int, int] | None = None) -> nw.LazyFrame[Any]:
+        """The events in normal form, of a stretch of time where one is given."""
         frame: nw.LazyFrame[Any] = nw.from_native(self.normal)
-        return frame
+        return happened(frame, between)
+
+    def ends(self) -> tuple[int, int] | None:
+        """Not known without reading."""
+        return None
 
     def itemized(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         """A row for every item of the events; computed at once, since a row that becomes several can't be filtered first."""
@@ -85,6 +89,18 @@ class WarehouseLog:
         self._held.append(table)
         kept: nw.LazyFrame[Any] = nw.from_native(self.backend.create_table(table, frame.to_native(), temp=True))
         return kept
+
+    def keyed(self, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+        """The frame with the columns joined to one text."""
+        import ibis
+
+        table = frame.to_native()
+        bar = ibis.literal("|")
+        key = reduce(lambda a, b: a + bar + b, (table[name].cast("string") for name in columns))
+        with_key: nw.LazyFrame[Any] = nw.from_native(
+            table.mutate(key=ibis.ifelse(table["iid"] != "", key, ibis.null("string")))
+        )
+        return with_key
 
     def write(self, units: nw.LazyFrame[Any], path: Path) -> None:
         """The unit table without ids as a Parquet file on this machine."""
@@ -151,11 +167,6 @@ class NormalForm:
         columns = {"u": u, "event": event, "t": t, "iid": iid}
         arrived = self.property(schema.arrived) if schema.arrived else None
         columns["arr"] = ibis.null("int64") if arrived is None else dialects.microseconds(arrived, "auto")
-        columns["key"] = ibis.null("string")
-        if insert is not None:
-            bar = ibis.literal("|")
-            key = reduce(lambda a, b: a + bar + b, (event, u.cast("string"), t.cast("string"), iid))
-            columns["key"] = ibis.ifelse(iid != "", key, ibis.null("string"))
         for name, short in self.properties.texts.items():
             value = self.property(name)
             if value is None:
