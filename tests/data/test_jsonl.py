@@ -222,7 +222,8 @@ def test_the_quick_way_and_the_way_line_by_line_agree(tmp_path_factory: pytest.T
     for _ in range(data.draw(st.integers(1, 5))):
         inner = object_text(data, ["time", "time", "amount", "ti\\u006de", "other", "Amount", "distinct_id"])
         line = object_text(data, ["event", "event", "even\\u0074", "other"], inner=inner)
-        lines.append(data.draw(st.sampled_from([line, line, line, GOOD, line + " ", "\t" + line, line + "}", GOOD + "\r"])))
+        around = ["{}", "{}", "{}", "{} ", "\t{}", "{}}}", "{}\r", "{}\f", "\v{}", "{}{{}}"]
+        lines.append(data.draw(st.sampled_from(around)).format(data.draw(st.sampled_from([line, line, line, GOOD]))))
     quick: list[Any] = []
     rows: list[Any] = []
     for i, line in enumerate(lines):

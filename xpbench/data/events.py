@@ -211,6 +211,7 @@ class EventsSource:
             "absent_events": self.absent_events,
             "until": "" if self.until is None else self.until.isoformat(),
             "age": "age" in self.slices,
+            "concurrent": "segment" in self.slices,
         }
         return self.cache.key(plan=plan.digest, fingerprint=fingerprint, engine=engine, options=options)
 
@@ -361,7 +362,10 @@ class _Run:
         if dropping or self.several_readers(ages):
             joined = log.keep(joined, "attributed")
         joined = self.without_duplicates(joined, values) if dropping else joined
-        table, others = with_concurrent(log, values.table(joined), found.units, plan, self.properties)
+        table = values.table(joined)
+        others: tuple[str, ...] = ()
+        if "segment" in self.source.slices:
+            table, others = with_concurrent(log, table, found.units, plan, self.properties)
         units = log.keep(table, "units")
         self.check_segments(units)
         self.stages.finish("compute the unit values", n)

@@ -158,7 +158,8 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan) -> Exposed:
         at_first = shown_at.join(rows, on=["u", "variant"], how="inner")
         at_first = at_first.filter(c("t") == c("t0")).unique(["u", "variant"], keep="first", order_by=["iid", *names])
         rows = at_first.select("u", "variant", "t0", "day", *names)
-    units = log.keep(rows, "exposed")
+    one_each = not (switched and policy.several_variants == "first") and not is_split and not plan.segments
+    units = rows if one_each else log.keep(rows, "exposed")  # else they are little more than a part of `met`
     if simple:
         spells = units.select("u", "t0")
     else:

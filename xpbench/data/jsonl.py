@@ -362,8 +362,8 @@ class _Ingest:
         numbers: list[int] = []
         texts: list[str] = []
         for i, line in enumerate(piece.data.split(b"\n")):
-            line = line.rstrip(b"\r")
-            if not line.strip():
+            line = line.strip(b" \t\r\v\f")  # what the reader passes over
+            if not line:
                 continue
             if len(line) > LONGEST_LINE:
                 found.append((piece.line + i + 1, "too_long"))
