@@ -241,9 +241,9 @@ def test_the_quick_way_and_the_way_line_by_line_agree(tmp_path_factory: pytest.T
 _write = module._Ingest._write
 
 
-def only_judged(self: Any, name: str, part: str, data: bytes | None, **more: Any) -> tuple[int, int]:
+def only_judged(self: Any, name: str, part: str, piece: Any, **more: Any) -> tuple[int, int]:
     """The quick way closed: every piece is judged line by line."""
-    return (0, -1) if data is not None else _write(self, name, part, data, **more)
+    return (0, -1) if piece is not None else _write(self, name, part, piece, **more)
 
 
 def test_a_key_that_is_not_read_may_stand_twice_whatever_its_neighbours(tmp_path: Path) -> None:

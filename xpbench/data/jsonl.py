@@ -118,9 +118,11 @@ class IngestReport:
 
 @dataclass(slots=True)
 class _Piece:
-    """Whole lines of one file."""
+    """Whole lines of one file: the first `size` bytes of `data`, `lines` of them, blank ones included."""
 
     data: bytes
+    size: int
+    lines: int
     line: int
     end: int
     skipped: list[int] = field(default_factory=list)
@@ -180,6 +182,7 @@ class _Ingest:
         manifest = self._manifest()
         stages = Stages(len(self.paths), progress)
         with self.engine.connect() as connection:
+            connection.execute("SET enable_external_file_cache = false")  # pieces may bear the same name
             self.run_query = connection
             for path in self.paths:
                 self._file(path, manifest, stages)
@@ -248,21 +251,16 @@ class _Ingest:
     def _piece(self, path: Path, piece: _Piece, number: int) -> dict[str, Any]:
         """Write one Parquet file; what is rejected is named."""
         rejects = [(line, "too_long") for line in piece.skipped]
-        lines = _ends(piece.data) if piece.data else 0
         part = f"part-{number:06}.parquet"
         rows, full = 0, 0
-        if piece.data.strip():
-            with tempfile.NamedTemporaryFile(suffix=".jsonl", dir=self.out, prefix=".piece-") as lent:
-                lent.write(piece.data)
-                lent.flush()
-                rows, full = self._write(lent.name, part, piece.data)
+        if piece.size and not piece.data.isspace():
+            with _Lent() as lent:
+                lent.fill(memoryview(piece.data)[: piece.size])
+                rows, full = self._write(lent.name, part, piece)
                 if rows != full:
                     good, found = self._judge(piece)
                     rejects += found
-                    lent.seek(0)
-                    lent.truncate()
-                    lent.write(b"\n".join(good) + b"\n" if good else b"")
-                    lent.flush()
+                    lent.fill(b"\n".join(good) + b"\n" if good else b"")
                     longest = max(map(len, good), default=0)
                     rows = self._write(lent.name, part, None, longest=longest)[0] if good else 0
                     full = len(good) + len(found)
@@ -277,19 +275,19 @@ class _Ingest:
             "part": part if rows else "",
             "rows": rows,
             "lines": full + len(piece.skipped),
-            "line": piece.line + lines + len(piece.skipped),
+            "line": piece.line + piece.lines + len(piece.skipped),
             "end": piece.end,
             "rejected": counts,
             "rejects": sorted(rejects)[:LISTED],
         }
 
-    def _write(self, name: str, part: str, data: bytes | None, *, longest: int = 0) -> tuple[int, int]:
+    def _write(self, name: str, part: str, piece: _Piece | None, *, longest: int = 0) -> tuple[int, int]:
         """Rows written and lines that are not blank; fewer rows than lines where a line is not as it should be.
 
         Args:
             name: The file to read.
             part: The Parquet file to write.
-            data: What stands in the file; None where its lines were judged.
+            piece: What stands in the file; None where its lines were judged.
             longest: Length of its longest line, where that is known.
         """
         holder = self.schema.properties
@@ -312,11 +310,11 @@ class _Ingest:
             ).fetchall()
         except duckdb.Error as error:
             target.unlink(missing_ok=True)
-            if data is None:
+            if piece is None:
                 raise DataError("XPB-D01", what=plain("The log could not be read"), reason=first_line(error)) from error
             return 0, -1
-        full = rows if data is None or rows == _ends(data) else _filled_lines(data)
-        if data is not None and self.names is None and self._time_twice(data, rows):
+        full = rows if piece is None or rows == piece.lines else _filled_lines(piece.data[: piece.size])
+        if piece is not None and self.names is None and self._time_twice(piece.data[: piece.size], rows):
             full = -1
         if full == rows:
             with target.open("rb") as written:
@@ -361,7 +359,7 @@ class _Ingest:
         found: list[tuple[int, str]] = []
         numbers: list[int] = []
         texts: list[str] = []
-        for i, line in enumerate(piece.data.split(b"\n")):
+        for i, line in enumerate(piece.data[: piece.size].split(b"\n")):
             line = line.strip(b" \t\r\v\f")  # what the reader passes over
             if not line:
                 continue
@@ -374,7 +372,7 @@ class _Ingest:
             except UnicodeDecodeError:
                 found.append((piece.line + i + 1, "broken_utf8"))
         last = numbers[-1] if numbers else 0
-        cut = piece.tail and not piece.data.endswith(b"\n")
+        cut = piece.tail and not piece.data.endswith(b"\n")  # a piece with a tail is all of its data
         holder = self.schema.properties
         import pyarrow as pa
 
@@ -413,9 +411,8 @@ class _Ingest:
         try:
             top: Any = json.loads(text, object_pairs_hook=_Pairs)
         except (ValueError, RecursionError):  # the engine knows more ways to write JSON, and reads it alone to tell
-            with tempfile.NamedTemporaryFile(suffix=".jsonl", dir=self.out, prefix=".piece-") as lent:
-                lent.write(text.encode() + b"\n")
-                lent.flush()
+            with _Lent() as lent:
+                lent.fill(text.encode() + b"\n")
                 try:
                     self.run_query.execute(f"SELECT * FROM {self._reader(lent.name, len(text.encode()))}").fetchall()
                 except duckdb.Error as error:
@@ -466,6 +463,30 @@ def _filled_lines(data: bytes) -> int:
     return sum(1 for line in data.split(b"\n") if line.strip())
 
 
+class _Lent:
+    """A file for the engine to read: in memory where the system can, else in the folder for temporary files."""
+
+    def __enter__(self) -> _Lent:
+        if hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd"):
+            self._file: Any = os.fdopen(os.memfd_create("xpbench"), "r+b", buffering=0)
+            self.name = f"/proc/self/fd/{self._file.fileno()}"
+        else:  # pragma: no cover - depends on the system
+            self._file = tempfile.NamedTemporaryFile(suffix=".jsonl", prefix="xpbench-", buffering=0)
+            self.name = self._file.name
+        return self
+
+    def fill(self, data: bytes | memoryview) -> None:
+        """Put this in place of what was there."""
+        self._file.seek(0)
+        self._file.truncate()
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
 class _Pairs(list[Any]):
     """The keys and values of a JSON object as they stand."""
 
@@ -510,18 +531,19 @@ def _pieces(path: Path, *, start: int, line: int) -> Iterator[_Piece]:
                 if at < 0 and not ended:
                     continue
                 block = block[at + 1 :] if at >= 0 else b""
-                yield _Piece(b"", number, position - len(block), skipped=[number + 1])
+                yield _Piece(b"", 0, 0, number, position - len(block), skipped=[number + 1])
                 number += 1
                 skipping = False
-            data = carry + block
+            data = carry + block if carry else block
             cut = len(data) if ended else data.rfind(b"\n") + 1
-            whole, carry = data[:cut], data[cut:]
-            if whole:
-                yield _Piece(whole, number, position - len(carry), tail=ended)
-                number += _ends(whole)
+            carry = data[cut:]
+            if cut:
+                lines = data.count(b"\n") + (ended and not data.endswith(b"\n"))
+                yield _Piece(data, cut, lines, number, position - len(carry), tail=ended)
+                number += lines
             if len(carry) > LONGEST_LINE:
                 skipping, carry = True, b""
-        yield _Piece(b"", number, position, last=True, digest=hashed.rest(), broken=broken)
+        yield _Piece(b"", 0, 0, number, position, last=True, digest=hashed.rest(), broken=broken)
 
 
 def _block(stream: Any, size: int) -> tuple[bytes, bool, str]:
@@ -531,13 +553,15 @@ def _block(stream: Any, size: int) -> tuple[bytes, bool, str]:
     read = getattr(stream, "read1", stream.read)
     while got < size:
         try:
-            part = read(min(1 << 20, size - got))
+            part = read(size - got)
         except EOFError:
             return b"".join(parts), True, "the gzip stream is cut off"
         except (zlib.error, gzip.BadGzipFile):
             return b"".join(parts), True, "the gzip stream is damaged"
         if not part:
             return b"".join(parts), True, ""
+        if len(part) == size:
+            return part, False, ""
         parts.append(part)
         got += len(part)
     return b"".join(parts), False, ""
