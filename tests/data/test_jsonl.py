@@ -213,7 +213,7 @@ def object_text(data: st.DataObject, keys: list[str], *, inner: str = "") -> str
     return "{" + comma.join(data.draw(st.permutations(pairs))) + data.draw(st.sampled_from(["", "", "", ","])) + "}"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_the_quick_way_and_the_way_line_by_line_agree(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Each line in a file of its own, read as quickly as it goes, and all in one file judged line by line: same report."""

@@ -548,9 +548,9 @@ class _Run:
         When there are as many different hashes as events, nothing is repeated; otherwise only events that share a hash
         are compared.
         """
-        counted = rows_of(joined.filter(~c("key").is_null()).select(named=nw.len(), different=c("key").n_unique()))[0]
-        named = int(counted["named"])
-        if named == int(counted["different"]):
+        keys = joined.filter(~c("key").is_null()).select("key")
+        named = int(rows_of(keys.select(n=nw.len()))[0]["n"])
+        if named == int(rows_of(keys.unique().select(n=nw.len()))[0]["n"]):
             return joined
         shared = joined.filter(~c("key").is_null()).group_by("key").agg(times=nw.len())
         shared = self.log.keep(shared.filter(c("times") > 1).select("key"), "repeated")
