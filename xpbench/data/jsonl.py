@@ -118,8 +118,9 @@ class IngestReport:
 
 @dataclass(slots=True)
 class _Piece:
-    """Whole lines of one file: the first `size` bytes of `data`, `lines` of them, blank ones included."""
+    """Whole lines of one file: `head` and the first `size` bytes of `data`, which are not joined unless they must be."""
 
+    head: bytes
     data: bytes
     size: int
     lines: int
@@ -130,6 +131,10 @@ class _Piece:
     last: bool = False
     digest: str = ""
     broken: str = ""
+
+    def whole(self) -> bytes:
+        """The lines in one piece."""
+        return self.head + self.data[: self.size]
 
 
 def ingest(
@@ -181,7 +186,7 @@ class _Ingest:
         self.out.mkdir(parents=True, exist_ok=True)
         manifest = self._manifest()
         stages = Stages(len(self.paths), progress)
-        with self.engine.connect() as connection:
+        with self.engine.connect() as connection, _Lent() as self.lent:
             connection.execute("SET enable_external_file_cache = false")  # pieces may bear the same name
             self.run_query = connection
             for path in self.paths:
@@ -253,19 +258,19 @@ class _Ingest:
         rejects = [(line, "too_long") for line in piece.skipped]
         part = f"part-{number:06}.parquet"
         rows, full = 0, 0
-        if piece.size and not piece.data.isspace():
-            with _Lent() as lent:
-                lent.fill(memoryview(piece.data)[: piece.size])
-                rows, full = self._write(lent.name, part, piece)
-                if rows != full:
-                    good, found = self._judge(piece)
-                    rejects += found
-                    lent.fill(b"\n".join(good) + b"\n" if good else b"")
-                    longest = max(map(len, good), default=0)
-                    rows = self._write(lent.name, part, None, longest=longest)[0] if good else 0
-                    full = len(good) + len(found)
-                    if rows != len(good):  # pragma: no cover - lines were judged by the same reader
-                        raise DataError("XPB-D01", what=plain(f"{path.name} could not be read"), reason="lines were lost")
+        blank = len(piece.data) < USUAL_LINE and not piece.whole().strip()
+        if piece.lines and not blank:
+            self.lent.fill(piece.head, memoryview(piece.data)[: piece.size])
+            rows, full = self._write(self.lent.name, part, piece)
+            if rows != full:
+                good, found = self._judge(piece)
+                rejects += found
+                self.lent.fill(b"\n".join(good), b"\n")
+                longest = max(map(len, good), default=0)
+                rows = self._write(self.lent.name, part, None, longest=longest)[0] if good else 0
+                full = len(good) + len(found)
+                if rows != len(good):  # pragma: no cover - lines were judged by the same reader
+                    raise DataError("XPB-D01", what=plain(f"{path.name} could not be read"), reason="lines were lost")
         if rows == 0:
             (self.out / part).unlink(missing_ok=True)
         counts: dict[str, int] = {}
@@ -313,8 +318,8 @@ class _Ingest:
             if piece is None:
                 raise DataError("XPB-D01", what=plain("The log could not be read"), reason=first_line(error)) from error
             return 0, -1
-        full = rows if piece is None or rows == piece.lines else _filled_lines(piece.data[: piece.size])
-        if piece is not None and self.names is None and self._time_twice(piece.data[: piece.size], rows):
+        full = rows if piece is None or rows == piece.lines else _filled_lines(piece.whole())
+        if piece is not None and self.names is None and self._time_twice(piece.whole(), rows):
             full = -1
         if full == rows:
             with target.open("rb") as written:
@@ -359,7 +364,7 @@ class _Ingest:
         found: list[tuple[int, str]] = []
         numbers: list[int] = []
         texts: list[str] = []
-        for i, line in enumerate(piece.data[: piece.size].split(b"\n")):
+        for i, line in enumerate(piece.whole().split(b"\n")):
             line = line.strip(b" \t\r\v\f")  # what the reader passes over
             if not line:
                 continue
@@ -372,7 +377,7 @@ class _Ingest:
             except UnicodeDecodeError:
                 found.append((piece.line + i + 1, "broken_utf8"))
         last = numbers[-1] if numbers else 0
-        cut = piece.tail and not piece.data.endswith(b"\n")  # a piece with a tail is all of its data
+        cut = piece.tail and not piece.whole().endswith(b"\n")
         holder = self.schema.properties
         import pyarrow as pa
 
@@ -412,7 +417,7 @@ class _Ingest:
             top: Any = json.loads(text, object_pairs_hook=_Pairs)
         except (ValueError, RecursionError):  # the engine knows more ways to write JSON, and reads it alone to tell
             with _Lent() as lent:
-                lent.fill(text.encode() + b"\n")
+                lent.fill(text.encode(), b"\n")
                 try:
                     self.run_query.execute(f"SELECT * FROM {self._reader(lent.name, len(text.encode()))}").fetchall()
                 except duckdb.Error as error:
@@ -475,13 +480,14 @@ class _Lent:
             self.name = self._file.name
         return self
 
-    def fill(self, data: bytes | memoryview) -> None:
-        """Put this in place of what was there."""
+    def fill(self, *parts: bytes | memoryview) -> None:
+        """Put this in place of what was there, in the same memory."""
         self._file.seek(0)
+        for part in parts:
+            left = memoryview(part)
+            while left:
+                left = left[self._file.write(left) :]
         self._file.truncate()
-        left = memoryview(data)
-        while left:
-            left = left[self._file.write(left) :]
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
@@ -531,19 +537,21 @@ def _pieces(path: Path, *, start: int, line: int) -> Iterator[_Piece]:
                 if at < 0 and not ended:
                     continue
                 block = block[at + 1 :] if at >= 0 else b""
-                yield _Piece(b"", 0, 0, number, position - len(block), skipped=[number + 1])
+                yield _Piece(b"", b"", 0, 0, number, position - len(block), skipped=[number + 1])
                 number += 1
                 skipping = False
-            data = carry + block if carry else block
-            cut = len(data) if ended else data.rfind(b"\n") + 1
-            carry = data[cut:]
-            if cut:
-                lines = data.count(b"\n") + (ended and not data.endswith(b"\n"))
-                yield _Piece(data, cut, lines, number, position - len(carry), tail=ended)
+            cut = len(block) if ended else block.rfind(b"\n") + 1  # what is carried holds no end of a line
+            if cut or (ended and carry):
+                rest = block[cut:]
+                lines = block.count(b"\n", 0, cut) + (ended and not block.endswith(b"\n"))
+                yield _Piece(carry, block, cut, lines, number, position - len(rest), tail=ended)
                 number += lines
+                carry = rest
+            else:
+                carry += block
             if len(carry) > LONGEST_LINE:
                 skipping, carry = True, b""
-        yield _Piece(b"", 0, 0, number, position, last=True, digest=hashed.rest(), broken=broken)
+        yield _Piece(b"", b"", 0, 0, number, position, last=True, digest=hashed.rest(), broken=broken)
 
 
 def _block(stream: Any, size: int) -> tuple[bytes, bool, str]:
