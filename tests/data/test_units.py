@@ -521,3 +521,120 @@ def test_hostile_names_are_only_text() -> None:
     plan = plan_of([{"key": "y", "column": name}], segments=["p'\"p"])
     s = xp.units(frame).summarize(plan)
     assert s.n == 1000
+
+
+# -- one pass over batches ---------------------------------------------------------------------------------------------
+
+
+def parquet(frame: pd.DataFrame, path: Path, rows: int = 700) -> Path:
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path, row_group_size=rows)
+    return path
+
+
+def same(a: Summary, b: Summary) -> None:
+    for name in ("cells", "units", "extremes", "findings", "rows", "fingerprint", "caps"):
+        assert getattr(a, name) == getattr(b, name), name
+
+
+ODD = {
+    "as it is": lambda f: f,
+    "shuffled ids": lambda f: f.assign(id=np.random.default_rng(5).permutation(f.id)),
+    "text ids": lambda f: f.assign(id=[f"user-{i * 7919}" for i in f.id]),
+    "a fraction in the last row": lambda f: f.assign(y=np.where(f.index == f.index[-1], 1 / 3, 7.0), z=f.z * 1.0),
+    "fractions first": lambda f: f.assign(y=np.where(f.index == 0, 1 / 3, 7.0)),
+    "large and small": lambda f: f.assign(y=f.y * 10.0 ** (f.index % 30 - 15)),
+    "large whole numbers": lambda f: f.assign(y=2.0**53 - f.index),
+    "minus zero": lambda f: f.assign(y=np.where(f.index % 2, -0.0, 0.0)),
+    "other variants and no ids": lambda f: f.assign(
+        variant=f.variant.where(f.index % 9 > 0, "else").where(f.index % 11 > 0, None),
+        id=f.id.astype("Int64").where(f.index % 13 > 0),
+    ),
+    "missing": lambda f: f.assign(y=f.y.where(f.index % 5 > 0), x=f.x.where(f.index % 7 > 0)),
+    "negative": lambda f: f.assign(z=-f.z),
+    "true and false as variants": lambda f: f.assign(variant=f.variant == "b"),
+    "categories": lambda f: f.assign(variant=f.variant.astype("category")),
+    "small integers": lambda f: f.assign(z=f.z.astype("int8"), y=f.y.astype("float32"), id=f.id.astype("uint32")),
+}
+PAIR = plan_of(
+    [
+        {"key": "y", "column": "y", "covariates": ["x"], "cuped": True},
+        {"key": "z", "column": "z"},
+        {"key": "r", "kind": "ratio", "numerator": "y", "denominator": "z"},
+        {"key": "ok", "column": "ok"},
+    ],
+    data={"missing_codes": []},
+)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_row_groups_threads_order_and_kind_change_nothing(name: str, tmp_path: Path) -> None:
+    frame = ODD[name](frame_of(3001))
+    variants = {"true": "b", "false": "a"} if name.startswith("true") else None
+    path = parquet(frame, tmp_path / "t.parquet")
+    reference = xp.units(path, variants=variants).summarize(PAIR)
+    mixed = frame.sample(frac=1, random_state=3)
+    two = [parquet(mixed[:1000], tmp_path / "p1.parquet", 64), parquet(mixed[1000:], tmp_path / "p2.parquet")]
+    for table, threads in ((path, 1), (two, 2), (two, 5), (frame, 2), (pl.from_pandas(mixed), 3)):
+        same(xp.units(table, variants=variants, engine=DuckDB(threads=threads)).summarize(PAIR), reference)
+    relation = duckdb.connect().from_df(mixed)
+    same(xp.units(relation, variants=variants).summarize(PAIR), reference)
+    for key, v in (("a", "false"), ("b", "true")) if variants else (("a", "a"), ("b", "b")):
+        mine = (frame.variant.astype(str).str.lower() == v) & frame.id.notna()
+        assert reference.units[key] == mine.sum()
+        y = frame.y[mine & frame.y.notna()].astype(float)
+        cell = reference.cell("y", key)
+        assert cell.n == len(y)
+        assert cell.mean[0] == pytest.approx(y.mean(), rel=1e-12, abs=1e-12)
+        assert cell.cov[0][0] == pytest.approx((y - y.iloc[0]).var(), rel=1e-9, abs=1e-12)
+        filled = frame.x.where(frame.x.notna(), frame.x.mean())[y.index]
+        assert cell.mean[1] == pytest.approx(filled.mean(), rel=0.01)
+
+
+@pytest.mark.parametrize("at", [(0, 1), (0, 2999), (1400, 2100), (699, 700)])
+@pytest.mark.parametrize("text", [False, True])
+def test_doubled_ids_are_found_wherever_they_stand(at: tuple[int, int], text: bool, tmp_path: Path) -> None:
+    frame = frame_of(3000)
+    ids = frame.id.to_numpy().copy()
+    ids[at[1]] = ids[at[0]]
+    frame["id"] = [f"u{i}" for i in ids] if text else ids
+    assert "1 units stand on 2 rows" in refused(parquet(frame, tmp_path / "t.parquet"))
+
+
+def test_more_ids_than_are_compared_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from xpbench.data import scan
+
+    monkeypatch.setattr(scan, "KEYS", 100)
+    frame = frame_of(3000).assign(id=lambda f: f.id.sample(frac=1, random_state=1).to_numpy())
+    assert xp.units(parquet(frame, tmp_path / "t.parquet")).summarize(PLAN).n == 3000
+    frame.loc[5, "id"] = frame.loc[2500, "id"]
+    assert refused(parquet(frame, tmp_path / "t.parquet")).startswith("XPB-D14")
+
+
+def test_decimals_in_parquet_are_the_numbers_they_are_written_as(tmp_path: Path) -> None:
+    frame = frame_of(2000).assign(y=lambda f: f.y.round(2))
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    money = table.set_column(2, "y", table["y"].cast(pa.decimal128(12, 2)))
+    pq.write_table(money, tmp_path / "t.parquet")
+    same(xp.units(tmp_path / "t.parquet").summarize(PLAN), xp.units(frame).summarize(PLAN))
+
+
+def test_a_clean_table_needs_no_engine(tmp_path: Path) -> None:
+    s = xp.units(parquet(frame_of(), tmp_path / "t.parquet")).summarize(PLAN)
+    assert "duckdb" not in s.engine
+    assert "duckdb" in xp.units(parquet(frame_of(), tmp_path / "t.parquet")).summarize(FULL).engine
+
+
+def test_a_broken_parquet_file_is_refused(tmp_path: Path) -> None:
+    path = parquet(frame_of(5000), tmp_path / "t.parquet")
+    whole = path.read_bytes()
+    for bad in (b"PAR1", whole[: len(whole) // 2], whole[:300] + bytes(800) + whole[1100:]):
+        path.write_bytes(bad)
+        assert refused(path).startswith("XPB-D01")
+
+
+def test_files_that_differ_in_their_columns(tmp_path: Path) -> None:
+    a = parquet(frame_of(100), tmp_path / "a.parquet")
+    b = parquet(frame_of(200)[100:].drop(columns="platform"), tmp_path / "b.parquet")
+    assert xp.units([a, b]).summarize(PLAN).n == 200
+    c = parquet(frame_of(300)[200:].astype({"id": "int32", "z": float}), tmp_path / "c.parquet")
+    assert xp.units([a, c]).summarize(PAIR).n == 200

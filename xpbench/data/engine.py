@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
-
 from xpbench.errors import DataError, plain
 
 
@@ -73,6 +71,8 @@ class DuckDB:
     @contextlib.contextmanager
     def connect(self) -> Iterator[Any]:
         """A connection that is closed, with its spill files removed, when the block ends."""
+        import duckdb  # tables that are read without the engine don't wait for it
+
         with tempfile.TemporaryDirectory(prefix="xpbench-") as spill:
             config: dict[str, Any] = {"temp_directory": self.temp_directory or spill}
             if self.memory_limit is not None:
@@ -93,6 +93,8 @@ class DuckDB:
 
 def engine_name() -> str:
     """Name and version of the embedded engine."""
+    import duckdb
+
     return f"duckdb {duckdb.__version__}"
 
 

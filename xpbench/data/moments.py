@@ -5,7 +5,7 @@ The unit table has one row per unit: `variant` (text), measures (numbers, null =
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -204,6 +204,7 @@ def moments_of(
     frozen: Iterable[Cap] = (),
     scales: Mapping[str, int] | None = None,
     known: tuple[int, Mapping[str, Profile]] | None = None,
+    done: Collection[tuple[str, str]] = (),
 ) -> Moments:
     """Moments of every block by variant, overall and by slice.
 
@@ -216,13 +217,14 @@ def moments_of(
         frozen: Caps of an earlier look.
         scales: What a measure has been multiplied by to make it whole; results are in the original unit of measure.
         known: Rows and profiles, where they are known already.
+        done: Metric and form of blocks whose overall moments are known already; they get none here.
     """
     scales = scales or {}
     measures = list(dict.fromkeys(c.measure for b in blocks for c in b.columns))
     rows, profiles = known or profiles_of(frame, measures)
     caps = caps_of(frame, blocks, profiles, frozen, scales)
     work = _Work(blocks, profiles, caps, rows, scales)
-    overall = work.run(frame, [VARIANT])
+    overall = work.run(frame, [VARIANT], done=done)
     cells = [cell for row in overall for cell in work.cells(row)]
     units = dict.fromkeys(variants, 0) | {row[VARIANT]: int(row["n"]) for row in overall}
     slices: dict[str, dict[str, dict[str, int]]] = {}
@@ -284,14 +286,18 @@ class _Work:
             self.layout[block.metric, block.form] = members
 
     def run(
-        self, frame: nw.LazyFrame[Any], by: list[str], forms: Sequence[str] = ("value", "raw", "before")
+        self,
+        frame: nw.LazyFrame[Any],
+        by: list[str],
+        forms: Sequence[str] = ("value", "raw", "before"),
+        done: Collection[tuple[str, str]] = (),
     ) -> list[dict[str, Any]]:
         """One row of sums for each combination of `by`."""
         used: dict[tuple[Any, ...], str] = {}
         sums: dict[str, nw.Expr] = {}
         weights: dict[str, list[float]] = {}
         for block in self.blocks:
-            if block.form not in forms:
+            if block.form not in forms or (block.metric, block.form) in done:
                 continue
             members = self.layout[block.metric, block.form]
             for v in members:
@@ -326,6 +332,7 @@ class _Work:
         for row in out:
             row["names"] = used
             row["forms"] = forms
+            row["done"] = done
             row["weights"] = weights
         return sorted(out, key=lambda r: tuple(str(r[b]) for b in by))
 
@@ -339,7 +346,7 @@ class _Work:
         names = row["names"]
         out = []
         for block in self.blocks:
-            if block.form not in row["forms"]:
+            if block.form not in row["forms"] or (block.metric, block.form) in row["done"]:
                 continue
             members = self.layout[block.metric, block.form]
             keys = [names[v.key] for v in members]
@@ -374,7 +381,7 @@ class _Work:
         out = []
         rows = list(rows)
         for block in self.blocks:
-            if block.form != "value" or len(block.own) != 1:
+            if block.form != "value" or len(block.own) != 1 or any((block.metric, "value") in row["done"] for row in rows):
                 continue
             measure = block.own[0].measure
             mean = self.profiles[measure].mean

@@ -8,16 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-import narwhals.stable.v2 as nw
-
 from xpbench.data.engine import Stages, first_line
-from xpbench.data.log import Log, Properties
 from xpbench.errors import DataError, plain
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
     from xpbench.data.events import EventsSource
+    from xpbench.data.log import Log, Properties
 
 
 def located(table: Any) -> Any:
@@ -36,8 +33,10 @@ def located(table: Any) -> Any:
         if len(kinds) > 1 or None in kinds:
             raise DataError("XPB-D03", kind=", ".join(sorted({Path(p).suffix or "no ending" for p in paths})))
         return paths
-    if isinstance(table, duckdb.DuckDBPyRelation):
+    if is_relation(table):
         return table
+    import narwhals.stable.v2 as nw
+
     try:
         nw.from_native(table)
     except TypeError:
@@ -55,6 +54,11 @@ def kind_of(path: str) -> str | None:
     return "parquet" if name.endswith((".parquet", ".pq")) else None
 
 
+def is_relation(table: Any) -> bool:
+    """Whether a table is a relation of DuckDB, told without importing it."""
+    return type(table).__name__ == "DuckDBPyRelation"
+
+
 def is_spark(table: Any) -> bool:
     """Whether a table is a Spark DataFrame, told without importing Spark."""
     return type(table).__module__.split(".")[0] == "pyspark"
@@ -67,6 +71,8 @@ def is_warehouse(table: Any) -> bool:
 
 def plain_frame(frame: Any, mixed: Callable[[str, Mapping[str, int]], None]) -> Any:
     """The native frame in a form that the engine scans without guessing; mixed columns become text and are told."""
+    import narwhals.stable.v2 as nw
+
     native = nw.to_native(frame)
     if frame.implementation.is_pandas():
         import pandas as pd
@@ -117,6 +123,8 @@ def open_log(source: EventsSource, plan: Plan, properties: Properties, stages: S
             stages.finish("open the log")
             yield far
         return
+    import duckdb
+
     from xpbench.data.duck_log import DuckLog
 
     try:

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import duckdb
-import narwhals.stable.v2 as nw
+from typing import TYPE_CHECKING, Any
 
 from xpbench.canonical import digest
-from xpbench.data.blocks import Parts, blocks_of, leaves
+from xpbench.data.blocks import Block, Parts, blocks_of, leaves
 from xpbench.data.engine import DuckDB, Progress, Stages, engine_name, first_line, literal, quote
-from xpbench.data.histogram import Histogram, histograms_of
-from xpbench.data.moments import VARIANT, moments_of
-from xpbench.data.opening import as_text, kind_of, located, plain_frame
-from xpbench.data.summary import Cap, Finding, Summary, merge_findings
-from xpbench.data.sums import Profile
+from xpbench.data.opening import as_text, is_relation, kind_of, located, plain_frame
+from xpbench.data.summary import Cap, Cell, Extreme, Finding, Summary, merge_findings
 from xpbench.errors import DataError, nearest, plain, shown
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, MetricBase
+
+if TYPE_CHECKING:
+    import narwhals.stable.v2 as nw
+
+    from xpbench.data.batches import Batches
+    from xpbench.data.histogram import Histogram
+    from xpbench.data.scan import Found
+    from xpbench.data.slices import Sums, Unit
+    from xpbench.data.sums import Profile
+
+VARIANT = "variant"
+"""Column of the variant in the views of the engine."""
 
 MISSING = "(missing)"
 """Slice of units without a value of a segment."""
@@ -93,11 +103,13 @@ class UnitsSource:
         Raises:
             DataError: the table does not fit the plan, or the plan's data policy refuses what was found.
         """
-        try:
-            with self.engine.connect() as connection:
-                return _Reading(self, plan, connection, Stages(6, progress)).summary(tuple(caps))
-        except duckdb.Error as error:
-            raise DataError("XPB-D01", what=plain("The table could not be read"), reason=first_line(error)) from error
+        with contextlib.ExitStack() as stack:
+            try:
+                return _Reading(self, plan, stack, Stages(6, progress)).summary(tuple(caps))
+            except Exception as error:
+                if _is_reading_error(error):
+                    raise DataError("XPB-D01", what=plain("The table could not be read"), reason=first_line(error)) from error
+                raise
 
     def histograms(self, plan: Plan, caps: Iterable[Cap]) -> tuple[Histogram, ...]:
         """Counts per bin before and after winsorization, for each of these caps; for pictures.
@@ -106,25 +118,53 @@ class UnitsSource:
             plan: The plan.
             caps: Of a summary of this table.
         """
-        with self.engine.connect() as connection:
-            reading = _Reading(self, plan, connection, Stages(6, None))
-            return histograms_of(reading.kept(), plan, reading.parts, caps)
+        from xpbench.data.histogram import histograms_of
+
+        with contextlib.ExitStack() as stack:
+            reading = _Reading(self, plan, stack, Stages(6, None))
+            return histograms_of(reading.checked_units(), plan, reading.parts, caps)
+
+
+def _is_reading_error(error: Exception) -> bool:
+    """Whether the engine or the reader of Parquet files says that something can't be read, told without importing them."""
+    engine, arrow = sys.modules.get("duckdb"), sys.modules.get("pyarrow")
+    return (engine is not None and isinstance(error, engine.Error)) or (
+        arrow is not None and isinstance(error, (arrow.ArrowException, OSError))
+    )
 
 
 class _Reading:
     """One run over one table for one plan."""
 
-    def __init__(self, source: UnitsSource, plan: Plan, connection: Any, stages: Stages) -> None:
+    def __init__(self, source: UnitsSource, plan: Plan, stack: contextlib.ExitStack, stages: Stages) -> None:
         self.source = source
         self.plan = plan
-        self.run = connection
+        self.stack = stack
         self.stages = stages
+        self.unit = source.unit or plan.unit
         self.findings: list[Finding] = []
         self.metrics_by_column: dict[str, list[str]] = {}
         self.measures: dict[str, str] = {}
+        self.texts: set[str] = set()
+        self.wanted: list[str] = []
         self.rows = 0
-        self.untouched = False
-        self.by_value: dict[Any, tuple[Any, ...]] = {}
+        self.kept = ""
+        self.connection: Any = None
+
+    @property
+    def threads(self) -> int:
+        """How many threads may work."""
+        return self.source.engine.threads or os.cpu_count() or 1
+
+    @property
+    def run(self) -> Any:
+        """The embedded engine with the view `base`; started when it is first needed."""
+        if self.connection is None:
+            self.connection = self.stack.enter_context(self.source.engine.connect())
+            self.base(self.unit, self.open(self.wanted))
+            if self.kept:
+                self.all(self.kept)
+        return self.connection
 
     # -- columns -----------------------------------------------------------------------------------------------------
 
@@ -141,92 +181,353 @@ class _Reading:
 
     # -- the run -----------------------------------------------------------------------------------------------------
 
-    def kept(self) -> nw.LazyFrame[Any]:
+    def checked_units(self) -> nw.LazyFrame[Any]:
         """The unit table after the plan's data policy."""
+        import narwhals.stable.v2 as nw
+
         blocks_of(self.plan, self.parts)
-        self.name_columns()
-        duplicated, _ = self.check()
-        frame: nw.LazyFrame[Any] = nw.from_native(self.run.sql(f"SELECT * FROM {duplicated}"))
+        *_, view = self.check([])
+        frame: nw.LazyFrame[Any] = nw.from_native(self.run.sql(f"SELECT * FROM {view}"))
         return frame
 
-    def name_columns(self) -> None:
-        """Note which metrics want which column."""
-        for metric in self.plan.metrics:
-            for _, leaf in leaves(self.plan, metric):
+    def check(self, whole: Sequence[Block]) -> tuple[Found, dict[Block, list[tuple[Sums, list[Unit]]]], set[str], str]:
+        """Open the table and apply the data policy.
+
+        Args:
+            whole: Blocks whose sums are taken on the way.
+
+        Returns:
+            What the pass found, sums of blocks, measures of which values were changed, and the name of the view of the
+            engine that holds the units after the policy.
+        """
+        plan, source = self.plan, self.source
+        for metric in plan.metrics:
+            for _, leaf in leaves(plan, metric):
                 if isinstance(leaf, Column):
                     for column in (leaf.column, *leaf.covariates):
                         self.metrics_by_column.setdefault(column, [])
                         if metric.key not in self.metrics_by_column[column]:
                             self.metrics_by_column[column].append(metric.key)
-
-    def check(self) -> tuple[str, str]:
-        """Open the table and apply the data policy: the name of the checked unit table, and the unit's column."""
-        plan, source = self.plan, self.source
-        unit = source.unit or plan.unit
-        wanted = list(
-            dict.fromkeys([unit, source.variant, *self.measures, *plan.segments, *([source.day] if source.day else [])])
-        )
-        types = self.open(wanted)
+        days = [source.day] if source.day else []
+        self.wanted = list(dict.fromkeys([self.unit, source.variant, *self.measures, *plan.segments, *days]))
+        batches = self.batches()
         self.stages.finish("open the table")
         own = {leaf.column for m in plan.metrics for _, leaf in leaves(plan, m) if isinstance(leaf, Column)}
-        self.base(unit, types)
-        self.survey(types)
-        self.check_variants()
-        trouble = self.check_values(own)
+        found, sums = self.scan(batches, whole)
+        self.check_variants(found)
+        trouble = self.check_values(own, found)
         self.stages.finish("check the values", self.rows)
-        self.keep(own, trouble)
-        duplicated = self.check_duplicates(types[unit])
+        changed = {m for m, kinds in trouble.items() if kinds.keys() - {"negative", "suspect", "other_negative"}}
+        self.keep(own, trouble, found)
+        view = self.check_duplicates(found)
         self.stages.finish("check the units", self.rows)
-        return duplicated, unit
+        return found, sums, changed, view
 
     def summary(self, caps: tuple[Cap, ...]) -> Summary:
         plan, source = self.plan, self.source
         blocks = blocks_of(plan, self.parts)
-        self.name_columns()
-        duplicated, unit = self.check()
-        fingerprint = self.fingerprint(unit)
+        whole = [b for b in blocks if not any(c.winsorize for c in b.columns)]
+        found, sums, changed, view = self.check(whole)
+        fingerprint = self.fingerprint(found)
         self.stages.finish("take the fingerprint", self.rows)
         dimensions = {s: f"s{i}" for i, s in enumerate(plan.segments)}
         if source.day:
             dimensions["$day"] = "d"
         self.limit_slices(dimensions)
-        frame = nw.from_native(self.run.sql(f"SELECT * FROM {duplicated}"))
-        moments = moments_of(
-            frame,
-            blocks,
-            variants=[v.key for v in plan.variants],
-            dimensions=dimensions,
-            smallest_slice=plan.data.smallest_segment,
-            frozen=caps,
-            known=self.profiles() if duplicated == "kept" else None,
-        )
-        n = sum(moments.units.values())
+        if changed or view != "kept":
+            known, units, extremes, sums = self.again(view, blocks, whole)
+        else:
+            known, units, extremes = self.at_once(found, blocks, sums)
+        cells = [c for b in whole for c in self.cells(b, sums[b])]
+        slices: dict[str, dict[str, dict[str, int]]] = {}
+        caps_used: tuple[Cap, ...] = ()
+        if dimensions or len(whole) < len(blocks):
+            import narwhals.stable.v2 as nw
+
+            from xpbench.data.moments import moments_of
+
+            more = moments_of(
+                nw.from_native(self.run.sql(f"SELECT * FROM {view}")),
+                blocks,
+                variants=[v.key for v in plan.variants],
+                dimensions=dimensions,
+                smallest_slice=plan.data.smallest_segment,
+                frozen=caps,
+                known=known,
+                done={(b.metric, b.form) for b in whole},
+            )
+            cells += more.cells
+            caps_used = more.caps
+            slices = {k: {s: dict(u) for s, u in v.items()} for k, v in more.slices.items()}
+        n = sum(units.values())
         self.stages.finish("compute the moments", n)
-        empty = {v: 0 for v, count in moments.units.items() if count == 0}
+        empty = {v: 0 for v, count in units.items() if count == 0}
         if empty:
             self.find("variant_without_units", len(empty), len(plan.variants), "kept", by_variant=empty)
         for segment in plan.segments:
-            small = [k for k, v in moments.slices[segment].items() if sum(v.values()) < plan.data.smallest_segment]
-            self.find(
-                "small_slices", len(small), len(moments.slices[segment]), "not shown", detail=f"Segment {shown(segment)}."
-            )
-        by_day = {k: dict(v) for k, v in moments.slices.get("$day", {}).items() if k != MISSING}
+            small = [k for k, v in slices[segment].items() if sum(v.values()) < plan.data.smallest_segment]
+            self.find("small_slices", len(small), len(slices[segment]), "not shown", detail=f"Segment {shown(segment)}.")
+        by_day = {k: dict(v) for k, v in slices.get("$day", {}).items() if k != MISSING}
+        order = {v.key: i for i, v in enumerate(plan.variants)}
+        ranks = {(b.metric, b.form): i for i, b in enumerate(blocks)}
+        cells.sort(key=lambda c: (c.dimension, c.slice, ranks[c.metric, c.form], order[c.variant]))
         self.stages.finish("write the summary", n)
         return Summary(
             source="units table",
             fingerprint=fingerprint,
             rows=self.rows,
-            units=moments.units,
-            cells=moments.cells,
-            caps=moments.caps,
+            units=units,
+            cells=tuple(cells),
+            caps=caps_used,
             findings=merge_findings(self.findings),
-            extremes=moments.extremes,
+            extremes=extremes,
             exposures_by_day=by_day,
-            segments={s: moments.slices[s] for s in plan.segments},
+            segments={s: slices[s] for s in plan.segments},
             first_exposure=min(by_day, default=""),
             last_exposure=max(by_day, default=""),
-            engine=engine_name(),
+            engine=self.engine(),
         )
+
+    def engine(self) -> str:
+        """What did the work."""
+        import numpy
+        import pyarrow
+
+        direct = f"pyarrow {pyarrow.__version__}, numpy {numpy.__version__}"
+        return direct if self.connection is None else f"{engine_name()}, {direct}"
+
+    # -- the pass over the table ---------------------------------------------------------------------------------------
+
+    @cached_property
+    def native(self) -> Any:
+        """A table in memory, with the wanted columns only, in a form that is scanned without guessing."""
+        import narwhals.stable.v2 as nw
+
+        frame = nw.from_native(self.source.table)
+        if isinstance(frame, nw.LazyFrame):
+            self.need(self.wanted, frame.collect_schema().names())
+            frame = frame.select(*self.wanted).collect("pyarrow")
+        self.need(self.wanted, frame.columns)
+        return plain_frame(frame.select(*self.wanted), self.mixed)
+
+    def batches(self) -> Batches:
+        """The table in batches: directly where its columns are numbers and keys, else through the engine, which parses text."""
+        import pyarrow as pa
+
+        from xpbench.data.batches import EngineBatches, Layout, ParquetBatches, TableBatches
+
+        table = self.source.table
+        texts = (*self.plan.segments, *([self.source.day] if self.source.day else []))
+        layout = Layout(self.unit, self.source.variant, tuple(self.measures), texts)
+        direct: Batches | None = None
+        if isinstance(table, list) and kind_of(table[0]) == "parquet":
+            with contextlib.suppress(pa.ArrowException, OSError):  # the engine says what is wrong with the file
+                direct = ParquetBatches(table, layout)
+            if isinstance(direct, ParquetBatches) and all(names == direct.names[0] for names in direct.names):
+                self.need(self.wanted, direct.names[0])
+        elif not isinstance(table, list) and not is_relation(table):
+            with contextlib.suppress(pa.ArrowException):  # such as objects of several types
+                native = self.native
+                arrow = native if isinstance(native, pa.Table) else pa.Table.from_pandas(native, preserve_index=False)
+                direct = TableBatches(arrow, layout)
+        if direct is not None and direct.fits():
+            return direct
+        run = self.run
+        short = tuple(self.measures.values())
+        dims = tuple(f"s{i}" for i in range(len(self.plan.segments))) + (("d",) if self.source.day else ())
+        return EngineBatches(run, "base", Layout("u", "v", short, dims))
+
+    def scan(self, batches: Batches, blocks: Sequence[Block]) -> tuple[Found, dict[Block, list[tuple[Sums, list[Unit]]]]]:
+        """One pass for checks, hashes and sums; a second one over columns that turn out to need more than four decimals."""
+        from xpbench.data.scan import Scan
+        from xpbench.data.slices import unit_above
+
+        names = list(batches.layout.measures)
+        keys = [v.key for v in self.plan.variants]
+        at = {short: i for i, short in enumerate(self.measures.values())}
+        members = [tuple(at[c.measure] for c in b.columns) for b in blocks]
+        direct = self.connection is None
+        read = self.key_of if direct else _as_it_is
+        guess = {m: unit_above(b) for m, b in batches.bounds(self.fractions(batches)).items()}
+        found = Scan(
+            batches, variants=keys, read=read, blocks=members, suspects=SUSPECTS, units=guess, threads=self.threads
+        ).run()
+        short = list(self.measures.values())
+        sums = {b: found.sums_of(members[i], i, names) for i, b in enumerate(blocks) if i in found.sums}
+        clean = {i for i, name in enumerate(names) if not found.ranges[name].missing and not found.ranges[name].infinite}
+        left = [i for i, b in enumerate(blocks) if b not in sums and clean.issuperset(members[i])]
+        if left and sum(found.kept):
+            units = {name: unit_above(found.ranges[name].bound) for name in names if name in guess or found.needs_more(name)}
+            layout = type(batches.layout)(
+                batches.layout.unit,
+                batches.layout.variant,
+                tuple(names[i] for i in sorted({i for k in left for i in members[k]})),
+            )
+            place = {name: i for i, name in enumerate(layout.measures)}
+            some = [tuple(place[names[i]] for i in members[k]) for k in left]
+            second = Scan(
+                batches.narrowed(layout),
+                variants=keys,
+                read=read,
+                blocks=some,
+                units={k: u for k, u in units.items() if k in place},
+                threads=self.threads,
+                checks=bool(found.without_id),
+            ).run()
+            for i, k in enumerate(left):
+                if i in second.sums:
+                    sums[blocks[k]] = second.sums_of(some[i], i, layout.measures)
+        found.ranges = dict(zip(short, (found.ranges[name] for name in names), strict=True))
+        return found, sums
+
+    def fractions(self, batches: Batches) -> list[str]:
+        """Measures whose first rows already need more than four decimals."""
+        import numpy as np
+
+        from xpbench.data.batches import numbers
+        from xpbench.data.slices import digits_of
+
+        found = []
+        for _, batch in batches.head():
+            for name in batches.layout.measures:
+                values = numbers(batch.column(name)[:2048])
+                values = values[np.isfinite(values)]
+                largest = float(np.abs(values).max(initial=0.0))
+                spare = np.empty((2, len(values)))
+                if digits_of(values, largest=largest, least=0, out=spare[0], spare=spare[1]) is None:
+                    found.append(name)
+            break
+        return found
+
+    def key_of(self, value: Any) -> str | None:
+        """The variant that a value of the variant column stands for."""
+        if value is None:
+            return None
+        if isinstance(value, str):
+            text: str | None = None if value.strip(" ").lower() in ("", "nan", "null", "<na>") else value
+        else:
+            text = as_text(value)
+        return None if text is None else self.source.variants.get(text, text)
+
+    # -- moments -------------------------------------------------------------------------------------------------------
+
+    def cells(self, block: Block, sums: Sequence[tuple[Sums, Sequence[Unit]]]) -> list[Cell]:
+        """The cells of one block; variants without units have none."""
+        from xpbench.data.slices import moments
+
+        columns = tuple(c.label for c in block.columns)
+        out = []
+        for variant, (mine, units) in zip(self.plan.variants, sums, strict=True):
+            if mine.n:
+                mean, cov = moments(mine, units)
+                out.append(Cell(block.metric, variant.key, block.form, columns, mine.n, mean, cov))
+        return out
+
+    def at_once(
+        self, found: Found, blocks: Sequence[Block], sums: Mapping[Block, Sequence[tuple[Sums, Sequence[Unit]]]]
+    ) -> tuple[tuple[int, dict[str, Profile]], dict[str, int], tuple[Extreme, ...]]:
+        """Profiles, units by variant and extremes, where the pass over the table saw the values as they count."""
+        from fractions import Fraction
+
+        from xpbench.data.sums import Profile
+
+        means: dict[str, float] = {}
+        for block, by_variant in sums.items():
+            for i, c in enumerate(block.columns):
+                n = sum(s.n for s, _ in by_variant)
+                total = sum((s.first[i] * u[i].value for s, u in by_variant if s.n), Fraction(0))
+                means[c.measure] = float(total / n) if n else 0.0
+        rows = sum(found.kept)
+        profiles = {}
+        for short, r in found.ranges.items():
+            _limit(r.bound, rows)
+            if short in means:
+                profiles[short] = Profile(rows, r.low, r.high, means[short], r.digits == 0)
+        keys = [v.key for v in self.plan.variants]
+        extremes = []
+        for block in blocks:
+            if block.form == "value" and len(block.own) == 1:
+                measure = block.own[0].measure
+                seen, mean = found.ranges[measure], means[measure]
+                ends = [
+                    (value, keys[i])
+                    for i in sorted(range(len(keys)), key=lambda i: keys[i])
+                    for value, where in ((seen.high, seen.high_in), (seen.low, seen.low_in))
+                    if i in where
+                ]
+                if ends:
+                    value, variant = max(ends, key=lambda pair: abs(pair[0] - mean))
+                    extremes.append(Extreme(block.metric, variant, value))
+        return (rows, profiles), dict(zip(keys, found.kept, strict=True)), tuple(extremes)
+
+    def again(
+        self, view: str, blocks: Sequence[Block], whole: Sequence[Block]
+    ) -> tuple[tuple[int, dict[str, Profile]], dict[str, int], tuple[Extreme, ...], dict[Block, list[tuple[Sums, list[Unit]]]]]:
+        """The same, and all sums, from a view of the engine in which odd values and doubled units are dealt with."""
+        import narwhals.stable.v2 as nw
+
+        from xpbench.data.batches import EngineBatches, Layout
+        from xpbench.data.moments import profiles_of
+
+        rows, profiles = profiles_of(nw.from_native(self.run.sql(f"SELECT * FROM {view}")), list(self.measures.values()))
+        for p in profiles.values():
+            _limit(p.bound, rows)
+        ends = ", ".join(f"CAST(max({m}) AS DOUBLE), CAST(min({m}) AS DOUBLE)" for m in self.measures.values())
+        by = {r[0]: r[1:] for r in self.all(f"SELECT {VARIANT}, count(*), {ends} FROM {view} GROUP BY 1 ORDER BY 1")}
+        units = {v.key: int(by[v.key][0]) if v.key in by else 0 for v in self.plan.variants}
+        at = {short: i for i, short in enumerate(self.measures.values())}
+        extremes = []
+        for block in blocks:
+            if block.form == "value" and len(block.own) == 1:
+                i = at[block.own[0].measure]
+                mean = profiles[block.own[0].measure].mean
+                seen = [(row[k], v) for v, row in by.items() for k in (1 + 2 * i, 2 + 2 * i) if row[k] is not None]
+                if seen:
+                    value, variant = max(seen, key=lambda pair: abs(pair[0] - mean))
+                    extremes.append(Extreme(block.metric, variant, value))
+        lacking = {m for m, p in profiles.items() if p.count < rows}
+        sums: dict[Block, list[tuple[Sums, list[Unit]]]] = {}
+        groups: dict[tuple[Any, ...], list[Block]] = {}
+        for block in whole:
+            needed = tuple(sorted({c.measure for c in block.own} & lacking))
+            filled = tuple(sorted({c.measure for c in block.covariates} & lacking - {c.measure for c in block.own}))
+            groups.setdefault((needed, filled), []).append(block)
+        for (needed, filled), members in groups.items():
+            used = sorted({c.measure for b in members for c in b.columns}, key=lambda m: at[m])
+            columns = [
+                f"coalesce(CAST({m} AS DOUBLE), {literal(profiles[m].shift)}) AS {m}" if m in filled else m for m in used
+            ]
+            where = " AND ".join(f"{m} IS NOT NULL" for m in needed)
+            query = f"(SELECT {VARIANT}, {', '.join(columns)} FROM {view}{' WHERE ' + where if where else ''})"
+            sums |= self.sums(EngineBatches(self.run, query, Layout("u", VARIANT, tuple(used))), members)
+        return (rows, profiles), units, tuple(extremes), sums
+
+    def sums(self, batches: Batches, blocks: Sequence[Block]) -> dict[Block, list[tuple[Sums, list[Unit]]]]:
+        """Sums of blocks over values without gaps."""
+        from xpbench.data.scan import Scan
+        from xpbench.data.slices import Sums, Unit, unit_above
+
+        names = batches.layout.measures
+        place = {name: i for i, name in enumerate(names)}
+        members = [tuple(place[c.measure] for c in b.columns) for b in blocks]
+        guess = {m: unit_above(b) for m, b in batches.bounds(self.fractions(batches)).items()}
+        out: dict[Block, list[tuple[Sums, list[Unit]]]] = {}
+        for _ in range(2):
+            found = Scan(
+                batches,
+                variants=[v.key for v in self.plan.variants],
+                read=_as_it_is,
+                blocks=members,
+                units=guess,
+                threads=self.threads,
+                checks=False,
+            ).run()
+            out = {b: found.sums_of(members[i], i, names) for i, b in enumerate(blocks) if i in found.sums}
+            if len(out) == len(blocks):
+                break
+            guess = {m: unit_above(found.ranges[m].bound) for m in names if m in guess or found.needs_more(m)}
+        nothing = [(Sums(), [Unit(0)]) for _ in self.plan.variants]
+        return {b: out.get(b, nothing) for b in blocks}
 
     def find(self, name: str, count: int, of: int, action: str, **more: Any) -> None:
         """Count something."""
@@ -234,12 +535,12 @@ class _Reading:
 
     def one(self, query: str) -> tuple[Any, ...]:
         """The single row of a query."""
-        row: tuple[Any, ...] = self.run.execute(query).fetchall()[0]  # read to the end: the engine allows one open result
-        return row
+        return self.all(query)[0]  # read to the end: the engine allows one open result
 
     def all(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a small result."""
-        rows: list[tuple[Any, ...]] = self.run.execute(query).fetchall()
+        run = self.run if self.connection is None else self.connection
+        rows: list[tuple[Any, ...]] = run.execute(query).fetchall()
         return rows
 
     # -- opening -----------------------------------------------------------------------------------------------------
@@ -254,19 +555,14 @@ class _Reading:
             reader = f"read_parquet({files}, union_by_name = true)" if len(table) > 1 else f"read_parquet({literal(table[0])})"
             self.need(wanted, [r[0] for r in self.all(f"DESCRIBE SELECT * FROM {reader}")])
             self.all(f"CREATE TEMP VIEW source AS SELECT {', '.join(map(quote, wanted))} FROM {reader}")
-        elif isinstance(table, duckdb.DuckDBPyRelation):
+        elif is_relation(table):
             self.need(wanted, table.columns)
             handed = table.project(", ".join(map(quote, wanted))).to_arrow_reader(100_000)
-            self.run.register("handed", handed)
+            self.connection.register("handed", handed)
             self.all("CREATE TEMP TABLE source AS SELECT * FROM handed")
-            self.run.unregister("handed")
+            self.connection.unregister("handed")
         else:
-            frame = nw.from_native(table)
-            if isinstance(frame, nw.LazyFrame):
-                self.need(wanted, frame.collect_schema().names())
-                frame = frame.select(*wanted).collect("pyarrow")
-            self.need(wanted, frame.columns)
-            self.run.register("source", plain_frame(frame.select(*wanted), self.mixed))
+            self.connection.register("source", self.native)
         return {r[0]: str(r[1]) for r in self.all("DESCRIBE SELECT * FROM source")}
 
     def need(self, wanted: Iterable[str], known: Sequence[str]) -> None:
@@ -304,7 +600,9 @@ class _Reading:
         try:
             self.need(wanted, [r[0] for r in self.all(f"DESCRIBE SELECT * FROM {reader}")])
             self.all(f"CREATE TEMP TABLE source AS SELECT {', '.join(map(quote, wanted))} FROM {reader}")
-        except duckdb.Error as error:
+        except Exception as error:
+            if not _is_reading_error(error):
+                raise
             raise DataError("XPB-D01", what=plain("The CSV file could not be read"), reason=first_line(error)) from error
 
     def mixed(self, column: str, kinds: Mapping[str, int]) -> None:
@@ -329,7 +627,6 @@ class _Reading:
             cases = " ".join(f"WHEN {literal(k)} THEN {literal(v)}" for k, v in self.source.variants.items())
             variant = f"CASE {variant} {cases} ELSE {variant} END"
         columns = [f"{_as_id(quote(unit), types[unit])} AS u", f"{variant} AS v"]
-        self.texts: set[str] = set()
         for name, short in self.measures.items():
             number, is_text = _as_number(quote(name), types[name], column=name, metrics=self.metrics_by_column[name])
             columns.append(f"{number} AS {short}")
@@ -349,58 +646,22 @@ class _Reading:
 
     # -- checks ------------------------------------------------------------------------------------------------------
 
-    def survey(self, types: Mapping[str, str]) -> None:
-        """One pass over the table by variant: rows, ids, hashes of rows, and the range of every measure."""
-        columns = ["u", "v", *self.measures.values(), *(f"s{i}" for i in range(len(self.plan.segments)))]
-        salted = ", ".join([literal("xpbench.units.1"), *columns, *(["d"] if self.source.day else [])])
-        wanted = ["count(*)", "count(u)", f"sum(hash({salted}))", f"bit_xor(hash({salted}))"]
-        open_ones = [m for n, m in self.measures.items() if types[n] != "BOOLEAN" and types[n] not in _INTEGERS]
-        tests = {short: f"bool_or({short} <> floor({short}))" for short in open_ones}
-        if tests:  # a fraction among the first rows saves looking at all of them
-            head = self.one(f"SELECT {', '.join(tests.values())} FROM (SELECT {', '.join(tests)} FROM base LIMIT 2048)")
-            tests |= {short: "true" for short, found in zip(open_ones, head, strict=True) if found}
-        for short in self.measures.values():
-            broken = tests.get(short, "false")
-            wanted += [f"count({short})", f"min({short})", f"max({short})", f"avg({short})", broken]
-        self.by_value = {r[0]: r[1:] for r in self.all(f"SELECT v, {', '.join(wanted)} FROM base GROUP BY v ORDER BY v")}
-
-    def ranges(self) -> dict[str, list[tuple[Any, ...]]] | None:
-        """Count, least, greatest, mean and "broken" of every measure by variant of the plan; None where ids are missing."""
-        mine = [self.by_value[v.key] for v in self.plan.variants if v.key in self.by_value]
-        if any(row[0] != row[1] for row in mine):
-            return None
-        return {short: [row[4 + 5 * i : 9 + 5 * i] for row in mine] for i, short in enumerate(self.measures.values())}
-
-    def profiles(self) -> tuple[int, dict[str, Profile]] | None:
-        """What the sums need to know of every measure, where no value was changed since the survey."""
-        ranges = self.ranges()
-        if ranges is None or not self.untouched:
-            return None
-        rows = sum(self.by_variant.values())
-        out = {}
-        for short, found in ranges.items():
-            mean = sum(r[0] * r[3] for r in found) / rows
-            whole = not any(r[4] for r in found)
-            out[short] = Profile(rows, float(min(r[1] for r in found)), float(max(r[2] for r in found)), float(mean), whole)
-        return rows, out
-
-    def check_variants(self) -> None:
+    def check_variants(self, found: Found) -> None:
         """Rows by variant: missing and unknown ones are counted, and refused where the plan says so."""
         known = [v.key for v in self.plan.variants]
-        counts = {v: int(row[0]) for v, row in self.by_value.items()}
-        self.rows = sum(counts.values())
+        counts = dict(found.labels)
+        self.rows = found.rows
         if self.rows == 0:
             raise DataError("XPB-D07", what=plain("The table has no rows"))
         missing = counts.pop(None, 0)
-        unknown = {k: n for k, n in counts.items() if k not in known}
-        self.by_variant = {k: counts.get(k, 0) for k in known}
-        if not sum(self.by_variant.values()):
-            found = ", ".join(shown(k) for k in sorted(unknown, key=lambda k: (-unknown[k], k))[:5]) or "no value at all"
+        unknown = {k: n for k, n in counts.items() if k is not None and k not in known}
+        if not any(counts.get(k, 0) for k in known):
+            other = ", ".join(shown(k) for k in sorted(unknown, key=lambda k: (-unknown[k], k))[:5]) or "no value at all"
             raise DataError(
                 "XPB-D08",
                 rows=self.rows,
                 column=self.source.variant,
-                found=plain(found),
+                found=plain(other),
                 known=plain(", ".join(map(shown, known))),
             )
         for name, count, policy in (
@@ -423,29 +684,31 @@ class _Reading:
                 )
             self.find(name, count, self.rows, "excluded", detail=words)
 
-    def check_values(self, own: set[str]) -> dict[str, dict[str, dict[str, int]]]:
+    def check_values(self, own: set[str], found: Found) -> dict[str, dict[str, dict[str, int]]]:
         """What is odd about the values of each column, counted by variant.
 
         Returns:
             For every measure with something odd: missing, text, nan, infinite, negative, code → variant → rows.
         """
         kept = f"v IN ({', '.join(literal(v.key) for v in self.plan.variants)}) AND u IS NOT NULL"
-        ranges = self.ranges()
         codes = self.plan.data.missing_codes
-        odd: list[str] = []
-        self.untouched = ranges is not None and not codes
-        rows = sum(self.by_variant.values()) if ranges is not None else self.one(f"SELECT count(*) FROM base WHERE {kept}")[0]
-        for short in self.measures.values():
-            found = [] if ranges is None else ranges[short]
-            # NaN is greater than every number to the engine, and no comparison with it holds here
-            clean = all(r[0] > 0 and r[1] >= 0 and r[2] < float("inf") for r in found)
-            present = sum(r[0] for r in found)
-            if ranges is None or codes or not clean or present < rows:
-                odd.append(short)
-            if present < rows or not all(r[0] > 0 and r[1] > float("-inf") and r[2] < float("inf") for r in found):
-                self.untouched = False
+        keys = [v.key for v in self.plan.variants]
+        rows = sum(found.kept)
         trouble: dict[str, dict[str, dict[str, int]]] = {}
+        odd = []
+        for short, seen in found.ranges.items():
+            if codes or seen.missing or seen.infinite:
+                odd.append(short)
+            elif seen.negative:
+                for name, by in (
+                    ("negative", seen.negative),
+                    ("suspect", seen.suspect),
+                    ("other_negative", seen.other_negative),
+                ):
+                    if by:
+                        trouble.setdefault(short, {})[name] = {keys[v]: n for v, n in sorted(by.items())}
         if not odd:
+            self.judge(trouble, rows, own, kept)
             return trouble
         suspects = ", ".join(literal(s) for s in SUSPECTS)
         listed = ", ".join(literal(float(c)) for c in codes or ()) or "NULL"
@@ -519,8 +782,8 @@ class _Reading:
                 ):
                     self.find(name, sum(by.values()), rows, what, metric=key, by_variant=dict(by), detail=detail)
 
-    def keep(self, own: set[str], trouble: Mapping[str, Mapping[str, Any]]) -> None:
-        """Make the view `kept`: rows of the plan's variants with an id, odd values as the policy says."""
+    def keep(self, own: set[str], trouble: Mapping[str, Mapping[str, Any]], found: Found) -> None:
+        """Say what the view `kept` is: rows of the plan's variants with an id, odd values as the policy says."""
         policy = self.plan.data
         listed = ", ".join(literal(float(c)) for c in policy.missing_codes or ()) or None
         columns = ["u", f"v AS {VARIANT}"]
@@ -536,16 +799,18 @@ class _Reading:
                 )
             columns.append(f"{value} AS {short}")
         columns += [f"s{i}" for i in range(len(self.plan.segments))] + (["d"] if self.source.day else [])
-        lost = sum(int(r[0]) - int(r[1]) for r in self.by_value.values())
+        lost = found.without_id
         self.find("missing_unit", lost, self.rows, "excluded")
         keys = ", ".join(literal(v.key) for v in self.plan.variants)
-        self.all(f"CREATE TEMP VIEW kept AS SELECT {', '.join(columns)} FROM base WHERE u IS NOT NULL AND v IN ({keys})")
-        if lost and not self.one("SELECT count(*) FROM kept")[0]:
+        self.kept = f"CREATE TEMP VIEW kept AS SELECT {', '.join(columns)} FROM base WHERE u IS NOT NULL AND v IN ({keys})"
+        if self.connection is not None:
+            self.all(self.kept)
+        if lost and not sum(found.kept):
             raise DataError("XPB-D07", what=plain("No row has both a unit and a variant of the plan"))
 
-    def check_duplicates(self, kind: str) -> str:
+    def check_duplicates(self, found: Found) -> str:
         """Units on several rows: refused, or resolved as the plan says. The name of the view to read."""
-        if self.unique():
+        if found.unique or self.unique():
             return "kept"
         repeated, rows, mixed = self.one(
             "SELECT count(*), sum(n), count_if(k > 1) FROM "
@@ -585,18 +850,15 @@ class _Reading:
             n, distinct = self.one("SELECT count(*), count(DISTINCT hash(u)) FROM kept")
         return bool(n == distinct)
 
-    def fingerprint(self, unit: str) -> str:
+    def fingerprint(self, found: Found) -> str:
         """SHA-256 over the content of the columns used, whatever the order of the rows.
 
-        Each row is hashed with its id and a salt; only the sum and the exclusive or of these hashes leave the engine, so
+        Each row is hashed with its id and a salt; only the sum and the exclusive or of these hashes are kept, so
         that no id can be found again from the fingerprint.
         """
-        rows = self.by_value.values()
-        total, mixed = sum(int(r[2]) for r in rows), 0
-        for row in rows:
-            mixed ^= int(row[3])
+        total, mixed = found.hashes
         content = {
-            "columns": [unit, self.source.variant, *self.measures, *self.plan.segments, self.source.day or ""],
+            "columns": [self.unit, self.source.variant, *self.measures, *self.plan.segments, self.source.day or ""],
             "rows": self.rows,
             "sum": str(total),
             "xor": str(mixed),
@@ -613,6 +875,20 @@ class _Reading:
             (count,) = self.one(f"SELECT count(DISTINCT {column}) FROM base")
             if not name.startswith("$") and count > MAX_SLICES:
                 raise DataError("XPB-D15", segment=name, count=count, limit=MAX_SLICES)
+
+
+def _as_it_is(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _limit(bound: float, rows: int) -> None:
+    """Squares of these values can be added up in the range of doubles.
+
+    Raises:
+        DataError: `XPB-D20`.
+    """
+    if not bound * bound * max(rows, 1) <= 2.0**1000:
+        raise DataError("XPB-D20", bound=bound, limit="1e150")
 
 
 def _added(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
 from scipy.special import ndtr
 
 from xpbench.stats.arguments import check_choice, check_positive, check_share, refuse
@@ -23,6 +22,7 @@ from xpbench.stats.marginals import Beta, Marginal, Student
 from xpbench.stats.moments import Floats, Moments, merge
 from xpbench.stats.pairs import Pair, pair_of
 from xpbench.stats.proportion import Counts
+from xpbench.stats.roots import brentq, minimize_scalar
 from xpbench.stats.status import Status
 
 _Z = np.linspace(-8.5, 8.5, 341)
@@ -94,7 +94,7 @@ def _quantile(cdf: Callable[[float], float], *, centre: float, step: float) -> C
         low, high, width = centre - step, centre + step, step
         for _ in range(200):
             if cdf(low) <= p <= cdf(high):
-                return float(brentq(lambda x: cdf(x) - p, low, high, xtol=1e-12 * step, rtol=1e-12))
+                return brentq(lambda x: cdf(x) - p, low, high, xtol=1e-12 * step, rtol=1e-12)
             width *= 2.0
             low, high = (low - width, high) if cdf(low) > p else (low, high + width)
         return math.inf if p > 0.5 else -math.inf
@@ -256,7 +256,7 @@ def posterior_effect(pair: Pair, *, prior_mean: float, prior_sd: float | None, d
 
 def _z_of(mass: float) -> float:
     """The z such that N(0, 1) holds `mass` within ± z."""
-    return float(brentq(lambda z: 2.0 * ndtr(z) - 1.0 - mass, 0.0, 40.0, xtol=1e-13))
+    return brentq(lambda z: 2.0 * ndtr(z) - 1.0 - mass, 0.0, 40.0, xtol=1e-13)
 
 
 def posterior_lift(pair: Pair, *, prior_mean: float, prior_sd: float, direction: Direction, mass: float) -> Posterior:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import nctdtr, ndtr, ndtri
 
 from xpbench.stats.arguments import check_choice, check_positive, check_share, refuse
 from xpbench.stats.designs import Design, Fixed, check_looks
 from xpbench.stats.pairs import welch_df
+from xpbench.stats.roots import brentq
 from xpbench.stats.spending import crossing
 
 LARGEST = 1e15
@@ -235,7 +235,7 @@ def _solve_n(scenario: Scenario, *, value: float, target: float) -> float:
         low, high = high, high + math.log(100.0)
         if high > math.log(LARGEST):
             raise refuse("value", value, f"some number of units below {LARGEST:.0e} reaches the power asked for")
-    return math.exp(float(brentq(gap, low, high, xtol=1e-10)))
+    return math.exp(brentq(gap, low, high, xtol=1e-10))
 
 
 def mde(scenario: Scenario, *, n: float, target: float, direction: Literal["increase", "decrease"]) -> float:
@@ -269,7 +269,7 @@ def mde(scenario: Scenario, *, n: float, target: float, direction: Literal["incr
         high = sign * (end - scenario.null) * (1.0 - 1e-9)
         if high <= low or gap(high) < 0.0:
             raise refuse("n", n, "some proportion between 0 and 1 is found with these units; more are needed")
-    return scenario.null + sign * float(brentq(gap, low, high, xtol=1e-12 * unit, rtol=1e-12))
+    return scenario.null + sign * brentq(gap, low, high, xtol=1e-12 * unit, rtol=1e-12)
 
 
 def _possible(scenario: Scenario, value: float) -> bool:

@@ -13,12 +13,12 @@ import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from xpbench.stats.arguments import check_choice, refuse
 from xpbench.stats.inference import Alternative
 from xpbench.stats.moments import Moments
+from xpbench.stats.roots import brentq
 
 FEW = 10
 """Events (or units without) below which a variant's proportion is tiny."""
@@ -179,7 +179,7 @@ def score_lift(found: Counts, *, q: float) -> Score:
 
     far = 60.0
     if found.x_c == 0:
-        low = float(brentq(lambda v: at(v) - q, -far, far)) if at(-far) > q > at(far) else -math.inf
+        low = brentq(lambda v: at(v) - q, -far, far) if at(-far) > q > at(far) else -math.inf
         return Score(math.nan, math.expm1(low), math.nan, "unbounded")
     estimate = found.x_t * found.n_c / (found.x_c * found.n_t)
     log_estimate = math.log(estimate) if estimate > 0.0 else -far
@@ -192,6 +192,6 @@ def _invert(z: Callable[[float], float], *, q: float, at: float, ends: tuple[flo
     """Ends of the set where |z| <= q; z falls from left to right and is 0 at `at`."""
     edge = 1e-12
     first, last = ends[0] * (1.0 - edge), ends[1] * (1.0 - edge)
-    low = ends[0] if z(first) <= q else float(brentq(lambda d: z(d) - q, first, at, xtol=1e-14, rtol=1e-13))
-    high = ends[1] if z(last) >= -q else float(brentq(lambda d: z(d) + q, at, last, xtol=1e-14, rtol=1e-13))
+    low = ends[0] if z(first) <= q else brentq(lambda d: z(d) - q, first, at, xtol=1e-14, rtol=1e-13)
+    high = ends[1] if z(last) >= -q else brentq(lambda d: z(d) + q, at, last, xtol=1e-14, rtol=1e-13)
     return low, high

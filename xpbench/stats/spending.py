@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from xpbench.stats.arguments import check_choice, check_share, refuse
 from xpbench.stats.moments import Floats
+from xpbench.stats.roots import brentq
 
 Spending = Literal["obrien_fleming", "pocock"]
 
@@ -159,7 +159,7 @@ def _solve(state: _State, *, t: float, amount: float) -> float:
     def excess(bound: float) -> float:
         return sum(_exit(state, t=t, bound=bound, drift=0.0)) - amount
 
-    return float(brentq(excess, 0.0, FAR, xtol=1e-12, rtol=1e-14)) if excess(FAR) < 0.0 < excess(0.0) else math.inf
+    return brentq(excess, 0.0, FAR, xtol=1e-12, rtol=1e-14) if excess(FAR) < 0.0 < excess(0.0) else math.inf
 
 
 def p_group(z: float, information: Sequence[float], spending: Spending, *, final: bool = False) -> float:
@@ -188,4 +188,4 @@ def p_group(z: float, information: Sequence[float], spending: Spending, *, final
         return 1.0
     if gap(low) <= 0.0:
         return 1e-14
-    return math.exp(float(brentq(gap, low, high, xtol=1e-10)))
+    return math.exp(brentq(gap, low, high, xtol=1e-10))
