@@ -1,0 +1,230 @@
+"""Faults planted in `xpbench/stats`, one at a time: how many do the tests notice?
+
+    python -m benchmarks.mutation --files cuped fieller spending --sample 60 --write mutation
+
+Every fault is one change of an operator, a number, a comparison or a branch in the syntax tree of one module. A seeded
+random sample of all possible faults of a module is tried, each in a process of its own that loads the changed module and
+runs the tests of that module, stopping at the first that fails. A fault counts as noticed when a test fails, or when the
+tests take many times longer than usual. Messages, docstrings and annotations are left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import copy
+import importlib.abc
+import importlib.util
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+
+TESTS: dict[str, list[str]] = {
+    "batch": ["batch"],
+    "batch_cuped": ["batch", "cuped"],
+    "designs": ["planning", "spending"],
+    "fieller": ["inference", "pairs"],
+    "marginals": ["bayes"],
+}
+"""Tests of a module, where they are not in the file of its name."""
+
+COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
+}  # fmt: skip
+FLIP: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE}
+ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult, ast.MatMult: ast.Mult,
+    ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd,
+}  # fmt: skip
+NAMES = {"max": "min", "min": "max", "any": "all", "all": "any", "maximum": "minimum", "minimum": "maximum", "ndtr": "ndtri"}
+
+
+def _skipped(tree: ast.Module) -> set[int]:
+    """Nodes inside annotations, docstrings, imports, messages of errors and decorators."""
+    out: set[int] = set()
+
+    def drop(node: ast.AST | None) -> None:
+        if node is not None:
+            out.update(id(n) for n in ast.walk(node))
+
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            drop(node.returns)
+            for argument in [*node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]:
+                if argument is not None:
+                    drop(argument.annotation)
+            for decorator in node.decorator_list:
+                drop(decorator)
+        elif isinstance(node, ast.ClassDef):
+            for decorator in node.decorator_list:
+                drop(decorator)
+        elif isinstance(node, ast.AnnAssign):
+            drop(node.annotation)
+        elif isinstance(node, (ast.Raise, ast.JoinedStr, ast.Import, ast.ImportFrom)):
+            drop(node)
+        elif isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id[0].isupper() for t in node.targets):
+            if isinstance(node.value, ast.Subscript):  # a name for a type
+                drop(node.value)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("refuse", "TypeVar", "cast"):
+            drop(node)
+    return out
+
+
+def _changes(node: ast.AST) -> Iterator[Callable[[Any], None]]:
+    """Ways to spoil one node, each a function that changes a copy of it."""
+    if isinstance(node, ast.Compare) and len(node.ops) == 1:
+        for table in (COMPARE, FLIP):
+            if (other := table.get(type(node.ops[0]))) is not None:
+                yield lambda n, other=other: setattr(n, "ops", [other()])
+    elif isinstance(node, (ast.BinOp, ast.AugAssign)) and (found := ARITHMETIC.get(type(node.op))) is not None:
+        yield lambda n: setattr(n, "op", found())
+    elif isinstance(node, ast.BoolOp):
+        yield lambda n: setattr(n, "op", ast.And() if isinstance(n.op, ast.Or) else ast.Or())
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.Not)):
+        yield lambda n: n.__dict__.update(op=ast.UAdd() if isinstance(n.op, ast.USub) else n.op, operand=_inner(n))
+    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        yield lambda n: setattr(n, "value", not n.value)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int):
+        yield lambda n: setattr(n, "value", n.value + 1)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, float):
+        yield lambda n: setattr(n, "value", n.value * 1.5 if n.value else 1.0)
+    elif isinstance(node, ast.IfExp):
+        yield lambda n: n.__dict__.update(body=n.orelse, orelse=n.body)
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NAMES:
+        yield lambda n: setattr(n.func, "id", NAMES[n.func.id])
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in NAMES:
+        yield lambda n: setattr(n.func, "attr", NAMES[n.func.attr])
+    elif isinstance(node, ast.If):
+        yield lambda n: setattr(n, "test", ast.Constant(False))
+
+
+def _inner(node: ast.UnaryOp) -> ast.expr:
+    return ast.UnaryOp(ast.Not(), node.operand) if isinstance(node.op, ast.Not) else node.operand
+
+
+def mutants(source: str) -> list[tuple[int, str, str]]:
+    """Every fault: line, what the line says now, and the changed source."""
+    tree = ast.parse(source)
+    skipped = _skipped(tree)
+    nodes = list(ast.walk(tree))
+    out = []
+    for at, node in enumerate(nodes):
+        if id(node) in skipped:
+            continue
+        for k, _ in enumerate(_changes(node)):
+            other = copy.deepcopy(tree)
+            spoiled = list(ast.walk(other))[at]
+            list(_changes(spoiled))[k](spoiled)
+            ast.fix_missing_locations(other)
+            before = ast.unparse(node).split("\n", 1)[0]
+            out.append((node.lineno, f"{before}  ->  {ast.unparse(spoiled).splitlines()[0]}", ast.unparse(other)))  # type: ignore[attr-defined]
+    return [m for m in out if m[2] != ast.unparse(tree)]
+
+
+class _Loader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Gives one module another source."""
+
+    def __init__(self, name: str, path: Path, source: str) -> None:
+        self.name, self.path, self.source = name, path, source
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        if fullname != self.name:
+            return None
+        return importlib.util.spec_from_file_location(fullname, self.path, loader=self)
+
+    def create_module(self, spec: Any) -> ModuleType | None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self.source, str(self.path), "exec"), module.__dict__)  # noqa: S102 - our own module, spoiled
+
+
+def noticed(module: str, source: str, tests: list[str], limit: float) -> str:
+    """`failed`, `survived` or `time limit`, from a process of its own."""
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException), open(os.devnull, "w") as nothing:
+            os.dup2(nothing.fileno(), 1)
+            os.dup2(nothing.fileno(), 2)
+            sys.meta_path.insert(0, _Loader(f"xpbench.stats.{module}", ROOT / f"xpbench/stats/{module}.py", source))
+            import pytest
+
+            code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *tests]))
+            os._exit(code)
+        os._exit(9)
+    begun = time.monotonic()
+    while time.monotonic() - begun < limit:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return "survived" if os.waitstatus_to_exitcode(status) == 0 else "failed"
+        time.sleep(0.02)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return "time limit"
+
+
+def main() -> None:
+    """Try faults module by module."""
+    modules = sorted(p.stem for p in (ROOT / "xpbench/stats").glob("*.py") if p.stem != "__init__")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", nargs="*", default=modules)
+    parser.add_argument("--sample", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--write", metavar="NAME", help="add to benchmarks/results/NAME.json")
+    options = parser.parse_args()
+    os.chdir(ROOT)
+    os.environ["CI"] = "1"  # the properties look at the same cases each time
+    sys.path.insert(0, str(ROOT))
+    with contextlib.redirect_stdout(io.StringIO()):  # load what takes long once; the children only add xpbench
+        import hypothesis.strategies  # noqa: F401
+        import pytest  # noqa: F401
+        import scipy.optimize
+        import scipy.stats  # noqa: F401
+        import statsmodels.stats.api  # noqa: F401
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    for module in options.files:
+        source = (ROOT / f"xpbench/stats/{module}.py").read_text()
+        tests = [f"tests/stats/test_{t}.py" for t in TESTS.get(module, [module])]
+        tests = [t for t in tests if (ROOT / t).exists()] or ["tests/stats"]
+        begun = time.monotonic()
+        if (plain := noticed(module, source, tests, 600)) != "survived":
+            print(module, "is not tried: its own tests", plain)
+            continue
+        usual = time.monotonic() - begun
+        every = mutants(source)
+        chosen = random.Random(f"{options.seed}:{module}").sample(every, min(options.sample, len(every)))
+        found = {"failed": 0, "time limit": 0, "survived": 0}
+        left = []
+        for line, change, spoiled in chosen:
+            result = noticed(module, spoiled, tests, 10 + 8 * usual)
+            found[result] += 1
+            if result == "survived":
+                left.append(f"{line}: {change}")
+        score = 1 - found["survived"] / len(chosen) if chosen else 1.0
+        row = {"faults": len(every), "tried": len(chosen), **found, "score": round(score, 3), "commit": commit, "left": left}
+        print(module, json.dumps({k: v for k, v in row.items() if k != "left"}), *left, sep="\n  ", flush=True)
+        if options.write:
+            path = ROOT / f"benchmarks/results/{options.write}.json"
+            held = (
+                json.loads(path.read_text()) if path.exists() else {"command": "python -m benchmarks.mutation", "modules": {}}
+            )
+            held["modules"][module] = row
+            held["modules"] = dict(sorted(held["modules"].items()))
+            path.write_text(json.dumps(held, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
