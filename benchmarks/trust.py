@@ -445,10 +445,10 @@ def main() -> int:
             sys.stderr.write(f"[{time.perf_counter() - began:6.0f} s] {name}\n")
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in args.parts:
-        results[name] = state["done"][name] if name in WHOLE else _sum(name, state["done"])
+        found = state["done"][name] if name in WHOLE else _sum(name, state["done"])
+        results[name] = {**found, "revision": state["revision"]}
     results |= {
         "command": command,
-        "revision": state["revision"],
         "seed": state["seed"],
         "machine": machine(),
         "seconds": round(state["seconds"] + time.perf_counter() - began),

@@ -26,11 +26,11 @@ def _table(head: list[str], right: int, rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, marks, *rows])
 
 
-def _source(result: dict[str, Any], command: str) -> str:
+def _source(result: dict[str, Any], revision: str) -> str:
     m = result["machine"]
     took = f"{result['seconds'] // 60} min {result['seconds'] % 60} s" if result["seconds"] >= 60 else f"{result['seconds']} s"
     return (
-        f"`{result.get('command', command)}` at commit `{result['revision']}`, {took}: "
+        f"`{result['command']}` at commit `{revision}`, {took}: "
         f"{m['cores']} cores, {m['memory_gb']} GB, Python {m['python']}, {m['system']}."
     )
 
@@ -118,16 +118,16 @@ def speed(trust: dict[str, Any]) -> str:
             f"{s['append against bare fsync, ratio of p50']:.2f}×",
         ],
     ]
-    return _table(["promise", "bar", "measured"], 1, rows)
+    return f"{_table(['promise', 'bar', 'measured'], 1, rows)}\n\nAt commit `{s['revision']}`."
 
 
 def page(text: str) -> str:
     """The page with its tables made anew."""
     trust, crash, injection = _load("trust"), _load("crash"), _load("injection")
     parts = {
-        "changes": f"{changes(trust)}\n\n{_source(trust, 'python -m benchmarks.trust')}",
-        "kills": f"{kills(crash)}\n\n{_source(crash, 'python -m benchmarks.crash')}",
-        "faults": f"{faults(injection)}\n\n{_source(injection, 'python -m benchmarks.injection')}",
+        "changes": f"{changes(trust)}\n\n{_source(trust, trust['flips of memo']['revision'])}",
+        "kills": f"{kills(crash)}\n\n{_source(crash, crash['revision'])}",
+        "faults": f"{faults(injection)}\n\n{_source(injection, injection['revision'])}",
         "readers": readers(trust),
         "speed": speed(trust),
     }

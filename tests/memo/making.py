@@ -242,7 +242,6 @@ def many(root: Path, *, metrics: int = 40, treatments: int = 5, **changes: Any) 
         **changes,
     }
     base = summary_of(variants=tuple(keys))
-    fields = {f: getattr(base, f) for f in base.__slots__}
     kept = {m["key"] for m in plan["metrics"]}
     cells = tuple(replace(c, metric=f"{c.metric}_{i}") for i in copies for c in base.cells if f"{c.metric}_{i}" in kept)
-    return decided(root, plan=plan, summary=type(base)(**{**fields, "cells": cells, "caps": ()}))
+    return decided(root, plan=plan, summary=replace(base, cells=cells, caps=()))

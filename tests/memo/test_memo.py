@@ -60,6 +60,26 @@ def test_the_appendix_says_what_a_statistician_asks(text):
         assert words in text, words
 
 
+def test_many_rows_leave_the_first_page_readable(tmp_path):
+    """40 metrics of six variants: the first page shows a chosen few, the appendix every other row, each row once."""
+    import xpbench as xp
+    from tests.memo.making import many
+
+    memo = many(tmp_path / "e", metrics=40, treatments=5).memo()
+    first, _, appendix = memo.html.partition('class="appendix"')
+    rows = len(memo.payload["readout"]["rows"])
+    assert rows == 200
+    shown = [re.findall(r'data-x="forest\.(\d+)\.shown"', part) for part in (first, appendix)]
+    assert len(shown[0]) == 14
+    assert sorted(map(int, shown[0] + shown[1])) == list(range(rows))
+    primaries = {str(i) for i, r in enumerate(memo.payload["readout"]["rows"]) if r["role"] == "primary"}
+    assert primaries <= set(shown[0])
+    assert "14 of 200 rows" in first
+    ids = re.findall(r' id="([^"]+)"', memo.html)
+    assert len(set(ids)) == len(ids)
+    assert xp.verify(memo.save(tmp_path / "memo.html")).status == "verified"
+
+
 def test_it_is_small_and_whole(memo):
     assert len(memo.html.encode()) < 1_000_000
     assert memo.html.startswith("<!DOCTYPE html>")

@@ -6,6 +6,7 @@ Nothing here computes a statistic; every number is one of the frozen readout, tu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from xpbench.memo import digits, figures, prose
@@ -45,7 +46,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "decision": _decision(payload, labels),
         "impact": impact_sentences(payload),
         "hypothesis": _hypothesis(payload),
-        "forest": "" if invalid else _forest(readout, plan, rows, labels),
+        **_forests(payload, rows, labels, hidden=invalid),
         "interval_name": _interval_name(readout, plan),
         "rows": rows,
         "level": digits.share_text(plan["model"]["confidence"]),
@@ -214,13 +215,62 @@ def _interval_name(readout: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
     return f"{digits.share_text(model['confidence'])} {kind}interval"
 
 
-def _forest(
-    readout: Mapping[str, Any], plan: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]
-) -> str:
+FIRST_PAGE = 16
+"""Rows of the forest plot on the first page; where there are more, it shows `PICKED` of them and the appendix the rest."""
+PICKED = 14
+A_PAGE = 22
+
+
+def _forests(
+    payload: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], *, hidden: bool
+) -> dict[str, Any]:
+    """The forest plot of the first page, and those of the appendix where there are too many rows for one."""
+    if hidden:
+        return {"forest": "", "forest_note": "", "forests": []}
+    readout = payload["readout"]
+    plan = readout["plan"]
     treatments = [v["key"] for v in plan["variants"] if not v.get("control")]
-    several = len(treatments) > 1
+    control = next((labels[v["key"]] for v in plan["variants"] if v.get("control")), "control")
+    treatment = labels[treatments[0]] if len(treatments) == 1 else "treatment"
+    lines = _forest_rows(readout, treatments, rows)
+    draw = partial(
+        figures.forest,
+        heading=f"lift vs {figures.shorten(control, 16)}, {_interval_name(readout, plan)}",
+        means_heading=f"{figures.shorten(control, 10)}{ARROW}{figures.shorten(treatment, 10)}",
+    )
+    if len(lines) <= FIRST_PAGE:
+        return {"forest": draw(lines), "forest_note": "", "forests": []}
+    decision = payload["decision"] or readout["recommendation"]
+    main = decision["variant"] or readout["recommendation"]["variant"] or treatments[0]
+
+    def weight(i: int) -> tuple[int, int]:
+        row = readout["rows"][i]
+        order = {"primary": 0, "guardrail": 1, "secondary": 2}[row["role"]]
+        return (order if row["role"] == "primary" or row["variant"] == main else 3 + order, i)
+
+    picked = set(sorted(range(len(lines)), key=weight)[:PICKED])
+    rest = [line for i, line in enumerate(lines) if i not in picked]
+    return {
+        "forest": draw([line for i, line in enumerate(lines) if i in picked], scale=lines),
+        "forest_note": f"{PICKED} of {len(lines)} rows: primary metrics first, then guardrails and metrics of "
+        f"{labels.get(main, main)}. The other rows stand in the appendix, on the same scale.",
+        "forests": [
+            draw(
+                rest[k : k + A_PAGE],
+                scale=lines,
+                part=f"-{k // A_PAGE + 2}",
+                title=f"Lift of each metric against control, part {k // A_PAGE + 2}",
+            )
+            for k in range(0, len(rest), A_PAGE)
+        ],
+    }
+
+
+def _forest_rows(
+    readout: Mapping[str, Any], treatments: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> list[figures.ForestRow]:
     lines = []
-    for text, row in zip(rows, readout["rows"], strict=True):
+    for index, (text, row) in enumerate(zip(rows, readout["rows"], strict=True)):
         good = 1 if row["direction"] == "increase" else -1
         margin = row["margin"]
         if margin is not None and row["margin_scale"] == "effect":
@@ -231,7 +281,7 @@ def _forest(
         }.get(row["role"], text["word"])
         lines.append(
             figures.ForestRow(
-                label=f"{text['label']} · {text['variant']}" if several else text["label"],
+                label=text["label"],
                 role=row["role"],
                 lift=row["lift"],
                 low=row["lift_low"],
@@ -249,15 +299,11 @@ def _forest(
                 else "no lift: read the effect"
                 if row["effect"] is not None
                 else digits.NOT_ENOUGH,
+                of=figures.shorten(str(text["variant"]), 20) if len(treatments) > 1 else "",
+                index=index,
             )
         )
-    control = next((labels[v["key"]] for v in plan["variants"] if v.get("control")), "control")
-    treatment = labels[treatments[0]] if len(treatments) == 1 else "treatment"
-    return figures.forest(
-        lines,
-        heading=f"lift vs {figures.shorten(control, 16)}, {_interval_name(readout, plan)}",
-        means_heading=f"{figures.shorten(control, 10)}{ARROW}{figures.shorten(treatment, 10)}",
-    )
+    return lines
 
 
 # what surrounds the metrics

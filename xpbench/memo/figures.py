@@ -41,7 +41,7 @@ class ForestRow:
     """One line of a forest plot.
 
     Attributes:
-        label: Name of the metric (with the variant where there are several).
+        label: Name of the metric.
         role: Heading it stands under.
         lift: Point, None where it can't be computed.
         low: Lower end; None = unbounded.
@@ -57,6 +57,8 @@ class ForestRow:
         margin: Worst lift accepted, signed towards worse; None = none.
         variant: Index of the treatment, for its tone.
         status: `ok`, or a word why there is nothing to draw.
+        of: Name of the variant where there are several; it leads the second line.
+        index: Place of the row in the readout; -1 for its place in the picture.
     """
 
     label: str
@@ -75,6 +77,8 @@ class ForestRow:
     margin: float | None = None
     variant: int = 0
     status: str = "ok"
+    of: str = ""
+    index: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +146,12 @@ def _line(x1: float, y1: float, x2: float, y2: float, classes: str) -> str:
     return f'<line x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}" class="{classes}"/>'
 
 
-def _svg(width: float, height: float, title: str, description: str, parts: Sequence[str], *, name: str) -> str:
+def _svg(width: float, height: float, title: str, description: str, parts: Sequence[str], *, name: str, part: str = "") -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="fig {name}" viewBox="0 0 {_n(width)} {_n(height)}" '
-        f'width="{_n(width)}" height="{_n(height)}" role="img" aria-labelledby="{name}-t {name}-d">'
-        f'<title id="{name}-t">{_e(title)}</title>'
-        f'<desc id="{name}-d">{_e(description)}</desc>{"".join(parts)}</svg>'
+        f'width="{_n(width)}" height="{_n(height)}" role="img" aria-labelledby="{name}{part}-t {name}{part}-d">'
+        f'<title id="{name}{part}-t">{_e(title)}</title>'
+        f'<desc id="{name}{part}-d">{_e(description)}</desc>{"".join(parts)}</svg>'
     )
 
 
@@ -181,7 +185,13 @@ def lift_range(rows: Sequence[ForestRow]) -> tuple[float, float]:
 
 
 def forest(
-    rows: Sequence[ForestRow], *, heading: str, means_heading: str, title: str = "Lift of each metric against control"
+    rows: Sequence[ForestRow],
+    *,
+    heading: str,
+    means_heading: str,
+    title: str = "Lift of each metric against control",
+    scale: Sequence[ForestRow] = (),
+    part: str = "",
 ) -> str:
     """Forest plot of lifts in plan order: label left, interval, numbers right.
 
@@ -190,8 +200,10 @@ def forest(
         heading: What the interval is, such as `lift, 95 % interval`.
         means_heading: Such as `control → beta`.
         title: Name for readers that hear the page.
+        scale: Rows whose lifts fix the axis, so that several pictures share one; these rows where it is empty.
+        part: Added to the names inside, where a page has several such pictures.
     """
-    low, high = lift_range(rows)
+    low, high = lift_range(scale or rows)
     span = high - low
 
     def x(value: float) -> float:
@@ -209,8 +221,8 @@ def forest(
         parts.append(_line(0, y, WIDTH, y, "hair"))
         y += _HEAD
         for index, row in mine:
-            front += _forest_row(index, row, y, x, low, high)
-            described.append(f"{row.label}: {row.shown}")
+            front += _forest_row(row.index if row.index >= 0 else index, row, y, x, low, high, part)
+            described.append(f"{row.label}{f' · {row.of}' if row.of else ''}: {row.shown}")
             y += _ROW
     bottom = y
     axis = []
@@ -224,8 +236,10 @@ def forest(
         _text(_RIGHT + 14, 18, "lift and interval", "muted"),
         _text(WIDTH, 18, means_heading, "muted end", cells=24),
     ]
-    hatch = _hatch(rows)
-    return _svg(WIDTH, bottom + 24, title, "; ".join(described)[:4000], [hatch, *head, *parts, *front, *axis], name="forest")
+    hatch = _hatch(rows, part)
+    return _svg(
+        WIDTH, bottom + 24, title, "; ".join(described)[:4000], [hatch, *head, *parts, *front, *axis], name="forest", part=part
+    )
 
 
 def _tick_decimals(low: float, high: float) -> int:
@@ -234,20 +248,23 @@ def _tick_decimals(low: float, high: float) -> int:
     return max(0, min(6, -math.floor(math.log10(100 * step) + 1e-9) + (1 if f"{100 * step:.1e}".startswith("2.5") else 0)))
 
 
-def _hatch(rows: Sequence[ForestRow]) -> str:
+def _hatch(rows: Sequence[ForestRow], part: str) -> str:
     if not any(r.margin is not None for r in rows):
         return ""
     return (
-        '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+        f'<defs><pattern id="hatch{part}" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
         '<line x1="0" y1="0" x2="0" y2="6" class="forbidden"/></pattern></defs>'
     )
 
 
-def _forest_row(index: int, row: ForestRow, y: float, x: Callable[[float], float], low: float, high: float) -> list[str]:
+def _forest_row(
+    index: int, row: ForestRow, y: float, x: Callable[[float], float], low: float, high: float, part: str
+) -> list[str]:
     mid = y + 17
+    note = " · ".join(filter(None, (row.of, row.note)))
     out = [
         _text(0, y + 16, row.label, "strong" if row.role == "primary" else "", cells=30),
-        _text(0, y + 32, row.note, "muted small", cells=44) if row.note else "",
+        _text(0, y + 32, note, "muted small", cells=44) if note else "",
         _text(_LEFT - 18, y + 21, row.mark, f"mid strong {row.tone}") if row.mark else "",
         _text(_RIGHT + 14, y + 21, row.shown, "strong", mark=f"forest.{index}.shown"),
         _text(WIDTH, y + 21, row.means, "muted end", mark=f"forest.{index}.means"),
@@ -259,7 +276,7 @@ def _forest_row(index: int, row: ForestRow, y: float, x: Callable[[float], float
     if row.margin is not None and low <= row.margin <= high:
         edge = x(row.margin)
         a, b = (edge, float(_RIGHT)) if row.margin > 0 else (float(_LEFT), edge)
-        out.append(f'<rect x="{_n(a)}" y="{_n(top)}" width="{_n(b - a)}" height="{_n(height)}" fill="url(#hatch)"/>')
+        out.append(f'<rect x="{_n(a)}" y="{_n(top)}" width="{_n(b - a)}" height="{_n(height)}" fill="url(#hatch{part})"/>')
         out.append(_line(edge, top, edge, top + height, "edge"))
     if row.status != "ok" or row.lift is None:
         out.append(_text(x(0) + 8, mid + 4, row.status if row.status != "ok" else "unbounded", "muted small"))
