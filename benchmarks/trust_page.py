@@ -92,6 +92,7 @@ def readers(trust: dict[str, Any]) -> str:
     costs = [
         [name, r["result"], f"{max(r['seconds'], 0.01):.2f}", f"{r['memory_mb']:.0f} MB"]
         for name, r in sorted(trust["limits"].items())
+        if isinstance(r, dict)
     ]
     second = _table(["hostile file", "answer", "seconds at most", "memory"], 2, costs)
     return f"{first}\n\nCrashes outside of typed errors: **{wrong}**.\n\n{second}"

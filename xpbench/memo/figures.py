@@ -245,6 +245,8 @@ def forest(
 def _tick_decimals(low: float, high: float) -> int:
     steps = ticks(low, high)
     step = abs(steps[1] - steps[0]) if len(steps) > 1 else high - low
+    if not 1e-300 < step < 1e300:  # steps that a picture can't tell apart
+        return 0
     return max(0, min(6, -math.floor(math.log10(100 * step) + 1e-9) + (1 if f"{100 * step:.1e}".startswith("2.5") else 0)))
 
 
