@@ -54,9 +54,8 @@ def survey_of(log: Log, frame: nw.LazyFrame[Any], *, now: int) -> Survey:
     ends = log.ends()
     if ends is not None and ends[1] <= now:
         counts = {r["event"]: int(r["n"]) for r in rows_of(frame.group_by("event").agg(n=nw.len()))}
-        rows, nameless = sum(counts.values()), counts.pop(None, 0)
-        if rows:
-            return Survey(rows, counts, *ends, nameless=nameless)
+        if counts and None not in counts:
+            return Survey(sum(counts.values()), counts, *ends)
     return _counted(frame, now)
 
 
