@@ -1,6 +1,7 @@
 import itertools
 import json
 import re
+import shutil
 import socket
 import subprocess
 
@@ -70,11 +71,11 @@ def test_many_rows_leave_the_first_page_readable(tmp_path):
     rows = len(memo.payload["readout"]["rows"])
     assert rows == 200
     shown = [re.findall(r'data-x="forest\.(\d+)\.shown"', part) for part in (first, appendix)]
-    assert len(shown[0]) == 14
+    assert len(shown[0]) == 8
     assert sorted(map(int, shown[0] + shown[1])) == list(range(rows))
     primaries = {str(i) for i, r in enumerate(memo.payload["readout"]["rows"]) if r["role"] == "primary"}
     assert primaries <= set(shown[0])
-    assert "14 of 200 rows" in first
+    assert "8 of 200 rows" in first
     ids = re.findall(r' id="([^"]+)"', memo.html)
     assert len(set(ids)) == len(ids)
     assert xp.verify(memo.save(tmp_path / "memo.html")).status == "verified"
@@ -337,3 +338,19 @@ def test_git_keeps_line_ends(tmp_path, shipped):
     experiment.ledger.path.unlink()
     subprocess.run([*git, "checkout", "-q", "--", "."], check=True)
     assert experiment.ledger.path.read_bytes() == before
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(browser() is None, reason="needs Chromium")
+@pytest.mark.parametrize(("metrics", "treatments"), [(7, 1), (9, 1), (12, 5)])
+def test_the_first_page_is_one_sheet_of_paper(tmp_path, metrics, treatments):
+    """What a director reads ends on page one; the appendix begins on page two."""
+    from tests.memo.making import many
+
+    program = shutil.which("pdftotext")
+    if program is None:
+        pytest.skip("needs pdftotext")
+    path = many(tmp_path / "e", metrics=metrics, treatments=treatments).memo().save(tmp_path / "memo.pdf")
+    pages = subprocess.run([program, str(path), "-"], capture_output=True, text=True, check=True).stdout.split("\f")
+    assert "Signed off by Ana" in pages[0]
+    assert pages[1].strip().startswith("All metrics")

@@ -198,7 +198,7 @@ def _row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labels: Ma
         "p": digits.p_value(row["p_value"]) if row["chance"] is None else DASH,
         "p_adjusted": digits.p_value(row["p_adjusted"]) if row["chance"] is None else DASH,
         "chance": digits.percent(row["chance"], 1) if row["chance"] is not None else "",
-        "level": digits.share_text(1 - row["alpha"]),
+        "level": digits.level_text(row["alpha"]),
         "margin": margin_text(row),
         "margin_p": digits.p_value(row["margin_p_value"]),
         "min_lift": digits.share_text(row["min_lift"]) if row["min_lift"] is not None else "",
@@ -215,9 +215,8 @@ def _interval_name(readout: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
     return f"{digits.share_text(model['confidence'])} {kind}interval"
 
 
-FIRST_PAGE = 16
-"""Rows of the forest plot on the first page; where there are more, it shows `PICKED` of them and the appendix the rest."""
-PICKED = 14
+FIRST_PAGE = 9
+"""Rows of the forest plot that leave the first page on one sheet; of more it shows so many, the appendix the rest."""
 A_PAGE = 22
 
 
@@ -248,11 +247,12 @@ def _forests(
         order = {"primary": 0, "guardrail": 1, "secondary": 2}[row["role"]]
         return (order if row["role"] == "primary" or row["variant"] == main else 3 + order, i)
 
-    picked = set(sorted(range(len(lines)), key=weight)[:PICKED])
+    count = max(FIRST_PAGE - max(len(treatments) - 3, 0) // 2, 5)  # the split of many variants takes room as well
+    picked = set(sorted(range(len(lines)), key=weight)[:count])
     rest = [line for i, line in enumerate(lines) if i not in picked]
     return {
         "forest": draw([line for i, line in enumerate(lines) if i in picked], scale=lines),
-        "forest_note": f"{PICKED} of {len(lines)} rows: primary metrics first, then guardrails and metrics of "
+        "forest_note": f"{count} of {len(lines)} rows: primary metrics first, then guardrails and metrics of "
         f"{labels.get(main, main)}. The other rows stand in the appendix, on the same scale.",
         "forests": [
             draw(

@@ -75,6 +75,11 @@ def share_text(share: float) -> str:
     return f"{significant_trim(100 * share)}\u202f%"
 
 
+def level_text(alpha: float) -> str:
+    """The level of an interval, 1 − alpha, with three significant digits of alpha: 95 %, 98.45 %, 99.375 %."""
+    return share_text(1.0 - float(f"{alpha:.3g}"))
+
+
 def significant_trim(value: float) -> str:
     """A number as it was typed: up to six significant digits without trailing zeros."""
     text = significant(value, 6)

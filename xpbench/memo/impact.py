@@ -53,7 +53,7 @@ def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     plan = readout["plan"]
     labels = {v["key"]: v.get("name") or v["key"] for v in plan["variants"]}
     control, treatment = means(row)
-    level = digits.share_text(1 - row["alpha"])
+    level = digits.level_text(row["alpha"])
     if row["lift"] is not None and row["lift_low"] is not None:
         decimals = digits.decimals_for(100 * (row["lift_high"] - row["lift_low"]), most=6)
         size = digits.percent(abs(row["lift"]), decimals)
