@@ -1,0 +1,61 @@
+"""The map of the house has every room, each room says what it is for, and nobody keeps what nobody calls."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "xpbench"
+PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+ROOMS = sorted(p.parent.name for p in PACKAGE.glob("*/__init__.py"))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_room_is_on_the_map_and_says_what_it_is_for(room: str) -> None:
+    assert f"`{room}/`" in PAGE
+    said = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text("utf-8")))
+    assert said is not None
+    assert len(said.splitlines()[0]) > 30
+
+
+def test_every_single_file_of_the_package_is_on_the_map() -> None:
+    for path in PACKAGE.glob("*.py"):
+        if not path.name.startswith("_"):
+            assert f"`{path.name}`" in PAGE, path.name
+
+
+def test_layers_name_every_room() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    (contract,) = [c for c in project["tool"]["importlinter"]["contracts"] if c.get("type") == "layers"]
+    named = " ".join(contract["layers"])
+    for room in ROOMS:
+        assert re.search(rf"\bxpbench\.{room}\b", named), room
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [str(p.relative_to(ROOT)) for p in PACKAGE.rglob("*.py") if not ast.get_docstring(ast.parse(p.read_text("utf-8")))]
+    assert silent == []
+
+
+def test_nothing_private_is_kept_that_its_module_never_uses() -> None:
+    """Functions and classes with a leading underscore are used where they stand."""
+    dead = []
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text("utf-8")
+        for node in ast.parse(text).body:
+            name = getattr(node, "name", "")
+            if name.startswith("_") and not name.startswith("__") and len(re.findall(rf"\b{name}\b", text)) < 2:
+                others = sum(bool(re.search(rf"\b{name}\b", p.read_text("utf-8"))) for p in PACKAGE.rglob("*.py"))
+                if others < 2:
+                    dead.append(f"{path.relative_to(ROOT)}: {name}")
+    known = {
+        "_jupyter_labextension_paths",
+        "_jupyter_server_extension_points",
+        "_load_jupyter_server_extension",
+    }  # called by Jupyter
+    assert [d for d in dead if d.rpartition(" ")[2] not in known] == []
