@@ -164,6 +164,7 @@ def main() -> int:
     """Run everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--envs", type=Path, help="folder of the peers' environments, made where missing")
+    parser.add_argument("--page", action="store_true", help="only make charts and page again from the saved result")
     parser.add_argument("--short", action="store_true", help="small worlds; writes only to --out")
     parser.add_argument("--only", nargs="*", choices=list(PEERS), help="these peers, and xpbench")
     parser.add_argument("--jobs", type=int, default=2, help="peers that play at the same time (what is timed runs alone)")
@@ -172,6 +173,13 @@ def main() -> int:
     options = parser.parse_args()
     began = time.perf_counter()
     chosen = [p for p in PEERS.values() if p.name == "xpbench" or not options.only or p.name in options.only]
+    if options.page:
+        from benchmarks.peers import charts
+
+        saved = json.loads((ROOT / "benchmarks" / "results" / "peers.json").read_text("utf-8"))
+        charts.draw(saved, ROOT / "docs" / "gallery")
+        charts.page(charts.tables(saved), saved)
+        return 0
     if options.envs is None and any(p.packages for p in chosen):
         parser.error("peers need --envs DIR; --only xpbench needs none")
     missing: dict[str, str] = {}

@@ -254,6 +254,100 @@ def draw(result: Found, folder: Path) -> list[str]:
     return list(charts)
 
 
+# -- who is better -----------------------------------------------------------------------------------------------------
+
+NOISE = 0.1
+"""A tool is called faster, leaner or shorter when it needs at least this much less."""
+
+
+def verdicts(result: Found) -> tuple[list[str], list[str]]:
+    """Sentences in which a peer is better than xpbench, and in which xpbench is better, from the figures alone."""
+    theirs: list[str] = []
+    ours: list[str] = []
+    peers: Found = result["peers"]
+    for name, its in peers.items():
+        if name != "xpbench":
+            _coverage_verdict(name, its, peers["xpbench"], theirs, ours)
+            _looks_verdict(name, its, peers["xpbench"], theirs, ours)
+            _guardrail_verdict(name, its, peers["xpbench"], theirs, ours)
+            _ratio_verdict(name, its, peers["xpbench"], theirs, ours)
+            _cost_verdict(name, result, theirs, ours)
+    return theirs, ours
+
+
+def _coverage_verdict(name: str, its: Found, own: Found, theirs: list[str], ours: list[str]) -> None:
+    for kind in LIFTS:
+        a, b = _world(its, f"coverage/{kind}"), _world(own, f"coverage/{kind}")
+        if a and b and a["in_band"] != b["in_band"]:
+            said = f"**Coverage, {kind}**: {name} {percent(a['coverage'])}, xpbench {percent(b['coverage'])} of 95 % intervals."
+            (theirs if a["in_band"] else ours).append(said)
+
+
+def _looks_verdict(name: str, its: Found, own: Found, theirs: list[str], ours: list[str]) -> None:
+    null, lift = PEEKS
+    a, b = _world(its, f"peeking/{null}"), _world(own, f"peeking/{null}")
+    c, d = _world(its, f"peeking/{lift}"), _world(own, f"peeking/{lift}")
+    if not (a and b and c and d):
+        return
+    if a["holds_alpha"] != b["holds_alpha"]:
+        rates = percent(a["called"]), percent(b["called"])
+        said = f"**Daily looks**: {name} calls {rates[0]} of experiments without an effect, xpbench {rates[1]}."
+        (theirs if a["holds_alpha"] else ours).append(said)
+    elif a["holds_alpha"] and abs(c["called"] - d["called"]) > binomial_band(0.5, c["runs"]):
+        rates = percent(c["called"]), percent(d["called"])
+        said = f"**Power under daily looks**: {name} finds the planted lift in {rates[0]}, xpbench in {rates[1]}."
+        (theirs if c["called"] > d["called"] else ours).append(said)
+
+
+def _guardrail_verdict(name: str, its: Found, own: Found, theirs: list[str], ours: list[str]) -> None:
+    harm, few, enough = (f"guardrail/{k}" for k in HARMS)
+    for world, good_is_low, what in (
+        (harm, True, "a guardrail that is harmed beyond its margin passes"),
+        (few, False, "a harmless one passes with few units"),
+        (enough, False, "a harmless one passes with enough units"),
+    ):
+        a, b = _world(its, world), _world(own, world)
+        if a and b and abs(a["passes"] - b["passes"]) > binomial_band(0.5, a["runs"]):
+            said = f"**Guardrail**: {what} in {percent(a['passes'])} with {name}, in {percent(b['passes'])} with xpbench."
+            (theirs if (a["passes"] < b["passes"]) == good_is_low else ours).append(said)
+
+
+def _ratio_verdict(name: str, its: Found, own: Found, theirs: list[str], ours: list[str]) -> None:
+    sound, lost = (f"srm/{k}" for k in LOSSES)
+    for world, good_is_low, what in ((sound, True, "false alarms in"), (lost, False, "a 4 % loss is seen in")):
+        a, b = _world(its, world), _world(own, world)
+        if a and b and abs(a["alarmed"] - b["alarmed"]) > binomial_band(max(0.02, min(0.5, b["alarmed"])), a["runs"]):
+            said = f"**Sample ratio**: {what} {percent(a['alarmed'])} with {name}, in {percent(b['alarmed'])} with xpbench."
+            (theirs if (a["alarmed"] < b["alarmed"]) == good_is_low else ours).append(said)
+    for what, seen in its.get("odd counts", {}).items():
+        mine = own["odd counts"][what]
+        if (seen is True) != (mine is True):
+            (theirs if seen is True else ours).append(
+                f"**Sample ratio**: {what} is seen by {name if seen is True else 'xpbench'} alone."
+            )
+
+
+def _cost_verdict(name: str, result: Found, theirs: list[str], ours: list[str]) -> None:
+    for task, ratios in result["ratios_to_xpbench"].items():
+        for measure, ratio in ratios.get(name, {}).items():
+            said = f"**{task.capitalize()}, {measure}**: {name} needs {ratio:.2g} times what xpbench needs."
+            if abs(ratio - 1) > NOISE:
+                (theirs if ratio < 1 else ours).append(said)
+    mine = result["peers"]["xpbench"]["lines"]
+    fewer = {k: (n, mine[k]) for k, n in result["peers"][name]["lines"].items() if k in mine and n < (1 - NOISE) * mine[k]}
+    more = {k: (n, mine[k]) for k, n in result["peers"][name]["lines"].items() if k in mine and n > (1 + NOISE) * mine[k]}
+    for found, place in ((fewer, theirs), (more, ours)):
+        if found:
+            listed = ", ".join(f"{k} {n} against {m}" for k, (n, m) in found.items())
+            place.append(f"**Lines of code**, {name} against xpbench: {listed}.")
+
+
+PICTURES = {
+    "peers-coverage": "Coverage of lift intervals",
+    "peers-peeking": "False positives when one looks daily",
+    "peers-guardrail": "Guardrails that pass",
+}
+
 START, END = "<!-- made by python -m benchmarks.peers -->", "<!-- end -->"
 
 
@@ -266,4 +360,7 @@ def page(text: str, result: Found) -> None:
         f"`{result['command']}`, commit `{result['commit']}`, {machine['cores']} cores, {machine['memory_gb']:.0f} GB, "
         f"{result['seconds']:,} s without installing."
     )
-    PAGE.write_text(f"{before}{START}\n\n{told}\n\n{text}\n\n{END}{after}", "utf-8")
+    theirs, ours = ("\n".join(f"- {line}" for line in lines) or "- Nowhere in these tasks." for lines in verdicts(result))
+    shown = "\n\n".join(f"![{alt}](gallery/{name}-light.png)" for name, alt in PICTURES.items())
+    parts = [told, "## Where a tool is better", theirs, "## Where xpbench is better", ours, shown, "## Tables", text]
+    PAGE.write_text(f"{before}{START}\n\n" + "\n\n".join(parts) + f"\n\n{END}{after}", "utf-8")

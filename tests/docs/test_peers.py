@@ -136,3 +136,21 @@ def test_page_has_the_tables_of_the_result() -> None:
     assert charts.tables(result) in charts.PAGE.read_text("utf-8")
     ours = result["peers"]["xpbench"]["worlds"]
     assert all(w["both_ways_agree"] for w in ours.values() if "both_ways_agree" in w)
+
+
+def test_verdicts_follow_the_figures() -> None:
+    """Who is better is read from the figures, in both directions."""
+
+    def peer(coverage: bool, wall: float, lines: int) -> dict[str, Any]:
+        world = {"coverage": 0.95 if coverage else 0.8, "in_band": coverage, "runs": 1000}
+        large = {"wall": wall, "seconds": wall, "peak_mb": 200.0, "floor_mb": 100.0}
+        return {"worlds": {"coverage/proportion": world}, "readout": large, "lines": {"one lift": lines}}
+
+    result = {
+        "peers": {"xpbench": peer(True, 1.0, 10), "other": peer(False, 0.5, 5)},
+        "ratios_to_xpbench": {"readout": {"other": {"wall": 0.5, "cpu": 2.0, "memory": 1.0}}},
+    }
+    theirs, ours = charts.verdicts(result)
+    assert [line.partition("**:")[0] for line in ours] == ["**Coverage, proportion", "**Readout, cpu"]
+    assert theirs[0].startswith("**Readout, wall**: other needs 0.5 times")
+    assert theirs[1] == "**Lines of code**, other against xpbench: one lift 5 against 10."
