@@ -228,9 +228,10 @@ def main() -> None:
         print(module, json.dumps({k: v for k, v in row.items() if k != "left"}), *left, sep="\n  ", flush=True)
         if options.write:
             path = ROOT / f"benchmarks/results/{options.write}.json"
-            held = (
-                json.loads(path.read_text()) if path.exists() else {"command": "python -m benchmarks.mutation", "modules": {}}
-            )
+            from benchmarks.report import header
+
+            held = json.loads(path.read_text()) if path.exists() else {"modules": {}}
+            held |= header("python -m benchmarks.mutation")
             held["modules"][module] = row
             held["modules"] = dict(sorted(held["modules"].items()))
             path.write_text(json.dumps(held, indent=1) + "\n")
