@@ -105,7 +105,7 @@ def photograph(folder: Path) -> None:
     with (
         tempfile.TemporaryDirectory() as place,
         lab.server(Path(place)) as base,
-        lab.browser(width=1360, height=2600) as watched,
+        lab.browser(width=1360, height=6400) as watched,
     ):
         for ground in ("light", "dark"):
             lab.set_theme(base, dark=ground == "dark")

@@ -17,7 +17,7 @@ def percent(share: Any) -> str:
     """A share as per cent; other values as they are."""
     if isinstance(share, bool) or not isinstance(share, (int, float)):
         return str(share)
-    return f"{share * 100:.6g}\N{NO-BREAK SPACE}%"
+    return f"{share * 100:.4g}\N{NO-BREAK SPACE}%"
 
 
 def _list(values: Any) -> list[Any]:
