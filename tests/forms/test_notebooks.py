@@ -125,3 +125,13 @@ def test_notebooks_read_well_without_widgets(path: Path) -> None:
 def test_the_stakeholder_notebook_shows_no_code() -> None:
     cells = json.loads((ROOT / "notebooks" / "07-stakeholder-demo.ipynb").read_text("utf-8"))["cells"]
     assert all(c["metadata"]["jupyter"]["source_hidden"] for c in cells if c["cell_type"] == "code")
+
+
+def test_the_demo_for_stakeholders_names_a_page_without_a_content_network() -> None:
+    demo = json.loads((ROOT / "notebooks" / "07-stakeholder-demo.ipynb").read_text("utf-8"))
+    name = demo["metadata"]["voila"]["template"]
+    folder = ROOT / "voila-templates" / name
+    text = (folder / "index.html.j2").read_text("utf-8")
+    assert "://" not in text
+    assert json.loads((folder / "conf.json").read_text("utf-8")) == {"base_template": "lab"}
+    assert all(c["metadata"]["jupyter"]["source_hidden"] for c in demo["cells"] if c["cell_type"] == "code")

@@ -1,4 +1,4 @@
-"""Pages for people without a kernel of their own: Voila, a notebook whose widgets can't be drawn, and the memo."""
+"""Pages for people without a kernel of their own: Voila, and a notebook whose widgets can't be drawn."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ DEMO = ROOT / "notebooks" / "07-stakeholder-demo.ipynb"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
+@pytest.mark.slow
 def test_voila_shows_the_demo_without_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("voila")
     shutil.copy(DEMO, tmp_path)
@@ -83,22 +84,5 @@ def test_without_a_widget_manager_the_notebook_reads_well(tmp_path: Path) -> Non
         assert page.evaluate("() => [...document.images].every(i => i.complete && i.naturalWidth > 300)")
         assert "xp-form" not in text
         assert lab.serious(page, "main") == []
-        assert watched.strangers == []
-        assert watched.errors == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_memo_is_accessible_in_both_themes(tmp_path: Path, scheme: Any) -> None:
-    from tests.memo.making import decided, summary_of
-
-    made = decided(tmp_path, summary=summary_of()).memo().save(tmp_path / "memo.html")
-    with lab.browser() as watched:
-        page = watched.page
-        page.emulate_media(color_scheme=scheme)
-        page.goto(f"file://{made}")
-        assert lab.serious(page, "body") == []
-        assert page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor") == (
-            "rgb(255, 255, 255)" if scheme == "light" else "rgb(17, 20, 23)"
-        )
         assert watched.strangers == []
         assert watched.errors == []
