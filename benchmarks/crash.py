@@ -178,7 +178,7 @@ def main() -> int:
             if key.rpartition("/")[0] == name:
                 total.update(found)
         result[name] = dict(total)
-    result |= {"runs in all": sum(r["runs"] for r in result.values()), "revision": state["revision"]}
+    result |= {"runs in all": sum(r["runs"] for r in result.values()), "commit": state["revision"]}
     write("crash", result | {"seconds": round(state["seconds"])}, command="python -m benchmarks.crash")
     PARTIAL.unlink(missing_ok=True)
     bad = ("lost", "broken chains", "half files", "not to be done again", "not verified")

@@ -229,7 +229,7 @@ def main() -> int:
             sys.stderr.write(f"[{time.perf_counter() - started:4.0f} s] {name}: {found[name]['runs']} runs\n")
     from benchmarks.trust import revision
 
-    result = {**found, "revision": revision(), "seconds": round(time.perf_counter() - started)}
+    result = {**found, "commit": revision(), "seconds": round(time.perf_counter() - started)}
     write("injection", result, command="python -m benchmarks.injection")
     return 1 if any(f["wrong"] for f in found.values()) else 0
 

@@ -446,9 +446,10 @@ def main() -> int:
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in args.parts:
         found = state["done"][name] if name in WHOLE else _sum(name, state["done"])
-        results[name] = {**found, "revision": state["revision"]}
+        results[name] = {**found, "commit": state["revision"]}
     results |= {
         "command": command,
+        "commit": state["revision"],
         "seed": state["seed"],
         "machine": machine(),
         "seconds": round(state["seconds"] + time.perf_counter() - began),

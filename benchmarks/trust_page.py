@@ -119,16 +119,16 @@ def speed(trust: dict[str, Any]) -> str:
             f"{s['append against bare fsync, ratio of p50']:.2f}×",
         ],
     ]
-    return f"{_table(['promise', 'bar', 'measured'], 1, rows)}\n\nAt commit `{s['revision']}`."
+    return f"{_table(['promise', 'bar', 'measured'], 1, rows)}\n\nAt commit `{s['commit']}`."
 
 
 def page(text: str) -> str:
     """The page with its tables made anew."""
     trust, crash, injection = _load("trust"), _load("crash"), _load("injection")
     parts = {
-        "changes": f"{changes(trust)}\n\n{_source(trust, trust['flips of memo']['revision'])}",
-        "kills": f"{kills(crash)}\n\n{_source(crash, crash['revision'])}",
-        "faults": f"{faults(injection)}\n\n{_source(injection, injection['revision'])}",
+        "changes": f"{changes(trust)}\n\n{_source(trust, trust['flips of memo']['commit'])}",
+        "kills": f"{kills(crash)}\n\n{_source(crash, crash['commit'])}",
+        "faults": f"{faults(injection)}\n\n{_source(injection, injection['commit'])}",
         "readers": readers(trust),
         "speed": speed(trust),
     }

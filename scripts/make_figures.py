@@ -24,6 +24,7 @@ TITLES = {
     "health": "Causes of a sample ratio mismatch",
     "import_time": "Import time",
     "ingest": "JSON Lines to Parquet",
+    "injection": "System calls that fail",
     "notebook": "Forms and readouts in a notebook",
     "peers": "The same tasks in other tools",
     "rehearsal": "Rehearsal",
