@@ -23,7 +23,7 @@ def add_parsers(subparsers: Any) -> None:
     parser.add_argument("--witness", help="length:digest noted elsewhere, which the memo's ledger must contain")
     parser.add_argument("--stamp", metavar="FILE", help="RFC 3161 answer over this file, as `ledger stamp --memo` writes it")
     parser.add_argument("--tsa-ca", metavar="FILE", help="certificates (PEM) of the time-stamp authority")
-    parser.add_argument("--full", action="store_true", help="also run again what needs the engine")
+    parser.add_argument("--full", action="store_true", help="also run the installed engine over every row")
     parser.add_argument("--save-verifier", metavar="FILE", help="write the verifier as one file of Python without dependencies")
 
 
