@@ -81,6 +81,8 @@ def sealed(path: str | Path, notes: Notes) -> tuple[J, str | None, str]:
         raise (UnreadableError("this is no xpbench memo") if seal_text is None else ValueError("the payload is no memo"))
     if type(payload.get("schema")) is int and payload["schema"] > SCHEMA:
         raise NewerError(f"the memo has schema {payload['schema']}, this program reads up to {SCHEMA}")
+    if type(payload.get("schema")) is not int or payload["schema"] < 1:
+        notes.differs("schema", f"a whole number from 1 to {SCHEMA}", payload.get("schema"))
     data = canonical(payload)
     if seal_text is not None:
         seal = loads(seal_text)
