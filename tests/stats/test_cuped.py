@@ -198,6 +198,58 @@ def test_degrees_of_freedom_pay_for_the_slopes(rng):
     assert adjust(c, t, y=0, xs=[1]).df <= 2 * (12 - 1 - 1)
 
 
+@pytest.mark.parametrize(("n_c", "n_t", "covariates"), [(9, 14, 1), (40, 12, 2), (300, 250, 1), (5, 5, 3)])
+def test_degrees_of_freedom_are_welchs_of_what_is_left(rng, n_c, n_t, covariates):
+    """Source: Welch 1947 on y - x theta by numpy, each variance on n - 1 - covariates; 1e-9."""
+    c, t = rows(rng, n_c, covariates=covariates), rows(rng, n_t, covariates=covariates)
+    found = adjustment(Moments.of_values(*c), Moments.of_values(*t), y=0, xs=list(range(1, covariates + 1)))
+    left = [np.var(v[0] - np.array(found.theta) @ v[1:], ddof=1) / v.shape[1] for v in (c, t)]
+    expected = sum(left) ** 2 / sum(v**2 / (n - 1 - covariates) for v, n in zip(left, (n_c, n_t), strict=True))
+    assert found.used == covariates
+    assert found.pair.df == pytest.approx(expected, rel=1e-9)
+    assert found.pair.variance == pytest.approx(sum(left), rel=1e-9)
+    assert found.reduction == pytest.approx(1 - sum(left) / found.unadjusted.variance, rel=1e-9)
+    assert found.pair.n == n_c + n_t
+
+
+@pytest.mark.parametrize("covariates", [1, 2, 3])
+def test_the_fewest_units_are_two_more_than_slopes(rng, covariates):
+    many = Moments.of_values(*rows(rng, 30, covariates=covariates))
+    enough, short = (Moments.of_values(*rows(rng, covariates + k, covariates=covariates)) for k in (2, 1))
+    xs = list(range(1, covariates + 1))
+    for pair in ((enough, many), (many, enough)):
+        assert adjustment(*pair, y=0, xs=xs).pair.status == "ok"
+    for pair in ((short, many), (many, short)):
+        assert adjustment(*pair, y=0, xs=xs).pair.status == "not_enough_units"
+
+
+def test_covariates_that_are_nearly_but_not_collinear_both_count(rng):
+    parts = []
+    for _ in range(2):
+        y, x = rows(rng, 400, covariates=1)
+        parts.append(Moments.of_values(y, x, x + 1e-3 * rng.normal(size=400)))
+    assert adjustment(*parts, y=0, xs=[1, 2]).used == 2
+
+
+def test_a_covariate_that_foretells_nearly_everything_still_leaves_a_test(rng):
+    parts = []
+    for _ in range(2):
+        x = rng.normal(size=200)
+        parts.append(Moments.of_values(x + 1e-4 * rng.normal(size=200), x))
+    found = adjustment(*parts, y=0, xs=[1])
+    assert found.pair.status == "ok"
+    assert 1 - found.reduction == pytest.approx(1e-8, rel=0.5)
+
+
+def test_a_covariate_constant_in_one_variant_only_is_used(rng):
+    c, t = rows(rng, 50), rows(rng, 50)
+    t[1] = 5.0
+    found = adjustment(Moments.of_values(*c), Moments.of_values(*t), y=0, xs=[1])
+    assert found.used == 1
+    cov = np.cov(c)
+    assert found.theta[0] == pytest.approx(cov[0, 1] / cov[1, 1], rel=1e-9)
+
+
 def test_a_covariate_that_foretells_everything_leaves_nothing_to_test(rng):
     x = rng.normal(0, 1, (2, 30))
     found = adjustment(*(Moments.of_values(1 + 2 * v, v) for v in x), y=0, xs=[1])
