@@ -222,11 +222,17 @@ def _browse(story: Story, address: str) -> None:
         began = time.perf_counter()
         page.goto(address, wait_until="domcontentloaded")
         page.wait_for_selector(".jp-CodeCell", timeout=180_000)
-        story.add("JupyterLab", "open readout.ipynb in the browser", time.perf_counter() - began, "the notebook is there")
+        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached", timeout=120_000)
+        story.add(
+            "JupyterLab",
+            "open readout.ipynb in the browser",
+            time.perf_counter() - began,
+            "the notebook is there, its kernel idle",
+        )
         began = time.perf_counter()
         page.locator(".jp-CodeCell .cm-content").first.click()
-        page.keyboard.press("Shift+Enter")
-        page.wait_for_selector(".jp-OutputArea-output", timeout=180_000)
+        page.locator(".jp-CodeCell .cm-content").first.press("Shift+Enter")
+        page.wait_for_selector(".jp-OutputArea-output", timeout=120_000)
         text = " ".join(page.locator(".jp-OutputArea-output").first.inner_text().split())
         error = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count()
         page.screenshot(path=str(story.home / "readout.png"))
@@ -283,6 +289,18 @@ def main() -> int:
         commit = subprocess.run(
             ["git", "rev-parse", "--short=12", "HEAD"], cwd=story.checkout, capture_output=True, text=True, check=True
         ).stdout.strip()
+    text = told(story, base=base, with_lab=with_lab, commit=commit, to_memo=to_memo, count=count)
+    print(text)
+    if options.write:
+        write(text)
+    return 0
+
+
+Weight = tuple[int, float, list[tuple[str, float]]]
+
+
+def told(story: Story, *, base: Weight, with_lab: Weight | None, commit: str, to_memo: float, count: int) -> str:
+    """What the page says: steps and seconds to the first memo, weight of the install, every step."""
     total = sum(s.seconds for s in story.steps)
     heads = [
         f"Python {platform.python_version()}, {os.cpu_count()} cores, commit `{commit}`; packages from a package index nearby.",
@@ -297,12 +315,13 @@ def main() -> int:
         + " MB.",
         "",
     ]
-    text = "\n".join(heads) + "\n" + table(story.steps)
-    print(text)
-    if options.write:
-        before, _, rest = PAGE.read_text("utf-8").partition(START)
-        PAGE.write_text(f"{before}{START}\n\n{text}\n\n{END}{rest.partition(END)[2]}", "utf-8")
-    return 0
+    return "\n".join(heads) + "\n" + table(story.steps)
+
+
+def write(text: str) -> None:
+    """Put it between the marks of docs/first-run.md."""
+    before, _, rest = PAGE.read_text("utf-8").partition(START)
+    PAGE.write_text(f"{before}{START}\n\n{text}\n\n{END}{rest.partition(END)[2]}", "utf-8")
 
 
 if __name__ == "__main__":

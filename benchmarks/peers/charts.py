@@ -10,6 +10,7 @@ import vl_convert
 
 from benchmarks.peers.judge import LINES, binomial_band
 from benchmarks.peers.worlds import DAYS, HARMS, LIFTS, LOSSES, PEEKS
+from xpbench.views.png import shrunk
 from xpbench.views.theme import TONES, themed_config
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "peers.md"
@@ -149,8 +150,8 @@ def _save(chart: Any, folder: Path, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for ground in ("light", "dark"):
         spec = chart.configure(**themed_config(ground)).to_dict()  # type: ignore[arg-type]
-        png = vl_convert.vegalite_to_png(spec, vl_version="5.20", scale=2)
-        (folder / f"{name}-{ground}.png").write_bytes(png)
+        png = vl_convert.vegalite_to_png(spec, vl_version="5.20", scale=1.5)
+        (folder / f"{name}-{ground}.png").write_bytes(shrunk(bytes(png)))
 
 
 def _colour(ours: str = "xpbench") -> Any:
@@ -180,7 +181,7 @@ def coverage_chart(peers: Found) -> Any:
         .mark_point(filled=True, size=70, opacity=1)
         .encode(
             x=alt.X("coverage:Q", scale=scale, axis=alt.Axis(format="%", title="coverage of the 95 % interval")),
-            y=alt.Y("peer:N", sort=list(peers), title=None),
+            y=alt.Y("peer:N", sort=list(peers), title=None, axis=alt.Axis(labelLimit=260)),
             color=_colour(),
         )
     )
@@ -209,7 +210,7 @@ def peeking_chart(peers: Found) -> Any:
         .mark_bar()
         .encode(
             x=alt.X("rate:Q", axis=alt.Axis(format="%", title="experiments without an effect that were called")),
-            y=alt.Y("peer:N", sort=list(peers), title=None),
+            y=alt.Y("peer:N", sort=list(peers), title=None, axis=alt.Axis(labelLimit=260)),
             color=_colour(),
         )
     )
@@ -236,7 +237,7 @@ def guardrail_chart(peers: Found) -> Any:
         .mark_bar()
         .encode(
             x=alt.X("passes:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", title="guardrail passes")),
-            y=alt.Y("peer:N", sort=list(peers), title=None),
+            y=alt.Y("peer:N", sort=list(peers), title=None, axis=alt.Axis(labelLimit=260)),
             color=_colour(),
         )
         .properties(width=210, height=26 * len({r["peer"] for r in rows}))
@@ -358,7 +359,7 @@ def page(text: str, result: Found) -> None:
     machine = result["machine"]
     told = (
         f"`{result['command']}`, commit `{result['commit']}`, {machine['cores']} cores, {machine['memory_gb']:.0f} GB, "
-        f"{result['seconds']:,} s without installing."
+        f"{result['seconds']:,} s without installing." + (f" {result['note']}" if "note" in result else "")
     )
     theirs, ours = ("\n".join(f"- {line}" for line in lines) or "- Nowhere in these tasks." for lines in verdicts(result))
     shown = "\n\n".join(f"![{alt}](gallery/{name}-light.png)" for name, alt in PICTURES.items())
