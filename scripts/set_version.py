@@ -1,4 +1,4 @@
-"""Writes the version of the package into whatever else names it: the front end's package.json and the conda recipe.
+"""Writes the version of the package into whatever else names it: package.json, the conda recipe, the README's links.
 
 python scripts/set_version.py            as xpbench/__init__.py has it (what Jupyter Releaser calls after `hatch version`)
 python scripts/set_version.py 0.2.0      this version, there too
@@ -16,6 +16,7 @@ PLACES = {
     SOURCE: r'(?m)^(__version__ = ")[^"]*(")',
     ROOT / "labextension" / "package.json": r'(?m)^(  "version": ")[^"]*(")',
     ROOT / "conda" / "meta.yaml": r'(?m)^({% set version = ")[^"]*(")',
+    ROOT / "README.md": r"(mybinder\.org/v2/gh/[^/]+/xpbench/v)[^?]*(\?)",
 }
 
 
@@ -33,8 +34,8 @@ def main(arguments: list[str]) -> int:
     for path, pattern in PLACES.items():
         old = path.read_text("utf-8")
         new, count = re.subn(pattern, rf"\g<1>{version}\g<2>", old)
-        if count != 1:
-            sys.stderr.write(f"{path} has {count} places for a version.\n")
+        if count == 0:
+            sys.stderr.write(f"{path} has no place for a version.\n")
             return 2
         path.write_text(new, encoding="utf-8")
     print(version)

@@ -9,7 +9,7 @@ import { CommandIDs } from './commands';
 import { experimentsIcon } from './icons';
 import { HEALTH_MARKS, MARKS, matching, repeatedTitles, sorted, under } from './listing';
 import type { Model } from './model';
-import type { IItem, IListing, State } from './types';
+import type { HealthWord, IItem, IListing, State } from './types';
 
 export class Panel extends ReactWidget {
   constructor(
@@ -173,7 +173,7 @@ const Row = React.memo(function Row({ item, root, twice, run, trans }: IRowProps
         </span>
         <span className={`xp-Health xp-mod-${item.health.status}`} title={item.health.text}>
           <span aria-hidden="true">{HEALTH_MARKS[item.health.status]}</span>{' '}
-          {item.health.status === 'unknown' ? trans.__('no health yet') : trans.__('health: %1', item.health.status)}
+          {healthWords(trans)[item.health.status]}
         </span>
       </div>
       <h3 title={item.title || item.key}>{item.title || item.key}</h3>
@@ -210,6 +210,15 @@ const Row = React.memo(function Row({ item, root, twice, run, trans }: IRowProps
     </li>
   );
 });
+
+function healthWords(trans: TranslationBundle): Record<HealthWord, string> {
+  return {
+    pass: trans.__('health: pass'),
+    warn: trans.__('health: warn'),
+    fail: trans.__('health: fail'),
+    unknown: trans.__('no health yet')
+  };
+}
 
 /** The names of states. */
 export function stateWords(trans: TranslationBundle): Record<State, string> {

@@ -136,7 +136,7 @@ class MemoView extends Widget {
   private readonly _frame: HTMLIFrameElement;
 }
 
-/** The payload of a memo, or a plan. */
+/** The data of a memo, or a plan. */
 class PlanView extends ReactWidget {
   constructor(
     private readonly _context: DocumentRegistry.Context,
@@ -156,11 +156,11 @@ class PlanView extends ReactWidget {
     }
     let view: IPlanView;
     try {
-      view = viewOf(planIn(this._context.model.toString()));
+      view = viewOf(this._context.model.toString(), this._trans);
     } catch (error) {
       return (
         <p className="xp-Problem" role="alert">
-          ✕ {this._trans.__('This is no plan that can be read:')} {error instanceof Error ? error.message : String(error)}
+          ✕ {this._trans.__('This is no plan or memo that can be read:')} {error instanceof Error ? error.message : String(error)}
         </p>
       );
     }
@@ -189,12 +189,6 @@ class PlanView extends ReactWidget {
       </article>
     );
   }
-}
-
-/** The plan in a memo's payload, else the text itself. */
-function planIn(text: string): string {
-  const found = JSON.parse(text) as { plan?: unknown } | null;
-  return found !== null && typeof found === 'object' && typeof found.plan === 'object' ? JSON.stringify(found.plan) : text;
 }
 
 export class XpDocument extends DocumentWidget {
