@@ -81,6 +81,7 @@ class Story:
         return said
 
     def add(self, stage: str, typed: str, seconds: float, told: str) -> None:
+        told = told.replace(f"{self.home}{os.sep}", "")  # no path of this machine on the page
         self.steps.append(Step(stage, typed, seconds, told[:150]))
         print(f"{seconds:7.1f} s  {typed}\n           {told[:150]}", flush=True)
 
