@@ -24,8 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import write
-from benchmarks.trust import revision
+from benchmarks.report import commit, write
 from tests.memo.making import PLAN, decided, summary_of
 from xpbench.experiment import open_experiment, register
 from xpbench.ledger import Ledger
@@ -152,11 +151,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--resume", action="store_true", help="go on where the last run was interrupted")
     args = parser.parse_args()
-    state: dict[str, Any] = {"revision": revision(), "runs": args.runs, "seed": args.seed, "done": {}, "seconds": 0.0}
+    state: dict[str, Any] = {"revision": commit(), "runs": args.runs, "seed": args.seed, "done": {}, "seconds": 0.0}
     if args.resume and PARTIAL.exists():
         state = json.loads(PARTIAL.read_text())
-        if state["revision"] != revision():
-            sys.stderr.write(f"begun on {state['revision']}, now {revision()}: start without --resume\n")
+        if state["revision"] != commit():
+            sys.stderr.write(f"begun on {state['revision']}, now {commit()}: start without --resume\n")
             return 2
     began, before = time.perf_counter(), state["seconds"]
     full = sum(n for _, n in PARTS.values())

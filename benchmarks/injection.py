@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import write
+from benchmarks.report import commit, write
 from tests.memo.making import PLAN, decided, summary_of
 from xpbench.errors import XpbenchError
 from xpbench.experiment import open_experiment, register
@@ -227,9 +227,8 @@ def main() -> int:
         for name, make in operations(Path(folder)).items():
             found[name] = run(make)
             sys.stderr.write(f"[{time.perf_counter() - started:4.0f} s] {name}: {found[name]['runs']} runs\n")
-    from benchmarks.trust import revision
 
-    result = {**found, "commit": revision(), "seconds": round(time.perf_counter() - started)}
+    result = {**found, "commit": commit(), "seconds": round(time.perf_counter() - started)}
     write("injection", result, command="python -m benchmarks.injection")
     return 1 if any(f["wrong"] for f in found.values()) else 0
 

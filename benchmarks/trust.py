@@ -17,7 +17,6 @@ import json
 import os
 import random
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,7 +28,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import machine
+from benchmarks.report import commit, machine
 from tests.memo.making import PLAN, decided, many, summary_of
 from xpbench.errors import XpbenchError
 from xpbench.ledger import Ledger, Witness
@@ -392,16 +391,6 @@ def run_chunk(name: str, count: int, seed: int) -> tuple[str, int, dict[str, Any
     return name, seed, found, time.process_time() - started
 
 
-def revision() -> str:
-    """The commit that is measured; marked where files differ from it."""
-    folder = Path(__file__).resolve().parents[1]
-    out = [
-        subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False).stdout.strip()
-        for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
-    ]
-    return (out[0][:12] or "unknown") + (" with changes" if out[1] else "")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full number of cases")
@@ -411,11 +400,11 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true", help="go on where the last run was interrupted")
     args = parser.parse_args()
     command = "python -m benchmarks.trust" + (f" --scale {args.scale:g}" if args.scale != 1 else "")
-    state: dict[str, Any] = {"revision": revision(), "seed": args.seed, "scale": args.scale, "done": {}, "seconds": 0.0}
+    state: dict[str, Any] = {"revision": commit(), "seed": args.seed, "scale": args.scale, "done": {}, "seconds": 0.0}
     if args.resume and PARTIAL.exists():
         state = json.loads(PARTIAL.read_text())
-        if state["revision"] != revision():
-            sys.stderr.write(f"begun on {state['revision']}, now {revision()}: start without --resume\n")
+        if state["revision"] != commit():
+            sys.stderr.write(f"begun on {state['revision']}, now {commit()}: start without --resume\n")
             return 2
     jobs = []
     for name in args.parts:
@@ -447,12 +436,13 @@ def main() -> int:
     for name in args.parts:
         found = state["done"][name] if name in WHOLE else _sum(name, state["done"])
         results[name] = {**found, "commit": state["revision"]}
+    whole_run = len(args.parts) == len(COUNTED) + len(WHOLE)
     results |= {
-        "command": command,
+        "command": command if whole_run else results.get("command", command),
         "commit": state["revision"],
         "seed": state["seed"],
         "machine": machine(),
-        "seconds": round(state["seconds"] + time.perf_counter() - began),
+        "seconds": round(state["seconds"] + time.perf_counter() - began) if whole_run else results.get("seconds", 0),
     }
     RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
     PARTIAL.unlink(missing_ok=True)

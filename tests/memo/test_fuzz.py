@@ -16,3 +16,13 @@ def test_hostile_files_cost_little():
         assert cost["memory_mb"] < 200, name
         assert cost["result"] not in ("verified", "read"), name
         assert cost["seconds"] < 5, name
+
+
+def test_the_page_of_figures_is_made_from_results():
+    """`python -m benchmarks.trust_page` makes it; nothing was missed in the runs it tells of."""
+    from benchmarks.trust_page import PAGE, _load, page
+
+    text = PAGE.read_text(encoding="utf-8")
+    assert page(text) == text
+    assert all(part.get("missed", []) == [] for part in _load("trust").values() if isinstance(part, dict))
+    assert all(part.get("wrong", []) == [] for part in _load("injection").values() if isinstance(part, dict))
