@@ -425,15 +425,13 @@ def report(options: argparse.Namespace, results: dict[str, list[dict[str, Any]]]
                 "agrees": all(_agree(r["answer"], reference) for r in runs),
                 "commit": told["commit"],
             }
-    base = min(table["hand SQL"]["wall"]) if "hand SQL" in table else None
-    work = min(table["hand SQL, same work"]["wall"]) if "hand SQL, same work" in table else None
     for case, row in table.items():
-        best = min(row["wall"])
-        row |= {"best": best, "to_hand_sql": round(best / base, 2) if base else None}
-        row["to_hand_sql_same_work"] = round(best / work, 2) if work else None
-        print(
-            f"{case:30} {best:7.2f} s  {row['to_hand_sql']} {row['to_hand_sql_same_work']}  {row['peak_gb']} GB  {row['agrees']}"
-        )
+        row |= {"best": min(row["wall"]), "best_cpu": min(row["cpu"])}
+        for name, of in (("to_hand_sql", "hand SQL"), ("to_same_work", "hand SQL, same work")):
+            for kind, label in (("wall", ""), ("cpu", "cpu_")):
+                row[label + name] = round(min(row[kind]) / min(table[of][kind]), 2) if of in table else None
+        ratios = [row[k] for k in ("to_hand_sql", "to_same_work", "cpu_to_hand_sql", "cpu_to_same_work")]
+        print(f"{case:30} {row['best']:7.2f} s {row['best_cpu']:7.2f} s cpu  {ratios}  {row['peak_gb']} GB  {row['agrees']}")
     if options.out:
         more = {"events": options.events, "units": options.units, "memory_limit": options.memory_limit}
         options.out.write_text(json.dumps({**told, **more, "cases": table}, indent=1) + "\n", encoding="utf-8")
