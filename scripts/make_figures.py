@@ -19,6 +19,8 @@ TITLES = {
     "calibration": "Calibration of every method on planted truth",
     "crash": "Processes killed while they write",
     "engine-20m": "Event log to moments, 20 million events",
+    "engine-100m": "Event log to moments, 100 million events",
+    "engine-100m-1gb": "Event log to moments, 100 million events, 1 GB",
     "expose": "Exposing and pulling",
     "faults": "Exposure under faults",
     "health": "Causes of a sample ratio mismatch",
