@@ -61,12 +61,13 @@ def main() -> int:
     workers = str(os.cpu_count() or 1)
     order = [f"--randomly-seed={CI_SEED}"] if os.environ.get("CI") else []
     side_by_side = [*order, "-n", workers, "--dist", "loadfile", "--durations", "15"]
+    chosen = f"not browser and not slow{' and not spark' if args.fast else ''}"
     steps = [
         (python, "-m", "ruff", "check", "."),
         (python, "-m", "ruff", "format", "--check", "."),
         (python, "-m", "mypy"),
         (str(bin_folder / "lint-imports"),),
-        (python, "-m", "pytest", "-q", *side_by_side, "-m", f"not browser{' and not spark' if args.fast else ''}", "tests"),
+        (python, "-m", "pytest", "-q", *side_by_side, "-m", chosen, "tests"),
     ]
     if not args.fast:  # one browser at a time, each story from its beginning
         steps.append((python, "-m", "pytest", "-q", "-p", "no:randomly", "--durations", "5", "-m", "browser", "tests"))

@@ -480,7 +480,7 @@ _DATA: dict[str, Message] = {
         "Set data.missing_codes in the plan: [{value}] if it means missing, [] if these are real values",
     ),
     "XPB-D12": Message(
-        "Column {column} has {count} values that are {what}",
+        "Column {column} has {count} values that are {what}{found}",
         "The plan refuses what is no finite number (data.non_finite: refuse)",
         "Mend the table, or set data.non_finite: exclude",
     ),
@@ -574,6 +574,17 @@ _DATA: dict[str, Message] = {
         "Warehouse tables have one row per event, times as timestamps or numbers in UTC, and amounts as numbers",
         "Make a view with such columns, or export the log to Parquet",
     ),
+    "XPB-D44": Message(
+        "None of the {count} events {event} (metric {key}) has a value of {unit}",
+        "A metric counts the events of exposed units, so its events name the unit that was randomised",
+        "Send the unit's id with the event, or randomise by an id that both events carry",
+    ),
+    "XPB-D45": Message(
+        "No event {event} has the property {property} by which metric {key} is filtered",
+        "A filter compares a property that is there, so that a typo can't read as zero",
+        'Correct its name, or pass absent_events="zero" if nobody has it yet',
+    ),
+    "XPB-D46": Message("{argument} is {value}", "{rule}", "{hint}"),
     "XPB-D20": Message(
         "Values up to {bound} can't be squared and summed",
         "Sums must stay within the range of doubles (about {limit})",

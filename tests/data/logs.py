@@ -134,3 +134,13 @@ def lines_of(log: list[dict[str, Any]]) -> str:
         p = {"time": e["t"] // SECOND, "distinct_id": e["u"], "$insert_id": e["iid"], **arrived, **e["properties"]}
         out.append(json.dumps({"event": e["event"], "properties": p}))
     return "\n".join(out) + "\n"
+
+
+def golden_plan() -> xp.Plan:
+    """Every metric kind, caps, segments: what is compared between engines on the golden log."""
+    metrics = [{**m, "winsorize": {"upper": 0.9}} if m["key"] == "money" else m for m in METRICS]
+    more = [
+        {"key": "mix", "kind": "formula", "expression": "money / (conv + 1)"},
+        {"key": "half", "kind": "quantile", "event": "buy", "property": "amount", "q": 0.5, "window_days": 4},
+    ]
+    return plan_of([*metrics, *more], segments=["platform"])

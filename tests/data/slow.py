@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
 from xpbench.plan import Plan
-from xpbench.plan.metrics import Conversion, Count, Funnel, Mean, Retention, Sessions, Sum
+from xpbench.plan.metrics import Conversion, Count, Funnel, Mean, Quantile, Retention, Sessions, Sum
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -41,9 +42,9 @@ def without_repeats(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(kept.values())
 
 
-def exposures(log: list[dict[str, Any]], plan: Plan) -> dict[Any, list[tuple[int, str, str]]]:
-    """Exposures of each unit that count, in order."""
-    out: dict[Any, list[tuple[int, str, str]]] = {}
+def exposures(log: list[dict[str, Any]], plan: Plan) -> dict[Any, list[tuple[Any, ...]]]:
+    """Exposures of each unit that count, in order: time, insert id, variant, segments."""
+    out: dict[Any, list[tuple[Any, ...]]] = {}
     x = plan.exposure
     for e in log:
         p = e["properties"]
@@ -51,9 +52,13 @@ def exposures(log: list[dict[str, Any]], plan: Plan) -> dict[Any, list[tuple[int
             continue
         if x.qa_testers == "exclude" and p.get("$is_qa_tester") is True:
             continue
+        day = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=e["t"])).date().isoformat()
+        if (x.start is not None and day < x.start) or (x.end is not None and day > x.end):
+            continue
         v = p.get(x.variant_property)
         if v in [w.key for w in plan.variants]:
-            out.setdefault(e["u"], []).append((e["t"], e["iid"], v))
+            segments = tuple("(missing)" if p.get(s) is None else p[s] for s in plan.segments)
+            out.setdefault(e["u"], []).append((e["t"], e["iid"], v, segments))
     return {u: sorted(found) for u, found in out.items()}
 
 
@@ -67,13 +72,13 @@ def unit_rows(log: list[dict[str, Any]], plan: Plan, until: int) -> dict[Any, di
     window_from = plan.exposure.window_from or "first_exposure"
     rows = {}
     for u, found in met.items():
-        variants = {v for _, _, v in found}
+        variants = {x[2] for x in found}
         if len(variants) > 1 and policy == "exclude":
             continue
-        split = policy == "split" and any(len({v for _, _, v in f}) > 1 for f in met.values())
+        split = policy == "split" and any(len({x[2] for x in f}) > 1 for f in met.values())
         own = sorted(variants) if split else [found[0][2]]
         for v in own:
-            t0 = min(t for t, _, w in found if w == v) if split else found[0][0]
+            t0 = min(x[0] for x in found if x[2] == v) if split else found[0][0]
             rows[u, v] = one_row(u, v, t0, found, by_unit.get(u, []), plan, until, window_from, split)
     return rows
 
@@ -115,7 +120,9 @@ def one_row(
                 continue
             anchor = turn[0] if window_from == "latest_exposure" else t0
         after.append((e, anchor))
-    out: dict[str, Any] = {"t0": t0, "seen": int(bool(pre))}
+    # several exposures of one moment: the first by insert id tells the segments
+    segments = min(x[1::2] for x in found if x[0] == t0 and x[2] == variant)[1]
+    out: dict[str, Any] = {"t0": t0, "seen": int(bool(pre)), "after": after, "segments": segments}
     for m in plan.metrics:
         if not hasattr(m, "window_days"):
             continue
@@ -125,6 +132,11 @@ def one_row(
         if isinstance(m, Retention):
             begin, end, own_window = m.day * DAY, min(m.day + m.length_days, 90) * DAY, True
         mine = [e for e, anchor in after if anchor + begin <= e["t"] < anchor + end]
+        if isinstance(m, Quantile):
+            late = own_window and t0 + end > until
+            known = [e["properties"].get(m.property) for e in mine if e["event"] == m.event and fits(e, m.where)]
+            out[m.key] = [] if late else [v for v in known if v is not None]
+            continue
         out[m.key] = value_of(m, mine, plan) if not (own_window and t0 + end > until) else None
         out["before:" + m.key] = value_of(m, pre, plan)
     return out

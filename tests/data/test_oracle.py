@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -165,65 +164,6 @@ def test_cumulative_maximum_keeps_null_so_steps_carry_a_sentinel() -> None:
     frame = nw.from_native(connection.table("t"))
     rows = frame.with_columns(y=nw.col("x").cum_max().over(order_by="i")).sort("i").collect("pyarrow").to_native().to_pylist()
     assert [r["y"] for r in rows] == [5, None, 5]
-
-
-# -- Spark -----------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[Any]:
-    pyspark = pytest.importorskip("pyspark.sql")
-    session = (
-        pyspark.SparkSession.builder.master("local[1]")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "1")
-        .config("spark.sql.codegen.wholeStage", "false")  # compiling costs more than these few rows
-        .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
-        .config("spark.sql.adaptive.enabled", "false")
-        .config("spark.sql.session.timeZone", "America/New_York")  # results must not depend on it
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .getOrCreate()
-    )
-    session.sparkContext.setLogLevel("OFF")
-    yield session
-    session.stop()
-
-
-@pytest.mark.spark
-def test_golden_integers_and_moments_on_spark(spark: Any, tmp_path: Path) -> None:
-    log = events_of_lines(GOLDEN / "log.jsonl")
-    typed(duckdb.connect(), oracle_log(log), tmp_path / "oracle.parquet")
-    spark.read.parquet(str(tmp_path / "oracle.parquet")).createOrReplaceTempView("log")
-    oracle = [r.asDict() for r in spark.sql(ORACLE).collect()]
-    assert sums(oracle, {n: n for n in NAMES}) == expected()
-    frame = frame_of(log)
-    frame["time"] = frame["time"].astype("datetime64[us]")
-    frame.to_parquet(tmp_path / "log.parquet")
-    table = spark.read.parquet(str(tmp_path / "log.parquet"))
-    plan = plan_of([m for m in METRICS if m["key"] in ("conv", "money", "fun")], segments=["platform"])
-    plan = plan.changed(
-        metrics=[{**m, "winsorize": {"upper": 0.9}} if m["key"] == "money" else m for m in plan.to_dict()["metrics"]]
-    )
-    on_duckdb = xp.events(frame, until="2026-01-12", slices=("segment",)).summarize(plan)
-    on_spark = xp.events(table, until="2026-01-12", slices=("segment",)).summarize(plan)
-    assert on_spark.engine.startswith("spark")
-    assert on_spark.units == on_duckdb.units
-    assert on_spark.caps == on_duckdb.caps
-    assert on_spark.findings == on_duckdb.findings
-    assert on_spark.segments == on_duckdb.segments
-    assert len(on_spark.cells) == len(on_duckdb.cells)
-    for a, b in zip(on_spark.cells, on_duckdb.cells, strict=True):
-        assert (a.metric, a.variant, a.form, a.dimension, a.slice, a.n) == (
-            b.metric,
-            b.variant,
-            b.form,
-            b.dimension,
-            b.slice,
-            b.n,
-        )
-        assert a.mean == pytest.approx(b.mean, rel=1e-9)
-        assert np.array(a.cov) == pytest.approx(np.array(b.cov), rel=1e-9)
 
 
 if __name__ == "__main__":  # writes the golden log and what the oracle says of it; look at the difference before committing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -64,7 +64,7 @@ def experiments(
     source: EventsSource,
     *,
     unit: str | None = None,
-    exposure: Exposure | None = None,
+    exposure: Exposure | Mapping[str, Any] | None = None,
     names: Iterable[str] | None = None,
     progress: Progress | None = None,
 ) -> list[SeenExperiment]:
@@ -77,17 +77,18 @@ def experiments(
     Args:
         source: Made by `xp.events`.
         unit: Unit to count; the schema's, or `distinct_id`.
-        exposure: How exposures are written down; Mixpanel's `$experiment_started` with one experiment for each event where
-            it is left out.
+        exposure: How exposures are written down, in the shape of a plan's `exposure`; Mixpanel's `$experiment_started` with
+            one experiment for each event where it is left out.
         names: Only these experiments.
         progress: Called after every stage.
 
     Raises:
+        InvalidPlan: `exposure` is none.
         DataError: `XPB-D37`, the log has no such event; `XPB-D39`, it has, but none names an experiment.
     """
     from xpbench.data.opening import open_log
 
-    how = exposure or Exposure()
+    how = exposure if isinstance(exposure, Exposure) else _any_plan("distinct_id", dict(exposure or {})).exposure
     wanted = None if names is None else list(names)
     identity = unit or source.schema.unit or "distinct_id"
     properties = Properties()
@@ -99,7 +100,7 @@ def experiments(
         properties.text(how.list_property)
     stages = Stages(2, progress)
     c = nw.col
-    with open_log(source, _any_plan(identity, how), properties, stages) as log:
+    with open_log(source, _any_plan(identity, how.model_dump(mode="json", exclude_none=True)), properties, stages) as log:
         frame = log.frame()
         own = frame.filter(c("event") == how.event, ~c("u").is_null(), ~c("t").is_null())
         tester = (c(qa) == "true").fill_null(False)
@@ -160,7 +161,7 @@ def _where(how: Exposure, wanted: list[str] | None) -> str:
     return place if wanted is None else f"{place}, among {', '.join(shown(n) for n in wanted[:5])}"
 
 
-def _any_plan(unit: str, exposure: Exposure) -> Plan:
+def _any_plan(unit: str, exposure: Mapping[str, Any]) -> Plan:
     """A plan that only says where units and exposures stand."""
     return Plan(
         key="any",
@@ -170,7 +171,7 @@ def _any_plan(unit: str, exposure: Exposure) -> Plan:
         unit=unit,
         variants=[],
         metrics=[],
-        exposure=exposure.model_dump(mode="json", exclude_none=True),
+        exposure=exposure,
     )
 
 

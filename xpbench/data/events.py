@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import available_timezones
 
 import narwhals.stable.v2 as nw
 
-from xpbench.data.ages import age_cells
+from xpbench.data.ages import DAILY, age_cells
 from xpbench.data.blocks import Parts, blocks_of, leaves
 from xpbench.data.cache import Cache, Hashing
 from xpbench.data.concurrent import with_concurrent
@@ -26,6 +27,7 @@ from xpbench.data.log import (
     EventSchema,
     Log,
     Properties,
+    conditions_of,
     exposures_from,
     properties_of,
 )
@@ -36,7 +38,7 @@ from xpbench.data.values import Amount, Values, events_of, fits, horizon_of
 from xpbench.errors import DataError, nearest, plain, shown
 from xpbench.ledger.clock import Clock, system_clock
 from xpbench.plan import Plan
-from xpbench.plan.metrics import EventMetric, Funnel, Mean, MetricBase, Quantile, Sessions, Sum
+from xpbench.plan.metrics import EventMetric, Filter, Funnel, Mean, MetricBase, Quantile, Sessions, Sum
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,12 +85,29 @@ def events(
         clock: Tells the time now; events after it do not move the end of the log.
 
     Raises:
-        DataError: `XPB-D02` a file is missing, `XPB-D03` this kind of log is not read.
+        DataError: `XPB-D02` a file is missing, `XPB-D03` this kind of log is not read, `XPB-D46` an argument has none of its
+            values.
     """
     from xpbench.data.opening import located
 
+    slices = tuple(slices)
+
+    _check("duplicates", duplicates, ("drop", "keep"))
+    _check("absent_events", absent_events, ("refuse", "zero"))
+    for name in slices:
+        _check("slices", name, ("segment", "day", "age"))
+    if time_zone != "UTC":
+        _check(
+            "time_zone", time_zone, available_timezones() or (time_zone,), rule="Time zones are named as in the IANA database"
+        )
     if isinstance(until, str):
-        until = datetime.fromisoformat(until)
+        try:
+            until = datetime.fromisoformat(until)
+        except ValueError:
+            hint = plain("Write it as 2026-01-31 or 2026-01-31T12:00:00Z")
+            raise DataError(
+                "XPB-D46", argument=plain("until"), value=until, rule=plain("It is a day or a time, in UTC"), hint=hint
+            ) from None
     if until is not None and until.tzinfo is None:
         until = until.replace(tzinfo=UTC)
     return EventsSource(
@@ -103,6 +122,18 @@ def events(
         cache=None if cache is None else Cache(Path(cache)),
         clock=clock,
     )
+
+
+def _check(name: str, value: str, known: Iterable[str], *, rule: str = "") -> None:
+    """An argument has one of its values.
+
+    Raises:
+        DataError: `XPB-D46`, with the nearest one.
+    """
+    values = list(known)
+    if value not in values:
+        rule = rule or "It is one of " + ", ".join(values)
+        raise DataError("XPB-D46", argument=plain(name), value=value, rule=plain(rule), hint=plain(nearest(str(value), values)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +186,11 @@ class EventsSource:
             if self.cache is not None:
                 self.cache.put(self._key(plan, fingerprint, log.engine), look.to_dict(), lambda path: log.write(units, path))
             return _summary(self, plan, look, units, frozen, stages)
+
+    def dimensions(self, plan: Plan) -> dict[str, str]:
+        """Column of the unit table for each dimension that gets moments of its own."""
+        segments = {s: f"s{i}" for i, s in enumerate(plan.segments)} if "segment" in self.slices else {}
+        return segments | ({"$day": "day"} if "day" in self.slices else {})
 
     def unit_table(self, plan: Plan) -> pa.Table:
         """The unit table as a pyarrow table, for checks: one row per exposed unit with u, variant, t0, day and measures.
@@ -210,8 +246,7 @@ class EventsSource:
             "duplicates": self.duplicates,
             "absent_events": self.absent_events,
             "until": "" if self.until is None else self.until.isoformat(),
-            "age": "age" in self.slices,
-            "concurrent": "segment" in self.slices,
+            "slices": sorted(self.slices),
         }
         return self.cache.key(plan=plan.digest, fingerprint=fingerprint, engine=engine, options=options)
 
@@ -278,12 +313,9 @@ def _summary(
         return look.parts[metric.key]
 
     variants = [v.key for v in plan.variants]
-    dimensions: dict[str, str] = {}
+    dimensions = source.dimensions(plan)
     if "segment" in source.slices:
-        dimensions |= {s: f"s{i}" for i, s in enumerate(plan.segments)}
         dimensions |= {f"{CONCURRENT}{name}": f"e{i}" for i, name in enumerate(look.others)}
-    if "day" in source.slices:
-        dimensions["$day"] = "day"
     moments = moments_of(
         units,
         blocks_of(plan, parts_of),
@@ -375,9 +407,11 @@ class _Run:
             if isinstance(metric, Quantile):
                 from xpbench.data.quantiles import quantile_cells  # brings scipy, which other metrics don't need
 
-                cells += quantile_cells(
-                    joined, values, metric, alpha=plan.alpha, variants=variants, until=self.until, units=found.units
-                )
+                measured = quantile_cells(
+                    joined, values, metric, alpha=plan.alpha, variants=variants, until=self.until, units=found.units,
+                    dimensions=self.source.dimensions(plan), smallest_slice=plan.data.smallest_segment,
+                )  # fmt: skip
+                cells += map(_with_day, measured)
         if ages:
             cells += age_cells(joined, values, amounts, ages=ages, until=self.until, units=found.units, variants=variants)
         self.stages.finish("compute quantiles and days since exposure", n)
@@ -429,6 +463,41 @@ class _Run:
                     self.findings.append(
                         Finding("absent_event", 1, 1, "counted as zero", metric=metric.key, detail=f"Event {shown(name)}.")
                     )
+        self.check_events(frame, unitless=seen.unitless)
+
+    def filters(self) -> list[tuple[EventMetric, Filter, str]]:
+        """Every condition that only a property that is there can fit, with its metric and its column."""
+        present = ("==", "in", "<", "<=", ">", ">=", "is set")
+        return [
+            (metric, f, self.properties.texts[f.property])
+            for metric in self.metrics
+            for f in conditions_of(metric)
+            if f.op in present
+        ]
+
+    def check_events(self, frame: nw.LazyFrame[Any], *, unitless: int) -> None:
+        """Events of metrics name the unit, and the properties of filters are there; looked at only where they may not be.
+
+        Raises:
+            DataError: `XPB-D44` or `XPB-D45`.
+        """
+        filtered = [] if self.source.absent_events == "zero" else self.filters()
+        if not (unitless or filtered):
+            return
+        wanted = {"n": nw.len(), "timed": c("t").count(), "named": c("u").count()}
+        wanted |= {f"has_{p}": c(p).count() for p in sorted({p for _, _, p in filtered})}
+        rows = {r["event"]: r for r in rows_of(frame.group_by("event").agg(**wanted))}
+        unit = self.source.schema.unit or self.plan.unit
+        for metric in self.metrics:
+            for name in sorted(events_of(metric) or ()):
+                if name in rows and rows[name]["timed"] and not rows[name]["named"]:
+                    raise DataError("XPB-D44", count=int(rows[name]["n"]), event=name, key=metric.key, unit=unit)
+        for subject, f, column in filtered:
+            names = events_of(subject)
+            mine = [row for name, row in rows.items() if names is None or name in names]
+            if mine and not any(row[f"has_{column}"] for row in mine):
+                event = plain("of any name") if names is None else shown(sorted(names)[0])
+                raise DataError("XPB-D45", event=plain(event), property=f.property, key=subject.key)
 
     def _amount(self, metric: Sum | Mean | Quantile, frame: nw.LazyFrame[Any]) -> dict[str, Any]:
         """What a numeric property holds over the events of a metric."""
@@ -455,6 +524,7 @@ class _Run:
             rare["negative"] = counted_where(value < 0.0)
         if row["had"] and any(row["low"] <= k <= row["high"] for k in listed):
             rare["code"] = counted_where(value.is_in(listed))
+            rare["coded"] = nw.when(value.is_in(listed)).then(value).otherwise(None).min()
         if row["all"] > row["had"]:
             rare["text"] = text.count() - value.count()
         return row | rows_of(mine.select(**rare))[0] if rare else row
@@ -480,12 +550,11 @@ class _Run:
                 )
             low, high = float(row["low"]), float(row["high"])
             if text and policy.non_finite == "refuse":
-                raise DataError(
-                    "XPB-D12", column=name, count=plain(f"{text:,}"), what=plain(f"not a number (event {shown(metric.event)})")
-                )
+                what, found = plain(f"not a number (event {shown(metric.event)})"), plain(self.no_numbers(metric, frame))
+                raise DataError("XPB-D12", column=name, count=plain(f"{text:,}"), what=what, found=found)
             negative, code = int(row["negative"] or 0), int(row.get("code") or 0)
             if code and policy.missing_codes is None and (code == negative or code > max(10, had // 100)):
-                raise DataError("XPB-D11", column=name, value=plain(f"{low:g}"), count=plain(f"{code:,}"))
+                raise DataError("XPB-D11", column=name, value=plain(f"{float(row['coded']):g}"), count=plain(f"{code:,}"))
             lost = every - had - text
             if lost and policy.missing == "refuse":
                 raise DataError("XPB-D13", column=name, count=plain(f"{lost:,}"))
@@ -500,6 +569,13 @@ class _Run:
             money = not int(row["broken"] or 0) and top * max(every, 1) < 2.0**62 and top < 2.0**53
             out[metric.key] = Amount(low, high, every, had, money)
         return out
+
+    def no_numbers(self, metric: Sum | Mean | Quantile, frame: nw.LazyFrame[Any]) -> str:
+        """The most frequent values of a property that are no numbers, in words."""
+        number, text = (c(names[metric.property]) for names in (self.properties.numbers, self.properties.texts))
+        mine = frame.filter(c("event") == metric.event, number.is_null(), ~text.is_null()).select(v=text)
+        rows = rows_of(mine.group_by("v").agg(n=nw.len()).sort("n", "v", descending=[True, False]).head(3))
+        return ": " + ", ".join(f"{shown(r['v'])} ({int(r['n']):,})" for r in rows)
 
     def near_property(self, name: str) -> str:
         """What to do about a property without values."""
@@ -579,11 +655,7 @@ class _Run:
 
     def ages(self) -> int:
         """Days since exposure that get moments."""
-        windows = [
-            min(horizon_of(m) or DAY * 28, MAX_AGES * DAY)
-            for m in self.metrics
-            if getattr(m, "kind", "") in ("conversion", "count", "sum")
-        ]
+        windows = [min(horizon_of(m) or DAY * 28, MAX_AGES * DAY) for m in self.metrics if isinstance(m, DAILY)]
         return max((-(-w // DAY) for w in windows), default=0)
 
     def check_segments(self, units: nw.LazyFrame[Any]) -> None:

@@ -6,6 +6,7 @@ Only this file speaks Spark's own SQL; everything after the normal form is the s
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,19 +49,30 @@ class SparkLog:
     def open(cls, source: EventsSource, plan: Plan, properties: Properties) -> Iterator[SparkLog]:
         """The log; what it holds in the cluster's memory is given back when the block ends.
 
+        Work that still runs on the cluster when the block is left by an exception, such as KeyboardInterrupt, is stopped.
+
         Raises:
             DataError: `XPB-D01` with Spark's words.
         """
         from pyspark.errors import PySparkException
 
         held: SparkLog | None = None
+        session = source.log.sparkSession
+        tag = f"xpbench-{uuid.uuid4().hex[:12]}"
+        session.addTag(tag)
         try:
             held = cls(source, plan, properties)
             yield held
         except PySparkException as error:
             reason = plain(str(error).strip().split("\n", 1)[0][:300])
             raise DataError("XPB-D01", what=plain("The log could not be read"), reason=reason) from error
+        except BaseException:
+            with contextlib.suppress(PySparkException):
+                session.interruptTag(tag)
+            raise
         finally:
+            with contextlib.suppress(PySparkException):
+                session.removeTag(tag)
             for table in [] if held is None else held._held:
                 with contextlib.suppress(PySparkException):
                     table.unpersist()

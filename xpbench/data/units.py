@@ -762,7 +762,8 @@ class _Reading:
                         "XPB-D12",
                         column=column,
                         count=plain(f"{sum(by.values()):,}"),
-                        what=plain("infinite" if name == "infinite" else f"not a number, such as {example}"),
+                        what=plain("infinite" if name == "infinite" else "not a number"),
+                        found=plain("" if name == "infinite" else f", such as {example}"),
                     )
             gone = {v: n - text.get(v, 0) for v, n in _added(kinds.get("missing", {}), kinds.get("nan", {})).items()}
             missing = {v: n for v, n in gone.items() if n}

@@ -361,14 +361,17 @@ class Values:
             self._later[short] = nw.when((c(f"{short}_all") > 0) & (c(f"{short}_had") == 0)).then(None).otherwise(known)
         return out
 
-    def _sessions(self, short: str, metric: Sessions, joined: nw.LazyFrame[Any], when: nw.Expr) -> list[tuple[str, str]]:
-        """Sessions: an event begins one when the one before in the window is longer ago than the timeout, or there is none."""
+    def session_starts(self, metric: Sessions, joined: nw.LazyFrame[Any], when: nw.Expr) -> nw.LazyFrame[Any]:
+        """Events that begin a session: the one before in the window is longer ago than the timeout, or there is none."""
         more = fits(metric.where, self.properties)
-        events = joined.filter(when if more is None else when & more).select(*self.keys, "t")
+        events = joined.filter(when if more is None else when & more).select(*self.keys, "t0", "t")
         pause = round(metric.timeout_minutes * 60 * SECOND)
-        previous = c("t").shift(1).over(*self.keys, order_by=["t"])
-        begun = events.with_columns(previous=previous)
-        begun = begun.filter(c("previous").is_null() | (c("t") - c("previous") > pause))
+        begun = events.with_columns(previous=c("t").shift(1).over(*self.keys, order_by=["t"]))
+        return begun.filter(c("previous").is_null() | (c("t") - c("previous") > pause))
+
+    def _sessions(self, short: str, metric: Sessions, joined: nw.LazyFrame[Any], when: nw.Expr) -> list[tuple[str, str]]:
+        """Sessions of a unit: how many begin."""
+        begun = self.session_starts(metric, joined, when)
         self._extra.append(begun.group_by(*self.keys).agg(nw.len().alias(short)))
         self._zero.append(short)
         return [("value", short)]
