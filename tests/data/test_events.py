@@ -410,6 +410,53 @@ def test_names_that_are_not_in_the_log() -> None:
     assert refused(small_log(), column).startswith("XPB-D35")
 
 
+def test_metric_events_without_the_unit_are_no_zeros() -> None:
+    log = small_log()
+    for e in log:
+        if e["event"] != "buy":
+            e["properties"]["company"] = e["u"]
+    said = refused(log, SMALL.changed(unit="company"))
+    assert said.startswith("XPB-D44")
+    assert "None of the 20 events 'buy' (metric 'buys') has a value of 'company'" in said
+
+
+@pytest.mark.parametrize("op", ["==", "in", "is set"])
+def test_a_filter_by_a_property_that_is_nowhere(op: str) -> None:
+    condition = {"property": "plattform", "op": op, **({} if op == "is set" else {"value": "ios" if op == "==" else ["ios"]})}
+    plan = plan_of([{"key": "m", "kind": "count", "event": "buy", "where": [condition]}])
+    assert refused(small_log(), plan).startswith("XPB-D45")
+    s = xp.events(frame_of(small_log()), absent_events="zero").summarize(plan)
+    assert s.cell("m", "a").mean == (0.0,)
+    unlike = plan_of([{"key": "m", "kind": "count", "event": "buy", "where": [{**condition, "op": "is not set"}]}])
+    unlike = unlike.changed(
+        metrics=[{**unlike.to_dict()["metrics"][0], "where": [{"property": "plattform", "op": "is not set"}]}]
+    )
+    assert xp.events(frame_of(small_log())).summarize(unlike).cell("m", "a").mean == (1.0,)
+
+
+def test_values_that_are_no_numbers_are_shown() -> None:
+    log = small_log()
+    for i, value in ((1, "twelve"), (3, "twelve"), (5, True)):
+        log[i]["properties"]["amount"] = value
+    assert "3 values that are not a number (event 'buy'): 'twelve' (2), 'true' (1)" in refused(log)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"time_zone": "Europe/Londn"}, "Did you mean 'Europe/London'?"),
+        ({"until": "yesterday"}, "until is 'yesterday'"),
+        ({"slices": ("segments",)}, "Did you mean 'segment'?"),
+        ({"duplicates": "no"}, "It is one of drop, keep"),
+        ({"absent_events": "ok"}, "It is one of refuse, zero"),
+    ],
+)
+def test_arguments_without_one_of_their_values(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError, match="XPB-D46") as caught:
+        xp.events(frame_of(small_log()), **arguments)
+    assert said in str(caught.value)
+
+
 def test_absent_events_may_count_as_zero() -> None:
     plan = plan_of([{"key": "m", "kind": "count", "event": "nobody"}])
     s = xp.events(frame_of(small_log()), absent_events="zero").summarize(plan)
