@@ -144,3 +144,23 @@ def golden_plan() -> xp.Plan:
         {"key": "half", "kind": "quantile", "event": "buy", "property": "amount", "q": 0.5, "window_days": 4},
     ]
     return plan_of([*metrics, *more], segments=["platform"])
+
+
+def clock_readings() -> list[int]:
+    """Readings of a clock, as seconds since 1970 of a UTC clock that reads the same: every quarter of an hour of days on
+    which clocks change somewhere.
+    """
+    days = ["2026-03-08", "2026-03-29", "2026-04-05", "2026-10-04", "2026-10-25", "2026-11-01"]
+    return [int(pd.Timestamp(day).timestamp()) + 900 * i for day in days for i in range(20)]
+
+
+def in_duckdb(readings: list[int], zone: str) -> list[int]:
+    """The instants that DuckDB makes of clock readings in a zone."""
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    listed = ", ".join(f"({i}, {t})" for i, t in enumerate(readings))
+    local = f"make_timestamp(t * 1000000) AT TIME ZONE '{zone}'"
+    query = f"SELECT epoch_us({local}) FROM (VALUES {listed}) v(i, t) ORDER BY i"
+    return [int(t) // 1_000_000 for (t,) in connection.execute(query).fetchall()]

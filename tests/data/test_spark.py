@@ -9,6 +9,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -16,9 +17,11 @@ import pytest
 
 import xpbench as xp
 from tests.data import spark_sessions
-from tests.data.logs import METRICS, frame_of, golden_plan, plan_of
+from tests.data.logs import METRICS, clock_readings, frame_of, golden_plan, in_duckdb, plan_of
 from tests.data.test_oracle import GOLDEN, NAMES, ORACLE, events_of_lines, expected, oracle_log, sums, typed
 from xpbench.data import Stage
+from xpbench.data.log import Properties
+from xpbench.data.spark_log import SparkLog
 from xpbench.plan.design import Exposure
 
 pytestmark = pytest.mark.spark
@@ -107,6 +110,18 @@ def test_exposures_of_every_format_and_local_time_on_spark(spark: Any) -> None:
         same(xp.events(table, **options).summarize(mine).to_dict(), xp.events(frame, **options).summarize(mine).to_dict())
         how = Exposure(format=form)
         assert xp.experiments(xp.events(table), exposure=how) == xp.experiments(xp.events(frame), exposure=how)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("zone", ["Europe/London", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
+def test_clock_readings_around_the_change_of_clocks(spark: Any, zone: str) -> None:
+    readings = clock_readings()
+    table = spark.createDataFrame([("u", t) for t in readings], "distinct_id string, time bigint").selectExpr(
+        "*", "'e' AS event"
+    )
+    source: Any = SimpleNamespace(log=table, schema=xp.EventSchema(), time_zone=zone)
+    found = SparkLog(source, plan_of(METRICS[:1]), Properties()).frame().select("t").collect("pyarrow")["t"].to_list()
+    assert [t // 1_000_000 for t in found] == in_duckdb(readings, zone)
 
 
 @pytest.mark.slow

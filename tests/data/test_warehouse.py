@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
-from tests.data.logs import METRICS, frame_of, plan_of, random_log
+from tests.data.logs import METRICS, clock_readings, frame_of, in_duckdb, plan_of, random_log
 from xpbench.data.exposures import Exposed
 from xpbench.data.log import Properties, properties_of
 from xpbench.data.values import Amount, Values
@@ -165,6 +165,22 @@ def test_json_properties_local_time_and_every_format_on_postgres(postgres: str, 
     assert seen == xp.experiments(xp.events(frame, time_zone="Europe/London"), exposure=how)
     assert {e.name for e in seen} >= {"t", "other"}
     connection.disconnect()
+
+
+@pytest.mark.parametrize("zone", ["Europe/London", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
+def test_clock_readings_around_the_change_of_clocks(postgres: str, zone: str) -> None:
+    from xpbench.data.warehouse_log import NormalForm
+
+    readings = clock_readings()
+    table = f"clocks_{zone.split('/')[1].lower()}"
+    columns = {"event": "text", "distinct_id": "text", "time": "bigint"}
+    insert(postgres, table, columns, [("e", f"{i:04}", t) for i, t in enumerate(readings)])
+    connection = ibis.postgres.connect(host=postgres, user="xpb", database="postgres")
+    source: Any = SimpleNamespace(schema=xp.EventSchema(), time_zone=zone, log=connection.table(table))
+    form = NormalForm(source, plan_of(METRICS[:1]), Properties(), dialect="postgres").table()
+    found = form.order_by("u").select("t").to_pyarrow()["t"].to_pylist()
+    connection.disconnect()
+    assert [t // 1_000_000 for t in found] == in_duckdb(readings, zone)
 
 
 def test_the_fingerprint_of_a_warehouse_table_tells_every_change_but_the_order(postgres: str) -> None:

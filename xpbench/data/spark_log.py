@@ -204,7 +204,14 @@ class SparkLog:
         zone = self.source.time_zone
         if zone == "UTC" or kind == "timestamp":
             return value
-        return f"unix_micros(to_utc_timestamp(timestamp_micros({value}), {_literal(zone)}))"
+        clock, z = f"timestamp_micros({value})", _literal(zone)
+        first = f"to_utc_timestamp({clock}, {z})"
+        # of two instants with one clock reading Spark takes the first; all other engines take the second
+        second = " ".join(
+            f"WHEN from_utc_timestamp({first} + INTERVAL {pause}, {z}) = {clock} THEN {first} + INTERVAL {pause}"
+            for pause in ("1 HOUR", "30 MINUTE")
+        )
+        return f"unix_micros(CASE {second} ELSE {first} END)"
 
 
 def _quote(name: str) -> str:
