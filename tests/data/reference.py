@@ -345,7 +345,8 @@ def differences(seed: int, table_of: Reader = lambda frame: frame, logs: int = L
 
 
 def compared(summary: Summary, wanted: dict[Key, Any], counts: dict[str, int], seed: int) -> tuple[dict[str, int], list[Any]]:
-    found = {(c.metric, c.form, c.dimension, c.slice, c.variant): c for c in summary.cells}
+    mine = [c for c in summary.cells if not c.dimension.startswith("$experiment:")]
+    found = {(c.metric, c.form, c.dimension, c.slice, c.variant): c for c in mine}
     wrong: list[Any] = [(seed, key, "there is no such cell") for key in wanted.keys() - found.keys()]
     wrong += [(seed, key, "a cell too many") for key in found.keys() - wanted.keys()]
     for key in wanted.keys() & found.keys():
