@@ -161,6 +161,6 @@ def in_duckdb(readings: list[int], zone: str) -> list[int]:
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     listed = ", ".join(f"({i}, {t})" for i, t in enumerate(readings))
-    local = f"make_timestamp(t * 1000000) AT TIME ZONE '{zone}'"
+    local = f"make_timestamp(t::BIGINT * 1000000) AT TIME ZONE '{zone}'"
     query = f"SELECT epoch_us({local}) FROM (VALUES {listed}) v(i, t) ORDER BY i"
     return [int(t) // 1_000_000 for (t,) in connection.execute(query).fetchall()]
