@@ -123,7 +123,8 @@ class CustomBuildHook(BuildHookInterface[Any]):
 
     def _environment(self) -> dict[str, str]:
         """Short waits, so that a machine without the registry is not kept waiting; Node's own folder in the path."""
-        out = {**os.environ, "YARN_HTTP_TIMEOUT": "20000", "YARN_HTTP_RETRY": "2", "YARN_ENABLE_PROGRESS_BARS": "false"}
+        waits = {"YARN_HTTP_TIMEOUT": "20000", "YARN_HTTP_RETRY": "2"}
+        out = {**waits, **os.environ, "YARN_ENABLE_PROGRESS_BARS": "false"}
         out["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), *_node_folders(), out.get("PATH", "")])
         return out
 

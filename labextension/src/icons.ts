@@ -6,10 +6,10 @@ const wrap = (paths: string): string =>
 const icon = (name: string, paths: string): LabIcon => new LabIcon({ name: `xpbench:${name}`, svgstr: wrap(paths) });
 
 /** Two intervals beside a zero line: the forest plot. */
-export const experimentsIcon = icon('experiments', '<path d="M8 3v18M5 8h8M9 8m-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0M11 16h9M15.500 16m-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0"/>');
+export const experimentsIcon = icon('experiments', '<path d="M8 3v18M5 8h8M9 8m-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0M11 16h9M15.5 16m-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0"/>');
 export const planIcon = icon('plan', '<path d="M6 3h9l4 4v14H6zM9 12h7M9 16h7M14 3v5h5"/>');
-export const preflightIcon = icon('preflight', '<path d="M9 4h6v3H9zM7 5H5v16h14V5h-2M8.500 14l2.500 2.500L16 11.500"/>');
-export const readoutIcon = icon('readout', '<path d="M4 20h16M5 10h9M9.500 10m-1.500 0a1.500 1.500 0 1 0 3 0a1.500 1.500 0 1 0-3 0M10 15h9M14.500 15m-1.500 0a1.500 1.500 0 1 0 3 0a1.500 1.500 0 1 0-3 0M7 3v17"/>');
+export const preflightIcon = icon('preflight', '<path d="M9 4h6v3H9zM7 5H5v16h14V5h-2M8.5 14l2.5 2.5L16 11.5"/>');
+export const readoutIcon = icon('readout', '<path d="M4 20h16M5 10h9M9.5 10m-1.5 0a1.5 1.5 0 1 0 3 0a1.5 1.5 0 1 0-3 0M10 15h9M14.5 15m-1.5 0a1.5 1.5 0 1 0 3 0a1.5 1.5 0 1 0-3 0M7 3v17"/>');
 export const decisionIcon = icon('decision', '<path d="M12 21v-8M12 13L6 7M12 13l6-6M6 11V7h4M18 11V7h-4"/>');
 export const demoIcon = icon('demo', '<path d="M8 5l11 7-11 7z"/>');
-export const memoIcon = icon('memo', '<path d="M6 3h12v18H6zM9 8h6M9 12h6M9.500 16.500l1.500 1.500 3-3"/>');
+export const memoIcon = icon('memo', '<path d="M6 3h12v18H6zM9 8h6M9 12h6M9.5 16.5l1.5 1.5 3-3"/>');

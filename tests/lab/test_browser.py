@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from benchmarks.lab import browser, serious, set_theme
 from tests.lab.conftest import make_experiments
 from tests.lab.installed import Installed, install, jupyterlab
+from tests.lab.test_handlers import cell
 from tests.test_experiment import plan
 from xpbench.lab import notebooks
 from xpbench.ledger import fixed_clock
@@ -32,6 +34,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_experiments(folder / "experiments")
     memo = (folder / "experiments" / "decided" / "memo.html").read_text("utf-8")
     (folder / "tampered-memo.html").write_text(memo.replace("as planned", "as wished"), "utf-8")
+    payload = memo.partition('id="xpbench-payload">')[2].partition("</script>")[0]
+    (folder / "decided-memo.json").write_text(payload, "utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)  # only to make 500 of them faster
         clock = fixed_clock("2026-11-03T09:00:00", step_seconds=60)
@@ -80,6 +84,39 @@ def picture(page: Any, name: str) -> None:
     if PICTURES is not None:
         PICTURES.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=str(PICTURES / f"{name}.png"))
+
+
+def launch(page: Any, card: str) -> None:
+    """Click a card in a new launcher."""
+    page.evaluate("async () => { await window.jupyterapp.commands.execute('launcher:create'); }")
+    section = page.locator(".jp-Launcher:visible .jp-Launcher-section", has=page.get_by_role("heading", name="Experiments"))
+    section.locator(".jp-LauncherCard", has_text=card).click()
+
+
+def parameters(page: Any, path: Path) -> dict[str, Any]:
+    """What the cell of parameters assigns in the notebook that has opened."""
+    tab = page.locator(".lm-TabBar-tab.jp-mod-current", has_text=path.name)
+    tab.wait_for(timeout=60_000)
+    page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden)", timeout=60_000)
+    return {k: v for k, v in cell(path).items() if k in ("key", "root", "template", "draft")}
+
+
+def setting(page: Any, name: str, value: str) -> None:
+    """Choose one of our settings in the settings editor."""
+    page.evaluate("async () => { await window.jupyterapp.commands.execute('settingeditor:open', {query: 'Experiments'}); }")
+    field = page.locator(f"[id$='labextension:plugin_{name}']:is(select, input)")
+    field.wait_for(timeout=30_000)
+    if field.evaluate("e => e.tagName") == "SELECT":
+        field.select_option(label=value)
+    else:
+        field.fill(value)
+        field.blur()
+
+
+def brightness(colour: str) -> float:
+    """Mean of red, green and blue of a computed colour."""
+    numbers = [float(n) for n in re.findall(r"[\d.]+", colour)][:3]
+    return sum(numbers) / 3
 
 
 def show_panel(page: Any) -> None:
@@ -188,6 +225,16 @@ def test_plan_opens_as_a_document_and_verifies(watched: Any) -> None:
     picture(page, "plan-light")
 
 
+def test_data_of_a_memo_open_as_a_document_and_verify(watched: Any) -> None:
+    page = watched.page
+    document = open_file(page, "decided-memo.json")
+    document.get_by_role("heading", name="Decision", exact=True).wait_for(timeout=30_000)
+    assert "ship b" in document.get_by_role("row", name="Outcome").inner_text()
+    assert document.get_by_role("heading", name="Hypothesis").count() == 1
+    document.get_by_role("button", name="Verify", exact=True).click()
+    assert verdict(document).startswith("✓ Verified")
+
+
 def test_template_opens_with_its_parameters(watched: Any, home: Path) -> None:
     if "readout" not in notebooks.templates():
         pytest.skip("there is no readout template yet")
@@ -200,6 +247,74 @@ def test_template_opens_with_its_parameters(watched: Any, home: Path) -> None:
     text = made.read_text()
     assert "sealed" in text
     assert "experiments" in text
+
+
+def test_card_asks_for_the_experiment_and_fills_in_its_parameters(watched: Any, home: Path) -> None:
+    page = watched.page
+    launch(page, "Decision")
+    dialog = page.locator(".jp-Dialog")
+    dialog.locator("select").select_option("decided")
+    assert dialog.locator("option[value=decided]").inner_text() == "Shorter form (decided)"
+    dialog.get_by_role("button", name="Open").click()
+    source = parameters(page, home / "decided-decision.ipynb")
+    assert source == {"key": "decided", "root": "experiments"}
+
+
+def test_new_plan_starts_from_the_chosen_template(watched: Any, home: Path) -> None:
+    page = watched.page
+    launch(page, "New plan")
+    dialog = page.locator(".jp-Dialog")
+    dialog.locator("select").select_option("revenue")
+    dialog.get_by_role("button", name="Open the form").click()
+    source = parameters(page, home / "plan.ipynb")
+    assert source == {"template": "revenue", "draft": "", "root": "experiments"}
+
+
+def test_draft_opens_in_its_form(watched: Any, home: Path) -> None:
+    page = watched.page
+    show_panel(page)
+    page.get_by_role("button", name="Edit plan: idea").click()
+    source = parameters(page, home / "idea-plan.ipynb")
+    assert source == {"template": "", "draft": "experiments/.drafts/idea.plan.json", "root": "experiments"}
+
+
+def test_keys_open_the_panel_and_verify(watched: Any) -> None:
+    page = watched.page
+    page.evaluate("async () => { await window.jupyterapp.commands.execute('filebrowser:activate'); }")
+    page.wait_for_selector("#xpbench-panel", state="hidden")
+    page.keyboard.press("Alt+Shift+E")
+    page.wait_for_selector("#xpbench-panel:not(.lm-mod-hidden)")
+    document = open_file(page, "experiments/decided/plan.json")
+    document.get_by_role("heading", name="Shorter form").click()
+    page.keyboard.press("Alt+Shift+V")
+    assert verdict(document).startswith("✓ Verified")
+
+
+def test_status_bar_opens_the_panel(watched: Any) -> None:
+    page = watched.page
+    page.evaluate("async () => { await window.jupyterapp.commands.execute('filebrowser:activate'); }")
+    page.wait_for_selector("#xpbench-panel", state="hidden")
+    page.locator(".xp-Status").click()
+    page.wait_for_selector("#xpbench-panel:not(.lm-mod-hidden)")
+
+
+def test_settings_change_the_look_at_once(watched: Any, lab: str) -> None:
+    page = watched.page
+    show_panel(page)
+    page.wait_for_selector("[data-key=torn]", timeout=30_000)
+    colour = "() => getComputedStyle(document.querySelector('[data-key=torn] .xp-State')).color"
+    coloured = page.evaluate(colour)
+    setting(page, "theme", "plain")
+    page.wait_for_selector("body[data-xp-theme=plain]", state="attached")
+    assert page.evaluate(colour) == page.evaluate("() => getComputedStyle(document.querySelector('.xp-Row h3')).color")
+    assert page.locator("[data-key=torn] .xp-State").inner_text() == "✕ broken"  # mark and word stay
+    setting(page, "theme", "colour")
+    page.wait_for_selector("body[data-xp-theme=colour]", state="attached")
+    assert page.evaluate(colour) == coloured
+    setting(page, "root", "many/experiments")
+    page.wait_for_function("() => document.querySelectorAll('.xp-Row').length === 500", timeout=60_000)
+    setting(page, "root", "")
+    page.wait_for_selector("[data-key=torn]", timeout=30_000)
 
 
 def test_500_experiments_scroll_smoothly(watched: Any) -> None:
@@ -230,6 +345,22 @@ def test_missing_root_offers_the_demo_and_settings_are_used(watched: Any, lab: s
     page.wait_for_selector("[data-key=torn]", timeout=30_000)
 
 
+def test_demo_card_leads_to_a_memo_that_verifies(watched: Any, home: Path) -> None:
+    page = watched.page
+    launch(page, "Demo")
+    page.wait_for_selector("[data-key=beta-homepage]", timeout=120_000)
+    assert page.locator("#xpbench-panel:not(.lm-mod-hidden) .xp-Row").count() == 1
+    assert (home / "xpbench-demo" / "explore.ipynb").is_file()
+    page.wait_for_selector(".jp-NotebookPanel", state="attached", timeout=60_000)
+    document = page.locator(".xp-Document:not(.lm-mod-hidden)")
+    document.wait_for(timeout=60_000)
+    document.get_by_role("button", name="Verify", exact=True).click()
+    assert verdict(document).startswith("✓ Verified")
+    picture(page, "demo-light")
+    choose_root(page, "")
+    page.wait_for_selector("[data-key=torn]", timeout=30_000)
+
+
 def test_dark_theme(watched: Any, lab: str) -> None:
     set_theme(lab, dark=True)
     page = watched.page
@@ -240,7 +371,11 @@ def test_dark_theme(watched: Any, lab: str) -> None:
     picture(page, "panel-dark")
     assert serious(page, "#xpbench-panel") == []
     open_file(page, "experiments/decided/memo.html")
-    page.frame_locator(".xp-Document:not(.lm-mod-hidden) iframe").locator("body").wait_for(timeout=30_000)
+    body = page.frame_locator(".xp-Document:not(.lm-mod-hidden) iframe").locator("body")
+    body.wait_for(timeout=30_000)
+    ground = "() => getComputedStyle(document.documentElement).backgroundColor"
+    frame = next(f for f in page.frames if f.parent_frame is not None)
+    assert brightness(frame.evaluate(ground)) < 60  # the memo follows JupyterLab, whatever the browser prefers
     picture(page, "memo-dark")
     open_file(page, "experiments/decided/plan.json")
     page.get_by_role("heading", name="Shorter form").last.wait_for(timeout=30_000)

@@ -115,7 +115,7 @@ def test_without_the_registry_the_wheel_is_made_without_the_panel_and_says_so(tm
     source = checkout(tmp_path / "source")
     unreachable = {
         "YARN_NPM_REGISTRY_SERVER": NOWHERE, "YARN_UNSAFE_HTTP_WHITELIST": "127.0.0.1",
-        "YARN_GLOBAL_FOLDER": str(tmp_path / "yarn"),
+        "YARN_GLOBAL_FOLDER": str(tmp_path / "yarn"), "YARN_HTTP_RETRY": "0",
     }  # fmt: skip
     wheel, said = build("wheel", source, tmp_path / "out", **unreachable)
     assert "The JupyterLab panel could not be made" in said
