@@ -343,14 +343,14 @@ def voila(place: Place, notebook: Path) -> Any:
         began = time.monotonic()
         with chromium() as watched:
             watched.page.goto(f"http://127.0.0.1:{port}/", wait_until="domcontentloaded", timeout=180_000)
-            watched.page.wait_for_selector(".jupyter-widgets button", timeout=180_000)
+            watched.page.wait_for_selector("button.jupyter-button:visible", timeout=180_000)
             watched.page.wait_for_selector("canvas, svg.marks, .vega-embed", timeout=60_000)
             seconds = time.monotonic() - began
             watched.page.wait_for_timeout(1500)
             yield {
                 "seconds": seconds,
                 "canvases": watched.page.locator("canvas, svg.marks").count(),
-                "buttons": watched.page.locator(".jupyter-widgets button").count(),
+                "buttons": watched.page.locator("button.jupyter-button:visible").count(),
                 "strangers": watched.strangers,
                 "text": watched.page.locator("body").inner_text(),
                 "page": watched.page,
