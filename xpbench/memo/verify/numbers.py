@@ -72,6 +72,7 @@ def compare_row(
     elif mass is not None and ours["posterior"] is not None and ours["posterior"].close >= LOOSE:
         skip = (*skip, "status")
     effect, lift = span_of(ours, "ci_low", "ci_high"), span_of(ours, "lift_low", "lift_high")
+    lift *= 1 + lift  # an interval that is all but unbounded magnifies the last digit of its multiplier
     for name in (*_WORDS, *_NUMBERS, *_CHANCES):
         if (
             name in skip
