@@ -13,6 +13,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from statistics import NormalDist
@@ -416,7 +417,7 @@ def unit_differences(seed: int, logs: int = LOGS) -> tuple[dict[str, int], list[
             continue
         wanted[key] = cell
     own = {k: c for k, c in ((((c.metric, c.form, c.dimension, c.slice, c.variant)), c) for c in summary.cells) if k in wanted}
-    subset = Summary(**{**{f: getattr(summary, f) for f in summary.__slots__}, "cells": tuple(own.values())})
+    subset = replace(summary, cells=tuple(own.values()))
     return compared(subset, wanted, counts, seed)
 
 
