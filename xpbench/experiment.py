@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from inspect import signature as signature_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -18,6 +19,7 @@ from xpbench.canonical import digest
 from xpbench.data.summary import Cap, Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.deviations import deviations_of
+from xpbench.decide.further import further_evidence
 from xpbench.decide.harm import harm_alarm
 from xpbench.decide.interaction import concurrent
 from xpbench.decide.locking import drift_deviations, recorded
@@ -30,7 +32,8 @@ from xpbench.decide.seal import Due, due
 from xpbench.decide.segments import segment_results
 from xpbench.errors import ChangedPlan, DecisionError, LedgerError, XpbenchError, nearest, plain
 from xpbench.files import write_atomic
-from xpbench.health import inputs_of, run_checks
+from xpbench.health import Check, inputs_of, run_checks
+from xpbench.health.inputs import ensure_known
 from xpbench.ledger import Clock, Entry, Ledger, Witness, create, experiments, knowledge, signature, system_clock
 from xpbench.ledger.folder import LEDGER, MEMO, PLAN, existing
 from xpbench.mixpanel import lifecycle
@@ -41,6 +44,7 @@ from xpbench.plan.reading import ensure_registrable, read_document
 from xpbench.watch import watch_status
 
 if TYPE_CHECKING:
+    from xpbench.data.unit_values import UnitValues
     from xpbench.memo import Memo
     from xpbench.mixpanel.client import Client
     from xpbench.mixpanel.lifecycle import Published
@@ -49,6 +53,8 @@ READOUT = "readout.json"
 """The readout a decision rests on, frozen when the decision is made."""
 
 State = Literal["registered", "running", "ready", "decided", "watched", "overdue", "breached"]
+FurtherHealth = Literal["compute", "off"]
+
 LOOKED = ("looked", "opened", "peeked")
 """Entries that record a reading of the data."""
 
@@ -244,6 +250,7 @@ class Experiment:
         progress: Any = None,
         evidence: Mapping[str, Any] | None = None,
         segments: Sequence[str] = (),
+        further_health: FurtherHealth = "compute",
     ) -> SealedReadout | Readout:
         """Sealed before results are due, everything afterwards; the look is on record before it is shown.
 
@@ -254,14 +261,16 @@ class Experiment:
             evidence: What health checks may use beyond the data: `flag` (shares or a flag), `assigned` (units by variant),
                 `audit` (of `xp.audit`), `retro` (of `xp.calibrate`), `windows` (of `xpbench.health.bias_windows`).
             segments: Further properties or columns to split by that the plan does not declare. The readout is then EXPLORATORY.
+            further_health: `compute` the A/A calibration (1,000 re-randomisations of the units' values) and the bias windows of
+                one, two and four weeks, where the source can answer and `evidence` does not hold them; or `off`.
 
         Raises:
             DataError: the source can't be read under the plan.
             HealthError: `XPB-H04`, evidence of an unknown kind.
         """
-        summary = self._summarize(source, progress, segments)
+        summary, known = self._gather(source, progress, segments, evidence, further_health)
         state = due(self.plan, summary, now=self._clock())
-        health = self._health(summary, evidence)
+        health = self._health(summary, known)
         if not state.is_due:
             alarm = harm_alarm(self.plan, summary)
             entry = self.ledger.append(
@@ -280,7 +289,7 @@ class Experiment:
                 self.looks(),
                 summary.exposures_by_day,
             )
-        return self._reveal("opened", summary, state, by=by, reason="", evidence=evidence)
+        return self._reveal("opened", summary, state, by=by, reason="", health=health)
 
     def peek(
         self,
@@ -291,6 +300,7 @@ class Experiment:
         progress: Any = None,
         evidence: Mapping[str, Any] | None = None,
         segments: Sequence[str] = (),
+        further_health: FurtherHealth = "compute",
     ) -> Readout:
         """The effects before they are due; the ledger has the reason, safely on disk, before anything is revealed.
 
@@ -301,15 +311,16 @@ class Experiment:
             progress: Called with the name of each stage.
             evidence: As for `readout`.
             segments: As for `readout`.
+            further_health: As for `readout`.
 
         Raises:
             DecisionError: `XPB-R02`, no reason.
         """
         _needs_reason(reason, "a peek")
-        summary = self._summarize(source, progress, segments)
+        summary, known = self._gather(source, progress, segments, evidence, further_health)
         state = due(self.plan, summary, now=self._clock())
         kind: Literal["opened", "peeked"] = "opened" if state.is_due else "peeked"
-        return self._reveal(kind, summary, state, by=by, reason=reason, evidence=evidence)
+        return self._reveal(kind, summary, state, by=by, reason=reason, health=self._health(summary, known))
 
     def looks(self) -> tuple[Look, ...]:
         """All looks at effects on record, oldest first."""
@@ -327,9 +338,8 @@ class Experiment:
         *,
         by: str | None,
         reason: str,
-        evidence: Mapping[str, Any] | None,
+        health: tuple[Check, ...],
     ) -> Readout:
-        health = self._health(summary, evidence)
         earlier = [look.units for look in self.looks()]
         entry = self.ledger.append(
             kind,
@@ -394,7 +404,54 @@ class Experiment:
         """
         return self._summarize(source, progress)
 
-    def _summarize(self, source: Source | Summary, progress: Any, segments: Sequence[str] = ()) -> Summary:
+    def health(
+        self,
+        source: Source | Summary,
+        *,
+        by: str | None = None,
+        progress: Any = None,
+        evidence: Mapping[str, Any] | None = None,
+        further_health: FurtherHealth = "compute",
+    ) -> tuple[Check, ...]:
+        """The health checks alone, worst first; effects stay sealed, and the ledger notes that the data was read.
+
+        Args:
+            source: As for `readout`.
+            by: Who looks.
+            progress: Called with the name of each stage.
+            evidence: As for `readout`.
+            further_health: As for `readout`.
+
+        Raises:
+            DataError: the source can't be read under the plan.
+            HealthError: `XPB-H04`, evidence of an unknown kind.
+        """
+        summary, known = self._gather(source, progress, (), evidence, further_health)
+        checks = self._health(summary, known)
+        body = {**self._seen(summary), "health": health_counts(checks), "outcomes": True}
+        self.ledger.append("looked", body, by=by)
+        return checks
+
+    def _gather(
+        self,
+        source: Source | Summary,
+        progress: Any,
+        segments: Sequence[str],
+        evidence: Mapping[str, Any] | None,
+        further_health: FurtherHealth,
+    ) -> tuple[Summary, Mapping[str, Any]]:
+        """The summary, and what health checks may use beyond it."""
+        given = dict(evidence or {})
+        ensure_known(given)
+        if further_health == "off" or isinstance(source, Summary):
+            return self._summarize(source, progress, segments), given
+        taken: list[UnitValues] = []
+        takes = "retro" not in given and "take" in signature_of(source.summarize).parameters
+        summary = self._summarize(source, progress, segments, take=taken.append if takes else None)
+        values = taken[0] if taken else None
+        return summary, further_evidence(self.plan, source, summary, values, given=given, progress=progress)
+
+    def _summarize(self, source: Source | Summary, progress: Any, segments: Sequence[str] = (), take: Any = None) -> Summary:
         further = [name for name in dict.fromkeys(segments) if name not in self.plan.segments]
         if isinstance(source, Summary):
             for name in further:
@@ -402,7 +459,8 @@ class Experiment:
                     raise DecisionError("XPB-R12", segment=name, hint=plain(nearest(name, source.segments)))
             return source
         plan = self.plan.changed(segments=[*self.plan.segments, *further]) if further else self.plan
-        return source.summarize(plan, progress=progress, caps=self._frozen_caps())
+        more = {} if take is None else {"take": take}
+        return source.summarize(plan, progress=progress, caps=self._frozen_caps(), **more)
 
     def _frozen_caps(self) -> tuple[Cap, ...]:
         """Winsorization caps of the first look, where later looks must not move them (any design with several looks)."""
@@ -413,7 +471,7 @@ class Experiment:
                 return tuple(Cap(**cap) for cap in entry.body["caps"])
         return ()
 
-    def _health(self, summary: Summary, evidence: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    def _health(self, summary: Summary, evidence: Mapping[str, Any] | None) -> tuple[Check, ...]:
         return run_checks(inputs_of(self.plan, summary, evidence, previous=self._previous(), now=self._clock()))
 
     def _previous(self) -> Summary | None:

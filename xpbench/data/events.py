@@ -34,6 +34,7 @@ from xpbench.data.log import (
 from xpbench.data.moments import counted_where, moments_of, rows_of
 from xpbench.data.summary import CONCURRENT, Cap, Cell, Finding, Summary, merge_findings
 from xpbench.data.survey import survey_of
+from xpbench.data.unit_values import Take, unit_values
 from xpbench.data.values import Amount, Values, events_of, fits, horizon_of
 from xpbench.errors import DataError, nearest, plain, shown
 from xpbench.ledger.clock import Clock, system_clock
@@ -151,13 +152,16 @@ class EventsSource:
     cache: Cache | None = field(repr=False)
     clock: Clock = field(repr=False)
 
-    def summarize(self, plan: Plan, *, progress: Progress | None = None, caps: Iterable[Cap] = ()) -> Summary:
+    def summarize(
+        self, plan: Plan, *, progress: Progress | None = None, caps: Iterable[Cap] = (), take: Take | None = None
+    ) -> Summary:
         """Moments of every metric of the plan by variant, and everything that was counted on the way.
 
         Args:
             plan: Its metrics are counted from events.
             progress: Called after every stage.
             caps: Winsorization thresholds of an earlier look; new ones are computed where there are none.
+            take: Called with the values of the units, without ids and variants, for the A/A calibration.
 
         Raises:
             DataError: the log does not fit the plan, or the plan's data policy refuses what was found.
@@ -173,19 +177,19 @@ class EventsSource:
                 hashing = stack.enter_context(Hashing(self.log))  # beside the engine's work
             elif isinstance(self.log, list) and self.cache is not None:
                 fingerprint = self.cache.files_digest(self.log)
-                if (summary := self._from_cache(plan, fingerprint, engine_name(), frozen, stages)) is not None:
+                if (summary := self._from_cache(plan, fingerprint, engine_name(), frozen, stages, take)) is not None:
                     return summary
             properties = properties_of(plan)
             log = stack.enter_context(open_log(self, plan, properties, stages))
             if not isinstance(self.log, list):
                 fingerprint = log.fingerprint()
-                if (summary := self._from_cache(plan, fingerprint, log.engine, frozen, stages)) is not None:
+                if (summary := self._from_cache(plan, fingerprint, log.engine, frozen, stages, take)) is not None:
                     return summary
             look, units = _Run(self, plan, properties, log, stages).look()
             look = replace(look, fingerprint=hashing.digest() if hashing else fingerprint)
             if self.cache is not None:
                 self.cache.put(self._key(plan, fingerprint, log.engine), look.to_dict(), lambda path: log.write(units, path))
-            return _summary(self, plan, look, units, frozen, stages)
+            return _summary(self, plan, look, units, frozen, stages, take)
 
     def dimensions(self, plan: Plan) -> dict[str, str]:
         """Column of the unit table for each dimension that gets moments of its own."""
@@ -250,7 +254,9 @@ class EventsSource:
         }
         return self.cache.key(plan=plan.digest, fingerprint=fingerprint, engine=engine, options=options)
 
-    def _from_cache(self, plan: Plan, fingerprint: str, engine: str, caps: tuple[Cap, ...], stages: Stages) -> Summary | None:
+    def _from_cache(
+        self, plan: Plan, fingerprint: str, engine: str, caps: tuple[Cap, ...], stages: Stages, take: Take | None
+    ) -> Summary | None:
         """The summary from a unit table of an earlier look; None where there is none."""
         found = None if self.cache is None else self.cache.find(self._key(plan, fingerprint, engine))
         if found is None:
@@ -260,7 +266,7 @@ class EventsSource:
         with self.engine.connect() as connection:
             connection.execute(f"CREATE TEMP TABLE units AS SELECT * FROM read_parquet({literal(str(path))})").fetchall()
             units: nw.LazyFrame[Any] = nw.from_native(connection.sql("SELECT * FROM units"))
-            return _summary(self, plan, Look.from_dict(note), units, caps, stages)
+            return _summary(self, plan, Look.from_dict(note), units, caps, stages, take)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +311,13 @@ class Look:
 
 
 def _summary(
-    source: EventsSource, plan: Plan, look: Look, units: nw.LazyFrame[Any], caps: tuple[Cap, ...], stages: Stages
+    source: EventsSource,
+    plan: Plan,
+    look: Look,
+    units: nw.LazyFrame[Any],
+    caps: tuple[Cap, ...],
+    stages: Stages,
+    take: Take | None,
 ) -> Summary:
     """Moments from a unit table, with what belongs to it."""
 
@@ -316,9 +328,10 @@ def _summary(
     dimensions = source.dimensions(plan)
     if "segment" in source.slices:
         dimensions |= {f"{CONCURRENT}{name}": f"e{i}" for i, name in enumerate(look.others)}
+    blocks = blocks_of(plan, parts_of)
     moments = moments_of(
         units,
-        blocks_of(plan, parts_of),
+        blocks,
         variants=variants,
         dimensions=dimensions,
         smallest_slice=plan.data.smallest_segment,
@@ -351,6 +364,8 @@ def _summary(
         data_until=_time(look.until),
         engine=look.engine,
     )
+    if take is not None:
+        take(unit_values(units, blocks, moments.caps, look.scales))
     stages.finish("write the summary", n)
     return out
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from xpbench.data.scan import Found
     from xpbench.data.slices import Sums, Unit
     from xpbench.data.sums import Profile
+    from xpbench.data.unit_values import Take
 
 VARIANT = "variant"
 """Column of the variant in the views of the engine."""
@@ -92,20 +93,23 @@ class UnitsSource:
     variants: Mapping[str, str] = field(repr=False)
     engine: DuckDB = field(repr=False)
 
-    def summarize(self, plan: Plan, *, progress: Progress | None = None, caps: Iterable[Cap] = ()) -> Summary:
+    def summarize(
+        self, plan: Plan, *, progress: Progress | None = None, caps: Iterable[Cap] = (), take: Take | None = None
+    ) -> Summary:
         """Moments of every metric of the plan by variant, and everything that was counted on the way.
 
         Args:
             plan: Its metrics are of kind `column`, ratio or formula.
             progress: Called after every stage.
             caps: Winsorization thresholds of an earlier look; new ones are computed where there are none.
+            take: Called with the values of the units, without ids and variants, for the A/A calibration.
 
         Raises:
             DataError: the table does not fit the plan, or the plan's data policy refuses what was found.
         """
         with contextlib.ExitStack() as stack:
             try:
-                return _Reading(self, plan, stack, Stages(6, progress)).summary(tuple(caps))
+                return _Reading(self, plan, stack, Stages(6, progress)).summary(tuple(caps), take)
             except Exception as error:
                 if _is_reading_error(error):
                     raise DataError("XPB-D01", what=plain("The table could not be read"), reason=first_line(error)) from error
@@ -223,7 +227,7 @@ class _Reading:
         self.stages.finish("check the units", self.rows)
         return found, sums, changed, view
 
-    def summary(self, caps: tuple[Cap, ...]) -> Summary:
+    def summary(self, caps: tuple[Cap, ...], take: Take | None = None) -> Summary:
         plan, source = self.plan, self.source
         blocks = blocks_of(plan, self.parts)
         whole = [b for b in blocks if not any(c.winsorize for c in b.columns)]
@@ -271,6 +275,13 @@ class _Reading:
         order = {v.key: i for i, v in enumerate(plan.variants)}
         ranks = {(b.metric, b.form): i for i, b in enumerate(blocks)}
         cells.sort(key=lambda c: (c.dimension, c.slice, ranks[c.metric, c.form], order[c.variant]))
+        if take is not None:
+            import narwhals.stable.v2 as nw
+
+            from xpbench.data.unit_values import MOST_UNITS, unit_values
+
+            if n <= MOST_UNITS:
+                take(unit_values(nw.from_native(self.run.sql(f"SELECT * FROM {view}")), blocks, caps_used))
         self.stages.finish("write the summary", n)
         return Summary(
             source="units table",

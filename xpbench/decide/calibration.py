@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from xpbench.data.unit_values import UnitValues
+from xpbench.decide.estimate import subject_of
 from xpbench.decide.history import History, blocks_of
+from xpbench.health.grouped import retro_aa_grouped
 from xpbench.health.retro import retro_aa_all
 from xpbench.plan import Plan
+from xpbench.stats.functionals import functional
 from xpbench.stats.winsorize import cap, cap_thresholds
 
 
@@ -47,3 +51,35 @@ def calibrate(plan: Plan, history: History, *, draws: int = 1000) -> dict[str, A
             values[key] = columns[:, 0]
     shares = [plan.control.split, plan.treatments[0].split]
     return retro_aa_all(values, variant_shares=shares, seed=int(plan.digest[:15], 16), draws=draws, alpha=plan.alpha)
+
+
+def calibrate_values(plan: Plan, values: UnitValues, *, draws: int = 1000) -> dict[str, Any]:
+    """`calibrate` on the values of the experiment's own units, which a source hands over while it is summarized.
+
+    Ratios and formulas are linearised at their pooled value: the values' part along the gradient. A metric without variation or
+    with too few events is told as such and not tested.
+
+    Args:
+        plan: The plan.
+        values: Of `summarize(take=...)`, winsorized.
+        draws: Re-randomisations.
+    """
+    shares = [plan.control.split, *(v.split for v in plan.treatments)]
+    seed = int(plan.digest[:15], 16)
+    rows = []
+    for i, metric in enumerate(plan.metrics):
+        names, table = values.get(metric.key, ((), np.empty((0, 0))))
+        if len(table) < LEAST_UNITS:
+            continue
+        subject = subject_of(metric, names)[0]
+        _, gradient = functional(subject).at(table.mean(axis=0))
+        line = table @ gradient
+        if np.isfinite(line).all():
+            report = retro_aa_grouped(
+                line, variant_shares=shares, seed=seed + i, draws=draws, alpha=plan.alpha, metric=metric.key
+            )
+            rows.append(report.to_dict())
+    return {"metrics": rows}
+
+
+LEAST_UNITS = 100

@@ -22,6 +22,7 @@ from xpbench.decide.designs import design_of
 from xpbench.decide.estimate import estimate
 from xpbench.decide.history import History, blocks_of, parts_of
 from xpbench.decide.recommend import recommend
+from xpbench.decide.rehearsal_sums import Matrix
 from xpbench.decide.rows import Row
 from xpbench.errors import DecisionError, nearest, plain
 from xpbench.plan import Plan
@@ -398,6 +399,55 @@ class _Stage:
         self.edges = np.cumsum(splits / splits.sum())
         self.looks = self._looks()
         self._caps: dict[tuple[str, int], Caps | None] = {}
+        self.matrix = Matrix(self._light())
+
+    def _light(self) -> dict[str, Floats]:
+        """The metrics whose sums need not be made from the values in every run, in the order in which units come in.
+
+        With one look any draw of units is a weight; with several, units must come in whole and in order. Caps that are the
+        same in every run are put on at once.
+        """
+        whole = not self.with_replacement and self.units == self.history.n
+        if not whole and len(self.looks) > 1:
+            return {}
+        out = {}
+        for key, (names, table) in self.blocks.items():
+            metric = self.plan.metric(key)
+            if isinstance(metric, Quantile) or (metric.winsorize is not None and not whole):
+                continue
+            values = table[self.order]
+            if metric.winsorize is not None:
+                for i, name in enumerate(names):
+                    if name in _CAPPED and (caps := self._cap(metric, i, values[:, i], False)) is not None:
+                        values[:, i] = cap(values[:, i], caps=caps)
+            out[key] = values
+        return out
+
+    def _light_effect(self, key: str, lifts: Mapping[str, float]) -> tuple[dict[int, float], tuple[int, ...]] | None:
+        """Lift by column and the columns that are turned; None where the run must go through the values."""
+        if key not in self.matrix.prepared:
+            return None
+        metric, found = self.plan.metric(key), self.matrix.prepared[key]
+        moved = {c: lift for c, lift in self._moved(metric, lifts).items() if lift and c < found.k}
+        if moved and metric.winsorize is not None:
+            return None
+        parts = parts_of(metric)
+        turned = tuple(
+            c
+            for c in moved
+            if found.binary[c]
+            or isinstance(self.plan.metric(parts[c]) if len(parts) > 1 else metric, (Conversion, Retention, Funnel))
+        )
+        return (moved, turned) if not turned or found.k == 1 else None
+
+    @staticmethod
+    def _moved(metric: MetricBase, lifts: Mapping[str, float]) -> dict[int, float]:
+        """Lift by column of a metric: its own, or those of its parts with its own on the first of them."""
+        parts = parts_of(metric)
+        moved = {0: lifts.get(metric.key, 0.0)} if len(parts) == 1 else {i: lifts.get(p, 0.0) for i, p in enumerate(parts)}
+        if len(parts) > 1 and lifts.get(metric.key):
+            moved[0] = (1 + moved.get(0, 0.0)) * (1 + lifts[metric.key]) - 1
+        return moved
 
     def _looks(self) -> list[int]:
         """Units at which the plan is read."""
@@ -441,13 +491,28 @@ class _Stage:
             picked = np.sort(rng.choice(self.history.n, n, replace=False))
         else:
             picked = np.arange(n)
-        picked = self.order[picked]
-        variant = np.searchsorted(self.edges, rng.random(n), side="right").clip(0, len(self.edges) - 1)
-        look = np.searchsorted(np.array(self.looks), np.arange(n), side="right").clip(0, len(self.looks) - 1)
-        parts = {key: self._moments(key, picked, variant, look, rng, lifts) for key in self.blocks}
-        units_by = np.zeros((len(self.looks), len(self.edges)), dtype=np.int64)
-        np.add.at(units_by, (look, variant), 1)
-        units_by = units_by.cumsum(axis=0)
+        chance = rng.random(n)
+        variant = np.zeros(n, dtype=np.int64)
+        for edge in self.edges[:-1]:
+            variant += chance >= edge
+        ends = [*self.looks[:-1], n]
+        sizes = np.diff([0, *ends])
+        light = {key: effect for key in self.blocks if (effect := self._light_effect(key, lifts)) is not None}
+        parts: dict[str, Any] = {}
+        if light:
+            totals = self.matrix.totals(self._weights(picked, variant), ends if len(ends) > 1 else [self.history.n])
+            treated = np.array([not v.control for v in self.plan.variants])
+            for key, (moved, turned) in light.items():
+                made = self.matrix.sums(key, totals, moved=moved, flips=turned, treated=treated, rng=rng)
+                parts[key] = made.count, made.first, made.second, made.centre
+        look = np.repeat(np.arange(len(ends)), sizes)
+        if len(light) < len(self.blocks):
+            ordered = self.order[picked]
+            for key in self.blocks:
+                if key not in light:
+                    parts[key] = self._moments(key, ordered, variant, look, rng, lifts)
+        code = look * len(self.edges) + variant
+        units_by = np.bincount(code, minlength=len(ends) * len(self.edges)).reshape(len(ends), -1).cumsum(axis=0)
         seen: list[int] = []
         for i, size in enumerate(self.looks):
             summary = self._summary(parts, units_by[i], i)
@@ -469,6 +534,13 @@ class _Stage:
             rows,
             self._noise(summary),
         )
+
+    def _weights(self, picked: NDArray[np.int64], variant: NDArray[np.int64]) -> Floats:
+        """How often each unit of the history, in order, takes part in each variant."""
+        count, n = len(self.edges), self.history.n
+        if len(picked) == n and not self.with_replacement:
+            return (variant[None, :] == np.arange(count)[:, None]).astype(np.float64)
+        return np.bincount(variant * n + picked, minlength=count * n).reshape(count, n).astype(np.float64)
 
     def _noise(self, summary: Summary) -> dict[str, tuple[float, float, float]]:
         """Effect in standard errors, multiplier, and relative standard error of each primary metric."""
@@ -499,7 +571,7 @@ class _Stage:
         values = self._inject(metric, names, values, variant, rng, lifts)
         if metric.winsorize is not None:
             for i, name in enumerate(names):
-                if name in ("value", "numerator", "denominator"):
+                if name in _CAPPED:
                     caps = self._cap(metric, i, values[:, i], any(lifts.get(p) for p in parts_of(metric)))
                     if caps is not None:
                         values[:, i] = cap(values[:, i], caps=caps)
@@ -548,9 +620,7 @@ class _Stage:
         """The values with the effect in all treatments."""
         treated = np.array([not v.control for v in self.plan.variants])[variant]
         parts = parts_of(metric)
-        moved = {0: lifts.get(metric.key, 0.0)} if len(parts) == 1 else {i: lifts.get(p, 0.0) for i, p in enumerate(parts)}
-        if len(parts) > 1 and lifts.get(metric.key):
-            moved[0] = (1 + moved.get(0, 0.0)) * (1 + lifts[metric.key]) - 1
+        moved = self._moved(metric, lifts)
         for column, lift in moved.items():
             if not lift or column >= len(names):
                 continue
@@ -580,6 +650,7 @@ class _Stage:
 
 
 _VALUE: Form = "value"
+_CAPPED = ("value", "numerator", "denominator")
 
 
 def _cell(key: str, variant: str, names: Sequence[str], n: int, first: Floats, second: Floats, centre: Floats) -> Cell | None:

@@ -61,7 +61,13 @@ def inputs_of(
         HealthError: `XPB-H04`, evidence of an unknown kind.
     """
     added = dict(evidence or {})
-    for name in added:
+    ensure_known(added)
+    return HealthInputs(plan, summary, previous=previous, now=now, **added)
+
+
+def ensure_known(evidence: Mapping[str, Any]) -> None:
+    """Raise `XPB-H04` for evidence of an unknown kind, before anything is read."""
+    for name in evidence:
         if name not in EVIDENCE:
             raise HealthError(
                 "XPB-H04",
@@ -70,7 +76,6 @@ def inputs_of(
                 rule=plain(f"Health checks use {', '.join(EVIDENCE)}"),
                 remedy=plain(nearest(name, EVIDENCE)),
             )
-    return HealthInputs(plan, summary, previous=previous, now=now, **added)
 
 
 def plain_dict(report: Any) -> dict[str, Any]:
