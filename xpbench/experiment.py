@@ -35,6 +35,7 @@ from xpbench.files import write_atomic
 from xpbench.health import Check, inputs_of, run_checks
 from xpbench.health.inputs import ensure_known
 from xpbench.ledger import Clock, Entry, Ledger, Witness, create, experiments, knowledge, signature, system_clock
+from xpbench.ledger.clock import parse_stamp
 from xpbench.ledger.folder import LEDGER, MEMO, PLAN, existing
 from xpbench.mixpanel import lifecycle
 from xpbench.plan import Plan
@@ -391,6 +392,7 @@ class Experiment:
             "units": dict(summary.units),
             "fingerprint": summary.fingerprint,
             "data_until": summary.data_until,
+            "first_exposure": summary.first_exposure,
             "caps": [c.to_dict() for c in summary.caps],
             "plan_digest": self.plan.digest,
         }
@@ -472,7 +474,17 @@ class Experiment:
         return ()
 
     def _health(self, summary: Summary, evidence: Mapping[str, Any] | None) -> tuple[Check, ...]:
-        return run_checks(inputs_of(self.plan, summary, evidence, previous=self._previous(), now=self._clock()))
+        recorded_until = max(parse_stamp(e.at) for e in self.ledger.entries())
+        return run_checks(
+            inputs_of(
+                self.plan,
+                summary,
+                evidence,
+                previous=self._previous(),
+                now=self._clock(),
+                recorded_until=recorded_until,
+            )
+        )
 
     def _previous(self) -> Summary | None:
         """Counts of the look before, as far as the ledger keeps them: no moments."""
@@ -480,7 +492,9 @@ class Experiment:
             if entry.kind in LOOKED:
                 units = {k: int(v) for k, v in entry.body["units"].items()}
                 until = str(entry.body.get("data_until", ""))
-                return Summary("the look before", str(entry.body["fingerprint"]), 0, units, (), data_until=until)
+                first = str(entry.body.get("first_exposure", ""))
+                seen = str(entry.body["fingerprint"])
+                return Summary("the look before", seen, 0, units, (), first_exposure=first, data_until=until)
         return None
 
     # deciding

@@ -55,9 +55,9 @@ def log(*, shift: float = 0.0, n: int = 1500) -> pd.DataFrame:
 
 def plan(**more: Any) -> xp.Plan:
     metrics = [{"key": "views", "kind": "count", "event": "View", "role": "primary", "window_days": 5}]
-    base = {"model": {"kind": "frequentist"}, "horizon": {"units": 1000}}
+    base: dict[str, Any] = {"model": {"kind": "frequentist"}, "horizon": {"units": 1000}}
     hypothesis = {"if": "a", "then": [{"metric": "views", "direction": "increase"}], "because": "c"}
-    return plan_of(metrics, **(base | more), hypothesis=hypothesis)
+    return plan_of(more.pop("metrics", metrics), **(base | more), hypothesis=hypothesis)
 
 
 def named(checks: tuple[Check, ...]) -> dict[str, Check]:

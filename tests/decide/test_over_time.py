@@ -170,3 +170,32 @@ def test_a_summary_has_the_segments_it_was_read_with(tmp_path: Path) -> None:
         experiment.readout(experiment.summarize(source), segments=["country"])
     brought = source.summarize(plan(segments=["country"]))
     assert opened(experiment, brought).stamps == ("EXPLORATORY",)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("novelty", "word", "steady"),
+        ("novelty", "p_adjusted", 0.9),
+        ("novelty", "slope", 1.0),
+        ("interactions", "p_value", 0.5),
+        ("interactions", "effects", {"new": 0.0, "old": 0.0}),
+    ],
+)
+def test_the_verifier_computes_them_itself(part: str, name: str, value: Any, tmp_path: Path) -> None:
+    """Standard library only: a sound readout agrees in every number, and each changed one is named."""
+    from xpbench.memo.verify.over_time import check_over_time
+    from xpbench.memo.verify.report import Notes
+
+    if part == "novelty":
+        readout = opened(register(sealed.plan(), tmp_path), fading())
+    else:
+        readout = opened(register(plan(), tmp_path), xp.events(log(np.random.default_rng(1), joint=0.25)))
+    document = json.loads(json.dumps(readout.to_dict()))
+    notes = Notes()
+    check_over_time(notes, document)
+    assert notes.differences == []
+    assert notes.checked
+    document[part][0][name] = value
+    check_over_time(notes, document)
+    assert any(name in d.part for d in notes.differences)

@@ -208,7 +208,7 @@ def test_history_of_an_event_log() -> None:
     assert 0.9 * 1500 < triggered.n <= 1500
     found = rehearse(p, direct, runs=3)
     assert found.omitted == ("page_load_p95",)
-    assert "not rehearsed: page_load_p95" in repr(found)
+    assert "Not rehearsed: 'page_load_p95'" in repr(found)
     with pytest.raises(DecisionError, match="event of the log"):
         History.of_events(table, p, trigger="Paeg View")
 

@@ -306,6 +306,7 @@ CASES = (
     Case("time_zone_shift", "warn", lambda: healthy(summary=summary(data_until="2026-10-06T20:00:00+00:00"))),
     Case("time_zone_shift", "warn", lambda: found("time_zone_shift", 600, 200_000, "kept")),
     Case("clock", "fail", lambda: healthy(summary=summary(data_until="2027-01-06T20:00:00+00:00"))),
+    Case("clock", "warn", lambda: healthy(recorded_until=NOW + timedelta(hours=2))),
     Case("clock", "warn", lambda: healthy(previous=summary(data_until="2026-10-06T11:30:00+00:00"))),
     Case(
         "shrunk_data",
@@ -316,6 +317,17 @@ CASES = (
         "shrunk_data",
         "warn",
         lambda: healthy(previous=summary(units={"control": N + 2, "beta": N}, data_until="2026-10-05T11:00:00+00:00")),
+    ),
+    Case(
+        "shrunk_data",
+        "warn",
+        lambda: healthy(
+            previous=summary(
+                units={"control": N, "beta": N},
+                first_exposure=f"{START.isoformat()}T00:05:00+00:00",
+                data_until="2026-10-05T11:00:00+00:00",
+            )
+        ),
     ),
     Case("day_of_week", "warn", _weekdays),
     Case("sample_size", "warn", lambda: healthy(plan=event_plan(horizon={"units": 4 * N, "days": 28}))),

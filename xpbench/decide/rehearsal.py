@@ -24,7 +24,7 @@ from xpbench.decide.history import History, blocks_of, parts_of
 from xpbench.decide.recommend import recommend
 from xpbench.decide.rehearsal_sums import Matrix
 from xpbench.decide.rows import Row
-from xpbench.errors import DecisionError, nearest, plain
+from xpbench.errors import DecisionError, nearest, plain, shown
 from xpbench.plan import Plan
 from xpbench.plan.design import GroupSequential, Sequential
 from xpbench.plan.metrics import Conversion, Funnel, MetricBase, Quantile, Retention
@@ -182,6 +182,7 @@ class Rehearsal(Shows):
             "scenarios": [s.to_dict() for s in self.scenarios],
             "plays": [p.to_dict() for p in self.plays],
             "omitted": list(self.omitted),
+            "limits": list(self.limits),
             "cancelled": self.cancelled,
             "seed": self.seed,
         }
@@ -194,9 +195,23 @@ class Rehearsal(Shows):
                 f"  {s.name}: ship {s.ship:.1%}, blocked by a guardrail {s.blocked:.1%}, iterate {s.iterate:.1%}, "
                 f"ship none {s.ship_none:.1%}{days} ({s.runs:,} runs, ± {s.error:.1%})"
             )
-        if self.omitted:
-            lines.append(f"  not rehearsed: {', '.join(self.omitted)}")
+        lines += [f"  {sentence}" for sentence in self.limits]
         return "\n".join(lines)
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What the shares do not say, a sentence each; empty where the whole plan was rehearsed."""
+        out = []
+        if self.omitted:
+            out.append(
+                f"Not rehearsed: {', '.join(map(shown, self.omitted))}. A quantile over events has no value per unit to assign "
+                "anew; a guardrail among these is taken as kept, so that the shares of ship are upper bounds."
+            )
+        if self.with_replacement:
+            out.append("The history has fewer units than the horizon, so units were drawn with replacement.")
+        if self.cancelled:
+            out.append("It was stopped early.")
+        return tuple(out)
 
     def _repr_html_(self) -> str:
         heads = ("If …", "ship", "blocked by a guardrail", "iterate", "ship none", "days")
@@ -217,7 +232,9 @@ class Rehearsal(Shows):
             f"<section aria-label='Rehearsal'><p>{escape(self.key)}: {self.units:,} units per run</p>"
             "<table style='font-variant-numeric:tabular-nums'><thead><tr>"
             + "".join(f"<th scope='col' style='text-align:left'>{h}</th>" for h in heads)
-            + f"</tr></thead><tbody>{body}</tbody></table></section>"
+            + f"</tr></thead><tbody>{body}</tbody></table>"
+            + "".join(f"<p>{escape(sentence)}</p>" for sentence in self.limits)
+            + "</section>"
         )
 
 

@@ -54,16 +54,16 @@ def retro_aa_grouped(
     shares = shares / shares.sum()
     rng = np.random.default_rng(seed)
     columns = np.column_stack([np.ones_like(points), points, squares])
-    total = counts @ columns
+    total = counts.astype(np.float64) @ columns
     p_values, z_values = [], []
     step = max(1, CHUNK // len(points))
     for start in range(0, draws, step):
         size = (min(step, draws - start), len(points))
         control = rng.binomial(counts, shares[0], size=size)
-        first = control @ columns
+        first = control.astype(np.float64) @ columns
         second = total - first
         if len(shares) > 2:
-            second = rng.binomial(counts - control, shares[1] / (1.0 - shares[0])) @ columns
+            second = rng.binomial(counts - control, shares[1] / (1.0 - shares[0])).astype(np.float64) @ columns
         p, z = _welch(first, second)
         p_values.append(p)
         z_values.append(z)
@@ -125,5 +125,5 @@ def _welch(first: Floats, second: Floats) -> tuple[Floats, Floats]:
         z = (means[1] - means[0]) / np.sqrt(vc + vt)
         df = (vc + vt) ** 2 / (vc**2 / (nc - 1.0) + vt**2 / (nt - 1.0))
         z[(vc + vt <= 0) | (nc < 2) | (nt < 2)] = np.nan
-        p: Floats = 2.0 * distributions.t.sf(np.abs(z), df)
+        p = 2.0 * np.asarray(distributions.t.sf(np.abs(z), df), dtype=np.float64)
     return p, z

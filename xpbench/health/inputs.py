@@ -26,6 +26,7 @@ class HealthInputs:
         retro: Result of `retro_aa`, or its `to_dict()`.
         windows: Cells of form `before` over further windows, from `bias_windows`.
         now: Time of the readout (UTC).
+        recorded_until: Time of the latest entry of the experiment's ledger, None before there is any.
     """
 
     plan: Plan
@@ -37,6 +38,7 @@ class HealthInputs:
     retro: Any = None
     windows: tuple[Cell, ...] = ()
     now: datetime | None = None
+    recorded_until: datetime | None = None
 
     def findings(self, *names: str, metric: str | None = None) -> list[Finding]:
         """The findings with one of these names (and about this metric, where given)."""
@@ -53,7 +55,13 @@ EVIDENCE = ("flag", "assigned", "audit", "retro", "windows")
 
 
 def inputs_of(
-    plan: Plan, summary: Summary, evidence: Mapping[str, Any] | None, *, previous: Summary | None, now: datetime | None
+    plan: Plan,
+    summary: Summary,
+    evidence: Mapping[str, Any] | None,
+    *,
+    previous: Summary | None,
+    now: datetime | None,
+    recorded_until: datetime | None = None,
 ) -> HealthInputs:
     """Inputs from plan, data and what the caller adds.
 
@@ -62,7 +70,7 @@ def inputs_of(
     """
     added = dict(evidence or {})
     ensure_known(added)
-    return HealthInputs(plan, summary, previous=previous, now=now, **added)
+    return HealthInputs(plan, summary, previous=previous, now=now, recorded_until=recorded_until, **added)
 
 
 def ensure_known(evidence: Mapping[str, Any]) -> None:

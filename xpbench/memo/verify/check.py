@@ -12,6 +12,7 @@ from typing import Any
 from xpbench.memo.verify.chain import START, chain, check_ledger, check_story
 from xpbench.memo.verify.file import sealed
 from xpbench.memo.verify.numbers import check_decision, check_estimates
+from xpbench.memo.verify.over_time import check_over_time
 from xpbench.memo.verify.package import check_rendering, check_signed, run_engine
 from xpbench.memo.verify.page import check_marks, parsed_page
 from xpbench.memo.verify.report import Difference, J, NewerError, Notes, Report, UnreadableError
@@ -28,6 +29,7 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         if entries is not None:
             check_story(notes, payload, entries)
         check_estimates(notes, readout)
+        check_over_time(notes, readout)
         check_decision(notes, payload)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))

@@ -154,12 +154,8 @@ def check_estimates(notes: Notes, readout: J) -> None:
     _check_slices(notes, readout)
     if left:
         notes.not_checked.append(f"posterior where the control may be zero, by the engine: {', '.join(sorted(left))} (--full)")
-    if readout.get("novelty") or readout.get("interactions"):
-        notes.not_checked.append("effects over time and beside other experiments, by the engine: xpbench verify --full")
-    if readout["health"] or readout.get("novelty") or readout.get("interactions"):
-        notes.not_checked.append(
-            "health checks and tests over time are the readout's own: they need the data (xpbench reproduce)"
-        )
+    if readout["health"]:
+        notes.not_checked.append("health checks are the readout's own: they need the data (xpbench reproduce)")
     if len(notes.differences) == before:
         count = sum(len(rows) for _, _, rows in groups)
         how = {"bayesian": ", posteriors by quadrature", "group_sequential": ", boundaries by integration"}.get(

@@ -9,7 +9,7 @@ from pathlib import Path
 PARTS = (
     *("report", "text", "file", "chain"),
     *("quantiles", "pairs", "score", "estimates", "designs", "boundaries", "posterior", "documented", "rows", "rule"),
-    *("numbers", "page", "package", "check"),
+    *("numbers", "over_time", "page", "package", "check"),
 )
 """Order of the parts: each stands after those whose names it needs when it is loaded."""
 
