@@ -104,3 +104,25 @@ def test_check_answers_on_a_real_source() -> None:
     assert finding(summaries["pass"]) is not None
     assert finding(summaries["not answerable"]) is None
     assert Summary.from_dict(summaries["pass"].to_dict()) == summaries["pass"]
+
+
+def test_bots_and_time_zone_say_where_they_can_not_look() -> None:
+    """A planted bot is found by a count metric; conversions alone, and tables of units, can't show one."""
+    counts = {"key": "done", "kind": "count", "event": "Done", "role": "primary", "window_days": 1}
+    bot = [{**row("Done", "u3"), "time": DAY0 + i % 80_000} for i in range(1500)]
+    logged = xp.events(pd.DataFrame([*planted()[:80], *bot, {**row("Done", "z"), "time": DAY0 + 3 * 86_400}]))
+    found = {}
+    for name, what, source in (
+        ("counted", plan_of([counts]), logged),
+        ("converted", plan(), logged),
+        (
+            "table",
+            plan_of([{"key": "done", "kind": "column", "column": "done", "role": "primary"}]),
+            xp.units(pd.DataFrame({"distinct_id": range(40), "variant": ["a", "b"] * 20, "done": range(40)})),
+        ),
+    ):
+        checks = run_checks(HealthInputs(what, source.summarize(what)), only=["bots", "time_zone_shift"])
+        found[name] = {c.name: c.status for c in checks}
+    assert found["counted"]["bots"] == "warn"
+    assert found["converted"]["bots"] == "not answerable"
+    assert found["table"] == {"bots": "not answerable", "time_zone_shift": "not answerable"}
