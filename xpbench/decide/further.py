@@ -66,8 +66,9 @@ def _has_past(summary: Summary) -> bool:
 
 def _windows(source: Any, plan: Plan) -> tuple[Cell, ...]:
     from xpbench.data.events import EventsSource
+    from xpbench.data.opening import is_spark, is_warehouse
 
-    if not isinstance(source, EventsSource):
-        return ()
+    if not isinstance(source, EventsSource) or is_spark(source.log) or is_warehouse(source.log):
+        return ()  # reading again is dear where the log lies elsewhere
     bare = replace(source, slices=frozenset(), cache=None)
     return bias_windows(bare, plan, days=WEEKS)
