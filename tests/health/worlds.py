@@ -255,7 +255,7 @@ CASES = (
     Case("missing_variant", "fail", lambda: found("missing_variant", 3000, 2 * N)),
     Case("exposure_dates", "warn", lambda: found("outside_dates", 600, 2 * N)),
     Case("exposure_dates", "fail", lambda: found("outside_dates", 6, 2 * N, "kept")),
-    Case("exposure_dates", "fail", lambda: healthy(summary=summary(first_exposure="2026-09-01T00:00:00+00:00"))),
+    Case("exposure_dates", "fail", lambda: healthy(summary=summary(first_exposure="2026-09-01T00:00:00+00:00"), previous=None)),
     Case("exposures_missing", "fail", lambda: healthy(assigned={"control": N + 500, "beta": N + 1500})),
     Case("exposures_missing", "fail", lambda: healthy(assigned={"control": N + 5, "beta": N - 5})),
     Case("dilution", "warn", lambda: healthy(assigned={"control": 10 * N, "beta": 10 * N})),
