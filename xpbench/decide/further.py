@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xpbench.data.engine import Stages
 from xpbench.data.summary import Cell, Summary
-from xpbench.data.unit_values import UnitValues
 from xpbench.health.windows import WEEKS, bias_windows
 from xpbench.plan import Plan
+
+if TYPE_CHECKING:
+    from xpbench.data.unit_values import UnitValues
 
 DRAWS = 1000
 
