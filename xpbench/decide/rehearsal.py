@@ -556,8 +556,9 @@ class _Stage:
         """How often each unit of the history, in order, takes part in each variant."""
         count, n = len(self.edges), self.history.n
         if len(picked) == n and not self.with_replacement:
-            return (variant[None, :] == np.arange(count)[:, None]).astype(np.float64)
-        return np.bincount(variant * n + picked, minlength=count * n).reshape(count, n).astype(np.float64)
+            return np.asarray(variant[None, :] == np.arange(count)[:, None], dtype=np.float64)
+        drawn: Floats = np.bincount(variant * n + picked, minlength=count * n).reshape(count, n).astype(np.float64)
+        return drawn
 
     def _noise(self, summary: Summary) -> dict[str, tuple[float, float, float]]:
         """Effect in standard errors, multiplier, and relative standard error of each primary metric."""

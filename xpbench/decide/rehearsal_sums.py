@@ -64,7 +64,7 @@ class Matrix:
         parts: list[Floats] = []
         start = 0
         for key, table in tables.items():
-            known = np.isfinite(table).all(axis=1)
+            known = np.asarray(np.isfinite(table).all(axis=1))
             centre = table[known].mean(axis=0) if known.any() else np.zeros(table.shape[1])
             centred = np.where(known[:, None], table - centre, 0.0)
             k = table.shape[1]
