@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from xpbench.data.engine import Stages
@@ -45,7 +46,7 @@ def further_evidence(
         out["retro"] = _once(plan, summary, "retro", lambda: calibrate_values(plan, values, draws=DRAWS))
         stages.finish("re-randomise the units' values", summary.n)
     if "windows" not in out and _has_past(summary) and summary.rows <= MOST_EVENTS:
-        cells = _once(plan, summary, "windows", lambda: _windows(source, plan))
+        cells = _once(plan, summary, "windows", lambda: _windows(source, plan, summary))
         if cells:
             out["windows"] = cells
             stages.finish("compare further windows before the exposure", summary.n)
@@ -66,11 +67,13 @@ def _has_past(summary: Summary) -> bool:
     return any(c.form == "before" and not c.dimension and any(row[i] > 0 for i, row in enumerate(c.cov)) for c in summary.cells)
 
 
-def _windows(source: Any, plan: Plan) -> tuple[Cell, ...]:
+def _windows(source: Any, plan: Plan, summary: Summary) -> tuple[Cell, ...]:
+    """The windows as of the end of the summary's data: whether they are read or kept from before, no clock is asked."""
     from xpbench.data.events import EventsSource
     from xpbench.data.opening import is_spark, is_warehouse
 
     if not isinstance(source, EventsSource) or is_spark(source.log) or is_warehouse(source.log):
         return ()  # reading again is dear where the log lies elsewhere
-    bare = replace(source, slices=frozenset(), cache=None)
+    end = datetime.fromisoformat(summary.data_until)
+    bare = replace(source, slices=frozenset(), cache=None, until=end, clock=lambda: end)
     return bias_windows(bare, plan, days=WEEKS)
