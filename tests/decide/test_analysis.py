@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,12 +177,6 @@ def test_effects_are_due_when_the_model_says_so(
 
 def test_days_are_counted_from_the_first_exposure() -> None:
     s = summary(a=500, b=500)
-    s = Summary(
-        **{
-            **{k: getattr(s, k) for k in s.__slots__},
-            "first_exposure": "2026-11-01T00:00:00+00:00",
-            "last_exposure": "2026-11-20T00:00:00+00:00",
-        }
-    )
+    s = replace(s, first_exposure="2026-11-01T00:00:00+00:00", last_exposure="2026-11-20T00:00:00+00:00")
     assert due(plan(horizon={"days": 19}), s, now=NOW).is_due
     assert not due(plan(horizon={"days": 20}), s, now=NOW).is_due
