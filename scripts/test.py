@@ -61,7 +61,7 @@ def main() -> int:
     workers = str(os.cpu_count() or 1)
     order = [f"--randomly-seed={CI_SEED}"] if os.environ.get("CI") else []
     side_by_side = [*order, "-n", workers, "--dist", "loadfile", "--durations", "15"]
-    chosen = f"not browser and not slow{' and not spark' if args.fast else ''}"
+    chosen = f"not browser and not full{' and not spark' if args.fast else ''}"
     steps = [
         (python, "-m", "ruff", "check", "."),
         (python, "-m", "ruff", "format", "--check", "."),

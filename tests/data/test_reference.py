@@ -1,6 +1,6 @@
 """Random small logs and random plans: every cell of a summary agrees with the slow reading in plain Python.
 
-The full number, more than 2,000 logs for each engine, is `pytest -m slow tests/data/test_reference.py`, or with a table
+The full number, more than 2,000 logs for each engine, is `pytest -m full tests/data/test_reference.py`, or with a table
 `python -m tests.data.reference`; its last result is in benchmarks/results/reference-*.json.
 """
 
@@ -54,21 +54,21 @@ def _uncapped(summary: Any) -> Any:
     return SimpleNamespace(caps=())
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @settings(max_examples=55, deadline=None)
 @given(seed=seeds)
 def test_two_thousand_small_logs(seed: int) -> None:
     assert differences(seed, logs=LOGS)[1] == []
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @settings(max_examples=55, deadline=None)
 @given(seed=seeds)
 def test_two_thousand_small_logs_per_unit(seed: int) -> None:
     assert unit_differences(seed, logs=LOGS)[1] == []
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.spark
 def test_small_logs_on_spark(tmp_path: Path) -> None:
     pytest.importorskip("pyspark")

@@ -1,6 +1,6 @@
 """Spark on the golden log: one short session in CI; every other kind of session and format by
 
-pytest -m "slow and spark" tests/data
+pytest -m "full and spark" tests/data
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def test_cancelling_on_spark_leaves_nothing(
     assert spark.getTags() == set()
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_exposures_of_every_format_and_local_time_on_spark(spark: Any) -> None:
     import pandas as pd
 
@@ -112,7 +112,7 @@ def test_exposures_of_every_format_and_local_time_on_spark(spark: Any) -> None:
         assert xp.experiments(xp.events(table), exposure=how) == xp.experiments(xp.events(frame), exposure=how)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("zone", ["Europe/London", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
 def test_clock_readings_around_the_change_of_clocks(spark: Any, zone: str) -> None:
     readings = clock_readings()
@@ -124,7 +124,7 @@ def test_clock_readings_around_the_change_of_clocks(spark: Any, zone: str) -> No
     assert [t // 1_000_000 for t in found] == in_duckdb(readings, zone)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["local[*]", "local-cluster[2,1,1024]", "standalone", "connect"])
 def test_every_kind_of_session_gives_the_golden_integers(kind: str, path: Path, tmp_path: Path) -> None:
     if kind == "standalone":
