@@ -11,6 +11,10 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from xpbench.data.jsonl import IngestReport, ingest
+from xpbench.memo.verify.report import Difference, Report
+from xpbench.mixpanel.client import ImportReport
+from xpbench.mixpanel.pull import PulledDay, PullReport
 from xpbench.views.variants import variant_table
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -47,10 +51,27 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "memo": experiment.memo(),
         "portfolio": xp.portfolio(root),
         "view": variant_table(readout),
+        "verified": xp.verify(experiment.memo().save(root / "memo.html")),
+        "changed": Report("differs", "memo.html", HOSTILE, (Difference("title", HOSTILE, "b"),), ("digest",)),
+        "imported": ImportReport(3, ({"position": 1, "field": "time", "message": HOSTILE},)),
+        "pulled": PullReport("export", (PulledDay("2026-11-01", HOSTILE, 5, 100, "2026-11-03T00:00:00Z", True),)),
+        "ingested": read_lines(root),
     }
 
 
-NAMES = ("sealed", "readout", "summary", "check", "power", "preflight", "audit", "memo", "portfolio", "view")
+def read_lines(root: Path) -> IngestReport:
+    """Two lines, of which one is no JSON, in a file with a hostile name."""
+    path = root / "img src=x onerror.jsonl"
+    path.write_text(
+        '{"event":"seen","properties":{"distinct_id":"u","time":1767225600,"$insert_id":"i"}}\n{<img src=x onerror=alert(1)>\n'
+    )
+    return ingest([path], out=root / "parquet")
+
+
+NAMES = (
+    "sealed", "readout", "summary", "check", "power", "preflight", "audit", "memo", "portfolio", "view", "verified", "changed",
+    "imported", "pulled", "ingested",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -70,7 +91,7 @@ def test_every_public_result_shows_itself(results: dict[str, Any], name: str) ->
 def test_every_public_result_is_a_table(results: dict[str, Any], name: str) -> None:
     frame = results[name].to_frame()
     assert isinstance(frame, pd.DataFrame)
-    assert name in ("audit", "portfolio") or len(frame) > 0
+    assert name in ("audit", "portfolio", "verified") or len(frame) > 0
 
 
 def test_a_sealed_frame_holds_counts_only(results: dict[str, Any]) -> None:

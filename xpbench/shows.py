@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any, ClassVar
 
 
@@ -31,3 +33,15 @@ class Shows:
         if own is not None:
             out["text/html"] = own()
         return out
+
+
+def plain_html(sentence: str, rows: Sequence[Mapping[str, Any]], *, most: int = 50) -> str:
+    """A sentence and, where there are any, rows as a table, all of it escaped; `most` rows at most, the rest counted."""
+    out = f'<div class="xp-static"><p>{escape(sentence)}</p>'
+    if rows:
+        names = list(rows[0])
+        head = "".join(f'<th scope="col">{escape(n.replace("_", " "))}</th>' for n in names)
+        body = "".join(f"<tr>{''.join(f'<td dir=auto>{escape(str(r[n]))}</td>' for n in names)}</tr>" for r in rows[:most])
+        out += f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        out += f"<p>… and {len(rows) - most:,} more</p>" if len(rows) > most else ""
+    return out + "</div>"

@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import duckdb
 
@@ -32,6 +32,7 @@ from xpbench.data.log import EventSchema
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, plain
 from xpbench.files import sync_folder, write_atomic
+from xpbench.shows import Shows, plain_html
 
 SCHEMA = 1
 PIECE_BYTES = 64 * 1024 * 1024
@@ -72,7 +73,7 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
-class IngestReport:
+class IngestReport(Shows):
     """What was read.
 
     Attributes:
@@ -85,6 +86,8 @@ class IngestReport:
         digest: SHA-256 over the bytes of all files, whatever their order.
     """
 
+    rows_of_frame: ClassVar[str] = "rejects"
+
     folder: Path
     rows: int
     lines: int
@@ -92,6 +95,10 @@ class IngestReport:
     rejects: tuple[Reject, ...] = field(repr=False)
     broken: dict[str, str] = field(default_factory=dict)
     digest: str = ""
+
+    def _repr_html_(self) -> str:
+        found = [{"what": f.name.replace("_", " "), "lines": f.count, "where": f.detail} for f in self.findings()]
+        return plain_html(f"{self.rows:,} events of {self.lines:,} lines read.", found)
 
     def findings(self) -> list[Finding]:
         """The rejects as findings of a summary: one for each reason, with the first line numbers."""

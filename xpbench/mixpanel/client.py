@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx
 
@@ -22,6 +22,7 @@ from xpbench.expose.limits import BATCH_BYTES, BATCH_EVENTS
 from xpbench.expose.sender import Backoff
 from xpbench.mixpanel.account import Account, Api
 from xpbench.mixpanel.pace import Pace
+from xpbench.shows import Shows, plain_html
 
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _REFUSALS = {401: "XPB-M03", 403: "XPB-M04"}
@@ -32,7 +33,7 @@ _FLAG_FIELDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class ImportReport:
+class ImportReport(Shows):
     """What became of imported events.
 
     Attributes:
@@ -40,8 +41,13 @@ class ImportReport:
         failed: For each refused event: its position, `$insert_id`, field and message.
     """
 
+    rows_of_frame: ClassVar[str] = "failed"
+
     imported: int
     failed: tuple[dict[str, Any], ...]
+
+    def _repr_html_(self) -> str:
+        return plain_html(f"{self.imported:,} events imported, {len(self.failed):,} refused.", self.failed)
 
     def to_dict(self) -> dict[str, Any]:
         """The counts and the refused rows."""

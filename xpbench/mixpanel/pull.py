@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import httpx
 
@@ -19,6 +19,7 @@ from xpbench.errors import MixpanelError, plain
 from xpbench.files import sync_folder, write_atomic
 from xpbench.ledger.clock import Clock, stamp, system_clock
 from xpbench.mixpanel.client import Client
+from xpbench.shows import Shows, plain_html
 
 INDEX = "pull.json"
 """What has been pulled into a folder."""
@@ -56,7 +57,7 @@ class PulledDay:
 
 
 @dataclass(frozen=True, slots=True)
-class PullReport:
+class PullReport(Shows):
     """What a pull has left in its folder.
 
     Attributes:
@@ -64,8 +65,14 @@ class PullReport:
         days: One per day, in order.
     """
 
+    rows_of_frame: ClassVar[str] = "days"
+
     folder: str
     days: tuple[PulledDay, ...]
+
+    def _repr_html_(self) -> str:
+        shown = ("day", "events", "bytes", "settled", "reused")
+        return plain_html(repr(self), [{n: getattr(d, n) for n in shown} for d in self.days])
 
     @property
     def events(self) -> int:

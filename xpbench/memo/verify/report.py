@@ -72,6 +72,32 @@ class Report:
             "not_checked": list(self.not_checked),
         }
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from html import escape
+
+        rows = "".join(
+            f"<tr>{''.join(f'<td dir=auto>{escape(text)}</td>' for text in (d.part, d.expected, d.found))}</tr>"
+            for d in self.differences[:40]
+        )
+        head = "<tr><th scope=col>Part</th><th scope=col>Expected</th><th scope=col>Found</th></tr>"
+        table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>" if rows else ""
+        more = f"<p>… and {len(self.differences) - 40} more</p>" if len(self.differences) > 40 else ""
+        lists = "".join(
+            f"<details><summary>{name} ({len(items)})</summary>"
+            f"<ul>{''.join(f'<li dir=auto>{escape(i)}</li>' for i in items)}</ul></details>"
+            for name, items in (("Checked", self.checked), ("Not checked", self.not_checked))
+            if items
+        )
+        sign = "✓" if self.status == "verified" else "✕"
+        said = f"<p><strong>{sign} {escape(self.status)}</strong>: <span dir=auto>{escape(self.reason)}</span></p>"
+        return {"text/plain": repr(self), "text/html": f'<div class="xp-static">{said}{table}{more}{lists}</div>'}
+
+    def to_frame(self) -> Any:
+        """The differences as a pandas DataFrame, one row each: part, expected, found (pandas must be there)."""
+        import pandas as pd  # nothing but this table asks for more than the standard library
+
+        return pd.DataFrame([d.to_dict() for d in self.differences], columns=["part", "expected", "found"])
+
     def __repr__(self) -> str:
         return str(self)
 
