@@ -27,6 +27,13 @@ def panel_folder() -> Path | None:
     return None
 
 
+def _link_jupyter_server_extension(serverapp: Any) -> None:
+    """Before any extension is loaded: Voila leaves the panel out, since it has no launcher and no side panels."""
+    denied = serverapp.config.VoilaConfiguration.setdefault("extension_denylist", [])
+    if isinstance(denied, list) and LABEXTENSION not in denied:
+        denied.append(LABEXTENSION)
+
+
 def _load_jupyter_server_extension(serverapp: Any) -> None:
     """Add the handlers to a running Jupyter Server."""
     from xpbench.lab.handlers import routes
