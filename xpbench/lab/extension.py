@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,15 @@ def panel_folder() -> Path | None:
     return None
 
 
+WARM_AFTER = 3.0
+"""Seconds after which a running server loads what the panel's first question needs, so that neither start nor panel waits."""
+
+
+def _warm() -> None:
+    import xpbench.lab.catalogue
+    import xpbench.lab.verdicts  # noqa: F401 - kept by the interpreter for the first question
+
+
 def _link_jupyter_server_extension(serverapp: Any) -> None:
     """Before any extension is loaded: Voila leaves the panel out, since it has no launcher and no side panels."""
     denied = serverapp.config.VoilaConfiguration.setdefault("extension_denylist", [])
@@ -45,3 +55,6 @@ def _load_jupyter_server_extension(serverapp: Any) -> None:
     serverapp.log.info("xpbench: experiments at %sxpbench/api" % web_app.settings["base_url"])  # noqa: UP031 - logging style
     if panel_folder() is None:
         serverapp.log.warning(NO_PANEL)
+    timer = threading.Timer(WARM_AFTER, _warm)
+    timer.daemon = True
+    timer.start()

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
@@ -24,10 +24,11 @@ from tornado import web
 from xpbench import __version__
 from xpbench.errors import InputError, XpbenchError, plain
 from xpbench.lab import notebooks
-from xpbench.lab.catalogue import Catalogue, Item
 from xpbench.lab.contents import Contents, clean_path, join
-from xpbench.lab.verdicts import kind_of, verify_document
 from xpbench.ledger.folder import check_key
+
+if TYPE_CHECKING:  # loaded when the first of them is asked for: Jupyter Server starts without waiting for statistics
+    from xpbench.lab.catalogue import Catalogue, Item
 
 MISSING = frozenset({"XPB-I01", "XPB-J03", "XPB-L04"})
 DEFAULT_ROOT = "experiments"
@@ -75,6 +76,8 @@ class Handler(APIHandler):
     @property
     def catalogue(self) -> Catalogue:
         """What was derived so far."""
+        from xpbench.lab.catalogue import Catalogue
+
         found: Catalogue | None = self.settings.get("xpbench_catalogue")
         if found is None:
             found = self.settings["xpbench_catalogue"] = Catalogue()
@@ -175,6 +178,8 @@ class VerifyHandler(Handler):
         """Answer with the verdict."""
         path = clean_path(self.body().get("path"))
         name = path.rpartition("/")[2]
+        from xpbench.lab.verdicts import kind_of, verify_document
+
         kind = kind_of(name)
         if kind == "plan" and not self.files.is_local:
             parent, _, _ = path.rpartition("/")
