@@ -7,7 +7,6 @@ and what would raise inside the SDK is answered with the reason `SDK_RAISES`.
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -456,11 +455,6 @@ class Flags(Mapping[str, Flag]):
         flag = self._flags.get(key)
         return flag.evaluate(context) if flag else Evaluation(None, "FLAG_NOT_FOUND")
 
-    def evaluate_all(self, context: Mapping[str, Any]) -> dict[str, Evaluation]:
-        """Every flag that serves a variant for one context."""
-        found = {key: flag.evaluate(context) for key, flag in self._flags.items()}
-        return {key: e for key, e in found.items() if e.variant is not None}
-
     def to_dict(self) -> dict[str, Any]:
         """Definitions, problems and warnings."""
         return {
@@ -707,8 +701,3 @@ def _rollout(value: Any, index: int, notes: list[str]) -> FlagRollout:
     rule = Rule(value.get("runtime_evaluation_rule"), definition)
     share = _number(value["rollout_percentage"], "rollout_percentage")
     return FlagRollout(share, rule, override, splits, name if isinstance(name, str) else "")
-
-
-def definition_text(flags: Flags) -> str:
-    """The flags as the text of a definitions file."""
-    return json.dumps({"flags": [{"project_id": 0, **f.to_dict()} for f in flags.values()]}, ensure_ascii=False, indent=2)

@@ -81,11 +81,6 @@ def fnv1a64(data: bytes, state: int = BASIS) -> int:
     return state
 
 
-def fnv_bucket(unit: str, salt: str) -> int:
-    """Bucket 0 to 99 of one id, as the official SDK computes it."""
-    return fnv1a64(unit.encode() + salt.encode()) % 100
-
-
 def fnv_states(block: Block) -> Words:
     """FNV-1a state after each id of a block, before any salt."""
     n = len(block)

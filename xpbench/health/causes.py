@@ -9,7 +9,7 @@ Schwarz's criterion. Stages follow Fabijan et al. 2019: assignment, execution, l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -666,8 +666,3 @@ def accuracy(truth: Mapping[str, Injector], *, runs: int, seed: int) -> dict[str
             said[first] = said.get(first, 0) + 1
         out[name] = {"runs": runs, "first": said.get(name, 0) / runs, "said": dict(sorted(said.items(), key=lambda p: -p[1]))}
     return out
-
-
-def names_of(causes: Sequence[Cause]) -> list[str]:
-    """The causes' names in order."""
-    return [c.name for c in causes]
