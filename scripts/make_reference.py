@@ -26,8 +26,7 @@ def errors_page() -> str:
 
     rooms = {
         "I": "Input", "P": "Plan", "L": "Ledger", "S": "Statistics", "A": "Assignment", "E": "Exposure", "M": "Mixpanel",
-        "D": "Data", "H": "Health", "R": "Readout and decision", "W": "Watch", "O": "Memo", "F": "Forms", "J": "Jupyter server",
-        "C": "Command line",
+        "D": "Data", "H": "Health", "R": "Readout and decision", "W": "Watch", "O": "Memo", "J": "Jupyter server",
     }  # fmt: skip
     out = [
         "# Messages",

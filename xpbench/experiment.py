@@ -30,7 +30,7 @@ from xpbench.decide.recommend import recommend
 from xpbench.decide.rule import rule_digest
 from xpbench.decide.seal import Due, due
 from xpbench.decide.segments import segment_results
-from xpbench.errors import ChangedPlan, DecisionError, LedgerError, XpbenchError, nearest, plain
+from xpbench.errors import ChangedPlan, DecisionError, LedgerError, SealedError, XpbenchError, nearest, plain
 from xpbench.files import write_atomic
 from xpbench.health import Check, inputs_of, run_checks
 from xpbench.health.inputs import ensure_known
@@ -518,7 +518,7 @@ class Experiment:
             DecisionError: sealed, of another experiment or plan, unknown outcome or variant, no reason, no name.
         """
         if isinstance(readout, SealedReadout):
-            raise DecisionError("XPB-R01", key=self.key, reason=plain(readout.due.reason))
+            raise SealedError("XPB-R01", key=self.key, reason=plain(readout.due.reason))
         if readout.key != self.key or readout.plan_digest != self.plan.digest:
             raise DecisionError(
                 "XPB-R05",

@@ -11,7 +11,8 @@ import pytest
 
 from xpbench.cli import build_parser, main
 from xpbench.commands.output import tell
-from xpbench.errors import CATALOGUE, InputError, plain
+from xpbench.errors import CATALOGUE, InputError, Problem, plain
+from xpbench.forms.field import problem_lines
 
 
 def _commands(
@@ -59,8 +60,11 @@ def test_message_on_the_terminal_and_in_a_form(code: str, capsys: pytest.Capture
     assert said.count("\n") == 1
     assert "\x1b" not in said
     assert said.rstrip().endswith(f"[{code}]")
-    assert "<b>" not in html.escape(str(error))
-    assert set(error.to_dict()) >= {"code"}
+    line = problem_lines([Problem("/key", code, error.what, error.rule, error.remedy)])
+    assert "<b>" not in line
+    assert "\x1b" not in line
+    assert html.escape(str(error).removesuffix(f" [{code}]")) in line
+    assert error.to_dict() == {"code": code, "what": error.what, "rule": error.rule, "remedy": error.remedy}
 
 
 @pytest.mark.parametrize("code", sorted(CATALOGUE))

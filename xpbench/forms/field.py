@@ -9,6 +9,7 @@ from typing import Any, Final
 import ipywidgets as ipw
 
 from xpbench.errors import Problem
+from xpbench.errors.wording import sentences
 
 
 class _Missing:
@@ -92,8 +93,8 @@ def box(children: Iterable[ipw.Widget], *classes: str, across: bool = False) -> 
 def problem_lines(problems: Sequence[Problem]) -> str:
     """Problems as escaped HTML, each with mark, words and code; empty for none."""
     return "".join(
-        f'<p class="xp-problem"><span aria-hidden="true">▲</span> {escape(p.what)}. '
-        f"{escape(p.rule)}. {escape(p.remedy.rstrip('.'))}. <code>{escape(p.code)}</code></p>"
+        f'<p class="xp-problem"><span aria-hidden="true">▲</span> {escape(sentences(p.what, p.rule, p.remedy))} '
+        f"<code>{escape(p.code)}</code></p>"
         for p in problems
     )
 

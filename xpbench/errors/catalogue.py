@@ -1,0 +1,43 @@
+"""The index of all messages by their code.
+
+Letters: I input, P plan, L ledger, S statistics, A assignment, E exposure, M Mixpanel, D data, H health, R readout and
+decision, W watch, O memo, J Jupyter server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from xpbench.errors.message import Message
+from xpbench.errors.messages import (
+    assign,
+    data,
+    decide,
+    expose,
+    given,
+    health,
+    lab,
+    ledger,
+    memo,
+    mixpanel,
+    plan,
+    stats,
+    watch,
+)
+
+CATALOGUE: Mapping[str, Message] = {
+    **given.MESSAGES,
+    **plan.MESSAGES,
+    **ledger.MESSAGES,
+    **stats.MESSAGES,
+    **assign.MESSAGES,
+    **expose.MESSAGES,
+    **mixpanel.MESSAGES,
+    **data.MESSAGES,
+    **health.MESSAGES,
+    **decide.MESSAGES,
+    **watch.MESSAGES,
+    **memo.MESSAGES,
+    **lab.MESSAGES,
+}
+"""Every message of the package by its code."""

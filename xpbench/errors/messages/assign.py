@@ -1,0 +1,84 @@
+"""Messages about ids, hashing, flags, layers, preflight, audit and hand-off (A)."""
+
+from __future__ import annotations
+
+from xpbench.errors.message import Message
+
+MESSAGES: dict[str, Message] = {
+    "XPB-A01": Message(
+        "{count} of the ids are floats, such as {value}",
+        "An id is text, an integer or a UUID: 12345.0 and 12345 hash to different variants",
+        "Cast the column to integer or text where it is read (pandas turns integers with gaps into floats: use Int64)",
+    ),
+    "XPB-A02": Message(
+        "The ids are {kind}, such as {value}",
+        "An id is text, an integer or a UUID; null is allowed and gets no variant",
+        "Convert the column to text in the form that the app hashes",
+    ),
+    "XPB-A03": Message(
+        "The id {value} is no well-formed Unicode text",
+        "Ids are hashed as UTF-8, and lone surrogates have none",
+        "Find where the id was cut or decoded wrongly",
+    ),
+    "XPB-A04": Message(
+        "The plan {value} has no assignment: another system assigns its units",
+        "A hash and a salt are needed to compute a variant",
+        "Add assignment to the plan, for example {{'hash': 'sha256', 'salt': 'my-salt'}}",
+    ),
+    "XPB-A05": Message(
+        "The splits of {owner} sum to {total}", "Splits are shares of the assigned units and sum to 1", "Correct them"
+    ),
+    "XPB-A06": Message(
+        "{count} variants of {owner} are marked as control", "Exactly one variant is the control", "Mark one variant as control"
+    ),
+    "XPB-A07": Message(
+        "The variant key {value} stands more than once in {owner}", "Variant keys are unique", "Rename all but one"
+    ),
+    "XPB-A08": Message(
+        "{value} can't assign units",
+        "The subject is a Plan, a flag of load_flags, or an opened experiment",
+        "Give xp.load_plan(path), or xp.load_flags(path)[key]",
+    ),
+    "XPB-A09": Message("There is no flag {value}", "Flags are found by their key", "{hint}"),
+    "XPB-A10": Message(
+        "The flag definitions can't be read: {reason}",
+        "They are a JSON object with a list 'flags' (definitions) or 'results' (management API)",
+        "Save the answer of the API as it is, or give a list of flag objects",
+    ),
+    "XPB-A11": Message(
+        "Flag {value} is refused: {reason}",
+        "The official SDK would drop every flag of the file, or raise at evaluation, for a flag like this",
+        "Correct the definition; the other flags were loaded",
+    ),
+    "XPB-A12": Message(
+        "Rollout group {value} is for {reason}, and none was given",
+        "Whom a group is for must be known to assign its units",
+        "{remedy}",
+    ),
+    "XPB-A13": Message("There is no column {value} in {owner}", "{rule}", "{hint}"),
+    "XPB-A14": Message(
+        "{value} is one id, not a list of ids", "Ids come as a list, array, series or frame", "Put it into a list"
+    ),
+    "XPB-A15": Message(
+        "There are {count} ids but {owner} has {value} rows", "Both are aligned row by row", "Take them from the same frame"
+    ),
+    "XPB-A16": Message(
+        "The change of {pointer} from {old} to {new} would assign units anew",
+        "Assignment key, hash and salts of a registered plan are fixed",
+        "Put the value back, or register a new experiment with its own key",
+    ),
+    "XPB-A17": Message(
+        "The experiments {first} overlap in layer {value} from {start} to {end}",
+        "Experiments in one layer own ranges that don't overlap",
+        "Give each its own range of 0 to 1",
+    ),
+    "XPB-A18": Message(
+        "{feature} can't be written: {reason}",
+        "A snippet must give the same variants as xp.assign, or not exist",
+        "{remedy}",
+    ),
+    "XPB-A19": Message(
+        "{pointer} names the variant {value}, which {owner} does not have", "Variants are named by key", "{hint}"
+    ),
+    "XPB-A20": Message("{name} is {value}", "{rule}", "{remedy}"),
+}

@@ -1,0 +1,163 @@
+"""Messages about sources, ingestion and engines (D)."""
+
+from __future__ import annotations
+
+from xpbench.errors.message import Message
+
+MESSAGES: dict[str, Message] = {
+    "XPB-D01": Message(
+        "{what}: {reason}", "Sources are read whole or not at all", "Mend the place named, or write the file again"
+    ),
+    "XPB-D02": Message(
+        "There is no file {path}", "A source names existing files; * and ? stand for parts of names", "Check the path"
+    ),
+    "XPB-D03": Message(
+        "A source of kind {kind} can't be read",
+        "Sources are pandas, polars or pyarrow tables, DuckDB relations, Spark tables, and CSV, Parquet or JSON Lines "
+        "files of one kind",
+        "Give one of these",
+    ),
+    "XPB-D04": Message(
+        "Metric {key} of kind {part_kind} is counted from events",
+        "A table with one row per unit feeds metrics of kind column, and ratios and formulas of them",
+        "Use xp.events(…) for this plan, or make the metric kind: column",
+    ),
+    "XPB-D05": Message(
+        "Column {column} ({role}) is not in the source", "Every column that the plan or the call names must be there", "{hint}"
+    ),
+    "XPB-D06": Message(
+        "Column {column} stands {times} times in the source", "Names of columns are unique", "Rename all but one"
+    ),
+    "XPB-D07": Message("{what}", "At least one unit must be there", "Check the source, or wait for data"),
+    "XPB-D08": Message(
+        "None of the {rows} rows has a variant of the plan: column {column} holds {found}",
+        "The plan's variants are {known}",
+        'Name the right column with variant=…, or translate with variants={{"value in the table": "variant of the plan"}}',
+    ),
+    "XPB-D09": Message(
+        "{count} rows with {what}. {detail}",
+        "The plan refuses them (data.{policy}: refuse)",
+        "Mend the table, or amend the plan to exclude them",
+    ),
+    "XPB-D10": Message(
+        "Metric {key} is built on {part} of kind {part_kind}",
+        "Ratios and formulas are built on metrics with one value for each unit",
+        "Name a count, sum, conversion or column",
+    ),
+    "XPB-D11": Message(
+        "Column {column} holds the value {value} in {count} rows, which looks like a code for a missing value",
+        "Codes are never averaged in",
+        "Set data.missing_codes in the plan: [{value}] if it means missing, [] if these are real values",
+    ),
+    "XPB-D12": Message(
+        "Column {column} has {count} values that are {what}{found}",
+        "The plan refuses what is no finite number (data.non_finite: refuse)",
+        "Mend the table, or set data.non_finite: exclude",
+    ),
+    "XPB-D13": Message(
+        "Column {column} has {count} missing values",
+        "The plan refuses missing values (data.missing: refuse)",
+        "Mend the table, or set data.missing: exclude or zero",
+    ),
+    "XPB-D14": Message(
+        "{count} units stand on {rows} rows; {mixed} of them with more than one variant",
+        "The table has one row per unit (data.duplicates: refuse)",
+        "Mend the table, or set data.duplicates: first or exclude",
+    ),
+    "XPB-D15": Message(
+        "Segment {segment} has {count} different values",
+        "A segment has up to {limit} values, declared in advance",
+        "Choose a coarser property, or group the values",
+    ),
+    "XPB-D16": Message(
+        "Column {column} is of type {kind}, which is no number (metric {metrics})",
+        "Metrics and covariates are numbers or true/false",
+        "Convert the column, or name another",
+    ),
+    "XPB-D30": Message(
+        "Experiment {experiment} is not in the log: no {event} event names it",
+        "The log names the experiment as the plan does (exposure.experiment, or the plan's key)",
+        "{hint}",
+    ),
+    "XPB-D31": Message(
+        "Event {event} of metric {key} never occurs in the log",
+        "A metric counts an event that is there, so that a typo can't read as zero",
+        '{hint} If nobody did it yet, pass absent_events="zero"',
+    ),
+    "XPB-D32": Message(
+        "Property {property} of event {event} (metric {key}) never holds a number",
+        "The metric is computed from that property",
+        "{hint}",
+    ),
+    "XPB-D33": Message(
+        "None of the {count} events has a time that can be read ({column})",
+        "Times are seconds, milliseconds or microseconds since 1970, or timestamps",
+        "Name the right column in the schema, and its time_unit",
+    ),
+    "XPB-D34": Message(
+        "No exposure of {experiment} counts: of {count} in the log, left out are {found}",
+        "An exposure counts with a unit, a variant of the plan, and a day from exposure.start to exposure.end",
+        "Check the plan's variants and dates",
+    ),
+    "XPB-D35": Message(
+        "Metric {key} of kind {part_kind} is not counted from events",
+        "An event log feeds metrics that name events, and ratios and formulas of them",
+        "Use xp.units(…) for this plan, or change the metric's kind",
+    ),
+    "XPB-D36": Message(
+        "None of the {count} events has a value of {unit}",
+        "Every event that counts names the unit that was randomised",
+        "Check the plan's unit, or the unit in the schema",
+    ),
+    "XPB-D37": Message(
+        "The log has no exposure event {event}",
+        "Units take part from their first exposure on",
+        "{hint} Or name the log's exposure event in exposure.event",
+    ),
+    "XPB-D38": Message(
+        "No {event} event has the property {segment}",
+        "Segments are properties of the exposure event",
+        "Send the property with the exposure, or remove the segment",
+    ),
+    "XPB-D39": Message(
+        "No {event} event names an experiment where format {format} has it ({what})",
+        "Exposures name experiments in one of three formats: separate, dictionary or list",
+        "Give the log's format and names in exposure=",
+    ),
+    "XPB-D40": Message(
+        "Folder {path} holds Parquet files of something else",
+        "Ingestion goes on in a folder of its own, with the same properties and schema",
+        "Choose another folder, or remove this one",
+    ),
+    "XPB-D41": Message(
+        "The properties {first_name} and {second_name} differ only in case",
+        "Columns of the engine's tables are told apart without case",
+        "Use one of them, or read the log as a table with one column renamed",
+    ),
+    "XPB-D42": Message(
+        "File {path} has changed since part of it was read",
+        "Ingestion goes on only in the same file",
+        "Ingest it into a new folder",
+    ),
+    "XPB-D43": Message(
+        "{what} is not read from a warehouse table",
+        "Warehouse tables have one row per event, times as timestamps or numbers in UTC, and amounts as numbers",
+        "Make a view with such columns, or export the log to Parquet",
+    ),
+    "XPB-D44": Message(
+        "None of the {count} events {event} (metric {key}) has a value of {unit}",
+        "A metric counts the events of exposed units, so its events name the unit that was randomised",
+        "Send the unit's id with the event, or randomise by an id that both events carry",
+    ),
+    "XPB-D45": Message(
+        "No event {event} has the property {property} by which metric {key} is filtered",
+        "A filter compares a property that is there, so that a typo can't read as zero",
+        'Correct its name, or pass absent_events="zero" if nobody has it yet',
+    ),
+    "XPB-D46": Message("{argument} is {value}", "{rule}", "{hint}"),
+    "XPB-D20": Message(
+        "Values up to {bound} can't be squared and summed",
+        "Sums must stay within the range of doubles (about {limit})",
+        "Check the values, or change their unit of measure",
+    ),
+}

@@ -1,0 +1,41 @@
+"""Messages about readouts, decisions, amendments and planning (R)."""
+
+from __future__ import annotations
+
+from xpbench.errors.message import Message
+
+MESSAGES: dict[str, Message] = {
+    "XPB-R20": Message("{name} is {value}", "{rule}", "{remedy}"),
+    "XPB-R01": Message(
+        "Results of {key} are sealed: {reason}",
+        "Effects are shown when the plan says they are due",
+        "Wait, or record an early look with peek(reason=...)",
+    ),
+    "XPB-R02": Message("The reason for {action} is empty", "It goes on record and into the memo", "Say why in a sentence"),
+    "XPB-R03": Message("The decision is {value}", "A decision is ship, ship none, iterate or defer", "{hint}"),
+    "XPB-R04": Message("Ship names the variant {value}", "One treatment variant of the plan is shipped", "{hint}"),
+    "XPB-R05": Message(
+        "The readout belongs to {found}, not to {expected}",
+        "A decision rests on a readout of the same experiment and plan",
+        "Make a new readout from this experiment",
+    ),
+    "XPB-R06": Message(
+        "{key} has no decision yet", "A memo freezes a decision", "Decide first, with decide(...) or xpbench decide"
+    ),
+    "XPB-R07": Message(
+        "The amendment changes {pointer}",
+        "What decides which unit gets which variant stays as registered, or units would be reassigned",
+        "Register a new experiment with its own key",
+    ),
+    "XPB-R08": Message(
+        "{key} has no readout on record", "A decision rests on a readout", "Make one with readout(...) or xpbench readout"
+    ),
+    "XPB-R09": Message("The decision names nobody", "Someone answers for a decision", "Give by=..."),
+    "XPB-R11": Message(
+        "Power can't be computed: {reason}",
+        "Planning needs to know where the interval is narrowest",
+        "Set model.n_opt",
+    ),
+    "XPB-R12": Message("The summary has no segment {segment}", "A summary holds the segments it was read with", "{hint}"),
+    "XPB-R10": Message("The amendment changes nothing", "An amendment records a difference", "Change the plan first"),
+}

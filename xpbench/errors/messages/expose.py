@@ -1,0 +1,72 @@
+"""Messages about the tracker and its outbox (E)."""
+
+from __future__ import annotations
+
+from xpbench.errors.message import Message
+
+MESSAGES: dict[str, Message] = {
+    "XPB-E01": Message(
+        "Outbox {path} was written by a newer version (schema {found})",
+        "This version reads schemas up to {known}",
+        "Install a newer xpbench in this process, too",
+    ),
+    "XPB-E02": Message(
+        "Outbox {path} holds exposures of another Mixpanel project",
+        "An outbox serves one project",
+        "Give another path, or let the tracker choose one",
+    ),
+    "XPB-E03": Message(
+        "Outbox {path} can't be opened: {reason}",
+        "It is an SQLite file in a folder that this process may write",
+        "Choose a path on a local disk with outbox=, or mend its permissions",
+    ),
+    "XPB-E04": Message(
+        "Outbox {path} is full: {limit} events wait to be sent",
+        "It is bounded, and nothing that was acknowledged is dropped to make room",
+        "See tracker.status().last_problem for why Mixpanel takes none, or raise max_pending",
+    ),
+    "XPB-E05": Message(
+        "The tracker was given a {value} as mixpanel",
+        "It sends through the official SDK",
+        "Give mixpanel=mixpanel.Mixpanel(token, …) or the project token as text",
+    ),
+    "XPB-E06": Message(
+        "The tracker was given {count} plan(s)",
+        "It needs at least one, each with its own experiment name",
+        "Pass the plan that was registered, and rename exposure.experiment where two are equal",
+    ),
+    "XPB-E07": Message(
+        "The exposure could not be recorded: {reason}", "Calling code goes on without it", "Mend the cause named"
+    ),
+    "XPB-E08": Message(
+        "The call does not say which experiment", "This tracker runs several ({known})", "Add experiment= to the call"
+    ),
+    "XPB-E09": Message(
+        "Experiment {value} is not one of this tracker's", "A tracker knows the plans it was made with", "{hint}"
+    ),
+    "XPB-E10": Message(
+        "Unit {value} can't be exposed: {reason}",
+        "A unit is a non-empty text of up to 255 bytes, or a whole number",
+        "Pass the id that the experiment randomises",
+    ),
+    "XPB-E11": Message(
+        "Property {name} can't be sent: {reason}",
+        "Mixpanel takes fewer than 255 properties, nesting up to 3 levels, lists below 255 items, JSON values only",
+        "Drop or shorten it",
+    ),
+    "XPB-E12": Message(
+        "Time of the exposure is {value}",
+        "It is an aware datetime, or seconds since the epoch after 1971",
+        "Add the offset, best UTC, or leave it out for now",
+    ),
+    "XPB-E13": Message(
+        "The Mixpanel object is configured for {found}",
+        "Flags are evaluated in one place",
+        "Make it with local_flags_config or remote_flags_config, and name one with evaluate= where it has both",
+    ),
+    "XPB-E14": Message(
+        "The consumer is a {value}",
+        "A sender in a process of its own can only be given the SDK's own consumers",
+        'Use sender="thread", or mixpanel.Consumer',
+    ),
+}

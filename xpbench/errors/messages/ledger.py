@@ -1,0 +1,55 @@
+"""Messages about an experiment folder, its ledger, a time stamp (L)."""
+
+from __future__ import annotations
+
+from xpbench.errors.message import Message
+
+MESSAGES: dict[str, Message] = {
+    "XPB-L01": Message(
+        "Entry {line} of {path} does not follow from the one before: {reason}",
+        "Every entry holds the SHA-256 of the line before it",
+        "Restore the ledger from version control or a copy; nothing after entry {last_good} can be trusted",
+    ),
+    "XPB-L02": Message(
+        "{path} is locked by another process ({holder})", "One writer at a time", "Wait until it has finished, then do it again"
+    ),
+    "XPB-L03": Message(
+        "Experiment {key} is registered already in {root}", "A registered plan is frozen", "Amend it, or choose another key"
+    ),
+    "XPB-L04": Message("There is no experiment {key} in {root}", "It must be registered first", "{hint}"),
+    "XPB-L05": Message(
+        "{path} could not be written: {reason}",
+        "An entry counts only when it is safely on disk; nothing was acknowledged",
+        "Free space or fix the permission, then do it again",
+    ),
+    "XPB-L09": Message(
+        "The ledger has no registered plan",
+        "The first entry of a ledger registers one",
+        "Restore the ledger from version control or a copy",
+    ),
+    "XPB-L10": Message(
+        "Experiment {key} can't be read: {reason}",
+        "A folder of the root holds a plan and an unbroken ledger",
+        "Restore it from version control or a copy",
+    ),
+    "XPB-L06": Message(
+        "{path} was written by a newer version (schema {found})",
+        "This version reads schemas up to {known}",
+        "Install a newer xpbench",
+    ),
+    "XPB-L07": Message(
+        "{path} is not the ledger that the witness saw: {reason}",
+        "An entry that was acknowledged once stays",
+        "Restore the ledger from version control or a copy",
+    ),
+    "XPB-L12": Message(
+        "No time stamp from {url}: {reason}",
+        "A time-stamp authority answers an RFC 3161 query with a stamp over exactly what was asked",
+        "Check the address, or ask another authority; nothing was recorded",
+    ),
+    "XPB-L08": Message(
+        "{path} is a symbolic link",
+        "The folder of an experiment and its files are real ones inside the root",
+        "Put the folder itself there, or name its real root",
+    ),
+}

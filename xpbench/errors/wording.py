@@ -1,0 +1,74 @@
+"""Values made safe to show, and the sentences of a message.
+
+Values come from users and from data: they are shortened and stripped of control and direction characters before they stand
+in a message.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from xpbench.errors.catalogue import CATALOGUE
+from xpbench.errors.message import Message
+
+SHOWN_CHARACTERS = 120
+"""How much of one value a message shows."""
+
+
+def shown(value: object, limit: int = SHOWN_CHARACTERS) -> str:
+    """Text of a value that is safe to show: one line, no control or direction characters, shortened.
+
+    Strings are quoted; whatever came from data stays recognisable as such.
+    """
+    text = repr(value) if isinstance(value, str) else str(value)
+    text = "".join(
+        " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
+        for c in text
+        if unicodedata.category(c) not in ("Cf", "Cs", "Co")
+    )
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Sentence that names the known name most like `name`, or lists what is known."""
+    names = sorted({str(k) for k in known})
+    close = difflib.get_close_matches(str(name)[:200], names, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {shown(close[0])}?"
+    if not names:
+        return "Nothing is known here yet"
+    return "Known: " + ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
+
+
+class _Plain(str):
+    """Text of ours that goes into a message as it is, without quotes."""
+
+
+def plain(text: str) -> str:
+    """Mark text of our own (a rule, a hint, a reason) so that it stands unquoted in a message."""
+    return _Plain(text)
+
+
+_UNQUOTED = ("rule", "remedy", "hint", "reason", "why", "owner", "kind", "pointer", "first", "feature", "name", "count")
+
+
+def words(code: str, values: Mapping[str, Any]) -> Message:
+    """The message of a code, filled with the values of the case."""
+    message = CATALOGUE[code]
+    safe = {
+        k: (
+            shown(v)[1:-1]
+            if isinstance(v, str) and k in _UNQUOTED and not isinstance(v, _Plain)
+            else (str(v) if isinstance(v, _Plain) else shown(v))
+        )
+        for k, v in values.items()
+    }
+    return Message(*(part.format(**safe) for part in message))
+
+
+def sentences(*parts: str) -> str:
+    """The parts that say something, each closed as a sentence."""
+    return " ".join(p if p.endswith((".", "?", "!", "…")) else f"{p}." for p in (p.strip() for p in parts) if p)
