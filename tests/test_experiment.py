@@ -13,7 +13,7 @@ import pytest
 import xpbench as xp
 from xpbench.decide.readout import Readout, SealedReadout
 from xpbench.errors import BrokenLedger, ChangedPlan, DecisionError, InvalidPlan, LedgerError, XpbenchError
-from xpbench.experiment import statuses
+from xpbench.experiment import revealing, statuses
 from xpbench.ledger import fixed_clock
 
 CLOCK = fixed_clock("2026-11-03T09:00:00", step_seconds=60)
@@ -106,15 +106,13 @@ def test_peek_is_on_record_with_its_reason_before_it_reveals(
         experiment.peek(units(table(2000)), reason="  ")
     assert len(experiment.ledger.entries()) == 1
     seen: list[str] = []
-    import xpbench.experiment as module
-
-    real = module.analyse
+    real = revealing.analyse
 
     def watched(*a: Any, **k: Any) -> Any:
         seen.append(experiment.ledger.entries()[-1].kind)
         return real(*a, **k)
 
-    monkeypatch.setattr(module, "analyse", watched)
+    monkeypatch.setattr(revealing, "analyse", watched)
     readout = experiment.peek(units(table(2000)), reason="a bug was reported", by="ana")
     assert seen == ["peeked"]
     assert readout.stamps == ("PEEK",)

@@ -93,7 +93,7 @@ def test_an_amendment_of_something_else_does_not_launder_a_drift(tmp_path: Path,
 def test_ledgers_without_locks_are_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an older version registered has nothing to compare with."""
     monkeypatch.setattr(locking, "_KEPT", {})
-    monkeypatch.setattr("xpbench.experiment.recorded", lambda plan: {})
+    monkeypatch.setattr("xpbench.experiment.registering.recorded", lambda plan: {})
     experiment = register(sealed.plan(), tmp_path)
     drifted(monkeypatch)
     assert opened(experiment).deviations == ()

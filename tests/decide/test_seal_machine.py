@@ -17,13 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from tests.decide.sealed import HORIZON, plan, summary
-from xpbench import experiment as facade
 from xpbench.data.summary import Cell, Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.readout import Readout, SealedReadout
 from xpbench.decide.rows import Row
 from xpbench.errors import DecisionError, LedgerError
-from xpbench.experiment import Experiment, register
+from xpbench.experiment import Experiment, register, revealing
 from xpbench.stats.pairs import Pair
 
 SECRET = (Cell, Summary, Row, Pair)
@@ -86,7 +85,7 @@ class Seal(RuleBasedStateMachine):
     def start(self, sequential: bool) -> None:
         """Register."""
         self.experiment: Experiment = register(plan(SEQUENTIAL if sequential else None), self.folder, clock=self.clock)
-        self.patch = mock.patch.object(facade, "analyse", self.spy)
+        self.patch = mock.patch.object(revealing, "analyse", self.spy)
         self.patch.start()
 
     def spy(self, a_plan: Any, a_summary: Summary, **options: Any) -> Any:

@@ -154,9 +154,12 @@ def _peek(args: argparse.Namespace) -> int:
     return _told(args, readout)
 
 
-def _told(args: argparse.Namespace, readout: Any) -> int:
-    from xpbench.experiment import brief
+def _brief(readout: Any) -> dict[str, Any]:
+    """A readout for `--json`: without the moments and the plan, which stay in the experiment's folder."""
+    return {k: v for k, v in readout.to_dict().items() if k not in ("summary", "plan")}
 
+
+def _told(args: argparse.Namespace, readout: Any) -> int:
     progress_done()
     lines = [repr(readout)]
     lines += [f"  {c.label}: {c.status}. {c.meaning} {c.next_step}" for c in readout.health if c.status in ("fail", "warn")]
@@ -171,7 +174,7 @@ def _told(args: argparse.Namespace, readout: Any) -> int:
 
             guarded = readout.to_frame().map(lambda value: csv_cell(value) if isinstance(value, str) else value)
             write_atomic(Path(args.csv), guarded.to_csv(index=False).encode())
-    answer(args, brief(readout), "\n".join(lines))
+    answer(args, _brief(readout), "\n".join(lines))
     if readout.is_sealed:
         return NO if any(c.blocks for c in readout.health) else DONE
     return DONE if readout.is_valid else NO

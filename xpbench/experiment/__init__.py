@@ -1,0 +1,43 @@
+"""One experiment from registration to memo: the facade over ledger, data, health, readout, decision and memo.
+
+Everything that counts is written to the ledger *before* it is shown or acknowledged; the state is derived from the ledger.
+
+============  ==============================================================================
+facade        `Experiment`, as its owners hold it; `open_experiment`
+registering   a plan is frozen as the first entry of a new ledger
+opening       the folder of an experiment: ledger verified, plan.json the one on record
+amending      a plan in force is replaced by a linked record
+gathering     from a source to moments, and to what health checks may use beyond them
+checking      health before effects
+revealing     a look: on record first, sealed before results are due
+deciding      a decision on record, its readout frozen
+publishing    launched here, published and concluded in Mixpanel
+state         where an experiment stands: a function of its ledger
+listing       all experiments of a folder with their states
+reasons       nothing that weakens a plan happens without one
+============  ==============================================================================
+"""
+
+from xpbench.experiment.deciding import DECISIONS, READOUT
+from xpbench.experiment.facade import Experiment, open_experiment
+from xpbench.experiment.gathering import FurtherHealth, Source
+from xpbench.experiment.listing import statuses
+from xpbench.experiment.opening import read_entries
+from xpbench.experiment.registering import register
+from xpbench.experiment.state import LOOKED, State, Status, status_of
+
+__all__ = [
+    "DECISIONS",
+    "LOOKED",
+    "READOUT",
+    "Experiment",
+    "FurtherHealth",
+    "Source",
+    "State",
+    "Status",
+    "open_experiment",
+    "read_entries",
+    "register",
+    "status_of",
+    "statuses",
+]

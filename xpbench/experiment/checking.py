@@ -1,0 +1,46 @@
+"""Checking: the health of the data before anyone reads an effect, and what of it goes on record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from xpbench.data.summary import Summary
+from xpbench.experiment.state import LOOKED
+from xpbench.health import Check, inputs_of, run_checks
+from xpbench.ledger import Entry, Ledger
+from xpbench.ledger.clock import parse_stamp
+from xpbench.plan import Plan
+
+
+def checks_of(
+    plan: Plan, ledger: Ledger, summary: Summary, evidence: Mapping[str, Any] | None, *, now: datetime
+) -> tuple[Check, ...]:
+    """The health checks of a summary, worst first, with what the ledger knows of the look before."""
+    entries = ledger.entries()
+    recorded_until = max(parse_stamp(e.at) for e in entries)
+    return run_checks(inputs_of(plan, summary, evidence, previous=_previous(entries), now=now, recorded_until=recorded_until))
+
+
+def _previous(entries: tuple[Entry, ...]) -> Summary | None:
+    """Counts of the look before, as far as the ledger keeps them: no moments."""
+    for entry in reversed(entries):
+        if entry.kind in LOOKED:
+            units = {k: int(v) for k, v in entry.body["units"].items()}
+            until = str(entry.body.get("data_until", ""))
+            first = str(entry.body.get("first_exposure", ""))
+            seen = str(entry.body["fingerprint"])
+            return Summary("the look before", seen, 0, units, (), first_exposure=first, data_until=until)
+    return None
+
+
+def health_counts(checks: Iterable[Any]) -> dict[str, Any]:
+    """What a look puts on record of its health checks: how many pass, and the names of those that warn or fail."""
+    listed = list(checks)
+    return {
+        "pass": sum(c.status == "pass" for c in listed),
+        "warn": sorted(c.name for c in listed if c.status == "warn"),
+        "fail": sorted(c.name for c in listed if c.status == "fail"),
+        "gates": sorted(c.name for c in listed if c.blocks),
+    }

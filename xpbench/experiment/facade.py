@@ -1,0 +1,331 @@
+"""One experiment as its owners hold it: every step is a method here, and each is done by the module of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from xpbench.data.summary import Summary
+from xpbench.decide.looks import Look
+from xpbench.decide.readout import Readout, SealedReadout
+from xpbench.decide.seal import due
+from xpbench.experiment import publishing
+from xpbench.experiment.amending import record_amendment
+from xpbench.experiment.checking import checks_of
+from xpbench.experiment.deciding import decided_readout, decision_of, record_decision
+from xpbench.experiment.gathering import FurtherHealth, Source, gather, summarize
+from xpbench.experiment.opening import ensure_unchanged, plan_in_force
+from xpbench.experiment.reasons import ensure_reason
+from xpbench.experiment.revealing import looks_of, note_health, reveal, seal
+from xpbench.experiment.state import Status, status_of, unsigned
+from xpbench.health import Check
+from xpbench.ledger import Clock, Entry, Ledger, Witness, signature, system_clock
+from xpbench.ledger.folder import LEDGER, MEMO, PLAN, existing
+from xpbench.plan import Plan
+
+if TYPE_CHECKING:
+    from xpbench.memo import Memo
+    from xpbench.mixpanel.client import Client
+    from xpbench.mixpanel.lifecycle import Published
+
+
+class Experiment:
+    """A registered experiment; made by `register` and `open_experiment`."""
+
+    def __init__(self, plan: Plan, folder: Path, ledger: Ledger, clock: Clock) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.ledger = ledger
+        self._clock = clock
+
+    @property
+    def key(self) -> str:
+        """Its key."""
+        return self.plan.key
+
+    @property
+    def root(self) -> Path:
+        """The folder of all experiments."""
+        return self.folder.parent
+
+    # before and while it runs
+
+    def sign(self, name: str, *, role: str | None = None, key: str | Path | None = None) -> Entry:
+        """Put a sign-off over the plan in force on record.
+
+        Args:
+            name: Who signs.
+            role: As what.
+            key: File of a private key (Ed25519 as PEM, or OpenSSH): the sign-off then carries a signature.
+
+        Raises:
+            InputError: the key can't be used.
+        """
+        body: dict[str, Any] = {"name": name, "role": role, "plan_digest": self.plan.digest}
+        if key is not None:
+            body["signature"] = signature.sign(signature.message(self.plan.digest, name), key=key)
+        return self.ledger.append("signed_off", body, by=name)
+
+    def launch(self, *, by: str | None = None, note: str = "") -> Entry:
+        """Record that units are being assigned from now on."""
+        return publishing.record_launch(self.plan, self.ledger, by=by, note=note)
+
+    def amend(self, plan: Plan, *, reason: str, by: str | None = None) -> Experiment:
+        """Replace the plan by a linked record that says what had been seen by then.
+
+        Args:
+            plan: The new plan: same key, same assignment, but that the share of a rollout group may grow (a ramp).
+            reason: Why.
+            by: Who.
+
+        Raises:
+            InvalidPlan: the new plan has problems.
+            DecisionError: `XPB-R07` it would reassign units, `XPB-R02` no reason, `XPB-R10` no change.
+        """
+        record_amendment(self.ledger, self.plan, plan, reason=reason, by=by)
+        plan.save(self.folder / PLAN)
+        return open_experiment(self.key, self.root, clock=self._clock)
+
+    # reading
+
+    def readout(
+        self,
+        source: Source | Summary,
+        *,
+        by: str | None = None,
+        progress: Any = None,
+        evidence: Mapping[str, Any] | None = None,
+        segments: Sequence[str] = (),
+        further_health: FurtherHealth = "compute",
+    ) -> SealedReadout | Readout:
+        """Sealed before results are due, everything afterwards; the look is on record before it is shown.
+
+        Args:
+            source: `xp.units(...)` or `xp.events(...)`.
+            by: Who looks.
+            progress: Called with the name of each stage.
+            evidence: What health checks may use beyond the data: `flag` (shares or a flag), `assigned` (units by variant),
+                `audit` (of `xp.audit`), `retro` (of `xp.calibrate`), `windows` (of `xpbench.health.bias_windows`).
+            segments: Further properties or columns to split by that the plan does not declare. The readout is then EXPLORATORY.
+            further_health: `compute` the A/A calibration (1,000 re-randomisations of the units' values) and the bias windows of
+                one, two and four weeks, where the source can answer and `evidence` does not hold them; or `off`.
+
+        Raises:
+            DataError: the source can't be read under the plan.
+            HealthError: `XPB-H04`, evidence of an unknown kind.
+        """
+        summary, known = gather(
+            self.plan,
+            self.ledger,
+            source,
+            progress=progress,
+            segments=segments,
+            evidence=evidence,
+            further_health=further_health,
+        )
+        state = due(self.plan, summary, now=self._clock())
+        health = checks_of(self.plan, self.ledger, summary, known, now=self._clock())
+        if not state.is_due:
+            return seal(self.plan, self.ledger, summary, state, health, by=by)
+        return reveal("opened", self.plan, self.ledger, summary, state, health, by=by, reason="")
+
+    def peek(
+        self,
+        source: Source | Summary,
+        *,
+        reason: str,
+        by: str | None = None,
+        progress: Any = None,
+        evidence: Mapping[str, Any] | None = None,
+        segments: Sequence[str] = (),
+        further_health: FurtherHealth = "compute",
+    ) -> Readout:
+        """The effects before they are due; the ledger has the reason, safely on disk, before anything is revealed.
+
+        Args:
+            source: As for `readout`.
+            reason: Why; it stands in the memo.
+            by: Who looks.
+            progress: Called with the name of each stage.
+            evidence: As for `readout`.
+            segments: As for `readout`.
+            further_health: As for `readout`.
+
+        Raises:
+            DecisionError: `XPB-R02`, no reason.
+        """
+        ensure_reason(reason, "a peek")
+        summary, known = gather(
+            self.plan,
+            self.ledger,
+            source,
+            progress=progress,
+            segments=segments,
+            evidence=evidence,
+            further_health=further_health,
+        )
+        state = due(self.plan, summary, now=self._clock())
+        kind: Literal["opened", "peeked"] = "opened" if state.is_due else "peeked"
+        health = checks_of(self.plan, self.ledger, summary, known, now=self._clock())
+        return reveal(kind, self.plan, self.ledger, summary, state, health, by=by, reason=reason)
+
+    def looks(self) -> tuple[Look, ...]:
+        """All looks at effects on record, oldest first."""
+        return looks_of(self.ledger.entries())
+
+    def summarize(self, source: Source | Summary, *, progress: Any = None) -> Summary:
+        """Moments of a source under the plan and its frozen caps. No effect is computed, and nothing goes on record.
+
+        Args:
+            source: `xp.units(...)` or `xp.events(...)`.
+            progress: Called with the name of each stage.
+        """
+        return summarize(self.plan, self.ledger, source, progress=progress)
+
+    def health(
+        self,
+        source: Source | Summary,
+        *,
+        by: str | None = None,
+        progress: Any = None,
+        evidence: Mapping[str, Any] | None = None,
+        further_health: FurtherHealth = "compute",
+    ) -> tuple[Check, ...]:
+        """The health checks alone, worst first; effects stay sealed, and the ledger notes that the data was read.
+
+        Args:
+            source: As for `readout`.
+            by: Who looks.
+            progress: Called with the name of each stage.
+            evidence: As for `readout`.
+            further_health: As for `readout`.
+
+        Raises:
+            DataError: the source can't be read under the plan.
+            HealthError: `XPB-H04`, evidence of an unknown kind.
+        """
+        summary, known = gather(
+            self.plan,
+            self.ledger,
+            source,
+            progress=progress,
+            segments=(),
+            evidence=evidence,
+            further_health=further_health,
+        )
+        checks = checks_of(self.plan, self.ledger, summary, known, now=self._clock())
+        note_health(self.plan, self.ledger, summary, checks, by=by)
+        return checks
+
+    # deciding
+
+    def decide(
+        self, readout: Readout | SealedReadout, outcome: str, *, variant: str | None = None, because: str, by: str
+    ) -> Entry:
+        """Put a decision on record and freeze the readout it rests on.
+
+        A decision may differ from the rule's recommendation, or defer; the memo's headline says so. An earlier decision is
+        superseded, never undone.
+
+        Args:
+            readout: Of this experiment, not sealed.
+            outcome: `ship`, `ship none`, `iterate` or `defer`.
+            variant: With `ship`: which one.
+            because: Why.
+            by: Who answers for it.
+
+        Raises:
+            DecisionError: sealed, of another experiment or plan, unknown outcome or variant, no reason, no name.
+        """
+        return record_decision(self.plan, self.ledger, self.folder, readout, outcome, variant=variant, because=because, by=by)
+
+    @property
+    def decision(self) -> Entry | None:
+        """The decision in force, or None."""
+        return decision_of(self.ledger.entries())
+
+    def decided_readout(self) -> Readout:
+        """The readout that the decision in force rests on.
+
+        Raises:
+            DecisionError: `XPB-R06`, nothing is decided; `XPB-R05`, the file differs from what was decided on.
+        """
+        return decided_readout(self.key, self.folder, self.decision)
+
+    def memo(self) -> Memo:
+        """The frozen memo of the decision in force.
+
+        Raises:
+            DecisionError: `XPB-R06`, nothing is decided.
+        """
+        from xpbench.memo import build
+
+        readout = self.decided_readout()
+        decision = self.decision
+        assert decision is not None  # noqa: S101 - decided_readout has checked it
+        return build(self.plan, readout, self.ledger.entries(), decision=decision)
+
+    @property
+    def memo_path(self) -> Path:
+        """Where the memo of this experiment is kept."""
+        return self.folder / MEMO
+
+    # in Mixpanel
+
+    def publish(
+        self, client: Client, *, launch: bool = False, flag: bool = False, details: dict[str, Any] | None = None
+    ) -> Published:
+        """Make the Mixpanel experiment of this plan, or bring it up to date, and record its id.
+
+        Args:
+            client: Of the project; the one place where a socket is opened.
+            launch: Also move it to active and annotate the launch.
+            flag: Also make a flag that assigns by the plan (its hash must be `mixpanel`).
+            details: Inner fields whose shape Mixpanel does not publish; passed through untouched.
+
+        Raises:
+            MixpanelError: what Mixpanel refused, and what to do.
+        """
+        return publishing.publish(self.plan, self.ledger, client, launch=launch, flag=flag, details=details, clock=self._clock)
+
+    def conclude(self, client: Client, *, end_date: str | None = None) -> Published:
+        """End the experiment in Mixpanel, and log the decision in force there, where there is one.
+
+        Raises:
+            MixpanelError: never published or launched, or another decision stands there.
+        """
+        return publishing.conclude(self.plan, self.ledger, client, end_date=end_date, clock=self._clock)
+
+    # state
+
+    def status(self) -> Status:
+        """Where the experiment stands; from the ledger alone."""
+        return status_of(self.ledger.entries(), now=self._clock())
+
+    def signatures_missing(self) -> tuple[str, ...]:
+        """Names in the plan's sign-offs that have not signed the plan in force."""
+        return unsigned(self.ledger.entries(), self.plan.to_dict())
+
+    @property
+    def witness(self) -> Witness:
+        """Length and head of the ledger now."""
+        return self.ledger.head
+
+    def __repr__(self) -> str:
+        return f"Experiment({self.key!r}, {self.status().state}, plan {self.plan.digest[:12]})"
+
+
+def open_experiment(key: str, root: str | Path = "experiments", *, clock: Clock = system_clock) -> Experiment:
+    """The registered experiment with this key.
+
+    Raises:
+        LedgerError: `XPB-L04`, there is none; names the nearest.
+        BrokenLedger: the chain does not hold; says where.
+        ChangedPlan: `XPB-P28`, plan.json differs from what was registered; names the field.
+    """
+    folder = existing(root, key)
+    ledger = Ledger(folder / LEDGER, clock=clock)
+    document = plan_in_force(ledger.entries())
+    ensure_unchanged(folder, document)
+    return Experiment(Plan(**document), folder, ledger, clock)

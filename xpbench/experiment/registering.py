@@ -1,0 +1,44 @@
+"""Registering: a plan is frozen as the first entry of a new ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xpbench import __version__
+from xpbench.decide.locking import recorded
+from xpbench.decide.rule import rule_digest
+from xpbench.experiment.facade import Experiment, open_experiment
+from xpbench.ledger import Clock, Ledger, create, system_clock
+from xpbench.ledger.folder import LEDGER, PLAN
+from xpbench.plan import Plan
+from xpbench.plan.reading import ensure_registrable
+
+
+def register(plan: Plan, root: str | Path = "experiments", *, by: str | None = None, clock: Clock = system_clock) -> Experiment:
+    """Freeze a plan: `<root>/<key>/plan.json` and the first entry of its ledger.
+
+    Args:
+        plan: A plan without problems.
+        root: Folder of all experiments.
+        by: Who registers.
+        clock: Where times come from.
+
+    Raises:
+        InvalidPlan: with all problems; nothing is written.
+        LedgerError: `XPB-L03`, the key is registered already.
+    """
+    ensure_registrable(plan)
+    folder = create(root, plan.key)
+    plan.save(folder / PLAN)
+    Ledger(folder / LEDGER, clock=clock).append(
+        "registered",
+        {
+            "plan": plan.to_dict(),
+            "plan_digest": plan.digest,
+            "rule_digest": rule_digest(plan.decision),
+            "locks": recorded(plan),
+            "xpbench": __version__,
+        },
+        by=by,
+    )
+    return open_experiment(plan.key, root, clock=clock)

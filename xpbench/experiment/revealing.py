@@ -1,0 +1,133 @@
+"""Revealing: a look at the data, on record before anything of it is shown; sealed before results are due."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from xpbench import __version__
+from xpbench.data.summary import Summary
+from xpbench.decide.analysis import analyse
+from xpbench.decide.deviations import deviations_of
+from xpbench.decide.harm import harm_alarm
+from xpbench.decide.interaction import concurrent
+from xpbench.decide.locking import drift_deviations
+from xpbench.decide.looks import Look, cost_of
+from xpbench.decide.novelty import trends
+from xpbench.decide.readout import Readout, SealedReadout, stamps_of
+from xpbench.decide.recommend import recommend
+from xpbench.decide.rule import rule_digest
+from xpbench.decide.seal import Due
+from xpbench.decide.segments import segment_results
+from xpbench.experiment.checking import health_counts
+from xpbench.health import Check
+from xpbench.ledger import Entry, Ledger
+from xpbench.plan import Plan
+
+
+def looks_of(entries: Sequence[Entry]) -> tuple[Look, ...]:
+    """All looks at effects on record, oldest first."""
+    return tuple(
+        Look(e.seq, e.at, e.by or "", int(e.body["n"]), e.kind == "opened", str(e.body.get("reason", "")))
+        for e in entries
+        if e.kind in ("opened", "peeked")
+    )
+
+
+def note_health(plan: Plan, ledger: Ledger, summary: Summary, health: Sequence[Check], *, by: str | None) -> None:
+    """Put on record that the data was read for its health alone."""
+    ledger.append("looked", {**_seen(plan, summary), "health": health_counts(health), "outcomes": True}, by=by)
+
+
+def seal(
+    plan: Plan, ledger: Ledger, summary: Summary, state: Due, health: tuple[Check, ...], *, by: str | None
+) -> SealedReadout:
+    """What may be seen before results are due: counts, health and progress, and whether the harm alarm sounds."""
+    alarm = harm_alarm(plan, summary)
+    entry = ledger.append(
+        "looked",
+        {**_seen(plan, summary), "health": health_counts(health), "harm": alarm.sounds, "outcomes": True},
+        by=by,
+    )
+    return SealedReadout(
+        plan.key,
+        plan.digest,
+        entry.at,
+        state,
+        summary.units,
+        health,
+        alarm,
+        looks_of(ledger.entries()),
+        summary.exposures_by_day,
+    )
+
+
+def reveal(
+    kind: Literal["opened", "peeked"],
+    plan: Plan,
+    ledger: Ledger,
+    summary: Summary,
+    state: Due,
+    health: tuple[Check, ...],
+    *,
+    by: str | None,
+    reason: str,
+) -> Readout:
+    """The effects; the ledger has the look, safely on disk, before anything is computed."""
+    earlier = [look.units for look in looks_of(ledger.entries())]
+    entry = ledger.append(
+        kind,
+        {
+            **_seen(plan, summary),
+            "health": health_counts(health),
+            "reason": reason,
+            "progress": round(state.progress, 6),
+            "metrics": [m.key for m in plan.metrics],
+        },
+        by=by,
+    )
+    rows = analyse(plan, summary, earlier_units=earlier)
+    entries = ledger.entries()
+    looks = looks_of(entries)
+    deviations = (*deviations_of(entries, _used(plan, summary)), *drift_deviations(entries, plan))
+    return Readout(
+        key=plan.key,
+        plan=plan.to_dict(),
+        plan_digest=plan.digest,
+        at=entry.at,
+        kind=kind,
+        due=state,
+        summary=summary,
+        health=health,
+        rows=rows,
+        segments=segment_results(plan, summary),
+        recommendation=recommend(plan, rows, health, is_adequate=state.is_adequate),
+        rule_digest=rule_digest(plan.decision),
+        looks=looks,
+        cost=cost_of(plan, looks),
+        deviations=deviations,
+        stamps=stamps_of(kind, health, deviations),
+        versions={"xpbench": __version__, "engine": summary.engine},
+        novelty=trends(plan, summary),
+        interactions=concurrent(plan, summary),
+    )
+
+
+def _used(plan: Plan, summary: Summary) -> dict[str, Any]:
+    """The plan that the analysis really used: with the segments that were read and do not stand in it."""
+    used = plan.to_dict()
+    further = [name for name in summary.segments if name not in plan.segments]
+    return used | {"segments": [*plan.segments, *further]} if further else used
+
+
+def _seen(plan: Plan, summary: Summary) -> dict[str, Any]:
+    """What every look puts on record of the data: counts, fingerprint and caps, no outcome."""
+    return {
+        "n": summary.n,
+        "units": dict(summary.units),
+        "fingerprint": summary.fingerprint,
+        "data_until": summary.data_until,
+        "first_exposure": summary.first_exposure,
+        "caps": [c.to_dict() for c in summary.caps],
+        "plan_digest": plan.digest,
+    }

@@ -1,0 +1,103 @@
+"""Where an experiment stands: a function of its ledger, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from xpbench.experiment.deciding import decision_of
+from xpbench.experiment.opening import plan_in_force
+from xpbench.ledger import Entry, knowledge
+from xpbench.plan import Plan
+from xpbench.watch import watch_status
+
+State = Literal["registered", "running", "ready", "decided", "watched", "overdue", "breached"]
+
+LOOKED = ("looked", "opened", "peeked")
+"""Entries that record a reading of the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where an experiment stands, derived from its ledger.
+
+    Attributes:
+        key: Its key.
+        title: Its title.
+        state: registered, running, ready, decided, watched; after shipping also overdue or breached.
+        sentence: The state for people.
+        looks: Looks at effects.
+        knowledge: What has been seen.
+        units: Units at the last look, 0 before.
+        decision: The last decision, "" where there is none.
+        signatures_missing: Names still to sign.
+    """
+
+    key: str
+    title: str
+    state: State
+    sentence: str
+    looks: int
+    knowledge: str
+    units: int
+    decision: str
+    signatures_missing: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        out = {name: getattr(self, name) for name in self.__slots__}
+        out["signatures_missing"] = list(self.signatures_missing)
+        return out
+
+
+def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
+    """Where an experiment stands: a function of its verified ledger, which holds every plan that was in force.
+
+    Args:
+        entries: All entries, oldest first.
+        now: Aware time, for what the contract after shipping asks for.
+
+    Raises:
+        LedgerError: `XPB-L09`, no plan is on record.
+    """
+    document = plan_in_force(entries)
+    kinds = [e.kind for e in entries]
+    decision = decision_of(entries)
+    last = next((e for e in reversed(entries) if e.kind in LOOKED), None)
+    units = sum(int(v) for v in last.body["units"].values()) if last is not None else 0
+    outcome = str(decision.body["outcome"]) if decision is not None else ""
+    state: State
+    watch = watch_status(Plan(**document), entries, now=now) if outcome == "ship" and document.get("watch") else None
+    if watch is not None and watch.state in ("overdue", "breached"):
+        state, sentence = watch.state, watch.sentence
+    elif watch is not None and "watched" in kinds:
+        state, sentence = "watched", watch.sentence
+    elif outcome and outcome != "defer":
+        state = "decided"
+        sentence = f"Decided: {outcome}{' ' + str(decision.body['variant']) if decision and decision.body['variant'] else ''}."
+    elif "opened" in kinds:
+        state, sentence = "ready", "Results are due; no decision yet." if not outcome else "Deferred."
+    elif last is not None or "launched" in kinds:
+        state, sentence = "running", f"Running, {units:,} units at the last look; results are sealed."
+    else:
+        state, sentence = "registered", "Registered, not launched."
+    return Status(
+        str(document["key"]),
+        str(document["title"]),
+        state,
+        sentence,
+        sum(kind in ("opened", "peeked") for kind in kinds),
+        knowledge(entries),
+        units,
+        outcome,
+        unsigned(entries, document),
+    )
+
+
+def unsigned(entries: Sequence[Entry], document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names in the plan's sign-offs that have not signed the plan in force."""
+    in_force = next(str(e.body["plan_digest"]) for e in reversed(entries) if e.kind in ("registered", "amended"))
+    signed = {str(e.body["name"]) for e in entries if e.kind == "signed_off" and e.body["plan_digest"] == in_force}
+    return tuple(str(s["name"]) for s in document.get("sign_offs", ()) if s["name"] not in signed)
