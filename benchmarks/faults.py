@@ -33,7 +33,7 @@ import xpbench as xp
 from benchmarks.report import header
 from xpbench.expose.event import INCIDENT_EVENT
 from xpbench.expose.sender import Backoff
-from xpbench.mixpanel.sandbox_store import SandboxStore
+from xpbench.mixpanel.sandbox.store import SandboxStore
 from xpbench.plan import Plan
 
 RESULTS = Path(__file__).with_name("results") / "faults.json"

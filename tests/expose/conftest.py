@@ -25,7 +25,7 @@ def server() -> Iterator[Sandbox]:
 def box(server: Sandbox) -> Iterator[Sandbox]:
     server.faults.set()
     server.store._db.executescript("DELETE FROM events; DELETE FROM objects;")
-    server.app.limits.starts.clear()
+    server.site.limits.starts.clear()
     yield server
     server.faults.set()
     server.project.expired = False

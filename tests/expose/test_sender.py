@@ -107,7 +107,7 @@ def test_rows_of_a_partial_400_are_settled_one_by_one(box: Sandbox, track: Make,
     tracker = track()
     assert tracker.flush()
     assert units(box) == [f"u{i}" for i in range(10) if i not in (2, 7)]
-    assert [r for r in box.app.requests if r[1] == "/import"][-1:] == [("POST", "/import", 400)]
+    assert [r for r in box.site.requests if r[1] == "/import"][-1:] == [("POST", "/import", 400)]
     assert [(d.field, d.id) for d in tracker.dead_letters()] == [("properties.distinct_id", 1), ("properties.$insert_id", 2)]
     assert "forbidden id" in tracker.dead_letters()[0].reason
     assert tracker.status().dead == 2
@@ -145,10 +145,10 @@ def test_track_hands_what_is_older_than_five_days_to_import(box: Sandbox, track:
         tracker.expose(f"u{i}", "beta", time=now - age * 86_400)
     tracker.close()
     tracker = track(via="track")
-    box.app.requests.clear()
+    box.site.requests.clear()
     assert tracker.flush()
     assert units(box) == [f"u{i}" for i in range(5)]
-    assert [path for _, path, _ in box.app.requests] == ["/track", "/track", "/import", "/track"], (
+    assert [path for _, path, _ in box.site.requests] == ["/track", "/track", "/import", "/track"], (
         "the first request is of one event"
     )
 
@@ -159,9 +159,9 @@ def test_large_requests_are_split_by_bytes(box: Sandbox, track: Make) -> None:
         tracker.expose(f"u{i}", "beta", **{f"p{k}": "x" * 250 for k in range(200)})
     tracker.close()
     tracker = track(timeout=10.0)
-    box.app.requests.clear()
+    box.site.requests.clear()
     assert tracker.flush(timeout=30)
-    assert len([r for r in box.app.requests if r[1] == "/import"]) == 3, "one event, then 3 MB below 2 MB each"
+    assert len([r for r in box.site.requests if r[1] == "/import"]) == 3, "one event, then 3 MB below 2 MB each"
     assert units(box) == [f"u{i}" for i in range(60)]
 
 

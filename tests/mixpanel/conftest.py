@@ -22,7 +22,7 @@ def server() -> Iterator[Sandbox]:
 def box(server: Sandbox) -> Iterator[Sandbox]:
     server.faults.set()
     server.store._db.executescript("DELETE FROM events; DELETE FROM objects;")
-    server.app.limits.starts.clear()
+    server.site.limits.starts.clear()
     yield server
     server.faults.set()
     server.project.expired = False
@@ -32,9 +32,9 @@ def box(server: Sandbox) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def client(box: Sandbox) -> Iterator[Client]:
-    box.app.limits.per_second = 1_000
+    box.site.limits.per_second = 1_000
     options = {"timeout": 2.0, "attempts": 4, "backoff": lambda: Backoff(base=0.005, cap=0.02)}
     with Client(Account.from_environment(), **options) as made:
         made.export_pace._limits = ((1_000, 1.0),)
         yield made
-    box.app.limits.per_second = 3
+    box.site.limits.per_second = 3

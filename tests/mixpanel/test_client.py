@@ -112,7 +112,7 @@ def test_import_twice_adds_nothing_after_deduplication(box: Sandbox, client: Cli
 
 
 def test_import_halves_what_is_too_large(box: Sandbox, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xpbench.mixpanel.sandbox_app.BATCH_EVENTS", 3)
+    monkeypatch.setattr("xpbench.mixpanel.sandbox.ingestion.BATCH_EVENTS", 3)
     report = client.import_events([event(i) for i in range(10)] + [event(10, distinct_id="null")])
     assert report.imported == 10
     assert [r["position"] for r in report.failed] == [10]
@@ -200,5 +200,5 @@ def test_export_pace_keeps_the_sandbox_from_refusing(box: Sandbox) -> None:
             with client.stream("GET", "export", "/api/2.0/export", params=query, pace=client.export_pace) as answer:
                 answer.read()
     assert time.monotonic() - start >= 2.0
-    assert 429 not in {status for _, path, status in box.app.requests if "export" in path}
-    box.app.requests.clear()
+    assert 429 not in {status for _, path, status in box.site.requests if "export" in path}
+    box.site.requests.clear()

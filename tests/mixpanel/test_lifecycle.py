@@ -105,7 +105,7 @@ def test_a_plan_with_mixpanels_hash_makes_the_flag_that_assigns_alike(box: Sandb
     assert publish(plan, DIGEST, client, flag=True).did == ()
     (flag,) = client.definitions()["flags"]
     assert (flag["is_experiment_active"], flag["hash_salt"]) == (True, salt)
-    from xpbench.mixpanel.sandbox_app import evaluate
+    from xpbench.mixpanel.sandbox.flags import evaluate
 
     units = [f"user-{i}" for i in range(400)]
     served = [evaluate([flag], {"distinct_id": u}).get("beta-homepage", {}).get("variant_key") for u in units[:100]]

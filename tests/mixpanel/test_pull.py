@@ -59,10 +59,10 @@ def test_days_arrive_whole(box: Sandbox, client: Client, tmp_path: Path) -> None
 def test_settled_days_are_not_asked_for_again(box: Sandbox, client: Client, tmp_path: Path) -> None:
     load(box)
     pull(client, tmp_path, first="2026-03-01", last="2026-03-02", clock=LATER)
-    box.app.requests.clear()
+    box.site.requests.clear()
     report = pull(client, tmp_path, first="2026-03-01", last="2026-03-03", clock=LATER)
     assert [d.reused for d in report.days] == [True, True, False]
-    assert len(box.app.requests) == 1
+    assert len(box.site.requests) == 1
 
 
 def test_a_day_is_pulled_again_until_it_has_settled(box: Sandbox, client: Client, tmp_path: Path) -> None:
@@ -97,12 +97,12 @@ def test_a_day_that_never_ends_whole_leaves_the_others(box: Sandbox, client: Cli
 
 def test_a_proxy_that_cuts_between_bytes_is_noticed(box: Sandbox, client: Client, tmp_path: Path) -> None:
     """The stream ends well, the last line does not."""
-    box.app.export_bytes = lambda first, last: iter([b'{"event":"a","properties":{}}\n' * 100, b'{"event":"a","prop'])
+    box.site.export_bytes = lambda first, last: iter([b'{"event":"a","properties":{}}\n' * 100, b'{"event":"a","prop'])
     try:
         with pytest.raises(MixpanelError, match="XPB-M09"):
             pull(client, tmp_path, first="2026-03-01", last="2026-03-01", clock=LATER)
     finally:
-        box.app.export_bytes = None
+        box.site.export_bytes = None
 
 
 def test_empty_days_are_days(box: Sandbox, client: Client, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def round_trip(box: Sandbox, folder: Path, units: int) -> dict[str, Any]:
     )
     clock = fixed_clock("2026-03-20T00:00:00")
     experiment = xp.register(plan, root=folder / "experiments", clock=clock)
-    box.app.limits.per_second = 1_000
+    box.site.limits.per_second = 1_000
     with Client.from_environment() as client:
         published = publish(plan, plan.digest, client, launch=True, flag=True, clock=clock)
         assert published.status == "active"
@@ -114,7 +114,7 @@ def round_trip(box: Sandbox, folder: Path, units: int) -> dict[str, Any]:
             plan, plan.digest, client, outcome=outcome, variant=variant, because="by the rule", by="Ann", clock=clock
         )
         assert logged.status == ("success" if outcome == "ship" else "fail")
-    box.app.limits.per_second = 3
+    box.site.limits.per_second = 3
     sent = [e for e in box.events() if e["event"] == "$experiment_started"]
     return {"exposed": len(exposed), "repeats_sent": len(sent) - len(exposed), "events": report.events, "outcome": outcome}
 

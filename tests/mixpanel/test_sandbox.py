@@ -13,7 +13,7 @@ from mixpanel.flags.types import LocalFlagsConfig, RemoteFlagsConfig, SelectedVa
 
 from xpbench.errors import InputError
 from xpbench.mixpanel.sandbox import Sandbox
-from xpbench.mixpanel.sandbox_app import SandboxProject
+from xpbench.mixpanel.sandbox.site import SandboxProject
 
 FLAG: dict[str, Any] = {
     "name": "Beta",

@@ -1,4 +1,4 @@
-"""A local stand-in for the Mixpanel APIs, over TLS, on the loopback interface only.
+"""The server of the sandbox: over TLS, on the loopback interface only.
 
 The unmodified official SDK works against it: trust its throw-away certificate through `SSL_CERT_FILE` and
 `REQUESTS_CA_BUNDLE` (`Sandbox.trusted()` sets both) and give its host and port where the SDK takes an `api_host`.
@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 from xpbench.errors import InputError, plain
 
 if TYPE_CHECKING:
-    from xpbench.mixpanel.sandbox_app import ExportLimits, SandboxProject
-    from xpbench.mixpanel.sandbox_faults import Faults
-    from xpbench.mixpanel.sandbox_store import SandboxStore
+    from xpbench.mixpanel.sandbox.faults import Faults
+    from xpbench.mixpanel.sandbox.limits import ExportLimits
+    from xpbench.mixpanel.sandbox.site import SandboxProject
+    from xpbench.mixpanel.sandbox.store import SandboxStore
 
 _START_SECONDS = 20.0
 
@@ -63,9 +64,10 @@ class Sandbox:
             import trustme
             import uvicorn
 
-            from xpbench.mixpanel.sandbox_app import SandboxApp, SandboxProject
-            from xpbench.mixpanel.sandbox_faults import Faults, FaultyApp
-            from xpbench.mixpanel.sandbox_store import SandboxStore
+            from xpbench.mixpanel.sandbox.app import application
+            from xpbench.mixpanel.sandbox.faults import Faults, FaultyApp
+            from xpbench.mixpanel.sandbox.site import SandboxProject, Site
+            from xpbench.mixpanel.sandbox.store import SandboxStore
         except ModuleNotFoundError as error:
             if error.name not in ("trustme", "uvicorn", "starlette"):
                 raise
@@ -76,8 +78,8 @@ class Sandbox:
         self.project = project or SandboxProject()
         self.faults: Faults = Faults()
         self.store: SandboxStore = SandboxStore(":memory:" if store is None else str(store))
-        self.app = SandboxApp(self.store, self.project, self.faults, clock=clock, limits=limits, export=export)
-        self._asgi: Any = FaultyApp(self.app.asgi, self.faults, seed=seed)
+        self.site = Site(self.store, self.project, self.faults, clock=clock, limits=limits, export=export)
+        self._asgi: Any = FaultyApp(application(self.site), self.faults, seed=seed)
         self._folder = Path(tempfile.mkdtemp(prefix="xpbench-sandbox-"))
         authority = trustme.CA()
         certificate = authority.issue_cert("localhost", "127.0.0.1", "::1", self.host)

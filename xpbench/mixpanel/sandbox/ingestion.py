@@ -1,0 +1,158 @@
+"""Ingestion: `/track`, `/import`, and profiles, with the limits of one event and one request."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+import uuid
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from xpbench.expose.limits import BATCH_EVENTS, REQUEST_BYTES, TRACK_DAYS, event_problems, seconds_of
+from xpbench.mixpanel.sandbox.refusals import Refused
+from xpbench.mixpanel.sandbox.site import Site
+
+_INSERT_CUT = 255
+
+
+class IngestionRoutes:
+    """Takes events in."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    def routes(self) -> list[Route]:
+        """Paths and what answers them."""
+        return [
+            Route("/track", self._track, methods=["POST"]),
+            Route("/import", self._import, methods=["POST"]),
+            Route("/engage", self._profiles, methods=["POST"]),
+            Route("/groups", self._profiles, methods=["POST"]),
+        ]
+
+    async def _body(self, request: Request) -> tuple[Any, bool]:
+        raw = await request.body()
+        if request.headers.get("content-encoding", "") == "gzip":
+            try:
+                inflate = zlib.decompressobj(wbits=31)
+                raw = inflate.decompress(raw, REQUEST_BYTES + 1)
+            except zlib.error as error:
+                raise Refused(400, "the body is not gzip") from error
+        kind = request.headers.get("content-type", "").split(";")[0]
+        form = kind == "application/x-www-form-urlencoded"
+        if form:
+            pairs = urllib.parse.parse_qs(raw.decode(), max_num_fields=20)
+            raw = pairs.get("data", [""])[0].encode()
+        if len(raw) > REQUEST_BYTES:
+            raise Refused(413, f"request exceeds max limit of {REQUEST_BYTES} bytes")
+        try:
+            if kind == "application/x-ndjson":
+                value: Any = [json.loads(line) for line in raw.splitlines() if line.strip()]
+            else:
+                value = json.loads(raw)
+        except ValueError as error:
+            raise Refused(400, "the body is not JSON") from error
+        events = value if isinstance(value, list) else [value]
+        if len(events) > BATCH_EVENTS:
+            raise Refused(413, f"more than {BATCH_EVENTS} events in one request")
+        return events, form
+
+    async def _track(self, request: Request) -> Response:
+        try:
+            events, _ = await self._body(request)
+        except Refused as refused:
+            if refused.response.status_code == 413:
+                raise
+            return _verbose(request, 0, str(refused))
+        now = self.site.clock()
+        good, error = [], ""
+        for event in events:
+            problem = next(iter(_track_problems(event, now)), None)
+            if problem:
+                error = error or problem
+            else:
+                good.append(event)
+        by_token: dict[str, list[Mapping[str, Any]]] = {}
+        for event in good:
+            by_token.setdefault(str(event["properties"].get("token", "")), []).append(event)
+        for token, rows in by_token.items():
+            self.site.store.add_events(token, [_cut(r) for r in rows], now=now)
+        self.site.note(request, 200)
+        return _verbose(request, 0 if error else 1, error, form=(await request.body()))
+
+    async def _import(self, request: Request) -> Response:
+        identity = self.site.identity(request)
+        if identity != (self.site.project.token, ""):
+            self.site.token_or_service(request)
+            if self.site.project.role not in ("admin", "owner"):
+                raise Refused(403, "Permission denied: import needs the admin or owner role")
+        events, form = await self._body(request)
+        now = self.site.clock()
+        strict = request.query_params.get("strict", "0") == "1"
+        good, failed = [], []
+        for index, event in enumerate(events):
+            problem = next(iter(event_problems(event, now=now)), None)
+            if problem is None:
+                good.append(_cut(event))
+            else:
+                insert_id = ""
+                if isinstance(event, Mapping) and isinstance(event.get("properties"), Mapping):
+                    insert_id = str(event["properties"].get("$insert_id", ""))
+                failed.append({"index": index, "$insert_id": insert_id, "field": problem[0], "message": problem[1]})
+        self.site.store.add_events(self.site.project.token, good, now=now)
+        if strict:
+            self.site.note(request, 400 if failed else 200)
+            if failed:
+                return JSONResponse(
+                    {
+                        "code": 400,
+                        "error": "some data points in the request failed validation",
+                        "status": "Bad Request",
+                        "num_records_imported": len(good),
+                        "failed_records": failed,
+                    },
+                    status_code=400,
+                )
+            return JSONResponse({"code": 200, "num_records_imported": len(good), "status": "OK"})
+        self.site.note(request, 200)
+        if form:  # what the SDK's consumers read
+            return JSONResponse({"status": 1, "error": None})
+        return JSONResponse({"code": 200, "num_records_imported": len(good), "status": "OK"})
+
+    async def _profiles(self, request: Request) -> Response:
+        await self._body(request)
+        return _verbose(request, 1, "", form=(await request.body()))
+
+
+def _track_problems(event: Any, now: float) -> Iterator[str]:
+    if not isinstance(event, Mapping) or not isinstance(event.get("properties"), Mapping):
+        yield "event must be an object with properties"
+        return
+    properties = event["properties"]
+    if not properties.get("token"):
+        yield "token, missing or empty"
+    seconds = seconds_of(properties.get("time", now))
+    if seconds is not None and seconds < now - TRACK_DAYS * 86_400:
+        yield f"properties.time is more than {TRACK_DAYS} days ago, use /import"
+    filled = {"time": now, "distinct_id": "", "$insert_id": uuid.uuid4().hex, **properties}
+    for _, message in event_problems({**event, "properties": filled}, now=now):
+        yield message
+
+
+def _cut(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = {
+        k: v[:_INSERT_CUT] if isinstance(v, str) and k not in ("distinct_id", "token") else v
+        for k, v in event["properties"].items()
+    }
+    return {"event": event["event"], "properties": properties}
+
+
+def _verbose(request: Request, status: int, error: str, *, form: bytes = b"") -> Response:
+    if request.query_params.get("verbose") == "1" or b"verbose=1" in form[-200:]:
+        return JSONResponse({"status": status, "error": error or None})
+    return PlainTextResponse(str(status))
