@@ -43,7 +43,9 @@ def test_weights_sum_to_one_and_are_json() -> None:
 def test_hostile_names_stay_plain() -> None:
     """A segment's value is shown without control or direction characters."""
     inputs = INJECTED["segment_fault"](np.random.default_rng(5))
-    segments = {"platform": {f"\u202e{k}\n" if k == "ios" else k: v for k, v in inputs.summary.segments["platform"].items()}}
-    for cause in srm_causes(replace(inputs, summary=replace(inputs.summary, segments=segments))):
+    segments = {"platform": {f"\u202e{k}\n": v for k, v in inputs.summary.segments["platform"].items()}}
+    causes = srm_causes(replace(inputs, summary=replace(inputs.summary, segments=segments)))
+    assert "web" in causes[0].meaning
+    for cause in causes:
         assert "\u202e" not in cause.meaning + cause.next_step
         assert "\n" not in cause.meaning + cause.next_step
