@@ -26,7 +26,7 @@ from mixpanel.flags.utils import normalized_hash
 
 from benchmarks.report import header
 from xpbench.assign import find_salt
-from xpbench.assign.flags import read_flag
+from xpbench.assign.definitions import read_flag
 from xpbench.assign.hashing import buckets, prefix, uniform
 from xpbench.assign.ids import UnitIds
 from xpbench.assign.properties import Properties
@@ -180,7 +180,7 @@ def high_water_mb():
 
 
 from xpbench.assign import assignments
-from xpbench.assign.flags import read_flag
+from xpbench.assign.definitions import read_flag
 sys.path.insert(0, "benchmarks")
 from assign import SALT, definition
 n, kind = int(sys.argv[1]), sys.argv[2]

@@ -59,7 +59,7 @@ def assignment(folder: Path) -> dict[str, Ratio]:
     from mixpanel.flags.utils import normalized_hash
 
     from benchmarks.assign import SALT, definition, sdk_for, uuids
-    from xpbench.assign.flags import read_flag
+    from xpbench.assign.definitions import read_flag
     from xpbench.assign.hashing import buckets, prefix, uniform
     from xpbench.assign.ids import UnitIds
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from tests.assign.plans import plan_of
 from xpbench.assign.assigning import assignments
-from xpbench.assign.flags import Flag, FlagRollout, FlagVariant
+from xpbench.assign.flag import Flag, FlagRollout, FlagVariant
 from xpbench.plan import Plan
 
 START = int(datetime(2026, 11, 2, tzinfo=UTC).timestamp())

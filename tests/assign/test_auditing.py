@@ -14,7 +14,7 @@ import pytest
 from tests.assign.faults import FAULTS, Log, wrong_salt
 from tests.assign.plans import definition_of, plan_of
 from xpbench.assign import assignments, audit
-from xpbench.assign.flags import read_flag
+from xpbench.assign.definitions import read_flag
 from xpbench.errors import AssignError
 
 

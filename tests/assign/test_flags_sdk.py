@@ -17,7 +17,8 @@ from mixpanel.flags.utils import _fnv1a64, normalized_hash
 
 from tests.assign.random_flags import context, definition, rule, text_unit
 from tests.assign.random_flags import properties as random_properties
-from xpbench.assign.flags import REASONS, Flag, read_flag
+from xpbench.assign.definitions import read_flag
+from xpbench.assign.flag import REASONS, Flag
 from xpbench.assign.hashing import buckets, fnv1a64, fnv_salted, fnv_states
 from xpbench.assign.ids import UnitIds
 from xpbench.assign.properties import Properties

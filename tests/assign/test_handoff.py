@@ -22,7 +22,7 @@ import pytest
 from tests.assign.plans import definition_of, plan_of
 from xpbench.assign import assignments, handoff, javascript, responsibility_sheet, sql, write_audiences
 from xpbench.assign.audience import safe_cell
-from xpbench.assign.flags import read_flag
+from xpbench.assign.definitions import read_flag
 from xpbench.assign.sql import ENGINES, EXECUTED
 from xpbench.errors import AssignError
 

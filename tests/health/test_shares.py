@@ -7,7 +7,7 @@ import pytest
 
 import xpbench as xp
 from tests.health.worlds import N, event_plan, healthy, summary
-from xpbench.assign.flags import read_flag
+from xpbench.assign.definitions import read_flag
 from xpbench.health import run_checks
 from xpbench.health.shares import bucket_shares, expected_shares
 

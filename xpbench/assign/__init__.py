@@ -6,7 +6,9 @@
 ids             ids of any container as UTF-8 bytes, nulls counted, floats refused
 hashing         SHA-256 (native) and FNV-1a (Mixpanel) over arrays
 properties      properties of units as columns, JsonLogic rules over them
-flags           flag definitions and their evaluation
+flag            one Mixpanel flag and its evaluation, by context or over columns
+definitions     from one flag definition to a flag, with what is refused and what is odd
+flags           the flags of a definitions file, by key
 native          the randomiser of a plan: holdout, layer, rollout groups, variant
 assigning       `assign` for plans and flags
 findings        one finding of a report
@@ -14,19 +16,22 @@ predicted       what Mixpanel's hash forces on a flag, on a million made-up ids
 association     dependence of two assignments
 balance         metrics of history by variant
 defects         defects of ids, definitions and Mixpanel's hash, by name
-checks          `preflight`: the real hash over real ids, before launch
+subject_shares  shares of a plan or flag: planned, forced by the hash, realised
+correlations    dependence between experiments on the same units
+preflighting    `preflight`: the real hash over real ids, before launch; preflight_report: what it says
 seeds           `find_salt`: the best balanced of hundreds of salts
 sticky          a store that remembers variants
 changes         what a change of the plan does to units; layers and holdouts of several experiments
 log             the exposure log as columns
 suspects        hypotheses about a wrong log that can be recomputed
-auditing        `audit`: compare the log with the hash, name the cause
+inquiry         the questions about rows that disagree, in their order
+auditing        `audit`: compare the log with the hash, name the cause; audit_report: what it says
 audience        CSV lists for systems that can't hash
 javascript      the randomiser as a script
 sql             the randomiser as an expression
 responsibilities  who does what, on one page
 handoff         all of it in one folder
-tables, commands  files and the command line
+tables, html, commands  files, tables of reports, and the command line
 ==============  ====================================================================================
 """
 
@@ -40,10 +45,11 @@ from xpbench.assign.assigning import assign as _assign
 from xpbench.assign.assigning import assignments
 from xpbench.assign.auditing import audit
 from xpbench.assign.changes import check_layers, compare_plans, refuse_reassignment
-from xpbench.assign.checks import preflight
-from xpbench.assign.flags import AssignWarning, Evaluation, Flag, Flags, load_flags
+from xpbench.assign.flag import Evaluation, Flag
+from xpbench.assign.flags import AssignWarning, Flags, load_flags
 from xpbench.assign.handoff import handoff, javascript, responsibility_sheet, sql, write_audiences
 from xpbench.assign.hashing import buckets, uniform
+from xpbench.assign.preflighting import preflight
 from xpbench.assign.seeds import find_salt
 from xpbench.assign.sticky import AssignmentStore
 

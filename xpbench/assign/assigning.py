@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import narwhals.stable.v2 as nw
-import numpy as np
 
-from xpbench.assign.flags import REASONS as FLAG_REASONS
-from xpbench.assign.flags import AssignWarning, Flag
+from xpbench.assign.flag import REASONS as FLAG_REASONS
+from xpbench.assign.flag import Flag
+from xpbench.assign.flags import AssignWarning
 from xpbench.assign.ids import UnitIds, like
 from xpbench.assign.native import Assigned, Randomiser, Sticky
 from xpbench.assign.properties import Properties
@@ -129,8 +129,3 @@ def assign(
         warnings.warn(f"{found.nulls:,} of {n:,} ids are null and get no variant", AssignWarning, stacklevel=2)
     source, _ = split_frame(subject_of(subject), unit_ids, ())
     return like(source, found.variants())
-
-
-def unassigned(found: Assigned) -> float:
-    """Share of the units without a variant."""
-    return float(np.mean(found.codes < 0)) if len(found.codes) else 0.0

@@ -214,7 +214,7 @@ def _handoff(args: argparse.Namespace, subject: Any, key: str, cohorts: Any) -> 
 
 def _preflight(args: argparse.Namespace) -> int:
     from xpbench.assign.assigning import unit_key
-    from xpbench.assign.checks import preflight
+    from xpbench.assign.preflighting import preflight
     from xpbench.assign.tables import header, id_column, whole, without_empty
 
     subject = _subject(args)

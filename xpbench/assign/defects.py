@@ -12,7 +12,7 @@ from scipy.special import chdtrc
 
 from xpbench.assign import predicted
 from xpbench.assign.findings import Finding
-from xpbench.assign.flags import Flag
+from xpbench.assign.flag import Flag
 from xpbench.assign.hashing import fnv_buckets, fnv_states
 from xpbench.assign.ids import UnitIds
 from xpbench.errors import shown

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from xpbench.assign.assigning import subject_of, unit_key
-from xpbench.assign.flags import Flag
+from xpbench.assign.flag import Flag
 from xpbench.assign.hashing import prefix
 from xpbench.assign.native import Randomiser, exact, threshold
 

@@ -18,11 +18,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from xpbench.assign.flags import NULL_ID as FLAG_NULL
-from xpbench.assign.flags import OVERRIDE as FLAG_OVERRIDE
-from xpbench.assign.flags import SERVED as FLAG_SERVED
-from xpbench.assign.flags import TEST_USER as FLAG_TEST
-from xpbench.assign.flags import Flag, FlagRollout, FlagVariant, positions
+from xpbench.assign.flag import NULL_ID as FLAG_NULL
+from xpbench.assign.flag import OVERRIDE as FLAG_OVERRIDE
+from xpbench.assign.flag import SERVED as FLAG_SERVED
+from xpbench.assign.flag import TEST_USER as FLAG_TEST
+from xpbench.assign.flag import Flag, FlagRollout, FlagVariant, positions
 from xpbench.assign.hashing import SCALE, prefix, sha256_block
 from xpbench.assign.ids import UnitIds
 from xpbench.assign.properties import Properties, Rule

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from xpbench.assign.flags import Flag
+from xpbench.assign.flag import Flag
 from xpbench.assign.hashing import Words, fnv_buckets, fnv_states
 from xpbench.assign.ids import Block
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xpbench.assign.assigning import subject_of, unit_key
 from xpbench.assign.balance import history_columns
 from xpbench.assign.findings import jsonable
-from xpbench.assign.flags import Flag
+from xpbench.assign.flag import Flag
 from xpbench.assign.hashing import Words, fnv_buckets, fnv_states, prefix, sha256_texts
 from xpbench.assign.html import paragraph, table
 from xpbench.assign.ids import UnitIds

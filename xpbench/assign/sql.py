@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from xpbench.assign.assigning import Subject, subject_of, unit_key
-from xpbench.assign.flags import Flag
+from xpbench.assign.flag import Flag
 from xpbench.assign.hashing import BASIS, PRIME, prefix
 from xpbench.assign.native import Randomiser, exact, threshold
 from xpbench.errors import AssignError, plain

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpbench.assign.assigning import Subject
-from xpbench.assign.flags import Flag, FlagRollout, FlagVariant
+from xpbench.assign.flag import Flag, FlagRollout, FlagVariant
 from xpbench.assign.hashing import fnv1a64, sha256_uniform
 from xpbench.assign.ids import UnitIds
 from xpbench.assign.native import Randomiser, exact, flag_with_salt, with_salt

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xpbench.assign.flags import Flag
+from xpbench.assign.flag import Flag
 from xpbench.assign.native import Randomiser
 from xpbench.health.inputs import HealthInputs
 from xpbench.plan.model import Plan

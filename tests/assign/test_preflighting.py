@@ -15,7 +15,7 @@ import xpbench as xp
 from tests.assign.plans import definition_of, plan_of
 from xpbench.assign import AssignWarning, assignments, find_salt, load_flags, preflight, uniform
 from xpbench.assign.balance import balance
-from xpbench.assign.flags import read_flag
+from xpbench.assign.definitions import read_flag
 from xpbench.assign.seeds import RULE
 from xpbench.errors import AssignError
 from xpbench.ledger import Ledger
