@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.decide.test_rehearsal import plan
-from xpbench.decide import rehearsal
+from xpbench.decide import rehearsal_stage
 from xpbench.decide.history import History
 from xpbench.decide.rehearsal import rehearse
 
@@ -43,7 +43,7 @@ def both(monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[Any, Any]:
     """The same rehearsal by sums and through the values."""
     what = plan(metrics=METRICS, model=options.pop("model"), horizon={"units": options.pop("units", N)})
     fast = rehearse(what, history(), **options)
-    monkeypatch.setattr(rehearsal._Stage, "_light_effect", lambda self, key, lifts: None)
+    monkeypatch.setattr(rehearsal_stage.Stage, "_light_effect", lambda self, key, lifts: None)
     return fast, rehearse(what, history(), **options)
 
 
