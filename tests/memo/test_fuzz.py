@@ -24,5 +24,8 @@ def test_the_page_of_figures_is_made_from_results():
 
     text = PAGE.read_text(encoding="utf-8")
     assert page(text) == text
-    assert all(part.get("missed", []) == [] for part in _load("trust").values() if isinstance(part, dict))
-    assert all(part.get("wrong", []) == [] for part in _load("injection").values() if isinstance(part, dict))
+    missed = {name: part["missed"] for name, part in _load("trust").items() if isinstance(part, dict) and "missed" in part}
+    assert len(missed) >= 6
+    assert [name for name, found in missed.items() if found] == []
+    wrong = {name: part["wrong"] for name, part in _load("injection").items() if isinstance(part, dict) and "wrong" in part}
+    assert wrong == {"append": [], "freeze": [], "memo save": []}

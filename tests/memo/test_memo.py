@@ -256,8 +256,8 @@ def test_impact_without_dates_speaks_of_a_thousand_units(tmp_path):
 
 
 def test_impact_of_nothing_shown_says_so(tmp_path):
-    first, _ = impact_sentences(decided(tmp_path, summary=summary_of(lift=0.3, seed=4)).memo().payload)
-    assert "no difference is shown" in first or "rose" in first
+    first, _ = impact_sentences(decided(tmp_path, summary=summary_of(lift=0.0, seed=4)).memo().payload)
+    assert "no difference is shown" in first
 
 
 def test_a_sealed_readout_makes_no_memo(tmp_path):

@@ -329,6 +329,7 @@ def changed_leaf(value, rng):
 def test_a_changed_value_is_seen_even_when_page_and_seal_are_made_anew(memo, tmp_path):
     rng = random.Random(5)
     places = [at for at, _ in leaves(dict(memo.payload)) if at[0] != "seeds"]
+    judged = 0
     for at in rng.sample(places, 30):
 
         def change(payload, at=at):
@@ -341,12 +342,15 @@ def test_a_changed_value_is_seen_even_when_page_and_seal_are_made_anew(memo, tmp
             report = forged(memo, tmp_path, change)
         except Exception:  # noqa: BLE001, S112 - no page can be made of it
             continue
+        judged += 1
         assert report.exit_code in (1, 3), at
+    assert judged >= 20, "most of them make a page, or nothing was tested"
 
 
 def test_a_structural_mutation_is_seen(memo, tmp_path):
     rng = random.Random(6)
     lists = [at for at in containers(dict(memo.payload)) if at]
+    judged = 0
     for at in rng.sample(lists, 30):
 
         def change(payload, at=at):
@@ -361,8 +365,11 @@ def test_a_structural_mutation_is_seen(memo, tmp_path):
         except Exception:  # noqa: BLE001, S112 - no page can be made of it
             continue
         text = (tmp_path / "forged.html").read_text(encoding="utf-8")
-        same = v.loads(v.parts_of(text)[0]) == before
-        assert same or report.exit_code != 0, at
+        if v.loads(v.parts_of(text)[0]) == before:
+            continue  # two equal items changed places
+        judged += 1
+        assert report.exit_code != 0, at
+    assert judged >= 10, "enough of them make another page, or nothing was tested"
 
 
 def containers(value, at=()):

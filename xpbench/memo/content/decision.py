@@ -1,0 +1,104 @@
+"""The decision and what it rests on: headline, hypothesis, the rule of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from xpbench.memo import digits
+from xpbench.memo.content.words import BARS, minute_text, plain_text
+from xpbench.memo.texts import DASH
+
+
+def headline(outcome: str, variant: str) -> str:
+    """The decision as one would say it."""
+    return {
+        "ship": f"Ship {variant}" if variant else "Ship",
+        "ship none": "Ship none",
+        "iterate": "Iterate",
+        "invalid": "Do not read the effects",
+        "defer": "Decision deferred",
+    }.get(outcome, outcome)
+
+
+def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """The headline: what was decided, by whom, and whether the rule of the plan says the same."""
+    recommended = payload["readout"]["recommendation"]
+    decision = payload["decision"]
+    fired = ", ".join(dict.fromkeys(recommended["rows"]))
+    rule_says = headline(recommended["outcome"], labels.get(recommended["variant"], recommended["variant"]))
+    if decision is None:
+        return {
+            "headline": rule_says,
+            "mark": BARS[recommended["outcome"]][0],
+            "tone": BARS[recommended["outcome"]][1],
+            "basis": f"recommended by the rule of the plan ({fired}); nobody has decided yet",
+            "differs": False,
+            "because": recommended["because"],
+            "by": "",
+            "at": "",
+            "outcome": recommended["outcome"],
+            "rule_says": rule_says,
+        }
+    outcome = decision["outcome"]
+    variant = labels.get(decision["variant"], decision["variant"])
+    mark, tone = BARS.get(outcome, ("◆", "muted"))
+    basis = (
+        f"follows the rule of the plan ({fired})"
+        if decision["follows_rule"]
+        else f"differs from the rule of the plan, which says: {rule_says} ({fired})"
+    )
+    return {
+        "headline": headline(outcome, variant),
+        "mark": mark,
+        "tone": tone,
+        "basis": basis,
+        "differs": not decision["follows_rule"],
+        "because": decision["because"] or recommended["because"],
+        "by": decision["by"],
+        "at": minute_text(decision["at"]),
+        "outcome": outcome,
+        "rule_says": rule_says,
+    }
+
+
+def hypothesis_section(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """If, then, because; when and by whom it was registered."""
+    plan = payload["readout"]["plan"]
+    names = {m["key"]: m.get("name") or m["key"] for m in plan["metrics"]}
+    hypothesis = plan["hypothesis"]
+    claims = []
+    for claim in hypothesis.get("then", []):
+        verb = "will rise" if claim["direction"] == "increase" else "will fall"  # fits names in singular and plural
+        size = f" by {digits.share_text(claim['lift'])}" if claim.get("lift") else ""
+        claims.append(f"{names.get(claim['metric'], claim['metric'])} {verb}{size}")
+    return {
+        "if": hypothesis["if"],
+        "then": " and ".join(claims) or DASH,
+        "because": hypothesis["because"],
+        "registered": minute_text(payload["registered"]["at"]),
+        "by": payload["registered"]["by"],
+        "digest": payload["registered"]["plan_digest"],
+        "amended": len(payload["amendments"]),
+    }
+
+
+def rule_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """The rule of the plan, and how it came to its advice."""
+    recommendation = payload["readout"]["recommendation"]
+    return {
+        "rows": payload["rule"],
+        "fired": recommendation["rows"],
+        "digest": payload["readout"]["rule_digest"],
+        "variants": [
+            {
+                "variant": labels.get(v["variant"], v["variant"]),
+                "row": v["row"],
+                "outcome": v["outcome"],
+                "because": v["because"],
+                "situation": "; ".join(f"{k} {plain_text(x)}" for k, x in v["situation"].items()),
+                "evidence": v["evidence"],
+            }
+            for v in recommendation["variants"]
+        ],
+    }

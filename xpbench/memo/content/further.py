@@ -1,0 +1,120 @@
+"""Further readings of the same metrics: by segment, over time, beside other experiments, computed in other ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from xpbench.memo import digits
+from xpbench.memo.content.metrics import metric_row
+from xpbench.memo.texts import effect_interval, effect_text, lift_interval, lift_text
+
+
+def segment_tables(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The primary metrics by segment."""
+    out = []
+    for segment in readout["segments"]:
+        slices = []
+        for value, rows in segment["slices"].items():
+            for row in rows:
+                if row["role"] != "primary":
+                    continue
+                text = metric_row(0, row, plan, labels)
+                slices.append({"value": value, **text})
+        out.append(
+            {
+                "dimension": segment["dimension"],
+                "declared": segment["is_declared"],
+                "slices": slices,
+                "hidden": segment["hidden"],
+                "interaction": [
+                    {"what": _row_name(key, plan, labels), "p": digits.p_value(p)}
+                    for key, p in segment["interaction"].items()
+                    if p is not None
+                ],
+                "smallest": plan.get("data", {}).get("smallest_segment", 50),
+            }
+        )
+    return out
+
+
+def _row_name(key: str, plan: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    """Metric, and variant where there are several, of a key `metric:variant`."""
+    metric, _, variant = key.rpartition(":")
+    label = next((m.get("name") or m["key"] for m in plan["metrics"] if m["key"] == metric), metric)
+    return f"{label} · {labels.get(variant, variant)}" if len(plan["variants"]) > 2 else str(label)
+
+
+AXES = {"age": "days since exposure", "cohort": "day of exposure", "weekday": "day of the week"}
+
+
+def over_time_section(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """Whether effects fade, grow or hang on the day, and on the variant of another experiment; exploratory."""
+    names = {m["key"]: m.get("name") or m["key"] for m in plan["metrics"]}
+    # a memo made before these tests existed has none
+    trends, others = readout.get("novelty", []), readout.get("interactions", [])
+    return {
+        "trends": [
+            {
+                "metric": names.get(t["metric"], t["metric"]),
+                "variant": labels.get(t["variant"], t["variant"]),
+                "axis": AXES[t["axis"]],
+                "points": digits.whole(len(t["points"])),
+                "p": digits.p_value(t["p_adjusted"]),
+                "word": t["word"],
+                "sentence": t["sentence"],
+            }
+            for t in trends
+        ],
+        "interactions": [
+            {
+                "metric": names.get(i["metric"], i["metric"]),
+                "variant": labels.get(i["variant"], i["variant"]),
+                "other": i["other"],
+                "p": digits.p_value(i["p_value"]),
+                "v": digits.significant(i["phi"], 2),
+                "word": i["state"],
+                "sentence": i["sentence"],
+            }
+            for i in others
+        ],
+        "loud": [t["sentence"] for t in trends if t["word"] not in ("steady", "not answerable")]
+        + [i["sentence"] for i in others if i["state"] in ("interaction", "assignments dependent")],
+    }
+
+
+def sensitivity_section(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """Each metric as planned, followed by the other ways; what differs stands below once."""
+    out: list[dict[str, Any]] = []
+    notes: dict[str, dict[str, None]] = {}
+    several = len(plan["variants"]) > 2
+    for row in readout["rows"]:
+        if not row["sensitivity"]:
+            continue
+        label = f"{row['label']} · {labels.get(row['variant'], row['variant'])}" if several else row["label"]
+        ways = [
+            ("as planned", row),
+            *((s["name"], {**row, **{k: v for k, v in s.items() if k in row}}) for s in row["sensitivity"]),
+        ]
+        for name, way in ways:
+            out.append(
+                {
+                    "label": label,
+                    "planned": name == "as planned",
+                    "name": name,
+                    "lift": f"{lift_text(way)} ({lift_interval(way)})"
+                    if way["lift_low"] is not None
+                    else lift_text(row | {"lift": way["lift"]}),
+                    "effect": f"{effect_text(way)} ({effect_interval(way)})",
+                    "p": digits.p_value(way["p_value"]),
+                }
+            )
+        for s in row["sensitivity"]:
+            if s["note"]:
+                notes.setdefault(s["name"], {}).update(dict.fromkeys(_sentences(s["note"])))
+    return {"rows": out, "notes": [{"name": name, "note": " ".join(each)} for name, each in notes.items()]}
+
+
+def _sentences(text: str) -> list[str]:
+    """The sentences of a note, so that one that belongs to several rows is said once."""
+    return [part if part.endswith(".") else f"{part}." for part in text.removesuffix(".").split(". ")]

@@ -1,0 +1,153 @@
+"""Every metric against control: a row of the table, and the forest plots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from xpbench.memo import digits, figures
+from xpbench.memo.content.words import ARROW, MARKS, RAIL_WORDS, RAILS, VERDICT_WORDS
+from xpbench.memo.texts import DASH, effect_interval, effect_text, lift_interval, lift_text, margin_text, means, shown
+
+
+def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """One row of the table of metrics."""
+    mark, tone = MARKS[row["verdict"]]
+    word = VERDICT_WORDS[row["verdict"]]
+    if row["role"] == "guardrail" and row["guardrail"]:
+        mark, tone = RAILS[row["guardrail"]]
+        word = RAIL_WORDS[row["guardrail"]]
+    elif row["verdict"] == "better" and row["matters"] is False:
+        word = "better, but by too little to matter"
+    if row["status"] not in ("ok", "unbounded_lift", "control_near_zero", "few_events"):
+        mark, tone, word = "?", "muted", digits.NOT_ENOUGH
+    control, treatment = means(row)
+    return {
+        "index": index,
+        "metric": row["metric"],
+        "label": row["label"],
+        "role": row["role"],
+        "variant": labels.get(row["variant"], row["variant"]),
+        "mark": mark,
+        "tone": tone,
+        "word": word,
+        "direction": "more is better" if row["direction"] == "increase" else "less is better",
+        "n": f"{digits.whole(row['n_control'])} / {digits.whole(row['n'])}",
+        "control": control,
+        "treatment": treatment,
+        "effect": effect_text(row),
+        "effect_interval": effect_interval(row),
+        "lift": lift_text(row),
+        "lift_interval": lift_interval(row),
+        "shown": shown(row),
+        "p": digits.p_value(row["p_value"]) if row["chance"] is None else DASH,
+        "p_adjusted": digits.p_value(row["p_adjusted"]) if row["chance"] is None else DASH,
+        "chance": digits.percent(row["chance"], 1) if row["chance"] is not None else "",
+        "level": digits.level_text(row["alpha"]),
+        "margin": margin_text(row),
+        "margin_p": digits.p_value(row["margin_p_value"]),
+        "min_lift": digits.share_text(row["min_lift"]) if row["min_lift"] is not None else "",
+        "reduction": digits.percent(row["variance_reduction"], 0) if row["variance_reduction"] is not None else "",
+        "reason": row["reason"],
+    }
+
+
+def interval_name(readout: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """Level and kind of the intervals."""
+    model = plan["model"]
+    kind = {"sequential": "sequential ", "group_sequential": "group-sequential ", "bayesian": "credible ", "frequentist": ""}[
+        model["kind"]
+    ]
+    return f"{digits.share_text(model['confidence'])} {kind}interval"
+
+
+FIRST_PAGE = 9
+"""Rows of the forest plot that leave the first page on one sheet; of more it shows so many, the appendix the rest."""
+A_PAGE = 22
+
+
+def forest_plots(
+    payload: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], *, hidden: bool
+) -> dict[str, Any]:
+    """The forest plot of the first page, and those of the appendix where there are too many rows for one."""
+    if hidden:
+        return {"forest": "", "forest_note": "", "forests": []}
+    readout = payload["readout"]
+    plan = readout["plan"]
+    treatments = [v["key"] for v in plan["variants"] if not v.get("control")]
+    control = next((labels[v["key"]] for v in plan["variants"] if v.get("control")), "control")
+    treatment = labels[treatments[0]] if len(treatments) == 1 else "treatment"
+    lines = _forest_rows(readout, treatments, rows)
+    draw = partial(
+        figures.forest,
+        heading=f"lift vs {figures.shorten(control, 16)}, {interval_name(readout, plan)}",
+        means_heading=f"{figures.shorten(control, 10)}{ARROW}{figures.shorten(treatment, 10)}",
+    )
+    if len(lines) <= FIRST_PAGE:
+        return {"forest": draw(lines), "forest_note": "", "forests": []}
+    decision = payload["decision"] or readout["recommendation"]
+    main = decision["variant"] or readout["recommendation"]["variant"] or treatments[0]
+
+    def weight(i: int) -> tuple[int, int]:
+        row = readout["rows"][i]
+        order = {"primary": 0, "guardrail": 1, "secondary": 2}[row["role"]]
+        return (order if row["role"] == "primary" or row["variant"] == main else 3 + order, i)
+
+    count = max(FIRST_PAGE - max(len(treatments) - 3, 0) // 2, 5)  # the split of many variants takes room as well
+    picked = set(sorted(range(len(lines)), key=weight)[:count])
+    rest = [line for i, line in enumerate(lines) if i not in picked]
+    return {
+        "forest": draw([line for i, line in enumerate(lines) if i in picked], scale=lines),
+        "forest_note": f"{count} of {len(lines)} rows: primary metrics first, then guardrails and metrics of "
+        f"{labels.get(main, main)}. The other rows stand in the appendix, on the same scale.",
+        "forests": [
+            draw(
+                rest[k : k + A_PAGE],
+                scale=lines,
+                part=f"-{k // A_PAGE + 2}",
+                title=f"Lift of each metric against control, part {k // A_PAGE + 2}",
+            )
+            for k in range(0, len(rest), A_PAGE)
+        ],
+    }
+
+
+def _forest_rows(
+    readout: Mapping[str, Any], treatments: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> list[figures.ForestRow]:
+    lines = []
+    for index, (text, row) in enumerate(zip(rows, readout["rows"], strict=True)):
+        good = 1 if row["direction"] == "increase" else -1
+        margin = row["margin"]
+        if margin is not None and row["margin_scale"] == "effect":
+            margin = margin / abs(row["mean_control"]) if row["mean_control"] else None
+        note = {
+            "guardrail": f"margin {text['margin']} · {text['word']}" if text["margin"] else text["word"],
+            "primary": f"min. lift {text['min_lift']} · {text['word']}" if text["min_lift"] else text["word"],
+        }.get(row["role"], text["word"])
+        lines.append(
+            figures.ForestRow(
+                label=text["label"],
+                role=row["role"],
+                lift=row["lift"],
+                low=row["lift_low"],
+                high=row["lift_high"],
+                shown=text["shown"],
+                means=f"{text['control']}{ARROW}{text['treatment']}",
+                mark=text["mark"],
+                tone=text["tone"],
+                note=note,
+                min_lift=good * row["min_lift"] if row["min_lift"] else None,
+                margin=margin,
+                variant=treatments.index(row["variant"]) if row["variant"] in treatments else 0,
+                status="ok"
+                if row["lift"] is not None
+                else "no lift: read the effect"
+                if row["effect"] is not None
+                else digits.NOT_ENOUGH,
+                of=figures.shorten(str(text["variant"]), 20) if len(treatments) > 1 else "",
+                index=index,
+            )
+        )
+    return lines

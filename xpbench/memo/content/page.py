@@ -1,0 +1,74 @@
+"""The sections of the page, in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from xpbench.memo import digits, prose
+from xpbench.memo.content.decision import decision_section, hypothesis_section, rule_section
+from xpbench.memo.content.further import over_time_section, segment_tables, sensitivity_section
+from xpbench.memo.content.metrics import forest_plots, interval_name, metric_row
+from xpbench.memo.content.trust import (
+    accrual_picture,
+    data_section,
+    deviation_row,
+    health_check,
+    health_line,
+    looks_section,
+    provenance_rows,
+    split_picture,
+)
+from xpbench.memo.content.words import day_text
+from xpbench.memo.impact import impact_sentences
+
+STAMPS = {
+    "INVALID": "A gating health check failed. The effects must not be read.",
+    "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
+    "PEEK": "The effects were revealed before they were due.",
+}
+
+
+def content(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything the template shows, by section."""
+    readout = payload["readout"]
+    plan = readout["plan"]
+    labels = {v["key"]: v.get("name") or v["key"] for v in plan["variants"]}
+    rows = [metric_row(i, r, plan, labels) for i, r in enumerate(readout["rows"])]
+    invalid = "INVALID" in readout["stamps"]
+    return {
+        "title": plan["title"],
+        "key": plan["key"],
+        "owner": plan["owner"],
+        "made": day_text(readout["at"]),
+        "stamps": [{"word": s, "means": STAMPS.get(s, "")} for s in readout["stamps"]],
+        "invalid": invalid,
+        "decision": decision_section(payload, labels),
+        "impact": impact_sentences(payload),
+        "hypothesis": hypothesis_section(payload),
+        **forest_plots(payload, rows, labels, hidden=invalid),
+        "interval_name": interval_name(readout, plan),
+        "rows": rows,
+        "level": digits.share_text(plan["model"]["confidence"]),
+        "several": len(plan["variants"]) > 2,
+        "guardrails": [r for r in rows if r["role"] == "guardrail"],
+        "health": [health_check(c) for c in readout["health"]],
+        "health_line": health_line(readout["health"]),
+        "looks": looks_section(readout),
+        "deviations": [deviation_row(d) for d in readout["deviations"]],
+        "amendments": payload["amendments"],
+        "waivers": payload["waivers"],
+        "sign_offs": payload["sign_offs"],
+        "split": split_picture(readout, plan, labels),
+        "accrual": accrual_picture(readout, plan),
+        "segments": segment_tables(readout, plan, labels),
+        "over_time": over_time_section(readout, plan, labels),
+        "sensitivity": sensitivity_section(readout, plan, labels),
+        "rule": rule_section(payload, labels),
+        "data": data_section(readout, labels),
+        "method": prose.method(plan, readout),
+        "limits": prose.limits(plan, readout),
+        "provenance": provenance_rows(payload),
+        "ledger": payload["ledger"]["entries"],
+        "witness": payload["ledger"]["witness"],
+    }

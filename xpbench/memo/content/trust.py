@@ -1,0 +1,163 @@
+"""Why the numbers may be believed: health, looks, deviations, split and accrual, data, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xpbench.memo import digits, figures
+from xpbench.memo.content.words import HEALTH_TONE, json_text, minute_text, plain_text
+from xpbench.memo.texts import DASH
+
+
+def health_check(check: Mapping[str, Any]) -> dict[str, Any]:
+    """One health check with its evidence in a line."""
+    return {
+        "title": check["title"],
+        "status": check["status"],
+        "tone": HEALTH_TONE.get(check["status"], "muted"),
+        "gate": check["gate"],
+        "meaning": check["meaning"],
+        "next_step": check["next_step"],
+        "evidence": _evidence(check["evidence"]),
+    }
+
+
+def _evidence(evidence: Mapping[str, Any]) -> str:
+    parts = []
+    for name, value in evidence.items():
+        if isinstance(value, (dict, list)):
+            continue
+        parts.append(f"{name.replace('_', ' ')} {plain_text(value)}")
+    return " · ".join(parts[:8])
+
+
+def health_line(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Health as words, worst first: loud checks by name, then how many pass."""
+    loud = [c for c in checks if c["status"] in ("fail", "warn")]
+    out = [{"text": f"{c['title']}: {c['status']}", "tone": HEALTH_TONE[c["status"]]} for c in loud[:3]]
+    if len(loud) > 3:
+        out.append({"text": f"{len(loud) - 3} more fail or warn", "tone": "warn"})
+    passed = sum(c["status"] == "pass" for c in checks)
+    silent = sum(c["status"] == "not answerable" for c in checks)
+    if passed:
+        out.append({"text": f"{passed} {'more ' if loud else ''}pass", "tone": "better"})
+    if silent:
+        out.append({"text": f"{silent} not answerable", "tone": "muted"})
+    return out or [{"text": "no check ran", "tone": "worse"}]
+
+
+def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
+    """Looks at the effects, and what they cost."""
+    looks, cost = readout["looks"], readout["cost"]
+    peeks = sum(not look["planned"] for look in looks)
+    count = len(looks)
+    return {
+        "count": count,
+        "peeks": peeks,
+        "line": f"{count} look{'' if count == 1 else 's'} at the effects, {peeks} before they were due",
+        "cost": cost["sentence"],
+        "rows": [
+            {
+                "at": minute_text(look["at"]),
+                "by": look["by"] or DASH,
+                "units": digits.whole(look["units"]),
+                "planned": "when due" if look["planned"] else "before due",
+                "reason": look["reason"],
+                "seq": look["seq"],
+            }
+            for look in looks
+        ],
+    }
+
+
+def deviation_row(deviation: Mapping[str, Any]) -> dict[str, str]:
+    """One deviation from the plan as registered."""
+    return {
+        "pointer": str(deviation.get("pointer", "")),
+        "class": str(deviation.get("class", "")),
+        "registered": json_text(deviation.get("before")),
+        "found": json_text(deviation.get("after")),
+    }
+
+
+def split_picture(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    """Units by variant against the planned split."""
+    units = readout["summary"]["units"]
+    total = sum(v["split"] for v in plan["variants"]) or 1.0
+    return figures.split(
+        [
+            figures.SplitRow(labels[v["key"]], units.get(v["key"], 0), v["split"] / total, bool(v.get("control")))
+            for v in plan["variants"]
+        ]
+    )
+
+
+def accrual_picture(readout: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """Units by day, the horizon and the looks; empty without dates."""
+    by_day = readout["summary"]["exposures_by_day"]
+    if not by_day:
+        return ""
+    days = sorted(by_day)
+    return figures.accrual(
+        days,
+        [sum(by_day[d].values()) for d in days],
+        horizon=plan.get("horizon", {}).get("units"),
+        looks=sorted({look["at"][:10] for look in readout["looks"]}),
+    )
+
+
+def data_section(readout: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """What was read, and what was left out."""
+    summary = readout["summary"]
+    return {
+        "source": summary["source"],
+        "rows": digits.whole(summary["rows"]),
+        "units": [{"variant": labels.get(k, k), "n": digits.whole(v)} for k, v in summary["units"].items()],
+        "first": minute_text(summary["first_exposure"]) if summary["first_exposure"] else "",
+        "last": minute_text(summary["last_exposure"]) if summary["last_exposure"] else "",
+        "until": minute_text(summary["data_until"]) if summary["data_until"] else "",
+        "findings": [
+            {
+                "name": f["name"].replace("_", " "),
+                "count": f"{digits.whole(f['count'])} of {digits.whole(f['of'])}",
+                "action": f["action"],
+                "metric": f["metric"] or "all",
+                "detail": f["detail"],
+            }
+            for f in summary["findings"]
+        ],
+        "caps": [
+            {
+                "metric": c["metric"],
+                "column": c["column"],
+                "lower": DASH if c["lower"] is None else digits.significant(c["lower"], 6),
+                "upper": DASH if c["upper"] is None else digits.significant(c["upper"], 6),
+                "cut": f"{digits.whole(c['n_lower'])} raised, {digits.whole(c['n_upper'])} cut",
+            }
+            for c in summary["caps"]
+        ],
+    }
+
+
+def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Digests, versions and seeds."""
+    readout = payload["readout"]
+    summary = readout["summary"]
+    pairs = [
+        ("Plan in force, SHA-256", readout["plan_digest"]),
+        ("Plan as registered, SHA-256", payload["registered"]["plan_digest"]),
+        ("Decision rule, SHA-256", readout["rule_digest"]),
+        ("Data, SHA-256 of what was read", summary["fingerprint"]),
+        (
+            "Ledger at this memo",
+            f"{payload['ledger']['witness']['length']} entries, head {payload['ledger']['witness']['digest']}",
+        ),
+        ("Readout made", minute_text(readout["at"])),
+    ]
+    pairs += [(f"Version of {k}", str(v)) for k, v in readout["versions"].items()]
+    if summary["engine"]:
+        pairs.append(("Data engine", summary["engine"]))
+    pairs += [(f"Seed, {k}", str(v)) for k, v in payload["seeds"].items()]
+    pairs.append(("Schema of this memo", str(payload["schema"])))
+    return pairs
