@@ -3,10 +3,27 @@
 `Tracker.expose` is called where a unit meets the change. It writes one row to an outbox on local disk and returns; a
 background sender hands rows to the official Mixpanel SDK in batches, in order, until Mixpanel has taken them. Nothing here
 raises into calling code unless it is asked to.
+
+==========  ===================================================
+tracker     what product code calls
+given       what a call gives, checked
+results     what it gets back
+event       the exposure event and its ids
+outbox      exposures on local disk until they are taken
+forks       what a fork must not break
+filesystem  whether a folder lies on a local disk
+sender      takes the head of the outbox, in a thread
+relay       the same in a process of its own
+delivery    one request, and what its answer means for each row
+limits      what Mixpanel takes
+masks       no token or secret in what people read
+flags       Mixpanel's flags behind a safe wrapper
+==========  ===================================================
 """
 
 from xpbench.expose.flags import Flags, mixpanel_flags
 from xpbench.expose.outbox import Outbox
-from xpbench.expose.tracker import Exposed, Tracker
+from xpbench.expose.results import Exposed
+from xpbench.expose.tracker import Tracker
 
 __all__ = ["Exposed", "Flags", "Outbox", "Tracker", "mixpanel_flags"]

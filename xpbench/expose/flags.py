@@ -27,7 +27,8 @@ from mixpanel.flags.types import ExperimentationFlag, FallbackReason, LocalFlags
 
 from xpbench.errors import ExposeError, plain
 from xpbench.expose.masks import MaskingFilter
-from xpbench.expose.tracker import Exposed, Tracker
+from xpbench.expose.results import Exposed
+from xpbench.expose.tracker import Tracker
 
 _LOGGERS = ("local_feature_flags", "remote_feature_flags", "utils")
 _NOTE_SECONDS = 60.0

@@ -17,9 +17,6 @@ EVENT_BYTES = 1_000_000
 PROPERTIES = 255
 DEPTH = 3
 ITEMS = 255
-STRING = 255
-"""Characters of a string property that Mixpanel keeps; the rest is cut there, silently."""
-INSERT_ID_BYTES = 36
 TRACK_DAYS = 5
 """Days back that `/track` takes; older events go to `/import`."""
 FUTURE_SECONDS = 3_600

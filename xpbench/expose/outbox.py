@@ -12,13 +12,13 @@ import os
 import sqlite3
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from xpbench.errors import ExposeError, plain
+from xpbench.expose import forks
 from xpbench.expose.filesystem import network_filesystem
 
 SCHEMA = 1
@@ -43,9 +43,6 @@ _HELD = 10_000
 _REMEMBERED = 65_536
 _SPAN = "SELECT (SELECT min(id) FROM pending), (SELECT max(id) FROM pending)"  # both in one would read the whole table
 _CHECKPOINT_PAGES = 4_000
-
-outside_forks = threading.RLock()
-"""Held while a thread other than a caller's is inside SQLite, so that no fork happens then."""
 
 
 class Incident(NamedTuple):
@@ -89,6 +86,9 @@ class Entry(NamedTuple):
     switched: Callable[[int, str], tuple[str, str, str, str, float, str | None]] | None = None
 
 
+_abandoned: list[Any] = []
+"""Connections of a parent process."""
+
 Added = Literal["queued", "repeat", "switch", "held", "full"]
 OnFull = Literal["refuse", "block", "raise"]
 
@@ -130,7 +130,6 @@ class Outbox:
         self._seen: dict[bytes, str] = {}
         self._held: deque[Entry] = deque()
         self.refused = 0
-        self.held_lost = 0
         self._reset()
         self._journal: str = self._choose_journal(journal)
         try:
@@ -144,7 +143,7 @@ class Outbox:
         except OSError as error:
             raise self._unusable(error.strerror or str(error)) from None
         self._check_identity(db, project)
-        _alive.add(self)
+        forks.watch(self)
 
     # -- connections --------------------------------------------------------------------------------------------------
 
@@ -154,6 +153,17 @@ class Outbox:
         self._pid = os.getpid()
         self._until_check = 0
         self._closed = False
+
+    @property
+    def fork_lock(self) -> threading.Lock:
+        """Held while this process is forked, so that no thread is inside SQLite then."""
+        return self._lock
+
+    def after_fork(self) -> None:
+        """In a forked child: nothing of the parent's is used, or sent a second time."""
+        _abandoned.append(self._db)  # closing it would close the parent's; kept, it stays open
+        self._held.clear()
+        self._reset()
 
     def _choose_journal(self, journal: str) -> str:
         if journal != "auto":
@@ -392,7 +402,7 @@ class Outbox:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection of its own, for reports and the sender."""
-        with outside_forks:
+        with forks.outside:
             db = self.connect(timeout=5.0)
             try:
                 yield db
@@ -490,7 +500,8 @@ class Outbox:
         with self._lock:
             if self._held and not self._closed:
                 self._write_held()
-                self.held_lost = len(self._held)
+                if self._held:
+                    self.notes.append(f"{self.path}: {len(self._held)} exposures were lost at the end, the disk took none")
             if self._db is not None:
                 self.checkpoint(self._db, force=True)
                 self._db.close()
@@ -499,37 +510,3 @@ class Outbox:
 
     def __repr__(self) -> str:
         return f"Outbox({str(self.path)!r}, {self._journal})"
-
-
-_alive: weakref.WeakSet[Outbox] = weakref.WeakSet()
-_abandoned: list[Any] = []
-_taken: list[Any] = []
-_FORK_SECONDS = 2.0
-
-
-def _before_fork() -> None:
-    # SQLite has locks inside the process: a thread that holds one while another forks leaves it locked in the child for ever
-    locks: list[Any] = [outside_forks, *(outbox._lock for outbox in list(_alive))]
-    for lock in locks:
-        if lock.acquire(timeout=_FORK_SECONDS):
-            _taken.append(lock)
-
-
-def _after_fork_in_parent() -> None:
-    while _taken:
-        _taken.pop().release()
-
-
-def _after_fork_in_child() -> None:
-    # a child must neither use nor close its parent's connections; keeping them referenced keeps them open
-    global outside_forks
-    _taken.clear()
-    outside_forks = threading.RLock()
-    for outbox in list(_alive):
-        _abandoned.append(outbox._db)
-        outbox._held.clear()
-        outbox._reset()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from xpbench.expose import outbox as outboxes
+from xpbench.expose import forks
 from xpbench.expose.delivery import Delivery, Outcome
 from xpbench.expose.limits import BATCH_BYTES, BATCH_EVENTS, FUTURE_SECONDS, seconds_of
 from xpbench.expose.outbox import Outbox
@@ -139,7 +139,6 @@ class Sender:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._idle = threading.Condition()
-        self._rounds = 0
         self._pid = os.getpid()
         self._lock = SenderLock(self._outbox.path)
         self._starting = threading.Lock()
@@ -194,7 +193,7 @@ class Sender:
             while not self._stop.is_set():
                 try:
                     if db is None:
-                        with outboxes.outside_forks:
+                        with forks.outside:
                             db = self._outbox.connect(timeout=5.0)
                     wait = self._round(db)
                 except (sqlite3.Error, OSError) as error:
@@ -214,14 +213,14 @@ class Sender:
         finally:
             self._lock.release()
             if db is not None:
-                with outboxes.outside_forks:
+                with forks.outside:
                     self._outbox.checkpoint(db, force=True)
                     db.close()
 
     def _round(self, db: sqlite3.Connection) -> float:
         """Send one head of the outbox; tells how long to wait before the next."""
         self._outbox.write_held()
-        with outboxes.outside_forks:
+        with forks.outside:
             self._outbox.checkpoint(db)
             if not self._lock.acquire():
                 return self._interval
@@ -262,7 +261,7 @@ class Sender:
             if mended is not None:
                 changed.append((id_, mended))
         if changed:
-            with outboxes.outside_forks:
+            with forks.outside:
                 self._outbox.settle(db, changed=changed, incidents=[_CLOCK] * len(changed))
         return bool(changed)
 
@@ -279,7 +278,7 @@ class Sender:
             incidents.append(("credentials", "", f"Mixpanel refuses the credentials: {outcome.reason}"))
         if outcome.accepted or refused or changed or incidents:
             taken = [batch[i][0] for i in outcome.accepted]
-            with outboxes.outside_forks:
+            with forks.outside:
                 self._outbox.settle(db, accepted=taken, refused=refused, changed=changed, incidents=incidents)
 
     @staticmethod

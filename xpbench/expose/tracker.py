@@ -5,85 +5,28 @@ from __future__ import annotations
 import asyncio
 import atexit
 import hashlib
-import math
 import os
 import threading
 import time as _time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import mixpanel as sdk
 
-from xpbench.errors import ExposeError, nearest, plain, shown
+from xpbench.errors import ExposeError, nearest, plain
 from xpbench.expose.delivery import Delivery
 from xpbench.expose.event import exposure_event, incident_event, insert_id, text_of, unit_key
-from xpbench.expose.limits import EVENT_BYTES, RESERVED_PROPERTIES, is_forbidden_id, property_problems
+from xpbench.expose.given import identified, outside_dates, own_properties, seconds_given, unit_text
 from xpbench.expose.outbox import DeadLetter, Entry, Incident, OnFull, Outbox
 from xpbench.expose.relay import RelaySender
+from xpbench.expose.results import Exposed, TrackerStatus
 from xpbench.expose.sender import Backoff, Sender
 from xpbench.ledger.clock import Clock, system_clock
 from xpbench.plan import Plan
 
 _JUMP_SECONDS = 300.0
-_OURS = frozenset({"token", "time", "distinct_id", "$insert_id"})
-
-State = Literal["queued", "repeat", "switch", "outside", "unassigned", "held", "refused", "invalid"]
-
-
-class Exposed(NamedTuple):
-    """What became of one call.
-
-    Attributes:
-        state: `queued` written to the outbox; `repeat` was there already; `switch` was there with another variant, which is
-            recorded; `outside` lies outside the plan's dates, recorded and not sent as an exposure; `unassigned` the unit
-            takes no part; `held` only in memory, because the disk did not take it; `refused` the outbox is full; `invalid`
-            the unit or a property can't be sent.
-        experiment: Name of the experiment in the log.
-        variant: What the unit saw, None if unassigned.
-        reason: Why, for states other than `queued` and `repeat`.
-    """
-
-    state: State
-    experiment: str
-    variant: str | None
-    reason: str = ""
-
-    @property
-    def is_acknowledged(self) -> bool:
-        """True when the exposure is safe on disk: no end of the process loses it."""
-        return self.state in ("queued", "repeat", "switch", "outside")
-
-
-@dataclass(frozen=True, slots=True)
-class TrackerStatus:
-    """Counts that say whether exposures flow.
-
-    Attributes:
-        pending: Events that wait to be sent.
-        held: Calls that wait in memory because the disk did not take them.
-        refused: Calls refused because the outbox was full.
-        dead: Events that Mixpanel refused.
-        sent: Events that this process has delivered.
-        last_problem: Why the last request failed, empty when it worked.
-        incidents: Count by kind.
-        notes: About the file.
-    """
-
-    pending: int
-    held: int
-    refused: int
-    dead: int
-    sent: int
-    last_problem: str
-    incidents: dict[str, int]
-    notes: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The counts by name."""
-        return asdict(self)
 
 
 class Tracker:
@@ -194,7 +137,7 @@ class Tracker:
         """
         try:
             plan = self._plan(experiment)
-            id_ = self._unit(unit)
+            id_ = unit_text(unit)
             if variant is None:
                 variant = self._assigned(plan, id_)
                 if variant is None:
@@ -203,7 +146,7 @@ class Tracker:
             key = unit_key(name, id_)
             if self.outbox.knows(key) == variant:
                 return Exposed("repeat", name, variant)
-            base = self._base(plan, id_, time, distinct_id, context)
+            base = identified(plan, id_, distinct_id, context) | {"time": self._moment(time)}
             return self._add(plan, id_, key, variant, base)
         except ExposeError as error:
             if self._on_error == "raise" or (error.code == "XPB-E04" and self._on_full == "raise"):
@@ -243,7 +186,7 @@ class Tracker:
                 results[name] = self.expose(unit, variant, experiment=name, time=time, distinct_id=distinct_id, **context)
                 continue
             try:
-                chosen = variant if variant is not None else self._assigned(plan, self._unit(unit))
+                chosen = variant if variant is not None else self._assigned(plan, unit_text(unit))
             except Exception as error:
                 if self._on_error == "raise":
                     raise
@@ -262,7 +205,7 @@ class Tracker:
     def _add(self, plan: Plan, unit: str, key: bytes, variant: str, base: dict[str, Any]) -> Exposed:
         name = plan.experiment_name
         moment: float = base["time"]
-        outside = _outside(plan, moment)
+        outside = outside_dates(plan, moment)
         if outside:
             event = self._incident(plan, unit, "outside dates", variant, base)
             state, reason = self._write(Entry((), (), _nothing, (("outside dates", name, key.hex(), variant, moment, event),)))
@@ -291,12 +234,12 @@ class Tracker:
     ) -> dict[str, Exposed]:
         out: dict[str, Exposed] = {}
         try:
-            id_ = self._unit(unit)
-            base = self._base(members[0][0], id_, time, distinct_id, context)
+            id_ = unit_text(unit)
+            base = identified(members[0][0], id_, distinct_id, context) | {"time": self._moment(time)}
             inside = []
             for plan, variant in members:
                 key = unit_key(plan.experiment_name, id_)
-                if _outside(plan, base["time"]) or variant not in {v.key for v in plan.variants}:
+                if outside_dates(plan, base["time"]) or variant not in {v.key for v in plan.variants}:
                     out[plan.experiment_name] = self._add(plan, id_, key, variant, base)
                 else:
                     inside.append((plan, variant, key))
@@ -357,51 +300,11 @@ class Tracker:
             raise ExposeError("XPB-E09", value=experiment, hint=plain(nearest(experiment, self._by_key)))
         return plan
 
-    def _unit(self, unit: object) -> str:
-        if isinstance(unit, bool) or not isinstance(unit, (str, int)):
-            raise ExposeError(
-                "XPB-E10", value=plain(type(unit).__name__), reason=plain("it is neither text nor a whole number")
-            )
-        text = str(unit)
-        if not text or is_forbidden_id(text):
-            raise ExposeError("XPB-E10", value=text, reason=plain("Mixpanel refuses this id, it is what broken code sends"))
-        try:
-            size = len(text.encode())
-        except UnicodeEncodeError:
-            raise ExposeError("XPB-E10", value=text, reason=plain("it is no valid Unicode text")) from None
-        if size > 255:
-            raise ExposeError("XPB-E10", value=text, reason=plain(f"it has {size} bytes, more than 255"))
-        return text
-
     def _assigned(self, plan: Plan, unit: str) -> str | None:
         from xpbench.assign.assigning import assign
 
         variant = next(iter(assign(plan, [unit])))
         return None if variant is None or variant != variant else str(variant)
-
-    def _base(
-        self, plan: Plan, unit: str, time: float | datetime | None, distinct_id: str | None, context: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        base = {k: v for k, v in context.items() if k not in _OURS}
-        for name, reason in property_problems(base):
-            raise ExposeError("XPB-E11", name=name.removeprefix("properties."), reason=plain(shown(reason)[1:-1]))
-        taken = sorted(RESERVED_PROPERTIES & base.keys())
-        if taken:
-            raise ExposeError("XPB-E11", name=taken[0], reason=plain("Mixpanel hides events that have a property of this name"))
-        if base and sum(len(k) + len(v) for k, v in base.items() if isinstance(v, str)) > EVENT_BYTES // 4:
-            raise ExposeError(
-                "XPB-E11", name="properties", reason=plain(f"the event comes near the limit of {EVENT_BYTES} bytes")
-            )
-        if plan.unit == "distinct_id":
-            base["distinct_id"] = unit
-        elif plan.unit == "device_id":
-            base["$device_id"] = unit
-            base["distinct_id"] = self._unit(distinct_id) if distinct_id is not None else f"$device:{unit}"
-        else:
-            base[plan.unit] = unit
-            base["distinct_id"] = self._unit(distinct_id) if distinct_id is not None else ""
-        base["time"] = self._moment(time)
-        return base
 
     def _moment(self, time: float | datetime | None) -> float:
         if time is None:
@@ -411,13 +314,7 @@ class Tracker:
                 jump, self._anchor = anchor - self._anchor, anchor
                 self.outbox.note("clock", "", f"the clock jumped by {jump:+.0f} s")
             return round(now, 3)
-        if isinstance(time, datetime):
-            if time.tzinfo is None:
-                raise ExposeError("XPB-E12", value=str(time))
-            return round(time.timestamp(), 3)
-        if isinstance(time, bool) or not isinstance(time, (int, float)) or not math.isfinite(time) or not 3.2e7 < time < 1e11:
-            raise ExposeError("XPB-E12", value=str(time))
-        return round(float(time), 3)
+        return seconds_given(time)
 
     def _incident(
         self, plan: Plan, unit: str, incident: str, variant: str, base: dict[str, Any], *, former: str | None = None
@@ -449,13 +346,11 @@ class Tracker:
     ) -> Exposed:
         """Record the exposure of a flag that has no plan, in Mixpanel's default format, once as well; never raises."""
         try:
-            id_ = self._unit(unit)
+            id_ = unit_text(unit)
             key = unit_key(experiment, id_)
             if self.outbox.knows(key) == variant:
                 return Exposed("repeat", experiment, variant)
-            base = {k: v for k, v in properties.items() if k not in _OURS}
-            for name, reason in property_problems(base):
-                raise ExposeError("XPB-E11", name=name.removeprefix("properties."), reason=plain(shown(reason)[1:-1]))
+            base = own_properties(properties)
             base |= {"distinct_id": distinct_id, "time": self._moment(None), "Experiment name": experiment}
             base |= {"Variant name": variant, "$insert_id": insert_id("exposure", id_, [(experiment, variant)])}
             text = text_of({"event": "$experiment_started", "properties": base})
@@ -575,18 +470,6 @@ def state_folder() -> Path:
     if os.environ.get("XPBENCH_STATE"):
         return Path(os.environ["XPBENCH_STATE"])
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "xpbench"
-
-
-def _outside(plan: Plan, moment: float) -> str:
-    start, end = plan.exposure.start, plan.exposure.end
-    if start is None and end is None:
-        return ""
-    day = _time.strftime("%Y-%m-%d", _time.gmtime(moment))
-    if start is not None and day < str(start):
-        return f"{day} is before the plan's first day {start}"
-    if end is not None and day > str(end):
-        return f"{day} is after the plan's last day {end}"
-    return ""
 
 
 def _nothing(fresh: tuple[int, ...]) -> str:
