@@ -151,17 +151,21 @@ class NumberLeaf(TextLeaf):
         return "" if value is MISSING or value is None else format_number(value)
 
 
+def _json_or_text(shown: str) -> Any:
+    if not shown.strip():
+        return MISSING
+    try:
+        return json.loads(shown)
+    except ValueError:
+        return shown
+
+
 class ScalarLeaf(TextLeaf):
     """Text, number, true, false, or a list of these: JSON where it is JSON, else text."""
 
     def parse(self, shown: str) -> Any:
         """JSON where the text is JSON, else the text."""
-        if not shown.strip():
-            return MISSING
-        try:
-            return json.loads(shown)
-        except ValueError:
-            return shown
+        return _json_or_text(shown)
 
     def format(self, value: Any) -> str:
         """Text as it is where reading it back gives the same, else JSON."""
@@ -181,12 +185,7 @@ class JsonLeaf(TextLeaf):
 
     def parse(self, shown: str) -> Any:
         """The JSON value; the text where it is none, so that the rules can say so."""
-        if not shown.strip():
-            return MISSING
-        try:
-            return json.loads(shown)
-        except ValueError:
-            return shown
+        return _json_or_text(shown)
 
     def format(self, value: Any) -> str:
         """JSON text."""

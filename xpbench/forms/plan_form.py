@@ -13,7 +13,6 @@ import ipywidgets as ipw
 
 from xpbench.errors import Problem
 from xpbench.forms import words
-from xpbench.forms.build import help_of, label_of, object_field
 from xpbench.forms.draft import Draft
 from xpbench.forms.field import (
     MISSING,
@@ -24,7 +23,6 @@ from xpbench.forms.field import (
     html,
     problem_lines,
     shared_layout,
-    shared_style,
     styled,
     visible,
 )
@@ -32,10 +30,10 @@ from xpbench.forms.history_box import HistoryBox
 from xpbench.forms.leaves import ChoiceLeaf, TextLeaf
 from xpbench.forms.metric_table import MetricTable
 from xpbench.forms.parts import KindField, ObjectField
+from xpbench.forms.plan_fields import plan_fields
 from xpbench.forms.root import root_box
 from xpbench.forms.shown import Shown
 from xpbench.forms.size_box import SizeBox
-from xpbench.forms.splits import VariantTable
 from xpbench.forms.status import StatusBox, guarded
 from xpbench.plan import Plan, check, template, template_names
 from xpbench.plan.reading import read_document
@@ -55,25 +53,6 @@ STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Review", "What will be frozen.", ()),
 )  # fmt: skip
 """Steps of the form: name, what it is about, keys of the plan."""
-
-
-class ReferenceLeaf(TextLeaf):
-    """Key of a metric: any text, with the keys of the plan as suggestions."""
-
-    def __init__(self, label: str, *, about: str = "") -> None:
-        super().__init__(label, about=about)
-        combo = ipw.Combobox(
-            description=label, options=(), ensure_option=False, continuous_update=False, layout=shared_layout(),
-            style=shared_style(ipw.Combobox),
-        )  # fmt: skip
-        self.control = styled(combo, "xp-control")
-        combo.observe(self._observed, names="value")
-        self.widget.children = (combo, self.note)
-
-    def suggest(self, keys: list[str]) -> None:
-        """Offer these keys."""
-        if tuple(self.control.options) != tuple(keys):
-            self.control.options = tuple(keys)
 
 
 class PlanForm(Shown):
@@ -105,8 +84,7 @@ class PlanForm(Shown):
         self.status = StatusBox()
         self._listeners: list[Callable[[], None]] = []
         self._registered: list[Callable[[Any], None]] = []
-        self._references: list[ReferenceLeaf] = []
-        self._fields = self._make_fields()
+        self._fields, self._references = plan_fields()
         self._steps: list[tuple[ipw.Button, ipw.Box]] = []
         self._build()
         self.metrics = self._metrics()
@@ -183,39 +161,6 @@ class PlanForm(Shown):
 
     # How it is built
 
-    def _make_fields(self) -> ObjectField:
-        def reference(model: Any, key: str, info: Any) -> Field:
-            made = ReferenceLeaf(label_of(model, key), about=help_of(model, key, info))
-            self._references.append(made)
-            return made
-
-        def metrics(_: Any, __: str, ___: Any) -> Field:
-            return MetricTable("In the order of the readout", about="Select one to edit it.", special=special)
-
-        def variants(_: Any, __: str, ___: Any) -> Field:
-            return VariantTable("Who sees what", about="One of them is the control.", special=special)
-
-        def model(owner: Any, key: str, info: Any) -> Field:
-            from xpbench.forms.build import kinds_of
-
-            kinds = kinds_of(info.annotation)
-            choice = ChoiceLeaf("Model", list(kinds), words=words.CHOICES, default="sequential")
-            return KindField(
-                choice,
-                lambda k: object_field(kinds[k], leave_out=("kind",), special=special),
-                aside=lambda k: words.GUIDES.get(k, ""),
-            )
-
-        special: dict[tuple[str, str], Any] = {
-            ("Plan", "metrics"): metrics,
-            ("Plan", "variants"): variants,
-            ("Plan", "model"): model,
-            ("Claim", "metric"): reference,
-            ("Ratio", "numerator"): reference,
-            ("Ratio", "denominator"): reference,
-        }
-        return object_field(Plan, special=special)
-
     def _metrics(self) -> MetricTable:
         return cast(MetricTable, self._fields.fields["metrics"])
 
@@ -223,7 +168,6 @@ class PlanForm(Shown):
         self._sentence = html("", "xp-quote")
         self._todo = html("", "xp-todo")
         self._saved = html("", "xp-help")
-        self._headings: list[str] = []
         placed: set[str] = set()
         for index, (name, about, keys) in enumerate(STEPS):
             here = keys if index < len(STEPS) - 1 else ()
