@@ -21,12 +21,9 @@ from xpbench.errors import InputError, plain
 from xpbench.plan import Plan, template
 
 Story = Literal["ship", "guardrail", "srm", "lost"]
-STORIES: dict[str, str] = {
-    "ship": "the new homepage works and harms nothing",
-    "guardrail": "quotes rise, but pages load slower than the plan accepts",
-    "srm": "quotes rise, but exposures of the new page get lost",
-    "lost": "quotes seem to rise, and nothing does: a release of the apps loses exposures of visitors who leave at once",
-}
+"""`ship`: the new homepage works and harms nothing. `guardrail`: quotes rise, but pages load slower than the plan accepts.
+`srm`: quotes rise, but exposures of the new page get lost. `lost`: quotes seem to rise, and nothing does: a release of the apps
+loses exposures of visitors who leave at once."""
 
 START = datetime(2026, 9, 7, tzinfo=UTC)
 """First day of exposures."""

@@ -91,7 +91,6 @@ class DecisionForm(Panel):
         signing = box([self.signatures, self.signer.widget, box([self.sign_button], "xp-actions", across=True)], "xp-group")
         asked = box([self.ask_button], "xp-actions", across=True)
         left = box([fields, asked, self.confirm.widget, signing, self.memo_box], "xp-main")
-        self._left = left
         self.main.children = (self.advice, left, self.rule_place.widget)
         self.set_readout(readout)
 

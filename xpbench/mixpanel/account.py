@@ -10,7 +10,6 @@ from typing import Literal
 from xpbench.errors import MixpanelError, plain
 from xpbench.expose.masks import Mask
 
-Region = Literal["us", "eu", "in"]
 Api = Literal["ingestion", "export", "app"]
 
 _HOSTS: Mapping[str, Mapping[str, str]] = {

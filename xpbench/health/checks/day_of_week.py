@@ -7,7 +7,6 @@ from xpbench.health.inputs import HealthInputs, day_of
 from xpbench.health.registry import check
 
 NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-UNEVEN = 3.0
 
 
 @check("day_of_week", title="Whole weeks", question="Are all days of the week in the data, about evenly?")
