@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -21,6 +22,45 @@ def test_room_is_on_the_map_and_says_what_it_is_for(room: str) -> None:
     said = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text("utf-8")))
     assert said is not None
     assert len(said.splitlines()[0]) > 30
+
+
+def test_picture_is_what_its_script_makes_and_shows_every_room() -> None:
+    spec = importlib.util.spec_from_file_location("make_architecture", ROOT / "scripts" / "make_architecture.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    picture = (ROOT / "docs" / "architecture.svg").read_text("utf-8")
+    assert picture == module.picture(), "run: python scripts/make_architecture.py"
+    assert [room for room in ROOMS if f"{room}/</text>" not in picture] == []
+    assert "(architecture.svg)" in PAGE
+
+
+def test_files_on_the_way_of_an_exposure_exist() -> None:
+    named = re.findall(r"`([a-z]+(?:/[a-z_]+)+\.py|[a-z]+(?:/[a-z_]+)*/)`", PAGE)
+    assert len(named) > 20
+    outside = ("tests/", "benchmarks/", "notebooks/", "templates/", "docs/")
+    assert [name for name in named if not name.startswith(outside) and not (PACKAGE / name).exists()] == []
+
+
+def test_every_folder_says_what_it_is_for_and_what_is_in_it() -> None:
+    """A table of parts in a room's first file names every module of the room, and no other."""
+    kept_elsewhere = {"stats": {"arguments", "exact", "roots"}}
+    tables = 0
+    for path in PACKAGE.rglob("__init__.py"):
+        said = ast.get_docstring(ast.parse(path.read_text("utf-8")))
+        assert said, path
+        table = said.partition("\n==")[2].rpartition("\n==")[0]
+        if not table:
+            continue
+        tables += 1
+        here = {p.stem for p in path.parent.glob("*.py")} | {p.parent.name for p in path.parent.glob("*/__init__.py")}
+        first = [re.match(r"\w+(?:, \w+)*(?=  )", row) for row in table.splitlines()[1:]]
+        listed = {name for m in first if m for name in m[0].split(", ")}
+        assert listed - here == set(), path
+        silent = {name for name in here - {"__init__"} if not re.search(rf"\b{name}\b", said)}
+        assert silent - kept_elsewhere.get(path.parent.name, set()) == set(), path
+    assert tables > 15
 
 
 def test_every_single_file_of_the_package_is_on_the_map() -> None:

@@ -1,1 +1,9 @@
-"""The running example: a simulated insurance platform that tests a beta homepage, with known true effects."""
+"""The running example: a simulated insurance platform that tests a beta homepage, with known true effects.
+
+==========  ======================================================
+simulation  events with the true effect of every metric planted
+run         the whole flow, and how near the truth it came
+story       the first run and the second, as the notebooks tell it
+commands    `xpbench demo`
+==========  ======================================================
+"""

@@ -2,4 +2,23 @@
 
 A form edits a plain JSON value. It is built from the plan model field by field, so that a field added to the model has a
 control the same day; charts come from `xpbench.views`, and everything that acts on disk goes through `xpbench.experiment`.
+
+===============  =================================================================
+workbench        every experiment of a folder, and the panels as steps
+plan_form        every field of a plan, problems, a draft, registering
+preflight_panel  the hash over real ids before launch
+readout_panel    progress and health first, effects when due
+decision_form    the advice, the decision, sign-off, memo
+panel, shown     what every panel shares, and how it shows itself
+build            from the plan model to fields; plan_fields: those of a plan
+field            what every field is; leaves, parts: one value, fields of fields
+metric_table     metrics, a line each, and an editor
+splits           variants with linked sliders
+size_box         sample size beside the plan; history_box: baselines from the past
+draft            the draft on disk
+words            labels, help and choices
+status, root     what happened, and the outermost box; style: looks
+notebooks        templates as notebooks
+magics           `%load_ext xpbench`
+===============  =================================================================
 """

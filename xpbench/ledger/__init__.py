@@ -1,4 +1,18 @@
-"""The ledger: an append-only, hash-chained record of one experiment, and the folder it lives in."""
+"""The ledger: an append-only, hash-chained record of one experiment, and the folder it lives in.
+
+=========  ==========================================================
+ledger     JSON Lines that only grow
+entry      one record, its line of bytes, and the witness of a length
+folder     where an experiment lives
+lock       one writer at a time
+knowledge  what had been seen by when
+clock      the one clock
+signature  signatures over a sign-off
+stamp      RFC 3161 time stamps
+notes      witnesses as git notes
+commands   `xpbench ledger`
+=========  ==========================================================
+"""
 
 from xpbench.ledger.clock import Clock, fixed_clock, system_clock
 from xpbench.ledger.entry import Entry, Witness

@@ -1,4 +1,19 @@
-"""The plan of an experiment: its model, the rules before registering, templates, and the diff of two plans."""
+"""The plan of an experiment: its model, the rules before registering, templates, and the diff of two plans.
+
+==========  ==============================================================================
+model       the plan as a whole
+hypothesis  if, then, because
+metrics     one class for each kind
+design      variants, exposure, assignment, model, horizon, decision, watch, data policies
+base        what every part has in common
+keys        which keys can name a folder
+rules       what must hold before registering
+reading     plans from files, with every problem at once
+diff        the difference of two plans
+schema      the JSON Schema of plan files
+templates   plans to start from
+==========  ==============================================================================
+"""
 
 from xpbench.plan.model import Plan
 from xpbench.plan.reading import check, load_plan

@@ -2,25 +2,29 @@
 
 Views know plain results only: rows of a readout, health checks, a plan. They hold no rows of data and no widget.
 
-================  ===================================================================
-card              hypothesis and plan
-forest_plot            lifts with intervals, margins, smallest lift that matters
-variants          table of every variant with direction-aware marks
-split             exposed units against the planned split
-timeline          exposed units over time, horizon, forecast
-path              confidence sequence over the looks
-bias              differences before the exposure
-health            checks, worst first
-segments          heat map of lifts by slice
-novelty_curve         lift by days since exposure
-distribution      values before and after winsorization
-cuped             variance removed
-power             chance to find a lift by units
-buckets           the randomiser's buckets
-truth             truth table of the rule
-other_ways       the same comparison in other ways
-theme, view       one theme, one way to show
-================  ===================================================================
+=========================  ==========================================================
+card                       hypothesis and plan
+forest_plot                lifts with intervals, margins, smallest lift that matters
+variants                   table of every variant with direction-aware marks
+split                      exposed units against the planned split
+timeline                   exposed units over time, horizon, forecast
+path                       confidence sequence over the looks
+bias                       differences before the exposure
+health                     checks, worst first
+segments                   heat map of lifts by slice
+novelty_curve              lift by days since exposure
+distribution               values before and after winsorization
+cuped                      variance removed
+power                      chance to find a lift by units
+buckets                    the randomiser's buckets
+truth                      truth table of the rule
+other_ways                 the same comparison in other ways
+readout_card               a readout on one card
+preflight                  what a preflight found
+report                     the views of a readout, part by part
+view, table                one way to show, and the table beside each chart
+theme, draw, numbers, png  colours, common parts of charts, numbers as text, pictures
+=========================  ==========================================================
 """
 
 from __future__ import annotations

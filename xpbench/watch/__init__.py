@@ -2,6 +2,16 @@
 
 The contract (weeks, guardrails, margins, estimator, check dates, owner) is fixed in the plan. Each check is an entry of the
 experiment's ledger; a date that passes without one turns *overdue* by itself, since nothing but dates and entries decides.
+
+==========  =====================================================
+contract    its dates, and what stands against each
+series      what the watch reads: a row per day, metric and group
+estimators  what shipping changed, as a pair of means
+record      one check, on record
+power       how likely a regression is found
+portfolio   what all experiments of a root add up to
+commands    `xpbench watch` and `xpbench portfolio`
+==========  =====================================================
 """
 
 from xpbench.watch.contract import CheckDate, WatchState, WatchStatus, watch_status
