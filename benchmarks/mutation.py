@@ -18,6 +18,7 @@ import argparse
 import ast
 import contextlib
 import copy
+import gc
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -63,6 +64,8 @@ HEAVY = (
     "scipy.integrate", "scipy.optimize", "scipy.stats.mstats", "statsmodels.api", "statsmodels.stats.api",
 )  # fmt: skip
 """Loaded once, before the first fault."""
+OPTIONS = ["-x", "-q", "--assert=plain", *(f"-pno:{name}" for name in ("cacheprovider", "unraisableexception", "threadexception"))]
+"""Nothing that only explains a failure, and no collection of garbage after each test."""
 
 NAMES = {"max": "min", "min": "max", "any": "all", "all": "any", "maximum": "minimum", "minimum": "maximum", "ndtr": "ndtri"}
 
@@ -131,23 +134,21 @@ def _inner(node: ast.UnaryOp) -> ast.expr:
     return ast.UnaryOp(ast.Not(), node.operand) if isinstance(node.op, ast.Not) else node.operand
 
 
-def mutants(source: str) -> list[tuple[int, str, str]]:
-    """Every fault: line, what the line says now, and the changed source."""
-    tree = ast.parse(source)
+def sites(tree: ast.Module) -> list[tuple[int, int]]:
+    """Every fault of a module: position of the node in `ast.walk`, and which of its changes."""
     skipped = _skipped(tree)
-    nodes = list(ast.walk(tree))
-    out = []
-    for at, node in enumerate(nodes):
-        if id(node) in skipped:
-            continue
-        for k, _ in enumerate(_changes(node)):
-            other = copy.deepcopy(tree)
-            spoiled = list(ast.walk(other))[at]
-            list(_changes(spoiled))[k](spoiled)
-            ast.fix_missing_locations(other)
-            before = ast.unparse(node).split("\n", 1)[0]
-            out.append((node.lineno, f"{before}  ->  {ast.unparse(spoiled).splitlines()[0]}", ast.unparse(other)))  # type: ignore[attr-defined]
-    return [m for m in out if m[2] != ast.unparse(tree)]
+    return [(at, k) for at, node in enumerate(ast.walk(tree)) if id(node) not in skipped for k, _ in enumerate(_changes(node))]
+
+
+def spoil(tree: ast.Module, site: tuple[int, int]) -> tuple[str, str]:
+    """One fault: `line: before -> after`, and the changed source."""
+    at, k = site
+    node, other = list(ast.walk(tree))[at], copy.deepcopy(tree)
+    spoiled = list(ast.walk(other))[at]
+    list(_changes(spoiled))[k](spoiled)
+    ast.fix_missing_locations(other)
+    before, after = (ast.unparse(n).split("\n", 1)[0] for n in (node, spoiled))
+    return f"{node.lineno}: {before}  ->  {after}", ast.unparse(other)  # type: ignore[attr-defined]
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
@@ -203,7 +204,7 @@ def noticed(module: str, source: str, tests: list[str], limit: float) -> tuple[s
             sys.meta_path.insert(0, _Finder(loader))
             import pytest
 
-            code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests], plugins=[_Plain()]))
+            code = int(pytest.main([*OPTIONS, *tests], plugins=[_Plain()]))
             used = getattr(sys.modules.get(name), "__loader__", None)
             os._exit(code if code or used is loader else 9)  # a pass counts only where the changed module was in use
         os._exit(9)
@@ -249,6 +250,7 @@ def main() -> None:
     with contextlib.redirect_stdout(io.StringIO()):  # load what takes long once; the children only add xpbench
         for heavy in HEAVY:
             importlib.import_module(heavy)
+    gc.freeze()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     for module in options.files:
         source = (ROOT / f"xpbench/stats/{module}.py").read_text()
@@ -257,16 +259,18 @@ def main() -> None:
         if plain != "survived":
             print(module, "is not tried: its own tests", plain)
             continue
-        every = mutants(source)
+        tree = ast.parse(source)
+        every = sites(tree)
         chosen = random.Random(f"{options.seed}:{module}").sample(every, min(options.sample, len(every)))
         found = {"failed": 0, "time limit": 0, "survived": 0}
         left, seconds = [], 0.0
-        for line, change, spoiled in chosen:
+        for site in chosen:
+            change, spoiled = spoil(tree, site)
             result, took = noticed(module, spoiled, tests, 5 + 5 * usual)
             found[result] += 1
             seconds += took
             if result == "survived":
-                left.append(f"{line}: {change}")
+                left.append(change)
         score = 1 - found["survived"] / len(chosen) if chosen else 1.0
         row = {"faults": len(every), "tried": len(chosen), **found, "score": round(score, 3), "cpu_seconds": round(seconds)}
         row |= {"tests": tests, "seed": options.seed, "commit": commit, "left": left}
