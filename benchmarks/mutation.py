@@ -64,7 +64,7 @@ HEAVY = (
     "scipy.integrate", "scipy.optimize", "scipy.stats.mstats", "statsmodels.api", "statsmodels.stats.api",
 )  # fmt: skip
 """Loaded once, before the first fault."""
-OPTIONS = ["-x", "-q", "--assert=plain", *(f"-pno:{name}" for name in ("cacheprovider", "unraisableexception", "threadexception"))]
+OPTIONS = ["-x", "-q", "--assert=plain", "-pno:cacheprovider", "-pno:unraisableexception", "-pno:threadexception"]
 """Nothing that only explains a failure, and no collection of garbage after each test."""
 
 NAMES = {"max": "min", "min": "max", "any": "all", "all": "any", "maximum": "minimum", "minimum": "maximum", "ndtr": "ndtri"}
