@@ -223,3 +223,18 @@ def test_margin_p_of_a_group_sequential_guardrail_is_that_of_the_design() -> Non
         assert (row.margin_p_value < 0.025) == (state == "ok")
         assert (row.guardrail == "ok") == (state == "ok")
     assert row.margin_p_value > 0.5
+
+
+@pytest.mark.parametrize(
+    "model", [{"kind": "sequential", "n_opt": 8000, "min_units": 100}, {"kind": "group_sequential", "looks": [0.5, 1.0]}]
+)
+def test_a_sequential_design_waits_for_events(model: dict[str, Any]) -> None:
+    """Below ten events there is a status and no interval (docs/methods/proportion.md); from ten on there are numbers."""
+    for x_c, x_t, waits in ((9, 30, True), (30, 9, True), (0, 30, True), (10, 30, False), (991, 900, True)):
+        rates = {"a": x_c / 1000, "b": x_t / 1000}
+        cells = [cell("m", v, 1000, p, p * (1 - p) * 1000 / 999) for v, p in rates.items()]
+        (row,) = analyse(plan(model=model), summary(*cells))
+        assert (row.status == "too_few_events") == waits
+        assert (row.ci_low is None) == (row.p_value is None) == waits
+        assert row.effect == pytest.approx(rates["b"] - rates["a"])
+        assert row.verdict != "better" or not waits

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from xpbench.data.summary import Form, Summary
 from xpbench.decide.bayesian import read_posterior
 from xpbench.decide.designs import Anytime, Design, Grouped, design_of
-from xpbench.decide.estimate import Estimate, estimate
+from xpbench.decide.estimate import Estimate, estimate, waiting
 from xpbench.decide.margins import judge_margin
 from xpbench.decide.rows import GuardrailState, Row, Sensitivity, Verdict, number
 from xpbench.plan import Plan
@@ -88,20 +88,16 @@ def analyse(
         earlier_units: Units at earlier looks (group-sequential).
     """
     control = plan.control.key
-    items = [
-        _Item(
-            metric,
-            variant,
-            estimate(
+    items = []
+    for metric in plan.metrics:
+        for variant in plan.treatments:
+            found = estimate(
                 metric,
                 summary.cell(metric.key, control, dimension=dimension, slice=slice),
                 summary.cell(metric.key, variant.key, dimension=dimension, slice=slice),
-            ),
-            design_of(plan, variant, units=summary.n, earlier_units=earlier_units),
-        )
-        for metric in plan.metrics
-        for variant in plan.treatments
-    ]
+            )
+            design = design_of(plan, variant, units=summary.n, earlier_units=earlier_units)
+            items.append(_Item(metric, variant, found if design.takes_scores else waiting(found), design))
     corrected = _correct(plan, items)
     return tuple(_row(plan, summary, item, c, dimension, slice) for item, c in zip(items, corrected, strict=True))
 

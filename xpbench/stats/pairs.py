@@ -107,6 +107,11 @@ def welch_df(vc: float, vt: float, *, df_c: float, df_t: float) -> float:
     return 1.0 / ((vc / total) ** 2 / df_c + (vt / total) ** 2 / df_t)
 
 
+def without_noise(pair: Pair, status: Status) -> Pair:
+    """The estimates of a pair under a status: nothing is said about their noise."""
+    return replace(pair, vc=math.nan, vt=math.nan, cov=math.nan, df=math.nan, status=status, reason=reason(status))
+
+
 def failed(c: Moments, t: Moments, status: Status, *, mc: float = math.nan, mt: float = math.nan) -> Pair:
     """A pair that has a status instead of a variance; the estimates stay where they exist."""
     return Pair(mc, mt, math.nan, math.nan, math.nan, math.nan, c.n + t.n, status, reason(status))

@@ -4,7 +4,7 @@
 have the event, or fewer than 10 lack it (`is_tiny`). Effect and lift are then read off one score statistic
 (Miettinen–Nurminen), whose value for "no difference" is the same for both, so that effect, lift and p-value agree here, too.
 It works with zero events in one variant. Anytime and group-sequential designs have no score form: they wait for events,
-status `few_events`.
+status `too_few_events`. (Without waiting, unequal splits of rare events raise false alarms beyond alpha.)
 """
 
 from __future__ import annotations
