@@ -51,7 +51,7 @@ def lines(
         .mark_line(strokeWidth=2)
         .encode(
             x=alt.X(x, type="quantitative", scale=alt.Scale(type=x_scale, nice=False), axis=alt.Axis(format="%" if x_percent else "~s" if x_scale == "log" else ",", labelOverlap="greedy", labelSeparation=6, **({} if x_values is None else {"values": x_values}))),
-            y=alt.Y(y, type="quantitative", scale=alt.Scale(zero=zero), axis=alt.Axis(format="%" if percent else ",")),
+            y=alt.Y(y, type="quantitative", scale=alt.Scale(zero=zero), axis=alt.Axis(format="%" if percent else "~r")),
             color=alt.Color(by, type="nominal", scale=alt.Scale(domain=names, range=[colours[n] for n in names]), legend=alt.Legend(title=None, orient="top", columns=1, labelLimit=400)),
             strokeDash=alt.StrokeDash(by, type="nominal", scale=alt.Scale(domain=names, range=[[1, 0], [6, 3], [2, 2], [8, 2, 2, 2]][: len(names)]), legend=None),
         )
