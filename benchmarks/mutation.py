@@ -1,11 +1,15 @@
 """Faults planted in `xpbench/stats`, one at a time: how many do the tests notice?
 
-    python -m benchmarks.mutation --files cuped fieller spending --sample 60 --write mutation
+    python -m benchmarks.mutation --sample 60 --write mutation      all modules; also the table of docs/methods/proof.md
+    python -m benchmarks.mutation --files cuped fieller --sample 60
 
 Every fault is one change of an operator, a number, a comparison or a branch in the syntax tree of one module. A seeded
 random sample of all possible faults of a module is tried, each in a process of its own that loads the changed module and
 runs the tests of that module, stopping at the first that fails. A fault counts as noticed when a test fails, or when the
-tests take many times longer than usual. Messages, docstrings and annotations are left alone.
+tests need many times their usual processor time. Messages, docstrings and annotations are left alone.
+
+The processes are forks of one that has loaded pytest and the libraries, but nothing of xpbench; plugins of pytest that the
+tests of the statistics do not need stay out, and a counter-example is not made smaller, so that a fault takes about a second.
 """
 
 from __future__ import annotations
@@ -14,17 +18,19 @@ import argparse
 import ast
 import contextlib
 import copy
+import gc
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import io
 import json
+import math
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,13 +38,17 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 
 TESTS: dict[str, list[str]] = {
-    "batch": ["batch"],
+    "arguments": ["multipliers", "multiplicity", "srm", "quantiles"],
     "batch_cuped": ["batch", "cuped"],
-    "designs": ["planning", "spending"],
+    "designs": ["planning", "spending", "accrual"],
     "fieller": ["inference", "pairs"],
     "marginals": ["bayes"],
+    "roots": ["proportion", "spending"],
 }
 """Tests of a module, where they are not in the file of its name."""
+
+MARK, END = "<!-- mutation -->", "<!-- end of mutation -->"
+PAGE = ROOT / "docs/methods/proof.md"
 
 COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -49,6 +59,14 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult, ast.MatMult: ast.Mult,
     ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd,
 }  # fmt: skip
+HEAVY = (
+    "hypothesis.strategies", "pytest", "pandas", "duckdb", "narwhals", "tea_tasting",
+    "scipy.integrate", "scipy.optimize", "scipy.stats.mstats", "statsmodels.api", "statsmodels.stats.api",
+)  # fmt: skip
+"""Loaded once, before the first fault."""
+OPTIONS = ["-x", "-q", "--assert=plain", "-pno:cacheprovider", "-pno:unraisableexception", "-pno:threadexception"]
+"""Nothing that only explains a failure, and no collection of garbage after each test."""
+
 NAMES = {"max": "min", "min": "max", "any": "all", "all": "any", "maximum": "minimum", "minimum": "maximum", "ndtr": "ndtri"}
 
 
@@ -85,10 +103,11 @@ def _skipped(tree: ast.Module) -> set[int]:
 
 def _changes(node: ast.AST) -> Iterator[Callable[[Any], None]]:
     """Ways to spoil one node, each a function that changes a copy of it."""
-    if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        for table in (COMPARE, FLIP):
-            if (other := table.get(type(node.ops[0]))) is not None:
-                yield lambda n, other=other: setattr(n, "ops", [other()])
+    if isinstance(node, ast.Compare):
+        for at, op in enumerate(node.ops):
+            for table in (COMPARE, FLIP):
+                if (other := table.get(type(op))) is not None:
+                    yield lambda n, at=at, other=other: n.ops.__setitem__(at, other())
     elif isinstance(node, (ast.BinOp, ast.AugAssign)) and (found := ARITHMETIC.get(type(node.op))) is not None:
         yield lambda n: setattr(n, "op", found())
     elif isinstance(node, ast.BoolOp):
@@ -115,23 +134,21 @@ def _inner(node: ast.UnaryOp) -> ast.expr:
     return ast.UnaryOp(ast.Not(), node.operand) if isinstance(node.op, ast.Not) else node.operand
 
 
-def mutants(source: str) -> list[tuple[int, str, str]]:
-    """Every fault: line, what the line says now, and the changed source."""
-    tree = ast.parse(source)
+def sites(tree: ast.Module) -> list[tuple[int, int]]:
+    """Every fault of a module: position of the node in `ast.walk`, and which of its changes."""
     skipped = _skipped(tree)
-    nodes = list(ast.walk(tree))
-    out = []
-    for at, node in enumerate(nodes):
-        if id(node) in skipped:
-            continue
-        for k, _ in enumerate(_changes(node)):
-            other = copy.deepcopy(tree)
-            spoiled = list(ast.walk(other))[at]
-            list(_changes(spoiled))[k](spoiled)
-            ast.fix_missing_locations(other)
-            before = ast.unparse(node).split("\n", 1)[0]
-            out.append((node.lineno, f"{before}  ->  {ast.unparse(spoiled).splitlines()[0]}", ast.unparse(other)))  # type: ignore[attr-defined]
-    return [m for m in out if m[2] != ast.unparse(tree)]
+    return [(at, k) for at, node in enumerate(ast.walk(tree)) if id(node) not in skipped for k, _ in enumerate(_changes(node))]
+
+
+def spoil(tree: ast.Module, site: tuple[int, int]) -> tuple[str, str]:
+    """One fault: `line: before -> after`, and the changed source."""
+    at, k = site
+    node, other = list(ast.walk(tree))[at], copy.deepcopy(tree)
+    spoiled = list(ast.walk(other))[at]
+    list(_changes(spoiled))[k](spoiled)
+    ast.fix_missing_locations(other)
+    before, after = (ast.unparse(n).split("\n", 1)[0] for n in (node, spoiled))
+    return f"{node.lineno}: {before}  ->  {after}", ast.unparse(other)  # type: ignore[attr-defined]
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
@@ -162,28 +179,59 @@ class _Finder(importlib.abc.MetaPathFinder):
         return importlib.util.spec_from_file_location(fullname, self.loader.path, loader=self.loader)
 
 
-def noticed(module: str, source: str, tests: list[str], limit: float) -> str:
-    """`failed`, `survived` or `time limit`, from a process of its own."""
+class _Plain:
+    """A plugin of pytest: properties look for a counter-example, and do not make it smaller."""
+
+    def pytest_sessionstart(self) -> None:
+        from hypothesis import Phase, settings
+
+        settings.register_profile("mutation", settings.get_profile("ci"), phases=(Phase.explicit, Phase.generate))
+        settings.load_profile("mutation")
+
+
+def noticed(module: str, source: str, tests: list[str], limit: float) -> tuple[str, float]:
+    """`failed`, `survived` or `time limit`, from a process of its own, and its processor time in seconds."""
+    name = f"xpbench.stats.{module}"
     child = os.fork()
     if child == 0:
         with contextlib.suppress(BaseException), open(os.devnull, "w") as nothing:
             os.dup2(nothing.fileno(), 1)
             os.dup2(nothing.fileno(), 2)
-            sys.meta_path.insert(0, _Finder(_Loader(f"xpbench.stats.{module}", ROOT / f"xpbench/stats/{module}.py", source)))
+            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit), math.ceil(limit) + 1))
+            loader = _Loader(name, ROOT / f"xpbench/stats/{module}.py", source)
+            for held in [m for m in sys.modules if m.partition(".")[0] in ("xpbench", "tests")]:
+                del sys.modules[held]
+            sys.meta_path.insert(0, _Finder(loader))
             import pytest
 
-            code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *tests]))
-            os._exit(code)
+            code = int(pytest.main([*OPTIONS, *tests], plugins=[_Plain()]))
+            used = getattr(sys.modules.get(name), "__loader__", None)
+            os._exit(code if code or used is loader else 9)  # a pass counts only where the changed module was in use
         os._exit(9)
-    begun = time.monotonic()
-    while time.monotonic() - begun < limit:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return "survived" if os.waitstatus_to_exitcode(status) == 0 else "failed"
-        time.sleep(0.02)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return "time limit"
+    _, status, used = os.wait4(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    found = "survived" if code == 0 else "time limit" if -code in (signal.SIGXCPU, signal.SIGKILL) else "failed"
+    return found, used.ru_utime + used.ru_stime
+
+
+def table(held: dict[str, Any]) -> str:
+    """Markdown table: a row for each module, and the sum."""
+    rows = ["| module | possible faults | tried | noticed | left | score | commit |", "|---|---|---|---|---|---|---|"]
+    total = [0, 0, 0, 0]
+    for name, row in held["modules"].items():
+        counts = [row["faults"], row["tried"], row["failed"] + row["time limit"], row["survived"]]
+        total = [a + b for a, b in zip(total, counts, strict=True)]
+        rows.append(f"| `{name}` | {' | '.join(f'{v:,}' for v in counts)} | {row['score']:.0%} | {row['commit']} |")
+    share = f"{total[2] / total[1]:.0%}" if total[1] else ""
+    rows.append(f"| **all {len(held['modules'])}** | {' | '.join(f'**{v:,}**' for v in total)} | **{share}** | |")
+    return "\n".join(rows)
+
+
+def in_page(page: str, held: dict[str, Any]) -> str:
+    """The page with the table of the result between its two marks."""
+    head, _, rest = page.partition(MARK)
+    _, _, tail = rest.partition(END)
+    return f"{head}{MARK}\n\n{table(held)}\n\n{END}{tail}"
 
 
 def main() -> None:
@@ -197,44 +245,51 @@ def main() -> None:
     options = parser.parse_args()
     os.chdir(ROOT)
     os.environ["CI"] = "1"  # the properties look at the same cases each time
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     sys.path.insert(0, str(ROOT))
     with contextlib.redirect_stdout(io.StringIO()):  # load what takes long once; the children only add xpbench
-        import hypothesis.strategies  # noqa: F401
-        import pytest  # noqa: F401
-        import scipy.optimize
-        import scipy.stats  # noqa: F401
-        import statsmodels.stats.api  # noqa: F401
+        for heavy in HEAVY:
+            importlib.import_module(heavy)
+    gc.freeze()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     for module in options.files:
         source = (ROOT / f"xpbench/stats/{module}.py").read_text()
         tests = [f"tests/stats/test_{t}.py" for t in TESTS.get(module, [module])]
-        tests = [t for t in tests if (ROOT / t).exists()] or ["tests/stats"]
-        begun = time.monotonic()
-        if (plain := noticed(module, source, tests, 600)) != "survived":
+        plain, usual = noticed(module, source, tests, 600)
+        if plain != "survived":
             print(module, "is not tried: its own tests", plain)
             continue
-        usual = time.monotonic() - begun
-        every = mutants(source)
+        tree = ast.parse(source)
+        every = sites(tree)
         chosen = random.Random(f"{options.seed}:{module}").sample(every, min(options.sample, len(every)))
         found = {"failed": 0, "time limit": 0, "survived": 0}
-        left = []
-        for line, change, spoiled in chosen:
-            result = noticed(module, spoiled, tests, 10 + 8 * usual)
+        left, seconds = [], 0.0
+        for site in chosen:
+            change, spoiled = spoil(tree, site)
+            result, took = noticed(module, spoiled, tests, 5 + 5 * usual)
             found[result] += 1
+            seconds += took
             if result == "survived":
-                left.append(f"{line}: {change}")
+                left.append(change)
         score = 1 - found["survived"] / len(chosen) if chosen else 1.0
-        row = {"faults": len(every), "tried": len(chosen), **found, "score": round(score, 3), "commit": commit, "left": left}
-        print(module, json.dumps({k: v for k, v in row.items() if k != "left"}), *left, sep="\n  ", flush=True)
+        row = {"faults": len(every), "tried": len(chosen), **found, "score": round(score, 3), "cpu_seconds": round(seconds)}
+        row |= {"tests": tests, "seed": options.seed, "commit": commit, "left": left}
+        print(module, json.dumps({k: v for k, v in row.items() if k not in ("left", "tests")}), *left, sep="\n  ", flush=True)
         if options.write:
-            path = ROOT / f"benchmarks/results/{options.write}.json"
-            from benchmarks.report import header
+            _keep(options.write, module, row)
 
-            held = json.loads(path.read_text()) if path.exists() else {"modules": {}}
-            held |= header("python -m benchmarks.mutation")
-            held["modules"][module] = row
-            held["modules"] = dict(sorted(held["modules"].items()))
-            path.write_text(json.dumps(held, indent=1) + "\n")
+
+def _keep(name: str, module: str, row: dict[str, Any]) -> None:
+    """The row into the result, and the table of the result into the page."""
+    from benchmarks.report import header
+
+    path = ROOT / f"benchmarks/results/{name}.json"
+    held = json.loads(path.read_text()) if path.exists() else {"modules": {}}
+    held |= header(f"python -m benchmarks.mutation --write {name}", ("pytest", "hypothesis", "statsmodels", "tea-tasting"))
+    held["modules"][module] = row
+    held["modules"] = dict(sorted(held["modules"].items()))
+    path.write_text(json.dumps(held, indent=1, ensure_ascii=False) + "\n")
+    PAGE.write_text(in_page(PAGE.read_text(), held))
 
 
 if __name__ == "__main__":

@@ -704,6 +704,13 @@ def _welch(a: float, b: float, da: float, db: float) -> float:
     return 1 / ((a / total) ** 2 / da + (b / total) ** 2 / db) if total > 0 and da > 0 and db > 0 else NAN
 
 
+def _own_variance(gradient: Sequence[float], cov: Sequence[Sequence[float]]) -> float:
+    """Variance of a linearised value; 0 where its terms cancel but for rounding."""
+    terms = [x * v * y for x, row in zip(gradient, cov, strict=True) for v, y in zip(row, gradient, strict=True)]
+    variance = quadratic_form(gradient, cov, gradient)
+    return variance if variance > 1e-12 * math.fsum(map(abs, terms)) else 0.0
+
+
 def plain_pair(c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pair:
     """Two estimates without covariates, by the delta method; or why there is none."""
     n = c["n"] + t["n"]
@@ -713,7 +720,7 @@ def plain_pair(c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pa
         return Pair(n=n, status="zero_denominator")
     if c["n"] < 2 or t["n"] < 2:
         return Pair(mc, mt, n=n, status="not_enough_units")
-    sc, st = max(quadratic_form(gc, c["cov"], gc), 0.0), max(quadratic_form(gt, t["cov"], gt), 0.0)
+    sc, st = _own_variance(gc, c["cov"]), _own_variance(gt, t["cov"])
     flat = _constant(mc, sc), _constant(mt, st)
     if any(flat):
         same = all(flat) and math.isclose(mc, mt, rel_tol=1e-12, abs_tol=0.0)
@@ -845,6 +852,14 @@ class Score:
         pc = self._likeliest(lambda p: min(p * null, 1.0), null, 0.0, min(1.0, 1 / null))
         return self._z(pc, min(pc * null, 1.0), null, 0.0)
 
+    def matters(self, least: float, sign: int, q: float, *, whole: bool) -> tuple[bool, bool]:
+        """Whether the lift reaches the smallest that matters, by estimate or whole interval, and whether that is ruled out."""
+        if sign < 0 and least >= 1:
+            return (False if whole else self.x_t == 0 and least == 1), True
+        z = sign * self.z_ratio(1 + sign * least)
+        reaches = sign * (self.x_t * self.n_c - (1 + sign * least) * self.x_c * self.n_t) >= 0
+        return (z > q if whole else reaches), z < -q
+
     def _z(self, pc: float, pt: float, factor: float, shift: float) -> float:
         n = self.n_c + self.n_t
         variance = (pt * (1 - pt) / self.n_t + factor**2 * pc * (1 - pc) / self.n_c) * n / (n - 1)
@@ -928,9 +943,18 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     if is_quantile or not (metric.get("cuped") and xs):
         return Estimate(plain, plain, None, share, score)
     if plain.status != "ok":
-        return Estimate(plain, plain, None, share)
+        return Estimate(plain, plain, None, share, score)
     pair, reduction = cuped(c, t, subject, xs, base)
-    return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share)
+    return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score)
+
+
+def waiting(found: Estimate) -> Estimate:
+    """The estimate where the design has no score form: a rare event is waited for."""
+    if found.score is None:
+        return found
+    late = [Pair(p.mc, p.mt, n=p.n, status="too_few_events") if p.status in ("ok", "separation") else p
+            for p in (found.pair, found.plain)]  # fmt: skip
+    return Estimate(late[0], late[1], found.reduction, found.share, found.score)
 
 
 # --------------------------------------------------------------------------------------------------------------------- designs
@@ -968,6 +992,8 @@ class Design:
 
     def p_one_sided(self, z: float, pair: Pair) -> float:
         """One-sided p-value of a distance z on the good side."""
+        if self.boundary is not None:
+            return self.boundary.p(z) / 2 if z > 0 else 1 - self.boundary.p(z) / 2
         if self.rho2 is None:
             return t_tail(z, pair.df)
         return min(1.0, 0.5 * math.exp(-self.log_e(z, pair.n))) if z > 0 else 1.0
@@ -1142,10 +1168,11 @@ class Boundary:
 
     def _integrated(self, alpha: float) -> float:
         mass: list[tuple[float, float]] = [(0.0, 0.5)]  # the upper half of a point at 0
-        gone, before, bound = 0.0, 0.0, math.inf
+        gone, before, bound, planned = 0.0, 0.0, math.inf, -1.0
         for i, t in enumerate(self.information):
             sd = math.sqrt(t - before)
-            amount = self._spent(i, alpha) - gone
+            amount = 0.0 if self._spent(i, alpha) == planned else self._spent(i, alpha) - gone
+            planned = self._spent(i, alpha)
             bound = _bound(mass, math.sqrt(t), sd, amount)
             if i == len(self.information) - 1:
                 break
@@ -1164,7 +1191,8 @@ class Boundary:
         size = abs(z)
 
         def gap(log_alpha: float) -> float:
-            return min(self.q(math.exp(log_alpha)), 2 * FAR) - size
+            q = self.q(math.exp(log_alpha))
+            return q - size if q < math.inf else 1.0  # what is infinite is never crossed
 
         low, high = math.log(LEAST), math.log(1.0 - 1e-9)
         if gap(high) >= 0.0:
@@ -1173,7 +1201,7 @@ class Boundary:
             return LEAST
         for alpha, q in self._known.items():  # what other rows asked for narrows the search
             place = math.log(alpha)
-            if min(q, 2 * FAR) > size:
+            if q > size:
                 low = max(low, place)
             else:
                 high = min(high, place)
@@ -1552,16 +1580,10 @@ def rows_of(plan: J, summary: J, *, earlier: Sequence[int] = (), dimension: str 
             if not variant.get("control"):
                 pick = [cells.get((metric["key"], v, "value", dimension, slice_)) for v in (control, variant["key"])]
                 raw = [cells.get((metric["key"], v, "raw", dimension, slice_)) for v in (control, variant["key"])]
-                items.append(
-                    (
-                        metric,
-                        variant,
-                        pick,
-                        estimate(metric, *pick),
-                        design_of(plan, variant, units=units, earlier=earlier),
-                        raw,
-                    )
-                )
+                design = design_of(plan, variant, units=units, earlier=earlier)
+                is_fixed = design.rho2 is None and design.boundary is None
+                own = estimate(metric, *pick)
+                items.append((metric, variant, pick, own if is_fixed else waiting(own), design, raw))
     found = [(_p_value(e, d), alpha) for _, _, _, e, d, _ in items]
     corrected: list[tuple[float, float]] = list(found)
     second = plan.get("secondary_correction", "bh")
@@ -1572,14 +1594,14 @@ def rows_of(plan: J, summary: J, *, earlier: Sequence[int] = (), dimension: str 
     )
     for roles, name in groups:
         members = [i for i, item in enumerate(items) if item[0]["role"] in roles]
-        own = [found[i][0] for i in members]
+        p_values = [found[i][0] for i in members]
         if name == "e-bh":
             pairs = [(items[i][3].pair, items[i][4]) for i in members]
             e_values = [_e(pair, design) for pair, design in pairs]
             adjusted = adjust(e_values, name)
         else:
-            adjusted = adjust(own, name)
-        of = sum(not math.isnan(p) for p in own)
+            adjusted = adjust(p_values, name)
+        of = sum(not math.isnan(p) for p in p_values)
         level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
         for i, p in zip(members, adjusted, strict=True):
             corrected[i] = (p, level)
@@ -1676,11 +1698,14 @@ def _row(plan: J, item: J, p: float, p_adjusted: float, level: float) -> dict[st
     }
     least = metric.get("min_lift")
     policy = plan.get("decision", {})
-    if least is not None and policy.get("practical", "estimate") != "none" and pair.status == "ok" and has_lift(pair):
+    asked = least is not None and policy.get("practical", "estimate") != "none"
+    if asked and score is not None and not score.silent:
+        row["matters"], row["too_small"] = score.matters(least, sign, q, whole=policy.get("practical") == "interval")
+    elif asked and pair.status == "ok" and has_lift(pair):
         z = sign * lift_z(pair, sign * least)
         row["matters"] = z > q if policy.get("practical") == "interval" else sign * (pair.mt - pair.mc) / abs(pair.mc) >= least
         row["too_small"] = z < -q
-    row |= _margin(metric, policy, pair, design, q, verdict, sign)
+    row |= _margin(metric, policy, pair, design, q, verdict, sign, score)
     row["sensitivity"] = []
     if est.reduction is not None:
         row["sensitivity"].append(("without CUPED", _interval(est.plain, design, level), design.p(est.plain)))
@@ -1708,7 +1733,9 @@ def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confid
     return "better" if posterior.chance >= confidence else "worse" if posterior.chance <= 1 - confidence else "unclear"
 
 
-def _margin(metric: J, policy: J, pair: Pair, design: Design, q: float, verdict: str, sign: int) -> dict[str, J]:
+def _margin(
+    metric: J, policy: J, pair: Pair, design: Design, q: float, verdict: str, sign: int, score: Score | None
+) -> dict[str, J]:
     margin, relative = metric.get("margin"), metric.get("margin_rel")
     is_rail = metric["role"] == "guardrail"
     size = relative if relative is not None else margin
@@ -1716,13 +1743,16 @@ def _margin(metric: J, policy: J, pair: Pair, design: Design, q: float, verdict:
         state = "" if not is_rail else "unclear" if pair.status != "ok" else "bad" if verdict == "worse" else "ok"
         return {"guardrail": state, "margin": None, "margin_p_value": None}
     out: dict[str, J] = {"margin": -sign * size, "margin_p_value": None, "guardrail": "unclear" if is_rail else ""}
-    if pair.status != "ok":
+    if score is not None and size < 1 and not score.silent:
+        z = sign * (score.z_ratio(1 - sign * size) if relative is not None else score.z_effect(-sign * size))
+        out["margin_p_value"] = normal_tail(z)
+    elif pair.status != "ok":
         return out
-    distance = (
-        lift_z(pair, -sign * size) if relative is not None else (pair.mt - pair.mc + sign * size) / math.sqrt(pair.variance)
-    )
-    z = sign * distance
-    out["margin_p_value"] = design.p_one_sided(z, pair)
+    else:
+        z = sign * (
+            lift_z(pair, -sign * size) if relative is not None else (pair.mt - pair.mc + sign * size) / math.sqrt(pair.variance)
+        )
+        out["margin_p_value"] = design.p_one_sided(z, pair)
     if is_rail and z > q:
         out["guardrail"] = "ok"
     elif is_rail and verdict == "worse":

@@ -42,7 +42,7 @@ def rng() -> np.random.Generator:
 
 def lines(
     frame: pd.DataFrame, *, x: str, y: str, by: str, colours: dict[str, str], x_scale: str = "linear", percent: bool = False, zero: bool = True,
-    x_percent: bool = False,
+    x_percent: bool = False, x_values: list[float] | None = None,
 ) -> alt.Chart:  # fmt: skip
     """Lines told apart by colour, dash and a legend in words."""
     names = list(colours)
@@ -50,8 +50,8 @@ def lines(
         alt.Chart(frame)
         .mark_line(strokeWidth=2)
         .encode(
-            x=alt.X(x, type="quantitative", scale=alt.Scale(type=x_scale, nice=False), axis=alt.Axis(format="%" if x_percent else "~s" if x_scale == "log" else ",", labelOverlap="greedy", labelSeparation=6)),
-            y=alt.Y(y, type="quantitative", scale=alt.Scale(zero=zero), axis=alt.Axis(format="%" if percent else "~g")),
+            x=alt.X(x, type="quantitative", scale=alt.Scale(type=x_scale, nice=False), axis=alt.Axis(format="%" if x_percent else "~s" if x_scale == "log" else ",", labelOverlap="greedy", labelSeparation=6, **({} if x_values is None else {"values": x_values}))),
+            y=alt.Y(y, type="quantitative", scale=alt.Scale(zero=zero), axis=alt.Axis(format="%" if percent else "~r")),
             color=alt.Color(by, type="nominal", scale=alt.Scale(domain=names, range=[colours[n] for n in names]), legend=alt.Legend(title=None, orient="top", columns=1, labelLimit=400)),
             strokeDash=alt.StrokeDash(by, type="nominal", scale=alt.Scale(domain=names, range=[[1, 0], [6, 3], [2, 2], [8, 2, 2, 2]][: len(names)]), legend=None),
         )
@@ -59,9 +59,8 @@ def lines(
 
 
 def rule(at: float, *, axis: str = "y") -> alt.Chart:
-    mark = alt.Chart(pd.DataFrame({axis: [at]})).mark_rule(color=GREY, strokeDash=[3, 3])
-    channel = alt.X if axis == "x" else alt.Y
-    return mark.encode(**{axis: channel(axis, type="quantitative", title=None)})
+    """A dashed line; as a datum and not a field it leaves the title of the axis alone."""
+    return alt.Chart(pd.DataFrame({"one": [1]})).mark_rule(color=GREY, strokeDash=[3, 3]).encode(**{axis: alt.datum(at)})
 
 
 def save(name: str, chart: Any, *, title: str) -> None:
@@ -197,12 +196,12 @@ def quantile() -> None:
     band = (
         alt.Chart(at)
         .mark_rule(color=BLUE, strokeWidth=3)
-        .encode(x=alt.X("low:Q", title=None), x2="high:Q", y=alt.Y("y:Q", title=None))
+        .encode(x=alt.X("low:Q", title="page load time, s"), x2="high:Q", y=alt.Y("y:Q", title="share at or below"))
     )
     dot = (
         alt.Chart(at)
         .mark_point(filled=True, size=70, color=BLUE, opacity=1)
-        .encode(x=alt.X("mid:Q", title=None), y=alt.Y("y:Q", title=None))
+        .encode(x=alt.X("mid:Q", title="page load time, s"), y=alt.Y("y:Q", title="share at or below"))
     )
     save("quantile", curve + band + dot, title="The values at two ranks bound the 90 % quantile (400 values)")
 
@@ -293,6 +292,7 @@ def group_sequential() -> None:
         colours={"O'Brien–Fleming": BLUE, "Pocock": OCHRE, "one look only": GREY},
         zero=False,
         x_percent=True,
+        x_values=list(t),
     )
     save("group-sequential", chart, title="Five looks at 5 % in all")
 
@@ -309,7 +309,7 @@ def bayes() -> None:
     bar = base.mark_rule(strokeWidth=3, color=BLUE).encode(
         x=alt.X("low:Q", title="lift, narrowest 95 %", axis=alt.Axis(format="%")), x2="high:Q"
     )
-    dot = base.mark_point(filled=True, size=80, color=BLUE, opacity=1).encode(x="lift:Q")
+    dot = base.mark_point(filled=True, size=80, color=BLUE, opacity=1).encode(x=alt.X("lift:Q", title="lift, narrowest 95 %"))
     save("bayes", bar + dot + rule(0.0, axis="x"), title="One data set (lift 10 % ± 9 %), three priors")
 
 
@@ -330,8 +330,12 @@ def decisions() -> None:
         x=alt.X("low:Q", title="lift", axis=alt.Axis(format="%")), x2="high:Q"
     )
     dot = base.mark_point(filled=True, size=80, color=BLUE, opacity=1).encode(x="lift:Q")
-    margin = alt.Chart(pd.DataFrame({"x": [-0.02]})).mark_rule(color=RED, strokeDash=[6, 3]).encode(x=alt.X("x:Q", title=None))
-    least = alt.Chart(pd.DataFrame({"x": [0.02]})).mark_rule(color=GREEN, strokeDash=[2, 2]).encode(x=alt.X("x:Q", title=None))
+    margin = (
+        alt.Chart(pd.DataFrame({"x": [-0.02]})).mark_rule(color=RED, strokeDash=[6, 3]).encode(x=alt.X("x:Q", title="lift"))
+    )
+    least = (
+        alt.Chart(pd.DataFrame({"x": [0.02]})).mark_rule(color=GREEN, strokeDash=[2, 2]).encode(x=alt.X("x:Q", title="lift"))
+    )
     save(
         "decisions",
         bar + dot + rule(0.0, axis="x") + margin + least,
@@ -352,6 +356,7 @@ def multiplicity() -> None:
         y="corrected p-value",
         by="which",
         colours={"none": GREY, "Benjamini–Hochberg": GREEN, "Holm": BLUE, "Bonferroni": OCHRE},
+        x_values=[1, 2, 3, 4, 5],
     )
     save(
         "multiplicity",

@@ -180,3 +180,61 @@ def test_days_are_counted_from_the_first_exposure() -> None:
     s = replace(s, first_exposure="2026-11-01T00:00:00+00:00", last_exposure="2026-11-20T00:00:00+00:00")
     assert due(plan(horizon={"days": 19}), s, now=NOW).is_due
     assert not due(plan(horizon={"days": 20}), s, now=NOW).is_due
+
+
+@pytest.mark.parametrize("margin", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize(("x_c", "x_t"), [(9, 5), (8, 8), (3, 9), (0, 6), (9, 0)])
+@pytest.mark.parametrize("direction", ["increase", "decrease"])
+def test_a_guardrail_of_a_rare_event_agrees_with_its_interval(margin: float, x_c: int, x_t: int, direction: str) -> None:
+    """Few events are judged by the score statistic throughout: interval, p-value, margin, smallest lift that matters."""
+    n = 400
+    metrics = [
+        {"key": "m", "kind": "column", "column": "m", "role": "primary", "direction": direction, "min_lift": margin},
+        {"key": "g", "kind": "column", "column": "g", "role": "guardrail", "direction": direction, "margin_rel": margin},
+    ]
+    hypothesis = {"if": "a", "then": [{"metric": "m", "direction": direction}], "because": "b"}
+    rates = {"a": x_c / n, "b": x_t / n}
+    cells = [cell(k, v, n, p, p * (1 - p) * n / (n - 1)) for k in "mg" for v, p in rates.items()]
+    primary, row = analyse(plan(metrics=metrics, hypothesis=hypothesis), summary(*cells))
+    assert row.status in ("few_events", "unbounded_lift")
+    low = row.lift_low if row.lift_low is not None else -math.inf
+    high = row.lift_high if row.lift_high is not None else math.inf
+    if row.lift_low is not None:
+        within = low > -margin if direction == "increase" else high < margin
+        assert (row.guardrail == "ok") == within
+    assert row.margin_p_value is not None
+    assert (row.guardrail == "ok") == (row.margin_p_value < 0.025)
+    if primary.lift_low is not None:
+        assert primary.too_small == (high < margin if direction == "increase" else low > -margin)
+
+
+def test_margin_p_of_a_group_sequential_guardrail_is_that_of_the_design() -> None:
+    """At the first of two looks z = 2.2 passes a fixed test and not the boundary 2.963 (Jennison and Turnbull 2000)."""
+    metrics = [
+        {"key": "m", "kind": "column", "column": "m", "role": "primary", "direction": "increase"},
+        {"key": "g", "kind": "column", "column": "g", "role": "guardrail", "direction": "increase", "margin": 1.0},
+    ]
+    model = {"kind": "group_sequential", "looks": [0.5, 1.0]}
+    for z, state in ((2.2, "unclear"), (2.9, "unclear"), (3.0, "ok"), (-1.0, "unclear")):
+        mean = 10.0 - 1.0 + z * math.sqrt(2 * 4.0 / 2500)
+        cells = [cell(k, v, 2500, 10.0 if v == "a" else mean, 4.0) for k in "mg" for v in "ab"]
+        row = analyse(plan(metrics=metrics, model=model, horizon={"units": 10_000}), summary(*cells))[1]
+        assert row.margin_p_value is not None
+        assert (row.margin_p_value < 0.025) == (state == "ok")
+        assert (row.guardrail == "ok") == (state == "ok")
+    assert row.margin_p_value > 0.5
+
+
+@pytest.mark.parametrize(
+    "model", [{"kind": "sequential", "n_opt": 8000, "min_units": 100}, {"kind": "group_sequential", "looks": [0.5, 1.0]}]
+)
+def test_a_sequential_design_waits_for_events(model: dict[str, Any]) -> None:
+    """Below ten events there is a status and no interval (docs/methods/proportion.md); from ten on there are numbers."""
+    for x_c, x_t, waits in ((9, 30, True), (30, 9, True), (0, 30, True), (10, 30, False), (991, 900, True)):
+        rates = {"a": x_c / 1000, "b": x_t / 1000}
+        cells = [cell("m", v, 1000, p, p * (1 - p) * 1000 / 999) for v, p in rates.items()]
+        (row,) = analyse(plan(model=model), summary(*cells))
+        assert (row.status == "too_few_events") == waits
+        assert (row.ci_low is None) == (row.p_value is None) == waits
+        assert row.effect == pytest.approx(rates["b"] - rates["a"])
+        assert row.verdict != "better" or not waits

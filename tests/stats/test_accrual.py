@@ -65,7 +65,34 @@ def test_the_window_of_the_last_unit_counts():
     assert curve.days(0, whole_weeks=True) == 0
 
 
-@pytest.mark.parametrize("new", [[], [-1, 5], [0, 0], [float("nan")]])
+@pytest.mark.parametrize("new", [[], [-1, 5], [0, 0], [float("nan")], [1.0, float("nan")]])
 def test_counts_that_are_none_are_refused(new):
     with pytest.raises(StatsError, match="XPB-S01"):
         Accrual.of(new)
+
+
+def test_the_exponent_is_the_slope_of_the_later_half():
+    """Source: numpy.polyfit on the logarithms of the later half by hand; 1e-12. The first days tell another story."""
+    new = np.array([50.0, 50.0, 50.0, 50.0, 20.0, 15.0, 12.0])
+    late = np.arange(4, 8)
+    slope = np.polyfit(np.log(late), np.log(np.cumsum(new)[3:]), 1)[0]
+    assert Accrual.of(new).exponent == pytest.approx(slope, rel=1e-12)
+    four = np.diff([0.0, *(100.0 * np.sqrt([1.0, 2.0, 3.0, 4.0]))])
+    assert Accrual.of(four).exponent == pytest.approx(0.5, rel=1e-9)
+    assert Accrual.of(four[:3]).exponent == 1.0
+
+
+def test_no_unit_comes_before_the_start():
+    assert [Accrual.steady(50.0).units(day) for day in (-2.0, 0.0, 0.5)] == [0.0, 0.0, 25.0]
+
+
+def test_weeks_are_rounded_up_after_the_window():
+    accrual = Accrual.steady(10.0)
+    for days, window, weeks in ((7, 0, 1), (8, 0, 2), (7, 0.5, 2), (14, 7, 3)):
+        assert duration(10 * days, accrual=accrual, window_days=window, whole_weeks=True) == 7 * weeks
+
+
+def test_a_number_of_units_that_is_none_is_refused():
+    with pytest.raises(StatsError, match="n counts units"):
+        Accrual.steady(10.0).days(float("nan"), whole_weeks=False)
+    assert Accrual.steady(10.0).days(float("inf"), whole_weeks=False) is None

@@ -123,3 +123,13 @@ def test_a_level_out_of_range_is_refused():
     pairs = pairs_of(MomentsBatch.stack(CELLS[:1]), MomentsBatch.stack(CELLS[1:2]), subject=0)
     with pytest.raises(StatsError, match="XPB-S01"):
         results(pairs, alpha=1.0, mixture=None)
+
+
+@pytest.mark.parametrize(("n", "k"), [(2, 1), (2, 2), (3, 2), (4, 3), (5, 3)])
+def test_cuped_with_few_units_is_that_of_the_single_function(rng, n, k):
+    c, t = (Moments.of_values(*rng.normal(size=(k + 1, n))) for _ in range(2))
+    xs = list(range(1, k + 1))
+    one, found = adjust(c, t, y=0, xs=xs), adjusted_pairs(MomentsBatch.stack([c]), MomentsBatch.stack([t]), y=0, xs=xs)
+    assert found.status.tolist() == [one.status]
+    for name in ("mc", "mt", "vc", "vt", "cov", "df"):
+        assert getattr(found, name)[0] == pytest.approx(getattr(one, name), rel=1e-9, nan_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -274,3 +275,44 @@ def test_degenerate_input_is_a_status():
 def test_arguments_out_of_range_are_refused(call):
     with pytest.raises(StatsError, match="XPB-S01"):
         call()
+
+
+def integrated(p: Pair, *, sd: float, mean: float = 0.0) -> tuple[float, float]:
+    """Chance of a positive lift and its mean, by adaptive quadrature over powers of ten."""
+
+    def density(r: float) -> float:
+        v = p.vt + (1 + r) ** 2 * p.vc - 2 * (1 + r) * p.cov
+        return math.exp(-0.5 * (p.mt - (1 + r) * p.mc) ** 2 / v - 0.5 * ((r - mean) / sd) ** 2) / math.sqrt(v)
+
+    lift = p.effect / p.mc
+    far = max(12 * sd, 1.0)
+    edges = sorted({0.0, lift, -far, far, *(s * 10.0**k for k in range(-3, 8) for s in (-1, 1) if 10.0**k < far)})
+    edges = sorted({*edges, *np.linspace(min(0.0, lift), max(0.0, lift), 9).tolist()})
+    parts = [
+        [scipy.integrate.quad(lambda r, k=k: r**k * density(r), a, b, limit=200)[0] for k in (0, 1)]
+        for a, b in itertools.pairwise(edges)
+    ]
+    total, first = (sum(part[k] for part in parts) for k in (0, 1))
+    return sum(part[0] for a, part in zip(edges, parts, strict=False) if a >= 0) / total, first / total
+
+
+@pytest.mark.parametrize("noise", [3.0, 5.0, 6.0, 8.0, 20.0])
+@pytest.mark.parametrize("sd", [1.0, 100.0, 1e4])
+def test_a_noisy_control_and_a_wide_prior_are_numerical_integration(noise, sd):
+    """Source: scipy.integrate.quad; 1e-4. A mean `noise` standard errors from zero leaves mass all over a wide prior."""
+    p = Pair(1.0, 1.3, 1 / noise**2, 1 / noise**2, 0.0, math.inf, 1000)
+    found = posterior_lift(p, prior_mean=0.0, prior_sd=sd, direction="increase", mass=0.95)
+    chance, mean = integrated(p, sd=sd)
+    assert found.chance == pytest.approx(chance, abs=1e-4)
+    assert found.effect == pytest.approx(mean, abs=2e-3 * max(1.0, abs(mean)))
+    assert found.low < found.lift < found.high
+
+
+@pytest.mark.parametrize("mt", [1.5, 0.5])
+def test_data_far_from_a_narrow_prior_meet_it_half_way(mt):
+    """Source: the precision-weighted mean (control nearly without noise) and scipy.integrate.quad; 1e-3."""
+    p = Pair(1.0, mt, 1e-12, 1e-4, 0.0, math.inf, 1000)
+    found = posterior_lift(p, prior_mean=0.0, prior_sd=0.01, direction="increase", mass=0.95)
+    assert found.lift == pytest.approx((mt - 1) / 2, abs=1e-3)
+    assert found.effect == pytest.approx((mt - 1) / 2, abs=1e-3)
+    assert found.high - found.low == pytest.approx(2 * 1.959964 * math.sqrt(0.5e-4), rel=1e-3)

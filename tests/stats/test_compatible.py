@@ -170,3 +170,13 @@ def test_as_dictionaries_every_field_has_its_name():
     assert mixpanel_bh([0.0501], confidence=0.95) == [False]
     with pytest.raises(StatsError, match="confidence"):
         mixpanel_bonferroni(confidence=1.0, metrics=1, treatments=1)
+
+
+def test_a_variance_below_zero_has_no_test():
+    """Counts with a negative mean have no Poisson variance: no number, and no error."""
+    c, t = Moments.of(10, [-2.0], [[1.0]]), Moments.of(1000, [2.5], [[0.3]])
+    found = mixpanel_test(c, t, kind="sessions", subject=0, confidence=0.95)
+    assert math.isnan(found.se)
+    assert math.isnan(found.p_value)
+    with pytest.raises(StatsError):
+        mixpanel_bonferroni(confidence=0.95, metrics=0, treatments=1)

@@ -10,9 +10,10 @@ import scipy.stats
 import statsmodels.api as sm
 
 from xpbench.errors import StatsError
+from xpbench.stats.batch import pairs_of
 from xpbench.stats.functionals import Formula, Ratio
 from xpbench.stats.inference import absolute, p_fixed
-from xpbench.stats.moments import Moments
+from xpbench.stats.moments import Moments, MomentsBatch
 from xpbench.stats.multipliers import q_fixed
 from xpbench.stats.pairs import Pair, formula_pair, mean_pair, pair_of, quantile_pair, ratio_pair, welch_df
 from xpbench.stats.status import reason
@@ -200,3 +201,37 @@ def test_as_a_dictionary_every_field_has_its_name():
     assert pair.to_dict() == {
         "mc": 1.0, "mt": 2.0, "vc": 0.1, "vt": 0.2, "cov": 0.05, "df": 7.0, "n": 10, "status": "ok", "reason": "fine"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_ratio_that_is_the_same_for_every_unit_is_no_noise(seed):
+    """A metric in two currencies at one rate: the variance is zero by construction, what is computed is rounding."""
+    rng = np.random.default_rng(seed)
+    d, e = rng.gamma(2.0, 3.0, 50), rng.gamma(2.0, 3.0, 60)
+    for rate, status in ((3.0, "zero_variance"), (3.1, "separation")):
+        c, t = Moments.of_values(3.0 * d, d), Moments.of_values(rate * e, e)
+        assert ratio_pair(c, t, num=0, den=1).status == status
+        assert formula_pair(c, t, expression="a / b", names=["a", "b"]).status == status
+        batch = pairs_of(MomentsBatch.stack([c]), MomentsBatch.stack([t]), subject=Ratio(0, 1))
+        assert batch.status.tolist() == [status]
+    noisy = Moments.of_values(3.0 * d * (1.0 + 1e-4 * rng.normal(size=50)), d)  # the smallest real noise still counts
+    assert ratio_pair(noisy, noisy, num=0, den=1).status == "ok"
+
+
+def test_a_denominator_of_zero_is_named_whoever_asks():
+    c, t = Moments.of_values([1.0, 2.0, 3.0], [0.0, 0.0, 0.0]), Moments.of_values([1.0, 2.0, 4.0], [1.0, 1.0, 2.0])
+    assert pair_of(c, t, subject=Ratio(0, 1)).status == "zero_denominator"
+    assert pairs_of(MomentsBatch.stack([c]), MomentsBatch.stack([t]), subject=Ratio(0, 1)).status.tolist() == [
+        "zero_denominator"
+    ]
+    missing = Moments.of(9, [math.nan, 0.0], [[1.0, 0.0], [0.0, 1.0]])
+    assert pair_of(missing, t, subject=Ratio(0, 1)).status == "not_finite"
+
+
+def test_a_quantile_without_bounds_says_so():
+    flat, spread = Moments.of(30, [2.0], [[0.0]]), Moments.of(30, [2.5], [[1.0]])
+    for c, t in ((flat, flat), (flat, spread), (spread, flat)):
+        found = quantile_pair(c, t)
+        assert found.status != "ok"
+        assert "ties" in found.reason
+        assert "same value" not in found.reason

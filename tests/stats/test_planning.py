@@ -289,3 +289,37 @@ def test_even_looks():
 def test_sample_size_as_a_dictionary():
     found = sample_size(scenario(), value=1.0, target=0.8)
     assert found.to_dict()["n"] == found.n
+
+
+@pytest.mark.parametrize(
+    "design", [Fixed(), NORMAL, GroupSequential((0.5, 1.0), "pocock"), Bayes(threshold=0.95, prior_sd=None)], ids=str
+)
+def test_a_power_that_needs_no_effect_is_refused(design):
+    """A test rejects with probability alpha where there is nothing to find; a plan for less is no plan."""
+    plan = scenario(design=design)
+    with pytest.raises(StatsError, match="above the level"):
+        sample_size(plan, value=0.5, target=0.04)
+    with pytest.raises(StatsError, match="above the level"):
+        mde(plan, n=1000, target=0.04, direction="increase")
+    assert mde(plan, n=1000, target=0.2, direction="increase") > 0
+
+
+def test_one_unit_finds_nothing():
+    assert power(scenario(), value=5.0, n=3).power == 0.0
+    assert power(scenario(split=(0.1, 0.9)), value=5.0, n=19).power == 0.0
+    assert power(scenario(design=GroupSequential((0.5, 1.0), "pocock")), value=5.0, n=2).by_look == (0.0, 0.0)
+    with pytest.raises(StatsError, match="at least 2 units"):
+        mde(scenario(), n=3, target=0.8, direction="increase")
+    for n in (0, -1, math.nan):
+        with pytest.raises(StatsError):
+            mde(scenario(), n=n, target=0.8, direction="increase")
+    for value in (math.nan, math.inf):
+        with pytest.raises(StatsError, match="finite"):
+            power(scenario(), value=value, n=100)
+
+
+@pytest.mark.parametrize("n", [4, 6, 20])
+def test_power_of_the_fewest_units_is_statsmodels(n):
+    """Source: statsmodels TTestIndPower; 1e-9."""
+    theirs = TTestIndPower().power(2.0, nobs1=n / 2, alpha=0.05)
+    assert power(scenario(), value=4.0, n=n).power == pytest.approx(theirs, rel=1e-9)

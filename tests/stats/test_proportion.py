@@ -22,6 +22,8 @@ from xpbench.stats.proportion import (
     p_score,
     score_effect,
     score_lift,
+    score_noninferior,
+    score_practical,
     z_difference,
     z_ratio,
 )
@@ -177,3 +179,68 @@ def test_unknown_words_are_refused():
     for options in ({"alternative": "up", "scale": "effect"}, {"alternative": "less", "scale": "odds"}):
         with pytest.raises(StatsError, match="XPB-S01"):
             p_score(Counts(3, 10, 4, 10), null=0.0, **options)
+
+
+@pytest.mark.parametrize("case", [*CASES, Counts(0, 100, 5, 100), Counts(5, 100, 0, 100), Counts(100, 100, 95, 100)])
+@pytest.mark.parametrize("direction", ["increase", "decrease"])
+@pytest.mark.parametrize(("scale", "margin"), [("effect", 0.01), ("effect", 0.2), ("lift", 0.1), ("lift", 0.9)])
+def test_margins_of_tiny_proportions_are_read_off_the_interval(case, direction, scale, margin):
+    """The margin passes exactly when the interval excludes it; the p-value is the one-sided score test's."""
+    found = score_noninferior(case, direction=direction, margin=margin, scale=scale, q=Q)
+    shown = (score_effect if scale == "effect" else score_lift)(case, q=Q)
+    if direction == "increase":
+        assert found.passed == (shown.low > -margin)
+        assert found.bound == shown.low
+        other = p_score(case, null=-margin, alternative="greater", scale=scale)
+    else:
+        assert found.passed == (shown.high < margin)
+        assert found.bound == pytest.approx(shown.high, nan_ok=True)
+        other = p_score(case, null=margin, alternative="less", scale=scale)
+    assert found.p_value == pytest.approx(other, rel=1e-12)
+    assert found.passed == (found.p_value < 0.025)
+    assert found.margin == (-margin if direction == "increase" else margin)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("ratio", [0.8, 1.25])
+def test_margin_of_a_ratio_is_statsmodels(case, ratio):
+    """Source: statsmodels test_proportions_2indep(method="score", compare="ratio", value=ratio); 1e-6."""
+    theirs = two_indep(
+        case.x_t, case.n_t, case.x_c, case.n_c, method="score", compare="ratio", value=ratio, correction=True,
+        alternative="larger" if ratio < 1 else "smaller",
+    )  # fmt: skip
+    direction = "increase" if ratio < 1 else "decrease"
+    found = score_noninferior(case, direction=direction, margin=abs(ratio - 1), scale="lift", q=Q)
+    assert found.p_value == pytest.approx(theirs.pvalue, rel=1e-6)
+
+
+@pytest.mark.parametrize("case", [*CASES, Counts(0, 100, 5, 100), Counts(5, 100, 0, 100)])
+@pytest.mark.parametrize("direction", ["increase", "decrease"])
+@pytest.mark.parametrize("least", [0.0, 0.3, 0.99])
+def test_a_smallest_lift_is_read_off_the_interval(case, direction, least):
+    found = score_practical(case, min_lift=least, direction=direction, q=Q)
+    shown = score_lift(case, q=Q)
+    low, high = (shown.low, shown.high) if direction == "increase" else (-shown.high, -shown.low)
+    assert found.interval_reaches == (low > least)
+    assert found.ruled_out == (high < least)
+    if case.x_c:
+        good = 1 if direction == "increase" else -1
+        assert found.estimate_reaches == (good * shown.estimate >= least)
+    else:
+        assert found.estimate_reaches == (direction == "increase")
+
+
+def test_margins_without_any_event_say_nothing():
+    for case in (Counts(0, 50, 0, 50), Counts(50, 50, 50, 50)):
+        found = score_noninferior(case, direction="increase", margin=0.1, scale="lift", q=Q)
+        assert (found.passed, found.status) == (None, "zero_variance")
+        assert score_practical(case, min_lift=0.1, direction="increase", q=Q).status == "zero_variance"
+    for bad in (-1.0, -2.0):
+        with pytest.raises(StatsError, match="above"):
+            p_score(CASES[0], null=bad, alternative="greater", scale="lift")
+    with pytest.raises(StatsError):
+        score_noninferior(CASES[0], direction="increase", margin=1.0, scale="lift", q=Q)
+    with pytest.raises(StatsError):
+        score_practical(CASES[0], min_lift=-0.1, direction="increase", q=Q)
+    gone = score_practical(Counts(9, 100, 0, 100), min_lift=1.0, direction="decrease", q=Q)
+    assert (gone.estimate_reaches, gone.interval_reaches, gone.ruled_out) == (True, False, True)

@@ -60,8 +60,10 @@ def test_normal_ranks_are_near_the_exact_ones(q):
 
 
 def test_ranks_stay_within_the_values():
-    assert ranks(0.99, n=20, alpha=0.001).high == 20
-    assert ranks(0.01, n=20, alpha=0.001).low == 1
+    for n in range(2, 600):
+        for q in (0.01, 0.3, 0.5, 0.99):
+            found = ranks(q, n=n, alpha=0.05)
+            assert found is None or 1 <= found.low <= found.estimate <= found.high <= n
 
 
 @pytest.mark.parametrize("q", [0.5, 0.9])
@@ -141,3 +143,24 @@ def test_all_values_below_the_quantile_have_no_variance() -> None:
     assert share_variance(0.95, n=19, clusters=below) >= 0.0
     found = ranks(0.95, n=19, alpha=0.05, clusters=clusters)
     assert found.low <= found.estimate <= found.high
+
+
+@pytest.mark.parametrize("q", [0.5, 0.9, 0.99])
+def test_the_fewest_values_with_an_interval_keep_the_level(rng, q):
+    """Simulated: exponential values, no difference; the share of rejections at the smallest n that has ranks, 2,000 times."""
+    n = next(n for n in range(2, 2000) if ranks(q, n=n, alpha=0.05) is not None)
+    r = ranks(q, n=n, alpha=0.05)
+    estimates, variances = [], []
+    for _ in range(2):
+        values = np.sort(rng.exponential(size=(2000, n)), axis=1)
+        estimates.append(values[:, r.estimate - 1])
+        variances.append(((values[:, r.high - 1] - values[:, r.low - 1]) / (2 * scipy.stats.norm.isf(0.025))) ** 2)
+    z = (estimates[1] - estimates[0]) / np.sqrt(variances[0] + variances[1])
+    assert (np.abs(z) > scipy.stats.norm.isf(0.025)).mean() < 0.1
+
+
+@pytest.mark.parametrize(("q", "n"), [(0.99, 50), (0.99, 100), (0.95, 20), (0.01, 100), (0.5, 3)])
+def test_too_few_values_beyond_the_quantile_have_no_ranks(q, n):
+    """Source: the binomial. All values lie on one side of the quantile more often than a tail allows."""
+    assert max(scipy.stats.binom.pmf(n, n, q), scipy.stats.binom.pmf(0, n, q)) > 0.025
+    assert ranks(q, n=n, alpha=0.05) is None

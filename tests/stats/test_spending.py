@@ -203,3 +203,22 @@ def test_repeated_p_of_one_look_is_the_ordinary_p():
 def test_impossible_looks_are_refused(call):
     with pytest.raises(StatsError, match="XPB-S01"):
         call()
+
+
+@pytest.mark.parametrize("spending", ["obrien_fleming", "pocock"])
+@pytest.mark.parametrize("information", [[0.5, 1.0, 1.2], [0.5, 1.2], [1.0, 1.1], [0.001], [0.3, 0.6]])
+@pytest.mark.parametrize("z", [2.5, 5.0, 9.5, 20.0])
+def test_repeated_p_and_interval_agree_beyond_the_plan_and_before_it_counts(spending, information, z):
+    """By definition: p is the smallest level whose interval excludes the null, wherever the looks lie."""
+    p = p_group(z, information, spending)
+    for alpha in (0.2, 0.05, 0.001):
+        assert (p < alpha) == (abs(z) > q_group(alpha, information, spending)[-1])
+
+
+@pytest.mark.parametrize("spending", ["obrien_fleming", "pocock"])
+def test_after_the_last_of_alpha_nothing_rejects(spending):
+    assert q_group(0.05, [0.5, 1.0, 1.2], spending)[2] == math.inf
+    assert q_group(0.05, [0.5, 0.9, 1.2], spending, final=True)[2] < math.inf
+    assert p_group(30.0, [0.5, 1.0, 1.2], spending) == 1.0
+    kept = q_group(0.05, [0.5, 1.0, 1.2], spending, used=[8.0, 3.0])  # used so little that some is left
+    assert kept[2] < math.inf

@@ -96,3 +96,12 @@ def test_capping_twice_is_capping_once_and_keeps_order(values, lower, upper):
 def test_shares_out_of_order_are_refused(lower, upper, over):
     with pytest.raises(StatsError, match="XPB-S01"):
         cap_thresholds([1.0], lower=lower, upper=upper, over=over)
+
+
+def test_infinite_values_leave_no_missing_thresholds():
+    """Source: the sorted values by hand. Between two infinite values there is nothing to interpolate."""
+    x = [1.0, 2.0, 3.0, math.inf, math.inf, math.inf]
+    assert cap_thresholds(x, lower=None, upper=0.9, over="all").upper == math.inf
+    assert cap_thresholds(x, lower=None, upper=0.2, over="all").upper == 2.0
+    assert cap_thresholds([-v for v in x], lower=0.1, upper=None, over="all").lower == -math.inf
+    assert cap(x, caps=cap_thresholds(x, lower=None, upper=0.9, over="all")).tolist() == x

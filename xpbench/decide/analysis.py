@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from xpbench.data.summary import Form, Summary
 from xpbench.decide.bayesian import read_posterior
-from xpbench.decide.designs import Anytime, Design, design_of
-from xpbench.decide.estimate import Estimate, estimate
+from xpbench.decide.designs import Anytime, Design, Grouped, design_of
+from xpbench.decide.estimate import Estimate, estimate, waiting
 from xpbench.decide.margins import judge_margin
 from xpbench.decide.rows import GuardrailState, Row, Sensitivity, Verdict, number
 from xpbench.plan import Plan
@@ -20,7 +20,7 @@ from xpbench.stats.inference import Absolute, Relative, absolute, noninferior, p
 from xpbench.stats.multiplicity import Method, adjust_p, ebh_adjusted, interval_alpha
 from xpbench.stats.multipliers import q_fixed
 from xpbench.stats.pairs import Pair
-from xpbench.stats.proportion import Counts, p_score, score_effect, score_lift
+from xpbench.stats.proportion import Counts, p_score, score_effect, score_lift, score_practical
 from xpbench.stats.status import Status
 from xpbench.stats.status import reason as reason_of
 
@@ -88,20 +88,16 @@ def analyse(
         earlier_units: Units at earlier looks (group-sequential).
     """
     control = plan.control.key
-    items = [
-        _Item(
-            metric,
-            variant,
-            estimate(
+    items = []
+    for metric in plan.metrics:
+        for variant in plan.treatments:
+            found = estimate(
                 metric,
                 summary.cell(metric.key, control, dimension=dimension, slice=slice),
                 summary.cell(metric.key, variant.key, dimension=dimension, slice=slice),
-            ),
-            design_of(plan, variant, units=summary.n, earlier_units=earlier_units),
-        )
-        for metric in plan.metrics
-        for variant in plan.treatments
-    ]
+            )
+            design = design_of(plan, variant, units=summary.n, earlier_units=earlier_units)
+            items.append(_Item(metric, variant, found if design.takes_scores else waiting(found), design))
     corrected = _correct(plan, items)
     return tuple(_row(plan, summary, item, c, dimension, slice) for item, c in zip(items, corrected, strict=True))
 
@@ -161,7 +157,7 @@ def _row(plan: Plan, summary: Summary, item: _Item, corrected: _Corrected, dimen
     if status in ("ok", "few_events") and lift.kind != "bounded":
         status = lift.status
     reason = pair.reason if status == pair.status else reason_of(status)
-    matters, too_small = _practical(plan, metric, pair, q)
+    matters, too_small = _practical(plan, item, q)
     guardrail, margin, scale, margin_p = _guardrail(plan, item, verdict, q)
     bayesian = isinstance(plan.model, Bayesian)
     return Row(
@@ -209,10 +205,14 @@ def _verdict(effect: float, p_adjusted: float, alpha: float, direction: str) -> 
     return "better" if (effect > 0) == (direction == "increase") else "worse"
 
 
-def _practical(plan: Plan, metric: MetricBase, pair: Pair, q: float) -> tuple[bool | None, bool | None]:
-    if metric.min_lift is None or plan.decision.practical == "none" or pair.status != "ok":
+def _practical(plan: Plan, item: _Item, q: float) -> tuple[bool | None, bool | None]:
+    metric, pair = item.metric, item.estimate.pair
+    if metric.min_lift is None or plan.decision.practical == "none" or (pair.status != "ok" and item.scores is None):
         return None, None
-    found = practical(pair, min_lift=metric.min_lift, direction=metric.direction, q=q)
+    if item.scores is not None:
+        found = score_practical(item.scores, min_lift=metric.min_lift, direction=metric.direction, q=q)
+    else:
+        found = practical(pair, min_lift=metric.min_lift, direction=metric.direction, q=q)
     matters = found.interval_reaches if plan.decision.practical == "interval" else found.estimate_reaches
     return matters, found.ruled_out
 
@@ -220,10 +220,12 @@ def _practical(plan: Plan, metric: MetricBase, pair: Pair, q: float) -> tuple[bo
 def _guardrail(plan: Plan, item: _Item, verdict: Verdict, q: float) -> tuple[GuardrailState, float | None, str, float | None]:
     """State against the margin (`margins.judge_margin`), and the one-sided p-value at the margin by the plan's design."""
     metric, pair = item.metric, item.estimate.pair
-    judged = judge_margin(metric, pair, q=q, is_worse=verdict == "worse", policy=plan.decision.guardrails)
+    judged = judge_margin(metric, pair, q=q, is_worse=verdict == "worse", policy=plan.decision.guardrails, scores=item.scores)
     state: GuardrailState = judged.state if metric.role == "guardrail" else ""
     if judged.margin is None:
         return state, None, "", None
+    if judged.score is not None:
+        return state, number(judged.margin), judged.scale, number(judged.score.p_value)
     if pair.status != "ok":
         return state, number(judged.margin), judged.scale, None
     level = noninferior(
@@ -234,7 +236,11 @@ def _guardrail(plan: Plan, item: _Item, verdict: Verdict, q: float) -> tuple[Gua
         alpha=plan.alpha / 2,
         mixture=item.design.mixture if isinstance(item.design, Anytime) else None,
     )
-    return state, number(judged.margin), judged.scale, number(level.p_value)
+    p_value = level.p_value
+    if isinstance(item.design, Grouped):
+        two_sided = item.design.p_of(level.z)
+        p_value = two_sided / 2.0 if level.z > 0.0 else 1.0 - two_sided / 2.0
+    return state, number(judged.margin), judged.scale, number(p_value)
 
 
 def _sensitivity(

@@ -92,7 +92,11 @@ class Grouped:
 
     def p_value(self, pair: Pair) -> float:
         """Repeated p-value of the last look."""
-        return p_group(pivot(pair), self.information, self.spending, final=self.final)  # type: ignore[arg-type]
+        return self.p_of(pivot(pair))
+
+    def p_of(self, z: float) -> float:
+        """Two-sided repeated p-value of a standardised distance from any null at the last look."""
+        return p_group(z, self.information, self.spending, final=self.final)  # type: ignore[arg-type]
 
 
 def design_of(plan: Plan, treatment: Variant, *, units: int, earlier_units: Sequence[int] = ()) -> Design:

@@ -11,7 +11,7 @@ from xpbench.stats.cuped import adjustment
 from xpbench.stats.functionals import Formula as FormulaOf
 from xpbench.stats.functionals import Functional, Ratio
 from xpbench.stats.moments import Moments
-from xpbench.stats.pairs import Pair, pair_of, quantile_pair
+from xpbench.stats.pairs import Pair, pair_of, quantile_pair, without_noise
 from xpbench.stats.proportion import Counts, counts, is_binary, is_tiny
 from xpbench.stats.status import reason
 
@@ -29,8 +29,8 @@ class Estimate:
         mean: Estimate of the treatment without adjustment.
         reduction: Share of the variance that CUPED removed; None where the plan does not ask for it.
         is_proportion: Whether the metric is the share of units with a 1.
-        tiny: Events and units where a proportion is so small (or large) that the score method takes the place of the
-            normal one; None otherwise.
+        tiny: Events and units where a proportion is so small (or large) that, without covariates, the score method takes the
+            place of the normal one in the fixed design, and other designs wait; None otherwise.
         moments: Of control and treatment, None for quantiles and where there is no unit.
         subject: What is estimated from the columns.
     """
@@ -83,8 +83,18 @@ def estimate(metric: MetricBase, control: Cell | None, treatment: Cell | None) -
         return Estimate(plain, plain, c.n, t.n, plain.mc, plain.mt, None, proportion, tiny, (c, t), subject)
     adjusted = adjustment(c, t, y=subject, xs=covariates)
     return Estimate(
-        adjusted.pair, plain, c.n, t.n, plain.mc, plain.mt, _finite(adjusted.reduction), proportion, None, (c, t), subject
+        adjusted.pair, plain, c.n, t.n, plain.mc, plain.mt, _finite(adjusted.reduction), proportion, tiny, (c, t), subject
     )
+
+
+def waiting(found: Estimate) -> Estimate:
+    """The estimate for a design without a score form: with fewer than ten events a proportion has no interval yet."""
+    if found.tiny is None:
+        return found
+    pair, plain = (
+        without_noise(p, "too_few_events") if p.status in ("ok", "separation") else p for p in (found.pair, found.unadjusted)
+    )
+    return replace(found, pair=pair, unadjusted=plain)
 
 
 def subject_of(metric: MetricBase, columns: tuple[str, ...]) -> tuple[int | Functional, list[int | Functional]]:

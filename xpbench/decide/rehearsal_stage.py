@@ -22,7 +22,7 @@ from xpbench.decide.rows import Row
 from xpbench.plan import Plan
 from xpbench.plan.design import GroupSequential, Sequential
 from xpbench.plan.metrics import Conversion, Funnel, MetricBase, Quantile, Retention
-from xpbench.stats.quantiles import quantile_moments, ranks
+from xpbench.stats.quantiles import Ranks, estimate_rank, quantile_moments, ranks
 from xpbench.stats.winsorize import Caps, cap, cap_thresholds
 
 Floats = NDArray[np.float64]
@@ -322,7 +322,8 @@ def _quantile_cell(metric: Quantile, variant: str, values: Floats) -> Cell | Non
     known = np.sort(values[np.isfinite(values)])
     if known.size < 20:
         return None
-    r = ranks(metric.q, n=known.size, alpha=QUANTILE_ALPHA)
+    at = estimate_rank(metric.q, n=known.size)
+    r = ranks(metric.q, n=known.size, alpha=QUANTILE_ALPHA) or Ranks(at, at, at)  # no variance: the pair has a status
     m = quantile_moments(
         estimate=float(known[r.estimate - 1]),
         low=float(known[r.low - 1]),

@@ -68,7 +68,12 @@ class Accrual:
         Args:
             n: Units of all variants.
             whole_weeks: Round up to full weeks, so that every weekday counts alike.
+
+        Raises:
+            StatsError: `XPB-S01`, n is not a number.
         """
+        if math.isnan(n):
+            raise refuse("n", n, "n counts units")
         if n <= 0:
             return 0
         last = self.known.size

@@ -14,10 +14,10 @@ from scipy.special import stdtr, stdtrit
 
 from xpbench.stats.arguments import check_share
 from xpbench.stats.fieller import lift_bounds
-from xpbench.stats.functionals import Functional, functional
+from xpbench.stats.functionals import Column, Functional, functional
 from xpbench.stats.moments import Floats, MomentsBatch
 from xpbench.stats.multipliers import Mixture, q_mixture
-from xpbench.stats.pairs import CONSTANT
+from xpbench.stats.pairs import CANCELLED, CONSTANT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +65,8 @@ def pairs_of(c: MomentsBatch, t: MomentsBatch, *, subject: int | Functional) -> 
     nc, nt = c.n, t.n
     mc, mt, sc, st, nc, nt = np.broadcast_arrays(mc, mt, sc, st, nc, nt)
     status = _status(mc, mt, sc, st, nc, nt)
+    known = _finite(c) & _finite(t)
+    status[(status == "not_finite") & known] = "zero_denominator"
     ok = status == "ok"
     with np.errstate(divide="ignore", invalid="ignore"):
         vc, vt = np.where(ok, sc / nc, np.nan), np.where(ok, st / nt, np.nan)
@@ -76,7 +78,16 @@ def _linearised(m: MomentsBatch, what: Functional) -> tuple[Floats, Floats]:
     """Value and variance per unit."""
     value, gradient = what.at(m.mean)
     with np.errstate(invalid="ignore", over="ignore"):
-        return value, np.maximum(np.einsum("...i,...ij,...j->...", gradient, m.cov, gradient, optimize=True), 0.0)
+        variance = np.einsum("...i,...ij,...j->...", gradient, m.cov, gradient, optimize=True)
+        if isinstance(what, Column):  # one term, nothing cancels
+            return value, np.maximum(variance, 0.0)
+        size = np.abs(gradient)
+        terms = np.einsum("...i,...ij,...j->...", size, np.abs(m.cov), size, optimize=True)
+        return value, np.where(np.isfinite(variance) & (variance <= CANCELLED * terms), 0.0, variance)
+
+
+def _finite(m: MomentsBatch) -> NDArray[np.bool_]:
+    return np.isfinite(m.mean).all(axis=-1) & np.isfinite(m.cov).all(axis=(-1, -2))
 
 
 def _status(mc: Floats, mt: Floats, sc: Floats, st: Floats, nc: Floats, nt: Floats) -> NDArray[np.str_]:

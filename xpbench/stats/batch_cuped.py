@@ -72,10 +72,12 @@ def adjusted_pairs(c: MomentsBatch, t: MomentsBatch, *, y: int | Functional, xs:
         total = own_c + own_t
         df = 1.0 / ((own_c / total) ** 2 / (c.n - 1.0 - used) + (own_t / total) ** 2 / (t.n - 1.0 - used))
         foretold = (vc + vt - 2.0 * cov) / (plain.vc + plain.vt) <= FORETOLD
+    short = usable & (np.minimum(c.n, t.n) <= used + 1)
     status = plain.status.copy()
-    status[usable & (np.minimum(c.n, t.n) <= used + 1)] = "not_enough_units"
     status[usable & foretold] = "zero_variance"
-    status[(plain.status == "ok") & ~usable] = "not_finite"
+    status[short] = "not_enough_units"
+    usable &= ~short
+    status[(plain.status == "ok") & ~usable & ~short] = "not_finite"
     ok = status == "ok"
     mc, mt = np.where(usable, at_c[..., 0] + wt * gap, plain.mc), np.where(usable, at_t[..., 0] - wc * gap, plain.mt)
     vc, vt, cov, df = (np.where(ok, v, np.nan) for v in (vc, vt, cov, df))

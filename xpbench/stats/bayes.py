@@ -296,19 +296,45 @@ def posterior_lift(pair: Pair, *, prior_mean: float, prior_sd: float, direction:
 
 
 def _lift_density(pair: Pair, *, prior_mean: float, prior_sd: float) -> tuple[Floats, Floats]:
-    """Grid of lifts and their posterior density, up to a factor."""
+    """Grid of lifts and their posterior density, up to a factor; a grid that is not even has its own density beside it.
+
+    The grid reaches over the prior, zooms in on where the mass is, and follows the data where they lie beyond the prior. A
+    noisy control leaves mass over all of a wide prior (Fieller's contrast tells large lifts from each other badly): then
+    the grid is even in asinh((r − centre) / scale), fine at the centre and coarse far out.
+    """
     sign = -1.0 if pair.mc < 0.0 else 1.0
-    reach = 12.0 * prior_sd
-    r = np.linspace(prior_mean - reach, prior_mean + reach, 4001)
-    for _ in range(3):  # zoom in on where the mass is
+    centre, scale = _lift_scale(pair, prior_mean=prior_mean, prior_sd=prior_sd)
+
+    def at(r: Floats) -> Floats:
         factor = 1.0 + sign * r
         variance = pair.vt + factor**2 * pair.vc - 2.0 * factor * pair.cov
         z = z_lift(mc=pair.mc, mt=pair.mt, vc=pair.vc, vt=pair.vt, cov=pair.cov, null=r)
         log = -0.5 * z**2 - 0.5 * np.log(variance) - 0.5 * ((r - prior_mean) / prior_sd) ** 2
-        density = np.exp(log - log.max())
+        return np.asarray(np.exp(log - log.max()), dtype=np.float64)
+
+    reach = 12.0 * prior_sd
+    first, last = min(prior_mean - reach, centre - 12.0 * scale), max(prior_mean + reach, centre + 12.0 * scale)
+    r = np.linspace(first, last, 4001)
+    density = at(r)
+    for _ in range(20):
         kept = np.flatnonzero(density > 1e-18)
         low, high = r[max(kept[0] - 1, 0)], r[min(kept[-1] + 1, len(r) - 1)]
         if high - low > 0.5 * (r[-1] - r[0]):
             break
         r = np.linspace(low, high, 20_001)
+        density = at(r)
+    if r[1] - r[0] > 0.1 * scale:
+        u = np.linspace(math.asinh((r[0] - centre) / scale), math.asinh((r[-1] - centre) / scale), 20_001)
+        r = centre + scale * np.sinh(u)
+        return r, at(r) * np.cosh(u)
     return r, density
+
+
+def _lift_scale(pair: Pair, *, prior_mean: float, prior_sd: float) -> tuple[float, float]:
+    """Centre and standard deviation of the posterior of the lift, were the likelihood normal in it."""
+    lift, factor = pair.effect / abs(pair.mc), pair.mt / pair.mc
+    noise = math.sqrt(max(pair.vt + factor**2 * pair.vc - 2.0 * factor * pair.cov, 0.0)) / abs(pair.mc)
+    if noise <= 0.0:
+        return lift, prior_sd
+    share = 1.0 / (1.0 + (noise / prior_sd) ** 2)  # of the data
+    return prior_mean + share * (lift - prior_mean), noise * math.sqrt(share)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from xpbench.stats.arguments import check_choice, check_share
+from xpbench.stats.arguments import check_choice, check_share, refuse
 from xpbench.stats.bayes import beta_marginals, nig_marginal
 from xpbench.stats.exact import dot, quadratic
 from xpbench.stats.functionals import Functional, functional
@@ -113,7 +113,8 @@ def mixpanel_test(c: Moments, t: Moments, *, kind: Kind, subject: int | Function
     check_share("confidence", confidence)
     what = functional(subject)
     (rc, vc), (rt, vt) = _variance(c, kind=kind, subject=what), _variance(t, kind=kind, subject=what)
-    se = math.sqrt(vc / c.n + vt / t.n) if c.n and t.n and vc + vt >= 0 else math.nan
+    variance = vc / c.n + vt / t.n if c.n and t.n else math.nan
+    se = math.sqrt(variance) if variance >= 0.0 else math.nan  # a "rate" above 1 or a negative count has no such variance
     z = (rt - rc) / se if se > 0.0 else math.nan
     p = 2.0 * float(ndtr(-abs(z)))
     why = ["t", {"rate": "ddof", "sessions": "poisson", "formula": "uncorrelated"}.get(kind, ""), "rule"]
@@ -134,6 +135,8 @@ def mixpanel_test(c: Moments, t: Moments, *, kind: Kind, subject: int | Function
 
 def mixpanel_bonferroni(*, confidence: float, metrics: int, treatments: int) -> float:
     """Confidence per comparison after Mixpanel's Bonferroni: 1 − (1 − confidence) / (metrics × treatments)."""
+    if min(metrics, treatments) < 1:
+        raise refuse("metrics", f"{metrics} × {treatments}", "at least one metric and one treatment are compared")
     return 1.0 - (1.0 - check_share("confidence", confidence)) / (metrics * treatments)
 
 

@@ -20,6 +20,14 @@ from xpbench.stats.status import Status, reason
 
 CONSTANT = 1e-12
 """A column whose standard deviation is below this share of its mean is constant: the rest is rounding."""
+CANCELLED = 1e-12
+"""A linearised variance below this share of the terms it is the sum of is zero: the rest is rounding."""
+
+NO_BOUNDS = (
+    "The noise of the quantile can't be read off the values around it: in a variant they are all the same (ties), or too few "
+    "lie beyond the quantile."
+)
+"""Why a quantile has no interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,11 @@ def welch_df(vc: float, vt: float, *, df_c: float, df_t: float) -> float:
     return 1.0 / ((vc / total) ** 2 / df_c + (vt / total) ** 2 / df_t)
 
 
+def without_noise(pair: Pair, status: Status) -> Pair:
+    """The estimates of a pair under a status: nothing is said about their noise."""
+    return replace(pair, vc=math.nan, vt=math.nan, cov=math.nan, df=math.nan, status=status, reason=reason(status))
+
+
 def failed(c: Moments, t: Moments, status: Status, *, mc: float = math.nan, mt: float = math.nan) -> Pair:
     """A pair that has a status instead of a variance; the estimates stay where they exist."""
     return Pair(mc, mt, math.nan, math.nan, math.nan, math.nan, c.n + t.n, status, reason(status))
@@ -115,9 +128,11 @@ def judge(c: Moments, t: Moments, *, mc: float, mt: float, sc: float, st: float)
 
 
 def _per_unit(moments: Moments, gradient: Floats) -> float:
-    """Variance per unit of the linearised value: gradient · covariance · gradient."""
+    """Variance per unit of the linearised value: gradient · covariance · gradient; zero where its terms cancel."""
     variance = quadratic(gradient, moments.cov, gradient)
-    return variance if math.isnan(variance) else max(variance, 0.0)
+    if not math.isfinite(variance):
+        return variance
+    return variance if variance > CANCELLED * quadratic(np.abs(gradient), np.abs(moments.cov), np.abs(gradient)) else 0.0
 
 
 def pair_of(c: Moments, t: Moments, *, subject: int | Functional) -> Pair:
@@ -142,6 +157,8 @@ def pair_of(c: Moments, t: Moments, *, subject: int | Functional) -> Pair:
         return failed(c, t, "not_enough_units", mc=float(mc), mt=float(mt))
     sc, st = _per_unit(c, gc), _per_unit(t, gt)
     status = judge(c, t, mc=float(mc), mt=float(mt), sc=sc, st=st)
+    if status == "not_finite" and all(np.isfinite(m.mean).all() and np.isfinite(m.cov).all() for m in (c, t)):
+        status = "zero_denominator"  # the columns are in order, so it is the ratio or formula that does not exist
     if status != "ok":
         return failed(c, t, status, mc=float(mc), mt=float(mt))
     vc, vt = sc / c.n, st / t.n
@@ -195,16 +212,15 @@ def formula_pair(c: Moments, t: Moments, *, expression: str, names: Sequence[str
 
     Source: delta method, gradient' Cov gradient / n.
     """
-    pair = pair_of(c, t, subject=Formula.of(expression, names=names))
-    if pair.status == "not_finite" and all(np.isfinite(m.mean).all() and np.isfinite(m.cov).all() for m in (c, t)):
-        return failed(c, t, "zero_denominator")
-    return pair
+    return pair_of(c, t, subject=Formula.of(expression, names=names))
 
 
 def quantile_pair(c: Moments, t: Moments, *, col: int = 0) -> Pair:
     """Pair of two quantiles whose cells carry the estimate as mean and n × its variance as cov.
 
     The variance comes from order statistics (see `quantiles`), where the normal and not the t distribution applies, so
-    the degrees of freedom are infinite.
+    the degrees of freedom are infinite. A cell without variance, from ties or from too few values, has a status.
     """
-    return replace(pair_of(c, t, subject=col), df=math.inf)
+    pair = pair_of(c, t, subject=col)
+    why = NO_BOUNDS if pair.status in ("zero_variance", "separation") else pair.reason
+    return replace(pair, df=math.inf, reason=why)

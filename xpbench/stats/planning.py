@@ -117,6 +117,8 @@ class Power:
 def power(scenario: Scenario, *, value: float, n: float) -> Power:
     """Probability that the null is rejected when the true effect (or lift) is `value` and n units come in.
 
+    Zero where the control or the treatment has fewer than 2 units.
+
     A one-sided test looks to the side of the null on which `value` lies. Rejections on the wrong side count for two-sided
     tests, as in textbooks; they are next to none.
 
@@ -129,13 +131,17 @@ def power(scenario: Scenario, *, value: float, n: float) -> Power:
         for looks, Jennison and Turnbull 2000, ch. 19.
     """
     check_positive("n", n)
+    if not math.isfinite(value):
+        raise refuse("value", value, "value is a finite effect or lift")
+    looks = scenario.design.information()
+    if n * min(scenario.split) < 2.0:  # one unit has no noise to estimate, so nothing is ever rejected
+        return Power(0.0, (0.0,) * len(looks), n, 0.0)
     se, df = _noise(scenario, value=value, n=n)
     relative = abs(scenario.mean) if scenario.scale == "lift" else 1.0
     drift = (value - scenario.null) * relative / se
     compared = n * sum(scenario.split)
     alpha = scenario.alpha / scenario.comparisons / scenario.sides
     bounds = scenario.design.bounds(alpha=alpha, n=compared, se=se, df=df)
-    looks = scenario.design.information()
     if scenario.design.uses_t:
         reach = 1.0 - _noncentral(bounds[0], df=df, shift=abs(drift))
         wrong = _noncentral(-bounds[0], df=df, shift=abs(drift)) if scenario.sides == 2 else 0.0
@@ -166,7 +172,7 @@ def _noise(scenario: Scenario, *, value: float, n: float) -> tuple[float, float]
     vc, vt = factor**2 * sd_c**2 / n_c, sd_t**2 / n_t
     if vc + vt <= 0.0:
         raise refuse("sd", scenario.sd, "some variant varies")
-    df = welch_df(vc, vt, df_c=max(n_c - 1.0, 1e-3), df_t=max(n_t - 1.0, 1e-3))
+    df = welch_df(vc, vt, df_c=n_c - 1.0, df_t=n_t - 1.0)
     return math.sqrt(vc + vt), df
 
 
@@ -211,6 +217,7 @@ def sample_size(scenario: Scenario, *, value: float, target: float) -> SampleSiz
     check_share("target", target)
     if value == scenario.null:
         raise refuse("value", value, "value differs from the null; a test has no power to find what is not there")
+    _check_target(scenario, target=target)
     units = _solve_n(scenario, value=value, target=target)
     n_c, n_t = (math.ceil(units * share - 1e-9) for share in scenario.split)
     n = math.ceil(max(n_c / scenario.split[0], n_t / scenario.split[1], units) - 1e-9)
@@ -224,11 +231,19 @@ def _fields(scenario: Scenario) -> dict[str, Any]:
     return {name: getattr(scenario, name) for name in Scenario.__slots__}
 
 
+def _check_target(scenario: Scenario, *, target: float) -> None:
+    """Refuse a power that any test has without an effect."""
+    if _possible(scenario, scenario.null):
+        level = power(scenario, value=scenario.null, n=1000.0 / min(scenario.split)).power
+        if target <= level:
+            raise refuse("target", target, f"target is above the level of the test, {level:.4g}")
+
+
 def _solve_n(scenario: Scenario, *, value: float, target: float) -> float:
     def gap(log_n: float) -> float:
         return power(scenario, value=value, n=math.exp(log_n)).power - target
 
-    low, high = math.log(2.0 / min(scenario.split)), math.log(100.0 / min(scenario.split))
+    low, high = math.log(2.0 / min(scenario.split) * (1.0 + 1e-12)), math.log(100.0 / min(scenario.split))
     if gap(low) >= 0.0:
         return math.exp(low)
     while gap(high) < 0.0:
@@ -251,6 +266,10 @@ def mde(scenario: Scenario, *, n: float, target: float, direction: Literal["incr
         StatsError: `XPB-S01`, no value (for a proportion: no proportion) reaches it.
     """
     check_share("target", target)
+    check_positive("n", n)
+    if n * min(scenario.split) < 2.0:
+        raise refuse("n", n, "control and treatment have at least 2 units each")
+    _check_target(scenario, target=target)
     sign = 1.0 if check_choice("direction", direction, ("increase", "decrease")) == "increase" else -1.0
     unit = _noise(scenario, value=scenario.null if _possible(scenario, scenario.null) else 0.0, n=n)[0]
     unit /= abs(scenario.mean) if scenario.scale == "lift" else 1.0

@@ -4,7 +4,7 @@
 have the event, or fewer than 10 lack it (`is_tiny`). Effect and lift are then read off one score statistic
 (Miettinen–Nurminen), whose value for "no difference" is the same for both, so that effect, lift and p-value agree here, too.
 It works with zero events in one variant. Anytime and group-sequential designs have no score form: they wait for events,
-status `few_events`.
+status `too_few_events`. (Without waiting, unequal splits of rare events raise false alarms beyond alpha.)
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Literal, NamedTuple
 
 from scipy.special import ndtr
 
-from xpbench.stats.arguments import check_choice, refuse
-from xpbench.stats.inference import Alternative
+from xpbench.stats.arguments import check_choice, check_share, refuse
+from xpbench.stats.inference import Alternative, Direction, NonInferiority, Practical, Scale
 from xpbench.stats.moments import Moments
 from xpbench.stats.roots import brentq
 
@@ -100,8 +100,13 @@ def z_difference(found: Counts, *, null: float) -> float:
 def z_ratio(found: Counts, *, null: float) -> float:
     """Score statistic of p_t / p_c = null (> 0), positive when the treatment lies above.
 
+    Raises:
+        StatsError: `XPB-S01`, a ratio that is not above 0 (a lift of −100 % or less).
+
     Source: Miettinen and Nurminen 1985, eq. 10–11.
     """
+    if not null > 0.0:
+        raise refuse("null", null, "a ratio is above 0, a lift above −1")
     x_c, n_c, x_t, n_t = found
     n = n_c + n_t
     a = n * null
@@ -186,6 +191,60 @@ def score_lift(found: Counts, *, q: float) -> Score:
     low, high = _invert(at, q=q, at=log_estimate, ends=(-far, far))
     low = -1.0 if found.x_t == 0 or low <= -far else math.expm1(low)
     return Score(estimate - 1.0, low, math.expm1(high), "bounded")
+
+
+def score_z(found: Counts, *, null: float, scale: Scale) -> float:
+    """Score statistic at a null difference or lift; NaN where all units of both variants have, or all lack, the event."""
+    check_choice("scale", scale, ("effect", "lift"))
+    if _says_nothing(found):
+        return math.nan
+    return z_difference(found, null=null) if scale == "effect" else z_ratio(found, null=1.0 + null)
+
+
+def score_noninferior(found: Counts, *, direction: Direction, margin: float, scale: Scale, q: float) -> NonInferiority:
+    """Test that the treatment's proportion is not worse than the control's by the margin or more, by the score statistic.
+
+    It passes exactly when the score interval with multiplier q excludes the margin.
+
+    Args:
+        found: Events and units.
+        direction: Which way is better.
+        margin: Worst change accepted, above 0 and below 1: a difference of proportions or a share of the control's.
+        scale: What the margin is.
+        q: Normal multiplier of the interval that is shown; its one-sided level is that of the test.
+
+    Source: Farrington and Manning 1990 for the test, Miettinen and Nurminen 1985 for the variance under the null.
+    """
+    good = 1.0 if check_choice("direction", direction, ("increase", "decrease")) == "increase" else -1.0
+    signed = -good * check_share("margin", margin)
+    z = good * score_z(found, null=signed, scale=scale)
+    if math.isnan(z):
+        return NonInferiority(None, math.nan, math.nan, math.nan, math.nan, signed, scale, "zero_variance")
+    shown = score_effect(found, q=q) if scale == "effect" else score_lift(found, q=q)
+    return NonInferiority(z > q, z, q, float(ndtr(-z)), shown.low if good > 0 else shown.high, signed, scale, "ok")
+
+
+def score_practical(found: Counts, *, min_lift: float, direction: Direction, q: float) -> Practical:
+    """How the lift of a tiny proportion stands to the smallest lift that matters; as `inference.practical`, by the score.
+
+    Args:
+        found: Events and units.
+        min_lift: Smallest lift that matters, as a share of the control's proportion, >= 0.
+        direction: Which way is better.
+        q: Normal multiplier of the interval that is shown.
+    """
+    if min_lift < 0.0:
+        raise refuse("min_lift", min_lift, "min_lift is a share and not negative; direction tells the sign")
+    if _says_nothing(found):
+        return Practical(None, None, None, "zero_variance")
+    good = 1.0 if check_choice("direction", direction, ("increase", "decrease")) == "increase" else -1.0
+    if good < 0.0 and min_lift >= 1.0:  # no proportion falls by more than all of itself
+        return Practical(found.x_t == 0 and min_lift == 1.0, False, True, "ok")
+    z = good * score_z(found, null=good * min_lift, scale="lift")
+    estimate = (
+        found.x_t * found.n_c - (1.0 + good * min_lift) * found.x_c * found.n_t
+    )  # no division: also without control events
+    return Practical(good * estimate >= 0.0, z > q, z < -q, "ok")
 
 
 def _invert(z: Callable[[float], float], *, q: float, at: float, ends: tuple[float, float]) -> tuple[float, float]:

@@ -141,10 +141,14 @@ def q_group(
     _check(information)
     if len(used) > len(information):
         raise refuse("used", list(used), f"used has at most one multiplier for each of the {len(information)} looks")
-    state, gone, out = _START, 0.0, []
+    state, gone, before, out = _START, 0.0, -1.0, []
     for i, t in enumerate(information):
         target = alpha if final and i == len(information) - 1 else spent(t, alpha=alpha, spending=spending)
-        bound = float(used[i]) if i < len(used) else _solve(state, t=t, amount=target - gone)
+        if i < len(used):
+            bound = float(used[i])
+        else:  # after a boundary that was solved for, nothing but rounding is left of the same target
+            bound = _solve(state, t=t, amount=0.0 if target == before else target - gone)
+            before = target
         gone += sum(_exit(state, t=t, bound=bound, drift=0.0))
         out.append(bound)
         state = _step(state, t=t, bound=bound, drift=0.0)
@@ -165,8 +169,8 @@ def _solve(state: _State, *, t: float, amount: float) -> float:
 def p_group(z: float, information: Sequence[float], spending: Spending, *, final: bool = False) -> float:
     """Repeated p-value of the last look: the smallest alpha at which its boundary is crossed; NaN for a z that is NaN.
 
-    It is below alpha exactly when the repeated confidence interval of this look excludes the null. Over several looks the
-    p-value is the smallest so far.
+    It is below alpha exactly when the repeated confidence interval of this look excludes the null; 1 for any z where nothing
+    is left to spend at this look, 1e-14 where it is smaller. Over several looks the p-value is the smallest so far.
 
     Args:
         z: Standardised effect at the last look.
@@ -181,7 +185,8 @@ def p_group(z: float, information: Sequence[float], spending: Spending, *, final
     size = abs(z)
 
     def gap(log_alpha: float) -> float:
-        return min(q_group(math.exp(log_alpha), information, spending, final=final)[-1], 2 * FAR) - size
+        bound = q_group(math.exp(log_alpha), information, spending, final=final)[-1]
+        return 1.0 if math.isinf(bound) else bound - size  # no z crosses a boundary that is infinite
 
     low, high = math.log(1e-14), math.log(1.0 - 1e-9)
     if gap(high) >= 0.0:

@@ -16,6 +16,7 @@ Status = Literal[
     "control_near_zero",
     "unbounded_lift",
     "few_events",
+    "too_few_events",
     "cap_is_zero",
 ]
 
@@ -33,6 +34,8 @@ REASONS: Mapping[str, str] = {
     "read the effect instead.",
     "few_events": "Fewer than 10 units of a variant have the event (or lack it), so the score interval is shown instead of the "
     "normal one.",
+    "too_few_events": "Fewer than 10 units of a variant have the event (or lack it). The anytime and group-sequential "
+    "intervals keep their promise only with more, so there is no interval yet.",
     "cap_is_zero": "So many values are zero that the cap would be zero and remove the metric; take the percentile over "
     "non-zero values.",
 }

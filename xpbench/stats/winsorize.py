@@ -65,9 +65,16 @@ def cap_thresholds(values: ArrayLike, *, lower: float | None, upper: float | Non
     from_ = x[x != 0.0] if over == "nonzero" else x
     if not from_.size:
         return Caps(None, None, "ok" if not x.size or lower is upper is None else "cap_is_zero", over)
-    low, high = (None if share is None else float(np.quantile(from_, share, method="linear")) for share in (lower, upper))
+    low, high = (None if share is None else _percentile(from_, share) for share in (lower, upper))
     flat = (high == 0.0 and (x > 0.0).any()) or (low == 0.0 and (x < 0.0).any())
     return Caps(low, high, "cap_is_zero" if flat else "ok", over)
+
+
+def _percentile(values: Floats, share: float) -> float:
+    with np.errstate(invalid="ignore"):
+        found = float(np.quantile(values, share, method="linear"))
+    # between infinite values there is nothing to interpolate
+    return float(np.quantile(values, share, method="nearest")) if np.isnan(found) else found
 
 
 def cap(values: ArrayLike, *, caps: Caps) -> Floats:

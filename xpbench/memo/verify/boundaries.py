@@ -103,10 +103,11 @@ class Boundary:
 
     def _integrated(self, alpha: float) -> float:
         mass: list[tuple[float, float]] = [(0.0, 0.5)]  # the upper half of a point at 0
-        gone, before, bound = 0.0, 0.0, math.inf
+        gone, before, bound, planned = 0.0, 0.0, math.inf, -1.0
         for i, t in enumerate(self.information):
             sd = math.sqrt(t - before)
-            amount = self._spent(i, alpha) - gone
+            amount = 0.0 if self._spent(i, alpha) == planned else self._spent(i, alpha) - gone
+            planned = self._spent(i, alpha)
             bound = _bound(mass, math.sqrt(t), sd, amount)
             if i == len(self.information) - 1:
                 break
@@ -125,7 +126,8 @@ class Boundary:
         size = abs(z)
 
         def gap(log_alpha: float) -> float:
-            return min(self.q(math.exp(log_alpha)), 2 * FAR) - size
+            q = self.q(math.exp(log_alpha))
+            return q - size if q < math.inf else 1.0  # what is infinite is never crossed
 
         low, high = math.log(LEAST), math.log(1.0 - 1e-9)
         if gap(high) >= 0.0:
@@ -134,7 +136,7 @@ class Boundary:
             return LEAST
         for alpha, q in self._known.items():  # what other rows asked for narrows the search
             place = math.log(alpha)
-            if min(q, 2 * FAR) > size:
+            if q > size:
                 low = max(low, place)
             else:
                 high = min(high, place)

@@ -44,6 +44,8 @@ class Design:
 
     def p_one_sided(self, z: float, pair: Pair) -> float:
         """One-sided p-value of a distance z on the good side."""
+        if self.boundary is not None:
+            return self.boundary.p(z) / 2 if z > 0 else 1 - self.boundary.p(z) / 2
         if self.rho2 is None:
             return t_tail(z, pair.df)
         return min(1.0, 0.5 * math.exp(-self.log_e(z, pair.n))) if z > 0 else 1.0

@@ -65,6 +65,15 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     if is_quantile or not (metric.get("cuped") and xs):
         return Estimate(plain, plain, None, share, score)
     if plain.status != "ok":
-        return Estimate(plain, plain, None, share)
+        return Estimate(plain, plain, None, share, score)
     pair, reduction = cuped(c, t, subject, xs, base)
-    return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share)
+    return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score)
+
+
+def waiting(found: Estimate) -> Estimate:
+    """The estimate where the design has no score form: a rare event is waited for."""
+    if found.score is None:
+        return found
+    late = [Pair(p.mc, p.mt, n=p.n, status="too_few_events") if p.status in ("ok", "separation") else p
+            for p in (found.pair, found.plain)]  # fmt: skip
+    return Estimate(late[0], late[1], found.reduction, found.share, found.score)

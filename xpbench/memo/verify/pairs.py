@@ -113,6 +113,13 @@ def _welch(a: float, b: float, da: float, db: float) -> float:
     return 1 / ((a / total) ** 2 / da + (b / total) ** 2 / db) if total > 0 and da > 0 and db > 0 else NAN
 
 
+def _own_variance(gradient: Sequence[float], cov: Sequence[Sequence[float]]) -> float:
+    """Variance of a linearised value; 0 where its terms cancel but for rounding."""
+    terms = [x * v * y for x, row in zip(gradient, cov, strict=True) for v, y in zip(row, gradient, strict=True)]
+    variance = quadratic_form(gradient, cov, gradient)
+    return variance if variance > 1e-12 * math.fsum(map(abs, terms)) else 0.0
+
+
 def plain_pair(c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pair:
     """Two estimates without covariates, by the delta method; or why there is none."""
     n = c["n"] + t["n"]
@@ -122,7 +129,7 @@ def plain_pair(c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pa
         return Pair(n=n, status="zero_denominator")
     if c["n"] < 2 or t["n"] < 2:
         return Pair(mc, mt, n=n, status="not_enough_units")
-    sc, st = max(quadratic_form(gc, c["cov"], gc), 0.0), max(quadratic_form(gt, t["cov"], gt), 0.0)
+    sc, st = _own_variance(gc, c["cov"]), _own_variance(gt, t["cov"])
     flat = _constant(mc, sc), _constant(mt, st)
     if any(flat):
         same = all(flat) and math.isclose(mc, mt, rel_tol=1e-12, abs_tol=0.0)

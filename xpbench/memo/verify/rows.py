@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from xpbench.memo.verify.designs import Design, adjust, alpha_of, design_of, fieller, has_lift, interval_level, lift_z
 from xpbench.memo.verify.documented import DOCUMENTED, documented_test
-from xpbench.memo.verify.estimates import Estimate, estimate
+from xpbench.memo.verify.estimates import Estimate, estimate, waiting
 from xpbench.memo.verify.pairs import NAN, Pair
 from xpbench.memo.verify.posterior import Posterior, posterior_of
 from xpbench.memo.verify.quantiles import normal_isf, normal_tail
@@ -34,16 +34,10 @@ def rows_of(plan: J, summary: J, *, earlier: Sequence[int] = (), dimension: str 
             if not variant.get("control"):
                 pick = [cells.get((metric["key"], v, "value", dimension, slice_)) for v in (control, variant["key"])]
                 raw = [cells.get((metric["key"], v, "raw", dimension, slice_)) for v in (control, variant["key"])]
-                items.append(
-                    (
-                        metric,
-                        variant,
-                        pick,
-                        estimate(metric, *pick),
-                        design_of(plan, variant, units=units, earlier=earlier),
-                        raw,
-                    )
-                )
+                design = design_of(plan, variant, units=units, earlier=earlier)
+                is_fixed = design.rho2 is None and design.boundary is None
+                own = estimate(metric, *pick)
+                items.append((metric, variant, pick, own if is_fixed else waiting(own), design, raw))
     found = [(_p_value(e, d), alpha) for _, _, _, e, d, _ in items]
     corrected: list[tuple[float, float]] = list(found)
     second = plan.get("secondary_correction", "bh")
@@ -54,14 +48,14 @@ def rows_of(plan: J, summary: J, *, earlier: Sequence[int] = (), dimension: str 
     )
     for roles, name in groups:
         members = [i for i, item in enumerate(items) if item[0]["role"] in roles]
-        own = [found[i][0] for i in members]
+        p_values = [found[i][0] for i in members]
         if name == "e-bh":
             pairs = [(items[i][3].pair, items[i][4]) for i in members]
             e_values = [_e(pair, design) for pair, design in pairs]
             adjusted = adjust(e_values, name)
         else:
-            adjusted = adjust(own, name)
-        of = sum(not math.isnan(p) for p in own)
+            adjusted = adjust(p_values, name)
+        of = sum(not math.isnan(p) for p in p_values)
         level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
         for i, p in zip(members, adjusted, strict=True):
             corrected[i] = (p, level)
@@ -158,11 +152,14 @@ def _row(plan: J, item: J, p: float, p_adjusted: float, level: float) -> dict[st
     }
     least = metric.get("min_lift")
     policy = plan.get("decision", {})
-    if least is not None and policy.get("practical", "estimate") != "none" and pair.status == "ok" and has_lift(pair):
+    asked = least is not None and policy.get("practical", "estimate") != "none"
+    if asked and score is not None and not score.silent:
+        row["matters"], row["too_small"] = score.matters(least, sign, q, whole=policy.get("practical") == "interval")
+    elif asked and pair.status == "ok" and has_lift(pair):
         z = sign * lift_z(pair, sign * least)
         row["matters"] = z > q if policy.get("practical") == "interval" else sign * (pair.mt - pair.mc) / abs(pair.mc) >= least
         row["too_small"] = z < -q
-    row |= _margin(metric, policy, pair, design, q, verdict, sign)
+    row |= _margin(metric, policy, pair, design, q, verdict, sign, score)
     row["sensitivity"] = []
     if est.reduction is not None:
         row["sensitivity"].append(("without CUPED", _interval(est.plain, design, level), design.p(est.plain)))
@@ -190,7 +187,9 @@ def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confid
     return "better" if posterior.chance >= confidence else "worse" if posterior.chance <= 1 - confidence else "unclear"
 
 
-def _margin(metric: J, policy: J, pair: Pair, design: Design, q: float, verdict: str, sign: int) -> dict[str, J]:
+def _margin(
+    metric: J, policy: J, pair: Pair, design: Design, q: float, verdict: str, sign: int, score: Score | None
+) -> dict[str, J]:
     margin, relative = metric.get("margin"), metric.get("margin_rel")
     is_rail = metric["role"] == "guardrail"
     size = relative if relative is not None else margin
@@ -198,13 +197,16 @@ def _margin(metric: J, policy: J, pair: Pair, design: Design, q: float, verdict:
         state = "" if not is_rail else "unclear" if pair.status != "ok" else "bad" if verdict == "worse" else "ok"
         return {"guardrail": state, "margin": None, "margin_p_value": None}
     out: dict[str, J] = {"margin": -sign * size, "margin_p_value": None, "guardrail": "unclear" if is_rail else ""}
-    if pair.status != "ok":
+    if score is not None and size < 1 and not score.silent:
+        z = sign * (score.z_ratio(1 - sign * size) if relative is not None else score.z_effect(-sign * size))
+        out["margin_p_value"] = normal_tail(z)
+    elif pair.status != "ok":
         return out
-    distance = (
-        lift_z(pair, -sign * size) if relative is not None else (pair.mt - pair.mc + sign * size) / math.sqrt(pair.variance)
-    )
-    z = sign * distance
-    out["margin_p_value"] = design.p_one_sided(z, pair)
+    else:
+        z = sign * (
+            lift_z(pair, -sign * size) if relative is not None else (pair.mt - pair.mc + sign * size) / math.sqrt(pair.variance)
+        )
+        out["margin_p_value"] = design.p_one_sided(z, pair)
     if is_rail and z > q:
         out["guardrail"] = "ok"
     elif is_rail and verdict == "worse":

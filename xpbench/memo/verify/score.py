@@ -53,6 +53,14 @@ class Score:
         pc = self._likeliest(lambda p: min(p * null, 1.0), null, 0.0, min(1.0, 1 / null))
         return self._z(pc, min(pc * null, 1.0), null, 0.0)
 
+    def matters(self, least: float, sign: int, q: float, *, whole: bool) -> tuple[bool, bool]:
+        """Whether the lift reaches the smallest that matters, by estimate or whole interval, and whether that is ruled out."""
+        if sign < 0 and least >= 1:
+            return (False if whole else self.x_t == 0 and least == 1), True
+        z = sign * self.z_ratio(1 + sign * least)
+        reaches = sign * (self.x_t * self.n_c - (1 + sign * least) * self.x_c * self.n_t) >= 0
+        return (z > q if whole else reaches), z < -q
+
     def _z(self, pc: float, pt: float, factor: float, shift: float) -> float:
         n = self.n_c + self.n_t
         variance = (pt * (1 - pt) / self.n_t + factor**2 * pc * (1 - pc) / self.n_c) * n / (n - 1)
