@@ -15,7 +15,12 @@ PAGE = ROOT / "docs" / "first-run.md"
 RESULTS = ROOT / "benchmarks" / "results"
 START, END = "<!-- made by python scripts/make_first_run.py -->", "<!-- end -->"
 
-PARTS = ("tools for the build", "choosing and fetching", "the wheel, with the panel for JupyterLab", "unpacking")
+PARTS = (
+    "tools for the build",
+    "making the panel for JupyterLab",
+    "choosing and fetching packages",
+    "unpacking and compiling them",
+)
 """Parts of `pip install`, in order."""
 
 
@@ -38,8 +43,7 @@ def told(kept: list[dict[str, Any]]) -> str:
         "",
         parts_table(kept),
         "",
-        "Most of it is `pip install`, and most of that the packages of the base: choosing, fetching, unpacking and compiling",
-        "them. The wheel of a release has the panel in it already; a checkout makes it once.",
+        "The first two parts of `pip install` are a checkout's alone: the wheel of a release has the panel in it.",
         "",
         "## What a base install weighs",
         "",

@@ -143,9 +143,9 @@ def install(story: Story, source: str) -> None:
 
 
 ENDS = (
+    "Preparing metadata (pyproject.toml): started",
     "Preparing metadata (pyproject.toml): finished",
     "Building wheels for collected packages",
-    "Successfully built",
     "Successfully installed",
 )
 """The line of pip's log that ends each of `PARTS`."""
