@@ -160,9 +160,7 @@ def run_demo(
     write_atomic(notebook, _notebook(plan.key))
     tell("verifying it from nothing but itself")
     proof = verify(path)
-    return DemoResult(
-        folder, path, notebook, data, readout, sealed, coverage(readout, simulation), proof.status, proof.reason
-    )
+    return DemoResult(folder, path, notebook, data, readout, sealed, coverage(readout, simulation), proof.status, proof.reason)
 
 
 def coverage(readout: Readout, simulation: Simulation) -> tuple[Coverage, ...]:

@@ -1,7 +1,7 @@
-"""Golden files of the current release: `python -m tests.memo.golden` writes the page's digest again, after a change that was looked at.
+"""Golden files of the current release: `python -m tests.memo.golden` writes the page's digest again, after a look at the page.
 
-Payload and ledger are written where they are missing, or with `--all`; as they are, they show that what was written earlier is still
-read. Folders of older releases are never touched.
+Payload and ledger are written where they are missing, or with `--all`; as they are, they show that what was written earlier is
+still read. Folders of older releases are never touched.
 """
 
 import hashlib
