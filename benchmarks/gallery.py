@@ -441,13 +441,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", help="name of one chart")
     parser.add_argument("--charts", action="store_true", help="only charts, without a browser (half a minute)")
+    parser.add_argument("--pages", action="store_true", help="only views that are tables, and the memo")
     chosen = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    draw(chosen.only)
-    if not (chosen.charts or chosen.only):
-        from benchmarks.gallery_forms import photograph, photograph_pages
+    from benchmarks.gallery_forms import photograph, photograph_pages
 
+    if not chosen.pages:
+        draw(chosen.only)
+    if not (chosen.charts or chosen.only):
         photograph_pages(FOLDER, TABLES)
+    if not (chosen.charts or chosen.only or chosen.pages):
         photograph(FOLDER)
 
 

@@ -94,6 +94,8 @@ def photograph_pages(folder: Path, tables: dict[str, Any]) -> None:
                 page.goto(f"file://{place}/page.html")
                 page.locator("#view").screenshot(path=str(folder / f"{name}-{scheme}.png"))
             page.goto(f"file://{memo}")
+            chart = page.locator("svg.forest").bounding_box()  # down to the end of the chart, not into its middle
+            page.set_viewport_size({"width": 1040, "height": round(chart["y"] + chart["height"] + 8) if chart else 900})
             page.screenshot(path=str(folder / ("memo.png" if scheme == "light" else "memo-dark.png")))
         if watched.strangers or watched.errors:
             raise RuntimeError(f"requests off loopback: {watched.strangers}; errors: {watched.errors}")

@@ -1,4 +1,5 @@
-"""What mkdocs does not do by itself: links that leave docs/, the list of decisions, pages that the navigation forgot.
+"""What mkdocs does not do by itself: links that leave docs/, the list of decisions, pages that the navigation forgot, pictures
+for the dark theme.
 
 The pages are written to be read in the repository, too; so links to notebooks, results and sources stay as they are there,
 and the site gets copies of what they point at.
@@ -83,6 +84,22 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         return posixpath.relpath(f"{COPIES}/{_place(outside)}", posixpath.dirname(here) or ".") + anchor
 
     return LINK.sub(mend, markdown)
+
+
+PICTURE = re.compile(r'<img [^>]*?src="([^"]*gallery/[^"]+?)(-light)?\.png"[^>]*>')
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
+    """Beside each picture of the gallery its dark twin, where it has one; the theme shows one of them."""
+
+    def both(match: re.Match[str]) -> str:
+        name = posixpath.basename(match[1])
+        if not (DOCS / "gallery" / f"{name}-dark.png").is_file():
+            return match[0]
+        shown = f"{match[1]}{match[2] or ''}.png"
+        return match[0].replace(shown, f"{shown}#only-light") + match[0].replace(shown, f"{match[1]}-dark.png#only-dark")
+
+    return PICTURE.sub(both, html)
 
 
 SHIM = re.compile(r'<script src="https://[^"]*iframe-worker[^"]*"></script>')

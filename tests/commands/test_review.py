@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -236,13 +237,44 @@ def test_hooks_name_commands_that_exist(file: Path) -> None:
     hooks = loaded if isinstance(loaded, list) else loaded["repos"][0]["hooks"]
     from xpbench.cli import build_parser
 
-    assert {h["id"] for h in hooks} == {"xpbench-check", "xpbench-review"}
+    by_id = {h["id"]: h for h in hooks}
+    assert set(by_id) == {"xpbench-review"} | ({"xpbench-check"} if file.name == ".pre-commit-hooks.yaml" else set())
     for hook in hooks:
         arguments = hook["entry"].split()[1:] + (["a.plan.json"] if hook.get("pass_filenames", True) else [])
         build_parser().parse_args(arguments)
-    pattern = {h["id"]: re.compile(h["files"]) for h in hooks}
-    assert pattern["xpbench-review"].search("experiments/a/ledger.jsonl")
-    assert pattern["xpbench-check"].search("a.plan.toml")
+    assert by_id["xpbench-review"]["always_run"]
+    assert all(re.search(h["files"], "a.plan.toml") for h in hooks if "files" in h)
+
+
+def test_pre_commit_stops_what_review_refuses(repository: Path, tmp_path: Path, shimmed: dict[str, str]) -> None:
+    """The real pre-commit with the example's file: problems, edits and deletions are stopped, a good draft is not."""
+    pytest.importorskip("pre_commit")
+    env = {**shimmed, "PRE_COMMIT_HOME": str(tmp_path / "cache"), "PRE_COMMIT_ALLOW_NO_CONFIG": "0"}
+    env |= {f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+    def run(*command: str) -> tuple[int, str]:
+        done = subprocess.run(command, cwd=repository, env=env, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def committed(text: str) -> bool:
+        run("git", "add", "-A")
+        code, said = run("git", "commit", "-m", "x")
+        assert text in said
+        run("git", "reset", "-q", "--hard", "HEAD")
+        return code == 0
+
+    (repository / ".pre-commit-config.yaml").write_bytes((CI / "pre-commit-config.yaml").read_bytes())
+    assert run(sys.executable, "-m", "pre_commit", "install")[0] == 0
+    draft = template("conversion-funnel", key="second").save(repository / "second.plan.json")
+    assert committed("second.plan.json")
+    text = draft.read_text("utf-8")
+    draft.write_text(text.replace('"split": 0.5', '"split": 0.9', 1), "utf-8")
+    assert not committed("XPB-P07")
+    path = home(repository) / "plan.json"
+    path.write_text(path.read_text("utf-8").replace("Shorter", "Longer"), "utf-8")
+    assert not committed("XPB-P28")
+    shutil.rmtree(home(repository))
+    assert not committed("The ledger is gone")
 
 
 def test_git_hook_stops_the_commit(repository: Path, shimmed: dict[str, str]) -> None:

@@ -25,7 +25,7 @@ def test_each_story_has_its_ending_and_the_truth_is_inside(tmp_path: Path, story
     if story not in ("srm", "lost"):  # there the units that are left are not comparable, which is the point
         assert [c for c in result.coverage if not c.is_inside] == []
     assert result.sealed.is_sealed
-    assert xp.verify(result.memo).status == "verified"
+    assert xp.verify(result.memo).status == result.verdict == "verified"
     assert [e.kind for e in xp.open_experiment("beta-homepage", result.folder / "experiments").ledger.entries()] == [
         "registered", "preflight", "launched", "looked", "opened", "decided",
     ]  # fmt: skip
@@ -58,6 +58,7 @@ def test_command_prints_decision_and_paths(tmp_path: Path, capsys: pytest.Captur
     shown = json.loads(capsys.readouterr().out)
     assert Path(shown["memo"]).is_file()
     assert Path(shown["notebook"]).is_file()
+    assert shown["verify"] == "verified"
     assert main(["verify", shown["memo"]]) == 0
 
 

@@ -100,3 +100,28 @@ def test_nothing_private_is_kept_that_its_module_never_uses() -> None:
         "_load_jupyter_server_extension",
     }  # called by Jupyter
     assert [d for d in dead if d.rpartition(" ")[2] not in known] == []
+
+
+IMPORTED_AS = {"vl-convert-python": "vl_convert"}
+
+
+def base_packages() -> list[str]:
+    """Names of the direct dependencies, without any extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return [re.match(r"[\w-]+", d)[0] for d in project["dependencies"]]  # type: ignore[index]
+
+
+def test_base_install_has_nothing_that_nobody_imports() -> None:
+    imported = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.partition(".")[0])
+    assert [p for p in base_packages() if IMPORTED_AS.get(p, p) not in imported] == []
+
+
+@pytest.mark.parametrize("package", base_packages())
+def test_reason_for_each_package_of_the_base_is_written_down(package: str) -> None:
+    assert package in (ROOT / "docs" / "adr" / "0087-base-install.md").read_text("utf-8")

@@ -5,27 +5,16 @@ from __future__ import annotations
 import argparse
 import html
 import string
-from collections.abc import Iterator
 
 import pytest
 
+from scripts.every_page import every_command
 from xpbench.cli import build_parser, main
 from xpbench.commands.output import tell
 from xpbench.errors import CATALOGUE, InputError, Problem, plain
 from xpbench.forms.field import problem_lines
 
-
-def _commands(
-    parser: argparse.ArgumentParser, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
-    yield path, parser
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for name, inner in action.choices.items():
-                yield from _commands(inner, (*path, name))
-
-
-ALL = dict(_commands(build_parser()))
+ALL = dict(every_command(build_parser()))
 
 
 def test_there_are_nested_commands() -> None:

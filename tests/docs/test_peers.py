@@ -140,6 +140,20 @@ def test_page_has_the_tables_of_the_result() -> None:
     assert all(agree)
 
 
+@pytest.mark.skipif(not RESULT.exists(), reason="not measured yet")
+def test_readme_has_the_figures_of_the_result() -> None:
+    peers = json.loads(RESULT.read_text("utf-8"))["peers"]
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+    for world, field, row in (
+        ("peeking/no effect", "called", "read daily for 28 days: called a winner or a loser"),
+        ("guardrail/harm beyond the margin", "passes", "harmed beyond its margin: passes"),
+    ):
+        theirs, ours = (
+            charts.percent(peers[name]["worlds"][world][field]) for name in ("pandas + scipy + statsmodels", "xpbench")
+        )
+        assert f"{row} | {theirs} | {ours} |" in readme
+
+
 def test_verdicts_follow_the_figures() -> None:
     """Who is better is read from the figures, in both directions."""
 

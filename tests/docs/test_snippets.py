@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from scripts.every_page import BLOCK, pages, run_page
+
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = pages()
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)#\s]+)[^)]*\)|!\[[^\]]*\]\(([^)\s]+)\)|src=\"([^\"]+)\"")
 
 
@@ -21,22 +21,7 @@ def name(page: Path) -> str:
 
 @pytest.mark.parametrize("page", [p for p in PAGES if BLOCK.search(p.read_text("utf-8"))], ids=name)
 def test_snippets_run(page: Path, tmp_path: Path) -> None:
-    code = "\n".join(BLOCK.findall(page.read_text("utf-8")))
-    script = tmp_path / "snippets.py"
-    script.write_text(code, "utf-8")
-    env_path = {"PYTHONPATH": str(ROOT)}
-    import os
-
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(script)],
-        cwd=tmp_path,
-        env={**os.environ, **env_path},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, f"{name(page)}:\n{done.stderr[-3000:]}"
+    assert run_page(page, tmp_path, environment={**os.environ, "PYTHONPATH": str(ROOT)}) == ""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

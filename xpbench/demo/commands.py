@@ -18,7 +18,7 @@ def add_parsers(subparsers: Any) -> None:
         _demo,
         help="the whole flow on a simulated experiment: prints the decision, writes memo.html",
         description="Simulates an insurance platform that tests a beta homepage, with known true effects, and runs the whole "
-        "flow: plan, preflight, sealed look, readout, decision, memo.",
+        "flow: plan, preflight, sealed look, readout, decision, memo, and the memo's proof.",
     )
     demo.add_argument("--out", default="xpbench-demo", help="folder to write; a new one beside it if it is there")
     demo.add_argument("--units", type=int, default=40_000, help="visitors (at least 1,000)")
@@ -56,10 +56,11 @@ def _demo(args: argparse.Namespace) -> int:
         f"On the first morning the results were sealed: {result.sealed.due.reason}",
         "",
         f"Memo:     {result.memo}",
+        f"Verify:   {result.verdict}: {result.proof}",
         f"Notebook: {result.notebook}",
         f"Events:   {result.data}",
         "",
-        f"Next: open the memo in a browser, and check it with: xpbench verify {result.memo}",
+        f"Next: open the memo in a browser. Anyone who has the file can check it: xpbench verify {result.memo}",
     ]
     answer(args, result.to_dict(), "\n".join(lines))
     return DONE

@@ -22,6 +22,7 @@ from xpbench.demo.simulation import START, Simulation, Story, Truth, demo_plan, 
 from xpbench.experiment import register
 from xpbench.files import write_atomic
 from xpbench.memo import Memo
+from xpbench.memo.verify import verify
 
 Tell = Callable[[str], None]
 
@@ -75,6 +76,8 @@ class DemoResult:
         readout: The final readout.
         sealed: The readout of the first day.
         coverage: Intervals beside the planted truth.
+        verdict: What verifying the memo has said, such as `verified`.
+        proof: The same as a sentence.
     """
 
     folder: Path
@@ -84,6 +87,8 @@ class DemoResult:
     readout: Readout
     sealed: SealedReadout
     coverage: tuple[Coverage, ...]
+    verdict: str
+    proof: str
 
     def to_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -94,6 +99,7 @@ class DemoResult:
             "rows": list(r.rows),
             "because": r.because,
             "memo": str(self.memo),
+            "verify": self.verdict,
             "notebook": str(self.notebook),
             "data": str(self.data),
             "experiments": str(self.folder / "experiments"),
@@ -109,7 +115,7 @@ def run_demo(
     story: Story = "ship",
     tell: Tell = lambda _: None,
 ) -> DemoResult:
-    """Plan, register, preflight, simulate, look early (sealed), read out, decide, write the memo.
+    """Plan, register, preflight, simulate, look early (sealed), read out, decide, write the memo, verify it.
 
     Args:
         out: Folder for everything; where it has a demo already, a new one beside it is taken.
@@ -152,7 +158,9 @@ def run_demo(
     path = Path(memo.save(folder / "memo.html"))
     notebook = folder / "explore.ipynb"
     write_atomic(notebook, _notebook(plan.key))
-    return DemoResult(folder, path, notebook, data, readout, sealed, coverage(readout, simulation))
+    tell("verifying it from nothing but itself")
+    proof = verify(path)
+    return DemoResult(folder, path, notebook, data, readout, sealed, coverage(readout, simulation), proof.status, proof.reason)
 
 
 def coverage(readout: Readout, simulation: Simulation) -> tuple[Coverage, ...]:

@@ -234,7 +234,7 @@ def forest(
     head = [
         _text((_LEFT + _RIGHT) / 2, 18, heading, "muted mid"),
         _text(_RIGHT + 14, 18, "lift and interval", "muted"),
-        _text(WIDTH, 18, means_heading, "muted end", cells=24),
+        _text(WIDTH, 18, means_heading, "muted end", cells=30),
     ]
     hatch = _hatch(rows, part)
     return _svg(

@@ -82,7 +82,7 @@ def forest_plots(
     draw = partial(
         figures.forest,
         heading=f"lift vs {figures.shorten(control, 16)}, {interval_name(readout, plan)}",
-        means_heading=f"{figures.shorten(control, 10)}{ARROW}{figures.shorten(treatment, 10)}",
+        means_heading=f"{figures.shorten(control, 13)}{ARROW}{figures.shorten(treatment, 13)}",
     )
     if len(lines) <= FIRST_PAGE:
         return {"forest": draw(lines), "forest_note": "", "forests": []}
