@@ -2,6 +2,7 @@
 
     python scripts/check_packaging.py                   all cases, about 15 minutes on two cores
     python scripts/check_packaging.py wheel browser     some of them
+    python scripts/check_packaging.py --jobs 3          three at a time, where the machine has room; times are longer then
 
 Results: benchmarks/results/packaging.json and the table in docs/packaging.md. Needs PyPI and npm (through pip and jlpm),
 Chromium, and for the browser what the tests need. CI has short versions of these in tests/lab.
@@ -19,9 +20,11 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +56,7 @@ class Place:
     python: Path
     variables: dict[str, str]
 
-    def run(self, *command: str | Path, cwd: Path | None = None, seconds: float = 900, **variables: str) -> str:
+    def run(self, *command: str | Path, cwd: Path | None = None, seconds: float = 1800, **variables: str) -> str:
         """What a program prints, both streams; raises where it fails."""
         done = subprocess.run(
             [str(c) for c in command], cwd=cwd or self.folder, env={**self.variables, **variables}, capture_output=True,
@@ -83,6 +86,7 @@ class Work:
 
     folder: Path
     built: dict[str, Any] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def place(self, name: str, *, interpreter: str = sys.executable, path: str | None = None) -> Place:
         """A new virtual environment."""
@@ -94,6 +98,7 @@ class Work:
             env[f"JUPYTER_{key}_DIR"] = str(folder / part)
         env |= {"IPYTHONDIR": str(folder / "ipython"), "OMP_NUM_THREADS": "1", "HOME": str(folder / "home")}
         env |= {"PIP_CACHE_DIR": pip_cache(), "YARN_GLOBAL_FOLDER": str(self.folder / "yarn"), "CI": "true"}
+        env |= {"PIP_NO_COMPILE": "1"}  # Python compiles what is imported; compiling all takes half the time of an install
         (folder / "home").mkdir()
         subprocess.run([interpreter, "-m", "venv", str(folder / "venv")], check=True)
         return Place(folder, folder / "venv" / "bin" / "python", env)
@@ -113,12 +118,23 @@ class Work:
     @property
     def wheel(self) -> Path:
         """The wheel with the panel, built once by pip in isolation from a copy."""
-        if "wheel" not in self.built:
-            place = self.place("builder")
-            out = self.folder / "wheels"
-            place.pip("wheel", "--no-deps", "-w", out, self.checkout("source"), XPBENCH_LABEXTENSION="require")
-            (self.built["wheel"],) = out.glob("xpbench-*.whl")
-        return Path(self.built["wheel"])
+        with self._lock:
+            if "wheel" not in self.built:
+                place = self.place("builder")
+                out = self.folder / "wheels"
+                place.pip("wheel", "--no-deps", "-w", out, self.checkout("source"), XPBENCH_LABEXTENSION="require")
+                (self.built["wheel"],) = out.glob("xpbench-*.whl")
+            return Path(self.built["wheel"])
+
+    @property
+    def installed(self) -> Place:
+        """An environment into which pip has put that wheel with its `lab` extra, once."""
+        with self._lock:
+            if "installed" not in self.built:
+                place = self.place("installed")
+                place.pip("install", "--quiet", f"{self.wheel}[lab]")
+                self.built["installed"] = place
+            return self.built["installed"]  # type: ignore[no-any-return]
 
 
 def pip_cache() -> str:
@@ -156,8 +172,7 @@ def wheel(work: Work) -> str:
     with zipfile.ZipFile(work.wheel) as packed:
         names = packed.namelist()
     need(any(n.endswith("labextension/install.json") for n in names), "no install.json")
-    place = work.built["installed"] = work.place("installed")
-    place.pip("install", "--quiet", f"{work.wheel}[lab]")
+    place = work.installed
     lists_both(place)
     need(place.has_panel, "no panel")
     place.run(place.program("xpbench"), "demo", "--out", "demo", "--units", "20000")
@@ -167,14 +182,10 @@ def wheel(work: Work) -> str:
 
 def browser(work: Work) -> str:
     """The browser tests on that environment."""
-    wheel_of = work.wheel
-    if "installed" not in work.built:
-        wheel(work)
-    place: Place = work.built["installed"]
-    env = os.environ | {"XPBENCH_INSTALLED": str(place.folder / "venv"), "XPBENCH_WHEEL": str(wheel_of)}
+    env = os.environ | {"XPBENCH_INSTALLED": str(work.installed.folder / "venv"), "XPBENCH_WHEEL": str(work.wheel)}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "tests/lab/test_browser.py", "tests/lab/test_start.py"],
-        cwd=ROOT, env=env, capture_output=True, text=True, timeout=900, check=False,
+        cwd=ROOT, env=env, capture_output=True, text=True, timeout=1800, check=False,
     )  # fmt: skip
     need(done.returncode == 0, done.stdout[-4000:])
     return done.stdout.strip().splitlines()[-1]
@@ -256,9 +267,10 @@ def binder(work: Work) -> str:
     """What Binder does, on its Python: requirements, postBuild, first cell of both notebooks."""
     interpreter = python_of((ROOT / "binder" / "runtime.txt").read_text().strip().removeprefix("python-"))
     source, place = work.checkout("binder-source"), work.place("binder", interpreter=interpreter)
+    del place.variables["PIP_NO_COMPILE"]  # an image is built once and started often
     place.pip("install", "--quiet", "-r", source / "binder" / "requirements.txt")
     began = time.monotonic()
-    place.run("bash", "binder/postBuild", cwd=source, seconds=1500)
+    place.run("bash", "binder/postBuild", cwd=source)
     built = time.monotonic() - began
     lists_both(place)
     times = {}
@@ -383,6 +395,7 @@ def main() -> int:
     """Run the cases, write result and table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cases at a time (default 1)")
     args = parser.parse_args()
     unknown = [c for c in args.cases if c not in CASES]
     if unknown:
@@ -390,28 +403,36 @@ def main() -> int:
     sys.path.insert(0, str(ROOT))
     from benchmarks.report import RESULTS, commit, write
 
-    path = RESULTS / "packaging.json"
     failed = []
-    with tempfile.TemporaryDirectory(prefix="xpbench-packaging-") as folder:
+    with tempfile.TemporaryDirectory(prefix="xpbench-packaging-") as folder, ThreadPoolExecutor(args.jobs) as pool:
         work = Work(Path(folder))
-        for name in args.cases or CASES:
-            began = time.monotonic()
-            try:
-                told, good = CASES[name](work), True
-            except Exception as error:  # noqa: BLE001 - the other cases are still worth trying
-                told, good = str(error), False
-                failed.append(name)
-            seconds = round(time.monotonic() - began)
-            print(f"{name}: {'ok' if good else 'FAILED'} after {seconds} s. {told}", flush=True)
+        running = {pool.submit(tried, name, work): name for name in args.cases or CASES}
+        for done in as_completed(running):
+            name, row, told = running[done], *done.result()
+            row["commit"] = commit()
+            failed += [] if row["good"] else [name]
+            print(f"{name}: {'ok' if row['good'] else 'FAILED'} after {row['seconds']} s. {told}", flush=True)
+            path = RESULTS / "packaging.json"
             rows: dict[str, dict[str, Any]] = json.loads(path.read_text())["cases"] if path.is_file() else {}
-            rows[name] = {
-                "says": (CASES[name].__doc__ or "").strip(), "good": good, "seconds": seconds, "commit": commit(),
-                "found": told if good else told.splitlines()[0],
-            }  # fmt: skip
-            done = {"cases": {n: rows[n] for n in CASES if n in rows}}
-            write("packaging", done, command="python scripts/check_packaging.py", quiet=True)
+            rows[name] = row
+            cases = {"jobs": args.jobs, "cases": {n: rows[n] for n in CASES if n in rows}}
+            write("packaging", cases, command="python scripts/check_packaging.py", quiet=True)
             tell(rows)
     return 1 if failed else 0
+
+
+def tried(name: str, work: Work) -> tuple[dict[str, Any], str]:
+    """Run one case: its row of the result, and all that it has told."""
+    began = time.monotonic()
+    try:
+        told, good = CASES[name](work), True
+    except Exception as error:  # noqa: BLE001 - the other cases are still worth trying
+        told, good = str(error), False
+    row = {
+        "says": (CASES[name].__doc__ or "").strip(), "good": good, "seconds": round(time.monotonic() - began),
+        "found": told if good else told.splitlines()[0],
+    }  # fmt: skip
+    return row, told
 
 
 def tell(rows: dict[str, dict[str, Any]]) -> None:

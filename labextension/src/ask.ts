@@ -55,6 +55,7 @@ export async function chooseExperiment(items: readonly IItem[], title: string, t
   const result = await showDialog({
     title,
     body: new Chooser(items, trans),
+    focusNodeSelector: '.xp-Chooser input, .xp-Chooser select',
     buttons: [Dialog.cancelButton(), Dialog.okButton({ label: trans.__('Open') })]
   });
   return result.button.accept && result.value ? result.value : null;

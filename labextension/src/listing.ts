@@ -82,9 +82,3 @@ export function attention(listing: IListing | null): number {
 export function under(root: string, path: string): string {
   return root === '' ? path : path === '' ? root : `${root}/${path}`;
 }
-
-/** Folder of a path. */
-export function folderOf(path: string): string {
-  const cut = path.lastIndexOf('/');
-  return cut < 0 ? '' : path.slice(0, cut);
-}

@@ -7,6 +7,7 @@ import { Signal } from '@lumino/signaling';
 
 import type { Api } from './api';
 import { same } from './listing';
+import { reasonOf } from './reason';
 import type { IListing } from './types';
 
 const OURS = /(?:ledger\.jsonl|plan\.json|memo\.html|readout\.json)$/;
@@ -83,7 +84,7 @@ export class Model {
         this._changed.emit();
       }
     } catch (error) {
-      const told = error instanceof Error ? error.message : String(error);
+      const told = reasonOf(error);
       if (told !== this._problem) {
         this._problem = told;
         this._changed.emit();

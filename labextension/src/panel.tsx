@@ -1,15 +1,16 @@
-/** The side panel: every experiment with state, health, what is due and what to do next. */
+/** The side panel: every experiment of a folder, searched and counted. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
-import React from 'react';
+import * as React from 'react';
 
 import { CommandIDs } from './commands';
 import { experimentsIcon } from './icons';
-import { HEALTH_MARKS, MARKS, matching, repeatedTitles, sorted, under } from './listing';
+import { matching, repeatedTitles, sorted } from './listing';
 import type { Model } from './model';
-import type { HealthWord, IItem, IListing, State } from './types';
+import { Row } from './row';
+import type { IListing } from './types';
 
 export class Panel extends ReactWidget {
   constructor(
@@ -108,7 +109,7 @@ function counts(listing: IListing, shown: number, trans: TranslationBundle): str
   if (listing.broken > 0) {
     parts.push(trans.__('%1 broken', listing.broken));
   }
-  return parts.join(' · ');
+  return parts.map(part => part.replace(/ /g, '\u00a0')).join(' · '); // a line breaks between the parts only
 }
 
 function Root(props: { listing: IListing; trans: TranslationBundle; onChoose: (root: string) => void }): React.JSX.Element {
@@ -150,112 +151,4 @@ function Empty(props: { listing: IListing; run: (command: string, args?: Record<
       </button>
     </div>
   );
-}
-
-interface IRowProps {
-  item: IItem;
-  root: string;
-  twice: boolean;
-  run: (command: string, args?: Record<string, string>) => void;
-  trans: TranslationBundle;
-}
-
-const Row = React.memo(function Row({ item, root, twice, run, trans }: IRowProps): React.JSX.Element {
-  const words = stateWords(trans);
-  const open = (path: string): void => {
-    run(CommandIDs.open, { path: under(root, path) });
-  };
-  return (
-    <li className="xp-Row" data-state={item.state} data-key={item.key}>
-      <div className="xp-RowTop">
-        <span className={`xp-State xp-mod-${item.state}`}>
-          <span aria-hidden="true">{MARKS[item.state]}</span> {words[item.state]}
-        </span>
-        <span className={`xp-Health xp-mod-${item.health.status}`} title={item.health.text}>
-          <span aria-hidden="true">{HEALTH_MARKS[item.health.status]}</span>{' '}
-          {healthWords(trans)[item.health.status]}
-        </span>
-      </div>
-      <h3 title={item.title || item.key}>{item.title || item.key}</h3>
-      <p className="xp-Key">
-        <code className={twice ? 'xp-mod-twice' : ''}>{item.key}</code>
-        {item.owner !== '' && ` · ${item.owner}`}
-      </p>
-      <p className={item.state === 'broken' ? 'xp-Sentence xp-mod-broken' : 'xp-Sentence'} title={item.sentence}>
-        {item.sentence}
-      </p>
-      {item.due.is_due && <p className={item.due.is_overdue ? 'xp-Due xp-mod-overdue' : 'xp-Due'}>→ {item.due.text}</p>}
-      <div className="xp-Actions" role="group" aria-label={trans.__('Actions for %1', item.title || item.key)}>
-        {actions(item, trans).map(([label, template]) => (
-          <button
-            key={template}
-            className="xp-Link"
-            aria-label={`${label}: ${item.key}`}
-            onClick={() => { run(CommandIDs.create, { template, key: item.key }); }}
-          >
-            {label}
-          </button>
-        ))}
-        {item.has_memo && (
-          <button className="xp-Link" aria-label={`${trans.__('Memo')}: ${item.key}`} onClick={() => { open(`${item.key}/memo.html`); }}>
-            {trans.__('Memo')}
-          </button>
-        )}
-        {item.path !== '' && !item.path.startsWith('.') && (
-          <button className="xp-Link" aria-label={`${trans.__('Plan')}: ${item.key}`} onClick={() => { open(item.path); }}>
-            {trans.__('Plan')}
-          </button>
-        )}
-      </div>
-    </li>
-  );
-});
-
-function healthWords(trans: TranslationBundle): Record<HealthWord, string> {
-  return {
-    pass: trans.__('health: pass'),
-    warn: trans.__('health: warn'),
-    fail: trans.__('health: fail'),
-    unknown: trans.__('no health yet')
-  };
-}
-
-/** The names of states. */
-export function stateWords(trans: TranslationBundle): Record<State, string> {
-  return {
-    draft: trans.__('draft'),
-    registered: trans.__('registered'),
-    running: trans.__('running'),
-    sealed: trans.__('sealed'),
-    ready: trans.__('ready'),
-    decided: trans.__('decided'),
-    watched: trans.__('watched'),
-    overdue: trans.__('watch overdue'),
-    breached: trans.__('guardrail breached'),
-    broken: trans.__('broken')
-  };
-}
-
-function actions(item: IItem, trans: TranslationBundle): [string, string][] {
-  const labels: Record<string, string> = {
-    plan: trans.__('Edit plan'),
-    preflight: trans.__('Preflight'),
-    monitor: trans.__('Monitor'),
-    readout: trans.__('Readout'),
-    decision: trans.__('Decide'),
-    'post-rollout': trans.__('Check')
-  };
-  const wanted: Record<State, string[]> = {
-    draft: ['plan'],
-    registered: ['preflight', 'monitor'],
-    running: ['monitor', 'readout'],
-    sealed: ['monitor', 'readout'],
-    ready: ['readout', 'decision'],
-    decided: ['readout'],
-    watched: ['post-rollout'],
-    overdue: ['post-rollout'],
-    breached: ['post-rollout'],
-    broken: []
-  };
-  return wanted[item.state].map(template => [labels[template] ?? template, template]);
 }

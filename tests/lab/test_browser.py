@@ -36,6 +36,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tampered-memo.html").write_text(memo.replace("as planned", "as wished"), "utf-8")
     payload = memo.partition('id="xpbench-payload">')[2].partition("</script>")[0]
     (folder / "decided-memo.json").write_text(payload, "utf-8")
+    (folder / "tampered-memo.json").write_text(payload.replace("as planned", "as wished"), "utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)  # only to make 500 of them faster
         clock = fixed_clock("2026-11-03T09:00:00", step_seconds=60)
@@ -73,6 +74,11 @@ FRAMES = """async (step) => {
   list.scrollTop = 0; return times.sort((a, b) => a - b)[30];
 }"""
 """Median time between two frames while the list moves by `step` pixels a frame."""
+
+
+SPILLS = """panel => [...panel.querySelectorAll('button, input')]
+  .filter(e => e.getBoundingClientRect().right > panel.getBoundingClientRect().right - 11).map(e => e.outerHTML)"""
+"""Buttons and fields that reach into the panel's margin of 12 pixels at the right."""
 
 
 def ours(errors: list[str]) -> list[str]:
@@ -182,6 +188,11 @@ def test_panel_lists_every_state_and_does_not_hide_the_broken_ledger(watched: An
     assert "XPB-L" in page.locator("[data-key=torn] .xp-Sentence").inner_text()
     assert page.get_by_role("heading", name="Shorter form").count() == 2
     assert page.locator(".xp-Key code.xp-mod-twice").all_inner_texts() == ["sealed", "decided"]
+    reason = page.locator("[data-key=torn] .xp-Sentence")
+    assert reason.evaluate("e => e.scrollHeight <= e.clientHeight")  # with what to do about it, nothing cut off
+    badges = {key: page.locator(f"[data-key={key}] .xp-Health").inner_text() for key in ("torn", "waiting", "decided")}
+    assert badges == {"torn": "✕ health: fail", "waiting": "─ no health yet", "decided": "✓ health: pass"}
+    assert page.locator("#xpbench-panel").evaluate(SPILLS) == []
     assert "1 broken" in page.locator(".xp-Status").inner_text()
     page.get_by_role("searchbox", name="Search experiments").fill("shorter sealed")
     page.wait_for_function("() => document.querySelectorAll('.xp-Row').length === 1")
@@ -214,8 +225,9 @@ def test_good_memo_verifies_and_tampered_memo_differs(watched: Any) -> None:
     assert verdict(document).startswith("✕ Differs")
     picture(page, "memo-differs-light")
     document.get_by_title("What was checked").click()
-    assert "as wished" in page.locator(".xp-Details").inner_text() or page.locator(".xp-Details li").count() > 0
-    page.keyboard.press("Escape")
+    assert "payload digest" in page.locator(".xp-Details").inner_text()
+    page.locator(".jp-Dialog").get_by_role("button", name="Ok").click()
+    page.wait_for_selector(".jp-Dialog", state="detached")
 
 
 def test_plan_opens_as_a_document_and_verifies(watched: Any) -> None:
@@ -237,6 +249,13 @@ def test_data_of_a_memo_open_as_a_document_and_verify(watched: Any) -> None:
     assert verdict(document).startswith("✓ Verified")
 
 
+@pytest.mark.parametrize("name", ["tampered-memo.json", "experiments/torn/plan.json"])
+def test_data_and_plan_that_do_not_hold_differ(watched: Any, name: str) -> None:
+    document = open_file(watched.page, name)
+    document.get_by_role("button", name="Verify", exact=True).click()
+    assert verdict(document).startswith("✕ Differs")
+
+
 def test_template_opens_with_its_parameters(watched: Any, home: Path) -> None:
     if "readout" not in notebooks.templates():
         pytest.skip("there is no readout template yet")
@@ -251,15 +270,33 @@ def test_template_opens_with_its_parameters(watched: Any, home: Path) -> None:
     assert "experiments" in text
 
 
-def test_card_asks_for_the_experiment_and_fills_in_its_parameters(watched: Any, home: Path) -> None:
+@pytest.mark.parametrize("card", ["Preflight", "Readout", "Decision"])
+def test_card_asks_for_the_experiment_and_fills_in_its_parameters(watched: Any, home: Path, card: str) -> None:
     page = watched.page
-    launch(page, "Decision")
+    launch(page, card)
     dialog = page.locator(".jp-Dialog")
-    dialog.locator("select").select_option("decided")
+    choice = dialog.locator("select")
+    assert choice.evaluate("e => e === document.activeElement")  # nothing needs to be clicked before choosing
+    assert choice.bounding_box()["height"] > 16 * choice.locator("option").count()  # all of them are in sight
+    choice.select_option("decided")
     assert dialog.locator("option[value=decided]").inner_text() == "Shorter form (decided)"
+    assert serious(page, ".jp-Dialog-content") == []
+    picture(page, f"ask-{card.lower()}-light")
     dialog.get_by_role("button", name="Open").click()
-    source = parameters(page, home / "decided-decision.ipynb")
+    source = parameters(page, home / f"decided-{card.lower()}.ipynb")
     assert source == {"key": "decided", "root": "experiments"}
+
+
+def test_palette_has_every_command(watched: Any) -> None:
+    page = watched.page
+    page.keyboard.press("Control+Shift+C")
+    page.locator(".lm-CommandPalette-input").fill("experiments")
+    wanted = {"New plan …", "Preflight …", "Monitor …", "Readout …", "Decision …", "Check after shipping …", "Demo"}
+    wanted |= {"Show experiments", "Refresh experiments", "Choose the folder of all experiments …"}  # verify: with a document
+    entries = page.locator(".lm-CommandPalette-itemLabel")
+    for name in wanted:
+        entries.filter(has_text=re.compile(f"^{re.escape(name)}$")).wait_for(timeout=30_000)
+    page.keyboard.press("Escape")
 
 
 def test_new_plan_starts_from_the_chosen_template(watched: Any, home: Path) -> None:
@@ -350,6 +387,7 @@ def test_missing_root_offers_the_demo_and_settings_are_used(watched: Any, lab: s
 def test_demo_card_leads_to_a_memo_that_verifies(watched: Any, home: Path) -> None:
     page = watched.page
     launch(page, "Demo")
+    page.locator(".Toastify__toast", has_text="Simulating").wait_for(timeout=30_000)  # one sees that it works
     page.wait_for_selector("[data-key=beta-homepage]", timeout=120_000)
     assert page.locator("#xpbench-panel:not(.lm-mod-hidden) .xp-Row").count() == 1
     assert (home / "xpbench-demo" / "explore.ipynb").is_file()

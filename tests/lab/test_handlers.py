@@ -105,6 +105,7 @@ def test_verify_says_verified_and_where_a_tampered_memo_differs(server: Server) 
 def test_verify_of_plans(server: Server) -> None:
     assert server.ask("verify", {"path": "experiments/decided/plan.json"}).body["status"] == "verified"
     torn = server.ask("verify", {"path": "experiments/torn/plan.json"}).body
+    assert str(server.folder) not in json.dumps(torn)  # nothing of the server's disk
     assert torn["status"] == "differs"
     draft = server.folder / "new.plan.json"
     draft.write_text(json.dumps({"key": "new", "title": "New"}))
@@ -112,7 +113,9 @@ def test_verify_of_plans(server: Server) -> None:
     assert body["status"] == "draft"
     assert body["lines"]
     draft.write_text("{")
-    assert server.ask("verify", {"path": "new.plan.json"}).body["status"] == "unreadable"
+    unreadable = server.ask("verify", {"path": "new.plan.json"}).body
+    assert unreadable["status"] == "unreadable"
+    assert "'new.plan.json'" in unreadable["reason"]
     assert server.ask("verify", {"path": "experiments/none/plan.json"}).status == 404
     assert server.ask("verify", {"path": "notes.txt"}).body["code"] == "XPB-J02"
 

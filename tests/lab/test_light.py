@@ -40,6 +40,12 @@ with open(sys.argv[2], "w", encoding="utf-8") as file:
 assert xp.verify(sys.argv[2]).status == "differs"
 """
 
+NO_PLANS = """
+import sys
+import xpbench.lab.extension, xpbench.lab.handlers
+assert not {"pydantic", "numpy", "scipy", "pandas", "duckdb"} & set(sys.modules)
+"""
+
 
 def run(program: str, *arguments: str) -> None:
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
@@ -52,3 +58,7 @@ def test_core_needs_no_server_and_no_chart_renderer() -> None:
 
 def test_plans_and_verifying_need_no_engine_and_no_numpy(decided_memo: Path, tmp_path: Path) -> None:
     run(NO_ENGINE, str(decided_memo), str(tmp_path / "changed-memo.html"), str(tmp_path / "ledger.jsonl"))
+
+
+def test_jupyter_server_starts_without_plans_and_statistics() -> None:
+    run(NO_PLANS)

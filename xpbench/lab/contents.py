@@ -18,10 +18,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from xpbench.errors import InputError, plain
-from xpbench.ledger.folder import LEDGER, MEMO, PLAN
 
 READOUT = "readout.json"
-EXPERIMENT_FILES = (PLAN, LEDGER, READOUT)
 DRAFTS = ".drafts"
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -168,6 +166,8 @@ class Contents:
             return await self._mirrored(root)
 
     async def _mirrored(self, root: str) -> Path:
+        from xpbench.ledger.folder import LEDGER, MEMO, PLAN  # here, so that Jupyter Server starts without plans
+
         if self._mirror is None:
             self._mirror = tempfile.TemporaryDirectory(prefix="xpbench-mirror-")
         base = Path(self._mirror.name).joinpath(*[p for p in root.split("/") if p])
@@ -178,7 +178,7 @@ class Contents:
             folder = base / _plain_name(name)
             folder.mkdir(exist_ok=True)
             found = {m["name"]: m for m in await self.children(join(root, name)) if m["type"] != "directory"}
-            await self._copy(join(root, name), {n: found[n] for n in (*EXPERIMENT_FILES, MEMO) if n in found}, folder)
+            await self._copy(join(root, name), {n: found[n] for n in (PLAN, LEDGER, READOUT, MEMO) if n in found}, folder)
         await self._copy(root, _plans(here), base)
         # a hidden folder is not in a listing; a server that shows hidden files answers when asked for it
         drafts = _plans(await self.children(join(root, DRAFTS)))
@@ -192,6 +192,8 @@ class Contents:
 
     async def _copy(self, path: str, found: dict[str, dict[str, Any]], folder: Path) -> None:
         """Make the files of a folder here what they are there; what has not changed since is not fetched again."""
+        from xpbench.ledger.folder import MEMO
+
         for gone in [p for p in folder.iterdir() if p.is_file() and p.name not in found]:
             gone.unlink()
             self._seen.pop(str(gone), None)

@@ -25,9 +25,8 @@ from xpbench import __version__
 from xpbench.errors import InputError, XpbenchError, plain
 from xpbench.lab import notebooks
 from xpbench.lab.contents import Contents, clean_path, join
-from xpbench.ledger.folder import check_key
 
-if TYPE_CHECKING:  # loaded when the first of them is asked for: Jupyter Server starts without waiting for statistics
+if TYPE_CHECKING:  # loaded when the first of them is asked for: Jupyter Server starts without waiting for plans and statistics
     from xpbench.lab.catalogue import Catalogue, Item
 
 MISSING = frozenset({"XPB-I01", "XPB-J03", "XPB-L04"})
@@ -159,6 +158,8 @@ class ExperimentHandler(Handler):
     @answered
     async def get(self, key: str) -> None:
         """Answer with its state."""
+        from xpbench.ledger.folder import check_key
+
         root = clean_path(self.get_query_argument("root", "")) or next(iter(await self.roots()), DEFAULT_ROOT)
         check_key(key)
         for item in await self.items(root):
@@ -221,6 +222,8 @@ class NotebooksHandler(Handler):
     @answered
     async def post(self) -> None:
         """Make it and answer with its path."""
+        from xpbench.ledger.folder import check_key
+
         sent = self.body()
         name = sent.get("template")
         if not isinstance(name, str) or not _TEMPLATE.match(name):

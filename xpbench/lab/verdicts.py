@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -87,4 +88,9 @@ def verify_document(path: Path, *, name: str | None = None) -> dict[str, Any]:
     kind = kind_of(shown)
     if not path.is_file():
         raise InputError("XPB-I01", path=plain(shown))
-    return verify_memo(path) if kind == "memo" else verify_plan(path)
+    verdict = verify_memo(path) if kind == "memo" else verify_plan(path)
+    here = f"{path.parent}{os.sep}"  # a reader is told nothing of the server's disk
+    return verdict | {
+        "reason": verdict["reason"].replace(here, ""),
+        "lines": [line.replace(here, "") for line in verdict["lines"]],
+    }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { attention, folderOf, HEALTH_MARKS, MARKS, matching, ORDER, repeatedTitles, same, sorted, under } from '../../src/listing';
+import { attention, HEALTH_MARKS, MARKS, matching, ORDER, repeatedTitles, same, sorted, under } from '../../src/listing';
 import type { IItem, IListing, State } from '../../src/types';
 
 const item = (key: string, state: State, more: Partial<IItem> = {}): IItem => ({
@@ -78,8 +78,6 @@ describe('small things', () => {
     expect(under('experiments', 'a/plan.json')).toBe('experiments/a/plan.json');
     expect(under('', 'a')).toBe('a');
     expect(under('r', '')).toBe('r');
-    expect(folderOf('a/b/c')).toBe('a/b');
-    expect(folderOf('c')).toBe('');
   });
 
   it('counts what needs someone', () => {

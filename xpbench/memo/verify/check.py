@@ -152,7 +152,8 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
         )
     outside = {"experiment", "ledger file, experiment", "ledger file", "witness"}
     if not parts <= outside | {"line ends", "byte order mark"}:
-        return "altered", f"{len(differences)} thing{'' if len(differences) == 1 else 's'} differ: {first.part}."
+        count = "1 thing differs" if len(differences) == 1 else f"{len(differences)} things differ"
+        return "altered", f"{count}: {first.part}."
     by_part = {d.part: d for d in differences}
     other = by_part.get("experiment") or by_part.get("ledger file, experiment")
     if other is not None:
