@@ -2,14 +2,42 @@
 
 The contract (weeks, guardrails, margins, estimator, check dates, owner) is fixed in the plan. Each check is an entry of the
 experiment's ledger; a date that passes without one turns *overdue* by itself, since nothing but dates and entries decides.
+
+Names load on first use: the state of a contract needs no statistics.
 """
 
-from xpbench.watch.contract import CheckDate, WatchState, WatchStatus, watch_status
-from xpbench.watch.estimators import holdback, pre_post, staggered
-from xpbench.watch.portfolio import Portfolio, portfolio
-from xpbench.watch.power import watch_power
-from xpbench.watch.record import record_check
-from xpbench.watch.series import Day, Group, Series, read_series
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xpbench.watch.contract import CheckDate, WatchState, WatchStatus, watch_status
+    from xpbench.watch.estimators import holdback, pre_post, staggered
+    from xpbench.watch.portfolio import Portfolio, portfolio
+    from xpbench.watch.power import watch_power
+    from xpbench.watch.record import record_check
+    from xpbench.watch.series import Day, Group, Series, read_series
+
+_HOMES = {
+    "CheckDate": "contract",
+    "WatchState": "contract",
+    "WatchStatus": "contract",
+    "watch_status": "contract",
+    "holdback": "estimators",
+    "pre_post": "estimators",
+    "staggered": "estimators",
+    "Portfolio": "portfolio",
+    "portfolio": "portfolio",
+    "watch_power": "power",
+    "record_check": "record",
+    "Day": "series",
+    "Group": "series",
+    "Series": "series",
+    "read_series": "series",
+}
 
 __all__ = [
     "CheckDate",
@@ -28,3 +56,24 @@ __all__ = [
     "watch_power",
     "watch_status",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'xpbench.watch' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"xpbench.watch.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+class _Package(ModuleType):
+    """`portfolio` is a module and a function in it; of the package it is the function in any order of imports."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "portfolio" and isinstance(value, ModuleType):
+            value = value.portfolio
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
