@@ -154,7 +154,7 @@ def api_page() -> str:
         "What comes after the subject is keyword-only.",
         "",
     ]
-    for name in sorted(xpbench._HOMES, key=lambda n: (n[0].isupper(), n.lower())):
+    for name in sorted(set(xpbench.__all__) - {"__version__"}, key=lambda n: (n[0].isupper(), n.lower())):
         value = getattr(xpbench, name)
         if inspect.ismodule(value):  # xp.assign is a room that can be called
             value = getattr(importlib.import_module(f"{value.__name__}.assigning"), name)

@@ -8,54 +8,49 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from xpbench.lazy import loads
+
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Plan": "xpbench.plan",
-    "PlanForm": "xpbench.forms.plan_form",
-    "PreflightPanel": "xpbench.forms.preflight_panel",
-    "ReadoutPanel": "xpbench.forms.readout_panel",
-    "DecisionForm": "xpbench.forms.decision_form",
-    "Workbench": "xpbench.forms.workbench",
-    "load_plan": "xpbench.plan",
-    "template": "xpbench.plan",
-    "power": "xpbench.decide.power:plan_power",
-    "verify": "xpbench.memo.verify",
-    "rehearse": "xpbench.decide.rehearsal",
-    "History": "xpbench.decide.history",
-    "calibrate": "xpbench.decide.calibration",
-    "portfolio": "xpbench.watch",
-    "register": "xpbench.experiment",
-    "open_experiment": "xpbench.experiment",
-    "Experiment": "xpbench.experiment",
-    "XpbenchError": "xpbench.errors",
-    "assign": "xpbench.assign",
-    "audit": "xpbench.assign",
-    "load_flags": "xpbench.assign",
-    "preflight": "xpbench.assign",
-    "Tracker": "xpbench.expose",
-    "mixpanel_flags": "xpbench.expose",
-    "units": "xpbench.data",
-    "events": "xpbench.data",
-    "ingest": "xpbench.data",
-    "experiments": "xpbench.data",
-    "progress_bar": "xpbench.data",
-    "EventSchema": "xpbench.data",
-    "DuckDB": "xpbench.data",
+    "Plan": "plan",
+    "PlanForm": "forms.plan_form",
+    "PreflightPanel": "forms.preflight_panel",
+    "ReadoutPanel": "forms.readout_panel",
+    "DecisionForm": "forms.decision_form",
+    "Workbench": "forms.workbench",
+    "load_plan": "plan",
+    "template": "plan",
+    "power": "decide.power:plan_power",
+    "verify": "memo.verify",
+    "rehearse": "decide.rehearsal",
+    "History": "decide.history",
+    "calibrate": "decide.calibration",
+    "portfolio": "watch",
+    "register": "experiment",
+    "open_experiment": "experiment",
+    "Experiment": "experiment",
+    "XpbenchError": "errors",
+    "assign": "assign",
+    "audit": "assign",
+    "load_flags": "assign",
+    "preflight": "assign",
+    "Tracker": "expose",
+    "mixpanel_flags": "expose",
+    "units": "data",
+    "events": "data",
+    "ingest": "data",
+    "experiments": "data",
+    "progress_bar": "data",
+    "EventSchema": "data",
+    "DuckDB": "data",
 }
 """Where each public name lives."""
 
 __all__ = ["__version__", *_HOMES]
 
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'xpbench' has no attribute {name!r}")
-    module, _, attribute = home.partition(":")
-    value = getattr(importlib.import_module(module), attribute or name)
-    globals()[name] = value
-    return value
+__getattr__ = loads(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -638,3 +638,33 @@ def test_files_that_differ_in_their_columns(tmp_path: Path) -> None:
     assert xp.units([a, b]).summarize(PLAN).n == 200
     c = parquet(frame_of(300)[200:].astype({"id": "int32", "z": float}), tmp_path / "c.parquet")
     assert xp.units([a, c]).summarize(PAIR).n == 200
+
+
+@pytest.mark.parametrize("rows", [1, 900, 70_000])
+def test_values_for_re_randomising_are_the_same_from_the_table_and_through_the_engine(tmp_path: Path, rows: int) -> None:
+    frame = frame_of(rows).assign(y=lambda f: f.y.round(3))
+    metrics = [{"key": k, "column": k} for k in ("y", "z", "ok")]
+    plan = plan_of([*metrics, {"key": "r", "kind": "ratio", "numerator": "y", "denominator": "z"}])
+    taken: list[Any] = []
+    direct = xp.units(parquet(frame, tmp_path / "t.parquet")).summarize(plan, take=taken.append)
+    frame.sample(frac=1, random_state=2).to_csv(tmp_path / "t.csv", index=False)
+    engine = xp.units(tmp_path / "t.csv").summarize(plan, take=taken.append)
+    assert "duckdb" not in direct.engine
+    assert "duckdb" in engine.engine
+    assert taken[0].keys() == taken[1].keys() == {"y", "z", "ok", "r"}
+    for key, (labels, values) in taken[0].items():
+        assert labels == taken[1][key][0]
+        assert np.array_equal(values, taken[1][key][1])
+    assert np.array_equal(taken[0]["y"][1][:, 0], np.sort(frame.y))
+    pairs = list(map(tuple, taken[0]["r"][1].tolist()))
+    assert pairs == sorted(zip(frame.y, frame.z.astype(float), strict=True))
+
+
+def test_values_for_re_randomising_leave_out_what_does_not_count(tmp_path: Path) -> None:
+    frame = frame_of(500)
+    frame.loc[3, "variant"] = "other"
+    frame.loc[[7, 9], "y"] = np.nan
+    taken: list[Any] = []
+    plan = plan_of([{"key": "y", "column": "y"}], data={"unknown_variant": "exclude"})
+    xp.units(parquet(frame, tmp_path / "t.parquet")).summarize(plan, take=taken.append)
+    assert np.array_equal(taken[0]["y"][1][:, 0], np.sort(frame.y.drop(3).dropna()))

@@ -40,6 +40,25 @@ def test_groups_keep_count_mean_and_square() -> None:
         assert len(points) <= 2048
 
 
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.random.default_rng(4).normal(size=5000),
+        np.random.default_rng(5).exponential(10, 50_000).round(2),
+        np.concatenate([np.full(5000, -9.0), np.random.default_rng(6).normal(size=4000), np.full(30, 9.0)]),
+        np.concatenate([np.full(5000, 9.0), np.random.default_rng(7).normal(size=4000), np.full(30, -9.0)]),
+    ],
+)
+def test_the_furthest_values_stay_single_in_any_order_of_units(y: np.ndarray) -> None:
+    points, squares, counts = groups_of(y)
+    tail = counts[-1024:]
+    assert set(tail.tolist()) == {1}
+    assert sorted(np.abs(points[-1024:])) == sorted(np.sort(np.abs(y))[-1024:])
+    assert counts.sum() == len(y)
+    again = groups_of(np.random.default_rng(8).permutation(y))
+    assert all(np.array_equal(a, b) for a, b in zip((points, squares, counts), again, strict=True))
+
+
 @pytest.mark.parametrize("shares", [[0.5, 0.5], [0.2, 0.3, 0.5]])
 def test_agrees_with_unit_by_unit(shares: list[float]) -> None:
     """The p-values of both ways come from one distribution (two-sample KS), for mild and for heavy tails."""

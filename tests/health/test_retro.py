@@ -7,7 +7,7 @@ import pytest
 from scipy import stats as oracle
 
 from xpbench.errors import HealthError
-from xpbench.health.retro import _welch, retro_aa, retro_aa_all
+from xpbench.health.retro import _welch, from_uniform, retro_aa, retro_aa_all
 
 
 def test_uniform_on_mild_values() -> None:
@@ -37,6 +37,12 @@ def test_welch_matches_scipy() -> None:
     centred = y - y.mean()
     p, _ = _welch(centred, centred**2, control, ~control)
     assert p == pytest.approx(oracle.ttest_ind(y[~control], y[control], equal_var=False).pvalue, rel=1e-9)
+
+
+def test_distance_from_uniform_is_scipys() -> None:
+    for n in (1, 2, 997):
+        p = np.random.default_rng(n).random(n) ** 1.2
+        assert from_uniform(p) == oracle.kstest(p, "uniform").statistic
 
 
 def test_same_seed_same_report() -> None:

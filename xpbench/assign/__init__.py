@@ -33,25 +33,52 @@ responsibilities  who does what, on one page
 handoff         all of it in one folder
 tables, html, commands  files, tables of reports, and the command line
 ==============  ====================================================================================
+
+Names load on first use: the command line and health checks need few of these parts.
 """
 
 from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from xpbench.assign.assigning import assign as _assign
-from xpbench.assign.assigning import assignments
-from xpbench.assign.auditing import audit
-from xpbench.assign.changes import check_layers, compare_plans, refuse_reassignment
-from xpbench.assign.flag import Evaluation, Flag
-from xpbench.assign.flags import AssignWarning, Flags, load_flags
-from xpbench.assign.handoff import handoff, javascript, responsibility_sheet, sql, write_audiences
-from xpbench.assign.hashing import buckets, uniform
-from xpbench.assign.preflighting import preflight
-from xpbench.assign.seeds import find_salt
-from xpbench.assign.sticky import AssignmentStore
+from xpbench.lazy import loads
+
+if TYPE_CHECKING:
+    from xpbench.assign.assigning import assignments
+    from xpbench.assign.auditing import audit
+    from xpbench.assign.changes import check_layers, compare_plans, refuse_reassignment
+    from xpbench.assign.flag import Evaluation, Flag
+    from xpbench.assign.flags import AssignWarning, Flags, load_flags
+    from xpbench.assign.handoff import handoff, javascript, responsibility_sheet, sql, write_audiences
+    from xpbench.assign.hashing import buckets, uniform
+    from xpbench.assign.preflighting import preflight
+    from xpbench.assign.seeds import find_salt
+    from xpbench.assign.sticky import AssignmentStore
+
+_HOMES = {
+    "assignments": "assigning",
+    "audit": "auditing",
+    "check_layers": "changes",
+    "compare_plans": "changes",
+    "refuse_reassignment": "changes",
+    "preflight": "preflighting",
+    "AssignWarning": "flags",
+    "Evaluation": "flag",
+    "Flag": "flag",
+    "Flags": "flags",
+    "load_flags": "flags",
+    "handoff": "handoff",
+    "javascript": "javascript",
+    "responsibility_sheet": "responsibilities",
+    "sql": "sql",
+    "write_audiences": "audience",
+    "buckets": "hashing",
+    "uniform": "hashing",
+    "find_salt": "seeds",
+    "AssignmentStore": "sticky",
+}
 
 __all__ = [
     "AssignWarning",
@@ -78,14 +105,23 @@ __all__ = [
 ]
 
 
+__getattr__ = loads(__name__, _HOMES)
+
+
 class _Room(ModuleType):
-    """A package that can be called: importing a part of it must not take `xp.assign` away."""
+    """A package that can be called: importing a part of it must not take `xp.assign` away, nor one of its functions."""
 
     def __call__(self, subject: Any, unit_ids: Any, **options: Any) -> Any:
         """See `xpbench.assign.assigning.assign`."""
-        return _assign(subject, unit_ids, **options)
+        from xpbench.assign.assigning import assign
+
+        return assign(subject, unit_ids, **options)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("handoff", "javascript", "sql") and isinstance(value, ModuleType):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
 
 
-_Room.__call__.__doc__ = _assign.__doc__
 sys.modules[__name__].__class__ = _Room
 assign: Any = sys.modules[__name__]

@@ -5,10 +5,11 @@ Names load on first use: a per-unit table needs no event log, and most tables no
 
 from __future__ import annotations
 
-import importlib
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from xpbench.lazy import loads
 
 if TYPE_CHECKING:
     from xpbench.data.detect import SeenExperiment, experiments
@@ -63,13 +64,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'xpbench.data' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"xpbench.data.{home}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loads(__name__, _HOMES)
 
 
 class _Package(ModuleType):

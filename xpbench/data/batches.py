@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from xpbench.data.hashes import NOTHING, Words, hash_texts
 from xpbench.data.slices import ROWS, Array
 
+HEAD = 2048
+"""Rows that a first look takes."""
+
 Place = tuple[int, int]
 """Where a batch stands in the table: piece of the table, batch in it."""
 
@@ -73,14 +76,16 @@ class ParquetBatches:
         inner = threads == 1 and len(groups) == 1
         return [self._stream(shared, list(columns), inner) for _ in range(threads)]
 
-    def _stream(self, shared: Iterator[tuple[int, tuple[int, int]]], columns: list[str], use_threads: bool) -> Stream:
+    def _stream(
+        self, shared: Iterator[tuple[int, tuple[int, int]]], columns: list[str], use_threads: bool, rows: int = ROWS
+    ) -> Stream:
         files: dict[int, Any] = {}
         try:
             for at, (f, g) in shared:
                 if f not in files:
                     dictionary = [self.layout.variant] if _is_text(self._schemas[f].field(self.layout.variant).type) else []
                     files[f] = self._open(self._paths[f], metadata=self._metadata[f], read_dictionary=dictionary)
-                found = files[f].iter_batches(batch_size=ROWS, row_groups=[g], columns=columns, use_threads=use_threads)
+                found = files[f].iter_batches(batch_size=rows, row_groups=[g], columns=columns, use_threads=use_threads)
                 for i, batch in enumerate(found):
                     yield (at, i), batch
         finally:
@@ -88,8 +93,9 @@ class ParquetBatches:
                 file.close()
 
     def head(self) -> Stream:
-        """The first batch, and perhaps more."""
-        return self.streams(1, self.layout.measures)[0]
+        """The first rows, and perhaps more."""
+        groups = [(f, g) for f, m in enumerate(self._metadata) for g in range(m.num_row_groups)]
+        return self._stream(iter(list(enumerate(groups))), list(self.layout.measures), False, HEAD)
 
     def narrowed(self, layout: Layout) -> ParquetBatches:
         """The same table with other columns."""

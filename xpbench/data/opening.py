@@ -33,7 +33,7 @@ def located(table: Any) -> Any:
         if len(kinds) > 1 or None in kinds:
             raise DataError("XPB-D03", kind=", ".join(sorted({Path(p).suffix or "no ending" for p in paths})))
         return paths
-    if is_relation(table):
+    if is_relation(table) or is_arrow(table):
         return table
     import narwhals.stable.v2 as nw
 
@@ -57,6 +57,11 @@ def kind_of(path: str) -> str | None:
 def is_relation(table: Any) -> bool:
     """Whether a table is a relation of DuckDB, told without importing it."""
     return type(table).__name__ == "DuckDBPyRelation"
+
+
+def is_arrow(table: Any) -> bool:
+    """Whether a table is one of Arrow in memory, told without importing Arrow."""
+    return type(table).__module__ == "pyarrow.lib" and type(table).__name__ == "Table"
 
 
 def is_spark(table: Any) -> bool:

@@ -19,6 +19,7 @@ from xpbench.data.hashes import NOTHING, RowHash, Words, hash_text
 from xpbench.data.slices import Array, Scratch, Sliced, Sums, Unit, block_sums, cut, digits_of, sums_by_variant, unit_above
 
 Codes = NDArray[np.intp]
+Mask = NDArray[np.bool_]
 
 KEYS = 2**26
 """Ids that are compared in memory; beyond, the engine looks for doubled ones."""
@@ -57,34 +58,33 @@ class Range:
         """The largest absolute value."""
         return max(abs(self.low), abs(self.high)) if self.low <= self.high else 0.0
 
-    def see(self, values: Array, low: float, codes: Callable[[], Codes], variants: int, suspects: Sequence[float]) -> bool:
-        """Take up the values of a batch, whose smallest is `low`; whether all are finite."""
+    def see(self, values: Array, low: float, codes: Callable[[Mask], Codes], variants: int, suspects: Sequence[float]) -> bool:
+        """Take up the values of a batch, whose smallest is `low`, and its variants where asked; whether all are finite."""
         high = float(values.max())
         clean = low > float("-inf") and high < float("inf")  # NaN fails, too
-        where = codes
         if not clean:
             good = np.isfinite(values)
             self.missing += int(np.isnan(values).sum())
             self.infinite += int(np.isinf(values).sum())
-            values, left = values[good], codes()[good]
+            values, left = values[good], codes(good)
             if not len(values):
                 return False
             low, high = float(values.min()), float(values.max())
 
-            def where() -> Codes:
-                return left
+            def codes(where: Mask) -> Codes:
+                return left[where]
 
         if low < self.low:
             self.low, self.low_in = low, set()
         if high > self.high:
             self.high, self.high_in = high, set()
         if low == self.low and len(self.low_in) < variants:
-            self.low_in |= _those_in(where()[values == low])
+            self.low_in |= _those_in(codes(values == low))
         if high == self.high and len(self.high_in) < variants:
-            self.high_in |= _those_in(where()[values == high])
+            self.high_in |= _those_in(codes(values == high))
         if low < 0.0:
             below = values < 0.0
-            found = where()[below]
+            found = codes(below)
             odd = np.isin(values[below], suspects)
             _count(self.negative, found, variants)
             _count(self.suspect, found[odd], variants)
@@ -172,7 +172,17 @@ class _Partial:
     ranges: list[Range] = field(default_factory=list)
     runs: list[tuple[Place, int, int]] = field(default_factory=list)
     keys: list[tuple[Place, NDArray[np.int64]]] = field(default_factory=list)
-    sums: dict[int, list[Sums]] = field(default_factory=dict)
+    first: dict[int, list[int]] = field(default_factory=dict)
+    second: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+
+    def add_sums(self, first: Mapping[int, Sequence[int]], second: Mapping[tuple[int, int], Sequence[int]]) -> None:
+        """Take up sums by variant of measures, and of products of two."""
+        for i, more in first.items():
+            mine = self.first.get(i)
+            self.first[i] = list(more) if mine is None else [a + b for a, b in zip(mine, more, strict=True)]
+        for pair, more in second.items():
+            mine = self.second.get(pair)
+            self.second[pair] = list(more) if mine is None else [a + b for a, b in zip(mine, more, strict=True)]
 
 
 class Scan:
@@ -215,7 +225,6 @@ class Scan:
         self.unsorted = False
         self.stop = False
         self.error: BaseException | None = None
-        self.salts: dict[int, np.uint64] = {}
 
     def run(self) -> Found:
         """Go through the table."""
@@ -265,20 +274,17 @@ class Scan:
                 mine.add(more)
             whole.runs += other.runs
             whole.keys += other.keys
-            for block, sums in other.sums.items():
-                if block in whole.sums:
-                    for a, b in zip(whole.sums[block], sums, strict=True):
-                        a.add(b)
-                else:
-                    whole.sums[block] = sums
+            whole.add_sums(other.first, other.second)
         names = {number: text for text, number in self.labels.numbers.items()}
         ranges = dict(zip(self.layout.measures, whole.ranges, strict=True))
         units = {m: self.fixed[m] if m in self.fixed else Unit(0) for m in self.layout.measures}
         bad = {m for m, u in self.fixed.items() if u != unit_above(ranges[m].bound)}
         bad |= {m for m in units if m not in self.fixed and _too_long(ranges[m])}
-        for block, members in enumerate(self.blocks):
-            if block in self.dropped or any(self.layout.measures[i] in bad for i in members):
-                whole.sums.pop(block, None)
+        sums = {
+            block: [block_sums(members, v, whole.kept, whole.first, whole.second) for v in range(len(self.variants))]
+            for block, members in enumerate(self.blocks)
+            if block not in self.dropped and all(i in whole.first and self.layout.measures[i] not in bad for i in members)
+        }
         return Found(
             {names[k]: n for k, n in whole.rows.items() if n},
             whole.without_id,
@@ -286,7 +292,7 @@ class Scan:
             (whole.total, whole.mixed),
             ranges,
             self._unique(whole) if self.checks else None,
-            whole.sums,
+            sums,
             units,
         )
 
@@ -305,6 +311,18 @@ class Scan:
         return None if bool((keys[1:] == keys[:-1]).any()) else True
 
 
+FEW = 8
+"""Entries of a key column that are counted one by one."""
+
+
+def _met(index: NDArray[np.integer[Any]], entries: int) -> list[int]:
+    """Rows of each entry."""
+    if entries > FEW:
+        return [int(n) for n in np.bincount(index, minlength=entries)]
+    found = [int(np.count_nonzero(index == e)) for e in range(entries - 1)]
+    return [*found, len(index) - sum(found)]
+
+
 def _too_long(found: Range) -> bool:
     return found.digits is None or found.bound * 10.0**found.digits > 2.0**52
 
@@ -318,6 +336,7 @@ class _Worker:
         self.scratch = Scratch()
         self.rows = RowHash(2 + len(scan.layout.measures) + len(scan.layout.texts))
         self.known: dict[str | None, int] = {v: i for i, v in enumerate(scan.variants)}
+        self.salts: dict[str | None, int] = {None: NOTHING}
         self.plan = _components(scan.blocks)
         apart = set(range(len(scan.layout.measures))) - {i for _, members, _ in self.plan for i in members}
         self.plan += [([], [i], []) for i in sorted(apart)]
@@ -326,8 +345,8 @@ class _Worker:
         """Add a batch to what was found."""
         scan, layout, out = self.scan, self.scan.layout, self.out
         index, entries = scan.labels.codes(batch.column(layout.variant))
-        table = np.array([self.known.get(label, -1) for label, _ in entries], dtype=np.intp)
-        met = np.bincount(index, minlength=len(entries)).tolist()
+        table = [self.known.get(label, -1) for label, _ in entries]
+        met = _met(index, len(entries))
         for (_, number), n in zip(entries, met, strict=True):
             if n:
                 out.rows[number] = out.rows.get(number, 0) + n
@@ -341,7 +360,7 @@ class _Worker:
             self._hash(batch, keys, index, [label for label, _ in entries], columns, lows)
             out.without_id += 0 if missing is None else int(missing.sum())
         if missing is not None or any(n and table[e] < 0 for e, n in enumerate(met)):
-            good = table[index] >= 0
+            good = np.array([v >= 0 for v in table])[index]
             if missing is not None:
                 good &= ~missing
             if not bool(good.any()):
@@ -349,7 +368,7 @@ class _Worker:
             index, columns = index[good], [c[good] for c in columns]
             lows = [float(c.min()) for c in columns]
             keys = None if keys is None else keys[good]
-            met = np.bincount(index, minlength=len(entries)).tolist()
+            met = _met(index, len(entries))
         counts = [0] * len(scan.variants)
         for e, n in enumerate(met):
             if n:
@@ -357,7 +376,7 @@ class _Worker:
         out.kept = [a + b for a, b in zip(out.kept, counts, strict=True)]
         if keys is not None:
             self._order(place, keys)
-        self._values(columns, lows, index, table, counts)
+        self._values(columns, lows, index, table, met, counts)
 
     def _hash(
         self,
@@ -368,11 +387,14 @@ class _Worker:
         columns: Sequence[Array],
         lows: Sequence[float],
     ) -> None:
-        salts = [NOTHING if text is None else hash_text(text) for text in labels]
+        for text in labels:
+            if text not in self.salts:
+                self.salts[text] = hash_text(text or "")
+        salts = np.array([self.salts[text] for text in labels], dtype=np.uint64)
 
         def words() -> Iterator[Words]:
             yield keys.view(np.uint64)
-            yield np.array(salts, dtype=np.uint64)[index]
+            yield salts.take(index)
             for column, low in zip(columns, lows, strict=True):
                 if low > 0.0:
                     yield column.view(np.uint64)
@@ -402,22 +424,25 @@ class _Worker:
         columns: Sequence[Array],
         lows: Sequence[float],
         index: NDArray[np.integer[Any]],
-        table: NDArray[np.intp],
+        table: Sequence[int],
+        met: Sequence[int],
         counts: Sequence[int],
     ) -> None:
         scan, out, n = self.scan, self.out, len(index)
-        held: list[Codes] = []
+        of = np.array(table, dtype=np.intp)
 
-        def codes() -> Codes:
-            if not held:
-                held.append(table[index])
-            return held[0]
+        def codes(where: Mask) -> Codes:
+            found: Codes = of[index[where]]
+            return found
 
         masks: dict[int, Array] = {}
         present = [v for v, count in enumerate(counts) if count]
         for v in present[:-1]:
             mine, masks[v] = self.scratch.table(-1, v, n)
-            np.take((table == v).astype(np.float64), index, out=mine, mode="clip")
+            entries = [e for e, count in enumerate(met) if count and table[e] == v]
+            mine[:] = index == entries[0]
+            for e in entries[1:]:
+                mine += index == e
         for blocks, members, pairs in self.plan:
             sliced: dict[int, Sliced] = {}
             for k, i in enumerate(members):
@@ -440,11 +465,7 @@ class _Worker:
                 rows=n,
                 scratch=self.scratch,
             )
-            for b in left:
-                members_at = [at[i] for i in scan.blocks[b]]
-                mine_ = out.sums.setdefault(b, [Sums() for _ in scan.variants])
-                for v, sums in enumerate(mine_):
-                    sums.add(block_sums(members_at, v, counts, first, second))
+            out.add_sums({i: first[k] for i, k in at.items()}, {(used[i], used[j]): sums for (i, j), sums in second.items()})
 
     def _unit(self, measure: int, column: int, values: Array) -> Unit | None:
         """The unit in which finite values are added up; None where they can't be. Whole numbers are left in scratch."""

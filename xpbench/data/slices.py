@@ -260,7 +260,7 @@ def block_sums(
     members: Sequence[int],
     variant: int,
     counts: Sequence[int],
-    first: Sequence[Sequence[int]],
+    first: Mapping[int, Sequence[int]] | Sequence[Sequence[int]],
     second: Mapping[tuple[int, int], Sequence[int]],
 ) -> Sums:
     """The sums of one block of columns for one variant."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from xpbench.data.batches import numbers
 from xpbench.data.blocks import Block, Column
-from xpbench.data.moments import rows_of
 from xpbench.data.summary import Cap
+
+if TYPE_CHECKING:
+    import narwhals.stable.v2 as nw
 
 Floats = NDArray[np.float64]
 UnitValues = Mapping[str, tuple[tuple[str, ...], Floats]]
@@ -37,22 +39,41 @@ def unit_values(
         caps: Of the summary.
         scales: What measures have been multiplied by.
     """
+    import narwhals.stable.v2 as nw  # values that come from the table itself need no engine
+
+    from xpbench.data.moments import rows_of
+
     lazy = frame.lazy() if isinstance(frame, nw.DataFrame) else frame
     wanted = [b for b in blocks if b.form == "value"]
     measures = sorted({c.measure for b in wanted for c in b.own})
     if not lazy.implementation.is_duckdb() or not measures or rows_of(lazy.select(n=nw.len()))[0]["n"] > MOST_UNITS:
         return {}
     scale = scales or {}
-    # the order of rows is none of the unit table's business, so values are sorted before anything random touches them
-    table = lazy.select(*(nw.col(m).cast(nw.Float64) / float(scale.get(m, 1)) for m in measures)).sort(*measures)
+    table = lazy.select(*(nw.col(m).cast(nw.Float64) / float(scale.get(m, 1)) for m in measures))
     got = table.collect("pyarrow").to_native()
-    columns = {m: got.column(m).to_numpy() for m in measures}
+    return values_of({m: numbers(got.column(m).combine_chunks()) for m in measures}, blocks, caps)
+
+
+def values_of(columns: Mapping[str, Floats], blocks: Sequence[Block], caps: Iterable[Cap]) -> UnitValues:
+    """Values of every metric with moments from the columns of its measures, NaN where a unit has none.
+
+    The order of rows is none of the unit table's business, so that units are sorted by their values before anything random
+    touches them.
+
+    Args:
+        columns: By measure, one number per unit.
+        blocks: As for `moments_of`.
+        caps: Of the summary.
+    """
     limits = {(c.metric, c.column): c for c in caps}
     out = {}
-    for block in wanted:
+    for block in blocks:
+        if block.form != "value":
+            continue
         values = np.column_stack([_capped(columns[c.measure], c, limits.get((c.owner, c.cap_name))) for c in block.own])
         known = values[np.isfinite(values).all(axis=1)]
         if len(known):
+            known = np.sort(known, axis=0) if known.shape[1] == 1 else known[np.lexsort(known.T[::-1])]
             out[block.metric] = (tuple(c.label for c in block.own), known)
     return out
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xpbench.data.unit_values import UnitValues
 from xpbench.decide.estimate import subject_of
-from xpbench.decide.history import History, blocks_of
 from xpbench.health.grouped import retro_aa_grouped
 from xpbench.health.retro import retro_aa_all
 from xpbench.plan import Plan
 from xpbench.stats.functionals import functional
 from xpbench.stats.winsorize import cap, cap_thresholds
+
+if TYPE_CHECKING:
+    from xpbench.decide.history import History
 
 
 def calibrate(plan: Plan, history: History, *, draws: int = 1000) -> dict[str, Any]:
@@ -29,6 +33,8 @@ def calibrate(plan: Plan, history: History, *, draws: int = 1000) -> dict[str, A
 
     Source: Deng, Knoblich, Lu 2018 for the linearisation; `health.retro` for the test.
     """
+    from xpbench.decide.history import blocks_of  # brings the engine, which the values of a readout don't need
+
     kept = [m for m in plan.metrics if m.key not in history.omitted]
     used = plan.changed(metrics=[m.model_dump(mode="json", exclude_none=True) for m in kept])
     values = {}
@@ -66,20 +72,28 @@ def calibrate_values(plan: Plan, values: UnitValues, *, draws: int = 1000) -> di
     """
     shares = [plan.control.split, *(v.split for v in plan.treatments)]
     seed = int(plan.digest[:15], 16)
-    rows = []
-    for i, metric in enumerate(plan.metrics):
+
+    def report(i: int) -> dict[str, Any] | None:
+        metric = plan.metrics[i]
         names, table = values.get(metric.key, ((), np.empty((0, 0))))
         if len(table) < LEAST_UNITS:
-            continue
+            return None
         subject = subject_of(metric, names)[0]
         _, gradient = functional(subject).at(table.mean(axis=0))
         line = table @ gradient
-        if np.isfinite(line).all():
-            report = retro_aa_grouped(
-                line, variant_shares=shares, seed=seed + i, draws=draws, alpha=plan.alpha, metric=metric.key
-            )
-            rows.append(report.to_dict())
-    return {"metrics": rows}
+        if not np.isfinite(line).all():
+            return None
+        return retro_aa_grouped(
+            line, variant_shares=shares, seed=seed + i, draws=draws, alpha=plan.alpha, metric=metric.key
+        ).to_dict()
+
+    threads = min(os.cpu_count() or 1, len(plan.metrics)) or 1
+    if threads == 1:
+        found = [report(i) for i in range(len(plan.metrics))]
+    else:  # each metric has a seed of its own, and the generator draws outside the interpreter's lock
+        with ThreadPoolExecutor(threads) as pool:
+            found = list(pool.map(report, range(len(plan.metrics))))
+    return {"metrics": [row for row in found if row is not None]}
 
 
 LEAST_UNITS = 100

@@ -69,6 +69,10 @@ def _has_past(summary: Summary) -> bool:
 
 def _windows(source: Any, plan: Plan, summary: Summary) -> tuple[Cell, ...]:
     """The windows as of the end of the summary's data: whether they are read or kept from before, no clock is asked."""
+    from xpbench.data.units import UnitsSource
+
+    if isinstance(source, UnitsSource):  # one row per unit has no windows, and needs no engine to say so
+        return ()
     from xpbench.data.events import EventsSource
     from xpbench.data.opening import is_spark, is_warehouse
 

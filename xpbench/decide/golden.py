@@ -14,7 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from xpbench.data import events, units
+from xpbench.data import units
+from xpbench.data.arrays import floats, texts
 from xpbench.decide.drift import Lock, locks
 from xpbench.decide.estimate import subject_of
 from xpbench.plan import Plan
@@ -48,6 +49,8 @@ def golden_values(plan: Plan) -> dict[str, float | None]:
     if any(isinstance(m, Column) for m in past.metrics):
         summary = units(golden_table(past), unit="unit", variant="variant").summarize(past)
     else:
+        from xpbench.data import events  # brings the engine, which columns of a table don't need
+
         until = START + timedelta(days=LONGEST + 60)
         source = events(golden_log(past), slices=(), absent_events="zero", until=until, clock=lambda: until)
         summary = source.summarize(past)
@@ -66,13 +69,13 @@ def golden_values(plan: Plan) -> dict[str, float | None]:
 def golden_table(plan: Plan) -> pa.Table:
     """One row per unit with a number for every column that the plan names."""
     names = sorted({c for m in plan.metrics if isinstance(m, Column) for c in (m.column, *m.covariates)})
-    columns: dict[str, list[Any]] = {
-        "unit": [f"g{i}" for i in range(UNITS)],
-        "variant": [plan.variants[i % len(plan.variants)].key for i in range(UNITS)],
+    columns: dict[str, Any] = {
+        "unit": texts([f"g{i}" for i in range(UNITS)]),
+        "variant": texts([plan.variants[i % len(plan.variants)].key for i in range(UNITS)]),
     }
     for name in names:
-        columns[name] = [round(100 * _share("column", name, i) ** 3, 2) for i in range(UNITS)]
-    return pa.table(columns)
+        columns[name] = floats([round(100 * _share("column", name, i) ** 3, 2) for i in range(UNITS)])
+    return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
 
 def golden_log(plan: Plan) -> pa.Table:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from xpbench.data.summary import CONCURRENT, NOT_MET, Cell, Summary
 from xpbench.decide.estimate import estimate
@@ -96,7 +96,7 @@ def interaction(
     if len(effects) > 1:
         mean = sum(w * d for w, d in zip(weights, effects.values(), strict=True)) / sum(weights)
         q = sum(w * (d - mean) ** 2 for w, d in zip(weights, effects.values(), strict=True))
-        p = float(chi2.sf(q, len(effects) - 1))
+        p = float(chdtrc(len(effects) - 1, q))
     carried = _other_effect(metric, cells, control, names)
     bias = None if carried is None else phi * abs(carried)
     state: State
@@ -200,7 +200,7 @@ def _dependence(counts: list[list[int]]) -> tuple[float, float]:
     if n == 0 or min(rows) == 0 or len(kept) < 2:
         return 0.0, 1.0
     statistic = sum((counts[i][j] - rows[i] * columns[j] / n) ** 2 / (rows[i] * columns[j] / n) for i in range(2) for j in kept)
-    return math.sqrt(statistic / n), float(chi2.sf(statistic, len(kept) - 1))
+    return math.sqrt(statistic / n), float(chdtrc(len(kept) - 1, statistic))
 
 
 def _other_effect(metric: MetricBase, cells: Mapping[tuple[str, str], Cell], control: str, names: list[str]) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, Frequentist
@@ -86,7 +86,7 @@ def cost_of(plan: Plan, looks: Sequence[Look]) -> Cost:
         else:
             sentence = f"The {plan.model.kind.replace('_', '-')} interval has paid for every look in advance ({word} so far)."
         return Cost(count, peeks, alpha, alpha, sentence)
-    bound = float(norm.isf(alpha / 2))
+    bound = -float(ndtri(alpha / 2))
     information = [n / sizes[-1] for n in sizes]
     low, high = crossing([bound] * count, information, drift=0.0)
     rate = float(low.sum() + high.sum())

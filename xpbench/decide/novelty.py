@@ -13,7 +13,7 @@ from datetime import date
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats as distributions
+from scipy.special import chdtrc, ndtr, ndtri, stdtr, stdtrit
 
 from xpbench.data.summary import Cell, Summary
 from xpbench.decide.estimate import estimate
@@ -185,7 +185,7 @@ def _fit(axis: Axis, points: Sequence[Point], alpha: float) -> tuple[float | Non
     if axis == "weekday":
         mean = float((w * y).sum() / w.sum())
         q = float((w * (y - mean) ** 2).sum())
-        return None, None, None, float(distributions.chi2.sf(q, len(points) - 1))
+        return None, None, None, float(chdtrc(len(points) - 1, q))
     centre = float((w * x).sum() / w.sum())
     level = float((w * y).sum() / w.sum())
     spread = float((w * (x - centre) ** 2).sum())
@@ -194,9 +194,9 @@ def _fit(axis: Axis, points: Sequence[Point], alpha: float) -> tuple[float | Non
     slope = float((w * (x - centre) * y).sum()) / spread
     residual = float((w * (y - level - slope * (x - centre)) ** 2).sum()) / (len(points) - 2)
     error = math.sqrt(max(residual, 1.0) / spread)
-    bound = float(distributions.t.isf(alpha / 2, len(points) - 2)) if residual > 1 else float(distributions.norm.isf(alpha / 2))
+    bound = -float(stdtrit(len(points) - 2, alpha / 2)) if residual > 1 else -float(ndtri(alpha / 2))
     z = abs(slope) / error
-    p = float(2 * (distributions.t.sf(z, len(points) - 2) if residual > 1 else distributions.norm.sf(z)))
+    p = float(2 * (stdtr(len(points) - 2, -z) if residual > 1 else ndtr(-z)))
     return slope, slope - bound * error, slope + bound * error, p
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from xpbench.data.summary import Summary
 from xpbench.decide.analysis import analyse
@@ -105,5 +105,5 @@ def _interaction(slices: Mapping[str, tuple[Row, ...]]) -> dict[str, float | Non
         weights = [1.0 / (se * se) for _, se in known]
         mean = sum(w * d for w, (d, _) in zip(weights, known, strict=True)) / sum(weights)
         q = sum(w * (d - mean) ** 2 for w, (d, _) in zip(weights, known, strict=True))
-        out[key] = float(chi2.sf(q, len(known) - 1))
+        out[key] = float(chdtrc(len(known) - 1, q))
     return out

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats as distributions
+from scipy.special import stdtr
 
 from xpbench.health.retro import BINS, KS_LIMIT, RetroAA
 
@@ -88,12 +88,15 @@ def retro_aa_grouped(
 
 def groups_of(y: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """Mean, mean square and number of units of each group, from the lowest value to the highest."""
-    points, counts = np.unique(y, return_counts=True)
-    if len(points) <= MOST_POINTS:
-        return points, points * points, counts.astype(np.int64)
-    order = np.argsort(np.abs(y), kind="stable")
-    tail = y[order[-TAIL:]]
-    body = np.sort(y[order[:-TAIL]])
+    y = np.sort(y)
+    first = np.flatnonzero(np.concatenate([[True], y[1:] != y[:-1]]))
+    if len(first) <= MOST_POINTS:
+        points = y[first]
+        return points, points * points, np.diff(np.append(first, len(y)))
+    ends = np.concatenate([y[:TAIL], y[-TAIL:]])  # the furthest stand at the ends, and there are more than 2 · TAIL values
+    furthest = np.argsort(np.abs(ends), kind="stable")[-TAIL:]
+    tail, low = ends[furthest], int((furthest < TAIL).sum())
+    body = y[low : len(y) - (TAIL - low)]
     edges = np.linspace(0, len(body), MOST_POINTS - TAIL + 1).astype(np.int64)
     sizes = np.diff(edges)
     starts, sizes = edges[:-1][sizes > 0], sizes[sizes > 0]
@@ -125,5 +128,5 @@ def _welch(first: Floats, second: Floats) -> tuple[Floats, Floats]:
         z = (means[1] - means[0]) / np.sqrt(vc + vt)
         df = (vc + vt) ** 2 / (vc**2 / (nc - 1.0) + vt**2 / (nt - 1.0))
         z[(vc + vt <= 0) | (nc < 2) | (nt < 2)] = np.nan
-        p = 2.0 * np.asarray(distributions.t.sf(np.abs(z), df), dtype=np.float64)
+        p = 2.0 * np.asarray(stdtr(df, -np.abs(z)), dtype=np.float64)
     return p, z

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xpbench.assign.flag import Flag
-from xpbench.assign.native import Randomiser
 from xpbench.health.inputs import HealthInputs
 from xpbench.plan.model import Plan
 
@@ -45,6 +43,8 @@ def flag_shares(flag: Any) -> dict[str, float] | None:
         return None
     if isinstance(flag, Mapping):
         return {str(k): float(v) for k, v in flag.items()}
+    from xpbench.assign.flag import Flag  # brings the randomiser, which splits of a plan don't need
+
     if isinstance(flag, Flag):
         if any(r.override or r.splits for r in flag.rollouts):
             return None
@@ -80,5 +80,7 @@ def bucket_shares(plan: Plan) -> dict[str, float] | None:
     """Shares that a hundred buckets give for the planned splits; None for another hash."""
     if plan.assignment is None or plan.assignment.hash != "mixpanel":
         return None
+    from xpbench.assign.native import Randomiser
+
     shares = Randomiser(plan).flag.bucket_shares()
     return {v.key: shares.get(v.key, 0.0) for v in plan.variants}

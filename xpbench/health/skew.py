@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import stats as distributions
 
 
 def skew_p(counts: Mapping[str, int], of: Mapping[str, int]) -> float | None:
@@ -29,6 +28,8 @@ def skew_p(counts: Mapping[str, int], of: Mapping[str, int]) -> float | None:
         return 1.0
     missed = [int(of[k]) - h for k, h in zip(names, hit, strict=True)]
     smallest = min(min(total, everyone - total) * int(of[k]) / everyone for k in names)
+    from scipy import stats as distributions  # heavy to import; most tables have nothing to compare
+
     if smallest >= 5:
         return float(distributions.chi2_contingency([hit, missed], correction=False).pvalue)
     tables = [[[h, m], [total - h, (everyone - total) - m]] for h, m in zip(hit, missed, strict=True)]

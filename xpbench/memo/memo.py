@@ -14,8 +14,8 @@ from xpbench.decide.readout import Readout
 from xpbench.decide.rule import rule_rows
 from xpbench.errors import MemoError, plain
 from xpbench.files import write_atomic
-from xpbench.ledger.entry import START, Entry, Witness
-from xpbench.ledger.knowledge import knowledge
+from xpbench.ledger.entry import Entry, Witness
+from xpbench.memo.story import story
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 
@@ -151,117 +151,6 @@ def build(
     return Memo(_plain_json(payload))
 
 
-def story(readout: Mapping[str, Any], entries: Sequence[Entry], *, decision: Entry | None = None) -> dict[str, Any]:
-    """The parts of a payload that follow from the ledger alone (and from who was asked to sign).
-
-    Args:
-        readout: As a dictionary; its plan and its recommendation are read.
-        entries: Verified, with a registration.
-        decision: The entry of the decision in force; the last one where it is missing.
-    """
-    first = next(e for e in entries if e.kind == "registered")
-    return {
-        "registered": {"at": first.at, "by": first.by or "", "plan_digest": str(first.body["plan_digest"])},
-        "amendments": _amendments(entries),
-        "waivers": [{"at": e.at, "by": e.by or "", "what": _words(e.body)} for e in entries if e.kind == "waived"],
-        "sign_offs": _sign_offs(readout["plan"], entries),
-        "decision": _decision(decision or _last_decision(entries), readout["recommendation"]),
-        "ledger": {
-            "lines": [e.line.decode("utf-8") for e in entries],
-            "entries": [
-                {
-                    "seq": e.seq,
-                    "at": e.at,
-                    "kind": e.kind,
-                    "by": e.by or "",
-                    "digest": e.digest,
-                    "set_back_seconds": e.set_back_seconds,
-                }
-                for e in entries
-            ],
-            "witness": Witness(len(entries), entries[-1].digest if entries else START).to_dict(),
-        },
-    }
-
-
 def _plain_json(value: Any) -> Any:
     """The value as it will be after a round trip through canonical JSON, so that page and verification see the same."""
     return json.loads(canonical_bytes(value), parse_int=whole)
-
-
-def _amendments(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    out = []
-    for i, entry in enumerate(entries):
-        if entry.kind != "amended":
-            continue
-        changes = entry.body.get("changes", [])
-        out.append(
-            {
-                "at": entry.at,
-                "by": entry.by or "",
-                "reason": str(entry.body.get("reason", "")),
-                "knowledge": knowledge(entries[:i]),
-                "changes": [str(c.get("pointer", c)) if isinstance(c, Mapping) else str(c) for c in changes],
-                "seq": entry.seq,
-            }
-        )
-    return out
-
-
-def _sign_offs(plan: Mapping[str, Any], entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    signed = [
-        {
-            "name": str(e.by or e.body.get("name", "")),
-            "at": e.at,
-            "plan_digest": str(e.body.get("plan_digest", "")),
-            "needed_for": str(e.body.get("for", "")),
-            "role": str(e.body.get("role", "")),
-            "signature": str((e.body.get("signature") or {}).get("kind", ""))
-            if isinstance(e.body.get("signature"), Mapping)
-            else "",
-        }
-        for e in entries
-        if e.kind == "signed_off"
-    ]
-    names = {s["name"] for s in signed}
-    for person in plan.get("sign_offs", []):
-        match = next((s for s in signed if s["name"] == person["name"]), None)
-        if match is None:
-            signed.append(
-                {
-                    "name": person["name"],
-                    "at": "",
-                    "plan_digest": "",
-                    "needed_for": person.get("needed_for", ""),
-                    "role": person.get("role") or "",
-                    "signature": "",
-                }
-            )
-        elif person["name"] in names:
-            match["role"] = match["role"] or person.get("role") or ""
-            match["needed_for"] = match["needed_for"] or person.get("needed_for", "")
-    return signed
-
-
-def _last_decision(entries: Sequence[Entry]) -> Entry | None:
-    return next((e for e in reversed(entries) if e.kind in ("decided", "deferred")), None)
-
-
-def _decision(last: Entry | None, recommendation: Mapping[str, Any]) -> dict[str, Any] | None:
-    if last is None:
-        return None
-    outcome = str(last.body.get("outcome", "defer")) if last.kind == "decided" else "defer"
-    variant = str(last.body.get("variant") or "")
-    return {
-        "outcome": outcome,
-        "variant": variant,
-        "because": str(last.body.get("because") or last.body.get("reason") or ""),
-        "by": last.by or "",
-        "at": last.at,
-        "seq": last.seq,
-        "follows_rule": (outcome, variant) == (recommendation["outcome"], recommendation["variant"]),
-    }
-
-
-def _words(body: Mapping[str, Any]) -> str:
-    return "; ".join(f"{k}: {v}" for k, v in body.items() if isinstance(v, (str, int, float)))

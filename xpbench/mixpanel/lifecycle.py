@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from xpbench.errors import MixpanelError, plain
 from xpbench.ledger.clock import Clock, system_clock
-from xpbench.mixpanel.client import Client
 from xpbench.plan import Plan
+
+if TYPE_CHECKING:
+    from xpbench.mixpanel.client import Client
 
 _DESCRIPTION = 400
 _NAME = 255

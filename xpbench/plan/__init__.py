@@ -13,10 +13,30 @@ diff        the difference of two plans
 schema      the JSON Schema of plan files
 templates   plans to start from
 ==========  ==============================================================================
+
+Names load on first use: a ledger's folder needs the rule of safe keys, not the model.
 """
 
-from xpbench.plan.model import Plan
-from xpbench.plan.reading import check, load_plan
-from xpbench.plan.templates import template, template_names
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xpbench.lazy import loads
+
+if TYPE_CHECKING:
+    from xpbench.plan.model import Plan
+    from xpbench.plan.reading import check, load_plan
+    from xpbench.plan.templates import template, template_names
+
+_HOMES = {
+    "Plan": "model",
+    "check": "reading",
+    "load_plan": "reading",
+    "template": "templates",
+    "template_names": "templates",
+}
 
 __all__ = ["Plan", "check", "load_plan", "template", "template_names"]
+
+
+__getattr__ = loads(__name__, _HOMES)

@@ -21,5 +21,11 @@ class Part(BaseModel):
     """Base of the plan and all its parts."""
 
     model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", populate_by_name=True, allow_inf_nan=False, hide_input_in_errors=True
+        defer_build=True,  # one validator for the whole plan instead of one for each part
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        populate_by_name=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
     )

@@ -29,8 +29,7 @@ theme, draw, numbers, png  colours, common parts of charts, numbers as text, pic
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from xpbench.lazy import loads
 
 _HOMES = {
     "PlanCard": "card",
@@ -56,7 +55,4 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'xpbench.views' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"xpbench.views.{_HOMES[name]}"), name)
+__getattr__ = loads(__name__, _HOMES)

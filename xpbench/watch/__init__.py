@@ -12,14 +12,43 @@ power       how likely a regression is found
 portfolio   what all experiments of a root add up to
 commands    `xpbench watch` and `xpbench portfolio`
 ==========  =====================================================
+
+Names load on first use: the state of a contract needs no statistics.
 """
 
-from xpbench.watch.contract import CheckDate, WatchState, WatchStatus, watch_status
-from xpbench.watch.estimators import holdback, pre_post, staggered
-from xpbench.watch.portfolio import Portfolio, portfolio
-from xpbench.watch.power import watch_power
-from xpbench.watch.record import record_check
-from xpbench.watch.series import Day, Group, Series, read_series
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from xpbench.lazy import loads
+
+if TYPE_CHECKING:
+    from xpbench.watch.contract import CheckDate, WatchState, WatchStatus, watch_status
+    from xpbench.watch.estimators import holdback, pre_post, staggered
+    from xpbench.watch.portfolio import Portfolio, portfolio
+    from xpbench.watch.power import watch_power
+    from xpbench.watch.record import record_check
+    from xpbench.watch.series import Day, Group, Series, read_series
+
+_HOMES = {
+    "CheckDate": "contract",
+    "WatchState": "contract",
+    "WatchStatus": "contract",
+    "watch_status": "contract",
+    "holdback": "estimators",
+    "pre_post": "estimators",
+    "staggered": "estimators",
+    "Portfolio": "portfolio",
+    "portfolio": "portfolio",
+    "watch_power": "power",
+    "record_check": "record",
+    "Day": "series",
+    "Group": "series",
+    "Series": "series",
+    "read_series": "series",
+}
 
 __all__ = [
     "CheckDate",
@@ -38,3 +67,18 @@ __all__ = [
     "watch_power",
     "watch_status",
 ]
+
+
+__getattr__ = loads(__name__, _HOMES)
+
+
+class _Package(ModuleType):
+    """`portfolio` is a module and a function in it; of the package it is the function in any order of imports."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "portfolio" and isinstance(value, ModuleType):
+            value = value.portfolio
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scipy.stats import kstwobign
+from scipy.special import kolmogi
 
 from xpbench.errors import shown
 from xpbench.health.check import Verdict
@@ -31,7 +31,7 @@ def aa_calibration(inputs: HealthInputs) -> Verdict:
     if not tested:
         return Verdict("not answerable", "No metric could be re-randomised.", "Give it more units.", {"metrics": rows})
     # a level of 1 % over all metrics together (Bonferroni), not for each of them
-    limit = float(kstwobign.isf(LEVEL / len(tested)))
+    limit = float(kolmogi(LEVEL / len(tested)))
     worst = max(tested, key=lambda r: float(r["ks"]))
     bad = [r for r in tested if float(r["ks"]) >= limit]
     evidence = {

@@ -52,7 +52,7 @@ def check_rendering(notes: Notes, payload: J, document: str) -> None:
 def _check_derived(notes: Notes, payload: J) -> None:
     """What the payload says of the ledger is what the package derives from its lines."""
     from xpbench.ledger.ledger import verify_lines
-    from xpbench.memo.memo import story
+    from xpbench.memo.story import story
 
     entries = verify_lines([line.encode() for line in payload["ledger"]["lines"]])
     derived = story(payload["readout"], entries)

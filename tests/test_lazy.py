@@ -1,0 +1,32 @@
+import importlib
+import sys
+from types import ModuleType
+
+import pytest
+
+from xpbench.lazy import loads
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    folder = tmp_path / "some_package"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "part.py").write_text("def there():\n    return 7\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = importlib.import_module("some_package")
+    yield module
+    for name in ("some_package", "some_package.part"):
+        sys.modules.pop(name, None)
+
+
+def test_a_name_loads_its_module_when_it_is_asked_for_and_stays(package: ModuleType) -> None:
+    get = loads("some_package", {"there": "part", "renamed": "part:there"})
+    assert "some_package.part" not in sys.modules
+    assert get("there")() == 7
+    assert package.__dict__["there"] is get("renamed")
+
+
+def test_any_other_name_is_an_attribute_error_that_names_the_package(package: ModuleType) -> None:
+    with pytest.raises(AttributeError, match="module 'some_package' has no attribute 'elsewhere'"):
+        loads("some_package", {"there": "part"})("elsewhere")
