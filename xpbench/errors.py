@@ -585,6 +585,16 @@ _DATA: dict[str, Message] = {
         'Correct its name, or pass absent_events="zero" if nobody has it yet',
     ),
     "XPB-D46": Message("{argument} is {value}", "{rule}", "{hint}"),
+    "XPB-D47": Message(
+        "Parquet file {part} of folder {path} is missing, or is not as it was written",
+        "Ingestion goes on where all that was written is still there",
+        "Ingest into a new folder, and move files only when the run is over",
+    ),
+    "XPB-D48": Message(
+        "Another run writes to folder {path}",
+        "One run at a time writes to a folder",
+        "Wait for it, or choose another folder",
+    ),
     "XPB-D20": Message(
         "Values up to {bound} can't be squared and summed",
         "Sums must stay within the range of doubles (about {limit})",

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import xpbench as xp
 from tests.data.logs import METRICS, event, frame_of, lines_of, plan_of, random_log
+from xpbench.data import judge, lines as reading, strict
 from xpbench.data import jsonl as module
 from xpbench.data.jsonl import ingest
 from xpbench.errors import DataError
@@ -96,8 +97,9 @@ def test_very_long_line_is_rejected_and_the_rest_read(tmp_path: Path, monkeypatc
     long = '{"event": "e", "properties": {"time": 1, "amount": "' + "x" * 10_000_000 + '"}}'
     report = ingest([write(tmp_path, GOOD, long, GOOD)], out=tmp_path / "o", properties=["amount"])
     assert (report.rows, report.rejected) == (3, {})
-    monkeypatch.setattr(module, "LONGEST_LINE", 1_000_000)
-    monkeypatch.setattr(module, "PIECE_BYTES", 500_000)
+    monkeypatch.setattr(reading, "LONGEST_LINE", 1_000_000)
+    monkeypatch.setattr(judge, "LONGEST_LINE", 1_000_000)
+    monkeypatch.setattr(reading, "PIECE_BYTES", 500_000)
     report = ingest([write(tmp_path, GOOD, long, GOOD)], out=tmp_path / "p", properties=["amount"])
     assert (report.rows, report.rejected) == (2, {"too_long": 1})
     assert report.rejects[0].line == 2
@@ -106,7 +108,7 @@ def test_very_long_line_is_rejected_and_the_rest_read(tmp_path: Path, monkeypatc
 def test_pieces_do_not_change_the_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [GOOD.replace("u1", f"u{i}") if i % 7 else "broken" for i in range(200)]
     whole = ingest([write(tmp_path, *lines)], out=tmp_path / "a", properties=["amount"])
-    monkeypatch.setattr(module, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(reading, "PIECE_BYTES", 1000)
     small = ingest([write(tmp_path, *lines)], out=tmp_path / "b", properties=["amount"])
     assert small.to_dict() == whole.to_dict()
     assert sorted(rows_of(small)) == sorted(rows_of(whole))
@@ -114,7 +116,7 @@ def test_pieces_do_not_change_the_outcome(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("zipped", [False, True])
 def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool) -> None:
-    monkeypatch.setattr(module, "PIECE_BYTES", 2000)
+    monkeypatch.setattr(reading, "PIECE_BYTES", 2000)
     lines = [GOOD.replace("u1", f"u{i}") if i % 9 else "broken" for i in range(200)]
     path = write(tmp_path, *lines)
     if zipped:
@@ -231,6 +233,7 @@ def test_the_quick_way_and_the_way_line_by_line_agree(tmp_path_factory: pytest.T
         quick += [(i + 1, r.reason) for r in report.rejects]
         rows += rows_of(report)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module._Ingest, "_whole", lambda self, path: False)
         patch.setattr(module._Ingest, "_write", only_judged)
         report = ingest([write(folder, *lines)], out=folder / "slow", properties=["amount"])
     assert [(r.line, r.reason) for r in report.rejects] == quick
@@ -241,9 +244,10 @@ def test_the_quick_way_and_the_way_line_by_line_agree(tmp_path_factory: pytest.T
 _write = module._Ingest._write
 
 
-def only_judged(self: Any, name: str, part: str, piece: Any, **more: Any) -> tuple[int, int]:
-    """The quick way closed: every piece is judged line by line."""
-    return (0, -1) if piece is not None else _write(self, name, part, piece, **more)
+def only_judged(self: Any, *given: Any) -> tuple[int, int, dict[int, str]]:
+    """The quick ways closed: every line of a piece is judged alone."""
+    self.wary = 3
+    return _write(self, *given)
 
 
 def test_a_key_that_is_not_read_may_stand_twice_whatever_its_neighbours(tmp_path: Path) -> None:
@@ -255,7 +259,7 @@ def test_a_key_that_is_not_read_may_stand_twice_whatever_its_neighbours(tmp_path
 
 
 def test_lines_longer_than_usual_are_read(tmp_path: Path) -> None:
-    long = GOOD.replace('"u1"', '"' + "u" * (module.USUAL_LINE + 5) + '"')
+    long = GOOD.replace('"u1"', '"' + "u" * (strict.USUAL_LINE + 5) + '"')
     report = ingest([write(tmp_path, GOOD, long, GOOD)], out=tmp_path / "out", properties=["amount"])
     assert (report.rows, report.rejected) == (3, {})
 

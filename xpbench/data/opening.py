@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +22,7 @@ def located(table: Any) -> Any:
     if isinstance(table, (str, Path)):
         table = [table]
     if isinstance(table, (list, tuple)) and table and all(isinstance(p, (str, Path)) for p in table):
-        paths: list[str] = []
-        for given in table:
-            text = str(given)
-            found = sorted(str(p) for p in Path(text).parent.glob(Path(text).name)) if re.search(r"[*?]", text) else [text]
-            if not found or not all(Path(p).is_file() for p in found):
-                raise DataError("XPB-D02", path=text)
-            paths += found
+        paths = expanded(table)
         kinds = {kind_of(p) for p in paths}
         if len(kinds) > 1 or None in kinds:
             raise DataError("XPB-D03", kind=", ".join(sorted({Path(p).suffix or "no ending" for p in paths})))
@@ -42,6 +36,34 @@ def located(table: Any) -> Any:
     except TypeError:
         raise DataError("XPB-D03", kind=type(table).__name__) from None
     return table
+
+
+def expanded(given: Iterable[str | Path]) -> list[str]:
+    """Paths, with `*` and `?` filled in.
+
+    Raises:
+        DataError: `XPB-D02`, a file is missing.
+    """
+    paths: list[str] = []
+    for text in map(str, given):
+        found = sorted(str(p) for p in Path(text).parent.glob(Path(text).name)) if re.search(r"[*?]", text) else [text]
+        if not found or not all(Path(p).is_file() for p in found):
+            raise DataError("XPB-D02", path=text)
+        paths += found
+    return paths
+
+
+def lines_located(given: str | Path | Iterable[str | Path]) -> list[Path]:
+    """Files of JSON Lines, each of them once, whatever the ending of their names; those of other kinds are refused.
+
+    Raises:
+        DataError: `XPB-D02`, a file is missing; `XPB-D03`, a name says that it is something else.
+    """
+    paths = expanded([given] if isinstance(given, (str, Path)) else given)
+    for path in paths:
+        if kind_of(path) in ("csv", "parquet"):
+            raise DataError("XPB-D03", kind=Path(path).suffix)
+    return [Path(p) for p in dict.fromkeys(paths)]
 
 
 def kind_of(path: str) -> str | None:
