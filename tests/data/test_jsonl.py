@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 import xpbench as xp
 from tests.data.logs import METRICS, event, frame_of, lines_of, plan_of, random_log
-from xpbench.data import judge, lines as reading, strict
 from xpbench.data import jsonl as module
+from xpbench.data import judge, strict
+from xpbench.data import lines as reading
 from xpbench.data.jsonl import ingest
 from xpbench.errors import DataError
 

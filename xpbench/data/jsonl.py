@@ -198,13 +198,13 @@ class _Ingest:
     def _write(self, piece: Piece, made: Path, name: str) -> tuple[int, int, dict[int, str]]:
         """Write the events of a piece: their number, that of the lines that are not blank, and the rejects."""
         assert piece.lent is not None  # noqa: S101 - for the types: there are lines
-        rows = None if self.wary or piece.long else self._copy(piece.lent.name, made)
+        rows = None if self.wary or piece.doubt else self._copy(piece.lent.name, made)
         if rows == piece.lines:
             return rows, rows, {}
         sheet = Sheet(piece)
         if rows == sheet.filled or not sheet.filled:
             return sheet.filled, sheet.filled, {}
-        tried, refused, deepest = not (self.wary or piece.long), rows is None, 0
+        tried, refused, deepest = not (self.wary or piece.doubt), rows is None, 0
         bad: dict[int, str] = {}
         steps: tuple[Callable[[Sheet], Iterable[int]], ...] = (self.judge.doubtful, self.judge.refused, Sheet.all)
         for number, doubtful in enumerate(steps, 1):

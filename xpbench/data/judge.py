@@ -7,6 +7,7 @@ Each line in doubt is then judged alone, so that the reason told does not depend
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -131,8 +132,10 @@ class Judge:
             *(int(i) for i in np.unique(np.searchsorted(sheet.starts[:behind], marks)) if first < i < behind),
             behind,
         ]
+        if len(cuts) == 2:  # one line is nearly all of it
+            return list(range(first, behind))
         out: list[int] = []
-        for begin, end in zip(cuts, cuts[1:], strict=False):
+        for begin, end in itertools.pairwise(cuts):
             lines = sheet.view[sheet.starts[begin] : sheet.stops[end - 1]]
             room.open()[: len(lines)] = lines
             room.show(len(lines))
@@ -170,7 +173,7 @@ class Judge:
         finally:
             self._run.unregister("judged")
         last = len(sheet.starts) - 1
-        for (valid, kind, event, when, us), (i, text) in zip(facts, texts.items(), strict=True):
+        for (valid, kind, event, when, us, once), (i, text) in zip(facts, texts.items(), strict=True):
             if not valid:
                 found[i] = "truncated_line" if sheet.cut and i == last else "malformed_json"
             elif kind != "OBJECT":
@@ -181,6 +184,8 @@ class Judge:
                 found[i] = "no_time"
             elif us is None:
                 found[i] = "bad_time"
+            elif not once:
+                found[i] = "duplicate_keys"
             elif reason := self._lost(text):
                 found[i] = reason
         return found

@@ -43,7 +43,8 @@ class Piece:
         size: Length of the lines in bytes.
         lines: Lines, blank ones included.
         skipped: Numbers of lines that are too long to be held; they stand before the others.
-        long: Whether a line may be longer than `LONGEST_LINE`.
+        doubt: Whether the strict reader would take what is no event: a line may be longer than `LONGEST_LINE`, or the first one
+            begins with a byte order mark, which means something only at the beginning of a file.
         tail: Whether the file ends here.
         last: Whether nothing comes after it; then `digest` and `broken` are known.
         digest: SHA-256 of the file.
@@ -56,7 +57,7 @@ class Piece:
     size: int = 0
     lines: int = 0
     skipped: list[int] = field(default_factory=list)
-    long: bool = False
+    doubt: bool = False
     tail: bool = False
     last: bool = False
     digest: str = ""
@@ -234,8 +235,9 @@ def _read(path: Path, free: queue.Queue[Lent | None], start: int, line: int) -> 
                 run.add(got, count)
                 lines += count
                 size += got
-            if position == 0 and size >= 3 and view[:3] == BYTE_ORDER_MARK:
-                view[:3] = b"   "
+            mark = size >= 3 and view[:3] == BYTE_ORDER_MARK
+            if mark and position == 0:
+                view[:3], mark = b"   ", False
             position += size - len(carry)
             carry = b""
             if skipping:  # up to the end of a line that is too long
@@ -259,7 +261,7 @@ def _read(path: Path, free: queue.Queue[Lent | None], start: int, line: int) -> 
                     lent,
                     size,
                     lines,
-                    long=run.long,
+                    doubt=run.long or mark,
                     tail=True,
                     last=True,
                     digest=stream.digest(),
@@ -267,7 +269,7 @@ def _read(path: Path, free: queue.Queue[Lent | None], start: int, line: int) -> 
                 )
             elif cut:
                 lent.show(cut)
-                yield Piece(line, position - (size - cut), lent, cut, lines, long=run.long)
+                yield Piece(line, position - (size - cut), lent, cut, lines, doubt=run.long or mark)
                 line += lines
                 goal *= 2
                 lent = _taken(free)

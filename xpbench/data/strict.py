@@ -16,6 +16,9 @@ USUAL_LINE = 128 * 1024
 in the processor's cache."""
 
 
+_DOC = "CASE WHEN json_valid(line) THEN line END"
+
+
 @dataclass(frozen=True, slots=True)
 class Strict:
     """Queries over a file of events.
@@ -73,22 +76,18 @@ class Strict:
     def doubtful(self, lines: str) -> str:
         """Numbers (column `i`) of the lines (column `line`) that may be no event; of the others only the reader can tell."""
         event, time = path(self.schema.event), path(self.holder, self.schema.time)
-        doc = "CASE WHEN json_valid(line) THEN line END"
-        once = ""
-        if self.names is None:
-            once = f" AND {self._once(f'CAST(json_extract({doc}, {literal(path(self.holder))}) AS VARCHAR)')}"
+        found = f"json_extract_string({_DOC}, [{literal(event)}, {literal(time)}])"
         return (
-            f"SELECT i FROM (SELECT i, line, json_extract_string({doc}, [{literal(event)}, {literal(time)}]) AS found FROM {lines}) "
-            f"WHERE NOT coalesce(found[1] IS NOT NULL AND {self._timed('found[2]')}{once}, false) ORDER BY i"
+            f"SELECT i FROM (SELECT i, line, {found} AS found FROM {lines}) "
+            f"WHERE NOT coalesce(found[1] IS NOT NULL AND {self._timed('found[2]')} AND {self._line_once()}, false) ORDER BY i"
         )
 
     def facts(self, lines: str) -> str:
-        """Of each line: whether it is JSON, of which type, the event's name, its time, and that in microseconds."""
-        doc = "CASE WHEN json_valid(line) THEN line END"
-        time = f"json_extract_string({doc}, {literal(path(self.holder, self.schema.time))})"
+        """Of each line: is it JSON, its type, the event's name, the time, that in microseconds, whether it stands once."""
+        time = f"json_extract_string({_DOC}, {literal(path(self.holder, self.schema.time))})"
         return (
-            f"SELECT json_valid(line), json_type({doc}), json_extract_string({doc}, {literal(path(self.schema.event))}), "
-            f"{time}, {microseconds_of(time, 'VARCHAR', self.schema.time_unit)} FROM {lines} ORDER BY i"
+            f"SELECT json_valid(line), json_type({_DOC}), json_extract_string({_DOC}, {literal(path(self.schema.event))}), "
+            f"{time}, {microseconds_of(time, 'VARCHAR', self.schema.time_unit)}, {self._line_once()} FROM {lines} ORDER BY i"
         )
 
     def _column(self, name: str) -> str:
@@ -110,6 +109,14 @@ class Strict:
         key = literal(json.dumps(name) + ":")
         second = f"contains(substr({properties}, instr({properties}, {key}) + 1), {key})"
         return f"CASE WHEN {second} THEN {counted} ELSE true END"
+
+    def _line_once(self) -> str:
+        """The same of the properties in a line; true where the strict reader looks itself."""
+        return (
+            "true"
+            if self.names is not None
+            else self._once(f"CAST(json_extract({_DOC}, {literal(path(self.holder))}) AS VARCHAR)")
+        )
 
 
 def path(*names: str | None) -> str:
