@@ -445,7 +445,7 @@ _DATA: dict[str, Message] = {
         "A source of kind {kind} can't be read",
         "Sources are pandas, polars or pyarrow tables, DuckDB relations, Spark tables, and CSV, Parquet or JSON Lines "
         "files of one kind",
-        "Give one of these",
+        "{hint}",
     ),
     "XPB-D04": Message(
         "Metric {key} of kind {part_kind} is counted from events",

@@ -25,9 +25,9 @@ from xpbench.data.ingest_report import IngestReport, Reject
 from xpbench.data.journal import Journal
 from xpbench.data.judge import Judge, Sheet
 from xpbench.data.lines import Counting, Memory, Piece, pieces_of, whole_name
-from xpbench.data.log import EventSchema
+from xpbench.data.log import EventSchema, known_schema
 from xpbench.data.opening import lines_located
-from xpbench.data.strict import Strict, declared_once
+from xpbench.data.strict import REFUSALS, Strict, declared_once
 from xpbench.errors import DataError, plain
 
 __all__ = ["IngestReport", "Reject", "ingest"]
@@ -62,11 +62,13 @@ def ingest(
 
     Raises:
         DataError: `XPB-D02`, a file is missing; `XPB-D03`, a file of another kind; `XPB-D40`, the folder holds something else;
-            `XPB-D41`, two properties differ only in case; `XPB-D42`, a file has changed since part of it was read; `XPB-D46`,
-            all properties of a log without an object that holds them; `XPB-D47`, a Parquet file was changed or removed since;
-            `XPB-D48`, another run writes to the folder.
+            `XPB-D41`, two properties differ only in case; `XPB-D42`, a file has changed since part of it was read;
+            `XPB-D46`, the schema is none, or all properties of a log without an object that holds them; `XPB-D47`, a Parquet
+            file was changed or removed since; `XPB-D48`, another run writes to the folder.
     """
     files = lines_located(paths)
+    if schema is not None:
+        known_schema(schema)
     return _Ingest(files, Path(out), properties, schema or EventSchema(), engine or DuckDB()).run(progress)
 
 
@@ -228,7 +230,7 @@ class _Ingest:
         """Events written to a Parquet file; None where the strict reader refuses a line."""
         try:
             ((rows,),) = self.run_query.execute(self.strict.copy(name, str(target), longest=longest)).fetchall()
-        except duckdb.InvalidInputException:
+        except REFUSALS:
             return None
         except duckdb.InterruptException:
             raise KeyboardInterrupt from None

@@ -12,12 +12,11 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-import duckdb
 import numpy as np
 
 from xpbench.data.lent import Lent
 from xpbench.data.lines import LONGEST_LINE, STEP, Piece
-from xpbench.data.strict import Strict
+from xpbench.data.strict import REFUSALS, Strict
 
 BLANK = b" \t\r\v\f"
 """What the reader passes over at the ends of a line."""
@@ -141,7 +140,7 @@ class Judge:
             room.show(len(lines))
             try:
                 self._run.execute(self._strict.check(room.name)).fetchall()
-            except duckdb.InvalidInputException:
+            except REFUSALS:
                 out += self._refused(sheet, begin, end, room)
         return out
 
@@ -205,8 +204,9 @@ class Judge:
             lent.open()[:] = line
             lent.show(len(line))
             self._run.execute(f"SELECT * FROM {self._strict.reader(lent.name, longest=len(line))}").fetchall()
-        except duckdb.InvalidInputException as error:
-            return "duplicate_keys" if "duplicate key" in str(error) else "malformed_json"
+        except REFUSALS as error:
+            said = error.object if isinstance(error, UnicodeDecodeError) else str(error).encode()
+            return "duplicate_keys" if b"duplicate key" in said else "malformed_json"
         finally:
             lent.close()
         return ""

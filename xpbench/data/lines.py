@@ -235,9 +235,8 @@ def _read(path: Path, free: queue.Queue[Lent | None], start: int, line: int) -> 
                 run.add(got, count)
                 lines += count
                 size += got
-            mark = size >= 3 and view[:3] == BYTE_ORDER_MARK
-            if mark and position == 0:
-                view[:3], mark = b"   ", False
+            if position == 0 and size >= 3 and view[:3] == BYTE_ORDER_MARK:
+                view[:3] = b"   "
             position += size - len(carry)
             carry = b""
             if skipping:  # up to the end of a line that is too long
@@ -246,6 +245,7 @@ def _read(path: Path, free: queue.Queue[Lent | None], start: int, line: int) -> 
                 size = _drop_line(view, size)
                 yield Piece(line, position - size, skipped=[line + 1])
                 line, lines, skipping = line + 1, max(lines - 1, 0), False
+            doubt = run.long or (size >= 3 and view[:3] == BYTE_ORDER_MARK)
             cut = size if ended else _rfind(view, size)
             if size - cut > LONGEST_LINE:
                 skipping = True
@@ -261,7 +261,7 @@ def _read(path: Path, free: queue.Queue[Lent | None], start: int, line: int) -> 
                     lent,
                     size,
                     lines,
-                    doubt=run.long or mark,
+                    doubt=doubt,
                     tail=True,
                     last=True,
                     digest=stream.digest(),
@@ -269,7 +269,7 @@ def _read(path: Path, free: queue.Queue[Lent | None], start: int, line: int) -> 
                 )
             elif cut:
                 lent.show(cut)
-                yield Piece(line, position - (size - cut), lent, cut, lines, doubt=run.long or mark)
+                yield Piece(line, position - (size - cut), lent, cut, lines, doubt=doubt)
                 line += lines
                 goal *= 2
                 lent = _taken(free)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import duckdb
+
 from xpbench.data.duck_log import microseconds_of
 from xpbench.data.engine import literal, quote
 from xpbench.data.log import EventSchema
@@ -15,6 +17,9 @@ USUAL_LINE = 128 * 1024
 """Lines up to this length are read at once. The engine shares out a file by buffers of twice the longest line; small ones stay
 in the processor's cache."""
 
+
+REFUSALS = (duckdb.InvalidInputException, UnicodeDecodeError)
+"""What is raised for a line that is refused. The message quotes the line and may cut it off in a character."""
 
 _DOC = "CASE WHEN json_valid(line) THEN line END"
 
