@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 import xpbench as xp
 from tests.data.logs import METRICS, event, frame_of, lines_of, plan_of, random_log
 from xpbench.data import jsonl as module
+from xpbench.data import judge, strict
+from xpbench.data import lines as reading
 from xpbench.data.jsonl import ingest
 from xpbench.errors import DataError
 
@@ -96,17 +98,135 @@ def test_very_long_line_is_rejected_and_the_rest_read(tmp_path: Path, monkeypatc
     long = '{"event": "e", "properties": {"time": 1, "amount": "' + "x" * 10_000_000 + '"}}'
     report = ingest([write(tmp_path, GOOD, long, GOOD)], out=tmp_path / "o", properties=["amount"])
     assert (report.rows, report.rejected) == (3, {})
-    monkeypatch.setattr(module, "LONGEST_LINE", 1_000_000)
-    monkeypatch.setattr(module, "PIECE_BYTES", 500_000)
+    monkeypatch.setattr(reading, "LONGEST_LINE", 1_000_000)
+    monkeypatch.setattr(judge, "LONGEST_LINE", 1_000_000)
+    monkeypatch.setattr(reading, "PIECE_BYTES", 500_000)
     report = ingest([write(tmp_path, GOOD, long, GOOD)], out=tmp_path / "p", properties=["amount"])
     assert (report.rows, report.rejected) == (2, {"too_long": 1})
     assert report.rejects[0].line == 2
 
 
+def test_a_line_that_is_too_long_is_told_however_the_file_is_cut(tmp_path: Path) -> None:
+    long = GOOD.replace("12.5", '"' + "x" * 17_000_000 + '"')
+    for form in ("plain", "packed", "broken"):
+        path = write(tmp_path, GOOD, long, GOOD, *(["broken"] if form == "broken" else []), name=f"{form}.jsonl")
+        if form == "packed":
+            path.write_bytes(gzip.compress(path.read_bytes(), 1))
+        report = ingest(path, out=tmp_path / f"out-{form}", properties=["amount"])
+        assert report.rows == 2
+        assert report.rejected == {"too_long": 1} | ({"malformed_json": 1} if form == "broken" else {})
+
+
+def test_a_byte_order_mark_counts_at_the_beginning_of_a_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    marked = b"\xef\xbb\xbf" + GOOD.encode()
+    monkeypatch.setattr(reading, "PIECE_BYTES", len(GOOD) + 1)  # each line begins a piece
+    report = ingest(write(tmp_path, marked, GOOD, marked), out=tmp_path / "out", properties=["amount"])
+    assert (report.rows, [(r.line, r.reason) for r in report.rejects]) == (2, [(3, "malformed_json")])
+
+
+@pytest.mark.parametrize("between", [b"", b"\0" * 700])
+def test_a_gzip_stream_of_several_members(tmp_path: Path, between: bytes) -> None:
+    lines = [GOOD.replace("u1", f"u{i}") for i in range(300)]
+    text = ("\n".join(lines) + "\n").encode()
+    path = tmp_path / "log.jsonl"  # the ending does not matter
+    path.write_bytes(gzip.compress(text[:1000]) + between + gzip.compress(text[1000:]) + between)
+    report = ingest(path, out=tmp_path / "out", properties=["amount"])
+    assert (report.rows, report.rejected, report.broken) == (300, {}, {})
+    path.write_bytes(path.read_bytes() + b"no gzip")
+    report = ingest(path, out=tmp_path / "more", properties=["amount"])
+    assert (report.rows, set(report.broken)) == (300, {"log.jsonl"})
+
+
+def test_all_that_comes_before_the_damage_of_a_gzip_stream_is_read(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    text = "".join(GOOD.replace("12.5", str(rng.random())) + "\n" for _ in range(20_000)).encode()
+    packed = bytearray(gzip.compress(text))
+    packed[-8] ^= 1  # the checksum: every byte can be unpacked
+    path = tmp_path / "log.jsonl.gz"
+    path.write_bytes(packed)
+    report = ingest(path, out=tmp_path / "sum", properties=["amount"])
+    assert (report.rows, report.rejected) == (20_000, {})
+    assert "damaged" in report.broken["log.jsonl.gz"]
+    path.write_bytes(bytes(packed[: len(packed) // 2]) + b"\xff" * 5000)
+    report = ingest(path, out=tmp_path / "middle", properties=["amount"])
+    assert report.rows > 9_000
+    assert set(report.broken) == {"log.jsonl.gz"}
+
+
+FAULTS = {
+    "malformed_json": "broken",
+    "duplicate_keys": GOOD.replace('"amount": 12.5', '"amount": 1, "amount": 2'),
+    "bad_time": GOOD.replace("1767225600", '"soon"'),
+    "broken_utf8": b'{"event": "\xff", "properties": {"time": 1}}',
+}
+
+
+@pytest.mark.parametrize("reason", FAULTS)
+def test_few_lines_are_judged_where_few_are_faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
+    """Three of fifty thousand lines are faulty: the same reasons and numbers, and only lines near them are judged alone."""
+    monkeypatch.setattr(judge, "SMALL_BLOCK", 2_000)
+    lines: list[str | bytes] = [GOOD.replace("u1", f"u{i}") for i in range(50_000)]
+    for i in (0, 25_000, 49_999):
+        lines[i] = FAULTS[reason]
+    looked = []
+    alone = judge.Judge.judge
+
+    def counted(self: Any, sheet: Any, doubtful: Any) -> Any:
+        doubtful = list(doubtful)
+        looked.append(len(doubtful))
+        return alone(self, sheet, doubtful)
+
+    monkeypatch.setattr(judge.Judge, "judge", counted)
+    report = ingest(write(tmp_path, *lines), out=tmp_path / "out", properties=["amount"])
+    assert report.rejected == {reason: 3}
+    assert [r.line for r in report.rejects] == [1, 25_001, 50_000]
+    assert len(rows_of(report)) == report.rows == 49_997
+    assert 3 <= sum(looked) < 200
+
+
+def test_a_long_line_beside_a_key_that_stands_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block with one long line can't be cut into smaller ones."""
+    monkeypatch.setattr(judge, "SMALL_BLOCK", 500)
+    lines = [GOOD] * 40 + [FAULTS["duplicate_keys"].replace("u1", "u" * 300_000)] + [GOOD] * 40  # type: ignore[attr-defined]
+    report = ingest(write(tmp_path, *lines), out=tmp_path / "out", properties=["amount"])
+    assert (report.rows, [(r.line, r.reason) for r in report.rejects]) == (80, [(41, "duplicate_keys")])
+
+
+def test_a_message_that_quotes_half_a_character(tmp_path: Path) -> None:
+    """The engine's message quotes a line up to some byte, in whatever character that is."""
+    for shift in range(4):
+        line = f'{{"event": "e", "event": "f", "properties": {{"time": 1, "amount": "{"x" * shift}{"é“”東" * 60}"}}}}'
+        for others in ([], [GOOD]):
+            folder = tmp_path / f"{shift}{len(others)}"
+            folder.mkdir()
+            report = ingest(write(folder, line, *others), out=folder / "out", properties=["amount"])
+            assert (report.rows, report.rejected) == (len(others), {"duplicate_keys": 1})
+
+
+def test_the_time_stands_once_where_all_properties_are_kept(tmp_path: Path) -> None:
+    """The strict reader does not look into properties that are kept as text; escapes and other objects do not mislead."""
+    line = '{{"event": "e", "properties": {{"time": 1, {}}}}}'
+    good = ['"x": {"time": 2}', '"x": "\\"time\\": 3"', '"x": [{"time": 1}, {"time": 2}]']
+    bad = ['"time": 2', '"ti\\u006de": 2', '"time": 2,']  # the last is JSON to the engine alone
+    lines = [line.format(x) for x in [*good, *bad]]
+    report = ingest(write(tmp_path, *lines), out=tmp_path / "out")
+    assert (report.rows, report.rejected) == (3, {"duplicate_keys": 3})
+
+
+def test_without_memory_that_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Systems other than Linux: the lines go through a temporary file."""
+    monkeypatch.delattr("os.memfd_create", raising=False)
+    lines = [GOOD.replace("u1", f"u{i}") if i % 50 else "broken" for i in range(500)]
+    path = write(tmp_path, *lines)
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    report = ingest(path, out=tmp_path / "out", properties=["amount"])
+    assert (report.rows, report.rejected) == (490, {"malformed_json": 10})
+
+
 def test_pieces_do_not_change_the_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [GOOD.replace("u1", f"u{i}") if i % 7 else "broken" for i in range(200)]
     whole = ingest([write(tmp_path, *lines)], out=tmp_path / "a", properties=["amount"])
-    monkeypatch.setattr(module, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(reading, "PIECE_BYTES", 1000)
     small = ingest([write(tmp_path, *lines)], out=tmp_path / "b", properties=["amount"])
     assert small.to_dict() == whole.to_dict()
     assert sorted(rows_of(small)) == sorted(rows_of(whole))
@@ -114,7 +234,7 @@ def test_pieces_do_not_change_the_outcome(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("zipped", [False, True])
 def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool) -> None:
-    monkeypatch.setattr(module, "PIECE_BYTES", 2000)
+    monkeypatch.setattr(reading, "PIECE_BYTES", 2000)
     lines = [GOOD.replace("u1", f"u{i}") if i % 9 else "broken" for i in range(200)]
     path = write(tmp_path, *lines)
     if zipped:
@@ -143,6 +263,120 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     path.write_bytes(path.read_bytes() + b"\n")
     with pytest.raises(DataError, match="XPB-D42"):
         ingest([path], out=tmp_path / "out", properties=["amount"])
+
+
+def test_what_was_written_must_still_be_there(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    report = ingest(path, out=tmp_path / "out", properties=[])
+    (part,) = report.folder.glob("*.parquet")
+    kept = part.read_bytes()
+    for content in (None, kept[:-1]):
+        part.unlink(missing_ok=True)
+        if content is not None:
+            part.write_bytes(content)
+        with pytest.raises(DataError, match="XPB-D47"):
+            ingest(path, out=tmp_path / "out", properties=[])
+    part.write_bytes(kept)
+    assert ingest(path, out=tmp_path / "out", properties=[]).to_dict() == report.to_dict()
+
+
+def test_a_manifest_whose_last_line_a_crash_cut_off(tmp_path: Path) -> None:
+    paths = [write(tmp_path, GOOD, name=f"{i}.jsonl") for i in range(3)]
+    report = ingest(paths, out=tmp_path / "out", properties=[])
+    manifest = report.folder / "manifest.jsonl"
+    manifest.write_bytes(manifest.read_bytes()[:-20])
+    again = ingest(paths, out=tmp_path / "out", properties=[])
+    assert again.to_dict() == report.to_dict()
+    assert len(rows_of(again)) == 3
+    manifest.write_bytes(b"something else\n")
+    with pytest.raises(DataError, match="XPB-D40"):
+        ingest(paths, out=tmp_path / "out", properties=[])
+
+
+def test_one_run_at_a_time_writes_to_a_folder(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+
+    def meanwhile(stage: Any) -> None:
+        ingest(path, out=tmp_path / "out", properties=[])
+
+    with pytest.raises(DataError, match="XPB-D48"):
+        ingest(path, out=tmp_path / "out", properties=[], progress=meanwhile)
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, GOOD, GOOD)
+    copy = module._Ingest._copy
+
+    def grown(self: Any, *given: Any, **more: Any) -> Any:
+        rows = copy(self, *given, **more)
+        path.write_bytes(path.read_bytes() + GOOD.encode() + b"\n")
+        return rows
+
+    monkeypatch.setattr(module._Ingest, "_copy", grown)
+    with pytest.raises(DataError, match="XPB-D42"):
+        ingest(path, out=tmp_path / "out", properties=[])
+    assert not list((tmp_path / "out").glob("*part-*"))
+
+
+def test_files_are_named_as_people_name_them(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "b.jsonl", "odd [1] {x}.txt"):
+        write(tmp_path, GOOD, name=name)
+    assert ingest(str(tmp_path / "a.jsonl"), out=tmp_path / "one", properties="amount").rows == 1
+    pattern = tmp_path / "*.jsonl"
+    assert ingest([pattern, tmp_path / "a.jsonl"], out=tmp_path / "two", properties=["amount"]).rows == 2
+    assert ingest(tmp_path / "odd [1] {x}.txt", out=tmp_path / "three", properties=[]).rows == 1
+    with pytest.raises(DataError, match=r"nothing.jsonl.*XPB-D02"):
+        ingest(tmp_path / "nothing.jsonl", out=tmp_path / "x")
+    with pytest.raises(DataError, match=r"\.parquet.*XPB-D03"):
+        ingest(write(tmp_path, GOOD, name="x.parquet"), out=tmp_path / "x")
+    with pytest.raises(DataError, match="XPB-D46"):
+        ingest(tmp_path / "a.jsonl", out=tmp_path / "x", schema=xp.EventSchema(properties=None))
+    with pytest.raises(DataError, match=r"time_unit is 'seconds'.*XPB-D46"):
+        ingest(tmp_path / "a.jsonl", out=tmp_path / "x", schema=xp.EventSchema(time_unit="seconds"))  # type: ignore[arg-type]
+    for nothing in ([], 5):
+        with pytest.raises(DataError, match="XPB-D03"):
+            ingest(nothing, out=tmp_path / "x")  # type: ignore[arg-type]
+    assert not (tmp_path / "x").exists()
+
+
+def test_what_is_often_named_as_lines_of_json_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("\n [" + GOOD + "]")
+    with pytest.raises(DataError, match=r"one JSON array.*one event per line.*XPB-D03"):
+        xp.events(tmp_path / "a.json")
+    (tmp_path / "b.jsonl").write_bytes(b"PAR1....")
+    with pytest.raises(DataError, match=r"Parquet in.*Rename.*XPB-D03"):
+        xp.events(tmp_path / "b.jsonl")
+
+
+def test_other_sources_that_are_not_read_get_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"DuckDBPyConnection.*connection.table\('events'\).*XPB-D03"):
+        xp.events(duckdb.connect())
+    with pytest.raises(DataError, match=r"DataFrame.*XPB-D03"):
+        xp.events([{"event": "e"}])
+    with pytest.raises(DataError, match=r"schema is 'dict'.*XPB-D46"):
+        xp.events(frame_of(random_log(np.random.default_rng(5))), schema={"event": "e"}).summarize(plan_of(METRICS))  # type: ignore[arg-type]
+    table = frame_of(random_log(np.random.default_rng(5))).assign(city="Köln").to_csv(index=False)
+    (tmp_path / "l.csv").write_bytes(table.encode("latin-1"))
+    with pytest.raises(DataError, match=r"Line: 2: Invalid unicode.*not utf-8.*XPB-D01"):
+        xp.events(tmp_path / "l.csv").summarize(plan_of(METRICS))
+
+
+def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
+    log = random_log(np.random.default_rng(5))
+    plan, path = plan_of(METRICS), write(tmp_path, lines_of(log))
+    once = xp.events(path, duplicates="keep").summarize(plan)
+    twice = xp.events([path, tmp_path / "*.jsonl", tmp_path / ".." / tmp_path.name / path.name], duplicates="keep").summarize(
+        plan
+    )
+    assert twice.cells == once.cells
+
+
+def test_a_full_disk_is_no_fault_of_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        strict.Strict, "copy", lambda self, name, target, longest=0: "COPY (SELECT 1) TO '/dev/full' (FORMAT parquet)"
+    )
+    with pytest.raises(DataError, match="XPB-D01"):
+        ingest(write(tmp_path, GOOD), out=tmp_path / "out", properties=[])
 
 
 def test_all_properties(tmp_path: Path) -> None:
@@ -231,6 +465,7 @@ def test_the_quick_way_and_the_way_line_by_line_agree(tmp_path_factory: pytest.T
         quick += [(i + 1, r.reason) for r in report.rejects]
         rows += rows_of(report)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module._Ingest, "_whole", lambda self, path: False)
         patch.setattr(module._Ingest, "_write", only_judged)
         report = ingest([write(folder, *lines)], out=folder / "slow", properties=["amount"])
     assert [(r.line, r.reason) for r in report.rejects] == quick
@@ -241,9 +476,10 @@ def test_the_quick_way_and_the_way_line_by_line_agree(tmp_path_factory: pytest.T
 _write = module._Ingest._write
 
 
-def only_judged(self: Any, name: str, part: str, piece: Any, **more: Any) -> tuple[int, int]:
-    """The quick way closed: every piece is judged line by line."""
-    return (0, -1) if piece is not None else _write(self, name, part, piece, **more)
+def only_judged(self: Any, *given: Any) -> tuple[int, int, dict[int, str]]:
+    """The quick ways closed: every line of a piece is judged alone."""
+    self.wary = 3
+    return _write(self, *given)
 
 
 def test_a_key_that_is_not_read_may_stand_twice_whatever_its_neighbours(tmp_path: Path) -> None:
@@ -255,7 +491,7 @@ def test_a_key_that_is_not_read_may_stand_twice_whatever_its_neighbours(tmp_path
 
 
 def test_lines_longer_than_usual_are_read(tmp_path: Path) -> None:
-    long = GOOD.replace('"u1"', '"' + "u" * (module.USUAL_LINE + 5) + '"')
+    long = GOOD.replace('"u1"', '"' + "u" * (strict.USUAL_LINE + 5) + '"')
     report = ingest([write(tmp_path, GOOD, long, GOOD)], out=tmp_path / "out", properties=["amount"])
     assert (report.rows, report.rejected) == (3, {})
 

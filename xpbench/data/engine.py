@@ -99,8 +99,12 @@ def engine_name() -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an engine's message: the rest repeats the query."""
-    return str(error).strip().split("\n", 1)[0][:300]
+    """The first line of an engine's message, and the cause where that stands in another one: the rest repeats the query."""
+    first, *more = str(error).strip().split("\n")
+    if "CSV Error on Line" in first:
+        cause = next((line for line in more if line.strip() and not line.startswith("Original Line:")), "")
+        first = f"{first}: {cause}" if cause else first
+    return first[:300]
 
 
 def quote(name: str) -> str:

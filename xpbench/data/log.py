@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 
 import narwhals.stable.v2 as nw
 
+from xpbench.errors import DataError, nearest, plain
 from xpbench.plan import Plan
 from xpbench.plan.metrics import EventMetric, Filter, Funnel, Mean, Quantile, Sum
 
@@ -67,6 +68,22 @@ class EventSchema:
     arrived: str | None = "mp_processing_time_ms"
     properties: str | None = "properties"
     time_unit: Literal["auto", "s", "ms", "us"] = "auto"
+
+
+def known_schema(schema: Any) -> None:
+    """Check a schema as it is given by people.
+
+    Raises:
+        DataError: `XPB-D46`, it is no schema, or counts time in none of the units.
+    """
+    if not isinstance(schema, EventSchema):
+        hint = 'Write xp.EventSchema(event="name of the column", time=…)'
+        rule = "It is an xp.EventSchema, which says where event, unit and time stand"
+        raise DataError("XPB-D46", argument=plain("schema"), value=type(schema).__name__, rule=plain(rule), hint=plain(hint))
+    units = ("auto", "s", "ms", "us")
+    if schema.time_unit not in units:
+        rule, hint = "It is one of " + ", ".join(units), nearest(str(schema.time_unit), units)
+        raise DataError("XPB-D46", argument=plain("time_unit"), value=schema.time_unit, rule=plain(rule), hint=plain(hint))
 
 
 @dataclass(slots=True)

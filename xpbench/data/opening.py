@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpbench.data.engine import Stages, first_line
+from xpbench.data.log import known_schema
 from xpbench.errors import DataError, plain
 from xpbench.plan import Plan
 
@@ -22,16 +24,15 @@ def located(table: Any) -> Any:
     if isinstance(table, (str, Path)):
         table = [table]
     if isinstance(table, (list, tuple)) and table and all(isinstance(p, (str, Path)) for p in table):
-        paths: list[str] = []
-        for given in table:
-            text = str(given)
-            found = sorted(str(p) for p in Path(text).parent.glob(Path(text).name)) if re.search(r"[*?]", text) else [text]
-            if not found or not all(Path(p).is_file() for p in found):
-                raise DataError("XPB-D02", path=text)
-            paths += found
+        paths = expanded(table)
         kinds = {kind_of(p) for p in paths}
         if len(kinds) > 1 or None in kinds:
-            raise DataError("XPB-D03", kind=", ".join(sorted({Path(p).suffix or "no ending" for p in paths})))
+            endings = ", ".join(sorted({Path(p).suffix or "no ending" for p in paths}))
+            hint = "Give files of one kind, or convert the others" if None not in kinds else "Convert it to one of these"
+            raise DataError("XPB-D03", kind=endings, hint=plain(hint))
+        if kinds == {"jsonl"}:
+            for path in paths:
+                _refuse_other_content(path)
         return paths
     if is_relation(table) or is_arrow(table):
         return table
@@ -40,8 +41,66 @@ def located(table: Any) -> Any:
     try:
         nw.from_native(table)
     except TypeError:
-        raise DataError("XPB-D03", kind=type(table).__name__) from None
+        raise DataError("XPB-D03", kind=type(table).__name__, hint=plain(_remedy(table))) from None
     return table
+
+
+def _remedy(table: Any) -> str:
+    """What to give in place of a thing that is not read."""
+    if type(table).__name__ == "DuckDBPyConnection":
+        return "Give one of its tables or queries: connection.table('events'), or connection.sql('SELECT …')"
+    if isinstance(table, (list, tuple, dict)):
+        return "Make a table of it first, such as pandas.DataFrame(…)" if table else "Name at least one file"
+    return "Give one of these"
+
+
+def _refuse_other_content(path: str) -> None:
+    """A file that is named as JSON Lines holds no other format that is often named so.
+
+    Raises:
+        DataError: `XPB-D03`.
+    """
+    with open(path, "rb") as file:
+        head = file.read(64).lstrip()
+    if head.startswith(b"PAR1"):
+        raise DataError("XPB-D03", kind=f"Parquet in {path}", hint=plain("Rename it to end with .parquet"))
+    if head.startswith(b"["):
+        remedy = "Write one event per line, without brackets and commas around them, as jq -c '.[]' does"
+        raise DataError("XPB-D03", kind=f"one JSON array in {path}", hint=plain(remedy))
+
+
+def expanded(given: Iterable[str | Path]) -> list[str]:
+    """Paths, with `*` and `?` filled in; a file that is named twice, in whatever way, is there once.
+
+    Raises:
+        DataError: `XPB-D02`, a file is missing.
+    """
+    paths: list[str] = []
+    for text in map(str, given):
+        found = sorted(str(p) for p in Path(text).parent.glob(Path(text).name)) if re.search(r"[*?]", text) else [text]
+        if not found or not all(Path(p).is_file() for p in found):
+            raise DataError("XPB-D02", path=text)
+        paths += found
+    return list({os.path.realpath(path): path for path in reversed(paths)}.values())[::-1]
+
+
+def lines_located(given: str | Path | Iterable[str | Path]) -> list[Path]:
+    """Files of JSON Lines, each of them once, whatever the ending of their names; those of other kinds are refused.
+
+    Raises:
+        DataError: `XPB-D02`, a file is missing; `XPB-D03`, a name says that it is something else.
+    """
+    if not isinstance(given, (str, Path, Iterable)):
+        raise DataError("XPB-D03", kind=type(given).__name__, hint=plain("Name one or more files"))
+    paths = expanded([given] if isinstance(given, (str, Path)) else given)
+    if not paths:
+        raise DataError("XPB-D03", kind=type(given).__name__, hint=plain("Name at least one file"))
+    for path in paths:
+        if kind_of(path) in ("csv", "parquet"):
+            raise DataError(
+                "XPB-D03", kind=Path(path).suffix, hint=plain("xp.events reads it as it is; xp.ingest is for JSON Lines")
+            )
+    return [Path(p) for p in paths]
 
 
 def kind_of(path: str) -> str | None:
@@ -112,8 +171,9 @@ def open_log(source: EventsSource, plan: Plan, properties: Properties, stages: S
     """The log in normal form, in the engine that holds it; closed when the block ends.
 
     Raises:
-        DataError: `XPB-D01` with the engine's words, where it can't read the log.
+        DataError: `XPB-D01` with the engine's words, where it can't read the log; `XPB-D46`, the schema is none.
     """
+    known_schema(source.schema)
     if is_spark(source.log):
         from xpbench.data.spark_log import SparkLog
 

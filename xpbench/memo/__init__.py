@@ -4,6 +4,7 @@ Names load on first use: checking a memo (`xpbench.memo.verify`) needs neither a
 
 ===========  ====================================================================
 memo         built from a readout and the ledger, saved as one file
+story        what the payload says of the ledger, read from it again when verifying
 render       the page as a pure function of the payload
 content      what the page says, as text and numbers
 texts        one row of a readout as text; digits: how numbers stand on the page

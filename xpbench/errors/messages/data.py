@@ -15,7 +15,7 @@ MESSAGES: dict[str, Message] = {
         "A source of kind {kind} can't be read",
         "Sources are pandas, polars or pyarrow tables, DuckDB relations, Spark tables, and CSV, Parquet or JSON Lines "
         "files of one kind",
-        "Give one of these",
+        "{hint}",
     ),
     "XPB-D04": Message(
         "Metric {key} of kind {part_kind} is counted from events",
@@ -155,6 +155,16 @@ MESSAGES: dict[str, Message] = {
         'Correct its name, or pass absent_events="zero" if nobody has it yet',
     ),
     "XPB-D46": Message("{argument} is {value}", "{rule}", "{hint}"),
+    "XPB-D47": Message(
+        "Parquet file {part} of folder {path} is missing, or is not as it was written",
+        "Ingestion goes on where all that was written is still there",
+        "Ingest into a new folder, and move files only when the run is over",
+    ),
+    "XPB-D48": Message(
+        "Another run writes to folder {path}",
+        "One run at a time writes to a folder",
+        "Wait for it, or choose another folder",
+    ),
     "XPB-D20": Message(
         "Values up to {bound} can't be squared and summed",
         "Sums must stay within the range of doubles (about {limit})",
