@@ -61,8 +61,7 @@ class SparkLog:
         Raises:
             DataError: `XPB-D01` with Spark's words.
         """
-        from pyspark.errors import PySparkException
-
+        failures = _failures()
         held: SparkLog | None = None
         session = source.log.sparkSession
         tag = f"xpbench-{uuid.uuid4().hex[:12]}"
@@ -70,18 +69,18 @@ class SparkLog:
         try:
             held = cls(source, plan, properties)
             yield held
-        except PySparkException as error:
-            reason = plain(str(error).strip().split("\n", 1)[0][:300])
+        except failures as error:
+            reason = plain(_words(error))
             raise DataError("XPB-D01", what=plain("The log could not be read"), reason=reason) from error
         except BaseException:
-            with contextlib.suppress(PySparkException):
+            with contextlib.suppress(*failures):
                 session.interruptTag(tag)
             raise
         finally:
-            with contextlib.suppress(PySparkException):
+            with contextlib.suppress(*failures):
                 session.removeTag(tag)
             for table in [] if held is None else held._held:
-                with contextlib.suppress(PySparkException):
+                with contextlib.suppress(*failures):
                     table.unpersist()
 
     # -- the protocol ------------------------------------------------------------------------------------------------
@@ -228,6 +227,24 @@ class SparkLog:
             for pause in ("1 HOUR", "30 MINUTE")
         )
         return f"unix_micros(CASE {second} ELSE {first} END)"
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What Spark raises: a job that fails on the cluster comes as an exception of the bridge to Java, where there is one."""
+    from pyspark.errors import PySparkException
+
+    try:
+        from py4j.protocol import Py4JError
+    except ImportError:  # a client of Spark Connect alone
+        return (PySparkException,)
+    return PySparkException, Py4JError
+
+
+def _words(error: Exception) -> str:
+    """The first line of what Spark says."""
+    inner = getattr(error, "java_exception", None)
+    text = str(error) if inner is None else str(inner.getMessage())
+    return text.strip().split("\n", 1)[0][:300]
 
 
 def _quote(name: str) -> str:
