@@ -73,7 +73,7 @@ def daemon(folder: Path, name: str, arguments: list[str], ready: str) -> Iterato
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment(), cwd=folder)
     try:
-        for _ in range(1200):
+        for _ in range(4000):
             if ready in log.read_text(errors="replace"):
                 break
             assert process.poll() is None, log.read_text(errors="replace")[-2000:]

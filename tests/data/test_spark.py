@@ -22,6 +22,7 @@ from tests.data.test_oracle import GOLDEN, NAMES, ORACLE, events_of_lines, expec
 from xpbench.data import Stage
 from xpbench.data.log import Properties
 from xpbench.data.spark_log import SparkLog
+from xpbench.errors import DataError
 from xpbench.plan.design import Exposure
 
 pytestmark = pytest.mark.spark
@@ -92,6 +93,17 @@ def test_cancelling_on_spark_leaves_nothing(
     assert list(scratch.iterdir()) == []
     assert not list((tmp_path / "cache").glob("*/*"))
     assert spark.sparkContext._jsc.getPersistentRDDs().size() == 0
+    assert spark.getTags() == set()
+
+
+def test_a_job_that_fails_is_told_in_sparks_words(spark: Any, path: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.parquet"
+    broken.write_bytes(path.read_bytes())
+    table = spark.read.parquet(str(broken))
+    broken.write_bytes(b"PAR1" + bytes(200))
+    with pytest.raises(DataError, match="broken") as caught:
+        xp.events(table, slices=()).summarize(plan_of(METRICS[:1]))
+    assert caught.value.code == "XPB-D01"
     assert spark.getTags() == set()
 
 

@@ -247,8 +247,8 @@ def stages(dialect: str) -> dict[str, Any]:
         .agg(t0=c("t").min(), variant=c("p1").min(), s0=c("p1").max())
         .with_columns(day=c("t0") // 86_400_000_000)
     )
-    held: Any = SimpleNamespace(has_insert_ids=True, keep=lambda f, name: f)
-    exposed = Exposed(units, units.select("u", "t0"), ("u",), True, (), {}, 0, 0)
+    held: Any = SimpleNamespace(has_insert_ids=True, keep=lambda f, name, near="": f)
+    exposed = Exposed(units, units.select("u", "t0"), ("u",), True, (), {}, 0, 0, {})
     amounts = {k: Amount(0.0, 99.0, 10, 9, k == "money") for k in ("money", "avg")}
     values = Values(plan, properties_of(plan), exposed, amounts, until=10**15, log=held)
     joined = values.attributed(frame)

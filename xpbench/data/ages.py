@@ -106,7 +106,9 @@ def age_cells(
             counted = counted.select(*values.keys, "age", c(name).cast(nw.Float64), **others)
             more.append(counted.select(*values.keys, "age", *names, *begun))
         daily = nw.concat([daily, *more]).group_by(*values.keys, "age").agg(*(c(n).sum() for n in work.measures))
-    return _cells(values.log.keep(daily, "daily"), work, values, ages=ages, until=until, units=units, variants=variants)
+    return _cells(
+        values.log.keep(daily, "daily", near="u"), work, values, ages=ages, until=until, units=units, variants=variants
+    )
 
 
 def _measure(work: _Daily, name: str, part: EventMetric, values: Values, amounts: Mapping[str, Amount], *, ages: int) -> None:

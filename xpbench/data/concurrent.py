@@ -44,7 +44,7 @@ def with_concurrent(
         c("event") == exposure.event, ~c("u").is_null(), ~name.is_null(), name != plan.experiment_name, ~variant.is_null()
     )
     met = others.select("u", name=name, v=variant).join(units.select("u"), on="u", how="semi")
-    met = log.keep(met.group_by("u", "name").agg(low=c("v").min(), high=c("v").max()), "concurrent")
+    met = log.keep(met.group_by("u", "name").agg(low=c("v").min(), high=c("v").max()), "concurrent", near="u")
     met = met.filter(c("low") == c("high"))
     sizes = {r["name"]: int(r["n"]) for r in rows_of(met.group_by("name").agg(n=nw.len()))}
     if not sizes:

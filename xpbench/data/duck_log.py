@@ -76,7 +76,7 @@ class DuckLog:
         """A row for every item of the events."""
         return frame.explode("items").rename({"items": "item"}).filter(~nw.col("item").is_null())
 
-    def keep(self, frame: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
+    def keep(self, frame: nw.LazyFrame[Any], name: str, near: str = "") -> nw.LazyFrame[Any]:
         """A temporary table with the rows of a frame."""
         self._kept += 1
         table = f"{name}_{self._kept}"

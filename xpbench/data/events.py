@@ -17,7 +17,7 @@ from xpbench.data.blocks import Parts, blocks_of, leaves
 from xpbench.data.cache import Cache, Hashing
 from xpbench.data.concurrent import with_concurrent
 from xpbench.data.engine import DuckDB, Progress, Stages, engine_name, literal
-from xpbench.data.exposures import MISSING, Exposed, exposed
+from xpbench.data.exposures import MISSING, Exposed, counted_by_variant, exposed
 from xpbench.data.histogram import Histogram, histograms_of
 from xpbench.data.identity import identity_changes
 from xpbench.data.log import (
@@ -29,6 +29,7 @@ from xpbench.data.log import (
     Properties,
     conditions_of,
     exposures_from,
+    microseconds,
     properties_of,
 )
 from xpbench.data.moments import counted_where, moments_of, rows_of
@@ -393,9 +394,11 @@ class _Run:
         self.survey(frame)
         amounts = self.amounts(frame)
         self.stages.finish("survey the log", self.rows)
-        table = log.keep(exposures_from(log, plan, self.properties), "exposures")
-        self.need_experiment(table, frame)
-        found = exposed(log, table, plan)
+        table = log.keep(exposures_from(log, plan, self.properties), "exposures", near="u")
+        counted = counted_by_variant(table, plan)
+        if not counted:
+            self.refuse_experiment(frame)
+        found = exposed(log, table, plan, counted, self.unit_tests())
         self.findings += found.findings
         n = sum(found.by_variant.values())
         self.findings += identity_changes(log, found.units, plan, self.properties)
@@ -407,13 +410,13 @@ class _Run:
             joined = log.keyed(joined, ["event" if values.every_event else "e", "u", "t", "iid"])
         ages = self.ages() if "age" in self.source.slices else 0
         if dropping or self.several_readers(ages):
-            joined = log.keep(joined, "attributed")
+            joined = log.keep(joined, "attributed", near="u")
         joined = self.without_duplicates(joined, values) if dropping else joined
         table = values.table(joined)
         others: tuple[str, ...] = ()
         if "segment" in self.source.slices:
             table, others = with_concurrent(log, table, found.units, plan, self.properties)
-        units = log.keep(table, "units")
+        units = log.keep(table, "units", near="u")
         self.check_segments(units)
         self.stages.finish("compute the unit values", n)
         variants = [v.key for v in plan.variants]
@@ -430,7 +433,7 @@ class _Run:
         if ages:
             cells += age_cells(joined, values, amounts, ages=ages, until=self.until, units=found.units, variants=variants)
         self.stages.finish("compute quantiles and days since exposure", n)
-        self.count_units(found, values)
+        self.count_units(found)
         latest = ", windows from the latest exposure" if plan.exposure.window_from == "latest_exposure" else ""
         look = Look(
             source=f"events ({log.kind})" + latest,
@@ -598,14 +601,12 @@ class _Run:
             return "Correct the name of the property"
         return "Check the property's name and type"
 
-    def need_experiment(self, table: nw.LazyFrame[Any], frame: nw.LazyFrame[Any]) -> None:
-        """The experiment is in the log.
+    def refuse_experiment(self, frame: nw.LazyFrame[Any]) -> None:
+        """The experiment is not in the log.
 
         Raises:
-            DataError: `XPB-D30`, with the nearest name that is.
+            DataError: `XPB-D30`, with the nearest name that is; `XPB-D37`.
         """
-        if rows_of(table.select(n=nw.len()))[0]["n"]:
-            return
         policy = self.plan.exposure
         name = self.plan.experiment_name
         if policy.event not in self.events:
@@ -661,7 +662,7 @@ class _Run:
         # events without an insert id have no hash, and no hash is in the other table
         rest = joined.join(shared, on="key", how="anti")
         out = nw.concat([once.select(*columns), rest.select(*columns)])
-        return self.log.keep(out, "without_repeats")
+        return self.log.keep(out, "without_repeats", near="u")
 
     def several_readers(self, ages: int) -> bool:
         """Whether the attributed events are read more than once."""
@@ -687,19 +688,22 @@ class _Run:
             if [r[f"s{i}"] for r in rows_of(slices)] == [MISSING]:
                 raise DataError("XPB-D38", segment=name, event=self.plan.exposure.event)
 
-    def count_units(self, found: Exposed, values: Values) -> None:
+    def horizons(self) -> dict[str, int]:
+        """Microseconds after the exposure until a metric is complete, for metrics with a window of their own."""
+        return {m.key: h for m in self.metrics if (h := horizon_of(m)) is not None}
+
+    def unit_tests(self) -> dict[str, nw.Expr]:
+        """Sums over units that `count_units` tells: immature ones by horizon, and those with a short history."""
+        tests = {f"h{i}": counted_where(c("t0") + h > self.until) for i, h in enumerate(sorted(set(self.horizons().values())))}
+        tests["short"] = counted_where(c("t0") < microseconds(self.plan.pre_period_days) + self.first)
+        return tests
+
+    def count_units(self, found: Exposed) -> None:
         """Findings about units: immature ones, and a pre-exposure window that the log does not reach."""
         total = sum(found.by_variant.values())
         variants = [v.key for v in self.plan.variants]
-        horizons = {m.key: h for m in self.metrics if (h := horizon_of(m)) is not None}
+        horizons, rows = self.horizons(), found.counts
         distinct = sorted(set(horizons.values()))
-        start = values.pre + self.first
-        tests = {
-            f"h{i}": nw.when(c("t0") + h > self.until).then(nw.lit(1)).otherwise(nw.lit(0)).sum()
-            for i, h in enumerate(distinct)
-        }
-        tests["short"] = nw.when(c("t0") < start).then(nw.lit(1)).otherwise(nw.lit(0)).sum()
-        rows = {r["variant"]: r for r in rows_of(found.units.group_by("variant").agg(**tests))}
         for key, horizon in horizons.items():
             by = {v: int(rows[v][f"h{distinct.index(horizon)}"]) for v in variants if v in rows}
             self.findings.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ MISSING = "(missing)"
 NEVER = 2**62
 """A time that never comes."""
 
+c = nw.col
+
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
@@ -27,6 +30,11 @@ class Exposed:
         spells: One row per stretch of time in which a unit's events count: u, variant, t0, anchor (where windows begin),
             start, stop, lead (the stretch that also takes the pre-exposure window). In the plain case u and t0 alone.
         keys: What identifies a row of units.
+        findings: What was odd.
+        by_variant: Units by variant.
+        first: Earliest first exposure, in microseconds.
+        last: Latest first exposure.
+        counts: For each variant what was asked of its units beside that.
         plain: Every unit has one stretch, from its first exposure on.
     """
 
@@ -38,6 +46,7 @@ class Exposed:
     by_variant: dict[str, int]
     first: int
     last: int
+    counts: dict[str, dict[str, Any]]
 
 
 def day_number(day: str) -> int:
@@ -47,7 +56,49 @@ def day_number(day: str) -> int:
     return (date.fromisoformat(day) - date(1970, 1, 1)).days
 
 
-def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan) -> Exposed:
+Step = tuple[str, nw.Expr, str]
+"""Name of what is left out, the test that the others pass, and words about it."""
+
+
+def steps_of(plan: Plan) -> list[Step]:
+    """What an exposure of a known unit must pass to count, in order."""
+    policy = plan.exposure
+    steps: list[Step] = []
+    if policy.qa_testers == "exclude":
+        steps.append(("qa_tester", ~c("qa"), ""))
+    start = 0 if policy.start is None else day_number(policy.start) * DAY
+    stop = NEVER if policy.end is None else (day_number(policy.end) + 1) * DAY
+    if policy.start or policy.end:
+        words = f"Counted from {policy.start or 'the beginning'} to {policy.end or 'the end'}."
+        steps.append(("outside_dates", (c("t") >= start) & (c("t") < stop), words))
+    steps.append(("missing_variant", ~c("v").is_null(), ""))
+    steps.append(("unknown_variant", c("v").is_in([v.key for v in plan.variants]), ""))
+    return steps
+
+
+def with_unit(table: nw.LazyFrame[Any]) -> nw.Expr:
+    """Exposures whose unit and time are known."""
+    known = ~c("u").is_null() & ~c("t").is_null()
+    return known & (c("u") != "") if table.collect_schema()["u"] == nw.String else known
+
+
+def counted_by_variant(table: nw.LazyFrame[Any], plan: Plan) -> list[dict[str, Any]]:
+    """Exposures by variant as written: `n`, `sane` (unit and time known), `qa`, and what every step leaves out."""
+    passed = with_unit(table)
+    tests = {"n": nw.len(), "sane": counted_where(passed), "qa": counted_where(passed & c("qa"))}
+    for name, test, _ in steps_of(plan):
+        tests[name] = counted_where(passed & ~test)
+        passed = passed & test
+    return rows_of(table.group_by("v").agg(**tests))
+
+
+def exposed(
+    log: Log,
+    table: nw.LazyFrame[Any],
+    plan: Plan,
+    counted: Sequence[Mapping[str, Any]],
+    also: Mapping[str, nw.Expr],
+) -> Exposed:
     """Units by their first exposure.
 
     The first exposure is the earliest; ties in time are broken by insert id, then by variant, so that it does not depend
@@ -57,41 +108,18 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan) -> Exposed:
         log: Where frames are computed.
         table: Exposure events, computed: u, v, t, iid, qa, segments.
         plan: Its exposure and data policies; `exposure.window_from` says where windows begin.
+        counted: Of these exposures, by `counted_by_variant`.
+        also: Sums over units by their t0, to be made in the same pass.
 
     Raises:
         DataError: `XPB-D34` no exposure counts; `XPB-D09` the plan refuses unknown or missing variants.
     """
     known = [v.key for v in plan.variants]
     policy = plan.exposure
-    c = nw.col
     findings: list[Finding] = []
-    known_unit = ~c("u").is_null() & ~c("t").is_null()
-    if table.collect_schema()["u"] == nw.String:
-        known_unit = known_unit & (c("u") != "")
-    steps: list[tuple[str, nw.Expr, str]] = []
-    if policy.qa_testers == "exclude":
-        steps.append(("qa_tester", ~c("qa"), ""))
-    start = 0 if policy.start is None else day_number(policy.start) * DAY
-    stop = NEVER if policy.end is None else (day_number(policy.end) + 1) * DAY
-    if policy.start or policy.end:
-        steps.append(
-            (
-                "outside_dates",
-                (c("t") >= start) & (c("t") < stop),
-                f"Counted from {policy.start or 'the beginning'} to {policy.end or 'the end'}.",
-            )
-        )
-    steps.append(("missing_variant", ~c("v").is_null(), ""))
-    steps.append(("unknown_variant", c("v").is_in(known), ""))
-    kept = table.filter(known_unit)
-    tests = {"qa": counted_where(known_unit & c("qa"))}
-    passed = known_unit
-    for name, test, _ in steps:
-        tests[name] = counted_where(passed & ~test)
-        passed = passed & test
-    counted = rows_of(table.group_by("v").agg(n=nw.len(), sane=counted_where(known_unit), **tests))
+    kept = table.filter(with_unit(table))
     total, sane = (sum(int(r[k] or 0) for r in counted) for k in ("n", "sane"))
-    for name, test, detail in steps:
+    for name, test, detail in steps_of(plan):
         count = sum(int(r[name] or 0) for r in counted)
         if name == "unknown_variant" and count:
             other = sorted(((r["n"], r["v"]) for r in counted if r["v"] is not None and r["v"] not in known), reverse=True)
@@ -115,16 +143,16 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan) -> Exposed:
     )
     # Most units met one variant, and then any order will do; only switchers and segments need the exposures in order.
     met = kept.group_by("u").agg(t0=c("t").min(), last=c("t").max(), low=c("v").min(), high=c("v").max())
-    met = log.keep(met, "met")
+    met = log.keep(met, "met", near="u")
     several = c("low") != c("high")
-    many = counted_where(several)
-    span = rows_of(met.select(n=nw.len(), first=c("t0").min(), last=c("last").max(), several=many))[0]
-    n_units = int(span["n"])
+    sums = {"n": nw.len(), "first": c("t0").min(), "last": c("t0").max(), **also}
+    span = rows_of(met.with_columns(several=several).group_by("several", "low").agg(**sums, latest=c("last").max()))
+    n_units = sum(int(r["n"]) for r in span)
     if not n_units:
         words = "; ".join(f"{f.count:,} {f.name.replace('_', ' ')}" for f in findings if f.count) or "none at all"
         raise DataError("XPB-D34", experiment=plan.experiment_name, count=total, found=plain(words))
     order = ["t", "iid", "v"]
-    switched = int(span["several"])
+    switched = sum(int(r["n"]) for r in span if r["several"])
     by: dict[str, int] = {}
     first_of_switchers = kept.join(met.filter(several).select("u"), on="u", how="semi").unique(
         ["u"], keep="first", order_by=order
@@ -159,7 +187,7 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan) -> Exposed:
         at_first = at_first.filter(c("t") == c("t0")).unique(["u", "variant"], keep="first", order_by=["iid", *names])
         rows = at_first.select("u", "variant", "t0", "day", *names)
     one_each = not (switched and policy.several_variants == "first") and not is_split and not plan.segments
-    units = rows if one_each else log.keep(rows, "exposed")  # else they are little more than a part of `met`
+    units = rows if one_each else log.keep(rows, "exposed", near="u")  # else they are little more than a part of `met`
     if simple:
         spells = units.select("u", "t0")
     else:
@@ -174,16 +202,19 @@ def exposed(log: Log, table: nw.LazyFrame[Any], plan: Plan) -> Exposed:
             joined = joined.filter(c("v") == c("variant"))
         anchor = c("start") if latest else c("t0")
         spells = joined.select("u", "variant", "t0", "start", "stop", anchor=anchor, lead=c("before").is_null())
-        spells = log.keep(spells, "spells")
-    ends = rows_of(units.group_by("variant").agg(n=nw.len(), first=c("t0").min(), last=c("t0").max()))
-    counts = {r["variant"]: int(r["n"]) for r in ends}
+        spells = log.keep(spells, "spells", near="u")
+    if (switched and policy.several_variants == "first") or is_split:
+        ends = {r["variant"]: r for r in rows_of(units.group_by("variant").agg(**sums))}
+    else:  # the units are those that met one variant
+        ends = {r["low"]: r for r in span if not r["several"]}
     return Exposed(
         units=units,
         spells=spells,
         keys=keys,
         plain=simple,
         findings=tuple(findings),
-        by_variant={k: counts.get(k, 0) for k in known},
-        first=min((int(r["first"]) for r in ends), default=int(span["first"])),
-        last=max((int(r["last"]) for r in ends), default=int(span["last"])),
+        by_variant={k: int(ends[k]["n"]) if k in ends else 0 for k in known},
+        first=min(int(r["first"]) for r in (ends.values() or span)),
+        last=max(int(r["last"]) for r in ends.values()) if ends else max(int(r["latest"]) for r in span),
+        counts=ends,
     )

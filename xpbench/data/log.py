@@ -172,8 +172,14 @@ class Log(Protocol):
         """A row for every item of the events of a frame (see `Properties.items`), in column `item`; those without have none."""
         ...
 
-    def keep(self, frame: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
-        """Compute a frame once; what is returned is cheap to read several times."""
+    def keep(self, frame: nw.LazyFrame[Any], name: str, near: str = "") -> nw.LazyFrame[Any]:
+        """Compute a frame once; what is returned is cheap to read several times.
+
+        Args:
+            frame: What to compute.
+            name: What it is called where an engine gives names.
+            near: Column by which the frame will be grouped and joined; a distributed engine puts its rows together.
+        """
         ...
 
     def keyed(self, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 _INTEGERS = ("tinyint", "smallint", "int", "bigint")
 _REALS = ("float", "double")
 
+ROWS = 1_000_000
+"""Events of the log for each partition of a table that is held."""
+
+MOST_PARTITIONS = 2_000
+
 
 class SparkLog:
     """A log in Spark. See `Log`."""
@@ -42,6 +47,8 @@ class SparkLog:
         self.missing_properties: frozenset[str] = frozenset()
         self.has_insert_ids = False
         self._held: list[Any] = []
+        self._rows: int | None = None
+        """Events of the log, once they have been counted."""
         self._normal = self._build()
 
     @classmethod
@@ -54,8 +61,7 @@ class SparkLog:
         Raises:
             DataError: `XPB-D01` with Spark's words.
         """
-        from pyspark.errors import PySparkException
-
+        failures = _failures()
         held: SparkLog | None = None
         session = source.log.sparkSession
         tag = f"xpbench-{uuid.uuid4().hex[:12]}"
@@ -63,18 +69,18 @@ class SparkLog:
         try:
             held = cls(source, plan, properties)
             yield held
-        except PySparkException as error:
-            reason = plain(str(error).strip().split("\n", 1)[0][:300])
+        except failures as error:
+            reason = plain(_words(error))
             raise DataError("XPB-D01", what=plain("The log could not be read"), reason=reason) from error
         except BaseException:
-            with contextlib.suppress(PySparkException):
+            with contextlib.suppress(*failures):
                 session.interruptTag(tag)
             raise
         finally:
-            with contextlib.suppress(PySparkException):
+            with contextlib.suppress(*failures):
                 session.removeTag(tag)
             for table in [] if held is None else held._held:
-                with contextlib.suppress(PySparkException):
+                with contextlib.suppress(*failures):
                     table.unpersist()
 
     # -- the protocol ------------------------------------------------------------------------------------------------
@@ -92,9 +98,17 @@ class SparkLog:
         """A row for every item of the events."""
         return frame.explode("items").rename({"items": "item"}).filter(~nw.col("item").is_null())
 
-    def keep(self, frame: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
-        """The rows of a frame, held in memory or on disk by Spark."""
-        table = frame.to_native().persist()
+    def keep(self, frame: nw.LazyFrame[Any], name: str, near: str = "") -> nw.LazyFrame[Any]:
+        """The rows of a frame, held in memory or on disk by Spark, in as many partitions as the size of the log asks for.
+
+        Spark fixes the partitions of a table that it holds by the session's `spark.sql.shuffle.partitions`, 200 where nobody
+        has set it, and never joins small ones together: each later query would be 200 tasks, however few the rows.
+        """
+        table = frame.to_native()
+        if self._rows is not None:
+            parts = min(max(-(-self._rows // ROWS), 1), MOST_PARTITIONS)
+            table = table.repartition(parts, near) if near else table.coalesce(parts)
+        table = table.persist()
         self._held.append(table)
         kept: nw.LazyFrame[Any] = nw.from_native(table)
         return kept
@@ -118,6 +132,7 @@ class SparkLog:
             "count(*) AS n", "sum(CAST(h AS DECIMAL(38, 0))) AS total", "bit_xor(h) AS mixed"
         )
         found = row.collect()[0]
+        self._rows = int(found["n"])
         content = {"n": int(found["n"]), "sum": str(found["total"]), "xor": str(found["mixed"])}
         return digest({"spark": content, "properties": list(self.properties.texts)})
 
@@ -177,7 +192,7 @@ class SparkLog:
             fields = dict(self.table.select(f"{_quote(holder)}.*").dtypes)
             return (f"{_quote(holder)}.{_quote(name)}", fields[name]) if name in fields else None
         if kind.startswith("map<"):
-            return f"{_quote(holder)}[{_literal(name)}]", kind.rstrip(">").split(",")[-1]
+            return f"{_quote(holder)}[{_literal(name)}]", _value_type(kind)
         path = "$['" + name.replace("'", "\\'") + "']"
         return f"get_json_object({_quote(holder)}, {_literal(path)})", "string"
 
@@ -214,6 +229,24 @@ class SparkLog:
         return f"unix_micros(CASE {second} ELSE {first} END)"
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    """What Spark raises: a job that fails on the cluster comes as an exception of the bridge to Java, where there is one."""
+    from pyspark.errors import PySparkException
+
+    try:
+        from py4j.protocol import Py4JError
+    except ImportError:  # a client of Spark Connect alone
+        return (PySparkException,)
+    return PySparkException, Py4JError
+
+
+def _words(error: Exception) -> str:
+    """The first line of what Spark says."""
+    inner = getattr(error, "java_exception", None)
+    text = str(error) if inner is None else str(inner.getMessage())
+    return text.strip().split("\n", 1)[0][:300]
+
+
 def _quote(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
@@ -226,13 +259,35 @@ def _microseconds(name: str, kind: str, unit: str) -> str:
     if kind == "timestamp":
         return f"unix_micros({name})"
     if kind in ("timestamp_ntz", "date"):
-        return f"timestampdiff(MICROSECOND, timestamp_ntz'1970-01-01 00:00:00', CAST({name} AS TIMESTAMP_NTZ))"
+        return _since_1970(f"CAST({name} AS TIMESTAMP_NTZ)")
     if kind == "string":
-        stamp = f"timestampdiff(MICROSECOND, timestamp_ntz'1970-01-01 00:00:00', try_cast({name} AS TIMESTAMP_NTZ))"
+        stamp = f"CASE WHEN {name} RLIKE {_literal(_ZONED)} THEN unix_micros(try_cast({name} AS TIMESTAMP)) "
+        stamp += f"ELSE {_since_1970(f'try_cast({name} AS TIMESTAMP_NTZ)')} END"
         return f"coalesce({_scaled(f'try_cast({name} AS DECIMAL(30, 6))', unit)}, {stamp})"
     if kind in _INTEGERS or kind in _REALS or kind.startswith("decimal"):
         return _scaled(f"try_cast({name} AS DECIMAL(30, 6))", unit)
     raise DataError("XPB-D05", column=name, role=plain("the event's time"), hint=plain(f"It is of type {kind}"))
+
+
+_ZONED = ":[0-9]{2}[0-9:.]* ?(Z|UTC|[+-][0-9]{1,2}(:?[0-9]{2})?)$"
+"""Texts of times that name their zone; Spark drops it where it reads them as a time without one."""
+
+
+def _since_1970(clock: str) -> str:
+    """Microseconds from 1970 to a time without zone; `timestampdiff` would skip what clocks skip in the session's zone."""
+    seconds = f"CAST({clock} - timestamp_ntz'1970-01-01 00:00:00' AS INTERVAL SECOND)"
+    return f"CAST(CAST({seconds} AS DECIMAL(20, 6)) * 1000000 AS BIGINT)"
+
+
+def _value_type(kind: str) -> str:
+    """The type of the values of a map: what stands behind the comma that is inside no type of its own."""
+    depth = 0
+    inner = kind[len("map<") : -1]
+    for i, letter in enumerate(inner):
+        depth += (letter in "<(") - (letter in ">)")
+        if letter == "," and not depth:
+            return inner[i + 1 :]
+    raise AssertionError(kind)  # pragma: no cover
 
 
 def _scaled(number: str, unit: str) -> str:
@@ -257,7 +312,12 @@ def _identity(name: str, kind: str) -> str:
 
 
 def _as_text(name: str, kind: str) -> str:
-    return _identity(name, kind) if kind in _REALS else f"CAST({name} AS STRING)"
+    if kind in _REALS:
+        return _identity(name, kind)
+    if kind == "timestamp":  # as text it would hang on the session's zone
+        clock = f"timestampadd(MICROSECOND, unix_micros({name}), timestamp_ntz'1970-01-01 00:00:00')"
+        return f"CAST({clock} AS STRING) || '+00'"
+    return f"CAST({name} AS STRING)"
 
 
 def _as_number(name: str, kind: str) -> str:

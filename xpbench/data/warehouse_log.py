@@ -83,7 +83,7 @@ class WarehouseLog:
         items: nw.LazyFrame[Any] = nw.from_native(rows.mutate(item=item).drop("raw", "holder"))
         return items.filter(~nw.col("item").is_null())
 
-    def keep(self, frame: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
+    def keep(self, frame: nw.LazyFrame[Any], name: str, near: str = "") -> nw.LazyFrame[Any]:
         """A temporary table of the session with the rows of a frame."""
         table = f"xpbench_{name}_{uuid.uuid4().hex[:12]}"
         self._held.append(table)
