@@ -221,14 +221,19 @@ def ours(path: str, limit: str | None, **options: Any) -> dict[str, Any]:
 
 
 def polars_streaming(path: str, limit: str | None) -> dict[str, Any]:
+    """The quickest of the shapes that were tried.
+
+    Numbers of distinct variants instead of min and max take 6 % more CPU; first exposures collected before, for literal
+    bounds of time, 11 % more.
+    """
     import polars as pl
 
     log = pl.scan_parquet(path)
     exposures = log.filter((pl.col("event") == "$experiment_started") & (pl.col("Experiment name") == "bench"))
     fx = (
         exposures.group_by("distinct_id")
-        .agg(variant=pl.col("Variant name").first(), n=pl.col("Variant name").n_unique(), t0=pl.col("time").min())
-        .filter(pl.col("n") == 1)
+        .agg(variant=pl.col("Variant name").min(), high=pl.col("Variant name").max(), t0=pl.col("time").min())
+        .filter(pl.col("high") == pl.col("variant"))
         .select("distinct_id", "variant", "t0")
     )
     joined = (

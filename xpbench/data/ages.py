@@ -185,7 +185,7 @@ def _cells(
                 found = products(c(a), c(b), bounds=(bound[a], bound[b]), rows=rows, integral=integral)
                 sums |= {f"{pair}_{k}": e.sum() for k, (_, e) in enumerate(found)}
                 weights[pair] = [w for w, _ in found]
-    active = daily.join(units.select("u", "variant"), on=values.keys, how="inner")
+    active = daily.join(units.select(*dict.fromkeys([*values.keys, "variant"])), on=values.keys, how="inner")
     by_day = {(r["variant"], int(r["age"])): r for r in rows_of(active.group_by("variant", "age").agg(**sums))}
     over = {f"n{k}": nw.when(c("t0") + (k + 1) * DAY <= until).then(nw.lit(1)).otherwise(nw.lit(0)).sum() for k in range(ages)}
     seen = {r["variant"]: r for r in rows_of(units.group_by("variant").agg(**over))}

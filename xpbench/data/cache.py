@@ -142,11 +142,13 @@ class Hashing:
     def _work(self) -> None:
         try:
             found = []
+            buffer = bytearray(1 << 18)  # stays in the processor's cache
+            view = memoryview(buffer)
             for path in self._paths:
                 sha = hashlib.sha256()
-                with open(path, "rb") as file:
-                    while not self._over.is_set() and (data := file.read(1 << 22)):
-                        sha.update(data)
+                with open(path, "rb", buffering=0) as file:
+                    while not self._over.is_set() and (size := file.readinto(buffer)):
+                        sha.update(view[:size])
                 found.append(sha.hexdigest())
             if not self._over.is_set():
                 self._found = digest({"files": sorted(found)})

@@ -42,11 +42,14 @@ class DuckLog:
         self._findings: list[Finding] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._kept = 0
+        self._tables: dict[str, list[str]] = {}
+        self._table_of: dict[str, str] = {}
         self._stamp: str | None = None
         """Column of Parquet files that holds the time as a time stamp."""
         self._id = ""
         self._arrives = False
         self._select = ""
+        self.all("SET preserve_insertion_order = false")  # rows mean the same in any order, and are handled with less memory
         self._parquet = isinstance(source.log, list) and kind_of(source.log[0]) == "parquet"
         self._open()
 
@@ -80,8 +83,21 @@ class DuckLog:
         """A temporary table with the rows of a frame."""
         self._kept += 1
         table = f"{name}_{self._kept}"
+        self._tables.setdefault(name, []).append(table)
         self.all(f"CREATE TEMP TABLE {quote(table)} AS {frame.to_native().sql_query()}")
-        return _lazy(self.run.sql(f"SELECT * FROM {quote(table)}"))
+        relation = self.run.sql(f"SELECT * FROM {quote(table)}")
+        self._table_of[relation.alias] = table
+        return _lazy(relation)
+
+    def numbered(self, kept: nw.LazyFrame[Any]) -> nw.LazyFrame[Any] | None:
+        """The temporary table with the numbers that the engine gives its rows."""
+        table = quote(self._table_of[kept.to_native().alias])
+        return _lazy(self.run.sql(f'SELECT CAST(rowid AS UINTEGER) AS "no", * FROM {table}'))
+
+    def release(self, name: str) -> None:
+        """Drop temporary tables."""
+        for table in self._tables.pop(name, []):
+            self.all(f"DROP TABLE {quote(table)}")
 
     def keyed(self, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
         """The frame with a hash of columns."""
@@ -90,7 +106,7 @@ class DuckLog:
 
     def write(self, units: nw.LazyFrame[Any], path: Path) -> None:
         """The unit table without ids as a Parquet file."""
-        query = units.drop("u", "t0").to_native().sql_query()
+        query = units.drop("u", "t0", strict=False).to_native().sql_query()
         self.all(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
 
     def fingerprint(self) -> str:

@@ -26,10 +26,12 @@ class Exposed:
     """Units and the time in which their behaviour counts.
 
     Attributes:
-        units: One row per unit (per unit and variant where the plan splits switchers): u, variant, t0, day, s0, ….
+        units: One row per unit (per unit and variant where the plan splits switchers): u, variant, t0, day, s0, …; `no` where
+            that is the key.
         spells: One row per stretch of time in which a unit's events count: u, variant, t0, anchor (where windows begin),
-            start, stop, lead (the stretch that also takes the pre-exposure window). In the plain case u and t0 alone.
-        keys: What identifies a row of units.
+            start, stop, lead (the stretch that also takes the pre-exposure window). In the plain case u and t0 alone, and `no`.
+        keys: What identifies a row of units; a number `no` where the engine gives one and every unit has one stretch, since
+            numbers are cheaper to group by than ids.
         findings: What was odd.
         by_variant: Units by variant.
         first: Earliest first exposure, in microseconds.
@@ -92,6 +94,15 @@ def counted_by_variant(table: nw.LazyFrame[Any], plan: Plan) -> list[dict[str, A
     return rows_of(table.group_by("v").agg(**tests))
 
 
+def _switch(value: nw.Expr, branches: Mapping[Any, nw.Expr]) -> nw.Expr:
+    """What stands beside a value; null for a value that has no branch."""
+    (first, out), *others = branches.items()
+    chain = nw.when(value == first).then(out).otherwise(None)
+    for key, branch in others:
+        chain = nw.when(value == key).then(branch).otherwise(chain)
+    return chain
+
+
 def exposed(
     log: Log,
     table: nw.LazyFrame[Any],
@@ -117,8 +128,8 @@ def exposed(
     known = [v.key for v in plan.variants]
     policy = plan.exposure
     findings: list[Finding] = []
-    kept = table.filter(with_unit(table))
     total, sane = (sum(int(r[k] or 0) for r in counted) for k in ("n", "sane"))
+    kept = table.filter(with_unit(table)) if sane < total else table  # what nothing fails is not tested on every later pass
     for name, test, detail in steps_of(plan):
         count = sum(int(r[name] or 0) for r in counted)
         if name == "unknown_variant" and count:
@@ -135,14 +146,17 @@ def exposed(
                 "XPB-D09", count=count, what=plain(name.replace("_", " ")), policy=plain(name), detail=plain(detail.rstrip("."))
             )
         findings.append(Finding(name, count, total, "excluded", detail=detail))
-        kept = kept.filter(test)
+        kept = kept.filter(test) if count else kept
     if policy.qa_testers == "keep":
         findings.append(Finding("qa_tester", sum(int(r["qa"] or 0) for r in counted), total, "kept"))
     findings.append(
         Finding("missing_unit", total - sane, total, "excluded", detail="Exposures without a unit or a readable time.")
     )
     # Most units met one variant, and then any order will do; only switchers and segments need the exposures in order.
-    met = kept.group_by("u").agg(t0=c("t").min(), last=c("t").max(), low=c("v").min(), high=c("v").max())
+    # A known variant is a number here, which is cheaper to compare than its name and in the same order.
+    names = sorted(known)
+    code = _switch(c("v"), {name: nw.lit(i) for i, name in enumerate(names)})
+    met = kept.with_columns(k=code).group_by("u").agg(t0=c("t").min(), last=c("t").max(), low=c("k").min(), high=c("k").max())
     met = log.keep(met, "met", near="u")
     several = c("low") != c("high")
     sums = {"n": nw.len(), "first": c("t0").min(), "last": c("t0").max(), **also}
@@ -174,22 +188,28 @@ def exposed(
     keys: tuple[str, ...] = ("u", "variant") if is_split else ("u",)
     latest = policy.window_from == "latest_exposure"
     simple = not latest and not is_split
-    rows = met.filter(~several).select("u", variant=c("low"), t0=c("t0"))
+    one_each = not (switched and policy.several_variants == "first") and not is_split and not plan.segments
+    numbered = log.numbered(met) if one_each and simple else None
+    alone = (met if numbered is None else numbered).filter(~several)
+    low = _switch(c("low"), {i: nw.lit(name) for i, name in enumerate(names)})
+    rows = alone.select("u", *([] if numbered is None else ["no"]), variant=low, t0=c("t0"))
     if switched and policy.several_variants == "first":
         rows = nw.concat([rows, first_of_switchers.select("u", variant=c("v"), t0=c("t"))])
     elif is_split:
         rows = kept.group_by("u", "v").agg(t0=c("t").min()).select("u", variant=c("v"), t0=c("t0"))
     rows = rows.with_columns(day=c("t0") // DAY)
     if plan.segments:
-        names = [f"s{i}" for i in range(len(plan.segments))]
-        shown_at = kept.select("u", "t", "iid", *(c(n).fill_null(MISSING) for n in names), variant=c("v"))
+        segments = [f"s{i}" for i in range(len(plan.segments))]
+        shown_at = kept.select("u", "t", "iid", *(c(n).fill_null(MISSING) for n in segments), variant=c("v"))
         at_first = shown_at.join(rows, on=["u", "variant"], how="inner")
-        at_first = at_first.filter(c("t") == c("t0")).unique(["u", "variant"], keep="first", order_by=["iid", *names])
-        rows = at_first.select("u", "variant", "t0", "day", *names)
-    one_each = not (switched and policy.several_variants == "first") and not is_split and not plan.segments
+        at_first = at_first.filter(c("t") == c("t0")).unique(["u", "variant"], keep="first", order_by=["iid", *segments])
+        rows = at_first.select("u", "variant", "t0", "day", *segments)
     units = rows if one_each else log.keep(rows, "exposed", near="u")  # else they are little more than a part of `met`
+    if simple and not one_each and (numbered := log.numbered(units)) is not None:
+        units = numbered
+    keys = keys if numbered is None else ("no",)
     if simple:
-        spells = units.select("u", "t0")
+        spells = units.select("u", *([] if numbered is None else ["no"]), "t0")
     else:
         turns = kept if is_split else kept.join(units.select("u"), on="u", how="semi")
         spells = turns.with_columns(
@@ -206,7 +226,7 @@ def exposed(
     if (switched and policy.several_variants == "first") or is_split:
         ends = {r["variant"]: r for r in rows_of(units.group_by("variant").agg(**sums))}
     else:  # the units are those that met one variant
-        ends = {r["low"]: r for r in span if not r["several"]}
+        ends = {names[int(r["low"])]: r for r in span if not r["several"]}
     return Exposed(
         units=units,
         spells=spells,

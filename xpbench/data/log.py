@@ -182,6 +182,14 @@ class Log(Protocol):
         """
         ...
 
+    def numbered(self, kept: nw.LazyFrame[Any]) -> nw.LazyFrame[Any] | None:
+        """A kept frame with a number for every row, in column `no`; None where the engine gives no lasting numbers."""
+        ...
+
+    def release(self, name: str) -> None:
+        """What was kept under a name is not read any more."""
+        ...
+
     def keyed(self, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
         """A frame with a column `key`: one value, or its hash, for all of these columns; null where there is no insert id."""
         ...

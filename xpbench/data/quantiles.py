@@ -10,7 +10,7 @@ import narwhals.stable.v2 as nw
 
 from xpbench.data.moments import rows_of
 from xpbench.data.summary import Cell
-from xpbench.data.values import Values, fits, horizon_of
+from xpbench.data.values import Values, horizon_of
 from xpbench.plan.metrics import Quantile
 from xpbench.stats.moments import Moments
 from xpbench.stats.quantiles import Ranks, estimate_rank, quantile_moments, ranks
@@ -53,13 +53,11 @@ def quantile_cells(
     """
     keys = values.keys
     number = c(values.properties.numbers[metric.property])
-    test = values.named(metric.event) & values.after(metric) & ~number.is_null()
-    more = fits(metric.where, values.properties)
-    test = test if more is None else test & more
+    test = values.counted(metric) & ~number.is_null()
     horizon = horizon_of(metric)
     known = units if horizon is None else units.filter(c("t0") + horizon <= until)
     slices = dimensions or {}
-    known = known.select("u", "variant", *slices.values())
+    known = known.select(*dict.fromkeys([*keys, "variant", *slices.values()]))
     found = joined.filter(test).select(*keys, value=number).join(known, on=keys, how="inner")
     if slices:
         found = values.log.keep(found, "measured")

@@ -113,6 +113,13 @@ class SparkLog:
         kept: nw.LazyFrame[Any] = nw.from_native(table)
         return kept
 
+    def numbered(self, kept: nw.LazyFrame[Any]) -> nw.LazyFrame[Any] | None:
+        """None: a row that is computed again may get another number."""
+        return None
+
+    def release(self, name: str) -> None:
+        """Nothing to do: Spark makes room by itself."""
+
     def keyed(self, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
         """The frame with a hash of columns."""
         key = f"CASE WHEN iid <> '' THEN xxhash64({', '.join(columns)}) END AS key"
@@ -123,7 +130,7 @@ class SparkLog:
         """The unit table without ids as a Parquet file on this machine."""
         import pyarrow.parquet as pq
 
-        pq.write_table(units.drop("u", "t0").collect("pyarrow").to_native(), path, compression="zstd")
+        pq.write_table(units.drop("u", "t0", strict=False).collect("pyarrow").to_native(), path, compression="zstd")
 
     def fingerprint(self) -> str:
         """SHA-256 over the events in normal form, whatever the order of the rows; other than DuckDB's."""

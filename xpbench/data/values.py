@@ -161,6 +161,8 @@ class Values:
         self.until = until
         self.log = log
         self.keys = list(exposed.keys)
+        self.who = "no" if exposed.keys == ("no",) else "u"
+        """What names a unit in attributed events."""
         self.pre = microseconds(plan.pre_period_days)
         self.metrics = [m for m in plan.metrics if isinstance(m, EventMetric)]
         self.measures = Measures()
@@ -179,28 +181,42 @@ class Values:
 
     # -- attribution -------------------------------------------------------------------------------------------------
 
-    def attributed(self, events: nw.LazyFrame[Any], *, dropping: bool = False) -> nw.LazyFrame[Any]:
+    def attributed(self, events: nw.LazyFrame[Any], *, dropping: bool = False, aging: bool = False) -> nw.LazyFrame[Any]:
         """Events of exposed units with the exposure they belong to, from the pre-exposure window to the longest window.
+
+        Column `e` holds the code of the event's name, negative before the exposure; `d` the time since windows begin. In the
+        plain case a row has no more than what is asked of it, since rows may be stored.
 
         Args:
             events: The log in normal form, or the part of it that lies in `span`.
             dropping: Bring what tells repeats, too.
+            aging: Bring what days since exposure need, too.
         """
         wanted = events.with_columns(e=self._code())
         if not self.every_event:
             wanted = wanted.filter(c("e") > 0)
         used = ["u", "e", "t", *self.used_properties()]
-        if dropping or any(isinstance(m, Funnel) for m in self.metrics):
-            used.append("iid")
+        ordered = any(isinstance(m, Funnel) for m in self.metrics)
+        more = ["iid"] if dropping or ordered else []
         if dropping:
-            used += ["arr", *(["event"] if self.every_event else [])]
-        spell = ["u", "t0", *([] if self.exposed.plain else ["anchor", "variant", "start", "stop", "lead"])]
-        joined = wanted.select(*used).join(self.exposed.spells.select(*spell), on="u", how="inner")
+            more += ["arr", *(["event"] if self.every_event else [])]
+        numbered = ["no"] if self.who == "no" else []
+        spell = ["u", "t0", *numbered, *([] if self.exposed.plain else ["anchor", "variant", "start", "stop", "lead"])]
+        joined = wanted.select(*used, *more).join(self.exposed.spells.select(*spell), on="u", how="inner")
         joined = joined.with_columns(d=c("t") - self.anchor)
+        side = nw.when(self.before()).then(-c("e")).otherwise(c("e")).cast(nw.Int16)
         if self.exposed.plain:
-            return joined.filter(c("d") >= -self.pre, c("d") < self.longest)
+            timed = ordered or any(isinstance(m, Sessions) for m in self.metrics)
+            times = ["t", "t0"] if timed else ["t0"] if aging else []
+            joined = joined.filter(c("d") >= -self.pre, c("d") < self.longest)
+            return joined.select(self.who, "d", *times, *self.used_properties(), *more, e=side)
         after = (c("t") >= c("t0")) & (c("d") < self.longest) & (c("t") >= c("start")) & (c("t") < c("stop"))
-        return joined.filter(after | ((c("t") < c("t0")) & (c("t") >= c("t0") - self.pre) & c("lead")))
+        joined = joined.filter(after | ((c("t") < c("t0")) & (c("t") >= c("t0") - self.pre) & c("lead")))
+        return joined.with_columns(e=side)
+
+    def identity(self) -> list[str]:
+        """Columns of attributed events in which repeats of an event agree."""
+        return ["event" if self.every_event else "e", self.who, "d" if self.exposed.plain else "t", "iid"]
 
     def span(self) -> tuple[int, int]:
         """The time in which events may count: no earlier than the first, and before the second."""
@@ -217,9 +233,9 @@ class Values:
             code = nw.when(c("event") == name).then(nw.lit(number)).otherwise(code)
         return code
 
-    def named(self, event: str) -> nw.Expr:
-        """Attributed events of a name."""
-        return c("e") == self.codes[event]
+    def named(self, event: str, *, before: bool = False) -> nw.Expr:
+        """Attributed events of a name, since the exposure or before it."""
+        return c("e") == (-self.codes[event] if before else self.codes[event])
 
     @property
     def anchor(self) -> nw.Expr:
@@ -243,6 +259,15 @@ class Values:
         begin, end = window_of(metric)
         return c("d") >= begin if end == self.longest else (c("d") >= begin) & (c("d") < end)
 
+    def counted(self, metric: EventMetric, *, before: bool = False) -> nw.Expr:
+        """Attributed events that a metric of one event counts, in its window or in the pre-exposure window."""
+        (event,) = events_of(metric) or {""}
+        test = self.named(event, before=before)
+        if not before and window_of(metric) != (0, self.longest):  # else the event's code tells already
+            test = test & self.after(metric)
+        more = fits(metric.where, self.properties)
+        return test if more is None else test & more
+
     def before(self) -> nw.Expr:
         """Attributed events in the pre-exposure window."""
         return c("d") < 0 if self.exposed.plain else c("t") < c("t0")
@@ -250,7 +275,7 @@ class Values:
     # -- the unit table ----------------------------------------------------------------------------------------------
 
     def table(self, joined: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-        """One row per exposed unit (and variant, where switchers are split): variant, day, s0, …, t0 and all measures."""
+        """One row per exposed unit (and variant, where switchers are split): u, variant, t0, day, s0, … and all measures."""
         for i, metric in enumerate(self.metrics):
             if not isinstance(metric, Quantile):
                 self._plan_metric(f"m{i}", metric, joined)
@@ -281,11 +306,11 @@ class Values:
         for suffix, when, out in (("", self.after(metric), own), ("b", self.before(), before)):
             short = name + suffix
             if isinstance(metric, Funnel):
-                out += self._funnel(short, metric, joined, when)
+                out += self._funnel(short, metric, joined, when, before=suffix == "b")
             elif isinstance(metric, Sessions):
                 out += self._sessions(short, metric, joined, when)
             elif isinstance(metric, (Sum, Mean)):
-                out += self._amount(short, metric, when)
+                out += self._amount(short, metric, before=suffix == "b")
             else:
                 count = self._count(short, metric, before=suffix == "b")
                 if isinstance(metric, Count):
@@ -303,7 +328,7 @@ class Values:
         name = self._counts.get(key)
         if name is None:
             name = self._counts[key] = f"{short}_k"
-            test = self._counted(metric, self.before() if before else self.after(metric))
+            test = self.counted(metric, before=before)
             self._sums[name] = nw.when(test).then(nw.lit(1)).otherwise(None).count().cast(nw.Int64)
             self._zero.append(name)
         return name
@@ -324,16 +349,10 @@ class Values:
             done = c("seen_k")
         self._later["seen"] = nw.when(done > 0).then(nw.lit(1)).otherwise(nw.lit(0))
 
-    def _counted(self, metric: EventMetric, when: nw.Expr) -> nw.Expr:
-        (event,) = events_of(metric) or {""}
-        test = self.named(event) & when
-        more = fits(metric.where, self.properties)
-        return test if more is None else test & more
-
-    def _amount(self, short: str, metric: Sum | Mean, when: nw.Expr) -> list[tuple[str, str]]:
+    def _amount(self, short: str, metric: Sum | Mean, *, before: bool) -> list[tuple[str, str]]:
         amount = self.amounts[metric.key]
         value = c(self.properties.numbers[metric.property])
-        test = self._counted(metric, when)
+        test = self.counted(metric, before=before)
         if amount.money:
             whole = (value * float(10**MONEY_DIGITS)).round(0).cast(nw.Int64)
             self._sums[short] = nw.when(test).then(whole).otherwise(nw.lit(0)).sum().cast(nw.Int64)
@@ -376,7 +395,9 @@ class Values:
         self._zero.append(short)
         return [("value", short)]
 
-    def _funnel(self, short: str, metric: Funnel, joined: nw.LazyFrame[Any], when: nw.Expr) -> list[tuple[str, str]]:
+    def _funnel(
+        self, short: str, metric: Funnel, joined: nw.LazyFrame[Any], when: nw.Expr, *, before: bool
+    ) -> list[tuple[str, str]]:
         """Steps in order, each an event of its own, the last within the time after the first.
 
         For each step the latest start of a chain that has reached it is carried along; a later start is never worse.
@@ -385,7 +406,7 @@ class Values:
         more = fits(metric.where, self.properties)
         tests = []
         for step in metric.steps:
-            test = self.named(step.event)
+            test = self.named(step.event, before=before)
             own = fits(step.where, self.properties)
             test = test if own is None else test & own
             tests.append(test if more is None else test & more)

@@ -90,6 +90,13 @@ class WarehouseLog:
         kept: nw.LazyFrame[Any] = nw.from_native(self.backend.create_table(table, frame.to_native(), temp=True))
         return kept
 
+    def numbered(self, kept: nw.LazyFrame[Any]) -> nw.LazyFrame[Any] | None:
+        """None: not every server numbers the rows of a table."""
+        return None
+
+    def release(self, name: str) -> None:
+        """Nothing to do: the tables are the server's, and dropped at the end."""
+
     def keyed(self, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
         """The frame with the columns joined to one text."""
         import ibis
@@ -106,7 +113,7 @@ class WarehouseLog:
         """The unit table without ids as a Parquet file on this machine."""
         import pyarrow.parquet as pq
 
-        pq.write_table(units.drop("u", "t0").collect("pyarrow").to_native(), path, compression="zstd")
+        pq.write_table(units.drop("u", "t0", strict=False).collect("pyarrow").to_native(), path, compression="zstd")
 
     def fingerprint(self) -> str:
         """SHA-256 over the events in normal form, whatever the order of the rows; other than that of another engine.
