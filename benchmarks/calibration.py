@@ -536,10 +536,11 @@ def main() -> int:
             f"{os.cpu_count()} cores, Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"
         )
         command = f"python -m benchmarks.calibration --replications {options.replications} --seed {options.seed} --write"
+        held = header(command)
         (HOME / "benchmarks/results/calibration.json").write_text(
             json.dumps(
                 {
-                    **header(command),
+                    **held,
                     "seconds": round(seconds),
                     "lines": [{**asdict(x), "value": float(x.value), "passed": x.passed} for x in lines],
                 },
@@ -549,7 +550,8 @@ def main() -> int:
         )
         page = HOME / "docs/calibration.md"
         head, _, _ = page.read_text().partition("<!-- table -->") if page.exists() else ("", "", "")
-        page.write_text(f"{head}<!-- table -->\n\n`{command}` ({machine}, {seconds:.0f} s)\n\n{text}\n")
+        made = f"`{command}` ({machine}, {seconds:.0f} s, commit {held['commit']})"
+        page.write_text(f"{head}<!-- table -->\n\n{made}\n\n{text}\n")
     return 1 if failed else 0
 
 

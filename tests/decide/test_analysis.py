@@ -16,6 +16,7 @@ from scipy import stats
 import xpbench as xp
 from xpbench.data.summary import Cell, Summary
 from xpbench.decide.analysis import analyse
+from xpbench.decide.harm import harm_alarm
 from xpbench.decide.seal import due
 from xpbench.ledger import fixed_clock
 
@@ -238,3 +239,36 @@ def test_a_sequential_design_waits_for_events(model: dict[str, Any]) -> None:
         assert (row.ci_low is None) == (row.p_value is None) == waits
         assert row.effect == pytest.approx(rates["b"] - rates["a"])
         assert row.verdict != "better" or not waits
+
+
+def test_the_harm_alarm_keeps_its_level_for_rare_events_in_a_small_variant() -> None:
+    """Simulated, 200 times: 0.5 % in both, one unit in ten treated, 15 looks at 1 %. Harm is heard without control events."""
+
+    def cells(n: Any, x: Any) -> Summary:
+        rows = zip("ab", n, x, strict=True)
+        return summary(*[cell("g", v, int(k), k_x / k, k_x / k * (1 - k_x / k) * k / (k - 1)) for v, k, k_x in rows])
+
+    def guarded(direction: str, treated: float) -> xp.Plan:
+        return plan(
+            variants=[{"key": "a", "split": 1 - treated, "control": True}, {"key": "b", "split": treated}],
+            metrics=[
+                {"key": "m", "kind": "column", "column": "m", "role": "primary", "direction": "increase"},
+                {"key": "g", "kind": "column", "column": "g", "role": "guardrail", "direction": direction, "margin_rel": 0.01},
+            ],
+            horizon={"units": 50_000},
+        )
+
+    rng, small = np.random.default_rng(3), guarded("increase", 0.1)
+    alarms = 0
+    for _ in range(200):
+        x, n = np.zeros(2), np.zeros(2, dtype=int)
+        for total in np.unique(np.round(np.geomspace(2500, 50_000, 15)).astype(int)):
+            now = np.array([total - total // 10, total // 10])
+            x, n = x + rng.binomial(now - n, 0.005), now
+            if harm_alarm(small, cells(n, x)).sounds:
+                alarms += 1
+                break
+    assert alarms <= 200 * 0.01 + 3 * math.sqrt(200 * 0.01)
+    assert harm_alarm(guarded("decrease", 0.5), cells((2000, 2000), (0, 60))).sounds
+    assert not harm_alarm(guarded("decrease", 0.5), cells((2000, 2000), (0, 2))).sounds
+    assert not harm_alarm(guarded("decrease", 0.5), cells((2000, 2000), (0, 0))).sounds

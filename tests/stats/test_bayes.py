@@ -77,7 +77,7 @@ def test_beta_posterior_is_that_of_a_million_draws(rng, case, direction):
 
 
 def test_prior_is_one_pseudo_observation_at_the_pooled_rate():
-    """Source: Mixpanel's guide as quoted in the reference: Beta(x + m, n − x + 1 − m)."""
+    """Source: Mixpanel's guide as quoted in the reference: Beta(x + m, n − x + 1 − m); 1e-6."""
     control, treatment = beta_marginals(Counts(3, 10, 9, 30))
     assert (control.a, control.b) == pytest.approx((3.3, 7.7))
     assert (treatment.a, treatment.b) == pytest.approx((9.3, 21.7))

@@ -63,7 +63,7 @@ def test_the_p_rule_switches_at_half_the_level():
 
 
 def test_poisson_sessions_are_too_sure(rng):
-    """Source: T2, mean 5 and variance 12: p .003 where the sample variance says .058 (n chosen to match)."""
+    """Source: T2, mean 5 and variance 12: p .003 where the sample variance says .058 (n chosen to match); 1 digit."""
     c, t = Moments.of(750, [5.0], [[12.0]]), Moments.of(750, [5.339], [[12.0]])
     found = mixpanel_test(c, t, kind="sessions", subject=0, confidence=0.95)
     assert (found.variance_c, found.variance_t) == (5.0, 5.339)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_ind
 
 from xpbench.errors import StatsError
+from xpbench.stats.fieller import lift_bounds
 from xpbench.stats.inference import (
     absolute,
     e_value,
@@ -408,3 +410,20 @@ def test_practical_at_the_edges():
 def test_messages_name_what_is_wrong(options, words):
     with pytest.raises(StatsError, match=words):
         noninferior(pair(), direction="increase", **options)
+
+
+@pytest.mark.parametrize("edge", [1e-6, 1e-9, -1e-9])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_ends_of_a_lift_near_zero_keep_their_digits(edge, sign):
+    """Source: Fieller's quadratic solved with 60 decimal digits; 1e-9 relative to a tiny end. The naive root has 1e-7."""
+    mt, vc, vt = 1.0 + sign * 0.25, 0.0125, 0.0031
+    q = math.sqrt(0.0625 / (vc + vt)) * (1.0 - edge)  # the effect is just, or just not, q standard errors from zero
+    low, high, bounded = lift_bounds(mc=1.0, mt=mt, vc=vc, vt=vt, cov=0.0, q=q)
+    with decimal.localcontext() as context:
+        context.prec = 60
+        t, a, b, m = (decimal.Decimal(v) for v in (mt, vc, vt, q))
+        lead, middle = 1 - m * m * a, t - 1 + m * m * a
+        root = (middle * middle - lead * ((t - 1) ** 2 - m * m * (a + b))).sqrt()
+        ends = sorted(float((middle + s * root) / lead) for s in (-1, 1))
+    assert bool(bounded)
+    assert [float(low), float(high)] == pytest.approx(ends, rel=1e-9)

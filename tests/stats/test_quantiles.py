@@ -161,6 +161,6 @@ def test_the_fewest_values_with_an_interval_keep_the_level(rng, q):
 
 @pytest.mark.parametrize(("q", "n"), [(0.99, 50), (0.99, 100), (0.95, 20), (0.01, 100), (0.5, 3)])
 def test_too_few_values_beyond_the_quantile_have_no_ranks(q, n):
-    """Source: the binomial. All values lie on one side of the quantile more often than a tail allows."""
+    """Source: the binomial. All values lie on one side of the quantile more often than a tail allows; exact."""
     assert max(scipy.stats.binom.pmf(n, n, q), scipy.stats.binom.pmf(0, n, q)) > 0.025
     assert ranks(q, n=n, alpha=0.05) is None

@@ -87,7 +87,7 @@ def _linearised(m: MomentsBatch, what: Functional) -> tuple[Floats, Floats]:
 
 
 def _finite(m: MomentsBatch) -> NDArray[np.bool_]:
-    return np.asarray(np.isfinite(m.mean).all(axis=-1) & np.isfinite(m.cov).all(axis=(-1, -2)))
+    return np.asarray(np.isfinite(m.mean).all(axis=-1) & np.isfinite(m.cov).all(axis=(-1, -2)), dtype=np.bool_)
 
 
 def _status(mc: Floats, mt: Floats, sc: Floats, st: Floats, nc: Floats, nt: Floats) -> NDArray[np.str_]:
