@@ -12,7 +12,7 @@ import pytest
 
 import xpbench as xp
 from xpbench.decide.readout import Readout, SealedReadout
-from xpbench.errors import BrokenLedger, ChangedPlan, DecisionError, InvalidPlan, LedgerError, XpbenchError
+from xpbench.errors import BrokenLedger, ChangedPlan, DecisionError, InvalidPlan, LedgerError, SealedError, XpbenchError
 from xpbench.experiment import revealing, statuses
 from xpbench.ledger import fixed_clock
 
@@ -95,7 +95,7 @@ def test_effects_are_sealed_before_the_horizon_and_nothing_leads_to_them(experim
     assert not hasattr(sealed, "rows")
     assert not hasattr(sealed, "summary")
     assert [e.kind for e in experiment.ledger.entries()] == ["registered", "looked", "peeked"]
-    with pytest.raises(DecisionError, match="XPB-R01"):
+    with pytest.raises(SealedError, match="XPB-R01"):
         experiment.decide(sealed, "ship", variant="b", because="x", by="ana")
 
 

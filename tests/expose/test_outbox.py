@@ -78,6 +78,18 @@ def test_a_full_disk_holds_in_memory_and_writes_when_there_is_room(box: Sandbox,
     assert tracker.status().held == 0
 
 
+def test_what_the_disk_never_took_is_told_at_the_end(track: Make) -> None:
+    tracker = track(sender="none")
+    tracker.expose("u1", "beta")
+    db = tracker.outbox._db
+    db.execute(f"PRAGMA max_page_count={db.execute('PRAGMA page_count').fetchone()[0]}")
+    states = [tracker.expose(f"v{i}", "beta", note="x" * 200).state for i in range(60)]
+    tracker.outbox.close()
+    lost = states.count("held")
+    assert lost > 0
+    assert f"{lost} exposures were lost at the end" in tracker.outbox.notes[-1]
+
+
 def test_another_process_that_holds_the_lock_costs_no_more_than_the_bound(track: Make, tmp_path: Path) -> None:
     tracker = track(sender="none", max_block=0.05)
     tracker.expose("u1", "beta")
