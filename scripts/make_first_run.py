@@ -112,7 +112,8 @@ def table(steps: list[dict[str, Any]]) -> str:
 def page() -> str:
     """The page with what the results say between its marks."""
     before, _, rest = PAGE.read_text("utf-8").partition(START)
-    return f"{before}{START}\n\n{told(results())}\n\n{END}{rest.partition(END)[2]}"
+    kept = results()
+    return f"{before}{START}\n\n{told(kept) if kept else 'Not measured yet.'}\n\n{END}{rest.partition(END)[2]}"
 
 
 def write() -> None:
