@@ -37,7 +37,9 @@ def told(kept: list[dict[str, Any]]) -> str:
     heads = [
         overview(kept),
         "",
-        "Seconds are those of a clock on the machine as it was; CPU seconds are what the commands computed, whatever else ran.",
+        "Seconds are those of a clock on the machine as it was. Load is how many processes wanted a core at the end:",
+        "where that is far more than the machine has cores, the seconds tell of the other work, and the CPU seconds are what",
+        "to go by.",
         "",
         "## What part of the time is what",
         "",
@@ -112,7 +114,8 @@ def table(steps: list[dict[str, Any]]) -> str:
 def page() -> str:
     """The page with what the results say between its marks."""
     before, _, rest = PAGE.read_text("utf-8").partition(START)
-    return f"{before}{START}\n\n{told(results())}\n\n{END}{rest.partition(END)[2]}"
+    kept = results()
+    return f"{before}{START}\n\n{told(kept) if kept else 'Not measured yet.'}\n\n{END}{rest.partition(END)[2]}"
 
 
 def write() -> None:
