@@ -403,13 +403,13 @@ def main() -> int:
     sys.path.insert(0, str(ROOT))
     from benchmarks.report import RESULTS, commit, write
 
-    failed = []
+    failed, began_at = [], commit()
     with tempfile.TemporaryDirectory(prefix="xpbench-packaging-") as folder, ThreadPoolExecutor(args.jobs) as pool:
         work = Work(Path(folder))
         running = {pool.submit(tried, name, work): name for name in args.cases or CASES}
         for done in as_completed(running):
             name, row, told = running[done], *done.result()
-            row["commit"] = commit()
+            row["commit"] = began_at
             failed += [] if row["good"] else [name]
             print(f"{name}: {'ok' if row['good'] else 'FAILED'} after {row['seconds']} s. {told}", flush=True)
             path = RESULTS / "packaging.json"

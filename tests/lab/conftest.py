@@ -71,7 +71,7 @@ def start(folder: Path, settings: Path, *extra: str) -> tuple[Any, str]:
     log = (settings / "log").open("wb")
     process = subprocess.Popen(arguments, env=environment, cwd=settings, stdout=log, stderr=subprocess.STDOUT)
     base = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         try:
             urllib.request.urlopen(f"{base}/api", timeout=2).close()  # noqa: S310

@@ -122,7 +122,7 @@ def jupyterlab(installed: Installed, home: Path) -> Iterator[str]:
         process = subprocess.Popen(arguments, env=installed.environment, cwd=home, stdout=out, stderr=subprocess.STDOUT)
         base = f"http://127.0.0.1:{port}"
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 240
             while True:
                 try:
                     urllib.request.urlopen(f"{base}/api/status?token=t", timeout=5).close()  # noqa: S310

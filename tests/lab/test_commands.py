@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         assert env[extension.OPEN] == "1"
         return 0
 
-    monkeypatch.setattr(commands.subprocess, "call", call)
+    monkeypatch.setattr(commands, "until_it_ends", call)
     return out
 
 
@@ -54,3 +58,21 @@ def test_missing_panel_is_told(started: list[list[str]], tmp_path: Path, capsys:
     assert main(["lab", str(tmp_path)]) == 0
     assert "panel was not built" in capsys.readouterr().err
     assert len(started) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there a process that is ended runs nothing more")
+def test_who_ends_the_command_ends_jupyterlab(tmp_path: Path) -> None:
+    child = f"import os, pathlib, time; pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid())); time.sleep(600)"
+    program = (
+        "import os, sys; from xpbench.lab.commands import until_it_ends\n"
+        "sys.exit(until_it_ends([sys.executable, '-c', sys.argv[1]], env=dict(os.environ)))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, child])
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.terminate()
+    process.wait(120)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)

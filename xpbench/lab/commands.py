@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -49,7 +50,21 @@ def _lab(args: argparse.Namespace) -> int:
         folder, notebook = made.folder, made.notebook.relative_to(made.folder).as_posix()
     _tell_if_no_panel()
     command = lab_command(str(folder), port=args.port, no_browser=args.no_browser, notebook=notebook)
-    return subprocess.call(command, env={**os.environ, OPEN: "1"})
+    return until_it_ends(command, env={**os.environ, OPEN: "1"})
+
+
+def until_it_ends(command: list[str], *, env: dict[str, str]) -> int:
+    """Run a program and give its exit code; whoever ends this process ends the program, which would be left running else."""
+    process = subprocess.Popen(command, env=env)
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:  # it has got the key, too, asks whether it should stop, and decides
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _tell_if_no_panel() -> None:
