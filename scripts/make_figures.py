@@ -17,6 +17,7 @@ HEADER = ("command", "commit", "versions", "machine", "python", "cores", "load_a
 TITLES = {
     "assign": "Assignment against SDK and hashlib",
     "calibration": "Calibration of every method on planted truth",
+    "command_line": "Commands, in whole processes",
     "crash": "Processes killed while they write",
     "engine-20m": "Event log to moments, 20 million events",
     "engine-100m": "Event log to moments, 100 million events",
