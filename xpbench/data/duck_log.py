@@ -279,7 +279,7 @@ class DuckLog:
                 return None
             return f"struct_extract({quote(holder)}, {literal(name)})", fields[name]
         if kind.startswith("MAP("):
-            return f"{quote(holder)}[{literal(name)}]", "VARCHAR"
+            return f"CAST({quote(holder)}[{literal(name)}] AS VARCHAR)", "VARCHAR"
         path = '$."' + name.replace('"', '\\"') + '"'
         return f"json_extract_string({quote(holder)}, {literal(path)})", "VARCHAR"
 
@@ -323,7 +323,8 @@ def microseconds_of(name: str, kind: str, unit: str) -> str:
         return f"epoch_us(CAST({name} AS {'TIMESTAMPTZ' if 'ZONE' in kind else 'TIMESTAMP'}))"
     if kind == "VARCHAR" or kind.startswith("ENUM"):
         number = f"try_cast({name} AS DECIMAL(30, 6))"
-        stamps = ", ".join(f"epoch_us(try_cast({name} AS {t}))" for t in ("TIMESTAMP", "TIMESTAMPTZ"))
+        # a time stamp without zone drops the offset of a text that has one; without one the connection's zone is UTC
+        stamps = ", ".join(f"epoch_us(try_cast({name} AS {t}))" for t in ("TIMESTAMPTZ", "TIMESTAMP"))
         return f"coalesce({_scaled(number, unit)}, {stamps})"
     if kind in _INTEGERS or kind.startswith("DECIMAL"):
         return _scaled(f"CAST({name} AS DECIMAL(30, 6))", unit)
