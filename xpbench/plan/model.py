@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from xpbench.canonical import canonical_bytes, digest
 from xpbench.errors import InvalidPlan, PlanError, Problem, nearest, plain
@@ -45,6 +45,8 @@ class Plan(Part):
         InvalidPlan: values of the wrong type or unknown keys, all at once. What only a reader of the whole plan can
             see (splits that don't sum to 1, a guardrail without margin) is told by `problems()`.
     """
+
+    model_config = ConfigDict(defer_build=False)  # its signature shows every field
 
     schema_: Literal[1] = Field(default=1, alias="schema", description="Version of the plan file")
     key: Key = Field(description="Name of the experiment: its folder, its salt, its name in the log")
