@@ -222,7 +222,9 @@ def quantile_of(metric: Any, units: list[list[float]], alpha: float) -> tuple[in
     z = NormalDist().inv_cdf(1 - alpha / 2)
     half = z * math.sqrt(variance)
     low, high = math.floor(n * (q - half) + 0.5), math.floor(n * (q + half) + 0.5)
-    low, high = max(min(low, at), 1), min(max(high, at), n)
+    low, high = min(low, at), max(high, at)
+    if q - half < 0 or q + half > 1 or low < 1 or high > n:  # a rank beyond the values: no interval
+        low = high = at
     return k, [estimate], [[k * ((values[high - 1] - values[low - 1]) / (2 * z)) ** 2]]
 
 
