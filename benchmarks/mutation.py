@@ -215,15 +215,22 @@ def noticed(module: str, source: str, tests: list[str], limit: float) -> tuple[s
 
 
 def table(held: dict[str, Any]) -> str:
-    """Markdown table: a row for each module, and the sum."""
+    """Markdown table: a row for each module, tried or not, and the sum of those that were."""
     rows = ["| module | possible faults | tried | noticed | left | score | commit |", "|---|---|---|---|---|---|---|"]
     total = [0, 0, 0, 0]
-    for name, row in held["modules"].items():
+    for name in modules():
+        row = held["modules"].get(name)
+        if row is None:
+            rows.append(f"| `{name}` | | | | | not tried | |")
+            continue
+        if not row["faults"]:
+            rows.append(f"| `{name}` | 0 | | | | only names | {row['commit']} |")
+            continue
         counts = [row["faults"], row["tried"], row["failed"] + row["time limit"], row["survived"]]
         total = [a + b for a, b in zip(total, counts, strict=True)]
         rows.append(f"| `{name}` | {' | '.join(f'{v:,}' for v in counts)} | {row['score']:.0%} | {row['commit']} |")
     share = f"{total[2] / total[1]:.0%}" if total[1] else ""
-    rows.append(f"| **all {len(held['modules'])}** | {' | '.join(f'**{v:,}**' for v in total)} | **{share}** | |")
+    rows.append(f"| **sum** | {' | '.join(f'**{v:,}**' for v in total)} | **{share}** | |")
     return "\n".join(rows)
 
 
@@ -234,11 +241,15 @@ def in_page(page: str, held: dict[str, Any]) -> str:
     return f"{head}{MARK}\n\n{table(held)}\n\n{END}{tail}"
 
 
+def modules() -> list[str]:
+    """Names of all modules of the statistics."""
+    return sorted(p.stem for p in (ROOT / "xpbench/stats").glob("*.py") if p.stem != "__init__")
+
+
 def main() -> None:
     """Try faults module by module."""
-    modules = sorted(p.stem for p in (ROOT / "xpbench/stats").glob("*.py") if p.stem != "__init__")
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", nargs="*", default=modules)
+    parser.add_argument("--files", nargs="*", default=modules())
     parser.add_argument("--sample", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", metavar="NAME", help="add to benchmarks/results/NAME.json")

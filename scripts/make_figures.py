@@ -33,6 +33,7 @@ TITLES = {
     "injection": "System calls that fail",
     "lab_start": "JupyterLab's start with and without the panel",
     "lite": "JupyterLite in Chromium",
+    "mutation": "Faults planted in the statistics",
     "notebook": "Forms and readouts in a notebook",
     "packaging": "Every way of installing",
     "peers": "The same tasks in other tools",

@@ -223,8 +223,8 @@ def quantile_of(metric: Any, units: list[list[float]], alpha: float) -> tuple[in
     half = z * math.sqrt(variance)
     low, high = math.floor(n * (q - half) + 0.5), math.floor(n * (q + half) + 0.5)
     low, high = min(low, at), max(high, at)
-    if q < half or q + half > 1 or low < 1 or high > n:  # the noise reaches beyond the values: no variance can be told
-        return k, [estimate], [[0.0]]
+    if q - half < 0 or q + half > 1 or low < 1 or high > n:  # a rank beyond the values: no interval
+        low = high = at
     return k, [estimate], [[k * ((values[high - 1] - values[low - 1]) / (2 * z)) ** 2]]
 
 

@@ -46,3 +46,11 @@ def test_header_names_command_versions_machine_commit(tmp_path: Path) -> None:
     assert {"command", "commit", "versions", "machine", "x"} == set(made)
     assert {"cores", "memory_gb", "python", "load_at_end"} <= set(made["machine"])
     assert {"xpbench", "numpy", "duckdb"} <= set(made["versions"])
+
+
+def test_the_table_of_planted_faults_is_that_of_the_result() -> None:
+    from benchmarks.mutation import in_page
+
+    held = json.loads((ROOT / "benchmarks" / "results" / "mutation.json").read_text("utf-8"))
+    text = (ROOT / "docs" / "methods" / "proof.md").read_text("utf-8")
+    assert text == in_page(text, held), "run: python -m benchmarks.mutation --files NAME --write mutation"

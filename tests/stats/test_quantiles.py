@@ -164,3 +164,11 @@ def test_too_few_values_beyond_the_quantile_have_no_ranks(q, n):
     """Source: the binomial. All values lie on one side of the quantile more often than a tail allows; exact."""
     assert max(scipy.stats.binom.pmf(n, n, q), scipy.stats.binom.pmf(0, n, q)) > 0.025
     assert ranks(q, n=n, alpha=0.05) is None
+
+
+def test_two_clusters_are_the_fewest():
+    two = Moments.of(2, [5.0, 10.0], [[2.0, 1.0], [1.0, 2.0]])
+    gradient = np.array([1.0, -0.5]) / 10.0
+    assert share_variance(0.5, n=20, clusters=two) == pytest.approx(float(gradient @ two.cov @ gradient) / 2, rel=1e-12)
+    with pytest.raises(StatsError):
+        share_variance(0.5, n=20, clusters=Moments.of(1, [5.0, 10.0], [[0.0, 0.0], [0.0, 0.0]]))

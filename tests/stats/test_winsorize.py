@@ -105,3 +105,16 @@ def test_infinite_values_leave_no_missing_thresholds():
     assert cap_thresholds(x, lower=None, upper=0.2, over="all").upper == 2.0
     assert cap_thresholds([-v for v in x], lower=0.1, upper=None, over="all").lower == -math.inf
     assert cap(x, caps=cap_thresholds(x, lower=None, upper=0.9, over="all")).tolist() == x
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "left"), [(None, 5.0, [-9, 0, 5]), (-1.0, None, [-1, 0, 90]), (None, None, [-9, 0, 90])]
+)
+def test_one_threshold_caps_one_side(lower, upper, left):
+    assert cap([-9.0, 0.0, 90.0], caps=Caps(lower, upper, "ok", "all")).tolist() == left
+
+
+def test_without_values_nothing_is_asked_of_a_cap():
+    assert cap_thresholds([], lower=None, upper=0.9, over="nonzero").status == "ok"
+    assert cap_thresholds([0.0, 0.0], lower=None, upper=None, over="nonzero").status == "ok"
+    assert cap_thresholds([0.0, 0.0], lower=None, upper=0.9, over="nonzero").status == "cap_is_zero"
