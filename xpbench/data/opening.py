@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpbench.data.engine import Stages, first_line
-from xpbench.data.log import known_schema
 from xpbench.errors import DataError, plain
 from xpbench.plan import Plan
 
@@ -173,6 +172,8 @@ def open_log(source: EventsSource, plan: Plan, properties: Properties, stages: S
     Raises:
         DataError: `XPB-D01` with the engine's words, where it can't read the log; `XPB-D46`, the schema is none.
     """
+    from xpbench.data.log import known_schema  # brings narwhals, which tables of units need not
+
     known_schema(source.schema)
     if is_spark(source.log):
         from xpbench.data.spark_log import SparkLog
