@@ -216,7 +216,8 @@ def main() -> None:
                     for case, runs in found["runs"].items():
                         print("  ", case, *(f"{r['seconds']}s/{r['cpu']}cpu/{r['rss_gb']}GB" for r in runs), flush=True)
     if options.out:
-        told = header(" ".join(["python -m benchmarks.ingest", *sys.argv[1:]]))
+        given = ("DIR" if a == str(options.folder) else a for a in sys.argv[1:])
+        told = header(" ".join(["python -m benchmarks.ingest", *given]))
         options.out.write_text(json.dumps({**told, "files": table}, indent=1) + "\n", encoding="utf-8")
 
 

@@ -384,7 +384,8 @@ def write(options: argparse.Namespace, found: list[dict[str, Any]], text: str) -
     from benchmarks.report import header
 
     command = "python -m benchmarks.stats " + " ".join(
-        "PYTHON" if a in (options.tea, options.confidence) else shlex.quote(a) for a in sys.argv[1:]
+        {options.tea: "PYTHON", options.confidence: "PYTHON", str(options.data): "DIR"}.get(a, shlex.quote(a))
+        for a in sys.argv[1:]
     )
     out = ROOT / f"benchmarks/results/{options.write}.json"
     out.write_text(
