@@ -173,47 +173,15 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def of_other_suites() -> str:
-    """The same growth from the results of other suites, for when this one has not been run."""
-    results = ROOT / "benchmarks" / "results"
-
-    def read(name: str) -> dict[str, Any]:
-        return dict(json.loads((results / f"{name}.json").read_text("utf-8")))
-
-    lines = ["| | size | CPU s | peak MB | from |", "|---|--:|--:|--:|---|"]
-    for row in read("assign")["growth"]:
-        if row["hash"] == "sha256":
-            lines.append(f"| assignment | {row['n']:,} ids | {row['seconds']:.2f} | {row['rss_mb']:,.0f} | assign.json |")
-    log = read("engine-20m")
-    case = log["cases"]["xpbench"]
-    size = f"{log['events']:,} events of {log['units']:,} units"
-    lines.append(f"| engine | {size} | {case['median_cpu']:.2f} | {1024 * case['rss_gb']:,.0f} | engine-20m.json |")
-    for name in ("stats-1m", "stats-10m"):
-        for row in read(name)["results"]:
-            if row["case"] == "xpbench" and row["cuped"]:
-                size = f"{row['rows']:,} units, {row['metrics']} metrics with CUPED"
-                lines.append(f"| statistics | {size} | {row['cpu']:.2f} | {1024 * row['rss_gb']:,.0f} | {name}.json |")
-    chain = read("trust").get("speed", {}).get("chain of 100,000 entries verified, s")
-    if chain is not None:
-        lines.append(f"| ledger | 100,000 entries | {chain:.2f} | – | trust.json |")
-    return "\n".join(lines)
-
-
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="small sizes; writes nothing")
-    parser.add_argument("--page", action="store_true", help="only write docs/scale.md from the results of other suites")
     parser.add_argument("--parts", nargs="*", choices=list(SIZES), default=list(SIZES))
     parser.add_argument("--one", nargs=2, metavar=("PART", "N"), help=argparse.SUPPRESS)
     parser.add_argument("--make", nargs=2, metavar=("PART", "N"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help="where data sets are kept between runs")
     options = parser.parse_args()
-    if options.page:
-        before, _, rest = PAGE.read_text("utf-8").partition(START)
-        told = "From the results of other suites, whole processes with their imports (`python -m benchmarks.scale --page`):"
-        PAGE.write_text(f"{before}{START}\n\n{told}\n\n{of_other_suites()}\n\n{END}{rest.partition(END)[2]}", "utf-8")
-        return 0
     if options.one or options.make:
         part, n = options.one or options.make
         (one if options.one else make)(part, int(n), options.folder)
