@@ -129,13 +129,18 @@ def make(part: str, n: int, folder: Path) -> None:
 
 
 def growth(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Exponents between the two largest sizes, and what they say about 10 and 100 times the largest."""
+    """Exponents between the two largest sizes, and what they say about 10 and 100 times the largest.
+
+    An exponent below 1 is a fixed cost that counts less and less, and would promise too much further on: what is beyond the
+    largest size grows by the seconds per unit between the two, or by the power law where that is steeper.
+    """
     a, b = rows[-2:]
 
     def slope(x: float, y: float) -> float:
         return math.log(max(y, 1e-3) / max(x, 1e-3)) / math.log(b["n"] / a["n"])  # below a millisecond nothing is told
 
     time_slope = slope(a["cpu_s"], b["cpu_s"])
+    each = max(b["cpu_s"] - a["cpu_s"], 0) / (b["n"] - a["n"])
     more = max(b["peak_mb"] - a["peak_mb"], 0) / (b["n"] - a["n"])  # MB per unit of size
     return {
         "exponent": round(time_slope, 2),
@@ -143,7 +148,9 @@ def growth(rows: list[dict[str, Any]]) -> dict[str, Any]:
         **{
             f"x{factor}": {
                 "n": b["n"] * factor,
-                "cpu_s": round(b["cpu_s"] * factor**time_slope, 1),
+                "cpu_s": round(
+                    b["cpu_s"] * factor**time_slope if time_slope > 1 else b["cpu_s"] + each * b["n"] * (factor - 1), 1
+                ),
                 "memory_gb": round((b["peak_mb"] + more * b["n"] * (factor - 1)) / 1024, 1),
             }
             for factor in (10, 100)
