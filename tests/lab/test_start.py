@@ -43,7 +43,7 @@ def started(installed: Installed, folder: Path, *options: str) -> Iterator[str]:
             yield found[0]
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)  # JupyterLab ends its kernels first, and waits for one that is still starting
 
 
 def opened(page: Any, address: str) -> Any:
