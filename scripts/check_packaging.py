@@ -320,7 +320,7 @@ def voila_alone(work: Work) -> str:
     builder = work.place("voila-builder")
     builder.pip("wheel", "--quiet", "--no-deps", "-w", place.folder, work.checkout("voila-source"), XPBENCH_LABEXTENSION="skip")
     (made,) = place.folder.glob("xpbench-*.whl")
-    place.pip("install", "--quiet", made, "voila==0.5.13")
+    place.pip("install", "--quiet", f"{made}[voila]")
     need(not place.has_panel, "there is a panel")
     notebook = place.folder / "07-stakeholder-demo.ipynb"
     shutil.copy(ROOT / "notebooks" / notebook.name, notebook)
