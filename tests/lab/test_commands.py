@@ -61,11 +61,13 @@ def test_missing_panel_is_told(started: list[list[str]], tmp_path: Path, capsys:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there a process that is ended runs nothing more")
-def test_who_ends_the_command_ends_jupyterlab(tmp_path: Path) -> None:
-    child = f"import os, pathlib, time; pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid())); time.sleep(600)"
+@pytest.mark.parametrize("deaf", [False, True], ids=["it ends", "it hangs"])
+def test_who_ends_the_command_ends_jupyterlab(tmp_path: Path, deaf: bool) -> None:
+    child = "import os, pathlib, signal, time\n" + ("signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" if deaf else "")
+    child += f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\ntime.sleep(600)"
     program = (
         "import os, sys; from xpbench.lab.commands import until_it_ends\n"
-        "sys.exit(until_it_ends([sys.executable, '-c', sys.argv[1]], env=dict(os.environ)))"
+        "sys.exit(until_it_ends([sys.executable, '-c', sys.argv[1]], env=dict(os.environ), patience=1.0))"
     )
     process = subprocess.Popen([sys.executable, "-c", program, child])
     deadline = time.monotonic() + 120

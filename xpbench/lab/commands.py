@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from typing import Any
 
 from xpbench.commands.output import add_command
@@ -53,10 +54,27 @@ def _lab(args: argparse.Namespace) -> int:
     return until_it_ends(command, env={**os.environ, OPEN: "1"})
 
 
-def until_it_ends(command: list[str], *, env: dict[str, str]) -> int:
-    """Run a program and give its exit code; whoever ends this process ends the program, which would be left running else."""
+PATIENCE = 15.0
+"""Seconds for a program to end after it was asked to: JupyterLab ends its kernels, and may wait for idle threads for ever."""
+
+
+def until_it_ends(command: list[str], *, env: dict[str, str], patience: float = PATIENCE) -> int:
+    """Run a program and give its exit code; whoever ends this process ends the program, which would be left running else.
+
+    Args:
+        command: Program and arguments.
+        env: Its environment.
+        patience: Seconds between asking the program to end and ending it.
+    """
     process = subprocess.Popen(command, env=env)
-    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+
+    def end(*_: object) -> None:
+        process.terminate()
+        last = threading.Timer(patience, process.kill)
+        last.daemon = True
+        last.start()
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
         while True:
             try:
