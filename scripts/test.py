@@ -75,7 +75,8 @@ def main() -> int:
         steps.append(
             (
                 *(python, "-m", "pytest", "-q", "-p", "no:randomly", "-n", workers, "--dist", "loadfile"),
-                *("--nbval", "--nbval-sanitize-with", "tests/notebooks/sanitize.cfg", "--nbval-cell-timeout", "300"),
+                *("-p", "tests.notebooks.kernels", "--nbval", "--nbval-sanitize-with", "tests/notebooks/sanitize.cfg"),
+                *("--nbval-cell-timeout", "300"),
                 "notebooks",
             )
         )
