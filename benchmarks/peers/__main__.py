@@ -1,6 +1,7 @@
 """One command: environments, worlds, all tasks of all peers, table, charts, result.
 
 python -m benchmarks.peers --envs DIR [--short] [--only NAME ...] [--out FOLDER]
+python -m benchmarks.peers --envs DIR --part worlds|timed      half of it; the other half stays as the saved result has it
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 from benchmarks.peers import judge, worlds
 from benchmarks.peers.envs import PEERS, ROOT, Peer, interpreter, make, versions
-from benchmarks.report import write
+from benchmarks.report import commit, machine, write
 
 TASKS = Path(__file__).parent / "tasks"
 FUNCTION = {
@@ -32,6 +33,7 @@ FUNCTION = {
     "assignment": "assign",
 }
 TIMED = ("readout", "assignment")
+SAVED = ROOT / "benchmarks" / "results" / "peers.json"
 BOTH_WAYS = 4
 """First runs of each world that xpbench answers from the table, too, to show that both ways agree."""
 
@@ -132,7 +134,6 @@ def compare(found: dict[str, Any]) -> dict[str, Any]:
                 "cpu": round(a["seconds"] / b["seconds"], 2),
                 "memory": round(max(a["peak_mb"] - a["floor_mb"], 1) / max(b["peak_mb"] - b["floor_mb"], 1), 2),
             }
-    check_agreement(found)
     return ratios
 
 
@@ -160,6 +161,12 @@ def strip(found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _half(saved: dict[str, Any], half: str) -> dict[str, Any]:
+    """What made one half of a saved result, which may be older than its division in halves."""
+    whole = {"commit": saved["commit"], "seconds": saved["seconds"], "load_at_end": saved["machine"]["load_at_end"]}
+    return dict(saved.get("halves", {}).get(half, whole))
+
+
 def main() -> int:
     """Run everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -169,6 +176,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", choices=list(PEERS), help="these peers, and xpbench")
     parser.add_argument("--jobs", type=int, default=2, help="peers that play at the same time (what is timed runs alone)")
     parser.add_argument("--repeats", type=int, default=3, help="runs of what is timed; the best counts")
+    parser.add_argument("--part", choices=("worlds", "timed"), help="only this half; the other stays as it is saved")
     parser.add_argument("--out", type=Path, help="folder for result and charts instead of benchmarks/results and docs/gallery")
     options = parser.parse_args()
     began = time.perf_counter()
@@ -176,10 +184,12 @@ def main() -> int:
     if options.page:
         from benchmarks.peers import charts
 
-        saved = json.loads((ROOT / "benchmarks" / "results" / "peers.json").read_text("utf-8"))
+        saved = json.loads(SAVED.read_text("utf-8"))
         charts.draw(saved, ROOT / "docs" / "gallery")
         charts.page(charts.tables(saved), saved)
         return 0
+    if options.part and (options.short or options.only):
+        parser.error("--part is a half of the whole comparison: without --short and --only")
     if options.envs is None and any(p.packages for p in chosen):
         parser.error("peers need --envs DIR; --only xpbench needs none")
     missing: dict[str, str] = {}
@@ -193,14 +203,30 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         tables = worlds.write(Path(folder), sizes)
         players = [p for p in chosen if p.name not in missing]
-        with ThreadPoolExecutor(options.jobs) as pool:
-            played = pool.map(lambda p: play(p, options.envs, tables), players)
-            found = dict(zip((p.name for p in players), played, strict=True))
-        timed(players, options.envs, tables, 1 if options.short else options.repeats, found)
+        saved = json.loads(SAVED.read_text("utf-8")) if options.part else {}
+        if options.part == "timed":
+            found = {p.name: saved["peers"][p.name] for p in players}
+        else:
+            with ThreadPoolExecutor(options.jobs) as pool:
+                played = pool.map(lambda p: play(p, options.envs, tables), players)
+                found = dict(zip((p.name for p in players), played, strict=True))
+        if options.part == "worlds":
+            for name, its in found.items():
+                its.update({task: saved["peers"][name][task] for task in TIMED if task in saved["peers"][name]})
+        else:
+            timed(players, options.envs, tables, 1 if options.short else options.repeats, found)
+            check_agreement(found)
     ratios = compare(found)
+    now = {
+        "commit": commit(),
+        "seconds": round(time.perf_counter() - began - installed),
+        "load_at_end": machine()["load_at_end"],
+    }
+    halves = {half: now if options.part in (None, half) else _half(saved, half) for half in ("worlds", "timed")}
     result = {
         "sizes": vars(sizes),
-        "seconds": round(time.perf_counter() - began - installed),
+        "halves": halves,
+        "seconds": sum(half["seconds"] for half in (halves.values() if options.part else [now])),
         "did_not_install": missing,
         "ratios_to_xpbench": ratios,
         "peers": strip(found),

@@ -357,8 +357,10 @@ def page(text: str, result: Found) -> None:
     before, _, rest = PAGE.read_text("utf-8").partition(START)
     _, _, after = rest.partition(END)
     machine = result["machine"]
+    halves = result.get("halves", {})
+    commits = " and ".join(f"`{half['commit']}` ({name})" for name, half in halves.items()) or f"`{result['commit']}`"
     told = (
-        f"`{result['command']}`, commit `{result['commit']}`, {machine['cores']} cores, {machine['memory_gb']:.0f} GB, "
+        f"`{result['command']}`, commit {commits}, {machine['cores']} cores, {machine['memory_gb']:.0f} GB, "
         f"{result['seconds']:,} s without installing." + (f" {result['note']}" if "note" in result else "")
     )
     theirs, ours = ("\n".join(f"- {line}" for line in lines) or "- Nowhere in these tasks." for lines in verdicts(result))
