@@ -29,6 +29,7 @@ _HOMES = {
     "portfolio": "watch",
     "register": "experiment",
     "open_experiment": "experiment",
+    "explore": "experiment",
     "Experiment": "experiment",
     "XpbenchError": "errors",
     "assign": "assign",

@@ -1,4 +1,4 @@
-"""`xpbench power`: what a plan can find, before it is registered or after."""
+"""`xpbench power`: what a plan can find. `xpbench explore`: what a table shows that belongs to no plan."""
 
 from __future__ import annotations
 
@@ -6,17 +6,30 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from xpbench.commands.output import DONE, add_command, answer
+from xpbench.commands.output import DONE, NO, add_command, answer
 
 
 def add_parsers(subparsers: Any) -> None:
-    """Add the command about sample size."""
+    """Add the commands about sample size and about tables without a plan."""
     power = add_command(subparsers, "power", _power, help="sample size, smallest lift, power and days")
     power.add_argument("plan", help="plan file, or key of a registered experiment")
     power.add_argument("--root", default="experiments", help="folder of all experiments")
     power.add_argument("--baseline", action="append", default=[], metavar="METRIC=MEAN", help="mean of the control")
     power.add_argument("--sd", action="append", default=[], metavar="METRIC=SD", help="standard deviation per unit")
     power.add_argument("--daily", type=float, help="new units a day")
+
+    explore = add_command(subparsers, "explore", _explore, help="effects in a table that belongs to no plan; exploratory")
+    explore.add_argument("table", nargs="+", help="CSV or Parquet files with one row per unit")
+    explore.add_argument("--unit", required=True, help="column of the unit's id")
+    explore.add_argument("--metric", action="append", required=True, metavar="COLUMN", help="a numeric column; may be repeated")
+    explore.add_argument("--variant", default="variant", help="column of the variant")
+    explore.add_argument("--control", help="what stands there for control; `control` if missing")
+    explore.add_argument("--covariate", action="append", default=[], metavar="METRIC=COLUMN", help="from before, for CUPED")
+    explore.add_argument(
+        "--split", action="append", default=[], metavar="VARIANT=SHARE", help="planned share; equal if missing"
+    )
+    explore.add_argument("--root", default="experiments", help="folder of registered experiments, whose seals are kept")
+    explore.add_argument("--csv", help="also write the rows to this CSV file")
 
 
 def _power(args: argparse.Namespace) -> int:
@@ -35,19 +48,51 @@ def _power(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _explore(args: argparse.Namespace) -> int:
+    from xpbench.experiment import explore
+
+    covariates: dict[str, list[str]] = {}
+    for metric, column in (
+        _two(text, "Covariate", "METRIC=COLUMN", "--covariate spent=spent_before") for text in args.covariate
+    ):
+        covariates.setdefault(metric, []).append(column)
+    found = explore(
+        args.table,
+        args.metric,
+        variant=args.variant,
+        control=args.control,
+        unit=args.unit,
+        covariates=covariates,
+        split=dict(_number(text, "Share", "VARIANT=SHARE", "--split control=0.9") for text in args.split) or None,
+        root=args.root,
+    )
+    if args.csv:
+        found.to_frame().to_csv(args.csv, index=False)
+    answer(args, found.to_dict(), repr(found))
+    return DONE if found.is_valid else NO
+
+
 def _pair(text: str) -> tuple[str, float]:
+    return _number(text, "Baseline", "METRIC=NUMBER", "--baseline quotes=0.12")
+
+
+def _number(text: str, name: str, form: str, example: str) -> tuple[str, float]:
+    left, right = _two(text, name, form, example)
+    try:
+        return left, float(right)
+    except ValueError:
+        raise _misread(text, name, form, example) from None
+
+
+def _two(text: str, name: str, form: str, example: str) -> tuple[str, str]:
+    left, sign, right = text.rpartition("=")
+    if not sign:
+        raise _misread(text, name, form, example)
+    return left, right
+
+
+def _misread(text: str, name: str, form: str, example: str) -> Exception:
     from xpbench.errors import InputError, plain
 
-    name, sign, value = text.partition("=")
-    try:
-        if not sign:
-            raise ValueError
-        return name, float(value)
-    except ValueError:
-        raise InputError(
-            "XPB-I04",
-            name=plain("Baseline"),
-            value=text,
-            rule=plain("It is written METRIC=NUMBER"),
-            remedy=plain("For example --baseline quotes=0.12"),
-        ) from None
+    rule, remedy = plain(f"It is written {form}"), plain(f"For example {example}")
+    return InputError("XPB-I04", name=plain(name), value=text, rule=rule, remedy=remedy)

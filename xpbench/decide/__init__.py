@@ -19,7 +19,7 @@ locking      what every metric means, on record when a plan is frozen; drift, go
 further      health that needs more than moments
 rule         the decision rule: a total function
 recommend    what the rule says about the rows
-readout      what an analyst sees
+readout      what an analyst sees; exploration: the same for a table without a plan
 power        what a plan can find
 baselines    baselines from units of the past
 history      values per unit from before the experiment

@@ -17,6 +17,7 @@ from xpbench.decide.seal import Due
 from xpbench.decide.segments import SegmentResult
 from xpbench.errors import shown
 from xpbench.health.check import Check
+from xpbench.health.words import p_words
 from xpbench.shows import Shows
 
 SCHEMA = 1
@@ -259,23 +260,22 @@ class Readout(Shows):
         what = f"{r.outcome} {r.variant}".strip()
         stamps = f" [{', '.join(self.stamps)}]" if self.stamps else ""
         lines = [f"Readout({self.key}: {what} by {', '.join(r.rows)}{stamps})", f"  {r.because}"]
-        lines += [f"  {_line(row)}" for row in self.rows]
+        lines += [f"  {line_of(row)}" for row in self.rows]
         lines += [f"  ◷ {sentence}" for sentence in self.over_time]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         r = self.recommendation
-        body = "".join(_html_row(row) for row in self.rows)
+        body = "".join(html_row(row) for row in self.rows)
         stamps = "".join(f" <strong>{escape(s)}</strong>" for s in self.stamps)
         loud = [c for c in self.health if c.status in ("fail", "warn")]
         health = "; ".join(f"{c.label}: {c.status}" for c in loud) or "all checks pass"
-        heads = ("Metric", "Role", "Variant", "Control", "Treatment", "Lift", "Interval", "p", "Verdict")
         headline = escape(f"{r.outcome} {r.variant}".strip().capitalize())
         return (
             f"<section aria-label='Readout'><p><strong>{headline}</strong>{stamps}. "
             f"{escape(r.because)}</p><p>Health: {escape(health)}.</p>"
             "<table style='font-variant-numeric:tabular-nums'><thead><tr>"
-            + "".join(f"<th scope='col' style='text-align:left'>{h}</th>" for h in heads)
+            + "".join(f"<th scope='col' style='text-align:left'>{h}</th>" for h in HEADS)
             + f"</tr></thead><tbody>{body}</tbody></table>{self._over_time_html()}</section>"
         )
 
@@ -287,6 +287,10 @@ class Readout(Shows):
             return f"<p>Over time and beside other experiments (exploratory):</p><ul>{found}</ul>"
         tests = sum(t.p_value is not None for t in self.novelty) + sum(i.p_value is not None for i in self.interactions)
         return f"<p>Over time and beside other experiments: no change of an effect is shown in {tests} tests.</p>"
+
+
+HEADS = ("Metric", "Role", "Variant", "Control", "Treatment", "Lift", "Interval", "p", "Verdict")
+"""Columns of the table that a readout shows."""
 
 
 def share(value: float | None, *, signed: bool = True, digits: int = 1) -> str:
@@ -308,15 +312,17 @@ def interval(row: Row) -> str:
     return f"{share(row.lift_low)} to {share(row.lift_high)}"
 
 
-def _line(row: Row) -> str:
+def line_of(row: Row) -> str:
+    """A row on one line of text."""
     mark = {"better": "▲", "worse": "▼", "unclear": "─"}[row.verdict]
     if row.guardrail:
         mark = {"ok": "✓", "bad": "✕", "unclear": "─"}[row.guardrail]
-    p = "" if row.p_value is None else f" p {row.p_value:.4g}"
+    p = "" if row.p_value is None else f" {p_words(row.p_value, '.4g')}".replace("= ", "")
     return f"{mark} {row.role:<9} {row.metric} [{row.variant}] {share(row.lift)} ({interval(row)}){p}"
 
 
-def _html_row(row: Row) -> str:
+def html_row(row: Row) -> str:
+    """A row as one of an HTML table, under `HEADS`."""
     mark = {"better": "▲ better", "worse": "▼ worse", "unclear": "─ unclear"}[row.verdict]
     if row.guardrail:
         mark = {"ok": "✓ within margin", "bad": "✕ worse than accepted", "unclear": "─ margin not yet shown"}[row.guardrail]
@@ -324,7 +330,7 @@ def _html_row(row: Row) -> str:
         "–" if m is None else (share(m, signed=False, digits=2) if row.is_proportion else f"{m:,.4g}")
         for m in (row.mean_control, row.mean)
     ]
-    p = "–" if row.p_value is None else f"{row.p_value:.4g}"
+    p = "–" if row.p_value is None else p_words(row.p_value, ".4g").removeprefix("p ").removeprefix("= ")
     cells = (row.label, row.role, row.variant, *means, share(row.lift), interval(row), p, mark)
     return "<tr>" + "".join(f"<td>{escape(c)}</td>" for c in cells) + "</tr>"
 

@@ -13,12 +13,14 @@ revealing     a look: on record first, sealed before results are due
 deciding      a decision on record, its readout frozen
 publishing    launched here, published and concluded in Mixpanel
 state         where an experiment stands: a function of its ledger
+exploring     a table that belongs to no plan: effects without a decision
 listing       all experiments of a folder with their states
 reasons       nothing that weakens a plan happens without one
 ============  ==============================================================================
 """
 
 from xpbench.experiment.deciding import DECISIONS, READOUT
+from xpbench.experiment.exploring import explore
 from xpbench.experiment.facade import Experiment, open_experiment
 from xpbench.experiment.gathering import FurtherHealth, Source
 from xpbench.experiment.listing import statuses
@@ -35,6 +37,7 @@ __all__ = [
     "Source",
     "State",
     "Status",
+    "explore",
     "open_experiment",
     "read_entries",
     "register",

@@ -27,13 +27,12 @@ def _read(plan, table):
 
 
 def lift(table):
-    row = _read(xp.Plan(**PLAN), table).iloc[0]
+    row = xp.explore(table, ["y"]).rows[0]
     return row.lift, row.lift_low, row.lift_high
 
 
 def lift_cuped(table):
-    plan = xp.Plan(**PLAN).changed(metrics=[{**PLAN["metrics"][0], "cuped": True, "covariates": ["x"]}])
-    row = _read(plan, table).iloc[0]
+    row = xp.explore(table, ["y"], covariates={"y": "x"}).rows[0]
     return row.lift, row.lift_low, row.lift_high
 
 

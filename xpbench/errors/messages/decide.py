@@ -37,5 +37,18 @@ MESSAGES: dict[str, Message] = {
         "Set model.n_opt",
     ),
     "XPB-R12": Message("The summary has no segment {segment}", "A summary holds the segments it was read with", "{hint}"),
+    "XPB-R13": Message(
+        "The table fits the experiment {key}, which is registered and sealed: {state}",
+        "Effects of a registered experiment are shown when they are due, or for a reason on record",
+        "Read it with readout(...), or with peek(reason=...); if the table is another experiment's, give root=None",
+    ),
+    "XPB-R14": Message(
+        "{what}", "One value of that column is the control, and one to nineteen others are treatments", "{hint}"
+    ),
+    "XPB-R15": Message(
+        "The files have the columns {columns}, and none was named as the unit's id",
+        "Only in a table in memory can every row be one unit",
+        "Name the column with unit=…",
+    ),
     "XPB-R10": Message("The amendment changes nothing", "An amendment records a difference", "Change the plan first"),
 }

@@ -6,6 +6,7 @@ from xpbench.health.check import Status, Verdict
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
 from xpbench.health.skew import skew_p
+from xpbench.health.words import p_words
 
 
 @check(
@@ -54,7 +55,7 @@ def contamination(inputs: HealthInputs) -> Verdict:
     if status == "pass":
         return Verdict("pass", f"{count:,} units ({share:.3%}) met several variants.", "Nothing to do.", evidence)
     unequal = (
-        f" It is not the same in every variant (p = {p:.2e}), so leaving these units out makes the variants unlike."
+        f" It is not the same in every variant ({p_words(p)}), so leaving these units out makes the variants unlike."
         if skewed and p is not None
         else ""
     )

@@ -6,6 +6,7 @@ from xpbench.health.check import Verdict
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
 from xpbench.health.skew import skew_p
+from xpbench.health.words import p_words
 
 
 @check(
@@ -44,7 +45,7 @@ def exposures_missing(inputs: HealthInputs) -> Verdict:
     if p < inputs.plan.health.srm_alpha:
         return Verdict(
             "fail",
-            f"The share of assigned units that were exposed differs between variants (p = {p:.2e}): exposures are lost, or "
+            f"The share of assigned units that were exposed differs between variants ({p_words(p)}): exposures are lost, or "
             "fire at different places.",
             "Fire the exposure at the same point in every variant, before anything that differs between them.",
             evidence,

@@ -6,6 +6,7 @@ from xpbench.health.check import Verdict
 from xpbench.health.checks._counts import counted
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
+from xpbench.health.words import p_words
 
 WARN_ABOVE = 0.01
 
@@ -33,7 +34,7 @@ def identity_changes(inputs: HealthInputs) -> Verdict:
     return Verdict(
         "warn",
         f"{found.count:,} units ({found.share:.2%}) changed their id"
-        + (f", not the same in every variant (p = {found.skew_p:.2e})" if skewed else "")
+        + (f", not the same in every variant ({p_words(found.skew_p or 0.0)})" if skewed else "")
         + ": the same person may have met two variants, or count twice.",
         "Assign by an id that outlives the log-in, or expose after it. Compare with the contamination check.",
         found.evidence | {"skewed": skewed},

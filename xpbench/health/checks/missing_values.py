@@ -9,6 +9,7 @@ from xpbench.health.check import Status, Verdict
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
 from xpbench.health.skew import skew_p
+from xpbench.health.words import p_words
 
 NAMES = ("missing_value", "missing_values")
 
@@ -64,7 +65,7 @@ def missing_values(inputs: HealthInputs) -> Verdict:
     skewed = worst["skew_p_value"] is not None and worst["skew_p_value"] * max(1, len(roles)) < policy.srm_alpha
     what = shown(worst["metric"]) if worst["metric"] else "the data"
     uneven = (
-        f" It is not the same in every variant (p = {worst['skew_p_value']:.2e}): leaving them out biases the effect."
+        f" It is not the same in every variant ({p_words(worst['skew_p_value'])}): leaving them out biases the effect."
         if skewed
         else ""
     )

@@ -12,6 +12,7 @@ from xpbench.health.contrast import pair_of_cells, two_sided_p
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
 from xpbench.health.windows import WINDOW
+from xpbench.health.words import p_words
 from xpbench.plan.metrics import Column, MetricBase
 from xpbench.stats.moments import Moments
 from xpbench.stats.pairs import Pair, mean_pair
@@ -90,7 +91,7 @@ def pre_experiment_bias(inputs: HealthInputs) -> Verdict:
     return Verdict(
         "warn",
         f"{shown(bad[0]['metric'])} differed between the variants already in the {bad[0]['days']} days before the exposure "
-        f"(corrected p = {bad[0]['p_corrected']:.2e})"
+        f"(corrected {p_words(bad[0]['p_corrected'])})"
         + (f"; {len(bad) - 1} more comparisons likewise" if len(bad) > 1 else "")
         + ".",
         (

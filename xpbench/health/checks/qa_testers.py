@@ -6,6 +6,7 @@ from xpbench.health.check import Verdict
 from xpbench.health.checks._counts import counted
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
+from xpbench.health.words import p_words
 
 WARN_ABOVE = 0.01
 
@@ -22,7 +23,7 @@ def qa_testers(inputs: HealthInputs) -> Verdict:
     return Verdict(
         "warn",
         f"{found.count:,} units ({found.share:.2%}) are labelled as test users and were {found.action}"
-        + (f"; not the same in every variant (p = {found.skew_p:.2e})" if skewed else "")
+        + (f"; not the same in every variant ({p_words(found.skew_p or 0.0)})" if skewed else "")
         + ".",
         "A rollout group with a variant override labels all its users as testers: keep them (exposure.qa_testers) if so.",
         found.evidence | {"skewed": skewed},

@@ -7,6 +7,7 @@ from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
 from xpbench.health.sample_ratio import fixed_ratio, misplaced, observed, reads_more_than_once
 from xpbench.health.shares import expected_shares
+from xpbench.health.words import p_words
 
 _NEXT = (
     "Don't read effects. Look at the ranked causes (xpbench.health.srm_causes), mend the first one that holds, and collect "
@@ -58,7 +59,7 @@ def srm(inputs: HealthInputs) -> Verdict:
         return Verdict(
             "warn",
             f"Read once, counts as far from the {expected.basis} as these (up to {off} of a variant's share) would fail "
-            f"(p = {ratio.p_value:.2e}); this plan reads more than once, so the daily test decides.",
+            f"({p_words(ratio.p_value)}); this plan reads more than once, so the daily test decides.",
             "Look at the sample ratio that may be looked at daily, at the days and at the segments; name the doubt beside the "
             "result.",
             evidence,
@@ -73,7 +74,7 @@ def srm(inputs: HealthInputs) -> Verdict:
         )
     return Verdict(
         "fail",
-        f"The counts do not fit the {expected.basis} (p = {ratio.p_value:.2e}; a variant is off by {off} of its share). Units "
+        f"The counts do not fit the {expected.basis} ({p_words(ratio.p_value)}; a variant is off by {off} of its share). Units "
         "were lost or added in one variant, and those are rarely like the others: effects can be wrong in size and sign.",
         _NEXT,
         evidence,

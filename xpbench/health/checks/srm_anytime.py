@@ -7,6 +7,7 @@ from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
 from xpbench.health.sample_ratio import anytime_ratio, observed
 from xpbench.health.shares import expected_shares
+from xpbench.health.words import p_words
 
 
 @check(
@@ -47,7 +48,7 @@ def srm_anytime(inputs: HealthInputs) -> Verdict:
         return Verdict(
             "fail",
             f"By {alarm} the running counts had left the {expected.basis} further than chance explains at any of {len(days)} "
-            f"looks (anytime p = {p:.2e}).",
+            f"looks (anytime {p_words(p)}).",
             "Don't read effects. Look at what changed on or before that day, also where later days made up for it.",
             evidence,
         )

@@ -7,6 +7,7 @@ from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
 from xpbench.health.sample_ratio import sliced_ratios
 from xpbench.health.shares import expected_shares
+from xpbench.health.words import p_words
 
 
 @check("srm_by_day", title="Sample ratio by day", question="Is there a day on which the shares are off?")
@@ -48,7 +49,7 @@ def srm_by_day(inputs: HealthInputs) -> Verdict:
         )
     return Verdict(
         "fail" if p < policy.srm_alpha else "warn",
-        f"On {len(bad)} of {len(tested)} days the shares are off, most on {worst.slice} (corrected p = {p:.2e}).",
+        f"On {len(bad)} of {len(tested)} days the shares are off, most on {worst.slice} (corrected {p_words(p)}).",
         "Ask what was released or broken on these days, in one variant or its logging; the effect with those days left out is "
         "a sensitivity check to plan as an amendment.",
         evidence,

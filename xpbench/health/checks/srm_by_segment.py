@@ -10,6 +10,7 @@ from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
 from xpbench.health.sample_ratio import sliced_ratios
 from xpbench.health.shares import expected_shares
+from xpbench.health.words import p_words
 
 
 @check("srm_by_segment", title="Sample ratio by segment", question="Is there a declared segment in which the shares are off?")
@@ -50,7 +51,7 @@ def srm_by_segment(inputs: HealthInputs) -> Verdict:
     return Verdict(
         "fail" if p < policy.srm_alpha else "warn",
         f"In {len(bad)} of {len(tested)} slices the shares are off, most in {shown(segment)} = {shown(worst.slice)} "
-        f"(corrected p = {p:.2e}).",
+        f"(corrected {p_words(p)}).",
         "Don't read these segments. If the segment is known before exposure, units are lost there; if the treatment can change "
         "it, it is no segment but an outcome.",
         evidence,
