@@ -55,8 +55,8 @@ def test_it_says_exploratory_everywhere_and_decides_nothing(table: pd.DataFrame,
     found = xp.explore(table, ["y"], variant="group", control="old", root=tmp_path)
     assert found.stamps == ("EXPLORATORY",)
     assert found.is_valid
-    assert "no plan was registered" in repr(found)
-    assert "no plan was registered" in found._repr_html_()
+    assert "No plan was registered" in repr(found)
+    assert "No plan was registered" in found._repr_html_()
     assert found.to_dict()["exploratory"] is True
     assert list(found.to_frame().metric) == ["y"]
     assert not any(hasattr(found, name) for name in ("recommendation", "decide", "memo"))

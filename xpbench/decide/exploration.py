@@ -15,7 +15,7 @@ from xpbench.plan import Plan
 from xpbench.shows import Shows
 
 SCHEMA = 1
-SENTENCE = "Exploratory: no plan was registered, so metrics, stopping and test were free to be chosen after the data was seen."
+SENTENCE = "No plan was registered, so metrics, stopping and test were free to be chosen after the data was seen."
 
 
 @dataclass(frozen=True, slots=True)
