@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import decimal
 import math
 
+import numpy as np
 import pytest
 import scipy.optimize
 import scipy.stats
@@ -116,3 +118,42 @@ def test_a_mixture_on_a_pair_without_variance_has_no_ratio():
 def test_messages_name_what_is_wrong(call, words):
     with pytest.raises(StatsError, match=words):
         call()
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.05, 0.001])
+def test_arrays_of_multipliers_are_the_published_formula(alpha):
+    """Source: Waudby-Smith et al. 2021, eq. 9, in 40 digits; 1e-14."""
+    ratios = [1e-6, 0.3, 1.0, 9.0, 4e5]
+    with decimal.localcontext(prec=40):
+        level = decimal.Decimal(alpha).ln()
+        exact = [((1 + k) / k * ((1 + k).ln() - 2 * level)).sqrt() for k in map(decimal.Decimal, ratios)]
+    theirs = [float(v) for v in exact]
+    found = q_mixture(alpha, np.array(ratios))
+    assert isinstance(found, np.ndarray)
+    assert found == pytest.approx(theirs, rel=1e-14)
+    assert q_mixture(np.full(5, alpha), np.array(ratios)) == pytest.approx(theirs, rel=1e-14)
+    for k, expected in zip(ratios, theirs, strict=True):
+        for one in (q_mixture(alpha, k), q_mixture(alpha, np.float64(k)), q_mixture(alpha, np.asarray(k))):
+            assert type(one) is float
+            assert one == pytest.approx(expected, rel=1e-14)
+
+
+def test_multipliers_at_the_edge_reach_everywhere_or_are_nan():
+    assert q_mixture(0.05, 0.0) == math.inf  # a mixture without width, or data without information
+    assert q_mixture(0.0, 1.0) == math.inf
+    assert math.isnan(q_mixture(0.05, -0.5))
+    assert math.isnan(q_mixture(0.05, math.nan))
+    assert q_mixture(0.05, np.array([0.0, 1.0])).tolist() == [math.inf, q_mixture(0.05, 1.0)]
+
+
+def test_a_mixture_on_a_pair_whose_values_never_vary_has_no_ratio():
+    still = Pair(1.0, 1.0, 0.0, 0.0, 0.0, math.inf, 10)
+    assert math.isnan(Mixture.prior(tau=1.0).ratio(still))
+    assert Mixture(rho2=0.5).ratio(still) == 5.0
+
+
+def test_messages_name_what_tunes_a_mixture():
+    with pytest.raises(StatsError, match=r"rho2 is -1"):
+        Mixture(rho2=-1.0)
+    with pytest.raises(StatsError, match=r"tau is -2"):
+        Mixture(tau=-2.0)

@@ -323,3 +323,89 @@ def test_power_of_the_fewest_units_is_statsmodels(n):
     """Source: statsmodels TTestIndPower; 1e-9."""
     theirs = TTestIndPower().power(2.0, nobs1=n / 2, alpha=0.05)
     assert power(scenario(), value=4.0, n=n).power == pytest.approx(theirs, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "design",
+    [Fixed(), Anytime((0.5, 1.0), 6000.0, None, 0.05), Anytime((1.0,), None, 0.2, 0.05), GroupSequential((0.5, 1.0), "pocock")],
+)
+def test_units_of_further_variants_change_nothing(design):
+    """Two of four equal variants are the same comparison as two alone with half the units."""
+    alone = power(scenario(design=design), value=0.15, n=4000)
+    among = power(scenario(design=design, split=(0.25, 0.25)), value=0.15, n=8000)
+    assert among.by_look == pytest.approx(alone.by_look, rel=1e-12)
+    assert among.expected_units == pytest.approx(2 * alone.expected_units, rel=1e-12)
+
+
+@pytest.mark.parametrize("split", [(0.5, 0.5), (0.1, 0.9), (0.9, 0.1), (0.07, 0.31), (1 / 3, 2 / 3)])
+@pytest.mark.parametrize("value", [0.05, 0.4, 3.0])
+def test_the_units_of_all_variants_are_the_fewest_that_fill_both(split, value):
+    s = scenario(split=split)
+    found = sample_size(s, value=value, target=0.8)
+    wanted = (found.n_control, found.n_treatment)
+    assert all(found.n * share >= units - 1e-6 for share, units in zip(split, wanted, strict=True))
+    assert any((found.n - 1) * share < units - 1e-6 for share, units in zip(split, wanted, strict=True))
+    assert found.power >= 0.8
+    fewer = power(s, value=value, n=min((u - 1) / share for share, u in zip(split, wanted, strict=True)))
+    assert fewer.power < 0.8 or min(wanted) == 2
+
+
+@pytest.mark.parametrize("reduction", [0.0, 0.36])
+def test_reduction_holds_for_the_proportions_of_both_variants(reduction):
+    s = scenario(mean=0.2, proportion=True, reduction=reduction)
+    assert s.sds(0.3) == pytest.approx((0.4 * math.sqrt(1 - reduction), 0.5 * math.sqrt(1 - reduction)))
+    assert scenario(mean=0.2, proportion=True, scale="lift").sds(1.5) == pytest.approx((0.4, 0.5))
+
+
+@pytest.mark.parametrize("scale", ["effect", "lift"])
+def test_a_proportion_may_become_none_or_all_and_no_more(scale):
+    s = scenario(mean=0.5, proportion=True, scale=scale)
+    all_of_them = 0.5 if scale == "effect" else 1.0
+    for value in (all_of_them, -all_of_them):
+        assert s.sds(value) == (0.5, 0.0)
+        assert power(s, value=value, n=400).power == pytest.approx(1.0)
+    for value in (1.01 * all_of_them, -1.01 * all_of_them):
+        with pytest.raises(StatsError, match="treatment"):
+            power(s, value=value, n=400)
+
+
+@pytest.mark.parametrize("mean", [1e-6, -1e-3, 1.0, 1e6, -1e7])
+def test_the_smallest_lift_is_the_smallest_effect_over_the_mean(mean):
+    """Where the null is 0, whatever the unit of the metric."""
+    effect = mde(scenario(mean=mean), n=3000, target=0.9, direction="increase")
+    lift = mde(scenario(mean=mean, scale="lift"), n=3000, target=0.9, direction="increase")
+    assert lift == pytest.approx(effect / abs(mean), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("scale", "null", "sides"), [("effect", 0.0, 2), ("lift", 0.0, 2), ("effect", 0.02, 1), ("lift", 0.2, 1)]
+)
+def test_the_smallest_decrease_of_a_small_proportion_lies_before_none(scale, null, sides):
+    """The search meets the end of what is possible, in either direction, and looks between."""
+    s = scenario(mean=0.1, proportion=True, scale=scale, null=null, sides=sides)
+    value = mde(s, n=300 if sides == 2 else 220, target=0.9, direction="decrease")
+    assert -1.0 < (value if scale == "lift" else value / 0.1) < -0.5
+    assert power(s, value=value, n=300 if sides == 2 else 220).power == pytest.approx(0.9, rel=1e-6)
+    mirrored = scenario(mean=0.9, proportion=True, null=-null if scale == "effect" else 0.0, sides=sides)
+    if scale == "effect":
+        assert mde(mirrored, n=300 if sides == 2 else 220, target=0.9, direction="increase") == pytest.approx(-value, rel=1e-6)
+
+
+def test_an_effect_that_is_never_found_is_not_looked_for_without_end():
+    """Two units in each variant at a level of 2.5e-14: Student's t reaches millions of standard errors."""
+    with pytest.raises(StatsError, match="more are needed"):
+        mde(scenario(comparisons=10**12), n=4, target=0.8, direction="increase")
+
+
+def test_a_deviation_too_small_for_its_square_is_refused():
+    with pytest.raises(StatsError, match="some variant varies"):
+        power(scenario(sd=1e-200), value=1.0, n=100)
+
+
+def test_two_units_in_each_variant_are_the_fewest():
+    assert power(scenario(), value=50.0, n=4).power > 0.5
+    assert power(scenario(split=(0.1, 0.9)), value=200.0, n=20).power > 0.5
+    assert mde(scenario(), n=4, target=0.5, direction="increase") > 0
+    assert scenario(split=(0.5, 0.5 + 5e-10)).split[1] > 0.5
+    with pytest.raises(StatsError, match="split"):
+        scenario(split=(0.5, 0.5 + 1e-6))
