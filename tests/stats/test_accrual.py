@@ -96,3 +96,26 @@ def test_a_number_of_units_that_is_none_is_refused():
     with pytest.raises(StatsError, match="n counts units"):
         Accrual.steady(10.0).days(float("nan"), whole_weeks=False)
     assert Accrual.steady(10.0).days(float("inf"), whole_weeks=False) is None
+
+
+def test_the_later_half_of_an_even_number_of_days_begins_after_the_middle():
+    """Source: numpy.polyfit by hand over days 4 to 6; 1e-12."""
+    known = np.cumsum([10.0, 40.0, 90.0, 20.0, 10.0, 5.0])
+    slope = np.polyfit(np.log([4.0, 5.0, 6.0]), np.log(known[3:]), 1)[0]
+    assert Accrual.of([10, 40, 90, 20, 10, 5]).exponent == pytest.approx(slope, rel=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_days_before_the_first_unit_tell_nothing_of_the_slope():
+    """Source: numpy.polyfit by hand over days 4 to 6 of 6, of which the fourth has no unit yet; 1e-12."""
+    late = Accrual.of([0, 0, 0, 0, 30, 20])
+    assert late.exponent == pytest.approx(np.clip(np.log(50 / 30) / np.log(6 / 5), 0, 1), rel=1e-12)
+    assert Accrual.of([0, 0, 0, 0, 0.5, 0.01]).exponent == pytest.approx(np.log(0.51 / 0.5) / np.log(6 / 5), rel=1e-12)
+    assert Accrual.of([0, 0, 0, 7]).exponent == 1.0
+
+
+def test_full_weeks_of_the_curve():
+    curve = Accrual.steady(100)
+    assert [curve.days(100 * d, whole_weeks=True) for d in (1, 7, 8, 14, 15)] == [7, 7, 14, 14, 21]
+    assert curve.days(100 * 3650, whole_weeks=False) == 3650
+    assert curve.days(100 * 3650 + 1, whole_weeks=False) is None
