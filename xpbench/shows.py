@@ -40,8 +40,9 @@ def plain_html(sentence: str, rows: Sequence[Mapping[str, Any]], *, most: int = 
     out = f'<div class="xp-static"><p>{escape(sentence)}</p>'
     if rows:
         names = list(rows[0])
-        head = "".join(f'<th scope="col">{escape(n.replace("_", " "))}</th>' for n in names)
-        body = "".join(f"<tr>{''.join(f'<td dir=auto>{escape(str(r[n]))}</td>' for n in names)}</tr>" for r in rows[:most])
+        head = "".join(f'<th scope="col" style="text-align:start">{escape(n.replace("_", " "))}</th>' for n in names)
+        cell = "<td dir=auto style=text-align:start>{}</td>"  # a notebook's own style puts cells to the right
+        body = "".join(f"<tr>{''.join(cell.format(escape(str(r[n]))) for n in names)}</tr>" for r in rows[:most])
         out += f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         out += f"<p>… and {len(rows) - most:,} more</p>" if len(rows) > most else ""
     return out + "</div>"

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any, Literal
 
 from xpbench.data.summary import Summary
-from xpbench.decide.readout import HEADS, html_row, line_of
+from xpbench.decide.readout import html_table, line_of
 from xpbench.decide.rows import Row, frame
 from xpbench.health import Check
 from xpbench.plan import Plan
@@ -91,11 +91,9 @@ class Exploration(Shows):
         return "\n".join([*lines, f"  {SENTENCE}"])
 
     def _repr_html_(self) -> str:
-        heads = "".join(f"<th scope='col' style='text-align:left'>{h}</th>" for h in HEADS)
         stamps = " ".join(f"<strong>{escape(s)}</strong>" for s in self.stamps)
         loud = "".join(f"<li>{escape(s)}</li>" for s in self.warnings) or "<li>No check warns.</li>"
         return (
             f"<section aria-label='Exploration'><p>{stamps} {escape(SENTENCE)}</p><p>Units: {escape(self.counts)}.</p>"
-            f"<table style='font-variant-numeric:tabular-nums'><thead><tr>{heads}</tr></thead>"
-            f"<tbody>{''.join(html_row(row) for row in self.rows)}</tbody></table><ul>{loud}</ul></section>"
+            f"{html_table(self.rows)}<ul>{loud}</ul></section>"
         )

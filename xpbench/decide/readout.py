@@ -266,7 +266,6 @@ class Readout(Shows):
 
     def _repr_html_(self) -> str:
         r = self.recommendation
-        body = "".join(html_row(row) for row in self.rows)
         stamps = "".join(f" <strong>{escape(s)}</strong>" for s in self.stamps)
         loud = [c for c in self.health if c.status in ("fail", "warn")]
         health = "; ".join(f"{c.label}: {c.status}" for c in loud) or "all checks pass"
@@ -274,9 +273,7 @@ class Readout(Shows):
         return (
             f"<section aria-label='Readout'><p><strong>{headline}</strong>{stamps}. "
             f"{escape(r.because)}</p><p>Health: {escape(health)}.</p>"
-            "<table style='font-variant-numeric:tabular-nums'><thead><tr>"
-            + "".join(f"<th scope='col' style='text-align:left'>{h}</th>" for h in HEADS)
-            + f"</tr></thead><tbody>{body}</tbody></table>{self._over_time_html()}</section>"
+            f"{html_table(self.rows)}{self._over_time_html()}</section>"
         )
 
     def _over_time_html(self) -> str:
@@ -289,8 +286,11 @@ class Readout(Shows):
         return f"<p>Over time and beside other experiments: no change of an effect is shown in {tests} tests.</p>"
 
 
-HEADS = ("Metric", "Role", "Variant", "Control", "Treatment", "Lift", "Interval", "p", "Verdict")
-"""Columns of the table that a readout shows."""
+COLUMNS = {
+    "Metric": "left", "Role": "left", "Variant": "left", "Control": "right", "Treatment": "right", "Lift": "right",
+    "Interval": "right", "p": "right", "Verdict": "left",
+}  # fmt: skip
+"""Columns of the table that a readout shows, and to which side each stands: a notebook's own style puts all to the right."""
 
 
 def share(value: float | None, *, signed: bool = True, digits: int = 1) -> str:
@@ -321,8 +321,14 @@ def line_of(row: Row) -> str:
     return f"{mark} {row.role:<9} {row.metric} [{row.variant}] {share(row.lift)} ({interval(row)}){p}"
 
 
-def html_row(row: Row) -> str:
-    """A row as one of an HTML table, under `HEADS`."""
+def html_table(rows: Sequence[Row]) -> str:
+    """Rows as an HTML table with the columns of `COLUMNS`."""
+    heads = "".join(f"<th scope='col' style='text-align:{side}'>{name}</th>" for name, side in COLUMNS.items())
+    body = "".join(_html_row(row) for row in rows)
+    return f"<table style='font-variant-numeric:tabular-nums'><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _html_row(row: Row) -> str:
     mark = {"better": "▲ better", "worse": "▼ worse", "unclear": "─ unclear"}[row.verdict]
     if row.guardrail:
         mark = {"ok": "✓ within margin", "bad": "✕ worse than accepted", "unclear": "─ margin not yet shown"}[row.guardrail]
@@ -332,7 +338,8 @@ def html_row(row: Row) -> str:
     ]
     p = "–" if row.p_value is None else p_words(row.p_value, ".4g").removeprefix("p ").removeprefix("= ")
     cells = (row.label, row.role, row.variant, *means, share(row.lift), interval(row), p, mark)
-    return "<tr>" + "".join(f"<td>{escape(c)}</td>" for c in cells) + "</tr>"
+    sides = zip(cells, COLUMNS.values(), strict=True)
+    return "<tr>" + "".join(f"<td style='text-align:{side}'>{escape(c)}</td>" for c, side in sides) + "</tr>"
 
 
 def stamps_of(kind: Kind, health: Sequence[Check], deviations: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
