@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import xpbench as xp
 from tests.forms.test_panels import PLAN, source
 from xpbench.errors import InputError
 from xpbench.forms.magics import xp_line
-from xpbench.forms.notebooks import notebook_templates, run_template, stripped, with_parameters
+from xpbench.forms.notebooks import execute, notebook_templates, run_template, stripped, with_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["decision", "monitor", "plan", "post-rollout", "preflight", "readout"]
@@ -135,3 +136,11 @@ def test_the_demo_for_stakeholders_names_a_page_without_a_content_network() -> N
     assert "://" not in text
     assert json.loads((folder / "conf.json").read_text("utf-8")) == {"base_template": "lab"}
     assert all(c["metadata"]["jupyter"]["source_hidden"] for c in demo["cells"] if c["cell_type"] == "code")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="socket files are POSIX'")
+def test_the_channels_of_a_headless_kernel_are_no_ports() -> None:
+    source = "import json, ipykernel.connect as c; print(json.loads(c.get_connection_info())['transport'])"
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "execution_count": None, "outputs": [], "source": source}
+    found = execute({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    assert ["".join(o["text"]) for o in found["cells"][0]["outputs"]] == ["ipc\n"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -150,23 +152,30 @@ def run_template(
 def execute(notebook: Mapping[str, Any], *, folder: str | Path = ".", timeout: int = 600) -> dict[str, Any]:
     """The notebook with its outputs, run in a kernel of its own.
 
+    The kernel's channels are socket files in a folder of our own: nobody else on the machine can connect, and no port is lost
+    to another program between the choice and the start. (On Windows they are ports of the loopback.)
+
     Raises:
         InputError: `XPB-I05`, nbclient is not installed.
     """
     try:
         import nbformat
         from nbclient import NotebookClient
+        from traitlets.config import Config
     except ImportError as error:
         raise InputError(
             "XPB-I05", feature=plain("Running notebooks"), package="nbclient", install=plain("xpbench[lab]")
         ) from error
     node = nbformat.from_dict(dict(notebook))
-    NotebookClient(
-        node,
-        timeout=timeout,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(folder)}},
-        store_widget_state=False,
-        extra_arguments=["--log-level=ERROR"],
-    ).execute()
+    with tempfile.TemporaryDirectory(prefix="xp-") as private:
+        manager = {"transport": "ipc", "connection_file": str(Path(private) / "k.json")} if os.name == "posix" else {}
+        NotebookClient(
+            node,
+            timeout=timeout,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(folder)}},
+            store_widget_state=False,
+            extra_arguments=["--log-level=ERROR"],
+            config=Config({"KernelManager": manager}),
+        ).execute()
     return dict(json.loads(nbformat.writes(node)))
