@@ -115,17 +115,8 @@ class Experiment:
             DataError: the source can't be read under the plan.
             HealthError: `XPB-H04`, evidence of an unknown kind.
         """
-        summary, known = gather(
-            self.plan,
-            self.ledger,
-            source,
-            progress=progress,
-            segments=segments,
-            evidence=evidence,
-            further_health=further_health,
-        )
+        summary, health = self._read(source, progress, evidence, segments, further_health)
         state = due(self.plan, summary, now=self._clock())
-        health = checks_of(self.plan, self.ledger, summary, known, now=self._clock())
         if not state.is_due:
             return seal(self.plan, self.ledger, summary, state, health, by=by)
         return reveal("opened", self.plan, self.ledger, summary, state, health, by=by, reason="")
@@ -156,18 +147,9 @@ class Experiment:
             DecisionError: `XPB-R02`, no reason.
         """
         ensure_reason(reason, "a peek")
-        summary, known = gather(
-            self.plan,
-            self.ledger,
-            source,
-            progress=progress,
-            segments=segments,
-            evidence=evidence,
-            further_health=further_health,
-        )
+        summary, health = self._read(source, progress, evidence, segments, further_health)
         state = due(self.plan, summary, now=self._clock())
         kind: Literal["opened", "peeked"] = "opened" if state.is_due else "peeked"
-        health = checks_of(self.plan, self.ledger, summary, known, now=self._clock())
         return reveal(kind, self.plan, self.ledger, summary, state, health, by=by, reason=reason)
 
     def looks(self) -> tuple[Look, ...]:
@@ -205,18 +187,29 @@ class Experiment:
             DataError: the source can't be read under the plan.
             HealthError: `XPB-H04`, evidence of an unknown kind.
         """
+        summary, checks = self._read(source, progress, evidence, (), further_health)
+        note_health(self.plan, self.ledger, summary, checks, by=by)
+        return checks
+
+    def _read(
+        self,
+        source: Source | Summary,
+        progress: Any,
+        evidence: Mapping[str, Any] | None,
+        segments: Sequence[str],
+        further_health: FurtherHealth,
+    ) -> tuple[Summary, tuple[Check, ...]]:
+        """The moments of a source under the plan in force, and the health of the data."""
         summary, known = gather(
             self.plan,
             self.ledger,
             source,
             progress=progress,
-            segments=(),
+            segments=segments,
             evidence=evidence,
             further_health=further_health,
         )
-        checks = checks_of(self.plan, self.ledger, summary, known, now=self._clock())
-        note_health(self.plan, self.ledger, summary, checks, by=by)
-        return checks
+        return summary, checks_of(self.plan, self.ledger, summary, known, now=self._clock())
 
     # deciding
 
