@@ -180,3 +180,39 @@ def test_a_variance_below_zero_has_no_test():
     assert math.isnan(found.p_value)
     with pytest.raises(StatsError):
         mixpanel_bonferroni(confidence=0.95, metrics=0, treatments=1)
+
+
+@pytest.mark.parametrize("direction", ["increase", "decrease"])
+def test_draws_of_few_units_surround_the_closed_form(direction):
+    """Source: `bayes`, itself checked by quadrature. With a handful of units the pseudo-observation of the pool weighs."""
+    c, t = Moments.of(5, [30.0], [[20.0]]), Moments.of(9, [36.0], [[90.0]])
+    drawn = mixpanel_posterior(c, t, kind="value", subject=0, direction=direction, mass=0.9, draws=400_000, seed=3)
+    ours = nig_posterior(c, t, subject=0, direction=direction, mass=0.9)
+    assert drawn.chance == pytest.approx(ours.chance, abs=0.004)
+    assert drawn.lift == pytest.approx(ours.lift, abs=0.003)
+    assert (drawn.low, drawn.high) == pytest.approx((ours.low, ours.high), abs=0.02)
+    few, more = rate(1, 4), rate(5, 8)
+    drawn = mixpanel_posterior(few, more, kind="rate", subject=0, direction=direction, mass=0.9, draws=400_000, seed=3)
+    theirs = beta_posterior(Counts(1, 4, 5, 8), direction=direction, mass=0.9)
+    assert drawn.chance == pytest.approx(theirs.chance, abs=0.004)
+    assert drawn.lift == pytest.approx(theirs.lift, rel=0.02)
+
+
+def test_draws_of_a_formula_leave_the_covariance_out():
+    """Source: the closed form over moments whose covariance is zero, which is what Mixpanel documents; 2 %."""
+    m = Moments.of(400, [4.0, 2.0], [[1.0, 0.6], [0.6, 1.0]])
+    bare = Moments.of(400, [4.0, 2.0], [[1.0, 0.0], [0.0, 1.0]])
+    options = {"subject": Ratio(0, 1), "direction": "increase", "mass": 0.95}
+    ours = {name: nig_posterior(v, v, **options) for name, v in (("whole", m), ("bare", bare))}
+    for kind, like in (("formula", "bare"), ("value", "whole")):
+        drawn = mixpanel_posterior(m, m, kind=kind, draws=200_000, seed=2, **options)
+        assert drawn.high - drawn.low == pytest.approx(ours[like].high - ours[like].low, rel=0.02)
+    assert ours["bare"].high - ours["bare"].low > 1.3 * (ours["whole"].high - ours["whole"].low)
+
+
+def test_no_units_have_no_test():
+    for c, t in ((0, 10), (10, 0)):
+        found = mixpanel_test(
+            Moments.of(c, [1.0], [[1.0]]), Moments.of(t, [1.0], [[1.0]]), kind="total", subject=0, confidence=0.95
+        )
+        assert math.isnan(found.p_value)
