@@ -41,7 +41,7 @@ TESTS: dict[str, list[str]] = {
     "arguments": ["multipliers", "multiplicity", "srm", "quantiles"],
     "batch_cuped": ["batch", "cuped"],
     "designs": ["designs", "planning", "spending"],
-    "fieller": ["inference", "pairs"],
+    "fieller": ["fieller", "inference", "pairs"],
     "marginals": ["bayes"],
     "roots": ["proportion", "spending"],
 }

@@ -44,3 +44,23 @@ def test_eigenvectors_are_numpys(k):
 def test_eigenvalues_of_collinear_covariates():
     values, _ = eigen(np.array([[1.0, 1.0], [1.0, 1.0]]))
     assert values == pytest.approx([0.0, 2.0], abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        [[2.0, 0.0, 0.3], [0.0, 1.0, 0.0], [0.3, 0.0, 5.0]],
+        [[1.0, 0.0], [0.0, 1.0]],
+        [[0.0, 0.0], [0.0, 0.0]],
+        [[3.0]],
+        [[1.0, 1e-9, 0.0], [1e-9, 1.0, 0.0], [0.0, 0.0, -4.0]],
+        [[1e12, 1.0], [1.0, 1e-6]],
+    ],
+)
+def test_matrices_with_zeros_and_of_all_sizes_are_numpys(matrix):
+    """Source: numpy.linalg.eigvalsh, 1e-12 of the largest; and A v = λ v."""
+    values, vectors = eigen(np.array(matrix))
+    largest = np.abs(matrix).max()
+    assert values == pytest.approx(np.linalg.eigvalsh(matrix), abs=1e-12 * largest)
+    assert np.array(matrix) @ vectors == pytest.approx(vectors * values, abs=1e-12 * max(largest, 1e-300))
+    assert vectors.T @ vectors == pytest.approx(np.eye(len(matrix)), abs=1e-14)
