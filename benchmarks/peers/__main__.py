@@ -2,6 +2,7 @@
 
 python -m benchmarks.peers --envs DIR [--short] [--only NAME ...] [--out FOLDER]
 python -m benchmarks.peers --envs DIR --part worlds|timed      half of it; the other half stays as the saved result has it
+python -m benchmarks.peers --envs DIR --part worlds --only xpbench      its worlds alone, after a change of ours
 """
 
 from __future__ import annotations
@@ -188,8 +189,10 @@ def main() -> int:
         charts.draw(saved, ROOT / "docs" / "gallery")
         charts.page(charts.tables(saved), saved)
         return 0
-    if options.part and (options.short or options.only):
-        parser.error("--part is a half of the whole comparison: without --short and --only")
+    if options.part and options.short:
+        parser.error("--part is a half of the whole comparison: without --short")
+    if options.part == "timed" and options.only:
+        parser.error("what is timed is compared in one run: without --only")
     if options.envs is None and any(p.packages for p in chosen):
         parser.error("peers need --envs DIR; --only xpbench needs none")
     missing: dict[str, str] = {}
@@ -204,15 +207,18 @@ def main() -> int:
         tables = worlds.write(Path(folder), sizes)
         players = [p for p in chosen if p.name not in missing]
         saved = json.loads(SAVED.read_text("utf-8")) if options.part else {}
+        found = dict(saved.get("peers", {}))
         if options.part == "timed":
-            found = {p.name: saved["peers"][p.name] for p in players}
+            for peer in players:
+                found[peer.name] |= {"versions": versions(peer, options.envs), "lines": judge.lines_of_code(peer.script)}
         else:
             with ThreadPoolExecutor(options.jobs) as pool:
                 played = pool.map(lambda p: play(p, options.envs, tables), players)
-                found = dict(zip((p.name for p in players), played, strict=True))
+                found |= dict(zip((p.name for p in players), played, strict=True))
         if options.part == "worlds":
-            for name, its in found.items():
-                its.update({task: saved["peers"][name][task] for task in TIMED if task in saved["peers"][name]})
+            for peer in players:
+                old = saved["peers"].get(peer.name, {})
+                found[peer.name] |= {task: old[task] for task in TIMED if task in old}
         else:
             timed(players, options.envs, tables, 1 if options.short else options.repeats, found)
             check_agreement(found)
@@ -222,11 +228,13 @@ def main() -> int:
         "seconds": round(time.perf_counter() - began - installed),
         "load_at_end": machine()["load_at_end"],
     }
-    halves = {half: now if options.part in (None, half) else _half(saved, half) for half in ("worlds", "timed")}
+    half = f"worlds of {', '.join(options.only)}" if options.part and options.only else options.part
+    halves = {name: _half(saved, name) for name in ("worlds", *saved.get("halves", {}), "timed")} if half else {}
+    halves = halves | {half: now} if half else dict.fromkeys(("worlds", "timed"), now)
     result = {
         "sizes": vars(sizes),
         "halves": halves,
-        "seconds": sum(half["seconds"] for half in (halves.values() if options.part else [now])),
+        "seconds": sum(its["seconds"] for its in (halves.values() if half else [now])),
         "did_not_install": missing,
         "ratios_to_xpbench": ratios,
         "peers": strip(found),
