@@ -427,3 +427,72 @@ def test_ends_of_a_lift_near_zero_keep_their_digits(edge, sign):
         ends = sorted(float((middle + s * root) / lead) for s in (-1, 1))
     assert bool(bounded)
     assert [float(low), float(high)] == pytest.approx(ends, rel=1e-9)
+
+
+@pytest.mark.parametrize("alternative", ["two-sided", "greater", "less"])
+@pytest.mark.parametrize("shift", [-0.3, 0.0, 0.2])
+def test_p_of_each_side_is_scipys(rng, alternative, shift):
+    """Source: scipy.stats.ttest_ind with equal_var=False, each alternative; 1e-9."""
+    c, t = rng.normal(5, 1, 40), rng.normal(5 + shift, 2, 25)
+    found = p_fixed(mean_pair(Moments.of_values(c), Moments.of_values(t)), null=0.1, alternative=alternative)
+    theirs = scipy.stats.ttest_ind(t - 0.1, c, equal_var=False, alternative=alternative).pvalue
+    assert found == pytest.approx(theirs, rel=1e-9)
+
+
+def test_a_lift_is_undefined_only_where_the_control_is_nothing_beside_the_treatment():
+    options = {"vc": 1e-30, "vt": 1e-30, "cov": 0.0, "df": math.inf, "n": 100}
+    assert relative(Pair(1e-11, 1.0, **options), 1.96).kind == "bounded"
+    assert relative(Pair(1e-13, 1.0, **options), 1.96).kind == "undefined"
+    assert relative(Pair(1e3, 1e12, **options), 1.96).kind == "bounded"
+    assert relative(Pair(0.0, 0.0, **options), 1.96).kind == "undefined"
+    failed = relative(Pair(2.0, 3.0, 0.0, 0.0, 0.0, math.nan, 4, "zero_variance"), 1.96)
+    assert (failed[0], failed.kind) == (0.5, "undefined")
+    assert math.isnan(failed[1])
+
+
+def test_evidence_without_a_number_is_none_and_too_much_is_infinite():
+    mixture = Mixture.prior(tau=1.0)
+    broken = Pair(1.0, 2.0, math.nan, math.nan, math.nan, math.nan, 4, "not_enough_units")
+    assert math.isnan(e_value(broken, mixture=mixture))
+    options = {"vc": 5e-4, "vt": 5e-4, "cov": 0.0, "df": math.inf, "n": 100}
+    k = 1000.0
+
+    def at(log: float) -> float:
+        return math.sqrt(2 * (1 + k) / k * (log + 0.5 * math.log1p(k))) * math.sqrt(1e-3)
+
+    assert e_value(Pair(0.0, at(700.0), **options), mixture=mixture) == pytest.approx(math.exp(700.0), rel=1e-9)
+    assert e_value(Pair(0.0, at(720.0), **options), mixture=mixture) == math.inf
+
+
+@pytest.mark.parametrize("direction", ["increase", "decrease"])
+@pytest.mark.parametrize("scale", ["margin_abs", "margin_rel"])
+def test_the_bound_of_a_margin_is_on_the_side_that_could_hurt(direction, scale):
+    p = Pair(10.0, 10.2, 0.01, 0.02, 0.0, 80.0, 90)
+    found = noninferior(p, direction=direction, alpha=0.05, **{scale: 0.07})
+    q = q_fixed(0.1, 80.0)
+    low, high = absolute(p, q)[2:4] if scale == "margin_abs" else relative(p, q)[1:3]
+    assert found.bound == pytest.approx(low if direction == "increase" else high, rel=1e-12)
+    assert found.passed == (found.bound > -0.07 if direction == "increase" else found.bound < 0.07)
+
+
+def test_an_anytime_margin_is_not_passed_on_the_wrong_side():
+    """However far: the p-value is 1, and at the margin itself it is 1, too."""
+    mixture = Mixture.prior(tau=0.5)
+    for mt in (9.0, 9.5):
+        found = noninferior(
+            Pair(10.0, mt, 0.01, 0.01, 0.0, math.inf, 90), direction="increase", margin_abs=0.5, alpha=0.05, mixture=mixture
+        )
+        assert found.p_value == 1.0
+        assert found.passed is False
+    k = 0.25 / 0.02
+    z = 0.6 / math.sqrt(0.02)
+    theirs = 0.5 * math.sqrt(1 + k) * math.exp(-0.5 * z * z * k / (1 + k))
+    near = noninferior(
+        Pair(10.0, 10.1, 0.01, 0.01, 0.0, math.inf, 90), direction="increase", margin_abs=0.5, alpha=0.05, mixture=mixture
+    )
+    assert near.p_value == pytest.approx(theirs, rel=1e-9)
+
+
+def test_equivalence_has_no_answer_where_one_side_has_none():
+    broken = Pair(1.0, 2.0, math.nan, math.nan, math.nan, math.nan, 4, "not_enough_units")
+    assert equivalence(broken, margin_abs=0.5, alpha=0.05).passed is None
