@@ -11,6 +11,7 @@ import duckdb
 import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
+from xpbench.data.cache import digest_of_files
 from xpbench.data.engine import engine_name, first_line, literal, quote
 from xpbench.data.log import MARK, Properties, happened
 from xpbench.data.opening import kind_of, plain_frame
@@ -39,6 +40,7 @@ class DuckLog:
         self.engine = engine_name()
         self.missing_properties: frozenset[str] = frozenset()
         self.kind = "duckdb"
+        self._files_digest = ""
         self._findings: list[Finding] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._kept = 0
@@ -110,10 +112,12 @@ class DuckLog:
         self.all(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
 
     def fingerprint(self) -> str:
-        """SHA-256 over the events in normal form, whatever the order of the rows.
+        """SHA-256 over the events in normal form, whatever the order of the rows; of JSON Lines over the bytes that were read.
 
         Only the sum and the exclusive or of salted row hashes leave the engine, so that no id can be found again.
         """
+        if self._files_digest:
+            return self._files_digest
         columns = ["u", "event", "t", "iid", *self.properties.texts.values()]
         salted = ", ".join([literal("xpbench.events.1"), *columns])
         ((rows, total, mixed),) = self.all(f"SELECT count(*), sum(hash({salted})), bit_xor(hash({salted})) FROM normal")
@@ -165,18 +169,20 @@ class DuckLog:
             raise DataError("XPB-D01", what=plain("The log could not be read"), reason=first_line(error)) from error
 
     def _open_jsonl(self, paths: Sequence[str]) -> None:
-        from xpbench.data.jsonl import ingest
+        from xpbench.data.jsonl import Ingestion
 
         self._folder = tempfile.TemporaryDirectory(prefix="xpbench-")
         names = [*self.properties.texts]
         unit = self.schema.unit or self.plan.unit
-        report = ingest(
-            paths,
-            out=Path(self._folder.name) / "events",
-            properties=None if self.properties.items == "dictionary" else [*names, *([unit] if unit not in names else [])],
-            schema=self.schema,
-            engine=self.source.engine,
-        )
+        report = Ingestion(
+            [Path(p) for p in paths],
+            Path(self._folder.name) / "events",
+            None if self.properties.items == "dictionary" else [*names, *([unit] if unit not in names else [])],
+            self.schema,
+            self.source.engine,
+            known=None if self.source.cache is None else self.source.cache.known(paths),
+        ).run()
+        self._files_digest = digest_of_files(report.files)
         self._findings += report.findings()
         if not report.rows:
             raise DataError("XPB-D07", what=plain("The log has no readable event"))

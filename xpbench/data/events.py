@@ -145,14 +145,15 @@ class EventsSource:
         Raises:
             DataError: the log does not fit the plan, or the plan's data policy refuses what was found.
         """
-        from xpbench.data.opening import open_log
+        from xpbench.data.opening import kind_of, open_log
 
         stages = Stages(7, progress)
         frozen = tuple(caps)
+        lines = isinstance(self.log, list) and kind_of(self.log[0]) == "jsonl"  # hashed while they are read
         with contextlib.ExitStack() as stack:
             hashing = None
             fingerprint = ""
-            if isinstance(self.log, list) and self.cache is None:
+            if isinstance(self.log, list) and self.cache is None and not lines:
                 hashing = stack.enter_context(Hashing(self.log))  # beside the engine's work
             elif isinstance(self.log, list) and self.cache is not None:
                 fingerprint = self.cache.files_digest(self.log)
@@ -160,6 +161,10 @@ class EventsSource:
                     return summary
             properties = properties_of(plan)
             log = stack.enter_context(open_log(self, plan, properties, stages))
+            if lines and self.cache is not None and log.fingerprint() != fingerprint:
+                raise DataError("XPB-D42", path=", ".join(Path(p).name for p in self.log))
+            if lines and self.cache is None:
+                fingerprint = log.fingerprint()
             if not isinstance(self.log, list):
                 fingerprint = log.fingerprint()
                 if (summary := self._from_cache(plan, fingerprint, log.engine, frozen, stages, take)) is not None:

@@ -48,6 +48,7 @@ class IngestReport(Shows):
         rejects: The first of them by file and piece.
         broken: Files that end before they should, with the reason.
         digest: SHA-256 over the bytes of all files, whatever their order.
+        files: SHA-256 of each file, sorted.
     """
 
     rows_of_frame: ClassVar[str] = "rejects"
@@ -59,6 +60,7 @@ class IngestReport(Shows):
     rejects: tuple[Reject, ...] = field(repr=False)
     broken: dict[str, str] = field(default_factory=dict)
     digest: str = ""
+    files: tuple[str, ...] = field(default=(), repr=False)
 
     def _repr_html_(self) -> str:
         found = [{"what": f.name.replace("_", " "), "lines": f.count, "where": f.detail} for f in self.findings()]
