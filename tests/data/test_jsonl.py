@@ -577,6 +577,24 @@ def test_empty_and_hopeless_files(tmp_path: Path) -> None:
             xp.events(tmp_path / name).summarize(plan)
 
 
+def test_a_log_without_an_event_says_why(tmp_path: Path) -> None:
+    """Reasons and counts of the report, the most frequent first; not "no event" alone."""
+    nameless = GOOD.replace('"event"', '"name"')
+    path = write(tmp_path, nameless, "broken", nameless)
+    with pytest.raises(DataError, match="XPB-D07") as caught:
+        xp.events(path).summarize(plan_of(METRICS))
+    said = (
+        "a line has no event name (2 of 3 lines, first log.jsonl:1); a line is no JSON object (1 of 3 lines, first log.jsonl:2)"
+    )
+    assert said in str(caught.value)
+    (tmp_path / "empty.jsonl").write_bytes(b"")
+    with pytest.raises(DataError, match="it has no lines"):
+        xp.events(tmp_path / "empty.jsonl").summarize(plan_of(METRICS))
+    (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(GOOD.encode())[:12])
+    with pytest.raises(DataError, match=r"cut\.jsonl\.gz: the gzip stream is cut off"):
+        xp.events(tmp_path / "cut.jsonl.gz").summarize(plan_of(METRICS))
+
+
 def test_no_ghost_of_an_unknown_property(tmp_path: Path) -> None:
     log = [
         event("$experiment_started", "u", 10**15, "1", **{"Experiment name": "t", "Variant name": "a"}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from xpbench.errors import number_of
 from xpbench.memo import digits, figures
 from xpbench.memo.content.words import HEALTH_TONE, json_text, minute_text, plain_text
 from xpbench.memo.texts import DASH
@@ -55,7 +56,7 @@ def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "count": count,
         "peeks": peeks,
-        "line": f"{count} look{'' if count == 1 else 's'} at the effects, {peeks} before they were due",
+        "line": f"{number_of(count, 'look')} at the effects, {peeks} before they were due",
         "cost": cost["sentence"],
         "rows": [
             {
