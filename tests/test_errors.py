@@ -7,7 +7,7 @@ import string
 
 import pytest
 
-from xpbench.errors import CATALOGUE, InputError, InvalidPlan, Problem, nearest, shown
+from xpbench.errors import CATALOGUE, InputError, InvalidPlan, Problem, nearest, number_of, shown
 
 
 @pytest.mark.parametrize("code", sorted(CATALOGUE))
@@ -32,6 +32,11 @@ def test_errors_survive_pickling() -> None:
     assert str(error) == str(InputError("XPB-I01", path="a\nb"))
     invalid = pickle.loads(pickle.dumps(InvalidPlan([Problem.of("XPB-P19", "/horizon")])))  # noqa: S301
     assert invalid.problems[0].pointer == "/horizon"
+
+
+def test_counts_stand_in_singular_and_plural() -> None:
+    assert [number_of(n, "unit") for n in (0, 1, 2, 1_200)] == ["0 units", "1 unit", "2 units", "1,200 units"]
+    assert [number_of(n, "unit is", "units are") for n in (1, 2)] == ["1 unit is", "2 units are"]
 
 
 def test_nearest_names_the_likely_one() -> None:

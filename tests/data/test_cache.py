@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +16,9 @@ import pytest
 
 import xpbench as xp
 from tests.data.logs import METRICS, frame_of, lines_of, plan_of, random_log
+from xpbench.data import gunzip, lines
 from xpbench.data.cache import Cache, files_digest
+from xpbench.errors import DataError
 
 PLAN = plan_of([METRICS[0], {**METRICS[4], "winsorize": {"upper": 0.9}}], segments=["platform"])
 
@@ -102,3 +108,61 @@ def test_a_file_that_changed_is_hashed_again(tmp_path: Path) -> None:
     assert cache.files_digest([str(path)]) != one
     os.utime(path, (1, 1))
     assert cache.files_digest([str(path)]) == cache.files_digest([str(path)]) == files_digest([str(path)])
+
+
+class Forbidden:
+    """Stands for what must not happen again."""
+
+    def __init__(self, *given: object) -> None:
+        pass
+
+    def __enter__(self) -> None:
+        raise AssertionError("hashed once more")
+
+    def __exit__(self, *given: object) -> None: ...
+
+    def update(self, data: bytes) -> None:
+        raise AssertionError("hashed once more")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_lines_are_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool) -> None:
+    """The fingerprint of JSON Lines is made while they are read, or is known already; it is that of the files' bytes."""
+    text = lines_of(random_log(np.random.default_rng(4))).encode()
+    paths = [tmp_path / f"{name}.jsonl" for name in "ab"]
+    half = text.index(b"\n", len(text) // 2) + 1
+    for path, part in zip(paths, (text[:half], text[half:]), strict=True):
+        path.write_bytes(gzip.compress(part) if packed else part)
+        os.utime(path, (1, 1))
+    with monkeypatch.context() as patch:
+        patch.setattr(import_module("xpbench.data.events"), "Hashing", Forbidden)
+        fresh = xp.events(paths).summarize(PLAN)
+    assert fresh.fingerprint == files_digest([str(p) for p in paths])
+    cache = Cache(tmp_path / "cache")
+    assert cache.known([str(p) for p in paths]) == {}
+    cache.files_digest([str(p) for p in paths])
+    assert len(cache.known([str(p) for p in paths])) == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(lines, "hashlib", SimpleNamespace(sha256=Forbidden))
+        patch.setattr(gunzip, "hashlib", SimpleNamespace(sha256=Forbidden))
+        kept = xp.events(paths, cache=tmp_path / "cache").summarize(PLAN)
+    assert (kept.fingerprint, kept.cells) == (fresh.fingerprint, fresh.cells)
+    paths[1].touch()
+    assert len(cache.known([str(p) for p in paths])) == 1
+
+
+def test_a_file_that_changes_between_hash_and_reading_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or its unit table would be kept under the fingerprint of what the file held before."""
+    path = tmp_path / "log.jsonl"
+    path.write_text(lines_of(random_log(np.random.default_rng(5))))
+    made = Cache.files_digest
+
+    def overtaken(self: Cache, paths: Sequence[str]) -> str:
+        found = made(self, paths)
+        path.write_text(path.read_text() + path.read_text().splitlines()[0] + "\n")
+        return found
+
+    monkeypatch.setattr(Cache, "files_digest", overtaken)
+    with pytest.raises(DataError, match="XPB-D42"):
+        xp.events(path, cache=tmp_path / "cache").summarize(PLAN)
+    assert tables(tmp_path / "cache") == []

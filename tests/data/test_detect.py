@@ -34,7 +34,7 @@ def test_experiments_are_listed_however_old() -> None:
     assert (old.first_exposure, old.last_exposure) == ("2026-01-01T00:00:00.000000Z", "2026-01-03T00:00:00.000000Z")
     assert (new.name, new.units, new.qa_exposures) == ("new", 1, 1)
     assert new.to_dict()["variants"] == {"x": 1}
-    assert repr(new) == "SeenExperiment('new', 1 units: 'x' 1)"
+    assert repr(new) == "SeenExperiment('new', 1 unit: 'x' 1)"
 
 
 def several(form: str, separator: str = ":") -> list[dict[str, Any]]:

@@ -201,7 +201,7 @@ def test_exposures_that_do_not_count_are_counted_apart() -> None:
     assert s.units == {"a": 10, "b": 10}
     for name, count in (("qa_tester", 1), ("unknown_variant", 1), ("missing_variant", 1), ("outside_dates", 2)):
         assert found(s, name).count == count
-    assert "'zzz' (1 exposures)" in found(s, "unknown_variant").detail
+    assert "'zzz' (1 exposure)" in found(s, "unknown_variant").detail
     kept = xp.events(frame_of(log)).summarize(
         plan.changed(exposure={"start": "2026-01-01", "end": "2026-01-02", "qa_testers": "keep"})
     )
@@ -447,6 +447,7 @@ def test_values_that_are_no_numbers_are_shown() -> None:
         ({"time_zone": "Europe/Londn"}, "Did you mean 'Europe/London'?"),
         ({"until": "yesterday"}, "until is 'yesterday'"),
         ({"slices": ("segments",)}, "Did you mean 'segment'?"),
+        ({"slices": "week"}, "slices is 'week'"),
         ({"duplicates": "no"}, "It is one of drop, keep"),
         ({"absent_events": "ok"}, "It is one of refuse, zero"),
     ],
@@ -455,6 +456,27 @@ def test_arguments_without_one_of_their_values(arguments: dict[str, Any], said: 
     with pytest.raises(DataError, match="XPB-D46") as caught:
         xp.events(frame_of(small_log()), **arguments)
     assert said in str(caught.value)
+
+
+def test_one_slice_may_be_named_alone() -> None:
+    assert xp.events(frame_of(small_log()), slices="day").slices == {"day"}
+    assert xp.events(frame_of(small_log()), slices=("day", "age")).slices == {"day", "age"}
+
+
+@pytest.mark.parametrize(
+    ("names", "code", "said"),
+    [
+        ({"event": "name"}, "XPB-D49", "None of the 8 events has a name ('name')"),
+        ({"time": "when"}, "XPB-D33", "None of the 8 events has a time that can be read ('when')"),
+        ({"event": "name", "time": "when"}, "XPB-D49", "None of the 8 events has a name ('name')"),
+    ],
+)
+def test_the_column_that_is_missing_is_the_one_that_is_told(names: dict[str, str], code: str, said: str) -> None:
+    """Any key of the object with the properties may be a column, so it is only told by what it holds."""
+    log = pd.DataFrame([{"event": e["event"], "properties": json.dumps(e["properties"])} for e in small_log()])
+    with pytest.raises(DataError, match=code) as caught:
+        xp.events(log, schema=xp.EventSchema(**names)).summarize(SMALL)
+    assert said.replace("8", str(len(log))) in str(caught.value)
 
 
 def test_absent_events_may_count_as_zero() -> None:

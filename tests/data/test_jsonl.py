@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,56 @@ def test_few_lines_are_judged_where_few_are_faulty(tmp_path: Path, monkeypatch: 
     assert 3 <= sum(looked) < 200
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_that_were_cut_off_are_found_by_their_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    """No query looks at the others: their first and last signs tell."""
+
+    def never(self: Any, sheet: Any) -> list[int]:
+        raise AssertionError("all lines were looked at")
+
+    monkeypatch.setattr(judge.Judge, "doubtful", never)
+    lines = [GOOD, "", "  " + GOOD, GOOD[:30], GOOD[30:], GOOD, " "]
+    path = tmp_path / "log.jsonl"
+    path.write_bytes("".join(line + end for line in lines).encode() + GOOD[:40].encode())
+    report = ingest(path, out=tmp_path / "out", properties=["amount"])
+    assert (report.rows, report.lines) == (3, 6)
+    assert [(r.line, r.reason) for r in report.rejects] == [
+        (4, "malformed_json"),
+        (5, "malformed_json"),
+        (8, "truncated_line"),
+    ]
+
+
+def test_a_file_whose_end_is_cut_off_is_not_read_to_its_end_first(tmp_path: Path) -> None:
+    """Good files are read by the engine as they are; the last line, which most often is no event, is looked at before."""
+    ends = {"": True, "\n": True, " \r\n\n": True, "{": False, "\n\0": False, "\n" + "x" * 70_000 + " \n": False}
+    ends |= {"\n" + GOOD.replace("12.5", '"' + "x" * 70_000 + '"'): True}
+    for end, whole in ends.items():
+        path = tmp_path / "log.jsonl"
+        path.write_text(GOOD + end)
+        with path.open("rb") as file:
+            assert bool(reading.whole_name(path, file.fileno())) is whole
+    path.write_bytes(b"")
+    with path.open("rb") as file:
+        assert reading.whole_name(path, file.fileno())
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"\n", b"\n\n\n", b"a", b"a\nb\n\nc", b"\na\n\n\n\nbb\n", b"a" * 9 + b"\n\n" * 9 + b"b\n"]
+)
+def test_lines_are_counted_over_the_borders_of_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(text)
+    lines = text.split(b"\n")[: None if text and not text.endswith(b"\n") else -1]
+    for step in (1, 2, 3, 4, 100):
+        monkeypatch.setattr(reading, "STEP", step)
+        with path.open("rb") as file:
+            assert reading.empty_lines(file.fileno()) == sum(not line for line in lines)
+            for known in ("", "of before"):
+                with reading.Counting(file.fileno(), known) as counting:
+                    assert counting.result() == (len(lines), known or hashlib.sha256(text).hexdigest(), False)
+
+
 def test_a_long_line_beside_a_key_that_stands_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A block with one long line can't be cut into smaller ones."""
     monkeypatch.setattr(judge, "SMALL_BLOCK", 500)
@@ -305,14 +356,14 @@ def test_one_run_at_a_time_writes_to_a_folder(tmp_path: Path) -> None:
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, GOOD, GOOD)
-    copy = module._Ingest._copy
+    copy = module.Ingestion._copy
 
     def grown(self: Any, *given: Any, **more: Any) -> Any:
         rows = copy(self, *given, **more)
         path.write_bytes(path.read_bytes() + GOOD.encode() + b"\n")
         return rows
 
-    monkeypatch.setattr(module._Ingest, "_copy", grown)
+    monkeypatch.setattr(module.Ingestion, "_copy", grown)
     with pytest.raises(DataError, match="XPB-D42"):
         ingest(path, out=tmp_path / "out", properties=[])
     assert not list((tmp_path / "out").glob("*part-*"))
@@ -465,15 +516,15 @@ def test_the_quick_way_and_the_way_line_by_line_agree(tmp_path_factory: pytest.T
         quick += [(i + 1, r.reason) for r in report.rejects]
         rows += rows_of(report)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module._Ingest, "_whole", lambda self, path: False)
-        patch.setattr(module._Ingest, "_write", only_judged)
+        patch.setattr(module.Ingestion, "_whole", lambda self, path, known: False)
+        patch.setattr(module.Ingestion, "_write", only_judged)
         report = ingest([write(folder, *lines)], out=folder / "slow", properties=["amount"])
     assert [(r.line, r.reason) for r in report.rejects] == quick
     assert sorted(map(str, rows_of(report))) == sorted(map(str, rows))
     assert report.rows + sum(report.rejected.values()) == report.lines == len(lines)
 
 
-_write = module._Ingest._write
+_write = module.Ingestion._write
 
 
 def only_judged(self: Any, *given: Any) -> tuple[int, int, dict[int, str]]:
@@ -524,6 +575,24 @@ def test_empty_and_hopeless_files(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match="XPB-D07"):
             xp.events(tmp_path / name).summarize(plan)
+
+
+def test_a_log_without_an_event_says_why(tmp_path: Path) -> None:
+    """Reasons and counts of the report, the most frequent first; not "no event" alone."""
+    nameless = GOOD.replace('"event"', '"name"')
+    path = write(tmp_path, nameless, "broken", nameless)
+    with pytest.raises(DataError, match="XPB-D07") as caught:
+        xp.events(path).summarize(plan_of(METRICS))
+    said = (
+        "a line has no event name (2 of 3 lines, first log.jsonl:1); a line is no JSON object (1 of 3 lines, first log.jsonl:2)"
+    )
+    assert said in str(caught.value)
+    (tmp_path / "empty.jsonl").write_bytes(b"")
+    with pytest.raises(DataError, match="it has no lines"):
+        xp.events(tmp_path / "empty.jsonl").summarize(plan_of(METRICS))
+    (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(GOOD.encode())[:12])
+    with pytest.raises(DataError, match=r"cut\.jsonl\.gz: the gzip stream is cut off"):
+        xp.events(tmp_path / "cut.jsonl.gz").summarize(plan_of(METRICS))
 
 
 def test_no_ghost_of_an_unknown_property(tmp_path: Path) -> None:

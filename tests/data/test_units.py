@@ -597,7 +597,7 @@ def test_doubled_ids_are_found_wherever_they_stand(at: tuple[int, int], text: bo
     ids = frame.id.to_numpy().copy()
     ids[at[1]] = ids[at[0]]
     frame["id"] = [f"u{i}" for i in ids] if text else ids
-    assert "1 units stand on 2 rows" in refused(parquet(frame, tmp_path / "t.parquet"))
+    assert "1 unit stands on 2 rows" in refused(parquet(frame, tmp_path / "t.parquet"))
 
 
 def test_more_ids_than_are_compared_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,11 @@ import subprocess
 import pytest
 
 from tests.memo.making import PLAN, decided, summary_of
+from xpbench.decide.rule import situations
 from xpbench.errors import InputError, MemoError
 from xpbench.ledger.entry import Witness
 from xpbench.memo import build
+from xpbench.memo.content.words import SITUATION, situation_text
 from xpbench.memo.impact import daily_units, impact_sentences
 from xpbench.memo.pdf import browser
 from xpbench.memo.verify import parsed_page
@@ -59,6 +61,32 @@ def test_the_appendix_says_what_a_statistician_asks(text):
         "How to verify this memo",
     ):
         assert words in text, words
+
+
+def test_the_rule_and_the_caps_are_told_in_words(text):
+    for words in (
+        "health: a check fails",
+        "primary metric: better by enough to matter; primary and secondary metrics: one is worse",
+        "data: not enough yet",
+        "otherwise",
+        "Found: primary metric: better by enough to matter; primary and secondary metrics: none is worse; ",
+        "Because of: Quote started: better, and by enough to matter",
+    ):
+        assert words in text, words
+    rule = text[text.index("How the decision follows") : text.index("Method in plain language")]
+    for raw in ("True", "False", "deteriorated:", "adequate", "win", "quote_started", "transfer_in_value"):
+        assert raw not in rule, raw
+    assert "Transfer-in value value" in rule[rule.index("Caps for extreme values") :]
+
+
+def test_every_situation_has_words():
+    """Each input of the rule with each of its values, so that a new one can't reach the page as it is."""
+    for situation in situations():
+        said = situation_text({k: [v] for k, v in situation.to_dict().items()})
+        assert len(said.split("; ")) == len(SITUATION) == len(situation.to_dict())
+        assert all(v in SITUATION[k][1] for k, v in situation.to_dict().items())
+    assert situation_text({"health": ["fail", "warn"]}) == "health: a check fails or a check warns"
+    assert situation_text({}) == ""
 
 
 def test_many_rows_leave_the_first_page_readable(tmp_path):

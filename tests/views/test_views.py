@@ -6,14 +6,16 @@ import base64
 import csv
 import io
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from benchmarks.gallery import VIEWS, bias, checks, many_metrics, row, rows, segment
 from xpbench import views
 from xpbench.errors import InputError
+from xpbench.plan.design import Decision
 from xpbench.views import numbers
+from xpbench.views.card import facts
 from xpbench.views.table import Column, Table, csv_cell
 from xpbench.views.theme import TONES
 from xpbench.views.view import VEGALITE, View
@@ -317,3 +319,15 @@ def test_no_axis_of_counts_falls_back_to_powers_of_ten(made: dict[str, View]) ->
     for name in ("winsorization", "timeline", "path", "power"):
         svg = made[name].to_svg()
         assert "e+" not in "".join(part.split("<")[0] for part in svg.split(">") if len(part.split("<")[0]) < 12), name
+
+
+@pytest.mark.parametrize("ship_when", get_args(Decision.model_fields["ship_when"].annotation))
+@pytest.mark.parametrize("guardrails", get_args(Decision.model_fields["guardrails"].annotation))
+def test_the_card_says_in_words_when_a_plan_ships(ship_when: str, guardrails: str) -> None:
+    """Every value of the plan has words; a plan that is still being written has gaps."""
+    said = dict(facts({"decision": {"ship_when": ship_when, "guardrails": guardrails}}))["Ships when"]
+    assert "primary metric" in said
+    assert "guardrail is" in said
+    assert "_" not in said
+    assert "…" not in said
+    assert dict(facts({}))["Ships when"] == "… and …"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xpbench.assign.findings import jsonable
 from xpbench.assign.html import paragraph, table
-from xpbench.errors import shown
+from xpbench.errors import number_of, shown
 from xpbench.shows import Shows
 
 
@@ -47,7 +47,7 @@ class Cause:
         return {name: jsonable(getattr(self, name)) for name in self.__slots__}
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.rows:,} rows, {self.detail}"
+        return f"{self.name}: {number_of(self.rows, 'row')}, {self.detail}"
 
 
 REMEDIES = {
@@ -129,11 +129,11 @@ class Audit(Shows):
 
     def __repr__(self) -> str:
         causes = ", ".join(f"{c.name} {c.rows:,}" for c in self.causes) or "no finding"
-        return f"Audit({shown(self.subject)}, {self.rows:,} rows, agreement {self.agreement:.4%}: {causes})"
+        return f"Audit({shown(self.subject)}, {number_of(self.rows, 'row')}, agreement {self.agreement:.4%}: {causes})"
 
     def _repr_html_(self) -> str:
         out = paragraph(
-            f"Audit of {shown(self.subject)}: {self.rows:,} exposures of {self.units:,} units, "
+            f"Audit of {shown(self.subject)}: {number_of(self.rows, 'exposure')} of {number_of(self.units, 'unit')}, "
             f"{self.disagreeing:,} with another variant than the hash gives (agreement {self.agreement:.4%})."
         )
         if self.first_divergence is not None:

@@ -13,7 +13,7 @@ from xpbench.assign.findings import Finding
 from xpbench.assign.html import paragraph, table
 from xpbench.assign.ids import UnitIds
 from xpbench.assign.native import Randomiser
-from xpbench.errors import AssignError, plain, shown
+from xpbench.errors import AssignError, number_of, plain, shown
 from xpbench.plan import Plan
 from xpbench.plan.design import Assignment
 from xpbench.shows import Shows
@@ -89,7 +89,11 @@ class Change(Shows):
         }
 
     def _repr_html_(self) -> str:
-        verdict = "Only lets more units in." if self.is_ramp else f"{self.left + self.reassigned:,} units leave or change."
+        verdict = (
+            "Only lets more units in."
+            if self.is_ramp
+            else f"{number_of(self.left + self.reassigned, 'unit leaves', 'units leave')} or change."
+        )
         rows = [[a or "none", b or "none", n] for (a, b), n in self.moves.items()]
         return paragraph(verdict) + table(["before", "after", "units"], rows)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from xpbench.commands.output import DONE, NO, add_command, answer
+from xpbench.errors import number_of
 
 ID_NAMES = ("device_id", "$device_id", "user_id", "$user_id", "distinct_id", "$distinct_id_before_identity", "anonymous_id")
 
@@ -143,7 +144,7 @@ def _assign(args: argparse.Namespace) -> int:
     else:
         counts = ", ".join(f"{k} {v:,}" for k, v in totals.items())
         where = f" in {args.out}" if args.out else ""
-        sys.stderr.write(f"{units:,} units{where}: {counts}; {units - sum(totals.values()):,} without a variant\n")
+        sys.stderr.write(f"{number_of(units, 'unit')}{where}: {counts}; {units - sum(totals.values()):,} without a variant\n")
     return DONE
 
 
@@ -234,7 +235,8 @@ def _preflight(args: argparse.Namespace) -> int:
         cohorts=_cohorts(args),
     )
     lines = [
-        f"{report.subject}: {report.assigned:,} of {report.units:,} units get a variant ({report.hash} hash), "
+        f"{report.subject}: {report.assigned:,} of {number_of(report.units, 'unit gets', 'units get')} a variant "
+        f"({report.hash} hash), "
         f"SRM p = {report.p_value:.4g}",
         *(
             f"  {row.group or 'all'} {row.variant}: planned {row.planned:.2%}, realised {row.share:.2%} ({row.units:,})"
@@ -264,13 +266,21 @@ def _audit(args: argparse.Namespace) -> int:
         salts=args.salt,
         cohorts=_cohorts(args),
     )
-    lines = [f"{report.subject}: {report.rows:,} exposures of {report.units:,} units, {report.disagreeing:,} disagree"]
+    lines = [
+        f"{report.subject}: {number_of(report.rows, 'exposure')} of {number_of(report.units, 'unit')}, "
+        f"{report.disagreeing:,} disagree"
+    ]
     if report.first_divergence is not None:
         lines.append(f"First divergence: {report.first_divergence}")
-    lines += [f"▲ {c.name}: {c.rows:,} rows, {c.detail}. {c.remedy}" for c in report.causes]
-    lines += [f"▲ unknown variant {json.dumps(k, ensure_ascii=True)}: {v:,} rows" for k, v in report.unknown_variants.items()]
+    lines += [f"▲ {c.name}: {number_of(c.rows, 'row')}, {c.detail}. {c.remedy}" for c in report.causes]
+    lines += [
+        f"▲ unknown variant {json.dumps(k, ensure_ascii=True)}: {number_of(v, 'row')}"
+        for k, v in report.unknown_variants.items()
+    ]
     if report.missing_variant or report.null_ids:
-        lines.append(f"△ not compared: {report.missing_variant:,} rows without a variant, {report.null_ids:,} without an id")
+        lines.append(
+            f"△ not compared: {number_of(report.missing_variant, 'row')} without a variant, {report.null_ids:,} without an id"
+        )
     if report.ok:
         lines.append("✓ every compared row has the variant that the hash gives")
     else:

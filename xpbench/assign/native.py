@@ -26,7 +26,7 @@ from xpbench.assign.flag import Flag, FlagRollout, FlagVariant, positions
 from xpbench.assign.hashing import SCALE, prefix, sha256_block
 from xpbench.assign.ids import UnitIds
 from xpbench.assign.properties import Properties, Rule
-from xpbench.errors import AssignError, nearest, plain
+from xpbench.errors import AssignError, nearest, number_of, plain
 from xpbench.plan import Plan
 from xpbench.plan.design import Assignment, Rollout
 
@@ -108,7 +108,7 @@ class Assigned:
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{k} {c:,}" for k, c in self.counts().items())
-        return f"Assigned({len(self.codes):,} units: {counts})"
+        return f"Assigned({number_of(len(self.codes), 'unit')}: {counts})"
 
 
 class Randomiser:

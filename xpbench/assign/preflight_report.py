@@ -9,7 +9,7 @@ from xpbench.assign.association import Association
 from xpbench.assign.balance import Balance
 from xpbench.assign.findings import Finding, jsonable
 from xpbench.assign.html import paragraph, table
-from xpbench.errors import shown
+from xpbench.errors import number_of, shown
 from xpbench.shows import Shows
 
 
@@ -130,7 +130,7 @@ class Preflight(Shows):
     def __repr__(self) -> str:
         verdict = "ok" if self.ok else "not ok"
         names = ", ".join(f.name for f in self.findings) or "no findings"
-        return f"Preflight({shown(self.subject)}, {self.units:,} units, {verdict}: {names})"
+        return f"Preflight({shown(self.subject)}, {number_of(self.units, 'unit')}, {verdict}: {names})"
 
     def _repr_html_(self) -> str:
         verdict = "Nothing keeps from launching." if self.ok else "Do not launch like this."

@@ -27,7 +27,7 @@ from xpbench.assign.ids import UnitIds
 from xpbench.assign.native import Assigned
 from xpbench.assign.preflight_report import Preflight, SplitRow
 from xpbench.assign.subject_shares import SubjectShares
-from xpbench.errors import shown
+from xpbench.errors import number_of, shown
 from xpbench.plan import Plan
 from xpbench.stats.srm import srm
 
@@ -145,7 +145,7 @@ def _unserved(flag: Flag, properties: Any, found: Assigned) -> Iterator[Finding]
         yield Finding(
             "sdk_raises",
             "fail",
-            f"For {raised:,} units the official SDK raises an error instead of answering.",
+            f"For {number_of(raised, 'unit')} the official SDK raises an error instead of answering.",
             "Legacy rules need text properties, and splits must not be null.",
             {"count": raised},
         )

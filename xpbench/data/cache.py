@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,28 +80,47 @@ class Cache:
 
     def files_digest(self, paths: Sequence[str]) -> str:
         """SHA-256 over the bytes of files, whatever their order; files that did not change are not read again."""
-        memory = self.folder / "files.json"
-        try:
-            known: dict[str, list[Any]] = json.loads(memory.read_text("utf-8"))
-        except (OSError, ValueError):
-            known = {}
+        known = self.known(paths)
         found, fresh = [], {}
         for path in paths:
-            stat = os.stat(path)
-            stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
             name = os.path.realpath(path)
-            kept = known.get(name)
-            if isinstance(kept, list) and len(kept) == 4 and kept[:3] == stamp:
-                found.append(str(kept[3]))
+            if name in known:
+                found.append(known[name])
                 continue
+            stat = os.stat(path)
             begun = time.time()
             sha = file_digest(Path(path))
             found.append(sha)
             if begun - stat.st_mtime > RACY_SECONDS:
-                fresh[name] = [*stamp, sha]
+                fresh[name] = [*_stamp(stat), sha]
         if fresh:
-            write_atomic(memory, json.dumps({**known, **fresh}, indent=1).encode())
-        return digest({"files": sorted(found)})
+            write_atomic(self._memory, json.dumps({**self._remembered(), **fresh}, indent=1).encode())
+        return digest_of_files(found)
+
+    def known(self, paths: Sequence[str]) -> dict[str, str]:
+        """SHA-256 by real path of those files that did not change since they were hashed."""
+        remembered = self._remembered()
+        found = {}
+        for name in map(os.path.realpath, paths):
+            kept = remembered.get(name)
+            if isinstance(kept, list) and len(kept) == 4 and kept[:3] == _stamp(os.stat(name)):
+                found[name] = str(kept[3])
+        return found
+
+    @property
+    def _memory(self) -> Path:
+        return self.folder / "files.json"
+
+    def _remembered(self) -> dict[str, Any]:
+        try:
+            remembered: dict[str, Any] = json.loads(self._memory.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return remembered
+
+
+def _stamp(stat: os.stat_result) -> list[int]:
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
 
 
 def file_digest(path: Path) -> str:
@@ -112,7 +131,12 @@ def file_digest(path: Path) -> str:
 
 def files_digest(paths: Sequence[str]) -> str:
     """SHA-256 over the bytes of files, whatever their order."""
-    return digest({"files": sorted(file_digest(Path(p)) for p in paths)})
+    return digest_of_files(file_digest(Path(p)) for p in paths)
+
+
+def digest_of_files(found: Iterable[str]) -> str:
+    """SHA-256 over the SHA-256 of files, whatever their order."""
+    return digest({"files": sorted(found)})
 
 
 class Hashing:
@@ -151,6 +175,6 @@ class Hashing:
                         sha.update(view[:size])
                 found.append(sha.hexdigest())
             if not self._over.is_set():
-                self._found = digest({"files": sorted(found)})
+                self._found = digest_of_files(found)
         except OSError as error:
             self._found = error

@@ -13,7 +13,7 @@ from xpbench.data.engine import Progress, Stages
 from xpbench.data.events import EventsSource
 from xpbench.data.log import MARK, QA_PROPERTY, Properties
 from xpbench.data.moments import counted_where, rows_of
-from xpbench.errors import DataError, nearest, plain, shown
+from xpbench.errors import DataError, nearest, number_of, plain, shown
 from xpbench.plan import Plan
 from xpbench.plan.design import Exposure
 
@@ -50,7 +50,7 @@ class SeenExperiment:
 
     def __repr__(self) -> str:
         met = ", ".join(f"{shown(k)} {v:,}" for k, v in self.variants.items())
-        return f"SeenExperiment({shown(self.name)}, {self.units:,} units: {met})"
+        return f"SeenExperiment({shown(self.name)}, {number_of(self.units, 'unit')}: {met})"
 
 
 MOST_VARIANTS = 20

@@ -11,8 +11,9 @@ import duckdb
 import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
+from xpbench.data.cache import digest_of_files
 from xpbench.data.engine import engine_name, first_line, literal, quote
-from xpbench.data.log import MARK, Properties, happened
+from xpbench.data.log import MARK, Properties, happened, scaled_time
 from xpbench.data.opening import kind_of, plain_frame
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, nearest, plain, shown
@@ -39,6 +40,7 @@ class DuckLog:
         self.engine = engine_name()
         self.missing_properties: frozenset[str] = frozenset()
         self.kind = "duckdb"
+        self._files_digest = ""
         self._findings: list[Finding] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._kept = 0
@@ -110,10 +112,12 @@ class DuckLog:
         self.all(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
 
     def fingerprint(self) -> str:
-        """SHA-256 over the events in normal form, whatever the order of the rows.
+        """SHA-256 over the events in normal form, whatever the order of the rows; of JSON Lines over the bytes that were read.
 
         Only the sum and the exclusive or of salted row hashes leave the engine, so that no id can be found again.
         """
+        if self._files_digest:
+            return self._files_digest
         columns = ["u", "event", "t", "iid", *self.properties.texts.values()]
         salted = ", ".join([literal("xpbench.events.1"), *columns])
         ((rows, total, mixed),) = self.all(f"SELECT count(*), sum(hash({salted})), bit_xor(hash({salted})) FROM normal")
@@ -165,21 +169,23 @@ class DuckLog:
             raise DataError("XPB-D01", what=plain("The log could not be read"), reason=first_line(error)) from error
 
     def _open_jsonl(self, paths: Sequence[str]) -> None:
-        from xpbench.data.jsonl import ingest
+        from xpbench.data.jsonl import Ingestion
 
         self._folder = tempfile.TemporaryDirectory(prefix="xpbench-")
         names = [*self.properties.texts]
         unit = self.schema.unit or self.plan.unit
-        report = ingest(
-            paths,
-            out=Path(self._folder.name) / "events",
-            properties=None if self.properties.items == "dictionary" else [*names, *([unit] if unit not in names else [])],
-            schema=self.schema,
-            engine=self.source.engine,
-        )
+        report = Ingestion(
+            [Path(p) for p in paths],
+            Path(self._folder.name) / "events",
+            None if self.properties.items == "dictionary" else [*names, *([unit] if unit not in names else [])],
+            self.schema,
+            self.source.engine,
+            known=None if self.source.cache is None else self.source.cache.known(paths),
+        ).run()
+        self._files_digest = digest_of_files(report.files)
         self._findings += report.findings()
         if not report.rows:
-            raise DataError("XPB-D07", what=plain("The log has no readable event"))
+            raise DataError("XPB-D07", what=plain(f"The log has no readable event: {report.told()}"))
         whole = (
             f", properties AS {quote(self.schema.properties or 'properties')}" if self.properties.items == "dictionary" else ""
         )
@@ -325,23 +331,12 @@ def microseconds_of(name: str, kind: str, unit: str) -> str:
         number = f"try_cast({name} AS DECIMAL(30, 6))"
         # a time stamp without zone drops the offset of a text that has one; without one the connection's zone is UTC
         stamps = ", ".join(f"epoch_us(try_cast({name} AS {t}))" for t in ("TIMESTAMPTZ", "TIMESTAMP"))
-        return f"coalesce({_scaled(number, unit)}, {stamps})"
+        return f"coalesce({scaled_time(number, unit)}, {stamps})"
     if kind in _INTEGERS or kind.startswith("DECIMAL"):
-        return _scaled(f"CAST({name} AS DECIMAL(30, 6))", unit)
+        return scaled_time(f"CAST({name} AS DECIMAL(30, 6))", unit)
     if kind in _REALS:
-        return _scaled(f"try_cast({name} AS DECIMAL(30, 6))", unit)
+        return scaled_time(f"try_cast({name} AS DECIMAL(30, 6))", unit)
     raise DataError("XPB-D05", column=name, role=plain("the event's time"), hint=plain(f"It is of type {kind}"))
-
-
-def _scaled(number: str, unit: str) -> str:
-    factors = {"s": "1000000", "ms": "1000", "us": "1"}
-    if unit != "auto":
-        return f"try_cast({number} * {factors[unit]} AS BIGINT)"
-    # seconds reach 1e11 in the year 5138, milliseconds 1e14
-    return (
-        f"try_cast(CASE WHEN abs({number}) < 100000000000 THEN {number} * 1000000 "
-        f"WHEN abs({number}) < 100000000000000 THEN {number} * 1000 ELSE {number} END AS BIGINT)"
-    )
 
 
 def _identity(name: str, kind: str) -> str:

@@ -39,7 +39,7 @@ def events(
     duplicates: Literal["drop", "keep"] = "drop",
     absent_events: Literal["refuse", "zero"] = "refuse",
     until: str | datetime | None = None,
-    slices: Iterable[Slices] = ("segment", "day", "age"),
+    slices: Slices | Iterable[Slices] = ("segment", "day", "age"),
     engine: DuckDB | None = None,
     cache: str | Path | None = None,
     clock: Clock = system_clock,
@@ -59,7 +59,8 @@ def events(
         absent_events: A metric's event that never occurs in the log is refused, or counts as nobody doing it.
         until: Up to when the log is complete; the time of its last event where it is left out. Units whose window ends
             later are immature.
-        slices: Which slices get moments of their own: declared segments, days of first exposure, days since exposure.
+        slices: Which slices get moments of their own: declared segments, days of first exposure, days since exposure; one
+            of them may be named alone.
         engine: Limits of the embedded engine.
         cache: Folder in which the unit table is kept for later looks (Parquet, without unit ids); None = not kept.
         clock: Tells the time now; events after it do not move the end of the log.
@@ -70,8 +71,7 @@ def events(
     """
     from xpbench.data.opening import located
 
-    slices = tuple(slices)
-
+    slices = (slices,) if isinstance(slices, str) else tuple(slices)
     _check("duplicates", duplicates, ("drop", "keep"))
     _check("absent_events", absent_events, ("refuse", "zero"))
     for name in slices:
@@ -145,14 +145,15 @@ class EventsSource:
         Raises:
             DataError: the log does not fit the plan, or the plan's data policy refuses what was found.
         """
-        from xpbench.data.opening import open_log
+        from xpbench.data.opening import kind_of, open_log
 
         stages = Stages(7, progress)
         frozen = tuple(caps)
+        lines = isinstance(self.log, list) and kind_of(self.log[0]) == "jsonl"  # hashed while they are read
         with contextlib.ExitStack() as stack:
             hashing = None
             fingerprint = ""
-            if isinstance(self.log, list) and self.cache is None:
+            if isinstance(self.log, list) and self.cache is None and not lines:
                 hashing = stack.enter_context(Hashing(self.log))  # beside the engine's work
             elif isinstance(self.log, list) and self.cache is not None:
                 fingerprint = self.cache.files_digest(self.log)
@@ -160,6 +161,10 @@ class EventsSource:
                     return summary
             properties = properties_of(plan)
             log = stack.enter_context(open_log(self, plan, properties, stages))
+            if lines and self.cache is not None and log.fingerprint() != fingerprint:
+                raise DataError("XPB-D42", path=", ".join(Path(p).name for p in self.log))
+            if lines and self.cache is None:
+                fingerprint = log.fingerprint()
             if not isinstance(self.log, list):
                 fingerprint = log.fingerprint()
                 if (summary := self._from_cache(plan, fingerprint, log.engine, frozen, stages, take)) is not None:

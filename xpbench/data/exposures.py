@@ -11,7 +11,7 @@ import narwhals.stable.v2 as nw
 from xpbench.data.log import DAY, Log
 from xpbench.data.moments import counted_where, rows_of
 from xpbench.data.summary import Finding
-from xpbench.errors import DataError, plain, shown
+from xpbench.errors import DataError, number_of, plain, shown
 from xpbench.plan import Plan
 
 MISSING = "(missing)"
@@ -136,7 +136,7 @@ def exposed(
             other = sorted(((r["n"], r["v"]) for r in counted if r["v"] is not None and r["v"] not in known), reverse=True)
             detail = (
                 "Found "
-                + ", ".join(f"{shown(v)} ({n:,} exposures)" for n, v in other[:5])
+                + ", ".join(f"{shown(v)} ({number_of(n, 'exposure')})" for n, v in other[:5])
                 + (" …" if len(other) > 5 else "")
                 + "."
             )

@@ -16,28 +16,39 @@ class Plain:
 
     broken = ""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], known: str = "") -> None:
+        """Begin.
+
+        Args:
+            file: The file, at its beginning.
+            known: Its SHA-256 where that was made before; then it is not made again.
+        """
         self._file = file
+        self._known = known
         self._sha = hashlib.sha256()
 
     def readinto(self, room: memoryview) -> int:
         """Fill the room from its beginning: bytes read, 0 at the end."""
         got = self._file.readinto(room)  # type: ignore[attr-defined]
-        self._sha.update(room[:got])
+        self._hash(room[:got])
         return int(got)
 
     def digest(self) -> str:
         """SHA-256 of the whole file, what nobody asked for included."""
-        while data := self._file.read(1 << 20):
+        while not self._known and (data := self._file.read(1 << 18)):
             self._sha.update(data)
-        return self._sha.hexdigest()
+        return self._known or self._sha.hexdigest()
+
+    def _hash(self, data: bytes | memoryview) -> None:
+        if not self._known:
+            self._sha.update(data)
 
 
 class Gunzip(Plain):
     """A gzip stream of one or more members; checksums are checked."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file)
+    def __init__(self, file: IO[bytes], known: str = "") -> None:
+        super().__init__(file, known)
         self.broken = ""
         self._member: zlib._Decompress | None = None
         self._packed = b""
@@ -49,7 +60,7 @@ class Gunzip(Plain):
         while not self._kept and not self.broken:
             if not self._packed:
                 self._packed = self._file.read(PACKED)
-                self._sha.update(self._packed)
+                self._hash(self._packed)
             if self._member is None and not self._begin():
                 return 0
             if self._member is None:
@@ -85,7 +96,7 @@ class Gunzip(Plain):
             self._packed = self._packed.lstrip(b"\0")
             if not self._packed:
                 self._packed = self._file.read(PACKED)
-                self._sha.update(self._packed)
+                self._hash(self._packed)
                 return bool(self._packed)
             if not self._packed.startswith(MAGIC[: len(self._packed)]):
                 self.broken = "the gzip stream is damaged"

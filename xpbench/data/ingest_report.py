@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from xpbench.data.summary import Finding
+from xpbench.errors import number_of
 from xpbench.shows import Shows, plain_html
 
 REASONS = {
@@ -48,6 +49,7 @@ class IngestReport(Shows):
         rejects: The first of them by file and piece.
         broken: Files that end before they should, with the reason.
         digest: SHA-256 over the bytes of all files, whatever their order.
+        files: SHA-256 of each file, sorted.
     """
 
     rows_of_frame: ClassVar[str] = "rejects"
@@ -59,10 +61,11 @@ class IngestReport(Shows):
     rejects: tuple[Reject, ...] = field(repr=False)
     broken: dict[str, str] = field(default_factory=dict)
     digest: str = ""
+    files: tuple[str, ...] = field(default=(), repr=False)
 
     def _repr_html_(self) -> str:
         found = [{"what": f.name.replace("_", " "), "lines": f.count, "where": f.detail} for f in self.findings()]
-        return plain_html(f"{self.rows:,} events of {self.lines:,} lines read.", found)
+        return plain_html(f"{number_of(self.rows, 'event')} of {number_of(self.lines, 'line')} read.", found)
 
     def findings(self) -> list[Finding]:
         """The rejects as findings of a summary: one for each reason, with the first line numbers."""
@@ -74,6 +77,16 @@ class IngestReport(Shows):
         for name, why in sorted(self.broken.items()):
             out.append(Finding("broken_file", 1, 1, "read up to the break", detail=f"{name}: {why}."))
         return out
+
+    def told(self) -> str:
+        """Why lines are no events, in words, the most frequent reason first, each with the first line that has it."""
+        if not self.lines:
+            return "it has no lines"
+        out = []
+        for reason, count in sorted(self.rejected.items(), key=lambda p: (-p[1], p[0])):
+            first = next((f", first {r.file}:{r.line}" for r in self.rejects if r.reason == reason), "")
+            out.append(f"a line {REASONS[reason]} ({count:,} of {number_of(self.lines, 'line')}{first})")
+        return "; ".join(out + [f"{name}: {why}" for name, why in sorted(self.broken.items())])
 
     def to_dict(self) -> dict[str, Any]:
         """The report as a JSON value; files by name only."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from xpbench.data.engine import DuckDB, Progress, Stages, first_line
 from xpbench.data.ingest_report import IngestReport, Reject
 from xpbench.data.journal import Journal
 from xpbench.data.judge import Judge, Sheet
-from xpbench.data.lines import Counting, Memory, Piece, pieces_of, whole_name
+from xpbench.data.lines import Counting, Memory, Piece, empty_lines, pieces_of, whole_name
 from xpbench.data.log import EventSchema, known_schema
 from xpbench.data.opening import lines_located
 from xpbench.data.strict import REFUSALS, Strict, declared_once
@@ -69,14 +69,33 @@ def ingest(
     files = lines_located(paths)
     if schema is not None:
         known_schema(schema)
-    return _Ingest(files, Path(out), properties, schema or EventSchema(), engine or DuckDB()).run(progress)
+    return Ingestion(files, Path(out), properties, schema or EventSchema(), engine or DuckDB()).run(progress)
 
 
-class _Ingest:
+class Ingestion:
+    """One run of `ingest`."""
+
     def __init__(
-        self, paths: list[Path], out: Path, properties: Iterable[str] | None, schema: EventSchema, engine: DuckDB
+        self,
+        paths: list[Path],
+        out: Path,
+        properties: Iterable[str] | None,
+        schema: EventSchema,
+        engine: DuckDB,
+        known: Mapping[str, str] | None = None,
     ) -> None:
+        """Get ready; see `ingest`.
+
+        Args:
+            paths: Files.
+            out: Folder for what is written.
+            properties: Properties to keep.
+            schema: Where event, time and properties stand.
+            engine: Limits of the embedded engine.
+            known: SHA-256 by real path of files that were hashed as they are now, which are not hashed again.
+        """
         self.paths = paths
+        self.known = known or {}
         self.out = out
         self.engine = engine
         if isinstance(properties, str):
@@ -97,13 +116,15 @@ class _Ingest:
         self.wary = 0
         """Steps of judging that come before the strict reader tries: 0 while pieces are good."""
 
-    def run(self, progress: Progress | None) -> IngestReport:
+    def run(self, progress: Progress | None = None) -> IngestReport:
+        """Read what was not read before."""
         stages = Stages(len(self.paths), progress)
         with contextlib.ExitStack() as stack:
             self.journal = Journal(self.out, self._identity())
             stack.callback(self.journal.close)
             self.run_query = stack.enter_context(self.engine.connect())
             self.run_query.execute("SET enable_external_file_cache = false")  # pieces may bear the same name
+            self.run_query.execute("SET preserve_insertion_order = false")  # an event means the same wherever it stands
             self.judge = Judge(self.run_query, self.strict)
             memory = Memory()
             stack.callback(memory.close)
@@ -131,10 +152,11 @@ class _Ingest:
 
     def _file(self, path: Path, memory: Memory, writer: ThreadPoolExecutor, stages: Stages) -> None:
         entry = self.journal.entry(path)
+        known = self.known.get(os.path.realpath(path), "")
         if entry.done:
             stages.finish(f"{path.name} (already read)", sum(p["rows"] for p in entry.pieces))
             return
-        if not entry.pieces and not self.wary and self._whole(path):
+        if not entry.pieces and not self.wary and self._whole(path, known):
             stages.finish(f"read {path.name}", entry.pieces[-1]["rows"])
             return
         done = entry.pieces[-1] if entry.pieces else {"end": 0, "line": 0}
@@ -145,7 +167,7 @@ class _Ingest:
                 waiting[0].result()
                 stages.finish(f"read {path.name}", waiting[1])
 
-        with contextlib.closing(pieces_of(path, memory, start=done["end"], line=done["line"])) as pieces:
+        with contextlib.closing(pieces_of(path, memory, start=done["end"], line=done["line"], known=known)) as pieces:
             for piece in pieces:
                 if piece.last:
                     self.journal.entry(path)  # it did not change meanwhile
@@ -154,21 +176,22 @@ class _Ingest:
                 waiting = writer.submit(self.journal.add, path, record, made), record["rows"]
             acknowledged()
 
-    def _whole(self, path: Path) -> bool:
+    def _whole(self, path: Path, known: str) -> bool:
         """Read a plain file in one go, if all its lines are events; nothing is left of it where they are not."""
         with path.open("rb", buffering=0) as file:
             name = whole_name(path, file.fileno())
             if not name:
                 return False
             part, made = self._part()
-            with Counting(file.fileno()) as counting:
+            with Counting(file.fileno(), known) as counting:
                 rows = self._copy(name, made)
                 if rows is None:
                     return False
-                lines, empty, sha, long = counting.result()
+                lines, sha, long = counting.result()
+            good = not long and rows + (0 if rows == lines else empty_lines(file.fileno())) == lines
             size = os.fstat(file.fileno()).st_size
         self.journal.entry(path)  # it did not change meanwhile
-        if rows + empty != lines or long:
+        if not good:
             return False
         record = _record(part if rows else "", rows, rows, line=lines, end=size, last=True, sha=sha)
         self.journal.add(path, record, made if rows else None)
@@ -208,7 +231,8 @@ class _Ingest:
             return sheet.filled, sheet.filled, {}
         tried, refused, deepest = not (self.wary or piece.doubt), rows is None, 0
         bad: dict[int, str] = {}
-        steps: tuple[Callable[[Sheet], Iterable[int]], ...] = (self.judge.doubtful, self.judge.refused, Sheet.all)
+        steps: tuple[Callable[[Sheet], Iterable[int]], ...]
+        steps = (Sheet.ragged, self.judge.doubtful, self.judge.refused, Sheet.all)
         for number, doubtful in enumerate(steps, 1):
             more = self.judge.judge(sheet, (i for i in doubtful(sheet) if i not in bad))
             bad |= more
@@ -253,6 +277,7 @@ class _Ingest:
             rejects=tuple(Reject(f.name, line, reason) for f, p in pieces for line, reason in p["rejects"]),
             broken={name: p["broken"] for name, p in ends if p["broken"]},
             digest=digest(sorted(p["digest"] for _, p in ends)),
+            files=tuple(sorted(p["digest"] for _, p in ends)),
         )
 
 

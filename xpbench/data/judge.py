@@ -1,7 +1,8 @@
 """Judging lines: which are no events, and why. As few as possible are looked at one by one, where reading all at once fails.
 
-Lines in doubt are found in three steps, each dearer than the last, until the strict reader agrees with what is left: a
-query that looks at all lines of a piece at once; the blocks of the piece that the strict reader refuses; every line.
+Lines in doubt are found in four steps, each dearer than the last, until the strict reader agrees with what is left: lines
+that do not begin and end as an object does, such as those that were cut off, and too long ones; a query that looks at all
+lines of a piece at once; the blocks of the piece that the strict reader refuses; every line.
 Each line in doubt is then judged alone, so that the reason told does not depend on how it was found.
 """
 
@@ -15,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from xpbench.data.lent import Lent
-from xpbench.data.lines import LONGEST_LINE, STEP, Piece
+from xpbench.data.lines import BLANK, LONGEST_LINE, STEP, Piece
 from xpbench.data.strict import REFUSALS, Strict
 
-BLANK = b" \t\r\v\f"
-"""What the reader passes over at the ends of a line."""
+_OPENING = np.frombuffer(b"{\n" + BLANK, np.uint8)
+_CLOSING = np.frombuffer(b"}\n" + BLANK, np.uint8)
 
 BLOCKS = 16
 """Into so many blocks a stretch is cut that the strict reader refuses."""
@@ -35,7 +36,7 @@ class Sheet:
         assert piece.lent is not None  # noqa: S101 - for the types: there are lines
         self.view = piece.lent.view[: piece.size]
         self._line = piece.line
-        bytes_ = np.frombuffer(self.view, np.uint8)
+        self._bytes = bytes_ = np.frombuffer(self.view, np.uint8)
         ends = [np.flatnonzero(bytes_[i : i + STEP] == 10) + i for i in range(0, piece.size, STEP)]
         found = np.concatenate(ends) + 1
         self.cut = piece.tail and (not len(found) or found[-1] < piece.size)
@@ -46,7 +47,6 @@ class Sheet:
         self.starts = np.concatenate([[0], found[:-1]])
         odd = np.isin(bytes_[self.starts], np.frombuffer(BLANK + b"\n", np.uint8))
         self._blank = sum(not self.text(int(i)) for i in np.flatnonzero(odd))
-        del bytes_
 
     @property
     def longest(self) -> int:
@@ -57,6 +57,15 @@ class Sheet:
     def filled(self) -> int:
         """Lines that are not blank."""
         return len(self.starts) - self._blank
+
+    def ragged(self) -> list[int]:
+        """Lines that are too long, or do not begin and end with a brace; blanks around those are not looked behind."""
+        ends = self.stops - 1
+        for sign in b"\n\r":
+            ends = ends - ((self._bytes[ends] == sign) & (ends > self.starts))
+        odd = ~np.isin(self._bytes[self.starts], _OPENING) | ~np.isin(self._bytes[ends], _CLOSING)
+        found: list[int] = np.flatnonzero(odd | (self.stops - self.starts > LONGEST_LINE)).tolist()
+        return found
 
     def all(self) -> range:
         """Every line."""
@@ -110,8 +119,7 @@ class Judge:
             found = [i for (i,) in self._run.execute(self._strict.doubtful("judged")).fetchall()]
         finally:
             self._run.unregister("judged")
-        long = np.flatnonzero(sheet.stops - sheet.starts > LONGEST_LINE)
-        return sorted({*odd.tolist(), *found, *long.tolist()})
+        return sorted({*odd.tolist(), *found})
 
     def refused(self, sheet: Sheet) -> list[int]:
         """Lines of the blocks that the strict reader refuses."""

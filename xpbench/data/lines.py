@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xpbench.data.gunzip import MAGIC, Gunzip, Plain
 from xpbench.data.lent import Lent
 
-PIECE_BYTES = 64 * 1024 * 1024
-FIRST_PIECE = 16 * 1024 * 1024
+PIECE_BYTES = 32 * 1024 * 1024
+FIRST_PIECE = 8 * 1024 * 1024
 """The first piece of a file is small, so that the engine need not wait for it; each one is twice as long as the last."""
 
 WHOLE_FILE = 4 * 1024 * 1024 * 1024
@@ -26,8 +27,14 @@ WHOLE_FILE = 4 * 1024 * 1024 * 1024
 LONGEST_LINE = 16 * 1024 * 1024
 """Longer lines are rejected without being held in memory."""
 
-STEP = 1024 * 1024
-"""Bytes that are read, hashed and searched while they are in the processor's cache."""
+STEP = 256 * 1024
+"""Bytes that are read, hashed and searched while they are in the processor's cache, of which the engine wants a part, too."""
+
+TAIL = 64 * 1024
+"""Bytes at the end of a file that are looked at before it is read, for the line that most often is no event: the last."""
+
+BLANK = b" \t\r\v\f"
+"""What the reader passes over at the ends of a line."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -67,15 +74,17 @@ class Piece:
 class Counting:
     """Hashes a plain file and counts its lines in a thread of its own, while the engine reads it."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, known: str = "") -> None:
         """Begin.
 
         Args:
             descriptor: The open file. It is read by place, so that others may read it, too.
+            known: Its SHA-256 where that was made before; then it is not made again.
         """
         self._descriptor = descriptor
+        self._known = known
         self._over = threading.Event()
-        self._found: tuple[int, int, str, bool] | BaseException | None = None
+        self._found: tuple[int, str, bool] | BaseException | None = None
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def __enter__(self) -> Counting:
@@ -86,8 +95,8 @@ class Counting:
         self._over.set()
         self._thread.join()
 
-    def result(self) -> tuple[int, int, str, bool]:
-        """Lines, those among them that are empty, the SHA-256, and whether a line may be longer than `LONGEST_LINE`."""
+    def result(self) -> tuple[int, str, bool]:
+        """Lines, the SHA-256, and whether a line may be longer than `LONGEST_LINE`."""
         self._thread.join()
         if not isinstance(self._found, tuple):
             raise self._found or RuntimeError("stopped")
@@ -99,26 +108,38 @@ class Counting:
         except OSError as error:
             self._found = error
 
-    def _count(self) -> tuple[int, int, str, bool] | None:
+    def _count(self) -> tuple[int, str, bool] | None:
         sha = hashlib.sha256()
-        room = memoryview(bytearray(STEP))
-        ends = np.ones(STEP + 1, np.bool_)  # the first is the byte before
-        position, lines, empty, last = 0, 0, 0, True
-        run = _Run()
-        while got := os.preadv(self._descriptor, [room], position):
+        lines, last, run = 0, 10, _Run()
+        for data in _steps(self._descriptor):
             if self._over.is_set():
                 return None
-            sha.update(room[:got])
-            ends[0] = last
-            here = ends[1 : got + 1]
-            np.equal(np.frombuffer(room, np.uint8, got), 10, out=here)
-            count = int(np.count_nonzero(here))
-            run.add(got, count)
+            if not self._known:
+                sha.update(data.data)
+            count = int(np.count_nonzero(data == 10))
+            run.add(len(data), count)
             lines += count
-            empty += int(np.count_nonzero(here & ends[:got]))
-            last = bool(ends[got])
-            position += got
-        return lines + (not last), empty, sha.hexdigest(), run.long
+            last = int(data[-1])
+        return lines + (last != 10), self._known or sha.hexdigest(), run.long
+
+
+def empty_lines(descriptor: int) -> int:
+    """Lines of a plain file without a byte; it is read by place."""
+    found, before = 0, True
+    for data in _steps(descriptor):
+        ends = data == 10
+        found += int(np.count_nonzero(ends[1:] & ends[:-1])) + bool(before and ends[0])
+        before = bool(ends[-1])
+    return found
+
+
+def _steps(descriptor: int) -> Iterator[NDArray[np.uint8]]:
+    """The bytes of a file, some at a time; each array holds until the next one is asked for."""
+    room = memoryview(bytearray(STEP))
+    position = 0
+    while got := os.preadv(descriptor, [room], position):
+        yield np.frombuffer(room, np.uint8, got)
+        position += got
 
 
 class _Run:
@@ -148,7 +169,7 @@ class Memory:
             lent.close()
 
 
-def pieces_of(path: Path, memory: Memory, *, start: int = 0, line: int = 0) -> Generator[Piece, None, None]:
+def pieces_of(path: Path, memory: Memory, *, start: int = 0, line: int = 0, known: str = "") -> Generator[Piece, None, None]:
     """The pieces of a file, the next one read and unpacked while the engine works on this one.
 
     The memory of a piece is used again as soon as the next one is asked for.
@@ -158,6 +179,7 @@ def pieces_of(path: Path, memory: Memory, *, start: int = 0, line: int = 0) -> G
         memory: Where its lines are put.
         start: Byte of the plain text to begin at; what stands before is hashed alone.
         line: Lines before it.
+        known: SHA-256 of the file where that was made before.
     """
     free: queue.Queue[Lent | None] = queue.Queue()
     full: queue.Queue[Piece | BaseException | None] = queue.Queue()
@@ -166,7 +188,7 @@ def pieces_of(path: Path, memory: Memory, *, start: int = 0, line: int = 0) -> G
 
     def work() -> None:
         try:
-            for piece in _read(path, free, start, line):
+            for piece in _read(path, free, start, line, known):
                 full.put(piece)
             full.put(None)
         except _StoppedError:
@@ -190,8 +212,11 @@ def pieces_of(path: Path, memory: Memory, *, start: int = 0, line: int = 0) -> G
 
 def whole_name(path: Path, descriptor: int) -> str:
     """The name under which the engine reads a plain file as it is; "" where it should be read in pieces."""
-    head = os.pread(descriptor, len(BYTE_ORDER_MARK), 0)
-    if head.startswith(MAGIC) or head == BYTE_ORDER_MARK or os.fstat(descriptor).st_size > WHOLE_FILE:
+    head, size = os.pread(descriptor, len(BYTE_ORDER_MARK), 0), os.fstat(descriptor).st_size
+    if head.startswith(MAGIC) or head == BYTE_ORDER_MARK or size > WHOLE_FILE:
+        return ""
+    tail = os.pread(descriptor, TAIL, max(0, size - TAIL)).rstrip(BLANK + b"\n")
+    if tail and not tail.endswith(b"}"):  # cut off: the engine would find that at the very end, and all be read again
         return ""
     if os.path.isdir("/proc/self/fd"):  # the same file, whatever happens to its name, in which no sign means anything
         return f"/proc/self/fd/{descriptor}"
@@ -210,11 +235,11 @@ def _taken(free: queue.Queue[Lent | None]) -> Lent:
     return lent
 
 
-def _read(path: Path, free: queue.Queue[Lent | None], start: int, line: int) -> Iterator[Piece]:
+def _read(path: Path, free: queue.Queue[Lent | None], start: int, line: int, known: str) -> Iterator[Piece]:
     with path.open("rb", buffering=0) as opened:
         zipped = opened.read(2) == MAGIC
         opened.seek(0)
-        stream = Gunzip(opened) if zipped else Plain(opened)
+        stream = Gunzip(opened, known) if zipped else Plain(opened, known)
         ends = np.empty(STEP, np.bool_)
         lent = _taken(free)
         position = _passed(stream, lent.open(), start)

@@ -70,6 +70,23 @@ class EventSchema:
     time_unit: Literal["auto", "s", "ms", "us"] = "auto"
 
 
+def scaled_time(number: str, unit: str) -> str:
+    """SQL of a time in microseconds, which DuckDB and Spark read alike; null where it is too large.
+
+    Args:
+        number: SQL of the time as a decimal number.
+        unit: `s`, `ms`, `us`, or `auto`: told by its size.
+    """
+    factors = {"s": "1000000", "ms": "1000", "us": "1"}
+    if unit != "auto":
+        return f"try_cast({number} * {factors[unit]} AS BIGINT)"
+    # seconds reach 1e11 in the year 5138, milliseconds 1e14
+    return (
+        f"try_cast(CASE WHEN abs({number}) < 100000000000 THEN {number} * 1000000 "
+        f"WHEN abs({number}) < 100000000000000 THEN {number} * 1000 ELSE {number} END AS BIGINT)"
+    )
+
+
 def known_schema(schema: Any) -> None:
     """Check a schema as it is given by people.
 

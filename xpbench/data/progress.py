@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from xpbench.data.engine import Progress, Stage
+from xpbench.errors import number_of
 
 
 @contextmanager
@@ -24,7 +25,7 @@ def progress_bar(*, file: Any = None) -> Iterator[Progress]:
 
     def step(stage: Stage) -> None:
         bar.total = max(stage.of, stage.done)
-        rows = "" if stage.rows is None else f", {stage.rows:,} rows"
+        rows = "" if stage.rows is None else f", {number_of(stage.rows, 'row')}"
         bar.set_description_str(f"{stage.name}{rows}, {stage.seconds:.1f} s", refresh=False)
         bar.update(stage.done - bar.n)
         bar.refresh()

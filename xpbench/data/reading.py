@@ -16,7 +16,7 @@ from xpbench.data.log import DAY, MONEY_DIGITS, SECOND, Log, Properties, conditi
 from xpbench.data.look import Look, time_of, with_day
 from xpbench.data.moments import counted_where, rows_of
 from xpbench.data.summary import Cell, Finding
-from xpbench.data.survey import survey_of
+from xpbench.data.survey import Survey, survey_of
 from xpbench.data.values import Amount, Values, events_of, fits, horizon_of
 from xpbench.errors import DataError, nearest, plain, shown
 from xpbench.plan import Plan
@@ -126,7 +126,7 @@ class Reading:
             raise DataError("XPB-D07", what=plain("The log has no events"))
         self.events = seen.events
         if not self.events:
-            raise DataError("XPB-D33", count=self.rows, column=self.source.schema.time)
+            raise self.without_events(seen)
         self.findings += [
             Finding("bad_time", seen.untimed, self.rows, "excluded"),
             Finding("missing_event_name", seen.nameless, self.rows, "excluded"),
@@ -147,6 +147,13 @@ class Reading:
                         Finding("absent_event", 1, 1, "counted as zero", metric=metric.key, detail=f"Event {shown(name)}.")
                     )
         self.check_events(frame, unitless=seen.unitless)
+
+    def without_events(self, seen: Survey) -> DataError:
+        """What is missing where no event has both a name and a time."""
+        schema, named = self.source.schema, seen.rows - seen.nameless
+        if not named:
+            return DataError("XPB-D49", count=seen.rows, column=schema.event)
+        return DataError("XPB-D33", count=named, column=schema.time)
 
     def filters(self) -> list[tuple[EventMetric, Filter, str]]:
         """Every condition that only a property that is there can fit, with its metric and its column."""

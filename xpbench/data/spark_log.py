@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
-from xpbench.data.log import EventSchema, Properties, happened
+from xpbench.data.log import EventSchema, Properties, happened, scaled_time
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, nearest, plain
 from xpbench.plan import Plan
@@ -270,9 +270,9 @@ def _microseconds(name: str, kind: str, unit: str) -> str:
     if kind == "string":
         stamp = f"CASE WHEN {name} RLIKE {_literal(_ZONED)} THEN unix_micros(try_cast({name} AS TIMESTAMP)) "
         stamp += f"ELSE {_since_1970(f'try_cast({name} AS TIMESTAMP_NTZ)')} END"
-        return f"coalesce({_scaled(f'try_cast({name} AS DECIMAL(30, 6))', unit)}, {stamp})"
+        return f"coalesce({scaled_time(f'try_cast({name} AS DECIMAL(30, 6))', unit)}, {stamp})"
     if kind in _INTEGERS or kind in _REALS or kind.startswith("decimal"):
-        return _scaled(f"try_cast({name} AS DECIMAL(30, 6))", unit)
+        return scaled_time(f"try_cast({name} AS DECIMAL(30, 6))", unit)
     raise DataError("XPB-D05", column=name, role=plain("the event's time"), hint=plain(f"It is of type {kind}"))
 
 
@@ -295,16 +295,6 @@ def _value_type(kind: str) -> str:
         if letter == "," and not depth:
             return inner[i + 1 :]
     raise AssertionError(kind)  # pragma: no cover
-
-
-def _scaled(number: str, unit: str) -> str:
-    factors = {"s": "1000000", "ms": "1000", "us": "1"}
-    if unit != "auto":
-        return f"try_cast({number} * {factors[unit]} AS BIGINT)"
-    return (
-        f"try_cast(CASE WHEN abs({number}) < 100000000000 THEN {number} * 1000000 "
-        f"WHEN abs({number}) < 100000000000000 THEN {number} * 1000 ELSE {number} END AS BIGINT)"
-    )
 
 
 def _identity(name: str, kind: str) -> str:

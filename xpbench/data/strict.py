@@ -81,7 +81,7 @@ class Strict:
     def doubtful(self, lines: str) -> str:
         """Numbers (column `i`) of the lines (column `line`) that may be no event; of the others only the reader can tell."""
         event, time = path(self.schema.event), path(self.holder, self.schema.time)
-        found = f"json_extract_string({_DOC}, [{literal(event)}, {literal(time)}])"
+        found = f"TRY(json_extract_string(line, [{literal(event)}, {literal(time)}]))"  # reads a line once
         return (
             f"SELECT i FROM (SELECT i, line, {found} AS found FROM {lines}) "
             f"WHERE NOT coalesce(found[1] IS NOT NULL AND {self._timed('found[2]')} AND {self._line_once()}, false) ORDER BY i"

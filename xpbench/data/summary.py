@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from xpbench.errors import number_of
 from xpbench.shows import Shows
 
 SCHEMA = 1
@@ -271,7 +272,7 @@ class Summary(Shows):
 
     def __repr__(self) -> str:
         by_variant = ", ".join(f"{k} {v:,}" for k, v in self.units.items())
-        return f"Summary({self.source}, {self.n:,} units: {by_variant})"
+        return f"Summary({self.source}, {number_of(self.n, 'unit')}: {by_variant})"
 
 
 LOOKED = ("identity_changes",)

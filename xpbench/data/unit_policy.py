@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xpbench.data.engine import literal
 from xpbench.data.unit_table import UnitTable
-from xpbench.errors import DataError, plain, shown
+from xpbench.errors import DataError, number_of, plain, shown
 
 if TYPE_CHECKING:
     from xpbench.data.scan import Found
@@ -47,7 +47,12 @@ def check_variants(table: UnitTable, found: Found) -> None:
         words = ""
         if name == "unknown_variant" and unknown:
             top = sorted(unknown.items(), key=lambda p: (-p[1], p[0]))
-            words = "Found " + ", ".join(f"{shown(k)} ({n:,} rows)" for k, n in top[:5]) + (" …" if len(top) > 5 else "") + "."
+            words = (
+                "Found "
+                + ", ".join(f"{shown(k)} ({number_of(n, 'row')})" for k, n in top[:5])
+                + (" …" if len(top) > 5 else "")
+                + "."
+            )
         if count and policy == "refuse":
             raise DataError(
                 "XPB-D09",
@@ -201,7 +206,12 @@ def check_duplicates(table: UnitTable, found: Found) -> str:
         return "kept"
     policy = table.plan.data.duplicates
     if policy == "refuse":
-        raise DataError("XPB-D14", count=plain(f"{repeated:,}"), rows=plain(f"{rows:,}"), mixed=plain(f"{mixed:,}"))
+        raise DataError(
+            "XPB-D14",
+            count=plain(number_of(repeated, "unit stands", "units stand")),
+            rows=plain(f"{rows:,}"),
+            mixed=plain(f"{mixed:,}"),
+        )
     if policy == "exclude":
         query = "SELECT * FROM kept WHERE u IN (SELECT u FROM kept GROUP BY u HAVING count(*) = 1)"
         action = "excluded"

@@ -17,7 +17,7 @@ from xpbench.data import ingest
 from xpbench.data.log import EventSchema, properties_of
 from xpbench.data.opening import kind_of, located
 from xpbench.decide.history import Floats, History, parts_of
-from xpbench.errors import DecisionError, plain
+from xpbench.errors import DecisionError, number_of, plain
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, Formula, MetricBase, Ratio
 from xpbench.stats.functionals import Formula as FormulaOf
@@ -55,9 +55,9 @@ class Baselines:
     @property
     def sentence(self) -> str:
         """The same for people."""
-        pace = "" if self.days is None else f" on {_counted(self.days, 'day')}"
+        pace = "" if self.days is None else f" on {number_of(self.days, 'day')}"
         gone = f"; none for {', '.join(self.left_out)}" if self.left_out else ""
-        return f"Baselines of {_counted(len(self.baselines), 'metric')} from {_counted(self.units, 'unit')}{pace}{gone}."
+        return f"Baselines of {number_of(len(self.baselines), 'metric')} from {number_of(self.units, 'unit')}{pace}{gone}."
 
     def to_dict(self) -> dict[str, Any]:
         """The fields of `planning`."""
@@ -177,10 +177,6 @@ def _capped(plan: Plan, metric: MetricBase, part: str, values: Floats) -> Floats
         return values
     found = cap_thresholds(values, lower=caps.lower, upper=caps.upper, over=caps.over)
     return cap(values, caps=found) if found.status == "ok" else values
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n:,} {what}" + ("s" if n != 1 else "")
 
 
 def _short(value: float) -> float:

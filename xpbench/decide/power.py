@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, ClassVar, Literal
 
-from xpbench.errors import DecisionError, XpbenchError, plain
+from xpbench.errors import DecisionError, XpbenchError, number_of, plain
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, Frequentist, GroupSequential, Sequential, Variant
 from xpbench.plan.metrics import Conversion, Funnel, MetricBase, Retention
@@ -85,7 +85,10 @@ class PowerReport(Shows):
         return pd.DataFrame([r.to_dict() for r in self.rows])
 
     def __repr__(self) -> str:
-        lines = [f"Power of {self.key}, planned {self.target:.0%}" + (f" at {self.horizon:,} units" if self.horizon else "")]
+        lines = [
+            f"Power of {self.key}, planned {self.target:.0%}"
+            + (f" at {number_of(self.horizon, 'unit')}" if self.horizon else "")
+        ]
         lines += [f"  {line}" for line in map(_line, self.rows)]
         return "\n".join(lines)
 
@@ -100,7 +103,9 @@ def _line(row: PowerRow) -> str:
     parts = []
     if row.n_needed is not None and row.value is not None:
         what = f"a lift of {row.value:+.1%}" if row.question == "better" else f"being within its margin of {row.value:.1%}"
-        parts.append(f"{row.n_needed:,} units show {what}" + (f" ({row.days} days)" if row.days else ""))
+        parts.append(
+            f"{number_of(row.n_needed, 'unit shows', 'units show')} {what}" + (f" ({row.days} days)" if row.days else "")
+        )
     if row.power is not None:
         parts.append(f"power {row.power:.0%} at the horizon")
     if row.mde is not None:

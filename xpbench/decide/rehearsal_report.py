@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, ClassVar
 
-from xpbench.errors import DecisionError, nearest, plain, shown
+from xpbench.errors import DecisionError, nearest, number_of, plain, shown
 from xpbench.shows import Shows
 
 
@@ -154,7 +154,7 @@ class Rehearsal(Shows):
         }
 
     def __repr__(self) -> str:
-        lines = [f"Rehearsal({self.key}: {self.units:,} units from {self.history_units:,} of the past)"]
+        lines = [f"Rehearsal({self.key}: {number_of(self.units, 'unit')} from {self.history_units:,} of the past)"]
         for s in self.scenarios:
             days = "" if s.days is None else f", {s.days:.0f} days"
             lines.append(
@@ -195,7 +195,7 @@ class Rehearsal(Shows):
             for s in self.scenarios
         )
         return (
-            f"<section aria-label='Rehearsal'><p>{escape(self.key)}: {self.units:,} units per run</p>"
+            f"<section aria-label='Rehearsal'><p>{escape(self.key)}: {number_of(self.units, 'unit')} per run</p>"
             "<table style='font-variant-numeric:tabular-nums'><thead><tr>"
             + "".join(f"<th scope='col' style='text-align:left'>{h}</th>" for h in heads)
             + f"</tr></thead><tbody>{body}</tbody></table>"

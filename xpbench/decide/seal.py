@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from xpbench.data.summary import Summary
+from xpbench.errors import number_of
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, Frequentist, GroupSequential, Sequential
 
@@ -104,14 +105,16 @@ def due(plan: Plan, summary: Summary, *, now: datetime) -> Due:
             reason = (
                 f"Planned look {look} of {looks} is reached."
                 if is_due
-                else f"The first planned look is at {following:,} units; {max(0, (following or 0) - units):,} to go."
+                else f"The first planned look is at {number_of(following or 0, 'unit')}; "
+                f"{max(0, (following or 0) - units):,} to go."
             )
         case Sequential():
             is_due = smallest >= model.min_units
             reason = (
                 "Every look is valid from here on."
                 if is_due
-                else f"The first look needs {model.min_units:,} units in every variant; the smallest has {smallest:,}."
+                else f"The first look needs {number_of(model.min_units, 'unit')} in every variant; "
+                f"the smallest has {smallest:,}."
             )
             if not is_due:
                 needed = _first_look_units(plan, model.min_units)
@@ -124,7 +127,7 @@ def due(plan: Plan, summary: Summary, *, now: datetime) -> Due:
                 else (
                     f"Fixed horizon: {missing}."
                     if model.due == "horizon"
-                    else f"The plan needs {model.min_units:,} units in every variant; the smallest has {smallest:,}."
+                    else f"The plan needs {number_of(model.min_units, 'unit')} in every variant; the smallest has {smallest:,}."
                 )
             )
             if not is_due and model.due == "min_units":

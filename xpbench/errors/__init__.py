@@ -39,7 +39,7 @@ from typing import Any
 from xpbench.errors.catalogue import CATALOGUE
 from xpbench.errors.message import Message
 from xpbench.errors.problem import Problem
-from xpbench.errors.wording import SHOWN_CHARACTERS, nearest, plain, sentences, shown, words
+from xpbench.errors.wording import SHOWN_CHARACTERS, nearest, number_of, plain, sentences, shown, words
 
 __all__ = [
     "CATALOGUE",
@@ -64,6 +64,7 @@ __all__ = [
     "WatchError",
     "XpbenchError",
     "nearest",
+    "number_of",
     "plain",
     "shown",
 ]
@@ -116,7 +117,7 @@ class InvalidPlan(PlanError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = list(problems)
-        count = f"{len(self.problems)} problem" + ("" if len(self.problems) == 1 else "s")
+        count = number_of(len(self.problems), "problem")
         super().__init__("XPB-P04", count=plain(count), first=plain("; ".join(str(p) for p in self.problems[:5])))
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -32,6 +32,17 @@ def shown(value: object, limit: int = SHOWN_CHARACTERS) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def number_of(count: int, one: str, many: str = "") -> str:
+    """A count with what is counted, in singular or plural: "1 unit", "1,200 units".
+
+    Args:
+        count: The count.
+        one: What is counted where it is one of them, with its verb where it has one: "unit", "unit is".
+        many: The same where it is none or several; with an s where it is left out.
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Sentence that names the known name most like `name`, or lists what is known."""
     names = sorted({str(k) for k in known})

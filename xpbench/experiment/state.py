@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from xpbench.errors import number_of
 from xpbench.experiment.deciding import decision_of
 from xpbench.experiment.opening import plan_in_force
 from xpbench.ledger import Entry, knowledge
@@ -80,7 +81,7 @@ def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
     elif "opened" in kinds:
         state, sentence = "ready", "Results are due; no decision yet." if not outcome else "Deferred."
     elif last is not None or "launched" in kinds:
-        state, sentence = "running", f"Running, {units:,} units at the last look; results are sealed."
+        state, sentence = "running", f"Running, {number_of(units, 'unit')} at the last look; results are sealed."
     else:
         state, sentence = "registered", "Registered, not launched."
     return Status(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xpbench.commands.output import add_command, answer
-from xpbench.errors import BrokenLedger, InputError, LedgerError, plain
+from xpbench.errors import BrokenLedger, InputError, LedgerError, number_of, plain
 from xpbench.files import write_atomic
 from xpbench.ledger import stamp
 from xpbench.ledger.entry import Entry, Witness
@@ -142,7 +142,7 @@ def _verify(args: argparse.Namespace) -> int:
         "checked": len(witnesses),
         "stamps": [s.to_dict() for s in stamps],
     }
-    seen = f", and it has what {len(witnesses)} witness{'' if len(witnesses) == 1 else 'es'} saw" if witnesses else ""
+    seen = f", and it has what {number_of(len(witnesses), 'witness', 'witnesses')} saw" if witnesses else ""
     first = f"whole: {head.length} entries, head {head.digest}{seen}" if good else "broken: a time stamp does not hold"
     lines = [
         first,

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 
 import httpx
 
-from xpbench.errors import MixpanelError, plain, shown
+from xpbench.errors import MixpanelError, number_of, plain, shown
 from xpbench.expose.limits import BATCH_BYTES, BATCH_EVENTS
 from xpbench.expose.sender import Backoff
 from xpbench.mixpanel.account import Account, Api
@@ -47,7 +47,7 @@ class ImportReport(Shows):
     failed: tuple[dict[str, Any], ...]
 
     def _repr_html_(self) -> str:
-        return plain_html(f"{self.imported:,} events imported, {len(self.failed):,} refused.", self.failed)
+        return plain_html(f"{number_of(self.imported, 'event')} imported, {len(self.failed):,} refused.", self.failed)
 
     def to_dict(self) -> dict[str, Any]:
         """The counts and the refused rows."""

@@ -87,6 +87,16 @@ def _metric_facts(metric: Mapping[str, Any]) -> list[str]:
     ]
 
 
+SHIPS_WHEN = {
+    "ship_when": {"any_primary": "a primary metric is better", "all_primaries": "all primary metrics are better"},
+    "guardrails": {
+        "non_inferior": "every guardrail is shown to be within its margin",
+        "not_worse": "no guardrail is shown to be worse",
+    },
+}
+"""The decision part of a plan in words, by field and value."""
+
+
 def facts(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What was fixed in advance, as (name, words)."""
     model, horizon, decision = _dict(plan.get("model")), _dict(plan.get("horizon")), _dict(plan.get("decision"))
@@ -115,7 +125,7 @@ def facts(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{plan.get('correction', '…')}",
         ),
         ("Due", due or "…"),
-        ("Ships when", f"{decision.get('ship_when', '…')}, guardrails {decision.get('guardrails', '…')}".replace("_", " ")),
+        ("Ships when", " and ".join(words.get(str(decision.get(k)), "…") for k, words in SHIPS_WHEN.items())),
     ]
     if plan.get("segments"):
         rows.append(("Segments", ", ".join(map(str, _list(plan["segments"])))))

@@ -60,7 +60,7 @@ MESSAGES: dict[str, Message] = {
         "Mend the table, or set data.missing: exclude or zero",
     ),
     "XPB-D14": Message(
-        "{count} units stand on {rows} rows; {mixed} of them with more than one variant",
+        "{count} on {rows} rows; {mixed} of them with more than one variant",
         "The table has one row per unit (data.duplicates: refuse)",
         "Mend the table, or set data.duplicates: first or exclude",
     ),
@@ -164,6 +164,11 @@ MESSAGES: dict[str, Message] = {
         "Another run writes to folder {path}",
         "One run at a time writes to a folder",
         "Wait for it, or choose another folder",
+    ),
+    "XPB-D49": Message(
+        "None of the {count} events has a name ({column})",
+        "Every event has a name",
+        "Name the right column in the schema: xp.EventSchema(event=…)",
     ),
     "XPB-D20": Message(
         "Values up to {bound} can't be squared and summed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xpbench.errors import shown
+from xpbench.errors import number_of, shown
 from xpbench.health.check import Verdict
 from xpbench.health.inputs import HealthInputs, plain_dict
 from xpbench.health.registry import check
@@ -42,11 +42,16 @@ def assignment_audit(inputs: HealthInputs) -> Verdict:
         "first_divergence": report.get("first_divergence"),
     }
     if mismatches == 0:
-        return Verdict("pass", f"All {checked:,} exposures show the variant that the hash gives.", "Nothing to do.", evidence)
+        return Verdict(
+            "pass",
+            f"All {number_of(checked, 'exposure shows', 'exposures show')} the variant that the hash gives.",
+            "Nothing to do.",
+            evidence,
+        )
     named = f" Likely cause: {words}." if words else ""
     return Verdict(
         "fail" if share > TOLERATED else "warn",
-        f"{mismatches:,} of {checked:,} exposures ({share:.3%}) show another variant than the hash gives.{named}",
+        f"{mismatches:,} of {number_of(checked, 'exposure')} ({share:.3%}) show another variant than the hash gives.{named}",
         "Open the audit's report: it names the first divergence and the cause. Mend it and start again with a new salt.",
         evidence,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xpbench.errors import shown
+from xpbench.errors import number_of, shown
 from xpbench.health.check import Verdict
 from xpbench.health.checks._counts import counted
 from xpbench.health.inputs import HealthInputs
@@ -47,7 +47,11 @@ def bots(inputs: HealthInputs) -> Verdict:
         return Verdict("pass", "No unit does more than a person can.", "Nothing to do.", evidence)
     parts = []
     if found.share > WARN_ABOVE:
-        parts.append(f"{found.count:,} units ({found.share:.2%}) look like bots or power users and were {found.action}.")
+        parts.append(
+            f"{number_of(found.count, 'unit')} ({found.share:.2%}) "
+            f"{'looks like a bot or power user and was' if found.count == 1 else 'look like bots or power users and were'} "
+            f"{found.action}."
+        )
     if beyond:
         parts.append(f"One unit has {beyond[0]['value']:,.0f} of {shown(beyond[0]['metric'])}, more than a person can do.")
     return Verdict(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xpbench.errors import number_of
 from xpbench.health.check import Status, Verdict
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
@@ -53,7 +54,7 @@ def contamination(inputs: HealthInputs) -> Verdict:
     elif share > policy.contamination_warn:
         status = "warn"
     if status == "pass":
-        return Verdict("pass", f"{count:,} units ({share:.3%}) met several variants.", "Nothing to do.", evidence)
+        return Verdict("pass", f"{number_of(count, 'unit')} ({share:.3%}) met several variants.", "Nothing to do.", evidence)
     unequal = (
         f" It is not the same in every variant ({p_words(p)}), so leaving these units out makes the variants unlike."
         if skewed and p is not None
@@ -61,7 +62,7 @@ def contamination(inputs: HealthInputs) -> Verdict:
     )
     return Verdict(
         status,
-        f"{count:,} units ({share:.2%}) met several variants.{unequal}",
+        f"{number_of(count, 'unit')} ({share:.2%}) met several variants.{unequal}",
         "Look for an assignment key that changes at log-in, a changed split or salt, or two systems that assign. Effects "
         "shrink towards zero by about this share.",
         evidence,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xpbench.errors import number_of
 from xpbench.health.check import Verdict
 from xpbench.health.checks._counts import counted
 from xpbench.health.inputs import HealthInputs
@@ -23,7 +24,8 @@ def duplicate_events(inputs: HealthInputs) -> Verdict:
         )
     return Verdict(
         "warn",
-        f"{found.count:,} events ({found.share:.2%}) are duplicates and were {found.action}.",
+        f"{number_of(found.count, 'event')} ({found.share:.2%}) "
+        f"{'is a duplicate and was' if found.count == 1 else 'are duplicates and were'} {found.action}.",
         "Look for a retry without a stable insert id, or two trackers. If one variant retries more, its counts are too high.",
         found.evidence,
     )

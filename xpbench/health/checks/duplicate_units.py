@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xpbench.errors import number_of
 from xpbench.health.check import Verdict
 from xpbench.health.checks._counts import counted
 from xpbench.health.inputs import HealthInputs
@@ -18,7 +19,8 @@ def duplicate_units(inputs: HealthInputs) -> Verdict:
         return Verdict("pass", "Every unit has one row.", "Nothing to do.", found.evidence)
     return Verdict(
         "fail" if found.action == "kept" else "warn",
-        f"{found.count:,} rows ({found.share:.2%}) repeat a unit; they were {found.action}.",
+        f"{number_of(found.count, 'row')} ({found.share:.2%}) "
+        f"{'repeats a unit; it was' if found.count == 1 else 'repeat a unit; they were'} {found.action}.",
         "Find out what one row is: a unit, a session, an order. Add up to units before reading.",
         found.evidence,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xpbench.errors import number_of
 from xpbench.health.check import Verdict
 from xpbench.health.inputs import HealthInputs, day_of
 from xpbench.health.registry import check
@@ -49,7 +50,7 @@ def exposure_dates(inputs: HealthInputs) -> Verdict:
     if share > WARN_ABOVE:
         return Verdict(
             "warn",
-            f"{count:,} exposures ({share:.2%}) were outside the dates and left out.",
+            f"{number_of(count, 'exposure')} ({share:.2%}) {'was' if count == 1 else 'were'} outside the dates and left out.",
             "If the variant was served before the start, these units are not new to it: look whether they come back later.",
             evidence,
         )

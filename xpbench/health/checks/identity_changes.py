@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xpbench.errors import number_of
 from xpbench.health.check import Verdict
 from xpbench.health.checks._counts import counted
 from xpbench.health.inputs import HealthInputs
@@ -30,10 +31,12 @@ def identity_changes(inputs: HealthInputs) -> Verdict:
     found = counted(inputs, *names)
     skewed = found.skew_p is not None and found.skew_p < inputs.plan.health.srm_alpha
     if found.share <= WARN_ABOVE and not skewed:
-        return Verdict("pass", f"{found.count:,} units ({found.share:.3%}) changed their id.", "Nothing to do.", found.evidence)
+        return Verdict(
+            "pass", f"{number_of(found.count, 'unit')} ({found.share:.3%}) changed their id.", "Nothing to do.", found.evidence
+        )
     return Verdict(
         "warn",
-        f"{found.count:,} units ({found.share:.2%}) changed their id"
+        f"{number_of(found.count, 'unit')} ({found.share:.2%}) changed their id"
         + (f", not the same in every variant ({p_words(found.skew_p or 0.0)})" if skewed else "")
         + ": the same person may have met two variants, or count twice.",
         "Assign by an id that outlives the log-in, or expose after it. Compare with the contamination check.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xpbench.errors import number_of
 from xpbench.health.check import Verdict
 from xpbench.health.checks._counts import counted
 from xpbench.health.inputs import HealthInputs
@@ -21,14 +22,16 @@ def immature_data(inputs: HealthInputs) -> Verdict:
     if found.share <= limit:
         return Verdict(
             "pass",
-            f"{found.count:,} units ({found.share:.1%}) are still within their window.",
+            f"{number_of(found.count, 'unit')} ({found.share:.1%}) {'is' if found.count == 1 else 'are'} still within "
+            f"{'its' if found.count == 1 else 'their'} window.",
             "Nothing to do.",
             found.evidence | {"warn_above": limit},
         )
     return Verdict(
         "warn",
-        f"{found.count:,} units ({found.share:.1%}) are still within their window and were {found.action}: a metric that "
-        "grows with time compares early units only.",
+        f"{number_of(found.count, 'unit')} ({found.share:.1%}) {'is' if found.count == 1 else 'are'} still within "
+        f"{'its' if found.count == 1 else 'their'} window and {'was' if found.count == 1 else 'were'} {found.action}: "
+        "a metric that grows with time compares early units only.",
         "Read again when the last unit's window is over; the effect may change as later units mature.",
         found.evidence | {"warn_above": limit},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xpbench.errors import number_of
 from xpbench.health.check import Verdict
 from xpbench.health.checks._counts import counted
 from xpbench.health.inputs import HealthInputs
@@ -24,10 +25,12 @@ def late_data(inputs: HealthInputs) -> Verdict:
     p = skew_p({k: min(n, units.get(k, 0)) for k, n in found.by_variant.items()}, units) if found.by_variant else None
     skewed = p is not None and p < inputs.plan.health.srm_alpha
     if found.share <= WARN_ABOVE and not skewed:
-        return Verdict("pass", f"{found.count:,} events ({found.share:.3%}) came late.", "Nothing to do.", found.evidence)
+        return Verdict(
+            "pass", f"{number_of(found.count, 'event')} ({found.share:.3%}) came late.", "Nothing to do.", found.evidence
+        )
     return Verdict(
         "warn",
-        f"{found.count:,} events ({found.share:.2%}) came late"
+        f"{number_of(found.count, 'event')} ({found.share:.2%}) came late"
         + (", more often in one variant than in another" if skewed else "")
         + ".",
         "Wait until the delay has passed before reading, or end the range some days before the export.",

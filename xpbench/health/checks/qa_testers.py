@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xpbench.errors import number_of
 from xpbench.health.check import Verdict
 from xpbench.health.checks._counts import counted
 from xpbench.health.inputs import HealthInputs
@@ -22,7 +23,8 @@ def qa_testers(inputs: HealthInputs) -> Verdict:
         return Verdict("pass", f"{found.count:,} test users ({found.share:.3%}).", "Nothing to do.", found.evidence)
     return Verdict(
         "warn",
-        f"{found.count:,} units ({found.share:.2%}) are labelled as test users and were {found.action}"
+        f"{number_of(found.count, 'unit')} ({found.share:.2%}) {'is' if found.count == 1 else 'are'} labelled as "
+        f"{'a test user and was' if found.count == 1 else 'test users and were'} {found.action}"
         + (f"; not the same in every variant ({p_words(found.skew_p or 0.0)})" if skewed else "")
         + ".",
         "A rollout group with a variant override labels all its users as testers: keep them (exposure.qa_testers) if so.",

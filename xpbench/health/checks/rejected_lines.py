@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xpbench.errors import number_of
 from xpbench.health.check import Verdict
 from xpbench.health.checks._counts import counted
 from xpbench.health.inputs import HealthInputs
@@ -18,7 +19,8 @@ def rejected_lines(inputs: HealthInputs) -> Verdict:
         return Verdict("pass", "Every row was read.", "Nothing to do.", found.evidence)
     return Verdict(
         "fail" if found.share > FAIL_ABOVE else "warn",
-        f"{found.count:,} rows ({found.share:.3%}) could not be read and were {found.action}.",
+        f"{number_of(found.count, 'row')} ({found.share:.3%}) could not be read and "
+        f"{'was' if found.count == 1 else 'were'} {found.action}.",
         "Export again: a cut download or a broken line hides whatever stood behind it.",
         found.evidence,
     )

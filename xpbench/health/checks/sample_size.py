@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xpbench.errors import number_of
 from xpbench.health.check import Verdict
 from xpbench.health.inputs import HealthInputs, day_of
 from xpbench.health.registry import check
@@ -37,7 +38,8 @@ def sample_size(inputs: HealthInputs) -> Verdict:
     if over and wanted is not None:
         return Verdict(
             "warn",
-            f"The {plan.horizon.days} days are over with {n:,} of {wanted:,} units: no significance may mean too few units.",
+            f"The {plan.horizon.days} days are over with {n:,} of {number_of(wanted, 'unit')}: "
+            "no significance may mean too few units.",
             "Go on until the units are reached, or decide to iterate.",
             evidence,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xpbench.errors import number_of
 from xpbench.health.check import Verdict
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
@@ -33,7 +34,8 @@ def shrunk_data(inputs: HealthInputs) -> Verdict:
         return Verdict("pass", "No variant has fewer units than at the look before.", "Nothing to do.", evidence)
     return Verdict(
         "fail" if share > FAIL_ABOVE else "warn",
-        f"Since the look before, {sum(lost.values()):,} units are gone (up to {share:.2%} of a variant).",
+        f"Since the look before, {number_of(sum(lost.values()), 'unit is', 'units are')} gone "
+        f"(up to {share:.2%} of a variant).",
         "Compare the two sources: a narrower date range, another filter, deleted users or another experiment's data. The looks "
         "so far were not at this data.",
         evidence,

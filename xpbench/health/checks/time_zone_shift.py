@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xpbench.errors import number_of
 from xpbench.health.check import Verdict
 from xpbench.health.checks._counts import counted
 from xpbench.health.inputs import HealthInputs, moment_of
@@ -30,7 +31,11 @@ def time_zone_shift(inputs: HealthInputs) -> Verdict:
     if found.count or shifted:
         return Verdict(
             "warn",
-            (f"The last event lies {ahead:.1f} hours in the future. " if shifted else f"{found.count:,} events look shifted. ")
+            (
+                f"The last event lies {ahead:.1f} hours in the future. "
+                if shifted
+                else f"{number_of(found.count, 'event looks', 'events look')} shifted. "
+            )
             + "Local times seem to be written as UTC, which moves exposures to other days.",
             "Set the project's time zone when reading; projects made before 2023 store local time.",
             evidence,

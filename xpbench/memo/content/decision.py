@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xpbench.memo import digits
-from xpbench.memo.content.words import BARS, minute_text, plain_text
+from xpbench.memo.content.words import BARS, metric_names, minute_text, situation_text
 from xpbench.memo.texts import DASH
 
 
@@ -85,9 +85,9 @@ def hypothesis_section(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def rule_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """The rule of the plan, and how it came to its advice."""
-    recommendation = payload["readout"]["recommendation"]
+    recommendation, names = payload["readout"]["recommendation"], metric_names(payload["readout"]["plan"])
     return {
-        "rows": payload["rule"],
+        "rows": [{**r, "when": situation_text(r["when"]) or "otherwise"} for r in payload["rule"]],
         "fired": recommendation["rows"],
         "digest": payload["readout"]["rule_digest"],
         "variants": [
@@ -96,9 +96,15 @@ def rule_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[
                 "row": v["row"],
                 "outcome": v["outcome"],
                 "because": v["because"],
-                "situation": "; ".join(f"{k} {plain_text(x)}" for k, x in v["situation"].items()),
-                "evidence": v["evidence"],
+                "situation": situation_text({k: [x] for k, x in v["situation"].items()}),
+                "evidence": [_named(text, names) for text in v["evidence"]],
             }
             for v in recommendation["variants"]
         ],
     }
+
+
+def _named(evidence: str, names: Mapping[str, str]) -> str:
+    """Evidence that begins with the key of a metric, with its label instead."""
+    key, colon, rest = evidence.partition(":")
+    return names.get(key, key) + colon + rest

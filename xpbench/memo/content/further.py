@@ -7,6 +7,7 @@ from typing import Any
 
 from xpbench.memo import digits
 from xpbench.memo.content.metrics import metric_row
+from xpbench.memo.content.words import metric_names
 from xpbench.memo.texts import effect_interval, effect_text, lift_interval, lift_text
 
 
@@ -41,8 +42,8 @@ def segment_tables(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: 
 def _row_name(key: str, plan: Mapping[str, Any], labels: Mapping[str, str]) -> str:
     """Metric, and variant where there are several, of a key `metric:variant`."""
     metric, _, variant = key.rpartition(":")
-    label = next((m.get("name") or m["key"] for m in plan["metrics"] if m["key"] == metric), metric)
-    return f"{label} · {labels.get(variant, variant)}" if len(plan["variants"]) > 2 else str(label)
+    label = metric_names(plan).get(metric, metric)
+    return f"{label} · {labels.get(variant, variant)}" if len(plan["variants"]) > 2 else label
 
 
 AXES = {"age": "days since exposure", "cohort": "day of exposure", "weekday": "day of the week"}
@@ -50,7 +51,7 @@ AXES = {"age": "days since exposure", "cohort": "day of exposure", "weekday": "d
 
 def over_time_section(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """Whether effects fade, grow or hang on the day, and on the variant of another experiment; exploratory."""
-    names = {m["key"]: m.get("name") or m["key"] for m in plan["metrics"]}
+    names = metric_names(plan)
     # a memo made before these tests existed has none
     trends, others = readout.get("novelty", []), readout.get("interactions", [])
     return {

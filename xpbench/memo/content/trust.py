@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from xpbench.errors import number_of
 from xpbench.memo import digits, figures
-from xpbench.memo.content.words import HEALTH_TONE, json_text, minute_text, plain_text
+from xpbench.memo.content.words import HEALTH_TONE, json_text, metric_names, minute_text, plain_text
 from xpbench.memo.texts import DASH
 
 
@@ -55,7 +56,7 @@ def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "count": count,
         "peeks": peeks,
-        "line": f"{count} look{'' if count == 1 else 's'} at the effects, {peeks} before they were due",
+        "line": f"{number_of(count, 'look')} at the effects, {peeks} before they were due",
         "cost": cost["sentence"],
         "rows": [
             {
@@ -109,7 +110,7 @@ def accrual_picture(readout: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
 
 def data_section(readout: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """What was read, and what was left out."""
-    summary = readout["summary"]
+    summary, names = readout["summary"], metric_names(readout["plan"])
     return {
         "source": summary["source"],
         "rows": digits.whole(summary["rows"]),
@@ -122,14 +123,14 @@ def data_section(readout: Mapping[str, Any], labels: Mapping[str, str]) -> dict[
                 "name": f["name"].replace("_", " "),
                 "count": f"{digits.whole(f['count'])} of {digits.whole(f['of'])}",
                 "action": f["action"],
-                "metric": f["metric"] or "all",
+                "metric": names.get(f["metric"], f["metric"]) or "all",
                 "detail": f["detail"],
             }
             for f in summary["findings"]
         ],
         "caps": [
             {
-                "metric": c["metric"],
+                "metric": names.get(c["metric"], c["metric"]),
                 "column": c["column"],
                 "lower": DASH if c["lower"] is None else digits.significant(c["lower"], 6),
                 "upper": DASH if c["upper"] is None else digits.significant(c["upper"], 6),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xpbench.memo import digits
@@ -15,6 +16,30 @@ RAILS = {"ok": ("✓", "better"), "bad": ("✕", "worse"), "unclear": ("?", "war
 RAIL_WORDS = {"ok": "within its margin", "bad": "worse than accepted", "unclear": "not yet shown to be within its margin"}
 VERDICT_WORDS = {"better": "better", "worse": "worse", "unclear": "no difference shown"}
 HEALTH_TONE = {"pass": "better", "warn": "warn", "fail": "worse", "not answerable": "muted"}
+SITUATION: dict[str, tuple[str, dict[Any, str]]] = {
+    "primary": (
+        "primary metric",
+        {
+            "win": "better by enough to matter",
+            "small": "better by too little to matter",
+            "unclear": "neither better nor worse",
+            "worse": "worse",
+        },
+    ),
+    "deteriorated": ("primary and secondary metrics", {True: "one is worse", False: "none is worse"}),
+    "guardrails": (
+        "guardrails",
+        {
+            "bad": "one is worse than accepted",
+            "unclear": "not yet shown to be within their margins",
+            "ok": "none is worse than accepted",
+        },
+    ),
+    "health": ("health", {"fail": "a check fails", "warn": "a check warns", "pass": "no check fails or warns"}),
+    "adequate": ("data", {True: "enough", False: "not enough yet"}),
+}
+"""What the rule looks at, and what it may find, in words."""
+
 BARS = {
     "ship": ("▲", "accent"),
     "ship none": ("▬", "muted"),
@@ -45,6 +70,22 @@ def plain_text(value: Any) -> str:
     if isinstance(value, float):
         return digits.significant(value, 4)
     return str(value)
+
+
+def situation_text(allowed: Mapping[str, Sequence[Any]]) -> str:
+    """What a row of the rule asks for, or what was found, in words; "" where it asks for nothing."""
+    parts = []
+    for name, values in sorted(
+        allowed.items(), key=lambda p: list(SITUATION).index(p[0]) if p[0] in SITUATION else len(SITUATION)
+    ):
+        label, said = SITUATION.get(name, (name, {}))
+        parts.append(f"{label}: {' or '.join(said.get(v) or plain_text(v) for v in values)}")
+    return "; ".join(parts)
+
+
+def metric_names(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Label of each metric of a plan, by its key."""
+    return {m["key"]: m.get("name") or m["key"] for m in plan["metrics"]}
 
 
 def json_text(value: Any) -> str:
