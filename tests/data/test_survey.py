@@ -15,7 +15,7 @@ from xpbench.data.cache import Hashing, files_digest
 from xpbench.data.engine import Stages
 from xpbench.data.log import properties_of
 from xpbench.data.opening import open_log
-from xpbench.data.survey import Survey, _counted, survey_of
+from xpbench.data.survey import Survey, _added, by_name, survey_of
 
 SCHEMA = xp.EventSchema(insert_id="insert_id", arrived=None, properties=None)
 NOW = START + 40 * DAY
@@ -57,7 +57,7 @@ def surveys(log: Any, now: int = NOW) -> tuple[Survey, Survey, tuple[int, int] |
     plan = plan_of(METRICS)
     source = xp.events(log, schema=SCHEMA)
     with open_log(source, plan, properties_of(plan), Stages(7, None)) as opened:
-        return survey_of(opened, opened.frame(), now=now), _counted(opened.frame(), now), opened.ends()
+        return survey_of(opened, opened.frame(), now=now), _added(by_name(opened.frame(), now)), opened.ends()
 
 
 @pytest.mark.parametrize(
