@@ -94,7 +94,7 @@ class SparkLog:
         return happened(frame, between) if early is None else nw.from_native(early)
 
     def _between(self, between: tuple[int, int]) -> Any:
-        """The events of a stretch of time by the log's own column; None where that is no timestamp in UTC or a time has no date.
+        """Events of a stretch of time by the log's own column; None where that is no timestamp in UTC or a time has no date.
 
         Spark compares it before it computes anything, and in Parquet looks it up in the statistics of the files.
         """
