@@ -1,4 +1,4 @@
-"""Spark beside DuckDB on the same log: the same moments to the last bit, what each costs, and from where on Spark is the better.
+"""Spark beside DuckDB on one log: the same moments to the last bit, what each costs, and from where on Spark is the better one.
 
     python -m benchmarks.spark --out spark
 
