@@ -40,6 +40,7 @@ TITLES = {
     "reference-duckdb": "Random small logs against plain Python, on DuckDB",
     "reference-spark": "Random small logs against plain Python, on Spark",
     "reference-units": "Random small logs against plain Python, one row per unit",
+    "spark": "Spark beside DuckDB",
     "rehearsal": "Rehearsal",
     "scale": "Growth",
     "seal": "The seal",
