@@ -1,11 +1,13 @@
-"""Spark beside DuckDB on the same log: the same moments to the last bit, and from which size on Spark is the faster one.
+"""Spark beside DuckDB on one log: the same moments to the last bit, what each costs, and from where on Spark is the better one.
 
-    python -m benchmarks.spark --events 200_000 2_000_000 20_000_000 --out spark
+    python -m benchmarks.spark --out spark
 
-The log is that of `benchmarks/engine.py` (20 events for each unit). Each run is a process of its own; what Spark's Java process
-used is counted, its start apart. The session is as Spark makes it, but for memory and addresses. Slices and the search for
-repeats are off on both sides, as in the main cases of `benchmarks/engine.py`. From the smallest and the largest log come the
-cost that does not depend on the log and the cost of a million events; the sizes between tell how good that line is.
+The log is that of `benchmarks/engine.py` (20 events for each unit). Each run is a process of its own that reads the log twice,
+since a session that has worked is warm: Java has compiled what it runs often. What Spark's Java process used is counted, and
+its start told apart. The session is as Spark makes it, but for memory and addresses. Slices and the search for repeats are off
+on both sides, as in the main cases of `benchmarks/engine.py`. From the smallest and the largest log come the cost that does
+not depend on the log and that of a million events; the size between tells how good that line is. Costs are processor
+seconds: they do not depend on how many cores share the work, and little on what else the machine does.
 """
 
 from __future__ import annotations
@@ -24,13 +26,15 @@ from typing import Any
 from benchmarks.engine import PLAN, ROOT, generate
 from benchmarks.report import write
 
+COMPARED = ("units", "cells", "caps")
+READINGS = ("first", "again")
+
 
 def one(engine: str, path: str, master: str) -> dict[str, Any]:
-    """Run one engine in this process."""
+    """Run one engine in this process: two readings, one after the other."""
     import xpbench as xp
 
     begun = time.perf_counter()
-    java, jobs = 0.0, 0
     table: Any = path
     session: Any = None
     if engine == "spark":
@@ -42,66 +46,79 @@ def one(engine: str, path: str, master: str) -> dict[str, Any]:
         )  # fmt: skip
         session.sparkContext.setLogLevel("OFF")
         table = session.read.parquet(path)
-        java = java_seconds(session)
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    start_cpu = used.ru_utime + used.ru_stime + java
-    started = time.perf_counter()
+    out: dict[str, Any] = {"start_seconds": round(time.perf_counter() - begun, 1), "start_cpu_seconds": round(used(session), 1)}
     schema = xp.EventSchema(insert_id="insert_id", properties=None)
-    stages: list[Any] = []
-    source = xp.events(table, schema=schema, until="2026-03-05", slices=(), duplicates="keep")
-    summary = source.summarize(xp.Plan(**PLAN), progress=lambda s: stages.append([s.name, s.rows, round(s.seconds, 1)]))
-    done = time.perf_counter()
+    jobs = 0
+    for name in READINGS:
+        before, started = used(session), time.perf_counter()
+        stages: list[Any] = []
+        source = xp.events(table, schema=schema, until="2026-03-05", slices=(), duplicates="keep")
+        summary = source.summarize(xp.Plan(**PLAN), progress=stages.append)
+        out[name] = {
+            "seconds": round(time.perf_counter() - started, 1),
+            "cpu_seconds": round(used(session) - before, 2),
+            "stages": [[stage.name, stage.rows, round(stage.seconds, 1)] for stage in stages],
+            "units": dict(summary.units),
+            "cells": [c.to_dict() for c in summary.cells],
+            "caps": [c.to_dict() for c in summary.caps],
+        }
+        if session is not None:
+            every = len(session.sparkContext.statusTracker().getJobIdsForGroup(None))
+            out[name]["jobs"], jobs = every - jobs, every
+    out["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 + java_peak_mb(session))
     if session is not None:
-        java = java_seconds(session)
-        jobs = len(session.sparkContext.statusTracker().getJobIdsForGroup(None))
         session.stop()
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return {
-        "start_seconds": round(started - begun, 1),
-        "seconds": round(done - started, 1),
-        "start_cpu_seconds": round(start_cpu, 1),
-        "cpu_seconds": round(used.ru_utime + used.ru_stime + java, 1),
-        "jobs": jobs,
-        "stages": stages,
-        "units": dict(summary.units),
-        "cells": [c.to_dict() for c in summary.cells],
-        "caps": [c.to_dict() for c in summary.caps],
-    }
+    return out
 
 
-KEPT = ("start_seconds", "start_cpu_seconds", "seconds", "cpu_seconds", "jobs", "stages")
+def used(session: Any) -> float:
+    """Processor seconds of this process and of the session's Java process so far."""
+    mine = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = mine.ru_utime + mine.ru_stime
+    if session is None:
+        return seconds
+    ticks = Path(f"/proc/{session.sparkContext._gateway.proc.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    return seconds + sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
-def java_seconds(session: Any) -> float:
-    """What the session's Java process used of the processors so far."""
-    pid = session.sparkContext._gateway.proc.pid
-    ticks = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
-    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+def java_peak_mb(session: Any) -> float:
+    """High-water mark of the session's Java process; it takes what it may (`spark.driver.memory`) before it tidies up."""
+    if session is None:
+        return 0.0
+    lines = Path(f"/proc/{session.sparkContext._gateway.proc.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
-def line(rows: list[dict[str, Any]], engine: str) -> dict[str, float]:
-    """CPU seconds that do not depend on the log, and those of a million events: the line through smallest and largest."""
+def line(rows: list[dict[str, Any]], engine: str, reading: str) -> dict[str, float]:
+    """CPU seconds that do not depend on the log, and those of a million events: the line through smallest and largest.
+
+    `between` is what was measured at the size between, over what the line says there.
+    """
     sizes = [row["events"] / 1e6 for row in rows]
-    used = [min(run["cpu_seconds"] for run in row[engine]) for row in rows]
-    slope = (used[-1] - used[0]) / (sizes[-1] - sizes[0])
-    return {"fixed_cpu_seconds": round(used[0] - slope * sizes[0], 2), "cpu_seconds_per_million_events": round(slope, 3)}
+    costs = [min(run[reading]["cpu_seconds"] for run in row[engine]) for row in rows]
+    slope = (costs[-1] - costs[0]) / (sizes[-1] - sizes[0])
+    fixed = costs[0] - slope * sizes[0]
+    found = {"fixed_cpu_seconds": round(fixed, 2), "cpu_seconds_per_million_events": round(slope, 3)}
+    for size, cost in list(zip(sizes, costs, strict=True))[1:-1]:
+        found["between"] = round(cost / (fixed + slope * size), 2)
+    return found | {"cpu_seconds_of_a_billion": round(fixed + slope * 1000)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, nargs="+", default=[200_000, 2_000_000, 20_000_000])
+    parser.add_argument("--events", type=int, nargs="+", default=[1_000_000, 5_000_000, 20_000_000])
     parser.add_argument("--master", default="local[*]")
     parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / "xpbench-engine")
+    parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / "xpbench-spark")
     parser.add_argument("--out")
-    parser.add_argument("--one", nargs=2)
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(one(*options.one, options.master)))
         return
     options.data.mkdir(exist_ok=True)
     results = []
-    for events in options.events:
+    for events in sorted(options.events):
         path = options.data / f"log-{events}.parquet"
         if not path.exists():
             generate(path.with_suffix(".part"), events=events, units=events // 20)
@@ -115,19 +132,27 @@ def main() -> None:
                 if done.returncode:
                     sys.exit(done.stderr[-3000:])
                 runs[engine].append(json.loads(done.stdout.splitlines()[-1]))
-        same = all(r[k] == runs["duckdb"][0][k] for rs in runs.values() for r in rs for k in ("units", "cells", "caps"))
-        row: dict[str, Any] = {"events": events, "identical_to_the_last_bit": same}
+        readings = [run[name] for rs in runs.values() for run in rs for name in READINGS]
+        same = all(r[k] == readings[0][k] for r in readings for k in COMPARED)
+        if not same:
+            sys.exit(f"{events:,} events: the engines differ, or an engine differs from itself")
+        row: dict[str, Any] = {"events": events, "units": sum(readings[0]["units"].values())}
+        row |= {"cells": len(readings[0]["cells"]), "identical_to_the_last_bit": same}
+        for r in readings:
+            for k in COMPARED:
+                del r[k]
+        results.append(row | runs)
         for engine, found in runs.items():
-            row[engine] = [{k: r[k] for k in KEPT} for r in found]
-            best = min(found, key=lambda r: r["seconds"])
-            print(f"{events:>12,} {engine:8} {best['seconds']:7.1f} s, {best['cpu_seconds']:7.1f} s cpu", flush=True)
-        results.append(row)
-    growth = {engine: line(results, engine) for engine in ("duckdb", "spark")} if len(results) > 1 else {}
-    print(growth)
+            costs = ", ".join(f"{found[-1][n]['seconds']:.1f} s, {found[-1][n]['cpu_seconds']:.1f} s cpu" for n in READINGS)
+            print(f"{events:>12,} {engine:8} {costs}, {found[-1]['peak_mb']:,} MB", flush=True)
+    growth = {}
+    if len(results) > 1:
+        growth = {engine: {n: line(results, engine, n) for n in READINGS} for engine in ("duckdb", "spark")}
+    print(json.dumps(growth, indent=1))
     if options.out:
         command_line = f"python -m benchmarks.spark {' '.join(sys.argv[1:])}"
         result = {"master": options.master, "sizes": results, "growth": growth}
-        write(options.out, result, command=command_line, packages=("pyspark",))
+        write(options.out, result, command=command_line, packages=("pyspark",), quiet=True)
 
 
 if __name__ == "__main__":

@@ -71,10 +71,41 @@ def engine_table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def spark_table(result: dict[str, Any]) -> str:
+    """One row per size and engine of benchmarks/spark.py, and one per engine and reading with the line through them."""
+    engines = {"duckdb": "DuckDB", "spark": "Spark"}
+    lines = [
+        "| events | units | engine | first reading: wall s | CPU s | second: wall s | CPU s | jobs | peak GB |",
+        "|--:|--:|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in result["sizes"]:
+        for engine, words in engines.items():
+            run = min(row[engine], key=lambda r: r["first"]["cpu_seconds"])
+            costs = [f"{run[n][k]:.1f}" for n in ("first", "again") for k in ("seconds", "cpu_seconds")]
+            cells = [f"{row['events']:,}", f"{row['units']:,}", words, *costs, str(run["first"].get("jobs", ""))]
+            lines.append(f"| {' | '.join([*cells, format(run['peak_mb'] / 1024, '.2f')])} |")
+    lines += [
+        "",
+        "| engine | reading | CPU s, any log | CPU s for a million events | between, over the line | a billion: CPU s |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for engine, words in engines.items():
+        for name, which in (("first", "first"), ("again", "second")):
+            g = result["growth"][engine][name]
+            lines.append(
+                f"| {words} | {which} | {g['fixed_cpu_seconds']:.1f} | {g['cpu_seconds_per_million_events']:.2f} "
+                f"| {g['between']:.2f} | {g['cpu_seconds_of_a_billion']:,} |"
+            )
+    starts = [run["start_cpu_seconds"] for row in result["sizes"] for run in row["spark"]]
+    lines += ["", f"Start of the Spark session: {min(starts):.1f} to {max(starts):.1f} CPU s, not in these numbers."]
+    return "\n".join(lines)
+
+
 def table_of(name: str) -> str:
     """The table of one result, and how it was measured."""
     result = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
-    make: Callable[[dict[str, Any]], str] = engine_table if name.startswith("engine") else stats_table
+    makers: dict[str, Callable[[dict[str, Any]], str]] = {"engine": engine_table, "spark": spark_table, "stats": stats_table}
+    make = makers[name.partition("-")[0]]
     note = f" {result['note'][0].upper()}{result['note'][1:]}." if result.get("note") else ""
     return f"\n{make(result)}\n\n{how(result)}{note}\n\n"
 

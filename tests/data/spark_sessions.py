@@ -2,7 +2,8 @@
 
     python -m tests.data.spark_sessions URL LOG
 
-runs the golden plan on a session of that kind and prints what it found as JSON. A session of its own process is needed:
+runs the golden plan on a session of that kind and prints what it found as JSON; without LOG it reads a slow log, stops with
+Ctrl-C and prints how that went. A session of its own process is needed:
 one process can't hold a classic session and a Connect session.
 """
 
@@ -10,9 +11,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -135,9 +138,53 @@ def golden(url: str, path: Path) -> dict[str, Any]:
         spark.stop()
 
 
-def apart(url: str, path: Path) -> dict[str, Any]:
-    """`golden` in a process of its own."""
-    command = [sys.executable, "-m", "tests.data.spark_sessions", url, str(path)]
+def slow_log(spark: Any) -> Any:
+    """A log whose 2,000 rows take 50 ms each."""
+    return spark.range(2000).selectExpr(
+        "CASE WHEN id % 3 = 0 THEN '$experiment_started' ELSE 'buy' END AS event",
+        "concat('u', id % 100) AS distinct_id",
+        "id + 1767225600 + length(coalesce(reflect('java.lang.Thread', 'sleep', 50L), '')) AS time",
+        "'t' AS `Experiment name`",
+        "CASE WHEN id % 2 = 0 THEN 'a' ELSE 'b' END AS `Variant name`",
+    )
+
+
+def interrupted(url: str) -> dict[str, Any]:
+    """Ctrl-C while a job runs: what it raises, after how long, and how long the next query takes on the same session."""
+    import xpbench as xp
+    from tests.data.logs import METRICS, plan_of
+
+    spark = session(url)
+    sent: list[float] = []
+
+    def press() -> None:
+        time.sleep(3)
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    raised = ""
+    try:
+        spark.range(10).count()  # started, connected and warm
+        threading.Thread(target=press, daemon=True).start()
+        try:
+            xp.events(slow_log(spark), slices=()).summarize(plan_of(METRICS[:1]))
+        except BaseException as error:  # noqa: BLE001 - what it is, is the question
+            raised = type(error).__name__
+        over = time.perf_counter()
+        spark.range(10, numPartitions=2).count()
+        return {
+            "raised": raised,
+            "seconds": over - sent[0],
+            "next": time.perf_counter() - over,
+            "tags": sorted(spark.getTags()),
+        }
+    finally:
+        spark.stop()
+
+
+def apart(url: str, *path: Path) -> dict[str, Any]:
+    """`golden`, or `interrupted` without a log, in a process of its own."""
+    command = [sys.executable, "-m", "tests.data.spark_sessions", url, *map(str, path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment(), cwd=ROOT, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -145,4 +192,4 @@ def apart(url: str, path: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(golden(sys.argv[1], Path(sys.argv[2]))))  # noqa: T201
+    print(json.dumps(golden(sys.argv[1], Path(sys.argv[2])) if sys.argv[2:] else interrupted(sys.argv[1])))  # noqa: T201

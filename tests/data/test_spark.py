@@ -6,7 +6,11 @@ pytest -m "full and spark" tests/data
 from __future__ import annotations
 
 import json
+import os
+import signal
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +26,10 @@ from tests.data.test_oracle import GOLDEN, NAMES, ORACLE, events_of_lines, expec
 from xpbench.data import Stage
 from xpbench.data.log import Properties
 from xpbench.data.spark_log import SparkLog
+from xpbench.data.spark_stop import SparkJobs
+from xpbench.data.survey import by_name
 from xpbench.errors import DataError
+from xpbench.ledger.clock import fixed_clock
 from xpbench.plan.design import Exposure
 
 pytestmark = pytest.mark.spark
@@ -93,7 +100,66 @@ def test_cancelling_on_spark_leaves_nothing(
     assert list(scratch.iterdir()) == []
     assert not list((tmp_path / "cache").glob("*/*"))
     assert spark.sparkContext._jsc.getPersistentRDDs().size() == 0
-    assert spark.getTags() == set()
+    assert len(spark.sparkContext.getJobTags()) == 0
+
+
+def read(source: xp.EventsSource) -> None:
+    source.summarize(plan_of(METRICS[:1]))
+
+
+@pytest.mark.parametrize("work", [read, xp.experiments])
+def test_ctrl_c_stops_our_jobs_and_no_others(spark: Any, work: Any) -> None:
+    """Ours holds the one core for minutes; the other job waits behind it, is not stopped, and has its answer."""
+    tracker = spark.sparkContext.statusTracker()
+    other: list[int] = []
+
+    def running(jobs: int) -> bool:
+        end = time.monotonic() + 60
+        while len(tracker.getActiveJobsIds()) != jobs and time.monotonic() < end:
+            time.sleep(0.02)
+        return len(tracker.getActiveJobsIds()) == jobs
+
+    waiting = threading.Thread(target=lambda: other.append(spark.range(7).count()))
+
+    def press() -> None:
+        if running(1):
+            waiting.start()
+            running(2)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    pressing = threading.Thread(target=press)
+    begun = time.monotonic()
+    pressing.start()
+    with pytest.raises(KeyboardInterrupt):
+        work(xp.events(spark_sessions.slow_log(spark), slices=()))
+    pressing.join()
+    waiting.join()
+    assert other == [7]
+    assert running(0)
+    assert time.monotonic() - begun < 50  # to the end it would take the core 100 s
+    assert spark.sparkContext._jsc.getPersistentRDDs().size() == 0
+    assert len(spark.sparkContext.getJobTags()) == 0
+    assert signal.getsignal(signal.SIGINT) is before
+    assert spark.range(3).count() == 3
+
+
+def test_a_handler_of_somebody_else_is_left_alone(spark: Any) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    seen: list[int] = []
+
+    def mine(number: int, frame: Any) -> None:
+        seen.append(number)
+
+    signal.signal(signal.SIGINT, mine)
+    try:
+        with SparkJobs(spark).tagged():
+            assert signal.getsignal(signal.SIGINT) is mine
+            assert len(spark.sparkContext.getJobTags()) == 1
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [signal.SIGINT]
 
 
 def test_a_job_that_fails_is_told_in_sparks_words(spark: Any, path: Path, tmp_path: Path) -> None:
@@ -104,7 +170,28 @@ def test_a_job_that_fails_is_told_in_sparks_words(spark: Any, path: Path, tmp_pa
     with pytest.raises(DataError, match="broken") as caught:
         xp.events(table, slices=()).summarize(plan_of(METRICS[:1]))
     assert caught.value.code == "XPB-D01"
-    assert spark.getTags() == set()
+    assert len(spark.sparkContext.getJobTags()) == 0
+
+
+def test_the_pass_for_the_fingerprint_counts_as_the_survey_does(spark: Any, path: Path) -> None:
+    """Late and future events, broken times, names and units that are missing, in any number of partitions."""
+    now = 1_767_500_000_000_000
+    odd = "CASE WHEN id % 5 > 0 THEN 'e' || id % 3 END AS event, CASE WHEN id % 7 > 0 THEN 'u' END AS distinct_id, "
+    odd += f"CASE WHEN id % 11 > 0 THEN {now} + (id - 200) * 3600000000 END AS time, {now} AS mp_processing_time_ms"
+    prints = set()
+    for parts in (1, 5):
+        table = spark.range(400, numPartitions=parts).selectExpr(*odd.split(", "))
+        clock = fixed_clock("2026-01-04T04:13:20")
+        source: Any = SimpleNamespace(log=table, schema=xp.EventSchema(), time_zone="UTC", clock=clock)
+        log = SparkLog(source, plan_of(METRICS[:1]), Properties())
+        prints.add(log.fingerprint())
+        counted = {r["event"]: r for r in log.counted(now) or []}
+        assert len(counted) == 4
+        for row in by_name(log.frame(), now):
+            assert {k: counted[row["event"]][k] for k in row} == row
+            assert row["late"]
+            assert row["future"]
+    assert len(prints) == 1
 
 
 @pytest.mark.full
@@ -134,6 +221,21 @@ def test_clock_readings_around_the_change_of_clocks(spark: Any, zone: str) -> No
     source: Any = SimpleNamespace(log=table, schema=xp.EventSchema(), time_zone=zone)
     found = SparkLog(source, plan_of(METRICS[:1]), Properties()).frame().select("t").collect("pyarrow")["t"].to_list()
     assert [t // 1_000_000 for t in found] == in_duckdb(readings, zone)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["local[2]", "connect"])
+def test_ctrl_c_on_a_session_of_its_own_process(kind: str, tmp_path: Path) -> None:
+    if kind == "connect":
+        pytest.importorskip("grpc")
+        with spark_sessions.connect(tmp_path) as url:
+            found = spark_sessions.apart(url)
+    else:
+        found = spark_sessions.apart(kind)
+    assert found["raised"] == "KeyboardInterrupt"
+    assert found["seconds"] < 10
+    assert found["next"] < 15  # both cores are free again; the job alone would hold them for 50 s
+    assert found["tags"] == []
 
 
 @pytest.mark.full

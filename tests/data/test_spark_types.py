@@ -95,6 +95,21 @@ def test_times_amounts_and_properties_of_every_type(spark: Any, rows: Any, shape
     assert [(r[0], r[3], r[-1]) for r in there] == rows.execute(query).fetchall()
 
 
+@pytest.mark.parametrize("shape", ["timestamp without zone", "timestamp with zone", "text"])
+def test_a_stretch_of_time_to_the_microsecond(spark: Any, rows: Any, shape: str, tmp_path: Any) -> None:
+    """By the log's own column where it is a timestamp: no event more or less than by the computed time."""
+    path = tmp_path / "log.parquet"
+    rows.execute(f"COPY ({SHAPES[shape]}) TO '{path}' (FORMAT parquet)").fetchall()
+    plan = plan_of([m for m in METRICS if m["key"] == "money"])
+    properties = properties_of(plan)
+    source = xp.events(spark.read.parquet(str(path)), schema=xp.EventSchema(insert_id="insert_id"))
+    with open_log(source, plan, properties, Stages(7, None)) as opened:
+        times = sorted(r["t"] for r in rows_of(opened.frame().select("t")))
+        for first, stop in ((times[100], times[500]), (times[100] + 1, times[500] + 1), (0, 2**62), (-(2**62), times[3])):
+            found = sorted(r["t"] for r in rows_of(opened.frame(between=(first, stop)).select("t")))
+            assert found == [t for t in times if first <= t < stop]
+
+
 @pytest.mark.full
 def test_a_unit_with_a_million_events(spark: Any, rows: Any, tmp_path: Any) -> None:
     path = tmp_path / "log.parquet"

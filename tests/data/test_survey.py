@@ -15,7 +15,9 @@ from xpbench.data.cache import Hashing, files_digest
 from xpbench.data.engine import Stages
 from xpbench.data.log import properties_of
 from xpbench.data.opening import open_log
-from xpbench.data.survey import Survey, _counted, survey_of
+from xpbench.data.reading import Reading
+from xpbench.data.survey import Survey, _added, by_name, survey_of
+from xpbench.plan.metrics import Mean, Quantile, Sum
 
 SCHEMA = xp.EventSchema(insert_id="insert_id", arrived=None, properties=None)
 NOW = START + 40 * DAY
@@ -57,7 +59,7 @@ def surveys(log: Any, now: int = NOW) -> tuple[Survey, Survey, tuple[int, int] |
     plan = plan_of(METRICS)
     source = xp.events(log, schema=SCHEMA)
     with open_log(source, plan, properties_of(plan), Stages(7, None)) as opened:
-        return survey_of(opened, opened.frame(), now=now), _counted(opened.frame(), now), opened.ends()
+        return survey_of(opened, opened.frame(), now=now), _added(by_name(opened.frame(), now)), opened.ends()
 
 
 @pytest.mark.parametrize(
@@ -128,3 +130,34 @@ def test_hashing_beside_other_work_gives_the_digest_of_the_files(tmp_path: Path)
         assert hashing.digest() == files_digest(paths)
     with pytest.raises(OSError, match="missing"), Hashing([str(tmp_path / "missing")]) as hashing:
         hashing.digest()
+
+
+def test_amounts_asked_at_once_are_those_asked_one_by_one() -> None:
+    """Filters, texts, missing values, negative ones, codes for missing ones and broken decimals, each on one metric alone."""
+    amounts = ["1.5", "-999", "no", None, "7.25", "-3", "0.123456", "12", None, "-999", "2", "1e400"]
+    log = table(*(("u1", ("buy", "sell", "give")[i % 3], EXPOSED + i) for i in range(len(amounts))))
+    log["amount"] = pd.array([*amounts, None, None], dtype="string")
+    log["other"] = [float(i) for i in range(len(log))]
+    where = [{"property": "kind", "op": "==", "value": "x"}]
+    metrics: list[dict[str, Any]] = [
+        {"key": "a", "kind": "sum", "event": "buy", "property": "amount"},
+        {"key": "b", "kind": "mean", "event": "sell", "property": "amount"},
+        {"key": "c", "kind": "quantile", "event": "give", "property": "amount", "q": 0.5},
+        {"key": "d", "kind": "sum", "event": "buy", "property": "amount", "where": where},
+        {"key": "e", "kind": "sum", "event": "buy", "property": "other"},
+        {"key": "f", "kind": "sum", "event": "never", "property": "other"},
+    ]
+    for codes in ([-999.0], []):
+        plan = plan_of(metrics, data={"missing_codes": codes})
+        properties = properties_of(plan)
+        source = xp.events(log, schema=SCHEMA)
+        with open_log(source, plan, properties, Stages(7, None)) as opened:
+            reading = Reading(source, plan, properties, opened, Stages(7, None))
+            asked = [m for m in plan.metrics if isinstance(m, (Sum, Mean, Quantile))]
+            one_by_one = [reading._amount(m, opened.frame()) for m in asked]
+            at_once = reading._amounts_at_once(asked, opened.frame())
+        for one, other in zip(one_by_one, at_once, strict=True):
+            assert {k: one.get(k) or 0 for k in {*one, *other}} == {k: other.get(k) or 0 for k in {*one, *other}}
+        assert [int(row["all"]) for row in at_once] == [4, 4, 4, 2, 4, 0]
+        assert [int(row["text"] or 0) for row in at_once] == [0, 0, 2, 0, 0, 0]
+        assert sum(int(row.get("code") or 0) for row in at_once) == (3 if codes else 0)

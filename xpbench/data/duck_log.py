@@ -31,6 +31,8 @@ _FAR = 2**60
 class DuckLog:
     """A log in DuckDB. See `Log`."""
 
+    passes_are_dear = False
+
     def __init__(self, source: EventsSource, plan: Plan, properties: Properties, connection: Any) -> None:
         self.source = source
         self.schema = source.schema
@@ -76,6 +78,10 @@ class DuckLog:
             return None
         ((first, last),) = self.all(f"SELECT epoch_us(min({self._stamp})), epoch_us(max({self._stamp})) FROM source")
         return None if first is None else (int(first), int(last))
+
+    def counted(self, now: int) -> None:
+        """None: the fingerprint counts nothing by name."""
+        return
 
     def itemized(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         """A row for every item of the events."""

@@ -25,6 +25,9 @@ SECOND = 1_000_000
 
 DAY = 86_400 * SECOND
 
+LATE = DAY
+"""An event that arrives more than a day after it happened is late."""
+
 QA_PROPERTY = "$is_qa_tester"
 
 SENT_AS = "$distinct_id_before_identity"
@@ -173,6 +176,8 @@ class Log(Protocol):
     kind: str
     missing_properties: frozenset[str]
     has_insert_ids: bool
+    passes_are_dear: bool
+    """A question costs a pass over the log, or a job, of its own; so several are asked at once."""
 
     def frame(self, between: tuple[int, int] | None = None) -> nw.LazyFrame[Any]:
         """The events; those alone that happened from a time on and before another, where these are given."""
@@ -182,6 +187,14 @@ class Log(Protocol):
         """Earliest and latest time, or None.
 
         Told only where they are known without reading, no event lacks time or unit, and none tells when it arrived.
+        """
+        ...
+
+    def counted(self, now: int) -> list[dict[str, Any]] | None:
+        """The events by name, as `survey.by_name` counts them, where the engine counts them with the fingerprint; else None.
+
+        Args:
+            now: The time now, in microseconds since 1970; that of the counts may be a little earlier.
         """
         ...
 

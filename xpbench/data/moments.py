@@ -118,13 +118,13 @@ def caps_of(
     frozen: Iterable[Cap] = (),
     scales: Mapping[str, int] | None = None,
 ) -> dict[Column, Cap]:
-    """Winsorization thresholds pooled over variants: exact percentiles with linear interpolation.
+    """Winsorization thresholds pooled over variants: exact percentiles with linear interpolation; not yet counted.
 
     Args:
         frame: The unit table.
         blocks: What is capped stands in them.
         profiles: Of every measure.
-        frozen: Caps of an earlier look, taken as they are; only their counts are new.
+        frozen: Caps of an earlier look, taken as they are.
         scales: What measures have been multiplied by; their caps are rounded to whole numbers, that is to the decimals of
             the amounts.
     """
@@ -160,23 +160,28 @@ def caps_of(
         )
         whole = c.measure in scales
         limits[c] = (_scaled(lower, 1) if whole else lower, _scaled(upper, 1) if whole else upper)
-    if not wanted:
-        return {}
-    counts: list[nw.Expr] = []
-    for i, c in enumerate(wanted):
-        lower, upper = limits[c]
+    return {c: Cap(c.owner, c.cap_name, *limits[c], 0, 0) for c in wanted}
+
+
+def _cuts(caps: Mapping[Column, Cap]) -> dict[str, nw.Expr]:
+    """How many values each cap changes, as sums `lower0`, `upper0`, … in the order of the caps."""
+    counts: dict[str, nw.Expr] = {}
+    for i, (c, cap) in enumerate(caps.items()):
         value = nw.col(c.measure).cast(nw.Float64)
-        for side, cut in (
-            ("lower", _beyond(value < lower, value, _zeros_stay(c)) if lower is not None else None),
-            ("upper", _beyond(value > upper, value, _zeros_stay(c)) if upper is not None else None),
-        ):
-            if cut is not None:
-                counts.append(nw.when(cut).then(nw.lit(1)).otherwise(nw.lit(0)).sum().alias(f"{side}{i}"))
-    row = rows_of(frame.select(*counts))[0] if counts else {}
-    return {
-        c: Cap(c.owner, c.cap_name, *limits[c], int(row.get(f"lower{i}") or 0), int(row.get(f"upper{i}") or 0))
-        for i, c in enumerate(wanted)
-    }
+        if cap.lower is not None:
+            counts[f"lower{i}"] = counted_where(_beyond(value < cap.lower, value, _zeros_stay(c)))
+        if cap.upper is not None:
+            counts[f"upper{i}"] = counted_where(_beyond(value > cap.upper, value, _zeros_stay(c)))
+    return counts
+
+
+def _with_cuts(caps: Mapping[Column, Cap], rows: Sequence[Mapping[str, Any]]) -> dict[Column, Cap]:
+    """Caps with how many values they change, added up over rows of sums."""
+
+    def total(name: str) -> int:
+        return sum(int(row.get(name) or 0) for row in rows)
+
+    return {c: replace(cap, n_lower=total(f"lower{i}"), n_upper=total(f"upper{i}")) for i, (c, cap) in enumerate(caps.items())}
 
 
 def _zeros_stay(column: Column) -> bool:
@@ -209,7 +214,7 @@ def moments_of(
     """Moments of every block by variant, overall and by slice.
 
     Args:
-        frame: The unit table; it is scanned about four times, so it should be materialised or cheap.
+        frame: The unit table; it is scanned about three times, so it should be materialised or cheap.
         blocks: What is wanted.
         variants: Keys of the plan's variants; other rows must be gone.
         dimensions: Column of the unit table for each dimension (`$day`, `$age`, segments).
@@ -224,7 +229,8 @@ def moments_of(
     rows, profiles = known or profiles_of(frame, measures)
     caps = caps_of(frame, blocks, profiles, frozen, scales)
     work = _Work(blocks, profiles, caps, rows, scales)
-    overall = work.run(frame, [VARIANT], done=done)
+    overall = work.run(frame, [VARIANT], done=done, more=_cuts(caps))  # one query for both: on Spark each is a job of its own
+    caps = _with_cuts(caps, overall)
     cells = [cell for row in overall for cell in work.cells(row)]
     units = dict.fromkeys(variants, 0) | {row[VARIANT]: int(row["n"]) for row in overall}
     slices: dict[str, dict[str, dict[str, int]]] = {}
@@ -291,8 +297,9 @@ class _Work:
         by: list[str],
         forms: Sequence[str] = ("value", "raw", "before"),
         done: Collection[tuple[str, str]] = (),
+        more: Mapping[str, nw.Expr] | None = None,
     ) -> list[dict[str, Any]]:
-        """One row of sums for each combination of `by`."""
+        """One row of sums for each combination of `by`, with `more` sums over columns of the unit table."""
         used: dict[tuple[Any, ...], str] = {}
         sums: dict[str, nw.Expr] = {}
         weights: dict[str, list[float]] = {}
@@ -328,7 +335,7 @@ class _Work:
                 sums.setdefault(f"max_{measure}", nw.col(measure).max().cast(nw.Float64))
         shifted = {name: self.variables[key].expression() for key, name in used.items()}
         frame = frame.with_columns(**shifted) if shifted else frame
-        out = rows_of(frame.group_by(*by).agg(nw.len().alias("n"), **sums))
+        out = rows_of(frame.group_by(*by).agg(nw.len().alias("n"), **sums, **(more or {})))
         for row in out:
             row["names"] = used
             row["forms"] = forms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
@@ -31,6 +32,13 @@ MAX_AGES = 60
 c = nw.col
 
 
+def _usual(value: nw.Expr) -> dict[str, nw.Expr]:
+    """What is always asked of an amount."""
+    grid = float(10**MONEY_DIGITS)
+    broken = counted_where((value * grid).round(0) / grid != value)
+    return {"low": value.min(), "high": value.max(), "all": nw.len(), "had": value.count(), "broken": broken}
+
+
 class Reading:
     """One run over one log for one plan."""
 
@@ -42,6 +50,9 @@ class Reading:
         self.stages = stages
         self.findings: list[Finding] = list(log.findings())
         self.metrics = [m for m in plan.metrics if isinstance(m, EventMetric)]
+        codes = plan.data.missing_codes
+        self.codes = [-99.0, -999.0, -9999.0, -99999.0, -999999.0] if codes is None else [float(k) for k in codes]
+        """Numbers that may stand for missing ones."""
         for metric in plan.metrics:
             for _, leaf in leaves(plan, metric):
                 if not isinstance(leaf, EventMetric):
@@ -191,44 +202,67 @@ class Reading:
 
     def _amount(self, metric: Sum | Mean | Quantile, frame: nw.LazyFrame[Any]) -> dict[str, Any]:
         """What a numeric property holds over the events of a metric."""
-        value = c(self.properties.numbers[metric.property])
-        text = c(self.properties.texts[metric.property])
-        mine = frame.filter(c("event") == metric.event)
-        more = fits(metric.where, self.properties)
-        mine = mine if more is None else mine.filter(more)
-        grid = float(10**MONEY_DIGITS)
-        codes = self.plan.data.missing_codes
-        listed = [-99.0, -999.0, -9999.0, -99999.0, -999999.0] if codes is None else [float(k) for k in codes]
-        tests = {
-            "low": value.min(),
-            "high": value.max(),
-            "all": nw.len(),
-            "had": value.count(),
-            "broken": counted_where((value * grid).round(0) / grid != value),
-        }
-        row = rows_of(mine.select(**tests))[0]
+        value, text, mine = self._amount_columns(metric)
+        events = frame.filter(mine)
+        row = rows_of(events.select(**_usual(value)))[0]
         row |= {"negative": 0, "code": 0, "text": 0}
         # what is rare is only counted where it can be there
         rare: dict[str, nw.Expr] = {}
         if row["had"] and row["low"] < 0.0:
             rare["negative"] = counted_where(value < 0.0)
-        if row["had"] and any(row["low"] <= k <= row["high"] for k in listed):
-            rare["code"] = counted_where(value.is_in(listed))
-            rare["coded"] = nw.when(value.is_in(listed)).then(value).otherwise(None).min()
+        if row["had"] and any(row["low"] <= k <= row["high"] for k in self.codes):
+            rare["code"] = counted_where(value.is_in(self.codes))
+            rare["coded"] = nw.when(value.is_in(self.codes)).then(value).otherwise(None).min()
         if row["all"] > row["had"]:
             rare["text"] = text.count() - value.count()
-        return row | rows_of(mine.select(**rare))[0] if rare else row
+        return row | rows_of(events.select(**rare))[0] if rare else row
+
+    def _amounts_at_once(self, metrics: Sequence[Sum | Mean | Quantile], frame: nw.LazyFrame[Any]) -> list[dict[str, Any]]:
+        """The same for several metrics in one pass over the log."""
+        asked: dict[str, nw.Expr] = {}
+        for i, metric in enumerate(metrics):
+            column, words, mine = self._amount_columns(metric)
+            value, text = (nw.when(mine).then(x).otherwise(None) for x in (column, words))
+            tests = _usual(value) | {
+                "all": counted_where(mine),
+                "negative": counted_where(value < 0.0),
+                "text": text.count() - value.count(),
+            }
+            if self.codes:
+                tests["code"] = counted_where(value.is_in(self.codes))
+                tests["coded"] = nw.when(value.is_in(self.codes)).then(value).otherwise(None).min()
+            asked |= {f"{name}_{i}": test for name, test in tests.items()}
+        names = sorted({metric.event for metric in metrics})
+        row = rows_of(frame.filter(c("event").is_in(names)).select(**asked))[0]
+        parts = [name.rpartition("_") for name in asked]
+        return [{name: row[f"{name}_{k}"] for name, _, k in parts if k == str(i)} for i in range(len(metrics))]
+
+    def _amount_columns(self, metric: Sum | Mean | Quantile) -> tuple[nw.Expr, nw.Expr, nw.Expr]:
+        """A property as a number and as text, and which events the metric counts."""
+        mine = c("event") == metric.event
+        more = fits(metric.where, self.properties)
+        number, text = (c(names[metric.property]) for names in (self.properties.numbers, self.properties.texts))
+        return number, text, mine if more is None else mine & more
+
+    def _amounts_found(self, frame: nw.LazyFrame[Any]) -> dict[str, dict[str, Any]]:
+        """What each numeric property holds over the events of its metric, by metric."""
+        metrics = [m for m in self.metrics if isinstance(m, (Sum, Mean, Quantile))]
+        asked = {repr((m.event, m.where, m.property)): m for m in reversed(metrics)}
+        if self.log.passes_are_dear and asked:
+            rows = dict(zip(asked, self._amounts_at_once(list(asked.values()), frame), strict=True))
+        else:
+            rows = {key: self._amount(m, frame) for key, m in asked.items()}
+        return {m.key: rows[repr((m.event, m.where, m.property))] for m in metrics}
 
     def amounts(self, frame: nw.LazyFrame[Any]) -> dict[str, Amount]:
         """What is known of every numeric property; refuses what the plan's policy refuses."""
         out = {}
-        found: dict[str, dict[str, Any]] = {}
+        found = self._amounts_found(frame)
         policy = self.plan.data
         for metric in self.metrics:
             if not isinstance(metric, (Sum, Mean, Quantile)):
                 continue
-            asked = repr((metric.event, metric.where, metric.property))
-            row = found[asked] = found.get(asked) or self._amount(metric, frame)
+            row = found[metric.key]
             if not row["all"]:
                 out[metric.key] = Amount(0.0, 0.0, 0, 0, True)
                 continue

@@ -6,8 +6,10 @@ Only this file speaks Spark's own SQL; everything after the normal form is the s
 from __future__ import annotations
 
 import contextlib
-import uuid
+import functools
+import operator
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
 from xpbench.data.log import EventSchema, Properties, happened, scaled_time
+from xpbench.data.spark_stop import SparkJobs
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, nearest, plain
 from xpbench.plan import Plan
@@ -30,11 +33,15 @@ ROWS = 1_000_000
 
 MOST_PARTITIONS = 2_000
 
+LAST = 253_402_300_800 * SECOND
+"""The end of the year 9999."""
+
 
 class SparkLog:
     """A log in Spark. See `Log`."""
 
     kind = "spark"
+    passes_are_dear = True
 
     def __init__(self, source: EventsSource, plan: Plan, properties: Properties) -> None:
         self.source = source
@@ -49,46 +56,58 @@ class SparkLog:
         self._held: list[Any] = []
         self._rows: int | None = None
         """Events of the log, once they have been counted."""
-        self._normal = self._build()
+        self._counted: list[dict[str, Any]] | None = None
+        self._normal = self._columns(self.table)
 
     @classmethod
     @contextlib.contextmanager
     def open(cls, source: EventsSource, plan: Plan, properties: Properties) -> Iterator[SparkLog]:
         """The log; what it holds in the cluster's memory is given back when the block ends.
 
-        Work that still runs on the cluster when the block is left by an exception, such as KeyboardInterrupt, is stopped.
+        Work that still runs on the cluster when the block is left by KeyboardInterrupt is stopped (see `SparkJobs`).
 
         Raises:
             DataError: `XPB-D01` with Spark's words.
         """
         failures = _failures()
         held: SparkLog | None = None
-        session = source.log.sparkSession
-        tag = f"xpbench-{uuid.uuid4().hex[:12]}"
-        session.addTag(tag)
-        try:
-            held = cls(source, plan, properties)
-            yield held
-        except failures as error:
-            reason = plain(_words(error))
-            raise DataError("XPB-D01", what=plain("The log could not be read"), reason=reason) from error
-        except BaseException:
-            with contextlib.suppress(*failures):
-                session.interruptTag(tag)
-            raise
-        finally:
-            with contextlib.suppress(*failures):
-                session.removeTag(tag)
-            for table in [] if held is None else held._held:
-                with contextlib.suppress(*failures):
-                    table.unpersist()
+        with SparkJobs(source.log.sparkSession).tagged():
+            try:
+                held = cls(source, plan, properties)
+                yield held
+            except failures as error:
+                reason = plain(_words(error))
+                raise DataError("XPB-D01", what=plain("The log could not be read"), reason=reason) from error
+            finally:
+                for table in [] if held is None else held._held:
+                    with contextlib.suppress(*failures):
+                        table.unpersist()
 
     # -- the protocol ------------------------------------------------------------------------------------------------
 
     def frame(self, between: tuple[int, int] | None = None) -> nw.LazyFrame[Any]:
         """The events in normal form, of a stretch of time where one is given."""
         frame: nw.LazyFrame[Any] = nw.from_native(self._normal)
-        return happened(frame, between)
+        if between is None:
+            return frame
+        early = self._between(between)
+        return happened(frame, between) if early is None else nw.from_native(early)
+
+    def _between(self, between: tuple[int, int]) -> Any:
+        """Events of a stretch of time by the log's own column; None where that is no timestamp in UTC or a time has no date.
+
+        Spark compares it before it computes anything, and in Parquet looks it up in the statistics of the files.
+        """
+        name, kind = self._property(self.schema.time) or ("", "")
+        if kind not in ("timestamp", "timestamp_ntz") or (kind == "timestamp_ntz" and self.source.time_zone != "UTC"):
+            return None
+        texts = []
+        for at in between:
+            if not 0 <= at < LAST:
+                return None
+            clock = (datetime(1970, 1, 1) + timedelta(microseconds=at)).isoformat(sep=" ")  # noqa: DTZ001 - as the column reads
+            texts.append(f"timestamp_ntz'{clock}'" if kind == "timestamp_ntz" else f"timestamp_micros({at})")
+        return self._columns(self.table.where(f"{name} >= {texts[0]} AND {name} < {texts[1]}"))
 
     def ends(self) -> tuple[int, int] | None:
         """Not known without reading."""
@@ -133,15 +152,41 @@ class SparkLog:
         pq.write_table(units.drop("u", "t0", strict=False).collect("pyarrow").to_native(), path, compression="zstd")
 
     def fingerprint(self) -> str:
-        """SHA-256 over the events in normal form, whatever the order of the rows; other than DuckDB's."""
+        """SHA-256 over the events in normal form, whatever the order of the rows; other than DuckDB's.
+
+        The pass over the log that it takes counts the events by name as well: see `counted`.
+        """
+        now = int(self.source.clock().timestamp() * SECOND)
         columns = ", ".join(["u", "event", "t", "iid", *self.properties.texts.values()])
-        row = self._normal.selectExpr(f"xxhash64('xpbench.events.1', {columns}) AS h").selectExpr(
-            "count(*) AS n", "sum(CAST(h AS DECIMAL(38, 0))) AS total", "bit_xor(h) AS mixed"
-        )
-        found = row.collect()[0]
-        self._rows = int(found["n"])
-        content = {"n": int(found["n"]), "sum": str(found["total"]), "xor": str(found["mixed"])}
+        row_hash = f"xxhash64('xpbench.events.1', {columns})"
+        asked = {
+            "n": ("sum", "1"),
+            "first": ("min", "t"),
+            "last": ("max", f"CASE WHEN t <= {now} THEN t END"),
+            "timed": ("count", "t"),
+            "named": ("count", "u"),
+            "late": ("sum", f"CASE WHEN arr - t > {LATE} THEN 1 ELSE 0 END"),
+            "future": ("sum", f"CASE WHEN t > {now} THEN 1 ELSE 0 END"),
+            # a sum of 64-bit numbers in three parts, none of which can overflow; sums of DECIMAL(38) take thrice as long
+            "high": ("sum", f"shiftright({row_hash}, 42)"),
+            "middle": ("sum", f"shiftright({row_hash}, 21) & 2097151"),
+            "low": ("sum", f"{row_hash} & 2097151"),
+            "mixed": ("bit_xor", row_hash),
+        }
+        table = self._normal.selectExpr("event", *(f"{expression} AS {name}" for name, (_, expression) in asked.items()))
+        found = table.groupBy("event").agg({name: how for name, (how, _) in asked.items()}).collect()
+        rows = [{"event": r["event"], **{name: r[f"{how}({name})"] for name, (how, _) in asked.items()}} for r in found]
+        self._counted, self._rows = rows, sum(int(r["n"]) for r in rows)
+        total = sum((int(r["high"]) << 42) + (int(r["middle"]) << 21) + int(r["low"]) for r in rows) if rows else None
+        mixed = functools.reduce(operator.xor, (int(r["mixed"]) for r in rows)) if rows else None
+        content = {"n": self._rows, "sum": str(total), "xor": str(mixed)}
         return digest({"spark": content, "properties": list(self.properties.texts)})
+
+    def counted(self, now: int) -> list[dict[str, Any]] | None:
+        """Events by name, as the pass for the fingerprint counts them."""
+        if self._counted is None:
+            self.fingerprint()
+        return self._counted
 
     def findings(self) -> list[Finding]:
         """What was counted when the log was opened."""
@@ -149,7 +194,8 @@ class SparkLog:
 
     # -- normal form -------------------------------------------------------------------------------------------------
 
-    def _build(self) -> Any:
+    def _columns(self, table: Any) -> Any:
+        """Events of the log in normal form."""
         schema = self.schema
         unit = schema.unit or self.plan.unit
         wanted = ((schema.event, "the event's name"), (schema.time, "the event's time"), (unit, "the plan's unit"))
@@ -186,7 +232,7 @@ class SparkLog:
         elif self.properties.items == "dictionary":
             columns.append(f"{self._pairs()} AS items")
         self.missing_properties = frozenset(missing)
-        return self.table.selectExpr(*columns)
+        return table.selectExpr(*columns)
 
     def _property(self, name: str) -> tuple[str, str] | None:
         if name in self.types:
@@ -281,9 +327,13 @@ _ZONED = ":[0-9]{2}[0-9:.]* ?(Z|UTC|[+-][0-9]{1,2}(:?[0-9]{2})?)$"
 
 
 def _since_1970(clock: str) -> str:
-    """Microseconds from 1970 to a time without zone; `timestampdiff` would skip what clocks skip in the session's zone."""
-    seconds = f"CAST({clock} - timestamp_ntz'1970-01-01 00:00:00' AS INTERVAL SECOND)"
-    return f"CAST(CAST({seconds} AS DECIMAL(20, 6)) * 1000000 AS BIGINT)"
+    """Microseconds from 1970 to a time without zone; `timestampdiff` would skip what clocks skip in the session's zone.
+
+    What is left of a day is multiplied before it is cut to seconds: cheaper than decimal numbers, and nothing is lost.
+    """
+    day = f"CAST({clock} AS DATE)"
+    rest = f"({clock} - CAST({day} AS TIMESTAMP_NTZ)) * 1000000"
+    return f"(unix_date({day}) * 86400000000 + CAST(CAST({rest} AS INTERVAL SECOND) AS BIGINT))"
 
 
 def _value_type(kind: str) -> str:

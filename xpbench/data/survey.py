@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import narwhals.stable.v2 as nw
 
-from xpbench.data.log import DAY, Log
+from xpbench.data.log import LATE, Log
 from xpbench.data.moments import counted_where, rows_of
-
-LATE = DAY
-"""An event that arrives more than a day after it happened is late."""
 
 c = nw.col
 
@@ -56,10 +54,11 @@ def survey_of(log: Log, frame: nw.LazyFrame[Any], *, now: int) -> Survey:
         counts = {r["event"]: int(r["n"]) for r in rows_of(frame.group_by("event").agg(n=nw.len()))}
         if counts and None not in counts:
             return Survey(sum(counts.values()), counts, *ends)
-    return _counted(frame, now)
+    return _added(log.counted(now) or by_name(frame, now))
 
 
-def _counted(frame: nw.LazyFrame[Any], now: int) -> Survey:
+def by_name(frame: nw.LazyFrame[Any], now: int) -> list[dict[str, Any]]:
+    """By name of the event: `n`, `first` and `last` (of past times), `timed`, `named` (with a unit), `late` and `future`."""
     past = nw.when(c("t") <= now).then(c("t")).otherwise(None)
     wanted: dict[str, nw.Expr] = {
         "n": nw.len(),
@@ -70,7 +69,10 @@ def _counted(frame: nw.LazyFrame[Any], now: int) -> Survey:
         "late": counted_where(c("arr") - c("t") > LATE),
         "future": counted_where(c("t") > now),
     }
-    rows = rows_of(frame.group_by("event").agg(**wanted))
+    return rows_of(frame.group_by("event").agg(**wanted))
+
+
+def _added(rows: Sequence[Mapping[str, Any]]) -> Survey:
     total = {k: sum(int(r[k] or 0) for r in rows) for k in ("n", "timed", "named", "late", "future")}
     known = [r for r in rows if r["event"] is not None and r["first"] is not None]
     return Survey(

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 class WarehouseLog:
     """A log in a warehouse. See `Log`. Temporary tables are dropped when it is closed."""
 
+    passes_are_dear = True
+
     def __init__(self, source: EventsSource, plan: Plan, properties: Properties) -> None:
         self.backend = source.log.get_backend()
         self.kind = str(self.backend.name)
@@ -71,6 +73,10 @@ class WarehouseLog:
     def ends(self) -> tuple[int, int] | None:
         """Not known without reading."""
         return None
+
+    def counted(self, now: int) -> None:
+        """None: the fingerprint counts nothing by name."""
+        return
 
     def itemized(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         """A row for every item of the events; computed at once, since a row that becomes several can't be filtered first."""
