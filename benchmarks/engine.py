@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import shlex
 import shutil
@@ -387,14 +386,15 @@ def main() -> None:
         path.with_suffix(".part").rename(path)
         print(f"generated in {time.perf_counter() - begun:.0f} s, {path.stat().st_size / 2**20:.0f} MB")
     results: dict[str, list[dict[str, Any]]] = {c: [] for c in options.cases}
+    from benchmarks import installed  # not in the processes that are measured
+
+    environment = installed.environment()
     for _ in range(options.runs):
         for case in options.cases:
             command = [sys.executable, __file__, "--one", case, "--events", str(options.events), "--data", str(options.data)]
             command += ["--memory-limit", options.memory_limit] if options.memory_limit else []
             begun = time.perf_counter()
-            done = subprocess.run(
-                command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}
-            )
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
             wall = time.perf_counter() - begun
             if done.returncode:
                 print(case, "failed:", done.stderr.strip().splitlines()[-1:])
