@@ -362,18 +362,30 @@ def polars_same_work(path: str, limit: str | None, *, dropping: bool = False) ->
 
 
 def pandas_eager(path: str, limit: str | None) -> dict[str, Any]:
+    """The answer alone."""
     import pandas as pd
 
-    log = pd.read_parquet(path)
+    return _pandas_answer(pd.read_parquet(path))
+
+
+def _pandas_answer(log: Any, *, whole: bool = False) -> dict[str, Any]:
+    """Moments by variant; with amounts as ten-thousandths, and without caps as well, where the whole work is asked for."""
+    import pandas as pd
+
     x = log[(log.event == "$experiment_started") & (log["Experiment name"] == "bench")].sort_values(["time", "insert_id"])
     g = x.groupby("distinct_id")
     fx = pd.DataFrame({"variant": g["Variant name"].first(), "n": g["Variant name"].nunique(), "t0": g["time"].min()})
+    if whole:  # exposures by variant, switchers by the variant met first
+        x.groupby("Variant name")["distinct_id"].agg(["size", "count"])
+        fx[fx.n > 1].groupby("variant").size()
     fx = fx[fx.n == 1].drop(columns="n").reset_index()
     j = log.loc[log.event.isin(["order", "view"]), ["distinct_id", "event", "time", "amount"]].merge(fx, on="distinct_id")
     two = pd.Timedelta(days=14)
     j = j[(j.time >= j.t0 - two) & (j.time < j.t0 + two)]
     a, o = j.time >= j.t0, j.event == "order"
     amount = j.amount.fillna(0.0)
+    scale = 10_000 if whole else 1
+    amount = (amount * scale).round() if whole else amount
     values = pd.DataFrame(
         {
             "distinct_id": j.distinct_id,
@@ -385,13 +397,42 @@ def pandas_eager(path: str, limit: str | None) -> dict[str, Any]:
     unit = fx.merge(values, left_on="distinct_id", right_index=True, how="left").fillna(0.0)
     unit["seen"] = (unit.seen > 0).astype(float)
     unit["buyers"], unit["buyers_b"] = (unit.orders > 0).astype(float), (unit.orders_b > 0).astype(float)
-    unit["rw"] = unit.revenue.clip(upper=round(unit.revenue.quantile(0.99), 4))
-    unit["rwb"] = unit.revenue_b.clip(upper=round(unit.revenue_b.quantile(0.99), 4))
+    places = 0 if whole else 4
+    unit["rw"] = unit.revenue.clip(upper=round(unit.revenue.quantile(0.99), places))
+    unit["rwb"] = unit.revenue_b.clip(upper=round(unit.revenue_b.quantile(0.99), places))
     out = {}
     for variant, mine in unit.groupby("variant"):
-        for _, columns in _PAIRS:
+        for _, columns in [*_PAIRS, *(_RAW if whole else [])]:
             mine[list(columns)].cov()
-        out[variant] = [len(mine), int(mine.orders.sum()), round(mine.rw.sum(), 2)]
+        if whole:
+            mine[["orders", "revenue", "views"]].agg(["min", "max"])
+        out[variant] = [len(mine), int(mine.orders.sum()), round(mine.rw.sum() / scale, 2)]
+    return out
+
+
+def pandas_same_work(path: str, limit: str | None) -> dict[str, Any]:
+    """The answer with what xpbench tells beside it, as in `hand_sql_same_work`; products stay doubles."""
+    import hashlib
+    import threading
+
+    import pandas as pd
+
+    def work() -> None:
+        with open(path, "rb") as file:
+            hashlib.file_digest(file, "sha256")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    log = pd.read_parquet(path)
+    log.event.value_counts()
+    log.time.agg(["min", "max"])
+    log[["time", "distinct_id"]].isna().sum()
+    amount = log.loc[log.event == "order", "amount"]
+    amount.agg(["min", "max", "size", "count"])
+    ((amount * 10_000).round() / 10_000 != amount).sum()
+    (amount < 0).sum()
+    out = _pandas_answer(log, whole=True)
+    thread.join()
     return out
 
 
@@ -448,6 +489,7 @@ CASES: dict[str, Any] = {
     "polars streaming, same work": polars_same_work,
     "polars streaming, repeats dropped": lambda p, m: polars_same_work(p, m, dropping=True),
     "pandas": pandas_eager,
+    "pandas, same work": pandas_same_work,
     "spark local[2]": spark,
 }
 
