@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks import installed
 from benchmarks.report import write
 from benchmarks.stats import generate, plan_of
 
@@ -34,10 +35,10 @@ def plan() -> dict[str, Any]:
     return {**made, "hypothesis": claim, "model": {"kind": "frequentist"}, "horizon": {"units": 1000}}
 
 
-def timed(command: list[str], folder: Path) -> dict[str, float]:
+def timed(command: list[str], folder: Path, environment: dict[str, str]) -> dict[str, float]:
     """Processor and wall seconds and peak memory of a process."""
     began = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     wall = time.perf_counter() - began
     if status:
@@ -48,6 +49,7 @@ def timed(command: list[str], folder: Path) -> dict[str, float]:
 def turns(rows: int, runs: int) -> list[dict[str, Any]]:
     """The best of the turns of every command."""
     best: dict[str, dict[str, float]] = {}
+    environment = installed.environment()
     units = ["--units", "units.parquet", "--unit", "unit", "--variant-column", "variant", "--by", "me"]
     xpbench = [sys.executable, "-m", "xpbench.cli"]
     with tempfile.TemporaryDirectory() as shared:
@@ -66,7 +68,7 @@ def turns(rows: int, runs: int) -> list[dict[str, Any]]:
                 "memo": [*xpbench, "memo", "bench"],
                 "verify": [*xpbench, "verify", "experiments/bench/memo.html"],
             }.items():
-                found = timed(command, folder)
+                found = timed(command, folder, environment)
                 kept = best.setdefault(name, found)
                 best[name] = {k: min(v, found[k]) for k, v in kept.items()}
     bare = best[BARE]["cpu"]

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks import installed
 from benchmarks.report import header
 
 RUNS = 15
@@ -20,17 +21,18 @@ CASES = {
 }
 
 
-def once(code: str) -> float:
+def once(code: str, environment: dict[str, str]) -> float:
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
     return time.perf_counter() - began
 
 
 def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in CASES}
+    environment = installed.environment()
     for _ in range(RUNS):  # interleaved, so that a slow moment of the machine hits all
         for name, code in CASES.items():
-            times[name].append(once(code))
+            times[name].append(once(code, environment))
     base = statistics.median(times["bare python"])
     rows = {
         name: {"median_s": statistics.median(t), "over_bare_ms": (statistics.median(t) - base) * 1000}

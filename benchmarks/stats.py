@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import shlex
 import subprocess
@@ -322,7 +321,10 @@ def measure(
     options: argparse.Namespace, cases: list[str], path: Path, rows: int, metrics: int, cuped: bool
 ) -> list[dict[str, Any]]:
     """The best wall time of each case, cases taking turns."""
+    from benchmarks import installed  # not in the processes that are measured
+
     best: dict[str, dict[str, Any]] = {}
+    environment = installed.environment()
     whole = ("tea-tasting, pandas", "pandas + scipy", "spotify-confidence", "tea-tasting, Polars")
     for _ in range(options.runs):
         for case in cases:
@@ -337,7 +339,7 @@ def measure(
                 text=True,
                 check=False,
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env=environment,
             )
             wall = time.perf_counter() - begun
             if done.returncode:

@@ -30,7 +30,11 @@ NAMES = {
     "xpbench, default": "**xpbench**, default: all three",
     "xpbench, first look": "xpbench, first look with `cache=`",
     "xpbench, second look": "xpbench, second look from the cache",
-    "polars streaming": "Polars streaming",
+    "polars streaming": "Polars streaming, the answer alone",
+    "polars streaming, same work": "Polars streaming, same work",
+    "polars streaming, repeats dropped": "… and repeats dropped",
+    "pandas": "pandas, the answer alone",
+    "pandas, same work": "pandas, same work",
 }
 """Cases of benchmarks/engine.py in words."""
 

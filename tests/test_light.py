@@ -74,7 +74,10 @@ UNITS = ("--units", "units.parquet", "--unit", "unit", "--variant-column", "vari
 
 
 def test_a_readout_loads_only_what_it_computes_with(folder: Path) -> None:
-    heavy = "scipy.stats,scipy.optimize,pandas,narwhals,duckdb,httpx,mixpanel,requests,jinja2,altair,xpbench.watch.portfolio"
+    heavy = (
+        "scipy.stats,scipy.optimize,pandas,narwhals,duckdb,httpx,mixpanel,requests,jinja2,altair,xpbench.watch.portfolio,"
+        "numpy.f2py.crackfortran,numpy.testing._private.utils"
+    )
     assert run(folder, heavy, "readout", "light", *UNITS) == ""
 
 

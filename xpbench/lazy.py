@@ -1,8 +1,9 @@
-"""Names of a package that load on first use, so that a command loads only the parts that it needs."""
+"""Names of a package, and modules of others, that load on first use, so that a command loads only the parts that it needs."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,3 +30,23 @@ def loads(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         return value
 
     return get
+
+
+def later(*modules: str) -> None:
+    """Let modules run when they are imported or something of theirs is asked for, instead of when their package names them.
+
+    For modules that a library takes from their package and never touches. Whoever does touch them finds them whole. Modules
+    that have been imported before stay as they are, and those that are not installed stay missing.
+
+    Args:
+        modules: Dotted names, each below a package, which is imported.
+    """
+    for name in modules:
+        package, _, attribute = name.rpartition(".")
+        parent = importlib.import_module(package)
+        spec = None if name in sys.modules else importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+            sys.modules[name] = module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            setattr(parent, attribute, module)

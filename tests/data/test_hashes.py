@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpbench.data.batches import text_hashes
-from xpbench.data.hashes import NOTHING, RowHash, constant, hash_text
+from xpbench.data.hashes import NOTHING, Coded, RowHash, constant, hash_text
 
 
 def test_hashes_are_pinned() -> None:
@@ -63,3 +63,12 @@ def test_a_changed_swapped_or_moved_value_changes_the_hash(row: int) -> None:
     other = b.copy()
     other[[row, (row + 1) % 100]] = other[[(row + 1) % 100, row]]
     assert RowHash(2).of(words(a, other), len(a)) != whole
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int32, np.intp])
+def test_a_column_of_few_words_hashes_like_its_words(kind: type[np.signedinteger]) -> None:
+    rng = np.random.default_rng(2)
+    (a,) = words(rng.normal(size=1000))
+    few = rng.integers(0, 2**64, 3, dtype=np.uint64)
+    index = rng.integers(0, 3, 1000).astype(kind)
+    assert RowHash(2).of([a, Coded(few, index)], 1000) == RowHash(2).of([a, few[index]], 1000)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpbench.data.batches import Batches, Labels, Place, ids, numbers, text_hashes
-from xpbench.data.hashes import NOTHING, RowHash, Words, hash_text
+from xpbench.data.hashes import NOTHING, Coded, RowHash, Words, hash_text
 from xpbench.data.slices import Array, Scratch, Sliced, Sums, Unit, block_sums, cut, digits_of, sums_by_variant, unit_above
 
 Codes = NDArray[np.intp]
@@ -392,11 +392,11 @@ class _Worker:
                 self.salts[text] = hash_text(text or "")
         salts = np.array([self.salts[text] for text in labels], dtype=np.uint64)
 
-        def words() -> Iterator[Words]:
+        def words() -> Iterator[Words | Coded]:
             yield keys.view(np.uint64)
-            yield salts.take(index)
+            yield Coded(salts, index)
             for column, low in zip(columns, lows, strict=True):
-                if low > 0.0:
+                if low > 0.0 or (low == 0.0 and column.view(np.int64).min() >= 0):  # no sign bit is set: no minus zero
                     yield column.view(np.uint64)
                     continue
                 plain, _ = self.scratch.table(-1, 0, len(column))

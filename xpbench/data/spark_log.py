@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
-from xpbench.data.log import EventSchema, Properties, happened, scaled_time
+from xpbench.data.log import LATE, SECOND, EventSchema, Properties, happened, scaled_time
 from xpbench.data.spark_stop import SparkJobs
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, nearest, plain

@@ -28,3 +28,5 @@ rehearsal    a plan played on traffic of the past; rehearsal_report, rehearsal_s
 calibration  A/A calibration of a plan on its own traffic
 ===========  ========================================================================================
 """
+
+import xpbench.stats  # noqa: F401 - before scipy.special, so that it loads without what nobody uses

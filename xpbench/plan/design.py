@@ -83,7 +83,7 @@ class Assignment(Part):
     hash: Literal["sha256", "mixpanel"] = "sha256"
     salt: Key | None = Field(default=None, description="Text hashed with the unit's id; the plan's key if missing")
     hash_salt: Key | None = Field(default=None, description="Mixpanel hash only: the flag's hash_salt")
-    rollout: Many[Rollout] = (Rollout(key="everyone", share=1.0),)
+    rollout: Many[Rollout] = (Rollout.model_construct(key="everyone", share=1.0),)
     sticky: Literal["no", "treatments", "all"] = "no"
     layer: Layer | None = None
     holdout: Holdout | None = None
@@ -133,7 +133,7 @@ class Bayesian(Part):
 
     kind: Literal["bayesian"] = "bayesian"
     confidence: Level = Field(default=0.95, description="Chance to beat control at which a variant wins")
-    prior: Prior = Prior()
+    prior: Prior = Prior.model_construct()
     due: Literal["horizon", "min_units"] = Field(default="horizon", description="When effects may be seen")
     min_units: int = Field(default=500, ge=2)
 

@@ -55,10 +55,10 @@ class Plan(Part):
     hypothesis: Hypothesis
     unit: Key = Field(default="distinct_id", description="Assignment key: distinct_id, device_id, a group key or a column")
     variants: Many[Variant]
-    exposure: Exposure = Exposure()
+    exposure: Exposure = Exposure.model_construct()
     assignment: Assignment | None = Field(default=None, description="Missing where another system assigns")
     metrics: Many[Metric]
-    model: Model = Sequential()
+    model: Model = Sequential.model_construct()
     correction: Correction = Field(default="holm", description="Multiplicity correction over the family of primary metrics")
     family: Literal["primary", "primary_and_secondary"] = Field(
         default="primary", description="Which metrics, times treatment variants, share one family"
@@ -66,11 +66,11 @@ class Plan(Part):
     secondary_correction: Correction = Field(default="bh", description="Correction of the other metrics' own family")
     pre_period_days: Literal[7, 14, 28, 60, 90] = Field(default=14, description="Days before the exposure for CUPED and bias")
     segments: Many[Key] = Field(default=(), description="Properties or columns declared in advance")
-    horizon: Horizon = Horizon()
-    planning: Planning = Planning()
-    decision: Decision = Decision()
-    health: HealthPolicy = HealthPolicy()
-    data: DataPolicy = DataPolicy()
+    horizon: Horizon = Horizon.model_construct()
+    planning: Planning = Planning.model_construct()
+    decision: Decision = Decision.model_construct()
+    health: HealthPolicy = HealthPolicy.model_construct()
+    data: DataPolicy = DataPolicy.model_construct()
     watch: Watch | None = None
     sign_offs: Many[SignOff] = ()
     template: TemplateUse | None = None
