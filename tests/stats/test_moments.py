@@ -112,3 +112,49 @@ def test_numbers_of_any_kind_become_floats():
     assert m.mean.dtype == m.cov.dtype == np.float64
     assert m.n == 3
     assert hash(m) != hash(Moments.of(3, [1.0, 3.0], np.eye(2)))
+
+
+def test_merging_batches_is_merging_rows_with_empty_and_single_parts(rng):
+    """Source: numpy.cov over all rows; parts of 0 and 1 units carry garbage where nothing is known."""
+    sizes = [[0, 1, 7], [1, 0, 4], [5, 6, 0], [0, 0, 2]]
+    rows = [[rng.normal(50, 3, (k, 2)) for k in part] for part in sizes]
+
+    def moments(values):
+        k = len(values)
+        mean = values.mean(axis=0) if k else np.array([np.nan, 9e9])
+        return Moments.of(k, mean, np.cov(values, rowvar=False) if k > 1 else np.full((2, 2), np.nan))
+
+    flat = [moments(values) for part in rows for values in part]
+    n, mean, cov = (np.array([getattr(m, name) for m in flat]) for name in ("n", "mean", "cov"))
+    batch = MomentsBatch(n.reshape(4, 3), mean.reshape(4, 3, 2), cov.reshape(4, 3, 2, 2))
+    for axis, groups in ((0, [[rows[i][j] for i in range(4)] for j in range(3)]), (1, rows), (-1, rows)):
+        merged = batch.merge(axis=axis)
+        for i, group in enumerate(groups):
+            whole = np.concatenate(group)
+            assert merged.n[i] == len(whole)
+            assert merged.mean[i] == pytest.approx(whole.mean(axis=0), rel=1e-13)
+            assert merged.cov[i] == pytest.approx(np.cov(whole, rowvar=False), rel=1e-11)
+    empty = MomentsBatch(np.zeros((2, 1)), np.full((2, 1, 2), np.nan), np.full((2, 1, 2, 2), np.nan)).merge(axis=0)
+    assert empty.n.tolist() == [0.0]
+    assert empty.mean.tolist() == [[0.0, 0.0]]
+    assert empty.cov.tolist() == [[[0.0, 0.0], [0.0, 0.0]]]
+
+
+def test_cells_of_a_batch_are_picked_as_those_of_an_array(rng):
+    n = rng.integers(2, 9, (3, 4))
+    batch = MomentsBatch(n, rng.normal(size=(3, 4, 2)), np.broadcast_to(np.eye(2), (3, 4, 2, 2)))
+    for index in (
+        1,
+        (1, 2),
+        (slice(None), 3),
+        (..., 0),
+        (..., slice(1)),
+        (Ellipsis, np.array([0, 2])),
+        np.array([True, False, True]),
+    ):
+        picked = batch[index]
+        assert picked.n.tolist() == batch.n[index].tolist()
+        columns = [batch.mean[..., k][index] for k in range(2)]
+        assert picked.mean.tolist() == np.stack(columns, axis=-1).tolist()
+        assert picked.cov.shape == (*picked.n.shape, 2, 2)
+    assert batch.at(2, 3) == Moments.of(int(n[2, 3]), batch.mean[2, 3], np.eye(2))

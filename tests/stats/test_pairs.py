@@ -235,3 +235,39 @@ def test_a_quantile_without_bounds_says_so():
         assert found.status != "ok"
         assert "ties" in found.reason
         assert "same value" not in found.reason
+
+
+def test_units_that_are_too_few_are_named_before_anything_is_computed():
+    whole, one, none = (Moments.of(n, [2.0], [[v]]) for n, v in ((10, 1.0), (1, 0.0), (0, 0.0)))
+    for c, t, known in ((none, whole, False), (whole, none, False), (one, whole, True), (whole, one, True), (one, one, True)):
+        found = pair_of(c, t, subject=0)
+        assert found.status == "not_enough_units"
+        assert (found.mc == found.mt == 2.0) is known
+        assert math.isnan(found.se)
+
+
+@pytest.mark.parametrize("mean", [1e6, 2.0, -1e6])
+def test_rounding_at_the_size_of_the_mean_is_no_variance(mean):
+    """A standard deviation of 1e-12 of the mean is rounding, above it is noise; one flat variant is a separation."""
+
+    def cell(share: float) -> Moments:
+        return Moments.of(50, [mean], [[(share * mean) ** 2]])
+
+    assert pair_of(cell(2e-12), cell(2e-12), subject=0).status == "ok"
+    assert pair_of(cell(0.5e-12), cell(0.5e-12), subject=0).status == "zero_variance"
+    assert pair_of(cell(0.5e-12), cell(2e-12), subject=0).status == "separation"
+    assert pair_of(cell(2e-12), cell(0.5e-12), subject=0).status == "separation"
+
+
+def test_the_variance_of_an_effect_loses_twice_the_covariance():
+    paired = Pair(1.0, 2.0, 3.0, 4.0, 2.5, 10.0, 20)
+    assert paired.variance == 2.0
+    assert paired.se == math.sqrt(2.0)
+    assert Pair(1.0, 2.0, 0.0, 0.0, 0.0, 10.0, 20).se == 0.0
+    assert math.isnan(Pair(1.0, 2.0, 1.0, 1.0, 2.0, 10.0, 20).se)
+    assert math.isnan(Pair(1.0, 2.0, 1.0, 1.0, 0.0, 10.0, 20, "separation").se)
+    assert [math.isnan(welch_df(1.0, 1.0, df_c=a, df_t=b)) for a, b in ((0.0, 5.0), (5.0, 0.0), (1.0, 1.0))] == [
+        True,
+        True,
+        False,
+    ]
