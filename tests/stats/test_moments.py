@@ -115,7 +115,7 @@ def test_numbers_of_any_kind_become_floats():
 
 
 def test_merging_batches_is_merging_rows_with_empty_and_single_parts(rng):
-    """Source: numpy.cov over all rows; parts of 0 and 1 units carry garbage where nothing is known."""
+    """Source: numpy.cov over all rows; 1e-11. Parts of 0 and 1 units carry garbage where nothing is known."""
     sizes = [[0, 1, 7], [1, 0, 4], [5, 6, 0], [0, 0, 2]]
     rows = [[rng.normal(50, 3, (k, 2)) for k in part] for part in sizes]
 
