@@ -184,7 +184,10 @@ def test_a_variance_below_zero_has_no_test():
 
 @pytest.mark.parametrize("direction", ["increase", "decrease"])
 def test_draws_of_few_units_surround_the_closed_form(direction):
-    """Source: `bayes`, itself checked by quadrature; 0.004, ± 0.02 for the ends. With a handful of units the pseudo-observation of the pool weighs."""
+    """With a handful of units the pseudo-observation of the pool weighs.
+
+    Source: `bayes`, itself checked by quadrature; 0.004, ± 0.02 for the ends.
+    """
     c, t = Moments.of(5, [30.0], [[20.0]]), Moments.of(9, [36.0], [[90.0]])
     drawn = mixpanel_posterior(c, t, kind="value", subject=0, direction=direction, mass=0.9, draws=400_000, seed=3)
     ours = nig_posterior(c, t, subject=0, direction=direction, mass=0.9)

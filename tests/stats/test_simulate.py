@@ -70,7 +70,7 @@ def test_few_units_are_read_as_rows_are(n, split, effect):
 
 
 def test_looks_at_few_units_are_read_as_rows_are():
-    """Source: drawn rows, their variances as numpy estimates them, against the boundaries of the design; four Monte-Carlo errors."""
+    """Source: drawn rows with numpy's variances, against the boundaries of the design; four Monte-Carlo errors."""
     rng, many, n, looks = np.random.default_rng(9), 60_000, 24, (0.25, 1.0)
     control, treatment = rng.normal(10, 2, (many, 8)), rng.normal(12.5, 2, (many, 16))
     pivots = []
