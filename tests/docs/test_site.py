@@ -81,7 +81,7 @@ def test_browser_asks_nobody_for_anything(site: Path) -> None:
         found, ends = page.locator(".md-search-result__item"), time.monotonic() + 60
         while not found.count() and time.monotonic() < ends:  # what is typed before the page listens is lost
             page.locator("input.md-search__input").first.fill("")
-            page.locator("input.md-search__input").first.fill("guardrail")
+            page.locator("input.md-search__input").first.press_sequentially("guardrail")  # it listens to keys
             page.wait_for_timeout(2_000)
         assert found.count()
         browser.close()
