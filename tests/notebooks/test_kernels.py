@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 
 import pytest
 
@@ -24,6 +23,7 @@ def test_a_kernel_answers_through_its_own_socket_files() -> None:
 
 
 def test_a_kernel_that_dies_says_why() -> None:
+    """Without its standard library Python says so, in other words from version to version."""
     broken = {**os.environ, "PYTHONHOME": "/no/such/place"}
-    with pytest.raises(RuntimeError, match=re.escape("/no/such/place")):
+    with pytest.raises(RuntimeError, match=r"(?s)it wrote: .*encodings"):
         start_new_kernel(kernel_name=HERE, env=broken)
