@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ def columns_of(table: Any) -> list[str]:
         DataError: `XPB-D01`, `XPB-D02` or `XPB-D03`, the table can't be read.
     """
     table = located(table)
+    if isinstance(table, list) and kind_of(table[0]) == "parquet":
+        return _names(table[0])
     if isinstance(table, list):
         with _reading(table) as run:
             return [str(r[0]) for r in run.execute(f"DESCRIBE SELECT * FROM {_files(table)}").fetchall()]
@@ -43,6 +46,8 @@ def variant_values(table: Any, column: str) -> dict[str, int]:
     if column not in known:
         raise DataError("XPB-D05", column=column, role=plain("the variant"), hint=plain(nearest(column, known)))
     table, name = located(table), quote(column)
+    if isinstance(table, list) and kind_of(table[0]) == "parquet":
+        return _ordered(_met(table, column))
     counted = f"SELECT {name}, count(*) FROM {{}} WHERE {name} IS NOT NULL GROUP BY 1"
     if isinstance(table, list):
         with _reading(table) as run:
@@ -55,6 +60,41 @@ def variant_values(table: Any, column: str) -> dict[str, int]:
         frame = nw.from_native(table).lazy().select(v=nw.col(column)).filter(~nw.col("v").is_null())
         counts = frame.group_by("v").agg(n=nw.len()).collect("pyarrow")
         rows = list(zip(counts["v"].to_list(), counts["n"].to_list(), strict=True))
+    return _ordered(rows)
+
+
+def _names(path: str) -> list[str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return list(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError("XPB-D01", what=plain("The table could not be read"), reason=first_line(error)) from error
+
+
+def _met(files: list[str], column: str) -> Iterator[tuple[Any, int]]:
+    """Values of a column of Parquet files with their rows, batch by batch and without the engine.
+
+    Raises:
+        DataError: `XPB-D01`, a file can't be read.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        for path in files:
+            with pq.ParquetFile(path, read_dictionary=[column]) as file:
+                for batch in file.iter_batches(columns=[column], batch_size=2**20):
+                    for met in pc.value_counts(batch.column(0).drop_null()):
+                        yield met["values"].as_py(), met["counts"].as_py()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError("XPB-D01", what=plain("The table could not be read"), reason=first_line(error)) from error
+
+
+def _ordered(rows: Iterable[tuple[Any, int]]) -> dict[str, int]:
+    """Rows by text of the value, most frequent first; what means that there is no value is left out."""
     found: dict[str, int] = {}
     for value, count in rows:
         text = as_text(value)
@@ -76,11 +116,8 @@ def _reading(files: list[str]) -> Any:
 
 def _files(files: list[str]) -> str:
     named = "[" + ", ".join(map(literal, files)) + "]"
-    kind = kind_of(files[0])
-    if kind not in ("csv", "parquet"):
+    if kind_of(files[0]) != "csv":
         raise DataError("XPB-D03", kind="JSON Lines", hint=plain("Read events with xp.events under a plan"))
-    if kind == "parquet":
-        return f"read_parquet({named}, union_by_name = true)"
     if all(Path(p).stat().st_size == 0 for p in files):
         raise DataError("XPB-D07", what=plain("The file is empty"))
     return f"read_csv({named}, all_varchar = true, header = true, union_by_name = true)"

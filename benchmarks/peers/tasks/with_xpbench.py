@@ -37,13 +37,8 @@ def lift_cuped(table):
 
 
 def readout(path, metrics, covariates):
-    columns = [
-        {"key": y, "kind": "column", "column": y, "role": "primary", "direction": "increase", "cuped": True, "covariates": [x]}
-        for y, x in zip(metrics, covariates, strict=True)
-    ]
-    claim = {**PLAN["hypothesis"], "then": [{"metric": metrics[0], "direction": "increase"}]}
-    found = _read(xp.Plan(**{**PLAN, "metrics": columns, "hypothesis": claim}).changed(correction="none"), path)
-    return [[r.metric, r.lift, r.lift_low, r.lift_high, r.p_value] for r in found.itertuples()]
+    found = xp.explore(path, metrics, unit="unit", covariates=dict(zip(metrics, covariates, strict=True)), correction="none")
+    return [[r.metric, r.lift, r.lift_low, r.lift_high, r.p_value] for r in found.rows]
 
 
 def first_significant_day(table):
