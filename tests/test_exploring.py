@@ -13,7 +13,7 @@ import scipy.stats
 
 import xpbench as xp
 from xpbench.cli import main
-from xpbench.errors import DataError, DecisionError, InvalidPlan
+from xpbench.errors import DataError, DecisionError, InputError, InvalidPlan
 from xpbench.views import forest
 
 
@@ -104,7 +104,13 @@ def test_errors_say_what_to_do(table: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(InvalidPlan):
         xp.explore(table, [], variant="group", control="old")
     with pytest.raises(InvalidPlan):
-        xp.explore(table, ["y"], variant="group", control="old", split={"old": 1.0, "other": 1.0})
+        xp.explore(table, ["y"], variant="group", control="old", split={"old": 1.0})
+    with pytest.raises(InputError, match=r"split is 'othr'.*variants.*new, old"):
+        xp.explore(table, ["y"], variant="group", control="old", split={"old": 1.0, "othr": 1.0})
+    with pytest.raises(InputError, match=r"covariates is 'yy'.*columns.*Did you mean 'y'"):
+        xp.explore(table, ["y"], variant="group", control="old", covariates={"yy": "x"})
+    with pytest.raises(DataError, match=r"'xx'"):
+        xp.explore(table, ["y"], variant="group", control="old", covariates={"y": "xx"})
 
 
 def test_a_sealed_experiment_is_not_explored_by_mistake(table: pd.DataFrame, tmp_path: Path) -> None:
@@ -136,3 +142,20 @@ def test_from_the_command_line(table: pd.DataFrame, tmp_path: Path, capsys: pyte
     assert "--split control=0.9" in capsys.readouterr().err
     assert main([*command, "--covariate", "x"]) == 2
     assert "METRIC=COLUMN" in capsys.readouterr().err
+
+
+def test_numbers_and_truth_values_name_variants_as_they_are(table: pd.DataFrame, tmp_path: Path) -> None:
+    for values, control, split in (
+        ([0, 1], 0, {0: 1, 1: 1}),
+        ([False, True], False, {False: 2, True: 2}),
+        ([0.0, 1.0], 0.0, None),
+    ):
+        path = tmp_path / f"{type(control).__name__}.parquet"
+        held = table.assign(group=[values[g == "new"] for g in table.group])
+        held.to_parquet(path)
+        for given in (held, path):
+            found = xp.explore(given, ["y"], unit="id", variant="group", control=control, split=split, root=tmp_path)
+            assert found.is_valid
+            assert found.row("y").lift == pytest.approx(
+                table.y[table.group == "new"].mean() / table.y[table.group == "old"].mean() - 1
+            )

@@ -62,3 +62,11 @@ def test_errors_name_the_column_and_the_file(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text("{}\n")
     with pytest.raises(DataError, match="XPB-D03"):
         variant_values(tmp_path / "log.jsonl", "group")
+
+
+def test_a_file_without_the_column_has_no_variant(tmp_path: Path) -> None:
+    TABLE.to_parquet(tmp_path / "1.parquet")
+    TABLE.drop(columns="group").assign(more=1).to_parquet(tmp_path / "2.parquet")
+    files = str(tmp_path / "*.parquet")
+    assert columns_of(files) == ["id", "group", "y", "more"]
+    assert variant_values(files, "group") == {"b": 3, "a": 2}

@@ -13,14 +13,14 @@ from xpbench.errors import DataError, nearest, plain
 
 
 def columns_of(table: Any) -> list[str]:
-    """Names of the columns of a table, in order; of files, those of the first that the engine reads.
+    """Names of the columns of a table, in order; of files, those that any of them has.
 
     Raises:
         DataError: `XPB-D01`, `XPB-D02` or `XPB-D03`, the table can't be read.
     """
     table = located(table)
     if isinstance(table, list) and kind_of(table[0]) == "parquet":
-        return _names(table[0])
+        return list(dict.fromkeys(name for path in table for name in _names(path)))
     if isinstance(table, list):
         with _reading(table) as run:
             return [str(r[0]) for r in run.execute(f"DESCRIBE SELECT * FROM {_files(table)}").fetchall()]
@@ -74,7 +74,7 @@ def _names(path: str) -> list[str]:
 
 
 def _met(files: list[str], column: str) -> Iterator[tuple[Any, int]]:
-    """Values of a column of Parquet files with their rows, batch by batch and without the engine.
+    """Values of a column of Parquet files with their rows, batch by batch and without the engine; a file may lack the column.
 
     Raises:
         DataError: `XPB-D01`, a file can't be read.
@@ -84,7 +84,7 @@ def _met(files: list[str], column: str) -> Iterator[tuple[Any, int]]:
     import pyarrow.parquet as pq
 
     try:
-        for path in files:
+        for path in (p for p in files if column in _names(p)):
             with pq.ParquetFile(path, read_dictionary=[column]) as file:
                 for batch in file.iter_batches(columns=[column], batch_size=2**20):
                     for met in pc.value_counts(batch.column(0).drop_null()):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from xpbench.data import units
-from xpbench.data.opening import is_relation, located
+from xpbench.data.opening import as_text, is_relation, located
 from xpbench.data.variant_values import columns_of, variant_values
 from xpbench.decide.analysis import analyse
 from xpbench.decide.exploration import Exploration
-from xpbench.errors import DecisionError, XpbenchError, nearest, plain, shown
+from xpbench.errors import DecisionError, InputError, XpbenchError, nearest, plain, shown
 from xpbench.experiment.opening import plan_in_force, read_entries
 from xpbench.experiment.state import status_of
 from xpbench.health import inputs_of, run_checks
@@ -53,7 +53,7 @@ def explore(
         variant: Column of the variant.
         control: What stands there for control; left out, the value `control`.
         unit: Column of the unit's id; left out, every row of a table in memory is one unit.
-        covariates: For a column of `metrics`, the columns from before the experiment that narrow its interval.
+        covariates: For a column named in `metrics`, the columns from before the experiment that narrow its interval.
         split: Planned share by variant; left out, equal shares. The sample ratio is held against it.
         confidence: Of each interval, after the correction.
         correction: Over all metrics and variants: `holm`, `bonferroni`, `bh` or `none`.
@@ -65,6 +65,7 @@ def explore(
         DataError: the table can't be read, or has no such columns.
         DecisionError: `XPB-R13`, a registered experiment that is sealed fits the table; `XPB-R14`, no control, or too few or
             too many variants; `XPB-R15`, files need the column of the unit.
+        InputError: `XPB-I04`, covariates or split speak of something that is not there.
         InvalidPlan: metrics or shares are wrong.
     """
     table = located(table)
@@ -73,6 +74,10 @@ def explore(
         raise DecisionError("XPB-R15", columns=plain(", ".join(map(shown, columns_of(table)[:12]))))
     seen = variant_values(table, variant)
     first = _control(seen, control, variant)
+    _ensure_known(
+        "covariates", covariates or {}, "columns of the metrics", [m if isinstance(m, str) else "" for m in _listed(metrics)]
+    )
+    _ensure_known("split", split or {}, "variants of the table", seen)
     values = [first, *sorted(v for v in seen if v != first)]
     plan = _plan(values, metrics, unit or ROW, covariates or {}, split, confidence, correction, sum(seen.values()))
     ensure_registrable(plan)
@@ -99,7 +104,7 @@ def _control(seen: Mapping[str, int], control: Any, variant: str) -> str:
     if not 2 <= len(seen) <= MOST_VARIANTS:
         what = f"Column {shown(variant)} holds {len(seen):,} values: {listed}"
         raise DecisionError("XPB-R14", what=plain(what), hint=plain("Name the column of the variant with variant=…"))
-    wanted = "control" if control is None else str(control)
+    wanted = "control" if control is None else as_text(control)
     if wanted not in seen:
         what = f"Column {shown(variant)} holds {listed}, and not {shown(wanted)}"
         hint = nearest(wanted, seen) if control is not None else "Name one of them with control=…"
@@ -118,9 +123,9 @@ def _plan(
     rows: int,
 ) -> Plan:
     """The plan that says what is computed; never registered."""
-    shares = {str(k): v for k, v in (split or dict.fromkeys(values, 1.0)).items()}
+    shares = {as_text(k): v for k, v in (split or dict.fromkeys(values, 1.0)).items()}
     total = sum(shares.values()) or 1.0
-    listed = [_metric(m, covariates) for m in ([metrics] if isinstance(metrics, str) else metrics)]
+    listed = [_metric(m, covariates) for m in _listed(metrics)]
     return Plan(
         key=KEY,
         title="Exploration of a table",
@@ -140,6 +145,23 @@ def _plan(
         correction=correction,
         horizon={"units": max(rows, 2)},
     )
+
+
+def _listed(metrics: Sequence[str | Mapping[str, Any]]) -> Sequence[str | Mapping[str, Any]]:
+    return [metrics] if isinstance(metrics, str) else metrics
+
+
+def _ensure_known(argument: str, given: Mapping[Any, Any], what: str, known: Iterable[str]) -> None:
+    """Every name that an argument speaks of is one of the call's; nothing is passed over in silence.
+
+    Raises:
+        InputError: `XPB-I04`.
+    """
+    names = [name for name in known if name]
+    for name in map(as_text, given):
+        if name not in names:
+            rule, remedy = plain(f"It names {what}"), plain(nearest(name, names))
+            raise InputError("XPB-I04", name=plain(argument), value=name, rule=rule, remedy=remedy)
 
 
 def _metric(metric: str | Mapping[str, Any], covariates: Mapping[str, str | Sequence[str]]) -> dict[str, Any]:
