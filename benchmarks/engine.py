@@ -11,6 +11,7 @@ must agree: counts exactly, sums of money to the cent.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import resource
 import shlex
@@ -18,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -169,13 +171,8 @@ def hand_sql(path: str, limit: str | None) -> dict[str, Any]:
     return {r[0]: [int(r[1]), int(r[2]), round(float(r[3]), 2)] for r in rows}
 
 
-def hand_sql_same_work(path: str, limit: str | None) -> dict[str, Any]:
-    """The answer with what xpbench tells beside it: SHA-256 of the file, a survey of events and amounts, exposures that do
-    not count, switchers by the variant met first, moments before winsorization and before the exposure."""
-    import hashlib
-    import threading
-
-    import duckdb
+def _hashing(path: str) -> threading.Thread:
+    """SHA-256 of the file in a thread of its own, beside the query, as xpbench makes it; begun, to be joined."""
 
     def work() -> None:
         with open(path, "rb") as file:
@@ -183,6 +180,15 @@ def hand_sql_same_work(path: str, limit: str | None) -> dict[str, Any]:
 
     thread = threading.Thread(target=work)
     thread.start()
+    return thread
+
+
+def hand_sql_same_work(path: str, limit: str | None) -> dict[str, Any]:
+    """The answer with what xpbench tells beside it: SHA-256 of the file, a survey of events and amounts, exposures that do
+    not count, switchers by the variant met first, moments before winsorization and before the exposure."""
+    import duckdb
+
+    hashing = _hashing(path)
     connection = duckdb.connect(config={"memory_limit": limit, "temp_directory": tempfile.mkdtemp()} if limit else {})
     caps = _hand_units(connection, path)
     for query in (
@@ -203,7 +209,7 @@ def hand_sql_same_work(path: str, limit: str | None) -> dict[str, Any]:
         for a, b in [("revenue", "revenue"), ("revenue", "revenue_b"), ("revenue", "seen"), ("revenue", "orders"), ("revenue_b", "revenue_b"), ("revenue", "orders_b"), ("revenue_b", "orders")]
     )  # fmt: skip
     rows = _hand_sums(connection, caps, more=f", {raw}, min(revenue), max(revenue), max(orders), max(views)")
-    thread.join()
+    hashing.join()
     return {r[0]: [int(r[1]), int(r[2]), round(float(r[3]), 2)] for r in rows}
 
 
@@ -310,17 +316,9 @@ def polars_same_work(path: str, limit: str | None, *, dropping: bool = False) ->
         limit: Polars has none.
         dropping: Leave out repeats of an event: name, unit, time and insert id.
     """
-    import hashlib
-    import threading
-
     import polars as pl
 
-    def work() -> None:
-        with open(path, "rb") as file:
-            hashlib.file_digest(file, "sha256")
-
-    thread = threading.Thread(target=work)
-    thread.start()
+    hashing = _hashing(path)
     log = pl.scan_parquet(path)
     amount = pl.col("amount")
     met = log.filter((pl.col("event") == "$experiment_started") & (pl.col("Experiment name") == "bench"))
@@ -357,7 +355,7 @@ def polars_same_work(path: str, limit: str | None, *, dropping: bool = False) ->
     ends = {f"{e}_{k}": getattr(pl.col(k), e)() for k in ("orders", "revenue", "views") for e in ("min", "max")}
     numbers = unit.with_columns(pl.col(*_NAMES, "rw", "rwb").cast(pl.Int128))
     out = numbers.group_by("variant").agg(n=pl.len(), **_polars_sums([*_PAIRS, *_RAW]), **ends).sort("variant")
-    thread.join()
+    hashing.join()
     return {r["variant"]: [r["n"], int(r["s_orders"]), round(int(r["s_rw"]) / 10_000, 2)] for r in out.to_dicts()}
 
 
@@ -412,17 +410,9 @@ def _pandas_answer(log: Any, *, whole: bool = False) -> dict[str, Any]:
 
 def pandas_same_work(path: str, limit: str | None) -> dict[str, Any]:
     """The answer with what xpbench tells beside it, as in `hand_sql_same_work`; products stay doubles."""
-    import hashlib
-    import threading
-
     import pandas as pd
 
-    def work() -> None:
-        with open(path, "rb") as file:
-            hashlib.file_digest(file, "sha256")
-
-    thread = threading.Thread(target=work)
-    thread.start()
+    hashing = _hashing(path)
     log = pd.read_parquet(path)
     log.event.value_counts()
     log.time.agg(["min", "max"])
@@ -432,7 +422,7 @@ def pandas_same_work(path: str, limit: str | None) -> dict[str, Any]:
     ((amount * 10_000).round() / 10_000 != amount).sum()
     (amount < 0).sum()
     out = _pandas_answer(log, whole=True)
-    thread.join()
+    hashing.join()
     return out
 
 
