@@ -119,4 +119,5 @@ class SourceBox:
 def _named(source: Any) -> str:
     from html import escape
 
-    return escape(type(source).__name__)
+    name = type(source).__name__
+    return {"UnitsSource": "a table of units", "EventsSource": "a log of events"}.get(name, escape(name))

@@ -97,6 +97,11 @@ SHIPS_WHEN = {
 """The decision part of a plan in words, by field and value."""
 
 
+CORRECTIONS = {
+    "none": "no correction", "bonferroni": "Bonferroni", "holm": "Holm", "bh": "Benjamini–Hochberg", "e-bh": "e-BH",
+}  # fmt: skip
+
+
 def facts(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What was fixed in advance, as (name, words)."""
     model, horizon, decision = _dict(plan.get("model")), _dict(plan.get("horizon")), _dict(plan.get("decision"))
@@ -122,7 +127,7 @@ def facts(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
         (
             "Model",
             f"{model.get('kind', '…').replace('_', '-')}, {percent(model.get('confidence', '…'))} confidence, "
-            f"{plan.get('correction', '…')}",
+            f"{CORRECTIONS.get(str(plan.get('correction')), '…')}",
         ),
         ("Due", due or "…"),
         ("Ships when", " and ".join(words.get(str(decision.get(k)), "…") for k, words in SHIPS_WHEN.items())),
@@ -130,12 +135,9 @@ def facts(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
     if plan.get("segments"):
         rows.append(("Segments", ", ".join(map(str, _list(plan["segments"])))))
     if watch:
-        rows.append(
-            (
-                "Watched",
-                f"{watch.get('weeks', '…')} weeks: {', '.join(map(str, _list(watch.get('metrics')))) or 'all guardrails'}",
-            )
-        )
+        labels = {str(m.get("key")): str(m.get("name") or m.get("key")) for m in map(_dict, _list(plan.get("metrics")))}
+        watched = ", ".join(labels.get(str(key), str(key)) for key in _list(watch.get("metrics"))) or "all guardrails"
+        rows.append(("Watched", f"{watch.get('weeks', '…')} weeks: {watched}"))
     if plan.get("sign_offs"):
         rows.append(
             (
