@@ -50,6 +50,9 @@ class Layout:
 class ParquetBatches:
     """Parquet files whose row groups are decoded side by side."""
 
+    decodes = True
+    """Whether reading is work that a thread of the pass does itself."""
+
     def __init__(self, paths: Sequence[str], layout: Layout) -> None:
         import pyarrow.parquet as pq
 
@@ -130,6 +133,8 @@ def _bound(metadata: Any, column: int) -> float | None:
 class TableBatches:
     """An Arrow table in memory."""
 
+    decodes = False
+
     def __init__(self, table: pa.Table, layout: Layout) -> None:
         self._table = table
         self.layout = layout
@@ -166,6 +171,8 @@ class TableBatches:
 
 class EngineBatches:
     """The result of a query in the embedded engine, handed out in turns."""
+
+    decodes = False
 
     def __init__(self, run: Any, view: str, layout: Layout) -> None:
         self._run = run

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,9 @@ from xpbench.data.slices import Array, Scratch, Sliced, Sums, Unit, block_sums, 
 
 Codes = NDArray[np.intp]
 Mask = NDArray[np.bool_]
+
+AHEAD = 2
+"""Batches that a thread reads before it waits for its turn at the arithmetic."""
 
 KEYS = 2**26
 """Ids that are compared in memory; beyond, the engine looks for doubled ones."""
@@ -225,6 +229,9 @@ class Scan:
         self.unsorted = False
         self.stop = False
         self.error: BaseException | None = None
+        # Arithmetic asks for Python's lock at every step, and threads that do so at once wait for each other; reading seldom
+        # does. So half of the threads at a time do arithmetic.
+        self._turns = threading.BoundedSemaphore(max(1, threads // 2) if batches.decodes else max(1, threads))
 
     def run(self) -> Found:
         """Go through the table."""
@@ -252,14 +259,28 @@ class Scan:
     def _work(self, stream: Any, partial: _Partial) -> None:
         try:
             worker = _Worker(self, partial)
+            waiting: deque[tuple[Place, Any]] = deque()
             for place, batch in stream:
                 if self.stop:
                     return
-                if batch.num_rows:
-                    worker.take(place, batch)
+                if not batch.num_rows:
+                    continue
+                waiting.append((place, batch))
+                if self._turns.acquire(blocking=len(waiting) >= AHEAD):
+                    self._take(worker, waiting)
+            self._turns.acquire()
+            self._take(worker, waiting)
         except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
             self.error = self.error or error
             self.stop = True
+
+    def _take(self, worker: _Worker, waiting: deque[tuple[Place, Any]]) -> None:
+        """All batches that wait; gives the turn back."""
+        try:
+            while waiting and not self.stop:
+                worker.take(*waiting.popleft())
+        finally:
+            self._turns.release()
 
     def _found(self, partials: Sequence[_Partial]) -> Found:
         whole, *others = partials
