@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from xpbench.data import jsonl as module
 from xpbench.data import judge, strict
 from xpbench.data import lines as reading
 from xpbench.data.jsonl import ingest
+from xpbench.data.piece_reader import PieceReader
 from xpbench.errors import DataError
 
 GOOD = '{"event": "e", "properties": {"time": 1767225600, "distinct_id": "u1", "$insert_id": "i1", "amount": 12.5}}'
@@ -316,6 +320,41 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         ingest([path], out=tmp_path / "out", properties=["amount"])
 
 
+INGESTING = """
+import sys
+import xpbench as xp
+from xpbench.data import lines
+
+lines.FIRST_PIECE, lines.PIECE_BYTES = 1 << 20, 1 << 20
+xp.ingest([sys.argv[1]], out=sys.argv[2], properties=["amount"], progress=lambda stage: print(stage.name, flush=True))
+"""
+
+
+def test_ctrl_c_leaves_nothing_half_written_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl.gz"
+    with gzip.open(path, "wb", compresslevel=1) as packed:
+        for i in range(600_000):
+            packed.write(GOOD.replace("i1", f"i{i}").encode() + b"\n")
+    out = tmp_path / "out"
+    with subprocess.Popen(
+        [sys.executable, "-c", INGESTING, str(path), str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline().startswith("read log")
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=60)
+    assert run.returncode != 0
+    assert errors.rstrip().endswith("KeyboardInterrupt"), errors
+    assert not list(out.glob("*.tmp"))
+    kept = {p.name: p.stat().st_mtime_ns for p in out.glob("*.parquet")}
+    assert 0 < len(kept) < 60
+    report = ingest([path], out=out, properties=["amount"])
+    assert report.rows == report.lines == 600_000
+    assert kept.items() <= {p.name: p.stat().st_mtime_ns for p in out.glob("*.parquet")}.items()
+    ((rows, ids),) = duckdb.execute(f"""SELECT count(*), count(DISTINCT "$insert_id") FROM '{out}/*.parquet'""").fetchall()
+    assert rows == ids == 600_000
+
+
 def test_what_was_written_must_still_be_there(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
     report = ingest(path, out=tmp_path / "out", properties=[])
@@ -356,14 +395,14 @@ def test_one_run_at_a_time_writes_to_a_folder(tmp_path: Path) -> None:
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, GOOD, GOOD)
-    copy = module.Ingestion._copy
+    copy = PieceReader.copy
 
     def grown(self: Any, *given: Any, **more: Any) -> Any:
         rows = copy(self, *given, **more)
         path.write_bytes(path.read_bytes() + GOOD.encode() + b"\n")
         return rows
 
-    monkeypatch.setattr(module.Ingestion, "_copy", grown)
+    monkeypatch.setattr(PieceReader, "copy", grown)
     with pytest.raises(DataError, match="XPB-D42"):
         ingest(path, out=tmp_path / "out", properties=[])
     assert not list((tmp_path / "out").glob("*part-*"))
@@ -517,20 +556,19 @@ def test_the_quick_way_and_the_way_line_by_line_agree(tmp_path_factory: pytest.T
         rows += rows_of(report)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module.Ingestion, "_whole", lambda self, path, known: False)
-        patch.setattr(module.Ingestion, "_write", only_judged)
+        patch.setattr(PieceReader, "take", only_judged)
         report = ingest([write(folder, *lines)], out=folder / "slow", properties=["amount"])
     assert [(r.line, r.reason) for r in report.rejects] == quick
     assert sorted(map(str, rows_of(report))) == sorted(map(str, rows))
     assert report.rows + sum(report.rejected.values()) == report.lines == len(lines)
 
 
-_write = module.Ingestion._write
+_take = PieceReader.take
 
 
-def only_judged(self: Any, *given: Any) -> tuple[int, int, dict[int, str]]:
+def only_judged(self: PieceReader, piece: Any, made: Path, name: str, wary: int) -> Any:
     """The quick ways closed: every line of a piece is judged alone."""
-    self.wary = 3
-    return _write(self, *given)
+    return _take(self, piece, made, name, 3)
 
 
 def test_a_key_that_is_not_read_may_stand_twice_whatever_its_neighbours(tmp_path: Path) -> None:

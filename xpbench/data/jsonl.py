@@ -4,36 +4,37 @@ A file is read in pieces of whole lines. The engine reads each piece with a decl
 so that nothing is turned into null by a type that does not fit, and strictly: a malformed line, broken UTF-8 or a key that
 is read and stands twice is an error. Where that happens, or where a piece gives fewer events than it has lines, the lines in
 doubt are judged one by one and told by reason and line number. So good pieces cost little more than the engine's own read.
-While the engine works on a piece, the next one is read, unpacked and hashed, and the last one is made durable.
+The engine works on two pieces at a time; meanwhile the next one is read, unpacked and hashed, and the last one made durable.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from xpbench.canonical import digest
-from xpbench.data.engine import DuckDB, Progress, Stages, first_line
+from xpbench.data.engine import DuckDB, Progress, Stages
 from xpbench.data.ingest_report import IngestReport, Reject
 from xpbench.data.journal import Journal
-from xpbench.data.judge import Judge, Sheet
-from xpbench.data.lines import Counting, Memory, Piece, empty_lines, pieces_of, whole_name
+from xpbench.data.lines import Counting, Memory, Piece, Pieces, empty_lines, whole_name
 from xpbench.data.log import EventSchema, known_schema
 from xpbench.data.opening import lines_located
-from xpbench.data.strict import REFUSALS, Strict, declared_once
+from xpbench.data.piece_reader import PieceReader, Taken
+from xpbench.data.strict import Strict, declared_once
 from xpbench.errors import DataError, plain
 
 __all__ = ["IngestReport", "Reject", "ingest"]
 
 SCHEMA = 2
 """Raised whenever the manifest or the Parquet files mean something else."""
+
+AT_ONCE = 2
+"""Pieces that the engine reads at once: it reads the last lines of one with fewer threads, and writes them with one."""
 
 LISTED = 1_000
 """Rejected lines that a manifest lists for each piece; more are only counted."""
@@ -122,18 +123,23 @@ class Ingestion:
         with contextlib.ExitStack() as stack:
             self.journal = Journal(self.out, self._identity())
             stack.callback(self.journal.close)
-            self.run_query = stack.enter_context(self.engine.connect())
-            self.run_query.execute("SET enable_external_file_cache = false")  # pieces may bear the same name
-            self.run_query.execute("SET preserve_insertion_order = false")  # an event means the same wherever it stands
-            self.judge = Judge(self.run_query, self.strict)
-            memory = Memory()
+            memory = Memory(AT_ONCE + 1)
             stack.callback(memory.close)
+            connection = stack.enter_context(self.engine.connect())
+            cursors = [connection.cursor() for _ in range(AT_ONCE)]
+            self.readers = [PieceReader(cursor, self.strict) for cursor in cursors]
             writer = stack.enter_context(ThreadPoolExecutor(1, "xpbench-writer"))
+            workers = stack.enter_context(ThreadPoolExecutor(AT_ONCE, "xpbench-reader"))
             self.number = self.journal.number()
             try:
                 for path in self.paths:
-                    self._file(path, memory, writer, stages)
+                    self._file(path, memory, workers, writer, stages)
+            except BaseException:
+                for cursor in cursors:
+                    cursor.interrupt()
+                raise
             finally:
+                workers.shutdown(cancel_futures=True)
                 writer.shutdown()
                 for left in self.out.glob(".part-*.tmp"):
                     left.unlink(missing_ok=True)
@@ -150,7 +156,9 @@ class Ingestion:
             "time_unit": s.time_unit,
         }
 
-    def _file(self, path: Path, memory: Memory, writer: ThreadPoolExecutor, stages: Stages) -> None:
+    def _file(
+        self, path: Path, memory: Memory, workers: ThreadPoolExecutor, writer: ThreadPoolExecutor, stages: Stages
+    ) -> None:
         entry = self.journal.entry(path)
         known = self.known.get(os.path.realpath(path), "")
         if entry.done:
@@ -160,6 +168,7 @@ class Ingestion:
             stages.finish(f"read {path.name}", entry.pieces[-1]["rows"])
             return
         done = entry.pieces[-1] if entry.pieces else {"end": 0, "line": 0}
+        begun: deque[tuple[Piece, str, Path, Future[Taken]]] = deque()
         waiting: tuple[Future[None], int] | None = None
 
         def acknowledged() -> None:
@@ -167,14 +176,34 @@ class Ingestion:
                 waiting[0].result()
                 stages.finish(f"read {path.name}", waiting[1])
 
-        with contextlib.closing(pieces_of(path, memory, start=done["end"], line=done["line"], known=known)) as pieces:
+        def finish() -> None:
+            nonlocal waiting
+            piece, part, made, work = begun.popleft()
+            taken = work.result()
+            pieces.done(piece)
+            self.wary = taken.wary
+            acknowledged()
+            record = self._told(piece, taken, part)
+            waiting = writer.submit(self.journal.add, path, record, made if taken.rows else None), taken.rows
+
+        with Pieces(path, memory, start=done["end"], line=done["line"], known=known) as pieces:
             for piece in pieces:
                 if piece.last:
                     self.journal.entry(path)  # it did not change meanwhile
-                record, made = self._piece(path, piece)
-                acknowledged()
-                waiting = writer.submit(self.journal.add, path, record, made), record["rows"]
+                part, made = self._part()
+                begun.append((piece, part, made, workers.submit(self._take, piece, made, path.name)))
+                if len(begun) > AT_ONCE:
+                    finish()
+            while begun:
+                finish()
             acknowledged()
+
+    def _take(self, piece: Piece, made: Path, name: str) -> Taken:
+        reader = self.readers.pop()
+        try:
+            return reader.take(piece, made, name, self.wary)
+        finally:
+            self.readers.append(reader)
 
     def _whole(self, path: Path, known: str) -> bool:
         """Read a plain file in one go, if all its lines are events; nothing is left of it where they are not."""
@@ -184,7 +213,7 @@ class Ingestion:
                 return False
             part, made = self._part()
             with Counting(file.fileno(), known) as counting:
-                rows = self._copy(name, made)
+                rows = self.readers[0].copy(name, made)
                 if rows is None:
                     return False
                 lines, sha, long = counting.result()
@@ -203,64 +232,20 @@ class Ingestion:
         part = f"part-{self.number:06}.parquet"
         return part, self.out / f".{part}.tmp"
 
-    def _piece(self, path: Path, piece: Piece) -> tuple[dict[str, Any], Path | None]:
-        """What is told of a piece, and the Parquet file that was written; None where it has no event."""
-        part, made = self._part()
-        rows, lines, found = self._write(piece, made, path.name) if piece.lines else (0, 0, {})
-        rejects = sorted([(line, "too_long") for line in piece.skipped] + list(found.items()))
+    def _told(self, piece: Piece, taken: Taken, part: str) -> dict[str, Any]:
+        """What is told of a piece; its Parquet file has the name `part`."""
+        rejects = sorted([(line, "too_long") for line in piece.skipped] + list((taken.bad or {}).items()))
         return _record(
-            part if rows else "",
-            rows,
-            lines + len(piece.skipped),
+            part if taken.rows else "",
+            taken.rows,
+            taken.lines + len(piece.skipped),
             line=piece.line + piece.lines + len(piece.skipped),
             end=piece.end,
             rejects=rejects,
             last=piece.last,
             sha=piece.digest,
             broken=piece.broken,
-        ), made if rows else None
-
-    def _write(self, piece: Piece, made: Path, name: str) -> tuple[int, int, dict[int, str]]:
-        """Write the events of a piece: their number, that of the lines that are not blank, and the rejects."""
-        assert piece.lent is not None  # noqa: S101 - for the types: there are lines
-        rows = None if self.wary or piece.doubt else self._copy(piece.lent.name, made)
-        if rows == piece.lines:
-            return rows, rows, {}
-        sheet = Sheet(piece)
-        if rows == sheet.filled or not sheet.filled:
-            return sheet.filled, sheet.filled, {}
-        tried, refused, deepest = not (self.wary or piece.doubt), rows is None, 0
-        bad: dict[int, str] = {}
-        steps: tuple[Callable[[Sheet], Iterable[int]], ...]
-        steps = (Sheet.ragged, self.judge.doubtful, self.judge.refused, Sheet.all)
-        for number, doubtful in enumerate(steps, 1):
-            more = self.judge.judge(sheet, (i for i in doubtful(sheet) if i not in bad))
-            bad |= more
-            deepest = number if more else deepest
-            last = number == len(steps)
-            if rows is None or last:
-                sheet.blank_out(bad)
-                if last or (number >= self.wary and (more or not tried)):
-                    piece.lent.show(piece.size)
-                    rows, tried = self._copy(piece.lent.name, made, longest=sheet.longest), True
-            if rows is not None and rows + len(bad) == sheet.filled:
-                break
-        else:  # pragma: no cover - lines were judged by the same reader
-            raise DataError("XPB-D01", what=plain(f"{name} could not be read"), reason="lines were lost")
-        self.wary = deepest if refused else 0
-        return rows, sheet.filled, {sheet.number(i): reason for i, reason in bad.items()}
-
-    def _copy(self, name: str, target: Path, *, longest: int = 0) -> int | None:
-        """Events written to a Parquet file; None where the strict reader refuses a line."""
-        try:
-            ((rows,),) = self.run_query.execute(self.strict.copy(name, str(target), longest=longest)).fetchall()
-        except REFUSALS:
-            return None
-        except duckdb.InterruptException:
-            raise KeyboardInterrupt from None
-        except duckdb.Error as error:  # a full disk, too little memory: not the fault of a line
-            raise DataError("XPB-D01", what=plain("The log could not be read"), reason=first_line(error)) from error
-        return int(rows)
+        )
 
     def _report(self) -> IngestReport:
         files = list(self.journal.files.values())

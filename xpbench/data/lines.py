@@ -7,7 +7,7 @@ import os
 import queue
 import re
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from xpbench.data.gunzip import MAGIC, Gunzip, Plain
 from xpbench.data.lent import Lent
 
 PIECE_BYTES = 32 * 1024 * 1024
-FIRST_PIECE = 8 * 1024 * 1024
+FIRST_PIECE = 4 * 1024 * 1024
 """The first piece of a file is small, so that the engine need not wait for it; each one is twice as long as the last."""
 
 WHOLE_FILE = 4 * 1024 * 1024 * 1024
@@ -158,10 +158,10 @@ class _Run:
 
 
 class Memory:
-    """Two pieces' worth of memory: the engine reads one while the other is filled."""
+    """Memory for some pieces: the engine reads them while another is filled."""
 
-    def __init__(self) -> None:
-        self.all = [Lent(PIECE_BYTES + LONGEST_LINE + STEP) for _ in range(2)]
+    def __init__(self, pieces: int) -> None:
+        self.all = [Lent(PIECE_BYTES + LONGEST_LINE + STEP) for _ in range(pieces)]
 
     def close(self) -> None:
         """Give it back."""
@@ -169,45 +169,56 @@ class Memory:
             lent.close()
 
 
-def pieces_of(path: Path, memory: Memory, *, start: int = 0, line: int = 0, known: str = "") -> Generator[Piece, None, None]:
-    """The pieces of a file, the next one read and unpacked while the engine works on this one.
+class Pieces:
+    """The pieces of a file, read and unpacked ahead of the engine, as far as there is memory for them."""
 
-    The memory of a piece is used again as soon as the next one is asked for.
+    def __init__(self, path: Path, memory: Memory, *, start: int = 0, line: int = 0, known: str = "") -> None:
+        """Get ready.
 
-    Args:
-        path: A file, plain or a gzip stream.
-        memory: Where its lines are put.
-        start: Byte of the plain text to begin at; what stands before is hashed alone.
-        line: Lines before it.
-        known: SHA-256 of the file where that was made before.
-    """
-    free: queue.Queue[Lent | None] = queue.Queue()
-    full: queue.Queue[Piece | BaseException | None] = queue.Queue()
-    for lent in memory.all:
-        free.put(lent)
+        Args:
+            path: A file, plain or a gzip stream.
+            memory: Where its lines are put.
+            start: Byte of the plain text to begin at; what stands before is hashed alone.
+            line: Lines before it.
+            known: SHA-256 of the file where that was made before.
+        """
+        self._free: queue.Queue[Lent | None] = queue.Queue()
+        self._full: queue.Queue[Piece | BaseException | None] = queue.Queue()
+        for lent in memory.all:
+            self._free.put(lent)
+        self._given = path, start, line, known
+        self._thread = threading.Thread(target=self._work, daemon=True)
 
-    def work() -> None:
-        try:
-            for piece in _read(path, free, start, line, known):
-                full.put(piece)
-            full.put(None)
-        except _StoppedError:
-            pass
-        except BaseException as error:  # noqa: BLE001 - handed to the reader
-            full.put(error)
+    def __enter__(self) -> Pieces:
+        self._thread.start()
+        return self
 
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        while (item := full.get()) is not None:
+    def __exit__(self, *_: object) -> None:
+        self._free.put(None)
+        self._thread.join()
+
+    def __iter__(self) -> Iterator[Piece]:
+        """Each piece; its memory is used again once it is `done`."""
+        while (item := self._full.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
-            if item.lent is not None:
-                free.put(item.lent)
-    finally:
-        free.put(None)
-        thread.join()
+
+    def done(self, piece: Piece) -> None:
+        """Nobody needs the lines of a piece any more."""
+        if piece.lent is not None:
+            self._free.put(piece.lent)
+
+    def _work(self) -> None:
+        try:
+            path, start, line, known = self._given
+            for piece in _read(path, self._free, start, line, known):
+                self._full.put(piece)
+            self._full.put(None)
+        except _StoppedError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - handed to the reader
+            self._full.put(error)
 
 
 def whole_name(path: Path, descriptor: int) -> str:
