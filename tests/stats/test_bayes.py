@@ -21,6 +21,7 @@ from xpbench.stats.bayes import (
     posterior_effect,
     posterior_lift,
 )
+from xpbench.stats.functionals import Ratio
 from xpbench.stats.inference import p_fixed, relative
 from xpbench.stats.marginals import Beta, Student
 from xpbench.stats.moments import Moments
@@ -316,3 +317,111 @@ def test_data_far_from_a_narrow_prior_meet_it_half_way(mt):
     assert found.lift == pytest.approx((mt - 1) / 2, abs=1e-3)
     assert found.effect == pytest.approx((mt - 1) / 2, abs=1e-3)
     assert found.high - found.low == pytest.approx(2 * 1.959964 * math.sqrt(0.5e-4), rel=1e-3)
+
+
+def lift_density(p: Pair, *, mean: float, sd: float):
+    """The posterior density of the lift, its integral over an interval, and where it begins and ends."""
+    sign, size = math.copysign(1.0, p.mc), abs(p.mc)
+
+    def log(r: float) -> float:
+        factor = 1 + sign * r
+        v = p.vt + factor**2 * p.vc - 2 * factor * p.cov
+        return -0.5 * (p.mt - p.mc - r * size) ** 2 / v - 0.5 * math.log(v) - 0.5 * ((r - mean) / sd) ** 2
+
+    reach = 12 * sd + abs(p.effect / size)
+    top = scipy.optimize.minimize_scalar(lambda r: -log(r), bounds=(mean - reach, mean + reach), options={"xatol": 1e-12}).x
+    h = 1e-5
+    width = h / math.sqrt(2 * log(top) - log(top + h) - log(top - h))
+    edges = [*(top + width * np.arange(-14, 15))]
+
+    def integral(weight, a: float, b: float) -> float:
+        points = [a, *(e for e in edges if a < e < b), b]
+        return sum(
+            scipy.integrate.quad(lambda r: weight(r) * math.exp(log(r) - log(top)), x, y, epsabs=0, epsrel=1e-12)[0]
+            for x, y in itertools.pairwise(points)
+        )
+
+    return lambda r: math.exp(log(r) - log(top)), integral, edges[0], edges[-1]
+
+
+@pytest.mark.parametrize("direction", ["increase", "decrease"])
+@pytest.mark.parametrize(
+    ("given", "mean", "sd"),
+    [
+        ((10.0, 11.0, 0.2, 0.3, 0.0), 0.0, 0.08),
+        ((10.0, 11.0, 0.2, 0.3, 0.1), 0.05, 0.08),
+        ((-10.0, -11.5, 0.2, 0.3, 0.1), -0.03, 0.05),
+        ((10.0, 10.7, 0.0004, 0.0009, -0.0003), 0.2, 0.3),
+        ((4.0, 3.0, 0.05, 0.02, 0.01), -0.01, 0.02),
+        ((2.0, 2.1, 1e-4, 1e-4, 5e-5), 0.0, 5.0),
+        ((-0.5, -0.45, 1e-4, 4e-4, -1e-4), 0.0, 0.1),
+    ],
+)
+def test_lift_prior_is_adaptive_quadrature(given, mean, sd, direction):
+    """Source: scipy.integrate.quad of prior times likelihood; effect to 1e-9, the rest to 5e-5."""
+    p = Pair(*given, math.inf, 1000)
+    found = posterior_lift(p, prior_mean=mean, prior_sd=sd, direction=direction, mass=0.9)
+    density, integral, low, high = lift_density(p, mean=mean, sd=sd)
+    zero = min(max(0.0, low), high)
+    total = integral(lambda _: 1.0, low, high)
+    up = integral(lambda _: 1.0, zero, high) / total
+    loss, gain = -integral(lambda r: r, low, zero) / total, integral(lambda r: r, zero, high) / total
+    good = direction == "increase"
+    assert found.chance == pytest.approx(up if good else 1 - up, rel=5e-5, abs=1e-7)
+    assert found.effect == pytest.approx((gain - loss) * abs(p.mc), rel=1e-9)
+    risks = (loss, gain) if good else (gain, loss)
+    assert (found.risk, found.risk_control) == pytest.approx([x * abs(p.mc) for x in risks], abs=1e-6 * abs(p.mc))
+    assert integral(lambda _: 1.0, low, found.lift) / total == pytest.approx(0.5, abs=1e-6)
+    assert integral(lambda _: 1.0, found.low, found.high) / total == pytest.approx(0.9, abs=1e-5)
+    assert density(found.low) == pytest.approx(density(found.high), rel=0.02)
+
+
+@pytest.mark.parametrize("z", [-1.9, -2.05])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_control_counts_as_near_zero_from_half_of_the_mass_outside_on(z, sign):
+    """Below a hundredth of its mean with 2.9 % probability, or with 2.0 %, where 2.5 % are the limit."""
+    control = Student(sign, 0.99 / -z, math.inf)
+    found = compare(control, Student(sign * 1.5, 0.1, math.inf), direction="increase", mass=0.95)
+    assert found.status == ("unbounded_lift" if z > -1.96 else "ok")
+
+
+def test_a_negative_control_is_the_mirror_image_of_a_positive_one():
+    up = compare(Student(2.0, 0.1, 30.0), Student(2.3, 0.2, 40.0), direction="increase", mass=0.9)
+    down = compare(Student(-2.0, 0.1, 30.0), Student(-2.3, 0.2, 40.0), direction="decrease", mass=0.9)
+    assert down.chance == pytest.approx(up.chance, rel=1e-9)
+    assert (down.lift, down.low, down.high) == pytest.approx((-up.lift, -up.high, -up.low), rel=1e-6)
+    assert (down.risk, down.risk_control) == pytest.approx((up.risk, up.risk_control), rel=1e-9)
+
+
+def test_one_unit_in_each_variant_has_a_posterior():
+    found = beta_posterior(Counts(1, 1, 0, 1), direction="increase", mass=0.5)
+    assert found.chance == pytest.approx(scipy.stats.beta(1.5, 0.5).expect(scipy.stats.beta(0.5, 1.5).sf), abs=1e-6)
+
+
+def test_a_prior_that_does_not_exist_names_the_events():
+    with pytest.raises(StatsError, match=r"5 of 5\b"):
+        beta_marginals(Counts(2, 2, 3, 3))
+
+
+def test_the_prior_pulls_with_the_square_of_the_distance():
+    """Source: Murphy 2007, eq. 85 to 89, worked by hand: κ = 5, μ = 33 / 5, β = 1.5 + 3 + 0.5 · 4 · 2² / 5 = 6.1; 1e-12."""
+    found = nig_marginal(n=4, mean=7.0, variance=2.0, prior_mean=5.0, prior_variance=3.0)
+    assert found.loc == pytest.approx(33 / 5, rel=1e-12)
+    assert found.scale == pytest.approx(math.sqrt(6.1 / (2.5 * 5)), rel=1e-12)
+
+
+def test_a_ratio_without_a_value_for_all_units_together_is_not_finite():
+    above, below = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 1.25, 0.75, 1.0])
+    c, t = Moments.of_values(above, below), Moments.of_values(above, -below)  # denominators cancel out
+    found = nig_posterior(c, t, subject=Ratio(0, 1), direction="increase", mass=0.95)
+    assert found.status == "not_finite"
+
+
+def test_an_effect_other_than_one_and_little_mass():
+    """Source: the precision-weighted mean of likelihood and prior, in closed form; 1e-12."""
+    p = pair(mt=12.5)  # effect 2.5, variance 0.5
+    found = posterior_effect(p, prior_mean=0.5, prior_sd=2.0, direction="increase", mass=0.25)
+    precision = 1 / 0.5 + 1 / 4
+    mean, sd = (2.5 / 0.5 + 0.5 / 4) / precision, precision**-0.5
+    assert found.effect == pytest.approx(mean, rel=1e-12)
+    assert (found.low, found.high) == pytest.approx(scipy.stats.norm.interval(0.25, mean, sd), rel=1e-9)

@@ -215,8 +215,9 @@ def nig_posterior(c: Moments, t: Moments, *, subject: int | Functional, directio
         return _none(pair.status)
     pooled = merge(c, t)
     value, gradient = functional(subject).at(pooled.mean)
-    spread = float(gradient @ pooled.cov @ gradient)
-    if not (math.isfinite(float(value)) and spread > 0.0):
+    finite = bool(np.isfinite(value)) and bool(np.isfinite(gradient).all())
+    spread = float(gradient @ pooled.cov @ gradient) if finite else math.nan
+    if not 0.0 < spread < math.inf:
         return _none("zero_variance" if spread == 0.0 else "not_finite")
     posteriors = []
     for m in (c, t):
