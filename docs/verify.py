@@ -1006,7 +1006,9 @@ def design_of(plan: J, treatment: J, *, units: int, earlier: Sequence[int] = ())
         seen: list[float] = []
         for n in (*earlier, units):
             share = n / (plan.get("horizon", {}).get("units") or units)
-            if not seen or share > seen[-1] + 1e-9:
+            if seen and share < seen[-1] + CLOSEST:  # the same look, taken again
+                seen[-1] = max(seen[-1], share)
+            else:
                 seen.append(share)
         return Design(None, boundary_of(tuple(seen), model["spending"], seen[-1] >= 1.0 - 1e-9))
     if model["kind"] != "sequential":
@@ -1082,6 +1084,8 @@ def interval_level(alpha: float, method: str, rejected: int, of: int) -> float:
 
 FAR = 9.0
 """Standard deviations beyond which a density is nothing."""
+CLOSEST = 1e-6
+"""Looks that are less than this share of the information apart are one look, taken again."""
 LEAST = 1e-14
 """The smallest p-value that is told apart from 0."""
 

@@ -15,10 +15,14 @@ from scipy import stats
 
 import xpbench as xp
 from xpbench.data.summary import Cell, Summary
+from xpbench.decide import designs
 from xpbench.decide.analysis import analyse
 from xpbench.decide.harm import harm_alarm
 from xpbench.decide.seal import due
 from xpbench.ledger import fixed_clock
+from xpbench.memo.verify import boundaries
+from xpbench.memo.verify import designs as verified
+from xpbench.stats.spending import q_group
 
 NOW = fixed_clock("2026-11-22T12:00:00")()
 
@@ -79,6 +83,27 @@ def test_group_sequential_last_look_uses_the_published_boundary() -> None:
     assert row.se is not None
     # Lan–DeMets O'Brien–Fleming, 2 looks, two-sided 0.05: 2.963 and 1.969 (Jennison and Turnbull 2000)
     assert (row.ci_high - row.effect) / row.se == pytest.approx(1.969, abs=0.002)
+
+
+def test_a_look_that_is_taken_again_at_once_is_one_look() -> None:
+    p = plan(model={"kind": "group_sequential", "looks": [0.5, 1.0]}, horizon={"units": 10_000_000})
+    units, earlier = 10_000_000, [5_000_000, 9_999_996]
+    own = designs.design_of(p, p.variants[1], units=units, earlier_units=earlier)
+    assert isinstance(own, designs.Grouped)
+    assert (own.information, own.final) == ((0.5, 1.0), True)
+    written = p.model_dump()
+    theirs = verified.design_of(written, written["variants"][1], units=units, earlier=earlier).boundary
+    assert theirs is not None
+    assert (theirs.information, theirs.final) == (own.information, own.final)
+
+
+@pytest.mark.parametrize("information", [(0.5, 0.505, 1.0), (0.25, 0.5, 0.501), (0.6, 0.9, 0.92, 1.0)])
+def test_the_verifier_finds_the_boundary_of_looks_close_together(information: tuple[float, ...]) -> None:
+    """Two implementations of the recursive integration, on other grids; 1e-9."""
+    own = boundaries.Boundary(information, "obrien_fleming", information[-1] == 1.0)
+    assert own.is_light
+    expected = q_group(0.05, information, "obrien_fleming", final=own.final)[-1]
+    assert own.q(0.05) == pytest.approx(expected, rel=1e-9)
 
 
 def test_bayesian_numbers_of_the_reference(shared_data: Path) -> None:

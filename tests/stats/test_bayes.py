@@ -425,3 +425,21 @@ def test_an_effect_other_than_one_and_little_mass():
     mean, sd = (2.5 / 0.5 + 0.5 / 4) / precision, precision**-0.5
     assert found.effect == pytest.approx(mean, rel=1e-12)
     assert (found.low, found.high) == pytest.approx(scipy.stats.norm.interval(0.25, mean, sd), rel=1e-9)
+
+
+def test_as_many_events_in_both_variants_have_a_posterior():
+    found = beta_posterior(Counts(5, 40, 5, 40), direction="increase", mass=0.95)
+    assert found.status == "ok"
+    assert found.chance == pytest.approx(0.5, rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_the_unit_of_a_metric_changes_no_lift(rng, scale):
+    c, t = rng.gamma(2.0, 1.0, 80), rng.gamma(2.2, 1.0, 90)
+    finite = {"subject": 0, "direction": "increase", "mass": 0.9}
+    one = nig_posterior(Moments.of_values(c), Moments.of_values(t), **finite)
+    other = nig_posterior(Moments.of_values(c * scale), Moments.of_values(t * scale), **finite)
+    assert other.status == "ok"
+    assert other.chance == pytest.approx(one.chance, rel=1e-9)
+    assert (other.lift, other.low, other.high) == pytest.approx((one.lift, one.low, one.high), rel=1e-6)
+    assert (other.effect, other.risk) == pytest.approx((one.effect * scale, one.risk * scale), rel=1e-9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -244,3 +245,58 @@ def test_margins_without_any_event_say_nothing():
         score_practical(CASES[0], min_lift=-0.1, direction="increase", q=Q)
     gone = score_practical(Counts(9, 100, 0, 100), min_lift=1.0, direction="decrease", q=Q)
     assert (gone.estimate_reaches, gone.interval_reaches, gone.ruled_out) == (True, False, True)
+
+
+def z_difference_in_fifty_digits(found: Counts, null: float) -> float:
+    """The score statistic with the constrained estimate bisected in decimals, from its likelihood equation."""
+    with localcontext() as context:
+        context.prec = 50
+        x_c, n_c, x_t, n_t = map(Decimal, found)
+        d, one = Decimal(null), Decimal(1)
+
+        def slope(p: Decimal) -> Decimal:  # of the log-likelihood, times all that is positive; it falls
+            q = p + d
+            return (x_c - n_c * p) * q * (one - q) + (x_t - n_t * q) * p * (one - p)
+
+        low, high = max(Decimal(0), -d), min(one, one - d)
+        for _ in range(170):
+            middle = (low + high) / 2
+            low, high = (middle, high) if slope(middle) > 0 else (low, middle)
+        p, n = (low + high) / 2, n_c + n_t
+        q = p + d
+        variance = (q * (one - q) / n_t + p * (one - p) / n_c) * n / (n - 1)
+        return float((x_t / n_t - x_c / n_c - d) / variance.sqrt())
+
+
+@pytest.mark.parametrize(
+    ("found", "null"),
+    [
+        (Counts(1, 10_000_000, 3, 10_000_000), 1e-7),
+        (Counts(9_999_999, 10_000_000, 9_999_997, 10_000_000), -1e-7),
+        (Counts(2, 1_000_000, 9, 2_000_000), -1e-6),
+        (Counts(7, 50_000_000, 1, 200), 0.004),
+        (Counts(0, 3_000_000, 4, 1_000_000), 3e-6),
+        (Counts(3, 10, 9, 12), 0.2),
+    ],
+)
+def test_rare_events_keep_their_digits(found, null):
+    """Source: the likelihood equation of Miettinen and Nurminen 1985, bisected in fifty digits; 1e-9."""
+    assert z_difference(found, null=null) == pytest.approx(z_difference_in_fifty_digits(found, null), rel=1e-9)
+
+
+def test_two_units_can_be_a_column_of_zeros_and_ones():
+    assert is_binary(Moments.of_values([0.0, 1.0]), col=0)
+    assert not is_binary(Moments.of_values([0.0, 2.0]), col=0)
+    assert counts(Moments.of_values([1.0]), Moments.of_values([0.0, 1.0]), col=0) == Counts(1, 1, 1, 2)
+
+
+def test_a_fall_by_all_of_it_or_more():
+    gone = score_practical(Counts(9, 100, 3, 100), min_lift=1.0, direction="decrease", q=Q)
+    assert (gone.estimate_reaches, gone.interval_reaches, gone.ruled_out) == (False, False, True)
+    more = score_practical(Counts(9, 100, 0, 100), min_lift=1.5, direction="decrease", q=Q)
+    assert (more.estimate_reaches, more.interval_reaches, more.ruled_out) == (False, False, True)
+
+
+def test_a_lift_that_is_exactly_the_smallest_that_matters_reaches_it():
+    found = score_practical(Counts(10, 100, 20, 100), min_lift=1.0, direction="increase", q=Q)
+    assert (found.estimate_reaches, found.interval_reaches, found.ruled_out) == (True, False, False)

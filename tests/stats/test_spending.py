@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 import pytest
+import scipy.integrate
 import scipy.optimize
 import scipy.stats
+from scipy.special import ndtr
 
 from xpbench.errors import StatsError
 from xpbench.stats.spending import crossing, p_group, q_group, spent
@@ -222,3 +225,60 @@ def test_after_the_last_of_alpha_nothing_rejects(spending):
     assert p_group(30.0, [0.5, 1.0, 1.2], spending) == 1.0
     kept = q_group(0.05, [0.5, 1.0, 1.2], spending, used=[8.0, 3.0])  # used so little that some is left
     assert kept[2] < math.inf
+
+
+@pytest.mark.parametrize("spending", ["obrien_fleming", "pocock"])
+def test_nothing_is_spent_before_the_first_unit(spending):
+    assert spent(0.0, alpha=0.05, spending=spending) == 0.0
+
+
+@pytest.mark.parametrize("drift", [0.0, 2.5])
+@pytest.mark.parametrize(
+    ("first", "second"), [(0.02, 1.0), (0.5, 0.52), (0.5, 0.505), (0.5, 0.501), (0.98, 0.9801), (0.9, 0.90001)]
+)
+def test_looks_close_together_and_far_apart_are_the_double_integral(first, second, drift):
+    """Source: scipy.integrate.quad over the first look, given which the second is normal; 1e-9."""
+    low, high = crossing([2.2, 2.0], [first, second], drift=drift)
+    gap = math.sqrt(second - first)
+    for found, sign in ((high, 1.0), (low, -1.0)):
+
+        def beyond(z: float, sign: float = sign) -> float:
+            score = z * math.sqrt(first) + drift * (second - first)
+            after = ndtr((sign * score - 2.0 * math.sqrt(second)) / gap)
+            return math.exp(-0.5 * (z - drift * math.sqrt(first)) ** 2) / math.sqrt(2.0 * math.pi) * after
+
+        edge = sign * 2.0 * math.sqrt(second / first)  # about where the first look hands over to the second
+        steps = (edge + k * gap / math.sqrt(first) for k in range(-8, 9))
+        points = sorted({-2.2, 2.2, *(z for z in steps if -2.2 < z < 2.2)})
+        expected = sum(scipy.integrate.quad(beyond, a, b, epsabs=0, epsrel=1e-11)[0] for a, b in itertools.pairwise(points))
+        assert found[1] == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_look_taken_again_a_little_later_spends_next_to_nothing():
+    """Source: the same looks without it; what is spent between the two is a share of a hundred-thousandth."""
+    again = q_group(0.05, [0.5, 0.50001, 0.7, 1.0], "obrien_fleming")
+    once = q_group(0.05, [0.5, 0.7, 1.0], "obrien_fleming")
+    assert [again[0], *again[2:]] == pytest.approx(once, abs=2e-5)
+    assert again[1] > again[0]
+
+
+def test_looks_too_close_to_tell_apart_are_refused():
+    with pytest.raises(StatsError, match="a millionth"):
+        q_group(0.05, [0.5, 0.5000001], "pocock")
+
+
+def test_a_large_effect_is_carried_over_a_look_without_a_boundary():
+    low, high = crossing([math.inf, 2.0], [0.5, 1.0], drift=12.0)
+    assert (low[0], high[0]) == (0.0, 0.0)
+    assert high[1] == pytest.approx(scipy.stats.norm.cdf(10.0), rel=1e-9)
+    low, _ = crossing([math.inf, 2.0], [0.5, 1.0], drift=-12.0)
+    assert low[1] == pytest.approx(scipy.stats.norm.cdf(10.0), rel=1e-9)
+
+
+def test_multipliers_of_all_looks_may_be_in_use_already():
+    assert q_group(0.05, [0.5, 1.0], "pocock", [2.5, 2.4]) == [2.5, 2.4]
+
+
+def test_every_look_has_a_boundary():
+    with pytest.raises(ValueError, match="shorter"):
+        crossing([2.0], [0.5, 1.0], drift=0.0)

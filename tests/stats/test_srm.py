@@ -194,3 +194,41 @@ def test_results_as_dictionaries():
 def test_messages_name_what_is_wrong(call, words):
     with pytest.raises(StatsError, match=words):
         call()
+
+
+@pytest.mark.parametrize("x", [0, 2, 4, 5, 10, 12])
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_tiny_share_of_many_units_is_the_exact_binomial(x, flip):
+    """Source: scipy.stats.binomtest; 1e-6. Four units are expected of 200,000: beyond the table of all outcomes."""
+    n, p = 200_000, 2e-5
+    counts, weights = (x, n - x), (p, 1 - p)
+    found = srm(counts[::-1], weights[::-1]) if flip else srm(counts, weights)
+    assert found.method == "exact"
+    assert found.p_value == pytest.approx(scipy.stats.binomtest(x, n, p).pvalue, rel=1e-6)
+
+
+def test_five_expected_units_are_enough_for_chi_square():
+    assert srm((3, 7), (0.5, 0.5)).method == "chi2"
+    assert srm((3, 6), (0.5, 0.5)).method == "exact"
+
+
+@pytest.mark.parametrize("weights", [(0.5, math.nan), (0.5, math.inf), (2.0, -1.0), (0.0, 0.0)])
+def test_one_bad_weight_is_enough_to_refuse(weights):
+    for call in (
+        lambda: srm((5, 5), weights),
+        lambda: srm_anytime((5, 5), weights, k=100.0),
+        lambda: bias_bound((5, 5), weights),
+    ):
+        with pytest.raises(StatsError, match="XPB-S01"):
+            call()
+
+
+def test_one_count_that_is_none_is_enough_to_refuse():
+    for bad in (math.nan, math.inf, -1):
+        with pytest.raises(StatsError, match="XPB-S01"):
+            srm_anytime((5, bad), (0.5, 0.5), k=100.0)
+
+
+def test_without_units_no_variant_lacks_any():
+    found = bias_bound((0, 0, 0), (0.0, 0.5, 0.5))
+    assert (found.missing_share, found.variant, found.in_sd) == (0.0, 1, 0.0)

@@ -12,7 +12,7 @@ from xpbench.plan.design import Bayesian, Frequentist, GroupSequential, Sequenti
 from xpbench.stats.inference import e_value, p_anytime, p_fixed, pivot
 from xpbench.stats.multipliers import Mixture, q_fixed, q_mixture
 from xpbench.stats.pairs import Pair
-from xpbench.stats.spending import p_group, q_group
+from xpbench.stats.spending import CLOSEST, p_group, q_group
 
 
 class Design(Protocol):
@@ -117,7 +117,9 @@ def design_of(plan: Plan, treatment: Variant, *, units: int, earlier_units: Sequ
             seen: list[float] = []
             for n in (*earlier_units, units):
                 share = n / horizon
-                if not seen or share > seen[-1] + 1e-9:
+                if seen and share < seen[-1] + CLOSEST:  # the same look, taken again
+                    seen[-1] = max(seen[-1], share)
+                else:
                     seen.append(share)
             return Grouped(tuple(seen), model.spending, seen[-1] >= 1.0 - 1e-9)
         case Frequentist() | Bayesian():

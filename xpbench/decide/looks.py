@@ -10,7 +10,7 @@ from scipy.special import ndtri
 
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, Frequentist
-from xpbench.stats.spending import crossing
+from xpbench.stats.spending import CLOSEST, crossing
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,13 @@ def cost_of(plan: Plan, looks: Sequence[Look]) -> Cost:
             sentence = f"The {plan.model.kind.replace('_', '-')} interval has paid for every look in advance ({word} so far)."
         return Cost(count, peeks, alpha, alpha, sentence)
     bound = -float(ndtri(alpha / 2))
-    information = [n / sizes[-1] for n in sizes]
-    low, high = crossing([bound] * count, information, drift=0.0)
+    information: list[float] = []
+    for share in (n / sizes[-1] for n in sizes):
+        if information and share < information[-1] + CLOSEST:  # the same look, taken again
+            information[-1] = share
+        else:
+            information.append(share)
+    low, high = crossing([bound] * len(information), information, drift=0.0)
     rate = float(low.sum() + high.sum())
     return Cost(
         count,

@@ -237,7 +237,8 @@ def _model(plan: Plan) -> Iterator[Problem]:
             yield Problem.of("XPB-P21", "/model/tau")
     if isinstance(model, GroupSequential):
         looks = model.looks
-        if not looks or any(b <= a for a, b in itertools.pairwise(looks)) or looks[0] <= 0 or abs(looks[-1] - 1) > _TOLERANCE:
+        apart = all(b >= a + 1e-6 for a, b in itertools.pairwise(looks))  # as stats.spending asks for
+        if not looks or not apart or looks[0] <= 0 or abs(looks[-1] - 1) > _TOLERANCE:
             yield Problem.of(
                 "XPB-P18",
                 "/model/looks",

@@ -6,6 +6,7 @@ on Gauss–Legendre nodes. Boundaries are two-sided and symmetric.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -21,6 +22,9 @@ Spending = Literal["obrien_fleming", "pocock"]
 
 FAR = 9.0
 """Standard deviations beyond which a density is nothing."""
+CLOSEST = 1e-6
+"""Looks must be this share of the information apart: between closer ones next to nothing is learned, and the density is finer
+than any grid."""
 _PER_PANEL = 16
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(_PER_PANEL)
 
@@ -65,12 +69,13 @@ def _grid(limit: float, width: float) -> tuple[Floats, Floats]:
     return (centre[:, None] + half[:, None] * _NODES).ravel(), (half[:, None] * _WEIGHTS).ravel()
 
 
-def _step(state: _State, *, t: float, bound: float, drift: float) -> _State:
-    """Carry the density to information t and keep what lies within the bound."""
+def _step(state: _State, *, t: float, bound: float, drift: float, after: float | None) -> _State:
+    """Carry the density to information t and keep what lies within the bound; the look after it, if any, is at `after`."""
     dt = t - state.t
     sd = math.sqrt(dt)
     limit = min(bound, FAR + abs(drift) * math.sqrt(t)) * math.sqrt(t)
-    nodes, weights = _grid(limit, sd)
+    width = sd if after is None else min(sd, 3.0 * math.sqrt(after - t))  # sixteen nodes see a step of a third of a panel
+    nodes, weights = _grid(limit, width)
     gap = (nodes[:, None] - state.nodes[None, :] - drift * dt) / sd
     density = (np.exp(-0.5 * gap * gap) / (sd * math.sqrt(2.0 * math.pi))) @ state.mass
     return _State(nodes, density * weights, t)
@@ -87,8 +92,12 @@ def _exit(state: _State, *, t: float, bound: float, drift: float) -> tuple[float
 
 
 def _check(information: Sequence[float]) -> None:
-    if len(information) == 0 or any(b <= a for a, b in zip((0.0, *information), information, strict=False)):
-        raise refuse("information", list(information), "information fractions are above 0 and increase from look to look")
+    if len(information) == 0 or information[0] <= 0.0 or any(b < a + CLOSEST for a, b in itertools.pairwise(information)):
+        raise refuse(
+            "information",
+            list(information),
+            "information fractions are above 0 and increase from look to look, by a millionth at least",
+        )
 
 
 def crossing(bounds: Sequence[float], information: Sequence[float], *, drift: float) -> tuple[Floats, Floats]:
@@ -106,11 +115,11 @@ def crossing(bounds: Sequence[float], information: Sequence[float], *, drift: fl
     """
     _check(information)
     state, low, high = _START, [], []
-    for t, bound in zip(information, bounds, strict=True):
+    for t, bound, after in zip(information, bounds, [*information[1:], None], strict=True):
         below, above = _exit(state, t=t, bound=bound, drift=drift)
         low.append(below)
         high.append(above)
-        state = _step(state, t=t, bound=bound, drift=drift)
+        state = _step(state, t=t, bound=bound, drift=drift, after=after)
     return np.array(low), np.array(high)
 
 
@@ -151,7 +160,8 @@ def q_group(
             before = target
         gone += sum(_exit(state, t=t, bound=bound, drift=0.0))
         out.append(bound)
-        state = _step(state, t=t, bound=bound, drift=0.0)
+        after = information[i + 1] if i + 1 < len(information) else None
+        state = _step(state, t=t, bound=bound, drift=0.0, after=after)
     return out
 
 

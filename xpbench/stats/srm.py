@@ -97,7 +97,7 @@ def _binomial(x: int, n: int, p: float) -> float:
     if n <= 100_000:
         return float(min(np.exp(log[as_rare]).sum(), 1.0))
     below = k[as_rare & (k < n * p)]
-    above = k[as_rare & (k > n * p)]
+    above = k[as_rare & (k >= n * p)]
     low = float(bdtr(float(below.max()), n, p)) if below.size else 0.0
     high = float(bdtrc(float(above.min() - 1), n, p)) if above.size else 0.0
     return min(low + high, 1.0)

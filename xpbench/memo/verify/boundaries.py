@@ -17,6 +17,8 @@ from xpbench.memo.verify.quantiles import normal_isf, normal_tail
 
 FAR = 9.0
 """Standard deviations beyond which a density is nothing."""
+CLOSEST = 1e-6
+"""Looks that are less than this share of the information apart are one look, taken again."""
 LEAST = 1e-14
 """The smallest p-value that is told apart from 0."""
 

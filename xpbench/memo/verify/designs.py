@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xpbench.memo.verify.boundaries import Boundary, boundary_of
+from xpbench.memo.verify.boundaries import CLOSEST, Boundary, boundary_of
 from xpbench.memo.verify.pairs import NAN, Pair
 from xpbench.memo.verify.quantiles import t_isf, t_tail
 from xpbench.memo.verify.report import J
@@ -58,7 +58,9 @@ def design_of(plan: J, treatment: J, *, units: int, earlier: Sequence[int] = ())
         seen: list[float] = []
         for n in (*earlier, units):
             share = n / (plan.get("horizon", {}).get("units") or units)
-            if not seen or share > seen[-1] + 1e-9:
+            if seen and share < seen[-1] + CLOSEST:  # the same look, taken again
+                seen[-1] = max(seen[-1], share)
+            else:
                 seen.append(share)
         return Design(None, boundary_of(tuple(seen), model["spending"], seen[-1] >= 1.0 - 1e-9))
     if model["kind"] != "sequential":
