@@ -262,6 +262,14 @@ def test_a_look_taken_again_a_little_later_spends_next_to_nothing():
     assert again[1] > again[0]
 
 
+@pytest.mark.parametrize("information", [(0.5, 0.501, 1.0), (0.3, 0.9, 0.9001)])
+def test_close_looks_spend_what_they_should(information):
+    """Source: the spending function itself, by the exit probabilities that are checked against quadrature above; 1e-9."""
+    low, high = crossing(q_group(0.05, information, "pocock"), information, drift=0.0)
+    expected = [spent(t, alpha=0.05, spending="pocock") for t in information]
+    assert np.cumsum(low + high) == pytest.approx(expected, rel=1e-9)
+
+
 def test_looks_too_close_to_tell_apart_are_refused():
     with pytest.raises(StatsError, match="a millionth"):
         q_group(0.05, [0.5, 0.5000001], "pocock")
