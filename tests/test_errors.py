@@ -7,7 +7,7 @@ import string
 
 import pytest
 
-from xpbench.errors import CATALOGUE, InputError, InvalidPlan, Problem, nearest, number_of, shown
+from xpbench.errors import CATALOGUE, DataError, InputError, InvalidPlan, Problem, nearest, number_of, plain, shown
 
 
 @pytest.mark.parametrize("code", sorted(CATALOGUE))
@@ -42,3 +42,10 @@ def test_counts_stand_in_singular_and_plural() -> None:
 def test_nearest_names_the_likely_one() -> None:
     assert nearest("windw_days", ["window_days", "kind"]) == "Did you mean 'window_days'?"
     assert nearest("zzz", ["b", "a"]) == "Known: a, b"
+
+
+def test_a_hint_is_a_sentence_of_its_own_where_more_follows() -> None:
+    error = DataError("XPB-D37", event="exposed", hint=plain(nearest("exposed", ["order", "view"])))
+    assert "Known: order, view. Or name" in str(error)
+    error = DataError("XPB-D37", event="exposed", hint=plain(nearest("exposed", ["expose", "view"])))
+    assert "Did you mean 'expose'? Or name" in str(error)

@@ -77,7 +77,8 @@ def words(code: str, values: Mapping[str, Any]) -> Message:
         )
         for k, v in values.items()
     }
-    return Message(*(part.format(**safe) for part in message))
+    followed = safe | {"hint": sentences(safe["hint"])} if "hint" in safe else safe  # a hint that more is said after
+    return Message(*(part.format(**(followed if "{hint} " in part else safe)) for part in message))
 
 
 def sentences(*parts: str) -> str:
