@@ -8,6 +8,8 @@ import json
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -467,6 +469,46 @@ def test_a_full_disk_is_no_fault_of_a_line(tmp_path: Path, monkeypatch: pytest.M
     )
     with pytest.raises(DataError, match="XPB-D01"):
         ingest(write(tmp_path, GOOD), out=tmp_path / "out", properties=[])
+
+
+@pytest.mark.parametrize("limit", ["1KB", "20MB"])
+def test_too_little_memory_is_told_as_such(tmp_path: Path, limit: str) -> None:
+    path = tmp_path / "log.jsonl.gz"
+    with gzip.open(path, "wb", compresslevel=1) as packed:
+        for i in range(200_000):
+            packed.write(GOOD.replace("i1", f"i{i}").encode() + b"\n")
+    with pytest.raises(DataError, match="XPB-D50") as told:
+        ingest([path], out=tmp_path / "out", properties=["amount"], engine=xp.DuckDB(memory_limit=limit))
+    assert "memory_limit" in str(told.value)
+    assert not list((tmp_path / "out").glob("*.tmp"))
+    assert ingest([path], out=tmp_path / "out", properties=["amount"]).rows == 200_000
+
+
+@pytest.mark.parametrize("engine", [xp.DuckDB(threads=1), xp.DuckDB(memory_limit="300MB"), xp.DuckDB(threads=4)])
+def test_an_engine_with_little_reads_one_piece_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: xp.DuckDB
+) -> None:
+    monkeypatch.setattr(reading, "FIRST_PIECE", 2_000)
+    monkeypatch.setattr(reading, "PIECE_BYTES", 2_000)
+    path = tmp_path / "log.jsonl.gz"
+    path.write_bytes(gzip.compress(b"".join(GOOD.replace("i1", f"i{i}").encode() + b"\n" for i in range(500))))
+    now, most, lock, take = 0, 0, threading.Lock(), PieceReader.take
+
+    def counted(self: PieceReader, *given: Any) -> Any:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.02)
+        try:
+            return take(self, *given)
+        finally:
+            with lock:
+                now -= 1
+
+    monkeypatch.setattr(PieceReader, "take", counted)
+    assert ingest([path], out=tmp_path / "out", properties=["amount"], engine=engine).rows == 500
+    assert most == (2 if engine.threads == 4 else 1)
 
 
 def test_all_properties(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
 from xpbench.data.cache import digest_of_files
-from xpbench.data.engine import engine_name, first_line, literal, quote
+from xpbench.data.engine import engine_name, literal, quote, unread
 from xpbench.data.log import MARK, Properties, happened, scaled_time
 from xpbench.data.opening import kind_of, plain_frame
 from xpbench.data.summary import Finding
@@ -172,7 +172,7 @@ class DuckLog:
         try:
             self.all(f"CREATE TEMP VIEW source AS {query}")
         except duckdb.Error as error:
-            raise DataError("XPB-D01", what=plain("The log could not be read"), reason=first_line(error)) from error
+            raise unread("The log could not be read", error) from error
 
     def _open_jsonl(self, paths: Sequence[str]) -> None:
         from xpbench.data.jsonl import Ingestion

@@ -91,6 +91,13 @@ class DuckDB:
                 connection.close()
 
 
+def memory_of(connection: Any) -> float:
+    """Bytes that the engine may hold."""
+    ((text,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+    number, unit = text.split()
+    return float(number) * 1024.0 ** ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB").index(unit)
+
+
 def engine_name() -> str:
     """Name and version of the embedded engine."""
     import duckdb
@@ -105,6 +112,17 @@ def first_line(error: BaseException) -> str:
         cause = next((line for line in more if line.strip() and not line.startswith("Original Line:")), "")
         first = f"{first}: {cause}" if cause else first
     return first[:300]
+
+
+def unread(what: str, error: BaseException) -> DataError:
+    """The error to raise where an engine or a library could not read a source.
+
+    Args:
+        what: Such as `"The log could not be read"`.
+        error: What it said; too little memory is no fault of the source.
+    """
+    code = "XPB-D50" if "Out of Memory" in type(error).__name__ + str(error) else "XPB-D01"
+    return DataError(code, what=plain(what), reason=first_line(error))
 
 
 def quote(name: str) -> str:

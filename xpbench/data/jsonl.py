@@ -12,13 +12,15 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from xpbench.canonical import digest
-from xpbench.data.engine import DuckDB, Progress, Stages
+from xpbench.data.engine import DuckDB, Progress, Stages, memory_of, unread
 from xpbench.data.ingest_report import IngestReport, Reject
 from xpbench.data.journal import Journal
 from xpbench.data.lines import Counting, Memory, Piece, Pieces, empty_lines, whole_name
@@ -34,7 +36,11 @@ SCHEMA = 2
 """Raised whenever the manifest or the Parquet files mean something else."""
 
 AT_ONCE = 2
-"""Pieces that the engine reads at once: it reads the last lines of one with fewer threads, and writes them with one."""
+"""Pieces that the engine reads at once: it reads the last lines of one with fewer threads, and writes them with one. An engine
+of one thread, or without `ENOUGH` memory, reads one."""
+
+ENOUGH = 512 * 1024 * 1024
+"""Memory of the engine for two pieces at a time; one takes some 150 MB of wide lines, two take 200."""
 
 LISTED = 1_000
 """Rejected lines that a manifest lists for each piece; more are only counted."""
@@ -123,13 +129,15 @@ class Ingestion:
         with contextlib.ExitStack() as stack:
             self.journal = Journal(self.out, self._identity())
             stack.callback(self.journal.close)
-            memory = Memory(AT_ONCE + 1)
-            stack.callback(memory.close)
+            stack.enter_context(_told_by_the_engine())
             connection = stack.enter_context(self.engine.connect())
-            cursors = [connection.cursor() for _ in range(AT_ONCE)]
+            self.at_once = 1 if self.engine.threads == 1 or memory_of(connection) < ENOUGH else AT_ONCE
+            memory = Memory(self.at_once + 1)
+            stack.callback(memory.close)
+            cursors = [connection.cursor() for _ in range(self.at_once)]
             self.readers = [PieceReader(cursor, self.strict) for cursor in cursors]
             writer = stack.enter_context(ThreadPoolExecutor(1, "xpbench-writer"))
-            workers = stack.enter_context(ThreadPoolExecutor(AT_ONCE, "xpbench-reader"))
+            workers = stack.enter_context(ThreadPoolExecutor(self.at_once, "xpbench-reader"))
             self.number = self.journal.number()
             try:
                 for path in self.paths:
@@ -192,7 +200,7 @@ class Ingestion:
                     self.journal.entry(path)  # it did not change meanwhile
                 part, made = self._part()
                 begun.append((piece, part, made, workers.submit(self._take, piece, made, path.name)))
-                if len(begun) > AT_ONCE:
+                if len(begun) > self.at_once:
                     finish()
             while begun:
                 finish()
@@ -264,6 +272,14 @@ class Ingestion:
             digest=digest(sorted(p["digest"] for _, p in ends)),
             files=tuple(sorted(p["digest"] for _, p in ends)),
         )
+
+
+@contextlib.contextmanager
+def _told_by_the_engine() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        raise unread("The log could not be read", error) from error
 
 
 def _record(

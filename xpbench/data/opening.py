@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xpbench.data.engine import Stages, first_line
+from xpbench.data.engine import Stages, unread
 from xpbench.errors import DataError, plain
 from xpbench.plan import Plan
 
@@ -202,4 +202,4 @@ def open_log(source: EventsSource, plan: Plan, properties: Properties, stages: S
             finally:
                 log.close()
     except duckdb.Error as error:
-        raise DataError("XPB-D01", what=plain("The log could not be read"), reason=first_line(error)) from error
+        raise unread("The log could not be read", error) from error

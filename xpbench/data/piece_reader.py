@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from xpbench.data.engine import first_line
+from xpbench.data.engine import unread
 from xpbench.data.judge import Judge, Sheet
 from xpbench.data.lines import Piece
 from xpbench.data.strict import REFUSALS, Strict
@@ -107,7 +107,7 @@ class PieceReader:
         except duckdb.InterruptException:
             raise KeyboardInterrupt from None
         except duckdb.Error as error:  # a full disk, too little memory: not the fault of a line
-            raise DataError("XPB-D01", what=plain("The log could not be read"), reason=first_line(error)) from error
+            raise unread("The log could not be read", error) from error
         if rows:
             made.replace(target)
         else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpbench.data.blocks import Parts
-from xpbench.data.engine import Stages, first_line, literal, quote
+from xpbench.data.engine import Stages, literal, quote, unread
 from xpbench.data.opening import as_text, is_arrow, is_relation, kind_of, plain_frame
 from xpbench.data.summary import Finding
 from xpbench.data.unit_sql import as_day, as_id, as_key, as_number, unreadable
@@ -217,7 +217,7 @@ class UnitTable:
         except Exception as error:
             if not is_reading_error(error):
                 raise
-            raise DataError("XPB-D01", what=plain("The CSV file could not be read"), reason=first_line(error)) from error
+            raise unread("The CSV file could not be read", error) from error
 
     def mixed(self, column: str, kinds: Mapping[str, int]) -> None:
         """A column holds values of several types."""

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from xpbench.data.engine import DuckDB, Progress, Stages, first_line
+from xpbench.data.engine import DuckDB, Progress, Stages, unread
 from xpbench.data.opening import as_text, located
 from xpbench.data.summary import Cap, Summary
 from xpbench.data.unit_table import UnitTable, is_reading_error
-from xpbench.errors import DataError, plain
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ class UnitsSource:
                 return summary(UnitTable(self, plan, stack, Stages(6, progress)), tuple(caps), take)
             except Exception as error:
                 if is_reading_error(error):
-                    raise DataError("XPB-D01", what=plain("The table could not be read"), reason=first_line(error)) from error
+                    raise unread("The table could not be read", error) from error
                 raise
 
     def histograms(self, plan: Plan, caps: Iterable[Cap]) -> tuple[Histogram, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from xpbench.data.engine import DuckDB, first_line, literal, quote
+from xpbench.data.engine import DuckDB, literal, quote, unread
 from xpbench.data.opening import as_text, is_relation, kind_of, located
 from xpbench.errors import DataError, nearest, plain
 
@@ -70,7 +70,7 @@ def _names(path: str) -> list[str]:
     try:
         return list(pq.read_schema(path).names)
     except (pa.ArrowException, OSError) as error:
-        raise DataError("XPB-D01", what=plain("The table could not be read"), reason=first_line(error)) from error
+        raise unread("The table could not be read", error) from error
 
 
 def _met(files: list[str], column: str) -> Iterator[tuple[Any, int]]:
@@ -90,7 +90,7 @@ def _met(files: list[str], column: str) -> Iterator[tuple[Any, int]]:
                     for met in pc.value_counts(batch.column(0).drop_null()):
                         yield met["values"].as_py(), met["counts"].as_py()
     except (pa.ArrowException, OSError) as error:
-        raise DataError("XPB-D01", what=plain("The table could not be read"), reason=first_line(error)) from error
+        raise unread("The table could not be read", error) from error
 
 
 def _ordered(rows: Iterable[tuple[Any, int]]) -> dict[str, int]:
@@ -111,7 +111,7 @@ def _reading(files: list[str]) -> Any:
         try:
             yield run
         except duckdb.Error as error:
-            raise DataError("XPB-D01", what=plain("The table could not be read"), reason=first_line(error)) from error
+            raise unread("The table could not be read", error) from error
 
 
 def _files(files: list[str]) -> str:

@@ -17,7 +17,7 @@ import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
 from xpbench.data import dialects
-from xpbench.data.engine import first_line
+from xpbench.data.engine import unread
 from xpbench.data.log import MARK, EventSchema, Properties, happened
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, nearest, plain
@@ -59,7 +59,7 @@ class WarehouseLog:
         except Exception as error:
             if isinstance(error, DataError) or not _is_of_a_database(error):
                 raise
-            raise DataError("XPB-D01", what=plain("The log could not be read"), reason=first_line(error)) from error
+            raise unread("The log could not be read", error) from error
         finally:
             for name in [] if held is None else held._held:
                 with contextlib.suppress(Exception):  # when the connection is gone, so are they

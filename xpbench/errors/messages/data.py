@@ -170,6 +170,11 @@ MESSAGES: dict[str, Message] = {
         "Every event has a name",
         "Name the right column in the schema: xp.EventSchema(event=…)",
     ),
+    "XPB-D50": Message(
+        "{what}: {reason}",
+        "The engine holds no more than its memory limit, and every thread holds a part of it",
+        "Raise the limit or read with fewer threads: xp.DuckDB(memory_limit=…, threads=…)",
+    ),
     "XPB-D20": Message(
         "Values up to {bound} can't be squared and summed",
         "Sums must stay within the range of doubles (about {limit})",
