@@ -121,7 +121,8 @@ def unread(what: str, error: BaseException) -> DataError:
         what: Such as `"The log could not be read"`.
         error: What it said; too little memory is no fault of the source.
     """
-    code = "XPB-D50" if "Out of Memory" in type(error).__name__ + str(error) else "XPB-D01"
+    short = type(error).__name__ == "OutOfMemoryException"  # by name: what is read without the engine does not load it
+    code = "XPB-D50" if short else "XPB-D01"
     return DataError(code, what=plain(what), reason=first_line(error))
 
 

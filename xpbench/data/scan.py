@@ -230,8 +230,8 @@ class Scan:
         self.stop = False
         self.error: BaseException | None = None
         # Arithmetic asks for Python's lock at every step, and threads that do so at once wait for each other; reading seldom
-        # does. So half of the threads at a time do arithmetic.
-        self._turns = threading.BoundedSemaphore(max(1, threads // 2) if batches.decodes else max(1, threads))
+        # does. So half of the threads, rounded up, do arithmetic at a time.
+        self._turns = threading.BoundedSemaphore(max(1, (threads + 1) // 2) if batches.decodes else max(1, threads))
 
     def run(self) -> Found:
         """Go through the table."""

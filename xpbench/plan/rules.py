@@ -243,7 +243,7 @@ def _model(plan: Plan) -> Iterator[Problem]:
                 "XPB-P18",
                 "/model/looks",
                 value=list(looks),
-                rule=plain("Looks are rising shares of the horizon above 0, and the last is 1"),
+                rule=plain("Looks are rising shares of the horizon above 0, a millionth apart at least, and the last is 1"),
                 remedy=plain("For example [0.25, 0.5, 0.75, 1.0]"),
             )
         if plan.horizon.units is None:

@@ -61,7 +61,7 @@ _START = _State(np.zeros(1), np.ones(1), 0.0)
 
 
 def _grid(limit: float, width: float) -> tuple[Floats, Floats]:
-    """Nodes and weights over [−limit, limit], panels no wider than the kernel."""
+    """Nodes and weights over [−limit, limit], in panels of twice the width given where 150 reach."""
     panels = min(max(math.ceil(limit / width), 4), 150)
     edges = np.linspace(-limit, limit, panels + 1)
     half = (edges[1:] - edges[:-1]) / 2.0
@@ -74,7 +74,7 @@ def _step(state: _State, *, t: float, bound: float, drift: float, after: float |
     dt = t - state.t
     sd = math.sqrt(dt)
     limit = min(bound, FAR + abs(drift) * math.sqrt(t)) * math.sqrt(t)
-    width = sd if after is None else min(sd, 3.0 * math.sqrt(after - t))  # sixteen nodes see a step of a third of a panel
+    width = sd if after is None else min(sd, 3.0 * math.sqrt(after - t))  # sixteen nodes resolve a sixth of a panel
     nodes, weights = _grid(limit, width)
     gap = (nodes[:, None] - state.nodes[None, :] - drift * dt) / sd
     density = (np.exp(-0.5 * gap * gap) / (sd * math.sqrt(2.0 * math.pi))) @ state.mass
