@@ -47,6 +47,31 @@ MESSAGES: dict[str, Message] = {
         "A time-stamp authority answers an RFC 3161 query with a stamp over exactly what was asked",
         "Check the address, or ask another authority; nothing was recorded",
     ),
+    "XPB-L13": Message(
+        "{kind} can't be added to {path}: {reason}",
+        "Entries of a ledger follow an order: a plan is registered first and once, and later entries speak of the plan in force",
+        "Open the experiment again, look at what is on record, then do the step that is still needed",
+    ),
+    "XPB-L14": Message(
+        "{path} has an unresolved merge of git in line {line}",
+        "Two people added entries to the same ledger, and neither side may be lost",
+        "Run: xpbench ledger repair {path}. It keeps the entries of both sides",
+    ),
+    "XPB-L15": Message(
+        "The line ends of {path} were rewritten to CRLF, from line {line} on",
+        "Mail clients, editors and git without .gitattributes do this; every digest is then another one",
+        "Run: xpbench ledger repair {path}. It puts the line ends back",
+    ),
+    "XPB-L16": Message(
+        "The experiment changed since this step was prepared (entry {length}): {changes}",
+        "What is {kind} rests on what was on record, and nothing on record is undone in silence",
+        "Open the experiment again, look at the change, then decide whether the step is still right",
+    ),
+    "XPB-L17": Message(
+        "The folder {folder} in {root} holds the ledger of experiment {key}",
+        "The folder of an experiment has its key as name; this one was copied or renamed",
+        "Run: xpbench ledger repair {folder} --root {root}. It loses no entry",
+    ),
     "XPB-L08": Message(
         "{path} is a symbolic link",
         "The folder of an experiment and its files are real ones inside the root",
