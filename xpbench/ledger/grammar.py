@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from xpbench.ledger.entry import KINDS, Entry
+from xpbench.ledger.entry import KINDS, START, Entry
 
 NOTHING = "*"
 """Among what may not have come before: any entry at all."""
@@ -124,6 +124,24 @@ def conflicts(kind: str, since: Sequence[Entry]) -> list[Entry]:
     """The entries among those added since its base that an entry of this kind does not commute with."""
     barred = CONFLICTS.get(kind, frozenset())
     return [e for e in since if e.kind in barred]
+
+
+def ensure_base(entry: Entry, before: Sequence[Entry]) -> None:
+    """Return only if the head on which an entry says it is based is one of this ledger, and nothing was undone in silence since.
+
+    Args:
+        entry: With a base.
+        before: All entries before it.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    length, _, digest = entry.base.partition(":")
+    place = int(length)
+    if place >= entry.seq or digest != (before[place - 1].digest if place else START):
+        raise ValueError("it says it is based on a head that this ledger never had")
+    if found := conflicts(entry.kind, before[place:]):
+        raise ValueError(f"it is based on a head from before entry {found[0].seq} ({found[0].kind})")
 
 
 def brief(entry: Entry) -> str:

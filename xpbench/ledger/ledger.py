@@ -15,7 +15,7 @@ from xpbench.errors import BrokenLedger, InputError, LedgerError, plain
 from xpbench.files import sync_folder
 from xpbench.ledger.clock import Clock, parse_stamp, stamp, system_clock
 from xpbench.ledger.entry import LINE_LIMIT, SCHEMA, START, Entry, NewerSchema, Witness, body_bytes, make_entry, parse_line
-from xpbench.ledger.grammar import EMPTY, State, brief, conflicts, step, unknown_kinds
+from xpbench.ledger.grammar import EMPTY, State, brief, conflicts, ensure_base, step, unknown_kinds
 from xpbench.ledger.lock import Locked, locked
 
 SKEW_SECONDS = 300.0
@@ -334,7 +334,7 @@ class Ledger:
                     rest = line
                     break
                 try:
-                    entry, state = self._link(line[:-1], length, head, last_at, state)
+                    entry, state = self._link(line[:-1], length, head, last_at, state, None if known else entries)
                 except BrokenLedger:
                     if known is None:
                         raise
@@ -363,12 +363,17 @@ class Ledger:
                 notices.append(Notice("missing_line_end", f"Entry {entry.seq} is whole but lacks its line end."))
         return entries, tail, rest, tuple(notices)
 
-    def _link(self, line: bytes, length: int, head: str, last_at: str, state: State) -> tuple[Entry, State]:
+    def _link(
+        self, line: bytes, length: int, head: str, last_at: str, state: State, before: list[Entry] | None = None
+    ) -> tuple[Entry, State]:
+        """The entry of a line and the state after it; its base is checked where all entries before are given."""
         try:
             entry = parse_line(line)
             if entry.prev != head or entry.seq != length + 1 or entry.at < last_at or entry.set_back_seconds:
                 follow(entry, length, head, last_at)
             state = step(state, entry.seq, entry.kind, entry.body, entry.schema)
+            if entry.base and before is not None:
+                ensure_base(entry, before)
         except NewerSchema as newer:
             raise LedgerError("XPB-L06", path=str(self.path), found=str(newer), known=SCHEMA) from None
         except ValueError as error:
@@ -458,7 +463,7 @@ def verify_lines(lines: list[bytes] | tuple[bytes, ...], *, path: str = "ledger"
     entries: list[Entry] = []
     length, head, last_at, state = 0, START, "", EMPTY
     for line in lines:
-        entry, state = reader._link(line, length, head, last_at, state)
+        entry, state = reader._link(line, length, head, last_at, state, entries)
         length, head, last_at = entry.seq, entry.digest, entry.at
         entries.append(entry)
     return tuple(entries)

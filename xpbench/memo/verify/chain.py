@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from xpbench.memo.verify.grammar import order
 from xpbench.memo.verify.report import J, NewerError, Notes
 from xpbench.memo.verify.text import canonical, loads, sha256
 
-LEDGER_SCHEMA = 1
+LEDGER_SCHEMA = 2
 """Newest schema of a ledger entry that this program reads."""
 START = "0" * 64
 _SUM = re.compile(r',"sha256":"([0-9a-f]{64})"\}\Z')
@@ -71,6 +72,9 @@ def check_ledger(notes: Notes, payload: J) -> list[J] | None:
         for e, digest in linked
     ]
     notes.same("ledger, table of entries", canonical(table), canonical(part["entries"]))
+    wrong = order(linked)
+    if wrong:
+        notes.differs("ledger, order of entries", "a plan registered first and once, and entries about the plan in force", wrong)
     for entry in entries:
         if entry["kind"] == "stamped":
             seen = entry["body"]["witness"]
