@@ -543,10 +543,315 @@ def unknown_keys(value: J, shape: J = PAYLOAD_KEYS, where: str = "") -> Iterator
                 yield place, "no such key", "a key that this schema does not have"
 
 
+# ------------------------------------------------------------------------------------------------------------------- quantiles
+# Tails and quantiles of the normal, Student's t and chi-squared.
+
+def normal_tail(z: float) -> float:
+    """P(Z > z)."""
+    return 0.5 * math.erfc(z / math.sqrt(2))
+
+
+def normal_isf(p: float) -> float:
+    """Z with P(Z > z) = p."""
+    return -statistics.NormalDist().inv_cdf(p)
+
+
+def t_tail(t: float, df: float) -> float:
+    """P(T > t) of Student's t."""
+    if math.isinf(df):
+        return normal_tail(t)
+    if t < 0:
+        return 1 - t_tail(-t, df)
+    if df > 1e6:  # Wallace 1959; off by less than 1 / df² here
+        return normal_tail((8 * df + 1) / (8 * df + 3) * math.sqrt(df * math.log1p(t * t / df)))
+    y = t * t / (df + t * t)
+    return 0.5 * (1 - _beta(y, 0.5, df / 2)) if y < 1.5 / (df / 2 + 2.5) else 0.5 * _beta(df / (df + t * t), df / 2, 0.5)
+
+
+def t_isf(p: float, df: float) -> float:
+    """T with P(T > t) = p, for p below one half."""
+    z = normal_isf(p)
+    if math.isinf(df):
+        return z
+    g = z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
+    if df > 1e6:
+        return g
+    low, high = 0.0, max(g, 1.0)
+    while t_tail(high, df) > p:
+        low, high = high, high * 2
+    t = min(max(g, low), high)
+    for _ in range(200):
+        tail = t_tail(t, df)
+        low, high = (t, high) if tail > p else (low, t)
+        density = math.exp(-_log_beta_half(df / 2) - 0.5 * math.log(df) - (df + 1) / 2 * math.log1p(t * t / df))
+        step = t + (tail - p) / density if density > 0 else math.inf
+        new = step if low < step < high else (low + high) / 2
+        if abs(new - t) <= 4e-16 * t:
+            return new
+        t = new
+    return t
+
+
+def _log_beta_half(a: float) -> float:
+    """Ln B(a, 1/2) without the cancellation of large log-gammas."""
+    if a < 50:
+        return math.lgamma(a) + math.lgamma(0.5) - math.lgamma(a + 0.5)
+    ratio = 0.5 * math.log(a) - 1 / (8 * a) + 1 / (192 * a**3) - 1 / (640 * a**5)  # ln Γ(a + 1/2) − ln Γ(a)
+    return math.lgamma(0.5) - ratio
+
+
+def _beta(x: float, a: float, b: float) -> float:
+    """Regularised incomplete beta function I_x(a, b) where a or b is 1/2, by its continued fraction."""
+    if x <= 0:
+        return 0.0
+    if x >= 1:
+        return 1.0
+    half = a if b == 0.5 else b
+    front = math.exp(a * math.log(x) + b * math.log1p(-x) - _log_beta_half(half)) / a
+    tiny = 1e-300
+    c, d = 1.0, 1 / ((1 - (a + b) * x / (a + 1)) or tiny)
+    h = d
+    for m in range(1, 20_000):
+        for top in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 / ((1 + top * d) or tiny)
+            c = (1 + top / c) or tiny
+            h *= d * c
+        if abs(d * c - 1) < 1e-15:
+            break
+    return front * h
+
+
+def chi2_tail(x: float, df: int) -> float:
+    """P(χ² > x) for whole df, by the finite sums for even and odd degrees of freedom."""
+    if x <= 0:
+        return 1.0
+    half = x / 2
+    if df % 2 == 0:
+        term = total = math.exp(-half)
+        for i in range(1, df // 2):
+            term *= half / i
+            total += term
+        return total
+    total = math.erfc(math.sqrt(half))
+    term = math.exp(-half) * math.sqrt(half) / math.gamma(1.5)
+    for i in range(1, df // 2 + 1):
+        total += term
+        term *= half / (i + 0.5)
+    return total
+
+
+# --------------------------------------------------------------------------------------------------------------------- grammar
+# The order of a ledger's entries: the second copy of the table, which imports nothing of the first.
+
+GRAMMAR: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "registered": ((), ("*",)),
+    "amended": (("registered",), ("restarted",)),
+    "launched": (("registered",), ("restarted",)),
+    "restarted": (("registered",), ("restarted",)),
+    "superseded": (("decided", "deferred"), ()),
+    "watched": (("decided",), ()),
+}
+"""By kind: one of these came before, none of these did (`*`: no entry at all); every other kind comes after `registered`."""
+
+ABOUT_THE_PLAN = ("amended", "launched", "looked", "opened", "peeked", "decided", "deferred", "watched", "restarted")
+CONFLICTS = ("amended", "decided", "deferred", "restarted")
+"""What an entry of these kinds does not commute with, once it says on which head it was based."""
+
+
+def order(entries: Sequence[tuple[J, str]]) -> str:
+    """What is wrong with the order of entries (each with the digest of its line), "" where nothing is."""
+    seen: list[str] = []
+    plan, decision = "", 0
+    for number, (entry, _) in enumerate(entries, 1):
+        kind, body = entry["kind"], entry["body"]
+        if seen and seen[0] != "registered" and kind != "registered":
+            seen.append(kind)
+            continue
+        needs, bars = GRAMMAR.get(kind, (("registered",), ()))
+        if needs and seen and not set(needs) & set(seen):
+            return f"entry {number}, {kind}, needs {needs[0]} before it"
+        if ("*" in bars and seen) or set(bars) & set(seen):
+            return f"entry {number}, {kind}, can't come after {seen[0] if '*' in bars else bars[0]}"
+        if entry["schema"] >= 2 and "merged" not in body:
+            about = body.get("replaces" if kind == "amended" else "plan_digest", plan)
+            if kind in ABOUT_THE_PLAN and plan and about != plan:
+                return f"entry {number}, {kind}, speaks of a plan that is not in force"
+            if kind in ("decided", "deferred") and (body.get("supersedes", decision or None) or 0) != decision:
+                return f"entry {number}, {kind}, does not say which decision it supersedes"
+        wrong = _base(entry, number, entries) if entry["schema"] >= 2 else ""
+        if wrong:
+            return wrong
+        seen.append(kind)
+        if kind in ("registered", "amended"):
+            plan = str(body.get("plan_digest", ""))
+        elif kind in ("decided", "deferred"):
+            decision = number
+    return ""
+
+
+def _base(entry: J, number: int, entries: Sequence[tuple[J, str]]) -> str:
+    """What is wrong with the head on which an entry says it is based."""
+    if "base" not in entry:
+        return ""
+    length, _, digest = str(entry["base"]).partition(":")
+    place = int(length) if length.isascii() and length.isdigit() else -1
+    if not 0 <= place < number or digest != (entries[place - 1][1] if place else "0" * 64):
+        return f"entry {number} is based on a head that this ledger never had"
+    since = [e["kind"] for e, _ in entries[place : number - 1]]
+    if entry["kind"] in CONFLICTS and set(CONFLICTS) & set(since):
+        return f"entry {number}, {entry['kind']}, is based on an older head than the {set(CONFLICTS).intersection(since).pop()}"
+    return ""
+
+
+# ----------------------------------------------------------------------------------------------------------------------- bound
+# What a look bound, what a decision rests on, and the sample ratio computed again from the units that the payload carries.
+
+CONCENTRATION = 100.0
+"""Prior concentration of the daily test of the sample ratio."""
+
+BUCKET = 0.01 + 1e-9
+"""A flag of a hundred buckets serves a planned split up to one bucket wrong."""
+
+GATES = ("assignment_audit", "no_units", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
+"""Checks whose failure makes a readout INVALID, whatever the payload says of them."""
+
+
+def _merged_at(entry: J) -> str:
+    return str((entry["body"].get("merged") or {}).get("at", ""))
+
+
+def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
+    """The entry of the look that a readout came from."""
+    times = ((e, (e["at"], _merged_at(e))) for e in entries if e["kind"] in ("opened", "peeked"))
+    return next((e for e, at in times if readout["at"] in at and e["kind"] == readout["kind"]), None)
+
+
+def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
+    """The readout is what its look showed; the decision names that look and those that came later at other data."""
+    readout, before = payload["readout"], len(notes.differences)
+    look = look_on_record(readout, entries)
+    if look is not None:
+        body = look["body"]
+        for part, digest in body.get("shown", {}).items():
+            notes.same(f"look, {part} as shown", digest, sha256(canonical(readout[part])))
+        counts = body.get("health", {})
+        for status in ("warn", "fail"):
+            if status in counts:
+                told = sorted(c["name"] for c in readout["health"] if c["status"] == status)
+                notes.same(f"look, health checks that {status}", counts[status], told)
+        if "shown" in body:
+            notes.checked.append("moments and health are those that the look on record showed")
+    last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
+    if look is not None and last is not None and "look" in last["body"]:
+        notes.same("decision, look that it rests on", look["seq"], last["body"]["look"]["seq"])
+        seen, later = {look["body"]["fingerprint"]}, []
+        for e in entries:
+            data = e["body"].get("fingerprint")
+            if look["seq"] < e["seq"] < last["seq"] and e["kind"] in ("opened", "peeked") and data not in seen:
+                seen.add(data)
+                later.append(e["seq"])
+        notes.same("decision, later looks at other data", later, last["body"].get("later_looks", []))
+        if later:
+            notes.checked.append(f"the decision rests on an older look: {len(later)} later at other data on record")
+    if len(notes.differences) == before and look is not None:
+        notes.checked.append("the decision rests on that look")
+
+
+def check_health(notes: Notes, readout: J) -> None:
+    """The checks that follow from the units by variant and day: units in every variant, and the sample ratio."""
+    plan, summary, before = readout["plan"], readout["summary"], len(notes.differences)
+    checks = {c["name"]: c for c in readout["health"]}
+    for name in GATES:
+        if name in checks:
+            notes.same(f"health, {name}, is a gate", True, checks[name]["gate"])
+    units = {v["key"]: int(summary["units"].get(v["key"], 0)) for v in plan["variants"]}
+    if "no_units" in checks:
+        empty = any(v["split"] > 0 and not units[v["key"]] for v in plan["variants"])
+        notes.same("health, units in every variant", "fail" if empty else "pass", checks["no_units"]["status"])
+    fixed, daily = checks.get("srm"), checks.get("srm_anytime")
+    policy = plan.get("health") or {}
+    fail, warn = policy.get("srm_alpha"), policy.get("srm_warn_alpha")
+    if fixed is None or fixed["status"] == "not answerable" or not sum(units.values()) or fail is None or warn is None:
+        return
+    shares = _shares(plan, fixed["evidence"])
+    if shares is None:
+        notes.not_checked.append("sample ratio: the shares of a flag that the memo does not carry")
+        return
+    days = sorted(summary["exposures_by_day"])
+    several = bool(days) and _reads_more_than_once(plan)
+    misplaced = any(units[k] for k, s in shares.items() if s == 0)
+    p = 0.0 if misplaced else _ratio([units[k] for k in shares], list(shares.values()))
+    status = "fail" if p < fail else "warn" if p < warn else "pass"
+    if status == "fail" and several and not misplaced:
+        status = "warn"
+    notes.same("health, sample ratio", status, fixed["status"])
+    if daily is not None and days:
+        p = _daily_ratio([[summary["exposures_by_day"][d].get(k, 0) for k in shares] for d in days], list(shares.values()))
+        notes.same("health, daily sample ratio", "fail" if p < fail else "warn" if p < warn else "pass", daily["status"])
+    if len(notes.differences) == before:
+        notes.checked.append("sample ratio recomputed from the units of the payload")
+
+
+def _shares(plan: J, evidence: J) -> dict[str, float] | None:
+    """Expected share of each variant: the plan's, or those of a flag, which lie within one bucket of them."""
+    total = sum(v["split"] for v in plan["variants"]) or 1.0
+    planned = {v["key"]: v["split"] / total for v in plan["variants"]}
+    if evidence.get("basis") == "splits of the plan":
+        return planned
+    told = evidence.get("expected_share") or {}
+    if set(told) != set(planned) or any(abs(told[k] - s) > BUCKET for k, s in planned.items()):
+        return None
+    return {k: float(told[k]) for k in planned}
+
+
+def _reads_more_than_once(plan: J) -> bool:
+    model = plan["model"]
+    return model["kind"] in ("sequential", "group_sequential") or (
+        model["kind"] == "bayesian" and model.get("due", "horizon") != "horizon"
+    )
+
+
+def _ratio(counts: Sequence[int], shares: Sequence[float]) -> float:
+    """p-value of the counts against the shares: Pearson's chi-squared, exact for two variants of which one expects under 5."""
+    pairs = [(n, s) for n, s in zip(counts, shares, strict=True) if s > 0]
+    total = sum(n for n, _ in pairs)
+    if total == 0:
+        return 1.0
+    if len(pairs) == 2 and min(s * total for _, s in pairs) < 5:
+        return _binomial(pairs[0][0], total, pairs[0][1])
+    return chi2_tail(math.fsum((n - s * total) ** 2 / (s * total) for n, s in pairs), len(pairs) - 1)
+
+
+def _binomial(x: int, n: int, p: float) -> float:
+    def log(k: int) -> float:
+        return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
+
+    limit = log(x) + 1e-7
+    return min(1.0, math.fsum(math.exp(v) for k in range(n + 1) if (v := log(k)) <= limit))
+
+
+def _daily_ratio(days: Sequence[Sequence[int]], shares: Sequence[float]) -> float:
+    """Smallest 1 / Bayes factor so far over the days' running counts (Lindon and Malek 2022)."""
+    theta = [s for s in shares if s > 0]
+    prior = [CONCENTRATION * s for s in theta]
+    running, least = [0] * len(theta), 1.0
+    for day in days:
+        counts = [n for n, s in zip(day, shares, strict=True) if s > 0]
+        running = [a + b for a, b in zip(running, counts, strict=True)]
+        log = math.lgamma(sum(prior)) - math.lgamma(sum(prior) + sum(running))
+        log += math.fsum(math.lgamma(a + n) - math.lgamma(a) for a, n in zip(prior, running, strict=True))
+        log -= math.fsum(n * math.log(s) for n, s in zip(running, theta, strict=True))
+        least = min(least, math.exp(-max(log, 0.0)))
+    return least
+
+
 # ----------------------------------------------------------------------------------------------------------------------- chain
 # The ledger's chain, and the story that it tells.
 
-LEDGER_SCHEMA = 1
+LEDGER_SCHEMA = 2
 """Newest schema of a ledger entry that this program reads."""
 START = "0" * 64
 _SUM = re.compile(r',"sha256":"([0-9a-f]{64})"\}\Z')
@@ -609,6 +914,9 @@ def check_ledger(notes: Notes, payload: J) -> list[J] | None:
         for e, digest in linked
     ]
     notes.same("ledger, table of entries", canonical(table), canonical(part["entries"]))
+    wrong = order(linked)
+    if wrong:
+        notes.differs("ledger, order of entries", "one plan, registered first, and entries about the plan in force", wrong)
     for entry in entries:
         if entry["kind"] == "stamped":
             seen = entry["body"]["witness"]
@@ -648,7 +956,7 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
     notes.same("sign-offs", signed, sorted(s["name"] for s in payload["sign_offs"] if s["at"]))
     notes.same("waivers", sum(e["kind"] == "waived" for e in entries), len(payload["waivers"]))
     looks = [e for e in entries if e["kind"] in ("opened", "peeked")]
-    look = next((e for e in looks if e["at"] == readout["at"] and e["kind"] == readout["kind"]), None)
+    look = look_on_record(readout, entries)
     if look is None:
         notes.differs("look", "the readout's look in the ledger", "none at its time")
     else:
@@ -823,106 +1131,6 @@ def _check_sealed(notes: Notes, document: str, texts: tuple[str, str], data: str
     notes.same("seal", canonical({"file": seal.get("file"), "payload": seal.get("payload"), "schema": 1}), seal_text)
     if not notes.differences:
         notes.checked.append("digests of file and payload; one payload, one seal and the policy in their places")
-
-
-# ------------------------------------------------------------------------------------------------------------------- quantiles
-# Tails and quantiles of the normal, Student's t and chi-squared.
-
-def normal_tail(z: float) -> float:
-    """P(Z > z)."""
-    return 0.5 * math.erfc(z / math.sqrt(2))
-
-
-def normal_isf(p: float) -> float:
-    """Z with P(Z > z) = p."""
-    return -statistics.NormalDist().inv_cdf(p)
-
-
-def t_tail(t: float, df: float) -> float:
-    """P(T > t) of Student's t."""
-    if math.isinf(df):
-        return normal_tail(t)
-    if t < 0:
-        return 1 - t_tail(-t, df)
-    if df > 1e6:  # Wallace 1959; off by less than 1 / df² here
-        return normal_tail((8 * df + 1) / (8 * df + 3) * math.sqrt(df * math.log1p(t * t / df)))
-    y = t * t / (df + t * t)
-    return 0.5 * (1 - _beta(y, 0.5, df / 2)) if y < 1.5 / (df / 2 + 2.5) else 0.5 * _beta(df / (df + t * t), df / 2, 0.5)
-
-
-def t_isf(p: float, df: float) -> float:
-    """T with P(T > t) = p, for p below one half."""
-    z = normal_isf(p)
-    if math.isinf(df):
-        return z
-    g = z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
-    if df > 1e6:
-        return g
-    low, high = 0.0, max(g, 1.0)
-    while t_tail(high, df) > p:
-        low, high = high, high * 2
-    t = min(max(g, low), high)
-    for _ in range(200):
-        tail = t_tail(t, df)
-        low, high = (t, high) if tail > p else (low, t)
-        density = math.exp(-_log_beta_half(df / 2) - 0.5 * math.log(df) - (df + 1) / 2 * math.log1p(t * t / df))
-        step = t + (tail - p) / density if density > 0 else math.inf
-        new = step if low < step < high else (low + high) / 2
-        if abs(new - t) <= 4e-16 * t:
-            return new
-        t = new
-    return t
-
-
-def _log_beta_half(a: float) -> float:
-    """Ln B(a, 1/2) without the cancellation of large log-gammas."""
-    if a < 50:
-        return math.lgamma(a) + math.lgamma(0.5) - math.lgamma(a + 0.5)
-    ratio = 0.5 * math.log(a) - 1 / (8 * a) + 1 / (192 * a**3) - 1 / (640 * a**5)  # ln Γ(a + 1/2) − ln Γ(a)
-    return math.lgamma(0.5) - ratio
-
-
-def _beta(x: float, a: float, b: float) -> float:
-    """Regularised incomplete beta function I_x(a, b) where a or b is 1/2, by its continued fraction."""
-    if x <= 0:
-        return 0.0
-    if x >= 1:
-        return 1.0
-    half = a if b == 0.5 else b
-    front = math.exp(a * math.log(x) + b * math.log1p(-x) - _log_beta_half(half)) / a
-    tiny = 1e-300
-    c, d = 1.0, 1 / ((1 - (a + b) * x / (a + 1)) or tiny)
-    h = d
-    for m in range(1, 20_000):
-        for top in (
-            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
-            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
-        ):
-            d = 1 / ((1 + top * d) or tiny)
-            c = (1 + top / c) or tiny
-            h *= d * c
-        if abs(d * c - 1) < 1e-15:
-            break
-    return front * h
-
-
-def chi2_tail(x: float, df: int) -> float:
-    """P(χ² > x) for whole df, by the finite sums for even and odd degrees of freedom."""
-    if x <= 0:
-        return 1.0
-    half = x / 2
-    if df % 2 == 0:
-        term = total = math.exp(-half)
-        for i in range(1, df // 2):
-            term *= half / i
-            total += term
-        return total
-    total = math.erfc(math.sqrt(half))
-    term = math.exp(-half) * math.sqrt(half) / math.gamma(1.5)
-    for i in range(1, df // 2 + 1):
-        total += term
-        term *= half / (i + 0.5)
-    return total
 
 
 # ----------------------------------------------------------------------------------------------------------------------- pairs
@@ -2867,8 +3075,10 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         entries = check_ledger(notes, payload)
         if entries is not None:
             check_story(notes, payload, entries)
+            check_bound(notes, payload, entries)
         check_estimates(notes, readout)
         check_over_time(notes, readout)
+        check_health(notes, readout)
         check_decision(notes, payload)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))

@@ -206,7 +206,7 @@ def _experiment(git: _Git, start: str, home: str) -> Finding:
             if data is not None:
                 (copy / name).write_bytes(data)
         try:
-            entries = read_entries(copy)
+            entries = read_entries(copy, name=PurePosixPath(home).name, strictly=True)
         except XpbenchError as error:
             found.refuse(str(error).replace(str(copy), home))
             return found
@@ -214,14 +214,15 @@ def _experiment(git: _Git, start: str, home: str) -> Finding:
         found.plan = next(e.body["plan"] for e in reversed(entries) if e.kind in ("registered", "amended"))
         found.sentences += [_told(e.kind, e.body) for e in entries[before:]]
         if memo is not None and memo != git.before(start, f"{home}/{MEMO}"):
-            _memo(found, copy / MEMO)
+            _memo(found, copy, str(found.plan["key"]))
     return found
 
 
-def _memo(found: Finding, path: Path) -> None:
+def _memo(found: Finding, folder: Path, key: str) -> None:
+    """The memo verifies, is of this experiment, and its ledger is the one beside it."""
     from xpbench.memo.verify import verify
 
-    report = verify(path)
+    report = verify(folder / MEMO, key=key, ledger=folder / LEDGER)
     if report.exit_code == 0:
         found.sentences.append("The memo verifies.")
     else:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from xpbench.decide.locking import recorded
 from xpbench.errors import DecisionError, plain
+from xpbench.experiment.opening import plan_in_force
 from xpbench.experiment.reasons import ensure_reason
-from xpbench.ledger import Ledger, knowledge
+from xpbench.ledger import Entry, Ledger, Witness, knowledge
 from xpbench.plan import Plan
 from xpbench.plan.diff import Change, diff
 from xpbench.plan.reading import ensure_registrable
@@ -18,42 +21,44 @@ FROZEN_PARTS = ("/key", "/unit", "/assignment", "/variants")
 _SHARE = re.compile(r"/assignment/rollout/\[[^\]]*\]/share\Z")
 
 
-def record_amendment(ledger: Ledger, before: Plan, after: Plan, *, reason: str, by: str | None) -> None:
-    """Put an amendment on record.
+def record_amendment(ledger: Ledger, after: Plan, *, reason: str, by: str | None, base: Witness) -> None:
+    """Put an amendment on record: what changes, and what had been seen, are derived from the ledger under its lock.
 
     Args:
         ledger: Of the experiment.
-        before: The plan in force.
-        after: The plan that replaces it.
+        after: The plan that replaces the one in force.
         reason: Why.
         by: Who.
+        base: The head of the ledger at which the new plan was prepared.
 
     Raises:
         InvalidPlan: the new plan has problems.
         DecisionError: `XPB-R07` it would reassign units, `XPB-R02` no reason, `XPB-R10` no change.
+        LedgerError: `XPB-L16`, somebody amended, decided or restarted since.
     """
     ensure_reason(reason, "an amendment")
     ensure_registrable(after)
-    changes = diff(before.to_dict(), after.to_dict())
-    if not changes:
-        raise DecisionError("XPB-R10")
-    for change in changes:
-        if change.pointer.startswith(FROZEN_PARTS) and not _is_ramp(change, before):
-            raise DecisionError("XPB-R07", pointer=plain(change.pointer))
-    entries = ledger.entries()
-    ledger.append(
-        "amended",
-        {
+    locks = recorded(after)
+
+    def made(entries: tuple[Entry, ...]) -> Mapping[str, Any]:
+        before = Plan(**plan_in_force(entries))
+        changes = diff(before.to_dict(), after.to_dict())
+        if not changes:
+            raise DecisionError("XPB-R10")
+        for change in changes:
+            if change.pointer.startswith(FROZEN_PARTS) and not _is_ramp(change, before):
+                raise DecisionError("XPB-R07", pointer=plain(change.pointer))
+        return {
             "plan": after.to_dict(),
             "plan_digest": after.digest,
             "replaces": before.digest,
             "changes": [c.to_dict() for c in changes],
             "reason": reason,
             "knowledge": knowledge(entries),
-            "locks": recorded(after),
-        },
-        by=by,
-    )
+            "locks": locks,
+        }
+
+    ledger.append("amended", made, by=by, base=base)
 
 
 def _is_ramp(change: Change, plan: Plan) -> bool:

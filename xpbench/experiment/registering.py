@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from xpbench import __version__
+from xpbench.canonical import digest
 from xpbench.decide.locking import recorded
 from xpbench.decide.rule import rule_digest
+from xpbench.errors import LedgerError, XpbenchError
 from xpbench.experiment.facade import Experiment, open_experiment
+from xpbench.experiment.opening import keep_plan
 from xpbench.ledger import Clock, Ledger, create, system_clock
 from xpbench.ledger.folder import LEDGER, PLAN
 from xpbench.plan import Plan
-from xpbench.plan.reading import ensure_registrable
+from xpbench.plan.reading import ensure_registrable, read_document
 
 
 def register(plan: Plan, root: str | Path = "experiments", *, by: str | None = None, clock: Clock = system_clock) -> Experiment:
@@ -28,17 +32,34 @@ def register(plan: Plan, root: str | Path = "experiments", *, by: str | None = N
         LedgerError: `XPB-L03`, the key is registered already.
     """
     ensure_registrable(plan)
+    body = {
+        "plan": plan.to_dict(),
+        "plan_digest": plan.digest,
+        "rule_digest": rule_digest(plan.decision),
+        "locks": recorded(plan),
+        "xpbench": __version__,
+    }
     folder = create(root, plan.key)
-    plan.save(folder / PLAN)
-    Ledger(folder / LEDGER, clock=clock).append(
-        "registered",
-        {
-            "plan": plan.to_dict(),
-            "plan_digest": plan.digest,
-            "rule_digest": rule_digest(plan.decision),
-            "locks": recorded(plan),
-            "xpbench": __version__,
-        },
-        by=by,
-    )
+    _clear(folder, plan)
+    try:
+        Ledger(folder / LEDGER, clock=clock).append("registered", body, by=by)
+    except LedgerError as error:
+        if error.code == "XPB-L13":  # somebody else was first: the lock lets one of them in
+            raise LedgerError("XPB-L03", key=plan.key, root=str(root)) from None
+        raise
+    keep_plan(folder, Ledger(folder / LEDGER).entries())
     return open_experiment(plan.key, root, clock=clock)
+
+
+def _clear(folder: Path, plan: Plan) -> None:
+    """Take away a plan.json that is another plan: a draft, or what a registration left that failed.
+
+    So plan.json is written after the first entry alone, and a process that is killed in between leaves a folder that opens.
+    """
+    try:
+        if digest(read_document(folder / PLAN)) == plan.digest:
+            return
+    except XpbenchError:
+        pass
+    with contextlib.suppress(OSError):
+        (folder / PLAN).unlink()

@@ -19,6 +19,7 @@ from xpbench.decide.recommend import recommend
 from xpbench.decide.rule import rule_digest
 from xpbench.decide.seal import Due
 from xpbench.decide.segments import segment_results
+from xpbench.experiment.binding import digests_of
 from xpbench.experiment.checking import health_counts
 from xpbench.health import Check
 from xpbench.ledger import Entry, Ledger
@@ -83,6 +84,7 @@ def reveal(
             "reason": reason,
             "progress": round(state.progress, 6),
             "metrics": [m.key for m in plan.metrics],
+            "shown": digests_of(summary, health),
         },
         by=by,
     )

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from xpbench.errors import number_of
 from xpbench.experiment.deciding import decision_of
 from xpbench.experiment.opening import plan_in_force
-from xpbench.ledger import Entry, knowledge
+from xpbench.ledger import Entry, distinct_looks, knowledge
 from xpbench.plan import Plan
 from xpbench.watch import watch_status
 
@@ -29,7 +29,7 @@ class Status:
         title: Its title.
         state: registered, running, ready, decided, watched; after shipping also overdue or breached.
         sentence: The state for people.
-        looks: Looks at effects.
+        looks: Looks at effects; a second one at the same data is the same look.
         knowledge: What has been seen.
         units: Units at the last look, 0 before.
         decision: The last decision, "" where there is none.
@@ -89,7 +89,7 @@ def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
         str(document["title"]),
         state,
         sentence,
-        sum(kind in ("opened", "peeked") for kind in kinds),
+        len(distinct_looks(entries)),
         knowledge(entries),
         units,
         outcome,

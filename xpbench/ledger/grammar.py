@@ -1,7 +1,7 @@
 """The order of a ledger's entries, written once as a table: what must have come before a kind, and what may not have.
 
-Appending, every reading of a ledger, `xpbench review` and the verifier of memos hold the same table. The verifier has a copy of its
-own, because it imports nothing of the house; a test compares the two and tries both on the same entries.
+Appending, every reading of a ledger, `xpbench review` and the verifier of memos hold the same table. The verifier has a copy
+of its own, because it imports nothing of the house; a test compares the two and tries both on the same entries.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ GRAMMAR: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 OTHERS: tuple[tuple[str, ...], tuple[str, ...]] = (("registered",), ())
 """Of every other kind, those of a newer version among them."""
+
+ABOUT_THE_PLAN = ("amended", "launched", "looked", "opened", "peeked", "decided", "deferred", "watched", "restarted")
+"""Kinds whose entries name the plan that was in force; a sign-off may be over an earlier one, and is then told as such."""
 
 CONFLICTS: Mapping[str, frozenset[str]] = {
     "amended": frozenset(("amended", "decided", "deferred", "restarted")),
@@ -56,12 +59,12 @@ EMPTY = State()
 def step(state: State, seq: int, kind: str, body: Mapping[str, Any], schema: int) -> State:
     """The state after one more entry.
 
-    A ledger that does not begin with a registration is a record of something else: it can't become an experiment any more, no plan is
-    in force in it, and what reads experiments refuses it (`XPB-L09`).
+    A ledger that does not begin with a registration is a record of something else: it can't become an experiment any more, no
+    plan is in force in it, and what reads experiments refuses it (`XPB-L09`).
 
-    Entries of schema 2 also have to speak of the plan in force, and of the decision that they supersede; those of schema 1 could
-    be written by a handle that had not seen the latest amendment, and stay readable. Entries that a repair has put back from the
-    other side of a merge speak of what that side knew.
+    Entries of schema 2 also have to speak of the plan in force, and of the decision that they supersede. Those of schema 1 could
+    be written by a handle that had not seen the latest amendment, and stay readable. Entries that a repair has put back from
+    the other side of a merge speak of what that side knew.
 
     Args:
         state: After the entries before.
@@ -89,7 +92,7 @@ def step(state: State, seq: int, kind: str, body: Mapping[str, Any], schema: int
     plan, decision = state.plan, state.decision
     if schema >= 2 and "merged" not in body:
         speaks_of = body.get("replaces" if kind == "amended" else "plan_digest", plan)
-        if kind != "registered" and plan and speaks_of != plan:
+        if kind in ABOUT_THE_PLAN and plan and speaks_of != plan:
             raise ValueError(f"“{kind}” speaks of plan {str(speaks_of)[:12]}, and plan {plan[:12]} is in force")
         if kind in ("decided", "deferred") and (body.get("supersedes", decision or None) or 0) != decision:
             told = f"the decision of entry {decision} is in force" if decision else "there is no decision before it"
@@ -127,7 +130,7 @@ def conflicts(kind: str, since: Sequence[Entry]) -> list[Entry]:
 
 
 def ensure_base(entry: Entry, before: Sequence[Entry]) -> None:
-    """Return only if the head on which an entry says it is based is one of this ledger, and nothing was undone in silence since.
+    """Return only if the base that an entry names is a head of this ledger, and nothing was undone in silence since.
 
     Args:
         entry: With a base.

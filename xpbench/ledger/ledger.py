@@ -68,9 +68,7 @@ class Ledger:
         agent: Program that acts through this ledger on behalf of whoever is named in `by`; "" for a person.
     """
 
-    def __init__(
-        self, path: str | Path, *, clock: Clock = system_clock, wait_seconds: float = 10.0, agent: str = ""
-    ) -> None:
+    def __init__(self, path: str | Path, *, clock: Clock = system_clock, wait_seconds: float = 10.0, agent: str = "") -> None:
         self.path = Path(path)
         self.agent = agent
         self._clock = clock
@@ -200,7 +198,7 @@ class Ledger:
         return entry
 
     def _ensure_base(self, kind: str, entries: tuple[Entry, ...], base: Witness) -> None:
-        """Return only if the base is a head of this ledger, and nothing was added since that this step does not commute with."""
+        """Return only if the base is a head of this ledger and this step commutes with what was added since."""
         if compare(entries, base) != "holds":
             reason = f"entry {base.length} is another one, or gone"
             raise BrokenLedger("XPB-L07", path=str(self.path), reason=plain(reason))

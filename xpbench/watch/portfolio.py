@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,19 +15,17 @@ from numpy.typing import NDArray
 from scipy import stats as distributions
 from scipy.optimize import brentq
 
-from xpbench.canonical import digest
 from xpbench.decide.deviations import deviations_of
 from xpbench.errors import XpbenchError
-from xpbench.ledger import Clock, Entry, Ledger, experiments, system_clock
+from xpbench.ledger import Clock, Entry, Ledger, distinct_looks, experiments, system_clock
 from xpbench.ledger.clock import parse_stamp
-from xpbench.ledger.folder import LEDGER, MEMO
+from xpbench.ledger.folder import LEDGER, MEMO, frozen_readout
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 from xpbench.watch.contract import watch_status
 
 Floats = NDArray[np.float64]
 
-READOUT = "readout.json"
 
 SILENT_DAYS = 60
 """Days without an entry after which an experiment without a memo counts as silent."""
@@ -322,23 +319,24 @@ def _read(path: Path, key: str, entries: Sequence[Entry], now: datetime) -> tupl
     for deviation in deviations_of(entries, plan.to_dict()):
         classes[str(deviation["class"])] = classes.get(str(deviation["class"]), 0) + 1
     watch = watch_status(plan, entries, now=now)
+    looks = distinct_looks(entries)
     line = Line(
         key,
         plan.title,
         str(decision.body["outcome"]) if decision is not None else "",
         has_memo,
         not has_memo and quiet > SILENT_DAYS,
-        sum(e.kind in ("opened", "peeked") for e in entries),
-        sum(e.kind == "peeked" for e in entries),
+        len(looks),
+        sum(e.kind == "peeked" for e in looks),
         classes,
         bool(decision.body.get("follows_rule")) if decision is not None and decision.kind == "decided" else None,
         watch.state if watch is not None else "",
         (now - parse_stamp(entries[0].at)).total_seconds() / 86_400,
     )
-    if decision is None or decision.kind != "decided" or not (path / READOUT).is_file():
+    if decision is None or decision.kind != "decided":
         return line, []
-    document = json.loads((path / READOUT).read_bytes())
-    if digest(document) != decision.body.get("readout_digest"):
+    document = frozen_readout(path, str(decision.body.get("readout_digest", "")))
+    if document is None:
         return line, []
     return line, _outcomes(key, plan, document, decision)
 

@@ -49,7 +49,7 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-L13": Message(
         "{kind} can't be added to {path}: {reason}",
-        "Entries of a ledger follow an order: a plan is registered first and once, and later entries speak of the plan in force",
+        "A plan is registered first and once, and every later entry speaks of the plan in force",
         "Open the experiment again, look at what is on record, then do the step that is still needed",
     ),
     "XPB-L14": Message(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from xpbench.errors import number_of
 from xpbench.memo import digits
+from xpbench.memo.content.trust import later_looks
 from xpbench.memo.content.words import BARS, metric_names, minute_text, situation_text
 from xpbench.memo.texts import DASH
 
@@ -43,8 +45,11 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     outcome = decision["outcome"]
     variant = labels.get(decision["variant"], decision["variant"])
     mark, tone = BARS.get(outcome, ("◆", "muted"))
+    later = later_looks(payload)
     basis = (
-        f"follows the rule of the plan ({fired})"
+        f"rests on an older look: {number_of(len(later), 'later look')} at other data came before it ({fired})"
+        if later and decision["follows_rule"]
+        else f"follows the rule of the plan ({fired})"
         if decision["follows_rule"]
         else f"differs from the rule of the plan, which says: {rule_says} ({fired})"
     )
@@ -53,7 +58,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         "mark": mark,
         "tone": tone,
         "basis": basis,
-        "differs": not decision["follows_rule"],
+        "differs": not decision["follows_rule"] or bool(later),
         "because": decision["because"] or recommended["because"],
         "by": decision["by"],
         "at": minute_text(decision["at"]),

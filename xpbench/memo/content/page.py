@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from xpbench.errors import number_of
 from xpbench.memo import digits, prose
 from xpbench.memo.content.decision import decision_section, hypothesis_section, rule_section
 from xpbench.memo.content.further import over_time_section, segment_tables, sensitivity_section
@@ -15,6 +16,7 @@ from xpbench.memo.content.trust import (
     deviation_row,
     health_check,
     health_line,
+    later_looks,
     looks_section,
     provenance_rows,
     split_picture,
@@ -29,6 +31,19 @@ STAMPS = {
 }
 
 
+def _later(payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The stamp of a memo that does not rest on the newest look at the data."""
+    later = later_looks(payload)
+    if not later:
+        return []
+    last = later[-1]
+    told = f"{day_text(last['at'])}, {digits.whole(last['units'])} units"
+    count = number_of(len(later), "later look")
+    return [
+        {"word": "OLDER LOOK", "means": f"The ledger has {count} at other data (the last on {told}). It was not decided on."}
+    ]
+
+
 def content(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Everything the template shows, by section."""
     readout = payload["readout"]
@@ -41,7 +56,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "key": plan["key"],
         "owner": plan["owner"],
         "made": day_text(readout["at"]),
-        "stamps": [{"word": s, "means": STAMPS.get(s, "")} for s in readout["stamps"]],
+        "stamps": [{"word": s, "means": STAMPS.get(s, "")} for s in readout["stamps"]] + _later(payload),
         "invalid": invalid,
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),
@@ -54,7 +69,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "guardrails": [r for r in rows if r["role"] == "guardrail"],
         "health": [health_check(c) for c in readout["health"]],
         "health_line": health_line(readout["health"]),
-        "looks": looks_section(readout),
+        "looks": looks_section(payload),
         "deviations": [deviation_row(d) for d in readout["deviations"]],
         "amendments": payload["amendments"],
         "waivers": payload["waivers"],

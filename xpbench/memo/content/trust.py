@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from xpbench.decide.looks import crossing_rate
 from xpbench.errors import number_of
 from xpbench.memo import digits, figures
 from xpbench.memo.content.words import HEALTH_TONE, json_text, metric_names, minute_text, plain_text
@@ -48,16 +50,50 @@ def health_line(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     return out or [{"text": "no check ran", "tone": "worse"}]
 
 
-def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
-    """Looks at the effects, and what they cost."""
-    looks, cost = readout["looks"], readout["cost"]
-    peeks = sum(not look["planned"] for look in looks)
-    count = len(looks)
+def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All looks at effects in the memo's own ledger, oldest first, with the digest of the data that each was at."""
+    entries = [json.loads(line) for line in payload["ledger"]["lines"]]
+    return [
+        {
+            "seq": e["seq"],
+            "at": e["at"],
+            "by": e["by"] or "",
+            "kind": e["kind"],
+            "units": e["body"]["n"],
+            "planned": e["kind"] == "opened",
+            "reason": e["body"].get("reason", ""),
+            "data": e["body"].get("fingerprint") or f"entry {e['seq']}",
+            "times": (e["at"], (e["body"].get("merged") or {}).get("at", "")),
+        }
+        for e in entries
+        if e["kind"] in ("opened", "peeked")
+    ]
+
+
+def later_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Looks that came after the one a memo rests on, before its decision, and were at other data: each state of the data once."""
+    readout, looks = payload["readout"], ledger_looks(payload)
+    own = next((k for k in looks if readout["at"] in k["times"] and k["kind"] == readout["kind"]), None)
+    end = payload["decision"]["seq"] if payload["decision"] else len(payload["ledger"]["lines"]) + 1
+    if own is None:
+        return []
+    found = {k["data"]: k for k in reversed(looks) if own["seq"] < k["seq"] < end and k["data"] != own["data"]}
+    return sorted(found.values(), key=lambda k: int(k["seq"]))
+
+
+def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Looks at the effects, and what they cost; every count is that of the memo's own ledger."""
+    looks, cost = ledger_looks(payload), payload["readout"]["cost"]
+    peeks = len({k["data"] for k in looks if not k["planned"]})
+    count = len({k["data"] for k in looks})
+    again = (
+        f" (the same data was read more than once: {number_of(len(looks), 'entry', 'entries')})" if count < len(looks) else ""
+    )
     return {
         "count": count,
         "peeks": peeks,
-        "line": f"{number_of(count, 'look')} at the effects, {peeks} before they were due",
-        "cost": cost["sentence"],
+        "line": f"{number_of(count, 'look')} at the effects, {peeks} before they were due{again}",
+        "cost": cost["sentence"] if count == cost["looks"] else _cost_of_all(payload["readout"], looks, count),
         "rows": [
             {
                 "at": minute_text(look["at"]),
@@ -70,6 +106,23 @@ def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
             for look in looks
         ],
     }
+
+
+def _cost_of_all(readout: Mapping[str, Any], looks: Sequence[Mapping[str, Any]], count: int) -> str:
+    """What all looks of the ledger cost, where the readout knew of fewer."""
+    kind = readout["plan"]["model"]["kind"]
+    if kind not in ("frequentist", "bayesian"):
+        return f"{readout['cost']['sentence']} The ledger has {number_of(count, 'look')} in all."
+    sizes = sorted({k["units"] for k in looks if k["units"] > 0})
+    told = f"The results above were read at one of {number_of(count, 'look')}."
+    alpha = readout["cost"]["alpha"]
+    if len(sizes) < 2:
+        return f"{told} Whoever chooses among looks finds a difference more often than in {alpha:.1%} of true nulls."
+    rate = crossing_rate(sizes, alpha)
+    return (
+        f"{told} With {number_of(len(sizes), 'look')} a true null would look significant at one of them in {rate:.1%} of "
+        f"experiments instead of {alpha:.1%}."
+    )
 
 
 def deviation_row(deviation: Mapping[str, Any]) -> dict[str, str]:

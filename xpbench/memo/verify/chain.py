@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from xpbench.memo.verify.bound import look_on_record
 from xpbench.memo.verify.grammar import order
 from xpbench.memo.verify.report import J, NewerError, Notes
 from xpbench.memo.verify.text import canonical, loads, sha256
@@ -74,7 +75,7 @@ def check_ledger(notes: Notes, payload: J) -> list[J] | None:
     notes.same("ledger, table of entries", canonical(table), canonical(part["entries"]))
     wrong = order(linked)
     if wrong:
-        notes.differs("ledger, order of entries", "a plan registered first and once, and entries about the plan in force", wrong)
+        notes.differs("ledger, order of entries", "one plan, registered first, and entries about the plan in force", wrong)
     for entry in entries:
         if entry["kind"] == "stamped":
             seen = entry["body"]["witness"]
@@ -114,7 +115,7 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
     notes.same("sign-offs", signed, sorted(s["name"] for s in payload["sign_offs"] if s["at"]))
     notes.same("waivers", sum(e["kind"] == "waived" for e in entries), len(payload["waivers"]))
     looks = [e for e in entries if e["kind"] in ("opened", "peeked")]
-    look = next((e for e in looks if e["at"] == readout["at"] and e["kind"] == readout["kind"]), None)
+    look = look_on_record(readout, entries)
     if look is None:
         notes.differs("look", "the readout's look in the ledger", "none at its time")
     else:

@@ -16,6 +16,7 @@ GRAMMAR: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """By kind: one of these came before, none of these did (`*`: no entry at all); every other kind comes after `registered`."""
 
+ABOUT_THE_PLAN = ("amended", "launched", "looked", "opened", "peeked", "decided", "deferred", "watched", "restarted")
 CONFLICTS = ("amended", "decided", "deferred", "restarted")
 """What an entry of these kinds does not commute with, once it says on which head it was based."""
 
@@ -36,7 +37,7 @@ def order(entries: Sequence[tuple[J, str]]) -> str:
             return f"entry {number}, {kind}, can't come after {seen[0] if '*' in bars else bars[0]}"
         if entry["schema"] >= 2 and "merged" not in body:
             about = body.get("replaces" if kind == "amended" else "plan_digest", plan)
-            if kind != "registered" and plan and about != plan:
+            if kind in ABOUT_THE_PLAN and plan and about != plan:
                 return f"entry {number}, {kind}, speaks of a plan that is not in force"
             if kind in ("decided", "deferred") and (body.get("supersedes", decision or None) or 0) != decision:
                 return f"entry {number}, {kind}, does not say which decision it supersedes"

@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 
 PARTS = (
-    *("report", "text", "plan_keys", "shape", "chain", "file"),
-    *("quantiles", "pairs", "score", "estimates", "designs", "boundaries", "posterior", "documented", "rows", "rule"),
+    *("report", "text", "plan_keys", "shape", "quantiles", "grammar", "bound", "chain", "file"),
+    *("pairs", "score", "estimates", "designs", "boundaries", "posterior", "documented", "rows", "rule"),
     *("numbers", "over_time", "page", "package", "check"),
 )
 """Order of the parts: each stands after those whose names it needs when it is loaded."""
