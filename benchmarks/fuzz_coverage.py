@@ -16,7 +16,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["xpbench.canonical", "xpbench.ledger", "xpbench.memo.verify", "xpbench.plan"]):
+with atheris.instrument_imports(include=["xpbench.canonical", "xpbench.ledger", "xpbench.verifier", "xpbench.plan"]):
     from benchmarks.trust import TYPED, readers
     from xpbench.memo import verify as v
 

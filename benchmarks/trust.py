@@ -34,7 +34,7 @@ from xpbench.errors import XpbenchError
 from xpbench.ledger import Ledger, Witness
 from xpbench.ledger.entry import START, body_bytes, make_entry, parse_line
 from xpbench.memo import verify as v
-from xpbench.memo.verify.chain import check_ledger, check_story
+from xpbench.verifier.chain import check_ledger, check_story
 
 RESULTS = Path(__file__).parent / "results" / "trust.json"
 PARTIAL = RESULTS.with_name("trust.partial.json")
@@ -144,6 +144,7 @@ def mutations_of_memo(count: int, seed: int) -> dict[str, Any]:
     page made anew, through all of `verify`.
     """
     from tests.memo.test_verify import changed_leaf, containers, leaves, mutate
+
     from xpbench.memo.render import page
 
     payload = material()["payload"]

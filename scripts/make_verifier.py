@@ -1,4 +1,4 @@
-"""Writes docs/verify.py, the verifier as one file of Python, from its parts in xpbench/memo/verify.
+"""Writes docs/verify.py, the verifier as one file of Python, from its parts in xpbench/verifier.
 
 python scripts/make_verifier.py
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xpbench.memo.verify.single import single_file
+from xpbench.verifier.single import single_file
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "verify.py"
 
