@@ -30,10 +30,10 @@ from typing import Any
 
 from benchmarks.report import commit, machine
 from tests.memo.making import PLAN, decided, many, summary_of
+from xpbench import verifier as v
 from xpbench.errors import XpbenchError
 from xpbench.ledger import Ledger, Witness
 from xpbench.ledger.entry import START, body_bytes, make_entry, parse_line
-from xpbench.memo import verify as v
 from xpbench.verifier.chain import check_ledger, check_story
 
 RESULTS = Path(__file__).parent / "results" / "trust.json"

@@ -20,16 +20,16 @@ from xpbench.verifier.chain import START, chain
 from xpbench.verifier.check import main, verify
 from xpbench.verifier.file import END, MAX_BYTES, PAYLOAD, SEAL, parts_of, read, sealed
 from xpbench.verifier.page import parsed_page, row_texts
-from xpbench.verifier.report import EXIT, Difference, Notes, Report
+from xpbench.verifier.report import VERDICTS, Difference, Notes, Report
 from xpbench.verifier.text import canonical, loads, sha256
 
 __all__ = [
     "END",
-    "EXIT",
     "MAX_BYTES",
     "PAYLOAD",
     "SEAL",
     "START",
+    "VERDICTS",
     "Difference",
     "Notes",
     "Report",
