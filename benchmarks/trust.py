@@ -143,8 +143,7 @@ def mutations_of_memo(count: int, seed: int) -> dict[str, Any]:
     Digests of file and payload fit by construction, so the checks begin at the ledger; what they do not see goes, as a whole
     page made anew, through all of `verify`.
     """
-    from tests.memo.test_verify import changed_leaf, containers, leaves, mutate
-
+    from tests.verifier.test_verify import changed_leaf, containers, leaves, mutate
     from xpbench.memo.render import page
 
     payload = material()["payload"]

@@ -6,7 +6,7 @@ import numpy as np
 
 import xpbench as xp
 from tests.decide.sealed import summary
-from tests.decide.test_rehearsal import plan
+from tests.forecast.test_rehearsal import plan
 from xpbench.forecast.history import History
 from xpbench.health import HealthInputs, run_checks
 from xpbench.health.windows import bias_windows

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.decide.test_rehearsal import plan
+from tests.forecast.test_rehearsal import plan
 from xpbench.forecast import rehearsal_stage
 from xpbench.forecast.history import History
 from xpbench.forecast.rehearsal import rehearse
