@@ -20,7 +20,7 @@ from xpbench.errors import XpbenchError
 from xpbench.mixpanel.sandbox import Sandbox
 from xpbench.plan import load_plan
 
-PROGRAM = "import sys; from tests.mixpanel.test_commands import main; sys.exit(main(sys.argv[1:]))"
+PROGRAM = "import sys; from tests.commands.test_mixpanel import main; sys.exit(main(sys.argv[1:]))"
 
 
 def main(arguments: list[str]) -> int:
