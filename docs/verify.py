@@ -9,7 +9,7 @@ again and compared byte by byte; without it the marked numbers of the page are, 
 Exit codes: 0 verified in full, 1 differs (and where), 2 unreadable, 3 made by a newer version, 4 the numbers hold and the page
 was not compared, 5 the numbers hold and the page was touched or there is none.
 
-Joined from the parts in xpbench/memo/verify; read them there, one subject a file.
+Joined from the parts in xpbench/verifier; read them there, one subject a file.
 """
 
 from __future__ import annotations
@@ -667,6 +667,9 @@ def order(entries: Sequence[tuple[J, str]]) -> str:
     plan, decision = "", 0
     for number, (entry, _) in enumerate(entries, 1):
         kind, body = entry["kind"], entry["body"]
+        wrong = _base(entry, number, entries) if entry["schema"] >= 2 else ""
+        if wrong:
+            return wrong
         if seen and seen[0] != "registered" and kind != "registered":
             seen.append(kind)
             continue
@@ -681,9 +684,6 @@ def order(entries: Sequence[tuple[J, str]]) -> str:
                 return f"entry {number}, {kind}, speaks of a plan that is not in force"
             if kind in ("decided", "deferred") and (body.get("supersedes", decision or None) or 0) != decision:
                 return f"entry {number}, {kind}, does not say which decision it supersedes"
-        wrong = _base(entry, number, entries) if entry["schema"] >= 2 else ""
-        if wrong:
-            return wrong
         seen.append(kind)
         if kind in ("registered", "amended"):
             plan = str(body.get("plan_digest", ""))
@@ -2927,7 +2927,7 @@ def _first_difference(a: Sequence[str], b: Sequence[str]) -> tuple[str, str]:
 def check_rendering(notes: Notes, payload: J, document: str) -> None:
     """The same version of the package renders the same bytes."""
     try:
-        from xpbench import __version__
+        from xpbench._version import __version__
         from xpbench.memo.render import page as render
     except ImportError:
         notes.not_checked.append("the page was not rendered again: the package is not installed here")
@@ -2955,7 +2955,7 @@ def check_rendering(notes: Notes, payload: J, document: str) -> None:
 def _check_derived(notes: Notes, payload: J) -> None:
     """What the payload says of the ledger is what the package derives from its lines."""
     from xpbench.ledger.ledger import verify_lines
-    from xpbench.memo.story import story
+    from xpbench.memo.ledger_part import story
 
     entries = verify_lines([line.encode() for line in payload["ledger"]["lines"]])
     derived = story(payload["readout"], entries)
@@ -3033,7 +3033,7 @@ def _check_own_stamp(notes: Notes, path: str | Path, stamp: str | Path, roots: S
 def run_engine(path: str | Path, notes: Notes) -> None:
     """Compare with what the installed engine makes of the moments."""
     try:
-        from xpbench.memo.engine import rerun
+        from xpbench.memo.full_check import rerun
     except ImportError:
         notes.not_checked.append("--full needs the package")
         return

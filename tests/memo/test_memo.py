@@ -15,7 +15,7 @@ from xpbench.memo import build
 from xpbench.memo.content.words import SITUATION, situation_text
 from xpbench.memo.impact import daily_units, impact_sentences
 from xpbench.memo.pdf import browser
-from xpbench.memo.verify import parsed_page
+from xpbench.verifier import parsed_page
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +258,7 @@ def test_amendments_stand_with_what_was_known(tmp_path):
     changed = experiment.plan.changed(notes="A clarification.")
     amended = open_experiment(experiment.key, tmp_path, clock=clock).amend(changed, reason="Wording.", by="Ana")
     readout = amended.readout(summary_of(), by="Ana")
-    amended.decide(readout, "iterate", because="Once more.", by="Ana")
+    amended.decide(readout, "iterate", because="Once more.", by="Ana", supersedes=experiment.decision)
     memo = amended.memo()
     assert memo.payload["amendments"][0]["knowledge"] == "effects seen"
     assert "Wording." in memo.html

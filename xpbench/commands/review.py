@@ -220,7 +220,7 @@ def _experiment(git: _Git, start: str, home: str) -> Finding:
 
 def _memo(found: Finding, folder: Path, key: str) -> None:
     """The memo verifies, is of this experiment, and its ledger is the one beside it."""
-    from xpbench.memo.verify import verify
+    from xpbench.verifier import verify
 
     report = verify(folder / MEMO, key=key, ledger=folder / LEDGER)
     if report.exit_code == 0:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xpbench.decide.locking import recorded
+from xpbench.decide.drift.drift_lock import recorded
 from xpbench.errors import DecisionError, plain
 from xpbench.experiment.opening import plan_in_force
 from xpbench.experiment.reasons import ensure_reason
@@ -21,7 +21,7 @@ FROZEN_PARTS = ("/key", "/unit", "/assignment", "/variants")
 _SHARE = re.compile(r"/assignment/rollout/\[[^\]]*\]/share\Z")
 
 
-def record_amendment(ledger: Ledger, after: Plan, *, reason: str, by: str | None, base: Witness) -> None:
+def record_amendment(ledger: Ledger, after: Plan, *, reason: str, by: str | None, base: Witness, undo: bool = True) -> None:
     """Put an amendment on record: what changes, and what had been seen, are derived from the ledger under its lock.
 
     Args:
@@ -30,10 +30,12 @@ def record_amendment(ledger: Ledger, after: Plan, *, reason: str, by: str | None
         reason: Why.
         by: Who.
         base: The head of the ledger at which the new plan was prepared.
+        undo: Whether it may put a field back to what it was before an earlier amendment.
 
     Raises:
         InvalidPlan: the new plan has problems.
-        DecisionError: `XPB-R07` it would reassign units, `XPB-R02` no reason, `XPB-R10` no change.
+        DecisionError: `XPB-R07` it would reassign units, `XPB-R02` no reason, `XPB-R10` no change,
+            `XPB-R18` it undoes an earlier one.
         LedgerError: `XPB-L16`, somebody amended, decided or restarted since.
     """
     ensure_reason(reason, "an amendment")
@@ -48,6 +50,8 @@ def record_amendment(ledger: Ledger, after: Plan, *, reason: str, by: str | None
         for change in changes:
             if change.pointer.startswith(FROZEN_PARTS) and not _is_ramp(change, before):
                 raise DecisionError("XPB-R07", pointer=plain(change.pointer))
+        if not undo:
+            _ensure_nothing_undone(changes, entries)
         return {
             "plan": after.to_dict(),
             "plan_digest": after.digest,
@@ -59,6 +63,23 @@ def record_amendment(ledger: Ledger, after: Plan, *, reason: str, by: str | None
         }
 
     ledger.append("amended", made, by=by, base=base)
+
+
+def _ensure_nothing_undone(changes: Sequence[Change], entries: Sequence[Entry]) -> None:
+    """Nothing, where no change puts a field back to what it was before an earlier amendment.
+
+    Raises:
+        DecisionError: `XPB-R18`, one does: the new plan may have been made from an older one.
+    """
+    for entry in reversed(entries):
+        if entry.kind == "amended":
+            for change in changes:
+                for earlier in entry.body.get("changes", ()):
+                    told = change.to_dict()
+                    if (told["pointer"], told["before"], told["after"]) == tuple(
+                        earlier.get(k) for k in ("pointer", "after", "before")
+                    ):
+                        raise DecisionError("XPB-R18", pointer=plain(change.pointer), seq=entry.seq, by=entry.by or "")
 
 
 def _is_ramp(change: Change, plan: Plan) -> bool:

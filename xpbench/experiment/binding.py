@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from xpbench import __version__
+from xpbench._version import __version__
 from xpbench.canonical import digest
 from xpbench.data.summary import Summary
 from xpbench.decide.analysis import analyse

@@ -47,11 +47,10 @@ def record_decision(
     chosen = variant if outcome == "ship" else None
     said = {"outcome": outcome, "variant": chosen, "because": because}
     earlier = decision_of(entries)
-    if earlier is not None and supersedes is None:
-        if _is_same(earlier, said, by, digest(opened.to_dict())):
-            return earlier
-        if earlier.kind == "decided":
-            raise DecisionError("XPB-R17", seq=earlier.seq, by=earlier.by or "", told=plain(brief(earlier)))
+    if earlier is not None and _is_same(earlier, said, by, digest(opened.to_dict()), supersedes):
+        return earlier
+    if earlier is not None and supersedes != earlier.seq and earlier.kind == "decided":
+        raise DecisionError("XPB-R17", seq=earlier.seq, by=earlier.by or "", told=plain(brief(earlier)))
     advice = opened.recommendation
     later = later_looks(entries, look)
     follows = outcome == advice.outcome and (outcome != "ship" or chosen == advice.variant) and not later
@@ -75,11 +74,12 @@ def record_decision(
     )
 
 
-def _is_same(earlier: Entry, said: Mapping[str, Any], by: str, readout_digest: str) -> bool:
+def _is_same(earlier: Entry, said: Mapping[str, Any], by: str, readout_digest: str, supersedes: int | None) -> bool:
     """Whether the decision in force is this very one: a button that was pressed twice."""
     body = earlier.body
     return (
-        all(body.get(name) == value for name, value in said.items())
+        supersedes in (None, body.get("supersedes"))
+        and all(body.get(name) == value for name, value in said.items())
         and earlier.by == by
         and body.get("readout_digest") == readout_digest
     )

@@ -91,7 +91,9 @@ class Experiment:
         """Record that units are being assigned from now on."""
         return publishing.record_launch(self.plan, self.ledger, by=by, note=note)
 
-    def amend(self, plan: Plan, *, reason: str, by: str | None = None, base: Witness | None = None) -> Experiment:
+    def amend(
+        self, plan: Plan, *, reason: str, by: str | None = None, base: Witness | None = None, undo: bool = True
+    ) -> Experiment:
         """Replace the plan by a linked record that says what had been seen by then.
 
         Args:
@@ -99,13 +101,15 @@ class Experiment:
             reason: Why.
             by: Who.
             base: The head of the ledger at which the new plan was prepared; the one at which this handle was opened if missing.
+            undo: Whether it may put a field back to what it was before an earlier amendment. Where the plan comes from a file,
+                nobody knows on which plan that was based, and the command line does not take it for granted.
 
         Raises:
             InvalidPlan: the new plan has problems.
-            DecisionError: `XPB-R07` it would reassign units, `XPB-R02` no reason, `XPB-R10` no change.
+            DecisionError: `XPB-R07` it would reassign units, `XPB-R02` no reason, `XPB-R10` no change, `XPB-R18` it undoes one.
             LedgerError: `XPB-L16`, somebody amended, decided or restarted since this handle was opened; says what changed.
         """
-        record_amendment(self.ledger, plan, reason=reason, by=by, base=base or self._base)
+        record_amendment(self.ledger, plan, reason=reason, by=by, base=base or self._base, undo=undo)
         keep_plan(self.folder, self.ledger.entries())
         self._base = self.ledger.head
         return open_experiment(self.key, self.root, clock=self._clock, agent=self.ledger.agent)
@@ -258,8 +262,8 @@ class Experiment:
             variant: With `ship`: which one.
             because: Why.
             by: Who answers for it.
-            supersedes: The decision in force (its entry, or its number), where there is one; a deferral is superseded without.
-                The same decision on the same readout by the same person, as a button that is pressed twice gives it, is recorded
+            supersedes: The decision in force (its entry, or its number), where there is one; a deferral needs no such word. The
+                same decision on the same readout by the same person, as a button that is pressed twice gives it, is recorded
                 once.
 
         Raises:

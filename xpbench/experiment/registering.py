@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from xpbench import __version__
+from xpbench._version import __version__
 from xpbench.canonical import digest
-from xpbench.decide.locking import recorded
+from xpbench.decide.drift.drift_lock import recorded
 from xpbench.decide.rule import rule_digest
 from xpbench.errors import LedgerError, XpbenchError
 from xpbench.experiment.facade import Experiment, open_experiment

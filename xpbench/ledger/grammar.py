@@ -62,9 +62,9 @@ def step(state: State, seq: int, kind: str, body: Mapping[str, Any], schema: int
     A ledger that does not begin with a registration is a record of something else: it can't become an experiment any more, no
     plan is in force in it, and what reads experiments refuses it (`XPB-L09`).
 
-    Entries of schema 2 also have to speak of the plan in force, and of the decision that they supersede. Those of schema 1 could
-    be written by a handle that had not seen the latest amendment, and stay readable. Entries that a repair has put back from
-    the other side of a merge speak of what that side knew.
+    Entries of schema 2 also have to speak of the plan in force, and of the decision that they supersede. Those of schema 1
+    could be written by a handle that had not seen the latest amendment, and stay readable. Entries that a repair has put back
+    from the other side of a merge speak of what that side knew.
 
     Args:
         state: After the entries before.

@@ -60,5 +60,10 @@ MESSAGES: dict[str, Message] = {
         "A second decision says which one it supersedes, and both stay on record",
         "Give supersedes={seq} if it should be replaced, or --supersedes {seq} on the command line",
     ),
+    "XPB-R18": Message(
+        "The new plan puts {pointer} back to what it was before the amendment of entry {seq} (by {by})",
+        "A plan file may have been made from an older plan, and no amendment is undone in silence",
+        "Take that change into the file, or repeat it with --undo where it should be undone",
+    ),
     "XPB-R10": Message("The amendment changes nothing", "An amendment records a difference", "Change the plan first"),
 }

@@ -71,7 +71,7 @@ def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def later_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Looks that came after the one a memo rests on, before its decision, and were at other data: each state of the data once."""
+    """Looks after the one a memo rests on and before its decision, at other data: each state of the data once."""
     readout, looks = payload["readout"], ledger_looks(payload)
     own = next((k for k in looks if readout["at"] in k["times"] and k["kind"] == readout["kind"]), None)
     end = payload["decision"]["seq"] if payload["decision"] else len(payload["ledger"]["lines"]) + 1
