@@ -54,6 +54,7 @@ def record_decision(
     advice = opened.recommendation
     later = later_looks(entries, look)
     follows = outcome == advice.outcome and (outcome != "ship" or chosen == advice.variant) and not later
+    seen = look if earlier is None or look.seq > earlier.seq else earlier
     name = save_readout(folder, opened.to_dict())
     return ledger.append(
         "deferred" if outcome == "defer" else "decided",
@@ -70,7 +71,7 @@ def record_decision(
             "supersedes": earlier.seq if earlier is not None and supersedes is None else supersedes,
         },
         by=by,
-        base=Witness(look.seq, look.digest) if earlier is None else Witness(earlier.seq, earlier.digest),
+        base=Witness(seen.seq, seen.digest),
     )
 
 

@@ -18,7 +18,7 @@ import mixpanel as sdk
 from xpbench.errors import ExposeError, nearest, plain
 from xpbench.expose.arguments import identified, outside_dates, own_properties, seconds_given, unit_text
 from xpbench.expose.delivery import Delivery
-from xpbench.expose.event import exposure_event, incident_event, insert_id, text_of, unit_key
+from xpbench.expose.event import exposure_event, incident_event, insert_id, run_name, text_of, unit_key
 from xpbench.expose.outbox import DeadLetter, Entry, Incident, OnFull, Outbox
 from xpbench.expose.relay import RelaySender
 from xpbench.expose.results import Exposed, TrackerStatus
@@ -143,7 +143,7 @@ class Tracker:
                 if variant is None:
                     return Exposed("unassigned", plan.experiment_name, None, "the plan's hash gives this unit no variant")
             name = plan.experiment_name
-            key = unit_key(name, id_)
+            key = unit_key(run_name(plan), id_)
             if self.outbox.knows(key) == variant:
                 return Exposed("repeat", name, variant)
             base = identified(plan, id_, distinct_id, context) | {"time": self._moment(time)}
@@ -238,7 +238,7 @@ class Tracker:
             base = identified(members[0][0], id_, distinct_id, context) | {"time": self._moment(time)}
             inside = []
             for plan, variant in members:
-                key = unit_key(plan.experiment_name, id_)
+                key = unit_key(run_name(plan), id_)
                 if outside_dates(plan, base["time"]) or variant not in {v.key for v in plan.variants}:
                     out[plan.experiment_name] = self._add(plan, id_, key, variant, base)
                 else:
@@ -438,8 +438,8 @@ class Tracker:
     async def aexpose(self, unit: str | int, variant: str | None = None, **options: Any) -> Exposed:
         """`expose` for async code: a repeat answers at once, anything that touches the disk runs in a thread."""
         if variant is not None and isinstance(unit, (str, int)) and len(self.plans) == 1:
-            name = next(iter(self.plans))
-            if self.outbox.knows(unit_key(name, str(unit))) == variant:
+            name, plan = next(iter(self.plans.items()))
+            if self.outbox.knows(unit_key(run_name(plan), str(unit))) == variant:
                 return Exposed("repeat", name, variant)
         return await asyncio.to_thread(self.expose, unit, variant, **options)
 
