@@ -44,6 +44,12 @@ class Experiment:
         """Its key."""
         return self.plan.key
 
+    def neighbours(self) -> list[Plan]:
+        """Return the plans of the other experiments of its root that are not decided yet."""
+        from xpbench.experiment.neighbours import running_plans
+
+        return running_plans(self.root, besides=self.key)[0]
+
     @property
     def root(self) -> Path:
         """The folder of all experiments."""
