@@ -1,6 +1,7 @@
 """The command line: every command calls the same functions as the notebook.
 
-Exit codes: 0 done, 1 the check says no, 2 bad input (`verify` adds 3: made by a newer version).
+Exit codes: 0 done, 1 the check says no, 2 bad input (`verify` adds 3: made by a newer version, 4: the numbers
+hold and the page was not compared, 5: the numbers hold and the page was touched or there is none).
 """
 
 from __future__ import annotations

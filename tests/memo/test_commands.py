@@ -17,13 +17,16 @@ def run(capsys, *words):
     return code, out.out, out.err
 
 
-def test_verify_has_four_answers(capsys, tmp_path, experiment):
+def test_verify_has_an_exit_code_for_each_answer(capsys, tmp_path, experiment):
     path = experiment.memo().save(tmp_path / "memo.html")
     code, out, _ = run(capsys, "verify", path)
-    assert (code, out.splitlines()[0].split(":")[0]) == (0, "verified")
+    assert (code, out.splitlines()[0].split(":")[0]) == (0, "verified in full")
     code, out, _ = run(capsys, "verify", path, "--json", "--full")
     assert (code, json.loads(out)["status"]) == (0, "verified")
     text = path.read_text(encoding="utf-8")
+    assert run(capsys, "verify", experiment.memo().save(tmp_path / "memo.json"))[0] == 5
+    path.write_text(text.replace("\n", "\r\n"), encoding="utf-8", newline="")
+    assert run(capsys, "verify", path)[0] == 5
     path.write_text(text.replace("Ship beta", "Ship gamma", 1), encoding="utf-8", newline="")
     assert run(capsys, "verify", path)[0] == 1
     path.write_text(text[:5000], encoding="utf-8")

@@ -47,14 +47,16 @@ def forged(memo, tmp_path, change):
 
 def test_a_fresh_memo_is_verified(path):
     report = xp.verify(path)
-    assert (report.status, report.exit_code, report.differences) == ("verified", 0, ())
+    assert (report.status, report.depth, report.exit_code, report.differences) == ("verified", "in full", 0, ())
     assert (report.key, report.headline) == ("beta-homepage", "ship beta")
     assert any("same bytes" in c for c in report.checked)
     assert json.loads(json.dumps(report.to_dict()))["status"] == "verified"
 
 
-def test_the_payload_alone_is_verified(memo, tmp_path):
-    assert xp.verify(memo.save(tmp_path / "memo.json")).status == "verified"
+def test_the_payload_alone_has_a_verdict_of_its_own(memo, tmp_path):
+    report = xp.verify(memo.save(tmp_path / "memo.json"))
+    assert (report.status, report.depth, report.exit_code) == ("verified", "no page", 5)
+    assert str(report).startswith("numbers hold, no page")
 
 
 def test_full_computes_every_row_by_the_engine(path):
@@ -121,7 +123,7 @@ def test_the_single_file_recomputes_every_design_without_the_package(tmp_path, m
     command = [sys.executable, "-I", "-S", str(single), "--json"]
     run = subprocess.run([*command, str(target)], capture_output=True, text=True, check=False)
     report = json.loads(run.stdout)
-    assert (run.returncode, report["status"]) == (0, "verified"), run.stdout
+    assert (run.returncode, report["status"]) == (5, "verified"), run.stdout
     assert not any("engine" in n for n in report["not_checked"])
     rows = memo.payload["readout"]["rows"]
     fields = ["chance", "risk", "lift", "lift_high"] if model["kind"] == "bayesian" else ["ci_low", "p_value", "p_adjusted"]
@@ -141,8 +143,8 @@ def test_without_the_package_the_single_file_verifies(path, tmp_path):
     run = subprocess.run(
         [sys.executable, "-I", "-S", str(single), str(path), "--json"], capture_output=True, text=True, check=False
     )
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert json.loads(run.stdout)["status"] == "verified"
+    assert run.returncode == 4, run.stdout + run.stderr
+    assert json.loads(run.stdout)["depth"] == "page not compared"
     assert "not installed" in run.stdout
 
 
@@ -189,7 +191,7 @@ def test_an_edit_is_seen_and_its_part_is_named(path, old, new, part):
 def test_rewritten_line_ends_have_their_own_verdict(path):
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     report = xp.verify(path)
-    assert (report.exit_code, parts(report)) == (1, {"line ends"})
+    assert (report.exit_code, report.depth, parts(report)) == (5, "page touched", {"line ends"})
     assert "all evidence holds" in report.reason
 
 
@@ -273,8 +275,10 @@ def causes(path, memo, shipped, tmp_path):
     cut.write_bytes(b"".join(e.line + b"\n" for e in entries[:-1]))
     return [
         (data, {}, "verified", ""),
-        (data.replace(b"\n", b"\r\n"), {}, "differs", "line ends"),
-        (b"\xef\xbb\xbf" + data, {}, "differs", "line ends"),
+        (data.replace(b"\n", b"\r\n"), {}, "numbers hold", "line ends"),
+        (b"\xef\xbb\xbf" + data, {}, "numbers hold", "line ends"),
+        (data + b"\n ", {}, "numbers hold", "line ends"),
+        (data[:-1], {}, "numbers hold", "line ends"),
         (data[:5_000], {}, "unreadable", "truncated"),
         (data[: len(data) * 2 // 3], {}, "unreadable", "truncated"),
         (data[:-40], {}, "unreadable", "truncated"),
@@ -372,12 +376,12 @@ def test_a_structural_mutation_is_seen(memo, tmp_path):
     assert judged >= 10, "enough of them make another page, or nothing was tested"
 
 
-def containers(value, at=()):
-    if isinstance(value, (dict, list)) and len(value) > 1:
+def containers(value, at=(), kinds=(dict, list)):
+    if isinstance(value, kinds) and len(value) > 1:
         yield at
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
-        yield from containers(item, (*at, key))
+        yield from containers(item, (*at, key), kinds)
 
 
 def mutate(part, rng):
@@ -423,3 +427,77 @@ def test_the_payload_stands_in_the_page_as_canonical_json(memo):
 def test_reports_show_hostile_text_safely(path):
     report = edited(path, '"outcome":"ship"', '"outcome":"\\u001b[31m"')
     assert "\x1b" not in str(report)
+
+
+def polyglot(path, memo, page_text):
+    """A file that is the true payload for a program and a page of somebody's own for a browser."""
+    payload = memo.save(path.with_name("payload.json")).read_text(encoding="utf-8")
+    return '{"<!--":' + json.dumps(f"--><body>{page_text}<!--", ensure_ascii=False) + "," + payload[1:]
+
+
+@pytest.mark.parametrize("name", ["memo.html", "memo.json", "memo"])
+def test_a_file_that_is_data_and_page_at_once_is_refused(path, memo, tmp_path, name):
+    target = tmp_path / name
+    target.write_text(polyglot(path, memo, "<h1>Ship beta: +84 %</h1>"), encoding="utf-8")
+    report = xp.verify(target)
+    assert report.exit_code == 1, str(report)
+    assert any("<!--" in d.part for d in report.differences)
+
+
+@pytest.mark.parametrize("name", ["memo.html", "memo.HTM", "memo.xhtml", "memo.svg"])
+def test_a_payload_that_calls_itself_a_page_is_refused(memo, tmp_path, name):
+    """Free text of an own plan may be markup: a browser would show it, so data alone may not have a page's name."""
+    target = tmp_path / name
+    target.write_bytes(memo.save(tmp_path / "memo.json").read_bytes())
+    assert xp.verify(target).exit_code == 1
+
+
+@pytest.mark.parametrize("around", ["{} ", " {}", "{}\n\n", "{}<!-- -->", "\ufeff{}"])
+def test_a_payload_alone_is_canonical_or_it_differs(memo, tmp_path, around):
+    text = memo.save(tmp_path / "memo.json").read_text(encoding="utf-8").removesuffix("\n")
+    target = tmp_path / "around.json"
+    target.write_text(around.format(text) if around != "\ufeff{}" else "\ufeff" + text, encoding="utf-8")
+    report = xp.verify(target)
+    assert report.exit_code in (1, 2, 5)
+    assert report.exit_code == 5 if around == "\ufeff{}" else report.exit_code in (1, 2), str(report)
+
+
+def test_an_unknown_key_anywhere_is_refused(memo, tmp_path):
+    rng = random.Random(11)
+    objects = [at for at in containers(dict(memo.payload), kinds=dict) if at[:1] != ("ledger",) or len(at) < 2]
+    free = {"evidence", "units", "by_variant", "exposures_by_day", "segments", "versions", "seeds", "interaction", "effects"}
+    tried = 0
+    for at in rng.sample(objects, 40):
+        names = {k for k in at if isinstance(k, str)}
+        if names & (free | {"overrides", "slices", "when", "baselines", "sds"}):
+            continue
+        payload = copy.deepcopy(dict(memo.payload))
+        part = payload
+        for key in at:
+            part = part[key]
+        part["<!--"] = "x"
+        target = tmp_path / "extra.json"
+        target.write_text(v.canonical(payload), encoding="utf-8")
+        report = xp.verify(target)
+        assert any("<!--" in d.part for d in report.differences), (at, str(report))
+        tried += 1
+    assert tried > 10
+
+
+def test_a_page_without_its_policy_differs(path):
+    text = path.read_text(encoding="utf-8")
+    at = text.index("<meta http-equiv")
+    report = edited(path, text[at : text.index("\n", at) + 1], "")
+    assert "first lines and policy" in parts(report)
+
+
+def test_each_verdict_has_exit_code_sign_and_words_of_its_own():
+    codes, signs, words = zip(*v.VERDICTS.values(), strict=True)
+    assert sorted(set(codes)) == [0, 1, 2, 3, 4, 5]
+    assert len(set(signs)) == len(set(words)) == len(codes)
+
+
+def test_a_report_says_what_it_can_not_prove(path):
+    report = xp.verify(path)
+    assert "that the data are true" in str(report)
+    assert any("dates" in u for u in report.to_dict()["unproven"])

@@ -45,4 +45,4 @@ def test_what_nobody_has_thought_of_is_decisive() -> None:
 
 
 def test_the_verifier_has_the_same_neutral_fields() -> None:
-    assert VERIFIED_NEUTRAL == tuple(pattern for pattern, kind, _ in TABLE if kind == "neutral")
+    assert tuple(pattern for pattern, kind, _ in TABLE if kind == "neutral") == VERIFIED_NEUTRAL

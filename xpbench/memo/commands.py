@@ -15,7 +15,8 @@ def add_parsers(subparsers: Any) -> None:
         "verify",
         _verify,
         help="check a memo: digests, chain, estimates, decision, text and charts",
-        description="Check a memo with nothing but the memo. Exit 0 verified, 1 differs, 2 unreadable, 3 newer than this.",
+        description="Check a memo with nothing but the memo. Exit 0 verified in full, 1 differs, 2 unreadable, 3 newer, "
+        "4 the numbers hold and the page was not compared, 5 the numbers hold and the page was touched or there is none.",
     )
     parser.add_argument("memo", nargs="?", help="the memo (.html) or its payload (.json)")
     parser.add_argument("--key", help="experiment that it should be of")

@@ -20,16 +20,16 @@ from xpbench.memo.verify.chain import START, chain
 from xpbench.memo.verify.check import main, verify
 from xpbench.memo.verify.file import END, MAX_BYTES, PAYLOAD, SEAL, parts_of, read, sealed
 from xpbench.memo.verify.page import parsed_page, row_texts
-from xpbench.memo.verify.report import EXIT, Difference, Notes, Report
+from xpbench.memo.verify.report import VERDICTS, Difference, Notes, Report
 from xpbench.memo.verify.text import canonical, loads, sha256
 
 __all__ = [
     "END",
-    "EXIT",
     "MAX_BYTES",
     "PAYLOAD",
     "SEAL",
     "START",
+    "VERDICTS",
     "Difference",
     "Notes",
     "Report",

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from xpbench.memo.verify.report import J, NewerError, Notes
 from xpbench.memo.verify.text import canonical, loads, sha256
 
-SCHEMA = 1
+LEDGER_SCHEMA = 1
+"""Newest schema of a ledger entry that this program reads."""
 START = "0" * 64
 _SUM = re.compile(r',"sha256":"([0-9a-f]{64})"\}\Z')
 LEVELS = ("nothing assigned", "no outcomes computed", "outcomes computed, unseen", "effects seen")
@@ -23,7 +24,7 @@ def chain(lines: Sequence[str]) -> Iterator[tuple[J, str]]:
         own = _SUM.search(line)
         if own is None or sha256(line[: own.start()] + "}") != own[1]:
             raise ValueError(f"entry {number} was changed: its own SHA-256 does not fit")
-        if entry["schema"] > SCHEMA:
+        if entry["schema"] > LEDGER_SCHEMA:
             raise NewerError(f"entry {number} of the ledger has schema {entry['schema']}")
         if entry["seq"] != number or entry["prev"] != head:
             raise ValueError(f"entry {number} does not follow from the one before: removed, added, moved, or a fork")

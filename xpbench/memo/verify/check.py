@@ -15,7 +15,7 @@ from xpbench.memo.verify.numbers import check_decision, check_estimates
 from xpbench.memo.verify.over_time import check_over_time
 from xpbench.memo.verify.package import check_rendering, check_signed, run_engine
 from xpbench.memo.verify.page import check_marks, parsed_page
-from xpbench.memo.verify.report import Difference, J, NewerError, Notes, Report, UnreadableError
+from xpbench.memo.verify.report import MAKER, UNPROVEN, Difference, J, NewerError, Notes, Report, UnreadableError
 from xpbench.memo.verify.text import sha256
 
 
@@ -125,9 +125,9 @@ def verify(
         return Report("unreadable", where, "The file is built so deep or so large that it can't be read.", cause="too large")
     except Exception as error:  # noqa: BLE001 - as above
         notes.differs("payload", "a whole memo", f"{type(error).__name__}: {error}")
-    cause, reason = _cause(notes.differences)
+    status, depth, cause, reason = _verdict(notes)
     return Report(
-        "differs" if notes.differences else "verified",
+        status,
         where,
         reason,
         tuple(notes.differences),
@@ -136,22 +136,51 @@ def verify(
         key_found,
         headline,
         cause,
+        depth,
+        (*UNPROVEN, MAKER) if status != "differs" else (),
+    )
+
+
+_TOUCHED = {"line ends", "byte order mark", "final newline"}
+"""What mail gateways and editors do to a file, and what can be put back."""
+
+
+def _verdict(notes: Notes) -> tuple[str, str, str, str]:
+    """Status, depth, cause and sentence."""
+    parts = {d.part for d in notes.differences}
+    if parts - _TOUCHED:
+        return "differs", "", *_cause(notes.differences)
+    if notes.depth == "no page":
+        return (
+            "verified",
+            "no page",
+            "no page",
+            "Everything in this payload follows from the rest of it. There is no page to compare.",
+        )
+    if parts:
+        return (
+            "numbers hold",
+            "page touched",
+            "line ends",
+            "Only its line ends, its byte order mark or its last newline were rewritten; all evidence holds once they are put "
+            "back.",
+        )
+    if notes.depth == "in full":
+        return "verified", "in full", "", "Everything that the memo says follows from what it carries."
+    return (
+        "numbers hold",
+        "page not compared",
+        "page not compared",
+        "The payload follows from what it carries. The page was not compared with it: its wording and its marks may be others.",
     )
 
 
 def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
     """What happened to a memo, in a word or two and in a sentence; the mildest account that explains every difference."""
-    if not differences:
-        return "", "Everything that the memo says follows from what it carries."
     parts = {d.part for d in differences}
     first = differences[0]
-    if parts <= {"line ends", "byte order mark"}:
-        return (
-            "line ends",
-            "Only its line ends or its byte order mark were rewritten; all evidence holds once they are put back.",
-        )
     outside = {"experiment", "ledger file, experiment", "ledger file", "witness"}
-    if not parts <= outside | {"line ends", "byte order mark"}:
+    if not parts <= outside | _TOUCHED:
         count = "1 thing differs" if len(differences) == 1 else f"{len(differences)} things differ"
         return "altered", f"{count}: {first.part}."
     by_part = {d.part: d for d in differences}

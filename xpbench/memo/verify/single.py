@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 PARTS = (
-    *("report", "text", "file", "chain"),
+    *("report", "text", "plan_keys", "shape", "chain", "file"),
     *("quantiles", "pairs", "score", "estimates", "designs", "boundaries", "posterior", "documented", "rows", "rule"),
     *("numbers", "over_time", "page", "package", "check"),
 )
@@ -19,9 +19,10 @@ HEAD = '''"""Check a memo with nothing but the memo: one file of Python, standar
 
 A second implementation, written apart from the engine that made the memo, of digests, the ledger's chain, estimates from
 moments, designs, corrections, margins and the rule. With the package of the same version installed the whole page is rendered
-again and compared byte by byte; without it the marked numbers of the page are.
+again and compared byte by byte; without it the marked numbers of the page are, and the verdict says so.
 
-Exit codes: 0 verified, 1 differs (and where), 2 unreadable, 3 made by a newer version.
+Exit codes: 0 verified in full, 1 differs (and where), 2 unreadable, 3 made by a newer version, 4 the numbers hold and the page
+was not compared, 5 the numbers hold and the page was touched or there is none.
 
 Joined from the parts in xpbench/memo/verify; read them there, one subject a file.
 """
