@@ -475,7 +475,12 @@ _READOUT = {
         "rows": [None],
         "variants": [{**dict.fromkeys(("variant", "outcome", "row", "because")), "evidence": [None], "situation": _SITUATION}],
     },
-    "looks": [dict.fromkeys(("seq", "at", "by", "units", "planned", "reason"))],
+    "looks": [
+        {
+            **dict.fromkeys(("seq", "at", "by", "units", "planned", "reason", "last", "counts")),
+            "findings": {"*": {"*": dict.fromkeys(("p", "sign", "guardrail", "matters"))}},
+        }
+    ],
     "cost": dict.fromkeys(("looks", "peeks", "false_positive_rate", "alpha", "sentence")),
     "deviations": [{**dict.fromkeys(("pointer", "class", "seq", "at", "reason")), "before": ANY, "after": ANY}],
     "stamps": [None],
@@ -2017,9 +2022,9 @@ def rows_of(
     for roles, name in groups:
         members = [i for i, item in enumerate(items) if item[0]["role"] in roles]
         for i in members if name != "e-bh" and not alone else ():
-            held[i] = standing(plan, looks[:-1], items[i][0]["key"], items[i][1]["key"], found[i][0])
-            if held[i] is not None and (items[i][4].rho2 is not None or items[i][4].boundary is not None):
-                found[i] = held[i]["p"], alpha
+            earlier = standing(plan, looks[:-1], items[i][0]["key"], items[i][1]["key"], found[i][0])
+            if earlier is not None and (items[i][4].rho2 is not None or items[i][4].boundary is not None):
+                held[i], found[i] = earlier, (earlier["p"], alpha)
         p_values = [found[i][0] for i in members]
         if name == "e-bh":
             pairs = [(items[i][3].pair, items[i][4]) for i in members]

@@ -66,9 +66,9 @@ def rows_of(
     for roles, name in groups:
         members = [i for i, item in enumerate(items) if item[0]["role"] in roles]
         for i in members if name != "e-bh" and not alone else ():
-            held[i] = standing(plan, looks[:-1], items[i][0]["key"], items[i][1]["key"], found[i][0])
-            if held[i] is not None and (items[i][4].rho2 is not None or items[i][4].boundary is not None):
-                found[i] = held[i]["p"], alpha
+            earlier = standing(plan, looks[:-1], items[i][0]["key"], items[i][1]["key"], found[i][0])
+            if earlier is not None and (items[i][4].rho2 is not None or items[i][4].boundary is not None):
+                held[i], found[i] = earlier, (earlier["p"], alpha)
         p_values = [found[i][0] for i in members]
         if name == "e-bh":
             pairs = [(items[i][3].pair, items[i][4]) for i in members]
