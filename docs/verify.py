@@ -9,7 +9,7 @@ again and compared byte by byte; without it the marked numbers of the page are, 
 Exit codes: 0 verified in full, 1 differs (and where), 2 unreadable, 3 made by a newer version, 4 the numbers hold and the page
 was not compared, 5 the numbers hold and the page was touched or there is none.
 
-Joined from the parts in xpbench/memo/verify; read them there, one subject a file.
+Joined from the parts in xpbench/verifier; read them there, one subject a file.
 """
 
 from __future__ import annotations
@@ -2841,7 +2841,7 @@ def _first_difference(a: Sequence[str], b: Sequence[str]) -> tuple[str, str]:
 def check_rendering(notes: Notes, payload: J, document: str) -> None:
     """The same version of the package renders the same bytes."""
     try:
-        from xpbench import __version__
+        from xpbench._version import __version__
         from xpbench.memo.render import page as render
     except ImportError:
         notes.not_checked.append("the page was not rendered again: the package is not installed here")
@@ -2869,7 +2869,7 @@ def check_rendering(notes: Notes, payload: J, document: str) -> None:
 def _check_derived(notes: Notes, payload: J) -> None:
     """What the payload says of the ledger is what the package derives from its lines."""
     from xpbench.ledger.ledger import verify_lines
-    from xpbench.memo.story import story
+    from xpbench.memo.ledger_part import story
 
     entries = verify_lines([line.encode() for line in payload["ledger"]["lines"]])
     derived = story(payload["readout"], entries)
@@ -2947,7 +2947,7 @@ def _check_own_stamp(notes: Notes, path: str | Path, stamp: str | Path, roots: S
 def run_engine(path: str | Path, notes: Notes) -> None:
     """Compare with what the installed engine makes of the moments."""
     try:
-        from xpbench.memo.engine import rerun
+        from xpbench.memo.full_check import rerun
     except ImportError:
         notes.not_checked.append("--full needs the package")
         return

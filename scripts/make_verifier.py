@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from xpbench.memo.verify import single
+from xpbench.verifier import single
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "verify.py"
@@ -22,7 +22,7 @@ HEAD = '''"""Keys of a plan, made from its JSON Schema by `python scripts/make_v
 
 from __future__ import annotations
 
-from xpbench.memo.verify.report import J
+from xpbench.verifier.report import J
 
 PLAN_KEYS: J = '''
 
