@@ -7,9 +7,9 @@ import re
 import pytest
 
 from tests.decide.test_deviations import DOCUMENT, leaves, mutated
-from xpbench.memo.verify.chain import NEUTRAL as VERIFIED_NEUTRAL
 from xpbench.plan.amendable import TABLE, class_of
 from xpbench.plan.diff import diff
+from xpbench.verifier.chain import NEUTRAL as VERIFIED_NEUTRAL
 
 NEUTRAL = {"schema", "title", "owner", "notes", "watch", "sign_offs", "planning", "template"}
 FROZEN = {"key", "unit", "assignment", "variants"}

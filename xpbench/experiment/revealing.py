@@ -10,9 +10,9 @@ from xpbench._version import __version__
 from xpbench.data.summary import Summary
 from xpbench.decide.analysis import analyse, findings_of
 from xpbench.decide.deviations import deviations_of, ended_short
+from xpbench.decide.drift.drift_lock import drift_deviations
 from xpbench.decide.harm import harm_alarm
 from xpbench.decide.interaction import concurrent
-from xpbench.decide.drift.drift_lock import drift_deviations
 from xpbench.decide.looks import Look, cost_of, findings_from
 from xpbench.decide.novelty import trends
 from xpbench.decide.readout import Readout, SealedReadout, stamps_of

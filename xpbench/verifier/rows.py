@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from xpbench.memo.verify.designs import (
+from xpbench.verifier.designs import (
     Design,
     adjust,
     alpha_of,
@@ -17,13 +17,13 @@ from xpbench.memo.verify.designs import (
     lift_z,
     standing,
 )
-from xpbench.memo.verify.documented import DOCUMENTED, documented_test
-from xpbench.memo.verify.estimates import Estimate, estimate, waiting
-from xpbench.memo.verify.pairs import NAN, Pair
-from xpbench.memo.verify.posterior import Posterior, posterior_of
-from xpbench.memo.verify.quantiles import normal_isf, normal_tail
-from xpbench.memo.verify.report import J
-from xpbench.memo.verify.score import Score
+from xpbench.verifier.documented import DOCUMENTED, documented_test
+from xpbench.verifier.estimates import Estimate, estimate, waiting
+from xpbench.verifier.pairs import NAN, Pair
+from xpbench.verifier.posterior import Posterior, posterior_of
+from xpbench.verifier.quantiles import normal_isf, normal_tail
+from xpbench.verifier.report import J
+from xpbench.verifier.score import Score
 
 
 def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
