@@ -27,9 +27,10 @@ from mixpanel.flags.utils import normalized_hash
 from benchmarks.report import header
 from xpbench.assign import find_salt
 from xpbench.assign.definitions import read_flag
-from xpbench.assign.hashing import buckets, prefix, uniform
+from xpbench.assign.hashing import buckets, uniform
 from xpbench.assign.ids import UnitIds
 from xpbench.assign.properties import Properties
+from xpbench.assign.single import prefix
 
 SALT = "0123456789abcdef" * 2
 

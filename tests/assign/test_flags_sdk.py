@@ -19,9 +19,10 @@ from tests.assign.random_flags import context, definition, rule, text_unit
 from tests.assign.random_flags import properties as random_properties
 from xpbench.assign.definitions import read_flag
 from xpbench.assign.flag import REASONS, Flag
-from xpbench.assign.hashing import buckets, fnv1a64, fnv_salted, fnv_states
+from xpbench.assign.hashing import buckets, fnv_salted, fnv_states
 from xpbench.assign.ids import UnitIds
 from xpbench.assign.properties import Properties
+from xpbench.assign.single import fnv1a64
 
 PAIRS = 100_000
 SEED = 20261122

@@ -132,7 +132,7 @@ def test_duckdb_hashes_integers_as_python_does() -> None:
 
 
 def test_native_vectors_in_duckdb() -> None:
-    from xpbench.assign.hashing import prefix
+    from xpbench.assign.single import prefix
 
     vectors = VECTORS["native"]["vectors"]
     units = pa.table({"m": [prefix(v["purpose"], v["salt"], v["name"]) + v["id"] for v in vectors]})
@@ -142,7 +142,7 @@ def test_native_vectors_in_duckdb() -> None:
 
 
 def test_native_vectors_in_node(node: None, tmp_path: Path) -> None:
-    from xpbench.assign.hashing import prefix
+    from xpbench.assign.single import prefix
 
     vectors = VECTORS["native"]["vectors"]
     inner = javascript(plan_of()).replace("return { variant: variant }", "return { variant: first52 }")

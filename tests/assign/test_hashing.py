@@ -21,7 +21,8 @@ from scipy import stats
 from tests.assign.plans import plan_of
 from xpbench.assign import assignments
 from xpbench.assign.association import association
-from xpbench.assign.hashing import buckets, netstring, prefix, sha256_int, sha256_uniform, uniform
+from xpbench.assign.hashing import buckets, sha256_uniform, uniform
+from xpbench.assign.single import netstring, prefix, sha256_int
 from xpbench.errors import AssignError
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "assign.json").read_text(encoding="utf-8"))

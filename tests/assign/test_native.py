@@ -18,8 +18,9 @@ from mixpanel.flags.utils import normalized_hash
 import xpbench as xp
 from tests.assign.plans import plan_of
 from xpbench.assign import AssignmentStore, AssignWarning, assignments, check_layers, compare_plans, refuse_reassignment
-from xpbench.assign.hashing import SCALE, uniform
-from xpbench.assign.native import Randomiser, exact, threshold
+from xpbench.assign.hashing import uniform
+from xpbench.assign.native import Randomiser
+from xpbench.assign.single import SCALE, exact, threshold
 from xpbench.errors import AssignError
 from xpbench.ledger.clock import fixed_clock
 

@@ -4,6 +4,7 @@
 
 ==============  ====================================================================================
 ids             ids of any container as UTF-8 bytes, nulls counted, floats refused
+single          one unit without arrays, and the arithmetic that both ways share
 hashing         SHA-256 (native) and FNV-1a (Mixpanel) over arrays
 properties      properties of units as columns, JsonLogic rules over them
 flag            one Mixpanel flag and its evaluation, by context or over columns

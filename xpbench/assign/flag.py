@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpbench.assign.hashing import fnv1a64, fnv_buckets, fnv_states
+from xpbench.assign.hashing import fnv_buckets, fnv_states
 from xpbench.assign.ids import UnitIds
 from xpbench.assign.properties import Properties, Rule
+from xpbench.assign.single import fnv1a64
 from xpbench.errors import shown
 
 BUCKETS = 100

@@ -23,10 +23,11 @@ from scipy.special import bdtrc
 from xpbench.assign.assigning import Subject
 from xpbench.assign.audit_report import REMEDIES, Cause
 from xpbench.assign.flag import Flag
-from xpbench.assign.hashing import SCALE, fnv_buckets, fnv_states, prefix, sha256_block
+from xpbench.assign.hashing import fnv_buckets, fnv_states, sha256_block
 from xpbench.assign.ids import UnitIds
 from xpbench.assign.log import ExposureLog
 from xpbench.assign.native import Randomiser
+from xpbench.assign.single import SCALE, prefix
 from xpbench.assign.suspects import (
     NOT_APPLICABLE,
     Suspect,

@@ -10,8 +10,8 @@ import numpy as np
 
 from xpbench.assign.assigning import subject_of, unit_key
 from xpbench.assign.flag import Flag
-from xpbench.assign.hashing import prefix
-from xpbench.assign.native import Randomiser, exact, threshold
+from xpbench.assign.native import Randomiser
+from xpbench.assign.single import exact, prefix, threshold
 
 _SHA256 = """
   var K = [], H0 = [];

@@ -14,10 +14,11 @@ from xpbench.assign.assigning import subject_of, unit_key
 from xpbench.assign.balance import history_columns
 from xpbench.assign.findings import jsonable
 from xpbench.assign.flag import Flag
-from xpbench.assign.hashing import Words, fnv_buckets, fnv_states, prefix, sha256_texts
+from xpbench.assign.hashing import Words, fnv_buckets, fnv_states, sha256_texts
 from xpbench.assign.html import paragraph, table
 from xpbench.assign.ids import UnitIds
 from xpbench.assign.native import Randomiser, flag_with_salt, with_salt
+from xpbench.assign.single import prefix
 from xpbench.canonical import digest
 from xpbench.errors import AssignError, plain, shown
 from xpbench.plan import Plan

@@ -10,8 +10,8 @@ import numpy as np
 
 from xpbench.assign.assigning import Subject, subject_of, unit_key
 from xpbench.assign.flag import Flag
-from xpbench.assign.hashing import BASIS, PRIME, prefix
-from xpbench.assign.native import Randomiser, exact, threshold
+from xpbench.assign.native import Randomiser
+from xpbench.assign.single import BASIS, PRIME, exact, prefix, threshold
 from xpbench.errors import AssignError, plain
 
 Engine = Literal["duckdb", "spark", "postgres", "bigquery", "snowflake", "trino"]

@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from xpbench.assign.assigning import Subject
 from xpbench.assign.flag import Flag, FlagRollout, FlagVariant
-from xpbench.assign.hashing import fnv1a64, sha256_uniform
+from xpbench.assign.hashing import sha256_uniform
 from xpbench.assign.ids import UnitIds
-from xpbench.assign.native import Randomiser, exact, flag_with_salt, with_salt
+from xpbench.assign.native import Randomiser, flag_with_salt, with_salt
+from xpbench.assign.single import exact, fnv1a64
 from xpbench.plan import Plan
 
 Codes = NDArray[np.int16]
