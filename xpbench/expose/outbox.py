@@ -67,6 +67,10 @@ class DeadLetter(NamedTuple):
     time: float
 
 
+Note = tuple[str, str, str, str, float, str | None]
+"""An incident: kind, experiment, unit, detail, time, and the event that says so to Mixpanel."""
+
+
 class Entry(NamedTuple):
     """What one call wants written, all or nothing.
 
@@ -82,8 +86,8 @@ class Entry(NamedTuple):
     keys: tuple[bytes, ...]
     variants: tuple[str, ...]
     build: Callable[[tuple[int, ...]], str]
-    notes: tuple[tuple[str, str, str, str, float, str | None], ...] = ()
-    switched: Callable[[int, str], tuple[str, str, str, str, float, str | None]] | None = None
+    notes: tuple[Note, ...] = ()
+    switched: Callable[[int, str], Note] | None = None
 
 
 _abandoned: list[Any] = []
