@@ -112,7 +112,6 @@ def test_it_costs_at_most_twice_the_evaluation_of_the_sdk() -> None:
     try:
         theirs = timed(sdk)
         ours = [timed(lambda s=s: [s(u) for u in units]) for s in singles]
-        print({"sdk": theirs, "single": ours})
         assert max(ours) <= 2 * theirs, (ours, theirs)
         assert [singles[2](u) for u in units] == sdk()
     finally:
