@@ -7,11 +7,13 @@ raises into calling code unless it is asked to.
 ==========  ===================================================
 tracker     what product code calls
 given       what a call gives, checked
+values      from what programs hold to what JSON has
 results     what it gets back
 event       the exposure event and its ids
 outbox      exposures on local disk until they are taken
 forks       what a fork must not break
-filesystem  whether a folder lies on a local disk
+place       where it lies, readable by its owner alone
+filesystem  whether a folder lies on a local disk; locks
 sender      takes the head of the outbox, in a thread
 relay       the same in a process of its own
 delivery    one request, and what its answer means for each row

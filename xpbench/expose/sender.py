@@ -19,6 +19,7 @@ from typing import Any
 
 from xpbench.expose import forks
 from xpbench.expose.delivery import Delivery, Outcome
+from xpbench.expose.filesystem import lock_file
 from xpbench.expose.limits import BATCH_BYTES, BATCH_EVENTS, FUTURE_SECONDS, seconds_of
 from xpbench.expose.outbox import Outbox
 
@@ -66,7 +67,7 @@ class SenderLock:
         except OSError:
             return False
         try:
-            _lock_file(handle)
+            lock_file(handle)
         except OSError:
             os.close(handle)
             return False
@@ -85,21 +86,6 @@ class SenderLock:
             with contextlib.suppress(OSError):
                 os.close(self._handle)
         self._handle = None
-
-
-if os.name == "nt":  # pragma: no cover - not run on Linux
-
-    def _lock_file(handle: int) -> None:
-        import msvcrt
-
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-
-else:
-
-    def _lock_file(handle: int) -> None:
-        import fcntl
-
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 class Sender:
@@ -192,6 +178,10 @@ class Sender:
         try:
             while not self._stop.is_set():
                 try:
+                    if db is not None and not self._outbox.is_current(db):
+                        with forks.outside:
+                            db.close()
+                        db = None
                     if db is None:
                         with forks.outside:
                             db = self._outbox.connect(timeout=5.0)

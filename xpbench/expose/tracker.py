@@ -23,6 +23,7 @@ from xpbench.expose.delivery import Delivery
 from xpbench.expose.event import exposure_event, incident_event, insert_id, text_of, unit_key
 from xpbench.expose.given import Given, identified, outside_dates, own_properties, seconds_given, unit_text, variant_text
 from xpbench.expose.outbox import DeadLetter, Entry, Incident, Note, OnFull, Outbox
+from xpbench.expose.place import Place, state_folder
 from xpbench.expose.relay import RelaySender
 from xpbench.expose.results import Exposed, TrackerStatus
 from xpbench.expose.sender import Backoff, Sender
@@ -43,14 +44,15 @@ class Tracker:
         plan: The plan, or several when one process runs several experiments.
         mixpanel: The official SDK's `Mixpanel` object, whose hosts, credentials and consumer are used; or a project token.
         outbox: Path of the outbox on a local disk, or an `Outbox`. By default one file per project in the user's state
-            folder (`XPBENCH_STATE`, else `XDG_STATE_HOME`, else `~/.local/state/xpbench`), shared by all processes.
+            folder (`XPBENCH_STATE`, else `XDG_STATE_HOME/xpbench`, else `~/.local/state/xpbench`; where none can be written,
+            a folder of this user among the temporary ones), shared by all processes and readable by this user alone.
         via: `import` (strict: each refused row is named, any age) or `track`.
         on_full: When `max_pending` events wait: `refuse` the new one, `block` up to `max_block` first, or `raise`.
         on_error: `record` what goes wrong, or `raise` it to the caller.
         incidents: `send` an event for variant switches, unknown variants and exposures outside the dates, or only `keep` them.
         max_pending: Bound of the outbox.
         max_block: Seconds that `expose` may wait for other threads, and again for other processes.
-        timeout: Seconds that a request may take to connect, and to answer.
+        timeout: Seconds that a request may take in all, from the connection to the last byte of the answer.
         interval: Seconds between looks at the outbox.
         backoff: Waits after failed requests.
         exit_seconds: How long the end of the process waits for the last events; what is left is sent by the next process.
@@ -59,7 +61,8 @@ class Tracker:
         clock: The time.
 
     Raises:
-        ExposeError: `XPB-E05` no Mixpanel object, `XPB-E06` no plan or two of one name; those of `Outbox`.
+        ExposeError: `XPB-E05` no Mixpanel object, `XPB-E06` no plan or two of one name, `XPB-E16` no place for the outbox;
+            those of `Outbox`.
     """
 
     def __init__(
@@ -92,8 +95,12 @@ class Tracker:
         if isinstance(outbox, Outbox):
             self.outbox = outbox
         else:
-            path = state_folder() / f"outbox-{project}.sqlite" if outbox is None else Path(outbox)
+            place = state_folder() if outbox is None else Place(Path(outbox))
+            path = place.folder / f"outbox-{project}.sqlite" if outbox is None else place.folder
             self.outbox = Outbox(path, max_pending=max_pending, max_block=max_block, project=project, clock=self._now)
+            if place.note:
+                self.outbox.notes.append(place.note)
+                _log.warning("xpbench: %s", place.note)
         self._on_full = on_full
         self._on_error = on_error
         self._incidents = incidents
@@ -521,13 +528,6 @@ def _prepared(plans: Iterable[Plan]) -> Iterator[tuple[str, Single]]:
             yield plan.experiment_name, Single(plan)
         except AssignError:
             continue  # the caller gives the variant, or the call says why it can't be assigned
-
-
-def state_folder() -> Path:
-    """Folder of this user's outboxes."""
-    if os.environ.get("XPBENCH_STATE"):
-        return Path(os.environ["XPBENCH_STATE"])
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "xpbench"
 
 
 def _nothing(fresh: tuple[int, ...]) -> str:
