@@ -16,8 +16,10 @@ place       where it lies, readable by its owner alone
 filesystem  whether a folder lies on a local disk; locks
 sender      takes the head of the outbox, in a thread
 relay       the same in a process of its own
+deadline    a bound on a whole request
 delivery    one request, and what its answer means for each row
 limits      what Mixpanel takes
+warnings    lines in the log, each once a minute
 masks       no token or secret in what people read
 flags       Mixpanel's flags behind a safe wrapper
 ==========  ===================================================

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import hashlib
-import logging
 import os
 import threading
 import time as _time
@@ -28,13 +27,11 @@ from xpbench.expose.relay import RelaySender
 from xpbench.expose.results import Exposed, TrackerStatus
 from xpbench.expose.sender import Backoff, Sender
 from xpbench.expose.values import unit_of
+from xpbench.expose.warnings import Warnings
 from xpbench.ledger.clock import Clock, system_clock
 from xpbench.plan import Plan
 
 _JUMP_SECONDS = 300.0
-_WARN_SECONDS = 60.0
-_WARNINGS = 1_000
-_log = logging.getLogger("xpbench.expose")
 
 
 class Tracker:
@@ -91,6 +88,7 @@ class Tracker:
         self._by_key = {p.key: p for p in plans} | self.plans
         self._clock = clock
         self._delivery = Delivery(mixpanel, via=via, timeout=timeout)
+        self._warnings = Warnings(self._delivery.mask)
         project = hashlib.sha256(self._delivery.token.encode()).hexdigest()[:16]
         if isinstance(outbox, Outbox):
             self.outbox = outbox
@@ -100,7 +98,7 @@ class Tracker:
             self.outbox = Outbox(path, max_pending=max_pending, max_block=max_block, project=project, clock=self._now)
             if place.note:
                 self.outbox.notes.append(place.note)
-                _log.warning("xpbench: %s", place.note)
+                self._warnings(place.note)
         self._on_full = on_full
         self._on_error = on_error
         self._incidents = incidents
@@ -116,7 +114,6 @@ class Tracker:
         self._anchor = self._now() - _time.monotonic()
         self._singles = dict(_prepared(plans))
         self._invalid: dict[str, int] = {}
-        self._warned: dict[tuple[str, str, str], float] = {}
         self._count_lock = threading.Lock()
         self._pid = os.getpid()
         atexit.register(self._at_exit)
@@ -368,17 +365,9 @@ class Tracker:
         return Exposed("invalid", name, variant, f"{reason} [{code}]")
 
     def _warn(self, kind: str, experiment: str, detail: str) -> None:
-        """One line in the log for each thing that goes wrong, again after a minute: an outage must not fill a disk."""
-        now = _time.monotonic()
-        with self._count_lock:
-            last = self._warned.get((kind, experiment, detail))
-            if last is not None and now - last < _WARN_SECONDS:
-                return
-            if len(self._warned) >= _WARNINGS:
-                self._warned.clear()
-            self._warned[(kind, experiment, detail)] = now
+        """One line in the log at warning level."""
         about = f" of {experiment}" if experiment else ""
-        _log.warning("xpbench: %s%s: %s", kind, about, self._delivery.mask(detail))
+        self._warnings(f"{kind}{about}: {detail}")
 
     def note(self, kind: str, experiment: str, detail: str) -> None:
         """Count something that went wrong around an exposure (a fallback, an invalid call); never raises."""
