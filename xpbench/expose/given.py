@@ -98,7 +98,7 @@ def seconds_given(time: Any) -> float:
             if time.astimezone().utcoffset() != timedelta(0):
                 raise ExposeError("XPB-E12", value=str(given))
             time = time.replace(tzinfo=UTC)
-        return round(time.timestamp(), 3)
+        return round(float(time.timestamp()), 3)
     if isinstance(time, bool) or not isinstance(time, (numbers.Real, Decimal)):
         raise ExposeError("XPB-E12", value=str(given))
     seconds = float(time)

@@ -120,9 +120,8 @@ def _moment(value: date | time | timedelta) -> Any:
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, datetime):
-        if hasattr(value, "to_pydatetime"):
-            value = value.to_pydatetime(warn=False)
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat() if value.tzinfo is not None else value.isoformat()
+        moment: datetime = value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value
+        return (moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo is not None else moment).isoformat()
     return value.isoformat()
 
 
