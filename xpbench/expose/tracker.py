@@ -16,11 +16,10 @@ from uuid import UUID
 
 import mixpanel as sdk
 
-from xpbench.assign.single import Single
 from xpbench.errors import AssignError, ExposeError, nearest, plain
+from xpbench.expose.arguments import Given, identified, outside_dates, own_properties, seconds_given, unit_text, variant_text
 from xpbench.expose.delivery import Delivery
 from xpbench.expose.event import exposure_event, incident_event, insert_id, text_of, unit_key
-from xpbench.expose.given import Given, identified, outside_dates, own_properties, seconds_given, unit_text, variant_text
 from xpbench.expose.outbox import DeadLetter, Entry, Incident, Note, OnFull, Outbox
 from xpbench.expose.place import Place, state_folder
 from xpbench.expose.relay import RelaySender
@@ -30,6 +29,7 @@ from xpbench.expose.values import unit_of
 from xpbench.expose.warnings import Warnings
 from xpbench.ledger.clock import Clock, system_clock
 from xpbench.plan import Plan
+from xpbench.randomiser.single import Single
 
 _JUMP_SECONDS = 300.0
 
