@@ -21,8 +21,9 @@ from scipy import stats
 from tests.randomiser.plans import plan_of
 from xpbench.errors import AssignError
 from xpbench.randomiser.assigning import assignments
-from xpbench.randomiser.hashing import buckets, netstring, prefix, sha256_int, sha256_uniform, uniform
+from xpbench.randomiser.hashing import buckets, sha256_uniform, uniform
 from xpbench.randomiser.preflight.association import association
+from xpbench.randomiser.single import netstring, prefix, sha256_int
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "assign.json").read_text(encoding="utf-8"))
 
