@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from xpbench._version import __version__
 from xpbench.canonical import digest
 from xpbench.data.summary import Summary
-from xpbench.decide.analysis import analyse
 from xpbench.decide.readout import Readout
 from xpbench.decide.recommend import recommend
 from xpbench.errors import DecisionError, plain
@@ -15,14 +14,13 @@ from xpbench.health import Check
 from xpbench.ledger import Entry
 from xpbench.plan import Plan
 
-WORDS = {"summary": "the moments", "health": "a health check"}
+WORDS = {"summary": "the moments", "health": "a health check", "rows": "an estimate"}
 
 
 def digests_of(summary: Summary, health: Iterable[Check]) -> dict[str, str]:
     """What a look at effects binds besides counts: digests of the moments and of the health checks, as they were shown.
 
-    Estimates and recommendation follow from these and from the plan, so that nothing needs to be computed before the look is on
-    record.
+    `reveal` adds that of the rows. The recommendation follows from these and from the plan.
     """
     return {"summary": digest(summary.to_dict()), "health": digest([c.to_dict() for c in health])}
 
@@ -59,27 +57,20 @@ def later_looks(entries: Sequence[Entry], look: Entry) -> list[Entry]:
 def ensure_as_shown(plan: Plan, readout: Readout, look: Entry, entries: Sequence[Entry]) -> None:
     """Return only if nothing in a readout was edited since the look that it came from.
 
-    The entry of the look holds the digests of the moments and of the health checks; rows and recommendation follow from these,
-    and are computed again. Entries of earlier releases hold counts and the fingerprint of the data.
+    The entry of the look holds the digests of moments, health checks and rows; the recommendation follows from these, and is
+    computed again. Entries of earlier releases hold counts and the fingerprint of the data.
 
     Raises:
         DecisionError: `XPB-R16`, with the part that differs.
     """
     shown = look.body.get("shown", {})
-    parts = digests_of(readout.summary, readout.health)
+    parts = digests_of(readout.summary, readout.health) | {"rows": digest([r.to_dict() for r in readout.rows])}
     for part, value in shown.items():
         if parts.get(part) != value:
             raise DecisionError("XPB-R16", part=plain(WORDS.get(part, part)), seq=look.seq)
     if look.body["fingerprint"] != readout.summary.fingerprint or dict(look.body["units"]) != dict(readout.summary.units):
         raise DecisionError("XPB-R16", part=plain("the data"), seq=look.seq)
     if shown and readout.versions.get("xpbench") == __version__:
-        _ensure_computed(plan, readout, look)
-
-
-def _ensure_computed(plan: Plan, readout: Readout, look: Entry) -> None:
-    rows = analyse(plan, readout.summary, earlier_units=[k.units for k in readout.looks if k.seq < look.seq])
-    if [digest(r.to_dict()) for r in rows] != [digest(r.to_dict()) for r in readout.rows]:
-        raise DecisionError("XPB-R16", part=plain("the estimates"), seq=look.seq)
-    advice = recommend(plan, rows, readout.health, is_adequate=readout.due.is_adequate)
-    if digest(advice.to_dict()) != digest(readout.recommendation.to_dict()):
-        raise DecisionError("XPB-R16", part=plain("the recommendation"), seq=look.seq)
+        advice = recommend(plan, readout.rows, readout.health, is_adequate=readout.due.is_adequate)
+        if digest(advice.to_dict()) != digest(readout.recommendation.to_dict()):
+            raise DecisionError("XPB-R16", part=plain("the recommendation"), seq=look.seq)

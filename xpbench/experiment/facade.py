@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from xpbench.data.summary import Summary
 from xpbench.decide.looks import Look
 from xpbench.decide.readout import Readout, SealedReadout
-from xpbench.decide.seal import due
+from xpbench.decide.seal import due, ensure_has_looks
 from xpbench.experiment import publishing
 from xpbench.experiment.amending import record_amendment
 from xpbench.experiment.checking import checks_of
@@ -63,6 +63,12 @@ class Experiment:
     def key(self) -> str:
         """Its key."""
         return self.plan.key
+
+    def neighbours(self) -> list[Plan]:
+        """Return the plans of the other experiments of its root that are not decided yet."""
+        from xpbench.experiment.neighbours import running_plans
+
+        return running_plans(self.root, besides=self.key)[0]
 
     @property
     def root(self) -> Path:
@@ -125,6 +131,7 @@ class Experiment:
         evidence: Mapping[str, Any] | None = None,
         segments: Sequence[str] = (),
         further_health: FurtherHealth = "compute",
+        last: str = "",
     ) -> SealedReadout | Readout:
         """Sealed before results are due, everything afterwards; the look is on record before it is shown.
 
@@ -137,16 +144,22 @@ class Experiment:
             segments: Further properties or columns to split by that the plan does not declare. The readout is then EXPLORATORY.
             further_health: `compute` the A/A calibration (1,000 re-randomisations of the units' values) and the bias windows of
                 one, two and four weeks, where the source can answer and `evidence` does not hold them; or `off`.
+            last: Why this is the last look of a group-sequential plan that ends short of its units. The look spends the rest of
+                the level, and what comes in later decides nothing. It is a deviation, on record with this reason.
 
         Raises:
             DataError: the source can't be read under the plan.
+            DecisionError: `XPB-R30`, `last` for a plan that is not group-sequential.
             HealthError: `XPB-H04`, evidence of an unknown kind.
         """
-        summary, health = self._read(source, progress, evidence, segments, further_health)
-        state = due(self.plan, summary, now=self._clock())
+        plan = self.plan  # one plan from reading to showing; the ledger refuses the look where another is in force by then
+        if last:
+            ensure_has_looks(plan)
+        summary, health = self._read(plan, source, progress, evidence, segments, further_health)
+        state = due(plan, summary, now=self._clock(), last=last)
         if not state.is_due:
-            return seal(self.plan, self.ledger, summary, state, health, by=by)
-        return reveal("opened", self.plan, self.ledger, summary, state, health, by=by, reason="")
+            return seal(plan, self.ledger, summary, state, health, by=by)
+        return reveal("opened", plan, self.ledger, summary, state, health, by=by, reason="", last=last)
 
     def peek(
         self,
@@ -174,10 +187,11 @@ class Experiment:
             DecisionError: `XPB-R02`, no reason.
         """
         ensure_reason(reason, "a peek")
-        summary, health = self._read(source, progress, evidence, segments, further_health)
-        state = due(self.plan, summary, now=self._clock())
+        plan = self.plan
+        summary, health = self._read(plan, source, progress, evidence, segments, further_health)
+        state = due(plan, summary, now=self._clock())
         kind: Literal["opened", "peeked"] = "opened" if state.is_due else "peeked"
-        return reveal(kind, self.plan, self.ledger, summary, state, health, by=by, reason=reason)
+        return reveal(kind, plan, self.ledger, summary, state, health, by=by, reason=reason)
 
     def looks(self) -> tuple[Look, ...]:
         """All looks at effects on record, oldest first."""
@@ -214,12 +228,14 @@ class Experiment:
             DataError: the source can't be read under the plan.
             HealthError: `XPB-H04`, evidence of an unknown kind.
         """
-        summary, checks = self._read(source, progress, evidence, (), further_health)
-        note_health(self.plan, self.ledger, summary, checks, by=by)
+        plan = self.plan
+        summary, checks = self._read(plan, source, progress, evidence, (), further_health)
+        note_health(plan, self.ledger, summary, checks, by=by)
         return checks
 
     def _read(
         self,
+        plan: Plan,
         source: Source | Summary,
         progress: Any,
         evidence: Mapping[str, Any] | None,
@@ -228,7 +244,7 @@ class Experiment:
     ) -> tuple[Summary, tuple[Check, ...]]:
         """The moments of a source under the plan in force, and the health of the data."""
         summary, known = gather(
-            self.plan,
+            plan,
             self.ledger,
             source,
             progress=progress,
@@ -236,7 +252,7 @@ class Experiment:
             evidence=evidence,
             further_health=further_health,
         )
-        return summary, checks_of(self.plan, self.ledger, summary, known, now=self._clock())
+        return summary, checks_of(plan, self.ledger, summary, known, now=self._clock())
 
     # deciding
 

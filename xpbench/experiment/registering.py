@@ -11,6 +11,7 @@ from xpbench.decide.drift.drift_lock import recorded
 from xpbench.decide.rule import rule_digest
 from xpbench.errors import LedgerError, XpbenchError
 from xpbench.experiment.facade import Experiment, open_experiment
+from xpbench.experiment.neighbours import ensure_room_beside
 from xpbench.experiment.opening import keep_plan
 from xpbench.ledger import Clock, Ledger, create, system_clock
 from xpbench.ledger.folder import LEDGER, PLAN
@@ -29,9 +30,11 @@ def register(plan: Plan, root: str | Path = "experiments", *, by: str | None = N
 
     Raises:
         InvalidPlan: with all problems; nothing is written.
+        AssignError: `XPB-A17`, it shares units with a running experiment of its layer.
         LedgerError: `XPB-L03`, the key is registered already.
     """
     ensure_registrable(plan)
+    ensure_room_beside(plan, root)
     body = {
         "plan": plan.to_dict(),
         "plan_digest": plan.digest,

@@ -65,5 +65,10 @@ MESSAGES: dict[str, Message] = {
         "A plan file may have been made from an older plan, and no amendment is undone in silence",
         "Take that change into the file, or repeat it with --undo where it should be undone",
     ),
+    "XPB-R30": Message(
+        "The plan's model is {value}, which has no last look",
+        "A group-sequential plan that ends short spends the rest of its level at the look that is declared the last",
+        "Leave last out; a readout before the horizon needs peek(reason=...)",
+    ),
     "XPB-R10": Message("The amendment changes nothing", "An amendment records a difference", "Change the plan first"),
 }
