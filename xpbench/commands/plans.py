@@ -34,6 +34,23 @@ def add_parsers(subparsers: Any) -> None:
     amend.add_argument("--by", help="who amends")
     amend.add_argument("--undo", action="store_true", help="it may put back what an earlier amendment changed")
 
+    restart = add_command(
+        subparsers,
+        "restart",
+        _restart,
+        help="end a run and register the next one, linked to it, with a fresh salt",
+        description="The new run keeps the name in the log; its exposures count from --start on (tomorrow if missing), so that "
+        "those of the run before are left out, and the tracker exposes returning users again. Also the way to add a variant.",
+    )
+    restart.add_argument("key", help="key of the run that ends")
+    restart.add_argument("--reason", required=True, help="why; it stands in both ledgers and in the memo")
+    restart.add_argument("--plan", help="plan file of the new run, where more changes than dates and salt")
+    restart.add_argument("--new-key", help="key of the new run; the old one with the next number if missing")
+    restart.add_argument("--start", metavar="DAY", help="first day (UTC) that counts; tomorrow if missing")
+    restart.add_argument("--keep-salt", action="store_true", help="draw the same units as before")
+    restart.add_argument("--root", default="experiments", help="folder of all experiments")
+    restart.add_argument("--by", help="who restarts")
+
 
 def _new(args: argparse.Namespace) -> int:
     from xpbench.errors import InputError, plain
@@ -97,6 +114,30 @@ def _register(args: argparse.Namespace) -> int:
         args,
         {"key": experiment.key, "folder": str(experiment.folder), "plan_digest": experiment.plan.digest},
         f"Registered {experiment.key}: plan frozen in {experiment.folder} with digest {experiment.plan.digest[:12]}…",
+    )
+    return DONE
+
+
+def _restart(args: argparse.Namespace) -> int:
+    from xpbench.experiment import restart
+    from xpbench.plan import load_plan
+
+    new = restart(
+        args.key,
+        args.root,
+        reason=args.reason,
+        plan=load_plan(args.plan) if args.plan else None,
+        new_key=args.new_key,
+        start=args.start,
+        keep_salt=args.keep_salt,
+        by=args.by,
+    )
+    start = new.plan.exposure.start
+    answer(
+        args,
+        {"key": new.key, "follows": list(new.status().follows), "start": start, "folder": str(new.folder)},
+        f"{args.key} ended; {new.key} is registered and counts from {start} on. Next: xpbench preflight "
+        f"{new.folder / 'plan.json'}",
     )
     return DONE
 

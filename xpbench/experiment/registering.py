@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from xpbench._version import __version__
 from xpbench.canonical import digest
@@ -11,7 +13,7 @@ from xpbench.decide.drift.drift_lock import recorded
 from xpbench.decide.rule import rule_digest
 from xpbench.errors import LedgerError, XpbenchError
 from xpbench.experiment.facade import Experiment, open_experiment
-from xpbench.experiment.neighbours import ensure_room_beside
+from xpbench.experiment.neighbours import ensure_name_free, ensure_room_beside
 from xpbench.experiment.opening import keep_plan
 from xpbench.ledger import Clock, Ledger, create, system_clock
 from xpbench.ledger.folder import LEDGER, PLAN
@@ -31,17 +33,27 @@ def register(plan: Plan, root: str | Path = "experiments", *, by: str | None = N
     Raises:
         InvalidPlan: with all problems; nothing is written.
         AssignError: `XPB-A17`, it shares units with a running experiment of its layer.
-        LedgerError: `XPB-L03`, the key is registered already.
+        LedgerError: `XPB-L03`, the key is registered already; `XPB-L19`, its name in the log belongs to another experiment.
     """
+    return enter(plan, root, by=by, clock=clock)
+
+
+def enter(
+    plan: Plan, root: str | Path, *, by: str | None, clock: Clock, follows: Mapping[str, Any] | None = None
+) -> Experiment:
+    """Freeze a plan, as `register` says; the next run of a lineage also names the run that it follows."""
     ensure_registrable(plan)
     ensure_room_beside(plan, root)
-    body = {
+    ensure_name_free(plan, root, earlier=() if follows is None else follows["runs"])
+    body: dict[str, Any] = {
         "plan": plan.to_dict(),
         "plan_digest": plan.digest,
         "rule_digest": rule_digest(plan.decision),
         "locks": recorded(plan),
         "xpbench": __version__,
     }
+    if follows is not None:
+        body["follows"] = dict(follows)
     folder = create(root, plan.key)
     _clear(folder, plan)
     try:

@@ -201,7 +201,7 @@ def _derive(folder: Path, name: str, now: datetime) -> _Known:
             status.key,
             status.title,
             str(document.get("owner", "")),
-            status.state,
+            "decided" if status.state == "restarted" else status.state,
             _with_signatures(status),
             _health(folder, entries),
             looks=status.looks,

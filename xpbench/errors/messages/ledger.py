@@ -72,6 +72,21 @@ MESSAGES: dict[str, Message] = {
         "The folder of an experiment has its key as name; this one was copied or renamed",
         "Run: xpbench ledger repair {folder} --root {root}. It loses no entry",
     ),
+    "XPB-L18": Message(
+        "{key} was restarted already, as {next}",
+        "A run ends once, and its lineage has one end",
+        "Go on with {next}; restart that one if it has to end",
+    ),
+    "XPB-L19": Message(
+        "The name {name} in the log belongs to experiment {key}",
+        "Exposures under one name can't be told apart, unless those of the later experiment count from a day on",
+        "Set exposure.start to the first day that counts, choose another exposure.experiment, or restart {key} to follow it",
+    ),
+    "XPB-L20": Message(
+        "The two sides in {path} can't be joined: {reason}",
+        "A repair joins two continuations of one ledger",
+        "Keep both files, and restore the folder of each experiment from version control",
+    ),
     "XPB-L08": Message(
         "{path} is a symbolic link",
         "The folder of an experiment and its files are real ones inside the root",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,15 @@ STAMPS = {
 }
 
 
+def _run(payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The stamp of a run that follows another: which, and what had been seen of it by then."""
+    follows = json.loads(payload["ledger"]["lines"][0])["body"].get("follows")
+    if not follows:
+        return []
+    told = f"It follows {follows['key']}, which ended on {day_text(follows['at'])}, with {follows['knowledge']}"
+    return [{"word": f"RUN {len(follows['runs']) + 1}", "means": f"{told}: {follows['reason']}"}]
+
+
 def _later(payload: Mapping[str, Any]) -> list[dict[str, str]]:
     """The stamp of a memo that does not rest on the newest look at the data."""
     later = later_looks(payload)
@@ -56,7 +66,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "key": plan["key"],
         "owner": plan["owner"],
         "made": day_text(readout["at"]),
-        "stamps": [{"word": s, "means": STAMPS.get(s, "")} for s in readout["stamps"]] + _later(payload),
+        "stamps": [{"word": s, "means": STAMPS.get(s, "")} for s in readout["stamps"]] + _run(payload) + _later(payload),
         "invalid": invalid,
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),
