@@ -22,7 +22,7 @@ _HOMES = {
     "load_plan": "plan",
     "template": "plan",
     "power": "decide.power:plan_power",
-    "verify": "memo.verify",
+    "verify": "memo.verification",
     "rehearse": "decide.rehearsal",
     "History": "decide.history",
     "calibrate": "decide.calibration",

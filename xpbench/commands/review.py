@@ -219,7 +219,7 @@ def _experiment(git: _Git, start: str, home: str) -> Finding:
 
 
 def _memo(found: Finding, path: Path) -> None:
-    from xpbench.memo.verify import verify
+    from xpbench.memo.verification import verify
 
     report = verify(path)
     if report.exit_code == 0:

@@ -22,7 +22,7 @@ from xpbench.demo.simulation import START, Simulation, Story, Truth, demo_plan, 
 from xpbench.experiment import register
 from xpbench.files import write_atomic
 from xpbench.memo import Memo
-from xpbench.memo.verify import verify
+from xpbench.memo.verification import verify
 
 Tell = Callable[[str], None]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from xpbench.memo.verify.chain import START, chain, check_ledger, check_story
 from xpbench.memo.verify.file import sealed
 from xpbench.memo.verify.numbers import check_decision, check_estimates
 from xpbench.memo.verify.over_time import check_over_time
-from xpbench.memo.verify.package import check_rendering, check_signed, run_engine
-from xpbench.memo.verify.page import check_marks, parsed_page
+from xpbench.memo.verify.page import Renderer, check_marks, check_page, parsed_page
 from xpbench.memo.verify.report import MAKER, UNPROVEN, Difference, J, NewerError, Notes, Report, UnreadableError
+from xpbench.memo.verify.story import check_told
 from xpbench.memo.verify.text import sha256
 
 
@@ -28,14 +28,17 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         entries = check_ledger(notes, payload)
         if entries is not None:
             check_story(notes, payload, entries)
+            check_told(notes, payload, entries)
         check_estimates(notes, readout)
         check_over_time(notes, readout)
         check_decision(notes, payload)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))
-            check_rendering(notes, payload, document)
-        if entries is not None:
-            check_signed(notes, path, payload, stamp=extra.get("stamp"), tsa_ca=extra.get("tsa_ca"))
+        check_page(notes, payload, document if seal_text is not None else None, extra.get("renderer"))
+        if entries is not None and extra.get("further") is not None:
+            extra["further"](notes, payload)
+        elif any(e["kind"] in ("signed_off", "stamped") for e in entries or ()):
+            notes.not_checked.append("signatures and time stamps: they need the package (xpbench verify)")
     except NewerError:
         raise
     except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
@@ -94,9 +97,9 @@ def verify(
     key: str | None = None,
     ledger: str | Path | None = None,
     witness: str | None = None,
-    full: bool = False,
-    stamp: str | Path | None = None,
-    tsa_ca: str | Path | None = None,
+    renderer: Renderer | None = None,
+    further: Callable[[Notes, J], None] | None = None,
+    engine: Callable[[Notes, str | Path], None] | None = None,
 ) -> Report:
     """What recomputing everything in a memo shows; raises nothing for a bad memo.
 
@@ -105,18 +108,18 @@ def verify(
         key: Experiment that it should be of.
         ledger: The experiment's ledger file today, which must begin with the entries that the memo carries.
         witness: `length:digest` noted elsewhere, which the memo's ledger must contain.
-        full: Run the installed engine as well, over every row.
-        stamp: An RFC 3161 answer over the file, as `xpbench ledger stamp --memo` writes it; needs the package.
-        tsa_ca: Certificates (PEM) of the authority, for this stamp and for those in the ledger.
+        renderer: How a payload becomes a page; without one the page is not compared.
+        further: What else the caller can check of a payload whose chain holds.
+        engine: Computes every row again in another way.
     """
     notes, where = Notes(), str(path)
     key_found = headline = ""
     try:
         key_found, headline = _verify(
-            path, notes, {"key": key, "ledger": ledger, "witness": witness, "stamp": stamp, "tsa_ca": tsa_ca}
+            path, notes, {"key": key, "ledger": ledger, "witness": witness, "renderer": renderer, "further": further}
         )
-        if full:
-            run_engine(path, notes)
+        if engine is not None:
+            engine(notes, path)
     except UnreadableError as error:
         return Report("unreadable", where, f"{error}.", cause=error.cause)
     except NewerError as error:
@@ -200,7 +203,7 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
     return "witness", f"The memo is whole, but not what the witness saw: {found}."
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = None) -> int:
     """Verify one memo from the command line: `python verify.py MEMO [--json] [--key KEY] …`."""
     parser = argparse.ArgumentParser(prog="verify.py", description="Check a memo with nothing but the memo.")
     parser.add_argument("memo", help="the memo (.html) or its payload (.json)")
@@ -208,12 +211,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--key", help="experiment that it should be of")
     parser.add_argument("--ledger", help="the experiment's ledger.jsonl today")
     parser.add_argument("--witness", help="length:digest noted elsewhere")
-    parser.add_argument("--full", action="store_true", help="also run the engine, where the package is installed")
     try:
         args = parser.parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
-    report = verify(args.memo, key=args.key, ledger=args.ledger, witness=args.witness, full=args.full)
+    report = verify(args.memo, key=args.key, ledger=args.ledger, witness=args.witness, renderer=renderer)
     text = json.dumps(report.to_dict(), ensure_ascii=False, indent=2) if args.json else str(report)
     sys.stdout.buffer.write((text + "\n").encode("utf-8", "replace"))
     return report.exit_code

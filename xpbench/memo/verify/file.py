@@ -13,7 +13,7 @@ from xpbench.memo.verify.report import Difference, J, NewerError, Notes, Unreada
 from xpbench.memo.verify.shape import unknown_keys
 from xpbench.memo.verify.text import canonical, loads, sha256
 
-PAYLOAD_SCHEMA = 1
+PAYLOAD_SCHEMA = 2
 """Newest schema of a payload that this program reads."""
 MAX_BYTES = 64 * 1024 * 1024
 PAYLOAD = '<script type="application/json" id="xpbench-payload">'
