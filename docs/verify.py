@@ -9,7 +9,7 @@ template and compared byte by byte. Signatures and time stamps need the package.
 Exit codes: 0 verified in full, 1 differs (and where), 2 unreadable, 3 made by a newer version, 4 the numbers hold and the page
 was not compared, 5 the numbers hold and the page was touched or there is none.
 
-Joined from the parts in xpbench/memo/verify and from what draws the page; read them there, one subject a file.
+Joined from the parts in xpbench/verifier and from what draws the page; read them there, one subject a file.
 """
 
 from __future__ import annotations
@@ -2992,7 +2992,7 @@ def row_texts(row: J) -> dict[str, str]:
 
 
 def on_page(text: str) -> str:
-    """A text of the payload as a page can hold it: one kind of line end, no control characters, nothing that turns directions."""
+    """A text of the payload as a page holds it: one kind of line end, no control characters, nothing that turns directions."""
     kept = []
     for c in text.replace("\r\n", "\n").replace("\r", "\n"):
         code = ord(c)

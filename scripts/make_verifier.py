@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from xpbench.memo import alone
-from xpbench.memo.verify import shape
+from xpbench.verifier import shape
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "verify.py"
@@ -23,7 +23,7 @@ HEAD = '''"""Keys of a plan, made from its JSON Schema by `python scripts/make_v
 
 from __future__ import annotations
 
-from xpbench.memo.verify.report import J
+from xpbench.verifier.report import J
 
 PLAN_KEYS: J = '''
 

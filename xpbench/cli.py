@@ -11,21 +11,21 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from xpbench import __version__
+from xpbench._version import __version__
 from xpbench.commands.output import BAD_INPUT, tell
 
 ROOMS = (
-    "xpbench.demo.commands",
+    "xpbench.commands.demo",
     "xpbench.commands.plans",
     "xpbench.commands.review",
-    "xpbench.assign.commands",
-    "xpbench.mixpanel.commands",
+    "xpbench.commands.randomiser",
+    "xpbench.commands.mixpanel",
     "xpbench.commands.planning",
     "xpbench.commands.experiments",
-    "xpbench.watch.commands",
-    "xpbench.memo.commands",
-    "xpbench.ledger.commands",
-    "xpbench.lab.commands",
+    "xpbench.commands.watch",
+    "xpbench.commands.verify",
+    "xpbench.commands.ledger",
+    "xpbench.commands.lab",
 )
 """Modules that add commands, in the order in which `--help` lists them."""
 

@@ -11,7 +11,7 @@ import sys
 for name in ("jupyter_server", "jupyterlab", "vl_convert", "tornado", "voila"):
     sys.modules[name] = None
 import xpbench as xp
-import xpbench.experiment, xpbench.plan, xpbench.ledger, xpbench.stats.designs, xpbench.memo.verify, xpbench.views, xpbench.lab
+import xpbench.experiment, xpbench.plan, xpbench.ledger, xpbench.stats.designs, xpbench.verifier, xpbench.views, xpbench.lab
 assert xp.template("beta-homepage").problems() is not None
 assert xp._jupyter_server_extension_points()
 """

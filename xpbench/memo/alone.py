@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from xpbench.memo.verify.single import joined
+from xpbench.verifier.single import joined
 
 ROOTS = (("xpbench.memo.cells", "made"), ("xpbench.memo.cells", "wordings"))
 """What the verifier is handed: the cells of a page, and the wordings of its sentences."""
@@ -156,7 +156,7 @@ def single_file() -> str:
     Raises:
         ValueError: two parts define the same name, or one needs what is neither a part nor the standard library.
     """
-    from xpbench import __version__
+    from xpbench._version import __version__
 
     head, bodies, imports, taken = joined()
     page = _Joining(taken | {"TEMPLATES", "PAGE"})

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from xpbench.memo import verify as verifier
-from xpbench.memo.verify import Notes, Report, canonical, loads
-from xpbench.memo.verify.file import parts_of, read
-from xpbench.memo.verify.numbers import near, span_of
-from xpbench.memo.verify.page import Renderer
-from xpbench.memo.verify.report import J
+from xpbench import verifier
+from xpbench.verifier import Notes, Report, canonical, loads
+from xpbench.verifier.file import parts_of, read
+from xpbench.verifier.numbers import near, span_of
+from xpbench.verifier.page import Renderer
+from xpbench.verifier.report import J
 
 TEMPLATES = Path(__file__).with_name("pages")
 
@@ -27,7 +27,7 @@ def renderer() -> Renderer:
     """How this release makes a page of a payload, with the templates of earlier releases."""
     import hashlib
 
-    from xpbench import __version__
+    from xpbench._version import __version__
     from xpbench.memo.cells import made, wordings
 
     files = [Path(__file__).with_name("page.html.j2"), *sorted(TEMPLATES.glob("*.html.j2"))]
@@ -76,7 +76,7 @@ def verify(
 def _check_derived(notes: Notes, payload: J) -> None:
     """What the payload says of the ledger is what the package derives from its lines."""
     from xpbench.ledger.ledger import verify_lines
-    from xpbench.memo.story import story
+    from xpbench.memo.ledger_part import story
 
     entries = verify_lines([line.encode() for line in payload["ledger"]["lines"]])
     derived = story(payload["readout"], entries)
@@ -152,7 +152,7 @@ def _check_own_stamp(notes: Notes, path: str | Path, stamp: str | Path, roots: S
 
 def run_engine(notes: Notes, path: str | Path) -> None:
     """Compare with what the installed engine makes of the moments."""
-    from xpbench.memo.engine import rerun
+    from xpbench.memo.full_check import rerun
 
     payload = loads(parts_of(read(path)[0])[0])
     theirs = payload["readout"]
