@@ -94,7 +94,8 @@ class Report:
         key: Experiment, "" where it can't be read.
         headline: Decision as the payload has it.
         cause: The kind of trouble in one word or two, "" for a verified memo: `line ends` (nothing else differs), `truncated`,
-            `no memo`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`, `witness`, `newer`, or `altered`.
+            `no memo`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`, `copied folder`,
+            `superseded`, `witness`, `newer`, or `altered`.
         depth: How deep it looked where nothing differs: `in full`, `page not compared`, `page touched` or `no page`.
         unproven: What such a check can't prove.
     """
@@ -3210,6 +3211,25 @@ def _check_context(notes: Notes, payload: J, extra: Mapping[str, Any]) -> None:
         _check_against(notes, payload, Path(ledger))
 
 
+def _check_since(notes: Notes, later: Sequence[J], length: int) -> None:
+    """What the ledger has on record since the memo: a later decision takes its place, anything else is named."""
+    decision = next((e for e in reversed(later) if e["kind"] in ("decided", "deferred", "superseded", "restarted")), None)
+    if decision is not None:
+        body = decision["body"]
+        what = f"{body.get('outcome', decision['kind'])} {body.get('variant') or ''}".strip()
+        notes.differs(
+            "ledger file, later decision",
+            "no later decision than the memo's",
+            f"entry {decision['seq']} of {decision['at'][:10]}: {what}",
+        )
+        return
+    notes.checked.append(f"the ledger beside it still begins with the memo's {length} entries and has no later decision")
+    kinds = [e["kind"] for e in later]
+    if kinds:
+        counts = ", ".join(f"{kinds.count(kind)} {kind.replace('_', ' ')}" for kind in dict.fromkeys(kinds))
+        notes.checked.append(f"since this memo the ledger has {len(kinds)} more: {counts}")
+
+
 def _check_against(notes: Notes, payload: J, path: Path) -> None:
     try:
         text = path.read_bytes().decode("utf-8")
@@ -3225,8 +3245,12 @@ def _check_against(notes: Notes, payload: J, path: Path) -> None:
     first = linked[0][0]["body"].get("plan", {}).get("key") if linked else None
     if first != payload["readout"]["key"]:
         notes.differs("ledger file, experiment", payload["readout"]["key"], first or "nothing")
+    elif path.name == "ledger.jsonl" and (path.parent / "plan.json").is_file() and path.resolve().parent.name != first:
+        notes.differs(
+            "ledger file, folder", f"the folder {first}", f"a folder named {path.resolve().parent.name}: a copy of it"
+        )
     elif lines[: len(known)] == known:
-        notes.checked.append(f"the ledger beside it still begins with the memo's {len(known)} entries")
+        _check_since(notes, [entry for entry, _ in linked[len(known) :]], len(known))
     elif len(lines) < len(known) and known[: len(lines)] == lines:
         notes.differs("ledger file", f"{len(known)} entries", f"{len(lines)}: its tail was cut")
     else:
@@ -3325,7 +3349,10 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
     """What happened to a memo, in a word or two and in a sentence; the mildest account that explains every difference."""
     parts = {d.part for d in differences}
     first = differences[0]
-    outside = {"experiment", "ledger file, experiment", "ledger file", "witness"}
+    outside = {
+        *("experiment", "ledger file, experiment", "ledger file", "ledger file, folder", "ledger file, later decision"),
+        "witness",
+    }
     if not parts <= outside | _TOUCHED:
         count = "1 thing differs" if len(differences) == 1 else f"{len(differences)} things differ"
         return "altered", f"{count}: {first.part}."
@@ -3336,6 +3363,15 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
             "other experiment",
             f"The memo is whole, but of another experiment: {other.expected} and {other.found} are not the same.",
         )
+    copied = by_part.get("ledger file, folder")
+    if copied is not None:
+        return (
+            "copied folder",
+            f"The memo is whole, but the ledger beside it lies in {copied.found}. Take the ledger in {copied.expected}.",
+        )
+    later = by_part.get("ledger file, later decision")
+    if later is not None:
+        return "superseded", f"The memo is whole, but a later decision is on record: {later.found}."
     beside = by_part.get("ledger file")
     if beside is not None and "fork" in beside.found:
         return "fork", f"The memo is whole, but the ledger beside it is not the one it saw: {beside.found}."

@@ -51,12 +51,16 @@ def verify(
     Args:
         path: A memo (`.html`), or its payload (`.json`).
         key: Experiment that it should be of.
-        ledger: The experiment's ledger file today, which must begin with the entries that the memo carries.
+        ledger: The experiment's ledger file today, which must begin with the entries that the memo carries; the `ledger.jsonl`
+            in the memo's own folder where it is left out and the folder is that of an experiment.
         witness: `length:digest` noted elsewhere, which the memo's ledger must contain.
         full: Run the installed engine as well, over every row.
         stamp: An RFC 3161 answer over the bytes of the file, as `xpbench ledger stamp --memo` writes it.
         tsa_ca: Certificates (PEM) of the authority, for this stamp and for those in the ledger.
     """
+    beside = Path(path).parent / "ledger.jsonl"
+    if ledger is None and beside.is_file() and beside.with_name("plan.json").is_file():
+        ledger = beside
 
     def further(notes: Notes, payload: J) -> None:
         _check_derived(notes, payload)
