@@ -65,7 +65,7 @@ def add_parsers(subparsers: Any) -> None:
         "repair",
         _repair,
         help="put right what git, editors or a file manager did to a ledger, without losing an entry",
-        description="Joins both sides of an unresolved merge, puts line ends back, and gives a copied or renamed folder its place. "
+        description="Joins both sides of an unresolved merge, puts line ends back, gives a copied folder its place. "
         "What was there before is kept in <root>/.repaired.",
     )
     _with_ledger(mend)

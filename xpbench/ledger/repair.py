@@ -1,9 +1,9 @@
 """Repairing a ledger that tools have damaged: line ends, an unresolved merge, a folder that was copied or renamed.
 
 Nothing is taken away. Where two sides added entries to one ledger, the side that amended, decided or restarted goes first (this
-one, where both did). The entries of the other side follow: those that commute, looks above all, again as entries of their own kind
-that say where they come from; the others verbatim in the entry that records the repair, not in force, and named so that they can be
-done again.
+one, where both did). The entries of the other side follow. Those that commute, looks above all, become entries of their own
+kind that say where they come from. The others are kept verbatim in the entry that records the repair; they are not in force,
+and are named so that they can be done again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from xpbench.canonical import digest_bytes
-from xpbench.errors import LedgerError, plain
+from xpbench.errors import LedgerError, number_of, plain
 from xpbench.files import sync_folder, write_atomic
 from xpbench.ledger.clock import Clock, system_clock
 from xpbench.ledger.entry import Entry
@@ -113,7 +113,7 @@ def _repaired_file(file: Path, *, by: str | None, clock: Clock) -> Repair:
         done.append("Line ends put back: every digest holds again.")
     if ours != theirs:
         added = merge.write(ledger, by=by, what="merge")
-        done.append(f"Unresolved merge: {added} entries of the other side added to {len(merge.base)} of this one.")
+        done.append(f"Unresolved merge: {number_of(added, 'entry', 'entries')} added to the {len(merge.base)} of one side.")
     with _held(file):
         if file.read_bytes() != data:
             made.unlink()
@@ -162,7 +162,7 @@ def _repaired_folder(folder: Path, *, by: str | None, clock: Clock) -> Repair | 
     aside.parent.mkdir(exist_ok=True)
     os.rename(folder, aside)
     sync_folder(folder.parent)
-    told = f"{added} entries of its own were added to {key}" if merge.rest else f"it has no entry that {key} lacks"
+    told = f"{number_of(added, 'entry', 'entries')} added to {key}" if merge.rest else f"it has no entry that {key} lacks"
     return Repair(str(home / LEDGER), (f"The folder {folder.name} was a copy: {told}.",), added, merge.words, str(aside))
 
 

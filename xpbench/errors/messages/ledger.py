@@ -30,7 +30,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-L10": Message(
         "Experiment {key} can't be read: {reason}",
         "A folder of the root holds a plan and an unbroken ledger",
-        "Restore it from version control or a copy",
+        "Do what the reason says; where it names no way, restore the folder from version control or a copy",
     ),
     "XPB-L06": Message(
         "{path} was written by a newer version (schema {found})",

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from xpbench.errors import number_of
-from xpbench.memo import digits
 from xpbench.memo.content.trust import later_looks
 from xpbench.memo.content.words import BARS, metric_names, minute_text, situation_text
-from xpbench.memo.texts import DASH
+from xpbench.memo.messages import say
+from xpbench.wording import numbers as digits
+from xpbench.wording.rows import DASH
 
 
 def headline(outcome: str, variant: str) -> str:
@@ -34,7 +35,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
             "headline": rule_says,
             "mark": BARS[recommended["outcome"]][0],
             "tone": BARS[recommended["outcome"]][1],
-            "basis": f"recommended by the rule of the plan ({fired}); nobody has decided yet",
+            "basis": say("basis.recommended", rows=fired),
             "differs": False,
             "because": recommended["because"],
             "by": "",
@@ -47,11 +48,11 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     mark, tone = BARS.get(outcome, ("◆", "muted"))
     later = later_looks(payload)
     basis = (
-        f"rests on an older look: {number_of(len(later), 'later look')} at other data came before it ({fired})"
+        say("basis.older", looks=number_of(len(later), "later look"), rows=fired)
         if later and decision["follows_rule"]
-        else f"follows the rule of the plan ({fired})"
+        else say("basis.follows", rows=fired)
         if decision["follows_rule"]
-        else f"differs from the rule of the plan, which says: {rule_says} ({fired})"
+        else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
         "headline": headline(outcome, variant),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xpbench.errors import number_of
-from xpbench.memo import digits, prose
+from xpbench.memo import prose
 from xpbench.memo.content.decision import decision_section, hypothesis_section, rule_section
 from xpbench.memo.content.further import over_time_section, segment_tables, sensitivity_section
 from xpbench.memo.content.metrics import forest_plots, interval_name, metric_row
@@ -24,6 +24,8 @@ from xpbench.memo.content.trust import (
 )
 from xpbench.memo.content.words import day_text
 from xpbench.memo.impact import impact_sentences
+from xpbench.memo.messages import say
+from xpbench.wording import numbers as digits
 
 STAMPS = {
     "INVALID": "A gating health check failed. The effects must not be read.",
@@ -37,8 +39,8 @@ def _run(payload: Mapping[str, Any]) -> list[dict[str, str]]:
     follows = json.loads(payload["ledger"]["lines"][0])["body"].get("follows")
     if not follows:
         return []
-    told = f"It follows {follows['key']}, which ended on {day_text(follows['at'])}, with {follows['knowledge']}"
-    return [{"word": f"RUN {len(follows['runs']) + 1}", "means": f"{told}: {follows['reason']}"}]
+    words = {k: follows[k] for k in ("key", "knowledge", "reason")}
+    return [{"word": f"RUN {len(follows['runs']) + 1}", "means": say("run.follows", day=day_text(follows["at"]), **words)}]
 
 
 def _later(payload: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -47,11 +49,13 @@ def _later(payload: Mapping[str, Any]) -> list[dict[str, str]]:
     if not later:
         return []
     last = later[-1]
-    told = f"{day_text(last['at'])}, {digits.whole(last['units'])} units"
-    count = number_of(len(later), "later look")
-    return [
-        {"word": "OLDER LOOK", "means": f"The ledger has {count} at other data (the last on {told}). It was not decided on."}
-    ]
+    means = say(
+        "looks.later",
+        looks=number_of(len(later), "later look"),
+        day=day_text(last["at"]),
+        units=digits.whole(last["units"]),
+    )
+    return [{"word": "OLDER LOOK", "means": means}]
 
 
 def content(payload: Mapping[str, Any]) -> dict[str, Any]:

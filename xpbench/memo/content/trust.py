@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xpbench.decide.looks import crossing_rate
 from xpbench.errors import number_of
-from xpbench.memo import digits, figures
+from xpbench.memo import figures
 from xpbench.memo.content.words import HEALTH_TONE, json_text, metric_names, minute_text, plain_text
-from xpbench.memo.texts import DASH
+from xpbench.memo.messages import say
+from xpbench.wording import numbers as digits
+from xpbench.wording.rows import DASH
 
 
 def health_check(check: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,14 +87,13 @@ def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     looks, cost = ledger_looks(payload), payload["readout"]["cost"]
     peeks = len({k["data"] for k in looks if not k["planned"]})
     count = len({k["data"] for k in looks})
-    again = (
-        f" (the same data was read more than once: {number_of(len(looks), 'entry', 'entries')})" if count < len(looks) else ""
-    )
+    words = {"looks": number_of(count, "look"), "peeks": peeks}
+    words |= {"entries": number_of(len(looks), "entry", "entries")} if count < len(looks) else {}
     return {
         "count": count,
         "peeks": peeks,
-        "line": f"{number_of(count, 'look')} at the effects, {peeks} before they were due{again}",
-        "cost": cost["sentence"] if count == cost["looks"] else _cost_of_all(payload["readout"], looks, count),
+        "line": say("looks.line" if count == len(looks) else "looks.line_again", **words),
+        "cost": cost["sentence"] if count == cost["looks"] else _cost_of_all(payload["readout"], count),
         "rows": [
             {
                 "at": minute_text(look["at"]),
@@ -108,21 +108,11 @@ def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cost_of_all(readout: Mapping[str, Any], looks: Sequence[Mapping[str, Any]], count: int) -> str:
-    """What all looks of the ledger cost, where the readout knew of fewer."""
-    kind = readout["plan"]["model"]["kind"]
-    if kind not in ("frequentist", "bayesian"):
-        return f"{readout['cost']['sentence']} The ledger has {number_of(count, 'look')} in all."
-    sizes = sorted({k["units"] for k in looks if k["units"] > 0})
-    told = f"The results above were read at one of {number_of(count, 'look')}."
-    alpha = readout["cost"]["alpha"]
-    if len(sizes) < 2:
-        return f"{told} Whoever chooses among looks finds a difference more often than in {alpha:.1%} of true nulls."
-    rate = crossing_rate(sizes, alpha)
-    return (
-        f"{told} With {number_of(len(sizes), 'look')} a true null would look significant at one of them in {rate:.1%} of "
-        f"experiments instead of {alpha:.1%}."
-    )
+def _cost_of_all(readout: Mapping[str, Any], count: int) -> str:
+    """What all looks of the ledger cost, where the readout knew of another number of them."""
+    if readout["plan"]["model"]["kind"] not in ("frequentist", "bayesian"):
+        return say("looks.all", cost=readout["cost"]["sentence"], looks=number_of(count, "look"))
+    return say("looks.chosen", looks=number_of(count, "look"), alpha=digits.share_text(readout["cost"]["alpha"]))
 
 
 def deviation_row(deviation: Mapping[str, Any]) -> dict[str, str]:

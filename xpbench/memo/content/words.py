@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xpbench.memo import digits
-from xpbench.memo.texts import DASH
+from xpbench.wording import numbers as digits
+from xpbench.wording.rows import DASH
 
 ARROW = " → "
 
