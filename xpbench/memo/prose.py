@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xpbench.memo import digits
+from xpbench.wording import numbers as digits
 
 _DESIGNS = {
     "sequential": (
