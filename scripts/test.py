@@ -2,8 +2,8 @@
 
     python scripts/test.py                      all: lint, types, layers, front end, tests, notebooks
     python scripts/test.py --fast               without front end, browser, Spark and notebooks
-    python scripts/test.py --second             what differs between Pythons: without lint, types, front end, browser, notebooks
-                                                and docs
+    python scripts/test.py --second             what differs between versions of Python: without lint, types, front end,
+                                                browser, notebooks and the documentation's own checks
 
 Works with any Python from 3.11 on; nothing needs to be installed before, but for the programs that some tests drive:
 Chromium, Java 17, Node and PostgreSQL (Debian: chromium openjdk-17-jre-headless nodejs postgresql).
