@@ -1174,8 +1174,6 @@ def _check_sealed(notes: Notes, document: str, texts: tuple[str, str], data: str
         notes.checked.append("digests of file and payload; one payload, one seal and the policy in their places")
 
 
-<<<<<<< HEAD
-=======
 # ----------------------------------------------------------------------------------------------------------------------- story
 # The parts of a payload that the ledger's entries fix, derived from them a second time.
 
@@ -1274,107 +1272,6 @@ def check_told(notes: Notes, payload: J, entries: Sequence[J]) -> None:
             notes.differs(f"{name}, from the ledger", canonical(expected), canonical(payload[name]))
 
 
-# ------------------------------------------------------------------------------------------------------------------- quantiles
-# Tails and quantiles of the normal, Student's t and chi-squared.
-
-def normal_tail(z: float) -> float:
-    """P(Z > z)."""
-    return 0.5 * math.erfc(z / math.sqrt(2))
-
-
-def normal_isf(p: float) -> float:
-    """Z with P(Z > z) = p."""
-    return -statistics.NormalDist().inv_cdf(p)
-
-
-def t_tail(t: float, df: float) -> float:
-    """P(T > t) of Student's t."""
-    if math.isinf(df):
-        return normal_tail(t)
-    if t < 0:
-        return 1 - t_tail(-t, df)
-    if df > 1e6:  # Wallace 1959; off by less than 1 / df² here
-        return normal_tail((8 * df + 1) / (8 * df + 3) * math.sqrt(df * math.log1p(t * t / df)))
-    y = t * t / (df + t * t)
-    return 0.5 * (1 - _beta(y, 0.5, df / 2)) if y < 1.5 / (df / 2 + 2.5) else 0.5 * _beta(df / (df + t * t), df / 2, 0.5)
-
-
-def t_isf(p: float, df: float) -> float:
-    """T with P(T > t) = p, for p below one half."""
-    z = normal_isf(p)
-    if math.isinf(df):
-        return z
-    g = z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
-    if df > 1e6:
-        return g
-    low, high = 0.0, max(g, 1.0)
-    while t_tail(high, df) > p:
-        low, high = high, high * 2
-    t = min(max(g, low), high)
-    for _ in range(200):
-        tail = t_tail(t, df)
-        low, high = (t, high) if tail > p else (low, t)
-        density = math.exp(-_log_beta_half(df / 2) - 0.5 * math.log(df) - (df + 1) / 2 * math.log1p(t * t / df))
-        step = t + (tail - p) / density if density > 0 else math.inf
-        new = step if low < step < high else (low + high) / 2
-        if abs(new - t) <= 4e-16 * t:
-            return new
-        t = new
-    return t
-
-
-def _log_beta_half(a: float) -> float:
-    """Ln B(a, 1/2) without the cancellation of large log-gammas."""
-    if a < 50:
-        return math.lgamma(a) + math.lgamma(0.5) - math.lgamma(a + 0.5)
-    ratio = 0.5 * math.log(a) - 1 / (8 * a) + 1 / (192 * a**3) - 1 / (640 * a**5)  # ln Γ(a + 1/2) − ln Γ(a)
-    return math.lgamma(0.5) - ratio
-
-
-def _beta(x: float, a: float, b: float) -> float:
-    """Regularised incomplete beta function I_x(a, b) where a or b is 1/2, by its continued fraction."""
-    if x <= 0:
-        return 0.0
-    if x >= 1:
-        return 1.0
-    half = a if b == 0.5 else b
-    front = math.exp(a * math.log(x) + b * math.log1p(-x) - _log_beta_half(half)) / a
-    tiny = 1e-300
-    c, d = 1.0, 1 / ((1 - (a + b) * x / (a + 1)) or tiny)
-    h = d
-    for m in range(1, 20_000):
-        for top in (
-            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
-            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
-        ):
-            d = 1 / ((1 + top * d) or tiny)
-            c = (1 + top / c) or tiny
-            h *= d * c
-        if abs(d * c - 1) < 1e-15:
-            break
-    return front * h
-
-
-def chi2_tail(x: float, df: int) -> float:
-    """P(χ² > x) for whole df, by the finite sums for even and odd degrees of freedom."""
-    if x <= 0:
-        return 1.0
-    half = x / 2
-    if df % 2 == 0:
-        term = total = math.exp(-half)
-        for i in range(1, df // 2):
-            term *= half / i
-            total += term
-        return total
-    total = math.erfc(math.sqrt(half))
-    term = math.exp(-half) * math.sqrt(half) / math.gamma(1.5)
-    for i in range(1, df // 2 + 1):
-        total += term
-        term *= half / (i + 0.5)
-    return total
-
-
->>>>>>> main
 # ----------------------------------------------------------------------------------------------------------------------- pairs
 # From moments to two estimates with the covariance of their errors: delta method, Welch, CUPED.
 
@@ -3605,11 +3502,8 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         entries = check_ledger(notes, payload)
         if entries is not None:
             check_story(notes, payload, entries)
-<<<<<<< HEAD
             check_bound(notes, payload, entries)
-=======
             check_told(notes, payload, entries)
->>>>>>> main
         check_estimates(notes, readout)
         check_over_time(notes, readout)
         check_health(notes, readout)
@@ -3842,13 +3736,26 @@ def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = 
 # What makes a page of a payload: wording, numbers as text, charts, the template
 
 
+WITH_NUMBERS = ("ok", "unbounded_lift", "control_near_zero", "few_events")
+"""Statuses of a row that has a verdict."""
+
+
 MARKS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "unclear": ("─", "muted")}
 
 
-VERDICT_WORDS = {"better": "better", "worse": "worse", "unclear": "no difference shown"}
+RAILS = {"ok": ("✓", "better"), "bad": ("✕", "worse"), "unclear": ("?", "warn")}
 
 
-def _texts_ends(row: Mapping[str, Any], low: str, high: str) -> float | None:
+def mark_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Sign and tone of a row: the state of the margin for guardrails, else the verdict."""
+    if row.get("status", "ok") not in WITH_NUMBERS:
+        return "?", "muted"
+    if row.get("guardrail"):
+        return RAILS[str(row["guardrail"])]
+    return MARKS[str(row.get("verdict") or "unclear")]
+
+
+def _rows_ends(row: Mapping[str, Any], low: str, high: str) -> float | None:
     a, b = row[low], row[high]
     return None if a is None or b is None else b - a
 
@@ -3862,7 +3769,7 @@ def decimals_for(width: float | None, *, most: int = 8) -> int:
 
 def effect_decimals(row: Mapping[str, Any]) -> int:
     """Decimals of the effect in the unit it is shown in (per cent points for shares)."""
-    width = _texts_ends(row, "ci_low", "ci_high")
+    width = _rows_ends(row, "ci_low", "ci_high")
     if width is None and row["effect"]:
         width = abs(row["effect"])
     return decimals_for(100 * width if width is not None and row["is_proportion"] else width)
@@ -3903,13 +3810,26 @@ def means(row: Mapping[str, Any]) -> tuple[str, str]:
     return out[0], out[1]
 
 
-RAILS = {"ok": ("✓", "better"), "bad": ("✕", "worse"), "unclear": ("?", "warn")}
+NOT_ENOUGH = "not enough data"
+
+
+TOO_LITTLE = "better, but by too little to matter"
 
 
 RAIL_WORDS = {"ok": "within its margin", "bad": "worse than accepted", "unclear": "not yet shown to be within its margin"}
 
 
-NOT_ENOUGH = "not enough data"
+VERDICT_WORDS = {"better": "better", "worse": "worse", "unclear": "no difference shown"}
+
+
+def word_of(row: Mapping[str, Any]) -> str:
+    """The verdict in words."""
+    if row.get("status", "ok") not in WITH_NUMBERS:
+        return NOT_ENOUGH
+    if row.get("guardrail"):
+        return RAIL_WORDS[str(row["guardrail"])]
+    verdict = str(row.get("verdict") or "unclear")
+    return TOO_LITTLE if verdict == "better" and row.get("matters") is False else VERDICT_WORDS[verdict]
 
 
 def effect_text(row: Mapping[str, Any]) -> str:
@@ -3942,7 +3862,7 @@ def effect_interval(row: Mapping[str, Any]) -> str:
 
 def lift_decimals(row: Mapping[str, Any]) -> int:
     """Decimals of the lift in per cent."""
-    width = _texts_ends(row, "lift_low", "lift_high")
+    width = _rows_ends(row, "lift_low", "lift_high")
     return decimals_for(100 * width if width is not None else None, most=6)
 
 
@@ -4027,15 +3947,7 @@ def whole(value: float) -> str:
 
 def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """One row of the table of metrics."""
-    mark, tone = MARKS[row["verdict"]]
-    word = VERDICT_WORDS[row["verdict"]]
-    if row["role"] == "guardrail" and row["guardrail"]:
-        mark, tone = RAILS[row["guardrail"]]
-        word = RAIL_WORDS[row["guardrail"]]
-    elif row["verdict"] == "better" and row["matters"] is False:
-        word = "better, but by too little to matter"
-    if row["status"] not in ("ok", "unbounded_lift", "control_near_zero", "few_events"):
-        mark, tone, word = "?", "muted", NOT_ENOUGH
+    mark, tone = mark_of(row)
     control, treatment = means(row)
     return {
         "index": index,
@@ -4045,7 +3957,7 @@ def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labe
         "variant": labels.get(row["variant"], row["variant"]),
         "mark": mark,
         "tone": tone,
-        "word": word,
+        "word": word_of(row),
         "direction": "more is better" if row["direction"] == "increase" else "less is better",
         "n": f"{whole(row['n_control'])} / {whole(row['n'])}",
         "control": control,
@@ -4083,6 +3995,37 @@ def headline(outcome: str, variant: str) -> str:
     }.get(outcome, outcome)
 
 
+def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All looks at effects in the memo's own ledger, oldest first, with the digest of the data that each was at."""
+    entries = [json.loads(line) for line in payload["ledger"]["lines"]]
+    return [
+        {
+            "seq": e["seq"],
+            "at": e["at"],
+            "by": e["by"] or "",
+            "kind": e["kind"],
+            "units": e["body"]["n"],
+            "planned": e["kind"] == "opened",
+            "reason": e["body"].get("reason", ""),
+            "data": e["body"].get("fingerprint") or f"entry {e['seq']}",
+            "times": (e["at"], (e["body"].get("merged") or {}).get("at", "")),
+        }
+        for e in entries
+        if e["kind"] in ("opened", "peeked")
+    ]
+
+
+def later_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Looks after the one a memo rests on and before its decision, at other data: each state of the data once."""
+    readout, looks = payload["readout"], ledger_looks(payload)
+    own = next((k for k in looks if readout["at"] in k["times"] and k["kind"] == readout["kind"]), None)
+    end = payload["decision"]["seq"] if payload["decision"] else len(payload["ledger"]["lines"]) + 1
+    if own is None:
+        return []
+    found = {k["data"]: k for k in reversed(looks) if own["seq"] < k["seq"] < end and k["data"] != own["data"]}
+    return sorted(found.values(), key=lambda k: int(k["seq"]))
+
+
 BARS = {
     "ship": ("▲", "accent"),
     "ship none": ("▬", "muted"),
@@ -4109,12 +4052,23 @@ class Message(str):
 WORDING: Mapping[str, tuple[str, ...]] = {
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
+    "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
     "basis.differs": ("differs from the rule of the plan, which says: {rule_says} ({rows})",),
     "forest.note": (
         "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The other rows stand in the "
         "appendix, on the same scale.",
     ),
     "looks.line": ("{looks} at the effects, {peeks} before they were due",),
+    "looks.line_again": (
+        "{looks} at the effects, {peeks} before they were due (the same data was read more than once: {entries})",
+    ),
+    "looks.all": ("{cost} The ledger has {looks} in all.",),
+    "looks.chosen": (
+        "The results above were read at one of {looks} at different data. Whoever can choose among looks finds a difference "
+        "more often than in {alpha} of true nulls.",
+    ),
+    "looks.later": ("The ledger has {looks} at other data, the last on {day} at {units} units. It was not decided on.",),
+    "run.follows": ("It follows {key}, which ended on {day} with {knowledge}: {reason}",),
     "impact.invalid": (
         "A gating health check failed ({failed}), so the measured effects can't be trusted and no decision can rest on them.",
     ),
@@ -4204,6 +4158,17 @@ def minute_text(at: str) -> str:
     return f"{at[:10]} {at[11:16]} UTC" if len(at) > 16 else at
 
 
+def number_of(count: int, one: str, many: str = "") -> str:
+    """A count with what is counted, in singular or plural: "1 unit", "1,200 units".
+
+    Args:
+        count: The count.
+        one: What is counted where it is one of them, with its verb where it has one: "unit", "unit is".
+        many: The same where it is none or several; with an s where it is left out.
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """The headline: what was decided, by whom, and whether the rule of the plan says the same."""
     recommended = payload["readout"]["recommendation"]
@@ -4226,15 +4191,20 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     outcome = decision["outcome"]
     variant = labels.get(decision["variant"], decision["variant"])
     mark, tone = BARS.get(outcome, ("◆", "muted"))
+    later = later_looks(payload)
     basis = (
-        say("basis.follows", rows=fired) if decision["follows_rule"] else say("basis.differs", rule_says=rule_says, rows=fired)
+        say("basis.older", looks=number_of(len(later), "later look"), rows=fired)
+        if later and decision["follows_rule"]
+        else say("basis.follows", rows=fired)
+        if decision["follows_rule"]
+        else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
         "headline": headline(outcome, variant),
         "mark": mark,
         "tone": tone,
         "basis": basis,
-        "differs": not decision["follows_rule"],
+        "differs": not decision["follows_rule"] or bool(later),
         "because": decision["because"] or recommended["because"],
         "by": decision["by"],
         "at": minute_text(decision["at"]),
@@ -4808,27 +4778,25 @@ def health_line(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     return out or [{"text": "no check ran", "tone": "worse"}]
 
 
-def number_of(count: int, one: str, many: str = "") -> str:
-    """A count with what is counted, in singular or plural: "1 unit", "1,200 units".
-
-    Args:
-        count: The count.
-        one: What is counted where it is one of them, with its verb where it has one: "unit", "unit is".
-        many: The same where it is none or several; with an s where it is left out.
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+def _cost_of_all(readout: Mapping[str, Any], count: int) -> str:
+    """What all looks of the ledger cost, where the readout knew of another number of them."""
+    if readout["plan"]["model"]["kind"] not in ("frequentist", "bayesian"):
+        return say("looks.all", cost=readout["cost"]["sentence"], looks=number_of(count, "look"))
+    return say("looks.chosen", looks=number_of(count, "look"), alpha=share_text(readout["cost"]["alpha"]))
 
 
-def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
-    """Looks at the effects, and what they cost."""
-    looks, cost = readout["looks"], readout["cost"]
-    peeks = sum(not look["planned"] for look in looks)
-    count = len(looks)
+def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Looks at the effects, and what they cost; every count is that of the memo's own ledger."""
+    looks, cost = ledger_looks(payload), payload["readout"]["cost"]
+    peeks = len({k["data"] for k in looks if not k["planned"]})
+    count = len({k["data"] for k in looks})
+    words = {"looks": number_of(count, "look"), "peeks": peeks}
+    words |= {"entries": number_of(len(looks), "entry", "entries")} if count < len(looks) else {}
     return {
         "count": count,
         "peeks": peeks,
-        "line": say("looks.line", looks=number_of(count, "look"), peeks=peeks),
-        "cost": cost["sentence"],
+        "line": say("looks.line" if count == len(looks) else "looks.line_again", **words),
+        "cost": cost["sentence"] if count == cost["looks"] else _cost_of_all(payload["readout"], count),
         "rows": [
             {
                 "at": minute_text(look["at"]),
@@ -5254,6 +5222,21 @@ def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     return pairs
 
 
+def _later(payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The stamp of a memo that does not rest on the newest look at the data."""
+    later = later_looks(payload)
+    if not later:
+        return []
+    last = later[-1]
+    means = say(
+        "looks.later",
+        looks=number_of(len(later), "later look"),
+        day=day_text(last["at"]),
+        units=whole(last["units"]),
+    )
+    return [{"word": "OLDER LOOK", "means": means}]
+
+
 def _evidence(evidence: Mapping[str, Any]) -> str:
     parts = []
     for name, value in evidence.items():
@@ -5291,6 +5274,15 @@ def deviation_row(deviation: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _page_run(payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The stamp of a run that follows another: which, and what had been seen of it by then."""
+    follows = json.loads(payload["ledger"]["lines"][0])["body"].get("follows")
+    if not follows:
+        return []
+    words = {k: follows[k] for k in ("key", "knowledge", "reason")}
+    return [{"word": f"RUN {len(follows['runs']) + 1}", "means": say("run.follows", day=day_text(follows["at"]), **words)}]
+
+
 STAMPS = {
     "INVALID": "A gating health check failed. The effects must not be read.",
     "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
@@ -5310,7 +5302,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "key": plan["key"],
         "owner": plan["owner"],
         "made": day_text(readout["at"]),
-        "stamps": [{"word": s, "means": STAMPS.get(s, "")} for s in readout["stamps"]],
+        "stamps": [{"word": s, "means": STAMPS.get(s, "")} for s in readout["stamps"]] + _page_run(payload) + _later(payload),
         "invalid": invalid,
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),
@@ -5323,7 +5315,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "guardrails": [r for r in rows if r["role"] == "guardrail"],
         "health": [health_check(c) for c in readout["health"]],
         "health_line": health_line(readout["health"]),
-        "looks": looks_section(readout),
+        "looks": looks_section(payload),
         "deviations": [deviation_row(d) for d in readout["deviations"]],
         "amendments": payload["amendments"],
         "waivers": payload["waivers"],

@@ -5,10 +5,10 @@ import xml.etree.ElementTree as ET
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from xpbench.wording import numbers as digits
 
 from xpbench.memo import figures
 from xpbench.memo.figures import ForestRow, SplitRow
+from xpbench.wording import numbers as digits
 
 numbers = st.floats(-1e6, 1e6) | st.none()
 
