@@ -12,9 +12,6 @@ from xpbench.ledger import experiments
 from xpbench.ledger.folder import PLAN
 from xpbench.plan import Plan
 from xpbench.plan.reading import read_document
-from xpbench.randomiser.changes import check_layers
-from xpbench.randomiser.flags import AssignWarning
-from xpbench.randomiser.preflight.correlations import same_numbers
 
 OVER = frozenset({"decided", "watched", "overdue", "breached", "restarted"})
 """States after a decision or a restart: the experiment assigns nobody any more."""
@@ -51,6 +48,10 @@ def ensure_room_beside(plan: Plan, root: str | Path) -> None:
     """
     if plan.assignment is None or not Path(root).is_dir():
         return
+    from xpbench.randomiser.changes import check_layers  # these bring an engine, which a readout may not need
+    from xpbench.randomiser.flags import AssignWarning
+    from xpbench.randomiser.preflight.correlations import same_numbers
+
     plans, unreadable = running_plans(root, besides=plan.key)
     for other in plans:
         for finding in check_layers([plan, other]):

@@ -30,13 +30,13 @@ def plan_in_force(entries: Sequence[Entry]) -> dict[str, Any]:
     raise LedgerError("XPB-L09")
 
 
-def read_entries(folder: Path, *, name: str = "", strictly: bool = False) -> tuple[Entry, ...]:
+def read_entries(folder: Path, *, strictly: bool = False, by_name: bool = True) -> tuple[Entry, ...]:
     """The verified ledger of an experiment whose plan.json is the one on record.
 
     Args:
         folder: Of the experiment.
-        name: Its name, where the folder at hand is a copy elsewhere.
         strictly: Refuse a plan.json that is an older plan of the ledger or missing, instead of making it again.
+        by_name: Refuse a folder that has another name than the key of its experiment.
 
     Raises:
         BrokenLedger: the chain does not hold; says where.
@@ -45,7 +45,8 @@ def read_entries(folder: Path, *, name: str = "", strictly: bool = False) -> tup
     """
     entries = Ledger(folder / LEDGER).entries()
     document = plan_in_force(entries)
-    ensure_named(folder, entries, name=name)
+    if by_name:
+        ensure_named(folder, entries)
     if strictly:
         ensure_unchanged(folder, document)
     else:

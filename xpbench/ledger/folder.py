@@ -171,19 +171,18 @@ class Listed:
         }
 
 
-def ensure_named(folder: Path, entries: Sequence[Entry], *, name: str = "") -> None:
+def ensure_named(folder: Path, entries: Sequence[Entry]) -> None:
     """Return only if the folder has the key of the experiment whose ledger it holds.
 
     Args:
         folder: Of the experiment.
         entries: Of its ledger.
-        name: Its name, where the folder at hand is a copy elsewhere.
 
     Raises:
         LedgerError: `XPB-L17`, it was copied or renamed.
     """
     plan = entries[0].body.get("plan") if entries and entries[0].kind == "registered" else None
-    key, name = (plan.get("key") if isinstance(plan, Mapping) else None), name or folder.resolve().name
+    key, name = (plan.get("key") if isinstance(plan, Mapping) else None), folder.resolve().name
     if isinstance(key, str) and key != name:
         raise LedgerError("XPB-L17", folder=name, root=str(folder.parent), key=key)
 
