@@ -275,7 +275,14 @@ class Reading:
             low, high = float(row["low"]), float(row["high"])
             if text and policy.non_finite == "refuse":
                 what, shown_ = plain(f"not a number (event {shown(metric.event)})"), plain(self.no_numbers(metric, frame))
-                raise DataError("XPB-D12", column=name, count=plain(f"{text:,}"), what=what, found=shown_)
+                raise DataError(
+                    "XPB-D12",
+                    column=name,
+                    count=plain(f"{text:,}"),
+                    what=what,
+                    found=shown_,
+                    remedy=plain("Send these values as numbers"),
+                )
             negative, code = int(row["negative"] or 0), int(row.get("code") or 0)
             if code and policy.missing_codes is None and (code == negative or code > max(10, had // 100)):
                 raise DataError("XPB-D11", column=name, value=plain(f"{float(row['coded']):g}"), count=plain(f"{code:,}"))
