@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -120,11 +121,30 @@ def expanded(given: Iterable[str | Path]) -> list[str]:
     """
     paths: list[str] = []
     for text in map(str, given):
-        found = sorted(str(p) for p in Path(text).parent.glob(Path(text).name)) if re.search(r"[*?]", text) else [text]
+        found = matching(text)
         if not found or not all(Path(p).is_file() for p in found):
             raise DataError("XPB-D02", path=text)
         paths += found
     return list({os.path.realpath(path): path for path in reversed(paths)}.values())[::-1]
+
+
+def matching(text: str) -> list[str]:
+    """Files that a path names: itself, all that fit a pattern, or all that a folder and the folders in it hold.
+
+    Files that begin with a point or an underscore are left out where no path names them: other tools put notes there.
+    """
+    if os.path.isfile(text):  # whatever signs its name holds
+        return [text]
+    if os.path.isdir(text):
+        found = [str(p) for p in Path(text).rglob("*") if p.is_file()]
+    elif re.search(r"[*?]", text):
+        # brackets stand for themselves, since exports are often numbered in them
+        found = [p for p in glob.glob(text.replace("[", "[[]"), recursive=True) if os.path.isfile(p)]
+        return sorted(found)
+    else:
+        return [text]
+    shown_ = [p for p in found if not any(x.startswith((".", "_")) for x in Path(p).relative_to(text).parts)]
+    return sorted(p for p in shown_ if kind_of(p) is not None)
 
 
 def lines_located(given: str | Path | Iterable[str | Path]) -> list[Path]:

@@ -199,27 +199,57 @@ def time_sql(text: str, number: str) -> str:
     return f"coalesce({number}, {stamp})"
 
 
-def number_time_sql(number: str, digits: str = "", unit: str = "auto") -> str:
-    """SQL (DuckDB) of `scaled` for a DECIMAL: microseconds, null out of range.
+def number_time_sql(number: str, digits: str = "", unit: str = "auto", *, spark: bool = False) -> str:
+    """SQL (DuckDB and Spark) of `scaled` for a DECIMAL: microseconds, null out of range.
 
     Args:
         number: Expression of the DECIMAL.
-        digits: Expression of the text of a whole number, for compact dates; empty: there is none.
+        digits: Expression of the number as text, for compact dates; empty: there are none.
         unit: `s`, `ms`, `us`, `ns`, or `auto`: told by its size.
+        spark: For Spark.
     """
-    if unit == "ns":
-        return f"CAST(try_cast(trunc({number}) AS BIGINT) // 1000 AS BIGINT)"
     factors = {"s": "1000000", "ms": "1000", "us": "1"}
+    fine = f"try_cast(floor({number} * 0.001) AS BIGINT)"  # multiplied, since a quotient would be a double
     if unit != "auto":
-        return f"try_cast({number} * {factors[unit]} AS BIGINT)"
+        return fine if unit == "ns" else f"try_cast({number} * {factors[unit]} AS BIGINT)"
+    # seconds reach 1e11 in the year 5138, and so on
     known = (
         f"CASE WHEN abs({number}) < 100000000000 THEN try_cast({number} * 1000000 AS BIGINT) "
         f"WHEN abs({number}) < 100000000000000 THEN try_cast({number} * 1000 AS BIGINT) "
-        f"WHEN abs({number}) < 100000000000000000 THEN try_cast({number} AS BIGINT) "
-        f"ELSE try_cast(trunc({number}) AS BIGINT) // 1000 END"
+        f"WHEN abs({number}) < 100000000000000000 THEN try_cast({number} AS BIGINT) ELSE {fine} END"
     )
     if not digits:
         return known
-    day = f"CASE WHEN {digits} >= '1990' AND {digits} < '21' AND regexp_full_match({digits}, '[0-9]{{8}}([0-9]{{6}})?') THEN "
-    day += f"epoch_us(try_strptime({digits}, ['%Y%m%d', '%Y%m%d%H%M%S'])) END"
-    return f"coalesce({day}, {known})"
+    likely = f"length({digits}) IN (8, 14) AND {digits} >= '1990' AND {digits} < '21'"
+    if spark:
+        day = f"coalesce(unix_micros(try_to_timestamp({digits}, 'yyyyMMdd')), unix_micros(try_to_timestamp({digits}, 'yyyyMMddHHmmss')))"
+    else:
+        day = f"epoch_us(try_strptime({digits}, ['%Y%m%d', '%Y%m%d%H%M%S']))"
+    return f"CASE WHEN {likely} THEN coalesce({day}, {known}) ELSE {known} END"
+
+
+def time_spark(text: str, number: str) -> str:
+    """`time_sql` for Spark, whose session's zone is UTC."""
+    shape = f"{text} RLIKE '^({_SHAPE})$'"
+    clock = f"replace(replace(replace(regexp_replace({text}, ' ?{_OFFSET}$', ''), ', ', ' '), ',', '.'), '/', '-')"
+    clock = f"replace(CASE WHEN contains({text}, ':') THEN {clock} ELSE replace({text}, '/', '-') END, 'T', ' ')"
+    half_text = f"upper(regexp_replace({clock}, ' ?([AaPp][Mm])$', ' $1'))"
+    # hours to 12 are moved by hand: patterns of Java want as many digits as they name
+    hour = f"CAST(regexp_extract({half_text}, ' ([0-9]+):', 1) AS INT)"
+    moved = f"(CASE WHEN {hour} = 12 THEN 0 ELSE {hour} END + CASE WHEN {half_text} LIKE '%PM' THEN 12 ELSE 0 END)"
+    rest = f"regexp_extract({half_text}, ':([0-9:.]+) [AP]M$', 1)"
+    day = f"substring_index({half_text}, ' ', 1)"
+    half = f"CASE WHEN {hour} BETWEEN 1 AND 12 THEN try_cast(concat({day}, ' ', lpad(CAST({moved} AS STRING), 2, '0'), ':', {rest}) AS TIMESTAMP_NTZ) END"
+    moment = f"CASE WHEN {clock} RLIKE '[AaPp][Mm]$' THEN {half} ELSE try_cast({clock} AS TIMESTAMP_NTZ) END"
+    since = f"timestampdiff(MICROSECOND, timestamp_ntz'1970-01-01 00:00:00', {moment})"
+    zone = f"regexp_extract({text}, '([+-][0-9]{{2}}:?([0-9]{{2}})?)$', 1)"
+    minutes = f"CAST(coalesce(nullif(regexp_replace(substr({zone}, 4), ':', ''), ''), '0') AS BIGINT)"
+    ahead = f"(CAST(substr({zone}, 2, 2) AS BIGINT) * 60 + {minutes})"
+    span = f"CASE WHEN {ahead} > 1080 OR {minutes} > 59 THEN NULL WHEN startswith({zone}, '-') THEN -{ahead} ELSE {ahead} END * 60000000"
+    shift = f"CASE WHEN contains({text}, ':') AND {zone} <> '' THEN {span} ELSE 0 END"
+    return f"coalesce({number}, CASE WHEN {shape} THEN {since} - ({shift}) END)"
+
+
+def zoned_spark(text: str) -> str:
+    """`zoned_sql` for Spark."""
+    return f"{text} RLIKE '^({_DATE}([T ]|, ){_CLOCK}( ?[AaPp][Mm])? ?{_OFFSET})$'"

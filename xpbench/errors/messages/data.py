@@ -9,7 +9,9 @@ MESSAGES: dict[str, Message] = {
         "{what}: {reason}", "Sources are read whole or not at all", "Mend the place named, or write the file again"
     ),
     "XPB-D02": Message(
-        "There is no file {path}", "A source names existing files; * and ? stand for parts of names", "Check the path"
+        "There is no file {path}",
+        "A source names existing files or folders; * and ? stand for parts of names, and ** for folders in folders",
+        "Check the path",
     ),
     "XPB-D03": Message(
         "A source of kind {kind} can't be read",
@@ -91,7 +93,7 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-D33": Message(
         "None of the {count} events has a time that can be read ({column})",
-        "Times are seconds, milliseconds or microseconds since 1970, or timestamps",
+        "Times are seconds to nanoseconds since 1970, or timestamps, and none is from before 2005",
         "Name the right column in the schema, and its time_unit",
     ),
     "XPB-D34": Message(
@@ -198,6 +200,11 @@ MESSAGES: dict[str, Message] = {
         "Row {row} looks like a line of totals: {unit} in column {column}",
         "Every row is one unit",
         "Remove the line, or rename the unit if it is one",
+    ),
+    "XPB-D66": Message(
+        "No event {event} of metric {key} has the value {value} in property {property}, by which it is filtered",
+        "A filter compares values that are there, so that a typo can't read as zero",
+        '{hint} If nobody has it yet, pass absent_events="zero"',
     ),
     "XPB-D20": Message(
         "Values up to {bound} can't be squared and summed",
