@@ -97,3 +97,20 @@ def name_sql(text: str, named: Collection[str] = ()) -> str:
         f"THEN CASE WHEN starts_with({short}, '-0') THEN '0' ELSE split_part({short}, '.', 1) END "
         f"ELSE {short} END"
     )
+
+
+def nothing_spark(text: str) -> str:
+    """Spark's SQL of whether a text means that there is no value."""
+    words = ", ".join("'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'" for word in sorted(NOTHING))
+    return f"(length({text}) <= {max(map(len, NOTHING)) + 8} AND lower(trim({text})) IN ({words}))"
+
+
+def name_spark(text: str) -> str:
+    """Spark's SQL of `name_of` for a column of text."""
+    short = f"trim({text})"
+    return (
+        f"CASE WHEN {nothing_spark(text)} THEN NULL "
+        f"WHEN lower({short}) IN ('true', 'false') THEN lower({short}) WHEN {short} = '-0' THEN '0' "
+        f"WHEN endswith({short}, '0') AND {short} RLIKE '^-?(0|[1-9][0-9]*)[.]0+$' "
+        f"THEN CASE WHEN startswith({short}, '-0') THEN '0' ELSE substring_index({short}, '.', 1) END ELSE {short} END"
+    )

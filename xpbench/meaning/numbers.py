@@ -29,7 +29,10 @@ _COMMA_POINTED = r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+"
 _COMMA_BOTH = r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+,[0-9]+"
 # a point before decimals, commas, blanks or apostrophes between thousands
 _GROUPS = r"[+-]?([1-9][0-9]{0,2}([, ' ][0-9]{3})+|[0-9]+)(\.[0-9]+)?"
-_GROUPS_SHOWN = r"[+-]?([0-9]+\.[0-9]+|[1-9][0-9]{0,2}([, ' ][0-9]{3})+\.[0-9]+|[1-9][0-9]{0,2}(,[0-9]{3}){2,}|[1-9][0-9]{0,2}([ ' ][0-9]{3})+)"
+_GROUPS_SHOWN = (
+    r"[+-]?([0-9]+\.[0-9]+|[1-9][0-9]{0,2}([, ' ][0-9]{3})+\.[0-9]+|[1-9][0-9]{0,2}(,[0-9]{3}){2,}|"
+    r"[1-9][0-9]{0,2}([ ' ][0-9]{3})+)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,10 @@ def bare_sql(text: str, strip: str) -> str:
         return short
     at = f"instr({short}, '{strip}')"
     rest = f"trim(substr({short}, 1, {at} - 1) || substr({short}, {at} + {len(strip)}), ' \u00a0')"
-    return f"CASE WHEN {at} = 0 THEN {short} WHEN starts_with({rest}, '-') THEN '-' || ltrim(substr({rest}, 2), ' \u00a0') ELSE {rest} END"
+    return (
+        f"CASE WHEN {at} = 0 THEN {short} WHEN starts_with({rest}, '-') "
+        f"THEN '-' || ltrim(substr({rest}, 2), ' \u00a0') ELSE {rest} END"
+    )
 
 
 Count = Callable[[Sequence[tuple[str, str]]], Sequence[int]]

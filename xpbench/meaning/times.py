@@ -26,7 +26,8 @@ _TEXT = re.compile(
     re.ASCII,
 )
 _LAST = re.compile(
-    r"([0-9]{1,2})([/.-])([0-9]{1,2})\2([0-9]{4}|[0-9]{2})(?:,? [0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?: ?[AaPp][Mm])?)?",
+    r"([0-9]{1,2})([/.-])([0-9]{1,2})\2([0-9]{4}|[0-9]{2})"
+    r"(?:,? [0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?: ?[AaPp][Mm])?)?",
     re.ASCII,
 )
 _NAMED = ("%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%B-%Y", "%d-%b-%y", "%a, %d %b %Y")
@@ -192,8 +193,8 @@ def time_sql(text: str, number: str) -> str:
         f"CASE WHEN {hours} * 60 + {minutes} > 1080 OR {minutes} > 59 THEN NULL ELSE ({hours} * 60 + {minutes}) * 60000000 END"
     )
     shift = (
-        f"CASE WHEN contains({text}, ':') AND {zone} <> '' THEN CASE WHEN starts_with({zone}, '-') THEN -({ahead}) ELSE {ahead} END "
-        "ELSE 0 END"
+        f"CASE WHEN contains({text}, ':') AND {zone} <> '' "
+        f"THEN CASE WHEN starts_with({zone}, '-') THEN -({ahead}) ELSE {ahead} END ELSE 0 END"
     )
     stamp = f"CASE WHEN regexp_full_match({text}, '{_SHAPE}') THEN epoch_us({moment}) - ({shift}) END"
     return f"coalesce({number}, {stamp})"
@@ -222,7 +223,8 @@ def number_time_sql(number: str, digits: str = "", unit: str = "auto", *, spark:
         return known
     likely = f"length({digits}) IN (8, 14) AND {digits} >= '1990' AND {digits} < '21'"
     if spark:
-        day = f"coalesce(unix_micros(try_to_timestamp({digits}, 'yyyyMMdd')), unix_micros(try_to_timestamp({digits}, 'yyyyMMddHHmmss')))"
+        forms = ("yyyyMMdd", "yyyyMMddHHmmss")
+        day = f"coalesce({', '.join(f'unix_micros(try_to_timestamp({digits}, {form!r}))' for form in forms)})"
     else:
         day = f"epoch_us(try_strptime({digits}, ['%Y%m%d', '%Y%m%d%H%M%S']))"
     return f"CASE WHEN {likely} THEN coalesce({day}, {known}) ELSE {known} END"
@@ -239,13 +241,15 @@ def time_spark(text: str, number: str) -> str:
     moved = f"(CASE WHEN {hour} = 12 THEN 0 ELSE {hour} END + CASE WHEN {half_text} LIKE '%PM' THEN 12 ELSE 0 END)"
     rest = f"regexp_extract({half_text}, ':([0-9:.]+) [AP]M$', 1)"
     day = f"substring_index({half_text}, ' ', 1)"
-    half = f"CASE WHEN {hour} BETWEEN 1 AND 12 THEN try_cast(concat({day}, ' ', lpad(CAST({moved} AS STRING), 2, '0'), ':', {rest}) AS TIMESTAMP_NTZ) END"
+    joined = f"concat({day}, ' ', lpad(CAST({moved} AS STRING), 2, '0'), ':', {rest})"
+    half = f"CASE WHEN {hour} BETWEEN 1 AND 12 THEN try_cast({joined} AS TIMESTAMP_NTZ) END"
     moment = f"CASE WHEN {clock} RLIKE '[AaPp][Mm]$' THEN {half} ELSE try_cast({clock} AS TIMESTAMP_NTZ) END"
     since = f"timestampdiff(MICROSECOND, timestamp_ntz'1970-01-01 00:00:00', {moment})"
     zone = f"regexp_extract({text}, '([+-][0-9]{{2}}:?([0-9]{{2}})?)$', 1)"
     minutes = f"CAST(coalesce(nullif(regexp_replace(substr({zone}, 4), ':', ''), ''), '0') AS BIGINT)"
     ahead = f"(CAST(substr({zone}, 2, 2) AS BIGINT) * 60 + {minutes})"
-    span = f"CASE WHEN {ahead} > 1080 OR {minutes} > 59 THEN NULL WHEN startswith({zone}, '-') THEN -{ahead} ELSE {ahead} END * 60000000"
+    span = f"CASE WHEN {ahead} > 1080 OR {minutes} > 59 THEN NULL WHEN startswith({zone}, '-') THEN -{ahead} ELSE {ahead} END"
+    span += " * 60000000"
     shift = f"CASE WHEN contains({text}, ':') AND {zone} <> '' THEN {span} ELSE 0 END"
     return f"coalesce({number}, CASE WHEN {shape} THEN {since} - ({shift}) END)"
 

@@ -59,7 +59,7 @@ def _unpacked(path: str, folder: str) -> str:
     return path
 
 
-def _copied(source: IO[bytes], folder: str) -> str:
+def _copied(source: IO[bytes] | gzip.GzipFile, folder: str) -> str:
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".plain", delete=False) as target:
         shutil.copyfileobj(source, target, _BLOCK)
     return target.name
@@ -123,7 +123,7 @@ def ensure_text(path: str, named: str) -> None:
                 seen = error.object[: error.start]
                 line = lines + seen.count(b"\n")
                 byte = error.object[error.start]
-                reason = f"line {line:,} has the byte {byte:#04x}, which is no UTF-8: a sign of Latin-1 or Windows-1252, or one cut off"
+                reason = f"line {line:,} has the byte {byte:#04x}: a sign of Latin-1 or Windows-1252, or one that was cut off"
                 remedy = "Save it as CSV UTF-8, or convert it: iconv -f WINDOWS-1252 -t UTF-8"
                 raise DataError("XPB-D62", path=named, reason=plain(reason), remedy=plain(remedy)) from error
             if not block:

@@ -1,0 +1,510 @@
+"""A log in the embedded engine: files, tables and relations brought into normal form."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import narwhals.stable.v2 as nw
+
+from xpbench.canonical import digest
+from xpbench.data.cache import digest_of_files
+from xpbench.data.engines.embedded import engine_name, literal, quote, unread
+from xpbench.data.logs.log import MARK, Properties, conditions_of, happened, stored_as
+from xpbench.data.logs.opening import kind_of, plain_frame
+from xpbench.data.summary import Finding
+from xpbench.errors import DataError, nearest, plain, shown
+from xpbench.meaning.names import name_sql, nothing_sql, trimmed_sql
+from xpbench.meaning.nothing import is_nothing
+from xpbench.meaning.times import EARLIEST, number_time_sql, time_sql, zoned_sql
+from xpbench.plan import Plan
+
+if TYPE_CHECKING:
+    from xpbench.data.logs.events import EventsSource
+
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
+_REALS = ("FLOAT", "DOUBLE")
+_FAR = 2**60
+"""Microseconds; time stamps of the engine reach further."""
+
+
+class DuckLog:
+    """A log in DuckDB. See `Log`."""
+
+    passes_are_dear = False
+
+    def __init__(self, source: EventsSource, plan: Plan, properties: Properties, connection: Any) -> None:
+        self.source = source
+        self.schema = source.schema
+        self.plan = plan
+        self.properties = properties
+        self.run = connection
+        self.engine = engine_name()
+        self.missing_properties: frozenset[str] = frozenset()
+        self.kind = "duckdb"
+        self._files_digest = ""
+        self._findings: list[Finding] = []
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._copies: tempfile.TemporaryDirectory[str] | None = None
+        self._kept = 0
+        self._tables: dict[str, list[str]] = {}
+        self._table_of: dict[str, str] = {}
+        self._stamp: str | None = None
+        """Column of Parquet files that holds the time as a time stamp."""
+        self._id = ""
+        self._arrives = False
+        self._select = ""
+        self._source = "source"
+        self._types: Mapping[str, str] = {}
+        self.all("SET preserve_insertion_order = false")  # rows mean the same in any order, and are handled with less memory
+        self._parquet = isinstance(source.log, list) and kind_of(source.log[0]) == "parquet"
+        self._open()
+
+    # -- the protocol ------------------------------------------------------------------------------------------------
+
+    def frame(self, between: tuple[int, int] | None = None) -> nw.LazyFrame[Any]:
+        """The events in normal form, of a stretch of time where one is given.
+
+        Where times are stored as time stamps the stretch is compared with what is stored, which lets the engine pass over
+        parts of a file by their statistics.
+        """
+        if between is None or self._stamp is None or not all(abs(us) < _FAR for us in between):
+            return happened(_lazy(self.run.sql("SELECT * FROM normal")), between)
+        begin, end = (f"make_timestamp({us})" for us in between)
+        return _lazy(self.run.sql(f"{self._select} WHERE {self._stamp} >= {begin} AND {self._stamp} < {end}"))
+
+    def ends(self) -> tuple[int, int] | None:
+        """Earliest and latest time, where the statistics of Parquet files tell that every event has a time and a unit."""
+        if self._stamp is None or self._arrives:
+            return None
+        if any(self.all(f"SELECT count(*) FROM source WHERE {x} IS NULL")[0][0] for x in (self._stamp, self._id)):
+            return None
+        ((first, last),) = self.all(f"SELECT epoch_us(min({self._stamp})), epoch_us(max({self._stamp})) FROM source")
+        return None if first is None or first < EARLIEST else (int(first), int(last))
+
+    def counted(self, now: int) -> None:
+        """None: the fingerprint counts nothing by name."""
+        return
+
+    def itemized(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """A row for every item of the events."""
+        return frame.explode("items").rename({"items": "item"}).filter(~nw.col("item").is_null())
+
+    def keep(self, frame: nw.LazyFrame[Any], name: str, near: str = "") -> nw.LazyFrame[Any]:
+        """A temporary table with the rows of a frame."""
+        self._kept += 1
+        table = f"{name}_{self._kept}"
+        self._tables.setdefault(name, []).append(table)
+        self.all(f"CREATE TEMP TABLE {quote(table)} AS {frame.to_native().sql_query()}")
+        relation = self.run.sql(f"SELECT * FROM {quote(table)}")
+        self._table_of[relation.alias] = table
+        return _lazy(relation)
+
+    def numbered(self, kept: nw.LazyFrame[Any]) -> nw.LazyFrame[Any] | None:
+        """The temporary table with the numbers that the engine gives its rows."""
+        table = quote(self._table_of[kept.to_native().alias])
+        return _lazy(self.run.sql(f'SELECT CAST(rowid AS UINTEGER) AS "no", * FROM {table}'))
+
+    def release(self, name: str) -> None:
+        """Drop temporary tables."""
+        for table in self._tables.pop(name, []):
+            self.all(f"DROP TABLE {quote(table)}")
+
+    def keyed(self, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+        """The frame with a hash of columns."""
+        key = f"CASE WHEN iid <> '' THEN hash({', '.join(columns)}) END AS key"
+        return _lazy(self.run.sql(f"SELECT *, {key} FROM ({frame.to_native().sql_query()})"))
+
+    def write(self, units: nw.LazyFrame[Any], path: Path) -> None:
+        """The unit table without ids as a Parquet file."""
+        query = units.drop("u", "t0", strict=False).to_native().sql_query()
+        self.all(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the events in normal form, whatever the order of the rows; of JSON Lines over the bytes that were read.
+
+        Only the sum and the exclusive or of salted row hashes leave the engine, so that no id can be found again.
+        """
+        if self._files_digest:
+            return self._files_digest
+        columns = ["u", "event", "t", "iid", *self.properties.texts.values()]
+        salted = ", ".join([literal("xpbench.events.1"), *columns])
+        ((rows, total, mixed),) = self.all(f"SELECT count(*), sum(hash({salted})), bit_xor(hash({salted})) FROM normal")
+        return digest({"properties": list(self.properties.texts), "rows": rows, "sum": str(total), "xor": str(mixed)})
+
+    def findings(self) -> list[Finding]:
+        """What was counted when the log was opened."""
+        return self._findings
+
+    # -- opening -----------------------------------------------------------------------------------------------------
+
+    def all(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a small result, read to the end: the engine allows one open result."""
+        rows: list[tuple[Any, ...]] = self.run.execute(query).fetchall()
+        return rows
+
+    def _open(self) -> None:
+        log = self.source.log
+        text = False
+        if isinstance(log, list):
+            kind = kind_of(log[0])
+            files = "[" + ", ".join(literal(p) for p in log) + "]"
+            if kind == "jsonl":
+                self._open_jsonl(log)
+                text = True
+            elif kind == "csv":
+                self._open_csv(log)
+                text = True
+            else:
+                self._view(f"SELECT * FROM read_parquet({files}, union_by_name = {'true' if len(log) > 1 else 'false'})")
+        elif isinstance(log, duckdb.DuckDBPyRelation):
+            self.run.register("handed", log.to_arrow_reader(100_000))
+            self.all("CREATE TEMP TABLE source AS SELECT * FROM handed")
+            self.run.unregister("handed")
+        else:
+            frame = nw.from_native(log)
+            if isinstance(frame, nw.LazyFrame):
+                frame = frame.collect("pyarrow")
+            self.run.register("source", plain_frame(frame, self._mixed))
+        types = {r[0]: str(r[1]) for r in self.all("DESCRIBE SELECT * FROM source")}
+        self._normal(types, text=text)
+
+    def _open_csv(self, paths: Sequence[str]) -> None:
+        from xpbench.data.jsonl.strict_json_reader import declared_once
+        from xpbench.sheets.select import load, names_of, sheets_of
+
+        self._copies = tempfile.TemporaryDirectory(prefix="xpbench-")
+        sheets = sheets_of(paths, self._copies.name, (self.schema.event, self.schema.time, self.schema.unit or self.plan.unit))
+        names = names_of(sheets)
+        for name in names:
+            if name and names.count(name) > 1:
+                raise DataError("XPB-D06", column=name, times=names.count(name))
+        short = {name: quote(name) for name in names if name}
+        if twice := declared_once(short):
+            raise DataError("XPB-D41", first_name=twice[0], second_name=twice[1])
+        load(self.run, "raw", sheets, short, self._copies.name, duckdb.Error)
+        said = {
+            str(v)
+            for m in self.plan.metrics
+            for f in conditions_of(m)
+            for v in (f.value if isinstance(f.value, tuple) else (f.value,))
+        }
+        said |= {v.key for v in self.plan.variants}
+        kept = ", ".join(f"CASE WHEN {self._is_value(q, said)} THEN {q} END AS {q}" for q in short.values())
+        self._view(f"SELECT {kept} FROM raw")
+
+    @staticmethod
+    def _is_value(name: str, said: set[str]) -> str:
+        """Whether a cell of a CSV is a value: it is no word for nothing, or the plan says that word."""
+        short = trimmed_sql(name)
+        words = ", ".join(literal(w) for w in sorted(said) if is_nothing(w))
+        return f"(NOT {nothing_sql(short)}" + (f" OR {short} IN ({words}))" if words else ")")
+
+    def _view(self, query: str) -> None:
+        try:
+            self.all(f"CREATE TEMP VIEW source AS {query}")
+        except duckdb.Error as error:
+            raise unread("The log could not be read", error) from error
+
+    def _open_jsonl(self, paths: Sequence[str]) -> None:
+        from xpbench.data.jsonl.ingestion import Ingestion
+
+        self._folder = tempfile.TemporaryDirectory(prefix="xpbench-")
+        names = [*self.properties.texts]
+        unit = self.schema.unit or self.plan.unit
+        report = Ingestion(
+            [Path(p) for p in paths],
+            Path(self._folder.name) / "events",
+            None if self.properties.items == "dictionary" else [*names, *([unit] if unit not in names else [])],
+            self.schema,
+            self.source.engine,
+            known=None if self.source.cache is None else self.source.cache.known(paths),
+        ).run()
+        self._files_digest = digest_of_files(report.files)
+        self._findings += report.findings()
+        if not report.rows:
+            raise DataError("XPB-D07", what=plain(f"The log has no readable event: {report.told()}"))
+        whole = (
+            f", properties AS {quote(self.schema.properties or 'properties')}" if self.properties.items == "dictionary" else ""
+        )
+        columns = f"* EXCLUDE (properties){whole}" if whole else "*"
+        self._view(f"SELECT {columns} FROM read_parquet({literal(str(report.folder / '*.parquet'))})")
+
+    def close(self) -> None:
+        """Remove what was written while reading."""
+        for folder in (self._folder, self._copies):
+            if folder is not None:
+                folder.cleanup()
+
+    def _mixed(self, column: str, kinds: Mapping[str, int]) -> None:
+        most = max(kinds.values())
+        words = ", ".join(f"{v:,} {k}" for k, v in sorted(kinds.items(), key=lambda p: (-p[1], p[0])))
+        name = "mixed_ids" if column == (self.schema.unit or self.plan.unit) else "mixed_types"
+        self._findings.append(
+            Finding(
+                name,
+                sum(kinds.values()) - most,
+                sum(kinds.values()),
+                "compared as text",
+                detail=f"Column {shown(column)} holds {words}.",
+            )
+        )
+
+    # -- normal form -------------------------------------------------------------------------------------------------
+
+    def _normal(self, types: Mapping[str, str], *, text: bool) -> None:
+        """Make the view or table `normal`."""
+        schema = self.schema
+        self._types = types = self._whole_properties(types)
+        unit = schema.unit or self.plan.unit
+        for name, role in ((schema.event, "the event's name"), (schema.time, "the event's time")):
+            if name not in types and self._property(name, types) is None:
+                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(nearest(name, types)))
+        id_expression = self._property(unit, types)
+        if id_expression is None:
+            raise DataError("XPB-D05", column=unit, role=plain("the plan's unit"), hint=plain(nearest(unit, types)))
+        id_name, id_type = id_expression
+        missing = set()
+        columns = [
+            f"{id_name if id_type == 'VARCHAR' and self._parquet else _identity(id_name, id_type)} AS u",
+            f"CAST({self._found(schema.event, types)[0]} AS VARCHAR) AS event",
+            f"{self._time(*self._found(schema.time, types))} AS t",
+        ]
+        insert = self._insert_ids(types)
+        self.has_insert_ids = bool(insert)
+        iid = f"coalesce({', '.join(insert)})" if len(insert) > 1 else "".join(insert)
+        columns.append(
+            f"coalesce(CASE WHEN NOT {nothing_sql(trimmed_sql(iid))} THEN {iid} END, '') AS iid" if insert else "'' AS iid"
+        )
+        arrived = self._property(schema.arrived, types) if schema.arrived else None
+        columns.append(f"{microseconds_of(*arrived, 'auto')} AS arr" if arrived else "CAST(NULL AS BIGINT) AS arr")
+        u = columns[0].rsplit(" AS ", 1)[0]
+        for name, short in self.properties.texts.items():
+            found = self._property(name, types, of_plan=True)
+            if found is None:
+                missing.add(name)
+                columns.append(f"CAST(NULL AS VARCHAR) AS {short}")
+            else:
+                columns.append(f"{_as_text(*found)} AS {short}")
+            if name in self.properties.numbers:
+                number = "CAST(NULL AS DOUBLE)" if found is None else _as_number(*found)
+                columns.append(f"{number} AS {self.properties.numbers[name]}")
+        exposure = self.plan.exposure
+        if self.properties.items == "list":
+            found = self._property(exposure.list_property, types)
+            items = "CAST(NULL AS VARCHAR[])" if found is None else _listed(*found, exposure.list_separator)
+            columns.append(f"{items} AS items")
+        elif self.properties.items == "dictionary":
+            columns.append(f"{self._pairs(types)} AS items")
+        self.missing_properties = frozenset(missing)
+        table = "TABLE" if text and not self._folder else "VIEW"  # text is parsed once
+        self._select = f"SELECT {', '.join(columns)} FROM {self._source}"
+        name, kind = self._found(schema.time, types)
+        if self._parquet and name == quote(schema.time) and kind == "TIMESTAMP" and self.source.time_zone == "UTC":
+            self._stamp = name
+        self._id, self._arrives = u, arrived is not None
+        self.all(f"CREATE TEMP {table} normal AS {self._select}")
+
+    def _whole_properties(self, types: Mapping[str, str]) -> Mapping[str, str]:
+        """Cells of properties that are no JSON are told, and hold nothing; the engine would refuse the whole log."""
+        holder = self.schema.properties
+        if holder is None or not (types.get(holder, "") == "VARCHAR" or types.get(holder, "").startswith("ENUM")):
+            return types
+        text = f"CAST({quote(holder)} AS VARCHAR)"
+        ((broken, of, example),) = self.all(
+            f"SELECT count_if({text} IS NOT NULL AND NOT json_valid({text})), count(*), "
+            f"min({text}) FILTER (NOT json_valid({text}) AND NOT {nothing_sql(trimmed_sql(text))}) FROM source"
+        )
+        if broken:
+            self.all(
+                f"CREATE TEMP VIEW whole AS SELECT * "
+                f"REPLACE (CASE WHEN json_valid({text}) THEN {text} END AS {quote(holder)}) FROM source"
+            )
+            self._source = "whole"
+            such = f", such as {shown(str(example)[:60])}" if example is not None else ""
+            detail = f"Column {shown(holder)} holds no JSON there{such}."
+            self._findings.append(Finding("broken_properties", int(broken), int(of), "read without properties", detail=detail))
+        return types
+
+    def _insert_ids(self, types: Mapping[str, str]) -> list[str]:
+        """Expressions of the insert id: columns of their own first, since a key of JSON seems to be there where it is not.
+
+        Raises:
+            DataError: `XPB-D05`, one that was named is not there.
+        """
+        named = self.schema.insert_id
+        if named is None:
+            return []
+        names = list(dict.fromkeys([named, "insert_id"]))
+        own = [f"CAST({quote(n)} AS VARCHAR)" for n in names if n in types]
+        keys = [f"CAST({found[0]} AS VARCHAR)" for n in names if n not in types and (found := self._property(n, types))]
+        if not own and not keys and named != type(self.schema)().insert_id:
+            raise DataError("XPB-D05", column=named, role=plain("the insert id"), hint=plain(nearest(named, types)))
+        return own + keys
+
+    def _found(self, name: str, types: Mapping[str, str]) -> tuple[str, str]:
+        found = self._property(name, types)
+        if found is None:  # pragma: no cover - checked before
+            raise DataError("XPB-D05", column=name, role=plain("an event"), hint=plain(nearest(name, types)))
+        return found
+
+    def _property(self, name: str, types: Mapping[str, str], *, of_plan: bool = False) -> tuple[str, str] | None:
+        """Expression and type of a property: a column of its own, or a key of the column of properties.
+
+        Args:
+            name: Of the property.
+            types: Of the columns.
+            of_plan: It is a property that the plan names: the event's name and the properties themselves are none.
+        """
+        holder = self.schema.properties
+        if of_plan and stored_as(name, self.schema) in types:
+            return quote(stored_as(name, self.schema)), types[stored_as(name, self.schema)]
+        structural = of_plan and holder in types and name in (self.schema.event, holder)
+        if name in types and not structural:
+            return quote(name), types[name]
+        if holder is None or holder not in types:
+            return None
+        kind = types[holder]
+        if kind.startswith("STRUCT(") and not kind.endswith("[]"):
+            fields = {r[0]: str(r[1]) for r in self.all(f"DESCRIBE SELECT unnest({quote(holder)}) FROM source LIMIT 0")}
+            if name not in fields:
+                return None
+            return f"struct_extract({quote(holder)}, {literal(name)})", fields[name]
+        if kind.startswith("MAP("):
+            return f"CAST({quote(holder)}[{literal(name)}] AS VARCHAR)", "VARCHAR"
+        if kind.endswith("[]"):
+            return self._of_list(holder, name), "VARCHAR"
+        path = '$."' + name.replace('"', '\\"') + '"'
+        return f"json_extract_string({quote(holder)}, {literal(path)})", "VARCHAR"
+
+    def _of_list(self, holder: str, name: str) -> str:
+        """A property in a list of key and value, as GA4 writes `event_params`; the value may be one of several types.
+
+        Raises:
+            DataError: `XPB-D05`, the list is of something else.
+        """
+        inner = (
+            {
+                r[0]: str(r[1])
+                for r in self.all(f"DESCRIBE SELECT unnest(x) FROM (SELECT unnest({quote(holder)}) AS x FROM source) LIMIT 0")
+            }
+            if _is_of_structs(self._types[holder])
+            else {}
+        )
+        key = next((k for k in inner if k.lower() in ("key", "name")), None)
+        value = next((k for k in inner if k.lower() == "value"), None)
+        if key is None or value is None:
+            role = plain("the properties")
+            hint = plain("It is a list, but not of key and value. Make a map, JSON or columns of it")
+            raise DataError("XPB-D05", column=holder, role=role, hint=hint)
+        one = f"list_filter({quote(holder)}, lambda x: x.{quote(key)} = {literal(name)})[1].{quote(value)}"
+        if not inner[value].startswith("STRUCT("):
+            return f"CAST({one} AS VARCHAR)"
+        fields = self.all(
+            f"DESCRIBE SELECT unnest(x.{quote(value)}) FROM (SELECT unnest({quote(holder)}) AS x FROM source) LIMIT 0"
+        )
+        reals = [f"{one}.{quote(str(r[0]))}" for r in fields if str(r[1]) in _REALS]
+        others = [f"{one}.{quote(str(r[0]))}" for r in fields if str(r[1]) not in _REALS]
+        texts = [f"CAST({x} AS VARCHAR)" for x in others] + [_identity(x, "DOUBLE") for x in reals]
+        return f"coalesce({', '.join(texts)})"
+
+    def _pairs(self, types: Mapping[str, str]) -> str:
+        """Items of a dictionary: every property that holds text, with its value."""
+        holder = self.schema.properties
+        kind = types.get(holder or "", "")
+        mark = literal(MARK)
+        if holder is not None and kind and not kind.startswith(("STRUCT(", "MAP(")):
+            text = f"CASE WHEN json_valid({quote(holder)}) THEN {quote(holder)} END"
+            path = "'$.\"' || replace(k, '\"', '\\\"') || '\"'"
+            value = f"json_extract_string({quote(holder)}, {path})"
+            pair = f"CASE WHEN json_type({quote(holder)}, {path}) = 'VARCHAR' THEN k || {mark} || {value} END"
+            return f"list_filter(list_transform(json_keys({text}), lambda k: {pair}), lambda x: x IS NOT NULL)"
+        if holder is not None and kind.startswith("MAP("):
+            pair = f"CAST(k AS VARCHAR) || {mark} || CAST({quote(holder)}[k] AS VARCHAR)"
+            return f"list_filter(list_transform(map_keys({quote(holder)}), lambda k: {pair}), lambda x: x IS NOT NULL)"
+        fields = {n: (quote(n), t) for n, t in types.items()}
+        if holder is not None and kind:
+            inner = {r[0]: str(r[1]) for r in self.all(f"DESCRIBE SELECT unnest({quote(holder)}) FROM source LIMIT 0")}
+            fields |= {n: (f"struct_extract({quote(holder)}, {literal(n)})", t) for n, t in inner.items()}
+        texts = [f"{literal(n + MARK)} || {e}" for n, (e, t) in fields.items() if t == "VARCHAR" or t.startswith("ENUM")]
+        return f"list_filter([{', '.join(texts)}]::VARCHAR[], lambda x: x IS NOT NULL)"
+
+    def _time(self, name: str, kind: str) -> str:
+        """Microseconds since 1970, null for what is no time, or one from before there were logs."""
+        zone = self.source.time_zone
+        value = microseconds_of(name, kind, self.schema.time_unit)
+        if zone != "UTC" and kind != "TIMESTAMP WITH TIME ZONE":
+            moved = f"epoch_us(make_timestamp({value}) AT TIME ZONE {literal(zone)})"
+            text = kind == "VARCHAR" or kind.startswith("ENUM")
+            value = f"CASE WHEN {zoned_sql(_trimmed(name))} THEN {value} ELSE {moved} END" if text else moved
+        return f"CASE WHEN {value} >= {EARLIEST} THEN {value} END"
+
+
+def _is_of_structs(kind: str) -> bool:
+    return kind.startswith("STRUCT(") and kind.endswith("[]")
+
+
+def _lazy(relation: Any) -> nw.LazyFrame[Any]:
+    frame: nw.LazyFrame[Any] = nw.from_native(relation)
+    return frame
+
+
+def _trimmed(name: str) -> str:
+    return f"trim(CAST({name} AS VARCHAR))"
+
+
+def microseconds_of(name: str, kind: str, unit: str) -> str:
+    """Expression of microseconds since 1970; null where the value can't be read."""
+    if kind.startswith(("TIMESTAMP", "DATE")):
+        return f"epoch_us(CAST({name} AS {'TIMESTAMPTZ' if 'ZONE' in kind else 'TIMESTAMP'}))"
+    if kind == "VARCHAR" or kind.startswith("ENUM"):
+        text = _trimmed(name)
+        number = number_time_sql(f"try_cast({text} AS DECIMAL(30, 6))", text if unit == "auto" else "", unit)
+        return time_sql(text, f"CASE WHEN contains({text}, '_') THEN NULL ELSE {number} END")
+    if kind in _INTEGERS or kind.startswith("DECIMAL") or kind in _REALS:
+        digits = f"CAST({name} AS VARCHAR)" if kind in _INTEGERS and unit == "auto" else ""
+        return number_time_sql(f"try_cast({name} AS DECIMAL(30, 6))", digits, unit)
+    raise DataError("XPB-D05", column=name, role=plain("the event's time"), hint=plain(f"It is of type {kind}"))
+
+
+def _identity(name: str, kind: str) -> str:
+    if kind in _INTEGERS and kind not in ("HUGEINT", "UBIGINT"):
+        return f"CAST({name} AS BIGINT)"
+    if kind in _REALS:
+        return (
+            f"CASE WHEN isnan({name}) THEN NULL WHEN {name} = floor({name}) AND abs({name}) < 9e15 "
+            f"THEN CAST(CAST({name} AS BIGINT) AS VARCHAR) ELSE CAST({name} AS VARCHAR) END"
+        )
+    return name_sql(f"CAST({name} AS VARCHAR)")
+
+
+def _as_text(name: str, kind: str) -> str:
+    if kind in _REALS:
+        return _identity(name, kind)
+    if kind == "VARCHAR":
+        return name
+    return f"CAST({name} AS VARCHAR)"
+
+
+def _as_number(name: str, kind: str) -> str:
+    if kind in _REALS or kind in _INTEGERS or kind.startswith("DECIMAL"):
+        number = f"CAST({name} AS DOUBLE)"
+    elif kind == "VARCHAR" or kind.startswith("ENUM"):
+        number = f"try_cast({name} AS DOUBLE)"
+    else:
+        return "CAST(NULL AS DOUBLE)"
+    return number if kind in _INTEGERS or kind.startswith("DECIMAL") else f"CASE WHEN isfinite({number}) THEN {number} END"
+
+
+def _listed(name: str, kind: str, separator: str) -> str:
+    """Items of a list of `<experiment><separator><variant>` texts, cut at the first separator; a text is a list of one."""
+    items = f"CAST({name} AS VARCHAR[])"
+    if not kind.endswith("[]"):
+        items = f"coalesce(from_json(CASE WHEN json_valid({name}) THEN {name} END, '[\"VARCHAR\"]'), [CAST({name} AS VARCHAR)])"
+    by = literal(separator)
+    rest = f"substr(x, length(split_part(x, {by}, 1)) + {len(separator) + 1})"
+    kept = f"list_filter({items}, lambda x: contains(x, {by}))"
+    return f"list_transform({kept}, lambda x: split_part(x, {by}, 1) || {literal(MARK)} || {rest})"

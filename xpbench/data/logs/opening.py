@@ -1,0 +1,272 @@
+"""Opening sources: paths, tables and engines, and the log in normal form."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xpbench.data.engines.embedded import Stages, unread
+from xpbench.errors import DataError, plain
+from xpbench.meaning.names import name_of
+from xpbench.plan import Plan
+
+if TYPE_CHECKING:
+    from xpbench.data.logs.events import EventsSource
+    from xpbench.data.logs.log import Log, Properties
+
+
+def located(table: Any) -> Any:
+    """Paths as a list of text, checked to exist; anything else as it is."""
+    if isinstance(table, (str, Path)):
+        table = [table]
+    if isinstance(table, (list, tuple)) and table and all(isinstance(p, (str, Path)) for p in table):
+        paths = expanded(table)
+        kinds = {kind_of(p) for p in paths}
+        if len(kinds) > 1 or None in kinds:
+            endings = ", ".join(sorted({Path(p).suffix or "no ending" for p in paths}))
+            hint = "Give files of one kind, or convert the others" if None not in kinds else "Convert it to one of these"
+            raise DataError("XPB-D03", kind=endings, hint=plain(hint))
+        if kinds == {"jsonl"}:
+            for path in paths:
+                _refuse_other_content(path)
+        return paths
+    if is_relation(table) or is_arrow(table):
+        return table
+    if is_pandas(table):
+        table = _named_by_text(table)
+    import narwhals.stable.v2 as nw
+
+    try:
+        nw.from_native(table)
+    except TypeError:
+        raise DataError("XPB-D03", kind=type(table).__name__, hint=plain(_remedy(table))) from None
+    return table
+
+
+def is_pandas(table: Any) -> bool:
+    """Whether a table is a DataFrame of pandas, told without importing it."""
+    return type(table).__module__.split(".")[0] == "pandas" and type(table).__name__ == "DataFrame"
+
+
+def _named_by_text(table: Any) -> Any:
+    """A DataFrame whose columns have names of text, each of them once.
+
+    Raises:
+        DataError: `XPB-D03`, it has several rows of names; `XPB-D06`, a name is there twice.
+    """
+    names = list(table.columns)
+    if any(isinstance(n, tuple) for n in names):
+        hint = 'Give every column one name: table.columns = ["_".join(map(str, c)) for c in table.columns]'
+        raise DataError("XPB-D03", kind="DataFrame with several rows of column names", hint=plain(hint))
+    texts = [n if isinstance(n, str) else str(n) for n in names]
+    for name in texts:
+        if texts.count(name) > 1:
+            raise DataError("XPB-D06", column=name, times=texts.count(name))
+    return table if texts == names else table.set_axis(texts, axis=1)
+
+
+def plain_arrow(table: Any) -> Any:
+    """A table of Arrow with the types that the pass and the engine know: views of text as text, run lengths written out."""
+    import pyarrow as pa
+
+    usual = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
+    fields = []
+    for field in table.schema:
+        kind = str(field.type)
+        if kind in usual:
+            field = field.with_type(usual[kind])
+        elif kind.startswith("dictionary<values=string_view"):
+            field = field.with_type(pa.large_string())
+        elif kind.startswith("run_end_encoded"):
+            field = field.with_type(field.type.value_type)
+        fields.append(field)
+    wanted = pa.schema(fields)
+    return table if wanted == table.schema else table.cast(wanted)
+
+
+def _remedy(table: Any) -> str:
+    """What to give in place of a thing that is not read."""
+    if type(table).__name__ == "DuckDBPyConnection":
+        return "Give one of its tables or queries: connection.table('events'), or connection.sql('SELECT …')"
+    if isinstance(table, (list, tuple, dict)):
+        return "Make a table of it first, such as pandas.DataFrame(…)" if table else "Name at least one file"
+    return "Give one of these"
+
+
+def _refuse_other_content(path: str) -> None:
+    """A file that is named as JSON Lines holds no other format that is often named so.
+
+    Raises:
+        DataError: `XPB-D03`.
+    """
+    with open(path, "rb") as file:
+        head = file.read(64).lstrip()
+    if head.startswith(b"PAR1"):
+        raise DataError("XPB-D03", kind=f"Parquet in {path}", hint=plain("Rename it to end with .parquet"))
+    if head.startswith(b"["):
+        remedy = "Write one event per line, without brackets and commas around them, as jq -c '.[]' does"
+        raise DataError("XPB-D03", kind=f"one JSON array in {path}", hint=plain(remedy))
+
+
+def expanded(given: Iterable[str | Path]) -> list[str]:
+    """Paths, with `*` and `?` filled in; a file that is named twice, in whatever way, is there once.
+
+    Raises:
+        DataError: `XPB-D02`, a file is missing.
+    """
+    paths: list[str] = []
+    for text in map(str, given):
+        found = matching(text)
+        if not found or not all(Path(p).is_file() for p in found):
+            raise DataError("XPB-D02", path=text)
+        paths += found
+    return list({os.path.realpath(path): path for path in reversed(paths)}.values())[::-1]
+
+
+def matching(text: str) -> list[str]:
+    """Files that a path names: itself, all that fit a pattern, or all that a folder and the folders in it hold.
+
+    Files that begin with a point or an underscore are left out where no path names them: other tools put notes there.
+    """
+    if os.path.isfile(text):  # whatever signs its name holds
+        return [text]
+    if os.path.isdir(text):
+        found = [str(p) for p in Path(text).rglob("*") if p.is_file()]
+    elif re.search(r"[*?]", text):
+        # brackets stand for themselves, since exports are often numbered in them
+        found = [p for p in glob.glob(text.replace("[", "[[]"), recursive=True) if os.path.isfile(p)]
+        return sorted(found)
+    else:
+        return [text]
+    shown_ = [p for p in found if not any(x.startswith((".", "_")) for x in Path(p).relative_to(text).parts)]
+    return sorted(p for p in shown_ if kind_of(p) is not None)
+
+
+def lines_located(given: str | Path | Iterable[str | Path]) -> list[Path]:
+    """Files of JSON Lines, each of them once, whatever the ending of their names; those of other kinds are refused.
+
+    Raises:
+        DataError: `XPB-D02`, a file is missing; `XPB-D03`, a name says that it is something else.
+    """
+    if not isinstance(given, (str, Path, Iterable)):
+        raise DataError("XPB-D03", kind=type(given).__name__, hint=plain("Name one or more files"))
+    paths = expanded([given] if isinstance(given, (str, Path)) else given)
+    if not paths:
+        raise DataError("XPB-D03", kind=type(given).__name__, hint=plain("Name at least one file"))
+    for path in paths:
+        if kind_of(path) in ("csv", "parquet"):
+            raise DataError(
+                "XPB-D03", kind=Path(path).suffix, hint=plain("xp.events reads it as it is; xp.ingest is for JSON Lines")
+            )
+    return [Path(p) for p in paths]
+
+
+def kind_of(path: str) -> str | None:
+    """`csv`, `jsonl` or `parquet`, by the ending of a file's name; None for others."""
+    name = path.lower()
+    if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".csv.zst")):
+        return "csv"
+    if name.endswith((".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz")):
+        return "jsonl"
+    return "parquet" if name.endswith((".parquet", ".pq")) else None
+
+
+def is_relation(table: Any) -> bool:
+    """Whether a table is a relation of DuckDB, told without importing it."""
+    return type(table).__name__ == "DuckDBPyRelation"
+
+
+def is_arrow(table: Any) -> bool:
+    """Whether a table is one of Arrow in memory, told without importing Arrow."""
+    return type(table).__module__ == "pyarrow.lib" and type(table).__name__ == "Table"
+
+
+def is_spark(table: Any) -> bool:
+    """Whether a table is a Spark DataFrame, told without importing Spark."""
+    return type(table).__module__.split(".")[0] == "pyspark"
+
+
+def is_warehouse(table: Any) -> bool:
+    """Whether a table is an Ibis table, told without importing Ibis."""
+    return type(table).__module__.split(".")[0] == "ibis"
+
+
+def plain_frame(frame: Any, mixed: Callable[[str, Mapping[str, int]], None]) -> Any:
+    """The native frame in a form that the engine scans without guessing; mixed columns become text and are told."""
+    import narwhals.stable.v2 as nw
+
+    native = nw.to_native(frame)
+    if frame.implementation.is_pandas():
+        import pandas as pd
+
+        changed = {}
+        for name in native.columns:
+            column = native[name]
+            if isinstance(column.dtype, pd.SparseDtype):
+                changed[name] = column.sparse.to_dense()
+                continue
+            if column.dtype == object:
+                kind = pd.api.types.infer_dtype(column, skipna=True)
+                if kind.startswith("mixed") and kind != "mixed-integer-float":
+                    kinds = column.dropna().map(lambda v: type(v).__name__).value_counts()
+                    if len(kinds) > 1:
+                        mixed(name, {str(k): int(v) for k, v in kinds.items()})
+                        changed[name] = column.map(lambda v: None if v is None or v is pd.NA or v != v else as_text(v))
+        if isinstance(native.index, pd.MultiIndex) or native.index.has_duplicates:
+            native = native.reset_index(drop=True)
+            changed = {k: v.reset_index(drop=True) for k, v in changed.items()}
+        return native.assign(**changed) if changed else native
+    if frame.implementation.is_polars():
+        return plain_arrow(native.to_arrow())
+    return plain_arrow(native if frame.implementation.is_pyarrow() else frame.to_arrow())
+
+
+def as_text(value: Any) -> str:
+    """How a value of a key column reads: whole numbers without a point, truth values in lower case."""
+    name = name_of(value)
+    return str(value) if name is None else name
+
+
+@contextlib.contextmanager
+def open_log(source: EventsSource, plan: Plan, properties: Properties, stages: Stages) -> Iterator[Log]:
+    """The log in normal form, in the engine that holds it; closed when the block ends.
+
+    Raises:
+        DataError: `XPB-D01` with the engine's words, where it can't read the log; `XPB-D46`, the schema is none.
+    """
+    from xpbench.data.logs.log import known_schema  # brings narwhals, which tables of units need not
+
+    known_schema(source.schema)
+    if is_spark(source.log):
+        from xpbench.data.engines.spark_log import SparkLog
+
+        with SparkLog.open(source, plan, properties) as held:
+            stages.finish("open the log")
+            yield held
+        return
+    if is_warehouse(source.log):
+        from xpbench.data.engines.warehouse_log import WarehouseLog
+
+        with WarehouseLog.open(source, plan, properties) as far:
+            stages.finish("open the log")
+            yield far
+        return
+    import duckdb
+
+    from xpbench.data.engines.duck_log import DuckLog
+
+    try:
+        with source.engine.connect() as connection:
+            log = DuckLog(source, plan, properties, connection)
+            try:
+                stages.finish("open the log")
+                yield log
+            finally:
+                log.close()
+    except duckdb.Error as error:
+        raise unread("The log could not be read", error) from error
