@@ -8,6 +8,7 @@ the year at the end are read where the column shows whether the day or the month
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -55,7 +56,7 @@ def scaled(number: float | int, digits: str) -> int | None:
         return int(number) // 1_000
     else:
         return None
-    return round(value)
+    return math.floor(value + 0.5) if isinstance(value, float) else (2 * value + 1) // 2  # half a microsecond up
 
 
 def _compact(digits: str, form: str) -> int | None:
@@ -210,14 +211,20 @@ def number_time_sql(number: str, digits: str = "", unit: str = "auto", *, spark:
         spark: For Spark.
     """
     factors = {"s": "1000000", "ms": "1000", "us": "1"}
-    fine = f"try_cast(floor({number} * 0.001) AS BIGINT)"  # multiplied, since a quotient would be a double
+    # multiplied, since a quotient would be a double
+    fine = f"CASE WHEN abs({number}) < 9223372036854775808 THEN try_cast(floor({number} * 0.001) AS BIGINT) END"
+
+    def times(factor: str) -> str:
+        scaled_ = f"{number} * {factor}"
+        return f"try_cast({f'round({scaled_})' if spark else scaled_} AS BIGINT)"  # DuckDB rounds by itself
+
     if unit != "auto":
-        return fine if unit == "ns" else f"try_cast({number} * {factors[unit]} AS BIGINT)"
+        return fine if unit == "ns" else times(factors[unit])
     # seconds reach 1e11 in the year 5138, and so on
     known = (
-        f"CASE WHEN abs({number}) < 100000000000 THEN try_cast({number} * 1000000 AS BIGINT) "
-        f"WHEN abs({number}) < 100000000000000 THEN try_cast({number} * 1000 AS BIGINT) "
-        f"WHEN abs({number}) < 100000000000000000 THEN try_cast({number} AS BIGINT) ELSE {fine} END"
+        f"CASE WHEN abs({number}) < 100000000000 THEN {times('1000000')} "
+        f"WHEN abs({number}) < 100000000000000 THEN {times('1000')} "
+        f"WHEN abs({number}) < 100000000000000000 THEN {times('1')} ELSE {fine} END"
     )
     if not digits:
         return known
@@ -244,7 +251,7 @@ def time_spark(text: str, number: str) -> str:
     joined = f"concat({day}, ' ', lpad(CAST({moved} AS STRING), 2, '0'), ':', {rest})"
     half = f"CASE WHEN {hour} BETWEEN 1 AND 12 THEN try_cast({joined} AS TIMESTAMP_NTZ) END"
     moment = f"CASE WHEN {clock} RLIKE '[AaPp][Mm]$' THEN {half} ELSE try_cast({clock} AS TIMESTAMP_NTZ) END"
-    since = f"timestampdiff(MICROSECOND, timestamp_ntz'1970-01-01 00:00:00', {moment})"
+    since = since_1970_spark(moment)
     zone = f"regexp_extract({text}, '([+-][0-9]{{2}}:?([0-9]{{2}})?)$', 1)"
     minutes = f"CAST(coalesce(nullif(regexp_replace(substr({zone}, 4), ':', ''), ''), '0') AS BIGINT)"
     ahead = f"(CAST(substr({zone}, 2, 2) AS BIGINT) * 60 + {minutes})"
@@ -252,6 +259,16 @@ def time_spark(text: str, number: str) -> str:
     span += " * 60000000"
     shift = f"CASE WHEN contains({text}, ':') AND {zone} <> '' THEN {span} ELSE 0 END"
     return f"coalesce({number}, CASE WHEN {shape} THEN {since} - ({shift}) END)"
+
+
+def since_1970_spark(clock: str) -> str:
+    """Microseconds from 1970 to a time without zone; `timestampdiff` would skip what clocks skip in the session's zone.
+
+    What is left of a day is multiplied before it is cut to seconds: cheaper than decimal numbers, and nothing is lost.
+    """
+    day = f"CAST({clock} AS DATE)"
+    rest = f"({clock} - CAST({day} AS TIMESTAMP_NTZ)) * 1000000"
+    return f"(unix_date({day}) * 86400000000 + CAST(CAST({rest} AS INTERVAL SECOND) AS BIGINT))"
 
 
 def zoned_spark(text: str) -> str:

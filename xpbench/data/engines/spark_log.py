@@ -21,7 +21,7 @@ from xpbench.data.logs.log import LATE, SECOND, EventSchema, Properties, happene
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, nearest, plain
 from xpbench.meaning.names import name_spark, nothing_spark
-from xpbench.meaning.times import EARLIEST, number_time_sql, time_spark, zoned_spark
+from xpbench.meaning.times import EARLIEST, number_time_sql, since_1970_spark, time_spark, zoned_spark
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
@@ -333,7 +333,7 @@ def _microseconds(name: str, kind: str, unit: str) -> str:
     if kind == "timestamp":
         return f"unix_micros({name})"
     if kind in ("timestamp_ntz", "date"):
-        return _since_1970(f"CAST({name} AS TIMESTAMP_NTZ)")
+        return since_1970_spark(f"CAST({name} AS TIMESTAMP_NTZ)")
     if kind == "string":
         text = f"trim({name})"
         digits = text if unit == "auto" else ""
@@ -342,16 +342,6 @@ def _microseconds(name: str, kind: str, unit: str) -> str:
         digits = f"CAST({name} AS STRING)" if kind in _INTEGERS and unit == "auto" else ""
         return number_time_sql(f"try_cast({name} AS DECIMAL(30, 6))", digits, unit, spark=True)
     raise DataError("XPB-D05", column=name, role=plain("the event's time"), hint=plain(f"It is of type {kind}"))
-
-
-def _since_1970(clock: str) -> str:
-    """Microseconds from 1970 to a time without zone; `timestampdiff` would skip what clocks skip in the session's zone.
-
-    What is left of a day is multiplied before it is cut to seconds: cheaper than decimal numbers, and nothing is lost.
-    """
-    day = f"CAST({clock} AS DATE)"
-    rest = f"({clock} - CAST({day} AS TIMESTAMP_NTZ)) * 1000000"
-    return f"(unix_date({day}) * 86400000000 + CAST(CAST({rest} AS INTERVAL SECOND) AS BIGINT))"
 
 
 def _value_type(kind: str) -> str:

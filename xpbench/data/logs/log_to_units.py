@@ -86,11 +86,12 @@ class Reading:
         joined = values.attributed(log.frame(between=values.span()), dropping=dropping, aging=bool(ages))
         if dropping:
             joined = log.keyed(joined, values.identity())
-        if dropping or self.several_readers(ages):
+        if dropping or not log.has_insert_ids or self.several_readers(ages):
             joined = log.keep(joined, "attributed", near="u")
         joined = self.without_duplicates(joined, values) if dropping else joined
         if not log.has_insert_ids:
             self.findings.append(self.repeats(joined, values))
+        self.findings += self.overlap(frame, joined, values, found)
         table = values.table(joined)
         others: tuple[str, ...] = ()
         if "segment" in self.source.slices:
@@ -451,6 +452,24 @@ class Reading:
         alike = every - once
         detail = f"Of {number_of(every, 'event')} of exposed units, {alike:,} repeat another one in all that is read."
         return Finding("no_insert_ids", self.rows, self.rows, "counted as they are", detail=detail)
+
+    def overlap(self, frame: nw.LazyFrame[Any], joined: nw.LazyFrame[Any], values: Values, found: Exposed) -> list[Finding]:
+        """Of each metric's events since the first exposure, how many belong to exposed units."""
+        names = {code: name for name, code in values.codes.items()}
+        if not names:
+            return []
+        every = frame.filter(c("event").is_in(sorted(names.values())), c("t") >= found.first).group_by("event").agg(n=nw.len())
+        of = {r["event"]: int(r["n"]) for r in rows_of(every)}
+        rows = rows_of(joined.filter(c("e") > 0).group_by("e").agg(n=nw.len()))
+        mine = {names[int(r["e"])]: int(r["n"]) for r in rows if int(r["e"]) in names}
+        out = []
+        for metric in self.metrics:
+            events = events_of(metric) or set()
+            total = sum(of.get(name, 0) for name in events)
+            count = min(sum(mine.get(name, 0) for name in events), total)
+            if total:
+                out.append(Finding("metric_overlap", count, total, "kept", metric=metric.key))
+        return out
 
     def several_readers(self, ages: int) -> bool:
         """Whether the attributed events are read more than once."""
