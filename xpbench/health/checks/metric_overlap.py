@@ -40,8 +40,8 @@ def metric_overlap(inputs: HealthInputs) -> Verdict:
     if none:
         worst = max(none, key=lambda f: f.of)
         meaning = (
-            f"None of the {number_of(worst.of, 'event')} of metric {shown(worst.metric)} since the first exposure belongs to an "
-            "exposed unit, so the metric is zero for everyone."
+            f"None of the {number_of(worst.of, 'event')} of metric {shown(worst.metric)} since the first exposure belongs to "
+            "an exposed unit, so the metric is zero for everyone."
         )
         return Verdict("fail" if worst.of >= FEW else "warn", meaning, step, evidence)
     middle = median(shares.values())
