@@ -40,6 +40,8 @@ GROUND = (
     ("errors/", "every message, by code"),
     ("canonical", "one text, one digest"),
     ("files", "the old file or the new"),
+    ("meaning/", "what values mean"),
+    ("sheets/", "CSV as it is found"),
     ("formula", "formulas of metrics"),
     ("shows", "how results show"),
 )
@@ -120,7 +122,7 @@ def picture() -> str:
     )
     out += [step(x, y, i + 1) for i, (x, y) in enumerate(places)]
     for i, (name, words) in enumerate(GROUND):
-        out += box(36 + 237 * i, 582, 220, 58, name, words)
+        out += box(36 + 169 * i, 582, 154, 58, name, words)
     title = "The rooms of xpbench in their layers, and the way of one exposure through them in nine steps"
     return "\n".join(
         [
