@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import base64
 import hashlib
 import json
 import math
@@ -512,7 +513,7 @@ PAYLOAD_KEYS: J = {
     "registered": dict.fromkeys(("at", "by", "plan_digest")),
     "amendments": [{**dict.fromkeys(("at", "by", "reason", "knowledge", "seq")), "changes": [None]}],
     "waivers": [dict.fromkeys(("at", "by", "what"))],
-    "sign_offs": [dict.fromkeys(("name", "at", "plan_digest", "needed_for", "role", "signature"))],
+    "sign_offs": [dict.fromkeys(("name", "at", "plan_digest", "needed_for", "role", "signature", "key", "covers"))],
     "decision": dict.fromkeys(("outcome", "variant", "because", "by", "at", "seq", "follows_rule")),
     "ledger": {
         "lines": [None],
@@ -917,26 +918,86 @@ def _signed(entries: Sequence[J], plan: J) -> list[J]:
     out = []
     for e in entries:
         if e["kind"] == "signed_off":
-            body, signature = e["body"], e["body"].get("signature")
+            body = e["body"]
             out.append(
                 {
                     "name": str(e["by"] or body.get("name", "")),
                     "at": e["at"],
                     "plan_digest": str(body.get("plan_digest", "")),
                     "needed_for": str(body.get("for", "")),
-                    "role": str(body.get("role", "")),
-                    "signature": str(signature.get("kind", "")) if isinstance(signature, dict) else "",
+                    "role": _text(body.get("role")),
+                    **_signature(body),
                 }
             )
     for person in plan.get("sign_offs", []):
         role, needed = _text(person.get("role")), person.get("needed_for", "")
         mine = next((s for s in out if s["name"] == person["name"]), None)
         if mine is None:
-            blank = {"at": "", "plan_digest": "", "signature": ""}
+            blank = {"at": "", "plan_digest": "", "signature": "", "key": "", "covers": ""}
             out.append({"name": person["name"], "needed_for": needed, "role": role, **blank})
         else:
             mine["role"], mine["needed_for"] = mine["role"] or role, mine["needed_for"] or needed
     return out
+
+
+def _signature(body: J) -> dict[str, str]:
+    given = body.get("signature")
+    if not isinstance(given, dict):
+        return {"signature": "", "key": "", "covers": ""}
+    covers = "plan and decision" if "decision" in body else "plan"
+    return {"signature": str(given.get("kind", "")), "key": key_fingerprint(given), "covers": covers}
+
+
+def key_fingerprint(given: J) -> str:
+    """SHA-256 of the public key as OpenSSH writes it; "" where there is no readable key."""
+    public = str(given.get("public_key", ""))
+    try:
+        blob = (
+            base64.b64decode(public.split()[1], validate=True) if given.get("kind") == "ssh" else _wire(bytes.fromhex(public))
+        )
+    except (ValueError, IndexError):
+        return ""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def _wire(raw: bytes) -> bytes:
+    """An Ed25519 key in OpenSSH's form: lengths of four bytes, then name and key."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in (b"ssh-ed25519", raw))
+
+
+def check_sign_offs(notes: Notes, entries: Sequence[J], heads: Sequence[str]) -> None:
+    """A signature is bound to the ledger that it was given in, and to the decision and the data on record by then."""
+    for e in entries:
+        body = e["body"]
+        if e["kind"] != "signed_off" or not isinstance(body.get("signature"), dict):
+            continue
+        where = f"sign-off of {body.get('name')}"
+        if e["by"] is not None:
+            notes.same(f"{where}, name", body.get("name"), e["by"])
+        plans = [p["body"].get("plan_digest") for p in entries[: e["seq"] - 1] if p["kind"] in ("registered", "amended")]
+        notes.same(f"{where}, plan", plans[-1] if plans else None, body.get("plan_digest"))
+        if "head" not in body:
+            continue
+        length, _, digest = str(body["head"]).partition(":")
+        place = int(length) if length.isascii() and length.isdigit() else 0
+        own = heads[place - 1] if 0 < place < e["seq"] else "no such entry"
+        if not notes.same(f"{where}, ledger", own, digest):
+            continue
+        decided = next((d for d in reversed(entries[:place]) if d["kind"] in ("decided", "deferred")), None)
+        told = body.get("decision")
+        if (told is None) != (decided is None):
+            notes.differs(f"{where}, decision", "the decision on record" if decided else "none yet", told or "nothing")
+        elif decided is not None:
+            on_record = decided["body"]
+            notes.same(
+                f"{where}, decision",
+                [decided["seq"], on_record.get("outcome", "defer"), on_record.get("variant") or ""],
+                [told.get("seq"), told.get("outcome"), told.get("variant")],
+            )
+            notes.same(f"{where}, readout", on_record.get("readout_digest", ""), told.get("readout_digest"))
+            looks = [x["body"].get("fingerprint") for x in entries[: decided["seq"] - 1] if x["kind"] in ("opened", "peeked")]
+            if told.get("data") not in looks:
+                notes.differs(f"{where}, data", "data of a look on record", told.get("data"))
 
 
 def _decided(entries: Sequence[J], recommendation: J) -> J:
@@ -959,7 +1020,10 @@ def _decided(entries: Sequence[J], recommendation: J) -> J:
 
 def check_told(notes: Notes, payload: J, entries: Sequence[J]) -> None:
     """What the payload tells of the ledger is what the entries say, to the last name."""
+    check_sign_offs(notes, entries, [sha256(line) for line in payload["ledger"]["lines"]])
     for name, expected in told_by(entries, payload["readout"]).items():
+        if payload["schema"] == 1 and name == "sign_offs":
+            expected = [{k: v for k, v in one.items() if k not in ("key", "covers")} for one in expected]
         if canonical(expected) != canonical(payload[name]):
             notes.differs(f"{name}, from the ledger", canonical(expected), canonical(payload[name]))
 
@@ -2509,6 +2573,9 @@ def check_estimates(notes: Notes, readout: J) -> None:
             continue
         for mine, other in zip(ours, theirs, strict=True):
             where = f"{other['metric']} for {other['variant']}" + (f" in {dimension} {value}" if dimension else "")
+            metric = next(m for m in plan["metrics"] if m["key"] == other["metric"])
+            notes.same(f"estimates, {where}, name", metric.get("name") or metric["key"], other["label"])
+            notes.same(f"estimates, {where}, kind", metric["kind"], other["kind"])
             skip = (*base, "p_adjusted", "verdict", "guardrail") if dimension else base
             if mass is not None and is_left(mine):
                 left.add(where)
@@ -3129,10 +3196,17 @@ def check_marks(notes: Notes, payload: J, page: Page) -> None:
     """The numbers on the page are those of the payload, formatted here by other code."""
     readout, before, count = payload["readout"], len(notes.differences), 0
     decision = payload["decision"] or readout["recommendation"]
-    labels = {v["key"]: v.get("name") or v["key"] for v in readout["plan"]["variants"]}
-    heads = {"ship none": "Ship none", "iterate": "Iterate", "invalid": "Do not read the effects", "defer": "Decision deferred"}
-    variant = on_page(labels.get(decision["variant"], decision["variant"]))
-    wanted = {"headline": heads.get(decision["outcome"], f"Ship {variant}")}
+    wanted = {}
+    if "page" not in payload:  # made when names were shown as they are; later pages are compared cell by cell
+        labels = {v["key"]: v.get("name") or v["key"] for v in readout["plan"]["variants"]}
+        heads = {
+            "ship none": "Ship none",
+            "iterate": "Iterate",
+            "invalid": "Do not read the effects",
+            "defer": "Decision deferred",
+        }
+        variant = on_page(labels.get(decision["variant"], decision["variant"]))
+        wanted["headline"] = heads.get(decision["outcome"], f"Ship {variant}")
     for i, row in enumerate(readout["rows"]):
         texts = row_texts(row)
         hidden = ("shown", "means", "p", "p_adjusted") if texts["chance"] else ("shown", "means", "chance")
@@ -3526,6 +3600,50 @@ def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = 
 # What makes a page of a payload: wording, numbers as text, charts, the template
 
 
+FIXED = frozenset(
+    (
+        *("", "–", "-", "none", "ship", "ship none", "iterate", "defer", "decision deferred", "do not read the effects"),
+        *("nobody", "nobody yet", "all", "other", "otherwise", "unbounded", "not enough data", "better", "worse", "unclear"),
+        *("no difference shown", "within its margin", "pass", "warn", "fail", "not answerable", "invalid", "peek"),
+        *("exploratory", "primary", "secondary", "guardrail", "primary metric", "health", "guardrails", "data"),
+    )
+)
+"""Words that a page says of itself; a name that is one of them is shown in quotes, so that nobody takes one for the other."""
+
+
+_STEERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Marks that turn the direction of what follows: with one in a name, the number behind it reads backwards."""
+
+
+def legal(text: str) -> str:
+    """The text as a page can hold it: line ends as LF, without characters that no XML document may hold, without steering."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(
+        c
+        for c in text
+        if c in "\t\n" or (c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff" and c not in _STEERING)
+    )
+
+
+def named(name: str) -> str:
+    """A name from a plan or a person, told from the fixed words of a page."""
+    return f"“{name}”" if " ".join(legal(name).split()).casefold() in FIXED else name
+
+
+def variant_labels(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Label of each variant of a plan, by its key; with the key where two look alike or a treatment is called control."""
+    own = {v["key"]: named(v.get("name") or v["key"]) for v in plan["variants"]}
+    plain = {key: " ".join(legal(label).split()).casefold() for key, label in own.items()}
+    control = next((v["key"] for v in plan["variants"] if v.get("control")), "")
+
+    def is_open(key: str) -> bool:
+        word = plain[key]
+        taken = any(word in (plain[other], other.casefold()) for other in own if other != key)
+        return taken or word == ("treatment" if key == control else "control")
+
+    return {key: f"{label} ({key})" if is_open(key) else label for key, label in own.items()}
+
+
 MARKS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "unclear": ("─", "muted")}
 
 
@@ -3724,7 +3842,7 @@ def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labe
     return {
         "index": index,
         "metric": row["metric"],
-        "label": row["label"],
+        "label": named(row["label"]),
         "role": row["role"],
         "variant": labels.get(row["variant"], row["variant"]),
         "mark": mark,
@@ -3920,7 +4038,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         "basis": basis,
         "differs": not decision["follows_rule"],
         "because": decision["because"] or recommended["because"],
-        "by": decision["by"],
+        "by": named(decision["by"]) if decision["by"] else "",
         "at": minute_text(decision["at"]),
         "outcome": outcome,
         "rule_says": rule_says,
@@ -3941,7 +4059,7 @@ def _subject(readout: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     plan = readout["plan"]
-    labels = {v["key"]: v.get("name") or v["key"] for v in plan["variants"]}
+    labels = variant_labels(plan)
     control, treatment = means(row)
     level = level_text(row["alpha"])
     if row["lift"] is not None and row["lift_low"] is not None:
@@ -3953,7 +4071,7 @@ def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
         size = effect_text(row).lstrip("+" + MINUS)
         scale, unit = (100, "\u202fpp") if row["is_proportion"] else (1, "")
         low, high = (fixed(scale * v, decimals, signed=True) + unit for v in (row["ci_low"], row["ci_high"]))
-    name, variant = row["label"], labels[row["variant"]]
+    name, variant = named(row["label"]), labels[row["variant"]]
     if row["verdict"] == "unclear":
         return say(
             "impact.unclear",
@@ -4050,10 +4168,15 @@ def impact_sentences(payload: Mapping[str, Any]) -> tuple[str, str]:
     return _what(readout, row), second[0].upper() + second[1:] + "."
 
 
+def metric_names(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Label of each metric of a plan, by its key."""
+    return {m["key"]: named(m.get("name") or m["key"]) for m in plan["metrics"]}
+
+
 def hypothesis_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     """If, then, because; when and by whom it was registered."""
     plan = payload["readout"]["plan"]
-    names = {m["key"]: m.get("name") or m["key"] for m in plan["metrics"]}
+    names = metric_names(plan)
     hypothesis = plan["hypothesis"]
     claims = []
     for claim in hypothesis.get("then", []):
@@ -4065,7 +4188,7 @@ def hypothesis_section(payload: Mapping[str, Any]) -> dict[str, Any]:
         "then": " and ".join(claims) or DASH,
         "because": hypothesis["because"],
         "registered": minute_text(payload["registered"]["at"]),
-        "by": payload["registered"]["by"],
+        "by": named(payload["registered"]["by"]) if payload["registered"]["by"] else "",
         "digest": payload["registered"]["plan_digest"],
         "amended": len(payload["amendments"]),
     }
@@ -4236,20 +4359,6 @@ def _n(value: float) -> str:
     """A coordinate: two decimals, no trailing zeros, no negative zero."""
     text = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text
-
-
-_STEERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""Marks that turn the direction of what follows: with one in a name, the number behind it reads backwards."""
-
-
-def legal(text: str) -> str:
-    """The text as a page can hold it: line ends as LF, without characters that no XML document may hold, without steering."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(
-        c
-        for c in text
-        if c in "\t\n" or (c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff" and c not in _STEERING)
-    )
 
 
 def _figures_e(text: str) -> str:
@@ -4516,7 +4625,7 @@ def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
         "rows": [
             {
                 "at": minute_text(look["at"]),
-                "by": look["by"] or DASH,
+                "by": named(look["by"]) if look["by"] else DASH,
                 "units": whole(look["units"]),
                 "planned": "when due" if look["planned"] else "before due",
                 "reason": look["reason"],
@@ -4648,11 +4757,6 @@ def accrual_picture(readout: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
         horizon=plan.get("horizon", {}).get("units"),
         looks=sorted({look["at"][:10] for look in readout["looks"]}),
     )
-
-
-def metric_names(plan: Mapping[str, Any]) -> dict[str, str]:
-    """Label of each metric of a plan, by its key."""
-    return {m["key"]: m.get("name") or m["key"] for m in plan["metrics"]}
 
 
 def _row_name(key: str, plan: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -4986,7 +5090,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Everything the template shows, by section."""
     readout = payload["readout"]
     plan = readout["plan"]
-    labels = {v["key"]: v.get("name") or v["key"] for v in plan["variants"]}
+    labels = variant_labels(plan)
     rows = [metric_row(i, r, plan, labels) for i, r in enumerate(readout["rows"])]
     invalid = "INVALID" in readout["stamps"]
     return {
@@ -5011,7 +5115,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "deviations": [deviation_row(d) for d in readout["deviations"]],
         "amendments": payload["amendments"],
         "waivers": payload["waivers"],
-        "sign_offs": payload["sign_offs"],
+        "sign_offs": [{"key": "", "covers": "", **s, "name": named(s["name"])} for s in payload["sign_offs"]],
         "split": split_picture(readout, plan, labels),
         "accrual": accrual_picture(readout, plan),
         "segments": segment_tables(readout, plan, labels),
@@ -5087,7 +5191,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "8b345a6ce51d23886889f9af71aee99350952940b8b35734edaa5155a5b3c164": (
+    "b7d1a93b88c296945fe3197739e9233e5d26e1993ab2751fb9e6c1a7891e9837": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -5307,7 +5411,7 @@ TEMPLATES = {
     '\n'
     '<h2>Sign-offs</h2>\n'
     '{% if c.sign_offs %}<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">For</th><th scope="col">Signed</th><th scope="col">Over plan digest</th><th scope="col">Signature</th></tr></thead><tbody>\n'
-    '{% for s in c.sign_offs %}<tr><th scope="row">{{ s.name }}</th><td>{{ s.role or "–" }}</td><td>{{ s.needed_for or "–" }}</td><td>{{ s.at[:10] if s.at else "not signed" }}</td><td class="hex">{{ (s.plan_digest or "–")[:16] }}</td><td>{{ s.signature or "–" }}</td></tr>\n'
+    '{% for s in c.sign_offs %}<tr><th scope="row">{{ s.name }}</th><td>{{ s.role or "–" }}</td><td>{{ s.needed_for or "–" }}</td><td>{{ s.at[:10] if s.at else "not signed" }}</td><td class="hex">{{ (s.plan_digest or "–")[:16] }}</td><td>{{ s.signature or "–" }}{% if s.key %}, over {{ s.covers }}<br><span class="hex">{{ s.key }}</span>{% endif %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% else %}<p>The plan asks for no sign-off.</p>{% endif %}\n'
     '\n'
     '<h2>Provenance</h2>\n'

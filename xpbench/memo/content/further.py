@@ -7,7 +7,7 @@ from typing import Any
 
 from xpbench.memo import digits
 from xpbench.memo.content.metrics import metric_row
-from xpbench.memo.content.words import metric_names
+from xpbench.memo.names import metric_names
 from xpbench.memo.texts import effect_interval, effect_text, lift_interval, lift_text
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from xpbench.memo import digits, figures
 from xpbench.memo.content.words import ARROW, MARKS, RAIL_WORDS, RAILS, VERDICT_WORDS
 from xpbench.memo.messages import say
+from xpbench.memo.names import named
 from xpbench.memo.texts import DASH, effect_interval, effect_text, lift_interval, lift_text, margin_text, means, shown
 
 
@@ -27,7 +28,7 @@ def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labe
     return {
         "index": index,
         "metric": row["metric"],
-        "label": row["label"],
+        "label": named(row["label"]),
         "role": row["role"],
         "variant": labels.get(row["variant"], row["variant"]),
         "mark": mark,
