@@ -18,12 +18,14 @@ import argparse
 import ast
 import base64
 import hashlib
+import io
 import json
 import math
 import re
 import statistics
 import sys
 import unicodedata
+import zipfile
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -95,8 +97,8 @@ class Report:
         key: Experiment, "" where it can't be read.
         headline: Decision as the payload has it.
         cause: The kind of trouble in one word or two, "" for a verified memo: `line ends` (nothing else differs), `truncated`,
-            `no memo`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`, `copied folder`,
-            `superseded`, `witness`, `newer`, or `altered`.
+            `no memo`, `a copy`, `added text`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`,
+            `copied folder`, `superseded`, `witness`, `newer`, or `altered`.
         depth: How deep it looked where nothing differs: `in full`, `page not compared`, `page touched` or `no page`.
         unproven: What such a check can't prove.
     """
@@ -722,6 +724,167 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
         notes.checked.append("plan, look, readout and decision are those of the ledger")
 
 
+# --------------------------------------------------------------------------------------------------------------------- exports
+# Files that a memo is exported to, and text that a mail gateway puts around one: what each of them can prove.
+
+IN_ARCHIVE = ("memo.html", "payload.json", "plan.json", "ledger.jsonl", "verify.py")
+_LIMIT = 64 * 1024 * 1024
+_NO_EVIDENCE = "it carries no evidence. The evidence is in the HTML memo: verify that file"
+
+
+def refuse_copies(data: bytes) -> None:
+    """Say what a copy without evidence is.
+
+    Raises:
+        UnreadableError: a PDF, the Markdown of a first page, or the interactive edition.
+    """
+    if data.startswith(b"%PDF"):
+        raise UnreadableError(f"this is a PDF, a print of a page; {_NO_EVIDENCE}", "a copy")
+    head = data[:4096].lstrip(b"\xef\xbb\xbf")
+    if head.startswith(b"## ") and b"memo payload `" in data:
+        raise UnreadableError(
+            f"this is the first page of a memo as Markdown; {_NO_EVIDENCE}, and compare its payload digest with the one here",
+            "a copy",
+        )
+    if b"<strong>Interactive edition.</strong>" in data and b'id="xpbench-payload"' not in data:
+        raise UnreadableError(f"this is the interactive edition of a memo, which runs a script; {_NO_EVIDENCE}", "a copy")
+
+
+def memo_in(data: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """The memo in an archive, and everything that is beside it there.
+
+    Raises:
+        UnreadableError: no archive of a memo, or one that is too large.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            infos = archive.infolist()
+            names = [info.filename for info in infos]
+            if "memo.html" not in names:
+                raise UnreadableError("this archive has no memo.html in it")
+            if len(set(names)) != len(names):
+                raise UnreadableError("the archive has two files of one name")
+            if sum(info.file_size for info in infos) > _LIMIT:
+                raise UnreadableError(f"the archive holds more than {_LIMIT:,} bytes", "too large")
+            files = {name: archive.open(name).read(_LIMIT + 1) for name in names}
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
+        raise UnreadableError(f"the archive can't be read: {error}", "truncated") from None
+    return files.pop("memo.html"), files
+
+
+def check_archive(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes) -> None:
+    """Everything in an archive is what its memo carries; the program in it is named, and not trusted."""
+    ledger = "".join(f"{line}\n" for line in payload["ledger"]["lines"])
+    expected = {
+        "payload.json": canonical(payload) + "\n",
+        "plan.json": canonical(payload["readout"]["plan"]) + "\n",
+        "ledger.jsonl": ledger,
+    }
+    for name, text in expected.items():
+        if files.get(name) != text.encode("utf-8", "surrogatepass"):
+            notes.differs(f"archive, {name}", "what the memo carries", "nothing" if name not in files else "something else")
+    known = {*IN_ARCHIVE, "ro-crate-metadata.json"}
+    for name in sorted(files.keys() - known):
+        notes.differs("archive", "no other files", name)
+    try:
+        described = {e["@id"]: e.get("sha256") for e in loads(files["ro-crate-metadata.json"].decode())["@graph"]}
+    except (KeyError, ValueError, TypeError, AttributeError):
+        notes.differs("archive, ro-crate-metadata.json", "a description of the files", "none that can be read")
+        return
+    for name, data in {**files, "memo.html": memo}.items():
+        if name != "ro-crate-metadata.json" and described.get(name) != _digest(data):
+            notes.differs(f"archive, digest of {name}", _digest(data), described.get(name, "nothing"))
+    if not notes.differences:
+        notes.checked.append("payload, plan and ledger in the archive are those of the memo in it")
+    notes.not_checked.append("the verify.py in the archive: take yours from the project, not from whom you check")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+_TAGS = frozenset(
+    (
+        *("div", "p", "span", "b", "strong", "i", "em", "u", "a", "br", "hr", "font", "center", "small", "blockquote"),
+        *("table", "tbody", "thead", "tr", "td", "th"),
+    )
+)
+_EMPTY = frozenset(("br", "hr"))
+_ATTRIBUTES = frozenset(
+    (
+        *("style", "align", "valign", "width", "height", "border", "cellpadding", "cellspacing", "bgcolor", "color", "face"),
+        *("size", "href", "role"),
+    )
+)
+_STYLES = re.compile(
+    r"\s*(?:(?:color|background(?:-color)?|border(?:-[a-z-]+)?|padding(?:-[a-z]+)?|margin(?:-[a-z]+)?|font(?:-[a-z]+)?|text-align|"
+    r"line-height|width|max-width|vertical-align|border-collapse|text-decoration)\s*:\s*[^;:()\\-][^;:()\\]*;?\s*)*\Z"
+)
+
+
+class _Added(HTMLParser):
+    """Text that was added around a page: what it says, and whether it is no more than text."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.said: list[str] = []
+        self.is_plain = True
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        plain = tag in _TAGS and all(name in _ATTRIBUTES for name, _ in attrs)
+        for name, value in attrs:
+            text = (value or "").strip().lower()
+            if name == "style" and (not _STYLES.match(text) or re.search(r":\s*-|[:\s]-\d|url|expression", text)):
+                plain = False
+            if name == "href" and not re.match(r"(?:https?|mailto):", text):
+                plain = False
+        self.is_plain &= plain
+        if tag not in _EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _EMPTY:
+            return
+        if not self.open or self.open.pop() != tag:
+            self.is_plain = False
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.said.append(" ".join(data.split()))
+
+    def handle_comment(self, data: str) -> None:
+        self.is_plain &= "xpbench" not in data
+
+    def handle_decl(self, decl: str) -> None:
+        self.is_plain = False
+
+    def handle_pi(self, data: str) -> None:
+        self.is_plain = False
+
+    def unknown_decl(self, data: str) -> None:
+        self.is_plain = False
+
+
+def read_added(pieces: list[str]) -> list[Difference]:
+    """What was added around a page: plain text, as mail gateways add it, or markup that can run, cover or hide."""
+    found: list[Difference] = []
+    for piece in pieces:
+        if not piece.strip():
+            continue
+        parser = _Added()
+        parser.feed(piece)
+        complete = not parser.rawdata
+        parser.close()
+        plain = parser.is_plain and complete and not parser.open
+        said = " ".join(parser.said) or piece
+        if plain:
+            found.append(Difference("added around the page", "nothing", said[:160]))
+        else:
+            found.append(Difference("markup around the page", "nothing that can run, cover or hide the page", said[:160]))
+    return found
+
+
 # ------------------------------------------------------------------------------------------------------------------------ file
 # The file: its bytes, its parts, its seal.
 
@@ -737,28 +900,29 @@ FIRST = (
 )
 """How every page begins: what a browser reads first is the policy, so that nothing before it can run or be fetched."""
 LAST = "</script>\n</body>\n</html>\n"
+_BODY, _MAIN, _MAIN_END = "<body>\n", "<main>\n", "</main>\n"
 PAGES = (".html", ".htm", ".xhtml", ".xht", ".svg", ".xml", ".mht", ".mhtml", ".shtml")
 """Endings by which programs show a file as a page."""
 
 
-def read(path: str | Path) -> tuple[str, list[Difference]]:
-    """Text of the file, with line ends put back where a mail client rewrote them."""
+def read(path: str | Path) -> bytes:
+    """The file's bytes."""
     file = Path(path)
     try:
         size = file.stat().st_size
         if size > MAX_BYTES:
             raise UnreadableError(f"the file has {size:,} bytes, more than the {MAX_BYTES:,} that a memo may have", "too large")
-        data = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise UnreadableError(f"the file can't be read: {error.strerror or error}", "not there") from None
     except ValueError:
         raise UnreadableError("the path names no file", "not there") from None
-    return decoded(data)
 
 
 def decoded(data: bytes) -> tuple[str, list[Difference]]:
-    """Text of a file's bytes, with line ends put back where a mail client rewrote them."""
+    """Text of a file's bytes, with line ends put back where a mail client rewrote them, without what was added around it."""
     found: list[Difference] = []
+    refuse_copies(data)
     if data.startswith(b"\xef\xbb\xbf"):
         found.append(Difference("byte order mark", "none", "one at the start, as editors add it"))
         data = data[3:]
@@ -780,7 +944,33 @@ def decoded(data: bytes) -> tuple[str, list[Difference]]:
     if text.lstrip(" \t\n").startswith("<") and not text.endswith(LAST) and text.rstrip(" \t\n").endswith(LAST.strip()):
         found.append(Difference("final newline", "one, as saved", "white space at the end was added or taken away"))
         text = text.rstrip(" \t\n") + "\n"
-    return text, found
+    text, pieces = without_additions(text)
+    return text, found + read_added(pieces)
+
+
+def without_additions(text: str) -> tuple[str, list[str]]:
+    """A page without what was put before, behind and between its parts, and those pieces.
+
+    The parts are its head, its main element, its evidence and its end. What is inside of them is never touched.
+    """
+    start = text.find(FIRST)
+    body = text.find(_BODY, start)
+    main, main_end = text.find(_MAIN, body), text.rfind(_MAIN_END)
+    evidence = text.find(PAYLOAD, main_end)
+    seal = text.rfind(SEAL)
+    end = text.find(END, seal)
+    if not 0 <= start < body < main < main_end < evidence < seal < end:
+        return text, []
+    last = end + len(END) + 1
+    rest = text[last:].split("</body>")
+    behind = rest[1].split("</html>") if len(rest) == 2 else []
+    if len(behind) != 2:
+        return text, []
+    cuts = [(start, body + len(_BODY)), (main, main_end + len(_MAIN_END)), (evidence, last)]
+    pieces = [text[:start], text[cuts[0][1] : main], text[cuts[1][1] : evidence], rest[0], *behind]
+    if not any(piece.strip() for piece in pieces):
+        return text, []
+    return "".join(text[a:b] for a, b in cuts) + "</body>\n</html>\n", pieces
 
 
 def parts_of(document: str) -> tuple[str, str | None]:
@@ -800,9 +990,15 @@ def parts_of(document: str) -> tuple[str, str | None]:
     return document[at + len(PAYLOAD) : end], document[seal_at + len(SEAL) : seal_end]
 
 
-def sealed(path: str | Path, notes: Notes) -> tuple[J, str | None, str]:
-    """Payload, the seal's text and the document, with the digests of file and payload checked."""
-    document, found = read(path)
+def sealed(path: str | Path, notes: Notes, data: bytes | None = None) -> tuple[J, str | None, str]:
+    """Payload, the seal's text and the document, with the digests of file and payload checked.
+
+    Args:
+        path: The file.
+        notes: Where to note what is found.
+        data: Its bytes, where they were read already.
+    """
+    document, found = decoded(read(path) if data is None else data)
     notes.differences += found
     text, seal_text = parts_of(document)
     try:
@@ -821,11 +1017,11 @@ def sealed(path: str | Path, notes: Notes) -> tuple[J, str | None, str]:
         notes.differs("schema", f"a whole number from 1 to {PAYLOAD_SCHEMA}", payload.get("schema"))
     for place, expected, other in unknown_keys(payload):
         notes.differs(f"payload, {place}", expected, other)
-    data = canonical(payload)
+    whole = canonical(payload)
     if seal_text is None:
-        _check_bare(notes, path, text, data)
+        _check_bare(notes, path, text, whole)
     else:
-        _check_sealed(notes, document, (text, seal_text), data)
+        _check_sealed(notes, document, (text, seal_text), whole)
     return payload, seal_text, document
 
 
@@ -3359,8 +3555,14 @@ def _first_difference(a: Sequence[str], b: Sequence[str]) -> tuple[str, str]:
 # ----------------------------------------------------------------------------------------------------------------------- check
 # Verify one memo.
 
-def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[str, str]:
-    payload, seal_text, document = sealed(path, notes)
+def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[str, str, J]:
+    data, files = read(path), None
+    if data.startswith(b"PK\x03\x04"):
+        data, files = memo_in(data)
+        path = Path(path).with_suffix(".html")
+    payload, seal_text, document = sealed(path, notes, data)
+    if files is not None:
+        check_archive(notes, payload, files, data)
     readout = payload["readout"]
     key, decision = readout["key"], payload["decision"] or readout["recommendation"]
     headline = f"{decision['outcome']} {decision['variant']}".strip()
@@ -3384,7 +3586,7 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
     except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
         notes.differs("payload shape", "a whole memo", f"{type(error).__name__}: {error}")
     _check_context(notes, payload, extra)
-    return key, headline
+    return key, headline, payload
 
 
 def _check_context(notes: Notes, payload: J, extra: Mapping[str, Any]) -> None:
@@ -3462,7 +3664,7 @@ def verify(
     witness: str | None = None,
     renderer: Renderer | None = None,
     further: Callable[[Notes, J], None] | None = None,
-    engine: Callable[[Notes, str | Path], None] | None = None,
+    engine: Callable[[Notes, J], None] | None = None,
 ) -> Report:
     """What recomputing everything in a memo shows; raises nothing for a bad memo.
 
@@ -3478,11 +3680,11 @@ def verify(
     notes, where = Notes(), str(path)
     key_found = headline = ""
     try:
-        key_found, headline = _verify(
+        key_found, headline, payload = _verify(
             path, notes, {"key": key, "ledger": ledger, "witness": witness, "renderer": renderer, "further": further}
         )
         if engine is not None:
-            engine(notes, path)
+            engine(notes, payload)
     except UnreadableError as error:
         return Report("unreadable", where, f"{error}.", cause=error.cause)
     except NewerError as error:
@@ -3507,7 +3709,7 @@ def verify(
     )
 
 
-_TOUCHED = {"line ends", "byte order mark", "final newline"}
+_TOUCHED = {"line ends", "byte order mark", "final newline", "added around the page"}
 """What mail gateways and editors do to a file, and what can be put back."""
 
 
@@ -3522,6 +3724,14 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "no page",
             "no page",
             "Everything in this payload follows from the rest of it. There is no page to compare.",
+        )
+    if "added around the page" in parts:
+        said = next(d.found for d in notes.differences if d.part == "added around the page")
+        return (
+            "numbers hold",
+            "page touched",
+            "added text",
+            f"The memo holds, and text was added around it that is not part of it: “{said}”.",
         )
     if parts:
         return (
@@ -3581,7 +3791,7 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
 def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = None) -> int:
     """Verify one memo from the command line: `python verify.py MEMO [--json] [--key KEY] …`."""
     parser = argparse.ArgumentParser(prog="verify.py", description="Check a memo with nothing but the memo.")
-    parser.add_argument("memo", help="the memo (.html) or its payload (.json)")
+    parser.add_argument("memo", help="the memo (.html), its payload (.json) or its archive (.zip)")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     parser.add_argument("--key", help="experiment that it should be of")
     parser.add_argument("--ledger", help="the experiment's ledger.jsonl today")

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from xpbench import verifier
 from xpbench.verifier import Notes, Report, canonical, loads
-from xpbench.verifier.file import parts_of, read
 from xpbench.verifier.numbers import near, span_of
 from xpbench.verifier.page import Renderer
 from xpbench.verifier.report import J
@@ -89,6 +88,8 @@ def _check_derived(notes: Notes, payload: J) -> None:
     entries = verify_lines([line.encode() for line in payload["ledger"]["lines"]])
     derived = story(payload["readout"], entries)
     for name, value in derived.items():
+        if payload["schema"] == 1 and name == "sign_offs":
+            continue  # without keys then; the verifier's own copy compares the rest
         if canonical(json.loads(json.dumps(value))) != canonical(payload[name]):
             notes.differs(
                 f"{name}, from the ledger, by the package", canonical(json.loads(json.dumps(value))), canonical(payload[name])
@@ -174,11 +175,10 @@ def _check_own_stamp(notes: Notes, path: str | Path, stamp: str | Path, roots: S
         notes.not_checked.append(f"the time stamp: {reason}")
 
 
-def run_engine(notes: Notes, path: str | Path) -> None:
+def run_engine(notes: Notes, payload: J) -> None:
     """Compare with what the installed engine makes of the moments."""
     from xpbench.memo.full_check import rerun
 
-    payload = loads(parts_of(read(path)[0])[0])
     theirs = payload["readout"]
     ours = rerun(payload)
     for mine, other in zip(ours["rows"], theirs["rows"], strict=True):
