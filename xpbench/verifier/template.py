@@ -206,8 +206,8 @@ def _value(node: J, names: dict[str, J]) -> J:
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
             return _COMPARE[type(op)](_value(left, names), _value(right, names))
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            name, arguments = (right.func, right.args) if isinstance(right, ast.Call) else (right, [])
-            name = ast.unparse(name)
+            called, arguments = (right.func, right.args) if isinstance(right, ast.Call) else (right, [])
+            name = ast.unparse(called)
             if name not in _FILTERS:
                 raise ValueError(f"a template uses the filter {name!r}")
             return _FILTERS[name](_value(left, names), *(_value(a, names) for a in arguments))
