@@ -89,6 +89,7 @@ PAYLOAD_KEYS: J = {
         "entries": [dict.fromkeys(("seq", "at", "kind", "by", "digest", "set_back_seconds"))],
         "witness": dict.fromkeys(("length", "digest")),
     },
+    "page": {"template": None, "cells": {"*": ANY}, "messages": {"*": {"id": None, "values": FREE}}},
 }
 """The shape of a payload: None is a number, a text, true, false or null; a list holds values of one shape; `*` is any key.
 
