@@ -141,7 +141,7 @@ def _write_notebook(args: argparse.Namespace, readout: Any) -> None:
     from pathlib import Path
 
     from xpbench.files import write_atomic
-    from xpbench.forms.notebooks import run_template
+    from xpbench.notebooks import run_template
 
     out = Path(args.notebook)
     saved = out.with_suffix(".readout.json")
