@@ -212,11 +212,8 @@ def _memo(args: argparse.Namespace) -> int:
 
 
 def _reproduce(args: argparse.Namespace) -> int:
-    from xpbench.memo.reproduce import reproduce
-
     experiment = _open(args)
-    then = experiment.decided_readout()
-    found = reproduce(then, experiment.summarize(_source(args, experiment.plan), progress=progress_line))
+    found = experiment.reproduce(_source(args, experiment.plan), progress=progress_line)
     progress_done()
     answer(args, found.to_dict(), str(found))
     return DONE if found.same else NO
