@@ -15,7 +15,7 @@ from xpbench.experiment.amending import record_amendment
 from xpbench.experiment.checking import checks_of
 from xpbench.experiment.deciding import decided_readout, decision_of, record_decision
 from xpbench.experiment.gathering import FurtherHealth, Source, gather, summarize
-from xpbench.experiment.opening import ensure_unchanged, plan_in_force
+from xpbench.experiment.opening import ensure_unchanged, methods_in_force, plan_in_force
 from xpbench.experiment.reasons import ensure_reason
 from xpbench.experiment.revealing import looks_of, note_health, reveal, seal
 from xpbench.experiment.state import Status, status_of, unsigned
@@ -319,6 +319,7 @@ def open_experiment(key: str, root: str | Path = "experiments", *, clock: Clock 
     """
     folder = existing(root, key)
     ledger = Ledger(folder / LEDGER, clock=clock)
-    document = plan_in_force(ledger.entries())
+    entries = ledger.entries()
+    document = plan_in_force(entries)
     ensure_unchanged(folder, document)
-    return Experiment(Plan(**document), folder, ledger, clock)
+    return Experiment(Plan(**document).under(methods_in_force(entries)), folder, ledger, clock)

@@ -11,6 +11,7 @@ from xpbench.experiment.facade import Experiment, open_experiment
 from xpbench.ledger import Clock, Ledger, create, system_clock
 from xpbench.ledger.folder import LEDGER, PLAN
 from xpbench.plan import Plan
+from xpbench.plan.methods import METHODS
 from xpbench.plan.reading import ensure_registrable
 
 
@@ -38,6 +39,7 @@ def register(plan: Plan, root: str | Path = "experiments", *, by: str | None = N
             "rule_digest": rule_digest(plan.decision),
             "locks": recorded(plan),
             "xpbench": __version__,
+            "methods": METHODS,
         },
         by=by,
     )

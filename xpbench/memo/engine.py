@@ -12,6 +12,7 @@ from xpbench.decide.novelty import trends
 from xpbench.decide.recommend import recommend
 from xpbench.health.check import Check
 from xpbench.plan import Plan
+from xpbench.plan.methods import FIRST
 
 
 def rerun(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -21,7 +22,8 @@ def rerun(payload: Mapping[str, Any]) -> dict[str, Any]:
         payload: Of a memo whose shape was checked.
     """
     readout = payload["readout"]
-    plan, summary = Plan(**readout["plan"]), Summary.from_dict(readout["summary"])
+    plan = Plan(**readout["plan"]).under(int(readout.get("methods", FIRST)))
+    summary = Summary.from_dict(readout["summary"])
     rows = analyse(plan, summary, earlier_units=[look["units"] for look in readout["looks"][:-1]])
     health = [Check.from_dict(c) for c in readout["health"]]
     found = recommend(plan, rows, health, is_adequate=readout["due"]["is_adequate"])

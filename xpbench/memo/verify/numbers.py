@@ -78,6 +78,7 @@ def compare_row(
             name in skip
             or name not in ours
             or (mass is not None and name in _LIFTS and theirs["status"] in ("ok", "few_events"))
+            or (mass is not None and name in _LIFTS and theirs["status"] == "separation" and ours["se"] is not None)
         ):
             continue
         scale = lift if name.startswith("lift") else effect if name in _NUMBERS else 1e-3
@@ -92,7 +93,9 @@ def compare_row(
             notes.differs(f"estimates, {where}, sensitivity", name, "nothing")
             continue
         for key, value in {**other, "p_value": finite(p)}.items():
-            if key in match and key not in skip and not near(value, match[key], span_of(other, "ci_low", "ci_high")):
+            lifts = span_of(other, "lift_low", "lift_high")
+            scale = lifts * (1 + lifts) if key.startswith("lift") else span_of(other, "ci_low", "ci_high")
+            if key in match and key not in skip and not near(value, match[key], scale):
                 notes.differs(f"estimates, {where}, {name}, {key}", value, match[key])
     if "sensitivity" in ours:
         known = [name for name, _, _ in ours["sensitivity"]]
@@ -141,7 +144,9 @@ def check_estimates(notes: Notes, readout: J) -> None:
         notes.not_checked.append(f"intervals over {len(heavy.information)} looks, some very close: xpbench verify --full")
     for dimension, value, theirs in groups:
         earlier = () if dimension else looks
-        ours = rows_of(plan, readout["summary"], earlier=earlier, dimension=dimension, slice_=value)
+        ours = rows_of(
+            plan, readout["summary"], earlier=earlier, dimension=dimension, slice_=value, methods=readout.get("methods", 1)
+        )
         if [(r["metric"], r["variant"]) for r in ours] != [(r["metric"], r["variant"]) for r in theirs]:
             notes.differs("estimates, rows", [r["metric"] for r in ours], [r["metric"] for r in theirs])
             continue
@@ -193,7 +198,9 @@ def check_decision(notes: Notes, payload: J) -> None:
         notes.same(
             "decision, horizon reached", sum(summary["units"].values()) >= horizon["units"], readout["due"]["is_adequate"]
         )
-    ours = recommended(plan, readout["rows"], readout["health"], readout["due"]["is_adequate"])
+    ours = recommended(
+        plan, readout["rows"], readout["health"], readout["due"]["is_adequate"], methods=readout.get("methods", 1)
+    )
     theirs = readout["recommendation"]
     for name in ("outcome", "variant", "rows"):
         notes.same(f"decision, {name}", ours[name], theirs[name])
