@@ -9,8 +9,8 @@ from typing import Any
 from xpbench.data.summary import Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.readout import Readout
-from xpbench.memo.verify import Difference, canonical, sha256
 from xpbench.plan import Plan
+from xpbench.verifier import Difference, canonical, sha256
 
 CLOSE = 1e-12
 """Relative distance within which moments count as the same; the sums behind them are exact, so it is seldom needed."""
@@ -63,7 +63,7 @@ def reproduce(then: Readout, now: Summary) -> Reproduction:
     found += _cells(before["cells"], after["cells"])
     if not found:
         plan = Plan(**then.plan).under(then.methods)
-        rows = analyse(plan, now, earlier_units=[look.units for look in then.looks[:-1]])
+        rows = analyse(plan, now, looks=then.looks[:-1], last=bool(then.looks and then.looks[-1].last))
         for old, new in zip(then.rows, rows, strict=True):
             for name, value in old.to_dict().items():
                 if value != new.to_dict()[name]:

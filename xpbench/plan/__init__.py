@@ -10,6 +10,7 @@ keys        which keys can name a folder
 rules       what must hold before registering
 reading     plans from files, with every problem at once
 diff        the difference of two plans
+amendable   what a change of each field can do to a result
 schema      the JSON Schema of plan files
 templates   plans to start from
 ==========  ==============================================================================
@@ -39,4 +40,4 @@ _HOMES = {
 __all__ = ["Plan", "check", "load_plan", "template", "template_names"]
 
 
-__getattr__ = loads(__name__, _HOMES)
+__getattr__, __dir__ = loads(__name__, _HOMES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -131,13 +130,6 @@ class Plan(Part):
         copy = self.model_copy()
         copy._methods = methods
         return copy
-
-    def rehearse(self, history: Any, **options: Any) -> Any:
-        """How often the rule would ship, iterate or ship none on historic traffic: `xpbench.decide.rehearsal.rehearse`.
-
-        The one place where the plan reaches for a room below it, by name and only when called (docs/adr/0008).
-        """
-        return importlib.import_module("xpbench.decide.rehearsal").rehearse(self, history, **options)
 
     @property
     def control(self) -> Variant:

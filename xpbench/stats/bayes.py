@@ -107,7 +107,7 @@ def _quantile(cdf: Callable[[float], float], *, centre: float, step: float) -> C
 def _reaching(control: Marginal, value: Floats, r: float) -> Floats:
     """P(M + r |M| >= value) of the control's mean M, for each value.
 
-    M + r |M| rises with slope 1 + r from 0 to the right, and with slope 1 − r from the left to 0: for |r| > 1 one of the two falls.
+    M + r |M| rises with slope 1 + r from 0 to the right, and with slope 1 − r from the left to 0; for |r| > 1 one falls.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         right, left = value / (1.0 + r), value / (1.0 - r)

@@ -169,8 +169,8 @@ def pair_of(c: Moments, t: Moments, *, subject: int | Functional) -> Pair:
 def borrowed(c: Moments, t: Moments, *, subject: int | Functional) -> Pair:
     """The pair with noise for a variant whose units all have the same value: it is taken to vary as the other one does.
 
-    Where neither varies and the values differ, the noise is that of all units put together, as under the null that the variants
-    are the same. Every other status stays as it is.
+    Where neither varies and the values differ, the noise is that of all units put together, as under the null that the
+    variants are the same. Every other status stays as it is.
 
     Args:
         c: Moments of the control.
@@ -178,10 +178,10 @@ def borrowed(c: Moments, t: Moments, *, subject: int | Functional) -> Pair:
         subject: Index of a column, or a functional.
 
     Returns:
-        The pair of `pair_of`, with status `ok` and the reason of `separation` where noise was taken over. Degrees of freedom are
-        those of the variant that varies.
+        The pair of `pair_of`, with status `ok` and the reason of `separation` where noise was taken over. Degrees of freedom
+        are those of the variant that varies.
 
-    Assumptions: a constant variant does not vary more than the other one, so that the interval is too wide and never too narrow.
+    Assumptions: a constant variant varies no more than the other one, so that the interval is too wide, never too narrow.
         If k units differ from the constant value, z² is at most k n_t / N, and the exact permutation p-value at most
         (n_c / N)^k, which is below the normal one at every level up to 0.1.
     """

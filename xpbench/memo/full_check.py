@@ -1,0 +1,37 @@
+"""What the installed engine makes of a memo's moments: for designs that the second implementation leaves to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from xpbench.data.summary import Summary
+from xpbench.decide.analysis import analyse
+from xpbench.decide.interaction import concurrent
+from xpbench.decide.looks import Look
+from xpbench.decide.novelty import trends
+from xpbench.decide.recommend import recommend
+from xpbench.health.check import Check
+from xpbench.plan import Plan
+from xpbench.plan.methods import FIRST
+
+
+def rerun(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Rows and outcome, computed again from plan, moments, looks and health of a memo's payload.
+
+    Args:
+        payload: Of a memo whose shape was checked.
+    """
+    readout = payload["readout"]
+    plan = Plan(**readout["plan"]).under(int(readout.get("methods", FIRST)))
+    summary = Summary.from_dict(readout["summary"])
+    looks = [Look.from_dict(look) for look in readout["looks"]]
+    rows = analyse(plan, summary, looks=looks[:-1], last=bool(looks and looks[-1].last))
+    health = [Check.from_dict(c) for c in readout["health"]]
+    found = recommend(plan, rows, health, is_adequate=readout["due"]["is_adequate"])
+    return {
+        "rows": [r.to_dict() for r in rows],
+        "outcome": found.outcome,
+        "novelty": [t.to_dict() for t in trends(plan, summary)],
+        "interactions": [i.to_dict() for i in concurrent(plan, summary)],
+    }

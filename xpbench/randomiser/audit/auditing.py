@@ -1,0 +1,88 @@
+"""Audit: recompute the variant of every exposed unit, compare it with the log, and name what went wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from xpbench.randomiser.assigning import Subject, assignments, subject_of
+from xpbench.randomiser.audit.causes import Inquiry
+from xpbench.randomiser.audit.exposure_log import MISSING, UNKNOWN, read_log
+from xpbench.randomiser.audit.report import Audit, Cause
+from xpbench.randomiser.flag import Flag
+from xpbench.randomiser.plan_randomiser import Randomiser
+
+
+def audit(
+    subject: Any,
+    exposures: Any,
+    *,
+    unit: str | None = None,
+    variant: str | None = None,
+    time: str | None = None,
+    experiment: str | None = None,
+    properties: Any = None,
+    cohorts: Mapping[str, Any] | None = None,
+    salts: Sequence[str] = (),
+    other_ids: Sequence[str] = (),
+) -> Audit:
+    """Recompute the variant of every exposed unit, compare it with the log, and name the cause where they differ.
+
+    Args:
+        subject: Plan, flag, or opened experiment.
+        exposures: Frame with one row per exposure: the unit, the variant, and if possible the time. Further columns help to
+            name causes: other ids (device_id, user_id), the library that logged, `$is_qa_tester`.
+        unit: Column of the unit; by default the one named like the assignment key, or a usual name.
+        variant: Column of the logged variant; by default a usual name.
+        time: Column of the time; by default a usual name. Text (ISO 8601), timestamps, or epoch numbers.
+        experiment: Name of the experiment in the log, where it holds several.
+        properties: Properties for rules, one row per exposure; by default the other columns of the log.
+        cohorts: Ids of each cohort that a rollout group of the plan names.
+        salts: Other salts to try: earlier ones, those of other experiments.
+        other_ids: Columns with other ids of the unit, in addition to the usual names.
+
+    Raises:
+        AssignError: `XPB-A13` a column is missing; ids that are no ids.
+    """
+    chosen = subject_of(subject)
+    keys = chosen.keys if isinstance(chosen, Flag) else tuple(v.key for v in chosen.variants)
+    log = read_log(chosen, keys, exposures, unit=unit, variant=variant, time=time, experiment=experiment, extra_ids=other_ids)
+    found = assignments(
+        chosen, log.ids, properties=log.properties if properties is None and _has_rules(chosen) else properties, cohorts=cohorts
+    )
+    null = log.ids.array.is_null().to_numpy().astype(bool)
+    compared = (log.logged >= 0) & ~null
+    wrong = compared & (found.codes != log.logged)
+    rows = np.flatnonzero(wrong)
+    order = rows if log.time is None else rows[np.argsort(log.time[rows], kind="stable")]
+    n = int(compared.sum())
+    by_variant = np.bincount(log.logged[compared], minlength=len(keys))
+    wrong_by = np.bincount(log.logged[rows], minlength=len(keys))
+    causes: tuple[Cause, ...] = ()
+    if len(rows):
+        causes = Inquiry(chosen, keys, log, found.codes, compared, order, tuple(salts)).causes()
+    return Audit(
+        chosen.key,
+        n,
+        int(pc.count_distinct(log.ids.array.filter(pa.array(compared))).as_py() or 0),
+        1 - len(rows) / n if n else math.nan,
+        len(rows),
+        log.at(int(order[0])) if len(rows) else None,
+        {k: float(w / b) if b else 0.0 for k, w, b in zip(keys, wrong_by, by_variant, strict=True)},
+        causes,
+        int((log.logged == MISSING).sum()),
+        log.unknown if (log.logged == UNKNOWN).any() else {},
+        int(null.sum()),
+        rows,
+    )
+
+
+def _has_rules(subject: Subject) -> bool:
+    if isinstance(subject, Flag):
+        return any(not r.rule.is_open for r in subject.rollouts)
+    return any(g.where is not None for g in Randomiser(subject).assignment.rollout)
