@@ -147,9 +147,9 @@ def test_a_guardrail_without_a_bad_event_passes(model, events):
     plan, summary = world("guardrail", model, *cells, direction="decrease", kind=crash, margin=0.01)
     row, found = outcome(plan, summary)
     assert (row.guardrail, found.outcome, row.p_value is None or events > 0) == ("ok", "ship", True)
-    if model["kind"] == "frequentist" and not events:
-        assert row.ci_low == pytest.approx(-0.00258, abs=2e-5)
-        assert row.ci_high == pytest.approx(0.00253, abs=2e-5)
+    if not events:
+        assert row.ci_low is None
+        assert row.margin_p_value < 0.01
     few, fewer = (cell("m", v, n, 0.0, 0.0) for v, n in (("control", 150), ("t", 150)))
     row, found = outcome(*world("guardrail", model, few, fewer, direction="decrease", kind=crash, margin=0.01))
     assert (row.guardrail, found.outcome) == ("unclear", "iterate")  # 150 say nothing about a point

@@ -78,8 +78,9 @@ class _Item:
             lift = relative(pair, math.nan).lift
             return q, absolute(pair, q), Relative(lift, math.nan, math.nan, "undefined" if math.isnan(lift) else "unbounded")
         effect, ratio = score_effect(self.scores, q=q), score_lift(self.scores, q=q)
-        if self.waits and not effect.low <= 0.0 <= effect.high:  # its promise does not hold yet
-            hidden = relative(replace(pair, status="too_few_events"), q)
+        silent = pair.status == "zero_variance"  # no event, or nothing else: an interval for a margin, none for a difference
+        if silent or (self.waits and not effect.low <= 0.0 <= effect.high):  # there its promise does not hold yet
+            hidden = relative(pair if silent else replace(pair, status="too_few_events"), q)
             return q, Absolute(effect.estimate, pair.se, math.nan, math.nan), hidden
         shown = Relative(ratio.estimate, ratio.low, ratio.high, ratio.kind)
         if ratio.kind != "bounded":

@@ -206,10 +206,10 @@ def score_z(found: Counts, *, null: float, scale: Scale) -> float:
     """Score statistic at a null difference or lift; NaN where the counts say nothing about it.
 
     Where all units of both variants have, or all lack, the event, they say nothing about "no difference", but they do about any
-    other: none of 1,500 in each is information about a margin of one point. About a lift they do so only with events.
+    other: none of 1,500 in each is information about a margin of one point.
     """
     check_choice("scale", scale, ("effect", "lift"))
-    if _says_nothing(found) and (null == 0.0 or (scale == "lift" and found.x_c == 0)):
+    if _says_nothing(found) and (null == 0.0 or scale == "lift"):
         return math.nan
     return z_difference(found, null=null) if scale == "effect" else z_ratio(found, null=1.0 + null)
 

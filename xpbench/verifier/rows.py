@@ -228,11 +228,11 @@ def _row(
 
 
 def _by_score(score: Score, q: float, *, waits: bool) -> dict[str, J]:
-    """Effect and lift with their intervals by the score; no interval without zero while no difference is called."""
+    """Effect and lift with their intervals by the score; none without a difference, or without zero while none is called."""
     out: dict[str, J] = {}
     out["effect"], out["ci_low"], out["ci_high"] = score.effect(q)
     out["lift"], out["lift_low"], out["lift_high"], out["no_lift"] = score.lift(q)
-    if waits and not out["ci_low"] <= 0 <= out["ci_high"]:
+    if score.silent or (waits and not out["ci_low"] <= 0 <= out["ci_high"]):
         out |= dict.fromkeys(("ci_low", "ci_high", "lift_low", "lift_high"))
     return out
 
@@ -263,7 +263,7 @@ def _margin(
         state = "" if not is_rail else "unclear" if pair.status != "ok" else "bad" if verdict == "worse" else "ok"
         return {"guardrail": state, "margin": None, "margin_p_value": None}
     out: dict[str, J] = {"margin": -sign * size, "margin_p_value": None, "guardrail": "unclear" if is_rail else ""}
-    if score is not None and size < 1 and not (score.silent and relative is not None and score.x_c == 0):
+    if score is not None and size < 1 and not (score.silent and relative is not None):
         z = sign * (score.z_ratio(1 - sign * size) if relative is not None else score.z_effect(-sign * size))
         out["margin_p_value"] = design.p_one_sided(z, Pair(n=pair.n, df=math.inf))
     elif pair.status != "ok":
