@@ -20,6 +20,7 @@ from xpbench.decide.analysis import analyse
 from xpbench.decide.harm import harm_alarm
 from xpbench.decide.seal import due
 from xpbench.ledger import fixed_clock
+from xpbench.plan.methods import FIRST
 from xpbench.stats.spending import q_group
 from xpbench.verifier import boundaries
 from xpbench.verifier import designs as verified
