@@ -258,7 +258,7 @@ def test_margin_p_of_a_group_sequential_guardrail_is_that_of_the_design() -> Non
 )
 def test_a_design_with_several_looks_waits_for_events(model: dict[str, Any]) -> None:
     """Below ten events of both variants no difference is called; from ten on the score does (docs/methods/proportion.md)."""
-    for x_c, x_t, status in ((4, 5, "too_few_events"), (9, 30, "few_events"), (0, 30, "unbounded_lift"), (10, 30, "ok"),
+    for x_c, x_t, status in ((4, 5, "too_few_events"), (9, 30, "few_events"), (0, 30, "unbounded_lift"), (40, 90, "ok"),
                              (991, 900, "few_events"), (998, 995, "too_few_events")):  # fmt: skip
         rates = {"a": x_c / 1000, "b": x_t / 1000}
         cells = [cell("m", v, 1000, p, p * (1 - p) * 1000 / 999) for v, p in rates.items()]
