@@ -185,6 +185,7 @@ class Randomiser:
             ),
             hash_salt=self.assignment.hash_salt,
             name=self.plan.title,
+            listed=self.keys,
         )
 
     def __call__(

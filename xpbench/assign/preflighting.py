@@ -26,6 +26,7 @@ from xpbench.assign.flag import Flag
 from xpbench.assign.ids import UnitIds
 from xpbench.assign.native import Assigned
 from xpbench.assign.preflight_report import Preflight, SplitRow
+from xpbench.assign.sdks import sdk_findings
 from xpbench.assign.subject_shares import SubjectShares
 from xpbench.errors import number_of, shown
 from xpbench.plan import Plan
@@ -77,6 +78,7 @@ def preflight(
     findings: list[Finding] = [*id_findings(units), *(definition_defects(chosen) if isinstance(chosen, Flag) else ())]
     if view.flag is not None:
         findings += hash_defects(view.flag)
+        findings += sdk_findings(view.flag, published=isinstance(chosen, Plan))
         findings += structured_ids(view.flag, units)
         findings += _unserved(view.flag, properties, found)
     dependent, about = correlations(chosen, found, units, others, properties, cohorts)

@@ -56,4 +56,14 @@ MESSAGES: dict[str, Message] = {
         "Valid events of the request were taken, refused ones are listed in .failed",
         "Mend those and send them alone: sending all again is safe but costs",
     ),
+    "XPB-M14": Message(
+        "Mixpanel has another {thing} named {name}: it {reason}{differences}",
+        "xpbench writes only what was made from this ledger; two plans with one name would overwrite each other",
+        "Give the plan another key, or rename or archive the other one; to take it over: xpbench sync KEY --adopt",
+    ),
+    "XPB-M15": Message(
+        "The flag {name} has the hash_salt {value} in Mixpanel, and {planned} by the plan",
+        "Another salt gives about half of the units another variant than the plan says",
+        "Delete the flag in Mixpanel and sync again; if the salt stays, register a plan with the salt that Mixpanel gives",
+    ),
 }
