@@ -77,10 +77,34 @@ def expanded(given: Iterable[str | Path]) -> list[str]:
     paths: list[str] = []
     for text in map(str, given):
         found = sorted(str(p) for p in Path(text).parent.glob(Path(text).name)) if re.search(r"[*?]", text) else [text]
+        if Path(text).is_dir():
+            found = _within(Path(text))
         if not found or not all(Path(p).is_file() for p in found):
             raise DataError("XPB-D02", path=text)
         paths += found
     return list({os.path.realpath(path): path for path in reversed(paths)}.values())[::-1]
+
+
+def _within(folder: Path) -> list[str]:
+    """The files of a folder that are a log; of one that `xpbench pull` has made, its Parquet where every day has it."""
+    days = sorted(str(p) for p in folder.glob("*.jsonl.gz") if not p.name.startswith("."))
+    if (folder / "pull.json").is_file():
+        parquet = sorted(str(p) for p in (folder / "parquet").glob("*.parquet") if not p.name.startswith("."))
+        return parquet if parquet and _covers(folder, parquet) else days
+    kinds = ("csv", "jsonl", "parquet")
+    return sorted(str(p) for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and kind_of(p.name) in kinds)
+
+
+def _covers(folder: Path, parquet: list[str]) -> bool:
+    """Whether each pulled day with events has Parquet that is as new as its lines."""
+    import json
+
+    try:
+        days = json.loads((folder / "pull.json").read_text(encoding="utf-8"))["days"]
+        newest = {Path(p).name[:10]: Path(p).stat().st_mtime_ns for p in parquet}
+        return all(newest.get(d["day"], -1) >= (folder / d["file"]).stat().st_mtime_ns for d in days if d["events"])
+    except (ValueError, KeyError, TypeError, OSError):
+        return False
 
 
 def lines_located(given: str | Path | Iterable[str | Path]) -> list[Path]:

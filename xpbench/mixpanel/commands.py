@@ -8,6 +8,7 @@ import sys
 import threading
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from xpbench.commands.output import DONE, add_command, answer, progress_done, progress_line
 
@@ -26,7 +27,14 @@ def add_parsers(subparsers: Any) -> None:
     pull.add_argument("--to", dest="last", metavar="DAY", help="last day, included; yesterday (UTC) if missing")
     pull.add_argument("--out", default="export", metavar="DIR", help="folder (export)")
     pull.add_argument("--event", action="append", default=[], metavar="NAME", help="only this event; may stand several times")
-    pull.add_argument("--plan", metavar="PLAN", help="only the events that this plan file needs")
+    pull.add_argument("--plan", metavar="PLAN", help="only the events that this plan file needs; all where it counts sessions")
+    pull.add_argument(
+        "--time-zone", default="UTC", metavar="ZONE", help="zone of the project, for those made before 2023 (UTC)"
+    )
+    pull.add_argument(
+        "--late-days", type=int, default=6, metavar="N", help="days after its end during which a day is asked for again (6)"
+    )
+    pull.add_argument("--again", action="store_true", help="ask for every day again, after old events were imported")
     pull.add_argument("--where", default="", metavar="EXPRESSION", help="filter in Mixpanel's expression language")
     pull.add_argument("--format", choices=["jsonl", "parquet"], default="parquet", help="one file a day of this kind (parquet)")
 
@@ -46,16 +54,30 @@ def add_parsers(subparsers: Any) -> None:
 
 
 def events_of(plan: Any) -> list[str]:
-    """Names of the events that a plan's readout needs: the exposure, incidents, and those of the metrics."""
+    """Names of the events that a plan's readout needs: the exposure, incidents, and those of the metrics.
+
+    Empty where it needs every event: sessions are runs of any events, and an export of some would cut them in silence.
+    """
     from xpbench.expose.event import INCIDENT_EVENT
 
     names = {plan.exposure.event, INCIDENT_EVENT}
     for metric in plan.metrics:
         fields = metric.model_dump(mode="json", by_alias=True)
-        for name in ("event", "events"):
-            value = fields.get(name)
-            names.update([value] if isinstance(value, str) else value or [])
+        if fields["kind"] == "sessions":
+            return []
+        names.update(_names(fields))
     return sorted(names)
+
+
+def _names(value: Any) -> set[str]:
+    """Events named anywhere in a metric: its own, and those of its parts, such as the steps of a funnel."""
+    if isinstance(value, list):
+        return {name for item in value for name in _names(item)}
+    if not isinstance(value, dict):
+        return set()
+    own = {value["event"]} if isinstance(value.get("event"), str) else set()
+    own |= {e for e in value.get("events") or () if isinstance(e, str)}
+    return own.union(*(_names(v) for v in value.values())) if value else own
 
 
 def _pull(args: argparse.Namespace) -> int:
@@ -65,14 +87,32 @@ def _pull(args: argparse.Namespace) -> int:
     from xpbench.mixpanel.pull import pull
     from xpbench.plan import load_plan
 
-    events = [*args.event, *(events_of(load_plan(args.plan)) if args.plan else [])]
-    last = args.last or (system_clock() - timedelta(days=1)).date().isoformat()
+    needed = events_of(load_plan(args.plan)) if args.plan else []
+    events = [] if args.plan and not needed else [*args.event, *needed]
+    if args.plan and not needed and not args.json:
+        print("A sessions metric counts every event, so every event is exported.", file=sys.stderr)
+    try:
+        zone = ZoneInfo(args.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone = ZoneInfo("UTC")  # pull names what is wrong with it
+    last = args.last or (system_clock().astimezone(zone) - timedelta(days=1)).date().isoformat()
+    told: list[float] = []
+
+    def waiting(seconds: float, waited: float) -> None:
+        if not told:
+            print(
+                "Mixpanel's export takes 60 queries an hour for the whole project, other tools included. They are used up: "
+                "waiting for more, days that are complete stay.",
+                file=sys.stderr,
+            )
+        told.append(seconds)
+        print(f"  waiting {seconds:.0f} s ({(waited + seconds) / 60:.0f} min so far)", file=sys.stderr, flush=True)
 
     class Stage:
         def __init__(self, name: str) -> None:
             self.name = name
 
-    with Client.from_environment() as client:
+    with Client.from_environment(on_wait=waiting) as client:
         report = pull(
             client,
             args.out,
@@ -80,6 +120,9 @@ def _pull(args: argparse.Namespace) -> int:
             last=last,
             events=sorted(set(events)),
             where=args.where,
+            time_zone=args.time_zone,
+            late_days=args.late_days,
+            again=args.again,
             progress=lambda day: progress_line(Stage(f"{day.day}: {day.events} events")),
         )
     document = report.to_dict()
@@ -88,8 +131,11 @@ def _pull(args: argparse.Namespace) -> int:
         document["rejected"] = sum(sum(r.rejected.values()) for r in read)
     progress_done()
     fetched = sum(not d.reused for d in report.days)
-    counts = f"{report.events} events of {len(report.days)} days, {fetched} fetched now."
-    answer(args, document, f"{counts} Read them with xp.events({document['pattern']!r})")
+    counts = f"{report.events} events of {len(report.days)} days, {fetched} fetched now"
+    if report.late:
+        counts += f", {report.late} of them late"
+    zone_words = f", time_zone={args.time_zone!r}" if args.time_zone != "UTC" else ""
+    answer(args, document, f"{counts}. Read them with xp.events({args.out!r}{zone_words})")
     return DONE
 
 

@@ -333,7 +333,7 @@ def serving_only(body: Mapping[str, Any], variant: str, control: str, *, holdbac
         )
     ruleset = body["ruleset"]
     keys = [v["key"] for v in ruleset["variants"]]
-    share = {k: 0.0 for k in keys}
+    share = dict.fromkeys(keys, 0.0)
     share[variant] = 1.0
     if holdback and variant != control:
         share[variant], share[control] = round(1 - holdback, 12), holdback
