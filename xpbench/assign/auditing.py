@@ -18,6 +18,7 @@ from xpbench.assign.ids import UnitIds
 from xpbench.assign.inquiry import Inquiry
 from xpbench.assign.log import MISSING, UNKNOWN, read_log
 from xpbench.assign.native import Randomiser
+from xpbench.plan import Plan
 
 
 def audit(

@@ -138,6 +138,8 @@ def differences(flag: Flag, listed: Sequence[str] = ()) -> dict[Name, float]:
         for rollout in flag.rollouts or (None,):
             if rollout is not None and rollout.override is not None and flag.matching(rollout.override) is not None:
                 continue
+            if rollout is not None and not flag.passes(rollout).any():
+                continue
             own, there = table_in(flag, rollout, SDKS["python"], order), table_in(flag, rollout, sdk, order)
             worst = max(worst, sum(a != b for a, b in zip(own, there, strict=True)) / BUCKETS)
         if worst:
