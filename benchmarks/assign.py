@@ -25,11 +25,11 @@ from mixpanel.flags.types import ExperimentationFlag, LocalFlagsConfig, Selected
 from mixpanel.flags.utils import normalized_hash
 
 from benchmarks.report import header
-from xpbench.assign import find_salt
-from xpbench.assign.definitions import read_flag
-from xpbench.assign.hashing import buckets, prefix, uniform
-from xpbench.assign.ids import UnitIds
-from xpbench.assign.properties import Properties
+from xpbench.randomiser.definitions import read_flag
+from xpbench.randomiser.hashing import buckets, prefix, uniform
+from xpbench.randomiser.ids import UnitIds
+from xpbench.randomiser.properties import Properties
+from xpbench.randomiser.seeds import find_salt
 
 SALT = "0123456789abcdef" * 2
 
@@ -179,8 +179,8 @@ def high_water_mb():
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 
 
-from xpbench.assign import assignments
-from xpbench.assign.definitions import read_flag
+from xpbench.randomiser.assigning import assignments
+from xpbench.randomiser.definitions import read_flag
 sys.path.insert(0, "benchmarks")
 from assign import SALT, definition
 n, kind = int(sys.argv[1]), sys.argv[2]

@@ -26,9 +26,9 @@ from typing import Any
 
 from benchmarks.report import commit, write
 from tests.memo.making import PLAN, decided, summary_of
+from xpbench import verifier as v
 from xpbench.experiment import open_experiment, register
 from xpbench.ledger import Ledger
-from xpbench.memo import verify as v
 from xpbench.plan import Plan
 
 RESULTS = Path(__file__).parent / "results" / "crash.json"

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["xpbench.canonical", "xpbench.ledger", "xpbench.memo.verify", "xpbench.plan"]):
+with atheris.instrument_imports(include=["xpbench.canonical", "xpbench.ledger", "xpbench.verifier", "xpbench.plan"]):
     from benchmarks.trust import TYPED, readers
-    from xpbench.memo import verify as v
+    from xpbench import verifier as v
 
 READERS = [reader for reader, _, _ in readers().values()]
 FOLDER = Path(tempfile.mkdtemp())

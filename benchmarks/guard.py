@@ -59,9 +59,9 @@ def assignment(folder: Path) -> dict[str, Ratio]:
     from mixpanel.flags.utils import normalized_hash
 
     from benchmarks.assign import SALT, definition, sdk_for, uuids
-    from xpbench.assign.definitions import read_flag
-    from xpbench.assign.hashing import buckets, prefix, uniform
-    from xpbench.assign.ids import UnitIds
+    from xpbench.randomiser.definitions import read_flag
+    from xpbench.randomiser.hashing import buckets, prefix, uniform
+    from xpbench.randomiser.ids import UnitIds
 
     ids = uuids(400_000)
     array, few = pa.array(ids), ids[:10_000]
@@ -194,7 +194,7 @@ def memo(folder: Path) -> dict[str, Ratio]:
     page = made.save(folder / "memo.html")
     text = json.dumps(made.to_dict())
     from xpbench.canonical import canonical_bytes
-    from xpbench.memo.verify import verify
+    from xpbench.verifier import verify
 
     def reference() -> None:
         for _ in range(3):

@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from statsmodels.stats.power import TTestIndPower
 
 from benchmarks.report import write
-from xpbench.decide.history import History
-from xpbench.decide.rehearsal import rehearse
+from xpbench.forecast.history import History
+from xpbench.forecast.rehearsal import rehearse
 from xpbench.plan import Plan
 
 N = 100_000

@@ -40,8 +40,8 @@ def assignment(n: int, folder: Path) -> Callable[[], Any]:
     """Native hash to variant of n integer ids."""
     import numpy as np
 
-    from xpbench.assign import assign
     from xpbench.plan import template
+    from xpbench.randomiser.assigning import assign
 
     plan = template("conversion-funnel").changed(assignment={"hash": "sha256", "salt": "scale"})
     ids = np.arange(n)

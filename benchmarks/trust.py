@@ -30,11 +30,11 @@ from typing import Any
 
 from benchmarks.report import commit, machine
 from tests.memo.making import PLAN, decided, many, summary_of
+from xpbench import verifier as v
 from xpbench.errors import XpbenchError
 from xpbench.ledger import Ledger, Witness
 from xpbench.ledger.entry import START, body_bytes, make_entry, parse_line
-from xpbench.memo import verify as v
-from xpbench.memo.verify.chain import check_ledger, check_story
+from xpbench.verifier.chain import check_ledger, check_story
 
 RESULTS = Path(__file__).parent / "results" / "trust.json"
 PARTIAL = RESULTS.with_name("trust.partial.json")
@@ -143,7 +143,7 @@ def mutations_of_memo(count: int, seed: int) -> dict[str, Any]:
     Digests of file and payload fit by construction, so the checks begin at the ledger; what they do not see goes, as a whole
     page made anew, through all of `verify`.
     """
-    from tests.memo.test_verify import changed_leaf, containers, leaves, mutate
+    from tests.verifier.test_verify import changed_leaf, containers, leaves, mutate
     from xpbench.memo.render import page
 
     payload = material()["payload"]

@@ -4,11 +4,12 @@
 
 A second implementation, written apart from the engine that made the memo, of digests, the ledger's chain, estimates from
 moments, designs, corrections, margins and the rule. With the package of the same version installed the whole page is rendered
-again and compared byte by byte; without it the marked numbers of the page are.
+again and compared byte by byte; without it the marked numbers of the page are, and the verdict says so.
 
-Exit codes: 0 verified, 1 differs (and where), 2 unreadable, 3 made by a newer version.
+Exit codes: 0 verified in full, 1 differs (and where), 2 unreadable, 3 made by a newer version, 4 the numbers hold and the page
+was not compared, 5 the numbers hold and the page was touched or there is none.
 
-Joined from the parts in xpbench/memo/verify; read them there, one subject a file.
+Joined from the parts in xpbench/verifier; read them there, one subject a file.
 """
 
 from __future__ import annotations
@@ -34,8 +35,30 @@ from typing import Any
 # ---------------------------------------------------------------------------------------------------------------------- report
 # What checking has shown: each difference with its part, what was expected, what was found.
 
-EXIT = {"verified": 0, "differs": 1, "unreadable": 2, "newer": 3}
 J = Any  # a JSON value
+
+DEPTHS = ("in full", "page not compared", "page touched", "no page")
+VERDICTS: dict[tuple[str, str], tuple[int, str, str]] = {
+    ("verified", "in full"): (0, "✓", "verified in full"),
+    ("differs", ""): (1, "✕", "differs"),
+    ("unreadable", ""): (2, "?", "unreadable"),
+    ("newer", ""): (3, "↑", "made by a newer version"),
+    ("numbers hold", "page not compared"): (4, "◒", "numbers hold, page not compared"),
+    ("numbers hold", "page touched"): (5, "◐", "numbers hold, page touched"),
+    ("verified", "no page"): (5, "○", "numbers hold, no page"),
+}
+"""Exit code, sign and words of each verdict, by its status and by how deep it looked.
+
+A payload without a page has the status `verified`: everything that such a file holds was checked. Its depth says the rest.
+"""
+UNPROVEN = (
+    "that the data are true: a memo proves what follows from its numbers, not where they come from",
+    "that this is the latest memo of the experiment (--ledger shows a later decision)",
+    "that its dates are right, unless an authority stamped them",
+    "whose key signed, where something is signed: compare the fingerprint with one that you have from its owner",
+)
+"""What no verdict on a memo alone can prove; the report says it every time."""
+MAKER = "Whoever holds the experiment's folder could make another memo and ledger that agree with each other."
 
 
 @dataclass(frozen=True)
@@ -59,7 +82,7 @@ class Report:
     """What checking a memo has shown.
 
     Attributes:
-        status: `verified`, `differs`, `unreadable` or `newer`.
+        status: `verified`, `numbers hold`, `differs`, `unreadable` or `newer`.
         path: The file.
         reason: One sentence.
         differences: Each part that differs.
@@ -69,6 +92,8 @@ class Report:
         headline: Decision as the payload has it.
         cause: The kind of trouble in one word or two, "" for a verified memo: `line ends` (nothing else differs), `truncated`,
             `no memo`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`, `witness`, `newer`, or `altered`.
+        depth: How deep it looked where nothing differs: `in full`, `page not compared`, `page touched` or `no page`.
+        unproven: What such a check can't prove.
     """
 
     status: str
@@ -80,16 +105,36 @@ class Report:
     key: str = ""
     headline: str = ""
     cause: str = ""
+    depth: str = ""
+    unproven: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0 verified, 1 differs, 2 unreadable, 3 made by a newer version."""
-        return EXIT[self.status]
+        """0 verified in full, 1 differs, 2 unreadable, 3 newer, 4 page not compared, 5 page touched or absent."""
+        return VERDICTS[self.status, self.depth][0]
+
+    @property
+    def sign(self) -> str:
+        """One sign for each verdict."""
+        return VERDICTS[self.status, self.depth][1]
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in words, with its depth."""
+        return VERDICTS[self.status, self.depth][2]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing differs; `exit_code` 0 says that the page was compared as well."""
+        return self.status in ("verified", "numbers hold")
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
         return {
             "status": self.status,
+            "depth": self.depth,
+            "verdict": self.verdict,
+            "sign": self.sign,
             "exit_code": self.exit_code,
             "path": self.path,
             "key": self.key,
@@ -99,6 +144,7 @@ class Report:
             "differences": [d.to_dict() for d in self.differences],
             "checked": list(self.checked),
             "not_checked": list(self.not_checked),
+            "unproven": list(self.unproven),
         }
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
@@ -114,11 +160,14 @@ class Report:
         lists = "".join(
             f"<details><summary>{name} ({len(items)})</summary>"
             f"<ul>{''.join(f'<li dir=auto>{escape(i)}</li>' for i in items)}</ul></details>"
-            for name, items in (("Checked", self.checked), ("Not checked", self.not_checked))
+            for name, items in (
+                ("Checked", self.checked),
+                ("Not checked", self.not_checked),
+                ("What this can't prove", self.unproven),
+            )
             if items
         )
-        sign = "✓" if self.status == "verified" else "✕"
-        said = f"<p><strong>{sign} {escape(self.status)}</strong>: <span dir=auto>{escape(self.reason)}</span></p>"
+        said = f"<p><strong>{self.sign} {escape(self.verdict)}</strong>: <span dir=auto>{escape(self.reason)}</span></p>"
         return {"text/plain": repr(self), "text/html": f'<div class="xp-static">{said}{table}{more}{lists}</div>'}
 
     def to_frame(self) -> Any:
@@ -131,11 +180,14 @@ class Report:
         return str(self)
 
     def __str__(self) -> str:
-        lines = [f"{self.status}: {self.reason}", *(f"  ✕ {d}" for d in self.differences[:40])]
+        lines = [f"{self.verdict}: {self.reason}", *(f"  ✕ {d}" for d in self.differences[:40])]
         if len(self.differences) > 40:
             lines.append(f"  … and {len(self.differences) - 40} more")
-        lines += [f"  ✓ {c}" for c in self.checked] if self.status == "verified" else []
-        return "\n".join([*lines, *(f"  ─ {n}" for n in self.not_checked)])
+        lines += [f"  ✓ {c}" for c in self.checked] if self.holds else []
+        lines += [f"  ─ not checked: {n}" for n in self.not_checked]
+        if self.unproven:
+            lines += ["  What this can't prove:", *(f"  · {n}" for n in self.unproven)]
+        return "\n".join(lines)
 
 
 @dataclass
@@ -145,6 +197,7 @@ class Notes:
     differences: list[Difference] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
+    depth: str = ""
 
     def differs(self, part: str, expected: object, found: object) -> None:
         """Note a difference."""
@@ -265,106 +318,236 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-# ------------------------------------------------------------------------------------------------------------------------ file
-# The file: its bytes, its parts, its seal.
+# ------------------------------------------------------------------------------------------------------------------- plan_keys
+# Keys of a plan, made from its JSON Schema by `python scripts/make_verifier.py`; `shape` says how to read them.
 
-MAX_BYTES = 64 * 1024 * 1024
-PAYLOAD = '<script type="application/json" id="xpbench-payload">'
-SEAL = '<script type="application/json" id="xpbench-seal">'
-END = "</script>"
+PLAN_KEYS: J = {
+    "assignment": {
+        "hash": None,
+        "hash_salt": None,
+        "holdout": {"key": None, "salt": None, "share": None},
+        "layer": {"end": None, "key": None, "salt": None, "start": None},
+        "overrides": {"*": None},
+        "rollout": [
+            {"cohort": None, "key": None, "share": None, "splits": {"*": None}, "variant": None, "where": {"*": "any"}}
+        ],
+        "salt": None,
+        "sticky": None,
+    },
+    "correction": None,
+    "data": {
+        "duplicates": None,
+        "missing": None,
+        "missing_codes": [None],
+        "missing_variant": None,
+        "non_finite": None,
+        "smallest_segment": None,
+        "unknown_variant": None,
+    },
+    "decision": {"guardrails": None, "harm_alpha": None, "health": None, "practical": None, "ship_when": None},
+    "exposure": {
+        "end": None,
+        "event": None,
+        "experiment": None,
+        "experiment_property": None,
+        "format": None,
+        "list_property": None,
+        "list_separator": None,
+        "qa_testers": None,
+        "several_variants": None,
+        "start": None,
+        "variant_property": None,
+        "window_from": None,
+    },
+    "family": None,
+    "health": {
+        "bias_alpha": None,
+        "contamination_fail": None,
+        "contamination_warn": None,
+        "missing_fail": None,
+        "missing_warn": None,
+        "srm_alpha": None,
+        "srm_warn_alpha": None,
+    },
+    "horizon": {"days": None, "units": None},
+    "hypothesis": {"because": None, "if": None, "then": [{"direction": None, "lift": None, "metric": None}]},
+    "key": None,
+    "metrics": [
+        {
+            "column": None,
+            "covariates": [None],
+            "cuped": None,
+            "day": None,
+            "delay_days": None,
+            "denominator": None,
+            "direction": None,
+            "event": None,
+            "expression": None,
+            "key": None,
+            "kind": None,
+            "length_days": None,
+            "margin": None,
+            "margin_rel": None,
+            "min_lift": None,
+            "name": None,
+            "numerator": None,
+            "per": None,
+            "property": None,
+            "q": None,
+            "role": None,
+            "steps": [{"event": None, "where": [{"op": None, "property": None, "value": "any"}]}],
+            "timeout_minutes": None,
+            "where": [{"op": None, "property": None, "value": "any"}],
+            "window_days": None,
+            "winsorize": {"lower": None, "over": None, "upper": None},
+            "within_days": None,
+        }
+    ],
+    "model": {
+        "confidence": None,
+        "due": None,
+        "kind": None,
+        "looks": [None],
+        "min_units": None,
+        "n_opt": None,
+        "prior": {"kind": None, "mean": None, "sd": None},
+        "spending": None,
+        "tau": None,
+    },
+    "notes": None,
+    "owner": None,
+    "planning": {"baselines": {"*": None}, "daily_units": None, "power": None, "sds": {"*": None}},
+    "pre_period_days": None,
+    "schema": None,
+    "secondary_correction": None,
+    "segments": [None],
+    "sign_offs": [{"name": None, "needed_for": None, "role": None}],
+    "template": {"digest": None, "name": None, "version": None},
+    "title": None,
+    "unit": None,
+    "variants": [{"control": None, "key": None, "name": None, "split": None}],
+    "watch": {"check_days": [None], "estimator": None, "metrics": [None], "owner": None, "weeks": None},
+}
 
 
-def read(path: str | Path) -> tuple[str, list[Difference]]:
-    """Text of the file, with line ends put back where a mail client rewrote them."""
-    file = Path(path)
-    try:
-        size = file.stat().st_size
-        if size > MAX_BYTES:
-            raise UnreadableError(f"the file has {size:,} bytes, more than the {MAX_BYTES:,} that a memo may have", "too large")
-        data = file.read_bytes()
-    except OSError as error:
-        raise UnreadableError(f"the file can't be read: {error.strerror or error}", "not there") from None
-    except ValueError:
-        raise UnreadableError("the path names no file", "not there") from None
-    found: list[Difference] = []
-    if data.startswith(b"\xef\xbb\xbf"):
-        found.append(Difference("byte order mark", "none", "one at the start, as editors add it"))
-        data = data[3:]
-    if b"\r" in data:
-        ends = (
-            f"{data.count(bytes([13, 10])):,} rewritten to CRLF, as mail clients do" if b"\r\n" in data else "carriage returns"
-        )
-        found.append(Difference("line ends", "LF as saved", ends))
-        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if not data.strip():
-        raise UnreadableError("the file is empty", "truncated")
-    try:
-        return data.decode("utf-8"), found
-    except UnicodeDecodeError as error:
-        if b"xpbench-payload" in data:
-            found.append(Difference("encoding", "UTF-8", f"byte {error.start:,} is none"))
-            return data.decode("utf-8", "replace"), found
-        raise UnreadableError("the file is no UTF-8 text") from None
+# ----------------------------------------------------------------------------------------------------------------------- shape
+# Which keys a payload may have, and where: an unknown key is refused, because nothing would account for what it says.
+
+ANY = "any"
+"""A value that a check or a deviation brings with it: any JSON value."""
+FREE = {"*": None}
+"""An object with any keys, such as variants or days; its values are numbers or texts."""
+
+_ROW_FIELDS = (
+    *("metric", "label", "kind", "role", "direction", "variant", "n_control", "n", "mean_control", "mean", "effect"),
+    *("ci_low", "ci_high", "lift", "lift_low", "lift_high", "p_value", "status", "reason", "p_adjusted", "alpha"),
+    *("verdict", "matters", "too_small", "guardrail", "margin", "margin_scale", "margin_p_value", "chance", "risk"),
+    *("variance_reduction", "is_proportion", "se", "min_lift"),
+)
+_ROW = dict.fromkeys(_ROW_FIELDS)
+_SENSITIVITY = dict.fromkeys(
+    ("name", "effect", "ci_low", "ci_high", "lift", "lift_low", "lift_high", "p_value", "status", "note")
+)
+_ROWS: J = [{**_ROW, "sensitivity": [_SENSITIVITY]}]
+_CELL = {**dict.fromkeys(("metric", "variant", "form", "n", "dimension", "slice")), "columns": [None], "mean": [None]}
+_TEXTS = ("source", "fingerprint", "rows", "first_exposure", "last_exposure", "data_until", "engine", "schema")
+_SUMMARY = {
+    **dict.fromkeys(_TEXTS),
+    "units": FREE,
+    "cells": [{**_CELL, "cov": [[None]]}],
+    "caps": [dict.fromkeys(("metric", "column", "lower", "upper", "n_lower", "n_upper"))],
+    "findings": [{**dict.fromkeys(("name", "count", "of", "action", "metric", "detail")), "by_variant": FREE}],
+    "extremes": [dict.fromkeys(("metric", "variant", "value"))],
+    "exposures_by_day": {"*": FREE},
+    "segments": {"*": {"*": FREE}},
+}
+_SITUATION = dict.fromkeys(("primary", "deteriorated", "guardrails", "health", "adequate"))
+_READOUT = {
+    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest")),
+    "plan": PLAN_KEYS,
+    "due": dict.fromkeys(("is_due", "is_adequate", "reason", "units", "units_needed", "days", "days_needed", "look", "looks")),
+    "summary": _SUMMARY,
+    "health": [{**dict.fromkeys(("name", "title", "status", "gate", "meaning", "next_step")), "evidence": {"*": ANY}}],
+    "rows": _ROWS,
+    "segments": [{**dict.fromkeys(("dimension", "is_declared", "hidden")), "slices": {"*": _ROWS}, "interaction": FREE}],
+    "recommendation": {
+        **dict.fromkeys(("outcome", "variant", "because")),
+        "rows": [None],
+        "variants": [{**dict.fromkeys(("variant", "outcome", "row", "because")), "evidence": [None], "situation": _SITUATION}],
+    },
+    "looks": [dict.fromkeys(("seq", "at", "by", "units", "planned", "reason"))],
+    "cost": dict.fromkeys(("looks", "peeks", "false_positive_rate", "alpha", "sentence")),
+    "deviations": [{**dict.fromkeys(("pointer", "class", "seq", "at", "reason")), "before": ANY, "after": ANY}],
+    "stamps": [None],
+    "versions": FREE,
+    "novelty": [
+        {
+            **dict.fromkeys(("metric", "variant", "axis", "word", "slope", "slope_low", "slope_high", "p_value", "p_adjusted")),
+            "points": [dict.fromkeys(("x", "label", "effect", "se", "n"))],
+            "sentence": None,
+        }
+    ],
+    "interactions": [
+        {
+            **dict.fromkeys(("metric", "other", "variant", "state", "p_value", "phi", "p_independent", "bias", "sentence")),
+            "effects": FREE,
+        }
+    ],
+}
+PAYLOAD_KEYS: J = {
+    "schema": None,
+    "kind": None,
+    "readout": _READOUT,
+    "rule": [{**dict.fromkeys(("id", "outcome", "because")), "when": {"*": [None]}}],
+    "seeds": FREE,
+    "registered": dict.fromkeys(("at", "by", "plan_digest")),
+    "amendments": [{**dict.fromkeys(("at", "by", "reason", "knowledge", "seq")), "changes": [None]}],
+    "waivers": [dict.fromkeys(("at", "by", "what"))],
+    "sign_offs": [dict.fromkeys(("name", "at", "plan_digest", "needed_for", "role", "signature"))],
+    "decision": dict.fromkeys(("outcome", "variant", "because", "by", "at", "seq", "follows_rule")),
+    "ledger": {
+        "lines": [None],
+        "entries": [dict.fromkeys(("seq", "at", "kind", "by", "digest", "set_back_seconds"))],
+        "witness": dict.fromkeys(("length", "digest")),
+    },
+}
+"""The shape of a payload: None is a number, a text, true, false or null; a list holds values of one shape; `*` is any key.
+
+A field that the payload gains is added here in the same change: until then the verifier refuses the memo that has it.
+"""
 
 
-def parts_of(document: str) -> tuple[str, str | None]:
-    """The payload's text, and the seal's (None for a bare payload file)."""
-    if document.lstrip().startswith("{"):
-        return document.strip(), None
-    if "xpbench" not in document:
-        raise UnreadableError("this is no xpbench memo")
-    if not document.rstrip().endswith("</html>") and SEAL not in document:
-        raise UnreadableError("the file ends too early: a truncated download", "truncated")
-    at, seal_at = document.find(PAYLOAD), document.rfind(SEAL)
-    if at < 0 or seal_at < 0:
-        raise ValueError("the elements that carry the evidence are damaged or missing")
-    end, seal_end = document.find(END, at), document.find(END, seal_at)
-    if end < 0 or seal_end < 0:
-        raise UnreadableError("the file ends too early: a truncated download", "truncated")
-    return document[at + len(PAYLOAD) : end], document[seal_at + len(SEAL) : seal_end]
-
-
-def sealed(path: str | Path, notes: Notes) -> tuple[J, str | None, str]:
-    """Payload, the seal's text and the document, with the digests of file and payload checked."""
-    document, found = read(path)
-    notes.differences += found
-    text, seal_text = parts_of(document)
-    try:
-        payload = loads(text)
-    except ValueError as error:
-        if seal_text is None:
-            cut = "xpbench memo" in text and not text.endswith("}")
-            reason = "the file ends too early: a truncated download" if cut else f"this is no xpbench memo: {error}"
-            raise UnreadableError(reason, "truncated" if cut else "no memo") from None
-        raise
-    if not isinstance(payload, dict) or payload.get("kind") != "xpbench memo":
-        raise (UnreadableError("this is no xpbench memo") if seal_text is None else ValueError("the payload is no memo"))
-    if type(payload.get("schema")) is int and payload["schema"] > SCHEMA:
-        raise NewerError(f"the memo has schema {payload['schema']}, this program reads up to {SCHEMA}")
-    if type(payload.get("schema")) is not int or payload["schema"] < 1:
-        notes.differs("schema", f"a whole number from 1 to {SCHEMA}", payload.get("schema"))
-    data = canonical(payload)
-    if seal_text is not None:
-        seal = loads(seal_text)
-        notes.same("payload digest", sha256(data), seal.get("payload"))
-        escaped = data
-        for sign in "<>&\u2028\u2029":
-            escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")
-        if escaped != text:
-            notes.differs("payload bytes", "canonical JSON", "the same values written in another way")
-        at = document.rfind(SEAL) + len(SEAL)
-        unsealed = document[:at] + document[document.find(END, at) :]
-        notes.same("file digest", sha256(unsealed), seal.get("file"))
-        notes.same("seal", canonical({"file": seal.get("file"), "payload": seal.get("payload"), "schema": 1}), seal_text)
-        if not notes.differences:
-            notes.checked.append("digests of file and payload")
-    return payload, seal_text, document
+def unknown_keys(value: J, shape: J = PAYLOAD_KEYS, where: str = "") -> Iterator[tuple[str, str, str]]:
+    """Where a value does not fit its shape: the place, what it may be there, what it is."""
+    if shape == ANY or value is None:
+        return
+    if shape is None:
+        if isinstance(value, (dict, list)):
+            yield where, "a number or a text", "an object" if isinstance(value, dict) else "a list"
+    elif isinstance(shape, list):
+        if not isinstance(value, list):
+            yield where, "a list", type(value).__name__
+            return
+        for i, item in enumerate(value):
+            yield from unknown_keys(item, shape[0], f"{where}.{i}")
+    elif not isinstance(value, dict):
+        yield where, "an object", type(value).__name__
+    else:
+        for key, item in value.items():
+            place = f"{where}.{key}" if where else key
+            if key in shape:
+                yield from unknown_keys(item, shape[key], place)
+            elif "*" in shape:
+                yield from unknown_keys(item, shape["*"], place)
+            else:
+                yield place, "no such key", "a key that this schema does not have"
 
 
 # ----------------------------------------------------------------------------------------------------------------------- chain
 # The ledger's chain, and the story that it tells.
 
-SCHEMA = 1
+LEDGER_SCHEMA = 1
+"""Newest schema of a ledger entry that this program reads."""
 START = "0" * 64
 _SUM = re.compile(r',"sha256":"([0-9a-f]{64})"\}\Z')
 LEVELS = ("nothing assigned", "no outcomes computed", "outcomes computed, unseen", "effects seen")
@@ -379,7 +562,7 @@ def chain(lines: Sequence[str]) -> Iterator[tuple[J, str]]:
         own = _SUM.search(line)
         if own is None or sha256(line[: own.start()] + "}") != own[1]:
             raise ValueError(f"entry {number} was changed: its own SHA-256 does not fit")
-        if entry["schema"] > SCHEMA:
+        if entry["schema"] > LEDGER_SCHEMA:
             raise NewerError(f"entry {number} of the ledger has schema {entry['schema']}")
         if entry["seq"] != number or entry["prev"] != head:
             raise ValueError(f"entry {number} does not follow from the one before: removed, added, moved, or a fork")
@@ -495,6 +678,151 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
             notes.same("readout digest, as decided on", told["readout_digest"], sha256(canonical(readout)))
     if len(notes.differences) == before:
         notes.checked.append("plan, look, readout and decision are those of the ledger")
+
+
+# ------------------------------------------------------------------------------------------------------------------------ file
+# The file: its bytes, its parts, its seal.
+
+PAYLOAD_SCHEMA = 1
+"""Newest schema of a payload that this program reads."""
+MAX_BYTES = 64 * 1024 * 1024
+PAYLOAD = '<script type="application/json" id="xpbench-payload">'
+SEAL = '<script type="application/json" id="xpbench-seal">'
+END = "</script>"
+FIRST = (
+    '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n"
+)
+"""How every page begins: what a browser reads first is the policy, so that nothing before it can run or be fetched."""
+LAST = "</script>\n</body>\n</html>\n"
+PAGES = (".html", ".htm", ".xhtml", ".xht", ".svg", ".xml", ".mht", ".mhtml", ".shtml")
+"""Endings by which programs show a file as a page."""
+
+
+def read(path: str | Path) -> tuple[str, list[Difference]]:
+    """Text of the file, with line ends put back where a mail client rewrote them."""
+    file = Path(path)
+    try:
+        size = file.stat().st_size
+        if size > MAX_BYTES:
+            raise UnreadableError(f"the file has {size:,} bytes, more than the {MAX_BYTES:,} that a memo may have", "too large")
+        data = file.read_bytes()
+    except OSError as error:
+        raise UnreadableError(f"the file can't be read: {error.strerror or error}", "not there") from None
+    except ValueError:
+        raise UnreadableError("the path names no file", "not there") from None
+    return decoded(data)
+
+
+def decoded(data: bytes) -> tuple[str, list[Difference]]:
+    """Text of a file's bytes, with line ends put back where a mail client rewrote them."""
+    found: list[Difference] = []
+    if data.startswith(b"\xef\xbb\xbf"):
+        found.append(Difference("byte order mark", "none", "one at the start, as editors add it"))
+        data = data[3:]
+    if b"\r" in data:
+        ends = (
+            f"{data.count(bytes([13, 10])):,} rewritten to CRLF, as mail clients do" if b"\r\n" in data else "carriage returns"
+        )
+        found.append(Difference("line ends", "LF as saved", ends))
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if not data.strip():
+        raise UnreadableError("the file is empty", "truncated")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if b"xpbench-payload" in data:
+            found.append(Difference("encoding", "UTF-8", f"byte {error.start:,} is none"))
+            return data.decode("utf-8", "replace"), found
+        raise UnreadableError("the file is no UTF-8 text") from None
+    if text.lstrip(" \t\n").startswith("<") and not text.endswith(LAST) and text.rstrip(" \t\n").endswith(LAST.strip()):
+        found.append(Difference("final newline", "one, as saved", "white space at the end was added or taken away"))
+        text = text.rstrip(" \t\n") + "\n"
+    return text, found
+
+
+def parts_of(document: str) -> tuple[str, str | None]:
+    """The payload's text, and the seal's (None for a bare payload file)."""
+    if document.lstrip().startswith("{"):
+        return document.removesuffix("\n"), None
+    if "xpbench" not in document:
+        raise UnreadableError("this is no xpbench memo")
+    if not document.rstrip().endswith("</html>") and SEAL not in document:
+        raise UnreadableError("the file ends too early: a truncated download", "truncated")
+    at, seal_at = document.find(PAYLOAD), document.rfind(SEAL)
+    if at < 0 or seal_at < 0:
+        raise ValueError("the elements that carry the evidence are damaged or missing")
+    end, seal_end = document.find(END, at), document.find(END, seal_at)
+    if end < 0 or seal_end < 0:
+        raise UnreadableError("the file ends too early: a truncated download", "truncated")
+    return document[at + len(PAYLOAD) : end], document[seal_at + len(SEAL) : seal_end]
+
+
+def sealed(path: str | Path, notes: Notes) -> tuple[J, str | None, str]:
+    """Payload, the seal's text and the document, with the digests of file and payload checked."""
+    document, found = read(path)
+    notes.differences += found
+    text, seal_text = parts_of(document)
+    try:
+        payload = loads(text)
+    except ValueError as error:
+        if seal_text is None:
+            cut = "xpbench memo" in text and not text.endswith("}")
+            reason = "the file ends too early: a truncated download" if cut else f"this is no xpbench memo: {error}"
+            raise UnreadableError(reason, "truncated" if cut else "no memo") from None
+        raise
+    if not isinstance(payload, dict) or payload.get("kind") != "xpbench memo":
+        raise (UnreadableError("this is no xpbench memo") if seal_text is None else ValueError("the payload is no memo"))
+    if type(payload.get("schema")) is int and payload["schema"] > PAYLOAD_SCHEMA:
+        raise NewerError(f"the memo has schema {payload['schema']}, this program reads up to {PAYLOAD_SCHEMA}")
+    if type(payload.get("schema")) is not int or payload["schema"] < 1:
+        notes.differs("schema", f"a whole number from 1 to {PAYLOAD_SCHEMA}", payload.get("schema"))
+    for place, expected, other in unknown_keys(payload):
+        notes.differs(f"payload, {place}", expected, other)
+    data = canonical(payload)
+    if seal_text is None:
+        _check_bare(notes, path, text, data)
+    else:
+        _check_sealed(notes, document, (text, seal_text), data)
+    return payload, seal_text, document
+
+
+def _check_bare(notes: Notes, path: str | Path, text: str, data: str) -> None:
+    """A payload without a page: canonical bytes, in a file that no program shows as a page."""
+    notes.depth = "no page"
+    if text != data:
+        notes.differs("payload bytes", "canonical JSON", "the same values written in another way, or text around them")
+    if str(path).lower().endswith(PAGES):
+        notes.differs("kind of file", "a page, as its name says", "a payload without a page")
+    if not notes.differences:
+        notes.checked.append("the payload is canonical and has known keys alone")
+
+
+def _check_sealed(notes: Notes, document: str, texts: tuple[str, str], data: str) -> None:
+    """A page: its first and last lines, one payload, one seal, and their digests."""
+    text, seal_text = texts
+    if not document.startswith(FIRST):
+        notes.differs("first lines and policy", FIRST, document[: len(FIRST)])
+    if not document.endswith(LAST):
+        notes.differs("end of the file", LAST, document[-len(LAST) :])
+    tail = f"{PAYLOAD}{text}{END}\n{SEAL}{seal_text}{LAST}"
+    if not document.endswith(tail) or document.count("<script") != 2 or document.count(END) != 2:
+        notes.differs("evidence in the file", "one payload and one seal at its end", "another order, or other scripts")
+    seal = loads(seal_text)
+    if not isinstance(seal, dict):
+        seal = {}
+    notes.same("payload digest", sha256(data), seal.get("payload"))
+    escaped = data
+    for sign in "<>&\u2028\u2029":
+        escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")
+    if escaped != text:
+        notes.differs("payload bytes", "canonical JSON", "the same values written in another way")
+    at = document.rfind(SEAL) + len(SEAL)
+    unsealed = document[:at] + document[document.find(END, at) :]
+    notes.same("file digest", sha256(unsealed), seal.get("file"))
+    notes.same("seal", canonical({"file": seal.get("file"), "payload": seal.get("payload"), "schema": 1}), seal_text)
+    if not notes.differences:
+        notes.checked.append("digests of file and payload; one payload, one seal and the policy in their places")
 
 
 # ------------------------------------------------------------------------------------------------------------------- quantiles
@@ -2391,7 +2719,7 @@ def _first_difference(a: Sequence[str], b: Sequence[str]) -> tuple[str, str]:
 def check_rendering(notes: Notes, payload: J, document: str) -> None:
     """The same version of the package renders the same bytes."""
     try:
-        from xpbench import __version__
+        from xpbench._version import __version__
         from xpbench.memo.render import page as render
     except ImportError:
         notes.not_checked.append("the page was not rendered again: the package is not installed here")
@@ -2403,6 +2731,7 @@ def check_rendering(notes: Notes, payload: J, document: str) -> None:
     _check_derived(notes, payload)
     expected = render(payload)
     if expected == document:
+        notes.depth = "in full"
         notes.checked.append("page and charts rendered again, the same bytes")
         return
     ours, theirs = parsed_page(expected), parsed_page(document)
@@ -2418,7 +2747,7 @@ def check_rendering(notes: Notes, payload: J, document: str) -> None:
 def _check_derived(notes: Notes, payload: J) -> None:
     """What the payload says of the ledger is what the package derives from its lines."""
     from xpbench.ledger.ledger import verify_lines
-    from xpbench.memo.story import story
+    from xpbench.memo.ledger_part import story
 
     entries = verify_lines([line.encode() for line in payload["ledger"]["lines"]])
     derived = story(payload["readout"], entries)
@@ -2496,7 +2825,7 @@ def _check_own_stamp(notes: Notes, path: str | Path, stamp: str | Path, roots: S
 def run_engine(path: str | Path, notes: Notes) -> None:
     """Compare with what the installed engine makes of the moments."""
     try:
-        from xpbench.memo.engine import rerun
+        from xpbench.memo.full_check import rerun
     except ImportError:
         notes.not_checked.append("--full needs the package")
         return
@@ -2635,9 +2964,9 @@ def verify(
         return Report("unreadable", where, "The file is built so deep or so large that it can't be read.", cause="too large")
     except Exception as error:  # noqa: BLE001 - as above
         notes.differs("payload", "a whole memo", f"{type(error).__name__}: {error}")
-    cause, reason = _cause(notes.differences)
+    status, depth, cause, reason = _verdict(notes)
     return Report(
-        "differs" if notes.differences else "verified",
+        status,
         where,
         reason,
         tuple(notes.differences),
@@ -2646,22 +2975,51 @@ def verify(
         key_found,
         headline,
         cause,
+        depth,
+        (*UNPROVEN, MAKER) if status != "differs" else (),
+    )
+
+
+_TOUCHED = {"line ends", "byte order mark", "final newline"}
+"""What mail gateways and editors do to a file, and what can be put back."""
+
+
+def _verdict(notes: Notes) -> tuple[str, str, str, str]:
+    """Status, depth, cause and sentence."""
+    parts = {d.part for d in notes.differences}
+    if parts - _TOUCHED:
+        return "differs", "", *_cause(notes.differences)
+    if notes.depth == "no page":
+        return (
+            "verified",
+            "no page",
+            "no page",
+            "Everything in this payload follows from the rest of it. There is no page to compare.",
+        )
+    if parts:
+        return (
+            "numbers hold",
+            "page touched",
+            "line ends",
+            "Only its line ends, its byte order mark or its last newline were rewritten; all evidence holds once they are put "
+            "back.",
+        )
+    if notes.depth == "in full":
+        return "verified", "in full", "", "Everything that the memo says follows from what it carries."
+    return (
+        "numbers hold",
+        "page not compared",
+        "page not compared",
+        "The payload follows from what it carries. The page was not compared with it: its wording and its marks may be others.",
     )
 
 
 def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
     """What happened to a memo, in a word or two and in a sentence; the mildest account that explains every difference."""
-    if not differences:
-        return "", "Everything that the memo says follows from what it carries."
     parts = {d.part for d in differences}
     first = differences[0]
-    if parts <= {"line ends", "byte order mark"}:
-        return (
-            "line ends",
-            "Only its line ends or its byte order mark were rewritten; all evidence holds once they are put back.",
-        )
     outside = {"experiment", "ledger file, experiment", "ledger file", "witness"}
-    if not parts <= outside | {"line ends", "byte order mark"}:
+    if not parts <= outside | _TOUCHED:
         count = "1 thing differs" if len(differences) == 1 else f"{len(differences)} things differ"
         return "altered", f"{count}: {first.part}."
     by_part = {d.part: d for d in differences}

@@ -251,7 +251,7 @@ def no_registry(work: Work) -> str:
     server = place.run(place.python, "-m", "jupyter_server", "extension", "list")
     need("xpbench enabled" in " ".join(server.split()), server)
     need("verified" in place.run(place.python, "-c", DEMO).lower(), "the demo did not verify")
-    told = place.run(place.python, "-c", "from xpbench.lab.commands import _tell_if_no_panel; _tell_if_no_panel()")
+    told = place.run(place.python, "-c", "from xpbench.commands.lab import _tell_if_no_panel; _tell_if_no_panel()")
     need("panel was not built" in told, told)
     return f"installed without the panel in {took:.0f} s; build, server and `xpbench lab` say so; the demo runs"
 

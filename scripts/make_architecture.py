@@ -20,7 +20,7 @@ PEOPLE = (
 )
 WAY = (
     ("plan/", "what was", "fixed before"),
-    ("assign/", "who gets", "which variant"),
+    ("randomiser/", "who gets", "which variant"),
     ("expose/", "one event,", "exactly once"),
     ("data/", "rows → values", "→ moments"),
     ("health/", "can the data", "be trusted?"),
@@ -29,10 +29,12 @@ WAY = (
     ("watch/", "weeks after", "shipping"),
 )
 BESIDE = (
-    ("ledger/", "append-only, hash-chained: every plan,", "look and decision, in this order"),
-    ("mixpanel/", "REST client: pull, import, publish;", "a sandbox that stands in for it"),
-    ("stats/", "moments → pair of means → multiplier", "→ result; numpy and scipy only"),
-    ("views/", "charts, tables and cards", "of plain results, for people"),
+    ("ledger/", "append-only, hash-chained:", "every plan, look, decision"),
+    ("forecast/", "before launch: power,", "baselines, rehearsal"),
+    ("mixpanel/", "REST client, and a sandbox", "that replaces it in tests"),
+    ("views/", "charts, tables and cards", "of plain results"),
+    ("stats/", "moments → pair of means", "→ multiplier → result"),
+    ("verifier/", "a memo checked by a", "second implementation"),
 )
 GROUND = (
     ("errors/", "every message, by code"),
@@ -96,7 +98,7 @@ def picture() -> str:
     for i, x in enumerate(LEFT[:-1]):
         out.append(arrow((x + WAY_WIDTH, WAY_TOP + 44), (x + STEP - 2, WAY_TOP + 44), blue=0 < i < len(LEFT) - 2))
     for i, (name, *words) in enumerate(BESIDE):
-        out += box(LEFT[2 * i], BESIDE_TOP, STEP + WAY_WIDTH, 88, name, *words, stroke=BLUE if name == "ledger/" else LINE)
+        out += box(LEFT[0] + 197 * i, BESIDE_TOP, 181, 88, name, *words, stroke=BLUE if name == "ledger/" else LINE)
     for x in (LEFT[3] + 65, LEFT[5] + 91):
         out.append(arrow((x, BESIDE_TOP), (x, WAY_TOP + 90)))
     out.append(arrow((150, 180), (22, 180), (22, BESIDE_TOP + 44), (LEFT[0] - 1, BESIDE_TOP + 44), blue=True))

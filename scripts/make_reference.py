@@ -5,7 +5,6 @@ python scripts/make_reference.py
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import os
 import re
@@ -156,8 +155,6 @@ def api_page() -> str:
     ]
     for name in sorted(set(xpbench.__all__) - {"__version__"}, key=lambda n: (n[0].isupper(), n.lower())):
         value = getattr(xpbench, name)
-        if inspect.ismodule(value):  # xp.assign is a room that can be called
-            value = getattr(importlib.import_module(f"{value.__name__}.assigning"), name)
         out += [f"## xp.{name}", "", *_member(f"xp.{name}", value), ""]
         if inspect.isclass(value):
             for inner, member in sorted(vars(value).items()):

@@ -1,6 +1,6 @@
 """Writes the version of the package into whatever else names it: package.json, the conda recipe, the README's links.
 
-python scripts/set_version.py            as xpbench/__init__.py has it (what Jupyter Releaser calls after `hatch version`)
+python scripts/set_version.py            as xpbench/_version.py has it (what Jupyter Releaser calls after `hatch version`)
 python scripts/set_version.py 0.2.0      this version, there too
 """
 
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCE = ROOT / "xpbench" / "__init__.py"
+SOURCE = ROOT / "xpbench" / "_version.py"
 PLACES = {
     SOURCE: r'(?m)^(__version__ = ")[^"]*(")',
     ROOT / "labextension" / "package.json": r'(?m)^(  "version": ")[^"]*(")',

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
-from xpbench.data.jsonl import IngestReport, ingest
-from xpbench.memo.verify.report import Difference, Report
+from xpbench.data.jsonl.ingestion import IngestReport, ingest
 from xpbench.mixpanel.client import ImportReport
 from xpbench.mixpanel.pull import PulledDay, PullReport
+from xpbench.verifier.report import Difference, Report
 from xpbench.views.variants import variant_table
 
 HOSTILE = "<img src=x onerror=alert(1)>"

@@ -1,6 +1,6 @@
 """xpbench: plan an experiment before launch, see results when they are due, hand over a memo that verifies itself.
 
-Names load on first use, so that `import xpbench` stays light.
+Names load on first use, so that `import xpbench` stays light; `__init__.pyi` has their types for checkers and editors.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from xpbench._version import __version__
 from xpbench.lazy import loads
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Plan": "plan",
@@ -21,21 +20,21 @@ _HOMES = {
     "Workbench": "forms.workbench",
     "load_plan": "plan",
     "template": "plan",
-    "power": "decide.power:plan_power",
-    "verify": "memo.verify",
-    "rehearse": "decide.rehearsal",
-    "History": "decide.history",
-    "calibrate": "decide.calibration",
+    "power": "forecast.power:plan_power",
+    "verify": "verifier",
+    "rehearse": "forecast.rehearsal",
+    "History": "forecast.history",
+    "calibrate": "forecast.calibration",
     "portfolio": "watch",
     "register": "experiment",
     "open_experiment": "experiment",
     "explore": "experiment",
     "Experiment": "experiment",
     "XpbenchError": "errors",
-    "assign": "assign",
-    "audit": "assign",
-    "load_flags": "assign",
-    "preflight": "assign",
+    "assign": "randomiser.assigning",
+    "audit": "randomiser.audit.auditing",
+    "load_flags": "randomiser",
+    "preflight": "randomiser.preflight.preflighting",
     "Tracker": "expose",
     "mixpanel_flags": "expose",
     "units": "data",
@@ -51,11 +50,7 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 
-__getattr__ = loads(__name__, _HOMES)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = loads(__name__, _HOMES)
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:

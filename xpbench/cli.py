@@ -1,6 +1,7 @@
 """The command line: every command calls the same functions as the notebook.
 
-Exit codes: 0 done, 1 the check says no, 2 bad input (`verify` adds 3: made by a newer version).
+Exit codes: 0 done, 1 the check says no, 2 bad input (`verify` adds 3: made by a newer version, 4: the numbers
+hold and the page was not compared, 5: the numbers hold and the page was touched or there is none).
 """
 
 from __future__ import annotations
@@ -10,21 +11,21 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from xpbench import __version__
+from xpbench._version import __version__
 from xpbench.commands.output import BAD_INPUT, tell
 
 ROOMS = (
-    "xpbench.demo.commands",
+    "xpbench.commands.demo",
     "xpbench.commands.plans",
     "xpbench.commands.review",
-    "xpbench.assign.commands",
-    "xpbench.mixpanel.commands",
+    "xpbench.commands.randomiser",
+    "xpbench.commands.mixpanel",
     "xpbench.commands.planning",
     "xpbench.commands.experiments",
-    "xpbench.watch.commands",
-    "xpbench.memo.commands",
-    "xpbench.ledger.commands",
-    "xpbench.lab.commands",
+    "xpbench.commands.watch",
+    "xpbench.commands.verify",
+    "xpbench.commands.ledger",
+    "xpbench.commands.lab",
 )
 """Modules that add commands, in the order in which `--help` lists them."""
 

@@ -40,12 +40,18 @@ export interface IListing {
   readonly broken: number;
 }
 
-export type VerdictStatus = 'verified' | 'differs' | 'unreadable' | 'newer' | 'draft';
+export type VerdictStatus = 'verified' | 'numbers hold' | 'differs' | 'unreadable' | 'newer' | 'draft';
 
 export interface IVerdict {
   readonly path: string;
   readonly kind: 'memo' | 'plan';
   readonly status: VerdictStatus;
+  /** How deep a check of a memo looked; empty for a plan, and where something differs. */
+  readonly depth: '' | 'in full' | 'page not compared' | 'page touched' | 'no page';
+  /** The verdict on a memo in words, with its depth; empty for a plan. */
+  readonly verdict: string;
+  readonly sign: string;
+  readonly unproven: readonly string[];
   readonly reason: string;
   readonly key: string;
   readonly headline: string;

@@ -7,7 +7,14 @@ import * as React from 'react';
 
 import type { IVerdict, VerdictStatus } from './types';
 
-const MARK: Readonly<Record<VerdictStatus, string>> = { verified: '✓', differs: '✕', unreadable: '✕', newer: '▲', draft: '✎' };
+const MARK: Readonly<Record<VerdictStatus, string>> = {
+  verified: '✓',
+  'numbers hold': '◒',
+  differs: '✕',
+  unreadable: '?',
+  newer: '↑',
+  draft: '✎'
+};
 
 /** The verdict in the toolbar; opens to what was found. */
 export class VerdictView extends ReactWidget {
@@ -39,16 +46,25 @@ export class VerdictView extends ReactWidget {
     }
     const words: Record<VerdictStatus, string> = {
       verified: trans.__('Verified'),
+      'numbers hold': trans.__('Numbers hold'),
       differs: trans.__('Differs'),
       unreadable: trans.__('Unreadable'),
       newer: trans.__('Made by a newer version'),
       draft: trans.__('Draft')
     };
+    const depths: Record<string, string> = {
+      'in full': trans.__('Verified in full'),
+      'page not compared': trans.__('Numbers hold, page not compared'),
+      'page touched': trans.__('Numbers hold, page touched'),
+      'no page': trans.__('Numbers hold, no page')
+    };
+    const isWhole = verdict.status === 'verified' && (verdict.kind === 'plan' || verdict.depth === 'in full');
+    const tone = verdict.status === 'verified' && !isWhole ? 'numbers-hold' : verdict.status.replace(' ', '-');
     return (
-      <span role="status" className={`xp-VerdictText xp-mod-${verdict.status}`}>
+      <span role="status" className={`xp-VerdictText xp-mod-${tone}`}>
         <button className="xp-Link" title={trans.__('What was checked')} onClick={() => { void this._details(verdict); }}>
           <strong>
-            {MARK[verdict.status]} {words[verdict.status]}
+            {verdict.sign || MARK[verdict.status]} {depths[verdict.depth] ?? words[verdict.status]}
           </strong>
         </button>{' '}
         <span className="xp-VerdictReason" title={verdict.reason}>
@@ -78,6 +94,7 @@ export class VerdictView extends ReactWidget {
           {part(verdict.kind === 'plan' && verdict.status === 'draft' ? this._trans.__('Problems') : this._trans.__('Differs'), verdict.lines)}
           {part(this._trans.__('Checked'), verdict.checked)}
           {part(this._trans.__('Not checked'), verdict.not_checked)}
+          {part(this._trans.__('What this can’t prove'), verdict.unproven)}
         </div>
       ),
       buttons: [Dialog.okButton()]

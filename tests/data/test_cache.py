@@ -16,8 +16,9 @@ import pytest
 
 import xpbench as xp
 from tests.data.logs import METRICS, frame_of, lines_of, plan_of, random_log
-from xpbench.data import gunzip, lines
 from xpbench.data.cache import Cache, files_digest
+from xpbench.data.jsonl import file_pieces as lines
+from xpbench.data.jsonl import gunzip
 from xpbench.errors import DataError
 
 PLAN = plan_of([METRICS[0], {**METRICS[4], "winsorize": {"upper": 0.9}}], segments=["platform"])
@@ -135,7 +136,7 @@ def test_lines_are_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         path.write_bytes(gzip.compress(part) if packed else part)
         os.utime(path, (1, 1))
     with monkeypatch.context() as patch:
-        patch.setattr(import_module("xpbench.data.events"), "Hashing", Forbidden)
+        patch.setattr(import_module("xpbench.data.logs.events"), "Hashing", Forbidden)
         fresh = xp.events(paths).summarize(PLAN)
     assert fresh.fingerprint == files_digest([str(p) for p in paths])
     cache = Cache(tmp_path / "cache")

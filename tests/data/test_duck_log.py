@@ -12,10 +12,10 @@ import pytest
 
 import xpbench as xp
 from tests.data.test_survey import METRICS, NOW, SCHEMA, table
-from xpbench.data.engine import Stages
-from xpbench.data.log import properties_of
+from xpbench.data.engines.embedded import Stages
+from xpbench.data.logs.log import properties_of
+from xpbench.data.logs.opening import open_log
 from xpbench.data.moments import rows_of
-from xpbench.data.opening import open_log
 
 
 def plan() -> xp.Plan:
@@ -25,7 +25,7 @@ def plan() -> xp.Plan:
 
 
 def test_rows_of_a_kept_table_have_numbers_of_their_own() -> None:
-    from xpbench.data.duck_log import DuckLog
+    from xpbench.data.engines.duck_log import DuckLog
 
     source = xp.events(table(*((f"u{i}", "buy", NOW) for i in range(5000))), schema=SCHEMA)
     with open_log(source, plan(), properties_of(plan()), Stages(7, None)) as log:

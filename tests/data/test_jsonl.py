@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 
 import xpbench as xp
 from tests.data.logs import METRICS, event, frame_of, lines_of, plan_of, random_log
-from xpbench.data import jsonl as module
-from xpbench.data import judge, strict
-from xpbench.data import lines as reading
-from xpbench.data.jsonl import ingest
-from xpbench.data.piece_reader import PieceReader
+from xpbench.data.jsonl import file_pieces as reading
+from xpbench.data.jsonl import ingestion as module
+from xpbench.data.jsonl import rejected_lines as judge
+from xpbench.data.jsonl import strict_json_reader as strict
+from xpbench.data.jsonl.ingestion import ingest
+from xpbench.data.jsonl.piece_reader import PieceReader
 from xpbench.errors import DataError
 
 GOOD = '{"event": "e", "properties": {"time": 1767225600, "distinct_id": "u1", "$insert_id": "i1", "amount": 12.5}}'
@@ -325,7 +326,7 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 INGESTING = """
 import sys
 import xpbench as xp
-from xpbench.data import lines
+from xpbench.data.jsonl import file_pieces as lines
 
 lines.FIRST_PIECE, lines.PIECE_BYTES = 1 << 20, 1 << 20
 xp.ingest([sys.argv[1]], out=sys.argv[2], properties=["amount"], progress=lambda stage: print(stage.name, flush=True))

@@ -24,10 +24,10 @@ from tests.data import spark_sessions
 from tests.data.logs import METRICS, clock_readings, frame_of, golden_plan, in_duckdb, plan_of
 from tests.data.test_oracle import GOLDEN, NAMES, ORACLE, events_of_lines, expected, oracle_log, sums, typed
 from xpbench.data import Stage
-from xpbench.data.log import Properties
-from xpbench.data.spark_log import SparkLog
-from xpbench.data.spark_stop import SparkJobs
-from xpbench.data.survey import by_name
+from xpbench.data.engines.spark_log import SparkLog
+from xpbench.data.engines.spark_stop import SparkJobs
+from xpbench.data.logs.log import Properties
+from xpbench.data.logs.survey import by_name
 from xpbench.errors import DataError
 from xpbench.ledger.clock import fixed_clock
 from xpbench.plan.design import Exposure

@@ -15,10 +15,10 @@ import xpbench as xp
 from tests.data import spark_sessions
 from tests.data.logs import METRICS, plan_of
 from tests.data.test_spark import same
-from xpbench.data.engine import Stages
-from xpbench.data.log import Properties, properties_of
+from xpbench.data.engines.embedded import Stages
+from xpbench.data.logs.log import Properties, properties_of
+from xpbench.data.logs.opening import open_log
 from xpbench.data.moments import rows_of
-from xpbench.data.opening import open_log
 
 pytestmark = pytest.mark.spark
 pytest.importorskip("pyspark")

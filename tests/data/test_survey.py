@@ -12,11 +12,11 @@ import pytest
 import xpbench as xp
 from tests.data.logs import DAY, SECOND, START, plan_of
 from xpbench.data.cache import Hashing, files_digest
-from xpbench.data.engine import Stages
-from xpbench.data.log import properties_of
-from xpbench.data.opening import open_log
-from xpbench.data.reading import Reading
-from xpbench.data.survey import Survey, _added, by_name, survey_of
+from xpbench.data.engines.embedded import Stages
+from xpbench.data.logs.log import properties_of
+from xpbench.data.logs.log_to_units import Reading
+from xpbench.data.logs.opening import open_log
+from xpbench.data.logs.survey import Survey, _added, by_name, survey_of
 from xpbench.plan.metrics import Mean, Quantile, Sum
 
 SCHEMA = xp.EventSchema(insert_id="insert_id", arrived=None, properties=None)

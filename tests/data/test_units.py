@@ -601,7 +601,7 @@ def test_doubled_ids_are_found_wherever_they_stand(at: tuple[int, int], text: bo
 
 
 def test_more_ids_than_are_compared_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from xpbench.data import scan
+    from xpbench.data.tables import table_pass as scan
 
     monkeypatch.setattr(scan, "KEYS", 100)
     frame = frame_of(3000).assign(id=lambda f: f.id.sample(frac=1, random_state=1).to_numpy())

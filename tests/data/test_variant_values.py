@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from xpbench.data.variant_values import columns_of, variant_values
+from xpbench.data.tables.variant_values import columns_of, variant_values
 from xpbench.errors import DataError
 
 TABLE = pd.DataFrame({"id": range(7), "group": ["b", "a", "b", None, "b", "a", ""], "y": 1.0})

@@ -21,9 +21,9 @@ import pytest
 
 import xpbench as xp
 from tests.data.logs import METRICS, clock_readings, frame_of, in_duckdb, plan_of, random_log
-from xpbench.data.exposures import Exposed
-from xpbench.data.log import Properties, properties_of
-from xpbench.data.values import Amount, Values
+from xpbench.data.logs.exposures import Exposed
+from xpbench.data.logs.log import Properties, properties_of
+from xpbench.data.logs.values import Amount, Values
 from xpbench.errors import DataError
 
 ibis = pytest.importorskip("ibis")
@@ -169,7 +169,7 @@ def test_json_properties_local_time_and_every_format_on_postgres(postgres: str, 
 
 @pytest.mark.parametrize("zone", ["Europe/London", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
 def test_clock_readings_around_the_change_of_clocks(postgres: str, zone: str) -> None:
-    from xpbench.data.warehouse_log import NormalForm
+    from xpbench.data.engines.warehouse_log import NormalForm
 
     readings = clock_readings()
     table = f"clocks_{zone.split('/')[1].lower()}"
@@ -221,8 +221,8 @@ def test_what_the_server_says_is_told_with_a_code(postgres: str) -> None:
 
 def stages(dialect: str) -> dict[str, Any]:
     """Ibis expressions of the pipeline's steps over a table that is nowhere, each made when it is asked for."""
-    from xpbench.data import dialects
-    from xpbench.data.warehouse_log import NormalForm
+    from xpbench.data.engines import dialects
+    from xpbench.data.engines.warehouse_log import NormalForm
 
     kinds = {"text": "string", "double precision": "float64", "bigint": "int64", "timestamp": "timestamp"}
     flat = ibis.table({n: kinds[t] for n, t in COLUMNS.items()}, name="log")
@@ -281,7 +281,7 @@ def test_what_compiles_for_a_warehouse(dialect: str, fails: set[str]) -> None:
 
 
 def test_what_a_warehouse_table_must_have() -> None:
-    from xpbench.data.warehouse_log import NormalForm
+    from xpbench.data.engines.warehouse_log import NormalForm
 
     plan = plan_of(METRICS[:1])
 

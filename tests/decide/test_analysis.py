@@ -20,9 +20,9 @@ from xpbench.decide.analysis import analyse
 from xpbench.decide.harm import harm_alarm
 from xpbench.decide.seal import due
 from xpbench.ledger import fixed_clock
-from xpbench.memo.verify import boundaries
-from xpbench.memo.verify import designs as verified
 from xpbench.stats.spending import q_group
+from xpbench.verifier import boundaries
+from xpbench.verifier import designs as verified
 
 NOW = fixed_clock("2026-11-22T12:00:00")()
 

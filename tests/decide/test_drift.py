@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from xpbench.decide.drift import Lock, drifts, lock, locks
+from xpbench.decide.drift.meanings import Lock, drifts, lock, locks
 from xpbench.plan import Plan
 
 WHERE = [{"property": "country", "op": "in", "value": ["DE", "AT"]}, {"property": "paid", "op": "==", "value": True}]

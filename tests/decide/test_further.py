@@ -11,9 +11,9 @@ import pytest
 
 import xpbench as xp
 from tests.data.logs import plan_of
-from xpbench.decide import further
 from xpbench.decide.readout import SealedReadout
 from xpbench.errors import HealthError
+from xpbench.experiment import extra_health_evidence as further
 from xpbench.experiment import register
 from xpbench.health import Check
 
@@ -132,7 +132,7 @@ def test_given_evidence_is_not_replaced(tmp_path: Path) -> None:
 def test_same_data_is_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second look at the same data takes what the first computed; other data is computed."""
     calls: list[int] = []
-    from xpbench.decide import calibration
+    from xpbench.forecast import calibration
 
     honest = calibration.calibrate_values
     monkeypatch.setattr(calibration, "calibrate_values", lambda *a, **k: calls.append(1) or honest(*a, **k))

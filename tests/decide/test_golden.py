@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.decide.test_drift import DOCUMENT, metric
-from xpbench.decide.drift import drifts
-from xpbench.decide.golden import golden_locks, golden_log, golden_values
+from xpbench.decide.drift.golden import golden_locks, golden_log, golden_values
+from xpbench.decide.drift.meanings import drifts
 from xpbench.plan import Plan
 
 PLAN = Plan(**DOCUMENT)

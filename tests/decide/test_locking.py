@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.decide import sealed
-from xpbench.decide import golden, locking
+from xpbench.decide.drift import drift_lock as locking
+from xpbench.decide.drift import golden
 from xpbench.decide.readout import Readout
 from xpbench.experiment import Experiment, open_experiment, register
 

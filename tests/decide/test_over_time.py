@@ -184,8 +184,8 @@ def test_a_summary_has_the_segments_it_was_read_with(tmp_path: Path) -> None:
 )
 def test_the_verifier_computes_them_itself(part: str, name: str, value: Any, tmp_path: Path) -> None:
     """Standard library only: a sound readout agrees in every number, and each changed one is named."""
-    from xpbench.memo.verify.over_time import check_over_time
-    from xpbench.memo.verify.report import Notes
+    from xpbench.verifier.over_time import check_over_time
+    from xpbench.verifier.report import Notes
 
     if part == "novelty":
         readout = opened(register(sealed.plan(), tmp_path), fading())

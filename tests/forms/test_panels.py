@@ -278,7 +278,7 @@ def test_a_sealed_panel_offers_no_values(experiment: Any) -> None:
 
 @pytest.mark.parametrize("assignment", [{"hash": "mixpanel"}, {"hash": "mixpanel", "hash_salt": "0123456789abcdef" * 2}])
 def test_the_bucket_map_of_mixpanels_hash_is_its_own(tmp_path: Path, assignment: dict[str, Any]) -> None:
-    from xpbench.assign import buckets
+    from xpbench.randomiser.hashing import buckets
 
     plan = xp.Plan(**{**PLAN, "assignment": assignment})
     ids = [f"u{i}" for i in range(4000)]

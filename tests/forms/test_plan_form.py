@@ -406,7 +406,7 @@ def test_sample_size_agrees_with_statsmodels(tmp_path: Path) -> None:
     from statsmodels.stats.power import NormalIndPower
     from statsmodels.stats.proportion import proportion_effectsize
 
-    from xpbench.decide.power import power_points
+    from xpbench.forecast.power import power_points
 
     plan = template("beta-homepage").to_dict()
     plan["model"] = {"kind": "frequentist", "confidence": 0.95}

@@ -7,9 +7,9 @@ import pytest
 
 import xpbench as xp
 from tests.health.worlds import N, event_plan, healthy, summary
-from xpbench.assign.definitions import read_flag
 from xpbench.health import run_checks
 from xpbench.health.shares import bucket_shares, expected_shares
+from xpbench.randomiser.definitions import read_flag
 
 THIRDS = [
     {"key": "control", "split": 0.3333, "control": True},

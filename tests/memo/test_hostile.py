@@ -11,7 +11,7 @@ from tests.memo.hostile import FIELDS, PAYLOADS, infected
 from xpbench.memo.markdown import escaped, markdown
 from xpbench.memo.pdf import browser
 from xpbench.memo.render import page
-from xpbench.memo.verify import parsed_page
+from xpbench.verifier import parsed_page
 
 
 def test_there_are_enough_of_them():

@@ -15,7 +15,7 @@ from xpbench.memo import build
 from xpbench.memo.content.words import SITUATION, situation_text
 from xpbench.memo.impact import daily_units, impact_sentences
 from xpbench.memo.pdf import browser
-from xpbench.memo.verify import parsed_page
+from xpbench.verifier import parsed_page
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from tests.watch.ledgers import SHIPPED, Hands, plan, readout, shipped
 from xpbench.ledger import Ledger, create
 from xpbench.ledger.folder import LEDGER, PLAN
 from xpbench.watch import portfolio
-from xpbench.watch.portfolio import Outcome, Shrinkage, shrink
+from xpbench.watch.past_experiments import Outcome, Shrinkage, shrink
 
 
 def test_counts_are_exact(tmp_path: Path) -> None:

@@ -1,10 +1,17 @@
-"""The commands of the command line that concern plans and experiments; rooms with commands of their own keep them.
+"""Every command of the command line, one file a family, over the same functions as the notebook.
 
 ===========  =============================================================================
+demo         `xpbench demo`
 plans        `xpbench new | check | register | amend`
 planning     `xpbench power`
-experiments  `xpbench readout | peek | decide | memo | reproduce | sign | launch | status`
+randomiser   `xpbench assign | preflight | audit`
+mixpanel     `xpbench pull | sandbox`
+experiments  `xpbench explore | readout | peek | decide | memo | reproduce | sign | launch | status`
+watch        `xpbench watch | portfolio`
+verify       `xpbench verify`
+ledger       `xpbench ledger`
 review       `xpbench review`, for pull requests
+lab          `xpbench lab`
 output       how every command answers
 ===========  =============================================================================
 """

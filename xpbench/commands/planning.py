@@ -33,8 +33,8 @@ def add_parsers(subparsers: Any) -> None:
 
 
 def _power(args: argparse.Namespace) -> int:
-    from xpbench.decide.power import plan_power
     from xpbench.experiment import open_experiment
+    from xpbench.forecast.power import plan_power
     from xpbench.plan import load_plan
 
     plan = load_plan(args.plan) if Path(args.plan).is_file() else open_experiment(args.plan, args.root).plan

@@ -219,13 +219,13 @@ def _experiment(git: _Git, start: str, home: str) -> Finding:
 
 
 def _memo(found: Finding, path: Path) -> None:
-    from xpbench.memo.verify import verify
+    from xpbench.verifier import verify
 
     report = verify(path)
-    if report.status == "verified":
+    if report.exit_code == 0:
         found.sentences.append("The memo verifies.")
     else:
-        found.refuse(f"The memo does not verify: {report.status}. A memo is written by `xpbench memo` and never edited.")
+        found.refuse(f"The memo does not verify: {report.verdict}. A memo is written by `xpbench memo` and never edited.")
 
 
 def _told(kind: str, body: Mapping[str, Any]) -> str:

@@ -1,44 +1,57 @@
 """From sources to moments: events or per-unit tables, first exposures, unit values, sums in an engine. Rows stay here.
 
+===========  ====================================================================
+tables       tables with one row per unit
+logs         event logs
+engines      DuckDB, Spark, warehouses
+jsonl        JSON Lines to Parquet
+summary      what passes from data to statistics
+blocks       which columns each metric needs together
+moments      from a unit table to moments; sums: the same bits on every run
+unit_values  values of units without ids, for re-randomising
+histogram    counts per bin of a winsorized metric
+cache        unit tables on disk, found by their content
+arrays       small Arrow arrays
+progress     a progress bar
+===========  ====================================================================
+
 Names load on first use: a per-unit table needs no event log, and most tables no engine.
 """
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xpbench.lazy import loads
 
 if TYPE_CHECKING:
-    from xpbench.data.detect import SeenExperiment, experiments
-    from xpbench.data.engine import DuckDB, Progress, Stage
-    from xpbench.data.events import EventsSource, events
-    from xpbench.data.jsonl import IngestReport, ingest
-    from xpbench.data.log import EventSchema
+    from xpbench.data.engines.embedded import DuckDB, Progress, Stage
+    from xpbench.data.jsonl.ingestion import IngestReport, ingest
+    from xpbench.data.logs.events import EventsSource, events
+    from xpbench.data.logs.list_experiments import SeenExperiment, experiments
+    from xpbench.data.logs.log import EventSchema
     from xpbench.data.progress import progress_bar
     from xpbench.data.summary import Cap, Cell, Extreme, Finding, Summary
-    from xpbench.data.units import UnitsSource, units
+    from xpbench.data.tables.units import UnitsSource, units
 
 _HOMES = {
     "Cap": "summary",
     "Cell": "summary",
-    "DuckDB": "engine",
-    "EventSchema": "log",
-    "EventsSource": "events",
-    "events": "events",
+    "DuckDB": "engines.embedded",
+    "EventSchema": "logs.log",
+    "EventsSource": "logs.events",
+    "events": "logs.events",
     "Extreme": "summary",
     "Finding": "summary",
-    "IngestReport": "jsonl",
-    "Progress": "engine",
-    "SeenExperiment": "detect",
-    "Stage": "engine",
+    "IngestReport": "jsonl.ingestion",
+    "Progress": "engines.embedded",
+    "SeenExperiment": "logs.list_experiments",
+    "Stage": "engines.embedded",
     "Summary": "summary",
-    "UnitsSource": "units",
-    "units": "units",
-    "experiments": "detect",
-    "ingest": "jsonl",
+    "UnitsSource": "tables.units",
+    "units": "tables.units",
+    "experiments": "logs.list_experiments",
+    "ingest": "jsonl.ingestion",
     "progress_bar": "progress",
 }
 
@@ -64,16 +77,4 @@ __all__ = [
 ]
 
 
-__getattr__ = loads(__name__, _HOMES)
-
-
-class _Package(ModuleType):
-    """`events` and `units` are modules and functions in them; of the package they are the functions in any order of imports."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in ("events", "units") and isinstance(value, ModuleType):
-            value = getattr(value, name)
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
+__getattr__, __dir__ = loads(__name__, _HOMES)

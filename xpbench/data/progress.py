@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from xpbench.data.engine import Progress, Stage
+from xpbench.data.engines.embedded import Progress, Stage
 from xpbench.errors import number_of
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpbench.data.batches import numbers
 from xpbench.data.blocks import Block, Column
 from xpbench.data.summary import Cap
+from xpbench.data.tables.batches import numbers
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw

@@ -4,6 +4,5 @@
 simulation  events with the true effect of every metric planted
 run         the whole flow, and how near the truth it came
 story       the first run and the second, as the notebooks tell it
-commands    `xpbench demo`
 ==========  ======================================================
 """

@@ -13,16 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from xpbench.assign import preflight
 from xpbench.data import events
-from xpbench.decide.power import plan_power
 from xpbench.decide.readout import Readout, SealedReadout
 from xpbench.decide.rows import Row
 from xpbench.demo.simulation import START, Simulation, Story, Truth, demo_plan, simulate
 from xpbench.experiment import register
 from xpbench.files import write_atomic
+from xpbench.forecast.power import plan_power
 from xpbench.memo import Memo
-from xpbench.memo.verify import verify
+from xpbench.randomiser.preflight.preflighting import preflight
+from xpbench.verifier import verify
 
 Tell = Callable[[str], None]
 

@@ -16,9 +16,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from xpbench.assign import assign
 from xpbench.errors import InputError, plain
 from xpbench.plan import Plan, template
+from xpbench.randomiser.assigning import assign
 
 Story = Literal["ship", "guardrail", "srm", "lost"]
 """`ship`: the new homepage works and harms nothing. `guardrail`: quotes rise, but pages load slower than the plan accepts.

@@ -9,21 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from xpbench.errors.message import Message
-from xpbench.errors.messages import (
-    assign,
-    data,
-    decide,
-    expose,
-    given,
-    health,
-    lab,
-    ledger,
-    memo,
-    mixpanel,
-    plan,
-    stats,
-    watch,
-)
+from xpbench.errors.messages import arguments as given
+from xpbench.errors.messages import assign, data, decide, expose, health, lab, ledger, memo, mixpanel, plan, stats, watch
 
 CATALOGUE: Mapping[str, Message] = {
     **given.MESSAGES,

@@ -2,21 +2,22 @@
 
 Everything that counts is written to the ledger *before* it is shown or acknowledged; the state is derived from the ledger.
 
-============  ==============================================================================
-facade        `Experiment`, as its owners hold it; `open_experiment`
-registering   a plan is frozen as the first entry of a new ledger
-opening       the folder of an experiment: ledger verified, plan.json the one on record
-amending      a plan in force is replaced by a linked record
-gathering     from a source to moments, and to what health checks may use beyond them
-checking      health before effects
-revealing     a look: on record first, sealed before results are due
-deciding      a decision on record, its readout frozen
-publishing    launched here, published and concluded in Mixpanel
-state         where an experiment stands: a function of its ledger
-exploring     a table that belongs to no plan: effects without a decision
-listing       all experiments of a folder with their states
-reasons       nothing that weakens a plan happens without one
-============  ==============================================================================
+=====================  ==============================================================================
+facade                 `Experiment`, as its owners hold it; `open_experiment`
+registering            a plan is frozen as the first entry of a new ledger
+opening                the folder of an experiment: ledger verified, plan.json the one on record
+amending               a plan in force is replaced by a linked record
+gathering              from a source to moments, and to what health checks may use beyond them
+extra_health_evidence  health that needs more than moments
+checking               health before effects
+revealing              a look: on record first, sealed before results are due
+deciding               a decision on record, its readout frozen
+publishing             launched here, published and concluded in Mixpanel
+state                  where an experiment stands: a function of its ledger
+exploring              a table that belongs to no plan: effects without a decision
+listing                all experiments of a folder with their states
+reasons                nothing that weakens a plan happens without one
+=====================  ==============================================================================
 """
 
 from xpbench.experiment.deciding import DECISIONS, READOUT

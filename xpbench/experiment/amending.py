@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from xpbench.decide.locking import recorded
+from xpbench.decide.drift.drift_lock import recorded
 from xpbench.errors import DecisionError, plain
 from xpbench.experiment.reasons import ensure_reason
 from xpbench.ledger import Ledger, knowledge

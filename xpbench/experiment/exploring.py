@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from xpbench.data import units
-from xpbench.data.opening import as_text, is_relation, located
-from xpbench.data.variant_values import columns_of, variant_values
+from xpbench.data.logs.opening import as_text, is_relation, located
+from xpbench.data.tables.variant_values import columns_of, variant_values
 from xpbench.decide.analysis import analyse
 from xpbench.decide.exploration import Exploration
 from xpbench.errors import DecisionError, InputError, XpbenchError, nearest, plain, shown

@@ -7,8 +7,8 @@ from inspect import signature as signature_of
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from xpbench.data.summary import Cap, Summary
-from xpbench.decide.further import further_evidence
 from xpbench.errors import DecisionError, nearest, plain
+from xpbench.experiment.extra_health_evidence import further_evidence
 from xpbench.experiment.state import LOOKED
 from xpbench.health.inputs import ensure_known
 from xpbench.ledger import Ledger

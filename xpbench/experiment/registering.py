@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xpbench import __version__
-from xpbench.decide.locking import recorded
+from xpbench._version import __version__
+from xpbench.decide.drift.drift_lock import recorded
 from xpbench.decide.rule import rule_digest
 from xpbench.experiment.facade import Experiment, open_experiment
 from xpbench.ledger import Clock, Ledger, create, system_clock

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from xpbench import __version__
+from xpbench._version import __version__
 from xpbench.data.summary import Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.deviations import deviations_of
+from xpbench.decide.drift.drift_lock import drift_deviations
 from xpbench.decide.harm import harm_alarm
 from xpbench.decide.interaction import concurrent
-from xpbench.decide.locking import drift_deviations
 from xpbench.decide.looks import Look, cost_of
 from xpbench.decide.novelty import trends
 from xpbench.decide.readout import Readout, SealedReadout, stamps_of

@@ -6,7 +6,7 @@ raises into calling code unless it is asked to.
 
 ==========  ===================================================
 tracker     what product code calls
-given       what a call gives, checked
+arguments   what a call gives, checked
 results     what it gets back
 event       the exposure event and its ids
 outbox      exposures on local disk until they are taken

@@ -16,9 +16,9 @@ from typing import Any, Literal, Self
 import mixpanel as sdk
 
 from xpbench.errors import ExposeError, nearest, plain
+from xpbench.expose.arguments import identified, outside_dates, own_properties, seconds_given, unit_text
 from xpbench.expose.delivery import Delivery
 from xpbench.expose.event import exposure_event, incident_event, insert_id, text_of, unit_key
-from xpbench.expose.given import identified, outside_dates, own_properties, seconds_given, unit_text
 from xpbench.expose.outbox import DeadLetter, Entry, Incident, OnFull, Outbox
 from xpbench.expose.relay import RelaySender
 from xpbench.expose.results import Exposed, TrackerStatus
@@ -301,7 +301,7 @@ class Tracker:
         return plan
 
     def _assigned(self, plan: Plan, unit: str) -> str | None:
-        from xpbench.assign.assigning import assign
+        from xpbench.randomiser.assigning import assign
 
         variant = next(iter(assign(plan, [unit])))
         return None if variant is None or variant != variant else str(variant)

@@ -9,14 +9,14 @@ plan_form        every field of a plan, problems, a draft, registering
 preflight_panel  the hash over real ids before launch
 readout_panel    progress and health first, effects when due
 decision_form    the advice, the decision, sign-off, memo
-panel, shown     what every panel shares, and how it shows itself
+panel            what every panel shares; static_twin: how it shows itself without a kernel
 build            from the plan model to fields; plan_fields: those of a plan
-field            what every field is; leaves, parts: one value, fields of fields
+field            what every field is; inputs, composites: one value, fields of fields
 metric_table     metrics, a line each, and an editor
 splits           variants with linked sliders
 size_box         sample size beside the plan; history_box: baselines from the past
 draft            the draft on disk
-words            labels, help and choices
+labels           labels, help and choices
 status, root     what happened, and the outermost box; style: looks
 notebooks        templates as notebooks
 magics           `%load_ext xpbench`

@@ -11,9 +11,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from xpbench.forms import words
+from xpbench.forms import labels as words
+from xpbench.forms.composites import KindField, ListField, ObjectField, OptionalField
 from xpbench.forms.field import MISSING, Field
-from xpbench.forms.leaves import (
+from xpbench.forms.inputs import (
     ChoiceLeaf,
     ConstantLeaf,
     JsonLeaf,
@@ -24,7 +25,6 @@ from xpbench.forms.leaves import (
     TickLeaf,
     WordsLeaf,
 )
-from xpbench.forms.parts import KindField, ListField, ObjectField, OptionalField
 
 LONG = {("Hypothesis", "if"), ("Hypothesis", "because"), ("Plan", "notes"), ("Formula", "expression")}
 LIVE = {("Hypothesis", "if"), ("Hypothesis", "because"), ("Plan", "title")}

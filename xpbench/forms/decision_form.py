@@ -9,7 +9,7 @@ from typing import Any
 from xpbench.errors import DecisionError
 from xpbench.experiment import DECISIONS, Experiment
 from xpbench.forms.field import MISSING, box, html, visible
-from xpbench.forms.leaves import ChoiceLeaf, TextLeaf
+from xpbench.forms.inputs import ChoiceLeaf, TextLeaf
 from xpbench.forms.panel import Panel, Reveal, ViewPlace
 from xpbench.forms.readout_panel import experiment_of
 from xpbench.views import truth_view

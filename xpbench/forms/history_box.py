@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from xpbench.forms.field import MISSING, box, button, html, visible
-from xpbench.forms.leaves import ChoiceLeaf, TextLeaf
+from xpbench.forms.inputs import ChoiceLeaf, TextLeaf
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
-    from xpbench.decide.baselines import Baselines
+    from xpbench.forecast.baselines import Baselines
 
 
 class HistoryBox:
@@ -50,7 +50,7 @@ class HistoryBox:
 
     def read(self, plan: Plan) -> Baselines:
         """Baselines of the plan's metrics from the files that were named."""
-        from xpbench.decide.baselines import baselines_of, read_history
+        from xpbench.forecast.baselines import baselines_of, read_history
 
         trigger, day = self.trigger.get(), self.day.get()
         history = read_history(

@@ -10,11 +10,11 @@ from typing import Any
 import ipywidgets as ipw
 
 from xpbench.errors import Problem
-from xpbench.forms import words
+from xpbench.forms import labels as words
 from xpbench.forms.build import Specials, object_field
+from xpbench.forms.composites import KindField
 from xpbench.forms.field import Field, Located, box, button, html, problem_lines, visible
-from xpbench.forms.leaves import ChoiceLeaf, format_number
-from xpbench.forms.parts import KindField
+from xpbench.forms.inputs import ChoiceLeaf, format_number
 from xpbench.plan.metrics import KINDS
 
 _ARROWS = {"increase": "▲", "decrease": "▼"}

@@ -8,9 +8,9 @@ from typing import Any
 import ipywidgets as ipw
 
 from xpbench.forms.field import MISSING, box, button, html, is_visible, shared_layout, styled, visible
-from xpbench.forms.leaves import ChoiceLeaf, TextLeaf
+from xpbench.forms.inputs import ChoiceLeaf, TextLeaf
 from xpbench.forms.root import root_box
-from xpbench.forms.shown import Shown
+from xpbench.forms.static_twin import Shown
 from xpbench.forms.status import StatusBox, guarded
 from xpbench.views.view import View
 

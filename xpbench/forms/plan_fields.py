@@ -6,12 +6,12 @@ from typing import Any
 
 import ipywidgets as ipw
 
-from xpbench.forms import words
+from xpbench.forms import labels as words
 from xpbench.forms.build import help_of, kinds_of, label_of, object_field
+from xpbench.forms.composites import KindField, ObjectField
 from xpbench.forms.field import Field, shared_layout, shared_style, styled
-from xpbench.forms.leaves import ChoiceLeaf, TextLeaf
+from xpbench.forms.inputs import ChoiceLeaf, TextLeaf
 from xpbench.forms.metric_table import MetricTable
-from xpbench.forms.parts import KindField, ObjectField
 from xpbench.forms.splits import VariantTable
 from xpbench.plan import Plan
 

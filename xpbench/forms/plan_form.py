@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import ipywidgets as ipw
 
 from xpbench.errors import Problem
-from xpbench.forms import words
+from xpbench.forms import labels as words
+from xpbench.forms.composites import KindField, ObjectField
 from xpbench.forms.draft import Draft
 from xpbench.forms.field import (
     MISSING,
@@ -27,20 +28,19 @@ from xpbench.forms.field import (
     visible,
 )
 from xpbench.forms.history_box import HistoryBox
-from xpbench.forms.leaves import ChoiceLeaf, TextLeaf
+from xpbench.forms.inputs import ChoiceLeaf, TextLeaf
 from xpbench.forms.metric_table import MetricTable
-from xpbench.forms.parts import KindField, ObjectField
 from xpbench.forms.plan_fields import plan_fields
 from xpbench.forms.root import root_box
-from xpbench.forms.shown import Shown
 from xpbench.forms.size_box import SizeBox
+from xpbench.forms.static_twin import Shown
 from xpbench.forms.status import StatusBox, guarded
 from xpbench.plan import Plan, check, template, template_names
 from xpbench.plan.reading import read_document
 from xpbench.views.card import PlanCard, sentence_html
 
 if TYPE_CHECKING:
-    from xpbench.decide.history import History
+    from xpbench.forecast.history import History
 
 STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Idea", "What changes, for whom it should matter, and why.", ("title", "key", "owner", "hypothesis")),
@@ -333,7 +333,7 @@ class PlanForm(Shown):
         if history is None and self.history.is_empty:
             self.status.say("Give the path of the history first.", mood="bad")
             return
-        from xpbench.decide.baselines import baselines_of  # reads data: not needed before someone asks
+        from xpbench.forecast.baselines import baselines_of  # reads data: not needed before someone asks
 
         self.status.say("Reading the history …", mood="busy")
         plan = self.plan

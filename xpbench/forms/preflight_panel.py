@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
@@ -12,13 +12,16 @@ import numpy as np
 from xpbench.errors import InputError, plain
 from xpbench.experiment import Experiment
 from xpbench.forms.field import MISSING, box, html
-from xpbench.forms.leaves import TextLeaf
+from xpbench.forms.inputs import TextLeaf
 from xpbench.forms.panel import Panel, ViewPlace
 from xpbench.forms.readout_panel import experiment_of
 from xpbench.plan import Plan
 from xpbench.views import bucket_heatmap, exposure_split
 from xpbench.views.preflight import PreflightCard, preflight_balance, preflight_findings
 from xpbench.views.view import View
+
+if TYPE_CHECKING:
+    from xpbench.randomiser.preflight.report import Preflight
 
 
 class PreflightPanel(Panel):
@@ -40,7 +43,8 @@ class PreflightPanel(Panel):
         super().__init__()
         self.experiment = None if isinstance(subject, Plan) else experiment_of(subject, root)
         self.plan: Plan = subject if isinstance(subject, Plan) else experiment_of(subject, root).plan
-        self.ids, self.history, self.report = ids, history, None
+        self.ids, self.history = ids, history
+        self.report: Preflight | None = None
         self.path = TextLeaf("File with unit ids", about="CSV or Parquet, one id a row")
         self.column = TextLeaf("Column", default=self.plan.unit, about="The plan's unit if empty")
         given = html("<p class='xp-help'>Unit ids were given in code.</p>")
@@ -111,9 +115,9 @@ class PreflightPanel(Panel):
 
         For Mixpanel's hash these are its 100 buckets; the native hash is finer and is shown in as many parts.
         """
-        from xpbench.assign import buckets, uniform
-        from xpbench.assign.assigning import assign
-        from xpbench.assign.native import Randomiser
+        from xpbench.randomiser.assigning import assign
+        from xpbench.randomiser.hashing import buckets, uniform
+        from xpbench.randomiser.plan_randomiser import Randomiser
 
         assignment = self.plan.assignment
         if assignment is None:

@@ -9,7 +9,7 @@ from typing import Any
 from xpbench.decide.looks import Look, cost_of
 from xpbench.experiment import Experiment, open_experiment
 from xpbench.forms.field import MISSING, box, html, visible
-from xpbench.forms.leaves import TextLeaf
+from xpbench.forms.inputs import TextLeaf
 from xpbench.forms.panel import Panel, Reveal, SourceBox, ViewPlace
 from xpbench.plan.design import Bayesian, Frequentist
 from xpbench.views.readout_card import ReadoutCard

@@ -21,7 +21,7 @@ SIZES = 12
 
 def size_lines(plan: Plan) -> list[str]:
     """What the plan can find, a line for each metric with a question."""
-    from xpbench.decide.power import plan_power  # brings scipy.stats, which the first form on the screen can wait for
+    from xpbench.forecast.power import plan_power  # brings scipy.stats, which the first form on the screen can wait for
 
     return [line.strip() for line in repr(plan_power(plan)).splitlines()]
 
@@ -76,7 +76,7 @@ class SizeBox:
 
     def compute(self, plan: Plan, wanted: str = "") -> None:
         """Compute now and show it, unless something else has been asked for meanwhile."""
-        from xpbench.decide.power import power_points
+        from xpbench.forecast.power import power_points
         from xpbench.views.power import power_curve
 
         lines = size_lines(plan)

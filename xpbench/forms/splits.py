@@ -11,9 +11,9 @@ import traitlets
 
 from xpbench.errors import Problem
 from xpbench.forms.build import Specials, object_field
+from xpbench.forms.composites import ListField, ObjectField
 from xpbench.forms.field import MISSING, Field, Located, button, html, problem_lines, styled
-from xpbench.forms.leaves import TickLeaf
-from xpbench.forms.parts import ListField, ObjectField
+from xpbench.forms.inputs import TickLeaf
 from xpbench.plan.design import Variant
 
 STEPS = 10_000

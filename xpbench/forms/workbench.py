@@ -10,7 +10,7 @@ from typing import Any
 from xpbench.experiment import open_experiment, statuses
 from xpbench.forms.decision_form import DecisionForm
 from xpbench.forms.field import MISSING, box, html
-from xpbench.forms.leaves import ChoiceLeaf
+from xpbench.forms.inputs import ChoiceLeaf
 from xpbench.forms.panel import Panel
 from xpbench.forms.plan_form import PlanForm
 from xpbench.forms.preflight_panel import PreflightPanel

@@ -18,7 +18,6 @@ retro         A/A calibration; grouped: the same in a fraction of a second
 ============  ==============================================================================
 """
 
-import xpbench.stats  # noqa: F401 - before scipy.special, so that it loads without what nobody uses
 from xpbench.health.causes import Cause, srm_causes
 from xpbench.health.check import Check, Status, failed_gates, health_line, worst_first
 from xpbench.health.inputs import HealthInputs, inputs_of

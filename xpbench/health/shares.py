@@ -43,7 +43,7 @@ def flag_shares(flag: Any) -> dict[str, float] | None:
         return None
     if isinstance(flag, Mapping):
         return {str(k): float(v) for k, v in flag.items()}
-    from xpbench.assign.flag import Flag  # brings the randomiser, which splits of a plan don't need
+    from xpbench.randomiser.flag import Flag  # brings the randomiser, which splits of a plan don't need
 
     if isinstance(flag, Flag):
         if any(r.override or r.splits for r in flag.rollouts):
@@ -80,7 +80,7 @@ def bucket_shares(plan: Plan) -> dict[str, float] | None:
     """Shares that a hundred buckets give for the planned splits; None for another hash."""
     if plan.assignment is None or plan.assignment.hash != "mixpanel":
         return None
-    from xpbench.assign.native import Randomiser
+    from xpbench.randomiser.plan_randomiser import Randomiser
 
     shares = Randomiser(plan).flag.bucket_shares()
     return {v.key: shares.get(v.key, 0.0) for v in plan.variants}

@@ -21,7 +21,7 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 
-from xpbench import __version__
+from xpbench._version import __version__
 from xpbench.errors import InputError, XpbenchError, plain
 from xpbench.lab import notebooks
 from xpbench.lab.contents import Contents, clean_path, join

@@ -32,27 +32,29 @@ def kind_of(name: str) -> Kind:
 
 
 def verify_memo(path: Path) -> dict[str, Any]:
-    """The verdict on a memo: `status` is verified, differs, unreadable or newer; `lines` say what."""
-    from xpbench.memo.verify import verify
+    """The verdict on a memo, with status and depth as `xpbench verify` has them; `lines` say what differs."""
+    from xpbench.verifier import verify
 
     report = verify(path)
     document = report.to_dict()
     lines = [f"{d['part']}: expected {d['expected']}, found {d['found']}" for d in document["differences"]]
     return {
         "kind": "memo",
-        "status": document["status"],
+        **{name: document[name] for name in ("status", "depth", "verdict", "sign", "exit_code")},
         "reason": document["reason"],
         "key": document["key"],
         "headline": document["headline"],
         "lines": lines,
         "checked": document["checked"],
         "not_checked": document["not_checked"],
+        "unproven": document["unproven"],
     }
 
 
 def verify_plan(path: Path) -> dict[str, Any]:
     """The verdict on a plan: verified (as registered), differs, draft (with its problems), or unreadable."""
     base: dict[str, Any] = {"kind": "plan", "key": "", "headline": "", "lines": [], "checked": [], "not_checked": []}
+    base |= {"depth": "", "verdict": "", "sign": "", "unproven": []}
     try:
         document = read_document(path)
     except (XpbenchError, OSError) as error:

@@ -10,7 +10,6 @@ clock      the one clock
 signature  signatures over a sign-off
 stamp      RFC 3161 time stamps
 notes      witnesses as git notes
-commands   `xpbench ledger`
 =========  ==========================================================
 """
 

@@ -1,10 +1,10 @@
 """The memo: built from a readout and the ledger, rendered as one page that carries its evidence, verified from it.
 
-Names load on first use: checking a memo (`xpbench.memo.verify`) needs neither an engine nor numpy, and must not load them.
+Names load on first use: a page needs neither an engine nor numpy.
 
-===========  ====================================================================
+============  ====================================================================
 memo         built from a readout and the ledger, saved as one file
-story        what the payload says of the ledger, read from it again when verifying
+ledger_part  what the payload says of the ledger, read from it again when verifying
 render       the page as a pure function of the payload
 content      what the page says, as text and numbers
 texts        one row of a readout as text; digits: how numbers stand on the page
@@ -14,11 +14,9 @@ impact       two sentences for stakeholders
 markdown     the first page for pull requests
 interactive  an edition with tables that sort
 pdf, crate   as PDF, and as an RO-Crate
-verify       a memo checked with nothing but the memo, by a second implementation
-engine       numbers that the second implementation leaves to the engine
+full_check   numbers that the verifier leaves to the engine
 reproduce    the moments of a readout against the raw data read again
-commands     `xpbench verify`
-===========  ====================================================================
+============  ====================================================================
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 
 from xpbench.canonical import canonical_bytes, digest_bytes
 from xpbench.memo.content import content
-from xpbench.memo.verify.single import single_file
+from xpbench.verifier.single import single_file
 
 STAMP = (1980, 1, 1, 0, 0, 0)
 """Time of every file in the zip: the same memo gives the same bytes."""

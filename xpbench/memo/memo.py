@@ -15,7 +15,7 @@ from xpbench.decide.rule import rule_rows
 from xpbench.errors import MemoError, plain
 from xpbench.files import write_atomic
 from xpbench.ledger.entry import Entry, Witness
-from xpbench.memo.story import story
+from xpbench.memo.ledger_part import story
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 

@@ -9,8 +9,8 @@ from typing import Any
 from xpbench.data.summary import Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.readout import Readout
-from xpbench.memo.verify import Difference, canonical, sha256
 from xpbench.plan import Plan
+from xpbench.verifier import Difference, canonical, sha256
 
 CLOSE = 1e-12
 """Relative distance within which moments count as the same; the sums behind them are exact, so it is seldom needed."""

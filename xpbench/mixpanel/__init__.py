@@ -10,6 +10,5 @@ pull       raw export, day by day, resumable
 parquet    pulled days as Parquet
 lifecycle  an experiment published, marked, concluded, decided
 sandbox    a local stand-in for the APIs
-commands   `xpbench pull` and `xpbench sandbox`
 =========  ===================================================
 """

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from xpbench.data.jsonl import IngestReport, ingest
+from xpbench.data.jsonl.ingestion import IngestReport, ingest
 from xpbench.mixpanel.pull import PullReport
 
 

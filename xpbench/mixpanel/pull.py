@@ -1,4 +1,4 @@
-"""Raw export, one file a day: streamed to disk, checked to its last line, resumed where it stopped, asked again while it can grow.
+"""Raw export, one file a day: streamed to disk, checked to its last line, resumed, asked again while it can grow.
 
 A day is final when nothing can be added to it any more: `/track` takes events that are up to five days old. Until then a later
 pull asks for it again; what was there stays in place where nothing has come.

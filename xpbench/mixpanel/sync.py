@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from xpbench.mixpanel.client import Client
 
 FIRST_WRITE = (
-    "Mixpanel has experiments and flags in its Enterprise plan. Other plans take three experiments and no more: one that is made "
-    "counts for good. A launch can't be undone."
+    "Mixpanel has experiments and flags in its Enterprise plan. Other plans take three experiments and no more: one that is "
+    "made counts for good. A launch can't be undone."
 )
 
 

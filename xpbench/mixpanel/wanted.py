@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from xpbench.assign.native import Randomiser
-from xpbench.assign.sdks import agreeing
 from xpbench.errors import MixpanelError, plain
 from xpbench.ledger import Entry
 from xpbench.plan import Plan
+from xpbench.randomiser.plan_randomiser import Randomiser
+from xpbench.randomiser.sdks import agreeing
 
 DESCRIPTION_MOST = 400
 NAME_MOST = 255
@@ -220,7 +220,8 @@ def published_flag(plan: Plan) -> dict[str, Any]:
             name=plain("assignment.hash_salt"),
             value=plain("missing") if salt is None else salt,
             rule=plain(
-                f"Mixpanel salts a flag that comes without one, and then flag and plan disagree; a salt has {SALT_LENGTH} characters"
+                "Mixpanel salts a flag that comes without one, and then flag and plan disagree; a salt has "
+                f"{SALT_LENGTH} characters"
             ),
             remedy=plain(f"Set assignment.hash_salt to {SALT_LENGTH} random characters and register again (xpbench restart)"),
         )

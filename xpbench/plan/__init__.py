@@ -39,4 +39,4 @@ _HOMES = {
 __all__ = ["Plan", "check", "load_plan", "template", "template_names"]
 
 
-__getattr__ = loads(__name__, _HOMES)
+__getattr__, __dir__ = loads(__name__, _HOMES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -116,13 +115,6 @@ class Plan(Part):
     def changed(self, **changes: Any) -> Plan:
         """A new plan with top-level keys replaced; this one stays as it is."""
         return Plan(**{**self.to_dict(), **changes})
-
-    def rehearse(self, history: Any, **options: Any) -> Any:
-        """How often the rule would ship, iterate or ship none on historic traffic: `xpbench.decide.rehearsal.rehearse`.
-
-        The one place where the plan reaches for a room below it, by name and only when called (docs/adr/0008).
-        """
-        return importlib.import_module("xpbench.decide.rehearsal").rehearse(self, history, **options)
 
     @property
     def control(self) -> Variant:

@@ -28,7 +28,3 @@ compatible          Mixpanel's documented numbers, next to ours
 status              why there is no number
 ==================  ==================================================================================
 """
-
-from xpbench.lazy import later
-
-later("numpy.f2py", "numpy.testing")  # a third of the time of scipy.special, which has no use for them

@@ -17,7 +17,7 @@ distribution               values before and after winsorization
 cuped                      variance removed
 power                      chance to find a lift by units
 buckets                    the randomiser's buckets
-truth                      truth table of the rule
+rule_table                 truth table of the rule
 other_ways                 the same comparison in other ways
 readout_card               a readout on one card
 preflight                  what a preflight found
@@ -29,7 +29,29 @@ theme, draw, numbers, png  colours, common parts of charts, numbers as text, pic
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from xpbench.lazy import loads
+
+if TYPE_CHECKING:
+    from xpbench.views.bias import pre_experiment_bias
+    from xpbench.views.buckets import bucket_heatmap
+    from xpbench.views.card import PlanCard
+    from xpbench.views.cuped import cuped_reduction
+    from xpbench.views.distribution import winsorization
+    from xpbench.views.forest_plot import forest
+    from xpbench.views.health import health_summary
+    from xpbench.views.novelty_curve import novelty
+    from xpbench.views.other_ways import sensitivity
+    from xpbench.views.path import sequential_path
+    from xpbench.views.power import power_curve
+    from xpbench.views.rule_table import truth_view
+    from xpbench.views.segments import segment_heatmap
+    from xpbench.views.split import exposure_split
+    from xpbench.views.theme import Style
+    from xpbench.views.timeline import exposures_over_time
+    from xpbench.views.variants import variant_table
+    from xpbench.views.view import View
 
 _HOMES = {
     "PlanCard": "card",
@@ -46,13 +68,32 @@ _HOMES = {
     "cuped_reduction": "cuped",
     "power_curve": "power",
     "bucket_heatmap": "buckets",
-    "truth_view": "truth",
+    "truth_view": "rule_table",
     "sensitivity": "other_ways",
     "Style": "theme",
     "View": "view",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = [
+    "PlanCard",
+    "Style",
+    "View",
+    "bucket_heatmap",
+    "cuped_reduction",
+    "exposure_split",
+    "exposures_over_time",
+    "forest",
+    "health_summary",
+    "novelty",
+    "power_curve",
+    "pre_experiment_bias",
+    "segment_heatmap",
+    "sensitivity",
+    "sequential_path",
+    "truth_view",
+    "variant_table",
+    "winsorization",
+]
 
 
-__getattr__ = loads(__name__, _HOMES)
+__getattr__, __dir__ = loads(__name__, _HOMES)

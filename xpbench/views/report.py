@@ -25,10 +25,10 @@ from xpbench.views.health import health_summary
 from xpbench.views.novelty_curve import trend
 from xpbench.views.other_ways import sensitivity
 from xpbench.views.path import sequential_path
+from xpbench.views.rule_table import truth_view
 from xpbench.views.segments import segment_heatmap
 from xpbench.views.split import exposure_split
 from xpbench.views.timeline import exposures_over_time
-from xpbench.views.truth import truth_view
 from xpbench.views.variants import variant_table
 from xpbench.views.view import View
 

@@ -3,31 +3,28 @@
 The contract (weeks, guardrails, margins, estimator, check dates, owner) is fixed in the plan. Each check is an entry of the
 experiment's ledger; a date that passes without one turns *overdue* by itself, since nothing but dates and entries decides.
 
-==========  =====================================================
-contract    its dates, and what stands against each
-series      what the watch reads: a row per day, metric and group
-estimators  what shipping changed, as a pair of means
-record      one check, on record
-power       how likely a regression is found
-portfolio   what all experiments of a root add up to
-commands    `xpbench watch` and `xpbench portfolio`
-==========  =====================================================
+================  =====================================================
+contract          its dates, and what stands against each
+series            what the watch reads: a row per day, metric and group
+estimators        what shipping changed, as a pair of means
+record            one check, on record
+power             how likely a regression is found
+past_experiments  what all experiments of a root add up to
+================  =====================================================
 
 Names load on first use: the state of a contract needs no statistics.
 """
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xpbench.lazy import loads
 
 if TYPE_CHECKING:
     from xpbench.watch.contract import CheckDate, WatchState, WatchStatus, watch_status
     from xpbench.watch.estimators import holdback, pre_post, staggered
-    from xpbench.watch.portfolio import Portfolio, portfolio
+    from xpbench.watch.past_experiments import Portfolio, portfolio
     from xpbench.watch.power import watch_power
     from xpbench.watch.record import record_check
     from xpbench.watch.series import Day, Group, Series, read_series
@@ -40,8 +37,8 @@ _HOMES = {
     "holdback": "estimators",
     "pre_post": "estimators",
     "staggered": "estimators",
-    "Portfolio": "portfolio",
-    "portfolio": "portfolio",
+    "Portfolio": "past_experiments",
+    "portfolio": "past_experiments",
     "watch_power": "power",
     "record_check": "record",
     "Day": "series",
@@ -69,16 +66,4 @@ __all__ = [
 ]
 
 
-__getattr__ = loads(__name__, _HOMES)
-
-
-class _Package(ModuleType):
-    """`portfolio` is a module and a function in it; of the package it is the function in any order of imports."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "portfolio" and isinstance(value, ModuleType):
-            value = value.portfolio
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
+__getattr__, __dir__ = loads(__name__, _HOMES)

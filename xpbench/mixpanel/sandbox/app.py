@@ -52,6 +52,7 @@ class ForPages:
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
         path = scope.get("path", "")
         served = self._open if any(path == p or path.startswith(p + "/") for p in self._OPEN) else self._app
         await served(scope, receive, send)

@@ -1,0 +1,340 @@
+"""The same variants in Python, JavaScript and SQL; audience lists that are safe to open and small enough to upload."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from tests.randomiser.plans import definition_of, plan_of
+from xpbench.errors import AssignError
+from xpbench.randomiser.assigning import assignments
+from xpbench.randomiser.definitions import read_flag
+from xpbench.randomiser.handoff.audience import safe_cell, write_audiences
+from xpbench.randomiser.handoff.folder import handoff
+from xpbench.randomiser.handoff.javascript import javascript
+from xpbench.randomiser.handoff.responsibilities import responsibility_sheet
+from xpbench.randomiser.handoff.sql import ENGINES, EXECUTED, sql
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "assign.json").read_text(encoding="utf-8"))
+ODD = sorted({v["id"] for v in VECTORS["native"]["vectors"]})
+IDS = list(dict.fromkeys([*ODD, *(f"user-{i}" for i in range(5_000)), *(str(i * 7919) for i in range(5_000))]))
+
+FULL = {
+    "splits": (0.3333, 0.3333, 0.3334),
+    "rollout": [
+        {"key": "staff", "share": 1.0, "cohort": "staff", "variant": "gamma"},
+        {"key": "a", "share": 0.3, "splits": {"control": 0.2, "beta": 0.5, "gamma": 0.3}},
+        {"key": "größe", "share": 0.55},
+    ],
+    "overrides": {"user-1": "beta", "o'neil": "gamma", "日本語": "control"},
+    "holdout": {"key": "h", "salt": "hold", "share": 0.1},
+    "layer": {"key": "l", "salt": "lay'er", "start": 0.1, "end": 0.85},
+}
+
+
+def subjects() -> dict[str, Any]:
+    salted = definition_of("checkout", hash_salt="ab" * 16, rollout=(0.3, 0.5))
+    salted["ruleset"]["test"] = {"users": {"user-3": "BETA", "user-4": "nobody"}}
+    odd = definition_of("größe😀", splits=(0.1,) * 10, rollout=(0.125, 0.9))
+    odd["ruleset"]["rollout"][0]["variant_splits"] = {"control": 0.7, "beta": 0.7}
+    odd["ruleset"]["rollout"][1]["variant_override"] = {"key": "Gamma"}
+    return {
+        "plain": plan_of(),
+        "thirds": plan_of(splits=(0.3333, 0.3333, 0.3334), rollout=[{"key": "a", "share": 0.3}]),
+        "full": plan_of(**{**FULL, "rollout": FULL["rollout"][1:]}),
+        "quotes": plan_of(salt='it\'s \\ "quoted" </script> \n'),
+        "flag": read_flag(salted),
+        "odd flag": read_flag(odd),
+        "mixpanel plan": plan_of(
+            hash="mixpanel",
+            hash_salt="ü",
+            rollout=[{"key": "a", "share": 0.3}],
+            overrides={"user-1": "beta"},
+            holdout=FULL["holdout"],
+        ),
+    }
+
+
+def in_node(source: str, ids: list[Any], folder: Path, options: str = "undefined") -> list[str | None]:
+    (folder / "assign.js").write_text(source, encoding="utf-8")
+    (folder / "ids.json").write_text(json.dumps(ids), encoding="utf-8")
+    program = (
+        "const a = require('./assign.js'); const ids = JSON.parse(require('fs').readFileSync('ids.json', 'utf8'));"
+        f"process.stdout.write(JSON.stringify(ids.map(i => a.variant(i, {options}))));"
+    )
+    done = subprocess.run(["node", "-e", program], cwd=folder, capture_output=True, timeout=120, check=True)
+    found: list[str | None] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture
+def node() -> None:
+    if shutil.which("node") is None:
+        pytest.skip("Node is not installed")
+
+
+@pytest.mark.parametrize("name", subjects())
+def test_javascript_equals_python_on_ten_thousand_ids(name: str, node: None, tmp_path: Path) -> None:
+    subject = subjects()[name]
+    assert len(IDS) >= 10_000
+    assert in_node(javascript(subject), IDS, tmp_path) == assignments(subject, IDS).variants().tolist()
+
+
+def test_javascript_of_other_types_of_ids(node: None, tmp_path: Path) -> None:
+    numbers = [0, 1, -5, 12345, 2**53 - 1]
+    for subject in (plan_of(), read_flag(definition_of())):
+        assert in_node(javascript(subject), numbers, tmp_path) == assignments(subject, numbers).variants().tolist()
+        assert in_node(javascript(subject), [None, 1.5, True, [], {}, "\ud800"], tmp_path) == [None] * 6
+
+
+def test_javascript_takes_audiences_by_group(node: None, tmp_path: Path) -> None:
+    plan = plan_of(**FULL)
+    ids = IDS[:500]
+    staff = assignments(plan, ids, cohorts={"staff": ids}).variants().tolist()
+    others = assignments(plan, ids, cohorts={"staff": ["nobody"]}).variants().tolist()
+    assert in_node(javascript(plan), ids, tmp_path, "{groups: {staff: true}}") == staff
+    assert in_node(javascript(plan), ids, tmp_path) == others
+
+
+def test_javascript_can_stand_in_a_page() -> None:
+    source = javascript(plan_of(salt="</script><script>alert(1)</script>", key="a", overrides={"</SCRIPT>": "beta"}))
+    assert "</script" not in source.lower()
+    with pytest.raises(AssignError, match="identifier"):
+        javascript(plan_of(), name="a b")
+
+
+@pytest.mark.parametrize("name", subjects())
+def test_duckdb_equals_python(name: str) -> None:
+    subject = subjects()[name]
+    units = pa.table({"distinct_id": [*IDS[:3000], None]})
+    expression = sql(subject, "duckdb")
+    found = duckdb.connect().execute(f"SELECT {expression} FROM units").fetchall()
+    assert [row[0] for row in found] == assignments(subject, units["distinct_id"]).variants().tolist()
+
+
+def test_duckdb_hashes_integers_as_python_does() -> None:
+    units = pa.table({"id": pa.array([0, 1, -5, 12345, None])})
+    for subject in (plan_of(), read_flag(definition_of())):
+        expression = sql(subject, "duckdb", column="id")
+        found = duckdb.connect().execute(f"SELECT {expression} FROM units").fetchall()
+        assert [row[0] for row in found] == assignments(subject, units["id"]).variants().tolist()
+
+
+def test_native_vectors_in_duckdb() -> None:
+    from xpbench.randomiser.hashing import prefix
+
+    vectors = VECTORS["native"]["vectors"]
+    units = pa.table({"m": [prefix(v["purpose"], v["salt"], v["name"]) + v["id"] for v in vectors]})
+    found = duckdb.connect().execute("SELECT CAST('0x' || substr(sha256(m), 1, 13) AS BIGINT) FROM units").fetchall()
+    assert len(units) >= 1000
+    assert [row[0] for row in found] == [v["first52"] for v in vectors]
+
+
+def test_native_vectors_in_node(node: None, tmp_path: Path) -> None:
+    from xpbench.randomiser.hashing import prefix
+
+    vectors = VECTORS["native"]["vectors"]
+    inner = javascript(plan_of()).replace("return { variant: variant }", "return { variant: first52 }")
+    found = in_node(inner, [prefix(v["purpose"], v["salt"], v["name"]) + v["id"] for v in vectors], tmp_path)
+    assert found == [v["first52"] for v in vectors]
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Postgres server of our own on a socket in a temporary folder."""
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").is_dir() else []
+    pytest.importorskip("psycopg")
+    if not binaries:
+        pytest.skip("Postgres is not installed")
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="xpb-pg-"))
+    user: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        try:
+            account = pwd.getpwnam("postgres")
+        except KeyError:
+            pytest.skip("Postgres does not run as root and there is no account for it")
+        os.chown(folder, account.pw_uid, account.pw_gid)
+        user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(folder)}
+    data = folder / "data"
+    subprocess.run(
+        [str(binaries[-1] / "initdb"), "-D", str(data), "-U", "xpb", "-A", "trust", "-E", "UTF8", "--no-sync"],
+        check=True, capture_output=True, env=env, cwd=folder, **user,
+    )  # fmt: skip
+    server = subprocess.Popen(
+        [str(binaries[-1] / "postgres"), "-D", str(data), "-k", str(folder), "-c", "listen_addresses=", "-c", "fsync=off"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env, cwd=folder, **user,
+    )  # fmt: skip
+    try:
+        for _ in range(100):
+            if (folder / ".s.PGSQL.5432").exists():
+                break
+            time.sleep(0.1)
+        yield f"host={folder} user=xpb dbname=postgres"
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("name", ["plain", "thirds", "full", "quotes"])
+def test_postgres_equals_python(name: str, postgres: str) -> None:
+    import psycopg
+
+    subject = subjects()[name]
+    ids = [*(i for i in IDS[:1500] if "\x00" not in i), None]
+    with psycopg.connect(postgres) as connection:
+        connection.execute("CREATE TEMP TABLE units (place INT, distinct_id TEXT)")
+        with connection.cursor().copy("COPY units FROM STDIN") as copy:
+            for place, unit in enumerate(ids):
+                copy.write_row((place, unit))
+        found = connection.execute(f"SELECT {sql(subject, 'postgres')} FROM units ORDER BY place".replace("%", "%%")).fetchall()
+    assert [row[0] for row in found] == assignments(subject, ids).variants().tolist()
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_spark_equals_python(tmp_path: Path) -> None:
+    pyspark = pytest.importorskip("pyspark.sql")
+    if shutil.which("java") is None:
+        pytest.skip("Java is not installed")
+    spark = (
+        pyspark.SparkSession.builder.master("local[1]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.shuffle.partitions", "1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+        .getOrCreate()
+    )
+    try:
+        ids = [*IDS[:1500], None]
+        frame = spark.createDataFrame(list(enumerate(ids)), "place INT, distinct_id STRING")
+        for name in ("plain", "thirds", "full", "quotes"):
+            subject = subjects()[name]
+            rows = frame.selectExpr("place", f"{sql(subject, 'spark')} AS variant").orderBy("place").collect()
+            assert [r["variant"] for r in rows] == assignments(subject, ids).variants().tolist(), name
+    finally:
+        spark.stop()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_has_the_native_hash_and_quotes_text(engine: Any) -> None:
+    text = sql(plan_of(salt="it's", overrides={"o'neil": "beta"}), engine, column="a.id")
+    assert text.startswith("CASE")
+    assert text.endswith("END")
+    assert "it's" not in text.replace("it''s", "").replace("it\\'s", "")
+    assert set(EXECUTED) <= set(ENGINES)
+
+
+@pytest.mark.parametrize("engine", [e for e in ENGINES if e != "duckdb"])
+def test_engines_without_the_hash_are_refused(engine: Any) -> None:
+    with pytest.raises(AssignError, match=r"no FNV-1a.*XPB-A18"):
+        sql(read_flag(definition_of()), engine)
+
+
+def test_groups_with_rules_need_a_condition() -> None:
+    plan = plan_of(rollout=[{"key": "uk", "share": 1.0, "where": {"==": [{"var": "country"}, "uk"]}}])
+    with pytest.raises(AssignError, match="XPB-A18"):
+        sql(plan)
+    units = pa.table({"distinct_id": ["a", "b"], "country": ["UK", "DE"]})
+    expression = sql(plan, conditions={"uk": "lower(country) = 'uk'"})
+    found = duckdb.connect().execute(f"SELECT {expression} FROM units").fetchall()
+    assert [r[0] for r in found] == assignments(plan, units).variants().tolist()
+    with pytest.raises(AssignError, match="Engines"):
+        sql(plan, "oracle")  # type: ignore[arg-type]
+
+
+def rows_of(paths: list[Path]) -> list[list[str]]:
+    out: list[list[str]] = []
+    for path in paths:
+        text = path.read_bytes().decode()
+        assert text.startswith("distinct_id,variant\r\n")
+        assert text.endswith("\r\n")
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+        assert rows[0] == ["distinct_id", "variant"]
+        out += rows[1:]
+    return out
+
+
+def test_audiences_have_every_unit_once_and_respect_the_limits(tmp_path: Path) -> None:
+    plan = plan_of(rollout=[{"key": "all", "share": 0.8}])
+    ids = [*IDS[:2000], *IDS[:50], None]
+    made = write_audiences(plan, ids, tmp_path, max_rows=300, max_bytes=20_000, formulas="keep")
+    found = dict(map(tuple, rows_of([f.path for f in made.files])))
+    expected = {u: v for u, v in zip(IDS[:2000], assignments(plan, IDS[:2000]).variants(), strict=True) if v is not None}
+    assert found == expected
+    assert made.units == len(expected)
+    assert (made.nulls, made.duplicates, made.left_out) == (1, 50, 2000 - len(expected))
+    for file in made.files:
+        assert file.rows <= 300
+        assert file.path.stat().st_size == file.size <= 20_000
+        assert hashlib.sha256(file.path.read_bytes()).hexdigest() == file.sha256
+        assert sum(file.variants.values()) == file.rows
+
+
+def test_one_set_per_variant(tmp_path: Path) -> None:
+    made = write_audiences(plan_of(), IDS[200:400], tmp_path, per_variant=True)
+    assert [f.path.name for f in made.files] == ["beta-homepage-control.csv", "beta-homepage-beta.csv"]
+    assert [set(f.variants) for f in made.files] == [{"control"}, {"beta"}]
+
+
+@pytest.mark.parametrize("risky", ["=1+1", "+1", "-1", "@a", "\ta", "\ra", "\na", "＝1"])
+def test_no_cell_is_a_formula(risky: str, tmp_path: Path) -> None:
+    assert safe_cell(risky) == "'" + risky
+    assert safe_cell("a" + risky) == "a" + risky
+    made = write_audiences(plan_of(), [risky, "a,b", 'say "x"', "line\r\nend"], tmp_path)
+    assert made.escaped == 1
+    assert sorted(r[0] for r in rows_of([f.path for f in made.files])) == sorted(["'" + risky, "a,b", 'say "x"', "line\r\nend"])
+    with pytest.raises(AssignError, match="formula"):
+        write_audiences(plan_of(), [risky], tmp_path, formulas="refuse")
+
+
+def test_limits_below_a_row_are_refused(tmp_path: Path) -> None:
+    for limits in ({"max_rows": 0}, {"max_bytes": 10}):
+        with pytest.raises(AssignError, match="XPB-A20"):
+            write_audiences(plan_of(), ["a"], tmp_path, **limits)  # type: ignore[arg-type]
+
+
+def test_folder_with_everything(tmp_path: Path) -> None:
+    made = handoff(plan_of(), tmp_path / "out", unit_ids=IDS[200:300])
+    names = {p.name for p in (tmp_path / "out").iterdir()}
+    assert names == {
+        "assign.js",
+        *(f"assign.{e}.sql" for e in ENGINES),
+        "responsibilities.md",
+        "beta-homepage.csv",
+        "handoff.json",
+    }
+    manifest = json.loads((tmp_path / "out" / "handoff.json").read_text())
+    for name, digest in manifest["files"].items():
+        assert hashlib.sha256((tmp_path / "out" / name).read_bytes()).hexdigest() == digest
+    assert made.to_dict() == manifest
+    flagged = handoff(read_flag(definition_of()), tmp_path / "flag")
+    assert set(flagged.left_out) == {f"assign.{e}.sql" for e in ENGINES if e != "duckdb"}
+    assert "Who does what" in flagged._repr_html_()
+
+
+def test_sheet_says_who_when_and_what_breaks() -> None:
+    sheet = responsibility_sheet(plan_of(key="a", salt="s|alt"), cms="the <b>CMS</b>")
+    text = sheet.to_markdown()
+    for words in ("Who does what: a", "distinct\\_id", "s\\|alt", "$experiment\\_started", "Never", "audit fails", "\\<b\\>"):
+        assert words in text
+    assert "<b>" not in sheet._repr_html_()
+    assert len(text.splitlines()) < 60
+    assert {d["task"].split()[0] for d in sheet.to_dict()["duties"]} >= {"Assign:", "Render", "Send"}

@@ -1,0 +1,177 @@
+"""`xpbench pull` and `xpbench sandbox`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import threading
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from xpbench.commands.output import DONE, add_command, answer, progress_done, progress_line
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add the commands that speak Mixpanel."""
+    pull = add_command(
+        subparsers,
+        "pull",
+        _pull,
+        help="Mixpanel export to files, day by day, resumable",
+        description="Export raw events day by day. Credentials come from MIXPANEL_USERNAME, MIXPANEL_SECRET, "
+        "MIXPANEL_PROJECT_ID and MIXPANEL_REGION (us, eu, in). Days that are complete are not asked for again.",
+    )
+    pull.add_argument("--from", dest="first", required=True, metavar="DAY", help="first day, yyyy-mm-dd")
+    pull.add_argument("--to", dest="last", metavar="DAY", help="last day, included; yesterday (UTC) if missing")
+    pull.add_argument("--out", default="export", metavar="DIR", help="folder (export)")
+    pull.add_argument("--event", action="append", default=[], metavar="NAME", help="only this event; may stand several times")
+    pull.add_argument("--plan", metavar="PLAN", help="only the events that this plan file needs; all where it counts sessions")
+    pull.add_argument(
+        "--time-zone", default="UTC", metavar="ZONE", help="zone of the project, for those made before 2023 (UTC)"
+    )
+    pull.add_argument(
+        "--late-days", type=int, default=6, metavar="N", help="days after its end during which a day is asked for again (6)"
+    )
+    pull.add_argument("--again", action="store_true", help="ask for every day again, after old events were imported")
+    pull.add_argument("--where", default="", metavar="EXPRESSION", help="filter in Mixpanel's expression language")
+    pull.add_argument("--format", choices=["jsonl", "parquet"], default="parquet", help="one file a day of this kind (parquet)")
+
+    box = add_command(
+        subparsers,
+        "sandbox",
+        _sandbox,
+        help="a local stand-in for the Mixpanel APIs",
+        description="Serve Mixpanel's APIs over TLS on the loopback interface, with a throw-away certificate, until stopped. "
+        "Prints the environment under which the SDK and xpbench find it.",
+    )
+    box.add_argument("--host", default="127.0.0.1", help="loopback address")
+    box.add_argument("--port", type=int, default=0, help="0 picks a free one")
+    box.add_argument("--store", metavar="FILE", help="SQLite file that keeps events and objects; memory if missing")
+    box.add_argument("--fault", action="append", default=[], metavar="NAME=SHARE", help="for example fail=0.3 or latency=0.2")
+    box.add_argument("--seconds", type=float, help="stop by itself after so long")
+
+
+def events_of(plan: Any) -> list[str]:
+    """Names of the events that a plan's readout needs: the exposure, incidents, and those of the metrics.
+
+    Empty where it needs every event: sessions are runs of any events, and an export of some would cut them in silence.
+    """
+    from xpbench.expose.event import INCIDENT_EVENT
+
+    names = {plan.exposure.event, INCIDENT_EVENT}
+    for metric in plan.metrics:
+        fields = metric.model_dump(mode="json", by_alias=True)
+        if fields["kind"] == "sessions":
+            return []
+        names.update(_names(fields))
+    return sorted(names)
+
+
+def _names(value: Any) -> set[str]:
+    """Events named anywhere in a metric: its own, and those of its parts, such as the steps of a funnel."""
+    if isinstance(value, list):
+        return {name for item in value for name in _names(item)}
+    if not isinstance(value, dict):
+        return set()
+    own = {value["event"]} if isinstance(value.get("event"), str) else set()
+    own |= {e for e in value.get("events") or () if isinstance(e, str)}
+    return own.union(*(_names(v) for v in value.values())) if value else own
+
+
+def _pull(args: argparse.Namespace) -> int:
+    from xpbench.ledger.clock import system_clock
+    from xpbench.mixpanel.client import Client
+    from xpbench.mixpanel.parquet import to_parquet
+    from xpbench.mixpanel.pull import pull
+    from xpbench.plan import load_plan
+
+    needed = events_of(load_plan(args.plan)) if args.plan else []
+    events = [] if args.plan and not needed else [*args.event, *needed]
+    if args.plan and not needed and not args.json:
+        sys.stderr.write("A sessions metric counts every event, so every event is exported.\n")
+    try:
+        zone = ZoneInfo(args.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone = ZoneInfo("UTC")  # pull names what is wrong with it
+    last = args.last or (system_clock().astimezone(zone) - timedelta(days=1)).date().isoformat()
+    told: list[float] = []
+
+    def waiting(seconds: float, waited: float) -> None:
+        if not told:
+            sys.stderr.write(
+                "Mixpanel's export takes 60 queries an hour for the whole project, other tools included. They are used up: "
+                "waiting for more, days that are complete stay.\n"
+            )
+        told.append(seconds)
+        sys.stderr.write(f"  waiting {seconds:.0f} s ({(waited + seconds) / 60:.0f} min so far)\n")
+        sys.stderr.flush()
+
+    class Stage:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+    with Client.from_environment(on_wait=waiting) as client:
+        report = pull(
+            client,
+            args.out,
+            first=args.first,
+            last=last,
+            events=sorted(set(events)),
+            where=args.where,
+            time_zone=args.time_zone,
+            late_days=args.late_days,
+            again=args.again,
+            progress=lambda day: progress_line(Stage(f"{day.day}: {day.events} events")),
+        )
+    document = report.to_dict()
+    if args.format == "parquet":
+        document["pattern"], read = to_parquet(report)
+        document["rejected"] = sum(sum(r.rejected.values()) for r in read)
+    progress_done()
+    fetched = sum(not d.reused for d in report.days)
+    counts = f"{report.events} events of {len(report.days)} days, {fetched} fetched now"
+    if report.late:
+        counts += f", {report.late} of them late"
+    zone_words = f", time_zone={args.time_zone!r}" if args.time_zone != "UTC" else ""
+    answer(args, document, f"{counts}. Read them with xp.events({args.out!r}{zone_words})")
+    return DONE
+
+
+def _sandbox(args: argparse.Namespace) -> int:
+    from xpbench.errors import InputError, plain
+    from xpbench.mixpanel.sandbox import Sandbox
+
+    faults: dict[str, Any] = {}
+    for text in args.fault:
+        name, _, value = text.partition("=")
+        try:
+            faults[name] = value if name == "path" else float(value)
+        except ValueError:
+            raise InputError(
+                "XPB-I04",
+                name=plain("Fault"),
+                value=text,
+                rule=plain("It is written NAME=SHARE"),
+                remedy=plain("For example --fault fail=0.3"),
+            ) from None
+    with Sandbox(host=args.host, port=args.port, store=args.store) as box:
+        try:
+            box.faults.set(**faults)
+        except ValueError as error:
+            raise InputError(
+                "XPB-I04",
+                name=plain("Fault"),
+                value=", ".join(args.fault),
+                rule=plain(str(error)),
+                remedy=plain("Name another"),
+            ) from None
+        environment = box.environment()
+        lines = [f"export {name}={value}" for name, value in environment.items()]
+        text = "\n".join([f"# {box.url}, until stopped with Ctrl-C", *lines])
+        answer(args, {"url": box.url, "environment": environment}, text)
+        sys.stdout.flush()
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait(args.seconds)
+    return DONE

@@ -1,0 +1,60 @@
+"""`xpbench verify`: check a memo."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from xpbench.commands.output import add_command, answer
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add `verify`."""
+    parser = add_command(
+        subparsers,
+        "verify",
+        _verify,
+        help="check a memo: digests, chain, estimates, decision, text and charts",
+        description="Check a memo with nothing but the memo. Exit 0 verified in full, 1 differs, 2 unreadable, 3 newer, "
+        "4 the numbers hold and the page was not compared, 5 the numbers hold and the page was touched or there is none.",
+    )
+    parser.add_argument("memo", nargs="?", help="the memo (.html) or its payload (.json)")
+    parser.add_argument("--key", help="experiment that it should be of")
+    parser.add_argument("--ledger", help="the experiment's ledger.jsonl today, which must begin with the memo's entries")
+    parser.add_argument("--witness", help="length:digest noted elsewhere, which the memo's ledger must contain")
+    parser.add_argument("--stamp", metavar="FILE", help="RFC 3161 answer over this file, as `ledger stamp --memo` writes it")
+    parser.add_argument("--tsa-ca", metavar="FILE", help="certificates (PEM) of the time-stamp authority")
+    parser.add_argument("--full", action="store_true", help="also run the installed engine over every row")
+    parser.add_argument("--save-verifier", metavar="FILE", help="write the verifier as one file of Python without dependencies")
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from xpbench.errors import InputError, plain
+    from xpbench.verifier import verify
+
+    if args.save_verifier:
+        from xpbench.files import write_atomic
+        from xpbench.verifier.single import single_file
+
+        target = Path(args.save_verifier)
+        write_atomic(target, single_file().encode())
+        if args.memo is None:
+            answer(args, {"path": str(target)}, f"Verifier written to {target}. Use it with: python {target} MEMO")
+            return 0
+    if args.memo is None:
+        raise InputError(
+            "XPB-I04", name="memo", value="missing", rule=plain("One memo is checked"), remedy=plain("Name the file")
+        )
+    report = verify(
+        args.memo,
+        key=args.key,
+        ledger=args.ledger,
+        witness=args.witness,
+        full=args.full,
+        stamp=args.stamp,
+        tsa_ca=args.tsa_ca,
+    )
+    answer(args, report.to_dict(), str(report))
+    return report.exit_code

@@ -1,0 +1,203 @@
+"""What a warehouse table needs beyond Ibis's own operations: members of JSON, numbers in text, local time, row hashes.
+
+Ibis passes a function that it does not know through to the server (`builtin`); which one that is depends on the dialect.
+Proven on Postgres, only compiled for BigQuery and Snowflake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, reduce
+from typing import Any
+
+from xpbench.data.logs.log import DAY, MARK, SECOND, Items
+from xpbench.errors import DataError, plain
+
+NUMBER = r"^\s*[+-]?([0-9]{1,150}\.?[0-9]{0,150}|\.[0-9]{1,150})([eE][+-]?[0-9]{1,2})?\s*$"
+"""Text that every server reads as a double without an error: at most 1e249 either way."""
+
+SALT = "xpbench.events.1"
+
+
+@cache
+def _function(name: str, result: Any, *arguments: Any) -> Any:
+    """A function of the server, by its name and types."""
+    import ibis
+    import ibis.expr.datatypes as dt
+
+    # never called: Ibis only looks at how many arguments they take
+    stub = (lambda: None, lambda a: None, lambda a, b: None, lambda a, b, c: None)[len(arguments)]
+    types = tuple(dt.dtype(a) for a in arguments)
+    return ibis.udf.scalar.builtin(stub, name=name, signature=(types, dt.dtype(result)))
+
+
+def _json(name: str, column: Any, result: Any, *more: Any) -> Any:
+    """One of Postgres' functions over JSON, of the family that the column's type takes."""
+    family = "jsonb" if column.type().binary else "json"
+    arguments = ["string" for _ in more]
+    return _function(f"{family}_{name}", column.type() if result == "json" else result, column.type(), *arguments)(
+        column, *more
+    )
+
+
+def _unable(what: str, dialect: str) -> DataError:
+    return DataError("XPB-D43", what=plain(f"{what} ({dialect})"))
+
+
+# -- JSON ----------------------------------------------------------------------------------------------------------------
+
+
+def as_json(column: Any, dialect: str) -> Any:
+    """A column of JSON; text is parsed by the server."""
+    kind = column.type()
+    if kind.is_json():
+        return column
+    if not kind.is_string():
+        raise _unable(f"Properties in a column of type {kind}", dialect)
+    if dialect == "postgres":
+        return column.cast("json")
+    return _function({"bigquery": "PARSE_JSON", "snowflake": "PARSE_JSON"}.get(dialect, "parse_json"), "json", "string")(column)
+
+
+def _text_at(column: Any, name: Any) -> Any:
+    """A key of a JSON column as text, on Postgres."""
+    import ibis
+
+    # written as an operator that binds no closer than others; inside a function nothing can go wrong
+    return ibis.coalesce(_json("extract_path_text", column, "string", name))
+
+
+def member(column: Any, name: str, dialect: str, *, raw: bool = False) -> Any:
+    """A key of a JSON column as text, or (raw) as JSON; null where it is missing."""
+    held = as_json(column, dialect)
+    if dialect == "postgres":
+        return _json("extract_path", held, "json", name) if raw else _text_at(held, name)
+    if raw:
+        return held[name]
+    if dialect == "bigquery":
+        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+        return _function("JSON_VALUE", "string", "json", "string")(held, f'$."{quoted}"')
+    return held[name].cast("string")
+
+
+def listed(column: Any, dialect: str) -> Any:
+    """A list property that is a column of its own: an array of texts, or JSON."""
+    kind = column.type()
+    return column.cast("array<string>") if kind.is_array() else as_json(column, dialect)
+
+
+def unfolded(items: Any, how: Items, dialect: str) -> tuple[Any, Any]:
+    """Expressions that make a row of each item (or of each key of a dictionary), and the text its value is looked up in."""
+    import ibis
+
+    nothing = ibis.null("string")
+    if items.type().is_array():
+        return items.unnest(), nothing
+    if how == "dictionary" and dialect != "postgres":
+        raise _unable("Listing experiments in a dictionary of JSON", dialect)
+    if dialect == "postgres":
+        wanted, name = ("object", "object_keys") if how == "dictionary" else ("array", "array_elements_text")
+        safe = ibis.ifelse(_json("typeof", items, "string") == wanted, items, ibis.null(items.type()))
+        return _json(name, safe, "string"), items.cast("string") if how == "dictionary" else nothing
+    if dialect == "bigquery":
+        return _function("JSON_VALUE_ARRAY", "array<string>", "json")(items).unnest(), nothing
+    return items.cast("array<string>").unnest(), nothing
+
+
+def item_of(raw: Any, holder: Any, how: Items, separator: str, dialect: str) -> Any:
+    """The item of a row: experiment, `MARK`, variant; null where it is none."""
+    import ibis
+
+    if how == "list":
+        first = raw.split(separator)[0]
+        rest = raw.substr(first.length() + len(separator))
+        return ibis.ifelse(raw.contains(separator), first + ibis.literal(MARK) + rest, ibis.null("string"))
+    if holder is None:
+        return raw
+    holder = as_json(holder, dialect)
+    is_text = _json("typeof", _json("extract_path", holder, "json", raw), "string") == "string"
+    return ibis.ifelse(is_text, raw + ibis.literal(MARK) + _text_at(holder, raw), ibis.null("string"))
+
+
+# -- numbers and times ---------------------------------------------------------------------------------------------------
+
+
+def number(value: Any) -> Any:
+    """A property as a double; null where it is no finite number."""
+    import ibis
+
+    kind = value.type()
+    if kind.is_floating():
+        return ibis.ifelse(value.isnan() | value.isinf(), ibis.null("float64"), value.cast("float64"))
+    if kind.is_numeric():
+        return value.cast("float64")
+    if kind.is_string():
+        return ibis.ifelse(value.re_search(NUMBER), value, ibis.null("string")).cast("float64")
+    return ibis.null("float64")
+
+
+def microseconds(value: Any, unit: str) -> Any:
+    """Whole microseconds since 1970; null where a value can't be read."""
+    import ibis
+
+    kind = value.type()
+    if kind.is_timestamp():
+        # the second and what is beyond it, apart: doubles would lose the last digits
+        return value.epoch_seconds().cast("int64") * SECOND + (value.microsecond() % SECOND).cast("int64")
+    if kind.is_date():
+        return value.epoch_days().cast("int64") * DAY
+    if kind.is_string():
+        value = ibis.ifelse(value.re_search(r"^[+-]?[0-9]{1,18}(\.[0-9]{1,6})?$"), value, ibis.null("string"))
+    elif not kind.is_numeric():
+        raise DataError("XPB-D43", what=plain(f"A time of type {kind}"))
+    exact = value.cast("decimal(30, 6)")
+    if unit != "auto":
+        return (exact * {"s": SECOND, "ms": 1_000, "us": 1}[unit]).cast("int64")
+    return ibis.cases(
+        (exact.abs() < 10**11, (exact * SECOND).cast("int64")),
+        (exact.abs() < 10**14, (exact * 1_000).cast("int64")),
+        else_=exact.cast("int64"),
+    )
+
+
+def to_utc(t: Any, zone: str, dialect: str) -> Any:
+    """Microseconds of a clock in some zone as microseconds in UTC."""
+    seconds = (t - t % SECOND) / SECOND
+    if dialect == "postgres":
+        clock = _function("to_timestamp", "timestamp('UTC')", "float64")(seconds.cast("float64"))
+        naive = _function("timezone", "timestamp", "string", "timestamp('UTC')")("UTC", clock)
+        instant = _function("timezone", "timestamp('UTC')", "string", "timestamp")(zone, naive)
+        whole = instant.epoch_seconds().cast("int64")
+    elif dialect == "snowflake":
+        clock = _function("TO_TIMESTAMP_NTZ", "timestamp", "int64")(seconds.cast("int64"))
+        moved = _function("CONVERT_TIMEZONE", "timestamp", "string", "string", "timestamp")(zone, "UTC", clock)
+        whole = moved.epoch_seconds().cast("int64")
+    elif dialect == "bigquery":
+        clock = _function("TIMESTAMP_SECONDS", "timestamp('UTC')", "int64")(seconds.cast("int64"))
+        naive = _function("DATETIME", "timestamp", "timestamp('UTC')")(clock)
+        whole = _function("UNIX_SECONDS", "int64", "timestamp('UTC')")(
+            _function("TIMESTAMP", "timestamp('UTC')", "timestamp", "string")(naive, zone)
+        )
+    else:
+        raise _unable(f"A log in the time zone {zone}", dialect)
+    return whole * SECOND + t % SECOND
+
+
+# -- hashes --------------------------------------------------------------------------------------------------------------
+
+
+def row_hashes(table: Any, columns: Sequence[str]) -> Any:
+    """Number of rows, and the sum and the exclusive or of a 64-bit hash of each, over the named columns.
+
+    Columns are joined with their lengths before them, so that no two rows read alike.
+    """
+    import ibis
+
+    def told(name: str) -> Any:
+        text = table[name].cast("string")
+        return ibis.ifelse(text.isnull(), ibis.literal("-"), text.length().cast("string") + ibis.literal(":") + text)
+
+    bar = ibis.literal("|")
+    row = reduce(lambda a, b: a + bar + b, [ibis.literal(SALT), *(told(name) for name in columns)])
+    hashed = table.select(h=row.hash())
+    return hashed.aggregate(n=hashed.count(), total=hashed.h.cast("decimal(38, 0)").sum(), mixed=hashed.h.bit_xor())

@@ -1,0 +1,385 @@
+"""A log in the embedded engine: files, tables and relations brought into normal form."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import narwhals.stable.v2 as nw
+
+from xpbench.canonical import digest
+from xpbench.data.cache import digest_of_files
+from xpbench.data.engines.embedded import engine_name, literal, quote, unread
+from xpbench.data.logs.log import MARK, Properties, happened, scaled_time
+from xpbench.data.logs.opening import kind_of, plain_frame
+from xpbench.data.summary import Finding
+from xpbench.errors import DataError, nearest, plain, shown
+from xpbench.plan import Plan
+
+if TYPE_CHECKING:
+    from xpbench.data.logs.events import EventsSource
+
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
+_REALS = ("FLOAT", "DOUBLE")
+_FAR = 2**60
+"""Microseconds; time stamps of the engine reach further."""
+
+
+class DuckLog:
+    """A log in DuckDB. See `Log`."""
+
+    passes_are_dear = False
+
+    def __init__(self, source: EventsSource, plan: Plan, properties: Properties, connection: Any) -> None:
+        self.source = source
+        self.schema = source.schema
+        self.plan = plan
+        self.properties = properties
+        self.run = connection
+        self.engine = engine_name()
+        self.missing_properties: frozenset[str] = frozenset()
+        self.kind = "duckdb"
+        self._files_digest = ""
+        self._findings: list[Finding] = []
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._kept = 0
+        self._tables: dict[str, list[str]] = {}
+        self._table_of: dict[str, str] = {}
+        self._stamp: str | None = None
+        """Column of Parquet files that holds the time as a time stamp."""
+        self._id = ""
+        self._arrives = False
+        self._select = ""
+        self.all("SET preserve_insertion_order = false")  # rows mean the same in any order, and are handled with less memory
+        self._parquet = isinstance(source.log, list) and kind_of(source.log[0]) == "parquet"
+        self._open()
+
+    # -- the protocol ------------------------------------------------------------------------------------------------
+
+    def frame(self, between: tuple[int, int] | None = None) -> nw.LazyFrame[Any]:
+        """The events in normal form, of a stretch of time where one is given.
+
+        Where times are stored as time stamps the stretch is compared with what is stored, which lets the engine pass over
+        parts of a file by their statistics.
+        """
+        if between is None or self._stamp is None or not all(abs(us) < _FAR for us in between):
+            return happened(_lazy(self.run.sql("SELECT * FROM normal")), between)
+        begin, end = (f"make_timestamp({us})" for us in between)
+        return _lazy(self.run.sql(f"{self._select} WHERE {self._stamp} >= {begin} AND {self._stamp} < {end}"))
+
+    def ends(self) -> tuple[int, int] | None:
+        """Earliest and latest time, where the statistics of Parquet files tell that every event has a time and a unit."""
+        if self._stamp is None or self._arrives:
+            return None
+        if any(self.all(f"SELECT count(*) FROM source WHERE {x} IS NULL")[0][0] for x in (self._stamp, self._id)):
+            return None
+        ((first, last),) = self.all(f"SELECT epoch_us(min({self._stamp})), epoch_us(max({self._stamp})) FROM source")
+        return None if first is None else (int(first), int(last))
+
+    def counted(self, now: int) -> None:
+        """None: the fingerprint counts nothing by name."""
+        return
+
+    def itemized(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """A row for every item of the events."""
+        return frame.explode("items").rename({"items": "item"}).filter(~nw.col("item").is_null())
+
+    def keep(self, frame: nw.LazyFrame[Any], name: str, near: str = "") -> nw.LazyFrame[Any]:
+        """A temporary table with the rows of a frame."""
+        self._kept += 1
+        table = f"{name}_{self._kept}"
+        self._tables.setdefault(name, []).append(table)
+        self.all(f"CREATE TEMP TABLE {quote(table)} AS {frame.to_native().sql_query()}")
+        relation = self.run.sql(f"SELECT * FROM {quote(table)}")
+        self._table_of[relation.alias] = table
+        return _lazy(relation)
+
+    def numbered(self, kept: nw.LazyFrame[Any]) -> nw.LazyFrame[Any] | None:
+        """The temporary table with the numbers that the engine gives its rows."""
+        table = quote(self._table_of[kept.to_native().alias])
+        return _lazy(self.run.sql(f'SELECT CAST(rowid AS UINTEGER) AS "no", * FROM {table}'))
+
+    def release(self, name: str) -> None:
+        """Drop temporary tables."""
+        for table in self._tables.pop(name, []):
+            self.all(f"DROP TABLE {quote(table)}")
+
+    def keyed(self, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+        """The frame with a hash of columns."""
+        key = f"CASE WHEN iid <> '' THEN hash({', '.join(columns)}) END AS key"
+        return _lazy(self.run.sql(f"SELECT *, {key} FROM ({frame.to_native().sql_query()})"))
+
+    def write(self, units: nw.LazyFrame[Any], path: Path) -> None:
+        """The unit table without ids as a Parquet file."""
+        query = units.drop("u", "t0", strict=False).to_native().sql_query()
+        self.all(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the events in normal form, whatever the order of the rows; of JSON Lines over the bytes that were read.
+
+        Only the sum and the exclusive or of salted row hashes leave the engine, so that no id can be found again.
+        """
+        if self._files_digest:
+            return self._files_digest
+        columns = ["u", "event", "t", "iid", *self.properties.texts.values()]
+        salted = ", ".join([literal("xpbench.events.1"), *columns])
+        ((rows, total, mixed),) = self.all(f"SELECT count(*), sum(hash({salted})), bit_xor(hash({salted})) FROM normal")
+        return digest({"properties": list(self.properties.texts), "rows": rows, "sum": str(total), "xor": str(mixed)})
+
+    def findings(self) -> list[Finding]:
+        """What was counted when the log was opened."""
+        return self._findings
+
+    # -- opening -----------------------------------------------------------------------------------------------------
+
+    def all(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a small result, read to the end: the engine allows one open result."""
+        rows: list[tuple[Any, ...]] = self.run.execute(query).fetchall()
+        return rows
+
+    def _open(self) -> None:
+        log = self.source.log
+        text = False
+        if isinstance(log, list):
+            kind = kind_of(log[0])
+            files = "[" + ", ".join(literal(p) for p in log) + "]"
+            if kind == "jsonl":
+                self._open_jsonl(log)
+                text = True
+            elif kind == "csv":
+                if all(Path(p).stat().st_size == 0 for p in log):
+                    raise DataError("XPB-D07", what=plain("The file is empty"))
+                self._view(f"SELECT * FROM read_csv({files}, all_varchar = true, header = true, union_by_name = true)")
+                text = True
+            else:
+                self._view(f"SELECT * FROM read_parquet({files}, union_by_name = {'true' if len(log) > 1 else 'false'})")
+        elif isinstance(log, duckdb.DuckDBPyRelation):
+            self.run.register("handed", log.to_arrow_reader(100_000))
+            self.all("CREATE TEMP TABLE source AS SELECT * FROM handed")
+            self.run.unregister("handed")
+        else:
+            frame = nw.from_native(log)
+            if isinstance(frame, nw.LazyFrame):
+                frame = frame.collect("pyarrow")
+            self.run.register("source", plain_frame(frame, self._mixed))
+        types = {r[0]: str(r[1]) for r in self.all("DESCRIBE SELECT * FROM source")}
+        self._normal(types, text=text)
+
+    def _view(self, query: str) -> None:
+        try:
+            self.all(f"CREATE TEMP VIEW source AS {query}")
+        except duckdb.Error as error:
+            raise unread("The log could not be read", error) from error
+
+    def _open_jsonl(self, paths: Sequence[str]) -> None:
+        from xpbench.data.jsonl.ingestion import Ingestion
+
+        self._folder = tempfile.TemporaryDirectory(prefix="xpbench-")
+        names = [*self.properties.texts]
+        unit = self.schema.unit or self.plan.unit
+        report = Ingestion(
+            [Path(p) for p in paths],
+            Path(self._folder.name) / "events",
+            None if self.properties.items == "dictionary" else [*names, *([unit] if unit not in names else [])],
+            self.schema,
+            self.source.engine,
+            known=None if self.source.cache is None else self.source.cache.known(paths),
+        ).run()
+        self._files_digest = digest_of_files(report.files)
+        self._findings += report.findings()
+        if not report.rows:
+            raise DataError("XPB-D07", what=plain(f"The log has no readable event: {report.told()}"))
+        whole = (
+            f", properties AS {quote(self.schema.properties or 'properties')}" if self.properties.items == "dictionary" else ""
+        )
+        columns = f"* EXCLUDE (properties){whole}" if whole else "*"
+        self._view(f"SELECT {columns} FROM read_parquet({literal(str(report.folder / '*.parquet'))})")
+
+    def close(self) -> None:
+        """Remove what was written while reading."""
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _mixed(self, column: str, kinds: Mapping[str, int]) -> None:
+        most = max(kinds.values())
+        words = ", ".join(f"{v:,} {k}" for k, v in sorted(kinds.items(), key=lambda p: (-p[1], p[0])))
+        name = "mixed_ids" if column == (self.schema.unit or self.plan.unit) else "mixed_types"
+        self._findings.append(
+            Finding(
+                name,
+                sum(kinds.values()) - most,
+                sum(kinds.values()),
+                "compared as text",
+                detail=f"Column {shown(column)} holds {words}.",
+            )
+        )
+
+    # -- normal form -------------------------------------------------------------------------------------------------
+
+    def _normal(self, types: Mapping[str, str], *, text: bool) -> None:
+        """Make the view or table `normal`."""
+        schema = self.schema
+        unit = schema.unit or self.plan.unit
+        for name, role in ((schema.event, "the event's name"), (schema.time, "the event's time")):
+            if name not in types and self._property(name, types) is None:
+                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(nearest(name, types)))
+        id_expression = self._property(unit, types)
+        if id_expression is None:
+            raise DataError("XPB-D05", column=unit, role=plain("the plan's unit"), hint=plain(nearest(unit, types)))
+        id_name, id_type = id_expression
+        missing = set()
+        columns = [
+            f"{id_name if id_type == 'VARCHAR' and self._parquet else _identity(id_name, id_type)} AS u",
+            f"CAST({self._found(schema.event, types)[0]} AS VARCHAR) AS event",
+            f"{self._time(*self._found(schema.time, types))} AS t",
+        ]
+        insert = None
+        for wanted in (schema.insert_id, "insert_id"):
+            if wanted is not None and insert is None:
+                insert = self._property(wanted, types)
+        self.has_insert_ids = insert is not None
+        columns.append(f"coalesce(CAST({insert[0]} AS VARCHAR), '') AS iid" if insert else "'' AS iid")
+        arrived = self._property(schema.arrived, types) if schema.arrived else None
+        columns.append(f"{microseconds_of(*arrived, 'auto')} AS arr" if arrived else "CAST(NULL AS BIGINT) AS arr")
+        u = columns[0].rsplit(" AS ", 1)[0]
+        for name, short in self.properties.texts.items():
+            found = self._property(name, types)
+            if found is None:
+                missing.add(name)
+                columns.append(f"CAST(NULL AS VARCHAR) AS {short}")
+            else:
+                columns.append(f"{_as_text(*found)} AS {short}")
+            if name in self.properties.numbers:
+                number = "CAST(NULL AS DOUBLE)" if found is None else _as_number(*found)
+                columns.append(f"{number} AS {self.properties.numbers[name]}")
+        exposure = self.plan.exposure
+        if self.properties.items == "list":
+            found = self._property(exposure.list_property, types)
+            items = "CAST(NULL AS VARCHAR[])" if found is None else _listed(*found, exposure.list_separator)
+            columns.append(f"{items} AS items")
+        elif self.properties.items == "dictionary":
+            columns.append(f"{self._pairs(types)} AS items")
+        self.missing_properties = frozenset(missing)
+        table = "TABLE" if text and not self._folder else "VIEW"  # text is parsed once
+        self._select = f"SELECT {', '.join(columns)} FROM source"
+        name, kind = self._found(schema.time, types)
+        if self._parquet and name == quote(schema.time) and kind == "TIMESTAMP" and self.source.time_zone == "UTC":
+            self._stamp = name
+        self._id, self._arrives = u, arrived is not None
+        self.all(f"CREATE TEMP {table} normal AS {self._select}")
+
+    def _found(self, name: str, types: Mapping[str, str]) -> tuple[str, str]:
+        found = self._property(name, types)
+        if found is None:  # pragma: no cover - checked before
+            raise DataError("XPB-D05", column=name, role=plain("an event"), hint=plain(nearest(name, types)))
+        return found
+
+    def _property(self, name: str, types: Mapping[str, str]) -> tuple[str, str] | None:
+        """Expression and type of a property: a column of its own, or a key of the column of properties."""
+        if name in types:
+            return quote(name), types[name]
+        holder = self.schema.properties
+        if holder is None or holder not in types:
+            return None
+        kind = types[holder]
+        if kind.startswith("STRUCT("):
+            fields = {r[0]: str(r[1]) for r in self.all(f"DESCRIBE SELECT unnest({quote(holder)}) FROM source LIMIT 0")}
+            if name not in fields:
+                return None
+            return f"struct_extract({quote(holder)}, {literal(name)})", fields[name]
+        if kind.startswith("MAP("):
+            return f"CAST({quote(holder)}[{literal(name)}] AS VARCHAR)", "VARCHAR"
+        path = '$."' + name.replace('"', '\\"') + '"'
+        return f"json_extract_string({quote(holder)}, {literal(path)})", "VARCHAR"
+
+    def _pairs(self, types: Mapping[str, str]) -> str:
+        """Items of a dictionary: every property that holds text, with its value."""
+        holder = self.schema.properties
+        kind = types.get(holder or "", "")
+        mark = literal(MARK)
+        if holder is not None and kind and not kind.startswith(("STRUCT(", "MAP(")):
+            text = f"CASE WHEN json_valid({quote(holder)}) THEN {quote(holder)} END"
+            path = "'$.\"' || replace(k, '\"', '\\\"') || '\"'"
+            value = f"json_extract_string({quote(holder)}, {path})"
+            pair = f"CASE WHEN json_type({quote(holder)}, {path}) = 'VARCHAR' THEN k || {mark} || {value} END"
+            return f"list_filter(list_transform(json_keys({text}), lambda k: {pair}), lambda x: x IS NOT NULL)"
+        if holder is not None and kind.startswith("MAP("):
+            pair = f"CAST(k AS VARCHAR) || {mark} || CAST({quote(holder)}[k] AS VARCHAR)"
+            return f"list_filter(list_transform(map_keys({quote(holder)}), lambda k: {pair}), lambda x: x IS NOT NULL)"
+        fields = {n: (quote(n), t) for n, t in types.items()}
+        if holder is not None and kind:
+            inner = {r[0]: str(r[1]) for r in self.all(f"DESCRIBE SELECT unnest({quote(holder)}) FROM source LIMIT 0")}
+            fields |= {n: (f"struct_extract({quote(holder)}, {literal(n)})", t) for n, t in inner.items()}
+        texts = [f"{literal(n + MARK)} || {e}" for n, (e, t) in fields.items() if t == "VARCHAR" or t.startswith("ENUM")]
+        return f"list_filter([{', '.join(texts)}]::VARCHAR[], lambda x: x IS NOT NULL)"
+
+    def _time(self, name: str, kind: str) -> str:
+        zone = self.source.time_zone
+        value = microseconds_of(name, kind, self.schema.time_unit)
+        if zone == "UTC" or kind == "TIMESTAMP WITH TIME ZONE":
+            return value
+        return f"epoch_us(make_timestamp({value}) AT TIME ZONE {literal(zone)})"
+
+
+def _lazy(relation: Any) -> nw.LazyFrame[Any]:
+    frame: nw.LazyFrame[Any] = nw.from_native(relation)
+    return frame
+
+
+def microseconds_of(name: str, kind: str, unit: str) -> str:
+    """Expression of microseconds since 1970; null where the value can't be read."""
+    if kind.startswith(("TIMESTAMP", "DATE")):
+        return f"epoch_us(CAST({name} AS {'TIMESTAMPTZ' if 'ZONE' in kind else 'TIMESTAMP'}))"
+    if kind == "VARCHAR" or kind.startswith("ENUM"):
+        number = f"try_cast({name} AS DECIMAL(30, 6))"
+        # a time stamp without zone drops the offset of a text that has one; without one the connection's zone is UTC
+        stamps = ", ".join(f"epoch_us(try_cast({name} AS {t}))" for t in ("TIMESTAMPTZ", "TIMESTAMP"))
+        return f"coalesce({scaled_time(number, unit)}, {stamps})"
+    if kind in _INTEGERS or kind.startswith("DECIMAL"):
+        return scaled_time(f"CAST({name} AS DECIMAL(30, 6))", unit)
+    if kind in _REALS:
+        return scaled_time(f"try_cast({name} AS DECIMAL(30, 6))", unit)
+    raise DataError("XPB-D05", column=name, role=plain("the event's time"), hint=plain(f"It is of type {kind}"))
+
+
+def _identity(name: str, kind: str) -> str:
+    if kind in _INTEGERS and kind not in ("HUGEINT", "UBIGINT"):
+        return f"CAST({name} AS BIGINT)"
+    if kind in _REALS:
+        return (
+            f"CASE WHEN isnan({name}) THEN NULL WHEN {name} = floor({name}) AND abs({name}) < 9e15 "
+            f"THEN CAST(CAST({name} AS BIGINT) AS VARCHAR) ELSE CAST({name} AS VARCHAR) END"
+        )
+    return f"nullif(CAST({name} AS VARCHAR), '')"
+
+
+def _as_text(name: str, kind: str) -> str:
+    if kind in _REALS:
+        return _identity(name, kind)
+    if kind == "VARCHAR":
+        return name
+    return f"CAST({name} AS VARCHAR)"
+
+
+def _as_number(name: str, kind: str) -> str:
+    if kind in _REALS or kind in _INTEGERS or kind.startswith("DECIMAL"):
+        number = f"CAST({name} AS DOUBLE)"
+    elif kind == "VARCHAR" or kind.startswith("ENUM"):
+        number = f"try_cast({name} AS DOUBLE)"
+    else:
+        return "CAST(NULL AS DOUBLE)"
+    return number if kind in _INTEGERS or kind.startswith("DECIMAL") else f"CASE WHEN isfinite({number}) THEN {number} END"
+
+
+def _listed(name: str, kind: str, separator: str) -> str:
+    """Items of a list of `<experiment><separator><variant>` texts, cut at the first separator; a text is a list of one."""
+    items = f"CAST({name} AS VARCHAR[])"
+    if not kind.endswith("[]"):
+        items = f"coalesce(from_json(CASE WHEN json_valid({name}) THEN {name} END, '[\"VARCHAR\"]'), [CAST({name} AS VARCHAR)])"
+    by = literal(separator)
+    rest = f"substr(x, length(split_part(x, {by}, 1)) + {len(separator) + 1})"
+    kept = f"list_filter({items}, lambda x: contains(x, {by}))"
+    return f"list_transform({kept}, lambda x: split_part(x, {by}, 1) || {literal(MARK)} || {rest})"

@@ -1,0 +1,228 @@
+"""A log in an SQL warehouse, reached through Ibis: one row per event, properties as columns or as keys of a JSON column.
+
+Proven on Postgres; for BigQuery and Snowflake the queries are only compiled (see docs/data.md). Only this file and `dialects`
+speak Ibis; everything after the normal form is the same narwhals code as on DuckDB.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import narwhals.stable.v2 as nw
+
+from xpbench.canonical import digest
+from xpbench.data.engines import dialects
+from xpbench.data.engines.embedded import unread
+from xpbench.data.logs.log import MARK, EventSchema, Properties, happened
+from xpbench.data.summary import Finding
+from xpbench.errors import DataError, nearest, plain
+from xpbench.plan import Plan
+
+if TYPE_CHECKING:
+    from xpbench.data.logs.events import EventsSource
+
+
+class WarehouseLog:
+    """A log in a warehouse. See `Log`. Temporary tables are dropped when it is closed."""
+
+    passes_are_dear = True
+
+    def __init__(self, source: EventsSource, plan: Plan, properties: Properties) -> None:
+        self.backend = source.log.get_backend()
+        self.kind = str(self.backend.name)
+        self.engine = f"{self.kind} {self.backend.version}"
+        self.properties = properties
+        self._held: list[str] = []
+        form = NormalForm(source, plan, properties, dialect=self.kind)
+        self.normal = form.table()
+        self.missing_properties: frozenset[str] = frozenset(form.missing)
+        self.has_insert_ids = form.has_insert_ids
+        self._separator = plan.exposure.list_separator
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, source: EventsSource, plan: Plan, properties: Properties) -> Iterator[WarehouseLog]:
+        """The log; its temporary tables are dropped when the block ends.
+
+        Raises:
+            DataError: `XPB-D01` with the server's words.
+        """
+        held: WarehouseLog | None = None
+        try:
+            held = cls(source, plan, properties)
+            yield held
+        except Exception as error:
+            if isinstance(error, DataError) or not _is_of_a_database(error):
+                raise
+            raise unread("The log could not be read", error) from error
+        finally:
+            for name in [] if held is None else held._held:
+                with contextlib.suppress(Exception):  # when the connection is gone, so are they
+                    held.backend.raw_sql(f'DROP TABLE "{name}"').close()  # type: ignore[union-attr]
+
+    def frame(self, between: tuple[int, int] | None = None) -> nw.LazyFrame[Any]:
+        """The events in normal form, of a stretch of time where one is given."""
+        frame: nw.LazyFrame[Any] = nw.from_native(self.normal)
+        return happened(frame, between)
+
+    def ends(self) -> tuple[int, int] | None:
+        """Not known without reading."""
+        return None
+
+    def counted(self, now: int) -> None:
+        """None: the fingerprint counts nothing by name."""
+        return
+
+    def itemized(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """A row for every item of the events; computed at once, since a row that becomes several can't be filtered first."""
+        events = frame.to_native()
+        found = dialects.unfolded(events.items, self.properties.items, self.kind)
+        others = [events[name] for name in events.columns if name != "items"]
+        rows = self.keep(nw.from_native(events.select(*others, raw=found[0], holder=found[1])), "items").to_native()
+        holder = None if events.items.type().is_array() else rows.holder
+        item = dialects.item_of(rows.raw, holder, self.properties.items, self._separator, self.kind)
+        items: nw.LazyFrame[Any] = nw.from_native(rows.mutate(item=item).drop("raw", "holder"))
+        return items.filter(~nw.col("item").is_null())
+
+    def keep(self, frame: nw.LazyFrame[Any], name: str, near: str = "") -> nw.LazyFrame[Any]:
+        """A temporary table of the session with the rows of a frame."""
+        table = f"xpbench_{name}_{uuid.uuid4().hex[:12]}"
+        self._held.append(table)
+        kept: nw.LazyFrame[Any] = nw.from_native(self.backend.create_table(table, frame.to_native(), temp=True))
+        return kept
+
+    def numbered(self, kept: nw.LazyFrame[Any]) -> nw.LazyFrame[Any] | None:
+        """None: not every server numbers the rows of a table."""
+        return None
+
+    def release(self, name: str) -> None:
+        """Nothing to do: the tables are the server's, and dropped at the end."""
+
+    def keyed(self, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+        """The frame with the columns joined to one text."""
+        import ibis
+
+        table = frame.to_native()
+        bar = ibis.literal("|")
+        key = reduce(lambda a, b: a + bar + b, (table[name].cast("string") for name in columns))
+        with_key: nw.LazyFrame[Any] = nw.from_native(
+            table.mutate(key=ibis.ifelse(table["iid"] != "", key, ibis.null("string")))
+        )
+        return with_key
+
+    def write(self, units: nw.LazyFrame[Any], path: Path) -> None:
+        """The unit table without ids as a Parquet file on this machine."""
+        import pyarrow.parquet as pq
+
+        pq.write_table(units.drop("u", "t0", strict=False).collect("pyarrow").to_native(), path, compression="zstd")
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the events in normal form, whatever the order of the rows; other than that of another engine.
+
+        Only the number of rows, and the sum and the exclusive or of 64-bit row hashes leave the server.
+        """
+        row = dialects.row_hashes(self.normal, ["u", "event", "t", "iid", *self.properties.texts.values()])
+        found = row.to_pyarrow().to_pylist()[0]
+        content = {"rows": int(found["n"]), "sum": str(found["total"]), "xor": str(found["mixed"])}
+        return digest({"warehouse": content, "kind": self.kind, "properties": list(self.properties.texts)})
+
+    def findings(self) -> list[Finding]:
+        """What was counted when the log was opened."""
+        return []
+
+
+def _is_of_a_database(error: Exception) -> bool:
+    """Whether an exception comes from a driver (whose errors descend from an `Error`, by PEP 249)."""
+    names = {f"{c.__module__.split('.')[0]}.{c.__name__}" for c in type(error).__mro__}
+    return any(n.endswith((".Error", ".GoogleAPICallError")) for n in names)
+
+
+class NormalForm:
+    """The log in normal form as an Ibis table; nothing runs.
+
+    Raises:
+        DataError: `XPB-D05`, a column is missing; `XPB-D43`, what a warehouse table can't do.
+    """
+
+    def __init__(self, source: EventsSource, plan: Plan, properties: Properties, *, dialect: str) -> None:
+        self.log = source.log
+        self.schema: EventSchema = source.schema
+        self.zone = source.time_zone
+        self.plan = plan
+        self.properties = properties
+        self.dialect = dialect
+        self.missing: set[str] = set()
+        self.has_insert_ids = False
+
+    def table(self) -> Any:
+        """The normal form."""
+        import ibis
+
+        schema = self.schema
+        unit = schema.unit or self.plan.unit
+        found: dict[str, Any] = {}
+        for name, role in ((schema.event, "the event's name"), (schema.time, "the event's time"), (unit, "the plan's unit")):
+            value = self.property(name)
+            if value is None:
+                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(nearest(name, self.log.columns)))
+            found[name] = value
+        u = found[unit]
+        u = u.cast("int64") if u.type().is_integer() else u.cast("string").nullif("")
+        insert = next((p for n in (schema.insert_id, "insert_id") if n and (p := self.property(n)) is not None), None)
+        self.has_insert_ids = insert is not None
+        event, t = found[schema.event].cast("string"), self.time(found[schema.time])
+        iid = ibis.literal("") if insert is None else insert.cast("string").fill_null("")
+        columns = {"u": u, "event": event, "t": t, "iid": iid}
+        arrived = self.property(schema.arrived) if schema.arrived else None
+        columns["arr"] = ibis.null("int64") if arrived is None else dialects.microseconds(arrived, "auto")
+        for name, short in self.properties.texts.items():
+            value = self.property(name)
+            if value is None:
+                self.missing.add(name)
+            columns[short] = ibis.null("string") if value is None else value.cast("string")
+            if name in self.properties.numbers:
+                columns[self.properties.numbers[name]] = ibis.null("float64") if value is None else dialects.number(value)
+        if self.properties.items:
+            columns["items"] = self.items()
+        return self.log.select(**columns)
+
+    def property(self, name: str) -> Any:
+        """A column of its own, or a key of the column of properties as text; None where there is neither."""
+        if name in self.log.columns:
+            return self.log[name]
+        holder = self.schema.properties
+        if holder is None or holder not in self.log.columns:
+            return None
+        kind = self.log[holder].type()
+        if kind.is_struct():
+            return self.log[holder][name] if name in kind.names else None
+        return dialects.member(self.log[holder], name, self.dialect)
+
+    def time(self, value: Any) -> Any:
+        """Microseconds since 1970 in UTC; a clock reading of the log's own zone, where it has one, is brought to UTC."""
+        t = dialects.microseconds(value, self.schema.time_unit)
+        instant = value.type().is_timestamp() and value.type().timezone is not None
+        return t if self.zone == "UTC" or instant else dialects.to_utc(t, self.zone, self.dialect)
+
+    def items(self) -> Any:
+        """What `itemized` makes a row of each: an array of texts, or JSON."""
+        import ibis
+
+        holder = self.schema.properties
+        held = self.log[holder] if holder in self.log.columns else None
+        if self.properties.items == "list":
+            name = self.plan.exposure.list_property
+            if name in self.log.columns:
+                return dialects.listed(self.log[name], self.dialect)
+            if held is None:
+                return ibis.null("array<string>")
+            return dialects.member(held, name, self.dialect, raw=True)
+        if held is not None and not held.type().is_struct():
+            return dialects.as_json(held, self.dialect)
+        texts = [n for n in self.log.columns if self.log[n].type().is_string()]
+        return ibis.array([ibis.literal(n + MARK) + self.log[n] for n in texts])

@@ -1,0 +1,309 @@
+"""JSON Lines to Parquet: streaming, bounded in memory, resumable, and nothing lost in silence.
+
+A file is read in pieces of whole lines. The engine reads each piece with a declared schema in which every value is text,
+so that nothing is turned into null by a type that does not fit, and strictly: a malformed line, broken UTF-8 or a key that
+is read and stands twice is an error. Where that happens, or where a piece gives fewer events than it has lines, the lines in
+doubt are judged one by one and told by reason and line number. So good pieces cost little more than the engine's own read.
+The engine works on two pieces at a time; meanwhile the next one is read, unpacked and hashed, and the last one made durable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from xpbench.canonical import digest
+from xpbench.data.engines.embedded import DuckDB, Progress, Stages, memory_of, unread
+from xpbench.data.jsonl.file_pieces import Counting, Memory, Piece, Pieces, empty_lines, whole_name
+from xpbench.data.jsonl.ingest_report import IngestReport, Reject
+from xpbench.data.jsonl.journal import Journal
+from xpbench.data.jsonl.piece_reader import PieceReader, Taken
+from xpbench.data.jsonl.strict_json_reader import Strict, declared_once
+from xpbench.data.logs.log import EventSchema, known_schema
+from xpbench.data.logs.opening import lines_located
+from xpbench.errors import DataError, plain
+
+__all__ = ["IngestReport", "Reject", "ingest"]
+
+SCHEMA = 2
+"""Raised whenever the manifest or the Parquet files mean something else."""
+
+AT_ONCE = 2
+"""Pieces that the engine reads at once: it reads the last lines of one with fewer threads, and writes them with one. An engine
+of one thread, or without `ENOUGH` memory, reads one."""
+
+ENOUGH = 512 * 1024 * 1024
+"""Memory of the engine for two pieces at a time; one takes some 150 MB of wide lines, two take 200."""
+
+LISTED = 1_000
+"""Rejected lines that a manifest lists for each piece; more are only counted."""
+
+
+def ingest(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    out: str | Path,
+    properties: Iterable[str] | None = None,
+    schema: EventSchema | None = None,
+    engine: DuckDB | None = None,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Write the events of JSON Lines files to Parquet, with a report of every line that was rejected.
+
+    Args:
+        paths: Files, plain or gzipped (told by their content), such as Mixpanel's raw export; `*` and `?` stand for parts of
+            names. A file that is named twice is read once.
+        out: Folder for the Parquet files and `manifest.jsonl`; a run that was stopped goes on there.
+        properties: Properties to keep, each as a column of text; None = all, as one column of JSON, which is slower to
+            write and to read.
+        schema: Where event, time and properties stand; Mixpanel's names where it is left out.
+        engine: Limits of the embedded engine.
+        progress: Called after every piece.
+
+    Raises:
+        DataError: `XPB-D02`, a file is missing; `XPB-D03`, a file of another kind; `XPB-D40`, the folder holds something else;
+            `XPB-D41`, two properties differ only in case; `XPB-D42`, a file has changed since part of it was read;
+            `XPB-D46`, the schema is none, or all properties of a log without an object that holds them; `XPB-D47`, a Parquet
+            file was changed or removed since; `XPB-D48`, another run writes to the folder.
+    """
+    files = lines_located(paths)
+    if schema is not None:
+        known_schema(schema)
+    return Ingestion(files, Path(out), properties, schema or EventSchema(), engine or DuckDB()).run(progress)
+
+
+class Ingestion:
+    """One run of `ingest`."""
+
+    def __init__(
+        self,
+        paths: list[Path],
+        out: Path,
+        properties: Iterable[str] | None,
+        schema: EventSchema,
+        engine: DuckDB,
+        known: Mapping[str, str] | None = None,
+    ) -> None:
+        """Get ready; see `ingest`.
+
+        Args:
+            paths: Files.
+            out: Folder for what is written.
+            properties: Properties to keep.
+            schema: Where event, time and properties stand.
+            engine: Limits of the embedded engine.
+            known: SHA-256 by real path of files that were hashed as they are now, which are not hashed again.
+        """
+        self.paths = paths
+        self.known = known or {}
+        self.out = out
+        self.engine = engine
+        if isinstance(properties, str):
+            properties = [properties]
+        if properties is None and schema.properties is None:
+            raise DataError(
+                "XPB-D46",
+                argument=plain("properties"),
+                value=None,
+                rule=plain("All properties are kept as the text of the object that holds them, and this schema has none"),
+                hint=plain("Name the properties to keep, or the object in EventSchema(properties=…)"),
+            )
+        fixed = [n for n in (schema.time, schema.unit or "distinct_id", schema.insert_id, schema.arrived) if n]
+        names = None if properties is None else dict.fromkeys([*fixed, *(p for p in properties if p != schema.event)])
+        if pair := declared_once([schema.event, *(names or ())]):
+            raise DataError("XPB-D41", first_name=pair[0], second_name=pair[1])
+        self.strict = Strict(schema, None if names is None else tuple(names))
+        self.wary = 0
+        """Steps of judging that come before the strict reader tries: 0 while pieces are good."""
+
+    def run(self, progress: Progress | None = None) -> IngestReport:
+        """Read what was not read before."""
+        stages = Stages(len(self.paths), progress)
+        with contextlib.ExitStack() as stack:
+            self.journal = Journal(self.out, self._identity())
+            stack.callback(self.journal.close)
+            stack.enter_context(_told_by_the_engine())
+            connection = stack.enter_context(self.engine.connect())
+            self.at_once = 1 if self.engine.threads == 1 or memory_of(connection) < ENOUGH else AT_ONCE
+            memory = Memory(self.at_once + 1)
+            stack.callback(memory.close)
+            cursors = [connection.cursor() for _ in range(self.at_once)]
+            self.readers = [PieceReader(cursor, self.strict) for cursor in cursors]
+            writer = stack.enter_context(ThreadPoolExecutor(1, "xpbench-writer"))
+            workers = stack.enter_context(ThreadPoolExecutor(self.at_once, "xpbench-reader"))
+            self.number = self.journal.number()
+            try:
+                for path in self.paths:
+                    self._file(path, memory, workers, writer, stages)
+            except BaseException:
+                for cursor in cursors:
+                    cursor.interrupt()
+                raise
+            finally:
+                workers.shutdown(cancel_futures=True)
+                writer.shutdown()
+                for left in self.out.glob(".part-*.tmp"):
+                    left.unlink(missing_ok=True)
+        return self._report()
+
+    def _identity(self) -> dict[str, Any]:
+        s = self.strict.schema
+        return {
+            "schema": SCHEMA,
+            "properties": None if self.strict.names is None else list(self.strict.names),
+            "event": s.event,
+            "time": s.time,
+            "holder": s.properties,
+            "time_unit": s.time_unit,
+        }
+
+    def _file(
+        self, path: Path, memory: Memory, workers: ThreadPoolExecutor, writer: ThreadPoolExecutor, stages: Stages
+    ) -> None:
+        entry = self.journal.entry(path)
+        known = self.known.get(os.path.realpath(path), "")
+        if entry.done:
+            stages.finish(f"{path.name} (already read)", sum(p["rows"] for p in entry.pieces))
+            return
+        if not entry.pieces and not self.wary and self._whole(path, known):
+            stages.finish(f"read {path.name}", entry.pieces[-1]["rows"])
+            return
+        done = entry.pieces[-1] if entry.pieces else {"end": 0, "line": 0}
+        begun: deque[tuple[Piece, str, Path, Future[Taken]]] = deque()
+        waiting: tuple[Future[None], int] | None = None
+
+        def acknowledged() -> None:
+            if waiting is not None:
+                waiting[0].result()
+                stages.finish(f"read {path.name}", waiting[1])
+
+        def finish() -> None:
+            nonlocal waiting
+            piece, part, made, work = begun.popleft()
+            taken = work.result()
+            pieces.done(piece)
+            self.wary = taken.wary
+            acknowledged()
+            record = self._told(piece, taken, part)
+            waiting = writer.submit(self.journal.add, path, record, made if taken.rows else None), taken.rows
+
+        with Pieces(path, memory, start=done["end"], line=done["line"], known=known) as pieces:
+            for piece in pieces:
+                if piece.last:
+                    self.journal.entry(path)  # it did not change meanwhile
+                part, made = self._part()
+                begun.append((piece, part, made, workers.submit(self._take, piece, made, path.name)))
+                if len(begun) > self.at_once:
+                    finish()
+            while begun:
+                finish()
+            acknowledged()
+
+    def _take(self, piece: Piece, made: Path, name: str) -> Taken:
+        reader = self.readers.pop()
+        try:
+            return reader.take(piece, made, name, self.wary)
+        finally:
+            self.readers.append(reader)
+
+    def _whole(self, path: Path, known: str) -> bool:
+        """Read a plain file in one go, if all its lines are events; nothing is left of it where they are not."""
+        with path.open("rb", buffering=0) as file:
+            name = whole_name(path, file.fileno())
+            if not name:
+                return False
+            part, made = self._part()
+            with Counting(file.fileno(), known) as counting:
+                rows = self.readers[0].copy(name, made)
+                if rows is None:
+                    return False
+                lines, sha, long = counting.result()
+            good = not long and rows + (0 if rows == lines else empty_lines(file.fileno())) == lines
+            size = os.fstat(file.fileno()).st_size
+        self.journal.entry(path)  # it did not change meanwhile
+        if not good:
+            return False
+        record = _record(part if rows else "", rows, rows, line=lines, end=size, last=True, sha=sha)
+        self.journal.add(path, record, made if rows else None)
+        return True
+
+    def _part(self) -> tuple[str, Path]:
+        """Name of the next Parquet file, and where it is written."""
+        self.number += 1
+        part = f"part-{self.number:06}.parquet"
+        return part, self.out / f".{part}.tmp"
+
+    def _told(self, piece: Piece, taken: Taken, part: str) -> dict[str, Any]:
+        """What is told of a piece; its Parquet file has the name `part`."""
+        rejects = sorted([(line, "too_long") for line in piece.skipped] + list((taken.bad or {}).items()))
+        return _record(
+            part if taken.rows else "",
+            taken.rows,
+            taken.lines + len(piece.skipped),
+            line=piece.line + piece.lines + len(piece.skipped),
+            end=piece.end,
+            rejects=rejects,
+            last=piece.last,
+            sha=piece.digest,
+            broken=piece.broken,
+        )
+
+    def _report(self) -> IngestReport:
+        files = list(self.journal.files.values())
+        pieces = [(f, p) for f in files for p in f.pieces]
+        rejected: Counter[str] = Counter()
+        for _, p in pieces:
+            rejected.update(p["rejected"])
+        ends = [(f.name, f.pieces[-1]) for f in files if f.pieces]
+        return IngestReport(
+            folder=self.out,
+            rows=sum(p["rows"] for _, p in pieces),
+            lines=sum(p["lines"] for _, p in pieces),
+            rejected=dict(rejected),
+            rejects=tuple(Reject(f.name, line, reason) for f, p in pieces for line, reason in p["rejects"]),
+            broken={name: p["broken"] for name, p in ends if p["broken"]},
+            digest=digest(sorted(p["digest"] for _, p in ends)),
+            files=tuple(sorted(p["digest"] for _, p in ends)),
+        )
+
+
+@contextlib.contextmanager
+def _told_by_the_engine() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        raise unread("The log could not be read", error) from error
+
+
+def _record(
+    part: str,
+    rows: int,
+    lines: int,
+    *,
+    line: int,
+    end: int,
+    rejects: Sequence[tuple[int, str]] = (),
+    last: bool,
+    sha: str,
+    broken: str = "",
+) -> dict[str, Any]:
+    """What the manifest tells of a piece; `line` and `end` are where the next one begins."""
+    return {
+        "part": part,
+        "rows": rows,
+        "lines": lines,
+        "line": line,
+        "end": end,
+        "rejected": dict(Counter(reason for _, reason in rejects)),
+        "rejects": rejects[:LISTED],
+        "last": last,
+        "digest": sha,
+        "broken": broken,
+    }

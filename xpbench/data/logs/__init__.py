@@ -1,0 +1,18 @@
+"""Event logs: from raw events over first exposures and unit values to moments.
+
+===================  =============================================================
+events               `xp.events`, the source
+opening              paths, tables and engines, opened
+log                  what every engine gives: the log in normal form
+log_to_units         one run over one log for one plan
+exposures            first exposures
+values               one value per unit and metric
+quantiles            quantiles of a property over events
+days_since_exposure  moments by days since exposure
+concurrent           other experiments on the same units
+identity             one person under several ids
+survey               one look over a whole log
+list_experiments     which experiments a log holds
+unit_table_note      what belongs to a unit table, and its summary
+===================  =============================================================
+"""

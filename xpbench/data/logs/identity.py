@@ -1,0 +1,78 @@
+"""Identity changes: exposed units that are one person under several ids, a device before the log-in and a user after it.
+
+Mixpanel writes the device (`$device_id`, or `$device:<id>` as the unit itself), the user (`$user_id`), the id an event was
+sent under before its identity was merged (`$distinct_id_before_identity`) and, in the older way of merging, the anonymous
+id of an `$identify` event (`$anon_id`). Each links a unit to further ids; units that share one are the same person twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals.stable.v2 as nw
+
+from xpbench.data.logs.log import SENT_AS, Log, Properties, identity_properties
+from xpbench.data.moments import rows_of
+from xpbench.data.summary import Finding
+from xpbench.plan import Plan
+
+NAME = "identity_changes"
+PREFIX = "$device:"
+
+c = nw.col
+
+
+def identity_changes(log: Log, units: nw.LazyFrame[Any], plan: Plan, properties: Properties) -> tuple[Finding, ...]:
+    """The finding `identity_changes` (count 0 where ids were compared and none changed); nothing where none can be compared.
+
+    A unit counts where it shares an id with another exposed unit (one device seen with several units, or one person exposed
+    as a device and as a user), or where its exposure was sent under another id than the one it has now.
+
+    Args:
+        log: Whose events carry the ids.
+        units: Exposed units: u, variant.
+        plan: Its unit and exposure event.
+        properties: Where the ids stand in the log's normal form.
+    """
+    wanted = identity_properties(plan.unit)
+    present = [n for n in wanted if n in properties.texts and n not in log.missing_properties]
+    if not present:
+        return ()
+    everyone = log.keep(units.select("u", "variant", me=c("u").cast(nw.String)), "named")
+    frame = log.frame().filter(~c("u").is_null())
+    links = []
+    for name in present:
+        key = c(properties.texts[name])
+        links.append(frame.filter(~key.is_null(), key != "").select("u", k=_bare(key)).group_by("u", "k").agg(n=nw.len()))
+    told = log.keep(nw.concat([x.select("u", "k") for x in links]).join(everyone.select("u"), on="u", how="semi"), "links")
+    if not rows_of(told.select(n=nw.len()))[0]["n"]:
+        return ()
+    own = everyone.select("u", k=_bare(c("me")))
+    pairs = log.keep(nw.concat([told, own]).group_by("u", "k").agg(n=nw.len()), "identities")
+    shared = pairs.group_by("k").agg(units=nw.len()).filter(c("units") > 1).select("k")
+    changed = [pairs.join(shared, on="k", how="semi").select("u")]
+    if SENT_AS in present:
+        sent = c(properties.texts[SENT_AS])
+        exposed = frame.filter(c("event") == plan.exposure.event, ~sent.is_null(), sent != "")
+        renamed = exposed.select("u", before=_bare(sent)).join(everyone.select("u", "me"), on="u", how="inner")
+        changed.append(renamed.filter(c("before") != _bare(c("me"))).select("u"))
+    ids = nw.concat(changed).group_by("u").agg(n=nw.len()).select("u")
+    hit = everyone.join(ids, on="u", how="semi").group_by("variant").agg(n=nw.len())
+    by = {r["variant"]: int(r["n"]) for r in rows_of(hit)}
+    total = int(rows_of(everyone.select(n=nw.len()))[0]["n"])
+    several = int(rows_of(shared.select(n=nw.len()))[0]["n"])
+    return (
+        Finding(
+            NAME,
+            sum(by.values()),
+            total,
+            "kept",
+            by_variant={v.key: by[v.key] for v in plan.variants if v.key in by},
+            detail=f"Compared by {', '.join(present)}; {several:,} ids are seen with several exposed units.",
+        ),
+    )
+
+
+def _bare(key: nw.Expr) -> nw.Expr:
+    """An id without the prefix that marks a device."""
+    return nw.when(key.str.starts_with(PREFIX)).then(key.str.slice(len(PREFIX))).otherwise(key)

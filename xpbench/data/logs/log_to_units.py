@@ -1,0 +1,435 @@
+"""One run over one log for one plan: what the log holds, first exposures, unit values; checks and findings on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import narwhals.stable.v2 as nw
+
+from xpbench.data.blocks import leaves
+from xpbench.data.engines.embedded import Stages
+from xpbench.data.logs.concurrent import with_concurrent
+from xpbench.data.logs.days_since_exposure import DAILY, age_cells
+from xpbench.data.logs.exposures import MISSING, Exposed, counted_by_variant, exposed
+from xpbench.data.logs.identity import identity_changes
+from xpbench.data.logs.log import DAY, MONEY_DIGITS, SECOND, Log, Properties, conditions_of, exposures_from, microseconds
+from xpbench.data.logs.survey import Survey, survey_of
+from xpbench.data.logs.unit_table_note import Look, time_of, with_day
+from xpbench.data.logs.values import Amount, Values, events_of, fits, horizon_of
+from xpbench.data.moments import counted_where, rows_of
+from xpbench.data.summary import Cell, Finding
+from xpbench.errors import DataError, nearest, plain, shown
+from xpbench.plan import Plan
+from xpbench.plan.metrics import EventMetric, Filter, Funnel, Mean, Quantile, Sessions, Sum
+
+if TYPE_CHECKING:
+    from xpbench.data.logs.events import EventsSource
+
+MAX_SLICES = 200
+MAX_AGES = 60
+
+c = nw.col
+
+
+def _usual(value: nw.Expr) -> dict[str, nw.Expr]:
+    """What is always asked of an amount."""
+    grid = float(10**MONEY_DIGITS)
+    broken = counted_where((value * grid).round(0) / grid != value)
+    return {"low": value.min(), "high": value.max(), "all": nw.len(), "had": value.count(), "broken": broken}
+
+
+class Reading:
+    """One run over one log for one plan."""
+
+    def __init__(self, source: EventsSource, plan: Plan, properties: Properties, log: Log, stages: Stages) -> None:
+        self.source = source
+        self.plan = plan
+        self.properties = properties
+        self.log = log
+        self.stages = stages
+        self.findings: list[Finding] = list(log.findings())
+        self.metrics = [m for m in plan.metrics if isinstance(m, EventMetric)]
+        codes = plan.data.missing_codes
+        self.codes = [-99.0, -999.0, -9999.0, -99999.0, -999999.0] if codes is None else [float(k) for k in codes]
+        """Numbers that may stand for missing ones."""
+        for metric in plan.metrics:
+            for _, leaf in leaves(plan, metric):
+                if not isinstance(leaf, EventMetric):
+                    raise DataError("XPB-D35", key=leaf.key, part_kind=getattr(leaf, "kind", "?"))
+
+    def look(self, *, ids: bool = False) -> tuple[Look, nw.LazyFrame[Any]]:
+        """The unit table, and what belongs to it; its fingerprint is still to be set.
+
+        Args:
+            ids: With the units' ids and first exposures.
+        """
+        plan, log = self.plan, self.log
+        frame = log.frame()
+        self.survey(frame)
+        amounts = self.amounts(frame)
+        self.stages.finish("survey the log", self.rows)
+        table = log.keep(exposures_from(log, plan, self.properties), "exposures", near="u")
+        counted = counted_by_variant(table, plan)
+        if not counted:
+            self.refuse_experiment(frame)
+        found = exposed(log, table, plan, counted, self.unit_tests())
+        self.findings += found.findings
+        n = sum(found.by_variant.values())
+        self.findings += identity_changes(log, found.units, plan, self.properties)
+        log.release("exposures")
+        self.stages.finish("find the first exposures", n)
+        values = Values(plan, self.properties, found, amounts, until=self.until, log=log)
+        dropping = self.source.duplicates == "drop" and log.has_insert_ids
+        ages = self.ages() if "age" in self.source.slices else 0
+        joined = values.attributed(log.frame(between=values.span()), dropping=dropping, aging=bool(ages))
+        if dropping:
+            joined = log.keyed(joined, values.identity())
+        if dropping or self.several_readers(ages):
+            joined = log.keep(joined, "attributed", near="u")
+        joined = self.without_duplicates(joined, values) if dropping else joined
+        table = values.table(joined)
+        others: tuple[str, ...] = ()
+        if "segment" in self.source.slices:
+            table, others = with_concurrent(log, table, found.units, plan, self.properties)
+        units = log.keep(table, "units", near="u") if ids else log.keep(table.drop("u", "t0"), "units")
+        self.check_segments(units)
+        self.stages.finish("compute the unit values", n)
+        variants = [v.key for v in plan.variants]
+        cells: list[Cell] = []
+        for metric in self.metrics:
+            if isinstance(metric, Quantile):
+                from xpbench.data.logs.quantiles import quantile_cells  # brings scipy, which other metrics don't need
+
+                measured = quantile_cells(
+                    joined, values, metric, alpha=plan.alpha, variants=variants, until=self.until, units=found.units,
+                    dimensions=self.source.dimensions(plan), smallest_slice=plan.data.smallest_segment,
+                )  # fmt: skip
+                cells += map(with_day, measured)
+        if ages:
+            cells += age_cells(joined, values, amounts, ages=ages, until=self.until, units=found.units, variants=variants)
+        self.stages.finish("compute quantiles and days since exposure", n)
+        self.count_units(found)
+        latest = ", windows from the latest exposure" if plan.exposure.window_from == "latest_exposure" else ""
+        look = Look(
+            source=f"events ({log.kind})" + latest,
+            fingerprint="",
+            engine=log.engine,
+            rows=self.rows,
+            until=self.until,
+            first=found.first,
+            last=found.last,
+            parts=values.measures.parts,
+            scales=values.measures.scales,
+            findings=tuple(self.findings),
+            cells=tuple(cells),
+            others=others,
+        )
+        return look, units
+
+    # -- survey ------------------------------------------------------------------------------------------------------
+
+    def survey(self, frame: nw.LazyFrame[Any]) -> None:
+        """What the log holds: events by name, times, and what can't be read."""
+        seen = survey_of(self.log, frame, now=int(self.source.clock().timestamp() * SECOND))
+        self.rows = seen.rows
+        if not self.rows:
+            raise DataError("XPB-D07", what=plain("The log has no events"))
+        self.events = seen.events
+        if not self.events:
+            raise self.without_events(seen)
+        self.findings += [
+            Finding("bad_time", seen.untimed, self.rows, "excluded"),
+            Finding("missing_event_name", seen.nameless, self.rows, "excluded"),
+            Finding("missing_unit", seen.unitless, self.rows, "excluded", detail="Events without the unit's id."),
+            Finding("late_events", seen.late, self.rows, "kept", detail="They arrived more than a day after they happened."),
+            Finding("future_events", seen.future, self.rows, "kept", detail="They do not move the end of the log."),
+        ]
+        if seen.unitless == self.rows:
+            raise DataError("XPB-D36", unit=self.source.schema.unit or self.plan.unit, count=self.rows)
+        self.first = seen.first
+        self.until = seen.last if self.source.until is None else int(self.source.until.timestamp() * SECOND)
+        for metric in self.metrics:
+            for name in sorted(events_of(metric) or ()):
+                if name not in self.events and self.source.absent_events == "refuse":
+                    raise DataError("XPB-D31", key=metric.key, event=name, hint=plain(nearest(name, self.events)))
+                if name not in self.events:
+                    self.findings.append(
+                        Finding("absent_event", 1, 1, "counted as zero", metric=metric.key, detail=f"Event {shown(name)}.")
+                    )
+        self.check_events(frame, unitless=seen.unitless)
+
+    def without_events(self, seen: Survey) -> DataError:
+        """What is missing where no event has both a name and a time."""
+        schema, named = self.source.schema, seen.rows - seen.nameless
+        if not named:
+            return DataError("XPB-D49", count=seen.rows, column=schema.event)
+        return DataError("XPB-D33", count=named, column=schema.time)
+
+    def filters(self) -> list[tuple[EventMetric, Filter, str]]:
+        """Every condition that only a property that is there can fit, with its metric and its column."""
+        present = ("==", "in", "<", "<=", ">", ">=", "is set")
+        return [
+            (metric, f, self.properties.texts[f.property])
+            for metric in self.metrics
+            for f in conditions_of(metric)
+            if f.op in present
+        ]
+
+    def check_events(self, frame: nw.LazyFrame[Any], *, unitless: int) -> None:
+        """Events of metrics name the unit, and the properties of filters are there; looked at only where they may not be.
+
+        Raises:
+            DataError: `XPB-D44` or `XPB-D45`.
+        """
+        filtered = [] if self.source.absent_events == "zero" else self.filters()
+        if not (unitless or filtered):
+            return
+        wanted = {"n": nw.len(), "timed": c("t").count(), "named": c("u").count()}
+        wanted |= {f"has_{p}": c(p).count() for p in sorted({p for _, _, p in filtered})}
+        rows = {r["event"]: r for r in rows_of(frame.group_by("event").agg(**wanted))}
+        unit = self.source.schema.unit or self.plan.unit
+        for metric in self.metrics:
+            for name in sorted(events_of(metric) or ()):
+                if name in rows and rows[name]["timed"] and not rows[name]["named"]:
+                    raise DataError("XPB-D44", count=int(rows[name]["n"]), event=name, key=metric.key, unit=unit)
+        for subject, f, column in filtered:
+            names = events_of(subject)
+            mine = [row for name, row in rows.items() if names is None or name in names]
+            if mine and not any(row[f"has_{column}"] for row in mine):
+                event = plain("of any name") if names is None else shown(sorted(names)[0])
+                raise DataError("XPB-D45", event=plain(event), property=f.property, key=subject.key)
+
+    def _amount(self, metric: Sum | Mean | Quantile, frame: nw.LazyFrame[Any]) -> dict[str, Any]:
+        """What a numeric property holds over the events of a metric."""
+        value, text, mine = self._amount_columns(metric)
+        events = frame.filter(mine)
+        row = rows_of(events.select(**_usual(value)))[0]
+        row |= {"negative": 0, "code": 0, "text": 0}
+        # what is rare is only counted where it can be there
+        rare: dict[str, nw.Expr] = {}
+        if row["had"] and row["low"] < 0.0:
+            rare["negative"] = counted_where(value < 0.0)
+        if row["had"] and any(row["low"] <= k <= row["high"] for k in self.codes):
+            rare["code"] = counted_where(value.is_in(self.codes))
+            rare["coded"] = nw.when(value.is_in(self.codes)).then(value).otherwise(None).min()
+        if row["all"] > row["had"]:
+            rare["text"] = text.count() - value.count()
+        return row | rows_of(events.select(**rare))[0] if rare else row
+
+    def _amounts_at_once(self, metrics: Sequence[Sum | Mean | Quantile], frame: nw.LazyFrame[Any]) -> list[dict[str, Any]]:
+        """The same for several metrics in one pass over the log."""
+        asked: dict[str, nw.Expr] = {}
+        for i, metric in enumerate(metrics):
+            column, words, mine = self._amount_columns(metric)
+            value, text = (nw.when(mine).then(x).otherwise(None) for x in (column, words))
+            tests = _usual(value) | {
+                "all": counted_where(mine),
+                "negative": counted_where(value < 0.0),
+                "text": text.count() - value.count(),
+            }
+            if self.codes:
+                tests["code"] = counted_where(value.is_in(self.codes))
+                tests["coded"] = nw.when(value.is_in(self.codes)).then(value).otherwise(None).min()
+            asked |= {f"{name}_{i}": test for name, test in tests.items()}
+        names = sorted({metric.event for metric in metrics})
+        row = rows_of(frame.filter(c("event").is_in(names)).select(**asked))[0]
+        parts = [name.rpartition("_") for name in asked]
+        return [{name: row[f"{name}_{k}"] for name, _, k in parts if k == str(i)} for i in range(len(metrics))]
+
+    def _amount_columns(self, metric: Sum | Mean | Quantile) -> tuple[nw.Expr, nw.Expr, nw.Expr]:
+        """A property as a number and as text, and which events the metric counts."""
+        mine = c("event") == metric.event
+        more = fits(metric.where, self.properties)
+        number, text = (c(names[metric.property]) for names in (self.properties.numbers, self.properties.texts))
+        return number, text, mine if more is None else mine & more
+
+    def _amounts_found(self, frame: nw.LazyFrame[Any]) -> dict[str, dict[str, Any]]:
+        """What each numeric property holds over the events of its metric, by metric."""
+        metrics = [m for m in self.metrics if isinstance(m, (Sum, Mean, Quantile))]
+        asked = {repr((m.event, m.where, m.property)): m for m in reversed(metrics)}
+        if self.log.passes_are_dear and asked:
+            rows = dict(zip(asked, self._amounts_at_once(list(asked.values()), frame), strict=True))
+        else:
+            rows = {key: self._amount(m, frame) for key, m in asked.items()}
+        return {m.key: rows[repr((m.event, m.where, m.property))] for m in metrics}
+
+    def amounts(self, frame: nw.LazyFrame[Any]) -> dict[str, Amount]:
+        """What is known of every numeric property; refuses what the plan's policy refuses."""
+        out = {}
+        found = self._amounts_found(frame)
+        policy = self.plan.data
+        for metric in self.metrics:
+            if not isinstance(metric, (Sum, Mean, Quantile)):
+                continue
+            row = found[metric.key]
+            if not row["all"]:
+                out[metric.key] = Amount(0.0, 0.0, 0, 0, True)
+                continue
+            every, had, text = (int(row[k] or 0) for k in ("all", "had", "text"))
+            name = metric.property
+            if not had:
+                raise DataError(
+                    "XPB-D32", key=metric.key, property=name, event=metric.event, hint=plain(self.near_property(name))
+                )
+            low, high = float(row["low"]), float(row["high"])
+            if text and policy.non_finite == "refuse":
+                what, shown_ = plain(f"not a number (event {shown(metric.event)})"), plain(self.no_numbers(metric, frame))
+                raise DataError("XPB-D12", column=name, count=plain(f"{text:,}"), what=what, found=shown_)
+            negative, code = int(row["negative"] or 0), int(row.get("code") or 0)
+            if code and policy.missing_codes is None and (code == negative or code > max(10, had // 100)):
+                raise DataError("XPB-D11", column=name, value=plain(f"{float(row['coded']):g}"), count=plain(f"{code:,}"))
+            lost = every - had - text
+            if lost and policy.missing == "refuse":
+                raise DataError("XPB-D13", column=name, count=plain(f"{lost:,}"))
+            detail = f"Events {shown(metric.event)}, property {shown(name)}."
+            nothing = "set to zero" if policy.missing == "zero" else "excluded"
+            self.findings += [
+                Finding("missing_value", lost, every, nothing, metric=metric.key, detail=detail),
+                Finding("not_a_number", text, every, "excluded", metric=metric.key, detail=detail),
+                Finding("negative", negative, every, "kept", metric=metric.key, detail=detail),
+            ]
+            top = max(abs(low), abs(high)) * 10**MONEY_DIGITS
+            money = not int(row["broken"] or 0) and top * max(every, 1) < 2.0**62 and top < 2.0**53
+            out[metric.key] = Amount(low, high, every, had, money)
+        return out
+
+    def no_numbers(self, metric: Sum | Mean | Quantile, frame: nw.LazyFrame[Any]) -> str:
+        """The most frequent values of a property that are no numbers, in words."""
+        number, text = (c(names[metric.property]) for names in (self.properties.numbers, self.properties.texts))
+        mine = frame.filter(c("event") == metric.event, number.is_null(), ~text.is_null()).select(v=text)
+        rows = rows_of(mine.group_by("v").agg(n=nw.len()).sort("n", "v", descending=[True, False]).head(3))
+        return ": " + ", ".join(f"{shown(r['v'])} ({int(r['n']):,})" for r in rows)
+
+    def near_property(self, name: str) -> str:
+        """What to do about a property without values."""
+        if name in self.log.missing_properties:
+            return "Correct the name of the property"
+        return "Check the property's name and type"
+
+    def refuse_experiment(self, frame: nw.LazyFrame[Any]) -> None:
+        """The experiment is not in the log.
+
+        Raises:
+            DataError: `XPB-D30`, with the nearest name that is; `XPB-D37`.
+        """
+        policy = self.plan.exposure
+        name = self.plan.experiment_name
+        if policy.event not in self.events:
+            raise DataError("XPB-D37", event=policy.event, hint=plain(nearest(policy.event, self.events)))
+        if policy.format == "separate":
+            column = self.properties.texts[policy.experiment_property]
+            seen = frame.filter(c("event") == policy.event).group_by(column).agg(n=nw.len())
+            names = [r[column] for r in rows_of(seen) if r[column] is not None]
+            lacks = f"No exposure has the property {shown(policy.experiment_property)}"
+        else:
+            names = self.named_elsewhere()
+            lacks = "Check exposure.format and the names of the properties in the plan"
+        hint = nearest(name, names) if names else lacks
+        raise DataError("XPB-D30", experiment=name, event=policy.event, hint=plain(hint))
+
+    def named_elsewhere(self) -> list[str]:
+        """Experiments that exposure events with several experiments name; the log is opened again for it."""
+        from xpbench.data.logs.list_experiments import experiments
+
+        try:
+            unit = self.source.schema.unit or self.plan.unit
+            return [e.name for e in experiments(self.source, unit=unit, exposure=self.plan.exposure)]
+        except DataError:
+            return []
+
+    # -- the way to the unit table -----------------------------------------------------------------------------------
+
+    def without_duplicates(self, joined: nw.LazyFrame[Any], values: Values) -> nw.LazyFrame[Any]:
+        """Repeats of an event left out: the latest to arrive stays.
+
+        When there are as many different hashes as events, nothing is repeated; otherwise only events that share a hash
+        are compared.
+        """
+        keys = joined.filter(~c("key").is_null()).select("key")
+        named = int(rows_of(keys.select(n=nw.len()))[0]["n"])
+        if named == int(rows_of(keys.unique().select(n=nw.len()))[0]["n"]):
+            return joined
+        shared = joined.filter(~c("key").is_null()).group_by("key").agg(times=nw.len())
+        shared = self.log.keep(shared.filter(c("times") > 1).select("key"), "repeated")
+        some = joined.join(shared, on="key", how="semi")
+        once = (
+            some.with_columns(newest=-c("arr").fill_null(0))
+            .unique(values.identity(), keep="first", order_by=["newest", *values.used_properties()])
+            .drop("newest")
+        )
+        once = self.log.keep(once, "once")
+        repeated = int(rows_of(some.select(n=nw.len()))[0]["n"]) - int(rows_of(once.select(n=nw.len()))[0]["n"])
+        self.findings.append(
+            Finding("duplicate_events", repeated, named, "excluded", detail="Among the events of exposed units.")
+        )
+        columns = joined.collect_schema().names()
+        # events without an insert id have no hash, and no hash is in the other table
+        rest = joined.join(shared, on="key", how="anti")
+        out = nw.concat([once.select(*columns), rest.select(*columns)])
+        return self.log.keep(out, "without_repeats", near="u")
+
+    def several_readers(self, ages: int) -> bool:
+        """Whether the attributed events are read more than once."""
+        more = sum(isinstance(m, (Funnel, Sessions, Quantile)) for m in self.metrics)
+        return bool(more or ages)
+
+    def ages(self) -> int:
+        """Days since exposure that get moments."""
+        windows = [min(horizon_of(m) or DAY * 28, MAX_AGES * DAY) for m in self.metrics if isinstance(m, DAILY)]
+        return max((-(-w // DAY) for w in windows), default=0)
+
+    def check_segments(self, units: nw.LazyFrame[Any]) -> None:
+        """A segment with very many values is an id by mistake.
+
+        Raises:
+            DataError: `XPB-D15`; `XPB-D38`, no exposure has the property.
+        """
+        for i, name in enumerate(self.plan.segments):
+            slices = units.group_by(f"s{i}").agg(n=nw.len())
+            count = int(rows_of(slices.select(n=nw.len()))[0]["n"])
+            if count > MAX_SLICES:
+                raise DataError("XPB-D15", segment=name, count=count, limit=MAX_SLICES)
+            if [r[f"s{i}"] for r in rows_of(slices)] == [MISSING]:
+                raise DataError("XPB-D38", segment=name, event=self.plan.exposure.event)
+
+    def horizons(self) -> dict[str, int]:
+        """Microseconds after the exposure until a metric is complete, for metrics with a window of their own."""
+        return {m.key: h for m in self.metrics if (h := horizon_of(m)) is not None}
+
+    def unit_tests(self) -> dict[str, nw.Expr]:
+        """Sums over units that `count_units` tells: immature ones by horizon, and those with a short history."""
+        tests = {f"h{i}": counted_where(c("t0") + h > self.until) for i, h in enumerate(sorted(set(self.horizons().values())))}
+        tests["short"] = counted_where(c("t0") < microseconds(self.plan.pre_period_days) + self.first)
+        return tests
+
+    def count_units(self, found: Exposed) -> None:
+        """Findings about units: immature ones, and a pre-exposure window that the log does not reach."""
+        total = sum(found.by_variant.values())
+        variants = [v.key for v in self.plan.variants]
+        horizons, rows = self.horizons(), found.counts
+        distinct = sorted(set(horizons.values()))
+        for key, horizon in horizons.items():
+            by = {v: int(rows[v][f"h{distinct.index(horizon)}"]) for v in variants if v in rows}
+            self.findings.append(
+                Finding(
+                    "immature_units",
+                    sum(by.values()),
+                    total,
+                    "excluded",
+                    metric=key,
+                    by_variant={v: k for v, k in by.items() if k},
+                    detail=f"Their window of {horizon / DAY:g} days ends after {time_of(self.until)}.",
+                )
+            )
+        short = {v: int(rows[v]["short"]) for v in variants if v in rows and rows[v]["short"]}
+        self.findings.append(
+            Finding(
+                "short_history",
+                sum(short.values()),
+                total,
+                "kept",
+                by_variant=short,
+                detail=f"The log begins less than {self.plan.pre_period_days} days before their first exposure.",
+            )
+        )

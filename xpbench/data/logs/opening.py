@@ -1,0 +1,229 @@
+"""Opening sources: paths, tables and engines, and the log in normal form."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xpbench.data.engines.embedded import Stages, unread
+from xpbench.errors import DataError, plain
+from xpbench.plan import Plan
+
+if TYPE_CHECKING:
+    from xpbench.data.logs.events import EventsSource
+    from xpbench.data.logs.log import Log, Properties
+
+
+def located(table: Any) -> Any:
+    """Paths as a list of text, checked to exist; anything else as it is."""
+    if isinstance(table, (str, Path)):
+        table = [table]
+    if isinstance(table, (list, tuple)) and table and all(isinstance(p, (str, Path)) for p in table):
+        paths = expanded(table)
+        kinds = {kind_of(p) for p in paths}
+        if len(kinds) > 1 or None in kinds:
+            endings = ", ".join(sorted({Path(p).suffix or "no ending" for p in paths}))
+            hint = "Give files of one kind, or convert the others" if None not in kinds else "Convert it to one of these"
+            raise DataError("XPB-D03", kind=endings, hint=plain(hint))
+        if kinds == {"jsonl"}:
+            for path in paths:
+                _refuse_other_content(path)
+        return paths
+    if is_relation(table) or is_arrow(table):
+        return table
+    import narwhals.stable.v2 as nw
+
+    try:
+        nw.from_native(table)
+    except TypeError:
+        raise DataError("XPB-D03", kind=type(table).__name__, hint=plain(_remedy(table))) from None
+    return table
+
+
+def _remedy(table: Any) -> str:
+    """What to give in place of a thing that is not read."""
+    if type(table).__name__ == "DuckDBPyConnection":
+        return "Give one of its tables or queries: connection.table('events'), or connection.sql('SELECT …')"
+    if isinstance(table, (list, tuple, dict)):
+        return "Make a table of it first, such as pandas.DataFrame(…)" if table else "Name at least one file"
+    return "Give one of these"
+
+
+def _refuse_other_content(path: str) -> None:
+    """A file that is named as JSON Lines holds no other format that is often named so.
+
+    Raises:
+        DataError: `XPB-D03`.
+    """
+    with open(path, "rb") as file:
+        head = file.read(64).lstrip()
+    if head.startswith(b"PAR1"):
+        raise DataError("XPB-D03", kind=f"Parquet in {path}", hint=plain("Rename it to end with .parquet"))
+    if head.startswith(b"["):
+        remedy = "Write one event per line, without brackets and commas around them, as jq -c '.[]' does"
+        raise DataError("XPB-D03", kind=f"one JSON array in {path}", hint=plain(remedy))
+
+
+def expanded(given: Iterable[str | Path]) -> list[str]:
+    """Paths, with `*` and `?` filled in; a file that is named twice, in whatever way, is there once.
+
+    Raises:
+        DataError: `XPB-D02`, a file is missing.
+    """
+    paths: list[str] = []
+    for text in map(str, given):
+        found = sorted(str(p) for p in Path(text).parent.glob(Path(text).name)) if re.search(r"[*?]", text) else [text]
+        if Path(text).is_dir():
+            found = _within(Path(text))
+        if not found or not all(Path(p).is_file() for p in found):
+            raise DataError("XPB-D02", path=text)
+        paths += found
+    return list({os.path.realpath(path): path for path in reversed(paths)}.values())[::-1]
+
+
+def _within(folder: Path) -> list[str]:
+    """The files of a folder that are a log; of one that `xpbench pull` has made, its Parquet where every day has it."""
+    days = sorted(str(p) for p in folder.glob("*.jsonl.gz") if not p.name.startswith("."))
+    if (folder / "pull.json").is_file():
+        parquet = sorted(str(p) for p in (folder / "parquet").glob("*.parquet") if not p.name.startswith("."))
+        return parquet if parquet and _covers(folder, parquet) else days
+    kinds = ("csv", "jsonl", "parquet")
+    return sorted(str(p) for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and kind_of(p.name) in kinds)
+
+
+def _covers(folder: Path, parquet: list[str]) -> bool:
+    """Whether each pulled day with events has Parquet that is as new as its lines."""
+    import json
+
+    try:
+        days = json.loads((folder / "pull.json").read_text(encoding="utf-8"))["days"]
+        newest = {Path(p).name[:10]: Path(p).stat().st_mtime_ns for p in parquet}
+        return all(newest.get(d["day"], -1) >= (folder / d["file"]).stat().st_mtime_ns for d in days if d["events"])
+    except (ValueError, KeyError, TypeError, OSError):
+        return False
+
+
+def lines_located(given: str | Path | Iterable[str | Path]) -> list[Path]:
+    """Files of JSON Lines, each of them once, whatever the ending of their names; those of other kinds are refused.
+
+    Raises:
+        DataError: `XPB-D02`, a file is missing; `XPB-D03`, a name says that it is something else.
+    """
+    if not isinstance(given, (str, Path, Iterable)):
+        raise DataError("XPB-D03", kind=type(given).__name__, hint=plain("Name one or more files"))
+    paths = expanded([given] if isinstance(given, (str, Path)) else given)
+    if not paths:
+        raise DataError("XPB-D03", kind=type(given).__name__, hint=plain("Name at least one file"))
+    for path in paths:
+        if kind_of(path) in ("csv", "parquet"):
+            raise DataError(
+                "XPB-D03", kind=Path(path).suffix, hint=plain("xp.events reads it as it is; xp.ingest is for JSON Lines")
+            )
+    return [Path(p) for p in paths]
+
+
+def kind_of(path: str) -> str | None:
+    """`csv`, `jsonl` or `parquet`, by the ending of a file's name; None for others."""
+    name = path.lower()
+    if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".csv.zst")):
+        return "csv"
+    if name.endswith((".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz")):
+        return "jsonl"
+    return "parquet" if name.endswith((".parquet", ".pq")) else None
+
+
+def is_relation(table: Any) -> bool:
+    """Whether a table is a relation of DuckDB, told without importing it."""
+    return type(table).__name__ == "DuckDBPyRelation"
+
+
+def is_arrow(table: Any) -> bool:
+    """Whether a table is one of Arrow in memory, told without importing Arrow."""
+    return type(table).__module__ == "pyarrow.lib" and type(table).__name__ == "Table"
+
+
+def is_spark(table: Any) -> bool:
+    """Whether a table is a Spark DataFrame, told without importing Spark."""
+    return type(table).__module__.split(".")[0] == "pyspark"
+
+
+def is_warehouse(table: Any) -> bool:
+    """Whether a table is an Ibis table, told without importing Ibis."""
+    return type(table).__module__.split(".")[0] == "ibis"
+
+
+def plain_frame(frame: Any, mixed: Callable[[str, Mapping[str, int]], None]) -> Any:
+    """The native frame in a form that the engine scans without guessing; mixed columns become text and are told."""
+    import narwhals.stable.v2 as nw
+
+    native = nw.to_native(frame)
+    if frame.implementation.is_pandas():
+        import pandas as pd
+
+        changed = {}
+        for name in native.columns:
+            column = native[name]
+            if column.dtype == object:
+                kind = pd.api.types.infer_dtype(column, skipna=True)
+                if kind.startswith("mixed") and kind != "mixed-integer-float":
+                    kinds = column.dropna().map(lambda v: type(v).__name__).value_counts()
+                    if len(kinds) > 1:
+                        mixed(name, {str(k): int(v) for k, v in kinds.items()})
+                        changed[name] = column.map(lambda v: None if v is None or v is pd.NA or v != v else as_text(v))
+        return native.assign(**changed) if changed else native
+    if frame.implementation.is_polars():
+        return native.to_arrow()
+    return native if frame.implementation.is_pyarrow() else frame.to_arrow()
+
+
+def as_text(value: Any) -> str:
+    """How a value of a key column reads: whole numbers without a point, booleans in lower case."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+@contextlib.contextmanager
+def open_log(source: EventsSource, plan: Plan, properties: Properties, stages: Stages) -> Iterator[Log]:
+    """The log in normal form, in the engine that holds it; closed when the block ends.
+
+    Raises:
+        DataError: `XPB-D01` with the engine's words, where it can't read the log; `XPB-D46`, the schema is none.
+    """
+    from xpbench.data.logs.log import known_schema  # brings narwhals, which tables of units need not
+
+    known_schema(source.schema)
+    if is_spark(source.log):
+        from xpbench.data.engines.spark_log import SparkLog
+
+        with SparkLog.open(source, plan, properties) as held:
+            stages.finish("open the log")
+            yield held
+        return
+    if is_warehouse(source.log):
+        from xpbench.data.engines.warehouse_log import WarehouseLog
+
+        with WarehouseLog.open(source, plan, properties) as far:
+            stages.finish("open the log")
+            yield far
+        return
+    import duckdb
+
+    from xpbench.data.engines.duck_log import DuckLog
+
+    try:
+        with source.engine.connect() as connection:
+            log = DuckLog(source, plan, properties, connection)
+            try:
+                stages.finish("open the log")
+                yield log
+            finally:
+                log.close()
+    except duckdb.Error as error:
+        raise unread("The log could not be read", error) from error

@@ -1,0 +1,104 @@
+"""Tables with one row per unit: read, checked against the plan, and turned into moments by the embedded engine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from xpbench.data.engines.embedded import DuckDB, Progress, Stages, unread
+from xpbench.data.logs.opening import as_text, located
+from xpbench.data.summary import Cap, Summary
+from xpbench.data.tables.unit_table import UnitTable, is_reading_error
+from xpbench.plan import Plan
+
+if TYPE_CHECKING:
+    from xpbench.data.histogram import Histogram
+    from xpbench.data.unit_values import Take
+
+
+def units(
+    table: Any,
+    *,
+    unit: str | None = None,
+    variant: str = "variant",
+    day: str | None = None,
+    variants: Mapping[Any, str] | None = None,
+    engine: DuckDB | None = None,
+) -> UnitsSource:
+    """A table with one row per unit as a source for `experiment.readout`.
+
+    Nothing is read before a plan asks for it.
+
+    Args:
+        table: A pandas, polars or pyarrow table, a DuckDB relation, or the path (or paths) of CSV files, plain or
+            gzipped, or of Parquet files; paths may have `*`.
+        unit: Column of the unit's id; the plan's `unit` where it is left out.
+        variant: Column of the variant.
+        day: Column with the day or time of the first exposure, for results by day.
+        variants: What stands in the column for which variant of the plan, such as `{0: "control", 1: "letter"}`;
+            left out, the column holds the plan's keys.
+        engine: Limits of the embedded engine.
+
+    Raises:
+        DataError: `XPB-D02` a file is missing, `XPB-D03` this kind of table is not read.
+    """
+    return UnitsSource(
+        located(table),
+        unit=unit,
+        variant=variant,
+        day=day,
+        variants={as_text(k): v for k, v in (variants or {}).items()},
+        engine=engine or DuckDB(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class UnitsSource:
+    """A table with one row per unit; see `units`."""
+
+    table: Any = field(repr=False)
+    unit: str | None
+    variant: str
+    day: str | None
+    variants: Mapping[str, str] = field(repr=False)
+    engine: DuckDB = field(repr=False)
+
+    def summarize(
+        self, plan: Plan, *, progress: Progress | None = None, caps: Iterable[Cap] = (), take: Take | None = None
+    ) -> Summary:
+        """Moments of every metric of the plan by variant, and everything that was counted on the way.
+
+        Args:
+            plan: Its metrics are of kind `column`, ratio or formula.
+            progress: Called after every stage.
+            caps: Winsorization thresholds of an earlier look; new ones are computed where there are none.
+            take: Called with the values of the units, without ids and variants, for the A/A calibration.
+
+        Raises:
+            DataError: the table does not fit the plan, or the plan's data policy refuses what was found.
+        """
+        from xpbench.data.tables.unit_reading import summary
+
+        with contextlib.ExitStack() as stack:
+            try:
+                return summary(UnitTable(self, plan, stack, Stages(6, progress)), tuple(caps), take)
+            except Exception as error:
+                if is_reading_error(error):
+                    raise unread("The table could not be read", error) from error
+                raise
+
+    def histograms(self, plan: Plan, caps: Iterable[Cap]) -> tuple[Histogram, ...]:
+        """Counts per bin before and after winsorization, for each of these caps; for pictures.
+
+        Args:
+            plan: The plan.
+            caps: Of a summary of this table.
+        """
+        from xpbench.data.histogram import histograms_of
+        from xpbench.data.tables.unit_reading import checked_units
+
+        with contextlib.ExitStack() as stack:
+            table = UnitTable(self, plan, stack, Stages(6, None))
+            return histograms_of(checked_units(table), plan, table.parts, caps)

@@ -1,0 +1,123 @@
+"""What stands in the variant column of a table with one row per unit, before any plan names its variants."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from xpbench.data.engines.embedded import DuckDB, literal, quote, unread
+from xpbench.data.logs.opening import as_text, is_relation, kind_of, located
+from xpbench.errors import DataError, nearest, plain
+
+
+def columns_of(table: Any) -> list[str]:
+    """Names of the columns of a table, in order; of files, those that any of them has.
+
+    Raises:
+        DataError: `XPB-D01`, `XPB-D02` or `XPB-D03`, the table can't be read.
+    """
+    table = located(table)
+    if isinstance(table, list) and kind_of(table[0]) == "parquet":
+        return list(dict.fromkeys(name for path in table for name in _names(path)))
+    if isinstance(table, list):
+        with _reading(table) as run:
+            return [str(r[0]) for r in run.execute(f"DESCRIBE SELECT * FROM {_files(table)}").fetchall()]
+    if is_relation(table):
+        return [str(name) for name in table.columns]
+    import narwhals.stable.v2 as nw
+
+    frame = nw.from_native(table)
+    return list(frame.collect_schema().names())
+
+
+def variant_values(table: Any, column: str) -> dict[str, int]:
+    """Rows by value of the variant column, most frequent first; missing values are left out.
+
+    Args:
+        table: As for `xp.units`.
+        column: Its variant column.
+
+    Raises:
+        DataError: `XPB-D05`, there is no such column; `XPB-D01`, `XPB-D02` or `XPB-D03`, the table can't be read.
+    """
+    known = columns_of(table)
+    if column not in known:
+        raise DataError("XPB-D05", column=column, role=plain("the variant"), hint=plain(nearest(column, known)))
+    table, name = located(table), quote(column)
+    if isinstance(table, list) and kind_of(table[0]) == "parquet":
+        return _ordered(_met(table, column))
+    counted = f"SELECT {name}, count(*) FROM {{}} WHERE {name} IS NOT NULL GROUP BY 1"
+    if isinstance(table, list):
+        with _reading(table) as run:
+            rows = run.execute(counted.format(_files(table))).fetchall()
+    elif is_relation(table):
+        rows = table.filter(f"{name} IS NOT NULL").aggregate(f"{name}, count(*)").fetchall()
+    else:
+        import narwhals.stable.v2 as nw
+
+        frame = nw.from_native(table).lazy().select(v=nw.col(column)).filter(~nw.col("v").is_null())
+        counts = frame.group_by("v").agg(n=nw.len()).collect("pyarrow")
+        rows = list(zip(counts["v"].to_list(), counts["n"].to_list(), strict=True))
+    return _ordered(rows)
+
+
+def _names(path: str) -> list[str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return list(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError) as error:
+        raise unread("The table could not be read", error) from error
+
+
+def _met(files: list[str], column: str) -> Iterator[tuple[Any, int]]:
+    """Values of a column of Parquet files with their rows, batch by batch and without the engine; a file may lack the column.
+
+    Raises:
+        DataError: `XPB-D01`, a file can't be read.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        for path in (p for p in files if column in _names(p)):
+            with pq.ParquetFile(path, read_dictionary=[column]) as file:
+                for batch in file.iter_batches(columns=[column], batch_size=2**20):
+                    for met in pc.value_counts(batch.column(0).drop_null()):
+                        yield met["values"].as_py(), met["counts"].as_py()
+    except (pa.ArrowException, OSError) as error:
+        raise unread("The table could not be read", error) from error
+
+
+def _ordered(rows: Iterable[tuple[Any, int]]) -> dict[str, int]:
+    """Rows by text of the value, most frequent first; what means that there is no value is left out."""
+    found: dict[str, int] = {}
+    for value, count in rows:
+        text = as_text(value)
+        if text.strip().lower() not in ("", "nan"):
+            found[text] = found.get(text, 0) + int(count)
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+@contextlib.contextmanager
+def _reading(files: list[str]) -> Any:
+    import duckdb
+
+    with DuckDB().connect() as run:
+        try:
+            yield run
+        except duckdb.Error as error:
+            raise unread("The table could not be read", error) from error
+
+
+def _files(files: list[str]) -> str:
+    named = "[" + ", ".join(map(literal, files)) + "]"
+    if kind_of(files[0]) != "csv":
+        raise DataError("XPB-D03", kind="JSON Lines", hint=plain("Read events with xp.events under a plan"))
+    if all(Path(p).stat().st_size == 0 for p in files):
+        raise DataError("XPB-D07", what=plain("The file is empty"))
+    return f"read_csv({named}, all_varchar = true, header = true, union_by_name = true)"

@@ -1,0 +1,16 @@
+"""What is asked before launch: power, baselines from the past, how fast units come in, calibration, rehearsal.
+
+Rehearsing plays the readout and the rule of `xpbench.decide`, so this room imports that one (docs/adr/0091).
+
+================  ====================================================
+power             what a plan can find
+history           values per unit from before the experiment
+baselines         baselines from units of the past
+accrual           how fast units come in
+calibration       A/A calibration of a plan on its own traffic
+rehearsal         a plan played on traffic of the past
+rehearsal_stage   one run of it
+rehearsal_sums    its sums, without touching every value
+rehearsal_report  what it says
+================  ====================================================
+"""

@@ -1,0 +1,243 @@
+"""Values per unit from before the experiment: what a rehearsal re-randomises."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import narwhals.stable.v2 as nw
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from xpbench import formula
+from xpbench.data import events
+from xpbench.data.logs.log import EventSchema
+from xpbench.errors import DecisionError, nearest, plain
+from xpbench.plan import Plan
+from xpbench.plan.metrics import Column, Formula, MetricBase, Ratio
+
+Floats = NDArray[np.float64]
+
+LEAST_UNITS = 200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """Traffic of the past, one row per unit that would have been exposed.
+
+    Attributes:
+        values: By metric: shape (n,), or (n, 2) for numerator and denominator; NaN = no value. Raw, not winsorized.
+        covariates: By metric: shape (n, c), measured before the exposure.
+        day: Day of each unit's first exposure, counted from the first day of the history; None without dates.
+        omitted: Metrics that can't be re-randomised from values per unit (quantiles over events); a rehearsal leaves them out.
+    """
+
+    values: Mapping[str, Floats]
+    covariates: Mapping[str, Floats] = field(default_factory=dict)
+    day: NDArray[np.int64] | None = None
+    omitted: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        sizes = {len(v) for v in self.values.values()} | {len(v) for v in self.covariates.values()}
+        if self.day is not None:
+            sizes.add(len(self.day))
+        if len(sizes) != 1:
+            raise _bad("history", f"arrays of {len(sizes)} lengths", "Every array has one entry per unit", "Align them")
+        if sizes.pop() < LEAST_UNITS:
+            raise _bad("history", f"{self.n} units", f"Re-randomising needs at least {LEAST_UNITS}", "Take more days")
+
+    @property
+    def n(self) -> int:
+        """Units."""
+        return len(next(iter(self.values.values())))
+
+    @property
+    def days(self) -> int | None:
+        """Days of the history, or None without dates."""
+        return None if self.day is None else int(self.day.max()) + 1
+
+    @classmethod
+    def of_frame(cls, frame: Any, plan: Plan, *, day: str | None = None) -> History:
+        """History from a table with one row per unit, for a plan over columns.
+
+        Args:
+            frame: pandas DataFrame or anything with columns by name; true/false and numbers.
+            plan: Whose metrics are of kind `column`, ratios or formulas of them.
+            day: Column with the date of first exposure.
+
+        Raises:
+            DecisionError: `XPB-R20`, a column is missing, or the plan counts from events.
+        """
+        values, covariates = {}, {}
+        for metric in plan.metrics:
+            if isinstance(metric, (Ratio, Formula)):
+                continue
+            if not isinstance(metric, Column):
+                raise _bad(
+                    f"metric {metric.key}",
+                    getattr(metric, "kind", ""),
+                    "A table of units feeds metrics of kind column",
+                    "Give History(values=…) with a value per unit and metric",
+                )
+            values[metric.key] = _column(frame, metric.column)
+            if metric.cuped and metric.covariates:
+                covariates[metric.key] = np.column_stack([_filled(_column(frame, c)) for c in metric.covariates])
+        days = None if day is None else _days(frame, day)
+        return cls(values, covariates, days)
+
+    @classmethod
+    def of_events(cls, log: Any, plan: Plan, *, trigger: str | None = None, **options: Any) -> History:
+        """History from an event log, by the plan's own exposures, windows and metrics.
+
+        Args:
+            log: As for `xp.events`; with `trigger` a table (pandas, polars, pyarrow) whose properties are columns.
+            plan: Whose metrics are counted.
+            trigger: Event at which a unit would have been exposed; its first one becomes the exposure. None where the log has
+                exposures of the plan's experiment.
+            options: Further options of `xp.events`.
+
+        Raises:
+            DataError: the log does not fit the plan.
+            DecisionError: `XPB-R20`, nobody did the trigger.
+        """
+        exposure = {
+            k: v for k, v in plan.exposure.model_dump(mode="json", exclude_none=True).items() if k not in ("start", "end")
+        }
+        past = plan.changed(segments=[], exposure=exposure)  # segments and dates belong to the experiment, not to its past
+        source = log if trigger is None else exposed_at(log, past, trigger)
+        with tempfile.TemporaryDirectory() as folder:
+            events(source, cache=folder, slices=("day",), **options).summarize(past)
+            (table,) = Path(folder).glob("*/units.parquet")
+            note = json.loads(table.with_name("note.json").read_text("utf-8"))
+            with duckdb.connect() as connection:  # its own: the shared one may be in the middle of something
+                columns = connection.read_parquet(str(table)).fetchnumpy()
+        scales = note["scales"]
+
+        def column(name: str) -> Floats:
+            raw = columns[name]
+            values = np.ma.filled(np.ma.asarray(raw, dtype=np.float64), np.nan)
+            return np.asarray(values, dtype=np.float64) / float(scales.get(name, 1))
+
+        values, covariates = {}, {}
+        for metric in plan.metrics:
+            parts = note["parts"].get(metric.key)
+            if parts is None:
+                continue
+            own, extra = parts[0], parts[1]
+            values[metric.key] = np.column_stack([column(c) for _, c in own]) if len(own) > 1 else column(own[0][1])
+            if metric.cuped and extra:
+                covariates[metric.key] = np.column_stack([_filled(column(c)) for _, c in extra])
+        omitted = tuple(m.key for m in plan.metrics if not set(parts_of(m)) <= set(values))
+        day = column("day").astype(np.int64)
+        return cls(values, covariates, day - day.min(), omitted)
+
+
+def blocks_of(plan: Plan, history: History) -> dict[str, tuple[tuple[str, ...], Floats]]:
+    """For every metric of the plan its own columns and covariates, named as in cells: shape (n, k).
+
+    Raises:
+        DecisionError: `XPB-R20`, the history lacks a metric.
+    """
+    out = {}
+    for metric in plan.metrics:
+        names, own = _own(metric, history)
+        extra = history.covariates.get(metric.key) if metric.cuped else None
+        if extra is not None:
+            extra = extra.reshape(len(extra), -1)
+            names = (*names, *(f"before.{i}" for i in range(extra.shape[1])))
+            own = np.column_stack([own, extra])
+        out[metric.key] = (names, own)
+    return out
+
+
+def parts_of(metric: MetricBase) -> tuple[str, ...]:
+    """Keys of the metrics that a ratio or formula is built on; the metric's own key otherwise."""
+    if isinstance(metric, Ratio):
+        return (metric.numerator, metric.denominator)
+    if isinstance(metric, Formula):
+        return tuple(formula.parse(metric.expression).names())
+    return (metric.key,)
+
+
+def _own(metric: MetricBase, history: History) -> tuple[tuple[str, ...], Floats]:
+    parts = parts_of(metric)
+    for part in parts:
+        if part not in history.values:
+            raise _bad(
+                "history", f"without {part}", "It has the values of every metric of the plan", nearest(part, history.values)
+            )
+    columns = [history.values[p] for p in parts]
+    if isinstance(metric, Ratio):
+        return ("numerator", "denominator"), np.column_stack(columns)
+    if isinstance(metric, Formula):
+        return parts, np.column_stack(columns)
+    value = columns[0]
+    if value.ndim == 2 and value.shape[1] == 2:
+        return ("numerator", "denominator"), np.asarray(value, dtype=np.float64)
+    return ("value",), np.asarray(value, dtype=np.float64).reshape(-1, 1)
+
+
+def exposed_at(log: Any, plan: Plan, trigger: str) -> Any:
+    """The log with an exposure of the plan's experiment at each unit's first trigger, all in the control.
+
+    Args:
+        log: Table whose properties are columns.
+        plan: Its exposure says how exposures are written.
+        trigger: Name of the event.
+
+    Raises:
+        DecisionError: `XPB-R20`, nobody did the trigger.
+    """
+    table = nw.from_native(log, eager_only=True).to_arrow()
+    names = EventSchema()
+    unit = names.unit or plan.unit
+    first = table.filter(pc.equal(table[names.event], trigger)).group_by(unit).aggregate([(names.time, "min")])
+    if not first.num_rows:
+        raise _bad("trigger", trigger, "It is an event of the log", "Check its spelling")
+    made = {
+        names.event: pa.array([plan.exposure.event] * first.num_rows),
+        unit: first[unit],
+        names.time: first[f"{names.time}_min"],
+        plan.exposure.experiment_property: pa.array([plan.experiment_name] * first.num_rows),
+        plan.exposure.variant_property: pa.array([plan.control.key] * first.num_rows),
+    }
+    return pa.concat_tables(
+        [table.filter(pc.not_equal(table[names.event], plan.exposure.event)), pa.table(made)], promote_options="permissive"
+    )
+
+
+def _column(frame: Any, name: str) -> Floats:
+    try:
+        return np.asarray(frame[name], dtype=np.float64)
+    except KeyError:
+        raise _bad("history", f"without column {name}", "It has the plan's columns", nearest(name, list(frame))) from None
+    except (TypeError, ValueError):
+        raise _bad("history", f"column {name}", "Metrics and covariates are numbers or true/false", "Convert it") from None
+
+
+def _filled(values: Floats) -> Floats:
+    """Missing covariates at their mean, as the data room does."""
+    known = values[np.isfinite(values)]
+    return np.where(np.isfinite(values), values, known.mean() if known.size else 0.0)
+
+
+def _days(frame: Any, name: str) -> NDArray[np.int64]:
+    try:
+        raw: Sequence[Any] = list(frame[name])
+        ordinals = np.array([date.fromisoformat(str(v)[:10]).toordinal() for v in raw], dtype=np.int64)
+    except (KeyError, ValueError):
+        raise _bad("history", f"column {name}", "It holds dates such as 2026-11-03", "Name the right column") from None
+    counted: NDArray[np.int64] = ordinals - ordinals.min()
+    return counted
+
+
+def _bad(name: str, value: object, rule: str, remedy: str) -> DecisionError:
+    return DecisionError("XPB-R20", name=plain(name), value=value, rule=plain(rule), remedy=plain(remedy))

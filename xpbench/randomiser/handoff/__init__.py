@@ -1,0 +1,10 @@
+"""Hand-off: what a codeless CMS or CDP needs to show the variants that the hash gives.
+
+================  ==========================================
+folder            all of it in one folder
+audience          lists of units, one file a variant
+javascript        the randomiser as a script
+sql               the randomiser as an expression
+responsibilities  who does what, on one page
+================  ==========================================
+"""

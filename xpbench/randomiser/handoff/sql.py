@@ -1,0 +1,196 @@
+"""The randomiser as one SQL expression, in the dialects whose engines have the hash."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from xpbench.errors import AssignError, plain
+from xpbench.randomiser.assigning import Subject, subject_of, unit_key
+from xpbench.randomiser.flag import Flag
+from xpbench.randomiser.hashing import BASIS, PRIME, prefix
+from xpbench.randomiser.plan_randomiser import Randomiser, exact, threshold
+
+Engine = Literal["duckdb", "spark", "postgres", "bigquery", "snowflake", "trino"]
+
+ENGINES: tuple[Engine, ...] = ("duckdb", "spark", "postgres", "bigquery", "snowflake", "trino")
+EXECUTED: tuple[Engine, ...] = ("duckdb", "spark", "postgres")
+"""Engines in which the tests execute the text; the others are written after their manuals and were never run."""
+
+_TEXT: Mapping[str, str] = {
+    "duckdb": "CAST({c} AS VARCHAR)",
+    "spark": "CAST({c} AS STRING)",
+    "postgres": "CAST({c} AS TEXT)",
+    "bigquery": "CAST({c} AS STRING)",
+    "snowflake": "CAST({c} AS VARCHAR)",
+    "trino": "CAST({c} AS VARCHAR)",
+}
+_SHA: Mapping[str, str] = {
+    "duckdb": "CAST('0x' || substr(sha256({p} || {x}), 1, 13) AS BIGINT)",
+    "spark": "CAST(conv(substring(sha2(CAST(concat({p}, {x}) AS BINARY), 256), 1, 13), 16, 10) AS BIGINT)",
+    "postgres": "('x000' || substr(encode(sha256(convert_to({p} || {x}, 'UTF8')), 'hex'), 1, 13))::bit(64)::bigint",
+    "bigquery": "CAST(CONCAT('0x', SUBSTR(TO_HEX(SHA256(CONCAT({p}, {x}))), 1, 13)) AS INT64)",
+    "snowflake": "TO_NUMBER(SUBSTR(SHA2({p} || {x}, 256), 1, 13), 'XXXXXXXXXXXXX')",
+    "trino": "from_base(substr(to_hex(sha256(to_utf8({p} || {x}))), 1, 13), 16)",
+}
+_FNV_DUCKDB = (
+    "CAST(list_reduce(list_concat([CAST({basis} AS UHUGEINT)], list_transform(range(0, octet_length(encode({x} || {p}))), "
+    "lambda i: CAST('0x' || substr(hex(encode({x} || {p})), CAST(2 * i + 1 AS BIGINT), 2) AS UHUGEINT))), "
+    "lambda h, b: (xor(h, b) * CAST({prime} AS UHUGEINT)) % CAST(18446744073709551616 AS UHUGEINT)) % 100 AS INTEGER)"
+)
+
+
+def sql(
+    subject: Any,
+    engine: Engine = "duckdb",
+    *,
+    column: str | None = None,
+    conditions: Mapping[str, str] | None = None,
+) -> str:
+    """One SQL expression that gives the variant, or NULL, for each row: the same as `xp.assign`.
+
+    Args:
+        subject: Plan, flag, or opened experiment.
+        engine: Dialect. The texts for DuckDB, Spark and Postgres are executed in the tests of this package; those for
+            BigQuery, Snowflake and Trino are written after their manuals.
+        column: Column of the id; by default the one named like the assignment key.
+        conditions: For rollout groups with a rule or cohort: the SQL condition that stands for it, by group key. It is put
+            into the text as it is.
+
+    Returns:
+        An expression, for example for `SELECT distinct_id, <expression> AS variant FROM users`.
+
+    Raises:
+        AssignError: `XPB-A18`, the engine lacks the hash, or a group with a rule has no condition.
+    """
+    if engine not in ENGINES:
+        raise AssignError(
+            "XPB-A20",
+            name="engine",
+            value=engine,
+            rule=plain("Engines: " + ", ".join(ENGINES)),
+            remedy=plain("Choose one of them, or hand over an audience list"),
+        )
+    chosen = subject_of(subject)
+    raw = identifier(column or unit_key(chosen), engine)
+    text = _TEXT[engine].format(c=raw)
+    whens = [f"WHEN {raw} IS NULL THEN NULL"]
+    if isinstance(chosen, Flag):
+        whens += _flag_lines(chosen, engine, raw, text, conditions, listed=True)
+    else:
+        made = Randomiser(chosen)
+        for unit, variant in made.assignment.overrides.items():
+            whens.append(f"WHEN {text} = {literal(unit, engine)} THEN {literal(variant, engine)}")
+        whens += _kept_lines(made, engine, text)
+        if made.is_mixpanel:
+            whens += _flag_lines(made.flag, engine, raw, text, conditions, listed=False)
+        else:
+            whens += _native_lines(made, engine, text, conditions)
+    return "CASE\n  " + "\n  ".join(whens) + "\nEND"
+
+
+def literal(text: str, engine: str) -> str:
+    """A SQL string literal of the dialect."""
+    if engine in ("spark", "bigquery", "snowflake"):
+        escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
+        return f"'{escaped}'"
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str, engine: str) -> str:
+    """A quoted column name of the dialect, parts divided by dots."""
+    mark = "`" if engine in ("spark", "bigquery") else '"'
+    return ".".join(f"{mark}{part.replace(mark, mark * 2)}{mark}" for part in name.split("."))
+
+
+def _number(engine: str, before: str, text: str) -> str:
+    return _SHA[engine].format(p=literal(before, engine), x=text)
+
+
+def _condition(group: str, targeted: bool, conditions: Mapping[str, str] | None, subject: Subject | None = None) -> list[str]:
+    if not targeted:
+        return []
+    if conditions and group in conditions:
+        return [f"({conditions[group]})"]
+    raise AssignError(
+        "XPB-A18",
+        feature=plain("The SQL"),
+        reason=plain(f"rollout group {re.sub('[{}]', '', group)} is for units whose properties fit a rule"),
+        remedy=plain("Give conditions={group: 'SQL condition'}"),
+    )
+
+
+def _kept_lines(made: Randomiser, engine: str, text: str) -> list[str]:
+    out = []
+    holdout, layer = made.assignment.holdout, made.assignment.layer
+    if holdout is not None:
+        number = _number(engine, prefix("holdout", holdout.salt, holdout.key), text)
+        out.append(f"WHEN {number} < {threshold(exact(holdout.share))} THEN NULL")
+    if layer is not None:
+        number = _number(engine, prefix("layer", layer.salt, layer.key), text)
+        low, high = threshold(exact(layer.start)), threshold(exact(layer.end))
+        out.append(f"WHEN {number} < {low} OR {number} >= {high} THEN NULL")
+    return out
+
+
+def _native_lines(made: Randomiser, engine: str, text: str, conditions: Mapping[str, str] | None) -> list[str]:
+    out = []
+    drawn = _number(engine, prefix("variant", made.salt), text)
+    for group in made.assignment.rollout:
+        tests = _condition(group.key, group.where is not None or group.cohort is not None, conditions)
+        if group.share < 1.0:
+            number = _number(engine, prefix("rollout", made.salt, group.key), text)
+            tests.append(f"{number} < {threshold(exact(group.share))}")
+        when = "WHEN " + (" AND ".join(tests) if tests else "TRUE")
+        if group.variant is not None:
+            out.append(f"{when} THEN {literal(group.variant, engine)}")
+            continue
+        limits = made.thresholds(group)
+        inner = [
+            f"WHEN {drawn} < {limit} THEN {literal(key, engine)}"
+            for key, limit in list(zip(made.keys, limits, strict=True))[:-1]
+        ]
+        out.append(f"{when} THEN CASE {' '.join(inner)} ELSE {literal(made.keys[-1], engine)} END")
+    return out
+
+
+def _flag_lines(
+    flag: Flag, engine: str, raw: str, text: str, conditions: Mapping[str, str] | None, *, listed: bool
+) -> list[str]:
+    if engine != "duckdb":
+        raise AssignError(
+            "XPB-A18",
+            feature=plain(f"The SQL for {engine}"),
+            reason=plain("the engine has no FNV-1a, which Mixpanel's hash is"),
+            remedy=plain("Hand over an audience list, or use the native hash (sha256)"),
+        )
+
+    def bucket(salt: str) -> str:
+        return _FNV_DUCKDB.format(basis=BASIS, prime=PRIME, x=text, p=literal(salt, engine))
+
+    out = [f"WHEN {text} = '' OR (typeof({raw}) <> 'VARCHAR' AND {text} = '0') THEN NULL"]
+    if listed and flag.context == "distinct_id":
+        for user, wanted in flag.test_users.items():
+            at = flag.matching(wanted) if wanted else None
+            if at is not None:
+                test = f"typeof({raw}) = 'VARCHAR' AND {text} = {literal(user, engine)}"
+                out.append(f"WHEN {test} THEN {literal(flag.keys[at], engine)}")
+    for index, rollout in enumerate(flag.rollouts):
+        tests = _condition(rollout.name or str(index), not rollout.rule.is_open or rollout.cohort is not None, conditions)
+        passing = int(flag.passes(rollout).sum())
+        if passing < 100:
+            tests.append(f"{bucket(flag.rollout_salt(index))} < {passing}")
+        when = "WHEN " + (" AND ".join(tests) if tests else "TRUE")
+        at = flag.matching(rollout.override) if rollout.override is not None else None
+        if at is not None:
+            out.append(f"{when} THEN {literal(flag.keys[at], engine)}")
+            continue
+        counts = np.bincount(np.clip(flag.bucket_table(rollout), 0, None), minlength=len(flag.variants))
+        limits = np.cumsum(counts).tolist()
+        drawn = bucket(flag.variant_salt)
+        inner = [f"WHEN {drawn} < {limit} THEN {literal(key, engine)}" for key, limit in zip(flag.keys, limits, strict=True)]
+        out.append(f"{when} THEN CASE {' '.join(inner)} END")
+    return out

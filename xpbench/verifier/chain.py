@@ -1,0 +1,142 @@
+"""The ledger's chain, and the story that it tells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from xpbench.verifier.report import J, NewerError, Notes
+from xpbench.verifier.text import canonical, loads, sha256
+
+LEDGER_SCHEMA = 1
+"""Newest schema of a ledger entry that this program reads."""
+START = "0" * 64
+_SUM = re.compile(r',"sha256":"([0-9a-f]{64})"\}\Z')
+LEVELS = ("nothing assigned", "no outcomes computed", "outcomes computed, unseen", "effects seen")
+_SEEN = ("peeked", "opened", "decided", "deferred", "superseded", "memo", "watched")
+
+
+def chain(lines: Sequence[str]) -> Iterator[tuple[J, str]]:
+    """Each entry of a ledger with the SHA-256 of its line; a ValueError says which line does not hold and why."""
+    head, last = START, ""
+    for number, line in enumerate(lines, 1):
+        entry = loads(line)
+        own = _SUM.search(line)
+        if own is None or sha256(line[: own.start()] + "}") != own[1]:
+            raise ValueError(f"entry {number} was changed: its own SHA-256 does not fit")
+        if entry["schema"] > LEDGER_SCHEMA:
+            raise NewerError(f"entry {number} of the ledger has schema {entry['schema']}")
+        if entry["seq"] != number or entry["prev"] != head:
+            raise ValueError(f"entry {number} does not follow from the one before: removed, added, moved, or a fork")
+        if entry["at"] < last and not entry.get("set_back_seconds"):
+            raise ValueError(f"entry {number} goes back in time and does not say so")
+        head, last = sha256(line), entry["at"]
+        yield entry, head
+
+
+def level_of(entries: Sequence[J]) -> str:
+    """What had been seen of the experiment by the end of these entries."""
+    level = 0
+    for entry in entries:
+        kind, body = entry["kind"], entry["body"]
+        if kind in _SEEN:
+            level = max(level, 3 if body.get("effects") is not False else 1)
+        elif kind == "looked":
+            level = max(level, 2 if body.get("outcomes") is not False else 1)
+        elif kind == "launched":
+            level = max(level, 1)
+    return LEVELS[level]
+
+
+def check_ledger(notes: Notes, payload: J) -> list[J] | None:
+    """The entries, with chain, witness and table checked; None where the chain does not hold."""
+    part = payload["ledger"]
+    try:
+        linked = list(chain(part["lines"]))
+    except ValueError as error:
+        notes.differs("ledger chain", "a whole chain", str(error))
+        return None
+    before = len(notes.differences)
+    entries = [e for e, _ in linked]
+    notes.same("ledger, witness", {"length": len(linked), "digest": linked[-1][1] if linked else START}, part["witness"])
+    table = [
+        {
+            "seq": e["seq"],
+            "at": e["at"],
+            "kind": e["kind"],
+            "by": e["by"] or "",
+            "digest": digest,
+            "set_back_seconds": e.get("set_back_seconds", 0),
+        }
+        for e, digest in linked
+    ]
+    notes.same("ledger, table of entries", canonical(table), canonical(part["entries"]))
+    for entry in entries:
+        if entry["kind"] == "stamped":
+            seen = entry["body"]["witness"]
+            digest = linked[seen["length"] - 1][1] if 0 < seen["length"] < entry["seq"] else None
+            notes.same(f"time stamp of entry {entry['seq']}, head", digest, seen["digest"])
+    if len(notes.differences) == before:
+        notes.checked.append(f"chain of {len(linked)} ledger entries")
+    return entries
+
+
+def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
+    """Plan, look, readout and decision are those that the ledger has on record, in that order."""
+    readout, before = payload["readout"], len(notes.differences)
+    first = next((e for e in entries if e["kind"] == "registered"), None)
+    if first is None:
+        notes.differs("plan", "a registration in the ledger", "none")
+        return
+    plan, body = readout["plan"], first["body"]
+    digest = sha256(canonical(plan))
+    notes.same("plan digest", digest, readout["plan_digest"])
+    notes.same("plan digest, as registered", sha256(canonical(body["plan"])), body["plan_digest"])
+    expected = {"at": first["at"], "by": first["by"] or "", "plan_digest": body["plan_digest"]}
+    notes.same("registration", canonical(expected), canonical(payload["registered"]))
+    notes.same("experiment", body["plan"]["key"], readout["key"])
+    in_force = [e for e in entries if e["kind"] in ("registered", "amended")][-1]
+    notes.same("plan in force", sha256(canonical(in_force["body"]["plan"])), digest)
+    amended = [(i, e) for i, e in enumerate(entries) if e["kind"] == "amended"]
+    notes.same(
+        "amendments",
+        [(e["seq"], level_of(entries[:i])) for i, e in amended],
+        [(a["seq"], a["knowledge"]) for a in payload["amendments"]],
+    )
+    notes.same(
+        "amendments, reasons", [e["body"].get("reason", "") for _, e in amended], [a["reason"] for a in payload["amendments"]]
+    )
+    signed = sorted(str(e["body"].get("name") or e["by"] or "") for e in entries if e["kind"] == "signed_off")
+    notes.same("sign-offs", signed, sorted(s["name"] for s in payload["sign_offs"] if s["at"]))
+    notes.same("waivers", sum(e["kind"] == "waived" for e in entries), len(payload["waivers"]))
+    looks = [e for e in entries if e["kind"] in ("opened", "peeked")]
+    look = next((e for e in looks if e["at"] == readout["at"] and e["kind"] == readout["kind"]), None)
+    if look is None:
+        notes.differs("look", "the readout's look in the ledger", "none at its time")
+    else:
+        notes.same("look, data fingerprint", look["body"]["fingerprint"], readout["summary"]["fingerprint"])
+        notes.same("look, units", look["body"]["units"], readout["summary"]["units"])
+        upto = [e for e in looks if e["seq"] <= look["seq"]]
+        notes.same(
+            "looks", [(e["seq"], e["kind"] == "opened") for e in upto], [(x["seq"], x["planned"]) for x in readout["looks"]]
+        )
+    last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
+    decision = payload["decision"]
+    if last is None or decision is None:
+        notes.same("decision in the ledger", last and last["seq"], decision and decision["seq"])
+    else:
+        told = last["body"]
+        outcome = told.get("outcome", "defer") if last["kind"] == "decided" else "defer"
+        recorded = [
+            outcome,
+            told.get("variant") or "",
+            told.get("because") or told.get("reason") or "",
+            last["by"] or "",
+            last["at"],
+        ]
+        shown = [decision[k] for k in ("outcome", "variant", "because", "by", "at")]
+        notes.same("decision in the ledger", recorded, shown)
+        if "readout_digest" in told:
+            notes.same("readout digest, as decided on", told["readout_digest"], sha256(canonical(readout)))
+    if len(notes.differences) == before:
+        notes.checked.append("plan, look, readout and decision are those of the ledger")

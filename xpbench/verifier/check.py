@@ -1,0 +1,219 @@
+"""Verify one memo."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from xpbench.verifier.chain import START, chain, check_ledger, check_story
+from xpbench.verifier.file import sealed
+from xpbench.verifier.numbers import check_decision, check_estimates
+from xpbench.verifier.over_time import check_over_time
+from xpbench.verifier.package import check_rendering, check_signed, run_engine
+from xpbench.verifier.page import check_marks, parsed_page
+from xpbench.verifier.report import MAKER, UNPROVEN, Difference, J, NewerError, Notes, Report, UnreadableError
+from xpbench.verifier.text import sha256
+
+
+def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[str, str]:
+    payload, seal_text, document = sealed(path, notes)
+    readout = payload["readout"]
+    key, decision = readout["key"], payload["decision"] or readout["recommendation"]
+    headline = f"{decision['outcome']} {decision['variant']}".strip()
+    try:
+        entries = check_ledger(notes, payload)
+        if entries is not None:
+            check_story(notes, payload, entries)
+        check_estimates(notes, readout)
+        check_over_time(notes, readout)
+        check_decision(notes, payload)
+        if seal_text is not None:
+            check_marks(notes, payload, parsed_page(document))
+            check_rendering(notes, payload, document)
+        if entries is not None:
+            check_signed(notes, path, payload, stamp=extra.get("stamp"), tsa_ca=extra.get("tsa_ca"))
+    except NewerError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
+        notes.differs("payload shape", "a whole memo", f"{type(error).__name__}: {error}")
+    _check_context(notes, payload, extra)
+    return key, headline
+
+
+def _check_context(notes: Notes, payload: J, extra: Mapping[str, Any]) -> None:
+    """What stands outside of the file: an experiment's key, a ledger, a witness."""
+    if extra.get("key") is not None:
+        notes.same("experiment", extra["key"], payload["readout"]["key"])
+    witness = extra.get("witness")
+    if witness is not None:
+        length, _, digest = str(witness).partition(":")
+        lines = payload["ledger"]["lines"]
+        place = int(length) if length.isdigit() else -1
+        if place > len(lines):
+            notes.differs(
+                "witness", f"at least {place} entries", f"{len(lines)}: the memo is older than the witness, or the tail was cut"
+            )
+        else:
+            notes.same("witness", digest, START if place == 0 else sha256(lines[place - 1]) if place > 0 else "no witness")
+    ledger = extra.get("ledger")
+    if ledger is not None:
+        _check_against(notes, payload, Path(ledger))
+
+
+def _check_against(notes: Notes, payload: J, path: Path) -> None:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        notes.differs("ledger file", "a ledger", f"{type(error).__name__}")
+        return
+    lines, known = text.split("\n")[:-1], payload["ledger"]["lines"]
+    try:
+        linked = list(chain(lines))
+    except (ValueError, KeyError, TypeError) as error:
+        notes.differs("ledger file", "a whole chain", str(error))
+        return
+    first = linked[0][0]["body"].get("plan", {}).get("key") if linked else None
+    if first != payload["readout"]["key"]:
+        notes.differs("ledger file, experiment", payload["readout"]["key"], first or "nothing")
+    elif lines[: len(known)] == known:
+        notes.checked.append(f"the ledger beside it still begins with the memo's {len(known)} entries")
+    elif len(lines) < len(known) and known[: len(lines)] == lines:
+        notes.differs("ledger file", f"{len(known)} entries", f"{len(lines)}: its tail was cut")
+    else:
+        place = next(i for i, (a, b) in enumerate(zip(known, lines, strict=False), 1) if a != b)
+        notes.differs("ledger file", "the ledger that the memo saw", f"a fork: entry {place} is another one")
+
+
+def verify(
+    path: str | Path,
+    *,
+    key: str | None = None,
+    ledger: str | Path | None = None,
+    witness: str | None = None,
+    full: bool = False,
+    stamp: str | Path | None = None,
+    tsa_ca: str | Path | None = None,
+) -> Report:
+    """What recomputing everything in a memo shows; raises nothing for a bad memo.
+
+    Args:
+        path: A memo (`.html`), or its payload (`.json`).
+        key: Experiment that it should be of.
+        ledger: The experiment's ledger file today, which must begin with the entries that the memo carries.
+        witness: `length:digest` noted elsewhere, which the memo's ledger must contain.
+        full: Run the installed engine as well, over every row.
+        stamp: An RFC 3161 answer over the file, as `xpbench ledger stamp --memo` writes it; needs the package.
+        tsa_ca: Certificates (PEM) of the authority, for this stamp and for those in the ledger.
+    """
+    notes, where = Notes(), str(path)
+    key_found = headline = ""
+    try:
+        key_found, headline = _verify(
+            path, notes, {"key": key, "ledger": ledger, "witness": witness, "stamp": stamp, "tsa_ca": tsa_ca}
+        )
+        if full:
+            run_engine(path, notes)
+    except UnreadableError as error:
+        return Report("unreadable", where, f"{error}.", cause=error.cause)
+    except NewerError as error:
+        return Report("newer", where, f"{error}. Install a newer xpbench.", cause="newer")
+    except (RecursionError, MemoryError):
+        return Report("unreadable", where, "The file is built so deep or so large that it can't be read.", cause="too large")
+    except Exception as error:  # noqa: BLE001 - as above
+        notes.differs("payload", "a whole memo", f"{type(error).__name__}: {error}")
+    status, depth, cause, reason = _verdict(notes)
+    return Report(
+        status,
+        where,
+        reason,
+        tuple(notes.differences),
+        tuple(notes.checked),
+        tuple(notes.not_checked),
+        key_found,
+        headline,
+        cause,
+        depth,
+        (*UNPROVEN, MAKER) if status != "differs" else (),
+    )
+
+
+_TOUCHED = {"line ends", "byte order mark", "final newline"}
+"""What mail gateways and editors do to a file, and what can be put back."""
+
+
+def _verdict(notes: Notes) -> tuple[str, str, str, str]:
+    """Status, depth, cause and sentence."""
+    parts = {d.part for d in notes.differences}
+    if parts - _TOUCHED:
+        return "differs", "", *_cause(notes.differences)
+    if notes.depth == "no page":
+        return (
+            "verified",
+            "no page",
+            "no page",
+            "Everything in this payload follows from the rest of it. There is no page to compare.",
+        )
+    if parts:
+        return (
+            "numbers hold",
+            "page touched",
+            "line ends",
+            "Only its line ends, its byte order mark or its last newline were rewritten; all evidence holds once they are put "
+            "back.",
+        )
+    if notes.depth == "in full":
+        return "verified", "in full", "", "Everything that the memo says follows from what it carries."
+    return (
+        "numbers hold",
+        "page not compared",
+        "page not compared",
+        "The payload follows from what it carries. The page was not compared with it: its wording and its marks may be others.",
+    )
+
+
+def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
+    """What happened to a memo, in a word or two and in a sentence; the mildest account that explains every difference."""
+    parts = {d.part for d in differences}
+    first = differences[0]
+    outside = {"experiment", "ledger file, experiment", "ledger file", "witness"}
+    if not parts <= outside | _TOUCHED:
+        count = "1 thing differs" if len(differences) == 1 else f"{len(differences)} things differ"
+        return "altered", f"{count}: {first.part}."
+    by_part = {d.part: d for d in differences}
+    other = by_part.get("experiment") or by_part.get("ledger file, experiment")
+    if other is not None:
+        return (
+            "other experiment",
+            f"The memo is whole, but of another experiment: {other.expected} and {other.found} are not the same.",
+        )
+    beside = by_part.get("ledger file")
+    if beside is not None and "fork" in beside.found:
+        return "fork", f"The memo is whole, but the ledger beside it is not the one it saw: {beside.found}."
+    if beside is not None:
+        cut = "cut" in beside.found
+        return "cut ledger" if cut else "other ledger", f"The memo is whole, but the ledger beside it is not: {beside.found}."
+    found = by_part["witness"].found
+    return "witness", f"The memo is whole, but not what the witness saw: {found}."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Verify one memo from the command line: `python verify.py MEMO [--json] [--key KEY] …`."""
+    parser = argparse.ArgumentParser(prog="verify.py", description="Check a memo with nothing but the memo.")
+    parser.add_argument("memo", help="the memo (.html) or its payload (.json)")
+    parser.add_argument("--json", action="store_true", help="the report as JSON")
+    parser.add_argument("--key", help="experiment that it should be of")
+    parser.add_argument("--ledger", help="the experiment's ledger.jsonl today")
+    parser.add_argument("--witness", help="length:digest noted elsewhere")
+    parser.add_argument("--full", action="store_true", help="also run the engine, where the package is installed")
+    try:
+        args = parser.parse_args(arguments)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    report = verify(args.memo, key=args.key, ledger=args.ledger, witness=args.witness, full=args.full)
+    text = json.dumps(report.to_dict(), ensure_ascii=False, indent=2) if args.json else str(report)
+    sys.stdout.buffer.write((text + "\n").encode("utf-8", "replace"))
+    return report.exit_code

@@ -1,0 +1,131 @@
+"""Multipliers and p-values of the designs, Fieller's interval, corrections of a family."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xpbench.verifier.boundaries import CLOSEST, Boundary, boundary_of
+from xpbench.verifier.pairs import NAN, Pair
+from xpbench.verifier.quantiles import t_isf, t_tail
+from xpbench.verifier.report import J
+
+
+@dataclass(frozen=True)
+class Design:
+    """Fixed horizon, the normal mixture with variance `rho2` in units of one unit's noise, or a group-sequential boundary."""
+
+    rho2: float | None
+    boundary: Boundary | None = None
+
+    def q(self, pair: Pair, alpha: float) -> float:
+        """How many standard errors the interval reaches."""
+        if self.boundary is not None:
+            return self.boundary.q(alpha)
+        if self.rho2 is None:
+            return t_isf(alpha / 2, pair.df)
+        k = pair.n * self.rho2
+        return math.sqrt((1 + k) / k * (math.log1p(k) - 2 * math.log(alpha)))
+
+    def log_e(self, z: float, n: int) -> float:
+        """Logarithm of the mixture likelihood ratio."""
+        k = n * (self.rho2 or 0.0)
+        return 0.5 * (z * z * k / (1 + k) - math.log1p(k))
+
+    def p(self, pair: Pair) -> float:
+        """Two-sided p-value."""
+        if pair.status != "ok":
+            return NAN
+        z = (pair.mt - pair.mc) / math.sqrt(pair.variance)
+        if self.boundary is not None:
+            return self.boundary.p(z)
+        return min(1.0, 2 * t_tail(abs(z), pair.df)) if self.rho2 is None else math.exp(-max(self.log_e(z, pair.n), 0.0))
+
+    def p_one_sided(self, z: float, pair: Pair) -> float:
+        """One-sided p-value of a distance z on the good side."""
+        if self.boundary is not None:
+            return self.boundary.p(z) / 2 if z > 0 else 1 - self.boundary.p(z) / 2
+        if self.rho2 is None:
+            return t_tail(z, pair.df)
+        return min(1.0, 0.5 * math.exp(-self.log_e(z, pair.n))) if z > 0 else 1.0
+
+
+def design_of(plan: J, treatment: J, *, units: int, earlier: Sequence[int] = ()) -> Design:
+    """The design of the plan for one treatment; units now and at earlier looks fix a group-sequential boundary."""
+    model = plan["model"]
+    if model["kind"] == "group_sequential":
+        seen: list[float] = []
+        for n in (*earlier, units):
+            share = n / (plan.get("horizon", {}).get("units") or units)
+            if seen and share < seen[-1] + CLOSEST:  # the same look, taken again
+                seen[-1] = max(seen[-1], share)
+            else:
+                seen.append(share)
+        return Design(None, boundary_of(tuple(seen), model["spending"], seen[-1] >= 1.0 - 1e-9))
+    if model["kind"] != "sequential":
+        return Design(None)
+    control = next(v for v in plan["variants"] if v.get("control"))
+    both = control["split"] + treatment["split"]
+    if model.get("n_opt"):
+        a = -2 * math.log(alpha_of(plan))
+        return Design((a + math.log1p(a)) / (model["n_opt"] * both))
+    share = control["split"] / both
+    return Design(model["tau"] ** 2 * share * (1 - share))
+
+
+def alpha_of(plan: J) -> float:
+    """Two-sided level of the plan."""
+    return round(1.0 - float(plan["model"]["confidence"]), 12)
+
+
+def fieller(pair: Pair, q: float) -> tuple[float, float] | None:
+    """Interval of the lift: the roots of (mt − r mc)² = q² Var(mt − r mc), minus 1; None where it is unbounded."""
+    mc, mt = abs(pair.mc), math.copysign(1.0, pair.mc) * pair.mt
+    a = mc * mc - q * q * pair.vc
+    if a <= 0:
+        return None
+    middle = mt * mc - q * q * pair.cov
+    root = math.sqrt(max(middle * middle - a * (mt * mt - q * q * pair.vt), 0.0))
+    low, high = (middle - root) / a - 1, (middle + root) / a - 1
+    return (low, high) if pair.mc > 0 else (-high, -low)
+
+
+def lift_z(pair: Pair, lift: float) -> float:
+    """Fieller's contrast mt − (1 + r) mc in its standard errors."""
+    f = 1 + lift * (-1 if pair.mc < 0 else 1)
+    return (pair.mt - f * pair.mc) / math.sqrt(pair.vt + f * f * pair.vc - 2 * f * pair.cov)
+
+
+def has_lift(pair: Pair) -> bool:
+    """Whether the control is far enough from 0 for a lift to have a meaning."""
+    return not (math.isnan(pair.mt - pair.mc) or pair.mc == 0 or abs(pair.mc) <= 1e-12 * abs(pair.mt))
+
+
+def adjust(values: Sequence[float], method: str) -> list[float]:
+    """Corrected p-values of one family (for e-BH from e-values); NaN stays NaN."""
+    known = [i for i, v in enumerate(values) if not math.isnan(v)]
+    out, m = [NAN] * len(values), len(known)
+    if method in ("none", "bonferroni"):
+        for i in known:
+            out[i] = min(1.0, values[i] * (m if method == "bonferroni" else 1))
+        return out
+    if method == "holm":
+        running = 0.0
+        for rank, i in enumerate(sorted(known, key=lambda i: values[i])):
+            running = max(running, values[i] * (m - rank))
+            out[i] = min(1.0, running)
+        return out
+    p = {i: (values[i] if method == "bh" else 1 / values[i] if values[i] > 0 else math.inf) for i in known}
+    running = math.inf
+    for rank, i in reversed(list(enumerate(sorted(known, key=lambda i: p[i]), 1))):
+        running = min(running, p[i] * m / rank)
+        out[i] = min(1.0, running)
+    return out
+
+
+def interval_level(alpha: float, method: str, rejected: int, of: int) -> float:
+    """Level of the intervals that go with a correction."""
+    if method == "none" or not of:
+        return alpha
+    return alpha * (1 if method in ("bonferroni", "holm") else max(rejected, 1)) / of

@@ -1,0 +1,79 @@
+"""One metric for one treatment: which functional of the moments, which variance, CUPED or not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from xpbench.verifier.pairs import (
+    NAN,
+    Formula,
+    Gradient,
+    Pair,
+    cuped,
+    event_count,
+    plain_pair,
+    ratio_of_means,
+    single_column,
+)
+from xpbench.verifier.report import J
+from xpbench.verifier.score import Score
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric for one treatment against control."""
+
+    pair: Pair
+    plain: Pair
+    reduction: float | None = None
+    share: bool = False
+    score: Score | None = None
+
+
+def functional_of(metric: J, columns: Sequence[str]) -> tuple[Callable[[Sequence[float]], Gradient], int]:
+    """What is estimated from the means of the columns, and how many of them it takes; the rest are covariates."""
+    if metric["kind"] == "formula":
+        formula = Formula(metric["expression"])
+        formula.names = list(columns[: len(formula.names)])
+        return formula, len(formula.names)
+    if list(columns[:2]) == ["numerator", "denominator"]:
+        return ratio_of_means, 2
+    return single_column(0), 1
+
+
+def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
+    """From two cells of moments to a pair."""
+    if c is None or t is None or c["n"] < 1 or t["n"] < 1:
+        means = [x["mean"][0] if x is not None and x["n"] and len(x["mean"]) == 1 else NAN for x in (c, t)]
+        empty = Pair(means[0], means[1], n=sum(x["n"] for x in (c, t) if x), status="not_enough_units")
+        return Estimate(empty, empty)
+    columns = c["columns"]
+    subject, own = functional_of(metric, columns)
+    plain = plain_pair(c, t, subject)
+    is_quantile = metric["kind"] == "quantile"
+    events = [None if is_quantile or own > 1 or metric["kind"] == "formula" else event_count(x) for x in (c, t)]
+    share = None not in events
+    score = Score(events[0] or 0, c["n"], events[1] or 0, t["n"]) if share else None
+    score = score if score is not None and score.tiny else None
+    base = plain
+    if plain.status == "ok" and (is_quantile or share):  # the variance of a share follows from it: the normal applies
+        vc, vt = ((x["n"] - 1) / x["n"] if share else 1.0 for x in (c, t))
+        plain = Pair(plain.mc, plain.mt, vc * plain.vc, vt * plain.vt, 0.0, math.inf, plain.n)
+    xs = list(range(own, len(columns)))
+    if is_quantile or not (metric.get("cuped") and xs):
+        return Estimate(plain, plain, None, share, score)
+    if plain.status != "ok":
+        return Estimate(plain, plain, None, share, score)
+    pair, reduction = cuped(c, t, subject, xs, base)
+    return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score)
+
+
+def waiting(found: Estimate) -> Estimate:
+    """The estimate where the design has no score form: a rare event is waited for."""
+    if found.score is None:
+        return found
+    late = [Pair(p.mc, p.mt, n=p.n, status="too_few_events") if p.status in ("ok", "separation") else p
+            for p in (found.pair, found.plain)]  # fmt: skip
+    return Estimate(late[0], late[1], found.reduction, found.share, found.score)

@@ -1,0 +1,186 @@
+"""Whether effects change over time, and with the variant of another experiment, against what is computed here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import date
+
+from xpbench.verifier.designs import adjust, alpha_of
+from xpbench.verifier.estimates import estimate
+from xpbench.verifier.numbers import near
+from xpbench.verifier.pairs import NAN
+from xpbench.verifier.quantiles import chi2_tail, normal_isf, normal_tail, t_isf, t_tail
+from xpbench.verifier.report import J, Notes
+from xpbench.verifier.rows import finite
+
+Point3 = tuple[float, float, float, int]
+OTHER = "$experiment:"
+UNMET = "(not met)"
+
+
+def check_over_time(notes: Notes, readout: J) -> None:
+    """Trends and interactions of a readout; memos made before they existed have none."""
+    before, count = len(notes.differences), 0
+    for part, ours in (("novelty", _trends), ("interactions", _interactions)):
+        if part not in readout:
+            continue
+        mine, theirs = ours(readout["plan"], readout["summary"]["cells"]), readout[part]
+        notes.same(
+            f"{part}, tests", [x["what"] for x in mine], [[t[k] for k in ("metric", "variant", _AXIS[part])] for t in theirs]
+        )
+        for one, other in zip(mine, theirs, strict=False):
+            for name, value in one.items():
+                found = (
+                    [[p[k] for k in ("x", "effect", "se", "n")] for p in other["points"]]
+                    if name == "points"
+                    else other.get(name)
+                )
+                if name != "what" and not _same(value, found):
+                    notes.differs(f"{part}, {' '.join(one['what'])}, {name}", value, found)
+        count += len(mine)
+    if count and len(notes.differences) == before:
+        notes.checked.append(f"{count} tests over time and beside other experiments recomputed from the moments")
+
+
+_AXIS = {"novelty": "axis", "interactions": "other"}
+
+
+def _same(a: J, b: J) -> bool:
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(v, b[k]) for k, v in a.items())
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    return near(a, b, 1e-3)
+
+
+def _trends(plan: J, cells: Sequence[J]) -> list[J]:
+    """Every metric and treatment by age, cohort and weekday: weighted regression, or one mean for all days of the week."""
+    index: dict[tuple[str, str, str], dict[str, J]] = {}
+    for cell in cells:
+        where = cell.get("dimension", "")
+        if where in ("$age", "$day") and cell["form"] == "value":
+            index.setdefault((cell["metric"], cell["variant"], where), {})[cell["slice"]] = cell
+    control = next(v["key"] for v in plan["variants"] if v.get("control"))
+    out = []
+    for metric in plan["metrics"]:
+        for variant in (v["key"] for v in plan["variants"] if not v.get("control")):
+            for axis in ("age", "cohort", "weekday"):
+                where = "$age" if axis == "age" else "$day"
+                sides = [index.get((metric["key"], v, where), {}) for v in (control, variant)]
+                points = _slices(metric, sides[0], sides[1], axis)
+                if points:
+                    fit = _line(points, axis, alpha_of(plan))
+                    out.append({"what": [metric["key"], variant, axis], "points": points, **fit})
+    adjusted = adjust([NAN if t["p_value"] is None else t["p_value"] for t in out], "holm")
+    for found, p in zip(out, adjusted, strict=True):
+        found["p_adjusted"] = finite(p)
+        found["word"] = _word(found, alpha_of(plan))
+    return out
+
+
+def _slices(metric: J, control: dict[str, J], treatment: dict[str, J], axis: str) -> list[Point3]:
+    """Effect on each slice that has 30 units and a standard error: place, effect, standard error, units."""
+    names = sorted({*control, *treatment})
+    days = {} if axis == "age" else {s: date.fromisoformat(s[:10]) for s in names if s[:4].isdigit()}
+    first = min(days.values(), default=None)
+    found: list[Point3] = []
+    for name in names:
+        pair = estimate(metric, control.get(name), treatment.get(name)).pair
+        if pair.status != "ok" or pair.n < 30 or not pair.variance > 0:
+            continue
+        if axis == "age":
+            place = float(name)
+        elif first is None or name not in days:
+            continue
+        else:
+            place = float(days[name].weekday() if axis == "weekday" else (days[name] - first).days)
+        found.append((place, pair.mt - pair.mc, math.sqrt(pair.variance), pair.n))
+    if axis != "weekday":
+        return sorted(found, key=lambda p: p[0])
+    out: list[Point3] = []
+    for day in range(7):
+        own = [p for p in found if p[0] == day]
+        if own:
+            total = math.fsum(1 / p[2] ** 2 for p in own)
+            out.append((float(day), math.fsum(p[1] / p[2] ** 2 for p in own) / total, total**-0.5, sum(p[3] for p in own)))
+    return out
+
+
+def _line(points: Sequence[Point3], axis: str, alpha: float) -> dict[str, J]:
+    """Slope with interval and p-value, its error from the residuals where these spread more than the errors say."""
+    none: dict[str, J] = {"slope": None, "slope_low": None, "slope_high": None, "p_value": None}
+    if len(points) < 4:
+        return none
+    w = [1 / se**2 for _, _, se, _ in points]
+    level = math.fsum(a * p[1] for a, p in zip(w, points, strict=True)) / math.fsum(w)
+    if axis == "weekday":
+        q = math.fsum(a * (p[1] - level) ** 2 for a, p in zip(w, points, strict=True))
+        return {**none, "p_value": finite(chi2_tail(q, len(points) - 1))}
+    centre = math.fsum(a * p[0] for a, p in zip(w, points, strict=True)) / math.fsum(w)
+    spread = math.fsum(a * (p[0] - centre) ** 2 for a, p in zip(w, points, strict=True))
+    if spread <= 0:
+        return none
+    slope = math.fsum(a * (p[0] - centre) * p[1] for a, p in zip(w, points, strict=True)) / spread
+    df = len(points) - 2
+    residual = math.fsum(a * (p[1] - level - slope * (p[0] - centre)) ** 2 for a, p in zip(w, points, strict=True)) / df
+    error = math.sqrt(max(residual, 1.0) / spread)
+    reach = error * (t_isf(alpha / 2, df) if residual > 1 else normal_isf(alpha / 2))
+    z = abs(slope) / error
+    p = 2 * (t_tail(z, df) if residual > 1 else normal_tail(z))
+    return {
+        "slope": finite(slope),
+        "slope_low": finite(slope - reach),
+        "slope_high": finite(slope + reach),
+        "p_value": finite(p),
+    }
+
+
+def _word(found: J, alpha: float) -> str:
+    if found["p_adjusted"] is None:
+        return "not answerable"
+    if found["p_adjusted"] > alpha:
+        return "steady"
+    if found["slope"] is None:
+        return "uneven"
+    w = [1 / p[2] ** 2 for p in found["points"]]
+    level = math.fsum(a * p[1] for a, p in zip(w, found["points"], strict=True)) / math.fsum(w)
+    return "fading" if found["slope"] * level < 0 else "growing"
+
+
+def _interactions(plan: J, cells: Sequence[J]) -> list[J]:
+    """Every metric and treatment beside every other experiment: the same effect in all of its variants, by Cochran's Q."""
+    control = next(v["key"] for v in plan["variants"] if v.get("control"))
+    out = []
+    for where in sorted({c.get("dimension", "") for c in cells if c.get("dimension", "").startswith(OTHER)}):
+        own = {
+            (c["metric"], c["variant"], c["slice"]): c
+            for c in cells
+            if c.get("dimension") == where and c["form"] == "value" and c["slice"] != UNMET
+        }
+        for metric in plan["metrics"]:
+            for variant in (v["key"] for v in plan["variants"] if not v.get("control")):
+                found = _beside(metric, own, control, variant)
+                if found["effects"]:
+                    out.append({"what": [metric["key"], variant, where[len(OTHER) :]], **found})
+    adjusted = adjust([NAN if x["p_value"] is None else x["p_value"] for x in out], "holm")
+    for found, p in zip(out, adjusted, strict=True):
+        found["p_value"] = finite(p)
+    return out
+
+
+def _beside(metric: J, own: dict[tuple[str, str, str], J], control: str, variant: str) -> dict[str, J]:
+    key = metric["key"]
+    parts = sorted({p for m, v, p in own if m == key and v in (control, variant)})
+    effects, weights = {}, []
+    for part in parts:
+        pair = estimate(metric, own.get((key, control, part)), own.get((key, variant, part))).pair
+        if pair.status == "ok" and pair.variance > 0:
+            effects[part] = pair.mt - pair.mc
+            weights.append(1 / pair.variance)
+    p = None
+    if len(effects) > 1:
+        mean = math.fsum(w * d for w, d in zip(weights, effects.values(), strict=True)) / math.fsum(weights)
+        q = math.fsum(w * (d - mean) ** 2 for w, d in zip(weights, effects.values(), strict=True))
+        p = chi2_tail(q, len(effects) - 1)
+    return {"effects": effects, "p_value": p}

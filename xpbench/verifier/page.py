@@ -1,0 +1,166 @@
+"""The page as a reader sees it, against the payload, by other code than the one that made it."""
+
+from __future__ import annotations
+
+import math
+from html.parser import HTMLParser
+
+from xpbench.verifier.report import J, Notes
+
+
+class Page(HTMLParser):
+    """Texts of marked elements, and the visible text as a whole."""
+
+    VOID = frozenset(("meta", "br", "link", "img", "hr", "input"))
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.marked: dict[str, str] = {}
+        self.text: list[str] = []
+        self._open: list[tuple[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Remember what is open."""
+        if tag not in self.VOID:
+            mark = dict(attrs).get("data-x")
+            self._open.append((tag, mark))
+            if mark is not None:
+                self.marked.setdefault(mark, "")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Nothing stands inside."""
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close it, with whatever was left open inside."""
+        if any(t == tag for t, _ in self._open):
+            while self._open and self._open.pop()[0] != tag:
+                pass
+
+    def handle_data(self, data: str) -> None:
+        """Text belongs to every marked element that is open."""
+        tags = [t for t, _ in self._open]
+        if "script" in tags or "style" in tags:
+            return
+        if data.strip():
+            self.text.append(" ".join(data.split()))
+        if "title" not in tags:
+            for _, mark in self._open:
+                if mark is not None:
+                    self.marked[mark] += data
+
+
+def parsed_page(document: str) -> Page:
+    """The page read as HTML."""
+    page = Page()
+    page.feed(document)
+    page.close()
+    return page
+
+
+def _decimals(width: float | None) -> int:
+    if width is None or not math.isfinite(width) or width <= 0:
+        return 2
+    return max(0, min(8, 1 - math.floor(math.log10(width))))
+
+
+def _fixed(value: float, decimals: int, signed: bool = False) -> str:
+    text = f"{abs(value):,.{decimals}f}"
+    if not any(c in "123456789" for c in text):
+        return text
+    return ("\u2212" if value < 0 else "+" if signed else "") + text
+
+
+def _p_text(p: float | None) -> str:
+    if p is None:
+        return "–"
+    if p < 0.0001:
+        return "< 0.0001"
+    return "> 0.9999" if p > 0.9999 else _fixed(p, max(2, min(4, 1 - math.floor(math.log10(p)))))
+
+
+def row_texts(row: J) -> dict[str, str]:
+    """How the numbers of a row stand on the page."""
+    share = row["is_proportion"]
+    has_lift, has_ends = row["lift"] is not None, row["lift_low"] is not None and row["lift_high"] is not None
+    width = row["lift_high"] - row["lift_low"] if has_ends else None
+    places = min(6, _decimals(None if width is None else 100 * width))
+    span = None if row["ci_low"] is None or row["ci_high"] is None else row["ci_high"] - row["ci_low"]
+    if span is None and row["effect"]:
+        span = abs(row["effect"])
+    unit = 100 if share else 1
+    decimals = _decimals(None if span is None else unit * span)
+    effect = "–" if row["effect"] is None else _fixed(unit * row["effect"], decimals, True) + ("\u202fpp" if share else "")
+    ends = ("ci_low", "ci_high")
+    effect_interval = " … ".join("–" if row[k] is None else _fixed(unit * row[k], decimals, True) for k in ends)
+    effect_interval = "–" if None in (row["ci_low"], row["ci_high"]) else effect_interval
+    lift = (
+        _fixed(100 * row["lift"], places, True) + "\u202f%" if has_lift else "not enough data" if row["effect"] is None else "–"
+    )
+    if has_ends:
+        lift_interval = " … ".join(_fixed(100 * row[k], places, True) for k in ("lift_low", "lift_high"))
+    else:
+        lift_interval = "unbounded" if has_lift else "–"
+    means = [
+        "–" if m is None else _fixed(unit * m, decimals) + ("\u202f%" if share else "")
+        for m in (row["mean_control"], row["mean"])
+    ]
+    if has_lift and has_ends:
+        shown = f"{lift}  ({lift_interval})"
+    elif row["effect"] is not None and row["ci_low"] is not None:
+        shown = f"effect {effect} ({effect_interval})"
+    else:
+        shown = "not enough data"
+    chance = row.get("chance")
+    return {
+        "n": f"{row['n_control']:,} / {row['n']:,}",
+        "control": means[0],
+        "treatment": means[1],
+        "effect": effect,
+        "effect_interval": effect_interval,
+        "lift": lift,
+        "lift_interval": lift_interval,
+        "p": _p_text(row["p_value"]),
+        "p_adjusted": _p_text(row["p_adjusted"]),
+        "chance": "" if chance is None else f"{_fixed(100 * chance, 1)}\u202f%",
+        "shown": shown,
+        "means": f"{means[0]} → {means[1]}",
+    }
+
+
+def check_marks(notes: Notes, payload: J, page: Page) -> None:
+    """The numbers on the page are those of the payload, formatted here by other code."""
+    readout, before, count = payload["readout"], len(notes.differences), 0
+    decision = payload["decision"] or readout["recommendation"]
+    labels = {v["key"]: v.get("name") or v["key"] for v in readout["plan"]["variants"]}
+    heads = {"ship none": "Ship none", "iterate": "Iterate", "invalid": "Do not read the effects", "defer": "Decision deferred"}
+    variant = labels.get(decision["variant"], decision["variant"])
+    wanted = {"headline": heads.get(decision["outcome"], f"Ship {variant}")}
+    for i, row in enumerate(readout["rows"]):
+        texts = row_texts(row)
+        hidden = ("shown", "means", "p", "p_adjusted") if texts["chance"] else ("shown", "means", "chance")
+        wanted |= {f"rows.{i}.{k}": v for k, v in texts.items() if k not in hidden}
+        if "INVALID" not in readout["stamps"]:
+            wanted |= {f"forest.{i}.{k}": texts[k] for k in ("shown", "means")}
+    if "INVALID" not in readout["stamps"] and any(
+        r["role"] == "primary" and None not in (r["effect"], r["ci_low"]) for r in readout["rows"]
+    ):
+        _check_impact(notes, readout, page.marked.get("impact.0", ""))
+    for mark, text in wanted.items():
+        found = page.marked.get(mark)
+        count += 1
+        if found is None or " ".join(found.split()) != " ".join(text.split()):
+            notes.differs(f"page text, {mark.replace('.', ' ')}", text, found if found is not None else "nothing")
+    if len(notes.differences) == before:
+        notes.checked.append(f"{count} numbers and words of the page")
+
+
+def _check_impact(notes: Notes, readout: J, sentence: str) -> None:
+    """The first impact sentence shows the interval of one of the primary metrics."""
+    for row in readout["rows"]:
+        if row["role"] != "primary" or None in (row["effect"], row["ci_low"], row["ci_high"]):
+            continue
+        texts = row_texts(row)
+        key = "lift_interval" if row["lift_low"] is not None else "effect_interval"
+        if all(end in sentence for end in texts[key].split(" … ")) and row["label"] in sentence:
+            return
+    notes.differs("page text, impact", "the interval of a primary metric", sentence)

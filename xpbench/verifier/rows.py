@@ -1,0 +1,216 @@
+"""Every row of the readout, computed from the moments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from xpbench.verifier.designs import Design, adjust, alpha_of, design_of, fieller, has_lift, interval_level, lift_z
+from xpbench.verifier.documented import DOCUMENTED, documented_test
+from xpbench.verifier.estimates import Estimate, estimate, waiting
+from xpbench.verifier.pairs import NAN, Pair
+from xpbench.verifier.posterior import Posterior, posterior_of
+from xpbench.verifier.quantiles import normal_isf, normal_tail
+from xpbench.verifier.report import J
+from xpbench.verifier.score import Score
+
+
+def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
+    return {
+        (c["metric"], c["variant"], c["form"], c.get("dimension", ""), c.get("slice", "")): c
+        for c in reversed(summary["cells"])
+    }
+
+
+def rows_of(plan: J, summary: J, *, earlier: Sequence[int] = (), dimension: str = "", slice_: str = "") -> list[dict[str, J]]:
+    """Every row of the readout, computed from the moments; `earlier` are the units at earlier looks at the effects."""
+    units = sum(summary["units"].values())
+    cells = _cells(summary)
+    control = next(v["key"] for v in plan["variants"] if v.get("control"))
+    alpha = alpha_of(plan)
+    items = []
+    for metric in plan["metrics"]:
+        for variant in plan["variants"]:
+            if not variant.get("control"):
+                pick = [cells.get((metric["key"], v, "value", dimension, slice_)) for v in (control, variant["key"])]
+                raw = [cells.get((metric["key"], v, "raw", dimension, slice_)) for v in (control, variant["key"])]
+                design = design_of(plan, variant, units=units, earlier=earlier)
+                is_fixed = design.rho2 is None and design.boundary is None
+                own = estimate(metric, *pick)
+                items.append((metric, variant, pick, own if is_fixed else waiting(own), design, raw))
+    found = [(_p_value(e, d), alpha) for _, _, _, e, d, _ in items]
+    corrected: list[tuple[float, float]] = list(found)
+    second = plan.get("secondary_correction", "bh")
+    groups: list[tuple[tuple[str, ...], str]] = (
+        [(("primary", "secondary"), plan.get("correction", "holm")), (("guardrail",), "none")]
+        if plan.get("family") == "primary_and_secondary"
+        else [(("primary",), plan.get("correction", "holm")), (("secondary",), second), (("guardrail",), "none")]
+    )
+    for roles, name in groups:
+        members = [i for i, item in enumerate(items) if item[0]["role"] in roles]
+        p_values = [found[i][0] for i in members]
+        if name == "e-bh":
+            pairs = [(items[i][3].pair, items[i][4]) for i in members]
+            e_values = [_e(pair, design) for pair, design in pairs]
+            adjusted = adjust(e_values, name)
+        else:
+            adjusted = adjust(p_values, name)
+        of = sum(not math.isnan(p) for p in p_values)
+        level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
+        for i, p in zip(members, adjusted, strict=True):
+            corrected[i] = (p, level)
+    return [_row(plan, item, found[i][0], *corrected[i]) for i, item in enumerate(items)]
+
+
+def _scores(est: Estimate, design: Design) -> Score | None:
+    """The counts where the score method judges a row."""
+    judged = design.rho2 is None and design.boundary is None and est.reduction is None and est.pair.status != "zero_variance"
+    return est.score if judged else None
+
+
+def _p_value(est: Estimate, design: Design) -> float:
+    score = _scores(est, design)
+    if score is None:
+        return design.p(est.pair)
+    return NAN if score.silent else min(1.0, 2 * normal_tail(abs(score.z_effect(0.0))))
+
+
+def _e(pair: Pair, design: Design) -> float:
+    if pair.status != "ok" or design.rho2 is None:
+        return NAN
+    log = design.log_e((pair.mt - pair.mc) / math.sqrt(pair.variance), pair.n)
+    return math.inf if log > 709 else math.exp(log)
+
+
+def _interval(pair: Pair, design: Design, level: float) -> dict[str, J]:
+    out: dict[str, J] = dict.fromkeys(("effect", "ci_low", "ci_high", "lift", "lift_low", "lift_high", "se"))
+    out["status"] = pair.status
+    effect = pair.mt - pair.mc
+    out["effect"] = finite(effect)
+    if has_lift(pair):
+        out["lift"] = effect / abs(pair.mc)
+    if pair.status != "ok":
+        return out
+    q, se = design.q(pair, level), math.sqrt(pair.variance)
+    out |= {"se": se, "ci_low": finite(effect - q * se), "ci_high": finite(effect + q * se), "q": q}
+    ends = fieller(pair, q) if has_lift(pair) and math.isfinite(q) else None
+    if ends is not None:
+        out["lift_low"], out["lift_high"] = ends
+    else:
+        out["status"] = "unbounded_lift" if has_lift(pair) else "control_near_zero"
+    return out
+
+
+def finite(value: float) -> float | None:
+    """The value, or None where it is NaN or infinite."""
+    return value if math.isfinite(value) else None
+
+
+def _row(plan: J, item: J, p: float, p_adjusted: float, level: float) -> dict[str, J]:
+    metric, variant, cells, est, design, raw = item
+    pair, alpha = est.pair, alpha_of(plan)
+    sign = 1 if metric["direction"] == "increase" else -1
+    row = _interval(pair, design, level)
+    q = row.pop("q", NAN)
+    score = _scores(est, design)
+    if score is not None:
+        q = normal_isf(level / 2)
+        row["effect"], row["ci_low"], row["ci_high"] = score.effect(q)
+        row["lift"], row["lift_low"], row["lift_high"], no_lift = score.lift(q)
+        row["status"] = pair.status if math.isnan(p) else "few_events"
+        if row["status"] in ("ok", "few_events") and no_lift:
+            row["status"] = no_lift
+    verdict = "unclear"
+    if row["effect"] is not None and p_adjusted <= alpha:
+        verdict = "better" if sign * row["effect"] > 0 else "worse"
+    posterior = None
+    if plan["model"]["kind"] == "bayesian":
+        p = p_adjusted = NAN
+        if pair.status == "ok":
+            posterior = posterior_of(plan, metric, est, *cells)
+            verdict = _believed(row, pair, posterior, plan["model"]["confidence"])
+    row |= {
+        "metric": metric["key"],
+        "variant": variant["key"],
+        "role": metric["role"],
+        "direction": metric["direction"],
+        "n_control": cells[0]["n"] if cells[0] else 0,
+        "n": cells[1]["n"] if cells[1] else 0,
+        "mean_control": finite(est.plain.mc),
+        "mean": finite(est.plain.mt),
+        "p_value": finite(p),
+        "p_adjusted": finite(p_adjusted),
+        "alpha": level,
+        "verdict": verdict,
+        "is_proportion": est.share,
+        "variance_reduction": est.reduction,
+        "matters": None,
+        "too_small": None,
+        "chance": None if posterior is None else posterior.chance,
+        "risk": None if posterior is None else posterior.risk,
+        "posterior": posterior,
+    }
+    least = metric.get("min_lift")
+    policy = plan.get("decision", {})
+    asked = least is not None and policy.get("practical", "estimate") != "none"
+    if asked and score is not None and not score.silent:
+        row["matters"], row["too_small"] = score.matters(least, sign, q, whole=policy.get("practical") == "interval")
+    elif asked and pair.status == "ok" and has_lift(pair):
+        z = sign * lift_z(pair, sign * least)
+        row["matters"] = z > q if policy.get("practical") == "interval" else sign * (pair.mt - pair.mc) / abs(pair.mc) >= least
+        row["too_small"] = z < -q
+    row |= _margin(metric, policy, pair, design, q, verdict, sign, score)
+    row["sensitivity"] = []
+    if est.reduction is not None:
+        row["sensitivity"].append(("without CUPED", _interval(est.plain, design, level), design.p(est.plain)))
+    if all(c is not None for c in raw):
+        plain = estimate(metric, *raw).plain
+        row["sensitivity"].append(("raw", _interval(plain, design, level), design.p(plain)))
+    if metric["kind"] != "quantile" and pair.status == "ok":
+        row["sensitivity"].append((DOCUMENTED, *documented_test(metric, *cells, share=est.share, alpha=alpha)))
+    return row
+
+
+def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confidence: float) -> str:
+    """Effect under a flat prior, and the verdict of the chance to beat control; the lift is the posterior's, not Fieller's."""
+    reach = normal_isf((1 - confidence) / 2) * math.sqrt(pair.variance)
+    row["effect"] = pair.mt - pair.mc
+    row["ci_low"], row["ci_high"] = row["effect"] - reach, row["effect"] + reach
+    for name in ("lift", "lift_low", "lift_high"):
+        row[name] = None
+    if row["status"] not in ("ok", "few_events"):
+        row["status"] = "ok"
+    if posterior is None:
+        return "unclear"
+    if posterior.below is None:
+        row["status"] = "control_near_zero"
+    return "better" if posterior.chance >= confidence else "worse" if posterior.chance <= 1 - confidence else "unclear"
+
+
+def _margin(
+    metric: J, policy: J, pair: Pair, design: Design, q: float, verdict: str, sign: int, score: Score | None
+) -> dict[str, J]:
+    margin, relative = metric.get("margin"), metric.get("margin_rel")
+    is_rail = metric["role"] == "guardrail"
+    size = relative if relative is not None else margin
+    if size is None:
+        state = "" if not is_rail else "unclear" if pair.status != "ok" else "bad" if verdict == "worse" else "ok"
+        return {"guardrail": state, "margin": None, "margin_p_value": None}
+    out: dict[str, J] = {"margin": -sign * size, "margin_p_value": None, "guardrail": "unclear" if is_rail else ""}
+    if score is not None and size < 1 and not score.silent:
+        z = sign * (score.z_ratio(1 - sign * size) if relative is not None else score.z_effect(-sign * size))
+        out["margin_p_value"] = normal_tail(z)
+    elif pair.status != "ok":
+        return out
+    else:
+        z = sign * (
+            lift_z(pair, -sign * size) if relative is not None else (pair.mt - pair.mc + sign * size) / math.sqrt(pair.variance)
+        )
+        out["margin_p_value"] = design.p_one_sided(z, pair)
+    if is_rail and z > q:
+        out["guardrail"] = "ok"
+    elif is_rail and verdict == "worse":
+        out["guardrail"] = "bad"
+    elif is_rail and policy.get("guardrails") == "not_worse":
+        out["guardrail"] = "ok"
+    return out

@@ -1,0 +1,77 @@
+"""From rows and health to the outcome: the decision rule written a second time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from xpbench.verifier.report import J
+
+ORDER = ("invalid", "ship none", "iterate", "ship")
+COMPUTED = ("ok", "unbounded_lift", "control_near_zero", "few_events")
+
+
+def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -> dict[str, J]:
+    """What was found for one treatment variant."""
+    ladder = ("worse", "unclear", "small", "win")
+    primaries = [r for r in rows if r["role"] == "primary"]
+    states = [
+        "worse"
+        if r["verdict"] == "worse"
+        else "unclear"
+        if r["verdict"] == "unclear"
+        else "small"
+        if r["matters"] is False
+        else "win"
+        for r in primaries
+    ]
+    best = max if plan.get("decision", {}).get("ship_when", "any_primary") == "any_primary" else min
+    rails = [r["guardrail"] for r in rows if r["role"] == "guardrail"]
+    loud = [c for c in health if c["status"] in ("warn", "fail")]
+    return {
+        "primary": best(states, key=ladder.index) if states else "unclear",
+        "deteriorated": any(r["verdict"] == "worse" for r in rows if r["role"] != "guardrail"),
+        "guardrails": "bad" if "bad" in rails else "unclear" if "unclear" in rails else "ok",
+        "health": "fail" if any(c["gate"] and c["status"] == "fail" for c in loud) else "warn" if loud else "pass",
+        "adequate": bool(adequate and primaries and all(r["status"] in COMPUTED for r in primaries)),
+    }
+
+
+def rule(policy: J, s: Mapping[str, J]) -> tuple[str, str]:
+    """Row and outcome of the decision rule."""
+    win = s["primary"] == "win"
+    ladder: list[tuple[str, bool, str]] = [
+        ("R1", s["health"] == "fail", "invalid"),
+        ("R2", s["guardrails"] == "bad", "ship none"),
+        ("R3", s["primary"] == "worse", "ship none"),
+        ("R4", win and s["deteriorated"], "iterate"),
+        ("R5", win and s["guardrails"] == "unclear", "iterate"),
+        ("R6", win and s["health"] == "warn" and policy.get("health") == "no_warnings", "iterate"),
+        ("R7", win, "ship"),
+        ("R8", s["deteriorated"], "ship none"),
+        ("R9", not s["adequate"], "iterate"),
+        ("R10", s["primary"] == "small", "ship none"),
+    ]
+    return next(((row, outcome) for row, fits, outcome in ladder if fits), ("R11", "ship none"))
+
+
+def recommended(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -> dict[str, J]:
+    """Outcome over all treatments: invalid if any is, else the best; of several that ship, the largest first primary lift."""
+    verdicts = []
+    for variant in plan["variants"]:
+        if variant.get("control"):
+            continue
+        s = situation(plan, [r for r in rows if r["variant"] == variant["key"]], health, adequate)
+        verdicts.append((variant["key"], s, *rule(plan.get("decision", {}), s)))
+    outcomes = [v[3] for v in verdicts]
+    outcome = "invalid" if "invalid" in outcomes else max(outcomes, key=ORDER.index)
+    first = next(m for m in plan["metrics"] if m["role"] == "primary")
+    sign = 1 if first["direction"] == "increase" else -1
+    lifts = {r["variant"]: sign * r["lift"] for r in rows if r["metric"] == first["key"] and r["lift"] is not None}
+    chosen = max((v for v in verdicts if v[3] == outcome), key=lambda v: lifts.get(v[0], -math.inf))
+    return {
+        "outcome": outcome,
+        "variant": chosen[0] if outcome == "ship" else "",
+        "rows": [v[2] for v in verdicts],
+        "variants": [{"variant": v[0], "situation": v[1], "row": v[2], "outcome": v[3]} for v in verdicts],
+    }
