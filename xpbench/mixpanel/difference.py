@@ -150,8 +150,8 @@ def _by_name(metrics: Any) -> dict[str, Mapping[str, Any]]:
 def flat(flag: Mapping[str, Any]) -> dict[str, Any]:
     """Whatever of a flag decides who gets what, and what people read, field by field; the rest is not ours."""
     out: dict[str, Any] = {}
-    for key, word in _FLAG_TEXTS.items():
-        value = flag.get(key)
+    for field, word in _FLAG_TEXTS.items():
+        value = flag.get(field)
         out[word] = ABSENT if value is None else value
     ruleset = flag.get("ruleset") or {}
     variants = [v for v in ruleset.get("variants") or () if isinstance(v, Mapping)]
@@ -164,8 +164,8 @@ def flat(flag: Mapping[str, Any]) -> dict[str, Any]:
         out[f"sticky mark of {key}"] = bool(v.get("is_sticky"))
     groups = [g for g in ruleset.get("rollout") or () if isinstance(g, Mapping)]
     out["number of rollout groups"] = len(groups)
-    for i, g in enumerate(groups, 1):
-        label = f"rollout group {i}"
+    for number, g in enumerate(groups, 1):
+        label = f"rollout group {number}"
         out[f"name of {label}"] = g.get("name") or ABSENT
         out[f"share of {label}"] = g.get("rollout_percentage", ABSENT)
         splits = g.get("variant_splits") or {}

@@ -278,7 +278,8 @@ class Rule:
         """Whether the rule would hold for a unit without properties, were it asked: the official Python SDK does not ask it."""
         if not self.rule:
             return False
-        for nothing in (None, {}):
+        nobody: tuple[Any, ...] = (None, {})
+        for nothing in nobody:
             try:
                 if _logic()(folded_leaves(self.rule), nothing):
                     return True

@@ -244,7 +244,7 @@ def _open_to_strangers(flag: Flag) -> Iterator[Finding]:
         yield Finding(
             "rule_without_properties",
             "warn",
-            f"The rules of {shown(', '.join(names))} are true of a unit without properties in the Node and Java SDKs, and never "
+            f"The rules of {shown(', '.join(names))} are true without properties in the Node and Java SDKs, and never "
             "in the Python, Go and Ruby SDKs.",
             "Ask for a property that every unit has as well, or always send one.",
             {"groups": names},

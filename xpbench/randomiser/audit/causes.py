@@ -274,7 +274,9 @@ class Inquiry:
     def _left_out(self, rows: Rows) -> tuple[str, str]:
         """Which of holdout, layer and rollout leaves most of these units out."""
         if isinstance(self.subject, Plan):
-            reasons = Randomiser(opened(self.subject))(UnitIds(self.texts.take(pa.array(rows))), with_overrides=False).reasons
+            base = opened(self.subject)
+            assert isinstance(base, Plan)  # noqa: S101
+            reasons = Randomiser(base)(UnitIds(self.texts.take(pa.array(rows))), with_overrides=False).reasons
             held, outside = float((reasons == HOLDOUT).mean()), float((reasons == OUTSIDE_LAYER).mean())
             if held >= EXPLAINS:
                 return "holdout_leak", "units of the holdout, which no experiment may touch, were exposed"

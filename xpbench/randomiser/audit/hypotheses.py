@@ -248,19 +248,19 @@ def arithmetic(subject: Subject) -> Iterator[Suspect]:
     listed = [flag.keys.index(k) for k in (flag.listed or flag.keys)]
     controls_first = sorted(by_key, key=lambda i: not flag.variants[i].is_control)
     tried = {(tuple(by_key), False)}
-    for order, single in ((listed, False), (by_key, True), (controls_first, False), (by_key[::-1], False), (listed, True)):
-        if (tuple(order), single) in tried:
+    for added, single in ((listed, False), (by_key, True), (controls_first, False), (by_key[::-1], False), (listed, True)):
+        if (tuple(added), single) in tried:
             continue
-        tried.add((tuple(order), single))
-        names = ", ".join(repr(flag.keys[i]) for i in order)
+        tried.add((tuple(added), single))
+        names = ", ".join(repr(flag.keys[i]) for i in added)
         if single:
             name, detail = "float32_buckets", "the splits were added as 32-bit floats, as the Java SDK does"
         else:
             name = "variant_order"
             detail = f"the splits were added in the order listed ({names}) and not by key, as the Node and Ruby SDKs do"
-            if len(order) == 2 and float(flag.variants[0].split or 0.0) == float(flag.variants[1].split or 0.0):
+            if len(added) == 2 and float(flag.variants[0].split or 0.0) == float(flag.variants[1].split or 0.0):
                 detail += "; swapped labels would give the same log"
-        yield Suspect(name, detail, _added(flag, order, place, single=single))
+        yield Suspect(name, detail, _added(flag, added, place, single=single))
 
 
 def _order_words(subject: Subject, order: tuple[int, ...]) -> str:

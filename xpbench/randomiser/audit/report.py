@@ -21,8 +21,8 @@ class Cause:
 
     Attributes:
         name: `swapped_labels`, `variant_order`, `float32_buckets`, `groups_reordered`, `wrong_salt`, `split_changed`,
-            `id_cast`, `case_or_whitespace`, `encoding`, `id_type_switched`, `id_prefixed`, `id_cut`, `id_hashed`, `override_list`,
-            `second_sdk`, `late_bucketing`, `holdout_leak`, `layer_leak`, `outside_rollout`, or `unknown`.
+            `id_cast`, `case_or_whitespace`, `encoding`, `id_type_switched`, `id_prefixed`, `id_cut`, `id_hashed`,
+            `override_list`, `second_sdk`, `late_bucketing`, `holdout_leak`, `layer_leak`, `outside_rollout`, or `unknown`.
         detail: What exactly, in words.
         rows: Rows that it explains.
         units: Units among them.
