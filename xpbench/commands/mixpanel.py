@@ -1,4 +1,4 @@
-"""`xpbench pull` and `xpbench sandbox`."""
+"""`xpbench pull`, `xpbench sync` and `xpbench sandbox`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from xpbench.commands.output import DONE, add_command, answer, progress_done, progress_line
+from xpbench.commands.output import DONE, NO, add_command, answer, progress_done, progress_line
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -37,6 +37,25 @@ def add_parsers(subparsers: Any) -> None:
     pull.add_argument("--again", action="store_true", help="ask for every day again, after old events were imported")
     pull.add_argument("--where", default="", metavar="EXPRESSION", help="filter in Mixpanel's expression language")
     pull.add_argument("--format", choices=["jsonl", "parquet"], default="parquet", help="one file a day of this kind (parquet)")
+
+    step = add_command(
+        subparsers,
+        "sync",
+        _sync,
+        help="Mixpanel in step with plan and ledger: the difference first",
+        description="Compare what Mixpanel holds of an experiment with its plan and its ledger, show the difference, write it: "
+        "experiment, flag, stage. Exit 0: in step. Exit 1: it still differs. Credentials come from MIXPANEL_USERNAME, "
+        "MIXPANEL_SECRET, MIXPANEL_PROJECT_ID, MIXPANEL_WORKSPACE_ID and MIXPANEL_REGION.",
+    )
+    step.add_argument("key", help="key of the experiment")
+    step.add_argument("--root", default="experiments", help="folder of all experiments")
+    step.add_argument("--by", help="who does it")
+    step.add_argument("--dry-run", action="store_true", help="show the difference and write nothing; exit 1 where there is one")
+    step.add_argument("--launch", action="store_true", help="also launch it, which can't be undone")
+    step.add_argument("--holdback", type=float, metavar="SHARE", help="after shipping: share that stays on control; recorded")
+    step.add_argument("--roll-back", metavar="REASON", help="everyone back to control; the reason goes on record")
+    step.add_argument("--adopt", action="store_true", help="take over what was not made from this ledger")
+    step.add_argument("--yes", action="store_true", help="do not ask")
 
     box = add_command(
         subparsers,
@@ -137,6 +156,47 @@ def _pull(args: argparse.Namespace) -> int:
     zone_words = f", time_zone={args.time_zone!r}" if args.time_zone != "UTC" else ""
     answer(args, document, f"{counts}. Read them with xp.events({args.out!r}{zone_words})")
     return DONE
+
+
+def _sync(args: argparse.Namespace) -> int:
+    from xpbench.experiment import open_experiment
+    from xpbench.mixpanel.client import Client
+
+    experiment = open_experiment(args.key, args.root)
+
+    def before(found: Any) -> None:
+        if args.json:
+            return
+        sys.stdout.write("\n".join([*map(str, found.differences), *found.notes]) + "\n")
+        sys.stdout.flush()
+        if not args.yes and sys.stdin.isatty() and input("Write this to Mixpanel? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise _StoppedError
+
+    with Client.from_environment() as client:
+        try:
+            found = experiment.sync(
+                client,
+                dry_run=args.dry_run,
+                adopt=args.adopt,
+                launch=args.launch,
+                holdback=args.holdback,
+                roll_back=args.roll_back,
+                by=args.by,
+                before_writing=before,
+            )
+        except _StoppedError:
+            sys.stdout.write("Nothing was written.\n")
+            return NO
+    text = str(found)
+    if found.did:  # the difference was shown before it was written
+        left = [f"Still differs: {d}" for d in found.left] + [n for n in found.notes if found.left]
+        text = "\n".join([f"Done: {', '.join(found.did)}.", *left])
+    answer(args, found.to_dict(), text)
+    return DONE if found.in_step else NO
+
+
+class _StoppedError(Exception):
+    """Whoever was asked said no."""
 
 
 def _sandbox(args: argparse.Namespace) -> int:

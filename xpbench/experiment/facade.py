@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from xpbench.memo import Memo
     from xpbench.mixpanel.client import Client
     from xpbench.mixpanel.lifecycle import Published
+    from xpbench.mixpanel.sync import Sync
 
 
 class Experiment:
@@ -281,6 +282,51 @@ class Experiment:
             MixpanelError: what Mixpanel refused, and what to do.
         """
         return publishing.publish(self.plan, self.ledger, client, launch=launch, flag=flag, details=details, clock=self._clock)
+
+    def sync(
+        self,
+        client: Client,
+        *,
+        dry_run: bool = False,
+        adopt: bool = False,
+        launch: bool = False,
+        holdback: float | None = None,
+        roll_back: str | None = None,
+        by: str | None = None,
+        before_writing: Callable[[Sync], None] | None = None,
+    ) -> Sync:
+        """Bring Mixpanel in step with plan and ledger: experiment, flag and stage; the difference is read before it is written.
+
+        Amendments (a ramp) reach the flag, a decision to ship moves it to the variant, any other decision to control.
+
+        Args:
+            client: Of the project; the one place where a socket is opened.
+            dry_run: Write nothing.
+            adopt: Take over an experiment or flag of this name that was not made from this ledger.
+            launch: Also move it to active, which can't be undone, and record the launch.
+            holdback: After shipping: share of the units that stays on control. Recorded; later syncs keep to it.
+            roll_back: Why everyone goes back to control; recorded.
+            by: Who.
+            before_writing: Called with the difference before the first write; what it raises stops the sync.
+
+        Raises:
+            MixpanelError: what Mixpanel refused; `XPB-M10` the plan can't be a flag; `XPB-M14` what is there belongs to
+                another plan; `XPB-M15` Mixpanel salted the flag otherwise.
+            DecisionError: `XPB-R02`, a roll-back without a reason.
+        """
+        return publishing.sync(
+            self.plan,
+            self.ledger,
+            client,
+            dry_run=dry_run,
+            adopt=adopt,
+            launch=launch,
+            holdback=holdback,
+            roll_back=roll_back,
+            by=by,
+            before_writing=before_writing,
+            clock=self._clock,
+        )
 
     def conclude(self, client: Client, *, end_date: str | None = None) -> Published:
         """End the experiment in Mixpanel, and log the decision in force there, where there is one.

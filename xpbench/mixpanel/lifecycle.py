@@ -5,13 +5,16 @@ Each step can be done again without harm: it looks first at what is there.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from xpbench.errors import MixpanelError, plain
 from xpbench.ledger.clock import Clock, system_clock
+from xpbench.mixpanel.difference import recorded_digest
 from xpbench.mixpanel.sync import live, note, sync
 from xpbench.mixpanel.wanted import (
+    Stage,
     Wanted,
     decision_body,
     description_of,
@@ -97,7 +100,7 @@ def publish(
     """
     held = wanted if wanted is not None else _by_plan(plan, digest, flag=flag)
     fields = {k: v for k, v in held.experiment.items() if k not in ("metrics", "settings")}
-    stage = held.stage if wanted is not None and held.stage not in ("draft", None) else "active" if launch else None
+    stage: Stage | None = "active" if launch and held.stage in (None, "draft", "active") else None
     body = {**held.flag, **running(stage)} if flag and held.flag is not None else None
     held = replace(held, experiment={**fields, **(details or {})}, stage=stage, flag=body)
     report = sync(held, client, annotate=False, clock=clock)
@@ -126,13 +129,19 @@ def annotate_ramp(plan: Plan, client: Client, *, share: float, clock: Clock = sy
     return _annotate(client, f"{plan.experiment_name}: rollout {share:.4g}", clock)
 
 
-def conclude(plan: Plan, client: Client, *, end_date: str | None = None) -> Published:
+def conclude(plan: Plan, client: Client, *, end_date: str | None = None, known: Collection[str] | None = None) -> Published:
     """End the Mixpanel experiment, so that a decision can be logged; does nothing when it is concluded or decided.
 
+    Args:
+        plan: Registered.
+        client: Of the project.
+        end_date: When it ended; now if missing.
+        known: Digests of the plans of this ledger; an experiment that names another is refused.
+
     Raises:
-        MixpanelError: `XPB-M11` it was never published, `XPB-M12` it was never launched.
+        MixpanelError: `XPB-M11` it was never published, `XPB-M12` it was never launched, `XPB-M14` it is of another plan.
     """
-    found = _existing(plan, client)
+    found = _existing(plan, client, known)
     if found["status"] == "draft":
         raise MixpanelError(
             "XPB-M12",
@@ -157,6 +166,7 @@ def decide(
     because: str,
     by: str,
     clock: Clock = system_clock,
+    known: Collection[str] | None = None,
 ) -> Published:
     """Log the frozen decision in Mixpanel, and annotate it; the experiment is concluded first where it still runs.
 
@@ -172,18 +182,21 @@ def decide(
         because: Why.
         by: Who decided.
         clock: The time of the annotation.
+        known: Digests of the plans of this ledger; `digest` and the plan's own if missing.
 
     Raises:
-        MixpanelError: `XPB-M11` never published, `XPB-M12` never launched, or another decision stands there.
+        MixpanelError: `XPB-M11` never published, `XPB-M12` never launched, or another decision is there, `XPB-M14` it is of
+            another plan.
     """
     chosen = f" {variant}" if outcome == "ship" and variant else ""
     body = decision_body(outcome, variant, because, by, digest)
     did: list[str] = []
-    found = _existing(plan, client)
+    known = known if known is not None else {digest, plan.digest}
+    found = _existing(plan, client, known)
     if outcome != "defer":
         wanted = "success" if outcome == "ship" else "fail"
         if found["status"] in ("draft", "active"):
-            did += conclude(plan, client).did
+            did += conclude(plan, client, known=known).did
             found = client.experiment(found["id"])
         if found["status"] == "concluded":
             found = client.decide_experiment(
@@ -210,10 +223,14 @@ def _found(client: Client, name: str) -> dict[str, Any] | None:
     return None
 
 
-def _existing(plan: Plan, client: Client) -> dict[str, Any]:
+def _existing(plan: Plan, client: Client, known: Collection[str] | None) -> dict[str, Any]:
     found = _found(client, plan.experiment_name)
     if found is None:
         raise MixpanelError("XPB-M11", name=plan.experiment_name)
+    digest = recorded_digest(found)
+    if known is not None and digest is not None and digest not in known:
+        reason = plain(f"was made from plan {digest[:12]}, which is not in this ledger")
+        raise MixpanelError("XPB-M14", thing=plain("experiment"), name=found["name"], reason=reason, differences=plain(""))
     return found
 
 

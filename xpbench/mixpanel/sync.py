@@ -84,7 +84,7 @@ class Sync(Shows):
         }
 
     def __str__(self) -> str:
-        lines = [str(d) for d in self.differences] or ["Nothing differs."]
+        lines = [str(d) for d in self.differences] or ["Mixpanel holds what plan and ledger say."]
         if self.did:
             lines.append("Done: " + ", ".join(self.did) + ".")
         elif self.dry and self.differences:
@@ -191,7 +191,7 @@ def sync(
         before_writing(report)
     did: list[str] = []
     more: list[str] = []
-    remote = _write(wanted, client, remote, did, more, annotate=annotate, clock=clock)
+    remote = _write(wanted, client, remote, found, did, more, annotate=annotate, clock=clock)
     left = tuple(compare(wanted, remote.experiment, remote.flag))
     return _report(wanted, remote, found, left, tuple(did), (*notes, *more), dry=False)
 
@@ -233,7 +233,15 @@ def _report(
 
 
 def _write(
-    wanted: Wanted, client: Client, remote: Remote, did: list[str], notes: list[str], *, annotate: bool, clock: Clock
+    wanted: Wanted,
+    client: Client,
+    remote: Remote,
+    found: tuple[Difference, ...],
+    did: list[str],
+    notes: list[str],
+    *,
+    annotate: bool,
+    clock: Clock,
 ) -> Remote:
     experiment, flag = remote.experiment, remote.flag
     if wanted.serving == "control" and flag is not None:
@@ -258,9 +266,24 @@ def _write(
     experiment = _stage(wanted, client, experiment, did, notes)
     if wanted.flag is not None and flag is not None:
         flag = _flag(wanted, client, experiment, client.flag(flag["id"]), did)
-    if annotate and "launched" in did:
-        note(client, f"{wanted.name}: launched, plan {wanted.digest[:12]}", clock, did)
+    if annotate:
+        for words in _marks(wanted, found, did):
+            note(client, f"{wanted.name}: {words}", clock, did)
     return Remote(client.experiment(experiment["id"]), flag)
+
+
+def _marks(wanted: Wanted, found: tuple[Difference, ...], did: list[str]) -> Iterator[str]:
+    """What deserves a mark in Mixpanel's charts: launch, ramp, decision, and the way back."""
+    plan = f"plan {wanted.digest[:12]}"
+    if "launched" in did:
+        yield f"launched, {plan}"
+    ramped = [d for d in found if d.thing == "flag" and d.field.startswith("share of rollout group") and d.mixpanel != "absent"]
+    if "flag updated" in did and wanted.serving == "plan":
+        yield from (f"rollout {d.plan:.4g}" for d in ramped[:1] if isinstance(d.plan, float))
+    if "decided" in did and wanted.decision is not None:
+        yield f"{str(wanted.decision['message']).split(':', 1)[0]}, {plan}"
+    if "flag updated" in did and wanted.serving == "control" and "decided" not in did:
+        yield f"rolled back to control, {plan}"
 
 
 def _idle(flag: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

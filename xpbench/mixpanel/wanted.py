@@ -50,7 +50,14 @@ class Wanted:
     notes: tuple[str, ...] = field(default=())
 
 
-def wanted(plan: Plan, entries: Sequence[Entry], *, flag: bool | None = None, holdback: float | None = None) -> Wanted:
+def wanted(
+    plan: Plan,
+    entries: Sequence[Entry],
+    *,
+    flag: bool | None = None,
+    holdback: float | None = None,
+    roll_back: bool = False,
+) -> Wanted:
     """What Mixpanel should hold of a registered experiment, from its plan and its ledger.
 
     Args:
@@ -58,6 +65,7 @@ def wanted(plan: Plan, entries: Sequence[Entry], *, flag: bool | None = None, ho
         entries: Of the ledger.
         flag: Whether Mixpanel assigns; where missing, it does when the plan's hash is `mixpanel`.
         holdback: After shipping: share of the units that stay on control; as recorded last where missing.
+        roll_back: Everyone goes back to control, whatever the ledger says.
 
     Raises:
         MixpanelError: `XPB-M10`, the plan can't be a Mixpanel flag, or a name is too long.
@@ -76,7 +84,7 @@ def wanted(plan: Plan, entries: Sequence[Entry], *, flag: bool | None = None, ho
     serving: Serving = "plan"
     if decision is not None:
         serving = "shipped" if decision["success"] else "control"
-    if _rolled_back(entries):
+    if roll_back or _rolled_back(entries):
         serving = "control"
     body = None
     if has_flag:
