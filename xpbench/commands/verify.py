@@ -32,11 +32,11 @@ def _verify(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from xpbench.errors import InputError, plain
-    from xpbench.verifier import verify
+    from xpbench.memo.verification import verify
 
     if args.save_verifier:
         from xpbench.files import write_atomic
-        from xpbench.verifier.single import single_file
+        from xpbench.memo.alone import single_file
 
         target = Path(args.save_verifier)
         write_atomic(target, single_file().encode())

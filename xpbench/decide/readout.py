@@ -231,7 +231,7 @@ class Readout(Shows):
             segments=tuple(SegmentResult.from_dict(s) for s in data["segments"]),
             recommendation=Recommendation.from_dict(data["recommendation"]),
             rule_digest=data["rule_digest"],
-            looks=tuple(Look(**look) for look in data["looks"]),
+            looks=tuple(Look.from_dict(look) for look in data["looks"]),
             cost=Cost(**data["cost"]),
             deviations=tuple(data["deviations"]),
             stamps=tuple(data["stamps"]),

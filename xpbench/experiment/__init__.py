@@ -5,6 +5,7 @@ Everything that counts is written to the ledger *before* it is shown or acknowle
 =====================  ==============================================================================
 facade                 `Experiment`, as its owners hold it; `open_experiment`
 registering            a plan is frozen as the first entry of a new ledger
+neighbours             what a new plan may not share with the other experiments of a root
 opening                the folder of an experiment: ledger verified, plan.json the one on record
 amending               a plan in force is replaced by a linked record
 gathering              from a source to moments, and to what health checks may use beyond them

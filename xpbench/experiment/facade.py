@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from xpbench.data.summary import Summary
 from xpbench.decide.looks import Look
 from xpbench.decide.readout import Readout, SealedReadout
-from xpbench.decide.seal import due
+from xpbench.decide.seal import due, ensure_has_looks
 from xpbench.experiment import publishing
 from xpbench.experiment.amending import record_amendment
 from xpbench.experiment.checking import checks_of
@@ -44,6 +44,12 @@ class Experiment:
     def key(self) -> str:
         """Its key."""
         return self.plan.key
+
+    def neighbours(self) -> list[Plan]:
+        """Return the plans of the other experiments of its root that are not decided yet."""
+        from xpbench.experiment.neighbours import running_plans
+
+        return running_plans(self.root, besides=self.key)[0]
 
     @property
     def root(self) -> Path:
@@ -99,6 +105,7 @@ class Experiment:
         evidence: Mapping[str, Any] | None = None,
         segments: Sequence[str] = (),
         further_health: FurtherHealth = "compute",
+        last: str = "",
     ) -> SealedReadout | Readout:
         """Sealed before results are due, everything afterwards; the look is on record before it is shown.
 
@@ -111,16 +118,21 @@ class Experiment:
             segments: Further properties or columns to split by that the plan does not declare. The readout is then EXPLORATORY.
             further_health: `compute` the A/A calibration (1,000 re-randomisations of the units' values) and the bias windows of
                 one, two and four weeks, where the source can answer and `evidence` does not hold them; or `off`.
+            last: Why this is the last look of a group-sequential plan that ends short of its units. The look spends the rest of
+                the level, and what comes in later decides nothing. It is a deviation, on record with this reason.
 
         Raises:
             DataError: the source can't be read under the plan.
+            DecisionError: `XPB-R30`, `last` for a plan that is not group-sequential.
             HealthError: `XPB-H04`, evidence of an unknown kind.
         """
+        if last:
+            ensure_has_looks(self.plan)
         summary, health = self._read(source, progress, evidence, segments, further_health)
-        state = due(self.plan, summary, now=self._clock())
+        state = due(self.plan, summary, now=self._clock(), last=last)
         if not state.is_due:
             return seal(self.plan, self.ledger, summary, state, health, by=by)
-        return reveal("opened", self.plan, self.ledger, summary, state, health, by=by, reason="")
+        return reveal("opened", self.plan, self.ledger, summary, state, health, by=by, reason="", last=last)
 
     def peek(
         self,

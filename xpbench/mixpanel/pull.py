@@ -296,6 +296,7 @@ def _pull_span(
                     "/api/2.0/export",
                     params=params,
                     pace=client.export_pace,
+                    large=True,
                     headers={"Accept-Encoding": "gzip"},
                 ) as response,
                 whole.open("wb") as file,

@@ -7,6 +7,7 @@ properties       properties of units as columns, JsonLogic rules over them
 flag             one Mixpanel flag and its evaluation, by context or over columns
 definitions      from one flag definition to a flag, with what is refused and what is odd
 flags            the flags of a definitions file, by key
+single           one unit without arrays, and the arithmetic that both ways share
 plan_randomiser  the randomiser of a plan: holdout, layer, rollout groups, variant
 assigning        `xp.assign` for plans and flags
 changes          what a change of the plan does to units; layers and holdouts of several experiments
@@ -30,7 +31,7 @@ from xpbench.lazy import loads
 
 if TYPE_CHECKING:
     from xpbench.randomiser.assigning import assign, assignments
-    from xpbench.randomiser.changes import check_layers, compare_plans, refuse_reassignment
+    from xpbench.randomiser.changes import check_layers, compare_plans
     from xpbench.randomiser.flag import Evaluation, Flag
     from xpbench.randomiser.flags import AssignWarning, Flags, load_flags
     from xpbench.randomiser.hashing import buckets, uniform
@@ -42,7 +43,6 @@ _HOMES = {
     "assignments": "assigning",
     "check_layers": "changes",
     "compare_plans": "changes",
-    "refuse_reassignment": "changes",
     "AssignWarning": "flags",
     "Evaluation": "flag",
     "Flag": "flag",
@@ -67,7 +67,6 @@ __all__ = [
     "compare_plans",
     "find_salt",
     "load_flags",
-    "refuse_reassignment",
     "uniform",
 ]
 

@@ -13,7 +13,7 @@ from xpbench.verifier.report import Difference, J, NewerError, Notes, Unreadable
 from xpbench.verifier.shape import unknown_keys
 from xpbench.verifier.text import canonical, loads, sha256
 
-PAYLOAD_SCHEMA = 1
+PAYLOAD_SCHEMA = 2
 """Newest schema of a payload that this program reads."""
 MAX_BYTES = 64 * 1024 * 1024
 PAYLOAD = '<script type="application/json" id="xpbench-payload">'

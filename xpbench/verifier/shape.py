@@ -49,7 +49,12 @@ _READOUT = {
         "rows": [None],
         "variants": [{**dict.fromkeys(("variant", "outcome", "row", "because")), "evidence": [None], "situation": _SITUATION}],
     },
-    "looks": [dict.fromkeys(("seq", "at", "by", "units", "planned", "reason"))],
+    "looks": [
+        {
+            **dict.fromkeys(("seq", "at", "by", "units", "planned", "reason", "last", "counts")),
+            "findings": {"*": {"*": dict.fromkeys(("p", "sign", "guardrail", "matters"))}},
+        }
+    ],
     "cost": dict.fromkeys(("looks", "peeks", "false_positive_rate", "alpha", "sentence")),
     "deviations": [{**dict.fromkeys(("pointer", "class", "seq", "at", "reason")), "before": ANY, "after": ANY}],
     "stamps": [None],
@@ -84,6 +89,7 @@ PAYLOAD_KEYS: J = {
         "entries": [dict.fromkeys(("seq", "at", "kind", "by", "digest", "set_back_seconds"))],
         "witness": dict.fromkeys(("length", "digest")),
     },
+    "page": {"template": None, "cells": {"*": ANY}, "messages": {"*": {"id": None, "values": FREE}}},
 }
 """The shape of a payload: None is a number, a text, true, false or null; a list holds values of one shape; `*` is any key.
 

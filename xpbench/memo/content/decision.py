@@ -7,6 +7,7 @@ from typing import Any
 
 from xpbench.memo import digits
 from xpbench.memo.content.words import BARS, metric_names, minute_text, situation_text
+from xpbench.memo.messages import say
 from xpbench.memo.texts import DASH
 
 
@@ -32,7 +33,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
             "headline": rule_says,
             "mark": BARS[recommended["outcome"]][0],
             "tone": BARS[recommended["outcome"]][1],
-            "basis": f"recommended by the rule of the plan ({fired}); nobody has decided yet",
+            "basis": say("basis.recommended", rows=fired),
             "differs": False,
             "because": recommended["because"],
             "by": "",
@@ -44,9 +45,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     variant = labels.get(decision["variant"], decision["variant"])
     mark, tone = BARS.get(outcome, ("◆", "muted"))
     basis = (
-        f"follows the rule of the plan ({fired})"
-        if decision["follows_rule"]
-        else f"differs from the rule of the plan, which says: {rule_says} ({fired})"
+        say("basis.follows", rows=fired) if decision["follows_rule"] else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
         "headline": headline(outcome, variant),

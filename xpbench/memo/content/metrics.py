@@ -8,6 +8,7 @@ from typing import Any
 
 from xpbench.memo import digits, figures
 from xpbench.memo.content.words import ARROW, MARKS, RAIL_WORDS, RAILS, VERDICT_WORDS
+from xpbench.memo.messages import say
 from xpbench.memo.texts import DASH, effect_interval, effect_text, lift_interval, lift_text, margin_text, means, shown
 
 
@@ -99,8 +100,7 @@ def forest_plots(
     rest = [line for i, line in enumerate(lines) if i not in picked]
     return {
         "forest": draw([line for i, line in enumerate(lines) if i in picked], scale=lines),
-        "forest_note": f"{count} of {len(lines)} rows: primary metrics first, then guardrails and metrics of "
-        f"{labels.get(main, main)}. The other rows stand in the appendix, on the same scale.",
+        "forest_note": say("forest.note", shown=count, all=len(lines), variant=labels.get(main, main)),
         "forests": [
             draw(
                 rest[k : k + A_PAGE],

@@ -8,6 +8,7 @@ from typing import Any
 from xpbench.errors import number_of
 from xpbench.memo import digits, figures
 from xpbench.memo.content.words import HEALTH_TONE, json_text, metric_names, minute_text, plain_text
+from xpbench.memo.messages import say
 from xpbench.memo.texts import DASH
 
 
@@ -56,7 +57,7 @@ def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "count": count,
         "peeks": peeks,
-        "line": f"{number_of(count, 'look')} at the effects, {peeks} before they were due",
+        "line": say("looks.line", looks=number_of(count, "look"), peeks=peeks),
         "cost": cost["sentence"],
         "rows": [
             {
