@@ -15,7 +15,7 @@ from tests.randomiser.plans import plan_of
 from xpbench.plan import Plan
 from xpbench.randomiser.assigning import assignments
 from xpbench.randomiser.flag import Flag, FlagRollout, FlagVariant
-from xpbench.randomiser.hashing import fnv1a64
+from xpbench.randomiser.single import fnv1a64
 
 START = int(datetime(2026, 11, 2, tzinfo=UTC).timestamp())
 

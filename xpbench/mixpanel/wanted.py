@@ -9,8 +9,7 @@ from typing import Any, Literal
 from xpbench.errors import MixpanelError, plain
 from xpbench.ledger import Entry
 from xpbench.plan import Plan
-from xpbench.randomiser.plan_randomiser import Randomiser
-from xpbench.randomiser.sdks import agreeing
+from xpbench.randomiser.single import checked
 
 DESCRIPTION_MOST = 400
 NAME_MOST = 255
@@ -255,12 +254,12 @@ def flag_body(plan: Plan) -> dict[str, Any]:
             rule=plain("A flag assigns by Mixpanel's hash, without layers and holdouts"),
             remedy=plain("Publish without flag=True, or set assignment.hash to mixpanel before registering"),
         )
-    made = Randomiser(plan)
-    if made.salt != plan.experiment_name:
+    salt = checked(plan).salt or plan.key
+    if salt != plan.experiment_name:
         raise MixpanelError(
             "XPB-M10",
             name=plain("The flag's key"),
-            value=made.salt,
+            value=salt,
             rule=plain(
                 "Mixpanel hashes the flag's key and logs it as the experiment's name, which is "
                 + repr(plan.experiment_name)
@@ -324,6 +323,8 @@ def flag_body(plan: Plan) -> dict[str, Any]:
 
 def _splits(by_key: Mapping[str, float]) -> dict[str, float]:
     """Splits by sorted key, written so that every SDK adds them to the same buckets."""
+    from xpbench.randomiser.sdks import agreeing  # a readout, which loads this room, needs no arrays of it
+
     return dict(zip(by_key, agreeing(list(by_key.values())), strict=True))
 
 
