@@ -3526,13 +3526,26 @@ def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = 
 # What makes a page of a payload: wording, numbers as text, charts, the template
 
 
+WITH_NUMBERS = ("ok", "unbounded_lift", "control_near_zero", "few_events")
+"""Statuses of a row that has a verdict."""
+
+
 MARKS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "unclear": ("─", "muted")}
 
 
-VERDICT_WORDS = {"better": "better", "worse": "worse", "unclear": "no difference shown"}
+RAILS = {"ok": ("✓", "better"), "bad": ("✕", "worse"), "unclear": ("?", "warn")}
 
 
-def _texts_ends(row: Mapping[str, Any], low: str, high: str) -> float | None:
+def mark_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Sign and tone of a row: the state of the margin for guardrails, else the verdict."""
+    if row.get("status", "ok") not in WITH_NUMBERS:
+        return "?", "muted"
+    if row.get("guardrail"):
+        return RAILS[str(row["guardrail"])]
+    return MARKS[str(row.get("verdict") or "unclear")]
+
+
+def _rows_ends(row: Mapping[str, Any], low: str, high: str) -> float | None:
     a, b = row[low], row[high]
     return None if a is None or b is None else b - a
 
@@ -3546,7 +3559,7 @@ def decimals_for(width: float | None, *, most: int = 8) -> int:
 
 def effect_decimals(row: Mapping[str, Any]) -> int:
     """Decimals of the effect in the unit it is shown in (per cent points for shares)."""
-    width = _texts_ends(row, "ci_low", "ci_high")
+    width = _rows_ends(row, "ci_low", "ci_high")
     if width is None and row["effect"]:
         width = abs(row["effect"])
     return decimals_for(100 * width if width is not None and row["is_proportion"] else width)
@@ -3587,13 +3600,26 @@ def means(row: Mapping[str, Any]) -> tuple[str, str]:
     return out[0], out[1]
 
 
-RAILS = {"ok": ("✓", "better"), "bad": ("✕", "worse"), "unclear": ("?", "warn")}
+NOT_ENOUGH = "not enough data"
+
+
+TOO_LITTLE = "better, but by too little to matter"
 
 
 RAIL_WORDS = {"ok": "within its margin", "bad": "worse than accepted", "unclear": "not yet shown to be within its margin"}
 
 
-NOT_ENOUGH = "not enough data"
+VERDICT_WORDS = {"better": "better", "worse": "worse", "unclear": "no difference shown"}
+
+
+def word_of(row: Mapping[str, Any]) -> str:
+    """The verdict in words."""
+    if row.get("status", "ok") not in WITH_NUMBERS:
+        return NOT_ENOUGH
+    if row.get("guardrail"):
+        return RAIL_WORDS[str(row["guardrail"])]
+    verdict = str(row.get("verdict") or "unclear")
+    return TOO_LITTLE if verdict == "better" and row.get("matters") is False else VERDICT_WORDS[verdict]
 
 
 def effect_text(row: Mapping[str, Any]) -> str:
@@ -3626,7 +3652,7 @@ def effect_interval(row: Mapping[str, Any]) -> str:
 
 def lift_decimals(row: Mapping[str, Any]) -> int:
     """Decimals of the lift in per cent."""
-    width = _texts_ends(row, "lift_low", "lift_high")
+    width = _rows_ends(row, "lift_low", "lift_high")
     return decimals_for(100 * width if width is not None else None, most=6)
 
 
@@ -3711,15 +3737,7 @@ def whole(value: float) -> str:
 
 def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """One row of the table of metrics."""
-    mark, tone = MARKS[row["verdict"]]
-    word = VERDICT_WORDS[row["verdict"]]
-    if row["role"] == "guardrail" and row["guardrail"]:
-        mark, tone = RAILS[row["guardrail"]]
-        word = RAIL_WORDS[row["guardrail"]]
-    elif row["verdict"] == "better" and row["matters"] is False:
-        word = "better, but by too little to matter"
-    if row["status"] not in ("ok", "unbounded_lift", "control_near_zero", "few_events"):
-        mark, tone, word = "?", "muted", NOT_ENOUGH
+    mark, tone = mark_of(row)
     control, treatment = means(row)
     return {
         "index": index,
@@ -3729,7 +3747,7 @@ def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labe
         "variant": labels.get(row["variant"], row["variant"]),
         "mark": mark,
         "tone": tone,
-        "word": word,
+        "word": word_of(row),
         "direction": "more is better" if row["direction"] == "increase" else "less is better",
         "n": f"{whole(row['n_control'])} / {whole(row['n'])}",
         "control": control,

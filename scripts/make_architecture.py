@@ -41,6 +41,7 @@ GROUND = (
     ("canonical", "one text, one digest"),
     ("files", "the old file or the new"),
     ("formula", "formulas of metrics"),
+    ("wording/", "numbers in words, once"),
     ("shows", "how results show"),
 )
 STEP, WAY_WIDTH, WAY_TOP, BESIDE_TOP = 148, 130, 286, 430
@@ -120,7 +121,7 @@ def picture() -> str:
     )
     out += [step(x, y, i + 1) for i, (x, y) in enumerate(places)]
     for i, (name, words) in enumerate(GROUND):
-        out += box(36 + 237 * i, 582, 220, 58, name, words)
+        out += box(36 + 197 * i, 582, 181, 58, name, words)
     title = "The rooms of xpbench in their layers, and the way of one exposure through them in nine steps"
     return "\n".join(
         [

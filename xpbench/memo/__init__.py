@@ -7,7 +7,6 @@ memo         built from a readout and the ledger, saved as one file
 ledger_part  what the payload says of the ledger, read from it again when verifying
 render       the page as a pure function of the payload
 content      what the page says, as text and numbers
-texts        one row of a readout as text; digits: how numbers stand on the page
 figures      static charts as SVG text
 prose        method and limits in plain language
 impact       two sentences for stakeholders

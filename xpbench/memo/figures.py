@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-from xpbench.memo.digits import fixed, percent, share_text, significant_trim, whole
+from xpbench.wording.numbers import fixed, percent, share_text, significant_trim, whole
 
 INK = """
 .fig text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:var(--ink);

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from xpbench.memo import digits
 from xpbench.memo.messages import say
-from xpbench.memo.texts import effect_decimals, effect_text, means
+from xpbench.wording import numbers as digits
+from xpbench.wording.rows import effect_decimals, effect_text, means
 
 DAYS_PER_MONTH = 30.4375
 """365.25 / 12."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xpbench.memo import digits
 from xpbench.memo.messages import say
+from xpbench.wording import numbers as digits
 
 _CORRECTIONS = {
     "none": "is not corrected",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xpbench.memo import digits
 from xpbench.memo.content.words import BARS, metric_names, minute_text, situation_text
 from xpbench.memo.messages import say
-from xpbench.memo.texts import DASH
+from xpbench.wording import numbers as digits
+from xpbench.wording.rows import DASH
 
 
 def headline(outcome: str, variant: str) -> str:

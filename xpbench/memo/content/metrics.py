@@ -6,23 +6,17 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from xpbench.memo import digits, figures
-from xpbench.memo.content.words import ARROW, MARKS, RAIL_WORDS, RAILS, VERDICT_WORDS
+from xpbench.memo import figures
+from xpbench.memo.content.words import ARROW
 from xpbench.memo.messages import say
-from xpbench.memo.texts import DASH, effect_interval, effect_text, lift_interval, lift_text, margin_text, means, shown
+from xpbench.wording import numbers as digits
+from xpbench.wording.rows import DASH, effect_interval, effect_text, lift_interval, lift_text, margin_text, means, shown
+from xpbench.wording.verdicts import mark_of, word_of
 
 
 def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """One row of the table of metrics."""
-    mark, tone = MARKS[row["verdict"]]
-    word = VERDICT_WORDS[row["verdict"]]
-    if row["role"] == "guardrail" and row["guardrail"]:
-        mark, tone = RAILS[row["guardrail"]]
-        word = RAIL_WORDS[row["guardrail"]]
-    elif row["verdict"] == "better" and row["matters"] is False:
-        word = "better, but by too little to matter"
-    if row["status"] not in ("ok", "unbounded_lift", "control_near_zero", "few_events"):
-        mark, tone, word = "?", "muted", digits.NOT_ENOUGH
+    mark, tone = mark_of(row)
     control, treatment = means(row)
     return {
         "index": index,
@@ -32,7 +26,7 @@ def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labe
         "variant": labels.get(row["variant"], row["variant"]),
         "mark": mark,
         "tone": tone,
-        "word": word,
+        "word": word_of(row),
         "direction": "more is better" if row["direction"] == "increase" else "less is better",
         "n": f"{digits.whole(row['n_control'])} / {digits.whole(row['n'])}",
         "control": control,

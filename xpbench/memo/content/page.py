@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xpbench.memo import digits, prose
+from xpbench.memo import prose
 from xpbench.memo.content.decision import decision_section, hypothesis_section, rule_section
 from xpbench.memo.content.further import over_time_section, segment_tables, sensitivity_section
 from xpbench.memo.content.metrics import forest_plots, interval_name, metric_row
@@ -21,6 +21,7 @@ from xpbench.memo.content.trust import (
 )
 from xpbench.memo.content.words import day_text
 from xpbench.memo.impact import impact_sentences
+from xpbench.wording import numbers as digits
 
 STAMPS = {
     "INVALID": "A gating health check failed. The effects must not be read.",

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xpbench.errors import number_of
-from xpbench.memo import digits, figures
+from xpbench.memo import figures
 from xpbench.memo.content.words import HEALTH_TONE, json_text, metric_names, minute_text, plain_text
 from xpbench.memo.messages import say
-from xpbench.memo.texts import DASH
+from xpbench.wording import numbers as digits
+from xpbench.wording.rows import DASH
 
 
 def health_check(check: Mapping[str, Any]) -> dict[str, Any]:
