@@ -16,13 +16,16 @@ from __future__ import annotations
 
 import argparse
 import ast
+import base64
 import hashlib
+import io
 import json
 import math
 import re
 import statistics
 import sys
 import unicodedata
+import zipfile
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -94,8 +97,8 @@ class Report:
         key: Experiment, "" where it can't be read.
         headline: Decision as the payload has it.
         cause: The kind of trouble in one word or two, "" for a verified memo: `line ends` (nothing else differs), `truncated`,
-            `no memo`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`, `copied folder`,
-            `superseded`, `witness`, `newer`, or `altered`.
+            `no memo`, `a copy`, `added text`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`,
+            `copied folder`, `superseded`, `witness`, `newer`, or `altered`.
         depth: How deep it looked where nothing differs: `in full`, `page not compared`, `page touched` or `no page`.
         unproven: What such a check can't prove.
     """
@@ -512,7 +515,7 @@ PAYLOAD_KEYS: J = {
     "registered": dict.fromkeys(("at", "by", "plan_digest")),
     "amendments": [{**dict.fromkeys(("at", "by", "reason", "knowledge", "seq")), "changes": [None]}],
     "waivers": [dict.fromkeys(("at", "by", "what"))],
-    "sign_offs": [dict.fromkeys(("name", "at", "plan_digest", "needed_for", "role", "signature"))],
+    "sign_offs": [dict.fromkeys(("name", "at", "plan_digest", "needed_for", "role", "signature", "key", "covers"))],
     "decision": dict.fromkeys(("outcome", "variant", "because", "by", "at", "seq", "follows_rule")),
     "ledger": {
         "lines": [None],
@@ -652,8 +655,8 @@ def _check_found(notes: Notes, entry: J, told: J, amended: Sequence[J]) -> None:
     body, where = entry["body"], f"look of entry {entry['seq']}"
     turned = any(e["seq"] > entry["seq"] and any(not is_neutral(c["pointer"]) for c in e["body"]["changes"]) for e in amended)
     counts = entry["kind"] == "opened" and "findings" in body and not body["health"]["gates"] and not turned
-    recorded = [body["n"], body.get("last", ""), body.get("findings", {}), counts and bool(body.get("findings"))]
-    shown = [told["units"], told.get("last", ""), told.get("findings", {}), told.get("counts", False)]
+    recorded = [body["n"], body.get("last", ""), body.get("findings"), counts and bool(body.get("findings"))]
+    shown = [told["units"], told.get("last", ""), told.get("findings"), told.get("counts", False)]
     notes.same(f"{where}, what it found", recorded, shown)
 
 
@@ -724,6 +727,167 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
         notes.checked.append("plan, look, readout and decision are those of the ledger")
 
 
+# --------------------------------------------------------------------------------------------------------------------- exports
+# Files that a memo is exported to, and text that a mail gateway puts around one: what each of them can prove.
+
+IN_ARCHIVE = ("memo.html", "payload.json", "plan.json", "ledger.jsonl", "verify.py")
+_LIMIT = 64 * 1024 * 1024
+_NO_EVIDENCE = "it carries no evidence. The evidence is in the HTML memo: verify that file"
+
+
+def refuse_copies(data: bytes) -> None:
+    """Say what a copy without evidence is.
+
+    Raises:
+        UnreadableError: a PDF, the Markdown of a first page, or the interactive edition.
+    """
+    if data.startswith(b"%PDF"):
+        raise UnreadableError(f"this is a PDF, a print of a page; {_NO_EVIDENCE}", "a copy")
+    head = data[:4096].lstrip(b"\xef\xbb\xbf")
+    if head.startswith(b"## ") and b"memo payload `" in data:
+        raise UnreadableError(
+            f"this is the first page of a memo as Markdown; {_NO_EVIDENCE}, and compare its payload digest with the one here",
+            "a copy",
+        )
+    if b"<strong>Interactive edition.</strong>" in data and b'id="xpbench-payload"' not in data:
+        raise UnreadableError(f"this is the interactive edition of a memo, which runs a script; {_NO_EVIDENCE}", "a copy")
+
+
+def memo_in(data: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """The memo in an archive, and everything that is beside it there.
+
+    Raises:
+        UnreadableError: no archive of a memo, or one that is too large.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            infos = archive.infolist()
+            names = [info.filename for info in infos]
+            if "memo.html" not in names:
+                raise UnreadableError("this archive has no memo.html in it")
+            if len(set(names)) != len(names):
+                raise UnreadableError("the archive has two files of one name")
+            if sum(info.file_size for info in infos) > _LIMIT:
+                raise UnreadableError(f"the archive holds more than {_LIMIT:,} bytes", "too large")
+            files = {name: archive.open(name).read(_LIMIT + 1) for name in names}
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
+        raise UnreadableError(f"the archive can't be read: {error}", "truncated") from None
+    return files.pop("memo.html"), files
+
+
+def check_archive(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes) -> None:
+    """Everything in an archive is what its memo carries; the program in it is named, and not trusted."""
+    ledger = "".join(f"{line}\n" for line in payload["ledger"]["lines"])
+    expected = {
+        "payload.json": canonical(payload) + "\n",
+        "plan.json": canonical(payload["readout"]["plan"]) + "\n",
+        "ledger.jsonl": ledger,
+    }
+    for name, text in expected.items():
+        if files.get(name) != text.encode("utf-8", "surrogatepass"):
+            notes.differs(f"archive, {name}", "what the memo carries", "nothing" if name not in files else "something else")
+    known = {*IN_ARCHIVE, "ro-crate-metadata.json"}
+    for name in sorted(files.keys() - known):
+        notes.differs("archive", "no other files", name)
+    try:
+        described = {e["@id"]: e.get("sha256") for e in loads(files["ro-crate-metadata.json"].decode())["@graph"]}
+    except (KeyError, ValueError, TypeError, AttributeError):
+        notes.differs("archive, ro-crate-metadata.json", "a description of the files", "none that can be read")
+        return
+    for name, data in {**files, "memo.html": memo}.items():
+        if name != "ro-crate-metadata.json" and described.get(name) != _digest(data):
+            notes.differs(f"archive, digest of {name}", _digest(data), described.get(name, "nothing"))
+    if not notes.differences:
+        notes.checked.append("payload, plan and ledger in the archive are those of the memo in it")
+    notes.not_checked.append("the verify.py in the archive: take yours from the project, not from whom you check")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+_TAGS = frozenset(
+    (
+        *("div", "p", "span", "b", "strong", "i", "em", "u", "a", "br", "hr", "font", "center", "small", "blockquote"),
+        *("table", "tbody", "thead", "tr", "td", "th"),
+    )
+)
+_EMPTY = frozenset(("br", "hr"))
+_ATTRIBUTES = frozenset(
+    (
+        *("style", "align", "valign", "width", "height", "border", "cellpadding", "cellspacing", "bgcolor", "color", "face"),
+        *("size", "href", "role"),
+    )
+)
+_STYLES = re.compile(
+    r"\s*(?:(?:color|background(?:-color)?|border(?:-[a-z-]+)?|padding(?:-[a-z]+)?|margin(?:-[a-z]+)?|font(?:-[a-z]+)?|text-align|"
+    r"line-height|width|max-width|vertical-align|border-collapse|text-decoration)\s*:\s*[^;:()\\-][^;:()\\]*;?\s*)*\Z"
+)
+
+
+class _Added(HTMLParser):
+    """Text that was added around a page: what it says, and whether it is no more than text."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.said: list[str] = []
+        self.is_plain = True
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        plain = tag in _TAGS and all(name in _ATTRIBUTES for name, _ in attrs)
+        for name, value in attrs:
+            text = (value or "").strip().lower()
+            if name == "style" and (not _STYLES.match(text) or re.search(r":\s*-|[:\s]-\d|url|expression", text)):
+                plain = False
+            if name == "href" and not re.match(r"(?:https?|mailto):", text):
+                plain = False
+        self.is_plain &= plain
+        if tag not in _EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _EMPTY:
+            return
+        if not self.open or self.open.pop() != tag:
+            self.is_plain = False
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.said.append(" ".join(data.split()))
+
+    def handle_comment(self, data: str) -> None:
+        self.is_plain &= "xpbench" not in data
+
+    def handle_decl(self, decl: str) -> None:
+        self.is_plain = False
+
+    def handle_pi(self, data: str) -> None:
+        self.is_plain = False
+
+    def unknown_decl(self, data: str) -> None:
+        self.is_plain = False
+
+
+def read_added(pieces: list[str]) -> list[Difference]:
+    """What was added around a page: plain text, as mail gateways add it, or markup that can run, cover or hide."""
+    found: list[Difference] = []
+    for piece in pieces:
+        if not piece.strip():
+            continue
+        parser = _Added()
+        parser.feed(piece)
+        complete = not parser.rawdata
+        parser.close()
+        plain = parser.is_plain and complete and not parser.open
+        said = " ".join(parser.said) or piece
+        if plain:
+            found.append(Difference("added around the page", "nothing", said[:160]))
+        else:
+            found.append(Difference("markup around the page", "nothing that can run, cover or hide the page", said[:160]))
+    return found
+
+
 # ------------------------------------------------------------------------------------------------------------------------ file
 # The file: its bytes, its parts, its seal.
 
@@ -739,28 +903,29 @@ FIRST = (
 )
 """How every page begins: what a browser reads first is the policy, so that nothing before it can run or be fetched."""
 LAST = "</script>\n</body>\n</html>\n"
+_BODY, _MAIN, _MAIN_END = "<body>\n", "<main>\n", "</main>\n"
 PAGES = (".html", ".htm", ".xhtml", ".xht", ".svg", ".xml", ".mht", ".mhtml", ".shtml")
 """Endings by which programs show a file as a page."""
 
 
-def read(path: str | Path) -> tuple[str, list[Difference]]:
-    """Text of the file, with line ends put back where a mail client rewrote them."""
+def read(path: str | Path) -> bytes:
+    """The file's bytes."""
     file = Path(path)
     try:
         size = file.stat().st_size
         if size > MAX_BYTES:
             raise UnreadableError(f"the file has {size:,} bytes, more than the {MAX_BYTES:,} that a memo may have", "too large")
-        data = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise UnreadableError(f"the file can't be read: {error.strerror or error}", "not there") from None
     except ValueError:
         raise UnreadableError("the path names no file", "not there") from None
-    return decoded(data)
 
 
 def decoded(data: bytes) -> tuple[str, list[Difference]]:
-    """Text of a file's bytes, with line ends put back where a mail client rewrote them."""
+    """Text of a file's bytes, with line ends put back where a mail client rewrote them, without what was added around it."""
     found: list[Difference] = []
+    refuse_copies(data)
     if data.startswith(b"\xef\xbb\xbf"):
         found.append(Difference("byte order mark", "none", "one at the start, as editors add it"))
         data = data[3:]
@@ -782,7 +947,33 @@ def decoded(data: bytes) -> tuple[str, list[Difference]]:
     if text.lstrip(" \t\n").startswith("<") and not text.endswith(LAST) and text.rstrip(" \t\n").endswith(LAST.strip()):
         found.append(Difference("final newline", "one, as saved", "white space at the end was added or taken away"))
         text = text.rstrip(" \t\n") + "\n"
-    return text, found
+    text, pieces = without_additions(text)
+    return text, found + read_added(pieces)
+
+
+def without_additions(text: str) -> tuple[str, list[str]]:
+    """A page without what was put before, behind and between its parts, and those pieces.
+
+    The parts are its head, its main element, its evidence and its end. What is inside of them is never touched.
+    """
+    start = text.find(FIRST)
+    body = text.find(_BODY, start)
+    main, main_end = text.find(_MAIN, body), text.rfind(_MAIN_END)
+    evidence = text.find(PAYLOAD, main_end)
+    seal = text.rfind(SEAL)
+    end = text.find(END, seal)
+    if not 0 <= start < body < main < main_end < evidence < seal < end:
+        return text, []
+    last = end + len(END) + 1
+    rest = text[last:].split("</body>")
+    behind = rest[1].split("</html>") if len(rest) == 2 else []
+    if len(behind) != 2:
+        return text, []
+    cuts = [(start, body + len(_BODY)), (main, main_end + len(_MAIN_END)), (evidence, last)]
+    pieces = [text[:start], text[cuts[0][1] : main], text[cuts[1][1] : evidence], rest[0], *behind]
+    if not any(piece.strip() for piece in pieces):
+        return text, []
+    return "".join(text[a:b] for a, b in cuts) + "</body>\n</html>\n", pieces
 
 
 def parts_of(document: str) -> tuple[str, str | None]:
@@ -802,9 +993,15 @@ def parts_of(document: str) -> tuple[str, str | None]:
     return document[at + len(PAYLOAD) : end], document[seal_at + len(SEAL) : seal_end]
 
 
-def sealed(path: str | Path, notes: Notes) -> tuple[J, str | None, str]:
-    """Payload, the seal's text and the document, with the digests of file and payload checked."""
-    document, found = read(path)
+def sealed(path: str | Path, notes: Notes, data: bytes | None = None) -> tuple[J, str | None, str]:
+    """Payload, the seal's text and the document, with the digests of file and payload checked.
+
+    Args:
+        path: The file.
+        notes: Where to note what is found.
+        data: Its bytes, where they were read already.
+    """
+    document, found = decoded(read(path) if data is None else data)
     notes.differences += found
     text, seal_text = parts_of(document)
     try:
@@ -823,11 +1020,11 @@ def sealed(path: str | Path, notes: Notes) -> tuple[J, str | None, str]:
         notes.differs("schema", f"a whole number from 1 to {PAYLOAD_SCHEMA}", payload.get("schema"))
     for place, expected, other in unknown_keys(payload):
         notes.differs(f"payload, {place}", expected, other)
-    data = canonical(payload)
+    whole = canonical(payload)
     if seal_text is None:
-        _check_bare(notes, path, text, data)
+        _check_bare(notes, path, text, whole)
     else:
-        _check_sealed(notes, document, (text, seal_text), data)
+        _check_sealed(notes, document, (text, seal_text), whole)
     return payload, seal_text, document
 
 
@@ -920,26 +1117,86 @@ def _signed(entries: Sequence[J], plan: J) -> list[J]:
     out = []
     for e in entries:
         if e["kind"] == "signed_off":
-            body, signature = e["body"], e["body"].get("signature")
+            body = e["body"]
             out.append(
                 {
                     "name": str(e["by"] or body.get("name", "")),
                     "at": e["at"],
                     "plan_digest": str(body.get("plan_digest", "")),
                     "needed_for": str(body.get("for", "")),
-                    "role": str(body.get("role", "")),
-                    "signature": str(signature.get("kind", "")) if isinstance(signature, dict) else "",
+                    "role": _text(body.get("role")),
+                    **_signature(body),
                 }
             )
     for person in plan.get("sign_offs", []):
         role, needed = _text(person.get("role")), person.get("needed_for", "")
         mine = next((s for s in out if s["name"] == person["name"]), None)
         if mine is None:
-            blank = {"at": "", "plan_digest": "", "signature": ""}
+            blank = {"at": "", "plan_digest": "", "signature": "", "key": "", "covers": ""}
             out.append({"name": person["name"], "needed_for": needed, "role": role, **blank})
         else:
             mine["role"], mine["needed_for"] = mine["role"] or role, mine["needed_for"] or needed
     return out
+
+
+def _signature(body: J) -> dict[str, str]:
+    given = body.get("signature")
+    if not isinstance(given, dict):
+        return {"signature": "", "key": "", "covers": ""}
+    covers = "plan and decision" if "decision" in body else "plan"
+    return {"signature": str(given.get("kind", "")), "key": key_fingerprint(given), "covers": covers}
+
+
+def key_fingerprint(given: J) -> str:
+    """SHA-256 of the public key as OpenSSH writes it; "" where there is no readable key."""
+    public = str(given.get("public_key", ""))
+    try:
+        blob = (
+            base64.b64decode(public.split()[1], validate=True) if given.get("kind") == "ssh" else _wire(bytes.fromhex(public))
+        )
+    except (ValueError, IndexError):
+        return ""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def _wire(raw: bytes) -> bytes:
+    """An Ed25519 key in OpenSSH's form: lengths of four bytes, then name and key."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in (b"ssh-ed25519", raw))
+
+
+def check_sign_offs(notes: Notes, entries: Sequence[J], heads: Sequence[str]) -> None:
+    """A signature is bound to the ledger that it was given in, and to the decision and the data on record by then."""
+    for e in entries:
+        body = e["body"]
+        if e["kind"] != "signed_off" or not isinstance(body.get("signature"), dict):
+            continue
+        where = f"sign-off of {body.get('name')}"
+        if e["by"] is not None:
+            notes.same(f"{where}, name", body.get("name"), e["by"])
+        plans = [p["body"].get("plan_digest") for p in entries[: e["seq"] - 1] if p["kind"] in ("registered", "amended")]
+        notes.same(f"{where}, plan", plans[-1] if plans else None, body.get("plan_digest"))
+        if "head" not in body:
+            continue
+        length, _, digest = str(body["head"]).partition(":")
+        place = int(length) if length.isascii() and length.isdigit() else 0
+        own = heads[place - 1] if 0 < place < e["seq"] else "no such entry"
+        if not notes.same(f"{where}, ledger", own, digest):
+            continue
+        decided = next((d for d in reversed(entries[:place]) if d["kind"] in ("decided", "deferred")), None)
+        told = body.get("decision")
+        if (told is None) != (decided is None):
+            notes.differs(f"{where}, decision", "the decision on record" if decided else "none yet", told or "nothing")
+        elif decided is not None:
+            on_record = decided["body"]
+            notes.same(
+                f"{where}, decision",
+                [decided["seq"], on_record.get("outcome", "defer"), on_record.get("variant") or ""],
+                [told.get("seq"), told.get("outcome"), told.get("variant")],
+            )
+            notes.same(f"{where}, readout", on_record.get("readout_digest", ""), told.get("readout_digest"))
+            looks = [x["body"].get("fingerprint") for x in entries[: decided["seq"] - 1] if x["kind"] in ("opened", "peeked")]
+            if told.get("data") not in looks:
+                notes.differs(f"{where}, data", "data of a look on record", told.get("data"))
 
 
 def _decided(entries: Sequence[J], recommendation: J) -> J:
@@ -962,7 +1219,10 @@ def _decided(entries: Sequence[J], recommendation: J) -> J:
 
 def check_told(notes: Notes, payload: J, entries: Sequence[J]) -> None:
     """What the payload tells of the ledger is what the entries say, to the last name."""
+    check_sign_offs(notes, entries, [sha256(line) for line in payload["ledger"]["lines"]])
     for name, expected in told_by(entries, payload["readout"]).items():
+        if payload["schema"] == 1 and name == "sign_offs":
+            expected = [{k: v for k, v in one.items() if k not in ("key", "covers")} for one in expected]
         if canonical(expected) != canonical(payload[name]):
             notes.differs(f"{name}, from the ledger", canonical(expected), canonical(payload[name]))
 
@@ -2647,11 +2907,14 @@ def check_estimates(notes: Notes, readout: J) -> None:
             continue
         for mine, other in zip(ours, theirs, strict=True):
             where = f"{other['metric']} for {other['variant']}" + (f" in {dimension} {value}" if dimension else "")
+            metric = next(m for m in plan["metrics"] if m["key"] == other["metric"])
+            notes.same(f"estimates, {where}, name", metric.get("name") or metric["key"], other["label"])
+            notes.same(f"estimates, {where}, kind", metric["kind"], other["kind"])
             skip = (*base, "p_adjusted", "verdict", "guardrail") if dimension else base
             if mass is not None and is_left(mine):
                 left.add(where)
             compare_row(notes, where, {**mine, "sensitivity": []} if dimension else mine, other, skip, mass)
-    if looks and "findings" in looks[-1] and not base:
+    if looks and looks[-1].get("findings") and not base:
         _check_own_look(notes, plan, readout)
     _check_slices(notes, readout)
     if left:
@@ -2992,7 +3255,8 @@ def _block(tokens: Sequence[tuple[str, str]], at: int, ends: tuple[str, ...]) ->
             empty: list[J] = []
             if closing == "else":
                 empty, at, closing = _block(tokens, at, ("endfor",))
-            names = [n.id for n in (loop.target.elts if isinstance(loop.target, ast.Tuple) else [loop.target])]
+            targets = loop.target.elts if isinstance(loop.target, ast.Tuple) else [loop.target]
+            names = [ast.unparse(target) for target in targets]
             nodes.append(("for", names, loop.iter, loop.ifs, body, empty))
         elif word == "set":
             name, _, value = rest.partition("=")
@@ -3103,7 +3367,8 @@ def _value(node: J, names: dict[str, J]) -> J:
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
             return _COMPARE[type(op)](_value(left, names), _value(right, names))
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            name, arguments = (right.func.id, right.args) if isinstance(right, ast.Call) else (right.id, [])
+            called, arguments = (right.func, right.args) if isinstance(right, ast.Call) else (right, [])
+            name = ast.unparse(called)
             if name not in _FILTERS:
                 raise ValueError(f"a template uses the filter {name!r}")
             return _FILTERS[name](_value(left, names), *(_value(a, names) for a in arguments))
@@ -3269,10 +3534,17 @@ def check_marks(notes: Notes, payload: J, page: Page) -> None:
     """The numbers on the page are those of the payload, formatted here by other code."""
     readout, before, count = payload["readout"], len(notes.differences), 0
     decision = payload["decision"] or readout["recommendation"]
-    labels = {v["key"]: v.get("name") or v["key"] for v in readout["plan"]["variants"]}
-    heads = {"ship none": "Ship none", "iterate": "Iterate", "invalid": "Do not read the effects", "defer": "Decision deferred"}
-    variant = on_page(labels.get(decision["variant"], decision["variant"]))
-    wanted = {"headline": heads.get(decision["outcome"], f"Ship {variant}")}
+    wanted = {}
+    if "page" not in payload:  # made when names were shown as they are; later pages are compared cell by cell
+        labels = {v["key"]: v.get("name") or v["key"] for v in readout["plan"]["variants"]}
+        heads = {
+            "ship none": "Ship none",
+            "iterate": "Iterate",
+            "invalid": "Do not read the effects",
+            "defer": "Decision deferred",
+        }
+        variant = on_page(labels.get(decision["variant"], decision["variant"]))
+        wanted["headline"] = heads.get(decision["outcome"], f"Ship {variant}")
     for i, row in enumerate(readout["rows"]):
         texts = row_texts(row)
         hidden = ("shown", "means", "p", "p_adjusted") if texts["chance"] else ("shown", "means", "chance")
@@ -3425,8 +3697,14 @@ def _first_difference(a: Sequence[str], b: Sequence[str]) -> tuple[str, str]:
 # ----------------------------------------------------------------------------------------------------------------------- check
 # Verify one memo.
 
-def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[str, str]:
-    payload, seal_text, document = sealed(path, notes)
+def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[str, str, J]:
+    data, files = read(path), None
+    if data.startswith(b"PK\x03\x04"):
+        data, files = memo_in(data)
+        path = Path(path).with_suffix(".html")
+    payload, seal_text, document = sealed(path, notes, data)
+    if files is not None:
+        check_archive(notes, payload, files, data)
     readout = payload["readout"]
     key, decision = readout["key"], payload["decision"] or readout["recommendation"]
     headline = f"{decision['outcome']} {decision['variant']}".strip()
@@ -3450,7 +3728,7 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
     except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
         notes.differs("payload shape", "a whole memo", f"{type(error).__name__}: {error}")
     _check_context(notes, payload, extra)
-    return key, headline
+    return key, headline, payload
 
 
 def _check_context(notes: Notes, payload: J, extra: Mapping[str, Any]) -> None:
@@ -3528,7 +3806,7 @@ def verify(
     witness: str | None = None,
     renderer: Renderer | None = None,
     further: Callable[[Notes, J], None] | None = None,
-    engine: Callable[[Notes, str | Path], None] | None = None,
+    engine: Callable[[Notes, J], None] | None = None,
 ) -> Report:
     """What recomputing everything in a memo shows; raises nothing for a bad memo.
 
@@ -3544,11 +3822,11 @@ def verify(
     notes, where = Notes(), str(path)
     key_found = headline = ""
     try:
-        key_found, headline = _verify(
+        key_found, headline, payload = _verify(
             path, notes, {"key": key, "ledger": ledger, "witness": witness, "renderer": renderer, "further": further}
         )
         if engine is not None:
-            engine(notes, path)
+            engine(notes, payload)
     except UnreadableError as error:
         return Report("unreadable", where, f"{error}.", cause=error.cause)
     except NewerError as error:
@@ -3573,7 +3851,7 @@ def verify(
     )
 
 
-_TOUCHED = {"line ends", "byte order mark", "final newline"}
+_TOUCHED = {"line ends", "byte order mark", "final newline", "added around the page"}
 """What mail gateways and editors do to a file, and what can be put back."""
 
 
@@ -3588,6 +3866,14 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "no page",
             "no page",
             "Everything in this payload follows from the rest of it. There is no page to compare.",
+        )
+    if "added around the page" in parts:
+        said = next(d.found for d in notes.differences if d.part == "added around the page")
+        return (
+            "numbers hold",
+            "page touched",
+            "added text",
+            f"The memo holds, and text was added around it that is not part of it: “{said}”.",
         )
     if parts:
         return (
@@ -3647,7 +3933,7 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
 def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = None) -> int:
     """Verify one memo from the command line: `python verify.py MEMO [--json] [--key KEY] …`."""
     parser = argparse.ArgumentParser(prog="verify.py", description="Check a memo with nothing but the memo.")
-    parser.add_argument("memo", help="the memo (.html) or its payload (.json)")
+    parser.add_argument("memo", help="the memo (.html), its payload (.json) or its archive (.zip)")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     parser.add_argument("--key", help="experiment that it should be of")
     parser.add_argument("--ledger", help="the experiment's ledger.jsonl today")
@@ -3664,6 +3950,50 @@ def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = 
 
 # ------------------------------------------------------------------------------------------------------------------------ page
 # What makes a page of a payload: wording, numbers as text, charts, the template
+
+
+FIXED = frozenset(
+    (
+        *("", "–", "-", "none", "ship", "ship none", "iterate", "defer", "decision deferred", "do not read the effects"),
+        *("nobody", "nobody yet", "all", "other", "otherwise", "unbounded", "not enough data", "better", "worse", "unclear"),
+        *("no difference shown", "within its margin", "pass", "warn", "fail", "not answerable", "invalid", "peek"),
+        *("exploratory", "primary", "secondary", "guardrail", "primary metric", "health", "guardrails", "data"),
+    )
+)
+"""Words that a page says of itself; a name that is one of them is shown in quotes, so that nobody takes one for the other."""
+
+
+_STEERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Marks that turn the direction of what follows: with one in a name, the number behind it reads backwards."""
+
+
+def legal(text: str) -> str:
+    """The text as a page can hold it: line ends as LF, without characters that no XML document may hold, without steering."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(
+        c
+        for c in text
+        if c in "\t\n" or (c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff" and c not in _STEERING)
+    )
+
+
+def named(name: str) -> str:
+    """A name from a plan or a person, told from the fixed words of a page."""
+    return f"“{name}”" if " ".join(legal(name).split()).casefold() in FIXED else name
+
+
+def variant_labels(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Label of each variant of a plan, by its key; with the key where two look alike or a treatment is called control."""
+    own = {v["key"]: named(v.get("name") or v["key"]) for v in plan["variants"]}
+    plain = {key: " ".join(legal(label).split()).casefold() for key, label in own.items()}
+    control = next((v["key"] for v in plan["variants"] if v.get("control")), "")
+
+    def is_open(key: str) -> bool:
+        word = plain[key]
+        taken = any(word in (plain[other], other.casefold()) for other in own if other != key)
+        return taken or word == ("treatment" if key == control else "control")
+
+    return {key: f"{label} ({key})" if is_open(key) else label for key, label in own.items()}
 
 
 WITH_NUMBERS = ("ok", "unbounded_lift", "control_near_zero", "few_events")
@@ -3882,7 +4212,7 @@ def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labe
     return {
         "index": index,
         "metric": row["metric"],
-        "label": row["label"],
+        "label": named(row["label"]),
         "role": row["role"],
         "variant": labels.get(row["variant"], row["variant"]),
         "mark": mark,
@@ -4078,7 +4408,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         "basis": basis,
         "differs": not decision["follows_rule"],
         "because": decision["because"] or recommended["because"],
-        "by": decision["by"],
+        "by": named(decision["by"]) if decision["by"] else "",
         "at": minute_text(decision["at"]),
         "outcome": outcome,
         "rule_says": rule_says,
@@ -4099,7 +4429,7 @@ def _subject(readout: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     plan = readout["plan"]
-    labels = {v["key"]: v.get("name") or v["key"] for v in plan["variants"]}
+    labels = variant_labels(plan)
     control, treatment = means(row)
     level = level_text(row["alpha"])
     if row["lift"] is not None and row["lift_low"] is not None:
@@ -4111,7 +4441,7 @@ def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
         size = effect_text(row).lstrip("+" + MINUS)
         scale, unit = (100, "\u202fpp") if row["is_proportion"] else (1, "")
         low, high = (fixed(scale * v, decimals, signed=True) + unit for v in (row["ci_low"], row["ci_high"]))
-    name, variant = row["label"], labels[row["variant"]]
+    name, variant = named(row["label"]), labels[row["variant"]]
     if row["verdict"] == "unclear":
         return say(
             "impact.unclear",
@@ -4208,10 +4538,15 @@ def impact_sentences(payload: Mapping[str, Any]) -> tuple[str, str]:
     return _what(readout, row), second[0].upper() + second[1:] + "."
 
 
+def metric_names(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Label of each metric of a plan, by its key."""
+    return {m["key"]: named(m.get("name") or m["key"]) for m in plan["metrics"]}
+
+
 def hypothesis_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     """If, then, because; when and by whom it was registered."""
     plan = payload["readout"]["plan"]
-    names = {m["key"]: m.get("name") or m["key"] for m in plan["metrics"]}
+    names = metric_names(plan)
     hypothesis = plan["hypothesis"]
     claims = []
     for claim in hypothesis.get("then", []):
@@ -4223,7 +4558,7 @@ def hypothesis_section(payload: Mapping[str, Any]) -> dict[str, Any]:
         "then": " and ".join(claims) or DASH,
         "because": hypothesis["because"],
         "registered": minute_text(payload["registered"]["at"]),
-        "by": payload["registered"]["by"],
+        "by": named(payload["registered"]["by"]) if payload["registered"]["by"] else "",
         "digest": payload["registered"]["plan_digest"],
         "amended": len(payload["amendments"]),
     }
@@ -4394,20 +4729,6 @@ def _n(value: float) -> str:
     """A coordinate: two decimals, no trailing zeros, no negative zero."""
     text = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text
-
-
-_STEERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""Marks that turn the direction of what follows: with one in a name, the number behind it reads backwards."""
-
-
-def legal(text: str) -> str:
-    """The text as a page can hold it: line ends as LF, without characters that no XML document may hold, without steering."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(
-        c
-        for c in text
-        if c in "\t\n" or (c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff" and c not in _STEERING)
-    )
 
 
 def _figures_e(text: str) -> str:
@@ -4674,7 +4995,7 @@ def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
         "rows": [
             {
                 "at": minute_text(look["at"]),
-                "by": look["by"] or DASH,
+                "by": named(look["by"]) if look["by"] else DASH,
                 "units": whole(look["units"]),
                 "planned": "when due" if look["planned"] else "before due",
                 "reason": look["reason"],
@@ -4806,11 +5127,6 @@ def accrual_picture(readout: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
         horizon=plan.get("horizon", {}).get("units"),
         looks=sorted({look["at"][:10] for look in readout["looks"]}),
     )
-
-
-def metric_names(plan: Mapping[str, Any]) -> dict[str, str]:
-    """Label of each metric of a plan, by its key."""
-    return {m["key"]: m.get("name") or m["key"] for m in plan["metrics"]}
 
 
 def _row_name(key: str, plan: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -5144,7 +5460,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Everything the template shows, by section."""
     readout = payload["readout"]
     plan = readout["plan"]
-    labels = {v["key"]: v.get("name") or v["key"] for v in plan["variants"]}
+    labels = variant_labels(plan)
     rows = [metric_row(i, r, plan, labels) for i, r in enumerate(readout["rows"])]
     invalid = "INVALID" in readout["stamps"]
     return {
@@ -5169,7 +5485,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "deviations": [deviation_row(d) for d in readout["deviations"]],
         "amendments": payload["amendments"],
         "waivers": payload["waivers"],
-        "sign_offs": payload["sign_offs"],
+        "sign_offs": [{"key": "", "covers": "", **s, "name": named(s["name"])} for s in payload["sign_offs"]],
         "split": split_picture(readout, plan, labels),
         "accrual": accrual_picture(readout, plan),
         "segments": segment_tables(readout, plan, labels),
@@ -5245,7 +5561,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "8b345a6ce51d23886889f9af71aee99350952940b8b35734edaa5155a5b3c164": (
+    "b7d1a93b88c296945fe3197739e9233e5d26e1993ab2751fb9e6c1a7891e9837": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -5465,7 +5781,7 @@ TEMPLATES = {
     '\n'
     '<h2>Sign-offs</h2>\n'
     '{% if c.sign_offs %}<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">For</th><th scope="col">Signed</th><th scope="col">Over plan digest</th><th scope="col">Signature</th></tr></thead><tbody>\n'
-    '{% for s in c.sign_offs %}<tr><th scope="row">{{ s.name }}</th><td>{{ s.role or "–" }}</td><td>{{ s.needed_for or "–" }}</td><td>{{ s.at[:10] if s.at else "not signed" }}</td><td class="hex">{{ (s.plan_digest or "–")[:16] }}</td><td>{{ s.signature or "–" }}</td></tr>\n'
+    '{% for s in c.sign_offs %}<tr><th scope="row">{{ s.name }}</th><td>{{ s.role or "–" }}</td><td>{{ s.needed_for or "–" }}</td><td>{{ s.at[:10] if s.at else "not signed" }}</td><td class="hex">{{ (s.plan_digest or "–")[:16] }}</td><td>{{ s.signature or "–" }}{% if s.key %}, over {{ s.covers }}<br><span class="hex">{{ s.key }}</span>{% endif %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% else %}<p>The plan asks for no sign-off.</p>{% endif %}\n'
     '\n'
     '<h2>Provenance</h2>\n'

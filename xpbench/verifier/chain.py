@@ -104,8 +104,8 @@ def _check_found(notes: Notes, entry: J, told: J, amended: Sequence[J]) -> None:
     body, where = entry["body"], f"look of entry {entry['seq']}"
     turned = any(e["seq"] > entry["seq"] and any(not is_neutral(c["pointer"]) for c in e["body"]["changes"]) for e in amended)
     counts = entry["kind"] == "opened" and "findings" in body and not body["health"]["gates"] and not turned
-    recorded = [body["n"], body.get("last", ""), body.get("findings", {}), counts and bool(body.get("findings"))]
-    shown = [told["units"], told.get("last", ""), told.get("findings", {}), told.get("counts", False)]
+    recorded = [body["n"], body.get("last", ""), body.get("findings"), counts and bool(body.get("findings"))]
+    shown = [told["units"], told.get("last", ""), told.get("findings"), told.get("counts", False)]
     notes.same(f"{where}, what it found", recorded, shown)
 
 

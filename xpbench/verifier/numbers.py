@@ -156,11 +156,14 @@ def check_estimates(notes: Notes, readout: J) -> None:
             continue
         for mine, other in zip(ours, theirs, strict=True):
             where = f"{other['metric']} for {other['variant']}" + (f" in {dimension} {value}" if dimension else "")
+            metric = next(m for m in plan["metrics"] if m["key"] == other["metric"])
+            notes.same(f"estimates, {where}, name", metric.get("name") or metric["key"], other["label"])
+            notes.same(f"estimates, {where}, kind", metric["kind"], other["kind"])
             skip = (*base, "p_adjusted", "verdict", "guardrail") if dimension else base
             if mass is not None and is_left(mine):
                 left.add(where)
             compare_row(notes, where, {**mine, "sensitivity": []} if dimension else mine, other, skip, mass)
-    if looks and "findings" in looks[-1] and not base:
+    if looks and looks[-1].get("findings") and not base:
         _check_own_look(notes, plan, readout)
     _check_slices(notes, readout)
     if left:

@@ -82,7 +82,7 @@ PAYLOAD_KEYS: J = {
     "registered": dict.fromkeys(("at", "by", "plan_digest")),
     "amendments": [{**dict.fromkeys(("at", "by", "reason", "knowledge", "seq")), "changes": [None]}],
     "waivers": [dict.fromkeys(("at", "by", "what"))],
-    "sign_offs": [dict.fromkeys(("name", "at", "plan_digest", "needed_for", "role", "signature"))],
+    "sign_offs": [dict.fromkeys(("name", "at", "plan_digest", "needed_for", "role", "signature", "key", "covers"))],
     "decision": dict.fromkeys(("outcome", "variant", "because", "by", "at", "seq", "follows_rule")),
     "ledger": {
         "lines": [None],

@@ -21,6 +21,7 @@ from xpbench.memo.content.trust import (
 )
 from xpbench.memo.content.words import day_text
 from xpbench.memo.impact import impact_sentences
+from xpbench.memo.names import named, variant_labels
 from xpbench.wording import numbers as digits
 
 STAMPS = {
@@ -34,7 +35,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Everything the template shows, by section."""
     readout = payload["readout"]
     plan = readout["plan"]
-    labels = {v["key"]: v.get("name") or v["key"] for v in plan["variants"]}
+    labels = variant_labels(plan)
     rows = [metric_row(i, r, plan, labels) for i, r in enumerate(readout["rows"])]
     invalid = "INVALID" in readout["stamps"]
     return {
@@ -59,7 +60,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "deviations": [deviation_row(d) for d in readout["deviations"]],
         "amendments": payload["amendments"],
         "waivers": payload["waivers"],
-        "sign_offs": payload["sign_offs"],
+        "sign_offs": [{"key": "", "covers": "", **s, "name": named(s["name"])} for s in payload["sign_offs"]],
         "split": split_picture(readout, plan, labels),
         "accrual": accrual_picture(readout, plan),
         "segments": segment_tables(readout, plan, labels),

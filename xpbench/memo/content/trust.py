@@ -7,8 +7,9 @@ from typing import Any
 
 from xpbench.errors import number_of
 from xpbench.memo import figures
-from xpbench.memo.content.words import HEALTH_TONE, json_text, metric_names, minute_text, plain_text
+from xpbench.memo.content.words import HEALTH_TONE, json_text, minute_text, plain_text
 from xpbench.memo.messages import say
+from xpbench.memo.names import metric_names, named
 from xpbench.wording import numbers as digits
 from xpbench.wording.rows import DASH
 
@@ -63,7 +64,7 @@ def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
         "rows": [
             {
                 "at": minute_text(look["at"]),
-                "by": look["by"] or DASH,
+                "by": named(look["by"]) if look["by"] else DASH,
                 "units": digits.whole(look["units"]),
                 "planned": "when due" if look["planned"] else "before due",
                 "reason": look["reason"],
