@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +16,7 @@ from xpbench.experiment.amending import record_amendment
 from xpbench.experiment.checking import checks_of
 from xpbench.experiment.deciding import decided_readout, decision_of, record_decision
 from xpbench.experiment.gathering import FurtherHealth, Source, gather, summarize
-from xpbench.experiment.opening import keep_plan, plan_in_force
+from xpbench.experiment.opening import keep_plan, methods_in_force, plan_in_force
 from xpbench.experiment.reasons import ensure_reason
 from xpbench.experiment.revealing import looks_of, note_health, reveal, seal
 from xpbench.experiment.state import Status, status_of, unsigned
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from xpbench.memo.reproduce import Reproduction
     from xpbench.mixpanel.client import Client
     from xpbench.mixpanel.lifecycle import Published
+    from xpbench.mixpanel.sync import Sync
 
 
 class Experiment:
@@ -53,7 +54,8 @@ class Experiment:
         """The plan in force, amended by whoever holds the experiment; read again when its ledger has changed."""
         now = _signature(self.ledger.path)
         if now != self._seen_file:
-            self._plan = Plan(**plan_in_force(self.ledger.entries()))
+            entries = self.ledger.entries()
+            self._plan = Plan(**plan_in_force(entries)).under(methods_in_force(entries))
             self._seen_file = now
         return self._plan
 
@@ -380,6 +382,51 @@ class Experiment:
         """
         return publishing.publish(self.plan, self.ledger, client, launch=launch, flag=flag, details=details, clock=self._clock)
 
+    def sync(
+        self,
+        client: Client,
+        *,
+        dry_run: bool = False,
+        adopt: bool = False,
+        launch: bool = False,
+        holdback: float | None = None,
+        roll_back: str | None = None,
+        by: str | None = None,
+        before_writing: Callable[[Sync], None] | None = None,
+    ) -> Sync:
+        """Bring Mixpanel in step with plan and ledger: experiment, flag and stage; the difference is read before it is written.
+
+        Amendments (a ramp) reach the flag, a decision to ship moves it to the variant, any other decision to control.
+
+        Args:
+            client: Of the project; the one place where a socket is opened.
+            dry_run: Write nothing.
+            adopt: Take over an experiment or flag of this name that was not made from this ledger.
+            launch: Also move it to active, which can't be undone, and record the launch.
+            holdback: After shipping: share of the units that stays on control. Recorded; later syncs keep to it.
+            roll_back: Why everyone goes back to control; recorded.
+            by: Who.
+            before_writing: Called with the difference before the first write; what it raises stops the sync.
+
+        Raises:
+            MixpanelError: what Mixpanel refused; `XPB-M10` the plan can't be a flag; `XPB-M14` what is there belongs to
+                another plan; `XPB-M15` Mixpanel salted the flag otherwise.
+            DecisionError: `XPB-R02`, a roll-back without a reason.
+        """
+        return publishing.sync(
+            self.plan,
+            self.ledger,
+            client,
+            dry_run=dry_run,
+            adopt=adopt,
+            launch=launch,
+            holdback=holdback,
+            roll_back=roll_back,
+            by=by,
+            before_writing=before_writing,
+            clock=self._clock,
+        )
+
     def conclude(self, client: Client, *, end_date: str | None = None) -> Published:
         """End the experiment in Mixpanel, and log the decision in force there, where there is one.
 
@@ -437,4 +484,4 @@ def open_experiment(key: str, root: str | Path = "experiments", *, clock: Clock 
     ensure_named(folder, entries)
     keep_plan(folder, entries)
     base = Witness(len(entries), entries[-1].digest)
-    return Experiment(Plan(**document), folder, ledger, clock, base=base)
+    return Experiment(Plan(**document).under(methods_in_force(entries)), folder, ledger, clock, base=base)

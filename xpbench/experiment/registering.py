@@ -18,6 +18,7 @@ from xpbench.experiment.opening import keep_plan
 from xpbench.ledger import Clock, Ledger, create, system_clock
 from xpbench.ledger.folder import LEDGER, PLAN
 from xpbench.plan import Plan
+from xpbench.plan.methods import METHODS
 from xpbench.plan.reading import ensure_registrable, read_document
 
 
@@ -51,6 +52,7 @@ def enter(
         "rule_digest": rule_digest(plan.decision),
         "locks": recorded(plan),
         "xpbench": __version__,
+        "methods": METHODS,
     }
     if follows is not None:
         body["follows"] = dict(follows)

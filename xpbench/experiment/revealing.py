@@ -141,6 +141,7 @@ def reveal(
         versions={"xpbench": __version__, "engine": summary.engine},
         novelty=trends(plan, summary),
         interactions=concurrent(plan, summary),
+        methods=plan.methods,
     )
 
 

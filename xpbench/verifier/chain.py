@@ -128,6 +128,9 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
     expected = {"at": first["at"], "by": first["by"] or "", "plan_digest": body["plan_digest"]}
     notes.same("registration", canonical(expected), canonical(payload["registered"]))
     notes.same("experiment", body["plan"]["key"], readout["key"])
+    used, promised = readout.get("methods", 1), body.get("methods", 1)
+    if used < promised or (used > promised and used != 2):  # an older experiment is read by the second edition at most
+        notes.differs("edition of the methods, as registered", promised, used)
     in_force = [e for e in entries if e["kind"] in ("registered", "amended")][-1]
     notes.same("plan in force", sha256(canonical(in_force["body"]["plan"])), digest)
     amended = [(i, e) for i, e in enumerate(entries) if e["kind"] == "amended"]
