@@ -18,12 +18,15 @@ from xpbench.expose import Tracker as Tracker
 from xpbench.expose import mixpanel_flags as mixpanel_flags
 from xpbench.forecast.calibration import calibrate as calibrate
 from xpbench.forecast.history import History as History
+from xpbench.forecast.power import plan_power as power
 from xpbench.forecast.rehearsal import rehearse as rehearse
+from xpbench.forecast.sizes import sample_size as sample_size
 from xpbench.forms.decision_form import DecisionForm as DecisionForm
 from xpbench.forms.plan_form import PlanForm as PlanForm
 from xpbench.forms.preflight_panel import PreflightPanel as PreflightPanel
 from xpbench.forms.readout_panel import ReadoutPanel as ReadoutPanel
 from xpbench.forms.workbench import Workbench as Workbench
+from xpbench.health.ratio_of_counts import srm as srm
 from xpbench.plan import Plan as Plan
 from xpbench.plan import load_plan as load_plan
 from xpbench.plan import template as template

@@ -175,6 +175,7 @@ MESSAGES: dict[str, Message] = {
         "The engine holds no more than its memory limit, and every thread holds a part of it",
         "Raise the limit or read with fewer threads: xp.DuckDB(memory_limit=…, threads=…)",
     ),
+    "XPB-D75": Message("{what}", "One column says which variant each unit had", "{hint}"),
     "XPB-D20": Message(
         "Values up to {bound} can't be squared and summed",
         "Sums must stay within the range of doubles (about {limit})",
