@@ -475,7 +475,12 @@ _READOUT = {
         "rows": [None],
         "variants": [{**dict.fromkeys(("variant", "outcome", "row", "because")), "evidence": [None], "situation": _SITUATION}],
     },
-    "looks": [dict.fromkeys(("seq", "at", "by", "units", "planned", "reason"))],
+    "looks": [
+        {
+            **dict.fromkeys(("seq", "at", "by", "units", "planned", "reason", "last", "counts")),
+            "findings": {"*": {"*": dict.fromkeys(("p", "sign", "guardrail", "matters"))}},
+        }
+    ],
     "cost": dict.fromkeys(("looks", "peeks", "false_positive_rate", "alpha", "sentence")),
     "deviations": [{**dict.fromkeys(("pointer", "class", "seq", "at", "reason")), "before": ANY, "after": ANY}],
     "stamps": [None],
@@ -619,6 +624,34 @@ def check_ledger(notes: Notes, payload: J) -> list[J] | None:
     return entries
 
 
+NEUTRAL = (
+    r"/schema",
+    r"/(title|owner|notes|template|links|people)",
+    r"/variants/\[[^\]]*\]/(name|description)",
+    r"/metrics/\[[^\]]*\]/(name|description|currency)",
+    r"/watch",
+    r"/sign_offs",
+    r"/planning",
+    r"/assignment/rollout/\[[^\]]*\]/share",
+)
+"""Pointers of fields whose change can't favour anybody."""
+
+
+def is_neutral(pointer: str) -> bool:
+    """Whether a change of the field can't turn a result."""
+    return any(re.match(pattern + r"(?=/|\Z| \(order\)\Z)", pointer) for pattern in NEUTRAL)
+
+
+def _check_found(notes: Notes, entry: J, told: J, amended: Sequence[J]) -> None:
+    """What a look found, and whether it counts for later ones, as the ledger has it."""
+    body, where = entry["body"], f"look of entry {entry['seq']}"
+    turned = any(e["seq"] > entry["seq"] and any(not is_neutral(c["pointer"]) for c in e["body"]["changes"]) for e in amended)
+    counts = entry["kind"] == "opened" and "findings" in body and not body["health"]["gates"] and not turned
+    recorded = [body["n"], body.get("last", ""), body.get("findings", {}), counts and bool(body.get("findings"))]
+    shown = [told["units"], told.get("last", ""), told.get("findings", {}), told.get("counts", False)]
+    notes.same(f"{where}, what it found", recorded, shown)
+
+
 def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
     """Plan, look, readout and decision are those that the ledger has on record, in that order."""
     readout, before = payload["readout"], len(notes.differences)
@@ -658,6 +691,9 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
         notes.same(
             "looks", [(e["seq"], e["kind"] == "opened") for e in upto], [(x["seq"], x["planned"]) for x in readout["looks"]]
         )
+        for entry, told in zip(upto, readout["looks"], strict=False):
+            if "findings" in entry["body"] or "findings" in told:
+                _check_found(notes, entry, told, [e for _, e in amended if e["seq"] < look["seq"]])
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
     decision = payload["decision"]
     if last is None or decision is None:
@@ -1327,18 +1363,30 @@ class Design:
         return min(1.0, 0.5 * math.exp(-self.log_e(z, pair.n))) if z > 0 else 1.0
 
 
-def design_of(plan: J, treatment: J, *, units: int, earlier: Sequence[int] = ()) -> Design:
-    """The design of the plan for one treatment; units now and at earlier looks fix a group-sequential boundary."""
+FULL = 1.0 - 1e-9
+
+
+def design_of(plan: J, treatment: J, *, units: int, looks: Sequence[J] = ()) -> Design:
+    """The design of the plan for one treatment; units now and at earlier looks fix a group-sequential boundary.
+
+    `looks` are those of the readout, this one last; a readout of an earlier release says nothing of what its looks found, and
+    was computed as they were then.
+    """
     model = plan["model"]
     if model["kind"] == "group_sequential":
+        horizon = plan.get("horizon", {}).get("units") or units
+        if not looks or "findings" in looks[-1]:
+            return Design(
+                None, boundary_of(_information(looks, units, horizon), model["spending"], _ends(looks, units, horizon))
+            )
         seen: list[float] = []
-        for n in (*earlier, units):
-            share = n / (plan.get("horizon", {}).get("units") or units)
+        for n in (*(look["units"] for look in looks[:-1]), units):
+            share = n / horizon
             if seen and share < seen[-1] + CLOSEST:  # the same look, taken again
                 seen[-1] = max(seen[-1], share)
             else:
                 seen.append(share)
-        return Design(None, boundary_of(tuple(seen), model["spending"], seen[-1] >= 1.0 - 1e-9))
+        return Design(None, boundary_of(tuple(seen), model["spending"], seen[-1] >= FULL))
     if model["kind"] != "sequential":
         return Design(None)
     control = next(v for v in plan["variants"] if v.get("control"))
@@ -1348,6 +1396,47 @@ def design_of(plan: J, treatment: J, *, units: int, earlier: Sequence[int] = ())
         return Design((a + math.log1p(a)) / (model["n_opt"] * both))
     share = control["split"] / both
     return Design(model["tau"] ** 2 * share * (1 - share))
+
+
+def _information(looks: Sequence[J], units: int, horizon: int) -> tuple[float, ...]:
+    """Information at this look and at those that knew less and did not end the plan."""
+    out: list[float] = []
+    for look in sorted(looks[:-1], key=lambda k: k["units"]):
+        share = look["units"] / horizon
+        if not look.get("last") and 0 < share < min(FULL, units / horizon - CLOSEST):
+            out[-1:] = [share] if out and share < out[-1] + CLOSEST else [*out[-1:], share]
+    return (*out, units / horizon)
+
+
+def _ends(looks: Sequence[J], units: int, horizon: int) -> bool:
+    """Whether this look spends whatever is left: full information, or the last one by declaration, now or before."""
+    if units / horizon >= FULL or (looks and looks[-1].get("last")):
+        return True
+    return any(k.get("last") and k["units"] / horizon <= units / horizon + CLOSEST for k in looks[:-1])
+
+
+def closing(plan: J, looks: Sequence[J]) -> J | None:
+    """The earlier look that ended a group-sequential plan: what comes in after it decides nothing."""
+    if plan["model"]["kind"] != "group_sequential":
+        return None
+    horizon = plan.get("horizon", {}).get("units") or 0
+    ends = (k for k in looks if k.get("counts") and (k.get("last") or (horizon and k["units"] >= horizon * FULL)))
+    return next(ends, None)
+
+
+def standing(plan: J, looks: Sequence[J], metric: str, variant: str, p: float) -> J | None:
+    """What earlier looks found that holds in place of this one's p-value: the smallest so far, or that of the last look."""
+    end = closing(plan, looks)
+    until = looks if end is None else looks[: looks.index(end) + 1]
+    found = [(k, k["findings"][metric][variant]) for k in until if k.get("counts") and variant in k["findings"].get(metric, {})]
+    if not found or math.isnan(p):
+        return None
+    _, least = min(found, key=lambda pair: pair[1]["p"])
+    if end is None:
+        return least if least["p"] <= alpha_of(plan) and least["p"] < p else None
+    own = next((f for k, f in found if k is end), least)
+    chosen = least if least["p"] <= alpha_of(plan) else own
+    return {"p": chosen["p"], "sign": chosen["sign"], "guardrail": own["guardrail"], "matters": own["matters"]}
 
 
 def alpha_of(plan: J) -> float:
@@ -1900,8 +1989,13 @@ def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
     }
 
 
-def rows_of(plan: J, summary: J, *, earlier: Sequence[int] = (), dimension: str = "", slice_: str = "") -> list[dict[str, J]]:
-    """Every row of the readout, computed from the moments; `earlier` are the units at earlier looks at the effects."""
+def rows_of(
+    plan: J, summary: J, *, looks: Sequence[J] = (), dimension: str = "", slice_: str = "", alone: bool = False
+) -> list[dict[str, J]]:
+    """Every row of the readout, computed from the moments; `looks` are those at the effects, this one last.
+
+    `alone` leaves out what earlier looks found, and gives what this look found by itself.
+    """
     units = sum(summary["units"].values())
     cells = _cells(summary)
     control = next(v["key"] for v in plan["variants"] if v.get("control"))
@@ -1912,11 +2006,12 @@ def rows_of(plan: J, summary: J, *, earlier: Sequence[int] = (), dimension: str 
             if not variant.get("control"):
                 pick = [cells.get((metric["key"], v, "value", dimension, slice_)) for v in (control, variant["key"])]
                 raw = [cells.get((metric["key"], v, "raw", dimension, slice_)) for v in (control, variant["key"])]
-                design = design_of(plan, variant, units=units, earlier=earlier)
+                design = design_of(plan, variant, units=units, looks=looks)
                 is_fixed = design.rho2 is None and design.boundary is None
                 own = estimate(metric, *pick)
                 items.append((metric, variant, pick, own if is_fixed else waiting(own), design, raw))
     found = [(_p_value(e, d), alpha) for _, _, _, e, d, _ in items]
+    held: list[J | None] = [None] * len(items)
     corrected: list[tuple[float, float]] = list(found)
     second = plan.get("secondary_correction", "bh")
     groups: list[tuple[tuple[str, ...], str]] = (
@@ -1926,6 +2021,10 @@ def rows_of(plan: J, summary: J, *, earlier: Sequence[int] = (), dimension: str 
     )
     for roles, name in groups:
         members = [i for i, item in enumerate(items) if item[0]["role"] in roles]
+        for i in members if name != "e-bh" and not alone else ():
+            earlier = standing(plan, looks[:-1], items[i][0]["key"], items[i][1]["key"], found[i][0])
+            if earlier is not None and (items[i][4].rho2 is not None or items[i][4].boundary is not None):
+                held[i], found[i] = earlier, (earlier["p"], alpha)
         p_values = [found[i][0] for i in members]
         if name == "e-bh":
             pairs = [(items[i][3].pair, items[i][4]) for i in members]
@@ -1937,7 +2036,8 @@ def rows_of(plan: J, summary: J, *, earlier: Sequence[int] = (), dimension: str 
         level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
         for i, p in zip(members, adjusted, strict=True):
             corrected[i] = (p, level)
-    return [_row(plan, item, found[i][0], *corrected[i]) for i, item in enumerate(items)]
+    end = closing(plan, looks[:-1]) is not None
+    return [_row(plan, item, found[i][0], *corrected[i], held=held[i], end=end) for i, item in enumerate(items)]
 
 
 def _scores(est: Estimate, design: Design) -> Score | None:
@@ -1984,7 +2084,9 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _row(plan: J, item: J, p: float, p_adjusted: float, level: float) -> dict[str, J]:
+def _row(
+    plan: J, item: J, p: float, p_adjusted: float, level: float, *, held: J | None = None, end: bool = False
+) -> dict[str, J]:
     metric, variant, cells, est, design, raw = item
     pair, alpha = est.pair, alpha_of(plan)
     sign = 1 if metric["direction"] == "increase" else -1
@@ -2000,7 +2102,7 @@ def _row(plan: J, item: J, p: float, p_adjusted: float, level: float) -> dict[st
             row["status"] = no_lift
     verdict = "unclear"
     if row["effect"] is not None and p_adjusted <= alpha:
-        verdict = "better" if sign * row["effect"] > 0 else "worse"
+        verdict = "better" if sign * (row["effect"] if held is None else held["sign"]) > 0 else "worse"
     posterior = None
     if plan["model"]["kind"] == "bayesian":
         p = p_adjusted = NAN
@@ -2038,6 +2140,8 @@ def _row(plan: J, item: J, p: float, p_adjusted: float, level: float) -> dict[st
         row["matters"] = z > q if policy.get("practical") == "interval" else sign * (pair.mt - pair.mc) / abs(pair.mc) >= least
         row["too_small"] = z < -q
     row |= _margin(metric, policy, pair, design, q, verdict, sign, score)
+    if held is not None and end:
+        row |= {"guardrail": held["guardrail"], "matters": held["matters"]}
     row["sensitivity"] = []
     if est.reduction is not None:
         row["sensitivity"].append(("without CUPED", _interval(est.plain, design, level), design.p(est.plain)))
@@ -2288,16 +2392,15 @@ def check_estimates(notes: Notes, readout: J) -> None:
     before = len(notes.differences)
     groups = [("", "", readout["rows"])]
     groups += [(s["dimension"], value, rows) for s in readout["segments"] for value, rows in s["slices"].items()]
-    looks = [look["units"] for look in readout["looks"][:-1]]
+    looks = readout["looks"]
     left: set[str] = set()
     base: tuple[str, ...] = ()
-    heavy = design_of(plan, plan["variants"][0], units=sum(readout["summary"]["units"].values()), earlier=looks).boundary
+    heavy = design_of(plan, plan["variants"][0], units=sum(readout["summary"]["units"].values()), looks=looks).boundary
     if heavy is not None and not heavy.is_light:
         base, plan = _BY_ENGINE, {**plan, "model": {**model, "kind": "frequentist"}}
         notes.not_checked.append(f"intervals over {len(heavy.information)} looks, some very close: xpbench verify --full")
     for dimension, value, theirs in groups:
-        earlier = () if dimension else looks
-        ours = rows_of(plan, readout["summary"], earlier=earlier, dimension=dimension, slice_=value)
+        ours = rows_of(plan, readout["summary"], looks=() if dimension else looks, dimension=dimension, slice_=value)
         if [(r["metric"], r["variant"]) for r in ours] != [(r["metric"], r["variant"]) for r in theirs]:
             notes.differs("estimates, rows", [r["metric"] for r in ours], [r["metric"] for r in theirs])
             continue
@@ -2307,6 +2410,8 @@ def check_estimates(notes: Notes, readout: J) -> None:
             if mass is not None and is_left(mine):
                 left.add(where)
             compare_row(notes, where, {**mine, "sensitivity": []} if dimension else mine, other, skip, mass)
+    if looks and "findings" in looks[-1] and not base:
+        _check_own_look(notes, plan, readout)
     _check_slices(notes, readout)
     if left:
         notes.not_checked.append(f"posterior where the control may be zero, by the engine: {', '.join(sorted(left))} (--full)")
@@ -2318,6 +2423,23 @@ def check_estimates(notes: Notes, readout: J) -> None:
             model["kind"], ""
         )
         notes.checked.append(f"estimates, intervals, p-values and margins of {count} rows recomputed from the moments{how}")
+
+
+def _check_own_look(notes: Notes, plan: J, readout: J) -> None:
+    """What this look found by itself, as it went on record: later looks rest on it."""
+    look = readout["looks"][-1]["findings"]
+    for row in rows_of(plan, readout["summary"], looks=readout["looks"], alone=True):
+        p = finite(row["p_value"]) if row["effect"] is not None else None
+        theirs = look.get(row["metric"], {}).get(row["variant"])
+        where = f"this look, {row['metric']} for {row['variant']}"
+        if p is None or theirs is None:
+            notes.same(where, p, theirs)
+            continue
+        effect = row["effect"]
+        ours = {"p": p, "sign": (effect > 0) - (effect < 0), "guardrail": row["guardrail"], "matters": row["matters"]}
+        for name, value in ours.items():
+            if not near(value, theirs.get(name), 1e-3):
+                notes.differs(f"{where}, {name}", value, theirs.get(name))
 
 
 def _check_slices(notes: Notes, readout: J) -> None:

@@ -92,7 +92,8 @@ def test_a_look_that_is_taken_again_at_once_is_one_look() -> None:
     assert isinstance(own, designs.Grouped)
     assert (own.information, own.final) == ((0.5, 1.0), True)
     written = p.model_dump()
-    theirs = verified.design_of(written, written["variants"][1], units=units, earlier=earlier).boundary
+    looks = [{"units": n, "findings": {}} for n in (*earlier, units)]
+    theirs = verified.design_of(written, written["variants"][1], units=units, looks=looks).boundary
     assert theirs is not None
     assert (theirs.information, theirs.final) == (own.information, own.final)
 

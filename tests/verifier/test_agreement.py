@@ -127,9 +127,9 @@ def test_rows_and_decision_agree(experiment, health, adequate):
     earlier = [summary.n // 4, summary.n // 2] if summary.n > 8 else []
     theirs = [r.to_dict() for r in analyse(plan, summary, earlier_units=earlier)]
     document, moments = json.loads(json.dumps([plan.to_dict(), summary.to_dict()]))
-    notes = Notes()
+    notes, looks = Notes(), [{"units": n, "findings": {}} for n in (*earlier, summary.n)]
     mass = document["model"]["confidence"] if document["model"]["kind"] == "bayesian" else None
-    for ours, other in zip(rows_of(document, moments, earlier=earlier), theirs, strict=True):
+    for ours, other in zip(rows_of(document, moments, looks=looks), theirs, strict=True):
         compare_row(notes, f"{other['metric']} {other['variant']}", ours, other, mass=mass)
     assert not notes.differences, "\n".join(map(str, notes.differences))
     engine = recommend(plan, analyse(plan, summary, earlier_units=earlier), health, is_adequate=adequate).to_dict()

@@ -11,6 +11,9 @@ from xpbench.commands.output import DONE, NO, add_command, answer, progress_done
 def add_parsers(subparsers: Any) -> None:
     """Add the commands about registered experiments."""
     readout = _with_source(add_command(subparsers, "readout", _readout, help="health and progress; results when they are due"))
+    readout.add_argument(
+        "--last", default="", metavar="REASON", help="group-sequential: it ended short, this look is the last; why"
+    )
     readout.add_argument("--csv", help="also write the rows to this CSV file")
     readout.add_argument("--notebook", help="also write an executed readout notebook")
     peek = _with_source(add_command(subparsers, "peek", _peek, help="look at effects before they are due; goes on record"))
@@ -125,7 +128,7 @@ def _open(args: argparse.Namespace) -> Any:
 
 def _readout(args: argparse.Namespace) -> int:
     experiment = _open(args)
-    readout = experiment.readout(_source(args, experiment.plan), by=args.by, progress=progress_line)
+    readout = experiment.readout(_source(args, experiment.plan), by=args.by, progress=progress_line, last=args.last)
     if args.notebook:
         _write_notebook(args, readout)
     return _told(args, readout)

@@ -38,6 +38,9 @@ def add_parsers(subparsers: Any) -> None:
     preflight.add_argument("ids", help="ids in CSV (.csv, .csv.gz, .tsv) or Parquet")
     preflight.add_argument("--history", help="metrics from before the experiment, one row per unit")
     preflight.add_argument("--others", help="flag definitions of the other live flags")
+    preflight.add_argument(
+        "--root", default="experiments", help="folder of experiments; those that are not decided are compared with the plan"
+    )
 
     audit = add_command(
         subparsers, "audit", _audit, help="recompute the variant of each exposed unit; exit 1 where the log differs"
@@ -230,7 +233,7 @@ def _preflight(args: argparse.Namespace) -> int:
         subject,
         without_empty(table[key]),
         history,
-        others=_flags(args.others) if args.others else (),
+        others=_others(args, subject),
         properties=table.select(rest) if rest else None,
         cohorts=_cohorts(args),
     )
@@ -247,6 +250,19 @@ def _preflight(args: argparse.Namespace) -> int:
     ]
     answer(args, report.to_dict(), "\n".join(lines))
     return DONE if report.ok else NO
+
+
+def _others(args: argparse.Namespace, subject: Any) -> list[Any]:
+    """The other live flags that were given, and for a plan the running experiments of the root."""
+    others: list[Any] = [*_flags(args.others).values()] if args.others else []
+    if args.flag is None and Path(args.root).is_dir():
+        from xpbench.experiment.neighbours import running_plans
+
+        plans, unreadable = running_plans(args.root, besides=subject.key)
+        others += plans
+        for key in unreadable:
+            sys.stderr.write(f"△ {key} can't be read and was not compared.\n")
+    return others
 
 
 def _audit(args: argparse.Namespace) -> int:

@@ -10,10 +10,11 @@ from xpbench.data.summary import Form, Summary
 from xpbench.decide.bayesian import read_posterior
 from xpbench.decide.designs import Anytime, Design, Grouped, design_of
 from xpbench.decide.estimate import Estimate, estimate, waiting
+from xpbench.decide.looks import Found, Look, closing_of, standing
 from xpbench.decide.margins import judge_margin
 from xpbench.decide.rows import GuardrailState, Row, Sensitivity, Verdict, number
 from xpbench.plan import Plan
-from xpbench.plan.design import Bayesian, Variant
+from xpbench.plan.design import Bayesian, GroupSequential, Sequential, Variant
 from xpbench.plan.metrics import MetricBase
 from xpbench.stats.compatible import WHY, Kind, mixpanel_test
 from xpbench.stats.inference import Absolute, Relative, absolute, noninferior, practical, relative
@@ -64,6 +65,7 @@ class _Corrected:
     p_value: float
     p_adjusted: float
     alpha: float
+    standing: tuple[Found, Look] | None = None
 
 
 def analyse(
@@ -73,6 +75,8 @@ def analyse(
     dimension: str = "",
     slice: str = "",  # noqa: A002
     earlier_units: Sequence[int] = (),
+    looks: Sequence[Look] = (),
+    last: bool = False,
 ) -> tuple[Row, ...]:
     """One row per metric and treatment variant, in plan order.
 
@@ -86,6 +90,8 @@ def analyse(
         dimension: `""` for all units, else a segment.
         slice: Value of the segment.
         earlier_units: Units at earlier looks (group-sequential).
+        looks: The earlier looks themselves, in place of `earlier_units`: what they found stands (`looks.standing`).
+        last: This look was declared the last one (group-sequential).
     """
     control = plan.control.key
     items = []
@@ -96,10 +102,33 @@ def analyse(
                 summary.cell(metric.key, control, dimension=dimension, slice=slice),
                 summary.cell(metric.key, variant.key, dimension=dimension, slice=slice),
             )
-            design = design_of(plan, variant, units=summary.n, earlier_units=earlier_units)
+            design = design_of(plan, variant, units=summary.n, earlier_units=earlier_units, looks=looks, last=last)
             items.append(_Item(metric, variant, found if design.takes_scores else waiting(found), design))
-    corrected = _correct(plan, items)
-    return tuple(_row(plan, summary, item, c, dimension, slice) for item, c in zip(items, corrected, strict=True))
+    corrected = _correct(plan, items, looks)
+    return tuple(_row(plan, summary, item, c, dimension, slice, looks) for item, c in zip(items, corrected, strict=True))
+
+
+def findings_of(plan: Plan, rows: Sequence[Row]) -> dict[str, dict[str, Found]]:
+    """What a look found by itself, for the ledger; empty for designs that are read once.
+
+    Args:
+        plan: The plan.
+        rows: From `analyse` without earlier findings.
+    """
+    out: dict[str, dict[str, Found]] = {}
+    if isinstance(plan.model, (Sequential, GroupSequential)):
+        for row in rows:
+            if row.p_value is not None and row.effect is not None:
+                sign = (row.effect > 0) - (row.effect < 0)
+                out.setdefault(row.metric, {})[row.variant] = Found(row.p_value, sign, row.guardrail, row.matters)
+    return out
+
+
+def _stands(plan: Plan, looks: Sequence[Look], look: Look) -> str:
+    """Why a row has the p-value of an earlier look, as a sentence."""
+    if closing_of(plan, looks) is not None:
+        return f"The result is that of the look on {look.at[:10]}: data after the last planned look decide nothing."
+    return f"It crossed its boundary at the look on {look.at[:10]}, and a boundary once crossed stays crossed."
 
 
 def families(plan: Plan) -> dict[str, Method]:
@@ -107,9 +136,13 @@ def families(plan: Plan) -> dict[str, Method]:
     return {"primary": plan.correction, "secondary": plan.secondary_correction, "guardrail": "none"}
 
 
-def _correct(plan: Plan, items: Sequence[_Item]) -> list[_Corrected]:
+def _correct(plan: Plan, items: Sequence[_Item], looks: Sequence[Look]) -> list[_Corrected]:
     out = [_Corrected(math.nan, math.nan, plan.alpha)] * len(items)
     p_values = [i.p_value() for i in items]
+    stand = [
+        None if i.design.takes_scores else standing(plan, looks, i.metric.key, i.variant.key, p)
+        for i, p in zip(items, p_values, strict=True)
+    ]
     roles = [i.metric.role for i in items]
     joint = plan.family == "primary_and_secondary"
     for names, method in (
@@ -121,6 +154,11 @@ def _correct(plan: Plan, items: Sequence[_Item]) -> list[_Corrected]:
         if not members:
             continue
         used: Method = method
+        for k in members:
+            if used == "e-bh":  # its evidence is that of the moment of stopping
+                stand[k] = None
+            elif (held := stand[k]) is not None:
+                p_values[k] = held[0].p
         own = [p_values[k] for k in members]
         if used == "e-bh":
             e_values = [_e_value(items[k]) for k in members]
@@ -131,7 +169,7 @@ def _correct(plan: Plan, items: Sequence[_Item]) -> list[_Corrected]:
         rejected = sum(bool(p <= plan.alpha) for p in adjusted if not math.isnan(p))
         alpha = interval_alpha(alpha=plan.alpha, method=used, rejected=rejected, of=of) if of else plan.alpha
         for k, p in zip(members, adjusted, strict=True):
-            out[k] = _Corrected(p_values[k], float(p), alpha)
+            out[k] = _Corrected(p_values[k], float(p), alpha, stand[k])
     return out
 
 
@@ -139,7 +177,9 @@ def _e_value(item: _Item) -> float:
     return item.design.e_value(item.estimate.pair) if isinstance(item.design, Anytime) else math.nan
 
 
-def _row(plan: Plan, summary: Summary, item: _Item, corrected: _Corrected, dimension: str, slice_: str) -> Row:
+def _row(
+    plan: Plan, summary: Summary, item: _Item, corrected: _Corrected, dimension: str, slice_: str, looks: Sequence[Look]
+) -> Row:
     metric, est = item.metric, item.estimate
     pair = est.pair
     q, effect, lift = item.bounds(corrected.alpha)
@@ -151,7 +191,8 @@ def _row(plan: Plan, summary: Summary, item: _Item, corrected: _Corrected, dimen
         confidence = plan.model.confidence
         verdict: Verdict = "better" if chance >= confidence else "worse" if chance <= 1.0 - confidence else "unclear"
     else:
-        verdict = _verdict(effect.effect, corrected.p_adjusted, plan.alpha, metric.direction)
+        sign = effect.effect if corrected.standing is None else effect.effect * 0.0 + corrected.standing[0].sign
+        verdict = _verdict(sign, corrected.p_adjusted, plan.alpha, metric.direction)
     if item.scores is not None and not math.isnan(corrected.p_value):
         status = "few_events"
     if status in ("ok", "few_events") and lift.kind != "bounded":
@@ -159,6 +200,11 @@ def _row(plan: Plan, summary: Summary, item: _Item, corrected: _Corrected, dimen
     reason = pair.reason if status == pair.status else reason_of(status)
     matters, too_small = _practical(plan, item, q)
     guardrail, margin, scale, margin_p = _guardrail(plan, item, verdict, q)
+    if corrected.standing is not None:
+        found, look = corrected.standing
+        reason = f"{reason} {_stands(plan, looks, look)}".strip()
+        if closing_of(plan, looks) is not None:
+            guardrail, matters = found.guardrail, found.matters  # type: ignore[assignment]
     bayesian = isinstance(plan.model, Bayesian)
     return Row(
         metric=metric.key,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from xpbench.decide.looks import FULL, Look
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, Frequentist, GroupSequential, Sequential, Variant
 from xpbench.stats.inference import e_value, p_anytime, p_fixed, pivot
@@ -99,7 +100,15 @@ class Grouped:
         return p_group(z, self.information, self.spending, final=self.final)  # type: ignore[arg-type]
 
 
-def design_of(plan: Plan, treatment: Variant, *, units: int, earlier_units: Sequence[int] = ()) -> Design:
+def design_of(
+    plan: Plan,
+    treatment: Variant,
+    *,
+    units: int,
+    earlier_units: Sequence[int] = (),
+    looks: Sequence[Look] = (),
+    last: bool = False,
+) -> Design:
     """The design of a plan for one treatment against control.
 
     Args:
@@ -107,23 +116,48 @@ def design_of(plan: Plan, treatment: Variant, *, units: int, earlier_units: Sequ
         treatment: The treatment variant.
         units: Exposed units over all variants now.
         earlier_units: The same at earlier looks at the effects, oldest first (group-sequential).
+        looks: The earlier looks themselves, in place of `earlier_units`.
+        last: This look was declared the last one (group-sequential).
     """
     model = plan.model
     match model:
         case Sequential():
             return Anytime(_mixture(plan, model, treatment))
         case GroupSequential():
-            horizon = plan.horizon.units or units
-            seen: list[float] = []
-            for n in (*earlier_units, units):
-                share = n / horizon
-                if seen and share < seen[-1] + CLOSEST:  # the same look, taken again
-                    seen[-1] = max(seen[-1], share)
-                else:
-                    seen.append(share)
-            return Grouped(tuple(seen), model.spending, seen[-1] >= 1.0 - 1e-9)
+            before = [(look.units, bool(look.last)) for look in looks] or [(n, False) for n in earlier_units]
+            return Grouped(*information_of(before, units=units, horizon=plan.horizon.units or units, last=last, model=model))
         case Frequentist() | Bayesian():
             return Fixed()
+
+
+def information_of(
+    before: Sequence[tuple[int, bool]], *, units: int, horizon: int, last: bool, model: GroupSequential
+) -> tuple[tuple[float, ...], str, bool]:
+    """Information at the looks that a boundary is computed over, the spending function, and whether the last spends the rest.
+
+    A look is judged at its own information, over the looks that knew less. The look that ends a plan (full information, or
+    declared the last) is taken once: data that come after it are the same look taken again, with a boundary of its own and
+    never with nothing left to spend.
+
+    Args:
+        before: Units at each earlier look, and whether it was declared the last.
+        units: Units now.
+        horizon: Units of full information.
+        last: This look was declared the last.
+        model: For its spending function.
+    """
+    now = units / horizon
+    ends = [n / horizon for n, declared in before if declared or n >= horizon * FULL]
+    known: list[float] = []
+    for share in sorted(n / horizon for n, declared in before if not declared and n < horizon * FULL):
+        if share >= now - CLOSEST:
+            break
+        if known and share < known[-1] + CLOSEST:  # the same look, taken again
+            known[-1] = share
+        elif share > 0:
+            known.append(share)
+    known.append(now)
+    return tuple(known), model.spending, last or now >= FULL or any(end <= now + CLOSEST for end in ends)
 
 
 def _mixture(plan: Plan, model: Sequential, treatment: Variant) -> Mixture:

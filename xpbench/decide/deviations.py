@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from xpbench.decide.looks import Look
 from xpbench.ledger import Entry
+from xpbench.plan import Plan
 from xpbench.plan.diff import diff
 
-Class = Literal["amendment before data", "amendment after outcomes", "undeclared"]
+Class = Literal["amendment before data", "amendment after outcomes", "undeclared", "ended short"]
 
 _BEFORE = ("nothing assigned", "no outcomes computed")
 
@@ -43,3 +45,21 @@ def deviations_of(entries: Iterable[Entry], used: Mapping[str, Any]) -> tuple[Ma
             {**change.to_dict(), "class": "undeclared", "seq": 0, "at": "", "reason": ""} for change in diff(in_force, used)
         ]
     return tuple(out)
+
+
+def ended_short(plan: Plan, looks: Sequence[Look]) -> tuple[Mapping[str, Any], ...]:
+    """The declaration that a look short of the planned units is the last one, as a deviation."""
+    planned = plan.horizon.units or 0
+    return tuple(
+        {
+            "pointer": "/horizon/units",
+            "before": planned,
+            "after": look.units,
+            "class": "ended short",
+            "seq": look.seq,
+            "at": look.at,
+            "reason": look.last,
+        }
+        for look in looks
+        if look.last and look.units < planned
+    )

@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from scipy.special import ndtri
 
+from xpbench.errors import number_of
 from xpbench.plan import Plan
-from xpbench.plan.design import Bayesian, Frequentist
+from xpbench.plan.design import Bayesian, Frequentist, GroupSequential
 from xpbench.stats.spending import CLOSEST, crossing
+
+FULL = 1.0 - 1e-9
+"""Share of the horizon from which on the information is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one look alone found for one metric and one treatment variant.
+
+    Attributes:
+        p: p-value of the plan's design at this look.
+        sign: 1 for a positive effect, -1 for a negative one, 0 for none.
+        guardrail: State of a guardrail, "" for other metrics.
+        matters: Whether the lift reached the smallest lift that matters; None where the plan has none.
+    """
+
+    p: float
+    sign: int
+    guardrail: str = ""
+    matters: bool | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {"p": self.p, "sign": self.sign, "guardrail": self.guardrail, "matters": self.matters}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +50,11 @@ class Look:
         units: Exposed units then.
         planned: It was due under the plan; False for a peek.
         reason: Why, for a peek.
+        last: Why this look was declared the last one, "" where it was not (group-sequential).
+        findings: Of designs that are read several times: what this look alone found, by metric and variant; empty for other
+            designs and for looks of earlier releases.
+        counts: A boundary that this look crosses stays crossed: it was due, no gate had failed, and nothing that can turn a
+            result was amended since.
     """
 
     seq: int
@@ -32,10 +63,70 @@ class Look:
     units: int
     planned: bool
     reason: str = ""
+    last: str = ""
+    findings: Mapping[str, Mapping[str, Found]] = field(default_factory=dict)
+    counts: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """The fields by name; the later three only where they say something, as earlier releases have not got them."""
+        out: dict[str, Any] = {name: getattr(self, name) for name in ("seq", "at", "by", "units", "planned", "reason")}
+        if self.last:
+            out["last"] = self.last
+        if self.findings:
+            out["findings"] = {m: {v: f.to_dict() for v, f in found.items()} for m, found in self.findings.items()}
+            out["counts"] = self.counts
+        return out
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Look:
+        """The inverse of `to_dict`."""
+        return cls(**{**data, "findings": findings_from(data.get("findings", {}))})
+
+
+def findings_from(data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Found]]:
+    """The findings of a look, as they stand in the ledger and in a readout."""
+    return {m: {v: Found(**f) for v, f in found.items()} for m, found in data.items()}
+
+
+def closing_of(plan: Plan, looks: Sequence[Look]) -> Look | None:
+    """The look that ended a group-sequential plan: the first that counts at full information, or declared the last.
+
+    What comes in after it decides nothing: the level is spent.
+    """
+    if not isinstance(plan.model, GroupSequential):
+        return None
+    enough = (plan.horizon.units or 0) * FULL
+    return next((k for k in looks if k.counts and (k.last or (enough and k.units >= enough))), None)
+
+
+def standing(plan: Plan, looks: Sequence[Look], metric: str, variant: str, p_value: float) -> tuple[Found, Look] | None:
+    """What earlier looks found that holds in place of this one's p-value; None where this look speaks for itself.
+
+    A boundary once crossed stays crossed: the smallest p so far counts. After the look that ended the plan its result, or that
+    of a look before it, holds whatever came in since.
+
+    Args:
+        plan: The plan.
+        looks: Earlier looks, oldest first.
+        metric: Key of the metric.
+        variant: Key of the treatment variant.
+        p_value: Of this look alone.
+
+    Source: Jennison and Turnbull 2000, §9.3; Johari et al. 2022 (always-valid p-values).
+    """
+    closing = closing_of(plan, looks)
+    until = looks[: looks.index(closing) + 1] if closing is not None else looks
+    found = [
+        (look.findings[metric][variant], look) for look in until if look.counts and variant in look.findings.get(metric, {})
+    ]
+    if not found or math.isnan(p_value):
+        return None
+    smallest = min(found, key=lambda pair: pair[0].p)
+    if closing is None:
+        return smallest if smallest[0].p <= plan.alpha and smallest[0].p < p_value else None
+    own = next((pair for pair in found if pair[1] is closing), smallest)
+    crossed = smallest if smallest[0].p <= plan.alpha else own
+    return Found(crossed[0].p, crossed[0].sign, own[0].guardrail, own[0].matters), crossed[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +176,14 @@ def cost_of(plan: Plan, looks: Sequence[Look]) -> Cost:
             sentence = "One look: false positives stay at the planned level." if count else "No look at the effects so far."
         else:
             sentence = f"The {plan.model.kind.replace('_', '-')} interval has paid for every look in advance ({word} so far)."
+            closing = closing_of(plan, looks[:-1])
+            if closing is not None:
+                change = looks[-1].units - closing.units
+                more = f"{abs(change):,} {'more' if change >= 0 else 'fewer'}" if change else "as many"
+                sentence += (
+                    f" The last planned look was on {closing.at[:10]} at {number_of(closing.units, 'unit')}. "
+                    f"This one has {more} units: data after the last planned look decide nothing, its result stands."
+                )
         return Cost(count, peeks, alpha, alpha, sentence)
     bound = -float(ndtri(alpha / 2))
     information: list[float] = []

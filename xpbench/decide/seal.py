@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from xpbench.data.summary import Summary
-from xpbench.errors import number_of
+from xpbench.errors import DecisionError, number_of, plain
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, Frequentist, GroupSequential, Sequential
 
@@ -73,7 +73,17 @@ def days_running(summary: Summary, now: datetime) -> float | None:
     return max(0.0, (min(last, now) - first).total_seconds() / 86_400)
 
 
-def due(plan: Plan, summary: Summary, *, now: datetime) -> Due:
+def ensure_has_looks(plan: Plan) -> None:
+    """Nothing, where the plan has planned looks, of which one can be declared the last.
+
+    Raises:
+        DecisionError: `XPB-R30`, it is not group-sequential.
+    """
+    if not isinstance(plan.model, GroupSequential):
+        raise DecisionError("XPB-R30", value=plain(plan.model.kind.replace("_", "-")))
+
+
+def due(plan: Plan, summary: Summary, *, now: datetime, last: str = "") -> Due:
     """Whether effects may be seen under the plan.
 
     Frequentist: the horizon is reached. Group-sequential: a planned look is reached. Sequential: every variant has
@@ -84,6 +94,7 @@ def due(plan: Plan, summary: Summary, *, now: datetime) -> Due:
         plan: The registered plan.
         summary: What was collected.
         now: Aware time.
+        last: Why this is the last look (group-sequential), "" where it is not declared.
     """
     model = plan.model
     units, days = summary.n, days_running(summary, now)
@@ -99,11 +110,13 @@ def due(plan: Plan, summary: Summary, *, now: datetime) -> Due:
             looks = len(model.looks)
             horizon = plan.horizon.units or 0
             look = sum(1 for share in model.looks if units >= share * horizon - 1e-9)
-            is_due = look > 0
+            is_due = look > 0 or bool(last)
             following = next((round(s * horizon) for s in model.looks if units < s * horizon - 1e-9), None)
             needed = needed if following is None else following
             reason = (
-                f"Planned look {look} of {looks} is reached."
+                f"The experiment ended at {number_of(units, 'unit')}, and this look was declared its last."
+                if last and not reached
+                else f"Planned look {look} of {looks} is reached."
                 if is_due
                 else f"The first planned look is at {number_of(following or 0, 'unit')}; "
                 f"{max(0, (following or 0) - units):,} to go."

@@ -5,8 +5,10 @@ Everything that counts is written to the ledger *before* it is shown or acknowle
 =====================  ==============================================================================
 facade                 `Experiment`, as its owners hold it; `open_experiment`
 registering            a plan is frozen as the first entry of a new ledger
+neighbours             what a new plan may not share with the other experiments of a root
 opening                the folder of an experiment: ledger verified, plan.json the one on record
 amending               a plan in force is replaced by a linked record
+sources                a frame or a path as a source, by what the plan says
 gathering              from a source to moments, and to what health checks may use beyond them
 extra_health_evidence  health that needs more than moments
 checking               health before effects

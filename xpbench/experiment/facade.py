@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from xpbench.data.summary import Summary
 from xpbench.decide.looks import Look
 from xpbench.decide.readout import Readout, SealedReadout
-from xpbench.decide.seal import due
+from xpbench.decide.seal import due, ensure_has_looks
 from xpbench.experiment import publishing
 from xpbench.experiment.amending import record_amendment
 from xpbench.experiment.checking import checks_of
@@ -18,6 +18,7 @@ from xpbench.experiment.gathering import FurtherHealth, Source, gather, summariz
 from xpbench.experiment.opening import ensure_unchanged, plan_in_force
 from xpbench.experiment.reasons import ensure_reason
 from xpbench.experiment.revealing import looks_of, note_health, reveal, seal
+from xpbench.experiment.sources import source_of
 from xpbench.experiment.state import Status, status_of, unsigned
 from xpbench.health import Check
 from xpbench.ledger import Clock, Entry, Ledger, Witness, signature, system_clock
@@ -43,6 +44,12 @@ class Experiment:
     def key(self) -> str:
         """Its key."""
         return self.plan.key
+
+    def neighbours(self) -> list[Plan]:
+        """Return the plans of the other experiments of its root that are not decided yet."""
+        from xpbench.experiment.neighbours import running_plans
+
+        return running_plans(self.root, besides=self.key)[0]
 
     @property
     def root(self) -> Path:
@@ -98,11 +105,16 @@ class Experiment:
         evidence: Mapping[str, Any] | None = None,
         segments: Sequence[str] = (),
         further_health: FurtherHealth = "compute",
+        last: str = "",
     ) -> SealedReadout | Readout:
         """Sealed before results are due, everything afterwards; the look is on record before it is shown.
 
         Args:
-            source: `xp.units(...)` or `xp.events(...)`.
+            source: `xp.units(...)` or `xp.events(...)`; or what these take, a frame, a path, several, or a folder of files: the plan
+                says whether it is a table of units or a log.
+            variant: Column of the variant where `source` is a table; left out, it is found: called `variant`, `group`, `arm`,
+                `test_group` …, or the one that holds the plan's variants.
+            day: Column of a table with the day of the first exposure.
             by: Who looks.
             progress: Called with the name of each stage.
             evidence: What health checks may use beyond the data: `flag` (shares or a flag), `assigned` (units by variant),
@@ -110,22 +122,30 @@ class Experiment:
             segments: Further properties or columns to split by that the plan does not declare. The readout is then EXPLORATORY.
             further_health: `compute` the A/A calibration (1,000 re-randomisations of the units' values) and the bias windows of
                 one, two and four weeks, where the source can answer and `evidence` does not hold them; or `off`.
+            last: Why this is the last look of a group-sequential plan that ends short of its units. The look spends the rest of
+                the level, and what comes in later decides nothing. It is a deviation, on record with this reason.
 
         Raises:
             DataError: the source can't be read under the plan.
+            DecisionError: `XPB-R30`, `last` for a plan that is not group-sequential.
             HealthError: `XPB-H04`, evidence of an unknown kind.
         """
-        summary, health = self._read(source, progress, evidence, segments, further_health)
-        state = due(self.plan, summary, now=self._clock())
+        if last:
+            ensure_has_looks(self.plan)
+        given = source_of(self.plan, source, variant=variant, day=day)
+        summary, health = self._read(given, progress, evidence, segments, further_health)
+        state = due(self.plan, summary, now=self._clock(), last=last)
         if not state.is_due:
             return seal(self.plan, self.ledger, summary, state, health, by=by)
-        return reveal("opened", self.plan, self.ledger, summary, state, health, by=by, reason="")
+        return reveal("opened", self.plan, self.ledger, summary, state, health, by=by, reason="", last=last)
 
     def peek(
         self,
-        source: Source | Summary,
+        source: Source | Summary | Any,
         *,
         reason: str,
+        variant: str | None = None,
+        day: str | None = None,
         by: str | None = None,
         progress: Any = None,
         evidence: Mapping[str, Any] | None = None,
@@ -137,6 +157,8 @@ class Experiment:
         Args:
             source: As for `readout`.
             reason: Why; it stands in the memo.
+            variant: As for `readout`.
+            day: As for `readout`.
             by: Who looks.
             progress: Called with the name of each stage.
             evidence: As for `readout`.
@@ -147,7 +169,8 @@ class Experiment:
             DecisionError: `XPB-R02`, no reason.
         """
         ensure_reason(reason, "a peek")
-        summary, health = self._read(source, progress, evidence, segments, further_health)
+        given = source_of(self.plan, source, variant=variant, day=day)
+        summary, health = self._read(given, progress, evidence, segments, further_health)
         state = due(self.plan, summary, now=self._clock())
         kind: Literal["opened", "peeked"] = "opened" if state.is_due else "peeked"
         return reveal(kind, self.plan, self.ledger, summary, state, health, by=by, reason=reason)
@@ -156,18 +179,18 @@ class Experiment:
         """All looks at effects on record, oldest first."""
         return looks_of(self.ledger.entries())
 
-    def summarize(self, source: Source | Summary, *, progress: Any = None) -> Summary:
+    def summarize(self, source: Source | Summary | Any, *, progress: Any = None) -> Summary:
         """Moments of a source under the plan and its frozen caps. No effect is computed, and nothing goes on record.
 
         Args:
-            source: `xp.units(...)` or `xp.events(...)`.
+            source: As for `readout`.
             progress: Called with the name of each stage.
         """
-        return summarize(self.plan, self.ledger, source, progress=progress)
+        return summarize(self.plan, self.ledger, source_of(self.plan, source), progress=progress)
 
     def health(
         self,
-        source: Source | Summary,
+        source: Source | Summary | Any,
         *,
         by: str | None = None,
         progress: Any = None,
@@ -187,7 +210,7 @@ class Experiment:
             DataError: the source can't be read under the plan.
             HealthError: `XPB-H04`, evidence of an unknown kind.
         """
-        summary, checks = self._read(source, progress, evidence, (), further_health)
+        summary, checks = self._read(source_of(self.plan, source), progress, evidence, (), further_health)
         note_health(self.plan, self.ledger, summary, checks, by=by)
         return checks
 

@@ -8,6 +8,7 @@ from xpbench._version import __version__
 from xpbench.decide.drift.drift_lock import recorded
 from xpbench.decide.rule import rule_digest
 from xpbench.experiment.facade import Experiment, open_experiment
+from xpbench.experiment.neighbours import ensure_room_beside
 from xpbench.ledger import Clock, Ledger, create, system_clock
 from xpbench.ledger.folder import LEDGER, PLAN
 from xpbench.plan import Plan
@@ -25,9 +26,11 @@ def register(plan: Plan, root: str | Path = "experiments", *, by: str | None = N
 
     Raises:
         InvalidPlan: with all problems; nothing is written.
+        AssignError: `XPB-A17`, it shares units with a running experiment of its layer.
         LedgerError: `XPB-L03`, the key is registered already.
     """
     ensure_registrable(plan)
+    ensure_room_beside(plan, root)
     folder = create(root, plan.key)
     plan.save(folder / PLAN)
     Ledger(folder / LEDGER, clock=clock).append(

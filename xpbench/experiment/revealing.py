@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from xpbench._version import __version__
 from xpbench.data.summary import Summary
-from xpbench.decide.analysis import analyse
-from xpbench.decide.deviations import deviations_of
+from xpbench.decide.analysis import analyse, findings_of
+from xpbench.decide.deviations import deviations_of, ended_short
 from xpbench.decide.drift.drift_lock import drift_deviations
 from xpbench.decide.harm import harm_alarm
 from xpbench.decide.interaction import concurrent
-from xpbench.decide.looks import Look, cost_of
+from xpbench.decide.looks import Look, cost_of, findings_from
 from xpbench.decide.novelty import trends
 from xpbench.decide.readout import Readout, SealedReadout, stamps_of
 from xpbench.decide.recommend import recommend
+from xpbench.decide.rows import Row
 from xpbench.decide.rule import rule_digest
 from xpbench.decide.seal import Due
 from xpbench.decide.segments import segment_results
@@ -23,15 +25,32 @@ from xpbench.experiment.checking import health_counts
 from xpbench.health import Check
 from xpbench.ledger import Entry, Ledger
 from xpbench.plan import Plan
+from xpbench.plan.amendable import class_of
+from xpbench.plan.design import GroupSequential, Sequential
 
 
 def looks_of(entries: Sequence[Entry]) -> tuple[Look, ...]:
     """All looks at effects on record, oldest first."""
+    turned = max((e.seq for e in entries if e.kind == "amended" and _is_decisive(e)), default=0)
     return tuple(
-        Look(e.seq, e.at, e.by or "", int(e.body["n"]), e.kind == "opened", str(e.body.get("reason", "")))
+        Look(
+            e.seq,
+            e.at,
+            e.by or "",
+            int(e.body["n"]),
+            e.kind == "opened",
+            str(e.body.get("reason", "")),
+            str(e.body.get("last", "")),
+            findings_from(e.body.get("findings", {})),
+            "findings" in e.body and e.kind == "opened" and not e.body["health"]["gates"] and e.seq > turned,
+        )
         for e in entries
         if e.kind in ("opened", "peeked")
     )
+
+
+def _is_decisive(amendment: Entry) -> bool:
+    return any(class_of(str(change["pointer"])) != "neutral" for change in amendment.body.get("changes", ()))
 
 
 def note_health(plan: Plan, ledger: Ledger, summary: Summary, health: Sequence[Check], *, by: str | None) -> None:
@@ -72,24 +91,31 @@ def reveal(
     *,
     by: str | None,
     reason: str,
+    last: str = "",
 ) -> Readout:
-    """The effects; the ledger has the look, safely on disk, before anything is computed."""
-    earlier = [look.units for look in looks_of(ledger.entries())]
-    entry = ledger.append(
-        kind,
-        {
-            **_seen(plan, summary),
-            "health": health_counts(health),
-            "reason": reason,
-            "progress": round(state.progress, 6),
-            "metrics": [m.key for m in plan.metrics],
-        },
-        by=by,
-    )
-    rows = analyse(plan, summary, earlier_units=earlier)
+    """The effects; the ledger has the look, safely on disk, before anything leaves this function, be it an error."""
+    earlier = looks_of(ledger.entries())
+    body: dict[str, Any] = {
+        **_seen(plan, summary),
+        "health": health_counts(health),
+        "reason": reason,
+        "progress": round(state.progress, 6),
+        "metrics": [m.key for m in plan.metrics],
+    }
+    if last:
+        body["last"] = last
+    try:
+        alone, rows = _rows(plan, summary, earlier, last=bool(last))
+        found = {m: {v: f.to_dict() for v, f in of.items()} for m, of in findings_of(plan, alone).items()}
+    except BaseException:
+        ledger.append(kind, body, by=by)
+        raise
+    if isinstance(plan.model, (Sequential, GroupSequential)):
+        body["findings"] = found
+    entry = ledger.append(kind, body, by=by)
     entries = ledger.entries()
     looks = looks_of(entries)
-    deviations = (*deviations_of(entries, _used(plan, summary)), *drift_deviations(entries, plan))
+    deviations = (*deviations_of(entries, _used(plan, summary)), *drift_deviations(entries, plan), *ended_short(plan, looks))
     return Readout(
         key=plan.key,
         plan=plan.to_dict(),
@@ -111,6 +137,14 @@ def reveal(
         novelty=trends(plan, summary),
         interactions=concurrent(plan, summary),
     )
+
+
+def _rows(plan: Plan, summary: Summary, earlier: tuple[Look, ...], *, last: bool) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """The rows as this look alone has them, and with what earlier looks found standing."""
+    alone = analyse(plan, summary, looks=[replace(look, counts=False) for look in earlier], last=last)
+    if not any(look.counts for look in earlier):
+        return alone, alone
+    return alone, analyse(plan, summary, looks=earlier, last=last)
 
 
 def _used(plan: Plan, summary: Summary) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from xpbench.data.summary import Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.interaction import concurrent
+from xpbench.decide.looks import Look
 from xpbench.decide.novelty import trends
 from xpbench.decide.recommend import recommend
 from xpbench.health.check import Check
@@ -22,7 +23,8 @@ def rerun(payload: Mapping[str, Any]) -> dict[str, Any]:
     """
     readout = payload["readout"]
     plan, summary = Plan(**readout["plan"]), Summary.from_dict(readout["summary"])
-    rows = analyse(plan, summary, earlier_units=[look["units"] for look in readout["looks"][:-1]])
+    looks = [Look.from_dict(look) for look in readout["looks"]]
+    rows = analyse(plan, summary, looks=looks[:-1], last=bool(looks and looks[-1].last))
     health = [Check.from_dict(c) for c in readout["health"]]
     found = recommend(plan, rows, health, is_adequate=readout["due"]["is_adequate"])
     return {

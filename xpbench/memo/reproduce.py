@@ -63,7 +63,7 @@ def reproduce(then: Readout, now: Summary) -> Reproduction:
     found += _cells(before["cells"], after["cells"])
     if not found:
         plan = Plan(**then.plan)
-        rows = analyse(plan, now, earlier_units=[look.units for look in then.looks[:-1]])
+        rows = analyse(plan, now, looks=then.looks[:-1], last=bool(then.looks and then.looks[-1].last))
         for old, new in zip(then.rows, rows, strict=True):
             for name, value in old.to_dict().items():
                 if value != new.to_dict()[name]:

@@ -10,6 +10,7 @@ keys        which keys can name a folder
 rules       what must hold before registering
 reading     plans from files, with every problem at once
 diff        the difference of two plans
+amendable   what a change of each field can do to a result
 schema      the JSON Schema of plan files
 templates   plans to start from
 ==========  ==============================================================================

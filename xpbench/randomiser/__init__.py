@@ -30,7 +30,7 @@ from xpbench.lazy import loads
 
 if TYPE_CHECKING:
     from xpbench.randomiser.assigning import assign, assignments
-    from xpbench.randomiser.changes import check_layers, compare_plans, refuse_reassignment
+    from xpbench.randomiser.changes import check_layers, compare_plans
     from xpbench.randomiser.flag import Evaluation, Flag
     from xpbench.randomiser.flags import AssignWarning, Flags, load_flags
     from xpbench.randomiser.hashing import buckets, uniform
@@ -42,7 +42,6 @@ _HOMES = {
     "assignments": "assigning",
     "check_layers": "changes",
     "compare_plans": "changes",
-    "refuse_reassignment": "changes",
     "AssignWarning": "flags",
     "Evaluation": "flag",
     "Flag": "flag",
@@ -67,7 +66,6 @@ __all__ = [
     "compare_plans",
     "find_salt",
     "load_flags",
-    "refuse_reassignment",
     "uniform",
 ]
 

@@ -1,52 +1,22 @@
-"""What a change of the plan does to units: which fields may not change, and who would get another variant."""
+"""What a change of the plan does to units, and what several experiments do to the same units."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, ClassVar
 
 import numpy as np
 
-from xpbench.errors import AssignError, number_of, plain, shown
+from xpbench.errors import number_of, shown
 from xpbench.plan import Plan
-from xpbench.plan.design import Assignment
 from xpbench.randomiser.assigning import assignments
 from xpbench.randomiser.findings import Finding
 from xpbench.randomiser.html import paragraph, table
 from xpbench.randomiser.ids import UnitIds
 from xpbench.randomiser.plan_randomiser import Randomiser
 from xpbench.shows import Shows
-
-
-def _fixed(plan: Plan) -> dict[str, Any]:
-    block = plan.assignment or Assignment()
-    return {
-        "/unit": plan.unit,
-        "/assignment/hash": block.hash,
-        "/assignment/salt": block.salt or plan.key,
-        "/assignment/hash_salt": block.hash_salt,
-        "/assignment/layer/key": block.layer.key if block.layer else None,
-        "/assignment/layer/salt": block.layer.salt if block.layer else None,
-        "/assignment/holdout/key": block.holdout.key if block.holdout else None,
-        "/assignment/holdout/salt": block.holdout.salt if block.holdout else None,
-    }
-
-
-def refuse_reassignment(registered: Plan, proposed: Plan) -> None:
-    """Return only if the proposed plan hashes the same units with the same salts as the registered one.
-
-    Raises:
-        AssignError: `XPB-A04`, the assignment was removed; `XPB-A16`, the assignment key, the hash or a salt differs.
-    """
-    if registered.assignment is None:
-        return
-    if proposed.assignment is None:
-        raise AssignError("XPB-A04", value=proposed.key)
-    new = _fixed(proposed)
-    for pointer, value in _fixed(registered).items():
-        if new[pointer] != value:
-            raise AssignError("XPB-A16", pointer=pointer, old=value, new=new[pointer])
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,56 +106,28 @@ def compare_plans(
 
 
 def check_layers(plans: Iterable[Plan]) -> tuple[Finding, ...]:
-    """What is wrong with the layers and holdouts of several experiments: overlapping ranges, salts that differ.
+    """Return what is wrong with the layers and holdouts of several experiments.
 
-    Raises:
-        AssignError: `XPB-A17`, two experiments of one layer own the same units.
+    Args:
+        plans: Plans of experiments that run at the same time.
+
+    Returns:
+        Findings of level `fail`: `layer_ranges_overlap`, `layer_salts_differ`, `layer_units_differ`, `holdouts_differ`.
     """
     listed: Sequence[Plan] = list(plans)
-    findings: list[Finding] = []
     in_layers = [p for p in listed if p.assignment is not None and p.assignment.layer is not None]
-    for i, one in enumerate(in_layers):
-        for other in in_layers[i + 1 :]:
-            a, b = Randomiser(one).assignment.layer, Randomiser(other).assignment.layer
-            if a is None or b is None or a.key != b.key:
-                continue
-            if a.salt != b.salt:
-                findings.append(
-                    Finding(
-                        "layer_salts_differ",
-                        "fail",
-                        f"{shown(one.key)} and {shown(other.key)} use layer {shown(a.key)} with different salts: their ranges "
-                        "mean different units.",
-                        "Use one salt for a layer.",
-                        {"layer": a.key, "experiments": [one.key, other.key]},
-                    )
-                )
-                continue
-            start, end = max(a.start, b.start), min(a.end, b.end)
-            if start < end:
-                names = f"{shown(one.key)} and {shown(other.key)}"
-                raise AssignError("XPB-A17", first=plain(names), value=a.key, start=start, end=end)
-            if one.unit != other.unit:
-                findings.append(
-                    Finding(
-                        "layer_units_differ",
-                        "fail",
-                        f"{shown(one.key)} and {shown(other.key)} share layer {shown(a.key)} but hash {shown(one.unit)} and "
-                        f"{shown(other.unit)}.",
-                        "Use one assignment key in a layer.",
-                        {"layer": a.key, "experiments": [one.key, other.key]},
-                    )
-                )
-    salts: dict[str, set[tuple[str, float]]] = {}
+    findings = [f for one, other in combinations(in_layers, 2) for f in _two_in_a_layer(one, other)]
+    salts: dict[str, dict[tuple[str, float], list[str]]] = {}
     for plan in listed:
         if plan.assignment is not None and plan.assignment.holdout is not None:
             held = plan.assignment.holdout
-            salts.setdefault(held.key, set()).add((held.salt, held.share))
+            salts.setdefault(held.key, {}).setdefault((held.salt, held.share), []).append(plan.key)
     findings += [
         Finding(
             "holdouts_differ",
             "fail",
-            f"Experiments hold out different units under the name {shown(key)}: {len(kinds)} pairs of salt and share.",
+            f"The holdout {shown(key)} has {len(kinds)} pairs of salt and share: it holds out other units in "
+            f"{shown(', '.join(keys[0] for keys in kinds.values()))}.",
             "Use one salt and one share for a holdout.",
             {"holdout": key, "kinds": len(kinds)},
         )
@@ -193,3 +135,44 @@ def check_layers(plans: Iterable[Plan]) -> tuple[Finding, ...]:
         if len(kinds) > 1
     ]
     return tuple(findings)
+
+
+def in_one_layer(one: Any, other: Any) -> bool:
+    """Return whether two subjects are plans of one layer, by one salt."""
+    if not (isinstance(one, Plan) and isinstance(other, Plan)) or one.assignment is None or other.assignment is None:
+        return False
+    a, b = one.assignment.layer, other.assignment.layer
+    return a is not None and b is not None and (a.key, a.salt) == (b.key, b.salt)
+
+
+def _two_in_a_layer(one: Plan, other: Plan) -> Iterator[Finding]:
+    a, b = Randomiser(one).assignment.layer, Randomiser(other).assignment.layer
+    if a is None or b is None or a.key != b.key:
+        return
+    numbers = {"layer": a.key, "experiments": [one.key, other.key]}
+    names = f"{shown(one.key)} and {shown(other.key)}"
+    start, end = max(a.start, b.start), min(a.end, b.end)
+    if a.salt != b.salt:
+        yield Finding(
+            "layer_salts_differ",
+            "fail",
+            f"{names} use layer {shown(a.key)} with different salts: their ranges mean different units.",
+            "Use one salt for a layer.",
+            numbers,
+        )
+    elif one.unit != other.unit:
+        yield Finding(
+            "layer_units_differ",
+            "fail",
+            f"{names} share layer {shown(a.key)} but hash {shown(one.unit)} and {shown(other.unit)}.",
+            "Use one assignment key in a layer.",
+            numbers,
+        )
+    elif start < end:
+        yield Finding(
+            "layer_ranges_overlap",
+            "fail",
+            f"{names} overlap in layer {shown(a.key)} from {start:g} to {end:g}: the same units are in both.",
+            "Give each its own range of 0 to 1.",
+            {**numbers, "start": start, "end": end},
+        )

@@ -81,6 +81,34 @@ def check_ledger(notes: Notes, payload: J) -> list[J] | None:
     return entries
 
 
+NEUTRAL = (
+    r"/schema",
+    r"/(title|owner|notes|template|links|people)",
+    r"/variants/\[[^\]]*\]/(name|description)",
+    r"/metrics/\[[^\]]*\]/(name|description|currency)",
+    r"/watch",
+    r"/sign_offs",
+    r"/planning",
+    r"/assignment/rollout/\[[^\]]*\]/share",
+)
+"""Pointers of fields whose change can't favour anybody."""
+
+
+def is_neutral(pointer: str) -> bool:
+    """Whether a change of the field can't turn a result."""
+    return any(re.match(pattern + r"(?=/|\Z| \(order\)\Z)", pointer) for pattern in NEUTRAL)
+
+
+def _check_found(notes: Notes, entry: J, told: J, amended: Sequence[J]) -> None:
+    """What a look found, and whether it counts for later ones, as the ledger has it."""
+    body, where = entry["body"], f"look of entry {entry['seq']}"
+    turned = any(e["seq"] > entry["seq"] and any(not is_neutral(c["pointer"]) for c in e["body"]["changes"]) for e in amended)
+    counts = entry["kind"] == "opened" and "findings" in body and not body["health"]["gates"] and not turned
+    recorded = [body["n"], body.get("last", ""), body.get("findings", {}), counts and bool(body.get("findings"))]
+    shown = [told["units"], told.get("last", ""), told.get("findings", {}), told.get("counts", False)]
+    notes.same(f"{where}, what it found", recorded, shown)
+
+
 def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
     """Plan, look, readout and decision are those that the ledger has on record, in that order."""
     readout, before = payload["readout"], len(notes.differences)
@@ -120,6 +148,9 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
         notes.same(
             "looks", [(e["seq"], e["kind"] == "opened") for e in upto], [(x["seq"], x["planned"]) for x in readout["looks"]]
         )
+        for entry, told in zip(upto, readout["looks"], strict=False):
+            if "findings" in entry["body"] or "findings" in told:
+                _check_found(notes, entry, told, [e for _, e in amended if e["seq"] < look["seq"]])
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
     decision = payload["decision"]
     if last is None or decision is None:

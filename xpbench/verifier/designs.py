@@ -51,18 +51,30 @@ class Design:
         return min(1.0, 0.5 * math.exp(-self.log_e(z, pair.n))) if z > 0 else 1.0
 
 
-def design_of(plan: J, treatment: J, *, units: int, earlier: Sequence[int] = ()) -> Design:
-    """The design of the plan for one treatment; units now and at earlier looks fix a group-sequential boundary."""
+FULL = 1.0 - 1e-9
+
+
+def design_of(plan: J, treatment: J, *, units: int, looks: Sequence[J] = ()) -> Design:
+    """The design of the plan for one treatment; units now and at earlier looks fix a group-sequential boundary.
+
+    `looks` are those of the readout, this one last; a readout of an earlier release says nothing of what its looks found, and
+    was computed as they were then.
+    """
     model = plan["model"]
     if model["kind"] == "group_sequential":
+        horizon = plan.get("horizon", {}).get("units") or units
+        if not looks or "findings" in looks[-1]:
+            return Design(
+                None, boundary_of(_information(looks, units, horizon), model["spending"], _ends(looks, units, horizon))
+            )
         seen: list[float] = []
-        for n in (*earlier, units):
-            share = n / (plan.get("horizon", {}).get("units") or units)
+        for n in (*(look["units"] for look in looks[:-1]), units):
+            share = n / horizon
             if seen and share < seen[-1] + CLOSEST:  # the same look, taken again
                 seen[-1] = max(seen[-1], share)
             else:
                 seen.append(share)
-        return Design(None, boundary_of(tuple(seen), model["spending"], seen[-1] >= 1.0 - 1e-9))
+        return Design(None, boundary_of(tuple(seen), model["spending"], seen[-1] >= FULL))
     if model["kind"] != "sequential":
         return Design(None)
     control = next(v for v in plan["variants"] if v.get("control"))
@@ -72,6 +84,47 @@ def design_of(plan: J, treatment: J, *, units: int, earlier: Sequence[int] = ())
         return Design((a + math.log1p(a)) / (model["n_opt"] * both))
     share = control["split"] / both
     return Design(model["tau"] ** 2 * share * (1 - share))
+
+
+def _information(looks: Sequence[J], units: int, horizon: int) -> tuple[float, ...]:
+    """Information at this look and at those that knew less and did not end the plan."""
+    out: list[float] = []
+    for look in sorted(looks[:-1], key=lambda k: k["units"]):
+        share = look["units"] / horizon
+        if not look.get("last") and 0 < share < min(FULL, units / horizon - CLOSEST):
+            out[-1:] = [share] if out and share < out[-1] + CLOSEST else [*out[-1:], share]
+    return (*out, units / horizon)
+
+
+def _ends(looks: Sequence[J], units: int, horizon: int) -> bool:
+    """Whether this look spends whatever is left: full information, or the last one by declaration, now or before."""
+    if units / horizon >= FULL or (looks and looks[-1].get("last")):
+        return True
+    return any(k.get("last") and k["units"] / horizon <= units / horizon + CLOSEST for k in looks[:-1])
+
+
+def closing(plan: J, looks: Sequence[J]) -> J | None:
+    """The earlier look that ended a group-sequential plan: what comes in after it decides nothing."""
+    if plan["model"]["kind"] != "group_sequential":
+        return None
+    horizon = plan.get("horizon", {}).get("units") or 0
+    ends = (k for k in looks if k.get("counts") and (k.get("last") or (horizon and k["units"] >= horizon * FULL)))
+    return next(ends, None)
+
+
+def standing(plan: J, looks: Sequence[J], metric: str, variant: str, p: float) -> J | None:
+    """What earlier looks found that holds in place of this one's p-value: the smallest so far, or that of the last look."""
+    end = closing(plan, looks)
+    until = looks if end is None else looks[: looks.index(end) + 1]
+    found = [(k, k["findings"][metric][variant]) for k in until if k.get("counts") and variant in k["findings"].get(metric, {})]
+    if not found or math.isnan(p):
+        return None
+    _, least = min(found, key=lambda pair: pair[1]["p"])
+    if end is None:
+        return least if least["p"] <= alpha_of(plan) and least["p"] < p else None
+    own = next((f for k, f in found if k is end), least)
+    chosen = least if least["p"] <= alpha_of(plan) else own
+    return {"p": chosen["p"], "sign": chosen["sign"], "guardrail": own["guardrail"], "matters": own["matters"]}
 
 
 def alpha_of(plan: J) -> float:

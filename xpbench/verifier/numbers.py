@@ -132,16 +132,15 @@ def check_estimates(notes: Notes, readout: J) -> None:
     before = len(notes.differences)
     groups = [("", "", readout["rows"])]
     groups += [(s["dimension"], value, rows) for s in readout["segments"] for value, rows in s["slices"].items()]
-    looks = [look["units"] for look in readout["looks"][:-1]]
+    looks = readout["looks"]
     left: set[str] = set()
     base: tuple[str, ...] = ()
-    heavy = design_of(plan, plan["variants"][0], units=sum(readout["summary"]["units"].values()), earlier=looks).boundary
+    heavy = design_of(plan, plan["variants"][0], units=sum(readout["summary"]["units"].values()), looks=looks).boundary
     if heavy is not None and not heavy.is_light:
         base, plan = _BY_ENGINE, {**plan, "model": {**model, "kind": "frequentist"}}
         notes.not_checked.append(f"intervals over {len(heavy.information)} looks, some very close: xpbench verify --full")
     for dimension, value, theirs in groups:
-        earlier = () if dimension else looks
-        ours = rows_of(plan, readout["summary"], earlier=earlier, dimension=dimension, slice_=value)
+        ours = rows_of(plan, readout["summary"], looks=() if dimension else looks, dimension=dimension, slice_=value)
         if [(r["metric"], r["variant"]) for r in ours] != [(r["metric"], r["variant"]) for r in theirs]:
             notes.differs("estimates, rows", [r["metric"] for r in ours], [r["metric"] for r in theirs])
             continue
@@ -151,6 +150,8 @@ def check_estimates(notes: Notes, readout: J) -> None:
             if mass is not None and is_left(mine):
                 left.add(where)
             compare_row(notes, where, {**mine, "sensitivity": []} if dimension else mine, other, skip, mass)
+    if looks and "findings" in looks[-1] and not base:
+        _check_own_look(notes, plan, readout)
     _check_slices(notes, readout)
     if left:
         notes.not_checked.append(f"posterior where the control may be zero, by the engine: {', '.join(sorted(left))} (--full)")
@@ -162,6 +163,23 @@ def check_estimates(notes: Notes, readout: J) -> None:
             model["kind"], ""
         )
         notes.checked.append(f"estimates, intervals, p-values and margins of {count} rows recomputed from the moments{how}")
+
+
+def _check_own_look(notes: Notes, plan: J, readout: J) -> None:
+    """What this look found by itself, as it went on record: later looks rest on it."""
+    look = readout["looks"][-1]["findings"]
+    for row in rows_of(plan, readout["summary"], looks=readout["looks"], alone=True):
+        p = finite(row["p_value"]) if row["effect"] is not None else None
+        theirs = look.get(row["metric"], {}).get(row["variant"])
+        where = f"this look, {row['metric']} for {row['variant']}"
+        if p is None or theirs is None:
+            notes.same(where, p, theirs)
+            continue
+        effect = row["effect"]
+        ours = {"p": p, "sign": (effect > 0) - (effect < 0), "guardrail": row["guardrail"], "matters": row["matters"]}
+        for name, value in ours.items():
+            if not near(value, theirs.get(name), 1e-3):
+                notes.differs(f"{where}, {name}", value, theirs.get(name))
 
 
 def _check_slices(notes: Notes, readout: J) -> None:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from xpbench.verifier.designs import Design, adjust, alpha_of, design_of, fieller, has_lift, interval_level, lift_z
+from xpbench.verifier.designs import (
+    Design,
+    adjust,
+    alpha_of,
+    closing,
+    design_of,
+    fieller,
+    has_lift,
+    interval_level,
+    lift_z,
+    standing,
+)
 from xpbench.verifier.documented import DOCUMENTED, documented_test
 from xpbench.verifier.estimates import Estimate, estimate, waiting
 from xpbench.verifier.pairs import NAN, Pair
@@ -22,8 +33,13 @@ def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
     }
 
 
-def rows_of(plan: J, summary: J, *, earlier: Sequence[int] = (), dimension: str = "", slice_: str = "") -> list[dict[str, J]]:
-    """Every row of the readout, computed from the moments; `earlier` are the units at earlier looks at the effects."""
+def rows_of(
+    plan: J, summary: J, *, looks: Sequence[J] = (), dimension: str = "", slice_: str = "", alone: bool = False
+) -> list[dict[str, J]]:
+    """Every row of the readout, computed from the moments; `looks` are those at the effects, this one last.
+
+    `alone` leaves out what earlier looks found, and gives what this look found by itself.
+    """
     units = sum(summary["units"].values())
     cells = _cells(summary)
     control = next(v["key"] for v in plan["variants"] if v.get("control"))
@@ -34,11 +50,12 @@ def rows_of(plan: J, summary: J, *, earlier: Sequence[int] = (), dimension: str 
             if not variant.get("control"):
                 pick = [cells.get((metric["key"], v, "value", dimension, slice_)) for v in (control, variant["key"])]
                 raw = [cells.get((metric["key"], v, "raw", dimension, slice_)) for v in (control, variant["key"])]
-                design = design_of(plan, variant, units=units, earlier=earlier)
+                design = design_of(plan, variant, units=units, looks=looks)
                 is_fixed = design.rho2 is None and design.boundary is None
                 own = estimate(metric, *pick)
                 items.append((metric, variant, pick, own if is_fixed else waiting(own), design, raw))
     found = [(_p_value(e, d), alpha) for _, _, _, e, d, _ in items]
+    held: list[J | None] = [None] * len(items)
     corrected: list[tuple[float, float]] = list(found)
     second = plan.get("secondary_correction", "bh")
     groups: list[tuple[tuple[str, ...], str]] = (
@@ -48,6 +65,10 @@ def rows_of(plan: J, summary: J, *, earlier: Sequence[int] = (), dimension: str 
     )
     for roles, name in groups:
         members = [i for i, item in enumerate(items) if item[0]["role"] in roles]
+        for i in members if name != "e-bh" and not alone else ():
+            earlier = standing(plan, looks[:-1], items[i][0]["key"], items[i][1]["key"], found[i][0])
+            if earlier is not None and (items[i][4].rho2 is not None or items[i][4].boundary is not None):
+                held[i], found[i] = earlier, (earlier["p"], alpha)
         p_values = [found[i][0] for i in members]
         if name == "e-bh":
             pairs = [(items[i][3].pair, items[i][4]) for i in members]
@@ -59,7 +80,8 @@ def rows_of(plan: J, summary: J, *, earlier: Sequence[int] = (), dimension: str 
         level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
         for i, p in zip(members, adjusted, strict=True):
             corrected[i] = (p, level)
-    return [_row(plan, item, found[i][0], *corrected[i]) for i, item in enumerate(items)]
+    end = closing(plan, looks[:-1]) is not None
+    return [_row(plan, item, found[i][0], *corrected[i], held=held[i], end=end) for i, item in enumerate(items)]
 
 
 def _scores(est: Estimate, design: Design) -> Score | None:
@@ -106,7 +128,9 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _row(plan: J, item: J, p: float, p_adjusted: float, level: float) -> dict[str, J]:
+def _row(
+    plan: J, item: J, p: float, p_adjusted: float, level: float, *, held: J | None = None, end: bool = False
+) -> dict[str, J]:
     metric, variant, cells, est, design, raw = item
     pair, alpha = est.pair, alpha_of(plan)
     sign = 1 if metric["direction"] == "increase" else -1
@@ -122,7 +146,7 @@ def _row(plan: J, item: J, p: float, p_adjusted: float, level: float) -> dict[st
             row["status"] = no_lift
     verdict = "unclear"
     if row["effect"] is not None and p_adjusted <= alpha:
-        verdict = "better" if sign * row["effect"] > 0 else "worse"
+        verdict = "better" if sign * (row["effect"] if held is None else held["sign"]) > 0 else "worse"
     posterior = None
     if plan["model"]["kind"] == "bayesian":
         p = p_adjusted = NAN
@@ -160,6 +184,8 @@ def _row(plan: J, item: J, p: float, p_adjusted: float, level: float) -> dict[st
         row["matters"] = z > q if policy.get("practical") == "interval" else sign * (pair.mt - pair.mc) / abs(pair.mc) >= least
         row["too_small"] = z < -q
     row |= _margin(metric, policy, pair, design, q, verdict, sign, score)
+    if held is not None and end:
+        row |= {"guardrail": held["guardrail"], "matters": held["matters"]}
     row["sensitivity"] = []
     if est.reduction is not None:
         row["sensitivity"].append(("without CUPED", _interval(est.plain, design, level), design.p(est.plain)))

@@ -49,7 +49,12 @@ _READOUT = {
         "rows": [None],
         "variants": [{**dict.fromkeys(("variant", "outcome", "row", "because")), "evidence": [None], "situation": _SITUATION}],
     },
-    "looks": [dict.fromkeys(("seq", "at", "by", "units", "planned", "reason"))],
+    "looks": [
+        {
+            **dict.fromkeys(("seq", "at", "by", "units", "planned", "reason", "last", "counts")),
+            "findings": {"*": {"*": dict.fromkeys(("p", "sign", "guardrail", "matters"))}},
+        }
+    ],
     "cost": dict.fromkeys(("looks", "peeks", "false_positive_rate", "alpha", "sentence")),
     "deviations": [{**dict.fromkeys(("pointer", "class", "seq", "at", "reason")), "before": ANY, "after": ANY}],
     "stamps": [None],

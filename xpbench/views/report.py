@@ -140,6 +140,6 @@ def saved_readout(path: str | Path) -> SealedReadout | Readout:
         data["units"],
         tuple(Check.from_dict(c) for c in data["health"]),
         HarmAlarm(harm["sounds"], tuple(harm["metrics"]), harm["alpha"]),
-        tuple(Look(**look) for look in data["looks"]),
+        tuple(Look.from_dict(look) for look in data["looks"]),
         data["exposures_by_day"],
     )

@@ -62,15 +62,10 @@ MESSAGES: dict[str, Message] = {
     "XPB-A15": Message(
         "There are {count} ids but {owner} has {value} rows", "Both are aligned row by row", "Take them from the same frame"
     ),
-    "XPB-A16": Message(
-        "The change of {pointer} from {old} to {new} would assign units anew",
-        "Assignment key, hash and salts of a registered plan are fixed",
-        "Put the value back, or register a new experiment with its own key",
-    ),
     "XPB-A17": Message(
-        "The experiments {first} overlap in layer {value} from {start} to {end}",
-        "Experiments in one layer own ranges that don't overlap",
-        "Give each its own range of 0 to 1",
+        "The plan {key} can't run beside the experiments of {root}: {reason}",
+        "Experiments of one layer share no unit, and one holdout holds out the same units everywhere",
+        "{remedy}",
     ),
     "XPB-A18": Message(
         "{feature} can't be written: {reason}",

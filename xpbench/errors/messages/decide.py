@@ -50,5 +50,10 @@ MESSAGES: dict[str, Message] = {
         "Only in a table in memory can every row be one unit",
         "Name the column with unit=…",
     ),
+    "XPB-R30": Message(
+        "The plan's model is {value}, which has no last look",
+        "A group-sequential plan that ends short spends the rest of its level at the look that is declared the last",
+        "Leave last out; a readout before the horizon needs peek(reason=...)",
+    ),
     "XPB-R10": Message("The amendment changes nothing", "An amendment records a difference", "Change the plan first"),
 }

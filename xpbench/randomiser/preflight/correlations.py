@@ -9,6 +9,7 @@ from typing import Any
 from xpbench.errors import shown
 from xpbench.plan import Plan
 from xpbench.randomiser.assigning import Subject, assignments, subject_of, unit_key
+from xpbench.randomiser.changes import check_layers, in_one_layer
 from xpbench.randomiser.findings import Finding
 from xpbench.randomiser.flag import Flag
 from xpbench.randomiser.flags import Flags
@@ -25,13 +26,13 @@ SMALLEST_PHI = 0.004
 
 
 def _listed(others: Any) -> list[Subject]:
-    if isinstance(others, (Plan, Flag)):
-        return [others]
+    if isinstance(others, (Plan, Flag)) or isinstance(getattr(others, "plan", None), Plan):
+        return [subject_of(others)]
     values: Iterable[Any] = others.values() if isinstance(others, (Flags, Mapping)) else others
     return [subject_of(v) for v in values]
 
 
-def _same_numbers(one: Subject, other: Subject) -> str | None:
+def same_numbers(one: Subject, other: Subject) -> str | None:
     """Why two subjects draw the same variant number for every unit, or None."""
     a, b = SubjectShares.of(one), SubjectShares.of(other)
     if a.flag is not None and b.flag is not None:
@@ -50,7 +51,7 @@ def correlations(
     properties: Any,
     cohorts: Mapping[str, Any] | None,
 ) -> tuple[list[Correlation], list[Finding]]:
-    """Dependence of a subject on each of the others on the same ids, and what of it must be told.
+    """Dependence of a subject on each of the others on the same ids, with findings, also about layers and holdouts.
 
     Args:
         subject: Plan or flag.
@@ -64,6 +65,8 @@ def correlations(
     findings: list[Finding] = []
     view = SubjectShares.of(subject)
     listed = [o for o in _listed(others) if o is not subject and not (type(o) is type(subject) and o.key == subject.key)]
+    if isinstance(subject, Plan):
+        findings += [f for o in listed if isinstance(o, Plan) for f in check_layers([subject, o])]
     for other in listed:
         if unit_key(other) != unit_key(subject):
             continue
@@ -74,7 +77,7 @@ def correlations(
         if view.flag is not None and other_view.flag is not None:
             forced = association(predicted.served_codes(view.flag), predicted.served_codes(other_view.flag))
         out.append(Correlation(other.key, same_ids, forced))
-        reused = _same_numbers(subject, other)
+        reused = same_numbers(subject, other)
         numbers = {"other": other.key, **same_ids.to_dict(), "forced": forced.to_dict() if forced else None}
         if reused is not None:
             findings.append(
@@ -88,6 +91,8 @@ def correlations(
                 )
             )
             continue
+        if in_one_layer(subject, other):
+            continue  # whoever is in one is not in the other: that dependence is what the layer is for
         certain = forced is not None and forced.p_value < CERTAIN and forced.phi >= SMALLEST_PHI
         seen = math.isfinite(same_ids.p_value) and same_ids.p_value < 0.001 / len(listed) and same_ids.phi >= SMALLEST_PHI
         if certain or seen:

@@ -37,7 +37,7 @@ def preflight(
     ids: Any,
     history: Any = None,
     *,
-    others: Any = (),
+    others: Any = None,
     properties: Any = None,
     cohorts: Mapping[str, Any] | None = None,
     alpha: float | None = None,
@@ -48,8 +48,8 @@ def preflight(
         subject: Plan, flag, or opened experiment.
         ids: Ids of the units that may take part, in any container, or a frame with a column named like the assignment key.
         history: Metrics from before the experiment: a frame with the id column and numeric columns, one row per unit.
-        others: Other live flags and plans on the same units: the `Flags` of a file, a mapping, or a list. The subject itself
-            is left out.
+        others: Other live flags, plans or experiments on the same units: the `Flags` of a file, a mapping, or a list. The
+            subject itself is left out. If missing, an opened experiment is compared with the running ones of its root.
         properties: Properties for rules, one row per id.
         cohorts: Ids of each cohort that a rollout group of the plan names.
         alpha: Level of the SRM check; from the plan, or 0.001 for a flag.
@@ -58,6 +58,7 @@ def preflight(
         The report. Findings by name: `rollout_without_hash_salt`, `dependent_rollout_groups`, `tiny_rollout`,
         `rollout_tied_to_variant`,
         `rollout_resolution`, `bucket_resolution`, `float_accumulation`, `correlated_flags`, `salt_reuse`,
+        `layer_ranges_overlap`, `layer_salts_differ`, `layer_units_differ`, `holdouts_differ`,
         `splits_do_not_sum_to_one`, `not_one_control`, `doubled_variants`, `structured_ids`, `sample_ratio`,
         `unbalanced_history`, `null_ids`, `empty_ids`, `duplicate_ids`, `unserved_rules`, `never_served`.
 
@@ -65,6 +66,8 @@ def preflight(
         AssignError: ids that are no ids, or a subject that can't assign.
     """
     chosen = subject_of(subject)
+    if others is None:
+        others = subject.neighbours() if hasattr(subject, "neighbours") else ()
     raw, properties = split_frame(chosen, ids, properties)
     units = UnitIds(raw)
     found = assignments(chosen, units, properties=properties, cohorts=cohorts)

@@ -1,0 +1,58 @@
+"""The public face has types: a wrong call is an error for a checker, and completion offers the public names alone."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import xpbench as xp
+
+ROOT = Path(__file__).resolve().parents[1]
+WRONG = {
+    'xp.register(xp.load_plan("p.json"), rooot="x")': "rooot",
+    'xp.register(xp.load_plan("p.json")).nonsense(1)': "nonsense",
+    "xp.nonsense": "nonsense",
+    'xp.assign(xp.load_plan("p.json"))': "unit_ids",
+}
+
+
+def test_the_stub_names_what_the_package_gives() -> None:
+    """`__init__.pyi` and the names that load on first use are one list, each from the same module."""
+    stub = ast.parse((ROOT / "xpbench" / "__init__.pyi").read_text("utf-8"))
+    named = {
+        alias.asname or alias.name: (node.module, alias.name)
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom) and node.module != "typing"
+        for alias in node.names
+    }
+    assert set(named) == set(xp.__all__) - {"__version__"}
+    for name, (module, inner) in named.items():
+        assert module is not None
+        assert getattr(sys.modules.get(module) or __import__(module, fromlist=["x"]), inner) is getattr(xp, name)
+
+
+def test_completion_offers_the_public_names_and_nothing_else() -> None:
+    assert dir(xp) == sorted(set(xp.__all__) - {"__version__"})
+    assert "forest" in dir(xp.views if hasattr(xp, "views") else __import__("xpbench.views", fromlist=["x"]))
+
+
+@pytest.mark.slow
+def test_a_checker_refuses_wrong_calls_and_passes_right_ones(tmp_path: Path) -> None:
+    lines = [*WRONG, 'xp.register(xp.load_plan("p.json"), root="x").readout(xp.units("u.csv"))']
+    probe = tmp_path / "probe.py"
+    probe.write_text("import xpbench as xp\n" + "\n".join(lines) + "\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file", str(ROOT / "pyproject.toml"), str(probe)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = {int(line.split(":")[1]): line for line in done.stdout.splitlines() if "probe.py:" in line and ": error" in line}
+    for number, word in enumerate(WRONG.values(), start=2):
+        assert word in found.get(number, ""), done.stdout
+    assert len(lines) + 1 not in found, done.stdout
