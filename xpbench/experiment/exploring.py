@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from xpbench.plan.reading import ensure_registrable
 
 MOST_VARIANTS = 20
 KEY = "exploration"
+PLANNED, ASSUMED = "the splits of the plan", "equal shares, which are assumed"
+"""Against what a sample ratio is held: the words of the check, and what they are where no split was given."""
 ROW = "row"
 """Name of the units where every row is one."""
 
@@ -103,6 +106,8 @@ def explore(
     now = clock()
     health = run_checks(inputs_of(plan, summary, None, previous=None, now=now))
     health = tuple(c for c in health if c.status in ("fail", "warn", "pass"))
+    if split is None:  # nobody planned these shares
+        health = tuple(replace(c, meaning=c.meaning.replace(PLANNED, ASSUMED)) for c in health)
     stamps = (("INVALID",) if any(c.blocks for c in health) else ()) + ("EXPLORATORY",)
     results = segment_results(plan, summary)
     return Exploration(

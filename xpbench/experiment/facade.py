@@ -98,8 +98,10 @@ class Experiment:
 
     def readout(
         self,
-        source: Source | Summary,
+        source: Source | Summary | Any,
         *,
+        variant: str | None = None,
+        day: str | None = None,
         by: str | None = None,
         progress: Any = None,
         evidence: Mapping[str, Any] | None = None,
@@ -110,8 +112,8 @@ class Experiment:
         """Sealed before results are due, everything afterwards; the look is on record before it is shown.
 
         Args:
-            source: `xp.units(...)` or `xp.events(...)`; or what these take, a frame, a path, several, or a folder of files: the plan
-                says whether it is a table of units or a log.
+            source: `xp.units(...)` or `xp.events(...)`; or what these take, a frame, a path, several, or a folder of files: the
+                plan says whether it is a table of units or a log.
             variant: Column of the variant where `source` is a table; left out, it is found: called `variant`, `group`, `arm`,
                 `test_group` …, or the one that holds the plan's variants.
             day: Column of a table with the day of the first exposure.
@@ -330,6 +332,10 @@ class Experiment:
 
     def __repr__(self) -> str:
         return f"Experiment({self.key!r}, {self.status().state}, plan {self.plan.digest[:12]})"
+
+    def _repr_html_(self) -> str:
+        """Where it stands, and the plan in force."""
+        return f"{self.status()._repr_html_()}<details><summary>Plan in force</summary>{self.plan._repr_html_()}</details>"
 
 
 def open_experiment(key: str, root: str | Path = "experiments", *, clock: Clock = system_clock) -> Experiment:

@@ -8,7 +8,6 @@ history           values per unit from before the experiment
 baselines         baselines from units of the past
 table_baselines   the same from a table, under the plan's data policy
 sizes             sample size of one metric, without a plan
-win_chance        chance to win by the plan's own rule
 accrual           how fast units come in
 calibration       A/A calibration of a plan on its own traffic
 rehearsal         a plan played on traffic of the past

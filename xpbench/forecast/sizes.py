@@ -77,8 +77,9 @@ class Size(Shows):
             )
         shared = "" if self.comparisons == 1 else f", shared by {self.comparisons} comparisons"
         return (
-            f"{number_of(self.units, 'unit')}, {self.units_per_variant:,} in each of {self.variants} variants, find {found} with "
-            f"a chance of {_percent(self.power)}. One two-sided test at {_percent(self.alpha)}{shared}, read once at the end.{pace}"
+            f"{number_of(self.units, 'unit')}, {self.units_per_variant:,} in each of {self.variants} variants, find {found} "
+            f"with a chance of {_percent(self.power)}. One two-sided test at {_percent(self.alpha)}{shared}, read once at the "
+            f"end.{pace}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,7 +91,8 @@ class Size(Shows):
 
     def _repr_html_(self) -> str:
         head, _, rest = self.sentence.partition(", ")
-        return f"<section class='xp-static' aria-label='Sample size'><p><strong>{escape(head)}</strong>, {escape(rest)}</p></section>"
+        said = f"<p><strong>{escape(head)}</strong>, {escape(rest)}</p>"
+        return f"<section class='xp-static' aria-label='Sample size'>{said}</section>"
 
 
 def sample_size(
@@ -128,11 +130,15 @@ def sample_size(
     Source: noncentral t, the same equation as `xp.power`; equal to statsmodels for equal sds.
     """
     if (baseline is None) == (mean is None):
-        value = "missing" if baseline is None else "given with a mean"
-        raise _refused("baseline", value, "The size is that of a rate, or of values", "Give baseline=0.10, or mean=42 and sd=60")
+        value = plain("missing" if baseline is None else "given with a mean")
+        raise _refused(
+            "baseline", value, "The size is that of a rate, or of values", "Give baseline=0.10, or mean=42 and sd=60"
+        )
     if (lift is None) == (effect is None):
-        value = "missing" if lift is None else "given with an effect"
-        raise _refused("lift", value, "One change is looked for", "Give lift=0.10 for 10 % more, or effect= in the metric's units")
+        value = plain("missing" if lift is None else "given with an effect")
+        raise _refused(
+            "lift", value, "One change is looked for", "Give lift=0.10 for 10 % more, or effect= in the metric's units"
+        )
     is_rate = baseline is not None
     if is_rate and sd is not None:
         raise _refused("sd", sd, "A rate says itself how much it varies", "Leave sd out, or give mean= for values")
@@ -143,9 +149,19 @@ def sample_size(
     spread = math.sqrt(centre * (1.0 - centre)) if is_rate else _positive("sd", sd, "Values vary")
     change = _finite("lift", lift) if lift is not None else _finite("effect", effect)
     if change == 0.0:
-        raise _refused("lift" if lift is not None else "effect", change, "A test can't find a change that is none", "Give the change you look for")
+        raise _refused(
+            "lift" if lift is not None else "effect",
+            change,
+            "A test can't find a change that is none",
+            "Give the change you look for",
+        )
     if lift is not None and abs(change) > 1.0:
-        raise _refused("lift", change, f"A lift is a share: {change:g} is {change:.0%}; 0.05 is 5 %", "For a change beyond 100 % give effect=")
+        raise _refused(
+            "lift",
+            change,
+            f"A lift is a share: {change:g} is {change:.0%}; 0.05 is 5 %",
+            "For a change beyond 100 % give effect=",
+        )
     if lift is not None and centre == 0.0:
         raise _refused("mean", centre, "A lift is a share of the mean", "Give effect= instead of lift=")
     for name, value in (("power", power), ("alpha", alpha)):
@@ -157,7 +173,12 @@ def sample_size(
         _positive("daily", daily, "New units come every day")
     absolute = change * abs(centre) if lift is not None else change
     if is_rate and not 0.0 <= centre + absolute <= 1.0:
-        raise _refused("lift" if lift is not None else "effect", change, f"The rate would become {centre + absolute:.4g}", "Give a smaller change")
+        raise _refused(
+            "lift" if lift is not None else "effect",
+            change,
+            f"The rate would become {centre + absolute:.4g}",
+            "Give a smaller change",
+        )
     scenario = Scenario(
         mean=centre, sd=spread, proportion=is_rate, scale="effect", null=0.0, alpha=alpha, sides=2,
         split=(1.0 / variants, 1.0 / variants), reduction=0.0, comparisons=variants - 1, design=Fixed(),
@@ -202,7 +223,7 @@ def _finite(name: str, value: Any) -> float:
 def _positive(name: str, value: Any, rule: str) -> float:
     number = _finite(name, value) if value is not None else 0.0
     if number <= 0.0:
-        raise _refused(name, "missing" if value is None else value, rule, f"Give {name}= above 0")
+        raise _refused(name, plain("missing") if value is None else value, rule, f"Give {name}= above 0")
     return number
 
 

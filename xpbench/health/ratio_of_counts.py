@@ -68,7 +68,9 @@ class SampleRatio(Shows):
         if self.p is None:
             return f"{head}: there is nothing to test yet."
         if self.misplaced:
-            return f"{head} do not fit {split}: {number_of(self.misplaced, 'unit is', 'units are')} in a variant without a share."
+            return (
+                f"{head} do not fit {split}: {number_of(self.misplaced, 'unit is', 'units are')} in a variant without a share."
+            )
         said = p_words(self.p, ".2g")
         if self.status == "pass":
             return f"{head} fit {split} ({said})."
@@ -121,8 +123,8 @@ def srm(
 
     Args:
         counts: Units by variant, such as `{"A": 6192, "B": 6288}`, or what `value_counts()` gives.
-        split: Planned share by variant, in any scale, such as `{"A": 1, "B": 1}` or `[90, 10]` in the order of the counts; 0 for
-            a variant that should have no unit. Left out, equal shares are assumed, and the answer says so.
+        split: Planned share by variant, in any scale, such as `{"A": 1, "B": 1}` or `[90, 10]` in the order of the counts; 0
+            for a variant that should have no unit. Left out, equal shares are assumed, and the answer says so.
         alpha: It fails below this p-value; the default is that of plans.
         warn: It warns below this one.
 
@@ -166,9 +168,7 @@ def srm(
 def _counts(counts: Any) -> dict[str, int]:
     items = counts.items() if hasattr(counts, "items") else None
     if items is None:
-        raise _refused(
-            "counts", counts, "They are units by the name of the variant", 'Write them like {"A": 6192, "B": 6288}'
-        )
+        raise _refused("counts", counts, "They are units by the name of the variant", 'Write them like {"A": 6192, "B": 6288}')
     out: dict[str, int] = {}
     for key, value in items:
         name = _name(key)
@@ -203,7 +203,9 @@ def _shares(split: Mapping[Any, float] | Sequence[float] | None, units: Mapping[
         shares[_name(key)] = share
     for name in units:
         if name not in shares:
-            raise _refused("A variant without a share", name, nearest(name, shares), "Give it a share, 0 if it should have none")
+            raise _refused(
+                "A variant without a share", name, nearest(name, shares), "Give it a share, 0 if it should have none"
+            )
     if sum(s > 0 for s in shares.values()) < 2:
         raise _refused("split", dict(shares), "At least two variants have a share above 0", "Give the counts of all variants")
     return shares

@@ -46,6 +46,7 @@ def plot(readout: Readout | Exploration, what: str) -> View:
             alpha=plan.health.srm_alpha,
             warn=plan.health.srm_warn_alpha,
             labels=_labels(plan),
+            assumed=bool(getattr(readout, "assumed_split", False)),
         ),
         "time": lambda: _time(
             summary.exposures_by_day, horizon=plan.horizon.units, days=plan.horizon.days, labels=_labels(plan)
@@ -94,9 +95,7 @@ def _labels(plan: Plan) -> dict[str, str]:
     return {v.key: v.label for v in plan.variants}
 
 
-def _time(
-    by_day: Mapping[str, Mapping[str, int]], *, horizon: int | None, days: int | None, labels: Mapping[str, str]
-) -> View:
+def _time(by_day: Mapping[str, Mapping[str, int]], *, horizon: int | None, days: int | None, labels: Mapping[str, str]) -> View:
     if not by_day:
         raise _nothing("time", "The data has no day of exposure", 'Name the column, such as xp.units(df, day="date")')
     return exposures_over_time(by_day, horizon=horizon, horizon_days=days, labels=labels)

@@ -58,7 +58,9 @@ def drawn_table(table: Table) -> Any:
         for weight in ("normal", "bold"):
             some = [m for m in marks if (m["align"], m["weight"]) == (align, weight)]
             if some:
-                drawn = base(some).mark_text(align=align, baseline="middle", fontSize=SIZE, fontWeight=weight, color={"expr": INK})
+                drawn = base(some).mark_text(
+                    align=align, baseline="middle", fontSize=SIZE, fontWeight=weight, color={"expr": INK}
+                )
                 layers.append(drawn.encode(text=alt.Text("text:N"), **place))
     return alt.layer(*layers).properties(width=width, height=height)
 

@@ -43,7 +43,7 @@ def arrow_table(table: Any, columns: Sequence[str], *, rows: int | None = None) 
         reader = f"read_csv({files}, {how})" if kind_of(table[0]) == "csv" else f"read_parquet({files}, union_by_name = true)"
         with DuckDB().connect() as run:
             try:
-                return run.execute(f"SELECT {', '.join(map(quote, wanted))} FROM {reader}{limit}").to_arrow_table()
+                return run.sql(f"SELECT {', '.join(map(quote, wanted))} FROM {reader}{limit}").to_arrow_table()
             except duckdb.Error as error:
                 raise unread("The table could not be read", error) from error
     if is_relation(table):

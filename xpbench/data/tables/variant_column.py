@@ -9,12 +9,13 @@ from typing import Any
 from xpbench.data.logs.opening import as_text
 from xpbench.data.tables.pooled import arrow_table
 from xpbench.data.tables.variant_values import columns_of, variant_values
-from xpbench.errors import DataError, plain, shown
+from xpbench.errors import DataError, nearest, plain, shown
 
 USUAL = (
     "variant", "variation", "group", "arm", "test_group", "ab_group", "experiment_group", "treatment_group", "exp_group",
-    "variant_name", "variation_id", "variant_id", "variant_key", "bucket", "cohort", "treatment", "treated", "condition", "cell",
-    "version", "branch", "assignment", "experiment_variant", "ab_test", "abtest", "test_arm", "flag", "split", "segment_group",
+    "variant_name", "variation_id", "variant_id", "variant_key", "bucket", "cohort", "treatment", "treated", "condition",
+    "cell",
+    "version", "branch", "assignment", "experiment_variant", "ab_test", "abtest", "test_arm", "flag", "split",
 )  # fmt: skip
 """How such columns are called, the likeliest first."""
 
@@ -39,7 +40,7 @@ def usual_columns(columns: Iterable[str]) -> list[str]:
 
 
 def variant_column(table: Any, *, known: Collection[str] = (), leave_out: Collection[str] = ()) -> str:
-    """The column of the variant: `variant` where there is one, else the one column that is called so or holds a plan's variants.
+    """The column of the variant: `variant` where there is one, else the one that is called so or holds the variants.
 
     Args:
         table: As for `xp.units`.
@@ -48,7 +49,7 @@ def variant_column(table: Any, *, known: Collection[str] = (), leave_out: Collec
         leave_out: Columns that something else was named for, such as the unit's id.
 
     Raises:
-        DataError: `XPB-D75`, no column fits, or several do.
+        DataError: `XPB-D75`, several columns fit, or one has other values; `XPB-D05`, none is called so.
     """
     columns = [c for c in columns_of(table) if c not in leave_out]
     if "variant" in columns:
@@ -97,7 +98,7 @@ def _ask(
     """Ask for the column.
 
     Raises:
-        DataError: `XPB-D75`, always.
+        DataError: `XPB-D75` or `XPB-D05`, always.
     """
     if fitting:
         what = f"{len(fitting)} columns could hold the variant: {', '.join(map(shown, fitting[:5]))}"
@@ -108,5 +109,6 @@ def _ask(
         first = next(iter(known), "control")
         hint = f"Say which is which, such as xp.units(table, variant={named[0]!r}, variants={{'A': {first!r}, …}})"
         raise DataError("XPB-D75", what=plain(what), hint=plain(hint))
-    what = f"No column is called as variants are, among {', '.join(map(shown, columns[:12]))}"
-    raise DataError("XPB-D75", what=plain(what), hint=plain("Name the column with variant=…"))
+    close = nearest("variant", columns)
+    hint = f"{close} Name the column with variant=…" if close.startswith("Did") else f"Name one with variant=…. {close}"
+    raise DataError("XPB-D05", column="variant", role=plain("the variant"), hint=plain(hint))
