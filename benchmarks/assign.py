@@ -26,10 +26,11 @@ from mixpanel.flags.utils import normalized_hash
 
 from benchmarks.report import header
 from xpbench.randomiser.definitions import read_flag
-from xpbench.randomiser.hashing import buckets, prefix, uniform
+from xpbench.randomiser.hashing import buckets, uniform
 from xpbench.randomiser.ids import UnitIds
 from xpbench.randomiser.properties import Properties
 from xpbench.randomiser.seeds import find_salt
+from xpbench.randomiser.single import prefix
 
 SALT = "0123456789abcdef" * 2
 
@@ -180,7 +181,6 @@ def high_water_mb():
 
 
 from xpbench.randomiser.assigning import assignments
-from xpbench.randomiser.definitions import read_flag
 sys.path.insert(0, "benchmarks")
 from assign import SALT, definition
 n, kind = int(sys.argv[1]), sys.argv[2]

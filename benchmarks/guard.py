@@ -60,8 +60,9 @@ def assignment(folder: Path) -> dict[str, Ratio]:
 
     from benchmarks.assign import SALT, definition, sdk_for, uuids
     from xpbench.randomiser.definitions import read_flag
-    from xpbench.randomiser.hashing import buckets, prefix, uniform
+    from xpbench.randomiser.hashing import buckets, uniform
     from xpbench.randomiser.ids import UnitIds
+    from xpbench.randomiser.single import prefix
 
     ids = uuids(400_000)
     array, few = pa.array(ids), ids[:10_000]

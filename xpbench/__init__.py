@@ -23,7 +23,7 @@ _HOMES = {
     "power": "forecast.power:plan_power",
     "srm": "health.ratio_of_counts",
     "sample_size": "forecast.sizes",
-    "verify": "verifier",
+    "verify": "memo.verification",
     "rehearse": "forecast.rehearsal",
     "History": "forecast.history",
     "calibrate": "forecast.calibration",

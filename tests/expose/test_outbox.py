@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import multiprocessing
 import os
 import sqlite3
+import stat
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import xpbench as xp
 from xpbench.errors import ExposeError
 from xpbench.expose.filesystem import network_filesystem
-from xpbench.expose.outbox import Outbox
+from xpbench.expose.outbox import Entry, Outbox
 from xpbench.mixpanel.sandbox import Sandbox
 
 Make = Callable[..., xp.Tracker]
@@ -111,6 +117,149 @@ def test_a_file_that_is_no_database_is_kept_aside(track: Make, tmp_path: Path) -
     assert tracker.expose("u1", "beta").state == "queued"
     assert [p for p in tmp_path.iterdir() if ".broken-" in p.name]
     assert "kept as" in tracker.status().notes[0]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("usual_umask")
+@pytest.mark.parametrize("given", ["XPBENCH_STATE", "XDG_STATE_HOME", "HOME", "path"])
+def test_only_its_owner_can_read_an_outbox(track: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    for name in ("XPBENCH_STATE", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    place = tmp_path / "place"
+    if given != "path":
+        monkeypatch.setenv(given, str(place))
+    tracker = track(outbox=tmp_path / "out.sqlite" if given == "path" else None)
+    tracker.expose("ann@example.com", "beta", email="ann@example.com")
+    tracker.flush()
+    files = list(tmp_path.glob("out.sqlite*") if given == "path" else place.rglob("*"))
+    assert {p.name.partition(".sqlite")[2] for p in files if p.is_file()} >= {"", "-wal", "-shm", ".sender"}
+    assert {p.name: oct(mode(p)) for p in files if mode(p) & 0o077} == {}
+
+
+@pytest.mark.usefixtures("usual_umask")
+@pytest.mark.parametrize(("found", "left"), [(0o644, 0o600), (0o640, 0o600), (0o664, 0o660), (0o600, 0o600)])
+def test_an_outbox_of_an_older_version_is_closed_to_others(tmp_path: Path, found: int, left: int) -> None:
+    Outbox(tmp_path / "o.sqlite").close()
+    os.chmod(tmp_path / "o.sqlite", found)
+    with contextlib.closing(Outbox(tmp_path / "o.sqlite")):
+        assert {oct(mode(p)) for p in tmp_path.glob("o.sqlite*")} == {oct(left)}
+
+
+@pytest.mark.parametrize("home", ["/proc/nowhere", "/dev/null/home"])
+def test_a_home_that_can_not_be_written(
+    track: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, home: str
+) -> None:
+    monkeypatch.delenv("XPBENCH_STATE", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", home)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    tracker = track(outbox=None, sender="none")
+    assert tracker.expose("u1", "beta").state == "queued"
+    folder = tmp_path / f"xpbench-{os.getuid()}"
+    assert (tracker.outbox.path.parent, mode(folder)) == (folder, 0o700)
+    assert f"the outbox lies in {folder}" in caplog.text
+    assert str(folder) in tracker.status().notes[0]
+
+
+def test_a_user_without_a_home(track: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("XPBENCH_STATE", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert track(outbox=None, sender="none").outbox.path.parent == tmp_path / f"xpbench-{os.getuid()}"
+
+
+def test_a_folder_for_all_users_is_not_trusted(track: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir(0o700)
+    (tmp_path / f"xpbench-{os.getuid()}").symlink_to(tmp_path / "mine")
+    monkeypatch.delenv("XPBENCH_STATE", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(ExposeError, match="XPB-E16"):
+        track(outbox=None, sender="none")
+
+
+def test_a_chosen_folder_that_can_not_be_written_is_said(track: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XPBENCH_STATE", "/proc/nowhere")
+    with pytest.raises(ExposeError, match="XPB-E16"):
+        track(outbox=None, sender="none")
+
+
+def _open_broken(path: str, start: Any, results: Any) -> None:
+    start.wait()
+    for number in range(5):
+        outbox = Outbox(path)
+        key = f"{os.getpid()}-{number}".encode().ljust(16)[:16]
+        results.put((key, outbox.add(Entry((key,), ("beta",), lambda fresh: "{}"))))
+        outbox.close()
+
+
+def test_many_processes_that_find_a_broken_file_set_one_aside(tmp_path: Path) -> None:
+    fork = multiprocessing.get_context("fork")
+    for round_ in range(5):
+        path = tmp_path / f"o{round_}.sqlite"
+        path.write_bytes(b"not a database, but " * 100)
+        start, results = fork.Barrier(6), fork.Queue()
+        workers = [fork.Process(target=_open_broken, args=(str(path), start, results)) for _ in range(6)]
+        for worker in workers:
+            worker.start()
+        found = [results.get(timeout=60) for _ in range(30)]
+        for worker in workers:
+            worker.join()
+        assert {state for _, state in found} == {"queued"}
+        assert len(list(tmp_path.glob(f"o{round_}.sqlite.broken-*"))) == 1
+        outbox = Outbox(path)
+        assert outbox.pending() == 30, "what was acknowledged lies in the file that is there now"
+        outbox.close()
+
+
+def test_a_file_that_is_damaged_while_it_is_used_gives_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "o.sqlite"
+    outbox = Outbox(path, project="p")
+    for number in range(3000):
+        key = f"{number:016d}".encode()
+        outbox.add(Entry((key,), ("beta",), lambda fresh, n=number: json.dumps({"n": n, "filling": "x" * 50})))
+    outbox.close()
+    with open(path, "r+b") as file:
+        for page in range(60, path.stat().st_size // 2048, 2):
+            file.seek(page * 2048)
+            file.write(b"\xff" * 2048)
+    again = Outbox(path, project="p")
+    states = [again.add(Entry((f"new{n:013d}".encode(),), ("beta",), lambda fresh: "{}")) for n in range(2000)]
+    states += [again.add(Entry((f"{n:016d}".encode(),), ("beta",), lambda fresh: "{}")) for n in range(100)]
+    assert set(states) <= {"queued", "repeat"}
+    again.close()
+    assert [p for p in tmp_path.glob("o.sqlite.broken-*") if not p.name.endswith(("-wal", "-shm"))]
+    assert "from the old one" in "".join(again.notes)
+    third = Outbox(path, project="p")
+    assert third.pending() > 2000, "of the damaged file as well"
+    third.close()
+    with pytest.raises(ExposeError, match="XPB-E02"):
+        Outbox(path, project="another")
+
+
+def test_a_file_that_is_deleted_while_it_is_used_costs_no_new_exposure(box: Sandbox, track: Make, tmp_path: Path) -> None:
+    tracker = track()
+    tracker.expose("u1", "beta")
+    assert tracker.flush()
+    for path in tmp_path.glob("out.sqlite*"):
+        path.unlink()
+    assert tracker.expose("u2", "beta").state == "queued"
+    assert tracker.flush()
+    assert {e["properties"]["distinct_id"] for e in box.events()} == {"u1", "u2"}
+    assert "was removed or replaced" in "".join(tracker.status().notes)
 
 
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import enum
+import ipaddress
 import multiprocessing
 import os
 import subprocess
@@ -12,10 +14,17 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import time as clock_time
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
 from typing import Any
+from uuid import UUID
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -193,24 +202,215 @@ def test_units_that_mixpanel_refuses_are_invalid_and_named(track: Make, unit: An
     assert tracker.status().incidents == {"invalid exposure": 1}
 
 
+UNSENDABLE: list[tuple[dict[str, Any], str]] = [
+    ({f"p{i}": 1 for i in range(255)}, "too many properties"),
+    ({"deep": {"a": {"b": {"c": {"d": 1}}}}}, "nested"),
+    ({"list": list(range(255))}, "255 items"),
+    ({"endless": float("inf")}, "finite"),
+    ({"much": Decimal("inf")}, "finite"),
+    ({"object": object()}, "JSON does not have"),
+    ({"raw": b"x"}, "JSON does not have"),
+    ({"complex": 1j}, "JSON does not have"),
+    ({"bucket": "x"}, "hides events"),
+    ({"text": "x" * 300_000}, "near the limit"),
+    ({"\ud800": 1}, "Unicode"),
+]
+
+
+@pytest.mark.parametrize(("context", "reason"), UNSENDABLE)
+def test_a_property_that_can_not_be_sent_never_costs_the_exposure(
+    box: Sandbox, track: Make, caplog: pytest.LogCaptureFixture, context: Any, reason: str
+) -> None:
+    tracker = track()
+    assert tracker.expose("u1", "beta", page="home").state == "queued"
+    assert tracker.expose("u2", "beta", page="home", **context).state == "queued"
+    assert tracker.flush()
+    assert {e["distinct_id"]: e.get("page") for e in exposures(box)} == {"u1": "home", "u2": "home"}
+    found = [i for i in tracker.incidents() if i.kind == "property left out"]
+    assert found
+    assert all(reason in i.detail for i in found)
+    assert [r.levelname for r in caplog.records if reason in r.getMessage()][:1] == ["WARNING"]
+
+
+@pytest.mark.parametrize(("context", "reason"), UNSENDABLE)
+def test_a_property_that_can_not_be_sent_is_raised_where_asked(track: Make, context: Any, reason: str) -> None:
+    with pytest.raises(ExposeError, match="XPB-E11"):
+        track(on_error="raise").expose("u2", "beta", **context)
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Size(enum.StrEnum):
+    LARGE = "large"
+
+
+BERLIN = timezone(timedelta(hours=2))
+SENDABLE: list[tuple[Any, Any]] = [
+    (Decimal("9.90"), 9.9),
+    (Decimal(10), 10),
+    (Decimal("0E+500"), 0),
+    (Decimal("0.1234567890123456789"), "0.1234567890123456789"),
+    (Decimal("NaN"), None),
+    (Fraction(1, 4), 0.25),
+    (Fraction(1, 3), "1/3"),
+    (datetime(2026, 5, 1, 12, 30, tzinfo=BERLIN), "2026-05-01T10:30:00"),
+    (datetime(2026, 5, 1, 12, 30), "2026-05-01T12:30:00"),  # noqa: DTZ001 - naive on purpose
+    (date(2026, 5, 1), "2026-05-01"),
+    (clock_time(8, 15), "08:15:00"),
+    (timedelta(minutes=2), 120.0),
+    (UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+    (PurePosixPath("/a/b"), "/a/b"),
+    (ipaddress.ip_address("10.0.0.1"), "10.0.0.1"),
+    (Colour.RED, "red"),
+    (Size.LARGE, "large"),
+    (np.int64(3), 3),
+    (np.float32(0.5), 0.5),
+    (np.bool_(True), True),
+    (np.str_("x"), "x"),
+    (np.array([1, 2]), [1, 2]),
+    (np.datetime64("2026-05-01T10:30:00.000000000"), "2026-05-01T10:30:00"),
+    (np.datetime64("NaT"), None),
+    (np.timedelta64(1500, "ms"), 1.5),
+    (pd.Timestamp("2026-05-01 12:30", tz="Europe/Berlin"), "2026-05-01T10:30:00"),
+    (pd.NaT, None),
+    (pd.NA, None),
+    (float("nan"), None),
+    (pd.Series([1.5, 2.5]), [1.5, 2.5]),
+    (pa.scalar(5), 5),
+    ({"b", "a"}, ["a", "b"]),
+    ((1, Decimal("0.5")), [1, 0.5]),
+    ({"at": date(2026, 5, 1), 3: UUID(int=1)}, {"at": "2026-05-01", "3": "00000000-0000-0000-0000-000000000001"}),
+    (2**80, str(2**80)),
+    ("half \ud83d a pair", "half \ufffd a pair"),
+    (True, True),
+    (None, None),
+]
+
+
+@pytest.mark.parametrize(("value", "sent"), SENDABLE)
+def test_properties_of_every_type_that_programs_hold_are_sent(
+    box: Sandbox, track: Make, caplog: pytest.LogCaptureFixture, value: Any, sent: Any
+) -> None:
+    tracker = track()
+    assert tracker.expose("u1", "beta", value=value).state == "queued"
+    assert tracker.flush()
+    (event,) = exposures(box)
+    assert event.get("value") == sent
+    assert type(event.get("value")) is type(sent)
+    assert tracker.status().incidents == {}
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("value", [v for v, _ in SENDABLE])
+def test_the_same_values_go_through_every_door(track: Make, value: Any) -> None:
+    tracker = track([make_plan(k, exposure={"format": "dictionary"}) for k in ("first", "second")], sender="none")
+    assert [r.state for r in tracker.expose_all("u1", {"first": "beta", "second": "beta"}, value=value)] == ["queued"] * 2
+    assert tracker.expose_unplanned("flag", "u1", "on", distinct_id="u1", properties={"value": value}).state == "queued"
+    assert tracker.enqueue("u1", "Other", {"value": value})
+    assert tracker.outbox.pending() == 3
+
+
+@pytest.mark.parametrize("unit", ["u1", 7, UUID(int=7), np.int64(7), np.uint8(7), np.str_("u1"), pa.scalar("u1"), Size.LARGE])
+def test_units_of_every_type_that_assign_takes(track: Make, plan: Plan, unit: Any) -> None:
+    tracker = track(plan, sender="none")
+    result = tracker.expose(unit)
+    assert (result.state, result.variant) == ("queued", xp.assign(plan, [unit])[0])
+    assert asyncio.run(tracker.aexpose(unit, result.variant)).state == "repeat"
+
+
+@pytest.mark.parametrize("variant", [Size.LARGE, np.str_("beta"), Colour.RED, "größer"])
+def test_variants_as_other_text(track: Make, variant: Any) -> None:
+    assert track(sender="none").expose("u1", variant).state == "queued"
+
+
+@pytest.mark.parametrize("variant", [True, 1.5, "", b"beta", "\ud800"])
+def test_what_is_no_variant_is_named_and_logged(track: Make, caplog: pytest.LogCaptureFixture, variant: Any) -> None:
+    tracker = track(sender="none")
+    assert "XPB-E15" in tracker.expose("u1", variant).reason
+    assert [r.levelname for r in caplog.records] == ["WARNING"]
+
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC).timestamp()
+
+
 @pytest.mark.parametrize(
-    "context",
+    "time",
     [
-        {f"p{i}": 1 for i in range(255)},
-        {"deep": {"a": {"b": {"c": {"d": 1}}}}},
-        {"list": list(range(255))},
-        {"nan": float("nan")},
-        {"object": object()},
-        {"bucket": "x"},
-        {"text": "x" * 300_000},
+        NOON,
+        NOON * 1000,
+        int(NOON),
+        np.int64(NOON),
+        Decimal(str(NOON)),
+        datetime(2026, 5, 1, 14, tzinfo=BERLIN),
+        pd.Timestamp("2026-05-01 14:00", tz="Europe/Berlin"),
+        "2026-05-01T12:00:00Z",
+        "2026-05-01T14:00:00+02:00",
     ],
 )
-def test_properties_over_the_limits_are_named_and_nothing_queued_is_lost(box: Sandbox, track: Make, context: Any) -> None:
+def test_times_of_every_type(box: Sandbox, track: Make, time: Any) -> None:
     tracker = track()
-    tracker.expose("u1", "beta")
-    assert "XPB-E11" in tracker.expose("u2", "beta", **context).reason
+    assert tracker.expose("u1", "beta", time=time).state == "queued"
     tracker.flush()
-    assert [e["distinct_id"] for e in exposures(box)] == ["u1"]
+    assert [e["time"] for e in exposures(box)] == [NOON * 1000]
+
+
+NAIVE = """
+import logging, sys
+import xpbench as xp
+from datetime import datetime
+from tests.expose.conftest import make_plan
+logging.basicConfig(format="%(levelname)s %(message)s")
+tracker = xp.Tracker(make_plan(), mixpanel="a-token", outbox=sys.argv[1], sender="none")
+print(tracker.expose("u1", "beta", time=datetime(2026, 5, 1, 12)).state, tracker.outbox.pending())
+"""
+
+
+@pytest.mark.parametrize(("zone", "state"), [("UTC", "queued 1"), ("Europe/Berlin", "invalid 0")])
+def test_a_time_without_an_offset_is_taken_where_it_can_be_read_in_one_way(tmp_path: Path, zone: str, state: str) -> None:
+    environment = {**os.environ, "TZ": zone}
+    command = [sys.executable, "-c", NAIVE, str(tmp_path / "o.sqlite")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == state
+    assert ("WARNING xpbench: invalid exposure" in done.stderr) == (zone != "UTC")
+
+
+@pytest.mark.parametrize("unit", ["", 1.5, None])
+def test_what_is_refused_is_logged_once_a_minute(track: Make, caplog: pytest.LogCaptureFixture, unit: Any) -> None:
+    tracker = track(sender="none")
+    for _ in range(3):
+        tracker.expose(unit, "beta")
+    assert [r.levelname for r in caplog.records] == ["WARNING"]
+    assert tracker.status().incidents == {"invalid exposure": 3}
+
+
+def test_a_person_whose_id_can_not_be_sent_does_not_cost_the_companys_exposure(box: Sandbox, track: Make) -> None:
+    tracker = track(make_plan(unit="company_id"))
+    assert tracker.expose("acme", "beta", distinct_id="anonymous").state == "queued"
+    tracker.flush()
+    assert [(e["company_id"], e["distinct_id"]) for e in exposures(box)] == [("acme", "")]
+    assert tracker.status().incidents == {"property left out": 1}
+
+
+FIRST = """
+import sys
+import xpbench as xp
+from tests.expose.conftest import make_plan
+plans = [make_plan("native"), make_plan("flag", assignment={"hash": "mixpanel", "hash_salt": "abc"})]
+tracker = xp.Tracker(plans, mixpanel="a-token", outbox=sys.argv[1], sender="none")
+before = set(sys.modules)
+for name in ("native", "flag"):
+    assert tracker.expose("user-1", experiment=name).state == "queued"
+assert tracker.expose("user-1", experiment="flag").state == "repeat"
+print(sorted(set(sys.modules) - before))
+print([m for m in ("pyarrow", "narwhals", "duckdb", "pandas", "scipy") if m in sys.modules])
+"""
+
+
+def test_the_first_exposure_imports_nothing(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FIRST, str(tmp_path / "o.sqlite")], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "[]"], done.stderr
 
 
 def test_errors_are_raised_when_asked_for(track: Make) -> None:
@@ -220,7 +420,7 @@ def test_errors_are_raised_when_asked_for(track: Make) -> None:
     with pytest.raises(ExposeError, match="XPB-E09"):
         tracker.expose("u1", "beta", experiment="beta-hompage")
     with pytest.raises(ExposeError, match="XPB-E12"):
-        tracker.expose("u1", "beta", time=datetime(2026, 1, 1))  # noqa: DTZ001 - naive on purpose
+        tracker.expose("u1", "beta", time="yesterday")
 
 
 def test_several_plans_need_the_experiment(track: Make) -> None:

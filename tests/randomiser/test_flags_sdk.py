@@ -19,9 +19,10 @@ from tests.randomiser.random_flags import context, definition, rule, text_unit
 from tests.randomiser.random_flags import properties as random_properties
 from xpbench.randomiser.definitions import read_flag
 from xpbench.randomiser.flag import REASONS, Flag
-from xpbench.randomiser.hashing import buckets, fnv1a64, fnv_salted, fnv_states
+from xpbench.randomiser.hashing import buckets, fnv_salted, fnv_states
 from xpbench.randomiser.ids import UnitIds
 from xpbench.randomiser.properties import Properties
+from xpbench.randomiser.single import fnv1a64
 
 PAIRS = 100_000
 SEED = 20261122

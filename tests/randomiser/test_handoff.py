@@ -135,7 +135,7 @@ def test_duckdb_hashes_integers_as_python_does() -> None:
 
 
 def test_native_vectors_in_duckdb() -> None:
-    from xpbench.randomiser.hashing import prefix
+    from xpbench.randomiser.single import prefix
 
     vectors = VECTORS["native"]["vectors"]
     units = pa.table({"m": [prefix(v["purpose"], v["salt"], v["name"]) + v["id"] for v in vectors]})
@@ -145,7 +145,7 @@ def test_native_vectors_in_duckdb() -> None:
 
 
 def test_native_vectors_in_node(node: None, tmp_path: Path) -> None:
-    from xpbench.randomiser.hashing import prefix
+    from xpbench.randomiser.single import prefix
 
     vectors = VECTORS["native"]["vectors"]
     inner = javascript(plan_of()).replace("return { variant: variant }", "return { variant: first52 }")

@@ -22,8 +22,9 @@ from xpbench.ledger.clock import fixed_clock
 from xpbench.randomiser.assigning import assignments
 from xpbench.randomiser.changes import check_layers, compare_plans
 from xpbench.randomiser.flags import AssignWarning
-from xpbench.randomiser.hashing import SCALE, uniform
-from xpbench.randomiser.plan_randomiser import Randomiser, exact, threshold
+from xpbench.randomiser.hashing import uniform
+from xpbench.randomiser.plan_randomiser import Randomiser
+from xpbench.randomiser.single import SCALE, exact, threshold
 from xpbench.randomiser.sticky import AssignmentStore
 
 IDS = [f"u{i}" for i in range(20_000)]

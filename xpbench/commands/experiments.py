@@ -141,7 +141,7 @@ def _write_notebook(args: argparse.Namespace, readout: Any) -> None:
     from pathlib import Path
 
     from xpbench.files import write_atomic
-    from xpbench.forms.notebooks import run_template
+    from xpbench.notebooks import run_template
 
     out = Path(args.notebook)
     saved = out.with_suffix(".readout.json")
@@ -197,8 +197,17 @@ def _decide(args: argparse.Namespace) -> int:
 
 def _memo(args: argparse.Namespace) -> int:
     experiment = _open(args)
-    path = experiment.memo().save(args.out or experiment.memo_path)
-    answer(args, {"path": str(path)}, f"Memo written to {path}. Check it any time with: xpbench verify {path}")
+    memo = experiment.memo()
+    path = memo.save(args.out or experiment.memo_path)
+    name = path.name.lower()
+    if name.endswith((".html", ".htm", ".zip")) and not name.endswith(".interactive.html"):
+        hint = f"Check it any time with: xpbench verify {path}"
+    elif name.endswith(".json"):
+        hint = f"It is the evidence without the page; xpbench verify {path} checks its numbers."
+    else:
+        hint = "It is a copy to read, without evidence: the memo that can be verified is the HTML one, "
+        hint += f"which xpbench memo {experiment.key} writes to {experiment.memo_path}."
+    answer(args, {"path": str(path)}, f"Memo written to {path}. {hint}")
     return DONE
 
 

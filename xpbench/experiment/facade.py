@@ -59,7 +59,10 @@ class Experiment:
     # before and while it runs
 
     def sign(self, name: str, *, role: str | None = None, key: str | Path | None = None) -> Entry:
-        """Put a sign-off over the plan in force on record.
+        """Put a sign-off on record: over the plan in force, and over the decision where there is one.
+
+        A signature covers the plan, the ledger up to here, and, once something is decided, the decision with the digests of its
+        readout and its data. Sign again after the decision to answer for the results.
 
         Args:
             name: Who signs.
@@ -71,7 +74,8 @@ class Experiment:
         """
         body: dict[str, Any] = {"name": name, "role": role, "plan_digest": self.plan.digest}
         if key is not None:
-            body["signature"] = signature.sign(signature.message(self.plan.digest, name), key=key)
+            body |= signature.signed_part(self.ledger.entries())
+            body["signature"] = signature.sign(signature.message_of(body), key=key)
         return self.ledger.append("signed_off", body, by=name)
 
     def launch(self, *, by: str | None = None, note: str = "") -> Entry:

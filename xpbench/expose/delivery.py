@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -16,6 +17,7 @@ from typing import Any, Literal
 import mixpanel
 
 from xpbench.errors import ExposeError, plain
+from xpbench.expose.deadline import BoundedAdapter, within
 from xpbench.expose.limits import TRACK_DAYS, seconds_of
 from xpbench.expose.masks import Mask
 
@@ -37,6 +39,7 @@ class Outcome:
         reason: Why something is left, without secrets.
         credentials: The credentials were refused: trying again soon is pointless.
         unanswered: There was no answer at all; a smaller request may get one.
+        uncounted: Mixpanel counts fewer rows than it was sent, and does not say which are missing.
         server_time: Seconds since the epoch at the server, if it said.
     """
 
@@ -48,15 +51,20 @@ class Outcome:
     reason: str = ""
     credentials: bool = False
     unanswered: bool = False
+    uncounted: bool = False
     server_time: float | None = None
 
 
 class _Consumer(mixpanel.Consumer):  # type: ignore[misc]
-    """The SDK's consumer, which keeps the last response of each thread."""
+    """The SDK's consumer, which keeps the last response of each thread, goes nowhere else, and keeps to the time."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.last = threading.local()
+        # a redirected POST becomes a GET whose friendly answer would settle rows that nobody has; and the token would travel
+        self._session.max_redirects = 0
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, BoundedAdapter())
         self._session.hooks["response"].append(self._keep)
 
     def _keep(self, response: Any, *args: Any, **kwargs: Any) -> None:
@@ -83,7 +91,7 @@ class Delivery:
         sdk: `mixpanel.Mixpanel`, or a project token for the US hosts.
         via: `import` sends to `/import` in strict mode: every refused row is named and rows of any age are taken. `track`
             sends to `/track`, and to `/import` what is older than five days.
-        timeout: Seconds to wait for a connection and for each answer.
+        timeout: Seconds that a request may take in all, from the connection to the last byte of the answer.
 
     Raises:
         ExposeError: `XPB-E05`, neither a Mixpanel object nor a token.
@@ -97,6 +105,7 @@ class Delivery:
         if not isinstance(sdk, mixpanel.Mixpanel) or not isinstance(sdk._token, str) or not sdk._token:
             raise ExposeError("XPB-E05", value=plain(type(sdk).__name__))
         self.token: str = sdk._token
+        self._timeout = timeout
         self.via = via
         self._foreign: Any = None
         consumer = sdk._consumer
@@ -185,13 +194,17 @@ class Delivery:
         assert consumer is not None  # noqa: S101 - the callers have checked
         consumer.last.response = None
         reason = ""
+        watch = None
         try:
             # without a service account /import takes the token as Basic user, which the SDK sends as its "api_secret"
-            consumer.send(endpoint, f"[{','.join(messages)}]", None, None if self._account else self.token)
+            with within(self._timeout) as watch:
+                consumer.send(endpoint, f"[{','.join(messages)}]", None, None if self._account else self.token)
         except mixpanel.MixpanelException as error:
             reason = self.mask(error.__cause__ or error)
         except (KeyError, TypeError, AttributeError):
-            pass  # the SDK can't read the strict answer of /import; the response tells
+            pass  # the SDK can't read the strict answer of /import; the response has it
+        if watch is not None and watch.is_over and not _answer(consumer.last.response):
+            return None, f"no whole answer within {self._timeout:g} s"
         return consumer.last.response, reason
 
     def _send_import(self, events: Sequence[dict[str, Any]]) -> Outcome:
@@ -202,10 +215,11 @@ class Delivery:
         if early is not None:
             return early
         server = _date(response)
+        count = answer.get("num_records_imported")
         if response.status_code == 200:
             if answer.get("status") in ("OK", 1, "ok"):
-                return Outcome(accepted=everything, server_time=server)
-            return self._whole(events, str(answer.get("error", "")), server)
+                return _counted(everything, (), count, server)
+            return self._whole(events, answer, server)
         failed = answer.get("failed_records")
         if response.status_code == 400 and isinstance(failed, list) and failed:
             refused = tuple(
@@ -215,8 +229,8 @@ class Delivery:
             )
             bad = {i for i, _, _ in refused}
             if len(bad) == len(failed):
-                return Outcome(tuple(i for i in everything if i not in bad), refused, server_time=server)
-        return self._whole(events, str(answer.get("error", f"HTTP {response.status_code}")), server)
+                return _counted(tuple(i for i in everything if i not in bad), refused, count, server)
+        return self._whole(events, answer, server)
 
     def _send_track(self, events: Sequence[dict[str, Any]]) -> Outcome:
         response, reason = self._post("events", self._messages(events, imported=False))
@@ -227,25 +241,30 @@ class Delivery:
         server = _date(response)
         if answer.get("status") == 1:
             return Outcome(accepted=tuple(range(len(events))), server_time=server)
-        return self._whole(events, str(answer.get("error", f"HTTP {response.status_code}")), server)
+        return self._whole(events, answer, server)
 
     def _unanswered(self, response: Any, answer: dict[str, Any], reason: str) -> Outcome | None:
         """What to do when there is no judgement on the rows: no response, an unreadable one, 401, 403, 429, 5xx."""
         if response is None:
             return Outcome(retry=True, reason=reason or "no answer", unanswered=True)
         status = response.status_code
-        if status in (401, 403):
+        if 300 <= status < 400:
+            host = urllib.parse.urlsplit(response.headers.get("Location", "")).hostname or "another address"
+            return Outcome(retry=True, reason=self.mask(f"HTTP {status}: redirected to {host}, which is not followed"))
+        if status in (401, 403) and answer:
             text = self.mask(answer.get("error", ""))
             return Outcome(retry=True, credentials=True, reason=f"HTTP {status} {text}".strip())
-        if status == 429 or status >= 500 or (status != 200 and status not in _NOT_RETRIED):
+        if status == 429 or status >= 500 or (status != 200 and status not in (*_NOT_RETRIED, 401, 403)):
             return Outcome(retry=True, wait=_wait(response), reason=f"HTTP {status}")
         if status == 200 and not answer:
             return Outcome(retry=True, reason=reason or "unreadable answer")
+        if status != 413 and not _is_verdict(answer):
+            return Outcome(retry=True, reason=f"HTTP {status} with an answer that is not Mixpanel's, as of a proxy or gateway")
         return None
 
-    def _whole(self, events: Sequence[dict[str, Any]], error: str, server: float | None) -> Outcome:
+    def _whole(self, events: Sequence[dict[str, Any]], answer: dict[str, Any], server: float | None) -> Outcome:
         """The request was refused without naming rows: halve it, down to the row that is to blame."""
-        reason = self.mask(error)
+        reason = self.mask(answer.get("error") or "refused without a reason")
         if len(events) == 1:
             return Outcome(refused=((0, "", reason),), server_time=server)
         return Outcome(split=True, reason=reason, server_time=server)
@@ -262,6 +281,21 @@ class Delivery:
             buffered = hasattr(self._foreign, "flush")
             return Outcome(accepted=() if buffered else tuple(accepted), retry=True, reason=self.mask(error))
         return Outcome(accepted=tuple(accepted))
+
+
+def _counted(accepted: tuple[int, ...], refused: tuple[tuple[int, str, str], ...], count: Any, server: float | None) -> Outcome:
+    """Rows are taken where Mixpanel's own count says so; where it counts fewer, none of them is settled."""
+    if count is None or (isinstance(count, int) and not isinstance(count, bool) and count >= len(accepted)):
+        return Outcome(accepted, refused, server_time=server)
+    reason = f"Mixpanel counts {count} of {len(accepted)} events as imported, without naming the others"
+    return Outcome((), refused, retry=True, uncounted=True, reason=reason, server_time=server)
+
+
+def _is_verdict(answer: dict[str, Any]) -> bool:
+    """Whether an answer judges events as Mixpanel does; proxies and gateways answer in HTML, or in JSON of their own."""
+    if answer.get("status") in ("OK", "ok", 1) or isinstance(answer.get("failed_records"), list):
+        return True
+    return isinstance(answer.get("error"), str) and (answer.get("status", 0) == 0 or isinstance(answer["status"], str))
 
 
 def _answer(response: Any) -> dict[str, Any]:

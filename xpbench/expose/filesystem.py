@@ -1,4 +1,4 @@
-"""Whether a folder lies on a local disk: SQLite's write-ahead log needs shared memory, which network file systems lack."""
+"""What the outbox needs to know of file systems: whether one is local (SQLite's write-ahead log needs shared memory), locks."""
 
 from __future__ import annotations
 
@@ -35,3 +35,20 @@ def network_filesystem(path: Path, *, mounts: str | None = None) -> str | None:
     if kind in _NETWORK or kind.startswith("fuse."):
         return kind
     return None
+
+
+if os.name == "nt":  # pragma: no cover - not run on Linux
+
+    def lock_file(handle: int) -> None:
+        """Lock an open file until it is closed; raises OSError where another has it."""
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+
+else:
+
+    def lock_file(handle: int) -> None:
+        """Lock an open file until it is closed; raises OSError where another has it."""
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

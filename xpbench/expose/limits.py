@@ -98,12 +98,13 @@ def property_problems(properties: Mapping[str, Any]) -> Iterator[tuple[str, str]
         if not isinstance(name, str):
             yield "properties", f"property name {name!r} is no string"
             continue
-        reason = _value_problem(value, 0)
+        reason = value_problem(value)
         if reason:
             yield f"properties.{name}", f"property {name!r} {reason}"
 
 
-def _value_problem(value: Any, depth: int) -> str | None:
+def value_problem(value: Any, depth: int = 0) -> str | None:
+    """Why Mixpanel would refuse a value that lies `depth` levels deep; None where it takes it."""
     if value is None or isinstance(value, (str, bool, int)):
         return None
     if isinstance(value, float):
@@ -123,7 +124,7 @@ def _value_problem(value: Any, depth: int) -> str | None:
     else:
         return f"is a {type(value).__name__}, which JSON does not have"
     for child in children:
-        reason = _value_problem(child, depth + 1)
+        reason = value_problem(child, depth + 1)
         if reason:
             return reason
     return None

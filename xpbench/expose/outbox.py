@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sqlite3
 import threading
@@ -19,7 +20,8 @@ from typing import Any, Literal, NamedTuple
 
 from xpbench.errors import ExposeError, plain
 from xpbench.expose import forks
-from xpbench.expose.filesystem import network_filesystem
+from xpbench.expose.filesystem import lock_file, network_filesystem
+from xpbench.expose.place import FILE_MODE, private_file
 
 SCHEMA = 1
 _TABLES = """
@@ -67,6 +69,10 @@ class DeadLetter(NamedTuple):
     time: float
 
 
+Note = tuple[str, str, str, str, float, str | None]
+"""An incident: kind, experiment, unit, detail, time, and the event that says so to Mixpanel."""
+
+
 class Entry(NamedTuple):
     """What one call wants written, all or nothing.
 
@@ -82,12 +88,61 @@ class Entry(NamedTuple):
     keys: tuple[bytes, ...]
     variants: tuple[str, ...]
     build: Callable[[tuple[int, ...]], str]
-    notes: tuple[tuple[str, str, str, str, float, str | None], ...] = ()
-    switched: Callable[[int, str], tuple[str, str, str, str, float, str | None]] | None = None
+    notes: tuple[Note, ...] = ()
+    switched: Callable[[int, str], Note] | None = None
 
 
 _abandoned: list[Any] = []
 """Connections of a parent process."""
+_ATTEMPTS = 5
+_ALONE_SECONDS = 5.0
+_log = logging.getLogger("xpbench.expose")
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that knows which file it has open: (device, inode), None where that is not certain."""
+
+    file: tuple[int, int] | None = None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+_CARRIED = (("pending", "event"), ("seen", "key, variant"), ("dead", "event, field, reason, time"))
+
+
+def _until_broken(db: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
+    with contextlib.suppress(sqlite3.DatabaseError):
+        yield from db.execute(query)
+
+
+def _is_broken(error: Exception) -> bool:
+    return "not a database" in str(error) or "malformed" in str(error)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process at a time; the system releases the lock when the process ends."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), FILE_MODE)
+    try:
+        end = time.monotonic() + _ALONE_SECONDS
+        while True:
+            try:
+                lock_file(handle)
+                break
+            except OSError:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(0.01)
+        yield
+    finally:
+        os.close(handle)
+
 
 Added = Literal["queued", "repeat", "switch", "held", "full"]
 OnFull = Literal["refuse", "block", "raise"]
@@ -102,7 +157,9 @@ class Outbox:
         max_pending: Events that may wait; what happens beyond is the caller's `on_full`.
         max_block: Seconds that one call may wait for other threads, and again for other processes.
         journal: `auto` picks by file system.
-        sync: `normal` survives the end of the process at any point; `full` survives loss of power too, at one fsync a call.
+        sync: `normal` survives the end of the process at any point; a power cut can cost up to everything since the last
+            checkpoint, which the sender makes when the log has 8 MB and `close` makes at the end. `full` survives loss of power
+            too, at one fsync a call.
         project: Fingerprint of the project whose events these are; an outbox serves one project.
         clock: Seconds since the epoch.
 
@@ -127,6 +184,7 @@ class Outbox:
         self.notes: list[str] = []
         self._clock = clock
         self._sync = sync
+        self._project = project
         self._seen: dict[bytes, str] = {}
         self._held: deque[Entry] = deque()
         self.refused = 0
@@ -134,16 +192,25 @@ class Outbox:
         self._journal: str = self._choose_journal(journal)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            db = self._connection()
+            db = self._opened()
         except sqlite3.DatabaseError as error:
-            if "not a database" not in str(error) and "malformed" not in str(error):
-                raise self._unusable(str(error)) from None
-            self._set_aside()
-            db = self._connection()
+            raise self._unusable(str(error)) from None
         except OSError as error:
             raise self._unusable(error.strerror or str(error)) from None
         self._check_identity(db, project)
         forks.watch(self)
+
+    def _opened(self) -> sqlite3.Connection:
+        """The connection; a file that is broken is set aside first, by one process for all."""
+        for _ in range(_ATTEMPTS):
+            mark = _identity(self.path)
+            try:
+                return self._connection()
+            except sqlite3.DatabaseError as error:
+                if not _is_broken(error):
+                    raise
+                self._set_aside(mark)
+        return self._connection()
 
     # -- connections --------------------------------------------------------------------------------------------------
 
@@ -176,8 +243,12 @@ class Outbox:
 
     def connect(self, *, timeout: float) -> sqlite3.Connection:
         """A new connection to the file, tables in place; callers close it."""
-        db = sqlite3.connect(self.path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=32)
+        private_file(self.path)
+        db = sqlite3.connect(
+            self.path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=32, factory=_Connection
+        )
         try:
+            before = _identity(self.path)
             if db.execute("PRAGMA user_version").fetchone()[0] == 0:
                 db.execute("PRAGMA page_size=2048")
             mode = db.execute(f"PRAGMA journal_mode={self._journal}").fetchone()[0]
@@ -195,12 +266,21 @@ class Outbox:
                 db.execute("BEGIN IMMEDIATE")
                 for statement in _TABLES.split(";\nCREATE"):
                     db.execute(statement if statement.lstrip().startswith("CREATE") else f"CREATE{statement}")
+                if self._project:
+                    db.execute("INSERT OR IGNORE INTO meta (name, value) VALUES ('project', ?)", (self._project,))
                 db.execute(f"PRAGMA user_version={SCHEMA}")
                 db.execute("COMMIT")
+            # the file was opened between the two looks: where they differ it may be either, and none is trusted
+            db.file = before if before == _identity(self.path) else None
         except BaseException:
             db.close()
             raise
         return db
+
+    def is_current(self, db: sqlite3.Connection) -> bool:
+        """Whether the file of a connection is still the one at the path: it may be deleted, or set aside by another process."""
+        file = getattr(db, "file", None)
+        return file is not None and file == _identity(self.path)
 
     def _connection(self) -> sqlite3.Connection:
         if self._db is None:
@@ -220,14 +300,41 @@ class Outbox:
     def _unusable(self, reason: str) -> ExposeError:
         return ExposeError("XPB-E03", path=str(self.path), reason=plain(reason))
 
-    def _set_aside(self) -> None:
+    def _set_aside(self, mark: tuple[int, int] | None) -> None:
+        """Keep a broken file under another name, unless another process has done so: then the one at the path is a new one."""
         self._db = None
-        aside = self.path.with_name(f"{self.path.name}.broken-{int(self._clock())}")
-        os.replace(self.path, aside)
-        for tail in ("-wal", "-shm"):
-            with contextlib.suppress(OSError):
-                os.unlink(f"{self.path}{tail}")
-        self.notes.append(f"{self.path} was no SQLite file; it was kept as {aside.name} and a new outbox was started")
+        with _alone(Path(f"{self.path}.aside")):
+            if mark is None or _identity(self.path) != mark:
+                return
+            aside = self.path.with_name(f"{self.path.name}.broken-{int(self._clock())}")
+            for number in range(1, 1000):
+                if not aside.exists():
+                    break
+                aside = self.path.with_name(f"{self.path.name}.broken-{int(self._clock())}-{number}")
+            # the log first: a log that is left behind would be played into the new file
+            for tail in ("-wal", "-shm", ""):
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(f"{self.path}{tail}", f"{aside}{tail}")
+            carried = self._carry_over(aside)
+        self._seen.clear()
+        self.notes.append(
+            f"{self.path} is damaged or no SQLite file; it was kept as {aside.name}, a new one was started, {carried}"
+        )
+        _log.warning("xpbench: %s", self.notes[-1])
+
+    def _carry_over(self, aside: Path) -> str:
+        """Take what can still be read of a damaged file into the new one; returns how much that was."""
+        counts = []
+        with contextlib.closing(self.connect(timeout=5.0)) as new, contextlib.closing(sqlite3.connect(aside)) as old:
+            new.execute("BEGIN IMMEDIATE")
+            for table, columns in _CARRIED:
+                marks = ", ".join("?" * len(columns.split(", ")))
+                before = new.total_changes
+                rows = _until_broken(old, f"SELECT {columns} FROM {table}")  # noqa: S608 - names of this module's own
+                new.executemany(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", rows)  # noqa: S608
+                counts.append(new.total_changes - before)
+            new.execute("COMMIT")
+        return f"with {counts[0]:,} waiting events and the memory of {counts[1]:,} exposures from the old one"
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -261,7 +368,28 @@ class Outbox:
             self._lock.release()
 
     def _write(self, entry: Entry) -> Added:
-        db = self._connection()
+        for _ in range(_ATTEMPTS):
+            db = self._connection()
+            mark = getattr(db, "file", None)
+            try:
+                state = self._write_with(db, entry)
+            except sqlite3.DatabaseError as error:
+                if not _is_broken(error):
+                    raise
+                db.close()
+                self._set_aside(mark)
+                continue
+            if self.is_current(db):
+                return state
+            # written to a file that nobody will read again: once more, into the one that is there now
+            self.notes.append(f"{self.path} was removed or replaced while it was in use; a new one is used")
+            _log.warning("xpbench: %s", self.notes[-1])
+            self._seen.clear()
+            db.close()
+            self._db = None
+        raise sqlite3.OperationalError("the file is replaced again and again")
+
+    def _write_with(self, db: sqlite3.Connection, entry: Entry) -> Added:
         if len(entry.keys) == 1 and not entry.notes:
             before = db.total_changes
             variant = entry.variants[0]
@@ -386,7 +514,7 @@ class Outbox:
         if not self.notes or self.notes[-1] != text:
             self.notes.append(text)
             del self.notes[:-50]
-        if "disk I/O" in str(error) or "malformed" in str(error):
+        if "disk I/O" in str(error):
             with contextlib.suppress(sqlite3.Error):
                 if self._db is not None:
                     self._db.close()
@@ -432,7 +560,7 @@ class Outbox:
         return [Incident(*row) for row in rows]
 
     def requeue_dead(self) -> int:
-        """Put every dead letter back at the end of the queue, for when its cause is mended; tells how many."""
+        """Put every dead letter back at the end of the queue, for when its cause is gone; returns how many."""
         with self.reading() as db:
             db.execute("BEGIN IMMEDIATE")
             db.execute("INSERT INTO pending (event) SELECT event FROM dead ORDER BY id")

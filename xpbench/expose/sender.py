@@ -19,9 +19,12 @@ from typing import Any
 
 from xpbench.expose import forks
 from xpbench.expose.delivery import Delivery, Outcome
+from xpbench.expose.filesystem import lock_file
 from xpbench.expose.limits import BATCH_BYTES, BATCH_EVENTS, FUTURE_SECONDS, seconds_of
 from xpbench.expose.outbox import Outbox
+from xpbench.expose.warnings import Warnings
 
+_UNCOUNTED_TRIES = 3
 _CLOCK = ("clock", "", "an exposure was stamped in the future; it was sent with the server's time")
 
 
@@ -38,7 +41,7 @@ class Backoff:
         self.failures = 0
 
     def failed(self, *, wait: float = 0.0, longest: bool = False) -> float:
-        """Count a failure and tell how long to wait, at least as long as the server asked."""
+        """Count a failure and return how long to wait, at least as long as the server asked."""
         self.failures += 1
         grown = self.cap if longest else min(self.cap, self.base * 2.0 ** min(20, self.failures - 1))
         jitter = self._random.uniform(0.5, 2.5) * self.base
@@ -66,7 +69,7 @@ class SenderLock:
         except OSError:
             return False
         try:
-            _lock_file(handle)
+            lock_file(handle)
         except OSError:
             os.close(handle)
             return False
@@ -85,21 +88,6 @@ class SenderLock:
             with contextlib.suppress(OSError):
                 os.close(self._handle)
         self._handle = None
-
-
-if os.name == "nt":  # pragma: no cover - not run on Linux
-
-    def _lock_file(handle: int) -> None:
-        import msvcrt
-
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-
-else:
-
-    def _lock_file(handle: int) -> None:
-        import fcntl
-
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 class Sender:
@@ -129,6 +117,8 @@ class Sender:
         self._clock = clock
         self._limit = 1  # the first request is small: its answer tells the server's time
         self._was_split = False
+        self._uncounted = 0
+        self._warnings = Warnings(delivery.mask)
         self._server_offset: float | None = None
         self.sent = 0
         self.last_problem = ""
@@ -192,12 +182,16 @@ class Sender:
         try:
             while not self._stop.is_set():
                 try:
+                    if db is not None and not self._outbox.is_current(db):
+                        with forks.outside:
+                            db.close()
+                        db = None
                     if db is None:
                         with forks.outside:
                             db = self._outbox.connect(timeout=5.0)
                     wait = self._round(db)
                 except (sqlite3.Error, OSError) as error:
-                    self.last_problem = self._delivery.mask(error)
+                    self._warn(self._delivery.mask(error))
                     if db is not None:
                         with contextlib.suppress(sqlite3.Error):
                             db.close()
@@ -228,19 +222,20 @@ class Sender:
         if not batch:
             return self._interval
         events = [json.loads(text) for _, text in batch]
-        if self._mend_times(db, batch, events):
+        if self._correct_times(db, batch, events):
             return 0.0
         outcome = self._delivery.send(events, now=self._clock())
         if outcome.server_time is not None:
             self._server_offset = outcome.server_time - time.monotonic()
+        outcome = self._given_up(batch, outcome)
         self._settle(db, batch, events, outcome)
         if outcome.split:
             self._limit = max(1, len(batch) // 2)
             self._was_split = True
             return 0.0
         if outcome.retry:
-            self.last_problem = outcome.reason
-            if outcome.unanswered:  # perhaps too much for the time: the same request would time out for ever
+            self._warn(outcome.reason)
+            if outcome.unanswered or outcome.uncounted:  # too much for the time, perhaps; or which row it is
                 self._limit = max(1, len(batch) // 2)
                 self._was_split = True
             return self._backoff.failed(wait=outcome.wait, longest=outcome.credentials)
@@ -250,16 +245,31 @@ class Sender:
         self.sent += len(outcome.accepted)
         return 0.0
 
-    def _mend_times(self, db: sqlite3.Connection, batch: list[tuple[int, str]], events: list[Any]) -> bool:
+    def _warn(self, problem: str) -> None:
+        self.last_problem = problem
+        self._warnings(f"exposures wait in {self._outbox.path}: {problem}", about="waiting")
+
+    def _given_up(self, batch: list[tuple[int, str]], outcome: Outcome) -> Outcome:
+        """A single row that Mixpanel takes again and again without counting it is a dead letter: kept, and out of the way."""
+        if not outcome.uncounted or len(batch) > 1 or not outcome.retry:
+            self._uncounted = 0
+            return outcome
+        self._uncounted += 1
+        if self._uncounted < _UNCOUNTED_TRIES or outcome.refused:
+            return outcome
+        self._uncounted = 0
+        return Outcome(refused=((0, "", outcome.reason),), server_time=outcome.server_time)
+
+    def _correct_times(self, db: sqlite3.Connection, batch: list[tuple[int, str]], events: list[Any]) -> bool:
         """Rewrite rows that the server would refuse as of the future, before they are sent: so the order is kept."""
         if self._server_offset is None:
             return False
         server_time = round(self._server_offset + time.monotonic(), 3)
         changed = []
         for (id_, _), event in zip(batch, events, strict=True):
-            mended = self._from_the_future(event, server_time)
-            if mended is not None:
-                changed.append((id_, mended))
+            corrected = self._from_the_future(event, server_time)
+            if corrected is not None:
+                changed.append((id_, corrected))
         if changed:
             with forks.outside:
                 self._outbox.settle(db, changed=changed, incidents=[_CLOCK] * len(changed))
@@ -268,12 +278,15 @@ class Sender:
     def _settle(self, db: sqlite3.Connection, batch: list[tuple[int, str]], events: list[Any], outcome: Outcome) -> None:
         refused, changed, incidents = [], [], []
         for position, field, reason in outcome.refused:
-            mended = self._from_the_future(events[position], outcome.server_time)
-            if mended is not None:
-                changed.append((batch[position][0], mended))
+            corrected = self._from_the_future(events[position], outcome.server_time)
+            if corrected is not None:
+                changed.append((batch[position][0], corrected))
                 incidents.append(_CLOCK)
             else:
                 refused.append((batch[position][0], field, reason))
+        if refused:
+            example = f"{refused[0][1]} {refused[0][2]}".strip()
+            self._warnings(f"Mixpanel refuses events, see tracker.dead_letters(): {example}", about="refused")
         if outcome.credentials:
             incidents.append(("credentials", "", f"Mixpanel refuses the credentials: {outcome.reason}"))
         if outcome.accepted or refused or changed or incidents:

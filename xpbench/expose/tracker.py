@@ -8,23 +8,28 @@ import hashlib
 import os
 import threading
 import time as _time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
+from uuid import UUID
 
 import mixpanel as sdk
 
-from xpbench.errors import ExposeError, nearest, plain
-from xpbench.expose.arguments import identified, outside_dates, own_properties, seconds_given, unit_text
+from xpbench.errors import AssignError, ExposeError, nearest, plain
+from xpbench.expose.arguments import Given, identified, outside_dates, own_properties, seconds_given, unit_text, variant_text
 from xpbench.expose.delivery import Delivery
 from xpbench.expose.event import exposure_event, incident_event, insert_id, text_of, unit_key
-from xpbench.expose.outbox import DeadLetter, Entry, Incident, OnFull, Outbox
+from xpbench.expose.outbox import DeadLetter, Entry, Incident, Note, OnFull, Outbox
+from xpbench.expose.place import Place, state_folder
 from xpbench.expose.relay import RelaySender
 from xpbench.expose.results import Exposed, TrackerStatus
 from xpbench.expose.sender import Backoff, Sender
+from xpbench.expose.values import unit_of
+from xpbench.expose.warnings import Warnings
 from xpbench.ledger.clock import Clock, system_clock
 from xpbench.plan import Plan
+from xpbench.randomiser.single import Single
 
 _JUMP_SECONDS = 300.0
 
@@ -36,14 +41,15 @@ class Tracker:
         plan: The plan, or several when one process runs several experiments.
         mixpanel: The official SDK's `Mixpanel` object, whose hosts, credentials and consumer are used; or a project token.
         outbox: Path of the outbox on a local disk, or an `Outbox`. By default one file per project in the user's state
-            folder (`XPBENCH_STATE`, else `XDG_STATE_HOME`, else `~/.local/state/xpbench`), shared by all processes.
+            folder (`XPBENCH_STATE`, else `XDG_STATE_HOME/xpbench`, else `~/.local/state/xpbench`; where none can be written,
+            a folder of this user among the temporary ones), shared by all processes and readable by this user alone.
         via: `import` (strict: each refused row is named, any age) or `track`.
         on_full: When `max_pending` events wait: `refuse` the new one, `block` up to `max_block` first, or `raise`.
         on_error: `record` what goes wrong, or `raise` it to the caller.
         incidents: `send` an event for variant switches, unknown variants and exposures outside the dates, or only `keep` them.
         max_pending: Bound of the outbox.
         max_block: Seconds that `expose` may wait for other threads, and again for other processes.
-        timeout: Seconds that a request may take to connect, and to answer.
+        timeout: Seconds that a request may take in all, from the connection to the last byte of the answer.
         interval: Seconds between looks at the outbox.
         backoff: Waits after failed requests.
         exit_seconds: How long the end of the process waits for the last events; what is left is sent by the next process.
@@ -52,7 +58,8 @@ class Tracker:
         clock: The time.
 
     Raises:
-        ExposeError: `XPB-E05` no Mixpanel object, `XPB-E06` no plan or two of one name; those of `Outbox`.
+        ExposeError: `XPB-E05` no Mixpanel object, `XPB-E06` no plan or two of one name, `XPB-E16` no place for the outbox;
+            those of `Outbox`.
     """
 
     def __init__(
@@ -81,12 +88,17 @@ class Tracker:
         self._by_key = {p.key: p for p in plans} | self.plans
         self._clock = clock
         self._delivery = Delivery(mixpanel, via=via, timeout=timeout)
+        self._warnings = Warnings(self._delivery.mask)
         project = hashlib.sha256(self._delivery.token.encode()).hexdigest()[:16]
         if isinstance(outbox, Outbox):
             self.outbox = outbox
         else:
-            path = state_folder() / f"outbox-{project}.sqlite" if outbox is None else Path(outbox)
+            place = state_folder() if outbox is None else Place(Path(outbox))
+            path = place.folder / f"outbox-{project}.sqlite" if outbox is None else place.folder
             self.outbox = Outbox(path, max_pending=max_pending, max_block=max_block, project=project, clock=self._now)
+            if place.note:
+                self.outbox.notes.append(place.note)
+                self._warnings(place.note)
         self._on_full = on_full
         self._on_error = on_error
         self._incidents = incidents
@@ -100,6 +112,7 @@ class Tracker:
         else:
             self._sender = Sender(self.outbox, self._delivery, interval=interval, backoff=backoff, clock=self._now)
         self._anchor = self._now() - _time.monotonic()
+        self._singles = dict(_prepared(plans))
         self._invalid: dict[str, int] = {}
         self._count_lock = threading.Lock()
         self._pid = os.getpid()
@@ -111,7 +124,7 @@ class Tracker:
 
     def expose(
         self,
-        unit: str | int,
+        unit: str | int | UUID,
         variant: str | None = None,
         *,
         experiment: str | None = None,
@@ -122,12 +135,14 @@ class Tracker:
         """Record that a unit meets the change now; the event goes to Mixpanel in the background, at most once, ever.
 
         Args:
-            unit: Id of what is randomised, in the plan's `unit`.
+            unit: Id of what is randomised, in the plan's `unit`: text, a whole number or a UUID, as `xp.assign` takes them.
             variant: What the unit sees; assigned by the plan's hash if None.
             experiment: Key or log name, needed when the tracker has several plans.
-            time: When it happened (aware datetime or seconds since the epoch), for events that arrive late; now if None.
+            time: When it happened (datetime with an offset, or seconds since the epoch), for events that arrive late; now if
+                None. A datetime without an offset is taken where this machine runs in UTC, and refused elsewhere.
             distinct_id: The person, where the unit is something else (a company, a device).
-            **context: Further properties of the event.
+            **context: Further properties of the event: text, numbers, Decimal, dates, UUIDs, values of numpy and pandas, lists
+                and mappings of these. One that can't be sent is left out, recorded and logged; the exposure is sent.
 
         Returns:
             What became of it. `is_acknowledged` is True once it is safe on disk.
@@ -142,12 +157,14 @@ class Tracker:
                 variant = self._assigned(plan, id_)
                 if variant is None:
                     return Exposed("unassigned", plan.experiment_name, None, "the plan's hash gives this unit no variant")
+            elif type(variant) is not str or not variant or not variant.isascii():
+                variant = variant_text(variant)
             name = plan.experiment_name
             key = unit_key(name, id_)
             if self.outbox.knows(key) == variant:
                 return Exposed("repeat", name, variant)
-            base = identified(plan, id_, distinct_id, context) | {"time": self._moment(time)}
-            return self._add(plan, id_, key, variant, base)
+            given = self._given(plan, id_, distinct_id, context, time)
+            return self._add(plan, id_, key, variant, given)
         except ExposeError as error:
             if self._on_error == "raise" or (error.code == "XPB-E04" and self._on_full == "raise"):
                 raise
@@ -159,7 +176,7 @@ class Tracker:
 
     def expose_all(
         self,
-        unit: str | int,
+        unit: str | int | UUID,
         variants: Mapping[str, str | None],
         *,
         time: float | datetime | None = None,
@@ -186,7 +203,7 @@ class Tracker:
                 results[name] = self.expose(unit, variant, experiment=name, time=time, distinct_id=distinct_id, **context)
                 continue
             try:
-                chosen = variant if variant is not None else self._assigned(plan, unit_text(unit))
+                chosen = variant_text(variant) if variant is not None else self._assigned(plan, unit_text(unit))
             except Exception as error:
                 if self._on_error == "raise":
                     raise
@@ -202,21 +219,31 @@ class Tracker:
             results.update(self._combined(unit, members, time, distinct_id, context))
         return [results.get(name) or results[self._by_key[name].experiment_name] for name in variants]
 
-    def _add(self, plan: Plan, unit: str, key: bytes, variant: str, base: dict[str, Any]) -> Exposed:
+    def _given(self, plan: Plan, unit: str, distinct_id: Any, context: Mapping[str, Any], time: Any) -> Given:
+        given = identified(plan, unit, distinct_id, context)
+        if self._on_error == "raise":
+            given.refuse_left()
+        for name, reason in given.left:
+            self._warn("property left out", plan.experiment_name, f"{name}: {reason}")
+        given.base["time"] = self._moment(time)
+        return given
+
+    def _add(self, plan: Plan, unit: str, key: bytes, variant: str, given: Given) -> Exposed:
         name = plan.experiment_name
+        base = given.base
         moment: float = base["time"]
         outside = outside_dates(plan, moment)
         if outside:
             event = self._incident(plan, unit, "outside dates", variant, base)
             state, reason = self._write(Entry((), (), _nothing, (("outside dates", name, key.hex(), variant, moment, event),)))
             return Exposed(state if state in ("held", "refused") else "outside", name, variant, reason or outside)
-        notes = []
+        notes: list[Note] = [("property left out", name, "", f"{k}: {why}", moment, None) for k, why in given.left]
         if variant not in {v.key for v in plan.variants}:
             event = self._incident(plan, unit, "unknown variant", variant, base)
             notes.append(("unknown variant", name, key.hex(), variant, moment, event))
         text = text_of(exposure_event(plan, unit, [(name, variant)], base))
 
-        def switched(position: int, former: str) -> tuple[str, str, str, str, float, str | None]:
+        def switched(position: int, former: str) -> Note:
             del position
             event = self._incident(plan, unit, "variant switch", variant, base, former=former)
             return ("variant switch", name, key.hex(), f"{former} to {variant}", moment, event)
@@ -226,7 +253,7 @@ class Tracker:
 
     def _combined(
         self,
-        unit: str | int,
+        unit: str | int | UUID,
         members: list[tuple[Plan, str]],
         time: float | datetime | None,
         distinct_id: str | None,
@@ -235,12 +262,13 @@ class Tracker:
         out: dict[str, Exposed] = {}
         try:
             id_ = unit_text(unit)
-            base = identified(members[0][0], id_, distinct_id, context) | {"time": self._moment(time)}
+            given = self._given(members[0][0], id_, distinct_id, context, time)
+            base = given.base
             inside = []
             for plan, variant in members:
                 key = unit_key(plan.experiment_name, id_)
                 if outside_dates(plan, base["time"]) or variant not in {v.key for v in plan.variants}:
-                    out[plan.experiment_name] = self._add(plan, id_, key, variant, base)
+                    out[plan.experiment_name] = self._add(plan, id_, key, variant, given)
                 else:
                     inside.append((plan, variant, key))
             if not inside:
@@ -255,7 +283,7 @@ class Tracker:
 
             switches: dict[int, str] = {}
 
-            def switched(position: int, former: str) -> tuple[str, str, str, str, float, str | None]:
+            def switched(position: int, former: str) -> Note:
                 plan, variant, key = inside[position]
                 switches[position] = former
                 event = self._incident(plan, id_, "variant switch", variant, base, former=former)
@@ -266,7 +294,9 @@ class Tracker:
                 state, reason = "repeat", ""
             else:
                 keys, variants = tuple(k for _, _, k in inside), tuple(v for _, v, _ in inside)
-                state, reason = self._write(Entry(keys, variants, build, (), switched))
+                name = inside[0][0].experiment_name
+                notes = tuple(("property left out", name, "", f"{k}: {why}", base["time"], None) for k, why in given.left)
+                state, reason = self._write(Entry(keys, variants, build, notes, switched))
             for position, (plan, variant, _) in enumerate(inside):
                 mine: Any = state
                 if state in ("queued", "repeat", "switch"):
@@ -285,9 +315,13 @@ class Tracker:
             self._sender.start()
         added = self.outbox.add(entry, on_full=self._on_full)
         if added == "full":
-            return "refused", f"{self.outbox.max_pending} events wait in the outbox"
+            reason = f"{self.outbox.max_pending} events wait in the outbox"
+            self._warn("refused exposure", "", reason)
+            return "refused", reason
         if added == "held":
-            return "held", self.outbox.notes[-1] if self.outbox.notes else "the outbox is busy"
+            reason = self.outbox.notes[-1] if self.outbox.notes else "the outbox is busy"
+            self._warn("held exposure", "", reason)
+            return "held", reason
         return added, "the unit was exposed to another variant before" if added == "switch" else ""
 
     def _plan(self, experiment: str | None) -> Plan:
@@ -301,12 +335,10 @@ class Tracker:
         return plan
 
     def _assigned(self, plan: Plan, unit: str) -> str | None:
-        from xpbench.randomiser.assigning import assign
+        single = self._singles.get(plan.experiment_name)
+        return (single or Single(plan))(unit)  # a plan that can't assign says here why
 
-        variant = next(iter(assign(plan, [unit])))
-        return None if variant is None or variant != variant else str(variant)
-
-    def _moment(self, time: float | datetime | None) -> float:
+    def _moment(self, time: Any) -> float:
         if time is None:
             now = self._now()
             anchor = now - _time.monotonic()
@@ -328,8 +360,14 @@ class Tracker:
         with self._count_lock:
             self._invalid[code] = self._invalid.get(code, 0) + 1
         name = experiment or (next(iter(self.plans)) if len(self.plans) == 1 else "")
+        self._warn("invalid exposure", name, reason)
         self.note("invalid exposure", name, f"{reason} [{code}]")
         return Exposed("invalid", name, variant, f"{reason} [{code}]")
+
+    def _warn(self, kind: str, experiment: str, detail: str) -> None:
+        """One line in the log at warning level."""
+        about = f" of {experiment}" if experiment else ""
+        self._warnings(f"{kind}{about}: {detail}")
 
     def note(self, kind: str, experiment: str, detail: str) -> None:
         """Count something that went wrong around an exposure (a fallback, an invalid call); never raises."""
@@ -342,7 +380,7 @@ class Tracker:
         return self._clock().timestamp()
 
     def expose_unplanned(
-        self, experiment: str, unit: str | int, variant: str, *, distinct_id: str, properties: Mapping[str, Any]
+        self, experiment: str, unit: str | int | UUID, variant: str, *, distinct_id: str, properties: Mapping[str, Any]
     ) -> Exposed:
         """Record the exposure of a flag that has no plan, in Mixpanel's default format, once as well; never raises."""
         try:
@@ -350,12 +388,15 @@ class Tracker:
             key = unit_key(experiment, id_)
             if self.outbox.knows(key) == variant:
                 return Exposed("repeat", experiment, variant)
-            base = own_properties(properties)
+            base, left = own_properties(properties)
+            for name, reason in left:
+                self._warn("property left out", experiment, f"{name}: {reason}")
+                self.note("property left out", experiment, f"{name}: {reason}")
             base |= {"distinct_id": distinct_id, "time": self._moment(None), "Experiment name": experiment}
             base |= {"Variant name": variant, "$insert_id": insert_id("exposure", id_, [(experiment, variant)])}
             text = text_of({"event": "$experiment_started", "properties": base})
 
-            def switched(position: int, former: str) -> tuple[str, str, str, str, float, str | None]:
+            def switched(position: int, former: str) -> Note:
                 del position
                 return ("variant switch", experiment, key.hex(), f"{former} to {variant}", base["time"], None)
 
@@ -373,8 +414,12 @@ class Tracker:
 
     def enqueue(self, unit: str, event: str, properties: Mapping[str, Any]) -> bool:
         """Queue an event that is no exposure as durably; True when it is safe on disk."""
-        props = {k: v for k, v in properties.items() if k != "token"}
-        props.setdefault("time", self._moment(None))
+        props, left = own_properties(properties)
+        for name, reason in left:
+            self._warn("property left out", "", f"{event}, {name}: {reason}")
+        props["time"] = self._moment(properties.get("time"))
+        if properties.get("$insert_id"):
+            props["$insert_id"] = properties["$insert_id"]
         props["distinct_id"] = unit
         text_id = props.setdefault("$insert_id", insert_id(event, unit, [("time", repr(props["time"]))]))
         text = text_of({"event": event, "properties": props})
@@ -435,15 +480,15 @@ class Tracker:
 
     # -- async twins --------------------------------------------------------------------------------------------------
 
-    async def aexpose(self, unit: str | int, variant: str | None = None, **options: Any) -> Exposed:
+    async def aexpose(self, unit: str | int | UUID, variant: str | None = None, **options: Any) -> Exposed:
         """`expose` for async code: a repeat answers at once, anything that touches the disk runs in a thread."""
-        if variant is not None and isinstance(unit, (str, int)) and len(self.plans) == 1:
+        if variant is not None and len(self.plans) == 1:
             name = next(iter(self.plans))
-            if self.outbox.knows(unit_key(name, str(unit))) == variant:
+            if self.outbox.knows(unit_key(name, unit_of(unit) or "")) == variant:
                 return Exposed("repeat", name, variant)
         return await asyncio.to_thread(self.expose, unit, variant, **options)
 
-    async def aexpose_all(self, unit: str | int, variants: Mapping[str, str | None], **options: Any) -> list[Exposed]:
+    async def aexpose_all(self, unit: str | int | UUID, variants: Mapping[str, str | None], **options: Any) -> list[Exposed]:
         """`expose_all` for async code."""
         return await asyncio.to_thread(self.expose_all, unit, variants, **options)
 
@@ -465,11 +510,13 @@ class Tracker:
         return f"Tracker({', '.join(sorted(self.plans))}; {self.outbox!r})"
 
 
-def state_folder() -> Path:
-    """Folder of this user's outboxes."""
-    if os.environ.get("XPBENCH_STATE"):
-        return Path(os.environ["XPBENCH_STATE"])
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "xpbench"
+def _prepared(plans: Iterable[Plan]) -> Iterator[tuple[str, Single]]:
+    """The randomiser of each plan that assigns, made before the first request."""
+    for plan in plans:
+        try:
+            yield plan.experiment_name, Single(plan)
+        except AssignError:
+            continue  # the caller gives the variant, or the call says why it can't be assigned
 
 
 def _nothing(fresh: tuple[int, ...]) -> str:

@@ -5,6 +5,7 @@ Inside this package `import mixpanel` still means the official SDK. Product code
 =========  ===================================================
 account    who asks, from the environment alone
 client     one request with retries, and the resources over it
+deadline   a bound on a whole request
 pace       staying below rate limits
 pull       raw export, day by day, resumable
 parquet    pulled days as Parquet

@@ -20,7 +20,9 @@ import httpx
 from xpbench.errors import MixpanelError, number_of, plain, shown
 from xpbench.expose.limits import BATCH_BYTES, BATCH_EVENTS
 from xpbench.expose.sender import Backoff
+from xpbench.expose.values import Unsendable, sendable
 from xpbench.mixpanel.account import Account, Api
+from xpbench.mixpanel.deadline import bounded
 from xpbench.mixpanel.pace import Pace
 from xpbench.shows import Shows, plain_html
 
@@ -74,6 +76,7 @@ class Client:
     Args:
         account: Who asks.
         timeout: Seconds to connect and between two parts of an answer.
+        deadline: Seconds that a request may take in all; the body of an export may take longer while it keeps coming.
         attempts: How often a request is made before it fails.
         max_wait: Seconds in all that one request may wait for rate limits.
         backoff: Makes the waits between attempts.
@@ -85,6 +88,7 @@ class Client:
         account: Account,
         *,
         timeout: float = 60.0,
+        deadline: float = 600.0,
         attempts: int = 6,
         max_wait: float = 3_700.0,
         backoff: Callable[[], Backoff] = Backoff,
@@ -97,6 +101,8 @@ class Client:
         self._sleep = sleep
         self._mask = account.mask
         self._http = httpx.Client(auth=(account.username, account.secret), timeout=timeout, follow_redirects=False)
+        self._seconds = deadline
+        self._deadline = bounded(self._http)
         self.export_pace = Pace([(3, 1.2), (60, 3_650.0)])  # a little wider than the limits: requests travel
 
     @classmethod
@@ -128,9 +134,19 @@ class Client:
         *,
         params: Mapping[str, Any] | None = None,
         pace: Pace | None = None,
+        large: bool = False,
         **body: Any,
     ) -> Iterator[httpx.Response]:
         """An answer with status 200, 201 or 400 whose body is yet to be read; anything else is retried or raised.
+
+        Args:
+            method: Of HTTP.
+            api: Which of the hosts.
+            path: On it.
+            params: Of the query.
+            pace: Limits of this API.
+            large: The body may be of any size: it is bounded by how fast it comes, and not by the deadline.
+            **body: As httpx takes it.
 
         Raises:
             MixpanelError: `XPB-M03` 401, `XPB-M04` 403, `XPB-M05` other refusals, `XPB-M06` rate limit, `XPB-M07` no answer.
@@ -143,6 +159,7 @@ class Client:
                 waited += self._wait(pace.wait(), waited)
                 pace.count()
             request = self._http.build_request(method, url, params=params, **body)
+            self._deadline.start(self._seconds)
             try:
                 response = self._http.send(request, stream=True)
             except httpx.HTTPError as error:
@@ -165,9 +182,12 @@ class Client:
                     continue
                 if response.status_code not in (200, 201, 400):
                     raise self._refused(response)
+                if large:
+                    self._deadline.flow(self._seconds)
                 yield response
                 return
             finally:
+                self._deadline.stop()
                 response.close()
 
     def _wait(self, seconds: float, waited: float) -> float:
@@ -223,13 +243,11 @@ class Client:
         """
         imported = 0
         failed: list[dict[str, Any]] = []
-        start = 0
-        for batch, size in _batches(events):
+        for batch, positions in _batches(events, failed):
             taken, refused = self._import(batch)
             imported += taken
-            failed.extend({**r, "position": start + r["position"]} for r in refused)
-            start += size
-        return ImportReport(imported, tuple(failed))
+            failed.extend({**r, "position": positions[r["position"]]} for r in refused)
+        return ImportReport(imported, tuple(sorted(failed, key=lambda r: r["position"])))
 
     def _import(self, lines: list[bytes]) -> tuple[int, list[dict[str, Any]]]:
         params = {"strict": 1, "project_id": self.account.project_id}
@@ -241,9 +259,9 @@ class Client:
         except MixpanelError as error:
             if error.code != "XPB-M05" or error.values.get("status") != 413 or len(lines) == 1:
                 raise
-            half = len(lines) // 2
-            first, second = self._import(lines[:half]), self._import(lines[half:])
-            return first[0] + second[0], first[1] + [{**r, "position": r["position"] + half} for r in second[1]]
+            return self._import_halves(lines)
+        except httpx.HTTPError as error:
+            raise self._no_answer(error, 1) from None
         except ValueError as error:
             raise MixpanelError("XPB-M08", path="/import", reason=plain(self._mask(error))) from None
         rows = value.get("failed_records", []) if isinstance(value, dict) else []
@@ -258,7 +276,20 @@ class Client:
             }
             for r in rows
         ]
-        return int(value.get("num_records_imported", len(lines) - len(refused))), refused
+        count = value.get("num_records_imported", len(lines) - len(refused)) if isinstance(value, dict) else 0
+        if isinstance(count, int) and count >= len(lines) - len(refused):
+            return len(lines) - len(refused), refused
+        return self._import_halves(lines)
+
+    def _import_halves(self, lines: list[bytes]) -> tuple[int, list[dict[str, Any]]]:
+        """Halves of a request that is too large, or of which Mixpanel counts fewer events; sending one twice adds nothing."""
+        if len(lines) == 1:
+            id_ = json.loads(lines[0])["properties"].get("$insert_id", "")
+            message = "Mixpanel does not count it as imported, and does not say why"
+            return 0, [{"position": 0, "$insert_id": id_, "field": "", "message": message}]
+        half = len(lines) // 2
+        first, second = self._import(lines[:half]), self._import(lines[half:])
+        return first[0] + second[0], first[1] + [{**r, "position": r["position"] + half} for r in second[1]]
 
     # -- experiments --------------------------------------------------------------------------------------------------
 
@@ -371,18 +402,26 @@ class Client:
         return int(self.call("POST", "app", self._notes("/tags"), json_body={"name": name})["id"])
 
 
-def _batches(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[list[bytes], int]]:
+def _batches(events: Iterable[Mapping[str, Any]], failed: list[dict[str, Any]]) -> Iterator[tuple[list[bytes], list[int]]]:
+    """Requests of at most so many events and bytes, with the positions of their events; what has no JSON is failed."""
     lines: list[bytes] = []
+    positions: list[int] = []
     total = 0
-    for event in events:
-        line = json.dumps(_identified(event), separators=(",", ":")).encode()
+    for position, event in enumerate(events):
+        try:
+            line = json.dumps(sendable(_identified(event)), separators=(",", ":")).encode()
+        except Unsendable as error:
+            id_ = event.get("properties", {}).get("$insert_id", "") if isinstance(event, Mapping) else ""
+            failed.append({"position": position, "$insert_id": id_, "field": "", "message": f"a value {error}"})
+            continue
         if lines and (len(lines) >= BATCH_EVENTS or total + len(line) > BATCH_BYTES):
-            yield lines, len(lines)
-            lines, total = [], 0
+            yield lines, positions
+            lines, positions, total = [], [], 0
         lines.append(line)
+        positions.append(position)
         total += len(line) + 1
     if lines:
-        yield lines, len(lines)
+        yield lines, positions
 
 
 def _identified(event: Mapping[str, Any]) -> Mapping[str, Any]:

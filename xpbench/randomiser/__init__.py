@@ -7,6 +7,7 @@ properties       properties of units as columns, JsonLogic rules over them
 flag             one Mixpanel flag and its evaluation, by context or over columns
 definitions      from one flag definition to a flag, with what is refused and what is odd
 flags            the flags of a definitions file, by key
+single           one unit without arrays, and the arithmetic that both ways share
 plan_randomiser  the randomiser of a plan: holdout, layer, rollout groups, variant
 assigning        `xp.assign` for plans and flags
 changes          what a change of the plan does to units; layers and holdouts of several experiments

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpbench.errors import shown
-from xpbench.randomiser.hashing import fnv1a64, fnv_buckets, fnv_states
+from xpbench.randomiser.hashing import fnv_buckets, fnv_states
 from xpbench.randomiser.ids import UnitIds
 from xpbench.randomiser.properties import Properties, Rule
+from xpbench.randomiser.single import fnv1a64
 
 BUCKETS = 100
 

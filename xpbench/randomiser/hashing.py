@@ -18,42 +18,19 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpbench.randomiser.ids import Block, UnitIds
+from xpbench.randomiser.single import BASIS, BITS, PRIME, SCALE, Purpose, prefix, sha256_int
 
-BITS = 52
-"""Bits of the native hash that are used: as many as a float holds exactly in [0, 1)."""
-SCALE = 1 << BITS
-
-BASIS = 0xCBF29CE484222325
-PRIME = 0x100000001B3
-MASK = 0xFFFFFFFFFFFFFFFF
 _LOWEST = 0 if sys.byteorder == "little" else 7
 STEP = 1 << 14
 """Ids that go through FNV-1a together: the states stay in the cache of the processor."""
 
-Purpose = Literal["layer", "holdout", "rollout", "variant"]
-
 Words = NDArray[np.uint64]
-
-
-def netstring(text: str) -> str:
-    """The text with its length in UTF-8 bytes before it, `5:hello,`."""
-    return f"{len(text.encode())}:{text},"
-
-
-def prefix(purpose: Purpose, salt: str, name: str = "") -> str:
-    """What stands before the id in the message of the native hash."""
-    return "xpb1:" + netstring(purpose) + netstring(salt) + netstring(name)
-
-
-def sha256_int(unit: str, *, purpose: Purpose, salt: str, name: str = "") -> int:
-    """First 52 bits of the native hash of one id, as an integer in [0, 2^52)."""
-    return int(hashlib.sha256((prefix(purpose, salt, name) + unit).encode()).hexdigest()[:13], 16)
 
 
 def sha256_uniform(unit: str, *, purpose: Purpose, salt: str, name: str = "") -> float:
@@ -72,13 +49,6 @@ def sha256_texts(texts: Sequence[bytes], before: str) -> Words:
     digests = b"".join([sha(head + text).digest() for text in texts])
     first = np.frombuffer(digests, ">u8")[::4]
     return first.astype(np.uint64) >> np.uint64(64 - BITS)
-
-
-def fnv1a64(data: bytes, state: int = BASIS) -> int:
-    """FNV-1a with 64 bits over bytes."""
-    for byte in data:
-        state = ((state ^ byte) * PRIME) & MASK
-    return state
 
 
 def fnv_states(block: Block) -> Words:

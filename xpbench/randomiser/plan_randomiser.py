@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from math import ceil
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpbench.errors import AssignError, nearest, number_of, plain
+from xpbench.errors import AssignError, number_of, plain
 from xpbench.plan import Plan
 from xpbench.plan.design import Assignment, Rollout
 from xpbench.randomiser.flag import NULL_ID as FLAG_NULL
@@ -26,9 +24,10 @@ from xpbench.randomiser.flag import OVERRIDE as FLAG_OVERRIDE
 from xpbench.randomiser.flag import SERVED as FLAG_SERVED
 from xpbench.randomiser.flag import TEST_USER as FLAG_TEST
 from xpbench.randomiser.flag import Flag, FlagRollout, FlagVariant, positions
-from xpbench.randomiser.hashing import SCALE, prefix, sha256_block
+from xpbench.randomiser.hashing import sha256_block
 from xpbench.randomiser.ids import UnitIds
 from xpbench.randomiser.properties import Properties, Rule
+from xpbench.randomiser.single import checked, exact, prefix, refuse_unknown_members, splits_of, threshold, thresholds_of
 
 SERVED, OVERRIDE, STICKY, NULL_ID, HOLDOUT, OUTSIDE_LAYER, NO_ROLLOUT, UNANSWERED = range(8)
 REASONS = ("served", "override", "sticky", "null_id", "holdout", "outside_layer", "no_rollout", "unanswered")
@@ -45,16 +44,6 @@ class Sticky(Protocol):
     def keep(self, experiment: str, ids: UnitIds, variants: Sequence[str | None]) -> int:
         """Keep variants of ids that have none yet; returns how many were new."""
         ...
-
-
-def threshold(share: Fraction) -> int:
-    """The integer t for which `k < t` holds for exactly the 52-bit numbers with k / 2^52 < share."""
-    return ceil(share * SCALE)
-
-
-def exact(share: float) -> Fraction:
-    """A share as the decimal number that was written."""
-    return Fraction(Decimal(repr(float(share))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,49 +112,18 @@ class Randomiser:
     """
 
     def __init__(self, plan: Plan) -> None:
-        if plan.assignment is None:
-            raise AssignError("XPB-A04", value=plan.key)
+        self.assignment: Assignment = checked(plan)
         self.plan = plan
-        self.assignment: Assignment = plan.assignment
         self.keys = tuple(v.key for v in plan.variants)
         self.salt = self.assignment.salt or plan.key
-        self._check()
-
-    def _check(self) -> None:
-        owner = plain(f"plan {self.plan.key}")
-        for key in self.keys:
-            if self.keys.count(key) > 1:
-                raise AssignError("XPB-A07", value=key, owner=owner)
-        controls = sum(v.control for v in self.plan.variants)
-        if controls != 1:
-            raise AssignError("XPB-A06", count=plain(str(controls)), owner=owner)
-        named = [("overrides", v) for v in self.assignment.overrides.values()]
-        for group in self.assignment.rollout:
-            keys = [*(group.splits or ()), *([] if group.variant is None else [group.variant])]
-            named += [(f"rollout group {group.key}", k) for k in keys]
-        for pointer, key in named:
-            if key not in self.keys:
-                raise AssignError("XPB-A19", pointer=pointer, value=key, owner=owner, hint=plain(nearest(key, self.keys)))
-        for each in (None, *self.assignment.rollout):
-            total = sum(self.splits(each), Fraction(0))
-            if abs(total - 1) > Fraction(1, 10**9):
-                where = self.plan.key if each is None else f"{self.plan.key}, rollout group {each.key}"
-                raise AssignError("XPB-A05", owner=plain(f"plan {where}"), total=float(total))
 
     def splits(self, group: Rollout | None = None) -> tuple[Fraction, ...]:
         """The exact split of each variant, in plan order, in one rollout group."""
-        own = (group.splits or {}) if group is not None else {}
-        return tuple(exact(own.get(v.key, v.split)) for v in self.plan.variants)
+        return splits_of(self.plan, group)
 
     def thresholds(self, group: Rollout | None = None) -> tuple[int, ...]:
         """For each variant the 52-bit integer below which the number must be, cumulated; the last is 2^52."""
-        running = Fraction(0)
-        out = []
-        for split in self.splits(group):
-            running += split
-            out.append(threshold(running))
-        out[-1] = SCALE
-        return tuple(min(t, SCALE) for t in out)
+        return thresholds_of(splits_of(self.plan, group))
 
     @property
     def is_mixpanel(self) -> bool:
@@ -216,12 +174,7 @@ class Randomiser:
         members: dict[str, NDArray[np.bool_]] = {}
         for group in self.assignment.rollout:
             if group.where is not None and table is None:
-                raise AssignError(
-                    "XPB-A12",
-                    value=group.key,
-                    reason=plain("units whose properties fit a rule"),
-                    remedy=plain("Give properties=frame with one row per id"),
-                )
+                refuse_unknown_members(group)
             if group.cohort is None or group.cohort in members:
                 continue
             if cohorts is None or group.cohort not in cohorts:

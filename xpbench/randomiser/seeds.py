@@ -16,11 +16,12 @@ from xpbench.plan import Plan
 from xpbench.randomiser.assigning import subject_of, unit_key
 from xpbench.randomiser.findings import jsonable
 from xpbench.randomiser.flag import Flag
-from xpbench.randomiser.hashing import Words, fnv_buckets, fnv_states, prefix, sha256_texts
+from xpbench.randomiser.hashing import Words, fnv_buckets, fnv_states, sha256_texts
 from xpbench.randomiser.html import paragraph, table
 from xpbench.randomiser.ids import UnitIds
 from xpbench.randomiser.plan_randomiser import Randomiser, flag_with_salt, with_salt
 from xpbench.randomiser.preflight.balance import history_columns
+from xpbench.randomiser.single import prefix
 from xpbench.shows import Shows
 
 Floats = NDArray[np.float64]

@@ -146,6 +146,9 @@ def check_estimates(notes: Notes, readout: J) -> None:
             continue
         for mine, other in zip(ours, theirs, strict=True):
             where = f"{other['metric']} for {other['variant']}" + (f" in {dimension} {value}" if dimension else "")
+            metric = next(m for m in plan["metrics"] if m["key"] == other["metric"])
+            notes.same(f"estimates, {where}, name", metric.get("name") or metric["key"], other["label"])
+            notes.same(f"estimates, {where}, kind", metric["kind"], other["kind"])
             skip = (*base, "p_adjusted", "verdict", "guardrail") if dimension else base
             if mass is not None and is_left(mine):
                 left.add(where)

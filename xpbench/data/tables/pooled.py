@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from xpbench.data.logs.opening import is_relation, kind_of, located, plain_frame
 from xpbench.data.tables.units import UnitsSource, units
 from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import DataError, nearest, plain
+from xpbench.meaning.names import trimmed_sql
+from xpbench.sheets.select import load, sheets_of
 
 GROUP = "$pooled"
 """Name of the column that puts every unit into one group."""
@@ -34,18 +37,8 @@ def arrow_table(table: Any, columns: Sequence[str], *, rows: int | None = None) 
         if name not in known:
             raise DataError("XPB-D05", column=name, role=plain("the call"), hint=plain(nearest(name, known)))
     wanted = list(dict.fromkeys(columns))
-    limit = "" if rows is None else f" LIMIT {rows}"
     if isinstance(table, list):
-        import duckdb
-
-        files = "[" + ", ".join(map(literal, table)) + "]"
-        how = "all_varchar = true, header = true, union_by_name = true"
-        reader = f"read_csv({files}, {how})" if kind_of(table[0]) == "csv" else f"read_parquet({files}, union_by_name = true)"
-        with DuckDB().connect() as run:
-            try:
-                return run.sql(f"SELECT {', '.join(map(quote, wanted))} FROM {reader}{limit}").to_arrow_table()
-            except duckdb.Error as error:
-                raise unread("The table could not be read", error) from error
+        return _of_files(table, wanted, "" if rows is None else f" LIMIT {rows}")
     if is_relation(table):
         found = table.project(", ".join(map(quote, wanted)))
         return (found if rows is None else found.limit(rows)).to_arrow_table()
@@ -59,6 +52,26 @@ def arrow_table(table: Any, columns: Sequence[str], *, rows: int | None = None) 
     chosen = frame.select(*wanted)
     native = plain_frame(chosen if rows is None else chosen.head(rows), lambda column, kinds: None)
     return native if isinstance(native, pa.Table) else pa.Table.from_pandas(native, preserve_index=False)
+
+
+def _of_files(paths: Sequence[str], wanted: Sequence[str], limit: str) -> Any:
+    """The columns of CSV or Parquet files; those of CSV by the same reader as `xp.units`."""
+    import duckdb
+
+    listed = ", ".join(f"c{i} AS {quote(name)}" for i, name in enumerate(wanted))
+    with tempfile.TemporaryDirectory(prefix="xpbench-") as folder, DuckDB().connect() as run:
+        try:
+            if kind_of(paths[0]) == "parquet":
+                files = "[" + ", ".join(map(literal, paths)) + "]"
+                names = ", ".join(map(quote, wanted))
+                return run.sql(f"SELECT {names} FROM read_parquet({files}, union_by_name = true){limit}").to_arrow_table()
+            short = {name: f"c{i}" for i, name in enumerate(wanted)}
+            load(run, "source", sheets_of(paths, folder, short), short, folder, duckdb.Error)
+            again = " AND ".join(f"{trimmed_sql(c)} = {literal(name)}" for name, c in short.items())
+            found = f"SELECT {listed} FROM source WHERE coalesce(NOT ({again}), true){limit}"  # without headers between rows
+            return run.sql(found).to_arrow_table()
+        except duckdb.Error as error:
+            raise unread("The table could not be read", error) from error
 
 
 def pooled_units(table: Any, columns: Sequence[str], *, group: str, unit: str | None, day: str | None = None) -> UnitsSource:

@@ -18,7 +18,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-E03": Message(
         "Outbox {path} can't be opened: {reason}",
         "It is an SQLite file in a folder that this process may write",
-        "Choose a path on a local disk with outbox=, or mend its permissions",
+        "Choose a path on a local disk with outbox=, or give this process the right to write there",
     ),
     "XPB-E04": Message(
         "Outbox {path} is full: {limit} events wait to be sent",
@@ -36,7 +36,7 @@ MESSAGES: dict[str, Message] = {
         "Pass the plan that was registered, and rename exposure.experiment where two are equal",
     ),
     "XPB-E07": Message(
-        "The exposure could not be recorded: {reason}", "Calling code goes on without it", "Mend the cause named"
+        "The exposure could not be recorded: {reason}", "Calling code goes on without it", "Remove the cause named"
     ),
     "XPB-E08": Message(
         "The call does not say which experiment", "This tracker runs several ({known})", "Add experiment= to the call"
@@ -46,7 +46,7 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-E10": Message(
         "Unit {value} can't be exposed: {reason}",
-        "A unit is a non-empty text of up to 255 bytes, or a whole number",
+        "A unit is a non-empty text of up to 255 bytes, a whole number or a UUID",
         "Pass the id that the experiment randomises",
     ),
     "XPB-E11": Message(
@@ -56,8 +56,8 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-E12": Message(
         "Time of the exposure is {value}",
-        "It is an aware datetime, or seconds since the epoch after 1971",
-        "Add the offset, best UTC, or leave it out for now",
+        "It is a datetime with an offset, or seconds since the epoch after 1971",
+        "Add the offset, best UTC, or leave time out for now",
     ),
     "XPB-E13": Message(
         "The Mixpanel object is configured for {found}",
@@ -68,5 +68,15 @@ MESSAGES: dict[str, Message] = {
         "The consumer is a {value}",
         "A sender in a process of its own can only be given the SDK's own consumers",
         'Use sender="thread", or mixpanel.Consumer',
+    ),
+    "XPB-E15": Message(
+        "Variant {value} is a {kind}",
+        "A variant is the key of one in the plan",
+        "Pass its key as text",
+    ),
+    "XPB-E16": Message(
+        "There is no place for the outbox: {reason}",
+        "Exposures are kept on disk until Mixpanel has taken them",
+        "Set XPBENCH_STATE to a folder that this process may write, or give outbox= a path",
     ),
 }

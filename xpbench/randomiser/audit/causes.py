@@ -36,9 +36,10 @@ from xpbench.randomiser.audit.hypotheses import (
 )
 from xpbench.randomiser.audit.report import REMEDIES, Cause
 from xpbench.randomiser.flag import Flag
-from xpbench.randomiser.hashing import SCALE, fnv_buckets, fnv_states, prefix, sha256_block
+from xpbench.randomiser.hashing import fnv_buckets, fnv_states, sha256_block
 from xpbench.randomiser.ids import UnitIds
 from xpbench.randomiser.plan_randomiser import Randomiser
+from xpbench.randomiser.single import SCALE, prefix
 
 EXPLAINS = 0.95
 """Share of the rows it applies to that a hypothesis must explain."""

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from xpbench.plan import Plan
 from xpbench.randomiser.assigning import Subject
 from xpbench.randomiser.flag import Flag, FlagRollout, FlagVariant
-from xpbench.randomiser.hashing import fnv1a64, sha256_uniform
+from xpbench.randomiser.hashing import sha256_uniform
 from xpbench.randomiser.ids import UnitIds
-from xpbench.randomiser.plan_randomiser import Randomiser, exact, flag_with_salt, with_salt
+from xpbench.randomiser.plan_randomiser import Randomiser, flag_with_salt, with_salt
+from xpbench.randomiser.single import exact, fnv1a64
 
 Codes = NDArray[np.int16]
 Texts = Sequence[str | None]

@@ -10,8 +10,8 @@ import numpy as np
 
 from xpbench.randomiser.assigning import subject_of, unit_key
 from xpbench.randomiser.flag import Flag
-from xpbench.randomiser.hashing import prefix
-from xpbench.randomiser.plan_randomiser import Randomiser, exact, threshold
+from xpbench.randomiser.plan_randomiser import Randomiser
+from xpbench.randomiser.single import exact, prefix, threshold
 
 _SHA256 = """
   var K = [], H0 = [];

@@ -11,8 +11,8 @@ import numpy as np
 from xpbench.errors import AssignError, plain
 from xpbench.randomiser.assigning import Subject, subject_of, unit_key
 from xpbench.randomiser.flag import Flag
-from xpbench.randomiser.hashing import BASIS, PRIME, prefix
-from xpbench.randomiser.plan_randomiser import Randomiser, exact, threshold
+from xpbench.randomiser.plan_randomiser import Randomiser
+from xpbench.randomiser.single import BASIS, PRIME, exact, prefix, threshold
 
 Engine = Literal["duckdb", "spark", "postgres", "bigquery", "snowflake", "trino"]
 
