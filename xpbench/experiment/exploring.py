@@ -78,9 +78,7 @@ def explore(
         InvalidPlan: metrics or shares are wrong.
     """
     table = located(table)
-    unit, variant = (
-        None if name is None else str(name) for name in (unit, variant)
-    )  # a frame without names numbers its columns
+    unit, variant = (None if name is None else str(name) for name in (unit, variant))  # some frames number them
     metrics = [m if isinstance(m, Mapping) else str(m) for m in _listed(metrics)]
     in_files = isinstance(table, list)
     if unit is None and (in_files or is_relation(table)):

@@ -164,9 +164,9 @@ def sample_size(
         )
     if lift is not None and centre == 0.0:
         raise _refused("mean", centre, "A lift is a share of the mean", "Give effect= instead of lift=")
-    for name, value in (("power", power), ("alpha", alpha)):
-        if not 0.0 < _finite(name, value) < 1.0:
-            raise _refused(name, value, "It is a share between 0 and 1", "Leave it out, or give 0.8 and 0.05")
+    for name, share in (("power", power), ("alpha", alpha)):
+        if not 0.0 < _finite(name, share) < 1.0:
+            raise _refused(name, share, "It is a share between 0 and 1", "Leave it out, or give 0.8 and 0.05")
     if isinstance(variants, bool) or not isinstance(variants, int) or not 2 <= variants <= MOST_VARIANTS:
         raise _refused("variants", variants, f"Control and treatments are 2 to {MOST_VARIANTS}", "Count the control as well")
     if daily is not None:

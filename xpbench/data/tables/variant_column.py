@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from xpbench.data.logs.opening import as_text
 from xpbench.data.tables.pooled import arrow_table
 from xpbench.data.tables.variant_values import columns_of, variant_values
 from xpbench.errors import DataError, nearest, plain, shown
+from xpbench.meaning.names import name_of
 
 USUAL = (
     "variant", "variation", "group", "arm", "test_group", "ab_group", "experiment_group", "treatment_group", "exp_group",
@@ -60,9 +60,9 @@ def variant_column(table: Any, *, known: Collection[str] = (), leave_out: Collec
         if fitting:
             return fitting[0] if len(fitting) == 1 or _is_likeliest(fitting) else _ask(fitting, columns)
         return _ask([], columns)
-    fitting = [c for c in named if holds(variant_values(table, c), known)]
+    fitting = [c for c in named if holds(variant_values(table, c, known), known)]
     if not fitting:  # whatever it is called: the plan's own variants are in it
-        first = _first_values(table, [c for c in columns if c not in named][:MOST_COLUMNS])
+        first = _first_values(table, [c for c in columns if c not in named][:MOST_COLUMNS], known)
         fitting = [c for c, values in first.items() if holds(values, known)]
     if len(fitting) == 1:
         return fitting[0]
@@ -75,10 +75,10 @@ def holds(values: Collection[str] | dict[str, int], known: Collection[str]) -> b
     return len(met) >= 2 and len(met) * 2 > len(values)
 
 
-def _first_values(table: Any, columns: Sequence[str]) -> dict[str, set[str]]:
+def _first_values(table: Any, columns: Sequence[str], known: Collection[str]) -> dict[str, set[str]]:
     """Values of each column in the first rows."""
     first = arrow_table(table, columns, rows=FIRST_ROWS)
-    return {c: {as_text(v).strip() for v in first.column(c).unique().to_pylist() if v is not None} for c in columns}
+    return {c: {n for v in first.column(c).unique().to_pylist() if (n := name_of(v, known)) is not None} for c in columns}
 
 
 def _is_likeliest(fitting: Sequence[str]) -> bool:
