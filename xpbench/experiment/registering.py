@@ -8,10 +8,10 @@ from xpbench._version import __version__
 from xpbench.decide.drift.drift_lock import recorded
 from xpbench.decide.rule import rule_digest
 from xpbench.experiment.facade import Experiment, open_experiment
-from xpbench.experiment.neighbours import ensure_room_beside
 from xpbench.ledger import Clock, Ledger, create, system_clock
 from xpbench.ledger.folder import LEDGER, PLAN
 from xpbench.plan import Plan
+from xpbench.plan.methods import METHODS
 from xpbench.plan.reading import ensure_registrable
 
 
@@ -29,6 +29,8 @@ def register(plan: Plan, root: str | Path = "experiments", *, by: str | None = N
         AssignError: `XPB-A17`, it shares units with a running experiment of its layer.
         LedgerError: `XPB-L03`, the key is registered already.
     """
+    from xpbench.experiment.neighbours import ensure_room_beside  # brings the randomiser, which a readout need not load
+
     ensure_registrable(plan)
     ensure_room_beside(plan, root)
     folder = create(root, plan.key)
@@ -41,6 +43,7 @@ def register(plan: Plan, root: str | Path = "experiments", *, by: str | None = N
             "rule_digest": rule_digest(plan.decision),
             "locks": recorded(plan),
             "xpbench": __version__,
+            "methods": METHODS,
         },
         by=by,
     )
