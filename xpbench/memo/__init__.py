@@ -10,6 +10,7 @@ messages      sentences by id, with their values
 verification  `xp.verify`, with what the package adds; alone: the verifier as one file
 render       the page as a pure function of the payload
 content      what the page says, as text and numbers
+names         names from a plan and of people, as the page shows them
 figures      static charts as SVG text
 prose        method and limits in plain language
 impact       two sentences for stakeholders
