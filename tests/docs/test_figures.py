@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OLDER = {"assign.json", "expose.json", "faults.json", "health.json", "import_time.json", "seal.json", "trust.json", "worlds.json"}
+OLDER = {
+    "assign.json",
+    "expose.json",
+    "faults.json",
+    "health.json",
+    "import_time.json",
+    "seal.json",
+    "trust.json",
+    "worlds.json",
+}
 """Results from before `benchmarks.report` wrote commit, versions and machine; the next run of each takes it off this list."""
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 
