@@ -470,7 +470,7 @@ _SUMMARY = {
 }
 _SITUATION = dict.fromkeys(("primary", "deteriorated", "guardrails", "health", "adequate"))
 _READOUT = {
-    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest")),
+    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods")),
     "plan": PLAN_KEYS,
     "due": dict.fromkeys(("is_due", "is_adequate", "reason", "units", "units_needed", "days", "days_needed", "look", "looks")),
     "summary": _SUMMARY,
@@ -655,8 +655,8 @@ def _check_found(notes: Notes, entry: J, told: J, amended: Sequence[J]) -> None:
     body, where = entry["body"], f"look of entry {entry['seq']}"
     turned = any(e["seq"] > entry["seq"] and any(not is_neutral(c["pointer"]) for c in e["body"]["changes"]) for e in amended)
     counts = entry["kind"] == "opened" and "findings" in body and not body["health"]["gates"] and not turned
-    recorded = [body["n"], body.get("last", ""), body.get("findings", {}), counts and bool(body.get("findings"))]
-    shown = [told["units"], told.get("last", ""), told.get("findings", {}), told.get("counts", False)]
+    recorded = [body["n"], body.get("last", ""), body.get("findings"), counts and bool(body.get("findings"))]
+    shown = [told["units"], told.get("last", ""), told.get("findings"), told.get("counts", False)]
     notes.same(f"{where}, what it found", recorded, shown)
 
 
@@ -674,6 +674,9 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
     expected = {"at": first["at"], "by": first["by"] or "", "plan_digest": body["plan_digest"]}
     notes.same("registration", canonical(expected), canonical(payload["registered"]))
     notes.same("experiment", body["plan"]["key"], readout["key"])
+    used, promised = readout.get("methods", 1), body.get("methods", 1)
+    if used < promised or (used > promised and used != 2):  # an older experiment is read by the second edition at most
+        notes.differs("edition of the methods, as registered", promised, used)
     in_force = [e for e in entries if e["kind"] in ("registered", "amended")][-1]
     notes.same("plan in force", sha256(canonical(in_force["body"]["plan"])), digest)
     amended = [(i, e) for i, e in enumerate(entries) if e["kind"] == "amended"]
@@ -1456,6 +1459,18 @@ def plain_pair(c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pa
     return Pair(mc, mt, vc, vt, 0.0, _welch(vc, vt, c["n"] - 1, t["n"] - 1), n)
 
 
+def with_taken_noise(pair: Pair, c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pair:
+    """A comparison with a constant variant: its noise is taken to be the other's, or where neither varies that of all units."""
+    own = [_own_variance(subject(x["mean"])[1], x["cov"]) for x in (c, t)]
+    flat = [_constant(m, s) for m, s in zip((pair.mc, pair.mt), own, strict=True)]
+    n = c["n"] + t["n"]
+    if all(flat):
+        noise, df = c["n"] * t["n"] / n * (pair.mt - pair.mc) ** 2 / (n - 1), n - 2
+    else:
+        noise, df = (own[1], t["n"] - 1) if flat[0] else (own[0], c["n"] - 1)
+    return Pair(pair.mc, pair.mt, noise / c["n"], noise / t["n"], 0.0, float(df), n)
+
+
 def _solve(a: list[list[float]], y: list[float]) -> tuple[list[float], int]:
     """X with a x = y for correlation-like a, by pivoted elimination; dependent directions get 0."""
     n = len(y)
@@ -1548,6 +1563,12 @@ class Score:
         return min(self.x_c, self.n_c - self.x_c, self.x_t, self.n_t - self.x_t) < 10
 
     @property
+    def rare(self) -> bool:
+        """Fewer than 10 units of both variants together have the event, or lack it."""
+        events, units = self.x_c + self.x_t, self.n_c + self.n_t
+        return min(events, units - events) < 10
+
+    @property
     def silent(self) -> bool:
         """All units of both variants have, or all lack, the event."""
         return self.x_c == self.x_t == 0 or (self.x_c == self.n_c and self.x_t == self.n_t)
@@ -1635,6 +1656,8 @@ class Estimate:
     reduction: float | None = None
     share: bool = False
     score: Score | None = None
+    borrows: bool = False
+    quantile: bool = False
 
 
 def functional_of(metric: J, columns: Sequence[str]) -> tuple[Callable[[Sequence[float]], Gradient], int]:
@@ -1667,7 +1690,9 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
         vc, vt = ((x["n"] - 1) / x["n"] if share else 1.0 for x in (c, t))
         plain = Pair(plain.mc, plain.mt, vc * plain.vc, vt * plain.vt, 0.0, math.inf, plain.n)
     xs = list(range(own, len(columns)))
-    if is_quantile or not (metric.get("cuped") and xs):
+    if is_quantile:
+        return Estimate(plain, plain, quantile=True)
+    if not (metric.get("cuped") and xs):
         return Estimate(plain, plain, None, share, score)
     if plain.status != "ok":
         return Estimate(plain, plain, None, share, score)
@@ -1675,8 +1700,20 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score)
 
 
+def with_noise(metric: J, found: Estimate, c: J | None, t: J | None) -> Estimate:
+    """The estimate in which a variant whose units all have the same value takes its noise from the other one."""
+    if found.pair.status != "separation" or found.share or c is None or t is None:
+        return found
+    if found.quantile and c["cov"][0][0] == t["cov"][0][0] == 0:
+        return found
+    pair = with_taken_noise(found.pair, c, t, functional_of(metric, c["columns"])[0])
+    if found.quantile:
+        pair = Pair(pair.mc, pair.mt, pair.vc, pair.vt, 0.0, math.inf, pair.n)
+    return Estimate(pair, pair, None, found.share, found.score, True, found.quantile)
+
+
 def waiting(found: Estimate) -> Estimate:
-    """The estimate where the design has no score form: a rare event is waited for."""
+    """The estimate in designs with several looks before scores were used there: a rare event is waited for."""
     if found.score is None:
         return found
     late = [Pair(p.mc, p.mt, n=p.n, status="too_few_events") if p.status in ("ok", "separation") else p
@@ -1716,6 +1753,19 @@ class Design:
         if self.boundary is not None:
             return self.boundary.p(z)
         return min(1.0, 2 * t_tail(abs(z), pair.df)) if self.rho2 is None else math.exp(-max(self.log_e(z, pair.n), 0.0))
+
+    @property
+    def once(self) -> bool:
+        """Whether the design is read once, at its end."""
+        return self.rho2 is None and self.boundary is None
+
+    def p_of(self, z: float, n: int) -> float:
+        """Two-sided p-value of a distance whose noise is known."""
+        if math.isnan(z):
+            return NAN
+        if self.boundary is not None:
+            return self.boundary.p(z)
+        return min(1.0, 2 * normal_tail(abs(z))) if self.rho2 is None else math.exp(-max(self.log_e(z, n), 0.0))
 
     def p_one_sided(self, z: float, pair: Pair) -> float:
         """One-sided p-value of a distance z on the good side."""
@@ -2240,18 +2290,36 @@ def _lift_prior(pair: Pair, mean: float, sd: float, *, up: bool) -> Posterior | 
     lift = (pair.mt - pair.mc) / abs(pair.mc)
     own = math.sqrt(pair.vt + (1 + sign * lift) ** 2 * pair.vc - 2 * (1 + sign * lift) * pair.cov) / abs(pair.mc)
     weight = sd * sd / (sd * sd + own * own)
-    start, spread = mean + weight * (lift - mean), own * math.sqrt(weight)
-    for _ in range(60):  # to the height, by Newton's steps on a parabola through three points
+    low, high = min(mean, lift) - 9 * (sd + own), max(mean, lift) + 9 * (sd + own)
+    for _ in range(40):  # the grid closes in on what is within DEPTH of the height
+        places = [low + (high - low) * i / 400 for i in range(401)]
+        heights = [log(r) for r in places]
+        floor = max(heights) - DEPTH
+        kept = [i for i, h in enumerate(heights) if h > floor]
+        width = high - low
+        low, high = places[max(kept[0] - 1, 0)], places[min(kept[-1] + 1, 400)]
+        if high - low > width / 4:
+            break
+    tops = [i for i in range(1, 400) if heights[i - 1] < heights[i] >= heights[i + 1] and heights[i] > floor]
+    if len(tops) != 1:  # two heights far from each other
+        return None
+    start, spread = places[tops[0]], own * math.sqrt(weight)
+    for _ in range(80):  # to the height, by Newton's steps on a parabola through three points
         a, b, c = log(start - spread / 8), log(start), log(start + spread / 8)
         bend = a - 2 * b + c
         step = spread / 16 * (a - c) / bend if bend < 0 else 0.0
         start += max(-spread, min(spread, step))
+        if bend < 0:
+            spread = spread / 8 / math.sqrt(-bend)
         if abs(step) < 1e-9 * spread:
             break
     height = log(start)
-    m = Marginal(
-        lambda s: log(start + s * spread) - height, lambda s: start + s * spread, lambda r: (r - start) / spread, start
-    )
+    try:
+        m = Marginal(
+            lambda s: log(start + s * spread) - height, lambda s: start + s * spread, lambda r: (r - start) / spread, start
+        )
+    except OverflowError:  # a height so sharp that the steps missed it
+        return None
     centre = start + m.moment[-1] / m.total
     less, short = m.under(0.0)
     loss_up = short * abs(pair.mc)  # E max(−r, 0) |mc|
@@ -2345,6 +2413,12 @@ def documented_test(metric: J, c: J, t: J, *, share: bool, alpha: float) -> tupl
 # ------------------------------------------------------------------------------------------------------------------------ rows
 # Every row of the readout, computed from the moments.
 
+METHODS = 2
+"""The newest edition of the methods that is known here."""
+WHOLE = 2
+"""The edition from which on no status drops out of the rule on the good side."""
+
+
 def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
     return {
         (c["metric"], c["variant"], c["form"], c.get("dimension", ""), c.get("slice", "")): c
@@ -2353,11 +2427,25 @@ def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
 
 
 def rows_of(
-    plan: J, summary: J, *, looks: Sequence[J] = (), dimension: str = "", slice_: str = "", alone: bool = False
+    plan: J,
+    summary: J,
+    *,
+    looks: Sequence[J] = (),
+    dimension: str = "",
+    slice_: str = "",
+    alone: bool = False,
+    methods: int = METHODS,
 ) -> list[dict[str, J]]:
-    """Every row of the readout, computed from the moments; `looks` are those at the effects, this one last.
+    """Every row of the readout, computed from the moments.
 
-    `alone` leaves out what earlier looks found, and gives what this look found by itself.
+    Args:
+        plan: As the readout has it.
+        summary: Moments.
+        looks: Those at the effects, this one last.
+        dimension: Of a segment.
+        slice_: Its value.
+        alone: Leave out what earlier looks found, and give what this look found by itself.
+        methods: Edition of the methods that the readout names; 1 where it names none.
     """
     units = sum(summary["units"].values())
     cells = _cells(summary)
@@ -2370,10 +2458,13 @@ def rows_of(
                 pick = [cells.get((metric["key"], v, "value", dimension, slice_)) for v in (control, variant["key"])]
                 raw = [cells.get((metric["key"], v, "raw", dimension, slice_)) for v in (control, variant["key"])]
                 design = design_of(plan, variant, units=units, looks=looks)
-                is_fixed = design.rho2 is None and design.boundary is None
                 own = estimate(metric, *pick)
-                items.append((metric, variant, pick, own if is_fixed else waiting(own), design, raw))
-    found = [(_p_value(e, d), alpha) for _, _, _, e, d, _ in items]
+                if methods >= WHOLE:
+                    own = with_noise(metric, own, *pick)
+                elif not design.once:
+                    own = waiting(own)
+                items.append((metric, variant, pick, own, design, raw, _scores(own, design, methods)))
+    found = [(_p_value(item), alpha) for item in items]
     held: list[J | None] = [None] * len(items)
     corrected: list[tuple[float, float]] = list(found)
     second = plan.get("secondary_correction", "bh")
@@ -2389,12 +2480,7 @@ def rows_of(
             if earlier is not None and (items[i][4].rho2 is not None or items[i][4].boundary is not None):
                 held[i], found[i] = earlier, (earlier["p"], alpha)
         p_values = [found[i][0] for i in members]
-        if name == "e-bh":
-            pairs = [(items[i][3].pair, items[i][4]) for i in members]
-            e_values = [_e(pair, design) for pair, design in pairs]
-            adjusted = adjust(e_values, name)
-        else:
-            adjusted = adjust(p_values, name)
+        adjusted = adjust([_e(items[i]) for i in members], name) if name == "e-bh" else adjust(p_values, name)
         of = sum(not math.isnan(p) for p in p_values)
         level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
         for i, p in zip(members, adjusted, strict=True):
@@ -2403,23 +2489,32 @@ def rows_of(
     return [_row(plan, item, found[i][0], *corrected[i], held=held[i], end=end) for i, item in enumerate(items)]
 
 
-def _scores(est: Estimate, design: Design) -> Score | None:
+def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
     """The counts where the score method judges a row."""
-    judged = design.rho2 is None and design.boundary is None and est.reduction is None and est.pair.status != "zero_variance"
-    return est.score if judged else None
+    if methods < WHOLE:
+        return est.score if design.once and est.reduction is None and est.pair.status != "zero_variance" else None
+    return est.score if not design.once or est.reduction is None else None
 
 
-def _p_value(est: Estimate, design: Design) -> float:
-    score = _scores(est, design)
-    if score is None:
-        return design.p(est.pair)
-    return NAN if score.silent else min(1.0, 2 * normal_tail(abs(score.z_effect(0.0))))
+def _z(item: J) -> float:
+    """Distance from no difference; NaN where there is none, or where a design with several looks waits for events."""
+    est, design, score = item[3], item[4], item[6]
+    if score is not None:
+        return NAN if score.silent or (score.rare and not design.once) else float(score.z_effect(0.0))
+    pair = est.pair
+    return (pair.mt - pair.mc) / math.sqrt(pair.variance) if pair.status == "ok" else NAN
 
 
-def _e(pair: Pair, design: Design) -> float:
-    if pair.status != "ok" or design.rho2 is None:
+def _p_value(item: J) -> float:
+    est, design, score = item[3], item[4], item[6]
+    return float(design.p(est.pair) if score is None else design.p_of(_z(item), est.pair.n))
+
+
+def _e(item: J) -> float:
+    z, design = _z(item), item[4]
+    if math.isnan(z) or design.rho2 is None:
         return NAN
-    log = design.log_e((pair.mt - pair.mc) / math.sqrt(pair.variance), pair.n)
+    log = design.log_e(z, item[3].pair.n)
     return math.inf if log > 709 else math.exp(log)
 
 
@@ -2450,19 +2545,23 @@ def finite(value: float) -> float | None:
 def _row(
     plan: J, item: J, p: float, p_adjusted: float, level: float, *, held: J | None = None, end: bool = False
 ) -> dict[str, J]:
-    metric, variant, cells, est, design, raw = item
+    metric, variant, cells, est, design, raw, score = item
     pair, alpha = est.pair, alpha_of(plan)
     sign = 1 if metric["direction"] == "increase" else -1
     row = _interval(pair, design, level)
     q = row.pop("q", NAN)
-    score = _scores(est, design)
     if score is not None:
-        q = normal_isf(level / 2)
-        row["effect"], row["ci_low"], row["ci_high"] = score.effect(q)
-        row["lift"], row["lift_low"], row["lift_high"], no_lift = score.lift(q)
-        row["status"] = pair.status if math.isnan(p) else "few_events"
+        q = design.q(Pair(n=pair.n, df=math.inf), level)
+        if math.isfinite(q):
+            row |= _by_score(score, q, waits=score.rare and not design.once)
+        no_lift = row.pop("no_lift", "unbounded_lift" if has_lift(pair) else "control_near_zero")
+        row["status"] = "few_events" if not math.isnan(p) else pair.status
+        if math.isnan(p) and score.rare and not design.once and pair.status != "zero_variance":
+            row["status"] = "too_few_events"
         if row["status"] in ("ok", "few_events") and no_lift:
             row["status"] = no_lift
+    if est.borrows:
+        row["status"] = "separation"
     verdict = "unclear"
     if row["effect"] is not None and p_adjusted <= alpha:
         verdict = "better" if sign * (row["effect"] if held is None else held["sign"]) > 0 else "worse"
@@ -2511,9 +2610,19 @@ def _row(
     if all(c is not None for c in raw):
         plain = estimate(metric, *raw).plain
         row["sensitivity"].append(("raw", _interval(plain, design, level), design.p(plain)))
-    if metric["kind"] != "quantile" and pair.status == "ok":
+    if metric["kind"] != "quantile" and pair.status == "ok" and not est.borrows:
         row["sensitivity"].append((DOCUMENTED, *documented_test(metric, *cells, share=est.share, alpha=alpha)))
     return row
+
+
+def _by_score(score: Score, q: float, *, waits: bool) -> dict[str, J]:
+    """Effect and lift with their intervals by the score; none without a difference, or without zero while none is called."""
+    out: dict[str, J] = {}
+    out["effect"], out["ci_low"], out["ci_high"] = score.effect(q)
+    out["lift"], out["lift_low"], out["lift_high"], out["no_lift"] = score.lift(q)
+    if score.silent or (waits and not out["ci_low"] <= 0 <= out["ci_high"]):
+        out |= dict.fromkeys(("ci_low", "ci_high", "lift_low", "lift_high"))
+    return out
 
 
 def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confidence: float) -> str:
@@ -2523,7 +2632,7 @@ def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confid
     row["ci_low"], row["ci_high"] = row["effect"] - reach, row["effect"] + reach
     for name in ("lift", "lift_low", "lift_high"):
         row[name] = None
-    if row["status"] not in ("ok", "few_events"):
+    if row["status"] not in ("ok", "few_events", "separation"):
         row["status"] = "ok"
     if posterior is None:
         return "unclear"
@@ -2542,9 +2651,9 @@ def _margin(
         state = "" if not is_rail else "unclear" if pair.status != "ok" else "bad" if verdict == "worse" else "ok"
         return {"guardrail": state, "margin": None, "margin_p_value": None}
     out: dict[str, J] = {"margin": -sign * size, "margin_p_value": None, "guardrail": "unclear" if is_rail else ""}
-    if score is not None and size < 1 and not score.silent:
+    if score is not None and size < 1 and not (score.silent and relative is not None):
         z = sign * (score.z_ratio(1 - sign * size) if relative is not None else score.z_effect(-sign * size))
-        out["margin_p_value"] = normal_tail(z)
+        out["margin_p_value"] = design.p_one_sided(z, Pair(n=pair.n, df=math.inf))
     elif pair.status != "ok":
         return out
     else:
@@ -2568,8 +2677,24 @@ ORDER = ("invalid", "ship none", "iterate", "ship")
 COMPUTED = ("ok", "unbounded_lift", "control_near_zero", "few_events")
 
 
-def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -> dict[str, J]:
-    """What was found for one treatment variant."""
+def known(row: J) -> bool:
+    """Whether a row has what its test needs."""
+    return bool(row["ci_low"] is not None if row["status"] == "separation" else row["status"] in COMPUTED)
+
+
+def lost(row: J) -> bool:
+    """Whether a metric has no number that could have told of harm."""
+    if row["status"] in ("not_enough_units", "not_finite", "zero_denominator", "cap_is_zero"):
+        return True
+    effect = row["effect"]
+    bad = effect is None or (effect < 0) == (row["direction"] == "increase")
+    if row["status"] == "separation":
+        return bool(row["ci_low"] is None and bad)
+    return bool(row["status"] == "zero_variance" and effect and bad)
+
+
+def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, methods: int) -> dict[str, J]:
+    """What was found for one treatment variant; what is lost keeps anything beside it from winning."""
     ladder = ("worse", "unclear", "small", "win")
     primaries = [r for r in rows if r["role"] == "primary"]
     states = [
@@ -2585,12 +2710,15 @@ def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -
     best = max if plan.get("decision", {}).get("ship_when", "any_primary") == "any_primary" else min
     rails = [r["guardrail"] for r in rows if r["role"] == "guardrail"]
     loud = [c for c in health if c["status"] in ("warn", "fail")]
+    found = best(states, key=ladder.index) if states else "unclear"
+    gone = methods >= WHOLE and any(lost(r) for r in rows if r["role"] != "guardrail")
+    computed = known if methods >= WHOLE else lambda r: r["status"] in COMPUTED
     return {
-        "primary": best(states, key=ladder.index) if states else "unclear",
+        "primary": min(found, "unclear", key=ladder.index) if gone else found,
         "deteriorated": any(r["verdict"] == "worse" for r in rows if r["role"] != "guardrail"),
         "guardrails": "bad" if "bad" in rails else "unclear" if "unclear" in rails else "ok",
         "health": "fail" if any(c["gate"] and c["status"] == "fail" for c in loud) else "warn" if loud else "pass",
-        "adequate": bool(adequate and primaries and all(r["status"] in COMPUTED for r in primaries)),
+        "adequate": bool(adequate and primaries and all(computed(r) for r in primaries) and not gone),
     }
 
 
@@ -2612,13 +2740,13 @@ def rule(policy: J, s: Mapping[str, J]) -> tuple[str, str]:
     return next(((row, outcome) for row, fits, outcome in ladder if fits), ("R11", "ship none"))
 
 
-def recommended(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -> dict[str, J]:
+def recommended(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, *, methods: int = METHODS) -> dict[str, J]:
     """Outcome over all treatments: invalid if any is, else the best; of several that ship, the largest first primary lift."""
     verdicts = []
     for variant in plan["variants"]:
         if variant.get("control"):
             continue
-        s = situation(plan, [r for r in rows if r["variant"] == variant["key"]], health, adequate)
+        s = situation(plan, [r for r in rows if r["variant"] == variant["key"]], health, adequate, methods)
         verdicts.append((variant["key"], s, *rule(plan.get("decision", {}), s)))
     outcomes = [v[3] for v in verdicts]
     outcome = "invalid" if "invalid" in outcomes else max(outcomes, key=ORDER.index)
@@ -2701,6 +2829,7 @@ def compare_row(
             name in skip
             or name not in ours
             or (mass is not None and name in _LIFTS and theirs["status"] in ("ok", "few_events"))
+            or (mass is not None and name in _LIFTS and theirs["status"] == "separation" and ours["se"] is not None)
         ):
             continue
         scale = lift if name.startswith("lift") else effect if name in _NUMBERS else 1e-3
@@ -2715,7 +2844,9 @@ def compare_row(
             notes.differs(f"estimates, {where}, sensitivity", name, "nothing")
             continue
         for key, value in {**other, "p_value": finite(p)}.items():
-            if key in match and key not in skip and not near(value, match[key], span_of(other, "ci_low", "ci_high")):
+            lifts = span_of(other, "lift_low", "lift_high")
+            scale = lifts * (1 + lifts) if key.startswith("lift") else span_of(other, "ci_low", "ci_high")
+            if key in match and key not in skip and not near(value, match[key], scale):
                 notes.differs(f"estimates, {where}, {name}, {key}", value, match[key])
     if "sensitivity" in ours:
         known = [name for name, _, _ in ours["sensitivity"]]
@@ -2763,7 +2894,14 @@ def check_estimates(notes: Notes, readout: J) -> None:
         base, plan = _BY_ENGINE, {**plan, "model": {**model, "kind": "frequentist"}}
         notes.not_checked.append(f"intervals over {len(heavy.information)} looks, some very close: xpbench verify --full")
     for dimension, value, theirs in groups:
-        ours = rows_of(plan, readout["summary"], looks=() if dimension else looks, dimension=dimension, slice_=value)
+        ours = rows_of(
+            plan,
+            readout["summary"],
+            looks=() if dimension else looks,
+            dimension=dimension,
+            slice_=value,
+            methods=readout.get("methods", 1),
+        )
         if [(r["metric"], r["variant"]) for r in ours] != [(r["metric"], r["variant"]) for r in theirs]:
             notes.differs("estimates, rows", [r["metric"] for r in ours], [r["metric"] for r in theirs])
             continue
@@ -2776,7 +2914,7 @@ def check_estimates(notes: Notes, readout: J) -> None:
             if mass is not None and is_left(mine):
                 left.add(where)
             compare_row(notes, where, {**mine, "sensitivity": []} if dimension else mine, other, skip, mass)
-    if looks and "findings" in looks[-1] and not base:
+    if looks and looks[-1].get("findings") and not base:
         _check_own_look(notes, plan, readout)
     _check_slices(notes, readout)
     if left:
@@ -2794,7 +2932,7 @@ def check_estimates(notes: Notes, readout: J) -> None:
 def _check_own_look(notes: Notes, plan: J, readout: J) -> None:
     """What this look found by itself, as it went on record: later looks rest on it."""
     look = readout["looks"][-1]["findings"]
-    for row in rows_of(plan, readout["summary"], looks=readout["looks"], alone=True):
+    for row in rows_of(plan, readout["summary"], looks=readout["looks"], alone=True, methods=readout.get("methods", 1)):
         p = finite(row["p_value"]) if row["effect"] is not None else None
         theirs = look.get(row["metric"], {}).get(row["variant"])
         where = f"this look, {row['metric']} for {row['variant']}"
@@ -2837,7 +2975,9 @@ def check_decision(notes: Notes, payload: J) -> None:
         notes.same(
             "decision, horizon reached", sum(summary["units"].values()) >= horizon["units"], readout["due"]["is_adequate"]
         )
-    ours = recommended(plan, readout["rows"], readout["health"], readout["due"]["is_adequate"])
+    ours = recommended(
+        plan, readout["rows"], readout["health"], readout["due"]["is_adequate"], methods=readout.get("methods", 1)
+    )
     theirs = readout["recommendation"]
     for name in ("outcome", "variant", "rows"):
         notes.same(f"decision, {name}", ours[name], theirs[name])
