@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xpbench.data.engines.embedded import DuckDB, Progress, Stages, unread
 from xpbench.data.logs.opening import as_text, located
 from xpbench.data.summary import Cap, Summary
+from xpbench.data.tables.specification import TableSpecification
 from xpbench.data.tables.unit_table import UnitTable, is_reading_error
 from xpbench.errors import shown
 from xpbench.plan import Plan
@@ -57,18 +58,6 @@ def units(
 
 
 @dataclass(frozen=True, slots=True)
-class NamedUnits:
-    """A table with one row per unit, with the column of the variant."""
-
-    table: Any = field(repr=False)
-    unit: str | None
-    variant: str
-    day: str | None
-    variants: Mapping[str, str] = field(repr=False)
-    engine: DuckDB = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class UnitsSource:
     """A table with one row per unit; see `units`."""
 
@@ -107,7 +96,7 @@ class UnitsSource:
             return replace(found, source=f"{found.source}, variants in column {shown(source.variant)}")
         return found
 
-    def named(self, plan: Plan) -> NamedUnits:
+    def named(self, plan: Plan) -> TableSpecification:
         """The same source with the column of the variant found, where the call did not name it.
 
         Raises:
@@ -117,11 +106,11 @@ class UnitsSource:
         if column is None:
             from xpbench.data.tables.variant_column import variant_column
 
-            known = {v.key for v in plan.variants}
-            texts = [k for k, v in self.variants.items() if v in known] or list(known)
+            known = [v.key for v in plan.variants]
+            texts = [k for k, v in self.variants.items() if v in known] or known
             leave_out = {self.unit or plan.unit, *([self.day] if self.day else [])}
             column = variant_column(self.table, known=texts, leave_out=leave_out)
-        return NamedUnits(self.table, self.unit, column, self.day, self.variants, self.engine)
+        return TableSpecification(self.table, self.unit, column, self.day, self.variants, self.engine)
 
     def histograms(self, plan: Plan, caps: Iterable[Cap]) -> tuple[Histogram, ...]:
         """Counts per bin before and after winsorization, for each of these caps; for pictures.
