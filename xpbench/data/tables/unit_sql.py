@@ -55,7 +55,7 @@ def as_number(name: str, kind: str, *, column: str, metrics: Sequence[str], rule
     if is_text(kind):
         short = trimmed_sql(f"CAST({name} AS VARCHAR)")
         if rule is not None:
-            return f"CASE WHEN {nothing_sql(short)} THEN NULL ELSE {rule.sql(short)} END", True
+            return f"CASE WHEN {short} IS NULL OR {nothing_sql(short)} THEN NULL ELSE {rule.sql(short)} END", True
         return number_sql(short), True
     if kind == '"NULL"' or kind == "NULL":
         return f"CAST({name} AS DOUBLE)", False

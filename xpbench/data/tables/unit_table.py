@@ -260,8 +260,7 @@ class UnitTable:
     def base(self, unit: str, types: Mapping[str, str]) -> None:
         """Make the view `base`: u, v, a number or null for every measure (m0, …), its unreadable text (b0, …), s0, …, d."""
         short = {name: f"w{i}" for i, name in enumerate(types)}
-        self._ensure_exact(unit, types[unit], short[unit])
-        columns = [f"{as_id(short[unit], types[unit])} AS u", f"{self._variant(types)} AS v"]
+        columns = [f"{self._id(types)} AS u", f"{self._variant(types)} AS v"]
         for name, measure in self.measures.items():
             rule = self.rule(name, short[name]) if is_text(types[name]) else None
             number, parsed = as_number(short[name], types[name], column=name, metrics=self.metrics_by_column[name], rule=rule)
@@ -279,6 +278,12 @@ class UnitTable:
         self.all(f"CREATE TEMP {kind} base AS SELECT {', '.join(columns)} FROM source")
         if isinstance(self.source.table, list):
             self._ensure_no_totals(unit)
+
+    def _id(self, types: Mapping[str, str]) -> str:
+        """Expression of the id."""
+        name, kind = f"w{list(types).index(self.unit)}", types[self.unit]
+        self._ensure_exact(self.unit, kind, name)
+        return as_id(name, kind)
 
     def _variant(self, types: Mapping[str, str]) -> str:
         """Expression of the plan's variant, or of the name of what is none."""
