@@ -68,16 +68,17 @@ def ids(draw: random.Random, n: int) -> list[str]:
 
 
 def values(draw: random.Random, n: int) -> list[str]:
-    style = draw.choice(
-        ["int", "decimal", "comma", "comma groups", "groups", "ambiguous", "dollar", "euro", "percent", "yes", "y", "t", "true"]
-        + ["exponent", "code", "mixed", "junk", "underscore", "minus", "plus"]
+    styles = (
+        "int decimal comma comma_groups groups ambiguous dollar euro percent yes y t true exponent code mixed junk underscore "
+        "minus plus"
     )
+    style = draw.choice(styles.split())
     number = lambda: draw.choice([draw.randrange(100), draw.randrange(10_000), -draw.randrange(50)])  # noqa: E731
     out = {
         "int": lambda: str(number()),
         "decimal": lambda: f"{number() + draw.randrange(100) / 100:.2f}",
         "comma": lambda: f"{number()},{draw.randrange(100):02}",
-        "comma groups": lambda: f"{draw.randrange(1, 900)}.{draw.randrange(1000):03},{draw.randrange(100):02}",
+        "comma_groups": lambda: f"{draw.randrange(1, 900)}.{draw.randrange(1000):03},{draw.randrange(100):02}",
         "groups": lambda: f"{draw.randrange(5_000_000):,}.{draw.randrange(100):02}",
         "ambiguous": lambda: draw.choice([f"{draw.randrange(1000, 900_000):,}", str(draw.randrange(999))]),
         "dollar": lambda: f"{draw.choice(['', '-'])}${draw.randrange(9_000):,}.{draw.randrange(100):02}",

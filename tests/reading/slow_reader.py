@@ -1,7 +1,7 @@
 """A slow reader of per-unit tables in plain Python, written from docs/reading.md and not from the package.
 
-It is given the cells of a table as text, as they stand in a file, and says what a summary must say: units by variant, exact means,
-slices and days, or that the table is refused. It shares no code with `xpbench`.
+It is given the cells of a table as text, as they are in a file, and says what a summary must say: units by variant, exact
+means, slices and days, or that the table is refused. It shares no code with `xpbench`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 NONE = (
-    ["", "na", "n/a", "#n/a", "#na", "#n/a n/a", "<na>", "nan", "-nan", "null", "<null>", "(null)", "none", "nil", "nat"]
-    + ["undefined", "\\n", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind"]
+    "", "na", "n/a", "#n/a", "#na", "#n/a n/a", "<na>", "nan", "-nan", "null", "<null>", "(null)", "none", "nil", "nat",
+    "undefined", "\\n", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind",
 )  # fmt: skip
 DIGITS = "0123456789"
 
@@ -159,7 +159,7 @@ def days(cells: Sequence[str]) -> list[str | None]:
             seconds = int(short) if len(short) <= 11 else int(short) // 1000
             out.append((datetime.date(1970, 1, 1) + datetime.timedelta(days=seconds // 86400)).isoformat())
         elif short.endswith("+0200"):
-            clock = datetime.datetime.strptime(short[:19], "%Y-%m-%d %H:%M:%S") - datetime.timedelta(hours=2)
+            clock = datetime.datetime.fromisoformat(short[:19]) - datetime.timedelta(hours=2)
             out.append(clock.date().isoformat())
         elif len(short) >= 10 and short[4] == "-" and short[7] == "-":
             out.append(one_day(int(short[:4]), int(short[5:7]), int(short[8:10])))

@@ -66,7 +66,7 @@ def number_sql(short: str) -> str:
     """`xpbench.meaning.numbers.number_of_text` for a trimmed text; null where it is no number, or none is there."""
     number = f"try_cast({short} AS DOUBLE)"
     return (
-        f"CASE WHEN contains({short}, '_') OR {nothing_sql(short)} THEN NULL WHEN {number} IS NOT NULL THEN {number} "
+        f"CASE WHEN contains({short}, '_') OR {nothing_sql(short)} THEN NULL WHEN NOT isnan({number}) THEN {number} "
         f"WHEN lower({short}) = 'true' THEN CAST(1 AS DOUBLE) WHEN lower({short}) = 'false' THEN CAST(0 AS DOUBLE) END"
     )
 
