@@ -16,13 +16,16 @@ from __future__ import annotations
 
 import argparse
 import ast
+import base64
 import hashlib
+import io
 import json
 import math
 import re
 import statistics
 import sys
 import unicodedata
+import zipfile
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -94,8 +97,8 @@ class Report:
         key: Experiment, "" where it can't be read.
         headline: Decision as the payload has it.
         cause: The kind of trouble in one word or two, "" for a verified memo: `line ends` (nothing else differs), `truncated`,
-            `no memo`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`, `copied folder`,
-            `superseded`, `witness`, `newer`, or `altered`.
+            `no memo`, `a copy`, `added text`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`,
+            `copied folder`, `superseded`, `witness`, `newer`, or `altered`.
         depth: How deep it looked where nothing differs: `in full`, `page not compared`, `page touched` or `no page`.
         unproven: What such a check can't prove.
     """
@@ -467,7 +470,7 @@ _SUMMARY = {
 }
 _SITUATION = dict.fromkeys(("primary", "deteriorated", "guardrails", "health", "adequate"))
 _READOUT = {
-    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest")),
+    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods")),
     "plan": PLAN_KEYS,
     "due": dict.fromkeys(("is_due", "is_adequate", "reason", "units", "units_needed", "days", "days_needed", "look", "looks")),
     "summary": _SUMMARY,
@@ -512,7 +515,7 @@ PAYLOAD_KEYS: J = {
     "registered": dict.fromkeys(("at", "by", "plan_digest")),
     "amendments": [{**dict.fromkeys(("at", "by", "reason", "knowledge", "seq")), "changes": [None]}],
     "waivers": [dict.fromkeys(("at", "by", "what"))],
-    "sign_offs": [dict.fromkeys(("name", "at", "plan_digest", "needed_for", "role", "signature"))],
+    "sign_offs": [dict.fromkeys(("name", "at", "plan_digest", "needed_for", "role", "signature", "key", "covers"))],
     "decision": dict.fromkeys(("outcome", "variant", "because", "by", "at", "seq", "follows_rule")),
     "ledger": {
         "lines": [None],
@@ -551,417 +554,6 @@ def unknown_keys(value: J, shape: J = PAYLOAD_KEYS, where: str = "") -> Iterator
                 yield from unknown_keys(item, shape["*"], place)
             else:
                 yield place, "no such key", "a key that this schema does not have"
-
-
-# ----------------------------------------------------------------------------------------------------------------------- chain
-# The ledger's chain, and the story that it tells.
-
-LEDGER_SCHEMA = 1
-"""Newest schema of a ledger entry that this program reads."""
-START = "0" * 64
-_SUM = re.compile(r',"sha256":"([0-9a-f]{64})"\}\Z')
-LEVELS = ("nothing assigned", "no outcomes computed", "outcomes computed, unseen", "effects seen")
-_SEEN = ("peeked", "opened", "decided", "deferred", "superseded", "memo", "watched")
-
-
-def chain(lines: Sequence[str]) -> Iterator[tuple[J, str]]:
-    """Each entry of a ledger with the SHA-256 of its line; a ValueError says which line does not hold and why."""
-    head, last = START, ""
-    for number, line in enumerate(lines, 1):
-        entry = loads(line)
-        own = _SUM.search(line)
-        if own is None or sha256(line[: own.start()] + "}") != own[1]:
-            raise ValueError(f"entry {number} was changed: its own SHA-256 does not fit")
-        if entry["schema"] > LEDGER_SCHEMA:
-            raise NewerError(f"entry {number} of the ledger has schema {entry['schema']}")
-        if entry["seq"] != number or entry["prev"] != head:
-            raise ValueError(f"entry {number} does not follow from the one before: removed, added, moved, or a fork")
-        if entry["at"] < last and not entry.get("set_back_seconds"):
-            raise ValueError(f"entry {number} goes back in time and does not say so")
-        head, last = sha256(line), entry["at"]
-        yield entry, head
-
-
-def level_of(entries: Sequence[J]) -> str:
-    """What had been seen of the experiment by the end of these entries."""
-    level = 0
-    for entry in entries:
-        kind, body = entry["kind"], entry["body"]
-        if kind in _SEEN:
-            level = max(level, 3 if body.get("effects") is not False else 1)
-        elif kind == "looked":
-            level = max(level, 2 if body.get("outcomes") is not False else 1)
-        elif kind == "launched":
-            level = max(level, 1)
-    return LEVELS[level]
-
-
-def check_ledger(notes: Notes, payload: J) -> list[J] | None:
-    """The entries, with chain, witness and table checked; None where the chain does not hold."""
-    part = payload["ledger"]
-    try:
-        linked = list(chain(part["lines"]))
-    except ValueError as error:
-        notes.differs("ledger chain", "a whole chain", str(error))
-        return None
-    before = len(notes.differences)
-    entries = [e for e, _ in linked]
-    notes.same("ledger, witness", {"length": len(linked), "digest": linked[-1][1] if linked else START}, part["witness"])
-    table = [
-        {
-            "seq": e["seq"],
-            "at": e["at"],
-            "kind": e["kind"],
-            "by": e["by"] or "",
-            "digest": digest,
-            "set_back_seconds": e.get("set_back_seconds", 0),
-        }
-        for e, digest in linked
-    ]
-    notes.same("ledger, table of entries", canonical(table), canonical(part["entries"]))
-    for entry in entries:
-        if entry["kind"] == "stamped":
-            seen = entry["body"]["witness"]
-            digest = linked[seen["length"] - 1][1] if 0 < seen["length"] < entry["seq"] else None
-            notes.same(f"time stamp of entry {entry['seq']}, head", digest, seen["digest"])
-    if len(notes.differences) == before:
-        notes.checked.append(f"chain of {len(linked)} ledger entries")
-    return entries
-
-
-NEUTRAL = (
-    r"/schema",
-    r"/(title|owner|notes|template|links|people)",
-    r"/variants/\[[^\]]*\]/(name|description)",
-    r"/metrics/\[[^\]]*\]/(name|description|currency)",
-    r"/watch",
-    r"/sign_offs",
-    r"/planning",
-    r"/assignment/rollout/\[[^\]]*\]/share",
-)
-"""Pointers of fields whose change can't favour anybody."""
-
-
-def is_neutral(pointer: str) -> bool:
-    """Whether a change of the field can't turn a result."""
-    return any(re.match(pattern + r"(?=/|\Z| \(order\)\Z)", pointer) for pattern in NEUTRAL)
-
-
-def _check_found(notes: Notes, entry: J, told: J, amended: Sequence[J]) -> None:
-    """What a look found, and whether it counts for later ones, as the ledger has it."""
-    body, where = entry["body"], f"look of entry {entry['seq']}"
-    turned = any(e["seq"] > entry["seq"] and any(not is_neutral(c["pointer"]) for c in e["body"]["changes"]) for e in amended)
-    counts = entry["kind"] == "opened" and "findings" in body and not body["health"]["gates"] and not turned
-    recorded = [body["n"], body.get("last", ""), body.get("findings", {}), counts and bool(body.get("findings"))]
-    shown = [told["units"], told.get("last", ""), told.get("findings", {}), told.get("counts", False)]
-    notes.same(f"{where}, what it found", recorded, shown)
-
-
-def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
-    """Plan, look, readout and decision are those that the ledger has on record, in that order."""
-    readout, before = payload["readout"], len(notes.differences)
-    first = next((e for e in entries if e["kind"] == "registered"), None)
-    if first is None:
-        notes.differs("plan", "a registration in the ledger", "none")
-        return
-    plan, body = readout["plan"], first["body"]
-    digest = sha256(canonical(plan))
-    notes.same("plan digest", digest, readout["plan_digest"])
-    notes.same("plan digest, as registered", sha256(canonical(body["plan"])), body["plan_digest"])
-    expected = {"at": first["at"], "by": first["by"] or "", "plan_digest": body["plan_digest"]}
-    notes.same("registration", canonical(expected), canonical(payload["registered"]))
-    notes.same("experiment", body["plan"]["key"], readout["key"])
-    in_force = [e for e in entries if e["kind"] in ("registered", "amended")][-1]
-    notes.same("plan in force", sha256(canonical(in_force["body"]["plan"])), digest)
-    amended = [(i, e) for i, e in enumerate(entries) if e["kind"] == "amended"]
-    notes.same(
-        "amendments",
-        [(e["seq"], level_of(entries[:i])) for i, e in amended],
-        [(a["seq"], a["knowledge"]) for a in payload["amendments"]],
-    )
-    notes.same(
-        "amendments, reasons", [e["body"].get("reason", "") for _, e in amended], [a["reason"] for a in payload["amendments"]]
-    )
-    signed = sorted(str(e["body"].get("name") or e["by"] or "") for e in entries if e["kind"] == "signed_off")
-    notes.same("sign-offs", signed, sorted(s["name"] for s in payload["sign_offs"] if s["at"]))
-    notes.same("waivers", sum(e["kind"] == "waived" for e in entries), len(payload["waivers"]))
-    looks = [e for e in entries if e["kind"] in ("opened", "peeked")]
-    look = next((e for e in looks if e["at"] == readout["at"] and e["kind"] == readout["kind"]), None)
-    if look is None:
-        notes.differs("look", "the readout's look in the ledger", "none at its time")
-    else:
-        notes.same("look, data fingerprint", look["body"]["fingerprint"], readout["summary"]["fingerprint"])
-        notes.same("look, units", look["body"]["units"], readout["summary"]["units"])
-        upto = [e for e in looks if e["seq"] <= look["seq"]]
-        notes.same(
-            "looks", [(e["seq"], e["kind"] == "opened") for e in upto], [(x["seq"], x["planned"]) for x in readout["looks"]]
-        )
-        for entry, told in zip(upto, readout["looks"], strict=False):
-            if "findings" in entry["body"] or "findings" in told:
-                _check_found(notes, entry, told, [e for _, e in amended if e["seq"] < look["seq"]])
-    last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
-    decision = payload["decision"]
-    if last is None or decision is None:
-        notes.same("decision in the ledger", last and last["seq"], decision and decision["seq"])
-    else:
-        told = last["body"]
-        outcome = told.get("outcome", "defer") if last["kind"] == "decided" else "defer"
-        recorded = [
-            outcome,
-            told.get("variant") or "",
-            told.get("because") or told.get("reason") or "",
-            last["by"] or "",
-            last["at"],
-        ]
-        shown = [decision[k] for k in ("outcome", "variant", "because", "by", "at")]
-        notes.same("decision in the ledger", recorded, shown)
-        if "readout_digest" in told:
-            notes.same("readout digest, as decided on", told["readout_digest"], sha256(canonical(readout)))
-    if len(notes.differences) == before:
-        notes.checked.append("plan, look, readout and decision are those of the ledger")
-
-
-# ------------------------------------------------------------------------------------------------------------------------ file
-# The file: its bytes, its parts, its seal.
-
-PAYLOAD_SCHEMA = 2
-"""Newest schema of a payload that this program reads."""
-MAX_BYTES = 64 * 1024 * 1024
-PAYLOAD = '<script type="application/json" id="xpbench-payload">'
-SEAL = '<script type="application/json" id="xpbench-seal">'
-END = "</script>"
-FIRST = (
-    '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" '
-    "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n"
-)
-"""How every page begins: what a browser reads first is the policy, so that nothing before it can run or be fetched."""
-LAST = "</script>\n</body>\n</html>\n"
-PAGES = (".html", ".htm", ".xhtml", ".xht", ".svg", ".xml", ".mht", ".mhtml", ".shtml")
-"""Endings by which programs show a file as a page."""
-
-
-def read(path: str | Path) -> tuple[str, list[Difference]]:
-    """Text of the file, with line ends put back where a mail client rewrote them."""
-    file = Path(path)
-    try:
-        size = file.stat().st_size
-        if size > MAX_BYTES:
-            raise UnreadableError(f"the file has {size:,} bytes, more than the {MAX_BYTES:,} that a memo may have", "too large")
-        data = file.read_bytes()
-    except OSError as error:
-        raise UnreadableError(f"the file can't be read: {error.strerror or error}", "not there") from None
-    except ValueError:
-        raise UnreadableError("the path names no file", "not there") from None
-    return decoded(data)
-
-
-def decoded(data: bytes) -> tuple[str, list[Difference]]:
-    """Text of a file's bytes, with line ends put back where a mail client rewrote them."""
-    found: list[Difference] = []
-    if data.startswith(b"\xef\xbb\xbf"):
-        found.append(Difference("byte order mark", "none", "one at the start, as editors add it"))
-        data = data[3:]
-    if b"\r" in data:
-        ends = (
-            f"{data.count(bytes([13, 10])):,} rewritten to CRLF, as mail clients do" if b"\r\n" in data else "carriage returns"
-        )
-        found.append(Difference("line ends", "LF as saved", ends))
-        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if not data.strip():
-        raise UnreadableError("the file is empty", "truncated")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if b"xpbench-payload" in data:
-            found.append(Difference("encoding", "UTF-8", f"byte {error.start:,} is none"))
-            return data.decode("utf-8", "replace"), found
-        raise UnreadableError("the file is no UTF-8 text") from None
-    if text.lstrip(" \t\n").startswith("<") and not text.endswith(LAST) and text.rstrip(" \t\n").endswith(LAST.strip()):
-        found.append(Difference("final newline", "one, as saved", "white space at the end was added or taken away"))
-        text = text.rstrip(" \t\n") + "\n"
-    return text, found
-
-
-def parts_of(document: str) -> tuple[str, str | None]:
-    """The payload's text, and the seal's (None for a bare payload file)."""
-    if document.lstrip().startswith("{"):
-        return document.removesuffix("\n"), None
-    if "xpbench" not in document:
-        raise UnreadableError("this is no xpbench memo")
-    if not document.rstrip().endswith("</html>") and SEAL not in document:
-        raise UnreadableError("the file ends too early: a truncated download", "truncated")
-    at, seal_at = document.find(PAYLOAD), document.rfind(SEAL)
-    if at < 0 or seal_at < 0:
-        raise ValueError("the elements that carry the evidence are damaged or missing")
-    end, seal_end = document.find(END, at), document.find(END, seal_at)
-    if end < 0 or seal_end < 0:
-        raise UnreadableError("the file ends too early: a truncated download", "truncated")
-    return document[at + len(PAYLOAD) : end], document[seal_at + len(SEAL) : seal_end]
-
-
-def sealed(path: str | Path, notes: Notes) -> tuple[J, str | None, str]:
-    """Payload, the seal's text and the document, with the digests of file and payload checked."""
-    document, found = read(path)
-    notes.differences += found
-    text, seal_text = parts_of(document)
-    try:
-        payload = loads(text)
-    except ValueError as error:
-        if seal_text is None:
-            cut = "xpbench memo" in text and not text.endswith("}")
-            reason = "the file ends too early: a truncated download" if cut else f"this is no xpbench memo: {error}"
-            raise UnreadableError(reason, "truncated" if cut else "no memo") from None
-        raise
-    if not isinstance(payload, dict) or payload.get("kind") != "xpbench memo":
-        raise (UnreadableError("this is no xpbench memo") if seal_text is None else ValueError("the payload is no memo"))
-    if type(payload.get("schema")) is int and payload["schema"] > PAYLOAD_SCHEMA:
-        raise NewerError(f"the memo has schema {payload['schema']}, this program reads up to {PAYLOAD_SCHEMA}")
-    if type(payload.get("schema")) is not int or payload["schema"] < 1:
-        notes.differs("schema", f"a whole number from 1 to {PAYLOAD_SCHEMA}", payload.get("schema"))
-    for place, expected, other in unknown_keys(payload):
-        notes.differs(f"payload, {place}", expected, other)
-    data = canonical(payload)
-    if seal_text is None:
-        _check_bare(notes, path, text, data)
-    else:
-        _check_sealed(notes, document, (text, seal_text), data)
-    return payload, seal_text, document
-
-
-def _check_bare(notes: Notes, path: str | Path, text: str, data: str) -> None:
-    """A payload without a page: canonical bytes, in a file that no program shows as a page."""
-    notes.depth = "no page"
-    if text != data:
-        notes.differs("payload bytes", "canonical JSON", "the same values written in another way, or text around them")
-    if str(path).lower().endswith(PAGES):
-        notes.differs("kind of file", "a page, as its name says", "a payload without a page")
-    if not notes.differences:
-        notes.checked.append("the payload is canonical and has known keys alone")
-
-
-def _check_sealed(notes: Notes, document: str, texts: tuple[str, str], data: str) -> None:
-    """A page: its first and last lines, one payload, one seal, and their digests."""
-    text, seal_text = texts
-    if not document.startswith(FIRST):
-        notes.differs("first lines and policy", FIRST, document[: len(FIRST)])
-    if not document.endswith(LAST):
-        notes.differs("end of the file", LAST, document[-len(LAST) :])
-    tail = f"{PAYLOAD}{text}{END}\n{SEAL}{seal_text}{LAST}"
-    if not document.endswith(tail) or document.count("<script") != 2 or document.count(END) != 2:
-        notes.differs("evidence in the file", "one payload and one seal at its end", "another order, or other scripts")
-    seal = loads(seal_text)
-    if not isinstance(seal, dict):
-        seal = {}
-    notes.same("payload digest", sha256(data), seal.get("payload"))
-    escaped = data
-    for sign in "<>&\u2028\u2029":
-        escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")
-    if escaped != text:
-        notes.differs("payload bytes", "canonical JSON", "the same values written in another way")
-    at = document.rfind(SEAL) + len(SEAL)
-    unsealed = document[:at] + document[document.find(END, at) :]
-    notes.same("file digest", sha256(unsealed), seal.get("file"))
-    notes.same("seal", canonical({"file": seal.get("file"), "payload": seal.get("payload"), "schema": 1}), seal_text)
-    if not notes.differences:
-        notes.checked.append("digests of file and payload; one payload, one seal and the policy in their places")
-
-
-# ----------------------------------------------------------------------------------------------------------------------- story
-# The parts of a payload that the ledger's entries fix, derived from them a second time.
-
-def _person(entry: J) -> str:
-    return entry["by"] or ""
-
-
-def _text(value: J) -> str:
-    return str(value or "")
-
-
-def told_by(entries: Sequence[J], readout: J) -> dict[str, J]:
-    """Amendments, waivers, sign-offs and the decision as the entries have them.
-
-    Args:
-        entries: Of a chain that holds.
-        readout: Its plan says who was asked to sign, its recommendation whether the decision follows the rule.
-    """
-    amendments = [
-        {
-            "at": e["at"],
-            "by": _person(e),
-            "reason": str(e["body"].get("reason", "")),
-            "knowledge": level_of(entries[:i]),
-            "changes": [str(c.get("pointer", c)) if isinstance(c, dict) else str(c) for c in e["body"].get("changes", [])],
-            "seq": e["seq"],
-        }
-        for i, e in enumerate(entries)
-        if e["kind"] == "amended"
-    ]
-    waivers = [
-        {
-            "at": e["at"],
-            "by": _person(e),
-            "what": "; ".join(f"{k}: {v}" for k, v in e["body"].items() if isinstance(v, (str, int, float))),
-        }
-        for e in entries
-        if e["kind"] == "waived"
-    ]
-    return {
-        "amendments": amendments,
-        "waivers": waivers,
-        "sign_offs": _signed(entries, readout["plan"]),
-        "decision": _decided(entries, readout["recommendation"]),
-    }
-
-
-def _signed(entries: Sequence[J], plan: J) -> list[J]:
-    out = []
-    for e in entries:
-        if e["kind"] == "signed_off":
-            body, signature = e["body"], e["body"].get("signature")
-            out.append(
-                {
-                    "name": str(e["by"] or body.get("name", "")),
-                    "at": e["at"],
-                    "plan_digest": str(body.get("plan_digest", "")),
-                    "needed_for": str(body.get("for", "")),
-                    "role": str(body.get("role", "")),
-                    "signature": str(signature.get("kind", "")) if isinstance(signature, dict) else "",
-                }
-            )
-    for person in plan.get("sign_offs", []):
-        role, needed = _text(person.get("role")), person.get("needed_for", "")
-        mine = next((s for s in out if s["name"] == person["name"]), None)
-        if mine is None:
-            blank = {"at": "", "plan_digest": "", "signature": ""}
-            out.append({"name": person["name"], "needed_for": needed, "role": role, **blank})
-        else:
-            mine["role"], mine["needed_for"] = mine["role"] or role, mine["needed_for"] or needed
-    return out
-
-
-def _decided(entries: Sequence[J], recommendation: J) -> J:
-    last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
-    if last is None:
-        return None
-    body = last["body"]
-    outcome = str(body.get("outcome", "defer")) if last["kind"] == "decided" else "defer"
-    variant = _text(body.get("variant"))
-    return {
-        "outcome": outcome,
-        "variant": variant,
-        "because": str(body.get("because") or body.get("reason") or ""),
-        "by": _person(last),
-        "at": last["at"],
-        "seq": last["seq"],
-        "follows_rule": (outcome, variant) == (recommendation["outcome"], recommendation["variant"]),
-    }
-
-
-def check_told(notes: Notes, payload: J, entries: Sequence[J]) -> None:
-    """What the payload tells of the ledger is what the entries say, to the last name."""
-    for name, expected in told_by(entries, payload["readout"]).items():
-        if canonical(expected) != canonical(payload[name]):
-            notes.differs(f"{name}, from the ledger", canonical(expected), canonical(payload[name]))
 
 
 # ------------------------------------------------------------------------------------------------------------------- quantiles
@@ -1062,6 +654,893 @@ def chi2_tail(x: float, df: int) -> float:
         total += term
         term *= half / (i + 0.5)
     return total
+
+
+# --------------------------------------------------------------------------------------------------------------------- grammar
+# The order of a ledger's entries: the second copy of the table, which imports nothing of the first.
+
+GRAMMAR: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "registered": ((), ("*",)),
+    "amended": (("registered",), ("restarted",)),
+    "launched": (("registered",), ("restarted",)),
+    "restarted": (("registered",), ("restarted",)),
+    "superseded": (("decided", "deferred"), ()),
+    "watched": (("decided",), ()),
+}
+"""By kind: one of these came before, none of these did (`*`: no entry at all); every other kind comes after `registered`."""
+
+ABOUT_THE_PLAN = ("amended", "launched", "looked", "opened", "peeked", "decided", "deferred", "watched", "restarted")
+CONFLICTS = ("amended", "decided", "deferred", "restarted")
+"""What an entry of these kinds does not commute with, once it says on which head it was based."""
+
+
+def order(entries: Sequence[tuple[J, str]]) -> str:
+    """What is wrong with the order of entries (each with the digest of its line), "" where nothing is."""
+    seen: list[str] = []
+    plan, decision = "", 0
+    for number, (entry, _) in enumerate(entries, 1):
+        kind, body = entry["kind"], entry["body"]
+        wrong = _base(entry, number, entries) if entry["schema"] >= 2 else ""
+        if wrong:
+            return wrong
+        if seen and seen[0] != "registered" and kind != "registered":
+            seen.append(kind)
+            continue
+        needs, bars = GRAMMAR.get(kind, (("registered",), ()))
+        if needs and seen and not set(needs) & set(seen):
+            return f"entry {number}, {kind}, needs {needs[0]} before it"
+        if ("*" in bars and seen) or set(bars) & set(seen):
+            return f"entry {number}, {kind}, can't come after {seen[0] if '*' in bars else bars[0]}"
+        if entry["schema"] >= 2 and "merged" not in body:
+            about = body.get("replaces" if kind == "amended" else "plan_digest", plan)
+            if kind in ABOUT_THE_PLAN and plan and about != plan:
+                return f"entry {number}, {kind}, speaks of a plan that is not in force"
+            if kind in ("decided", "deferred") and (body.get("supersedes", decision or None) or 0) != decision:
+                return f"entry {number}, {kind}, does not say which decision it supersedes"
+        seen.append(kind)
+        if kind in ("registered", "amended"):
+            plan = str(body.get("plan_digest", ""))
+        elif kind in ("decided", "deferred"):
+            decision = number
+    return ""
+
+
+def _base(entry: J, number: int, entries: Sequence[tuple[J, str]]) -> str:
+    """What is wrong with the head on which an entry says it is based."""
+    if "base" not in entry:
+        return ""
+    length, _, digest = str(entry["base"]).partition(":")
+    place = int(length) if length.isascii() and length.isdigit() else -1
+    if not 0 <= place < number or digest != (entries[place - 1][1] if place else "0" * 64):
+        return f"entry {number} is based on a head that this ledger never had"
+    since = [e["kind"] for e, _ in entries[place : number - 1]]
+    if entry["kind"] in CONFLICTS and set(CONFLICTS) & set(since):
+        return f"entry {number}, {entry['kind']}, is based on an older head than the {set(CONFLICTS).intersection(since).pop()}"
+    return ""
+
+
+# ----------------------------------------------------------------------------------------------------------------------- bound
+# What a look bound, what a decision rests on, and the sample ratio computed again from the units that the payload carries.
+
+CONCENTRATION = 100.0
+"""Prior concentration of the daily test of the sample ratio."""
+
+BUCKET = 0.01 + 1e-9
+"""A flag of a hundred buckets serves a planned split up to one bucket wrong."""
+
+GATES = ("assignment_audit", "no_units", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
+"""Checks whose failure makes a readout INVALID, whatever the payload says of them."""
+
+
+def _merged_at(entry: J) -> str:
+    return str((entry["body"].get("merged") or {}).get("at", ""))
+
+
+def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
+    """The entry of the look that a readout came from."""
+    times = ((e, (e["at"], _merged_at(e))) for e in entries if e["kind"] in ("opened", "peeked"))
+    return next((e for e, at in times if readout["at"] in at and e["kind"] == readout["kind"]), None)
+
+
+def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
+    """The readout is what its look showed; the decision names that look and those that came later at other data."""
+    readout, before = payload["readout"], len(notes.differences)
+    look = look_on_record(readout, entries)
+    if look is not None:
+        body = look["body"]
+        for part, digest in body.get("shown", {}).items():
+            notes.same(f"look, {part} as shown", digest, sha256(canonical(readout[part])))
+        counts = body.get("health", {})
+        for status in ("warn", "fail"):
+            if status in counts:
+                told = sorted(c["name"] for c in readout["health"] if c["status"] == status)
+                notes.same(f"look, health checks that {status}", counts[status], told)
+        if "shown" in body:
+            notes.checked.append("moments and health are those that the look on record showed")
+    last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
+    if look is not None and last is not None and "look" in last["body"]:
+        notes.same("decision, look that it rests on", look["seq"], last["body"]["look"]["seq"])
+        seen, later = {look["body"]["fingerprint"]}, []
+        for e in entries:
+            data = e["body"].get("fingerprint")
+            if look["seq"] < e["seq"] < last["seq"] and e["kind"] in ("opened", "peeked") and data not in seen:
+                seen.add(data)
+                later.append(e["seq"])
+        notes.same("decision, later looks at other data", later, last["body"].get("later_looks", []))
+        if later:
+            notes.checked.append(f"the decision rests on an older look: {len(later)} later at other data on record")
+    if len(notes.differences) == before and look is not None:
+        notes.checked.append("the decision rests on that look")
+
+
+def check_health(notes: Notes, readout: J) -> None:
+    """The checks that follow from the units by variant and day: units in every variant, and the sample ratio."""
+    plan, summary, before = readout["plan"], readout["summary"], len(notes.differences)
+    checks = {c["name"]: c for c in readout["health"]}
+    for name in GATES:
+        if name in checks:
+            notes.same(f"health, {name}, is a gate", True, checks[name]["gate"])
+    units = {v["key"]: int(summary["units"].get(v["key"], 0)) for v in plan["variants"]}
+    if "no_units" in checks:
+        empty = any(v["split"] > 0 and not units[v["key"]] for v in plan["variants"])
+        notes.same("health, units in every variant", "fail" if empty else "pass", checks["no_units"]["status"])
+    fixed, daily = checks.get("srm"), checks.get("srm_anytime")
+    policy = plan.get("health") or {}
+    fail, warn = policy.get("srm_alpha"), policy.get("srm_warn_alpha")
+    if fixed is None or fixed["status"] == "not answerable" or not sum(units.values()) or fail is None or warn is None:
+        return
+    shares = _shares(plan, fixed["evidence"])
+    if shares is None:
+        notes.not_checked.append("sample ratio: the shares of a flag that the memo does not carry")
+        return
+    days = sorted(summary["exposures_by_day"])
+    several = bool(days) and _reads_more_than_once(plan)
+    misplaced = any(units[k] for k, s in shares.items() if s == 0)
+    p = 0.0 if misplaced else _ratio([units[k] for k in shares], list(shares.values()))
+    status = "fail" if p < fail else "warn" if p < warn else "pass"
+    if status == "fail" and several and not misplaced:
+        status = "warn"
+    notes.same("health, sample ratio", status, fixed["status"])
+    if daily is not None and days:
+        p = _daily_ratio([[summary["exposures_by_day"][d].get(k, 0) for k in shares] for d in days], list(shares.values()))
+        notes.same("health, daily sample ratio", "fail" if p < fail else "warn" if p < warn else "pass", daily["status"])
+    if len(notes.differences) == before:
+        notes.checked.append("sample ratio recomputed from the units of the payload")
+
+
+def _shares(plan: J, evidence: J) -> dict[str, float] | None:
+    """Expected share of each variant: the plan's, or those of a flag, which lie within one bucket of them."""
+    total = sum(v["split"] for v in plan["variants"]) or 1.0
+    planned = {v["key"]: v["split"] / total for v in plan["variants"]}
+    if evidence.get("basis") == "splits of the plan":
+        return planned
+    told = evidence.get("expected_share") or {}
+    if set(told) != set(planned) or any(abs(told[k] - s) > BUCKET for k, s in planned.items()):
+        return None
+    return {k: float(told[k]) for k in planned}
+
+
+def _reads_more_than_once(plan: J) -> bool:
+    model = plan["model"]
+    return model["kind"] in ("sequential", "group_sequential") or (
+        model["kind"] == "bayesian" and model.get("due", "horizon") != "horizon"
+    )
+
+
+def _ratio(counts: Sequence[int], shares: Sequence[float]) -> float:
+    """p-value of the counts against the shares: Pearson's chi-squared, exact for two variants of which one expects under 5."""
+    pairs = [(n, s) for n, s in zip(counts, shares, strict=True) if s > 0]
+    total = sum(n for n, _ in pairs)
+    if total == 0:
+        return 1.0
+    if len(pairs) == 2 and min(s * total for _, s in pairs) < 5:
+        return _binomial(pairs[0][0], total, pairs[0][1])
+    return chi2_tail(math.fsum((n - s * total) ** 2 / (s * total) for n, s in pairs), len(pairs) - 1)
+
+
+def _binomial(x: int, n: int, p: float) -> float:
+    def log(k: int) -> float:
+        return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
+
+    limit = log(x) + 1e-7
+    return min(1.0, math.fsum(math.exp(v) for k in range(n + 1) if (v := log(k)) <= limit))
+
+
+def _daily_ratio(days: Sequence[Sequence[int]], shares: Sequence[float]) -> float:
+    """Smallest 1 / Bayes factor so far over the days' running counts (Lindon and Malek 2022)."""
+    theta = [s for s in shares if s > 0]
+    prior = [CONCENTRATION * s for s in theta]
+    running, least = [0] * len(theta), 1.0
+    for day in days:
+        counts = [n for n, s in zip(day, shares, strict=True) if s > 0]
+        running = [a + b for a, b in zip(running, counts, strict=True)]
+        log = math.lgamma(sum(prior)) - math.lgamma(sum(prior) + sum(running))
+        log += math.fsum(math.lgamma(a + n) - math.lgamma(a) for a, n in zip(prior, running, strict=True))
+        log -= math.fsum(n * math.log(s) for n, s in zip(running, theta, strict=True))
+        least = min(least, math.exp(-max(log, 0.0)))
+    return least
+
+
+# ----------------------------------------------------------------------------------------------------------------------- chain
+# The ledger's chain, and the story that it tells.
+
+LEDGER_SCHEMA = 2
+"""Newest schema of a ledger entry that this program reads."""
+START = "0" * 64
+_SUM = re.compile(r',"sha256":"([0-9a-f]{64})"\}\Z')
+LEVELS = ("nothing assigned", "no outcomes computed", "outcomes computed, unseen", "effects seen")
+_SEEN = ("peeked", "opened", "decided", "deferred", "superseded", "memo", "watched")
+
+
+def chain(lines: Sequence[str]) -> Iterator[tuple[J, str]]:
+    """Each entry of a ledger with the SHA-256 of its line; a ValueError says which line does not hold and why."""
+    head, last = START, ""
+    for number, line in enumerate(lines, 1):
+        entry = loads(line)
+        own = _SUM.search(line)
+        if own is None or sha256(line[: own.start()] + "}") != own[1]:
+            raise ValueError(f"entry {number} was changed: its own SHA-256 does not fit")
+        if entry["schema"] > LEDGER_SCHEMA:
+            raise NewerError(f"entry {number} of the ledger has schema {entry['schema']}")
+        if entry["seq"] != number or entry["prev"] != head:
+            raise ValueError(f"entry {number} does not follow from the one before: removed, added, moved, or a fork")
+        if entry["at"] < last and not entry.get("set_back_seconds"):
+            raise ValueError(f"entry {number} goes back in time and does not say so")
+        head, last = sha256(line), entry["at"]
+        yield entry, head
+
+
+def level_of(entries: Sequence[J]) -> str:
+    """What had been seen of the experiment by the end of these entries."""
+    level = 0
+    for entry in entries:
+        kind, body = entry["kind"], entry["body"]
+        if kind in _SEEN:
+            level = max(level, 3 if body.get("effects") is not False else 1)
+        elif kind == "looked":
+            level = max(level, 2 if body.get("outcomes") is not False else 1)
+        elif kind == "launched":
+            level = max(level, 1)
+    return LEVELS[level]
+
+
+def check_ledger(notes: Notes, payload: J) -> list[J] | None:
+    """The entries, with chain, witness and table checked; None where the chain does not hold."""
+    part = payload["ledger"]
+    try:
+        linked = list(chain(part["lines"]))
+    except ValueError as error:
+        notes.differs("ledger chain", "a whole chain", str(error))
+        return None
+    before = len(notes.differences)
+    entries = [e for e, _ in linked]
+    notes.same("ledger, witness", {"length": len(linked), "digest": linked[-1][1] if linked else START}, part["witness"])
+    table = [
+        {
+            "seq": e["seq"],
+            "at": e["at"],
+            "kind": e["kind"],
+            "by": e["by"] or "",
+            "digest": digest,
+            "set_back_seconds": e.get("set_back_seconds", 0),
+        }
+        for e, digest in linked
+    ]
+    notes.same("ledger, table of entries", canonical(table), canonical(part["entries"]))
+    wrong = order(linked)
+    if wrong:
+        notes.differs("ledger, order of entries", "one plan, registered first, and entries about the plan in force", wrong)
+    for entry in entries:
+        if entry["kind"] == "stamped":
+            seen = entry["body"]["witness"]
+            digest = linked[seen["length"] - 1][1] if 0 < seen["length"] < entry["seq"] else None
+            notes.same(f"time stamp of entry {entry['seq']}, head", digest, seen["digest"])
+    if len(notes.differences) == before:
+        notes.checked.append(f"chain of {len(linked)} ledger entries")
+    return entries
+
+
+NEUTRAL = (
+    r"/schema",
+    r"/(title|owner|notes|template|links|people)",
+    r"/variants/\[[^\]]*\]/(name|description)",
+    r"/metrics/\[[^\]]*\]/(name|description|currency)",
+    r"/watch",
+    r"/sign_offs",
+    r"/planning",
+    r"/assignment/rollout/\[[^\]]*\]/share",
+)
+"""Pointers of fields whose change can't favour anybody."""
+
+
+def is_neutral(pointer: str) -> bool:
+    """Whether a change of the field can't turn a result."""
+    return any(re.match(pattern + r"(?=/|\Z| \(order\)\Z)", pointer) for pattern in NEUTRAL)
+
+
+def _check_found(notes: Notes, entry: J, told: J, amended: Sequence[J]) -> None:
+    """What a look found, and whether it counts for later ones, as the ledger has it."""
+    body, where = entry["body"], f"look of entry {entry['seq']}"
+    turned = any(e["seq"] > entry["seq"] and any(not is_neutral(c["pointer"]) for c in e["body"]["changes"]) for e in amended)
+    counts = entry["kind"] == "opened" and "findings" in body and not body["health"]["gates"] and not turned
+    recorded = [body["n"], body.get("last", ""), body.get("findings"), counts and bool(body.get("findings"))]
+    shown = [told["units"], told.get("last", ""), told.get("findings"), told.get("counts", False)]
+    notes.same(f"{where}, what it found", recorded, shown)
+
+
+def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
+    """Plan, look, readout and decision are those that the ledger has on record, in that order."""
+    readout, before = payload["readout"], len(notes.differences)
+    first = next((e for e in entries if e["kind"] == "registered"), None)
+    if first is None:
+        notes.differs("plan", "a registration in the ledger", "none")
+        return
+    plan, body = readout["plan"], first["body"]
+    digest = sha256(canonical(plan))
+    notes.same("plan digest", digest, readout["plan_digest"])
+    notes.same("plan digest, as registered", sha256(canonical(body["plan"])), body["plan_digest"])
+    expected = {"at": first["at"], "by": first["by"] or "", "plan_digest": body["plan_digest"]}
+    notes.same("registration", canonical(expected), canonical(payload["registered"]))
+    notes.same("experiment", body["plan"]["key"], readout["key"])
+    used, promised = readout.get("methods", 1), body.get("methods", 1)
+    if used < promised or (used > promised and used != 2):  # an older experiment is read by the second edition at most
+        notes.differs("edition of the methods, as registered", promised, used)
+    in_force = [e for e in entries if e["kind"] in ("registered", "amended")][-1]
+    notes.same("plan in force", sha256(canonical(in_force["body"]["plan"])), digest)
+    amended = [(i, e) for i, e in enumerate(entries) if e["kind"] == "amended"]
+    notes.same(
+        "amendments",
+        [(e["seq"], level_of(entries[:i])) for i, e in amended],
+        [(a["seq"], a["knowledge"]) for a in payload["amendments"]],
+    )
+    notes.same(
+        "amendments, reasons", [e["body"].get("reason", "") for _, e in amended], [a["reason"] for a in payload["amendments"]]
+    )
+    signed = sorted(str(e["body"].get("name") or e["by"] or "") for e in entries if e["kind"] == "signed_off")
+    notes.same("sign-offs", signed, sorted(s["name"] for s in payload["sign_offs"] if s["at"]))
+    notes.same("waivers", sum(e["kind"] == "waived" for e in entries), len(payload["waivers"]))
+    looks = [e for e in entries if e["kind"] in ("opened", "peeked")]
+    look = look_on_record(readout, entries)
+    if look is None:
+        notes.differs("look", "the readout's look in the ledger", "none at its time")
+    else:
+        notes.same("look, data fingerprint", look["body"]["fingerprint"], readout["summary"]["fingerprint"])
+        notes.same("look, units", look["body"]["units"], readout["summary"]["units"])
+        upto = [e for e in looks if e["seq"] <= look["seq"]]
+        notes.same(
+            "looks", [(e["seq"], e["kind"] == "opened") for e in upto], [(x["seq"], x["planned"]) for x in readout["looks"]]
+        )
+        for entry, told in zip(upto, readout["looks"], strict=False):
+            if "findings" in entry["body"] or "findings" in told:
+                _check_found(notes, entry, told, [e for _, e in amended if e["seq"] < look["seq"]])
+    last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
+    decision = payload["decision"]
+    if last is None or decision is None:
+        notes.same("decision in the ledger", last and last["seq"], decision and decision["seq"])
+    else:
+        told = last["body"]
+        outcome = told.get("outcome", "defer") if last["kind"] == "decided" else "defer"
+        recorded = [
+            outcome,
+            told.get("variant") or "",
+            told.get("because") or told.get("reason") or "",
+            last["by"] or "",
+            last["at"],
+        ]
+        shown = [decision[k] for k in ("outcome", "variant", "because", "by", "at")]
+        notes.same("decision in the ledger", recorded, shown)
+        if "readout_digest" in told:
+            notes.same("readout digest, as decided on", told["readout_digest"], sha256(canonical(readout)))
+    if len(notes.differences) == before:
+        notes.checked.append("plan, look, readout and decision are those of the ledger")
+
+
+# --------------------------------------------------------------------------------------------------------------------- exports
+# Files that a memo is exported to, and text that a mail gateway puts around one: what each of them can prove.
+
+IN_ARCHIVE = ("memo.html", "payload.json", "plan.json", "ledger.jsonl", "verify.py")
+_LIMIT = 64 * 1024 * 1024
+_NO_EVIDENCE = "it carries no evidence. The evidence is in the HTML memo: verify that file"
+
+
+def refuse_copies(data: bytes) -> None:
+    """Say what a copy without evidence is.
+
+    Raises:
+        UnreadableError: a PDF, the Markdown of a first page, or the interactive edition.
+    """
+    if data.startswith(b"%PDF"):
+        raise UnreadableError(f"this is a PDF, a print of a page; {_NO_EVIDENCE}", "a copy")
+    head = data[:4096].lstrip(b"\xef\xbb\xbf")
+    if head.startswith(b"## ") and b"memo payload `" in data:
+        raise UnreadableError(
+            f"this is the first page of a memo as Markdown; {_NO_EVIDENCE}, and compare its payload digest with the one here",
+            "a copy",
+        )
+    if b"<strong>Interactive edition.</strong>" in data and b'id="xpbench-payload"' not in data:
+        raise UnreadableError(f"this is the interactive edition of a memo, which runs a script; {_NO_EVIDENCE}", "a copy")
+
+
+def memo_in(data: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """The memo in an archive, and everything that is beside it there.
+
+    Raises:
+        UnreadableError: no archive of a memo, or one that is too large.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            infos = archive.infolist()
+            names = [info.filename for info in infos]
+            if "memo.html" not in names:
+                raise UnreadableError("this archive has no memo.html in it")
+            if len(set(names)) != len(names):
+                raise UnreadableError("the archive has two files of one name")
+            if sum(info.file_size for info in infos) > _LIMIT:
+                raise UnreadableError(f"the archive holds more than {_LIMIT:,} bytes", "too large")
+            files = {name: archive.open(name).read(_LIMIT + 1) for name in names}
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
+        raise UnreadableError(f"the archive can't be read: {error}", "truncated") from None
+    return files.pop("memo.html"), files
+
+
+def check_archive(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes) -> None:
+    """Everything in an archive is what its memo carries; the program in it is named, and not trusted."""
+    ledger = "".join(f"{line}\n" for line in payload["ledger"]["lines"])
+    expected = {
+        "payload.json": canonical(payload) + "\n",
+        "plan.json": canonical(payload["readout"]["plan"]) + "\n",
+        "ledger.jsonl": ledger,
+    }
+    for name, text in expected.items():
+        if files.get(name) != text.encode("utf-8", "surrogatepass"):
+            notes.differs(f"archive, {name}", "what the memo carries", "nothing" if name not in files else "something else")
+    known = {*IN_ARCHIVE, "ro-crate-metadata.json"}
+    for name in sorted(files.keys() - known):
+        notes.differs("archive", "no other files", name)
+    try:
+        entities = {e["@id"]: e for e in loads(files["ro-crate-metadata.json"].decode())["@graph"]}
+        described = {name: entity.get("sha256") for name, entity in entities.items()}
+        root, owner, readout = entities["./"], entities["#owner"], payload["readout"]
+        shown = [root["name"], root["description"], root["datePublished"], root["identifier"], owner["name"]]
+    except (KeyError, ValueError, TypeError, AttributeError):
+        notes.differs("archive, ro-crate-metadata.json", "a description of the files", "none that can be read")
+        return
+    cells = payload.get("page", {}).get("cells")
+    if cells is not None:
+        title = f"{cells['decision']['headline']}: {cells['title']}"
+        told = [title, " ".join(cells["impact"]), readout["at"], readout["plan_digest"], cells["owner"]]
+        notes.same("archive, its own description", told, shown)
+    for name, data in {**files, "memo.html": memo}.items():
+        if name != "ro-crate-metadata.json" and described.get(name) != _digest(data):
+            notes.differs(f"archive, digest of {name}", _digest(data), described.get(name, "nothing"))
+    if not notes.differences:
+        notes.checked.append("payload, plan and ledger in the archive are those of the memo in it")
+    notes.not_checked.append("the verify.py in the archive: take yours from the project, not from whom you check")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+_TAGS = frozenset(
+    (
+        *("div", "p", "span", "b", "strong", "i", "em", "u", "a", "br", "hr", "font", "center", "small", "blockquote"),
+        *("table", "tbody", "thead", "tr", "td", "th"),
+    )
+)
+_EMPTY = frozenset(("br", "hr"))
+_ATTRIBUTES = frozenset(
+    (
+        *("style", "align", "valign", "width", "height", "border", "cellpadding", "cellspacing", "bgcolor", "color", "face"),
+        *("size", "href", "role"),
+    )
+)
+_STYLES = re.compile(
+    r"\s*(?:(?:color|background(?:-color)?|border(?:-[a-z-]+)?|padding(?:-[a-z]+)?|margin(?:-[a-z]+)?|font(?:-[a-z]+)?|text-align|"
+    r"line-height|width|max-width|vertical-align|border-collapse|text-decoration)\s*:\s*[^;:()\\-][^;:()\\]*;?\s*)*\Z"
+)
+
+
+class _Added(HTMLParser):
+    """Text that was added around a page: what it says, and whether it is no more than text."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.said: list[str] = []
+        self.is_plain = True
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        plain = tag in _TAGS and all(name in _ATTRIBUTES for name, _ in attrs)
+        for name, value in attrs:
+            text = (value or "").strip().lower()
+            if name == "style" and (not _STYLES.match(text) or re.search(r":\s*-|[:\s]-\d|url|expression", text)):
+                plain = False
+            if name == "href" and not re.match(r"(?:https?|mailto):", text):
+                plain = False
+        self.is_plain &= plain
+        if tag not in _EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _EMPTY:
+            return
+        if not self.open or self.open.pop() != tag:
+            self.is_plain = False
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.said.append(" ".join(data.split()))
+
+    def handle_comment(self, data: str) -> None:
+        self.is_plain &= "xpbench" not in data
+
+    def handle_decl(self, decl: str) -> None:
+        self.is_plain = False
+
+    def handle_pi(self, data: str) -> None:
+        self.is_plain = False
+
+    def unknown_decl(self, data: str) -> None:
+        self.is_plain = False
+
+
+def read_added(pieces: list[str]) -> list[Difference]:
+    """What was added around a page: plain text, as mail gateways add it, or markup that can run, cover or hide."""
+    found: list[Difference] = []
+    for piece in pieces:
+        if not piece.strip():
+            continue
+        parser = _Added()
+        parser.feed(piece)
+        complete = not parser.rawdata
+        parser.close()
+        plain = parser.is_plain and complete and not parser.open
+        said = " ".join(parser.said) or piece
+        if plain:
+            found.append(Difference("added around the page", "nothing", said[:160]))
+        else:
+            found.append(Difference("markup around the page", "nothing that can run, cover or hide the page", said[:160]))
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------------------ file
+# The file: its bytes, its parts, its seal.
+
+PAYLOAD_SCHEMA = 2
+"""Newest schema of a payload that this program reads."""
+MAX_BYTES = 64 * 1024 * 1024
+PAYLOAD = '<script type="application/json" id="xpbench-payload">'
+SEAL = '<script type="application/json" id="xpbench-seal">'
+END = "</script>"
+FIRST = (
+    '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n"
+)
+"""How every page begins: what a browser reads first is the policy, so that nothing before it can run or be fetched."""
+LAST = "</script>\n</body>\n</html>\n"
+_BODY, _MAIN, _MAIN_END = "<body>\n", "<main>\n", "</main>\n"
+PAGES = (".html", ".htm", ".xhtml", ".xht", ".svg", ".xml", ".mht", ".mhtml", ".shtml")
+"""Endings by which programs show a file as a page."""
+
+
+def read(path: str | Path) -> bytes:
+    """The file's bytes."""
+    file = Path(path)
+    try:
+        size = file.stat().st_size
+        if size > MAX_BYTES:
+            raise UnreadableError(f"the file has {size:,} bytes, more than the {MAX_BYTES:,} that a memo may have", "too large")
+        return file.read_bytes()
+    except OSError as error:
+        raise UnreadableError(f"the file can't be read: {error.strerror or error}", "not there") from None
+    except ValueError:
+        raise UnreadableError("the path names no file", "not there") from None
+
+
+def decoded(data: bytes) -> tuple[str, list[Difference]]:
+    """Text of a file's bytes, with line ends put back where a mail client rewrote them, without what was added around it."""
+    found: list[Difference] = []
+    refuse_copies(data)
+    if data.startswith(b"\xef\xbb\xbf"):
+        found.append(Difference("byte order mark", "none", "one at the start, as editors add it"))
+        data = data[3:]
+    if b"\r" in data:
+        ends = (
+            f"{data.count(bytes([13, 10])):,} rewritten to CRLF, as mail clients do" if b"\r\n" in data else "carriage returns"
+        )
+        found.append(Difference("line ends", "LF as saved", ends))
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if not data.strip():
+        raise UnreadableError("the file is empty", "truncated")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if b"xpbench-payload" in data:
+            found.append(Difference("encoding", "UTF-8", f"byte {error.start:,} is none"))
+            return data.decode("utf-8", "replace"), found
+        raise UnreadableError("the file is no UTF-8 text") from None
+    if text.lstrip(" \t\n").startswith("<") and not text.endswith(LAST) and text.rstrip(" \t\n").endswith(LAST.strip()):
+        found.append(Difference("final newline", "one, as saved", "white space at the end was added or taken away"))
+        text = text.rstrip(" \t\n") + "\n"
+    text, pieces = without_additions(text)
+    return text, found + read_added(pieces)
+
+
+def without_additions(text: str) -> tuple[str, list[str]]:
+    """A page without what was put before, behind and between its parts, and those pieces.
+
+    The parts are its head, its main element, its evidence and its end. What is inside of them is never touched.
+    """
+    start = text.find(FIRST)
+    body = text.find(_BODY, start)
+    main, main_end = text.find(_MAIN, body), text.rfind(_MAIN_END)
+    evidence = text.find(PAYLOAD, main_end)
+    seal = text.rfind(SEAL)
+    end = text.find(END, seal)
+    if not 0 <= start < body < main < main_end < evidence < seal < end:
+        return text, []
+    last = end + len(END) + 1
+    rest = text[last:].split("</body>")
+    behind = rest[1].split("</html>") if len(rest) == 2 else []
+    if len(behind) != 2:
+        return text, []
+    cuts = [(start, body + len(_BODY)), (main, main_end + len(_MAIN_END)), (evidence, last)]
+    pieces = [text[:start], text[cuts[0][1] : main], text[cuts[1][1] : evidence], rest[0], *behind]
+    if not any(piece.strip() for piece in pieces):
+        return text, []
+    return "".join(text[a:b] for a, b in cuts) + "</body>\n</html>\n", pieces
+
+
+def parts_of(document: str) -> tuple[str, str | None]:
+    """The payload's text, and the seal's (None for a bare payload file)."""
+    if document.lstrip().startswith("{"):
+        return document.removesuffix("\n"), None
+    if "xpbench" not in document:
+        raise UnreadableError("this is no xpbench memo")
+    if not document.rstrip().endswith("</html>") and SEAL not in document:
+        raise UnreadableError("the file ends too early: a truncated download", "truncated")
+    at, seal_at = document.find(PAYLOAD), document.rfind(SEAL)
+    if at < 0 or seal_at < 0:
+        raise ValueError("the elements that carry the evidence are damaged or missing")
+    end, seal_end = document.find(END, at), document.find(END, seal_at)
+    if end < 0 or seal_end < 0:
+        raise UnreadableError("the file ends too early: a truncated download", "truncated")
+    return document[at + len(PAYLOAD) : end], document[seal_at + len(SEAL) : seal_end]
+
+
+def sealed(path: str | Path, notes: Notes, data: bytes | None = None) -> tuple[J, str | None, str]:
+    """Payload, the seal's text and the document, with the digests of file and payload checked.
+
+    Args:
+        path: The file.
+        notes: Where to note what is found.
+        data: Its bytes, where they were read already.
+    """
+    document, found = decoded(read(path) if data is None else data)
+    notes.differences += found
+    text, seal_text = parts_of(document)
+    try:
+        payload = loads(text)
+    except ValueError as error:
+        if seal_text is None:
+            cut = "xpbench memo" in text and not text.endswith("}")
+            reason = "the file ends too early: a truncated download" if cut else f"this is no xpbench memo: {error}"
+            raise UnreadableError(reason, "truncated" if cut else "no memo") from None
+        raise
+    if not isinstance(payload, dict) or payload.get("kind") != "xpbench memo":
+        raise (UnreadableError("this is no xpbench memo") if seal_text is None else ValueError("the payload is no memo"))
+    if type(payload.get("schema")) is int and payload["schema"] > PAYLOAD_SCHEMA:
+        raise NewerError(f"the memo has schema {payload['schema']}, this program reads up to {PAYLOAD_SCHEMA}")
+    if type(payload.get("schema")) is not int or payload["schema"] < 1:
+        notes.differs("schema", f"a whole number from 1 to {PAYLOAD_SCHEMA}", payload.get("schema"))
+    for place, expected, other in unknown_keys(payload):
+        notes.differs(f"payload, {place}", expected, other)
+    whole = canonical(payload)
+    if seal_text is None:
+        _check_bare(notes, path, text, whole)
+    else:
+        _check_sealed(notes, document, (text, seal_text), whole)
+    return payload, seal_text, document
+
+
+def _check_bare(notes: Notes, path: str | Path, text: str, data: str) -> None:
+    """A payload without a page: canonical bytes, in a file that no program shows as a page."""
+    notes.depth = "no page"
+    if text != data:
+        notes.differs("payload bytes", "canonical JSON", "the same values written in another way, or text around them")
+    if str(path).lower().endswith(PAGES):
+        notes.differs("kind of file", "a page, as its name says", "a payload without a page")
+    if not notes.differences:
+        notes.checked.append("the payload is canonical and has known keys alone")
+
+
+def _check_sealed(notes: Notes, document: str, texts: tuple[str, str], data: str) -> None:
+    """A page: its first and last lines, one payload, one seal, and their digests."""
+    text, seal_text = texts
+    if not document.startswith(FIRST):
+        notes.differs("first lines and policy", FIRST, document[: len(FIRST)])
+    if not document.endswith(LAST):
+        notes.differs("end of the file", LAST, document[-len(LAST) :])
+    tail = f"{PAYLOAD}{text}{END}\n{SEAL}{seal_text}{LAST}"
+    if not document.endswith(tail) or document.count("<script") != 2 or document.count(END) != 2:
+        notes.differs("evidence in the file", "one payload and one seal at its end", "another order, or other scripts")
+    seal = loads(seal_text)
+    if not isinstance(seal, dict):
+        seal = {}
+    notes.same("payload digest", sha256(data), seal.get("payload"))
+    escaped = data
+    for sign in "<>&\u2028\u2029":
+        escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")
+    if escaped != text:
+        notes.differs("payload bytes", "canonical JSON", "the same values written in another way")
+    at = document.rfind(SEAL) + len(SEAL)
+    unsealed = document[:at] + document[document.find(END, at) :]
+    notes.same("file digest", sha256(unsealed), seal.get("file"))
+    notes.same("seal", canonical({"file": seal.get("file"), "payload": seal.get("payload"), "schema": 1}), seal_text)
+    if not notes.differences:
+        notes.checked.append("digests of file and payload; one payload, one seal and the policy in their places")
+
+
+# ----------------------------------------------------------------------------------------------------------------------- story
+# The parts of a payload that the ledger's entries fix, derived from them a second time.
+
+def _person(entry: J) -> str:
+    return entry["by"] or ""
+
+
+def _text(value: J) -> str:
+    return str(value or "")
+
+
+def told_by(entries: Sequence[J], readout: J) -> dict[str, J]:
+    """Amendments, waivers, sign-offs and the decision as the entries have them.
+
+    Args:
+        entries: Of a chain that holds.
+        readout: Its plan says who was asked to sign, its recommendation whether the decision follows the rule.
+    """
+    amendments = [
+        {
+            "at": e["at"],
+            "by": _person(e),
+            "reason": str(e["body"].get("reason", "")),
+            "knowledge": level_of(entries[:i]),
+            "changes": [str(c.get("pointer", c)) if isinstance(c, dict) else str(c) for c in e["body"].get("changes", [])],
+            "seq": e["seq"],
+        }
+        for i, e in enumerate(entries)
+        if e["kind"] == "amended"
+    ]
+    waivers = [
+        {
+            "at": e["at"],
+            "by": _person(e),
+            "what": "; ".join(f"{k}: {v}" for k, v in e["body"].items() if isinstance(v, (str, int, float))),
+        }
+        for e in entries
+        if e["kind"] == "waived"
+    ]
+    return {
+        "amendments": amendments,
+        "waivers": waivers,
+        "sign_offs": _signed(entries, readout["plan"]),
+        "decision": _decided(entries, readout["recommendation"]),
+    }
+
+
+def _signed(entries: Sequence[J], plan: J) -> list[J]:
+    out = []
+    for e in entries:
+        if e["kind"] == "signed_off":
+            body = e["body"]
+            out.append(
+                {
+                    "name": str(e["by"] or body.get("name", "")),
+                    "at": e["at"],
+                    "plan_digest": str(body.get("plan_digest", "")),
+                    "needed_for": str(body.get("for", "")),
+                    "role": _text(body.get("role")),
+                    **_signature(body),
+                }
+            )
+    for person in plan.get("sign_offs", []):
+        role, needed = _text(person.get("role")), person.get("needed_for", "")
+        mine = next((s for s in out if s["name"] == person["name"]), None)
+        if mine is None:
+            blank = {"at": "", "plan_digest": "", "signature": "", "key": "", "covers": ""}
+            out.append({"name": person["name"], "needed_for": needed, "role": role, **blank})
+        else:
+            mine["role"], mine["needed_for"] = mine["role"] or role, mine["needed_for"] or needed
+    return out
+
+
+def _signature(body: J) -> dict[str, str]:
+    given = body.get("signature")
+    if not isinstance(given, dict):
+        return {"signature": "", "key": "", "covers": ""}
+    covers = "plan and decision" if "decision" in body else "plan"
+    return {"signature": str(given.get("kind", "")), "key": key_fingerprint(given), "covers": covers}
+
+
+def key_fingerprint(given: J) -> str:
+    """SHA-256 of the public key as OpenSSH writes it; "" where there is no readable key."""
+    public = str(given.get("public_key", ""))
+    try:
+        blob = (
+            base64.b64decode(public.split()[1], validate=True) if given.get("kind") == "ssh" else _wire(bytes.fromhex(public))
+        )
+    except (ValueError, IndexError):
+        return ""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def _wire(raw: bytes) -> bytes:
+    """An Ed25519 key in OpenSSH's form: lengths of four bytes, then name and key."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in (b"ssh-ed25519", raw))
+
+
+def check_sign_offs(notes: Notes, entries: Sequence[J], heads: Sequence[str]) -> None:
+    """A signature is bound to the ledger that it was given in, and to the decision and the data on record by then."""
+    for e in entries:
+        body = e["body"]
+        if e["kind"] != "signed_off" or not isinstance(body.get("signature"), dict):
+            continue
+        where = f"sign-off of {body.get('name')}"
+        if e["by"] is not None:
+            notes.same(f"{where}, name", body.get("name"), e["by"])
+        plans = [p["body"].get("plan_digest") for p in entries[: e["seq"] - 1] if p["kind"] in ("registered", "amended")]
+        notes.same(f"{where}, plan", plans[-1] if plans else None, body.get("plan_digest"))
+        if "head" not in body:
+            continue
+        length, _, digest = str(body["head"]).partition(":")
+        place = int(length) if length.isascii() and length.isdigit() else 0
+        own = heads[place - 1] if 0 < place < e["seq"] else "no such entry"
+        if not notes.same(f"{where}, ledger", own, digest):
+            continue
+        decided = next((d for d in reversed(entries[:place]) if d["kind"] in ("decided", "deferred")), None)
+        told = body.get("decision")
+        if (told is None) != (decided is None):
+            notes.differs(f"{where}, decision", "the decision on record" if decided else "none yet", told or "nothing")
+        elif decided is not None:
+            on_record = decided["body"]
+            notes.same(
+                f"{where}, decision",
+                [decided["seq"], on_record.get("outcome", "defer"), on_record.get("variant") or ""],
+                [told.get("seq"), told.get("outcome"), told.get("variant")],
+            )
+            notes.same(f"{where}, readout", on_record.get("readout_digest", ""), told.get("readout_digest"))
+            looks = [x["body"].get("fingerprint") for x in entries[: decided["seq"] - 1] if x["kind"] in ("opened", "peeked")]
+            if told.get("data") not in looks:
+                notes.differs(f"{where}, data", "data of a look on record", told.get("data"))
+
+
+def _decided(entries: Sequence[J], recommendation: J) -> J:
+    last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
+    if last is None:
+        return None
+    body = last["body"]
+    outcome = str(body.get("outcome", "defer")) if last["kind"] == "decided" else "defer"
+    variant = _text(body.get("variant"))
+    return {
+        "outcome": outcome,
+        "variant": variant,
+        "because": str(body.get("because") or body.get("reason") or ""),
+        "by": _person(last),
+        "at": last["at"],
+        "seq": last["seq"],
+        "follows_rule": (outcome, variant) == (recommendation["outcome"], recommendation["variant"]),
+    }
+
+
+def check_told(notes: Notes, payload: J, entries: Sequence[J]) -> None:
+    """What the payload tells of the ledger is what the entries say, to the last name."""
+    check_sign_offs(notes, entries, [sha256(line) for line in payload["ledger"]["lines"]])
+    for name, expected in told_by(entries, payload["readout"]).items():
+        if payload["schema"] == 1 and name == "sign_offs":
+            expected = [{k: v for k, v in one.items() if k not in ("key", "covers")} for one in expected]
+        if canonical(expected) != canonical(payload[name]):
+            notes.differs(f"{name}, from the ledger", canonical(expected), canonical(payload[name]))
 
 
 # ----------------------------------------------------------------------------------------------------------------------- pairs
@@ -1196,6 +1675,18 @@ def plain_pair(c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pa
     return Pair(mc, mt, vc, vt, 0.0, _welch(vc, vt, c["n"] - 1, t["n"] - 1), n)
 
 
+def with_taken_noise(pair: Pair, c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pair:
+    """A comparison with a constant variant: its noise is taken to be the other's, or where neither varies that of all units."""
+    own = [_own_variance(subject(x["mean"])[1], x["cov"]) for x in (c, t)]
+    flat = [_constant(m, s) for m, s in zip((pair.mc, pair.mt), own, strict=True)]
+    n = c["n"] + t["n"]
+    if all(flat):
+        noise, df = c["n"] * t["n"] / n * (pair.mt - pair.mc) ** 2 / (n - 1), n - 2
+    else:
+        noise, df = (own[1], t["n"] - 1) if flat[0] else (own[0], c["n"] - 1)
+    return Pair(pair.mc, pair.mt, noise / c["n"], noise / t["n"], 0.0, float(df), n)
+
+
 def _solve(a: list[list[float]], y: list[float]) -> tuple[list[float], int]:
     """X with a x = y for correlation-like a, by pivoted elimination; dependent directions get 0."""
     n = len(y)
@@ -1288,6 +1779,12 @@ class Score:
         return min(self.x_c, self.n_c - self.x_c, self.x_t, self.n_t - self.x_t) < 10
 
     @property
+    def rare(self) -> bool:
+        """Fewer than 10 units of both variants together have the event, or lack it."""
+        events, units = self.x_c + self.x_t, self.n_c + self.n_t
+        return min(events, units - events) < 10
+
+    @property
     def silent(self) -> bool:
         """All units of both variants have, or all lack, the event."""
         return self.x_c == self.x_t == 0 or (self.x_c == self.n_c and self.x_t == self.n_t)
@@ -1375,6 +1872,8 @@ class Estimate:
     reduction: float | None = None
     share: bool = False
     score: Score | None = None
+    borrows: bool = False
+    quantile: bool = False
 
 
 def functional_of(metric: J, columns: Sequence[str]) -> tuple[Callable[[Sequence[float]], Gradient], int]:
@@ -1407,7 +1906,9 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
         vc, vt = ((x["n"] - 1) / x["n"] if share else 1.0 for x in (c, t))
         plain = Pair(plain.mc, plain.mt, vc * plain.vc, vt * plain.vt, 0.0, math.inf, plain.n)
     xs = list(range(own, len(columns)))
-    if is_quantile or not (metric.get("cuped") and xs):
+    if is_quantile:
+        return Estimate(plain, plain, quantile=True)
+    if not (metric.get("cuped") and xs):
         return Estimate(plain, plain, None, share, score)
     if plain.status != "ok":
         return Estimate(plain, plain, None, share, score)
@@ -1415,8 +1916,20 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score)
 
 
+def with_noise(metric: J, found: Estimate, c: J | None, t: J | None) -> Estimate:
+    """The estimate in which a variant whose units all have the same value takes its noise from the other one."""
+    if found.pair.status != "separation" or found.share or c is None or t is None:
+        return found
+    if found.quantile and c["cov"][0][0] == t["cov"][0][0] == 0:
+        return found
+    pair = with_taken_noise(found.pair, c, t, functional_of(metric, c["columns"])[0])
+    if found.quantile:
+        pair = Pair(pair.mc, pair.mt, pair.vc, pair.vt, 0.0, math.inf, pair.n)
+    return Estimate(pair, pair, None, found.share, found.score, True, found.quantile)
+
+
 def waiting(found: Estimate) -> Estimate:
-    """The estimate where the design has no score form: a rare event is waited for."""
+    """The estimate in designs with several looks before scores were used there: a rare event is waited for."""
     if found.score is None:
         return found
     late = [Pair(p.mc, p.mt, n=p.n, status="too_few_events") if p.status in ("ok", "separation") else p
@@ -1456,6 +1969,19 @@ class Design:
         if self.boundary is not None:
             return self.boundary.p(z)
         return min(1.0, 2 * t_tail(abs(z), pair.df)) if self.rho2 is None else math.exp(-max(self.log_e(z, pair.n), 0.0))
+
+    @property
+    def once(self) -> bool:
+        """Whether the design is read once, at its end."""
+        return self.rho2 is None and self.boundary is None
+
+    def p_of(self, z: float, n: int) -> float:
+        """Two-sided p-value of a distance whose noise is known."""
+        if math.isnan(z):
+            return NAN
+        if self.boundary is not None:
+            return self.boundary.p(z)
+        return min(1.0, 2 * normal_tail(abs(z))) if self.rho2 is None else math.exp(-max(self.log_e(z, n), 0.0))
 
     def p_one_sided(self, z: float, pair: Pair) -> float:
         """One-sided p-value of a distance z on the good side."""
@@ -1980,18 +2506,36 @@ def _lift_prior(pair: Pair, mean: float, sd: float, *, up: bool) -> Posterior | 
     lift = (pair.mt - pair.mc) / abs(pair.mc)
     own = math.sqrt(pair.vt + (1 + sign * lift) ** 2 * pair.vc - 2 * (1 + sign * lift) * pair.cov) / abs(pair.mc)
     weight = sd * sd / (sd * sd + own * own)
-    start, spread = mean + weight * (lift - mean), own * math.sqrt(weight)
-    for _ in range(60):  # to the height, by Newton's steps on a parabola through three points
+    low, high = min(mean, lift) - 9 * (sd + own), max(mean, lift) + 9 * (sd + own)
+    for _ in range(40):  # the grid closes in on what is within DEPTH of the height
+        places = [low + (high - low) * i / 400 for i in range(401)]
+        heights = [log(r) for r in places]
+        floor = max(heights) - DEPTH
+        kept = [i for i, h in enumerate(heights) if h > floor]
+        width = high - low
+        low, high = places[max(kept[0] - 1, 0)], places[min(kept[-1] + 1, 400)]
+        if high - low > width / 4:
+            break
+    tops = [i for i in range(1, 400) if heights[i - 1] < heights[i] >= heights[i + 1] and heights[i] > floor]
+    if len(tops) != 1:  # two heights far from each other
+        return None
+    start, spread = places[tops[0]], own * math.sqrt(weight)
+    for _ in range(80):  # to the height, by Newton's steps on a parabola through three points
         a, b, c = log(start - spread / 8), log(start), log(start + spread / 8)
         bend = a - 2 * b + c
         step = spread / 16 * (a - c) / bend if bend < 0 else 0.0
         start += max(-spread, min(spread, step))
+        if bend < 0:
+            spread = spread / 8 / math.sqrt(-bend)
         if abs(step) < 1e-9 * spread:
             break
     height = log(start)
-    m = Marginal(
-        lambda s: log(start + s * spread) - height, lambda s: start + s * spread, lambda r: (r - start) / spread, start
-    )
+    try:
+        m = Marginal(
+            lambda s: log(start + s * spread) - height, lambda s: start + s * spread, lambda r: (r - start) / spread, start
+        )
+    except OverflowError:  # a height so sharp that the steps missed it
+        return None
     centre = start + m.moment[-1] / m.total
     less, short = m.under(0.0)
     loss_up = short * abs(pair.mc)  # E max(−r, 0) |mc|
@@ -2085,6 +2629,12 @@ def documented_test(metric: J, c: J, t: J, *, share: bool, alpha: float) -> tupl
 # ------------------------------------------------------------------------------------------------------------------------ rows
 # Every row of the readout, computed from the moments.
 
+METHODS = 2
+"""The newest edition of the methods that is known here."""
+WHOLE = 2
+"""The edition from which on no status drops out of the rule on the good side."""
+
+
 def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
     return {
         (c["metric"], c["variant"], c["form"], c.get("dimension", ""), c.get("slice", "")): c
@@ -2093,11 +2643,25 @@ def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
 
 
 def rows_of(
-    plan: J, summary: J, *, looks: Sequence[J] = (), dimension: str = "", slice_: str = "", alone: bool = False
+    plan: J,
+    summary: J,
+    *,
+    looks: Sequence[J] = (),
+    dimension: str = "",
+    slice_: str = "",
+    alone: bool = False,
+    methods: int = METHODS,
 ) -> list[dict[str, J]]:
-    """Every row of the readout, computed from the moments; `looks` are those at the effects, this one last.
+    """Every row of the readout, computed from the moments.
 
-    `alone` leaves out what earlier looks found, and gives what this look found by itself.
+    Args:
+        plan: As the readout has it.
+        summary: Moments.
+        looks: Those at the effects, this one last.
+        dimension: Of a segment.
+        slice_: Its value.
+        alone: Leave out what earlier looks found, and give what this look found by itself.
+        methods: Edition of the methods that the readout names; 1 where it names none.
     """
     units = sum(summary["units"].values())
     cells = _cells(summary)
@@ -2110,10 +2674,13 @@ def rows_of(
                 pick = [cells.get((metric["key"], v, "value", dimension, slice_)) for v in (control, variant["key"])]
                 raw = [cells.get((metric["key"], v, "raw", dimension, slice_)) for v in (control, variant["key"])]
                 design = design_of(plan, variant, units=units, looks=looks)
-                is_fixed = design.rho2 is None and design.boundary is None
                 own = estimate(metric, *pick)
-                items.append((metric, variant, pick, own if is_fixed else waiting(own), design, raw))
-    found = [(_p_value(e, d), alpha) for _, _, _, e, d, _ in items]
+                if methods >= WHOLE:
+                    own = with_noise(metric, own, *pick)
+                elif not design.once:
+                    own = waiting(own)
+                items.append((metric, variant, pick, own, design, raw, _scores(own, design, methods)))
+    found = [(_p_value(item), alpha) for item in items]
     held: list[J | None] = [None] * len(items)
     corrected: list[tuple[float, float]] = list(found)
     second = plan.get("secondary_correction", "bh")
@@ -2129,12 +2696,7 @@ def rows_of(
             if earlier is not None and (items[i][4].rho2 is not None or items[i][4].boundary is not None):
                 held[i], found[i] = earlier, (earlier["p"], alpha)
         p_values = [found[i][0] for i in members]
-        if name == "e-bh":
-            pairs = [(items[i][3].pair, items[i][4]) for i in members]
-            e_values = [_e(pair, design) for pair, design in pairs]
-            adjusted = adjust(e_values, name)
-        else:
-            adjusted = adjust(p_values, name)
+        adjusted = adjust([_e(items[i]) for i in members], name) if name == "e-bh" else adjust(p_values, name)
         of = sum(not math.isnan(p) for p in p_values)
         level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
         for i, p in zip(members, adjusted, strict=True):
@@ -2143,23 +2705,32 @@ def rows_of(
     return [_row(plan, item, found[i][0], *corrected[i], held=held[i], end=end) for i, item in enumerate(items)]
 
 
-def _scores(est: Estimate, design: Design) -> Score | None:
+def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
     """The counts where the score method judges a row."""
-    judged = design.rho2 is None and design.boundary is None and est.reduction is None and est.pair.status != "zero_variance"
-    return est.score if judged else None
+    if methods < WHOLE:
+        return est.score if design.once and est.reduction is None and est.pair.status != "zero_variance" else None
+    return est.score if not design.once or est.reduction is None else None
 
 
-def _p_value(est: Estimate, design: Design) -> float:
-    score = _scores(est, design)
-    if score is None:
-        return design.p(est.pair)
-    return NAN if score.silent else min(1.0, 2 * normal_tail(abs(score.z_effect(0.0))))
+def _z(item: J) -> float:
+    """Distance from no difference; NaN where there is none, or where a design with several looks waits for events."""
+    est, design, score = item[3], item[4], item[6]
+    if score is not None:
+        return NAN if score.silent or (score.rare and not design.once) else float(score.z_effect(0.0))
+    pair = est.pair
+    return (pair.mt - pair.mc) / math.sqrt(pair.variance) if pair.status == "ok" else NAN
 
 
-def _e(pair: Pair, design: Design) -> float:
-    if pair.status != "ok" or design.rho2 is None:
+def _p_value(item: J) -> float:
+    est, design, score = item[3], item[4], item[6]
+    return float(design.p(est.pair) if score is None else design.p_of(_z(item), est.pair.n))
+
+
+def _e(item: J) -> float:
+    z, design = _z(item), item[4]
+    if math.isnan(z) or design.rho2 is None:
         return NAN
-    log = design.log_e((pair.mt - pair.mc) / math.sqrt(pair.variance), pair.n)
+    log = design.log_e(z, item[3].pair.n)
     return math.inf if log > 709 else math.exp(log)
 
 
@@ -2190,19 +2761,23 @@ def finite(value: float) -> float | None:
 def _row(
     plan: J, item: J, p: float, p_adjusted: float, level: float, *, held: J | None = None, end: bool = False
 ) -> dict[str, J]:
-    metric, variant, cells, est, design, raw = item
+    metric, variant, cells, est, design, raw, score = item
     pair, alpha = est.pair, alpha_of(plan)
     sign = 1 if metric["direction"] == "increase" else -1
     row = _interval(pair, design, level)
     q = row.pop("q", NAN)
-    score = _scores(est, design)
     if score is not None:
-        q = normal_isf(level / 2)
-        row["effect"], row["ci_low"], row["ci_high"] = score.effect(q)
-        row["lift"], row["lift_low"], row["lift_high"], no_lift = score.lift(q)
-        row["status"] = pair.status if math.isnan(p) else "few_events"
+        q = design.q(Pair(n=pair.n, df=math.inf), level)
+        if math.isfinite(q):
+            row |= _by_score(score, q, waits=score.rare and not design.once)
+        no_lift = row.pop("no_lift", "unbounded_lift" if has_lift(pair) else "control_near_zero")
+        row["status"] = "few_events" if not math.isnan(p) else pair.status
+        if math.isnan(p) and score.rare and not design.once and pair.status != "zero_variance":
+            row["status"] = "too_few_events"
         if row["status"] in ("ok", "few_events") and no_lift:
             row["status"] = no_lift
+    if est.borrows:
+        row["status"] = "separation"
     verdict = "unclear"
     if row["effect"] is not None and p_adjusted <= alpha:
         verdict = "better" if sign * (row["effect"] if held is None else held["sign"]) > 0 else "worse"
@@ -2251,9 +2826,19 @@ def _row(
     if all(c is not None for c in raw):
         plain = estimate(metric, *raw).plain
         row["sensitivity"].append(("raw", _interval(plain, design, level), design.p(plain)))
-    if metric["kind"] != "quantile" and pair.status == "ok":
+    if metric["kind"] != "quantile" and pair.status == "ok" and not est.borrows:
         row["sensitivity"].append((DOCUMENTED, *documented_test(metric, *cells, share=est.share, alpha=alpha)))
     return row
+
+
+def _by_score(score: Score, q: float, *, waits: bool) -> dict[str, J]:
+    """Effect and lift with their intervals by the score; none without a difference, or without zero while none is called."""
+    out: dict[str, J] = {}
+    out["effect"], out["ci_low"], out["ci_high"] = score.effect(q)
+    out["lift"], out["lift_low"], out["lift_high"], out["no_lift"] = score.lift(q)
+    if score.silent or (waits and not out["ci_low"] <= 0 <= out["ci_high"]):
+        out |= dict.fromkeys(("ci_low", "ci_high", "lift_low", "lift_high"))
+    return out
 
 
 def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confidence: float) -> str:
@@ -2263,7 +2848,7 @@ def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confid
     row["ci_low"], row["ci_high"] = row["effect"] - reach, row["effect"] + reach
     for name in ("lift", "lift_low", "lift_high"):
         row[name] = None
-    if row["status"] not in ("ok", "few_events"):
+    if row["status"] not in ("ok", "few_events", "separation"):
         row["status"] = "ok"
     if posterior is None:
         return "unclear"
@@ -2282,9 +2867,9 @@ def _margin(
         state = "" if not is_rail else "unclear" if pair.status != "ok" else "bad" if verdict == "worse" else "ok"
         return {"guardrail": state, "margin": None, "margin_p_value": None}
     out: dict[str, J] = {"margin": -sign * size, "margin_p_value": None, "guardrail": "unclear" if is_rail else ""}
-    if score is not None and size < 1 and not score.silent:
+    if score is not None and size < 1 and not (score.silent and relative is not None):
         z = sign * (score.z_ratio(1 - sign * size) if relative is not None else score.z_effect(-sign * size))
-        out["margin_p_value"] = normal_tail(z)
+        out["margin_p_value"] = design.p_one_sided(z, Pair(n=pair.n, df=math.inf))
     elif pair.status != "ok":
         return out
     else:
@@ -2308,8 +2893,24 @@ ORDER = ("invalid", "ship none", "iterate", "ship")
 COMPUTED = ("ok", "unbounded_lift", "control_near_zero", "few_events")
 
 
-def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -> dict[str, J]:
-    """What was found for one treatment variant."""
+def known(row: J) -> bool:
+    """Whether a row has what its test needs."""
+    return bool(row["ci_low"] is not None if row["status"] == "separation" else row["status"] in COMPUTED)
+
+
+def lost(row: J) -> bool:
+    """Whether a metric has no number that could have told of harm."""
+    if row["status"] in ("not_enough_units", "not_finite", "zero_denominator", "cap_is_zero"):
+        return True
+    effect = row["effect"]
+    bad = effect is None or (effect < 0) == (row["direction"] == "increase")
+    if row["status"] == "separation":
+        return bool(row["ci_low"] is None and bad)
+    return bool(row["status"] == "zero_variance" and effect and bad)
+
+
+def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, methods: int) -> dict[str, J]:
+    """What was found for one treatment variant; what is lost keeps anything beside it from winning."""
     ladder = ("worse", "unclear", "small", "win")
     primaries = [r for r in rows if r["role"] == "primary"]
     states = [
@@ -2325,12 +2926,15 @@ def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -
     best = max if plan.get("decision", {}).get("ship_when", "any_primary") == "any_primary" else min
     rails = [r["guardrail"] for r in rows if r["role"] == "guardrail"]
     loud = [c for c in health if c["status"] in ("warn", "fail")]
+    found = best(states, key=ladder.index) if states else "unclear"
+    gone = methods >= WHOLE and any(lost(r) for r in rows if r["role"] != "guardrail")
+    computed = known if methods >= WHOLE else lambda r: r["status"] in COMPUTED
     return {
-        "primary": best(states, key=ladder.index) if states else "unclear",
+        "primary": min(found, "unclear", key=ladder.index) if gone else found,
         "deteriorated": any(r["verdict"] == "worse" for r in rows if r["role"] != "guardrail"),
         "guardrails": "bad" if "bad" in rails else "unclear" if "unclear" in rails else "ok",
         "health": "fail" if any(c["gate"] and c["status"] == "fail" for c in loud) else "warn" if loud else "pass",
-        "adequate": bool(adequate and primaries and all(r["status"] in COMPUTED for r in primaries)),
+        "adequate": bool(adequate and primaries and all(computed(r) for r in primaries) and not gone),
     }
 
 
@@ -2352,13 +2956,13 @@ def rule(policy: J, s: Mapping[str, J]) -> tuple[str, str]:
     return next(((row, outcome) for row, fits, outcome in ladder if fits), ("R11", "ship none"))
 
 
-def recommended(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -> dict[str, J]:
+def recommended(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, *, methods: int = METHODS) -> dict[str, J]:
     """Outcome over all treatments: invalid if any is, else the best; of several that ship, the largest first primary lift."""
     verdicts = []
     for variant in plan["variants"]:
         if variant.get("control"):
             continue
-        s = situation(plan, [r for r in rows if r["variant"] == variant["key"]], health, adequate)
+        s = situation(plan, [r for r in rows if r["variant"] == variant["key"]], health, adequate, methods)
         verdicts.append((variant["key"], s, *rule(plan.get("decision", {}), s)))
     outcomes = [v[3] for v in verdicts]
     outcome = "invalid" if "invalid" in outcomes else max(outcomes, key=ORDER.index)
@@ -2441,6 +3045,7 @@ def compare_row(
             name in skip
             or name not in ours
             or (mass is not None and name in _LIFTS and theirs["status"] in ("ok", "few_events"))
+            or (mass is not None and name in _LIFTS and theirs["status"] == "separation" and ours["se"] is not None)
         ):
             continue
         scale = lift if name.startswith("lift") else effect if name in _NUMBERS else 1e-3
@@ -2455,7 +3060,9 @@ def compare_row(
             notes.differs(f"estimates, {where}, sensitivity", name, "nothing")
             continue
         for key, value in {**other, "p_value": finite(p)}.items():
-            if key in match and key not in skip and not near(value, match[key], span_of(other, "ci_low", "ci_high")):
+            lifts = span_of(other, "lift_low", "lift_high")
+            scale = lifts * (1 + lifts) if key.startswith("lift") else span_of(other, "ci_low", "ci_high")
+            if key in match and key not in skip and not near(value, match[key], scale):
                 notes.differs(f"estimates, {where}, {name}, {key}", value, match[key])
     if "sensitivity" in ours:
         known = [name for name, _, _ in ours["sensitivity"]]
@@ -2503,17 +3110,27 @@ def check_estimates(notes: Notes, readout: J) -> None:
         base, plan = _BY_ENGINE, {**plan, "model": {**model, "kind": "frequentist"}}
         notes.not_checked.append(f"intervals over {len(heavy.information)} looks, some very close: xpbench verify --full")
     for dimension, value, theirs in groups:
-        ours = rows_of(plan, readout["summary"], looks=() if dimension else looks, dimension=dimension, slice_=value)
+        ours = rows_of(
+            plan,
+            readout["summary"],
+            looks=() if dimension else looks,
+            dimension=dimension,
+            slice_=value,
+            methods=readout.get("methods", 1),
+        )
         if [(r["metric"], r["variant"]) for r in ours] != [(r["metric"], r["variant"]) for r in theirs]:
             notes.differs("estimates, rows", [r["metric"] for r in ours], [r["metric"] for r in theirs])
             continue
         for mine, other in zip(ours, theirs, strict=True):
             where = f"{other['metric']} for {other['variant']}" + (f" in {dimension} {value}" if dimension else "")
+            metric = next(m for m in plan["metrics"] if m["key"] == other["metric"])
+            notes.same(f"estimates, {where}, name", metric.get("name") or metric["key"], other["label"])
+            notes.same(f"estimates, {where}, kind", metric["kind"], other["kind"])
             skip = (*base, "p_adjusted", "verdict", "guardrail") if dimension else base
             if mass is not None and is_left(mine):
                 left.add(where)
             compare_row(notes, where, {**mine, "sensitivity": []} if dimension else mine, other, skip, mass)
-    if looks and "findings" in looks[-1] and not base:
+    if looks and looks[-1].get("findings") and not base:
         _check_own_look(notes, plan, readout)
     _check_slices(notes, readout)
     if left:
@@ -2531,7 +3148,7 @@ def check_estimates(notes: Notes, readout: J) -> None:
 def _check_own_look(notes: Notes, plan: J, readout: J) -> None:
     """What this look found by itself, as it went on record: later looks rest on it."""
     look = readout["looks"][-1]["findings"]
-    for row in rows_of(plan, readout["summary"], looks=readout["looks"], alone=True):
+    for row in rows_of(plan, readout["summary"], looks=readout["looks"], alone=True, methods=readout.get("methods", 1)):
         p = finite(row["p_value"]) if row["effect"] is not None else None
         theirs = look.get(row["metric"], {}).get(row["variant"])
         where = f"this look, {row['metric']} for {row['variant']}"
@@ -2574,7 +3191,9 @@ def check_decision(notes: Notes, payload: J) -> None:
         notes.same(
             "decision, horizon reached", sum(summary["units"].values()) >= horizon["units"], readout["due"]["is_adequate"]
         )
-    ours = recommended(plan, readout["rows"], readout["health"], readout["due"]["is_adequate"])
+    ours = recommended(
+        plan, readout["rows"], readout["health"], readout["due"]["is_adequate"], methods=readout.get("methods", 1)
+    )
     theirs = readout["recommendation"]
     for name in ("outcome", "variant", "rows"):
         notes.same(f"decision, {name}", ours[name], theirs[name])
@@ -2852,7 +3471,8 @@ def _block(tokens: Sequence[tuple[str, str]], at: int, ends: tuple[str, ...]) ->
             empty: list[J] = []
             if closing == "else":
                 empty, at, closing = _block(tokens, at, ("endfor",))
-            names = [n.id for n in (loop.target.elts if isinstance(loop.target, ast.Tuple) else [loop.target])]
+            targets = loop.target.elts if isinstance(loop.target, ast.Tuple) else [loop.target]
+            names = [ast.unparse(target) for target in targets]
             nodes.append(("for", names, loop.iter, loop.ifs, body, empty))
         elif word == "set":
             name, _, value = rest.partition("=")
@@ -2963,7 +3583,8 @@ def _value(node: J, names: dict[str, J]) -> J:
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
             return _COMPARE[type(op)](_value(left, names), _value(right, names))
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            name, arguments = (right.func.id, right.args) if isinstance(right, ast.Call) else (right.id, [])
+            called, arguments = (right.func, right.args) if isinstance(right, ast.Call) else (right, [])
+            name = ast.unparse(called)
             if name not in _FILTERS:
                 raise ValueError(f"a template uses the filter {name!r}")
             return _FILTERS[name](_value(left, names), *(_value(a, names) for a in arguments))
@@ -3129,10 +3750,17 @@ def check_marks(notes: Notes, payload: J, page: Page) -> None:
     """The numbers on the page are those of the payload, formatted here by other code."""
     readout, before, count = payload["readout"], len(notes.differences), 0
     decision = payload["decision"] or readout["recommendation"]
-    labels = {v["key"]: v.get("name") or v["key"] for v in readout["plan"]["variants"]}
-    heads = {"ship none": "Ship none", "iterate": "Iterate", "invalid": "Do not read the effects", "defer": "Decision deferred"}
-    variant = on_page(labels.get(decision["variant"], decision["variant"]))
-    wanted = {"headline": heads.get(decision["outcome"], f"Ship {variant}")}
+    wanted = {}
+    if "page" not in payload:  # made when names were shown as they are; later pages are compared cell by cell
+        labels = {v["key"]: v.get("name") or v["key"] for v in readout["plan"]["variants"]}
+        heads = {
+            "ship none": "Ship none",
+            "iterate": "Iterate",
+            "invalid": "Do not read the effects",
+            "defer": "Decision deferred",
+        }
+        variant = on_page(labels.get(decision["variant"], decision["variant"]))
+        wanted["headline"] = heads.get(decision["outcome"], f"Ship {variant}")
     for i, row in enumerate(readout["rows"]):
         texts = row_texts(row)
         hidden = ("shown", "means", "p", "p_adjusted") if texts["chance"] else ("shown", "means", "chance")
@@ -3285,8 +3913,14 @@ def _first_difference(a: Sequence[str], b: Sequence[str]) -> tuple[str, str]:
 # ----------------------------------------------------------------------------------------------------------------------- check
 # Verify one memo.
 
-def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[str, str]:
-    payload, seal_text, document = sealed(path, notes)
+def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[str, str, J]:
+    data, files = read(path), None
+    if data.startswith(b"PK\x03\x04"):
+        data, files = memo_in(data)
+        path = Path(path).with_suffix(".html")
+    payload, seal_text, document = sealed(path, notes, data)
+    if files is not None:
+        check_archive(notes, payload, files, data)
     readout = payload["readout"]
     key, decision = readout["key"], payload["decision"] or readout["recommendation"]
     headline = f"{decision['outcome']} {decision['variant']}".strip()
@@ -3294,9 +3928,11 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         entries = check_ledger(notes, payload)
         if entries is not None:
             check_story(notes, payload, entries)
+            check_bound(notes, payload, entries)
             check_told(notes, payload, entries)
         check_estimates(notes, readout)
         check_over_time(notes, readout)
+        check_health(notes, readout)
         check_decision(notes, payload)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))
@@ -3310,7 +3946,7 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
     except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
         notes.differs("payload shape", "a whole memo", f"{type(error).__name__}: {error}")
     _check_context(notes, payload, extra)
-    return key, headline
+    return key, headline, payload
 
 
 def _check_context(notes: Notes, payload: J, extra: Mapping[str, Any]) -> None:
@@ -3388,7 +4024,7 @@ def verify(
     witness: str | None = None,
     renderer: Renderer | None = None,
     further: Callable[[Notes, J], None] | None = None,
-    engine: Callable[[Notes, str | Path], None] | None = None,
+    engine: Callable[[Notes, J], None] | None = None,
 ) -> Report:
     """What recomputing everything in a memo shows; raises nothing for a bad memo.
 
@@ -3404,11 +4040,11 @@ def verify(
     notes, where = Notes(), str(path)
     key_found = headline = ""
     try:
-        key_found, headline = _verify(
+        key_found, headline, payload = _verify(
             path, notes, {"key": key, "ledger": ledger, "witness": witness, "renderer": renderer, "further": further}
         )
         if engine is not None:
-            engine(notes, path)
+            engine(notes, payload)
     except UnreadableError as error:
         return Report("unreadable", where, f"{error}.", cause=error.cause)
     except NewerError as error:
@@ -3433,7 +4069,7 @@ def verify(
     )
 
 
-_TOUCHED = {"line ends", "byte order mark", "final newline"}
+_TOUCHED = {"line ends", "byte order mark", "final newline", "added around the page"}
 """What mail gateways and editors do to a file, and what can be put back."""
 
 
@@ -3448,6 +4084,14 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "no page",
             "no page",
             "Everything in this payload follows from the rest of it. There is no page to compare.",
+        )
+    if "added around the page" in parts:
+        said = next(d.found for d in notes.differences if d.part == "added around the page")
+        return (
+            "numbers hold",
+            "page touched",
+            "added text",
+            f"The memo holds, and text was added around it that is not part of it: “{said}”.",
         )
     if parts:
         return (
@@ -3507,7 +4151,7 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
 def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = None) -> int:
     """Verify one memo from the command line: `python verify.py MEMO [--json] [--key KEY] …`."""
     parser = argparse.ArgumentParser(prog="verify.py", description="Check a memo with nothing but the memo.")
-    parser.add_argument("memo", help="the memo (.html) or its payload (.json)")
+    parser.add_argument("memo", help="the memo (.html), its payload (.json) or its archive (.zip)")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     parser.add_argument("--key", help="experiment that it should be of")
     parser.add_argument("--ledger", help="the experiment's ledger.jsonl today")
@@ -3524,6 +4168,50 @@ def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = 
 
 # ------------------------------------------------------------------------------------------------------------------------ page
 # What makes a page of a payload: wording, numbers as text, charts, the template
+
+
+FIXED = frozenset(
+    (
+        *("", "–", "-", "none", "ship", "ship none", "iterate", "defer", "decision deferred", "do not read the effects"),
+        *("nobody", "nobody yet", "all", "other", "otherwise", "unbounded", "not enough data", "better", "worse", "unclear"),
+        *("no difference shown", "within its margin", "pass", "warn", "fail", "not answerable", "invalid", "peek"),
+        *("exploratory", "primary", "secondary", "guardrail", "primary metric", "health", "guardrails", "data"),
+    )
+)
+"""Words that a page says of itself; a name that is one of them is shown in quotes, so that nobody takes one for the other."""
+
+
+_STEERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Marks that turn the direction of what follows: with one in a name, the number behind it reads backwards."""
+
+
+def legal(text: str) -> str:
+    """The text as a page can hold it: line ends as LF, without characters that no XML document may hold, without steering."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(
+        c
+        for c in text
+        if c in "\t\n" or (c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff" and c not in _STEERING)
+    )
+
+
+def named(name: str) -> str:
+    """A name from a plan or a person, told from the fixed words of a page."""
+    return f"“{name}”" if " ".join(legal(name).split()).casefold() in FIXED else name
+
+
+def variant_labels(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Label of each variant of a plan, by its key; with the key where two look alike or a treatment is called control."""
+    own = {v["key"]: named(v.get("name") or v["key"]) for v in plan["variants"]}
+    plain = {key: " ".join(legal(label).split()).casefold() for key, label in own.items()}
+    control = next((v["key"] for v in plan["variants"] if v.get("control")), "")
+
+    def is_open(key: str) -> bool:
+        word = plain[key]
+        taken = any(word in (plain[other], other.casefold()) for other in own if other != key)
+        return taken or word == ("treatment" if key == control else "control")
+
+    return {key: f"{label} ({key})" if is_open(key) else label for key, label in own.items()}
 
 
 WITH_NUMBERS = ("ok", "unbounded_lift", "control_near_zero", "few_events")
@@ -3742,7 +4430,7 @@ def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labe
     return {
         "index": index,
         "metric": row["metric"],
-        "label": row["label"],
+        "label": named(row["label"]),
         "role": row["role"],
         "variant": labels.get(row["variant"], row["variant"]),
         "mark": mark,
@@ -3785,6 +4473,37 @@ def headline(outcome: str, variant: str) -> str:
     }.get(outcome, outcome)
 
 
+def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All looks at effects in the memo's own ledger, oldest first, with the digest of the data that each was at."""
+    entries = [json.loads(line) for line in payload["ledger"]["lines"]]
+    return [
+        {
+            "seq": e["seq"],
+            "at": e["at"],
+            "by": e["by"] or "",
+            "kind": e["kind"],
+            "units": e["body"]["n"],
+            "planned": e["kind"] == "opened",
+            "reason": e["body"].get("reason", ""),
+            "data": e["body"].get("fingerprint") or f"entry {e['seq']}",
+            "times": (e["at"], (e["body"].get("merged") or {}).get("at", "")),
+        }
+        for e in entries
+        if e["kind"] in ("opened", "peeked")
+    ]
+
+
+def later_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Looks after the one a memo rests on and before its decision, at other data: each state of the data once."""
+    readout, looks = payload["readout"], ledger_looks(payload)
+    own = next((k for k in looks if readout["at"] in k["times"] and k["kind"] == readout["kind"]), None)
+    end = payload["decision"]["seq"] if payload["decision"] else len(payload["ledger"]["lines"]) + 1
+    if own is None:
+        return []
+    found = {k["data"]: k for k in reversed(looks) if own["seq"] < k["seq"] < end and k["data"] != own["data"]}
+    return sorted(found.values(), key=lambda k: int(k["seq"]))
+
+
 BARS = {
     "ship": ("▲", "accent"),
     "ship none": ("▬", "muted"),
@@ -3811,12 +4530,23 @@ class Message(str):
 WORDING: Mapping[str, tuple[str, ...]] = {
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
+    "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
     "basis.differs": ("differs from the rule of the plan, which says: {rule_says} ({rows})",),
     "forest.note": (
         "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The other rows stand in the "
         "appendix, on the same scale.",
     ),
     "looks.line": ("{looks} at the effects, {peeks} before they were due",),
+    "looks.line_again": (
+        "{looks} at the effects, {peeks} before they were due (the same data was read more than once: {entries})",
+    ),
+    "looks.all": ("{cost} The ledger has {looks} in all.",),
+    "looks.chosen": (
+        "The results above were read at one of {looks} at different data. Whoever can choose among looks finds a difference "
+        "more often than in {alpha} of true nulls.",
+    ),
+    "looks.later": ("The ledger has {looks} at other data, the last on {day} at {units} units. It was not decided on.",),
+    "run.follows": ("It follows {key}, which ended on {day} with {knowledge}: {reason}",),
     "impact.invalid": (
         "A gating health check failed ({failed}), so the measured effects can't be trusted and no decision can rest on them.",
     ),
@@ -3906,6 +4636,17 @@ def minute_text(at: str) -> str:
     return f"{at[:10]} {at[11:16]} UTC" if len(at) > 16 else at
 
 
+def number_of(count: int, one: str, many: str = "") -> str:
+    """A count with what is counted, in singular or plural: "1 unit", "1,200 units".
+
+    Args:
+        count: The count.
+        one: What is counted where it is one of them, with its verb where it has one: "unit", "unit is".
+        many: The same where it is none or several; with an s where it is left out.
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """The headline: what was decided, by whom, and whether the rule of the plan says the same."""
     recommended = payload["readout"]["recommendation"]
@@ -3928,17 +4669,22 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     outcome = decision["outcome"]
     variant = labels.get(decision["variant"], decision["variant"])
     mark, tone = BARS.get(outcome, ("◆", "muted"))
+    later = later_looks(payload)
     basis = (
-        say("basis.follows", rows=fired) if decision["follows_rule"] else say("basis.differs", rule_says=rule_says, rows=fired)
+        say("basis.older", looks=number_of(len(later), "later look"), rows=fired)
+        if later and decision["follows_rule"]
+        else say("basis.follows", rows=fired)
+        if decision["follows_rule"]
+        else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
         "headline": headline(outcome, variant),
         "mark": mark,
         "tone": tone,
         "basis": basis,
-        "differs": not decision["follows_rule"],
+        "differs": not decision["follows_rule"] or bool(later),
         "because": decision["because"] or recommended["because"],
-        "by": decision["by"],
+        "by": named(decision["by"]) if decision["by"] else "",
         "at": minute_text(decision["at"]),
         "outcome": outcome,
         "rule_says": rule_says,
@@ -3959,7 +4705,7 @@ def _subject(readout: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     plan = readout["plan"]
-    labels = {v["key"]: v.get("name") or v["key"] for v in plan["variants"]}
+    labels = variant_labels(plan)
     control, treatment = means(row)
     level = level_text(row["alpha"])
     if row["lift"] is not None and row["lift_low"] is not None:
@@ -3971,7 +4717,7 @@ def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
         size = effect_text(row).lstrip("+" + MINUS)
         scale, unit = (100, "\u202fpp") if row["is_proportion"] else (1, "")
         low, high = (fixed(scale * v, decimals, signed=True) + unit for v in (row["ci_low"], row["ci_high"]))
-    name, variant = row["label"], labels[row["variant"]]
+    name, variant = named(row["label"]), labels[row["variant"]]
     if row["verdict"] == "unclear":
         return say(
             "impact.unclear",
@@ -4068,10 +4814,15 @@ def impact_sentences(payload: Mapping[str, Any]) -> tuple[str, str]:
     return _what(readout, row), second[0].upper() + second[1:] + "."
 
 
+def metric_names(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Label of each metric of a plan, by its key."""
+    return {m["key"]: named(m.get("name") or m["key"]) for m in plan["metrics"]}
+
+
 def hypothesis_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     """If, then, because; when and by whom it was registered."""
     plan = payload["readout"]["plan"]
-    names = {m["key"]: m.get("name") or m["key"] for m in plan["metrics"]}
+    names = metric_names(plan)
     hypothesis = plan["hypothesis"]
     claims = []
     for claim in hypothesis.get("then", []):
@@ -4083,7 +4834,7 @@ def hypothesis_section(payload: Mapping[str, Any]) -> dict[str, Any]:
         "then": " and ".join(claims) or DASH,
         "because": hypothesis["because"],
         "registered": minute_text(payload["registered"]["at"]),
-        "by": payload["registered"]["by"],
+        "by": named(payload["registered"]["by"]) if payload["registered"]["by"] else "",
         "digest": payload["registered"]["plan_digest"],
         "amended": len(payload["amendments"]),
     }
@@ -4254,20 +5005,6 @@ def _n(value: float) -> str:
     """A coordinate: two decimals, no trailing zeros, no negative zero."""
     text = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text
-
-
-_STEERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""Marks that turn the direction of what follows: with one in a name, the number behind it reads backwards."""
-
-
-def legal(text: str) -> str:
-    """The text as a page can hold it: line ends as LF, without characters that no XML document may hold, without steering."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(
-        c
-        for c in text
-        if c in "\t\n" or (c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff" and c not in _STEERING)
-    )
 
 
 def _figures_e(text: str) -> str:
@@ -4510,31 +5247,29 @@ def health_line(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     return out or [{"text": "no check ran", "tone": "worse"}]
 
 
-def number_of(count: int, one: str, many: str = "") -> str:
-    """A count with what is counted, in singular or plural: "1 unit", "1,200 units".
-
-    Args:
-        count: The count.
-        one: What is counted where it is one of them, with its verb where it has one: "unit", "unit is".
-        many: The same where it is none or several; with an s where it is left out.
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+def _cost_of_all(readout: Mapping[str, Any], count: int) -> str:
+    """What all looks of the ledger cost, where the readout knew of another number of them."""
+    if readout["plan"]["model"]["kind"] not in ("frequentist", "bayesian"):
+        return say("looks.all", cost=readout["cost"]["sentence"], looks=number_of(count, "look"))
+    return say("looks.chosen", looks=number_of(count, "look"), alpha=share_text(readout["cost"]["alpha"]))
 
 
-def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
-    """Looks at the effects, and what they cost."""
-    looks, cost = readout["looks"], readout["cost"]
-    peeks = sum(not look["planned"] for look in looks)
-    count = len(looks)
+def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Looks at the effects, and what they cost; every count is that of the memo's own ledger."""
+    looks, cost = ledger_looks(payload), payload["readout"]["cost"]
+    peeks = len({k["data"] for k in looks if not k["planned"]})
+    count = len({k["data"] for k in looks})
+    words = {"looks": number_of(count, "look"), "peeks": peeks}
+    words |= {"entries": number_of(len(looks), "entry", "entries")} if count < len(looks) else {}
     return {
         "count": count,
         "peeks": peeks,
-        "line": say("looks.line", looks=number_of(count, "look"), peeks=peeks),
-        "cost": cost["sentence"],
+        "line": say("looks.line" if count == len(looks) else "looks.line_again", **words),
+        "cost": cost["sentence"] if count == cost["looks"] else _cost_of_all(payload["readout"], count),
         "rows": [
             {
                 "at": minute_text(look["at"]),
-                "by": look["by"] or DASH,
+                "by": named(look["by"]) if look["by"] else DASH,
                 "units": whole(look["units"]),
                 "planned": "when due" if look["planned"] else "before due",
                 "reason": look["reason"],
@@ -4666,11 +5401,6 @@ def accrual_picture(readout: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
         horizon=plan.get("horizon", {}).get("units"),
         looks=sorted({look["at"][:10] for look in readout["looks"]}),
     )
-
-
-def metric_names(plan: Mapping[str, Any]) -> dict[str, str]:
-    """Label of each metric of a plan, by its key."""
-    return {m["key"]: m.get("name") or m["key"] for m in plan["metrics"]}
 
 
 def _row_name(key: str, plan: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -4956,6 +5686,21 @@ def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     return pairs
 
 
+def _later(payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The stamp of a memo that does not rest on the newest look at the data."""
+    later = later_looks(payload)
+    if not later:
+        return []
+    last = later[-1]
+    means = say(
+        "looks.later",
+        looks=number_of(len(later), "later look"),
+        day=day_text(last["at"]),
+        units=whole(last["units"]),
+    )
+    return [{"word": "OLDER LOOK", "means": means}]
+
+
 def _evidence(evidence: Mapping[str, Any]) -> str:
     parts = []
     for name, value in evidence.items():
@@ -4993,6 +5738,15 @@ def deviation_row(deviation: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _page_run(payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The stamp of a run that follows another: which, and what had been seen of it by then."""
+    follows = json.loads(payload["ledger"]["lines"][0])["body"].get("follows")
+    if not follows:
+        return []
+    words = {k: follows[k] for k in ("key", "knowledge", "reason")}
+    return [{"word": f"RUN {len(follows['runs']) + 1}", "means": say("run.follows", day=day_text(follows["at"]), **words)}]
+
+
 STAMPS = {
     "INVALID": "A gating health check failed. The effects must not be read.",
     "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
@@ -5004,7 +5758,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Everything the template shows, by section."""
     readout = payload["readout"]
     plan = readout["plan"]
-    labels = {v["key"]: v.get("name") or v["key"] for v in plan["variants"]}
+    labels = variant_labels(plan)
     rows = [metric_row(i, r, plan, labels) for i, r in enumerate(readout["rows"])]
     invalid = "INVALID" in readout["stamps"]
     return {
@@ -5012,7 +5766,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "key": plan["key"],
         "owner": plan["owner"],
         "made": day_text(readout["at"]),
-        "stamps": [{"word": s, "means": STAMPS.get(s, "")} for s in readout["stamps"]],
+        "stamps": [{"word": s, "means": STAMPS.get(s, "")} for s in readout["stamps"]] + _page_run(payload) + _later(payload),
         "invalid": invalid,
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),
@@ -5025,11 +5779,11 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "guardrails": [r for r in rows if r["role"] == "guardrail"],
         "health": [health_check(c) for c in readout["health"]],
         "health_line": health_line(readout["health"]),
-        "looks": looks_section(readout),
+        "looks": looks_section(payload),
         "deviations": [deviation_row(d) for d in readout["deviations"]],
         "amendments": payload["amendments"],
         "waivers": payload["waivers"],
-        "sign_offs": payload["sign_offs"],
+        "sign_offs": [{"key": "", "covers": "", **s, "name": named(s["name"])} for s in payload["sign_offs"]],
         "split": split_picture(readout, plan, labels),
         "accrual": accrual_picture(readout, plan),
         "segments": segment_tables(readout, plan, labels),
@@ -5105,7 +5859,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "8b345a6ce51d23886889f9af71aee99350952940b8b35734edaa5155a5b3c164": (
+    "b7d1a93b88c296945fe3197739e9233e5d26e1993ab2751fb9e6c1a7891e9837": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -5325,7 +6079,7 @@ TEMPLATES = {
     '\n'
     '<h2>Sign-offs</h2>\n'
     '{% if c.sign_offs %}<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">For</th><th scope="col">Signed</th><th scope="col">Over plan digest</th><th scope="col">Signature</th></tr></thead><tbody>\n'
-    '{% for s in c.sign_offs %}<tr><th scope="row">{{ s.name }}</th><td>{{ s.role or "–" }}</td><td>{{ s.needed_for or "–" }}</td><td>{{ s.at[:10] if s.at else "not signed" }}</td><td class="hex">{{ (s.plan_digest or "–")[:16] }}</td><td>{{ s.signature or "–" }}</td></tr>\n'
+    '{% for s in c.sign_offs %}<tr><th scope="row">{{ s.name }}</th><td>{{ s.role or "–" }}</td><td>{{ s.needed_for or "–" }}</td><td>{{ s.at[:10] if s.at else "not signed" }}</td><td class="hex">{{ (s.plan_digest or "–")[:16] }}</td><td>{{ s.signature or "–" }}{% if s.key %}, over {{ s.covers }}<br><span class="hex">{{ s.key }}</span>{% endif %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% else %}<p>The plan asks for no sign-off.</p>{% endif %}\n'
     '\n'
     '<h2>Provenance</h2>\n'

@@ -30,6 +30,11 @@ def add_parsers(subparsers: Any) -> None:
     )
     assign.add_argument("--max-rows", type=int, default=500_000, help="rows of an audience file at most")
     assign.add_argument("--per-variant", action="store_true", help="one set of audience files per variant")
+    lists = assign.add_argument_group("lists of the hand-off")
+    lists.add_argument("--columns", metavar="ID,VARIANT", help="what the receiving system calls id and variant")
+    lists.add_argument("--form", choices=["csv", "jsonl"], default="csv", help="kind of list (csv)")
+    lists.add_argument("--buckets", metavar="NAME", help="also a column with a number from 0 to 9,999, for targeting by number")
+    lists.add_argument("--before", metavar="DIR", help="an earlier hand-off: write only what has changed")
 
     preflight = add_command(
         subparsers, "preflight", _preflight, help="run the real hash over real ids before launch; exit 1 on a failure"
@@ -46,7 +51,12 @@ def add_parsers(subparsers: Any) -> None:
         subparsers, "audit", _audit, help="recompute the variant of each exposed unit; exit 1 where the log differs"
     )
     _subject_arguments(audit)
-    audit.add_argument("exposures", help="exposures in CSV (.csv, .csv.gz, .tsv) or Parquet")
+    audit.add_argument(
+        "exposures",
+        help="exposures in CSV (.csv, .csv.gz, .tsv) or Parquet; or a folder or files of the event log (xpbench pull)",
+    )
+    audit.add_argument("--sticky", metavar="FILE", help="assignment store with the variants that were kept")
+    audit.add_argument("--experiment", help="name of the experiment in the log; the plan's if missing")
     audit.add_argument("--variant-column", help="column of the logged variant")
     audit.add_argument("--time-column", help="column of the time")
     audit.add_argument("--salt", action="append", default=[], help="another salt to try; may be repeated")
@@ -207,13 +217,38 @@ def _handoff(args: argparse.Namespace, subject: Any, key: str, cohorts: Any) -> 
         cohorts=cohorts,
         max_rows=args.max_rows,
         per_variant=args.per_variant,
+        columns=_pair(args.columns),
+        form=args.form,
+        buckets=args.buckets,
+        before=args.before,
+        extras=True,
     )
     lines = [f"Hand-off of {made.subject} in {args.handoff}:", *(f"  {name}" for name in made.files)]
     lines += [f"  not written: {name} ({why})" for name, why in made.left_out.items()]
     if made.audiences and made.audiences.escaped:
         lines.append(f"  {made.audiences.escaped:,} ids begin like a formula and have an apostrophe before them")
+    if made.audiences and made.audiences.rule:
+        told = ", ".join(f"{k} {low:,} to {high:,}" for k, (low, high) in made.audiences.rule.items())
+        lines.append(f"  {args.buckets}: {told}")
     answer(args, made.to_dict(), "\n".join(lines))
     return DONE
+
+
+def _pair(text: str | None) -> tuple[str, str] | None:
+    from xpbench.errors import InputError, plain
+
+    if text is None:
+        return None
+    names = [n.strip() for n in text.split(",")]
+    if len(names) != 2 or not all(names) or names[0] == names[1]:
+        raise InputError(
+            "XPB-I04",
+            name="--columns",
+            value=text,
+            rule=plain("It names two columns, the id's and the variant's"),
+            remedy=plain("For example --columns external_id,test_group"),
+        )
+    return names[0], names[1]
 
 
 def _preflight(args: argparse.Namespace) -> int:
@@ -252,6 +287,27 @@ def _preflight(args: argparse.Namespace) -> int:
     return DONE if report.ok else NO
 
 
+def _event_log(path: str) -> Any:
+    """The event log of a folder, of files by a pattern, or of one file that has events; None for a table of exposures."""
+    where = Path(path)
+    lines = where.name.endswith((".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz"))
+    if where.is_file() and where.suffix == ".parquet" and not lines:
+        import pyarrow.parquet as pq
+
+        lines = "properties" in pq.read_schema(where).names
+    if not (where.is_dir() or lines or "*" in path):
+        return None
+    from xpbench.data.logs.events import events
+
+    return events(path)
+
+
+def _store(path: str | None) -> Any:
+    from xpbench.randomiser.sticky import AssignmentStore
+
+    return None if path is None else AssignmentStore(path)
+
+
 def _others(args: argparse.Namespace, subject: Any) -> list[Any]:
     """The other live flags that were given, and for a plan the running experiments of the root."""
     others: list[Any] = [*_flags(args.others).values()] if args.others else []
@@ -273,10 +329,15 @@ def _audit(args: argparse.Namespace) -> int:
 
     subject = _subject(args)
     ids = tuple(n for n in (args.unit, unit_key(subject), *UNITS, *ID_NAMES) if n)
+    log = _event_log(args.exposures)
+    if log is None:
+        log = whole(args.exposures, as_text=(*ids, *((args.variant_column,) if args.variant_column else ())))
     report = audit(
         subject,
-        whole(args.exposures, as_text=(*ids, *((args.variant_column,) if args.variant_column else ()))),
+        log,
         unit=args.unit,
+        experiment=args.experiment,
+        sticky=_store(args.sticky),
         variant=args.variant_column,
         time=args.time_column,
         salts=args.salt,

@@ -18,7 +18,7 @@ def add_parsers(subparsers: Any) -> None:
         description="Check a memo with nothing but the memo. Exit 0 verified in full, 1 differs, 2 unreadable, 3 newer, "
         "4 the numbers hold and the page was not compared, 5 the numbers hold and the page was touched or there is none.",
     )
-    parser.add_argument("memo", nargs="?", help="the memo (.html) or its payload (.json)")
+    parser.add_argument("memo", nargs="?", help="the memo (.html), its payload (.json) or its archive (.zip)")
     parser.add_argument("--key", help="experiment that it should be of")
     parser.add_argument("--ledger", help="the experiment's ledger.jsonl today, which must begin with the memo's entries")
     parser.add_argument("--witness", help="length:digest noted elsewhere, which the memo's ledger must contain")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from scipy.special import ndtri
@@ -51,8 +51,8 @@ class Look:
         planned: It was due under the plan; False for a peek.
         reason: Why, for a peek.
         last: Why this look was declared the last one, "" where it was not (group-sequential).
-        findings: Of designs that are read several times: what this look alone found, by metric and variant; empty for other
-            designs and for looks of earlier releases.
+        findings: Of designs that are read several times: what this look alone found, by metric and variant; empty for a peek,
+            None for other designs and for looks of earlier releases.
         counts: A boundary that this look crosses stays crossed: it was due, no gate had failed, and nothing that can turn a
             result was amended since.
     """
@@ -64,7 +64,7 @@ class Look:
     planned: bool
     reason: str = ""
     last: str = ""
-    findings: Mapping[str, Mapping[str, Found]] = field(default_factory=dict)
+    findings: Mapping[str, Mapping[str, Found]] | None = None
     counts: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Look:
         out: dict[str, Any] = {name: getattr(self, name) for name in ("seq", "at", "by", "units", "planned", "reason")}
         if self.last:
             out["last"] = self.last
-        if self.findings:
+        if self.findings is not None:
             out["findings"] = {m: {v: f.to_dict() for v, f in found.items()} for m, found in self.findings.items()}
             out["counts"] = self.counts
         return out
@@ -80,12 +80,12 @@ class Look:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Look:
         """The inverse of `to_dict`."""
-        return cls(**{**data, "findings": findings_from(data.get("findings", {}))})
+        return cls(**{**data, "findings": findings_from(data.get("findings"))})
 
 
-def findings_from(data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Found]]:
+def findings_from(data: Mapping[str, Mapping[str, Mapping[str, Any]]] | None) -> dict[str, dict[str, Found]] | None:
     """The findings of a look, as they stand in the ledger and in a readout."""
-    return {m: {v: Found(**f) for v, f in found.items()} for m, found in data.items()}
+    return None if data is None else {m: {v: Found(**f) for v, f in found.items()} for m, found in data.items()}
 
 
 def closing_of(plan: Plan, looks: Sequence[Look]) -> Look | None:
@@ -116,9 +116,8 @@ def standing(plan: Plan, looks: Sequence[Look], metric: str, variant: str, p_val
     """
     closing = closing_of(plan, looks)
     until = looks[: looks.index(closing) + 1] if closing is not None else looks
-    found = [
-        (look.findings[metric][variant], look) for look in until if look.counts and variant in look.findings.get(metric, {})
-    ]
+    told = [((look.findings or {}).get(metric, {}).get(variant), look) for look in until if look.counts]
+    found = [(what, look) for what, look in told if what is not None]
     if not found or math.isnan(p_value):
         return None
     smallest = min(found, key=lambda pair: pair[0].p)
@@ -150,6 +149,26 @@ class Cost:
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+
+def crossing_rate(sizes: Sequence[int], alpha: float) -> float:
+    """Chance that a true null looks significant at one of several looks, each judged at the level of a single one.
+
+    Args:
+        sizes: Units at the looks, each once, rising.
+        alpha: Two-sided level.
+
+    Source: Armitage, McPherson, Rowe 1969 (recursive integration).
+    """
+    bound = -float(ndtri(alpha / 2))
+    information: list[float] = []
+    for share in (n / sizes[-1] for n in sizes):
+        if information and share < information[-1] + CLOSEST:  # the same look, taken again
+            information[-1] = share
+        else:
+            information.append(share)
+    low, high = crossing([bound] * len(information), information, drift=0.0)
+    return float(low.sum() + high.sum())
 
 
 def cost_of(plan: Plan, looks: Sequence[Look]) -> Cost:
@@ -185,15 +204,7 @@ def cost_of(plan: Plan, looks: Sequence[Look]) -> Cost:
                     f"This one has {more} units: data after the last planned look decide nothing, its result stands."
                 )
         return Cost(count, peeks, alpha, alpha, sentence)
-    bound = -float(ndtri(alpha / 2))
-    information: list[float] = []
-    for share in (n / sizes[-1] for n in sizes):
-        if information and share < information[-1] + CLOSEST:  # the same look, taken again
-            information[-1] = share
-        else:
-            information.append(share)
-    low, high = crossing([bound] * len(information), information, drift=0.0)
-    rate = float(low.sum() + high.sum())
+    rate = crossing_rate(sizes, alpha)
     return Cost(
         count,
         peeks,

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from xpbench.memo.messages import say
+from xpbench.memo.names import named, variant_labels
 from xpbench.wording import numbers as digits
 from xpbench.wording.rows import effect_decimals, effect_text, means
 
@@ -48,7 +49,7 @@ def _subject(readout: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     plan = readout["plan"]
-    labels = {v["key"]: v.get("name") or v["key"] for v in plan["variants"]}
+    labels = variant_labels(plan)
     control, treatment = means(row)
     level = digits.level_text(row["alpha"])
     if row["lift"] is not None and row["lift_low"] is not None:
@@ -60,7 +61,7 @@ def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
         size = effect_text(row).lstrip("+" + digits.MINUS)
         scale, unit = (100, "\u202fpp") if row["is_proportion"] else (1, "")
         low, high = (digits.fixed(scale * v, decimals, signed=True) + unit for v in (row["ci_low"], row["ci_high"]))
-    name, variant = row["label"], labels[row["variant"]]
+    name, variant = named(row["label"]), labels[row["variant"]]
     if row["verdict"] == "unclear":
         return say(
             "impact.unclear",

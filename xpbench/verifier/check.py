@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xpbench.verifier.bound import check_bound, check_health
 from xpbench.verifier.chain import START, chain, check_ledger, check_story
-from xpbench.verifier.file import sealed
+from xpbench.verifier.exports import check_archive, memo_in
+from xpbench.verifier.file import read, sealed
 from xpbench.verifier.numbers import check_decision, check_estimates
 from xpbench.verifier.over_time import check_over_time
 from xpbench.verifier.page import Renderer, check_marks, check_page, parsed_page
@@ -19,8 +21,14 @@ from xpbench.verifier.story import check_told
 from xpbench.verifier.text import sha256
 
 
-def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[str, str]:
-    payload, seal_text, document = sealed(path, notes)
+def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[str, str, J]:
+    data, files = read(path), None
+    if data.startswith(b"PK\x03\x04"):
+        data, files = memo_in(data)
+        path = Path(path).with_suffix(".html")
+    payload, seal_text, document = sealed(path, notes, data)
+    if files is not None:
+        check_archive(notes, payload, files, data)
     readout = payload["readout"]
     key, decision = readout["key"], payload["decision"] or readout["recommendation"]
     headline = f"{decision['outcome']} {decision['variant']}".strip()
@@ -28,9 +36,11 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         entries = check_ledger(notes, payload)
         if entries is not None:
             check_story(notes, payload, entries)
+            check_bound(notes, payload, entries)
             check_told(notes, payload, entries)
         check_estimates(notes, readout)
         check_over_time(notes, readout)
+        check_health(notes, readout)
         check_decision(notes, payload)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))
@@ -44,7 +54,7 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
     except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
         notes.differs("payload shape", "a whole memo", f"{type(error).__name__}: {error}")
     _check_context(notes, payload, extra)
-    return key, headline
+    return key, headline, payload
 
 
 def _check_context(notes: Notes, payload: J, extra: Mapping[str, Any]) -> None:
@@ -122,7 +132,7 @@ def verify(
     witness: str | None = None,
     renderer: Renderer | None = None,
     further: Callable[[Notes, J], None] | None = None,
-    engine: Callable[[Notes, str | Path], None] | None = None,
+    engine: Callable[[Notes, J], None] | None = None,
 ) -> Report:
     """What recomputing everything in a memo shows; raises nothing for a bad memo.
 
@@ -138,11 +148,11 @@ def verify(
     notes, where = Notes(), str(path)
     key_found = headline = ""
     try:
-        key_found, headline = _verify(
+        key_found, headline, payload = _verify(
             path, notes, {"key": key, "ledger": ledger, "witness": witness, "renderer": renderer, "further": further}
         )
         if engine is not None:
-            engine(notes, path)
+            engine(notes, payload)
     except UnreadableError as error:
         return Report("unreadable", where, f"{error}.", cause=error.cause)
     except NewerError as error:
@@ -167,7 +177,7 @@ def verify(
     )
 
 
-_TOUCHED = {"line ends", "byte order mark", "final newline"}
+_TOUCHED = {"line ends", "byte order mark", "final newline", "added around the page"}
 """What mail gateways and editors do to a file, and what can be put back."""
 
 
@@ -182,6 +192,14 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "no page",
             "no page",
             "Everything in this payload follows from the rest of it. There is no page to compare.",
+        )
+    if "added around the page" in parts:
+        said = next(d.found for d in notes.differences if d.part == "added around the page")
+        return (
+            "numbers hold",
+            "page touched",
+            "added text",
+            f"The memo holds, and text was added around it that is not part of it: “{said}”.",
         )
     if parts:
         return (
@@ -241,7 +259,7 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
 def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = None) -> int:
     """Verify one memo from the command line: `python verify.py MEMO [--json] [--key KEY] …`."""
     parser = argparse.ArgumentParser(prog="verify.py", description="Check a memo with nothing but the memo.")
-    parser.add_argument("memo", help="the memo (.html) or its payload (.json)")
+    parser.add_argument("memo", help="the memo (.html), its payload (.json) or its archive (.zip)")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     parser.add_argument("--key", help="experiment that it should be of")
     parser.add_argument("--ledger", help="the experiment's ledger.jsonl today")

@@ -94,7 +94,8 @@ def _block(tokens: Sequence[tuple[str, str]], at: int, ends: tuple[str, ...]) ->
             empty: list[J] = []
             if closing == "else":
                 empty, at, closing = _block(tokens, at, ("endfor",))
-            names = [n.id for n in (loop.target.elts if isinstance(loop.target, ast.Tuple) else [loop.target])]
+            targets = loop.target.elts if isinstance(loop.target, ast.Tuple) else [loop.target]
+            names = [ast.unparse(target) for target in targets]
             nodes.append(("for", names, loop.iter, loop.ifs, body, empty))
         elif word == "set":
             name, _, value = rest.partition("=")
@@ -205,7 +206,8 @@ def _value(node: J, names: dict[str, J]) -> J:
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
             return _COMPARE[type(op)](_value(left, names), _value(right, names))
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            name, arguments = (right.func.id, right.args) if isinstance(right, ast.Call) else (right.id, [])
+            called, arguments = (right.func, right.args) if isinstance(right, ast.Call) else (right, [])
+            name = ast.unparse(called)
             if name not in _FILTERS:
                 raise ValueError(f"a template uses the filter {name!r}")
             return _FILTERS[name](_value(left, names), *(_value(a, names) for a in arguments))

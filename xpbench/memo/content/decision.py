@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xpbench.memo.content.words import BARS, metric_names, minute_text, situation_text
+from xpbench.errors import number_of
+from xpbench.memo.content.trust import later_looks
+from xpbench.memo.content.words import BARS, minute_text, situation_text
 from xpbench.memo.messages import say
+from xpbench.memo.names import metric_names, named
 from xpbench.wording import numbers as digits
 from xpbench.wording.rows import DASH
 
@@ -44,17 +47,22 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     outcome = decision["outcome"]
     variant = labels.get(decision["variant"], decision["variant"])
     mark, tone = BARS.get(outcome, ("◆", "muted"))
+    later = later_looks(payload)
     basis = (
-        say("basis.follows", rows=fired) if decision["follows_rule"] else say("basis.differs", rule_says=rule_says, rows=fired)
+        say("basis.older", looks=number_of(len(later), "later look"), rows=fired)
+        if later and decision["follows_rule"]
+        else say("basis.follows", rows=fired)
+        if decision["follows_rule"]
+        else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
         "headline": headline(outcome, variant),
         "mark": mark,
         "tone": tone,
         "basis": basis,
-        "differs": not decision["follows_rule"],
+        "differs": not decision["follows_rule"] or bool(later),
         "because": decision["because"] or recommended["because"],
-        "by": decision["by"],
+        "by": named(decision["by"]) if decision["by"] else "",
         "at": minute_text(decision["at"]),
         "outcome": outcome,
         "rule_says": rule_says,
@@ -64,7 +72,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
 def hypothesis_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     """If, then, because; when and by whom it was registered."""
     plan = payload["readout"]["plan"]
-    names = {m["key"]: m.get("name") or m["key"] for m in plan["metrics"]}
+    names = metric_names(plan)
     hypothesis = plan["hypothesis"]
     claims = []
     for claim in hypothesis.get("then", []):
@@ -76,7 +84,7 @@ def hypothesis_section(payload: Mapping[str, Any]) -> dict[str, Any]:
         "then": " and ".join(claims) or DASH,
         "because": hypothesis["because"],
         "registered": minute_text(payload["registered"]["at"]),
-        "by": payload["registered"]["by"],
+        "by": named(payload["registered"]["by"]) if payload["registered"]["by"] else "",
         "digest": payload["registered"]["plan_digest"],
         "amended": len(payload["amendments"]),
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xpbench.memo.content.metrics import metric_row
-from xpbench.memo.content.words import metric_names
+from xpbench.memo.names import metric_names
 from xpbench.wording import numbers as digits
 from xpbench.wording.rows import effect_interval, effect_text, lift_interval, lift_text
 

@@ -9,6 +9,7 @@ from typing import Any
 from xpbench.memo import figures
 from xpbench.memo.content.words import ARROW
 from xpbench.memo.messages import say
+from xpbench.memo.names import named
 from xpbench.wording import numbers as digits
 from xpbench.wording.rows import DASH, effect_interval, effect_text, lift_interval, lift_text, margin_text, means, shown
 from xpbench.wording.verdicts import mark_of, word_of
@@ -21,7 +22,7 @@ def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labe
     return {
         "index": index,
         "metric": row["metric"],
-        "label": row["label"],
+        "label": named(row["label"]),
         "role": row["role"],
         "variant": labels.get(row["variant"], row["variant"]),
         "mark": mark,

@@ -79,11 +79,6 @@ def situation_text(allowed: Mapping[str, Sequence[Any]]) -> str:
     return "; ".join(parts)
 
 
-def metric_names(plan: Mapping[str, Any]) -> dict[str, str]:
-    """Label of each metric of a plan, by its key."""
-    return {m["key"]: m.get("name") or m["key"] for m in plan["metrics"]}
-
-
 def json_text(value: Any) -> str:
     """A value of a plan as text."""
     return DASH if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)

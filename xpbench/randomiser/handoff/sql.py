@@ -14,9 +14,9 @@ from xpbench.randomiser.flag import Flag
 from xpbench.randomiser.plan_randomiser import Randomiser
 from xpbench.randomiser.single import BASIS, PRIME, exact, prefix, threshold
 
-Engine = Literal["duckdb", "spark", "postgres", "bigquery", "snowflake", "trino"]
+Engine = Literal["duckdb", "spark", "postgres", "bigquery", "snowflake", "trino", "mariadb", "clickhouse"]
 
-ENGINES: tuple[Engine, ...] = ("duckdb", "spark", "postgres", "bigquery", "snowflake", "trino")
+ENGINES: tuple[Engine, ...] = ("duckdb", "spark", "postgres", "bigquery", "snowflake", "trino", "mariadb", "clickhouse")
 EXECUTED: tuple[Engine, ...] = ("duckdb", "spark", "postgres")
 """Engines in which the tests execute the text; the others are written after their manuals and were never run."""
 
@@ -27,7 +27,36 @@ _TEXT: Mapping[str, str] = {
     "bigquery": "CAST({c} AS STRING)",
     "snowflake": "CAST({c} AS VARCHAR)",
     "trino": "CAST({c} AS VARCHAR)",
+    "mariadb": "CONVERT(CAST({c} AS CHAR) USING utf8mb4)",
+    "clickhouse": "toString({c})",
 }
+_REFUSED: Mapping[str, tuple[str, str]] = {
+    "duckdb": (
+        "typeof({c}) NOT IN ('VARCHAR', 'TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'UTINYINT', 'USMALLINT', "
+        "'UINTEGER', 'UBIGINT', 'UHUGEINT', 'UUID', '\"NULL\"') AND typeof({c}) NOT LIKE 'ENUM%'",
+        "CAST(error({m}) AS VARCHAR)",
+    ),
+    "spark": (
+        "NOT (typeof({c}) IN ('string', 'tinyint', 'smallint', 'int', 'bigint') OR typeof({c}) LIKE '%char(%')",
+        "CAST(raise_error({m}) AS STRING)",
+    ),
+    # Postgres has no function that raises; a cast of text that is no number does, where it is reached
+    "postgres": (
+        "CAST(pg_typeof({c}) AS TEXT) NOT IN ('text', 'character varying', 'character', 'name', 'smallint', 'integer', "
+        "'bigint', 'uuid', 'unknown')",
+        "CAST(CAST({m} || CAST({c} AS TEXT) AS BIGINT) AS TEXT)",
+    ),
+    "clickhouse": (
+        "NOT match(toTypeName({c}), '^(LowCardinality\\(|Nullable\\()*(String|FixedString|U?Int|UUID|Enum)')",
+        "CAST(throwIf(1, {m}) AS Nullable(String))",
+    ),
+    "trino": ("typeof({c}) IN ('double', 'real', 'boolean') OR typeof({c}) LIKE 'decimal%'", "CAST(fail({m}) AS VARCHAR)"),
+}
+"""Where an engine can tell it: the test for ids that `xp.assign` refuses, such as 12345.0, and what raises."""
+_FLOATS = (
+    "xpbench: ids are text, whole numbers or UUIDs, and this column is of another type (12345.0 is another id than 12345): "
+)
+
 _SHA: Mapping[str, str] = {
     "duckdb": "CAST('0x' || substr(sha256({p} || {x}), 1, 13) AS BIGINT)",
     "spark": "CAST(conv(substring(sha2(CAST(concat({p}, {x}) AS BINARY), 256), 1, 13), 16, 10) AS BIGINT)",
@@ -35,6 +64,8 @@ _SHA: Mapping[str, str] = {
     "bigquery": "CAST(CONCAT('0x', SUBSTR(TO_HEX(SHA256(CONCAT({p}, {x}))), 1, 13)) AS INT64)",
     "snowflake": "TO_NUMBER(SUBSTR(SHA2({p} || {x}, 256), 1, 13), 'XXXXXXXXXXXXX')",
     "trino": "from_base(substr(to_hex(sha256(to_utf8({p} || {x}))), 1, 13), 16)",
+    "mariadb": "CAST(CONV(SUBSTR(SHA2(CONCAT({p}, {x}), 256), 1, 13), 16, 10) AS UNSIGNED)",
+    "clickhouse": "reinterpretAsUInt64(reverse(unhex(concat('000', substring(hex(SHA256(concat({p}, {x}))), 1, 13)))))",
 }
 _FNV_DUCKDB = (
     "CAST(list_reduce(list_concat([CAST({basis} AS UHUGEINT)], list_transform(range(0, octet_length(encode({x} || {p}))), "
@@ -54,11 +85,15 @@ def sql(
 
     Args:
         subject: Plan, flag, or opened experiment.
-        engine: Dialect. The texts for DuckDB, Spark and Postgres are executed in the tests of this package; those for
-            BigQuery, Snowflake and Trino are written after their manuals.
+        engine: Dialect. The texts for DuckDB, Spark and Postgres are executed in the tests of this package, that for ClickHouse
+            where its engine is installed; those for BigQuery, Snowflake, Trino and MariaDB are written after their manuals and
+            begin with a note that they were never run. SQLite has no SHA-256.
         column: Column of the id; by default the one named like the assignment key.
         conditions: For rollout groups with a rule or cohort: the SQL condition that stands for it, by group key. It is put
             into the text as it is.
+
+    A column of floats, decimals or true and false is refused by the engine when it is reached, as `xp.assign` refuses it: a CSV
+    or a frame with a hole turns whole numbers into floats, and 12345.0 would get another variant than 12345.
 
     Returns:
         An expression, for example for `SELECT distinct_id, <expression> AS variant FROM users`.
@@ -78,6 +113,9 @@ def sql(
     raw = identifier(column or unit_key(chosen), engine)
     text = _TEXT[engine].format(c=raw)
     whens = [f"WHEN {raw} IS NULL THEN NULL"]
+    if engine in _REFUSED:
+        test, raising = _REFUSED[engine]
+        whens.append(f"WHEN {test.format(c=raw)} THEN {raising.format(c=raw, m=literal(_FLOATS, engine))}")
     if isinstance(chosen, Flag):
         whens += _flag_lines(chosen, engine, raw, text, conditions, listed=True)
     else:
@@ -94,7 +132,7 @@ def sql(
 
 def literal(text: str, engine: str) -> str:
     """A SQL string literal of the dialect."""
-    if engine in ("spark", "bigquery", "snowflake"):
+    if engine in ("spark", "bigquery", "snowflake", "mariadb", "clickhouse"):
         escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
         return f"'{escaped}'"
     return "'" + text.replace("'", "''") + "'"
@@ -102,7 +140,7 @@ def literal(text: str, engine: str) -> str:
 
 def identifier(name: str, engine: str) -> str:
     """A quoted column name of the dialect, parts divided by dots."""
-    mark = "`" if engine in ("spark", "bigquery") else '"'
+    mark = "`" if engine in ("spark", "bigquery", "mariadb", "clickhouse") else '"'
     return ".".join(f"{mark}{part.replace(mark, mark * 2)}{mark}" for part in name.split("."))
 
 
