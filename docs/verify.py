@@ -351,7 +351,14 @@ PLAN_KEYS: J = {
         "smallest_segment": None,
         "unknown_variant": None,
     },
-    "decision": {"guardrails": None, "harm_alpha": None, "health": None, "practical": None, "ship_when": None},
+    "decision": {
+        "guardrail_alpha": None,
+        "guardrails": None,
+        "harm_alpha": None,
+        "health": None,
+        "practical": None,
+        "ship_when": None,
+    },
     "exposure": {
         "end": None,
         "event": None,
@@ -1658,6 +1665,7 @@ class Estimate:
     score: Score | None = None
     borrows: bool = False
     quantile: bool = False
+    counts: Score | None = None
 
 
 def functional_of(metric: J, columns: Sequence[str]) -> tuple[Callable[[Sequence[float]], Gradient], int]:
@@ -1684,7 +1692,7 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     events = [None if is_quantile or own > 1 or metric["kind"] == "formula" else event_count(x) for x in (c, t)]
     share = None not in events
     score = Score(events[0] or 0, c["n"], events[1] or 0, t["n"]) if share else None
-    score = score if score is not None and score.tiny else None
+    counts, score = score, score if score is not None and score.tiny else None
     base = plain
     if plain.status == "ok" and (is_quantile or share):  # the variance of a share follows from it: the normal applies
         vc, vt = ((x["n"] - 1) / x["n"] if share else 1.0 for x in (c, t))
@@ -1693,11 +1701,11 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     if is_quantile:
         return Estimate(plain, plain, quantile=True)
     if not (metric.get("cuped") and xs):
-        return Estimate(plain, plain, None, share, score)
+        return Estimate(plain, plain, None, share, score, counts=counts)
     if plain.status != "ok":
-        return Estimate(plain, plain, None, share, score)
+        return Estimate(plain, plain, None, share, score, counts=counts)
     pair, reduction = cuped(c, t, subject, xs, base)
-    return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score)
+    return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score, counts=counts)
 
 
 def with_noise(metric: J, found: Estimate, c: J | None, t: J | None) -> Estimate:
@@ -1912,6 +1920,7 @@ def interval_level(alpha: float, method: str, rejected: int, of: int) -> float:
 # ------------------------------------------------------------------------------------------------------------------ boundaries
 # Group-sequential boundaries by error spending, integrated numerically: Lan and DeMets 1983, Jennison and Turnbull 2000.
 
+REFLECTION = "reflection"
 FAR = 9.0
 """Standard deviations beyond which a density is nothing."""
 CLOSEST = 1e-6
@@ -1982,6 +1991,8 @@ class Boundary:
     @property
     def is_light(self) -> bool:
         """Whether so many looks, so close to each other, are integrated in a moment; the rest is left to the engine."""
+        if self.spending == REFLECTION:
+            return True
         gaps = [b - a for a, b in pairwise((0.0, *self.information))]
         counts = [4 * math.sqrt(t) / math.sqrt(min(gaps[i : i + 2])) for i, t in enumerate(self.information[:-1])]
         return len(gaps) <= 20 and sum(counts) <= 400 and min(gaps) > 0
@@ -1996,6 +2007,8 @@ class Boundary:
 
     def q(self, alpha: float) -> float:
         """Two-sided multiplier of the last look; infinite where nothing is left to spend."""
+        if self.spending == REFLECTION:  # z(1 − α/4) / √t: four tails of the last moment bound the way to it
+            return normal_isf(alpha / 4.0) / math.sqrt(min(self.information[-1], 1.0))
         if alpha not in self._known:
             self._known[alpha] = self._integrated(alpha)
         return self._known[alpha]
@@ -2023,6 +2036,8 @@ class Boundary:
         if math.isnan(z):
             return NAN
         size = abs(z)
+        if self.spending == REFLECTION:
+            return min(1.0, 4.0 * normal_tail(size * math.sqrt(min(self.information[-1], 1.0))))
 
         def gap(log_alpha: float) -> float:
             q = self.q(math.exp(log_alpha))
@@ -2413,10 +2428,14 @@ def documented_test(metric: J, c: J, t: J, *, share: bool, alpha: float) -> tupl
 # ------------------------------------------------------------------------------------------------------------------------ rows
 # Every row of the readout, computed from the moments.
 
-METHODS = 2
+METHODS = 3
 """The newest edition of the methods that is known here."""
 WHOLE = 2
 """The edition from which on no status drops out of the rule on the good side."""
+
+
+POWER = 3
+"""The edition that judges shares by the score whatever their counts, and guardrails at one-sided alpha."""
 
 
 def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
@@ -2483,6 +2502,8 @@ def rows_of(
         adjusted = adjust([_e(items[i]) for i in members], name) if name == "e-bh" else adjust(p_values, name)
         of = sum(not math.isnan(p) for p in p_values)
         level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
+        if roles == ("guardrail",) and methods >= POWER and plan["model"]["kind"] != "bayesian":
+            level = 2 * (plan.get("decision", {}).get("guardrail_alpha") or alpha)
         for i, p in zip(members, adjusted, strict=True):
             corrected[i] = (p, level)
     end = closing(plan, looks[:-1]) is not None
@@ -2493,6 +2514,8 @@ def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
     """The counts where the score method judges a row."""
     if methods < WHOLE:
         return est.score if design.once and est.reduction is None and est.pair.status != "zero_variance" else None
+    if methods >= POWER and est.reduction is None:
+        return est.counts
     return est.score if not design.once or est.reduction is None else None
 
 
@@ -2555,7 +2578,7 @@ def _row(
         if math.isfinite(q):
             row |= _by_score(score, q, waits=score.rare and not design.once)
         no_lift = row.pop("no_lift", "unbounded_lift" if has_lift(pair) else "control_near_zero")
-        row["status"] = "few_events" if not math.isnan(p) else pair.status
+        row["status"] = "few_events" if not math.isnan(p) and score.tiny else pair.status
         if math.isnan(p) and score.rare and not design.once and pair.status != "zero_variance":
             row["status"] = "too_few_events"
         if row["status"] in ("ok", "few_events") and no_lift:
