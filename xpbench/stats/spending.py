@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -249,15 +250,53 @@ def p_group(z: float, information: Sequence[float], spending: Spending, *, final
         return math.nan
     if spending == "reflection":
         return p_reflection(z, information[-1])
-    size = abs(z)
+    return _known(tuple(map(float, information)), spending, final).p(abs(z))
 
-    def gap(log_alpha: float) -> float:
-        bound = q_group(math.exp(log_alpha), information, spending, final=final)[-1]
-        return 1.0 if math.isinf(bound) else bound - size  # no z crosses a boundary that is infinite
 
-    low, high = math.log(1e-14), math.log(1.0 - 1e-9)
-    if gap(high) >= 0.0:
-        return 1.0
-    if gap(low) <= 0.0:
-        return 1e-14
-    return math.exp(brentq(gap, low, high, xtol=1e-10))
+class _Known:
+    """Boundaries of the last look by level, as far as they were integrated: every metric of a readout asks for its own."""
+
+    def __init__(self, information: tuple[float, ...], spending: Spending, final: bool) -> None:
+        self._of = (information, spending, final)
+        self._found: dict[float, float] = {}
+
+    def _bound(self, log_alpha: float) -> float:
+        """Square of the boundary, which is all but linear in the logarithm of the level."""
+        if log_alpha not in self._found:
+            information, spending, final = self._of
+            self._found[log_alpha] = q_group(math.exp(log_alpha), information, spending, final=final)[-1] ** 2
+        return self._found[log_alpha]
+
+    def p(self, size: float) -> float:
+        """The level whose boundary is `size`."""
+        aim, low, high = size * size, math.log(1e-14), math.log(1.0 - 1e-9)
+        if math.isinf(self._bound(high)) or self._bound(high) >= aim:  # no z crosses a boundary that is infinite
+            return 1.0
+        if self._bound(low) <= aim:
+            return 1e-14
+        for place, bound in self._found.items():  # what other metrics asked for narrows the search
+            low, high = (max(low, place), high) if bound > aim else (low, min(high, place))
+        before = math.nan
+        for _ in range(20):
+            guess = self._guess(aim)
+            if not low < guess < high:
+                guess = (low + high) / 2.0
+            if abs(self._bound(guess) - aim) <= 2e-12 * aim or abs(guess - before) <= 1e-12:
+                return math.exp(guess)
+            before = guess
+            low, high = (guess, high) if self._bound(guess) > aim else (low, guess)
+        return math.exp(brentq(lambda x: min(self._bound(x), 1e6) - aim, low, high, xtol=1e-11))
+
+    def _guess(self, aim: float) -> float:
+        """Logarithm of the level by a polynomial through the four nearest boundaries."""
+        near = sorted(((b, a) for a, b in self._found.items() if math.isfinite(b)), key=lambda x: abs(x[0] - aim))[:4]
+        total = 0.0
+        for i, (b, a) in enumerate(near):
+            weight = math.prod((aim - c) / (b - c) for j, (c, _) in enumerate(near) if j != i and c != b)
+            total += a * weight
+        return total
+
+
+@lru_cache(maxsize=32)
+def _known(information: tuple[float, ...], spending: Spending, final: bool) -> _Known:
+    return _Known(information, spending, final)

@@ -127,12 +127,10 @@ def srm_anytime(cumulative: ArrayLike, weights: Sequence[float], *, k: float, pr
     on = shares > 0
     n, theta = n[:, on], shares[on]
     a = k * theta
-    log_m = (
-        gammaln(a.sum())
-        - gammaln(a.sum() + n.sum(axis=1))
-        + (gammaln(a + n) - gammaln(a)).sum(axis=1)
-        - (n * np.log(theta)).sum(axis=1)
-    )
+    prior = float(gammaln(a.sum()) - gammaln(a).sum())
+    log_m = prior - gammaln(a.sum() + n.sum(axis=1)) + gammaln(a + n).sum(axis=1) - (n * np.log(theta)).sum(axis=1)
+    large = (a + n).min(axis=1) >= _STIRLING
+    log_m[large] = prior + _large(a, theta, n[large])
     return np.minimum.accumulate(np.minimum(np.exp(-np.maximum(log_m, 0.0)), previous))
 
 
@@ -199,6 +197,27 @@ def _smallest_level(z: float, bounds: Floats, levels: Sequence[float]) -> float:
         return float(levels[i])
     share = (bounds[i - 1] ** 2 - z * z) / (bounds[i - 1] ** 2 - bounds[i] ** 2)
     return math.exp((1.0 - share) * math.log(levels[i - 1]) + share * math.log(levels[i]))
+
+
+_STIRLING = 500.0
+
+
+def _large(a: Floats, theta: Floats, n: Floats) -> Floats:
+    """Σ ln Γ(a + n) − ln Γ(A + N) − Σ n ln θ for large counts, without the cancellation of terms of the size N ln N.
+
+    By Stirling's series around the expected counts θ (A + N), from which each a + n differs by the share d.
+    """
+    total = a.sum() + n.sum(axis=1, keepdims=True)
+    d = (n - theta * n.sum(axis=1, keepdims=True)) / (theta * total)
+    rest = (theta * total * ((1.0 + d) * np.log1p(d) - d)).sum(axis=1) - 0.5 * np.log1p(d).sum(axis=1)
+    size = total[:, 0]
+    k = len(theta)
+    ends = ((a - 0.5) * np.log(theta)).sum() + 0.5 * (1 - k) * np.log(size) + 0.5 * (k - 1) * math.log(2.0 * math.pi)
+
+    def series(x: Floats) -> Floats:
+        return np.asarray(1.0 / (12.0 * x) - 1.0 / (360.0 * x**3), dtype=np.float64)
+
+    return np.asarray(rest + ends + series(a + n).sum(axis=1) - series(size), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
