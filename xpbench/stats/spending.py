@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -253,8 +253,17 @@ def p_group(z: float, information: Sequence[float], spending: Spending, *, final
     return _known(tuple(map(float, information)), spending, final).p(abs(z))
 
 
+_PLACES = tuple(
+    math.log(a) for a in (1e-14, 1e-11, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 4e-3, 0.015, 0.04, 0.1, 0.2, 0.35, 0.55, 0.8, 1.0 - 1e-9)
+)
+"""Levels at which boundaries are integrated once for all metrics of a readout."""
+
+
 class _Known:
-    """Boundaries of the last look by level, as far as they were integrated: every metric of a readout asks for its own."""
+    """Boundaries of the last look by level; those at `_PLACES` serve every metric, so that each integrates few of its own.
+
+    What one metric asks for never changes the digits of another.
+    """
 
     def __init__(self, information: tuple[float, ...], spending: Spending, final: bool) -> None:
         self._of = (information, spending, final)
@@ -269,32 +278,35 @@ class _Known:
 
     def p(self, size: float) -> float:
         """The level whose boundary is `size`."""
-        aim, low, high = size * size, math.log(1e-14), math.log(1.0 - 1e-9)
-        if math.isinf(self._bound(high)) or self._bound(high) >= aim:  # no z crosses a boundary that is infinite
+        aim, first, last = size * size, 0, len(_PLACES) - 1
+        if math.isinf(self._bound(_PLACES[last])) or self._bound(_PLACES[last]) >= aim:  # no z crosses an infinite boundary
             return 1.0
-        if self._bound(low) <= aim:
+        if self._bound(_PLACES[first]) <= aim:
             return 1e-14
-        for place, bound in self._found.items():  # what other metrics asked for narrows the search
-            low, high = (max(low, place), high) if bound > aim else (low, min(high, place))
-        before = math.nan
-        for _ in range(20):
-            guess = self._guess(aim)
+        while last - first > 1:
+            middle = (first + last) // 2
+            first, last = (middle, last) if self._bound(_PLACES[middle]) > aim else (first, middle)
+        own = {x: self._bound(x) for x in _PLACES[max(first - 1, 0) : last + 2]}
+        low, high, before = _PLACES[first], _PLACES[last], math.nan
+        for _ in range(12):
+            guess = _through(own, aim)
             if not low < guess < high:
                 guess = (low + high) / 2.0
-            if abs(self._bound(guess) - aim) <= 2e-12 * aim or abs(guess - before) <= 1e-12:
+            own[guess] = self._bound(guess)
+            if abs(own[guess] - aim) <= 1e-13 * aim or abs(guess - before) <= 1e-13:
                 return math.exp(guess)
             before = guess
-            low, high = (guess, high) if self._bound(guess) > aim else (low, guess)
-        return math.exp(brentq(lambda x: min(self._bound(x), 1e6) - aim, low, high, xtol=1e-11))
+            low, high = (guess, high) if own[guess] > aim else (low, guess)
+        return math.exp(brentq(lambda x: min(self._bound(x), 1e6) - aim, low, high, xtol=1e-12))
 
-    def _guess(self, aim: float) -> float:
-        """Logarithm of the level by a polynomial through the four nearest boundaries."""
-        near = sorted(((b, a) for a, b in self._found.items() if math.isfinite(b)), key=lambda x: abs(x[0] - aim))[:4]
-        total = 0.0
-        for i, (b, a) in enumerate(near):
-            weight = math.prod((aim - c) / (b - c) for j, (c, _) in enumerate(near) if j != i and c != b)
-            total += a * weight
-        return total
+
+def _through(found: Mapping[float, float], aim: float) -> float:
+    """Logarithm of the level by a polynomial through the four boundaries nearest to `aim`."""
+    near = sorted(((b, a) for a, b in found.items() if math.isfinite(b)), key=lambda x: abs(x[0] - aim))[:4]
+    out = 0.0
+    for i, (b, a) in enumerate(near):
+        out += a * math.prod((aim - c) / (b - c) for j, (c, _) in enumerate(near) if j != i and c != b)
+    return out
 
 
 @lru_cache(maxsize=32)
