@@ -1105,10 +1105,18 @@ def check_archive(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes
     for name in sorted(files.keys() - known):
         notes.differs("archive", "no other files", name)
     try:
-        described = {e["@id"]: e.get("sha256") for e in loads(files["ro-crate-metadata.json"].decode())["@graph"]}
+        entities = {e["@id"]: e for e in loads(files["ro-crate-metadata.json"].decode())["@graph"]}
+        described = {name: entity.get("sha256") for name, entity in entities.items()}
+        root, owner, readout = entities["./"], entities["#owner"], payload["readout"]
+        shown = [root["name"], root["description"], root["datePublished"], root["identifier"], owner["name"]]
     except (KeyError, ValueError, TypeError, AttributeError):
         notes.differs("archive, ro-crate-metadata.json", "a description of the files", "none that can be read")
         return
+    cells = payload.get("page", {}).get("cells")
+    if cells is not None:
+        title = f"{cells['decision']['headline']}: {cells['title']}"
+        told = [title, " ".join(cells["impact"]), readout["at"], readout["plan_digest"], cells["owner"]]
+        notes.same("archive, its own description", told, shown)
     for name, data in {**files, "memo.html": memo}.items():
         if name != "ro-crate-metadata.json" and described.get(name) != _digest(data):
             notes.differs(f"archive, digest of {name}", _digest(data), described.get(name, "nothing"))
@@ -3242,7 +3250,7 @@ def check_over_time(notes: Notes, readout: J) -> None:
     for part, ours in (("novelty", _trends), ("interactions", _interactions)):
         if part not in readout:
             continue
-        mine, theirs = ours(readout["plan"], readout["summary"]["cells"]), readout[part]
+        mine, theirs = ours(readout["plan"], readout["summary"]["cells"], readout.get("methods", 1)), readout[part]
         notes.same(
             f"{part}, tests", [x["what"] for x in mine], [[t[k] for k in ("metric", "variant", _AXIS[part])] for t in theirs]
         )
@@ -3271,7 +3279,7 @@ def _same(a: J, b: J) -> bool:
     return near(a, b, 1e-3)
 
 
-def _trends(plan: J, cells: Sequence[J]) -> list[J]:
+def _trends(plan: J, cells: Sequence[J], methods: int) -> list[J]:
     """Every metric and treatment by age, cohort and weekday: weighted regression, or one mean for all days of the week."""
     index: dict[tuple[str, str, str], dict[str, J]] = {}
     for cell in cells:
@@ -3287,12 +3295,14 @@ def _trends(plan: J, cells: Sequence[J]) -> list[J]:
                 sides = [index.get((metric["key"], v, where), {}) for v in (control, variant)]
                 points = _slices(metric, sides[0], sides[1], axis)
                 if points:
-                    fit = _line(points, axis, alpha_of(plan))
-                    out.append({"what": [metric["key"], variant, axis], "points": points, **fit})
+                    ratios = _log_ratios(metric, *sides) if axis == "age" and methods >= POWER else []
+                    used = ratios if len(ratios) >= 4 else points
+                    fit = _line(used, axis, alpha_of(plan))
+                    out.append({"what": [metric["key"], variant, axis], "points": points, "used": used, **fit})
     adjusted = adjust([NAN if t["p_value"] is None else t["p_value"] for t in out], "holm")
     for found, p in zip(out, adjusted, strict=True):
         found["p_adjusted"] = finite(p)
-        found["word"] = _word(found, alpha_of(plan))
+        found["word"] = _word(found, found.pop("used"), alpha_of(plan))
     return out
 
 
@@ -3324,6 +3334,20 @@ def _slices(metric: J, control: dict[str, J], treatment: dict[str, J], axis: str
     return out
 
 
+def _log_ratios(metric: J, control: dict[str, J], treatment: dict[str, J]) -> list[Point3]:
+    """Logarithm of treatment over control on each day, where both means are above zero and known to a third."""
+    found: list[Point3] = []
+    for name in {*control, *treatment}:
+        pair = estimate(metric, control.get(name), treatment.get(name)).pair
+        if pair.status != "ok" or pair.n < 30 or pair.mc <= 0 or pair.mt <= 0:
+            continue
+        c, t = pair.vc / pair.mc**2, pair.vt / pair.mt**2
+        variance = c + t - 2 * pair.cov / (pair.mc * pair.mt)
+        if max(c, t) <= 0.3**2 and variance > 0:
+            found.append((float(name), math.log(pair.mt / pair.mc), math.sqrt(variance), pair.n))
+    return sorted(found, key=lambda p: p[0])
+
+
 def _line(points: Sequence[Point3], axis: str, alpha: float) -> dict[str, J]:
     """Slope with interval and p-value, its error from the residuals where these spread more than the errors say."""
     none: dict[str, J] = {"slope": None, "slope_low": None, "slope_high": None, "p_value": None}
@@ -3353,19 +3377,19 @@ def _line(points: Sequence[Point3], axis: str, alpha: float) -> dict[str, J]:
     }
 
 
-def _word(found: J, alpha: float) -> str:
+def _word(found: J, points: Sequence[Point3], alpha: float) -> str:
     if found["p_adjusted"] is None:
         return "not answerable"
     if found["p_adjusted"] > alpha:
         return "steady"
     if found["slope"] is None:
         return "uneven"
-    w = [1 / p[2] ** 2 for p in found["points"]]
-    level = math.fsum(a * p[1] for a, p in zip(w, found["points"], strict=True)) / math.fsum(w)
+    w = [1 / p[2] ** 2 for p in points]
+    level = math.fsum(a * p[1] for a, p in zip(w, points, strict=True)) / math.fsum(w)
     return "fading" if found["slope"] * level < 0 else "growing"
 
 
-def _interactions(plan: J, cells: Sequence[J]) -> list[J]:
+def _interactions(plan: J, cells: Sequence[J], _: int) -> list[J]:
     """Every metric and treatment beside every other experiment: the same effect in all of its variants, by Cochran's Q."""
     control = next(v["key"] for v in plan["variants"] if v.get("control"))
     out = []

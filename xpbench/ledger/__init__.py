@@ -7,6 +7,7 @@ folder     where an experiment lives
 lock       one writer at a time
 knowledge  what had been seen by when
 grammar    the order of entries, as a table
+repair     a ledger that tools have damaged, without losing an entry
 clock      the one clock
 signature  signatures over a sign-off
 stamp      RFC 3161 time stamps
