@@ -3172,7 +3172,7 @@ def _check_own_look(notes: Notes, plan: J, readout: J) -> None:
     """What this look found by itself, as it went on record: later looks rest on it."""
     look = readout["looks"][-1]["findings"]
     for row in rows_of(plan, readout["summary"], looks=readout["looks"], alone=True, methods=readout.get("methods", 1)):
-        p = finite(row["p_value"]) if row["effect"] is not None else None
+        p = row["p_value"] if row["effect"] is not None else None
         theirs = look.get(row["metric"], {}).get(row["variant"])
         where = f"this look, {row['metric']} for {row['variant']}"
         if p is None or theirs is None:
@@ -3755,6 +3755,8 @@ def row_texts(row: J) -> dict[str, str]:
         shown = f"{lift}  ({lift_interval})"
     elif row["effect"] is not None and row["ci_low"] is not None:
         shown = f"effect {effect} ({effect_interval})"
+    elif row["effect"] is not None and row.get("guardrail") in ("ok", "bad"):
+        shown = f"effect {effect}"
     else:
         shown = "not enough data"
     chance = row.get("chance")
@@ -4253,11 +4255,19 @@ def variant_labels(plan: Mapping[str, Any]) -> dict[str, str]:
     return {key: f"{label} ({key})" if is_open(key) else label for key, label in own.items()}
 
 
+MARKS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "unclear": ("─", "muted")}
+
+
 WITH_NUMBERS = ("ok", "unbounded_lift", "control_near_zero", "few_events")
 """Statuses of a row that has a verdict."""
 
 
-MARKS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "unclear": ("─", "muted")}
+def has_verdict(row: Mapping[str, Any]) -> bool:
+    """Whether the row's test says something: also of a constant variant, and of a margin where no event was seen."""
+    status = row.get("status", "ok")
+    if status == "separation":
+        return row.get("ci_low") is not None
+    return status in WITH_NUMBERS or row.get("guardrail") in ("ok", "bad")
 
 
 RAILS = {"ok": ("✓", "better"), "bad": ("✕", "worse"), "unclear": ("?", "warn")}
@@ -4265,7 +4275,7 @@ RAILS = {"ok": ("✓", "better"), "bad": ("✕", "worse"), "unclear": ("?", "war
 
 def mark_of(row: Mapping[str, Any]) -> tuple[str, str]:
     """Sign and tone of a row: the state of the margin for guardrails, else the verdict."""
-    if row.get("status", "ok") not in WITH_NUMBERS:
+    if not has_verdict(row):
         return "?", "muted"
     if row.get("guardrail"):
         return RAILS[str(row["guardrail"])]
@@ -4341,7 +4351,7 @@ VERDICT_WORDS = {"better": "better", "worse": "worse", "unclear": "no difference
 
 def word_of(row: Mapping[str, Any]) -> str:
     """The verdict in words."""
-    if row.get("status", "ok") not in WITH_NUMBERS:
+    if not has_verdict(row):
         return NOT_ENOUGH
     if row.get("guardrail"):
         return RAIL_WORDS[str(row["guardrail"])]
@@ -4403,6 +4413,8 @@ def shown(row: Mapping[str, Any]) -> str:
         return f"{lift_text(row)}  ({lift_interval(row)})"
     if row["effect"] is not None and row["ci_low"] is not None:
         return f"effect {effect_text(row)} ({effect_interval(row)})"
+    if row["effect"] is not None and row.get("guardrail") in ("ok", "bad"):  # a margin is judged without any event, too
+        return f"effect {effect_text(row)}"
     return NOT_ENOUGH
 
 
