@@ -221,7 +221,7 @@ def spending_bounds(spent_by: Sequence[float] | Floats, information: Sequence[fl
 
     Source: Lan and DeMets 1989; recursive integration as in `q_group`.
     """
-    _check(information)
+    _check(list(map(float, information)))
     state, gone, out = _START, 0.0, []
     for i, (t, target) in enumerate(zip(map(float, information), map(float, spent_by), strict=True)):
         bound = _solve(state, t=t, amount=target - gone if target - gone > 1e-9 * target else 0.0)
