@@ -131,6 +131,8 @@ def row_texts(row: J) -> dict[str, str]:
         shown = f"{lift}  ({lift_interval})"
     elif row["effect"] is not None and row["ci_low"] is not None:
         shown = f"effect {effect} ({effect_interval})"
+    elif row["effect"] is not None and row.get("guardrail") in ("ok", "bad"):
+        shown = f"effect {effect}"
     else:
         shown = "not enough data"
     chance = row.get("chance")
@@ -176,6 +178,9 @@ def check_marks(notes: Notes, payload: J, page: Page) -> None:
         }
         variant = on_page(labels.get(decision["variant"], decision["variant"]))
         wanted["headline"] = heads.get(decision["outcome"], f"Ship {variant}")
+    else:
+        cells = payload["page"]["cells"]
+        wanted |= {"headline": cells["decision"]["headline"], "impact.0": cells["impact"][0], "impact.1": cells["impact"][1]}
     for i, row in enumerate(readout["rows"]):
         texts = row_texts(row)
         hidden = ("shown", "means", "p", "p_adjusted") if texts["chance"] else ("shown", "means", "chance")
