@@ -1,7 +1,7 @@
 """Old names of the room `xpbench.randomiser`, for code written before it moved (docs/adr/0091); they warn, and will go.
 
-`import xpbench.assign` would put a module in the place of the function `xp.assign`. So the function itself takes this name, with the
-old names as its attributes, and `xp.assign(plan, ids)` works whatever was imported before.
+`import xpbench.assign` would put a module in the place of the function `xp.assign`. So the function itself takes this name,
+with the old names as its attributes, and `xp.assign(plan, ids)` works whatever was imported before.
 """
 
 from __future__ import annotations
