@@ -159,14 +159,13 @@ class _Git:
 
 def _draft(path: str, data: bytes) -> Finding:
     """A draft: every problem at once."""
-    import tempfile
-
     from xpbench.errors import XpbenchError
+    from xpbench.interrupts import temporary_folder
     from xpbench.plan.reading import check, read_document
 
     found = Finding(path)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / PurePosixPath(path).name
+    with temporary_folder() as folder:
+        copy = folder / PurePosixPath(path).name
         copy.write_bytes(data)
         try:
             document = read_document(copy)
@@ -184,10 +183,9 @@ def _draft(path: str, data: bytes) -> Finding:
 
 def _experiment(git: _Git, start: str, home: str) -> Finding:
     """A registered experiment: its ledger may only grow, and everything beside it must follow from it."""
-    import tempfile
-
     from xpbench.errors import XpbenchError
     from xpbench.experiment import read_entries
+    from xpbench.interrupts import temporary_folder
 
     found = Finding(home)
     old, new = git.before(start, f"{home}/{LEDGER}"), git.now(f"{home}/{LEDGER}")
@@ -200,8 +198,8 @@ def _experiment(git: _Git, start: str, home: str) -> Finding:
     if plan is None:
         found.refuse("plan.json is gone. It stands beside its ledger. Bring it back.")
         return found
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder)
+    with temporary_folder() as folder:
+        copy = folder
         for name, data in ((LEDGER, new), (PLAN, plan), (MEMO, memo)):
             if data is not None:
                 (copy / name).write_bytes(data)

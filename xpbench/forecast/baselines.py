@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,13 @@ import pyarrow as pa
 
 from xpbench import formula
 from xpbench.data import ingest
+from xpbench.data.engines.embedded import DuckDB
 from xpbench.data.logs.log import EventSchema, properties_of
 from xpbench.data.logs.opening import kind_of, located
 from xpbench.errors import DecisionError, number_of, plain
+from xpbench.files import as_file
 from xpbench.forecast.history import Floats, History, parts_of
+from xpbench.interrupts import temporary_folder
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, Formula, MetricBase, Ratio
 from xpbench.stats.functionals import Formula as FormulaOf
@@ -127,7 +129,7 @@ def read_history(
     if kind == "events":
         return History.of_events(_log(files, plan), plan, trigger=trigger)
     wanted = {c for m in plan.metrics if isinstance(m, Column) for c in (m.column, *m.covariates)} | ({day} if day else set())
-    with duckdb.connect() as engine:
+    with DuckDB().connect() as engine:
         table = _relation(engine, files)
         names = list(table.columns)
         there = [c for c in names if c in wanted]
@@ -147,13 +149,13 @@ def read_history(
 
 def _relation(engine: duckdb.DuckDBPyConnection, files: list[str]) -> duckdb.DuckDBPyRelation:
     if kind_of(files[0]) == "csv":
-        return engine.read_csv(files)
-    return engine.read_parquet(files, union_by_name=True)
+        return engine.read_csv([as_file(f) for f in files], hive_partitioning=False)
+    return engine.read_parquet([as_file(f) for f in files], union_by_name=True, hive_partitioning=False)
 
 
 def _log(files: list[str], plan: Plan) -> pa.Table:
     """The events with the plan's properties as columns."""
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as engine:
+    with temporary_folder() as folder, DuckDB().connect() as engine:
         if kind_of(files[0]) == "jsonl":
             names = [EventSchema().unit or plan.unit, *properties_of(plan).texts]
             ingest(files, out=Path(folder) / "log", properties=names)

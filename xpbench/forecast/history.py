@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import narwhals.stable.v2 as nw
 import numpy as np
 import pyarrow as pa
@@ -19,8 +17,11 @@ from numpy.typing import NDArray
 
 from xpbench import formula
 from xpbench.data import events
+from xpbench.data.engines.embedded import DuckDB
 from xpbench.data.logs.log import EventSchema
 from xpbench.errors import DecisionError, nearest, plain
+from xpbench.files import as_file
+from xpbench.interrupts import temporary_folder
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, Formula, MetricBase, Ratio
 
@@ -113,12 +114,12 @@ class History:
         }
         past = plan.changed(segments=[], exposure=exposure)  # segments and dates belong to the experiment, not to its past
         source = log if trigger is None else exposed_at(log, past, trigger)
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             events(source, cache=folder, slices=("day",), **options).summarize(past)
             (table,) = Path(folder).glob("*/units.parquet")
             note = json.loads(table.with_name("note.json").read_text("utf-8"))
-            with duckdb.connect() as connection:  # its own: the shared one may be in the middle of something
-                columns = connection.read_parquet(str(table)).fetchnumpy()
+            with DuckDB().connect() as connection:  # its own: the shared one may be in the middle of something
+                columns = connection.read_parquet(as_file(table), hive_partitioning=False).fetchnumpy()
         scales = note["scales"]
 
         def column(name: str) -> Floats:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from xpbench.errors import InputError, nearest, plain
 from xpbench.files import write_atomic
+from xpbench.interrupts import temporary_folder
 
 Parameter = str | int | float | bool | None | list[Any] | dict[str, Any]
 FOLDER = Path("templates") / "xpbench"
@@ -167,8 +167,8 @@ def execute(notebook: Mapping[str, Any], *, folder: str | Path = ".", timeout: i
             "XPB-I05", feature=plain("Running notebooks"), package="nbclient", install=plain("xpbench[lab]")
         ) from error
     node = nbformat.from_dict(dict(notebook))
-    with tempfile.TemporaryDirectory(prefix="xp-") as private:
-        manager = {"transport": "ipc", "connection_file": str(Path(private) / "k.json")} if os.name == "posix" else {}
+    with temporary_folder("xp-") as private:
+        manager = {"transport": "ipc", "connection_file": str(private / "k.json")} if os.name == "posix" else {}
         NotebookClient(
             node,
             timeout=timeout,

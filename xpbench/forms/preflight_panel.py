@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import numpy as np
 
+from xpbench.data.engines.embedded import DuckDB
 from xpbench.errors import InputError, plain
 from xpbench.experiment import Experiment
+from xpbench.files import as_file
 from xpbench.forms.field import MISSING, box, html
 from xpbench.forms.inputs import TextLeaf
 from xpbench.forms.panel import Panel, ViewPlace
@@ -71,9 +73,14 @@ class PreflightPanel(Panel):
         name = self.plan.unit if column is MISSING else str(column)
         if not file.is_file():
             raise InputError("XPB-I01", path=str(file))
-        with duckdb.connect() as engine:
+        with DuckDB().connect() as engine:
             is_parquet = file.suffix.lower() == ".parquet"
-            table = engine.read_parquet(str(file)) if is_parquet else engine.read_csv(str(file), all_varchar=True)
+            name = as_file(file)
+            table = (
+                engine.read_parquet(name, hive_partitioning=False)
+                if is_parquet
+                else engine.read_csv(name, all_varchar=True, hive_partitioning=False)
+            )
             if name not in table.columns:
                 rule = plain(f"The file has the columns {', '.join(table.columns[:20])}")
                 raise InputError("XPB-I04", name="Column", value=name, rule=rule, remedy=plain("Name one of them"))

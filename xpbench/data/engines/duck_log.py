@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
 from xpbench.data.cache import digest_of_files
-from xpbench.data.engines.embedded import engine_name, literal, quote, unread
+from xpbench.data.engines.embedded import engine_name, file_list, from_parquet, literal, quote, unread
 from xpbench.data.logs.log import MARK, Properties, happened, scaled_time
 from xpbench.data.logs.opening import kind_of, plain_frame
 from xpbench.data.summary import Finding
@@ -115,7 +116,7 @@ class DuckLog:
     def write(self, units: nw.LazyFrame[Any], path: Path) -> None:
         """The unit table without ids as a Parquet file."""
         query = units.drop("u", "t0", strict=False).to_native().sql_query()
-        self.all(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        self.all(f"COPY ({query}) TO {literal(os.path.abspath(path))} (FORMAT parquet, COMPRESSION zstd)")
 
     def fingerprint(self) -> str:
         """SHA-256 over the events in normal form, whatever the order of the rows; of JSON Lines over the bytes that were read.
@@ -145,17 +146,18 @@ class DuckLog:
         text = False
         if isinstance(log, list):
             kind = kind_of(log[0])
-            files = "[" + ", ".join(literal(p) for p in log) + "]"
+            files = file_list(log)
             if kind == "jsonl":
                 self._open_jsonl(log)
                 text = True
             elif kind == "csv":
                 if all(Path(p).stat().st_size == 0 for p in log):
                     raise DataError("XPB-D07", what=plain("The file is empty"))
-                self._view(f"SELECT * FROM read_csv({files}, all_varchar = true, header = true, union_by_name = true)")
+                options = "all_varchar = true, header = true, union_by_name = true, hive_partitioning = false"
+                self._view(f"SELECT * FROM read_csv({files}, {options})")
                 text = True
             else:
-                self._view(f"SELECT * FROM read_parquet({files}, union_by_name = {'true' if len(log) > 1 else 'false'})")
+                self._view(f"SELECT * FROM {from_parquet(log)}")
         elif isinstance(log, duckdb.DuckDBPyRelation):
             self.run.register("handed", log.to_arrow_reader(100_000))
             self.all("CREATE TEMP TABLE source AS SELECT * FROM handed")
@@ -196,7 +198,7 @@ class DuckLog:
             f", properties AS {quote(self.schema.properties or 'properties')}" if self.properties.items == "dictionary" else ""
         )
         columns = f"* EXCLUDE (properties){whole}" if whole else "*"
-        self._view(f"SELECT {columns} FROM read_parquet({literal(str(report.folder / '*.parquet'))})")
+        self._view(f"SELECT {columns} FROM {from_parquet(sorted(report.folder.glob('*.parquet')))}")
 
     def close(self) -> None:
         """Remove what was written while reading."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpbench.data.engines.embedded import Stages, unread
 from xpbench.errors import DataError, plain
+from xpbench.files import matching
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
@@ -69,15 +69,17 @@ def _refuse_other_content(path: str) -> None:
 
 
 def expanded(given: Iterable[str | Path]) -> list[str]:
-    """Paths, with `*` and `?` filled in; a file that is named twice, in whatever way, is there once.
+    """Files by their name; where there is no file of this name, `*`, `?` and `**` stand for parts of names and folders.
+
+    Brackets and braces are never a pattern. A file that is named twice, in whatever way, is there once.
 
     Raises:
         DataError: `XPB-D02`, a file is missing.
     """
     paths: list[str] = []
     for text in map(str, given):
-        found = sorted(str(p) for p in Path(text).parent.glob(Path(text).name)) if re.search(r"[*?]", text) else [text]
-        if not found or not all(Path(p).is_file() for p in found):
+        found = [text] if os.path.isfile(text) else matching(text)
+        if not found:
             raise DataError("XPB-D02", path=text)
         paths += found
     return list({os.path.realpath(path): path for path in reversed(paths)}.values())[::-1]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpbench.data.blocks import Parts
-from xpbench.data.engines.embedded import Stages, literal, quote, unread
+from xpbench.data.engines.embedded import Stages, file_list, from_parquet, literal, quote, unread
 from xpbench.data.logs.opening import as_text, is_arrow, is_relation, kind_of, plain_frame
 from xpbench.data.summary import Finding
 from xpbench.data.tables.unit_sql import as_day, as_id, as_key, as_number, unreadable
@@ -165,8 +165,7 @@ class UnitTable:
         if isinstance(table, list) and kind_of(table[0]) == "csv":
             self._open_csv(table, wanted)
         elif isinstance(table, list):
-            files = "[" + ", ".join(literal(p) for p in table) + "]"
-            reader = f"read_parquet({files}, union_by_name = true)" if len(table) > 1 else f"read_parquet({literal(table[0])})"
+            reader = from_parquet(table)
             self.need(wanted, [r[0] for r in self.all(f"DESCRIBE SELECT * FROM {reader}")])
             self.all(f"CREATE TEMP VIEW source AS SELECT {', '.join(map(quote, wanted))} FROM {reader}")
         elif is_relation(table):
@@ -205,12 +204,10 @@ class UnitTable:
 
     def _open_csv(self, paths: Sequence[str], wanted: Sequence[str]) -> None:
         # Everything is read as text and turned into numbers by rules of ours, so that no value is lost to a guessed type.
-        files = "[" + ", ".join(literal(p) for p in paths) + "]"
+        together = f"union_by_name = {'true' if len(paths) > 1 else 'false'}, hive_partitioning = false"
         if all(Path(p).stat().st_size == 0 for p in paths):
             raise DataError("XPB-D07", what=plain("The file is empty"))
-        reader = (
-            f"read_csv({files}, all_varchar = true, header = true, union_by_name = {'true' if len(paths) > 1 else 'false'})"
-        )
+        reader = f"read_csv({file_list(paths)}, all_varchar = true, header = true, {together})"
         try:
             self.need(wanted, [r[0] for r in self.all(f"DESCRIBE SELECT * FROM {reader}")])
             self.all(f"CREATE TEMP TABLE source AS SELECT {', '.join(map(quote, wanted))} FROM {reader}")

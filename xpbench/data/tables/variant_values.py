@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from xpbench.data.engines.embedded import DuckDB, literal, quote, unread
+from xpbench.data.engines.embedded import DuckDB, file_list, quote, unread
 from xpbench.data.logs.opening import as_text, is_relation, kind_of, located
 from xpbench.errors import DataError, nearest, plain
 
@@ -115,9 +115,8 @@ def _reading(files: list[str]) -> Any:
 
 
 def _files(files: list[str]) -> str:
-    named = "[" + ", ".join(map(literal, files)) + "]"
     if kind_of(files[0]) != "csv":
         raise DataError("XPB-D03", kind="JSON Lines", hint=plain("Read events with xp.events under a plan"))
     if all(Path(p).stat().st_size == 0 for p in files):
         raise DataError("XPB-D07", what=plain("The file is empty"))
-    return f"read_csv({named}, all_varchar = true, header = true, union_by_name = true)"
+    return f"read_csv({file_list(files)}, all_varchar = true, header = true, union_by_name = true, hive_partitioning = false)"

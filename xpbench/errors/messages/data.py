@@ -9,7 +9,9 @@ MESSAGES: dict[str, Message] = {
         "{what}: {reason}", "Sources are read whole or not at all", "Mend the place named, or write the file again"
     ),
     "XPB-D02": Message(
-        "There is no file {path}", "A source names existing files; * and ? stand for parts of names", "Check the path"
+        "There is no file {path}",
+        "A source names existing files; * and ? stand for parts of the names of files and folders, ** for any folders",
+        "Check the path",
     ),
     "XPB-D03": Message(
         "A source of kind {kind} can't be read",
