@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from xpbench.commands.output import DONE, NO, add_command, answer
+from xpbench.outward import one_line
 
 State = Literal["refused", "accepted"]
 LEDGER, PLAN, MEMO = "ledger.jsonl", "plan.json", "memo.html"
@@ -231,22 +232,17 @@ def _told(kind: str, body: Mapping[str, Any]) -> str:
     if kind == "registered":
         return f"Registered: the plan is frozen with digest {str(body['plan_digest'])[:12]}."
     if kind == "amended":
-        fields = ", ".join(_line(c.get("pointer") or "/") for c in body.get("changes", ()))
-        known = _line(body.get("knowledge", ""))
-        return f"Amended when the state of knowledge was “{known}”: {fields}. Reason: {_line(body.get('reason', ''))}"
+        fields = ", ".join(one_line(c.get("pointer") or "/") for c in body.get("changes", ()))
+        known = one_line(body.get("knowledge", ""))
+        return f"Amended when the state of knowledge was “{known}”: {fields}. Reason: {one_line(body.get('reason', ''))}"
     if kind == "decided":
         return f"Decided: {body.get('outcome', '')} {body.get('variant') or ''}".rstrip() + "."
     return f"One more entry: {kind}."
 
 
-def _line(value: object) -> str:
-    """Text from a file on one line, without signs that steer a terminal."""
-    return "".join(c if c.isprintable() else "·" for c in str(value))
-
-
 def markdown(found: list[Finding]) -> str:
     """The review for people: one section each, with the plan's card; everything from files is escaped."""
-    from xpbench.memo.markdown import escaped
+    from xpbench.outward import markdown as escaped
     from xpbench.views.card import PlanCard
 
     refused = sum(f.state == "refused" for f in found)

@@ -12,6 +12,7 @@ from typing import Any
 from xpbench.errors import DataError, plain
 from xpbench.files import as_file
 from xpbench.interrupts import interruptible, temporary_folder
+from xpbench.outward import address
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def first_line(error: BaseException) -> str:
     if "CSV Error on Line" in first:
         cause = next((line for line in more if line.strip() and not line.startswith("Original Line:")), "")
         first = f"{first}: {cause}" if cause else first
-    return first[:300]
+    return address(first)[:300]
 
 
 def unread(what: str, error: BaseException) -> DataError:

@@ -17,19 +17,12 @@ import pyarrow.compute as pc
 from xpbench.canonical import digest_bytes
 from xpbench.errors import AssignError, plain
 from xpbench.files import write_atomic
+from xpbench.outward import cell, is_formula
 from xpbench.randomiser.assigning import assignments, split_frame, subject_of, unit_key
 from xpbench.randomiser.ids import UnitIds
 from xpbench.randomiser.plan_randomiser import Sticky
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""First characters with which spreadsheets take a cell for a formula (OWASP, CSV injection)."""
-
 Formulas = Literal["escape", "refuse", "keep"]
-
-
-def safe_cell(text: str) -> str:
-    """The text as a cell that no spreadsheet computes: an apostrophe before a leading = + - @, tab or line end."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +131,7 @@ def write_audiences(
     kept = first & (found.codes >= 0)
     codes = found.codes[kept]
     names = texts.filter(pa.array(kept)).to_pylist()
-    risky = [t for t in names if t.startswith(FORMULA)]
+    risky = [t for t in names if is_formula(t)]
     if risky and formulas == "refuse":
         raise AssignError(
             "XPB-A20",
@@ -148,7 +141,7 @@ def write_audiences(
             remedy=plain("Use formulas='escape', or another id"),
         )
     if formulas == "escape" and risky:
-        names = [safe_cell(t) for t in names]
+        names = [cell(t) for t in names]
     target = Path(folder)
     stem = _file_name(name or chosen.key)
     header = (unit_key(chosen), "variant")
@@ -234,5 +227,5 @@ def _chunks(rows: list[tuple[str, str]], header: tuple[str, str], max_rows: int,
 
 def _csv(rows: list[tuple[str, str]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    csv.writer(text, lineterminator="\r\n").writerows(rows)  # guarded before, unless formulas="keep" was asked for
     return text.getvalue().encode()
