@@ -181,7 +181,7 @@ def test_a_folder_named_like_a_column_changes_nothing(tmp_path: Path) -> None:
             table(300).to_csv(path, index=False) if ending == ".csv" else table(300).to_parquet(path)
             summary = xp.units(str(path), unit="visitor", variant="variant").summarize(plan(False))
             assert {c.variant: c.n for c in summary.cells if not c.dimension} == {"control": 150, "beta": 150}
-            assert xp.explore(str(path), ["quotes"], variant="variant", control="control") is not None
+            assert xp.explore(str(path), ["quotes"], unit="visitor", variant="variant", control="control") is not None
 
 
 @pytest.mark.parametrize("name", list(NAMES)[:6])
@@ -196,7 +196,7 @@ def test_a_temporary_folder_may_have_any_name(tmp_path: Path, name: str) -> None
     assert list(place.iterdir()) == []
 
 
-OF_THE_ENGINE = ("read_csv", "read_parquet", "read_json", "read_ndjson", "read_text", "read_blob", "glob", "sniff_csv")
+OF_THE_ENGINE = ("read_csv", "read_parquet", "read_json", "read_ndjson", "read_text", "read_blob", "sniff_csv")
 
 
 def test_every_reader_of_the_engine_gets_names_and_no_patterns() -> None:
