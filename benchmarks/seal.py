@@ -1,6 +1,6 @@
-"""The seal at full length: 10,000 steps of the state machine, 300 processes killed while they peek.
+"""The seal at full length: 10,000 steps of the state machine, 300 processes killed while they peek, 500 mirrored worlds.
 
-python -m benchmarks.seal            # about three minutes
+python -m benchmarks.seal            # about three minutes, and half an hour for the worlds
 """
 
 from __future__ import annotations
@@ -19,13 +19,30 @@ from tests.decide.kill_helper import main as kill
 from tests.decide.test_seal_machine import Seal, budget
 
 
-def main(*, examples: int = 200, runs: int = 300) -> None:
+def mirrored(worlds: int) -> list[str]:
+    """What any surface shows of outcomes by variant, over so many worlds with outcomes planted in some field."""
+    from tests.decide.mirrored import LOGS, MODELS, TABLES, leaks
+
+    fields = [("table", p) for p in TABLES] + [("log", p) for p in LOGS]
+    found = []
+    for i in range(worlds):
+        kind, plant = fields[i % len(fields)]
+        with tempfile.TemporaryDirectory() as folder:
+            found += [f"world {i}, {plant}: {leak}" for leak in leaks(Path(folder), kind, plant, [*MODELS][i % 2], i)]
+    return found
+
+
+def main(*, examples: int = 200, runs: int = 300, worlds: int = 500) -> None:
     started = time.perf_counter()
     run_state_machine_as_test(Seal, settings=budget(examples))
     machine = time.perf_counter() - started
     with tempfile.TemporaryDirectory() as folder:
         killed = kill(Path(folder), runs)
+    leaking = mirrored(worlds)
+    assert not leaking, leaking[:5]
     result = {
+        "mirrored_worlds": worlds,
+        "surfaces_that_differ": len(leaking),
         "steps": examples * 50,
         "state_machine": "no effect without a row",
         "seconds_state_machine": round(machine, 1),

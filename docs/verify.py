@@ -1,35 +1,41 @@
 """Check a memo with nothing but the memo: one file of Python, standard library only.
 
-    python verify.py memo.html [--json] [--key KEY] [--ledger FILE] [--witness LENGTH:DIGEST] [--full]
+    python verify.py memo.html [--json] [--key KEY] [--ledger FILE] [--witness LENGTH:DIGEST]
 
 A second implementation, written apart from the engine that made the memo, of digests, the ledger's chain, estimates from
-moments, designs, corrections, margins and the rule. With the package of the same version installed the whole page is rendered
-again and compared byte by byte; without it the marked numbers of the page are, and the verdict says so.
+moments, designs, corrections, margins and the rule. Then the page: every cell is made again from the payload, put into the
+template and compared byte by byte. Signatures and time stamps need the package.
 
 Exit codes: 0 verified in full, 1 differs (and where), 2 unreadable, 3 made by a newer version, 4 the numbers hold and the page
 was not compared, 5 the numbers hold and the page was touched or there is none.
 
-Joined from the parts in xpbench/verifier; read them there, one subject a file.
+Joined from the parts in xpbench/verifier and from what draws the page; read them there, one subject a file.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import base64
 import hashlib
+import io
 import json
 import math
 import re
 import statistics
 import sys
+import unicodedata
+import zipfile
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
+from functools import cache, lru_cache, partial
+from html import escape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 
 # ---------------------------------------------------------------------------------------------------------------------- report
@@ -91,7 +97,8 @@ class Report:
         key: Experiment, "" where it can't be read.
         headline: Decision as the payload has it.
         cause: The kind of trouble in one word or two, "" for a verified memo: `line ends` (nothing else differs), `truncated`,
-            `no memo`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`, `witness`, `newer`, or `altered`.
+            `no memo`, `a copy`, `added text`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`,
+            `copied folder`, `superseded`, `witness`, `newer`, or `altered`.
         depth: How deep it looked where nothing differs: `in full`, `page not compared`, `page touched` or `no page`.
         unproven: What such a check can't prove.
     """
@@ -463,7 +470,7 @@ _SUMMARY = {
 }
 _SITUATION = dict.fromkeys(("primary", "deteriorated", "guardrails", "health", "adequate"))
 _READOUT = {
-    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest")),
+    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods")),
     "plan": PLAN_KEYS,
     "due": dict.fromkeys(("is_due", "is_adequate", "reason", "units", "units_needed", "days", "days_needed", "look", "looks")),
     "summary": _SUMMARY,
@@ -508,13 +515,14 @@ PAYLOAD_KEYS: J = {
     "registered": dict.fromkeys(("at", "by", "plan_digest")),
     "amendments": [{**dict.fromkeys(("at", "by", "reason", "knowledge", "seq")), "changes": [None]}],
     "waivers": [dict.fromkeys(("at", "by", "what"))],
-    "sign_offs": [dict.fromkeys(("name", "at", "plan_digest", "needed_for", "role", "signature"))],
+    "sign_offs": [dict.fromkeys(("name", "at", "plan_digest", "needed_for", "role", "signature", "key", "covers"))],
     "decision": dict.fromkeys(("outcome", "variant", "because", "by", "at", "seq", "follows_rule")),
     "ledger": {
         "lines": [None],
         "entries": [dict.fromkeys(("seq", "at", "kind", "by", "digest", "set_back_seconds"))],
         "witness": dict.fromkeys(("length", "digest")),
     },
+    "page": {"template": None, "cells": {"*": ANY}, "messages": {"*": {"id": None, "values": FREE}}},
 }
 """The shape of a payload: None is a number, a text, true, false or null; a list holds values of one shape; `*` is any key.
 
@@ -647,8 +655,8 @@ def _check_found(notes: Notes, entry: J, told: J, amended: Sequence[J]) -> None:
     body, where = entry["body"], f"look of entry {entry['seq']}"
     turned = any(e["seq"] > entry["seq"] and any(not is_neutral(c["pointer"]) for c in e["body"]["changes"]) for e in amended)
     counts = entry["kind"] == "opened" and "findings" in body and not body["health"]["gates"] and not turned
-    recorded = [body["n"], body.get("last", ""), body.get("findings", {}), counts and bool(body.get("findings"))]
-    shown = [told["units"], told.get("last", ""), told.get("findings", {}), told.get("counts", False)]
+    recorded = [body["n"], body.get("last", ""), body.get("findings"), counts and bool(body.get("findings"))]
+    shown = [told["units"], told.get("last", ""), told.get("findings"), told.get("counts", False)]
     notes.same(f"{where}, what it found", recorded, shown)
 
 
@@ -666,6 +674,9 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
     expected = {"at": first["at"], "by": first["by"] or "", "plan_digest": body["plan_digest"]}
     notes.same("registration", canonical(expected), canonical(payload["registered"]))
     notes.same("experiment", body["plan"]["key"], readout["key"])
+    used, promised = readout.get("methods", 1), body.get("methods", 1)
+    if used < promised or (used > promised and used != 2):  # an older experiment is read by the second edition at most
+        notes.differs("edition of the methods, as registered", promised, used)
     in_force = [e for e in entries if e["kind"] in ("registered", "amended")][-1]
     notes.same("plan in force", sha256(canonical(in_force["body"]["plan"])), digest)
     amended = [(i, e) for i, e in enumerate(entries) if e["kind"] == "amended"]
@@ -716,10 +727,171 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
         notes.checked.append("plan, look, readout and decision are those of the ledger")
 
 
+# --------------------------------------------------------------------------------------------------------------------- exports
+# Files that a memo is exported to, and text that a mail gateway puts around one: what each of them can prove.
+
+IN_ARCHIVE = ("memo.html", "payload.json", "plan.json", "ledger.jsonl", "verify.py")
+_LIMIT = 64 * 1024 * 1024
+_NO_EVIDENCE = "it carries no evidence. The evidence is in the HTML memo: verify that file"
+
+
+def refuse_copies(data: bytes) -> None:
+    """Say what a copy without evidence is.
+
+    Raises:
+        UnreadableError: a PDF, the Markdown of a first page, or the interactive edition.
+    """
+    if data.startswith(b"%PDF"):
+        raise UnreadableError(f"this is a PDF, a print of a page; {_NO_EVIDENCE}", "a copy")
+    head = data[:4096].lstrip(b"\xef\xbb\xbf")
+    if head.startswith(b"## ") and b"memo payload `" in data:
+        raise UnreadableError(
+            f"this is the first page of a memo as Markdown; {_NO_EVIDENCE}, and compare its payload digest with the one here",
+            "a copy",
+        )
+    if b"<strong>Interactive edition.</strong>" in data and b'id="xpbench-payload"' not in data:
+        raise UnreadableError(f"this is the interactive edition of a memo, which runs a script; {_NO_EVIDENCE}", "a copy")
+
+
+def memo_in(data: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """The memo in an archive, and everything that is beside it there.
+
+    Raises:
+        UnreadableError: no archive of a memo, or one that is too large.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            infos = archive.infolist()
+            names = [info.filename for info in infos]
+            if "memo.html" not in names:
+                raise UnreadableError("this archive has no memo.html in it")
+            if len(set(names)) != len(names):
+                raise UnreadableError("the archive has two files of one name")
+            if sum(info.file_size for info in infos) > _LIMIT:
+                raise UnreadableError(f"the archive holds more than {_LIMIT:,} bytes", "too large")
+            files = {name: archive.open(name).read(_LIMIT + 1) for name in names}
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
+        raise UnreadableError(f"the archive can't be read: {error}", "truncated") from None
+    return files.pop("memo.html"), files
+
+
+def check_archive(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes) -> None:
+    """Everything in an archive is what its memo carries; the program in it is named, and not trusted."""
+    ledger = "".join(f"{line}\n" for line in payload["ledger"]["lines"])
+    expected = {
+        "payload.json": canonical(payload) + "\n",
+        "plan.json": canonical(payload["readout"]["plan"]) + "\n",
+        "ledger.jsonl": ledger,
+    }
+    for name, text in expected.items():
+        if files.get(name) != text.encode("utf-8", "surrogatepass"):
+            notes.differs(f"archive, {name}", "what the memo carries", "nothing" if name not in files else "something else")
+    known = {*IN_ARCHIVE, "ro-crate-metadata.json"}
+    for name in sorted(files.keys() - known):
+        notes.differs("archive", "no other files", name)
+    try:
+        described = {e["@id"]: e.get("sha256") for e in loads(files["ro-crate-metadata.json"].decode())["@graph"]}
+    except (KeyError, ValueError, TypeError, AttributeError):
+        notes.differs("archive, ro-crate-metadata.json", "a description of the files", "none that can be read")
+        return
+    for name, data in {**files, "memo.html": memo}.items():
+        if name != "ro-crate-metadata.json" and described.get(name) != _digest(data):
+            notes.differs(f"archive, digest of {name}", _digest(data), described.get(name, "nothing"))
+    if not notes.differences:
+        notes.checked.append("payload, plan and ledger in the archive are those of the memo in it")
+    notes.not_checked.append("the verify.py in the archive: take yours from the project, not from whom you check")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+_TAGS = frozenset(
+    (
+        *("div", "p", "span", "b", "strong", "i", "em", "u", "a", "br", "hr", "font", "center", "small", "blockquote"),
+        *("table", "tbody", "thead", "tr", "td", "th"),
+    )
+)
+_EMPTY = frozenset(("br", "hr"))
+_ATTRIBUTES = frozenset(
+    (
+        *("style", "align", "valign", "width", "height", "border", "cellpadding", "cellspacing", "bgcolor", "color", "face"),
+        *("size", "href", "role"),
+    )
+)
+_STYLES = re.compile(
+    r"\s*(?:(?:color|background(?:-color)?|border(?:-[a-z-]+)?|padding(?:-[a-z]+)?|margin(?:-[a-z]+)?|font(?:-[a-z]+)?|text-align|"
+    r"line-height|width|max-width|vertical-align|border-collapse|text-decoration)\s*:\s*[^;:()\\-][^;:()\\]*;?\s*)*\Z"
+)
+
+
+class _Added(HTMLParser):
+    """Text that was added around a page: what it says, and whether it is no more than text."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.said: list[str] = []
+        self.is_plain = True
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        plain = tag in _TAGS and all(name in _ATTRIBUTES for name, _ in attrs)
+        for name, value in attrs:
+            text = (value or "").strip().lower()
+            if name == "style" and (not _STYLES.match(text) or re.search(r":\s*-|[:\s]-\d|url|expression", text)):
+                plain = False
+            if name == "href" and not re.match(r"(?:https?|mailto):", text):
+                plain = False
+        self.is_plain &= plain
+        if tag not in _EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _EMPTY:
+            return
+        if not self.open or self.open.pop() != tag:
+            self.is_plain = False
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.said.append(" ".join(data.split()))
+
+    def handle_comment(self, data: str) -> None:
+        self.is_plain &= "xpbench" not in data
+
+    def handle_decl(self, decl: str) -> None:
+        self.is_plain = False
+
+    def handle_pi(self, data: str) -> None:
+        self.is_plain = False
+
+    def unknown_decl(self, data: str) -> None:
+        self.is_plain = False
+
+
+def read_added(pieces: list[str]) -> list[Difference]:
+    """What was added around a page: plain text, as mail gateways add it, or markup that can run, cover or hide."""
+    found: list[Difference] = []
+    for piece in pieces:
+        if not piece.strip():
+            continue
+        parser = _Added()
+        parser.feed(piece)
+        complete = not parser.rawdata
+        parser.close()
+        plain = parser.is_plain and complete and not parser.open
+        said = " ".join(parser.said) or piece
+        if plain:
+            found.append(Difference("added around the page", "nothing", said[:160]))
+        else:
+            found.append(Difference("markup around the page", "nothing that can run, cover or hide the page", said[:160]))
+    return found
+
+
 # ------------------------------------------------------------------------------------------------------------------------ file
 # The file: its bytes, its parts, its seal.
 
-PAYLOAD_SCHEMA = 1
+PAYLOAD_SCHEMA = 2
 """Newest schema of a payload that this program reads."""
 MAX_BYTES = 64 * 1024 * 1024
 PAYLOAD = '<script type="application/json" id="xpbench-payload">'
@@ -731,28 +903,29 @@ FIRST = (
 )
 """How every page begins: what a browser reads first is the policy, so that nothing before it can run or be fetched."""
 LAST = "</script>\n</body>\n</html>\n"
+_BODY, _MAIN, _MAIN_END = "<body>\n", "<main>\n", "</main>\n"
 PAGES = (".html", ".htm", ".xhtml", ".xht", ".svg", ".xml", ".mht", ".mhtml", ".shtml")
 """Endings by which programs show a file as a page."""
 
 
-def read(path: str | Path) -> tuple[str, list[Difference]]:
-    """Text of the file, with line ends put back where a mail client rewrote them."""
+def read(path: str | Path) -> bytes:
+    """The file's bytes."""
     file = Path(path)
     try:
         size = file.stat().st_size
         if size > MAX_BYTES:
             raise UnreadableError(f"the file has {size:,} bytes, more than the {MAX_BYTES:,} that a memo may have", "too large")
-        data = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise UnreadableError(f"the file can't be read: {error.strerror or error}", "not there") from None
     except ValueError:
         raise UnreadableError("the path names no file", "not there") from None
-    return decoded(data)
 
 
 def decoded(data: bytes) -> tuple[str, list[Difference]]:
-    """Text of a file's bytes, with line ends put back where a mail client rewrote them."""
+    """Text of a file's bytes, with line ends put back where a mail client rewrote them, without what was added around it."""
     found: list[Difference] = []
+    refuse_copies(data)
     if data.startswith(b"\xef\xbb\xbf"):
         found.append(Difference("byte order mark", "none", "one at the start, as editors add it"))
         data = data[3:]
@@ -774,7 +947,33 @@ def decoded(data: bytes) -> tuple[str, list[Difference]]:
     if text.lstrip(" \t\n").startswith("<") and not text.endswith(LAST) and text.rstrip(" \t\n").endswith(LAST.strip()):
         found.append(Difference("final newline", "one, as saved", "white space at the end was added or taken away"))
         text = text.rstrip(" \t\n") + "\n"
-    return text, found
+    text, pieces = without_additions(text)
+    return text, found + read_added(pieces)
+
+
+def without_additions(text: str) -> tuple[str, list[str]]:
+    """A page without what was put before, behind and between its parts, and those pieces.
+
+    The parts are its head, its main element, its evidence and its end. What is inside of them is never touched.
+    """
+    start = text.find(FIRST)
+    body = text.find(_BODY, start)
+    main, main_end = text.find(_MAIN, body), text.rfind(_MAIN_END)
+    evidence = text.find(PAYLOAD, main_end)
+    seal = text.rfind(SEAL)
+    end = text.find(END, seal)
+    if not 0 <= start < body < main < main_end < evidence < seal < end:
+        return text, []
+    last = end + len(END) + 1
+    rest = text[last:].split("</body>")
+    behind = rest[1].split("</html>") if len(rest) == 2 else []
+    if len(behind) != 2:
+        return text, []
+    cuts = [(start, body + len(_BODY)), (main, main_end + len(_MAIN_END)), (evidence, last)]
+    pieces = [text[:start], text[cuts[0][1] : main], text[cuts[1][1] : evidence], rest[0], *behind]
+    if not any(piece.strip() for piece in pieces):
+        return text, []
+    return "".join(text[a:b] for a, b in cuts) + "</body>\n</html>\n", pieces
 
 
 def parts_of(document: str) -> tuple[str, str | None]:
@@ -794,9 +993,15 @@ def parts_of(document: str) -> tuple[str, str | None]:
     return document[at + len(PAYLOAD) : end], document[seal_at + len(SEAL) : seal_end]
 
 
-def sealed(path: str | Path, notes: Notes) -> tuple[J, str | None, str]:
-    """Payload, the seal's text and the document, with the digests of file and payload checked."""
-    document, found = read(path)
+def sealed(path: str | Path, notes: Notes, data: bytes | None = None) -> tuple[J, str | None, str]:
+    """Payload, the seal's text and the document, with the digests of file and payload checked.
+
+    Args:
+        path: The file.
+        notes: Where to note what is found.
+        data: Its bytes, where they were read already.
+    """
+    document, found = decoded(read(path) if data is None else data)
     notes.differences += found
     text, seal_text = parts_of(document)
     try:
@@ -815,11 +1020,11 @@ def sealed(path: str | Path, notes: Notes) -> tuple[J, str | None, str]:
         notes.differs("schema", f"a whole number from 1 to {PAYLOAD_SCHEMA}", payload.get("schema"))
     for place, expected, other in unknown_keys(payload):
         notes.differs(f"payload, {place}", expected, other)
-    data = canonical(payload)
+    whole = canonical(payload)
     if seal_text is None:
-        _check_bare(notes, path, text, data)
+        _check_bare(notes, path, text, whole)
     else:
-        _check_sealed(notes, document, (text, seal_text), data)
+        _check_sealed(notes, document, (text, seal_text), whole)
     return payload, seal_text, document
 
 
@@ -859,6 +1064,167 @@ def _check_sealed(notes: Notes, document: str, texts: tuple[str, str], data: str
     notes.same("seal", canonical({"file": seal.get("file"), "payload": seal.get("payload"), "schema": 1}), seal_text)
     if not notes.differences:
         notes.checked.append("digests of file and payload; one payload, one seal and the policy in their places")
+
+
+# ----------------------------------------------------------------------------------------------------------------------- story
+# The parts of a payload that the ledger's entries fix, derived from them a second time.
+
+def _person(entry: J) -> str:
+    return entry["by"] or ""
+
+
+def _text(value: J) -> str:
+    return str(value or "")
+
+
+def told_by(entries: Sequence[J], readout: J) -> dict[str, J]:
+    """Amendments, waivers, sign-offs and the decision as the entries have them.
+
+    Args:
+        entries: Of a chain that holds.
+        readout: Its plan says who was asked to sign, its recommendation whether the decision follows the rule.
+    """
+    amendments = [
+        {
+            "at": e["at"],
+            "by": _person(e),
+            "reason": str(e["body"].get("reason", "")),
+            "knowledge": level_of(entries[:i]),
+            "changes": [str(c.get("pointer", c)) if isinstance(c, dict) else str(c) for c in e["body"].get("changes", [])],
+            "seq": e["seq"],
+        }
+        for i, e in enumerate(entries)
+        if e["kind"] == "amended"
+    ]
+    waivers = [
+        {
+            "at": e["at"],
+            "by": _person(e),
+            "what": "; ".join(f"{k}: {v}" for k, v in e["body"].items() if isinstance(v, (str, int, float))),
+        }
+        for e in entries
+        if e["kind"] == "waived"
+    ]
+    return {
+        "amendments": amendments,
+        "waivers": waivers,
+        "sign_offs": _signed(entries, readout["plan"]),
+        "decision": _decided(entries, readout["recommendation"]),
+    }
+
+
+def _signed(entries: Sequence[J], plan: J) -> list[J]:
+    out = []
+    for e in entries:
+        if e["kind"] == "signed_off":
+            body = e["body"]
+            out.append(
+                {
+                    "name": str(e["by"] or body.get("name", "")),
+                    "at": e["at"],
+                    "plan_digest": str(body.get("plan_digest", "")),
+                    "needed_for": str(body.get("for", "")),
+                    "role": _text(body.get("role")),
+                    **_signature(body),
+                }
+            )
+    for person in plan.get("sign_offs", []):
+        role, needed = _text(person.get("role")), person.get("needed_for", "")
+        mine = next((s for s in out if s["name"] == person["name"]), None)
+        if mine is None:
+            blank = {"at": "", "plan_digest": "", "signature": "", "key": "", "covers": ""}
+            out.append({"name": person["name"], "needed_for": needed, "role": role, **blank})
+        else:
+            mine["role"], mine["needed_for"] = mine["role"] or role, mine["needed_for"] or needed
+    return out
+
+
+def _signature(body: J) -> dict[str, str]:
+    given = body.get("signature")
+    if not isinstance(given, dict):
+        return {"signature": "", "key": "", "covers": ""}
+    covers = "plan and decision" if "decision" in body else "plan"
+    return {"signature": str(given.get("kind", "")), "key": key_fingerprint(given), "covers": covers}
+
+
+def key_fingerprint(given: J) -> str:
+    """SHA-256 of the public key as OpenSSH writes it; "" where there is no readable key."""
+    public = str(given.get("public_key", ""))
+    try:
+        blob = (
+            base64.b64decode(public.split()[1], validate=True) if given.get("kind") == "ssh" else _wire(bytes.fromhex(public))
+        )
+    except (ValueError, IndexError):
+        return ""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def _wire(raw: bytes) -> bytes:
+    """An Ed25519 key in OpenSSH's form: lengths of four bytes, then name and key."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in (b"ssh-ed25519", raw))
+
+
+def check_sign_offs(notes: Notes, entries: Sequence[J], heads: Sequence[str]) -> None:
+    """A signature is bound to the ledger that it was given in, and to the decision and the data on record by then."""
+    for e in entries:
+        body = e["body"]
+        if e["kind"] != "signed_off" or not isinstance(body.get("signature"), dict):
+            continue
+        where = f"sign-off of {body.get('name')}"
+        if e["by"] is not None:
+            notes.same(f"{where}, name", body.get("name"), e["by"])
+        plans = [p["body"].get("plan_digest") for p in entries[: e["seq"] - 1] if p["kind"] in ("registered", "amended")]
+        notes.same(f"{where}, plan", plans[-1] if plans else None, body.get("plan_digest"))
+        if "head" not in body:
+            continue
+        length, _, digest = str(body["head"]).partition(":")
+        place = int(length) if length.isascii() and length.isdigit() else 0
+        own = heads[place - 1] if 0 < place < e["seq"] else "no such entry"
+        if not notes.same(f"{where}, ledger", own, digest):
+            continue
+        decided = next((d for d in reversed(entries[:place]) if d["kind"] in ("decided", "deferred")), None)
+        told = body.get("decision")
+        if (told is None) != (decided is None):
+            notes.differs(f"{where}, decision", "the decision on record" if decided else "none yet", told or "nothing")
+        elif decided is not None:
+            on_record = decided["body"]
+            notes.same(
+                f"{where}, decision",
+                [decided["seq"], on_record.get("outcome", "defer"), on_record.get("variant") or ""],
+                [told.get("seq"), told.get("outcome"), told.get("variant")],
+            )
+            notes.same(f"{where}, readout", on_record.get("readout_digest", ""), told.get("readout_digest"))
+            looks = [x["body"].get("fingerprint") for x in entries[: decided["seq"] - 1] if x["kind"] in ("opened", "peeked")]
+            if told.get("data") not in looks:
+                notes.differs(f"{where}, data", "data of a look on record", told.get("data"))
+
+
+def _decided(entries: Sequence[J], recommendation: J) -> J:
+    last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
+    if last is None:
+        return None
+    body = last["body"]
+    outcome = str(body.get("outcome", "defer")) if last["kind"] == "decided" else "defer"
+    variant = _text(body.get("variant"))
+    return {
+        "outcome": outcome,
+        "variant": variant,
+        "because": str(body.get("because") or body.get("reason") or ""),
+        "by": _person(last),
+        "at": last["at"],
+        "seq": last["seq"],
+        "follows_rule": (outcome, variant) == (recommendation["outcome"], recommendation["variant"]),
+    }
+
+
+def check_told(notes: Notes, payload: J, entries: Sequence[J]) -> None:
+    """What the payload tells of the ledger is what the entries say, to the last name."""
+    check_sign_offs(notes, entries, [sha256(line) for line in payload["ledger"]["lines"]])
+    for name, expected in told_by(entries, payload["readout"]).items():
+        if payload["schema"] == 1 and name == "sign_offs":
+            expected = [{k: v for k, v in one.items() if k not in ("key", "covers")} for one in expected]
+        if canonical(expected) != canonical(payload[name]):
+            notes.differs(f"{name}, from the ledger", canonical(expected), canonical(payload[name]))
 
 
 # ------------------------------------------------------------------------------------------------------------------- quantiles
@@ -1093,6 +1459,18 @@ def plain_pair(c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pa
     return Pair(mc, mt, vc, vt, 0.0, _welch(vc, vt, c["n"] - 1, t["n"] - 1), n)
 
 
+def with_taken_noise(pair: Pair, c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pair:
+    """A comparison with a constant variant: its noise is taken to be the other's, or where neither varies that of all units."""
+    own = [_own_variance(subject(x["mean"])[1], x["cov"]) for x in (c, t)]
+    flat = [_constant(m, s) for m, s in zip((pair.mc, pair.mt), own, strict=True)]
+    n = c["n"] + t["n"]
+    if all(flat):
+        noise, df = c["n"] * t["n"] / n * (pair.mt - pair.mc) ** 2 / (n - 1), n - 2
+    else:
+        noise, df = (own[1], t["n"] - 1) if flat[0] else (own[0], c["n"] - 1)
+    return Pair(pair.mc, pair.mt, noise / c["n"], noise / t["n"], 0.0, float(df), n)
+
+
 def _solve(a: list[list[float]], y: list[float]) -> tuple[list[float], int]:
     """X with a x = y for correlation-like a, by pivoted elimination; dependent directions get 0."""
     n = len(y)
@@ -1185,6 +1563,12 @@ class Score:
         return min(self.x_c, self.n_c - self.x_c, self.x_t, self.n_t - self.x_t) < 10
 
     @property
+    def rare(self) -> bool:
+        """Fewer than 10 units of both variants together have the event, or lack it."""
+        events, units = self.x_c + self.x_t, self.n_c + self.n_t
+        return min(events, units - events) < 10
+
+    @property
     def silent(self) -> bool:
         """All units of both variants have, or all lack, the event."""
         return self.x_c == self.x_t == 0 or (self.x_c == self.n_c and self.x_t == self.n_t)
@@ -1272,6 +1656,8 @@ class Estimate:
     reduction: float | None = None
     share: bool = False
     score: Score | None = None
+    borrows: bool = False
+    quantile: bool = False
 
 
 def functional_of(metric: J, columns: Sequence[str]) -> tuple[Callable[[Sequence[float]], Gradient], int]:
@@ -1304,7 +1690,9 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
         vc, vt = ((x["n"] - 1) / x["n"] if share else 1.0 for x in (c, t))
         plain = Pair(plain.mc, plain.mt, vc * plain.vc, vt * plain.vt, 0.0, math.inf, plain.n)
     xs = list(range(own, len(columns)))
-    if is_quantile or not (metric.get("cuped") and xs):
+    if is_quantile:
+        return Estimate(plain, plain, quantile=True)
+    if not (metric.get("cuped") and xs):
         return Estimate(plain, plain, None, share, score)
     if plain.status != "ok":
         return Estimate(plain, plain, None, share, score)
@@ -1312,8 +1700,20 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score)
 
 
+def with_noise(metric: J, found: Estimate, c: J | None, t: J | None) -> Estimate:
+    """The estimate in which a variant whose units all have the same value takes its noise from the other one."""
+    if found.pair.status != "separation" or found.share or c is None or t is None:
+        return found
+    if found.quantile and c["cov"][0][0] == t["cov"][0][0] == 0:
+        return found
+    pair = with_taken_noise(found.pair, c, t, functional_of(metric, c["columns"])[0])
+    if found.quantile:
+        pair = Pair(pair.mc, pair.mt, pair.vc, pair.vt, 0.0, math.inf, pair.n)
+    return Estimate(pair, pair, None, found.share, found.score, True, found.quantile)
+
+
 def waiting(found: Estimate) -> Estimate:
-    """The estimate where the design has no score form: a rare event is waited for."""
+    """The estimate in designs with several looks before scores were used there: a rare event is waited for."""
     if found.score is None:
         return found
     late = [Pair(p.mc, p.mt, n=p.n, status="too_few_events") if p.status in ("ok", "separation") else p
@@ -1353,6 +1753,19 @@ class Design:
         if self.boundary is not None:
             return self.boundary.p(z)
         return min(1.0, 2 * t_tail(abs(z), pair.df)) if self.rho2 is None else math.exp(-max(self.log_e(z, pair.n), 0.0))
+
+    @property
+    def once(self) -> bool:
+        """Whether the design is read once, at its end."""
+        return self.rho2 is None and self.boundary is None
+
+    def p_of(self, z: float, n: int) -> float:
+        """Two-sided p-value of a distance whose noise is known."""
+        if math.isnan(z):
+            return NAN
+        if self.boundary is not None:
+            return self.boundary.p(z)
+        return min(1.0, 2 * normal_tail(abs(z))) if self.rho2 is None else math.exp(-max(self.log_e(z, n), 0.0))
 
     def p_one_sided(self, z: float, pair: Pair) -> float:
         """One-sided p-value of a distance z on the good side."""
@@ -1877,18 +2290,36 @@ def _lift_prior(pair: Pair, mean: float, sd: float, *, up: bool) -> Posterior | 
     lift = (pair.mt - pair.mc) / abs(pair.mc)
     own = math.sqrt(pair.vt + (1 + sign * lift) ** 2 * pair.vc - 2 * (1 + sign * lift) * pair.cov) / abs(pair.mc)
     weight = sd * sd / (sd * sd + own * own)
-    start, spread = mean + weight * (lift - mean), own * math.sqrt(weight)
-    for _ in range(60):  # to the height, by Newton's steps on a parabola through three points
+    low, high = min(mean, lift) - 9 * (sd + own), max(mean, lift) + 9 * (sd + own)
+    for _ in range(40):  # the grid closes in on what is within DEPTH of the height
+        places = [low + (high - low) * i / 400 for i in range(401)]
+        heights = [log(r) for r in places]
+        floor = max(heights) - DEPTH
+        kept = [i for i, h in enumerate(heights) if h > floor]
+        width = high - low
+        low, high = places[max(kept[0] - 1, 0)], places[min(kept[-1] + 1, 400)]
+        if high - low > width / 4:
+            break
+    tops = [i for i in range(1, 400) if heights[i - 1] < heights[i] >= heights[i + 1] and heights[i] > floor]
+    if len(tops) != 1:  # two heights far from each other
+        return None
+    start, spread = places[tops[0]], own * math.sqrt(weight)
+    for _ in range(80):  # to the height, by Newton's steps on a parabola through three points
         a, b, c = log(start - spread / 8), log(start), log(start + spread / 8)
         bend = a - 2 * b + c
         step = spread / 16 * (a - c) / bend if bend < 0 else 0.0
         start += max(-spread, min(spread, step))
+        if bend < 0:
+            spread = spread / 8 / math.sqrt(-bend)
         if abs(step) < 1e-9 * spread:
             break
     height = log(start)
-    m = Marginal(
-        lambda s: log(start + s * spread) - height, lambda s: start + s * spread, lambda r: (r - start) / spread, start
-    )
+    try:
+        m = Marginal(
+            lambda s: log(start + s * spread) - height, lambda s: start + s * spread, lambda r: (r - start) / spread, start
+        )
+    except OverflowError:  # a height so sharp that the steps missed it
+        return None
     centre = start + m.moment[-1] / m.total
     less, short = m.under(0.0)
     loss_up = short * abs(pair.mc)  # E max(−r, 0) |mc|
@@ -1982,6 +2413,12 @@ def documented_test(metric: J, c: J, t: J, *, share: bool, alpha: float) -> tupl
 # ------------------------------------------------------------------------------------------------------------------------ rows
 # Every row of the readout, computed from the moments.
 
+METHODS = 2
+"""The newest edition of the methods that is known here."""
+WHOLE = 2
+"""The edition from which on no status drops out of the rule on the good side."""
+
+
 def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
     return {
         (c["metric"], c["variant"], c["form"], c.get("dimension", ""), c.get("slice", "")): c
@@ -1990,11 +2427,25 @@ def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
 
 
 def rows_of(
-    plan: J, summary: J, *, looks: Sequence[J] = (), dimension: str = "", slice_: str = "", alone: bool = False
+    plan: J,
+    summary: J,
+    *,
+    looks: Sequence[J] = (),
+    dimension: str = "",
+    slice_: str = "",
+    alone: bool = False,
+    methods: int = METHODS,
 ) -> list[dict[str, J]]:
-    """Every row of the readout, computed from the moments; `looks` are those at the effects, this one last.
+    """Every row of the readout, computed from the moments.
 
-    `alone` leaves out what earlier looks found, and gives what this look found by itself.
+    Args:
+        plan: As the readout has it.
+        summary: Moments.
+        looks: Those at the effects, this one last.
+        dimension: Of a segment.
+        slice_: Its value.
+        alone: Leave out what earlier looks found, and give what this look found by itself.
+        methods: Edition of the methods that the readout names; 1 where it names none.
     """
     units = sum(summary["units"].values())
     cells = _cells(summary)
@@ -2007,10 +2458,13 @@ def rows_of(
                 pick = [cells.get((metric["key"], v, "value", dimension, slice_)) for v in (control, variant["key"])]
                 raw = [cells.get((metric["key"], v, "raw", dimension, slice_)) for v in (control, variant["key"])]
                 design = design_of(plan, variant, units=units, looks=looks)
-                is_fixed = design.rho2 is None and design.boundary is None
                 own = estimate(metric, *pick)
-                items.append((metric, variant, pick, own if is_fixed else waiting(own), design, raw))
-    found = [(_p_value(e, d), alpha) for _, _, _, e, d, _ in items]
+                if methods >= WHOLE:
+                    own = with_noise(metric, own, *pick)
+                elif not design.once:
+                    own = waiting(own)
+                items.append((metric, variant, pick, own, design, raw, _scores(own, design, methods)))
+    found = [(_p_value(item), alpha) for item in items]
     held: list[J | None] = [None] * len(items)
     corrected: list[tuple[float, float]] = list(found)
     second = plan.get("secondary_correction", "bh")
@@ -2026,12 +2480,7 @@ def rows_of(
             if earlier is not None and (items[i][4].rho2 is not None or items[i][4].boundary is not None):
                 held[i], found[i] = earlier, (earlier["p"], alpha)
         p_values = [found[i][0] for i in members]
-        if name == "e-bh":
-            pairs = [(items[i][3].pair, items[i][4]) for i in members]
-            e_values = [_e(pair, design) for pair, design in pairs]
-            adjusted = adjust(e_values, name)
-        else:
-            adjusted = adjust(p_values, name)
+        adjusted = adjust([_e(items[i]) for i in members], name) if name == "e-bh" else adjust(p_values, name)
         of = sum(not math.isnan(p) for p in p_values)
         level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
         for i, p in zip(members, adjusted, strict=True):
@@ -2040,23 +2489,32 @@ def rows_of(
     return [_row(plan, item, found[i][0], *corrected[i], held=held[i], end=end) for i, item in enumerate(items)]
 
 
-def _scores(est: Estimate, design: Design) -> Score | None:
+def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
     """The counts where the score method judges a row."""
-    judged = design.rho2 is None and design.boundary is None and est.reduction is None and est.pair.status != "zero_variance"
-    return est.score if judged else None
+    if methods < WHOLE:
+        return est.score if design.once and est.reduction is None and est.pair.status != "zero_variance" else None
+    return est.score if not design.once or est.reduction is None else None
 
 
-def _p_value(est: Estimate, design: Design) -> float:
-    score = _scores(est, design)
-    if score is None:
-        return design.p(est.pair)
-    return NAN if score.silent else min(1.0, 2 * normal_tail(abs(score.z_effect(0.0))))
+def _z(item: J) -> float:
+    """Distance from no difference; NaN where there is none, or where a design with several looks waits for events."""
+    est, design, score = item[3], item[4], item[6]
+    if score is not None:
+        return NAN if score.silent or (score.rare and not design.once) else float(score.z_effect(0.0))
+    pair = est.pair
+    return (pair.mt - pair.mc) / math.sqrt(pair.variance) if pair.status == "ok" else NAN
 
 
-def _e(pair: Pair, design: Design) -> float:
-    if pair.status != "ok" or design.rho2 is None:
+def _p_value(item: J) -> float:
+    est, design, score = item[3], item[4], item[6]
+    return float(design.p(est.pair) if score is None else design.p_of(_z(item), est.pair.n))
+
+
+def _e(item: J) -> float:
+    z, design = _z(item), item[4]
+    if math.isnan(z) or design.rho2 is None:
         return NAN
-    log = design.log_e((pair.mt - pair.mc) / math.sqrt(pair.variance), pair.n)
+    log = design.log_e(z, item[3].pair.n)
     return math.inf if log > 709 else math.exp(log)
 
 
@@ -2087,19 +2545,23 @@ def finite(value: float) -> float | None:
 def _row(
     plan: J, item: J, p: float, p_adjusted: float, level: float, *, held: J | None = None, end: bool = False
 ) -> dict[str, J]:
-    metric, variant, cells, est, design, raw = item
+    metric, variant, cells, est, design, raw, score = item
     pair, alpha = est.pair, alpha_of(plan)
     sign = 1 if metric["direction"] == "increase" else -1
     row = _interval(pair, design, level)
     q = row.pop("q", NAN)
-    score = _scores(est, design)
     if score is not None:
-        q = normal_isf(level / 2)
-        row["effect"], row["ci_low"], row["ci_high"] = score.effect(q)
-        row["lift"], row["lift_low"], row["lift_high"], no_lift = score.lift(q)
-        row["status"] = pair.status if math.isnan(p) else "few_events"
+        q = design.q(Pair(n=pair.n, df=math.inf), level)
+        if math.isfinite(q):
+            row |= _by_score(score, q, waits=score.rare and not design.once)
+        no_lift = row.pop("no_lift", "unbounded_lift" if has_lift(pair) else "control_near_zero")
+        row["status"] = "few_events" if not math.isnan(p) else pair.status
+        if math.isnan(p) and score.rare and not design.once and pair.status != "zero_variance":
+            row["status"] = "too_few_events"
         if row["status"] in ("ok", "few_events") and no_lift:
             row["status"] = no_lift
+    if est.borrows:
+        row["status"] = "separation"
     verdict = "unclear"
     if row["effect"] is not None and p_adjusted <= alpha:
         verdict = "better" if sign * (row["effect"] if held is None else held["sign"]) > 0 else "worse"
@@ -2148,9 +2610,19 @@ def _row(
     if all(c is not None for c in raw):
         plain = estimate(metric, *raw).plain
         row["sensitivity"].append(("raw", _interval(plain, design, level), design.p(plain)))
-    if metric["kind"] != "quantile" and pair.status == "ok":
+    if metric["kind"] != "quantile" and pair.status == "ok" and not est.borrows:
         row["sensitivity"].append((DOCUMENTED, *documented_test(metric, *cells, share=est.share, alpha=alpha)))
     return row
+
+
+def _by_score(score: Score, q: float, *, waits: bool) -> dict[str, J]:
+    """Effect and lift with their intervals by the score; none without a difference, or without zero while none is called."""
+    out: dict[str, J] = {}
+    out["effect"], out["ci_low"], out["ci_high"] = score.effect(q)
+    out["lift"], out["lift_low"], out["lift_high"], out["no_lift"] = score.lift(q)
+    if score.silent or (waits and not out["ci_low"] <= 0 <= out["ci_high"]):
+        out |= dict.fromkeys(("ci_low", "ci_high", "lift_low", "lift_high"))
+    return out
 
 
 def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confidence: float) -> str:
@@ -2160,7 +2632,7 @@ def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confid
     row["ci_low"], row["ci_high"] = row["effect"] - reach, row["effect"] + reach
     for name in ("lift", "lift_low", "lift_high"):
         row[name] = None
-    if row["status"] not in ("ok", "few_events"):
+    if row["status"] not in ("ok", "few_events", "separation"):
         row["status"] = "ok"
     if posterior is None:
         return "unclear"
@@ -2179,9 +2651,9 @@ def _margin(
         state = "" if not is_rail else "unclear" if pair.status != "ok" else "bad" if verdict == "worse" else "ok"
         return {"guardrail": state, "margin": None, "margin_p_value": None}
     out: dict[str, J] = {"margin": -sign * size, "margin_p_value": None, "guardrail": "unclear" if is_rail else ""}
-    if score is not None and size < 1 and not score.silent:
+    if score is not None and size < 1 and not (score.silent and relative is not None):
         z = sign * (score.z_ratio(1 - sign * size) if relative is not None else score.z_effect(-sign * size))
-        out["margin_p_value"] = normal_tail(z)
+        out["margin_p_value"] = design.p_one_sided(z, Pair(n=pair.n, df=math.inf))
     elif pair.status != "ok":
         return out
     else:
@@ -2205,8 +2677,24 @@ ORDER = ("invalid", "ship none", "iterate", "ship")
 COMPUTED = ("ok", "unbounded_lift", "control_near_zero", "few_events")
 
 
-def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -> dict[str, J]:
-    """What was found for one treatment variant."""
+def known(row: J) -> bool:
+    """Whether a row has what its test needs."""
+    return bool(row["ci_low"] is not None if row["status"] == "separation" else row["status"] in COMPUTED)
+
+
+def lost(row: J) -> bool:
+    """Whether a metric has no number that could have told of harm."""
+    if row["status"] in ("not_enough_units", "not_finite", "zero_denominator", "cap_is_zero"):
+        return True
+    effect = row["effect"]
+    bad = effect is None or (effect < 0) == (row["direction"] == "increase")
+    if row["status"] == "separation":
+        return bool(row["ci_low"] is None and bad)
+    return bool(row["status"] == "zero_variance" and effect and bad)
+
+
+def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, methods: int) -> dict[str, J]:
+    """What was found for one treatment variant; what is lost keeps anything beside it from winning."""
     ladder = ("worse", "unclear", "small", "win")
     primaries = [r for r in rows if r["role"] == "primary"]
     states = [
@@ -2222,12 +2710,15 @@ def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -
     best = max if plan.get("decision", {}).get("ship_when", "any_primary") == "any_primary" else min
     rails = [r["guardrail"] for r in rows if r["role"] == "guardrail"]
     loud = [c for c in health if c["status"] in ("warn", "fail")]
+    found = best(states, key=ladder.index) if states else "unclear"
+    gone = methods >= WHOLE and any(lost(r) for r in rows if r["role"] != "guardrail")
+    computed = known if methods >= WHOLE else lambda r: r["status"] in COMPUTED
     return {
-        "primary": best(states, key=ladder.index) if states else "unclear",
+        "primary": min(found, "unclear", key=ladder.index) if gone else found,
         "deteriorated": any(r["verdict"] == "worse" for r in rows if r["role"] != "guardrail"),
         "guardrails": "bad" if "bad" in rails else "unclear" if "unclear" in rails else "ok",
         "health": "fail" if any(c["gate"] and c["status"] == "fail" for c in loud) else "warn" if loud else "pass",
-        "adequate": bool(adequate and primaries and all(r["status"] in COMPUTED for r in primaries)),
+        "adequate": bool(adequate and primaries and all(computed(r) for r in primaries) and not gone),
     }
 
 
@@ -2249,13 +2740,13 @@ def rule(policy: J, s: Mapping[str, J]) -> tuple[str, str]:
     return next(((row, outcome) for row, fits, outcome in ladder if fits), ("R11", "ship none"))
 
 
-def recommended(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -> dict[str, J]:
+def recommended(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, *, methods: int = METHODS) -> dict[str, J]:
     """Outcome over all treatments: invalid if any is, else the best; of several that ship, the largest first primary lift."""
     verdicts = []
     for variant in plan["variants"]:
         if variant.get("control"):
             continue
-        s = situation(plan, [r for r in rows if r["variant"] == variant["key"]], health, adequate)
+        s = situation(plan, [r for r in rows if r["variant"] == variant["key"]], health, adequate, methods)
         verdicts.append((variant["key"], s, *rule(plan.get("decision", {}), s)))
     outcomes = [v[3] for v in verdicts]
     outcome = "invalid" if "invalid" in outcomes else max(outcomes, key=ORDER.index)
@@ -2338,6 +2829,7 @@ def compare_row(
             name in skip
             or name not in ours
             or (mass is not None and name in _LIFTS and theirs["status"] in ("ok", "few_events"))
+            or (mass is not None and name in _LIFTS and theirs["status"] == "separation" and ours["se"] is not None)
         ):
             continue
         scale = lift if name.startswith("lift") else effect if name in _NUMBERS else 1e-3
@@ -2352,7 +2844,9 @@ def compare_row(
             notes.differs(f"estimates, {where}, sensitivity", name, "nothing")
             continue
         for key, value in {**other, "p_value": finite(p)}.items():
-            if key in match and key not in skip and not near(value, match[key], span_of(other, "ci_low", "ci_high")):
+            lifts = span_of(other, "lift_low", "lift_high")
+            scale = lifts * (1 + lifts) if key.startswith("lift") else span_of(other, "ci_low", "ci_high")
+            if key in match and key not in skip and not near(value, match[key], scale):
                 notes.differs(f"estimates, {where}, {name}, {key}", value, match[key])
     if "sensitivity" in ours:
         known = [name for name, _, _ in ours["sensitivity"]]
@@ -2400,17 +2894,27 @@ def check_estimates(notes: Notes, readout: J) -> None:
         base, plan = _BY_ENGINE, {**plan, "model": {**model, "kind": "frequentist"}}
         notes.not_checked.append(f"intervals over {len(heavy.information)} looks, some very close: xpbench verify --full")
     for dimension, value, theirs in groups:
-        ours = rows_of(plan, readout["summary"], looks=() if dimension else looks, dimension=dimension, slice_=value)
+        ours = rows_of(
+            plan,
+            readout["summary"],
+            looks=() if dimension else looks,
+            dimension=dimension,
+            slice_=value,
+            methods=readout.get("methods", 1),
+        )
         if [(r["metric"], r["variant"]) for r in ours] != [(r["metric"], r["variant"]) for r in theirs]:
             notes.differs("estimates, rows", [r["metric"] for r in ours], [r["metric"] for r in theirs])
             continue
         for mine, other in zip(ours, theirs, strict=True):
             where = f"{other['metric']} for {other['variant']}" + (f" in {dimension} {value}" if dimension else "")
+            metric = next(m for m in plan["metrics"] if m["key"] == other["metric"])
+            notes.same(f"estimates, {where}, name", metric.get("name") or metric["key"], other["label"])
+            notes.same(f"estimates, {where}, kind", metric["kind"], other["kind"])
             skip = (*base, "p_adjusted", "verdict", "guardrail") if dimension else base
             if mass is not None and is_left(mine):
                 left.add(where)
             compare_row(notes, where, {**mine, "sensitivity": []} if dimension else mine, other, skip, mass)
-    if looks and "findings" in looks[-1] and not base:
+    if looks and looks[-1].get("findings") and not base:
         _check_own_look(notes, plan, readout)
     _check_slices(notes, readout)
     if left:
@@ -2428,7 +2932,7 @@ def check_estimates(notes: Notes, readout: J) -> None:
 def _check_own_look(notes: Notes, plan: J, readout: J) -> None:
     """What this look found by itself, as it went on record: later looks rest on it."""
     look = readout["looks"][-1]["findings"]
-    for row in rows_of(plan, readout["summary"], looks=readout["looks"], alone=True):
+    for row in rows_of(plan, readout["summary"], looks=readout["looks"], alone=True, methods=readout.get("methods", 1)):
         p = finite(row["p_value"]) if row["effect"] is not None else None
         theirs = look.get(row["metric"], {}).get(row["variant"])
         where = f"this look, {row['metric']} for {row['variant']}"
@@ -2471,7 +2975,9 @@ def check_decision(notes: Notes, payload: J) -> None:
         notes.same(
             "decision, horizon reached", sum(summary["units"].values()) >= horizon["units"], readout["due"]["is_adequate"]
         )
-    ours = recommended(plan, readout["rows"], readout["health"], readout["due"]["is_adequate"])
+    ours = recommended(
+        plan, readout["rows"], readout["health"], readout["due"]["is_adequate"], methods=readout.get("methods", 1)
+    )
     theirs = readout["recommendation"]
     for name in ("outcome", "variant", "rows"):
         notes.same(f"decision, {name}", ours[name], theirs[name])
@@ -2666,8 +3172,233 @@ def _beside(metric: J, own: dict[tuple[str, str, str], J], control: str, variant
     return {"effects": effects, "p_value": p}
 
 
+# -------------------------------------------------------------------------------------------------------------------- template
+# A page filled by other code than the one that made it: the few words of Jinja that the memo's template uses.
+
+_TAG = re.compile(r"\{%(-?)\s*(.*?)\s*(-?)%\}\n?|\{\{\s*(.*?)\s*\}\}", re.DOTALL)
+
+
+class Safe(str):
+    """Text that is markup already."""
+
+    __slots__ = ()
+
+
+def escaped_text(text: str) -> str:
+    """Text as it is written in HTML."""
+    for sign, code in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&#39;"), ('"', "&#34;")):
+        text = text.replace(sign, code)
+    return text
+
+
+def filled(template: str, context: J) -> str:
+    """The template with the cells of a context, every one of them escaped.
+
+    Raises:
+        ValueError: the template uses something else than the list above, or names a cell that is not there.
+    """
+    return "".join(_run(_tree(template), dict(context)))
+
+
+@cache
+def _tree(template: str) -> J:
+    tokens = list(_tokens(template))
+    nodes, at, _ = _block(tokens, 0, ())
+    if at != len(tokens):
+        raise ValueError("a template ends in the middle of a block")
+    return nodes
+
+
+def _tokens(template: str) -> Iterator[tuple[str, str]]:
+    at, strip = 0, False
+    for match in _TAG.finditer(template):
+        text = template[at : match.start()]
+        text = text.lstrip() if strip else text
+        text = text.rstrip() if match[1] else text
+        if text:
+            yield "text", text
+        strip = bool(match[3])
+        at = match.end()
+        yield ("value", match[4]) if match[4] is not None else ("tag", match[2])
+    text = template[at:]
+    yield "text", text.lstrip() if strip else text
+
+
+def _block(tokens: Sequence[tuple[str, str]], at: int, ends: tuple[str, ...]) -> tuple[list[J], int, str]:
+    """Nodes up to one of the closing words; the place after it, and the closing tag."""
+    nodes: list[J] = []
+    while at < len(tokens):
+        kind, text = tokens[at]
+        at += 1
+        if kind == "text":
+            nodes.append(("text", text))
+            continue
+        if kind == "value":
+            nodes.append(("value", _parsed(text)))
+            continue
+        word, _, rest = text.partition(" ")
+        if word in ends:
+            return nodes, at, text
+        if word == "if":
+            branches: list[J] = []
+            condition: J = _parsed(rest)
+            while True:
+                body, at, closing = _block(tokens, at, ("elif", "else", "endif"))
+                branches.append((condition, body))
+                if closing == "endif":
+                    break
+                condition = _parsed(closing.partition(" ")[2]) if closing.startswith("elif") else None
+            nodes.append(("if", branches))
+        elif word == "for":
+            loop = _parsed(f"[0 for {rest}]").generators[0]
+            body, at, closing = _block(tokens, at, ("else", "endfor"))
+            empty: list[J] = []
+            if closing == "else":
+                empty, at, closing = _block(tokens, at, ("endfor",))
+            targets = loop.target.elts if isinstance(loop.target, ast.Tuple) else [loop.target]
+            names = [ast.unparse(target) for target in targets]
+            nodes.append(("for", names, loop.iter, loop.ifs, body, empty))
+        elif word == "set":
+            name, _, value = rest.partition("=")
+            nodes.append(("set", name.strip(), _parsed(value)))
+        elif word == "macro":
+            call = _parsed(rest)
+            body, at, _ = _block(tokens, at, ("endmacro",))
+            nodes.append(("macro", call.func.id, [a.id for a in call.args], body))
+        else:
+            raise ValueError(f"a template uses {word!r}")
+    return nodes, at, ""
+
+
+def _parsed(text: str) -> J:
+    text = text.strip()
+    try:
+        return ast.parse(text, mode="eval").body
+    except SyntaxError:  # Jinja's `a if b` without else is nothing where b is not so
+        return ast.parse(f'{text} else ""', mode="eval").body
+
+
+def _run(nodes: Sequence[J], names: dict[str, J]) -> Iterator[str]:
+    for node in nodes:
+        kind = node[0]
+        if kind == "text":
+            yield node[1]
+        elif kind == "value":
+            value = _value(node[1], names)
+            yield value if isinstance(value, Safe) else escaped_text(str(value))
+        elif kind == "if":
+            chosen = next((body for test, body in node[1] if test is None or _value(test, names)), ())
+            yield from _run(chosen, names)
+        elif kind == "set":
+            names[node[1]] = _value(node[2], names)
+        elif kind == "macro":
+            names[node[1]] = partial(_called, node[2], node[3], names)
+        else:
+            yield from _looped(node, names)
+
+
+def _called(arguments: Sequence[str], body: Sequence[J], names: dict[str, J], *values: J) -> Safe:
+    return Safe("".join(_run(body, {**names, **dict(zip(arguments, values, strict=True))})))
+
+
+def _looped(node: J, names: dict[str, J]) -> Iterator[str]:
+    _, targets, source, tests, body, empty = node
+    rounds = []
+    for item in _value(source, names):
+        bound = dict(zip(targets, item, strict=True)) if len(targets) > 1 else {targets[0]: item}
+        if all(_value(test, {**names, **bound}) for test in tests):
+            rounds.append(bound)
+    if not rounds:
+        yield from _run(empty, dict(names))
+    for i, bound in enumerate(rounds):
+        yield from _run(body, {**names, **bound, "loop": {"last": i == len(rounds) - 1}})
+
+
+_FILTERS: dict[str, Callable[..., J]] = {
+    "safe": lambda value: Safe(value),
+    "length": len,
+    "list": list,
+    "join": lambda items, between="": between.join(map(str, items)),
+    "replace": lambda text, old, new: str(text).replace(old, new),
+    "selectattr": lambda items, name, test, wanted: [i for i in items if test == "equalto" and i[name] == wanted],
+}
+_COMPARE: dict[type, Callable[[J, J], bool]] = {
+    ast.Eq: lambda a, b: bool(a == b),
+    ast.NotEq: lambda a, b: bool(a != b),
+    ast.In: lambda a, b: a in b,
+    ast.NotIn: lambda a, b: a not in b,
+    ast.Gt: lambda a, b: bool(a > b),
+    ast.Lt: lambda a, b: bool(a < b),
+}
+
+
+def _value(node: J, names: dict[str, J]) -> J:
+    """What an expression of a template stands for; a node that is not named here is an error."""
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name):
+            if name not in names:
+                raise ValueError(f"a template names {name!r}, which is not there")
+            return names[name]
+        case ast.Attribute(value=inner, attr=name):
+            owner = _value(inner, names)
+            if not isinstance(owner, dict) or name not in owner:
+                raise ValueError(f"a template names a cell {name!r}, which is not there")
+            return owner[name]
+        case ast.Subscript(value=inner, slice=ast.Slice(lower=low, upper=high)):
+            ends = [None if end is None else _value(end, names) for end in (low, high)]
+            return _value(inner, names)[ends[0] : ends[1]]
+        case ast.Subscript(value=inner, slice=key):
+            return _value(inner, names)[_value(key, names)]
+        case ast.Tuple(elts=items) | ast.List(elts=items):
+            return [_value(item, names) for item in items]
+        case ast.IfExp(test=test, body=body, orelse=other):
+            return _value(body if _value(test, names) else other, names)
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            return not _value(inner, names)
+        case ast.BoolOp(op=op, values=values):
+            found: J = None
+            for each in values:
+                found = _value(each, names)
+                if bool(found) == isinstance(op, ast.Or):
+                    break
+            return found
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
+            return _COMPARE[type(op)](_value(left, names), _value(right, names))
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            called, arguments = (right.func, right.args) if isinstance(right, ast.Call) else (right, [])
+            name = ast.unparse(called)
+            if name not in _FILTERS:
+                raise ValueError(f"a template uses the filter {name!r}")
+            return _FILTERS[name](_value(left, names), *(_value(a, names) for a in arguments))
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _value(left, names) + _value(right, names)
+        case ast.Call(func=ast.Name(id=name), args=arguments) if isinstance(names.get(name), partial):
+            return names[name](*(_value(a, names) for a in arguments))
+        case _:
+            raise ValueError(f"a template uses an expression of the kind {type(node).__name__}")
+
+
 # ------------------------------------------------------------------------------------------------------------------------ page
 # The page as a reader sees it, against the payload, by other code than the one that made it.
+
+@dataclass(frozen=True)
+class Renderer:
+    """How a payload becomes a page; handed in, because the verifier needs nothing of the package that makes memos.
+
+    Attributes:
+        version: Of the package that it belongs to.
+        made: Cells, sentences and pictures of a payload.
+        wordings: Every wording that a sentence has had, by its id.
+        templates: Fixed wording and markup around the cells, by SHA-256: the one in use and those of earlier releases.
+    """
+
+    version: str
+    made: Callable[[J], tuple[J, J, J]]
+    wordings: Callable[[str], Sequence[str]]
+    templates: Mapping[str, str]
+
 
 class Page(HTMLParser):
     """Texts of marked elements, and the visible text as a whole."""
@@ -2788,14 +3519,32 @@ def row_texts(row: J) -> dict[str, str]:
     }
 
 
+def on_page(text: str) -> str:
+    """A text of the payload as a page holds it: one kind of line end, no control characters, nothing that turns directions."""
+    kept = []
+    for c in text.replace("\r\n", "\n").replace("\r", "\n"):
+        code = ord(c)
+        steers = 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069
+        if c in "\t\n" or not (code < 32 or 0xD800 <= code <= 0xDFFF or code in (0xFFFE, 0xFFFF) or steers):
+            kept.append(c)
+    return "".join(kept)
+
+
 def check_marks(notes: Notes, payload: J, page: Page) -> None:
     """The numbers on the page are those of the payload, formatted here by other code."""
     readout, before, count = payload["readout"], len(notes.differences), 0
     decision = payload["decision"] or readout["recommendation"]
-    labels = {v["key"]: v.get("name") or v["key"] for v in readout["plan"]["variants"]}
-    heads = {"ship none": "Ship none", "iterate": "Iterate", "invalid": "Do not read the effects", "defer": "Decision deferred"}
-    variant = labels.get(decision["variant"], decision["variant"])
-    wanted = {"headline": heads.get(decision["outcome"], f"Ship {variant}")}
+    wanted = {}
+    if "page" not in payload:  # made when names were shown as they are; later pages are compared cell by cell
+        labels = {v["key"]: v.get("name") or v["key"] for v in readout["plan"]["variants"]}
+        heads = {
+            "ship none": "Ship none",
+            "iterate": "Iterate",
+            "invalid": "Do not read the effects",
+            "defer": "Decision deferred",
+        }
+        variant = on_page(labels.get(decision["variant"], decision["variant"]))
+        wanted["headline"] = heads.get(decision["outcome"], f"Ship {variant}")
     for i, row in enumerate(readout["rows"]):
         texts = row_texts(row)
         hidden = ("shown", "means", "p", "p_adjusted") if texts["chance"] else ("shown", "means", "chance")
@@ -2822,13 +3571,120 @@ def _check_impact(notes: Notes, readout: J, sentence: str) -> None:
             continue
         texts = row_texts(row)
         key = "lift_interval" if row["lift_low"] is not None else "effect_interval"
-        if all(end in sentence for end in texts[key].split(" … ")) and row["label"] in sentence:
+        if all(end in sentence for end in texts[key].split(" … ")) and on_page(row["label"]) in sentence:
             return
     notes.differs("page text, impact", "the interval of a primary metric", sentence)
 
 
-# --------------------------------------------------------------------------------------------------------------------- package
-# What the installed package adds: the page rendered again, signatures, time stamps, the engine.
+def check_page(notes: Notes, payload: J, document: str | None, renderer: Renderer | None) -> None:
+    """Every cell follows from the payload, and the page is those cells in their template, byte by byte.
+
+    Args:
+        notes: Where to note what is found.
+        payload: Of any schema that this program reads.
+        document: The page; None for a payload alone, whose cells are checked all the same.
+        renderer: What makes cells and page.
+    """
+    if renderer is None:
+        notes.not_checked.append("the page was not made again: nothing here can draw it")
+        return
+    cells, messages, pictures = renderer.made({name: part for name, part in payload.items() if name != "page"})
+    page = payload.get("page")
+    if page is None:
+        known = list(renderer.templates.values())
+    else:
+        if document is not None and page["template"] not in renderer.templates:
+            notes.not_checked.append("the page was not made again: its template is not one that this version knows")
+            return
+        cells = _accounted(notes, payload, renderer, cells, messages)
+        known = [] if document is None else [renderer.templates[page["template"]]]
+    if cells is None or document is None:
+        return
+    at = document.rfind(SEAL) + len(SEAL)
+    unsealed = document[:at] + document[document.find(END, at) :]
+    for template in known:
+        expected = _filled(template, payload, cells, pictures)
+        if expected == unsealed:
+            notes.depth = "in full"
+            count = sum(1 for _ in _leaves(cells))
+            notes.checked.append(
+                f"the page made again from {count:,} cells, each of them checked, and its charts: the same bytes"
+            )
+            return
+    if page is None:
+        notes.not_checked.append("the page was not made again: it was made before pages kept their cells")
+        return
+    ours, theirs = parsed_page(expected), parsed_page(unsealed)
+    if ours.text != theirs.text:
+        notes.differs("page text", *_first_difference(ours.text, theirs.text))
+        return
+    charts = [re.findall(r"<svg.*?</svg>", text, re.DOTALL) for text in (expected, unsealed)]
+    part = "chart" if charts[0] != charts[1] else "page markup"
+    left, right = charts if part == "chart" else ([expected], [unsealed])
+    notes.differs(part, *_first_difference(left, right))
+
+
+def _filled(template: str, payload: J, cells: J, pictures: J) -> str:
+    data = canonical(payload)
+    text = data
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    context = {
+        "c": {**cells, **pictures},
+        "ink": pictures["ink"],
+        "versions": payload["readout"]["versions"],
+        "payload_sha256": sha256(data),
+        "payload_text": text,
+        "seal_text": "",
+    }
+    return filled(template, context).strip() + "\n"
+
+
+def _accounted(notes: Notes, payload: J, renderer: Renderer, cells: J, messages: J) -> J | None:
+    """The cells of the payload, where each is what the payload's numbers say; None where that can't be said here."""
+    page, before = payload["page"], len(notes.differences)
+    ours, theirs = (dict(_leaves(loads(canonical(x)))) for x in (cells, page["cells"]))
+    said = loads(canonical(messages))
+    found: list[tuple[str, object, object]] = []
+    for place in sorted({*ours, *theirs}):
+        a, b = ours.get(place, "nothing"), theirs.get(place, "nothing")
+        if type(a) is type(b) and a == b:
+            continue
+        message = page["messages"].get(place)
+        wordings = renderer.wordings(message["id"]) if message is not None and message == said.get(place) else ()
+        if any(_says(wording, message["values"], b) for wording in wordings):
+            continue
+        found.append((f"page cell, {place}", a, b))
+    if page["messages"] != said:
+        place = next(p for p in sorted({*said, *page["messages"]}) if said.get(p) != page["messages"].get(p))
+        found.append((f"sentence, {place}", said.get(place, "nothing"), page["messages"].get(place, "nothing")))
+    made_by = payload["readout"]["versions"].get("xpbench")
+    if found and made_by != renderer.version:
+        notes.not_checked.append(
+            f"the page was not compared: version {shortened(made_by)} made it, and this is {renderer.version}, which shows "
+            f"{len(found)} of its cells in another way"
+        )
+        return None
+    for part, a, b in found:
+        notes.differs(part, a, b)
+    return page["cells"] if len(notes.differences) == before else None
+
+
+def _says(wording: str, values: J, text: object) -> bool:
+    try:
+        return wording.format(**values) == text
+    except (KeyError, IndexError, ValueError, AttributeError):
+        return False
+
+
+def _leaves(value: J, place: str = "") -> Iterator[tuple[str, J]]:
+    """Cells by their place; an empty object or list is a cell."""
+    if isinstance(value, (dict, list)) and value:
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _leaves(inner, f"{place}.{name}" if place else str(name))
+    else:
+        yield place, value
+
 
 def _first_difference(a: Sequence[str], b: Sequence[str]) -> tuple[str, str]:
     for x, y in zip(a, b, strict=False):
@@ -2838,150 +3694,17 @@ def _first_difference(a: Sequence[str], b: Sequence[str]) -> tuple[str, str]:
     return f"{len(a)} pieces", f"{len(b)} pieces"
 
 
-def check_rendering(notes: Notes, payload: J, document: str) -> None:
-    """The same version of the package renders the same bytes."""
-    try:
-        from xpbench._version import __version__
-        from xpbench.memo.render import page as render
-    except ImportError:
-        notes.not_checked.append("the page was not rendered again: the package is not installed here")
-        return
-    made_by = payload["readout"]["versions"]["xpbench"]
-    if made_by != __version__:
-        notes.not_checked.append(f"the page was not rendered again: it was made by version {made_by}, this is {__version__}")
-        return
-    _check_derived(notes, payload)
-    expected = render(payload)
-    if expected == document:
-        notes.depth = "in full"
-        notes.checked.append("page and charts rendered again, the same bytes")
-        return
-    ours, theirs = parsed_page(expected), parsed_page(document)
-    if ours.text != theirs.text:
-        notes.differs("page text", *_first_difference(ours.text, theirs.text))
-        return
-    charts = [re.findall(r"<svg.*?</svg>", text, re.DOTALL) for text in (expected, document)]
-    part = "chart" if charts[0] != charts[1] else "page markup"
-    left, right = charts if part == "chart" else ([expected], [document])
-    notes.differs(part, *_first_difference(left, right))
-
-
-def _check_derived(notes: Notes, payload: J) -> None:
-    """What the payload says of the ledger is what the package derives from its lines."""
-    from xpbench.ledger.ledger import verify_lines
-    from xpbench.memo.ledger_part import story
-
-    entries = verify_lines([line.encode() for line in payload["ledger"]["lines"]])
-    derived = story(payload["readout"], entries)
-    for name, value in derived.items():
-        if canonical(json.loads(json.dumps(value))) != canonical(payload[name]):
-            notes.differs(f"{name}, from the ledger", canonical(json.loads(json.dumps(value))), canonical(payload[name]))
-
-
-def check_signed(notes: Notes, path: str | Path, payload: J, *, stamp: str | Path | None, tsa_ca: str | Path | None) -> None:
-    """Signatures of sign-offs, and time stamps in the ledger or beside the memo: what needs cryptography.
-
-    Args:
-        notes: Where to note what is found.
-        path: The memo's file.
-        payload: Its payload; the chain holds.
-        stamp: An RFC 3161 answer over the bytes of the file.
-        tsa_ca: Certificates (PEM) of the authority.
-    """
-    kinds = [entry["kind"] for entry in map(loads, payload["ledger"]["lines"])]
-    if "signed_off" not in kinds and "stamped" not in kinds and stamp is None:
-        return
-    try:
-        from xpbench.ledger import signature
-        from xpbench.ledger import stamp as stamps
-        from xpbench.ledger.ledger import verify_lines
-    except ImportError:
-        notes.not_checked.append("signatures and time stamps: the package is not installed here")
-        return
-    entries = verify_lines([line.encode() for line in payload["ledger"]["lines"]])
-    for entry in entries:
-        given = entry.body.get("signature") if entry.kind == "signed_off" else None
-        if given is not None:
-            name = str(entry.body.get("name", ""))
-            verdict = signature.check(given, signature.message(str(entry.body.get("plan_digest", "")), name))
-            if verdict == "invalid":
-                notes.differs(f"sign-off of {name}", "a signature that fits", "one that does not")
-            elif verdict == "valid":
-                notes.checked.append(f"signature of {name} ({given['kind']})")
-            else:
-                notes.not_checked.append(f"the signature of {name} can't be checked here")
-    try:
-        roots = stamps.certificates(tsa_ca) if tsa_ca is not None else []
-    except Exception as error:  # noqa: BLE001 - a file from anyone
-        notes.differs("certificates", "certificates of an authority", str(error))
-        return
-    for found in stamps.check_entries(entries, key=payload["readout"]["key"], roots=roots):
-        if found.verdict == "invalid":
-            notes.differs(f"time stamp of entry {found.seq}", "a stamp that holds", found.reason)
-        elif found.verdict == "valid" and found.stamp is not None:
-            notes.checked.append(f"time stamp of entry {found.seq}: {found.stamp.at} by {found.stamp.authority}")
-        else:
-            notes.not_checked.append(f"the time stamp of entry {found.seq}: {found.reason}")
-    if stamp is not None:
-        _check_own_stamp(notes, path, stamp, roots)
-
-
-def _check_own_stamp(notes: Notes, path: str | Path, stamp: str | Path, roots: Sequence[J]) -> None:
-    from xpbench.ledger import stamp as stamps
-
-    try:
-        answer = Path(stamp).read_bytes()
-    except OSError as error:
-        notes.differs("time stamp", "an answer of an authority", f"the file can't be read: {error.strerror or error}")
-        return
-    verdict, reason = stamps.check(answer, Path(path).read_bytes(), roots=roots)
-    if verdict == "valid":
-        found = stamps.read(answer)
-        notes.checked.append(f"time stamp of the file: {found.at} by {found.authority}")
-    elif verdict == "invalid":
-        notes.differs("time stamp", "a stamp over this very file", reason)
-    else:
-        notes.not_checked.append(f"the time stamp: {reason}")
-
-
-def run_engine(path: str | Path, notes: Notes) -> None:
-    """Compare with what the installed engine makes of the moments."""
-    try:
-        from xpbench.memo.full_check import rerun
-    except ImportError:
-        notes.not_checked.append("--full needs the package")
-        return
-    payload = loads(parts_of(read(path)[0])[0])
-    theirs = payload["readout"]
-    ours = rerun(payload)
-    for mine, other in zip(ours["rows"], theirs["rows"], strict=True):
-        where = f"{other['metric']} for {other['variant']}"
-        if canonical(mine["sensitivity"]) != canonical(other["sensitivity"]):
-            notes.differs(f"engine, {where}, sensitivity", mine["sensitivity"], other["sensitivity"])
-        for name, value in mine.items():
-            if name != "sensitivity" and not near(value, other.get(name), span_of(other, "ci_low", "ci_high")):
-                notes.differs(f"engine, {where}, {name}", value, other.get(name))
-    notes.same("engine, outcome", ours["outcome"], theirs["recommendation"]["outcome"])
-    for part in ("novelty", "interactions"):
-        if part not in theirs:
-            continue  # made before these tests existed
-        notes.same(f"engine, {part}, tests", len(ours[part]), len(theirs[part]))
-        for mine, other in zip(ours[part], theirs[part], strict=False):
-            where = f"engine, {part}, {other.get('metric')} for {other.get('variant')}"
-            for name, value in mine.items():
-                plain_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-                same = near(value, other.get(name), 0.0) if plain_number else canonical(value) == canonical(other.get(name))
-                if not same:
-                    notes.differs(f"{where}, {name}", value, other.get(name))
-    notes.not_checked[:] = [n for n in notes.not_checked if "--full" not in n]
-    notes.checked.append("all rows computed again by the engine")
-
-
 # ----------------------------------------------------------------------------------------------------------------------- check
 # Verify one memo.
 
-def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[str, str]:
-    payload, seal_text, document = sealed(path, notes)
+def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[str, str, J]:
+    data, files = read(path), None
+    if data.startswith(b"PK\x03\x04"):
+        data, files = memo_in(data)
+        path = Path(path).with_suffix(".html")
+    payload, seal_text, document = sealed(path, notes, data)
+    if files is not None:
+        check_archive(notes, payload, files, data)
     readout = payload["readout"]
     key, decision = readout["key"], payload["decision"] or readout["recommendation"]
     headline = f"{decision['outcome']} {decision['variant']}".strip()
@@ -2989,20 +3712,23 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         entries = check_ledger(notes, payload)
         if entries is not None:
             check_story(notes, payload, entries)
+            check_told(notes, payload, entries)
         check_estimates(notes, readout)
         check_over_time(notes, readout)
         check_decision(notes, payload)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))
-            check_rendering(notes, payload, document)
-        if entries is not None:
-            check_signed(notes, path, payload, stamp=extra.get("stamp"), tsa_ca=extra.get("tsa_ca"))
+        check_page(notes, payload, document if seal_text is not None else None, extra.get("renderer"))
+        if entries is not None and extra.get("further") is not None:
+            extra["further"](notes, payload)
+        elif any(e["kind"] in ("signed_off", "stamped") for e in entries or ()):
+            notes.not_checked.append("signatures and time stamps: they need the package (xpbench verify)")
     except NewerError:
         raise
     except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
         notes.differs("payload shape", "a whole memo", f"{type(error).__name__}: {error}")
     _check_context(notes, payload, extra)
-    return key, headline
+    return key, headline, payload
 
 
 def _check_context(notes: Notes, payload: J, extra: Mapping[str, Any]) -> None:
@@ -3025,6 +3751,25 @@ def _check_context(notes: Notes, payload: J, extra: Mapping[str, Any]) -> None:
         _check_against(notes, payload, Path(ledger))
 
 
+def _check_since(notes: Notes, later: Sequence[J], length: int) -> None:
+    """What the ledger has on record since the memo: a later decision takes its place, anything else is named."""
+    decision = next((e for e in reversed(later) if e["kind"] in ("decided", "deferred", "superseded", "restarted")), None)
+    if decision is not None:
+        body = decision["body"]
+        what = f"{body.get('outcome', decision['kind'])} {body.get('variant') or ''}".strip()
+        notes.differs(
+            "ledger file, later decision",
+            "no later decision than the memo's",
+            f"entry {decision['seq']} of {decision['at'][:10]}: {what}",
+        )
+        return
+    notes.checked.append(f"the ledger beside it still begins with the memo's {length} entries and has no later decision")
+    kinds = [e["kind"] for e in later]
+    if kinds:
+        counts = ", ".join(f"{kinds.count(kind)} {kind.replace('_', ' ')}" for kind in dict.fromkeys(kinds))
+        notes.checked.append(f"since this memo the ledger has {len(kinds)} more: {counts}")
+
+
 def _check_against(notes: Notes, payload: J, path: Path) -> None:
     try:
         text = path.read_bytes().decode("utf-8")
@@ -3040,8 +3785,12 @@ def _check_against(notes: Notes, payload: J, path: Path) -> None:
     first = linked[0][0]["body"].get("plan", {}).get("key") if linked else None
     if first != payload["readout"]["key"]:
         notes.differs("ledger file, experiment", payload["readout"]["key"], first or "nothing")
+    elif path.name == "ledger.jsonl" and (path.parent / "plan.json").is_file() and path.resolve().parent.name != first:
+        notes.differs(
+            "ledger file, folder", f"the folder {first}", f"a folder named {path.resolve().parent.name}: a copy of it"
+        )
     elif lines[: len(known)] == known:
-        notes.checked.append(f"the ledger beside it still begins with the memo's {len(known)} entries")
+        _check_since(notes, [entry for entry, _ in linked[len(known) :]], len(known))
     elif len(lines) < len(known) and known[: len(lines)] == lines:
         notes.differs("ledger file", f"{len(known)} entries", f"{len(lines)}: its tail was cut")
     else:
@@ -3055,9 +3804,9 @@ def verify(
     key: str | None = None,
     ledger: str | Path | None = None,
     witness: str | None = None,
-    full: bool = False,
-    stamp: str | Path | None = None,
-    tsa_ca: str | Path | None = None,
+    renderer: Renderer | None = None,
+    further: Callable[[Notes, J], None] | None = None,
+    engine: Callable[[Notes, J], None] | None = None,
 ) -> Report:
     """What recomputing everything in a memo shows; raises nothing for a bad memo.
 
@@ -3066,18 +3815,18 @@ def verify(
         key: Experiment that it should be of.
         ledger: The experiment's ledger file today, which must begin with the entries that the memo carries.
         witness: `length:digest` noted elsewhere, which the memo's ledger must contain.
-        full: Run the installed engine as well, over every row.
-        stamp: An RFC 3161 answer over the file, as `xpbench ledger stamp --memo` writes it; needs the package.
-        tsa_ca: Certificates (PEM) of the authority, for this stamp and for those in the ledger.
+        renderer: How a payload becomes a page; without one the page is not compared.
+        further: What else the caller can check of a payload whose chain holds.
+        engine: Computes every row again in another way.
     """
     notes, where = Notes(), str(path)
     key_found = headline = ""
     try:
-        key_found, headline = _verify(
-            path, notes, {"key": key, "ledger": ledger, "witness": witness, "stamp": stamp, "tsa_ca": tsa_ca}
+        key_found, headline, payload = _verify(
+            path, notes, {"key": key, "ledger": ledger, "witness": witness, "renderer": renderer, "further": further}
         )
-        if full:
-            run_engine(path, notes)
+        if engine is not None:
+            engine(notes, payload)
     except UnreadableError as error:
         return Report("unreadable", where, f"{error}.", cause=error.cause)
     except NewerError as error:
@@ -3102,7 +3851,7 @@ def verify(
     )
 
 
-_TOUCHED = {"line ends", "byte order mark", "final newline"}
+_TOUCHED = {"line ends", "byte order mark", "final newline", "added around the page"}
 """What mail gateways and editors do to a file, and what can be put back."""
 
 
@@ -3117,6 +3866,14 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "no page",
             "no page",
             "Everything in this payload follows from the rest of it. There is no page to compare.",
+        )
+    if "added around the page" in parts:
+        said = next(d.found for d in notes.differences if d.part == "added around the page")
+        return (
+            "numbers hold",
+            "page touched",
+            "added text",
+            f"The memo holds, and text was added around it that is not part of it: “{said}”.",
         )
     if parts:
         return (
@@ -3140,7 +3897,10 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
     """What happened to a memo, in a word or two and in a sentence; the mildest account that explains every difference."""
     parts = {d.part for d in differences}
     first = differences[0]
-    outside = {"experiment", "ledger file, experiment", "ledger file", "witness"}
+    outside = {
+        *("experiment", "ledger file, experiment", "ledger file", "ledger file, folder", "ledger file, later decision"),
+        "witness",
+    }
     if not parts <= outside | _TOUCHED:
         count = "1 thing differs" if len(differences) == 1 else f"{len(differences)} things differ"
         return "altered", f"{count}: {first.part}."
@@ -3151,6 +3911,15 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
             "other experiment",
             f"The memo is whole, but of another experiment: {other.expected} and {other.found} are not the same.",
         )
+    copied = by_part.get("ledger file, folder")
+    if copied is not None:
+        return (
+            "copied folder",
+            f"The memo is whole, but the ledger beside it lies in {copied.found}. Take the ledger in {copied.expected}.",
+        )
+    later = by_part.get("ledger file, later decision")
+    if later is not None:
+        return "superseded", f"The memo is whole, but a later decision is on record: {later.found}."
     beside = by_part.get("ledger file")
     if beside is not None and "fork" in beside.found:
         return "fork", f"The memo is whole, but the ledger beside it is not the one it saw: {beside.found}."
@@ -3161,24 +3930,1882 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
     return "witness", f"The memo is whole, but not what the witness saw: {found}."
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = None) -> int:
     """Verify one memo from the command line: `python verify.py MEMO [--json] [--key KEY] …`."""
     parser = argparse.ArgumentParser(prog="verify.py", description="Check a memo with nothing but the memo.")
-    parser.add_argument("memo", help="the memo (.html) or its payload (.json)")
+    parser.add_argument("memo", help="the memo (.html), its payload (.json) or its archive (.zip)")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     parser.add_argument("--key", help="experiment that it should be of")
     parser.add_argument("--ledger", help="the experiment's ledger.jsonl today")
     parser.add_argument("--witness", help="length:digest noted elsewhere")
-    parser.add_argument("--full", action="store_true", help="also run the engine, where the package is installed")
     try:
         args = parser.parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
-    report = verify(args.memo, key=args.key, ledger=args.ledger, witness=args.witness, full=args.full)
+    report = verify(args.memo, key=args.key, ledger=args.ledger, witness=args.witness, renderer=renderer)
     text = json.dumps(report.to_dict(), ensure_ascii=False, indent=2) if args.json else str(report)
     sys.stdout.buffer.write((text + "\n").encode("utf-8", "replace"))
     return report.exit_code
 
 
+# ------------------------------------------------------------------------------------------------------------------------ page
+# What makes a page of a payload: wording, numbers as text, charts, the template
+
+
+FIXED = frozenset(
+    (
+        *("", "–", "-", "none", "ship", "ship none", "iterate", "defer", "decision deferred", "do not read the effects"),
+        *("nobody", "nobody yet", "all", "other", "otherwise", "unbounded", "not enough data", "better", "worse", "unclear"),
+        *("no difference shown", "within its margin", "pass", "warn", "fail", "not answerable", "invalid", "peek"),
+        *("exploratory", "primary", "secondary", "guardrail", "primary metric", "health", "guardrails", "data"),
+    )
+)
+"""Words that a page says of itself; a name that is one of them is shown in quotes, so that nobody takes one for the other."""
+
+
+_STEERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Marks that turn the direction of what follows: with one in a name, the number behind it reads backwards."""
+
+
+def legal(text: str) -> str:
+    """The text as a page can hold it: line ends as LF, without characters that no XML document may hold, without steering."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(
+        c
+        for c in text
+        if c in "\t\n" or (c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff" and c not in _STEERING)
+    )
+
+
+def named(name: str) -> str:
+    """A name from a plan or a person, told from the fixed words of a page."""
+    return f"“{name}”" if " ".join(legal(name).split()).casefold() in FIXED else name
+
+
+def variant_labels(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Label of each variant of a plan, by its key; with the key where two look alike or a treatment is called control."""
+    own = {v["key"]: named(v.get("name") or v["key"]) for v in plan["variants"]}
+    plain = {key: " ".join(legal(label).split()).casefold() for key, label in own.items()}
+    control = next((v["key"] for v in plan["variants"] if v.get("control")), "")
+
+    def is_open(key: str) -> bool:
+        word = plain[key]
+        taken = any(word in (plain[other], other.casefold()) for other in own if other != key)
+        return taken or word == ("treatment" if key == control else "control")
+
+    return {key: f"{label} ({key})" if is_open(key) else label for key, label in own.items()}
+
+
+WITH_NUMBERS = ("ok", "unbounded_lift", "control_near_zero", "few_events")
+"""Statuses of a row that has a verdict."""
+
+
+MARKS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "unclear": ("─", "muted")}
+
+
+RAILS = {"ok": ("✓", "better"), "bad": ("✕", "worse"), "unclear": ("?", "warn")}
+
+
+def mark_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Sign and tone of a row: the state of the margin for guardrails, else the verdict."""
+    if row.get("status", "ok") not in WITH_NUMBERS:
+        return "?", "muted"
+    if row.get("guardrail"):
+        return RAILS[str(row["guardrail"])]
+    return MARKS[str(row.get("verdict") or "unclear")]
+
+
+def _rows_ends(row: Mapping[str, Any], low: str, high: str) -> float | None:
+    a, b = row[low], row[high]
+    return None if a is None or b is None else b - a
+
+
+def decimals_for(width: float | None, *, most: int = 8) -> int:
+    """Decimals with which an interval's width shows two significant digits, 0 to `most`."""
+    if width is None or not math.isfinite(width) or width <= 0:
+        return 2
+    return max(0, min(most, 1 - math.floor(math.log10(width))))
+
+
+def effect_decimals(row: Mapping[str, Any]) -> int:
+    """Decimals of the effect in the unit it is shown in (per cent points for shares)."""
+    width = _rows_ends(row, "ci_low", "ci_high")
+    if width is None and row["effect"]:
+        width = abs(row["effect"])
+    return decimals_for(100 * width if width is not None and row["is_proportion"] else width)
+
+
+DASH = "–"
+
+
+MINUS = "\u2212"
+
+
+def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
+    """A number with that many decimals, commas between thousands, a true minus; no minus before a shown zero."""
+    text = f"{abs(value):,.{decimals}f}"
+    if not text.strip("0.,"):
+        return text
+    if value < 0:
+        return MINUS + text
+    return f"+{text}" if signed else text
+
+
+def percent(share: float, decimals: int, *, signed: bool = False) -> str:
+    """A share as a percentage with its sign after a thin no-break space."""
+    return f"{fixed(100 * share, decimals, signed=signed)}\u202f%"
+
+
+def means(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Control and treatment in metric units, with as many decimals as the effect deserves."""
+    out = []
+    decimals = effect_decimals(row)
+    for value in (row["mean_control"], row["mean"]):
+        if value is None:
+            out.append(DASH)
+        elif row["is_proportion"]:
+            out.append(percent(value, decimals))
+        else:
+            out.append(fixed(value, decimals))
+    return out[0], out[1]
+
+
+NOT_ENOUGH = "not enough data"
+
+
+TOO_LITTLE = "better, but by too little to matter"
+
+
+RAIL_WORDS = {"ok": "within its margin", "bad": "worse than accepted", "unclear": "not yet shown to be within its margin"}
+
+
+VERDICT_WORDS = {"better": "better", "worse": "worse", "unclear": "no difference shown"}
+
+
+def word_of(row: Mapping[str, Any]) -> str:
+    """The verdict in words."""
+    if row.get("status", "ok") not in WITH_NUMBERS:
+        return NOT_ENOUGH
+    if row.get("guardrail"):
+        return RAIL_WORDS[str(row["guardrail"])]
+    verdict = str(row.get("verdict") or "unclear")
+    return TOO_LITTLE if verdict == "better" and row.get("matters") is False else VERDICT_WORDS[verdict]
+
+
+def effect_text(row: Mapping[str, Any]) -> str:
+    """The effect, signed, in metric units; shares in percentage points."""
+    if row["effect"] is None:
+        return DASH
+    if row["is_proportion"]:
+        return f"{fixed(100 * row['effect'], effect_decimals(row), signed=True)}\u202fpp"
+    return fixed(row["effect"], effect_decimals(row), signed=True)
+
+
+UNBOUNDED = "unbounded"
+
+
+def interval(low: float | None, high: float | None, decimals: int, *, scale: float = 1.0) -> str:
+    """Both ends with equal decimals and their signs; an end that is missing is a word."""
+    if low is None and high is None:
+        return UNBOUNDED
+    words = ("unbounded below", "unbounded above")
+    pairs = zip((low, high), words, strict=True)
+    return " … ".join(word if end is None else fixed(scale * end, decimals, signed=True) for end, word in pairs)
+
+
+def effect_interval(row: Mapping[str, Any]) -> str:
+    """Both ends of the effect's interval, in the unit of the effect."""
+    if row["ci_low"] is None or row["ci_high"] is None:
+        return DASH
+    return interval(row["ci_low"], row["ci_high"], effect_decimals(row), scale=100 if row["is_proportion"] else 1)
+
+
+def lift_decimals(row: Mapping[str, Any]) -> int:
+    """Decimals of the lift in per cent."""
+    width = _rows_ends(row, "lift_low", "lift_high")
+    return decimals_for(100 * width if width is not None else None, most=6)
+
+
+def lift_text(row: Mapping[str, Any]) -> str:
+    """The lift, signed, in per cent; a word where there is none."""
+    if row["lift"] is None:
+        return NOT_ENOUGH if row["effect"] is None else DASH
+    return percent(row["lift"], lift_decimals(row), signed=True)
+
+
+def lift_interval(row: Mapping[str, Any]) -> str:
+    """Both ends of the lift's interval in per cent without the sign of it; a word where there is none."""
+    if row["lift_low"] is None or row["lift_high"] is None:
+        return UNBOUNDED if row["lift"] is not None and row["effect"] is not None else DASH
+    return interval(row["lift_low"], row["lift_high"], lift_decimals(row), scale=100)
+
+
+def shown(row: Mapping[str, Any]) -> str:
+    """Lift and interval as they stand right of the forest plot; the effect where there is no lift."""
+    if row["lift"] is not None and row["lift_low"] is not None:
+        return f"{lift_text(row)}  ({lift_interval(row)})"
+    if row["effect"] is not None and row["ci_low"] is not None:
+        return f"effect {effect_text(row)} ({effect_interval(row)})"
+    return NOT_ENOUGH
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number with that many significant digits, at most 8 decimals, in plain notation with commas."""
+    if not math.isfinite(value):
+        return "not a number"
+    if value == 0:
+        return "0"
+    decimals = max(0, min(8, digits - 1 - math.floor(math.log10(abs(value)))))
+    text = fixed(value, decimals)
+    return text if text.strip("0.,") else f"{value:.{digits - 1}e}".replace("-", MINUS)
+
+
+def significant_trim(value: float) -> str:
+    """A number as it was typed: up to six significant digits without trailing zeros."""
+    text = significant(value, 6)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def share_text(share: float) -> str:
+    """A share for prose: 5 %, 2.5 %, 0.25 %."""
+    return f"{significant_trim(100 * share)}\u202f%"
+
+
+def level_text(alpha: float) -> str:
+    """The level of an interval, 1 − alpha, with three significant digits of alpha: 95 %, 98.45 %, 99.375 %."""
+    return share_text(1.0 - float(f"{alpha:.3g}"))
+
+
+def margin_text(row: Mapping[str, Any]) -> str:
+    """The margin with its sign and unit."""
+    margin = row["margin"]
+    if margin is None:
+        return ""
+    sign = MINUS if margin < 0 else "+"
+    if row["margin_scale"] == "lift":
+        return f"{sign}{share_text(abs(margin))}"
+    if row["is_proportion"]:
+        return f"{sign}{significant_trim(100 * abs(margin))}\u202fpp"
+    return f"{sign}{significant_trim(abs(margin))}"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value with two significant digits, at most four decimals."""
+    if p is None or not math.isfinite(p):
+        return "–"
+    if p < 0.0001:
+        return "< 0.0001"
+    if p > 0.9999:
+        return "> 0.9999"
+    return fixed(p, max(2, min(4, 1 - math.floor(math.log10(p)))))
+
+
+def whole(value: float) -> str:
+    """A count with commas between thousands."""
+    return fixed(value, 0)
+
+
+def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """One row of the table of metrics."""
+    mark, tone = mark_of(row)
+    control, treatment = means(row)
+    return {
+        "index": index,
+        "metric": row["metric"],
+        "label": named(row["label"]),
+        "role": row["role"],
+        "variant": labels.get(row["variant"], row["variant"]),
+        "mark": mark,
+        "tone": tone,
+        "word": word_of(row),
+        "direction": "more is better" if row["direction"] == "increase" else "less is better",
+        "n": f"{whole(row['n_control'])} / {whole(row['n'])}",
+        "control": control,
+        "treatment": treatment,
+        "effect": effect_text(row),
+        "effect_interval": effect_interval(row),
+        "lift": lift_text(row),
+        "lift_interval": lift_interval(row),
+        "shown": shown(row),
+        "p": p_value(row["p_value"]) if row["chance"] is None else DASH,
+        "p_adjusted": p_value(row["p_adjusted"]) if row["chance"] is None else DASH,
+        "chance": percent(row["chance"], 1) if row["chance"] is not None else "",
+        "level": level_text(row["alpha"]),
+        "margin": margin_text(row),
+        "margin_p": p_value(row["margin_p_value"]),
+        "min_lift": share_text(row["min_lift"]) if row["min_lift"] is not None else "",
+        "reduction": percent(row["variance_reduction"], 0) if row["variance_reduction"] is not None else "",
+        "reason": row["reason"],
+    }
+
+
+def day_text(at: str) -> str:
+    """The day of a time."""
+    return at[:10]
+
+
+def headline(outcome: str, variant: str) -> str:
+    """The decision as one would say it."""
+    return {
+        "ship": f"Ship {variant}" if variant else "Ship",
+        "ship none": "Ship none",
+        "iterate": "Iterate",
+        "invalid": "Do not read the effects",
+        "defer": "Decision deferred",
+    }.get(outcome, outcome)
+
+
+BARS = {
+    "ship": ("▲", "accent"),
+    "ship none": ("▬", "muted"),
+    "iterate": ("↻", "warn"),
+    "invalid": ("✕", "worse"),
+    "defer": ("◆", "sealed"),
+}
+
+
+class Message(str):
+    """A sentence of the table with its id and values; plain text everywhere else.
+
+    Attributes:
+        id: In the table.
+        values: What its places hold, as text.
+    """
+
+    __slots__ = ("id", "values")
+
+    id: str
+    values: Mapping[str, str]
+
+
+WORDING: Mapping[str, tuple[str, ...]] = {
+    "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
+    "basis.follows": ("follows the rule of the plan ({rows})",),
+    "basis.differs": ("differs from the rule of the plan, which says: {rule_says} ({rows})",),
+    "forest.note": (
+        "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The other rows stand in the "
+        "appendix, on the same scale.",
+    ),
+    "looks.line": ("{looks} at the effects, {peeks} before they were due",),
+    "impact.invalid": (
+        "A gating health check failed ({failed}), so the measured effects can't be trusted and no decision can rest on them.",
+    ),
+    "impact.invalid_next": ("Mend the cause named below, then run the experiment again.",),
+    "impact.nothing": ("No primary metric could be computed.",),
+    "impact.nothing_next": ("See the metrics below for the reasons.",),
+    "impact.unclear": (
+        "{metric} came to {treatment} with {variant} and to {control} without it; the {level} interval of the change runs from "
+        "{low} to {high}, so no difference is shown.",
+    ),
+    "impact.rose": (
+        "With {variant}, {metric} rose by {size}, from {control} to {treatment} ({level} interval {low} to {high}).",
+    ),
+    "impact.fell": (
+        "With {variant}, {metric} fell by {size}, from {control} to {treatment} ({level} interval {low} to {high}).",
+    ),
+    "method.random": (
+        "Units were assigned at random, so the difference between variants is what the change caused, plus chance. The "
+        "interval says how far chance alone could move the number; a claim is made only where the whole interval lies on "
+        "one side of zero.",
+    ),
+    "method.sequential": (
+        "The interval stays valid however often and whenever one looks. It is a normal-mixture confidence sequence, wider than "
+        "a fixed-horizon interval at any single look: that is the price of looking early.",
+    ),
+    "method.frequentist": (
+        "The interval is a fixed-horizon one (Welch's t; the normal for shares of units): its error level holds for one "
+        "reading at the horizon.",
+    ),
+    "method.group_sequential": (
+        "The interval is valid at the planned looks, which share the error level by a spending function.",
+    ),
+    "method.bayesian": (
+        "The interval holds the true effect with the stated probability, given the prior in the plan. It carries no error "
+        "guarantee when it is read repeatedly.",
+    ),
+    "method.fieller": (
+        "Lift is the effect divided by the size of the control's mean. Its interval is Fieller's, which takes the noise of "
+        "the control into account and excludes zero exactly when the test of the effect does.",
+    ),
+    "method.corrections": (
+        "Several comparisons share the error level of {alpha}: the family of {family} metrics {first}, the family of the other "
+        "metrics {second}. Intervals are widened to match. Guardrails stand outside: all must pass, each at the full level.",
+    ),
+    "method.guardrails": (
+        "A guardrail passes only when harm beyond its margin is ruled out by the interval. “Not significant” is not taken "
+        "as “safe”.",
+    ),
+    "method.cuped": (
+        "Where the plan asks for it, the part of the difference that behaviour before the experiment foretold is taken out "
+        "(CUPED). It narrows the interval and does not shift the expected effect.",
+    ),
+    "method.caps": (
+        "Extreme values were capped at thresholds taken over all variants together; what is estimated is the mean of "
+        "capped values. The raw result stands beside it.",
+    ),
+    "limits.time": (
+        "The result holds for the units and the time of this experiment. Novelty, season and a different audience can "
+        "change it.",
+    ),
+    "limits.seal": (
+        "The seal is a commitment, not a lock: whoever has the raw data can compute results elsewhere, outside of this record.",
+    ),
+    "limits.ledger": (
+        "The ledger shows any change that does not rebuild it whole. Its owner could rebuild it; what stands against that "
+        "is this memo and every other copy of the witness.",
+    ),
+    "limits.bayesian": ("Probabilities depend on the prior in the plan and are not protected against repeated reading.",),
+    "limits.sequential": (
+        "The sequential interval is asymptotic: it relies on some hundred units in every variant at the first look.",
+    ),
+    "limits.segments": ("Segments are shown to learn from, not to decide by: with many slices some differ by chance.",),
+}
+"""Wordings of each sentence, the one in use first."""
+
+
+def say(id_: str, **values: Any) -> Message:
+    """The sentence of an id, filled."""
+    texts = {name: str(value) for name, value in values.items()}
+    message = Message(WORDING[id_][0].format(**texts))
+    message.id, message.values = id_, texts
+    return message
+
+
+def minute_text(at: str) -> str:
+    """A time to the minute."""
+    return f"{at[:10]} {at[11:16]} UTC" if len(at) > 16 else at
+
+
+def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """The headline: what was decided, by whom, and whether the rule of the plan says the same."""
+    recommended = payload["readout"]["recommendation"]
+    decision = payload["decision"]
+    fired = ", ".join(dict.fromkeys(recommended["rows"]))
+    rule_says = headline(recommended["outcome"], labels.get(recommended["variant"], recommended["variant"]))
+    if decision is None:
+        return {
+            "headline": rule_says,
+            "mark": BARS[recommended["outcome"]][0],
+            "tone": BARS[recommended["outcome"]][1],
+            "basis": say("basis.recommended", rows=fired),
+            "differs": False,
+            "because": recommended["because"],
+            "by": "",
+            "at": "",
+            "outcome": recommended["outcome"],
+            "rule_says": rule_says,
+        }
+    outcome = decision["outcome"]
+    variant = labels.get(decision["variant"], decision["variant"])
+    mark, tone = BARS.get(outcome, ("◆", "muted"))
+    basis = (
+        say("basis.follows", rows=fired) if decision["follows_rule"] else say("basis.differs", rule_says=rule_says, rows=fired)
+    )
+    return {
+        "headline": headline(outcome, variant),
+        "mark": mark,
+        "tone": tone,
+        "basis": basis,
+        "differs": not decision["follows_rule"],
+        "because": decision["because"] or recommended["because"],
+        "by": named(decision["by"]) if decision["by"] else "",
+        "at": minute_text(decision["at"]),
+        "outcome": outcome,
+        "rule_says": rule_says,
+    }
+
+
+def _subject(readout: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The primary row to speak about: of the variant that is shipped, else the first treatment; the one that decides first."""
+    recommended = readout["recommendation"]
+    wanted = recommended["variant"] or next(
+        (v["variant"] for v in recommended["variants"] if v["outcome"] == recommended["outcome"]), ""
+    )
+    rows = [r for r in readout["rows"] if r["role"] == "primary" and r["effect"] is not None and r["ci_low"] is not None]
+    mine = [r for r in rows if r["variant"] == wanted] or rows
+    order = {"better": 0, "worse": 1, "unclear": 2}
+    return min(mine, key=lambda r: order[r["verdict"]], default=None)
+
+
+def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    plan = readout["plan"]
+    labels = variant_labels(plan)
+    control, treatment = means(row)
+    level = level_text(row["alpha"])
+    if row["lift"] is not None and row["lift_low"] is not None:
+        decimals = decimals_for(100 * (row["lift_high"] - row["lift_low"]), most=6)
+        size = percent(abs(row["lift"]), decimals)
+        low, high = (percent(v, decimals, signed=True) for v in (row["lift_low"], row["lift_high"]))
+    else:
+        decimals = effect_decimals(row)
+        size = effect_text(row).lstrip("+" + MINUS)
+        scale, unit = (100, "\u202fpp") if row["is_proportion"] else (1, "")
+        low, high = (fixed(scale * v, decimals, signed=True) + unit for v in (row["ci_low"], row["ci_high"]))
+    name, variant = named(row["label"]), labels[row["variant"]]
+    if row["verdict"] == "unclear":
+        return say(
+            "impact.unclear",
+            metric=name,
+            treatment=treatment,
+            variant=variant,
+            control=control,
+            level=level,
+            low=low,
+            high=high,
+        )
+    return say(
+        "impact.rose" if row["effect"] > 0 else "impact.fell",  # the past tense fits names in singular and plural
+        variant=variant,
+        metric=name,
+        size=size,
+        control=control,
+        treatment=treatment,
+        level=level,
+        low=low,
+        high=high,
+    )
+
+
+def daily_units(readout: Mapping[str, Any]) -> tuple[float, str] | None:
+    """New units a day over all variants, and where the number comes from; None where neither data nor plan tell it."""
+    by_day = readout["summary"]["exposures_by_day"]
+    if by_day:
+        days = sorted(by_day)
+        span = (date.fromisoformat(days[-1][:10]) - date.fromisoformat(days[0][:10])).days + 1
+        return sum(sum(v.values()) for v in by_day.values()) / span, "the traffic of this experiment"
+    planned = readout["plan"].get("planning", {}).get("daily_units")
+    return (float(planned), "the traffic named in the plan") if planned else None
+
+
+_COUNTED = ("conversion", "count", "retention", "funnel", "sessions")
+"""Kinds whose mean per unit adds up to a number of things."""
+
+
+DAYS_PER_MONTH = 30.4375
+"""365.25 / 12."""
+
+
+def round_to(value: float, digits_: int) -> float:
+    """The value with that many significant digits."""
+    return float(f"{value:.{digits_ - 1}e}")
+
+
+_COUNTS_AS = {"conversion": "converting units", "funnel": "units through the funnel", "retention": "returning units"}
+"""What a unit with a 1 is called; the sentence before has named the metric."""
+
+
+def _how_much(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    counted = row["is_proportion"] or row["kind"] in _COUNTED
+    if not counted and row["kind"] not in ("sum", "column"):
+        return ""
+    traffic = daily_units(readout)
+    if traffic is None:
+        per, where = 1000.0, "for every 1,000 units"
+    else:
+        per = traffic[0] * DAYS_PER_MONTH
+        where = f"a month at {traffic[1]} ({whole(round_to(per, 3))} units a month), if every unit had it"
+    values = [round_to(per * row[k], 3) for k in ("effect", "ci_low", "ci_high")]
+    decimals = decimals_for(values[2] - values[1])
+    point, low, high = (fixed(v, decimals, signed=True) for v in values)
+    what = f"{point} {_COUNTS_AS.get(row['kind'], 'units with a yes')}" if row["is_proportion"] else f"{point} in all"
+    return f"That adds up to {what} {where} (from {low} to {high})"
+
+
+def _rails(readout: Mapping[str, Any], variant: str) -> str:
+    rails = [r for r in readout["rows"] if r["role"] == "guardrail" and r["variant"] == variant]
+    bad = [r["label"] for r in rails if r["guardrail"] == "bad"]
+    unclear = [r["label"] for r in rails if r["guardrail"] == "unclear"]
+    if bad:
+        return f"worse than the plan accepts: {', '.join(bad)}"
+    if unclear:
+        return f"not yet shown to be safe: {', '.join(unclear)}"
+    if not rails:
+        return ""
+    return "no guardrail is worse than planned" if len(rails) > 1 else f"the guardrail {rails[0]['label']} is within its margin"
+
+
+def impact_sentences(payload: Mapping[str, Any]) -> tuple[str, str]:
+    """What changed and by how much with its interval; then the same per month at current traffic, or why not."""
+    readout = payload["readout"]
+    if "INVALID" in readout["stamps"]:
+        failed = [c["title"] for c in readout["health"] if c["gate"] and c["status"] == "fail"]
+        return say("impact.invalid", failed=", ".join(failed) or "see below"), say("impact.invalid_next")
+    row = _subject(readout)
+    if row is None:
+        return say("impact.nothing"), say("impact.nothing_next")
+    parts = [p for p in (_how_much(readout, row), _rails(readout, row["variant"])) if p]
+    second = "; ".join(parts) or "Its size per month is not told: the metric is no number per unit"
+    return _what(readout, row), second[0].upper() + second[1:] + "."
+
+
+def metric_names(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Label of each metric of a plan, by its key."""
+    return {m["key"]: named(m.get("name") or m["key"]) for m in plan["metrics"]}
+
+
+def hypothesis_section(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """If, then, because; when and by whom it was registered."""
+    plan = payload["readout"]["plan"]
+    names = metric_names(plan)
+    hypothesis = plan["hypothesis"]
+    claims = []
+    for claim in hypothesis.get("then", []):
+        verb = "will rise" if claim["direction"] == "increase" else "will fall"  # fits names in singular and plural
+        size = f" by {share_text(claim['lift'])}" if claim.get("lift") else ""
+        claims.append(f"{names.get(claim['metric'], claim['metric'])} {verb}{size}")
+    return {
+        "if": hypothesis["if"],
+        "then": " and ".join(claims) or DASH,
+        "because": hypothesis["because"],
+        "registered": minute_text(payload["registered"]["at"]),
+        "by": named(payload["registered"]["by"]) if payload["registered"]["by"] else "",
+        "digest": payload["registered"]["plan_digest"],
+        "amended": len(payload["amendments"]),
+    }
+
+
+Role = Literal["primary", "secondary", "guardrail"]
+
+
+@dataclass(frozen=True, slots=True)
+class ForestRow:
+    """One line of a forest plot.
+
+    Attributes:
+        label: Name of the metric.
+        role: Heading it stands under.
+        lift: Point, None where it can't be computed.
+        low: Lower end; None = unbounded.
+        high: Upper end; None = unbounded.
+        shown: Text right of the chart, such as `+7.4 % (+3.1 … +11.8)`.
+        means: Text such as `12.1 % → 13.0 %`.
+        mark: `▲ ▼ ─ ✓ ✕ ?` with its tone.
+        tone: What the mark means.
+        note: Second line under the label.
+        plain_low: Unadjusted lower end, drawn as a ghost where it differs.
+        plain_high: Unadjusted upper end.
+        min_lift: Smallest lift that matters, signed towards better; None = none.
+        margin: Worst lift accepted, signed towards worse; None = none.
+        variant: Index of the treatment, for its tone.
+        status: `ok`, or a word why there is nothing to draw.
+        of: Name of the variant where there are several; it leads the second line.
+        index: Place of the row in the readout; -1 for its place in the picture.
+    """
+
+    label: str
+    role: Role
+    lift: float | None
+    low: float | None
+    high: float | None
+    shown: str
+    means: str
+    mark: str = ""
+    tone: Literal["better", "worse", "warn", "muted"] = "muted"
+    note: str = ""
+    plain_low: float | None = None
+    plain_high: float | None = None
+    min_lift: float | None = None
+    margin: float | None = None
+    variant: int = 0
+    status: str = "ok"
+    of: str = ""
+    index: int = -1
+
+
+ARROW = " → "
+
+
+def text_width(text: str) -> int:
+    """Cells that a text takes: wide characters count two, combining ones none."""
+    return sum(
+        0 if unicodedata.category(c) in ("Mn", "Me", "Cf", "Cc") else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
+def shorten(text: str, cells: int) -> str:
+    """The text on one line, cut with an ellipsis so that it takes at most that many cells."""
+    kinds = ((c, unicodedata.category(c)) for c in text[: 4 * cells + 1])
+    clean = "".join(" " if kind in ("Cc", "Zl", "Zp") else c for c, kind in kinds if kind != "Cs")
+    if text_width(clean) <= cells and len(clean) <= 4 * cells:
+        return clean
+    out, used = [], 0
+    for c in clean[: 4 * cells]:
+        used += text_width(c)
+        if used > cells - 1:
+            break
+        out.append(c)
+    return "".join(out).rstrip() + "…"
+
+
+def _forest_rows(
+    readout: Mapping[str, Any], treatments: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> list[ForestRow]:
+    lines = []
+    for index, (text, row) in enumerate(zip(rows, readout["rows"], strict=True)):
+        good = 1 if row["direction"] == "increase" else -1
+        margin = row["margin"]
+        if margin is not None and row["margin_scale"] == "effect":
+            margin = margin / abs(row["mean_control"]) if row["mean_control"] else None
+        note = {
+            "guardrail": f"margin {text['margin']} · {text['word']}" if text["margin"] else text["word"],
+            "primary": f"min. lift {text['min_lift']} · {text['word']}" if text["min_lift"] else text["word"],
+        }.get(row["role"], text["word"])
+        lines.append(
+            ForestRow(
+                label=text["label"],
+                role=row["role"],
+                lift=row["lift"],
+                low=row["lift_low"],
+                high=row["lift_high"],
+                shown=text["shown"],
+                means=f"{text['control']}{ARROW}{text['treatment']}",
+                mark=text["mark"],
+                tone=text["tone"],
+                note=note,
+                min_lift=good * row["min_lift"] if row["min_lift"] else None,
+                margin=margin,
+                variant=treatments.index(row["variant"]) if row["variant"] in treatments else 0,
+                status="ok"
+                if row["lift"] is not None
+                else "no lift: read the effect"
+                if row["effect"] is not None
+                else NOT_ENOUGH,
+                of=shorten(str(text["variant"]), 20) if len(treatments) > 1 else "",
+                index=index,
+            )
+        )
+    return lines
+
+
+def lift_range(rows: Sequence[ForestRow]) -> tuple[float, float]:
+    """Range of the lift axis: all points, ends, margins and zones, unless one row would squash the others."""
+    widths = sorted(r.high - r.low for r in rows if r.low is not None and r.high is not None and r.status == "ok")
+    limit = 6 * widths[len(widths) // 2] if widths else 0.2
+    reach = [0.0]
+    for row in rows:
+        if row.status != "ok":
+            continue
+        reach += [v for v in (row.lift, row.min_lift, row.margin) if v is not None and abs(v) <= max(limit, 1e-12)]
+        reach += [max(-limit, min(limit, v)) for v in (row.low, row.high) if v is not None]
+    low, high = min(reach), max(reach)
+    if high - low < 1e-12:
+        low, high = -0.05, 0.05
+    pad = 0.07 * (high - low)
+    return low - pad, high + pad
+
+
+_figures_ROW, _HEAD, _TOP = 46, 26, 34
+
+
+_figures_ROW, _HEAD, _TOP = 46, 26, 34
+
+
+_figures_ROW, _HEAD, _TOP = 46, 26, 34
+
+
+def ticks(low: float, high: float, *, count: int = 5) -> list[float]:
+    """Round numbers that part the range into about `count` steps; 0 is one of them where it lies inside."""
+    span = high - low
+    if not (span > 0 and math.isfinite(span)):
+        return [0.0]
+    raw = span / count
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999999)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def _hatch(rows: Sequence[ForestRow], part: str) -> str:
+    if not any(r.margin is not None for r in rows):
+        return ""
+    return (
+        f'<defs><pattern id="hatch{part}" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+        '<line x1="0" y1="0" x2="0" y2="6" class="forbidden"/></pattern></defs>'
+    )
+
+
+def _n(value: float) -> str:
+    """A coordinate: two decimals, no trailing zeros, no negative zero."""
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+def _figures_e(text: str) -> str:
+    return escape(legal(text), quote=True)
+
+
+def _svg(width: float, height: float, title: str, description: str, parts: Sequence[str], *, name: str, part: str = "") -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="fig {name}" viewBox="0 0 {_n(width)} {_n(height)}" '
+        f'width="{_n(width)}" height="{_n(height)}" role="img" aria-labelledby="{name}{part}-t {name}{part}-d">'
+        f'<title id="{name}{part}-t">{_figures_e(title)}</title>'
+        f'<desc id="{name}{part}-d">{_figures_e(description)}</desc>{"".join(parts)}</svg>'
+    )
+
+
+WIDTH = 940
+
+
+_LEFT, _RIGHT = 268, 600
+
+
+_LEFT, _RIGHT = 268, 600
+
+
+ROLES: Mapping[Role, str] = {"primary": "PRIMARY", "secondary": "SECONDARY", "guardrail": "GUARDRAILS"}
+
+
+def _figures_line(x1: float, y1: float, x2: float, y2: float, classes: str) -> str:
+    return f'<line x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}" class="{classes}"/>'
+
+
+def _figures_text(x: float, y: float, text: str, classes: str = "", *, cells: int = 0, mark: str = "") -> str:
+    shown = shorten(text, cells) if cells else text
+    title = f"<title>{_figures_e(text[:400])}</title>" if shown != text else ""
+    hook = f' data-x="{_figures_e(mark)}"' if mark else ""
+    return f'<text x="{_n(x)}" y="{_n(y)}" class="{classes}"{hook}>{title}{_figures_e(shown)}</text>'
+
+
+def _tone(variant: int) -> str:
+    return f"t{variant}" if variant < 4 else "tg"
+
+
+def _clip(value: float, low: float, high: float) -> float:
+    return max(low, min(high, value))
+
+
+def _whisker(row: ForestRow, mid: float, x: Callable[[float], float], low: float, high: float, tone: str) -> list[str]:
+    ends = []
+    a = row.low if row.low is not None else -math.inf
+    b = row.high if row.high is not None else math.inf
+    left, right = x(_clip(a, low, high)), x(_clip(b, low, high))
+    ends.append(_figures_line(left, mid, right, mid, f"whisker {tone}"))
+    for value, place, sign in ((a, left, -1), (b, right, 1)):
+        if low <= value <= high:
+            ends.append(_figures_line(place, mid - 5, place, mid + 5, f"whisker {tone}"))
+        else:
+            tip = place + sign * 2
+            ends.append(f'<path d="M{_n(tip)} {_n(mid)}l{_n(-sign * 9)} -5v10z" class="{tone}"/>')
+            if math.isinf(value):
+                ends.append(_figures_text(tip - sign * 12, mid - 8, "unbounded", f"muted small {'end' if sign > 0 else ''}"))
+    return ends
+
+
+def _forest_row(
+    index: int, row: ForestRow, y: float, x: Callable[[float], float], low: float, high: float, part: str
+) -> list[str]:
+    mid = y + 17
+    note = " · ".join(filter(None, (row.of, row.note)))
+    out = [
+        _figures_text(0, y + 16, row.label, "strong" if row.role == "primary" else "", cells=30),
+        _figures_text(0, y + 32, note, "muted small", cells=44) if note else "",
+        _figures_text(_LEFT - 18, y + 21, row.mark, f"mid strong {row.tone}") if row.mark else "",
+        _figures_text(_RIGHT + 14, y + 21, row.shown, "strong", mark=f"forest.{index}.shown"),
+        _figures_text(WIDTH, y + 21, row.means, "muted end", mark=f"forest.{index}.means"),
+    ]
+    top, height = y + 3, _figures_ROW - 10
+    if row.min_lift is not None:
+        a, b = sorted((x(0), x(_clip(row.min_lift, low, high))))
+        out.append(f'<rect x="{_n(a)}" y="{_n(top)}" width="{_n(b - a)}" height="{_n(height)}" class="zone"/>')
+    if row.margin is not None and low <= row.margin <= high:
+        edge = x(row.margin)
+        a, b = (edge, float(_RIGHT)) if row.margin > 0 else (float(_LEFT), edge)
+        out.append(f'<rect x="{_n(a)}" y="{_n(top)}" width="{_n(b - a)}" height="{_n(height)}" fill="url(#hatch{part})"/>')
+        out.append(_figures_line(edge, top, edge, top + height, "edge"))
+    if row.status != "ok" or row.lift is None:
+        out.append(_figures_text(x(0) + 8, mid + 4, row.status if row.status != "ok" else "unbounded", "muted small"))
+        return out
+    tone = _tone(row.variant)
+    if row.plain_low is not None and row.plain_high is not None and (row.plain_low, row.plain_high) != (row.low, row.high):
+        left, right = (x(_clip(v, low, high)) for v in (row.plain_low, row.plain_high))
+        out.append(_figures_line(left, mid + 9, right, mid + 9, f"ghost {tone}"))
+    out += _whisker(row, mid, x, low, high, tone)
+    if low <= row.lift <= high:
+        out.append(f'<circle cx="{_n(x(row.lift))}" cy="{_n(mid)}" r="4.5" class="{tone}"/>')
+    return out
+
+
+def _tick_decimals(low: float, high: float) -> int:
+    steps = ticks(low, high)
+    step = abs(steps[1] - steps[0]) if len(steps) > 1 else high - low
+    if not 1e-300 < step < 1e300:  # steps that a picture can't tell apart
+        return 0
+    return max(0, min(6, -math.floor(math.log10(100 * step) + 1e-9) + (1 if f"{100 * step:.1e}".startswith("2.5") else 0)))
+
+
+def forest(
+    rows: Sequence[ForestRow],
+    *,
+    heading: str,
+    means_heading: str,
+    title: str = "Lift of each metric against control",
+    scale: Sequence[ForestRow] = (),
+    part: str = "",
+) -> str:
+    """Forest plot of lifts in plan order: label left, interval, numbers right.
+
+    Args:
+        rows: Lines; those of one role stand together under its heading, in the order given.
+        heading: What the interval is, such as `lift, 95 % interval`.
+        means_heading: Such as `control → beta`.
+        title: Name for readers that hear the page.
+        scale: Rows whose lifts fix the axis, so that several pictures share one; these rows where it is empty.
+        part: Added to the names inside, where a page has several such pictures.
+    """
+    low, high = lift_range(scale or rows)
+    span = high - low
+
+    def x(value: float) -> float:
+        return _LEFT + (value - low) / span * (_RIGHT - _LEFT)
+
+    parts: list[str] = []
+    front: list[str] = []
+    y = float(_TOP)
+    described: list[str] = []
+    for role, name in ROLES.items():
+        mine = [(i, r) for i, r in enumerate(rows) if r.role == role]
+        if not mine:
+            continue
+        front.append(_figures_text(0, y + 17, name, "role"))
+        parts.append(_figures_line(0, y, WIDTH, y, "hair"))
+        y += _HEAD
+        for index, row in mine:
+            front += _forest_row(row.index if row.index >= 0 else index, row, y, x, low, high, part)
+            described.append(f"{row.label}{f' · {row.of}' if row.of else ''}: {row.shown}")
+            y += _figures_ROW
+    bottom = y
+    axis = []
+    for tick in ticks(low, high):
+        if tick:
+            parts.append(_figures_line(x(tick), _TOP, x(tick), bottom, "grid"))
+        axis.append(_figures_text(x(tick), bottom + 16, percent(tick, _tick_decimals(low, high), signed=True), "muted small mid"))
+    parts.append(_figures_line(x(0), _TOP, x(0), bottom + 2, "zero"))
+    head = [
+        _figures_text((_LEFT + _RIGHT) / 2, 18, heading, "muted mid"),
+        _figures_text(_RIGHT + 14, 18, "lift and interval", "muted"),
+        _figures_text(WIDTH, 18, means_heading, "muted end", cells=30),
+    ]
+    hatch = _hatch(rows, part)
+    return _svg(
+        WIDTH, bottom + 24, title, "; ".join(described)[:4000], [hatch, *head, *parts, *front, *axis], name="forest", part=part
+    )
+
+
+FIRST_PAGE = 9
+"""Rows of the forest plot that leave the first page on one sheet; of more it shows so many, the appendix the rest."""
+
+
+A_PAGE = 22
+
+
+def interval_name(readout: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """Level and kind of the intervals."""
+    model = plan["model"]
+    kind = {"sequential": "sequential ", "group_sequential": "group-sequential ", "bayesian": "credible ", "frequentist": ""}[
+        model["kind"]
+    ]
+    return f"{share_text(model['confidence'])} {kind}interval"
+
+
+def forest_plots(
+    payload: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], *, hidden: bool
+) -> dict[str, Any]:
+    """The forest plot of the first page, and those of the appendix where there are too many rows for one."""
+    if hidden:
+        return {"forest": "", "forest_note": "", "forests": []}
+    readout = payload["readout"]
+    plan = readout["plan"]
+    treatments = [v["key"] for v in plan["variants"] if not v.get("control")]
+    control = next((labels[v["key"]] for v in plan["variants"] if v.get("control")), "control")
+    treatment = labels[treatments[0]] if len(treatments) == 1 else "treatment"
+    lines = _forest_rows(readout, treatments, rows)
+    draw = partial(
+        forest,
+        heading=f"lift vs {shorten(control, 16)}, {interval_name(readout, plan)}",
+        means_heading=f"{shorten(control, 13)}{ARROW}{shorten(treatment, 13)}",
+    )
+    if len(lines) <= FIRST_PAGE:
+        return {"forest": draw(lines), "forest_note": "", "forests": []}
+    decision = payload["decision"] or readout["recommendation"]
+    main = decision["variant"] or readout["recommendation"]["variant"] or treatments[0]
+
+    def weight(i: int) -> tuple[int, int]:
+        row = readout["rows"][i]
+        order = {"primary": 0, "guardrail": 1, "secondary": 2}[row["role"]]
+        return (order if row["role"] == "primary" or row["variant"] == main else 3 + order, i)
+
+    count = max(FIRST_PAGE - max(len(treatments) - 3, 0) // 2, 5)  # the split of many variants takes room as well
+    picked = set(sorted(range(len(lines)), key=weight)[:count])
+    rest = [line for i, line in enumerate(lines) if i not in picked]
+    return {
+        "forest": draw([line for i, line in enumerate(lines) if i in picked], scale=lines),
+        "forest_note": say("forest.note", shown=count, all=len(lines), variant=labels.get(main, main)),
+        "forests": [
+            draw(
+                rest[k : k + A_PAGE],
+                scale=lines,
+                part=f"-{k // A_PAGE + 2}",
+                title=f"Lift of each metric against control, part {k // A_PAGE + 2}",
+            )
+            for k in range(0, len(rest), A_PAGE)
+        ],
+    }
+
+
+HEALTH_TONE = {"pass": "better", "warn": "warn", "fail": "worse", "not answerable": "muted"}
+
+
+def health_line(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Health as words, worst first: loud checks by name, then how many pass."""
+    loud = [c for c in checks if c["status"] in ("fail", "warn")]
+    out = [{"text": f"{c['title']}: {c['status']}", "tone": HEALTH_TONE[c["status"]]} for c in loud[:3]]
+    if len(loud) > 3:
+        out.append({"text": f"{len(loud) - 3} more fail or warn", "tone": "warn"})
+    passed = sum(c["status"] == "pass" for c in checks)
+    silent = sum(c["status"] == "not answerable" for c in checks)
+    if passed:
+        out.append({"text": f"{passed} {'more ' if loud else ''}pass", "tone": "better"})
+    if silent:
+        out.append({"text": f"{silent} not answerable", "tone": "muted"})
+    return out or [{"text": "no check ran", "tone": "worse"}]
+
+
+def number_of(count: int, one: str, many: str = "") -> str:
+    """A count with what is counted, in singular or plural: "1 unit", "1,200 units".
+
+    Args:
+        count: The count.
+        one: What is counted where it is one of them, with its verb where it has one: "unit", "unit is".
+        many: The same where it is none or several; with an s where it is left out.
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
+    """Looks at the effects, and what they cost."""
+    looks, cost = readout["looks"], readout["cost"]
+    peeks = sum(not look["planned"] for look in looks)
+    count = len(looks)
+    return {
+        "count": count,
+        "peeks": peeks,
+        "line": say("looks.line", looks=number_of(count, "look"), peeks=peeks),
+        "cost": cost["sentence"],
+        "rows": [
+            {
+                "at": minute_text(look["at"]),
+                "by": named(look["by"]) if look["by"] else DASH,
+                "units": whole(look["units"]),
+                "planned": "when due" if look["planned"] else "before due",
+                "reason": look["reason"],
+                "seq": look["seq"],
+            }
+            for look in looks
+        ],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRow:
+    """One variant in the exposure split: its units and the share planned."""
+
+    label: str
+    units: int
+    planned: float
+    control: bool = False
+
+
+def split(rows: Sequence[SplitRow], *, title: str = "Exposed units against the planned split") -> str:
+    """Bars of the observed shares with a tick where the plan put them."""
+    total = sum(r.units for r in rows)
+    width, left, right = 460, 120, 276
+    parts: list[str] = []
+    described = []
+    treatments = 0
+    widest = max([r.units / total if total else 0 for r in rows] + [r.planned for r in rows] + [1e-9])
+    for i, row in enumerate(rows):
+        y = 8 + 34 * i
+        share = row.units / total if total else 0.0
+        tone = "tg" if row.control else _tone(treatments)
+        treatments += not row.control
+        parts.append(_figures_text(0, y + 17, row.label, cells=15))
+        parts.append(
+            f'<rect x="{left}" y="{y + 4}" width="{_n((right - left) * share / widest)}" height="18" class="bar {tone}"/>'
+        )
+        tick = left + (right - left) * row.planned / widest
+        parts.append(_figures_line(tick, y, tick, y + 26, "plan"))
+        shown = f"{whole(row.units)} · {percent(share, 2)}"
+        parts.append(_figures_text(width, y + 17, shown, "end", mark=f"split.{i}"))
+        described.append(f"{row.label}: {shown}, planned {share_text(row.planned)}")
+    parts.append(_figures_text(left, 8 + 34 * len(rows) + 14, "│ planned share", "muted small"))
+    return _svg(width, 8 + 34 * len(rows) + 22, title, "; ".join(described)[:4000], parts, name="split")
+
+
+def split_picture(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    """Units by variant against the planned split."""
+    units = readout["summary"]["units"]
+    total = sum(v["split"] for v in plan["variants"]) or 1.0
+    return split(
+        [
+            SplitRow(labels[v["key"]], units.get(v["key"], 0), v["split"] / total, bool(v.get("control")))
+            for v in plan["variants"]
+        ]
+    )
+
+
+def accrual(
+    days: Sequence[str],
+    units: Sequence[int],
+    *,
+    horizon: int | None = None,
+    looks: Sequence[str] = (),
+    title: str = "Exposed units over time",
+) -> str:
+    """Cumulative units by day with the horizon as a dashed line.
+
+    Args:
+        days: ISO dates in order.
+        units: New units of each day.
+        horizon: Units at which results are due.
+        looks: Days on which someone looked, marked under the axis.
+        title: Name for readers that hear the page.
+    """
+    width, height, left, right, top, bottom = 460, 170, 56, 452, 14, 138
+    total = 0
+    points = []
+    cumulative = []
+    for n in units:
+        total += n
+        cumulative.append(total)
+    most = max([total, horizon or 0, 1]) * 1.05
+    count = len(days)
+
+    def x(i: float) -> float:
+        return left + (right - left) * (i / max(1, count - 1) if count > 1 else 0.5)
+
+    def y(value: float) -> float:
+        return bottom - (bottom - top) * value / most
+
+    parts: list[str] = []
+    for tick in ticks(0, most, count=4):
+        parts.append(_figures_line(left, y(tick), right, y(tick), "grid"))
+        parts.append(_figures_text(left - 6, y(tick) + 4, significant_trim(tick), "muted small end"))
+    points = [f"{_n(x(i))} {_n(y(v))}" for i, v in enumerate(cumulative)]
+    if points:
+        path = "L".join(points)
+        parts.append(f'<path d="M{_n(x(0))} {bottom}L{path}L{_n(x(count - 1))} {bottom}z" class="area t0"/>')
+        if count > 1:
+            parts.append(f'<path d="M{path}" class="line t0"/>')
+            parts.append(_figures_text(right, bottom + 16, days[-1], "muted small end"))
+        else:
+            parts.append(f'<circle cx="{_n(x(0))}" cy="{_n(y(total))}" r="4.5" class="t0"/>')
+        parts.append(_figures_text(x(0), bottom + 16, days[0], "muted small" if count > 1 else "muted small mid"))
+    if horizon:
+        parts.append(_figures_line(left, y(horizon), right, y(horizon), "due"))
+        parts.append(_figures_text(left + 4, y(horizon) - 5, f"horizon {whole(horizon)}", "muted small"))
+    places = {d: i for i, d in enumerate(days)}
+    for look in looks:
+        if look in places:
+            parts.append(f'<path d="M{_n(x(places[look]))} {bottom + 3}l-4 7h8z" class="t2"/>')
+    if any(look in places for look in looks):
+        parts.append(_figures_text((left + right) / 2, bottom + 30, "▲ look", "muted small mid"))
+    last = days[-1] if days else ""
+    description = f"{fixed(total, 0)} units by {last}" + (f"; the horizon is {fixed(horizon, 0)} units" if horizon else "")
+    return _svg(width, height, title, description, parts, name="accrual")
+
+
+def accrual_picture(readout: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """Units by day, the horizon and the looks; empty without dates."""
+    by_day = readout["summary"]["exposures_by_day"]
+    if not by_day:
+        return ""
+    days = sorted(by_day)
+    return accrual(
+        days,
+        [sum(by_day[d].values()) for d in days],
+        horizon=plan.get("horizon", {}).get("units"),
+        looks=sorted({look["at"][:10] for look in readout["looks"]}),
+    )
+
+
+def _row_name(key: str, plan: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    """Metric, and variant where there are several, of a key `metric:variant`."""
+    metric, _, variant = key.rpartition(":")
+    label = metric_names(plan).get(metric, metric)
+    return f"{label} · {labels.get(variant, variant)}" if len(plan["variants"]) > 2 else label
+
+
+def segment_tables(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The primary metrics by segment."""
+    out = []
+    for segment in readout["segments"]:
+        slices = []
+        for value, rows in segment["slices"].items():
+            for row in rows:
+                if row["role"] != "primary":
+                    continue
+                text = metric_row(0, row, plan, labels)
+                slices.append({"value": value, **text})
+        out.append(
+            {
+                "dimension": segment["dimension"],
+                "declared": segment["is_declared"],
+                "slices": slices,
+                "hidden": segment["hidden"],
+                "interaction": [
+                    {"what": _row_name(key, plan, labels), "p": p_value(p)}
+                    for key, p in segment["interaction"].items()
+                    if p is not None
+                ],
+                "smallest": plan.get("data", {}).get("smallest_segment", 50),
+            }
+        )
+    return out
+
+
+AXES = {"age": "days since exposure", "cohort": "day of exposure", "weekday": "day of the week"}
+
+
+def over_time_section(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """Whether effects fade, grow or hang on the day, and on the variant of another experiment; exploratory."""
+    names = metric_names(plan)
+    # a memo made before these tests existed has none
+    trends, others = readout.get("novelty", []), readout.get("interactions", [])
+    return {
+        "trends": [
+            {
+                "metric": names.get(t["metric"], t["metric"]),
+                "variant": labels.get(t["variant"], t["variant"]),
+                "axis": AXES[t["axis"]],
+                "points": whole(len(t["points"])),
+                "p": p_value(t["p_adjusted"]),
+                "word": t["word"],
+                "sentence": t["sentence"],
+            }
+            for t in trends
+        ],
+        "interactions": [
+            {
+                "metric": names.get(i["metric"], i["metric"]),
+                "variant": labels.get(i["variant"], i["variant"]),
+                "other": i["other"],
+                "p": p_value(i["p_value"]),
+                "v": significant(i["phi"], 2),
+                "word": i["state"],
+                "sentence": i["sentence"],
+            }
+            for i in others
+        ],
+        "loud": [t["sentence"] for t in trends if t["word"] not in ("steady", "not answerable")]
+        + [i["sentence"] for i in others if i["state"] in ("interaction", "assignments dependent")],
+    }
+
+
+def _sentences(text: str) -> list[str]:
+    """The sentences of a note, so that one that belongs to several rows is said once."""
+    return [part if part.endswith(".") else f"{part}." for part in text.removesuffix(".").split(". ")]
+
+
+def sensitivity_section(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """Each metric as planned, followed by the other ways; what differs stands below once."""
+    out: list[dict[str, Any]] = []
+    notes: dict[str, dict[str, None]] = {}
+    several = len(plan["variants"]) > 2
+    for row in readout["rows"]:
+        if not row["sensitivity"]:
+            continue
+        label = f"{row['label']} · {labels.get(row['variant'], row['variant'])}" if several else row["label"]
+        ways = [
+            ("as planned", row),
+            *((s["name"], {**row, **{k: v for k, v in s.items() if k in row}}) for s in row["sensitivity"]),
+        ]
+        for name, way in ways:
+            out.append(
+                {
+                    "label": label,
+                    "planned": name == "as planned",
+                    "name": name,
+                    "lift": f"{lift_text(way)} ({lift_interval(way)})"
+                    if way["lift_low"] is not None
+                    else lift_text(row | {"lift": way["lift"]}),
+                    "effect": f"{effect_text(way)} ({effect_interval(way)})",
+                    "p": p_value(way["p_value"]),
+                }
+            )
+        for s in row["sensitivity"]:
+            if s["note"]:
+                notes.setdefault(s["name"], {}).update(dict.fromkeys(_sentences(s["note"])))
+    return {"rows": out, "notes": [{"name": name, "note": " ".join(each)} for name, each in notes.items()]}
+
+
+SITUATION: dict[str, tuple[str, dict[Any, str]]] = {
+    "primary": (
+        "primary metric",
+        {
+            "win": "better by enough to matter",
+            "small": "better by too little to matter",
+            "unclear": "neither better nor worse",
+            "worse": "worse",
+        },
+    ),
+    "deteriorated": ("primary and secondary metrics", {True: "one is worse", False: "none is worse"}),
+    "guardrails": (
+        "guardrails",
+        {
+            "bad": "one is worse than accepted",
+            "unclear": "not yet shown to be within their margins",
+            "ok": "none is worse than accepted",
+        },
+    ),
+    "health": ("health", {"fail": "a check fails", "warn": "a check warns", "pass": "no check fails or warns"}),
+    "adequate": ("data", {True: "enough", False: "not enough yet"}),
+}
+"""What the rule looks at, and what it may find, in words."""
+
+
+def plain_text(value: Any) -> str:
+    """A value of evidence as text."""
+    if value is None:
+        return DASH
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return whole(value)
+    if isinstance(value, float):
+        return significant(value, 4)
+    return str(value)
+
+
+def situation_text(allowed: Mapping[str, Sequence[Any]]) -> str:
+    """What a row of the rule asks for, or what was found, in words; "" where it asks for nothing."""
+    parts = []
+    for name, values in sorted(
+        allowed.items(), key=lambda p: list(SITUATION).index(p[0]) if p[0] in SITUATION else len(SITUATION)
+    ):
+        label, said = SITUATION.get(name, (name, {}))
+        parts.append(f"{label}: {' or '.join(said.get(v) or plain_text(v) for v in values)}")
+    return "; ".join(parts)
+
+
+def _named(evidence: str, names: Mapping[str, str]) -> str:
+    """Evidence that begins with the key of a metric, with its label instead."""
+    key, colon, rest = evidence.partition(":")
+    return names.get(key, key) + colon + rest
+
+
+def rule_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """The rule of the plan, and how it came to its advice."""
+    recommendation, names = payload["readout"]["recommendation"], metric_names(payload["readout"]["plan"])
+    return {
+        "rows": [{**r, "when": situation_text(r["when"]) or "otherwise"} for r in payload["rule"]],
+        "fired": recommendation["rows"],
+        "digest": payload["readout"]["rule_digest"],
+        "variants": [
+            {
+                "variant": labels.get(v["variant"], v["variant"]),
+                "row": v["row"],
+                "outcome": v["outcome"],
+                "because": v["because"],
+                "situation": situation_text({k: [x] for k, x in v["situation"].items()}),
+                "evidence": [_named(text, names) for text in v["evidence"]],
+            }
+            for v in recommendation["variants"]
+        ],
+    }
+
+
+def data_section(readout: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """What was read, and what was left out."""
+    summary, names = readout["summary"], metric_names(readout["plan"])
+    return {
+        "source": summary["source"],
+        "rows": whole(summary["rows"]),
+        "units": [{"variant": labels.get(k, k), "n": whole(v)} for k, v in summary["units"].items()],
+        "first": minute_text(summary["first_exposure"]) if summary["first_exposure"] else "",
+        "last": minute_text(summary["last_exposure"]) if summary["last_exposure"] else "",
+        "until": minute_text(summary["data_until"]) if summary["data_until"] else "",
+        "findings": [
+            {
+                "name": f["name"].replace("_", " "),
+                "count": f"{whole(f['count'])} of {whole(f['of'])}",
+                "action": f["action"],
+                "metric": names.get(f["metric"], f["metric"]) or "all",
+                "detail": f["detail"],
+            }
+            for f in summary["findings"]
+        ],
+        "caps": [
+            {
+                "metric": names.get(c["metric"], c["metric"]),
+                "column": c["column"],
+                "lower": DASH if c["lower"] is None else significant(c["lower"], 6),
+                "upper": DASH if c["upper"] is None else significant(c["upper"], 6),
+                "cut": f"{whole(c['n_lower'])} raised, {whole(c['n_upper'])} cut",
+            }
+            for c in summary["caps"]
+        ],
+    }
+
+
+_CORRECTIONS = {
+    "none": "is not corrected",
+    "bonferroni": "is corrected by Bonferroni",
+    "holm": "is corrected by Holm",
+    "bh": "is corrected by Benjamini and Hochberg",
+    "e-bh": "is corrected by e-BH",
+}
+
+
+def method(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
+    """How the numbers came about, a paragraph each."""
+    model = plan["model"]
+    out: list[str] = [say("method.random"), say(f"method.{model['kind']}"), say("method.fieller")]
+    if model["kind"] != "bayesian":
+        out.append(
+            say(
+                "method.corrections",
+                alpha=share_text(1 - model["confidence"]),
+                family=plan.get("family", "primary").replace("_", " "),
+                first=_CORRECTIONS[plan.get("correction", "holm")],
+                second=_CORRECTIONS[plan.get("secondary_correction", "bh")],
+            )
+        )
+    out.append(say("method.guardrails"))
+    if any(r["variance_reduction"] is not None for r in readout["rows"]):
+        out.append(say("method.cuped"))
+    if readout["summary"]["caps"]:
+        out.append(say("method.caps"))
+    return out
+
+
+def limits(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
+    """What the memo does not show, a sentence or two each."""
+    out: list[str] = [say("limits.time"), say("limits.seal"), say("limits.ledger")]
+    if plan["model"]["kind"] in ("bayesian", "sequential"):
+        out.append(say(f"limits.{plan['model']['kind']}"))
+    if readout["segments"]:
+        out.append(say("limits.segments"))
+    return out
+
+
+def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Digests, versions and seeds."""
+    readout = payload["readout"]
+    summary = readout["summary"]
+    pairs = [
+        ("Plan in force, SHA-256", readout["plan_digest"]),
+        ("Plan as registered, SHA-256", payload["registered"]["plan_digest"]),
+        ("Decision rule, SHA-256", readout["rule_digest"]),
+        ("Data, SHA-256 of what was read", summary["fingerprint"]),
+        (
+            "Ledger at this memo",
+            f"{payload['ledger']['witness']['length']} entries, head {payload['ledger']['witness']['digest']}",
+        ),
+        ("Readout made", minute_text(readout["at"])),
+    ]
+    pairs += [(f"Version of {k}", str(v)) for k, v in readout["versions"].items()]
+    if summary["engine"]:
+        pairs.append(("Data engine", summary["engine"]))
+    pairs += [(f"Seed, {k}", str(v)) for k, v in payload["seeds"].items()]
+    pairs.append(("Schema of this memo", str(payload["schema"])))
+    return pairs
+
+
+def _evidence(evidence: Mapping[str, Any]) -> str:
+    parts = []
+    for name, value in evidence.items():
+        if isinstance(value, (dict, list)):
+            continue
+        parts.append(f"{name.replace('_', ' ')} {plain_text(value)}")
+    return " · ".join(parts[:8])
+
+
+def health_check(check: Mapping[str, Any]) -> dict[str, Any]:
+    """One health check with its evidence in a line."""
+    return {
+        "title": check["title"],
+        "status": check["status"],
+        "tone": HEALTH_TONE.get(check["status"], "muted"),
+        "gate": check["gate"],
+        "meaning": check["meaning"],
+        "next_step": check["next_step"],
+        "evidence": _evidence(check["evidence"]),
+    }
+
+
+def json_text(value: Any) -> str:
+    """A value of a plan as text."""
+    return DASH if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def deviation_row(deviation: Mapping[str, Any]) -> dict[str, str]:
+    """One deviation from the plan as registered."""
+    return {
+        "pointer": str(deviation.get("pointer", "")),
+        "class": str(deviation.get("class", "")),
+        "registered": json_text(deviation.get("before")),
+        "found": json_text(deviation.get("after")),
+    }
+
+
+STAMPS = {
+    "INVALID": "A gating health check failed. The effects must not be read.",
+    "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
+    "PEEK": "The effects were revealed before they were due.",
+}
+
+
+def content(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything the template shows, by section."""
+    readout = payload["readout"]
+    plan = readout["plan"]
+    labels = variant_labels(plan)
+    rows = [metric_row(i, r, plan, labels) for i, r in enumerate(readout["rows"])]
+    invalid = "INVALID" in readout["stamps"]
+    return {
+        "title": plan["title"],
+        "key": plan["key"],
+        "owner": plan["owner"],
+        "made": day_text(readout["at"]),
+        "stamps": [{"word": s, "means": STAMPS.get(s, "")} for s in readout["stamps"]],
+        "invalid": invalid,
+        "decision": decision_section(payload, labels),
+        "impact": impact_sentences(payload),
+        "hypothesis": hypothesis_section(payload),
+        **forest_plots(payload, rows, labels, hidden=invalid),
+        "interval_name": interval_name(readout, plan),
+        "rows": rows,
+        "level": share_text(plan["model"]["confidence"]),
+        "several": len(plan["variants"]) > 2,
+        "guardrails": [r for r in rows if r["role"] == "guardrail"],
+        "health": [health_check(c) for c in readout["health"]],
+        "health_line": health_line(readout["health"]),
+        "looks": looks_section(readout),
+        "deviations": [deviation_row(d) for d in readout["deviations"]],
+        "amendments": payload["amendments"],
+        "waivers": payload["waivers"],
+        "sign_offs": [{"key": "", "covers": "", **s, "name": named(s["name"])} for s in payload["sign_offs"]],
+        "split": split_picture(readout, plan, labels),
+        "accrual": accrual_picture(readout, plan),
+        "segments": segment_tables(readout, plan, labels),
+        "over_time": over_time_section(readout, plan, labels),
+        "sensitivity": sensitivity_section(readout, plan, labels),
+        "rule": rule_section(payload, labels),
+        "data": data_section(readout, labels),
+        "method": method(plan, readout),
+        "limits": limits(plan, readout),
+        "provenance": provenance_rows(payload),
+        "ledger": payload["ledger"]["entries"],
+        "witness": payload["ledger"]["witness"],
+    }
+
+
+def cleaned(value: Any) -> Any:
+    """The content without characters that no document may hold, with lists in place of tuples."""
+    if isinstance(value, str):
+        return legal(value)
+    if isinstance(value, Mapping):
+        return {k: cleaned(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [cleaned(v) for v in value]
+    return value
+
+
+PICTURES = ("forest", "forests", "split", "accrual")
+"""Parts of the content that are drawn from the payload's numbers; the payload holds every other cell as text."""
+
+
+def _messages(value: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Sentences of the table, by the place of their cell."""
+    if isinstance(value, Message):
+        yield place, {"id": value.id, "values": {name: legal(text) for name, text in value.values.items()}}
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _messages(inner, f"{place}.{name}" if place else name)
+    elif isinstance(value, (list, tuple)):
+        for i, inner in enumerate(value):
+            yield from _messages(inner, f"{place}.{i}")
+
+
+INK = """
+.fig text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:var(--ink);
+font-variant-numeric:tabular-nums;unicode-bidi:plaintext}
+.fig .muted{fill:var(--muted)}.fig .strong{font-weight:600}.fig .small{font-size:11px}
+.fig .role{font-weight:600;fill:var(--muted);letter-spacing:.06em;font-size:11px}
+.fig .end{text-anchor:end}.fig .mid{text-anchor:middle}
+.fig .better{fill:var(--better)}.fig .worse{fill:var(--worse)}.fig .warn{fill:var(--warn)}
+.fig .zero{stroke:var(--ink);stroke-width:1}.fig .grid,.fig .hair{stroke:var(--line);stroke-width:1}
+.fig .zone{fill:var(--zone)}.fig .edge{stroke:#d0632f;stroke-width:1.5;stroke-dasharray:4 3}
+.fig .forbidden{stroke:#d0632f;stroke-width:1;opacity:.45}
+.fig .t0{stroke:#3a8fd0;fill:#3a8fd0}.fig .t1{stroke:#2a9d9d;fill:#2a9d9d}.fig .t2{stroke:#8a70c0;fill:#8a70c0}
+.fig .t3{stroke:#b98a1e;fill:#b98a1e}.fig .tg{stroke:#8a939c;fill:#8a939c}
+.fig .whisker{stroke-width:2}.fig .ghost{stroke-width:1;opacity:.6}.fig .bar{stroke:none}
+.fig .line{fill:none;stroke-width:2}.fig .area{stroke:none;opacity:.16}
+.fig .plan{stroke:var(--ink);stroke-width:2}.fig .due{stroke:var(--muted);stroke-width:1.5;stroke-dasharray:4 3}
+"""
+"""Style of the classes used here; the page holds it once."""
+
+
+def made(payload: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Cells, sentences by the place of their cell, and pictures, as this release makes them of a payload."""
+    found = content(payload)
+    cells = {name: value for name, value in found.items() if name not in PICTURES}
+    pictures = {name: cleaned(found[name]) for name in PICTURES}
+    return cleaned(cells), dict(_messages(cells)), {**pictures, "ink": INK.strip()}
+
+
+def wordings(id_: str) -> tuple[str, ...]:
+    """Every wording that a sentence has had, the one in use first; none for an unknown sentence."""
+    return WORDING.get(id_, ())
+
+
+TEMPLATES = {
+    "b7d1a93b88c296945fe3197739e9233e5d26e1993ab2751fb9e6c1a7891e9837": (
+    '<!DOCTYPE html>\n'
+    '<html lang="en">\n'
+    '<head>\n'
+    '<meta charset="utf-8">\n'
+    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'; img-src data:">\n'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+    '<meta name="color-scheme" content="light dark">\n'
+    '<meta name="generator" content="xpbench {{ versions.xpbench }}">\n'
+    '<meta name="robots" content="noindex">\n'
+    '<title>{{ c.decision.headline }} · {{ c.title }}</title>\n'
+    '<style>\n'
+    ':root{--ink:#1b1f24;--muted:#57606a;--accent:#0072b2;--better:#00795a;--worse:#b0481b;--warn:#8a6100;--sealed:#6b4fa0;--ground:#fff;--raised:#f6f8fa;--line:#d5dae0;--zone:#e3eef6;--tone-worse:#d0632f;--tint:#fbf6e9}\n'
+    '@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--muted:#9aa4af;--accent:#56b4e9;--better:#3cc39a;--worse:#f08a5d;--warn:#e3b341;--sealed:#b39ddb;--ground:#111417;--raised:#1c2127;--line:#343b44;--zone:#1b3346;--tint:#262114}}\n'
+    '*{box-sizing:border-box}\n'
+    'html{background:var(--ground);color:var(--ink);font:15px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;-webkit-text-size-adjust:100%}\n'
+    'body{margin:0 auto;padding:32px 24px 64px;max-width:988px;overflow-wrap:anywhere}\n'
+    'h1,h2,h3,p,ul,ol,dl,table,figure{margin:0}\n'
+    'h1{font-size:26px;line-height:1.2;font-weight:600}\n'
+    'h2{font-size:19px;line-height:1.3;font-weight:600;margin:40px 0 12px;padding-top:16px;border-top:1px solid var(--line)}\n'
+    'h3{font-size:15px;font-weight:600;margin:20px 0 4px}\n'
+    'p+p{margin-top:8px}\n'
+    'p,li,dd{max-width:72ch}\n'
+    '.tab,td,th,.num{font-variant-numeric:tabular-nums}\n'
+    '.quiet{color:var(--muted)}.small{font-size:13px}\n'
+    '.better{color:var(--better)}.worse{color:var(--worse)}.warn{color:var(--warn)}.muted{color:var(--muted)}.accent{color:var(--accent)}.sealed{color:var(--sealed)}\n'
+    '.top{display:flex;flex-wrap:wrap;justify-content:space-between;gap:4px 24px;font-size:13px;color:var(--muted);margin-bottom:4px}\n'
+    '.title{font-size:19px;font-weight:600;margin-bottom:16px}\n'
+    '.decision{border-left:4px solid currentColor;background:var(--raised);padding:20px 24px;border-radius:0 4px 4px 0}\n'
+    '.decision>*{color:var(--ink)}\n'
+    '.decision .head{display:flex;flex-wrap:wrap;justify-content:space-between;align-items:baseline;gap:4px 24px;margin-bottom:10px}\n'
+    '.decision .basis{font-size:13px;color:var(--muted);max-width:46ch}\n'
+    '.decision .because{font-size:13px;color:var(--muted);margin-top:10px}\n'
+    '.stamp{display:inline-block;border:1px solid currentColor;border-radius:4px;padding:2px 8px;font-size:13px;font-weight:600;letter-spacing:.04em}\n'
+    '.stamps{margin:0 0 12px;padding:0;list-style:none}.stamps li{margin-top:4px}\n'
+    '.hyp{display:grid;grid-template-columns:repeat(3,1fr);gap:4px 24px;margin:24px 0 4px}\n'
+    '.hyp dt{font-size:13px;color:var(--muted);grid-row:1}.hyp dd{margin:0;grid-row:2}\n'
+    'figure{margin:20px 0 8px;overflow-x:auto}\n'
+    'figcaption{font-size:13px;color:var(--muted);margin-bottom:4px}\n'
+    'svg.fig{display:block;max-width:100%;height:auto}\n'
+    'svg.forest{min-width:680px}\n'
+    '.facts{display:grid;grid-template-columns:2fr 1.3fr 1fr;gap:8px 32px;margin:16px 0;padding:14px 0;border-top:1px solid var(--line);border-bottom:1px solid var(--line)}\n'
+    '.facts h2{margin:0 0 2px;padding:0;border:0;font-size:13px;font-weight:400;line-height:1.45;color:var(--muted)}\n'
+    '.facts p{font-size:15px}\n'
+    '.pair{display:grid;grid-template-columns:1fr 1fr;gap:8px 40px}\n'
+    '.pair figure{margin:8px 0}\n'
+    '.foot{display:flex;flex-wrap:wrap;justify-content:space-between;gap:8px 32px;font-size:13px;color:var(--muted);margin-top:24px;border-top:1px solid var(--line);padding-top:12px}\n'
+    '.wide{overflow-x:auto;margin:8px 0}\n'
+    'table{border-collapse:collapse;width:100%;font-size:13px}\n'
+    'caption{text-align:left;color:var(--muted);padding-bottom:6px}\n'
+    'th,td{overflow-wrap:break-word;text-align:left;vertical-align:top;padding:5px 14px 5px 0;border-bottom:1px solid var(--line)}\n'
+    'th{font-weight:600}thead th{color:var(--muted);font-weight:400;vertical-align:bottom}\n'
+    'td.num,th.num{text-align:right;white-space:nowrap}\n'
+    'th[scope=row]{min-width:15ch}.light{font-weight:400}.nowrap{white-space:nowrap}.verdict{min-width:15ch}.name{white-space:nowrap}\n'
+    '.tint{background:var(--tint);padding:4px 16px 12px;border-radius:4px;margin-top:24px}.tint h2{border:0;margin-top:8px;padding-top:4px}\n'
+    'code,.hex{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:13px;overflow-wrap:anywhere}\n'
+    '.compact th,.compact td{padding-top:3px;padding-bottom:3px}.checks{list-style:none;padding:0;margin:0}.checks li{padding:8px 0;border-bottom:1px solid var(--line);max-width:none}\n'
+    '.wide,figure{--on:var(--ground);background:linear-gradient(90deg,var(--on) 40%,transparent) 0 0/32px 100% local,linear-gradient(270deg,var(--on) 40%,transparent) 100% 0/32px 100% local,linear-gradient(90deg,var(--line),transparent) 0 0/10px 100%,linear-gradient(270deg,var(--line),transparent) 100% 0/10px 100%;background-repeat:no-repeat}\n'
+    '.tint .wide{--on:var(--tint)}\n'
+    '.prov th{width:32%;font-weight:400;color:var(--muted)}\n'
+    '.notice{border-left:4px solid var(--worse);background:var(--raised);padding:12px 20px;margin:20px 0}\n'
+    '{{ ink|safe }}\n'
+    '@media (max-width:720px){body{padding:20px 16px 48px}.hyp,.pair,.facts{grid-template-columns:1fr}.hyp dt,.hyp dd{grid-row:auto}.hyp dd{margin-bottom:8px}.decision{padding:16px}caption{max-width:calc(100vw - 34px)}.tint caption{max-width:calc(100vw - 66px)}}\n'
+    '@page{size:A4;margin:14mm 14mm 16mm}\n'
+    '@media print{\n'
+    ':root{--ink:#1b1f24;--muted:#57606a;--accent:#0072b2;--better:#00795a;--worse:#b0481b;--warn:#8a6100;--sealed:#6b4fa0;--ground:#fff;--raised:#f6f8fa;--line:#d5dae0;--zone:#e3eef6;--tint:#fbf6e9}\n'
+    'html{font-size:12.5px;-webkit-print-color-adjust:exact;print-color-adjust:exact}\n'
+    'body{padding:0;max-width:none}\n'
+    'p,li,dd{max-width:none}.title{margin-bottom:8px}.decision{padding:12px 16px}.decision .head{margin-bottom:6px}.hyp{margin:12px 0 2px}\n'
+    'figure{margin:8px 0 4px}.facts{margin:8px 0;padding:8px 0}.foot{margin-top:6px;padding-top:6px}.pair figure{margin:2px 0}\n'
+    'h2{margin:22px 0 8px;padding-top:10px;font-size:15px}.facts h2{margin:0;padding:0}.facts p{font-size:12.5px}.facts h2,.hyp dt,.small,.top,.foot,.quiet,figcaption,code,.hex{font-size:10.5px}\n'
+    'h1{font-size:22px}.title{font-size:16px}\n'
+    '.appendix{break-before:page}\n'
+    'svg.forest{min-width:0;width:100%}.wide,figure{overflow:visible;background:none}\n'
+    'table,th,td{font-size:10.5px}th,td{padding:3px 8px 3px 0;overflow-wrap:anywhere}\n'
+    'tr,figure,.decision,.facts,.checks li,.notice{break-inside:avoid}\n'
+    'h2,h3,figcaption,caption,thead{break-after:avoid}thead{display:table-header-group}\n'
+    'a{color:inherit;text-decoration:none}\n'
+    '}\n'
+    '</style>\n'
+    '</head>\n'
+    '<body>\n'
+    '{% macro stamp(word, tone) %}<span class="stamp {{ tone }}">{{ word }}</span>{% endmacro %}\n'
+    '<main>\n'
+    '<section aria-label="Summary for decision makers">\n'
+    '<div class="top"><span>Decision memo</span><span>{{ c.key }} · {{ c.owner }} · {{ c.made }}</span></div>\n'
+    '<p class="title">{{ c.title }}</p>\n'
+    '{% if c.stamps %}\n'
+    '<ul class="stamps">{% for s in c.stamps %}<li>{{ stamp(s.word, "worse" if s.word == "INVALID" else "warn") }} <span class="small">{{ s.means }}</span></li>{% endfor %}</ul>\n'
+    '{% endif %}\n'
+    '<div class="decision {{ c.decision.tone }}">\n'
+    '<div class="head"><h1><span aria-hidden="true" class="{{ c.decision.tone }}">{{ c.decision.mark }}</span> <span data-x="headline">{{ c.decision.headline }}</span></h1>\n'
+    '<p class="basis">{% if c.decision.differs %}<strong class="warn">{{ c.decision.basis }}</strong>{% else %}{{ c.decision.basis }}{% endif %}{% if c.decision.by %}; decided by {{ c.decision.by }} <span class="nowrap">{{ c.decision.at }}</span>{% endif %}</p></div>\n'
+    '<p data-x="impact.0">{{ c.impact[0] }}</p>\n'
+    '<p data-x="impact.1">{{ c.impact[1] }}</p>\n'
+    '<p class="because">Reason: {{ c.decision.because }}</p>\n'
+    '</div>\n'
+    '<dl class="hyp"><dt>If</dt><dd>{{ c.hypothesis["if"] }}</dd><dt>then</dt><dd>{{ c.hypothesis.then }}</dd><dt>because</dt><dd>{{ c.hypothesis.because }}</dd></dl>\n'
+    '<p class="small quiet">As registered {{ c.hypothesis.registered }}{% if c.hypothesis.by %} by {{ c.hypothesis.by }}{% endif %}, digest <span class="hex">{{ c.hypothesis.digest[:12] }}…</span>{% if c.hypothesis.amended %}; amended {{ c.hypothesis.amended }} time{{ "" if c.hypothesis.amended == 1 else "s" }} since, see below{% endif %}.</p>\n'
+    '{% if c.forest %}\n'
+    '<figure tabindex="0">{% if c.forest_note %}<figcaption>{{ c.forest_note }}</figcaption>{% endif %}{{ c.forest|safe }}</figure>\n'
+    '{% else %}\n'
+    '<div class="notice"><p><strong>No effect is shown on this page.</strong> {% for h in c.health if h.gate and h.status == "fail" %}{{ h.title }}: {{ h.meaning }} {{ h.next_step }} {% endfor %}The numbers stand in the appendix for diagnosis only.</p></div>\n'
+    '{% endif %}\n'
+    '<div class="facts">\n'
+    '<div><h2>Health</h2><p>{% for h in c.health_line %}<span class="{{ h.tone }}">{{ h.text }}</span>{{ " · " if not loop.last }}{% endfor %}</p></div>\n'
+    '<div><h2>Looks</h2><p>{{ c.looks.line }}</p></div>\n'
+    '<div><h2>Deviations from the plan</h2><p>{% if c.deviations %}<span class="warn">{{ c.deviations|length }}</span>{% else %}none{% endif %}{% if c.amendments %} · {{ c.amendments|length }} amendment{{ "" if c.amendments|length == 1 else "s" }}{% endif %}</p></div>\n'
+    '</div>\n'
+    '<div class="pair">\n'
+    '{% if c.accrual %}<figure><figcaption>Exposed units over time</figcaption>{{ c.accrual|safe }}</figure>{% endif %}\n'
+    '<figure><figcaption>Exposed units against the planned split</figcaption>{{ c.split|safe }}</figure>\n'
+    '</div>\n'
+    '<div class="foot"><span>{% if c.sign_offs %}Signed off by {% for s in c.sign_offs if s.at %}{{ s.name }} ({{ s.at[:10] }}){{ ", " if not loop.last }}{% else %}nobody yet{% endfor %}{% else %}No sign-off was asked for{% endif %}</span><span>Verify: <code>xpbench verify memo.html</code></span></div>\n'
+    '</section>\n'
+    '\n'
+    '<section class="appendix" aria-label="Appendix for statisticians">\n'
+    '<h2>All metrics</h2>\n'
+    '{% if c.invalid %}<p class="notice">INVALID: for diagnosis only.</p>{% endif %}\n'
+    '<div class="wide" tabindex="0"><table><caption>Treatment against control, {{ c.interval_name }} unless another level is named</caption>\n'
+    '<thead><tr><th scope="col">Metric</th><th scope="col" class="num">Units, control / treatment</th><th scope="col" class="num">Control</th><th scope="col" class="num">Treatment</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">{% if c.rows and c.rows[0].chance %}Chance{% else %}p · corrected{% endif %}</th><th scope="col">Verdict</th></tr></thead>\n'
+    '<tbody>\n'
+    '{% for r in c.rows %}<tr><th scope="row">{{ r.label }}{% if c.several %} · {{ r.variant }}{% endif %}<br><span class="quiet light">{{ r.role }}{% if r.level != c.level %}, {{ r.level }} interval{% endif %}</span></th><td class="num" data-x="rows.{{ r.index }}.n">{{ r.n }}</td><td class="num" data-x="rows.{{ r.index }}.control">{{ r.control }}</td><td class="num" data-x="rows.{{ r.index }}.treatment">{{ r.treatment }}</td><td class="num"><span data-x="rows.{{ r.index }}.effect">{{ r.effect }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.effect_interval">{{ r.effect_interval }}</span></td><td class="num"><span data-x="rows.{{ r.index }}.lift">{{ r.lift }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.lift_interval">{{ r.lift_interval }}</span></td><td class="num">{% if r.chance %}<span data-x="rows.{{ r.index }}.chance">{{ r.chance }}</span>{% else %}<span data-x="rows.{{ r.index }}.p">{{ r.p }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.p_adjusted">{{ r.p_adjusted }}</span>{% endif %}</td><td class="verdict"><span class="{{ r.tone }}" data-x="rows.{{ r.index }}.word">{{ r.mark }} {{ r.word }}</span>{% if r.reduction %}<br><span class="quiet">CUPED took {{ r.reduction }} of the variance</span>{% endif %}{% if r.reason %}<br><span class="quiet">{{ r.reason }}</span>{% endif %}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>\n'
+    '\n'
+    '{% if c.forests %}\n'
+    '<h2>The other rows as pictures</h2>\n'
+    '{% for f in c.forests %}<figure tabindex="0">{{ f|safe }}</figure>\n'
+    '{% endfor %}\n'
+    '{% endif %}\n'
+    '\n'
+    '{% if c.guardrails %}\n'
+    '<h2>Guardrails against their margins</h2>\n'
+    '<div class="wide" tabindex="0"><table><caption>A guardrail passes only when its interval excludes the margin</caption><thead><tr><th scope="col">Guardrail</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Better is</th><th scope="col" class="num">Margin</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">p of being beyond</th><th scope="col">Verdict</th></tr></thead><tbody>\n'
+    '{% for r in c.guardrails %}<tr><th scope="row">{{ r.label }}</th>{% if c.several %}<td>{{ r.variant }}</td>{% endif %}<td>{{ "more" if r.direction == "more is better" else "less" }}</td><td class="num">{{ r.margin or "–" }}</td><td class="num">{{ r.lift }} ({{ r.lift_interval }})</td><td class="num">{{ r.effect }} ({{ r.effect_interval }})</td><td class="num">{{ r.margin_p }}</td><td class="{{ r.tone }}">{{ r.mark }} {{ r.word }}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>\n'
+    '{% endif %}\n'
+    '\n'
+    '{% if c.sensitivity.rows %}\n'
+    '<h2>The same numbers another way</h2>\n'
+    '<div class="wide" tabindex="0"><table><caption>As planned, and without a choice the plan made</caption><thead><tr><th scope="col">Metric</th><th scope="col">Computed</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">p</th></tr></thead><tbody>\n'
+    '{% for s in c.sensitivity.rows %}<tr{% if not s.planned %} class="quiet"{% endif %}><th scope="row"{% if not s.planned %} class="light"{% endif %}>{{ s.label if s.planned else "" }}</th><td class="name">{{ s.name }}</td><td class="num">{{ s.lift }}</td><td class="num">{{ s.effect }}</td><td class="num">{{ s.p }}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>\n'
+    '<ul class="small quiet">{% for n in c.sensitivity.notes %}<li>{{ n.name }}: {{ n.note }}</li>{% endfor %}</ul>\n'
+    '{% endif %}\n'
+    '\n'
+    '{% if c.segments %}\n'
+    '<div class="tint"><h2>Segments (exploratory)</h2>\n'
+    '<p class="small">Shown to learn from, not to decide by. Slices with fewer than {{ c.segments[0].smallest }} units in a variant are not shown.</p>\n'
+    '{% for s in c.segments %}<h3>{{ s.dimension }}{% if not s.declared %} (not declared in the plan){% endif %}</h3>\n'
+    '<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Slice</th><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col" class="num">Units, control / treatment</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">p, corrected over slices</th></tr></thead><tbody>\n'
+    '{% for r in s.slices %}<tr><th scope="row">{{ r.value }}</th><td>{{ r.label }}</td>{% if c.several %}<td>{{ r.variant }}</td>{% endif %}<td class="num">{{ r.n }}</td><td class="num">{{ r.shown }}</td><td class="num">{{ r.p_adjusted }}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>\n'
+    '<p class="small quiet">{% if s.interaction %}Test that the effect is the same in all slices, p: {% for i in s.interaction %}{{ i.what }} <span class="nowrap">{{ i.p }}</span>{{ ", " if not loop.last else ". " }}{% endfor %}{% endif %}{% if s.hidden %}{{ s.hidden }} slice{{ "" if s.hidden == 1 else "s" }} too small to show.{% endif %}</p>\n'
+    '{% endfor %}</div>\n'
+    '{% endif %}\n'
+    '\n'
+    '{% if c.over_time.trends or c.over_time.interactions -%}\n'
+    '<div class="tint"><h2>Over time, and beside other experiments (exploratory)</h2>\n'
+    '<p class="small">Tests of the difference between the variants, corrected by Holm over all of a table. {% if c.over_time.loud %}{{ c.over_time.loud|join(" ") }}{% else %}No change of an effect is shown.{% endif %}</p>\n'
+    '{% if c.over_time.trends %}<div class="wide" tabindex="0"><table class="compact"><caption>Does an effect change</caption><thead><tr><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Along</th><th scope="col" class="num">Points</th><th scope="col" class="num">p, corrected</th><th scope="col">Found</th></tr></thead><tbody>\n'
+    '{% for t in c.over_time.trends %}<tr><th scope="row" class="light">{{ t.metric }}</th>{% if c.several %}<td>{{ t.variant }}</td>{% endif %}<td>{{ t.axis }}</td><td class="num">{{ t.points }}</td><td class="num">{{ t.p }}</td><td>{{ t.word }}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>{% endif %}\n'
+    '{% if c.over_time.interactions %}<div class="wide" tabindex="0"><table class="compact"><caption>Does an effect depend on another experiment on the same units</caption><thead><tr><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Other experiment</th><th scope="col" class="num">p, corrected</th><th scope="col" class="num">V of the assignments</th><th scope="col">Found</th></tr></thead><tbody>\n'
+    '{% for i in c.over_time.interactions %}<tr><th scope="row" class="light">{{ i.metric }}</th>{% if c.several %}<td>{{ i.variant }}</td>{% endif %}<td>{{ i.other }}</td><td class="num">{{ i.p }}</td><td class="num">{{ i.v }}</td><td>{{ i.word }}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>{% endif %}</div>\n'
+    '\n'
+    '{% endif -%}\n'
+    '<h2>Health checks</h2>\n'
+    '{% if not c.health %}<p>No check ran.</p>{% endif %}\n'
+    '<ul class="checks">\n'
+    '{% for h in c.health if h.status in ("fail", "warn") %}<li><strong>{{ h.title }}: <span class="{{ h.tone }}">{{ h.status }}</span></strong>{% if h.gate %} <span class="quiet small">gate</span>{% endif %}<br>{{ h.meaning }} {{ h.next_step }}{% if h.evidence %}<br><span class="small quiet tab">{{ h.evidence }}</span>{% endif %}</li>\n'
+    '{% endfor %}</ul>\n'
+    '{% for status in ("pass", "not answerable") %}{% set group = c.health|selectattr("status", "equalto", status)|list %}{% if group %}\n'
+    '<div class="wide" tabindex="0"><table class="compact"><caption>{{ group|length }} {{ status }}</caption><thead><tr><th scope="col">Check</th><th scope="col">Gate</th><th scope="col">Finding</th></tr></thead><tbody>\n'
+    '{% for h in group %}<tr><th scope="row" class="light">{{ h.title }}</th><td>{{ "gate" if h.gate else "" }}</td><td>{{ h.meaning }}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>\n'
+    '{% endif %}{% endfor %}\n'
+    '\n'
+    '<h2>Looks, and what they cost</h2>\n'
+    '<p>{{ c.looks.cost }}</p>\n'
+    '{% if c.looks.rows %}<div class="wide" tabindex="0"><table><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col" class="num">Units</th><th scope="col">Due</th><th scope="col">Reason</th><th scope="col" class="num">Ledger entry</th></tr></thead><tbody>\n'
+    '{% for l in c.looks.rows %}<tr><td>{{ l.at }}</td><td>{{ l.by }}</td><td class="num">{{ l.units }}</td><td>{{ l.planned }}</td><td>{{ l.reason or "–" }}</td><td class="num">{{ l.seq }}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>{% endif %}\n'
+    '\n'
+    '<h2>Plan, amendments and deviations</h2>\n'
+    '{% if c.amendments %}<div class="wide" tabindex="0"><table><caption>Amendments, each with what was known when it was made</caption><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">Known by then</th><th scope="col">Reason</th><th scope="col">Changes</th></tr></thead><tbody>\n'
+    '{% for a in c.amendments %}<tr><td>{{ a.at[:16]|replace("T", " ") }} UTC</td><td>{{ a.by or "–" }}</td><td class="{{ "worse" if a.knowledge == "effects seen" else "" }}">{{ a.knowledge }}</td><td>{{ a.reason or "–" }}</td><td>{% for x in a.changes %}<code>{{ x }}</code>{{ ", " if not loop.last }}{% else %}–{% endfor %}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>{% else %}<p>The plan was not amended.</p>{% endif %}\n'
+    '{% if c.deviations %}<div class="wide" tabindex="0"><table><caption>Deviations of the analysis from the registered plan</caption><thead><tr><th scope="col">Where</th><th scope="col">Class</th><th scope="col">Registered</th><th scope="col">Analysed</th></tr></thead><tbody>\n'
+    '{% for d in c.deviations %}<tr><td><code>{{ d.pointer }}</code></td><td>{{ d["class"] }}</td><td>{{ d.registered }}</td><td>{{ d.found }}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>{% else %}<p>The analysis does not deviate from the plan.</p>{% endif %}\n'
+    '{% if c.waivers %}<div class="wide" tabindex="0"><table><caption>Waivers</caption><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">What</th></tr></thead><tbody>{% for w in c.waivers %}<tr><td>{{ w.at[:10] }}</td><td>{{ w.by or "–" }}</td><td>{{ w.what }}</td></tr>{% endfor %}</tbody></table></div>{% endif %}\n'
+    '\n'
+    '<h2>How the decision follows</h2>\n'
+    '<p>The rule was fixed with the plan; the first row that fits decides.</p>\n'
+    '<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Row</th><th scope="col">When</th><th scope="col">Outcome</th><th scope="col">Why</th></tr></thead><tbody>\n'
+    '{% for r in c.rule.rows %}<tr><th scope="row">{{ r.id }}{% if r.id in c.rule.fired %} <span class="accent">◀ fired</span>{% endif %}</th><td>{{ r.when }}</td><td class="name">{{ r.outcome }}</td><td>{{ r.because }}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>\n'
+    '{% for v in c.rule.variants %}<h3>{{ v.variant }}: {{ v.outcome }} ({{ v.row }})</h3><p>{{ v.because }} <span class="quiet">Found: {{ v.situation }}.{% if v.evidence %} Because of: {{ v.evidence|join("; ") }}.{% endif %}</span></p>\n'
+    '{% endfor %}\n'
+    '<p>{% if c.decision.differs %}<strong class="warn">The decision differs from the rule</strong>, which says: {{ c.decision.rule_says }}. Reason given: {{ c.decision.because }}{% elif c.decision.by %}The decision follows the rule.{% endif %}</p>\n'
+    '\n'
+    '<h2>Data</h2>\n'
+    '<p>{{ c.data.source }}, {{ c.data.rows }} rows; {% for u in c.data.units %}{{ u.variant }} {{ u.n }}{{ ", " if not loop.last }}{% endfor %} units.{% if c.data.first %} First exposure {{ c.data.first }}, last {{ c.data.last }}.{% endif %}{% if c.data.until %} Data until {{ c.data.until }}.{% endif %}</p>\n'
+    '{% if c.data.findings %}<div class="wide" tabindex="0"><table><caption>What was counted while reading; nothing is dropped in silence</caption><thead><tr><th scope="col">Finding</th><th scope="col">Metric</th><th scope="col" class="num">Count</th><th scope="col">Done with it</th><th scope="col">Detail</th></tr></thead><tbody>\n'
+    '{% for f in c.data.findings %}<tr><th scope="row">{{ f.name }}</th><td>{{ f.metric }}</td><td class="num">{{ f.count }}</td><td>{{ f.action }}</td><td>{{ f.detail }}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>{% else %}<p>Every row could be used.</p>{% endif %}\n'
+    '{% if c.data.caps %}<div class="wide" tabindex="0"><table><caption>Caps for extreme values, pooled over variants</caption><thead><tr><th scope="col">Metric</th><th scope="col">Column</th><th scope="col" class="num">Lower</th><th scope="col" class="num">Upper</th><th scope="col" class="num">Units</th></tr></thead><tbody>\n'
+    '{% for k in c.data.caps %}<tr><th scope="row">{{ k.metric }}</th><td>{{ k.column }}</td><td class="num">{{ k.lower }}</td><td class="num">{{ k.upper }}</td><td class="num">{{ k.cut }}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>{% endif %}\n'
+    '\n'
+    '<h2>Method in plain language</h2>\n'
+    '{% for m in c.method %}<p>{{ m }}</p>{% endfor %}\n'
+    '\n'
+    '<h2>Limits</h2>\n'
+    '<ul>{% for l in c.limits %}<li>{{ l }}</li>{% endfor %}</ul>\n'
+    '\n'
+    '<h2>Sign-offs</h2>\n'
+    '{% if c.sign_offs %}<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">For</th><th scope="col">Signed</th><th scope="col">Over plan digest</th><th scope="col">Signature</th></tr></thead><tbody>\n'
+    '{% for s in c.sign_offs %}<tr><th scope="row">{{ s.name }}</th><td>{{ s.role or "–" }}</td><td>{{ s.needed_for or "–" }}</td><td>{{ s.at[:10] if s.at else "not signed" }}</td><td class="hex">{{ (s.plan_digest or "–")[:16] }}</td><td>{{ s.signature or "–" }}{% if s.key %}, over {{ s.covers }}<br><span class="hex">{{ s.key }}</span>{% endif %}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>{% else %}<p>The plan asks for no sign-off.</p>{% endif %}\n'
+    '\n'
+    '<h2>Provenance</h2>\n'
+    '<div class="wide" tabindex="0"><table class="prov"><tbody>\n'
+    '{% for k, v in c.provenance %}<tr><th scope="row">{{ k }}</th><td class="{{ "hex" if v|length > 40 else "" }}">{{ v }}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>\n'
+    '<div class="wide" tabindex="0"><table><caption>The ledger up to this memo</caption><thead><tr><th scope="col" class="num">Entry</th><th scope="col">When</th><th scope="col">What</th><th scope="col">Who</th><th scope="col">SHA-256</th></tr></thead><tbody>\n'
+    '{% for e in c.ledger %}<tr><td class="num">{{ e.seq }}</td><td>{{ e.at[:16]|replace("T", " ") }} UTC{% if e.set_back_seconds %} <span class="warn">clock set back</span>{% endif %}</td><td>{{ e.kind|replace("_", " ") }}</td><td>{{ e.by or "–" }}</td><td class="hex">{{ e.digest[:16] }}…</td></tr>\n'
+    '{% endfor %}</tbody></table></div>\n'
+    '\n'
+    '<h2>How to verify this memo</h2>\n'
+    '<p>This file carries its own evidence: the plan, the moments of the data, the readout, the ledger and their digests. <code>xpbench verify memo.html</code> recomputes digests and chain, the estimates from the moments by a second, independent implementation, the decision from the estimates, and the text and charts of this page. The same check is one file of Python without dependencies: <code>python verify.py memo.html</code>. It answers <em>verified</em>, <em>differs</em> and where, <em>unreadable</em>, or <em>made by a newer version</em>.</p>\n'
+    '<p class="small quiet">Payload SHA-256 <span class="hex">{{ payload_sha256 }}</span></p>\n'
+    '</section>\n'
+    '</main>\n'
+    '<script type="application/json" id="xpbench-payload">{{ payload_text|safe }}</script>\n'
+    '<script type="application/json" id="xpbench-seal">{{ seal_text|safe }}</script>\n'
+    '</body>\n'
+    '</html>\n'
+    )
+}
+
+PAGE = Renderer('0.1.0', made, wordings, TEMPLATES)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(renderer=PAGE))

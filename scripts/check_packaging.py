@@ -200,7 +200,7 @@ def editable(work: Work) -> str:
     link = place.folder / "venv" / EXTENSION
     need(link.is_symlink() and link.resolve() == (source / "xpbench" / "labextension").resolve(), f"{link} is no link")
     lists_both(place)
-    where = place.run(place.python, "-c", "from xpbench.lab.notebooks import template_path; print(template_path('readout'))")
+    where = place.run(place.python, "-c", "from xpbench.notebooks import template_path; print(template_path('readout'))")
     need(where.strip().startswith(str(source)), where)
     return "installed, linked, both parts enabled, templates from the checkout"
 

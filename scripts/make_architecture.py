@@ -37,10 +37,13 @@ BESIDE = (
     ("verifier/", "a memo checked by a", "second implementation"),
 )
 GROUND = (
-    ("errors/", "every message, by code"),
+    ("errors/", "messages, by code"),
     ("canonical", "one text, one digest"),
-    ("files", "the old file or the new"),
+    ("files", "old or new, not half"),
+    ("meaning/", "what values mean"),
+    ("sheets/", "CSV as it is found"),
     ("formula", "formulas of metrics"),
+    ("wording/", "numbers in words"),
     ("shows", "how results show"),
 )
 STEP, WAY_WIDTH, WAY_TOP, BESIDE_TOP = 148, 130, 286, 430
@@ -120,7 +123,7 @@ def picture() -> str:
     )
     out += [step(x, y, i + 1) for i, (x, y) in enumerate(places)]
     for i, (name, words) in enumerate(GROUND):
-        out += box(36 + 237 * i, 582, 220, 58, name, words)
+        out += box(36 + 147 * i, 582, 139, 58, name, words)
     title = "The rooms of xpbench in their layers, and the way of one exposure through them in nine steps"
     return "\n".join(
         [

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from scripts.notebook_texts import NOTEBOOKS, TEMPLATES  # noqa: E402
-from xpbench.forms.notebooks import execute, stripped  # noqa: E402
+from xpbench.notebooks import execute, stripped  # noqa: E402
 
 
 def cells(parts: list[tuple[str, str]]) -> list[dict[str, Any]]:

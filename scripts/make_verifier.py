@@ -11,11 +11,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from xpbench.verifier import single
+from xpbench.memo import alone
+from xpbench.verifier import shape
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "verify.py"
-KEYS = Path(single.__file__).with_name("plan_keys.py")
+KEYS = Path(shape.__file__).with_name("plan_keys.py")
 SCHEMA = ROOT / "xpbench" / "plan" / "plan.schema.json"
 
 HEAD = '''"""Keys of a plan, made from its JSON Schema by `python scripts/make_verifier.py`; `shape` says how to read them."""
@@ -69,6 +70,6 @@ def _source(shape: Any) -> str:
 
 if __name__ == "__main__":
     KEYS.write_text(plan_keys(), encoding="utf-8", newline="")
-    single.single_file.cache_clear()
-    TARGET.write_text(single.single_file(), encoding="utf-8", newline="")
+    alone.single_file.cache_clear()
+    TARGET.write_text(alone.single_file(), encoding="utf-8", newline="")
     print(TARGET)

@@ -2,7 +2,8 @@
 
     python scripts/test.py                      all: lint, types, layers, front end, tests, notebooks
     python scripts/test.py --fast               without front end, browser, Spark and notebooks
-    python scripts/test.py --skip-front-end     all but lint, types and tests of the TypeScript part, which know no Python
+    python scripts/test.py --second             what differs between versions of Python: without lint, types, front end,
+                                                browser, notebooks and the documentation's own checks
 
 Works with any Python from 3.11 on; nothing needs to be installed before, but for the programs that some tests drive:
 Chromium, Java 17, Node and PostgreSQL (Debian: chromium openjdk-17-jre-headless nodejs postgresql).
@@ -29,7 +30,7 @@ def main() -> int:
     """Create the environment, run every step, tell which failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fast", action="store_true", help="without front end, browser, Spark and notebooks")
-    parser.add_argument("--skip-front-end", action="store_true", help="without lint, types and tests of the front end")
+    parser.add_argument("--second", action="store_true", help="only what differs between versions of Python")
     parser.add_argument("--keep", action="store_true", help="use the environment again if it is there")
     args = parser.parse_args()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -62,16 +63,20 @@ def main() -> int:
     order = [f"--randomly-seed={CI_SEED}"] if os.environ.get("CI") else []
     side_by_side = [*order, "-n", workers, "--dist", "loadfile", "--durations", "15"]
     chosen = f"not browser and not full{' and not spark' if args.fast else ''}"
-    steps = [
+    checks = [
         (python, "-m", "ruff", "check", "."),
         (python, "-m", "ruff", "format", "--check", "."),
         (python, "-m", "mypy"),
         (str(bin_folder / "lint-imports"),),
-        (python, "-m", "pytest", "-q", *side_by_side, "-m", chosen, "tests"),
     ]
-    if not args.fast:  # one browser at a time, each story from its beginning
+    tests = (python, "-m", "pytest", "-q", "-rs", *side_by_side, "-m", chosen)
+    if args.second:
+        steps: list[tuple[str, ...]] = [(*tests, "--ignore", "tests/docs", "tests")]
+    else:
+        steps = [*checks, (*tests, "tests")]
+    if not (args.fast or args.second):
+        # one browser at a time, each story from its beginning
         steps.append((python, "-m", "pytest", "-q", "-p", "no:randomly", "--durations", "5", "-m", "browser", "tests"))
-    if not args.fast:
         steps.append(
             (
                 *(python, "-m", "pytest", "-q", "-p", "no:randomly", "-n", workers, "--dist", "loadfile"),
@@ -81,7 +86,7 @@ def main() -> int:
             )
         )
     failed = [" ".join(step[1:5]) for step in steps if not run(*step)]
-    if not (args.fast or args.skip_front_end):
+    if not (args.fast or args.second):
         failed += front_end(run, str(bin_folder / "jlpm"))
     print("\n" + ("all steps passed" if not failed else "failed: " + "; ".join(failed)), flush=True)
     return 1 if failed else 0

@@ -21,7 +21,7 @@ _HOMES = {
     "load_plan": "plan",
     "template": "plan",
     "power": "forecast.power:plan_power",
-    "verify": "verifier",
+    "verify": "memo.verification",
     "rehearse": "forecast.rehearsal",
     "History": "forecast.history",
     "calibrate": "forecast.calibration",

@@ -15,12 +15,12 @@ from xpbench.forms.plan_form import PlanForm
 from xpbench.forms.preflight_panel import PreflightPanel
 from xpbench.forms.readout_panel import ReadoutPanel
 from xpbench.forms.workbench import Workbench
+from xpbench.memo.verification import verify
 from xpbench.plan import Plan, load_plan, template
 from xpbench.randomiser import load_flags
 from xpbench.randomiser.assigning import assign
 from xpbench.randomiser.audit.auditing import audit
 from xpbench.randomiser.preflight.preflighting import preflight
-from xpbench.verifier import verify
 from xpbench.watch import portfolio
 
 __version__: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import rfc8785
@@ -24,6 +25,15 @@ def canonical_bytes(value: Any) -> bytes:
     try:
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
+        half = None if isinstance(error, RecursionError) else _half_of_a_character(value)
+        if half is not None:
+            raise InputError(
+                "XPB-I04",
+                name="Text",
+                value=ascii(half)[:80],
+                rule=plain("It holds half of a character (an unpaired surrogate), which no file can hold"),
+                remedy=plain("Take the text from its source again, or delete the sign"),
+            ) from error
         raise InputError(
             "XPB-I04",
             name="Value",
@@ -31,6 +41,17 @@ def canonical_bytes(value: Any) -> bytes:
             rule=plain("Canonical JSON holds strings, finite numbers, booleans, null, lists and objects"),
             remedy=plain("Replace it"),
         ) from error
+
+
+def _half_of_a_character(value: Any) -> str | None:
+    """A text in the value that has no UTF-8, None where there is none."""
+    if isinstance(value, str):
+        return value if any("\ud800" <= c <= "\udfff" for c in value) else None
+    if isinstance(value, Mapping):
+        value = [part for pair in value.items() for part in pair]
+    if isinstance(value, (list, tuple)):
+        return next((found for part in value if (found := _half_of_a_character(part)) is not None), None)
+    return None
 
 
 def digest(value: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml  # noqa: TID251 - our own workflow, read with safe_load
 
+from tests.memo.making import PLAN, decided
 from xpbench.cli import main
 from xpbench.commands.review import Finding, markdown, review
 from xpbench.experiment import open_experiment, register
@@ -292,3 +293,40 @@ def test_git_hook_stops_the_commit(repository: Path, shimmed: dict[str, str]) ->
     assert done.returncode != 0
     assert "XPB-P28" in done.stdout + done.stderr
     assert git(repository, "log", "--oneline").count("\n") == 1
+
+
+def test_another_experiments_memo_is_refused(repository):
+    """It verifies by itself: only the key and the ledger in the folder say that it is not this one's."""
+    experiment = decided(repository / "experiments")
+    other = decided(repository / "other", plan={**PLAN, "key": "bravo"})
+    other.memo().save(experiment.memo_path)
+    found = next(f for f in review(folder=repository) if f.path.endswith(experiment.key))
+    assert found.state == "refused"
+    assert "another experiment" in found.sentences[0]
+
+
+def test_a_memo_of_a_superseded_decision_is_refused(repository):
+    experiment = decided(repository / "experiments")
+    experiment.decide(experiment.decided_readout(), "iterate", because="Thought again.", by="Ana")
+    experiment.memo_path.write_bytes(build_stale(experiment))
+    found = next(f for f in review(folder=repository) if f.path.endswith(experiment.key))
+    assert found.state == "refused"
+    assert "later decision" in found.sentences[0]
+
+
+def build_stale(experiment):
+    """The memo as it was before the last decision."""
+    from xpbench.memo import build
+
+    entries = experiment.ledger.entries()
+    return build(experiment.plan, experiment.decided_readout(), entries[:-1]).html.encode()
+
+
+def test_a_copied_folder_is_refused(repository):
+    experiment = decided(repository / "experiments")
+    experiment.memo().save(experiment.memo_path)
+    shutil.copytree(experiment.folder, experiment.folder.with_name("copied"))
+    found = {f.path.rpartition("/")[2]: f for f in review(folder=repository)}
+    assert found["copied"].state == "refused"
+    assert any("copied or renamed" in s for s in found["copied"].sentences)
+    assert any("same registration" in s for s in found["copied"].sentences)

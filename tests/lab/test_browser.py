@@ -19,7 +19,7 @@ from tests.lab.conftest import make_experiments
 from tests.lab.installed import Installed, install, jupyterlab
 from tests.lab.test_handlers import cell
 from tests.test_experiment import plan
-from xpbench.lab import notebooks
+from xpbench import notebooks
 from xpbench.ledger import fixed_clock
 
 pytestmark = [pytest.mark.browser]

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.lab.conftest import TOKEN, Server
-from xpbench.lab import notebooks
+from xpbench import notebooks
 from xpbench.lab.page import POLICY, digest_of
 
 ENDPOINTS = [

@@ -141,7 +141,7 @@ def test_an_editable_install_has_both_parts() -> None:
     assert (share / "labextensions" / "@xpbench" / "labextension" / "package.json").is_file()
     assert (share / "notebook_templates" / "xpbench" / "readout.ipynb").is_file()
     assert (Path(sys.prefix) / "etc" / "jupyter" / "jupyter_server_config.d" / "xpbench.json").is_file()
-    from xpbench.lab.notebooks import template_path
+    from xpbench.notebooks import template_path
 
     assert template_path("readout") == ROOT / "templates" / "xpbench" / "readout.ipynb"
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpbench.memo import digits, figures
+from xpbench.memo import figures
 from xpbench.memo.figures import ForestRow, SplitRow
+from xpbench.wording import numbers as digits
 
 numbers = st.floats(-1e6, 1e6) | st.none()
 

@@ -145,7 +145,7 @@ FLAG: dict[str, Any] = {
     "serving_method": "remote_or_local",
     "ruleset": {
         "variants": [{"key": "a", "value": "a", "is_control": True, "split": 1.0, "description": "kept"}],
-        "rollout": [{"rollout_percentage": 1.0, "cohort_hash": "kept"}],
+        "rollout": [{"rollout_percentage": 1.0, "cohort_hash": "kept", "variant_splits": {}}],
     },
 }
 

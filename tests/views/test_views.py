@@ -116,7 +116,8 @@ def test_hostile_svg_is_escaped() -> None:
     ("case", "words"),
     [
         ({"lift": 0.03, "lift_low": None, "lift_high": None, "status": "unbounded_lift"}, "unbounded"),
-        ({"lift": None, "status": "control_near_zero"}, "–"),
+        ({"lift": None, "effect": 0.009, "status": "control_near_zero"}, "–"),
+        ({"lift": None, "status": "too_few_units"}, "not enough data"),
     ],
 )
 def test_lifts_that_do_not_exist_are_words(case: dict[str, Any], words: str) -> None:
@@ -135,7 +136,7 @@ def test_forest_marks_follow_the_margin_and_the_verdict_in_words() -> None:
     table = {r["metric"]: r for r in views.forest(rows()).table.rows}
     assert (table["quote_started"]["mark"], table["quote_started"]["verdict_text"]) == ("▲", "better")
     assert (table["transfer_in"]["mark"], table["transfer_in"]["verdict_text"]) == ("▼", "worse")
-    assert (table["transfer_out"]["mark"], table["transfer_out"]["verdict_text"]) == ("✓", "not worse than planned")
+    assert (table["transfer_out"]["mark"], table["transfer_out"]["verdict_text"]) == ("✓", "within its margin")
     assert (table["page_load"]["mark"], table["page_load"]["verdict_text"]) == ("✕", "worse than accepted")
 
 
@@ -176,12 +177,14 @@ def test_a_split_without_units_says_so() -> None:
 
 
 def test_the_forecast_reaches_the_horizon_at_the_pace_of_the_last_days() -> None:
-    from xpbench.views.timeline import forecast
+    from xpbench.data.pace import day_of_horizon, pace_of
 
     days = {f"2026-11-{d:02}": 100 for d in range(1, 11)}
-    assert forecast(days, 2000) == ("2026-11-20", 100.0)
-    assert forecast(days, 1000) is None
-    assert forecast({}, 10) is None
+    assert day_of_horizon(days, 2000) == ("2026-11-20", 100.0)
+    assert day_of_horizon(days, 1000) is None
+    assert day_of_horizon({}, 10) is None
+    sparse = {"2026-02-01": 30, "2026-02-06": 30, "2026-02-07": 30}
+    assert pace_of(sparse) == 10.0  # 60 units in six days, the last day left out; not 30 a day over two listed ones
 
 
 def test_health_is_worst_first_and_opens_failed_gates() -> None:
@@ -217,21 +220,21 @@ def test_a_long_table_says_how_much_it_shows() -> None:
 @pytest.mark.parametrize(
     ("case", "expected"),
     [
-        ((0.074, 0.031, 0.118), "+7.4 % (+3.1 to +11.8)"),
-        ((-0.0431, -0.0698, -0.0164), "−4.3 % (−7.0 to −1.6)"),
-        ((0.00012, 0.00003, 0.00021), "+0.012 % (+0.003 to +0.021)"),
-        ((0.5, -1.5, 2.5), "+50 % (−150 to +250)"),
-        ((0.1, None, None), "+10.0 % (unbounded)"),
-        ((None, None, None), "–"),
-        ((0.0, -0.01, 0.01), "0.0 % (−1.0 to +1.0)"),
+        ((0.074, 0.031, 0.118), "+7.4\u202f% (+3.1 … +11.8)"),
+        ((-0.0431, -0.0698, -0.0164), "−4.3\u202f% (−7.0 … −1.6)"),
+        ((0.00012, 0.00003, 0.00021), "+0.012\u202f% (+0.003 … +0.021)"),
+        ((0.5, -1.5, 2.5), "+50\u202f% (−150 … +250)"),
+        ((0.1, None, None), "+10.00\u202f% (unbounded)"),
+        ((None, None, None), "not enough data"),
+        ((0.0, -0.01, 0.01), "0.0\u202f% (−1.0 … +1.0)"),
     ],
 )
 def test_digits_follow_the_interval(case: tuple[Any, Any, Any], expected: str) -> None:
-    assert numbers.lift(*case) == expected
+    assert numbers.lift(dict(zip(("lift", "lift_low", "lift_high"), case, strict=True))) == expected
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(0.03, "0.03"), (0.00156, "0.0016"), (0.00001, "< 0.0001"), (None, "–"), (0.8, "0.8")]
+    ("value", "expected"), [(0.03, "0.030"), (0.00156, "0.0016"), (0.00001, "< 0.0001"), (None, "–"), (0.8, "0.80")]
 )
 def test_p_values(value: float | None, expected: str) -> None:
     assert numbers.p_value(value) == expected
@@ -310,7 +313,7 @@ def test_a_trend_says_what_the_test_says_in_points_of_percent() -> None:
         "sentence": "Quotes: the effect fades with the days.",
     }  # fmt: skip
     view = trend(found, metric="Quotes", is_share=True)
-    assert view.title == "Quotes: the effect fades with the days (corrected p = 0.01)"
+    assert view.title == "Quotes: the effect fades with the days (corrected p = 0.010)"
     assert view.table.rows[0]["lift"] == pytest.approx(1.0)
     week = trend({**found, "axis": "weekday", "points": points[:7]}, metric="Quotes")
     assert week.table.rows[1]["label"] == "Tuesday"

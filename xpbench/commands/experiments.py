@@ -40,6 +40,7 @@ def add_parsers(subparsers: Any) -> None:
     status = add_command(subparsers, "status", _status, help="what is registered, running, ready, overdue")
     status.add_argument("key", nargs="?", help="one experiment; all if missing")
     status.add_argument("--root", default="experiments", help="folder of all experiments")
+    status.add_argument("--remote", action="store_true", help="also compare with Mixpanel; exit 1 where it differs")
 
 
 def _with_key(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -141,7 +142,7 @@ def _write_notebook(args: argparse.Namespace, readout: Any) -> None:
     from pathlib import Path
 
     from xpbench.files import write_atomic
-    from xpbench.forms.notebooks import run_template
+    from xpbench.notebooks import run_template
 
     out = Path(args.notebook)
     saved = out.with_suffix(".readout.json")
@@ -196,17 +197,23 @@ def _decide(args: argparse.Namespace) -> int:
 
 def _memo(args: argparse.Namespace) -> int:
     experiment = _open(args)
-    path = experiment.memo().save(args.out or experiment.memo_path)
-    answer(args, {"path": str(path)}, f"Memo written to {path}. Check it any time with: xpbench verify {path}")
+    memo = experiment.memo()
+    path = memo.save(args.out or experiment.memo_path)
+    name = path.name.lower()
+    if name.endswith((".html", ".htm", ".zip")) and not name.endswith(".interactive.html"):
+        hint = f"Check it any time with: xpbench verify {path}"
+    elif name.endswith(".json"):
+        hint = f"It is the evidence without the page; xpbench verify {path} checks its numbers."
+    else:
+        hint = "It is a copy to read, without evidence: the memo that can be verified is the HTML one, "
+        hint += f"which xpbench memo {experiment.key} writes to {experiment.memo_path}."
+    answer(args, {"path": str(path)}, f"Memo written to {path}. {hint}")
     return DONE
 
 
 def _reproduce(args: argparse.Namespace) -> int:
-    from xpbench.memo.reproduce import reproduce
-
     experiment = _open(args)
-    then = experiment.decided_readout()
-    found = reproduce(then, experiment.summarize(_source(args, experiment.plan), progress=progress_line))
+    found = experiment.reproduce(_source(args, experiment.plan), progress=progress_line)
     progress_done()
     answer(args, found.to_dict(), str(found))
     return DONE if found.same else NO
@@ -228,6 +235,37 @@ def _status(args: argparse.Namespace) -> int:
     from xpbench.experiment import statuses
 
     found = statuses(args.root, only=args.key)
-    lines = [f"{s['key']:<28} {s['state']:<11} {s['sentence']}" for s in found]
+    if args.remote:
+        _add_remote(args.root, found)
+    lines = []
+    for s in found:
+        lines.append(f"{s['key']:<28} {s['state']:<11} {s['sentence']}")
+        lines += [f"  {words}" for words in s.get("remote", {}).get("words", ())]
     answer(args, found, "\n".join(lines) or f"No experiments in {args.root}. Start with: xpbench new, or xpbench demo")
-    return NO if any(s["state"] in ("broken", "overdue", "breached") for s in found) else DONE
+    drifted = any(s.get("remote", {}).get("in_step") is False for s in found)
+    return NO if drifted or any(s["state"] in ("broken", "overdue", "breached") for s in found) else DONE
+
+
+def _add_remote(root: str, found: list[dict[str, Any]]) -> None:
+    """What Mixpanel holds of each published experiment, against plan and ledger."""
+    from xpbench.errors import MixpanelError
+    from xpbench.experiment import open_experiment
+    from xpbench.mixpanel.client import Client
+
+    with Client.from_environment() as client:
+        for status in found:
+            if status["state"] == "broken":
+                continue
+            experiment = open_experiment(status["key"], root)
+            if not any(e.kind == "published" for e in experiment.ledger.entries()):
+                status["remote"] = {"in_step": None, "words": ["Not published to Mixpanel."]}
+                continue
+            try:
+                step = experiment.sync(client, dry_run=True)
+            except MixpanelError as error:
+                if error.code not in ("XPB-M10", "XPB-M14"):
+                    raise
+                status["remote"] = {"in_step": False, "words": [str(error)]}
+                continue
+            words = [str(d) for d in step.differences] or ["Mixpanel holds what plan and ledger say."]
+            status["remote"] = {"in_step": step.in_step, "differences": [d.to_dict() for d in step.differences], "words": words}

@@ -153,6 +153,12 @@ class _Git:
         file = self._folder / path
         return file.read_bytes() if file.is_file() and not file.is_symlink() else None
 
+    def ledgers_beginning(self, line: bytes) -> set[str]:
+        """Ledgers whose first line is this one: more than one is a copied experiment."""
+        listed = ["ls-files", "-z", *([] if self._staged else ["--cached", "--others", "--exclude-standard"])]
+        paths = {p.decode(errors="surrogateescape") for p in self._run(*listed, "--", f"*{LEDGER}").split(b"\0") if p}
+        return {p for p in paths if (data := self.now(p)) is not None and data.partition(b"\n")[0] == line}
+
     def _show(self, name: str) -> bytes | None:
         done = subprocess.run(["git", "cat-file", "blob", name], cwd=self._folder, capture_output=True, check=False)
         return done.stdout if done.returncode == 0 else None
@@ -200,7 +206,8 @@ def _experiment(git: _Git, start: str, home: str) -> Finding:
         found.refuse("plan.json is gone. It stands beside its ledger. Bring it back.")
         return found
     with temporary_folder() as folder:
-        copy = folder
+        copy = folder / PurePosixPath(home).name
+        copy.mkdir()
         for name, data in ((LEDGER, new), (PLAN, plan), (MEMO, memo)):
             if data is not None:
                 (copy / name).write_bytes(data)
@@ -212,17 +219,27 @@ def _experiment(git: _Git, start: str, home: str) -> Finding:
         before = sum(1 for line in (old or b"").splitlines() if line.strip())
         found.plan = next(e.body["plan"] for e in reversed(entries) if e.kind in ("registered", "amended"))
         found.sentences += [_told(e.kind, e.body) for e in entries[before:]]
-        if memo is not None and memo != git.before(start, f"{home}/{MEMO}"):
-            _memo(found, copy / MEMO)
+        key = str(found.plan["key"])
+        if copy.name != key:
+            found.refuse(
+                f"The ledger in this folder is that of “{one_line(key)}”: the folder was copied or renamed. Take it away."
+            )
+        for twin in git.ledgers_beginning(new.partition(b"\n")[0]) - {f"{home}/{LEDGER}"}:
+            found.refuse(f"{one_line(twin)} begins with the same registration: one of the two is a copy. Take it away.")
+        if memo is not None and (memo != git.before(start, f"{home}/{MEMO}") or new != old):
+            _memo(found, copy / MEMO, key)
     return found
 
 
-def _memo(found: Finding, path: Path) -> None:
-    from xpbench.verifier import verify
+def _memo(found: Finding, path: Path, key: str) -> None:
+    """The memo against its own evidence, and against the key and the ledger of the folder that it lies in."""
+    from xpbench.memo.verification import verify
 
-    report = verify(path)
+    report = verify(path, key=key, ledger=path.with_name(LEDGER))
     if report.exit_code == 0:
         found.sentences.append("The memo verifies.")
+    elif report.cause in ("other experiment", "fork", "cut ledger", "other ledger", "superseded"):
+        found.refuse(f"{one_line(report.reason)} Write it again with `xpbench memo {key}`.")
     else:
         found.refuse(f"The memo does not verify: {report.verdict}. A memo is written by `xpbench memo` and never edited.")
 

@@ -18,7 +18,7 @@ def add_parsers(subparsers: Any) -> None:
         description="Check a memo with nothing but the memo. Exit 0 verified in full, 1 differs, 2 unreadable, 3 newer, "
         "4 the numbers hold and the page was not compared, 5 the numbers hold and the page was touched or there is none.",
     )
-    parser.add_argument("memo", nargs="?", help="the memo (.html) or its payload (.json)")
+    parser.add_argument("memo", nargs="?", help="the memo (.html), its payload (.json) or its archive (.zip)")
     parser.add_argument("--key", help="experiment that it should be of")
     parser.add_argument("--ledger", help="the experiment's ledger.jsonl today, which must begin with the memo's entries")
     parser.add_argument("--witness", help="length:digest noted elsewhere, which the memo's ledger must contain")
@@ -32,11 +32,11 @@ def _verify(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from xpbench.errors import InputError, plain
-    from xpbench.verifier import verify
+    from xpbench.memo.verification import verify
 
     if args.save_verifier:
         from xpbench.files import write_atomic
-        from xpbench.verifier.single import single_file
+        from xpbench.memo.alone import single_file
 
         target = Path(args.save_verifier)
         write_atomic(target, single_file().encode())

@@ -12,6 +12,7 @@ unit_values  values of units without ids, for re-randomising
 histogram    counts per bin of a winsorized metric
 cache        unit tables on disk, found by their content
 arrays       small Arrow arrays
+pace         units a day, and when a horizon is reached
 progress     a progress bar
 ===========  ====================================================================
 

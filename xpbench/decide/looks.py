@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from scipy.special import ndtri
@@ -51,8 +51,8 @@ class Look:
         planned: It was due under the plan; False for a peek.
         reason: Why, for a peek.
         last: Why this look was declared the last one, "" where it was not (group-sequential).
-        findings: Of designs that are read several times: what this look alone found, by metric and variant; empty for other
-            designs and for looks of earlier releases.
+        findings: Of designs that are read several times: what this look alone found, by metric and variant; empty for a peek,
+            None for other designs and for looks of earlier releases.
         counts: A boundary that this look crosses stays crossed: it was due, no gate had failed, and nothing that can turn a
             result was amended since.
     """
@@ -64,7 +64,7 @@ class Look:
     planned: bool
     reason: str = ""
     last: str = ""
-    findings: Mapping[str, Mapping[str, Found]] = field(default_factory=dict)
+    findings: Mapping[str, Mapping[str, Found]] | None = None
     counts: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Look:
         out: dict[str, Any] = {name: getattr(self, name) for name in ("seq", "at", "by", "units", "planned", "reason")}
         if self.last:
             out["last"] = self.last
-        if self.findings:
+        if self.findings is not None:
             out["findings"] = {m: {v: f.to_dict() for v, f in found.items()} for m, found in self.findings.items()}
             out["counts"] = self.counts
         return out
@@ -80,12 +80,12 @@ class Look:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Look:
         """The inverse of `to_dict`."""
-        return cls(**{**data, "findings": findings_from(data.get("findings", {}))})
+        return cls(**{**data, "findings": findings_from(data.get("findings"))})
 
 
-def findings_from(data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Found]]:
+def findings_from(data: Mapping[str, Mapping[str, Mapping[str, Any]]] | None) -> dict[str, dict[str, Found]] | None:
     """The findings of a look, as they stand in the ledger and in a readout."""
-    return {m: {v: Found(**f) for v, f in found.items()} for m, found in data.items()}
+    return None if data is None else {m: {v: Found(**f) for v, f in found.items()} for m, found in data.items()}
 
 
 def closing_of(plan: Plan, looks: Sequence[Look]) -> Look | None:
@@ -116,9 +116,8 @@ def standing(plan: Plan, looks: Sequence[Look], metric: str, variant: str, p_val
     """
     closing = closing_of(plan, looks)
     until = looks[: looks.index(closing) + 1] if closing is not None else looks
-    found = [
-        (look.findings[metric][variant], look) for look in until if look.counts and variant in look.findings.get(metric, {})
-    ]
+    told = [((look.findings or {}).get(metric, {}).get(variant), look) for look in until if look.counts]
+    found = [(what, look) for what, look in told if what is not None]
     if not found or math.isnan(p_value):
         return None
     smallest = min(found, key=lambda pair: pair[0].p)

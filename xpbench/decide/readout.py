@@ -17,8 +17,9 @@ from xpbench.decide.seal import Due
 from xpbench.decide.segments import SegmentResult
 from xpbench.errors import shown
 from xpbench.health.check import Check
-from xpbench.health.words import p_words
+from xpbench.plan.methods import FIRST, METHODS
 from xpbench.shows import Shows
+from xpbench.wording import numbers, rows, verdicts
 
 SCHEMA = 1
 
@@ -145,6 +146,7 @@ class Readout(Shows):
         versions: Of xpbench and of the engine.
         novelty: Whether each effect fades, grows or hangs on the day: by days since exposure, day of exposure and weekday.
         interactions: With other experiments that the source shows on the same units.
+        methods: Edition of the statistical methods (`plan.methods`).
     """
 
     key: str
@@ -166,6 +168,7 @@ class Readout(Shows):
     versions: Mapping[str, str]
     novelty: tuple[Trend, ...] = ()
     interactions: tuple[Interaction, ...] = ()
+    methods: int = METHODS
 
     is_sealed: Literal[False] = field(default=False, init=False)
 
@@ -213,6 +216,7 @@ class Readout(Shows):
             "versions": dict(self.versions),
             "novelty": [t.to_dict() for t in self.novelty],
             "interactions": [i.to_dict() for i in self.interactions],
+            **({} if self.methods == FIRST else {"methods": self.methods}),
         }
 
     @classmethod
@@ -238,6 +242,7 @@ class Readout(Shows):
             versions=data["versions"],
             novelty=tuple(Trend.from_dict(t) for t in data.get("novelty", ())),
             interactions=tuple(Interaction.from_dict(i) for i in data.get("interactions", ())),
+            methods=int(data.get("methods", FIRST)),
         )
 
     @property
@@ -293,32 +298,12 @@ COLUMNS = {
 """Columns of the table that a readout shows, and to which side each stands: a notebook's own style puts all to the right."""
 
 
-def share(value: float | None, *, signed: bool = True, digits: int = 1) -> str:
-    """A share as a percentage with a true minus; `–` where there is none."""
-    if value is None:
-        return "–"
-    text = f"{abs(value) * 100:.{digits}f} %"
-    if float(f"{abs(value) * 100:.{digits}f}") == 0:
-        return text
-    return ("−" if value < 0 else "+" if signed else "") + text
-
-
-def interval(row: Row) -> str:
-    """The lift's interval in words."""
-    if row.lift_low is None or row.lift_high is None:
-        return {"unbounded_lift": "unbounded", "control_near_zero": "no lift: control is zero"}.get(
-            row.status, row.status.replace("_", " ")
-        )
-    return f"{share(row.lift_low)} to {share(row.lift_high)}"
-
-
 def line_of(row: Row) -> str:
     """A row on one line of text."""
-    mark = {"better": "▲", "worse": "▼", "unclear": "─"}[row.verdict]
-    if row.guardrail:
-        mark = {"ok": "✓", "bad": "✕", "unclear": "─"}[row.guardrail]
-    p = "" if row.p_value is None else f" {p_words(row.p_value, '.4g')}".replace("= ", "")
-    return f"{mark} {row.role:<9} {row.metric} [{row.variant}] {share(row.lift)} ({interval(row)}){p}"
+    plain = row.to_dict()
+    p = "" if row.p_value is None else f" p {numbers.p_value(row.p_value)}"
+    said = rows.lift_said(plain) if row.lift is not None else rows.shown(plain)
+    return f"{verdicts.mark_of(plain)[0]} {row.role:<9} {row.metric} [{row.variant}] {said}{p}"
 
 
 def html_table(rows: Sequence[Row]) -> str:
@@ -329,15 +314,11 @@ def html_table(rows: Sequence[Row]) -> str:
 
 
 def _html_row(row: Row) -> str:
-    mark = {"better": "▲ better", "worse": "▼ worse", "unclear": "─ unclear"}[row.verdict]
-    if row.guardrail:
-        mark = {"ok": "✓ within margin", "bad": "✕ worse than accepted", "unclear": "─ margin not yet shown"}[row.guardrail]
-    means = [
-        "–" if m is None else (share(m, signed=False, digits=2) if row.is_proportion else f"{m:,.4g}")
-        for m in (row.mean_control, row.mean)
-    ]
-    p = "–" if row.p_value is None else p_words(row.p_value, ".4g").removeprefix("p ").removeprefix("= ")
-    cells = (row.label, row.role, row.variant, *means, share(row.lift), interval(row), p, mark)
+    plain = row.to_dict()
+    mark = f"{verdicts.mark_of(plain)[0]} {verdicts.word_of(plain)}"
+    p = numbers.p_value(row.p_value)
+    lift, interval = rows.lift_text(plain), rows.lift_interval(plain)
+    cells = (row.label, row.role, row.variant, *rows.means(plain), lift, interval, p, mark)
     sides = zip(cells, COLUMNS.values(), strict=True)
     return "<tr>" + "".join(f"<td style='text-align:{side}'>{escape(c)}</td>" for c, side in sides) + "</tr>"
 

@@ -21,8 +21,8 @@ from xpbench.experiment import register
 from xpbench.files import write_atomic
 from xpbench.forecast.power import plan_power
 from xpbench.memo import Memo
+from xpbench.memo.verification import verify
 from xpbench.randomiser.preflight.preflighting import preflight
-from xpbench.verifier import verify
 
 Tell = Callable[[str], None]
 

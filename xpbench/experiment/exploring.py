@@ -69,10 +69,12 @@ def explore(
         InvalidPlan: metrics or shares are wrong.
     """
     table = located(table)
+    unit, variant = None if unit is None else str(unit), str(variant)  # a frame without names numbers its columns
+    metrics = [m if isinstance(m, Mapping) else str(m) for m in _listed(metrics)]
     in_files = isinstance(table, list)
     if unit is None and (in_files or is_relation(table)):
         raise DecisionError("XPB-R15", columns=plain(", ".join(map(shown, columns_of(table)[:12]))))
-    seen = variant_values(table, variant)
+    seen = variant_values(table, variant, () if control is None else (str(control).strip(), *map(str, split or ())))
     first = _control(seen, control, variant)
     _ensure_known(
         "covariates", covariates or {}, "columns of the metrics", [m if isinstance(m, str) else "" for m in _listed(metrics)]
@@ -104,7 +106,9 @@ def _control(seen: Mapping[str, int], control: Any, variant: str) -> str:
     if not 2 <= len(seen) <= MOST_VARIANTS:
         what = f"Column {shown(variant)} holds {len(seen):,} values: {listed}"
         raise DecisionError("XPB-R14", what=plain(what), hint=plain("Name the column of the variant with variant=…"))
-    wanted = "control" if control is None else as_text(control)
+    wanted = "control" if control is None else str(control).strip()
+    if wanted not in seen:
+        wanted = as_text(control)
     if wanted not in seen:
         what = f"Column {shown(variant)} holds {listed}, and not {shown(wanted)}"
         hint = nearest(wanted, seen) if control is not None else "Name one of them with control=…"
@@ -148,7 +152,7 @@ def _plan(
 
 
 def _listed(metrics: Sequence[str | Mapping[str, Any]]) -> Sequence[str | Mapping[str, Any]]:
-    return [metrics] if isinstance(metrics, str) else metrics
+    return [metrics] if isinstance(metrics, (str, Mapping)) or not isinstance(metrics, Iterable) else metrics
 
 
 def _ensure_known(argument: str, given: Mapping[Any, Any], what: str, known: Iterable[str]) -> None:

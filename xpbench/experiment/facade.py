@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,24 +10,28 @@ from xpbench.data.summary import Summary
 from xpbench.decide.looks import Look
 from xpbench.decide.readout import Readout, SealedReadout
 from xpbench.decide.seal import due, ensure_has_looks
+from xpbench.errors import SealedError, plain
 from xpbench.experiment import publishing
 from xpbench.experiment.amending import record_amendment
 from xpbench.experiment.checking import checks_of
 from xpbench.experiment.deciding import decided_readout, decision_of, record_decision
 from xpbench.experiment.gathering import FurtherHealth, Source, gather, summarize
-from xpbench.experiment.opening import ensure_unchanged, plan_in_force
+from xpbench.experiment.opening import ensure_unchanged, methods_in_force, plan_in_force
 from xpbench.experiment.reasons import ensure_reason
 from xpbench.experiment.revealing import looks_of, note_health, reveal, seal
 from xpbench.experiment.state import Status, status_of, unsigned
 from xpbench.health import Check
+from xpbench.health.sealing import under_seal
 from xpbench.ledger import Clock, Entry, Ledger, Witness, signature, system_clock
 from xpbench.ledger.folder import LEDGER, MEMO, PLAN, existing
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
     from xpbench.memo import Memo
+    from xpbench.memo.reproduce import Reproduction
     from xpbench.mixpanel.client import Client
     from xpbench.mixpanel.lifecycle import Published
+    from xpbench.mixpanel.sync import Sync
 
 
 class Experiment:
@@ -58,7 +62,10 @@ class Experiment:
     # before and while it runs
 
     def sign(self, name: str, *, role: str | None = None, key: str | Path | None = None) -> Entry:
-        """Put a sign-off over the plan in force on record.
+        """Put a sign-off on record: over the plan in force, and over the decision where there is one.
+
+        A signature covers the plan, the ledger up to here, and, once something is decided, the decision with the digests of its
+        readout and its data. Sign again after the decision to answer for the results.
 
         Args:
             name: Who signs.
@@ -70,7 +77,8 @@ class Experiment:
         """
         body: dict[str, Any] = {"name": name, "role": role, "plan_digest": self.plan.digest}
         if key is not None:
-            body["signature"] = signature.sign(signature.message(self.plan.digest, name), key=key)
+            body |= signature.signed_part(self.ledger.entries())
+            body["signature"] = signature.sign(signature.message_of(body), key=key)
         return self.ledger.append("signed_off", body, by=name)
 
     def launch(self, *, by: str | None = None, note: str = "") -> Entry:
@@ -168,14 +176,37 @@ class Experiment:
         """All looks at effects on record, oldest first."""
         return looks_of(self.ledger.entries())
 
-    def summarize(self, source: Source | Summary, *, progress: Any = None) -> Summary:
-        """Moments of a source under the plan and its frozen caps. No effect is computed, and nothing goes on record.
+    def summarize(self, source: Source | Summary, *, by: str | None = None, progress: Any = None) -> Summary:
+        """Moments of a source under the plan and its frozen caps: the means of every variant, so a look on record.
 
         Args:
             source: `xp.units(...)` or `xp.events(...)`.
+            by: Who looks.
             progress: Called with the name of each stage.
+
+        Raises:
+            SealedError: `XPB-R31`, results are not due. `readout` and `health` show what may be seen, `peek` the rest with a
+                reason, and a source's own `summarize(plan)` gives the moments of the raw data.
         """
-        return summarize(self.plan, self.ledger, source, progress=progress)
+        readout = self.readout(source, by=by, progress=progress, further_health="off")
+        if isinstance(readout, SealedReadout):
+            raise SealedError("XPB-R31", key=self.key, reason=plain(readout.due.reason))
+        return readout.summary
+
+    def reproduce(self, source: Source | Summary, *, progress: Any = None) -> Reproduction:
+        """The readout that was decided on, against the same data read again. The decision has shown it: no look.
+
+        Args:
+            source: As it was read then.
+            progress: Called with the name of each stage.
+
+        Raises:
+            DecisionError: `XPB-R06`, nothing is decided.
+        """
+        from xpbench.memo.reproduce import reproduce
+
+        then = self.decided_readout()
+        return reproduce(then, summarize(self.plan, self.ledger, source, progress=progress))
 
     def health(
         self,
@@ -187,6 +218,8 @@ class Experiment:
         further_health: FurtherHealth = "compute",
     ) -> tuple[Check, ...]:
         """The health checks alone, worst first; effects stay sealed, and the ledger notes that the data was read.
+
+        Numbers by variant that could come from outcomes stay sealed as well; an open readout has them.
 
         Args:
             source: As for `readout`.
@@ -201,7 +234,7 @@ class Experiment:
         """
         summary, checks = self._read(source, progress, evidence, (), further_health)
         note_health(self.plan, self.ledger, summary, checks, by=by)
-        return checks
+        return under_seal(checks)
 
     def _read(
         self,
@@ -294,6 +327,51 @@ class Experiment:
         """
         return publishing.publish(self.plan, self.ledger, client, launch=launch, flag=flag, details=details, clock=self._clock)
 
+    def sync(
+        self,
+        client: Client,
+        *,
+        dry_run: bool = False,
+        adopt: bool = False,
+        launch: bool = False,
+        holdback: float | None = None,
+        roll_back: str | None = None,
+        by: str | None = None,
+        before_writing: Callable[[Sync], None] | None = None,
+    ) -> Sync:
+        """Bring Mixpanel in step with plan and ledger: experiment, flag and stage; the difference is read before it is written.
+
+        Amendments (a ramp) reach the flag, a decision to ship moves it to the variant, any other decision to control.
+
+        Args:
+            client: Of the project; the one place where a socket is opened.
+            dry_run: Write nothing.
+            adopt: Take over an experiment or flag of this name that was not made from this ledger.
+            launch: Also move it to active, which can't be undone, and record the launch.
+            holdback: After shipping: share of the units that stays on control. Recorded; later syncs keep to it.
+            roll_back: Why everyone goes back to control; recorded.
+            by: Who.
+            before_writing: Called with the difference before the first write; what it raises stops the sync.
+
+        Raises:
+            MixpanelError: what Mixpanel refused; `XPB-M10` the plan can't be a flag; `XPB-M14` what is there belongs to
+                another plan; `XPB-M15` Mixpanel salted the flag otherwise.
+            DecisionError: `XPB-R02`, a roll-back without a reason.
+        """
+        return publishing.sync(
+            self.plan,
+            self.ledger,
+            client,
+            dry_run=dry_run,
+            adopt=adopt,
+            launch=launch,
+            holdback=holdback,
+            roll_back=roll_back,
+            by=by,
+            before_writing=before_writing,
+            clock=self._clock,
+        )
+
     def conclude(self, client: Client, *, end_date: str | None = None) -> Published:
         """End the experiment in Mixpanel, and log the decision in force there, where there is one.
 
@@ -331,6 +409,7 @@ def open_experiment(key: str, root: str | Path = "experiments", *, clock: Clock 
     """
     folder = existing(root, key)
     ledger = Ledger(folder / LEDGER, clock=clock)
-    document = plan_in_force(ledger.entries())
+    entries = ledger.entries()
+    document = plan_in_force(entries)
     ensure_unchanged(folder, document)
-    return Experiment(Plan(**document), folder, ledger, clock)
+    return Experiment(Plan(**document).under(methods_in_force(entries)), folder, ledger, clock)

@@ -12,6 +12,7 @@ from xpbench.errors import ChangedPlan, LedgerError, plain
 from xpbench.ledger import Entry, Ledger
 from xpbench.ledger.folder import LEDGER, PLAN
 from xpbench.plan.diff import Change, diff
+from xpbench.plan.methods import METHODS, WHOLE
 from xpbench.plan.reading import read_document
 
 
@@ -26,6 +27,12 @@ def plan_in_force(entries: Sequence[Entry]) -> dict[str, Any]:
             document: dict[str, Any] = json.loads(json.dumps(entry.body["plan"]))
             return document
     raise LedgerError("XPB-L09")
+
+
+def methods_in_force(entries: Sequence[Entry]) -> int:
+    """Edition of the methods that the experiment was registered under, at least the one in which no status is passed over."""
+    first = next((e for e in entries if e.kind == "registered"), None)
+    return max(int(first.body.get("methods", WHOLE)) if first is not None else METHODS, WHOLE)
 
 
 def read_entries(folder: Path) -> tuple[Entry, ...]:

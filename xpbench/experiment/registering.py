@@ -12,6 +12,7 @@ from xpbench.experiment.neighbours import ensure_room_beside
 from xpbench.ledger import Clock, Ledger, create, system_clock
 from xpbench.ledger.folder import LEDGER, PLAN
 from xpbench.plan import Plan
+from xpbench.plan.methods import METHODS
 from xpbench.plan.reading import ensure_registrable
 
 
@@ -41,6 +42,7 @@ def register(plan: Plan, root: str | Path = "experiments", *, by: str | None = N
             "rule_digest": rule_digest(plan.decision),
             "locks": recorded(plan),
             "xpbench": __version__,
+            "methods": METHODS,
         },
         by=by,
     )

@@ -23,6 +23,7 @@ from xpbench.decide.seal import Due
 from xpbench.decide.segments import segment_results
 from xpbench.experiment.checking import health_counts
 from xpbench.health import Check
+from xpbench.health.sealing import under_seal
 from xpbench.ledger import Entry, Ledger
 from xpbench.plan import Plan
 from xpbench.plan.amendable import class_of
@@ -41,8 +42,8 @@ def looks_of(entries: Sequence[Entry]) -> tuple[Look, ...]:
             e.kind == "opened",
             str(e.body.get("reason", "")),
             str(e.body.get("last", "")),
-            findings_from(e.body.get("findings", {})),
-            "findings" in e.body and e.kind == "opened" and not e.body["health"]["gates"] and e.seq > turned,
+            findings_from(e.body.get("findings")),
+            bool(e.body.get("findings")) and e.kind == "opened" and not e.body["health"]["gates"] and e.seq > turned,
         )
         for e in entries
         if e.kind in ("opened", "peeked")
@@ -74,9 +75,9 @@ def seal(
         entry.at,
         state,
         summary.units,
-        health,
+        under_seal(health),
         alarm,
-        looks_of(ledger.entries()),
+        tuple(replace(look, findings=None) for look in looks_of(ledger.entries())),
         summary.exposures_by_day,
     )
 
@@ -111,7 +112,7 @@ def reveal(
         ledger.append(kind, body, by=by)
         raise
     if isinstance(plan.model, (Sequential, GroupSequential)):
-        body["findings"] = found
+        body["findings"] = found if kind == "opened" else {}  # what a peek found stays out of the file that anyone may open
     entry = ledger.append(kind, body, by=by)
     entries = ledger.entries()
     looks = looks_of(entries)
@@ -136,6 +137,7 @@ def reveal(
         versions={"xpbench": __version__, "engine": summary.engine},
         novelty=trends(plan, summary),
         interactions=concurrent(plan, summary),
+        methods=plan.methods,
     )
 
 

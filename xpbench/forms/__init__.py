@@ -18,7 +18,6 @@ size_box         sample size beside the plan; history_box: baselines from the pa
 draft            the draft on disk
 labels           labels, help and choices
 status, root     what happened, and the outermost box; style: looks
-notebooks        templates as notebooks
 magics           `%load_ext xpbench`
 ===============  =================================================================
 """

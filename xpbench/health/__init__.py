@@ -13,6 +13,7 @@ sample_ratio  sample-ratio tests over counts; shares: what each variant should h
 causes        what a mismatch of the ratio may come from, ranked
 contrast      a pair of estimates for comparisons before the exposure; windows: further ones
 skew          whether something happened to one variant more often
+sealing       what of a check may be shown while results are sealed
 words         a p-value in words
 retro         A/A calibration; grouped: the same in a fraction of a second
 ============  ==============================================================================

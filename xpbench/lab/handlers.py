@@ -21,9 +21,9 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 
+from xpbench import notebooks
 from xpbench._version import __version__
 from xpbench.errors import InputError, XpbenchError, plain
-from xpbench.lab import notebooks
 from xpbench.lab.contents import Contents, clean_path, join, read_bounded
 
 if TYPE_CHECKING:  # loaded when the first of them is asked for: Jupyter Server starts without waiting for plans and statistics

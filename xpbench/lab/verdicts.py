@@ -33,7 +33,7 @@ def kind_of(name: str) -> Kind:
 
 def verify_memo(path: Path) -> dict[str, Any]:
     """The verdict on a memo, with status and depth as `xpbench verify` has them; `lines` say what differs."""
-    from xpbench.verifier import verify
+    from xpbench.memo.verification import verify
 
     report = verify(path)
     document = report.to_dict()

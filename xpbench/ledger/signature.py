@@ -1,19 +1,25 @@
 """Signatures over a sign-off: Ed25519 keys (extra `sign`), or SSH keys through `ssh-keygen -Y`.
 
-What is signed is one short text of plan digest and name, so that anyone can rebuild it: see `message`. The public key stands
-beside the signature; whether it belongs to the person is for the reader to know.
+What is signed is one short text that anyone can rebuild from the entry: plan digest, name, and the head of the ledger at that
+moment; where a decision was on record, it and the digests of its readout and its data as well (see `signed_part`, `message`).
+A signature given before the results covers the plan alone, and whoever shows it says so. The public key is beside the
+signature, and its fingerprint is shown; whether it belongs to the person is for the reader to know.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from xpbench.canonical import canonical_bytes
 from xpbench.errors import InputError, plain
 from xpbench.interrupts import temporary_folder
+from xpbench.ledger.entry import START, Entry
 
 NAMESPACE = "xpbench-sign-off"
 
@@ -21,8 +27,60 @@ Verdict = Literal["valid", "invalid", "can't be checked here"]
 
 
 def message(plan_digest: str, name: str) -> bytes:
-    """The text that a sign-off signs."""
+    """The text that a sign-off of an earlier release signs: plan and name, and nothing of the ledger."""
     return f"{NAMESPACE}\n{plan_digest}\n{name}\n".encode()
+
+
+def signed_part(entries: Sequence[Entry]) -> dict[str, Any]:
+    """What a signature given now covers beside plan and name: the ledger's head, and the decision with readout and data.
+
+    Args:
+        entries: All entries of the ledger.
+    """
+    out: dict[str, Any] = {"head": f"{len(entries)}:{entries[-1].digest if entries else START}"}
+    decided = next((e for e in reversed(entries) if e.kind in ("decided", "deferred")), None)
+    if decided is not None:
+        body = decided.body
+        out["decision"] = {
+            "seq": decided.seq,
+            "outcome": str(body.get("outcome", "defer")),
+            "variant": str(body.get("variant") or ""),
+            "readout_digest": str(body.get("readout_digest", "")),
+            "data": _data_of(entries, str(body.get("readout_digest", "")), decided),
+        }
+    return out
+
+
+def _data_of(entries: Sequence[Entry], readout_digest: str, decided: Entry) -> str:
+    """Fingerprint of the data that the decision rests on: of the look that it names, else of the last look before it."""
+    named = decided.body.get("look")
+    looks = [e for e in entries[: decided.seq - 1] if e.kind in ("opened", "peeked")]
+    if isinstance(named, Mapping):
+        looks = [e for e in looks if e.seq == named.get("seq")] or looks
+    return str(looks[-1].body.get("fingerprint", "")) if looks else ""
+
+
+def message_of(body: Mapping[str, Any]) -> bytes:
+    """The text that the signature in the body of a sign-off signs, whatever release made it."""
+    plan_digest, name = str(body.get("plan_digest", "")), str(body.get("name", ""))
+    if "head" not in body:
+        return message(plan_digest, name)
+    covered = {key: value for key, value in body.items() if key != "signature"}
+    return f"{NAMESPACE} 2\n".encode() + canonical_bytes(covered) + b"\n"
+
+
+def fingerprint(signature: Mapping[str, Any]) -> str:
+    """Fingerprint of the key that signed, as `ssh-keygen -l` writes it; "" where there is no readable key."""
+    public = str(signature.get("public_key", ""))
+    try:
+        if signature.get("kind") == "ssh":
+            blob = base64.b64decode(public.split()[1], validate=True)
+        else:
+            raw = bytes.fromhex(public)
+            blob = b"\x00\x00\x00\x0bssh-ed25519" + len(raw).to_bytes(4, "big") + raw
+    except (ValueError, IndexError):
+        return ""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def sign(text: bytes, *, key: str | Path) -> dict[str, str]:

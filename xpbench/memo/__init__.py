@@ -5,9 +5,11 @@ Names load on first use: a page needs neither an engine nor numpy.
 ============  ====================================================================
 memo         built from a readout and the ledger, saved as one file
 ledger_part  what the payload says of the ledger, read from it again when verifying
+cells         what the page must show, cell by cell
+messages      sentences by id, with their values
+verification  `xp.verify`, with what the package adds; alone: the verifier as one file
 render       the page as a pure function of the payload
 content      what the page says, as text and numbers
-texts        one row of a readout as text; digits: how numbers stand on the page
 figures      static charts as SVG text
 prose        method and limits in plain language
 impact       two sentences for stakeholders

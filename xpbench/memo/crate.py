@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from xpbench.canonical import canonical_bytes, digest_bytes
+from xpbench.memo.alone import single_file
 from xpbench.memo.content import content
-from xpbench.verifier.single import single_file
 
 STAMP = (1980, 1, 1, 0, 0, 0)
 """Time of every file in the zip: the same memo gives the same bytes."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-from xpbench.memo.digits import fixed, percent, share_text, significant_trim, whole
+from xpbench.wording.numbers import fixed, percent, share_text, significant_trim, whole
 
 INK = """
 .fig text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:var(--ink);
@@ -120,9 +120,18 @@ def shorten(text: str, cells: int) -> str:
     return "".join(out).rstrip() + "…"
 
 
+_STEERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Marks that turn the direction of what follows: with one in a name, the number behind it reads backwards."""
+
+
 def legal(text: str) -> str:
-    """The text without characters that no XML document may hold."""
-    return "".join(c for c in text if c in "\t\n\r" or (c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff"))
+    """The text as a page can hold it: line ends as LF, without characters that no XML document may hold, without steering."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(
+        c
+        for c in text
+        if c in "\t\n" or (c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff" and c not in _STEERING)
+    )
 
 
 def _e(text: str) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from xpbench.memo import digits
-from xpbench.memo.texts import effect_decimals, effect_text, means
+from xpbench.memo.messages import say
+from xpbench.memo.names import named, variant_labels
+from xpbench.wording import numbers as digits
+from xpbench.wording.rows import effect_decimals, effect_text, means
 
 DAYS_PER_MONTH = 30.4375
 """365.25 / 12."""
@@ -24,14 +26,10 @@ def impact_sentences(payload: Mapping[str, Any]) -> tuple[str, str]:
     readout = payload["readout"]
     if "INVALID" in readout["stamps"]:
         failed = [c["title"] for c in readout["health"] if c["gate"] and c["status"] == "fail"]
-        return (
-            f"A gating health check failed ({', '.join(failed) or 'see below'}), so the measured effects can't be "
-            "trusted and no decision can rest on them.",
-            "Mend the cause named below, then run the experiment again.",
-        )
+        return say("impact.invalid", failed=", ".join(failed) or "see below"), say("impact.invalid_next")
     row = _subject(readout)
     if row is None:
-        return ("No primary metric could be computed.", "See the metrics below for the reasons.")
+        return say("impact.nothing"), say("impact.nothing_next")
     parts = [p for p in (_how_much(readout, row), _rails(readout, row["variant"])) if p]
     second = "; ".join(parts) or "Its size per month is not told: the metric is no number per unit"
     return _what(readout, row), second[0].upper() + second[1:] + "."
@@ -51,7 +49,7 @@ def _subject(readout: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     plan = readout["plan"]
-    labels = {v["key"]: v.get("name") or v["key"] for v in plan["variants"]}
+    labels = variant_labels(plan)
     control, treatment = means(row)
     level = digits.level_text(row["alpha"])
     if row["lift"] is not None and row["lift_low"] is not None:
@@ -63,15 +61,29 @@ def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
         size = effect_text(row).lstrip("+" + digits.MINUS)
         scale, unit = (100, "\u202fpp") if row["is_proportion"] else (1, "")
         low, high = (digits.fixed(scale * v, decimals, signed=True) + unit for v in (row["ci_low"], row["ci_high"]))
-    name, variant = row["label"], labels[row["variant"]]
+    name, variant = named(row["label"]), labels[row["variant"]]
     if row["verdict"] == "unclear":
-        return (
-            f"{name} came to {treatment} with {variant} and to {control} without it; the {level} interval of the change "
-            f"runs from {low} to {high}, "
-            "so no difference is shown."
+        return say(
+            "impact.unclear",
+            metric=name,
+            treatment=treatment,
+            variant=variant,
+            control=control,
+            level=level,
+            low=low,
+            high=high,
         )
-    verb = "rose" if row["effect"] > 0 else "fell"  # the past tense fits names in singular and plural
-    return f"With {variant}, {name} {verb} by {size}, from {control} to {treatment} ({level} interval {low} to {high})."
+    return say(
+        "impact.rose" if row["effect"] > 0 else "impact.fell",  # the past tense fits names in singular and plural
+        variant=variant,
+        metric=name,
+        size=size,
+        control=control,
+        treatment=treatment,
+        level=level,
+        low=low,
+        high=high,
+    )
 
 
 def daily_units(readout: Mapping[str, Any]) -> tuple[float, str] | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from xpbench.ledger.entry import START, Entry, Witness
 from xpbench.ledger.knowledge import knowledge
+from xpbench.ledger.signature import fingerprint
 
 
 def story(readout: Mapping[str, Any], entries: Sequence[Entry], *, decision: Entry | None = None) -> dict[str, Any]:
@@ -61,6 +62,15 @@ def _amendments(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     return out
 
 
+def _signature(entry: Entry) -> dict[str, str]:
+    """Kind and key of the signature of a sign-off, and what it covers; empty where there is none."""
+    given = entry.body.get("signature")
+    if not isinstance(given, Mapping):
+        return {"signature": "", "key": "", "covers": ""}
+    covers = "plan and decision" if "decision" in entry.body else "plan"
+    return {"signature": str(given.get("kind", "")), "key": fingerprint(given), "covers": covers}
+
+
 def _sign_offs(plan: Mapping[str, Any], entries: Sequence[Entry]) -> list[dict[str, Any]]:
     signed = [
         {
@@ -68,10 +78,8 @@ def _sign_offs(plan: Mapping[str, Any], entries: Sequence[Entry]) -> list[dict[s
             "at": e.at,
             "plan_digest": str(e.body.get("plan_digest", "")),
             "needed_for": str(e.body.get("for", "")),
-            "role": str(e.body.get("role", "")),
-            "signature": str((e.body.get("signature") or {}).get("kind", ""))
-            if isinstance(e.body.get("signature"), Mapping)
-            else "",
+            "role": str(e.body.get("role") or ""),
+            **_signature(e),
         }
         for e in entries
         if e.kind == "signed_off"
@@ -88,6 +96,8 @@ def _sign_offs(plan: Mapping[str, Any], entries: Sequence[Entry]) -> list[dict[s
                     "needed_for": person.get("needed_for", ""),
                     "role": person.get("role") or "",
                     "signature": "",
+                    "key": "",
+                    "covers": "",
                 }
             )
         elif person["name"] in names:

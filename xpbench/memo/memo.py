@@ -19,7 +19,7 @@ from xpbench.memo.ledger_part import story
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 
-SCHEMA = 1
+SCHEMA = 2
 """Schema of the payload that this release writes."""
 
 
@@ -148,7 +148,10 @@ def build(
         "seeds": dict(seeds or {}),
         **story(data, entries, decision=decision),
     }
-    return Memo(_plain_json(payload))
+    from xpbench.memo.render import page_part
+
+    plain_payload = _plain_json(payload)
+    return Memo({**plain_payload, "page": _plain_json(page_part(plain_payload))})
 
 
 def _plain_json(value: Any) -> Any:

@@ -12,13 +12,43 @@ from typing import Any
 import jinja2
 
 from xpbench.canonical import canonical_bytes
-from xpbench.memo import figures
-from xpbench.memo.content import content
-from xpbench.memo.figures import legal
+from xpbench.memo.cells import made
 
 SEAL_OPEN = '<script type="application/json" id="xpbench-seal">'
 PAYLOAD_OPEN = '<script type="application/json" id="xpbench-payload">'
 CLOSE = "</script>"
+
+
+TEMPLATE = Path(__file__).with_name("page.html.j2")
+
+
+@cache
+def template_digest() -> str:
+    """SHA-256 of the template in use: it says which fixed wording surrounds the cells."""
+    return hashlib.sha256(TEMPLATE.read_bytes()).hexdigest()
+
+
+def page_part(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page must show, cell by cell, for the payload: its template, its cells, and the sentences by id and values."""
+    cells, messages, _ = made(payload)
+    return {"template": template_digest(), "cells": cells, "messages": messages}
+
+
+def context(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template shows: the cells that the payload holds, and the pictures drawn from its numbers.
+
+    A payload of schema 1 holds no cells; they are made as this release makes them.
+    """
+    cells, _, pictures = made(payload)
+    data = canonical_bytes(dict(payload)).decode("utf-8")
+    return {
+        "c": {**(payload["page"]["cells"] if "page" in payload else cells), **pictures},
+        "ink": pictures["ink"],
+        "versions": payload["readout"]["versions"],
+        "payload_sha256": hashlib.sha256(data.encode()).hexdigest(),
+        "payload_text": embedded(data),
+        "seal_text": "",
+    }
 
 
 def page(payload: Mapping[str, Any]) -> str:
@@ -26,25 +56,10 @@ def page(payload: Mapping[str, Any]) -> str:
 
     The seal at its end holds the SHA-256 of the payload's canonical bytes and of the file without the seal's own content.
     """
-    data = canonical_bytes(dict(payload))
-    digest = hashlib.sha256(data).hexdigest()
-    html = (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            c=_clean(content(payload)),
-            ink=figures.INK.strip(),
-            versions=payload["readout"]["versions"],
-            payload_sha256=digest,
-            payload_text=embedded(data.decode("utf-8")),
-            seal_text="",
-        )
-    )
-    html = html.strip() + "\n"
-    seal = json.dumps(
-        {"file": hashlib.sha256(html.encode()).hexdigest(), "payload": digest, "schema": 1}, separators=(",", ":")
-    )
-    return html.replace(SEAL_OPEN + CLOSE, SEAL_OPEN + seal + CLOSE)
+    filled = context(payload)
+    html = _environment().get_template(TEMPLATE.name).render(filled).strip() + "\n"
+    sums = {"file": hashlib.sha256(html.encode()).hexdigest(), "payload": filled["payload_sha256"], "schema": 1}
+    return html.replace(SEAL_OPEN + CLOSE, SEAL_OPEN + json.dumps(sums, separators=(",", ":")) + CLOSE)
 
 
 def embedded(json_text: str) -> str:
@@ -63,14 +78,3 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         keep_trailing_newline=False,
     )
-
-
-def _clean(value: Any) -> Any:
-    """The content without characters that no document may hold."""
-    if isinstance(value, str):
-        return legal(value)
-    if isinstance(value, Mapping):
-        return {k: _clean(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_clean(v) for v in value]
-    return value

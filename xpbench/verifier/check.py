@@ -5,22 +5,29 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from xpbench.verifier.chain import START, chain, check_ledger, check_story
-from xpbench.verifier.file import sealed
+from xpbench.verifier.exports import check_archive, memo_in
+from xpbench.verifier.file import read, sealed
 from xpbench.verifier.numbers import check_decision, check_estimates
 from xpbench.verifier.over_time import check_over_time
-from xpbench.verifier.package import check_rendering, check_signed, run_engine
-from xpbench.verifier.page import check_marks, parsed_page
+from xpbench.verifier.page import Renderer, check_marks, check_page, parsed_page
 from xpbench.verifier.report import MAKER, UNPROVEN, Difference, J, NewerError, Notes, Report, UnreadableError
+from xpbench.verifier.story import check_told
 from xpbench.verifier.text import sha256
 
 
-def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[str, str]:
-    payload, seal_text, document = sealed(path, notes)
+def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[str, str, J]:
+    data, files = read(path), None
+    if data.startswith(b"PK\x03\x04"):
+        data, files = memo_in(data)
+        path = Path(path).with_suffix(".html")
+    payload, seal_text, document = sealed(path, notes, data)
+    if files is not None:
+        check_archive(notes, payload, files, data)
     readout = payload["readout"]
     key, decision = readout["key"], payload["decision"] or readout["recommendation"]
     headline = f"{decision['outcome']} {decision['variant']}".strip()
@@ -28,20 +35,23 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         entries = check_ledger(notes, payload)
         if entries is not None:
             check_story(notes, payload, entries)
+            check_told(notes, payload, entries)
         check_estimates(notes, readout)
         check_over_time(notes, readout)
         check_decision(notes, payload)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))
-            check_rendering(notes, payload, document)
-        if entries is not None:
-            check_signed(notes, path, payload, stamp=extra.get("stamp"), tsa_ca=extra.get("tsa_ca"))
+        check_page(notes, payload, document if seal_text is not None else None, extra.get("renderer"))
+        if entries is not None and extra.get("further") is not None:
+            extra["further"](notes, payload)
+        elif any(e["kind"] in ("signed_off", "stamped") for e in entries or ()):
+            notes.not_checked.append("signatures and time stamps: they need the package (xpbench verify)")
     except NewerError:
         raise
     except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
         notes.differs("payload shape", "a whole memo", f"{type(error).__name__}: {error}")
     _check_context(notes, payload, extra)
-    return key, headline
+    return key, headline, payload
 
 
 def _check_context(notes: Notes, payload: J, extra: Mapping[str, Any]) -> None:
@@ -64,6 +74,25 @@ def _check_context(notes: Notes, payload: J, extra: Mapping[str, Any]) -> None:
         _check_against(notes, payload, Path(ledger))
 
 
+def _check_since(notes: Notes, later: Sequence[J], length: int) -> None:
+    """What the ledger has on record since the memo: a later decision takes its place, anything else is named."""
+    decision = next((e for e in reversed(later) if e["kind"] in ("decided", "deferred", "superseded", "restarted")), None)
+    if decision is not None:
+        body = decision["body"]
+        what = f"{body.get('outcome', decision['kind'])} {body.get('variant') or ''}".strip()
+        notes.differs(
+            "ledger file, later decision",
+            "no later decision than the memo's",
+            f"entry {decision['seq']} of {decision['at'][:10]}: {what}",
+        )
+        return
+    notes.checked.append(f"the ledger beside it still begins with the memo's {length} entries and has no later decision")
+    kinds = [e["kind"] for e in later]
+    if kinds:
+        counts = ", ".join(f"{kinds.count(kind)} {kind.replace('_', ' ')}" for kind in dict.fromkeys(kinds))
+        notes.checked.append(f"since this memo the ledger has {len(kinds)} more: {counts}")
+
+
 def _check_against(notes: Notes, payload: J, path: Path) -> None:
     try:
         text = path.read_bytes().decode("utf-8")
@@ -79,8 +108,12 @@ def _check_against(notes: Notes, payload: J, path: Path) -> None:
     first = linked[0][0]["body"].get("plan", {}).get("key") if linked else None
     if first != payload["readout"]["key"]:
         notes.differs("ledger file, experiment", payload["readout"]["key"], first or "nothing")
+    elif path.name == "ledger.jsonl" and (path.parent / "plan.json").is_file() and path.resolve().parent.name != first:
+        notes.differs(
+            "ledger file, folder", f"the folder {first}", f"a folder named {path.resolve().parent.name}: a copy of it"
+        )
     elif lines[: len(known)] == known:
-        notes.checked.append(f"the ledger beside it still begins with the memo's {len(known)} entries")
+        _check_since(notes, [entry for entry, _ in linked[len(known) :]], len(known))
     elif len(lines) < len(known) and known[: len(lines)] == lines:
         notes.differs("ledger file", f"{len(known)} entries", f"{len(lines)}: its tail was cut")
     else:
@@ -94,9 +127,9 @@ def verify(
     key: str | None = None,
     ledger: str | Path | None = None,
     witness: str | None = None,
-    full: bool = False,
-    stamp: str | Path | None = None,
-    tsa_ca: str | Path | None = None,
+    renderer: Renderer | None = None,
+    further: Callable[[Notes, J], None] | None = None,
+    engine: Callable[[Notes, J], None] | None = None,
 ) -> Report:
     """What recomputing everything in a memo shows; raises nothing for a bad memo.
 
@@ -105,18 +138,18 @@ def verify(
         key: Experiment that it should be of.
         ledger: The experiment's ledger file today, which must begin with the entries that the memo carries.
         witness: `length:digest` noted elsewhere, which the memo's ledger must contain.
-        full: Run the installed engine as well, over every row.
-        stamp: An RFC 3161 answer over the file, as `xpbench ledger stamp --memo` writes it; needs the package.
-        tsa_ca: Certificates (PEM) of the authority, for this stamp and for those in the ledger.
+        renderer: How a payload becomes a page; without one the page is not compared.
+        further: What else the caller can check of a payload whose chain holds.
+        engine: Computes every row again in another way.
     """
     notes, where = Notes(), str(path)
     key_found = headline = ""
     try:
-        key_found, headline = _verify(
-            path, notes, {"key": key, "ledger": ledger, "witness": witness, "stamp": stamp, "tsa_ca": tsa_ca}
+        key_found, headline, payload = _verify(
+            path, notes, {"key": key, "ledger": ledger, "witness": witness, "renderer": renderer, "further": further}
         )
-        if full:
-            run_engine(path, notes)
+        if engine is not None:
+            engine(notes, payload)
     except UnreadableError as error:
         return Report("unreadable", where, f"{error}.", cause=error.cause)
     except NewerError as error:
@@ -141,7 +174,7 @@ def verify(
     )
 
 
-_TOUCHED = {"line ends", "byte order mark", "final newline"}
+_TOUCHED = {"line ends", "byte order mark", "final newline", "added around the page"}
 """What mail gateways and editors do to a file, and what can be put back."""
 
 
@@ -156,6 +189,14 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "no page",
             "no page",
             "Everything in this payload follows from the rest of it. There is no page to compare.",
+        )
+    if "added around the page" in parts:
+        said = next(d.found for d in notes.differences if d.part == "added around the page")
+        return (
+            "numbers hold",
+            "page touched",
+            "added text",
+            f"The memo holds, and text was added around it that is not part of it: “{said}”.",
         )
     if parts:
         return (
@@ -179,7 +220,10 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
     """What happened to a memo, in a word or two and in a sentence; the mildest account that explains every difference."""
     parts = {d.part for d in differences}
     first = differences[0]
-    outside = {"experiment", "ledger file, experiment", "ledger file", "witness"}
+    outside = {
+        *("experiment", "ledger file, experiment", "ledger file", "ledger file, folder", "ledger file, later decision"),
+        "witness",
+    }
     if not parts <= outside | _TOUCHED:
         count = "1 thing differs" if len(differences) == 1 else f"{len(differences)} things differ"
         return "altered", f"{count}: {first.part}."
@@ -190,6 +234,15 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
             "other experiment",
             f"The memo is whole, but of another experiment: {other.expected} and {other.found} are not the same.",
         )
+    copied = by_part.get("ledger file, folder")
+    if copied is not None:
+        return (
+            "copied folder",
+            f"The memo is whole, but the ledger beside it lies in {copied.found}. Take the ledger in {copied.expected}.",
+        )
+    later = by_part.get("ledger file, later decision")
+    if later is not None:
+        return "superseded", f"The memo is whole, but a later decision is on record: {later.found}."
     beside = by_part.get("ledger file")
     if beside is not None and "fork" in beside.found:
         return "fork", f"The memo is whole, but the ledger beside it is not the one it saw: {beside.found}."
@@ -200,20 +253,19 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
     return "witness", f"The memo is whole, but not what the witness saw: {found}."
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = None) -> int:
     """Verify one memo from the command line: `python verify.py MEMO [--json] [--key KEY] …`."""
     parser = argparse.ArgumentParser(prog="verify.py", description="Check a memo with nothing but the memo.")
-    parser.add_argument("memo", help="the memo (.html) or its payload (.json)")
+    parser.add_argument("memo", help="the memo (.html), its payload (.json) or its archive (.zip)")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     parser.add_argument("--key", help="experiment that it should be of")
     parser.add_argument("--ledger", help="the experiment's ledger.jsonl today")
     parser.add_argument("--witness", help="length:digest noted elsewhere")
-    parser.add_argument("--full", action="store_true", help="also run the engine, where the package is installed")
     try:
         args = parser.parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
-    report = verify(args.memo, key=args.key, ledger=args.ledger, witness=args.witness, full=args.full)
+    report = verify(args.memo, key=args.key, ledger=args.ledger, witness=args.witness, renderer=renderer)
     text = json.dumps(report.to_dict(), ensure_ascii=False, indent=2) if args.json else str(report)
     sys.stdout.buffer.write((text + "\n").encode("utf-8", "replace"))
     return report.exit_code

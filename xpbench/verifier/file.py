@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from xpbench.verifier.exports import read_added, refuse_copies
 from xpbench.verifier.report import Difference, J, NewerError, Notes, UnreadableError
 from xpbench.verifier.shape import unknown_keys
 from xpbench.verifier.text import canonical, loads, sha256
 
-PAYLOAD_SCHEMA = 1
+PAYLOAD_SCHEMA = 2
 """Newest schema of a payload that this program reads."""
 MAX_BYTES = 64 * 1024 * 1024
 PAYLOAD = '<script type="application/json" id="xpbench-payload">'
@@ -25,28 +26,29 @@ FIRST = (
 )
 """How every page begins: what a browser reads first is the policy, so that nothing before it can run or be fetched."""
 LAST = "</script>\n</body>\n</html>\n"
+_BODY, _MAIN, _MAIN_END = "<body>\n", "<main>\n", "</main>\n"
 PAGES = (".html", ".htm", ".xhtml", ".xht", ".svg", ".xml", ".mht", ".mhtml", ".shtml")
 """Endings by which programs show a file as a page."""
 
 
-def read(path: str | Path) -> tuple[str, list[Difference]]:
-    """Text of the file, with line ends put back where a mail client rewrote them."""
+def read(path: str | Path) -> bytes:
+    """The file's bytes."""
     file = Path(path)
     try:
         size = file.stat().st_size
         if size > MAX_BYTES:
             raise UnreadableError(f"the file has {size:,} bytes, more than the {MAX_BYTES:,} that a memo may have", "too large")
-        data = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise UnreadableError(f"the file can't be read: {error.strerror or error}", "not there") from None
     except ValueError:
         raise UnreadableError("the path names no file", "not there") from None
-    return decoded(data)
 
 
 def decoded(data: bytes) -> tuple[str, list[Difference]]:
-    """Text of a file's bytes, with line ends put back where a mail client rewrote them."""
+    """Text of a file's bytes, with line ends put back where a mail client rewrote them, without what was added around it."""
     found: list[Difference] = []
+    refuse_copies(data)
     if data.startswith(b"\xef\xbb\xbf"):
         found.append(Difference("byte order mark", "none", "one at the start, as editors add it"))
         data = data[3:]
@@ -68,7 +70,33 @@ def decoded(data: bytes) -> tuple[str, list[Difference]]:
     if text.lstrip(" \t\n").startswith("<") and not text.endswith(LAST) and text.rstrip(" \t\n").endswith(LAST.strip()):
         found.append(Difference("final newline", "one, as saved", "white space at the end was added or taken away"))
         text = text.rstrip(" \t\n") + "\n"
-    return text, found
+    text, pieces = without_additions(text)
+    return text, found + read_added(pieces)
+
+
+def without_additions(text: str) -> tuple[str, list[str]]:
+    """A page without what was put before, behind and between its parts, and those pieces.
+
+    The parts are its head, its main element, its evidence and its end. What is inside of them is never touched.
+    """
+    start = text.find(FIRST)
+    body = text.find(_BODY, start)
+    main, main_end = text.find(_MAIN, body), text.rfind(_MAIN_END)
+    evidence = text.find(PAYLOAD, main_end)
+    seal = text.rfind(SEAL)
+    end = text.find(END, seal)
+    if not 0 <= start < body < main < main_end < evidence < seal < end:
+        return text, []
+    last = end + len(END) + 1
+    rest = text[last:].split("</body>")
+    behind = rest[1].split("</html>") if len(rest) == 2 else []
+    if len(behind) != 2:
+        return text, []
+    cuts = [(start, body + len(_BODY)), (main, main_end + len(_MAIN_END)), (evidence, last)]
+    pieces = [text[:start], text[cuts[0][1] : main], text[cuts[1][1] : evidence], rest[0], *behind]
+    if not any(piece.strip() for piece in pieces):
+        return text, []
+    return "".join(text[a:b] for a, b in cuts) + "</body>\n</html>\n", pieces
 
 
 def parts_of(document: str) -> tuple[str, str | None]:
@@ -88,9 +116,15 @@ def parts_of(document: str) -> tuple[str, str | None]:
     return document[at + len(PAYLOAD) : end], document[seal_at + len(SEAL) : seal_end]
 
 
-def sealed(path: str | Path, notes: Notes) -> tuple[J, str | None, str]:
-    """Payload, the seal's text and the document, with the digests of file and payload checked."""
-    document, found = read(path)
+def sealed(path: str | Path, notes: Notes, data: bytes | None = None) -> tuple[J, str | None, str]:
+    """Payload, the seal's text and the document, with the digests of file and payload checked.
+
+    Args:
+        path: The file.
+        notes: Where to note what is found.
+        data: Its bytes, where they were read already.
+    """
+    document, found = decoded(read(path) if data is None else data)
     notes.differences += found
     text, seal_text = parts_of(document)
     try:
@@ -109,11 +143,11 @@ def sealed(path: str | Path, notes: Notes) -> tuple[J, str | None, str]:
         notes.differs("schema", f"a whole number from 1 to {PAYLOAD_SCHEMA}", payload.get("schema"))
     for place, expected, other in unknown_keys(payload):
         notes.differs(f"payload, {place}", expected, other)
-    data = canonical(payload)
+    whole = canonical(payload)
     if seal_text is None:
-        _check_bare(notes, path, text, data)
+        _check_bare(notes, path, text, whole)
     else:
-        _check_sealed(notes, document, (text, seal_text), data)
+        _check_sealed(notes, document, (text, seal_text), whole)
     return payload, seal_text, document
 
 

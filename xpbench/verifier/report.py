@@ -61,7 +61,8 @@ class Report:
         key: Experiment, "" where it can't be read.
         headline: Decision as the payload has it.
         cause: The kind of trouble in one word or two, "" for a verified memo: `line ends` (nothing else differs), `truncated`,
-            `no memo`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`, `witness`, `newer`, or `altered`.
+            `no memo`, `a copy`, `added text`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`,
+            `copied folder`, `superseded`, `witness`, `newer`, or `altered`.
         depth: How deep it looked where nothing differs: `in full`, `page not compared`, `page touched` or `no page`.
         unproven: What such a check can't prove.
     """

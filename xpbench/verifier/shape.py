@@ -37,7 +37,7 @@ _SUMMARY = {
 }
 _SITUATION = dict.fromkeys(("primary", "deteriorated", "guardrails", "health", "adequate"))
 _READOUT = {
-    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest")),
+    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods")),
     "plan": PLAN_KEYS,
     "due": dict.fromkeys(("is_due", "is_adequate", "reason", "units", "units_needed", "days", "days_needed", "look", "looks")),
     "summary": _SUMMARY,
@@ -82,13 +82,14 @@ PAYLOAD_KEYS: J = {
     "registered": dict.fromkeys(("at", "by", "plan_digest")),
     "amendments": [{**dict.fromkeys(("at", "by", "reason", "knowledge", "seq")), "changes": [None]}],
     "waivers": [dict.fromkeys(("at", "by", "what"))],
-    "sign_offs": [dict.fromkeys(("name", "at", "plan_digest", "needed_for", "role", "signature"))],
+    "sign_offs": [dict.fromkeys(("name", "at", "plan_digest", "needed_for", "role", "signature", "key", "covers"))],
     "decision": dict.fromkeys(("outcome", "variant", "because", "by", "at", "seq", "follows_rule")),
     "ledger": {
         "lines": [None],
         "entries": [dict.fromkeys(("seq", "at", "kind", "by", "digest", "set_back_seconds"))],
         "witness": dict.fromkeys(("length", "digest")),
     },
+    "page": {"template": None, "cells": {"*": ANY}, "messages": {"*": {"id": None, "values": FREE}}},
 }
 """The shape of a payload: None is a number, a text, true, false or null; a list holds values of one shape; `*` is any key.
 

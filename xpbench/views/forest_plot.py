@@ -12,34 +12,18 @@ from xpbench.views.draw import base, colours, percent_axis, words
 from xpbench.views.table import Column, Table
 from xpbench.views.theme import Style
 from xpbench.views.view import View, plain_rows
+from xpbench.wording.verdicts import mark_of, word_of
 
 WIDTH = 340
 LEFT = 236
 ROW = 30
-MARKS = {"better": "▲", "worse": "▼", "unclear": "─"}
-RAILS = {"ok": "✓", "bad": "✕", "unclear": "─"}
-RAIL_WORDS = {"ok": "not worse than planned", "bad": "worse than accepted", "unclear": "margin not yet shown"}
 ROLES = ("primary", "secondary", "guardrail")
 
 
-def mark_of(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Sign and tone of a row: verdict for metrics, state of the margin for guardrails."""
-    rail = str(row.get("guardrail") or "")
-    if rail:
-        return RAILS.get(rail, "─"), {"ok": "better", "bad": "worse"}.get(rail, "unclear")
-    verdict = str(row.get("verdict") or "unclear")
-    return MARKS.get(verdict, "─"), verdict if verdict in MARKS else "unclear"
-
-
-def verdict_words(row: Mapping[str, Any]) -> str:
-    """The verdict in words, never by colour or sign alone."""
-    rail = str(row.get("guardrail") or "")
-    if rail:
-        return RAIL_WORDS.get(rail, rail)
-    verdict = str(row.get("verdict") or "unclear")
-    if verdict == "better" and row.get("matters") is False:
-        return "better, too small to matter"
-    return verdict
+def tone_of(row: Mapping[str, Any]) -> str:
+    """Colour of a row among those of the chart."""
+    tone = mark_of(row)[1]
+    return tone if tone in ("better", "worse") else "unclear"
 
 
 def margin_as_lift(row: Mapping[str, Any]) -> float | None:
@@ -60,10 +44,10 @@ def forest_table(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str] | 
             **r,
             "label": r.get("label") or named.get(str(r.get("metric")), r.get("metric")),
             "mark": mark_of(r)[0],
-            "lift_text": numbers.lift(r.get("lift"), r.get("lift_low"), r.get("lift_high")),
-            "control_text": numbers.mean(r.get("mean_control"), is_share=bool(r.get("is_proportion"))),
-            "mean_text": numbers.mean(r.get("mean"), is_share=bool(r.get("is_proportion"))),
-            "verdict_text": verdict_words(r),
+            "lift_text": numbers.lift(r),
+            "control_text": numbers.means(r)[0],
+            "mean_text": numbers.means(r)[1],
+            "verdict_text": word_of(r),
         }
         for r in rows
     ]
@@ -94,7 +78,7 @@ def takeaway(rows: Sequence[Mapping[str, Any]]) -> str:
         losers = [r for r in primary if r.get("verdict") == "worse"]
         lead = (winners or losers or primary)[0]
         name = numbers.short(str(lead.get("label") or lead.get("metric")), 44)
-        what = numbers.lift(lead.get("lift"), lead.get("lift_low"), lead.get("lift_high"))
+        what = numbers.lift(lead)
         several = len({r.get("variant") for r in rows}) > 1
         who = f" with {lead.get('variant')}" if several else ""
         if winners or losers:
@@ -148,7 +132,7 @@ def _layout(
         y += 1
         last = None
         for row in members:
-            mark, tone = mark_of(row)
+            mark, tone = mark_of(row)[0], tone_of(row)
             name = str(row.get("label") or row.get("metric"))
             shown = name if name != last else ""
             last = name
@@ -156,8 +140,7 @@ def _layout(
             lo, hi, lift = row.get("lift_low"), row.get("lift_high"), row.get("lift")
             unbounded = lift is not None and (lo is None or hi is None)
             margin = margin_as_lift(row)
-            control = numbers.mean(row.get("mean_control"), is_share=bool(row.get("is_proportion")))
-            treatment = numbers.mean(row.get("mean"), is_share=bool(row.get("is_proportion")))
+            control, treatment = numbers.means(row)
             zone = row.get("min_lift")
             item: dict[str, Any] = {
                 "y": y,
@@ -169,9 +152,9 @@ def _layout(
                 "tone": tone,
                 "label": numbers.short(shown, 20 if several else 29),
                 "sub": numbers.short(str(row.get("variant")), 12) if several else "",
-                "lift_text": numbers.lift(lift, lo, hi) if lift is not None else _no_number(row),
+                "lift_text": numbers.lift(row) if lift is not None else _no_number(row),
                 "means": f"{control} → {treatment}",
-                "verdict": verdict_words(row),
+                "verdict": word_of(row),
                 "p": numbers.p_value(row.get("p_value")),
                 "n": numbers.count((row.get("n") or 0) + (row.get("n_control") or 0)),
             }

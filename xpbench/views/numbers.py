@@ -1,12 +1,17 @@
-"""Numbers for people: digits follow the interval's width, lifts are signed with a true minus, what is missing is a dash."""
+"""Numbers in charts and their tables, from `xpbench.wording`; absence is a dash, names fit their column."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-MINUS = "−"
-NONE = "–"
+from xpbench.wording import numbers as digits
+from xpbench.wording import rows
+from xpbench.wording.verdicts import WITH_NUMBERS
+
+MINUS = digits.MINUS
+NONE = rows.DASH
 
 
 def decimals(width: float | None, *, percent: bool = False, most: int = 6) -> int:
@@ -17,76 +22,59 @@ def decimals(width: float | None, *, percent: bool = False, most: int = 6) -> in
         percent: The value is shown times 100.
         most: Upper limit.
     """
-    if width is None or not math.isfinite(width) or width <= 0:
-        return 1
-    return max(0, min(most, 1 - math.floor(math.log10(width * (100 if percent else 1)))))
+    return digits.decimals_for(width * 100 if width is not None and percent else width, most=most)
 
 
-def number(value: float | None, digits: int, *, signed: bool = False) -> str:
-    """A number with a fixed count of decimals and thousands parted by commas."""
-    if value is None or not math.isfinite(value):
-        return NONE
-    text = f"{abs(value):,.{digits}f}"
-    zero = not any(c in "123456789" for c in text)
-    return ("" if zero else MINUS if value < 0 else "+" if signed else "") + text
+def number(value: float | None, digit: int, *, signed: bool = False) -> str:
+    """A number with a fixed count of decimals and commas between thousands."""
+    return NONE if value is None or not math.isfinite(value) else digits.fixed(value, digit, signed=signed)
 
 
-def percent(value: float | None, digits: int, *, signed: bool = True) -> str:
+def percent(value: float | None, digit: int, *, signed: bool = True) -> str:
     """A share times 100 with its sign and a per cent sign."""
-    return NONE if value is None or not math.isfinite(value) else f"{number(value * 100, digits, signed=signed)} %"
+    return NONE if value is None or not math.isfinite(value) else digits.percent(value, digit, signed=signed)
 
 
-def lift(value: float | None, low: float | None, high: float | None) -> str:
-    """A lift with its interval, `+7.4 % (+3.1 to +11.8)`; words where an end does not exist."""
-    if value is None:
-        return NONE
-    if low is None or high is None:
-        return f"{percent(value, 1)} (unbounded)"
-    digits = decimals(high - low, percent=True)
-    ends = (number(x * 100, digits, signed=True) for x in (low, high))
-    return f"{percent(value, digits)} ({' to '.join(ends)})"
+def lift(row: Mapping[str, Any]) -> str:
+    """The lift of a row with its interval, `+7.4 % (+3.1 … +11.8)`."""
+    return rows.lift_said(whole_row(row))
 
 
-def effect(value: float | None, low: float | None, high: float | None) -> str:
-    """An effect in metric units with its interval."""
-    if value is None:
-        return NONE
-    if low is None or high is None:
-        return f"{number(value, 2, signed=True)} (unbounded)"
-    digits = decimals(high - low)
-    return f"{number(value, digits, signed=True)} ({number(low, digits, signed=True)} to {number(high, digits, signed=True)})"
+def effect(row: Mapping[str, Any]) -> str:
+    """The effect of a row with its interval."""
+    return rows.effect_said(whole_row(row))
+
+
+def means(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Control and treatment of a row."""
+    return rows.means(whole_row(row))
+
+
+def whole_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with every number that its text may need: None where it has none or not a finite one."""
+    names = ("lift", "lift_low", "lift_high", "effect", "ci_low", "ci_high", "mean", "mean_control")
+    found = {n: row.get(n) for n in names}
+    clean = {n: v if v is not None and math.isfinite(v) else None for n, v in found.items()}
+    if clean["effect"] is None and "effect" not in row:
+        known = row.get("status", "no number") in WITH_NUMBERS
+        clean["effect"] = 0.0 if known else clean["lift"]
+    return {**row, **clean, "is_proportion": bool(row.get("is_proportion"))}
 
 
 def count(value: float | None) -> str:
-    """A count with thousands parted by commas."""
-    return NONE if value is None else f"{round(value):,}"
+    """A count with commas between thousands."""
+    return NONE if value is None else digits.whole(value)
 
 
 def p_value(value: float | None) -> str:
-    """A p-value with two significant digits, `< 0.0001` below that."""
-    if value is None or not math.isfinite(value):
-        return NONE
-    if value < 0.0001:
-        return "< 0.0001"
-    return f"{value:.2g}"
+    """A p-value with two significant digits, at most four decimals."""
+    return digits.p_value(value)
 
 
 def p_said(value: float | None) -> str:
     """`p = 0.031`, or `p < 0.0001`."""
     text = p_value(value)
-    return f"p {text}" if text.startswith("<") else f"p = {text}"
-
-
-def mean(value: float | None, *, is_share: bool) -> str:
-    """A mean of a metric: a share in per cent, anything else with four significant digits."""
-    if value is None or not math.isfinite(value):
-        return NONE
-    if is_share:
-        return percent(value, 2 if value < 0.1 else 1, signed=False)
-    if value == 0:
-        return "0"
-    digits = max(0, 3 - math.floor(math.log10(abs(value))))
-    return number(value, min(digits, 6))
+    return f"p {text}" if text[0] in "<>" else f"p = {text}"
 
 
 def distinct(names: Sequence[str], most: int) -> list[str]:

@@ -30,7 +30,7 @@ def sensitivity(row: Any, *, style: Mapping[str, Any] | None = None) -> View:
                 "value": each.get("lift"),
                 "low": each.get("lift_low"),
                 "high": each.get("lift_high"),
-                "said": numbers.lift(each.get("lift"), each.get("lift_low"), each.get("lift_high")),
+                "said": numbers.lift(each),
                 "tone": "treatment" if index == 0 else "unclear",
                 "p_value": each.get("p_value"),
                 "note": each.get("note", ""),

@@ -56,7 +56,7 @@ def sequential_path(
         return View("path", f"{metric}: nothing to follow yet", "No interval yet.", table, subtitle)
     last = drawn[-1]
     clear = next((r for r in drawn if r["lift_low"] > 0 or r["lift_high"] < 0), None)
-    said = numbers.lift(last["lift"], last["lift_low"], last["lift_high"])
+    said = numbers.lift(last)
     title = (
         f"{metric}: {said}; the interval has excluded zero since {clear['n']:,} units"
         if clear and (last["lift_low"] > 0 or last["lift_high"] < 0)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
 from html import escape
 from typing import Any
 
+from xpbench.data.pace import day_of_horizon
+from xpbench.errors import number_of
 from xpbench.health.check import health_line
 from xpbench.views.forest_plot import forest_table
 from xpbench.views.table import Column, Table
@@ -26,18 +29,13 @@ def sealed_sentence(readout: Any) -> str:
     looks = len(readout.looks)
     said = [due.reason]
     left = (due.units_needed or 0) - due.units
-    pace = _pace(readout)
-    if left > 0 and pace:
-        said.append(f"At the present pace that is about {max(1, round(left / pace))} days.")
+    by_day = {day: sum(units.values()) for day, units in readout.exposures_by_day.items()}
+    reached = day_of_horizon(by_day, left + sum(by_day.values())) if left > 0 else None
+    if reached is not None:
+        days = (date.fromisoformat(reached[0]) - date.fromisoformat(max(by_day)[:10])).days
+        said.append(f"At the present pace that is about {number_of(days, 'day')}, on {reached[0]}.")
     said.append(f"{looks} look{'s' * (looks != 1)} at effects so far.")
     return " ".join(said)
-
-
-def _pace(readout: Any) -> float:
-    """New units a day over the last seven whole days, 0 where it is not known."""
-    days = sorted(readout.exposures_by_day)
-    recent = days[:-1][-7:]
-    return sum(sum(readout.exposures_by_day[d].values()) for d in recent) / len(recent) if recent else 0.0
 
 
 def verdict_html(state: str, headline: str, text: str) -> str:

@@ -9,10 +9,10 @@ import altair as alt
 
 from xpbench.views import numbers
 from xpbench.views.draw import base, words
-from xpbench.views.forest_plot import mark_of
 from xpbench.views.table import Column, Table
 from xpbench.views.theme import Style
 from xpbench.views.view import View
+from xpbench.wording.verdicts import mark_of
 
 CELL_W, CELL_H, LEFT = 108, 32, 190
 MOST_SLICES = 30
@@ -42,7 +42,7 @@ def segment_heatmap(segment: Any, *, style: Mapping[str, Any] | None = None) -> 
                     "slice": slice_,
                     "good": None if r.get("lift") is None else good * r["lift"],
                     "column": str(r.get("label") or r["metric"]) + (f" · {r['variant']}" if several else ""),
-                    "said": numbers.lift(r.get("lift"), r.get("lift_low"), r.get("lift_high")),
+                    "said": numbers.lift(r),
                     "mark": mark_of({**r, "guardrail": ""})[0] if declared else EXPLORATORY,
                 }
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 import altair as alt
 
+from xpbench.data.pace import day_of_horizon
 from xpbench.views import numbers
 from xpbench.views.draw import WHOLE, base, colours, words
 from xpbench.views.table import Column, Table
@@ -16,27 +17,8 @@ from xpbench.views.theme import Style
 from xpbench.views.view import View
 
 WIDTH, HEIGHT = 560, 240
-RECENT_DAYS = 7
-"""Days whose mean carries the forecast on."""
 FURTHEST_DAYS = 180
-
-
-def forecast(by_day: Mapping[str, int], horizon: int) -> tuple[str, float] | None:
-    """Day (ISO) on which the horizon is reached at the pace of the last whole days, and that pace; None where it can't be told.
-
-    The last day is left out of the pace when there are others, since it may not be over.
-    """
-    days = sorted(by_day)
-    total = sum(by_day.values())
-    if not days or total >= horizon:
-        return None
-    whole = days[:-1][-RECENT_DAYS:] or days
-    first, last = date.fromisoformat(whole[0]), date.fromisoformat(whole[-1])
-    pace = sum(by_day[d] for d in whole) / ((last - first).days + 1)
-    if pace <= 0:
-        return None
-    left = math.ceil((horizon - total) / pace)
-    return ((date.fromisoformat(days[-1]) + timedelta(days=left)).isoformat(), pace) if left <= FURTHEST_DAYS * 10 else None
+"""Days beyond the data that the chart draws at most."""
 
 
 def exposures_over_time(
@@ -76,7 +58,7 @@ def exposures_over_time(
     table = Table("Exposed units by day and variant", columns, rows)
     if not days:
         return View("timeline", "No exposures yet", "No exposures yet.", table, "The chart starts with the first exposed unit")
-    coming = forecast(by_day, horizon) if horizon else None
+    coming = day_of_horizon(by_day, horizon) if horizon else None
     if horizon and total >= horizon:
         title = f"The horizon of {horizon:,} units is reached: {total:,} units"
     elif coming and horizon:

@@ -6,9 +6,10 @@ from html import escape
 from typing import Any
 
 from xpbench.views import numbers
-from xpbench.views.forest_plot import mark_of, takeaway, verdict_words
+from xpbench.views.forest_plot import takeaway
 from xpbench.views.table import Column, Table
 from xpbench.views.view import View, plain_rows
+from xpbench.wording.verdicts import mark_of, word_of
 
 
 def variant_table(readout: Any) -> View:
@@ -22,7 +23,6 @@ def variant_table(readout: Any) -> View:
     seen: set[str] = set()
     for row in rows:
         name = str(row.get("label") or row.get("metric"))
-        is_share = bool(row.get("is_proportion"))
         if name not in seen:
             seen.add(name)
             out.append(
@@ -32,7 +32,7 @@ def variant_table(readout: Any) -> View:
                     "variant": "control",
                     "n": row.get("n_control"),
                     "mean": row.get("mean_control"),
-                    "mean_text": numbers.mean(row.get("mean_control"), is_share=is_share),
+                    "mean_text": numbers.means(row)[0],
                     "lift_text": None,
                     "effect_text": None,
                     "p_value": None,
@@ -47,12 +47,12 @@ def variant_table(readout: Any) -> View:
                 "variant": row.get("variant"),
                 "n": row.get("n"),
                 "mean": row.get("mean"),
-                "mean_text": numbers.mean(row.get("mean"), is_share=is_share),
-                "lift_text": numbers.lift(row.get("lift"), row.get("lift_low"), row.get("lift_high")),
-                "effect_text": numbers.effect(row.get("effect"), row.get("ci_low"), row.get("ci_high")),
+                "mean_text": numbers.means(row)[1],
+                "lift_text": numbers.lift(row),
+                "effect_text": numbers.effect(row),
                 "p_value": row.get("p_value"),
                 "mark": mark_of(row)[0],
-                "verdict": verdict_words(row),
+                "verdict": word_of(row),
             }
         )
     columns = (

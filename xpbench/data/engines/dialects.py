@@ -7,11 +7,13 @@ Proven on Postgres, only compiled for BigQuery and Snowflake.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import cache, reduce
 from typing import Any
 
 from xpbench.data.logs.log import DAY, MARK, SECOND, Items
 from xpbench.errors import DataError, plain
+from xpbench.meaning.nothing import NOTHING
 
 NUMBER = r"^\s*[+-]?([0-9]{1,150}\.?[0-9]{0,150}|\.[0-9]{1,150})([eE][+-]?[0-9]{1,2})?\s*$"
 """Text that every server reads as a double without an error: at most 1e249 either way."""
@@ -151,13 +153,23 @@ def microseconds(value: Any, unit: str) -> Any:
     elif not kind.is_numeric():
         raise DataError("XPB-D43", what=plain(f"A time of type {kind}"))
     exact = value.cast("decimal(30, 6)")
+    if unit == "ns":
+        return (exact * Decimal("0.001")).floor().cast("int64")
     if unit != "auto":
         return (exact * {"s": SECOND, "ms": 1_000, "us": 1}[unit]).cast("int64")
     return ibis.cases(
         (exact.abs() < 10**11, (exact * SECOND).cast("int64")),
         (exact.abs() < 10**14, (exact * 1_000).cast("int64")),
-        else_=exact.cast("int64"),
+        (exact.abs() < 10**17, exact.cast("int64")),
+        else_=(exact * Decimal("0.001")).floor().cast("int64"),
     )
+
+
+def value_or_null(text: Any) -> Any:
+    """A text, or null where it is a word for nothing."""
+    import ibis
+
+    return ibis.ifelse(text.strip().lower().isin(sorted(NOTHING)), ibis.null("string"), text)
 
 
 def to_utc(t: Any, zone: str, dialect: str) -> Any:

@@ -13,11 +13,14 @@ import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
 from xpbench.data.cache import digest_of_files
-from xpbench.data.engines.embedded import engine_name, file_list, from_parquet, literal, quote, unread
-from xpbench.data.logs.log import MARK, Properties, happened, scaled_time
+from xpbench.data.engines.embedded import engine_name, from_parquet, literal, quote, unread
+from xpbench.data.logs.log import MARK, Properties, conditions_of, happened, stored_as
 from xpbench.data.logs.opening import kind_of, plain_frame
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, nearest, plain, shown
+from xpbench.meaning.names import name_sql, nothing_sql, trimmed_sql
+from xpbench.meaning.nothing import is_nothing
+from xpbench.meaning.times import EARLIEST, number_time_sql, time_sql, zoned_sql
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ class DuckLog:
         self._files_digest = ""
         self._findings: list[Finding] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._copies: tempfile.TemporaryDirectory[str] | None = None
         self._kept = 0
         self._tables: dict[str, list[str]] = {}
         self._table_of: dict[str, str] = {}
@@ -54,6 +58,8 @@ class DuckLog:
         self._id = ""
         self._arrives = False
         self._select = ""
+        self._source = "source"
+        self._types: Mapping[str, str] = {}
         self.all("SET preserve_insertion_order = false")  # rows mean the same in any order, and are handled with less memory
         self._parquet = isinstance(source.log, list) and kind_of(source.log[0]) == "parquet"
         self._open()
@@ -78,7 +84,7 @@ class DuckLog:
         if any(self.all(f"SELECT count(*) FROM source WHERE {x} IS NULL")[0][0] for x in (self._stamp, self._id)):
             return None
         ((first, last),) = self.all(f"SELECT epoch_us(min({self._stamp})), epoch_us(max({self._stamp})) FROM source")
-        return None if first is None else (int(first), int(last))
+        return None if first is None or first < EARLIEST else (int(first), int(last))
 
     def counted(self, now: int) -> None:
         """None: the fingerprint counts nothing by name."""
@@ -146,15 +152,11 @@ class DuckLog:
         text = False
         if isinstance(log, list):
             kind = kind_of(log[0])
-            files = file_list(log)
             if kind == "jsonl":
                 self._open_jsonl(log)
                 text = True
             elif kind == "csv":
-                if all(Path(p).stat().st_size == 0 for p in log):
-                    raise DataError("XPB-D07", what=plain("The file is empty"))
-                options = "all_varchar = true, header = true, union_by_name = true, hive_partitioning = false"
-                self._view(f"SELECT * FROM read_csv({files}, {options})")
+                self._open_csv(log)
                 text = True
             else:
                 self._view(f"SELECT * FROM {from_parquet(log)}")
@@ -169,6 +171,37 @@ class DuckLog:
             self.run.register("source", plain_frame(frame, self._mixed))
         types = {r[0]: str(r[1]) for r in self.all("DESCRIBE SELECT * FROM source")}
         self._normal(types, text=text)
+
+    def _open_csv(self, paths: Sequence[str]) -> None:
+        from xpbench.data.jsonl.strict_json_reader import declared_once
+        from xpbench.sheets.select import load, names_of, sheets_of
+
+        self._copies = tempfile.TemporaryDirectory(prefix="xpbench-")
+        sheets = sheets_of(paths, self._copies.name, (self.schema.event, self.schema.time, self.schema.unit or self.plan.unit))
+        names = names_of(sheets)
+        for name in names:
+            if name and names.count(name) > 1:
+                raise DataError("XPB-D06", column=name, times=names.count(name))
+        short = {name: quote(name) for name in names if name}
+        if twice := declared_once(short):
+            raise DataError("XPB-D41", first_name=twice[0], second_name=twice[1])
+        load(self.run, "raw", sheets, short, self._copies.name, duckdb.Error)
+        said = {
+            str(v)
+            for m in self.plan.metrics
+            for f in conditions_of(m)
+            for v in (f.value if isinstance(f.value, tuple) else (f.value,))
+        }
+        said |= {v.key for v in self.plan.variants}
+        kept = ", ".join(f"CASE WHEN {self._is_value(q, said)} THEN {q} END AS {q}" for q in short.values())
+        self._view(f"SELECT {kept} FROM raw")
+
+    @staticmethod
+    def _is_value(name: str, said: set[str]) -> str:
+        """Whether a cell of a CSV is a value: it is no word for nothing, or the plan says that word."""
+        short = trimmed_sql(name)
+        words = ", ".join(literal(w) for w in sorted(said) if is_nothing(w))
+        return f"(NOT {nothing_sql(short)}" + (f" OR {short} IN ({words}))" if words else ")")
 
     def _view(self, query: str) -> None:
         try:
@@ -202,8 +235,9 @@ class DuckLog:
 
     def close(self) -> None:
         """Remove what was written while reading."""
-        if self._folder is not None:
-            self._folder.cleanup()
+        for folder in (self._folder, self._copies):
+            if folder is not None:
+                folder.cleanup()
 
     def _mixed(self, column: str, kinds: Mapping[str, int]) -> None:
         most = max(kinds.values())
@@ -224,6 +258,7 @@ class DuckLog:
     def _normal(self, types: Mapping[str, str], *, text: bool) -> None:
         """Make the view or table `normal`."""
         schema = self.schema
+        self._types = types = self._whole_properties(types)
         unit = schema.unit or self.plan.unit
         for name, role in ((schema.event, "the event's name"), (schema.time, "the event's time")):
             if name not in types and self._property(name, types) is None:
@@ -238,17 +273,17 @@ class DuckLog:
             f"CAST({self._found(schema.event, types)[0]} AS VARCHAR) AS event",
             f"{self._time(*self._found(schema.time, types))} AS t",
         ]
-        insert = None
-        for wanted in (schema.insert_id, "insert_id"):
-            if wanted is not None and insert is None:
-                insert = self._property(wanted, types)
-        self.has_insert_ids = insert is not None
-        columns.append(f"coalesce(CAST({insert[0]} AS VARCHAR), '') AS iid" if insert else "'' AS iid")
+        insert = self._insert_ids(types)
+        self.has_insert_ids = bool(insert)
+        iid = f"coalesce({', '.join(insert)})" if len(insert) > 1 else "".join(insert)
+        columns.append(
+            f"coalesce(CASE WHEN NOT {nothing_sql(trimmed_sql(iid))} THEN {iid} END, '') AS iid" if insert else "'' AS iid"
+        )
         arrived = self._property(schema.arrived, types) if schema.arrived else None
         columns.append(f"{microseconds_of(*arrived, 'auto')} AS arr" if arrived else "CAST(NULL AS BIGINT) AS arr")
         u = columns[0].rsplit(" AS ", 1)[0]
         for name, short in self.properties.texts.items():
-            found = self._property(name, types)
+            found = self._property(name, types, of_plan=True)
             if found is None:
                 missing.add(name)
                 columns.append(f"CAST(NULL AS VARCHAR) AS {short}")
@@ -266,12 +301,49 @@ class DuckLog:
             columns.append(f"{self._pairs(types)} AS items")
         self.missing_properties = frozenset(missing)
         table = "TABLE" if text and not self._folder else "VIEW"  # text is parsed once
-        self._select = f"SELECT {', '.join(columns)} FROM source"
+        self._select = f"SELECT {', '.join(columns)} FROM {self._source}"
         name, kind = self._found(schema.time, types)
         if self._parquet and name == quote(schema.time) and kind == "TIMESTAMP" and self.source.time_zone == "UTC":
             self._stamp = name
         self._id, self._arrives = u, arrived is not None
         self.all(f"CREATE TEMP {table} normal AS {self._select}")
+
+    def _whole_properties(self, types: Mapping[str, str]) -> Mapping[str, str]:
+        """Cells of properties that are no JSON are told, and hold nothing; the engine would refuse the whole log."""
+        holder = self.schema.properties
+        if holder is None or not (types.get(holder, "") == "VARCHAR" or types.get(holder, "").startswith("ENUM")):
+            return types
+        text = f"CAST({quote(holder)} AS VARCHAR)"
+        ((broken, of, example),) = self.all(
+            f"SELECT count_if({text} IS NOT NULL AND NOT json_valid({text})), count(*), "
+            f"min({text}) FILTER (NOT json_valid({text}) AND NOT {nothing_sql(trimmed_sql(text))}) FROM source"
+        )
+        if broken:
+            self.all(
+                f"CREATE TEMP VIEW whole AS SELECT * "
+                f"REPLACE (CASE WHEN json_valid({text}) THEN {text} END AS {quote(holder)}) FROM source"
+            )
+            self._source = "whole"
+            such = f", such as {shown(str(example)[:60])}" if example is not None else ""
+            detail = f"Column {shown(holder)} holds no JSON there{such}."
+            self._findings.append(Finding("broken_properties", int(broken), int(of), "read without properties", detail=detail))
+        return types
+
+    def _insert_ids(self, types: Mapping[str, str]) -> list[str]:
+        """Expressions of the insert id: columns of their own first, since a key of JSON seems to be there where it is not.
+
+        Raises:
+            DataError: `XPB-D05`, one that was named is not there.
+        """
+        named = self.schema.insert_id
+        if named is None:
+            return []
+        names = list(dict.fromkeys([named, "insert_id"]))
+        own = [f"CAST({quote(n)} AS VARCHAR)" for n in names if n in types]
+        keys = [f"CAST({found[0]} AS VARCHAR)" for n in names if n not in types and (found := self._property(n, types))]
+        if not own and not keys and named != type(self.schema)().insert_id:
+            raise DataError("XPB-D05", column=named, role=plain("the insert id"), hint=plain(nearest(named, types)))
+        return own + keys
 
     def _found(self, name: str, types: Mapping[str, str]) -> tuple[str, str]:
         found = self._property(name, types)
@@ -279,23 +351,65 @@ class DuckLog:
             raise DataError("XPB-D05", column=name, role=plain("an event"), hint=plain(nearest(name, types)))
         return found
 
-    def _property(self, name: str, types: Mapping[str, str]) -> tuple[str, str] | None:
-        """Expression and type of a property: a column of its own, or a key of the column of properties."""
-        if name in types:
-            return quote(name), types[name]
+    def _property(self, name: str, types: Mapping[str, str], *, of_plan: bool = False) -> tuple[str, str] | None:
+        """Expression and type of a property: a column of its own, or a key of the column of properties.
+
+        Args:
+            name: Of the property.
+            types: Of the columns.
+            of_plan: It is a property that the plan names: the event's name and the properties themselves are none.
+        """
         holder = self.schema.properties
+        if of_plan and stored_as(name, self.schema) in types:
+            return quote(stored_as(name, self.schema)), types[stored_as(name, self.schema)]
+        structural = of_plan and holder in types and name in (self.schema.event, holder)
+        if name in types and not structural:
+            return quote(name), types[name]
         if holder is None or holder not in types:
             return None
         kind = types[holder]
-        if kind.startswith("STRUCT("):
+        if kind.startswith("STRUCT(") and not kind.endswith("[]"):
             fields = {r[0]: str(r[1]) for r in self.all(f"DESCRIBE SELECT unnest({quote(holder)}) FROM source LIMIT 0")}
             if name not in fields:
                 return None
             return f"struct_extract({quote(holder)}, {literal(name)})", fields[name]
         if kind.startswith("MAP("):
             return f"CAST({quote(holder)}[{literal(name)}] AS VARCHAR)", "VARCHAR"
+        if kind.endswith("[]"):
+            return self._of_list(holder, name), "VARCHAR"
         path = '$."' + name.replace('"', '\\"') + '"'
         return f"json_extract_string({quote(holder)}, {literal(path)})", "VARCHAR"
+
+    def _of_list(self, holder: str, name: str) -> str:
+        """A property in a list of key and value, as GA4 writes `event_params`; the value may be one of several types.
+
+        Raises:
+            DataError: `XPB-D05`, the list is of something else.
+        """
+        inner = (
+            {
+                r[0]: str(r[1])
+                for r in self.all(f"DESCRIBE SELECT unnest(x) FROM (SELECT unnest({quote(holder)}) AS x FROM source) LIMIT 0")
+            }
+            if _is_of_structs(self._types[holder])
+            else {}
+        )
+        key = next((k for k in inner if k.lower() in ("key", "name")), None)
+        value = next((k for k in inner if k.lower() == "value"), None)
+        if key is None or value is None:
+            role = plain("the properties")
+            hint = plain("It is a list, but not of key and value. Make a map, JSON or columns of it")
+            raise DataError("XPB-D05", column=holder, role=role, hint=hint)
+        one = f"list_filter({quote(holder)}, lambda x: x.{quote(key)} = {literal(name)})[1].{quote(value)}"
+        if not inner[value].startswith("STRUCT("):
+            return f"CAST({one} AS VARCHAR)"
+        fields = self.all(
+            f"DESCRIBE SELECT unnest(x.{quote(value)}) FROM (SELECT unnest({quote(holder)}) AS x FROM source) LIMIT 0"
+        )
+        reals = [f"{one}.{quote(str(r[0]))}" for r in fields if str(r[1]) in _REALS]
+        others = [f"{one}.{quote(str(r[0]))}" for r in fields if str(r[1]) not in _REALS]
+        texts = [f"CAST({x} AS VARCHAR)" for x in others] + [_identity(x, "DOUBLE") for x in reals]
+        return f"coalesce({', '.join(texts)})"
 
     def _pairs(self, types: Mapping[str, str]) -> str:
         """Items of a dictionary: every property that holds text, with its value."""
@@ -319,11 +433,18 @@ class DuckLog:
         return f"list_filter([{', '.join(texts)}]::VARCHAR[], lambda x: x IS NOT NULL)"
 
     def _time(self, name: str, kind: str) -> str:
+        """Microseconds since 1970, null for what is no time, or one from before there were logs."""
         zone = self.source.time_zone
         value = microseconds_of(name, kind, self.schema.time_unit)
-        if zone == "UTC" or kind == "TIMESTAMP WITH TIME ZONE":
-            return value
-        return f"epoch_us(make_timestamp({value}) AT TIME ZONE {literal(zone)})"
+        if zone != "UTC" and kind != "TIMESTAMP WITH TIME ZONE":
+            moved = f"epoch_us(make_timestamp({value}) AT TIME ZONE {literal(zone)})"
+            text = kind == "VARCHAR" or kind.startswith("ENUM")
+            value = f"CASE WHEN {zoned_sql(_trimmed(name))} THEN {value} ELSE {moved} END" if text else moved
+        return f"CASE WHEN {value} >= {EARLIEST} THEN {value} END"
+
+
+def _is_of_structs(kind: str) -> bool:
+    return kind.startswith("STRUCT(") and kind.endswith("[]")
 
 
 def _lazy(relation: Any) -> nw.LazyFrame[Any]:
@@ -331,19 +452,21 @@ def _lazy(relation: Any) -> nw.LazyFrame[Any]:
     return frame
 
 
+def _trimmed(name: str) -> str:
+    return f"trim(CAST({name} AS VARCHAR))"
+
+
 def microseconds_of(name: str, kind: str, unit: str) -> str:
     """Expression of microseconds since 1970; null where the value can't be read."""
     if kind.startswith(("TIMESTAMP", "DATE")):
         return f"epoch_us(CAST({name} AS {'TIMESTAMPTZ' if 'ZONE' in kind else 'TIMESTAMP'}))"
     if kind == "VARCHAR" or kind.startswith("ENUM"):
-        number = f"try_cast({name} AS DECIMAL(30, 6))"
-        # a time stamp without zone drops the offset of a text that has one; without one the connection's zone is UTC
-        stamps = ", ".join(f"epoch_us(try_cast({name} AS {t}))" for t in ("TIMESTAMPTZ", "TIMESTAMP"))
-        return f"coalesce({scaled_time(number, unit)}, {stamps})"
-    if kind in _INTEGERS or kind.startswith("DECIMAL"):
-        return scaled_time(f"CAST({name} AS DECIMAL(30, 6))", unit)
-    if kind in _REALS:
-        return scaled_time(f"try_cast({name} AS DECIMAL(30, 6))", unit)
+        text = _trimmed(name)
+        number = number_time_sql(f"try_cast({text} AS DECIMAL(30, 6))", text if unit == "auto" else "", unit)
+        return time_sql(text, f"CASE WHEN contains({text}, '_') THEN NULL ELSE {number} END")
+    if kind in _INTEGERS or kind.startswith("DECIMAL") or kind in _REALS:
+        digits = f"CAST({name} AS VARCHAR)" if kind in _INTEGERS and unit == "auto" else ""
+        return number_time_sql(f"try_cast({name} AS DECIMAL(30, 6))", digits, unit)
     raise DataError("XPB-D05", column=name, role=plain("the event's time"), hint=plain(f"It is of type {kind}"))
 
 
@@ -355,7 +478,7 @@ def _identity(name: str, kind: str) -> str:
             f"CASE WHEN isnan({name}) THEN NULL WHEN {name} = floor({name}) AND abs({name}) < 9e15 "
             f"THEN CAST(CAST({name} AS BIGINT) AS VARCHAR) ELSE CAST({name} AS VARCHAR) END"
         )
-    return f"nullif(CAST({name} AS VARCHAR), '')"
+    return name_sql(f"CAST({name} AS VARCHAR)")
 
 
 def _as_text(name: str, kind: str) -> str:

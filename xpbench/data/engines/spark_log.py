@@ -17,9 +17,11 @@ import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
 from xpbench.data.engines.spark_stop import SparkJobs
-from xpbench.data.logs.log import LATE, SECOND, EventSchema, Properties, happened, scaled_time
+from xpbench.data.logs.log import LATE, SECOND, EventSchema, Properties, happened
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, nearest, plain
+from xpbench.meaning.names import name_spark, nothing_spark
+from xpbench.meaning.times import EARLIEST, number_time_sql, since_1970_spark, time_spark, zoned_spark
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
@@ -210,14 +212,15 @@ class SparkLog:
             f"CAST({found[schema.event][0]} AS STRING) AS event",
             f"{self._time(*found[schema.time])} AS t",
         ]
-        insert = next((p for n in (schema.insert_id, "insert_id") if n and (p := self._property(n)) is not None), None)
-        self.has_insert_ids = insert is not None
-        columns.append(f"coalesce(CAST({insert[0]} AS STRING), '') AS iid" if insert else "'' AS iid")
+        insert = self._insert_ids()
+        self.has_insert_ids = bool(insert)
+        iid = f"coalesce({', '.join(insert)}, '')" if insert else "''"
+        columns.append(f"CASE WHEN {nothing_spark(iid)} THEN '' ELSE {iid} END AS iid")
         arrived = self._property(schema.arrived) if schema.arrived else None
         columns.append(f"{_microseconds(*arrived, 'auto')} AS arr" if arrived else "CAST(NULL AS BIGINT) AS arr")
         missing = set()
         for name, short in self.properties.texts.items():
-            expression = self._property(name)
+            expression = self._property(name, of_plan=True)
             if expression is None:
                 missing.add(name)
             columns.append(f"{_as_text(*expression) if expression else 'CAST(NULL AS STRING)'} AS {short}")
@@ -234,10 +237,22 @@ class SparkLog:
         self.missing_properties = frozenset(missing)
         return table.selectExpr(*columns)
 
-    def _property(self, name: str) -> tuple[str, str] | None:
-        if name in self.types:
-            return _quote(name), self.types[name]
+    def _insert_ids(self) -> list[str]:
+        """Expressions of the insert id: columns of their own first, since a key of JSON seems to be there where it is not."""
+        named = self.schema.insert_id
+        if named is None:
+            return []
+        names = list(dict.fromkeys([named, "insert_id"]))
+        own = [f"CAST({_quote(n)} AS STRING)" for n in names if n in self.types]
+        keys = [f"CAST({found[0]} AS STRING)" for n in names if n not in self.types and (found := self._property(n))]
+        if not own and not keys and named != type(self.schema)().insert_id:
+            raise DataError("XPB-D05", column=named, role=plain("the insert id"), hint=plain(nearest(named, self.types)))
+        return own + keys
+
+    def _property(self, name: str, *, of_plan: bool = False) -> tuple[str, str] | None:
         holder = self.schema.properties
+        if name in self.types and not (of_plan and holder in self.types and name in (self.schema.event, holder)):
+            return _quote(name), self.types[name]
         kind = self.types.get(holder or "", "")
         if holder is None or not kind:
             return None
@@ -270,8 +285,14 @@ class SparkLog:
     def _time(self, name: str, kind: str) -> str:
         value = _microseconds(name, kind, self.schema.time_unit)
         zone = self.source.time_zone
-        if zone == "UTC" or kind == "timestamp":
-            return value
+        if zone != "UTC" and kind != "timestamp":
+            moved = self._moved(value, zone)
+            value = f"CASE WHEN {zoned_spark(f'trim({name})')} THEN {value} ELSE {moved} END" if kind == "string" else moved
+        return f"CASE WHEN {value} >= {EARLIEST} THEN {value} END"
+
+    @staticmethod
+    def _moved(value: str, zone: str) -> str:
+        """Microseconds of a clock in some zone as microseconds in UTC."""
         clock, z = f"timestamp_micros({value})", _literal(zone)
         first = f"to_utc_timestamp({clock}, {z})"
         # of two instants with one clock reading Spark takes the first; all other engines take the second
@@ -312,28 +333,15 @@ def _microseconds(name: str, kind: str, unit: str) -> str:
     if kind == "timestamp":
         return f"unix_micros({name})"
     if kind in ("timestamp_ntz", "date"):
-        return _since_1970(f"CAST({name} AS TIMESTAMP_NTZ)")
+        return since_1970_spark(f"CAST({name} AS TIMESTAMP_NTZ)")
     if kind == "string":
-        stamp = f"CASE WHEN {name} RLIKE {_literal(_ZONED)} THEN unix_micros(try_cast({name} AS TIMESTAMP)) "
-        stamp += f"ELSE {_since_1970(f'try_cast({name} AS TIMESTAMP_NTZ)')} END"
-        return f"coalesce({scaled_time(f'try_cast({name} AS DECIMAL(30, 6))', unit)}, {stamp})"
+        text = f"trim({name})"
+        digits = text if unit == "auto" else ""
+        return time_spark(text, number_time_sql(f"try_cast({text} AS DECIMAL(30, 6))", digits, unit, spark=True))
     if kind in _INTEGERS or kind in _REALS or kind.startswith("decimal"):
-        return scaled_time(f"try_cast({name} AS DECIMAL(30, 6))", unit)
+        digits = f"CAST({name} AS STRING)" if kind in _INTEGERS and unit == "auto" else ""
+        return number_time_sql(f"try_cast({name} AS DECIMAL(30, 6))", digits, unit, spark=True)
     raise DataError("XPB-D05", column=name, role=plain("the event's time"), hint=plain(f"It is of type {kind}"))
-
-
-_ZONED = ":[0-9]{2}[0-9:.]* ?(Z|UTC|[+-][0-9]{1,2}(:?[0-9]{2})?)$"
-"""Texts of times that name their zone; Spark drops it where it reads them as a time without one."""
-
-
-def _since_1970(clock: str) -> str:
-    """Microseconds from 1970 to a time without zone; `timestampdiff` would skip what clocks skip in the session's zone.
-
-    What is left of a day is multiplied before it is cut to seconds: cheaper than decimal numbers, and nothing is lost.
-    """
-    day = f"CAST({clock} AS DATE)"
-    rest = f"({clock} - CAST({day} AS TIMESTAMP_NTZ)) * 1000000"
-    return f"(unix_date({day}) * 86400000000 + CAST(CAST({rest} AS INTERVAL SECOND) AS BIGINT))"
 
 
 def _value_type(kind: str) -> str:
@@ -355,7 +363,7 @@ def _identity(name: str, kind: str) -> str:
             f"CASE WHEN isnan({name}) THEN NULL WHEN {name} = floor({name}) AND abs({name}) < 9e15 "
             f"THEN CAST(CAST({name} AS BIGINT) AS STRING) ELSE CAST({name} AS STRING) END"
         )
-    return f"nullif(CAST({name} AS STRING), '')"
+    return name_spark(f"CAST({name} AS STRING)")
 
 
 def _as_text(name: str, kind: str) -> str:

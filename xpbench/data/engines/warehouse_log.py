@@ -21,6 +21,7 @@ from xpbench.data.engines.embedded import unread
 from xpbench.data.logs.log import MARK, EventSchema, Properties, happened
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, nearest, plain
+from xpbench.meaning.times import EARLIEST
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
@@ -172,16 +173,16 @@ class NormalForm:
                 raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(nearest(name, self.log.columns)))
             found[name] = value
         u = found[unit]
-        u = u.cast("int64") if u.type().is_integer() else u.cast("string").nullif("")
-        insert = next((p for n in (schema.insert_id, "insert_id") if n and (p := self.property(n)) is not None), None)
+        u = u.cast("int64") if u.type().is_integer() else dialects.value_or_null(u.cast("string"))
+        insert = self.insert_ids()
         self.has_insert_ids = insert is not None
         event, t = found[schema.event].cast("string"), self.time(found[schema.time])
-        iid = ibis.literal("") if insert is None else insert.cast("string").fill_null("")
+        iid = ibis.literal("") if insert is None else dialects.value_or_null(insert).fill_null("")
         columns = {"u": u, "event": event, "t": t, "iid": iid}
         arrived = self.property(schema.arrived) if schema.arrived else None
         columns["arr"] = ibis.null("int64") if arrived is None else dialects.microseconds(arrived, "auto")
         for name, short in self.properties.texts.items():
-            value = self.property(name)
+            value = self.property(name, of_plan=True)
             if value is None:
                 self.missing.add(name)
             columns[short] = ibis.null("string") if value is None else value.cast("string")
@@ -191,11 +192,33 @@ class NormalForm:
             columns["items"] = self.items()
         return self.log.select(**columns)
 
-    def property(self, name: str) -> Any:
-        """A column of its own, or a key of the column of properties as text; None where there is neither."""
-        if name in self.log.columns:
-            return self.log[name]
+    def insert_ids(self) -> Any:
+        """The insert id as text: columns of their own first, then keys of the properties; None where there is none.
+
+        Raises:
+            DataError: `XPB-D05`, one that was named is not there.
+        """
+        import ibis
+
+        named, columns = self.schema.insert_id, self.log.columns
+        if named is None:
+            return None
+        names = sorted(dict.fromkeys([named, "insert_id"]), key=lambda n: n not in columns)
+        found = [value.cast("string") for n in names if (value := self.property(n)) is not None]
+        if not found and named != EventSchema().insert_id:
+            raise DataError("XPB-D05", column=named, role=plain("the insert id"), hint=plain(nearest(named, columns)))
+        return ibis.coalesce(*found) if found else None
+
+    def property(self, name: str, *, of_plan: bool = False) -> Any:
+        """A column of its own, or a key of the column of properties as text; None where there is neither.
+
+        Args:
+            name: Of the property.
+            of_plan: The plan names it: the event's name and the properties themselves are none.
+        """
         holder = self.schema.properties
+        if name in self.log.columns and not (of_plan and holder in self.log.columns and name in (self.schema.event, holder)):
+            return self.log[name]
         if holder is None or holder not in self.log.columns:
             return None
         kind = self.log[holder].type()
@@ -205,9 +228,16 @@ class NormalForm:
 
     def time(self, value: Any) -> Any:
         """Microseconds since 1970 in UTC; a clock reading of the log's own zone, where it has one, is brought to UTC."""
-        t = dialects.microseconds(value, self.schema.time_unit)
+        t = self._earliest(dialects.microseconds(value, self.schema.time_unit))
         instant = value.type().is_timestamp() and value.type().timezone is not None
         return t if self.zone == "UTC" or instant else dialects.to_utc(t, self.zone, self.dialect)
+
+    @staticmethod
+    def _earliest(t: Any) -> Any:
+        """No time where it is from before there were logs."""
+        import ibis
+
+        return ibis.ifelse(t >= EARLIEST, t, ibis.null("int64"))
 
     def items(self) -> Any:
         """What `itemized` makes a row of each: an array of texts, or JSON."""

@@ -10,9 +10,13 @@ The engine works on two pieces at a time; meanwhile the next one is read, unpack
 from __future__ import annotations
 
 import contextlib
+import gzip
+import itertools
+import json
 import os
+import zlib
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,7 +30,7 @@ from xpbench.data.jsonl.ingest_report import IngestReport, Reject
 from xpbench.data.jsonl.journal import Journal
 from xpbench.data.jsonl.piece_reader import PieceReader, Taken
 from xpbench.data.jsonl.strict_json_reader import Strict, declared_once
-from xpbench.data.logs.log import EventSchema, known_schema
+from xpbench.data.logs.log import EventSchema, known_schema, stored_as
 from xpbench.data.logs.opening import lines_located
 from xpbench.errors import DataError, plain
 
@@ -116,10 +120,12 @@ class Ingestion:
                 hint=plain("Name the properties to keep, or the object in EventSchema(properties=…)"),
             )
         fixed = [n for n in (schema.time, schema.unit or "distinct_id", schema.insert_id, schema.arrived) if n]
-        names = None if properties is None else dict.fromkeys([*fixed, *(p for p in properties if p != schema.event)])
-        if pair := declared_once([schema.event, *(names or ())]):
+        wanted = None if properties is None else [p for p in properties if schema.properties or p != schema.event]
+        names = None if wanted is None else dict.fromkeys([*fixed, *wanted])
+        if pair := declared_once([schema.event, *(stored_as(n, schema) for n in names or ())]):
             raise DataError("XPB-D41", first_name=pair[0], second_name=pair[1])
-        self.strict = Strict(schema, None if names is None else tuple(names))
+        tops = top_names(paths[0], {schema.event, schema.properties}, names or fixed) if schema.properties else ()
+        self.strict = Strict(schema, None if names is None else tuple(names), tops)
         self.wary = 0
         """Steps of judging that come before the strict reader tries: 0 while pieces are good."""
 
@@ -162,6 +168,7 @@ class Ingestion:
             "time": s.time,
             "holder": s.properties,
             "time_unit": s.time_unit,
+            **({"top": list(self.strict.tops)} if self.strict.tops else {}),
         }
 
     def _file(
@@ -272,6 +279,29 @@ class Ingestion:
             digest=digest(sorted(p["digest"] for _, p in ends)),
             files=tuple(sorted(p["digest"] for _, p in ends)),
         )
+
+
+def top_names(path: Path, own: Collection[str | None], names: Iterable[str]) -> tuple[str, ...]:
+    """Names that the first lines of a file have next to their object of properties, as Segment's have `timestamp`.
+
+    Args:
+        path: Of the file, plain or gzipped.
+        own: Names at the top that every line has: the event, and the properties.
+        names: Those that are looked for.
+    """
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    met: set[str] = set()
+    with contextlib.suppress(OSError, EOFError, zlib.error), gzip.open(path) if packed else path.open("rb") as lines:
+        for line in itertools.islice(lines, HEAD_LINES):
+            with contextlib.suppress(ValueError, RecursionError):
+                found = json.loads(line)
+                met |= found.keys() if isinstance(found, dict) else set()
+    return tuple(n for n in dict.fromkeys(names) if n in met and n not in own)
+
+
+HEAD_LINES = 200
+"""Lines that are looked at to see where a log has its parts."""
 
 
 @contextlib.contextmanager

@@ -223,12 +223,13 @@ class Judge:
         """Whether a line names a key twice that is read: its second value would be lost."""
         schema, holder = self._strict.schema, self._strict.holder
         names = set(self._strict.names or [schema.time])  # all properties are kept as their text, but the time is read
-        own = {schema.event, *((holder,) if holder else names)}
+        own = {schema.event, *((holder,) if holder else names), *self._strict.tops}
         inner = next((value for key, value in top if key == holder), None) if isinstance(top, _Pairs) else None
         found = [key for key, _ in top if key in own] if isinstance(top, _Pairs) else []
         if len(found) > len(set(found)):
             return True
-        found = [key for key, _ in inner if key in names] if isinstance(inner, _Pairs) else []
+        inside = names - set(self._strict.tops)
+        found = [key for key, _ in inner if key in inside] if isinstance(inner, _Pairs) else []
         return len(found) > len(set(found))
 
 

@@ -12,7 +12,7 @@ import duckdb
 
 from xpbench.data.engines.duck_log import microseconds_of
 from xpbench.data.engines.embedded import file_list, literal, quote
-from xpbench.data.logs.log import EventSchema
+from xpbench.data.logs.log import EventSchema, stored_as
 
 USUAL_LINE = 128 * 1024
 """Lines up to this length are read at once. The engine shares out a file by buffers of twice the longest line; small ones stay
@@ -32,10 +32,12 @@ class Strict:
     Attributes:
         schema: Where event, time and properties stand.
         names: Properties that become columns; None = all are kept as one column of JSON.
+        tops: Those that lines have next to the object of the properties and not in it.
     """
 
     schema: EventSchema
     names: tuple[str, ...] | None
+    tops: tuple[str, ...] = ()
 
     @property
     def holder(self) -> str | None:
@@ -48,9 +50,11 @@ class Strict:
         if self.holder and self.names is None:
             columns[self.holder] = "JSON"
         elif self.holder:
-            columns[self.holder] = "STRUCT(" + ", ".join(f"{quote(n)} VARCHAR" for n in self.names or ()) + ")"
+            inner = [n for n in self.names or () if n not in self.tops] or ["$none"]
+            columns[self.holder] = "STRUCT(" + ", ".join(f"{quote(n)} VARCHAR" for n in inner) + ")"
         else:
             columns |= dict.fromkeys(self.names or (), "VARCHAR")
+        columns |= dict.fromkeys(self.tops, "VARCHAR")
         declared = ", ".join(f"{literal(n)}: {literal(kind)}" for n, kind in columns.items())
         return (
             f"read_json({file_list([name])}, format = 'newline_delimited', columns = {{{declared}}}, "
@@ -62,11 +66,13 @@ class Strict:
         event = quote(self.schema.event)
         if self.names is None:
             text = f"CAST({quote(self.holder or '')} AS VARCHAR)"
-            select = [event, f"{text} AS properties"]
+            select = [event, f"{text} AS properties", *map(quote, self.tops)]
             time = f"json_extract_string({quote(self.holder or '')}, {literal(path(self.schema.time))})"
             once = f" AND {self._once(text)}"
+            if self.schema.time in self.tops:
+                time, once = quote(self.schema.time), ""
         else:
-            select = [event, *(f"{self._column(n)} AS {quote(n)}" for n in self.names)]
+            select = [event, *(f"{self._column(n)} AS {quote(stored_as(n, self.schema))}" for n in self.names)]
             time, once = self._column(self.schema.time), ""
         return (
             f"COPY (SELECT {', '.join(select)} FROM {self.reader(name, longest=longest)} "
@@ -76,12 +82,12 @@ class Strict:
 
     def check(self, name: str) -> str:
         """Read all that is declared, and keep nothing."""
-        columns = [self.schema.event, *([self.holder] if self.holder else self.names or ())]
+        columns = [self.schema.event, *([self.holder] if self.holder else self.names or ()), *self.tops]
         return f"SELECT count(hash({', '.join(map(quote, columns))})) FROM {self.reader(name)}"
 
     def doubtful(self, lines: str) -> str:
         """Numbers (column `i`) of the lines (column `line`) that may be no event; of the others only the reader can tell."""
-        event, time = path(self.schema.event), path(self.holder, self.schema.time)
+        event, time = path(self.schema.event), self._time_path()
         found = f"TRY(json_extract_string(line, [{literal(event)}, {literal(time)}]))"  # reads a line once
         return (
             f"SELECT i FROM (SELECT i, line, {found} AS found FROM {lines}) "
@@ -90,18 +96,25 @@ class Strict:
 
     def facts(self, lines: str) -> str:
         """Of each line: is it JSON, its type, the event's name, the time, that in microseconds, whether it stands once."""
-        time = f"json_extract_string({_DOC}, {literal(path(self.holder, self.schema.time))})"
+        time = f"json_extract_string({_DOC}, {literal(self._time_path())})"
         return (
             f"SELECT json_valid(line), json_type({_DOC}), json_extract_string({_DOC}, {literal(path(self.schema.event))}), "
             f"{time}, {microseconds_of(time, 'VARCHAR', self.schema.time_unit)}, {self._line_once()} FROM {lines} ORDER BY i"
         )
 
+    def _time_path(self) -> str:
+        time = self.schema.time
+        return path(time) if time in self.tops else path(self.holder, time)
+
     def _column(self, name: str) -> str:
-        return f"struct_extract({quote(self.holder)}, {literal(name)})" if self.holder else quote(name)
+        inner = self.holder and name not in self.tops
+        return f"struct_extract({quote(self.holder or '')}, {literal(name)})" if inner else quote(name)
 
     def _timed(self, time: str) -> str:
         """A time can be read. Plain whole numbers, which most are, need no look at other ways to write a time."""
-        most = {"s": 9 * 10**12, "ms": 9 * 10**15, "us": 9 * 10**18, "auto": 9 * 10**18}[self.schema.time_unit]
+        most = {"s": 9 * 10**12, "ms": 9 * 10**15, "us": 9 * 10**18, "ns": 9 * 10**18, "auto": 9 * 10**18}[
+            self.schema.time_unit
+        ]
         plain_number = f"{time} >= '1' AND {time} < ':' AND try_cast({time} AS BIGINT) BETWEEN 1 AND {most}"
         full = f"{microseconds_of(time, 'VARCHAR', self.schema.time_unit)} IS NOT NULL"
         return f"CASE WHEN {plain_number} THEN true ELSE {full} END"
@@ -120,7 +133,7 @@ class Strict:
         """The same of the properties in a line; true where the strict reader looks itself."""
         return (
             "true"
-            if self.names is not None
+            if self.names is not None or self.schema.time in self.tops
             else self._once(f"CAST(json_extract({_DOC}, {literal(path(self.holder))}) AS VARCHAR)")
         )
 

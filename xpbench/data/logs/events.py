@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 
 Slices = Literal["segment", "day", "age"]
 
+EXPOSURE_DETAILS = (
+    "mp_lib", "$lib_version", "$os", "platform", "$app_version_string", "Flag evaluation mode", "$device_id", "$user_id",
+    "$distinct_id_before_identity",
+)  # fmt: skip
+"""Properties of an exposure that tell what assigned and what else the unit was called."""
+
 
 def events(
     log: Any,
@@ -200,6 +206,31 @@ class EventsSource:
             table = units.collect("pyarrow").to_native()
         wanted = [(column, name) for column in table.column_names for name in names.get(column, [column])]
         return pa.table([table[column] for column, _ in wanted], names=[name for _, name in wanted])
+
+    def exposures(self, plan: Plan) -> pa.Table:
+        """Exposure events of the plan's experiment, one row each, for an audit; ids come to Python here.
+
+        Columns: the plan's unit, `variant` as written, `time`, `$is_qa_tester`, and the properties that say what sent the event
+        and which other ids the unit had, where the log has them.
+
+        Raises:
+            DataError: the log can't be read.
+        """
+        import pyarrow as pa
+
+        from xpbench.data.logs.log import exposures_from
+        from xpbench.data.logs.opening import open_log
+
+        properties = properties_of(plan)
+        for name in EXPOSURE_DETAILS:
+            properties.text(name)
+        with open_log(self, plan, properties, Stages(7, None)) as log:
+            there = [n for n in EXPOSURE_DETAILS if n not in log.missing_properties and n != plan.unit]
+            more = {f"x{i}": nw.col(properties.texts[n]) for i, n in enumerate(there)}
+            table = exposures_from(log, plan, properties, more).collect("pyarrow").to_native()
+        moments = table["t"].cast(pa.int64()).cast(pa.timestamp("us", "UTC"))
+        columns = {plan.unit: table["u"], "variant": table["v"], "time": moments, "$is_qa_tester": table["qa"]}
+        return pa.table(columns | {n: table[f"x{i}"] for i, n in enumerate(there)})
 
     def histograms(self, plan: Plan, caps: Iterable[Cap]) -> tuple[Histogram, ...]:
         """Counts per bin before and after winsorization, for each of these caps; for pictures.

@@ -12,9 +12,11 @@ from typing import Any
 import narwhals.stable.v2 as nw
 
 from xpbench.data.logs.log import SENT_AS, Log, Properties, identity_properties
+from xpbench.data.logs.values import events_of
 from xpbench.data.moments import rows_of
 from xpbench.data.summary import Finding
 from xpbench.plan import Plan
+from xpbench.plan.metrics import EventMetric
 
 NAME = "identity_changes"
 PREFIX = "$device:"
@@ -44,9 +46,10 @@ def identity_changes(log: Log, units: nw.LazyFrame[Any], plan: Plan, properties:
     for name in present:
         key = c(properties.texts[name])
         links.append(frame.filter(~key.is_null(), key != "").select("u", k=_bare(key)).group_by("u", "k").agg(n=nw.len()))
-    told = log.keep(nw.concat([x.select("u", "k") for x in links]).join(everyone.select("u"), on="u", how="semi"), "links")
-    if not rows_of(told.select(n=nw.len()))[0]["n"]:
+    linked = log.keep(nw.concat([x.select("u", "k") for x in links]), "linked")
+    if not rows_of(linked.select(n=nw.len()))[0]["n"]:
         return ()
+    told = log.keep(linked.join(everyone.select("u"), on="u", how="semi"), "links")
     own = everyone.select("u", k=_bare(c("me")))
     pairs = log.keep(nw.concat([told, own]).group_by("u", "k").agg(n=nw.len()), "identities")
     shared = pairs.group_by("k").agg(units=nw.len()).filter(c("units") > 1).select("k")
@@ -56,6 +59,8 @@ def identity_changes(log: Log, units: nw.LazyFrame[Any], plan: Plan, properties:
         exposed = frame.filter(c("event") == plan.exposure.event, ~sent.is_null(), sent != "")
         renamed = exposed.select("u", before=_bare(sent)).join(everyone.select("u", "me"), on="u", how="inner")
         changed.append(renamed.filter(c("before") != _bare(c("me"))).select("u"))
+    elsewhere, events = _events_elsewhere(log, frame, plan, everyone.select("u"), linked, pairs.select("u", "k"))
+    changed.append(elsewhere)
     ids = nw.concat(changed).group_by("u").agg(n=nw.len()).select("u")
     hit = everyone.join(ids, on="u", how="semi").group_by("variant").agg(n=nw.len())
     by = {r["variant"]: int(r["n"]) for r in rows_of(hit)}
@@ -68,9 +73,41 @@ def identity_changes(log: Log, units: nw.LazyFrame[Any], plan: Plan, properties:
             total,
             "kept",
             by_variant={v.key: by[v.key] for v in plan.variants if v.key in by},
-            detail=f"Compared by {', '.join(present)}; {several:,} ids are seen with several exposed units.",
+            detail=f"Compared by {', '.join(present)}; {several:,} ids are seen with several exposed units"
+            + (
+                f", and {events:,} events of metrics have another id of an exposed unit and are not counted." if events else "."
+            ),
         ),
     )
+
+
+def _events_elsewhere(
+    log: Log,
+    frame: nw.LazyFrame[Any],
+    plan: Plan,
+    exposed: nw.LazyFrame[Any],
+    linked: nw.LazyFrame[Any],
+    known: nw.LazyFrame[Any],
+) -> tuple[nw.LazyFrame[Any], int]:
+    """Exposed units whose metrics' events have another id, and how many such events there are.
+
+    Args:
+        log: Where frames are computed.
+        frame: Its events, with a unit.
+        plan: Whose metrics are meant.
+        exposed: Exposed units: u.
+        linked: Further ids of every unit, exposed or not: u, k.
+        known: Ids of the exposed units, their own included: u, k.
+    """
+    names = sorted({n for m in plan.metrics if isinstance(m, EventMetric) for n in events_of(m) or ()})
+    done = frame.filter(c("event").is_in(names)) if names else frame.filter(c("event") != plan.exposure.event)
+    strangers = log.keep(done.group_by("u").agg(n=nw.len()).join(exposed, on="u", how="anti"), "strangers")
+    own = strangers.select("u", k=_bare(c("u").cast(nw.String)))
+    others = nw.concat([linked.join(strangers.select("u"), on="u", how="semi"), own])
+    hits = others.rename({"u": "other"}).join(known, on="k", how="inner").group_by("other", "u").agg(n=nw.len())
+    hits = log.keep(hits.select("other", "u"), "elsewhere")
+    mine = strangers.join(hits.group_by("other").agg(k=nw.len()).select(u=c("other")), on="u", how="semi")
+    return hits.select("u"), int(rows_of(mine.select(n=c("n").sum()))[0]["n"] or 0)
 
 
 def _bare(key: nw.Expr) -> nw.Expr:

@@ -70,24 +70,52 @@ class EventSchema:
     insert_id: str | None = "$insert_id"
     arrived: str | None = "mp_processing_time_ms"
     properties: str | None = "properties"
-    time_unit: Literal["auto", "s", "ms", "us"] = "auto"
+    time_unit: Literal["auto", "s", "ms", "us", "ns"] = "auto"
+
+    @classmethod
+    def mixpanel_pipeline(cls) -> EventSchema:
+        """Mixpanel's own warehouse export: a column `event_name`, `insert_id` and properties as JSON."""
+        return cls(event="event_name", insert_id="insert_id", arrived=None)
+
+    @classmethod
+    def segment(cls) -> EventSchema:
+        """Segment's and RudderStack's track calls: `timestamp`, `userId` and `messageId` next to `properties`."""
+        return cls(time="timestamp", unit="userId", insert_id="messageId", arrived="receivedAt")
+
+    @classmethod
+    def amplitude(cls) -> EventSchema:
+        """Amplitude's raw export: `event_type`, `event_time` in UTC, `user_id`, and `event_properties`."""
+        return cls(
+            event="event_type",
+            time="event_time",
+            unit="user_id",
+            insert_id="$insert_id",
+            arrived="server_received_time",
+            properties="event_properties",
+        )
+
+    @classmethod
+    def ga4(cls) -> EventSchema:
+        """Google Analytics 4 in BigQuery: `event_params` is a list of key and value, `event_timestamp` is in microseconds."""
+        return cls(
+            event="event_name",
+            time="event_timestamp",
+            unit="user_pseudo_id",
+            insert_id=None,
+            arrived=None,
+            properties="event_params",
+        )
+
+    @classmethod
+    def posthog(cls) -> EventSchema:
+        """PostHog's events: `timestamp`, `distinct_id` and `uuid` next to `properties`."""
+        return cls(time="timestamp", insert_id="uuid", arrived="created_at")
 
 
-def scaled_time(number: str, unit: str) -> str:
-    """SQL of a time in microseconds, which DuckDB and Spark read alike; null where it is too large.
-
-    Args:
-        number: SQL of the time as a decimal number.
-        unit: `s`, `ms`, `us`, or `auto`: told by its size.
-    """
-    factors = {"s": "1000000", "ms": "1000", "us": "1"}
-    if unit != "auto":
-        return f"try_cast({number} * {factors[unit]} AS BIGINT)"
-    # seconds reach 1e11 in the year 5138, milliseconds 1e14
-    return (
-        f"try_cast(CASE WHEN abs({number}) < 100000000000 THEN {number} * 1000000 "
-        f"WHEN abs({number}) < 100000000000000 THEN {number} * 1000 ELSE {number} END AS BIGINT)"
-    )
+def stored_as(name: str, schema: EventSchema) -> str:
+    """Column of a property that is called like a column that a log has anyway: its event, or its properties."""
+    taken = {schema.event.lower(), "properties", (schema.properties or "").lower()}
+    return f"property {name}" if name.lower() in taken else name
 
 
 def known_schema(schema: Any) -> None:
@@ -100,7 +128,7 @@ def known_schema(schema: Any) -> None:
         hint = 'Write xp.EventSchema(event="name of the column", time=…)'
         rule = "It is an xp.EventSchema, which says where event, unit and time stand"
         raise DataError("XPB-D46", argument=plain("schema"), value=type(schema).__name__, rule=plain(rule), hint=plain(hint))
-    units = ("auto", "s", "ms", "us")
+    units = ("auto", "s", "ms", "us", "ns")
     if schema.time_unit not in units:
         rule, hint = "It is one of " + ", ".join(units), nearest(str(schema.time_unit), units)
         raise DataError("XPB-D46", argument=plain("time_unit"), value=schema.time_unit, rule=plain(rule), hint=plain(hint))
@@ -237,7 +265,9 @@ class Log(Protocol):
         ...
 
 
-def exposures_from(log: Log, plan: Plan, properties: Properties) -> nw.LazyFrame[Any]:
+def exposures_from(
+    log: Log, plan: Plan, properties: Properties, more: Mapping[str, nw.Expr] | None = None
+) -> nw.LazyFrame[Any]:
     """Exposure events of the plan's experiment: u, v (variant as written), t, iid, qa and segments; list format parsed.
 
     In list format an event counts once for every item that begins with `<experiment><separator>`; the rest of the item is
@@ -258,7 +288,13 @@ def exposures_from(log: Log, plan: Plan, properties: Properties) -> nw.LazyFrame
         variant = nw.col("item").str.slice(len(begin))
     segments: Mapping[str, nw.Expr] = {f"s{i}": nw.col(properties.texts[name]) for i, name in enumerate(plan.segments)}
     return own.select(
-        "u", "t", "iid", v=variant, qa=(nw.col(properties.texts[QA_PROPERTY]) == "true").fill_null(False), **segments
+        "u",
+        "t",
+        "iid",
+        v=variant,
+        qa=(nw.col(properties.texts[QA_PROPERTY]) == "true").fill_null(False),
+        **segments,
+        **(more or {}),
     )
 
 

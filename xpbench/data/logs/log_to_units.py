@@ -19,7 +19,8 @@ from xpbench.data.logs.unit_table_note import Look, time_of, with_day
 from xpbench.data.logs.values import Amount, Values, events_of, fits, horizon_of
 from xpbench.data.moments import counted_where, rows_of
 from xpbench.data.summary import Cell, Finding
-from xpbench.errors import DataError, nearest, plain, shown
+from xpbench.errors import DataError, nearest, number_of, plain, shown
+from xpbench.meaning.names import name_of
 from xpbench.plan import Plan
 from xpbench.plan.metrics import EventMetric, Filter, Funnel, Mean, Quantile, Sessions, Sum
 
@@ -85,9 +86,12 @@ class Reading:
         joined = values.attributed(log.frame(between=values.span()), dropping=dropping, aging=bool(ages))
         if dropping:
             joined = log.keyed(joined, values.identity())
-        if dropping or self.several_readers(ages):
+        if dropping or not log.has_insert_ids or self.several_readers(ages):
             joined = log.keep(joined, "attributed", near="u")
         joined = self.without_duplicates(joined, values) if dropping else joined
+        if not log.has_insert_ids:
+            self.findings.append(self.repeats(joined, values))
+        self.findings += self.overlap(frame, joined, values, found)
         table = values.table(joined)
         others: tuple[str, ...] = ()
         if "segment" in self.source.slices:
@@ -152,12 +156,20 @@ class Reading:
         for metric in self.metrics:
             for name in sorted(events_of(metric) or ()):
                 if name not in self.events and self.source.absent_events == "refuse":
-                    raise DataError("XPB-D31", key=metric.key, event=name, hint=plain(nearest(name, self.events)))
+                    raise DataError("XPB-D31", key=metric.key, event=name, hint=plain(self.hint_of(name)))
                 if name not in self.events:
                     self.findings.append(
                         Finding("absent_event", 1, 1, "counted as zero", metric=metric.key, detail=f"Event {shown(name)}.")
                     )
         self.check_events(frame, unitless=seen.unitless)
+
+    def hint_of(self, event: str) -> str:
+        """What to do about an event that is not there: lines that could not be read may hold it."""
+        lost = [f for f in self.log.findings() if f.name == "rejected_lines" and f.count]
+        if not lost:
+            return nearest(event, self.events)
+        why = " ".join(f.detail.rstrip(".") for f in lost)
+        return f"{sum(f.count for f in lost):,} lines could not be read and may hold it ({why}). {nearest(event, self.events)}"
 
     def without_events(self, seen: Survey) -> DataError:
         """What is missing where no event has both a name and a time."""
@@ -193,12 +205,65 @@ class Reading:
             for name in sorted(events_of(metric) or ()):
                 if name in rows and rows[name]["timed"] and not rows[name]["named"]:
                     raise DataError("XPB-D44", count=int(rows[name]["n"]), event=name, key=metric.key, unit=unit)
+        self.check_filters(frame, [(m, f, col) for m, f, col in filtered if f.op in ("==", "in")])
         for subject, f, column in filtered:
             names = events_of(subject)
             mine = [row for name, row in rows.items() if names is None or name in names]
             if mine and not any(row[f"has_{column}"] for row in mine):
                 event = plain("of any name") if names is None else shown(sorted(names)[0])
                 raise DataError("XPB-D45", event=plain(event), property=f.property, key=subject.key)
+
+    def check_filters(self, frame: nw.LazyFrame[Any], filtered: Sequence[tuple[EventMetric, Filter, str]]) -> None:
+        """The values of filters occur; one that never does is refused where another is likely meant, and else told.
+
+        Raises:
+            DataError: `XPB-D66`.
+        """
+        asked = {}
+        for i, (metric, f, _) in enumerate(filtered):
+            names = sorted(events_of(metric) or ())
+            mine = c("event").is_in(names) if names else nw.lit(True)
+            for k, value in enumerate(f.value if isinstance(f.value, tuple) else (f.value,)):
+                test = fits([f.model_copy(update={"op": "==", "value": value})], self.properties)
+                asked[f"f{i}_{k}"] = counted_where(mine & test)
+        if not asked:
+            return
+        found = rows_of(frame.select(**asked))[0]
+        for i, (metric, f, column) in enumerate(filtered):
+            names = sorted(events_of(metric) or ())
+            for k, value in enumerate(f.value if isinstance(f.value, tuple) else (f.value,)):
+                if int(found[f"f{i}_{k}"] or 0):
+                    continue
+                events = frame.filter(c("event").is_in(names)) if names else frame
+                rows = rows_of(
+                    events.filter(~c(column).is_null())
+                    .group_by(column)
+                    .agg(n=nw.len())
+                    .sort("n", column, descending=[True, False])
+                    .head(200)
+                )
+                if not rows:
+                    continue  # the property is on none of the events, which is refused in its own words
+                there = [str(r[column]) for r in rows]
+                wanted = str(value).lower() if isinstance(value, bool) else str(value)
+                event = plain("of any name") if not names else shown(names[0])
+                listed = [t for t in there if t.startswith("[") and wanted in t]
+                alike = [t for t in there if name_of(t.lower()) == name_of(wanted.lower()) and not isinstance(value, bool)]
+                if listed:
+                    such = shown(listed[0][:60])
+                    hint = f"The property is a list, such as {such}: send what you filter by as a property of its own."
+                elif alike:
+                    hint = f"The log has {shown(alike[0])}."
+                else:
+                    shown_ = ", ".join(shown(t) for t in there[:5])
+                    detail = f"Filter {shown(f.property)} {f.op} {shown(wanted)} fits no event {event}. The log has {shown_}."
+                    self.findings.append(
+                        Finding("absent_filter_value", 1, 1, "counted as zero", metric=metric.key, detail=detail)
+                    )
+                    continue
+                raise DataError(
+                    "XPB-D66", event=plain(event), key=metric.key, value=wanted, property=f.property, hint=plain(hint)
+                )
 
     def _amount(self, metric: Sum | Mean | Quantile, frame: nw.LazyFrame[Any]) -> dict[str, Any]:
         """What a numeric property holds over the events of a metric."""
@@ -275,7 +340,14 @@ class Reading:
             low, high = float(row["low"]), float(row["high"])
             if text and policy.non_finite == "refuse":
                 what, shown_ = plain(f"not a number (event {shown(metric.event)})"), plain(self.no_numbers(metric, frame))
-                raise DataError("XPB-D12", column=name, count=plain(f"{text:,}"), what=what, found=shown_)
+                raise DataError(
+                    "XPB-D12",
+                    column=name,
+                    count=plain(f"{text:,}"),
+                    what=what,
+                    found=shown_,
+                    remedy=plain("Send these values as numbers"),
+                )
             negative, code = int(row["negative"] or 0), int(row.get("code") or 0)
             if code and policy.missing_codes is None and (code == negative or code > max(10, had // 100)):
                 raise DataError("XPB-D11", column=name, value=plain(f"{float(row['coded']):g}"), count=plain(f"{code:,}"))
@@ -348,6 +420,9 @@ class Reading:
         """
         keys = joined.filter(~c("key").is_null()).select("key")
         named = int(rows_of(keys.select(n=nw.len()))[0]["n"])
+        if not named:
+            self.findings.append(self.repeats(joined, values))
+            return joined
         if named == int(rows_of(keys.unique().select(n=nw.len()))[0]["n"]):
             return joined
         shared = joined.filter(~c("key").is_null()).group_by("key").agg(times=nw.len())
@@ -368,6 +443,33 @@ class Reading:
         rest = joined.join(shared, on="key", how="anti")
         out = nw.concat([once.select(*columns), rest.select(*columns)])
         return self.log.keep(out, "without_repeats", near="u")
+
+    def repeats(self, joined: nw.LazyFrame[Any], values: Values) -> Finding:
+        """Without insert ids nothing tells a repeat from a second event; how many are alike in all that is read is told."""
+        columns = [x for x in dict.fromkeys([*values.identity(), *values.used_properties()]) if x != "iid"]
+        every = int(rows_of(joined.select(n=nw.len()))[0]["n"])
+        once = int(rows_of(joined.select(*columns).unique().select(n=nw.len()))[0]["n"])
+        alike = every - once
+        detail = f"Of {number_of(every, 'event')} of exposed units, {alike:,} repeat another one in all that is read."
+        return Finding("no_insert_ids", self.rows, self.rows, "counted as they are", detail=detail)
+
+    def overlap(self, frame: nw.LazyFrame[Any], joined: nw.LazyFrame[Any], values: Values, found: Exposed) -> list[Finding]:
+        """Of each metric's events since the first exposure, how many belong to exposed units."""
+        names = {code: name for name, code in values.codes.items()}
+        if not names:
+            return []
+        every = frame.filter(c("event").is_in(sorted(names.values())), c("t") >= found.first).group_by("event").agg(n=nw.len())
+        of = {r["event"]: int(r["n"]) for r in rows_of(every)}
+        rows = rows_of(joined.filter(c("e") > 0).group_by("e").agg(n=nw.len()))
+        mine = {names[int(r["e"])]: int(r["n"]) for r in rows if int(r["e"]) in names}
+        out = []
+        for metric in self.metrics:
+            events = events_of(metric) or set()
+            total = sum(of.get(name, 0) for name in events)
+            count = min(sum(mine.get(name, 0) for name in events), total)
+            if total:
+                out.append(Finding("metric_overlap", count, total, "kept", metric=metric.key))
+        return out
 
     def several_readers(self, ages: int) -> bool:
         """Whether the attributed events are read more than once."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from xpbench.data.engines.embedded import Stages, unread
 from xpbench.errors import DataError, plain
-from xpbench.files import matching
+from xpbench.files import matching as fitting
+from xpbench.meaning.names import name_of
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def located(table: Any) -> Any:
         return paths
     if is_relation(table) or is_arrow(table):
         return table
+    if is_pandas(table):
+        table = _named_by_text(table)
     import narwhals.stable.v2 as nw
 
     try:
@@ -42,6 +45,47 @@ def located(table: Any) -> Any:
     except TypeError:
         raise DataError("XPB-D03", kind=type(table).__name__, hint=plain(_remedy(table))) from None
     return table
+
+
+def is_pandas(table: Any) -> bool:
+    """Whether a table is a DataFrame of pandas, told without importing it."""
+    return type(table).__module__.split(".")[0] == "pandas" and type(table).__name__ == "DataFrame"
+
+
+def _named_by_text(table: Any) -> Any:
+    """A DataFrame whose columns have names of text, each of them once.
+
+    Raises:
+        DataError: `XPB-D03`, it has several rows of names; `XPB-D06`, a name is there twice.
+    """
+    names = list(table.columns)
+    if any(isinstance(n, tuple) for n in names):
+        hint = 'Give every column one name: table.columns = ["_".join(map(str, c)) for c in table.columns]'
+        raise DataError("XPB-D03", kind="DataFrame with several rows of column names", hint=plain(hint))
+    texts = [n if isinstance(n, str) else str(n) for n in names]
+    for name in texts:
+        if texts.count(name) > 1:
+            raise DataError("XPB-D06", column=name, times=texts.count(name))
+    return table if texts == names else table.set_axis(texts, axis=1)
+
+
+def plain_arrow(table: Any) -> Any:
+    """A table of Arrow with the types that the pass and the engine know: views of text as text, run lengths written out."""
+    import pyarrow as pa
+
+    usual = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
+    fields = []
+    for field in table.schema:
+        kind = str(field.type)
+        if kind in usual:
+            field = field.with_type(usual[kind])
+        elif kind.startswith("dictionary<values=string_view"):
+            field = field.with_type(pa.large_string())
+        elif kind.startswith("run_end_encoded"):
+            field = field.with_type(field.type.value_type)
+        fields.append(field)
+    wanted = pa.schema(fields)
+    return table if wanted == table.schema else table.cast(wanted)
 
 
 def _remedy(table: Any) -> str:
@@ -78,11 +122,48 @@ def expanded(given: Iterable[str | Path]) -> list[str]:
     """
     paths: list[str] = []
     for text in map(str, given):
-        found = [text] if os.path.isfile(text) else matching(text)
+        found = matching(text)
         if not found:
             raise DataError("XPB-D02", path=text)
         paths += found
     return list({os.path.realpath(path): path for path in reversed(paths)}.values())[::-1]
+
+
+def matching(text: str) -> list[str]:
+    """Files that a path names: itself, all that fit a pattern, or all that a folder and the folders in it hold.
+
+    Files that begin with a point or an underscore are left out where no path names them: other tools put notes there.
+    """
+    if os.path.isfile(text):  # whatever signs its name holds
+        return [text]
+    if os.path.isdir(text) and (Path(text) / "pull.json").is_file():
+        return _pulled(Path(text))
+    if os.path.isdir(text):
+        found = [str(p) for p in Path(text).rglob("*") if p.is_file()]
+    else:
+        return fitting(text)
+    shown_ = [p for p in found if not any(x.startswith((".", "_")) for x in Path(p).relative_to(text).parts)]
+    return sorted(p for p in shown_ if kind_of(p) is not None)
+
+
+def _pulled(folder: Path) -> list[str]:
+    """The log in a folder that `xpbench pull` has made: its Parquet where every day has it, else its lines."""
+    parquet = sorted(str(p) for p in (folder / "parquet").glob("*.parquet") if not p.name.startswith("."))
+    if parquet and _covers(folder, parquet):
+        return parquet
+    return sorted(str(p) for p in folder.glob("*.jsonl.gz") if not p.name.startswith("."))
+
+
+def _covers(folder: Path, parquet: list[str]) -> bool:
+    """Whether each pulled day with events has Parquet that is as new as its lines."""
+    import json
+
+    try:
+        days = json.loads((folder / "pull.json").read_text(encoding="utf-8"))["days"]
+        newest = {Path(p).name[:10]: Path(p).stat().st_mtime_ns for p in parquet}
+        return all(newest.get(d["day"], -1) >= (folder / d["file"]).stat().st_mtime_ns for d in days if d["events"])
+    except (ValueError, KeyError, TypeError, OSError):
+        return False
 
 
 def lines_located(given: str | Path | Iterable[str | Path]) -> list[Path]:
@@ -145,6 +226,9 @@ def plain_frame(frame: Any, mixed: Callable[[str, Mapping[str, int]], None]) -> 
         changed = {}
         for name in native.columns:
             column = native[name]
+            if isinstance(column.dtype, pd.SparseDtype):
+                changed[name] = column.sparse.to_dense()
+                continue
             if column.dtype == object:
                 kind = pd.api.types.infer_dtype(column, skipna=True)
                 if kind.startswith("mixed") and kind != "mixed-integer-float":
@@ -152,19 +236,19 @@ def plain_frame(frame: Any, mixed: Callable[[str, Mapping[str, int]], None]) -> 
                     if len(kinds) > 1:
                         mixed(name, {str(k): int(v) for k, v in kinds.items()})
                         changed[name] = column.map(lambda v: None if v is None or v is pd.NA or v != v else as_text(v))
+        if isinstance(native.index, pd.MultiIndex) or native.index.has_duplicates:
+            native = native.reset_index(drop=True)
+            changed = {k: v.reset_index(drop=True) for k, v in changed.items()}
         return native.assign(**changed) if changed else native
     if frame.implementation.is_polars():
-        return native.to_arrow()
-    return native if frame.implementation.is_pyarrow() else frame.to_arrow()
+        return plain_arrow(native.to_arrow())
+    return plain_arrow(native if frame.implementation.is_pyarrow() else frame.to_arrow())
 
 
 def as_text(value: Any) -> str:
-    """How a value of a key column reads: whole numbers without a point, booleans in lower case."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+    """How a value of a key column reads: whole numbers without a point, truth values in lower case."""
+    name = name_of(value)
+    return str(value) if name is None else name
 
 
 @contextlib.contextmanager

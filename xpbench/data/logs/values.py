@@ -135,7 +135,9 @@ def _fit(f: Filter, properties: Properties) -> nw.Expr:
 
 def _equals(name: str, value: Any, properties: Properties) -> nw.Expr:
     if isinstance(value, bool):
-        return (c(properties.texts[name]) == ("true" if value else "false")).fill_null(False)
+        text = c(properties.texts[name])  # Python writes True, JSON true, R and spreadsheets TRUE
+        spellings = ("true", "True", "TRUE") if value else ("false", "False", "FALSE")
+        return text.is_in(spellings).fill_null(False)
     if isinstance(value, (int, float)):
         return (c(properties.numbers[name]) == float(value)).fill_null(False)
     return (c(properties.texts[name]) == str(value)).fill_null(False)

@@ -14,13 +14,17 @@ import pyarrow.types as kinds
 from numpy.typing import NDArray
 
 from xpbench.data.tables.exact_products import ROWS, Array
-from xpbench.data.tables.row_hashes import NOTHING, Words, hash_texts
+from xpbench.data.tables.row_hashes import NOTHING, Words, hash_text, hash_texts
+from xpbench.meaning.names import name_of, whole_number
+from xpbench.meaning.nothing import NOTHING as WORDS
 
 HEAD = 2048
 """Rows that a first look takes."""
 
 Place = tuple[int, int]
 """Where a batch stands in the table: piece of the table, batch in it."""
+
+Mask = NDArray[np.bool_]
 
 Stream = Iterator[tuple[Place, pa.RecordBatch]]
 
@@ -305,28 +309,108 @@ class Ids:
 
 
 def ids(column: Any) -> Ids:
-    """Ids as numbers; empty text is no id."""
+    """Ids as numbers: a whole number is itself whether it is written as text or not, other text its hash."""
     if kinds.is_integer(column.type):
         keys = stored(column).astype(np.int64, copy=False)
         if not column.null_count:
             return Ids(keys, None)
         missing = absent(column)
         return Ids(np.where(missing, 0, keys), missing)
-    hashed, empty = text_hashes(column)
-    return Ids(hashed.view(np.int64), empty if bool(empty.any()) else None)
+    column = _large_text(column)
+    text, begin, end = _bytes_of(column)
+    hashed = hash_texts(text, np.append(begin, end[-1:]))
+    keys = hashed.view(np.int64)
+    missing = begin == end
+    if column.null_count:
+        missing = missing | absent(column)
+    full = end > begin
+    if not bool(full.any()):
+        keys[missing] = np.int64(np.uint64(NOTHING).view(np.int64))
+        return Ids(keys, missing)
+    first = np.where(full, text[np.minimum(begin, len(text) - 1)], 0)
+    last = np.where(full, text[np.minimum(end - 1, len(text) - 1)], 0)
+    length = end - begin
+    # what may be another spelling of its name: blanks around it, words for nothing, numbers with a point, truth values
+    odd = (first <= 32) | (last <= 32) | (first >= 0xC2) | (last >= 0x80)
+    short = full & (length <= LONGEST)
+    odd |= short & np.isin(text[np.minimum(begin, len(text) - 1)] | 0x20, _FIRST)
+    digit = (last >= 48) & (last <= 57)
+    starts = ((first >= 48) & (first <= 57)) | (first == 45)
+    odd |= starts & (last == 48) & (text[np.maximum(end - 2, 0)] == 46)
+    odd |= (first == 45) & (last == 48) & (length == 2)
+    longer = starts & (last == 48) & (text[np.maximum(end - 2, 0)] == 48) & (length > 3)
+    if bool(longer.any()):
+        odd |= _has_point(text, begin, end, longer)
+    whole = starts & digit & (length <= 18) & ~missing
+    if bool(whole.any()):
+        keys[whole] = _whole(text, begin[whole], end[whole], keys[whole])
+    odd &= ~missing
+    if bool(odd.any()):
+        places = np.flatnonzero(odd)
+        values = column.take(pa.array(places)).to_pylist()
+        seen: dict[str, str | None] = {}
+        for place, value in zip(places.tolist(), values, strict=True):
+            if value not in seen:
+                seen[value] = name_of(value)
+            name = seen[value]
+            if name is None:
+                missing[place] = True
+            else:
+                number = whole_number(name)
+                keys[place] = np.uint64(hash_text(name)).view(np.int64) if number is None else number
+    keys[missing] = np.uint64(NOTHING).view(np.int64)
+    return Ids(keys, missing if bool(missing.any()) else None)
+
+
+LONGEST = max(map(len, WORDS))
+_FIRST = np.array(sorted({ord(w[0]) | 0x20 for w in (*WORDS, "true", "false") if w}), dtype=np.uint8)
+
+
+def _has_point(text: NDArray[np.uint8], begin: NDArray[np.int64], end: NDArray[np.int64], where: Mask) -> Mask:
+    """Where a text that may be a number holds a point."""
+    points = np.concatenate([[0], np.cumsum(text == 46)])
+    out: Mask = where & (points[end] > points[begin])
+    return out
+
+
+def _whole(
+    text: NDArray[np.uint8], begin: NDArray[np.int64], end: NDArray[np.int64], other: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Whole numbers in the one way in which they are written; what is there for texts that are none."""
+    negative = text[begin] == 45
+    at = begin + negative
+    length = end - at
+    good = (length > 0) & ((text[np.minimum(at, len(text) - 1)] != 48) | ((length == 1) & ~negative))
+    out = np.zeros(len(begin), dtype=np.int64)
+    for k in range(int(length.max(initial=0))):
+        alive = length > k
+        sign = text[np.where(alive, at + k, begin)].astype(np.int64) - 48
+        good &= ~alive | ((sign >= 0) & (sign <= 9))
+        out = np.where(alive, out * 10 + sign, out)
+    out = np.where(negative, -out, out)
+    return np.where(good, out, other)
+
+
+def _large_text(column: Any) -> Any:
+    if kinds.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return column if kinds.is_large_string(column.type) else column.cast(pa.large_string())
+
+
+def _bytes_of(column: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    """UTF-8 of a column of text, and where each text begins and ends."""
+    _, offsets, data = column.buffers()
+    where = np.frombuffer(offsets, dtype=np.int64)[column.offset : column.offset + len(column) + 1]
+    text = np.frombuffer(data, dtype=np.uint8) if data is not None else np.zeros(0, dtype=np.uint8)
+    return text, where[:-1], where[1:]
 
 
 def text_hashes(column: Any) -> tuple[Words, NDArray[np.bool_]]:
     """Hash of each text, and where there is none (null or empty)."""
-    if kinds.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if not kinds.is_large_string(column.type):
-        column = column.cast(pa.large_string())
-    _, offsets, data = column.buffers()
-    where = np.frombuffer(offsets, dtype=np.int64)[column.offset : column.offset + len(column) + 1]
-    text = np.frombuffer(data, dtype=np.uint8) if data is not None else np.zeros(0, dtype=np.uint8)
-    out = hash_texts(text, where)
-    empty = where[1:] == where[:-1]
+    column = _large_text(column)
+    text, begin, end = _bytes_of(column)
+    out = hash_texts(text, np.append(begin, end[-1:]))
+    empty = begin == end
     if column.null_count:
         empty = empty | absent(column)
     out[empty] = np.uint64(NOTHING)

@@ -504,7 +504,8 @@ class _Worker:
         seen = self.out.ranges[measure]
         fixed = self.scan.fixed.get(self.scan.layout.measures[measure])
         if fixed is not None:
-            return fixed if seen.bound < 2.0**fixed.exponent else None
+            # values near the end of doubles can't be summed; the limit on squares refuses them afterwards
+            return fixed if fixed.exponent < 1_000 and seen.bound < 2.0**fixed.exponent else None
         if seen.digits is not None:
             whole, spare = (self.scratch.table(column, slot, len(values))[0] for slot in (0, 1))
             seen.digits = digits_of(values, largest=seen.bound, least=seen.digits, out=whole, spare=spare)

@@ -147,6 +147,7 @@ def judge_values(
                     count=plain(f"{sum(by.values()):,}"),
                     what=plain("infinite" if name == "infinite" else "not a number"),
                     found=plain("" if name == "infinite" else f", such as {example}"),
+                    remedy=plain("Correct these values" if name == "infinite" else table.advice(short)),
                 )
         gone = {v: n - text.get(v, 0) for v, n in _added(kinds.get("missing", {}), kinds.get("nan", {})).items()}
         missing = {v: n for v, n in gone.items() if n}

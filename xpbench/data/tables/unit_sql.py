@@ -2,76 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from xpbench.data.engines.embedded import literal
 from xpbench.errors import DataError, plain, shown
+from xpbench.meaning.names import name_sql, nothing_sql, trimmed_sql
+from xpbench.meaning.numbers import Rule
 
-NO_VALUE = ("", "na", "n/a", "nan", "null", "none", "nil", "<na>", "#n/a")
-"""Texts that mean 'no value', in any case."""
-
-_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
-_REALS = ("FLOAT", "DOUBLE", "HUGEINT", "UBIGINT", "UHUGEINT")
+INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+REALS = ("FLOAT", "DOUBLE")
+_WIDE = ("HUGEINT", "UBIGINT", "UHUGEINT")
 
 
-def _is_text(kind: str) -> bool:
+def is_text(kind: str) -> bool:
+    """Whether a type of the engine holds text."""
     return kind == "VARCHAR" or kind.startswith("ENUM")
 
 
-def as_id(name: str, kind: str) -> str:
-    """The id: whole numbers as they are, anything else as text; null where there is none."""
-    if kind in _INTEGERS:
-        return f"CAST({name} AS BIGINT)"
-    if kind in ("FLOAT", "DOUBLE"):
+def as_name(name: str, kind: str, named: Collection[str] = ()) -> str:
+    """Text of a variant or a slice, as `xpbench.meaning.names` has it; null where there is none."""
+    if kind in REALS:
         return (
             f"CASE WHEN isnan({name}) THEN NULL WHEN {name} = floor({name}) AND abs({name}) < 9e15 "
             f"THEN CAST(CAST({name} AS BIGINT) AS VARCHAR) ELSE CAST({name} AS VARCHAR) END"
         )
-    return f"nullif(CAST({name} AS VARCHAR), '')"
-
-
-def as_key(name: str, kind: str) -> str:
-    """Text of a variant or segment; null where there is none."""
-    if kind in ("FLOAT", "DOUBLE"):
-        return as_id(name, kind)
     text = f"CAST({name} AS VARCHAR)"
-    if not _is_text(kind):
+    if kind in INTEGERS or kind in _WIDE or kind == "BOOLEAN":
         return text
-    return f"CASE WHEN lower(trim({text})) IN ('', 'nan', 'null', '<na>') THEN NULL ELSE {text} END"
+    return name_sql(text, named)
 
 
-def as_day(name: str, kind: str) -> str:
-    """The date of a day or time."""
-    return f"try_cast(CAST({name} AS VARCHAR) AS DATE)" if _is_text(kind) else f"CAST({name} AS DATE)"
+def as_id(name: str, kind: str) -> str:
+    """The id: whole numbers as they are, anything else as its name; null where there is none."""
+    return f"CAST({name} AS BIGINT)" if kind in INTEGERS else as_name(name, kind)
 
 
-def _clean(name: str) -> str:
-    text = f"trim(CAST({name} AS VARCHAR))"
-    return f"CASE WHEN lower({text}) IN ({', '.join(literal(t) for t in NO_VALUE)}) THEN NULL ELSE {text} END"
+def as_number(name: str, kind: str, *, column: str, metrics: Sequence[str], rule: Rule | None = None) -> tuple[str, bool]:
+    """Expression of a number, and whether it is parsed from text.
 
-
-def as_number(name: str, kind: str, *, column: str, metrics: Sequence[str]) -> tuple[str, bool]:
-    """Expression of a number, and whether it is parsed from text."""
-    if kind == "BOOLEAN" or kind in _INTEGERS:
+    Args:
+        name: Expression of the value.
+        kind: Its type.
+        column: What users call it.
+        metrics: Whose values they are.
+        rule: How the text of the whole column is read, where it is not written plainly.
+    """
+    if kind == "BOOLEAN" or kind in INTEGERS:
         return f"CAST({name} AS BIGINT)", False
-    if kind in _REALS or kind.startswith("DECIMAL"):
+    if kind in REALS or kind in _WIDE:
         return f"CAST({name} AS DOUBLE)", False
-    if _is_text(kind):
-        text = _clean(name)
-        return (
-            f"CASE lower({text}) WHEN 'true' THEN CAST(1 AS DOUBLE) WHEN 'false' THEN CAST(0 AS DOUBLE) "
-            f"ELSE try_cast({text} AS DOUBLE) END",
-            True,
-        )
+    if kind.startswith("DECIMAL"):  # by way of its text, which is parsed to the nearest double
+        return f"CAST(CAST({name} AS VARCHAR) AS DOUBLE)", False
+    if is_text(kind):
+        short = trimmed_sql(f"CAST({name} AS VARCHAR)")
+        if rule is not None:
+            return f"CASE WHEN {nothing_sql(short)} THEN NULL ELSE {rule.sql(short)} END", True
+        return number_sql(short), True
     if kind == '"NULL"' or kind == "NULL":
         return f"CAST({name} AS DOUBLE)", False
     raise DataError("XPB-D16", column=column, kind=kind, metrics=plain(", ".join(map(shown, metrics[:3]))))
 
 
-def unreadable(name: str) -> str:
-    """The text of a value that is there and is no number; null elsewhere."""
-    text = _clean(name)
+def number_sql(short: str) -> str:
+    """`xpbench.meaning.numbers.number_of_text` for a trimmed text; null where it is no number, or none is there."""
+    number = f"try_cast({short} AS DOUBLE)"
     return (
-        f"CASE WHEN {text} IS NOT NULL AND lower({text}) NOT IN ('true', 'false') "
-        f"AND try_cast({text} AS DOUBLE) IS NULL THEN {text} END"
+        f"CASE WHEN contains({short}, '_') OR {nothing_sql(short)} THEN NULL WHEN {number} IS NOT NULL THEN {number} "
+        f"WHEN lower({short}) = 'true' THEN CAST(1 AS DOUBLE) WHEN lower({short}) = 'false' THEN CAST(0 AS DOUBLE) END"
     )
+
+
+def unreadable(name: str, rule: Rule | None = None) -> str:
+    """The text of a value that is there and is no number; null elsewhere."""
+    short = trimmed_sql(f"CAST({name} AS VARCHAR)")
+    number = number_sql(short) if rule is None else rule.sql(short)
+    return f"CASE WHEN {short} IS NOT NULL AND NOT {nothing_sql(short)} AND {number} IS NULL THEN {short} END"

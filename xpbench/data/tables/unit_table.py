@@ -11,17 +11,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpbench.data.blocks import Parts
-from xpbench.data.engines.embedded import Stages, file_list, from_parquet, literal, quote, unread
-from xpbench.data.logs.opening import as_text, is_arrow, is_relation, kind_of, plain_frame
+from xpbench.data.engines.embedded import Stages, from_parquet, literal, quote
+from xpbench.data.logs.opening import is_arrow, is_relation, kind_of, plain_arrow, plain_frame
 from xpbench.data.summary import Finding
-from xpbench.data.tables.unit_sql import as_day, as_id, as_key, as_number, unreadable
+from xpbench.data.tables.unit_sql import REALS, as_id, as_name, as_number, is_text, number_sql, unreadable
 from xpbench.errors import DataError, nearest, plain, shown
+from xpbench.interrupts import temporary_folder
+from xpbench.meaning.names import EXACT, name_of, nothing_sql, trimmed_sql
+from xpbench.meaning.nothing import trimmed
+from xpbench.meaning.numbers import Rule, advice, rule_for
+from xpbench.meaning.times import day_advice, days_of
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, MetricBase
 
 if TYPE_CHECKING:
     from xpbench.data.tables.batches import Batches
     from xpbench.data.tables.units import UnitsSource
+
+TOTALS = ("total", "totals", "grand total", "sum", "subtotal", "gesamt", "summe", "total general", "totaux")
+"""What the line of totals of a spreadsheet has in place of an id."""
+
+MOST_DAYS = 20_000
+"""Different texts of a day column that are looked at one by one."""
 
 MISSING = "(missing)"
 """Slice of units without a value of a segment."""
@@ -97,7 +108,7 @@ class UnitTable:
         """A table in memory, with the wanted columns only, in a form that is scanned without guessing."""
         if is_arrow(self.source.table):
             self.need(self.wanted, self.source.table.column_names)
-            return self.source.table.select(self.wanted)
+            return plain_arrow(self.source.table.select(self.wanted))
         import narwhals.stable.v2 as nw
 
         frame = nw.from_native(self.source.table)
@@ -137,13 +148,18 @@ class UnitTable:
 
     def key_of(self, value: Any) -> str | None:
         """The variant that a value of the variant column stands for."""
-        if value is None:
-            return None
-        if isinstance(value, str):
-            text: str | None = None if value.strip(" ").lower() in ("", "nan", "null", "<na>") else value
-        else:
-            text = as_text(value)
-        return None if text is None else self.source.variants.get(text, text)
+        exact, canonical = self.keys
+        if isinstance(value, str) and (short := trimmed(value)) in exact:
+            return exact[short]
+        name = name_of(value)
+        return None if name is None else canonical.get(name, name)
+
+    @cached_property
+    def keys(self) -> tuple[dict[str, str], dict[str, str]]:
+        """The variant for each text that the call or the plan names: as it is written, and as the name that it is."""
+        exact = {v.key: v.key for v in self.plan.variants} | {trimmed(k): v for k, v in self.source.variants.items()}
+        canonical = {name: key for text, key in reversed(exact.items()) if (name := name_of(text)) is not None}
+        return exact, canonical
 
     def find(self, name: str, count: int, of: int, action: str, **more: Any) -> None:
         """Count something."""
@@ -160,23 +176,27 @@ class UnitTable:
         return rows
 
     def open(self, wanted: Sequence[str]) -> dict[str, str]:
-        """Make the view or table `source` with the wanted columns; their types by name."""
+        """Make the view or table `source` with the wanted columns as w0, w1, …; their types by name."""
         table = self.source.table
+        short = {name: f"w{i}" for i, name in enumerate(wanted)}
+        listed = ", ".join(f"{quote(name)} AS {w}" for name, w in short.items())
         if isinstance(table, list) and kind_of(table[0]) == "csv":
-            self._open_csv(table, wanted)
+            self._open_csv(table, short)
         elif isinstance(table, list):
             reader = from_parquet(table)
             self.need(wanted, [r[0] for r in self.all(f"DESCRIBE SELECT * FROM {reader}")])
-            self.all(f"CREATE TEMP VIEW source AS SELECT {', '.join(map(quote, wanted))} FROM {reader}")
+            self.all(f"CREATE TEMP VIEW source AS SELECT {listed} FROM {reader}")
         elif is_relation(table):
             self.need(wanted, table.columns)
-            handed = table.project(", ".join(map(quote, wanted))).to_arrow_reader(100_000)
+            handed = table.project(listed).to_arrow_reader(100_000)
             self.connection.register("handed", handed)
             self.all("CREATE TEMP TABLE source AS SELECT * FROM handed")
             self.connection.unregister("handed")
         else:
-            self.connection.register("source", self.native)
-        return {r[0]: str(r[1]) for r in self.all("DESCRIBE SELECT * FROM source")}
+            native = self.native
+            self.connection.register("source", _renamed(native, short))
+        types = {r[0]: str(r[1]) for r in self.all("DESCRIBE SELECT * FROM source")}
+        return {name: types[w] for name, w in short.items()}
 
     def need(self, wanted: Iterable[str], known: Sequence[str]) -> None:
         """Every wanted column is there once.
@@ -202,19 +222,26 @@ class UnitTable:
             return "metric " + ", ".join(shown(k) for k in self.metrics_by_column[column][:3])
         return "a segment"
 
-    def _open_csv(self, paths: Sequence[str], wanted: Sequence[str]) -> None:
+    def _open_csv(self, paths: Sequence[str], short: Mapping[str, str]) -> None:
         # Everything is read as text and turned into numbers by rules of ours, so that no value is lost to a guessed type.
-        together = f"union_by_name = {'true' if len(paths) > 1 else 'false'}, hive_partitioning = false"
-        if all(Path(p).stat().st_size == 0 for p in paths):
-            raise DataError("XPB-D07", what=plain("The file is empty"))
-        reader = f"read_csv({file_list(paths)}, all_varchar = true, header = true, {together})"
-        try:
-            self.need(wanted, [r[0] for r in self.all(f"DESCRIBE SELECT * FROM {reader}")])
-            self.all(f"CREATE TEMP TABLE source AS SELECT {', '.join(map(quote, wanted))} FROM {reader}")
-        except Exception as error:
-            if not is_reading_error(error):
-                raise
-            raise unread("The CSV file could not be read", error) from error
+        import duckdb
+
+        from xpbench.sheets.select import load, names_of, sheets_of
+
+        folder = str(self.stack.enter_context(temporary_folder()))
+        sheets = sheets_of(paths, folder, short)
+        self.need(short, names_of(sheets))
+        load(self.connection, "source", sheets, dict(short), folder, duckdb.Error)
+        for sheet in sheets:
+            if sheet.preamble:
+                words = "; ".join(shown(line[:60]) for line in sheet.preamble[:3])
+                detail = f"File {shown(Path(sheet.named).name)}, before the header: {words}."
+                self.find("skipped_lines", len(sheet.preamble), 0, "not read", detail=detail)
+        same = " AND ".join(f"{trimmed_sql(w)} = {literal(name)}" for name, w in short.items())
+        (again,) = self.one(f"SELECT count_if({same}) FROM source")
+        if again:
+            self.all(f"CREATE OR REPLACE TEMP TABLE source AS SELECT * FROM source WHERE coalesce(NOT ({same}), true)")
+            self.find("repeated_header", int(again), 0, "not read", detail="The header is there again between rows.")
 
     def mixed(self, column: str, kinds: Mapping[str, int]) -> None:
         """A column holds values of several types."""
@@ -231,24 +258,126 @@ class UnitTable:
 
     def base(self, unit: str, types: Mapping[str, str]) -> None:
         """Make the view `base`: u, v, a number or null for every measure (m0, …), its unreadable text (b0, …), s0, …, d."""
-        variant = as_key(quote(self.source.variant), types[self.source.variant])
-        if self.source.variants:
-            cases = " ".join(f"WHEN {literal(k)} THEN {literal(v)}" for k, v in self.source.variants.items())
-            variant = f"CASE {variant} {cases} ELSE {variant} END"
-        columns = [f"{as_id(quote(unit), types[unit])} AS u", f"{variant} AS v"]
-        for name, short in self.measures.items():
-            number, is_text = as_number(quote(name), types[name], column=name, metrics=self.metrics_by_column[name])
-            columns.append(f"{number} AS {short}")
-            if is_text:
-                self.texts.add(short)
-                columns.append(f"{unreadable(quote(name))} AS b{short[1:]}")
+        short = {name: f"w{i}" for i, name in enumerate(types)}
+        self._ensure_exact(unit, types[unit], short[unit])
+        columns = [f"{as_id(short[unit], types[unit])} AS u", f"{self._variant(types)} AS v"]
+        for name, measure in self.measures.items():
+            rule = self.rule(name, short[name]) if is_text(types[name]) else None
+            number, parsed = as_number(short[name], types[name], column=name, metrics=self.metrics_by_column[name], rule=rule)
+            columns.append(f"{number} AS {measure}")
+            if parsed:
+                self.texts.add(measure)
+                columns.append(f"{unreadable(short[name], rule)} AS b{measure[1:]}")
         columns += [
-            f"coalesce({as_key(quote(s), types[s])}, {literal(MISSING)}) AS s{i}" for i, s in enumerate(self.plan.segments)
+            f"coalesce({as_name(short[s], types[s])}, {literal(MISSING)}) AS s{i}" for i, s in enumerate(self.plan.segments)
         ]
         if self.source.day:
-            columns.append(
-                f"coalesce(CAST({as_day(quote(self.source.day), types[self.source.day])} AS VARCHAR), {literal(MISSING)}) AS d"
-            )
+            columns.append(f"{self._day(self.source.day, short[self.source.day], types[self.source.day])} AS d")
         text = self.texts or "VARCHAR" in types.values()
         kind = "TABLE" if text else "VIEW"  # text is parsed once
         self.all(f"CREATE TEMP {kind} base AS SELECT {', '.join(columns)} FROM source")
+        if isinstance(self.source.table, list):
+            self._ensure_no_totals(unit)
+
+    def _variant(self, types: Mapping[str, str]) -> str:
+        """Expression of the plan's variant, or of the name of what is none."""
+        kind, place = types[self.source.variant], list(types).index(self.source.variant)
+        exact, canonical = self.keys
+        name = as_name(f"w{place}", kind)
+        cases = " ".join(f"WHEN {literal(k)} THEN {literal(v)}" for k, v in canonical.items())
+        out = f"CASE {name} {cases} ELSE {name} END" if cases else name
+        if is_text(kind):
+            cases = " ".join(f"WHEN {literal(k)} THEN {literal(v)}" for k, v in exact.items())
+            out = f"CASE {trimmed_sql(f'CAST(w{place} AS VARCHAR)')} {cases} ELSE {out} END"
+        return out
+
+    def _ensure_exact(self, unit: str, kind: str, name: str) -> None:
+        """Ids that are numbers with a floating point can be told apart.
+
+        Raises:
+            DataError: `XPB-D64`.
+        """
+        if kind in REALS:
+            most = EXACT if kind == "DOUBLE" else 2**24
+            (top,) = self.one(f"SELECT max(abs({name})) FROM source WHERE isfinite({name})")
+            if top is not None and top >= most:
+                raise DataError("XPB-D64", column=unit, found=plain(f"{top:.0f}"))
+
+    def _ensure_no_totals(self, unit: str) -> None:
+        """No row is the sum of the others, as spreadsheets write it at the end.
+
+        Raises:
+            DataError: `XPB-D65`.
+        """
+        listed = ", ".join(map(literal, TOTALS))
+        found = self.all(
+            f"SELECT r, CAST(u AS VARCHAR) FROM (SELECT row_number() OVER () AS r, u, v FROM base) "
+            f"WHERE lower(CAST(u AS VARCHAR)) IN ({listed}) AND v IS NOT NULL ORDER BY r DESC LIMIT 2"
+        )
+        if len(found) == 1:
+            raise DataError("XPB-D65", row=plain(f"{found[0][0]:,}"), unit=found[0][1], column=unit)
+
+    def rule(self, column: str, name: str) -> Rule | None:
+        """How a column of text is read that is not written plainly; the rule is told."""
+        text = f"CAST({name} AS VARCHAR)"
+        short = trimmed_sql(text)
+        there = f"{short} IS NOT NULL AND NOT {nothing_sql(short)}"
+        odd = self.all(f"SELECT {short} FROM source WHERE {there} AND {number_sql(short)} IS NULL LIMIT 1")
+        if not odd:
+            return None
+
+        def count(tests: Sequence[tuple[str, str]]) -> list[int]:
+            from xpbench.meaning.numbers import bare_sql
+
+            asked = ", ".join(f"count_if(regexp_full_match({bare_sql('x', s)}, {literal(p)}))" for s, p in tests)
+            return [int(n) for n in self.one(f"SELECT {asked} FROM (SELECT {short} AS x FROM source WHERE {there})")]
+
+        found = rule_for(count)
+        if found is not None:
+            (of,) = self.one(f"SELECT count(*) FROM source WHERE {there}")
+            example = str(odd[0][0])
+            words = found.words.format(shown(example[:40]), f"{found.of(example):g}")
+            detail = f"Column {shown(column)}: {words}."
+            self.find("read_by_rule", int(of), int(of), f"read as numbers ({found.name})", detail=detail)
+        return found
+
+    def advice(self, short: str) -> str:
+        """What to do about values of a measure that are no numbers."""
+        return advice(
+            [str(r[0]) for r in self.all(f"SELECT DISTINCT b{short[1:]} FROM base WHERE b{short[1:]} IS NOT NULL LIMIT 50")]
+        )
+
+    def _day(self, column: str, name: str, kind: str) -> str:
+        """Expression of the day as text, MISSING where there is none.
+
+        Raises:
+            DataError: `XPB-D63`, a value is no day.
+        """
+        if kind == "DATE" or kind.startswith("TIMESTAMP"):
+            return f"coalesce(CAST(CAST({name} AS DATE) AS VARCHAR), {literal(MISSING)})"
+        text = as_name(name, kind)
+        # a day without an offset is its first ten signs; what else there is comes to Python, a text once
+        iso = f"regexp_full_match({text}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9:.]+)?')"
+        iso += f" AND try_cast(left({text}, 10) AS DATE) IS NOT NULL"
+        rows = self.all(
+            f"SELECT {text} AS x, count(*) FROM source WHERE {text} IS NOT NULL AND NOT coalesce({iso}, false) "
+            f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_DAYS}"
+        )
+        (plainly,) = self.one(f"SELECT count(*) FROM source WHERE {iso}")
+        found = days_of([str(r[0]) for r in rows], more=bool(plainly))
+        bad = [(str(x), int(n)) for x, n in rows if found.get(str(x)) is None]
+        if bad:
+            count = plain(f"{sum(n for _, n in bad):,}")
+            raise DataError(
+                "XPB-D63", column=column, count=count, found=bad[0][0], remedy=plain(day_advice([x for x, _ in bad]))
+            )
+        cases = " ".join(f"WHEN {literal(x)} THEN {literal(day)}" for x, day in found.items() if day is not None)
+        other = f"CASE {text} {cases} ELSE {literal(MISSING)} END" if cases else literal(MISSING)
+        return f"CASE WHEN {iso} THEN left({text}, 10) ELSE {other} END"
+
+
+def _renamed(native: Any, short: Mapping[str, str]) -> Any:
+    """A table of Arrow or pandas with the wanted columns under short names."""
+    if is_arrow(native):
+        return native.select(list(short)).rename_columns(list(short.values()))
+    return native[list(short)].set_axis(list(short.values()), axis=1)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from xpbench.data.engines.embedded import DuckDB, file_list, quote, unread
-from xpbench.data.logs.opening import as_text, is_relation, kind_of, located
+from xpbench.data.engines.embedded import DuckDB, literal, quote, unread
+from xpbench.data.logs.opening import is_arrow, is_relation, kind_of, located, plain_arrow
 from xpbench.errors import DataError, nearest, plain
+from xpbench.interrupts import temporary_folder
+from xpbench.meaning.names import name_of
+from xpbench.sheets.select import load, names_of, sheets_of
+from xpbench.sheets.shape import Sheet
 
 
 def columns_of(table: Any) -> list[str]:
@@ -22,8 +25,9 @@ def columns_of(table: Any) -> list[str]:
     if isinstance(table, list) and kind_of(table[0]) == "parquet":
         return list(dict.fromkeys(name for path in table for name in _names(path)))
     if isinstance(table, list):
-        with _reading(table) as run:
-            return [str(r[0]) for r in run.execute(f"DESCRIBE SELECT * FROM {_files(table)}").fetchall()]
+        with temporary_folder() as made:
+            folder = str(made)
+            return list(dict.fromkeys(names_of(_sheets(table, folder))))
     if is_relation(table):
         return [str(name) for name in table.columns]
     import narwhals.stable.v2 as nw
@@ -32,12 +36,13 @@ def columns_of(table: Any) -> list[str]:
     return list(frame.collect_schema().names())
 
 
-def variant_values(table: Any, column: str) -> dict[str, int]:
+def variant_values(table: Any, column: str, named: Collection[str] = ()) -> dict[str, int]:
     """Rows by value of the variant column, most frequent first; missing values are left out.
 
     Args:
         table: As for `xp.units`.
         column: Its variant column.
+        named: Texts that the call names: they are values, whatever they say.
 
     Raises:
         DataError: `XPB-D05`, there is no such column; `XPB-D01`, `XPB-D02` or `XPB-D03`, the table can't be read.
@@ -45,22 +50,32 @@ def variant_values(table: Any, column: str) -> dict[str, int]:
     known = columns_of(table)
     if column not in known:
         raise DataError("XPB-D05", column=column, role=plain("the variant"), hint=plain(nearest(column, known)))
-    table, name = located(table), quote(column)
+    table = located(table)
     if isinstance(table, list) and kind_of(table[0]) == "parquet":
-        return _ordered(_met(table, column))
-    counted = f"SELECT {name}, count(*) FROM {{}} WHERE {name} IS NOT NULL GROUP BY 1"
+        return _ordered(_met(table, column), named)
     if isinstance(table, list):
-        with _reading(table) as run:
-            rows = run.execute(counted.format(_files(table))).fetchall()
+        import duckdb
+
+        with temporary_folder() as made, _reading() as run:
+            folder = str(made)
+            sheets = _sheets(table, folder, (column,))
+            if names_of(sheets).count(column) > 1:
+                raise DataError("XPB-D06", column=column, times=names_of(sheets).count(column))
+            load(run, "source", sheets, {column: "v"}, folder, duckdb.Error)
+            again = f"trim(v) <> {literal(column)}"  # the header between rows
+            rows = run.execute(f"SELECT v, count(*) FROM source WHERE {again} GROUP BY 1").fetchall()
     elif is_relation(table):
+        name = quote(column)
         rows = table.filter(f"{name} IS NOT NULL").aggregate(f"{name}, count(*)").fetchall()
     else:
         import narwhals.stable.v2 as nw
 
+        if is_arrow(table):
+            table = plain_arrow(table.select([column]))
         frame = nw.from_native(table).lazy().select(v=nw.col(column)).filter(~nw.col("v").is_null())
         counts = frame.group_by("v").agg(n=nw.len()).collect("pyarrow")
         rows = list(zip(counts["v"].to_list(), counts["n"].to_list(), strict=True))
-    return _ordered(rows)
+    return _ordered(rows, named)
 
 
 def _names(path: str) -> list[str]:
@@ -93,18 +108,17 @@ def _met(files: list[str], column: str) -> Iterator[tuple[Any, int]]:
         raise unread("The table could not be read", error) from error
 
 
-def _ordered(rows: Iterable[tuple[Any, int]]) -> dict[str, int]:
-    """Rows by text of the value, most frequent first; what means that there is no value is left out."""
+def _ordered(rows: Iterable[tuple[Any, int]], named: Collection[str]) -> dict[str, int]:
+    """Rows by name of the value, most frequent first; what means that there is no value is left out."""
     found: dict[str, int] = {}
     for value, count in rows:
-        text = as_text(value)
-        if text.strip().lower() not in ("", "nan"):
-            found[text] = found.get(text, 0) + int(count)
+        if (name := name_of(value, named)) is not None:
+            found[name] = found.get(name, 0) + int(count)
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 @contextlib.contextmanager
-def _reading(files: list[str]) -> Any:
+def _reading() -> Any:
     import duckdb
 
     with DuckDB().connect() as run:
@@ -114,9 +128,7 @@ def _reading(files: list[str]) -> Any:
             raise unread("The table could not be read", error) from error
 
 
-def _files(files: list[str]) -> str:
+def _sheets(files: list[str], folder: str, wanted: Collection[str] = ()) -> list[Sheet]:
     if kind_of(files[0]) != "csv":
         raise DataError("XPB-D03", kind="JSON Lines", hint=plain("Read events with xp.events under a plan"))
-    if all(Path(p).stat().st_size == 0 for p in files):
-        raise DataError("XPB-D07", what=plain("The file is empty"))
-    return f"read_csv({file_list(files)}, all_varchar = true, header = true, union_by_name = true, hive_partitioning = false)"
+    return sheets_of(files, folder, wanted)

@@ -10,7 +10,7 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-D02": Message(
         "There is no file {path}",
-        "A source names existing files; * and ? stand for parts of the names of files and folders, ** for any folders",
+        "A source names existing files or folders; * and ? stand for parts of names, and ** for folders in folders",
         "Check the path",
     ),
     "XPB-D03": Message(
@@ -54,7 +54,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-D12": Message(
         "Column {column} has {count} values that are {what}{found}",
         "The plan refuses what is no finite number (data.non_finite: refuse)",
-        "Mend the table, or set data.non_finite: exclude",
+        "{remedy}. To leave these units out, set data.non_finite: exclude",
     ),
     "XPB-D13": Message(
         "Column {column} has {count} missing values",
@@ -93,7 +93,7 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-D33": Message(
         "None of the {count} events has a time that can be read ({column})",
-        "Times are seconds, milliseconds or microseconds since 1970, or timestamps",
+        "Times are seconds to nanoseconds since 1970, or timestamps, and none is from before 2005",
         "Name the right column in the schema, and its time_unit",
     ),
     "XPB-D34": Message(
@@ -176,6 +176,35 @@ MESSAGES: dict[str, Message] = {
         "{what}: {reason}",
         "The engine holds no more than its memory limit, and every thread holds a part of it",
         "Raise the limit or read with fewer threads: xp.DuckDB(memory_limit=…, threads=…)",
+    ),
+    "XPB-D60": Message(
+        "CSV file {path} has no clear shape: {what}",
+        "Every row has as many fields as the header, so that no row is lost and no value moves to another column",
+        "{remedy}",
+    ),
+    "XPB-D61": Message("File {path} can't be unpacked: {reason}", "Sources are read whole or not at all", "{remedy}"),
+    "XPB-D62": Message(
+        "File {path} is not UTF-8: {reason}", "Text is read as UTF-8, or as UTF-16 where the file says so", "{remedy}"
+    ),
+    "XPB-D63": Message(
+        "Column {column} (the day) has {count} values that are no day, such as {found}",
+        "Results by day need a day for every unit that has a value there",
+        "{remedy}",
+    ),
+    "XPB-D64": Message(
+        "Column {column} holds ids as numbers with a floating point, up to {found}",
+        "Above 2^53 such numbers can't tell neighbours apart: two units may be one",
+        "Write the ids as whole numbers or text where they are made, and export them again",
+    ),
+    "XPB-D65": Message(
+        "Row {row} looks like a line of totals: {unit} in column {column}",
+        "Every row is one unit",
+        "Remove the line, or rename the unit if it is one",
+    ),
+    "XPB-D66": Message(
+        "No event {event} of metric {key} has the value {value} in property {property}, by which it is filtered",
+        "A filter compares values that are there, so that a typo can't read as zero",
+        '{hint} If nobody has it yet, pass absent_events="zero"',
     ),
     "XPB-D20": Message(
         "Values up to {bound} can't be squared and summed",

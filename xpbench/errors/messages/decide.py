@@ -55,5 +55,10 @@ MESSAGES: dict[str, Message] = {
         "A group-sequential plan that ends short spends the rest of its level at the look that is declared the last",
         "Leave last out; a readout before the horizon needs peek(reason=...)",
     ),
+    "XPB-R31": Message(
+        "The moments of {key} are sealed: {reason}",
+        "They hold the mean of every variant",
+        "Read counts and health with readout(...), or look early with peek(reason=...)",
+    ),
     "XPB-R10": Message("The amendment changes nothing", "An amendment records a difference", "Change the plan first"),
 }

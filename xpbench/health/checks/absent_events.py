@@ -10,10 +10,18 @@ from xpbench.health.registry import check
 
 @check("absent_events", title="Events of the plan", question="Does every event that the plan counts occur in the log?")
 def absent_events(inputs: HealthInputs) -> Verdict:
-    """Warns where an event of a metric never occurs and was counted as zero."""
+    """Warns where an event of a metric never occurs, or no event has the value of a filter, and zero was counted."""
     if not inputs.is_event_log:
         return Verdict("not answerable", "A table with one row per unit has no events.", "Nothing to do.")
     found = inputs.findings("absent_event")
+    unmet = inputs.findings("absent_filter_value")
+    if unmet and not found:
+        return Verdict(
+            "warn",
+            f"A filter of metric {shown(unmet[0].metric)} fits no event, which counts as zero. {unmet[0].detail}",
+            "Compare the value in the plan with those in the log.",
+            {"metrics": [f.metric for f in unmet]},
+        )
     evidence = {"metrics": [f.metric for f in found]}
     if not found:
         return Verdict("pass", "Every event of the plan occurs.", "Nothing to do.", evidence)

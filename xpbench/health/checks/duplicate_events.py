@@ -13,9 +13,17 @@ WARN_ABOVE = 0.01
 
 @check("duplicate_events", title="Duplicate events", question="How many events came twice, and were they counted twice?")
 def duplicate_events(inputs: HealthInputs) -> Verdict:
-    """Warns above 1 %, and where duplicates were kept."""
+    """Warns above 1 %, where duplicates were kept, and where no event has an insert id."""
     if not inputs.is_event_log:
         return Verdict("not answerable", "A table with one row per unit has no events.", "Nothing to do.")
+    if unmarked := inputs.findings("no_insert_ids"):
+        evidence = {"events_without_insert_id": unmarked[0].count, "detail": unmarked[0].detail}
+        return Verdict(
+            "warn",
+            f"No event has an insert id, so a repeat can't be told from a second event. {unmarked[0].detail}",
+            "Send an insert id with every event, or name its column: xp.EventSchema(insert_id=…).",
+            evidence,
+        )
     found = counted(inputs, "duplicate_events", "duplicate_event", units=False)
     kept = found.action == "kept"
     if found.count == 0 or (found.share <= WARN_ABOVE and not kept):

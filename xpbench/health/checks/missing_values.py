@@ -21,14 +21,17 @@ NAMES = ("missing_value", "missing_values")
     gate=True,
 )
 def missing_values(inputs: HealthInputs) -> Verdict:
-    """Warns and fails at the plan's shares; unequal shares fail at `srm_alpha`. Only primaries and guardrails are gates."""
+    """Warns and fails at the plan's shares; unequal shares fail at `srm_alpha`. Only primaries and guardrails are gates.
+
+    Where the plan reads a missing value as zero, unequal shares are the effect itself and are not tested.
+    """
     policy = inputs.plan.health
     units = {v.key: int(inputs.summary.units.get(v.key, 0)) for v in inputs.plan.variants}
     roles = {m.key: m.role for m in inputs.plan.metrics}
     rows: list[dict[str, Any]] = []
     for finding in inputs.findings(*NAMES):
         share = finding.count / finding.of if finding.of else 0.0
-        p = skew_p(finding.by_variant, units) if finding.by_variant else None
+        p = skew_p(finding.by_variant, units) if finding.by_variant and finding.action != "set to zero" else None
         status: Status = "pass"
         covariate = finding.action == "set to the pooled mean"
         unequal = p is not None and p * max(1, len(roles)) < policy.srm_alpha

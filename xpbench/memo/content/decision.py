@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xpbench.memo import digits
-from xpbench.memo.content.words import BARS, metric_names, minute_text, situation_text
-from xpbench.memo.texts import DASH
+from xpbench.memo.content.words import BARS, minute_text, situation_text
+from xpbench.memo.messages import say
+from xpbench.memo.names import metric_names, named
+from xpbench.wording import numbers as digits
+from xpbench.wording.rows import DASH
 
 
 def headline(outcome: str, variant: str) -> str:
@@ -32,7 +34,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
             "headline": rule_says,
             "mark": BARS[recommended["outcome"]][0],
             "tone": BARS[recommended["outcome"]][1],
-            "basis": f"recommended by the rule of the plan ({fired}); nobody has decided yet",
+            "basis": say("basis.recommended", rows=fired),
             "differs": False,
             "because": recommended["because"],
             "by": "",
@@ -44,9 +46,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     variant = labels.get(decision["variant"], decision["variant"])
     mark, tone = BARS.get(outcome, ("◆", "muted"))
     basis = (
-        f"follows the rule of the plan ({fired})"
-        if decision["follows_rule"]
-        else f"differs from the rule of the plan, which says: {rule_says} ({fired})"
+        say("basis.follows", rows=fired) if decision["follows_rule"] else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
         "headline": headline(outcome, variant),
@@ -55,7 +55,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         "basis": basis,
         "differs": not decision["follows_rule"],
         "because": decision["because"] or recommended["because"],
-        "by": decision["by"],
+        "by": named(decision["by"]) if decision["by"] else "",
         "at": minute_text(decision["at"]),
         "outcome": outcome,
         "rule_says": rule_says,
@@ -65,7 +65,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
 def hypothesis_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     """If, then, because; when and by whom it was registered."""
     plan = payload["readout"]["plan"]
-    names = {m["key"]: m.get("name") or m["key"] for m in plan["metrics"]}
+    names = metric_names(plan)
     hypothesis = plan["hypothesis"]
     claims = []
     for claim in hypothesis.get("then", []):
@@ -77,7 +77,7 @@ def hypothesis_section(payload: Mapping[str, Any]) -> dict[str, Any]:
         "then": " and ".join(claims) or DASH,
         "because": hypothesis["because"],
         "registered": minute_text(payload["registered"]["at"]),
-        "by": payload["registered"]["by"],
+        "by": named(payload["registered"]["by"]) if payload["registered"]["by"] else "",
         "digest": payload["registered"]["plan_digest"],
         "amended": len(payload["amendments"]),
     }

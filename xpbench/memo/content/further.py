@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xpbench.memo import digits
 from xpbench.memo.content.metrics import metric_row
-from xpbench.memo.content.words import metric_names
-from xpbench.memo.texts import effect_interval, effect_text, lift_interval, lift_text
+from xpbench.memo.names import metric_names
+from xpbench.wording import numbers as digits
+from xpbench.wording.rows import effect_interval, effect_text, lift_interval, lift_text
 
 
 def segment_tables(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> list[dict[str, Any]]:

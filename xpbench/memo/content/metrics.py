@@ -6,32 +6,28 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from xpbench.memo import digits, figures
-from xpbench.memo.content.words import ARROW, MARKS, RAIL_WORDS, RAILS, VERDICT_WORDS
-from xpbench.memo.texts import DASH, effect_interval, effect_text, lift_interval, lift_text, margin_text, means, shown
+from xpbench.memo import figures
+from xpbench.memo.content.words import ARROW
+from xpbench.memo.messages import say
+from xpbench.memo.names import named
+from xpbench.wording import numbers as digits
+from xpbench.wording.rows import DASH, effect_interval, effect_text, lift_interval, lift_text, margin_text, means, shown
+from xpbench.wording.verdicts import mark_of, word_of
 
 
 def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """One row of the table of metrics."""
-    mark, tone = MARKS[row["verdict"]]
-    word = VERDICT_WORDS[row["verdict"]]
-    if row["role"] == "guardrail" and row["guardrail"]:
-        mark, tone = RAILS[row["guardrail"]]
-        word = RAIL_WORDS[row["guardrail"]]
-    elif row["verdict"] == "better" and row["matters"] is False:
-        word = "better, but by too little to matter"
-    if row["status"] not in ("ok", "unbounded_lift", "control_near_zero", "few_events"):
-        mark, tone, word = "?", "muted", digits.NOT_ENOUGH
+    mark, tone = mark_of(row)
     control, treatment = means(row)
     return {
         "index": index,
         "metric": row["metric"],
-        "label": row["label"],
+        "label": named(row["label"]),
         "role": row["role"],
         "variant": labels.get(row["variant"], row["variant"]),
         "mark": mark,
         "tone": tone,
-        "word": word,
+        "word": word_of(row),
         "direction": "more is better" if row["direction"] == "increase" else "less is better",
         "n": f"{digits.whole(row['n_control'])} / {digits.whole(row['n'])}",
         "control": control,
@@ -99,8 +95,7 @@ def forest_plots(
     rest = [line for i, line in enumerate(lines) if i not in picked]
     return {
         "forest": draw([line for i, line in enumerate(lines) if i in picked], scale=lines),
-        "forest_note": f"{count} of {len(lines)} rows: primary metrics first, then guardrails and metrics of "
-        f"{labels.get(main, main)}. The other rows stand in the appendix, on the same scale.",
+        "forest_note": say("forest.note", shown=count, all=len(lines), variant=labels.get(main, main)),
         "forests": [
             draw(
                 rest[k : k + A_PAGE],

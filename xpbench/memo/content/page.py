@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xpbench.memo import digits, prose
+from xpbench.memo import prose
 from xpbench.memo.content.decision import decision_section, hypothesis_section, rule_section
 from xpbench.memo.content.further import over_time_section, segment_tables, sensitivity_section
 from xpbench.memo.content.metrics import forest_plots, interval_name, metric_row
@@ -21,6 +21,8 @@ from xpbench.memo.content.trust import (
 )
 from xpbench.memo.content.words import day_text
 from xpbench.memo.impact import impact_sentences
+from xpbench.memo.names import named, variant_labels
+from xpbench.wording import numbers as digits
 
 STAMPS = {
     "INVALID": "A gating health check failed. The effects must not be read.",
@@ -33,7 +35,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Everything the template shows, by section."""
     readout = payload["readout"]
     plan = readout["plan"]
-    labels = {v["key"]: v.get("name") or v["key"] for v in plan["variants"]}
+    labels = variant_labels(plan)
     rows = [metric_row(i, r, plan, labels) for i, r in enumerate(readout["rows"])]
     invalid = "INVALID" in readout["stamps"]
     return {
@@ -58,7 +60,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "deviations": [deviation_row(d) for d in readout["deviations"]],
         "amendments": payload["amendments"],
         "waivers": payload["waivers"],
-        "sign_offs": payload["sign_offs"],
+        "sign_offs": [{"key": "", "covers": "", **s, "name": named(s["name"])} for s in payload["sign_offs"]],
         "split": split_picture(readout, plan, labels),
         "accrual": accrual_picture(readout, plan),
         "segments": segment_tables(readout, plan, labels),

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xpbench.errors import number_of
-from xpbench.memo import digits, figures
-from xpbench.memo.content.words import HEALTH_TONE, json_text, metric_names, minute_text, plain_text
-from xpbench.memo.texts import DASH
+from xpbench.memo import figures
+from xpbench.memo.content.words import HEALTH_TONE, json_text, minute_text, plain_text
+from xpbench.memo.messages import say
+from xpbench.memo.names import metric_names, named
+from xpbench.wording import numbers as digits
+from xpbench.wording.rows import DASH
 
 
 def health_check(check: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,12 +59,12 @@ def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "count": count,
         "peeks": peeks,
-        "line": f"{number_of(count, 'look')} at the effects, {peeks} before they were due",
+        "line": say("looks.line", looks=number_of(count, "look"), peeks=peeks),
         "cost": cost["sentence"],
         "rows": [
             {
                 "at": minute_text(look["at"]),
-                "by": look["by"] or DASH,
+                "by": named(look["by"]) if look["by"] else DASH,
                 "units": digits.whole(look["units"]),
                 "planned": "when due" if look["planned"] else "before due",
                 "reason": look["reason"],

@@ -6,15 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xpbench.memo import digits
-from xpbench.memo.texts import DASH
+from xpbench.wording import numbers as digits
+from xpbench.wording.rows import DASH
 
 ARROW = " → "
 
-MARKS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "unclear": ("─", "muted")}
-RAILS = {"ok": ("✓", "better"), "bad": ("✕", "worse"), "unclear": ("?", "warn")}
-RAIL_WORDS = {"ok": "within its margin", "bad": "worse than accepted", "unclear": "not yet shown to be within its margin"}
-VERDICT_WORDS = {"better": "better", "worse": "worse", "unclear": "no difference shown"}
 HEALTH_TONE = {"pass": "better", "warn": "warn", "fail": "worse", "not answerable": "muted"}
 SITUATION: dict[str, tuple[str, dict[Any, str]]] = {
     "primary": (
@@ -81,11 +77,6 @@ def situation_text(allowed: Mapping[str, Sequence[Any]]) -> str:
         label, said = SITUATION.get(name, (name, {}))
         parts.append(f"{label}: {' or '.join(said.get(v) or plain_text(v) for v in values)}")
     return "; ".join(parts)
-
-
-def metric_names(plan: Mapping[str, Any]) -> dict[str, str]:
-    """Label of each metric of a plan, by its key."""
-    return {m["key"]: m.get("name") or m["key"] for m in plan["metrics"]}
 
 
 def json_text(value: Any) -> str:

@@ -1,11 +1,11 @@
-"""One row of a readout as text: what stands in tables, in the forest plot and in sentences."""
+"""One row of a readout as text, for tables, forest plots and sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from xpbench.memo import digits
+from xpbench.wording import numbers as digits
 
 DASH = "–"
 
@@ -71,6 +71,16 @@ def means(row: Mapping[str, Any]) -> tuple[str, str]:
         else:
             out.append(digits.fixed(value, decimals))
     return out[0], out[1]
+
+
+def lift_said(row: Mapping[str, Any]) -> str:
+    """Lift and interval in one cell or sentence: `+7.4 % (+3.1 … +11.8)`."""
+    return lift_text(row) if row["lift"] is None else f"{lift_text(row)} ({lift_interval(row)})"
+
+
+def effect_said(row: Mapping[str, Any]) -> str:
+    """Effect and interval in one cell or sentence."""
+    return effect_text(row) if row["effect"] is None else f"{effect_text(row)} ({effect_interval(row)})"
 
 
 def shown(row: Mapping[str, Any]) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xpbench import notebooks
 from xpbench.errors import InputError
-from xpbench.lab import notebooks
 
 SOURCE = 'key: str = "a"  # the experiment\nroot = "experiments"\nn = (\n    1 +\n    2\n)  # three\nother = f(key)\n'
 
@@ -56,3 +58,32 @@ def test_unknown_template_names_the_nearest() -> None:
 )
 def test_relative(path: str, start: str, expected: str) -> None:
     assert notebooks.relative(path, start=start) == expected
+
+
+def test_a_teams_template_is_found_and_run_by_the_same_finder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "share" / "notebook_templates" / "xpbench"
+    folder.mkdir(parents=True)
+    cells = [
+        {
+            "cell_type": "code",
+            "id": "a",
+            "metadata": {"tags": ["parameters"]},
+            "source": 'reader: str = ""',
+            "outputs": [],
+            "execution_count": None,
+        },
+        {
+            "cell_type": "code",
+            "id": "b",
+            "metadata": {},
+            "source": "print('for', reader)",
+            "outputs": [],
+            "execution_count": None,
+        },
+    ]
+    document = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (folder / "team.ipynb").write_text(json.dumps(document))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share"))
+    assert notebooks.template_path("team") == folder / "team.ipynb"
+    made = notebooks.run_template("team", tmp_path / "made.ipynb", parameters={"reader": "the team"}, folder=tmp_path)
+    assert "for the team" in made.read_text()

@@ -1,4 +1,4 @@
-"""How numbers stand on the page: decimals follow the interval, minus is a true minus, absence is a word.
+"""Numbers as text: decimals follow the interval, minus is a true minus, absence is a word.
 
 Everything here is a function of its arguments alone: no locale, no rounding mode, no platform.
 """

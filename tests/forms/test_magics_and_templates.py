@@ -16,18 +16,18 @@ import xpbench as xp
 from tests.forms.test_panels import PLAN, source
 from xpbench.errors import InputError
 from xpbench.forms.magics import xp_line
-from xpbench.forms.notebooks import execute, notebook_templates, run_template, stripped, with_parameters
+from xpbench.notebooks import execute, fill, run_template, stripped, templates
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["decision", "monitor", "plan", "post-rollout", "preflight", "readout"]
 
 
 def read(name: str) -> dict[str, Any]:
-    return dict(json.loads(notebook_templates()[name].read_text("utf-8")))
+    return dict(json.loads(templates()[name].read_text("utf-8")))
 
 
 def test_the_six_templates_are_there_and_valid() -> None:
-    assert sorted(notebook_templates()) == NAMES
+    assert sorted(templates()) == NAMES
     for name in NAMES:
         nbformat.validate(nbformat.from_dict(read(name)))
 
@@ -47,15 +47,15 @@ def test_parameters_are_tagged_typed_and_commented(name: str) -> None:
 
 def test_parameters_are_data_never_code() -> None:
     hostile = '"; import os; os.abort()  #\n\\"'
-    made = with_parameters(read("readout"), {"key": hostile})
-    injected = next(c for c in made["cells"] if "injected-parameters" in c["metadata"].get("tags", ()))
+    made = fill(read("readout"), {"key": hostile}, strict=True)
+    cell = next(c for c in made["cells"] if "parameters" in c["metadata"].get("tags", ()))
     scope: dict[str, Any] = {}
-    exec(compile(injected["source"], "cell", "exec"), scope)  # noqa: S102 - that is what a kernel does with the cell
+    exec(compile(cell["source"], "cell", "exec"), scope)  # noqa: S102 - that is what a kernel does with the cell
     assert scope["key"] == hostile
     with pytest.raises(InputError, match="key"):
-        with_parameters(read("readout"), {"kee": "x"})
+        fill(read("readout"), {"kee": "x"}, strict=True)
     with pytest.raises(InputError):
-        with_parameters(read("readout"), {"key": float("nan")})
+        fill(read("readout"), {"key": float("nan")}, strict=True)
 
 
 def test_a_headless_run_is_the_same_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

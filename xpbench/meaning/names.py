@@ -1,0 +1,116 @@
+"""Ids, variants and slices: when two spellings are one.
+
+A name is its text without blanks around it. Whole numbers are written without a point, since a gap makes pandas write 7 as
+7.0; truth values are `true` and `false`. `007` is another id than `7`: a store of text keeps the noughts, and nobody but the
+owner of the ids can say that they mean nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+from xpbench.meaning.nothing import NOTHING, SPACES, is_nothing, trimmed
+
+EXACT = 2**53
+"""Above this, numbers with a floating point can't tell neighbours apart."""
+
+_POINTED = re.compile(r"-?(?:0|[1-9][0-9]*)\.0+", re.ASCII)
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
+
+
+def name_of(value: Any, named: Collection[str] = ()) -> str | None:
+    """How a value reads as an id, a variant or a slice; None where there is none.
+
+    Args:
+        value: What a file or a table holds: text, a number, a truth value, a date.
+        named: Texts that the plan names; they are values whatever they say.
+    """
+    if value is None or value is ...:
+        return None
+    if isinstance(value, str):
+        return _name_of_text(value, named)
+    if isinstance(value, bool) or type(value).__name__ == "bool_":
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float) or hasattr(value, "is_integer"):
+        number = float(value)
+        if number != number:
+            return None
+        # a narrow float has fewer digits than the double next to it, and its own text knows them
+        return str(int(number)) if number.is_integer() and abs(number) < 9e15 else str(value)
+    if value != value:  # NaT, and NaN of other libraries
+        return None
+    return _name_of_text(str(value), named)
+
+
+def _name_of_text(text: str, named: Collection[str]) -> str | None:
+    short = trimmed(text)
+    if short in named:
+        return short
+    if is_nothing(short):
+        return None
+    if short.lower() in ("true", "false"):
+        return short.lower()
+    if short.endswith("0") and _POINTED.fullmatch(short):
+        whole = short.partition(".")[0]
+        return "0" if whole == "-0" else whole
+    return "0" if short == "-0" else short
+
+
+def whole_number(name: str) -> int | None:
+    """The number that a name writes in the one way in which it is written; None for others."""
+    return int(name) if _WHOLE.fullmatch(name) else None
+
+
+def loose(name: str) -> str:
+    """What two spellings of one thing often share: the name without case, blanks within and leading noughts."""
+    return re.sub(r"\s+", "", name).casefold().lstrip("0") or "0"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def trimmed_sql(text: str) -> str:
+    """SQL (DuckDB) of a text without what is around it."""
+    return f"trim({text}, {_quoted(SPACES)})"
+
+
+def nothing_sql(short: str) -> str:
+    """SQL of whether a trimmed text means that there is no value."""
+    longest = max(map(len, NOTHING))
+    return f"(length({short}) <= {longest} AND lower({short}) IN ({', '.join(_quoted(t) for t in sorted(NOTHING))}))"
+
+
+def name_sql(text: str, named: Collection[str] = ()) -> str:
+    """SQL (DuckDB) of `name_of` for a column of text."""
+    short = trimmed_sql(text)
+    exact = f"WHEN {short} IN ({', '.join(map(_quoted, sorted(named)))}) THEN {short} " if named else ""
+    return (
+        f"CASE {exact}WHEN {nothing_sql(short)} THEN NULL "
+        f"WHEN length({short}) <= 5 AND lower({short}) IN ('true', 'false') THEN lower({short}) "
+        f"WHEN {short} = '-0' THEN '0' "
+        f"WHEN ends_with({short}, '0') AND regexp_full_match({short}, '-?(0|[1-9][0-9]*)\\.0+') "
+        f"THEN CASE WHEN starts_with({short}, '-0') THEN '0' ELSE split_part({short}, '.', 1) END "
+        f"ELSE {short} END"
+    )
+
+
+def nothing_spark(text: str) -> str:
+    """Spark's SQL of whether a text means that there is no value."""
+    words = ", ".join("'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'" for word in sorted(NOTHING))
+    return f"(length({text}) <= {max(map(len, NOTHING)) + 8} AND lower(trim({text})) IN ({words}))"
+
+
+def name_spark(text: str) -> str:
+    """Spark's SQL of `name_of` for a column of text."""
+    short = f"trim({text})"
+    return (
+        f"CASE WHEN {nothing_spark(text)} THEN NULL "
+        f"WHEN lower({short}) IN ('true', 'false') THEN lower({short}) WHEN {short} = '-0' THEN '0' "
+        f"WHEN endswith({short}, '0') AND {short} RLIKE '^-?(0|[1-9][0-9]*)[.]0+$' "
+        f"THEN CASE WHEN startswith({short}, '-0') THEN '0' ELSE substring_index({short}, '.', 1) END ELSE {short} END"
+    )

@@ -1,0 +1,117 @@
+"""The sentences of a memo that this package writes, by id; each is kept with its id and its values beside the text.
+
+A payload holds id, values and text of every such sentence. So a reader of data (an assistant, a translation) needs no parsing,
+and a later release can check the sentence against the wording of its time: where the wording of a *released* sentence changes,
+the older text stays in the tuple behind the newer one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+WORDING: Mapping[str, tuple[str, ...]] = {
+    "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
+    "basis.follows": ("follows the rule of the plan ({rows})",),
+    "basis.differs": ("differs from the rule of the plan, which says: {rule_says} ({rows})",),
+    "forest.note": (
+        "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The other rows stand in the "
+        "appendix, on the same scale.",
+    ),
+    "looks.line": ("{looks} at the effects, {peeks} before they were due",),
+    "impact.invalid": (
+        "A gating health check failed ({failed}), so the measured effects can't be trusted and no decision can rest on them.",
+    ),
+    "impact.invalid_next": ("Mend the cause named below, then run the experiment again.",),
+    "impact.nothing": ("No primary metric could be computed.",),
+    "impact.nothing_next": ("See the metrics below for the reasons.",),
+    "impact.unclear": (
+        "{metric} came to {treatment} with {variant} and to {control} without it; the {level} interval of the change runs from "
+        "{low} to {high}, so no difference is shown.",
+    ),
+    "impact.rose": (
+        "With {variant}, {metric} rose by {size}, from {control} to {treatment} ({level} interval {low} to {high}).",
+    ),
+    "impact.fell": (
+        "With {variant}, {metric} fell by {size}, from {control} to {treatment} ({level} interval {low} to {high}).",
+    ),
+    "method.random": (
+        "Units were assigned at random, so the difference between variants is what the change caused, plus chance. The "
+        "interval says how far chance alone could move the number; a claim is made only where the whole interval lies on "
+        "one side of zero.",
+    ),
+    "method.sequential": (
+        "The interval stays valid however often and whenever one looks. It is a normal-mixture confidence sequence, wider than "
+        "a fixed-horizon interval at any single look: that is the price of looking early.",
+    ),
+    "method.frequentist": (
+        "The interval is a fixed-horizon one (Welch's t; the normal for shares of units): its error level holds for one "
+        "reading at the horizon.",
+    ),
+    "method.group_sequential": (
+        "The interval is valid at the planned looks, which share the error level by a spending function.",
+    ),
+    "method.bayesian": (
+        "The interval holds the true effect with the stated probability, given the prior in the plan. It carries no error "
+        "guarantee when it is read repeatedly.",
+    ),
+    "method.fieller": (
+        "Lift is the effect divided by the size of the control's mean. Its interval is Fieller's, which takes the noise of "
+        "the control into account and excludes zero exactly when the test of the effect does.",
+    ),
+    "method.corrections": (
+        "Several comparisons share the error level of {alpha}: the family of {family} metrics {first}, the family of the other "
+        "metrics {second}. Intervals are widened to match. Guardrails stand outside: all must pass, each at the full level.",
+    ),
+    "method.guardrails": (
+        "A guardrail passes only when harm beyond its margin is ruled out by the interval. “Not significant” is not taken "
+        "as “safe”.",
+    ),
+    "method.cuped": (
+        "Where the plan asks for it, the part of the difference that behaviour before the experiment foretold is taken out "
+        "(CUPED). It narrows the interval and does not shift the expected effect.",
+    ),
+    "method.caps": (
+        "Extreme values were capped at thresholds taken over all variants together; what is estimated is the mean of "
+        "capped values. The raw result stands beside it.",
+    ),
+    "limits.time": (
+        "The result holds for the units and the time of this experiment. Novelty, season and a different audience can "
+        "change it.",
+    ),
+    "limits.seal": (
+        "The seal is a commitment, not a lock: whoever has the raw data can compute results elsewhere, outside of this record.",
+    ),
+    "limits.ledger": (
+        "The ledger shows any change that does not rebuild it whole. Its owner could rebuild it; what stands against that "
+        "is this memo and every other copy of the witness.",
+    ),
+    "limits.bayesian": ("Probabilities depend on the prior in the plan and are not protected against repeated reading.",),
+    "limits.sequential": (
+        "The sequential interval is asymptotic: it relies on some hundred units in every variant at the first look.",
+    ),
+    "limits.segments": ("Segments are shown to learn from, not to decide by: with many slices some differ by chance.",),
+}
+"""Wordings of each sentence, the one in use first."""
+
+
+class Message(str):
+    """A sentence of the table with its id and values; plain text everywhere else.
+
+    Attributes:
+        id: In the table.
+        values: What its places hold, as text.
+    """
+
+    __slots__ = ("id", "values")
+
+    id: str
+    values: Mapping[str, str]
+
+
+def say(id_: str, **values: Any) -> Message:
+    """The sentence of an id, filled."""
+    texts = {name: str(value) for name, value in values.items()}
+    message = Message(WORDING[id_][0].format(**texts))
+    message.id, message.values = id_, texts
+    return message

@@ -1,0 +1,35 @@
+"""What a row shows, as a sign, a tone and a word. Colour never speaks alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from xpbench.wording.numbers import NOT_ENOUGH
+
+MARKS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "unclear": ("─", "muted")}
+RAILS = {"ok": ("✓", "better"), "bad": ("✕", "worse"), "unclear": ("?", "warn")}
+RAIL_WORDS = {"ok": "within its margin", "bad": "worse than accepted", "unclear": "not yet shown to be within its margin"}
+VERDICT_WORDS = {"better": "better", "worse": "worse", "unclear": "no difference shown"}
+TOO_LITTLE = "better, but by too little to matter"
+WITH_NUMBERS = ("ok", "unbounded_lift", "control_near_zero", "few_events")
+"""Statuses of a row that has a verdict."""
+
+
+def mark_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Sign and tone of a row: the state of the margin for guardrails, else the verdict."""
+    if row.get("status", "ok") not in WITH_NUMBERS:
+        return "?", "muted"
+    if row.get("guardrail"):
+        return RAILS[str(row["guardrail"])]
+    return MARKS[str(row.get("verdict") or "unclear")]
+
+
+def word_of(row: Mapping[str, Any]) -> str:
+    """The verdict in words."""
+    if row.get("status", "ok") not in WITH_NUMBERS:
+        return NOT_ENOUGH
+    if row.get("guardrail"):
+        return RAIL_WORDS[str(row["guardrail"])]
+    verdict = str(row.get("verdict") or "unclear")
+    return TOO_LITTLE if verdict == "better" and row.get("matters") is False else VERDICT_WORDS[verdict]
