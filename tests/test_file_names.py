@@ -207,22 +207,12 @@ def test_every_reader_of_the_engine_gets_names_and_no_patterns() -> None:
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.JoinedStr):
                 text = ast.get_source_segment(source, node) or ""
-                for reader in (
-                    "read_csv",
-                    "read_parquet",
-                    "read_json",
-                    "read_ndjson",
-                    "read_text",
-                    "read_blob",
-                    "glob",
-                    "sniff_csv",
-                ):
+                for reader in OF_THE_ENGINE:
                     for part in text.split(f"{reader}(")[1:]:
                         seen += 1
-                        assert part.startswith(("{file_list(", "{files}")), f"{path}: {reader}({part[:40]}"
-                        assert reader != "read_csv" or "hive_partitioning = false" in source, path
-                        if part.startswith("{files}"):
-                            assert "files = file_list(" in source, path
+                        named = part.startswith("{file_list(") or (part.startswith("[{listed}]") and "as_file(p)" in source)
+                        assert named, f"{path}: {reader}({part[:40]}"
+                        assert reader == "read_json" or "hive_partitioning = false" in source, path
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 engine = node.func.attr in ("read_csv", "read_parquet", "read_json", "from_parquet", "from_csv_auto")
                 if engine and not (

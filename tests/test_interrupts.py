@@ -133,6 +133,7 @@ def test_an_async_program_keeps_its_signals() -> None:
 
 SCRIPT = """
 import sys, time
+import duckdb  # an import may swallow what a signal raises
 from xpbench.data.engines.embedded import DuckDB
 from xpbench.interrupts import temporary_folder
 kind = sys.argv[1]
