@@ -556,10 +556,315 @@ def unknown_keys(value: J, shape: J = PAYLOAD_KEYS, where: str = "") -> Iterator
                 yield place, "no such key", "a key that this schema does not have"
 
 
+# ------------------------------------------------------------------------------------------------------------------- quantiles
+# Tails and quantiles of the normal, Student's t and chi-squared.
+
+def normal_tail(z: float) -> float:
+    """P(Z > z)."""
+    return 0.5 * math.erfc(z / math.sqrt(2))
+
+
+def normal_isf(p: float) -> float:
+    """Z with P(Z > z) = p."""
+    return -statistics.NormalDist().inv_cdf(p)
+
+
+def t_tail(t: float, df: float) -> float:
+    """P(T > t) of Student's t."""
+    if math.isinf(df):
+        return normal_tail(t)
+    if t < 0:
+        return 1 - t_tail(-t, df)
+    if df > 1e6:  # Wallace 1959; off by less than 1 / df² here
+        return normal_tail((8 * df + 1) / (8 * df + 3) * math.sqrt(df * math.log1p(t * t / df)))
+    y = t * t / (df + t * t)
+    return 0.5 * (1 - _beta(y, 0.5, df / 2)) if y < 1.5 / (df / 2 + 2.5) else 0.5 * _beta(df / (df + t * t), df / 2, 0.5)
+
+
+def t_isf(p: float, df: float) -> float:
+    """T with P(T > t) = p, for p below one half."""
+    z = normal_isf(p)
+    if math.isinf(df):
+        return z
+    g = z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
+    if df > 1e6:
+        return g
+    low, high = 0.0, max(g, 1.0)
+    while t_tail(high, df) > p:
+        low, high = high, high * 2
+    t = min(max(g, low), high)
+    for _ in range(200):
+        tail = t_tail(t, df)
+        low, high = (t, high) if tail > p else (low, t)
+        density = math.exp(-_log_beta_half(df / 2) - 0.5 * math.log(df) - (df + 1) / 2 * math.log1p(t * t / df))
+        step = t + (tail - p) / density if density > 0 else math.inf
+        new = step if low < step < high else (low + high) / 2
+        if abs(new - t) <= 4e-16 * t:
+            return new
+        t = new
+    return t
+
+
+def _log_beta_half(a: float) -> float:
+    """Ln B(a, 1/2) without the cancellation of large log-gammas."""
+    if a < 50:
+        return math.lgamma(a) + math.lgamma(0.5) - math.lgamma(a + 0.5)
+    ratio = 0.5 * math.log(a) - 1 / (8 * a) + 1 / (192 * a**3) - 1 / (640 * a**5)  # ln Γ(a + 1/2) − ln Γ(a)
+    return math.lgamma(0.5) - ratio
+
+
+def _beta(x: float, a: float, b: float) -> float:
+    """Regularised incomplete beta function I_x(a, b) where a or b is 1/2, by its continued fraction."""
+    if x <= 0:
+        return 0.0
+    if x >= 1:
+        return 1.0
+    half = a if b == 0.5 else b
+    front = math.exp(a * math.log(x) + b * math.log1p(-x) - _log_beta_half(half)) / a
+    tiny = 1e-300
+    c, d = 1.0, 1 / ((1 - (a + b) * x / (a + 1)) or tiny)
+    h = d
+    for m in range(1, 20_000):
+        for top in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 / ((1 + top * d) or tiny)
+            c = (1 + top / c) or tiny
+            h *= d * c
+        if abs(d * c - 1) < 1e-15:
+            break
+    return front * h
+
+
+def chi2_tail(x: float, df: int) -> float:
+    """P(χ² > x) for whole df, by the finite sums for even and odd degrees of freedom."""
+    if x <= 0:
+        return 1.0
+    half = x / 2
+    if df % 2 == 0:
+        term = total = math.exp(-half)
+        for i in range(1, df // 2):
+            term *= half / i
+            total += term
+        return total
+    total = math.erfc(math.sqrt(half))
+    term = math.exp(-half) * math.sqrt(half) / math.gamma(1.5)
+    for i in range(1, df // 2 + 1):
+        total += term
+        term *= half / (i + 0.5)
+    return total
+
+
+# --------------------------------------------------------------------------------------------------------------------- grammar
+# The order of a ledger's entries: the second copy of the table, which imports nothing of the first.
+
+GRAMMAR: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "registered": ((), ("*",)),
+    "amended": (("registered",), ("restarted",)),
+    "launched": (("registered",), ("restarted",)),
+    "restarted": (("registered",), ("restarted",)),
+    "superseded": (("decided", "deferred"), ()),
+    "watched": (("decided",), ()),
+}
+"""By kind: one of these came before, none of these did (`*`: no entry at all); every other kind comes after `registered`."""
+
+ABOUT_THE_PLAN = ("amended", "launched", "looked", "opened", "peeked", "decided", "deferred", "watched", "restarted")
+CONFLICTS = ("amended", "decided", "deferred", "restarted")
+"""What an entry of these kinds does not commute with, once it says on which head it was based."""
+
+
+def order(entries: Sequence[tuple[J, str]]) -> str:
+    """What is wrong with the order of entries (each with the digest of its line), "" where nothing is."""
+    seen: list[str] = []
+    plan, decision = "", 0
+    for number, (entry, _) in enumerate(entries, 1):
+        kind, body = entry["kind"], entry["body"]
+        wrong = _base(entry, number, entries) if entry["schema"] >= 2 else ""
+        if wrong:
+            return wrong
+        if seen and seen[0] != "registered" and kind != "registered":
+            seen.append(kind)
+            continue
+        needs, bars = GRAMMAR.get(kind, (("registered",), ()))
+        if needs and seen and not set(needs) & set(seen):
+            return f"entry {number}, {kind}, needs {needs[0]} before it"
+        if ("*" in bars and seen) or set(bars) & set(seen):
+            return f"entry {number}, {kind}, can't come after {seen[0] if '*' in bars else bars[0]}"
+        if entry["schema"] >= 2 and "merged" not in body:
+            about = body.get("replaces" if kind == "amended" else "plan_digest", plan)
+            if kind in ABOUT_THE_PLAN and plan and about != plan:
+                return f"entry {number}, {kind}, speaks of a plan that is not in force"
+            if kind in ("decided", "deferred") and (body.get("supersedes", decision or None) or 0) != decision:
+                return f"entry {number}, {kind}, does not say which decision it supersedes"
+        seen.append(kind)
+        if kind in ("registered", "amended"):
+            plan = str(body.get("plan_digest", ""))
+        elif kind in ("decided", "deferred"):
+            decision = number
+    return ""
+
+
+def _base(entry: J, number: int, entries: Sequence[tuple[J, str]]) -> str:
+    """What is wrong with the head on which an entry says it is based."""
+    if "base" not in entry:
+        return ""
+    length, _, digest = str(entry["base"]).partition(":")
+    place = int(length) if length.isascii() and length.isdigit() else -1
+    if not 0 <= place < number or digest != (entries[place - 1][1] if place else "0" * 64):
+        return f"entry {number} is based on a head that this ledger never had"
+    since = [e["kind"] for e, _ in entries[place : number - 1]]
+    if entry["kind"] in CONFLICTS and set(CONFLICTS) & set(since):
+        return f"entry {number}, {entry['kind']}, is based on an older head than the {set(CONFLICTS).intersection(since).pop()}"
+    return ""
+
+
+# ----------------------------------------------------------------------------------------------------------------------- bound
+# What a look bound, what a decision rests on, and the sample ratio computed again from the units that the payload carries.
+
+CONCENTRATION = 100.0
+"""Prior concentration of the daily test of the sample ratio."""
+
+BUCKET = 0.01 + 1e-9
+"""A flag of a hundred buckets serves a planned split up to one bucket wrong."""
+
+GATES = ("assignment_audit", "no_units", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
+"""Checks whose failure makes a readout INVALID, whatever the payload says of them."""
+
+
+def _merged_at(entry: J) -> str:
+    return str((entry["body"].get("merged") or {}).get("at", ""))
+
+
+def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
+    """The entry of the look that a readout came from."""
+    times = ((e, (e["at"], _merged_at(e))) for e in entries if e["kind"] in ("opened", "peeked"))
+    return next((e for e, at in times if readout["at"] in at and e["kind"] == readout["kind"]), None)
+
+
+def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
+    """The readout is what its look showed; the decision names that look and those that came later at other data."""
+    readout, before = payload["readout"], len(notes.differences)
+    look = look_on_record(readout, entries)
+    if look is not None:
+        body = look["body"]
+        for part, digest in body.get("shown", {}).items():
+            notes.same(f"look, {part} as shown", digest, sha256(canonical(readout[part])))
+        counts = body.get("health", {})
+        for status in ("warn", "fail"):
+            if status in counts:
+                told = sorted(c["name"] for c in readout["health"] if c["status"] == status)
+                notes.same(f"look, health checks that {status}", counts[status], told)
+        if "shown" in body:
+            notes.checked.append("moments and health are those that the look on record showed")
+    last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
+    if look is not None and last is not None and "look" in last["body"]:
+        notes.same("decision, look that it rests on", look["seq"], last["body"]["look"]["seq"])
+        seen, later = {look["body"]["fingerprint"]}, []
+        for e in entries:
+            data = e["body"].get("fingerprint")
+            if look["seq"] < e["seq"] < last["seq"] and e["kind"] in ("opened", "peeked") and data not in seen:
+                seen.add(data)
+                later.append(e["seq"])
+        notes.same("decision, later looks at other data", later, last["body"].get("later_looks", []))
+        if later:
+            notes.checked.append(f"the decision rests on an older look: {len(later)} later at other data on record")
+    if len(notes.differences) == before and look is not None:
+        notes.checked.append("the decision rests on that look")
+
+
+def check_health(notes: Notes, readout: J) -> None:
+    """The checks that follow from the units by variant and day: units in every variant, and the sample ratio."""
+    plan, summary, before = readout["plan"], readout["summary"], len(notes.differences)
+    checks = {c["name"]: c for c in readout["health"]}
+    for name in GATES:
+        if name in checks:
+            notes.same(f"health, {name}, is a gate", True, checks[name]["gate"])
+    units = {v["key"]: int(summary["units"].get(v["key"], 0)) for v in plan["variants"]}
+    if "no_units" in checks:
+        empty = any(v["split"] > 0 and not units[v["key"]] for v in plan["variants"])
+        notes.same("health, units in every variant", "fail" if empty else "pass", checks["no_units"]["status"])
+    fixed, daily = checks.get("srm"), checks.get("srm_anytime")
+    policy = plan.get("health") or {}
+    fail, warn = policy.get("srm_alpha"), policy.get("srm_warn_alpha")
+    if fixed is None or fixed["status"] == "not answerable" or not sum(units.values()) or fail is None or warn is None:
+        return
+    shares = _shares(plan, fixed["evidence"])
+    if shares is None:
+        notes.not_checked.append("sample ratio: the shares of a flag that the memo does not carry")
+        return
+    days = sorted(summary["exposures_by_day"])
+    several = bool(days) and _reads_more_than_once(plan)
+    misplaced = any(units[k] for k, s in shares.items() if s == 0)
+    p = 0.0 if misplaced else _ratio([units[k] for k in shares], list(shares.values()))
+    status = "fail" if p < fail else "warn" if p < warn else "pass"
+    if status == "fail" and several and not misplaced:
+        status = "warn"
+    notes.same("health, sample ratio", status, fixed["status"])
+    if daily is not None and days:
+        p = _daily_ratio([[summary["exposures_by_day"][d].get(k, 0) for k in shares] for d in days], list(shares.values()))
+        notes.same("health, daily sample ratio", "fail" if p < fail else "warn" if p < warn else "pass", daily["status"])
+    if len(notes.differences) == before:
+        notes.checked.append("sample ratio recomputed from the units of the payload")
+
+
+def _shares(plan: J, evidence: J) -> dict[str, float] | None:
+    """Expected share of each variant: the plan's, or those of a flag, which lie within one bucket of them."""
+    total = sum(v["split"] for v in plan["variants"]) or 1.0
+    planned = {v["key"]: v["split"] / total for v in plan["variants"]}
+    if evidence.get("basis") == "splits of the plan":
+        return planned
+    told = evidence.get("expected_share") or {}
+    if set(told) != set(planned) or any(abs(told[k] - s) > BUCKET for k, s in planned.items()):
+        return None
+    return {k: float(told[k]) for k in planned}
+
+
+def _reads_more_than_once(plan: J) -> bool:
+    model = plan["model"]
+    return model["kind"] in ("sequential", "group_sequential") or (
+        model["kind"] == "bayesian" and model.get("due", "horizon") != "horizon"
+    )
+
+
+def _ratio(counts: Sequence[int], shares: Sequence[float]) -> float:
+    """p-value of the counts against the shares: Pearson's chi-squared, exact for two variants of which one expects under 5."""
+    pairs = [(n, s) for n, s in zip(counts, shares, strict=True) if s > 0]
+    total = sum(n for n, _ in pairs)
+    if total == 0:
+        return 1.0
+    if len(pairs) == 2 and min(s * total for _, s in pairs) < 5:
+        return _binomial(pairs[0][0], total, pairs[0][1])
+    return chi2_tail(math.fsum((n - s * total) ** 2 / (s * total) for n, s in pairs), len(pairs) - 1)
+
+
+def _binomial(x: int, n: int, p: float) -> float:
+    def log(k: int) -> float:
+        return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
+
+    limit = log(x) + 1e-7
+    return min(1.0, math.fsum(math.exp(v) for k in range(n + 1) if (v := log(k)) <= limit))
+
+
+def _daily_ratio(days: Sequence[Sequence[int]], shares: Sequence[float]) -> float:
+    """Smallest 1 / Bayes factor so far over the days' running counts (Lindon and Malek 2022)."""
+    theta = [s for s in shares if s > 0]
+    prior = [CONCENTRATION * s for s in theta]
+    running, least = [0] * len(theta), 1.0
+    for day in days:
+        counts = [n for n, s in zip(day, shares, strict=True) if s > 0]
+        running = [a + b for a, b in zip(running, counts, strict=True)]
+        log = math.lgamma(sum(prior)) - math.lgamma(sum(prior) + sum(running))
+        log += math.fsum(math.lgamma(a + n) - math.lgamma(a) for a, n in zip(prior, running, strict=True))
+        log -= math.fsum(n * math.log(s) for n, s in zip(running, theta, strict=True))
+        least = min(least, math.exp(-max(log, 0.0)))
+    return least
+
+
 # ----------------------------------------------------------------------------------------------------------------------- chain
 # The ledger's chain, and the story that it tells.
 
-LEDGER_SCHEMA = 1
+LEDGER_SCHEMA = 2
 """Newest schema of a ledger entry that this program reads."""
 START = "0" * 64
 _SUM = re.compile(r',"sha256":"([0-9a-f]{64})"\}\Z')
@@ -622,6 +927,9 @@ def check_ledger(notes: Notes, payload: J) -> list[J] | None:
         for e, digest in linked
     ]
     notes.same("ledger, table of entries", canonical(table), canonical(part["entries"]))
+    wrong = order(linked)
+    if wrong:
+        notes.differs("ledger, order of entries", "one plan, registered first, and entries about the plan in force", wrong)
     for entry in entries:
         if entry["kind"] == "stamped":
             seen = entry["body"]["witness"]
@@ -692,7 +1000,7 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
     notes.same("sign-offs", signed, sorted(s["name"] for s in payload["sign_offs"] if s["at"]))
     notes.same("waivers", sum(e["kind"] == "waived" for e in entries), len(payload["waivers"]))
     looks = [e for e in entries if e["kind"] in ("opened", "peeked")]
-    look = next((e for e in looks if e["at"] == readout["at"] and e["kind"] == readout["kind"]), None)
+    look = look_on_record(readout, entries)
     if look is None:
         notes.differs("look", "the readout's look in the ledger", "none at its time")
     else:
@@ -790,10 +1098,18 @@ def check_archive(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes
     for name in sorted(files.keys() - known):
         notes.differs("archive", "no other files", name)
     try:
-        described = {e["@id"]: e.get("sha256") for e in loads(files["ro-crate-metadata.json"].decode())["@graph"]}
+        entities = {e["@id"]: e for e in loads(files["ro-crate-metadata.json"].decode())["@graph"]}
+        described = {name: entity.get("sha256") for name, entity in entities.items()}
+        root, owner, readout = entities["./"], entities["#owner"], payload["readout"]
+        shown = [root["name"], root["description"], root["datePublished"], root["identifier"], owner["name"]]
     except (KeyError, ValueError, TypeError, AttributeError):
         notes.differs("archive, ro-crate-metadata.json", "a description of the files", "none that can be read")
         return
+    cells = payload.get("page", {}).get("cells")
+    if cells is not None:
+        title = f"{cells['decision']['headline']}: {cells['title']}"
+        told = [title, " ".join(cells["impact"]), readout["at"], readout["plan_digest"], cells["owner"]]
+        notes.same("archive, its own description", told, shown)
     for name, data in {**files, "memo.html": memo}.items():
         if name != "ro-crate-metadata.json" and described.get(name) != _digest(data):
             notes.differs(f"archive, digest of {name}", _digest(data), described.get(name, "nothing"))
@@ -1225,106 +1541,6 @@ def check_told(notes: Notes, payload: J, entries: Sequence[J]) -> None:
             expected = [{k: v for k, v in one.items() if k not in ("key", "covers")} for one in expected]
         if canonical(expected) != canonical(payload[name]):
             notes.differs(f"{name}, from the ledger", canonical(expected), canonical(payload[name]))
-
-
-# ------------------------------------------------------------------------------------------------------------------- quantiles
-# Tails and quantiles of the normal, Student's t and chi-squared.
-
-def normal_tail(z: float) -> float:
-    """P(Z > z)."""
-    return 0.5 * math.erfc(z / math.sqrt(2))
-
-
-def normal_isf(p: float) -> float:
-    """Z with P(Z > z) = p."""
-    return -statistics.NormalDist().inv_cdf(p)
-
-
-def t_tail(t: float, df: float) -> float:
-    """P(T > t) of Student's t."""
-    if math.isinf(df):
-        return normal_tail(t)
-    if t < 0:
-        return 1 - t_tail(-t, df)
-    if df > 1e6:  # Wallace 1959; off by less than 1 / df² here
-        return normal_tail((8 * df + 1) / (8 * df + 3) * math.sqrt(df * math.log1p(t * t / df)))
-    y = t * t / (df + t * t)
-    return 0.5 * (1 - _beta(y, 0.5, df / 2)) if y < 1.5 / (df / 2 + 2.5) else 0.5 * _beta(df / (df + t * t), df / 2, 0.5)
-
-
-def t_isf(p: float, df: float) -> float:
-    """T with P(T > t) = p, for p below one half."""
-    z = normal_isf(p)
-    if math.isinf(df):
-        return z
-    g = z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
-    if df > 1e6:
-        return g
-    low, high = 0.0, max(g, 1.0)
-    while t_tail(high, df) > p:
-        low, high = high, high * 2
-    t = min(max(g, low), high)
-    for _ in range(200):
-        tail = t_tail(t, df)
-        low, high = (t, high) if tail > p else (low, t)
-        density = math.exp(-_log_beta_half(df / 2) - 0.5 * math.log(df) - (df + 1) / 2 * math.log1p(t * t / df))
-        step = t + (tail - p) / density if density > 0 else math.inf
-        new = step if low < step < high else (low + high) / 2
-        if abs(new - t) <= 4e-16 * t:
-            return new
-        t = new
-    return t
-
-
-def _log_beta_half(a: float) -> float:
-    """Ln B(a, 1/2) without the cancellation of large log-gammas."""
-    if a < 50:
-        return math.lgamma(a) + math.lgamma(0.5) - math.lgamma(a + 0.5)
-    ratio = 0.5 * math.log(a) - 1 / (8 * a) + 1 / (192 * a**3) - 1 / (640 * a**5)  # ln Γ(a + 1/2) − ln Γ(a)
-    return math.lgamma(0.5) - ratio
-
-
-def _beta(x: float, a: float, b: float) -> float:
-    """Regularised incomplete beta function I_x(a, b) where a or b is 1/2, by its continued fraction."""
-    if x <= 0:
-        return 0.0
-    if x >= 1:
-        return 1.0
-    half = a if b == 0.5 else b
-    front = math.exp(a * math.log(x) + b * math.log1p(-x) - _log_beta_half(half)) / a
-    tiny = 1e-300
-    c, d = 1.0, 1 / ((1 - (a + b) * x / (a + 1)) or tiny)
-    h = d
-    for m in range(1, 20_000):
-        for top in (
-            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
-            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
-        ):
-            d = 1 / ((1 + top * d) or tiny)
-            c = (1 + top / c) or tiny
-            h *= d * c
-        if abs(d * c - 1) < 1e-15:
-            break
-    return front * h
-
-
-def chi2_tail(x: float, df: int) -> float:
-    """P(χ² > x) for whole df, by the finite sums for even and odd degrees of freedom."""
-    if x <= 0:
-        return 1.0
-    half = x / 2
-    if df % 2 == 0:
-        term = total = math.exp(-half)
-        for i in range(1, df // 2):
-            term *= half / i
-            total += term
-        return total
-    total = math.erfc(math.sqrt(half))
-    term = math.exp(-half) * math.sqrt(half) / math.gamma(1.5)
-    for i in range(1, df // 2 + 1):
-        total += term
-        term *= half / (i + 0.5)
-    return total
 
 
 # ----------------------------------------------------------------------------------------------------------------------- pairs
@@ -3712,9 +3928,11 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         entries = check_ledger(notes, payload)
         if entries is not None:
             check_story(notes, payload, entries)
+            check_bound(notes, payload, entries)
             check_told(notes, payload, entries)
         check_estimates(notes, readout)
         check_over_time(notes, readout)
+        check_health(notes, readout)
         check_decision(notes, payload)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))
@@ -4255,6 +4473,37 @@ def headline(outcome: str, variant: str) -> str:
     }.get(outcome, outcome)
 
 
+def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All looks at effects in the memo's own ledger, oldest first, with the digest of the data that each was at."""
+    entries = [json.loads(line) for line in payload["ledger"]["lines"]]
+    return [
+        {
+            "seq": e["seq"],
+            "at": e["at"],
+            "by": e["by"] or "",
+            "kind": e["kind"],
+            "units": e["body"]["n"],
+            "planned": e["kind"] == "opened",
+            "reason": e["body"].get("reason", ""),
+            "data": e["body"].get("fingerprint") or f"entry {e['seq']}",
+            "times": (e["at"], (e["body"].get("merged") or {}).get("at", "")),
+        }
+        for e in entries
+        if e["kind"] in ("opened", "peeked")
+    ]
+
+
+def later_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Looks after the one a memo rests on and before its decision, at other data: each state of the data once."""
+    readout, looks = payload["readout"], ledger_looks(payload)
+    own = next((k for k in looks if readout["at"] in k["times"] and k["kind"] == readout["kind"]), None)
+    end = payload["decision"]["seq"] if payload["decision"] else len(payload["ledger"]["lines"]) + 1
+    if own is None:
+        return []
+    found = {k["data"]: k for k in reversed(looks) if own["seq"] < k["seq"] < end and k["data"] != own["data"]}
+    return sorted(found.values(), key=lambda k: int(k["seq"]))
+
+
 BARS = {
     "ship": ("▲", "accent"),
     "ship none": ("▬", "muted"),
@@ -4281,12 +4530,23 @@ class Message(str):
 WORDING: Mapping[str, tuple[str, ...]] = {
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
+    "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
     "basis.differs": ("differs from the rule of the plan, which says: {rule_says} ({rows})",),
     "forest.note": (
         "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The other rows stand in the "
         "appendix, on the same scale.",
     ),
     "looks.line": ("{looks} at the effects, {peeks} before they were due",),
+    "looks.line_again": (
+        "{looks} at the effects, {peeks} before they were due (the same data was read more than once: {entries})",
+    ),
+    "looks.all": ("{cost} The ledger has {looks} in all.",),
+    "looks.chosen": (
+        "The results above were read at one of {looks} at different data. Whoever can choose among looks finds a difference "
+        "more often than in {alpha} of true nulls.",
+    ),
+    "looks.later": ("The ledger has {looks} at other data, the last on {day} at {units} units. It was not decided on.",),
+    "run.follows": ("It follows {key}, which ended on {day} with {knowledge}: {reason}",),
     "impact.invalid": (
         "A gating health check failed ({failed}), so the measured effects can't be trusted and no decision can rest on them.",
     ),
@@ -4376,6 +4636,17 @@ def minute_text(at: str) -> str:
     return f"{at[:10]} {at[11:16]} UTC" if len(at) > 16 else at
 
 
+def number_of(count: int, one: str, many: str = "") -> str:
+    """A count with what is counted, in singular or plural: "1 unit", "1,200 units".
+
+    Args:
+        count: The count.
+        one: What is counted where it is one of them, with its verb where it has one: "unit", "unit is".
+        many: The same where it is none or several; with an s where it is left out.
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """The headline: what was decided, by whom, and whether the rule of the plan says the same."""
     recommended = payload["readout"]["recommendation"]
@@ -4398,15 +4669,20 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     outcome = decision["outcome"]
     variant = labels.get(decision["variant"], decision["variant"])
     mark, tone = BARS.get(outcome, ("◆", "muted"))
+    later = later_looks(payload)
     basis = (
-        say("basis.follows", rows=fired) if decision["follows_rule"] else say("basis.differs", rule_says=rule_says, rows=fired)
+        say("basis.older", looks=number_of(len(later), "later look"), rows=fired)
+        if later and decision["follows_rule"]
+        else say("basis.follows", rows=fired)
+        if decision["follows_rule"]
+        else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
         "headline": headline(outcome, variant),
         "mark": mark,
         "tone": tone,
         "basis": basis,
-        "differs": not decision["follows_rule"],
+        "differs": not decision["follows_rule"] or bool(later),
         "because": decision["because"] or recommended["because"],
         "by": named(decision["by"]) if decision["by"] else "",
         "at": minute_text(decision["at"]),
@@ -4971,27 +5247,25 @@ def health_line(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     return out or [{"text": "no check ran", "tone": "worse"}]
 
 
-def number_of(count: int, one: str, many: str = "") -> str:
-    """A count with what is counted, in singular or plural: "1 unit", "1,200 units".
-
-    Args:
-        count: The count.
-        one: What is counted where it is one of them, with its verb where it has one: "unit", "unit is".
-        many: The same where it is none or several; with an s where it is left out.
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+def _cost_of_all(readout: Mapping[str, Any], count: int) -> str:
+    """What all looks of the ledger cost, where the readout knew of another number of them."""
+    if readout["plan"]["model"]["kind"] not in ("frequentist", "bayesian"):
+        return say("looks.all", cost=readout["cost"]["sentence"], looks=number_of(count, "look"))
+    return say("looks.chosen", looks=number_of(count, "look"), alpha=share_text(readout["cost"]["alpha"]))
 
 
-def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
-    """Looks at the effects, and what they cost."""
-    looks, cost = readout["looks"], readout["cost"]
-    peeks = sum(not look["planned"] for look in looks)
-    count = len(looks)
+def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Looks at the effects, and what they cost; every count is that of the memo's own ledger."""
+    looks, cost = ledger_looks(payload), payload["readout"]["cost"]
+    peeks = len({k["data"] for k in looks if not k["planned"]})
+    count = len({k["data"] for k in looks})
+    words = {"looks": number_of(count, "look"), "peeks": peeks}
+    words |= {"entries": number_of(len(looks), "entry", "entries")} if count < len(looks) else {}
     return {
         "count": count,
         "peeks": peeks,
-        "line": say("looks.line", looks=number_of(count, "look"), peeks=peeks),
-        "cost": cost["sentence"],
+        "line": say("looks.line" if count == len(looks) else "looks.line_again", **words),
+        "cost": cost["sentence"] if count == cost["looks"] else _cost_of_all(payload["readout"], count),
         "rows": [
             {
                 "at": minute_text(look["at"]),
@@ -5412,6 +5686,21 @@ def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     return pairs
 
 
+def _later(payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The stamp of a memo that does not rest on the newest look at the data."""
+    later = later_looks(payload)
+    if not later:
+        return []
+    last = later[-1]
+    means = say(
+        "looks.later",
+        looks=number_of(len(later), "later look"),
+        day=day_text(last["at"]),
+        units=whole(last["units"]),
+    )
+    return [{"word": "OLDER LOOK", "means": means}]
+
+
 def _evidence(evidence: Mapping[str, Any]) -> str:
     parts = []
     for name, value in evidence.items():
@@ -5449,6 +5738,15 @@ def deviation_row(deviation: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _page_run(payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The stamp of a run that follows another: which, and what had been seen of it by then."""
+    follows = json.loads(payload["ledger"]["lines"][0])["body"].get("follows")
+    if not follows:
+        return []
+    words = {k: follows[k] for k in ("key", "knowledge", "reason")}
+    return [{"word": f"RUN {len(follows['runs']) + 1}", "means": say("run.follows", day=day_text(follows["at"]), **words)}]
+
+
 STAMPS = {
     "INVALID": "A gating health check failed. The effects must not be read.",
     "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
@@ -5468,7 +5766,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "key": plan["key"],
         "owner": plan["owner"],
         "made": day_text(readout["at"]),
-        "stamps": [{"word": s, "means": STAMPS.get(s, "")} for s in readout["stamps"]],
+        "stamps": [{"word": s, "means": STAMPS.get(s, "")} for s in readout["stamps"]] + _page_run(payload) + _later(payload),
         "invalid": invalid,
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),
@@ -5481,7 +5779,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "guardrails": [r for r in rows if r["role"] == "guardrail"],
         "health": [health_check(c) for c in readout["health"]],
         "health_line": health_line(readout["health"]),
-        "looks": looks_section(readout),
+        "looks": looks_section(payload),
         "deviations": [deviation_row(d) for d in readout["deviations"]],
         "amendments": payload["amendments"],
         "waivers": payload["waivers"],

@@ -4,17 +4,19 @@ from typing import Any
 
 from xpbench.data import DuckDB, EventSchema, events, experiments, ingest, progress_bar, units
 from xpbench.errors import XpbenchError
-from xpbench.experiment import Experiment, explore, open_experiment, register
+from xpbench.experiment import Experiment, explore, open_experiment, register, restart
 from xpbench.expose import Tracker, mixpanel_flags
 from xpbench.forecast.calibration import calibrate
 from xpbench.forecast.history import History
 from xpbench.forecast.power import plan_power as power
 from xpbench.forecast.rehearsal import rehearse
+from xpbench.forecast.sizes import sample_size
 from xpbench.forms.decision_form import DecisionForm
 from xpbench.forms.plan_form import PlanForm
 from xpbench.forms.preflight_panel import PreflightPanel
 from xpbench.forms.readout_panel import ReadoutPanel
 from xpbench.forms.workbench import Workbench
+from xpbench.health.ratio_of_counts import srm
 from xpbench.memo.verification import verify
 from xpbench.plan import Plan, load_plan, template
 from xpbench.randomiser import load_flags
@@ -55,6 +57,9 @@ __all__ = [
     "progress_bar",
     "register",
     "rehearse",
+    "restart",
+    "sample_size",
+    "srm",
     "template",
     "units",
     "verify",

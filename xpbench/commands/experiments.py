@@ -23,6 +23,7 @@ def add_parsers(subparsers: Any) -> None:
     decide.add_argument("outcome", choices=["ship", "ship none", "ship-none", "iterate", "defer"], help="what is decided")
     decide.add_argument("--variant", help="with ship: which variant")
     decide.add_argument("--because", required=True, help="why")
+    decide.add_argument("--supersedes", type=int, metavar="N", help="entry of the decision in force, where there is one")
 
     memo = _with_key(add_command(subparsers, "memo", _memo, help="write the frozen memo of the decision"))
     memo.add_argument("--out", help="file to write (.html .json .md .pdf .zip); <root>/<key>/memo.html if missing")
@@ -188,7 +189,9 @@ def _decide(args: argparse.Namespace) -> int:
     readout = experiment.readout(_source(args, experiment.plan), by=args.by, progress=progress_line)
     progress_done()
     outcome = "ship none" if args.outcome == "ship-none" else args.outcome
-    entry = experiment.decide(readout, outcome, variant=args.variant, because=args.because, by=args.by or "")
+    entry = experiment.decide(
+        readout, outcome, variant=args.variant, because=args.because, by=args.by or "", supersedes=args.supersedes
+    )
     follows = "as the rule recommends" if entry.body["follows_rule"] else f"the rule recommends {entry.body['recommended']}"
     what = f"{outcome} {args.variant}" if args.variant else outcome
     answer(args, dict(entry.body), f"Decided: {what} ({follows}). Next: xpbench memo {args.key} --root {args.root}")

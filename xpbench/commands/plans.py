@@ -32,6 +32,24 @@ def add_parsers(subparsers: Any) -> None:
     amend.add_argument("--reason", required=True, help="why")
     amend.add_argument("--root", default="experiments", help="folder of all experiments")
     amend.add_argument("--by", help="who amends")
+    amend.add_argument("--undo", action="store_true", help="it may put back what an earlier amendment changed")
+
+    restart = add_command(
+        subparsers,
+        "restart",
+        _restart,
+        help="end a run and register the next one, linked to it, with a fresh salt",
+        description="The new run keeps the name in the log; its exposures count from --start on (tomorrow if missing), so that "
+        "those of the run before are left out, and the tracker exposes returning users again. Also the way to add a variant.",
+    )
+    restart.add_argument("key", help="key of the run that ends")
+    restart.add_argument("--reason", required=True, help="why; it stands in both ledgers and in the memo")
+    restart.add_argument("--plan", help="plan file of the new run, where more changes than dates and salt")
+    restart.add_argument("--new-key", help="key of the new run; the old one with the next number if missing")
+    restart.add_argument("--start", metavar="DAY", help="first day (UTC) that counts; tomorrow if missing")
+    restart.add_argument("--keep-salt", action="store_true", help="draw the same units as before")
+    restart.add_argument("--root", default="experiments", help="folder of all experiments")
+    restart.add_argument("--by", help="who restarts")
 
 
 def _new(args: argparse.Namespace) -> int:
@@ -81,10 +99,26 @@ def _check(args: argparse.Namespace) -> int:
         if problems:
             code = max(code, NO)
             lines += [f"▲ {path}{p.pointer}: {p}" for p in problems]
-        else:
-            lines.append(f"✓ {path}: ready to register")
+            continue
+        chances, is_low, said = _chances(path)
+        out[-1]["ships"] = chances
+        lines.append(f"{'!' if is_low else '✓'} {path}: ready to register{', with less power than planned' if is_low else ''}")
+        lines += [f"  {sentence}" for sentence in said]
     answer(args, out, "\n".join(lines))
     return code
+
+
+def _chances(path: str) -> tuple[dict[str, float | None], bool, tuple[str, ...]]:
+    """By treatment, the chance that the plan's own rule ships it if the hypothesis holds; nothing without a baseline."""
+    from xpbench.plan import load_plan
+
+    plan = load_plan(path)
+    if not any(m.key in plan.planning.baselines for m in plan.metrics_with("primary")):
+        return {}, False, ()
+    from xpbench.forecast.power import plan_power  # brings scipy, which a plan without baselines need not wait for
+
+    report = plan_power(plan)
+    return dict(report.ships), report.is_low, report.sentences
 
 
 def _register(args: argparse.Namespace) -> int:
@@ -100,12 +134,36 @@ def _register(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _restart(args: argparse.Namespace) -> int:
+    from xpbench.experiment import restart
+    from xpbench.plan import load_plan
+
+    new = restart(
+        args.key,
+        args.root,
+        reason=args.reason,
+        plan=load_plan(args.plan) if args.plan else None,
+        new_key=args.new_key,
+        start=args.start,
+        keep_salt=args.keep_salt,
+        by=args.by,
+    )
+    start = new.plan.exposure.start
+    answer(
+        args,
+        {"key": new.key, "follows": list(new.status().follows), "start": start, "folder": str(new.folder)},
+        f"{args.key} ended; {new.key} is registered and counts from {start} on. Next: xpbench preflight "
+        f"{new.folder / 'plan.json'}",
+    )
+    return DONE
+
+
 def _amend(args: argparse.Namespace) -> int:
     from xpbench.experiment import open_experiment
     from xpbench.plan import load_plan
 
     plan = load_plan(args.plan)
-    amended = open_experiment(plan.key, args.root).amend(plan, reason=args.reason, by=args.by)
+    amended = open_experiment(plan.key, args.root).amend(plan, reason=args.reason, by=args.by, undo=args.undo)
     entry = amended.ledger.entries()[-1]
     changes = json.loads(json.dumps(entry.body["changes"]))
     answer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from xpbench.data.summary import Summary
 from xpbench.decide.interaction import Interaction
@@ -20,6 +20,9 @@ from xpbench.health.check import Check
 from xpbench.plan.methods import FIRST, METHODS
 from xpbench.shows import Shows
 from xpbench.wording import numbers, rows, verdicts
+
+if TYPE_CHECKING:
+    from xpbench.views.view import View
 
 SCHEMA = 1
 
@@ -77,6 +80,17 @@ class SealedReadout(Shows):
     def sentence(self) -> str:
         """The state in one sentence."""
         return f"Sealed: {self.due.reason} {len(self.looks)} looks so far."
+
+    def plot(self, what: str = "split") -> View:
+        """One view of what may be seen before results are due: `split`, `time` or `health`; it has `save("x.png")`.
+
+        Raises:
+            SealedError: `XPB-R01`, the view would show effects.
+            InputError: `XPB-I04`, there is no such view.
+        """
+        from xpbench.views.plots import plot_sealed  # brings Altair, which counts on the screen need not
+
+        return plot_sealed(self, what)
 
     def to_frame(self) -> Any:
         """One row per variant with its exposed units, as a pandas DataFrame."""
@@ -187,6 +201,17 @@ class Readout(Shows):
             if row.metric == metric and variant in (None, row.variant):
                 return row
         raise KeyError(metric)
+
+    def plot(self, what: str = "effects") -> View:
+        """One view: `effects`, `table`, `split`, `time`, `path`, `health` or `segments`; it has `save("x.png")`.
+
+        Raises:
+            InputError: `XPB-I04`, there is no such view.
+            DecisionError: `XPB-R20`, there is nothing to draw there.
+        """
+        from xpbench.views.plots import plot  # brings Altair, which a table on the screen needs not
+
+        return plot(self, what)
 
     def to_frame(self) -> Any:
         """One row per metric and treatment variant as a pandas DataFrame; see `rows.FRAME_COLUMNS`."""
@@ -308,7 +333,10 @@ def line_of(row: Row) -> str:
 
 def html_table(rows: Sequence[Row]) -> str:
     """Rows as an HTML table with the columns of `COLUMNS`."""
-    heads = "".join(f"<th scope='col' style='text-align:{side}'>{name}</th>" for name, side in COLUMNS.items())
+    levels = {f"{(1.0 - r.alpha) * 100:.4g}" for r in rows}
+    level = f" ({levels.pop()} %)" if len(levels) == 1 else ""
+    names = {name: f"{name}{level}" if name == "Interval" else name for name in COLUMNS}
+    heads = "".join(f"<th scope='col' style='text-align:{side}'>{names[name]}</th>" for name, side in COLUMNS.items())
     body = "".join(_html_row(row) for row in rows)
     return f"<table style='font-variant-numeric:tabular-nums'><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 

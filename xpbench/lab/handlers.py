@@ -35,6 +35,7 @@ DEMO_FOLDER = "xpbench-demo"
 DEMO_UNITS = 20_000
 MAX_BODY = 64 * 1024
 TOO_LARGE = "The request has more than 64 KiB"
+HTML = "text/html; charset=utf-8"
 _TEMPLATE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 
 Method = Callable[..., Awaitable[None]]
@@ -254,7 +255,6 @@ class PageHandler(Handler):
         from xpbench.lab.page import digest_of, note, page
         from xpbench.lab.verdicts import kind_of
 
-        self.set_header("Content-Type", "text/html; charset=utf-8")
         for name, value in PageHandler.HEADERS.items():
             self.set_header(name, value)
         try:
@@ -267,9 +267,9 @@ class PageHandler(Handler):
                 raise InputError("XPB-J05", path=path)
         except XpbenchError as error:
             self.set_status(404 if error.code in MISSING else 409 if error.code == "XPB-J05" else 400)
-            self.finish(note(str(error)))
+            self.finish(note(str(error)), set_content_type=HTML)
             return
-        self.finish(page(data, is_light=self.get_query_argument("theme", "light") != "dark"))
+        self.finish(page(data, is_light=self.get_query_argument("theme", "light") != "dark"), set_content_type=HTML)
 
     HEADERS: ClassVar[dict[str, str]] = {
         "Cache-Control": "no-store",

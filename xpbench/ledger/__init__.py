@@ -6,6 +6,8 @@ entry      one record, its line of bytes, and the witness of a length
 folder     where an experiment lives
 lock       one writer at a time
 knowledge  what had been seen by when
+grammar    the order of entries, as a table
+repair     a ledger that tools have damaged, without losing an entry
 clock      the one clock
 signature  signatures over a sign-off
 stamp      RFC 3161 time stamps
@@ -16,7 +18,7 @@ notes      witnesses as git notes
 from xpbench.ledger.clock import Clock, fixed_clock, system_clock
 from xpbench.ledger.entry import Entry, Witness
 from xpbench.ledger.folder import Listed, check_key, create, experiments, folder_of
-from xpbench.ledger.knowledge import LEVELS, Knowledge, knowledge
+from xpbench.ledger.knowledge import LEVELS, Knowledge, distinct_looks, knowledge
 from xpbench.ledger.ledger import Ledger, Notice
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Witness",
     "check_key",
     "create",
+    "distinct_looks",
     "experiments",
     "fixed_clock",
     "folder_of",

@@ -8,8 +8,10 @@ ledger_part  what the payload says of the ledger, read from it again when verify
 cells         what the page must show, cell by cell
 messages      sentences by id, with their values
 verification  `xp.verify`, with what the package adds; alone: the verifier as one file
+names        names that could be taken for words of the page
 render       the page as a pure function of the payload
 content      what the page says, as text and numbers
+names         names from a plan and of people, as the page shows them
 figures      static charts as SVG text
 prose        method and limits in plain language
 impact       two sentences for stakeholders

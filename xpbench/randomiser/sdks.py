@@ -7,15 +7,17 @@ table that can be run with the real SDK (tests/sdks).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from xpbench.errors import number_of, shown
 from xpbench.randomiser.findings import Finding
 from xpbench.randomiser.flag import BUCKETS, Flag, FlagRollout
+from xpbench.randomiser.properties import Rule
+from xpbench.randomiser.single import fnv1a64
 
 Name = Literal["python", "go", "java", "node", "ruby"]
 
@@ -122,6 +124,78 @@ def agreeing(splits: Sequence[float]) -> tuple[float, ...]:
         if table(made) == wanted == table(made, single=True):
             return made
     raise AssertionError("half-way boundaries agree in every float")  # pragma: no cover
+
+
+def evaluate(definition: Mapping[str, Any], context: Mapping[str, Any], sdk: Sdk) -> str | None:
+    """The variant that an SDK gives in a context, by this table; None where it falls back.
+
+    For definitions that every SDK can read. The tests compare it with the Python and Node SDKs.
+
+    Args:
+        definition: Of one flag.
+        context: `distinct_id`, the flag's context key, and `custom_properties`.
+        sdk: Which SDK.
+    """
+    key = definition["context"]
+    if key not in context:
+        return None
+    value = context[key]
+    if sdk.empty_id == "fallback" and not value:
+        return None
+    unit = _text_of(value, sdk).encode()
+    ruleset = definition["ruleset"]
+    variants = list(ruleset["variants"])
+    if sdk.sorts:
+        variants.sort(key=lambda v: str(v["key"]))
+    listed = (ruleset.get("test") or {}).get("users") or {}
+    who = context.get("distinct_id")
+    if who and (wanted := listed.get(who if sdk.name == "python" else _text_of(who, sdk))):
+        found = _matching(wanted, variants, sdk)
+        if found is not None:
+            return found
+    salt = definition.get("hash_salt")
+    if salt == "" and sdk.empty_salt == "none":
+        salt = None
+    for index, group in enumerate(ruleset["rollout"]):
+        before = f"{definition['key']}rollout" if salt is None else f"{definition['key']}{salt}{index}"
+        if not (_bucket(unit, before) < group["rollout_percentage"] and _fits(group, context, sdk)):
+            continue
+        override = group.get("variant_override")
+        if override and (found := _matching(override["key"], variants, sdk)) is not None:
+            return found
+        own = group.get("variant_splits") or {}
+        splits = [own.get(v["key"], v.get("split", 0.0)) or 0.0 for v in variants]
+        bucket = round(_bucket(unit, f"{definition['key']}{salt or ''}variant") * BUCKETS)
+        return str(variants[table(splits, single=sdk.single)[bucket]]["key"])
+    return None
+
+
+def _bucket(unit: bytes, salt: str) -> float:
+    return fnv1a64(unit + salt.encode()) % BUCKETS / 100.0
+
+
+def _text_of(value: Any, sdk: Sdk) -> str:
+    """What is hashed for an id that is no text."""
+    if isinstance(value, bool):
+        return sdk.true_id if value else sdk.true_id.replace("rue", "alse").replace("T", "F").replace("t", "f")
+    if isinstance(value, float) and value.is_integer() and sdk.whole_float == "12345":
+        return str(int(value))
+    if value is None and sdk.name == "node":
+        return "null"
+    return str(value)
+
+
+def _matching(key: str, variants: Sequence[Mapping[str, Any]], sdk: Sdk) -> str | None:
+    folds: dict[str, Callable[[str], str]] = {"casefold": str.casefold, "exact": str}
+    fold = folds.get(sdk.folding, str.lower)
+    return next((str(v["key"]) for v in variants if fold(v["key"]) == fold(key)), None)
+
+
+def _fits(group: Mapping[str, Any], context: Mapping[str, Any], sdk: Sdk) -> bool:
+    rule = Rule(group.get("runtime_evaluation_rule"))
+    if rule.is_open or rule.scalar(context):
+        return True
+    return sdk.negative_rule and not context.get("custom_properties") and rule.true_of_nothing()
 
 
 def differences(flag: Flag, listed: Sequence[str] = ()) -> dict[Name, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +17,7 @@ from xpbench.data.engines.embedded import DuckDB, Progress, Stages, engine_name,
 from xpbench.data.histogram import Histogram, histograms_of
 from xpbench.data.logs.log import EventSchema, properties_of
 from xpbench.data.logs.log_to_units import Reading
+from xpbench.data.logs.specification import LogSpecification
 from xpbench.data.logs.unit_table_note import Look, summary_of
 from xpbench.data.summary import Cap, Summary
 from xpbench.errors import DataError, nearest, plain
@@ -123,19 +124,8 @@ def _check(name: str, value: str, known: Iterable[str], *, rule: str = "") -> No
 
 
 @dataclass(frozen=True, slots=True)
-class EventsSource:
+class EventsSource(LogSpecification):
     """A log of raw events; see `events`."""
-
-    log: Any = field(repr=False)
-    schema: EventSchema = field(repr=False)
-    time_zone: str
-    duplicates: Literal["drop", "keep"]
-    absent_events: Literal["refuse", "zero"]
-    until: datetime | None
-    slices: frozenset[str] = field(repr=False)
-    engine: DuckDB = field(repr=False)
-    cache: Cache | None = field(repr=False)
-    clock: Clock = field(repr=False)
 
     def summarize(
         self, plan: Plan, *, progress: Progress | None = None, caps: Iterable[Cap] = (), take: Take | None = None
@@ -180,11 +170,6 @@ class EventsSource:
             if self.cache is not None:
                 self.cache.put(self._key(plan, fingerprint, log.engine), look.to_dict(), lambda path: log.write(units, path))
             return summary_of(self, plan, look, units, frozen, stages, take)
-
-    def dimensions(self, plan: Plan) -> dict[str, str]:
-        """Column of the unit table for each dimension that gets moments of its own."""
-        segments = {s: f"s{i}" for i, s in enumerate(plan.segments)} if "segment" in self.slices else {}
-        return segments | ({"$day": "day"} if "day" in self.slices else {})
 
     def unit_table(self, plan: Plan) -> pa.Table:
         """The unit table as a pyarrow table, for checks: one row per exposed unit with u, variant, t0, day and measures.

@@ -10,16 +10,17 @@ from typing import Any
 import narwhals.stable.v2 as nw
 
 from xpbench.data.engines.embedded import Progress, Stages
-from xpbench.data.logs.events import EventsSource
 from xpbench.data.logs.log import MARK, QA_PROPERTY, Properties
+from xpbench.data.logs.specification import LogSpecification
 from xpbench.data.moments import counted_where, rows_of
 from xpbench.errors import DataError, nearest, number_of, plain, shown
 from xpbench.plan import Plan
 from xpbench.plan.design import Exposure
+from xpbench.shows import Shows, plain_html
 
 
 @dataclass(frozen=True, slots=True)
-class SeenExperiment:
+class SeenExperiment(Shows):
     """One experiment as a log shows it.
 
     Attributes:
@@ -52,6 +53,11 @@ class SeenExperiment:
         met = ", ".join(f"{shown(k)} {v:,}" for k, v in self.variants.items())
         return f"SeenExperiment({shown(self.name)}, {number_of(self.units, 'unit')}: {met})"
 
+    def _repr_html_(self) -> str:
+        days = f"from {self.first_exposure[:10]} to {self.last_exposure[:10]}"
+        said = f"{self.name}: {number_of(self.units, 'unit')} exposed {days}, {self.switchers:,} of them to several variants."
+        return plain_html(said, [{"variant": k, "units": f"{v:,}"} for k, v in self.variants.items()])
+
 
 MOST_VARIANTS = 20
 """A text property with more different values is no experiment."""
@@ -61,7 +67,7 @@ OWN = ("$", "mp_")
 
 
 def experiments(
-    source: EventsSource,
+    source: LogSpecification,
     *,
     unit: str | None = None,
     exposure: Exposure | Mapping[str, Any] | None = None,

@@ -15,8 +15,8 @@ from xpbench.meaning.names import name_of
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
-    from xpbench.data.logs.events import EventsSource
     from xpbench.data.logs.log import Log, Properties
+    from xpbench.data.logs.specification import LogSpecification
 
 
 def located(table: Any) -> Any:
@@ -252,7 +252,7 @@ def as_text(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def open_log(source: EventsSource, plan: Plan, properties: Properties, stages: Stages) -> Iterator[Log]:
+def open_log(source: LogSpecification, plan: Plan, properties: Properties, stages: Stages) -> Iterator[Log]:
     """The log in normal form, in the engine that holds it; closed when the block ends.
 
     Raises:

@@ -2,6 +2,7 @@
 
 ==============  ==================================================================
 units           `xp.units`, the source
+specification   what a caller says of it
 unit_table      the table as one plan needs it
 batches         its columns, a batch at a time
 table_pass      one pass: rows, ranges, oddities, ids, fingerprint
@@ -10,6 +11,8 @@ unit_reading    from the table to its summary
 unit_sql        columns as ids, keys, days and numbers
 unit_sums       sums in the pass, or from a view
 variant_values  what the variant column holds, before any plan
+variant_column  which column that is, where nobody names it
+pooled          a table of the past as one group of units
 row_hashes      hashes of rows and text
 exact_products  exact sums and sums of products
 ==============  ==================================================================
