@@ -196,7 +196,7 @@ def test_a_temporary_folder_may_have_any_name(tmp_path: Path, name: str) -> None
     assert list(place.iterdir()) == []
 
 
-OF_THE_ENGINE = ("read_csv", "read_parquet", "read_json", "read_ndjson", "read_text", "read_blob", "sniff_csv")
+OF_THE_ENGINE = ("read_csv", "read_parquet", "read_json", "read_ndjson", "sniff_csv")
 
 
 def test_every_reader_of_the_engine_gets_names_and_no_patterns() -> None:
