@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,8 @@ from typing import Any, Literal
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 
 from xpbench import formula
-from xpbench.data import ingest
-from xpbench.data.logs.log import EventSchema, properties_of
 from xpbench.data.logs.opening import kind_of, located
 from xpbench.errors import DecisionError, number_of, plain
 from xpbench.forecast.history import Floats, History, parts_of
@@ -122,10 +118,8 @@ def read_history(
         DecisionError: `XPB-R20`, a column is missing, the plan counts from events, or nobody did the trigger.
     """
     files: list[str] = located(str(path))
-    if kind == "events" and trigger is None:
-        return History.of_events(files, plan)
     if kind == "events":
-        return History.of_events(_log(files, plan), plan, trigger=trigger)
+        return History.of_events(files, plan, trigger=trigger)
     wanted = {c for m in plan.metrics if isinstance(m, Column) for c in (m.column, *m.covariates)} | ({day} if day else set())
     with duckdb.connect() as engine:
         table = _relation(engine, files)
@@ -149,16 +143,6 @@ def _relation(engine: duckdb.DuckDBPyConnection, files: list[str]) -> duckdb.Duc
     if kind_of(files[0]) == "csv":
         return engine.read_csv(files)
     return engine.read_parquet(files, union_by_name=True)
-
-
-def _log(files: list[str], plan: Plan) -> pa.Table:
-    """The events with the plan's properties as columns."""
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as engine:
-        if kind_of(files[0]) == "jsonl":
-            names = [EventSchema().unit or plan.unit, *properties_of(plan).texts]
-            ingest(files, out=Path(folder) / "log", properties=names)
-            files = sorted(str(p) for p in (Path(folder) / "log").glob("*.parquet"))
-        return _relation(engine, files).to_arrow_table()
 
 
 def _subject(metric: MetricBase, parts: tuple[str, ...]) -> int | Functional:
