@@ -1,4 +1,4 @@
-"""`xpbench power`: what a plan can find. `xpbench explore`: what a table shows that belongs to no plan."""
+"""`xpbench power`: what a plan can find. `xpbench plan`: a draft from data. `xpbench explore`: a table without a plan."""
 
 from __future__ import annotations
 

@@ -238,8 +238,8 @@ def _exposed_in_json(table: pa.Table, plan: Plan, trigger: str, *, unit: str, na
     with duckdb.connect() as engine:
         engine.register("log", pa.table({"event": table[names.event], "p": table[properties]}))
         first = engine.execute(
-            "SELECT p ->> $unit, min(TRY_CAST(p ->> $time AS BIGINT)) FROM (SELECT p::JSON AS p FROM log WHERE event = $trigger) "
-            "GROUP BY 1 HAVING p ->> $unit IS NOT NULL ORDER BY 1",
+            "SELECT p ->> $unit, min(TRY_CAST(p ->> $time AS BIGINT)) FROM (SELECT p::JSON AS p FROM log "
+            "WHERE event = $trigger) GROUP BY 1 HAVING p ->> $unit IS NOT NULL ORDER BY 1",
             {"unit": f'$."{unit}"', "time": f'$."{names.time}"', "trigger": trigger},
         ).fetchall()
     if not first:
