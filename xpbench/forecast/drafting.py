@@ -34,7 +34,7 @@ TAIL = 0.15
 BAD = re.compile(
     r"error|crash|latenc|load|refund|cancel|churn|unsub|complain|bounce|fail|timeout|seconds|_ms\b|return|transfer_out"
 )
-DONE = re.compile(r"convert|conversion|purchas|bought|order|signup|sign_up|success|complet|subscrib|finish|quote")
+DONE = re.compile(r"convert|conversion|purchas|bought|order|signup|sign_up|success|completed|subscrib|finish|quote")
 BEFORE = re.compile(r"(^|_)(before|pre|prior|previous|past|last)(_|$)")
 ID = re.compile(r"(^|_)(id|uid|uuid|guid|user|customer|visitor|client|member|account|device|key)(_|$)|id$")
 

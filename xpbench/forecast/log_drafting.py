@@ -19,7 +19,7 @@ from xpbench.plan import Plan
 MOST_EVENTS = 6
 WINDOW_DAYS = 7
 DONE = re.compile(
-    r"convert|conversion|purchas|bought|order|signup|sign_up|success|complet|subscrib|finish|quote", re.IGNORECASE
+    r"convert|conversion|purchas|bought|order|signup|sign_up|success|completed|subscrib|finish|quote", re.IGNORECASE
 )
 CONTROLS = ("control", "old", "baseline", "original", "default", "current", "a", "0", "false", "off", "placebo")
 """How the variant is called that others are compared with, the likeliest first."""
