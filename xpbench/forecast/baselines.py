@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import duckdb
 import numpy as np
 
 from xpbench import formula
-from xpbench.data.logs.opening import kind_of, located
+from xpbench.data.logs.opening import located
+from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import DecisionError, number_of, plain
 from xpbench.forecast.history import Floats, History, parts_of
 from xpbench.plan import Plan
@@ -121,12 +121,8 @@ def read_history(
     if kind == "events":
         return History.of_events(files, plan, trigger=trigger)
     wanted = {c for m in plan.metrics if isinstance(m, Column) for c in (m.column, *m.covariates)} | ({day} if day else set())
-    with duckdb.connect() as engine:
-        table = _relation(engine, files)
-        names = list(table.columns)
-        there = [c for c in names if c in wanted]
-        frame = table.select(*map(duckdb.ColumnExpression, there)).fetchnumpy() if there else {}
-    if not frame:
+    names = columns_of(files)
+    if not wanted & set(names):
         rule = plain(f"The table has the columns {', '.join(names[:20])}")
         raise DecisionError(
             "XPB-R20",
@@ -135,14 +131,7 @@ def read_history(
             rule=rule,
             remedy=plain("Name the right file"),
         )
-    columns = {k: np.ma.filled(np.ma.asarray(v).astype(float), np.nan) if k != day else v for k, v in frame.items()}
-    return History.of_frame(columns, plan, day=day)
-
-
-def _relation(engine: duckdb.DuckDBPyConnection, files: list[str]) -> duckdb.DuckDBPyRelation:
-    if kind_of(files[0]) == "csv":
-        return engine.read_csv(files)
-    return engine.read_parquet(files, union_by_name=True)
+    return History.of_frame(files, plan, day=day)
 
 
 def _subject(metric: MetricBase, parts: tuple[str, ...]) -> int | Functional:
