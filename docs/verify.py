@@ -29,7 +29,7 @@ import zipfile
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache, partial
 from html import escape
 from html.parser import HTMLParser
@@ -1222,6 +1222,82 @@ def check_told(notes: Notes, payload: J, entries: Sequence[J]) -> None:
             expected = [{k: v for k, v in one.items() if k not in ("key", "covers")} for one in expected]
         if canonical(expected) != canonical(payload[name]):
             notes.differs(f"{name}, from the ledger", canonical(expected), canonical(payload[name]))
+
+
+# ----------------------------------------------------------------------------------------------------------------------- first
+# Whether the plan came before the data, and what had been seen when it was changed, from the ledger's own dates.
+
+PLAN_STAMPS = {
+    "after": "PLANNED AFTER THE DATA",
+    "partly": "PARTLY PLANNED AFTER THE DATA",
+    "retrospective": "RETROSPECTIVE",
+}
+AMENDED_STAMP = "AMENDED AFTER EFFECTS"
+
+
+def _moment(text: str) -> datetime | None:
+    if len(text) <= 10:
+        return None
+    found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def state_of(registration: J, summary: J) -> str:
+    """`before`, `same day`, `partly`, `after`, `retrospective`, or `unknown` where the data have no dates."""
+    if registration["body"].get("retrospective") is True:
+        return "retrospective"
+    first = summary["first_exposure"]
+    if not first:
+        return "unknown"
+    at = datetime.fromisoformat(registration["at"].replace("Z", "+00:00"))
+    planned, day, moment = at.date(), date.fromisoformat(first[:10]), _moment(first)
+    if day > planned or (day == planned and (moment is None or moment >= at)):
+        return "before" if day > planned else "same day"
+    if day == planned:
+        return "partly"
+    last = _moment(summary["last_exposure"])
+    limit = planned + timedelta(days=1 if last is not None and last < at else 0)
+    by_day = {d: sum(n.values()) for d, n in summary["exposures_by_day"].items()}
+    early = sum(n for d, n in by_day.items() if date.fromisoformat(d[:10]) < limit)
+    whole = early == sum(by_day.values()) if any(by_day.values()) else last is not None and last < at
+    return "after" if whole else "partly"
+
+
+def amended_after_effects(entries: Sequence[J]) -> bool:
+    """Whether a field that can turn a result was amended after effects were seen or a gate had failed."""
+    for i, entry in enumerate(entries):
+        if entry["kind"] == "amended" and any(not is_neutral(c["pointer"]) for c in entry["body"].get("changes", ())):
+            gates = any(
+                e["body"].get("health", {}).get("gates") for e in entries[:i] if isinstance(e["body"].get("health"), dict)
+            )
+            if gates or level_of(entries[:i]) == "effects seen":
+                return True
+    return False
+
+
+def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
+    """The stamps that ledger and data ask for; a readout that knows of them must carry them, and no other.
+
+    Returns:
+        What the reader of a report must know, as words.
+    """
+    readout = payload["readout"]
+    until = [e for e in entries if e["at"] <= readout["at"]]
+    state = state_of(entries[0], readout["summary"])
+    expected = ([PLAN_STAMPS[state]] if state in PLAN_STAMPS else []) + (
+        [AMENDED_STAMP] if amended_after_effects(until) else []
+    )
+    told = next((c["evidence"].get("state") for c in readout["health"] if c["name"] == "plan_first"), None)
+    if told is not None:
+        notes.same("plan before data", state, told)
+        known = (*PLAN_STAMPS.values(), AMENDED_STAMP)
+        notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in known))
+    dates = f"registered on {entries[0]['at'][:10]}, first exposure on {readout['summary']['first_exposure'][:10]}"
+    if state == "unknown":
+        notes.not_checked.append("whether the plan came before the data: they have no dates of exposure")
+    else:
+        notes.checked.append(f"{PLAN_STAMPS[state]}: {dates}" if state in PLAN_STAMPS else f"the plan came first: {dates}")
+    return expected
 
 
 # ------------------------------------------------------------------------------------------------------------------- quantiles
@@ -3573,6 +3649,8 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         if entries is not None:
             check_story(notes, payload, entries)
             check_told(notes, payload, entries)
+            stamps = check_first(notes, payload, entries)
+            headline += f" [{', '.join(stamps)}]" if stamps else ""
         check_estimates(notes, readout)
         check_over_time(notes, readout)
         check_decision(notes, payload)
@@ -4139,6 +4217,10 @@ class Message(str):
 
 
 WORDING: Mapping[str, tuple[str, ...]] = {
+    "headline.after": ("{decision}, by a plan made after the data",),
+    "headline.partly": ("{decision}, by a plan made after part of the data",),
+    "headline.retrospective": ("{decision}, by a retrospective plan",),
+    "headline.amended": ("{decision}, by a plan changed after effects were seen",),
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
     "basis.differs": ("differs from the rule of the plan, which says: {rule_says} ({rows})",),
@@ -4231,6 +4313,21 @@ def say(id_: str, **values: Any) -> Message:
     return message
 
 
+QUALIFIED = {
+    "PLANNED AFTER THE DATA": "headline.after",
+    "PARTLY PLANNED AFTER THE DATA": "headline.partly",
+    "RETROSPECTIVE": "headline.retrospective",
+    "AMENDED AFTER EFFECTS": "headline.amended",
+}
+"""Stamps that stand in the headline itself: without them it would read as a decision by a plan from before the data."""
+
+
+def qualified(words: str, stamps: Sequence[str]) -> str:
+    """A headline with what a reader must know of the plan."""
+    found = [QUALIFIED[s] for s in stamps if s in QUALIFIED]
+    return say(found[0], decision=words) if found else words
+
+
 def minute_text(at: str) -> str:
     """A time to the minute."""
     return f"{at[:10]} {at[11:16]} UTC" if len(at) > 16 else at
@@ -4244,7 +4341,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     rule_says = headline(recommended["outcome"], labels.get(recommended["variant"], recommended["variant"]))
     if decision is None:
         return {
-            "headline": rule_says,
+            "headline": qualified(rule_says, payload["readout"]["stamps"]),
             "mark": BARS[recommended["outcome"]][0],
             "tone": BARS[recommended["outcome"]][1],
             "basis": say("basis.recommended", rows=fired),
@@ -4262,7 +4359,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         say("basis.follows", rows=fired) if decision["follows_rule"] else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
-        "headline": headline(outcome, variant),
+        "headline": qualified(headline(outcome, variant), payload["readout"]["stamps"]),
         "mark": mark,
         "tone": tone,
         "basis": basis,
@@ -5272,6 +5369,37 @@ def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     return pairs
 
 
+STAMPS = {
+    "INVALID": "A gating health check failed. The effects must not be read.",
+    "AMENDED AFTER EFFECTS": "After effects were seen, or a gate had failed, the plan was changed in a way that can turn the "
+    "result.",
+    "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
+    "PEEK": "The effects were revealed before they were due.",
+}
+
+
+def _stamp(readout: Mapping[str, Any], word: str) -> dict[str, str]:
+    """A stamp with what it means; whether the plan came first is what its health check says, with both dates."""
+    if word in STAMPS:
+        return {"word": word, "means": STAMPS[word]}
+    return {"word": word, "means": next((c["meaning"] for c in readout["health"] if c["name"] == "plan_first"), "")}
+
+
+def json_text(value: Any) -> str:
+    """A value of a plan as text."""
+    return DASH if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def deviation_row(deviation: Mapping[str, Any]) -> dict[str, str]:
+    """One deviation from the plan as registered."""
+    return {
+        "pointer": str(deviation.get("pointer", "")),
+        "class": str(deviation.get("class", "")),
+        "registered": json_text(deviation.get("before")),
+        "found": json_text(deviation.get("after")),
+    }
+
+
 def _evidence(evidence: Mapping[str, Any]) -> str:
     parts = []
     for name, value in evidence.items():
@@ -5294,28 +5422,6 @@ def health_check(check: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def json_text(value: Any) -> str:
-    """A value of a plan as text."""
-    return DASH if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-def deviation_row(deviation: Mapping[str, Any]) -> dict[str, str]:
-    """One deviation from the plan as registered."""
-    return {
-        "pointer": str(deviation.get("pointer", "")),
-        "class": str(deviation.get("class", "")),
-        "registered": json_text(deviation.get("before")),
-        "found": json_text(deviation.get("after")),
-    }
-
-
-STAMPS = {
-    "INVALID": "A gating health check failed. The effects must not be read.",
-    "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
-    "PEEK": "The effects were revealed before they were due.",
-}
-
-
 def content(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Everything the template shows, by section."""
     readout = payload["readout"]
@@ -5328,11 +5434,13 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "key": plan["key"],
         "owner": plan["owner"],
         "made": day_text(readout["at"]),
-        "stamps": [{"word": s, "means": STAMPS.get(s, "")} for s in readout["stamps"]],
+        "stamps": [_stamp(readout, s) for s in readout["stamps"]],
         "invalid": invalid,
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),
         "hypothesis": hypothesis_section(payload),
+        "came_first": next((c["meaning"] for c in readout["health"] if c["name"] == "plan_first"), ""),
+        "changed": [deviation_row(d) for d in readout["deviations"] if d["class"] == "amendment after effects"],
         **forest_plots(payload, rows, labels, hidden=invalid),
         "interval_name": interval_name(readout, plan),
         "rows": rows,
@@ -5421,7 +5529,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "b7d1a93b88c296945fe3197739e9233e5d26e1993ab2751fb9e6c1a7891e9837": (
+    "128e5eca56815e23acd8cad0f9da1bd1319c495df472b8fc2219c3e245e2f3a0": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -5519,7 +5627,10 @@ TEMPLATES = {
     '<p class="because">Reason: {{ c.decision.because }}</p>\n'
     '</div>\n'
     '<dl class="hyp"><dt>If</dt><dd>{{ c.hypothesis["if"] }}</dd><dt>then</dt><dd>{{ c.hypothesis.then }}</dd><dt>because</dt><dd>{{ c.hypothesis.because }}</dd></dl>\n'
-    '<p class="small quiet">As registered {{ c.hypothesis.registered }}{% if c.hypothesis.by %} by {{ c.hypothesis.by }}{% endif %}, digest <span class="hex">{{ c.hypothesis.digest[:12] }}…</span>{% if c.hypothesis.amended %}; amended {{ c.hypothesis.amended }} time{{ "" if c.hypothesis.amended == 1 else "s" }} since, see below{% endif %}.</p>\n'
+    '<p class="small quiet">As registered {{ c.hypothesis.registered }}{% if c.hypothesis.by %} by {{ c.hypothesis.by }}{% endif %}, digest <span class="hex">{{ c.hypothesis.digest[:12] }}…</span>{% if c.hypothesis.amended %}; amended {{ c.hypothesis.amended }} time{{ "" if c.hypothesis.amended == 1 else "s" }} since, see below{% endif %}.{% if c.came_first %} {{ c.came_first }}{% endif %}</p>\n'
+    '{% if c.changed %}<div class="wide" tabindex="0"><table class="compact"><caption>Changed after effects were seen</caption><thead><tr><th scope="col">Where</th><th scope="col">As registered</th><th scope="col">As analysed</th></tr></thead><tbody>\n'
+    '{% for d in c.changed %}<tr><td><code>{{ d.pointer }}</code></td><td>{{ d.registered }}</td><td>{{ d.found }}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>{% endif %}\n'
     '{% if c.forest %}\n'
     '<figure tabindex="0">{% if c.forest_note %}<figcaption>{{ c.forest_note }}</figcaption>{% endif %}{{ c.forest|safe }}</figure>\n'
     '{% else %}\n'

@@ -230,7 +230,9 @@ def test_amendment_is_linked_and_says_what_was_known(experiment: xp.Experiment) 
     assert late.ledger.entries()[-1].body["knowledge"] == "effects seen"
     opened = late.readout(units(table()))
     assert isinstance(opened, Readout)
-    assert [d["class"] for d in opened.deviations] == ["amendment before data", "amendment after outcomes"]
+    assert [d["class"] for d in opened.deviations] == ["amendment before data", "amendment after effects"]
+    assert opened.stamps == ("AMENDED AFTER EFFECTS",)
+    assert "no level of false positives is promised" in opened.cost.sentence
 
 
 def test_amendment_never_reassigns(experiment: xp.Experiment) -> None:

@@ -20,7 +20,18 @@ def checks_of(
     """The health checks of a summary, worst first, with what the ledger knows of the look before."""
     entries = ledger.entries()
     recorded_until = max(parse_stamp(e.at) for e in entries)
-    return run_checks(inputs_of(plan, summary, evidence, previous=_previous(entries), now=now, recorded_until=recorded_until))
+    first = next((e for e in entries if e.kind == "registered"), None)
+    inputs = inputs_of(
+        plan,
+        summary,
+        evidence,
+        previous=_previous(entries),
+        now=now,
+        recorded_until=recorded_until,
+        registered=parse_stamp(first.at) if first is not None else None,
+        retrospective=first is not None and first.body.get("retrospective") is True,
+    )
+    return run_checks(inputs)
 
 
 def _previous(entries: tuple[Entry, ...]) -> Summary | None:
@@ -38,7 +49,9 @@ def _previous(entries: tuple[Entry, ...]) -> Summary | None:
 def health_counts(checks: Iterable[Any]) -> dict[str, Any]:
     """What a look puts on record of its health checks: how many pass, and the names of those that warn or fail."""
     listed = list(checks)
+    first = next((str(c.evidence.get("state", "")) for c in listed if c.name == "plan_first"), "")
     return {
+        **({"plan_first": first} if first else {}),
         "pass": sum(c.status == "pass" for c in listed),
         "warn": sorted(c.name for c in listed if c.status == "warn"),
         "fail": sorted(c.name for c in listed if c.status == "fail"),

@@ -15,13 +15,22 @@ from xpbench.plan import Plan
 from xpbench.plan.reading import ensure_registrable
 
 
-def register(plan: Plan, root: str | Path = "experiments", *, by: str | None = None, clock: Clock = system_clock) -> Experiment:
+def register(
+    plan: Plan,
+    root: str | Path = "experiments",
+    *,
+    by: str | None = None,
+    retrospective: bool = False,
+    clock: Clock = system_clock,
+) -> Experiment:
     """Freeze a plan: `<root>/<key>/plan.json` and the first entry of its ledger.
 
     Args:
         plan: A plan without problems.
         root: Folder of all experiments.
         by: Who registers.
+        retrospective: The plan looks back on data that exist. It is stamped RETROSPECTIVE wherever it shows, and never counts
+            as a plan from before the data.
         clock: Where times come from.
 
     Raises:
@@ -41,6 +50,7 @@ def register(plan: Plan, root: str | Path = "experiments", *, by: str | None = N
             "rule_digest": rule_digest(plan.decision),
             "locks": recorded(plan),
             "xpbench": __version__,
+            **({"retrospective": True} if retrospective else {}),
         },
         by=by,
     )

@@ -11,6 +11,7 @@ from xpbench.errors import number_of
 from xpbench.experiment.deciding import decision_of
 from xpbench.experiment.opening import plan_in_force
 from xpbench.ledger import Entry, knowledge
+from xpbench.ledger.first import planned_after
 from xpbench.plan import Plan
 from xpbench.watch import watch_status
 
@@ -84,6 +85,8 @@ def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
         state, sentence = "running", f"Running, {number_of(units, 'unit')} at the last look; results are sealed."
     else:
         state, sentence = "registered", "Registered, not launched."
+    first = planned_after(entries)
+    sentence = f"{sentence} {first}" if first else sentence
     return Status(
         str(document["key"]),
         str(document["title"]),

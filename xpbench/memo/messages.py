@@ -11,6 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 WORDING: Mapping[str, tuple[str, ...]] = {
+    "headline.after": ("{decision}, by a plan made after the data",),
+    "headline.partly": ("{decision}, by a plan made after part of the data",),
+    "headline.retrospective": ("{decision}, by a retrospective plan",),
+    "headline.amended": ("{decision}, by a plan changed after effects were seen",),
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
     "basis.differs": ("differs from the rule of the plan, which says: {rule_says} ({rows})",),

@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 PARTS = (
-    *("report", "text", "plan_keys", "shape", "chain", "exports", "file", "story"),
+    *("report", "text", "plan_keys", "shape", "chain", "exports", "file", "story", "first"),
     *("quantiles", "pairs", "score", "estimates", "designs", "boundaries", "posterior", "documented", "rows", "rule"),
     *("numbers", "over_time", "template", "page", "check"),
 )

@@ -18,9 +18,10 @@ from scipy.optimize import brentq
 
 from xpbench.canonical import digest
 from xpbench.decide.deviations import deviations_of
-from xpbench.errors import XpbenchError
+from xpbench.errors import XpbenchError, number_of
 from xpbench.ledger import Clock, Entry, Ledger, experiments, system_clock
 from xpbench.ledger.clock import parse_stamp
+from xpbench.ledger.first import planned_after
 from xpbench.ledger.folder import LEDGER, MEMO
 from xpbench.plan import Plan
 from xpbench.shows import Shows
@@ -90,6 +91,7 @@ class Line:
         follows_rule: Whether the decision follows the rule; None without a decision.
         watch: State of the contract after shipping, "" where there is none.
         age_days: Days since registering.
+        planned_after: Stamp and dates where the plan came after the data, or looks back; "" for a pre-registered one.
     """
 
     key: str
@@ -103,6 +105,7 @@ class Line:
     follows_rule: bool | None
     watch: str
     age_days: float
+    planned_after: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
@@ -182,9 +185,11 @@ class Portfolio(Shows):
     def win_rate(self) -> tuple[float, float, float] | None:
         """Share of decided experiments that shipped, with its Wilson interval; None where nothing is decided.
 
+        Experiments whose plan came after the data don't count: neither here nor in forecasts.
+
         Source: Wilson 1927.
         """
-        decided = [x for x in self.lines if x.decision in ("ship", "ship none", "iterate")]
+        decided = [x for x in self.lines if x.decision in ("ship", "ship none", "iterate") and not x.planned_after]
         if not decided:
             return None
         wins = sum(x.decision == "ship" for x in decided)
@@ -243,6 +248,12 @@ class Portfolio(Shows):
         if self.win_rate:
             rate, low, high = self.win_rate
             out.append(f"{rate:.0%} of decided experiments shipped ({low:.0%} to {high:.0%}).")
+        late = [x.key for x in self.lines if x.planned_after]
+        if late:
+            out.append(
+                f"{number_of(len(late), 'experiment was', 'experiments were')} planned after the data, or in part: "
+                f"{', '.join(late[:5])}. They count in no rate."
+            )
         covered, told = self.forecast_coverage
         if told:
             out.append(f"{covered} of {told} forecasts lie within the interval of what was found.")
@@ -257,7 +268,7 @@ class Portfolio(Shows):
         return f"Portfolio({' '.join(self.sentences)})"
 
     def _repr_html_(self) -> str:
-        heads = ("Experiment", "Decision", "Memo", "Looks", "Peeks", "Deviations", "Follows the rule", "Watch")
+        heads = ("Experiment", "Decision", "Memo", "Looks", "Peeks", "Deviations", "Follows the rule", "Watch", "Plan")
         rows = "".join(
             "<tr>"
             + "".join(
@@ -271,6 +282,7 @@ class Portfolio(Shows):
                     sum(x.deviations.values()),
                     {True: "yes", False: "no", None: "–"}[x.follows_rule],
                     x.watch or "–",
+                    x.planned_after or "–",
                 )
             )
             + "</tr>"
@@ -334,8 +346,9 @@ def _read(path: Path, key: str, entries: Sequence[Entry], now: datetime) -> tupl
         bool(decision.body.get("follows_rule")) if decision is not None and decision.kind == "decided" else None,
         watch.state if watch is not None else "",
         (now - parse_stamp(entries[0].at)).total_seconds() / 86_400,
+        planned_after(entries),
     )
-    if decision is None or decision.kind != "decided" or not (path / READOUT).is_file():
+    if line.planned_after or decision is None or decision.kind != "decided" or not (path / READOUT).is_file():
         return line, []
     document = json.loads((path / READOUT).read_bytes())
     if digest(document) != decision.body.get("readout_digest"):
