@@ -34,7 +34,9 @@ from xpbench import verifier as v
 from xpbench.errors import XpbenchError
 from xpbench.ledger import Ledger, Witness
 from xpbench.ledger.entry import START, body_bytes, make_entry, parse_line
+from xpbench.memo.verification import verify
 from xpbench.verifier.chain import check_ledger, check_story
+from xpbench.verifier.story import check_told
 
 RESULTS = Path(__file__).parent / "results" / "trust.json"
 PARTIAL = RESULTS.with_name("trust.partial.json")
@@ -72,7 +74,7 @@ def flips_of_memo(count: int, seed: int) -> dict[str, Any]:
                 v.sealed(path, notes)  # the first stage; what it does not see goes through all of them
             except Exception:  # noqa: BLE001, S112 - verify tells it as differs or unreadable
                 continue
-            if not notes.differences and v.verify(path).exit_code == 0:
+            if not notes.differences and verify(path).holds:
                 missed.append(f"byte {place}")
     return {"tried": {"flips": count}, "missed": missed}
 
@@ -144,7 +146,7 @@ def mutations_of_memo(count: int, seed: int) -> dict[str, Any]:
     page made anew, through all of `verify`.
     """
     from tests.verifier.test_verify import changed_leaf, containers, leaves, mutate
-    from xpbench.memo.render import page
+    from xpbench.memo.render import page, page_part
 
     payload = material()["payload"]
     rng, tried, missed = random.Random(seed), Counter[str](), []
@@ -171,12 +173,16 @@ def mutations_of_memo(count: int, seed: int) -> dict[str, Any]:
                 entries = check_ledger(notes, changed)
                 if entries is not None:
                     check_story(notes, changed, entries)
+                    check_told(notes, changed, entries)
                 if notes.differences:
                     continue
+                if at[0] != "page":
+                    rest = {name: value for name, value in changed.items() if name != "page"}
+                    changed = {**rest, "page": json.loads(v.canonical(page_part(rest)))}
                 path.write_text(page(changed), encoding="utf-8", newline="")
             except Exception:  # noqa: BLE001, S112 - verify tells it, or no page can be made of it: nothing to be fooled by
                 continue
-            if v.verify(path).exit_code == 0:
+            if verify(path).holds:
                 missed.append("/".join(map(str, at)))
     assert v.canonical(payload) == before
     return {"tried": dict(tried), "missed": missed}
@@ -356,8 +362,8 @@ def speed() -> dict[str, Any]:
             lambda: experiment.memo().save(root / "memo.html"), 3
         )
         out["memo of 40 metrics, bytes"] = (root / "memo.html").stat().st_size
-        out["memo of 40 metrics verified, s"] = best(lambda: v.verify(root / "memo.html"), 3)
-        report = v.verify(root / "memo.html")
+        out["memo of 40 metrics verified, s"] = best(lambda: verify(root / "memo.html"), 3)
+        report = verify(root / "memo.html")
         out["memo of 40 metrics, status"] = report.status
     return out
 

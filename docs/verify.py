@@ -470,7 +470,7 @@ _SUMMARY = {
 }
 _SITUATION = dict.fromkeys(("primary", "deteriorated", "guardrails", "health", "adequate"))
 _READOUT = {
-    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest")),
+    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods")),
     "plan": PLAN_KEYS,
     "due": dict.fromkeys(("is_due", "is_adequate", "reason", "units", "units_needed", "days", "days_needed", "look", "looks")),
     "summary": _SUMMARY,
@@ -556,10 +556,315 @@ def unknown_keys(value: J, shape: J = PAYLOAD_KEYS, where: str = "") -> Iterator
                 yield place, "no such key", "a key that this schema does not have"
 
 
+# ------------------------------------------------------------------------------------------------------------------- quantiles
+# Tails and quantiles of the normal, Student's t and chi-squared.
+
+def normal_tail(z: float) -> float:
+    """P(Z > z)."""
+    return 0.5 * math.erfc(z / math.sqrt(2))
+
+
+def normal_isf(p: float) -> float:
+    """Z with P(Z > z) = p."""
+    return -statistics.NormalDist().inv_cdf(p)
+
+
+def t_tail(t: float, df: float) -> float:
+    """P(T > t) of Student's t."""
+    if math.isinf(df):
+        return normal_tail(t)
+    if t < 0:
+        return 1 - t_tail(-t, df)
+    if df > 1e6:  # Wallace 1959; off by less than 1 / df² here
+        return normal_tail((8 * df + 1) / (8 * df + 3) * math.sqrt(df * math.log1p(t * t / df)))
+    y = t * t / (df + t * t)
+    return 0.5 * (1 - _beta(y, 0.5, df / 2)) if y < 1.5 / (df / 2 + 2.5) else 0.5 * _beta(df / (df + t * t), df / 2, 0.5)
+
+
+def t_isf(p: float, df: float) -> float:
+    """T with P(T > t) = p, for p below one half."""
+    z = normal_isf(p)
+    if math.isinf(df):
+        return z
+    g = z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
+    if df > 1e6:
+        return g
+    low, high = 0.0, max(g, 1.0)
+    while t_tail(high, df) > p:
+        low, high = high, high * 2
+    t = min(max(g, low), high)
+    for _ in range(200):
+        tail = t_tail(t, df)
+        low, high = (t, high) if tail > p else (low, t)
+        density = math.exp(-_log_beta_half(df / 2) - 0.5 * math.log(df) - (df + 1) / 2 * math.log1p(t * t / df))
+        step = t + (tail - p) / density if density > 0 else math.inf
+        new = step if low < step < high else (low + high) / 2
+        if abs(new - t) <= 4e-16 * t:
+            return new
+        t = new
+    return t
+
+
+def _log_beta_half(a: float) -> float:
+    """Ln B(a, 1/2) without the cancellation of large log-gammas."""
+    if a < 50:
+        return math.lgamma(a) + math.lgamma(0.5) - math.lgamma(a + 0.5)
+    ratio = 0.5 * math.log(a) - 1 / (8 * a) + 1 / (192 * a**3) - 1 / (640 * a**5)  # ln Γ(a + 1/2) − ln Γ(a)
+    return math.lgamma(0.5) - ratio
+
+
+def _beta(x: float, a: float, b: float) -> float:
+    """Regularised incomplete beta function I_x(a, b) where a or b is 1/2, by its continued fraction."""
+    if x <= 0:
+        return 0.0
+    if x >= 1:
+        return 1.0
+    half = a if b == 0.5 else b
+    front = math.exp(a * math.log(x) + b * math.log1p(-x) - _log_beta_half(half)) / a
+    tiny = 1e-300
+    c, d = 1.0, 1 / ((1 - (a + b) * x / (a + 1)) or tiny)
+    h = d
+    for m in range(1, 20_000):
+        for top in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 / ((1 + top * d) or tiny)
+            c = (1 + top / c) or tiny
+            h *= d * c
+        if abs(d * c - 1) < 1e-15:
+            break
+    return front * h
+
+
+def chi2_tail(x: float, df: int) -> float:
+    """P(χ² > x) for whole df, by the finite sums for even and odd degrees of freedom."""
+    if x <= 0:
+        return 1.0
+    half = x / 2
+    if df % 2 == 0:
+        term = total = math.exp(-half)
+        for i in range(1, df // 2):
+            term *= half / i
+            total += term
+        return total
+    total = math.erfc(math.sqrt(half))
+    term = math.exp(-half) * math.sqrt(half) / math.gamma(1.5)
+    for i in range(1, df // 2 + 1):
+        total += term
+        term *= half / (i + 0.5)
+    return total
+
+
+# --------------------------------------------------------------------------------------------------------------------- grammar
+# The order of a ledger's entries: the second copy of the table, which imports nothing of the first.
+
+GRAMMAR: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "registered": ((), ("*",)),
+    "amended": (("registered",), ("restarted",)),
+    "launched": (("registered",), ("restarted",)),
+    "restarted": (("registered",), ("restarted",)),
+    "superseded": (("decided", "deferred"), ()),
+    "watched": (("decided",), ()),
+}
+"""By kind: one of these came before, none of these did (`*`: no entry at all); every other kind comes after `registered`."""
+
+ABOUT_THE_PLAN = ("amended", "launched", "looked", "opened", "peeked", "decided", "deferred", "watched", "restarted")
+CONFLICTS = ("amended", "decided", "deferred", "restarted")
+"""What an entry of these kinds does not commute with, once it says on which head it was based."""
+
+
+def order(entries: Sequence[tuple[J, str]]) -> str:
+    """What is wrong with the order of entries (each with the digest of its line), "" where nothing is."""
+    seen: list[str] = []
+    plan, decision = "", 0
+    for number, (entry, _) in enumerate(entries, 1):
+        kind, body = entry["kind"], entry["body"]
+        wrong = _base(entry, number, entries) if entry["schema"] >= 2 else ""
+        if wrong:
+            return wrong
+        if seen and seen[0] != "registered" and kind != "registered":
+            seen.append(kind)
+            continue
+        needs, bars = GRAMMAR.get(kind, (("registered",), ()))
+        if needs and seen and not set(needs) & set(seen):
+            return f"entry {number}, {kind}, needs {needs[0]} before it"
+        if ("*" in bars and seen) or set(bars) & set(seen):
+            return f"entry {number}, {kind}, can't come after {seen[0] if '*' in bars else bars[0]}"
+        if entry["schema"] >= 2 and "merged" not in body:
+            about = body.get("replaces" if kind == "amended" else "plan_digest", plan)
+            if kind in ABOUT_THE_PLAN and plan and about != plan:
+                return f"entry {number}, {kind}, speaks of a plan that is not in force"
+            if kind in ("decided", "deferred") and (body.get("supersedes", decision or None) or 0) != decision:
+                return f"entry {number}, {kind}, does not say which decision it supersedes"
+        seen.append(kind)
+        if kind in ("registered", "amended"):
+            plan = str(body.get("plan_digest", ""))
+        elif kind in ("decided", "deferred"):
+            decision = number
+    return ""
+
+
+def _base(entry: J, number: int, entries: Sequence[tuple[J, str]]) -> str:
+    """What is wrong with the head on which an entry says it is based."""
+    if "base" not in entry:
+        return ""
+    length, _, digest = str(entry["base"]).partition(":")
+    place = int(length) if length.isascii() and length.isdigit() else -1
+    if not 0 <= place < number or digest != (entries[place - 1][1] if place else "0" * 64):
+        return f"entry {number} is based on a head that this ledger never had"
+    since = [e["kind"] for e, _ in entries[place : number - 1]]
+    if entry["kind"] in CONFLICTS and set(CONFLICTS) & set(since):
+        return f"entry {number}, {entry['kind']}, is based on an older head than the {set(CONFLICTS).intersection(since).pop()}"
+    return ""
+
+
+# ----------------------------------------------------------------------------------------------------------------------- bound
+# What a look bound, what a decision rests on, and the sample ratio computed again from the units that the payload carries.
+
+CONCENTRATION = 100.0
+"""Prior concentration of the daily test of the sample ratio."""
+
+BUCKET = 0.01 + 1e-9
+"""A flag of a hundred buckets serves a planned split up to one bucket wrong."""
+
+GATES = ("assignment_audit", "no_units", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
+"""Checks whose failure makes a readout INVALID, whatever the payload says of them."""
+
+
+def _merged_at(entry: J) -> str:
+    return str((entry["body"].get("merged") or {}).get("at", ""))
+
+
+def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
+    """The entry of the look that a readout came from."""
+    times = ((e, (e["at"], _merged_at(e))) for e in entries if e["kind"] in ("opened", "peeked"))
+    return next((e for e, at in times if readout["at"] in at and e["kind"] == readout["kind"]), None)
+
+
+def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
+    """The readout is what its look showed; the decision names that look and those that came later at other data."""
+    readout, before = payload["readout"], len(notes.differences)
+    look = look_on_record(readout, entries)
+    if look is not None:
+        body = look["body"]
+        for part, digest in body.get("shown", {}).items():
+            notes.same(f"look, {part} as shown", digest, sha256(canonical(readout[part])))
+        counts = body.get("health", {})
+        for status in ("warn", "fail"):
+            if status in counts:
+                told = sorted(c["name"] for c in readout["health"] if c["status"] == status)
+                notes.same(f"look, health checks that {status}", counts[status], told)
+        if "shown" in body:
+            notes.checked.append("moments and health are those that the look on record showed")
+    last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
+    if look is not None and last is not None and "look" in last["body"]:
+        notes.same("decision, look that it rests on", look["seq"], last["body"]["look"]["seq"])
+        seen, later = {look["body"]["fingerprint"]}, []
+        for e in entries:
+            data = e["body"].get("fingerprint")
+            if look["seq"] < e["seq"] < last["seq"] and e["kind"] in ("opened", "peeked") and data not in seen:
+                seen.add(data)
+                later.append(e["seq"])
+        notes.same("decision, later looks at other data", later, last["body"].get("later_looks", []))
+        if later:
+            notes.checked.append(f"the decision rests on an older look: {len(later)} later at other data on record")
+    if len(notes.differences) == before and look is not None:
+        notes.checked.append("the decision rests on that look")
+
+
+def check_health(notes: Notes, readout: J) -> None:
+    """The checks that follow from the units by variant and day: units in every variant, and the sample ratio."""
+    plan, summary, before = readout["plan"], readout["summary"], len(notes.differences)
+    checks = {c["name"]: c for c in readout["health"]}
+    for name in GATES:
+        if name in checks:
+            notes.same(f"health, {name}, is a gate", True, checks[name]["gate"])
+    units = {v["key"]: int(summary["units"].get(v["key"], 0)) for v in plan["variants"]}
+    if "no_units" in checks:
+        empty = any(v["split"] > 0 and not units[v["key"]] for v in plan["variants"])
+        notes.same("health, units in every variant", "fail" if empty else "pass", checks["no_units"]["status"])
+    fixed, daily = checks.get("srm"), checks.get("srm_anytime")
+    policy = plan.get("health") or {}
+    fail, warn = policy.get("srm_alpha"), policy.get("srm_warn_alpha")
+    if fixed is None or fixed["status"] == "not answerable" or not sum(units.values()) or fail is None or warn is None:
+        return
+    shares = _shares(plan, fixed["evidence"])
+    if shares is None:
+        notes.not_checked.append("sample ratio: the shares of a flag that the memo does not carry")
+        return
+    days = sorted(summary["exposures_by_day"])
+    several = bool(days) and _reads_more_than_once(plan)
+    misplaced = any(units[k] for k, s in shares.items() if s == 0)
+    p = 0.0 if misplaced else _ratio([units[k] for k in shares], list(shares.values()))
+    status = "fail" if p < fail else "warn" if p < warn else "pass"
+    if status == "fail" and several and not misplaced:
+        status = "warn"
+    notes.same("health, sample ratio", status, fixed["status"])
+    if daily is not None and days:
+        p = _daily_ratio([[summary["exposures_by_day"][d].get(k, 0) for k in shares] for d in days], list(shares.values()))
+        notes.same("health, daily sample ratio", "fail" if p < fail else "warn" if p < warn else "pass", daily["status"])
+    if len(notes.differences) == before:
+        notes.checked.append("sample ratio recomputed from the units of the payload")
+
+
+def _shares(plan: J, evidence: J) -> dict[str, float] | None:
+    """Expected share of each variant: the plan's, or those of a flag, which lie within one bucket of them."""
+    total = sum(v["split"] for v in plan["variants"]) or 1.0
+    planned = {v["key"]: v["split"] / total for v in plan["variants"]}
+    if evidence.get("basis") == "splits of the plan":
+        return planned
+    told = evidence.get("expected_share") or {}
+    if set(told) != set(planned) or any(abs(told[k] - s) > BUCKET for k, s in planned.items()):
+        return None
+    return {k: float(told[k]) for k in planned}
+
+
+def _reads_more_than_once(plan: J) -> bool:
+    model = plan["model"]
+    return model["kind"] in ("sequential", "group_sequential") or (
+        model["kind"] == "bayesian" and model.get("due", "horizon") != "horizon"
+    )
+
+
+def _ratio(counts: Sequence[int], shares: Sequence[float]) -> float:
+    """p-value of the counts against the shares: Pearson's chi-squared, exact for two variants of which one expects under 5."""
+    pairs = [(n, s) for n, s in zip(counts, shares, strict=True) if s > 0]
+    total = sum(n for n, _ in pairs)
+    if total == 0:
+        return 1.0
+    if len(pairs) == 2 and min(s * total for _, s in pairs) < 5:
+        return _binomial(pairs[0][0], total, pairs[0][1])
+    return chi2_tail(math.fsum((n - s * total) ** 2 / (s * total) for n, s in pairs), len(pairs) - 1)
+
+
+def _binomial(x: int, n: int, p: float) -> float:
+    def log(k: int) -> float:
+        return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
+
+    limit = log(x) + 1e-7
+    return min(1.0, math.fsum(math.exp(v) for k in range(n + 1) if (v := log(k)) <= limit))
+
+
+def _daily_ratio(days: Sequence[Sequence[int]], shares: Sequence[float]) -> float:
+    """Smallest 1 / Bayes factor so far over the days' running counts (Lindon and Malek 2022)."""
+    theta = [s for s in shares if s > 0]
+    prior = [CONCENTRATION * s for s in theta]
+    running, least = [0] * len(theta), 1.0
+    for day in days:
+        counts = [n for n, s in zip(day, shares, strict=True) if s > 0]
+        running = [a + b for a, b in zip(running, counts, strict=True)]
+        log = math.lgamma(sum(prior)) - math.lgamma(sum(prior) + sum(running))
+        log += math.fsum(math.lgamma(a + n) - math.lgamma(a) for a, n in zip(prior, running, strict=True))
+        log -= math.fsum(n * math.log(s) for n, s in zip(running, theta, strict=True))
+        least = min(least, math.exp(-max(log, 0.0)))
+    return least
+
+
 # ----------------------------------------------------------------------------------------------------------------------- chain
 # The ledger's chain, and the story that it tells.
 
-LEDGER_SCHEMA = 1
+LEDGER_SCHEMA = 2
 """Newest schema of a ledger entry that this program reads."""
 START = "0" * 64
 _SUM = re.compile(r',"sha256":"([0-9a-f]{64})"\}\Z')
@@ -622,6 +927,9 @@ def check_ledger(notes: Notes, payload: J) -> list[J] | None:
         for e, digest in linked
     ]
     notes.same("ledger, table of entries", canonical(table), canonical(part["entries"]))
+    wrong = order(linked)
+    if wrong:
+        notes.differs("ledger, order of entries", "one plan, registered first, and entries about the plan in force", wrong)
     for entry in entries:
         if entry["kind"] == "stamped":
             seen = entry["body"]["witness"]
@@ -674,6 +982,9 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
     expected = {"at": first["at"], "by": first["by"] or "", "plan_digest": body["plan_digest"]}
     notes.same("registration", canonical(expected), canonical(payload["registered"]))
     notes.same("experiment", body["plan"]["key"], readout["key"])
+    used, promised = readout.get("methods", 1), body.get("methods", 1)
+    if used < promised or (used > promised and used != 2):  # an older experiment is read by the second edition at most
+        notes.differs("edition of the methods, as registered", promised, used)
     in_force = [e for e in entries if e["kind"] in ("registered", "amended")][-1]
     notes.same("plan in force", sha256(canonical(in_force["body"]["plan"])), digest)
     amended = [(i, e) for i, e in enumerate(entries) if e["kind"] == "amended"]
@@ -689,7 +1000,7 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
     notes.same("sign-offs", signed, sorted(s["name"] for s in payload["sign_offs"] if s["at"]))
     notes.same("waivers", sum(e["kind"] == "waived" for e in entries), len(payload["waivers"]))
     looks = [e for e in entries if e["kind"] in ("opened", "peeked")]
-    look = next((e for e in looks if e["at"] == readout["at"] and e["kind"] == readout["kind"]), None)
+    look = look_on_record(readout, entries)
     if look is None:
         notes.differs("look", "the readout's look in the ledger", "none at its time")
     else:
@@ -1300,106 +1611,6 @@ def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
     return expected
 
 
-# ------------------------------------------------------------------------------------------------------------------- quantiles
-# Tails and quantiles of the normal, Student's t and chi-squared.
-
-def normal_tail(z: float) -> float:
-    """P(Z > z)."""
-    return 0.5 * math.erfc(z / math.sqrt(2))
-
-
-def normal_isf(p: float) -> float:
-    """Z with P(Z > z) = p."""
-    return -statistics.NormalDist().inv_cdf(p)
-
-
-def t_tail(t: float, df: float) -> float:
-    """P(T > t) of Student's t."""
-    if math.isinf(df):
-        return normal_tail(t)
-    if t < 0:
-        return 1 - t_tail(-t, df)
-    if df > 1e6:  # Wallace 1959; off by less than 1 / df² here
-        return normal_tail((8 * df + 1) / (8 * df + 3) * math.sqrt(df * math.log1p(t * t / df)))
-    y = t * t / (df + t * t)
-    return 0.5 * (1 - _beta(y, 0.5, df / 2)) if y < 1.5 / (df / 2 + 2.5) else 0.5 * _beta(df / (df + t * t), df / 2, 0.5)
-
-
-def t_isf(p: float, df: float) -> float:
-    """T with P(T > t) = p, for p below one half."""
-    z = normal_isf(p)
-    if math.isinf(df):
-        return z
-    g = z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
-    if df > 1e6:
-        return g
-    low, high = 0.0, max(g, 1.0)
-    while t_tail(high, df) > p:
-        low, high = high, high * 2
-    t = min(max(g, low), high)
-    for _ in range(200):
-        tail = t_tail(t, df)
-        low, high = (t, high) if tail > p else (low, t)
-        density = math.exp(-_log_beta_half(df / 2) - 0.5 * math.log(df) - (df + 1) / 2 * math.log1p(t * t / df))
-        step = t + (tail - p) / density if density > 0 else math.inf
-        new = step if low < step < high else (low + high) / 2
-        if abs(new - t) <= 4e-16 * t:
-            return new
-        t = new
-    return t
-
-
-def _log_beta_half(a: float) -> float:
-    """Ln B(a, 1/2) without the cancellation of large log-gammas."""
-    if a < 50:
-        return math.lgamma(a) + math.lgamma(0.5) - math.lgamma(a + 0.5)
-    ratio = 0.5 * math.log(a) - 1 / (8 * a) + 1 / (192 * a**3) - 1 / (640 * a**5)  # ln Γ(a + 1/2) − ln Γ(a)
-    return math.lgamma(0.5) - ratio
-
-
-def _beta(x: float, a: float, b: float) -> float:
-    """Regularised incomplete beta function I_x(a, b) where a or b is 1/2, by its continued fraction."""
-    if x <= 0:
-        return 0.0
-    if x >= 1:
-        return 1.0
-    half = a if b == 0.5 else b
-    front = math.exp(a * math.log(x) + b * math.log1p(-x) - _log_beta_half(half)) / a
-    tiny = 1e-300
-    c, d = 1.0, 1 / ((1 - (a + b) * x / (a + 1)) or tiny)
-    h = d
-    for m in range(1, 20_000):
-        for top in (
-            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
-            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
-        ):
-            d = 1 / ((1 + top * d) or tiny)
-            c = (1 + top / c) or tiny
-            h *= d * c
-        if abs(d * c - 1) < 1e-15:
-            break
-    return front * h
-
-
-def chi2_tail(x: float, df: int) -> float:
-    """P(χ² > x) for whole df, by the finite sums for even and odd degrees of freedom."""
-    if x <= 0:
-        return 1.0
-    half = x / 2
-    if df % 2 == 0:
-        term = total = math.exp(-half)
-        for i in range(1, df // 2):
-            term *= half / i
-            total += term
-        return total
-    total = math.erfc(math.sqrt(half))
-    term = math.exp(-half) * math.sqrt(half) / math.gamma(1.5)
-    for i in range(1, df // 2 + 1):
-        total += term
-        term *= half / (i + 0.5)
-    return total
-
-
 # ----------------------------------------------------------------------------------------------------------------------- pairs
 # From moments to two estimates with the covariance of their errors: delta method, Welch, CUPED.
 
@@ -1532,6 +1743,18 @@ def plain_pair(c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pa
     return Pair(mc, mt, vc, vt, 0.0, _welch(vc, vt, c["n"] - 1, t["n"] - 1), n)
 
 
+def with_taken_noise(pair: Pair, c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pair:
+    """A comparison with a constant variant: its noise is taken to be the other's, or where neither varies that of all units."""
+    own = [_own_variance(subject(x["mean"])[1], x["cov"]) for x in (c, t)]
+    flat = [_constant(m, s) for m, s in zip((pair.mc, pair.mt), own, strict=True)]
+    n = c["n"] + t["n"]
+    if all(flat):
+        noise, df = c["n"] * t["n"] / n * (pair.mt - pair.mc) ** 2 / (n - 1), n - 2
+    else:
+        noise, df = (own[1], t["n"] - 1) if flat[0] else (own[0], c["n"] - 1)
+    return Pair(pair.mc, pair.mt, noise / c["n"], noise / t["n"], 0.0, float(df), n)
+
+
 def _solve(a: list[list[float]], y: list[float]) -> tuple[list[float], int]:
     """X with a x = y for correlation-like a, by pivoted elimination; dependent directions get 0."""
     n = len(y)
@@ -1624,6 +1847,12 @@ class Score:
         return min(self.x_c, self.n_c - self.x_c, self.x_t, self.n_t - self.x_t) < 10
 
     @property
+    def rare(self) -> bool:
+        """Fewer than 10 units of both variants together have the event, or lack it."""
+        events, units = self.x_c + self.x_t, self.n_c + self.n_t
+        return min(events, units - events) < 10
+
+    @property
     def silent(self) -> bool:
         """All units of both variants have, or all lack, the event."""
         return self.x_c == self.x_t == 0 or (self.x_c == self.n_c and self.x_t == self.n_t)
@@ -1711,6 +1940,8 @@ class Estimate:
     reduction: float | None = None
     share: bool = False
     score: Score | None = None
+    borrows: bool = False
+    quantile: bool = False
 
 
 def functional_of(metric: J, columns: Sequence[str]) -> tuple[Callable[[Sequence[float]], Gradient], int]:
@@ -1743,7 +1974,9 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
         vc, vt = ((x["n"] - 1) / x["n"] if share else 1.0 for x in (c, t))
         plain = Pair(plain.mc, plain.mt, vc * plain.vc, vt * plain.vt, 0.0, math.inf, plain.n)
     xs = list(range(own, len(columns)))
-    if is_quantile or not (metric.get("cuped") and xs):
+    if is_quantile:
+        return Estimate(plain, plain, quantile=True)
+    if not (metric.get("cuped") and xs):
         return Estimate(plain, plain, None, share, score)
     if plain.status != "ok":
         return Estimate(plain, plain, None, share, score)
@@ -1751,8 +1984,20 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score)
 
 
+def with_noise(metric: J, found: Estimate, c: J | None, t: J | None) -> Estimate:
+    """The estimate in which a variant whose units all have the same value takes its noise from the other one."""
+    if found.pair.status != "separation" or found.share or c is None or t is None:
+        return found
+    if found.quantile and c["cov"][0][0] == t["cov"][0][0] == 0:
+        return found
+    pair = with_taken_noise(found.pair, c, t, functional_of(metric, c["columns"])[0])
+    if found.quantile:
+        pair = Pair(pair.mc, pair.mt, pair.vc, pair.vt, 0.0, math.inf, pair.n)
+    return Estimate(pair, pair, None, found.share, found.score, True, found.quantile)
+
+
 def waiting(found: Estimate) -> Estimate:
-    """The estimate where the design has no score form: a rare event is waited for."""
+    """The estimate in designs with several looks before scores were used there: a rare event is waited for."""
     if found.score is None:
         return found
     late = [Pair(p.mc, p.mt, n=p.n, status="too_few_events") if p.status in ("ok", "separation") else p
@@ -1792,6 +2037,19 @@ class Design:
         if self.boundary is not None:
             return self.boundary.p(z)
         return min(1.0, 2 * t_tail(abs(z), pair.df)) if self.rho2 is None else math.exp(-max(self.log_e(z, pair.n), 0.0))
+
+    @property
+    def once(self) -> bool:
+        """Whether the design is read once, at its end."""
+        return self.rho2 is None and self.boundary is None
+
+    def p_of(self, z: float, n: int) -> float:
+        """Two-sided p-value of a distance whose noise is known."""
+        if math.isnan(z):
+            return NAN
+        if self.boundary is not None:
+            return self.boundary.p(z)
+        return min(1.0, 2 * normal_tail(abs(z))) if self.rho2 is None else math.exp(-max(self.log_e(z, n), 0.0))
 
     def p_one_sided(self, z: float, pair: Pair) -> float:
         """One-sided p-value of a distance z on the good side."""
@@ -2316,18 +2574,36 @@ def _lift_prior(pair: Pair, mean: float, sd: float, *, up: bool) -> Posterior | 
     lift = (pair.mt - pair.mc) / abs(pair.mc)
     own = math.sqrt(pair.vt + (1 + sign * lift) ** 2 * pair.vc - 2 * (1 + sign * lift) * pair.cov) / abs(pair.mc)
     weight = sd * sd / (sd * sd + own * own)
-    start, spread = mean + weight * (lift - mean), own * math.sqrt(weight)
-    for _ in range(60):  # to the height, by Newton's steps on a parabola through three points
+    low, high = min(mean, lift) - 9 * (sd + own), max(mean, lift) + 9 * (sd + own)
+    for _ in range(40):  # the grid closes in on what is within DEPTH of the height
+        places = [low + (high - low) * i / 400 for i in range(401)]
+        heights = [log(r) for r in places]
+        floor = max(heights) - DEPTH
+        kept = [i for i, h in enumerate(heights) if h > floor]
+        width = high - low
+        low, high = places[max(kept[0] - 1, 0)], places[min(kept[-1] + 1, 400)]
+        if high - low > width / 4:
+            break
+    tops = [i for i in range(1, 400) if heights[i - 1] < heights[i] >= heights[i + 1] and heights[i] > floor]
+    if len(tops) != 1:  # two heights far from each other
+        return None
+    start, spread = places[tops[0]], own * math.sqrt(weight)
+    for _ in range(80):  # to the height, by Newton's steps on a parabola through three points
         a, b, c = log(start - spread / 8), log(start), log(start + spread / 8)
         bend = a - 2 * b + c
         step = spread / 16 * (a - c) / bend if bend < 0 else 0.0
         start += max(-spread, min(spread, step))
+        if bend < 0:
+            spread = spread / 8 / math.sqrt(-bend)
         if abs(step) < 1e-9 * spread:
             break
     height = log(start)
-    m = Marginal(
-        lambda s: log(start + s * spread) - height, lambda s: start + s * spread, lambda r: (r - start) / spread, start
-    )
+    try:
+        m = Marginal(
+            lambda s: log(start + s * spread) - height, lambda s: start + s * spread, lambda r: (r - start) / spread, start
+        )
+    except OverflowError:  # a height so sharp that the steps missed it
+        return None
     centre = start + m.moment[-1] / m.total
     less, short = m.under(0.0)
     loss_up = short * abs(pair.mc)  # E max(−r, 0) |mc|
@@ -2421,6 +2697,12 @@ def documented_test(metric: J, c: J, t: J, *, share: bool, alpha: float) -> tupl
 # ------------------------------------------------------------------------------------------------------------------------ rows
 # Every row of the readout, computed from the moments.
 
+METHODS = 2
+"""The newest edition of the methods that is known here."""
+WHOLE = 2
+"""The edition from which on no status drops out of the rule on the good side."""
+
+
 def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
     return {
         (c["metric"], c["variant"], c["form"], c.get("dimension", ""), c.get("slice", "")): c
@@ -2429,11 +2711,25 @@ def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
 
 
 def rows_of(
-    plan: J, summary: J, *, looks: Sequence[J] = (), dimension: str = "", slice_: str = "", alone: bool = False
+    plan: J,
+    summary: J,
+    *,
+    looks: Sequence[J] = (),
+    dimension: str = "",
+    slice_: str = "",
+    alone: bool = False,
+    methods: int = METHODS,
 ) -> list[dict[str, J]]:
-    """Every row of the readout, computed from the moments; `looks` are those at the effects, this one last.
+    """Every row of the readout, computed from the moments.
 
-    `alone` leaves out what earlier looks found, and gives what this look found by itself.
+    Args:
+        plan: As the readout has it.
+        summary: Moments.
+        looks: Those at the effects, this one last.
+        dimension: Of a segment.
+        slice_: Its value.
+        alone: Leave out what earlier looks found, and give what this look found by itself.
+        methods: Edition of the methods that the readout names; 1 where it names none.
     """
     units = sum(summary["units"].values())
     cells = _cells(summary)
@@ -2446,10 +2742,13 @@ def rows_of(
                 pick = [cells.get((metric["key"], v, "value", dimension, slice_)) for v in (control, variant["key"])]
                 raw = [cells.get((metric["key"], v, "raw", dimension, slice_)) for v in (control, variant["key"])]
                 design = design_of(plan, variant, units=units, looks=looks)
-                is_fixed = design.rho2 is None and design.boundary is None
                 own = estimate(metric, *pick)
-                items.append((metric, variant, pick, own if is_fixed else waiting(own), design, raw))
-    found = [(_p_value(e, d), alpha) for _, _, _, e, d, _ in items]
+                if methods >= WHOLE:
+                    own = with_noise(metric, own, *pick)
+                elif not design.once:
+                    own = waiting(own)
+                items.append((metric, variant, pick, own, design, raw, _scores(own, design, methods)))
+    found = [(_p_value(item), alpha) for item in items]
     held: list[J | None] = [None] * len(items)
     corrected: list[tuple[float, float]] = list(found)
     second = plan.get("secondary_correction", "bh")
@@ -2465,12 +2764,7 @@ def rows_of(
             if earlier is not None and (items[i][4].rho2 is not None or items[i][4].boundary is not None):
                 held[i], found[i] = earlier, (earlier["p"], alpha)
         p_values = [found[i][0] for i in members]
-        if name == "e-bh":
-            pairs = [(items[i][3].pair, items[i][4]) for i in members]
-            e_values = [_e(pair, design) for pair, design in pairs]
-            adjusted = adjust(e_values, name)
-        else:
-            adjusted = adjust(p_values, name)
+        adjusted = adjust([_e(items[i]) for i in members], name) if name == "e-bh" else adjust(p_values, name)
         of = sum(not math.isnan(p) for p in p_values)
         level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
         for i, p in zip(members, adjusted, strict=True):
@@ -2479,23 +2773,32 @@ def rows_of(
     return [_row(plan, item, found[i][0], *corrected[i], held=held[i], end=end) for i, item in enumerate(items)]
 
 
-def _scores(est: Estimate, design: Design) -> Score | None:
+def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
     """The counts where the score method judges a row."""
-    judged = design.rho2 is None and design.boundary is None and est.reduction is None and est.pair.status != "zero_variance"
-    return est.score if judged else None
+    if methods < WHOLE:
+        return est.score if design.once and est.reduction is None and est.pair.status != "zero_variance" else None
+    return est.score if not design.once or est.reduction is None else None
 
 
-def _p_value(est: Estimate, design: Design) -> float:
-    score = _scores(est, design)
-    if score is None:
-        return design.p(est.pair)
-    return NAN if score.silent else min(1.0, 2 * normal_tail(abs(score.z_effect(0.0))))
+def _z(item: J) -> float:
+    """Distance from no difference; NaN where there is none, or where a design with several looks waits for events."""
+    est, design, score = item[3], item[4], item[6]
+    if score is not None:
+        return NAN if score.silent or (score.rare and not design.once) else float(score.z_effect(0.0))
+    pair = est.pair
+    return (pair.mt - pair.mc) / math.sqrt(pair.variance) if pair.status == "ok" else NAN
 
 
-def _e(pair: Pair, design: Design) -> float:
-    if pair.status != "ok" or design.rho2 is None:
+def _p_value(item: J) -> float:
+    est, design, score = item[3], item[4], item[6]
+    return float(design.p(est.pair) if score is None else design.p_of(_z(item), est.pair.n))
+
+
+def _e(item: J) -> float:
+    z, design = _z(item), item[4]
+    if math.isnan(z) or design.rho2 is None:
         return NAN
-    log = design.log_e((pair.mt - pair.mc) / math.sqrt(pair.variance), pair.n)
+    log = design.log_e(z, item[3].pair.n)
     return math.inf if log > 709 else math.exp(log)
 
 
@@ -2526,19 +2829,23 @@ def finite(value: float) -> float | None:
 def _row(
     plan: J, item: J, p: float, p_adjusted: float, level: float, *, held: J | None = None, end: bool = False
 ) -> dict[str, J]:
-    metric, variant, cells, est, design, raw = item
+    metric, variant, cells, est, design, raw, score = item
     pair, alpha = est.pair, alpha_of(plan)
     sign = 1 if metric["direction"] == "increase" else -1
     row = _interval(pair, design, level)
     q = row.pop("q", NAN)
-    score = _scores(est, design)
     if score is not None:
-        q = normal_isf(level / 2)
-        row["effect"], row["ci_low"], row["ci_high"] = score.effect(q)
-        row["lift"], row["lift_low"], row["lift_high"], no_lift = score.lift(q)
-        row["status"] = pair.status if math.isnan(p) else "few_events"
+        q = design.q(Pair(n=pair.n, df=math.inf), level)
+        if math.isfinite(q):
+            row |= _by_score(score, q, waits=score.rare and not design.once)
+        no_lift = row.pop("no_lift", "unbounded_lift" if has_lift(pair) else "control_near_zero")
+        row["status"] = "few_events" if not math.isnan(p) else pair.status
+        if math.isnan(p) and score.rare and not design.once and pair.status != "zero_variance":
+            row["status"] = "too_few_events"
         if row["status"] in ("ok", "few_events") and no_lift:
             row["status"] = no_lift
+    if est.borrows:
+        row["status"] = "separation"
     verdict = "unclear"
     if row["effect"] is not None and p_adjusted <= alpha:
         verdict = "better" if sign * (row["effect"] if held is None else held["sign"]) > 0 else "worse"
@@ -2587,9 +2894,19 @@ def _row(
     if all(c is not None for c in raw):
         plain = estimate(metric, *raw).plain
         row["sensitivity"].append(("raw", _interval(plain, design, level), design.p(plain)))
-    if metric["kind"] != "quantile" and pair.status == "ok":
+    if metric["kind"] != "quantile" and pair.status == "ok" and not est.borrows:
         row["sensitivity"].append((DOCUMENTED, *documented_test(metric, *cells, share=est.share, alpha=alpha)))
     return row
+
+
+def _by_score(score: Score, q: float, *, waits: bool) -> dict[str, J]:
+    """Effect and lift with their intervals by the score; none without a difference, or without zero while none is called."""
+    out: dict[str, J] = {}
+    out["effect"], out["ci_low"], out["ci_high"] = score.effect(q)
+    out["lift"], out["lift_low"], out["lift_high"], out["no_lift"] = score.lift(q)
+    if score.silent or (waits and not out["ci_low"] <= 0 <= out["ci_high"]):
+        out |= dict.fromkeys(("ci_low", "ci_high", "lift_low", "lift_high"))
+    return out
 
 
 def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confidence: float) -> str:
@@ -2599,7 +2916,7 @@ def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confid
     row["ci_low"], row["ci_high"] = row["effect"] - reach, row["effect"] + reach
     for name in ("lift", "lift_low", "lift_high"):
         row[name] = None
-    if row["status"] not in ("ok", "few_events"):
+    if row["status"] not in ("ok", "few_events", "separation"):
         row["status"] = "ok"
     if posterior is None:
         return "unclear"
@@ -2618,9 +2935,9 @@ def _margin(
         state = "" if not is_rail else "unclear" if pair.status != "ok" else "bad" if verdict == "worse" else "ok"
         return {"guardrail": state, "margin": None, "margin_p_value": None}
     out: dict[str, J] = {"margin": -sign * size, "margin_p_value": None, "guardrail": "unclear" if is_rail else ""}
-    if score is not None and size < 1 and not score.silent:
+    if score is not None and size < 1 and not (score.silent and relative is not None):
         z = sign * (score.z_ratio(1 - sign * size) if relative is not None else score.z_effect(-sign * size))
-        out["margin_p_value"] = normal_tail(z)
+        out["margin_p_value"] = design.p_one_sided(z, Pair(n=pair.n, df=math.inf))
     elif pair.status != "ok":
         return out
     else:
@@ -2644,8 +2961,24 @@ ORDER = ("invalid", "ship none", "iterate", "ship")
 COMPUTED = ("ok", "unbounded_lift", "control_near_zero", "few_events")
 
 
-def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -> dict[str, J]:
-    """What was found for one treatment variant."""
+def known(row: J) -> bool:
+    """Whether a row has what its test needs."""
+    return bool(row["ci_low"] is not None if row["status"] == "separation" else row["status"] in COMPUTED)
+
+
+def lost(row: J) -> bool:
+    """Whether a metric has no number that could have told of harm."""
+    if row["status"] in ("not_enough_units", "not_finite", "zero_denominator", "cap_is_zero"):
+        return True
+    effect = row["effect"]
+    bad = effect is None or (effect < 0) == (row["direction"] == "increase")
+    if row["status"] == "separation":
+        return bool(row["ci_low"] is None and bad)
+    return bool(row["status"] == "zero_variance" and effect and bad)
+
+
+def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, methods: int) -> dict[str, J]:
+    """What was found for one treatment variant; what is lost keeps anything beside it from winning."""
     ladder = ("worse", "unclear", "small", "win")
     primaries = [r for r in rows if r["role"] == "primary"]
     states = [
@@ -2661,12 +2994,15 @@ def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -
     best = max if plan.get("decision", {}).get("ship_when", "any_primary") == "any_primary" else min
     rails = [r["guardrail"] for r in rows if r["role"] == "guardrail"]
     loud = [c for c in health if c["status"] in ("warn", "fail")]
+    found = best(states, key=ladder.index) if states else "unclear"
+    gone = methods >= WHOLE and any(lost(r) for r in rows if r["role"] != "guardrail")
+    computed = known if methods >= WHOLE else lambda r: r["status"] in COMPUTED
     return {
-        "primary": best(states, key=ladder.index) if states else "unclear",
+        "primary": min(found, "unclear", key=ladder.index) if gone else found,
         "deteriorated": any(r["verdict"] == "worse" for r in rows if r["role"] != "guardrail"),
         "guardrails": "bad" if "bad" in rails else "unclear" if "unclear" in rails else "ok",
         "health": "fail" if any(c["gate"] and c["status"] == "fail" for c in loud) else "warn" if loud else "pass",
-        "adequate": bool(adequate and primaries and all(r["status"] in COMPUTED for r in primaries)),
+        "adequate": bool(adequate and primaries and all(computed(r) for r in primaries) and not gone),
     }
 
 
@@ -2688,13 +3024,13 @@ def rule(policy: J, s: Mapping[str, J]) -> tuple[str, str]:
     return next(((row, outcome) for row, fits, outcome in ladder if fits), ("R11", "ship none"))
 
 
-def recommended(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -> dict[str, J]:
+def recommended(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, *, methods: int = METHODS) -> dict[str, J]:
     """Outcome over all treatments: invalid if any is, else the best; of several that ship, the largest first primary lift."""
     verdicts = []
     for variant in plan["variants"]:
         if variant.get("control"):
             continue
-        s = situation(plan, [r for r in rows if r["variant"] == variant["key"]], health, adequate)
+        s = situation(plan, [r for r in rows if r["variant"] == variant["key"]], health, adequate, methods)
         verdicts.append((variant["key"], s, *rule(plan.get("decision", {}), s)))
     outcomes = [v[3] for v in verdicts]
     outcome = "invalid" if "invalid" in outcomes else max(outcomes, key=ORDER.index)
@@ -2777,6 +3113,7 @@ def compare_row(
             name in skip
             or name not in ours
             or (mass is not None and name in _LIFTS and theirs["status"] in ("ok", "few_events"))
+            or (mass is not None and name in _LIFTS and theirs["status"] == "separation" and ours["se"] is not None)
         ):
             continue
         scale = lift if name.startswith("lift") else effect if name in _NUMBERS else 1e-3
@@ -2791,7 +3128,9 @@ def compare_row(
             notes.differs(f"estimates, {where}, sensitivity", name, "nothing")
             continue
         for key, value in {**other, "p_value": finite(p)}.items():
-            if key in match and key not in skip and not near(value, match[key], span_of(other, "ci_low", "ci_high")):
+            lifts = span_of(other, "lift_low", "lift_high")
+            scale = lifts * (1 + lifts) if key.startswith("lift") else span_of(other, "ci_low", "ci_high")
+            if key in match and key not in skip and not near(value, match[key], scale):
                 notes.differs(f"estimates, {where}, {name}, {key}", value, match[key])
     if "sensitivity" in ours:
         known = [name for name, _, _ in ours["sensitivity"]]
@@ -2839,7 +3178,14 @@ def check_estimates(notes: Notes, readout: J) -> None:
         base, plan = _BY_ENGINE, {**plan, "model": {**model, "kind": "frequentist"}}
         notes.not_checked.append(f"intervals over {len(heavy.information)} looks, some very close: xpbench verify --full")
     for dimension, value, theirs in groups:
-        ours = rows_of(plan, readout["summary"], looks=() if dimension else looks, dimension=dimension, slice_=value)
+        ours = rows_of(
+            plan,
+            readout["summary"],
+            looks=() if dimension else looks,
+            dimension=dimension,
+            slice_=value,
+            methods=readout.get("methods", 1),
+        )
         if [(r["metric"], r["variant"]) for r in ours] != [(r["metric"], r["variant"]) for r in theirs]:
             notes.differs("estimates, rows", [r["metric"] for r in ours], [r["metric"] for r in theirs])
             continue
@@ -2870,7 +3216,7 @@ def check_estimates(notes: Notes, readout: J) -> None:
 def _check_own_look(notes: Notes, plan: J, readout: J) -> None:
     """What this look found by itself, as it went on record: later looks rest on it."""
     look = readout["looks"][-1]["findings"]
-    for row in rows_of(plan, readout["summary"], looks=readout["looks"], alone=True):
+    for row in rows_of(plan, readout["summary"], looks=readout["looks"], alone=True, methods=readout.get("methods", 1)):
         p = finite(row["p_value"]) if row["effect"] is not None else None
         theirs = look.get(row["metric"], {}).get(row["variant"])
         where = f"this look, {row['metric']} for {row['variant']}"
@@ -2913,7 +3259,9 @@ def check_decision(notes: Notes, payload: J) -> None:
         notes.same(
             "decision, horizon reached", sum(summary["units"].values()) >= horizon["units"], readout["due"]["is_adequate"]
         )
-    ours = recommended(plan, readout["rows"], readout["health"], readout["due"]["is_adequate"])
+    ours = recommended(
+        plan, readout["rows"], readout["health"], readout["due"]["is_adequate"], methods=readout.get("methods", 1)
+    )
     theirs = readout["recommendation"]
     for name in ("outcome", "variant", "rows"):
         notes.same(f"decision, {name}", ours[name], theirs[name])
@@ -3648,11 +3996,13 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         entries = check_ledger(notes, payload)
         if entries is not None:
             check_story(notes, payload, entries)
+            check_bound(notes, payload, entries)
             check_told(notes, payload, entries)
             stamps = check_first(notes, payload, entries)
             headline += f" [{', '.join(stamps)}]" if stamps else ""
         check_estimates(notes, readout)
         check_over_time(notes, readout)
+        check_health(notes, readout)
         check_decision(notes, payload)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))
@@ -4193,6 +4543,37 @@ def headline(outcome: str, variant: str) -> str:
     }.get(outcome, outcome)
 
 
+def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All looks at effects in the memo's own ledger, oldest first, with the digest of the data that each was at."""
+    entries = [json.loads(line) for line in payload["ledger"]["lines"]]
+    return [
+        {
+            "seq": e["seq"],
+            "at": e["at"],
+            "by": e["by"] or "",
+            "kind": e["kind"],
+            "units": e["body"]["n"],
+            "planned": e["kind"] == "opened",
+            "reason": e["body"].get("reason", ""),
+            "data": e["body"].get("fingerprint") or f"entry {e['seq']}",
+            "times": (e["at"], (e["body"].get("merged") or {}).get("at", "")),
+        }
+        for e in entries
+        if e["kind"] in ("opened", "peeked")
+    ]
+
+
+def later_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Looks after the one a memo rests on and before its decision, at other data: each state of the data once."""
+    readout, looks = payload["readout"], ledger_looks(payload)
+    own = next((k for k in looks if readout["at"] in k["times"] and k["kind"] == readout["kind"]), None)
+    end = payload["decision"]["seq"] if payload["decision"] else len(payload["ledger"]["lines"]) + 1
+    if own is None:
+        return []
+    found = {k["data"]: k for k in reversed(looks) if own["seq"] < k["seq"] < end and k["data"] != own["data"]}
+    return sorted(found.values(), key=lambda k: int(k["seq"]))
+
+
 BARS = {
     "ship": ("▲", "accent"),
     "ship none": ("▬", "muted"),
@@ -4223,12 +4604,23 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "headline.amended": ("{decision}, by a plan changed after effects were seen",),
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
+    "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
     "basis.differs": ("differs from the rule of the plan, which says: {rule_says} ({rows})",),
     "forest.note": (
         "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The other rows stand in the "
         "appendix, on the same scale.",
     ),
     "looks.line": ("{looks} at the effects, {peeks} before they were due",),
+    "looks.line_again": (
+        "{looks} at the effects, {peeks} before they were due (the same data was read more than once: {entries})",
+    ),
+    "looks.all": ("{cost} The ledger has {looks} in all.",),
+    "looks.chosen": (
+        "The results above were read at one of {looks} at different data. Whoever can choose among looks finds a difference "
+        "more often than in {alpha} of true nulls.",
+    ),
+    "looks.later": ("The ledger has {looks} at other data, the last on {day} at {units} units. It was not decided on.",),
+    "run.follows": ("It follows {key}, which ended on {day} with {knowledge}: {reason}",),
     "impact.invalid": (
         "A gating health check failed ({failed}), so the measured effects can't be trusted and no decision can rest on them.",
     ),
@@ -4333,6 +4725,17 @@ def minute_text(at: str) -> str:
     return f"{at[:10]} {at[11:16]} UTC" if len(at) > 16 else at
 
 
+def number_of(count: int, one: str, many: str = "") -> str:
+    """A count with what is counted, in singular or plural: "1 unit", "1,200 units".
+
+    Args:
+        count: The count.
+        one: What is counted where it is one of them, with its verb where it has one: "unit", "unit is".
+        many: The same where it is none or several; with an s where it is left out.
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """The headline: what was decided, by whom, and whether the rule of the plan says the same."""
     recommended = payload["readout"]["recommendation"]
@@ -4355,15 +4758,20 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     outcome = decision["outcome"]
     variant = labels.get(decision["variant"], decision["variant"])
     mark, tone = BARS.get(outcome, ("◆", "muted"))
+    later = later_looks(payload)
     basis = (
-        say("basis.follows", rows=fired) if decision["follows_rule"] else say("basis.differs", rule_says=rule_says, rows=fired)
+        say("basis.older", looks=number_of(len(later), "later look"), rows=fired)
+        if later and decision["follows_rule"]
+        else say("basis.follows", rows=fired)
+        if decision["follows_rule"]
+        else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
         "headline": qualified(headline(outcome, variant), payload["readout"]["stamps"]),
         "mark": mark,
         "tone": tone,
         "basis": basis,
-        "differs": not decision["follows_rule"],
+        "differs": not decision["follows_rule"] or bool(later),
         "because": decision["because"] or recommended["because"],
         "by": named(decision["by"]) if decision["by"] else "",
         "at": minute_text(decision["at"]),
@@ -4928,27 +5336,25 @@ def health_line(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     return out or [{"text": "no check ran", "tone": "worse"}]
 
 
-def number_of(count: int, one: str, many: str = "") -> str:
-    """A count with what is counted, in singular or plural: "1 unit", "1,200 units".
-
-    Args:
-        count: The count.
-        one: What is counted where it is one of them, with its verb where it has one: "unit", "unit is".
-        many: The same where it is none or several; with an s where it is left out.
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+def _cost_of_all(readout: Mapping[str, Any], count: int) -> str:
+    """What all looks of the ledger cost, where the readout knew of another number of them."""
+    if readout["plan"]["model"]["kind"] not in ("frequentist", "bayesian"):
+        return say("looks.all", cost=readout["cost"]["sentence"], looks=number_of(count, "look"))
+    return say("looks.chosen", looks=number_of(count, "look"), alpha=share_text(readout["cost"]["alpha"]))
 
 
-def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
-    """Looks at the effects, and what they cost."""
-    looks, cost = readout["looks"], readout["cost"]
-    peeks = sum(not look["planned"] for look in looks)
-    count = len(looks)
+def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Looks at the effects, and what they cost; every count is that of the memo's own ledger."""
+    looks, cost = ledger_looks(payload), payload["readout"]["cost"]
+    peeks = len({k["data"] for k in looks if not k["planned"]})
+    count = len({k["data"] for k in looks})
+    words = {"looks": number_of(count, "look"), "peeks": peeks}
+    words |= {"entries": number_of(len(looks), "entry", "entries")} if count < len(looks) else {}
     return {
         "count": count,
         "peeks": peeks,
-        "line": say("looks.line", looks=number_of(count, "look"), peeks=peeks),
-        "cost": cost["sentence"],
+        "line": say("looks.line" if count == len(looks) else "looks.line_again", **words),
+        "cost": cost["sentence"] if count == cost["looks"] else _cost_of_all(payload["readout"], count),
         "rows": [
             {
                 "at": minute_text(look["at"]),
@@ -5369,20 +5775,19 @@ def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     return pairs
 
 
-STAMPS = {
-    "INVALID": "A gating health check failed. The effects must not be read.",
-    "AMENDED AFTER EFFECTS": "After effects were seen, or a gate had failed, the plan was changed in a way that can turn the "
-    "result.",
-    "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
-    "PEEK": "The effects were revealed before they were due.",
-}
-
-
-def _stamp(readout: Mapping[str, Any], word: str) -> dict[str, str]:
-    """A stamp with what it means; whether the plan came first is what its health check says, with both dates."""
-    if word in STAMPS:
-        return {"word": word, "means": STAMPS[word]}
-    return {"word": word, "means": next((c["meaning"] for c in readout["health"] if c["name"] == "plan_first"), "")}
+def _later(payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The stamp of a memo that does not rest on the newest look at the data."""
+    later = later_looks(payload)
+    if not later:
+        return []
+    last = later[-1]
+    means = say(
+        "looks.later",
+        looks=number_of(len(later), "later look"),
+        day=day_text(last["at"]),
+        units=whole(last["units"]),
+    )
+    return [{"word": "OLDER LOOK", "means": means}]
 
 
 def json_text(value: Any) -> str:
@@ -5422,6 +5827,31 @@ def health_check(check: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _page_run(payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The stamp of a run that follows another: which, and what had been seen of it by then."""
+    follows = json.loads(payload["ledger"]["lines"][0])["body"].get("follows")
+    if not follows:
+        return []
+    words = {k: follows[k] for k in ("key", "knowledge", "reason")}
+    return [{"word": f"RUN {len(follows['runs']) + 1}", "means": say("run.follows", day=day_text(follows["at"]), **words)}]
+
+
+STAMPS = {
+    "INVALID": "A gating health check failed. The effects must not be read.",
+    "AMENDED AFTER EFFECTS": "After effects were seen, or a gate had failed, the plan was changed in a way that can turn the "
+    "result.",
+    "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
+    "PEEK": "The effects were revealed before they were due.",
+}
+
+
+def _stamp(readout: Mapping[str, Any], word: str) -> dict[str, str]:
+    """A stamp with what it means; whether the plan came first is what its health check says, with both dates."""
+    if word in STAMPS:
+        return {"word": word, "means": STAMPS[word]}
+    return {"word": word, "means": next((c["meaning"] for c in readout["health"] if c["name"] == "plan_first"), "")}
+
+
 def content(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Everything the template shows, by section."""
     readout = payload["readout"]
@@ -5434,7 +5864,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "key": plan["key"],
         "owner": plan["owner"],
         "made": day_text(readout["at"]),
-        "stamps": [_stamp(readout, s) for s in readout["stamps"]],
+        "stamps": [_stamp(readout, s) for s in readout["stamps"]] + _page_run(payload) + _later(payload),
         "invalid": invalid,
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),
@@ -5449,7 +5879,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "guardrails": [r for r in rows if r["role"] == "guardrail"],
         "health": [health_check(c) for c in readout["health"]],
         "health_line": health_line(readout["health"]),
-        "looks": looks_section(readout),
+        "looks": looks_section(payload),
         "deviations": [deviation_row(d) for d in readout["deviations"]],
         "amendments": payload["amendments"],
         "waivers": payload["waivers"],

@@ -153,7 +153,10 @@ def test_decision_follows_the_rule_and_survives_reopening(experiment: xp.Experim
 def test_override_and_defer_are_allowed_and_marked(experiment: xp.Experiment) -> None:
     readout = experiment.readout(units(table()))
     assert experiment.decide(readout, "ship none", because="legal stop", by="ana").body["follows_rule"] is False
-    second = experiment.decide(readout, "defer", because="waiting for legal", by="ana")
+    with pytest.raises(DecisionError, match="XPB-R17"):
+        experiment.decide(readout, "defer", because="waiting for legal", by="ana")
+    first = experiment.decision
+    second = experiment.decide(readout, "defer", because="waiting for legal", by="ana", supersedes=first)
     assert second.kind == "deferred"
     assert second.body["supersedes"] == second.seq - 1
     assert experiment.status().state == "ready"

@@ -28,6 +28,7 @@ _HOMES = {
     "portfolio": "watch",
     "register": "experiment",
     "open_experiment": "experiment",
+    "restart": "experiment",
     "explore": "experiment",
     "Experiment": "experiment",
     "XpbenchError": "errors",

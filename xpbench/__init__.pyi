@@ -4,7 +4,7 @@ from typing import Any
 
 from xpbench.data import DuckDB, EventSchema, events, experiments, ingest, progress_bar, units
 from xpbench.errors import XpbenchError
-from xpbench.experiment import Experiment, explore, open_experiment, register
+from xpbench.experiment import Experiment, explore, open_experiment, register, restart
 from xpbench.expose import Tracker, mixpanel_flags
 from xpbench.forecast.calibration import calibrate
 from xpbench.forecast.history import History
@@ -55,6 +55,7 @@ __all__ = [
     "progress_bar",
     "register",
     "rehearse",
+    "restart",
     "template",
     "units",
     "verify",

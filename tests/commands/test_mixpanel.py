@@ -7,12 +7,15 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import mixpanel
 import pytest
 
+import xpbench as xp
+from tests.expose.conftest import make_plan
 from tests.mixpanel.test_pull import load
 from xpbench.commands.mixpanel import add_parsers, events_of
 from xpbench.commands.output import tell
@@ -115,3 +118,33 @@ def test_sandbox_serves_until_stopped(tmp_path: Path) -> None:
 def test_sandbox_refuses_bad_input(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sandbox", "--seconds", "0", *arguments]) == 2
     assert "XPB-I04" in capsys.readouterr().err
+
+
+def test_every_event_of_a_metric_is_pulled(box: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The steps of a funnel, too; and everything, where a sessions metric counts all events."""
+    base = make_plan().to_dict()
+    common = {"role": "secondary", "direction": "increase", "window_days": 7}
+    funnel = {"key": "f", "kind": "funnel", **common, "steps": [{"event": "Viewed"}, {"event": "Bought"}]}
+    plan = make_plan(metrics=[*base["metrics"], funnel])
+    assert set(events_of(plan)) == {"$experiment_started", "Experiment exposure incident", "Quote", "Viewed", "Bought"}
+    sessions = make_plan(metrics=[*base["metrics"], {"key": "s", "kind": "sessions", **common}])
+    assert events_of(sessions) == []
+    names = ["Quote", "Viewed", "Bought", "Scrolled", "$experiment_started"]
+    start = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
+    rows = [
+        {"event": n, "properties": {"time": start + i, "distinct_id": f"u{i}", "$insert_id": f"i{i}"}}
+        for i, n in enumerate(names)
+    ]
+    box.store.add_events(box.project.token, rows, now=start)
+    box.site.limits.per_second = 1_000
+    for made, expected in ((plan, 4), (sessions, 5)):
+        made.save(tmp_path / "plan.json")
+        out = str(tmp_path / f"export{expected}")
+        asked = ["pull", "--from", "2026-03-01", "--to", "2026-03-01", "--plan", str(tmp_path / "plan.json"), "--out", out]
+        assert main(asked) == 0
+        shown = capsys.readouterr()
+        assert f"{expected} events of 1 days" in shown.out
+        assert f"xp.events({out!r})" in shown.out, "what is printed is what is read"
+        assert ("counts every event" in shown.err) == (expected == 5)
+        source = xp.events(out)
+        assert len(source.log) == 1

@@ -307,7 +307,9 @@ def test_another_experiments_memo_is_refused(repository):
 
 def test_a_memo_of_a_superseded_decision_is_refused(repository):
     experiment = decided(repository / "experiments")
-    experiment.decide(experiment.decided_readout(), "iterate", because="Thought again.", by="Ana")
+    experiment.decide(
+        experiment.decided_readout(), "iterate", because="Thought again.", by="Ana", supersedes=experiment.decision
+    )
     experiment.memo_path.write_bytes(build_stale(experiment))
     found = next(f for f in review(folder=repository) if f.path.endswith(experiment.key))
     assert found.state == "refused"

@@ -125,3 +125,46 @@ def test_base_install_has_nothing_that_nobody_imports() -> None:
 @pytest.mark.parametrize("package", base_packages())
 def test_reason_for_each_package_of_the_base_is_written_down(package: str) -> None:
     assert package in (ROOT / "docs" / "adr" / "0087-base-install.md").read_text("utf-8")
+
+
+def imports_of(path: Path, modules: dict[str, Path]) -> set[str]:
+    """Modules of the package that a file imports anywhere: inside functions and for types, too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("xpbench"):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner in modules else node.module)
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name in modules}
+    return found
+
+
+def test_no_circle_of_imports_has_more_than_three_files() -> None:
+    """Strongly connected sets of modules by Tarjan's algorithm, every import counted."""
+    modules = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in PACKAGE.rglob("*.py")}
+    graph = {name: imports_of(path, modules) & set(modules) - {name} for name, path in modules.items()}
+    seen: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    circles: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        seen[name] = low[name] = len(seen)
+        stack.append(name)
+        for other in graph[name]:
+            if other not in seen:
+                visit(other)
+                low[name] = min(low[name], low[other])
+            elif other in stack:
+                low[name] = min(low[name], seen[other])
+        if low[name] == seen[name]:
+            at = stack.index(name)
+            if len(stack) - at > 1:
+                circles.append(sorted(stack[at:]))
+            del stack[at:]
+
+    for name in graph:
+        if name not in seen:
+            visit(name)
+    assert [c for c in circles if len(c) > 3] == []

@@ -22,9 +22,9 @@ def test_golden_line_and_digest():
     assert made.line.decode() == (
         '{"at":"2026-11-03T09:00:00.000000Z","body":{"key":"beta","é":1.5},"by":"ana","kind":"registered","prev":"'
         + START
-        + '","schema":1,"seq":1,"sha256":"b9d62b56f5e77952701eea6e03094ffeebbd540568537eabe15a6bf8f541191b"}'
+        + '","schema":2,"seq":1,"sha256":"3ee1b620331b7795efd3de73712b5ec89b264c4d76887f484e739e4d92e684c0"}'
     )
-    assert made.digest == "293da192cdfd08295cca91cc7c1f06478fcf1e2191f29579db8bd46394650462"
+    assert made.digest == "f344265144c04c5d7bb19ed9ec19bdf8d1edc37a9e4caab23b43fe79d7a94c4a"
     assert made.digest == hashlib.sha256(made.line).hexdigest()
 
 
@@ -101,7 +101,7 @@ def test_a_line_of_the_wrong_shape_is_refused_with_its_reason(changes, reason):
 
 def test_a_newer_schema_is_told_apart():
     with pytest.raises(NewerSchema):
-        parse_line(changed(entry(), schema=2))
+        parse_line(changed(entry(), schema=3))
 
 
 @pytest.mark.parametrize(

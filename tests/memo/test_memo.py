@@ -258,7 +258,7 @@ def test_amendments_stand_with_what_was_known(tmp_path):
     changed = experiment.plan.changed(notes="A clarification.")
     amended = open_experiment(experiment.key, tmp_path, clock=clock).amend(changed, reason="Wording.", by="Ana")
     readout = amended.readout(summary_of(), by="Ana")
-    amended.decide(readout, "iterate", because="Once more.", by="Ana")
+    amended.decide(readout, "iterate", because="Once more.", by="Ana", supersedes=experiment.decision)
     memo = amended.memo()
     assert memo.payload["amendments"][0]["knowledge"] == "effects seen"
     assert "Wording." in memo.html

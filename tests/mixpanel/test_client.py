@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -145,7 +146,7 @@ FLAG: dict[str, Any] = {
     "serving_method": "remote_or_local",
     "ruleset": {
         "variants": [{"key": "a", "value": "a", "is_control": True, "split": 1.0, "description": "kept"}],
-        "rollout": [{"rollout_percentage": 1.0, "cohort_hash": "kept"}],
+        "rollout": [{"rollout_percentage": 1.0, "cohort_hash": "kept", "variant_splits": {}}],
     },
 }
 
@@ -202,3 +203,41 @@ def test_export_pace_keeps_the_sandbox_from_refusing(box: Sandbox) -> None:
     assert time.monotonic() - start >= 2.0
     assert 429 not in {status for _, path, status in box.site.requests if "export" in path}
     box.site.requests.clear()
+
+
+def test_imported_events_keep_out_of_the_importers_city(box: Sandbox, client: Client) -> None:
+    """`ip: 0` where an event has none; times in whole milliseconds; other dates as text, and a time that is none is refused."""
+    rows = [event(1), event(2, ip="8.8.8.8"), event(3, time=1_700_000_000.25), event(4, time=datetime(2026, 3, 1, tzinfo=UTC))]
+    rows.append(event(5, time=float("nan")))
+    report = client.import_events(rows)
+    assert (report.imported, [f["position"] for f in report.failed]) == (4, [4])
+    places = [e["properties"].get("$city") for e in box.events()]
+    assert places == [None, "Sandbox", None, None]
+    times = [e["properties"]["time"] for e in box.events()]
+    assert times[2:] == [1_700_000_000_250, 1_772_323_200_000]
+
+
+@pytest.mark.parametrize(("header", "least"), [("7", 7), ("Mon, 30 Nov 2099 12:00:00 GMT", 10**8), ("", 0), ("soon", 0)])
+def test_a_wait_may_be_asked_for_as_a_date(header: str, least: float) -> None:
+    import httpx
+
+    from xpbench.mixpanel.retrying import retry_after
+
+    assert retry_after(httpx.Response(429, headers={"Retry-After": header})) >= least
+
+
+def test_a_quota_that_others_use_up_is_waited_for(box: Sandbox) -> None:
+    """Not attempts count but the time that was promised."""
+    box.faults.set(throttle=1.0, limit=25)
+    told: list[float] = []
+    options = {"sleep": lambda seconds: None, "on_wait": lambda seconds, waited: told.append(seconds)}
+    with Client(Account.from_environment(), **options) as client:
+        assert client.experiments() == []
+    assert len(told) >= 20
+    assert max(told) >= 60
+
+
+def test_a_server_error_is_not_called_a_refusal(box: Sandbox, client: Client) -> None:
+    box.faults.set(fail=1.0)
+    with pytest.raises(MixpanelError, match=r"Mixpanel fails \(503\).*Do it again later"):
+        client.experiments()

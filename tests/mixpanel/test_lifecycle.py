@@ -135,7 +135,7 @@ def test_overrides_and_variants_of_groups() -> None:
     ruleset = flag_body(plan)["ruleset"]
     assert ruleset["test"] == {"users": {"ann": "beta"}}
     assert ruleset["rollout"][0]["variant_override"] == {"key": "beta"}
-    assert [v["is_sticky"] for v in ruleset["variants"]] == [False, True]
+    assert {v["key"]: v["is_sticky"] for v in ruleset["variants"]} == {"control": False, "beta": True}
 
 
 def test_long_titles_leave_room_for_the_digest() -> None:

@@ -27,7 +27,7 @@ FLAG: dict[str, Any] = {
             {"key": "control", "value": "old", "is_control": True, "split": 0.5},
             {"key": "beta", "value": "new", "is_control": False, "split": 0.5},
         ],
-        "rollout": [{"rollout_percentage": 1.0}],
+        "rollout": [{"rollout_percentage": 1.0, "variant_splits": {}}],
     },
 }
 

@@ -208,6 +208,67 @@ def test_postgres_equals_python(name: str, postgres: str) -> None:
     assert [row[0] for row in found] == assignments(subject, ids).variants().tolist()
 
 
+@pytest.mark.parametrize("kind", ["DOUBLE PRECISION", "REAL", "NUMERIC(12,1)", "BOOLEAN"])
+def test_postgres_refuses_ids_that_are_no_ids(kind: str, postgres: str) -> None:
+    import psycopg
+
+    with psycopg.connect(postgres) as connection:
+        connection.execute(f"CREATE TEMP TABLE units (distinct_id {kind})")
+        query = f"SELECT {sql(plan_of(), 'postgres')} FROM units".replace("%", "%%")
+        assert connection.execute(query).fetchall() == [], "only a value that is there is refused"
+        connection.execute("INSERT INTO units VALUES (NULL)")
+        assert connection.execute(query).fetchall() == [(None,)]
+        connection.execute("INSERT INTO units VALUES ('1')")
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation, match=r"12345\.0 is another id"):
+            connection.execute(query)
+
+
+@pytest.mark.parametrize("kind", ["BIGINT", "SMALLINT", "VARCHAR(20)", "CHAR(4)", "UUID"])
+def test_postgres_takes_every_kind_of_id(kind: str, postgres: str) -> None:
+    import uuid
+
+    import psycopg
+
+    ids: list[Any] = (
+        [str(uuid.UUID(int=i)) for i in range(1000, 1400)] if kind == "UUID" else [str(i) for i in range(1000, 1400)]
+    )
+    with psycopg.connect(postgres) as connection:
+        connection.execute(f"CREATE TEMP TABLE units (place INT, distinct_id {kind})")
+        connection.cursor().executemany("INSERT INTO units VALUES (%s, %s)", list(enumerate(ids)))
+        query = f"SELECT {sql(plan_of(), 'postgres')} FROM units ORDER BY place".replace("%", "%%")
+        assert [r[0] for r in connection.execute(query).fetchall()] == assignments(plan_of(), ids).variants().tolist()
+
+
+@pytest.mark.parametrize("kind", ["DOUBLE", "FLOAT", "DECIMAL(12,1)", "BOOLEAN", "TIMESTAMP"])
+@pytest.mark.parametrize("hashed", ["native", "mixpanel"])
+def test_duckdb_refuses_ids_that_are_no_ids(kind: str, hashed: str) -> None:
+    """A frame with a hole makes floats of whole numbers: 12345.0 is not hashed in silence."""
+    subject = plan_of() if hashed == "native" else read_flag(definition_of())
+    connection = duckdb.connect()
+    value = "TIMESTAMP '2026-01-01'" if kind == "TIMESTAMP" else f"CAST(1 AS {kind})"
+    connection.execute(f"CREATE TABLE units AS SELECT {value} AS distinct_id")
+    with pytest.raises(duckdb.InvalidInputException, match=r"12345\.0 is another id"):
+        connection.execute(f"SELECT {sql(subject)} FROM units").fetchall()
+    connection.execute("UPDATE units SET distinct_id = NULL")
+    assert connection.execute(f"SELECT {sql(subject)} FROM units").fetchall() == [(None,)]
+
+
+@pytest.mark.parametrize("kind", ["TINYINT", "UBIGINT", "HUGEINT", "UUID", "VARCHAR", "ENUM"])
+def test_duckdb_takes_every_kind_of_id(kind: str) -> None:
+    connection = duckdb.connect()
+    if kind == "ENUM":
+        connection.execute("CREATE TYPE names AS ENUM ('a', 'b', 'c')")
+        connection.execute(
+            "CREATE TABLE units AS SELECT CAST(x AS names) AS distinct_id FROM (VALUES ('a'), ('b'), ('c')) t(x)"
+        )
+    elif kind == "UUID":
+        connection.execute("CREATE TABLE units AS SELECT uuid() AS distinct_id FROM range(200)")
+    else:
+        connection.execute(f"CREATE TABLE units AS SELECT CAST(range AS {kind}) AS distinct_id FROM range(1, 100)")
+    rows = connection.execute(f"SELECT CAST(distinct_id AS VARCHAR), {sql(plan_of())} FROM units").fetchall()
+    assert [v for _, v in rows] == assignments(plan_of(), [u for u, _ in rows]).variants().tolist()
+
+
 @pytest.mark.spark
 @pytest.mark.slow
 def test_spark_equals_python(tmp_path: Path) -> None:
@@ -229,6 +290,9 @@ def test_spark_equals_python(tmp_path: Path) -> None:
             subject = subjects()[name]
             rows = frame.selectExpr("place", f"{sql(subject, 'spark')} AS variant").orderBy("place").collect()
             assert [r["variant"] for r in rows] == assignments(subject, ids).variants().tolist(), name
+        floats = spark.createDataFrame([(1, 12345.0)], "place INT, distinct_id DOUBLE")
+        with pytest.raises(Exception, match=r"12345\.0 is another id"):
+            floats.selectExpr(f"{sql(plan_of(), 'spark')} AS variant").collect()
     finally:
         spark.stop()
 

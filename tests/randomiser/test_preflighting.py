@@ -51,7 +51,7 @@ def test_rollout_without_hash_salt_is_forty_sixty(share: float, low: float, high
 
 
 def test_the_same_rollout_with_hash_salt_is_fine() -> None:
-    assert names(preflight(flag(rollout=(0.1,), hash_salt=SALT), IDS)) == []
+    assert names(preflight(by_key(definition_of(rollout=(0.1,), hash_salt=SALT)), IDS)) == []
 
 
 @pytest.mark.parametrize(
@@ -315,3 +315,112 @@ def test_forced_shares_of_a_later_group_are_those_of_the_units_left_to_it() -> N
         assert row.forced == pytest.approx(row.share, abs=0.008)
     later = [r for r in report.splits if r.group == "1"]
     assert abs(later[0].forced - 0.5) > 0.01
+
+
+def by_key(definition: dict[str, Any]) -> Any:
+    definition["ruleset"]["variants"].sort(key=lambda v: v["key"])
+    return read_flag(definition)
+
+
+def test_flags_that_other_sdks_assign_otherwise_are_named() -> None:
+    """Node and Ruby add splits in the order listed, Java in 32-bit floats: 10/20/70 differs in one bucket, 90/10 in none."""
+    found = preflight(flag(hash_salt=SALT), IDS).finding("variant_order")
+    assert found is not None
+    assert found.numbers["share"] == 1.0
+    three = definition_of(splits=(0.2, 0.1, 0.7), hash_salt=SALT)
+    report = preflight(by_key(three), IDS)
+    java = report.finding("float32_buckets")
+    assert java is not None
+    assert java.numbers["buckets"] == 1
+    assert "0.205" in java.remedy or "0.095" in java.remedy or "0.105" in java.remedy
+    assert names(preflight(by_key(definition_of(splits=(0.9, 0.1), hash_salt=SALT)), IDS)) == []
+    salted = preflight(by_key(definition_of(hash_salt="")), IDS)
+    assert "empty_hash_salt" in names(salted)
+    plan = preflight(plan_of(hash="mixpanel", hash_salt=SALT), IDS).finding("variant_order")
+    assert plan is not None
+    assert (plan.level, plan.remedy.startswith("Let xpbench make the flag")) == ("info", True)
+
+
+def test_overrides_and_rules_that_sdks_read_otherwise() -> None:
+    made = definition_of(hash_salt=SALT)
+    made["ruleset"]["rollout"] = [
+        {"rollout_percentage": 1.0, "variant_override": {"key": "BETA"}, "runtime_evaluation_rule": {"!": [{"var": "staff"}]}},
+        {"rollout_percentage": 1.0},
+    ]
+    found = names(preflight(by_key(made), IDS))
+    assert {"key_case", "rule_without_properties"} <= set(found)
+    made["ruleset"]["variants"][0]["key"] = "Control"
+    made["ruleset"]["variants"][1]["key"] = "control"
+    assert "keys_differ_by_case" in names(preflight(by_key(made), IDS))
+
+
+def test_history_that_is_the_variant_fails() -> None:
+    """The same salt as last time: every value is the variant, nothing varies within it, and no test has a p."""
+    plan = plan_of()
+    ids = [f"user-{i}" for i in range(5000)]
+    history = pd.DataFrame({"distinct_id": ids, "was_in_beta": [int(v == "beta") for v in xp.assign(plan, ids)]})
+    report = preflight(plan, ids, history)
+    found = report.finding("history_is_the_variant")
+    assert found is not None
+    assert "'was_in_beta'" in found.message
+    assert not report.ok
+    flipped = history.assign(was_in_beta=history["was_in_beta"].where(history.index != 7, 1 - history["was_in_beta"]))
+    assert not preflight(plan, ids, flipped).ok, "with one unit flipped it is as bad"
+
+
+def test_categories_of_history_are_tested() -> None:
+    plan = plan_of()
+    ids = [f"user-{i}" for i in range(5000)]
+    rng = np.random.default_rng(1)
+    country = rng.choice(["UK", "US", "DE"], 5000)
+    history = pd.DataFrame({"distinct_id": ids, "country": country})
+    assert preflight(plan, ids, history).findings == ()
+    arm = np.where(xp.assign(plan, np.array(ids)) == "beta", "A", "B")
+    report = preflight(plan, ids, history.assign(arm=arm))
+    found = report.finding("unbalanced_category")
+    assert found is not None
+    assert found.numbers["column"] == "arm"
+    assert found.numbers["cramers_v"] == pytest.approx(1.0)
+    table = pd.crosstab(country, xp.assign(plan, np.array(ids)))
+    weak = preflight(plan, ids, history.assign(country=country))
+    assert stats.chi2_contingency(table, correction=False).pvalue > 0.01
+    assert weak.ok
+
+
+def test_ids_of_broken_code_are_named() -> None:
+    uuids = [f"{i:08x}-0000-4000-8000-{i * 7919:012x}" for i in range(1, 3001)]
+    bad = ["undefined", "anonymous", "null", "0", "00000000-0000-0000-0000-000000000000"]
+    found = preflight(plan_of(), uuids + bad).finding("refused_ids")
+    assert found is not None
+    assert found.numbers["count"] == 5
+    assert found.level == "warn"
+    assert not preflight(plan_of(), uuids + ["undefined"] * 100).ok
+    twice = preflight(plan_of(), uuids + [u.upper() for u in uuids[:300] if u != u.upper()]).finding("two_spellings")
+    assert twice is not None
+    assert twice.numbers["count"] > 200
+    padded = preflight(plan_of(), [str(i) for i in range(1000, 4000)] + [f"00{i}" for i in range(1000, 1010)])
+    assert padded.finding("zero_padded_ids") is not None
+    assert padded.finding("zero_padded_ids").numbers["count"] == 10  # type: ignore[union-attr]
+    mixed = preflight(plan_of(), [f"user-{i}" for i in range(2000)] + [f"$device:{i}" for i in range(200)])
+    assert mixed.finding("mixed_id_kinds") is not None
+    assert "refused_ids" in names(preflight(plan_of(), np.arange(3000)))
+
+
+def test_too_few_units_and_too_long_lists() -> None:
+    ids = [f"user-{i}" for i in range(2000)]
+    listed = plan_of(overrides=dict.fromkeys(ids[:150], "beta"))
+    assert preflight(listed, ids).finding("long_override_list") is not None
+    assert preflight(plan_of(overrides=dict.fromkeys(ids[:20], "beta")), ids).finding("long_override_list") is None
+    small = preflight(plan_of(splits=(0.999, 0.001)), ids).finding("small_variant")
+    assert small is not None
+    assert small.level == "fail"
+    few = preflight(plan_of(), ids[:400]).finding("fewer_ids_than_horizon")
+    assert few is not None
+    assert few.numbers == {"served": 400, "horizon": 1000}
+
+
+def test_the_list_of_refused_ids_is_the_one_of_the_tracker() -> None:
+    from xpbench.expose.limits import FORBIDDEN_IDS
+    from xpbench.randomiser.preflight.spellings import REFUSED
+
+    assert set(REFUSED) >= FORBIDDEN_IDS

@@ -23,6 +23,7 @@ def add_parsers(subparsers: Any) -> None:
     decide.add_argument("outcome", choices=["ship", "ship none", "ship-none", "iterate", "defer"], help="what is decided")
     decide.add_argument("--variant", help="with ship: which variant")
     decide.add_argument("--because", required=True, help="why")
+    decide.add_argument("--supersedes", type=int, metavar="N", help="entry of the decision in force, where there is one")
 
     memo = _with_key(add_command(subparsers, "memo", _memo, help="write the frozen memo of the decision"))
     memo.add_argument("--out", help="file to write (.html .json .md .pdf .zip); <root>/<key>/memo.html if missing")
@@ -40,6 +41,7 @@ def add_parsers(subparsers: Any) -> None:
     status = add_command(subparsers, "status", _status, help="what is registered, running, ready, overdue")
     status.add_argument("key", nargs="?", help="one experiment; all if missing")
     status.add_argument("--root", default="experiments", help="folder of all experiments")
+    status.add_argument("--remote", action="store_true", help="also compare with Mixpanel; exit 1 where it differs")
 
 
 def _with_key(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -188,7 +190,9 @@ def _decide(args: argparse.Namespace) -> int:
     readout = experiment.readout(_source(args, experiment.plan), by=args.by, progress=progress_line)
     progress_done()
     outcome = "ship none" if args.outcome == "ship-none" else args.outcome
-    entry = experiment.decide(readout, outcome, variant=args.variant, because=args.because, by=args.by or "")
+    entry = experiment.decide(
+        readout, outcome, variant=args.variant, because=args.because, by=args.by or "", supersedes=args.supersedes
+    )
     follows = "as the rule recommends" if entry.body["follows_rule"] else f"the rule recommends {entry.body['recommended']}"
     what = f"{outcome} {args.variant}" if args.variant else outcome
     answer(args, dict(entry.body), f"Decided: {what} ({follows}). Next: xpbench memo {args.key} --root {args.root}")
@@ -235,6 +239,37 @@ def _status(args: argparse.Namespace) -> int:
     from xpbench.experiment import statuses
 
     found = statuses(args.root, only=args.key)
-    lines = [f"{s['key']:<28} {s['state']:<11} {s['sentence']}" for s in found]
+    if args.remote:
+        _add_remote(args.root, found)
+    lines = []
+    for s in found:
+        lines.append(f"{s['key']:<28} {s['state']:<11} {s['sentence']}")
+        lines += [f"  {words}" for words in s.get("remote", {}).get("words", ())]
     answer(args, found, "\n".join(lines) or f"No experiments in {args.root}. Start with: xpbench new, or xpbench demo")
-    return NO if any(s["state"] in ("broken", "overdue", "breached") for s in found) else DONE
+    drifted = any(s.get("remote", {}).get("in_step") is False for s in found)
+    return NO if drifted or any(s["state"] in ("broken", "overdue", "breached") for s in found) else DONE
+
+
+def _add_remote(root: str, found: list[dict[str, Any]]) -> None:
+    """What Mixpanel holds of each published experiment, against plan and ledger."""
+    from xpbench.errors import MixpanelError
+    from xpbench.experiment import open_experiment
+    from xpbench.mixpanel.client import Client
+
+    with Client.from_environment() as client:
+        for status in found:
+            if status["state"] == "broken":
+                continue
+            experiment = open_experiment(status["key"], root)
+            if not any(e.kind == "published" for e in experiment.ledger.entries()):
+                status["remote"] = {"in_step": None, "words": ["Not published to Mixpanel."]}
+                continue
+            try:
+                step = experiment.sync(client, dry_run=True)
+            except MixpanelError as error:
+                if error.code not in ("XPB-M10", "XPB-M14"):
+                    raise
+                status["remote"] = {"in_step": False, "words": [str(error)]}
+                continue
+            words = [str(d) for d in step.differences] or ["Mixpanel holds what plan and ledger say."]
+            status["remote"] = {"in_step": step.in_step, "differences": [d.to_dict() for d in step.differences], "words": words}

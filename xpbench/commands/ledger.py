@@ -60,6 +60,16 @@ def add_parsers(subparsers: Any) -> None:
     mark.add_argument("--memo", help="stamp this memo instead of the ledger")
     mark.add_argument("--tsa-ca", metavar="FILE", help="certificates (PEM) to check the answer against before it is kept")
     mark.add_argument("--by", help="who asks")
+    mend = add_command(
+        inner,
+        "repair",
+        _repair,
+        help="put right what git, editors or a file manager did to a ledger, without losing an entry",
+        description="Joins both sides of an unresolved merge, puts line ends back, gives a copied folder its place. "
+        "What was there before is kept in <root>/.repaired.",
+    )
+    _with_ledger(mend)
+    mend.add_argument("--by", help="who repairs")
     log = add_command(inner, "log", _log, help="every entry, one a line")
     _with_ledger(log)
 
@@ -199,6 +209,14 @@ def _stamp(args: argparse.Namespace) -> int:
         return DONE
     entry = ledger.append("stamped", stamp.body_of(witness, reply), by=args.by)
     answer(args, value | {"seq": entry.seq}, f"{witness.length} entries {told}; on record as entry {entry.seq}")
+    return DONE
+
+
+def _repair(args: argparse.Namespace) -> int:
+    from xpbench.ledger.repair import repair
+
+    done = repair(_path(args), by=args.by)
+    answer(args, done.to_dict(), str(done))
     return DONE
 
 

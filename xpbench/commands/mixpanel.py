@@ -1,4 +1,4 @@
-"""`xpbench pull` and `xpbench sandbox`."""
+"""`xpbench pull`, `xpbench sync` and `xpbench sandbox`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import sys
 import threading
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from xpbench.commands.output import DONE, add_command, answer, progress_done, progress_line
+from xpbench.commands.output import DONE, NO, add_command, answer, progress_done, progress_line
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -26,9 +27,35 @@ def add_parsers(subparsers: Any) -> None:
     pull.add_argument("--to", dest="last", metavar="DAY", help="last day, included; yesterday (UTC) if missing")
     pull.add_argument("--out", default="export", metavar="DIR", help="folder (export)")
     pull.add_argument("--event", action="append", default=[], metavar="NAME", help="only this event; may stand several times")
-    pull.add_argument("--plan", metavar="PLAN", help="only the events that this plan file needs")
+    pull.add_argument("--plan", metavar="PLAN", help="only the events that this plan file needs; all where it counts sessions")
+    pull.add_argument(
+        "--time-zone", default="UTC", metavar="ZONE", help="zone of the project, for those made before 2023 (UTC)"
+    )
+    pull.add_argument(
+        "--late-days", type=int, default=6, metavar="N", help="days after its end during which a day is asked for again (6)"
+    )
+    pull.add_argument("--again", action="store_true", help="ask for every day again, after old events were imported")
     pull.add_argument("--where", default="", metavar="EXPRESSION", help="filter in Mixpanel's expression language")
     pull.add_argument("--format", choices=["jsonl", "parquet"], default="parquet", help="one file a day of this kind (parquet)")
+
+    step = add_command(
+        subparsers,
+        "sync",
+        _sync,
+        help="Mixpanel in step with plan and ledger: the difference first",
+        description="Compare what Mixpanel holds of an experiment with its plan and its ledger, show the difference, write it: "
+        "experiment, flag, stage. Exit 0: in step. Exit 1: it still differs. Credentials come from MIXPANEL_USERNAME, "
+        "MIXPANEL_SECRET, MIXPANEL_PROJECT_ID, MIXPANEL_WORKSPACE_ID and MIXPANEL_REGION.",
+    )
+    step.add_argument("key", help="key of the experiment")
+    step.add_argument("--root", default="experiments", help="folder of all experiments")
+    step.add_argument("--by", help="who does it")
+    step.add_argument("--dry-run", action="store_true", help="show the difference and write nothing; exit 1 where there is one")
+    step.add_argument("--launch", action="store_true", help="also launch it, which can't be undone")
+    step.add_argument("--holdback", type=float, metavar="SHARE", help="after shipping: share that stays on control; recorded")
+    step.add_argument("--roll-back", metavar="REASON", help="everyone back to control; the reason goes on record")
+    step.add_argument("--adopt", action="store_true", help="take over what was not made from this ledger")
+    step.add_argument("--yes", action="store_true", help="do not ask")
 
     box = add_command(
         subparsers,
@@ -46,16 +73,30 @@ def add_parsers(subparsers: Any) -> None:
 
 
 def events_of(plan: Any) -> list[str]:
-    """Names of the events that a plan's readout needs: the exposure, incidents, and those of the metrics."""
+    """Names of the events that a plan's readout needs: the exposure, incidents, and those of the metrics.
+
+    Empty where it needs every event: sessions are runs of any events, and an export of some would cut them in silence.
+    """
     from xpbench.expose.event import INCIDENT_EVENT
 
     names = {plan.exposure.event, INCIDENT_EVENT}
     for metric in plan.metrics:
         fields = metric.model_dump(mode="json", by_alias=True)
-        for name in ("event", "events"):
-            value = fields.get(name)
-            names.update([value] if isinstance(value, str) else value or [])
+        if fields["kind"] == "sessions":
+            return []
+        names.update(_names(fields))
     return sorted(names)
+
+
+def _names(value: Any) -> set[str]:
+    """Events named anywhere in a metric: its own, and those of its parts, such as the steps of a funnel."""
+    if isinstance(value, list):
+        return {name for item in value for name in _names(item)}
+    if not isinstance(value, dict):
+        return set()
+    own = {value["event"]} if isinstance(value.get("event"), str) else set()
+    own |= {e for e in value.get("events") or () if isinstance(e, str)}
+    return own.union(*(_names(v) for v in value.values())) if value else own
 
 
 def _pull(args: argparse.Namespace) -> int:
@@ -65,14 +106,32 @@ def _pull(args: argparse.Namespace) -> int:
     from xpbench.mixpanel.pull import pull
     from xpbench.plan import load_plan
 
-    events = [*args.event, *(events_of(load_plan(args.plan)) if args.plan else [])]
-    last = args.last or (system_clock() - timedelta(days=1)).date().isoformat()
+    needed = events_of(load_plan(args.plan)) if args.plan else []
+    events = [] if args.plan and not needed else [*args.event, *needed]
+    if args.plan and not needed and not args.json:
+        sys.stderr.write("A sessions metric counts every event, so every event is exported.\n")
+    try:
+        zone = ZoneInfo(args.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone = ZoneInfo("UTC")  # pull names what is wrong with it
+    last = args.last or (system_clock().astimezone(zone) - timedelta(days=1)).date().isoformat()
+    told: list[float] = []
+
+    def waiting(seconds: float, waited: float) -> None:
+        if not told:
+            sys.stderr.write(
+                "Mixpanel's export takes 60 queries an hour for the whole project, other tools included. They are used up: "
+                "waiting for more, days that are complete stay.\n"
+            )
+        told.append(seconds)
+        sys.stderr.write(f"  waiting {seconds:.0f} s ({(waited + seconds) / 60:.0f} min so far)\n")
+        sys.stderr.flush()
 
     class Stage:
         def __init__(self, name: str) -> None:
             self.name = name
 
-    with Client.from_environment() as client:
+    with Client.from_environment(on_wait=waiting) as client:
         report = pull(
             client,
             args.out,
@@ -80,6 +139,9 @@ def _pull(args: argparse.Namespace) -> int:
             last=last,
             events=sorted(set(events)),
             where=args.where,
+            time_zone=args.time_zone,
+            late_days=args.late_days,
+            again=args.again,
             progress=lambda day: progress_line(Stage(f"{day.day}: {day.events} events")),
         )
     document = report.to_dict()
@@ -88,9 +150,53 @@ def _pull(args: argparse.Namespace) -> int:
         document["rejected"] = sum(sum(r.rejected.values()) for r in read)
     progress_done()
     fetched = sum(not d.reused for d in report.days)
-    counts = f"{report.events} events of {len(report.days)} days, {fetched} fetched now."
-    answer(args, document, f"{counts} Read them with xp.events({document['pattern']!r})")
+    counts = f"{report.events} events of {len(report.days)} days, {fetched} fetched now"
+    if report.late:
+        counts += f", {report.late} of them late"
+    zone_words = f", time_zone={args.time_zone!r}" if args.time_zone != "UTC" else ""
+    answer(args, document, f"{counts}. Read them with xp.events({args.out!r}{zone_words})")
     return DONE
+
+
+def _sync(args: argparse.Namespace) -> int:
+    from xpbench.experiment import open_experiment
+    from xpbench.mixpanel.client import Client
+
+    experiment = open_experiment(args.key, args.root)
+
+    def before(found: Any) -> None:
+        if args.json:
+            return
+        sys.stdout.write("\n".join([*map(str, found.differences), *found.notes]) + "\n")
+        sys.stdout.flush()
+        if not args.yes and sys.stdin.isatty() and input("Write this to Mixpanel? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise _StoppedError
+
+    with Client.from_environment() as client:
+        try:
+            found = experiment.sync(
+                client,
+                dry_run=args.dry_run,
+                adopt=args.adopt,
+                launch=args.launch,
+                holdback=args.holdback,
+                roll_back=args.roll_back,
+                by=args.by,
+                before_writing=before,
+            )
+        except _StoppedError:
+            sys.stdout.write("Nothing was written.\n")
+            return NO
+    text = str(found)
+    if found.did:  # the difference was shown before it was written
+        left = [f"Still differs: {d}" for d in found.left] + [n for n in found.notes if found.left]
+        text = "\n".join([f"Done: {', '.join(found.did)}.", *left])
+    answer(args, found.to_dict(), text)
+    return DONE if found.in_step else NO
+
+
+class _StoppedError(Exception):
+    """Whoever was asked said no."""
 
 
 def _sandbox(args: argparse.Namespace) -> int:

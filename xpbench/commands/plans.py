@@ -33,6 +33,24 @@ def add_parsers(subparsers: Any) -> None:
     amend.add_argument("--reason", required=True, help="why")
     amend.add_argument("--root", default="experiments", help="folder of all experiments")
     amend.add_argument("--by", help="who amends")
+    amend.add_argument("--undo", action="store_true", help="it may put back what an earlier amendment changed")
+
+    restart = add_command(
+        subparsers,
+        "restart",
+        _restart,
+        help="end a run and register the next one, linked to it, with a fresh salt",
+        description="The new run keeps the name in the log; its exposures count from --start on (tomorrow if missing), so that "
+        "those of the run before are left out, and the tracker exposes returning users again. Also the way to add a variant.",
+    )
+    restart.add_argument("key", help="key of the run that ends")
+    restart.add_argument("--reason", required=True, help="why; it stands in both ledgers and in the memo")
+    restart.add_argument("--plan", help="plan file of the new run, where more changes than dates and salt")
+    restart.add_argument("--new-key", help="key of the new run; the old one with the next number if missing")
+    restart.add_argument("--start", metavar="DAY", help="first day (UTC) that counts; tomorrow if missing")
+    restart.add_argument("--keep-salt", action="store_true", help="draw the same units as before")
+    restart.add_argument("--root", default="experiments", help="folder of all experiments")
+    restart.add_argument("--by", help="who restarts")
 
 
 def _new(args: argparse.Namespace) -> int:
@@ -101,12 +119,36 @@ def _register(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _restart(args: argparse.Namespace) -> int:
+    from xpbench.experiment import restart
+    from xpbench.plan import load_plan
+
+    new = restart(
+        args.key,
+        args.root,
+        reason=args.reason,
+        plan=load_plan(args.plan) if args.plan else None,
+        new_key=args.new_key,
+        start=args.start,
+        keep_salt=args.keep_salt,
+        by=args.by,
+    )
+    start = new.plan.exposure.start
+    answer(
+        args,
+        {"key": new.key, "follows": list(new.status().follows), "start": start, "folder": str(new.folder)},
+        f"{args.key} ended; {new.key} is registered and counts from {start} on. Next: xpbench preflight "
+        f"{new.folder / 'plan.json'}",
+    )
+    return DONE
+
+
 def _amend(args: argparse.Namespace) -> int:
     from xpbench.experiment import open_experiment
     from xpbench.plan import load_plan
 
     plan = load_plan(args.plan)
-    amended = open_experiment(plan.key, args.root).amend(plan, reason=args.reason, by=args.by)
+    amended = open_experiment(plan.key, args.root).amend(plan, reason=args.reason, by=args.by, undo=args.undo)
     entry = amended.ledger.entries()[-1]
     changes = json.loads(json.dumps(entry.body["changes"]))
     answer(

@@ -46,7 +46,12 @@ def add_parsers(subparsers: Any) -> None:
         subparsers, "audit", _audit, help="recompute the variant of each exposed unit; exit 1 where the log differs"
     )
     _subject_arguments(audit)
-    audit.add_argument("exposures", help="exposures in CSV (.csv, .csv.gz, .tsv) or Parquet")
+    audit.add_argument(
+        "exposures",
+        help="exposures in CSV (.csv, .csv.gz, .tsv) or Parquet; or a folder or files of the event log (xpbench pull)",
+    )
+    audit.add_argument("--sticky", metavar="FILE", help="assignment store with the variants that were kept")
+    audit.add_argument("--experiment", help="name of the experiment in the log; the plan's if missing")
     audit.add_argument("--variant-column", help="column of the logged variant")
     audit.add_argument("--time-column", help="column of the time")
     audit.add_argument("--salt", action="append", default=[], help="another salt to try; may be repeated")
@@ -252,6 +257,27 @@ def _preflight(args: argparse.Namespace) -> int:
     return DONE if report.ok else NO
 
 
+def _event_log(path: str) -> Any:
+    """The event log of a folder, of files by a pattern, or of one file that has events; None for a table of exposures."""
+    where = Path(path)
+    lines = where.name.endswith((".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz"))
+    if where.is_file() and where.suffix == ".parquet" and not lines:
+        import pyarrow.parquet as pq
+
+        lines = "properties" in pq.read_schema(where).names
+    if not (where.is_dir() or lines or "*" in path):
+        return None
+    from xpbench.data.logs.events import events
+
+    return events(path)
+
+
+def _store(path: str | None) -> Any:
+    from xpbench.randomiser.sticky import AssignmentStore
+
+    return None if path is None else AssignmentStore(path)
+
+
 def _others(args: argparse.Namespace, subject: Any) -> list[Any]:
     """The other live flags that were given, and for a plan the running experiments of the root."""
     others: list[Any] = [*_flags(args.others).values()] if args.others else []
@@ -273,10 +299,15 @@ def _audit(args: argparse.Namespace) -> int:
 
     subject = _subject(args)
     ids = tuple(n for n in (args.unit, unit_key(subject), *UNITS, *ID_NAMES) if n)
+    log = _event_log(args.exposures)
+    if log is None:
+        log = whole(args.exposures, as_text=(*ids, *((args.variant_column,) if args.variant_column else ())))
     report = audit(
         subject,
-        whole(args.exposures, as_text=(*ids, *((args.variant_column,) if args.variant_column else ()))),
+        log,
         unit=args.unit,
+        experiment=args.experiment,
+        sticky=_store(args.sticky),
         variant=args.variant_column,
         time=args.time_column,
         salts=args.salt,

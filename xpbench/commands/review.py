@@ -20,6 +20,7 @@ from xpbench.commands.output import DONE, NO, add_command, answer
 State = Literal["refused", "accepted"]
 LEDGER, PLAN, MEMO = "ledger.jsonl", "plan.json", "memo.html"
 DRAFTS = (".plan.json", ".plan.toml")
+REPAIR = "`xpbench ledger repair` gives it its place."
 
 
 @dataclass
@@ -213,7 +214,7 @@ def _experiment(git: _Git, start: str, home: str) -> Finding:
             if data is not None:
                 (copy / name).write_bytes(data)
         try:
-            entries = read_entries(copy)
+            entries = read_entries(copy, strictly=True, by_name=False)
         except XpbenchError as error:
             found.refuse(str(error).replace(str(copy), home))
             return found
@@ -222,9 +223,7 @@ def _experiment(git: _Git, start: str, home: str) -> Finding:
         found.sentences += [_told(e.kind, e.body) for e in entries[before:]]
         key = str(found.plan["key"])
         if copy.name != key:
-            found.refuse(
-                f"The ledger in this folder is that of “{_line(key)}”: the folder was copied or renamed. Take it away."
-            )
+            found.refuse(f"The ledger in this folder is that of “{_line(key)}”: the folder was copied or renamed. {REPAIR}")
         for twin in git.ledgers_beginning(new.partition(b"\n")[0]) - {f"{home}/{LEDGER}"}:
             found.refuse(f"{_line(twin)} begins with the same registration: one of the two is a copy. Take it away.")
         if memo is not None and (memo != git.before(start, f"{home}/{MEMO}") or new != old):

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xpbench.data.summary import Form, Summary
 from xpbench.decide.bayesian import read_posterior
 from xpbench.decide.designs import Anytime, Design, Grouped, design_of
-from xpbench.decide.estimate import Estimate, estimate, waiting
+from xpbench.decide.estimate import Estimate, estimate, waiting, with_noise
 from xpbench.decide.looks import Found, Look, closing_of, standing
 from xpbench.decide.margins import judge_margin
 from xpbench.decide.rows import GuardrailState, Row, Sensitivity, Verdict, number
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, GroupSequential, Sequential, Variant
+from xpbench.plan.methods import WHOLE
 from xpbench.plan.metrics import MetricBase
 from xpbench.stats.compatible import WHY, Kind, mixpanel_test
 from xpbench.stats.inference import Absolute, Relative, absolute, noninferior, practical, relative
 from xpbench.stats.multiplicity import Method, adjust_p, ebh_adjusted, interval_alpha
 from xpbench.stats.multipliers import q_fixed
 from xpbench.stats.pairs import Pair
-from xpbench.stats.proportion import Counts, p_score, score_effect, score_lift, score_practical
+from xpbench.stats.proportion import Counts, score_effect, score_lift, score_practical, score_z
 from xpbench.stats.status import Status
 from xpbench.stats.status import reason as reason_of
 
@@ -32,19 +33,39 @@ class _Item:
     variant: Variant
     estimate: Estimate
     design: Design
+    methods: int
 
     @property
     def scores(self) -> Counts | None:
         """Counts where the score method judges this row."""
-        estimate = self.estimate
-        judged = self.design.takes_scores and estimate.reduction is None and estimate.pair.status != "zero_variance"
-        return estimate.tiny if judged else None
+        est, once = self.estimate, self.design.reads_once
+        if self.methods < WHOLE:
+            return est.tiny if once and est.reduction is None and est.pair.status != "zero_variance" else None
+        return est.tiny if not once or est.reduction is None else None
+
+    @property
+    def waits(self) -> bool:
+        """Whether a design with several looks calls no difference yet, for want of events."""
+        return self.scores is not None and not self.design.reads_once and self.estimate.is_rare
+
+    def z_score(self) -> float:
+        """Score statistic of no difference; NaN where there is none, or where it says nothing yet."""
+        assert self.scores is not None  # noqa: S101 - asked by the caller
+        return math.nan if self.waits else score_z(self.scores, null=0.0, scale="effect")
 
     def p_value(self) -> float:
         """Two-sided p-value of the plan's design."""
         if self.scores is not None:
-            return p_score(self.scores, null=0.0, alternative="two-sided", scale="effect")
+            return self.design.p_score(self.z_score(), self.estimate.pair.n)
         return self.design.p_value(self.estimate.pair)
+
+    def e_value(self) -> float:
+        """Evidence of the normal mixture; NaN for other designs."""
+        if not isinstance(self.design, Anytime):
+            return math.nan
+        if self.scores is not None:
+            return self.design.e_score(self.z_score(), self.estimate.pair.n)
+        return self.design.e_value(self.estimate.pair)
 
     def bounds(self, alpha: float) -> tuple[float, Absolute, Relative]:
         """Multiplier, effect and lift with their intervals at a two-sided level."""
@@ -52,11 +73,18 @@ class _Item:
         if self.scores is None:
             q = self.design.q(pair, alpha)
             return q, absolute(pair, q), relative(pair, q)
-        q = q_fixed(alpha, math.inf)
-        effect, lift = score_effect(self.scores, q=q), score_lift(self.scores, q=q)
-        shown = Relative(lift.estimate, lift.low, lift.high, lift.kind)
-        if lift.kind != "bounded":
-            shown = Relative(lift.estimate, math.nan, math.nan, lift.kind)
+        q = self.design.q_score(pair.n, alpha)
+        if math.isinf(q):  # nothing is left to spend at this look
+            lift = relative(pair, math.nan).lift
+            return q, absolute(pair, q), Relative(lift, math.nan, math.nan, "undefined" if math.isnan(lift) else "unbounded")
+        effect, ratio = score_effect(self.scores, q=q), score_lift(self.scores, q=q)
+        silent = pair.status == "zero_variance"  # no event, or nothing else: an interval for a margin, none for a difference
+        if silent or (self.waits and not effect.low <= 0.0 <= effect.high):  # there its promise does not hold yet
+            hidden = relative(pair if silent else replace(pair, status="too_few_events"), q)
+            return q, Absolute(effect.estimate, pair.se, math.nan, math.nan), hidden
+        shown = Relative(ratio.estimate, ratio.low, ratio.high, ratio.kind)
+        if ratio.kind != "bounded":
+            shown = Relative(ratio.estimate, math.nan, math.nan, ratio.kind)
         return q, Absolute(effect.estimate, pair.se, effect.low, effect.high), shown
 
 
@@ -103,7 +131,11 @@ def analyse(
                 summary.cell(metric.key, variant.key, dimension=dimension, slice=slice),
             )
             design = design_of(plan, variant, units=summary.n, earlier_units=earlier_units, looks=looks, last=last)
-            items.append(_Item(metric, variant, found if design.takes_scores else waiting(found), design))
+            if plan.methods >= WHOLE:
+                found = with_noise(found)
+            elif not design.reads_once:
+                found = waiting(found)
+            items.append(_Item(metric, variant, found, design, plan.methods))
     corrected = _correct(plan, items, looks)
     return tuple(_row(plan, summary, item, c, dimension, slice, looks) for item, c in zip(items, corrected, strict=True))
 
@@ -140,7 +172,7 @@ def _correct(plan: Plan, items: Sequence[_Item], looks: Sequence[Look]) -> list[
     out = [_Corrected(math.nan, math.nan, plan.alpha)] * len(items)
     p_values = [i.p_value() for i in items]
     stand = [
-        None if i.design.takes_scores else standing(plan, looks, i.metric.key, i.variant.key, p)
+        None if i.design.reads_once else standing(plan, looks, i.metric.key, i.variant.key, p)
         for i, p in zip(items, p_values, strict=True)
     ]
     roles = [i.metric.role for i in items]
@@ -160,21 +192,13 @@ def _correct(plan: Plan, items: Sequence[_Item], looks: Sequence[Look]) -> list[
             elif (held := stand[k]) is not None:
                 p_values[k] = held[0].p
         own = [p_values[k] for k in members]
-        if used == "e-bh":
-            e_values = [_e_value(items[k]) for k in members]
-            adjusted = ebh_adjusted(e_values)
-        else:
-            adjusted = adjust_p(own, method=used)
+        adjusted = ebh_adjusted([items[k].e_value() for k in members]) if used == "e-bh" else adjust_p(own, method=used)
         of = sum(not math.isnan(p) for p in own)
         rejected = sum(bool(p <= plan.alpha) for p in adjusted if not math.isnan(p))
         alpha = interval_alpha(alpha=plan.alpha, method=used, rejected=rejected, of=of) if of else plan.alpha
         for k, p in zip(members, adjusted, strict=True):
             out[k] = _Corrected(p_values[k], float(p), alpha, stand[k])
     return out
-
-
-def _e_value(item: _Item) -> float:
-    return item.design.e_value(item.estimate.pair) if isinstance(item.design, Anytime) else math.nan
 
 
 def _row(
@@ -195,6 +219,10 @@ def _row(
         verdict = _verdict(sign, corrected.p_adjusted, plan.alpha, metric.direction)
     if item.scores is not None and not math.isnan(corrected.p_value):
         status = "few_events"
+    elif item.waits and status != "zero_variance":
+        status = "too_few_events"
+    if est.borrows:
+        status = "separation"
     if status in ("ok", "few_events") and lift.kind != "bounded":
         status = lift.status
     reason = pair.reason if status == pair.status else reason_of(status)
@@ -271,7 +299,9 @@ def _guardrail(plan: Plan, item: _Item, verdict: Verdict, q: float) -> tuple[Gua
     if judged.margin is None:
         return state, None, "", None
     if judged.score is not None:
-        return state, number(judged.margin), judged.scale, number(judged.score.p_value)
+        if math.isnan(judged.score.z):  # no event says nothing about a relative margin
+            return state, number(judged.margin), judged.scale, None
+        return state, number(judged.margin), judged.scale, number(item.design.p_one_sided(judged.score.z, pair.n))
     if pair.status != "ok":
         return state, number(judged.margin), judged.scale, None
     level = noninferior(
@@ -304,7 +334,7 @@ def _sensitivity(
         raw = estimate(metric, *cells)
         note = "Values are not capped" + (", no covariates." if est.reduction is not None else ".")
         out.append(_variant_of("raw", raw.unadjusted, item.design, alpha, note))
-    if est.moments is not None and est.pair.status == "ok":
+    if est.moments is not None and not est.is_quantile and not est.borrows and est.pair.status == "ok":
         out.append(_compatible(plan, metric, est))
     return tuple(out)
 

@@ -53,7 +53,7 @@ def read_posterior(model: Bayesian, metric: MetricBase, est: Estimate, *, mass: 
     found: Posterior
     if prior.kind == "lift" and prior.sd is not None and prior.mean is not None:
         found = posterior_lift(pair, prior_mean=prior.mean, prior_sd=prior.sd, direction=direction, mass=mass)
-    elif est.reduction is not None or est.moments is None:
+    elif est.reduction is not None or est.moments is None or est.is_quantile:
         found = posterior_lift(pair, prior_mean=0.0, prior_sd=WIDE, direction=direction, mass=mass)
     elif est.is_proportion:
         found = beta_posterior(counts(*est.moments, col=0), direction=direction, mass=mass)

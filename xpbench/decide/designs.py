@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from scipy.special import ndtr
+
 from xpbench.decide.looks import FULL, Look
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, Frequentist, GroupSequential, Sequential, Variant
@@ -32,9 +34,21 @@ class Design(Protocol):
         """Two-sided p-value; NaN where the pair has a status."""
         ...
 
+    def q_score(self, n: int, alpha: float) -> float:
+        """Critical multiplier for the score statistic of two shares, whose noise is known under the null; n units in both."""
+        ...
+
+    def p_score(self, z: float, n: int) -> float:
+        """Two-sided p-value of a score statistic; NaN for NaN."""
+        ...
+
+    def p_one_sided(self, z: float, n: int) -> float:
+        """One-sided p-value of a score statistic, small for a large z."""
+        ...
+
     @property
-    def takes_scores(self) -> bool:
-        """Whether tiny proportions are judged by the score method."""
+    def reads_once(self) -> bool:
+        """Whether the design is read once, at its end."""
         ...
 
 
@@ -43,7 +57,7 @@ class Fixed:
     """Welch's t (the normal for proportions and quantiles), read once."""
 
     interval: str = "fixed-horizon"
-    takes_scores: bool = True
+    reads_once: bool = True
 
     def q(self, pair: Pair, alpha: float) -> float:
         """Student's t."""
@@ -53,6 +67,18 @@ class Fixed:
         """Welch's test."""
         return p_fixed(pair)
 
+    def q_score(self, n: int, alpha: float) -> float:
+        """The normal's."""
+        return q_fixed(alpha, math.inf)
+
+    def p_score(self, z: float, n: int) -> float:
+        """The normal's."""
+        return min(2.0 * float(ndtr(-abs(z))), 1.0)
+
+    def p_one_sided(self, z: float, n: int) -> float:
+        """The normal's."""
+        return float(ndtr(-z))
+
 
 @dataclass(frozen=True, slots=True)
 class Anytime:
@@ -60,7 +86,7 @@ class Anytime:
 
     mixture: Mixture
     interval: str = "sequential"
-    takes_scores: bool = False
+    reads_once: bool = False
 
     def q(self, pair: Pair, alpha: float) -> float:
         """Multiplier of the confidence sequence."""
@@ -74,6 +100,29 @@ class Anytime:
         """Evidence for e-BH."""
         return e_value(pair, mixture=self.mixture)
 
+    def q_score(self, n: int, alpha: float) -> float:
+        """Multiplier of the confidence sequence."""
+        return float(q_mixture(alpha, n * float(self.mixture.rho2 or math.nan)))
+
+    def log_e_score(self, z: float, n: int) -> float:
+        """Logarithm of the mixture likelihood ratio of a score statistic."""
+        k = n * float(self.mixture.rho2 or math.nan)
+        return 0.5 * (z * z * k / (1.0 + k) - math.log1p(k))
+
+    def e_score(self, z: float, n: int) -> float:
+        """Evidence for e-BH."""
+        log = self.log_e_score(z, n)
+        return math.inf if log > 709.0 else math.exp(log)
+
+    def p_score(self, z: float, n: int) -> float:
+        """Always-valid p-value of this look."""
+        log = self.log_e_score(z, n)
+        return math.nan if math.isnan(log) else math.exp(-max(log, 0.0))
+
+    def p_one_sided(self, z: float, n: int) -> float:
+        """Half of the two-sided one on the good side."""
+        return min(1.0, 0.5 * math.exp(-self.log_e_score(z, n))) if z > 0.0 else 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Grouped:
@@ -83,7 +132,7 @@ class Grouped:
     spending: str
     final: bool
     interval: str = "group-sequential"
-    takes_scores: bool = False
+    reads_once: bool = False
 
     def q(self, pair: Pair, alpha: float) -> float:
         """Boundary of the last look."""
@@ -98,6 +147,19 @@ class Grouped:
     def p_of(self, z: float) -> float:
         """Two-sided repeated p-value of a standardised distance from any null at the last look."""
         return p_group(z, self.information, self.spending, final=self.final)  # type: ignore[arg-type]
+
+    def q_score(self, n: int, alpha: float) -> float:
+        """Boundary of the last look."""
+        return q_group(alpha, self.information, self.spending, final=self.final)[-1]  # type: ignore[arg-type]
+
+    def p_score(self, z: float, n: int) -> float:
+        """Repeated p-value of the last look."""
+        return self.p_of(z)
+
+    def p_one_sided(self, z: float, n: int) -> float:
+        """Half of the two-sided one on the good side."""
+        two_sided = self.p_of(z)
+        return two_sided / 2.0 if z > 0.0 else 1.0 - two_sided / 2.0
 
 
 def design_of(

@@ -11,8 +11,8 @@ from xpbench.stats.cuped import adjustment
 from xpbench.stats.functionals import Formula as FormulaOf
 from xpbench.stats.functionals import Functional, Ratio
 from xpbench.stats.moments import Moments
-from xpbench.stats.pairs import Pair, pair_of, quantile_pair, without_noise
-from xpbench.stats.proportion import Counts, counts, is_binary, is_tiny
+from xpbench.stats.pairs import Pair, borrowed, pair_of, quantile_pair, without_noise
+from xpbench.stats.proportion import Counts, counts, is_binary, is_rare, is_tiny
 from xpbench.stats.status import reason
 
 
@@ -33,6 +33,8 @@ class Estimate:
             place of the normal one in the fixed design, and other designs wait; None otherwise.
         moments: Of control and treatment, None for quantiles and where there is no unit.
         subject: What is estimated from the columns.
+        is_quantile: Whether the moments carry a quantile and the noise of its bounds.
+        borrows: Whether a constant variant's noise is the other's (`with_noise`).
     """
 
     pair: Pair
@@ -46,6 +48,31 @@ class Estimate:
     tiny: Counts | None = None
     moments: tuple[Moments, Moments] | None = None
     subject: int | Functional = 0
+    borrows: bool = False
+    is_quantile: bool = False
+
+    @property
+    def is_rare(self) -> bool:
+        """Whether fewer than ten units of both variants together have the event, or lack it."""
+        return self.tiny is not None and is_rare(self.tiny)
+
+
+def with_noise(found: Estimate) -> Estimate:
+    """The estimate in which a variant whose units all have the same value takes its noise from the other one.
+
+    A treatment that loses everything must be called worse: "no noise" is no open question. A quantile whose bounds are tied in
+    both variants keeps its status, for ties say nothing about its noise; so do shares, which the score method judges.
+    """
+    if found.pair.status != "separation" or found.is_proportion:
+        return found
+    if found.moments is None:
+        return found
+    pair = borrowed(*found.moments, subject=found.subject)
+    if found.is_quantile:
+        if all(found.moments[i].cov[0, 0] == 0.0 for i in (0, 1)):
+            return found
+        pair = replace(pair, df=math.inf)
+    return replace(found, pair=pair, unadjusted=pair, reduction=None, borrows=True)
 
 
 def estimate(metric: MetricBase, control: Cell | None, treatment: Cell | None) -> Estimate:
@@ -72,7 +99,7 @@ def estimate(metric: MetricBase, control: Cell | None, treatment: Cell | None) -
     subject, covariates = subject_of(metric, control.columns)
     if isinstance(metric, Quantile):
         pair = quantile_pair(c, t)
-        return Estimate(pair, pair, c.n, t.n, pair.mc, pair.mt, None, False)
+        return Estimate(pair, pair, c.n, t.n, pair.mc, pair.mt, None, False, moments=(c, t), is_quantile=True)
     proportion = subject == 0 and is_binary(c, col=0) and is_binary(t, col=0)
     found = counts(c, t, col=0) if proportion else None
     tiny = found if found is not None and is_tiny(found) else None
@@ -88,7 +115,7 @@ def estimate(metric: MetricBase, control: Cell | None, treatment: Cell | None) -
 
 
 def waiting(found: Estimate) -> Estimate:
-    """The estimate for a design without a score form: with fewer than ten events a proportion has no interval yet."""
+    """The estimate in a design with several looks under the first edition of the methods: a tiny share has no interval yet."""
     if found.tiny is None:
         return found
     pair, plain = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xpbench.data.summary import Summary
-from xpbench.decide.estimate import Estimate, estimate
+from xpbench.decide.estimate import Estimate, estimate, with_noise
 from xpbench.decide.readout import HarmAlarm
 from xpbench.plan import Plan
 from xpbench.stats.inference import Scale, pivot
@@ -35,7 +35,9 @@ def harm_alarm(plan: Plan, summary: Summary) -> HarmAlarm:
     hurt = []
     for metric in rails:
         for variant in plan.treatments:
-            found = estimate(metric, summary.cell(metric.key, plan.control.key), summary.cell(metric.key, variant.key))
+            found = with_noise(
+                estimate(metric, summary.cell(metric.key, plan.control.key), summary.cell(metric.key, variant.key))
+            )
             if min(summary.units.get(v, 0) for v in (plan.control.key, variant.key)) < MIN_UNITS:
                 continue
             good = 1.0 if metric.direction == "increase" else -1.0

@@ -168,6 +168,26 @@ class Cost:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+def crossing_rate(sizes: Sequence[int], alpha: float) -> float:
+    """Chance that a true null looks significant at one of several looks, each judged at the level of a single one.
+
+    Args:
+        sizes: Units at the looks, each once, rising.
+        alpha: Two-sided level.
+
+    Source: Armitage, McPherson, Rowe 1969 (recursive integration).
+    """
+    bound = -float(ndtri(alpha / 2))
+    information: list[float] = []
+    for share in (n / sizes[-1] for n in sizes):
+        if information and share < information[-1] + CLOSEST:  # the same look, taken again
+            information[-1] = share
+        else:
+            information.append(share)
+    low, high = crossing([bound] * len(information), information, drift=0.0)
+    return float(low.sum() + high.sum())
+
+
 def cost_of(plan: Plan, looks: Sequence[Look]) -> Cost:
     """False positives of the looks under the plan's model.
 
@@ -201,15 +221,7 @@ def cost_of(plan: Plan, looks: Sequence[Look]) -> Cost:
                     f"This one has {more} units: data after the last planned look decide nothing, its result stands."
                 )
         return Cost(count, peeks, alpha, alpha, sentence)
-    bound = -float(ndtri(alpha / 2))
-    information: list[float] = []
-    for share in (n / sizes[-1] for n in sizes):
-        if information and share < information[-1] + CLOSEST:  # the same look, taken again
-            information[-1] = share
-        else:
-            information.append(share)
-    low, high = crossing([bound] * len(information), information, drift=0.0)
-    rate = float(low.sum() + high.sum())
+    rate = crossing_rate(sizes, alpha)
     return Cost(
         count,
         peeks,

@@ -18,6 +18,7 @@ from xpbench.decide.segments import SegmentResult
 from xpbench.errors import shown
 from xpbench.health.check import Check
 from xpbench.ledger.first import STAMPS
+from xpbench.plan.methods import FIRST, METHODS
 from xpbench.shows import Shows
 from xpbench.wording import numbers, rows, verdicts
 
@@ -152,6 +153,7 @@ class Readout(Shows):
         versions: Of xpbench and of the engine.
         novelty: Whether each effect fades, grows or hangs on the day: by days since exposure, day of exposure and weekday.
         interactions: With other experiments that the source shows on the same units.
+        methods: Edition of the statistical methods (`plan.methods`).
     """
 
     key: str
@@ -173,6 +175,7 @@ class Readout(Shows):
     versions: Mapping[str, str]
     novelty: tuple[Trend, ...] = ()
     interactions: tuple[Interaction, ...] = ()
+    methods: int = METHODS
 
     is_sealed: Literal[False] = field(default=False, init=False)
 
@@ -220,6 +223,7 @@ class Readout(Shows):
             "versions": dict(self.versions),
             "novelty": [t.to_dict() for t in self.novelty],
             "interactions": [i.to_dict() for i in self.interactions],
+            **({} if self.methods == FIRST else {"methods": self.methods}),
         }
 
     @classmethod
@@ -245,6 +249,7 @@ class Readout(Shows):
             versions=data["versions"],
             novelty=tuple(Trend.from_dict(t) for t in data.get("novelty", ())),
             interactions=tuple(Interaction.from_dict(i) for i in data.get("interactions", ())),
+            methods=int(data.get("methods", FIRST)),
         )
 
     @property

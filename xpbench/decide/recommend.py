@@ -10,6 +10,7 @@ from xpbench.decide.rows import Row
 from xpbench.decide.rule import PRIMARY, Health, Outcome, Primary, Situation, apply_rule, combine
 from xpbench.health.check import Check
 from xpbench.plan import Plan
+from xpbench.plan.methods import WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +141,12 @@ def situation_of(plan: Plan, rows: Sequence[Row], health: Health, *, is_adequate
     unclear = [r for r in rails if r.guardrail == "unclear"]
     evidence += [f"{r.metric}: worse than accepted" for r in bad]
     evidence += [f"{r.metric}: not yet shown to be within its margin" for r in unclear]
-    computed = all(r.status in ("ok", "unbounded_lift", "control_near_zero", "few_events") for r in primaries) and bool(
-        primaries
-    )
+    computed = all(is_computed(r) for r in primaries) and bool(primaries)
+    lost = [r for r in rows if r.role != "guardrail" and is_lost(r)] if plan.methods >= WHOLE else []
+    if lost:  # what can't be computed is not known to be unharmed, so nothing wins beside it
+        primary = min(primary, "unclear", key=PRIMARY.index)
+        computed = False
+        evidence += [f"{r.metric}: can't be computed" for r in lost]
     return (
         Situation(
             primary,
@@ -153,6 +157,26 @@ def situation_of(plan: Plan, rows: Sequence[Row], health: Health, *, is_adequate
         ),
         tuple(evidence),
     )
+
+
+def is_computed(row: Row) -> bool:
+    """Whether a row has what its test needs; a constant variant has it where noise was taken over from the other one."""
+    if row.status == "separation":
+        return row.ci_low is not None
+    return row.status in ("ok", "unbounded_lift", "control_near_zero", "few_events")
+
+
+def is_lost(row: Row) -> bool:
+    """Whether a metric has no number that could have told of harm: no units with a value, no denominator, no finite mean.
+
+    Too few events are waited for and are not lost; nor are units that all have the same value in both variants.
+    """
+    if row.status in ("not_enough_units", "not_finite", "zero_denominator", "cap_is_zero"):
+        return True
+    bad = row.effect is None or (row.effect < 0) == (row.direction == "increase")
+    if row.status == "separation":
+        return row.ci_low is None and bad
+    return row.status == "zero_variance" and row.effect is not None and row.effect != 0.0 and bad
 
 
 _WORDS: dict[Primary, str] = {

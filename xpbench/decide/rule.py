@@ -39,7 +39,8 @@ class Situation:
         deteriorated: A primary or secondary metric is worse by the plan's test.
         guardrails: `ok`: all shown to be within their margin; `bad`: one is worse and not within; else `unclear`.
         health: Worst health check that counts.
-        adequate: The horizon is reached and the primary metrics could be computed.
+        adequate: The horizon is reached and the primary metrics could be computed, and no other metric is lost (a treatment
+            without a value of it). A lost metric keeps `primary` at `unclear` or below.
     """
 
     primary: Primary

@@ -5,7 +5,11 @@ Everything that counts is written to the ledger *before* it is shown or acknowle
 =====================  ==============================================================================
 facade                 `Experiment`, as its owners hold it; `open_experiment`
 registering            a plan is frozen as the first entry of a new ledger
+restarting             a run ends and a linked one begins
+binding                a decision rests on what a look showed
 neighbours             what a new plan may not share with the other experiments of a root
+restarting        a run ends and a linked one begins
+binding           a decision rests on what a look showed
 opening                the folder of an experiment: ledger verified, plan.json the one on record
 amending               a plan in force is replaced by a linked record
 gathering              from a source to moments, and to what health checks may use beyond them
@@ -28,6 +32,7 @@ from xpbench.experiment.gathering import FurtherHealth, Source
 from xpbench.experiment.listing import statuses
 from xpbench.experiment.opening import read_entries
 from xpbench.experiment.registering import register
+from xpbench.experiment.restarting import restart
 from xpbench.experiment.state import LOOKED, State, Status, status_of
 
 __all__ = [
@@ -43,6 +48,7 @@ __all__ = [
     "open_experiment",
     "read_entries",
     "register",
+    "restart",
     "status_of",
     "statuses",
 ]

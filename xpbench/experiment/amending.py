@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from xpbench.decide.drift.drift_lock import recorded
 from xpbench.errors import DecisionError, plain
+from xpbench.experiment.opening import plan_in_force
 from xpbench.experiment.reasons import ensure_reason
-from xpbench.ledger import Ledger, knowledge
+from xpbench.ledger import Entry, Ledger, Witness, knowledge
 from xpbench.plan import Plan
 from xpbench.plan.diff import Change, diff
 from xpbench.plan.reading import ensure_registrable
@@ -19,43 +22,66 @@ _LABEL = re.compile(r"/variants/\[[^\]]*\]/name\Z")
 _SHARE = re.compile(r"/assignment/rollout/\[[^\]]*\]/share\Z")
 
 
-def record_amendment(ledger: Ledger, before: Plan, after: Plan, *, reason: str, by: str | None) -> None:
-    """Put an amendment on record.
+def record_amendment(ledger: Ledger, after: Plan, *, reason: str, by: str | None, base: Witness, undo: bool = True) -> None:
+    """Put an amendment on record: what changes, and what had been seen, are derived from the ledger under its lock.
 
     Args:
         ledger: Of the experiment.
-        before: The plan in force.
-        after: The plan that replaces it.
+        after: The plan that replaces the one in force.
         reason: Why.
         by: Who.
+        base: The head of the ledger at which the new plan was prepared.
+        undo: Whether it may put a field back to what it was before an earlier amendment.
 
     Raises:
         InvalidPlan: the new plan has problems.
-        DecisionError: `XPB-R07` it would reassign units, `XPB-R02` no reason, `XPB-R10` no change.
+        DecisionError: `XPB-R07` it would reassign units, `XPB-R02` no reason, `XPB-R10` no change,
+            `XPB-R18` it undoes an earlier one.
+        LedgerError: `XPB-L16`, somebody amended, decided or restarted since.
     """
     ensure_reason(reason, "an amendment")
     ensure_registrable(after)
-    changes = diff(before.to_dict(), after.to_dict())
-    if not changes:
-        raise DecisionError("XPB-R10")
-    for change in changes:
-        frozen = change.pointer.startswith(FROZEN_PARTS) and not _LABEL.match(change.pointer)
-        if frozen and not _is_ramp(change, before):
-            raise DecisionError("XPB-R07", pointer=plain(change.pointer))
-    entries = ledger.entries()
-    ledger.append(
-        "amended",
-        {
+    locks = recorded(after)
+
+    def made(entries: tuple[Entry, ...]) -> Mapping[str, Any]:
+        before = Plan(**plan_in_force(entries))
+        changes = diff(before.to_dict(), after.to_dict())
+        if not changes:
+            raise DecisionError("XPB-R10")
+        for change in changes:
+            frozen = change.pointer.startswith(FROZEN_PARTS) and not _LABEL.match(change.pointer)
+            if frozen and not _is_ramp(change, before):
+                raise DecisionError("XPB-R07", pointer=plain(change.pointer))
+        if not undo:
+            _ensure_nothing_undone(changes, entries)
+        return {
             "plan": after.to_dict(),
             "plan_digest": after.digest,
             "replaces": before.digest,
             "changes": [c.to_dict() for c in changes],
             "reason": reason,
             "knowledge": knowledge(entries),
-            "locks": recorded(after),
-        },
-        by=by,
-    )
+            "locks": locks,
+        }
+
+    ledger.append("amended", made, by=by, base=base)
+
+
+def _ensure_nothing_undone(changes: Sequence[Change], entries: Sequence[Entry]) -> None:
+    """Nothing, where no change puts a field back to what it was before an earlier amendment.
+
+    Raises:
+        DecisionError: `XPB-R18`, one does: the new plan may have been made from an older one.
+    """
+    for entry in reversed(entries):
+        if entry.kind == "amended":
+            for change in changes:
+                for earlier in entry.body.get("changes", ()):
+                    told = change.to_dict()
+                    if (told["pointer"], told["before"], told["after"]) == tuple(
+                        earlier.get(k) for k in ("pointer", "after", "before")
+                    ):
+                        raise DecisionError("XPB-R18", pointer=plain(change.pointer), seq=entry.seq, by=entry.by or "")
 
 
 def _is_ramp(change: Change, plan: Plan) -> bool:

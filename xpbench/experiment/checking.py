@@ -34,9 +34,19 @@ def checks_of(
     return run_checks(inputs)
 
 
+_COUNTED = ("/exposure", "/data", "/unit")
+"""Parts of a plan that say which units are in the data."""
+
+
 def _previous(entries: tuple[Entry, ...]) -> Summary | None:
-    """Counts of the look before, as far as the ledger keeps them: no moments."""
+    """Counts of the look before, as far as the ledger keeps them: no moments.
+
+    Looks from before an amendment of what counts as exposed (dates, events, policies) were at other data, as it says: fewer
+    units than then follow from it, and are no loss.
+    """
     for entry in reversed(entries):
+        if entry.kind == "amended" and any(str(c.get("pointer", "")).startswith(_COUNTED) for c in entry.body["changes"]):
+            return None
         if entry.kind in LOOKED:
             units = {k: int(v) for k, v in entry.body["units"].items()}
             until = str(entry.body.get("data_until", ""))

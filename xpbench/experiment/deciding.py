@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from xpbench.canonical import digest
 from xpbench.decide.readout import Readout, SealedReadout
 from xpbench.errors import DecisionError, SealedError, nearest, plain
+from xpbench.experiment.binding import ensure_as_shown, later_looks, look_of
 from xpbench.experiment.reasons import ensure_reason
-from xpbench.files import write_atomic
-from xpbench.ledger import Entry, Ledger
+from xpbench.ledger import Entry, Ledger, Witness
+from xpbench.ledger.folder import FORMER_READOUT, frozen_readout, has_readout, save_readout
+from xpbench.ledger.grammar import brief
 from xpbench.plan import Plan
 
-READOUT = "readout.json"
-"""The readout a decision rests on, frozen when the decision is made."""
+READOUT = FORMER_READOUT
+"""Where earlier releases kept the readout of a decision; `readout_path` says where it is kept now."""
 
 DECISIONS = ("ship", "ship none", "iterate", "defer")
 
@@ -35,30 +37,52 @@ def record_decision(
     variant: str | None,
     because: str,
     by: str,
+    supersedes: int | None = None,
 ) -> Entry:
-    """Freeze the readout in the folder, then put the decision on record; arguments and errors as for `Experiment.decide`."""
+    """Keep the readout under its digest, then put the decision on record; arguments and errors as for `Experiment.decide`."""
     opened = _decidable(plan, readout, outcome, variant=variant, because=because, by=by)
+    entries = ledger.entries()
+    look = look_of(entries, opened)
+    ensure_as_shown(plan, opened, look, entries)
     chosen = variant if outcome == "ship" else None
+    said = {"outcome": outcome, "variant": chosen, "because": because}
+    earlier = decision_of(entries)
+    if earlier is not None and _is_same(earlier, said, by, digest(opened.to_dict()), supersedes):
+        return earlier
+    if earlier is not None and supersedes != earlier.seq and earlier.kind == "decided":
+        raise DecisionError("XPB-R17", seq=earlier.seq, by=earlier.by or "", told=plain(brief(earlier)))
     advice = opened.recommendation
-    follows = outcome == advice.outcome and (outcome != "ship" or chosen == advice.variant)
-    earlier = decision_of(ledger.entries())
-    document = opened.to_dict()
-    write_atomic(folder / READOUT, (json.dumps(document, ensure_ascii=False) + "\n").encode())
+    later = later_looks(entries, look)
+    follows = outcome == advice.outcome and (outcome != "ship" or chosen == advice.variant) and not later
+    seen = look if earlier is None or look.seq > earlier.seq else earlier
+    name = save_readout(folder, opened.to_dict())
     return ledger.append(
         "deferred" if outcome == "defer" else "decided",
         {
-            "outcome": outcome,
-            "variant": chosen,
-            "because": because,
+            **said,
             "recommended": advice.outcome,
             "recommended_variant": advice.variant,
             "rule_rows": list(advice.rows),
             "follows_rule": follows,
-            "readout_digest": digest(document),
+            "readout_digest": name,
             "plan_digest": plan.digest,
-            "supersedes": earlier.seq if earlier is not None else None,
+            "look": {"seq": look.seq, "digest": look.digest},
+            "later_looks": [e.seq for e in later],
+            "supersedes": earlier.seq if earlier is not None and supersedes is None else supersedes,
         },
         by=by,
+        base=Witness(seen.seq, seen.digest),
+    )
+
+
+def _is_same(earlier: Entry, said: Mapping[str, Any], by: str, readout_digest: str, supersedes: int | None) -> bool:
+    """Whether the decision in force is this very one: a button that was pressed twice."""
+    body = earlier.body
+    return (
+        supersedes in (None, body.get("supersedes"))
+        and all(body.get(name) == value for name, value in said.items())
+        and earlier.by == by
+        and body.get("readout_digest") == readout_digest
     )
 
 
@@ -94,10 +118,9 @@ def decided_readout(key: str, folder: Path, decision: Entry | None) -> Readout:
     """
     if decision is None:
         raise DecisionError("XPB-R06", key=key)
-    path = folder / READOUT
-    if not path.is_file():
-        raise DecisionError("XPB-R08", key=key)
-    document = json.loads(path.read_bytes())
-    if digest(document) != decision.body["readout_digest"]:
-        raise DecisionError("XPB-R05", found=f"readout {digest(document)[:12]}", expected=decision.body["readout_digest"][:12])
+    document = frozen_readout(folder, str(decision.body["readout_digest"]))
+    if document is None:
+        if not has_readout(folder):
+            raise DecisionError("XPB-R08", key=key)
+        raise DecisionError("XPB-R05", found=plain("another decision"), expected=decision.body["readout_digest"][:12])
     return Readout.from_dict(document)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,14 +16,14 @@ from xpbench.experiment.amending import record_amendment
 from xpbench.experiment.checking import checks_of
 from xpbench.experiment.deciding import decided_readout, decision_of, record_decision
 from xpbench.experiment.gathering import FurtherHealth, Source, gather, summarize
-from xpbench.experiment.opening import ensure_unchanged, plan_in_force
+from xpbench.experiment.opening import keep_plan, methods_in_force, plan_in_force
 from xpbench.experiment.reasons import ensure_reason
 from xpbench.experiment.revealing import looks_of, note_health, reveal, seal
 from xpbench.experiment.state import Status, status_of, unsigned
 from xpbench.health import Check
 from xpbench.health.sealing import under_seal
 from xpbench.ledger import Clock, Entry, Ledger, Witness, signature, system_clock
-from xpbench.ledger.folder import LEDGER, MEMO, PLAN, existing
+from xpbench.ledger.folder import LEDGER, MEMO, ensure_named, existing
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
@@ -31,16 +31,38 @@ if TYPE_CHECKING:
     from xpbench.memo.reproduce import Reproduction
     from xpbench.mixpanel.client import Client
     from xpbench.mixpanel.lifecycle import Published
+    from xpbench.mixpanel.sync import Sync
 
 
 class Experiment:
-    """A registered experiment; made by `register` and `open_experiment`."""
+    """A registered experiment; made by `register` and `open_experiment`.
 
-    def __init__(self, plan: Plan, folder: Path, ledger: Ledger, clock: Clock) -> None:
-        self.plan = plan
+    It may stay open while others work on the same folder: what it does rests on the plan in force, and an amendment that was
+    prepared before somebody else's is refused.
+    """
+
+    def __init__(self, plan: Plan, folder: Path, ledger: Ledger, clock: Clock, *, base: Witness | None = None) -> None:
+        self._plan = plan
         self.folder = folder
         self.ledger = ledger
         self._clock = clock
+        self._base = base if base is not None else ledger.head
+        self._seen_file = _signature(ledger.path)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan in force, amended by whoever holds the experiment; read again when its ledger has changed."""
+        now = _signature(self.ledger.path)
+        if now != self._seen_file:
+            entries = self.ledger.entries()
+            self._plan = Plan(**plan_in_force(entries)).under(methods_in_force(entries))
+            self._seen_file = now
+        return self._plan
+
+    @property
+    def base(self) -> Witness:
+        """Length and head of the ledger that this handle has shown: what its next amendment is based on."""
+        return self._base
 
     @property
     def key(self) -> str:
@@ -84,21 +106,28 @@ class Experiment:
         """Record that units are being assigned from now on."""
         return publishing.record_launch(self.plan, self.ledger, by=by, note=note)
 
-    def amend(self, plan: Plan, *, reason: str, by: str | None = None) -> Experiment:
+    def amend(
+        self, plan: Plan, *, reason: str, by: str | None = None, base: Witness | None = None, undo: bool = True
+    ) -> Experiment:
         """Replace the plan by a linked record that says what had been seen by then.
 
         Args:
             plan: The new plan: same key, same assignment, but that the share of a rollout group may grow (a ramp).
             reason: Why.
             by: Who.
+            base: The head of the ledger at which the new plan was prepared; the one at which this handle was opened if missing.
+            undo: Whether it may put a field back to what it was before an earlier amendment. Where the plan comes from a file,
+                nobody knows on which plan that was based, and the command line does not take it for granted.
 
         Raises:
             InvalidPlan: the new plan has problems.
-            DecisionError: `XPB-R07` it would reassign units, `XPB-R02` no reason, `XPB-R10` no change.
+            DecisionError: `XPB-R07` it would reassign units, `XPB-R02` no reason, `XPB-R10` no change, `XPB-R18` it undoes one.
+            LedgerError: `XPB-L16`, somebody amended, decided or restarted since this handle was opened; says what changed.
         """
-        record_amendment(self.ledger, self.plan, plan, reason=reason, by=by)
-        plan.save(self.folder / PLAN)
-        return open_experiment(self.key, self.root, clock=self._clock)
+        record_amendment(self.ledger, plan, reason=reason, by=by, base=base or self._base, undo=undo)
+        keep_plan(self.folder, self.ledger.entries())
+        self._base = self.ledger.head
+        return open_experiment(self.key, self.root, clock=self._clock, agent=self.ledger.agent)
 
     # reading
 
@@ -132,13 +161,14 @@ class Experiment:
             DecisionError: `XPB-R30`, `last` for a plan that is not group-sequential.
             HealthError: `XPB-H04`, evidence of an unknown kind.
         """
+        plan = self.plan  # one plan from reading to showing; the ledger refuses the look where another is in force by then
         if last:
-            ensure_has_looks(self.plan)
-        summary, health = self._read(source, progress, evidence, segments, further_health)
-        state = due(self.plan, summary, now=self._clock(), last=last)
+            ensure_has_looks(plan)
+        summary, health = self._read(plan, source, progress, evidence, segments, further_health)
+        state = due(plan, summary, now=self._clock(), last=last)
         if not state.is_due:
-            return seal(self.plan, self.ledger, summary, state, health, by=by)
-        return reveal("opened", self.plan, self.ledger, summary, state, health, by=by, reason="", last=last)
+            return seal(plan, self.ledger, summary, state, health, by=by)
+        return reveal("opened", plan, self.ledger, summary, state, health, by=by, reason="", last=last)
 
     def peek(
         self,
@@ -166,10 +196,11 @@ class Experiment:
             DecisionError: `XPB-R02`, no reason.
         """
         ensure_reason(reason, "a peek")
-        summary, health = self._read(source, progress, evidence, segments, further_health)
-        state = due(self.plan, summary, now=self._clock())
+        plan = self.plan
+        summary, health = self._read(plan, source, progress, evidence, segments, further_health)
+        state = due(plan, summary, now=self._clock())
         kind: Literal["opened", "peeked"] = "opened" if state.is_due else "peeked"
-        return reveal(kind, self.plan, self.ledger, summary, state, health, by=by, reason=reason)
+        return reveal(kind, plan, self.ledger, summary, state, health, by=by, reason=reason)
 
     def looks(self) -> tuple[Look, ...]:
         """All looks at effects on record, oldest first."""
@@ -231,12 +262,14 @@ class Experiment:
             DataError: the source can't be read under the plan.
             HealthError: `XPB-H04`, evidence of an unknown kind.
         """
-        summary, checks = self._read(source, progress, evidence, (), further_health)
-        note_health(self.plan, self.ledger, summary, checks, by=by)
+        plan = self.plan
+        summary, checks = self._read(plan, source, progress, evidence, (), further_health)
+        note_health(plan, self.ledger, summary, checks, by=by)
         return under_seal(checks)
 
     def _read(
         self,
+        plan: Plan,
         source: Source | Summary,
         progress: Any,
         evidence: Mapping[str, Any] | None,
@@ -245,7 +278,7 @@ class Experiment:
     ) -> tuple[Summary, tuple[Check, ...]]:
         """The moments of a source under the plan in force, and the health of the data."""
         summary, known = gather(
-            self.plan,
+            plan,
             self.ledger,
             source,
             progress=progress,
@@ -253,17 +286,25 @@ class Experiment:
             evidence=evidence,
             further_health=further_health,
         )
-        return summary, checks_of(self.plan, self.ledger, summary, known, now=self._clock())
+        return summary, checks_of(plan, self.ledger, summary, known, now=self._clock())
 
     # deciding
 
     def decide(
-        self, readout: Readout | SealedReadout, outcome: str, *, variant: str | None = None, because: str, by: str
+        self,
+        readout: Readout | SealedReadout,
+        outcome: str,
+        *,
+        variant: str | None = None,
+        because: str,
+        by: str,
+        supersedes: int | Entry | None = None,
     ) -> Entry:
         """Put a decision on record and freeze the readout it rests on.
 
         A decision may differ from the rule's recommendation, or defer; the memo's headline says so. An earlier decision is
-        superseded, never undone.
+        superseded, never undone. A decision that rests on an older look, while a later one at other data is on record, is a
+        deviation that the headline names.
 
         Args:
             readout: Of this experiment, not sealed.
@@ -271,11 +312,26 @@ class Experiment:
             variant: With `ship`: which one.
             because: Why.
             by: Who answers for it.
+            supersedes: The decision in force (its entry, or its number), where there is one; a deferral needs no such word. The
+                same decision on the same readout by the same person, as a button that is pressed twice gives it, is recorded
+                once.
 
         Raises:
-            DecisionError: sealed, of another experiment or plan, unknown outcome or variant, no reason, no name.
+            DecisionError: sealed, of another experiment or plan, unknown outcome or variant, no reason, no name; `XPB-R16`, the
+                readout is not what the look on record showed; `XPB-R17`, another decision is in force.
+            LedgerError: `XPB-L16`, the plan was amended, or somebody decided, in the meantime.
         """
-        return record_decision(self.plan, self.ledger, self.folder, readout, outcome, variant=variant, because=because, by=by)
+        return record_decision(
+            self.plan,
+            self.ledger,
+            self.folder,
+            readout,
+            outcome,
+            variant=variant,
+            because=because,
+            by=by,
+            supersedes=supersedes.seq if isinstance(supersedes, Entry) else supersedes,
+        )
 
     @property
     def decision(self) -> Entry | None:
@@ -326,6 +382,51 @@ class Experiment:
         """
         return publishing.publish(self.plan, self.ledger, client, launch=launch, flag=flag, details=details, clock=self._clock)
 
+    def sync(
+        self,
+        client: Client,
+        *,
+        dry_run: bool = False,
+        adopt: bool = False,
+        launch: bool = False,
+        holdback: float | None = None,
+        roll_back: str | None = None,
+        by: str | None = None,
+        before_writing: Callable[[Sync], None] | None = None,
+    ) -> Sync:
+        """Bring Mixpanel in step with plan and ledger: experiment, flag and stage; the difference is read before it is written.
+
+        Amendments (a ramp) reach the flag, a decision to ship moves it to the variant, any other decision to control.
+
+        Args:
+            client: Of the project; the one place where a socket is opened.
+            dry_run: Write nothing.
+            adopt: Take over an experiment or flag of this name that was not made from this ledger.
+            launch: Also move it to active, which can't be undone, and record the launch.
+            holdback: After shipping: share of the units that stays on control. Recorded; later syncs keep to it.
+            roll_back: Why everyone goes back to control; recorded.
+            by: Who.
+            before_writing: Called with the difference before the first write; what it raises stops the sync.
+
+        Raises:
+            MixpanelError: what Mixpanel refused; `XPB-M10` the plan can't be a flag; `XPB-M14` what is there belongs to
+                another plan; `XPB-M15` Mixpanel salted the flag otherwise.
+            DecisionError: `XPB-R02`, a roll-back without a reason.
+        """
+        return publishing.sync(
+            self.plan,
+            self.ledger,
+            client,
+            dry_run=dry_run,
+            adopt=adopt,
+            launch=launch,
+            holdback=holdback,
+            roll_back=roll_back,
+            by=by,
+            before_writing=before_writing,
+            clock=self._clock,
+        )
+
     def conclude(self, client: Client, *, end_date: str | None = None) -> Published:
         """End the experiment in Mixpanel, and log the decision in force there, where there is one.
 
@@ -353,16 +454,34 @@ class Experiment:
         return f"Experiment({self.key!r}, {self.status().state}, plan {self.plan.digest[:12]})"
 
 
-def open_experiment(key: str, root: str | Path = "experiments", *, clock: Clock = system_clock) -> Experiment:
+def _signature(path: Path) -> tuple[int, int, int]:
+    """What changes with every entry; of a file that is gone, nothing that was ever seen."""
+    try:
+        info = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return info.st_ino, info.st_size, info.st_mtime_ns
+
+
+def open_experiment(key: str, root: str | Path = "experiments", *, clock: Clock = system_clock, agent: str = "") -> Experiment:
     """The registered experiment with this key.
 
+    Args:
+        key: Its key.
+        root: Folder of all experiments.
+        clock: Where times come from.
+        agent: Program that acts through it on behalf of whoever is named in `by`; it stands in every entry. "" for a person.
+
     Raises:
-        LedgerError: `XPB-L04`, there is none; names the nearest.
-        BrokenLedger: the chain does not hold; says where.
+        LedgerError: `XPB-L04`, there is none; names the nearest. `XPB-L17`, the folder was copied or renamed.
+        BrokenLedger: the chain does not hold; says where. `XPB-L14`, git has left an unresolved merge in it.
         ChangedPlan: `XPB-P28`, plan.json differs from what was registered; names the field.
     """
     folder = existing(root, key)
-    ledger = Ledger(folder / LEDGER, clock=clock)
-    document = plan_in_force(ledger.entries())
-    ensure_unchanged(folder, document)
-    return Experiment(Plan(**document), folder, ledger, clock)
+    ledger = Ledger(folder / LEDGER, clock=clock, agent=agent)
+    entries = ledger.entries()
+    document = plan_in_force(entries)
+    ensure_named(folder, entries)
+    keep_plan(folder, entries)
+    base = Witness(len(entries), entries[-1].digest)
+    return Experiment(Plan(**document).under(methods_in_force(entries)), folder, ledger, clock, base=base)

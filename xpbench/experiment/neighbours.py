@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
-from xpbench.errors import AssignError, XpbenchError, plain
+from xpbench.errors import AssignError, LedgerError, XpbenchError, plain
 from xpbench.experiment.facade import open_experiment
 from xpbench.ledger import experiments
+from xpbench.ledger.folder import PLAN
 from xpbench.plan import Plan
-from xpbench.randomiser.changes import check_layers
-from xpbench.randomiser.flags import AssignWarning
-from xpbench.randomiser.preflight.correlations import same_numbers
+from xpbench.plan.reading import read_document
 
-OVER = frozenset({"decided", "watched", "overdue", "breached"})
-"""States after a decision: the experiment assigns nobody any more."""
+OVER = frozenset({"decided", "watched", "overdue", "breached", "restarted"})
+"""States after a decision or a restart: the experiment assigns nobody any more."""
 
 
 def running_plans(root: str | Path, *, besides: str) -> tuple[list[Plan], list[str]]:
@@ -48,6 +48,10 @@ def ensure_room_beside(plan: Plan, root: str | Path) -> None:
     """
     if plan.assignment is None or not Path(root).is_dir():
         return
+    from xpbench.randomiser.changes import check_layers  # these bring an engine, which a readout may not need
+    from xpbench.randomiser.flags import AssignWarning
+    from xpbench.randomiser.preflight.correlations import same_numbers
+
     plans, unreadable = running_plans(root, besides=plan.key)
     for other in plans:
         for finding in check_layers([plan, other]):
@@ -64,3 +68,31 @@ def ensure_room_beside(plan: Plan, root: str | Path) -> None:
             )
     for key in unreadable:
         warnings.warn(f"{key} can't be read and was not compared with {plan.key}.", AssignWarning, stacklevel=3)
+
+
+def ensure_name_free(plan: Plan, root: str | Path, *, earlier: Sequence[str] = ()) -> None:
+    """Return only if no other experiment of the root owns the plan's name in the log, or the plan says from when it counts.
+
+    Exposures of two experiments under one name can't be told apart, unless those of the later one count from a day on.
+
+    Args:
+        plan: To be registered.
+        root: Folder of all experiments.
+        earlier: Keys of the runs that it follows, which have the name by right.
+
+    Raises:
+        LedgerError: `XPB-L19`, with the experiment that has the name.
+    """
+    if plan.exposure.start is not None or not Path(root).is_dir():
+        return
+    for listed in experiments(root):
+        if listed.key in (plan.key, *earlier) or listed.status != "ok":
+            continue
+        try:
+            document = read_document(listed.path / PLAN)  # one read for each experiment; the ledger is asked where it matters
+            name = (document.get("exposure") or {}).get("experiment") or document.get("key")
+            if name == plan.experiment_name and open_experiment(listed.key, root).plan.experiment_name == name:
+                raise LedgerError("XPB-L19", name=name, key=listed.key)
+        except (XpbenchError, AttributeError) as error:
+            if isinstance(error, LedgerError) and error.code == "XPB-L19":
+                raise

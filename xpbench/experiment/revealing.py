@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from xpbench._version import __version__
+from xpbench.canonical import digest
 from xpbench.data.summary import Summary
 from xpbench.decide.analysis import analyse, findings_of
 from xpbench.decide.deviations import deviations_of, ended_short
@@ -21,6 +22,7 @@ from xpbench.decide.rows import Row
 from xpbench.decide.rule import rule_digest
 from xpbench.decide.seal import Due
 from xpbench.decide.segments import segment_results
+from xpbench.experiment.binding import digests_of
 from xpbench.experiment.checking import health_counts
 from xpbench.health import Check
 from xpbench.health.sealing import under_seal
@@ -102,6 +104,7 @@ def reveal(
         "reason": reason,
         "progress": round(state.progress, 6),
         "metrics": [m.key for m in plan.metrics],
+        "shown": digests_of(summary, health),
     }
     if last:
         body["last"] = last
@@ -113,6 +116,7 @@ def reveal(
         raise
     if isinstance(plan.model, (Sequential, GroupSequential)):
         body["findings"] = found if kind == "opened" else {}  # what a peek found stays out of the file that anyone may open
+    body["shown"] |= {"rows": digest([r.to_dict() for r in rows])}
     entry = ledger.append(kind, body, by=by)
     entries = ledger.entries()
     looks = looks_of(entries)
@@ -138,6 +142,7 @@ def reveal(
         versions={"xpbench": __version__, "engine": summary.engine},
         novelty=trends(plan, summary),
         interactions=concurrent(plan, summary),
+        methods=plan.methods,
     )
 
 

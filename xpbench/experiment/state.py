@@ -10,12 +10,12 @@ from typing import Any, Literal
 from xpbench.errors import number_of
 from xpbench.experiment.deciding import decision_of
 from xpbench.experiment.opening import plan_in_force
-from xpbench.ledger import Entry, knowledge
+from xpbench.ledger import Entry, distinct_looks, knowledge
 from xpbench.ledger.first import planned_after
 from xpbench.plan import Plan
 from xpbench.watch import watch_status
 
-State = Literal["registered", "running", "ready", "decided", "watched", "overdue", "breached"]
+State = Literal["registered", "running", "ready", "decided", "watched", "overdue", "breached", "restarted"]
 
 LOOKED = ("looked", "opened", "peeked")
 """Entries that record a reading of the data."""
@@ -30,11 +30,13 @@ class Status:
         title: Its title.
         state: registered, running, ready, decided, watched; after shipping also overdue or breached.
         sentence: The state for people.
-        looks: Looks at effects.
+        looks: Looks at effects; a second one at the same data is the same look.
         knowledge: What has been seen.
         units: Units at the last look, 0 before.
         decision: The last decision, "" where there is none.
         signatures_missing: Names still to sign.
+        follows: Keys of the runs that came before, oldest first.
+        restarted_as: Key of the run that follows, "" where there is none.
     """
 
     key: str
@@ -46,11 +48,14 @@ class Status:
     units: int
     decision: str
     signatures_missing: tuple[str, ...]
+    follows: tuple[str, ...] = ()
+    restarted_as: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
         out = {name: getattr(self, name) for name in self.__slots__}
         out["signatures_missing"] = list(self.signatures_missing)
+        out["follows"] = list(self.follows)
         return out
 
 
@@ -85,6 +90,13 @@ def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
         state, sentence = "running", f"Running, {number_of(units, 'unit')} at the last look; results are sealed."
     else:
         state, sentence = "registered", "Registered, not launched."
+    ended = next((e for e in entries if e.kind == "restarted"), None)
+    following = str(ended.body["to"]) if ended is not None else ""
+    before = lineage(entries)
+    if ended is not None and outcome in ("", "defer"):
+        state, sentence = "restarted", f"Restarted as {following}: {ended.body['reason']}"
+    elif before:
+        sentence = f"Run {len(before) + 1}, after {before[-1]}. {sentence}"
     first = planned_after(entries)
     sentence = f"{sentence} {first}" if first else sentence
     return Status(
@@ -92,12 +104,20 @@ def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
         str(document["title"]),
         state,
         sentence,
-        sum(kind in ("opened", "peeked") for kind in kinds),
+        len(distinct_looks(entries)),
         knowledge(entries),
         units,
         outcome,
         unsigned(entries, document),
+        before,
+        following,
     )
+
+
+def lineage(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Keys of the runs that came before, oldest first; none for a first run."""
+    follows = entries[0].body.get("follows") if entries else None
+    return tuple(str(k) for k in follows.get("runs", ())) if isinstance(follows, Mapping) else ()
 
 
 def unsigned(entries: Sequence[Entry], document: Mapping[str, Any]) -> tuple[str, ...]:

@@ -18,6 +18,16 @@ def unit_key(experiment: str, unit: str) -> bytes:
     return hashlib.blake2b(_joined("unit", experiment, unit), digest_size=16).digest()
 
 
+def run_name(plan: Plan) -> str:
+    """What the outbox knows an experiment by: its name in the log, and the first day on which its exposures count.
+
+    Runs that follow one another under one name in the log each expose a unit once: an exposure from before a plan's start does
+    not count in its readouts, so it does not use up the unit's one exposure either.
+    """
+    start = plan.exposure.start
+    return plan.experiment_name if start is None else f"{plan.experiment_name}\0from {start}"
+
+
 def insert_id(kind: str, unit: str, pairs: Sequence[tuple[str, str]]) -> str:
     """32 hexadecimal characters that depend on nothing but the unit and the (experiment, variant) pairs.
 
@@ -44,7 +54,8 @@ def exposure_event(plan: Plan, unit: str, pairs: Sequence[tuple[str, str]], base
         properties.update(pairs)
     else:
         properties[exposure.list_property] = [f"{name}{exposure.list_separator}{variant}" for name, variant in pairs]
-    properties["$insert_id"] = insert_id("exposure", unit, pairs)
+    start = exposure.start  # another run under the same name has ids of its own
+    properties["$insert_id"] = insert_id("exposure" if start is None else f"exposure from {start}", unit, pairs)
     return {"event": exposure.event, "properties": properties}
 
 

@@ -19,7 +19,7 @@ import mixpanel as sdk
 from xpbench.errors import AssignError, ExposeError, nearest, plain
 from xpbench.expose.arguments import Given, identified, outside_dates, own_properties, seconds_given, unit_text, variant_text
 from xpbench.expose.delivery import Delivery
-from xpbench.expose.event import exposure_event, incident_event, insert_id, text_of, unit_key
+from xpbench.expose.event import exposure_event, incident_event, insert_id, run_name, text_of, unit_key
 from xpbench.expose.outbox import DeadLetter, Entry, Incident, Note, OnFull, Outbox
 from xpbench.expose.place import Place, state_folder
 from xpbench.expose.relay import RelaySender
@@ -160,7 +160,7 @@ class Tracker:
             elif type(variant) is not str or not variant or not variant.isascii():
                 variant = variant_text(variant)
             name = plan.experiment_name
-            key = unit_key(name, id_)
+            key = unit_key(run_name(plan), id_)
             if self.outbox.knows(key) == variant:
                 return Exposed("repeat", name, variant)
             given = self._given(plan, id_, distinct_id, context, time)
@@ -266,7 +266,7 @@ class Tracker:
             base = given.base
             inside = []
             for plan, variant in members:
-                key = unit_key(plan.experiment_name, id_)
+                key = unit_key(run_name(plan), id_)
                 if outside_dates(plan, base["time"]) or variant not in {v.key for v in plan.variants}:
                     out[plan.experiment_name] = self._add(plan, id_, key, variant, given)
                 else:
@@ -483,8 +483,8 @@ class Tracker:
     async def aexpose(self, unit: str | int | UUID, variant: str | None = None, **options: Any) -> Exposed:
         """`expose` for async code: a repeat answers at once, anything that touches the disk runs in a thread."""
         if variant is not None and len(self.plans) == 1:
-            name = next(iter(self.plans))
-            if self.outbox.knows(unit_key(name, unit_of(unit) or "")) == variant:
+            name, plan = next(iter(self.plans.items()))
+            if self.outbox.knows(unit_key(run_name(plan), unit_of(unit) or "")) == variant:
                 return Exposed("repeat", name, variant)
         return await asyncio.to_thread(self.expose, unit, variant, **options)
 

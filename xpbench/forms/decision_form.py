@@ -67,6 +67,7 @@ class DecisionForm(Panel):
         super().__init__()
         self.experiment = experiment_of(experiment, root)
         self.readout = readout
+        self._supersedes: int | None = None
         names = [v.key for v in self.experiment.plan.treatments]
         self.advice = html("")
         self.rule_place = ViewPlace()
@@ -142,14 +143,22 @@ class DecisionForm(Panel):
             self.refuse(f"The decision needs {', '.join(missing)}.")
             return
         variant = "" if outcome != "ship" or self.variant.get() is MISSING else f" {self.variant.get()}"
+        earlier = self.experiment.decision
+        self._supersedes = earlier.seq if earlier is not None else None
+        former = (
+            f"<p><strong>▲ It supersedes the decision of entry {earlier.seq}</strong>: "
+            f"{escape(DecisionCard(self.experiment, self.readout).headline)}.</p>"
+            if earlier is not None
+            else ""
+        )
         self.confirm.open(
-            f"<h4>Put on record: {escape(outcome)}{escape(variant)}</h4><p>The readout is frozen with it, "
+            f"<h4>Put on record: {escape(outcome)}{escape(variant)}</h4>{former}<p>The readout is frozen with it, "
             "and the ledger gets an entry that later decisions can supersede but not remove.</p>"
         )
         self.status.say("Confirm or go back.")
 
     def decide(self) -> Any:
-        """Put the decision on record."""
+        """Put the decision on record; a click that arrives twice records it once."""
         variant = self.variant.get()
         entry = self.experiment.decide(
             self.readout,
@@ -157,6 +166,7 @@ class DecisionForm(Panel):
             variant=None if variant is MISSING or self.outcome.get() != "ship" else variant,
             because=_text(self.because.get()),
             by=_text(self.by.get()),
+            supersedes=self._supersedes,
         )
         self.confirm.close()
         visible(self.memo_box, True)

@@ -6,7 +6,6 @@ what depends on the time is computed anew on every call.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Sequence
@@ -15,14 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from xpbench.canonical import digest
 from xpbench.data.summary import Summary
 from xpbench.decide.seal import due
 from xpbench.errors import XpbenchError
 from xpbench.experiment import LOOKED, READOUT, Status, read_entries, status_of
 from xpbench.ledger import Clock, Entry, system_clock
 from xpbench.ledger.clock import parse_stamp
-from xpbench.ledger.folder import LEDGER, MEMO, PLAN, check_key
+from xpbench.ledger.folder import LEDGER, MEMO, PLAN, check_key, frozen_readout, has_readout
 from xpbench.plan import Plan, check
 from xpbench.plan.reading import read_document
 from xpbench.watch.contract import WatchStatus, watch_status
@@ -196,8 +194,6 @@ def _derive(folder: Path, name: str, now: datetime) -> _Known:
             return _broken(name, "A symbolic link stands where the folder or one of its files should be.")
         if not (folder / LEDGER).is_file():
             return _unregistered(folder, name)
-        if not (folder / PLAN).is_file():
-            return _broken(name, f"It has no {PLAN}.")
         entries = read_entries(folder)
         status = status_of(entries, now=now)
         document = next(e.body["plan"] for e in reversed(entries) if e.kind in ("registered", "amended"))
@@ -205,7 +201,7 @@ def _derive(folder: Path, name: str, now: datetime) -> _Known:
             status.key,
             status.title,
             str(document.get("owner", "")),
-            status.state,
+            "decided" if status.state == "restarted" else status.state,
             _with_signatures(status),
             _health(folder, entries),
             looks=status.looks,
@@ -277,10 +273,10 @@ def _health(folder: Path, entries: Sequence[Entry]) -> Health:
         counts = last.body["health"]
         return _health_of(int(counts["pass"]), list(counts["warn"]), list(counts["fail"]))
     decision = next((e for e in reversed(entries) if e.kind in ("decided", "deferred")), None)
-    if decision is None or not (folder / READOUT).is_file():
+    if decision is None or not has_readout(folder):
         return Health("unknown", "Not looked at yet")
-    document = json.loads((folder / READOUT).read_bytes())
-    if digest(document) != decision.body.get("readout_digest"):
+    document = frozen_readout(folder, str(decision.body.get("readout_digest", "")))
+    if document is None:
         return Health("fail", "The frozen readout differs from what was decided on")
     by: dict[str, list[str]] = {"pass": [], "warn": [], "fail": []}
     for found in document["health"]:

@@ -7,6 +7,7 @@ folder     where an experiment lives
 lock       one writer at a time
 knowledge  what had been seen by when
 first      whether the plan came before the data
+grammar    the order of entries, as a table
 clock      the one clock
 signature  signatures over a sign-off
 stamp      RFC 3161 time stamps
@@ -17,7 +18,7 @@ notes      witnesses as git notes
 from xpbench.ledger.clock import Clock, fixed_clock, system_clock
 from xpbench.ledger.entry import Entry, Witness
 from xpbench.ledger.folder import Listed, check_key, create, experiments, folder_of
-from xpbench.ledger.knowledge import LEVELS, Knowledge, knowledge
+from xpbench.ledger.knowledge import LEVELS, Knowledge, distinct_looks, knowledge
 from xpbench.ledger.ledger import Ledger, Notice
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Witness",
     "check_key",
     "create",
+    "distinct_looks",
     "experiments",
     "fixed_clock",
     "folder_of",

@@ -11,8 +11,8 @@ from typing import Any
 
 from xpbench.canonical import canonical_bytes, real, whole
 
-SCHEMA = 1
-"""Schema that this release writes; every older one stays readable."""
+SCHEMA = 2
+"""Schema that this release writes; every older one stays readable. Schema 2 may say `base` and `agent`."""
 
 START = "0" * 64
 """`prev` of the first entry."""
@@ -39,17 +39,21 @@ KINDS = (
     "repaired",
     "waived",
     "stamped",
+    "published",
+    "concluded",
+    "restarted",
 )
-"""Kinds that this release writes. Readers take any other kind as well: it is one word of `a-z` and `_`."""
+"""Kinds that this release writes. Readers take any other kind as well, and say so: it is one word of `a-z` and `_`."""
 
 _KIND = re.compile(r"[a-z][a-z_]{0,39}\Z")
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 _FORM = re.compile(
     r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]{6}Z [0-9a-f]{64} [0-9a-f]{64} [a-z][a-z_]{0,39}\Z"
 )
+_BASE = re.compile(r"[0-9]{1,15}:[0-9a-f]{64}\Z")
 _FRAME = re.compile(
-    r'\{"at":"([0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]{6}Z)","body":(\{.*\}),'
-    r'"by":(null|"(?:[^"\\]|\\.)*"),"kind":"([a-z][a-z_]{0,39})","prev":"(.{64})","schema":1,'
+    r'\{(?:"agent":("(?:[^"\\]|\\.)*"),)?"at":"([0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]{6}Z)",(?:"base":"([0-9]{1,15}:[0-9a-f]{64})",)?"body":(\{.*\}),'
+    r'"by":(null|"(?:[^"\\]|\\.)*"),"kind":"([a-z][a-z_]{0,39})","prev":"(.{64})","schema":([12]),'
     r'"seq":([1-9][0-9]{0,15}),"sha256":"(.{64})"\}\Z'
 )
 """The line as this release writes it; whatever does not fit is read the long way, which names what is wrong.
@@ -57,6 +61,7 @@ _FRAME = re.compile(
 _TAIL = len(',"sha256":"') + 64 + len('"}')
 _NEEDED = frozenset(("at", "body", "by", "kind", "prev", "schema", "seq", "sha256"))
 _ALLOWED = _NEEDED | {"set_back_seconds"}
+_ALLOWED_2 = _ALLOWED | {"agent", "base"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,8 @@ class Entry:
         prev: SHA-256 of the line before, 64 zeros for the first.
         schema: Version of the record's shape.
         set_back_seconds: By how many seconds the clock stood before the entry before; 0 where time went on.
+        base: Witness of the ledger that the actor had seen, `length:digest`; "" where it does not matter.
+        agent: Which program acted on behalf of `by`; "" for a person.
     """
 
     seq: int
@@ -126,6 +133,8 @@ class Entry:
     prev: str
     schema: int = SCHEMA
     set_back_seconds: float = 0.0
+    base: str = ""
+    agent: str = ""
     _line: bytes = field(default=b"", repr=False, compare=False)
     _digest: str = field(default="", repr=False, compare=False)
 
@@ -143,7 +152,7 @@ class Entry:
         return self._digest or hashlib.sha256(self.line).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by name; `set_back_seconds` only where the clock went back."""
+        """The fields by name; `set_back_seconds`, `base` and `agent` only where they say something."""
         out: dict[str, Any] = {
             "seq": self.seq,
             "kind": self.kind,
@@ -155,6 +164,10 @@ class Entry:
         }
         if self.set_back_seconds:
             out["set_back_seconds"] = self.set_back_seconds
+        if self.base:
+            out["base"] = self.base
+        if self.agent:
+            out["agent"] = self.agent
         return out
 
     def __repr__(self) -> str:
@@ -203,15 +216,22 @@ def parse_line(line: bytes) -> Entry:
     frame = _FRAME.match(text)
     if frame is None:
         return _parse_any(line, text)
-    at, body, by, kind, prev, seq, own = frame.groups()
-    name = None if by == "null" else by[1:-1] if by.isprintable() and "\\" not in by else _decoded(by)
+    agent, at, base, body, by, kind, prev, schema, seq, own = frame.groups()
+    if schema == "1" and (agent or base):
+        return _parse_any(line, text)
+    name = None if by == "null" else _text(by)
     try:
         value, end = _scan(body, 0)  # what `decode` does, without looking for white space around it
     except (StopIteration, ValueError, RecursionError):
         end = -1
     if end != len(body):
         value = _decoded(body)
-    return Entry(int(seq), kind, at, name, value, prev, 1, 0.0, line, _checked(line, own))
+    client = _text(agent) if agent else ""
+    return Entry(int(seq), kind, at, name, value, prev, int(schema), 0.0, base or "", client, line, _checked(line, own))
+
+
+def _text(quoted: str) -> str:
+    return quoted[1:-1] if quoted.isprintable() and "\\" not in quoted else str(_decoded(quoted))
 
 
 def _checked(line: bytes, own: str) -> str:
@@ -246,10 +266,11 @@ def _parse_any(line: bytes, text: str) -> Entry:
     if type(schema) is int and schema > SCHEMA:
         raise NewerSchema(str(schema))
     keys = data.keys()
-    if keys != _NEEDED and not (_NEEDED <= keys <= _ALLOWED):
-        missing, extra = sorted(_NEEDED - keys), sorted(keys - _ALLOWED)
+    allowed = _ALLOWED_2 if schema == 2 else _ALLOWED
+    if keys != _NEEDED and not (_NEEDED <= keys <= allowed):
+        missing, extra = sorted(_NEEDED - keys), sorted(keys - allowed)
         raise ValueError(f"it lacks {', '.join(missing)}" if missing else f"it has unknown keys: {', '.join(extra)[:80]}")
-    if schema != 1 or type(schema) is not int:
+    if type(schema) is not int or not 1 <= schema <= SCHEMA:
         raise ValueError("its schema is no known whole number")
     seq, by, back = data["seq"], data["by"], data.get("set_back_seconds", 0.0)
     kind, at, prev, sum_ = data["kind"], data["at"], data["prev"], data["sha256"]
@@ -261,9 +282,14 @@ def _parse_any(line: bytes, text: str) -> Entry:
         raise ValueError("its by is neither text nor null")
     if type(back) not in (int, float) or back < 0:
         raise ValueError("its set_back_seconds is no positive number")
+    base, agent = data.get("base", ""), data.get("agent", "")
+    if type(base) is not str or ("base" in data and not _BASE.match(base)):
+        raise ValueError("its base is no length and digest of a ledger")
+    if type(agent) is not str or ("agent" in data and not agent):
+        raise ValueError("its agent is no text")
     if not (type(kind) is type(at) is type(prev) is type(sum_) is str and _FORM.match(f"{at} {prev} {sum_} {kind}")):
         raise ValueError("its at, kind, prev or sha256 does not have the form it must have")
-    return Entry(seq, kind, at, by, data["body"], prev, schema, float(back), line, _checked(line, sum_))
+    return Entry(seq, kind, at, by, data["body"], prev, schema, float(back), base, agent, line, _checked(line, sum_))
 
 
 def _depth(line: bytes) -> int:
@@ -307,12 +333,27 @@ def body_bytes(kind: str, body: Mapping[str, Any]) -> bytes:
     return data
 
 
-def make_entry(*, seq: int, kind: str, at: str, by: str | None, body: bytes, prev: str, set_back_seconds: float = 0.0) -> Entry:
+def make_entry(
+    *,
+    seq: int,
+    kind: str,
+    at: str,
+    by: str | None,
+    body: bytes,
+    prev: str,
+    set_back_seconds: float = 0.0,
+    base: str = "",
+    agent: str = "",
+) -> Entry:
     """A new entry with its line of bytes, around a body from `body_bytes`."""
     back = b"" if not set_back_seconds else b',"set_back_seconds":' + canonical_bytes(set_back_seconds)
-    # RFC 8785 sorts keys: at, body, by, kind, prev, schema, seq, set_back_seconds
-    bare = b'{"at":"%s","body":%s,"by":%s,"kind":"%s","prev":"%s","schema":%d,"seq":%d%s}' % (
+    client = b"" if not agent else b'"agent":%s,' % canonical_bytes(agent)
+    head = b"" if not base else b'"base":"%s",' % base.encode()
+    # RFC 8785 sorts keys: agent, at, base, body, by, kind, prev, schema, seq, set_back_seconds
+    bare = b'{%s"at":"%s",%s"body":%s,"by":%s,"kind":"%s","prev":"%s","schema":%d,"seq":%d%s}' % (
+        client,
         at.encode(),
+        head,
         body,
         canonical_bytes(by),
         kind.encode(),
@@ -332,6 +373,8 @@ def make_entry(*, seq: int, kind: str, at: str, by: str | None, body: bytes, pre
         prev,
         SCHEMA,
         set_back_seconds,
+        base,
+        agent,
         line,
         hashlib.sha256(line).hexdigest(),
     )

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from xpbench.canonical import digest
 from xpbench.errors import InputError, LedgerError, PlanError, XpbenchError, nearest, plain
 from xpbench.files import sync_folder, write_atomic
-from xpbench.ledger.entry import Witness
+from xpbench.ledger.entry import Entry, Witness
 from xpbench.ledger.knowledge import Knowledge, knowledge
 from xpbench.ledger.ledger import Ledger
 from xpbench.plan.keys import is_safe_key, suggest_key
 
 PLAN, LEDGER, MEMO = "plan.json", "ledger.jsonl", "memo.html"
+
+READOUTS = "readouts"
+"""Folder of frozen readouts, each under its own digest: no decision takes away what another rests on."""
+
+FORMER_READOUT = "readout.json"
+"""Where earlier releases kept the one readout of the last decision."""
 
 
 def check_key(key: str) -> str:
@@ -90,6 +99,42 @@ def existing(root: str | Path, key: str) -> Path:
     return folder
 
 
+def readout_path(folder: Path, readout_digest: str) -> Path:
+    """Where a readout with this digest is kept."""
+    return folder / READOUTS / f"{readout_digest}.json"
+
+
+def save_readout(folder: Path, document: Mapping[str, Any]) -> str:
+    """Keep a readout under its digest, and return that; one that is kept already stays as it is.
+
+    Raises:
+        InputError: `XPB-I06`, it can't be written.
+    """
+    name = digest(document)
+    if frozen_readout(folder, name) is None:
+        write_atomic(readout_path(folder, name), (json.dumps(document, ensure_ascii=False) + "\n").encode())
+    return name
+
+
+def frozen_readout(folder: Path, readout_digest: str) -> dict[str, Any] | None:
+    """The readout with this digest; None where there is none, or where its content has another."""
+    if not (len(readout_digest) == 64 and readout_digest.isalnum()):
+        return None
+    for path in (readout_path(folder, readout_digest), folder / FORMER_READOUT):
+        try:
+            document: dict[str, Any] = json.loads(path.read_bytes())
+            if digest(document) == readout_digest:
+                return document
+        except (OSError, ValueError, TypeError, RecursionError, XpbenchError):
+            continue
+    return None
+
+
+def has_readout(folder: Path) -> bool:
+    """Whether any readout is kept here, sound or not."""
+    return (folder / FORMER_READOUT).is_file() or any((folder / READOUTS).glob("*.json"))
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One experiment of a root as its ledger shows it.
@@ -126,6 +171,22 @@ class Listed:
         }
 
 
+def ensure_named(folder: Path, entries: Sequence[Entry]) -> None:
+    """Return only if the folder has the key of the experiment whose ledger it holds.
+
+    Args:
+        folder: Of the experiment.
+        entries: Of its ledger.
+
+    Raises:
+        LedgerError: `XPB-L17`, it was copied or renamed.
+    """
+    plan = entries[0].body.get("plan") if entries and entries[0].kind == "registered" else None
+    key, name = (plan.get("key") if isinstance(plan, Mapping) else None), folder.resolve().name
+    if isinstance(key, str) and key != name:
+        raise LedgerError("XPB-L17", folder=name, root=str(folder.parent), key=key)
+
+
 def experiments(root: str | Path) -> list[Listed]:
     """Every folder of a root as an experiment, sorted by key; empty where the root does not exist."""
     try:
@@ -144,8 +205,7 @@ def _listed(root: Path, name: str) -> Listed:
         entries = Ledger(folder / LEDGER).entries()
         if not entries:
             return Listed(name, path, "broken", "Its ledger is empty.")
-        if not (folder / PLAN).exists():
-            return Listed(name, path, "broken", f"It has no {PLAN}.")
+        ensure_named(folder, entries)
     except (XpbenchError, OSError) as error:
         return Listed(name, path, "broken", str(error))
     last = entries[-1]

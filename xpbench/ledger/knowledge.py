@@ -33,3 +33,17 @@ def knowledge(entries: Iterable[Entry]) -> Knowledge:
         elif entry.kind in _ASSIGNED:
             level = max(level, 1)
     return LEVELS[level]
+
+
+def distinct_looks(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Looks at effects, each state of the data once: a second look at the same data is the same look, whoever took it.
+
+    Of several at the same data the first stands, and the first peek where one of them was a peek.
+    """
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.kind in ("opened", "peeked"):
+            data = str(entry.body.get("fingerprint", "")) or f"entry {entry.seq}"
+            if data not in found or (entry.kind == "peeked" and found[data].kind == "opened"):
+                found[data] = entry
+    return tuple(found.values())

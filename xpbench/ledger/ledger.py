@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,10 +15,17 @@ from xpbench.errors import BrokenLedger, InputError, LedgerError, plain
 from xpbench.files import sync_folder
 from xpbench.ledger.clock import Clock, parse_stamp, stamp, system_clock
 from xpbench.ledger.entry import LINE_LIMIT, SCHEMA, START, Entry, NewerSchema, Witness, body_bytes, make_entry, parse_line
+from xpbench.ledger.grammar import EMPTY, State, brief, conflicts, ensure_base, step, unknown_kinds
 from xpbench.ledger.lock import Locked, locked
 
 SKEW_SECONDS = 300.0
 """A clock that went back by more than this is called out as set back, not as jitter."""
+
+MARKERS = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")
+"""How lines begin that git leaves where it could not merge."""
+
+Body = Mapping[str, Any] | Callable[[tuple[Entry, ...]], Mapping[str, Any]]
+"""What belongs to an entry, or what makes it of all entries before, under the lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,7 @@ class Notice:
     """Something a reader of the ledger should know that is no error.
 
     Attributes:
-        name: `torn_tail`, `missing_line_end`, `clock_set_back`.
+        name: `torn_tail`, `missing_line_end`, `clock_set_back`, `unknown_kind`.
         detail: One sentence.
     """
 
@@ -48,6 +55,7 @@ class _Tail:
     head: str
     length: int
     last_at: str
+    state: State
 
 
 class Ledger:
@@ -57,10 +65,12 @@ class Ledger:
         path: The `ledger.jsonl` file; it need not exist yet.
         clock: Where `at` comes from.
         wait_seconds: How long an append waits for another writer.
+        agent: Program that acts through this ledger on behalf of whoever is named in `by`; "" for a person.
     """
 
-    def __init__(self, path: str | Path, *, clock: Clock = system_clock, wait_seconds: float = 10.0) -> None:
+    def __init__(self, path: str | Path, *, clock: Clock = system_clock, wait_seconds: float = 10.0, agent: str = "") -> None:
         self.path = Path(path)
+        self.agent = agent
         self._clock = clock
         self._wait = wait_seconds
         self._tail: _Tail | None = None
@@ -70,7 +80,7 @@ class Ledger:
     # reading
 
     def entries(self) -> tuple[Entry, ...]:
-        """All entries, with the whole chain verified.
+        """All entries, with the whole chain verified, and their order (`xpbench.ledger.grammar`).
 
         Bytes after the last line end that are no whole entry (a write cut short, never acknowledged) are left out and
         told by `notices`.
@@ -132,20 +142,28 @@ class Ledger:
 
     # writing
 
-    def append(self, kind: str, body: Mapping[str, Any], *, by: str | None = None) -> Entry:
+    def append(
+        self, kind: str, body: Body, *, by: str | None = None, base: Witness | None = None, agent: str | None = None
+    ) -> Entry:
         """Record something; returns only when it is safely on disk.
 
         Args:
             kind: One word, see `entry.KINDS`.
-            body: A JSON object; no raw unit ids.
+            body: A JSON object; no raw unit ids. Or a function that makes it of all entries before, called under the lock, for
+                what must not change between reading and writing.
             by: Who did it.
+            base: Length and head that this step is based on: what the actor had seen. It is refused where something was added
+                since that it does not commute with (`grammar.CONFLICTS`).
+            agent: Program that acted on behalf of `by`; the ledger's own `agent` if missing.
 
         Raises:
-            BrokenLedger: the chain did not hold before; nothing was written.
-            LedgerError: `XPB-L02` locked, `XPB-L05` not writable; nothing was acknowledged.
+            BrokenLedger: the chain did not hold before; nothing was written. `XPB-L07`, it is not the ledger of `base`.
+            LedgerError: `XPB-L02` locked, `XPB-L05` not writable, `XPB-L13` it may not stand here, `XPB-L16` based on an older
+                head; nothing was acknowledged.
             InputError: `XPB-I04`, the body can't be said in canonical JSON.
         """
-        data = self._body(kind, body, by)
+        data = None if callable(body) else self._body(kind, body, by)
+        client = self.agent if agent is None else agent
         try:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
             try:
@@ -159,28 +177,67 @@ class Ledger:
             try:
                 with locked(self.path, handle, wait_seconds=self._wait) as lock:
                     handle = self._same_file(handle)
-                    return self._append(handle, lock, kind, data, by)
+                    whole = callable(body) or base is not None
+                    entries, tail, rest, notices = self._read(handle, None if whole else self._tail)
+                    if rest:
+                        tail = self._mend(handle, lock, tail, rest)
+                        if whole:
+                            entries = self._read(handle, None)[0]
+                    if base is not None:
+                        self._ensure_base(kind, tuple(entries), base)
+                    made = body(tuple(entries)) if callable(body) else body
+                    line = self._body(kind, made, by) if data is None else data
+                    entry = self._write(handle, lock, tail, kind, made, line, by, str(base or ""), client)
             except OSError as error:
                 raise self._unwritable(error) from error
         finally:
             _close(handle)
-
-    def _append(self, handle: int, lock: Locked, kind: str, body: bytes, by: str | None) -> Entry:
-        _, tail, rest, notices = self._read(handle, self._tail)
-        if rest:
-            tail = self._mend(handle, lock, tail, rest)
-        entry = self._write(handle, lock, tail, kind, body, by)
         if entry.set_back_seconds > SKEW_SECONDS:
             notices = (*notices, _set_back(entry))
         self._notices = notices
         return entry
 
-    def _write(self, handle: int, lock: Locked, tail: _Tail, kind: str, body: bytes, by: str | None) -> Entry:
+    def _ensure_base(self, kind: str, entries: tuple[Entry, ...], base: Witness) -> None:
+        """Return only if the base is a head of this ledger and this step commutes with what was added since."""
+        if compare(entries, base) != "holds":
+            reason = f"entry {base.length} is another one, or gone"
+            raise BrokenLedger("XPB-L07", path=str(self.path), reason=plain(reason))
+        found = conflicts(kind, entries[base.length :])
+        if found:
+            told = "; ".join(brief(e) for e in found[:3]) + ("; …" if len(found) > 3 else "")
+            raise LedgerError("XPB-L16", kind=plain(kind.replace("_", " ")), length=base.length, changes=plain(_line(told)))
+
+    def _write(
+        self,
+        handle: int,
+        lock: Locked,
+        tail: _Tail,
+        kind: str,
+        body: Mapping[str, Any],
+        data: bytes,
+        by: str | None,
+        base: str = "",
+        agent: str = "",
+    ) -> Entry:
+        try:
+            state = step(tail.state, tail.length + 1, kind, body, SCHEMA)
+        except ValueError as error:
+            raise LedgerError("XPB-L13", path=str(self.path), kind=kind, reason=plain(str(error))) from None
         at = stamp(self._clock())
         back = 0.0
         if tail.last_at and at < tail.last_at:
             back = (parse_stamp(tail.last_at) - parse_stamp(at)).total_seconds()
-        entry = make_entry(seq=tail.length + 1, kind=kind, at=at, by=by, body=body, prev=tail.head, set_back_seconds=back)
+        entry = make_entry(
+            seq=tail.length + 1,
+            kind=kind,
+            at=at,
+            by=by,
+            body=data,
+            prev=tail.head,
+            set_back_seconds=back,
+            base=base,
+            agent=agent,
+        )
         line = entry.line + b"\n"
         if not lock.still_ours():
             raise OSError("another process took over the lock")
@@ -198,7 +255,7 @@ class Ledger:
                 os.ftruncate(handle, tail.size)
             raise
         info = os.fstat(handle)
-        self._tail = _Tail(tail.inode, tail.size + len(line), info.st_mtime_ns, entry.digest, entry.seq, entry.at)
+        self._tail = _Tail(tail.inode, tail.size + len(line), info.st_mtime_ns, entry.digest, entry.seq, entry.at, state)
         return entry
 
     def _mend(self, handle: int, lock: Locked, tail: _Tail, rest: bytes) -> _Tail:
@@ -206,19 +263,20 @@ class Ledger:
         try:
             entry = parse_line(rest)
             whole = entry.prev == tail.head and entry.seq == tail.length + 1
+            state = step(tail.state, entry.seq, entry.kind, entry.body, entry.schema)
         except ValueError:
             whole = False
         if not whole and tail.length == 0:  # a registration that was killed: there is no chain yet to tell it in
             os.ftruncate(handle, 0)
-            return _Tail(tail.inode, 0, 0, START, 0, "")
+            return _Tail(tail.inode, 0, 0, START, 0, "", EMPTY)
         if whole:
             os.write(handle, b"\n")
-            tail = _Tail(tail.inode, tail.size + len(rest) + 1, 0, entry.digest, entry.seq, entry.at)
+            tail = _Tail(tail.inode, tail.size + len(rest) + 1, 0, entry.digest, entry.seq, entry.at, state)
             body: dict[str, Any] = {"what": "missing line end", "bytes": 1}
         else:
             os.ftruncate(handle, tail.size)
             body = {"what": "torn tail", "bytes": len(rest), "sha256": digest_bytes(rest)}
-        self._write(handle, lock, tail, "repaired", body_bytes("repaired", body), None)
+        self._write(handle, lock, tail, "repaired", body, body_bytes("repaired", body), None)
         assert self._tail is not None  # noqa: S101 - set by _write
         return self._tail
 
@@ -259,9 +317,9 @@ class Ledger:
             return [], known, b"", ()
         if known is not None and (known.inode != info.st_ino or known.size >= info.st_size):
             known = None  # another file, cut, or rewritten in place: verify from the start
-        length, head, last_at, offset = 0, START, "", 0
+        length, head, last_at, offset, state = 0, START, "", 0, EMPTY
         if known is not None:
-            length, head, last_at, offset = known.length, known.head, known.last_at, known.size
+            length, head, last_at, offset, state = known.length, known.head, known.last_at, known.size, known.state
         entries: list[Entry] = []
         notices: list[Notice] = []
         rest = b""
@@ -274,7 +332,7 @@ class Ledger:
                     rest = line
                     break
                 try:
-                    entry = self._link(line[:-1], length, head, last_at)
+                    entry, state = self._link(line[:-1], length, head, last_at, state, None if known else entries)
                 except BrokenLedger:
                     if known is None:
                         raise
@@ -284,10 +342,14 @@ class Ledger:
                 entries.append(entry)
                 if entry.set_back_seconds > SKEW_SECONDS:
                     notices.append(_set_back(entry))
-        tail = _Tail(info.st_ino, offset, info.st_mtime_ns, head, length, last_at)
+        tail = _Tail(info.st_ino, offset, info.st_mtime_ns, head, length, last_at, state)
+        for kind in unknown_kinds(entries):
+            notices.append(Notice("unknown_kind", f"Entries “{kind}” are of a newer version and say nothing to this one."))
         if rest:
+            if rest.startswith(MARKERS):
+                raise self._unmerged(length + 1)
             try:
-                entry = self._link(rest, length, head, last_at)
+                entry, _ = self._link(rest, length, head, last_at, state)
             except (BrokenLedger, LedgerError):
                 notices.append(
                     Notice(
@@ -299,16 +361,29 @@ class Ledger:
                 notices.append(Notice("missing_line_end", f"Entry {entry.seq} is whole but lacks its line end."))
         return entries, tail, rest, tuple(notices)
 
-    def _link(self, line: bytes, length: int, head: str, last_at: str) -> Entry:
+    def _link(
+        self, line: bytes, length: int, head: str, last_at: str, state: State, before: list[Entry] | None = None
+    ) -> tuple[Entry, State]:
+        """The entry of a line and the state after it; its base is checked where all entries before are given."""
         try:
             entry = parse_line(line)
             if entry.prev != head or entry.seq != length + 1 or entry.at < last_at or entry.set_back_seconds:
                 follow(entry, length, head, last_at)
+            state = step(state, entry.seq, entry.kind, entry.body, entry.schema)
+            if entry.base and before is not None:
+                ensure_base(entry, before)
         except NewerSchema as newer:
             raise LedgerError("XPB-L06", path=str(self.path), found=str(newer), known=SCHEMA) from None
         except ValueError as error:
+            if line.startswith(MARKERS):
+                raise self._unmerged(length + 1) from None
+            if line.endswith(b"\r"):
+                raise BrokenLedger("XPB-L15", path=str(self.path), line=length + 1) from None
             raise self._broken(length + 1, str(error)) from None
-        return entry
+        return entry, state
+
+    def _unmerged(self, line: int) -> BrokenLedger:
+        return BrokenLedger("XPB-L14", path=str(self.path), line=line)
 
     def _broken(self, line: int, reason: str) -> BrokenLedger:
         return BrokenLedger("XPB-L01", path=str(self.path), line=line, reason=plain(reason), last_good=line - 1)
@@ -339,6 +414,11 @@ def _no_collecting() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
+
+
+def _line(text: str) -> str:
+    """Text from an entry on one line, without signs that steer a terminal."""
+    return "".join(c if c.isprintable() else "·" for c in text)[:400]
 
 
 def _set_back(entry: Entry) -> Notice:
@@ -379,9 +459,9 @@ def verify_lines(lines: list[bytes] | tuple[bytes, ...], *, path: str = "ledger"
     """
     reader = Ledger(path)
     entries: list[Entry] = []
-    length, head, last_at = 0, START, ""
+    length, head, last_at, state = 0, START, "", EMPTY
     for line in lines:
-        entry = reader._link(line, length, head, last_at)
+        entry, state = reader._link(line, length, head, last_at, state, entries)
         length, head, last_at = entry.seq, entry.digest, entry.at
         entries.append(entry)
     return tuple(entries)

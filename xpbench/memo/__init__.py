@@ -8,6 +8,7 @@ ledger_part  what the payload says of the ledger, read from it again when verify
 cells         what the page must show, cell by cell
 messages      sentences by id, with their values
 verification  `xp.verify`, with what the package adds; alone: the verifier as one file
+names        names that could be taken for words of the page
 render       the page as a pure function of the payload
 content      what the page says, as text and numbers
 figures      static charts as SVG text

@@ -13,6 +13,7 @@ from xpbench.decide.novelty import trends
 from xpbench.decide.recommend import recommend
 from xpbench.health.check import Check
 from xpbench.plan import Plan
+from xpbench.plan.methods import FIRST
 
 
 def rerun(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,7 +23,8 @@ def rerun(payload: Mapping[str, Any]) -> dict[str, Any]:
         payload: Of a memo whose shape was checked.
     """
     readout = payload["readout"]
-    plan, summary = Plan(**readout["plan"]), Summary.from_dict(readout["summary"])
+    plan = Plan(**readout["plan"]).under(int(readout.get("methods", FIRST)))
+    summary = Summary.from_dict(readout["summary"])
     looks = [Look.from_dict(look) for look in readout["looks"]]
     rows = analyse(plan, summary, looks=looks[:-1], last=bool(looks and looks[-1].last))
     health = [Check.from_dict(c) for c in readout["health"]]

@@ -17,12 +17,23 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "headline.amended": ("{decision}, by a plan changed after effects were seen",),
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
+    "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
     "basis.differs": ("differs from the rule of the plan, which says: {rule_says} ({rows})",),
     "forest.note": (
         "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The other rows stand in the "
         "appendix, on the same scale.",
     ),
     "looks.line": ("{looks} at the effects, {peeks} before they were due",),
+    "looks.line_again": (
+        "{looks} at the effects, {peeks} before they were due (the same data was read more than once: {entries})",
+    ),
+    "looks.all": ("{cost} The ledger has {looks} in all.",),
+    "looks.chosen": (
+        "The results above were read at one of {looks} at different data. Whoever can choose among looks finds a difference "
+        "more often than in {alpha} of true nulls.",
+    ),
+    "looks.later": ("The ledger has {looks} at other data, the last on {day} at {units} units. It was not decided on.",),
+    "run.follows": ("It follows {key}, which ended on {day} with {knowledge}: {reason}",),
     "impact.invalid": (
         "A gating health check failed ({failed}), so the measured effects can't be trusted and no decision can rest on them.",
     ),

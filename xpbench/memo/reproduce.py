@@ -62,7 +62,7 @@ def reproduce(then: Readout, now: Summary) -> Reproduction:
             found.append(Difference(name.replace("_", " "), _short(before[name]), _short(after[name])))
     found += _cells(before["cells"], after["cells"])
     if not found:
-        plan = Plan(**then.plan)
+        plan = Plan(**then.plan).under(then.methods)
         rows = analyse(plan, now, looks=then.looks[:-1], last=bool(then.looks and then.looks[-1].last))
         for old, new in zip(then.rows, rows, strict=True):
             for name, value in old.to_dict().items():

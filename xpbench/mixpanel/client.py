@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,14 +17,16 @@ from typing import Any, ClassVar, Self
 import httpx
 
 from xpbench.errors import MixpanelError, number_of, plain, shown
-from xpbench.expose.limits import BATCH_BYTES, BATCH_EVENTS
 from xpbench.expose.sender import Backoff
-from xpbench.expose.values import Unsendable, sendable
 from xpbench.mixpanel.account import Account, Api
 from xpbench.mixpanel.deadline import bounded
+from xpbench.mixpanel.outgoing import batches
 from xpbench.mixpanel.pace import Pace
+from xpbench.mixpanel.retrying import retry_after
 from xpbench.shows import Shows, plain_html
 
+TOLD_FROM = 5.0
+"""Seconds of waiting from which on it is worth a word."""
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _REFUSALS = {401: "XPB-M03", 403: "XPB-M04"}
 _FLAG_FIELDS = (
@@ -81,6 +82,7 @@ class Client:
         max_wait: Seconds in all that one request may wait for rate limits.
         backoff: Makes the waits between attempts.
         sleep: How to wait.
+        on_wait: Called before each wait for a rate limit, with the seconds of this wait and those waited so far.
     """
 
     def __init__(
@@ -93,12 +95,14 @@ class Client:
         max_wait: float = 3_700.0,
         backoff: Callable[[], Backoff] = Backoff,
         sleep: Callable[[float], None] = time.sleep,
+        on_wait: Callable[[float, float], None] | None = None,
     ) -> None:
         self.account = account
         self._attempts = attempts
         self._max_wait = max_wait
         self._backoff = backoff
         self._sleep = sleep
+        self._on_wait = on_wait
         self._mask = account.mask
         self._http = httpx.Client(auth=(account.username, account.secret), timeout=timeout, follow_redirects=False)
         self._seconds = deadline
@@ -154,7 +158,9 @@ class Client:
         backoff = self._backoff()
         waited = 0.0
         url = self.account.url(api) + path
-        for attempt in range(1, self._attempts + 1):
+        attempt = limited = 0
+        while True:
+            attempt += 1
             if pace is not None:
                 waited += self._wait(pace.wait(), waited)
                 pace.count()
@@ -163,22 +169,24 @@ class Client:
             try:
                 response = self._http.send(request, stream=True)
             except httpx.HTTPError as error:
-                if attempt == self._attempts:
+                if attempt >= self._attempts:
                     raise self._no_answer(error, attempt) from None
                 self._sleep(backoff.failed())
                 continue
             try:
                 if response.status_code in _RETRIED:
-                    last = attempt == self._attempts
-                    limited = response.status_code == 429
-                    if last and not limited:
+                    pause = backoff.failed(wait=retry_after(response))
+                    if response.status_code == 429:
+                        # the quota is the project's: others may use it up, so that only time counts, not attempts
+                        limited += 1
+                        if limited > max(self._attempts, self._max_wait / 30):
+                            raise MixpanelError("XPB-M06", seconds=round(waited))
+                        waited += self._wait(pause, waited)
+                        attempt -= 1
+                        continue
+                    if attempt >= self._attempts:
                         raise self._refused(response)
-                    if last or (limited and waited > self._max_wait):
-                        raise MixpanelError("XPB-M06", seconds=round(waited))
-                    pause = backoff.failed(wait=_retry_after(response))
-                    waited += self._wait(pause, waited) if limited else 0.0
-                    if not limited:
-                        self._sleep(pause)
+                    self._sleep(pause)
                     continue
                 if response.status_code not in (200, 201, 400):
                     raise self._refused(response)
@@ -195,6 +203,8 @@ class Client:
             return 0.0
         if waited + seconds > self._max_wait:
             raise MixpanelError("XPB-M06", seconds=round(waited))
+        if self._on_wait is not None and seconds >= TOLD_FROM:
+            self._on_wait(seconds, waited)
         self._sleep(seconds)
         return seconds
 
@@ -222,8 +232,21 @@ class Client:
                 value = {}
         reason = value.get("error", "") if isinstance(value, dict) else ""
         text = plain(shown(self._mask(reason), 300)[1:-1] or "no reason given")
-        code = _REFUSALS.get(response.status_code, "XPB-M05")
-        return MixpanelError(code, reason=text, region=plain(self.account.region), status=response.status_code)
+        status = response.status_code
+        answer, rule, remedy = "refuses the request", "The request must fit the documented limits", "Correct what is named"
+        if status >= 500:
+            answer, rule = (
+                "fails",
+                "An error of the server is not one of the request, which was repeated as often as is sensible",
+            )
+            remedy = "Do it again later; what was taken in is not lost"
+        elif response.is_redirect:
+            answer, rule = "points to another address", "Credentials are sent to the host of the region alone"
+            remedy = "Check MIXPANEL_REGION and MIXPANEL_HOST"
+        if status in _REFUSALS:
+            return MixpanelError(_REFUSALS[status], reason=text, region=plain(self.account.region), status=status)
+        words = {"answer": plain(answer), "rule": plain(rule), "remedy": plain(remedy)}
+        return MixpanelError("XPB-M05", reason=text, status=status, **words)
 
     def _no_answer(self, error: Exception, attempts: int) -> MixpanelError:
         host = self.account.host or self.account.region
@@ -234,6 +257,9 @@ class Client:
     def import_events(self, events: Iterable[Mapping[str, Any]]) -> ImportReport:
         """Import events of any age in strict mode; a refused event never costs its neighbours.
 
+        Times go out as whole milliseconds and other dates as text in UTC; NaN and infinity, which JSON does not have, as null.
+        Without an `ip` of their own events get `ip: 0`: otherwise Mixpanel would give them the place of whoever imports.
+
         Args:
             events: `{"event": name, "properties": {"time", "distinct_id", …}}`. A missing `$insert_id` is derived from the
                 content, so that importing twice adds nothing.
@@ -243,11 +269,13 @@ class Client:
         """
         imported = 0
         failed: list[dict[str, Any]] = []
-        for batch, positions in _batches(events, failed):
+        unwritten: list[dict[str, Any]] = []
+        for batch, places in batches(events, unwritten):
             taken, refused = self._import(batch)
             imported += taken
-            failed.extend({**r, "position": positions[r["position"]]} for r in refused)
-        return ImportReport(imported, tuple(sorted(failed, key=lambda r: r["position"])))
+            failed.extend({**r, "position": places[r["position"]]} for r in refused)
+        failed = sorted([*failed, *unwritten], key=lambda r: r["position"])
+        return ImportReport(imported, tuple(failed))
 
     def _import(self, lines: list[bytes]) -> tuple[int, list[dict[str, Any]]]:
         params = {"strict": 1, "project_id": self.account.project_id}
@@ -400,40 +428,3 @@ class Client:
             if tag["name"] == name:
                 return int(tag["id"])
         return int(self.call("POST", "app", self._notes("/tags"), json_body={"name": name})["id"])
-
-
-def _batches(events: Iterable[Mapping[str, Any]], failed: list[dict[str, Any]]) -> Iterator[tuple[list[bytes], list[int]]]:
-    """Requests of at most so many events and bytes, with the positions of their events; what has no JSON is failed."""
-    lines: list[bytes] = []
-    positions: list[int] = []
-    total = 0
-    for position, event in enumerate(events):
-        try:
-            line = json.dumps(sendable(_identified(event)), separators=(",", ":")).encode()
-        except Unsendable as error:
-            id_ = event.get("properties", {}).get("$insert_id", "") if isinstance(event, Mapping) else ""
-            failed.append({"position": position, "$insert_id": id_, "field": "", "message": f"a value {error}"})
-            continue
-        if lines and (len(lines) >= BATCH_EVENTS or total + len(line) > BATCH_BYTES):
-            yield lines, positions
-            lines, positions, total = [], [], 0
-        lines.append(line)
-        positions.append(position)
-        total += len(line) + 1
-    if lines:
-        yield lines, positions
-
-
-def _identified(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    properties = event.get("properties")
-    if not isinstance(properties, Mapping) or properties.get("$insert_id"):
-        return event
-    content = json.dumps(event, sort_keys=True, separators=(",", ":"), default=str)
-    return {**event, "properties": {**properties, "$insert_id": hashlib.sha256(content.encode()).hexdigest()[:32]}}
-
-
-def _retry_after(response: httpx.Response) -> float:
-    try:
-        return max(0.0, float(response.headers.get("Retry-After", "0")))
-    except ValueError:
-        return 0.0

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 
 from xpbench.canonical import canonical_bytes, digest
 from xpbench.errors import InvalidPlan, PlanError, Problem, nearest, plain
@@ -28,6 +28,7 @@ from xpbench.plan.design import (
     Watch,
 )
 from xpbench.plan.hypothesis import Hypothesis
+from xpbench.plan.methods import METHODS
 from xpbench.plan.metrics import Metric, MetricBase
 
 SCHEMA = 1
@@ -74,6 +75,7 @@ class Plan(Part):
     sign_offs: Many[SignOff] = ()
     template: TemplateUse | None = None
     notes: Text | None = None
+    _methods: int = PrivateAttr(default=METHODS)
 
     def __init__(self, /, **data: Any) -> None:
         try:
@@ -113,8 +115,21 @@ class Plan(Part):
         return target
 
     def changed(self, **changes: Any) -> Plan:
-        """A new plan with top-level keys replaced; this one stays as it is."""
-        return Plan(**{**self.to_dict(), **changes})
+        """A new plan with top-level keys replaced, under the same methods; this one stays as it is."""
+        return Plan(**{**self.to_dict(), **changes}).under(self.methods)
+
+    @property
+    def methods(self) -> int:
+        """Edition of the statistical methods (`plan.methods`): today's, or the one that the plan was registered under."""
+        return self._methods
+
+    def under(self, methods: int) -> Plan:
+        """The same plan under an edition of the methods; the ledger and each readout have it on record, the digest does not."""
+        if methods == self._methods:
+            return self
+        copy = self.model_copy()
+        copy._methods = methods
+        return copy
 
     @property
     def control(self) -> Variant:

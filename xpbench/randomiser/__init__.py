@@ -8,6 +8,7 @@ flag             one Mixpanel flag and its evaluation, by context or over column
 definitions      from one flag definition to a flag, with what is refused and what is odd
 flags            the flags of a definitions file, by key
 single           one unit without arrays, and the arithmetic that both ways share
+sdks             Mixpanel's SDKs of several languages side by side, and splits on which they agree
 plan_randomiser  the randomiser of a plan: holdout, layer, rollout groups, variant
 assigning        `xp.assign` for plans and flags
 changes          what a change of the plan does to units; layers and holdouts of several experiments

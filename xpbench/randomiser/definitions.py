@@ -82,6 +82,7 @@ def read_flag(definition: Any, *, managed: bool = False) -> Flag:
         definition.get("experiment_id"),
         definition.get("is_experiment_active"),
         tuple(notes),
+        tuple(str(v["key"]) for v in ruleset["variants"]),
     )
 
 

@@ -117,6 +117,7 @@ class Flag:
         hash_salt: Salt of the flag; without one, all groups and variants share nearly the same hash.
         test_users: Variant by distinct_id.
         warnings: What is odd about the definition although the SDK takes it.
+        listed: Keys of the variants in the order of the definition, which the Node and Ruby SDKs go by.
     """
 
     key: str
@@ -131,6 +132,7 @@ class Flag:
     experiment_id: str | None = None
     is_experiment_active: bool | None = None
     warnings: tuple[str, ...] = ()
+    listed: tuple[str, ...] = field(default=(), compare=False)
 
     def __repr__(self) -> str:
         return f"Flag({shown(self.key)}, {len(self.variants)} variants, {len(self.rollouts)} rollout groups)"

@@ -143,6 +143,7 @@ class Randomiser:
             ),
             hash_salt=self.assignment.hash_salt,
             name=self.plan.title,
+            listed=self.keys,
         )
 
     def __call__(

@@ -274,6 +274,19 @@ class Rule:
             return exact_match(self.definition, runtime_parameters(context))
         return True
 
+    def true_of_nothing(self) -> bool:
+        """Whether the rule would hold for a unit without properties, were it asked: the official Python SDK does not ask it."""
+        if not self.rule:
+            return False
+        nobody: tuple[Any, ...] = (None, {})
+        for nothing in nobody:
+            try:
+                if _logic()(folded_leaves(self.rule), nothing):
+                    return True
+            except Exception:  # noqa: BLE001, S112  (as in the SDK: a rule that can't be evaluated does not hold)
+                continue
+        return False
+
     def columns(self, properties: Properties) -> tuple[Bools, Bools | None]:
         """Where the rule holds, and where the SDK would raise (None where nowhere)."""
         if self.is_open:

@@ -30,6 +30,8 @@ _WEIGHT = np.exp(-0.5 * _Z * _Z)
 _WEIGHT = _WEIGHT / _WEIGHT.sum()
 """The trapezoidal rule over a normal: exact to rounding for smooth functions."""
 
+_ONE = np.array([-1.0, 1.0])
+
 NEAR_ZERO = 0.01
 """A control below this share of its expectation counts as zero for the lift."""
 
@@ -102,6 +104,24 @@ def _quantile(cdf: Callable[[float], float], *, centre: float, step: float) -> C
     return at
 
 
+def _reaching(control: Marginal, value: Floats, r: float) -> Floats:
+    """P(M + r |M| >= value) of the control's mean M, for each value.
+
+    M + r |M| rises with slope 1 + r from 0 to the right, and with slope 1 − r from the left to 0; for |r| > 1 one falls.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        right, left = value / (1.0 + r), value / (1.0 - r)
+    positive = value > 0.0
+    if r > 1.0 or r == 1.0:
+        out = 1.0 - control.cdf(np.where(positive, right, 0.0))
+        out = out + (control.cdf(np.where(positive, left, 0.0)) if r > 1.0 else 0.0)
+        return np.where(positive, out, 1.0)
+    if r < -1.0 or r == -1.0:
+        reach = control.cdf(np.where(positive, 0.0, right)) if r < -1.0 else 1.0
+        return np.where(positive, 0.0, reach - control.cdf(np.where(positive, 0.0, left)))
+    return np.asarray(1.0 - control.cdf(np.where(positive, right, left)), dtype=np.float64)
+
+
 def compare(control: Marginal, treatment: Marginal, *, direction: Direction, mass: float) -> Posterior:
     """Posterior of the comparison of two independent means, by quadrature over the control.
 
@@ -119,11 +139,26 @@ def compare(control: Marginal, treatment: Marginal, *, direction: Direction, mas
     """
     check_choice("direction", direction, ("increase", "decrease"))
     at = control.at_normal(_Z)
-    size = np.abs(at)
-    below = float(_WEIGHT @ treatment.cdf(at))
-    effect = treatment.mean - control.mean
-    loss_up = float(_WEIGHT @ treatment.shortfall(at))  # E max(mc − mt, 0)
-    loss_down = loss_up + effect  # E max(mt − mc, 0)
+    own = treatment.at_normal(_ONE)
+    spread, effect = float(np.sqrt(_WEIGHT @ (at - control.mean) ** 2)), treatment.mean - control.mean
+    middle = control.at_normal(_ONE)
+    # the wider one's distribution is smooth where the narrower one lies; the other way round it is a step between nodes
+    ratio = float((middle[1] - middle[0]) / (own[1] - own[0]))
+    of, size = treatment.at_normal(_Z), np.abs(at)
+    if ratio <= 1.0:
+        below = float(_WEIGHT @ treatment.cdf(at))
+        loss_up = float(_WEIGHT @ treatment.shortfall(at))  # E max(mc − mt, 0)
+        loss_down = loss_up + effect  # E max(mt − mc, 0)
+    else:
+        below = float(_WEIGHT @ (1.0 - control.cdf(of)))
+        loss_down = float(_WEIGHT @ control.shortfall(of))
+        loss_up = loss_down - effect
+
+    def cdf(r: float) -> float:
+        if ratio * abs(1.0 + math.copysign(r, r * control.mean)) <= 1.0:  # mt − (1 + r) mc for a control above zero
+            return float(_WEIGHT @ treatment.cdf(at + r * size))
+        return float(_WEIGHT @ _reaching(control, of, r))
+
     up = direction == "increase"
     chance, risk, other = (1.0 - below, loss_up, loss_down) if up else (below, loss_down, loss_up)
     risks = max(risk, 0.0), max(other, 0.0)
@@ -132,11 +167,6 @@ def compare(control: Marginal, treatment: Marginal, *, direction: Direction, mas
     if near_zero > (1.0 - mass) / 2.0:
         return Posterior(chance, effect, math.nan, math.nan, math.nan, *risks, status="unbounded_lift")
 
-    def cdf(r: float) -> float:
-        return float(_WEIGHT @ treatment.cdf(at + r * size))
-
-    spread = float(np.sqrt(_WEIGHT @ (at - centre) ** 2))
-    own = treatment.at_normal(np.array([-1.0, 1.0]))
     step = (spread + 0.5 * float(own[1] - own[0])) / abs(centre) * (1.0 + abs(effect / centre))
     quantile = _quantile(cdf, centre=effect / abs(centre), step=max(step, 1e-12))
     low, high = narrowest(quantile, mass=mass)
@@ -317,6 +347,13 @@ def _lift_density(pair: Pair, *, prior_mean: float, prior_sd: float) -> tuple[Fl
     first, last = min(prior_mean - reach, centre - 12.0 * scale), max(prior_mean + reach, centre + 12.0 * scale)
     r = np.linspace(first, last, 4001)
     density = at(r)
+    for _ in range(200):  # a noisy control puts the height where neither prior nor data alone expect it
+        open_left, open_right = density[0] > 1e-18, density[-1] > 1e-18
+        if not open_left and not open_right:
+            break
+        width = r[-1] - r[0]
+        r = np.linspace(r[0] - width * open_left, r[-1] + width * open_right, 4001)
+        density = at(r)
     for _ in range(20):
         kept = np.flatnonzero(density > 1e-18)
         low, high = r[max(kept[0] - 1, 0)], r[min(kept[-1] + 1, len(r) - 1)]

@@ -166,6 +166,39 @@ def pair_of(c: Moments, t: Moments, *, subject: int | Functional) -> Pair:
     return Pair(float(mc), float(mt), vc, vt, 0.0, df, c.n + t.n)
 
 
+def borrowed(c: Moments, t: Moments, *, subject: int | Functional) -> Pair:
+    """The pair with noise for a variant whose units all have the same value: it is taken to vary as the other one does.
+
+    Where neither varies and the values differ, the noise is that of all units put together, as under the null that the
+    variants are the same. Every other status stays as it is.
+
+    Args:
+        c: Moments of the control.
+        t: Moments of the treatment, the same columns.
+        subject: Index of a column, or a functional.
+
+    Returns:
+        The pair of `pair_of`, with status `ok` and the reason of `separation` where noise was taken over. Degrees of freedom
+        are those of the variant that varies.
+
+    Assumptions: a constant variant varies no more than the other one, so that the interval is too wide, never too narrow.
+        If k units differ from the constant value, z² is at most k n_t / N, and the exact permutation p-value at most
+        (n_c / N)^k, which is below the normal one at every level up to 0.1.
+    """
+    pair = pair_of(c, t, subject=subject)
+    if pair.status != "separation":
+        return pair
+    what = functional(subject)
+    sc, st = (_per_unit(m, what.at(m.mean)[1]) for m in (c, t))
+    flat_c, flat_t = is_constant(pair.mc, sc), is_constant(pair.mt, st)
+    n = c.n + t.n
+    if flat_c and flat_t:
+        own, df = c.n * t.n / n * pair.effect**2 / (n - 1), n - 2
+    else:
+        own, df = (st, t.n - 1) if flat_c else (sc, c.n - 1)
+    return Pair(pair.mc, pair.mt, own / c.n, own / t.n, 0.0, float(df), n, "ok", reason("separation"))
+
+
 def mean_pair(c: Moments, t: Moments, *, col: int = 0) -> Pair:
     """Means of one column with Welch's degrees of freedom; a proportion is the mean of a 0/1 column.
 

@@ -67,6 +67,15 @@ def is_tiny(found: Counts) -> bool:
     return min(found.x_c, found.n_c - found.x_c, found.x_t, found.n_t - found.x_t) < FEW
 
 
+def is_rare(found: Counts) -> bool:
+    """Whether fewer than ten units of both variants together have the event, or lack it.
+
+    Then a design with several looks calls no difference: one event that falls into a small variant crosses any boundary.
+    """
+    events, units = found.x_c + found.x_t, found.n_c + found.n_t
+    return min(events, units - events) < FEW
+
+
 def _log_likelihood_root(a3: float, a2: float, a1: float, a0: float, *, low: float, high: float) -> float:
     """The root of the cubic likelihood equation inside (low, high), by Cardano's trigonometric form."""
     q = (a2 / (3.0 * a3)) ** 3 - a1 * a2 / (6.0 * a3**2) + a0 / (2.0 * a3)
@@ -194,9 +203,13 @@ def score_lift(found: Counts, *, q: float) -> Score:
 
 
 def score_z(found: Counts, *, null: float, scale: Scale) -> float:
-    """Score statistic at a null difference or lift; NaN where all units of both variants have, or all lack, the event."""
+    """Score statistic at a null difference or lift; NaN where the counts say nothing about it.
+
+    Where all units of both variants have, or all lack, the event, they say nothing about "no difference", but they do about any
+    other: none of 1,500 in each is information about a margin of one point.
+    """
     check_choice("scale", scale, ("effect", "lift"))
-    if _says_nothing(found):
+    if _says_nothing(found) and (null == 0.0 or scale == "lift"):
         return math.nan
     return z_difference(found, null=null) if scale == "effect" else z_ratio(found, null=1.0 + null)
 

@@ -26,16 +26,16 @@ REASONS: Mapping[str, str] = {
     "before_first_look": "A variant has fewer units than the plan asks for before the first look.",
     "not_finite": "A mean or variance is missing or infinite, so nothing can be computed from it.",
     "zero_variance": "All units of both variants have the same value, so there is no noise to judge a difference by.",
-    "separation": "All units of one variant have the same value while the other varies (or has another value), so the "
-    "noise of that variant is unknown and not zero.",
+    "separation": "All units of a variant have the same value, so its own noise is unknown and not zero: it is taken to be as "
+    "large as the other variant's, or, where neither varies, as that of all units together.",
     "zero_denominator": "The denominator has mean zero in a variant, so the ratio does not exist.",
     "control_near_zero": "The mean of the control is zero, so a relative change does not exist; read the effect instead.",
     "unbounded_lift": "The mean of the control can't be told from zero at this level, so the lift has no finite interval; "
     "read the effect instead.",
     "few_events": "Fewer than 10 units of a variant have the event (or lack it), so the score interval is shown instead of the "
     "normal one.",
-    "too_few_events": "Fewer than 10 units of a variant have the event (or lack it). The anytime and group-sequential "
-    "intervals keep their promise only with more, so there is no interval yet.",
+    "too_few_events": "Fewer than 10 units of both variants together have the event (or lack it). The anytime and "
+    "group-sequential tests keep their promise only with more, so no difference is called yet.",
     "cap_is_zero": "So many values are zero that the cap would be zero and remove the metric; take the percentile over "
     "non-zero values.",
 }

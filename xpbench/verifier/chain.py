@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from xpbench.verifier.bound import look_on_record
+from xpbench.verifier.grammar import order
 from xpbench.verifier.report import J, NewerError, Notes
 from xpbench.verifier.text import canonical, loads, sha256
 
-LEDGER_SCHEMA = 1
+LEDGER_SCHEMA = 2
 """Newest schema of a ledger entry that this program reads."""
 START = "0" * 64
 _SUM = re.compile(r',"sha256":"([0-9a-f]{64})"\}\Z')
@@ -71,6 +73,9 @@ def check_ledger(notes: Notes, payload: J) -> list[J] | None:
         for e, digest in linked
     ]
     notes.same("ledger, table of entries", canonical(table), canonical(part["entries"]))
+    wrong = order(linked)
+    if wrong:
+        notes.differs("ledger, order of entries", "one plan, registered first, and entries about the plan in force", wrong)
     for entry in entries:
         if entry["kind"] == "stamped":
             seen = entry["body"]["witness"]
@@ -123,6 +128,9 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
     expected = {"at": first["at"], "by": first["by"] or "", "plan_digest": body["plan_digest"]}
     notes.same("registration", canonical(expected), canonical(payload["registered"]))
     notes.same("experiment", body["plan"]["key"], readout["key"])
+    used, promised = readout.get("methods", 1), body.get("methods", 1)
+    if used < promised or (used > promised and used != 2):  # an older experiment is read by the second edition at most
+        notes.differs("edition of the methods, as registered", promised, used)
     in_force = [e for e in entries if e["kind"] in ("registered", "amended")][-1]
     notes.same("plan in force", sha256(canonical(in_force["body"]["plan"])), digest)
     amended = [(i, e) for i, e in enumerate(entries) if e["kind"] == "amended"]
@@ -138,7 +146,7 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
     notes.same("sign-offs", signed, sorted(s["name"] for s in payload["sign_offs"] if s["at"]))
     notes.same("waivers", sum(e["kind"] == "waived" for e in entries), len(payload["waivers"]))
     looks = [e for e in entries if e["kind"] in ("opened", "peeked")]
-    look = next((e for e in looks if e["at"] == readout["at"] and e["kind"] == readout["kind"]), None)
+    look = look_on_record(readout, entries)
     if look is None:
         notes.differs("look", "the readout's look in the ledger", "none at its time")
     else:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xpbench.verifier.bound import check_bound, check_health
 from xpbench.verifier.chain import START, chain, check_ledger, check_story
 from xpbench.verifier.exports import check_archive, memo_in
 from xpbench.verifier.file import read, sealed
@@ -36,11 +37,13 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         entries = check_ledger(notes, payload)
         if entries is not None:
             check_story(notes, payload, entries)
+            check_bound(notes, payload, entries)
             check_told(notes, payload, entries)
             stamps = check_first(notes, payload, entries)
             headline += f" [{', '.join(stamps)}]" if stamps else ""
         check_estimates(notes, readout)
         check_over_time(notes, readout)
+        check_health(notes, readout)
         check_decision(notes, payload)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))

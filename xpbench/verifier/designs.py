@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from xpbench.verifier.boundaries import CLOSEST, Boundary, boundary_of
 from xpbench.verifier.pairs import NAN, Pair
-from xpbench.verifier.quantiles import t_isf, t_tail
+from xpbench.verifier.quantiles import normal_tail, t_isf, t_tail
 from xpbench.verifier.report import J
 
 
@@ -41,6 +41,19 @@ class Design:
         if self.boundary is not None:
             return self.boundary.p(z)
         return min(1.0, 2 * t_tail(abs(z), pair.df)) if self.rho2 is None else math.exp(-max(self.log_e(z, pair.n), 0.0))
+
+    @property
+    def once(self) -> bool:
+        """Whether the design is read once, at its end."""
+        return self.rho2 is None and self.boundary is None
+
+    def p_of(self, z: float, n: int) -> float:
+        """Two-sided p-value of a distance whose noise is known."""
+        if math.isnan(z):
+            return NAN
+        if self.boundary is not None:
+            return self.boundary.p(z)
+        return min(1.0, 2 * normal_tail(abs(z))) if self.rho2 is None else math.exp(-max(self.log_e(z, n), 0.0))
 
     def p_one_sided(self, z: float, pair: Pair) -> float:
         """One-sided p-value of a distance z on the good side."""

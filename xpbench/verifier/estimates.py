@@ -16,6 +16,7 @@ from xpbench.verifier.pairs import (
     plain_pair,
     ratio_of_means,
     single_column,
+    with_taken_noise,
 )
 from xpbench.verifier.report import J
 from xpbench.verifier.score import Score
@@ -30,6 +31,8 @@ class Estimate:
     reduction: float | None = None
     share: bool = False
     score: Score | None = None
+    borrows: bool = False
+    quantile: bool = False
 
 
 def functional_of(metric: J, columns: Sequence[str]) -> tuple[Callable[[Sequence[float]], Gradient], int]:
@@ -62,7 +65,9 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
         vc, vt = ((x["n"] - 1) / x["n"] if share else 1.0 for x in (c, t))
         plain = Pair(plain.mc, plain.mt, vc * plain.vc, vt * plain.vt, 0.0, math.inf, plain.n)
     xs = list(range(own, len(columns)))
-    if is_quantile or not (metric.get("cuped") and xs):
+    if is_quantile:
+        return Estimate(plain, plain, quantile=True)
+    if not (metric.get("cuped") and xs):
         return Estimate(plain, plain, None, share, score)
     if plain.status != "ok":
         return Estimate(plain, plain, None, share, score)
@@ -70,8 +75,20 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score)
 
 
+def with_noise(metric: J, found: Estimate, c: J | None, t: J | None) -> Estimate:
+    """The estimate in which a variant whose units all have the same value takes its noise from the other one."""
+    if found.pair.status != "separation" or found.share or c is None or t is None:
+        return found
+    if found.quantile and c["cov"][0][0] == t["cov"][0][0] == 0:
+        return found
+    pair = with_taken_noise(found.pair, c, t, functional_of(metric, c["columns"])[0])
+    if found.quantile:
+        pair = Pair(pair.mc, pair.mt, pair.vc, pair.vt, 0.0, math.inf, pair.n)
+    return Estimate(pair, pair, None, found.share, found.score, True, found.quantile)
+
+
 def waiting(found: Estimate) -> Estimate:
-    """The estimate where the design has no score form: a rare event is waited for."""
+    """The estimate in designs with several looks before scores were used there: a rare event is waited for."""
     if found.score is None:
         return found
     late = [Pair(p.mc, p.mt, n=p.n, status="too_few_events") if p.status in ("ok", "separation") else p

@@ -78,6 +78,7 @@ def compare_row(
             name in skip
             or name not in ours
             or (mass is not None and name in _LIFTS and theirs["status"] in ("ok", "few_events"))
+            or (mass is not None and name in _LIFTS and theirs["status"] == "separation" and ours["se"] is not None)
         ):
             continue
         scale = lift if name.startswith("lift") else effect if name in _NUMBERS else 1e-3
@@ -92,7 +93,9 @@ def compare_row(
             notes.differs(f"estimates, {where}, sensitivity", name, "nothing")
             continue
         for key, value in {**other, "p_value": finite(p)}.items():
-            if key in match and key not in skip and not near(value, match[key], span_of(other, "ci_low", "ci_high")):
+            lifts = span_of(other, "lift_low", "lift_high")
+            scale = lifts * (1 + lifts) if key.startswith("lift") else span_of(other, "ci_low", "ci_high")
+            if key in match and key not in skip and not near(value, match[key], scale):
                 notes.differs(f"estimates, {where}, {name}, {key}", value, match[key])
     if "sensitivity" in ours:
         known = [name for name, _, _ in ours["sensitivity"]]
@@ -140,7 +143,14 @@ def check_estimates(notes: Notes, readout: J) -> None:
         base, plan = _BY_ENGINE, {**plan, "model": {**model, "kind": "frequentist"}}
         notes.not_checked.append(f"intervals over {len(heavy.information)} looks, some very close: xpbench verify --full")
     for dimension, value, theirs in groups:
-        ours = rows_of(plan, readout["summary"], looks=() if dimension else looks, dimension=dimension, slice_=value)
+        ours = rows_of(
+            plan,
+            readout["summary"],
+            looks=() if dimension else looks,
+            dimension=dimension,
+            slice_=value,
+            methods=readout.get("methods", 1),
+        )
         if [(r["metric"], r["variant"]) for r in ours] != [(r["metric"], r["variant"]) for r in theirs]:
             notes.differs("estimates, rows", [r["metric"] for r in ours], [r["metric"] for r in theirs])
             continue
@@ -171,7 +181,7 @@ def check_estimates(notes: Notes, readout: J) -> None:
 def _check_own_look(notes: Notes, plan: J, readout: J) -> None:
     """What this look found by itself, as it went on record: later looks rest on it."""
     look = readout["looks"][-1]["findings"]
-    for row in rows_of(plan, readout["summary"], looks=readout["looks"], alone=True):
+    for row in rows_of(plan, readout["summary"], looks=readout["looks"], alone=True, methods=readout.get("methods", 1)):
         p = finite(row["p_value"]) if row["effect"] is not None else None
         theirs = look.get(row["metric"], {}).get(row["variant"])
         where = f"this look, {row['metric']} for {row['variant']}"
@@ -214,7 +224,9 @@ def check_decision(notes: Notes, payload: J) -> None:
         notes.same(
             "decision, horizon reached", sum(summary["units"].values()) >= horizon["units"], readout["due"]["is_adequate"]
         )
-    ours = recommended(plan, readout["rows"], readout["health"], readout["due"]["is_adequate"])
+    ours = recommended(
+        plan, readout["rows"], readout["health"], readout["due"]["is_adequate"], methods=readout.get("methods", 1)
+    )
     theirs = readout["recommendation"]
     for name in ("outcome", "variant", "rows"):
         notes.same(f"decision, {name}", ours[name], theirs[name])

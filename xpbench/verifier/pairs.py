@@ -138,6 +138,18 @@ def plain_pair(c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pa
     return Pair(mc, mt, vc, vt, 0.0, _welch(vc, vt, c["n"] - 1, t["n"] - 1), n)
 
 
+def with_taken_noise(pair: Pair, c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pair:
+    """A comparison with a constant variant: its noise is taken to be the other's, or where neither varies that of all units."""
+    own = [_own_variance(subject(x["mean"])[1], x["cov"]) for x in (c, t)]
+    flat = [_constant(m, s) for m, s in zip((pair.mc, pair.mt), own, strict=True)]
+    n = c["n"] + t["n"]
+    if all(flat):
+        noise, df = c["n"] * t["n"] / n * (pair.mt - pair.mc) ** 2 / (n - 1), n - 2
+    else:
+        noise, df = (own[1], t["n"] - 1) if flat[0] else (own[0], c["n"] - 1)
+    return Pair(pair.mc, pair.mt, noise / c["n"], noise / t["n"], 0.0, float(df), n)
+
+
 def _solve(a: list[list[float]], y: list[float]) -> tuple[list[float], int]:
     """X with a x = y for correlation-like a, by pivoted elimination; dependent directions get 0."""
     n = len(y)

@@ -213,18 +213,36 @@ def _lift_prior(pair: Pair, mean: float, sd: float, *, up: bool) -> Posterior | 
     lift = (pair.mt - pair.mc) / abs(pair.mc)
     own = math.sqrt(pair.vt + (1 + sign * lift) ** 2 * pair.vc - 2 * (1 + sign * lift) * pair.cov) / abs(pair.mc)
     weight = sd * sd / (sd * sd + own * own)
-    start, spread = mean + weight * (lift - mean), own * math.sqrt(weight)
-    for _ in range(60):  # to the height, by Newton's steps on a parabola through three points
+    low, high = min(mean, lift) - 9 * (sd + own), max(mean, lift) + 9 * (sd + own)
+    for _ in range(40):  # the grid closes in on what is within DEPTH of the height
+        places = [low + (high - low) * i / 400 for i in range(401)]
+        heights = [log(r) for r in places]
+        floor = max(heights) - DEPTH
+        kept = [i for i, h in enumerate(heights) if h > floor]
+        width = high - low
+        low, high = places[max(kept[0] - 1, 0)], places[min(kept[-1] + 1, 400)]
+        if high - low > width / 4:
+            break
+    tops = [i for i in range(1, 400) if heights[i - 1] < heights[i] >= heights[i + 1] and heights[i] > floor]
+    if len(tops) != 1:  # two heights far from each other
+        return None
+    start, spread = places[tops[0]], own * math.sqrt(weight)
+    for _ in range(80):  # to the height, by Newton's steps on a parabola through three points
         a, b, c = log(start - spread / 8), log(start), log(start + spread / 8)
         bend = a - 2 * b + c
         step = spread / 16 * (a - c) / bend if bend < 0 else 0.0
         start += max(-spread, min(spread, step))
+        if bend < 0:
+            spread = spread / 8 / math.sqrt(-bend)
         if abs(step) < 1e-9 * spread:
             break
     height = log(start)
-    m = Marginal(
-        lambda s: log(start + s * spread) - height, lambda s: start + s * spread, lambda r: (r - start) / spread, start
-    )
+    try:
+        m = Marginal(
+            lambda s: log(start + s * spread) - height, lambda s: start + s * spread, lambda r: (r - start) / spread, start
+        )
+    except OverflowError:  # a height so sharp that the steps missed it
+        return None
     centre = start + m.moment[-1] / m.total
     less, short = m.under(0.0)
     loss_up = short * abs(pair.mc)  # E max(−r, 0) |mc|

@@ -18,12 +18,17 @@ from xpbench.verifier.designs import (
     standing,
 )
 from xpbench.verifier.documented import DOCUMENTED, documented_test
-from xpbench.verifier.estimates import Estimate, estimate, waiting
+from xpbench.verifier.estimates import Estimate, estimate, waiting, with_noise
 from xpbench.verifier.pairs import NAN, Pair
 from xpbench.verifier.posterior import Posterior, posterior_of
-from xpbench.verifier.quantiles import normal_isf, normal_tail
+from xpbench.verifier.quantiles import normal_isf
 from xpbench.verifier.report import J
 from xpbench.verifier.score import Score
+
+METHODS = 2
+"""The newest edition of the methods that is known here."""
+WHOLE = 2
+"""The edition from which on no status drops out of the rule on the good side."""
 
 
 def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
@@ -34,11 +39,25 @@ def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
 
 
 def rows_of(
-    plan: J, summary: J, *, looks: Sequence[J] = (), dimension: str = "", slice_: str = "", alone: bool = False
+    plan: J,
+    summary: J,
+    *,
+    looks: Sequence[J] = (),
+    dimension: str = "",
+    slice_: str = "",
+    alone: bool = False,
+    methods: int = METHODS,
 ) -> list[dict[str, J]]:
-    """Every row of the readout, computed from the moments; `looks` are those at the effects, this one last.
+    """Every row of the readout, computed from the moments.
 
-    `alone` leaves out what earlier looks found, and gives what this look found by itself.
+    Args:
+        plan: As the readout has it.
+        summary: Moments.
+        looks: Those at the effects, this one last.
+        dimension: Of a segment.
+        slice_: Its value.
+        alone: Leave out what earlier looks found, and give what this look found by itself.
+        methods: Edition of the methods that the readout names; 1 where it names none.
     """
     units = sum(summary["units"].values())
     cells = _cells(summary)
@@ -51,10 +70,13 @@ def rows_of(
                 pick = [cells.get((metric["key"], v, "value", dimension, slice_)) for v in (control, variant["key"])]
                 raw = [cells.get((metric["key"], v, "raw", dimension, slice_)) for v in (control, variant["key"])]
                 design = design_of(plan, variant, units=units, looks=looks)
-                is_fixed = design.rho2 is None and design.boundary is None
                 own = estimate(metric, *pick)
-                items.append((metric, variant, pick, own if is_fixed else waiting(own), design, raw))
-    found = [(_p_value(e, d), alpha) for _, _, _, e, d, _ in items]
+                if methods >= WHOLE:
+                    own = with_noise(metric, own, *pick)
+                elif not design.once:
+                    own = waiting(own)
+                items.append((metric, variant, pick, own, design, raw, _scores(own, design, methods)))
+    found = [(_p_value(item), alpha) for item in items]
     held: list[J | None] = [None] * len(items)
     corrected: list[tuple[float, float]] = list(found)
     second = plan.get("secondary_correction", "bh")
@@ -70,12 +92,7 @@ def rows_of(
             if earlier is not None and (items[i][4].rho2 is not None or items[i][4].boundary is not None):
                 held[i], found[i] = earlier, (earlier["p"], alpha)
         p_values = [found[i][0] for i in members]
-        if name == "e-bh":
-            pairs = [(items[i][3].pair, items[i][4]) for i in members]
-            e_values = [_e(pair, design) for pair, design in pairs]
-            adjusted = adjust(e_values, name)
-        else:
-            adjusted = adjust(p_values, name)
+        adjusted = adjust([_e(items[i]) for i in members], name) if name == "e-bh" else adjust(p_values, name)
         of = sum(not math.isnan(p) for p in p_values)
         level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
         for i, p in zip(members, adjusted, strict=True):
@@ -84,23 +101,32 @@ def rows_of(
     return [_row(plan, item, found[i][0], *corrected[i], held=held[i], end=end) for i, item in enumerate(items)]
 
 
-def _scores(est: Estimate, design: Design) -> Score | None:
+def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
     """The counts where the score method judges a row."""
-    judged = design.rho2 is None and design.boundary is None and est.reduction is None and est.pair.status != "zero_variance"
-    return est.score if judged else None
+    if methods < WHOLE:
+        return est.score if design.once and est.reduction is None and est.pair.status != "zero_variance" else None
+    return est.score if not design.once or est.reduction is None else None
 
 
-def _p_value(est: Estimate, design: Design) -> float:
-    score = _scores(est, design)
-    if score is None:
-        return design.p(est.pair)
-    return NAN if score.silent else min(1.0, 2 * normal_tail(abs(score.z_effect(0.0))))
+def _z(item: J) -> float:
+    """Distance from no difference; NaN where there is none, or where a design with several looks waits for events."""
+    est, design, score = item[3], item[4], item[6]
+    if score is not None:
+        return NAN if score.silent or (score.rare and not design.once) else float(score.z_effect(0.0))
+    pair = est.pair
+    return (pair.mt - pair.mc) / math.sqrt(pair.variance) if pair.status == "ok" else NAN
 
 
-def _e(pair: Pair, design: Design) -> float:
-    if pair.status != "ok" or design.rho2 is None:
+def _p_value(item: J) -> float:
+    est, design, score = item[3], item[4], item[6]
+    return float(design.p(est.pair) if score is None else design.p_of(_z(item), est.pair.n))
+
+
+def _e(item: J) -> float:
+    z, design = _z(item), item[4]
+    if math.isnan(z) or design.rho2 is None:
         return NAN
-    log = design.log_e((pair.mt - pair.mc) / math.sqrt(pair.variance), pair.n)
+    log = design.log_e(z, item[3].pair.n)
     return math.inf if log > 709 else math.exp(log)
 
 
@@ -131,19 +157,23 @@ def finite(value: float) -> float | None:
 def _row(
     plan: J, item: J, p: float, p_adjusted: float, level: float, *, held: J | None = None, end: bool = False
 ) -> dict[str, J]:
-    metric, variant, cells, est, design, raw = item
+    metric, variant, cells, est, design, raw, score = item
     pair, alpha = est.pair, alpha_of(plan)
     sign = 1 if metric["direction"] == "increase" else -1
     row = _interval(pair, design, level)
     q = row.pop("q", NAN)
-    score = _scores(est, design)
     if score is not None:
-        q = normal_isf(level / 2)
-        row["effect"], row["ci_low"], row["ci_high"] = score.effect(q)
-        row["lift"], row["lift_low"], row["lift_high"], no_lift = score.lift(q)
-        row["status"] = pair.status if math.isnan(p) else "few_events"
+        q = design.q(Pair(n=pair.n, df=math.inf), level)
+        if math.isfinite(q):
+            row |= _by_score(score, q, waits=score.rare and not design.once)
+        no_lift = row.pop("no_lift", "unbounded_lift" if has_lift(pair) else "control_near_zero")
+        row["status"] = "few_events" if not math.isnan(p) else pair.status
+        if math.isnan(p) and score.rare and not design.once and pair.status != "zero_variance":
+            row["status"] = "too_few_events"
         if row["status"] in ("ok", "few_events") and no_lift:
             row["status"] = no_lift
+    if est.borrows:
+        row["status"] = "separation"
     verdict = "unclear"
     if row["effect"] is not None and p_adjusted <= alpha:
         verdict = "better" if sign * (row["effect"] if held is None else held["sign"]) > 0 else "worse"
@@ -192,9 +222,19 @@ def _row(
     if all(c is not None for c in raw):
         plain = estimate(metric, *raw).plain
         row["sensitivity"].append(("raw", _interval(plain, design, level), design.p(plain)))
-    if metric["kind"] != "quantile" and pair.status == "ok":
+    if metric["kind"] != "quantile" and pair.status == "ok" and not est.borrows:
         row["sensitivity"].append((DOCUMENTED, *documented_test(metric, *cells, share=est.share, alpha=alpha)))
     return row
+
+
+def _by_score(score: Score, q: float, *, waits: bool) -> dict[str, J]:
+    """Effect and lift with their intervals by the score; none without a difference, or without zero while none is called."""
+    out: dict[str, J] = {}
+    out["effect"], out["ci_low"], out["ci_high"] = score.effect(q)
+    out["lift"], out["lift_low"], out["lift_high"], out["no_lift"] = score.lift(q)
+    if score.silent or (waits and not out["ci_low"] <= 0 <= out["ci_high"]):
+        out |= dict.fromkeys(("ci_low", "ci_high", "lift_low", "lift_high"))
+    return out
 
 
 def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confidence: float) -> str:
@@ -204,7 +244,7 @@ def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confid
     row["ci_low"], row["ci_high"] = row["effect"] - reach, row["effect"] + reach
     for name in ("lift", "lift_low", "lift_high"):
         row[name] = None
-    if row["status"] not in ("ok", "few_events"):
+    if row["status"] not in ("ok", "few_events", "separation"):
         row["status"] = "ok"
     if posterior is None:
         return "unclear"
@@ -223,9 +263,9 @@ def _margin(
         state = "" if not is_rail else "unclear" if pair.status != "ok" else "bad" if verdict == "worse" else "ok"
         return {"guardrail": state, "margin": None, "margin_p_value": None}
     out: dict[str, J] = {"margin": -sign * size, "margin_p_value": None, "guardrail": "unclear" if is_rail else ""}
-    if score is not None and size < 1 and not score.silent:
+    if score is not None and size < 1 and not (score.silent and relative is not None):
         z = sign * (score.z_ratio(1 - sign * size) if relative is not None else score.z_effect(-sign * size))
-        out["margin_p_value"] = normal_tail(z)
+        out["margin_p_value"] = design.p_one_sided(z, Pair(n=pair.n, df=math.inf))
     elif pair.status != "ok":
         return out
     else:

@@ -6,13 +6,30 @@ import math
 from collections.abc import Mapping, Sequence
 
 from xpbench.verifier.report import J
+from xpbench.verifier.rows import METHODS, WHOLE
 
 ORDER = ("invalid", "ship none", "iterate", "ship")
 COMPUTED = ("ok", "unbounded_lift", "control_near_zero", "few_events")
 
 
-def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -> dict[str, J]:
-    """What was found for one treatment variant."""
+def known(row: J) -> bool:
+    """Whether a row has what its test needs."""
+    return bool(row["ci_low"] is not None if row["status"] == "separation" else row["status"] in COMPUTED)
+
+
+def lost(row: J) -> bool:
+    """Whether a metric has no number that could have told of harm."""
+    if row["status"] in ("not_enough_units", "not_finite", "zero_denominator", "cap_is_zero"):
+        return True
+    effect = row["effect"]
+    bad = effect is None or (effect < 0) == (row["direction"] == "increase")
+    if row["status"] == "separation":
+        return bool(row["ci_low"] is None and bad)
+    return bool(row["status"] == "zero_variance" and effect and bad)
+
+
+def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, methods: int) -> dict[str, J]:
+    """What was found for one treatment variant; what is lost keeps anything beside it from winning."""
     ladder = ("worse", "unclear", "small", "win")
     primaries = [r for r in rows if r["role"] == "primary"]
     states = [
@@ -28,12 +45,15 @@ def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -
     best = max if plan.get("decision", {}).get("ship_when", "any_primary") == "any_primary" else min
     rails = [r["guardrail"] for r in rows if r["role"] == "guardrail"]
     loud = [c for c in health if c["status"] in ("warn", "fail")]
+    found = best(states, key=ladder.index) if states else "unclear"
+    gone = methods >= WHOLE and any(lost(r) for r in rows if r["role"] != "guardrail")
+    computed = known if methods >= WHOLE else lambda r: r["status"] in COMPUTED
     return {
-        "primary": best(states, key=ladder.index) if states else "unclear",
+        "primary": min(found, "unclear", key=ladder.index) if gone else found,
         "deteriorated": any(r["verdict"] == "worse" for r in rows if r["role"] != "guardrail"),
         "guardrails": "bad" if "bad" in rails else "unclear" if "unclear" in rails else "ok",
         "health": "fail" if any(c["gate"] and c["status"] == "fail" for c in loud) else "warn" if loud else "pass",
-        "adequate": bool(adequate and primaries and all(r["status"] in COMPUTED for r in primaries)),
+        "adequate": bool(adequate and primaries and all(computed(r) for r in primaries) and not gone),
     }
 
 
@@ -55,13 +75,13 @@ def rule(policy: J, s: Mapping[str, J]) -> tuple[str, str]:
     return next(((row, outcome) for row, fits, outcome in ladder if fits), ("R11", "ship none"))
 
 
-def recommended(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool) -> dict[str, J]:
+def recommended(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, *, methods: int = METHODS) -> dict[str, J]:
     """Outcome over all treatments: invalid if any is, else the best; of several that ship, the largest first primary lift."""
     verdicts = []
     for variant in plan["variants"]:
         if variant.get("control"):
             continue
-        s = situation(plan, [r for r in rows if r["variant"] == variant["key"]], health, adequate)
+        s = situation(plan, [r for r in rows if r["variant"] == variant["key"]], health, adequate, methods)
         verdicts.append((variant["key"], s, *rule(plan.get("decision", {}), s)))
     outcomes = [v[3] for v in verdicts]
     outcome = "invalid" if "invalid" in outcomes else max(outcomes, key=ORDER.index)

@@ -22,6 +22,12 @@ class Score:
         return min(self.x_c, self.n_c - self.x_c, self.x_t, self.n_t - self.x_t) < 10
 
     @property
+    def rare(self) -> bool:
+        """Fewer than 10 units of both variants together have the event, or lack it."""
+        events, units = self.x_c + self.x_t, self.n_c + self.n_t
+        return min(events, units - events) < 10
+
+    @property
     def silent(self) -> bool:
         """All units of both variants have, or all lack, the event."""
         return self.x_c == self.x_t == 0 or (self.x_c == self.n_c and self.x_t == self.n_t)

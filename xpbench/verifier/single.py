@@ -6,8 +6,8 @@ import ast
 from pathlib import Path
 
 PARTS = (
-    *("report", "text", "plan_keys", "shape", "chain", "exports", "file", "story", "first"),
-    *("quantiles", "pairs", "score", "estimates", "designs", "boundaries", "posterior", "documented", "rows", "rule"),
+    *("report", "text", "plan_keys", "shape", "quantiles", "grammar", "bound", "chain", "exports", "file", "story", "first"),
+    *("pairs", "score", "estimates", "designs", "boundaries", "posterior", "documented", "rows", "rule"),
     *("numbers", "over_time", "template", "page", "check"),
 )
 """Order of the parts: each stands after those whose names it needs when it is loaded."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,20 +15,18 @@ from numpy.typing import NDArray
 from scipy import stats as distributions
 from scipy.optimize import brentq
 
-from xpbench.canonical import digest
 from xpbench.decide.deviations import deviations_of
 from xpbench.errors import XpbenchError, number_of
-from xpbench.ledger import Clock, Entry, Ledger, experiments, system_clock
+from xpbench.ledger import Clock, Entry, Ledger, distinct_looks, experiments, system_clock
 from xpbench.ledger.clock import parse_stamp
 from xpbench.ledger.first import planned_after
-from xpbench.ledger.folder import LEDGER, MEMO
+from xpbench.ledger.folder import LEDGER, MEMO, frozen_readout
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 from xpbench.watch.contract import watch_status
 
 Floats = NDArray[np.float64]
 
-READOUT = "readout.json"
 
 SILENT_DAYS = 60
 """Days without an entry after which an experiment without a memo counts as silent."""
@@ -91,6 +88,8 @@ class Line:
         follows_rule: Whether the decision follows the rule; None without a decision.
         watch: State of the contract after shipping, "" where there is none.
         age_days: Days since registering.
+        follows: Keys of the runs that came before, oldest first.
+        restarted_as: Key of the run that follows, "" where there is none.
         planned_after: Stamp and dates where the plan came after the data, or looks back; "" for a pre-registered one.
     """
 
@@ -105,11 +104,16 @@ class Line:
     follows_rule: bool | None
     watch: str
     age_days: float
+    follows: tuple[str, ...] = ()
+    restarted_as: str = ""
     planned_after: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
-        return {name: getattr(self, name) for name in self.__slots__} | {"deviations": dict(self.deviations)}
+        return {name: getattr(self, name) for name in self.__slots__} | {
+            "deviations": dict(self.deviations),
+            "follows": list(self.follows),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +249,10 @@ class Portfolio(Shows):
         if self.broken:
             out.append(f"{len(self.broken)} folders can't be read.")
         out.append(f"{self.peeks} peeks, {sum(self.deviations.values())} deviations, {len(self.overrides)} overrides.")
+        ends = [x for x in self.lines if x.follows and not x.restarted_as]
+        if ends:
+            told = "; ".join(" → ".join((*x.follows, x.key)) for x in ends)
+            out.append(f"{number_of(sum(len(x.follows) for x in ends), 'restart')}: {told}.")
         if self.win_rate:
             rate, low, high = self.win_rate
             out.append(f"{rate:.0%} of decided experiments shipped ({low:.0%} to {high:.0%}).")
@@ -334,24 +342,28 @@ def _read(path: Path, key: str, entries: Sequence[Entry], now: datetime) -> tupl
     for deviation in deviations_of(entries, plan.to_dict()):
         classes[str(deviation["class"])] = classes.get(str(deviation["class"]), 0) + 1
     watch = watch_status(plan, entries, now=now)
+    looks = distinct_looks(entries)
+    restarted_as = next((str(e.body.get("to", "")) for e in entries if e.kind == "restarted"), "")
     line = Line(
         key,
         plan.title,
         str(decision.body["outcome"]) if decision is not None else "",
         has_memo,
-        not has_memo and quiet > SILENT_DAYS,
-        sum(e.kind in ("opened", "peeked") for e in entries),
-        sum(e.kind == "peeked" for e in entries),
+        not has_memo and not restarted_as and quiet > SILENT_DAYS,
+        len(looks),
+        sum(e.kind == "peeked" for e in looks),
         classes,
         bool(decision.body.get("follows_rule")) if decision is not None and decision.kind == "decided" else None,
         watch.state if watch is not None else "",
         (now - parse_stamp(entries[0].at)).total_seconds() / 86_400,
+        tuple(str(k) for k in (entries[0].body.get("follows") or {}).get("runs", ())),
+        restarted_as,
         planned_after(entries),
     )
-    if line.planned_after or decision is None or decision.kind != "decided" or not (path / READOUT).is_file():
+    if line.planned_after or decision is None or decision.kind != "decided":
         return line, []
-    document = json.loads((path / READOUT).read_bytes())
-    if digest(document) != decision.body.get("readout_digest"):
+    document = frozen_readout(path, str(decision.body.get("readout_digest", "")))
+    if document is None:
         return line, []
     return line, _outcomes(key, plan, document, decision)
 

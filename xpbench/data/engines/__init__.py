@@ -3,6 +3,7 @@
 =============  ===================================================
 embedded       our own DuckDB connection, with its limits
 duck_log       a log in it
+duck_times     times of a column in it
 spark_log      a log in Spark
 spark_stop     the jobs of one reading, and their end
 warehouse_log  a log in an SQL warehouse

@@ -12,6 +12,7 @@ import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
 from xpbench.data.cache import digest_of_files
+from xpbench.data.engines.duck_times import INTEGERS, REALS, microseconds_of, trimmed_name
 from xpbench.data.engines.embedded import engine_name, literal, quote, unread
 from xpbench.data.logs.log import MARK, Properties, conditions_of, happened, stored_as
 from xpbench.data.logs.opening import kind_of, plain_frame
@@ -19,14 +20,12 @@ from xpbench.data.summary import Finding
 from xpbench.errors import DataError, nearest, plain, shown
 from xpbench.meaning.names import name_sql, nothing_sql, trimmed_sql
 from xpbench.meaning.nothing import is_nothing
-from xpbench.meaning.times import EARLIEST, number_time_sql, time_sql, zoned_sql
+from xpbench.meaning.times import EARLIEST, zoned_sql
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
-    from xpbench.data.logs.events import EventsSource
+    from xpbench.data.logs.specification import LogSpecification
 
-_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
-_REALS = ("FLOAT", "DOUBLE")
 _FAR = 2**60
 """Microseconds; time stamps of the engine reach further."""
 
@@ -36,7 +35,7 @@ class DuckLog:
 
     passes_are_dear = False
 
-    def __init__(self, source: EventsSource, plan: Plan, properties: Properties, connection: Any) -> None:
+    def __init__(self, source: LogSpecification, plan: Plan, properties: Properties, connection: Any) -> None:
         self.source = source
         self.schema = source.schema
         self.plan = plan
@@ -406,8 +405,8 @@ class DuckLog:
         fields = self.all(
             f"DESCRIBE SELECT unnest(x.{quote(value)}) FROM (SELECT unnest({quote(holder)}) AS x FROM source) LIMIT 0"
         )
-        reals = [f"{one}.{quote(str(r[0]))}" for r in fields if str(r[1]) in _REALS]
-        others = [f"{one}.{quote(str(r[0]))}" for r in fields if str(r[1]) not in _REALS]
+        reals = [f"{one}.{quote(str(r[0]))}" for r in fields if str(r[1]) in REALS]
+        others = [f"{one}.{quote(str(r[0]))}" for r in fields if str(r[1]) not in REALS]
         texts = [f"CAST({x} AS VARCHAR)" for x in others] + [_identity(x, "DOUBLE") for x in reals]
         return f"coalesce({', '.join(texts)})"
 
@@ -439,7 +438,7 @@ class DuckLog:
         if zone != "UTC" and kind != "TIMESTAMP WITH TIME ZONE":
             moved = f"epoch_us(make_timestamp({value}) AT TIME ZONE {literal(zone)})"
             text = kind == "VARCHAR" or kind.startswith("ENUM")
-            value = f"CASE WHEN {zoned_sql(_trimmed(name))} THEN {value} ELSE {moved} END" if text else moved
+            value = f"CASE WHEN {zoned_sql(trimmed_name(name))} THEN {value} ELSE {moved} END" if text else moved
         return f"CASE WHEN {value} >= {EARLIEST} THEN {value} END"
 
 
@@ -452,28 +451,10 @@ def _lazy(relation: Any) -> nw.LazyFrame[Any]:
     return frame
 
 
-def _trimmed(name: str) -> str:
-    return f"trim(CAST({name} AS VARCHAR))"
-
-
-def microseconds_of(name: str, kind: str, unit: str) -> str:
-    """Expression of microseconds since 1970; null where the value can't be read."""
-    if kind.startswith(("TIMESTAMP", "DATE")):
-        return f"epoch_us(CAST({name} AS {'TIMESTAMPTZ' if 'ZONE' in kind else 'TIMESTAMP'}))"
-    if kind == "VARCHAR" or kind.startswith("ENUM"):
-        text = _trimmed(name)
-        number = number_time_sql(f"try_cast({text} AS DECIMAL(30, 6))", text if unit == "auto" else "", unit)
-        return time_sql(text, f"CASE WHEN contains({text}, '_') THEN NULL ELSE {number} END")
-    if kind in _INTEGERS or kind.startswith("DECIMAL") or kind in _REALS:
-        digits = f"CAST({name} AS VARCHAR)" if kind in _INTEGERS and unit == "auto" else ""
-        return number_time_sql(f"try_cast({name} AS DECIMAL(30, 6))", digits, unit)
-    raise DataError("XPB-D05", column=name, role=plain("the event's time"), hint=plain(f"It is of type {kind}"))
-
-
 def _identity(name: str, kind: str) -> str:
-    if kind in _INTEGERS and kind not in ("HUGEINT", "UBIGINT"):
+    if kind in INTEGERS and kind not in ("HUGEINT", "UBIGINT"):
         return f"CAST({name} AS BIGINT)"
-    if kind in _REALS:
+    if kind in REALS:
         return (
             f"CASE WHEN isnan({name}) THEN NULL WHEN {name} = floor({name}) AND abs({name}) < 9e15 "
             f"THEN CAST(CAST({name} AS BIGINT) AS VARCHAR) ELSE CAST({name} AS VARCHAR) END"
@@ -482,7 +463,7 @@ def _identity(name: str, kind: str) -> str:
 
 
 def _as_text(name: str, kind: str) -> str:
-    if kind in _REALS:
+    if kind in REALS:
         return _identity(name, kind)
     if kind == "VARCHAR":
         return name
@@ -490,13 +471,13 @@ def _as_text(name: str, kind: str) -> str:
 
 
 def _as_number(name: str, kind: str) -> str:
-    if kind in _REALS or kind in _INTEGERS or kind.startswith("DECIMAL"):
+    if kind in REALS or kind in INTEGERS or kind.startswith("DECIMAL"):
         number = f"CAST({name} AS DOUBLE)"
     elif kind == "VARCHAR" or kind.startswith("ENUM"):
         number = f"try_cast({name} AS DOUBLE)"
     else:
         return "CAST(NULL AS DOUBLE)"
-    return number if kind in _INTEGERS or kind.startswith("DECIMAL") else f"CASE WHEN isfinite({number}) THEN {number} END"
+    return number if kind in INTEGERS or kind.startswith("DECIMAL") else f"CASE WHEN isfinite({number}) THEN {number} END"
 
 
 def _listed(name: str, kind: str, separator: str) -> str:

@@ -25,7 +25,7 @@ from xpbench.meaning.times import EARLIEST, number_time_sql, since_1970_spark, t
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
-    from xpbench.data.logs.events import EventsSource
+    from xpbench.data.logs.specification import LogSpecification
 
 _INTEGERS = ("tinyint", "smallint", "int", "bigint")
 _REALS = ("float", "double")
@@ -45,7 +45,7 @@ class SparkLog:
     kind = "spark"
     passes_are_dear = True
 
-    def __init__(self, source: EventsSource, plan: Plan, properties: Properties) -> None:
+    def __init__(self, source: LogSpecification, plan: Plan, properties: Properties) -> None:
         self.source = source
         self.schema: EventSchema = source.schema
         self.plan = plan
@@ -63,7 +63,7 @@ class SparkLog:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, source: EventsSource, plan: Plan, properties: Properties) -> Iterator[SparkLog]:
+    def open(cls, source: LogSpecification, plan: Plan, properties: Properties) -> Iterator[SparkLog]:
         """The log; what it holds in the cluster's memory is given back when the block ends.
 
         Work that still runs on the cluster when the block is left by KeyboardInterrupt is stopped (see `SparkJobs`).

@@ -25,7 +25,7 @@ from xpbench.meaning.times import EARLIEST
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
-    from xpbench.data.logs.events import EventsSource
+    from xpbench.data.logs.specification import LogSpecification
 
 
 class WarehouseLog:
@@ -33,7 +33,7 @@ class WarehouseLog:
 
     passes_are_dear = True
 
-    def __init__(self, source: EventsSource, plan: Plan, properties: Properties) -> None:
+    def __init__(self, source: LogSpecification, plan: Plan, properties: Properties) -> None:
         self.backend = source.log.get_backend()
         self.kind = str(self.backend.name)
         self.engine = f"{self.kind} {self.backend.version}"
@@ -47,7 +47,7 @@ class WarehouseLog:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, source: EventsSource, plan: Plan, properties: Properties) -> Iterator[WarehouseLog]:
+    def open(cls, source: LogSpecification, plan: Plan, properties: Properties) -> Iterator[WarehouseLog]:
         """The log; its temporary tables are dropped when the block ends.
 
         Raises:
@@ -150,7 +150,7 @@ class NormalForm:
         DataError: `XPB-D05`, a column is missing; `XPB-D43`, what a warehouse table can't do.
     """
 
-    def __init__(self, source: EventsSource, plan: Plan, properties: Properties, *, dialect: str) -> None:
+    def __init__(self, source: LogSpecification, plan: Plan, properties: Properties, *, dialect: str) -> None:
         self.log = source.log
         self.schema: EventSchema = source.schema
         self.zone = source.time_zone

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from xpbench.data.engines.duck_log import microseconds_of
+from xpbench.data.engines.duck_times import microseconds_of
 from xpbench.data.engines.embedded import literal, quote
 from xpbench.data.logs.log import EventSchema, stored_as
 

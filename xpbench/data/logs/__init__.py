@@ -2,6 +2,7 @@
 
 ===================  =============================================================
 events               `xp.events`, the source
+specification        what a caller says of it
 opening              paths, tables and engines, opened
 log                  what every engine gives: the log in normal form
 log_to_units         one run over one log for one plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +17,7 @@ from xpbench.data.engines.embedded import DuckDB, Progress, Stages, engine_name,
 from xpbench.data.histogram import Histogram, histograms_of
 from xpbench.data.logs.log import EventSchema, properties_of
 from xpbench.data.logs.log_to_units import Reading
+from xpbench.data.logs.specification import LogSpecification
 from xpbench.data.logs.unit_table_note import Look, summary_of
 from xpbench.data.summary import Cap, Summary
 from xpbench.errors import DataError, nearest, plain
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
     from xpbench.data.unit_values import Take
 
 Slices = Literal["segment", "day", "age"]
+
+EXPOSURE_DETAILS = (
+    "mp_lib", "$lib_version", "$os", "platform", "$app_version_string", "Flag evaluation mode", "$device_id", "$user_id",
+    "$distinct_id_before_identity",
+)  # fmt: skip
+"""Properties of an exposure that tell what assigned and what else the unit was called."""
 
 
 def events(
@@ -117,19 +124,8 @@ def _check(name: str, value: str, known: Iterable[str], *, rule: str = "") -> No
 
 
 @dataclass(frozen=True, slots=True)
-class EventsSource:
+class EventsSource(LogSpecification):
     """A log of raw events; see `events`."""
-
-    log: Any = field(repr=False)
-    schema: EventSchema = field(repr=False)
-    time_zone: str
-    duplicates: Literal["drop", "keep"]
-    absent_events: Literal["refuse", "zero"]
-    until: datetime | None
-    slices: frozenset[str] = field(repr=False)
-    engine: DuckDB = field(repr=False)
-    cache: Cache | None = field(repr=False)
-    clock: Clock = field(repr=False)
 
     def summarize(
         self, plan: Plan, *, progress: Progress | None = None, caps: Iterable[Cap] = (), take: Take | None = None
@@ -175,11 +171,6 @@ class EventsSource:
                 self.cache.put(self._key(plan, fingerprint, log.engine), look.to_dict(), lambda path: log.write(units, path))
             return summary_of(self, plan, look, units, frozen, stages, take)
 
-    def dimensions(self, plan: Plan) -> dict[str, str]:
-        """Column of the unit table for each dimension that gets moments of its own."""
-        segments = {s: f"s{i}" for i, s in enumerate(plan.segments)} if "segment" in self.slices else {}
-        return segments | ({"$day": "day"} if "day" in self.slices else {})
-
     def unit_table(self, plan: Plan) -> pa.Table:
         """The unit table as a pyarrow table, for checks: one row per exposed unit with u, variant, t0, day and measures.
 
@@ -200,6 +191,31 @@ class EventsSource:
             table = units.collect("pyarrow").to_native()
         wanted = [(column, name) for column in table.column_names for name in names.get(column, [column])]
         return pa.table([table[column] for column, _ in wanted], names=[name for _, name in wanted])
+
+    def exposures(self, plan: Plan) -> pa.Table:
+        """Exposure events of the plan's experiment, one row each, for an audit; ids come to Python here.
+
+        Columns: the plan's unit, `variant` as written, `time`, `$is_qa_tester`, and the properties that say what sent the event
+        and which other ids the unit had, where the log has them.
+
+        Raises:
+            DataError: the log can't be read.
+        """
+        import pyarrow as pa
+
+        from xpbench.data.logs.log import exposures_from
+        from xpbench.data.logs.opening import open_log
+
+        properties = properties_of(plan)
+        for name in EXPOSURE_DETAILS:
+            properties.text(name)
+        with open_log(self, plan, properties, Stages(7, None)) as log:
+            there = [n for n in EXPOSURE_DETAILS if n not in log.missing_properties and n != plan.unit]
+            more = {f"x{i}": nw.col(properties.texts[n]) for i, n in enumerate(there)}
+            table = exposures_from(log, plan, properties, more).collect("pyarrow").to_native()
+        moments = table["t"].cast(pa.int64()).cast(pa.timestamp("us", "UTC"))
+        columns = {plan.unit: table["u"], "variant": table["v"], "time": moments, "$is_qa_tester": table["qa"]}
+        return pa.table(columns | {n: table[f"x{i}"] for i, n in enumerate(there)})
 
     def histograms(self, plan: Plan, caps: Iterable[Cap]) -> tuple[Histogram, ...]:
         """Counts per bin before and after winsorization, for each of these caps; for pictures.

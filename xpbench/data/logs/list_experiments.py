@@ -10,8 +10,8 @@ from typing import Any
 import narwhals.stable.v2 as nw
 
 from xpbench.data.engines.embedded import Progress, Stages
-from xpbench.data.logs.events import EventsSource
 from xpbench.data.logs.log import MARK, QA_PROPERTY, Properties
+from xpbench.data.logs.specification import LogSpecification
 from xpbench.data.moments import counted_where, rows_of
 from xpbench.errors import DataError, nearest, number_of, plain, shown
 from xpbench.plan import Plan
@@ -61,7 +61,7 @@ OWN = ("$", "mp_")
 
 
 def experiments(
-    source: EventsSource,
+    source: LogSpecification,
     *,
     unit: str | None = None,
     exposure: Exposure | Mapping[str, Any] | None = None,

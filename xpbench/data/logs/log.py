@@ -265,7 +265,9 @@ class Log(Protocol):
         ...
 
 
-def exposures_from(log: Log, plan: Plan, properties: Properties) -> nw.LazyFrame[Any]:
+def exposures_from(
+    log: Log, plan: Plan, properties: Properties, more: Mapping[str, nw.Expr] | None = None
+) -> nw.LazyFrame[Any]:
     """Exposure events of the plan's experiment: u, v (variant as written), t, iid, qa and segments; list format parsed.
 
     In list format an event counts once for every item that begins with `<experiment><separator>`; the rest of the item is
@@ -286,7 +288,13 @@ def exposures_from(log: Log, plan: Plan, properties: Properties) -> nw.LazyFrame
         variant = nw.col("item").str.slice(len(begin))
     segments: Mapping[str, nw.Expr] = {f"s{i}": nw.col(properties.texts[name]) for i, name in enumerate(plan.segments)}
     return own.select(
-        "u", "t", "iid", v=variant, qa=(nw.col(properties.texts[QA_PROPERTY]) == "true").fill_null(False), **segments
+        "u",
+        "t",
+        "iid",
+        v=variant,
+        qa=(nw.col(properties.texts[QA_PROPERTY]) == "true").fill_null(False),
+        **segments,
+        **(more or {}),
     )
 
 

@@ -25,7 +25,7 @@ from xpbench.plan import Plan
 from xpbench.plan.metrics import EventMetric, Filter, Funnel, Mean, Quantile, Sessions, Sum
 
 if TYPE_CHECKING:
-    from xpbench.data.logs.events import EventsSource
+    from xpbench.data.logs.specification import LogSpecification
 
 MAX_SLICES = 200
 MAX_AGES = 60
@@ -43,7 +43,7 @@ def _usual(value: nw.Expr) -> dict[str, nw.Expr]:
 class Reading:
     """One run over one log for one plan."""
 
-    def __init__(self, source: EventsSource, plan: Plan, properties: Properties, log: Log, stages: Stages) -> None:
+    def __init__(self, source: LogSpecification, plan: Plan, properties: Properties, log: Log, stages: Stages) -> None:
         self.source = source
         self.plan = plan
         self.properties = properties

@@ -16,8 +16,8 @@ from xpbench.meaning.names import name_of
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
-    from xpbench.data.logs.events import EventsSource
     from xpbench.data.logs.log import Log, Properties
+    from xpbench.data.logs.specification import LogSpecification
 
 
 def located(table: Any) -> Any:
@@ -135,6 +135,8 @@ def matching(text: str) -> list[str]:
     """
     if os.path.isfile(text):  # whatever signs its name holds
         return [text]
+    if os.path.isdir(text) and (Path(text) / "pull.json").is_file():
+        return _pulled(Path(text))
     if os.path.isdir(text):
         found = [str(p) for p in Path(text).rglob("*") if p.is_file()]
     elif re.search(r"[*?]", text):
@@ -145,6 +147,26 @@ def matching(text: str) -> list[str]:
         return [text]
     shown_ = [p for p in found if not any(x.startswith((".", "_")) for x in Path(p).relative_to(text).parts)]
     return sorted(p for p in shown_ if kind_of(p) is not None)
+
+
+def _pulled(folder: Path) -> list[str]:
+    """The log in a folder that `xpbench pull` has made: its Parquet where every day has it, else its lines."""
+    parquet = sorted(str(p) for p in (folder / "parquet").glob("*.parquet") if not p.name.startswith("."))
+    if parquet and _covers(folder, parquet):
+        return parquet
+    return sorted(str(p) for p in folder.glob("*.jsonl.gz") if not p.name.startswith("."))
+
+
+def _covers(folder: Path, parquet: list[str]) -> bool:
+    """Whether each pulled day with events has Parquet that is as new as its lines."""
+    import json
+
+    try:
+        days = json.loads((folder / "pull.json").read_text(encoding="utf-8"))["days"]
+        newest = {Path(p).name[:10]: Path(p).stat().st_mtime_ns for p in parquet}
+        return all(newest.get(d["day"], -1) >= (folder / d["file"]).stat().st_mtime_ns for d in days if d["events"])
+    except (ValueError, KeyError, TypeError, OSError):
+        return False
 
 
 def lines_located(given: str | Path | Iterable[str | Path]) -> list[Path]:
@@ -233,7 +255,7 @@ def as_text(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def open_log(source: EventsSource, plan: Plan, properties: Properties, stages: Stages) -> Iterator[Log]:
+def open_log(source: LogSpecification, plan: Plan, properties: Properties, stages: Stages) -> Iterator[Log]:
     """The log in normal form, in the engine that holds it; closed when the block ends.
 
     Raises:

@@ -17,7 +17,7 @@ from xpbench.plan import Plan
 from xpbench.plan.metrics import MetricBase
 
 if TYPE_CHECKING:
-    from xpbench.data.logs.events import EventsSource
+    from xpbench.data.logs.specification import LogSpecification
     from xpbench.data.unit_values import Take
 
 
@@ -63,7 +63,7 @@ class Look:
 
 
 def summary_of(
-    source: EventsSource,
+    source: LogSpecification,
     plan: Plan,
     look: Look,
     units: nw.LazyFrame[Any],

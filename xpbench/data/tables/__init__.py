@@ -2,6 +2,7 @@
 
 ==============  ==================================================================
 units           `xp.units`, the source
+specification   what a caller says of it
 unit_table      the table as one plan needs it
 batches         its columns, a batch at a time
 table_pass      one pass: rows, ranges, oddities, ids, fingerprint

@@ -26,7 +26,7 @@ from xpbench.plan.metrics import Column, MetricBase
 
 if TYPE_CHECKING:
     from xpbench.data.tables.batches import Batches
-    from xpbench.data.tables.units import UnitsSource
+    from xpbench.data.tables.specification import TableSpecification
 
 TOTALS = ("total", "totals", "grand total", "sum", "subtotal", "gesamt", "summe", "total general", "totaux")
 """What the line of totals of a spreadsheet has in place of an id."""
@@ -61,7 +61,7 @@ class UnitTable:
         direct: The table in batches, where it is read without the engine.
     """
 
-    def __init__(self, source: UnitsSource, plan: Plan, stack: contextlib.ExitStack, stages: Stages) -> None:
+    def __init__(self, source: TableSpecification, plan: Plan, stack: contextlib.ExitStack, stages: Stages) -> None:
         self.source = source
         self.plan = plan
         self.stack = stack

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xpbench.data.engines.embedded import DuckDB, Progress, Stages, unread
 from xpbench.data.logs.opening import as_text, located
 from xpbench.data.summary import Cap, Summary
+from xpbench.data.tables.specification import TableSpecification
 from xpbench.data.tables.unit_table import UnitTable, is_reading_error
 from xpbench.plan import Plan
 
@@ -55,15 +56,8 @@ def units(
 
 
 @dataclass(frozen=True, slots=True)
-class UnitsSource:
+class UnitsSource(TableSpecification):
     """A table with one row per unit; see `units`."""
-
-    table: Any = field(repr=False)
-    unit: str | None
-    variant: str
-    day: str | None
-    variants: Mapping[str, str] = field(repr=False)
-    engine: DuckDB = field(repr=False)
 
     def summarize(
         self, plan: Plan, *, progress: Progress | None = None, caps: Iterable[Cap] = (), take: Take | None = None

@@ -25,7 +25,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-R07": Message(
         "The amendment changes {pointer}",
         "What decides which unit gets which variant stays as registered, or units would be reassigned",
-        "Register a new experiment with its own key",
+        "Start a linked new run: xp.restart(key, reason=...) or xpbench restart KEY --reason. That also adds a variant",
     ),
     "XPB-R08": Message(
         "{key} has no readout on record", "A decision rests on a readout", "Make one with readout(...) or xpbench readout"
@@ -49,6 +49,21 @@ MESSAGES: dict[str, Message] = {
         "The files have the columns {columns}, and none was named as the unit's id",
         "Only in a table in memory can every row be one unit",
         "Name the column with unit=…",
+    ),
+    "XPB-R16": Message(
+        "The readout is not what the look of entry {seq} showed: {part} differs",
+        "A decision rests on what a look showed, and on nothing edited since",
+        "Make a new readout with readout(...) and decide on that",
+    ),
+    "XPB-R17": Message(
+        "There is a decision already: {told}",
+        "A second decision says which one it supersedes, and both stay on record",
+        "Give supersedes={seq} if it should be replaced, or --supersedes {seq} on the command line",
+    ),
+    "XPB-R18": Message(
+        "The new plan puts {pointer} back to what it was before the amendment of entry {seq} (by {by})",
+        "A plan file may have been made from an older plan, and no amendment is undone in silence",
+        "Take that change into the file, or repeat it with --undo where it should be undone",
     ),
     "XPB-R30": Message(
         "The plan's model is {value}, which has no last look",

@@ -30,7 +30,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-L10": Message(
         "Experiment {key} can't be read: {reason}",
         "A folder of the root holds a plan and an unbroken ledger",
-        "Restore it from version control or a copy",
+        "Do what the reason says; where it names no way, restore the folder from version control or a copy",
     ),
     "XPB-L06": Message(
         "{path} was written by a newer version (schema {found})",
@@ -46,6 +46,46 @@ MESSAGES: dict[str, Message] = {
         "No time stamp from {url}: {reason}",
         "A time-stamp authority answers an RFC 3161 query with a stamp over exactly what was asked",
         "Check the address, or ask another authority; nothing was recorded",
+    ),
+    "XPB-L13": Message(
+        "{kind} can't be added to {path}: {reason}",
+        "A plan is registered first and once, and every later entry speaks of the plan in force",
+        "Open the experiment again, look at what is on record, then do the step that is still needed",
+    ),
+    "XPB-L14": Message(
+        "{path} has an unresolved merge of git in line {line}",
+        "Two people added entries to the same ledger, and neither side may be lost",
+        "Run: xpbench ledger repair {path}. It keeps the entries of both sides",
+    ),
+    "XPB-L15": Message(
+        "The line ends of {path} were rewritten to CRLF, from line {line} on",
+        "Mail clients, editors and git without .gitattributes do this; every digest is then another one",
+        "Run: xpbench ledger repair {path}. It puts the line ends back",
+    ),
+    "XPB-L16": Message(
+        "The experiment changed since this step was prepared (entry {length}): {changes}",
+        "What is {kind} rests on what was on record, and nothing on record is undone in silence",
+        "Open the experiment again, look at the change, then decide whether the step is still right",
+    ),
+    "XPB-L17": Message(
+        "The folder {folder} in {root} holds the ledger of experiment {key}",
+        "The folder of an experiment has its key as name; this one was copied or renamed",
+        "Run: xpbench ledger repair {folder} --root {root}. It loses no entry",
+    ),
+    "XPB-L18": Message(
+        "{key} was restarted already, as {next}",
+        "A run ends once, and its lineage has one end",
+        "Go on with {next}; restart that one if it has to end",
+    ),
+    "XPB-L19": Message(
+        "The name {name} in the log belongs to experiment {key}",
+        "Exposures under one name can't be told apart, unless those of the later experiment count from a day on",
+        "Set exposure.start to the first day that counts, choose another exposure.experiment, or restart {key} to follow it",
+    ),
+    "XPB-L20": Message(
+        "The two sides in {path} can't be joined: {reason}",
+        "A repair joins two continuations of one ledger",
+        "Keep both files, and restore the folder of each experiment from version control",
     ),
     "XPB-L08": Message(
         "{path} is a symbolic link",

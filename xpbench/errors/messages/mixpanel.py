@@ -23,12 +23,10 @@ MESSAGES: dict[str, Message] = {
         "The service account needs a role in the project, and experiments and flags need the add-on beyond the free ones",
         "Give the account the role (analyst; admin for import), or ask the project's owner for the add-on",
     ),
-    "XPB-M05": Message(
-        "Mixpanel refuses the request ({status}): {reason}", "The request must fit the documented limits", "Mend what is named"
-    ),
+    "XPB-M05": Message("Mixpanel {answer} ({status}): {reason}", "{rule}", "{remedy}"),
     "XPB-M06": Message(
         "Mixpanel's rate limit still holds after {seconds} s of waiting",
-        "Raw export takes 60 queries an hour and 3 a second",
+        "Raw export takes 60 queries an hour and 3 a second for the whole project, other tools included",
         "Pull again later: days that are complete are not asked for again",
     ),
     "XPB-M07": Message(
@@ -54,6 +52,16 @@ MESSAGES: dict[str, Message] = {
     "XPB-M13": Message(
         "{count} of {total} events were refused on import, the first: {reason}",
         "Valid events of the request were taken, refused ones are listed in .failed",
-        "Mend those and send them alone: sending all again is safe but costs",
+        "Correct those and send them alone: sending all again is safe but costs",
+    ),
+    "XPB-M14": Message(
+        "Mixpanel has another {thing} named {name}: it {reason}{differences}",
+        "xpbench writes only what was made from this ledger; two plans with one name would overwrite each other",
+        "Give the plan another key, or rename or archive the other one; to take it over: xpbench sync KEY --adopt",
+    ),
+    "XPB-M15": Message(
+        "The flag {name} has the hash_salt {value} in Mixpanel, and {planned} by the plan",
+        "Another salt gives about half of the units another variant than the plan says",
+        "Delete the flag in Mixpanel and sync again; if the salt stays, register a plan with the salt that Mixpanel gives",
     ),
 }

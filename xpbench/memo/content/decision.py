@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from xpbench.errors import number_of
+from xpbench.memo.content.trust import later_looks
 from xpbench.memo.content.words import BARS, minute_text, situation_text
 from xpbench.memo.messages import say
 from xpbench.memo.names import metric_names, named
@@ -60,15 +62,20 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     outcome = decision["outcome"]
     variant = labels.get(decision["variant"], decision["variant"])
     mark, tone = BARS.get(outcome, ("◆", "muted"))
+    later = later_looks(payload)
     basis = (
-        say("basis.follows", rows=fired) if decision["follows_rule"] else say("basis.differs", rule_says=rule_says, rows=fired)
+        say("basis.older", looks=number_of(len(later), "later look"), rows=fired)
+        if later and decision["follows_rule"]
+        else say("basis.follows", rows=fired)
+        if decision["follows_rule"]
+        else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
         "headline": qualified(headline(outcome, variant), payload["readout"]["stamps"]),
         "mark": mark,
         "tone": tone,
         "basis": basis,
-        "differs": not decision["follows_rule"],
+        "differs": not decision["follows_rule"] or bool(later),
         "because": decision["because"] or recommended["because"],
         "by": named(decision["by"]) if decision["by"] else "",
         "at": minute_text(decision["at"]),

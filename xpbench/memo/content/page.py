@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from xpbench.errors import number_of
 from xpbench.memo import prose
 from xpbench.memo.content.decision import decision_section, hypothesis_section, rule_section
 from xpbench.memo.content.further import over_time_section, segment_tables, sensitivity_section
@@ -15,12 +17,14 @@ from xpbench.memo.content.trust import (
     deviation_row,
     health_check,
     health_line,
+    later_looks,
     looks_section,
     provenance_rows,
     split_picture,
 )
 from xpbench.memo.content.words import day_text
 from xpbench.memo.impact import impact_sentences
+from xpbench.memo.messages import say
 from xpbench.memo.names import named, variant_labels
 from xpbench.wording import numbers as digits
 
@@ -40,6 +44,30 @@ def _stamp(readout: Mapping[str, Any], word: str) -> dict[str, str]:
     return {"word": word, "means": next((c["meaning"] for c in readout["health"] if c["name"] == "plan_first"), "")}
 
 
+def _run(payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The stamp of a run that follows another: which, and what had been seen of it by then."""
+    follows = json.loads(payload["ledger"]["lines"][0])["body"].get("follows")
+    if not follows:
+        return []
+    words = {k: follows[k] for k in ("key", "knowledge", "reason")}
+    return [{"word": f"RUN {len(follows['runs']) + 1}", "means": say("run.follows", day=day_text(follows["at"]), **words)}]
+
+
+def _later(payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The stamp of a memo that does not rest on the newest look at the data."""
+    later = later_looks(payload)
+    if not later:
+        return []
+    last = later[-1]
+    means = say(
+        "looks.later",
+        looks=number_of(len(later), "later look"),
+        day=day_text(last["at"]),
+        units=digits.whole(last["units"]),
+    )
+    return [{"word": "OLDER LOOK", "means": means}]
+
+
 def content(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Everything the template shows, by section."""
     readout = payload["readout"]
@@ -52,7 +80,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "key": plan["key"],
         "owner": plan["owner"],
         "made": day_text(readout["at"]),
-        "stamps": [_stamp(readout, s) for s in readout["stamps"]],
+        "stamps": [_stamp(readout, s) for s in readout["stamps"]] + _run(payload) + _later(payload),
         "invalid": invalid,
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),
@@ -67,7 +95,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "guardrails": [r for r in rows if r["role"] == "guardrail"],
         "health": [health_check(c) for c in readout["health"]],
         "health_line": health_line(readout["health"]),
-        "looks": looks_section(readout),
+        "looks": looks_section(payload),
         "deviations": [deviation_row(d) for d in readout["deviations"]],
         "amendments": payload["amendments"],
         "waivers": payload["waivers"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,16 +52,49 @@ def health_line(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     return out or [{"text": "no check ran", "tone": "worse"}]
 
 
-def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
-    """Looks at the effects, and what they cost."""
-    looks, cost = readout["looks"], readout["cost"]
-    peeks = sum(not look["planned"] for look in looks)
-    count = len(looks)
+def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All looks at effects in the memo's own ledger, oldest first, with the digest of the data that each was at."""
+    entries = [json.loads(line) for line in payload["ledger"]["lines"]]
+    return [
+        {
+            "seq": e["seq"],
+            "at": e["at"],
+            "by": e["by"] or "",
+            "kind": e["kind"],
+            "units": e["body"]["n"],
+            "planned": e["kind"] == "opened",
+            "reason": e["body"].get("reason", ""),
+            "data": e["body"].get("fingerprint") or f"entry {e['seq']}",
+            "times": (e["at"], (e["body"].get("merged") or {}).get("at", "")),
+        }
+        for e in entries
+        if e["kind"] in ("opened", "peeked")
+    ]
+
+
+def later_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Looks after the one a memo rests on and before its decision, at other data: each state of the data once."""
+    readout, looks = payload["readout"], ledger_looks(payload)
+    own = next((k for k in looks if readout["at"] in k["times"] and k["kind"] == readout["kind"]), None)
+    end = payload["decision"]["seq"] if payload["decision"] else len(payload["ledger"]["lines"]) + 1
+    if own is None:
+        return []
+    found = {k["data"]: k for k in reversed(looks) if own["seq"] < k["seq"] < end and k["data"] != own["data"]}
+    return sorted(found.values(), key=lambda k: int(k["seq"]))
+
+
+def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Looks at the effects, and what they cost; every count is that of the memo's own ledger."""
+    looks, cost = ledger_looks(payload), payload["readout"]["cost"]
+    peeks = len({k["data"] for k in looks if not k["planned"]})
+    count = len({k["data"] for k in looks})
+    words = {"looks": number_of(count, "look"), "peeks": peeks}
+    words |= {"entries": number_of(len(looks), "entry", "entries")} if count < len(looks) else {}
     return {
         "count": count,
         "peeks": peeks,
-        "line": say("looks.line", looks=number_of(count, "look"), peeks=peeks),
-        "cost": cost["sentence"],
+        "line": say("looks.line" if count == len(looks) else "looks.line_again", **words),
+        "cost": cost["sentence"] if count == cost["looks"] else _cost_of_all(payload["readout"], count),
         "rows": [
             {
                 "at": minute_text(look["at"]),
@@ -73,6 +107,13 @@ def looks_section(readout: Mapping[str, Any]) -> dict[str, Any]:
             for look in looks
         ],
     }
+
+
+def _cost_of_all(readout: Mapping[str, Any], count: int) -> str:
+    """What all looks of the ledger cost, where the readout knew of another number of them."""
+    if readout["plan"]["model"]["kind"] not in ("frequentist", "bayesian"):
+        return say("looks.all", cost=readout["cost"]["sentence"], looks=number_of(count, "look"))
+    return say("looks.chosen", looks=number_of(count, "look"), alpha=digits.share_text(readout["cost"]["alpha"]))
 
 
 def deviation_row(deviation: Mapping[str, Any]) -> dict[str, str]:

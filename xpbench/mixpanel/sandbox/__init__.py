@@ -6,7 +6,7 @@ Where the public documentation leaves something open, the sandbox picks one beha
 server        `Sandbox`: the running server, its certificate, its address
 app           all routes over one site
 site          one project, what it remembers, who may ask
-ingestion     `/track`, `/import`, profiles
+ingestion     `/track`, `/import`, profiles, for servers, pages and phones
 export        the raw export
 flags         flags for SDKs, and the app API that manages them
 experiments   experiments of the app API

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -23,7 +27,35 @@ def application(site: Site) -> Starlette:
     return Starlette(
         routes=[route for group in groups for route in group(site).routes()],
         exception_handlers={Refused: refusal, HTTPException: http_refusal},
+        middleware=[Middleware(ForPages)],
     )
+
+
+class ForPages:
+    """Cross-origin answers for what SDKs in a page ask; the app APIs stay closed to pages.
+
+    Args:
+        app: What answers.
+    """
+
+    _OPEN = ("/track", "/engage", "/groups", "/flags", "/import", "/record", "/settings")
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._open = CORSMiddleware(
+            app,
+            allow_origin_regex=".*",  # the page's own origin is named: with credentials a browser takes no *
+            allow_credentials=True,
+            allow_methods=["GET", "POST", "OPTIONS"],
+            allow_headers=["*"],
+            max_age=0,
+        )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        path = scope.get("path", "")
+        served = self._open if any(path == p or path.startswith(p + "/") for p in self._OPEN) else self._app
+        await served(scope, receive, send)
 
 
 class SandboxRoutes:

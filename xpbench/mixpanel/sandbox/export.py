@@ -74,7 +74,9 @@ class ExportRoutes:
     ) -> Iterator[bytes]:
         sent = 0
         part: list[str] = []
-        for event in self.site.store.events(self.site.project.token, first_day=first, last_day=last, in_ms=in_ms):
+        for event in self.site.store.events(
+            self.site.project.token, first_day=first, last_day=last, in_ms=in_ms, canonical=True
+        ):
             if (names is None or event["event"] in names) and keeps(event):
                 part.append(json.dumps(event, separators=(",", ":")))
                 sent += 1

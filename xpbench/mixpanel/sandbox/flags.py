@@ -20,6 +20,7 @@ from xpbench.mixpanel.sandbox.refusals import Refused, object_of, ok
 from xpbench.mixpanel.sandbox.site import Site
 
 _MAX_VARIANTS = 11
+_NAME_MAX = 255
 _VALUE_MAX = 32_768
 _FLAG_KEYS = {
     "name", "key", "tags", "context", "serving_method", "ruleset", "description", "experiment_id", "is_experiment_active",
@@ -42,8 +43,8 @@ class FlagRoutes:
         """Paths and what answers them."""
         managed = "/api/app/projects/{project}/workspaces/{workspace}/feature-flags"
         return [
-            Route("/flags", self._flags, methods=["GET"]),
-            Route("/flags/definitions", self._definitions, methods=["GET"]),
+            *(Route(p, self._flags, methods=["GET"]) for p in ("/flags", "/flags/")),
+            *(Route(p, self._definitions, methods=["GET"]) for p in ("/flags/definitions", "/flags/definitions/")),
             Route(managed, self._managed_flags, methods=["GET", "POST"]),
             Route(managed + "/{id}", self._managed_flag, methods=["GET", "PUT", "DELETE"]),
         ]
@@ -54,7 +55,7 @@ class FlagRoutes:
                 k: flag.get(k)
                 for k in (
                     "id", "name", "key", "status", "project_id", "ruleset", "context", "experiment_id",
-                    "is_experiment_active", "hash_salt",
+                    "is_experiment_active", "hash_salt", "workspace_id",
                 )
             }
             for flag in self.site.store.all("flag")
@@ -94,10 +95,12 @@ class FlagRoutes:
         flag = {
             "status": "disabled", "experiment_id": None, "is_experiment_active": None, **body,
             "id": str(uuid.uuid4()), "project_id": int(self.site.project.project_id),
+            "workspace_id": int(self.site.project.workspace_id), "content_type": "feature-flag", "creator_id": 1,
+            "creator_name": self.site.project.username, "creator_email": "sandbox@localhost",
             "created": self.site.now(), "modified": self.site.now(),
         }  # fmt: skip
         self.site.store.put("flag", flag["id"], flag)
-        return ok(flag, 201)
+        return ok(flag)
 
     async def _managed_flag(self, request: Request) -> Response:
         self.site.workspace(request)
@@ -114,7 +117,9 @@ class FlagRoutes:
             raise Refused(400, "the variant assignment key can't change once the flag is enabled")
         if body.pop("reset_hash_salt", False):
             body["hash_salt"] = uuid.uuid4().hex
-        kept = {k: flag[k] for k in ("id", "project_id", "created", "hash_salt", "experiment_id", "is_experiment_active")}
+        fixed = ("id", "project_id", "created", "hash_salt", "experiment_id", "is_experiment_active", "workspace_id")
+        made = ("content_type", "creator_id", "creator_name", "creator_email")
+        kept = {k: flag.get(k) for k in (*fixed, *made)}
         flag = {"status": "disabled", **kept, **body, "modified": self.site.now()}
         self.site.store.put("flag", flag["id"], flag)
         return ok(flag)
@@ -153,6 +158,9 @@ def _flag_body(body: dict[str, Any]) -> dict[str, Any]:
         raise Refused(400, "serving_method is unknown")
     if body.get("status", "disabled") not in ("enabled", "disabled", "archived"):
         raise Refused(400, "status is unknown")
+    for name in ("name", "key"):
+        if not (isinstance(body[name], str) and 1 <= len(body[name]) <= _NAME_MAX):
+            raise Refused(400, f"{name} must have 1 to {_NAME_MAX} characters")
     salt = body.get("hash_salt")
     if salt is not None and len(str(salt)) != 32:
         raise Refused(400, "hash_salt must have exactly 32 characters")
@@ -172,6 +180,8 @@ def _flag_body(body: dict[str, Any]) -> dict[str, Any]:
         _only(rollout, _ROLLOUT_KEYS, "rollout group")
         if not 0 <= rollout.get("rollout_percentage", -1) <= 1:
             raise Refused(400, "rollout_percentage is a share from 0 to 1")
+        if not isinstance(rollout.get("variant_splits"), dict):
+            raise Refused(400, "a rollout group needs variant_splits, an object")
     return body
 
 

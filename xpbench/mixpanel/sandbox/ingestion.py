@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import urllib.parse
 import uuid
@@ -28,12 +30,12 @@ class IngestionRoutes:
 
     def routes(self) -> list[Route]:
         """Paths and what answers them."""
-        return [
-            Route("/track", self._track, methods=["POST"]),
-            Route("/import", self._import, methods=["POST"]),
-            Route("/engage", self._profiles, methods=["POST"]),
-            Route("/groups", self._profiles, methods=["POST"]),
-        ]
+        out = [Route("/settings", self._settings, methods=["GET"]), Route("/settings/", self._settings, methods=["GET"])]
+        doors = {"/track": self._track, "/import": self._import, "/engage": self._profiles, "/groups": self._profiles}
+        for path, door in doors.items():
+            # SDKs for browsers and phones end the path with a slash, and Node sends single events by GET
+            out += [Route(p, door, methods=["GET", "POST"]) for p in (path, path + "/")]
+        return out
 
     async def _body(self, request: Request) -> tuple[Any, bool]:
         raw = await request.body()
@@ -44,10 +46,14 @@ class IngestionRoutes:
             except zlib.error as error:
                 raise Refused(400, "the body is not gzip") from error
         kind = request.headers.get("content-type", "").split(";")[0]
-        form = kind == "application/x-www-form-urlencoded"
+        form = kind == "application/x-www-form-urlencoded" or request.method == "GET" or raw.startswith(b"data=")
         if form:
-            pairs = urllib.parse.parse_qs(raw.decode(), max_num_fields=20)
-            raw = pairs.get("data", [""])[0].encode()
+            query = request.url.query.encode() if request.method == "GET" else raw
+            try:
+                pairs = urllib.parse.parse_qs(query.decode(), max_num_fields=20)
+            except ValueError as error:
+                raise Refused(400, "the form can't be read") from error
+            raw = _plain(pairs.get("data", [""])[0])
         if len(raw) > REQUEST_BYTES:
             raise Refused(413, f"request exceeds max limit of {REQUEST_BYTES} bytes")
         try:
@@ -80,10 +86,16 @@ class IngestionRoutes:
         by_token: dict[str, list[Mapping[str, Any]]] = {}
         for event in good:
             by_token.setdefault(str(event["properties"].get("token", "")), []).append(event)
+        looked_up = request.query_params.get("ip") == "1"
         for token, rows in by_token.items():
-            self.site.store.add_events(token, [_cut(r) for r in rows], now=now)
+            self.site.store.add_events(token, [_placed(_cut(r), looked_up=looked_up) for r in rows], now=now)
         self.site.note(request, 200)
         return _verbose(request, 0 if error else 1, error, form=(await request.body()))
+
+    async def _settings(self, request: Request) -> Response:
+        """What the browser SDK asks when it starts: nothing is switched from here."""
+        self.site.note(request, 200)
+        return JSONResponse({})
 
     async def _import(self, request: Request) -> Response:
         identity = self.site.identity(request)
@@ -98,7 +110,7 @@ class IngestionRoutes:
         for index, event in enumerate(events):
             problem = next(iter(event_problems(event, now=now)), None)
             if problem is None:
-                good.append(_cut(event))
+                good.append(_placed(_cut(event), looked_up=True))
             else:
                 insert_id = ""
                 if isinstance(event, Mapping) and isinstance(event.get("properties"), Mapping):
@@ -150,6 +162,30 @@ def _cut(event: Mapping[str, Any]) -> Mapping[str, Any]:
         for k, v in event["properties"].items()
     }
     return {"event": event["event"], "properties": properties}
+
+
+def _plain(data: str) -> bytes:
+    """The JSON of a form's `data`, which most SDKs pack as base64."""
+    text = data.strip()
+    if text[:1] in ("{", "["):
+        return text.encode()
+    try:
+        return base64.b64decode(text.replace(" ", "+") + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return text.encode()
+
+
+GEO = {"$city": "Sandbox", "$region": "Loopback", "mp_country_code": "XX"}
+"""Where the sandbox finds every address."""
+
+
+def _placed(event: Mapping[str, Any], *, looked_up: bool) -> Mapping[str, Any]:
+    """The event with the place of its address: that of `ip`, else of the request where it is looked up; `ip: 0` skips that."""
+    ip = event["properties"].get("ip")
+    none = ip in (0, "0")
+    if none or not (ip or looked_up):
+        return event
+    return {"event": event["event"], "properties": {**GEO, **event["properties"]}}
 
 
 def _verbose(request: Request, status: int, error: str, *, form: bytes = b"") -> Response:

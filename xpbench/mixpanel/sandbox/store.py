@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS events (
     day TEXT NOT NULL, insert_id TEXT NOT NULL, processed INTEGER NOT NULL, properties TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS events_by_day ON events (token, day, id);
+CREATE TABLE IF NOT EXISTS links (token TEXT NOT NULL, device TEXT NOT NULL, user TEXT NOT NULL, PRIMARY KEY (token, device));
 CREATE TABLE IF NOT EXISTS objects (
     kind TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id)
 );
@@ -49,6 +50,7 @@ class SandboxStore:
     def add_events(self, token: str, events: list[Mapping[str, Any]], *, now: float) -> None:
         """Take in events that passed the checks; what was sent is kept as it was, less the token."""
         rows = []
+        links = [(token, *link) for e in events for link in _links(e)]
         for event in events:
             properties = {k: v for k, v in event["properties"].items() if k not in ("token", "ip")}
             if "$ignore" in properties:
@@ -67,6 +69,8 @@ class SandboxStore:
                 " VALUES (?,?,?,?,?,?,?,?)",
                 rows,
             )
+            # a device that is known as one user's stays that user's: two users are never merged
+            self._db.executemany("INSERT OR IGNORE INTO links (token, device, user) VALUES (?, ?, ?)", links)
             self._db.execute("COMMIT")
 
     def count(self, token: str) -> int:
@@ -75,10 +79,24 @@ class SandboxStore:
             return int(self._db.execute("SELECT count(*) FROM events WHERE token = ?", (token,)).fetchone()[0])
 
     def events(
-        self, token: str, *, first_day: str = "0000-00-00", last_day: str = "9999-99-99", in_ms: bool = False
+        self,
+        token: str,
+        *,
+        first_day: str = "0000-00-00",
+        last_day: str = "9999-99-99",
+        in_ms: bool = False,
+        canonical: bool = False,
     ) -> Iterator[dict[str, Any]]:
-        """Events of a project between two days (inclusive), day by day as the export gives them: not de-duplicated."""
+        """Events of a project between two days (inclusive), day by day as the export gives them: not de-duplicated.
+
+        With `canonical`, units carry the id of the user that they became by logging in, as in Mixpanel's export.
+        """
         with self._lock:
+            users = (
+                dict(self._db.execute("SELECT device, user FROM links WHERE token = ?", (token,)).fetchall())
+                if canonical
+                else {}
+            )
             days = [
                 row[0]
                 for row in self._db.execute(
@@ -97,7 +115,8 @@ class SandboxStore:
                     ).fetchall()
                 for id_, name, ms, processed, text in page:
                     last = id_
-                    yield _exported(name, ms if in_ms else ms // 1000, processed, text)
+                    event = _exported(name, ms if in_ms else ms // 1000, processed, text)
+                    yield _canonical(event, users) if users else event
                 if len(page) < _PAGE:
                     break
 
@@ -148,6 +167,27 @@ class SandboxStore:
         with self._lock:
             row = self._db.execute("SELECT max(CAST(id AS INTEGER)) FROM objects WHERE kind = ?", (kind,)).fetchone()
         return int(row[0] or 0) + 1
+
+
+def _links(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Which device an event ties to which user: by carrying both ids, or as `$identify`."""
+    p = event["properties"]
+    device, user = p.get("$device_id"), p.get("$user_id")
+    if device and user:
+        yield str(device), str(user)
+    if event["event"] == "$identify" and p.get("$identified_id") and p.get("$anon_id"):
+        yield str(p["$anon_id"]).removeprefix("$device:"), str(p["$identified_id"])
+
+
+def _canonical(event: dict[str, Any], users: Mapping[str, str]) -> dict[str, Any]:
+    p = event["properties"]
+    sent = str(p.get("distinct_id", ""))
+    device = str(p.get("$device_id") or sent.removeprefix("$device:"))
+    user = str(p["$user_id"]) if p.get("$user_id") else users.get(device)
+    if user is None or user == sent or (not p.get("$user_id") and sent not in (device, f"$device:{device}")):
+        return event
+    changed = {**p, "distinct_id": user, "$distinct_id_before_identity": sent, "$is_reshuffled": True}
+    return {"event": event["event"], "properties": changed}
 
 
 def _exported(name: str, time: int, processed: int, text: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ one explains as many as chance.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 import unicodedata
 import uuid
@@ -22,16 +23,18 @@ from numpy.typing import NDArray
 
 from xpbench.plan import Plan
 from xpbench.randomiser.assigning import Subject
-from xpbench.randomiser.flag import Flag, FlagRollout, FlagVariant
-from xpbench.randomiser.hashing import sha256_uniform
+from xpbench.randomiser.flag import SERVED, Flag, FlagRollout, FlagVariant
+from xpbench.randomiser.hashing import fnv_buckets, fnv_states, sha256_uniform
 from xpbench.randomiser.ids import UnitIds
 from xpbench.randomiser.plan_randomiser import Randomiser, flag_with_salt, with_salt
+from xpbench.randomiser.sdks import table as bucket_table
 from xpbench.randomiser.single import exact, fnv1a64
 
 Codes = NDArray[np.int16]
 Texts = Sequence[str | None]
 
 NONE = -1
+MOST_GROUPS = 4
 NOT_APPLICABLE = -9
 
 
@@ -43,11 +46,13 @@ class Suspect:
         name: Cause that it stands for.
         detail: What exactly, in words.
         variants: Variant of each id if it were true, `NOT_APPLICABLE` where it changes nothing.
+        evidence: What was hashed for each id if it were true, where several ids may come to the same: one piece of evidence.
     """
 
     name: str
     detail: str
     variants: Callable[[Texts], Codes]
+    evidence: Callable[[Texts], list[str]] | None = None
 
 
 def natural(subject: Subject, texts: Texts) -> Codes:
@@ -150,10 +155,38 @@ def _without_device(text: str) -> str | None:
     return text.removeprefix("$device:") if text.startswith("$device:") else None
 
 
+def _digested(name: str) -> Callable[[str], str | None]:
+    return lambda text: hashlib.new(name, text.encode(), usedforsecurity=False).hexdigest()
+
+
+_PREFIX = re.compile(r"([A-Za-z]{1,20}[-_:|./#]|\$device:)(?=.)")
+
+
+def _without_prefix(text: str) -> str | None:
+    found = _PREFIX.match(text)
+    return text[found.end() :] if found else None
+
+
+def _cut(length: int, *, end: bool = False) -> Callable[[str], str | None]:
+    return lambda text: (text[-length:] if end else text[:length]) if len(text) > length else None
+
+
+def _local_part(text: str) -> str | None:
+    return text.split("@", 1)[0] if "@" in text else None
+
+
 CAST = "id_cast"
 CASE = "case_or_whitespace"
 ENCODING = "encoding"
 SWITCHED = "id_type_switched"
+PREFIXED = "id_prefixed"
+CUT = "id_cut"
+HASHED = "id_hashed"
+_PREFIXES = (
+    "user-", "user_", "user:", "user", "u-", "u_", "u:", "uid-", "uid:", "uid_", "id-", "id_", "id:", "customer-", "customer_",
+    "visitor-", "account-", "member-",
+)  # fmt: skip
+_LENGTHS = (4, 6, 8, 10, 12, 16, 20, 24, 30, 32, 36, 40, 50, 64)
 
 TRANSFORMS: tuple[tuple[str, str, Callable[[str], str | None]], ...] = (
     (CAST, "the log has ids such as 12345.0, the assigner hashed 12345", _without_fraction),
@@ -184,13 +217,116 @@ TRANSFORMS: tuple[tuple[str, str, Callable[[str], str | None]], ...] = (
     (ENCODING, "the id was hashed as bytes literal b'…'", lambda t: f"b'{t}'"),
     (SWITCHED, "the log has $device: before the id, the assigner hashed the bare id", _without_device),
     (SWITCHED, "the assigner hashed $device: before the id", lambda t: f"$device:{t}"),
+    (PREFIXED, "the log has a prefix before the id that the assigner did not hash", _without_prefix),
+    *((PREFIXED, f"the assigner hashed the prefix {p!r} before the id", lambda t, p=p: p + t) for p in _PREFIXES),
+    *((HASHED, f"the assigner hashed the {n.upper()} of the id", _digested(n)) for n in ("md5", "sha1", "sha256")),
+    *((CUT, f"the assigner hashed only the first {n} characters of the id", _cut(n)) for n in _LENGTHS),
+    *((CUT, f"the assigner hashed only the last {n} characters of the id", _cut(n, end=True)) for n in _LENGTHS),
+    (CUT, "the assigner hashed only what stands before the @ of the id", _local_part),
 )
 
 
 def transformed(subject: Subject) -> Iterator[Suspect]:
     """The id was hashed in another form than it is logged in."""
     for name, detail, change in TRANSFORMS:
-        yield Suspect(name, detail, _mapped(subject, change))
+        yield Suspect(name, detail, _mapped(subject, change), _came_to(change))
+
+
+def _came_to(change: Callable[[str], str | None]) -> Callable[[Texts], list[str]]:
+    return lambda texts: ["" if t is None else (_safely(change, t) or t) for t in texts]
+
+
+def arithmetic(subject: Subject) -> Iterator[Suspect]:
+    """The hash is right and the splits were added otherwise: in another order, or as 32-bit floats."""
+    flag, position = _flag_of(subject)
+    orders = [o for o in _orders(subject) if o != tuple(range(len(o)))] if flag is None else []
+    for order in orders:
+        yield Suspect("variant_order", _order_words(subject, order), _reordered_plan(subject, order))
+    if flag is None:
+        return
+    place = np.array([*(position[k] for k in flag.keys), NONE], np.int16)
+    by_key = list(range(len(flag.keys)))
+    listed = [flag.keys.index(k) for k in (flag.listed or flag.keys)]
+    controls_first = sorted(by_key, key=lambda i: not flag.variants[i].is_control)
+    tried = {(tuple(by_key), False)}
+    for added, single in ((listed, False), (by_key, True), (controls_first, False), (by_key[::-1], False), (listed, True)):
+        if (tuple(added), single) in tried:
+            continue
+        tried.add((tuple(added), single))
+        names = ", ".join(repr(flag.keys[i]) for i in added)
+        if single:
+            name, detail = "float32_buckets", "the splits were added as 32-bit floats, as the Java SDK does"
+        else:
+            name = "variant_order"
+            detail = f"the splits were added in the order listed ({names}) and not by key, as the Node and Ruby SDKs do"
+            if len(added) == 2 and float(flag.variants[0].split or 0.0) == float(flag.variants[1].split or 0.0):
+                detail += "; swapped labels would give the same log"
+        yield Suspect(name, detail, _added(flag, added, place, single=single))
+
+
+def _order_words(subject: Subject, order: tuple[int, ...]) -> str:
+    keys = [v.key for v in subject.variants]
+    return "the splits were added in another order: " + ", ".join(repr(keys[i]) for i in order)
+
+
+def _flag_of(subject: Subject) -> tuple[Flag | None, dict[str, int]]:
+    """The flag that a subject is evaluated as, with the position of its variants in the subject's own order."""
+    base = opened(subject)
+    if isinstance(base, Flag):
+        return base, {k: i for i, k in enumerate(base.keys)}
+    made = Randomiser(base)
+    return (made.flag if made.is_mixpanel else None), {k: i for i, k in enumerate(made.keys)}
+
+
+def _added(flag: Flag, order: Sequence[int], place: NDArray[np.int16], *, single: bool) -> Callable[[Texts], Codes]:
+    tables = []
+    for rollout in flag.rollouts:
+        splits = [flag.split_of(flag.variants[i], rollout) or 0.0 for i in order]
+        tables.append(np.array([order[at] for at in bucket_table(splits, single=single)], np.int16))
+
+    def variants(texts: Texts) -> Codes:
+        ids = UnitIds(list(texts))
+        found = flag.column(ids)
+        out = np.array(found.codes)
+        drawn = np.concatenate([fnv_buckets(fnv_states(b), flag.variant_salt) for b in ids.blocks()]) if len(ids) else out
+        for index, table in enumerate(tables):
+            here = (found.groups == index) & (found.reasons == SERVED)
+            out[here] = table[drawn[here]]
+        codes: Codes = place[out]
+        return codes
+
+    return variants
+
+
+def _reordered_plan(subject: Subject, order: tuple[int, ...]) -> Callable[[Texts], Codes]:
+    base = opened(subject)
+    assert isinstance(base, Plan)  # noqa: S101
+    listed = base.to_dict()["variants"]
+    other = base.changed(variants=[listed[i] for i in order])
+    place = np.array([*order, NONE], np.int16)
+
+    def variants(texts: Texts) -> Codes:
+        codes: Codes = place[natural(other, texts)]
+        return codes
+
+    return variants
+
+
+def regrouped(subject: Subject) -> Iterator[Suspect]:
+    """The rollout groups stood in another order: the first that fits serves, and with a salt its place is hashed."""
+    base = opened(subject)
+    groups = list(base.to_dict()["assignment"]["rollout"]) if isinstance(base, Plan) else list(base.rollouts)
+    if not 2 <= len(groups) <= MOST_GROUPS:
+        return
+    names = [g["key"] if isinstance(g, dict) else (g.name or str(i)) for i, g in enumerate(groups)]
+    for order in list(itertools.permutations(range(len(groups))))[1:]:
+        moved = [groups[i] for i in order]
+        if isinstance(base, Plan):
+            other: Subject = base.changed(assignment={**base.to_dict()["assignment"], "rollout": moved})
+        else:
+            other = replace(base, rollouts=tuple(moved))
+        detail = "the rollout groups were in another order: " + ", ".join(repr(names[i]) for i in order)
+        yield Suspect("groups_reordered", detail, _by(other))
 
 
 def salted(subject: Subject, salts: Sequence[str]) -> Iterator[Suspect]:
@@ -285,6 +421,11 @@ SCALES: tuple[tuple[str, Callable[[int, int], float]], ...] = (
     ("modulo 1,000", lambda h, bits: h % 1000 / 1000),
     ("modulo 10,000", lambda h, bits: h % 10_000 / 10_000),
     ("modulo 2", lambda h, bits: h % 2 / 2),
+    ("first byte modulo 100", lambda h, bits: (h >> (bits - 8)) % 100 / 100),
+    ("first byte", lambda h, bits: (h >> (bits - 8)) / 256),
+    ("last byte modulo 100", lambda h, bits: (h & 255) % 100 / 100),
+    ("first 32 bits modulo 100", lambda h, bits: (h >> max(bits - 32, 0)) % 100 / 100),
+    ("first 64 bits modulo 100", lambda h, bits: (h >> max(bits - 64, 0)) % 100 / 100),
 )
 
 

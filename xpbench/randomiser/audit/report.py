@@ -20,12 +20,14 @@ class Cause:
     """Why some rows of the log don't have the variant that the hash gives.
 
     Attributes:
-        name: `wrong_salt`, `split_changed`, `id_cast`, `case_or_whitespace`, `encoding`, `id_type_switched`, `override_list`,
-            `second_sdk`, `late_bucketing`, `outside_rollout`, or `unknown`.
+        name: `swapped_labels`, `variant_order`, `float32_buckets`, `groups_reordered`, `wrong_salt`, `split_changed`,
+            `id_cast`, `case_or_whitespace`, `encoding`, `id_type_switched`, `id_prefixed`, `id_cut`, `id_hashed`,
+            `override_list`, `second_sdk`, `late_bucketing`, `holdout_leak`, `layer_leak`, `outside_rollout`, or `unknown`.
         detail: What exactly, in words.
         rows: Rows that it explains.
         units: Units among them.
-        explained: Share of the rows it applies to that it explains.
+        explained: Share of the rows it applies to that it explains; NaN where the cause is read off a pattern and no
+            variant could be recomputed.
         by_variant: Its rows by logged variant.
         first: Time of the first such row (ISO, UTC), or its position where the log has no time.
         last: Of the last.
@@ -51,6 +53,15 @@ class Cause:
 
 
 REMEDIES = {
+    "swapped_labels": "Exchange the labels in the log, after you have checked which content each label showed.",
+    "variant_order": "List the variants by key in the flag; analyse what was logged, which is what units saw.",
+    "float32_buckets": "Write splits whose sums agree in every SDK (xpbench sync does); analyse what was logged.",
+    "groups_reordered": "Put the rollout groups back in the order of the plan; leave units of the other order out.",
+    "id_prefixed": "Hash and log one spelling of the id; units were assigned consistently if the app always had the prefix.",
+    "id_cut": "Hash the whole id: ids with the same beginning share a variant.",
+    "id_hashed": "Join through the id behind the digest, and audit with that id.",
+    "holdout_leak": "Check the holdout in the app; leave its units out of this experiment and out of the holdout.",
+    "layer_leak": "Check the range of the layer in the app; units outside of it belong to other experiments.",
     "wrong_salt": "Find which service has another salt and leave its rows out; they were randomised by other numbers.",
     "split_changed": "Analyse the time before and after the change apart, or only units exposed before it.",
     "id_cast": "Repair the id where it is cast, then join again; units were assigned consistently if the app always cast.",

@@ -28,6 +28,29 @@ _TEXT: Mapping[str, str] = {
     "snowflake": "CAST({c} AS VARCHAR)",
     "trino": "CAST({c} AS VARCHAR)",
 }
+_REFUSED: Mapping[str, tuple[str, str]] = {
+    "duckdb": (
+        "typeof({c}) NOT IN ('VARCHAR', 'TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'UTINYINT', 'USMALLINT', "
+        "'UINTEGER', 'UBIGINT', 'UHUGEINT', 'UUID', '\"NULL\"') AND typeof({c}) NOT LIKE 'ENUM%'",
+        "CAST(error({m}) AS VARCHAR)",
+    ),
+    "spark": (
+        "NOT (typeof({c}) IN ('string', 'tinyint', 'smallint', 'int', 'bigint') OR typeof({c}) LIKE '%char(%')",
+        "CAST(raise_error({m}) AS STRING)",
+    ),
+    # Postgres has no function that raises; a cast of text that is no number does, where it is reached
+    "postgres": (
+        "CAST(pg_typeof({c}) AS TEXT) NOT IN ('text', 'character varying', 'character', 'name', 'smallint', 'integer', "
+        "'bigint', 'uuid', 'unknown')",
+        "CAST(CAST({m} || CAST({c} AS TEXT) AS BIGINT) AS TEXT)",
+    ),
+    "trino": ("typeof({c}) IN ('double', 'real', 'boolean') OR typeof({c}) LIKE 'decimal%'", "CAST(fail({m}) AS VARCHAR)"),
+}
+"""Where an engine can tell it: the test for ids that `xp.assign` refuses, such as 12345.0, and what raises."""
+_FLOATS = (
+    "xpbench: ids are text, whole numbers or UUIDs, and this column is of another type (12345.0 is another id than 12345): "
+)
+
 _SHA: Mapping[str, str] = {
     "duckdb": "CAST('0x' || substr(sha256({p} || {x}), 1, 13) AS BIGINT)",
     "spark": "CAST(conv(substring(sha2(CAST(concat({p}, {x}) AS BINARY), 256), 1, 13), 16, 10) AS BIGINT)",
@@ -60,6 +83,9 @@ def sql(
         conditions: For rollout groups with a rule or cohort: the SQL condition that stands for it, by group key. It is put
             into the text as it is.
 
+    A column of floats, decimals or true and false is refused by the engine when it is reached, as `xp.assign` refuses it: a CSV
+    or a frame with a hole turns whole numbers into floats, and 12345.0 would get another variant than 12345.
+
     Returns:
         An expression, for example for `SELECT distinct_id, <expression> AS variant FROM users`.
 
@@ -78,6 +104,9 @@ def sql(
     raw = identifier(column or unit_key(chosen), engine)
     text = _TEXT[engine].format(c=raw)
     whens = [f"WHEN {raw} IS NULL THEN NULL"]
+    if engine in _REFUSED:
+        test, raising = _REFUSED[engine]
+        whens.append(f"WHEN {test.format(c=raw)} THEN {raising.format(c=raw, m=literal(_FLOATS, engine))}")
     if isinstance(chosen, Flag):
         whens += _flag_lines(chosen, engine, raw, text, conditions, listed=True)
     else:

@@ -4,6 +4,7 @@
 preflighting    `xp.preflight`
 report          what it says
 defects         defects of ids, definitions and Mixpanel's hash
+spellings       what ids are before they are hashed, and whether there are enough
 predicted       what Mixpanel's hash forces on a flag
 subject_shares  shares: planned, forced by the hash, realised
 correlations    dependence between experiments on the same units

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from scipy.special import stdtr
+from scipy.special import chdtrc, stdtr
 
 from xpbench.errors import AssignError, nearest, plain
 from xpbench.randomiser.ids import UnitIds
@@ -51,7 +51,66 @@ class Balance:
         }
 
 
-def history_columns(history: Any, ids: UnitIds, key: str) -> dict[str, Floats]:
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """One column of text of the history.
+
+    Attributes:
+        codes: Position in `labels` for each id, -1 where there is no value.
+        labels: The values.
+    """
+
+    codes: NDArray[np.int64]
+    labels: tuple[str, ...]
+
+
+MOST_CATEGORIES = 50
+"""Values of a text column up to which it is a category; with more it is a name."""
+
+
+def category_columns(history: Any, ids: UnitIds, key: str) -> dict[str, Categories]:
+    """The text columns of a history that are categories, such as country or the arm of another tool; one value per id."""
+    columns, rows = _aligned(history, ids, key)
+    out: dict[str, Categories] = {}
+    for name, column in columns.items():
+        if not _is_text(column.type):
+            continue
+        encoded = pc.dictionary_encode(column.cast(pa.string()))
+        whole = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+        whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) and whole.num_chunks else whole
+        labels = tuple(str(v) for v in whole.dictionary.to_pylist())
+        if not 2 <= len(labels) <= MOST_CATEGORIES:
+            continue
+        codes = pc.fill_null(whole.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        out[name] = Categories(codes if rows is None else np.append(codes, -1)[rows], labels)
+    return out
+
+
+def association_of(categories: Categories, codes: NDArray[np.int16], k: int) -> tuple[float, float, NDArray[np.int64]]:
+    """Pearson's test of a category against the variant: p, Cramér's V, and the table of counts.
+
+    Args:
+        categories: Of the units.
+        codes: Variant of each unit, -1 where it has none.
+        k: Number of variants.
+
+    Returns:
+        NaN for p and V where a variant or all but one value has no units.
+    """
+    known = (codes >= 0) & (categories.codes >= 0)
+    table = np.zeros((k, len(categories.labels)), np.int64)
+    np.add.at(table, (codes[known], categories.codes[known]), 1)
+    used = table[np.ix_(table.sum(axis=1) > 0, table.sum(axis=0) > 0)]
+    if min(used.shape) < 2:
+        return math.nan, math.nan, table
+    n = used.sum()
+    expected = np.outer(used.sum(axis=1), used.sum(axis=0)) / n
+    statistic = float(((used - expected) ** 2 / expected).sum())
+    df = (used.shape[0] - 1) * (used.shape[1] - 1)
+    return float(chdtrc(df, statistic)), math.sqrt(statistic / (n * (min(used.shape) - 1))), table
+
+
+def history_columns(history: Any, ids: UnitIds, key: str, *, categories: bool = False) -> dict[str, Floats]:
     """The numeric columns of a history, one value per id; NaN where a unit has none.
 
     Args:
@@ -59,18 +118,14 @@ def history_columns(history: Any, ids: UnitIds, key: str) -> dict[str, Floats]:
             per id in the same order; or a mapping of columns in the order of the ids.
         ids: The ids.
         key: Name of the assignment key.
+        categories: A history of categories alone will do.
 
     Raises:
         AssignError: `XPB-A13`, no numeric column; `XPB-A15`, another number of rows; `XPB-A20`, a unit on several rows.
     """
-    frame = nw.from_native(history, eager_only=True, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
-        columns = {name: frame[name].to_arrow() for name in frame.columns}
-    else:
-        columns = {name: pa.array(values, from_pandas=True) for name, values in dict(history).items()}
-    listed = columns.pop(key, None)
+    columns, rows = _aligned(history, ids, key)
     numeric = {k: v for k, v in columns.items() if _is_number(v.type)}
-    if not numeric:
+    if not numeric and not (categories and category_columns(history, ids, key)):
         raise AssignError(
             "XPB-A13",
             value="a metric",
@@ -78,11 +133,24 @@ def history_columns(history: Any, ids: UnitIds, key: str) -> dict[str, Floats]:
             rule=plain("It has one numeric column per metric from before the experiment"),
             hint=plain(nearest("", columns)),
         )
+    if rows is None:
+        return {name: _floats(column) for name, column in numeric.items()}
+    return {name: np.append(_floats(column), math.nan)[rows] for name, column in numeric.items()}
+
+
+def _aligned(history: Any, ids: UnitIds, key: str) -> tuple[dict[str, Any], NDArray[np.int64] | None]:
+    """The columns of a history, and the row of each id (-1 for none); None where rows are in the order of the ids."""
+    frame = nw.from_native(history, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        columns = {name: frame[name].to_arrow() for name in frame.columns}
+    else:
+        columns = {name: pa.array(values, from_pandas=True) for name, values in dict(history).items()}
+    listed = columns.pop(key, None)
     if listed is None:
-        for name, column in numeric.items():
+        for name, column in columns.items():
             if len(column) != len(ids):
                 raise AssignError("XPB-A15", count=plain(f"{len(ids):,}"), owner=plain(f"history {name}"), value=len(column))
-        return {name: _floats(column) for name, column in numeric.items()}
+        return columns, None
     known = UnitIds(listed).text().combine_chunks()
     if pc.count_distinct(known).as_py() < len(known) - known.null_count:
         raise AssignError(
@@ -93,8 +161,13 @@ def history_columns(history: Any, ids: UnitIds, key: str) -> dict[str, Floats]:
             remedy=plain("Aggregate it first"),
         )
     at = pc.index_in(ids.text(), value_set=known)
-    rows = pc.fill_null(at, -1).to_numpy().astype(np.int64)
-    return {name: np.append(_floats(column), math.nan)[rows] for name, column in numeric.items()}
+    return columns, pc.fill_null(at, -1).to_numpy().astype(np.int64)
+
+
+def _is_text(kind: Any) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _is_number(kind: Any) -> bool:

@@ -16,7 +16,7 @@ from xpbench.randomiser.findings import Finding, by_level
 from xpbench.randomiser.flag import Flag
 from xpbench.randomiser.ids import UnitIds
 from xpbench.randomiser.plan_randomiser import Assigned
-from xpbench.randomiser.preflight.balance import Balance, balance, history_columns
+from xpbench.randomiser.preflight.balance import Balance, Categories, association_of, balance, category_columns, history_columns
 from xpbench.randomiser.preflight.correlations import correlations
 from xpbench.randomiser.preflight.defects import (
     SMALLEST_SHIFT,
@@ -28,8 +28,13 @@ from xpbench.randomiser.preflight.defects import (
     structured_ids,
 )
 from xpbench.randomiser.preflight.report import Preflight, SplitRow
+from xpbench.randomiser.preflight.spellings import size_findings, spelling_findings
 from xpbench.randomiser.preflight.subject_shares import SubjectShares
+from xpbench.randomiser.sdks import sdk_findings
 from xpbench.stats.srm import srm
+
+BEYOND_LUCK = 1e-6
+"""Level below which an imbalance of history is no bad luck of the salt, but a tie between column and variant."""
 
 
 def preflight(
@@ -60,7 +65,10 @@ def preflight(
         `rollout_resolution`, `bucket_resolution`, `float_accumulation`, `correlated_flags`, `salt_reuse`,
         `layer_ranges_overlap`, `layer_salts_differ`, `layer_units_differ`, `holdouts_differ`,
         `splits_do_not_sum_to_one`, `not_one_control`, `doubled_variants`, `structured_ids`, `sample_ratio`,
-        `unbalanced_history`, `null_ids`, `empty_ids`, `duplicate_ids`, `unserved_rules`, `never_served`.
+        `unbalanced_history`, `unbalanced_category`, `history_is_the_variant`, `null_ids`, `empty_ids`, `duplicate_ids`,
+        `refused_ids`, `two_spellings`, `zero_padded_ids`, `mixed_id_kinds`, `long_override_list`, `small_variant`,
+        `fewer_ids_than_horizon`, `unserved_rules`, `never_served`; and where SDKs of several languages would disagree:
+        `variant_order`, `float32_buckets`, `empty_hash_salt`, `key_case`, `keys_differ_by_case`, `rule_without_properties`.
 
     Raises:
         AssignError: ids that are no ids, or a subject that can't assign.
@@ -77,9 +85,12 @@ def preflight(
     planned = [r.planned for r in rows if r.group == ""]
     realised = [r.units for r in rows if r.group == ""]
     p_value = _srm_p(realised, planned)
-    findings: list[Finding] = [*id_findings(units), *(definition_defects(chosen) if isinstance(chosen, Flag) else ())]
+    findings: list[Finding] = [*id_findings(units), *spelling_findings(units)]
+    findings += definition_defects(chosen) if isinstance(chosen, Flag) else ()
+    findings += size_findings(chosen, found, units)
     if view.flag is not None:
         findings += hash_defects(view.flag)
+        findings += sdk_findings(view.flag, published=isinstance(chosen, Plan))
         findings += structured_ids(view.flag, units)
         findings += _unserved(view.flag, properties, found)
     dependent, about = correlations(chosen, found, units, others, properties, cohorts)
@@ -171,24 +182,30 @@ def _ratio_finding(rows: Sequence[SplitRow], p_value: float, alpha: float) -> Fi
 def _balances(subject: Subject, found: Assigned, units: UnitIds, history: Any) -> tuple[list[Balance], list[Finding]]:
     if history is None:
         return [], []
-    columns = history_columns(history, units, unit_key(subject))
+    columns = history_columns(history, units, unit_key(subject), categories=True)
+    categories = category_columns(history, units, unit_key(subject))
     control = next((i for i, k in enumerate(found.keys) if _is_control(subject, k)), 0)
     out: list[Balance] = []
     for name, values in columns.items():
         out += balance(values, found.codes, found.keys, metric=name, reference=control)
     level = subject.health.bias_alpha if isinstance(subject, Plan) else 0.01
     tested = [b for b in out if math.isfinite(b.p_value)]
-    findings = [
+    texts = {name: association_of(c, found.codes, len(found.keys)) for name, c in categories.items()}
+    tests = len(tested) + sum(math.isfinite(p) for p, _, _ in texts.values())
+    findings = [*_constant(out), *_by_category(texts, categories, found.keys, level / max(tests, 1), level, tests)]
+    findings += [
         Finding(
             "unbalanced_history",
-            "warn",
+            "fail" if b.p_value < BEYOND_LUCK else "warn",
             f"{shown(b.metric)} differed before the experiment: {b.mean:.6g} in {shown(b.variant)} against "
-            f"{b.mean_reference:.6g} ({b.standardised:+.4f} sd, p = {b.p_value:.2g} below {level:g} / {len(tested)}).",
-            "Choose another salt with the seed finder, or plan CUPED on this metric.",
+            f"{b.mean_reference:.6g} ({b.standardised:+.4f} sd, p = {b.p_value:.2g} below {level:g} / {tests}).",
+            "Luck does not do that: find what ties the column to the variant, such as a salt that was used before."
+            if b.p_value < BEYOND_LUCK
+            else "Choose another salt with the seed finder, or plan CUPED on this metric.",
             b.to_dict(),
         )
         for b in tested
-        if b.p_value < level / len(tested)
+        if b.p_value < level / tests
     ]
     missing = {name: int((~np.isfinite(values) & (found.codes >= 0)).sum()) for name, values in columns.items()}
     missing = {k: v for k, v in missing.items() if v}
@@ -205,6 +222,49 @@ def _balances(subject: Subject, found: Assigned, units: UnitIds, history: Any) -
             )
         )
     return out, findings
+
+
+def _constant(balances: Sequence[Balance]) -> Iterator[Finding]:
+    """Columns that do not vary within the variants and differ between them: they are the variant."""
+    for b in balances:
+        if math.isfinite(b.p_value) or min(b.n, b.n_reference) < 2 or b.mean == b.mean_reference:
+            continue
+        yield Finding(
+            "history_is_the_variant",
+            "fail",
+            f"{shown(b.metric)} is {b.mean_reference:.6g} for all {b.n_reference:,} units of the control and {b.mean:.6g} for "
+            f"all {b.n:,} of {shown(b.variant)}: it says which variant a unit will get.",
+            "Find what ties the column to the variant, such as a salt that was used before, and choose another salt.",
+            b.to_dict(),
+        )
+
+
+def _by_category(
+    tested: Mapping[str, tuple[float, float, Any]],
+    categories: Mapping[str, Categories],
+    keys: Sequence[str],
+    limit: float,
+    level: float,
+    tests: int,
+) -> Iterator[Finding]:
+    for name, (p, v, table) in tested.items():
+        if not (math.isfinite(p) and p < limit):
+            continue
+        shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+        at = int(np.ptp(shares, axis=0).argmax())
+        label = categories[name].labels[at]
+        told = ", ".join(f"{shares[i, at]:.1%} of {shown(k)}" for i, k in enumerate(keys))
+        strong = p < BEYOND_LUCK
+        yield Finding(
+            "unbalanced_category",
+            "fail" if strong else "warn",
+            f"{shown(name)} is not alike in the variants: {shown(label)} is {told} (p = {p:.2g} below {level:g} / {tests}, "
+            f"Cramér's V {v:.3f}).",
+            "Luck does not do that: find what ties the column to the variant, such as a salt that was used before."
+            if strong
+            else "Choose another salt with the seed finder.",
+            {"column": name, "p_value": p, "cramers_v": v, "value": label},
+        )
 
 
 def _is_control(subject: Subject, key: str) -> bool:

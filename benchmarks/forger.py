@@ -1,0 +1,662 @@
+"""A forger's bench: generated forgeries of page, payload, seal, ledger and their combinations against every surface.
+
+    python -m benchmarks.forger                  10,000 forgeries, about an hour on one core
+    python -m benchmarks.forger --count 2000     fewer
+    python -m benchmarks.forger --seed 7         others
+
+Each forgery says which exit codes are honest about it; a surface that gives another one is a miss. Asked are the package
+(`xp.verify`), the one file `verify.py` without the package's help, JupyterLab's verdict and `xpbench review`. What nobody can
+see from a memo alone (a ledger rebuilt whole, to fit) is asked again with the true ledger at hand, where it has to differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import hashlib
+import importlib.util
+import json
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import write
+from tests.memo.making import PLAN, decided, summary_of
+from xpbench import verifier as v
+from xpbench.ledger.entry import START, make_entry, parse_line
+from xpbench.ledger.ledger import verify_lines
+from xpbench.memo.alone import single_file
+from xpbench.memo.ledger_part import story
+from xpbench.memo.render import page, page_part
+from xpbench.memo.verification import verify
+
+REFUSED = frozenset((1, 2))
+REVIEWED = 50
+"""Every so many forgeries one is put into a git repository and reviewed there."""
+
+
+@dataclass
+class World:
+    """What the forger has: a decided experiment, another one, and a folder to write in.
+
+    Attributes:
+        folder: Where forgeries are written.
+        payload: Of the true memo.
+        html: The true memo.
+        ledger: The true ledger, as it stands beside the memo.
+        other: Payload of another experiment's memo.
+        other_html: That memo.
+        signed: Payload of the true memo after a signature over its results.
+    """
+
+    folder: Path
+    payload: dict[str, Any]
+    html: str
+    ledger: Path
+    other: dict[str, Any]
+    other_html: str
+    signed: dict[str, Any] | None
+
+
+@dataclass
+class Forgery:
+    """One file of a forger, and what may be said of it.
+
+    Attributes:
+        data: The file.
+        allowed: Exit codes that are honest about it.
+        name: Of the file.
+        with_ledger: Codes that are honest where the true ledger is at hand; None asks without.
+    """
+
+    data: bytes
+    allowed: frozenset[int]
+    name: str = "memo.html"
+    with_ledger: frozenset[int] | None = None
+
+
+def world(folder: Path) -> World:
+    """Make the experiments that are forged."""
+    plan = {**PLAN, "metrics": [m for m in PLAN["metrics"] if m["key"] in ("quote_started", "quotes", "transfer_out")]}
+    plan["segments"] = []
+    whole = summary_of()
+    kept = tuple(c for c in whole.cells if not c.dimension and c.metric in ("quote_started", "quotes", "transfer_out"))
+    summary = replace(whole, cells=kept, caps=(), segments={})
+    true = decided(folder / "true", plan=plan, summary=summary)
+    memo = true.memo()
+    other = decided(folder / "other", plan={**plan, "key": "other"}, summary=summary, outcome="iterate").memo()
+    return World(
+        folder,
+        json.loads(json.dumps(memo.to_dict())),
+        memo.html,
+        true.ledger.path,
+        json.loads(json.dumps(other.to_dict())),
+        other.html,
+        _signed(true, folder),
+    )
+
+
+def _signed(experiment: Any, folder: Path) -> dict[str, Any] | None:
+    try:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+    except ImportError:
+        return None
+    key = folder / "key.pem"
+    key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    before = experiment.ledger.path.read_bytes()
+    experiment.sign("Ben", key=key)
+    made: dict[str, Any] = json.loads(json.dumps(experiment.memo().to_dict()))
+    experiment.ledger.path.write_bytes(before)
+    return made
+
+
+def resealed(text: str) -> str:
+    """A page with a seal that fits it."""
+    at = text.rfind(v.SEAL)
+    if at < 0 or text.find(v.END, at) < 0:
+        return text
+    at += len(v.SEAL)
+    bare = text[:at] + text[text.find(v.END, at) :]
+    try:
+        old = json.loads(text[at : text.find(v.END, at)])
+    except ValueError:
+        return text
+    seal = json.dumps({**old, "file": hashlib.sha256(bare.encode()).hexdigest()}, separators=(",", ":"))
+    return bare[:at] + seal + bare[at:]
+
+
+def remade(payload: dict[str, Any], *, keep_page: bool = False) -> str:
+    """The page of a changed payload, with cells and seal made anew: what a careful forger does."""
+    if not keep_page:
+        rest = {name: part for name, part in payload.items() if name != "page"}
+        payload = {**rest, "page": json.loads(v.canonical(page_part(rest)))}
+    return page(payload)
+
+
+def body_of(html: str) -> tuple[int, int]:
+    """Where the main element begins and ends."""
+    return html.index("<main>\n") + len("<main>\n"), html.rindex("</main>\n")
+
+
+TEXTS = ("Ship none", "+84\u202f%", "not significant", "9,999", "no guardrail is worse", "▼ worse")
+HOSTILE = (
+    '<div style="position:fixed;inset:0;background:#fff">{t}</div>',
+    "<style>main{{display:none}}</style><p>{t}</p>",
+    "<script>document.body.innerText='{t}'</script>",
+    '<p onclick="alert(1)">{t}</p>',
+    '<iframe srcdoc="{t}"></iframe>',
+    '<div style="margin-top:-300px">{t}</div>',
+    "<div hidden>",
+    "<!-- {t}",
+    '<img src="data:," alt="{t}">',
+    '<svg><text x="0" y="20">{t}</text></svg>',
+    '<link rel="stylesheet" href="data:text/css,main%7Bdisplay:none%7D">',
+    '<base href="https://example.org">',
+    '<meta http-equiv="refresh" content="0;url=https://example.org">',
+    "<textarea>{t}",
+    "<noscript>{t}",
+    '<object data="data:text/html,{t}"></object>',
+    '<form action="https://example.org"><button>{t}</button></form>',
+)
+PLAIN = ("<p>{t}</p>", "<div><b>External mail.</b> {t}</div>", '<table><tr><td style="color:#900">{t}</td></tr></table>')
+
+
+def edit_text(rng: random.Random, w: World) -> Forgery:
+    """A digit, a letter, a word or a mark of a text that a reader sees."""
+    start, end = body_of(w.html)
+    spots = list(re.finditer(r">([^<]*[\w▲▼✓✕─?][^<]*)<", w.html[start:end]))
+    spot = rng.choice(spots)
+    old = spot[1]
+    kind = rng.randrange(4)
+    if kind == 0 and any(c.isdigit() for c in old):
+        at = rng.choice([i for i, c in enumerate(old) if c.isdigit()])
+        new = old[:at] + str((int(old[at]) + rng.randrange(1, 10)) % 10) + old[at + 1 :]
+    elif kind == 1:
+        new = rng.choice(TEXTS)
+    elif kind == 2:
+        new = old.translate(str.maketrans("▲▼✓✕−+", "▼▲✕✓+−"))
+        new = new if new != old else f"{old} {rng.choice(TEXTS)}"
+    else:
+        new = old + rng.choice(("0", " not", "\u202e", "\u200b", "."))
+    html = w.html[: start + spot.start(1)] + new + w.html[start + spot.end(1) :]
+    return Forgery(resealed(html).encode(), REFUSED)
+
+
+def edit_markup(rng: random.Random, w: World) -> Forgery:
+    """A class, an attribute, a coordinate, a rule of the style, the policy."""
+    start, end = body_of(w.html)
+    tags = list(re.finditer(r"<(\w+)([^<>]*)>", w.html[start:end]))
+    tag = rng.choice(tags)
+    at, to = start + tag.start(), start + tag.end()
+    kind = rng.randrange(6)
+    html = w.html
+    if kind == 0:
+        extra = rng.choice(
+            (' hidden=""', ' style="display:none"', ' title="Ship none"', ' class="worse"', ' data-x="headline"')
+        )
+        html = f"{html[:at]}<{tag[1]}{extra}{tag[2]}>{html[to:]}"
+    elif kind == 1:
+        numbers = list(re.finditer(r'(?<=")[0-9.]+(?=")', html[start:end]))
+        spot = rng.choice(numbers)
+        html = html[: start + spot.start()] + f"{float(spot[0]) + rng.choice((1, 40, -7)):g}" + html[start + spot.end() :]
+    elif kind == 2:
+        rule = rng.choice(
+            ("[data-x]{display:none}", ".worse{color:var(--better)}", "main:after{content:'+84 %'}", "svg{opacity:0}")
+        )
+        html = html.replace("</style>", f"{rule}</style>", 1)
+    elif kind == 3:
+        html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^\n]*\n', rng.choice(("", "<!-- -->\n")), html)
+    elif kind == 4:
+        html = re.sub(r"<title>[^<]*", f"<title>{rng.choice(TEXTS)}", html, count=1)
+    else:
+        html = html[:at] + html[to:]
+    return Forgery(resealed(html).encode(), REFUSED | ({0} if html == w.html else set()))
+
+
+def insert_inside(rng: random.Random, w: World) -> Forgery:
+    """Markup or text somewhere inside of the page."""
+    start, end = body_of(w.html)
+    spots = [m.end() for m in re.finditer(r">", w.html[start:end])]
+    at = start + rng.choice(spots[:-1])
+    addition = rng.choice((*HOSTILE, *PLAIN)).format(t=rng.choice(TEXTS))
+    return Forgery(resealed(w.html[:at] + addition + w.html[at:]).encode(), REFUSED)
+
+
+def _gap(rng: random.Random, html: str, addition: str) -> str:
+    anchor, behind = rng.choice((("<body>\n", True), ("</main>\n", True), ("</body>", False), ("<!DOCTYPE", False), ("", True)))
+    if not anchor:
+        return html + addition
+    at = html.rindex(anchor) if anchor in ("</main>\n", "</body>") else html.index(anchor)
+    at += len(anchor) if behind else 0
+    return html[:at] + addition + html[at:]
+
+
+def hostile_around(rng: random.Random, w: World) -> Forgery:
+    """Markup around the page that runs, covers, hides or fetches."""
+    html = _gap(rng, w.html, rng.choice(HOSTILE).format(t=rng.choice(TEXTS)))
+    return Forgery((resealed(html) if rng.random() < 0.5 else html).encode(), REFUSED)
+
+
+def banner(rng: random.Random, w: World) -> Forgery:
+    """What a mail gateway does: text around the page, line ends, a byte order mark. The numbers hold, the page was touched."""
+    data = _gap(rng, w.html, rng.choice(PLAIN).format(t=rng.choice(TEXTS))).encode()
+    if rng.random() < 0.4:
+        data = data.replace(b"\n", b"\r\n")
+    return Forgery((b"\xef\xbb\xbf" if rng.random() < 0.2 else b"") + data, frozenset((5,)))
+
+
+def line_ends(rng: random.Random, w: World) -> Forgery:
+    """Line ends, a byte order mark, the last newline."""
+    data = w.html.encode()
+    ways: list[Callable[[bytes], bytes]] = [
+        lambda d: d.replace(b"\n", b"\r\n"),
+        lambda d: b"\xef\xbb\xbf" + d,
+        lambda d: d + b"\n" * rng.randrange(1, 4),
+        lambda d: d.rstrip(b"\n"),
+    ]
+    for way in rng.sample(ways, rng.randrange(1, 3)):
+        data = way(data)
+    return Forgery(data, frozenset((5,)) if data != w.html.encode() else frozenset((0,)))
+
+
+def polyglot(rng: random.Random, w: World) -> Forgery:
+    """Data and page at once."""
+    own = f"<body><h1>{rng.choice(TEXTS)}</h1>"
+    payload = v.canonical(w.payload)
+    kind = rng.randrange(6)
+    if kind == 0:
+        text = '{"<!--":' + json.dumps(f"-->{own}<!--") + "," + payload[1:]
+    elif kind == 1:
+        changed = copy.deepcopy(w.payload)
+        changed["readout"]["plan"]["title"] = f"<!DOCTYPE html>{own}<!--"
+        text = v.canonical(changed)
+    elif kind == 2:
+        text = f"{own}\n{payload}"
+    elif kind == 3:
+        text = payload[:-1] + ',"zz":' + json.dumps(own) + "}"
+    elif kind == 4:
+        text = payload  # true data under the name of a page
+        return Forgery(text.encode(), REFUSED, rng.choice(("memo.html", "memo.htm", "memo.xhtml", "memo.svg")))
+    else:
+        text = f"{payload}\n<!-- -->{own}"
+    return Forgery(text.encode(), REFUSED, rng.choice(("memo.html", "memo.json", "memo", "memo.htm")))
+
+
+def payload_value(rng: random.Random, w: World) -> Forgery | None:
+    """A value or a structure of the payload, with page and seal made anew."""
+    from tests.verifier.test_verify import changed_leaf, containers, leaves, mutate
+
+    changed = copy.deepcopy(w.payload)
+    places = [at for at, _ in leaves(changed)] if rng.random() < 0.6 else [at for at in containers(changed) if at]
+    at = rng.choice(places)
+    part: Any = changed
+    for key in at[:-1]:
+        part = part[key]
+    if isinstance(part[at[-1]], (dict, list)):
+        mutate(part[at[-1]], rng)
+    else:
+        part[at[-1]] = changed_leaf(part[at[-1]], rng)
+    if v.canonical(changed) == v.canonical(w.payload):
+        return None
+    if at[0] == "seeds":
+        return None
+    return Forgery(remade(changed, keep_page=at[0] == "page").encode(), REFUSED | {3})
+
+
+def payload_bytes(rng: random.Random, w: World) -> Forgery:
+    """The same values written in another way, or a key twice, with a digest that fits."""
+    at = w.html.index(v.PAYLOAD) + len(v.PAYLOAD)
+    end = w.html.index(v.END, at)
+    text = w.html[at:end]
+    kind = rng.randrange(5)
+    if kind == 0:
+        text = text.replace('"kind":', '"kind": ', 1)
+    elif kind == 1:
+        text = '{"kind":"xpbench memo",' + text[1:]
+    elif kind == 2:
+        text = text.replace('"schema":2', '"schema":2.0', 1)
+    elif kind == 3:
+        text = text.replace('"key":', '"ke\\u0079":', 1)
+    else:
+        text = text[:-1] + ',"note":"x"}'
+    html = w.html[:at] + text + w.html[end:]
+    seal_at = html.rindex(v.SEAL) + len(v.SEAL)
+    seal = json.loads(html[seal_at : html.index(v.END, seal_at)])
+    if rng.random() < 0.5:
+        seal["payload"] = hashlib.sha256(text.encode()).hexdigest()
+    html = html[:seal_at] + json.dumps(seal, separators=(",", ":")) + html[html.index(v.END, seal_at) :]
+    return Forgery(resealed(html).encode(), REFUSED)
+
+
+def seal(rng: random.Random, w: World) -> Forgery:
+    """Another memo's seal, none, two, or one with other digests."""
+    at = w.html.rindex(v.SEAL)
+    end = w.html.index(v.END, at) + len(v.END)
+    own, other = w.html[at:end], w.other_html[w.other_html.rindex(v.SEAL) :].partition(v.END)[0] + v.END
+    kind = rng.randrange(6)
+    if kind == 0:
+        html = w.html[:at] + other + w.html[end:]
+    elif kind == 1:
+        html = w.html[:at] + w.html[end:]
+    elif kind == 2:
+        html = w.html[:at] + own + "\n" + own + w.html[end:]
+    elif kind == 3:
+        spot = rng.randrange(len(own) - 60, len(own) - 12)
+        flipped = own[:spot] + ("0" if own[spot] != "0" else "1") + own[spot + 1 :]
+        html = w.html[:at] + flipped + w.html[end:]
+    elif kind == 4:
+        html = w.html[:at] + f'{v.SEAL}{{"schema":1}}{v.END}' + w.html[end:]
+    else:
+        html = w.html.replace(w.html[w.html.index(v.PAYLOAD) : at], w.other_html[w.other_html.index(v.PAYLOAD) : at], 1)
+        html = resealed(html)
+    return Forgery(html.encode(), REFUSED)
+
+
+def chain_broken(rng: random.Random, w: World) -> Forgery:
+    """Lines of the ledger in the payload edited, taken away, doubled or swapped; page and seal made anew."""
+    changed = copy.deepcopy(w.payload)
+    lines = changed["ledger"]["lines"]
+    i, j = rng.sample(range(len(lines)), 2)
+    kind = rng.randrange(4)
+    if kind == 0:
+        lines[i] = re.sub(r'"by":"Ana"|"kind":"\w+"', '"by":"Eva"', lines[i], count=1)
+    elif kind == 1:
+        del lines[i]
+    elif kind == 2:
+        lines.insert(j, lines[i])
+    else:
+        lines[i], lines[j] = lines[j], lines[i]
+    return Forgery(remade(changed).encode(), REFUSED)
+
+
+def rehashed(lines: list[str], change: Callable[[int, dict[str, Any]], dict[str, Any]]) -> list[str]:
+    """A chain with changed bodies that holds."""
+    out: list[str] = []
+    prev = START
+    for i, line in enumerate(lines):
+        entry = parse_line(line.encode())
+        body = v.canonical(change(i, json.loads(json.dumps(entry.body)))).encode()
+        made = make_entry(seq=i + 1, kind=entry.kind, at=entry.at, by=entry.by, body=body, prev=prev)
+        out.append(made.line.decode())
+        prev = made.digest
+    return out
+
+
+def with_story(payload: dict[str, Any], lines: list[str]) -> dict[str, Any]:
+    """The payload with a rebuilt ledger and all that follows from it."""
+    entries = verify_lines([line.encode() for line in lines])
+    return {**payload, **json.loads(json.dumps(story(payload["readout"], entries)))}
+
+
+def chain_rebuilt(rng: random.Random, w: World) -> Forgery:
+    """A ledger rebuilt whole, with everything that follows: not to be seen alone, and seen with the true ledger."""
+    payload = copy.deepcopy(w.payload)
+    kind = rng.randrange(3)
+
+    def change(i: int, body: dict[str, Any]) -> dict[str, Any]:
+        if kind == 0 and "because" in body:
+            body["because"] = f"Because of {rng.randrange(10**6)}."
+        if kind == 1 and "note" in body:
+            body["note"] = f"{rng.randrange(10**6)}"
+        if kind == 2 and "name" in body:
+            body["role"] = f"head of {rng.randrange(10**6)}"
+        return body
+
+    made = with_story(payload, rehashed(payload["ledger"]["lines"], change))
+    same = made["ledger"]["lines"] == w.payload["ledger"]["lines"]
+    return Forgery(remade(made).encode(), frozenset(range(6)), with_ledger=frozenset((0,)) if same else REFUSED)
+
+
+def looks_swapped(rng: random.Random, w: World) -> Forgery:
+    """The look that the decision rests on is made to be of other data, other units, or planned; the chain is rebuilt to fit."""
+    payload = copy.deepcopy(w.payload)
+    kind = rng.randrange(3)
+
+    def change(i: int, body: dict[str, Any]) -> dict[str, Any]:
+        if "fingerprint" in body:
+            if kind == 0:
+                body["fingerprint"] = f"{rng.randrange(16**8):08x}" * 8
+            elif kind == 1:
+                body["units"] = {key: n + 1 for key, n in body["units"].items()}
+            else:
+                body["n"] = body.get("n", 0) + 5
+                body["units"] = {key: n * 2 for key, n in body["units"].items()}
+        return body
+
+    made = with_story(payload, rehashed(payload["ledger"]["lines"], change))
+    return Forgery(remade(made).encode(), REFUSED, with_ledger=REFUSED)
+
+
+def numbers_with_rebuilt_chain(rng: random.Random, w: World) -> Forgery | None:
+    """An estimate is made larger, and the ledger is rebuilt so that every digest fits: the moments give it away."""
+    payload = copy.deepcopy(w.payload)
+    row = rng.choice(payload["readout"]["rows"])
+    name = rng.choice([k for k in ("effect", "lift", "ci_low", "ci_high", "p_value", "mean", "lift_low") if row[k]])
+    row[name] *= rng.choice((1.5, 2.0, 0.5, -1.0))
+    digest = v.sha256(v.canonical(payload["readout"]))
+
+    def change(i: int, body: dict[str, Any]) -> dict[str, Any]:
+        if "readout_digest" in body:
+            body["readout_digest"] = digest
+        if isinstance(body.get("shown"), dict) and "rows" in body["shown"]:
+            body["shown"]["rows"] = v.sha256(v.canonical(payload["readout"]["rows"]))
+        return body
+
+    made = with_story(payload, rehashed(payload["ledger"]["lines"], change))
+    return Forgery(remade(made).encode(), REFUSED)
+
+
+def other_version(rng: random.Random, w: World) -> Forgery:
+    """A page that says what it likes, said to be made by another release: never verified in full."""
+    payload = copy.deepcopy(w.payload)
+    kind = rng.randrange(3)
+    if kind == 0:
+        payload["page"]["template"] = f"{rng.randrange(16**8):08x}" * 8
+        html = page(payload)
+    elif kind == 1:
+        payload["page"]["cells"]["impact"][0] = rng.choice(TEXTS)
+        html = page(payload)
+    else:
+        payload["readout"]["versions"]["xpbench"] = rng.choice(("0.0.9", "1.2.3", "999.0.0"))
+        digest = v.sha256(v.canonical(payload["readout"]))
+
+        def change(i: int, body: dict[str, Any]) -> dict[str, Any]:
+            return {**body, "readout_digest": digest} if "readout_digest" in body else body
+
+        rest = with_story(payload, rehashed(payload["ledger"]["lines"], change))
+        rest["page"]["cells"]["impact"][0] = rng.choice(TEXTS)
+        html = page(rest)
+    if rng.random() < 0.5:
+        start, _ = body_of(html)
+        html = resealed(html[:start] + f"<p>{rng.choice(TEXTS)}</p>" + html[start:])
+    return Forgery(html.encode(), frozenset((1, 2, 4)))
+
+
+def copied_signature(rng: random.Random, w: World) -> Forgery | None:
+    """A signature over the results in a ledger that was rebuilt with another decision."""
+    if w.signed is None:
+        return None
+    payload = copy.deepcopy(w.signed)
+
+    def change(i: int, body: dict[str, Any]) -> dict[str, Any]:
+        if "because" in body:
+            body["because"] = f"Because of {rng.randrange(10**6)}."
+        return body
+
+    made = with_story(payload, rehashed(payload["ledger"]["lines"], change))
+    return Forgery(remade(made).encode(), REFUSED)
+
+
+def other_experiment(rng: random.Random, w: World) -> Forgery:
+    """A whole memo, but of another experiment: only what is at hand can tell."""
+    return Forgery(w.other_html.encode(), frozenset((0,)), with_ledger=REFUSED)
+
+
+def truncated(rng: random.Random, w: World) -> Forgery:
+    """A download that broke off."""
+    data = w.html.encode()
+    return Forgery(data[: rng.randrange(1, len(data) - 20)], REFUSED)
+
+
+def combined(rng: random.Random, w: World) -> Forgery | None:
+    """Two of the others, one on top of the other."""
+    first = rng.choice((payload_value, payload_bytes, seal, edit_text, edit_markup, insert_inside, chain_broken))(rng, w)
+    if first is None or 0 in first.allowed:
+        return None
+    try:
+        html = first.data.decode()
+        body_of(html)
+        second = rng.choice((edit_text, insert_inside, banner, hostile_around, edit_markup))
+        made = second(rng, replace(w, html=html))
+    except (ValueError, IndexError, AttributeError):
+        return first
+    return Forgery(made.data, first.allowed)
+
+
+FORGERIES: dict[str, tuple[int, Callable[[random.Random, World], Forgery | None]]] = {
+    "a text of the page": (14, edit_text),
+    "markup, style or policy of the page": (10, edit_markup),
+    "text or markup put into the page": (8, insert_inside),
+    "markup around the page that runs, covers or hides": (8, hostile_around),
+    "a banner around the page": (5, banner),
+    "line ends and the like": (4, line_ends),
+    "data and page at once": (8, polyglot),
+    "a value of the payload, page and seal made anew": (14, payload_value),
+    "the payload's bytes": (4, payload_bytes),
+    "the seal": (4, seal),
+    "lines of the ledger": (4, chain_broken),
+    "a ledger rebuilt whole": (3, chain_rebuilt),
+    "looks, with a ledger rebuilt to fit": (3, looks_swapped),
+    "an estimate, with a ledger rebuilt to fit": (4, numbers_with_rebuilt_chain),
+    "a page of “another version”": (5, other_version),
+    "a signature copied into a rebuilt ledger": (1, copied_signature),
+    "another experiment's memo": (1, other_experiment),
+    "a broken download": (2, truncated),
+    "two of these at once": (8, combined),
+}
+"""How often each is tried, and how it is made."""
+
+
+def one_file(folder: Path) -> Any:
+    """The module of the verifier as one file, with the drawing that it carries."""
+    path = folder / "verify.py"
+    path.write_text(single_file(), encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("one_file_verifier", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["one_file_verifier"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(count: int, seed: int = 1, *, folder: Path, reviewed: int = REVIEWED) -> dict[str, Any]:
+    """Forge so often and ask every surface; each miss is listed with what was said."""
+    from xpbench.lab.verdicts import verify_memo
+
+    w = world(folder)
+    alone = one_file(folder)
+    rng = random.Random(seed)
+    tried, verdicts, missed = Counter[str](), {name: Counter[str]() for name in FORGERIES}, list[str]()
+    asked: Counter[str] = Counter()
+    names, weights = list(FORGERIES), [weight for weight, _ in FORGERIES.values()]
+    box = folder / "forged"
+    box.mkdir()
+    repository = _repository(folder, w)
+    while sum(tried.values()) < count:
+        name = rng.choices(names, weights)[0]
+        try:
+            made = FORGERIES[name][1](rng, w)
+        except Exception:  # noqa: BLE001, S112 - no page can be made of it: nothing to be fooled by
+            continue
+        if made is None:
+            continue
+        tried[name] += 1
+        path = box / made.name
+        path.write_bytes(made.data)
+        said = {"package": verify(path).exit_code, "one file": alone.verify(path, renderer=alone.PAGE).exit_code}
+        if sum(tried.values()) % 5 == 0:
+            said["lab"] = verify_memo(path)["exit_code"]
+        for surface, code in said.items():
+            asked[surface] += 1
+            if code not in made.allowed:
+                missed.append(f"{name}, {surface}: exit {code}")
+        verdicts[name][str(said["package"])] += 1
+        if said["one file"] != said["package"] and name != "a signature copied into a rebuilt ledger":
+            missed.append(f"{name}: package {said['package']}, one file {said['one file']}")
+        if made.with_ledger is not None:
+            for surface, check in (("package", verify), ("one file", alone.verify)):
+                asked["with the ledger at hand"] += 1
+                code = check(path, ledger=w.ledger, **({} if check is verify else {"renderer": alone.PAGE})).exit_code
+                if code not in made.with_ledger:
+                    missed.append(f"{name}, {surface} with the ledger: exit {code}")
+        if sum(tried.values()) % reviewed == 0 and made.name == "memo.html":
+            asked["review"] += 1
+            accepted = _reviewed(repository, made.data)
+            honest = said["package"] == 0 and (made.with_ledger is None or 0 in made.with_ledger)
+            if accepted and not honest:
+                missed.append(f"{name}, review: accepted")
+        path.unlink()
+    return {
+        "cases": sum(tried.values()),
+        "tried": dict(tried),
+        "verdicts": {name: dict(codes) for name, codes in verdicts.items()},
+        "asked": dict(asked),
+        "missed": missed,
+    }
+
+
+def _repository(folder: Path, w: World) -> Path:
+    import shutil
+
+    root = folder / "repository"
+    home = root / "experiments" / w.ledger.parent.name
+    shutil.copytree(w.ledger.parent, home)
+    (home / "memo.html").write_text(w.html, encoding="utf-8", newline="")
+    git = ["git", "-C", str(root), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    subprocess.run([*git, "add", "-A"], check=True, capture_output=True)
+    subprocess.run([*git, "commit", "-qm", "x"], check=True, capture_output=True)
+    return root
+
+
+def _reviewed(repository: Path, data: bytes) -> bool:
+    from xpbench.commands.review import review
+
+    (memo,) = (repository / "experiments").glob("*/memo.html")
+    before = memo.read_bytes()
+    memo.write_bytes(data)
+    found = review(folder=repository)
+    memo.write_bytes(before)
+    return all(f.state == "accepted" for f in found)
+
+
+def main() -> int:
+    """Run the bench, and write what came out beside the other results."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--dry", action="store_true", help="write no result file")
+    args = parser.parse_args()
+    began = time.time()
+    with tempfile.TemporaryDirectory() as folder:
+        result = run(args.count, args.seed, folder=Path(folder))
+    result["seconds"] = round(time.time() - began)
+    if not args.dry:
+        write("forger", result, command=f"python -m benchmarks.forger --count {args.count} --seed {args.seed}", quiet=True)
+    sys.stdout.write(f"{result['cases']:,} forgeries, {len(result['missed'])} misses in {result['seconds']} s\n")
+    sys.stdout.write("".join(f"  {m}\n" for m in result["missed"][:40]))
+    return 1 if result["missed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

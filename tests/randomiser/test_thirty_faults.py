@@ -1,0 +1,96 @@
+"""More than thirty injected faults: the right cause comes first in nearly all, and no wrong one is sure of itself."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.randomiser.faults import (
+    FAULTS,
+    WHOLE,
+    Log,
+    one_bot,
+    split_back_and_forth,
+    split_changed,
+    split_from_the_first_row,
+    swapped_from_a_release_on,
+    swapped_on_ios,
+)
+from tests.randomiser.plans import plan_of
+from xpbench.randomiser.assigning import assignments
+from xpbench.randomiser.audit.auditing import audit
+from xpbench.randomiser.sticky import AssignmentStore
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_the_right_cause_comes_first(seed: int) -> None:
+    base = Log(20_000, seed=seed, share=0.005)
+    wrong, sure = [], []
+    for fault in (*FAULTS, *WHOLE):
+        log = copy.deepcopy(base)
+        expected = fault(log)
+        causes = audit(log.plan, log.table()).causes
+        if causes[0].name != expected:
+            wrong.append((fault.__name__, expected, causes))
+        sure += [(fault.__name__, c) for c in causes if c.name != expected and c.explained >= 0.99]
+    total = len(FAULTS) + len(WHOLE)
+    assert total >= 30
+    assert len(wrong) <= 0.1 * total, wrong
+    assert sure == []
+
+
+def detail(fault: object, seed: int = 3) -> str:
+    log = Log(30_000, seed=seed)
+    fault(log)  # type: ignore[operator]
+    return audit(log.plan, log.table()).causes[0].detail
+
+
+def test_when_a_split_changed_is_said_as_it_was() -> None:
+    assert "from the first row on" in detail(split_from_the_first_row)
+    assert "mid-run" not in detail(split_from_the_first_row)
+    late, closed = detail(split_changed), detail(split_back_and_forth)
+    assert "mid-run, from 2026-11-1" in late
+    assert late.endswith(" on")
+    assert "mid-run, from 2026-11-0" in closed
+    assert " to 2026-11-0" in closed
+
+
+def test_swapped_labels_say_where() -> None:
+    assert "in rows with 'lib' = 'ios'" in detail(swapped_on_ios)
+    assert " from 2026-11-1" in detail(swapped_from_a_release_on)
+
+
+def test_rows_of_one_unit_are_one_piece_of_evidence() -> None:
+    text = detail(one_bot)
+    assert "1 unit can't show a cause" in text
+    assert "500 rows are of 'crawler'" in text
+
+
+def test_a_pattern_that_was_not_recomputed_explains_nothing_for_sure() -> None:
+    log = Log(20_000, share=0.01)
+    log.variant[log.some()] = "beta"
+    (cause,) = audit(log.plan, log.table()).causes
+    assert cause.name == "override_list"
+    assert np.isnan(cause.explained)
+    assert cause.to_dict()["explained"] is None
+
+
+@pytest.mark.parametrize("kind", ["store", "mapping"])
+def test_kept_variants_are_right(kind: str) -> None:
+    """A unit that a sticky store keeps on its first variant agrees, whatever the split is now."""
+    before, after = plan_of(splits=(0.3, 0.7), sticky="all"), plan_of(splits=(0.5, 0.5), sticky="all")
+    ids = [f"u{i}" for i in range(4_000)]
+    store = AssignmentStore()
+    assignments(before, ids, store=store)
+    kept = assignments(after, ids, store=store).variants()
+    frame = pd.DataFrame({"distinct_id": ids, "variant": kept})
+    assert not audit(after, frame).ok
+    sticky = store if kind == "store" else dict(zip(ids, kept, strict=True))
+    assert audit(after, frame, sticky=sticky).ok
+    assert audit(
+        after, pd.DataFrame({"distinct_id": ["new"], "variant": assignments(after, ["new"]).variants()}), sticky=store
+    ).ok
+    assert store.recall(after.key, __import__("xpbench.randomiser.ids", fromlist=["UnitIds"]).UnitIds(["new"])) == [None]

@@ -1,0 +1,12 @@
+"""Editions of the statistical methods: a registered experiment keeps the one that it was registered under."""
+
+from __future__ import annotations
+
+FIRST = 1
+"""What readouts used that name no edition: a constant variant had a status and no verdict, tiny shares waited in every design
+with several looks."""
+WHOLE = 2
+"""No status drops out of the rule on the good side: a constant variant takes its noise from the other, tiny shares are judged
+by the score in every design, a guardrail without a bad event by its score interval, a lost metric keeps from shipping."""
+METHODS = WHOLE
+"""The edition of plans that are registered now."""
