@@ -1608,6 +1608,8 @@ def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
         notes.not_checked.append("whether the plan came before the data: they have no dates of exposure")
     else:
         notes.checked.append(f"{PLAN_STAMPS[state]}: {dates}" if state in PLAN_STAMPS else f"the plan came first: {dates}")
+    if AMENDED_STAMP in expected:
+        notes.checked.append(f"{AMENDED_STAMP}: the plan was changed in a way that can turn the result")
     return expected
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import xpbench as xp
 from xpbench.cli import main
 from xpbench.decide.readout import Readout
 from xpbench.experiment import statuses
-from xpbench.ledger import fixed_clock
 from xpbench.plan import Plan
 from xpbench.watch import portfolio
 
@@ -57,10 +56,22 @@ def table(days: int = 14, n: int = 2000) -> pd.DataFrame:
     )
 
 
+def clocks(first: str) -> Callable[[], datetime]:
+    """The time of registering, and from the second question on that of the reading, in March."""
+    asked: list[int] = []
+
+    def clock() -> datetime:
+        asked.append(1)
+        return datetime.fromisoformat(first).replace(tzinfo=UTC) if len(asked) == 1 else LATER + timedelta(seconds=len(asked))
+
+    return clock
+
+
+LATER = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
 def read(folder: Path, at: str, *, day: str | None = "day", retrospective: bool = False, **changes: Any) -> tuple[Any, Readout]:
-    experiment = xp.register(
-        plan(**changes), folder, by="ana", retrospective=retrospective, clock=fixed_clock(at, step_seconds=60)
-    )
+    experiment = xp.register(plan(**changes), folder, by="ana", retrospective=retrospective, clock=clocks(at))
     readout = experiment.readout(xp.units(table(), unit="user", variant="variant", day=day), further_health="off")
     assert isinstance(readout, Readout)
     return experiment, readout
@@ -144,13 +155,36 @@ def test_a_retrospective_plan_is_a_mode_of_its_own(tmp_path: Path, capsys: pytes
 
 
 def test_the_clean_way_out_leaves_the_early_units_out(tmp_path: Path) -> None:
-    experiment, readout = read(tmp_path, "2026-01-12T09:00:00", exposure={"start": "2026-01-13"})
-    assert readout.stamps == ()
-    assert check(readout).status == "pass"
+    """An event log: `exposure.start` on the day after registering."""
+    frame = table()
+    rows = [
+        (
+            "$experiment_started",
+            f"{r.day}T12:00:00",
+            r.user,
+            f"x{r.user}",
+            {"Experiment name": "first", "Variant name": r.variant},
+        )
+        for r in frame.itertuples()
+    ]
+    rows += [("Buy", f"{r.day}T13:00:00", r.user, f"b{r.user}", {}) for r in frame.itertuples() if r.y]
+    rows.append(("Ping", "2026-02-10T12:00:00", "zz", "p", {}))
+    log = pd.DataFrame(rows, columns=["event", "time", "distinct_id", "$insert_id", "properties"])
+    log["time"], log["properties"] = pd.to_datetime(log["time"]), log["properties"].map(json.dumps)
+    metric = {"key": "y", "kind": "conversion", "event": "Buy", "role": "primary", "direction": "increase", "window_days": 7}
+    events = plan(metrics=[metric], unit="distinct_id", horizon={"units": 500})
+    found = {}
+    for key, start in (("first", {}), ("cut", {"experiment": "first", "start": "2026-01-13"})):
+        experiment = xp.register(events.changed(key=key, exposure=start), tmp_path / key, clock=clocks("2026-01-12T09:00:00"))
+        found[key] = experiment.readout(xp.events(log), further_health="off")
+    assert found["first"].stamps == (PARTLY,)
+    assert "amend exposure.start to 2026-01-13" in check(found["first"]).next_step
+    assert found["cut"].stamps == ()
+    assert check(found["cut"]).status == "pass"
 
 
 def test_a_sealed_readout_says_it_too(tmp_path: Path) -> None:
-    experiment = xp.register(plan(horizon={"units": 9000}), tmp_path, clock=fixed_clock("2026-03-01T09:00:00", step_seconds=1))
+    experiment = xp.register(plan(horizon={"units": 9000}), tmp_path, clock=clocks("2026-03-01T09:00:00"))
     sealed = experiment.readout(xp.units(table(), unit="user", variant="variant", day="day"), further_health="off")
     assert sealed.is_sealed
     assert AFTER in repr(sealed)
@@ -183,7 +217,7 @@ SEEN: dict[str, Callable[[Any, Any], Any]] = {
         ({"horizon": {"units": 2000}}, True),
         ({"model": {"kind": "frequentist", "confidence": 0.9}}, True),
         ({"correction": "none"}, True),
-        ({"hypothesis": {"if": "a", "then": [{"metric": "y", "direction": "decrease"}], "because": "b"}}, True),
+        ({"hypothesis": {"if": "a", "then": [{"metric": "y", "direction": "increase", "lift": 0.5}], "because": "b"}}, True),
         ({"title": "Another title"}, False),
         ({"owner": "someone"}, False),
         ({"watch": {"weeks": 8, "metrics": ["z"], "owner": "growth"}}, False),
@@ -193,7 +227,7 @@ SEEN: dict[str, Callable[[Any, Any], Any]] = {
 def test_an_amendment_is_judged_by_what_had_been_seen(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], seen: str, change: dict[str, Any], is_decisive: bool
 ) -> None:
-    experiment = xp.register(plan(), tmp_path, by="ana", clock=fixed_clock("2026-01-03T09:00:00", step_seconds=60))
+    experiment = xp.register(plan(), tmp_path, by="ana", clock=clocks("2026-01-03T09:00:00"))
     source = xp.units(table(), unit="user", variant="variant", day="day")
     SEEN[seen](experiment, source)
     amended = experiment.amend(experiment.plan.changed(**change), reason="thought again", by="ana")
@@ -210,7 +244,7 @@ def test_an_amendment_is_judged_by_what_had_been_seen(
 
 
 def test_a_gate_that_failed_counts_as_seen(tmp_path: Path) -> None:
-    experiment = xp.register(plan(horizon={"units": 9000}), tmp_path, clock=fixed_clock("2026-01-03T09:00:00", step_seconds=60))
+    experiment = xp.register(plan(horizon={"units": 9000}), tmp_path, clock=clocks("2026-01-03T09:00:00"))
     frame = table()
     tilted = frame[(frame.variant == "beta") | (frame.index % 3 == 0)]
     first = experiment.readout(xp.units(tilted, unit="user", variant="variant", day="day"), further_health="off")

@@ -121,7 +121,7 @@ def healthy(**changes: Any) -> HealthInputs:
         audit={"rows": 2 * N, "disagreeing": 0, "causes": []},
         retro=retro(),
         now=NOW,
-        registered=datetime(2026, 9, 1, 9, 0, tzinfo=UTC),
+        registered=datetime(2026, 8, 20, 9, 0, tzinfo=UTC),
     )
     return replace(base, **changes)
 

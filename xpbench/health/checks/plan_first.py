@@ -67,7 +67,9 @@ def plan_first(inputs: HealthInputs) -> Verdict:
         f"The plan was registered {number_of(-days, 'day') if days else 'hours'} after the first exposure: {dates}. Up to "
         f"{evidence['unit_share']:.1%} of the units and {number_of(evidence['days_before'], 'day')} of "
         f"{evidence['days_in_all']:,} came before it.{known}",
-        f"To leave these units out, amend exposure.start to {registered.date() + timedelta(days=1)}.",
+        f"To leave these units out, amend exposure.start to {registered.date() + timedelta(days=1)}."
+        if inputs.is_event_log
+        else f"To leave these units out, read a table that begins on {registered.date() + timedelta(days=1)}.",
         evidence,
     )
 

@@ -85,8 +85,6 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),
         "hypothesis": hypothesis_section(payload),
-        "came_first": next((c["meaning"] for c in readout["health"] if c["name"] == "plan_first"), ""),
-        "changed": [deviation_row(d) for d in readout["deviations"] if d["class"] == "amendment after effects"],
         **forest_plots(payload, rows, labels, hidden=invalid),
         "interval_name": interval_name(readout, plan),
         "rows": rows,
