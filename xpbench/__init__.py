@@ -21,6 +21,8 @@ _HOMES = {
     "load_plan": "plan",
     "template": "plan",
     "power": "forecast.power:plan_power",
+    "srm": "health.ratio_of_counts",
+    "sample_size": "forecast.sizes",
     "verify": "memo.verification",
     "rehearse": "forecast.rehearsal",
     "History": "forecast.history",

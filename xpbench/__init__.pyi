@@ -10,11 +10,13 @@ from xpbench.forecast.calibration import calibrate
 from xpbench.forecast.history import History
 from xpbench.forecast.power import plan_power as power
 from xpbench.forecast.rehearsal import rehearse
+from xpbench.forecast.sizes import sample_size
 from xpbench.forms.decision_form import DecisionForm
 from xpbench.forms.plan_form import PlanForm
 from xpbench.forms.preflight_panel import PreflightPanel
 from xpbench.forms.readout_panel import ReadoutPanel
 from xpbench.forms.workbench import Workbench
+from xpbench.health.ratio_of_counts import srm
 from xpbench.memo.verification import verify
 from xpbench.plan import Plan, load_plan, template
 from xpbench.randomiser import load_flags
@@ -56,6 +58,8 @@ __all__ = [
     "register",
     "rehearse",
     "restart",
+    "sample_size",
+    "srm",
     "template",
     "units",
     "verify",

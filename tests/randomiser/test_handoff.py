@@ -402,3 +402,119 @@ def test_sheet_says_who_when_and_what_breaks() -> None:
     assert "<b>" not in sheet._repr_html_()
     assert len(text.splitlines()) < 60
     assert {d["task"].split()[0] for d in sheet.to_dict()["duties"]} >= {"Assign:", "Render", "Send"}
+
+
+LISTED = [f"user-{i}" for i in range(2_000)]
+
+
+def table_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_list_in_the_words_of_the_receiver(tmp_path: Path) -> None:
+    made = write_audiences(
+        plan_of(), LISTED, tmp_path, columns=("external_id", "test_group"), form="jsonl", spelling=lambda t: f"shop|{t.upper()}"
+    )
+    rows = [json.loads(line) for line in made.files[0].path.read_text().splitlines()]
+    assert made.files[0].path.name == "beta-homepage.jsonl"
+    expected = assignments(plan_of(), LISTED).variants().tolist()
+    assert rows == [
+        {"external_id": f"shop|{u.upper()}", "test_group": v} for u, v in zip(LISTED, expected, strict=True) if v is not None
+    ]
+    with pytest.raises(AssignError, match=r"Two units become one.*'a' and 'A'"):
+        write_audiences(plan_of(), ["a", "A"], tmp_path, spelling=str.lower)
+    risky = write_audiences(plan_of(), ["=1+1"], tmp_path, form="jsonl", formulas="refuse")
+    assert risky.escaped == 0, "JSON is no spreadsheet"
+
+
+@pytest.mark.parametrize("name", ["native", "mixpanel", "flag"])
+def test_buckets_say_the_variant_by_a_rule(name: str, tmp_path: Path) -> None:
+    """Whoever targets by number gets the variant that the hash gives."""
+    salt = "0123456789abcdef0123456789abcdef"
+    subject: Any = {
+        "native": plan_of(splits=(0.1234, 0.5, 0.3766), rollout=[{"key": "some", "share": 0.6}]),
+        "mixpanel": plan_of(splits=(0.1, 0.2, 0.7), hash="mixpanel", hash_salt=salt),
+        "flag": read_flag(definition_of(splits=(0.3, 0.7), hash_salt=salt)),
+    }[name]
+    made = write_audiences(subject, LISTED, tmp_path, buckets="split_number")
+    assert made.rule is not None
+    assert sorted(n for low, high in made.rule.values() for n in range(low, high + 1)) == list(range(10_000))
+    rows = table_of(made.files[0].path)
+    for row in rows:
+        low, high = made.rule[row["variant"]]
+        assert low <= int(row["split_number"]) <= high
+    assert made.to_dict()["rule"] == {k: list(v) for k, v in made.rule.items()}
+    for bad in (
+        plan_of(splits=(1 / 3, 1 / 3, 1 / 3)),
+        plan_of(overrides={"a": "beta"}),
+        plan_of(rollout=[{"key": "a", "share": 0.5}, {"key": "b", "share": 1.0}]),
+    ):
+        with pytest.raises(AssignError, match="no single range"):
+            write_audiences(bad, ["a"], tmp_path, buckets="n")
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_only_what_has_changed_is_written(form: Any, tmp_path: Path) -> None:
+    before = plan_of(rollout=[{"key": "all", "share": 0.3}])
+    after = plan_of(rollout=[{"key": "all", "share": 0.6}])
+    write_audiences(before, LISTED[:1_500], tmp_path / "one", form=form, max_rows=100, extras=True)
+    made = write_audiences(after, LISTED[100:], tmp_path / "two", form=form, before=tmp_path / "one")
+    assert {f.path.stem.rsplit("-", 1)[1] for f in made.files} == {"add", "remove"}
+
+    def read(name: str) -> dict[str, str]:
+        path = tmp_path / "two" / f"beta-homepage-{name}.{form}"
+        rows = table_of(path) if form == "csv" else [json.loads(line) for line in path.read_text().splitlines()]
+        return {r["distinct_id"]: r["variant"] for r in rows}
+
+    old = {u: v for u, v in zip(LISTED[:1_500], assignments(before, LISTED[:1_500]).variants(), strict=True) if v is not None}
+    new = {u: v for u, v in zip(LISTED[100:], assignments(after, LISTED[100:]).variants(), strict=True) if v is not None}
+    assert read("add") == {u: v for u, v in new.items() if u not in old}
+    assert read("remove") == {u: v for u, v in old.items() if u not in new}
+    merged = {u: v for u, v in (old | read("add")).items() if u not in read("remove")}
+    assert merged == new, "the old list and the difference are the new list"
+    moved = write_audiences(plan_of(salt="other"), LISTED, tmp_path / "three", before=dict.fromkeys(LISTED, "beta"))
+    assert [f.path.name for f in moved.files] == ["beta-homepage-change.csv"]
+    with pytest.raises(AssignError, match="earlier hand-off"):
+        write_audiences(after, LISTED, tmp_path / "four", before=tmp_path / "nothing")
+
+
+def test_lists_for_the_days_around_the_experiment(tmp_path: Path) -> None:
+    """Twenty ids to look up before launch, the units with a forced variant, and what takes the lists away at the end."""
+    plan = plan_of(overrides={"ann": "beta", "=bob": "control"})
+    made = handoff(plan, tmp_path, unit_ids=LISTED, extras=True)
+    assert {"beta-homepage-look-up.csv", "beta-homepage-qa.csv", "beta-homepage-undo.csv"} <= set(made.files)
+    look_up = table_of(tmp_path / "beta-homepage-look-up.csv")
+    assert len(look_up) == 20
+    assert {r["variant"] for r in look_up} == {"control", "beta"}
+    assert [r["variant"] for r in look_up] == list(assignments(plan, [r["distinct_id"] for r in look_up]).variants())
+    qa = {r["distinct_id"]: r["variant"] for r in table_of(tmp_path / "beta-homepage-qa.csv")}
+    assert qa == {"ann": "beta", "'=bob": "control"}
+    undo = table_of(tmp_path / "beta-homepage-undo.csv")
+    assert [r["distinct_id"] for r in undo] == [r["distinct_id"] for r in table_of(tmp_path / "beta-homepage.csv")]
+    assert {r["variant"] for r in undo} == {""}
+
+
+def test_dialects_that_were_never_run_say_so(tmp_path: Path) -> None:
+    handoff(plan_of(), tmp_path)
+    for engine in ENGINES:
+        text = (tmp_path / f"assign.{engine}.sql").read_text()
+        assert text.startswith("-- ") == (engine not in EXECUTED)
+        assert ("never run" in text) == (engine not in EXECUTED)
+
+
+def test_clickhouse_equals_python() -> None:
+    chdb = pytest.importorskip("chdb")
+    ids = [*(f"user-{i}" for i in range(300)), "jürgen", "日本", "o'neil", "a\\b"]
+    for plan in (
+        plan_of(),
+        plan_of(salt="it's \\ x"),
+        plan_of(rollout=[{"key": "a", "share": 0.4}, {"key": "b", "share": 1.0}]),
+    ):
+        quoted = [u.replace("\\", "\\\\").replace("'", "\\'") for u in ids]
+        values = ",".join(f"('{u}',{i})" for i, u in enumerate(quoted))
+        table = f"VALUES('distinct_id String, place Int32', {values})"
+        found = str(chdb.query(f"SELECT {sql(plan, 'clickhouse')} FROM {table} ORDER BY place", "TSV")).splitlines()
+        assert [None if v == "\\N" else v for v in found] == assignments(plan, ids).variants().tolist()
+    with pytest.raises(Exception, match=r"12345\.0 is another id"):
+        chdb.query(f"SELECT {sql(plan_of(), 'clickhouse')} FROM VALUES('distinct_id Float64', (1.0))", "TSV")

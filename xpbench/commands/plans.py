@@ -100,10 +100,26 @@ def _check(args: argparse.Namespace) -> int:
         if problems:
             code = max(code, NO)
             lines += [f"▲ {path}{p.pointer}: {p}" for p in problems]
-        else:
-            lines.append(f"✓ {path}: ready to register")
+            continue
+        chances, is_low, said = _chances(path)
+        out[-1]["ships"] = chances
+        lines.append(f"{'!' if is_low else '✓'} {path}: ready to register{', with less power than planned' if is_low else ''}")
+        lines += [f"  {sentence}" for sentence in said]
     answer(args, out, "\n".join(lines))
     return code
+
+
+def _chances(path: str) -> tuple[dict[str, float | None], bool, tuple[str, ...]]:
+    """By treatment, the chance that the plan's own rule ships it if the hypothesis holds; nothing without a baseline."""
+    from xpbench.plan import load_plan
+
+    plan = load_plan(path)
+    if not any(m.key in plan.planning.baselines for m in plan.metrics_with("primary")):
+        return {}, False, ()
+    from xpbench.forecast.power import plan_power  # brings scipy, which a plan without baselines need not wait for
+
+    report = plan_power(plan)
+    return dict(report.ships), report.is_low, report.sentences
 
 
 def _register(args: argparse.Namespace) -> int:

@@ -30,6 +30,11 @@ def add_parsers(subparsers: Any) -> None:
     )
     assign.add_argument("--max-rows", type=int, default=500_000, help="rows of an audience file at most")
     assign.add_argument("--per-variant", action="store_true", help="one set of audience files per variant")
+    lists = assign.add_argument_group("lists of the hand-off")
+    lists.add_argument("--columns", metavar="ID,VARIANT", help="what the receiving system calls id and variant")
+    lists.add_argument("--form", choices=["csv", "jsonl"], default="csv", help="kind of list (csv)")
+    lists.add_argument("--buckets", metavar="NAME", help="also a column with a number from 0 to 9,999, for targeting by number")
+    lists.add_argument("--before", metavar="DIR", help="an earlier hand-off: write only what has changed")
 
     preflight = add_command(
         subparsers, "preflight", _preflight, help="run the real hash over real ids before launch; exit 1 on a failure"
@@ -212,13 +217,38 @@ def _handoff(args: argparse.Namespace, subject: Any, key: str, cohorts: Any) -> 
         cohorts=cohorts,
         max_rows=args.max_rows,
         per_variant=args.per_variant,
+        columns=_pair(args.columns),
+        form=args.form,
+        buckets=args.buckets,
+        before=args.before,
+        extras=True,
     )
     lines = [f"Hand-off of {made.subject} in {args.handoff}:", *(f"  {name}" for name in made.files)]
     lines += [f"  not written: {name} ({why})" for name, why in made.left_out.items()]
     if made.audiences and made.audiences.escaped:
         lines.append(f"  {made.audiences.escaped:,} ids begin like a formula and have an apostrophe before them")
+    if made.audiences and made.audiences.rule:
+        told = ", ".join(f"{k} {low:,} to {high:,}" for k, (low, high) in made.audiences.rule.items())
+        lines.append(f"  {args.buckets}: {told}")
     answer(args, made.to_dict(), "\n".join(lines))
     return DONE
+
+
+def _pair(text: str | None) -> tuple[str, str] | None:
+    from xpbench.errors import InputError, plain
+
+    if text is None:
+        return None
+    names = [n.strip() for n in text.split(",")]
+    if len(names) != 2 or not all(names) or names[0] == names[1]:
+        raise InputError(
+            "XPB-I04",
+            name="--columns",
+            value=text,
+            rule=plain("It names two columns, the id's and the variant's"),
+            remedy=plain("For example --columns external_id,test_group"),
+        )
+    return names[0], names[1]
 
 
 def _preflight(args: argparse.Namespace) -> int:

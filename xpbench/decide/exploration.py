@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from xpbench.data.summary import Summary
 from xpbench.decide.readout import html_table, line_of
 from xpbench.decide.rows import Row, frame
+from xpbench.decide.segments import SegmentResult
+from xpbench.errors import number_of, shown
 from xpbench.health import Check
+from xpbench.health.words import p_words
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 
+if TYPE_CHECKING:
+    from xpbench.views.view import View
+
 SCHEMA = 1
+DIFFERS = 0.05
+"""Corrected p-value below which an effect may differ between slices."""
 SENTENCE = "No plan was registered, so metrics, stopping and test were free to be chosen after the data was seen."
 
 
@@ -30,6 +38,9 @@ class Exploration(Shows):
         health: Checks that apply without a plan on record, worst first.
         rows: One per metric and treatment variant.
         stamps: `INVALID` where a gate fails, and always `EXPLORATORY`.
+        segments: Results by the columns that were asked for, corrected along their own axis.
+        assumed_split: No split was given, so that equal shares were assumed.
+        found_variant: Column of the variant where the call did not name it and it is not called `variant`; else "".
     """
 
     plan: Plan
@@ -37,6 +48,9 @@ class Exploration(Shows):
     health: tuple[Check, ...]
     rows: tuple[Row, ...]
     stamps: tuple[str, ...]
+    segments: tuple[SegmentResult, ...] = ()
+    assumed_split: bool = False
+    found_variant: str = ""
 
     is_sealed: Literal[False] = field(default=False, init=False)
 
@@ -70,13 +84,46 @@ class Exploration(Shows):
             "health": [c.to_dict() for c in self.health],
             "rows": [r.to_dict() for r in self.rows],
             "stamps": list(self.stamps),
+            "segments": [s.to_dict() for s in self.segments],
+            "assumed_split": self.assumed_split,
+            "found_variant": self.found_variant,
         }
+
+    def plot(self, what: str = "effects") -> View:
+        """One view: `effects`, `table`, `split`, `health` or `segments`; it has `save("x.png")`.
+
+        Raises:
+            InputError: `XPB-I04`, there is no such view.
+            DecisionError: `XPB-R20`, there is nothing to draw there.
+        """
+        from xpbench.views.plots import plot  # brings Altair, which a table on the screen needs not
+
+        return plot(self, what)
 
     @property
     def counts(self) -> str:
         """Units by variant, and against which shares they are held."""
         shares: Mapping[str, float] = {v.key: v.split for v in self.plan.variants}
+        if self.assumed_split:
+            return ", ".join(f"{k} {n:,}" for k, n in self.summary.units.items()) + " (split assumed equal)"
         return ", ".join(f"{k} {n:,} (planned {shares[k]:.4g})" for k, n in self.summary.units.items())
+
+    @property
+    def level(self) -> str:
+        """At which level the intervals hold, and why."""
+        levels = sorted({1.0 - r.alpha for r in self.rows})
+        said = " and ".join(f"{v * 100:.4g} %" for v in levels)
+        wanted = f"{self.plan.model.confidence * 100:.4g} %"
+        if self.plan.correction == "none" or not levels or all(abs(v - self.plan.model.confidence) < 1e-9 for v in levels):
+            return f"Intervals: {said or wanted}."
+        of = number_of(sum(r.role == "primary" for r in self.rows), "comparison")
+        return f"Intervals: {said} each, so that all hold together at {wanted} ({self.plan.correction.capitalize()} over {of})."
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found or assumed because the call did not say it, and at which level the intervals hold."""
+        found = (f"Variants in column {shown(self.found_variant)}, which was found.",) if self.found_variant else ()
+        return (self.level, *found)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -87,6 +134,8 @@ class Exploration(Shows):
     def __repr__(self) -> str:
         lines = [f"Exploration [{', '.join(self.stamps)}]: {self.counts}"]
         lines += [f"  {line_of(row)}" for row in self.rows]
+        lines += [f"  {sentence}" for sentence in self.notes]
+        lines += [f"  By {shown(s.dimension)}: {_differs(s)}" for s in self.segments]
         lines += [f"  ! {sentence}" for sentence in self.warnings]
         return "\n".join([*lines, f"  {SENTENCE}"])
 
@@ -95,5 +144,29 @@ class Exploration(Shows):
         loud = "".join(f"<li>{escape(s)}</li>" for s in self.warnings) or "<li>No check warns.</li>"
         return (
             f"<section aria-label='Exploration'><p>{stamps} {escape(SENTENCE)}</p><p>Units: {escape(self.counts)}.</p>"
-            f"{html_table(self.rows)}<ul>{loud}</ul></section>"
+            f"{html_table(self.rows)}<p>{escape(' '.join(self.notes))}</p>{self._segments_html()}<ul>{loud}</ul></section>"
         )
+
+    def _segments_html(self) -> str:
+        out = ""
+        for segment in self.segments:
+            tables = "".join(
+                f"<p><b>{escape(segment.dimension)}: {escape(value)}</b></p>{html_table(rows)}"
+                for value, rows in segment.slices.items()
+            )
+            said = escape(f"By {segment.dimension}: {_differs(segment)}")
+            out += f"<details><summary>{said}</summary>{tables}</details>"
+        return out
+
+
+def _differs(segment: SegmentResult) -> str:
+    """How many slices there are, and whether the effect differs between them."""
+    known = {k: p for k, p in segment.interaction.items() if p is not None}
+    low = min(known.items(), key=lambda item: item[1], default=None)
+    hidden = f", {segment.hidden} too small to show" if segment.hidden else ""
+    head = f"{number_of(len(segment.slices), 'value')}{hidden}"
+    if low is None:
+        return f"{head}."
+    adjusted = min(1.0, low[1] * len(known))
+    what = "the effect may differ" if adjusted < DIFFERS else "no difference of the effect is shown"
+    return f"{head}; {what} ({low[0]}: {p_words(low[1], '.2g')}, of {number_of(len(known), 'test')})."

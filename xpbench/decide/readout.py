@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from xpbench.data.summary import Summary
 from xpbench.decide.interaction import Interaction
@@ -21,6 +21,9 @@ from xpbench.ledger.first import STAMPS
 from xpbench.plan.methods import FIRST, METHODS
 from xpbench.shows import Shows
 from xpbench.wording import numbers, rows, verdicts
+
+if TYPE_CHECKING:
+    from xpbench.views.view import View
 
 SCHEMA = 1
 
@@ -83,6 +86,17 @@ class SealedReadout(Shows):
         first = next((c for c in self.health if c.name == "plan_first" and c.evidence.get("state") in STAMPS), None)
         stamp = f" {STAMPS[first.evidence['state']]}: {first.meaning}" if first is not None else ""
         return f"Sealed: {self.due.reason} {len(self.looks)} looks so far.{stamp}"
+
+    def plot(self, what: str = "split") -> View:
+        """One view of what may be seen before results are due: `split`, `time` or `health`; it has `save("x.png")`.
+
+        Raises:
+            SealedError: `XPB-R01`, the view would show effects.
+            InputError: `XPB-I04`, there is no such view.
+        """
+        from xpbench.views.plots import plot_sealed  # brings Altair, which counts on the screen need not
+
+        return plot_sealed(self, what)
 
     def to_frame(self) -> Any:
         """One row per variant with its exposed units, as a pandas DataFrame."""
@@ -194,6 +208,17 @@ class Readout(Shows):
             if row.metric == metric and variant in (None, row.variant):
                 return row
         raise KeyError(metric)
+
+    def plot(self, what: str = "effects") -> View:
+        """One view: `effects`, `table`, `split`, `time`, `path`, `health` or `segments`; it has `save("x.png")`.
+
+        Raises:
+            InputError: `XPB-I04`, there is no such view.
+            DecisionError: `XPB-R20`, there is nothing to draw there.
+        """
+        from xpbench.views.plots import plot  # brings Altair, which a table on the screen needs not
+
+        return plot(self, what)
 
     def to_frame(self) -> Any:
         """One row per metric and treatment variant as a pandas DataFrame; see `rows.FRAME_COLUMNS`."""
@@ -315,7 +340,10 @@ def line_of(row: Row) -> str:
 
 def html_table(rows: Sequence[Row]) -> str:
     """Rows as an HTML table with the columns of `COLUMNS`."""
-    heads = "".join(f"<th scope='col' style='text-align:{side}'>{name}</th>" for name, side in COLUMNS.items())
+    levels = {f"{(1.0 - r.alpha) * 100:.4g}" for r in rows}
+    level = f" ({levels.pop()} %)" if len(levels) == 1 else ""
+    names = {name: f"{name}{level}" if name == "Interval" else name for name in COLUMNS}
+    heads = "".join(f"<th scope='col' style='text-align:{side}'>{names[name]}</th>" for name, side in COLUMNS.items())
     body = "".join(_html_row(row) for row in rows)
     return f"<table style='font-variant-numeric:tabular-nums'><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from xpbench.decide.rows import Row
 from xpbench.decide.rule import PRIMARY, Health, Outcome, Primary, Situation, apply_rule, combine
+from xpbench.errors import shown
 from xpbench.health.check import Check
 from xpbench.plan import Plan
 from xpbench.plan.methods import WHOLE
+from xpbench.shows import Shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class VariantVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Recommendation:
+class Recommendation(Shows):
     """What the plan's rule recommends.
 
     Attributes:
@@ -72,6 +75,26 @@ class Recommendation:
             "because": self.because,
             "variants": [v.to_dict() for v in self.variants],
         }
+
+    @property
+    def sentence(self) -> str:
+        """Outcome, row of the rule and reason."""
+        return (
+            f"{f'{self.outcome} {shown(self.variant)[1:-1]}'.strip().capitalize()} (by {', '.join(self.rows)}). {self.because}"
+        )
+
+    def __repr__(self) -> str:
+        lines = [f"  {shown(v.variant)[1:-1]}: {v.outcome} by {v.row}; {'; '.join(v.evidence)}" for v in self.variants]
+        return "\n".join([self.sentence, *lines])
+
+    def _repr_html_(self) -> str:
+        items = "".join(
+            f"<li dir=auto>{escape(v.variant)}: {escape(v.outcome)} by {escape(v.row)}; {escape('; '.join(v.evidence))}</li>"
+            for v in self.variants
+        )
+        return (
+            f"<section class='xp-static' aria-label='Recommendation'><p>{escape(self.sentence)}</p><ul>{items}</ul></section>"
+        )
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Recommendation:

@@ -12,6 +12,7 @@ restarting        a run ends and a linked one begins
 binding           a decision rests on what a look showed
 opening                the folder of an experiment: ledger verified, plan.json the one on record
 amending               a plan in force is replaced by a linked record
+sources                a frame or a path as a source, by what the plan says
 gathering              from a source to moments, and to what health checks may use beyond them
 extra_health_evidence  health that needs more than moments
 checking               health before effects

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from xpbench.data import units
 from xpbench.data.logs.opening import as_text, is_relation, located
+from xpbench.data.tables.variant_column import variant_column
 from xpbench.data.tables.variant_values import columns_of, variant_values
 from xpbench.decide.analysis import analyse
 from xpbench.decide.exploration import Exploration
+from xpbench.decide.segments import segment_results
 from xpbench.errors import DecisionError, InputError, XpbenchError, nearest, plain, shown
 from xpbench.experiment.opening import plan_in_force, read_entries
 from xpbench.experiment.state import status_of
@@ -23,6 +26,8 @@ from xpbench.plan.reading import ensure_registrable
 
 MOST_VARIANTS = 20
 KEY = "exploration"
+PLANNED, ASSUMED = "the splits of the plan", "equal shares, which are assumed"
+"""Against what a sample ratio is held: the words of the check, and what they are where no split was given."""
 ROW = "row"
 """Name of the units where every row is one."""
 
@@ -31,11 +36,12 @@ def explore(
     table: Any,
     metrics: Sequence[str | Mapping[str, Any]],
     *,
-    variant: str = "variant",
+    variant: str | None = None,
     control: Any = None,
     unit: str | None = None,
     covariates: Mapping[str, str | Sequence[str]] | None = None,
     split: Mapping[Any, float] | None = None,
+    segments: str | Sequence[str] = (),
     confidence: float = 0.95,
     correction: Correction = "holm",
     root: str | Path | None = "experiments",
@@ -50,11 +56,14 @@ def explore(
     Args:
         table: A pandas, polars or pyarrow table, a DuckDB relation, or paths of CSV or Parquet files.
         metrics: Numeric columns, more is better; or metrics as a plan writes them (less is better, ratios, formulas).
-        variant: Column of the variant.
+        variant: Column of the variant; left out, `variant`, or the column that is called `group`, `arm`, `test_group` …; the
+            answer says which.
         control: What stands there for control; left out, the value `control`.
         unit: Column of the unit's id; left out, every row of a table in memory is one unit.
         covariates: For a column named in `metrics`, the columns from before the experiment that narrow its interval.
-        split: Planned share by variant; left out, equal shares. The sample ratio is held against it.
+        split: Planned share by variant; left out, equal shares are assumed, and the answer says so. The sample ratio is held
+            against it.
+        segments: Columns to split by, each corrected along its own axis, with a test of whether the effect differs.
         confidence: Of each interval, after the correction.
         correction: Over all metrics and variants: `holm`, `bonferroni`, `bh` or `none`.
         root: Folder of registered experiments; one of them that is still sealed and fits the table is not explored.
@@ -69,11 +78,15 @@ def explore(
         InvalidPlan: metrics or shares are wrong.
     """
     table = located(table)
-    unit, variant = None if unit is None else str(unit), str(variant)  # a frame without names numbers its columns
+    unit, variant = (None if name is None else str(name) for name in (unit, variant))  # some frames number them
     metrics = [m if isinstance(m, Mapping) else str(m) for m in _listed(metrics)]
     in_files = isinstance(table, list)
     if unit is None and (in_files or is_relation(table)):
         raise DecisionError("XPB-R15", columns=plain(", ".join(map(shown, columns_of(table)[:12]))))
+    found_column = variant is None
+    if variant is None:
+        variant = variant_column(table, leave_out={unit} if unit else ())
+        found_column = variant != "variant"
     seen = variant_values(table, variant, () if control is None else (str(control).strip(), *map(str, split or ())))
     first = _control(seen, control, variant)
     _ensure_known(
@@ -81,7 +94,7 @@ def explore(
     )
     _ensure_known("split", split or {}, "variants of the table", seen)
     values = [first, *sorted(v for v in seen if v != first)]
-    plan = _plan(values, metrics, unit or ROW, covariates or {}, split, confidence, correction, sum(seen.values()))
+    plan = _plan(values, metrics, unit or ROW, covariates or {}, split, confidence, correction, sum(seen.values()), segments)
     ensure_registrable(plan)
     if root is not None:
         _ensure_not_sealed(plan, columns_of(table), root, clock)
@@ -95,8 +108,13 @@ def explore(
     now = clock()
     health = run_checks(inputs_of(plan, summary, None, previous=None, now=now))
     health = tuple(c for c in health if c.status in ("fail", "warn", "pass"))
+    if split is None:  # nobody planned these shares
+        health = tuple(replace(c, meaning=c.meaning.replace(PLANNED, ASSUMED)) for c in health)
     stamps = (("INVALID",) if any(c.blocks for c in health) else ()) + ("EXPLORATORY",)
-    return Exploration(plan, summary, health, analyse(plan, summary), stamps)
+    results = segment_results(plan, summary)
+    return Exploration(
+        plan, summary, health, analyse(plan, summary), stamps, results, split is None, variant if found_column else ""
+    )
 
 
 def _control(seen: Mapping[str, int], control: Any, variant: str) -> str:
@@ -125,6 +143,7 @@ def _plan(
     confidence: float,
     correction: Correction,
     rows: int,
+    segments: str | Sequence[str],
 ) -> Plan:
     """The plan that says what is computed; never registered."""
     shares = {as_text(k): v for k, v in (split or dict.fromkeys(values, 1.0)).items()}
@@ -147,6 +166,7 @@ def _plan(
         metrics=listed,
         model={"kind": "frequentist", "confidence": confidence},
         correction=correction,
+        segments=[segments] if isinstance(segments, str) else list(segments),
         horizon={"units": max(rows, 2)},
     )
 

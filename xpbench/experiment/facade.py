@@ -19,6 +19,7 @@ from xpbench.experiment.gathering import FurtherHealth, Source, gather, summariz
 from xpbench.experiment.opening import keep_plan, methods_in_force, plan_in_force
 from xpbench.experiment.reasons import ensure_reason
 from xpbench.experiment.revealing import looks_of, note_health, reveal, seal
+from xpbench.experiment.sources import source_of
 from xpbench.experiment.state import Status, status_of, unsigned
 from xpbench.health import Check
 from xpbench.health.sealing import under_seal
@@ -133,8 +134,10 @@ class Experiment:
 
     def readout(
         self,
-        source: Source | Summary,
+        source: Source | Summary | Any,
         *,
+        variant: str | None = None,
+        day: str | None = None,
         by: str | None = None,
         progress: Any = None,
         evidence: Mapping[str, Any] | None = None,
@@ -145,7 +148,11 @@ class Experiment:
         """Sealed before results are due, everything afterwards; the look is on record before it is shown.
 
         Args:
-            source: `xp.units(...)` or `xp.events(...)`.
+            source: `xp.units(...)` or `xp.events(...)`; or what these take, a frame, a path, several, or a folder of files: the
+                plan says whether it is a table of units or a log.
+            variant: Column of the variant where `source` is a table; left out, it is found: called `variant`, `group`, `arm`,
+                `test_group` …, or the one that holds the plan's variants.
+            day: Column of a table with the day of the first exposure.
             by: Who looks.
             progress: Called with the name of each stage.
             evidence: What health checks may use beyond the data: `flag` (shares or a flag), `assigned` (units by variant),
@@ -164,7 +171,8 @@ class Experiment:
         plan = self.plan  # one plan from reading to showing; the ledger refuses the look where another is in force by then
         if last:
             ensure_has_looks(plan)
-        summary, health = self._read(plan, source, progress, evidence, segments, further_health)
+        given = source_of(plan, source, variant=variant, day=day)
+        summary, health = self._read(plan, given, progress, evidence, segments, further_health)
         state = due(plan, summary, now=self._clock(), last=last)
         if not state.is_due:
             return seal(plan, self.ledger, summary, state, health, by=by)
@@ -172,9 +180,11 @@ class Experiment:
 
     def peek(
         self,
-        source: Source | Summary,
+        source: Source | Summary | Any,
         *,
         reason: str,
+        variant: str | None = None,
+        day: str | None = None,
         by: str | None = None,
         progress: Any = None,
         evidence: Mapping[str, Any] | None = None,
@@ -186,6 +196,8 @@ class Experiment:
         Args:
             source: As for `readout`.
             reason: Why; it stands in the memo.
+            variant: As for `readout`.
+            day: As for `readout`.
             by: Who looks.
             progress: Called with the name of each stage.
             evidence: As for `readout`.
@@ -197,7 +209,8 @@ class Experiment:
         """
         ensure_reason(reason, "a peek")
         plan = self.plan
-        summary, health = self._read(plan, source, progress, evidence, segments, further_health)
+        given = source_of(plan, source, variant=variant, day=day)
+        summary, health = self._read(plan, given, progress, evidence, segments, further_health)
         state = due(plan, summary, now=self._clock())
         kind: Literal["opened", "peeked"] = "opened" if state.is_due else "peeked"
         return reveal(kind, plan, self.ledger, summary, state, health, by=by, reason=reason)
@@ -206,11 +219,11 @@ class Experiment:
         """All looks at effects on record, oldest first."""
         return looks_of(self.ledger.entries())
 
-    def summarize(self, source: Source | Summary, *, by: str | None = None, progress: Any = None) -> Summary:
+    def summarize(self, source: Source | Summary | Any, *, by: str | None = None, progress: Any = None) -> Summary:
         """Moments of a source under the plan and its frozen caps: the means of every variant, so a look on record.
 
         Args:
-            source: `xp.units(...)` or `xp.events(...)`.
+            source: As for `readout`.
             by: Who looks.
             progress: Called with the name of each stage.
 
@@ -223,7 +236,7 @@ class Experiment:
             raise SealedError("XPB-R31", key=self.key, reason=plain(readout.due.reason))
         return readout.summary
 
-    def reproduce(self, source: Source | Summary, *, progress: Any = None) -> Reproduction:
+    def reproduce(self, source: Source | Summary | Any, *, progress: Any = None) -> Reproduction:
         """The readout that was decided on, against the same data read again. The decision has shown it: no look.
 
         Args:
@@ -236,11 +249,11 @@ class Experiment:
         from xpbench.memo.reproduce import reproduce
 
         then = self.decided_readout()
-        return reproduce(then, summarize(self.plan, self.ledger, source, progress=progress))
+        return reproduce(then, summarize(self.plan, self.ledger, source_of(self.plan, source), progress=progress))
 
     def health(
         self,
-        source: Source | Summary,
+        source: Source | Summary | Any,
         *,
         by: str | None = None,
         progress: Any = None,
@@ -263,7 +276,7 @@ class Experiment:
             HealthError: `XPB-H04`, evidence of an unknown kind.
         """
         plan = self.plan
-        summary, checks = self._read(plan, source, progress, evidence, (), further_health)
+        summary, checks = self._read(plan, source_of(plan, source), progress, evidence, (), further_health)
         note_health(plan, self.ledger, summary, checks, by=by)
         return under_seal(checks)
 
@@ -452,6 +465,10 @@ class Experiment:
 
     def __repr__(self) -> str:
         return f"Experiment({self.key!r}, {self.status().state}, plan {self.plan.digest[:12]})"
+
+    def _repr_html_(self) -> str:
+        """Where it stands, and the plan in force."""
+        return f"{self.status()._repr_html_()}<details><summary>Plan in force</summary>{self.plan._repr_html_()}</details>"
 
 
 def _signature(path: Path) -> tuple[int, int, int]:

@@ -13,7 +13,6 @@ from xpbench.decide.drift.drift_lock import recorded
 from xpbench.decide.rule import rule_digest
 from xpbench.errors import LedgerError, XpbenchError
 from xpbench.experiment.facade import Experiment, open_experiment
-from xpbench.experiment.neighbours import ensure_name_free, ensure_room_beside
 from xpbench.experiment.opening import keep_plan
 from xpbench.ledger import Clock, Ledger, create, system_clock
 from xpbench.ledger.folder import LEDGER, PLAN
@@ -58,6 +57,8 @@ def enter(
     retrospective: bool = False,
 ) -> Experiment:
     """Freeze a plan, as `register` says; the next run of a lineage also names the run that it follows."""
+    from xpbench.experiment.neighbours import ensure_name_free, ensure_room_beside  # bring the randomiser: no readout's need
+
     ensure_registrable(plan)
     ensure_room_beside(plan, root)
     ensure_name_free(plan, root, earlier=() if follows is None else follows["runs"])

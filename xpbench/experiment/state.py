@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from html import escape
 from typing import Any, Literal
 
-from xpbench.errors import number_of
+from xpbench.errors import number_of, shown
 from xpbench.experiment.deciding import decision_of
 from xpbench.experiment.opening import plan_in_force
 from xpbench.ledger import Entry, distinct_looks, knowledge
 from xpbench.ledger.first import planned_after
 from xpbench.plan import Plan
+from xpbench.shows import Shows
 from xpbench.watch import watch_status
 
 State = Literal["registered", "running", "ready", "decided", "watched", "overdue", "breached", "restarted"]
@@ -22,7 +24,7 @@ LOOKED = ("looked", "opened", "peeked")
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class Status(Shows):
     """Where an experiment stands, derived from its ledger.
 
     Attributes:
@@ -57,6 +59,30 @@ class Status:
         out["signatures_missing"] = list(self.signatures_missing)
         out["follows"] = list(self.follows)
         return out
+
+    def __repr__(self) -> str:
+        missing = f" Not signed yet: {', '.join(map(shown, self.signatures_missing))}." if self.signatures_missing else ""
+        looks = f" {number_of(self.looks, 'look')} at effects." if self.looks else ""
+        return f"{self.key} is {self.state}. {self.sentence}{looks}{missing}"
+
+    def _repr_html_(self) -> str:
+        facts = [
+            ("State", self.state),
+            ("Looks at effects", f"{self.looks:,}"),
+            ("Units at the last look", f"{self.units:,}"),
+            ("Known so far", self.knowledge),
+            *([("Decision", self.decision)] if self.decision else []),
+            *([("Not signed yet", ", ".join(self.signatures_missing))] if self.signatures_missing else []),
+        ]
+        rows = "".join(
+            f"<tr><th scope='row' style='text-align:left'>{escape(name)}</th>"
+            f"<td style='text-align:left' dir=auto>{escape(value)}</td></tr>"
+            for name, value in facts
+        )
+        return (
+            f"<section class='xp-static' aria-label='Status'><p><b>{escape(self.title)}</b> ({escape(self.key)}). "
+            f"{escape(self.sentence)}</p><table><tbody>{rows}</tbody></table></section>"
+        )
 
 
 def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:

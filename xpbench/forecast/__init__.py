@@ -6,6 +6,8 @@ Rehearsing plays the readout and the rule of `xpbench.decide`, so this room impo
 power             what a plan can find
 history           values per unit from before the experiment
 baselines         baselines from units of the past
+table_baselines   the same from a table, under the plan's data policy
+sizes             sample size of one metric, without a plan
 accrual           how fast units come in
 calibration       A/A calibration of a plan on its own traffic
 rehearsal         a plan played on traffic of the past

@@ -62,7 +62,7 @@ class Baselines:
     def to_dict(self) -> dict[str, Any]:
         """The fields of `planning`."""
         out: dict[str, Any] = {"baselines": dict(self.baselines), "sds": dict(self.sds)}
-        return out if self.daily_units is None else {**out, "daily_units": _short(self.daily_units)}
+        return out if self.daily_units is None else {**out, "daily_units": short_number(self.daily_units)}
 
 
 def baselines_of(plan: Plan, history: History) -> Baselines:
@@ -99,9 +99,9 @@ def baselines_of(plan: Plan, history: History) -> Baselines:
         if not np.isfinite(value):
             missing.append(metric.key)
             continue
-        means[metric.key] = _short(float(value))
+        means[metric.key] = short_number(float(value))
         if values.shape[1] > 1 or not np.isin(values, (0.0, 1.0)).all():
-            sds[metric.key] = _short(float(np.sqrt(gradient @ moments.cov @ gradient)))
+            sds[metric.key] = short_number(float(np.sqrt(gradient @ moments.cov @ gradient)))
     return Baselines(history.n, history.days, means, sds, tuple(missing))
 
 
@@ -179,6 +179,6 @@ def _capped(plan: Plan, metric: MetricBase, part: str, values: Floats) -> Floats
     return cap(values, caps=found) if found.status == "ok" else values
 
 
-def _short(value: float) -> float:
+def short_number(value: float) -> float:
     """Four significant digits: a baseline is no more precise, and it is read by people."""
     return float(f"{value:.{SHOWN_DIGITS}g}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any, ClassVar, Literal
 
-from xpbench.errors import DecisionError, XpbenchError, number_of, plain
+from xpbench.errors import DecisionError, XpbenchError, number_of, plain, shown
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, Frequentist, GroupSequential, Sequential, Variant
 from xpbench.plan.metrics import Conversion, Funnel, MetricBase, Retention
@@ -16,7 +17,12 @@ from xpbench.stats.accrual import Accrual, duration
 from xpbench.stats.designs import Anytime, Bayes, Design, Fixed, even_looks
 from xpbench.stats.designs import GroupSequential as Grouped
 from xpbench.stats.planning import Scenario, mde, power, sample_size
+from xpbench.stats.win_chance import Matters, win_mde, win_power, win_size
 
+TOLERANCE = 0.005
+"""How far a chance may stay below the planned power before it is called low: half of the whole per cent that is shown."""
+DOUBLINGS = 12
+"""How often a horizon is doubled in search of the planned power."""
 LOOKS = 20
 """Looks at which the power of an anytime-valid design is computed; more looks add next to nothing."""
 
@@ -32,11 +38,14 @@ class PowerRow:
         question: `better` or `within margin`.
         baseline: Mean of the control.
         value: The lift (or for an absolute margin the effect) that is planned for.
-        n_needed: Units of all variants that reach the planned power.
-        power: At the horizon.
-        mde: Smallest lift found with the planned power at the horizon, signed.
+        n_needed: Units of all variants that reach the planned power by the plan's own rule; None where no number does.
+        power: At the horizon, of a win by the plan's own rule: the test, and for `better` what `decision.practical` asks to
+            reach `min_lift`.
+        mde: Smallest lift that wins with the planned power at the horizon, signed.
         days: Days until n_needed, whole weeks, at the planned daily units.
-        note: What is missing.
+        note: What is missing, or what the rule asks beyond the test.
+        significant: At the horizon, of a significant difference alone.
+        scale: Of `value`: `lift`, or `effect` for an absolute margin.
     """
 
     metric: str
@@ -50,6 +59,8 @@ class PowerRow:
     mde: float | None
     days: int | None
     note: str = ""
+    significant: float | None = None
+    scale: Literal["lift", "effect"] = "lift"
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
@@ -65,6 +76,10 @@ class PowerReport(Shows):
         horizon: Units at which it is read.
         target: Planned power.
         rows: One per metric with a question, and treatment variant.
+        ships: By treatment variant, the chance at the horizon that the plan's rule ships it if the hypothesis holds and no
+            guardrail moves; metrics are taken as independent. None where a number is missing.
+        horizon_needed: Units at which that chance reaches the planned power for every treatment; None where it is reached, or
+            no number does.
     """
 
     rows_of_frame: ClassVar[str] = "rows"
@@ -73,10 +88,44 @@ class PowerReport(Shows):
     horizon: int | None
     target: float
     rows: tuple[PowerRow, ...]
+    ships: Mapping[str, float | None] = field(default_factory=dict)
+    horizon_needed: int | None = None
+
+    @property
+    def is_low(self) -> bool:
+        """Whether the rule ships some treatment with less than the planned power."""
+        return any(chance is not None and chance < self.target - TOLERANCE for chance in self.ships.values())
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What the plan's own rule can find, and what to do where that is less than planned."""
+        known = {k: v for k, v in self.ships.items() if v is not None}
+        out = [
+            f"If the hypothesis holds, the rule ships {shown(k)[1:-1]} in {_share(v)} of cases (planned {self.target:.0%})."
+            for k, v in known.items()
+        ]
+        if self.is_low and self.horizon_needed:
+            out.append(f"Use {self.horizon_needed:,} as horizon.units, or expect less.")
+        elif self.is_low:
+            out.append("No horizon reaches it: " + (self._why or "look at the metrics below") + ".")
+        return tuple(out)
+
+    @property
+    def _why(self) -> str:
+        """Which metric keeps the rule from its power at any size."""
+        stuck = [r for r in self.rows if r.question == "better" and r.n_needed is None and r.value is not None]
+        return f"{stuck[0].metric} is not expected to exceed min_lift, which the rule asks for" if stuck else ""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
-        return {"key": self.key, "horizon": self.horizon, "target": self.target, "rows": [r.to_dict() for r in self.rows]}
+        return {
+            "key": self.key,
+            "horizon": self.horizon,
+            "target": self.target,
+            "rows": [r.to_dict() for r in self.rows],
+            "ships": dict(self.ships),
+            "horizon_needed": self.horizon_needed,
+        }
 
     def to_frame(self) -> Any:
         """The rows as a pandas DataFrame."""
@@ -89,32 +138,46 @@ class PowerReport(Shows):
             f"Power of {self.key}, planned {self.target:.0%}"
             + (f" at {number_of(self.horizon, 'unit')}" if self.horizon else "")
         ]
+        lines += [f"  {'!' if self.is_low else '✓'} {line}" for line in self.sentences]
         lines += [f"  {line}" for line in map(_line, self.rows)]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         items = "".join(f"<li>{escape(_line(r))}</li>" for r in self.rows)
-        return f"<section aria-label='Power'><p>{escape(repr(self).splitlines()[0])}</p><ul>{items}</ul></section>"
+        said = "".join(f"<p>{'!' if self.is_low else '✓'} {escape(s)}</p>" for s in self.sentences)
+        return f"<section aria-label='Power'><p>{escape(repr(self).splitlines()[0])}</p>{said}<ul>{items}</ul></section>"
 
 
 def _line(row: PowerRow) -> str:
-    if row.note:
+    if row.note and row.power is None:
         return f"{row.metric}: {row.note}"
     parts = []
     if row.n_needed is not None and row.value is not None:
-        what = f"a lift of {row.value:+.1%}" if row.question == "better" else f"being within its margin of {row.value:.1%}"
+        size = f"{row.value:+.1%}" if row.scale == "lift" else f"{row.value:+.4g}"
+        bound = f"{row.value:.1%}" if row.scale == "lift" else f"{row.value:.4g} (absolute)"
+        what = f"a lift of {size}" if row.question == "better" else f"being within its margin of {bound}"
         parts.append(
             f"{number_of(row.n_needed, 'unit shows', 'units show')} {what}" + (f" ({row.days} days)" if row.days else "")
         )
     if row.power is not None:
-        parts.append(f"power {row.power:.0%} at the horizon")
+        parts.append(f"power {_share(row.power)} at the horizon")
     if row.mde is not None:
         parts.append(f"smallest lift found {row.mde:+.1%}")
-    return f"{row.metric} [{row.variant}]: " + ", ".join(parts)
+    note = f". {row.note}" if row.note else ""
+    return f"{row.metric} [{row.variant}]: " + ", ".join(parts) + note
+
+
+def _share(value: float) -> str:
+    """A chance in whole per cent; with a decimal where it is small."""
+    return f"{value:.0%}" if value >= 0.095 else f"{value:.1%}"
 
 
 def plan_power(plan: Plan) -> PowerReport:
-    """Sample size, MDE, power and days of every primary metric and guardrail of a plan.
+    """Sample size, MDE, power and days of every primary metric and guardrail of a plan, by the plan's own rule.
+
+    Where the rule asks that the estimate or the interval reaches `min_lift`, power is the chance of both: rejecting, and being
+    large enough to matter. A plan that expects just `min_lift` wins half the time at any size where the estimate must reach it,
+    and next to never where the interval must.
 
     Baselines (mean of the control; standard deviation for what is no proportion), daily units and power come from
     `plan.planning`; the expected lift from the hypothesis, else from `min_lift`. Multiplicity, splits, margins and the design
@@ -123,6 +186,65 @@ def plan_power(plan: Plan) -> PowerReport:
     Args:
         plan: The plan.
     """
+    rows = _rows(plan)
+    ships = _ships(plan, rows)
+    known = [v for v in ships.values() if v is not None]
+    low = bool(known) and min(known) < plan.planning.power - TOLERANCE
+    needed = _horizon_needed(plan) if low else None
+    return PowerReport(plan.key, plan.horizon.units, plan.planning.power, tuple(rows), ships, needed)
+
+
+def _ships(plan: Plan, rows: Sequence[PowerRow]) -> dict[str, float | None]:
+    """By treatment, the chance that the rule ships it: primary metrics as it combines them, times each guardrail."""
+    out: dict[str, float | None] = {}
+    for variant in plan.treatments:
+        own = [r for r in rows if r.variant == variant.key]
+        wins = [r.power for r in own if r.question == "better" and r.value is not None]
+        rails = [
+            r.power if plan.decision.guardrails == "non_inferior" else 1.0 - plan.alpha / 2.0
+            for r in own
+            if r.question == "within margin"
+        ]
+        silent = [r for r in own if r.question == "better" and r.value is None]
+        if not wins or None in wins or None in rails or (silent and plan.decision.ship_when == "all_primaries"):
+            out[variant.key] = None
+            continue
+        chances = [w for w in wins if w is not None]
+        primary = (
+            math.prod(chances) if plan.decision.ship_when == "all_primaries" else 1.0 - math.prod(1.0 - w for w in chances)
+        )
+        out[variant.key] = primary * math.prod(r for r in rails if r is not None)
+    return out
+
+
+def _horizon_needed(plan: Plan) -> int | None:
+    """Units at which the rule ships every treatment with the planned power; two significant digits of search, rounded up."""
+    least = plan.horizon.units or 2
+
+    def reaches(units: int) -> bool:
+        chances = _ships(tried := _at(plan, units), _rows(tried, sizes=False)).values()
+        return all(c is not None and c >= plan.planning.power for c in chances)
+
+    low = high = least
+    for _ in range(DOUBLINGS):
+        low, high = high, high * 2
+        if reaches(high):
+            break
+    else:
+        return None
+    while high - low > max(1, low // 200):
+        middle = (low + high) // 2
+        low, high = (low, middle) if reaches(middle) else (middle, high)
+    return high
+
+
+def _at(plan: Plan, units: int) -> Plan:
+    """The plan with another horizon."""
+    return plan.replace(horizon=units)
+
+
+def _rows(plan: Plan, *, sizes: bool = True) -> list[PowerRow]:
+    """A row for each metric with a question and treatment; without `sizes` only its power at the horizon is computed."""
     claims = {c.metric: c for c in plan.hypothesis.then}
     primaries = len(plan.metrics_with("primary")) * len(plan.treatments)
     comparisons = 1 if plan.correction == "none" else primaries
@@ -133,11 +255,13 @@ def plan_power(plan: Plan) -> PowerReport:
         for variant in plan.treatments:
             claim = claims.get(metric.key)
             expected = claim.lift if claim is not None and claim.lift is not None else metric.min_lift
-            rows.append(_row(plan, metric, variant, expected, comparisons if metric.role == "primary" else 1))
-    return PowerReport(plan.key, plan.horizon.units, plan.planning.power, tuple(rows))
+            rows.append(_row(plan, metric, variant, expected, comparisons if metric.role == "primary" else 1, sizes=sizes))
+    return rows
 
 
-def _row(plan: Plan, metric: MetricBase, variant: Variant, expected: float | None, comparisons: int) -> PowerRow:
+def _row(
+    plan: Plan, metric: MetricBase, variant: Variant, expected: float | None, comparisons: int, *, sizes: bool
+) -> PowerRow:
     question: Literal["better", "within margin"] = "within margin" if metric.role == "guardrail" else "better"
     baseline = plan.planning.baselines.get(metric.key)
     nothing = PowerRow(metric.key, metric.role, variant.key, question, baseline, None, None, None, None, None)
@@ -169,21 +293,43 @@ def _row(plan: Plan, metric: MetricBase, variant: Variant, expected: float | Non
             design=_design(plan, variant),
         )
         value = good * expected if question == "better" and expected else 0.0
-        target = plan.planning.power
-        needed = sample_size(scenario, value=value, target=target) if question == "within margin" or value else None
-        at = plan.horizon.units
-        reached = power(scenario, value=value, n=at).power if at and needed is not None else None
-        smallest = mde(scenario, n=at, target=target, direction=metric.direction) if at and question == "better" else None
+        target, at = plan.planning.power, plan.horizon.units
+        answers = question == "within margin" or value != 0.0
+        alone = power(scenario, value=value, n=at).power if at and answers else None
+        matters = Matters(metric.min_lift, plan.decision.practical if question == "better" else "none")
+        reached = win_power(scenario, matters, value=value, n=at) if at and answers and matters.asks else alone
+        needed, smallest, note = None, None, ""
+        if sizes and answers:
+            size = sample_size(scenario, value=value, target=target)
+            needed = win_size(scenario, matters, value=value, target=target, least=size.n) if matters.asks else size.n
+            note = _asked(matters, expected, needed, size.n)
+        if sizes and at and question == "better":
+            smallest = mde(scenario, n=at, target=target, direction=metric.direction)
+            if matters.asks:
+                smallest = win_mde(scenario, matters, n=at, target=target, least=smallest)
         days = None
         if needed is not None and plan.planning.daily_units:
             window = getattr(metric, "window_days", None) or 0.0
-            days = duration(needed.n, accrual=Accrual.steady(plan.planning.daily_units), window_days=window, whole_weeks=True)
+            days = duration(needed, accrual=Accrual.steady(plan.planning.daily_units), window_days=window, whole_weeks=True)
     except XpbenchError as error:
         return _noted(nothing, error.what)
-    shown = margin if question == "within margin" else value or None
+    shown_value = margin if question == "within margin" else value or None
     return PowerRow(
-        metric.key, metric.role, variant.key, question, baseline, shown, needed.n if needed else None, reached, smallest, days
-    )
+        metric.key, metric.role, variant.key, question, baseline, shown_value, needed, reached, smallest, days,
+        note, alone, "effect" if absolute else "lift",
+    )  # fmt: skip
+
+
+def _asked(matters: Matters, expected: float | None, needed: int | None, significant: int) -> str:
+    """What the rule asks beyond the test, where that binds."""
+    if not matters.asks or expected is None or needed == significant:
+        return ""
+    who = "estimate" if matters.practical == "estimate" else "whole interval"
+    asks = f"The rule also asks that the {who} reaches min_lift ({matters.min_lift:+.1%})"
+    if needed is not None:
+        return f"{asks}; {significant:,} units would do for the test alone"
+    most = "half the time at most" if matters.practical == "estimate" else "next to never"
+    return f"{asks}: with a true lift of {expected:+.1%} that is {most}, at any size. Lower min_lift, or expect more"
 
 
 def _noted(row: PowerRow, note: str) -> PowerRow:

@@ -81,6 +81,7 @@ class PlanForm(Shown):
         self.root = Path(root)
         self.experiment: Any = None
         self.problems: list[Problem] = []
+        self._key: Any = None
         self.status = StatusBox()
         self._listeners: list[Callable[[], None]] = []
         self._registered: list[Callable[[Any], None]] = []
@@ -253,6 +254,7 @@ class PlanForm(Shown):
 
     def refresh(self) -> None:
         """Take notice of a change: problems, sentence, draft, summary twin."""
+        self._follow_key()
         value = self._checked()
         self.cancel()
         wrote = self.draft.save(value)
@@ -266,6 +268,15 @@ class PlanForm(Shown):
         self.update_twin()
         for listener in self._listeners:
             listener()
+
+    def _follow_key(self) -> None:
+        """A salt that was the key stays the key: two experiments never assign alike because one was copied from the other."""
+        value = self.value
+        key, before = value.get("key"), self._key
+        self._key = key
+        assignment = value.get("assignment")
+        if key != before and before and isinstance(assignment, Mapping) and assignment.get("salt") == before:
+            self.field("/assignment/salt").set(MISSING if key is None else key)
 
     def _checked(self) -> dict[str, Any]:
         value = self.value
@@ -304,6 +315,7 @@ class PlanForm(Shown):
     def _fill(self, value: Mapping[str, Any]) -> None:
         self.step = 0
         self._fields.set(dict(value))
+        self._key = self.value.get("key")
         self._checked()
 
     def load(self, value: Mapping[str, Any]) -> None:

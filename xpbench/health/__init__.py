@@ -4,19 +4,7 @@
 *gate* makes the readout INVALID. No check shows an effect, a variant's mean or a p-value of a metric, so that health can
 stand in a sealed readout.
 
-============  ==============================================================================
-check         what one check says
-checks        the checks, one a file
-registry      all of them, in the order in which they are told
-inputs        what they may look at
-sample_ratio  sample-ratio tests over counts; shares: what each variant should have
-causes        what a mismatch of the ratio may come from, ranked
-contrast      a pair of estimates for comparisons before the exposure; windows: further ones
-skew          whether something happened to one variant more often
-sealing       what of a check may be shown while results are sealed
-words         a p-value in words
-retro         A/A calibration; grouped: the same in a fraction of a second
-============  ==============================================================================
+===============  ====================================================================
 """
 
 from xpbench.health.causes import Cause, srm_causes

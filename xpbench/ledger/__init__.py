@@ -8,6 +8,7 @@ lock       one writer at a time
 knowledge  what had been seen by when
 first      whether the plan came before the data
 grammar    the order of entries, as a table
+repair     a ledger that tools have damaged, without losing an entry
 clock      the one clock
 signature  signatures over a sign-off
 stamp      RFC 3161 time stamps

@@ -11,6 +11,7 @@ verification  `xp.verify`, with what the package adds; alone: the verifier as on
 names        names that could be taken for words of the page
 render       the page as a pure function of the payload
 content      what the page says, as text and numbers
+names         names from a plan and of people, as the page shows them
 figures      static charts as SVG text
 prose        method and limits in plain language
 impact       two sentences for stakeholders

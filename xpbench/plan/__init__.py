@@ -5,6 +5,7 @@ model       the plan as a whole
 hypothesis  if, then, because
 metrics     one class for each kind
 design      variants, exposure, assignment, model, horizon, decision, watch, data policies
+methods     editions of the statistical methods
 base        what every part has in common
 keys        which keys can name a folder
 rules       what must hold before registering

@@ -131,6 +131,66 @@ class Plan(Part):
         copy._methods = methods
         return copy
 
+    def replace(self, **changes: Any) -> Plan:
+        """A new plan with top-level keys replaced, as a person means it; this one stays as it is.
+
+        What follows another value goes along, unless it is given as well: with `key` the salt (two experiments never assign
+        alike because one was copied from the other) and the name in the log where it was the key; with a new number of units
+        the `n_opt` of a sequential model where it was the old number.
+
+        Args:
+            changes: New values by key of the plan file; `horizon` may be a number of units.
+
+        Raises:
+            InvalidPlan: no plan can hold these values, or there is no such key.
+        """
+        new = dict(changes)
+        before = self.to_dict()
+        horizon = new.get("horizon")
+        if isinstance(horizon, int) and not isinstance(horizon, bool):
+            new["horizon"] = {**before["horizon"], "units": horizon}
+        key = new.get("key", self.key)
+        if key != self.key:
+            if "assignment" not in new and self.assignment is not None:
+                new["assignment"] = {**before["assignment"], **({"salt": key} if self.assignment.salt is not None else {})}
+            if "exposure" not in new and self.exposure.experiment == self.key:
+                new["exposure"] = {k: v for k, v in before["exposure"].items() if k != "experiment"}
+        units = self._units_of(new.get("horizon", before["horizon"]))
+        model = self.model
+        if "model" not in new and isinstance(model, Sequential) and model.n_opt == self.horizon.units and units is not None:
+            new["model"] = {**before["model"], "n_opt": units}
+        return Plan(**{**before, **new}) if key != self.key else self.changed(**new)
+
+    @staticmethod
+    def _units_of(horizon: Any) -> int | None:
+        found = horizon.get("units") if isinstance(horizon, dict) else getattr(horizon, "units", None)
+        return found if isinstance(found, int) else None
+
+    def with_baselines(self, table: Any, *, day: str | None = None) -> Plan:
+        """A new plan whose `planning` has the means, standard deviations and units a day of a table of the past.
+
+        Means and standard deviations come from the whole table, never by variant, so that a table of the running experiment
+        tells nothing of its effect.
+
+        Args:
+            table: One row per unit: a pandas, polars or pyarrow table, or paths of CSV or Parquet files.
+            day: Column with the day of each unit's first exposure, for units a day.
+
+        Raises:
+            DecisionError: `XPB-R20`, the table has none of the plan's columns, or the plan counts from events.
+            DataError: the table can't be read.
+        """
+        from xpbench.forecast.table_baselines import baselines_of_table  # reads data: a plan itself needs none of that
+
+        found = baselines_of_table(self, table, day=day).to_dict()
+        planning = self.planning.model_dump(mode="json", exclude_none=True)
+        for name, value in found.items():
+            planning[name] = {**planning[name], **value} if isinstance(value, dict) else value
+        for metric in found["baselines"]:
+            if metric not in found["sds"]:
+                planning["sds"].pop(metric, None)  # it is a proportion here, whose baseline says how it varies
+        return self.changed(planning=planning)
+
     @property
     def control(self) -> Variant:
         """The variant that the others are compared with."""
@@ -175,3 +235,8 @@ class Plan(Part):
         return f"Plan({self.key!r}, {len(self.metrics)} metrics, {len(self.variants)} variants, {self.model.kind})"
 
     __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        from xpbench.views.card import PlanCard
+
+        return PlanCard(self.to_dict(), problems=len(self.problems())).to_html()

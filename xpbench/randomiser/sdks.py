@@ -7,7 +7,7 @@ table that can be run with the real SDK (tests/sdks).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -186,7 +186,8 @@ def _text_of(value: Any, sdk: Sdk) -> str:
 
 
 def _matching(key: str, variants: Sequence[Mapping[str, Any]], sdk: Sdk) -> str | None:
-    fold = {"casefold": str.casefold, "simple fold": str.lower, "lower": str.lower, "exact": str}[sdk.folding]
+    folds: dict[str, Callable[[str], str]] = {"casefold": str.casefold, "exact": str}
+    fold = folds.get(sdk.folding, str.lower)
     return next((str(v["key"]) for v in variants if fold(v["key"]) == fold(key)), None)
 
 

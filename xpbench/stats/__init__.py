@@ -21,6 +21,7 @@ srm                 sample ratio: χ², anytime, and how much bias it could caus
 winsorize           pooled caps
 designs             looks and multipliers, as planning sees them
 planning            sample size, MDE, power
+win_chance          the same where a change must also be large enough to matter
 accrual             days, from a curve of new units
 simulate            A/A and power by simulation on given moments
 batch, batch_cuped  all of the core for thousands of comparisons at once

@@ -136,7 +136,7 @@ def power(scenario: Scenario, *, value: float, n: float) -> Power:
     looks = scenario.design.information()
     if n * min(scenario.split) < 2.0:  # one unit has no noise to estimate, so nothing is ever rejected
         return Power(0.0, (0.0,) * len(looks), n, 0.0)
-    se, df = _noise(scenario, value=value, n=n)
+    se, df = noise(scenario, value=value, n=n)
     relative = abs(scenario.mean) if scenario.scale == "lift" else 1.0
     drift = (value - scenario.null) * relative / se
     compared = n * sum(scenario.split)
@@ -164,7 +164,7 @@ def _noncentral(x: float, *, df: float, shift: float) -> float:
     return below if not math.isnan(below) else float(x > shift)
 
 
-def _noise(scenario: Scenario, *, value: float, n: float) -> tuple[float, float]:
+def noise(scenario: Scenario, *, value: float, n: float) -> tuple[float, float]:
     """Standard error of the contrast at n units, and its degrees of freedom."""
     sd_c, sd_t = scenario.sds(value)
     n_c, n_t = n * scenario.split[0], n * scenario.split[1]
@@ -271,7 +271,7 @@ def mde(scenario: Scenario, *, n: float, target: float, direction: Literal["incr
         raise refuse("n", n, "control and treatment have at least 2 units each")
     _check_target(scenario, target=target)
     sign = 1.0 if check_choice("direction", direction, ("increase", "decrease")) == "increase" else -1.0
-    unit = _noise(scenario, value=scenario.null if _possible(scenario, scenario.null) else 0.0, n=n)[0]
+    unit = noise(scenario, value=scenario.null if _possible(scenario, scenario.null) else 0.0, n=n)[0]
     unit /= abs(scenario.mean) if scenario.scale == "lift" else 1.0
 
     def gap(size: float) -> float:

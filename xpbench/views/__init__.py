@@ -22,7 +22,9 @@ other_ways                 the same comparison in other ways
 readout_card               a readout on one card
 preflight                  what a preflight found
 report                     the views of a readout, part by part
+plots                      one view of a readout, by its name
 view, table                one way to show, and the table beside each chart
+table_picture              a table as a picture, where a view has no chart
 theme, draw, numbers, png  colours, common parts of charts, numbers as text, pictures
 =========================  ==========================================================
 """

@@ -63,7 +63,7 @@ def readout_views(readout: SealedReadout | Readout, plan: Plan, part: str = "Res
         case "Time":
             if not by_day and any(units.values()):
                 time = replace(time, title="The data name no day of exposure", subtitle="Give a table's day column to see time")
-            return [time, *_paths(readout, plan), *_trends(readout, plan)]
+            return [time, *paths(readout, plan), *_trends(readout, plan)]
         case "Sensitivity":
             reduced = [cuped_reduction(readout)] if any(r.variance_reduction is not None for r in readout.rows) else []
             return [*(sensitivity(r) for r in readout.rows if r.sensitivity), *reduced]
@@ -72,7 +72,7 @@ def readout_views(readout: SealedReadout | Readout, plan: Plan, part: str = "Res
             return [truth_view(plan.decision, situation=verdicts[0].situation.to_dict() if verdicts else None)]
 
 
-def _paths(readout: Readout, plan: Plan) -> list[View]:
+def paths(readout: Readout, plan: Plan) -> list[View]:
     """How each primary metric moved as units came in, where the summary knows their days."""
     out = []
     sequential = isinstance(plan.model, Sequential)

@@ -24,6 +24,7 @@ def exposure_split(
     alpha: float = 0.001,
     warn: float = 0.01,
     labels: Mapping[str, str] | None = None,
+    assumed: bool = False,
     style: Mapping[str, Any] | None = None,
 ) -> View:
     """Share of exposed units by variant as dots, planned shares as ticks, and whether they fit.
@@ -34,6 +35,7 @@ def exposure_split(
         alpha: The sample ratio fails below this p-value.
         warn: It warns below this one.
         labels: Names of variants for people.
+        assumed: Nobody planned these shares; they were assumed.
         style: See `theme.Style`.
     """
     look, named = Style(style), labels or {}
@@ -60,22 +62,23 @@ def exposure_split(
     verdict = "none" if p is None else "fail" if p < alpha else "warn" if p < warn else "pass"
     for row in rows:
         row["tone"] = {"fail": "worse", "warn": "warn"}.get(verdict, "treatment")
+    plan, word = ("the shares that are assumed", "assumed") if assumed else ("the plan", "planned")
     titles = {
         "none": "No exposed units yet",
-        "pass": f"The split fits the plan ({numbers.p_said(p)})",
+        "pass": f"The split fits {plan} ({numbers.p_said(p)})",
         "warn": f"The split is odd, not yet alarming ({numbers.p_said(p)}, warns below {warn:g})",
-        "fail": f"The split does not fit the plan ({numbers.p_said(p)}, fails below {alpha:g}): don't read effects",
+        "fail": f"The split does not fit {plan} ({numbers.p_said(p)}, fails below {alpha:g}): don't read effects",
     }
     columns = (
         Column("variant", "Variant"),
         Column("units", "Units", numbers.count, is_number=True),
         Column("share", "Share", lambda v: numbers.percent(v, 2, signed=False), is_number=True),
-        Column("planned", "Planned", lambda v: numbers.percent(v, 2, signed=False), is_number=True),
+        Column("planned", word.capitalize(), lambda v: numbers.percent(v, 2, signed=False), is_number=True),
         Column("expected", "Expected", numbers.count, is_number=True),
     )
-    table = Table("Exposed units by variant against the planned split", columns, rows)
-    alt_text = f"{titles[verdict]}. " + " ".join(f"{r['variant']}: {r['said']}, planned {r['planned']:.2%}." for r in rows)
-    subtitle = f"Share of {total:,} exposed units (dot) against the planned share (bar)"
+    table = Table(f"Exposed units by variant against the {word} split", columns, rows)
+    alt_text = f"{titles[verdict]}. " + " ".join(f"{r['variant']}: {r['said']}, {word} {r['planned']:.2%}." for r in rows)
+    subtitle = f"Share of {total:,} exposed units (dot) against the {word} share (bar)"
     return View("split", titles[verdict], alt_text, table, subtitle, _chart(rows, look) if rows else None)
 
 

@@ -12,11 +12,14 @@ import contextlib
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
+from pathlib import Path
 from typing import Any
 
+from xpbench.errors import InputError, plain
+from xpbench.files import write_atomic
 from xpbench.views.png import shrunk
 from xpbench.views.table import Table
 from xpbench.views.theme import Ground, base_config, themed_config
@@ -81,6 +84,48 @@ class View:
         import vl_convert
 
         return shrunk(bytes(vl_convert.vegalite_to_png(json.dumps(self.themed(ground)), vl_version="5.8", scale=scale)))
+
+    def save(self, path: str | Path, *, ground: Ground = "light", scale: float = 2.0) -> Path:
+        """Write the view to a file; an existing one is replaced whole.
+
+        Args:
+            path: The ending says what is written: `.png` or `.svg` the picture (of a view without a chart, its table drawn),
+                `.html` picture and table, `.csv` the numbers, `.json` the Vega-Lite specification, `.txt` text.
+            ground: `light` or `dark`, for pictures.
+            scale: Pixels per point of a PNG.
+
+        Returns:
+            The path.
+
+        Raises:
+            InputError: `XPB-I04`, another ending; `XPB-I06`, the file can't be written.
+        """
+        from xpbench.views.table_picture import drawn_table  # brings Altair, which a table on the screen needs not
+
+        target = Path(path)
+        drawn = self if self.chart is not None else replace(self, chart=drawn_table(self.table))
+        match target.suffix.lower():
+            case ".png":
+                data = drawn.to_png(ground=ground, scale=scale)
+            case ".svg":
+                data = drawn.to_svg(ground=ground).encode()
+            case ".html":
+                head = f"<!doctype html><meta charset=utf-8><title>{escape(self.title)}</title>"
+                data = f"{head}{self.to_html()}\n".encode("utf-8", "replace")
+            case ".csv":
+                data = self.table.to_csv().encode("utf-8", "replace")
+            case ".json":
+                data = (json.dumps(drawn.themed(ground), ensure_ascii=False) + "\n").encode("utf-8", "replace")
+            case ".txt":
+                data = f"{self.to_text()}\n".encode("utf-8", "replace")
+            case ending:
+                rule = plain("A view is saved as .png, .svg, .html, .csv, .json or .txt")
+                value = ending or "missing"
+                raise InputError(
+                    "XPB-I04", name=plain("The ending of the file"), value=value, rule=rule, remedy=plain("Name it view.png")
+                )
+        write_atomic(target, data)
+        return target
 
     def to_frame(self) -> Any:
         """The numbers as a pandas DataFrame."""

@@ -16,10 +16,11 @@ from xpbench.data.moments import counted_where, rows_of
 from xpbench.errors import DataError, nearest, number_of, plain, shown
 from xpbench.plan import Plan
 from xpbench.plan.design import Exposure
+from xpbench.shows import Shows, plain_html
 
 
 @dataclass(frozen=True, slots=True)
-class SeenExperiment:
+class SeenExperiment(Shows):
     """One experiment as a log shows it.
 
     Attributes:
@@ -51,6 +52,11 @@ class SeenExperiment:
     def __repr__(self) -> str:
         met = ", ".join(f"{shown(k)} {v:,}" for k, v in self.variants.items())
         return f"SeenExperiment({shown(self.name)}, {number_of(self.units, 'unit')}: {met})"
+
+    def _repr_html_(self) -> str:
+        days = f"from {self.first_exposure[:10]} to {self.last_exposure[:10]}"
+        said = f"{self.name}: {number_of(self.units, 'unit')} exposed {days}, {self.switchers:,} of them to several variants."
+        return plain_html(said, [{"variant": k, "units": f"{v:,}"} for k, v in self.variants.items()])
 
 
 MOST_VARIANTS = 20

@@ -11,6 +11,8 @@ unit_reading    from the table to its summary
 unit_sql        columns as ids, keys, days and numbers
 unit_sums       sums in the pass, or from a view
 variant_values  what the variant column holds, before any plan
+variant_column  which column that is, where nobody names it
+pooled          a table of the past as one group of units
 row_hashes      hashes of rows and text
 exact_products  exact sums and sums of products
 ==============  ==================================================================

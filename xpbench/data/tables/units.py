@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from xpbench.data.engines.embedded import DuckDB, Progress, Stages, unread
@@ -12,6 +12,7 @@ from xpbench.data.logs.opening import as_text, located
 from xpbench.data.summary import Cap, Summary
 from xpbench.data.tables.specification import TableSpecification
 from xpbench.data.tables.unit_table import UnitTable, is_reading_error
+from xpbench.errors import shown
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def units(
     table: Any,
     *,
     unit: str | None = None,
-    variant: str = "variant",
+    variant: str | None = None,
     day: str | None = None,
     variants: Mapping[Any, str] | None = None,
     engine: DuckDB | None = None,
@@ -36,7 +37,8 @@ def units(
         table: A pandas, polars or pyarrow table, a DuckDB relation, or the path (or paths) of CSV files, plain or
             gzipped, or of Parquet files; paths may have `*`.
         unit: Column of the unit's id; the plan's `unit` where it is left out.
-        variant: Column of the variant.
+        variant: Column of the variant; left out, the column `variant`, or else the one that is called so (`group`, `arm`,
+            `test_group` …) or holds the plan's variants. The summary's `source` says which one was found.
         day: Column with the day or time of the first exposure, for results by day.
         variants: What stands in the column for which variant of the plan, such as `{0: "control", 1: "letter"}`;
             left out, the column holds the plan's keys.
@@ -56,8 +58,15 @@ def units(
 
 
 @dataclass(frozen=True, slots=True)
-class UnitsSource(TableSpecification):
+class UnitsSource:
     """A table with one row per unit; see `units`."""
+
+    table: Any = field(repr=False)
+    unit: str | None
+    variant: str | None
+    day: str | None
+    variants: Mapping[str, str] = field(repr=False)
+    engine: DuckDB = field(repr=False)
 
     def summarize(
         self, plan: Plan, *, progress: Progress | None = None, caps: Iterable[Cap] = (), take: Take | None = None
@@ -75,13 +84,33 @@ class UnitsSource(TableSpecification):
         """
         from xpbench.data.tables.unit_reading import summary
 
+        source = self.named(plan)
         with contextlib.ExitStack() as stack:
             try:
-                return summary(UnitTable(self, plan, stack, Stages(6, progress)), tuple(caps), take)
+                found = summary(UnitTable(source, plan, stack, Stages(6, progress)), tuple(caps), take)
             except Exception as error:
                 if is_reading_error(error):
                     raise unread("The table could not be read", error) from error
                 raise
+        if self.variant is None and source.variant != "variant":
+            return replace(found, source=f"{found.source}, variants in column {shown(source.variant)}")
+        return found
+
+    def named(self, plan: Plan) -> TableSpecification:
+        """The same source with the column of the variant found, where the call did not name it.
+
+        Raises:
+            DataError: `XPB-D75`, no column fits, or several do.
+        """
+        column = self.variant
+        if column is None:
+            from xpbench.data.tables.variant_column import variant_column
+
+            known = [v.key for v in plan.variants]
+            texts = [k for k, v in self.variants.items() if v in known] or known
+            leave_out = {self.unit or plan.unit, *([self.day] if self.day else [])}
+            column = variant_column(self.table, known=texts, leave_out=leave_out)
+        return TableSpecification(self.table, self.unit, column, self.day, self.variants, self.engine)
 
     def histograms(self, plan: Plan, caps: Iterable[Cap]) -> tuple[Histogram, ...]:
         """Counts per bin before and after winsorization, for each of these caps; for pictures.
@@ -94,5 +123,5 @@ class UnitsSource(TableSpecification):
         from xpbench.data.tables.unit_reading import checked_units
 
         with contextlib.ExitStack() as stack:
-            table = UnitTable(self, plan, stack, Stages(6, None))
+            table = UnitTable(self.named(plan), plan, stack, Stages(6, None))
             return histograms_of(checked_units(table), plan, table.parts, caps)

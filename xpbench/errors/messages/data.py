@@ -206,6 +206,7 @@ MESSAGES: dict[str, Message] = {
         "A filter compares values that are there, so that a typo can't read as zero",
         '{hint} If nobody has it yet, pass absent_events="zero"',
     ),
+    "XPB-D75": Message("{what}", "One column says which variant each unit had", "{hint}"),
     "XPB-D20": Message(
         "Values up to {bound} can't be squared and summed",
         "Sums must stay within the range of doubles (about {limit})",

@@ -33,6 +33,9 @@ def read_template(name: str) -> dict[str, Any]:
 def template(name: str, *, key: str | None = None, owner: str | None = None) -> Plan:
     """A plan made from a template, with its name, version and digest on record.
 
+    Templates leave the salt out, so that it is the key of whatever the plan becomes: two experiments from one template never
+    assign alike.
+
     Args:
         name: One of `template_names()`.
         key: Key of the new experiment; the template's own if missing.
@@ -42,8 +45,6 @@ def template(name: str, *, key: str | None = None, owner: str | None = None) -> 
     plan = copy.deepcopy(data["plan"])
     if key is not None:
         plan["key"] = key
-        if plan.get("assignment"):
-            plan["assignment"]["salt"] = key
     if owner is not None:
         plan["owner"] = owner
     plan["template"] = {"name": name, "version": data["version"], "digest": digest(data["plan"])}

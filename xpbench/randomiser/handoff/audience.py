@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,16 +18,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xpbench.canonical import digest_bytes
-from xpbench.errors import AssignError, plain
+from xpbench.errors import AssignError, plain, shown
 from xpbench.files import write_atomic
-from xpbench.randomiser.assigning import assignments, split_frame, subject_of, unit_key
+from xpbench.plan import Plan
+from xpbench.randomiser.assigning import Subject, assignments, split_frame, subject_of, unit_key
+from xpbench.randomiser.flag import Flag
 from xpbench.randomiser.ids import UnitIds
-from xpbench.randomiser.plan_randomiser import Sticky
+from xpbench.randomiser.plan_randomiser import Randomiser, Sticky
+from xpbench.randomiser.single import fnv1a64, prefix
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """First characters with which spreadsheets take a cell for a formula (OWASP, CSV injection)."""
 
 Formulas = Literal["escape", "refuse", "keep"]
+Form = Literal["csv", "jsonl"]
+BUCKETS = 10_000
+LOOK_UP = 20
+"""Ids that people look up in the receiving system before launch."""
 
 
 def safe_cell(text: str) -> str:
@@ -73,6 +83,9 @@ class Audiences:
         duplicates: Ids that stood there already; each unit is written once.
         escaped: Ids that were changed by an apostrophe, so that no spreadsheet takes them for a formula. The receiving system
             must remove it to find the unit.
+        rule: With buckets: the range of each variant, first and last bucket. A system that targets by number needs this and
+            no list of later units.
+        look_up: Ids with their variant, to be looked up in the receiving system before launch.
     """
 
     files: tuple[AudienceFile, ...]
@@ -81,6 +94,8 @@ class Audiences:
     nulls: int
     duplicates: int
     escaped: int
+    rule: Mapping[str, tuple[int, int]] | None = None
+    look_up: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The manifest."""
@@ -91,6 +106,7 @@ class Audiences:
             "nulls": self.nulls,
             "duplicates": self.duplicates,
             "escaped": self.escaped,
+            **({"rule": {k: list(v) for k, v in self.rule.items()}} if self.rule is not None else {}),
         }
 
 
@@ -107,8 +123,14 @@ def write_audiences(
     properties: Any = None,
     cohorts: Mapping[str, Any] | None = None,
     store: Sticky | None = None,
+    columns: tuple[str, str] | None = None,
+    form: Form = "csv",
+    spelling: Callable[[str], str] | None = None,
+    buckets: str | None = None,
+    before: str | Path | Mapping[str, str] | None = None,
+    extras: bool = False,
 ) -> Audiences:
-    """Write one row per assigned unit, id and variant, into CSV files (RFC 4180, UTF-8, CRLF).
+    """Write one row per assigned unit, id and variant, into CSV files (RFC 4180, UTF-8, CRLF) or JSON Lines.
 
     Args:
         subject: Plan, flag, or opened experiment.
@@ -123,9 +145,19 @@ def write_audiences(
         properties: Properties for rules, one row per id.
         cohorts: Ids of each cohort that a rollout group of the plan names.
         store: Remembers sticky variants, where the plan has them.
+        columns: What the receiving system calls the id and the variant.
+        form: `csv`, or `jsonl` with an object per line, where nothing is a formula and nothing is escaped.
+        spelling: From the id that is hashed to the id as the receiving system has it. Two ids that become one are refused.
+        buckets: Name of a further column with a number from 0 to 9,999, for systems that target by number; `.rule` says which
+            numbers are which variant. The plan has one rollout group and no list of overrides for it.
+        before: An earlier hand-off (its folder, or variant by id as written): only what has changed is written, into
+            `…-add`, `…-change` and `…-remove`.
+        extras: Also write `…-look-up` (ids to look up before launch), `…-qa` (units with a forced variant) and `…-undo` (all
+            ids with an empty variant, for the end).
 
     Raises:
-        AssignError: `XPB-A20`, limits below one row, or formulas under `refuse`.
+        AssignError: `XPB-A20`, limits below one row, formulas under `refuse`, a spelling that makes two units one, or a plan
+            without a rule by buckets.
         InputError: `XPB-I06`, a file could not be written.
     """
     _check_limits(max_rows, max_bytes)
@@ -137,8 +169,9 @@ def write_audiences(
     first = _first_of_each(texts)
     kept = first & (found.codes >= 0)
     codes = found.codes[kept]
-    names = texts.filter(pa.array(kept)).to_pylist()
-    risky = [t for t in names if t.startswith(FORMULA)]
+    hashed = texts.filter(pa.array(kept)).to_pylist()
+    names = _spelt(hashed, spelling)
+    risky = [t for t in names if t.startswith(FORMULA)] if form == "csv" else []
     if risky and formulas == "refuse":
         raise AssignError(
             "XPB-A20",
@@ -151,14 +184,34 @@ def write_audiences(
         names = [safe_cell(t) for t in names]
     target = Path(folder)
     stem = _file_name(name or chosen.key)
-    header = (unit_key(chosen), "variant")
+    header = columns or (unit_key(chosen), "variant")
+    values: list[tuple[Any, ...]] = [(n, found.keys[c]) for n, c in zip(names, codes.tolist(), strict=True)]
+    rule = None
+    wide: tuple[str, ...] = header
+    if buckets is not None:
+        rule, numbers = bucket_rule(chosen, hashed)
+        wide = (*header, buckets)
+        values = [(*v, number) for v, number in zip(values, numbers, strict=True)]
+    paper = _Paper(target, form, max_rows, max_bytes)
     files: list[AudienceFile] = []
+    if before is not None:
+        files += _delta(paper, stem, header, values, before)
     sets = [(f"{stem}-{_file_name(k)}", codes == i) for i, k in enumerate(found.keys)] if per_variant else [(stem, None)]
-    for prefix, mask in sets:
+    for part, mask in sets if before is None else ():
         rows = np.flatnonzero(mask) if mask is not None else np.arange(len(codes))
         if per_variant and len(rows) == 0:
             continue
-        files += _write(target, prefix, header, names, codes, rows, found.keys, max_rows, max_bytes)
+        files += paper.write(part, wide, [values[i] for i in rows.tolist()])
+    look_up = _few_of_each(values, found.keys)
+    if extras:
+        files += paper.write(f"{stem}-look-up", header, look_up)
+        forced = _forced(chosen)
+        if forced:
+            listed = _spelt(list(forced), spelling)
+            if formulas == "escape" and form == "csv":
+                listed = [safe_cell(t) for t in listed]
+            files += paper.write(f"{stem}-qa", header, list(zip(listed, forced.values(), strict=True)))
+        files += paper.write(f"{stem}-undo", header, [(v[0], "" if form == "csv" else None) for v in values])
     nulls = int(texts.null_count)
     return Audiences(
         tuple(files),
@@ -167,7 +220,178 @@ def write_audiences(
         nulls,
         len(texts) - nulls - int(first.sum()),
         len(risky) if formulas == "escape" else 0,
+        rule,
+        tuple((str(a), str(b)) for a, b in look_up),
     )
+
+
+def _spelt(ids: list[str], spelling: Callable[[str], str] | None) -> list[str]:
+    if spelling is None:
+        return ids
+    out = [str(spelling(t)) for t in ids]
+    if len(set(out)) < len(out):
+        seen: dict[str, str] = {}
+        one, other = next((seen[o], t) for t, o in zip(ids, out, strict=True) if seen.setdefault(o, t) != t)
+        raise AssignError(
+            "XPB-A20",
+            name=plain("The spelling"),
+            value=out[ids.index(one)],
+            rule=plain(f"Two units become one by it: {shown(one)} and {shown(other)}, perhaps with different variants"),
+            remedy=plain("Give one that keeps ids apart, or hash the id that the receiving system has"),
+        )
+    return out
+
+
+def _forced(subject: Subject) -> Mapping[str, str]:
+    """Units whose variant a list says."""
+    if isinstance(subject, Flag):
+        keys = {u: subject.matching(v) for u, v in subject.test_users.items() if v}
+        return {u: subject.keys[at] for u, at in keys.items() if at is not None}
+    return dict(subject.assignment.overrides) if subject.assignment is not None else {}
+
+
+def _few_of_each(values: list[tuple[Any, ...]], keys: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Some units of each variant, spread over the list."""
+    each = -(-LOOK_UP // max(len(keys), 1))
+    out: list[tuple[str, str]] = []
+    for key in keys:
+        own = [v for v in values if v[1] == key]
+        step = max(len(own) // each, 1)
+        out += [(v[0], v[1]) for v in own[::step][:each]]
+    return out
+
+
+def bucket_rule(subject: Subject, ids: list[str]) -> tuple[dict[str, tuple[int, int]], list[int]]:
+    """The range of buckets of each variant, and the bucket of each id (0 to 9,999).
+
+    A system that targets by number evaluates the rule itself; buckets are read from the number that decides the variant.
+
+    Raises:
+        AssignError: `XPB-A20`, no single rule by buckets gives the plan's variants.
+    """
+    plan = subject if isinstance(subject, Plan) else None
+    made = Randomiser(plan) if plan is not None else None
+    flag = made.flag if made is not None and made.is_mixpanel else subject if isinstance(subject, Flag) else None
+    groups = made.assignment.rollout if made is not None else flag.rollouts if flag is not None else ()
+    if len(groups) != 1 or _forced(subject):
+        raise _no_rule("several rollout groups or a list of overrides")
+    if flag is not None:
+        table = flag.bucket_table(flag.rollouts[0])
+        override = flag.rollouts[0].override
+        if override is not None and flag.matching(override) is not None:
+            raise _no_rule("a group with one variant for everyone")
+        limits = [int((table <= i).sum()) * (BUCKETS // 100) for i in range(len(flag.keys))]
+        keys = flag.keys
+        numbers = [fnv1a64((t + flag.variant_salt).encode()) % 100 * (BUCKETS // 100) for t in ids]
+    else:
+        assert made is not None  # noqa: S101 - a plan with the native hash
+        group = made.assignment.rollout[0]
+        if group.variant is not None:
+            raise _no_rule("a group with one variant for everyone")
+        cumulated = [sum(made.splits(group)[: i + 1], Fraction(0)) * BUCKETS for i in range(len(made.keys))]
+        if any(c.denominator != 1 for c in cumulated):
+            raise _no_rule("splits finer than a ten-thousandth")
+        limits, keys = [int(c) for c in cumulated], made.keys
+        before = prefix("variant", made.salt)
+        numbers = [int(hashlib.sha256((before + t).encode()).hexdigest()[:13], 16) * BUCKETS >> 52 for t in ids]
+    starts = [0, *limits[:-1]]
+    return {k: (a, b - 1) for k, a, b in zip(keys, starts, limits, strict=True) if b > a}, numbers
+
+
+def _no_rule(why: str) -> AssignError:
+    return AssignError(
+        "XPB-A20",
+        name=plain("A rule by buckets"),
+        value=plain("not there"),
+        rule=plain(f"The plan has {why}, which no single range of numbers says"),
+        remedy=plain("Hand over lists with variants instead"),
+    )
+
+
+def _earlier(before: str | Path | Mapping[str, str], header: tuple[str, str], form: Form) -> dict[str, str]:
+    """Variant by id of an earlier hand-off, as it was written."""
+    if isinstance(before, Mapping):
+        return {str(k): str(v) for k, v in before.items()}
+    out: dict[str, str] = {}
+    folder = Path(before)
+    extra = re.compile(r"-(look-up|qa|undo|add|change|remove)(-[0-9]+-of-[0-9]+)?\Z")
+    for path in sorted(folder.glob(f"*.{form}")):
+        if extra.search(path.stem):
+            continue
+        if form == "csv":
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = csv.DictReader(file)
+                if not set(header) <= set(rows.fieldnames or ()):
+                    continue
+                out |= {r[header[0]]: r[header[1]] for r in rows}
+        else:
+            lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line)
+            out |= {str(r[header[0]]): str(r[header[1]]) for r in lines if set(header) <= set(r)}
+    if not out:
+        raise AssignError(
+            "XPB-A20",
+            name="before",
+            value=str(before),
+            rule=plain(f"It is the folder of an earlier hand-off with the columns {header[0]} and {header[1]}"),
+            remedy=plain("Give that folder, or variant by id"),
+        )
+    return out
+
+
+def _delta(
+    paper: _Paper,
+    stem: str,
+    header: tuple[str, str],
+    values: list[tuple[Any, ...]],
+    before: str | Path | Mapping[str, str],
+) -> list[AudienceFile]:
+    old = _earlier(before, header, paper.form)
+    new = {str(v[0]): str(v[1]) for v in values}
+    parts = {
+        "add": [(u, v) for u, v in new.items() if u not in old],
+        "change": [(u, v) for u, v in new.items() if u in old and old[u] != v],
+        "remove": [(u, v) for u, v in old.items() if u not in new],
+    }
+    return [f for name, rows in parts.items() if rows for f in paper.write(f"{stem}-{name}", header, rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Paper:
+    """Writes rows into files of a form, within limits."""
+
+    folder: Path
+    form: Form
+    max_rows: int
+    max_bytes: int
+
+    def write(self, stem: str, header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[AudienceFile]:
+        """Files with these rows; numbered where there are several."""
+        head = _csv([header]) if self.form == "csv" else b""
+        lines = [_csv([r]) if self.form == "csv" else _line(header, r) for r in rows]
+        chunks: list[list[int]] = [[]]
+        size = len(head)
+        for i, line in enumerate(lines):
+            if chunks[-1] and (len(chunks[-1]) >= self.max_rows or size + len(line) > self.max_bytes):
+                chunks.append([])
+                size = len(head)
+            chunks[-1].append(i)
+            size += len(line)
+        out: list[AudienceFile] = []
+        for number, chunk in enumerate(chunks, 1):
+            tail = f"-{number:03d}-of-{len(chunks):03d}" if len(chunks) > 1 else ""
+            path = self.folder / f"{stem}{tail}.{self.form}"
+            data = head + b"".join(lines[i] for i in chunk)
+            write_atomic(path, data)
+            counts: dict[str, int] = {}
+            for i in chunk:
+                variant = str(rows[i][1] or "")
+                counts[variant] = counts.get(variant, 0) + 1
+            out.append(AudienceFile(path, len(chunk), len(data), digest_bytes(data), {k: c for k, c in counts.items() if k}))
+        return out
+
+
+def _line(header: tuple[str, ...], row: tuple[Any, ...]) -> bytes:
+    return json.dumps(dict(zip(header, row, strict=True)), ensure_ascii=False).encode() + b"\n"
 
 
 def _check_limits(max_rows: int, max_bytes: int) -> None:
@@ -196,43 +420,7 @@ def _file_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", text)[:80].lstrip(".") or "audience"
 
 
-def _write(
-    folder: Path,
-    prefix: str,
-    header: tuple[str, str],
-    names: list[str],
-    codes: Any,
-    rows: Any,
-    keys: tuple[str, ...],
-    max_rows: int,
-    max_bytes: int,
-) -> list[AudienceFile]:
-    chunks = _chunks([(names[i], keys[codes[i]]) for i in rows.tolist()], header, max_rows, max_bytes)
-    out: list[AudienceFile] = []
-    for number, chunk in enumerate(chunks, 1):
-        path = folder / (f"{prefix}-{number:03d}-of-{len(chunks):03d}.csv" if len(chunks) > 1 else f"{prefix}.csv")
-        data = _csv([header, *chunk])
-        write_atomic(path, data)
-        counts = {k: sum(v == k for _, v in chunk) for k in keys}
-        out.append(AudienceFile(path, len(chunk), len(data), digest_bytes(data), {k: c for k, c in counts.items() if c}))
-    return out
-
-
-def _chunks(rows: list[tuple[str, str]], header: tuple[str, str], max_rows: int, max_bytes: int) -> list[list[tuple[str, str]]]:
-    chunks: list[list[tuple[str, str]]] = [[]]
-    head = len(_csv([header]))
-    size = head
-    for row in rows:
-        need = sum(len(cell.encode()) + (2 + cell.count('"') if re.search(r'[",\r\n]', cell) else 0) for cell in row) + 3
-        if chunks[-1] and (len(chunks[-1]) >= max_rows or size + need > max_bytes):
-            chunks.append([])
-            size = head
-        chunks[-1].append(row)
-        size += need
-    return chunks
-
-
-def _csv(rows: list[tuple[str, str]]) -> bytes:
+def _csv(rows: Iterable[tuple[Any, ...]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue().encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from xpbench.canonical import digest_bytes
 from xpbench.errors import AssignError, shown
 from xpbench.files import write_atomic
 from xpbench.randomiser.assigning import subject_of
-from xpbench.randomiser.handoff.audience import Audiences, Formulas, write_audiences
+from xpbench.randomiser.handoff.audience import Audiences, Form, Formulas, write_audiences
 from xpbench.randomiser.handoff.javascript import javascript
 from xpbench.randomiser.handoff.responsibilities import Sheet, responsibility_sheet
-from xpbench.randomiser.handoff.sql import ENGINES, Engine, sql
+from xpbench.randomiser.handoff.sql import ENGINES, EXECUTED, Engine, sql
 from xpbench.randomiser.html import paragraph, table
 from xpbench.randomiser.plan_randomiser import Sticky
 from xpbench.shows import Shows
@@ -76,6 +76,12 @@ def handoff(
     properties: Any = None,
     cohorts: Mapping[str, Any] | None = None,
     store: Sticky | None = None,
+    columns: tuple[str, str] | None = None,
+    form: Form = "csv",
+    spelling: Callable[[str], str] | None = None,
+    buckets: str | None = None,
+    before: str | Path | Mapping[str, str] | None = None,
+    extras: bool = False,
 ) -> Handoff:
     """Write audience lists, JavaScript, SQL and the responsibility sheet into a folder, with a manifest of digests.
 
@@ -92,6 +98,12 @@ def handoff(
         properties: Properties for rules, one row per id.
         cohorts: Ids of each cohort that a rollout group of the plan names.
         store: Remembers sticky variants, where the plan has them.
+        columns: What the receiving system calls the id and the variant.
+        form: `csv` or `jsonl`.
+        spelling: From the id that is hashed to the id as the receiving system has it.
+        buckets: Name of a column with a number from 0 to 9,999, for systems that target by number.
+        before: An earlier hand-off: only what has changed is written.
+        extras: Also write ids to look up before launch, the QA list, and the list that undoes the others at the end.
 
     Raises:
         AssignError: ids that are no ids, or a subject that can't assign.
@@ -120,12 +132,21 @@ def handoff(
             properties=properties,
             cohorts=cohorts,
             store=store,
+            columns=columns,
+            form=form,
+            spelling=spelling,
+            buckets=buckets,
+            before=before,
+            extras=extras,
         )
         files |= {f.path.name: f.sha256 for f in audiences.files}
     write("assign.js", javascript(chosen))
     for engine in engines:
         try:
-            write(f"assign.{engine}.sql", sql(chosen, engine, conditions=conditions) + "\n")
+            note = (
+                "" if engine in EXECUTED else f"-- {engine}: written after the manual and never run; try it on ids you know\n"
+            )
+            write(f"assign.{engine}.sql", note + sql(chosen, engine, conditions=conditions) + "\n")
         except AssignError as error:
             if error.code != "XPB-A18":
                 raise

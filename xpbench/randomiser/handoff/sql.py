@@ -14,9 +14,9 @@ from xpbench.randomiser.flag import Flag
 from xpbench.randomiser.plan_randomiser import Randomiser
 from xpbench.randomiser.single import BASIS, PRIME, exact, prefix, threshold
 
-Engine = Literal["duckdb", "spark", "postgres", "bigquery", "snowflake", "trino"]
+Engine = Literal["duckdb", "spark", "postgres", "bigquery", "snowflake", "trino", "mariadb", "clickhouse"]
 
-ENGINES: tuple[Engine, ...] = ("duckdb", "spark", "postgres", "bigquery", "snowflake", "trino")
+ENGINES: tuple[Engine, ...] = ("duckdb", "spark", "postgres", "bigquery", "snowflake", "trino", "mariadb", "clickhouse")
 EXECUTED: tuple[Engine, ...] = ("duckdb", "spark", "postgres")
 """Engines in which the tests execute the text; the others are written after their manuals and were never run."""
 
@@ -27,6 +27,8 @@ _TEXT: Mapping[str, str] = {
     "bigquery": "CAST({c} AS STRING)",
     "snowflake": "CAST({c} AS VARCHAR)",
     "trino": "CAST({c} AS VARCHAR)",
+    "mariadb": "CONVERT(CAST({c} AS CHAR) USING utf8mb4)",
+    "clickhouse": "toString({c})",
 }
 _REFUSED: Mapping[str, tuple[str, str]] = {
     "duckdb": (
@@ -44,6 +46,10 @@ _REFUSED: Mapping[str, tuple[str, str]] = {
         "'bigint', 'uuid', 'unknown')",
         "CAST(CAST({m} || CAST({c} AS TEXT) AS BIGINT) AS TEXT)",
     ),
+    "clickhouse": (
+        "NOT match(toTypeName({c}), '^(LowCardinality\\(|Nullable\\()*(String|FixedString|U?Int|UUID|Enum)')",
+        "CAST(throwIf(1, {m}) AS Nullable(String))",
+    ),
     "trino": ("typeof({c}) IN ('double', 'real', 'boolean') OR typeof({c}) LIKE 'decimal%'", "CAST(fail({m}) AS VARCHAR)"),
 }
 """Where an engine can tell it: the test for ids that `xp.assign` refuses, such as 12345.0, and what raises."""
@@ -58,6 +64,8 @@ _SHA: Mapping[str, str] = {
     "bigquery": "CAST(CONCAT('0x', SUBSTR(TO_HEX(SHA256(CONCAT({p}, {x}))), 1, 13)) AS INT64)",
     "snowflake": "TO_NUMBER(SUBSTR(SHA2({p} || {x}, 256), 1, 13), 'XXXXXXXXXXXXX')",
     "trino": "from_base(substr(to_hex(sha256(to_utf8({p} || {x}))), 1, 13), 16)",
+    "mariadb": "CAST(CONV(SUBSTR(SHA2(CONCAT({p}, {x}), 256), 1, 13), 16, 10) AS UNSIGNED)",
+    "clickhouse": "reinterpretAsUInt64(reverse(unhex(concat('000', substring(hex(SHA256(concat({p}, {x}))), 1, 13)))))",
 }
 _FNV_DUCKDB = (
     "CAST(list_reduce(list_concat([CAST({basis} AS UHUGEINT)], list_transform(range(0, octet_length(encode({x} || {p}))), "
@@ -77,8 +85,9 @@ def sql(
 
     Args:
         subject: Plan, flag, or opened experiment.
-        engine: Dialect. The texts for DuckDB, Spark and Postgres are executed in the tests of this package; those for
-            BigQuery, Snowflake and Trino are written after their manuals.
+        engine: Dialect. The texts for DuckDB, Spark and Postgres are executed in the tests of this package, that for ClickHouse
+            where its engine is installed; those for BigQuery, Snowflake, Trino and MariaDB are written after their manuals and
+            begin with a note that they were never run. SQLite has no SHA-256.
         column: Column of the id; by default the one named like the assignment key.
         conditions: For rollout groups with a rule or cohort: the SQL condition that stands for it, by group key. It is put
             into the text as it is.
@@ -123,7 +132,7 @@ def sql(
 
 def literal(text: str, engine: str) -> str:
     """A SQL string literal of the dialect."""
-    if engine in ("spark", "bigquery", "snowflake"):
+    if engine in ("spark", "bigquery", "snowflake", "mariadb", "clickhouse"):
         escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
         return f"'{escaped}'"
     return "'" + text.replace("'", "''") + "'"
@@ -131,7 +140,7 @@ def literal(text: str, engine: str) -> str:
 
 def identifier(name: str, engine: str) -> str:
     """A quoted column name of the dialect, parts divided by dots."""
-    mark = "`" if engine in ("spark", "bigquery") else '"'
+    mark = "`" if engine in ("spark", "bigquery", "mariadb", "clickhouse") else '"'
     return ".".join(f"{mark}{part.replace(mark, mark * 2)}{mark}" for part in name.split("."))
 
 

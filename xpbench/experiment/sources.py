@@ -1,0 +1,74 @@
+"""From what somebody has at hand, a frame or a path, to a source: the plan says the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xpbench.data.summary import Summary
+from xpbench.errors import InputError, plain
+from xpbench.plan import Plan
+from xpbench.plan.metrics import Column
+
+if TYPE_CHECKING:
+    from xpbench.experiment.gathering import Source
+
+ENDINGS = (".parquet", ".jsonl.gz", ".jsonl", ".ndjson.gz", ".ndjson", ".csv.gz", ".csv")
+"""Kinds of files that a folder is searched for; the first that is there is read."""
+
+
+def source_of(plan: Plan, given: Any, *, variant: str | None = None, day: str | None = None) -> Source | Summary:
+    """A source as it is; of anything else a table of units where the plan's metrics are columns, else a log of events.
+
+    Args:
+        plan: Says of which kind the data is, and the column of the unit.
+        given: `xp.units(...)`, `xp.events(...)`, a summary, a frame, a path or paths, or a folder of files.
+        variant: Column of the variant of a table; left out, it is found (see `xp.units`).
+        day: Column of a table with the day of the first exposure.
+
+    Raises:
+        InputError: `XPB-I04`, a column was named for a source that names its own, or the folder has no file that is read.
+        DataError: `XPB-D02` or `XPB-D03`, files are missing or of no kind that is read.
+    """
+    named = [name for name, value in (("variant", variant), ("day", day)) if value is not None]
+    tabular = any(isinstance(m, Column) for m in plan.metrics)
+    if named and (hasattr(given, "summarize") or isinstance(given, Summary) or not tabular):
+        what = "a source names its columns itself" if tabular else "the plan counts events, whose columns xp.events names"
+        raise InputError(
+            "XPB-I04",
+            name=plain(named[0]),
+            value=variant if variant is not None else day,
+            rule=plain(f"A column is named for a table of units; {what}"),
+            remedy=plain(f"Leave {named[0]} out, or give it to xp.units(...)" if tabular else f"Leave {named[0]} out"),
+        )
+    if isinstance(given, Summary) or hasattr(given, "summarize"):
+        ready: Source | Summary = given
+        return ready
+    table = files_in(given) if isinstance(given, (str, Path)) and Path(given).is_dir() else given
+    if tabular:
+        from xpbench.data import units
+
+        return units(table, variant=variant, day=day)
+    from xpbench.data import events
+
+    return events(table)
+
+
+def files_in(folder: str | Path) -> list[str]:
+    """The files of the first kind in `ENDINGS` that a folder holds, in order of their names.
+
+    Raises:
+        InputError: `XPB-I04`, there are none.
+    """
+    names = sorted(str(p) for p in Path(folder).iterdir() if p.is_file())
+    for ending in ENDINGS:
+        found = [n for n in names if n.lower().endswith(ending)]
+        if found:
+            return found
+    raise InputError(
+        "XPB-I04",
+        name=plain("The folder"),
+        value=str(folder),
+        rule=plain("It holds files of Parquet, JSON Lines or CSV"),
+        remedy=plain("Name the files"),
+    )
