@@ -5792,21 +5792,6 @@ def _later(payload: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"word": "OLDER LOOK", "means": means}]
 
 
-def json_text(value: Any) -> str:
-    """A value of a plan as text."""
-    return DASH if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-def deviation_row(deviation: Mapping[str, Any]) -> dict[str, str]:
-    """One deviation from the plan as registered."""
-    return {
-        "pointer": str(deviation.get("pointer", "")),
-        "class": str(deviation.get("class", "")),
-        "registered": json_text(deviation.get("before")),
-        "found": json_text(deviation.get("after")),
-    }
-
-
 def _evidence(evidence: Mapping[str, Any]) -> str:
     parts = []
     for name, value in evidence.items():
@@ -5826,6 +5811,21 @@ def health_check(check: Mapping[str, Any]) -> dict[str, Any]:
         "meaning": check["meaning"],
         "next_step": check["next_step"],
         "evidence": _evidence(check["evidence"]),
+    }
+
+
+def json_text(value: Any) -> str:
+    """A value of a plan as text."""
+    return DASH if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def deviation_row(deviation: Mapping[str, Any]) -> dict[str, str]:
+    """One deviation from the plan as registered."""
+    return {
+        "pointer": str(deviation.get("pointer", "")),
+        "class": str(deviation.get("class", "")),
+        "registered": json_text(deviation.get("before")),
+        "found": json_text(deviation.get("after")),
     }
 
 
@@ -5871,8 +5871,6 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),
         "hypothesis": hypothesis_section(payload),
-        "came_first": next((c["meaning"] for c in readout["health"] if c["name"] == "plan_first"), ""),
-        "changed": [deviation_row(d) for d in readout["deviations"] if d["class"] == "amendment after effects"],
         **forest_plots(payload, rows, labels, hidden=invalid),
         "interval_name": interval_name(readout, plan),
         "rows": rows,
@@ -5961,7 +5959,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "128e5eca56815e23acd8cad0f9da1bd1319c495df472b8fc2219c3e245e2f3a0": (
+    "05ad3d1444357ba3d3a69d83c0144c32346681e4258054f18ac859d1efbbac13": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -6059,9 +6057,9 @@ TEMPLATES = {
     '<p class="because">Reason: {{ c.decision.because }}</p>\n'
     '</div>\n'
     '<dl class="hyp"><dt>If</dt><dd>{{ c.hypothesis["if"] }}</dd><dt>then</dt><dd>{{ c.hypothesis.then }}</dd><dt>because</dt><dd>{{ c.hypothesis.because }}</dd></dl>\n'
-    '<p class="small quiet">As registered {{ c.hypothesis.registered }}{% if c.hypothesis.by %} by {{ c.hypothesis.by }}{% endif %}, digest <span class="hex">{{ c.hypothesis.digest[:12] }}…</span>{% if c.hypothesis.amended %}; amended {{ c.hypothesis.amended }} time{{ "" if c.hypothesis.amended == 1 else "s" }} since, see below{% endif %}.{% if c.came_first %} {{ c.came_first }}{% endif %}</p>\n'
-    '{% if c.changed %}<div class="wide" tabindex="0"><table class="compact"><caption>Changed after effects were seen</caption><thead><tr><th scope="col">Where</th><th scope="col">As registered</th><th scope="col">As analysed</th></tr></thead><tbody>\n'
-    '{% for d in c.changed %}<tr><td><code>{{ d.pointer }}</code></td><td>{{ d.registered }}</td><td>{{ d.found }}</td></tr>\n'
+    '<p class="small quiet">As registered {{ c.hypothesis.registered }}{% if c.hypothesis.by %} by {{ c.hypothesis.by }}{% endif %}, digest <span class="hex">{{ c.hypothesis.digest[:12] }}…</span>{% if c.hypothesis.amended %}; amended {{ c.hypothesis.amended }} time{{ "" if c.hypothesis.amended == 1 else "s" }} since, see below{% endif %}.{% for h in c.health if h.title == "Plan before data" %} {{ h.meaning }}{% endfor %}</p>\n'
+    '{% set changed = c.deviations|selectattr("class", "equalto", "amendment after effects")|list %}{% if changed %}<div class="wide" tabindex="0"><table class="compact"><caption>Changed after effects were seen</caption><thead><tr><th scope="col">Where</th><th scope="col">As registered</th><th scope="col">As analysed</th></tr></thead><tbody>\n'
+    '{% for d in changed %}<tr><td><code>{{ d.pointer }}</code></td><td>{{ d.registered }}</td><td>{{ d.found }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '{% if c.forest %}\n'
     '<figure tabindex="0">{% if c.forest_note %}<figcaption>{{ c.forest_note }}</figcaption>{% endif %}{{ c.forest|safe }}</figure>\n'
