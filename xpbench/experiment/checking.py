@@ -41,11 +41,11 @@ _COUNTED = ("/exposure", "/data", "/unit")
 def _previous(entries: tuple[Entry, ...]) -> Summary | None:
     """Counts of the look before, as far as the ledger keeps them: no moments.
 
-    Looks from before an amendment of what counts as exposed (dates, events, policies) were at other data, as it says: fewer
-    units than then follow from it, and are no loss.
+    Looks from before an amendment of what counts (dates, exposure, data policy) were at other units: after it the first look
+    has nothing to compare with, and the amendment stays on record as a deviation.
     """
     for entry in reversed(entries):
-        if entry.kind == "amended" and any(str(c.get("pointer", "")).startswith(_COUNTED) for c in entry.body["changes"]):
+        if entry.kind == "amended" and any(str(c["pointer"]).startswith(_WHO_COUNTS) for c in entry.body.get("changes", ())):
             return None
         if entry.kind in LOOKED:
             units = {k: int(v) for k, v in entry.body["units"].items()}
@@ -54,6 +54,10 @@ def _previous(entries: tuple[Entry, ...]) -> Summary | None:
             seen = str(entry.body["fingerprint"])
             return Summary("the look before", seen, 0, units, (), first_exposure=first, data_until=until)
     return None
+
+
+_WHO_COUNTS = ("/exposure", "/data", "/variants")
+"""Fields of the plan that decide which units of the same data count."""
 
 
 def health_counts(checks: Iterable[Any]) -> dict[str, Any]:

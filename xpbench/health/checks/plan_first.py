@@ -15,8 +15,8 @@ from xpbench.health.registry import check
 def plan_first(inputs: HealthInputs) -> Verdict:
     """Compares the registration on record with the first exposure of a unit that counts.
 
-    Fails where every unit was exposed before the plan was registered, warns where some were. It never makes a readout invalid:
-    its stamp stands on readout, headline and memo. Units that the plan leaves out, as of QA testers or of days outside
+    Warns where a unit was exposed before the plan was registered, and never makes a readout invalid: its stamp stands on
+    readout, headline and memo. Units that the plan leaves out, as of QA testers or of days outside
     `exposure.start` and `exposure.end`, don't count.
     """
     registered, first = inputs.registered, inputs.summary.first_exposure
@@ -55,7 +55,7 @@ def plan_first(inputs: HealthInputs) -> Verdict:
         return Verdict("warn", f"The plan is retrospective: {dates}.{known}", "Run an experiment to confirm it.", evidence)
     if state == "after":
         return Verdict(
-            "fail",
+            "warn",
             f"The plan was registered {number_of(-days, 'day')} after the first exposure: {dates}. All units were exposed by "
             f"then.{known} What was planned may have been chosen for what the data show.",
             "Read it as a description of these data, and register the next experiment before it begins. A plan that is meant "
