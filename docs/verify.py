@@ -742,6 +742,21 @@ def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
     return next((e for e, at in times if readout["at"] in at and e["kind"] == readout["kind"]), None)
 
 
+def is_known(entry: J, look: J, entries: Sequence[J]) -> bool:
+    """Whether an entry was on record for whoever took the look, where a repair may have joined two sides as well."""
+    merged, own = look["body"].get("merged"), entry["body"].get("merged")
+    if not merged:
+        return bool(entry["seq"] <= look["seq"])
+    forks = [e["body"]["fork"] for e in entries[: look["seq"]] if e["kind"] == "repaired" and "fork" in e["body"]]
+    return bool(entry["seq"] <= (forks[-1] if forks else 0) or (own and own["seq"] <= merged["seq"]))
+
+
+def place_then(entry: J, look: J) -> int:
+    """The place of an entry when the look was taken: on its own side, where a repair has put both back from there."""
+    own = entry["body"].get("merged")
+    return int(own["seq"] if own and look["body"].get("merged") else entry["seq"])
+
+
 def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
     """The readout is what its look showed; the decision names that look and those that came later at other data."""
     readout, before = payload["readout"], len(notes.differences)
@@ -763,7 +778,12 @@ def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
         seen, later = {look["body"]["fingerprint"]}, []
         for e in entries:
             data = e["body"].get("fingerprint")
-            if look["seq"] < e["seq"] < last["seq"] and e["kind"] in ("opened", "peeked") and data not in seen:
+            if (
+                not is_known(e, look, entries)
+                and e["seq"] < last["seq"]
+                and e["kind"] in ("opened", "peeked")
+                and data not in seen
+            ):
                 seen.add(data)
                 later.append(e["seq"])
         notes.same("decision, later looks at other data", later, last["body"].get("later_looks", []))
@@ -1006,9 +1026,11 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
     else:
         notes.same("look, data fingerprint", look["body"]["fingerprint"], readout["summary"]["fingerprint"])
         notes.same("look, units", look["body"]["units"], readout["summary"]["units"])
-        upto = [e for e in looks if e["seq"] <= look["seq"]]
+        upto = [e for e in looks if is_known(e, look, entries)]
         notes.same(
-            "looks", [(e["seq"], e["kind"] == "opened") for e in upto], [(x["seq"], x["planned"]) for x in readout["looks"]]
+            "looks",
+            [(place_then(e, look), e["kind"] == "opened") for e in upto],
+            [(x["seq"], x["planned"]) for x in readout["looks"]],
         )
         for entry, told in zip(upto, readout["looks"], strict=False):
             if "findings" in entry["body"] or "findings" in told:
@@ -1098,10 +1120,18 @@ def check_archive(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes
     for name in sorted(files.keys() - known):
         notes.differs("archive", "no other files", name)
     try:
-        described = {e["@id"]: e.get("sha256") for e in loads(files["ro-crate-metadata.json"].decode())["@graph"]}
+        entities = {e["@id"]: e for e in loads(files["ro-crate-metadata.json"].decode())["@graph"]}
+        described = {name: entity.get("sha256") for name, entity in entities.items()}
+        root, owner, readout = entities["./"], entities["#owner"], payload["readout"]
+        shown = [root["name"], root["description"], root["datePublished"], root["identifier"], owner["name"]]
     except (KeyError, ValueError, TypeError, AttributeError):
         notes.differs("archive, ro-crate-metadata.json", "a description of the files", "none that can be read")
         return
+    cells = payload.get("page", {}).get("cells")
+    if cells is not None:
+        title = f"{cells['decision']['headline']}: {cells['title']}"
+        told = [title, " ".join(cells["impact"]), readout["at"], readout["plan_digest"], cells["owner"]]
+        notes.same("archive, its own description", told, shown)
     for name, data in {**files, "memo.html": memo}.items():
         if name != "ro-crate-metadata.json" and described.get(name) != _digest(data):
             notes.differs(f"archive, digest of {name}", _digest(data), described.get(name, "nothing"))
@@ -4570,6 +4600,9 @@ def later_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     readout, looks = payload["readout"], ledger_looks(payload)
     own = next((k for k in looks if readout["at"] in k["times"] and k["kind"] == readout["kind"]), None)
     end = payload["decision"]["seq"] if payload["decision"] else len(payload["ledger"]["lines"]) + 1
+    told = json.loads(payload["ledger"]["lines"][end - 1])["body"].get("later_looks") if payload["decision"] else None
+    if told is not None:
+        return [k for k in looks if k["seq"] in told]
     if own is None:
         return []
     found = {k["data"]: k for k in reversed(looks) if own["seq"] < k["seq"] < end and k["data"] != own["data"]}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +58,16 @@ def test_a_checker_refuses_wrong_calls_and_passes_right_ones(tmp_path: Path) -> 
     for number, word in enumerate(WRONG.values(), start=2):
         assert word in found.get(number, ""), done.stdout
     assert len(lines) + 1 not in found, done.stdout
+
+
+def test_a_plan_shows_its_fields_with_a_line_each() -> None:
+    """`xp.Plan?` shows this signature and this text; pydantic's own are thousands of characters of annotations."""
+    signature, text = str(inspect.signature(xp.Plan)), xp.Plan.__doc__ or ""
+    assert len(signature) < 500
+    assert "Annotated" not in signature + text
+    for name, field in xp.Plan.model_fields.items():
+        shown = field.alias or name
+        assert re.search(rf"\b{shown}\b", signature)
+        assert re.search(rf"(?m)^    {shown}: \S.*\.$", text), shown
+    assert "hypothesis: Hypothesis (required). If (change), then (claims), because (reason)." in text
+    assert "segments: list of text. Properties or columns declared in advance." in text

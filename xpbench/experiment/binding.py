@@ -44,11 +44,20 @@ def merged_at(entry: Entry) -> str:
 
 
 def later_looks(entries: Sequence[Entry], look: Entry) -> list[Entry]:
-    """Looks at effects after this one that were at other data: one for each state of the data, the first at it."""
+    """Looks at effects that were not known at this one, at other data: one for each state of the data, the first at it.
+
+    They came after it; or, where a repair joined two sides of a ledger, on the other side.
+    """
+    merged = look.body.get("merged")
+    fork = next((int(e.body["fork"]) for e in reversed(entries[: look.seq]) if e.kind == "repaired" and "fork" in e.body), 0)
     seen = {look.body["fingerprint"]}
     out = []
     for entry in entries:
-        if entry.seq > look.seq and entry.kind in ("opened", "peeked") and entry.body["fingerprint"] not in seen:
+        own = entry.body.get("merged")
+        is_known = entry.seq <= look.seq
+        if isinstance(merged, Mapping):
+            is_known = entry.seq <= fork or (isinstance(own, Mapping) and own["seq"] <= merged["seq"])
+        if not is_known and entry.kind in ("opened", "peeked") and entry.body["fingerprint"] not in seen:
             seen.add(entry.body["fingerprint"])
             out.append(entry)
     return out

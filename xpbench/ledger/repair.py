@@ -158,12 +158,21 @@ def _repaired_folder(folder: Path, *, by: str | None, clock: Clock) -> Repair | 
     for readout in (folder / READOUTS).glob("*.json"):
         if not (target := home / READOUTS / readout.name).exists():
             write_atomic(target, readout.read_bytes())
-    aside = folder.parent / ASIDE / f"{folder.name}-{entries[-1].digest[:12]}"
+    aside = _free(folder.parent / ASIDE / f"{folder.name}-{entries[-1].digest[:12]}")
     aside.parent.mkdir(exist_ok=True)
     os.rename(folder, aside)
     sync_folder(folder.parent)
     told = f"{number_of(added, 'entry', 'entries')} added to {key}" if merge.rest else f"it has no entry that {key} lacks"
     return Repair(str(home / LEDGER), (f"The folder {folder.name} was a copy: {told}.",), added, merge.words, str(aside))
+
+
+def _free(path: Path) -> Path:
+    """The path, or the first one with a number behind it that nothing has."""
+    found, number = path, 1
+    while found.exists():
+        number += 1
+        found = path.with_name(f"{path.name}-{number}")
+    return found
 
 
 def sides(data: bytes) -> tuple[list[bytes], list[bytes]]:

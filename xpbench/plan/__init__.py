@@ -6,6 +6,7 @@ hypothesis  if, then, because
 metrics     one class for each kind
 design      variants, exposure, assignment, model, horizon, decision, watch, data policies
 methods     editions of the statistical methods
+shown_signature  how a model shows itself to `?`
 base        what every part has in common
 keys        which keys can name a folder
 rules       what must hold before registering

@@ -30,6 +30,7 @@ from xpbench.plan.design import (
 from xpbench.plan.hypothesis import Hypothesis
 from xpbench.plan.methods import METHODS
 from xpbench.plan.metrics import Metric, MetricBase
+from xpbench.plan.shown_signature import make_readable
 
 SCHEMA = 1
 """Version of the plan file that this release writes."""
@@ -240,3 +241,6 @@ class Plan(Part):
         from xpbench.views.card import PlanCard
 
         return PlanCard(self.to_dict(), problems=len(self.problems())).to_html()
+
+
+make_readable(Plan)

@@ -29,6 +29,21 @@ def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
     return next((e for e, at in times if readout["at"] in at and e["kind"] == readout["kind"]), None)
 
 
+def is_known(entry: J, look: J, entries: Sequence[J]) -> bool:
+    """Whether an entry was on record for whoever took the look, where a repair may have joined two sides as well."""
+    merged, own = look["body"].get("merged"), entry["body"].get("merged")
+    if not merged:
+        return bool(entry["seq"] <= look["seq"])
+    forks = [e["body"]["fork"] for e in entries[: look["seq"]] if e["kind"] == "repaired" and "fork" in e["body"]]
+    return bool(entry["seq"] <= (forks[-1] if forks else 0) or (own and own["seq"] <= merged["seq"]))
+
+
+def place_then(entry: J, look: J) -> int:
+    """The place of an entry when the look was taken: on its own side, where a repair has put both back from there."""
+    own = entry["body"].get("merged")
+    return int(own["seq"] if own and look["body"].get("merged") else entry["seq"])
+
+
 def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
     """The readout is what its look showed; the decision names that look and those that came later at other data."""
     readout, before = payload["readout"], len(notes.differences)
@@ -50,7 +65,12 @@ def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
         seen, later = {look["body"]["fingerprint"]}, []
         for e in entries:
             data = e["body"].get("fingerprint")
-            if look["seq"] < e["seq"] < last["seq"] and e["kind"] in ("opened", "peeked") and data not in seen:
+            if (
+                not is_known(e, look, entries)
+                and e["seq"] < last["seq"]
+                and e["kind"] in ("opened", "peeked")
+                and data not in seen
+            ):
                 seen.add(data)
                 later.append(e["seq"])
         notes.same("decision, later looks at other data", later, last["body"].get("later_looks", []))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from xpbench.verifier.bound import look_on_record
+from xpbench.verifier.bound import is_known, look_on_record, place_then
 from xpbench.verifier.grammar import order
 from xpbench.verifier.report import J, NewerError, Notes
 from xpbench.verifier.text import canonical, loads, sha256
@@ -152,9 +152,11 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
     else:
         notes.same("look, data fingerprint", look["body"]["fingerprint"], readout["summary"]["fingerprint"])
         notes.same("look, units", look["body"]["units"], readout["summary"]["units"])
-        upto = [e for e in looks if e["seq"] <= look["seq"]]
+        upto = [e for e in looks if is_known(e, look, entries)]
         notes.same(
-            "looks", [(e["seq"], e["kind"] == "opened") for e in upto], [(x["seq"], x["planned"]) for x in readout["looks"]]
+            "looks",
+            [(place_then(e, look), e["kind"] == "opened") for e in upto],
+            [(x["seq"], x["planned"]) for x in readout["looks"]],
         )
         for entry, told in zip(upto, readout["looks"], strict=False):
             if "findings" in entry["body"] or "findings" in told:

@@ -71,10 +71,18 @@ def check_archive(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes
     for name in sorted(files.keys() - known):
         notes.differs("archive", "no other files", name)
     try:
-        described = {e["@id"]: e.get("sha256") for e in loads(files["ro-crate-metadata.json"].decode())["@graph"]}
+        entities = {e["@id"]: e for e in loads(files["ro-crate-metadata.json"].decode())["@graph"]}
+        described = {name: entity.get("sha256") for name, entity in entities.items()}
+        root, owner, readout = entities["./"], entities["#owner"], payload["readout"]
+        shown = [root["name"], root["description"], root["datePublished"], root["identifier"], owner["name"]]
     except (KeyError, ValueError, TypeError, AttributeError):
         notes.differs("archive, ro-crate-metadata.json", "a description of the files", "none that can be read")
         return
+    cells = payload.get("page", {}).get("cells")
+    if cells is not None:
+        title = f"{cells['decision']['headline']}: {cells['title']}"
+        told = [title, " ".join(cells["impact"]), readout["at"], readout["plan_digest"], cells["owner"]]
+        notes.same("archive, its own description", told, shown)
     for name, data in {**files, "memo.html": memo}.items():
         if name != "ro-crate-metadata.json" and described.get(name) != _digest(data):
             notes.differs(f"archive, digest of {name}", _digest(data), described.get(name, "nothing"))

@@ -251,8 +251,8 @@ class Portfolio(Shows):
         out.append(f"{self.peeks} peeks, {sum(self.deviations.values())} deviations, {len(self.overrides)} overrides.")
         ends = [x for x in self.lines if x.follows and not x.restarted_as]
         if ends:
-            told = "; ".join(" → ".join((*x.follows, x.key)) for x in ends)
-            out.append(f"{number_of(sum(len(x.follows) for x in ends), 'restart')}: {told}.")
+            runs = "; ".join(" → ".join((*x.follows, x.key)) for x in ends)
+            out.append(f"{number_of(sum(len(x.follows) for x in ends), 'restart')}: {runs}.")
         if self.win_rate:
             rate, low, high = self.win_rate
             out.append(f"{rate:.0%} of decided experiments shipped ({low:.0%} to {high:.0%}).")

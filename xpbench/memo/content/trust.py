@@ -77,6 +77,9 @@ def later_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     readout, looks = payload["readout"], ledger_looks(payload)
     own = next((k for k in looks if readout["at"] in k["times"] and k["kind"] == readout["kind"]), None)
     end = payload["decision"]["seq"] if payload["decision"] else len(payload["ledger"]["lines"]) + 1
+    told = json.loads(payload["ledger"]["lines"][end - 1])["body"].get("later_looks") if payload["decision"] else None
+    if told is not None:
+        return [k for k in looks if k["seq"] in told]
     if own is None:
         return []
     found = {k["data"]: k for k in reversed(looks) if own["seq"] < k["seq"] < end and k["data"] != own["data"]}
