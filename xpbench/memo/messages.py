@@ -50,7 +50,15 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "impact.fell": (
         "With {variant}, {metric} fell by {size}, from {control} to {treatment} ({level} interval {low} to {high}).",
     ),
+    "method.audited": (
+        "Units were assigned at random: recomputing the hash gives every unit that was checked its variant. So the difference "
+        "between variants is what the change caused, plus chance. The interval says how far chance alone could move the "
+        "number; a claim is made only where the whole interval lies on one side of zero.",
+    ),
     "method.random": (
+        "Whether the units were assigned at random was not checked here, see the assignment audit among the health checks. If "
+        "they were, the difference between variants is what the change caused, plus chance. The interval says how far chance "
+        "alone could move the number; a claim is made only where the whole interval lies on one side of zero.",
         "Units were assigned at random, so the difference between variants is what the change caused, plus chance. The "
         "interval says how far chance alone could move the number; a claim is made only where the whole interval lies on "
         "one side of zero.",
