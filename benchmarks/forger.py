@@ -1,6 +1,6 @@
 """A forger's bench: generated forgeries of page, payload, seal, ledger and their combinations against every surface.
 
-    python -m benchmarks.forger                  10,000 forgeries, about an hour on one core
+    python -m benchmarks.forger                  10,000 forgeries, about twenty minutes of one free core
     python -m benchmarks.forger --count 2000     fewer
     python -m benchmarks.forger --seed 7         others
 

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/trust.md from results/trust.json, crash.json and injection.json.
+"""Writes the tables of docs/trust.md from results/trust.json, forger.json, crash.json and injection.json.
 
 python -m benchmarks.trust_page
 """
@@ -122,11 +122,24 @@ def speed(trust: dict[str, Any]) -> str:
     return f"{_table(['promise', 'bar', 'measured'], 1, rows)}\n\nAt commit `{s['commit']}`."
 
 
+def forgeries(forger: dict[str, Any]) -> str:
+    """Forgeries by kind, with what the package said."""
+    rows = []
+    for name, n in sorted(forger["tried"].items(), key=lambda item: -item[1]):
+        said = ", ".join(f"{code}: {k:,}" for code, k in sorted(forger["verdicts"][name].items()))
+        missed = sum(m.startswith(name) for m in forger["missed"])
+        rows.append([name, f"{n:,}", said, str(missed)])
+    rows.append(["**all**", f"**{forger['cases']:,}**", "", f"**{len(forger['missed'])}**"])
+    asked = ", ".join(f"{name} {n:,}" for name, n in forger["asked"].items())
+    return f"{_table(['forged', 'how often', 'exit codes of the package', 'missed'], 3, rows)}\n\nAsked: {asked}."
+
+
 def page(text: str) -> str:
     """The page with its tables made anew."""
-    trust, crash, injection = _load("trust"), _load("crash"), _load("injection")
+    trust, crash, injection, forger = _load("trust"), _load("crash"), _load("injection"), _load("forger")
     parts = {
         "changes": f"{changes(trust)}\n\n{_source(trust, trust['flips of memo']['commit'])}",
+        "forgeries": f"{forgeries(forger)}\n\n{_source(forger, forger['commit'])}",
         "kills": f"{kills(crash)}\n\n{_source(crash, crash['commit'])}",
         "faults": f"{faults(injection)}\n\n{_source(injection, injection['commit'])}",
         "readers": readers(trust),

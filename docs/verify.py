@@ -3861,6 +3861,9 @@ def check_marks(notes: Notes, payload: J, page: Page) -> None:
         }
         variant = on_page(labels.get(decision["variant"], decision["variant"]))
         wanted["headline"] = heads.get(decision["outcome"], f"Ship {variant}")
+    else:
+        cells = payload["page"]["cells"]
+        wanted |= {"headline": cells["decision"]["headline"], "impact.0": cells["impact"][0], "impact.1": cells["impact"][1]}
     for i, row in enumerate(readout["rows"]):
         texts = row_texts(row)
         hidden = ("shown", "means", "p", "p_adjusted") if texts["chance"] else ("shown", "means", "chance")

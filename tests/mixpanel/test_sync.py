@@ -320,3 +320,28 @@ def test_command(box: Sandbox, client: Client, experiment: xp.Experiment, capsys
     capsys.readouterr()
     assert main(["status", "in-step", "--root", root, "--remote"]) == 1
     assert "flag, share of rollout group 1: 0.9 in Mixpanel, 0.1 by the plan" in capsys.readouterr().out
+
+
+def test_without_a_ledger_a_ramp_is_taken_and_another_plan_is_not(box: Sandbox, client: Client) -> None:
+    """The bare function knows plans alone: what reassigns nobody and says the same is the same experiment."""
+    narrow = assigned()
+    publish(narrow, narrow.digest, client, flag=True, launch=True)
+    wide = assigned(assignment={**narrow.to_dict()["assignment"], "rollout": [{"key": "everyone", "share": 0.5}]})
+    assert publish(wide, wide.digest, client, flag=True).did == ("updated", "flag updated")
+    assert store(box, "flag")["ruleset"]["rollout"][0]["rollout_percentage"] == 0.5
+    for other in (narrow, wide.replace(title="Another"), wide.replace(owner="somebody else")):
+        with pytest.raises(MixpanelError, match="XPB-M14"):
+            publish(other, other.digest, client, flag=True)
+    held = store(box, "experiment")
+    box.store.put("experiment", held["id"], {**held, "status": "success"})
+    wider = assigned(assignment={**narrow.to_dict()["assignment"], "rollout": [{"key": "everyone", "share": 0.9}]})
+    with pytest.raises(MixpanelError, match="XPB-M14"):
+        publish(wider, wider.digest, client, flag=True)
+
+
+def test_a_flag_made_by_hand_that_is_the_very_same_is_linked(box: Sandbox, client: Client, experiment: xp.Experiment) -> None:
+    from xpbench.mixpanel.lifecycle import flag_body
+
+    client.create_flag(flag_body(experiment.plan))
+    assert experiment.sync(client, launch=True).in_step
+    assert store(box, "flag")["experiment_id"] == store(box, "experiment")["id"]

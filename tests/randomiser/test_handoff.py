@@ -290,6 +290,9 @@ def test_spark_equals_python(tmp_path: Path) -> None:
             subject = subjects()[name]
             rows = frame.selectExpr("place", f"{sql(subject, 'spark')} AS variant").orderBy("place").collect()
             assert [r["variant"] for r in rows] == assignments(subject, ids).variants().tolist(), name
+        dollars = plan_of(salt="price ${env:HOME} up ${x}")
+        rows = frame.selectExpr("place", f"{sql(dollars, 'spark')} AS variant").orderBy("place").collect()
+        assert [r["variant"] for r in rows] == assignments(dollars, ids).variants().tolist()
         floats = spark.createDataFrame([(1, 12345.0)], "place INT, distinct_id DOUBLE")
         with pytest.raises(Exception, match=r"12345\.0 is another id"):
             floats.selectExpr(f"{sql(plan_of(), 'spark')} AS variant").collect()
@@ -518,3 +521,14 @@ def test_clickhouse_equals_python() -> None:
         assert [None if v == "\\N" else v for v in found] == assignments(plan, ids).variants().tolist()
     with pytest.raises(Exception, match=r"12345\.0 is another id"):
         chdb.query(f"SELECT {sql(plan_of(), 'clickhouse')} FROM VALUES('distinct_id Float64', (1.0))", "TSV")
+
+
+def test_text_that_a_dialect_replaces_and_names_that_it_folds() -> None:
+    plan = plan_of(salt="price ${env:HOME} up")
+    text = sql(plan, "spark")
+    assert "${" not in text
+    assert "concat('" in text
+    assert "${env:HOME}" in sql(plan, "duckdb")
+    assert '"DISTINCT_ID"' in sql(plan_of(), "snowflake")
+    assert '"a"."Id x"' in sql(plan_of(), "postgres", column="a.Id x")
+    assert '"A"."Id x"' in sql(plan_of(), "snowflake", column="a.Id x")

@@ -232,3 +232,29 @@ def test_a_memo_beside_its_data(tmp_path):
     report = xp.verify(path)
     assert report.exit_code == 0, str(report)
     assert any("no later decision" in c for c in report.checked), "the ledger beside it was used"
+
+
+def test_the_keys_of_a_plan_are_those_of_its_schema():
+    """`python scripts/make_verifier.py` makes them; a field that is missing there would make honest memos differ."""
+    from pathlib import Path
+
+    from xpbench.verifier.plan_keys import PLAN_KEYS
+
+    schema = json.loads((Path(xp.__file__).parent / "plan" / "plan.schema.json").read_text(encoding="utf-8"))
+    assert set(PLAN_KEYS) == set(schema["properties"])
+    for name, definition in (
+        ("data", "DataPolicy"),
+        ("exposure", "Exposure"),
+        ("decision", "Decision"),
+        ("health", "HealthPolicy"),
+    ):
+        assert set(PLAN_KEYS[name]) == set(schema["$defs"][definition]["properties"]), name
+    metrics = [d for d in schema["$defs"].values() if {"kind", "role", "direction"} <= set(d.get("properties", {}))]
+    assert set(PLAN_KEYS["metrics"][0]) == {key for d in metrics for key in d["properties"]}
+
+
+def test_every_field_of_a_full_payload_is_known(shipped):
+    """A field that payload or readout gains without the verifier is refused in every memo: this says so first."""
+    from xpbench.verifier.shape import unknown_keys
+
+    assert list(unknown_keys(json.loads(json.dumps(shipped.memo().to_dict())))) == []

@@ -14,12 +14,15 @@ import pyarrow as pa
 
 from xpbench import formula
 from xpbench.data import ingest
+from xpbench.data.engines.embedded import quote
 from xpbench.data.logs.log import EventSchema, properties_of
 from xpbench.data.logs.opening import kind_of, located
+from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import DecisionError, number_of, plain
 from xpbench.forecast.history import Floats, History, parts_of
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, Formula, MetricBase, Ratio
+from xpbench.sheets.select import load, names_of, sheets_of
 from xpbench.stats.functionals import Formula as FormulaOf
 from xpbench.stats.functionals import Functional, functional
 from xpbench.stats.functionals import Ratio as RatioOf
@@ -127,12 +130,8 @@ def read_history(
     if kind == "events":
         return History.of_events(_log(files, plan), plan, trigger=trigger)
     wanted = {c for m in plan.metrics if isinstance(m, Column) for c in (m.column, *m.covariates)} | ({day} if day else set())
-    with duckdb.connect() as engine:
-        table = _relation(engine, files)
-        names = list(table.columns)
-        there = [c for c in names if c in wanted]
-        frame = table.select(*map(duckdb.ColumnExpression, there)).fetchnumpy() if there else {}
-    if not frame:
+    names = columns_of(files)
+    if not wanted & set(names):
         rule = plain(f"The table has the columns {', '.join(names[:20])}")
         raise DecisionError(
             "XPB-R20",
@@ -141,14 +140,7 @@ def read_history(
             rule=rule,
             remedy=plain("Name the right file"),
         )
-    columns = {k: np.ma.filled(np.ma.asarray(v).astype(float), np.nan) if k != day else v for k, v in frame.items()}
-    return History.of_frame(columns, plan, day=day)
-
-
-def _relation(engine: duckdb.DuckDBPyConnection, files: list[str]) -> duckdb.DuckDBPyRelation:
-    if kind_of(files[0]) == "csv":
-        return engine.read_csv(files)
-    return engine.read_parquet(files, union_by_name=True)
+    return History.of_frame(files, plan, day=day)
 
 
 def _log(files: list[str], plan: Plan) -> pa.Table:
@@ -158,7 +150,11 @@ def _log(files: list[str], plan: Plan) -> pa.Table:
             names = [EventSchema().unit or plan.unit, *properties_of(plan).texts]
             ingest(files, out=Path(folder) / "log", properties=names)
             files = sorted(str(p) for p in (Path(folder) / "log").glob("*.parquet"))
-        return _relation(engine, files).to_arrow_table()
+        if kind_of(files[0]) == "csv":  # every value as text, which is read as that of an event is
+            sheets = sheets_of(files, folder)
+            load(engine, "log", sheets, {n: quote(n) for n in dict.fromkeys(names_of(sheets)) if n}, folder, duckdb.Error)
+            return engine.table("log").to_arrow_table()
+        return engine.read_parquet(files, union_by_name=True).to_arrow_table()
 
 
 def _subject(metric: MetricBase, parts: tuple[str, ...]) -> int | Functional:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ from numpy.typing import NDArray
 from xpbench import formula
 from xpbench.data import events
 from xpbench.data.logs.log import EventSchema
+from xpbench.data.tables.past_units import past_units
+from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import DecisionError, nearest, plain
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, Formula, MetricBase, Ratio
@@ -69,14 +70,24 @@ class History:
         """History from a table with one row per unit, for a plan over columns.
 
         Args:
-            frame: pandas DataFrame or anything with columns by name; true/false and numbers.
+            frame: Anything that `xp.units` reads, or columns by name; read under the plan's data policy.
             plan: Whose metrics are of kind `column`, ratios or formulas of them.
             day: Column with the date of first exposure.
 
         Raises:
+            DataError: the table holds what the plan's data policy refuses.
             DecisionError: `XPB-R20`, a column is missing, or the plan counts from events.
         """
         values, covariates = {}, {}
+        own = [m for m in plan.metrics if isinstance(m, Column)]
+        names = list(dict.fromkeys(c for m in own for c in (m.column, *(m.covariates if m.cuped else ()))))
+        if isinstance(frame, Mapping):
+            frame = pa.table({str(k): pa.array(np.asarray(v)) for k, v in frame.items()})
+        known = columns_of(frame)
+        for name in [*names, *([] if day is None else [day])]:
+            if name not in known:
+                raise _bad("history", f"without column {name}", "It has the plan's columns", nearest(name, known))
+        past = past_units(frame, plan, names, day=day)
         for metric in plan.metrics:
             if isinstance(metric, (Ratio, Formula)):
                 continue
@@ -87,11 +98,10 @@ class History:
                     "A table of units feeds metrics of kind column",
                     "Give History(values=…) with a value per unit and metric",
                 )
-            values[metric.key] = _column(frame, metric.column)
+            values[metric.key] = past.columns[metric.column]
             if metric.cuped and metric.covariates:
-                covariates[metric.key] = np.column_stack([_filled(_column(frame, c)) for c in metric.covariates])
-        days = None if day is None else _days(frame, day)
-        return cls(values, covariates, days)
+                covariates[metric.key] = np.column_stack([_filled(past.columns[c]) for c in metric.covariates])
+        return cls(values, covariates, None if past.day is None else past.day - past.day.min())
 
     @classmethod
     def of_events(cls, log: Any, plan: Plan, *, trigger: str | None = None, **options: Any) -> History:
@@ -214,29 +224,10 @@ def exposed_at(log: Any, plan: Plan, trigger: str) -> Any:
     )
 
 
-def _column(frame: Any, name: str) -> Floats:
-    try:
-        return np.asarray(frame[name], dtype=np.float64)
-    except KeyError:
-        raise _bad("history", f"without column {name}", "It has the plan's columns", nearest(name, list(frame))) from None
-    except (TypeError, ValueError):
-        raise _bad("history", f"column {name}", "Metrics and covariates are numbers or true/false", "Convert it") from None
-
-
 def _filled(values: Floats) -> Floats:
     """Missing covariates at their mean, as the data room does."""
     known = values[np.isfinite(values)]
     return np.where(np.isfinite(values), values, known.mean() if known.size else 0.0)
-
-
-def _days(frame: Any, name: str) -> NDArray[np.int64]:
-    try:
-        raw: Sequence[Any] = list(frame[name])
-        ordinals = np.array([date.fromisoformat(str(v)[:10]).toordinal() for v in raw], dtype=np.int64)
-    except (KeyError, ValueError):
-        raise _bad("history", f"column {name}", "It holds dates such as 2026-11-03", "Name the right column") from None
-    counted: NDArray[np.int64] = ordinals - ordinals.min()
-    return counted
 
 
 def _bad(name: str, value: object, rule: str, remedy: str) -> DecisionError:

@@ -6,7 +6,6 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 
 from xpbench.errors import InputError, plain
@@ -16,6 +15,7 @@ from xpbench.forms.inputs import TextLeaf
 from xpbench.forms.panel import Panel, ViewPlace
 from xpbench.forms.readout_panel import experiment_of
 from xpbench.plan import Plan
+from xpbench.randomiser.tables import header, whole, without_empty
 from xpbench.views import bucket_heatmap, exposure_split
 from xpbench.views.preflight import PreflightCard, preflight_balance, preflight_findings
 from xpbench.views.view import View
@@ -69,15 +69,11 @@ class PreflightPanel(Panel):
             return MISSING
         file = Path(str(path).strip())
         name = self.plan.unit if column is MISSING else str(column)
-        if not file.is_file():
-            raise InputError("XPB-I01", path=str(file))
-        with duckdb.connect() as engine:
-            is_parquet = file.suffix.lower() == ".parquet"
-            table = engine.read_parquet(str(file)) if is_parquet else engine.read_csv(str(file), all_varchar=True)
-            if name not in table.columns:
-                rule = plain(f"The file has the columns {', '.join(table.columns[:20])}")
-                raise InputError("XPB-I04", name="Column", value=name, rule=rule, remedy=plain("Name one of them"))
-            return table.select(duckdb.ColumnExpression(name)).fetchnumpy()[name]
+        known = header(file)
+        if name not in known:
+            rule = plain(f"The file has the columns {', '.join(known[:20])}")
+            raise InputError("XPB-I04", name="Column", value=name, rule=rule, remedy=plain("Name one of them"))
+        return without_empty(whole(file, as_text=(name,))[name])
 
     def run(self) -> None:
         """Run the preflight and show what it found."""

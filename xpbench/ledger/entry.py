@@ -41,6 +41,7 @@ KINDS = (
     "stamped",
     "published",
     "concluded",
+    "rolled_back",
     "restarted",
 )
 """Kinds that this release writes. Readers take any other kind as well, and say so: it is one word of `a-z` and `_`."""

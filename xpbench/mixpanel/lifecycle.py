@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from xpbench.errors import MixpanelError, plain
 from xpbench.ledger.clock import Clock, system_clock
 from xpbench.mixpanel.difference import recorded_digest
-from xpbench.mixpanel.sync import live, note, sync
+from xpbench.mixpanel.sync import is_ramp, live, note, read, sync
 from xpbench.mixpanel.wanted import (
     Stage,
     Wanted,
@@ -103,6 +103,11 @@ def publish(
     stage: Stage | None = "active" if launch and held.stage in (None, "draft", "active") else None
     body = {**held.flag, **running(stage)} if flag and held.flag is not None else None
     held = replace(held, experiment={**fields, **(details or {})}, stage=stage, flag=body)
+    if wanted is None:
+        remote = read(held, client)
+        if is_ramp(held, remote):  # no ledger says that this plan amends that one, but nobody is reassigned by it
+            there = [t for t in (remote.experiment, remote.flag) if t is not None]
+            held = replace(held, digests=held.digests | {d for t in there if (d := recorded_digest(t)) is not None})
     report = sync(held, client, annotate=False, clock=clock)
     did = list(report.did)
     if launch:

@@ -130,6 +130,8 @@ def refuse_foreign(wanted: Wanted, remote: Remote) -> None:
         known = str(there["id"]) in wanted.ids
         if digest in wanted.digests or (known and digest is None):
             continue
+        if thing == "flag" and digest is None and not there.get("experiment_id") and not _deciding(wanted, remote):
+            continue  # made by hand and the very same, and no experiment has it
         reason = "names no plan" if digest is None else f"was made from plan {digest[:12]}, which is not in this ledger"
         apart = _apart(wanted, remote, thing)
         raise MixpanelError(
@@ -139,6 +141,32 @@ def refuse_foreign(wanted: Wanted, remote: Remote) -> None:
             reason=plain(reason),
             differences=plain(f". It differs in: {apart}" if apart else ""),
         )
+
+
+def _deciding(wanted: Wanted, remote: Remote) -> list[Difference]:
+    """Differences of the flag that decide who gets what."""
+    texts = ("description", "linked experiment", "tags", "name", "status", "experiment is active", "serving method")
+    found = compare(wanted, remote.experiment, remote.flag)
+    return [d for d in found if d.thing == "flag" and d.field not in texts and not d.field.startswith("name of rollout group")]
+
+
+def is_ramp(wanted: Wanted, remote: Remote) -> bool:
+    """Whether what is there is this experiment at a smaller share: it runs, its words are the same, and only shares grow."""
+    there = remote.experiment
+    if there is None or there.get("status") not in ("draft", "active"):
+        return False
+    texts = [d for d in compare(wanted, there, remote.flag) if d.thing == "experiment" and d.field != "status"]
+    if any(d.field != "description" for d in texts):
+        return False
+    head, held = (str(t).split("plan SHA-256")[0] for t in (wanted.experiment["description"], there.get("description")))
+    grows = [
+        d.field.startswith("share of rollout group")
+        and isinstance(d.plan, (int, float))
+        and isinstance(d.mixpanel, (int, float))
+        and d.plan > d.mixpanel
+        for d in (_deciding(wanted, remote) if remote.flag is not None else ())
+    ]
+    return head == held and all(grows)
 
 
 def _apart(wanted: Wanted, remote: Remote, thing: str) -> str:

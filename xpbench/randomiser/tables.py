@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from xpbench.errors import AssignError, InputError, nearest, plain, shown
+from xpbench.errors import AssignError, DataError, InputError, nearest, plain, shown
+from xpbench.meaning.nothing import NOTHING, SPACES
+from xpbench.sheets import ensure_whole, sheet_of
 
 BATCH = 1 << 18
 
@@ -23,7 +26,7 @@ def _kind(path: str | Path) -> tuple[Path, str]:
         raise InputError("XPB-I01", path=str(path))
     if file.suffix == ".parquet":
         return file, "Parquet"
-    if file.name.endswith((".csv", ".csv.gz", ".tsv")):
+    if file.name.lower().endswith((".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".csv.zip")):
         return file, "CSV"
     raise InputError(
         "XPB-I04",
@@ -44,10 +47,20 @@ def _reading(file: Path, kind: str) -> Iterator[None]:
 
 @contextmanager
 def _csv(file: Path, as_text: tuple[str, ...] = ()) -> Iterator[pacsv.CSVStreamingReader]:
-    parse = pacsv.ParseOptions(delimiter="\t" if file.suffix == ".tsv" else ",", newlines_in_values=True)
-    convert = pacsv.ConvertOptions(column_types=dict.fromkeys(as_text, pa.string()), strings_can_be_null=True)
-    with pa.input_stream(str(file), compression="gzip" if file.suffix == ".gz" else None) as stream:
-        yield pacsv.open_csv(stream, pacsv.ReadOptions(block_size=1 << 24), parse, convert)
+    with tempfile.TemporaryDirectory(prefix="xpbench-") as folder:
+        sheet = sheet_of(str(file), folder, as_text)
+        for name in as_text:
+            if sheet.names.count(name) > 1:
+                raise DataError("XPB-D06", column=name, times=sheet.names.count(name))
+        parse = pacsv.ParseOptions(delimiter=sheet.separator, newlines_in_values=True)
+        convert = pacsv.ConvertOptions(column_types=dict.fromkeys(as_text, pa.string()), strings_can_be_null=True)
+        read = pacsv.ReadOptions(block_size=1 << 24, skip_rows=sheet.skip)
+        try:
+            with pa.input_stream(sheet.path) as stream:
+                yield pacsv.open_csv(stream, read, parse, convert)
+        except (pa.ArrowException, ValueError):
+            ensure_whole(sheet)  # says which line is not as wide as the header, or no UTF-8
+            raise
 
 
 def batches(path: str | Path, *, as_text: tuple[str, ...] = ()) -> Iterator[pa.Table]:
@@ -115,7 +128,8 @@ def id_column(names: list[str], wanted: str | None, key: str) -> str:
 
 
 def without_empty(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column of text with empty cells as null: a CSV can't tell them apart."""
+    """A column of text with null for cells that mean that there is no value, such as NA and empty ones."""
     if not pa.types.is_string(column.type):
         return column
-    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+    short = pc.utf8_lower(pc.utf8_trim(column, characters=SPACES))
+    return pc.if_else(pc.is_in(short, value_set=pa.array(sorted(NOTHING))), pa.scalar(None, pa.string()), column)

@@ -4,6 +4,6 @@ A file is looked at before it is read, so that nothing about its shape is guesse
 are read, or rows that are told.
 """
 
-from xpbench.sheets.shape import Sheet, ensure_whole, rewritten, sheet_of
+from xpbench.sheets.shape import Sheet, ensure_whole, rewritten, rows_of, sheet_of
 
-__all__ = ["Sheet", "ensure_whole", "rewritten", "sheet_of"]
+__all__ = ["Sheet", "ensure_whole", "rewritten", "rows_of", "sheet_of"]

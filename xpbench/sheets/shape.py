@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from xpbench.errors import DataError, nearest, number_of, plain, shown
+from xpbench.errors import DataError, number_of, plain, shown
 from xpbench.sheets.unpack import ensure_text, plain_file
 
 HEAD = 1 << 18
@@ -149,6 +149,16 @@ def _rows(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
         return
 
 
+def rows_of(sheet: Sheet) -> Iterator[list[str]]:
+    """The rows of a file in Python, each as wide as its header; for small files.
+
+    Raises:
+        DataError: as `ensure_whole`.
+    """
+    ensure_text(sheet.path, sheet.named)
+    yield from _checked(sheet)
+
+
 def ensure_whole(sheet: Sheet) -> None:
     """Every row of a file has as many fields as its header; for people to see where not, since an engine says less.
 
@@ -221,8 +231,3 @@ def _ragged(sheet: Sheet, line: int, fields: list[str]) -> DataError:
         what += f" ({seen})"
         remedy = f"Quote fields that hold a {_WORDS.get(sheet.separator, 'separator')}, or correct the line"
     return DataError("XPB-D60", path=sheet.named, what=plain(what), remedy=plain(remedy))
-
-
-def unknown(name: str, known: Collection[str]) -> str:
-    """The hint for a column that is not there."""
-    return nearest(name, list(known))

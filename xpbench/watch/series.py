@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from xpbench.errors import WatchError, plain
+from xpbench.meaning.nothing import is_nothing, trimmed
+from xpbench.meaning.numbers import number_of_text
+from xpbench.sheets import rows_of, sheet_of
 
 COLUMNS = ("day", "metric", "n", "mean")
 LIMIT_BYTES = 50_000_000
@@ -112,22 +115,29 @@ def series_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, Series]:
 
 
 def read_series(path: str | Path) -> dict[str, Series]:
-    """Series by metric from a CSV file in UTF-8, see `series_of`.
+    """Series by metric from a CSV file, see `series_of`.
 
     Raises:
+        DataError: `XPB-D60` to `XPB-D62`, the file has no clear shape, is damaged or no UTF-8.
         WatchError: `XPB-W03`, the file can't be read or used.
     """
     source = Path(path)
     try:
         if source.stat().st_size > LIMIT_BYTES:
             raise _bad("File", str(source), f"A series has up to {LIMIT_BYTES:,} bytes", "Aggregate by day first")
-        with source.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
+        with tempfile.TemporaryDirectory(prefix="xpbench-") as folder:
+            sheet = sheet_of(str(source), folder, COLUMNS)
+            missing = [c for c in COLUMNS if c not in sheet.names]
             if missing:
                 raise _bad("Header", ", ".join(missing) + " missing", f"Columns: {', '.join(COLUMNS)}", "Add them")
-            return series_of(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            twice = [c for c in (*COLUMNS, "variance", "group", "adopted") if sheet.names.count(c) > 1]
+            if twice:
+                raise _bad("Header", ", ".join(twice) + " twice", "Names of columns are unique", "Rename one of them")
+            return series_of(
+                {k: None if is_nothing(v) else trimmed(v) for k, v in zip(sheet.names, fields, strict=True)}
+                for fields in rows_of(sheet)
+            )
+    except OSError as error:
         raise _bad("File", str(source), f"It must be readable CSV ({error})", "Check path and encoding") from error
 
 
@@ -153,7 +163,8 @@ def _day(value: Any, column: str, number: int) -> date:
 
 def _number(value: Any, column: str, number: int) -> float:
     try:
-        out = float(value)
+        read = number_of_text(value) if isinstance(value, str) else float(value)
+        out = math.nan if read is None else read
     except (TypeError, ValueError):
         out = math.nan
     if not math.isfinite(out):

@@ -13,6 +13,7 @@ unit_sums       sums in the pass, or from a view
 variant_values  what the variant column holds, before any plan
 variant_column  which column that is, where nobody names it
 pooled          a table of the past as one group of units
+past_units      values of units of the past, which belong to no variant
 row_hashes      hashes of rows and text
 exact_products  exact sums and sums of products
 ==============  ==================================================================

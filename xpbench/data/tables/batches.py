@@ -325,25 +325,20 @@ def ids(column: Any) -> Ids:
         missing = missing | absent(column)
     full = end > begin
     if not bool(full.any()):
-        keys[missing] = np.int64(np.uint64(NOTHING).view(np.int64))
+        keys[missing] = np.uint64(NOTHING).view(np.int64)
         return Ids(keys, missing)
-    first = np.where(full, text[np.minimum(begin, len(text) - 1)], 0)
-    last = np.where(full, text[np.minimum(end - 1, len(text) - 1)], 0)
-    length = end - begin
-    # what may be another spelling of its name: blanks around it, words for nothing, numbers with a point, truth values
-    odd = (first <= 32) | (last <= 32) | (first >= 0xC2) | (last >= 0x80)
-    short = full & (length <= LONGEST)
-    odd |= short & np.isin(text[np.minimum(begin, len(text) - 1)] | 0x20, _FIRST)
-    digit = (last >= 48) & (last <= 57)
-    starts = ((first >= 48) & (first <= 57)) | (first == 45)
-    odd |= starts & (last == 48) & (text[np.maximum(end - 2, 0)] == 46)
-    odd |= (first == 45) & (last == 48) & (length == 2)
-    longer = starts & (last == 48) & (text[np.maximum(end - 2, 0)] == 48) & (length > 3)
-    if bool(longer.any()):
-        odd |= _has_point(text, begin, end, longer)
-    whole = starts & digit & (length <= 18) & ~missing
-    if bool(whole.any()):
-        keys[whole] = _whole(text, begin[whole], end[whole], keys[whole])
+    every = bool(full.all())
+    opens = _OPENS[text[begin if every else np.minimum(begin, len(text) - 1)]]
+    closes = _CLOSES[text[end - 1]]
+    if not every:
+        opens, closes = np.where(full, opens, 0), np.where(full, closes, 0)
+    # what may be another spelling of its name: blanks around it, words for nothing, truth values, numbers with a point
+    both = opens & closes
+    odd = ((opens | closes) & _EDGE) != 0
+    if bool((both & _WORD).any()):
+        odd |= ((both & _WORD) != 0) & (end - begin <= LONGEST)
+    if bool((both & _NUMBER).any()):
+        odd |= _numbers(text, begin, end, ((both & _NUMBER) != 0) & ~missing, keys)
     odd &= ~missing
     if bool(odd.any()):
         places = np.flatnonzero(odd)
@@ -363,7 +358,32 @@ def ids(column: Any) -> Ids:
 
 
 LONGEST = max(map(len, WORDS))
-_FIRST = np.array(sorted({ord(w[0]) | 0x20 for w in (*WORDS, "true", "false") if w}), dtype=np.uint8)
+_EDGE, _WORD, _NUMBER = 1, 2, 4
+_OPENS, _CLOSES = np.zeros((2, 256), dtype=np.uint8)
+"""What a text may be by its first and by its last byte."""
+_OPENS[:33] = _CLOSES[:33] = _EDGE
+_OPENS[0xC2:] = _CLOSES[0x80:] = _EDGE
+for _word in (*WORDS, "true", "false"):
+    if _word:
+        for _sign in (_word, _word.upper()):
+            _OPENS[ord(_sign[0])] |= _WORD
+            _CLOSES[ord(_sign[-1])] |= _WORD
+_OPENS[[45, *range(48, 58)]] |= _NUMBER
+_CLOSES[48:58] |= _NUMBER
+
+
+def _numbers(
+    text: NDArray[np.uint8], begin: NDArray[np.int64], end: NDArray[np.int64], likely: Mask, keys: NDArray[np.int64]
+) -> Mask:
+    """Give whole numbers that are written as text their own keys; which others may be one in another spelling."""
+    whole = likely & (end - begin <= 18)
+    if bool(whole.any()):
+        keys[whole] = _whole(text, begin[whole], end[whole], keys[whole])
+    zero = likely & (text[end - 1] == 48)
+    odd = zero & (text[begin.clip(max=len(text) - 1)] == 45) & (end - begin == 2)
+    if bool(zero.any()):
+        odd |= _has_point(text, begin, end, zero)
+    return odd
 
 
 def _has_point(text: NDArray[np.uint8], begin: NDArray[np.int64], end: NDArray[np.int64], where: Mask) -> Mask:

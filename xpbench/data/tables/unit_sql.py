@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from xpbench.errors import DataError, plain, shown
 from xpbench.meaning.names import name_sql, nothing_sql, trimmed_sql
@@ -19,7 +19,10 @@ def is_text(kind: str) -> bool:
 
 
 def as_name(name: str, kind: str, named: Collection[str] = ()) -> str:
-    """Text of a variant or a slice, as `xpbench.meaning.names` has it; null where there is none."""
+    """Text of a variant or a slice, as `xpbench.meaning.names` has it; null where there is none.
+
+    Text is without blanks around it already (see `tidy`), here and below.
+    """
     if kind in REALS:
         return (
             f"CASE WHEN isnan({name}) THEN NULL WHEN {name} = floor({name}) AND abs({name}) < 9e15 "
@@ -28,7 +31,7 @@ def as_name(name: str, kind: str, named: Collection[str] = ()) -> str:
     text = f"CAST({name} AS VARCHAR)"
     if kind in INTEGERS or kind in _WIDE or kind == "BOOLEAN":
         return text
-    return name_sql(text, named)
+    return name_sql(text, named, trimmed=kind == "VARCHAR")
 
 
 def as_id(name: str, kind: str) -> str:
@@ -53,9 +56,9 @@ def as_number(name: str, kind: str, *, column: str, metrics: Sequence[str], rule
     if kind.startswith("DECIMAL"):  # by way of its text, which is parsed to the nearest double
         return f"CAST(CAST({name} AS VARCHAR) AS DOUBLE)", False
     if is_text(kind):
-        short = trimmed_sql(f"CAST({name} AS VARCHAR)")
+        short = name if kind == "VARCHAR" else trimmed_sql(f"CAST({name} AS VARCHAR)")
         if rule is not None:
-            return f"CASE WHEN {nothing_sql(short)} THEN NULL ELSE {rule.sql(short)} END", True
+            return f"CASE WHEN {short} IS NULL OR {nothing_sql(short)} THEN NULL ELSE {rule.sql(short)} END", True
         return number_sql(short), True
     if kind == '"NULL"' or kind == "NULL":
         return f"CAST({name} AS DOUBLE)", False
@@ -66,13 +69,18 @@ def number_sql(short: str) -> str:
     """`xpbench.meaning.numbers.number_of_text` for a trimmed text; null where it is no number, or none is there."""
     number = f"try_cast({short} AS DOUBLE)"
     return (
-        f"CASE WHEN contains({short}, '_') OR {nothing_sql(short)} THEN NULL WHEN {number} IS NOT NULL THEN {number} "
+        f"CASE WHEN NOT isnan({number}) AND NOT contains({short}, '_') THEN {number} WHEN {nothing_sql(short)} THEN NULL "
         f"WHEN lower({short}) = 'true' THEN CAST(1 AS DOUBLE) WHEN lower({short}) = 'false' THEN CAST(0 AS DOUBLE) END"
     )
 
 
-def unreadable(name: str, rule: Rule | None = None) -> str:
+def unreadable(name: str, kind: str, rule: Rule | None = None) -> str:
     """The text of a value that is there and is no number; null elsewhere."""
-    short = trimmed_sql(f"CAST({name} AS VARCHAR)")
+    short = name if kind == "VARCHAR" else trimmed_sql(f"CAST({name} AS VARCHAR)")
     number = number_sql(short) if rule is None else rule.sql(short)
-    return f"CASE WHEN {short} IS NOT NULL AND NOT {nothing_sql(short)} AND {number} IS NULL THEN {short} END"
+    return f"CASE WHEN {number} IS NULL AND {short} IS NOT NULL AND NOT {nothing_sql(short)} THEN {short} END"
+
+
+def tidy(columns: Mapping[str, str]) -> str:
+    """Columns (by name, with their type) of which text is without blanks around it."""
+    return ", ".join(f"{trimmed_sql(name)} AS {name}" if kind == "VARCHAR" else name for name, kind in columns.items())

@@ -15,7 +15,7 @@ from xpbench.data.blocks import Parts
 from xpbench.data.engines.embedded import Stages, literal, quote
 from xpbench.data.logs.opening import is_arrow, is_relation, kind_of, plain_arrow, plain_frame
 from xpbench.data.summary import Finding
-from xpbench.data.tables.unit_sql import REALS, as_id, as_name, as_number, is_text, number_sql, unreadable
+from xpbench.data.tables.unit_sql import REALS, as_id, as_name, as_number, is_text, number_sql, tidy, unreadable
 from xpbench.errors import DataError, nearest, plain, shown
 from xpbench.meaning.names import EXACT, name_of, nothing_sql, trimmed_sql
 from xpbench.meaning.nothing import trimmed
@@ -197,7 +197,13 @@ class UnitTable:
             native = self.native
             self.connection.register("source", _renamed(native, short))
         types = {r[0]: str(r[1]) for r in self.all("DESCRIBE SELECT * FROM source")}
+        self.all(f"CREATE TEMP {self._kind(types)} tidy AS SELECT {tidy(types)} FROM source")
         return {name: types[w] for name, w in short.items()}
+
+    @staticmethod
+    def _kind(types: Mapping[str, str]) -> str:
+        """Text is looked at several times, so that what was made of it is kept."""
+        return "TABLE" if "VARCHAR" in types.values() else "VIEW"
 
     def need(self, wanted: Iterable[str], known: Sequence[str]) -> None:
         """Every wanted column is there once.
@@ -238,7 +244,9 @@ class UnitTable:
                 words = "; ".join(shown(line[:60]) for line in sheet.preamble[:3])
                 detail = f"File {shown(Path(sheet.named).name)}, before the header: {words}."
                 self.find("skipped_lines", len(sheet.preamble), 0, "not read", detail=detail)
-        same = " AND ".join(f"{trimmed_sql(w)} = {literal(name)}" for name, w in short.items())
+        same = " AND ".join(
+            f"{w} LIKE {literal('%' + name + '%')} AND trim({w}) = {literal(name)}" for name, w in short.items()
+        )
         (again,) = self.one(f"SELECT count_if({same}) FROM source")
         if again:
             self.all(f"CREATE OR REPLACE TEMP TABLE source AS SELECT * FROM source WHERE coalesce(NOT ({same}), true)")
@@ -260,15 +268,14 @@ class UnitTable:
     def base(self, unit: str, types: Mapping[str, str]) -> None:
         """Make the view `base`: u, v, a number or null for every measure (m0, …), its unreadable text (b0, …), s0, …, d."""
         short = {name: f"w{i}" for i, name in enumerate(types)}
-        self._ensure_exact(unit, types[unit], short[unit])
-        columns = [f"{as_id(short[unit], types[unit])} AS u", f"{self._variant(types)} AS v"]
+        columns = [f"{self._id(types)} AS u", f"{self._variant(types)} AS v"]
         for name, measure in self.measures.items():
-            rule = self.rule(name, short[name]) if is_text(types[name]) else None
+            rule = self.rule(name, short[name], types[name]) if is_text(types[name]) else None
             number, parsed = as_number(short[name], types[name], column=name, metrics=self.metrics_by_column[name], rule=rule)
             columns.append(f"{number} AS {measure}")
             if parsed:
                 self.texts.add(measure)
-                columns.append(f"{unreadable(short[name], rule)} AS b{measure[1:]}")
+                columns.append(f"{unreadable(short[name], types[name], rule)} AS b{measure[1:]}")
         columns += [
             f"coalesce({as_name(short[s], types[s])}, {literal(MISSING)}) AS s{i}" for i, s in enumerate(self.plan.segments)
         ]
@@ -276,9 +283,15 @@ class UnitTable:
             columns.append(f"{self._day(self.source.day, short[self.source.day], types[self.source.day])} AS d")
         text = self.texts or "VARCHAR" in types.values()
         kind = "TABLE" if text else "VIEW"  # text is parsed once
-        self.all(f"CREATE TEMP {kind} base AS SELECT {', '.join(columns)} FROM source")
+        self.all(f"CREATE TEMP {kind} base AS SELECT {', '.join(columns)} FROM tidy")
         if isinstance(self.source.table, list):
             self._ensure_no_totals(unit)
+
+    def _id(self, types: Mapping[str, str]) -> str:
+        """Expression of the id."""
+        name, kind = f"w{list(types).index(self.unit)}", types[self.unit]
+        self._ensure_exact(self.unit, kind, name)
+        return as_id(name, kind)
 
     def _variant(self, types: Mapping[str, str]) -> str:
         """Expression of the plan's variant, or of the name of what is none."""
@@ -289,7 +302,8 @@ class UnitTable:
         out = f"CASE {name} {cases} ELSE {name} END" if cases else name
         if is_text(kind):
             cases = " ".join(f"WHEN {literal(k)} THEN {literal(v)}" for k, v in exact.items())
-            out = f"CASE {trimmed_sql(f'CAST(w{place} AS VARCHAR)')} {cases} ELSE {out} END"
+            text = f"w{place}" if kind == "VARCHAR" else trimmed_sql(f"CAST(w{place} AS VARCHAR)")
+            out = f"CASE {text} {cases} ELSE {out} END"
         return out
 
     def _ensure_exact(self, unit: str, kind: str, name: str) -> None:
@@ -300,7 +314,7 @@ class UnitTable:
         """
         if kind in REALS:
             most = EXACT if kind == "DOUBLE" else 2**24
-            (top,) = self.one(f"SELECT max(abs({name})) FROM source WHERE isfinite({name})")
+            (top,) = self.one(f"SELECT max(abs({name})) FROM tidy WHERE isfinite({name})")
             if top is not None and top >= most:
                 raise DataError("XPB-D64", column=unit, found=plain(f"{top:.0f}"))
 
@@ -318,12 +332,11 @@ class UnitTable:
         if len(found) == 1:
             raise DataError("XPB-D65", row=plain(f"{found[0][0]:,}"), unit=found[0][1], column=unit)
 
-    def rule(self, column: str, name: str) -> Rule | None:
+    def rule(self, column: str, name: str, kind: str) -> Rule | None:
         """How a column of text is read that is not written plainly; the rule is told."""
-        text = f"CAST({name} AS VARCHAR)"
-        short = trimmed_sql(text)
+        short = name if kind == "VARCHAR" else trimmed_sql(f"CAST({name} AS VARCHAR)")
         there = f"{short} IS NOT NULL AND NOT {nothing_sql(short)}"
-        odd = self.all(f"SELECT {short} FROM source WHERE {there} AND {number_sql(short)} IS NULL LIMIT 1")
+        odd = self.all(f"SELECT {short} FROM tidy WHERE {number_sql(short)} IS NULL AND {there} LIMIT 1")
         if not odd:
             return None
 
@@ -331,11 +344,11 @@ class UnitTable:
             from xpbench.meaning.numbers import bare_sql
 
             asked = ", ".join(f"count_if(regexp_full_match({bare_sql('x', s)}, {literal(p)}))" for s, p in tests)
-            return [int(n) for n in self.one(f"SELECT {asked} FROM (SELECT {short} AS x FROM source WHERE {there})")]
+            return [int(n) for n in self.one(f"SELECT {asked} FROM (SELECT {short} AS x FROM tidy WHERE {there})")]
 
         found = rule_for(count)
         if found is not None:
-            (of,) = self.one(f"SELECT count(*) FROM source WHERE {there}")
+            (of,) = self.one(f"SELECT count(*) FROM tidy WHERE {there}")
             example = str(odd[0][0])
             words = found.words.format(shown(example[:40]), f"{found.of(example):g}")
             detail = f"Column {shown(column)}: {words}."
@@ -361,10 +374,10 @@ class UnitTable:
         iso = f"regexp_full_match({text}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9:.]+)?')"
         iso += f" AND try_cast(left({text}, 10) AS DATE) IS NOT NULL"
         rows = self.all(
-            f"SELECT {text} AS x, count(*) FROM source WHERE {text} IS NOT NULL AND NOT coalesce({iso}, false) "
+            f"SELECT {text} AS x, count(*) FROM tidy WHERE {text} IS NOT NULL AND NOT coalesce({iso}, false) "
             f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_DAYS}"
         )
-        (plainly,) = self.one(f"SELECT count(*) FROM source WHERE {iso}")
+        (plainly,) = self.one(f"SELECT count(*) FROM tidy WHERE {iso}")
         found = days_of([str(r[0]) for r in rows], more=bool(plainly))
         bad = [(str(x), int(n)) for x, n in rows if found.get(str(x)) is None]
         if bad:

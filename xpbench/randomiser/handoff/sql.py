@@ -134,12 +134,19 @@ def literal(text: str, engine: str) -> str:
     """A SQL string literal of the dialect."""
     if engine in ("spark", "bigquery", "snowflake", "mariadb", "clickhouse"):
         escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
+        if engine == "spark" and "${" in escaped:  # Spark replaces ${name} by a variable before it reads the text
+            return "concat('" + "', '".join(escaped.replace("${", "$\0{").split("\0")) + "')"
         return f"'{escaped}'"
     return "'" + text.replace("'", "''") + "'"
 
 
 def identifier(name: str, engine: str) -> str:
-    """A quoted column name of the dialect, parts divided by dots."""
+    """A quoted column name of the dialect, parts divided by dots.
+
+    Snowflake keeps names that were written without quotes in upper case: a plain lower-case name means that one.
+    """
+    if engine == "snowflake":
+        name = ".".join(p.upper() if re.fullmatch(r"[a-z_][a-z0-9_]*", p) else p for p in name.split("."))
     mark = "`" if engine in ("spark", "bigquery", "mariadb", "clickhouse") else '"'
     return ".".join(f"{mark}{part.replace(mark, mark * 2)}{mark}" for part in name.split("."))
 
