@@ -351,7 +351,14 @@ PLAN_KEYS: J = {
         "smallest_segment": None,
         "unknown_variant": None,
     },
-    "decision": {"guardrails": None, "harm_alpha": None, "health": None, "practical": None, "ship_when": None},
+    "decision": {
+        "guardrail_alpha": None,
+        "guardrails": None,
+        "harm_alpha": None,
+        "health": None,
+        "practical": None,
+        "ship_when": None,
+    },
     "exposure": {
         "end": None,
         "event": None,
@@ -1974,6 +1981,7 @@ class Estimate:
     score: Score | None = None
     borrows: bool = False
     quantile: bool = False
+    counts: Score | None = None
 
 
 def functional_of(metric: J, columns: Sequence[str]) -> tuple[Callable[[Sequence[float]], Gradient], int]:
@@ -2000,7 +2008,7 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     events = [None if is_quantile or own > 1 or metric["kind"] == "formula" else event_count(x) for x in (c, t)]
     share = None not in events
     score = Score(events[0] or 0, c["n"], events[1] or 0, t["n"]) if share else None
-    score = score if score is not None and score.tiny else None
+    counts, score = score, score if score is not None and score.tiny else None
     base = plain
     if plain.status == "ok" and (is_quantile or share):  # the variance of a share follows from it: the normal applies
         vc, vt = ((x["n"] - 1) / x["n"] if share else 1.0 for x in (c, t))
@@ -2009,11 +2017,11 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     if is_quantile:
         return Estimate(plain, plain, quantile=True)
     if not (metric.get("cuped") and xs):
-        return Estimate(plain, plain, None, share, score)
+        return Estimate(plain, plain, None, share, score, counts=counts)
     if plain.status != "ok":
-        return Estimate(plain, plain, None, share, score)
+        return Estimate(plain, plain, None, share, score, counts=counts)
     pair, reduction = cuped(c, t, subject, xs, base)
-    return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score)
+    return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score, counts=counts)
 
 
 def with_noise(metric: J, found: Estimate, c: J | None, t: J | None) -> Estimate:
@@ -2228,6 +2236,7 @@ def interval_level(alpha: float, method: str, rejected: int, of: int) -> float:
 # ------------------------------------------------------------------------------------------------------------------ boundaries
 # Group-sequential boundaries by error spending, integrated numerically: Lan and DeMets 1983, Jennison and Turnbull 2000.
 
+REFLECTION = "reflection"
 FAR = 9.0
 """Standard deviations beyond which a density is nothing."""
 CLOSEST = 1e-6
@@ -2298,6 +2307,8 @@ class Boundary:
     @property
     def is_light(self) -> bool:
         """Whether so many looks, so close to each other, are integrated in a moment; the rest is left to the engine."""
+        if self.spending == REFLECTION:
+            return True
         gaps = [b - a for a, b in pairwise((0.0, *self.information))]
         counts = [4 * math.sqrt(t) / math.sqrt(min(gaps[i : i + 2])) for i, t in enumerate(self.information[:-1])]
         return len(gaps) <= 20 and sum(counts) <= 400 and min(gaps) > 0
@@ -2312,6 +2323,8 @@ class Boundary:
 
     def q(self, alpha: float) -> float:
         """Two-sided multiplier of the last look; infinite where nothing is left to spend."""
+        if self.spending == REFLECTION:  # z(1 − α/4) / √t: four tails of the last moment bound the way to it
+            return normal_isf(alpha / 4.0) / math.sqrt(min(self.information[-1], 1.0))
         if alpha not in self._known:
             self._known[alpha] = self._integrated(alpha)
         return self._known[alpha]
@@ -2339,6 +2352,8 @@ class Boundary:
         if math.isnan(z):
             return NAN
         size = abs(z)
+        if self.spending == REFLECTION:
+            return min(1.0, 4.0 * normal_tail(size * math.sqrt(min(self.information[-1], 1.0))))
 
         def gap(log_alpha: float) -> float:
             q = self.q(math.exp(log_alpha))
@@ -2729,10 +2744,14 @@ def documented_test(metric: J, c: J, t: J, *, share: bool, alpha: float) -> tupl
 # ------------------------------------------------------------------------------------------------------------------------ rows
 # Every row of the readout, computed from the moments.
 
-METHODS = 2
+METHODS = 3
 """The newest edition of the methods that is known here."""
 WHOLE = 2
 """The edition from which on no status drops out of the rule on the good side."""
+
+
+POWER = 3
+"""The edition that judges shares by the score whatever their counts, and guardrails at one-sided alpha."""
 
 
 def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
@@ -2799,6 +2818,8 @@ def rows_of(
         adjusted = adjust([_e(items[i]) for i in members], name) if name == "e-bh" else adjust(p_values, name)
         of = sum(not math.isnan(p) for p in p_values)
         level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
+        if roles == ("guardrail",) and methods >= POWER and plan["model"]["kind"] != "bayesian":
+            level = 2 * (plan.get("decision", {}).get("guardrail_alpha") or alpha)
         for i, p in zip(members, adjusted, strict=True):
             corrected[i] = (p, level)
     end = closing(plan, looks[:-1]) is not None
@@ -2809,6 +2830,8 @@ def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
     """The counts where the score method judges a row."""
     if methods < WHOLE:
         return est.score if design.once and est.reduction is None and est.pair.status != "zero_variance" else None
+    if methods >= POWER and est.reduction is None:
+        return est.counts
     return est.score if not design.once or est.reduction is None else None
 
 
@@ -2871,7 +2894,7 @@ def _row(
         if math.isfinite(q):
             row |= _by_score(score, q, waits=score.rare and not design.once)
         no_lift = row.pop("no_lift", "unbounded_lift" if has_lift(pair) else "control_near_zero")
-        row["status"] = "few_events" if not math.isnan(p) else pair.status
+        row["status"] = "few_events" if not math.isnan(p) and score.tiny else pair.status
         if math.isnan(p) and score.rare and not design.once and pair.status != "zero_variance":
             row["status"] = "too_few_events"
         if row["status"] in ("ok", "few_events") and no_lift:
@@ -3249,7 +3272,7 @@ def _check_own_look(notes: Notes, plan: J, readout: J) -> None:
     """What this look found by itself, as it went on record: later looks rest on it."""
     look = readout["looks"][-1]["findings"]
     for row in rows_of(plan, readout["summary"], looks=readout["looks"], alone=True, methods=readout.get("methods", 1)):
-        p = finite(row["p_value"]) if row["effect"] is not None else None
+        p = row["p_value"] if row["effect"] is not None else None
         theirs = look.get(row["metric"], {}).get(row["variant"])
         where = f"this look, {row['metric']} for {row['variant']}"
         if p is None or theirs is None:
@@ -3327,7 +3350,7 @@ def check_over_time(notes: Notes, readout: J) -> None:
     for part, ours in (("novelty", _trends), ("interactions", _interactions)):
         if part not in readout:
             continue
-        mine, theirs = ours(readout["plan"], readout["summary"]["cells"]), readout[part]
+        mine, theirs = ours(readout["plan"], readout["summary"]["cells"], readout.get("methods", 1)), readout[part]
         notes.same(
             f"{part}, tests", [x["what"] for x in mine], [[t[k] for k in ("metric", "variant", _AXIS[part])] for t in theirs]
         )
@@ -3356,7 +3379,7 @@ def _same(a: J, b: J) -> bool:
     return near(a, b, 1e-3)
 
 
-def _trends(plan: J, cells: Sequence[J]) -> list[J]:
+def _trends(plan: J, cells: Sequence[J], methods: int) -> list[J]:
     """Every metric and treatment by age, cohort and weekday: weighted regression, or one mean for all days of the week."""
     index: dict[tuple[str, str, str], dict[str, J]] = {}
     for cell in cells:
@@ -3372,12 +3395,14 @@ def _trends(plan: J, cells: Sequence[J]) -> list[J]:
                 sides = [index.get((metric["key"], v, where), {}) for v in (control, variant)]
                 points = _slices(metric, sides[0], sides[1], axis)
                 if points:
-                    fit = _line(points, axis, alpha_of(plan))
-                    out.append({"what": [metric["key"], variant, axis], "points": points, **fit})
+                    ratios = _log_ratios(metric, *sides) if axis == "age" and methods >= POWER else []
+                    used = ratios if len(ratios) >= 4 else points
+                    fit = _line(used, axis, alpha_of(plan))
+                    out.append({"what": [metric["key"], variant, axis], "points": points, "used": used, **fit})
     adjusted = adjust([NAN if t["p_value"] is None else t["p_value"] for t in out], "holm")
     for found, p in zip(out, adjusted, strict=True):
         found["p_adjusted"] = finite(p)
-        found["word"] = _word(found, alpha_of(plan))
+        found["word"] = _word(found, found.pop("used"), alpha_of(plan))
     return out
 
 
@@ -3409,6 +3434,20 @@ def _slices(metric: J, control: dict[str, J], treatment: dict[str, J], axis: str
     return out
 
 
+def _log_ratios(metric: J, control: dict[str, J], treatment: dict[str, J]) -> list[Point3]:
+    """Logarithm of treatment over control on each day, where both means are above zero and known to a third."""
+    found: list[Point3] = []
+    for name in {*control, *treatment}:
+        pair = estimate(metric, control.get(name), treatment.get(name)).pair
+        if pair.status != "ok" or pair.n < 30 or pair.mc <= 0 or pair.mt <= 0:
+            continue
+        c, t = pair.vc / pair.mc**2, pair.vt / pair.mt**2
+        variance = c + t - 2 * pair.cov / (pair.mc * pair.mt)
+        if max(c, t) <= 0.3**2 and variance > 0:
+            found.append((float(name), math.log(pair.mt / pair.mc), math.sqrt(variance), pair.n))
+    return sorted(found, key=lambda p: p[0])
+
+
 def _line(points: Sequence[Point3], axis: str, alpha: float) -> dict[str, J]:
     """Slope with interval and p-value, its error from the residuals where these spread more than the errors say."""
     none: dict[str, J] = {"slope": None, "slope_low": None, "slope_high": None, "p_value": None}
@@ -3438,19 +3477,19 @@ def _line(points: Sequence[Point3], axis: str, alpha: float) -> dict[str, J]:
     }
 
 
-def _word(found: J, alpha: float) -> str:
+def _word(found: J, points: Sequence[Point3], alpha: float) -> str:
     if found["p_adjusted"] is None:
         return "not answerable"
     if found["p_adjusted"] > alpha:
         return "steady"
     if found["slope"] is None:
         return "uneven"
-    w = [1 / p[2] ** 2 for p in found["points"]]
-    level = math.fsum(a * p[1] for a, p in zip(w, found["points"], strict=True)) / math.fsum(w)
+    w = [1 / p[2] ** 2 for p in points]
+    level = math.fsum(a * p[1] for a, p in zip(w, points, strict=True)) / math.fsum(w)
     return "fading" if found["slope"] * level < 0 else "growing"
 
 
-def _interactions(plan: J, cells: Sequence[J]) -> list[J]:
+def _interactions(plan: J, cells: Sequence[J], _: int) -> list[J]:
     """Every metric and treatment beside every other experiment: the same effect in all of its variants, by Cochran's Q."""
     control = next(v["key"] for v in plan["variants"] if v.get("control"))
     out = []
@@ -3816,6 +3855,8 @@ def row_texts(row: J) -> dict[str, str]:
         shown = f"{lift}  ({lift_interval})"
     elif row["effect"] is not None and row["ci_low"] is not None:
         shown = f"effect {effect} ({effect_interval})"
+    elif row["effect"] is not None and row.get("guardrail") in ("ok", "bad"):
+        shown = f"effect {effect}"
     else:
         shown = "not enough data"
     chance = row.get("chance")
@@ -4319,11 +4360,19 @@ def variant_labels(plan: Mapping[str, Any]) -> dict[str, str]:
     return {key: f"{label} ({key})" if is_open(key) else label for key, label in own.items()}
 
 
+MARKS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "unclear": ("─", "muted")}
+
+
 WITH_NUMBERS = ("ok", "unbounded_lift", "control_near_zero", "few_events")
 """Statuses of a row that has a verdict."""
 
 
-MARKS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "unclear": ("─", "muted")}
+def has_verdict(row: Mapping[str, Any]) -> bool:
+    """Whether the row's test says something: also of a constant variant, and of a margin where no event was seen."""
+    status = row.get("status", "ok")
+    if status == "separation":
+        return row.get("ci_low") is not None
+    return status in WITH_NUMBERS or row.get("guardrail") in ("ok", "bad")
 
 
 RAILS = {"ok": ("✓", "better"), "bad": ("✕", "worse"), "unclear": ("?", "warn")}
@@ -4331,7 +4380,7 @@ RAILS = {"ok": ("✓", "better"), "bad": ("✕", "worse"), "unclear": ("?", "war
 
 def mark_of(row: Mapping[str, Any]) -> tuple[str, str]:
     """Sign and tone of a row: the state of the margin for guardrails, else the verdict."""
-    if row.get("status", "ok") not in WITH_NUMBERS:
+    if not has_verdict(row):
         return "?", "muted"
     if row.get("guardrail"):
         return RAILS[str(row["guardrail"])]
@@ -4407,7 +4456,7 @@ VERDICT_WORDS = {"better": "better", "worse": "worse", "unclear": "no difference
 
 def word_of(row: Mapping[str, Any]) -> str:
     """The verdict in words."""
-    if row.get("status", "ok") not in WITH_NUMBERS:
+    if not has_verdict(row):
         return NOT_ENOUGH
     if row.get("guardrail"):
         return RAIL_WORDS[str(row["guardrail"])]
@@ -4469,6 +4518,8 @@ def shown(row: Mapping[str, Any]) -> str:
         return f"{lift_text(row)}  ({lift_interval(row)})"
     if row["effect"] is not None and row["ci_low"] is not None:
         return f"effect {effect_text(row)} ({effect_interval(row)})"
+    if row["effect"] is not None and row.get("guardrail") in ("ok", "bad"):  # a margin is judged without any event, too
+        return f"effect {effect_text(row)}"
     return NOT_ENOUGH
 
 

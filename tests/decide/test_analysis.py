@@ -20,7 +20,7 @@ from xpbench.decide.analysis import analyse
 from xpbench.decide.harm import harm_alarm
 from xpbench.decide.seal import due
 from xpbench.ledger import fixed_clock
-from xpbench.plan.methods import FIRST
+from xpbench.plan.methods import FIRST, POWER, WHOLE
 from xpbench.stats.spending import q_group
 from xpbench.verifier import boundaries
 from xpbench.verifier import designs as verified
@@ -213,7 +213,10 @@ def test_days_are_counted_from_the_first_exposure() -> None:
 @pytest.mark.parametrize("margin", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize(("x_c", "x_t"), [(9, 5), (8, 8), (3, 9), (0, 6), (9, 0)])
 @pytest.mark.parametrize("direction", ["increase", "decrease"])
-def test_a_guardrail_of_a_rare_event_agrees_with_its_interval(margin: float, x_c: int, x_t: int, direction: str) -> None:
+@pytest.mark.parametrize(("edition", "level"), [(WHOLE, 0.025), (POWER, 0.05), (POWER, 0.01)])
+def test_a_guardrail_of_a_rare_event_agrees_with_its_interval(
+    margin: float, x_c: int, x_t: int, direction: str, edition: int, level: float
+) -> None:
     """Few events are judged by the score statistic throughout: interval, p-value, margin, smallest lift that matters."""
     n = 400
     metrics = [
@@ -223,7 +226,10 @@ def test_a_guardrail_of_a_rare_event_agrees_with_its_interval(margin: float, x_c
     hypothesis = {"if": "a", "then": [{"metric": "m", "direction": direction}], "because": "b"}
     rates = {"a": x_c / n, "b": x_t / n}
     cells = [cell(k, v, n, p, p * (1 - p) * n / (n - 1)) for k in "mg" for v, p in rates.items()]
-    primary, row = analyse(plan(metrics=metrics, hypothesis=hypothesis), summary(*cells))
+    decision = {"guardrail_alpha": level} if level == 0.01 else {}
+    under = plan(metrics=metrics, hypothesis=hypothesis, decision=decision).under(edition)
+    primary, row = analyse(under, summary(*cells))
+    assert (primary.alpha, row.alpha) == (0.05, 2 * level)
     assert row.status in ("few_events", "unbounded_lift")
     low = row.lift_low if row.lift_low is not None else -math.inf
     high = row.lift_high if row.lift_high is not None else math.inf
@@ -231,8 +237,9 @@ def test_a_guardrail_of_a_rare_event_agrees_with_its_interval(margin: float, x_c
         within = low > -margin if direction == "increase" else high < margin
         assert (row.guardrail == "ok") == within
     assert row.margin_p_value is not None
-    assert (row.guardrail == "ok") == (row.margin_p_value < 0.025)
+    assert (row.guardrail == "ok") == (row.margin_p_value < level)
     if primary.lift_low is not None:
+        low, high = primary.lift_low, primary.lift_high or math.inf
         assert primary.too_small == (high < margin if direction == "increase" else low > -margin)
 
 
@@ -246,7 +253,8 @@ def test_margin_p_of_a_group_sequential_guardrail_is_that_of_the_design() -> Non
     for z, state in ((2.2, "unclear"), (2.9, "unclear"), (3.0, "ok"), (-1.0, "unclear")):
         mean = 10.0 - 1.0 + z * math.sqrt(2 * 4.0 / 2500)
         cells = [cell(k, v, 2500, 10.0 if v == "a" else mean, 4.0) for k in "mg" for v in "ab"]
-        row = analyse(plan(metrics=metrics, model=model, horizon={"units": 10_000}), summary(*cells))[1]
+        decision = {"guardrail_alpha": 0.025}
+        row = analyse(plan(metrics=metrics, model=model, horizon={"units": 10_000}, decision=decision), summary(*cells))[1]
         assert row.margin_p_value is not None
         assert (row.margin_p_value < 0.025) == (state == "ok")
         assert (row.guardrail == "ok") == (state == "ok")

@@ -14,6 +14,7 @@ from xpbench.decide.designs import design_of
 from xpbench.decide.readout import Readout
 from xpbench.errors import DecisionError
 from xpbench.plan import Plan
+from xpbench.stats.proportion import Counts, score_z
 from xpbench.stats.spending import q_group
 
 ALPHA = 0.05
@@ -97,10 +98,9 @@ def test_a_plan_that_ends_short_spends_the_rest_at_its_declared_last_look(tmp_pa
     full = q_group(ALPHA, [0.5, share], "obrien_fleming", final=True)[-1]
     short = q_group(ALPHA, [0.5, share], "obrien_fleming")[-1]
     row = last.rows[0]
-    assert row.se is not None
     assert row.ci_high is not None
-    assert row.effect is not None
-    assert (row.ci_high - row.effect) / row.se == pytest.approx(full, rel=1e-9)
+    counts = Counts(round(row.mean_control * row.n_control), row.n_control, round(row.mean * row.n), row.n)
+    assert score_z(counts, null=row.ci_high, scale="effect") == pytest.approx(-full, rel=1e-9)  # a share is judged by the score
     assert full < short
     assert last.due.is_adequate is False
     assert [(d["class"], d["after"], d["reason"]) for d in last.deviations] == [("ended short", units, "the campaign is over")]

@@ -9,6 +9,7 @@ import pytest
 
 from tests.health.worlds import _srm, _srm_anytime, event_plan, healthy
 from xpbench.health import failed_gates, run_checks
+from xpbench.plan.methods import WHOLE
 
 MANY: tuple[dict[str, Any], ...] = (
     {"kind": "sequential", "n_opt": 20_000, "min_units": 500},
@@ -18,8 +19,10 @@ MANY: tuple[dict[str, Any], ...] = (
 
 @pytest.mark.parametrize("model", MANY, ids=lambda m: str(m["kind"]))
 def test_fixed_test_warns_where_the_plan_reads_more_than_once(model: dict[str, Any]) -> None:
-    """p = 1.8e-4 at one of many looks is no proof; the anytime test decides, and it is quiet."""
-    inputs = replace(_srm(), plan=event_plan(model=model))
+    """p = 1.8e-4 at one of many looks is no proof; the daily test decides: quiet under the second edition, and not today."""
+    today = {c.name: c for c in run_checks(replace(_srm(), plan=event_plan(model=model)))}
+    assert (today["srm"].status, today["srm_anytime"].status) == ("warn", "fail")
+    inputs = replace(_srm(), plan=event_plan(model=model).under(WHOLE))
     found = {c.name: c for c in run_checks(inputs)}
     assert found["srm"].status == "warn"
     assert found["srm"].evidence["gate_is"] == "srm_anytime"

@@ -15,8 +15,13 @@ NOTEBOOK = ROOT / "notebooks" / "03-exposure.ipynb"
 def test_round_trip_notebook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    written = [o.get("data", {}).get("text/plain") for cell in notebook.cells for o in cell.get("outputs", [])]
+    written = results(notebook)
     nbclient.NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    found = [o.get("data", {}).get("text/plain") for cell in notebook.cells for o in cell.get("outputs", [])]
-    assert found == written
+    assert results(notebook) == written
     assert "sandbox-secret" not in nbformat.writes(notebook)
+
+
+def results(notebook: nbformat.NotebookNode) -> list[str]:
+    """What cells return; what is said on standard error about the outage in it holds the path of a temporary folder."""
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+    return [o["data"]["text/plain"] for o in outputs if "data" in o]

@@ -101,7 +101,9 @@ def test_no_success_goes_back_to_control(box: Sandbox, client: Client, experimen
     assert experiment.sync(client).in_step
     assert store(box, "experiment")["status"] == "fail"
     assert set(served(client, IDS)) == {"a"}
-    experiment.decide(readout, "ship", variant="b", because="after all", by="ana")
+    first = experiment.decision
+    assert first is not None
+    experiment.decide(readout, "ship", variant="b", because="after all", by="ana", supersedes=first.seq)
     again = experiment.sync(client)
     assert [d.field for d in again.left] == ["status"], "the API has no way back from a decision, and that is said"
     assert set(served(client, IDS)) == {"b"}

@@ -15,7 +15,7 @@ from xpbench.decide.margins import judge_margin
 from xpbench.decide.rows import GuardrailState, Row, Sensitivity, Verdict, number
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, GroupSequential, Sequential, Variant
-from xpbench.plan.methods import WHOLE
+from xpbench.plan.methods import POWER, WHOLE
 from xpbench.plan.metrics import MetricBase
 from xpbench.stats.compatible import WHY, Kind, mixpanel_test
 from xpbench.stats.inference import Absolute, Relative, absolute, noninferior, practical, relative
@@ -41,6 +41,8 @@ class _Item:
         est, once = self.estimate, self.design.reads_once
         if self.methods < WHOLE:
             return est.tiny if once and est.reduction is None and est.pair.status != "zero_variance" else None
+        if self.methods >= POWER and est.reduction is None:
+            return est.counts
         return est.tiny if not once or est.reduction is None else None
 
     @property
@@ -196,6 +198,8 @@ def _correct(plan: Plan, items: Sequence[_Item], looks: Sequence[Look]) -> list[
         of = sum(not math.isnan(p) for p in own)
         rejected = sum(bool(p <= plan.alpha) for p in adjusted if not math.isnan(p))
         alpha = interval_alpha(alpha=plan.alpha, method=used, rejected=rejected, of=of) if of else plan.alpha
+        if names == ("guardrail",):
+            alpha = 2.0 * plan.guardrail_alpha  # the interval that is shown excludes the margin exactly when it passes
         for k, p in zip(members, adjusted, strict=True):
             out[k] = _Corrected(p_values[k], float(p), alpha, stand[k])
     return out
@@ -217,7 +221,7 @@ def _row(
     else:
         sign = effect.effect if corrected.standing is None else effect.effect * 0.0 + corrected.standing[0].sign
         verdict = _verdict(sign, corrected.p_adjusted, plan.alpha, metric.direction)
-    if item.scores is not None and not math.isnan(corrected.p_value):
+    if est.tiny is not None and item.scores is not None and not math.isnan(corrected.p_value):
         status = "few_events"
     elif item.waits and status != "zero_variance":
         status = "too_few_events"
@@ -309,7 +313,7 @@ def _guardrail(plan: Plan, item: _Item, verdict: Verdict, q: float) -> tuple[Gua
         direction=metric.direction,
         margin_rel=metric.margin_rel,
         margin_abs=metric.margin,
-        alpha=plan.alpha / 2,
+        alpha=plan.guardrail_alpha,
         mixture=item.design.mixture if isinstance(item.design, Anytime) else None,
     )
     p_value = level.p_value

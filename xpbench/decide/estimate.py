@@ -34,6 +34,7 @@ class Estimate:
         moments: Of control and treatment, None for quantiles and where there is no unit.
         subject: What is estimated from the columns.
         is_quantile: Whether the moments carry a quantile and the noise of its bounds.
+        counts: Events and units of a proportion.
         borrows: Whether a constant variant's noise is the other's (`with_noise`).
     """
 
@@ -50,6 +51,7 @@ class Estimate:
     subject: int | Functional = 0
     borrows: bool = False
     is_quantile: bool = False
+    counts: Counts | None = None
 
     @property
     def is_rare(self) -> bool:
@@ -107,10 +109,21 @@ def estimate(metric: MetricBase, control: Cell | None, treatment: Cell | None) -
     if proportion and plain.status == "ok":
         plain = replace(plain, vc=plain.vc * (c.n - 1) / c.n, vt=plain.vt * (t.n - 1) / t.n, df=math.inf)
     if not (metric.cuped and covariates):
-        return Estimate(plain, plain, c.n, t.n, plain.mc, plain.mt, None, proportion, tiny, (c, t), subject)
+        return Estimate(plain, plain, c.n, t.n, plain.mc, plain.mt, None, proportion, tiny, (c, t), subject, counts=found)
     adjusted = adjustment(c, t, y=subject, xs=covariates)
     return Estimate(
-        adjusted.pair, plain, c.n, t.n, plain.mc, plain.mt, _finite(adjusted.reduction), proportion, tiny, (c, t), subject
+        adjusted.pair,
+        plain,
+        c.n,
+        t.n,
+        plain.mc,
+        plain.mt,
+        _finite(adjusted.reduction),
+        proportion,
+        tiny,
+        (c, t),
+        subject,
+        counts=found,
     )
 
 

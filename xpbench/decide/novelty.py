@@ -19,6 +19,7 @@ from xpbench.data.summary import Cell, Summary
 from xpbench.decide.estimate import estimate
 from xpbench.decide.rows import number
 from xpbench.plan import Plan
+from xpbench.plan.methods import POWER
 from xpbench.plan.metrics import MetricBase
 from xpbench.stats.multiplicity import holm
 
@@ -101,6 +102,10 @@ def trends(plan: Plan, summary: Summary) -> tuple[Trend, ...]:
     correlated, the weighted regression of effect on day is taken with its spread estimated from the residuals where that
     is larger (over-dispersion), which keeps the level. Cohorts and weekdays hold different units and are independent.
 
+    From the third edition of the methods on, ages are compared on the scale of the ratio where both means are above zero: a
+    constant relative lift on an activity that decays, as all activity does, is steady. `slope` is then the change of the
+    logarithm of the ratio per day; the points stay in metric units.
+
     Args:
         plan: The plan.
         summary: With cells of dimension `$age` or `$day`.
@@ -112,18 +117,23 @@ def trends(plan: Plan, summary: Summary) -> tuple[Trend, ...]:
         if cell.dimension in ("$age", "$day") and cell.form == "value":
             index.setdefault((cell.metric, cell.variant, cell.dimension), {})[cell.slice] = cell
     drafts: list[tuple[MetricBase, str, Axis, list[Point]]] = []
+    scaled: list[list[Point]] = []
     for metric in plan.metrics:
         for variant in plan.treatments:
             for axis in AXES:
                 points = _points(plan, index, metric, variant.key, axis)
                 if points:
                     drafts.append((metric, variant.key, axis, points))
-    fits = [_fit(axis, points, plan.alpha) for _, _, axis, points in drafts]
+                    ratios = _ratios(plan, index, metric, variant.key) if axis == "age" and plan.methods >= POWER else []
+                    scaled.append(ratios if len(ratios) >= LEAST_POINTS else points)
+    fits = [_fit(axis, points, plan.alpha) for (_, _, axis, _), points in zip(drafts, scaled, strict=True)]
     adjusted = [float(p) for p in holm([math.nan if f[3] is None else f[3] for f in fits])] if fits else []
     out = []
-    for (subject, variant_key, axis, points), (slope, low, high, p), q in zip(drafts, fits, adjusted, strict=True):
+    for (subject, variant_key, axis, points), used, (slope, low, high, p), q in zip(
+        drafts, scaled, fits, adjusted, strict=True
+    ):
         corrected = None if math.isnan(q) else q
-        word, sentence = _word(subject, axis, points, slope, corrected, plan.alpha)
+        word, sentence = _word(subject, axis, used, slope, corrected, plan.alpha, says_rest=plan.methods < POWER)
         numbers = [None if v is None else number(v) for v in (slope, low, high, p, corrected)]
         kept = tuple(replace(q, effect=number(q.effect) or 0.0, se=number(q.se) or 0.0) for q in points)
         at, lower, upper, chance, after = numbers
@@ -160,6 +170,28 @@ def _points(plan: Plan, index: _Index, metric: MetricBase, variant: str, axis: A
     if axis == "weekday":
         return _by_weekday(found)
     return [Point(*f) for f in sorted(found)]
+
+
+NOISY = 0.3
+"""Standard error of a mean, as a share of it, from which on the logarithm of a ratio is not normal enough."""
+
+
+def _ratios(plan: Plan, index: _Index, metric: MetricBase, variant: str) -> list[Point]:
+    """Logarithm of treatment over control on each day since exposure, where both means are above zero and known well enough."""
+    control = index.get((metric.key, plan.control.key, "$age"), {})
+    treatment = index.get((metric.key, variant, "$age"), {})
+    out = []
+    for part in {*control, *treatment}:
+        pair, x = estimate(metric, control.get(part), treatment.get(part)).pair, _number(part)
+        if x is None or pair.status != "ok" or pair.n < LEAST_UNITS or not (pair.mc > 0.0 and pair.mt > 0.0):
+            continue
+        c, t = pair.vc / pair.mc**2, pair.vt / pair.mt**2
+        if max(c, t) > NOISY**2:
+            continue
+        variance = c + t - 2.0 * pair.cov / (pair.mc * pair.mt)
+        if variance > 0.0:
+            out.append(Point(x, part, math.log(pair.mt / pair.mc), math.sqrt(variance), pair.n))
+    return sorted(out, key=lambda p: p.x)
 
 
 def _by_weekday(found: Sequence[tuple[float, str, float, float, int]]) -> list[Point]:
@@ -201,7 +233,14 @@ def _fit(axis: Axis, points: Sequence[Point], alpha: float) -> tuple[float | Non
 
 
 def _word(
-    metric: MetricBase, axis: Axis, points: Sequence[Point], slope: float | None, p: float | None, alpha: float
+    metric: MetricBase,
+    axis: Axis,
+    points: Sequence[Point],
+    slope: float | None,
+    p: float | None,
+    alpha: float,
+    *,
+    says_rest: bool,
 ) -> tuple[Word, str]:
     name = metric.label
     if p is None:
@@ -216,7 +255,8 @@ def _word(
     fading = slope * level < 0
     if axis == "age":
         text = (
-            "fades with the days since exposure: part of it is novelty. Its size after the last day is what will stay"
+            "fades with the days since exposure: part of it is novelty"
+            + (". Its size after the last day is what will stay" if says_rest else "")
             if fading
             else "grows with the days since exposure: units learn, and a short window understates it"
         )

@@ -285,7 +285,7 @@ def _row(
             proportion=proportion,
             scale="effect" if absolute else "lift",
             null=-good * margin if question == "within margin" and margin is not None else 0.0,
-            alpha=plan.alpha if question == "better" else plan.alpha / 2,
+            alpha=plan.alpha if question == "better" else plan.guardrail_alpha,
             sides=2 if question == "better" else 1,
             split=(plan.control.split, variant.split),
             reduction=0.0,

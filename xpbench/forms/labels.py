@@ -148,6 +148,7 @@ CHOICES: dict[Any, str] = {
     "e-bh": "e-BH (anytime-valid, false discoveries)",
     "obrien_fleming": "O'Brien–Fleming (strict early)",
     "pocock": "Pocock (even)",
+    "reflection": "any look (reflection boundary)",
     "pre_post": "before and after",
     "holdback": "a holdback stays on control",
     "staggered": "staggered rollout",

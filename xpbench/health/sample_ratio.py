@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from xpbench.health.inputs import HealthInputs
 from xpbench.plan.design import Bayesian, GroupSequential, Sequential
+from xpbench.plan.methods import POWER
 from xpbench.plan.model import Plan
 from xpbench.stats import srm as core
 
@@ -66,7 +68,23 @@ def anytime_ratio(inputs: HealthInputs, shares: Mapping[str, float]) -> list[flo
         for k in names:
             running[k] += int(inputs.summary.exposures_by_day[day].get(k, 0))
         path.append([running[k] for k in names])
-    return [float(p) for p in core.srm_anytime(path, [shares[k] for k in names], k=CONCENTRATION)]
+    weights = [shares[k] for k in names]
+    progress = _progress(inputs.plan, sorted(inputs.summary.exposures_by_day), [sum(x) for x in path])
+    if inputs.plan.methods < POWER or progress is None:
+        return [float(p) for p in core.srm_anytime(path, weights, k=CONCENTRATION)]
+    policy = inputs.plan.health
+    levels = (policy.srm_alpha, policy.srm_warn_alpha)
+    return [float(p) for p in core.srm_spending(path, weights, progress=progress, levels=levels)]
+
+
+def _progress(plan: Plan, days: list[str], units: list[int]) -> list[float] | None:
+    """Share of the planned way at the end of each day: by the calendar where the horizon has days, else by units."""
+    if plan.horizon.days is not None:
+        first = date.fromisoformat(days[0][:10])
+        return [((date.fromisoformat(d[:10]) - first).days + 1) / plan.horizon.days for d in days]
+    if plan.horizon.units is not None:
+        return [n / (core.FULL_AT * plan.horizon.units) for n in units]
+    return None
 
 
 def _severity(counts: list[int], shares: Mapping[str, float]) -> dict[str, Any]:

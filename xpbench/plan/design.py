@@ -112,12 +112,20 @@ class Frequentist(Part):
 
 
 class GroupSequential(Part):
-    """A few planned looks with an error-spending boundary."""
+    """Looks up to a known horizon with an error-spending boundary; the default where the plan has a horizon in units."""
 
     kind: Literal["group_sequential"] = "group_sequential"
     confidence: Level = 0.95
-    spending: Literal["obrien_fleming", "pocock"] = "obrien_fleming"
+    spending: Literal["obrien_fleming", "pocock", "reflection"] = Field(
+        default="obrien_fleming",
+        description="How the error level is spent: strict early, evenly over the looks, or reflection: valid at any look, "
+        "planned or not, with a boundary and a p-value in closed form",
+    )
     looks: Many[Number] = Field(default=(0.5, 1.0), description="Planned looks as shares of the horizon, the last is 1")
+
+
+DEFAULT_LOOKS = (0.25, 0.5, 0.75, 1.0)
+"""Looks of a plan with a horizon that names no model: effects may be seen from a quarter of it on, whenever one likes."""
 
 
 class Prior(Part):
@@ -171,6 +179,10 @@ class Decision(Part):
     )
     harm_alpha: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)] = Field(
         default=0.01, description="Level of the harm alarm that may sound while results are sealed (anytime-valid)"
+    )
+    guardrail_alpha: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="One-sided level at which guardrails are shown to be within their margins; the plan's alpha if missing",
     )
     health: Literal["must_pass", "no_warnings"] = Field(
         default="must_pass",

@@ -8,5 +8,8 @@ with several looks."""
 WHOLE = 2
 """No status drops out of the rule on the good side: a constant variant takes its noise from the other, tiny shares are judged
 by the score in every design, a guardrail without a bad event by its score interval, a lost metric keeps from shipping."""
-METHODS = WHOLE
+POWER = 3
+"""The power that the error level allows: the daily sample ratio spends its level up to the horizon, shares are judged by the
+score whatever their counts, guardrails at one-sided alpha."""
+METHODS = POWER
 """The edition of plans that are registered now."""

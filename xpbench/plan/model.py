@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,11 +13,13 @@ from xpbench.canonical import canonical_bytes, digest
 from xpbench.errors import InvalidPlan, PlanError, Problem, nearest, plain
 from xpbench.plan.base import Key, Many, Part, Text
 from xpbench.plan.design import (
+    DEFAULT_LOOKS,
     Assignment,
     Correction,
     DataPolicy,
     Decision,
     Exposure,
+    GroupSequential,
     HealthPolicy,
     Horizon,
     Model,
@@ -28,7 +31,7 @@ from xpbench.plan.design import (
     Watch,
 )
 from xpbench.plan.hypothesis import Hypothesis
-from xpbench.plan.methods import METHODS
+from xpbench.plan.methods import METHODS, POWER
 from xpbench.plan.metrics import Metric, MetricBase
 from xpbench.plan.shown_signature import make_readable
 
@@ -59,7 +62,10 @@ class Plan(Part):
     exposure: Exposure = Exposure.model_construct()
     assignment: Assignment | None = Field(default=None, description="Missing where another system assigns")
     metrics: Many[Metric]
-    model: Model = Sequential.model_construct()
+    model: Model = Field(
+        default=Sequential.model_construct(),
+        description="Design of the test; where it is missing and the horizon has units: group-sequential, valid at any look",
+    )
     correction: Correction = Field(default="holm", description="Multiplicity correction over the family of primary metrics")
     family: Literal["primary", "primary_and_secondary"] = Field(
         default="primary", description="Which metrics, times treatment variants, share one family"
@@ -79,6 +85,12 @@ class Plan(Part):
     _methods: int = PrivateAttr(default=METHODS)
 
     def __init__(self, /, **data: Any) -> None:
+        horizon = data.get("horizon")
+        known = (
+            horizon.units if isinstance(horizon, Horizon) else horizon.get("units") if isinstance(horizon, Mapping) else None
+        )
+        if "model" not in data and known is not None and data.get("correction") != "e-bh":
+            data["model"] = GroupSequential(spending="reflection", looks=DEFAULT_LOOKS)
         try:
             super().__init__(**data)
         except ValidationError as error:
@@ -209,6 +221,16 @@ class Plan(Part):
     def alpha(self) -> float:
         """Two-sided error level, 1 - confidence, free of the subtraction's last-digit noise."""
         return round(1.0 - self.model.confidence, 12)
+
+    @property
+    def guardrail_alpha(self) -> float:
+        """One-sided level at which guardrails are held against their margins: the plan's own, or its alpha.
+
+        Half of alpha for posteriors, whose interval holds the plan's confidence, and under methods before the third edition.
+        """
+        if self.methods < POWER or self.model.kind == "bayesian":
+            return self.alpha / 2.0
+        return self.alpha if self.decision.guardrail_alpha is None else self.decision.guardrail_alpha
 
     @property
     def experiment_name(self) -> str:

@@ -51,8 +51,8 @@ class Fixed:
         return (1.0,)
 
     def bounds(self, *, alpha: float, n: float, se: float, df: float) -> list[float]:
-        """Student's t."""
-        return [q_one_sided(alpha, df)]
+        """Student's t, or the normal."""
+        return [q_one_sided(alpha, df if self.uses_t else math.inf)]
 
 
 def even_looks(count: int, *, first: float) -> tuple[float, ...]:

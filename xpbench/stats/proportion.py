@@ -124,8 +124,20 @@ def z_ratio(found: Counts, *, null: float) -> float:
     pc = 2.0 * c / (-b + math.sqrt(max(b * b - 4.0 * a * c, 0.0)))  # the smaller root, without cancellation
     pc = min(max(pc, 0.0), min(1.0, 1.0 / null))
     pt = min(pc * null, 1.0)
-    variance = (pt * (1.0 - pt) / n_t + null**2 * pc * (1.0 - pc) / n_c) * n / (n - 1.0)
-    return _standardised(x_t / n_t - null * x_c / n_c, variance)
+    qc, qt = 1.0 - pc, 1.0 - pt
+    difference = x_t / n_t - null * x_c / n_c
+    if c > n / 2:  # near 1 the rarer outcome keeps its digits: the quadratic in 1 − p
+        over = null - 1.0
+        y_c, y_t = n_c - x_c, n_t - x_t
+        middle = y_c + y_t + over * (2 * n_c + n_t - x_c)
+        root = math.sqrt(max(middle * middle - 4.0 * a * over * y_c, 0.0))
+        qc = (middle + root) / (2.0 * a) if middle >= 0.0 else 2.0 * over * y_c / (middle - root)
+        qc = min(max(qc, 0.0, 1.0 - 1.0 / null), 1.0)
+        qt = max(null * qc - over, 0.0)
+        pc, pt = 1.0 - qc, 1.0 - qt
+        difference = y_c / n_c - y_t / n_t - over * x_c / n_c
+    variance = (pt * qt / n_t + null**2 * pc * qc / n_c) * n / (n - 1.0)
+    return _standardised(difference, variance)
 
 
 def _standardised(difference: float, variance: float) -> float:

@@ -13,6 +13,7 @@ from scipy.special import bdtr, bdtrc, chdtrc, gammaln
 
 from xpbench.stats.arguments import check_positive, refuse
 from xpbench.stats.moments import Floats
+from xpbench.stats.spending import CLOSEST, spending_bounds
 
 SMALLEST_EXPECTED = 5.0
 """Expected units of a variant below which two variants are tested by the exact binomial instead of χ²."""
@@ -126,13 +127,97 @@ def srm_anytime(cumulative: ArrayLike, weights: Sequence[float], *, k: float, pr
     on = shares > 0
     n, theta = n[:, on], shares[on]
     a = k * theta
-    log_m = (
-        gammaln(a.sum())
-        - gammaln(a.sum() + n.sum(axis=1))
-        + (gammaln(a + n) - gammaln(a)).sum(axis=1)
-        - (n * np.log(theta)).sum(axis=1)
-    )
+    prior = float(gammaln(a.sum()) - gammaln(a).sum())
+    log_m = prior - gammaln(a.sum() + n.sum(axis=1)) + gammaln(a + n).sum(axis=1) - (n * np.log(theta)).sum(axis=1)
+    large = (a + n).min(axis=1) >= _STIRLING
+    log_m[large] = prior + _large(a, theta, n[large])
     return np.minimum.accumulate(np.minimum(np.exp(-np.maximum(log_m, 0.0)), previous))
+
+
+MIXTURE_SHARE = 0.02
+"""Share of the level that goes to the Dirichlet mixture, for faults that begin after the horizon."""
+FULL_AT = 0.97
+"""Share of the horizon's units at which all is spent: where units are lost, the planned number is never reached."""
+_LEVELS = (1e-12, 1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 0.1, 0.5)
+
+
+def srm_spending(
+    cumulative: ArrayLike, weights: Sequence[float], *, progress: Sequence[float], levels: Sequence[float] = ()
+) -> Floats:
+    """p-value of the split after each look, valid over all looks together, with most of its power up to a known horizon.
+
+    Each variant's count is a normal score under the planned split, tested group-sequentially with the error level spent as t³;
+    over more than two variants by Bonferroni. A fiftieth of the level goes to the Dirichlet mixture of `srm_anytime`, which
+    goes on finding faults after the horizon. A union of tests at shares of a level keeps the level.
+
+    Args:
+        cumulative: Units so far, shape (looks, variants); never falling.
+        weights: Planned split; variants with weight 0 take no part.
+        progress: Share of the horizon (days, or units) at each look; from 1 on everything is spent.
+        levels: Levels at which the p-value must be exact to the last digits, such as those at which a check warns and fails;
+            between them it is interpolated.
+
+    Returns:
+        The running minimum, one for each look.
+
+    Assumptions: looks at which a variant expects fewer than 5 units are left out of its test.
+    Source: Lan and DeMets 1983, Kim and DeMets 1987 (t³); Lan and DeMets 1989 for spending by the calendar while the covariance
+        comes from the counts; Jennison and Turnbull 2000, ch. 19, for the recursion.
+    """
+    n = np.atleast_2d(np.asarray(cumulative, dtype=np.float64))
+    shares = _shares(weights, n.shape[1])
+    on = shares > 0
+    concentration = max(100.0, 50.0 / float(shares[on].min()))
+    mixture = srm_anytime(n, weights, k=concentration) / MIXTURE_SHARE
+    n, theta = n[:, on], shares[on]
+    total = n.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.abs(n - total[:, None] * theta) / np.sqrt(total[:, None] * theta * (1.0 - theta))
+    z[total[:, None] * np.minimum(theta, 1.0 - theta) < SMALLEST_EXPECTED] = 0.0
+    far = z.max(axis=1)
+    used = np.flatnonzero(np.diff(total, prepend=0.0) > CLOSEST * total[-1]) if total[-1] > 0 else np.zeros(0, dtype=np.intp)
+    variants = 1 if int(on.sum()) == 2 else int(on.sum())
+    p = np.ones(len(total))
+    if used.size:
+        share = (1.0 - MIXTURE_SHARE) / variants
+        tried = sorted({*_LEVELS, *levels})
+        spent_at = np.minimum(np.asarray(progress, dtype=np.float64)[used], 1.0) ** 3
+        bounds = np.array([spending_bounds(a * share * spent_at, total[used] / total[used[-1]]) for a in tried])
+        p[used] = [_smallest_level(far[i], bounds[:, j], tried) for j, i in enumerate(used)]
+    return np.minimum.accumulate(np.minimum(np.minimum(p, mixture), 1.0))
+
+
+def _smallest_level(z: float, bounds: Floats, levels: Sequence[float]) -> float:
+    """The level at which a boundary is crossed, from the boundaries of increasing levels; 1 where none of them is."""
+    crossed = np.flatnonzero(bounds <= z)
+    if crossed.size == 0:
+        return 1.0
+    i = int(crossed[0])
+    if i == 0 or not math.isfinite(bounds[i - 1]):
+        return float(levels[i])
+    share = (bounds[i - 1] ** 2 - z * z) / (bounds[i - 1] ** 2 - bounds[i] ** 2)
+    return math.exp((1.0 - share) * math.log(levels[i - 1]) + share * math.log(levels[i]))
+
+
+_STIRLING = 500.0
+
+
+def _large(a: Floats, theta: Floats, n: Floats) -> Floats:
+    """Σ ln Γ(a + n) − ln Γ(A + N) − Σ n ln θ for large counts, without the cancellation of terms of the size N ln N.
+
+    By Stirling's series around the expected counts θ (A + N), from which each a + n differs by the share d.
+    """
+    total = a.sum() + n.sum(axis=1, keepdims=True)
+    d = (n - theta * n.sum(axis=1, keepdims=True)) / (theta * total)
+    rest = (theta * total * ((1.0 + d) * np.log1p(d) - d)).sum(axis=1) - 0.5 * np.log1p(d).sum(axis=1)
+    size = total[:, 0]
+    k = len(theta)
+    ends = ((a - 0.5) * np.log(theta)).sum() + 0.5 * (1 - k) * np.log(size) + 0.5 * (k - 1) * math.log(2.0 * math.pi)
+
+    def series(x: Floats) -> Floats:
+        return np.asarray(1.0 / (12.0 * x) - 1.0 / (360.0 * x**3), dtype=np.float64)
+
+    return np.asarray(rest + ends + series(a + n).sum(axis=1) - series(size), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)

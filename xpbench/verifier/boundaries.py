@@ -15,6 +15,7 @@ from itertools import pairwise
 from xpbench.verifier.pairs import NAN
 from xpbench.verifier.quantiles import normal_isf, normal_tail
 
+REFLECTION = "reflection"
 FAR = 9.0
 """Standard deviations beyond which a density is nothing."""
 CLOSEST = 1e-6
@@ -85,6 +86,8 @@ class Boundary:
     @property
     def is_light(self) -> bool:
         """Whether so many looks, so close to each other, are integrated in a moment; the rest is left to the engine."""
+        if self.spending == REFLECTION:
+            return True
         gaps = [b - a for a, b in pairwise((0.0, *self.information))]
         counts = [4 * math.sqrt(t) / math.sqrt(min(gaps[i : i + 2])) for i, t in enumerate(self.information[:-1])]
         return len(gaps) <= 20 and sum(counts) <= 400 and min(gaps) > 0
@@ -99,6 +102,8 @@ class Boundary:
 
     def q(self, alpha: float) -> float:
         """Two-sided multiplier of the last look; infinite where nothing is left to spend."""
+        if self.spending == REFLECTION:  # z(1 − α/4) / √t: four tails of the last moment bound the way to it
+            return normal_isf(alpha / 4.0) / math.sqrt(min(self.information[-1], 1.0))
         if alpha not in self._known:
             self._known[alpha] = self._integrated(alpha)
         return self._known[alpha]
@@ -126,6 +131,8 @@ class Boundary:
         if math.isnan(z):
             return NAN
         size = abs(z)
+        if self.spending == REFLECTION:
+            return min(1.0, 4.0 * normal_tail(size * math.sqrt(min(self.information[-1], 1.0))))
 
         def gap(log_alpha: float) -> float:
             q = self.q(math.exp(log_alpha))

@@ -33,6 +33,7 @@ class Estimate:
     score: Score | None = None
     borrows: bool = False
     quantile: bool = False
+    counts: Score | None = None
 
 
 def functional_of(metric: J, columns: Sequence[str]) -> tuple[Callable[[Sequence[float]], Gradient], int]:
@@ -59,7 +60,7 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     events = [None if is_quantile or own > 1 or metric["kind"] == "formula" else event_count(x) for x in (c, t)]
     share = None not in events
     score = Score(events[0] or 0, c["n"], events[1] or 0, t["n"]) if share else None
-    score = score if score is not None and score.tiny else None
+    counts, score = score, score if score is not None and score.tiny else None
     base = plain
     if plain.status == "ok" and (is_quantile or share):  # the variance of a share follows from it: the normal applies
         vc, vt = ((x["n"] - 1) / x["n"] if share else 1.0 for x in (c, t))
@@ -68,11 +69,11 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     if is_quantile:
         return Estimate(plain, plain, quantile=True)
     if not (metric.get("cuped") and xs):
-        return Estimate(plain, plain, None, share, score)
+        return Estimate(plain, plain, None, share, score, counts=counts)
     if plain.status != "ok":
-        return Estimate(plain, plain, None, share, score)
+        return Estimate(plain, plain, None, share, score, counts=counts)
     pair, reduction = cuped(c, t, subject, xs, base)
-    return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score)
+    return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score, counts=counts)
 
 
 def with_noise(metric: J, found: Estimate, c: J | None, t: J | None) -> Estimate:

@@ -12,7 +12,7 @@ from xpbench.verifier.numbers import near
 from xpbench.verifier.pairs import NAN
 from xpbench.verifier.quantiles import chi2_tail, normal_isf, normal_tail, t_isf, t_tail
 from xpbench.verifier.report import J, Notes
-from xpbench.verifier.rows import finite
+from xpbench.verifier.rows import POWER, finite
 
 Point3 = tuple[float, float, float, int]
 OTHER = "$experiment:"
@@ -25,7 +25,7 @@ def check_over_time(notes: Notes, readout: J) -> None:
     for part, ours in (("novelty", _trends), ("interactions", _interactions)):
         if part not in readout:
             continue
-        mine, theirs = ours(readout["plan"], readout["summary"]["cells"]), readout[part]
+        mine, theirs = ours(readout["plan"], readout["summary"]["cells"], readout.get("methods", 1)), readout[part]
         notes.same(
             f"{part}, tests", [x["what"] for x in mine], [[t[k] for k in ("metric", "variant", _AXIS[part])] for t in theirs]
         )
@@ -54,7 +54,7 @@ def _same(a: J, b: J) -> bool:
     return near(a, b, 1e-3)
 
 
-def _trends(plan: J, cells: Sequence[J]) -> list[J]:
+def _trends(plan: J, cells: Sequence[J], methods: int) -> list[J]:
     """Every metric and treatment by age, cohort and weekday: weighted regression, or one mean for all days of the week."""
     index: dict[tuple[str, str, str], dict[str, J]] = {}
     for cell in cells:
@@ -70,12 +70,14 @@ def _trends(plan: J, cells: Sequence[J]) -> list[J]:
                 sides = [index.get((metric["key"], v, where), {}) for v in (control, variant)]
                 points = _slices(metric, sides[0], sides[1], axis)
                 if points:
-                    fit = _line(points, axis, alpha_of(plan))
-                    out.append({"what": [metric["key"], variant, axis], "points": points, **fit})
+                    ratios = _log_ratios(metric, *sides) if axis == "age" and methods >= POWER else []
+                    used = ratios if len(ratios) >= 4 else points
+                    fit = _line(used, axis, alpha_of(plan))
+                    out.append({"what": [metric["key"], variant, axis], "points": points, "used": used, **fit})
     adjusted = adjust([NAN if t["p_value"] is None else t["p_value"] for t in out], "holm")
     for found, p in zip(out, adjusted, strict=True):
         found["p_adjusted"] = finite(p)
-        found["word"] = _word(found, alpha_of(plan))
+        found["word"] = _word(found, found.pop("used"), alpha_of(plan))
     return out
 
 
@@ -107,6 +109,20 @@ def _slices(metric: J, control: dict[str, J], treatment: dict[str, J], axis: str
     return out
 
 
+def _log_ratios(metric: J, control: dict[str, J], treatment: dict[str, J]) -> list[Point3]:
+    """Logarithm of treatment over control on each day, where both means are above zero and known to a third."""
+    found: list[Point3] = []
+    for name in {*control, *treatment}:
+        pair = estimate(metric, control.get(name), treatment.get(name)).pair
+        if pair.status != "ok" or pair.n < 30 or pair.mc <= 0 or pair.mt <= 0:
+            continue
+        c, t = pair.vc / pair.mc**2, pair.vt / pair.mt**2
+        variance = c + t - 2 * pair.cov / (pair.mc * pair.mt)
+        if max(c, t) <= 0.3**2 and variance > 0:
+            found.append((float(name), math.log(pair.mt / pair.mc), math.sqrt(variance), pair.n))
+    return sorted(found, key=lambda p: p[0])
+
+
 def _line(points: Sequence[Point3], axis: str, alpha: float) -> dict[str, J]:
     """Slope with interval and p-value, its error from the residuals where these spread more than the errors say."""
     none: dict[str, J] = {"slope": None, "slope_low": None, "slope_high": None, "p_value": None}
@@ -136,19 +152,19 @@ def _line(points: Sequence[Point3], axis: str, alpha: float) -> dict[str, J]:
     }
 
 
-def _word(found: J, alpha: float) -> str:
+def _word(found: J, points: Sequence[Point3], alpha: float) -> str:
     if found["p_adjusted"] is None:
         return "not answerable"
     if found["p_adjusted"] > alpha:
         return "steady"
     if found["slope"] is None:
         return "uneven"
-    w = [1 / p[2] ** 2 for p in found["points"]]
-    level = math.fsum(a * p[1] for a, p in zip(w, found["points"], strict=True)) / math.fsum(w)
+    w = [1 / p[2] ** 2 for p in points]
+    level = math.fsum(a * p[1] for a, p in zip(w, points, strict=True)) / math.fsum(w)
     return "fading" if found["slope"] * level < 0 else "growing"
 
 
-def _interactions(plan: J, cells: Sequence[J]) -> list[J]:
+def _interactions(plan: J, cells: Sequence[J], _: int) -> list[J]:
     """Every metric and treatment beside every other experiment: the same effect in all of its variants, by Cochran's Q."""
     control = next(v["key"] for v in plan["variants"] if v.get("control"))
     out = []

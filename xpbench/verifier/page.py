@@ -131,6 +131,8 @@ def row_texts(row: J) -> dict[str, str]:
         shown = f"{lift}  ({lift_interval})"
     elif row["effect"] is not None and row["ci_low"] is not None:
         shown = f"effect {effect} ({effect_interval})"
+    elif row["effect"] is not None and row.get("guardrail") in ("ok", "bad"):
+        shown = f"effect {effect}"
     else:
         shown = "not enough data"
     chance = row.get("chance")

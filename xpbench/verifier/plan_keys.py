@@ -27,7 +27,14 @@ PLAN_KEYS: J = {
         "smallest_segment": None,
         "unknown_variant": None,
     },
-    "decision": {"guardrails": None, "harm_alpha": None, "health": None, "practical": None, "ship_when": None},
+    "decision": {
+        "guardrail_alpha": None,
+        "guardrails": None,
+        "harm_alpha": None,
+        "health": None,
+        "practical": None,
+        "ship_when": None,
+    },
     "exposure": {
         "end": None,
         "event": None,

@@ -25,10 +25,14 @@ from xpbench.verifier.quantiles import normal_isf
 from xpbench.verifier.report import J
 from xpbench.verifier.score import Score
 
-METHODS = 2
+METHODS = 3
 """The newest edition of the methods that is known here."""
 WHOLE = 2
 """The edition from which on no status drops out of the rule on the good side."""
+
+
+POWER = 3
+"""The edition that judges shares by the score whatever their counts, and guardrails at one-sided alpha."""
 
 
 def _cells(summary: J) -> dict[tuple[str, str, str, str, str], J]:
@@ -95,6 +99,8 @@ def rows_of(
         adjusted = adjust([_e(items[i]) for i in members], name) if name == "e-bh" else adjust(p_values, name)
         of = sum(not math.isnan(p) for p in p_values)
         level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
+        if roles == ("guardrail",) and methods >= POWER and plan["model"]["kind"] != "bayesian":
+            level = 2 * (plan.get("decision", {}).get("guardrail_alpha") or alpha)
         for i, p in zip(members, adjusted, strict=True):
             corrected[i] = (p, level)
     end = closing(plan, looks[:-1]) is not None
@@ -105,6 +111,8 @@ def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
     """The counts where the score method judges a row."""
     if methods < WHOLE:
         return est.score if design.once and est.reduction is None and est.pair.status != "zero_variance" else None
+    if methods >= POWER and est.reduction is None:
+        return est.counts
     return est.score if not design.once or est.reduction is None else None
 
 
@@ -167,7 +175,7 @@ def _row(
         if math.isfinite(q):
             row |= _by_score(score, q, waits=score.rare and not design.once)
         no_lift = row.pop("no_lift", "unbounded_lift" if has_lift(pair) else "control_near_zero")
-        row["status"] = "few_events" if not math.isnan(p) else pair.status
+        row["status"] = "few_events" if not math.isnan(p) and score.tiny else pair.status
         if math.isnan(p) and score.rare and not design.once and pair.status != "zero_variance":
             row["status"] = "too_few_events"
         if row["status"] in ("ok", "few_events") and no_lift:

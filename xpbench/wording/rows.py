@@ -89,6 +89,8 @@ def shown(row: Mapping[str, Any]) -> str:
         return f"{lift_text(row)}  ({lift_interval(row)})"
     if row["effect"] is not None and row["ci_low"] is not None:
         return f"effect {effect_text(row)} ({effect_interval(row)})"
+    if row["effect"] is not None and row.get("guardrail") in ("ok", "bad"):  # a margin is judged without any event, too
+        return f"effect {effect_text(row)}"
     return digits.NOT_ENOUGH
 
 

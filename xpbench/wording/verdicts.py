@@ -16,9 +16,17 @@ WITH_NUMBERS = ("ok", "unbounded_lift", "control_near_zero", "few_events")
 """Statuses of a row that has a verdict."""
 
 
+def has_verdict(row: Mapping[str, Any]) -> bool:
+    """Whether the row's test says something: also of a constant variant, and of a margin where no event was seen."""
+    status = row.get("status", "ok")
+    if status == "separation":
+        return row.get("ci_low") is not None
+    return status in WITH_NUMBERS or row.get("guardrail") in ("ok", "bad")
+
+
 def mark_of(row: Mapping[str, Any]) -> tuple[str, str]:
     """Sign and tone of a row: the state of the margin for guardrails, else the verdict."""
-    if row.get("status", "ok") not in WITH_NUMBERS:
+    if not has_verdict(row):
         return "?", "muted"
     if row.get("guardrail"):
         return RAILS[str(row["guardrail"])]
@@ -27,7 +35,7 @@ def mark_of(row: Mapping[str, Any]) -> tuple[str, str]:
 
 def word_of(row: Mapping[str, Any]) -> str:
     """The verdict in words."""
-    if row.get("status", "ok") not in WITH_NUMBERS:
+    if not has_verdict(row):
         return NOT_ENOUGH
     if row.get("guardrail"):
         return RAIL_WORDS[str(row["guardrail"])]

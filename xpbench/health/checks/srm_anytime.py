@@ -17,7 +17,10 @@ from xpbench.health.words import p_words
     gate=True,
 )
 def srm_anytime(inputs: HealthInputs) -> Verdict:
-    """Dirichlet-multinomial martingale over the days' cumulative counts; its p-value may be read after each day."""
+    """Every day's cumulative counts against the split, with one level for all days: spent up to the horizon as t³.
+
+    Without a horizon, and for experiments registered under earlier methods, the Dirichlet-multinomial martingale.
+    """
     expected = expected_shares(inputs)
     if expected.reason:
         return Verdict("not answerable", f"{expected.reason}.", "Declare the rollout group as a segment to test each group.")
