@@ -61,6 +61,7 @@ class PlanForm(Shown):
     Args:
         plan: A `Plan` or a dictionary in its shape to start from.
         template: Name of a template to start from instead.
+        source: A table or log to start from instead, as for `xp.plan_from`: the form shows what was found in it.
         draft: File that the form saves itself to after every change; an existing one is read when no plan is given.
             Without it the draft lies in `<root>/.drafts/` and is named after the experiment.
         root: Folder of experiments.
@@ -75,6 +76,7 @@ class PlanForm(Shown):
         plan: Plan | Mapping[str, Any] | None = None,
         *,
         template: str | None = None,
+        source: Any = None,
         draft: str | Path | None = None,
         root: str | Path = "experiments",
     ) -> None:
@@ -93,6 +95,10 @@ class PlanForm(Shown):
         start: Any = plan.to_dict() if isinstance(plan, Plan) else plan
         if template is not None:
             start = _from_template(template)
+        if source is not None:
+            from xpbench.forecast.drafting import plan_from  # reads data: not needed before someone asks
+
+            start = plan_from(source).to_dict()
         self.draft = Draft(self.root, path=draft, key=str((start or {}).get("key", "")))
         resumed = start is None and draft is not None and Path(draft).is_file()
         if resumed:
