@@ -107,7 +107,12 @@ def _explore(args: argparse.Namespace) -> int:
         root=args.root,
     )
     if args.csv:
-        found.to_frame().to_csv(args.csv, index=False)
+        from pathlib import Path
+
+        from xpbench.files import write_atomic
+        from xpbench.outward import csv_of_frame
+
+        write_atomic(Path(args.csv), csv_of_frame(found.to_frame()).encode())
     answer(args, found.to_dict(), repr(found))
     return DONE if found.is_valid else NO
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import narwhals.stable.v2 as nw
 import numpy as np
 import pyarrow as pa
@@ -18,12 +16,14 @@ from numpy.typing import NDArray
 
 from xpbench import formula
 from xpbench.data import events, ingest
-from xpbench.data.engines.embedded import quote
+from xpbench.data.engines.embedded import DuckDB, from_parquet, quote
 from xpbench.data.logs.log import EventSchema, properties_of
 from xpbench.data.logs.opening import kind_of, located
 from xpbench.data.tables.past_units import past_units
 from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import DecisionError, nearest, plain
+from xpbench.files import as_file
+from xpbench.interrupts import temporary_folder
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, Formula, MetricBase, Ratio
 from xpbench.sheets.select import load, names_of, sheets_of
@@ -129,12 +129,12 @@ class History:
         if trigger is not None and (isinstance(log, (str, Path)) or (isinstance(log, list) and log)):
             log = log_table(located(log), past)
         source = log if trigger is None else exposed_at(log, past, trigger)
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             events(source, cache=folder, slices=("day",), **options).summarize(past)
             (table,) = Path(folder).glob("*/units.parquet")
             note = json.loads(table.with_name("note.json").read_text("utf-8"))
-            with duckdb.connect() as connection:  # its own: the shared one may be in the middle of something
-                columns = connection.read_parquet(str(table)).fetchnumpy()
+            with DuckDB().connect() as connection:  # its own: the shared one may be in the middle of something
+                columns = connection.read_parquet(as_file(table), hive_partitioning=False).fetchnumpy()
         scales = note["scales"]
 
         def column(name: str) -> Floats:
@@ -158,7 +158,8 @@ class History:
 
 def log_table(files: list[str], plan: Plan) -> pa.Table:
     """The events of files, with the plan's properties as columns where they are JSON Lines."""
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as engine:
+    with temporary_folder() as made, DuckDB().connect() as engine:
+        folder = str(made)
         if kind_of(files[0]) == "jsonl":
             names = [EventSchema().unit or plan.unit, *properties_of(plan).texts]
             ingest(files, out=Path(folder) / "log", properties=names)
@@ -167,7 +168,7 @@ def log_table(files: list[str], plan: Plan) -> pa.Table:
             sheets = sheets_of(files, folder)
             load(engine, "log", sheets, {n: quote(n) for n in dict.fromkeys(names_of(sheets)) if n}, folder, duckdb.Error)
             return engine.table("log").to_arrow_table()
-        return engine.read_parquet(files, union_by_name=True).to_arrow_table()
+        return engine.sql(f"SELECT * FROM {from_parquet(files)}").to_arrow_table()  # noqa: S608 - names, each quoted
 
 
 def blocks_of(plan: Plan, history: History) -> dict[str, tuple[tuple[str, ...], Floats]]:

@@ -35,6 +35,7 @@ from xpbench.forms.root import root_box
 from xpbench.forms.size_box import SizeBox
 from xpbench.forms.static_twin import Shown
 from xpbench.forms.status import StatusBox, guarded
+from xpbench.interrupts import temporary_folder
 from xpbench.plan import Plan, check, template, template_names
 from xpbench.plan.reading import read_document
 from xpbench.views.card import PlanCard, sentence_html
@@ -378,11 +379,9 @@ class PlanForm(Shown):
         """Replace the form's content by an uploaded plan file."""
         if not files:
             return
-        import tempfile
-
         file = files[0]
-        with tempfile.TemporaryDirectory() as folder:
-            target = Path(folder) / ("plan.toml" if str(file["name"]).lower().endswith(".toml") else "plan.json")
+        with temporary_folder() as folder:
+            target = folder / ("plan.toml" if str(file["name"]).lower().endswith(".toml") else "plan.json")
             target.write_bytes(bytes(file["content"]))
             self.load(read_document(target))
         if self.status.mood != "bad":
