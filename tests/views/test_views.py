@@ -6,6 +6,9 @@ import base64
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from typing import Any, get_args
 
 import pytest
@@ -13,10 +16,11 @@ import pytest
 from benchmarks.gallery import VIEWS, bias, checks, many_metrics, row, rows, segment
 from xpbench import views
 from xpbench.errors import InputError
+from xpbench.outward import cell
 from xpbench.plan.design import Decision
 from xpbench.views import numbers
 from xpbench.views.card import facts
-from xpbench.views.table import Column, Table, csv_cell
+from xpbench.views.table import Column, Table
 from xpbench.views.theme import TONES
 from xpbench.views.view import VEGALITE, View
 
@@ -204,10 +208,10 @@ def test_truth_table_marks_the_situation() -> None:
 
 
 def test_csv_guards_against_spreadsheets_and_leaves_numbers_alone() -> None:
-    assert csv_cell("=1+1") == "'=1+1"
-    assert csv_cell("@x") == "'@x"
-    assert csv_cell(-3.5) == -3.5
-    assert csv_cell("plain") == "plain"
+    assert cell("=1+1") == "'=1+1"
+    assert cell("@x") == "'@x"
+    assert cell(-3.5) == -3.5
+    assert cell("plain") == "plain"
 
 
 def test_a_long_table_says_how_much_it_shows() -> None:
@@ -334,3 +338,17 @@ def test_the_card_says_in_words_when_a_plan_ships(ship_when: str, guardrails: st
     assert "_" not in said
     assert "…" not in said
     assert dict(facts({}))["Ships when"] == "… and …"
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Asia/Tokyo"])
+def test_days_of_exposure_are_the_same_in_every_time_zone(zone: str) -> None:
+    """The picture is drawn by a browser's engine, which tells a date by its own clock unless it is told the day."""
+    code = (
+        "import re; from xpbench.views.timeline import exposures_over_time as f;"
+        "svg = f({f'2026-01-0{d}': {'control': 100, 'beta': 100} for d in range(1, 8)}, horizon=2000).to_svg();"
+        "print(re.findall(r'Day: [A-Z][a-z]+ [0-9]+, [0-9]+', svg)[:1], re.findall(r'>Jan [0-9]+<', svg)[:1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "TZ": zone}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "['Day: Jan 1, 2026'] ['>Jan 1<']"
