@@ -21,6 +21,7 @@ _HOMES = {
     "load_plan": "plan",
     "template": "plan",
     "power": "forecast.power:plan_power",
+    "plan_from": "forecast.drafting",
     "srm": "health.ratio_of_counts",
     "sample_size": "forecast.sizes",
     "verify": "memo.verification",

@@ -7,6 +7,7 @@ from xpbench.errors import XpbenchError
 from xpbench.experiment import Experiment, explore, open_experiment, register, restart
 from xpbench.expose import Tracker, mixpanel_flags
 from xpbench.forecast.calibration import calibrate
+from xpbench.forecast.drafting import plan_from
 from xpbench.forecast.history import History
 from xpbench.forecast.power import plan_power as power
 from xpbench.forecast.rehearsal import rehearse
@@ -51,6 +52,7 @@ __all__ = [
     "load_plan",
     "mixpanel_flags",
     "open_experiment",
+    "plan_from",
     "portfolio",
     "power",
     "preflight",

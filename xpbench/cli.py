@@ -7,12 +7,16 @@ hold and the page was not compared, 5: the numbers hold and the page was touched
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 
 from xpbench._version import __version__
 from xpbench.commands.output import BAD_INPUT, tell
+from xpbench.interrupts import INTERRUPTED, is_interruption, raise_terminated
 
 ROOMS = (
     "xpbench.commands.demo",
@@ -45,21 +49,44 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    from xpbench.errors import XpbenchError
-
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")
-    args = build_parser().parse_args(argv)
+    as_json = False
     try:
-        return int(args.run(args))
-    except XpbenchError as error:
-        return tell(error, as_json=getattr(args, "json", False))
+        with _ended_by_signals():
+            from xpbench.errors import XpbenchError
+
+            for stream in (sys.stdout, sys.stderr):
+                if hasattr(stream, "reconfigure"):
+                    stream.reconfigure(encoding="utf-8", errors="replace")
+            args = build_parser().parse_args(argv)
+            as_json = getattr(args, "json", False)
+            try:
+                return int(args.run(args))
+            except XpbenchError as error:
+                return tell(error, as_json=as_json)
     except KeyboardInterrupt:
         print("Cancelled; nothing half-written was left behind.", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         return BAD_INPUT
+    except Exception as error:
+        if not is_interruption(error):
+            raise
+        print("Cancelled; nothing half-written was left behind.", file=sys.stderr)
+        return INTERRUPTED
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does: what it has begun is cleaned up."""
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, raise_terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,54 @@
-"""Writing files so that there is always the old one or the new one, whole."""
+"""Files by their names, and writing them so that there is always the old one or the new one, whole."""
 
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import os
+import re
 import tempfile
 from pathlib import Path
 
 from xpbench.errors import InputError, plain
+
+_SIGNS = re.compile(r"[*?]")
+
+
+def matching(pattern: str) -> list[str]:
+    """Files whose names fit a pattern, in order; `*` and `?` are its signs, `**` stands for any number of folders.
+
+    Names that begin with a point are found where the pattern has the point.
+    """
+    if not _SIGNS.search(pattern):
+        return []
+    path = Path(pattern)
+    parts = path.parts[1:] if path.anchor else path.parts
+    found = [Path(path.anchor)]
+    for part in parts:
+        found = [each for base in found for each in _named(base, part)]
+    return sorted({str(p) for p in found if p.is_file()})
+
+
+def _named(base: Path, part: str) -> list[Path]:
+    """What lies in a folder under a name; under a pattern only where nothing has this very name."""
+    if not _SIGNS.search(part) or (base / part).exists():
+        return [base / part]
+    if part == "**":
+        return [base, *(Path(top) / n for top, names, _ in os.walk(base) for n in names if not n.startswith("."))]
+    fits = re.compile(fnmatch.translate(part.replace("[", "[[]")))
+    try:
+        names = os.listdir(base)
+    except OSError:
+        return []
+    return [base / n for n in names if fits.match(n) and (part.startswith(".") or not n.startswith("."))]
+
+
+def as_file(path: str | Path) -> str:
+    """A path as the engine must be given it: signs that it takes for patterns stand for themselves in brackets.
+
+    It is absolute, so that no beginning of a name is taken for a home folder, a protocol or an option.
+    """
+    return re.sub(r"[\[*?]", r"[\g<0>]", os.path.abspath(path))
 
 
 def write_atomic(path: Path, data: bytes) -> None:

@@ -8,6 +8,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
+def upstairs(name: str) -> Any:
+    """A function of a room further up, for the few methods that people look for on an object (docs/adr/0170).
+
+    Such a method only hands over. It names the function in words, so that the rooms below depend on none above, and nothing of
+    them is loaded before somebody asks.
+
+    Args:
+        name: `module:function`, below the package.
+    """
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(f"xpbench.{module}"), function)
+
+
 def loads(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return the `__getattr__` and `__dir__` of a package (PEP 562).
 

@@ -11,13 +11,13 @@ import json
 import os
 import posixpath
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from xpbench.errors import InputError, nearest, plain
 from xpbench.files import write_atomic
+from xpbench.interrupts import temporary_folder
 
 FOLDER = "xpbench"
 TAG = "parameters"
@@ -239,8 +239,8 @@ def execute(notebook: Mapping[str, Any], *, folder: str | Path = ".", timeout: i
             "XPB-I05", feature=plain("Running notebooks"), package="nbclient", install=plain("xpbench[lab]")
         ) from error
     node = nbformat.from_dict(dict(notebook))
-    with tempfile.TemporaryDirectory(prefix="xp-") as private:
-        manager = {"transport": "ipc", "connection_file": str(Path(private) / "k.json")} if os.name == "posix" else {}
+    with temporary_folder("xp-") as private:
+        manager = {"transport": "ipc", "connection_file": str(private / "k.json")} if os.name == "posix" else {}
         NotebookClient(
             node,
             timeout=timeout,

@@ -22,8 +22,15 @@ export class Api {
     return this._call<IListing>(`experiments?root=${encodeURIComponent(root)}`);
   }
 
-  verify(path: string): Promise<IVerdict> {
-    return this._call<IVerdict>('verify', { path });
+  /** The verdict on a document, when its file still holds the text with this digest. */
+  verify(path: string, shown: string): Promise<IVerdict> {
+    return this._call<IVerdict>('verify', { path, shown });
+  }
+
+  /** Address of a memo's page for a frame, when its file still holds the text with this digest. */
+  page(path: string, shown: string, isLight: boolean): string {
+    const query = URLExt.objectToQueryString({ path, shown, theme: isLight ? 'light' : 'dark' });
+    return URLExt.join(this._settings.baseUrl, 'xpbench', 'api', 'page') + query;
   }
 
   templates(): Promise<ITemplates> {

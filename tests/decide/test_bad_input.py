@@ -105,8 +105,8 @@ def test_clock_that_goes_backwards_is_told(experiment: Experiment, hands: Hands)
 
 
 def test_plan_amended_between_looks(experiment: Experiment) -> None:
-    """The next look says what changed and what had been seen; a handle with the old plan is EXPLORATORY and can't decide."""
-    read(experiment, log())
+    """The next look says what changed and what had been seen; a handle from before acts under the new plan."""
+    first = read(experiment, log())
     metrics = [{"key": "views", "kind": "count", "event": "View", "role": "primary", "direction": "increase", "window_days": 2}]
     amended = experiment.amend(plan(metrics=metrics), reason="shorter window", by="ana")
     found = read(amended, log())
@@ -115,7 +115,7 @@ def test_plan_amended_between_looks(experiment: Experiment) -> None:
     ]
     assert found.stamps == ()
     stale = read(experiment, log())
-    assert "EXPLORATORY" in stale.stamps
-    assert {d["class"] for d in stale.deviations} == {"amendment after outcomes", "undeclared"}
+    assert stale.plan_digest == amended.plan.digest
+    assert {d["class"] for d in stale.deviations} == {"amendment after outcomes"}
     with pytest.raises(DecisionError, match="XPB-R05"):
-        amended.decide(stale, "iterate", because="x", by="ana")
+        amended.decide(first, "iterate", because="x", by="ana")

@@ -89,7 +89,7 @@ def test_no_interaction_and_no_other_experiment(tmp_path: Path) -> None:
     both = opened(register(plan(key="both", exposure={"experiment": "t"}), tmp_path), xp.events(log(np.random.default_rng(2))))
     assert [i.state for i in both.interactions] == ["no interaction shown"]
     alone = log(np.random.default_rng(2), other=False)
-    one = opened(register(plan(key="one", exposure={"experiment": "t"}), tmp_path), xp.events(alone))
+    one = opened(register(plan(key="one", exposure={"experiment": "t"}), tmp_path / "other"), xp.events(alone))
     assert one.interactions == ()
 
 

@@ -173,7 +173,12 @@ class Seal(RuleBasedStateMachine):
         """Decide on what was revealed last."""
         try:
             self.experiment.decide(
-                self.revealed[-1], outcome, variant="b" if outcome == "ship" else None, because="x", by="ana"
+                self.revealed[-1],
+                outcome,
+                variant="b" if outcome == "ship" else None,
+                because="x",
+                by="ana",
+                supersedes=self.experiment.decision,
             )
         except DecisionError as error:
             assert error.code == "XPB-R05"  # noqa: PT017 - amended since

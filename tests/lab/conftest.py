@@ -44,7 +44,9 @@ class Server:
             request.add_header("Authorization", f"token {token}")
         try:
             with urllib.request.urlopen(request, timeout=90) as response:  # noqa: S310
-                return Answer(response.status, json.loads(response.read()), dict(response.headers))
+                told = response.read()
+                kind = response.headers.get("Content-Type", "")
+                return Answer(response.status, told.decode() if "html" in kind else json.loads(told), dict(response.headers))
         except urllib.error.HTTPError as error:
             text = error.read()
             try:

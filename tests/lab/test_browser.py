@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ from tests.lab.conftest import make_experiments
 from tests.lab.installed import Installed, install, jupyterlab
 from tests.lab.test_handlers import cell
 from tests.test_experiment import plan
-from xpbench.lab import notebooks
+from xpbench import notebooks
 from xpbench.ledger import fixed_clock
 
 pytestmark = [pytest.mark.browser]
@@ -230,6 +232,70 @@ def test_good_memo_verifies_and_tampered_memo_differs(watched: Any) -> None:
     assert "payload digest" in page.locator(".xp-Details").inner_text()
     page.locator(".jp-Dialog").get_by_role("button", name="Ok").click()
     page.wait_for_selector(".jp-Dialog", state="detached")
+
+
+HOSTILE = """<!DOCTYPE html><html><head><title>x</title>
+<meta http-equiv="Content-Security-Policy" content="default-src *">
+<base href="{u}/"><link rel=stylesheet href="{u}/sheet"><link rel=preload as=image href="{u}/preload">
+<link rel=preconnect href="{u}"><link rel=dns-prefetch href="{u}"><link rel=prefetch href="{u}/prefetch">
+<link rel=icon href="{u}/i">
+<link rel=modulepreload href="{u}/m"><link rel=manifest href="{u}/manifest">
+<meta http-equiv=refresh content="0;url={u}/refresh">
+<meta http-equiv=refresh content="1;url={u}/later">
+<style>@import url("{u}/css");@font-face{{font-family:f;src:url({u}/font)}}body{{background:url({u}/bg);font-family:f}}</style>
+<script src="{u}/script"></script><script>fetch("{u}/inline")</script></head><body onload="fetch('{u}/onload')">
+<h1>Ship</h1>
+<img src="{u}/img" srcset="{u}/set 2x"><picture><source srcset="{u}/source"><img></picture>
+<video src="{u}/video" autoplay poster="{u}/p">
+</video><audio src="{u}/audio" autoplay></audio><iframe src="{u}/frame"></iframe><object data="{u}/object"></object>
+<embed src="{u}/e">
+<svg><image href="{u}/svg"/><use href="{u}/use#a"/></svg><input type=image src="{u}/input">
+<table background="{u}/table"></table>
+<form action="{u}/form"><button autofocus>x</button></form><a ping="{u}/ping" href="{u}/a">a</a>
+<portal src="{u}/portal"></portal>
+<iframe srcdoc="&lt;img src='{u}/nested'&gt;"></iframe></body></html>"""
+
+
+def test_a_hostile_memo_asks_nobody(watched: Any, home: Path) -> None:
+    page = watched.page
+    connections: list[Any] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def listen() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connections.append(connection.recv(200))
+
+    threading.Thread(target=listen, daemon=True).start()
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    (home / "hostile-memo.html").write_text(HOSTILE.format(u=address))
+    (home / "wide-memo.html").write_bytes(HOSTILE.format(u=address).encode("utf-16"))
+    open_file(page, "hostile-memo.html")
+    frame = page.frame_locator(".xp-Document:not(.lm-mod-hidden) iframe")
+    assert "Ship" in frame.locator("body").inner_text(timeout=30_000)
+    page.wait_for_timeout(3_000)
+    wide = page.request.get(page.url.split("/lab")[0] + "/xpbench/api/page?path=wide-memo.html")
+    assert wide.headers["content-security-policy"].endswith("sandbox")
+    listener.close()
+    assert connections == []
+
+
+def test_a_verdict_goes_away_when_the_file_changes(watched: Any, home: Path) -> None:
+    page = watched.page
+    good = (home / "experiments" / "decided" / "memo.html").read_text("utf-8")
+    (home / "changing-memo.html").write_text(good, "utf-8")
+    document = open_file(page, "changing-memo.html")
+    document.get_by_role("button", name="Verify", exact=True).click()
+    assert verdict(document).startswith("✓ Verified")
+    (home / "changing-memo.html").write_text(good.replace("as planned", "as wished"), "utf-8")
+    document.locator(".xp-VerdictText", has_text="not verified yet").wait_for(timeout=15_000)
+    frame = page.frame_locator(".xp-Document:not(.lm-mod-hidden) iframe")
+    frame.get_by_text("as wished").first.wait_for(timeout=15_000)
+    document.get_by_role("button", name="Verify", exact=True).click()
+    assert not verdict(document).startswith("✓ Verified")
 
 
 def test_plan_opens_as_a_document_and_verifies(watched: Any) -> None:

@@ -21,9 +21,10 @@ import pytest
 
 from tests.randomiser.plans import definition_of, plan_of
 from xpbench.errors import AssignError
+from xpbench.outward import cell
 from xpbench.randomiser.assigning import assignments
 from xpbench.randomiser.definitions import read_flag
-from xpbench.randomiser.handoff.audience import safe_cell, write_audiences
+from xpbench.randomiser.handoff.audience import write_audiences
 from xpbench.randomiser.handoff.folder import handoff
 from xpbench.randomiser.handoff.javascript import javascript
 from xpbench.randomiser.handoff.responsibilities import responsibility_sheet
@@ -363,8 +364,8 @@ def test_one_set_per_variant(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("risky", ["=1+1", "+1", "-1", "@a", "\ta", "\ra", "\na", "＝1"])
 def test_no_cell_is_a_formula(risky: str, tmp_path: Path) -> None:
-    assert safe_cell(risky) == "'" + risky
-    assert safe_cell("a" + risky) == "a" + risky
+    assert cell(risky) == "'" + risky
+    assert cell("a" + risky) == "a" + risky
     made = write_audiences(plan_of(), [risky, "a,b", 'say "x"', "line\r\nend"], tmp_path)
     assert made.escaped == 1
     assert sorted(r[0] for r in rows_of([f.path for f in made.files])) == sorted(["'" + risky, "a,b", 'say "x"', "line\r\nend"])

@@ -13,10 +13,11 @@ import pytest
 from benchmarks.gallery import VIEWS, bias, checks, many_metrics, row, rows, segment
 from xpbench import views
 from xpbench.errors import InputError
+from xpbench.outward import cell
 from xpbench.plan.design import Decision
 from xpbench.views import numbers
 from xpbench.views.card import facts
-from xpbench.views.table import Column, Table, csv_cell
+from xpbench.views.table import Column, Table
 from xpbench.views.theme import TONES
 from xpbench.views.view import VEGALITE, View
 
@@ -204,10 +205,10 @@ def test_truth_table_marks_the_situation() -> None:
 
 
 def test_csv_guards_against_spreadsheets_and_leaves_numbers_alone() -> None:
-    assert csv_cell("=1+1") == "'=1+1"
-    assert csv_cell("@x") == "'@x"
-    assert csv_cell(-3.5) == -3.5
-    assert csv_cell("plain") == "plain"
+    assert cell("=1+1") == "'=1+1"
+    assert cell("@x") == "'@x"
+    assert cell(-3.5) == -3.5
+    assert cell("plain") == "plain"
 
 
 def test_a_long_table_says_how_much_it_shows() -> None:

@@ -3,10 +3,10 @@
 ===========  =============================================================================
 demo         `xpbench demo`
 plans        `xpbench new | check | register | amend`
-planning     `xpbench power`
+planning     `xpbench power | plan | explore`
 randomiser   `xpbench assign | preflight | audit`
 mixpanel     `xpbench pull | sandbox`
-experiments  `xpbench explore | readout | peek | decide | memo | reproduce | sign | launch | status`
+experiments  `xpbench readout | peek | decide | memo | reproduce | sign | launch | status`
 watch        `xpbench watch | portfolio`
 verify       `xpbench verify`
 ledger       `xpbench ledger`

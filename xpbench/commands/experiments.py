@@ -175,10 +175,9 @@ def _told(args: argparse.Namespace, readout: Any) -> int:
             from pathlib import Path
 
             from xpbench.files import write_atomic
-            from xpbench.views.table import csv_cell
+            from xpbench.outward import csv_of_frame
 
-            guarded = readout.to_frame().map(lambda value: csv_cell(value) if isinstance(value, str) else value)
-            write_atomic(Path(args.csv), guarded.to_csv(index=False).encode())
+            write_atomic(Path(args.csv), csv_of_frame(readout.to_frame()).encode())
     answer(args, _brief(readout), "\n".join(lines))
     if readout.is_sealed:
         return NO if any(c.blocks for c in readout.health) else DONE

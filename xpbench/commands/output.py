@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from xpbench.errors import XpbenchError
+from xpbench.outward import json_text, one_line, terminal
 
 DONE, NO, BAD_INPUT = 0, 1, 2
 
@@ -26,25 +26,30 @@ def add_command(subparsers: Any, name: str, run: Run, *, help: str, description:
 def answer(args: argparse.Namespace, value: Any, text: str) -> None:
     """Print the value as JSON where asked for, else the text."""
     if getattr(args, "json", False):
-        print(json.dumps(value, indent=2, ensure_ascii=False))
+        print(json_text(value))
     else:
-        print(text)
+        print(terminal(text))
 
 
 def tell(error: XpbenchError, *, as_json: bool) -> int:
     """Print an error and return the exit code for bad input."""
     if as_json:
-        print(json.dumps({"error": error.to_dict()}, indent=2, ensure_ascii=False))
+        print(json_text({"error": error.to_dict()}))
     problems = getattr(error, "problems", None)
     lines = [f"▲ {p.pointer or '/'}: {p}" for p in problems] if problems else [f"▲ {error}"]
-    print("\n".join(lines), file=sys.stderr)
+    print(terminal("\n".join(lines)), file=sys.stderr)
     return BAD_INPUT
+
+
+def note(text: str) -> None:
+    """One line on standard error, beside the answer."""
+    print(terminal(text), file=sys.stderr)
 
 
 def progress_line(stage: Any) -> None:
     """One stage of work on standard error, in place, where that is a terminal."""
     if sys.stderr.isatty():
-        print(f"\r\033[K  {stage.name} …", end="", file=sys.stderr, flush=True)
+        print(f"\r\033[K  {one_line(stage.name)} …", end="", file=sys.stderr, flush=True)
 
 
 def progress_done() -> None:

@@ -1,4 +1,4 @@
-"""`xpbench power`: what a plan can find. `xpbench explore`: what a table shows that belongs to no plan."""
+"""`xpbench power`: what a plan can find. `xpbench plan`: a draft from data. `xpbench explore`: a table without a plan."""
 
 from __future__ import annotations
 
@@ -17,6 +17,23 @@ def add_parsers(subparsers: Any) -> None:
     power.add_argument("--baseline", action="append", default=[], metavar="METRIC=MEAN", help="mean of the control")
     power.add_argument("--sd", action="append", default=[], metavar="METRIC=SD", help="standard deviation per unit")
     power.add_argument("--daily", type=float, help="new units a day")
+
+    draft = add_command(subparsers, "plan", _plan, help="a draft plan from a table or log of the past; --from PATH")
+    draft.add_argument("--from", dest="source", required=True, nargs="+", help="CSV, Parquet or JSON Lines files, or a folder")
+    draft.add_argument("--out", help="file to write; <key>.plan.json if missing")
+    draft.add_argument("--unit", help="column of the unit's id; found if missing")
+    draft.add_argument("--variant", help="column of the variant; found if missing")
+    draft.add_argument("--control", help="what stands there for control")
+    draft.add_argument("--day", help="column of the day of exposure")
+    draft.add_argument("--primary", help="column or event that decides")
+    draft.add_argument(
+        "--guardrail", action="append", default=[], metavar="COLUMN[=MARGIN]", help="must not get worse; 0.05 = 5 %%"
+    )
+    draft.add_argument("--lift", type=float, help="lift to plan for, 0.05 = 5 %%")
+    draft.add_argument("--trigger", help="event at which a unit would be exposed, for a log without exposures")
+    draft.add_argument("--key", help="key of the experiment")
+    draft.add_argument("--title", help="what people call it")
+    draft.add_argument("--owner", help="who answers for it")
 
     explore = add_command(subparsers, "explore", _explore, help="effects in a table that belongs to no plan; exploratory")
     explore.add_argument("table", nargs="+", help="CSV or Parquet files with one row per unit")
@@ -48,6 +65,29 @@ def _power(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _plan(args: argparse.Namespace) -> int:
+    from xpbench.errors import InputError, plain
+    from xpbench.forecast.drafting import plan_from
+
+    margins = dict(_number(g, "Guardrail", "COLUMN=MARGIN", "--guardrail revenue=0.05") for g in args.guardrail if "=" in g)
+    names = {**{g: 0.0 for g in args.guardrail if "=" not in g}, **margins}
+    drafted = plan_from(
+        args.source if len(args.source) > 1 else args.source[0],
+        unit=args.unit, variant=args.variant, control=args.control, day=args.day, primary=args.primary, guardrails=names,
+        lift=args.lift, trigger=args.trigger, key=args.key, title=args.title, owner=args.owner,
+    )  # fmt: skip
+    path = Path(args.out or f"{drafted.key}.plan.json")
+    if path.exists():
+        rule, remedy = plain("A draft never replaces a file"), plain("Choose another name with --out")
+        raise InputError("XPB-I04", name=plain("path"), value=str(path), rule=rule, remedy=remedy)
+    drafted.save(path)
+    still = drafted.problems()
+    left = "\n".join(f"  {p.pointer}: {p}" for p in still)
+    said = f"Draft written to {path}.\n{drafted.notes}\nStill open:\n{left}\nThen: xpbench check {path}"
+    answer(args, {"path": str(path), "key": drafted.key, "notes": drafted.notes, "open": [p.to_dict() for p in still]}, said)
+    return DONE
+
+
 def _explore(args: argparse.Namespace) -> int:
     from xpbench.experiment import explore
 
@@ -67,7 +107,12 @@ def _explore(args: argparse.Namespace) -> int:
         root=args.root,
     )
     if args.csv:
-        found.to_frame().to_csv(args.csv, index=False)
+        from pathlib import Path
+
+        from xpbench.files import write_atomic
+        from xpbench.outward import csv_of_frame
+
+        write_atomic(Path(args.csv), csv_of_frame(found.to_frame()).encode())
     answer(args, found.to_dict(), repr(found))
     return DONE if found.is_valid else NO
 

@@ -11,8 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import Any, TextIO
 
-from xpbench.commands.output import DONE, NO, add_command, answer
+from xpbench.commands.output import DONE, NO, add_command, answer, note
 from xpbench.errors import number_of
+from xpbench.outward import cell, terminal
 
 ID_NAMES = ("device_id", "$device_id", "user_id", "$user_id", "distinct_id", "$distinct_id_before_identity", "anonymous_id")
 
@@ -86,7 +87,7 @@ def _flags(path: str) -> Any:
         warnings.simplefilter("always", AssignWarning)
         flags = load_flags(path)
     for warning in caught:
-        sys.stderr.write(f"△ {warning.message}\n")
+        note(f"△ {warning.message}")
     return flags
 
 
@@ -157,15 +158,14 @@ def _assign(args: argparse.Namespace) -> int:
     else:
         counts = ", ".join(f"{k} {v:,}" for k, v in totals.items())
         where = f" in {args.out}" if args.out else ""
-        sys.stderr.write(f"{number_of(units, 'unit')}{where}: {counts}; {units - sum(totals.values()):,} without a variant\n")
+        note(f"{number_of(units, 'unit')}{where}: {counts}; {units - sum(totals.values()):,} without a variant")
     return DONE
 
 
-def _cells(ids: Any) -> list[str]:
-    from xpbench.randomiser.handoff.audience import safe_cell
+def _cells(ids: Any) -> list[Any]:
     from xpbench.randomiser.ids import UnitIds
 
-    return ["" if t is None else safe_cell(t) for t in UnitIds(ids).text().to_pylist()]
+    return list(UnitIds(ids).text().to_pylist())
 
 
 class _Output:
@@ -182,8 +182,11 @@ class _Output:
         self.writer = csv.writer(self.stream, lineterminator="\r\n")
 
     def rows(self, rows: Any) -> None:
-        """Write rows; None is an empty cell."""
-        self.writer.writerows(rows)
+        """Write rows; None is an empty cell, and no spreadsheet computes one."""
+        shown = self.path is None and self.stream.isatty()
+        for row in rows:
+            cells = [cell(c) for c in row]
+            self.writer.writerow([terminal(c) if isinstance(c, str) else c for c in cells] if shown else cells)
 
     def done(self) -> None:
         """Put the file in its place."""
@@ -317,7 +320,7 @@ def _others(args: argparse.Namespace, subject: Any) -> list[Any]:
         plans, unreadable = running_plans(args.root, besides=subject.key)
         others += plans
         for key in unreadable:
-            sys.stderr.write(f"△ {key} can't be read and was not compared.\n")
+            note(f"△ {key} can't be read and was not compared.")
     return others
 
 

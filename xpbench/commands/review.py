@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from xpbench.commands.output import DONE, NO, add_command, answer
+from xpbench.outward import one_line
 
 State = Literal["refused", "accepted"]
 LEDGER, PLAN, MEMO = "ledger.jsonl", "plan.json", "memo.html"
@@ -166,14 +167,13 @@ class _Git:
 
 def _draft(path: str, data: bytes) -> Finding:
     """A draft: every problem at once."""
-    import tempfile
-
     from xpbench.errors import XpbenchError
+    from xpbench.interrupts import temporary_folder
     from xpbench.plan.reading import check, read_document
 
     found = Finding(path)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / PurePosixPath(path).name
+    with temporary_folder() as folder:
+        copy = folder / PurePosixPath(path).name
         copy.write_bytes(data)
         try:
             document = read_document(copy)
@@ -191,10 +191,9 @@ def _draft(path: str, data: bytes) -> Finding:
 
 def _experiment(git: _Git, start: str, home: str) -> Finding:
     """A registered experiment: its ledger may only grow, and everything beside it must follow from it."""
-    import tempfile
-
     from xpbench.errors import XpbenchError
     from xpbench.experiment import read_entries
+    from xpbench.interrupts import temporary_folder
 
     found = Finding(home)
     old, new = git.before(start, f"{home}/{LEDGER}"), git.now(f"{home}/{LEDGER}")
@@ -207,8 +206,8 @@ def _experiment(git: _Git, start: str, home: str) -> Finding:
     if plan is None:
         found.refuse("plan.json is gone. It stands beside its ledger. Bring it back.")
         return found
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / PurePosixPath(home).name
+    with temporary_folder() as folder:
+        copy = folder / PurePosixPath(home).name
         copy.mkdir()
         for name, data in ((LEDGER, new), (PLAN, plan), (MEMO, memo)):
             if data is not None:
@@ -223,9 +222,9 @@ def _experiment(git: _Git, start: str, home: str) -> Finding:
         found.sentences += [_told(e.kind, e.body) for e in entries[before:]]
         key = str(found.plan["key"])
         if copy.name != key:
-            found.refuse(f"The ledger in this folder is that of “{_line(key)}”: the folder was copied or renamed. {REPAIR}")
+            found.refuse(f"The ledger in this folder is that of “{one_line(key)}”: the folder was copied or renamed. {REPAIR}")
         for twin in git.ledgers_beginning(new.partition(b"\n")[0]) - {f"{home}/{LEDGER}"}:
-            found.refuse(f"{_line(twin)} begins with the same registration: one of the two is a copy. Take it away.")
+            found.refuse(f"{one_line(twin)} begins with the same registration: one of the two is a copy. Take it away.")
         if memo is not None and (memo != git.before(start, f"{home}/{MEMO}") or new != old):
             _memo(found, copy / MEMO, key)
     return found
@@ -239,7 +238,7 @@ def _memo(found: Finding, path: Path, key: str) -> None:
     if report.exit_code == 0:
         found.sentences.append("The memo verifies.")
     elif report.cause in ("other experiment", "fork", "cut ledger", "other ledger", "superseded"):
-        found.refuse(f"{_line(report.reason)} Write it again with `xpbench memo {key}`.")
+        found.refuse(f"{one_line(report.reason)} Write it again with `xpbench memo {key}`.")
     else:
         found.refuse(f"The memo does not verify: {report.verdict}. A memo is written by `xpbench memo` and never edited.")
 
@@ -249,22 +248,17 @@ def _told(kind: str, body: Mapping[str, Any]) -> str:
     if kind == "registered":
         return f"Registered: the plan is frozen with digest {str(body['plan_digest'])[:12]}."
     if kind == "amended":
-        fields = ", ".join(_line(c.get("pointer") or "/") for c in body.get("changes", ()))
-        known = _line(body.get("knowledge", ""))
-        return f"Amended when the state of knowledge was “{known}”: {fields}. Reason: {_line(body.get('reason', ''))}"
+        fields = ", ".join(one_line(c.get("pointer") or "/") for c in body.get("changes", ()))
+        known = one_line(body.get("knowledge", ""))
+        return f"Amended when the state of knowledge was “{known}”: {fields}. Reason: {one_line(body.get('reason', ''))}"
     if kind == "decided":
         return f"Decided: {body.get('outcome', '')} {body.get('variant') or ''}".rstrip() + "."
     return f"One more entry: {kind}."
 
 
-def _line(value: object) -> str:
-    """Text from a file on one line, without signs that steer a terminal."""
-    return "".join(c if c.isprintable() else "·" for c in str(value))
-
-
 def markdown(found: list[Finding]) -> str:
     """The review for people: one section each, with the plan's card; everything from files is escaped."""
-    from xpbench.memo.markdown import escaped
+    from xpbench.outward import markdown as escaped
     from xpbench.views.card import PlanCard
 
     refused = sum(f.state == "refused" for f in found)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from typing import Any
+
+from xpbench.commands.output import answer
 
 DONE, NO = 0, 1
 
@@ -69,7 +69,7 @@ def run_watch(args: argparse.Namespace) -> int:
         rows = entry.body["rows"]
         lines = [f"Check of day {entry.body['check_day']}: {entry.body['state']} (entry {entry.seq})"]
         lines += [f"  {r['metric']}: {r['state']}. {r['reason']}{_interval(r)}" for r in rows]
-        _answer(args, {**entry.body, "seq": entry.seq, "at": entry.at}, "\n".join(lines))
+        answer(args, {**entry.body, "seq": entry.seq, "at": entry.at}, "\n".join(lines))
         return NO if entry.body["state"] == "breached" else DONE
     keys = [args.key] if args.key else [e.key for e in experiments(args.root) if e.status == "ok"]
     found = []
@@ -82,7 +82,7 @@ def run_watch(args: argparse.Namespace) -> int:
             continue
         found.append(status)
     text = "\n".join(f"{s.key}: {s.state}. {s.sentence}" for s in found) or "Nothing shipped is being watched."
-    _answer(args, [s.to_dict() for s in found], text)
+    answer(args, [s.to_dict() for s in found], text)
     return NO if any(s.state in ("breached", "overdue") for s in found) else DONE
 
 
@@ -91,7 +91,7 @@ def run_portfolio(args: argparse.Namespace) -> int:
     from xpbench.watch.past_experiments import portfolio
 
     found = portfolio(args.root)
-    _answer(args, found.to_dict(), "\n".join(found.sentences))
+    answer(args, found.to_dict(), "\n".join(found.sentences))
     return DONE
 
 
@@ -111,8 +111,3 @@ def _interval(row: dict[str, Any]) -> str:
         return ""
     low, high = (f"{v * 100:+.1f} %".replace("-", "\u2212") for v in (row["lift_low"], row["lift_high"]))
     return f" Change {low} to {high}."
-
-
-def _answer(args: argparse.Namespace, value: Any, text: str) -> None:
-    out = json.dumps(value, indent=2, ensure_ascii=False) if args.json else text
-    sys.stdout.write(out + "\n")

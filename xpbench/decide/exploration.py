@@ -14,6 +14,7 @@ from xpbench.decide.segments import SegmentResult
 from xpbench.errors import number_of, shown
 from xpbench.health import Check
 from xpbench.health.words import p_words
+from xpbench.lazy import upstairs
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 
@@ -96,9 +97,8 @@ class Exploration(Shows):
             InputError: `XPB-I04`, there is no such view.
             DecisionError: `XPB-R20`, there is nothing to draw there.
         """
-        from xpbench.views.plots import plot  # brings Altair, which a table on the screen needs not
-
-        return plot(self, what)
+        view: View = upstairs("views.plots:plot")(self, what)
+        return view
 
     @property
     def counts(self) -> str:

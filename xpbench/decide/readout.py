@@ -17,6 +17,7 @@ from xpbench.decide.seal import Due
 from xpbench.decide.segments import SegmentResult
 from xpbench.errors import shown
 from xpbench.health.check import Check
+from xpbench.lazy import upstairs
 from xpbench.plan.methods import FIRST, METHODS
 from xpbench.shows import Shows
 from xpbench.wording import numbers, rows, verdicts
@@ -88,9 +89,8 @@ class SealedReadout(Shows):
             SealedError: `XPB-R01`, the view would show effects.
             InputError: `XPB-I04`, there is no such view.
         """
-        from xpbench.views.plots import plot_sealed  # brings Altair, which counts on the screen need not
-
-        return plot_sealed(self, what)
+        view: View = upstairs("views.plots:plot_sealed")(self, what)
+        return view
 
     def to_frame(self) -> Any:
         """One row per variant with its exposed units, as a pandas DataFrame."""
@@ -209,9 +209,8 @@ class Readout(Shows):
             InputError: `XPB-I04`, there is no such view.
             DecisionError: `XPB-R20`, there is nothing to draw there.
         """
-        from xpbench.views.plots import plot  # brings Altair, which a table on the screen needs not
-
-        return plot(self, what)
+        view: View = upstairs("views.plots:plot")(self, what)
+        return view
 
     def to_frame(self) -> Any:
         """One row per metric and treatment variant as a pandas DataFrame; see `rows.FRAME_COLUMNS`."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from xpbench.errors.catalogue import CATALOGUE
 from xpbench.errors.message import Message
+from xpbench.outward import address
 
 SHOWN_CHARACTERS = 120
 """How much of one value a message shows."""
@@ -23,7 +24,7 @@ def shown(value: object, limit: int = SHOWN_CHARACTERS) -> str:
 
     Strings are quoted; whatever came from data stays recognisable as such.
     """
-    text = repr(value) if isinstance(value, str) else str(value)
+    text = address(repr(value) if isinstance(value, str) else str(value))
     text = "".join(
         " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
         for c in text

@@ -25,6 +25,7 @@ from xpbench.health import Check
 from xpbench.health.sealing import under_seal
 from xpbench.ledger import Clock, Entry, Ledger, Witness, signature, system_clock
 from xpbench.ledger.folder import LEDGER, MEMO, ensure_named, existing
+from xpbench.ledger.grammar import conflicts
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
@@ -334,7 +335,7 @@ class Experiment:
                 readout is not what the look on record showed; `XPB-R17`, another decision is in force.
             LedgerError: `XPB-L16`, the plan was amended, or somebody decided, in the meantime.
         """
-        return record_decision(
+        entry = record_decision(
             self.plan,
             self.ledger,
             self.folder,
@@ -345,6 +346,9 @@ class Experiment:
             by=by,
             supersedes=supersedes.seq if isinstance(supersedes, Entry) else supersedes,
         )
+        if not conflicts("amended", self.ledger.entries()[self._base.length : entry.seq - 1]):
+            self._base = Witness(entry.seq, entry.digest)  # what this handle decided it has seen
+        return entry
 
     @property
     def decision(self) -> Entry | None:

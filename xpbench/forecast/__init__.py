@@ -7,6 +7,8 @@ power             what a plan can find
 history           values per unit from before the experiment
 baselines         baselines from units of the past
 table_baselines   the same from a table, under the plan's data policy
+drafting          `xp.plan_from`: a draft plan from a table or a log
+log_drafting      what a log says for it
 sizes             sample size of one metric, without a plan
 accrual           how fast units come in
 calibration       A/A calibration of a plan on its own traffic

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import duckdb
 import numpy as np
-import pyarrow as pa
 
 from xpbench import formula
-from xpbench.data import ingest
-from xpbench.data.engines.embedded import quote
-from xpbench.data.logs.log import EventSchema, properties_of
-from xpbench.data.logs.opening import kind_of, located
+from xpbench.data.logs.opening import located
 from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import DecisionError, number_of, plain
 from xpbench.forecast.history import Floats, History, parts_of
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, Formula, MetricBase, Ratio
-from xpbench.sheets.select import load, names_of, sheets_of
 from xpbench.stats.functionals import Formula as FormulaOf
 from xpbench.stats.functionals import Functional, functional
 from xpbench.stats.functionals import Ratio as RatioOf
@@ -125,10 +118,8 @@ def read_history(
         DecisionError: `XPB-R20`, a column is missing, the plan counts from events, or nobody did the trigger.
     """
     files: list[str] = located(str(path))
-    if kind == "events" and trigger is None:
-        return History.of_events(files, plan)
     if kind == "events":
-        return History.of_events(_log(files, plan), plan, trigger=trigger)
+        return History.of_events(files, plan, trigger=trigger)
     wanted = {c for m in plan.metrics if isinstance(m, Column) for c in (m.column, *m.covariates)} | ({day} if day else set())
     names = columns_of(files)
     if not wanted & set(names):
@@ -141,20 +132,6 @@ def read_history(
             remedy=plain("Name the right file"),
         )
     return History.of_frame(files, plan, day=day)
-
-
-def _log(files: list[str], plan: Plan) -> pa.Table:
-    """The events with the plan's properties as columns."""
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as engine:
-        if kind_of(files[0]) == "jsonl":
-            names = [EventSchema().unit or plan.unit, *properties_of(plan).texts]
-            ingest(files, out=Path(folder) / "log", properties=names)
-            files = sorted(str(p) for p in (Path(folder) / "log").glob("*.parquet"))
-        if kind_of(files[0]) == "csv":  # every value as text, which is read as that of an event is
-            sheets = sheets_of(files, folder)
-            load(engine, "log", sheets, {n: quote(n) for n in dict.fromkeys(names_of(sheets)) if n}, folder, duckdb.Error)
-            return engine.table("log").to_arrow_table()
-        return engine.read_parquet(files, union_by_name=True).to_arrow_table()
 
 
 def _subject(metric: MetricBase, parts: tuple[str, ...]) -> int | Functional:

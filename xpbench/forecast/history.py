@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import narwhals.stable.v2 as nw
 import numpy as np
 import pyarrow as pa
@@ -17,13 +15,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xpbench import formula
-from xpbench.data import events
-from xpbench.data.logs.log import EventSchema
+from xpbench.data import events, ingest
+from xpbench.data.engines.embedded import DuckDB, from_parquet, quote
+from xpbench.data.logs.log import EventSchema, properties_of
+from xpbench.data.logs.opening import kind_of, located
 from xpbench.data.tables.past_units import past_units
 from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import DecisionError, nearest, plain
+from xpbench.files import as_file
+from xpbench.interrupts import temporary_folder
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, Formula, MetricBase, Ratio
+from xpbench.sheets.select import load, names_of, sheets_of
 
 Floats = NDArray[np.float64]
 
@@ -108,7 +111,8 @@ class History:
         """History from an event log, by the plan's own exposures, windows and metrics.
 
         Args:
-            log: As for `xp.events`; with `trigger` a table (pandas, polars, pyarrow) whose properties are columns.
+            log: As for `xp.events`; with `trigger` paths, or a table (pandas, polars, pyarrow) whose properties are columns or
+                one JSON text.
             plan: Whose metrics are counted.
             trigger: Event at which a unit would have been exposed; its first one becomes the exposure. None where the log has
                 exposures of the plan's experiment.
@@ -122,13 +126,15 @@ class History:
             k: v for k, v in plan.exposure.model_dump(mode="json", exclude_none=True).items() if k not in ("start", "end")
         }
         past = plan.changed(segments=[], exposure=exposure)  # segments and dates belong to the experiment, not to its past
+        if trigger is not None and (isinstance(log, (str, Path)) or (isinstance(log, list) and log)):
+            log = log_table(located(log), past)
         source = log if trigger is None else exposed_at(log, past, trigger)
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             events(source, cache=folder, slices=("day",), **options).summarize(past)
             (table,) = Path(folder).glob("*/units.parquet")
             note = json.loads(table.with_name("note.json").read_text("utf-8"))
-            with duckdb.connect() as connection:  # its own: the shared one may be in the middle of something
-                columns = connection.read_parquet(str(table)).fetchnumpy()
+            with DuckDB().connect() as connection:  # its own: the shared one may be in the middle of something
+                columns = connection.read_parquet(as_file(table), hive_partitioning=False).fetchnumpy()
         scales = note["scales"]
 
         def column(name: str) -> Floats:
@@ -148,6 +154,21 @@ class History:
         omitted = tuple(m.key for m in plan.metrics if not set(parts_of(m)) <= set(values))
         day = column("day").astype(np.int64)
         return cls(values, covariates, day - day.min(), omitted)
+
+
+def log_table(files: list[str], plan: Plan) -> pa.Table:
+    """The events of files, with the plan's properties as columns where they are JSON Lines."""
+    with temporary_folder() as made, DuckDB().connect() as engine:
+        folder = str(made)
+        if kind_of(files[0]) == "jsonl":
+            names = [EventSchema().unit or plan.unit, *properties_of(plan).texts]
+            ingest(files, out=Path(folder) / "log", properties=names)
+            files = sorted(str(p) for p in (Path(folder) / "log").glob("*.parquet"))
+        if kind_of(files[0]) == "csv":  # every value as text, which is read as that of an event is
+            sheets = sheets_of(files, folder)
+            load(engine, "log", sheets, {n: quote(n) for n in dict.fromkeys(names_of(sheets)) if n}, folder, duckdb.Error)
+            return engine.table("log").to_arrow_table()
+        return engine.sql(f"SELECT * FROM {from_parquet(files)}").to_arrow_table()  # noqa: S608 - names, each quoted
 
 
 def blocks_of(plan: Plan, history: History) -> dict[str, tuple[tuple[str, ...], Floats]]:
@@ -209,6 +230,8 @@ def exposed_at(log: Any, plan: Plan, trigger: str) -> Any:
     table = nw.from_native(log, eager_only=True).to_arrow()
     names = EventSchema()
     unit = names.unit or plan.unit
+    if names.properties and names.properties in table.column_names and unit not in table.column_names:
+        return _exposed_in_json(table, plan, trigger, unit=unit, names=names)
     first = table.filter(pc.equal(table[names.event], trigger)).group_by(unit).aggregate([(names.time, "min")])
     if not first.num_rows:
         raise _bad("trigger", trigger, "It is an event of the log", "Check its spelling")
@@ -222,6 +245,27 @@ def exposed_at(log: Any, plan: Plan, trigger: str) -> Any:
     return pa.concat_tables(
         [table.filter(pc.not_equal(table[names.event], plan.exposure.event)), pa.table(made)], promote_options="permissive"
     )
+
+
+def _exposed_in_json(table: pa.Table, plan: Plan, trigger: str, *, unit: str, names: EventSchema) -> pa.Table:
+    """The same for a log whose properties are one JSON text, as `xpbench pull` and `xp.ingest` write it."""
+    properties = str(names.properties)
+    with duckdb.connect() as engine:
+        engine.register("log", pa.table({"event": table[names.event], "p": table[properties]}))
+        first = engine.execute(
+            "SELECT p ->> $unit, min(TRY_CAST(p ->> $time AS BIGINT)) FROM (SELECT p::JSON AS p FROM log "
+            "WHERE event = $trigger) GROUP BY 1 HAVING p ->> $unit IS NOT NULL ORDER BY 1",
+            {"unit": f'$."{unit}"', "time": f'$."{names.time}"', "trigger": trigger},
+        ).fetchall()
+    if not first:
+        raise _bad("trigger", trigger, "It is an event of the log", "Check its spelling")
+    shared = {plan.exposure.experiment_property: plan.experiment_name, plan.exposure.variant_property: plan.control.key}
+    own = [
+        json.dumps({unit: u, names.time: t, str(names.insert_id or "$insert_id"): f"exposed-{u}", **shared}) for u, t in first
+    ]
+    made = pa.table({names.event: pa.array([plan.exposure.event] * len(own)), properties: pa.array(own)})
+    kept = table.filter(pc.not_equal(table[names.event], plan.exposure.event))
+    return pa.concat_tables([kept, made], promote_options="permissive")
 
 
 def _filled(values: Floats) -> Floats:

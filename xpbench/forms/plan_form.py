@@ -35,6 +35,7 @@ from xpbench.forms.root import root_box
 from xpbench.forms.size_box import SizeBox
 from xpbench.forms.static_twin import Shown
 from xpbench.forms.status import StatusBox, guarded
+from xpbench.interrupts import temporary_folder
 from xpbench.plan import Plan, check, template, template_names
 from xpbench.plan.reading import read_document
 from xpbench.views.card import PlanCard, sentence_html
@@ -61,6 +62,7 @@ class PlanForm(Shown):
     Args:
         plan: A `Plan` or a dictionary in its shape to start from.
         template: Name of a template to start from instead.
+        source: A table or log to start from instead, as for `xp.plan_from`: the form shows what was found in it.
         draft: File that the form saves itself to after every change; an existing one is read when no plan is given.
             Without it the draft lies in `<root>/.drafts/` and is named after the experiment.
         root: Folder of experiments.
@@ -75,6 +77,7 @@ class PlanForm(Shown):
         plan: Plan | Mapping[str, Any] | None = None,
         *,
         template: str | None = None,
+        source: Any = None,
         draft: str | Path | None = None,
         root: str | Path = "experiments",
     ) -> None:
@@ -93,6 +96,10 @@ class PlanForm(Shown):
         start: Any = plan.to_dict() if isinstance(plan, Plan) else plan
         if template is not None:
             start = _from_template(template)
+        if source is not None:
+            from xpbench.forecast.drafting import plan_from  # reads data: not needed before someone asks
+
+            start = plan_from(source).to_dict()
         self.draft = Draft(self.root, path=draft, key=str((start or {}).get("key", "")))
         resumed = start is None and draft is not None and Path(draft).is_file()
         if resumed:
@@ -372,11 +379,9 @@ class PlanForm(Shown):
         """Replace the form's content by an uploaded plan file."""
         if not files:
             return
-        import tempfile
-
         file = files[0]
-        with tempfile.TemporaryDirectory() as folder:
-            target = Path(folder) / ("plan.toml" if str(file["name"]).lower().endswith(".toml") else "plan.json")
+        with temporary_folder() as folder:
+            target = folder / ("plan.toml" if str(file["name"]).lower().endswith(".toml") else "plan.json")
             target.write_bytes(bytes(file["content"]))
             self.load(read_document(target))
         if self.status.mood != "bad":

@@ -84,6 +84,11 @@ class Contents:
             raise InputError("XPB-J01", path=path)
         return target
 
+    def _stay(self, path: str) -> None:
+        """Nothing is written through a link that leaves the root; contents managers of files follow links."""
+        if self.is_local:
+            self._here(path)
+
     async def folder_exists(self, path: str) -> bool:
         """There is such a folder."""
         return bool(await settled(self._manager.dir_exists(path)))
@@ -114,14 +119,19 @@ class Contents:
         if (model.get("size") or 0) > MAX_BYTES:
             raise InputError("XPB-I03", path=path, size=model["size"], limit=MAX_BYTES)
         if self.is_local:
-            return await asyncio.to_thread(self._here(path).read_bytes)
+            return await asyncio.to_thread(read_bounded, self._here(path), path)
         model = await settled(self._manager.get(path, content=True, type="file"))
         if model.get("format") == "base64":
             return base64.b64decode(model["content"])
         return str(model["content"]).encode("utf-8", "surrogatepass")
 
     async def write(self, path: str, data: bytes) -> None:
-        """Save bytes as they are; folders on the way are made."""
+        """Save bytes as they are; folders on the way are made.
+
+        Raises:
+            InputError: `XPB-J01`, a link on the way leaves the root.
+        """
+        self._stay(path)
         await self.make_folder(path.rpartition("/")[0])
         if path.endswith(".ipynb"):
             model = {"type": "notebook", "format": "json", "content": json.loads(data)}
@@ -134,6 +144,7 @@ class Contents:
         made = ""
         for part in path.split("/") if path else []:
             made = join(made, part)
+            self._stay(made)
             if not await self.folder_exists(made):
                 await settled(self._manager.save({"type": "directory", "content": None, "format": None}, made))
 
@@ -211,6 +222,19 @@ class Contents:
         if self._mirror is not None:
             self._mirror.cleanup()
             self._mirror = None
+
+
+def read_bounded(file: Path, path: str) -> bytes:
+    """The bytes of a file of at most `MAX_BYTES`, however it grows while it is read.
+
+    Raises:
+        InputError: `XPB-I03`, it is too large.
+    """
+    with file.open("rb") as opened:
+        data = opened.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise InputError("XPB-I03", path=path, size=file.stat().st_size, limit=MAX_BYTES)
+    return data
 
 
 def _plans(models: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The endpoints under `xpbench/api`: experiments, verify, templates, notebooks, demo.
+"""The endpoints under `xpbench/api`: experiments, verify, page, templates, notebooks, demo.
 
 All need a signed-in user (403 otherwise) who may read or write contents. What is asked for is a path of the contents manager;
 answers are JSON. A problem of ours is answered as `{"message", "code"}` with status 400, or 404 where something is missing.
@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
@@ -24,7 +24,7 @@ from tornado import web
 from xpbench import notebooks
 from xpbench._version import __version__
 from xpbench.errors import InputError, XpbenchError, plain
-from xpbench.lab.contents import Contents, clean_path, join
+from xpbench.lab.contents import Contents, clean_path, join, read_bounded
 
 if TYPE_CHECKING:  # loaded when the first of them is asked for: Jupyter Server starts without waiting for plans and statistics
     from xpbench.lab.catalogue import Catalogue, Item
@@ -34,6 +34,8 @@ DEFAULT_ROOT = "experiments"
 DEMO_FOLDER = "xpbench-demo"
 DEMO_UNITS = 20_000
 MAX_BODY = 64 * 1024
+TOO_LARGE = "The request has more than 64 KiB"
+HTML = "text/html; charset=utf-8"
 _TEMPLATE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 
 Method = Callable[..., Awaitable[None]]
@@ -59,10 +61,27 @@ def answered(method: Method) -> Method:
     return wrapper
 
 
+@web.stream_request_body
 class Handler(APIHandler):
-    """What all endpoints share."""
+    """What all endpoints share. A body is refused by its announced length, or as soon as it is too long, and never held."""
 
     auth_resource = "contents"
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Look at the length before anything of the body is read."""
+        self._sent = bytearray()
+        announced = self.request.headers.get("Content-Length", "0")
+        if not announced.isdecimal() or int(announced) > MAX_BODY:
+            raise web.HTTPError(413, reason=TOO_LARGE)
+        prepared = super().prepare()
+        if prepared is not None:
+            await prepared
+
+    def data_received(self, chunk: bytes) -> None:
+        """Keep what comes, up to the bound: a body in chunks announces no length."""
+        if len(self._sent) + len(chunk) > MAX_BODY:
+            raise web.HTTPError(413, reason=TOO_LARGE)
+        self._sent += chunk
 
     @property
     def files(self) -> Contents:
@@ -89,9 +108,7 @@ class Handler(APIHandler):
             InputError: `XPB-J04`, it is none.
         """
         try:
-            if len(self.request.body) > MAX_BODY:
-                raise ValueError(f"{len(self.request.body)} bytes")
-            found = json.loads(self.request.body or b"{}")
+            found = json.loads(bytes(self._sent) or b"{}")
             if not isinstance(found, dict):
                 raise ValueError(f"a {type(found).__name__}")
         except ValueError as error:
@@ -170,16 +187,23 @@ class ExperimentHandler(Handler):
 
 
 class VerifyHandler(Handler):
-    """`POST verify {path}`: the verdict on a memo or a plan."""
+    """`POST verify {path, shown}`: the verdict on a memo or a plan, about the very text that is shown.
+
+    `shown` is the digest of it (see `xpbench.lab.page.digest_of`); without it the verdict is about the file as it is now.
+    """
 
     @web.authenticated
     @may("read")
     @answered
     async def post(self) -> None:
         """Answer with the verdict."""
-        path = clean_path(self.body().get("path"))
+        sent = self.body()
+        path = clean_path(sent.get("path"))
+        shown = sent.get("shown")
+        if shown is not None and not isinstance(shown, str):
+            raise InputError("XPB-J04", reason="shown is no text")
         name = path.rpartition("/")[2]
-        from xpbench.lab.verdicts import kind_of, verify_document
+        from xpbench.lab.verdicts import kind_of
 
         kind = kind_of(name)
         if kind == "plan" and not self.files.is_local:
@@ -187,11 +211,72 @@ class VerifyHandler(Handler):
             root, _, folder = parent.rpartition("/")
             if name == "plan.json" and folder and await self.files.file_exists(join(parent, "ledger.jsonl")):
                 local = await self.files.local_root(root)
-                self.tell({"path": path, **await asyncio.to_thread(verify_document, local / folder / name)})
+                self.tell({"path": path, **await asyncio.to_thread(_verdict, local / folder / name, name, path, shown)})
                 return
         async with self.files.local_file(path) as file:
-            verdict = await asyncio.to_thread(verify_document, file, name=name)
+            verdict = await asyncio.to_thread(_verdict, file, name, path, shown)
         self.tell({"path": path, **verdict})
+
+
+def _verdict(file: Path, name: str, path: str, shown: str | None) -> dict[str, Any]:
+    """The verdict, when the file is what is shown before it was read and still is afterwards."""
+    from xpbench.lab.page import digest_of
+    from xpbench.lab.verdicts import verify_document
+
+    if not file.is_file():
+        return verify_document(file, name=name)
+    before = digest_of(read_bounded(file, path))
+    if shown is not None and before != shown:
+        raise InputError("XPB-J05", path=path)
+    verdict = verify_document(file, name=name)
+    if digest_of(read_bounded(file, path)) != before:
+        raise InputError("XPB-J05", path=path)
+    return {**verdict, "shown": before}
+
+
+class PageHandler(Handler):
+    """`GET page?path=&shown=&theme=`: the page of a memo for a frame, under a policy of the server's own.
+
+    What a document says of itself protects nobody from the document: the policy is in the header, so a page without one, or
+    with another, fetches as little.
+    """
+
+    @property
+    def content_security_policy(self) -> str:
+        """Nothing is fetched, nothing runs, nothing is sent; only this server shows it in a frame."""
+        from xpbench.lab.page import POLICY
+
+        return POLICY
+
+    @web.authenticated
+    @may("read")
+    async def get(self) -> None:
+        """Answer with the page, or with a page that says why not."""
+        from xpbench.lab.page import digest_of, note, page
+        from xpbench.lab.verdicts import kind_of
+
+        for name, value in PageHandler.HEADERS.items():
+            self.set_header(name, value)
+        try:
+            path = clean_path(self.get_query_argument("path", ""))
+            if kind_of(path.rpartition("/")[2]) != "memo" or not path.endswith(".html"):
+                raise InputError("XPB-J02", path=path)
+            data = await self.files.read(path)
+            shown = self.get_query_argument("shown", "")
+            if shown and digest_of(data) != shown:
+                raise InputError("XPB-J05", path=path)
+        except XpbenchError as error:
+            self.set_status(404 if error.code in MISSING else 409 if error.code == "XPB-J05" else 400)
+            self.finish(note(str(error)), set_content_type=HTML)
+            return
+        self.finish(page(data, is_light=self.get_query_argument("theme", "light") != "dark"), set_content_type=HTML)
+
+    HEADERS: ClassVar[dict[str, str]] = {
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-DNS-Prefetch-Control": "off",
+    }
 
 
 class TemplatesHandler(Handler):
@@ -309,6 +394,7 @@ def routes(base_url: str) -> list[tuple[str, type[Handler]]]:
         (url_path_join(api, "experiments"), ExperimentsHandler),
         (url_path_join(api, r"experiments/([^/]+)"), ExperimentHandler),
         (url_path_join(api, "verify"), VerifyHandler),
+        (url_path_join(api, "page"), PageHandler),
         (url_path_join(api, "templates"), TemplatesHandler),
         (url_path_join(api, "notebooks"), NotebooksHandler),
         (url_path_join(api, "demo"), DemoHandler),

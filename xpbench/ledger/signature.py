@@ -12,13 +12,13 @@ import base64
 import hashlib
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from xpbench.canonical import canonical_bytes
 from xpbench.errors import InputError, plain
+from xpbench.interrupts import temporary_folder
 from xpbench.ledger.entry import START, Entry
 
 NAMESPACE = "xpbench-sign-off"
@@ -175,8 +175,8 @@ def _check_ssh(public: str, value: str, text: bytes) -> Verdict:
         return "can't be checked here"
     if "\n" in public or len(public) > 20_000 or len(value) > 20_000:
         return "invalid"
-    with tempfile.TemporaryDirectory() as folder:
-        allowed, given = Path(folder) / "allowed", Path(folder) / "signature"
+    with temporary_folder() as folder:
+        allowed, given = folder / "allowed", folder / "signature"
         allowed.write_text(f'signer namespaces="{NAMESPACE}" {public}\n', encoding="utf-8")
         given.write_text(value, encoding="utf-8")
         command = [program, "-Y", "verify", "-f", str(allowed), "-I", "signer", "-n", NAMESPACE, "-s", str(given)]

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 from xpbench.canonical import digest
 from xpbench.memo.content import content
-
-_SIGNS = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~@&$:=^])")
-_LINKS = re.compile(r"(?i)\b(https?|ftp|mailto|www)(?=[:.\\])")
-
-
-def escaped(text: str) -> str:
-    """The text on one line with every sign that Markdown could take as markup escaped, and addresses not clickable."""
-    line = "".join(
-        " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
-        for c in text
-        if unicodedata.category(c) not in ("Cf", "Cs", "Co")
-    )
-    line = _SIGNS.sub(r"\\\1", line.strip())
-    line = line.replace("\\&", "&amp;").replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\@", "&#64;")
-    return _LINKS.sub(lambda m: m.group(0)[0] + "&#8203;" + m.group(0)[1:], line)
+from xpbench.outward import markdown as escaped
 
 
 def markdown(payload: Mapping[str, Any]) -> str:

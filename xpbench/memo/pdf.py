@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 from xpbench.errors import MemoError, plain
+from xpbench.interrupts import temporary_folder
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
 SECONDS = 60
@@ -31,8 +31,8 @@ def pdf(html: str) -> bytes:
     program = browser()
     if program is None:
         raise MemoError("XPB-O03", reason=plain("no Chromium was found on this machine"))
-    with tempfile.TemporaryDirectory() as folder:
-        page, out = Path(folder) / "memo.html", Path(folder) / "memo.pdf"
+    with temporary_folder() as folder:
+        page, out = folder / "memo.html", folder / "memo.pdf"
         page.write_text(html, encoding="utf-8")
         command = [
             program,

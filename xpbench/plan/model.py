@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 
 from xpbench.canonical import canonical_bytes, digest
 from xpbench.errors import InvalidPlan, PlanError, Problem, nearest, plain
+from xpbench.lazy import upstairs
 from xpbench.plan.base import Key, Many, Part, Text
 from xpbench.plan.design import (
     DEFAULT_LOOKS,
@@ -193,9 +194,7 @@ class Plan(Part):
             DecisionError: `XPB-R20`, the table has none of the plan's columns, or the plan counts from events.
             DataError: the table can't be read.
         """
-        from xpbench.forecast.table_baselines import baselines_of_table  # reads data: a plan itself needs none of that
-
-        found = baselines_of_table(self, table, day=day).to_dict()
+        found = upstairs("forecast.table_baselines:baselines_of_table")(self, table, day=day).to_dict()
         planning = self.planning.model_dump(mode="json", exclude_none=True)
         for name, value in found.items():
             planning[name] = {**planning[name], **value} if isinstance(value, dict) else value
@@ -260,9 +259,7 @@ class Plan(Part):
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        from xpbench.views.card import PlanCard
-
-        return PlanCard(self.to_dict(), problems=len(self.problems())).to_html()
+        return str(upstairs("views.card:PlanCard")(self.to_dict(), problems=len(self.problems())).to_html())
 
 
 make_readable(Plan)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from xpbench.errors import DataError, plain
+from xpbench.files import as_file
 from xpbench.sheets.shape import Sheet, ensure_whole, rewritten, sheet_of
 
 
@@ -57,7 +58,7 @@ def load(run: Any, table: str, sheets: Sequence[Sheet], columns: dict[str, str],
         for sheet in sheets:
             ensure_whole(sheet)
         # every row is as it should be: the engine only takes one kind of line end, or none in a quoted field
-        with tempfile.TemporaryDirectory(dir=folder) as copies:
+        with tempfile.TemporaryDirectory(dir=folder) as copies:  # inside one that is cleaned up
             again = [rewritten(sheet, copies) for sheet in sheets]
             try:
                 run.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {select(again, columns)}").fetchall()
@@ -78,21 +79,17 @@ def select(sheets: Sequence[Sheet], columns: dict[str, str]) -> str:
     parts = []
     for (separator, names, skip), paths in alike.items():
         declared = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(names)))
-        listed = ", ".join(_literal(_no_pattern(p)) for p in paths)
+        listed = ", ".join(_literal(as_file(p)) for p in paths)
         wanted = ", ".join(
             f"{f'c{names.index(name)}' if name in names else 'CAST(NULL AS VARCHAR)'} AS {short}"
             for name, short in columns.items()
         )
         parts.append(
             f"SELECT {wanted or '1 AS one'} FROM read_csv([{listed}], auto_detect = false, columns = {{{declared}}}, "
-            f"delim = {_literal(separator)}, quote = '\"', escape = '\"', header = true, skip = {skip})"
+            f"delim = {_literal(separator)}, quote = '\"', escape = '\"', header = true, skip = {skip}, "
+            "hive_partitioning = false)"
         )
     return " UNION ALL ".join(parts)
-
-
-def _no_pattern(path: str) -> str:
-    """A path in which no sign stands for others."""
-    return "".join(f"[{sign}]" if sign in "[*?" else sign for sign in path)
 
 
 def _literal(text: str) -> str:

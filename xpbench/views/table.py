@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
+
+from xpbench.outward import csv_text
 
 SHOWN_ROWS = 200
 """Rows that the HTML table shows; the CSV has all."""
@@ -33,13 +33,6 @@ class Column:
 
 def _shown(value: Any, column: Column) -> str:
     return "–" if value is None else column.show(value)
-
-
-def csv_cell(value: Any) -> Any:
-    """A value as it stands in a CSV: text that a spreadsheet would take for a formula gets a leading apostrophe."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{value}"
-    return "" if value is None else value
 
 
 @dataclass(frozen=True)
@@ -73,11 +66,7 @@ class Table:
 
     def to_csv(self) -> str:
         """The rows as CSV with a heading line; numbers in full, text guarded against spreadsheets."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([c.key for c in self.columns])
-        writer.writerows([csv_cell(r.get(c.key)) for c in self.columns] for r in self.rows)
-        return out.getvalue()
+        return csv_text([c.key for c in self.columns], [[r.get(c.key) for c in self.columns] for r in self.rows])
 
     def to_text(self) -> str:
         """The rows as aligned text."""

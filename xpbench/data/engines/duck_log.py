@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import narwhals.stable.v2 as nw
 from xpbench.canonical import digest
 from xpbench.data.cache import digest_of_files
 from xpbench.data.engines.duck_times import INTEGERS, REALS, microseconds_of, trimmed_name
-from xpbench.data.engines.embedded import engine_name, literal, quote, unread
+from xpbench.data.engines.embedded import engine_name, from_parquet, literal, quote, unread
 from xpbench.data.logs.log import MARK, Properties, conditions_of, happened, stored_as
 from xpbench.data.logs.opening import kind_of, plain_frame
 from xpbench.data.summary import Finding
@@ -120,7 +121,7 @@ class DuckLog:
     def write(self, units: nw.LazyFrame[Any], path: Path) -> None:
         """The unit table without ids as a Parquet file."""
         query = units.drop("u", "t0", strict=False).to_native().sql_query()
-        self.all(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        self.all(f"COPY ({query}) TO {literal(os.path.abspath(path))} (FORMAT parquet, COMPRESSION zstd)")
 
     def fingerprint(self) -> str:
         """SHA-256 over the events in normal form, whatever the order of the rows; of JSON Lines over the bytes that were read.
@@ -150,7 +151,6 @@ class DuckLog:
         text = False
         if isinstance(log, list):
             kind = kind_of(log[0])
-            files = "[" + ", ".join(literal(p) for p in log) + "]"
             if kind == "jsonl":
                 self._open_jsonl(log)
                 text = True
@@ -158,7 +158,7 @@ class DuckLog:
                 self._open_csv(log)
                 text = True
             else:
-                self._view(f"SELECT * FROM read_parquet({files}, union_by_name = {'true' if len(log) > 1 else 'false'})")
+                self._view(f"SELECT * FROM {from_parquet(log)}")
         elif isinstance(log, duckdb.DuckDBPyRelation):
             self.run.register("handed", log.to_arrow_reader(100_000))
             self.all("CREATE TEMP TABLE source AS SELECT * FROM handed")
@@ -230,7 +230,7 @@ class DuckLog:
             f", properties AS {quote(self.schema.properties or 'properties')}" if self.properties.items == "dictionary" else ""
         )
         columns = f"* EXCLUDE (properties){whole}" if whole else "*"
-        self._view(f"SELECT {columns} FROM read_parquet({literal(str(report.folder / '*.parquet'))})")
+        self._view(f"SELECT {columns} FROM {from_parquet(sorted(report.folder.glob('*.parquet')))}")
 
     def close(self) -> None:
         """Remove what was written while reading."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from xpbench.errors import DataError, plain
+from xpbench.files import as_file
+from xpbench.interrupts import interruptible, temporary_folder
+from xpbench.outward import address
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,11 @@ class DuckDB:
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[Any]:
-        """A connection that is closed, with its spill files removed, when the block ends."""
+        """A connection that is closed, with its spill files removed, when the block ends; Ctrl-C ends what it does."""
         import duckdb  # tables that are read without the engine don't wait for it
 
-        with tempfile.TemporaryDirectory(prefix="xpbench-") as spill:
-            config: dict[str, Any] = {"temp_directory": self.temp_directory or spill}
+        with temporary_folder() as spill:
+            config: dict[str, Any] = {"temp_directory": self.temp_directory or str(spill)}
             if self.memory_limit is not None:
                 config["memory_limit"] = self.memory_limit
             if self.threads is not None:
@@ -86,7 +89,8 @@ class DuckDB:
             try:
                 connection.execute("SET TimeZone = 'UTC'")
                 connection.execute("SET enable_progress_bar = false")
-                yield connection
+                with interruptible(connection.interrupt):
+                    yield connection
             finally:
                 connection.close()
 
@@ -111,7 +115,7 @@ def first_line(error: BaseException) -> str:
     if "CSV Error on Line" in first:
         cause = next((line for line in more if line.strip() and not line.startswith("Original Line:")), "")
         first = f"{first}: {cause}" if cause else first
-    return first[:300]
+    return address(first)[:300]
 
 
 def unread(what: str, error: BaseException) -> DataError:
@@ -129,6 +133,21 @@ def unread(what: str, error: BaseException) -> DataError:
 def quote(name: str) -> str:
     """A column name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def file_list(paths: Iterable[str | Path]) -> str:
+    """Files as an SQL literal for the engine's readers, each of them by its name alone.
+
+    A folder named like `variant=beta` is a name as well: give the readers `hive_partitioning = false`, which would put
+    "beta" in place of what the column `variant` holds.
+    """
+    return "[" + ", ".join(literal(as_file(p)) for p in paths) + "]"
+
+
+def from_parquet(paths: Sequence[str | Path]) -> str:
+    """The engine's reader of Parquet files, by their names alone."""
+    many = "true" if len(paths) > 1 else "false"
+    return f"read_parquet({file_list(paths)}, union_by_name = {many}, hive_partitioning = false)"
 
 
 def literal(value: str | float | int | bool) -> str:

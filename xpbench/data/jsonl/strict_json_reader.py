@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import duckdb
 
 from xpbench.data.engines.duck_times import microseconds_of
-from xpbench.data.engines.embedded import literal, quote
+from xpbench.data.engines.embedded import file_list, literal, quote
 from xpbench.data.logs.log import EventSchema, stored_as
 
 USUAL_LINE = 128 * 1024
@@ -56,7 +57,7 @@ class Strict:
         columns |= dict.fromkeys(self.tops, "VARCHAR")
         declared = ", ".join(f"{literal(n)}: {literal(kind)}" for n, kind in columns.items())
         return (
-            f"read_json({literal(name)}, format = 'newline_delimited', columns = {{{declared}}}, "
+            f"read_json({file_list([name])}, format = 'newline_delimited', columns = {{{declared}}}, "
             f"compression = 'none', maximum_object_size = {max(USUAL_LINE, longest + 1)})"
         )
 
@@ -76,7 +77,7 @@ class Strict:
         return (
             f"COPY (SELECT {', '.join(select)} FROM {self.reader(name, longest=longest)} "
             f"WHERE {event} IS NOT NULL AND {self._timed(time)}{once}) "
-            f"TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)"
+            f"TO {literal(os.path.abspath(target))} (FORMAT parquet, COMPRESSION zstd)"
         )
 
     def check(self, name: str) -> str:

@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 import narwhals.stable.v2 as nw
 
 from xpbench.data.cache import Cache, Hashing
-from xpbench.data.engines.embedded import DuckDB, Progress, Stages, engine_name, literal
+from xpbench.data.engines.embedded import DuckDB, Progress, Stages, engine_name, from_parquet
 from xpbench.data.histogram import Histogram, histograms_of
 from xpbench.data.logs.log import EventSchema, properties_of
 from xpbench.data.logs.log_to_units import Reading
@@ -233,7 +233,7 @@ class EventsSource(LogSpecification):
             path, note = found
             look = Look.from_dict(note)
             with self.engine.connect() as connection:
-                units = nw.from_native(connection.sql(f"SELECT * FROM read_parquet({literal(str(path))})"))
+                units = nw.from_native(connection.sql(f"SELECT * FROM {from_parquet([path])}"))
                 return histograms_of(units, plan, lambda m: look.parts[m.key], frozen, look.scales)
         with open_log(self, plan, properties_of(plan), Stages(7, None)) as log:
             look, table = Reading(self, plan, properties_of(plan), log, Stages(7, None)).look()
@@ -264,6 +264,6 @@ class EventsSource(LogSpecification):
         path, note = found
         stages.finish("find the unit table of an earlier look")
         with self.engine.connect() as connection:
-            connection.execute(f"CREATE TEMP TABLE units AS SELECT * FROM read_parquet({literal(str(path))})").fetchall()
+            connection.execute(f"CREATE TEMP TABLE units AS SELECT * FROM {from_parquet([path])}").fetchall()
             units: nw.LazyFrame[Any] = nw.from_native(connection.sql("SELECT * FROM units"))
             return summary_of(self, plan, Look.from_dict(note), units, caps, stages, take)

@@ -12,6 +12,7 @@ import narwhals.stable.v2 as nw
 from xpbench.data.engines.embedded import Progress, Stages
 from xpbench.data.logs.log import MARK, QA_PROPERTY, Properties
 from xpbench.data.logs.specification import LogSpecification
+from xpbench.data.logs.survey import Survey, survey_of
 from xpbench.data.moments import counted_where, rows_of
 from xpbench.errors import DataError, nearest, number_of, plain, shown
 from xpbench.plan import Plan
@@ -155,6 +156,23 @@ def experiments(
             )
         )
     return sorted(out, key=lambda e: (e.last_exposure, e.name), reverse=True)
+
+
+def survey_events(source: LogSpecification) -> Survey:
+    """How many events of which name a log holds, from when to when.
+
+    Args:
+        source: Made by `xp.events`.
+
+    Raises:
+        DataError: the log can't be read.
+    """
+    from xpbench.data.logs.opening import open_log
+
+    now = int(source.clock().timestamp() * 1_000_000)
+    plan = _any_plan(source.schema.unit or "distinct_id", {})
+    with open_log(source, plan, Properties(), Stages(1, None)) as log:
+        return survey_of(log, log.frame(), now=now)
 
 
 def _where(how: Exposure, wanted: list[str] | None) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpbench.data.engines.embedded import Stages, unread
 from xpbench.errors import DataError, plain
+from xpbench.files import matching as fitting
 from xpbench.meaning.names import name_of
 from xpbench.plan import Plan
 
@@ -114,7 +113,9 @@ def _refuse_other_content(path: str) -> None:
 
 
 def expanded(given: Iterable[str | Path]) -> list[str]:
-    """Paths, with `*` and `?` filled in; a file that is named twice, in whatever way, is there once.
+    """Files by their name; where there is no file of this name, `*`, `?` and `**` stand for parts of names and folders.
+
+    Brackets and braces are never a pattern. A file that is named twice, in whatever way, is there once.
 
     Raises:
         DataError: `XPB-D02`, a file is missing.
@@ -122,7 +123,7 @@ def expanded(given: Iterable[str | Path]) -> list[str]:
     paths: list[str] = []
     for text in map(str, given):
         found = matching(text)
-        if not found or not all(Path(p).is_file() for p in found):
+        if not found:
             raise DataError("XPB-D02", path=text)
         paths += found
     return list({os.path.realpath(path): path for path in reversed(paths)}.values())[::-1]
@@ -139,12 +140,8 @@ def matching(text: str) -> list[str]:
         return _pulled(Path(text))
     if os.path.isdir(text):
         found = [str(p) for p in Path(text).rglob("*") if p.is_file()]
-    elif re.search(r"[*?]", text):
-        # brackets stand for themselves, since exports are often numbered in them
-        found = [p for p in glob.glob(text.replace("[", "[[]"), recursive=True) if os.path.isfile(p)]
-        return sorted(found)
     else:
-        return [text]
+        return fitting(text)
     shown_ = [p for p in found if not any(x.startswith((".", "_")) for x in Path(p).relative_to(text).parts)]
     return sorted(p for p in shown_ if kind_of(p) is not None)
 

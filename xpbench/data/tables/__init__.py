@@ -12,6 +12,7 @@ unit_sql        columns as ids, keys, days and numbers
 unit_sums       sums in the pass, or from a view
 variant_values  what the variant column holds, before any plan
 variant_column  which column that is, where nobody names it
+profile         what a table holds, column by column
 pooled          a table of the past as one group of units
 past_units      values of units of the past, which belong to no variant
 row_hashes      hashes of rows and text

@@ -15,10 +15,10 @@ from xpbench.data.engines.embedded import DuckDB, Stages, literal, unread
 from xpbench.data.logs.opening import located
 from xpbench.data.summary import Finding
 from xpbench.data.tables.batches import EngineBatches, Layout
+from xpbench.data.tables.specification import TableSpecification
 from xpbench.data.tables.unit_policy import check_duplicates, check_values, keep_rows
 from xpbench.data.tables.unit_sums import scan
 from xpbench.data.tables.unit_table import MISSING, UnitTable, is_reading_error
-from xpbench.data.tables.units import UnitsSource
 from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import DataError, plain
 from xpbench.plan import Plan
@@ -57,7 +57,7 @@ def past_units(table: Any, plan: Plan, columns: Iterable[str], *, day: str | Non
     """
     table = located(table)
     bare = plan.changed(segments=[]) if plan.segments else plan
-    source = UnitsSource(table, unit=None, variant="", day=day, variants={}, engine=DuckDB())
+    source = TableSpecification(table, unit=None, variant="", day=day, variants={}, engine=DuckDB())
     with contextlib.ExitStack() as stack:
         past = _PastTable(source, bare, stack, Stages(1, None), has_ids=bare.unit in columns_of(table))
         try:
@@ -71,7 +71,9 @@ def past_units(table: Any, plan: Plan, columns: Iterable[str], *, day: str | Non
 class _PastTable(UnitTable):
     """A per-unit table of which every row is of one group."""
 
-    def __init__(self, source: UnitsSource, plan: Plan, stack: contextlib.ExitStack, stages: Stages, *, has_ids: bool) -> None:
+    def __init__(
+        self, source: TableSpecification, plan: Plan, stack: contextlib.ExitStack, stages: Stages, *, has_ids: bool
+    ) -> None:
         super().__init__(source, plan, stack, stages)
         self.has_ids = has_ids
 

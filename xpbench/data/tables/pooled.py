@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
-from xpbench.data.engines.embedded import DuckDB, literal, quote, unread
+from xpbench.data.engines.embedded import DuckDB, from_parquet, literal, quote, unread
 from xpbench.data.logs.opening import is_relation, kind_of, located, plain_frame
 from xpbench.data.tables.units import UnitsSource, units
 from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import DataError, nearest, plain
+from xpbench.interrupts import temporary_folder
 from xpbench.meaning.names import trimmed_sql
 from xpbench.sheets.select import load, sheets_of
 
@@ -59,12 +59,12 @@ def _of_files(paths: Sequence[str], wanted: Sequence[str], limit: str) -> Any:
     import duckdb
 
     listed = ", ".join(f"c{i} AS {quote(name)}" for i, name in enumerate(wanted))
-    with tempfile.TemporaryDirectory(prefix="xpbench-") as folder, DuckDB().connect() as run:
+    with temporary_folder() as made, DuckDB().connect() as run:
+        folder = str(made)
         try:
             if kind_of(paths[0]) == "parquet":
-                files = "[" + ", ".join(map(literal, paths)) + "]"
                 names = ", ".join(map(quote, wanted))
-                return run.sql(f"SELECT {names} FROM read_parquet({files}, union_by_name = true){limit}").to_arrow_table()
+                return run.sql(f"SELECT {names} FROM {from_parquet(paths)}{limit}").to_arrow_table()
             short = {name: f"c{i}" for i, name in enumerate(wanted)}
             load(run, "source", sheets_of(paths, folder, short), short, folder, duckdb.Error)
             again = " AND ".join(f"{trimmed_sql(c)} = {literal(name)}" for name, c in short.items())

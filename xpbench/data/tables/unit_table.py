@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpbench.data.blocks import Parts
-from xpbench.data.engines.embedded import Stages, literal, quote
+from xpbench.data.engines.embedded import Stages, from_parquet, literal, quote
 from xpbench.data.logs.opening import is_arrow, is_relation, kind_of, plain_arrow, plain_frame
 from xpbench.data.summary import Finding
 from xpbench.data.tables.unit_sql import REALS, as_id, as_name, as_number, is_text, number_sql, tidy, unreadable
 from xpbench.errors import DataError, nearest, plain, shown
+from xpbench.interrupts import temporary_folder
 from xpbench.meaning.names import EXACT, name_of, nothing_sql, trimmed_sql
 from xpbench.meaning.nothing import trimmed
 from xpbench.meaning.numbers import Rule, advice, rule_for
@@ -183,8 +183,7 @@ class UnitTable:
         if isinstance(table, list) and kind_of(table[0]) == "csv":
             self._open_csv(table, short)
         elif isinstance(table, list):
-            files = "[" + ", ".join(literal(p) for p in table) + "]"
-            reader = f"read_parquet({files}, union_by_name = true)" if len(table) > 1 else f"read_parquet({literal(table[0])})"
+            reader = from_parquet(table)
             self.need(wanted, [r[0] for r in self.all(f"DESCRIBE SELECT * FROM {reader}")])
             self.all(f"CREATE TEMP VIEW source AS SELECT {listed} FROM {reader}")
         elif is_relation(table):
@@ -235,7 +234,7 @@ class UnitTable:
 
         from xpbench.sheets.select import load, names_of, sheets_of
 
-        folder = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="xpbench-"))
+        folder = str(self.stack.enter_context(temporary_folder()))
         sheets = sheets_of(paths, folder, short)
         self.need(short, names_of(sheets))
         load(self.connection, "source", sheets, dict(short), folder, duckdb.Error)

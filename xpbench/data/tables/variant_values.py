@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from xpbench.data.engines.embedded import DuckDB, literal, quote, unread
 from xpbench.data.logs.opening import is_arrow, is_relation, kind_of, located, plain_arrow
 from xpbench.errors import DataError, nearest, plain
+from xpbench.interrupts import temporary_folder
 from xpbench.meaning.names import name_of
 from xpbench.sheets.select import load, names_of, sheets_of
 from xpbench.sheets.shape import Sheet
@@ -25,7 +25,8 @@ def columns_of(table: Any) -> list[str]:
     if isinstance(table, list) and kind_of(table[0]) == "parquet":
         return list(dict.fromkeys(name for path in table for name in _names(path)))
     if isinstance(table, list):
-        with tempfile.TemporaryDirectory(prefix="xpbench-") as folder:
+        with temporary_folder() as made:
+            folder = str(made)
             return list(dict.fromkeys(names_of(_sheets(table, folder))))
     if is_relation(table):
         return [str(name) for name in table.columns]
@@ -55,7 +56,8 @@ def variant_values(table: Any, column: str, named: Collection[str] = ()) -> dict
     if isinstance(table, list):
         import duckdb
 
-        with tempfile.TemporaryDirectory(prefix="xpbench-") as folder, _reading() as run:
+        with temporary_folder() as made, _reading() as run:
+            folder = str(made)
             sheets = _sheets(table, folder, (column,))
             if names_of(sheets).count(column) > 1:
                 raise DataError("XPB-D06", column=column, times=names_of(sheets).count(column))

@@ -16,5 +16,10 @@ MESSAGES: dict[str, Message] = {
         "Choose one of these, or rename the file",
     ),
     "XPB-J03": Message("There is no template {name}", "Notebooks are made from installed templates", "{hint}"),
+    "XPB-J05": Message(
+        "File {path} has changed since it was opened",
+        "A verdict is about what is shown",
+        "Reload it from disk, and verify it again",
+    ),
     "XPB-J04": Message("The request can't be read: {reason}", "A JSON object is expected", "Reload the page and try again"),
 }

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from xpbench.canonical import digest_bytes
 from xpbench.errors import AssignError, plain, shown
 from xpbench.files import write_atomic
+from xpbench.outward import cell, is_formula
 from xpbench.plan import Plan
 from xpbench.randomiser.assigning import Subject, assignments, split_frame, subject_of, unit_key
 from xpbench.randomiser.flag import Flag
@@ -27,19 +28,11 @@ from xpbench.randomiser.ids import UnitIds
 from xpbench.randomiser.plan_randomiser import Randomiser, Sticky
 from xpbench.randomiser.single import fnv1a64, prefix
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""First characters with which spreadsheets take a cell for a formula (OWASP, CSV injection)."""
-
 Formulas = Literal["escape", "refuse", "keep"]
 Form = Literal["csv", "jsonl"]
 BUCKETS = 10_000
 LOOK_UP = 20
 """Ids that people look up in the receiving system before launch."""
-
-
-def safe_cell(text: str) -> str:
-    """The text as a cell that no spreadsheet computes: an apostrophe before a leading = + - @, tab or line end."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +164,7 @@ def write_audiences(
     codes = found.codes[kept]
     hashed = texts.filter(pa.array(kept)).to_pylist()
     names = _spelt(hashed, spelling)
-    risky = [t for t in names if t.startswith(FORMULA)] if form == "csv" else []
+    risky = [t for t in names if is_formula(t)] if form == "csv" else []
     if risky and formulas == "refuse":
         raise AssignError(
             "XPB-A20",
@@ -181,7 +174,7 @@ def write_audiences(
             remedy=plain("Use formulas='escape', or another id"),
         )
     if formulas == "escape" and risky:
-        names = [safe_cell(t) for t in names]
+        names = [cell(t) for t in names]
     target = Path(folder)
     stem = _file_name(name or chosen.key)
     header = columns or (unit_key(chosen), "variant")
@@ -209,7 +202,7 @@ def write_audiences(
         if forced:
             listed = _spelt(list(forced), spelling)
             if formulas == "escape" and form == "csv":
-                listed = [safe_cell(t) for t in listed]
+                listed = [cell(t) for t in listed]
             files += paper.write(f"{stem}-qa", header, list(zip(listed, forced.values(), strict=True)))
         files += paper.write(f"{stem}-undo", header, [(v[0], "" if form == "csv" else None) for v in values])
     nulls = int(texts.null_count)
@@ -422,5 +415,5 @@ def _file_name(text: str) -> str:
 
 def _csv(rows: Iterable[tuple[Any, ...]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    csv.writer(text, lineterminator="\r\n").writerows(rows)  # guarded before, unless formulas="keep" was asked for
     return text.getvalue().encode()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from xpbench.errors import shown
 from xpbench.files import write_atomic
+from xpbench.outward import markdown
 from xpbench.plan import Plan
 from xpbench.randomiser.assigning import subject_of, unit_key
 from xpbench.randomiser.html import table
@@ -43,12 +42,12 @@ class Sheet:
 
     def to_markdown(self) -> str:
         """The sheet in Markdown; text from the plan can't break its tables."""
-        lines = [f"# Who does what: {_cell(self.title)}", "", "| Fixed | Value |", "|---|---|"]
-        lines += [f"| {_cell(a)} | {_cell(b)} |" for a, b in self.facts]
+        lines = [f"# Who does what: {markdown(self.title)}", "", "| Fixed | Value |", "|---|---|"]
+        lines += [f"| {markdown(a)} | {markdown(b)} |" for a, b in self.facts]
         lines += ["", "| Task | Who | When | How it is checked |", "|---|---|---|---|"]
-        lines += ["| " + " | ".join(_cell(x) for x in duty) + " |" for duty in self.duties]
+        lines += ["| " + " | ".join(markdown(x) for x in duty) + " |" for duty in self.duties]
         lines += ["", "## What breaks if the CMS decides on its own", "", "| Never | Because |", "|---|---|"]
-        lines += [f"| {_cell(a)} | {_cell(b)} |" for a, b in self.breaks]
+        lines += [f"| {markdown(a)} | {markdown(b)} |" for a, b in self.breaks]
         return "\n".join(lines) + "\n"
 
     def _repr_html_(self) -> str:
@@ -64,11 +63,6 @@ class Sheet:
         target = Path(path)
         write_atomic(target, self.to_markdown().encode())
         return target
-
-
-def _cell(text: str) -> str:
-    words = shown(text, 400)[1:-1]
-    return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", words)
 
 
 def responsibility_sheet(subject: Any, *, cms: str = "the CMS", app: str = "the app") -> Sheet:

@@ -1,0 +1,143 @@
+"""Ctrl-C and SIGTERM while a library works: what it does ends, what it left behind is removed, and Python says what it was.
+
+A signal reaches Python when a library written in C comes back from its work, and some turn it into an error of their own or
+don't look at all. Here a thread hears of the signal at once and asks the library to stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+AGAIN = 0.1
+"""Seconds until a library is asked again: it may not have begun when it was asked first."""
+
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes, as shells know them: 128 and the number of the signal."""
+
+
+class Terminated(SystemExit):
+    """The process was asked to end (SIGTERM)."""
+
+    def __init__(self) -> None:
+        super().__init__(TERMINATED)
+
+
+def raise_terminated(number: int, frame: Any) -> None:
+    """Handler of SIGTERM under which everything is cleaned up."""
+    raise Terminated
+
+
+def is_interruption(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, says that the embedded engine was interrupted."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "InterruptException":
+            return True
+        if isinstance(error, RuntimeError) and str(error) == "Query interrupted":
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@contextlib.contextmanager
+def interruptible(stop: Callable[[], Any]) -> Iterator[None]:
+    """Work of a library that `stop` can end, from another thread: Ctrl-C in the block is KeyboardInterrupt, always.
+
+    Only signals that Python would answer with its own KeyboardInterrupt, or with `raise_terminated`, are listened to.
+
+    Args:
+        stop: Asks the library to stop; called until the block has ended.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed, whatever the library made of it.
+        Terminated: The process was asked to end.
+    """
+    came: set[int] = set()
+    try:
+        with _heard(came, stop):
+            yield
+    except (KeyboardInterrupt, Terminated, GeneratorExit):
+        raise
+    except BaseException as error:
+        if signal.SIGTERM in came:
+            raise Terminated from error
+        if signal.SIGINT in came or is_interruption(error):
+            raise KeyboardInterrupt from error
+        raise
+
+
+@contextlib.contextmanager
+def _heard(came: set[int], stop: Callable[[], Any]) -> Iterator[None]:
+    """Note signals in `came` as soon as they arrive, and call `stop` from then on."""
+    if threading.current_thread() is not threading.main_thread() or not (_is_ours(signal.SIGINT) or _is_ours(signal.SIGTERM)):
+        yield
+        return
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+
+    def listen() -> None:
+        while True:
+            ready, _, _ = select.select([reader], [], [], AGAIN if came else None)
+            data = reader.recv(64) if ready else b""
+            signals = data.replace(b"\0", b"")
+            if signals and before != -1:
+                with contextlib.suppress(OSError):
+                    os.write(before, signals)  # whoever listened before us
+            came.update(number for number in signals if _is_ours(number))
+            if len(signals) < len(data):
+                return
+            if came:
+                with contextlib.suppress(Exception):
+                    stop()
+
+    thread = threading.Thread(target=listen, name="xpbench-signals", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        writer.send(b"\0")
+        thread.join()
+        reader.close()
+        writer.close()
+
+
+def _is_ours(number: int) -> bool:
+    if number not in (signal.SIGINT, signal.SIGTERM):
+        return False
+    return signal.getsignal(number) in (signal.default_int_handler, raise_terminated)
+
+
+@contextlib.contextmanager
+def temporary_folder(prefix: str = "xpbench-") -> Iterator[Path]:
+    """A folder that is gone after the block, however it ends: by an error, by Ctrl-C, by SIGTERM."""
+    with _cleaned_up(), tempfile.TemporaryDirectory(prefix=prefix) as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def _cleaned_up() -> Iterator[None]:
+    """SIGTERM, where nobody has a handler for it, ends the process after the block has been left, and no sooner."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, raise_terminated)
+    try:
+        yield
+    except Terminated:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
