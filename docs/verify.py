@@ -29,7 +29,7 @@ import zipfile
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache, partial
 from html import escape
 from html.parser import HTMLParser
@@ -746,7 +746,11 @@ def _merged_at(entry: J) -> str:
 def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
     """The entry of the look that a readout came from."""
     times = ((e, (e["at"], _merged_at(e))) for e in entries if e["kind"] in ("opened", "peeked"))
-    return next((e for e, at in times if readout["at"] in at and e["kind"] == readout["kind"]), None)
+    found = [e for e, at in times if readout["at"] in at and e["kind"] == readout["kind"]]
+    if len(found) > 1:  # of several at one moment the one that showed this
+        parts = {part: sha256(canonical(readout[part])) for part in ("summary", "health", "rows")}
+        return next((e for e in found if e["body"].get("shown") == parts), found[0])
+    return found[0] if found else None
 
 
 def is_known(entry: J, look: J, entries: Sequence[J]) -> bool:
@@ -1570,6 +1574,84 @@ def check_told(notes: Notes, payload: J, entries: Sequence[J]) -> None:
             expected = [{k: v for k, v in one.items() if k not in ("key", "covers")} for one in expected]
         if canonical(expected) != canonical(payload[name]):
             notes.differs(f"{name}, from the ledger", canonical(expected), canonical(payload[name]))
+
+
+# ----------------------------------------------------------------------------------------------------------------------- first
+# Whether the plan came before the data, and what had been seen when it was changed, from the ledger's own dates.
+
+PLAN_STAMPS = {
+    "after": "PLANNED AFTER THE DATA",
+    "partly": "PARTLY PLANNED AFTER THE DATA",
+    "retrospective": "RETROSPECTIVE",
+}
+AMENDED_STAMP = "AMENDED AFTER EFFECTS"
+
+
+def _moment(text: str) -> datetime | None:
+    if len(text) <= 10:
+        return None
+    found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def state_of(registration: J, summary: J) -> str:
+    """`before`, `same day`, `partly`, `after`, `retrospective`, or `unknown` where the data have no dates."""
+    if registration["body"].get("retrospective") is True:
+        return "retrospective"
+    first = summary["first_exposure"]
+    if not first:
+        return "unknown"
+    at = datetime.fromisoformat(registration["at"].replace("Z", "+00:00"))
+    planned, day, moment = at.date(), date.fromisoformat(first[:10]), _moment(first)
+    if day > planned or (day == planned and (moment is None or moment >= at)):
+        return "before" if day > planned else "same day"
+    if day == planned:
+        return "partly"
+    last = _moment(summary["last_exposure"])
+    limit = planned + timedelta(days=1 if last is not None and last < at else 0)
+    by_day = {d: sum(n.values()) for d, n in summary["exposures_by_day"].items()}
+    early = sum(n for d, n in by_day.items() if date.fromisoformat(d[:10]) < limit)
+    whole = early == sum(by_day.values()) if any(by_day.values()) else last is not None and last < at
+    return "after" if whole else "partly"
+
+
+def amended_after_effects(entries: Sequence[J]) -> bool:
+    """Whether a field that can turn a result was amended after effects were seen or a gate had failed."""
+    for i, entry in enumerate(entries):
+        if entry["kind"] == "amended" and any(not is_neutral(c["pointer"]) for c in entry["body"].get("changes", ())):
+            gates = any(
+                e["body"].get("health", {}).get("gates") for e in entries[:i] if isinstance(e["body"].get("health"), dict)
+            )
+            if gates or level_of(entries[:i]) == "effects seen":
+                return True
+    return False
+
+
+def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
+    """The stamps that ledger and data ask for; a readout that knows of them must carry them, and no other.
+
+    Returns:
+        What the reader of a report must know, as words.
+    """
+    readout = payload["readout"]
+    until = [e for e in entries if e["at"] <= readout["at"]]
+    state = state_of(entries[0], readout["summary"])
+    expected = ([PLAN_STAMPS[state]] if state in PLAN_STAMPS else []) + (
+        [AMENDED_STAMP] if amended_after_effects(until) else []
+    )
+    told = next((c["evidence"].get("state") for c in readout["health"] if c["name"] == "plan_first"), None)
+    if told is not None:
+        notes.same("plan before data", state, told)
+        known = (*PLAN_STAMPS.values(), AMENDED_STAMP)
+        notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in known))
+    dates = f"registered on {entries[0]['at'][:10]}, first exposure on {readout['summary']['first_exposure'][:10]}"
+    if state == "unknown":
+        notes.not_checked.append("whether the plan came before the data: they have no dates of exposure")
+    else:
+        notes.checked.append(f"{PLAN_STAMPS[state]}: {dates}" if state in PLAN_STAMPS else f"the plan came first: {dates}")
+    if AMENDED_STAMP in expected:
+        notes.checked.append(f"{AMENDED_STAMP}: the plan was changed in a way that can turn the result")
+    return expected
 
 
 # ----------------------------------------------------------------------------------------------------------------------- pairs
@@ -3996,6 +4078,8 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
             check_story(notes, payload, entries)
             check_bound(notes, payload, entries)
             check_told(notes, payload, entries)
+            stamps = check_first(notes, payload, entries)
+            headline += f" [{', '.join(stamps)}]" if stamps else ""
         check_estimates(notes, readout)
         check_over_time(notes, readout)
         check_health(notes, readout)
@@ -4607,6 +4691,10 @@ class Message(str):
 
 
 WORDING: Mapping[str, tuple[str, ...]] = {
+    "headline.after": ("{decision}, by a plan made after the data",),
+    "headline.partly": ("{decision}, by a plan made after part of the data",),
+    "headline.retrospective": ("{decision}, by a retrospective plan",),
+    "headline.amended": ("{decision}, by a plan changed after effects were seen",),
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
@@ -4642,7 +4730,15 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "impact.fell": (
         "With {variant}, {metric} fell by {size}, from {control} to {treatment} ({level} interval {low} to {high}).",
     ),
+    "method.audited": (
+        "Units were assigned at random: recomputing the hash gives every unit that was checked its variant. So the difference "
+        "between variants is what the change caused, plus chance. The interval says how far chance alone could move the "
+        "number; a claim is made only where the whole interval lies on one side of zero.",
+    ),
     "method.random": (
+        "Whether the units were assigned at random was not checked here, see the assignment audit among the health checks. If "
+        "they were, the difference between variants is what the change caused, plus chance. The interval says how far chance "
+        "alone could move the number; a claim is made only where the whole interval lies on one side of zero.",
         "Units were assigned at random, so the difference between variants is what the change caused, plus chance. The "
         "interval says how far chance alone could move the number; a claim is made only where the whole interval lies on "
         "one side of zero.",
@@ -4710,6 +4806,21 @@ def say(id_: str, **values: Any) -> Message:
     return message
 
 
+QUALIFIED = {
+    "PLANNED AFTER THE DATA": "headline.after",
+    "PARTLY PLANNED AFTER THE DATA": "headline.partly",
+    "RETROSPECTIVE": "headline.retrospective",
+    "AMENDED AFTER EFFECTS": "headline.amended",
+}
+"""Stamps that stand in the headline itself: without them it would read as a decision by a plan from before the data."""
+
+
+def qualified(words: str, stamps: Sequence[str]) -> str:
+    """A headline with what a reader must know of the plan."""
+    found = [QUALIFIED[s] for s in stamps if s in QUALIFIED]
+    return say(found[0], decision=words) if found else words
+
+
 def minute_text(at: str) -> str:
     """A time to the minute."""
     return f"{at[:10]} {at[11:16]} UTC" if len(at) > 16 else at
@@ -4734,7 +4845,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     rule_says = headline(recommended["outcome"], labels.get(recommended["variant"], recommended["variant"]))
     if decision is None:
         return {
-            "headline": rule_says,
+            "headline": qualified(rule_says, payload["readout"]["stamps"]),
             "mark": BARS[recommended["outcome"]][0],
             "tone": BARS[recommended["outcome"]][1],
             "basis": say("basis.recommended", rows=fired),
@@ -4757,7 +4868,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
-        "headline": headline(outcome, variant),
+        "headline": qualified(headline(outcome, variant), payload["readout"]["stamps"]),
         "mark": mark,
         "tone": tone,
         "basis": basis,
@@ -5713,7 +5824,12 @@ _CORRECTIONS = {
 def method(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
     """How the numbers came about, a paragraph each."""
     model = plan["model"]
-    out: list[str] = [say("method.random"), say(f"method.{model['kind']}"), say("method.fieller")]
+    audited = any(c["name"] == "assignment_audit" and c["status"] == "pass" for c in readout["health"])
+    out: list[str] = [
+        say("method.audited" if audited else "method.random"),
+        say(f"method.{model['kind']}"),
+        say("method.fieller"),
+    ]
     if model["kind"] != "bayesian":
         out.append(
             say(
@@ -5828,9 +5944,18 @@ def _page_run(payload: Mapping[str, Any]) -> list[dict[str, str]]:
 
 STAMPS = {
     "INVALID": "A gating health check failed. The effects must not be read.",
+    "AMENDED AFTER EFFECTS": "After effects were seen, or a gate had failed, the plan was changed in a way that can turn the "
+    "result.",
     "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
     "PEEK": "The effects were revealed before they were due.",
 }
+
+
+def _stamp(readout: Mapping[str, Any], word: str) -> dict[str, str]:
+    """A stamp with what it means; whether the plan came first is what its health check says, with both dates."""
+    if word in STAMPS:
+        return {"word": word, "means": STAMPS[word]}
+    return {"word": word, "means": next((c["meaning"] for c in readout["health"] if c["name"] == "plan_first"), "")}
 
 
 def content(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -5845,7 +5970,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "key": plan["key"],
         "owner": plan["owner"],
         "made": day_text(readout["at"]),
-        "stamps": [{"word": s, "means": STAMPS.get(s, "")} for s in readout["stamps"]] + _page_run(payload) + _later(payload),
+        "stamps": [_stamp(readout, s) for s in readout["stamps"]] + _page_run(payload) + _later(payload),
         "invalid": invalid,
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),
@@ -5938,7 +6063,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "b7d1a93b88c296945fe3197739e9233e5d26e1993ab2751fb9e6c1a7891e9837": (
+    "05ad3d1444357ba3d3a69d83c0144c32346681e4258054f18ac859d1efbbac13": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -6036,7 +6161,10 @@ TEMPLATES = {
     '<p class="because">Reason: {{ c.decision.because }}</p>\n'
     '</div>\n'
     '<dl class="hyp"><dt>If</dt><dd>{{ c.hypothesis["if"] }}</dd><dt>then</dt><dd>{{ c.hypothesis.then }}</dd><dt>because</dt><dd>{{ c.hypothesis.because }}</dd></dl>\n'
-    '<p class="small quiet">As registered {{ c.hypothesis.registered }}{% if c.hypothesis.by %} by {{ c.hypothesis.by }}{% endif %}, digest <span class="hex">{{ c.hypothesis.digest[:12] }}…</span>{% if c.hypothesis.amended %}; amended {{ c.hypothesis.amended }} time{{ "" if c.hypothesis.amended == 1 else "s" }} since, see below{% endif %}.</p>\n'
+    '<p class="small quiet">As registered {{ c.hypothesis.registered }}{% if c.hypothesis.by %} by {{ c.hypothesis.by }}{% endif %}, digest <span class="hex">{{ c.hypothesis.digest[:12] }}…</span>{% if c.hypothesis.amended %}; amended {{ c.hypothesis.amended }} time{{ "" if c.hypothesis.amended == 1 else "s" }} since, see below{% endif %}.{% for h in c.health if h.title == "Plan before data" %} {{ h.meaning }}{% endfor %}</p>\n'
+    '{% set changed = c.deviations|selectattr("class", "equalto", "amendment after effects")|list %}{% if changed %}<div class="wide" tabindex="0"><table class="compact"><caption>Changed after effects were seen</caption><thead><tr><th scope="col">Where</th><th scope="col">As registered</th><th scope="col">As analysed</th></tr></thead><tbody>\n'
+    '{% for d in changed %}<tr><td><code>{{ d.pointer }}</code></td><td>{{ d.registered }}</td><td>{{ d.found }}</td></tr>\n'
+    '{% endfor %}</tbody></table></div>{% endif %}\n'
     '{% if c.forest %}\n'
     '<figure tabindex="0">{% if c.forest_note %}<figcaption>{{ c.forest_note }}</figcaption>{% endif %}{{ c.forest|safe }}</figure>\n'
     '{% else %}\n'

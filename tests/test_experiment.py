@@ -233,7 +233,35 @@ def test_amendment_is_linked_and_says_what_was_known(experiment: xp.Experiment) 
     assert late.ledger.entries()[-1].body["knowledge"] == "effects seen"
     opened = late.readout(units(table()))
     assert isinstance(opened, Readout)
-    assert [d["class"] for d in opened.deviations] == ["amendment before data", "amendment after outcomes"]
+    assert [d["class"] for d in opened.deviations] == ["amendment before data", "amendment after effects"]
+    assert opened.stamps == ("AMENDED AFTER EFFECTS",)
+    assert "no level of false positives is promised" in opened.cost.sentence
+
+
+def test_leaving_out_first_days_by_an_amendment_does_not_invalidate_later_looks(tmp_path: Path) -> None:
+    """What is gone follows from the recorded amendment; units that go afterwards still fail."""
+    done = {"key": "done", "kind": "conversion", "event": "Done", "role": "primary", "direction": "increase", "window_days": 3}
+    events = plan(metrics=[done], unit="distinct_id", exposure={"experiment": "form"})
+    rows: list[Any] = []
+    for i in range(2000):
+        shown = {"Experiment name": "form", "Variant name": "ab"[i % 2]}
+        rows.append(("$experiment_started", f"2026-11-{5 + i // 200:02d}T12:00:00", f"u{i}", f"x{i}", json.dumps(shown)))
+        if i % 7 == 0:
+            rows.append(("Done", f"2026-11-{5 + i // 200:02d}T15:00:00", f"u{i}", f"d{i}", "{}"))
+    rows.append(("Ping", "2026-12-01T12:00:00", "zz", "p", "{}"))
+    log = pd.DataFrame(rows, columns=["event", "time", "distinct_id", "$insert_id", "properties"])
+    log["time"] = pd.to_datetime(log["time"])
+    experiment = xp.register(events, tmp_path, by="ana", clock=fixed_clock("2026-12-03T09:00:00", step_seconds=60))
+
+    def status(of: xp.Experiment, frame: pd.DataFrame) -> str:
+        health = of.readout(xp.events(frame), further_health="off").health
+        return next(c.status for c in health if c.name == "shrunk_data")
+
+    assert status(experiment, log) == "not answerable"
+    cut = experiment.amend(events.changed(exposure={"experiment": "form", "start": "2026-11-08"}), reason="tracking was broken")
+    assert status(cut, log) == "not answerable"
+    assert status(cut, log) == "pass"
+    assert status(cut, log.head(2000)) == "fail"
 
 
 def test_amendment_never_reassigns(experiment: xp.Experiment) -> None:

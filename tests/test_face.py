@@ -71,3 +71,19 @@ def test_a_plan_shows_its_fields_with_a_line_each() -> None:
         assert re.search(rf"(?m)^    {shown}: \S.*\.$", text), shown
     assert "hypothesis: Hypothesis (required). If (change), then (claims), because (reason)." in text
     assert "segments: list of text. Properties or columns declared in advance." in text
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from xpbench.assign import sql, buckets; import xpbench as xp",
+        "import xpbench as xp; from xpbench.assign.hashing import fnv1a64",
+        "import xpbench as xp; xp.assign; import xpbench.assign.native; from xpbench.assign import assign",
+        "from xpbench.mixpanel.commands import events_of; import xpbench as xp",
+    ],
+)
+def test_old_names_warn_and_leave_the_public_function_alone(code: str) -> None:
+    use = "; import types; assert isinstance(xp.assign, types.FunctionType) and xp.assign.__name__ == 'assign'"
+    done = subprocess.run([sys.executable, "-W", "always", "-c", code + use], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "DeprecationWarning: xpbench." in done.stderr

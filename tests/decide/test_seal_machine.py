@@ -182,6 +182,8 @@ class Seal(RuleBasedStateMachine):
             )
         except DecisionError as error:
             assert error.code == "XPB-R05"  # noqa: PT017 - amended since
+        except LedgerError as error:
+            assert error.code == "XPB-L16"  # noqa: PT017 - amended since, and back
 
     def check_sealed(self, found: SealedReadout) -> None:
         """Nothing that can be reached from a sealed readout holds an effect, a mean or a p-value of a metric."""

@@ -121,6 +121,7 @@ def healthy(**changes: Any) -> HealthInputs:
         audit={"rows": 2 * N, "disagreeing": 0, "causes": []},
         retro=retro(),
         now=NOW,
+        registered=datetime(2026, 8, 20, 9, 0, tzinfo=UTC),
     )
     return replace(base, **changes)
 
@@ -256,6 +257,8 @@ CASES = (
     Case("unknown_variant", "fail", lambda: found("unknown_variant", 2 * N, 3 * N)),
     Case("missing_variant", "warn", lambda: found("missing_variant", 40, 2 * N)),
     Case("missing_variant", "fail", lambda: found("missing_variant", 3000, 2 * N)),
+    Case("plan_first", "warn", lambda: healthy(registered=datetime(2026, 10, 20, tzinfo=UTC))),
+    Case("plan_first", "warn", lambda: healthy(registered=datetime(2026, 9, 20, tzinfo=UTC))),
     Case("exposure_dates", "warn", lambda: found("outside_dates", 600, 2 * N)),
     Case("exposure_dates", "fail", lambda: found("outside_dates", 6, 2 * N, "kept")),
     Case("exposure_dates", "fail", lambda: healthy(summary=summary(first_exposure="2026-09-01T00:00:00+00:00"), previous=None)),

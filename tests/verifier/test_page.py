@@ -65,7 +65,7 @@ FORGERIES = {
     "handler": lambda t: put(t, "<body>\n", '<p onclick="alert(1)">hello</p>'),
     "policy removed": lambda t: re.sub(r'<meta http-equiv="Content-Security-Policy"[^\n]*\n', "", t),
     "policy behind": lambda t: put(t, "<head>\n", "<script>alert(1)</script>\n"),
-    "wording": lambda t: t.replace("Units were assigned at random", "Units were assigned by a fair coin", 1),
+    "wording": lambda t: t.replace("was not checked here, see", "was checked twice, see", 1),
     "a number of the appendix": lambda t: t.replace("the horizon is 40,000 units", "the horizon is 90,000 units", 1),
     "a mark": lambda t: t.replace("▲", "▼", 1),
     "a name": lambda t: t.replace("Transfer-in value", "Transfer-out value", 1),

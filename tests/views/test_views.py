@@ -6,6 +6,9 @@ import base64
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from typing import Any, get_args
 
 import pytest
@@ -335,3 +338,17 @@ def test_the_card_says_in_words_when_a_plan_ships(ship_when: str, guardrails: st
     assert "_" not in said
     assert "…" not in said
     assert dict(facts({}))["Ships when"] == "… and …"
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Asia/Tokyo"])
+def test_days_of_exposure_are_the_same_in_every_time_zone(zone: str) -> None:
+    """The picture is drawn by a browser's engine, which tells a date by its own clock unless it is told the day."""
+    code = (
+        "import re; from xpbench.views.timeline import exposures_over_time as f;"
+        "svg = f({f'2026-01-0{d}': {'control': 100, 'beta': 100} for d in range(1, 8)}, horizon=2000).to_svg();"
+        "print(re.findall(r'Day: [A-Z][a-z]+ [0-9]+, [0-9]+', svg)[:1], re.findall(r'>Jan [0-9]+<', svg)[:1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "TZ": zone}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "['Day: Jan 1, 2026'] ['>Jan 1<']"

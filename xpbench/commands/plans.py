@@ -26,6 +26,7 @@ def add_parsers(subparsers: Any) -> None:
     register.add_argument("plan", help="plan file")
     register.add_argument("--root", default="experiments", help="folder of all experiments")
     register.add_argument("--by", help="who registers")
+    register.add_argument("--retrospective", action="store_true", help="the plan looks back on data that exist; it is stamped")
 
     amend = add_command(subparsers, "amend", _amend, help="replace a registered plan by a linked record")
     amend.add_argument("plan", help="the new plan file, same key")
@@ -125,7 +126,7 @@ def _register(args: argparse.Namespace) -> int:
     from xpbench.experiment import register
     from xpbench.plan import load_plan
 
-    experiment = register(load_plan(args.plan), args.root, by=args.by)
+    experiment = register(load_plan(args.plan), args.root, by=args.by, retrospective=args.retrospective)
     answer(
         args,
         {"key": experiment.key, "folder": str(experiment.folder), "plan_digest": experiment.plan.digest},

@@ -8,9 +8,10 @@ from typing import Any, Literal
 from xpbench.decide.looks import Look
 from xpbench.ledger import Entry
 from xpbench.plan import Plan
+from xpbench.plan.amendable import class_of
 from xpbench.plan.diff import diff
 
-Class = Literal["amendment before data", "amendment after outcomes", "undeclared", "ended short"]
+Class = Literal["amendment before data", "amendment after outcomes", "amendment after effects", "undeclared", "ended short"]
 
 _BEFORE = ("nothing assigned", "no outcomes computed")
 
@@ -18,8 +19,9 @@ _BEFORE = ("nothing assigned", "no outcomes computed")
 def deviations_of(entries: Iterable[Entry], used: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """Every field in which the plan that was used differs from the one first registered.
 
-    A change that an amendment made is classed by what had been seen when it was recorded; a change that no amendment made
-    is `undeclared` and makes a readout exploratory.
+    A change that an amendment made is classed by what had been seen when it was recorded. Where effects had been seen, or a
+    gate of the health had failed, a change of a field that can turn a result (`plan.amendable`) is `amendment after effects`
+    and stamps the readout. A change that no amendment made is `undeclared` and makes a readout exploratory.
 
     Args:
         entries: Of the ledger.
@@ -30,13 +32,21 @@ def deviations_of(entries: Iterable[Entry], used: Mapping[str, Any]) -> tuple[Ma
     """
     out: list[Mapping[str, Any]] = []
     in_force: Mapping[str, Any] | None = None
+    gate_failed = False
     for entry in entries:
+        gate_failed = gate_failed or bool(entry.body.get("health", {}).get("gates"))
         if entry.kind == "registered":
             in_force = entry.body["plan"]
         elif entry.kind == "amended":
-            kind: Class = "amendment before data" if entry.body["knowledge"] in _BEFORE else "amendment after outcomes"
+            known = "effects seen" if gate_failed else entry.body["knowledge"]
             out += [
-                {**change, "class": kind, "seq": entry.seq, "at": entry.at, "reason": entry.body["reason"]}
+                {
+                    **change,
+                    "class": _class(known, change["pointer"]),
+                    "seq": entry.seq,
+                    "at": entry.at,
+                    "reason": entry.body["reason"],
+                }
                 for change in entry.body["changes"]
             ]
             in_force = entry.body["plan"]
@@ -45,6 +55,14 @@ def deviations_of(entries: Iterable[Entry], used: Mapping[str, Any]) -> tuple[Ma
             {**change.to_dict(), "class": "undeclared", "seq": 0, "at": "", "reason": ""} for change in diff(in_force, used)
         ]
     return tuple(out)
+
+
+def _class(known: str, pointer: str) -> Class:
+    if known in _BEFORE:
+        return "amendment before data"
+    return (
+        "amendment after effects" if known == "effects seen" and class_of(pointer) != "neutral" else "amendment after outcomes"
+    )
 
 
 def ended_short(plan: Plan, looks: Sequence[Look]) -> tuple[Mapping[str, Any], ...]:

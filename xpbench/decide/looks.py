@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scipy.special import ndtri
@@ -86,6 +86,23 @@ class Look:
 def findings_from(data: Mapping[str, Mapping[str, Mapping[str, Any]]] | None) -> dict[str, dict[str, Found]] | None:
     """The findings of a look, as they stand in the ledger and in a readout."""
     return None if data is None else {m: {v: Found(**f) for v, f in found.items()} for m, found in data.items()}
+
+
+_LEVEL = {
+    "AMENDED AFTER EFFECTS": "The plan was changed after effects were seen, so no level of false positives is promised",
+    "PLANNED AFTER THE DATA": "The plan came after the data, so no level of false positives is promised",
+    "PARTLY PLANNED AFTER THE DATA": "Part of the data came before the plan, so no level of false positives is promised",
+    "RETROSPECTIVE": "A retrospective plan promises no level of false positives",
+}
+
+
+def without_promise(cost: Cost, stamps: Sequence[str]) -> Cost:
+    """The cost with a sentence that promises no error level, where a stamp says that the plan can't."""
+    said = next((_LEVEL[s] for s in stamps if s in _LEVEL), None)
+    if said is None:
+        return cost
+    word = "one look" if cost.looks == 1 else f"{cost.looks} looks"
+    return replace(cost, sentence=f"{said} ({word} so far).")
 
 
 def closing_of(plan: Plan, looks: Sequence[Look]) -> Look | None:

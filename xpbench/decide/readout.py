@@ -18,6 +18,7 @@ from xpbench.decide.segments import SegmentResult
 from xpbench.errors import shown
 from xpbench.health.check import Check
 from xpbench.lazy import upstairs
+from xpbench.ledger.first import STAMPS
 from xpbench.plan.methods import FIRST, METHODS
 from xpbench.shows import Shows
 from xpbench.wording import numbers, rows, verdicts
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 Kind = Literal["opened", "peeked"]
+
+AMENDED = "AMENDED AFTER EFFECTS"
+"""Stamp of a readout whose plan was changed in a way that can turn the result, after effects were seen or a gate had failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,9 @@ class SealedReadout(Shows):
     @property
     def sentence(self) -> str:
         """The state in one sentence."""
-        return f"Sealed: {self.due.reason} {len(self.looks)} looks so far."
+        first = next((c for c in self.health if c.name == "plan_first" and c.evidence.get("state") in STAMPS), None)
+        stamp = f" {STAMPS[first.evidence['state']]}: {first.meaning}" if first is not None else ""
+        return f"Sealed: {self.due.reason} {len(self.looks)} looks so far.{stamp}"
 
     def plot(self, what: str = "split") -> View:
         """One view of what may be seen before results are due: `split`, `time` or `health`; it has `save("x.png")`.
@@ -156,7 +162,8 @@ class Readout(Shows):
         looks: All looks at effects, this one last.
         cost: What they cost.
         deviations: Differences between plan and analysis, each with pointer and class.
-        stamps: `INVALID`, `EXPLORATORY`, `PEEK`.
+        stamps: `INVALID`, `PLANNED AFTER THE DATA` (or `PARTLY …`, or `RETROSPECTIVE`), `AMENDED AFTER EFFECTS`,
+            `EXPLORATORY`, `PEEK`.
         versions: Of xpbench and of the engine.
         novelty: Whether each effect fades, grows or hangs on the day: by days since exposure, day of exposure and weekday.
         interactions: With other experiments that the source shows on the same units.
@@ -355,6 +362,9 @@ def stamps_of(kind: Kind, health: Sequence[Check], deviations: Sequence[Mapping[
     out = []
     if any(c.blocks for c in health):
         out.append("INVALID")
+    out += [STAMPS[s] for c in health if c.name == "plan_first" and (s := c.evidence.get("state")) in STAMPS]
+    if any(d.get("class") == "amendment after effects" for d in deviations):
+        out.append(AMENDED)
     if any(d.get("class") == "undeclared" for d in deviations):
         out.append("EXPLORATORY")
     if kind == "peeked":

@@ -18,6 +18,7 @@ from xpbench.plan.reading import ensure_registrable
 FROZEN_PARTS = ("/key", "/unit", "/assignment", "/variants")
 """What an amendment may not touch: it decides which unit gets which variant."""
 
+_LABEL = re.compile(r"/variants/\[[^\]]*\]/name\Z")
 _SHARE = re.compile(r"/assignment/rollout/\[[^\]]*\]/share\Z")
 
 
@@ -48,7 +49,8 @@ def record_amendment(ledger: Ledger, after: Plan, *, reason: str, by: str | None
         if not changes:
             raise DecisionError("XPB-R10")
         for change in changes:
-            if change.pointer.startswith(FROZEN_PARTS) and not _is_ramp(change, before):
+            frozen = change.pointer.startswith(FROZEN_PARTS) and not _LABEL.match(change.pointer)
+            if frozen and not _is_ramp(change, before):
                 raise DecisionError("XPB-R07", pointer=plain(change.pointer))
         if not undo:
             _ensure_nothing_undone(changes, entries)

@@ -31,9 +31,10 @@ def look_of(entries: Sequence[Entry], readout: Readout) -> Entry:
     Raises:
         DecisionError: `XPB-R08`, there is none.
     """
-    for entry in entries:
-        if entry.kind == readout.kind and readout.at in (entry.at, merged_at(entry)):
-            return entry
+    found = [e for e in entries if e.kind == readout.kind and readout.at in (e.at, merged_at(e))]
+    if found:  # of several at one moment the one that showed this
+        parts = digests_of(readout.summary, readout.health) | {"rows": digest([r.to_dict() for r in readout.rows])}
+        return next((e for e in found if e.body.get("shown") == parts), found[0])
     raise DecisionError("XPB-R08", key=readout.key)
 
 

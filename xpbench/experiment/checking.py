@@ -20,7 +20,18 @@ def checks_of(
     """The health checks of a summary, worst first, with what the ledger knows of the look before."""
     entries = ledger.entries()
     recorded_until = max(parse_stamp(e.at) for e in entries)
-    return run_checks(inputs_of(plan, summary, evidence, previous=_previous(entries), now=now, recorded_until=recorded_until))
+    first = next((e for e in entries if e.kind == "registered"), None)
+    inputs = inputs_of(
+        plan,
+        summary,
+        evidence,
+        previous=_previous(entries),
+        now=now,
+        recorded_until=recorded_until,
+        registered=parse_stamp(first.at) if first is not None else None,
+        retrospective=first is not None and first.body.get("retrospective") is True,
+    )
+    return run_checks(inputs)
 
 
 _COUNTED = ("/exposure", "/data", "/unit")
@@ -30,11 +41,11 @@ _COUNTED = ("/exposure", "/data", "/unit")
 def _previous(entries: tuple[Entry, ...]) -> Summary | None:
     """Counts of the look before, as far as the ledger keeps them: no moments.
 
-    Looks from before an amendment of what counts as exposed (dates, events, policies) were at other data, as it says: fewer
-    units than then follow from it, and are no loss.
+    Looks from before an amendment of what counts (dates, exposure, data policy) were at other units: after it the first look
+    has nothing to compare with, and the amendment stays on record as a deviation.
     """
     for entry in reversed(entries):
-        if entry.kind == "amended" and any(str(c.get("pointer", "")).startswith(_COUNTED) for c in entry.body["changes"]):
+        if entry.kind == "amended" and any(str(c["pointer"]).startswith(_WHO_COUNTS) for c in entry.body.get("changes", ())):
             return None
         if entry.kind in LOOKED:
             units = {k: int(v) for k, v in entry.body["units"].items()}
@@ -45,10 +56,16 @@ def _previous(entries: tuple[Entry, ...]) -> Summary | None:
     return None
 
 
+_WHO_COUNTS = ("/exposure", "/data", "/variants")
+"""Fields of the plan that decide which units of the same data count."""
+
+
 def health_counts(checks: Iterable[Any]) -> dict[str, Any]:
     """What a look puts on record of its health checks: how many pass, and the names of those that warn or fail."""
     listed = list(checks)
+    first = next((str(c.evidence.get("state", "")) for c in listed if c.name == "plan_first"), "")
     return {
+        **({"plan_first": first} if first else {}),
         "pass": sum(c.status == "pass" for c in listed),
         "warn": sorted(c.name for c in listed if c.status == "warn"),
         "fail": sorted(c.name for c in listed if c.status == "fail"),

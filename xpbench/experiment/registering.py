@@ -21,13 +21,22 @@ from xpbench.plan.methods import METHODS
 from xpbench.plan.reading import ensure_registrable, read_document
 
 
-def register(plan: Plan, root: str | Path = "experiments", *, by: str | None = None, clock: Clock = system_clock) -> Experiment:
+def register(
+    plan: Plan,
+    root: str | Path = "experiments",
+    *,
+    by: str | None = None,
+    retrospective: bool = False,
+    clock: Clock = system_clock,
+) -> Experiment:
     """Freeze a plan: `<root>/<key>/plan.json` and the first entry of its ledger.
 
     Args:
         plan: A plan without problems.
         root: Folder of all experiments.
         by: Who registers.
+        retrospective: The plan looks back on data that exist. It is stamped RETROSPECTIVE wherever it shows, and never counts
+            as a plan from before the data.
         clock: Where times come from.
 
     Raises:
@@ -35,11 +44,17 @@ def register(plan: Plan, root: str | Path = "experiments", *, by: str | None = N
         AssignError: `XPB-A17`, it shares units with a running experiment of its layer.
         LedgerError: `XPB-L03`, the key is registered already; `XPB-L19`, its name in the log belongs to another experiment.
     """
-    return enter(plan, root, by=by, clock=clock)
+    return enter(plan, root, by=by, clock=clock, retrospective=retrospective)
 
 
 def enter(
-    plan: Plan, root: str | Path, *, by: str | None, clock: Clock, follows: Mapping[str, Any] | None = None
+    plan: Plan,
+    root: str | Path,
+    *,
+    by: str | None,
+    clock: Clock,
+    follows: Mapping[str, Any] | None = None,
+    retrospective: bool = False,
 ) -> Experiment:
     """Freeze a plan, as `register` says; the next run of a lineage also names the run that it follows."""
     from xpbench.experiment.neighbours import ensure_name_free, ensure_room_beside  # bring the randomiser: no readout's need
@@ -55,6 +70,8 @@ def enter(
         "xpbench": __version__,
         "methods": METHODS,
     }
+    if retrospective:
+        body["retrospective"] = True
     if follows is not None:
         body["follows"] = dict(follows)
     folder = create(root, plan.key)

@@ -14,7 +14,7 @@ from xpbench.decide.deviations import deviations_of, ended_short
 from xpbench.decide.drift.drift_lock import drift_deviations
 from xpbench.decide.harm import harm_alarm
 from xpbench.decide.interaction import concurrent
-from xpbench.decide.looks import Look, cost_of, findings_from
+from xpbench.decide.looks import Look, cost_of, findings_from, without_promise
 from xpbench.decide.novelty import trends
 from xpbench.decide.readout import Readout, SealedReadout, stamps_of
 from xpbench.decide.recommend import recommend
@@ -121,6 +121,7 @@ def reveal(
     entries = ledger.entries()
     looks = looks_of(entries)
     deviations = (*deviations_of(entries, _used(plan, summary)), *drift_deviations(entries, plan), *ended_short(plan, looks))
+    stamps = stamps_of(kind, health, deviations)
     return Readout(
         key=plan.key,
         plan=plan.to_dict(),
@@ -135,9 +136,9 @@ def reveal(
         recommendation=recommend(plan, rows, health, is_adequate=state.is_adequate),
         rule_digest=rule_digest(plan.decision),
         looks=looks,
-        cost=cost_of(plan, looks),
+        cost=without_promise(cost_of(plan, looks), stamps),
         deviations=deviations,
-        stamps=stamps_of(kind, health, deviations),
+        stamps=stamps,
         versions={"xpbench": __version__, "engine": summary.engine},
         novelty=trends(plan, summary),
         interactions=concurrent(plan, summary),

@@ -12,6 +12,7 @@ from xpbench.errors import number_of, shown
 from xpbench.experiment.deciding import decision_of
 from xpbench.experiment.opening import plan_in_force
 from xpbench.ledger import Entry, distinct_looks, knowledge
+from xpbench.ledger.first import planned_after
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 from xpbench.watch import watch_status
@@ -122,6 +123,8 @@ def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
         state, sentence = "restarted", f"Restarted as {following}: {ended.body['reason']}"
     elif before:
         sentence = f"Run {len(before) + 1}, after {before[-1]}. {sentence}"
+    first = planned_after(entries)
+    sentence = f"{sentence} {first}" if first else sentence
     return Status(
         str(document["key"]),
         str(document["title"]),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import narwhals.stable.v2 as nw
 import numpy as np
 import pyarrow as pa
@@ -250,7 +251,7 @@ def exposed_at(log: Any, plan: Plan, trigger: str) -> Any:
 def _exposed_in_json(table: pa.Table, plan: Plan, trigger: str, *, unit: str, names: EventSchema) -> pa.Table:
     """The same for a log whose properties are one JSON text, as `xpbench pull` and `xp.ingest` write it."""
     properties = str(names.properties)
-    with duckdb.connect() as engine:
+    with DuckDB().connect() as engine:
         engine.register("log", pa.table({"event": table[names.event], "p": table[properties]}))
         first = engine.execute(
             "SELECT p ->> $unit, min(TRY_CAST(p ->> $time AS BIGINT)) FROM (SELECT p::JSON AS p FROM log "

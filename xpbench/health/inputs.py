@@ -27,6 +27,8 @@ class HealthInputs:
         windows: Cells of form `before` over further windows, from `bias_windows`.
         now: Time of the readout (UTC).
         recorded_until: Time of the latest entry of the experiment's ledger, None before there is any.
+        registered: When the plan was registered, None without a ledger.
+        retrospective: It was registered to look back.
     """
 
     plan: Plan
@@ -39,6 +41,8 @@ class HealthInputs:
     windows: tuple[Cell, ...] = ()
     now: datetime | None = None
     recorded_until: datetime | None = None
+    registered: datetime | None = None
+    retrospective: bool = False
 
     def findings(self, *names: str, metric: str | None = None) -> list[Finding]:
         """The findings with one of these names (and about this metric, where given)."""
@@ -62,6 +66,8 @@ def inputs_of(
     previous: Summary | None,
     now: datetime | None,
     recorded_until: datetime | None = None,
+    registered: datetime | None = None,
+    retrospective: bool = False,
 ) -> HealthInputs:
     """Inputs from plan, data and what the caller adds.
 
@@ -70,7 +76,16 @@ def inputs_of(
     """
     added = dict(evidence or {})
     ensure_known(added)
-    return HealthInputs(plan, summary, previous=previous, now=now, recorded_until=recorded_until, **added)
+    return HealthInputs(
+        plan,
+        summary,
+        previous=previous,
+        now=now,
+        recorded_until=recorded_until,
+        registered=registered,
+        retrospective=retrospective,
+        **added,
+    )
 
 
 def ensure_known(evidence: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ entry      one record, its line of bytes, and the witness of a length
 folder     where an experiment lives
 lock       one writer at a time
 knowledge  what had been seen by when
+first      whether the plan came before the data
 grammar    the order of entries, as a table
 repair     a ledger that tools have damaged, without losing an entry
 clock      the one clock

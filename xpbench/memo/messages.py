@@ -11,6 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 WORDING: Mapping[str, tuple[str, ...]] = {
+    "headline.after": ("{decision}, by a plan made after the data",),
+    "headline.partly": ("{decision}, by a plan made after part of the data",),
+    "headline.retrospective": ("{decision}, by a retrospective plan",),
+    "headline.amended": ("{decision}, by a plan changed after effects were seen",),
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
@@ -46,7 +50,15 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "impact.fell": (
         "With {variant}, {metric} fell by {size}, from {control} to {treatment} ({level} interval {low} to {high}).",
     ),
+    "method.audited": (
+        "Units were assigned at random: recomputing the hash gives every unit that was checked its variant. So the difference "
+        "between variants is what the change caused, plus chance. The interval says how far chance alone could move the "
+        "number; a claim is made only where the whole interval lies on one side of zero.",
+    ),
     "method.random": (
+        "Whether the units were assigned at random was not checked here, see the assignment audit among the health checks. If "
+        "they were, the difference between variants is what the change caused, plus chance. The interval says how far chance "
+        "alone could move the number; a claim is made only where the whole interval lies on one side of zero.",
         "Units were assigned at random, so the difference between variants is what the change caused, plus chance. The "
         "interval says how far chance alone could move the number; a claim is made only where the whole interval lies on "
         "one side of zero.",

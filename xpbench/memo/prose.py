@@ -20,7 +20,12 @@ _CORRECTIONS = {
 def method(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
     """How the numbers came about, a paragraph each."""
     model = plan["model"]
-    out: list[str] = [say("method.random"), say(f"method.{model['kind']}"), say("method.fieller")]
+    audited = any(c["name"] == "assignment_audit" and c["status"] == "pass" for c in readout["health"])
+    out: list[str] = [
+        say("method.audited" if audited else "method.random"),
+        say(f"method.{model['kind']}"),
+        say("method.fieller"),
+    ]
     if model["kind"] != "bayesian":
         out.append(
             say(

@@ -4,6 +4,7 @@ Inside this package `import mixpanel` still means the official SDK. Product code
 
 ==========  ===================================================
 account     who asks, from the environment alone
+commands    the old place of the commands, which are in `xpbench.commands`
 client      one request with retries, and the resources over it
 deadline    a bound on a whole request
 outgoing    events as they go out to `/import`

@@ -26,7 +26,11 @@ def _merged_at(entry: J) -> str:
 def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
     """The entry of the look that a readout came from."""
     times = ((e, (e["at"], _merged_at(e))) for e in entries if e["kind"] in ("opened", "peeked"))
-    return next((e for e, at in times if readout["at"] in at and e["kind"] == readout["kind"]), None)
+    found = [e for e, at in times if readout["at"] in at and e["kind"] == readout["kind"]]
+    if len(found) > 1:  # of several at one moment the one that showed this
+        parts = {part: sha256(canonical(readout[part])) for part in ("summary", "health", "rows")}
+        return next((e for e in found if e["body"].get("shown") == parts), found[0])
+    return found[0] if found else None
 
 
 def is_known(entry: J, look: J, entries: Sequence[J]) -> bool:

@@ -13,6 +13,7 @@ from xpbench.verifier.bound import check_bound, check_health
 from xpbench.verifier.chain import START, chain, check_ledger, check_story
 from xpbench.verifier.exports import check_archive, memo_in
 from xpbench.verifier.file import read, sealed
+from xpbench.verifier.first import check_first
 from xpbench.verifier.numbers import check_decision, check_estimates
 from xpbench.verifier.over_time import check_over_time
 from xpbench.verifier.page import Renderer, check_marks, check_page, parsed_page
@@ -38,6 +39,8 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
             check_story(notes, payload, entries)
             check_bound(notes, payload, entries)
             check_told(notes, payload, entries)
+            stamps = check_first(notes, payload, entries)
+            headline += f" [{', '.join(stamps)}]" if stamps else ""
         check_estimates(notes, readout)
         check_over_time(notes, readout)
         check_health(notes, readout)

@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 PARTS = (
-    *("report", "text", "plan_keys", "shape", "quantiles", "grammar", "bound", "chain", "exports", "file", "story"),
+    *("report", "text", "plan_keys", "shape", "quantiles", "grammar", "bound", "chain", "exports", "file", "story", "first"),
     *("pairs", "score", "estimates", "designs", "boundaries", "posterior", "documented", "rows", "rule"),
     *("numbers", "over_time", "template", "page", "check"),
 )

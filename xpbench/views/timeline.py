@@ -78,13 +78,24 @@ def exposures_over_time(
     )
 
 
+def _in_words(day: str) -> str:
+    """A day as a tip shows it, the same in every time zone: a browser would tell a date by its own clock."""
+    found = date.fromisoformat(day[:10])
+    return f"{found:%b} {found.day}, {found.year}"
+
+
 def _chart(
     rows: Any, totals: Any, coming: Any, horizon: int | None, horizon_days: int | None, look: Style, names: list[str]
 ) -> Any:
     top = max([totals[-1]["units"], horizon or 0]) * 1.08 or 1
-    x = alt.X("day:T", axis=alt.Axis(title=None, format="%b %-d", tickCount=7, grid=False, labelOverlap=True))
+    rows, totals = ([{**r, "date": _in_words(r["day"])} for r in part] for part in (rows, totals))
+    x = alt.X(
+        "day:T",
+        scale=alt.Scale(type="utc"),
+        axis=alt.Axis(title=None, format="%b %-d", tickCount=7, grid=False, labelOverlap=True),
+    )
     y = alt.Y("units:Q", scale=alt.Scale(domain=[0, top], nice=False), axis=alt.Axis(title=None, labelExpr=WHOLE, tickCount=5))
-    tips = [alt.Tooltip("day:T", title="Day"), alt.Tooltip("units:Q", title="Units so far", format=",")]
+    tips = [alt.Tooltip("date:N", title="Day"), alt.Tooltip("units:Q", title="Units so far", format=",")]
     tones = [look.tone("control"), *(look.variant(i) for i in range(max(0, len(names) - 1)))]
     layers = []
     if look.on("line"):

@@ -19,6 +19,7 @@ from xpbench.decide.deviations import deviations_of
 from xpbench.errors import XpbenchError, number_of
 from xpbench.ledger import Clock, Entry, Ledger, distinct_looks, experiments, system_clock
 from xpbench.ledger.clock import parse_stamp
+from xpbench.ledger.first import planned_after
 from xpbench.ledger.folder import LEDGER, MEMO, frozen_readout
 from xpbench.plan import Plan
 from xpbench.shows import Shows
@@ -89,6 +90,7 @@ class Line:
         age_days: Days since registering.
         follows: Keys of the runs that came before, oldest first.
         restarted_as: Key of the run that follows, "" where there is none.
+        planned_after: Stamp and dates where the plan came after the data, or looks back; "" for a pre-registered one.
     """
 
     key: str
@@ -104,6 +106,7 @@ class Line:
     age_days: float
     follows: tuple[str, ...] = ()
     restarted_as: str = ""
+    planned_after: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
@@ -186,9 +189,11 @@ class Portfolio(Shows):
     def win_rate(self) -> tuple[float, float, float] | None:
         """Share of decided experiments that shipped, with its Wilson interval; None where nothing is decided.
 
+        Experiments whose plan came after the data don't count: neither here nor in forecasts.
+
         Source: Wilson 1927.
         """
-        decided = [x for x in self.lines if x.decision in ("ship", "ship none", "iterate")]
+        decided = [x for x in self.lines if x.decision in ("ship", "ship none", "iterate") and not x.planned_after]
         if not decided:
             return None
         wins = sum(x.decision == "ship" for x in decided)
@@ -251,6 +256,12 @@ class Portfolio(Shows):
         if self.win_rate:
             rate, low, high = self.win_rate
             out.append(f"{rate:.0%} of decided experiments shipped ({low:.0%} to {high:.0%}).")
+        late = [x.key for x in self.lines if x.planned_after]
+        if late:
+            out.append(
+                f"{number_of(len(late), 'experiment was', 'experiments were')} planned after the data, or in part: "
+                f"{', '.join(late[:5])}. They count in no rate."
+            )
         covered, told = self.forecast_coverage
         if told:
             out.append(f"{covered} of {told} forecasts lie within the interval of what was found.")
@@ -265,7 +276,7 @@ class Portfolio(Shows):
         return f"Portfolio({' '.join(self.sentences)})"
 
     def _repr_html_(self) -> str:
-        heads = ("Experiment", "Decision", "Memo", "Looks", "Peeks", "Deviations", "Follows the rule", "Watch")
+        heads = ("Experiment", "Decision", "Memo", "Looks", "Peeks", "Deviations", "Follows the rule", "Watch", "Plan")
         rows = "".join(
             "<tr>"
             + "".join(
@@ -279,6 +290,7 @@ class Portfolio(Shows):
                     sum(x.deviations.values()),
                     {True: "yes", False: "no", None: "–"}[x.follows_rule],
                     x.watch or "–",
+                    x.planned_after or "–",
                 )
             )
             + "</tr>"
@@ -346,8 +358,9 @@ def _read(path: Path, key: str, entries: Sequence[Entry], now: datetime) -> tupl
         (now - parse_stamp(entries[0].at)).total_seconds() / 86_400,
         tuple(str(k) for k in (entries[0].body.get("follows") or {}).get("runs", ())),
         restarted_as,
+        planned_after(entries),
     )
-    if decision is None or decision.kind != "decided":
+    if line.planned_after or decision is None or decision.kind != "decided":
         return line, []
     document = frozen_readout(path, str(decision.body.get("readout_digest", "")))
     if document is None:

@@ -6,6 +6,7 @@ import importlib
 
 MODULES = (
     "no_units",
+    "plan_first",
     "srm",
     "srm_anytime",
     "srm_by_day",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xpbench.errors import number_of
@@ -25,6 +25,21 @@ def headline(outcome: str, variant: str) -> str:
     }.get(outcome, outcome)
 
 
+QUALIFIED = {
+    "PLANNED AFTER THE DATA": "headline.after",
+    "PARTLY PLANNED AFTER THE DATA": "headline.partly",
+    "RETROSPECTIVE": "headline.retrospective",
+    "AMENDED AFTER EFFECTS": "headline.amended",
+}
+"""Stamps that stand in the headline itself: without them it would read as a decision by a plan from before the data."""
+
+
+def qualified(words: str, stamps: Sequence[str]) -> str:
+    """A headline with what a reader must know of the plan."""
+    found = [QUALIFIED[s] for s in stamps if s in QUALIFIED]
+    return say(found[0], decision=words) if found else words
+
+
 def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """The headline: what was decided, by whom, and whether the rule of the plan says the same."""
     recommended = payload["readout"]["recommendation"]
@@ -33,7 +48,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     rule_says = headline(recommended["outcome"], labels.get(recommended["variant"], recommended["variant"]))
     if decision is None:
         return {
-            "headline": rule_says,
+            "headline": qualified(rule_says, payload["readout"]["stamps"]),
             "mark": BARS[recommended["outcome"]][0],
             "tone": BARS[recommended["outcome"]][1],
             "basis": say("basis.recommended", rows=fired),
@@ -56,7 +71,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
-        "headline": headline(outcome, variant),
+        "headline": qualified(headline(outcome, variant), payload["readout"]["stamps"]),
         "mark": mark,
         "tone": tone,
         "basis": basis,

@@ -30,9 +30,18 @@ from xpbench.wording import numbers as digits
 
 STAMPS = {
     "INVALID": "A gating health check failed. The effects must not be read.",
+    "AMENDED AFTER EFFECTS": "After effects were seen, or a gate had failed, the plan was changed in a way that can turn the "
+    "result.",
     "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
     "PEEK": "The effects were revealed before they were due.",
 }
+
+
+def _stamp(readout: Mapping[str, Any], word: str) -> dict[str, str]:
+    """A stamp with what it means; whether the plan came first is what its health check says, with both dates."""
+    if word in STAMPS:
+        return {"word": word, "means": STAMPS[word]}
+    return {"word": word, "means": next((c["meaning"] for c in readout["health"] if c["name"] == "plan_first"), "")}
 
 
 def _run(payload: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -71,7 +80,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "key": plan["key"],
         "owner": plan["owner"],
         "made": day_text(readout["at"]),
-        "stamps": [{"word": s, "means": STAMPS.get(s, "")} for s in readout["stamps"]] + _run(payload) + _later(payload),
+        "stamps": [_stamp(readout, s) for s in readout["stamps"]] + _run(payload) + _later(payload),
         "invalid": invalid,
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),

@@ -1,0 +1,83 @@
+"""Whether the plan came before the data, and what had been seen when it was changed, from the ledger's own dates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from xpbench.verifier.chain import is_neutral, level_of
+from xpbench.verifier.report import J, Notes
+
+PLAN_STAMPS = {
+    "after": "PLANNED AFTER THE DATA",
+    "partly": "PARTLY PLANNED AFTER THE DATA",
+    "retrospective": "RETROSPECTIVE",
+}
+AMENDED_STAMP = "AMENDED AFTER EFFECTS"
+
+
+def _moment(text: str) -> datetime | None:
+    if len(text) <= 10:
+        return None
+    found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def state_of(registration: J, summary: J) -> str:
+    """`before`, `same day`, `partly`, `after`, `retrospective`, or `unknown` where the data have no dates."""
+    if registration["body"].get("retrospective") is True:
+        return "retrospective"
+    first = summary["first_exposure"]
+    if not first:
+        return "unknown"
+    at = datetime.fromisoformat(registration["at"].replace("Z", "+00:00"))
+    planned, day, moment = at.date(), date.fromisoformat(first[:10]), _moment(first)
+    if day > planned or (day == planned and (moment is None or moment >= at)):
+        return "before" if day > planned else "same day"
+    if day == planned:
+        return "partly"
+    last = _moment(summary["last_exposure"])
+    limit = planned + timedelta(days=1 if last is not None and last < at else 0)
+    by_day = {d: sum(n.values()) for d, n in summary["exposures_by_day"].items()}
+    early = sum(n for d, n in by_day.items() if date.fromisoformat(d[:10]) < limit)
+    whole = early == sum(by_day.values()) if any(by_day.values()) else last is not None and last < at
+    return "after" if whole else "partly"
+
+
+def amended_after_effects(entries: Sequence[J]) -> bool:
+    """Whether a field that can turn a result was amended after effects were seen or a gate had failed."""
+    for i, entry in enumerate(entries):
+        if entry["kind"] == "amended" and any(not is_neutral(c["pointer"]) for c in entry["body"].get("changes", ())):
+            gates = any(
+                e["body"].get("health", {}).get("gates") for e in entries[:i] if isinstance(e["body"].get("health"), dict)
+            )
+            if gates or level_of(entries[:i]) == "effects seen":
+                return True
+    return False
+
+
+def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
+    """The stamps that ledger and data ask for; a readout that knows of them must carry them, and no other.
+
+    Returns:
+        What the reader of a report must know, as words.
+    """
+    readout = payload["readout"]
+    until = [e for e in entries if e["at"] <= readout["at"]]
+    state = state_of(entries[0], readout["summary"])
+    expected = ([PLAN_STAMPS[state]] if state in PLAN_STAMPS else []) + (
+        [AMENDED_STAMP] if amended_after_effects(until) else []
+    )
+    told = next((c["evidence"].get("state") for c in readout["health"] if c["name"] == "plan_first"), None)
+    if told is not None:
+        notes.same("plan before data", state, told)
+        known = (*PLAN_STAMPS.values(), AMENDED_STAMP)
+        notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in known))
+    dates = f"registered on {entries[0]['at'][:10]}, first exposure on {readout['summary']['first_exposure'][:10]}"
+    if state == "unknown":
+        notes.not_checked.append("whether the plan came before the data: they have no dates of exposure")
+    else:
+        notes.checked.append(f"{PLAN_STAMPS[state]}: {dates}" if state in PLAN_STAMPS else f"the plan came first: {dates}")
+    if AMENDED_STAMP in expected:
+        notes.checked.append(f"{AMENDED_STAMP}: the plan was changed in a way that can turn the result")
+    return expected
