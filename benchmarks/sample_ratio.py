@@ -8,17 +8,15 @@ expected counts, integrated once for all runs; the Dirichlet share of the level 
 
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.report import write
 from xpbench.stats.moments import Floats
 from xpbench.stats.spending import spending_bounds
 from xpbench.stats.srm import FULL_AT, MIXTURE_SHARE, srm_anytime
 
-OUT = Path(__file__).parent / "results" / "sample_ratio.json"
 DAYS = 28
 WORLDS = (
     (2, 1_000, 0.0),
@@ -72,6 +70,4 @@ if __name__ == "__main__":
         means = {name: float(np.nanmean([p[name] for p in parts])) for name in parts[0]}
         results.append({**means, "runs": 1_000 * len(parts)})
         print({k: round(v, 4) for k, v in results[-1].items()}, flush=True)
-    OUT.write_text(
-        json.dumps({"command": f"python -m benchmarks.sample_ratio {runs}", "worlds": results}, indent=1, allow_nan=True) + "\n"
-    )
+    write("sample_ratio", {"worlds": results}, command=f"python -m benchmarks.sample_ratio {runs}", packages=("numpy", "scipy"))
