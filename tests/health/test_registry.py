@@ -26,7 +26,8 @@ def test_fixture_trips_only_its_check(case: Case) -> None:
     """Exactly the named check speaks, with the named status."""
     results = run_checks(case.make())
     loud = {c.name: c.status for c in results if c.status in ("warn", "fail")}
-    assert loud == {case.name: case.status}
+    assert {n: s for n, s in loud.items() if n not in case.also} == {case.name: case.status}
+    assert set(loud) <= {case.name} | case.also
     (speaking,) = [c for c in results if c.name == case.name]
     assert speaking is results[0]
     assert speaking.meaning
@@ -52,7 +53,9 @@ def test_worst_comes_first() -> None:
     results = run_checks(case.make())
     ranks = [{"fail": 0, "warn": 1, "not answerable": 2, "pass": 3}[c.status] for c in results]
     assert ranks == sorted(ranks)
-    assert failed_gates(results) == results[:1]
+    failed = failed_gates(results)
+    assert {c.name for c in failed} == {case.name} | case.also
+    assert results[: len(failed)] == failed
     assert health_line(results).startswith("Sample ratio: fail · ")
 
 

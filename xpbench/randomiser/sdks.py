@@ -177,7 +177,7 @@ def _bucket(unit: bytes, salt: str) -> float:
 def _text_of(value: Any, sdk: Sdk) -> str:
     """What is hashed for an id that is no text."""
     if isinstance(value, bool):
-        return sdk.true_id if value else sdk.true_id.replace("rue", "alse").replace("T", "F").replace("t", "f")
+        return sdk.true_id if value else {"True": "False", "true": "false"}.get(sdk.true_id, sdk.true_id)
     if isinstance(value, float) and value.is_integer() and sdk.whole_float == "12345":
         return str(int(value))
     if value is None and sdk.name == "node":

@@ -83,7 +83,9 @@ class Reading:
         values = Values(plan, self.properties, found, amounts, until=self.until, log=log)
         dropping = self.source.duplicates == "drop" and log.has_insert_ids
         ages = self.ages() if "age" in self.source.slices else 0
-        joined = values.attributed(log.frame(between=values.span()), dropping=dropping, aging=bool(ages))
+        joined = values.attributed(
+            log.frame(between=values.span()), dropping=dropping, aging=bool(ages), naming=not log.has_insert_ids
+        )
         if dropping:
             joined = log.keyed(joined, values.identity())
         if dropping or not log.has_insert_ids or self.several_readers(ages):
@@ -446,7 +448,8 @@ class Reading:
 
     def repeats(self, joined: nw.LazyFrame[Any], values: Values) -> Finding:
         """Without insert ids nothing tells a repeat from a second event; how many are alike in all that is read is told."""
-        columns = [x for x in dict.fromkeys([*values.identity(), *values.used_properties()]) if x != "iid"]
+        wanted = dict.fromkeys([*values.identity(), *values.used_properties()])
+        columns = [x for x in wanted if x != "iid"]
         every = int(rows_of(joined.select(n=nw.len()))[0]["n"])
         once = int(rows_of(joined.select(*columns).unique().select(n=nw.len()))[0]["n"])
         alike = every - once

@@ -183,7 +183,9 @@ class Values:
 
     # -- attribution -------------------------------------------------------------------------------------------------
 
-    def attributed(self, events: nw.LazyFrame[Any], *, dropping: bool = False, aging: bool = False) -> nw.LazyFrame[Any]:
+    def attributed(
+        self, events: nw.LazyFrame[Any], *, dropping: bool = False, aging: bool = False, naming: bool = False
+    ) -> nw.LazyFrame[Any]:
         """Events of exposed units with the exposure they belong to, from the pre-exposure window to the longest window.
 
         Column `e` holds the code of the event's name, negative before the exposure; `d` the time since windows begin. In the
@@ -193,6 +195,7 @@ class Values:
             events: The log in normal form, or the part of it that lies in `span`.
             dropping: Bring what tells repeats, too.
             aging: Bring what days since exposure need, too.
+            naming: Bring the name of an event that no metric knows, so that two such events are not taken for one.
         """
         wanted = events.with_columns(e=self._code())
         if not self.every_event:
@@ -201,7 +204,9 @@ class Values:
         ordered = any(isinstance(m, Funnel) for m in self.metrics)
         more = ["iid"] if dropping or ordered else []
         if dropping:
-            more += ["arr", *(["event"] if self.every_event else [])]
+            more.append("arr")
+        if self.every_event and (dropping or naming):
+            more.append("event")
         numbered = ["no"] if self.who == "no" else []
         spell = ["u", "t0", *numbered, *([] if self.exposed.plain else ["anchor", "variant", "start", "stop", "lead"])]
         joined = wanted.select(*used, *more).join(self.exposed.spells.select(*spell), on="u", how="inner")

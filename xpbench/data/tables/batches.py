@@ -380,7 +380,7 @@ def _numbers(
     if bool(whole.any()):
         keys[whole] = _whole(text, begin[whole], end[whole], keys[whole])
     zero = likely & (text[end - 1] == 48)
-    odd = zero & (text[begin.clip(max=len(text) - 1)] == 45) & (end - begin == 2)
+    odd: Mask = zero & (text[begin.clip(max=len(text) - 1)] == 45) & (end - begin == 2)
     if bool(zero.any()):
         odd |= _has_point(text, begin, end, zero)
     return odd

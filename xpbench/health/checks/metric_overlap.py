@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import median
+import numpy as np
 
 from xpbench.errors import number_of, shown
 from xpbench.health.check import Verdict
@@ -44,7 +44,7 @@ def metric_overlap(inputs: HealthInputs) -> Verdict:
             "an exposed unit, so the metric is zero for everyone."
         )
         return Verdict("fail" if worst.of >= FEW else "warn", meaning, step, evidence)
-    middle = median(shares.values())
+    middle = float(np.median(list(shares.values())))
     low = [f for f in found if len(found) > 2 and f.of >= FEW and shares[f.metric] < FAR_BELOW * middle]
     if low:
         worst = min(low, key=lambda f: shares[f.metric])
