@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-CHATTER = ("IPKernelApp", "TCP without encryption")
+CHATTER = ("IPKernelApp", "TCP without encryption", "exposures wait in ")
 
 
 def main(paths: list[str]) -> None:
