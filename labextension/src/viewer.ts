@@ -59,8 +59,9 @@ export class XpDocument extends DocumentWidget {
 
   /** Ask the server and show what it says. */
   async verify(): Promise<void> {
-    const shown = digestOf(this.context.model.toString());
     this._view.said = this._words.__('checking …');
+    await this.context.ready; // before that there is no text to speak about
+    const shown = digestOf(this.context.model.toString());
     try {
       const verdict = await this._api.verify(this._contents.localPath(this.context.path), shown);
       if (shown === digestOf(this.context.model.toString())) {
