@@ -678,8 +678,8 @@ def test_a_log_without_an_event_says_why(tmp_path: Path) -> None:
 
 def test_no_ghost_of_an_unknown_property(tmp_path: Path) -> None:
     log = [
-        event("$experiment_started", "u", 1_767_225_600, "1", **{"Experiment name": "t", "Variant name": "a"}),
-        event("buy", "u", 1_767_225_601, "2"),
+        event("$experiment_started", "u", 1_767_225_600 * 10**6, "1", **{"Experiment name": "t", "Variant name": "a"}),
+        event("buy", "u", 1_767_225_601 * 10**6, "2"),
     ]
     plan = plan_of([{"key": "m", "kind": "sum", "event": "buy", "property": "amount"}])
     with pytest.raises(DataError, match="XPB-D32"):
