@@ -1890,6 +1890,12 @@ class Score:
         return min(self.x_c, self.n_c - self.x_c, self.x_t, self.n_t - self.x_t) < 10
 
     @property
+    def many(self) -> bool:
+        """The smaller variant may expect at least 200 units with the event, and without it, by the pooled share."""
+        events, units = self.x_c + self.x_t, self.n_c + self.n_t
+        return min(self.n_c, self.n_t) * min(events, units - events) >= 200 * units
+
+    @property
     def rare(self) -> bool:
         """Fewer than 10 units of both variants together have the event, or lack it."""
         events, units = self.x_c + self.x_t, self.n_c + self.n_t
@@ -2835,7 +2841,8 @@ def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
     if methods < WHOLE:
         return est.score if design.once and est.reduction is None and est.pair.status != "zero_variance" else None
     if methods >= POWER and est.reduction is None:
-        return est.counts
+        plenty = design.once and est.score is None and est.counts is not None and est.counts.many
+        return None if plenty else est.counts
     return est.score if not design.once or est.reduction is None else None
 
 

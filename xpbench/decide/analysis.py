@@ -22,7 +22,7 @@ from xpbench.stats.inference import Absolute, Relative, absolute, noninferior, p
 from xpbench.stats.multiplicity import Method, adjust_p, ebh_adjusted, interval_alpha
 from xpbench.stats.multipliers import q_fixed
 from xpbench.stats.pairs import Pair
-from xpbench.stats.proportion import Counts, score_effect, score_lift, score_practical, score_z
+from xpbench.stats.proportion import Counts, is_many, score_effect, score_lift, score_practical, score_z
 from xpbench.stats.status import Status
 from xpbench.stats.status import reason as reason_of
 
@@ -42,7 +42,8 @@ class _Item:
         if self.methods < WHOLE:
             return est.tiny if once and est.reduction is None and est.pair.status != "zero_variance" else None
         if self.methods >= POWER and est.reduction is None:
-            return est.counts
+            plenty = once and est.tiny is None and est.counts is not None and is_many(est.counts)
+            return None if plenty else est.counts
         return est.tiny if not once or est.reduction is None else None
 
     @property

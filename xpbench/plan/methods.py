@@ -10,6 +10,7 @@ WHOLE = 2
 by the score in every design, a guardrail without a bad event by its score interval, a lost metric keeps from shipping."""
 POWER = 3
 """The power that the error level allows: the daily sample ratio spends its level up to the horizon, shares are judged by the
-score whatever their counts, guardrails at one-sided alpha."""
+score at every split (in a single reading only while the smaller variant expects fewer than 200 events), guardrails at one-sided
+alpha."""
 METHODS = POWER
 """The edition of plans that are registered now."""

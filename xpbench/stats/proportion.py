@@ -67,6 +67,19 @@ def is_tiny(found: Counts) -> bool:
     return min(found.x_c, found.n_c - found.x_c, found.x_t, found.n_t - found.x_t) < FEW
 
 
+MANY = 200
+
+
+def is_many(found: Counts) -> bool:
+    """Whether the smaller variant may expect so many units with the event, and without it, that the score adds nothing.
+
+    Asked of the pooled share and not of what each variant has, so that the choice does not depend on the difference. From here
+    on the unpooled test, which published analyses of fixed samples use, keeps its level at every split.
+    """
+    events, units = found.x_c + found.x_t, found.n_c + found.n_t
+    return min(found.n_c, found.n_t) * min(events, units - events) >= MANY * units
+
+
 def is_rare(found: Counts) -> bool:
     """Whether fewer than ten units of both variants together have the event, or lack it.
 

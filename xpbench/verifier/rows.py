@@ -112,7 +112,8 @@ def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
     if methods < WHOLE:
         return est.score if design.once and est.reduction is None and est.pair.status != "zero_variance" else None
     if methods >= POWER and est.reduction is None:
-        return est.counts
+        plenty = design.once and est.score is None and est.counts is not None and est.counts.many
+        return None if plenty else est.counts
     return est.score if not design.once or est.reduction is None else None
 
 

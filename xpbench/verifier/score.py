@@ -22,6 +22,12 @@ class Score:
         return min(self.x_c, self.n_c - self.x_c, self.x_t, self.n_t - self.x_t) < 10
 
     @property
+    def many(self) -> bool:
+        """The smaller variant may expect at least 200 units with the event, and without it, by the pooled share."""
+        events, units = self.x_c + self.x_t, self.n_c + self.n_t
+        return min(self.n_c, self.n_t) * min(events, units - events) >= 200 * units
+
+    @property
     def rare(self) -> bool:
         """Fewer than 10 units of both variants together have the event, or lack it."""
         events, units = self.x_c + self.x_t, self.n_c + self.n_t
