@@ -6,15 +6,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
+from benchmarks.report import write
 from tests.reading.random_files import difference
-
-RESULT = Path(__file__).with_name("results") / "files.json"
 
 
 def main(count: int = 20_000, seed: int = 20_261_130) -> int:
@@ -34,8 +31,7 @@ def main(count: int = 20_000, seed: int = 20_261_130) -> int:
         "differ": differ,
         "seconds": round(time.monotonic() - begin),
     }
-    RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(found))
+    write("files", found, command=f"python -m benchmarks.files {count} {seed}")
     return len(differ)
 
 

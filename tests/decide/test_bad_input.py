@@ -77,7 +77,7 @@ def test_data_that_shrank_is_invalid_and_on_record(experiment: Experiment, hands
     gone = [f"u{i}" for i in range(300)]
     found = read(experiment, full[~full.distinct_id.isin(gone)])
     assert gates(found) == ["shrunk_data"]
-    assert found.stamps == ("INVALID",)
+    assert found.stamps == ("INVALID", "PLANNED AFTER THE DATA")
     assert found.recommendation.outcome == "invalid"
     body = experiment.ledger.entries()[-1].body
     assert "shrunk_data" in body["health"]["gates"]
@@ -111,11 +111,11 @@ def test_plan_amended_between_looks(experiment: Experiment) -> None:
     amended = experiment.amend(plan(metrics=metrics), reason="shorter window", by="ana")
     found = read(amended, log())
     assert [(d["pointer"], d["class"]) for d in found.deviations] == [
-        ("/metrics/[views]/window_days", "amendment after outcomes")
+        ("/metrics/[views]/window_days", "amendment after effects")
     ]
-    assert found.stamps == ()
+    assert found.stamps == ("PLANNED AFTER THE DATA", "AMENDED AFTER EFFECTS")
     stale = read(experiment, log())
     assert stale.plan_digest == amended.plan.digest
-    assert {d["class"] for d in stale.deviations} == {"amendment after outcomes"}
+    assert {d["class"] for d in stale.deviations} == {"amendment after effects"}
     with pytest.raises(DecisionError, match="XPB-R05"):
         amended.decide(first, "iterate", because="x", by="ana")

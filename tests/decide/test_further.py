@@ -126,7 +126,7 @@ def test_given_evidence_is_not_replaced(tmp_path: Path) -> None:
     assert found["aa_calibration"].status == "not answerable"
     assert found["pre_experiment_bias"].evidence["windows"] == [14]
     with pytest.raises(HealthError, match="XPB-H04"):
-        experiment.readout(None, evidence={"retros": retro})  # type: ignore[arg-type]
+        experiment.readout(xp.events(log()), evidence={"retros": retro})
 
 
 def test_same_data_is_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -401,7 +401,7 @@ def test_folder_with_everything(tmp_path: Path) -> None:
 def test_sheet_says_who_when_and_what_breaks() -> None:
     sheet = responsibility_sheet(plan_of(key="a", salt="s|alt"), cms="the <b>CMS</b>")
     text = sheet.to_markdown()
-    for words in ("Who does what: a", "distinct\\_id", "s\\|alt", "$experiment\\_started", "Never", "audit fails", "\\<b\\>"):
+    for words in ("Who does what: a", "distinct\\_id", "s\\|alt", "$experiment\\_started", "Never", "audit fails", "&lt;b"):
         assert words in text
     assert "<b>" not in sheet._repr_html_()
     assert len(text.splitlines()) < 60

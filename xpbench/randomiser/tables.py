@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from xpbench.errors import AssignError, DataError, InputError, nearest, plain, shown
+from xpbench.interrupts import temporary_folder
 from xpbench.meaning.nothing import NOTHING, SPACES
 from xpbench.sheets import ensure_whole, sheet_of
 
@@ -47,7 +47,7 @@ def _reading(file: Path, kind: str) -> Iterator[None]:
 
 @contextmanager
 def _csv(file: Path, as_text: tuple[str, ...] = ()) -> Iterator[pacsv.CSVStreamingReader]:
-    with tempfile.TemporaryDirectory(prefix="xpbench-") as folder:
+    with temporary_folder() as folder:
         sheet = sheet_of(str(file), folder, as_text)
         for name in as_text:
             if sheet.names.count(name) > 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xpbench.errors import WatchError, plain
+from xpbench.interrupts import temporary_folder
 from xpbench.meaning.nothing import is_nothing, trimmed
 from xpbench.meaning.numbers import number_of_text
 from xpbench.sheets import rows_of, sheet_of
@@ -125,7 +125,7 @@ def read_series(path: str | Path) -> dict[str, Series]:
     try:
         if source.stat().st_size > LIMIT_BYTES:
             raise _bad("File", str(source), f"A series has up to {LIMIT_BYTES:,} bytes", "Aggregate by day first")
-        with tempfile.TemporaryDirectory(prefix="xpbench-") as folder:
+        with temporary_folder() as folder:
             sheet = sheet_of(str(source), folder, COLUMNS)
             missing = [c for c in COLUMNS if c not in sheet.names]
             if missing:

@@ -72,11 +72,7 @@ def srm_alarm(control, beta, share):
 
 
 def sample_size(baseline, lift):
-    metric = {"key": "y", "kind": "conversion", "event": "y", "role": "primary", "direction": "increase", "min_lift": lift}
-    plan = xp.Plan(
-        **{**PLAN, "metrics": [metric], "horizon": {"units": 100_000}, "planning": {"baselines": {"y": baseline}, "power": 0.8}}
-    )
-    return xp.power(plan).rows[0].n_needed
+    return xp.sample_size(baseline=baseline, lift=lift).units
 
 
 def assign(definition, ids):
