@@ -24,9 +24,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import xpbench as xp
 from benchmarks.report import commit, write
 from tests.memo.making import PLAN, decided, summary_of
-from xpbench import verifier as v
 from xpbench.experiment import open_experiment, register
 from xpbench.ledger import Ledger
 from xpbench.plan import Plan
@@ -82,6 +82,12 @@ def appends(runs: int, rng: random.Random) -> Counter[str]:
     return found
 
 
+def plan_named(key: str) -> Plan:
+    """A plan of its own: two experiments of a root share neither a name in the log nor a salt."""
+    own = {"exposure": {**PLAN["exposure"], "experiment": key}, "assignment": {**PLAN["assignment"], "salt": key}}
+    return Plan(**{**PLAN, "key": key, **own})
+
+
 def freezes(runs: int, rng: random.Random) -> Counter[str]:
     """Plans registered one after the other; whatever was killed on the way is registered again."""
     found = Counter[str]({"runs": runs, "acknowledged": 0, "lost": 0, "half files": 0, "not to be done again": 0})
@@ -90,7 +96,7 @@ def freezes(runs: int, rng: random.Random) -> Counter[str]:
 
             def work(say: Callable[[object], None], root: str = root) -> None:
                 for number in range(1, 1_000):
-                    register(Plan(**{**PLAN, "key": f"x{number}"}), root)
+                    register(plan_named(f"x{number}"), root)
                     say(number)
 
             said = killed(work, after=rng.uniform(0.0, 0.12))
@@ -108,7 +114,7 @@ def freezes(runs: int, rng: random.Random) -> Counter[str]:
             key = f"x{len(said) + 1}"  # the one that was on its way
             try:
                 if not Ledger(Path(root) / key / "ledger.jsonl").entries():
-                    register(Plan(**{**PLAN, "key": key}), root)
+                    register(plan_named(key), root)
                 open_experiment(key, root)
             except Exception:  # noqa: BLE001 - counted
                 found["not to be done again"] += 1
@@ -134,7 +140,7 @@ def saves(runs: int, rng: random.Random) -> Counter[str]:
         for _ in range(runs):
             found["acknowledged"] += len(killed(work, after=rng.uniform(0.0, 0.03)))
             found["half files"] += target.exists() and target.read_bytes() not in whole
-        found["not verified"] += target.exists() and v.verify(target).status != "verified"
+        found["not verified"] += target.exists() and xp.verify(target).status != "verified"
     return found
 
 
