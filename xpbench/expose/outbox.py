@@ -148,6 +148,10 @@ Added = Literal["queued", "repeat", "switch", "held", "full"]
 OnFull = Literal["refuse", "block", "raise"]
 
 
+OPENING_SECONDS = 5.0
+"""How long opening a file waits for other processes that make it at the same time."""
+
+
 class Outbox:
     """A durable queue with a memory of what it has ever taken.
 
@@ -202,14 +206,22 @@ class Outbox:
 
     def _opened(self) -> sqlite3.Connection:
         """The connection; a file that is broken is set aside first, by one process for all."""
-        for _ in range(_ATTEMPTS):
+        until = time.monotonic() + OPENING_SECONDS
+        broken = 0
+        while broken < _ATTEMPTS:
             mark = _identity(self.path)
             try:
                 return self._connection()
             except sqlite3.DatabaseError as error:
-                if not _is_broken(error):
+                if _is_broken(error):
+                    broken += 1
+                    self._set_aside(mark)
+                elif "locked" in str(error) and time.monotonic() < until:
+                    time.sleep(
+                        0.02
+                    )  # the journal's mode is changed without SQLite's own waiting, when many open a new file at once
+                else:
                     raise
-                self._set_aside(mark)
         return self._connection()
 
     # -- connections --------------------------------------------------------------------------------------------------
