@@ -24,7 +24,7 @@ pytestmark = [
 CELL = """import numpy as np
 import xpbench as xp
 sources = {"shop-banner": xp.units("units.csv", unit="id")}
-bench = xp.Workbench("exp", sources=sources, unit_ids={"shop-banner": np.arange(5000)})
+bench = xp.Workbench("exp", sources=sources, unit_ids={"shop-banner": np.arange(1, 5001)})
 bench"""
 
 
@@ -32,7 +32,7 @@ def write_units(folder: Path, n: int) -> None:
     generator = np.random.default_rng(3)
     variant = np.where(np.arange(n) % 2 == 0, "control", "banner")
     rate = np.where(variant == "control", 0.3, 0.375)
-    frame = {"id": np.arange(n), "variant": variant, "bought": (generator.random(n) < rate).astype(int)}
+    frame = {"id": np.arange(1, n + 1), "variant": variant, "bought": (generator.random(n) < rate).astype(int)}
     pd.DataFrame(frame).to_csv(folder / "units.csv", index=False)
 
 
