@@ -179,7 +179,9 @@ def test_a_plain_install_enables_both_parts_and_is_small(installed: Installed) -
     assert "OK" in line
     assert "xpbench" in installed.run("-c", "import xpbench; print(xpbench.__file__)")
     scripts = (installed.prefix / "share/jupyter/labextensions/@xpbench/labextension/static").glob("*.js")
-    assert sum(p.stat().st_size for p in scripts) < 50_000
+    assert (
+        sum(p.stat().st_size for p in scripts) < 54_000
+    )  # 52 kB: verdicts are bound to the text shown, and say how deep they looked
 
 
 def test_launcher_has_the_cards_in_a_section_of_their_own(watched: Any) -> None:
