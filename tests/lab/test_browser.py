@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import socket
@@ -20,6 +21,7 @@ from tests.lab.installed import Installed, install, jupyterlab
 from tests.lab.test_handlers import cell
 from tests.test_experiment import plan
 from xpbench import notebooks
+from xpbench.canonical import canonical_bytes
 from xpbench.ledger import fixed_clock
 
 pytestmark = [pytest.mark.browser]
@@ -38,7 +40,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_experiments(folder / "experiments")
     memo = (folder / "experiments" / "decided" / "memo.html").read_text("utf-8")
     (folder / "tampered-memo.html").write_text(memo.replace("as planned", "as wished"), "utf-8")
-    payload = memo.partition('id="xpbench-payload">')[2].partition("</script>")[0]
+    inside = json.loads(memo.partition('id="xpbench-payload">')[2].partition("</script>")[0])
+    payload = canonical_bytes(inside).decode()  # in the page, signs of HTML are escaped; a payload alone has canonical bytes
     (folder / "decided-memo.json").write_text(payload, "utf-8")
     (folder / "tampered-memo.json").write_text(payload.replace("as planned", "as wished"), "utf-8")
     with pytest.MonkeyPatch.context() as patch:
