@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from xpbench.errors import DataError, plain
@@ -11,7 +12,7 @@ from xpbench.files import as_file
 from xpbench.sheets.shape import Sheet, ensure_whole, rewritten, sheet_of
 
 
-def sheets_of(paths: Iterable[str], folder: str, wanted: Collection[str] = ()) -> list[Sheet]:
+def sheets_of(paths: Iterable[str], folder: str | Path, wanted: Collection[str] = ()) -> list[Sheet]:
     """Look at several files; those without a byte are left out, unless all are.
 
     Raises:
@@ -36,7 +37,9 @@ def names_of(sheets: Sequence[Sheet]) -> list[str]:
     return names
 
 
-def load(run: Any, table: str, sheets: Sequence[Sheet], columns: dict[str, str], folder: str, broken: type[Exception]) -> None:
+def load(
+    run: Any, table: str, sheets: Sequence[Sheet], columns: dict[str, str], folder: str | Path, broken: type[Exception]
+) -> None:
     """Read columns of files into a table of text.
 
     Args:

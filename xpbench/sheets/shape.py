@@ -43,7 +43,7 @@ class Sheet:
     preamble: tuple[str, ...]
 
 
-def sheet_of(named: str, folder: str, wanted: Collection[str] = ()) -> Sheet:
+def sheet_of(named: str, folder: str | Path, wanted: Collection[str] = ()) -> Sheet:
     """Look at a file.
 
     Args:
@@ -170,7 +170,7 @@ def ensure_whole(sheet: Sheet) -> None:
         pass
 
 
-def rewritten(sheet: Sheet, folder: str) -> Sheet:
+def rewritten(sheet: Sheet, folder: str | Path) -> Sheet:
     """A copy of the file in one form: commas, quotes where they are needed, one kind of line end; rows are checked.
 
     Raises:

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from pathlib import Path
 from typing import IO
 
 from xpbench.errors import DataError, plain
@@ -16,7 +17,7 @@ _BLOCK = 1 << 20
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
-def plain_file(path: str, folder: str) -> str:
+def plain_file(path: str, folder: str | Path) -> str:
     """The file itself where it is plain UTF-8, else a copy of what is packed in it.
 
     Args:
@@ -29,7 +30,7 @@ def plain_file(path: str, folder: str) -> str:
     return _utf8(_unpacked(path, folder), path, folder)
 
 
-def _unpacked(path: str, folder: str) -> str:
+def _unpacked(path: str, folder: str | Path) -> str:
     with open(path, "rb") as file:
         head = file.read(8)
     try:
@@ -59,13 +60,13 @@ def _unpacked(path: str, folder: str) -> str:
     return path
 
 
-def _copied(source: IO[bytes] | gzip.GzipFile, folder: str) -> str:
+def _copied(source: IO[bytes] | gzip.GzipFile, folder: str | Path) -> str:
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".plain", delete=False) as target:
         shutil.copyfileobj(source, target, _BLOCK)
     return target.name
 
 
-def _utf8(path: str, named: str, folder: str) -> str:
+def _utf8(path: str, named: str, folder: str | Path) -> str:
     with open(path, "rb") as file:
         head = file.read(4096)
     encoding = encoding_of(head)
