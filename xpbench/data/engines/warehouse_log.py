@@ -18,7 +18,7 @@ import narwhals.stable.v2 as nw
 from xpbench.canonical import digest
 from xpbench.data.engines import dialects
 from xpbench.data.engines.embedded import unread
-from xpbench.data.logs.log import MARK, EventSchema, Properties, happened
+from xpbench.data.logs.log import MARK, EventSchema, Properties, happened, texts_of
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, nearest, plain
 from xpbench.meaning.times import EARLIEST
@@ -173,19 +173,20 @@ class NormalForm:
                 raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(nearest(name, self.log.columns)))
             found[name] = value
         u = found[unit]
-        u = u.cast("int64") if u.type().is_integer() else dialects.value_or_null(u.cast("string"))
+        u = u.cast("int64") if u.type().is_integer() else dialects.name(u, ())
         insert = self.insert_ids()
         self.has_insert_ids = insert is not None
         event, t = found[schema.event].cast("string"), self.time(found[schema.time])
         iid = ibis.literal("") if insert is None else dialects.value_or_null(insert).fill_null("")
         columns = {"u": u, "event": event, "t": t, "iid": iid}
+        said = texts_of(self.plan)
         arrived = self.property(schema.arrived) if schema.arrived else None
         columns["arr"] = ibis.null("int64") if arrived is None else dialects.microseconds(arrived, "auto")
         for name, short in self.properties.texts.items():
             value = self.property(name, of_plan=True)
             if value is None:
                 self.missing.add(name)
-            columns[short] = ibis.null("string") if value is None else value.cast("string")
+            columns[short] = ibis.null("string") if value is None else dialects.name(value, said)
             if name in self.properties.numbers:
                 columns[self.properties.numbers[name]] = ibis.null("float64") if value is None else dialects.number(value)
         if self.properties.items:

@@ -300,6 +300,19 @@ def top_names(path: Path, own: Collection[str | None], names: Iterable[str]) -> 
     return tuple(n for n in dict.fromkeys(names) if n in met and n not in own)
 
 
+def holds_list(path: Path, holder: str | None) -> bool:
+    """Whether the properties of the first line that has any are a list of key and value, as those of GA4 are."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    with contextlib.suppress(OSError, EOFError, zlib.error), gzip.open(path) if packed else path.open("rb") as lines:
+        for line in itertools.islice(lines, HEAD_LINES):
+            with contextlib.suppress(ValueError, RecursionError):
+                found = json.loads(line)
+                if isinstance(found, dict) and found.get(holder or ""):
+                    return isinstance(found[holder or ""], list)
+    return False
+
+
 HEAD_LINES = 200
 """Lines that are looked at to see where a log has its parts."""
 

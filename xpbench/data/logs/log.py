@@ -180,6 +180,16 @@ def properties_of(plan: Plan) -> Properties:
     return out
 
 
+def texts_of(plan: Plan) -> frozenset[str]:
+    """Texts that the plan names, which are values whatever they say: its experiment, its variants, what it filters by."""
+    out = {plan.experiment_name, *(v.key for v in plan.variants)}
+    for metric in plan.metrics:
+        for condition in conditions_of(metric):
+            values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+            out |= {v for v in values if isinstance(v, str)}
+    return frozenset(out)
+
+
 def identity_properties(unit: str) -> tuple[str, ...]:
     """Properties that link a unit of this kind to further ids; none where a unit is no person or device."""
     if unit == "$device_id":
@@ -292,7 +302,7 @@ def exposures_from(
         "t",
         "iid",
         v=variant,
-        qa=(nw.col(properties.texts[QA_PROPERTY]) == "true").fill_null(False),
+        qa=nw.col(properties.texts[QA_PROPERTY]).is_in(("true", "1")).fill_null(False),
         **segments,
         **(more or {}),
     )

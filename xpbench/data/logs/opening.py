@@ -36,6 +36,10 @@ def located(table: Any) -> Any:
         return paths
     if is_relation(table) or is_arrow(table):
         return table
+    if is_warehouse(table):
+        table = _at_hand(table)
+        if is_relation(table):
+            return table
     if is_pandas(table):
         table = _named_by_text(table)
     import narwhals.stable.v2 as nw
@@ -44,6 +48,28 @@ def located(table: Any) -> Any:
         nw.from_native(table)
     except TypeError:
         raise DataError("XPB-D03", kind=type(table).__name__, hint=plain(_remedy(table))) from None
+    return table
+
+
+def _at_hand(table: Any) -> Any:
+    """A table of Ibis whose database is inside this process, as that database gives it: values as they are stored.
+
+    DuckDB's is a relation. SQLite has a type for each value and not for each column, and dates are text: it comes as a frame of
+    objects, which is read by the same rules as any other.
+    """
+    backend = table.get_backend()
+    if backend.name == "duckdb":
+        return backend.con.sql(str(backend.compile(table)))
+    if backend.name == "sqlite":
+        import pandas as pd
+
+        rows = backend.con.execute(str(backend.compile(table))).fetchall()
+        frame = pd.DataFrame(rows, columns=list(table.columns), dtype=object)
+        kinds = table.schema()
+        for name in frame.columns:
+            if kinds[name].is_boolean():  # stored as 0 and 1
+                frame[name] = frame[name].map({0: False, 1: True, None: None}, na_action="ignore").astype(object)
+        return frame
     return table
 
 
@@ -72,17 +98,22 @@ def _named_by_text(table: Any) -> Any:
 def plain_arrow(table: Any) -> Any:
     """A table of Arrow with the types that the pass and the engine know: views of text as text, run lengths written out."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    usual = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
+    usual = {"string_view": pa.large_string(), "binary_view": pa.large_binary(), "halffloat": pa.float32()}
     fields = []
+    for i, field in enumerate(table.schema):
+        if str(field.type).startswith("run_end_encoded"):
+            parts = [pc.run_end_decode(chunk) for chunk in table.column(i).chunks]
+            table = table.set_column(i, field.name, pa.chunked_array(parts, field.type.value_type))
     for field in table.schema:
         kind = str(field.type)
         if kind in usual:
             field = field.with_type(usual[kind])
         elif kind.startswith("dictionary<values=string_view"):
             field = field.with_type(pa.large_string())
-        elif kind.startswith("run_end_encoded"):
-            field = field.with_type(field.type.value_type)
+        elif pa.types.is_decimal256(field.type):
+            field = field.with_type(pa.string())
         fields.append(field)
     wanted = pa.schema(fields)
     return table if wanted == table.schema else table.cast(wanted)
@@ -231,17 +262,30 @@ def plain_frame(frame: Any, mixed: Callable[[str, Mapping[str, int]], None]) -> 
                 continue
             if column.dtype == object:
                 kind = pd.api.types.infer_dtype(column, skipna=True)
+                kinds = {}
                 if kind.startswith("mixed") and kind != "mixed-integer-float":
-                    kinds = column.dropna().map(lambda v: type(v).__name__).value_counts()
-                    if len(kinds) > 1:
-                        mixed(name, {str(k): int(v) for k, v in kinds.items()})
-                        changed[name] = column.map(lambda v: None if v is None or v is pd.NA or v != v else as_text(v))
+                    counted = column.dropna().map(lambda v: type(v).__name__).value_counts()
+                    kinds = {str(k): int(v) for k, v in counted.items()}
+                if len(kinds) > 1:
+                    mixed(name, kinds)
+                nested = set(kinds) & {"list", "tuple", "dict", "ndarray", "set", "frozenset"}
+                wide = kind == "integer" and any(abs(int(v)) >= 2**63 for v in column.dropna())
+                if len(kinds) > 1 or (kinds and not nested) or wide:
+                    changed[name] = column.map(lambda v: None if v is None or v is pd.NA or v != v else as_text(v))
+            elif isinstance(column.dtype, (pd.PeriodDtype, pd.IntervalDtype)) or (
+                isinstance(column.dtype, pd.CategoricalDtype)
+                and isinstance(column.dtype.categories.dtype, (pd.PeriodDtype, pd.IntervalDtype))
+            ):
+                changed[name] = column.astype(object).map(lambda v: None if pd.isna(v) else str(v)).astype(object)
         if isinstance(native.index, pd.MultiIndex) or native.index.has_duplicates:
             native = native.reset_index(drop=True)
             changed = {k: v.reset_index(drop=True) for k, v in changed.items()}
         return native.assign(**changed) if changed else native
     if frame.implementation.is_polars():
-        return plain_arrow(native.to_arrow())
+        import polars as pl
+
+        wide = [name for name, kind in native.schema.items() if kind in (pl.Int128, getattr(pl, "UInt128", None))]
+        return plain_arrow(native.with_columns(pl.col(wide).cast(pl.String)).to_arrow())
     return plain_arrow(native if frame.implementation.is_pyarrow() else frame.to_arrow())
 
 

@@ -14,12 +14,12 @@ from xpbench.data.blocks import Parts
 from xpbench.data.engines.embedded import Stages, from_parquet, literal, quote
 from xpbench.data.logs.opening import is_arrow, is_relation, kind_of, plain_arrow, plain_frame
 from xpbench.data.summary import Finding
-from xpbench.data.tables.unit_sql import REALS, as_id, as_name, as_number, is_text, number_sql, tidy, unreadable
+from xpbench.data.tables.unit_sql import REALS, as_id, as_name, as_number, is_text, tidy, unreadable
 from xpbench.errors import DataError, nearest, plain, shown
 from xpbench.interrupts import temporary_folder
 from xpbench.meaning.names import EXACT, name_of, nothing_sql, trimmed_sql
 from xpbench.meaning.nothing import trimmed
-from xpbench.meaning.numbers import Rule, advice, rule_for
+from xpbench.meaning.numbers import Rule, advice, number_sql, rule_for
 from xpbench.meaning.times import day_advice, days_of
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, MetricBase
