@@ -26,6 +26,9 @@ _INFINITE = re.compile(INFINITE, re.ASCII)
 SIGNS = ("$", "€", "£", "¥", "₹", "USD", "EUR", "GBP", "CHF")
 """Currencies that a whole column may have."""
 
+_WRITTEN = {0x2212: "-", 0xA0: " ", 0x202F: " ", 0x2009: " "}
+"""Signs that typesetters write for a minus and for a blank between thousands."""
+
 CODES = (-99.0, -999.0, -9999.0, -99999.0, -999999.0)
 """Numbers that stand for missing ones in many tables."""
 
@@ -85,7 +88,7 @@ class Rule:
 
 
 def _bare(text: str, strip: str) -> str:
-    short = trimmed(text).replace("\u2212", "-")
+    short = trimmed(text).translate(_WRITTEN)
     if strip:
         short = trimmed(short.replace(strip, "", 1))
         if short.startswith("-"):
@@ -95,7 +98,7 @@ def _bare(text: str, strip: str) -> str:
 
 def bare_sql(text: str, strip: str) -> str:
     """SQL of a trimmed text without its currency or per cent sign; `-$5` and `$-5` are -5."""
-    short = f"replace({text}, '\u2212', '-')"
+    short = f"translate({text}, '{''.join(map(chr, _WRITTEN))}', '{''.join(_WRITTEN.values())}')"
     if not strip:
         return short
     at = f"instr({short}, '{strip}')"

@@ -16,10 +16,10 @@ from xpbench.canonical import digest
 from xpbench.data.cache import digest_of_files
 from xpbench.data.engines.duck_times import INTEGERS, REALS, microseconds_of, trimmed_name
 from xpbench.data.engines.embedded import engine_name, from_parquet, literal, quote, unread
-from xpbench.data.logs.log import MARK, Properties, happened, stored_as, texts_of
+from xpbench.data.logs.log import MARK, Properties, column_hint, happened, stored_as, texts_of
 from xpbench.data.logs.opening import kind_of, plain_frame
 from xpbench.data.summary import Finding
-from xpbench.errors import DataError, nearest, plain, shown
+from xpbench.errors import DataError, plain, shown
 from xpbench.meaning.names import name_sql, nothing_sql, odd_sql, trimmed_sql
 from xpbench.meaning.nothing import is_nothing
 from xpbench.meaning.numbers import number_sql
@@ -205,12 +205,13 @@ class DuckLog:
             raise unread("The log could not be read", error) from error
 
     def _open_jsonl(self, paths: Sequence[str]) -> None:
-        from xpbench.data.jsonl.ingestion import Ingestion, holds_list
+        from xpbench.data.jsonl.ingestion import Ingestion, holds_list, keys_of
+        from xpbench.sheets.unpack import lines_file
 
         self._folder = tempfile.TemporaryDirectory(prefix="xpbench-")
         names = [*self.properties.texts]
         unit = self.schema.unit or self.plan.unit
-        files = [Path(p) for p in paths]
+        files = [Path(lines_file(p, self._folder.name)) for p in paths]
         keeps_all = self.properties.items == "dictionary" or holds_list(files[0], self.schema.properties)
         report = Ingestion(
             files,
@@ -223,7 +224,9 @@ class DuckLog:
         self._files_digest = digest_of_files(report.files)
         self._findings += report.findings()
         if not report.rows:
-            raise DataError("XPB-D07", what=plain(f"The log has no readable event: {report.told()}"))
+            fitting = column_hint("", keys_of(files[0]))
+            more = f". {fitting}" if fitting.startswith("The log fits") else ""
+            raise DataError("XPB-D07", what=plain(f"The log has no readable event: {report.told()}{more}"))
         whole = f", properties AS {quote(self.schema.properties or 'properties')}" if keeps_all else ""
         columns = f"* EXCLUDE (properties){whole}" if whole else "*"
         self._view(f"SELECT {columns} FROM {from_parquet(sorted(report.folder.glob('*.parquet')))}")
@@ -257,10 +260,10 @@ class DuckLog:
         unit = schema.unit or self.plan.unit
         for name, role in ((schema.event, "the event's name"), (schema.time, "the event's time")):
             if name not in types and self._property(name, types) is None:
-                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(nearest(name, types)))
+                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(column_hint(name, types)))
         id_expression = self._property(unit, types)
         if id_expression is None:
-            raise DataError("XPB-D05", column=unit, role=plain("the plan's unit"), hint=plain(nearest(unit, types)))
+            raise DataError("XPB-D05", column=unit, role=plain("the plan's unit"), hint=plain(column_hint(unit, types)))
         id_name, id_type = id_expression
         missing = set()
         columns = [
@@ -350,13 +353,13 @@ class DuckLog:
         own = [f"CAST({quote(n)} AS VARCHAR)" for n in names if n in types]
         keys = [f"CAST({found[0]} AS VARCHAR)" for n in names if n not in types and (found := self._property(n, types))]
         if not own and not keys and named != type(self.schema)().insert_id:
-            raise DataError("XPB-D05", column=named, role=plain("the insert id"), hint=plain(nearest(named, types)))
+            raise DataError("XPB-D05", column=named, role=plain("the insert id"), hint=plain(column_hint(named, types)))
         return own + keys
 
     def _found(self, name: str, types: Mapping[str, str]) -> tuple[str, str]:
         found = self._property(name, types)
         if found is None:  # pragma: no cover - checked before
-            raise DataError("XPB-D05", column=name, role=plain("an event"), hint=plain(nearest(name, types)))
+            raise DataError("XPB-D05", column=name, role=plain("an event"), hint=plain(column_hint(name, types)))
         return found
 
     def _property(self, name: str, types: Mapping[str, str], *, of_plan: bool = False) -> tuple[str, str] | None:
@@ -457,7 +460,7 @@ def _object_of(text: str) -> str:
     several = ", ".join(f"nullif(CAST(json_extract(e.value, '$.{k}') AS VARCHAR), 'null')" for k in kinds)
     value = f"CASE WHEN json_type(e.value) = 'OBJECT' THEN coalesce({several}, 'null') ELSE CAST(e.value AS VARCHAR) END"
     pair = f"CAST(to_json(e.key) AS VARCHAR) || ':' || coalesce({value}, 'null')"
-    items = f"from_json({text}, '[{{\"key\":\"VARCHAR\",\"value\":\"JSON\"}}]')"
+    items = f'from_json({text}, \'[{{"key":"VARCHAR","value":"JSON"}}]\')'
     pairs = f"list_transform(list_filter({items}, lambda e: e.key IS NOT NULL), lambda e: {pair})"
     return f"CASE WHEN json_type({text}) = 'ARRAY' THEN '{{' || array_to_string({pairs}, ',') || '}}' ELSE {text} END"
 

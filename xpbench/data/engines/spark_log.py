@@ -17,9 +17,9 @@ import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
 from xpbench.data.engines.spark_stop import SparkJobs
-from xpbench.data.logs.log import LATE, SECOND, EventSchema, Properties, happened, texts_of
+from xpbench.data.logs.log import LATE, SECOND, EventSchema, Properties, column_hint, happened, texts_of
 from xpbench.data.summary import Finding
-from xpbench.errors import DataError, nearest, plain
+from xpbench.errors import DataError, plain
 from xpbench.meaning.names import name_spark, nothing_spark
 from xpbench.meaning.numbers import number_spark
 from xpbench.meaning.times import EARLIEST, number_time_sql, since_1970_spark, time_spark, zoned_spark
@@ -206,7 +206,7 @@ class SparkLog:
         for name, role in wanted:
             expression = self._property(name)
             if expression is None:
-                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(nearest(name, self.types)))
+                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(column_hint(name, self.types)))
             found[name] = expression
         columns = [
             f"{_identity(*found[unit])} AS u",
@@ -248,7 +248,7 @@ class SparkLog:
         own = [f"CAST({_quote(n)} AS STRING)" for n in names if n in self.types]
         keys = [f"CAST({found[0]} AS STRING)" for n in names if n not in self.types and (found := self._property(n))]
         if not own and not keys and named != type(self.schema)().insert_id:
-            raise DataError("XPB-D05", column=named, role=plain("the insert id"), hint=plain(nearest(named, self.types)))
+            raise DataError("XPB-D05", column=named, role=plain("the insert id"), hint=plain(column_hint(named, self.types)))
         return own + keys
 
     def _property(self, name: str, *, of_plan: bool = False) -> tuple[str, str] | None:

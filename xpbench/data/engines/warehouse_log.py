@@ -18,9 +18,9 @@ import narwhals.stable.v2 as nw
 from xpbench.canonical import digest
 from xpbench.data.engines import dialects
 from xpbench.data.engines.embedded import unread
-from xpbench.data.logs.log import MARK, EventSchema, Properties, happened, texts_of
+from xpbench.data.logs.log import MARK, EventSchema, Properties, column_hint, happened, texts_of
 from xpbench.data.summary import Finding
-from xpbench.errors import DataError, nearest, plain
+from xpbench.errors import DataError, plain
 from xpbench.meaning.times import EARLIEST
 from xpbench.plan import Plan
 
@@ -40,7 +40,8 @@ class WarehouseLog:
         self.properties = properties
         self._held: list[str] = []
         form = NormalForm(source, plan, properties, dialect=self.kind)
-        self.normal = form.table()
+        # every later question goes to what this one statement has read: rows that arrive meanwhile are in none of the answers
+        self.normal = self.keep(nw.from_native(form.table()), "log").to_native()
         self.missing_properties: frozenset[str] = frozenset(form.missing)
         self.has_insert_ids = form.has_insert_ids
         self._separator = plan.exposure.list_separator
@@ -170,7 +171,7 @@ class NormalForm:
         for name, role in ((schema.event, "the event's name"), (schema.time, "the event's time"), (unit, "the plan's unit")):
             value = self.property(name)
             if value is None:
-                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(nearest(name, self.log.columns)))
+                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(column_hint(name, self.log.columns)))
             found[name] = value
         u = found[unit]
         u = u.cast("int64") if u.type().is_integer() else dialects.name(u, ())
@@ -207,7 +208,7 @@ class NormalForm:
         names = sorted(dict.fromkeys([named, "insert_id"]), key=lambda n: n not in columns)
         found = [value.cast("string") for n in names if (value := self.property(n)) is not None]
         if not found and named != EventSchema().insert_id:
-            raise DataError("XPB-D05", column=named, role=plain("the insert id"), hint=plain(nearest(named, columns)))
+            raise DataError("XPB-D05", column=named, role=plain("the insert id"), hint=plain(column_hint(named, columns)))
         return ibis.coalesce(*found) if found else None
 
     def property(self, name: str, *, of_plan: bool = False) -> Any:

@@ -9,7 +9,7 @@ several experiments, `Log.itemized` gives a row for each, with `item`: experimen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -110,6 +110,24 @@ class EventSchema:
     def posthog(cls) -> EventSchema:
         """PostHog's events: `timestamp`, `distinct_id` and `uuid` next to `properties`."""
         return cls(time="timestamp", insert_id="uuid", arrived="created_at")
+
+
+PRESETS = ("segment", "amplitude", "ga4", "posthog", "mixpanel_pipeline")
+"""Schemas by name, in the order in which a log is compared with them."""
+
+
+def column_hint(name: str, known: Collection[str]) -> str:
+    """What to do about a column of an event that is not there: a preset that fits the log, or the nearest name.
+
+    Args:
+        name: Of the missing column.
+        known: Those that the log has.
+    """
+    for preset in PRESETS:
+        schema = getattr(EventSchema, preset)()
+        if {schema.event, schema.time, schema.unit or "distinct_id", schema.insert_id or schema.event} <= set(known):
+            return f"The log fits schema=xp.EventSchema.{preset}(): pass it to xp.events"
+    return nearest(name, known)
 
 
 def stored_as(name: str, schema: EventSchema) -> str:

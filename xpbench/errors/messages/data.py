@@ -211,6 +211,11 @@ MESSAGES: dict[str, Message] = {
         "What is no number fits no comparison, and the metric would be zero for everyone",
         "{remedy}. Or filter by the text that stands there",
     ),
+    "XPB-D78": Message(
+        "{path} changed while it was read",
+        "A log or a table is read as it is at one moment, else its numbers belong to none",
+        "Read it again when nobody writes to it, or read a copy",
+    ),
     "XPB-D75": Message("{what}", "One column says which variant each unit had", "{hint}"),
     "XPB-D20": Message(
         "Values up to {bound} can't be squared and summed",
