@@ -352,9 +352,9 @@ def posterior_lift(pair: Pair, *, prior_mean: float, prior_sd: float, direction:
 class _Lift:
     """Posterior of the lift on panels that adaptive quadrature has made as narrow as its shape asks for.
 
-    A noisy control leaves mass over all of a wide prior, next to a sharp height where the data are: Fieller's contrast tells large
-    lifts from each other badly. So panels are halved until Simpson's rule and its halves agree, from ends that lie densely around
-    the prior, the data, what both together expect, and every height between them. One end is a lift of 0.
+    A noisy control leaves mass over all of a wide prior, next to a sharp height where the data are: Fieller's contrast tells
+    large lifts from each other badly. So panels are halved until Simpson's rule and its halves agree, from ends that lie
+    densely around the prior, the data, what both together expect, and every height between them. One end is a lift of 0.
     """
 
     def __init__(self, pair: Pair, *, prior_mean: float, prior_sd: float) -> None:
@@ -370,9 +370,7 @@ class _Lift:
             width = (high - low) / 12.0
             halves = width * (d[0] + 4.0 * d[1] + 2.0 * d[2] + 4.0 * d[3] + d[4])
             whole = 2.0 * width * (d[0] + 4.0 * d[2] + d[4])
-            first = width * (
-                at[0] * d[0] + 4.0 * at[1] * d[1] + 2.0 * at[2] * d[2] + 4.0 * at[3] * d[3] + at[4] * d[4]
-            )
+            first = width * (at[0] * d[0] + 4.0 * at[1] * d[1] + 2.0 * at[2] * d[2] + 4.0 * at[3] * d[3] + at[4] * d[4])
             total = float(sum(float(x.sum()) for x in fine) + halves.sum())
             done = (np.abs(halves - whole) <= 1e-11 * total) | (middle <= low) | (middle >= high) | (depth == 59)
             kept += [low[done]]

@@ -151,7 +151,8 @@ def beta(a: float, b: float) -> Marginal:
 class Posterior:
     """What the posterior says of one row.
 
-    `below(r)` is the probability of a lift below r; None where the lift has no meaning. `close` is the probability within which two quadratures of it agree: less so where a control near 0 puts a kink into the lift.
+    `below(r)` is the probability of a lift below r; None where the lift has no meaning. `close` is the probability within which
+    two quadratures of it agree: less so where a control near 0 puts a kink into the lift.
     """
 
     chance: float
@@ -343,7 +344,9 @@ def misses(found: Posterior, row: J, mass: float) -> str:
     at_end = (more[1] < 1e-4 * spare and min(at_high) <= max(at_low) * 1.01) or (
         less[1] > spare * (1 - 1e-4) and min(at_low) <= max(at_high) * 1.01
     )
-    crosses = min(at_low) <= max(at_high) * 1.02 and min(at_high) <= max(at_low) * 1.02  # a density may fall off a cliff at an end
+    crosses = (
+        min(at_low) <= max(at_high) * 1.02 and min(at_high) <= max(at_low) * 1.02
+    )  # a density may fall off a cliff at an end
     if low > -1.0 and not at_end and not crosses:
         return "the narrowest interval, not a shifted one"
     return ""
