@@ -360,8 +360,11 @@ class _Lift:
     def __init__(self, pair: Pair, *, prior_mean: float, prior_sd: float) -> None:
         self._pair, self._prior, self._sign = pair, (prior_mean, prior_sd), -1.0 if pair.mc < 0.0 else 1.0
         ends, self._height = self._ends()
-        low, high, fine, coarse, moment = ends[:-1], ends[1:], [], [], []
+        low, high = ends[:-1], ends[1:]
         kept: list[Floats] = []
+        fine: list[Floats] = []
+        upto: list[Floats] = []
+        moment: list[Floats] = []
         total = 0.0
         for depth in range(60):
             middle = 0.5 * (low + high)
@@ -371,17 +374,17 @@ class _Lift:
             halves = width * (d[0] + 4.0 * d[1] + 2.0 * d[2] + 4.0 * d[3] + d[4])
             whole = 2.0 * width * (d[0] + 4.0 * d[2] + d[4])
             first = width * (at[0] * d[0] + 4.0 * at[1] * d[1] + 2.0 * at[2] * d[2] + 4.0 * at[3] * d[3] + at[4] * d[4])
-            total = float(sum(float(x.sum()) for x in fine) + halves.sum())
+            total = math.fsum(float(x.sum()) for x in (*fine, halves))
             done = (np.abs(halves - whole) <= 1e-11 * total) | (middle <= low) | (middle >= high) | (depth == 59)
-            kept += [low[done]]
+            kept.append(low[done])
             fine.append((halves + (halves - whole) / 15.0)[done])
-            coarse.append(high[done])
+            upto.append(high[done])
             moment.append(first[done])
             low, high = np.concatenate([low[~done], middle[~done]]), np.concatenate([middle[~done], high[~done]])
             if not low.size:
                 break
         order = np.argsort(np.concatenate(kept))
-        self._low, self._high = np.concatenate(kept)[order], np.concatenate(coarse)[order]
+        self._low, self._high = np.concatenate(kept)[order], np.concatenate(upto)[order]
         mass, moments = np.maximum(np.concatenate(fine)[order], 0.0), np.concatenate(moment)[order]
         self._total = float(mass.sum())
         self._below = np.concatenate([[0.0], np.cumsum(mass)]) / self._total
@@ -460,7 +463,7 @@ def _around(centre: float, scale: float, low: float, high: float) -> Floats:
     """Places that lie densely around a centre, in units of its scale, and thin out towards both ends."""
     first, last = math.asinh((low - centre) / scale), math.asinh((high - centre) / scale)
     found = centre + scale * np.sinh(np.arange(math.ceil(first / 0.2), math.floor(last / 0.2) + 1) * 0.2)
-    return found[(found > low) & (found < high)]
+    return np.asarray(found[(found > low) & (found < high)], dtype=np.float64)
 
 
 def _lift_scale(pair: Pair, *, prior_mean: float, prior_sd: float) -> tuple[float, float]:

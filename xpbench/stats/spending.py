@@ -158,6 +158,7 @@ def q_group(
     """
     check_share("alpha", alpha)
     _check(information)
+    check_choice("spending", spending, ("obrien_fleming", "pocock", "reflection"))
     if spending == "reflection":
         return [*map(float, used), *(q_reflection(alpha, t) for t in information[len(used) :])]
     if len(used) > len(information):
@@ -256,7 +257,7 @@ def _edges(nodes: Floats, mass: Floats, sd: float, amount: Floats, far: float) -
     levels = len(amount)
     at_far, at_zero = (_leaving(nodes, mass, sd, np.full(levels, x))[0] for x in (far, 0.0))
     known = (amount >= 1e-15) & (at_far < amount) & (amount < at_zero)
-    aim = np.sqrt(-2.0 * np.log(np.where(known, amount, 0.5 * at_zero)))
+    aim = np.sqrt(-2.0 * np.log(np.where(known, amount, 0.5)))
     edge = np.minimum(aim * sd, 0.9 * far)
     for _ in range(100):  # of a normal tail this root of its logarithm is all but linear
         chance, slope = _leaving(nodes, mass, sd, edge)
@@ -392,11 +393,11 @@ class _Known:
 
     def _closer(self, guess: float, aim: float, at: Floats, square: Floats) -> float:
         """The level from a guess, by secants over boundaries that are integrated for it."""
-        step = 1e-4 * (at[0] - at[-1])
+        step = 1e-4 * float(at[0] - at[-1])
         slope = (_barycentric(at, square, guess + step) - _barycentric(at, square, guess - step)) / (2.0 * step)
         x, miss = guess, self._square(guess) - aim
         for _ in range(12):
-            new = min(max(x - miss / slope, _PIECES[-1]), _PIECES[0])
+            new: float = min(max(x - miss / slope, _PIECES[-1]), _PIECES[0])
             if abs(new - x) <= 1e-13:
                 return new
             left = self._square(new) - aim
@@ -421,7 +422,7 @@ class _Known:
         return 1e-14 if self._square(_PIECES[-1]) <= aim else math.exp(self._searched(aim))
 
     def _searched(self, aim: float) -> float:
-        return brentq(lambda x: min(self._square(x), 1e6) - aim, _PIECES[-1], _PIECES[0], xtol=1e-12)
+        return float(brentq(lambda x: min(self._square(x), 1e6) - aim, _PIECES[-1], _PIECES[0], xtol=1e-12))
 
 
 def _level(at: Floats, square: Floats, aim: float) -> float:
