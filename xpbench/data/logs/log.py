@@ -212,8 +212,11 @@ def identity_properties(unit: str) -> tuple[str, ...]:
     """Properties that link a unit of this kind to further ids; none where a unit is no person or device."""
     if unit == "$device_id":
         return ("$user_id",)
-    if unit in ("distinct_id", "$distinct_id", "$user_id", "user_id"):
-        return ("$device_id", "$anon_id", SENT_AS)
+    if unit in ("distinct_id", "$distinct_id", "$user_id"):  # of Mixpanel and of PostHog
+        names = ("$device_id", "$user_id", "$anon_id", "$identified_id", SENT_AS, "alias", "$anon_distinct_id")
+        return tuple(name for name in names if name != unit)
+    if unit in ("userId", "user_id"):  # of Segment, RudderStack and Amplitude
+        return ("$device_id", "$anon_id", SENT_AS, "anonymousId", "anonymous_id", "device_id", "previousId")
     return ()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
@@ -554,15 +554,26 @@ class Reading:
             return []
         every = frame.filter(c("event").is_in(sorted(names.values())), c("t") >= found.first).group_by("event").agg(n=nw.len())
         of = {r["event"]: int(r["n"]) for r in rows_of(every)}
-        rows = rows_of(joined.filter(c("e") > 0).group_by("e").agg(n=nw.len()))
-        mine = {names[int(r["e"])]: int(r["n"]) for r in rows if int(r["e"]) in names}
+        counted = joined.filter(c("e") > 0).group_by("e", *values.keys).agg(n=nw.len())
+        whose = found.units.select(*values.keys, "variant")
+        rows = rows_of(counted.join(whose, on=list(values.keys), how="inner").group_by("e", "variant").agg(n=c("n").sum()))
+        mine: dict[str, int] = {}
+        by: dict[str, dict[str, int]] = {}
+        for r in rows:
+            if (name := names.get(int(r["e"]))) is not None:
+                mine[name] = mine.get(name, 0) + int(r["n"])
+                by.setdefault(name, {})[r["variant"]] = int(r["n"])
+
+        def by_variant(events: Collection[str]) -> dict[str, int]:
+            keys = [v.key for v in self.plan.variants]
+            return {k: n for k in keys if (n := sum(by.get(name, {}).get(k, 0) for name in events))}
+
         out = []
         for metric in self.metrics:
             events = events_of(metric) or set()
             total = sum(of.get(name, 0) for name in events)
             count = min(sum(mine.get(name, 0) for name in events), total)
-            if total:
-                out.append(Finding("metric_overlap", count, total, "kept", metric=metric.key))
+            out.append(Finding("metric_overlap", count, total, "kept", metric=metric.key, by_variant=by_variant(events)))
         return out
 
     def several_readers(self, ages: int) -> bool:

@@ -208,7 +208,7 @@ def matching(text: str) -> list[str]:
     else:
         return fitting(text)
     shown_ = [p for p in found if not any(x.startswith((".", "_")) for x in Path(p).relative_to(text).parts)]
-    return sorted(p for p in shown_ if _kind_by_name(p) is not None)  # others may be notes
+    return sorted(p for p in shown_ if kind_by_name(p) is not None)  # others may be notes
 
 
 def _pulled(folder: Path) -> list[str]:
@@ -252,13 +252,14 @@ def lines_located(given: str | Path | Iterable[str | Path]) -> list[Path]:
 
 def kind_of(path: str) -> str | None:
     """`csv`, `jsonl` or `parquet`, by the ending of a file's name, or by its beginning where that says nothing; else None."""
-    named = _kind_by_name(path)
+    named = kind_by_name(path)
     if named is None and (path.lower().endswith((".txt", ".dat", ".log", ".gz", ".zst", ".zip")) or not Path(path).suffix):
         return _kind_by_content(path)
     return named
 
 
-def _kind_by_name(path: str) -> str | None:
+def kind_by_name(path: str) -> str | None:
+    """`csv`, `jsonl` or `parquet`, by the ending of a file's name, packed or not; None for others."""
     name = path.lower()
     for packed in (".gz", ".zst", ".zip"):
         name = name.removesuffix(packed)
