@@ -320,3 +320,21 @@ def test_odd_columns_are_read_at_every_door(name: str) -> None:
 def test_two_spellings_of_a_variant_are_no_two_variants(other: str) -> None:
     frame = table(variant=["control", "beta", other, "beta"] * 10)
     assert "2 ways" in refusal(lambda: xp.explore(frame, ["spent"], unit="user", root=None))
+
+
+def test_ids_that_a_spreadsheet_rounded_are_refused(tmp_path: Path) -> None:
+    rows = world()
+    for row in rows:
+        row["distinct_id"] = f"1.2345{row['distinct_id'] % 7}E+11"
+    assert "rounded" in refusal(lambda: read(rows, "csv", tmp_path))
+    path = tmp_path / "t.csv"
+    path.write_text("user,variant,spent\n" + "".join(f"{1 + i / 1000}E+11,{['control', 'beta'][i % 2]},1\n" for i in range(9)))
+    assert "rounded" in refusal(lambda: xp.units(str(path), unit="user").summarize(plan([SPENT], unit="user")))
+
+
+def test_variants_that_the_plan_does_not_have_are_listed(tmp_path: Path) -> None:
+    rows = world()
+    for row in rows:
+        if "Variant name" in row:
+            row["Variant name"] = {"control": 0, "beta": 1}[row["Variant name"]]
+    assert "'0' (10 exposures)" in refusal(lambda: read(rows, "jsonl", tmp_path))

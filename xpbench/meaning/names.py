@@ -18,10 +18,12 @@ from xpbench.meaning.nothing import NOTHING, SPACES, is_nothing, trimmed
 _SHOWN = frozenset(map(chr, range(32, 127))) - set("\\'\"")
 """Bytes that the engine writes as they are where bytes become text."""
 
+ROUNDED = r"^[0-9]\.[0-9]+E\+[0-9]+$"
+"""How a spreadsheet writes an id of many digits: as a number, rounded."""
+
 EXACT = 2**53
 """Above this, numbers with a floating point can't tell neighbours apart."""
 
-_EDGES = "^[\\s\\x{a0}\\x{2007}\\x{202f}\\x{feff}]|[\\s\\x{a0}\\x{2007}\\x{202f}\\x{feff}]$"
 _POINTED = re.compile(r"-?(?:0|[1-9][0-9]*)\.0+", re.ASCII)
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
 
@@ -87,19 +89,20 @@ def _quoted(text: str) -> str:
 
 def trimmed_sql(text: str) -> str:
     """SQL (DuckDB) of a text without what is around it."""
-    # looking for a blank costs a fifth of cutting it, and few texts have one
-    return f"CASE WHEN regexp_matches({text}, '{_EDGES}') THEN trim({text}, {_quoted(SPACES)}) ELSE {text} END"
+    # few texts have blanks, and their ends tell it cheaply; what can't fail is computed once for each text of a dictionary
+    return (
+        f"CASE WHEN ascii({text}) BETWEEN 33 AND 126 AND ascii({text}[-1]) BETWEEN 33 AND 126 THEN {text} "
+        f"ELSE trim({text}, {_quoted(SPACES)}) END"
+    )
 
 
 def odd_sql(text: str) -> str:
     """SQL (DuckDB) of whether a text may be another name than itself: cheap, and true too often rather than too seldom."""
     longest = max(map(len, NOTHING))
-    ends = " OR ".join(f"suffix({text}, {_quoted(sign)})" for sign in SPACES)
-    begins = ", ".join(str(ord(sign)) for sign in SPACES)
     words = ", ".join(_quoted(t) for t in sorted(NOTHING | {"true", "false", "-0"}))
     return (
-        f"(ascii({text}) IN ({begins}) OR {ends} OR (suffix({text}, '0') AND contains({text}, '.0')) "
-        f"OR (strlen({text}) <= {longest} AND lower({text}) IN ({words})))"
+        f"(ascii({text}) NOT BETWEEN 33 AND 126 OR ascii({text}[-1]) NOT BETWEEN 33 AND 126 "
+        f"OR (suffix({text}, '0') AND contains({text}, '.0')) OR (strlen({text}) <= {longest} AND lower({text}) IN ({words})))"
     )
 
 
@@ -113,12 +116,14 @@ def name_sql(text: str, named: Collection[str] = (), *, trimmed: bool = False) -
     """SQL (DuckDB) of `name_of` for a column of text, which may be without blanks around it already."""
     short = text if trimmed else trimmed_sql(text)
     exact = f"WHEN {short} IN ({', '.join(map(_quoted, sorted(named)))}) THEN {short} " if named else ""
+    whole = f"rtrim(rtrim({short}, '0'), '.')"
     return (
         f"CASE {exact}WHEN {nothing_sql(short)} THEN NULL "
         f"WHEN length({short}) <= 5 AND lower({short}) IN ('true', 'false') THEN lower({short}) "
         f"WHEN {short} = '-0' THEN '0' "
-        f"WHEN ends_with({short}, '0') AND regexp_full_match({short}, '-?(0|[1-9][0-9]*)\\.0+') "
-        f"THEN CASE WHEN starts_with({short}, '-0') THEN '0' ELSE split_part({short}, '.', 1) END "
+        f"WHEN suffix({short}, '0') AND contains({short}, '.') AND {whole} || '.' = rtrim({short}, '0') "
+        f"AND ({whole} = '-0' OR CAST(try_cast({whole} AS HUGEINT) AS VARCHAR) = {whole}) "
+        f"THEN CASE WHEN {whole} = '-0' THEN '0' ELSE {whole} END "
         f"ELSE {short} END"
     )
 

@@ -29,6 +29,12 @@ from xpbench.plan import Plan
 if TYPE_CHECKING:
     from xpbench.data.logs.specification import LogSpecification
 
+FEW = 1_000_000
+"""Events up to which every id of a Parquet file is looked at before ids are taken as they are written."""
+
+FIRST_ROWS = 50_000
+"""Of each file of a longer log."""
+
 _FAR = 2**60
 """Microseconds; time stamps of the engine reach further."""
 
@@ -286,7 +292,7 @@ class DuckLog:
                 missing.add(name)
                 columns.append(f"CAST(NULL AS VARCHAR) AS {short}")
             else:
-                columns.append(f"{_as_text(*found, self._said)} AS {short}")
+                columns.append(f"{self._text(*found)} AS {short}")
             if name in self.properties.numbers:
                 number = "CAST(NULL AS DOUBLE)" if found is None else _as_number(*found)
                 columns.append(f"{number} AS {self.properties.numbers[name]}")
@@ -307,12 +313,29 @@ class DuckLog:
         self.all(f"CREATE TEMP {table} normal AS {self._select}")
 
     def _unit(self, name: str, kind: str) -> str:
-        """Expression of the id. One that is another name than it is written is looked for first, since few logs have any."""
-        text = f"CAST({name} AS VARCHAR)"
-        plainly = self._parquet and kind == "VARCHAR" and name == quote(self.schema.unit or self.plan.unit)
-        if plainly and not self.all(f"SELECT 1 FROM {self._source} WHERE {odd_sql(text)} LIMIT 1"):
-            return name
-        return _identity(name, kind)
+        """Expression of the id."""
+        return name if self._is_plain(name, kind, few=FIRST_ROWS) else _identity(name, kind)
+
+    def _text(self, name: str, kind: str) -> str:
+        """Expression of a property as the name that it is."""
+        return name if self._is_plain(name, kind) else _as_text(name, kind, self._said)
+
+    def _is_plain(self, name: str, kind: str, *, few: int = 0) -> bool:
+        """Whether every text of a column of Parquet is its own name: then the engine can use what files say of the column.
+
+        Args:
+            name: Of the column, quoted.
+            kind: Its type.
+            few: In a long log only the first rows of each file are looked at, since ids have no dictionary: other spellings
+                come with a whole source.
+        """
+        if not (self._parquet and kind == "VARCHAR" and name in map(quote, self._types)):
+            return False
+        ((rows,),) = self.all(f"SELECT count(*) FROM {self._source}")  # files know it
+        parts = [self._source]
+        if few and rows > FEW:
+            parts = [f"(SELECT {name} FROM {from_parquet([path])} LIMIT {few})" for path in self.source.log]
+        return not any(self.all(f"SELECT 1 FROM {part} WHERE {odd_sql(name)} LIMIT 1") for part in parts)
 
     def _whole_properties(self, types: Mapping[str, str]) -> Mapping[str, str]:
         """Cells of properties that are no JSON are told, and hold nothing; the engine would refuse the whole log.

@@ -20,7 +20,7 @@ from xpbench.data.logs.values import Amount, Values, events_of, fits, horizon_of
 from xpbench.data.moments import counted_where, rows_of
 from xpbench.data.summary import Cell, Finding
 from xpbench.errors import DataError, nearest, number_of, plain, shown
-from xpbench.meaning.names import loose, name_of
+from xpbench.meaning.names import ROUNDED, loose, name_of
 from xpbench.meaning.numbers import CODES, advice
 from xpbench.meaning.truth import PAIRS
 from xpbench.plan import Plan
@@ -85,6 +85,7 @@ class Reading:
         counted = counted_by_variant(table, plan)
         if not counted:
             self.refuse_experiment(frame)
+        self.refuse_rounded(table)
         found = exposed(log, table, plan, counted, self.unit_tests())
         self.findings += found.findings
         n = sum(found.by_variant.values())
@@ -184,6 +185,18 @@ class Reading:
                     Finding("alike_events", sum(self.events[e] for e in alike), self.rows, "not counted", detail=detail)
                 )
         self.check_events(frame, unitless=seen.unitless)
+
+    def refuse_rounded(self, exposures: nw.LazyFrame[Any]) -> None:
+        """Ids that a spreadsheet has rounded are several units each.
+
+        Raises:
+            DataError: `XPB-D79`.
+        """
+        if exposures.collect_schema()["u"] != nw.String or self.log.passes_are_dear:
+            return
+        rows = rows_of(exposures.filter(c("u").str.contains(ROUNDED)).select("u").head(1))
+        if rows:
+            raise DataError("XPB-D79", column=self.source.schema.unit or self.plan.unit, found=rows[0]["u"])
 
     def hint_of(self, event: str) -> str:
         """What to do about an event that is not there: lines that could not be read may hold it."""
@@ -307,7 +320,10 @@ class Reading:
                 asked[f"f{i}_{k}"] = counted_where(mine & test)
         if not asked:
             return
-        found = rows_of(frame.select(**asked))[0]
+        every = [events_of(metric) for metric, _, _ in filtered]
+        wanted = sorted({name for names in every for name in names or ()})
+        mine_alone = frame if any(names is None for names in every) else frame.filter(c("event").is_in(wanted))
+        found = rows_of(mine_alone.select(**asked))[0]
         for i, (metric, f, column) in enumerate(filtered):
             names = sorted(events_of(metric) or ())
             for k, value in enumerate(f.value if isinstance(f.value, tuple) else (f.value,)):

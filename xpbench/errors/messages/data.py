@@ -216,6 +216,11 @@ MESSAGES: dict[str, Message] = {
         "A log or a table is read as it is at one moment, else its numbers belong to none",
         "Read it again when nobody writes to it, or read a copy",
     ),
+    "XPB-D79": Message(
+        "Column {column} holds ids that were rounded, such as {found}",
+        "A spreadsheet writes long numbers so, and several units become one",
+        "Export the ids again as text, and do not save the file with a spreadsheet in between",
+    ),
     "XPB-D75": Message("{what}", "One column says which variant each unit had", "{hint}"),
     "XPB-D20": Message(
         "Values up to {bound} can't be squared and summed",
