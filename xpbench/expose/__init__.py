@@ -19,6 +19,7 @@ relay       the same in a process of its own
 deadline    a bound on a whole request
 delivery    one request, and what its answer means for each row
 limits      what Mixpanel takes
+regions     where a project lives
 warnings    lines in the log, each once a minute
 masks       no token or secret in what people read
 flags       Mixpanel's flags behind a safe wrapper

@@ -79,4 +79,9 @@ MESSAGES: dict[str, Message] = {
         "Exposures are kept on disk until Mixpanel has taken them",
         "Set XPBENCH_STATE to a folder that this process may write, or give outbox= a path",
     ),
+    "XPB-E17": Message(
+        "Region {value} is not known",
+        "Projects live in us, eu or in, and events sent to another region never reach theirs",
+        "Set MIXPANEL_REGION to the residency of the project",
+    ),
 }
