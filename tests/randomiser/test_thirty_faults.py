@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,14 @@ from tests.randomiser.faults import (
     FAULTS,
     WHOLE,
     Log,
+    mixpanel_plan,
     one_bot,
     split_back_and_forth,
     split_changed,
     split_from_the_first_row,
     swapped_from_a_release_on,
     swapped_on_ios,
+    variants,
 )
 from tests.randomiser.plans import plan_of
 from xpbench.randomiser.assigning import assignments
