@@ -16,6 +16,9 @@ place       where it lies, readable by its owner alone
 filesystem  whether a folder lies on a local disk; locks
 sender      takes the head of the outbox, in a thread
 relay       the same in a process of its own
+service     exposures over HTTP, from any language and machine
+counts      its counts, as Prometheus reads them
+postgres    an outbox that several relays share
 deadline    a bound on a whole request
 delivery    one request, and what its answer means for each row
 limits      what Mixpanel takes

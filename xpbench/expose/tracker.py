@@ -111,6 +111,8 @@ class Tracker:
         self._exit_seconds = exit_seconds
         self._send = sender != "none"
         self._sender: Sender | RelaySender
+        if sender == "process" and not isinstance(self.outbox.path, Path):
+            raise ExposeError("XPB-E14", value=plain(type(self.outbox).__name__))
         if sender == "process":
             self._sender = RelaySender(
                 self.outbox, self._delivery, interval=interval, backoff=backoff, exit_seconds=exit_seconds
