@@ -430,7 +430,7 @@ class Outbox:
             if self._is_full() and not self._wait_for_room(on_full):
                 return self._refuse(on_full)
             return self._write(entry)
-        except (sqlite3.Error, OSError) as error:
+        except self.errors as error:
             self._note_fault(error)
             return self._hold(entry, on_full)
         finally:
@@ -561,7 +561,7 @@ class Outbox:
             entry = self._held.popleft()
             try:
                 self._write(entry)
-            except (sqlite3.Error, OSError) as error:
+            except self.errors as error:
                 self._held.appendleft(entry)
                 self._note_fault(error)
                 return False

@@ -38,6 +38,7 @@ _LOCK = 0x7870625F6F7574
 _ATTEMPTS = 3
 _IDLE = 16
 """Connections that are kept open while nobody uses them."""
+_GONE = ("08", "080", "57P")
 _BUSY = ("40001", "40P01")
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}\Z")
 
@@ -203,7 +204,7 @@ class PostgresOutbox(Outbox):
                     return self._write_any(db, entry)
             except self._psycopg.Error as error:
                 # a connection that the server has closed meanwhile, or two transactions that waited for each other
-                gone = isinstance(error, self._psycopg.OperationalError) and error.sqlstate is None
+                gone = isinstance(error, self._psycopg.OperationalError) and (error.sqlstate or "08")[:3] in _GONE
                 if attempt == _ATTEMPTS - 1 or not (gone or error.sqlstate in _BUSY):
                     raise
                 if gone:
