@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import pytest
 
 import xpbench as xp
 from tests.expose.conftest import make_plan
+from tests.expose.served import Served
 from tests.postgres import postgres
 from xpbench.errors import ExposeError
 from xpbench.expose.outbox import Outbox
@@ -34,30 +34,6 @@ __all__ = ["postgres"]
 
 uvicorn = pytest.importorskip("uvicorn")
 ORIGIN = "https://www.example.com"
-
-
-class Served:
-    """A service under uvicorn in a thread, and who asks it."""
-
-    def __init__(self, service: RelayService) -> None:
-        self.service = service
-        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        bound.bind(("127.0.0.1", 0))
-        bound.listen(512)
-        self.url = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        self.server = uvicorn.Server(uvicorn.Config(service, log_level="critical", ws="none"))
-        self.thread = threading.Thread(target=self.server.run, args=([bound],), daemon=True)
-        self.thread.start()
-        self.client = httpx.Client(base_url=self.url, timeout=20.0, trust_env=False)
-
-    def post(self, value: Any, **options: Any) -> httpx.Response:
-        data = value if isinstance(value, bytes) else json.dumps(value).encode()
-        return self.client.post("/expose", content=data, **options)
-
-    def close(self) -> None:
-        self.client.close()
-        self.server.should_exit = True
-        self.thread.join(10)
 
 
 @pytest.fixture
