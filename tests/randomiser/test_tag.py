@@ -221,6 +221,10 @@ def site(chromium: Any, tmp_path: Path) -> Iterator[Site]:
     made.close()
 
 
+def columns_of(exposures: list[tuple[str, str]]) -> dict[str, list[str]]:
+    return {"device_id": [u for u, _ in exposures], "variant": [v for _, v in exposures]}
+
+
 def id_of(page: Any) -> str:
     return str(page.evaluate("localStorage.getItem('xpb_id')"))
 
@@ -262,7 +266,7 @@ def test_a_visitor_sees_one_variant_and_is_counted_once_when_it_is_in_view(shape
         assert len(site.exposures()) == visit + 1
         shown.add(variant)
         context.close()
-    report = xp.audit(site.plan, [{"device_id": u, "variant": v} for u, v in site.exposures()])
+    report = xp.audit(site.plan, columns_of(site.exposures()))
     assert report.ok
     assert site.relay.service.counts.of(REFUSED) == 0
 
@@ -455,7 +459,7 @@ def visits(site: Site, count: int, seed: int) -> None:
     found = site.wait_for(len(wanted))
     assert len(found) == len(wanted)
     assert dict(found) == wanted
-    assert xp.audit(site.plan, [{"device_id": u, "variant": v} for u, v in found]).ok
+    assert xp.audit(site.plan, columns_of(found)).ok
 
 
 @pytest.mark.browser

@@ -6,6 +6,7 @@ storage, for bots, before and after the dates. Then nothing is sent, and nobody 
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -238,6 +239,22 @@ def tag(
     return made
 
 
+def sample(made: Tag, show: Mapping[str, Selectors]) -> str:
+    """A page to try a tag on, with one part for each variant."""
+    blocks = []
+    for variant, given in show.items():
+        for selector in [given] if isinstance(given, str) else given:
+            found = re.fullmatch(r"([.#])([A-Za-z_][\w-]*)", selector.strip())
+            kind = {".": "class", "#": "id"}[found[1]] if found else ""
+            attribute = f' {kind}="{found[2]}"' if found else ""
+            blocks.append(f"<section{attribute}><h1>{html.escape(variant)}</h1><p>{html.escape(selector)}</p></section>")
+    style = "<style>body{font:16px system-ui;margin:2rem}section{padding:2rem;border:1px solid #999}</style>"
+    head = f'<meta charset="utf-8"><title>{html.escape(made.key)}</title>{made.html}{style}'
+    links = "".join(f'<a href="?xpb-{made.key}={html.escape(v)}">{html.escape(v)}</a> ' for v in show)
+    body = "".join(blocks) + f'<p>Force a variant: {links}· <a href="?">as a visitor</a></p>'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>\n'
+
+
 def _sending(plan: Plan, relay: str, token: str) -> dict[str, Any]:
     exposure = plan.exposure
     if relay:
@@ -356,4 +373,4 @@ def _small(source: str) -> str:
         piece = _NAMES.sub(lambda m: _SHORT[m[1]], piece)
         piece = re.sub(r"\s+", " ", piece)
         out.append(re.sub(r" ?([{}()\[\];,:?<>=+\-*/%&|^~!]) ?", r"\1", piece))
-    return "".join(out).replace(";}", "}").strip()
+    return "".join(out).replace(";}", "}").replace("Object.prototype.hasOwn", "{}.hasOwn").strip()
