@@ -77,16 +77,17 @@ def _relay(args: argparse.Namespace) -> int:
         with Tracker(plans, mixpanel=project, outbox=_outbox(args, project)) as tracker:
             service = RelayService(tracker, tokens=tokens, origins=args.origin, oldest_days=args.oldest_days)
             address = f"http://{f'[{args.host}]' if ':' in args.host else args.host}:{bound.getsockname()[1]}"
+            experiments = sorted(p.key for p in plans)
             served = {
                 "url": address,
-                "experiments": sorted(p.key for p in plans),
+                "experiments": experiments,
                 "outbox": str(tracker.outbox.path),
                 "host": tracker.status().host,
                 "token": bool(tokens),
                 "origins": sorted(args.origin),
             }
             text = (
-                f"{address}/expose takes exposures of {', '.join(served['experiments'])}, until stopped with Ctrl-C.\n"
+                f"{address}/expose takes exposures of {', '.join(experiments)}, until stopped with Ctrl-C.\n"
                 f"They wait in {served['outbox']} and go to {served['host']}. "
                 + ("Callers give the token." if tokens else "Without a token, callers of this machine only.")
             )

@@ -63,7 +63,7 @@ _RUNTIME = r"""
     }).catch(function () { timer = setTimeout(send, wait = Math.min(wait * 2, 6e4)); });
   }
   function seen() {
-    if (known() !== unit) return;
+    if (String(known()) !== unit) return;
     put(slot, JSON.stringify(C.url ? { u: unit, v: shown, t: Date.now() } : { s: unit, v: shown }));
     if (C.url) return send();
     var p = {};
