@@ -35,6 +35,9 @@ def add_parsers(subparsers: Any) -> None:
     lists.add_argument("--columns", metavar="ID,VARIANT", help="what the receiving system calls id and variant")
     lists.add_argument("--form", choices=["csv", "jsonl"], default="csv", help="kind of list (csv)")
     lists.add_argument("--buckets", metavar="NAME", help="also a column with a number from 0 to 9,999, for targeting by number")
+    lists.add_argument(
+        "--preset", choices=["braze", "customer-io", "optimizely"], help="names, shape and limits that a receiver asks for"
+    )
     lists.add_argument("--before", metavar="DIR", help="an earlier hand-off: write only what has changed")
 
     preflight = add_command(
@@ -229,23 +232,27 @@ class _Output:
 
 def _handoff(args: argparse.Namespace, subject: Any, key: str, cohorts: Any) -> int:
     from xpbench.randomiser.handoff.folder import handoff
+    from xpbench.randomiser.handoff.presets import preset
     from xpbench.randomiser.tables import whole, without_empty
 
     table = whole(args.ids, as_text=(key,))
     rest = [c for c in table.column_names if c != key]
+    lists = {"max_rows": args.max_rows, "per_variant": args.per_variant}
+    if args.preset:
+        lists |= preset(args.preset).options(subject.key)
+    if args.columns:
+        lists["columns"] = _pair(args.columns)
     made = handoff(
         subject,
         args.handoff,
         unit_ids=without_empty(table[key]),
         properties=table.select(rest) if rest else {},
         cohorts=cohorts,
-        max_rows=args.max_rows,
-        per_variant=args.per_variant,
-        columns=_pair(args.columns),
         form=args.form,
         buckets=args.buckets,
         before=args.before,
         extras=True,
+        **lists,
     )
     lines = [f"Hand-off of {made.subject} in {args.handoff}:", *(f"  {name}" for name in made.files)]
     lines += [f"  not written: {name} ({why})" for name, why in made.left_out.items()]
