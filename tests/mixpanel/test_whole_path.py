@@ -189,7 +189,8 @@ def test_from_plan_to_watch(npm: Path, page: str, tmp_path: Path, capsys: pytest
                       for g in ("holdback", "shipped")]  # fmt: skip
             assert row["effect"] == pytest.approx(shares[1] - shares[0], abs=1e-9)
             assert check.body["state"] == "kept"
-            assert watch_status(plan, experiment.ledger.entries(), now=decided_at + timedelta(days=9)).state == "kept"
+            watched = watch_status(plan, experiment.ledger.entries(), now=decided_at + timedelta(days=9))
+            assert (watched.state, watched.checks[0].state, watched.checks[0].by) == ("waiting", "kept", "ana")
             held = box.store.all("flag")[0]
             held["ruleset"]["rollout"][0]["rollout_percentage"] = 0.5
             box.store.put("flag", held["id"], held)
