@@ -128,8 +128,8 @@ def _day(text: str, order: bool | None) -> str | None:
     if at is not None:
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at[0]) if abs(at[0]) < 2**55 else None
         # a small number is a year, or a day as spreadsheets count them, and no second of 1970
-        first = 2005 if _NUMBER.fullmatch(text.strip()) and len(text.strip()) != 8 else 1900
-        return moment.date().isoformat() if moment is not None and first <= moment.year <= 2200 else None
+        earliest = 2005 if _NUMBER.fullmatch(text.strip()) and len(text.strip()) != 8 else 1900
+        return moment.date().isoformat() if moment is not None and earliest <= moment.year <= 2200 else None
     found = _LAST.fullmatch(text.strip())
     if found is not None and order is not None:
         first, _, second, year = found.groups()

@@ -111,6 +111,19 @@ class EventSchema:
         """PostHog's events: `timestamp`, `distinct_id` and `uuid` next to `properties`."""
         return cls(time="timestamp", insert_id="uuid", arrived="created_at")
 
+    @classmethod
+    def opentelemetry(cls) -> EventSchema:
+        """Log records of OpenTelemetry, one a line, with attributes as an object (`xpbench.data.logs.otlp.flatten`)."""
+        return cls(
+            event="eventName",
+            time="timeUnixNano",
+            unit="feature_flag.context.id",
+            insert_id=None,
+            arrived=None,
+            properties="attributes",
+            time_unit="ns",
+        )
+
 
 PRESETS = ("segment", "amplitude", "ga4", "posthog", "mixpanel_pipeline")
 """Schemas by name, in the order in which a log is compared with them."""

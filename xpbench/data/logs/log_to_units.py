@@ -321,8 +321,8 @@ class Reading:
         if not asked:
             return
         every = [events_of(metric) for metric, _, _ in filtered]
-        wanted = sorted({name for names in every for name in names or ()})
-        mine_alone = frame if any(names is None for names in every) else frame.filter(c("event").is_in(wanted))
+        counted = sorted({name for names in every for name in names or ()})
+        mine_alone = frame if any(names is None for names in every) else frame.filter(c("event").is_in(counted))
         found = rows_of(mine_alone.select(**asked))[0]
         for i, (metric, f, column) in enumerate(filtered):
             names = sorted(events_of(metric) or ())

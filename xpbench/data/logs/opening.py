@@ -328,8 +328,8 @@ def plain_frame(frame: Any, mixed: Callable[[str, Mapping[str, int]], None]) -> 
                 if len(kinds) > 1:
                     mixed(name, kinds)
                 nested = set(kinds) & {"list", "tuple", "dict", "ndarray", "set", "frozenset"}
-                wide = kind == "integer" and any(abs(int(v)) >= 2**63 for v in column.dropna())
-                if len(kinds) > 1 or (kinds and not nested) or wide:
+                is_wide = kind == "integer" and any(abs(int(v)) >= 2**63 for v in column.dropna())
+                if len(kinds) > 1 or (kinds and not nested) or is_wide:
                     changed[name] = column.map(lambda v: None if v is None or v is pd.NA or v != v else as_text(v))
             elif isinstance(column.dtype, (pd.PeriodDtype, pd.IntervalDtype)) or (
                 isinstance(column.dtype, pd.CategoricalDtype)
