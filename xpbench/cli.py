@@ -25,6 +25,7 @@ ROOMS = (
     "xpbench.commands.randomiser",
     "xpbench.commands.mixpanel",
     "xpbench.commands.planning",
+    "xpbench.commands.past",
     "xpbench.commands.experiments",
     "xpbench.commands.watch",
     "xpbench.commands.verify",
