@@ -8,18 +8,19 @@ kind: str = "units"  # "units": one row per unit; "events": an event log
 unit: str = ""  # column of the unit's id (units only); the plan's unit if empty
 variant_column: str = ""  # column of the variant (units only); found if empty
 day_column: str = ""  # column of the day of first exposure (units only), for exposures over time
-schema: dict = {}  # where the parts of an event stand (events only), such as {"time": "ts"}; Mixpanel's names if empty
+schema: str = ""  # where the parts of an event stand (events only), such as "time=ts, unit=user"; Mixpanel's names if empty
 time_zone: str = "UTC"  # zone of the log's times (events only), for Mixpanel projects from before 2023
 """
 SOURCE = '''
 def source_of(data: str, kind: str):
     """The data named in the parameters."""
     if kind == "events":
-        return xp.events(data, schema=xp.EventSchema(**schema), time_zone=time_zone)
+        return xp.events(data, schema=schema_of(schema), time_zone=time_zone)
     return xp.units(data, unit=unit or None, variant=variant_column or None, day=day_column or None)
 '''
 OPEN = """
 import xpbench as xp
+from xpbench.experiment.sources import schema_of
 from xpbench.views.report import readout_views, saved_readout
 from xpbench.views.readout_card import ReadoutCard
 """

@@ -120,7 +120,7 @@ class DecisionForm(Panel):
             self.advice.value = verdict_html(
                 advice.outcome,
                 f"The rule recommends: {ReadoutCard(readout).verdict}",
-                f"{advice.because} {evidence} (row {rows} of the rule)",
+                f"Row {rows}: {advice.because} {evidence}",
             )
             found = forest_table([r.to_dict() for r in readout.rows])
             self.numbers.value = f"<div class='xp-static'><h4>What was found</h4>{found.to_html(with_csv=False)}</div>"

@@ -235,6 +235,11 @@ class SuggestLeaf(TextLeaf):
         self._facts: dict[str, str] = {}
         self._about = self._help
 
+    def _observed(self, change: Any) -> None:
+        if not self._quiet and not str(self.control.value).strip() and isinstance(self.default, str):
+            self._write(self.default)  # emptied means the default, and it is seen
+        super()._observed(change)
+
     def suggest(self, known: Sequence[str] | Mapping[str, str]) -> None:
         """Offer these values; a mapping says of each what the data hold."""
         self._facts = dict(known) if isinstance(known, Mapping) else {}

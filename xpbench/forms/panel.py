@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as ipw
 
-from xpbench.experiment.sources import files_in
+from xpbench.experiment.sources import files_in, schema_of
 from xpbench.forms.data_box import data_files
 from xpbench.forms.field import MISSING, box, button, html, is_visible, shared_layout, styled, visible
 from xpbench.forms.inputs import ChoiceLeaf, MappingLeaf, SuggestLeaf, TextLeaf
@@ -177,27 +177,6 @@ class SourceBox:
                 more["time_zone"] = str(zone).strip()
             return xp.events(place, **more)
         return xp.units(files_in(place) if Path(place).is_dir() else place, **named)
-
-
-def schema_of(parts: Mapping[str, Any]) -> Any:
-    """Where the parts of an event stand, from names that people typed.
-
-    Raises:
-        InputError: `XPB-I04`, there is no such part.
-    """
-    from dataclasses import fields, replace
-
-    from xpbench.data import EventSchema
-    from xpbench.errors import InputError, nearest, plain
-
-    known = {f.name for f in fields(EventSchema)}
-    for name in parts:
-        if name not in known:
-            rule = plain(f"An event has the parts {', '.join(sorted(known))}")
-            raise InputError(
-                "XPB-I04", name=plain("Part of an event"), value=name, rule=rule, remedy=plain(nearest(name, known))
-            )
-    return replace(EventSchema(), **{k: v or None for k, v in parts.items()})
 
 
 def _named(source: Any) -> str:

@@ -13,8 +13,6 @@ from xpbench.forms import labels
 OPEN = frozenset({"XPB-P02", "XPB-P06", "XPB-P08", "XPB-P09", "XPB-P12", "XPB-P19", "XPB-P20", "XPB-P22"})
 """What is not filled in yet: no mistake of anybody until a field was touched, or registering was asked for."""
 
-_POINTER = re.compile(r"(?<![\w.])/(?:[A-Za-z_$][\w$~-]*|\d+)(?:/[\w$~.-]+)*")
-_MISSING = re.compile(r"^(\S+) is missing$")
 _WRONG = re.compile(r"^(?P<pointer>/\S*) is (?P<value>.*)$", re.DOTALL)
 
 REMEDIES: dict[str, str] = {
@@ -102,7 +100,7 @@ def in_words(problem: Problem) -> str:
             what, rule, remedy = _wrong_value(problem, label, value, rule, remedy)
     what = WHATS.get(problem.code, what)
     remedy = REMEDIES.get(problem.code, remedy)
-    return _unpointed(sentences(*(t for t in (what, rule, remedy) if t)))
+    return _unpointed(sentences(*(t for t in (what, rule, remedy) if t)), problem.pointer)
 
 
 def _wrong_value(problem: Problem, label: str, value: str, rule: str, remedy: str) -> tuple[str, str, str]:
@@ -139,10 +137,14 @@ def _decimal_comma(value: str) -> str:
     return f"Write {body.replace(',', '.')}, with a point" if re.fullmatch(r"[+-]?\d+,\d+\s*%?", body) else ""
 
 
-def _unpointed(text: str) -> str:
-    """No JSON pointer is left in a sentence for people."""
+def _unpointed(text: str, pointer: str) -> str:
+    """The sentence without the pointer of its problem, or of what holds it; a value that looks like one stays."""
     text = re.sub(r"\bhorizon\.(units|days)\b", lambda m: f"“{labels.LABELS['Horizon', m[1]]}”", text)
-    return _POINTER.sub(lambda m: f"“{label_at(m[0])}”", text)
+    parts = pointer.split("/")
+    for end in range(len(parts), 1, -1):
+        here = "/".join(parts[:end])
+        text = re.sub(rf"(?<![\w/<]){re.escape(here)}(?![\w/])", f"“{label_at(here)}”", text)
+    return text
 
 
 def plain_lines(problems: Sequence[Problem]) -> str:
