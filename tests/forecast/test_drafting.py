@@ -304,15 +304,36 @@ def test_a_table_says_its_traffic_repeats_and_outliers(table: pd.DataFrame) -> N
 def test_orders_with_several_rows_of_a_customer_are_refused_with_the_way_out() -> None:
     rng = np.random.default_rng(3)
     orders = pd.DataFrame({
-        "Name": [f"#{1000 + i}" for i in range(900)],
-        "Email": [f"c{i % 600}@example.org" for i in range(900)],
+        "Name": [f"#{1000 + i}" for i in range(900)],  # the order, unique: and not what is randomised
         "Customer ID": [f"c{i % 600}" for i in range(900)],
+        "Email": [f"c{i % 600}@example.org" for i in range(900)],
         "Total": rng.gamma(2, 30, 900).round(2),
         "Created at": "2026-10-05 10:00:00 +0200",
     })  # fmt: skip
     with pytest.raises(InputError, match="Make one row of each first") as caught:
         xp.plan_from(orders)
     code = str(caught.value).split("such as ")[1].split(". [")[0]
+    code = code.split(", or name unit=")[0]
     one = eval(code, {"df": orders})  # noqa: S307 - the remedy is code of ours, and it runs
     assert len(one) == 600
     assert xp.plan_from(one.assign(bought=1 - np.arange(600) % 2)).unit == "Customer ID"
+
+
+def test_a_scale_with_many_top_answers_has_no_tail() -> None:
+    rng = np.random.default_rng(3)
+    survey = pd.DataFrame({"response_id": [f"R{i}" for i in range(900)], "satisfaction": rng.integers(1, 8, 900)})
+    plan = xp.plan_from(survey)
+    assert plan.metric("satisfaction").winsorize is None
+
+
+def test_rows_without_an_id_are_told_what_to_do() -> None:
+    frame = pd.DataFrame({"group": ["A", "B"] * 300, "converted": [0, 1, 1] * 200})
+    with pytest.raises(InputError, match="reset_index"):
+        xp.plan_from(frame)
+    assert xp.plan_from(frame.reset_index(names="row_id")).unit == "row_id"
+
+
+def test_a_draft_is_not_inconclusive_by_its_own_account(table: pd.DataFrame) -> None:
+    for frame in (table, table.drop(columns="date"), table.assign(bounce_rate=table["load_seconds"] / 10)):
+        report = xp.power(xp.plan_from(frame))
+        assert not report.is_low, report

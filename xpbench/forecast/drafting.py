@@ -36,10 +36,16 @@ LIFT = 0.05
 """Lift that a draft plans for where nobody says another."""
 WEEKS = (2, 3, 4, 6, 8)
 """Horizons that are tried, in weeks; the first that finds the lift is proposed."""
+RAISES = 12
+"""How often the lift to plan for is raised, by half a per cent, where guardrails cost power and nobody named a lift."""
+RAIL_POWER = 0.95
+"""Chance that a proposed margin is shown where nothing changes: guardrails must not use up the power of the plan."""
 SEGMENT_VALUES = 12
 TAIL = 0.15
 """Share of a sum that one unit in a hundred brings in, above which a metric has a tail worth capping."""
 BEFORE = re.compile(r"(^|_)(before|pre|prior|previous|past|last)(_|$)")
+PERSON = re.compile(r"e_?mail|customer|kunde|client|user|member|person|visitor|patient|student")
+"""Names of who does something: where they repeat, a row is not one of them."""
 ID = re.compile(r"(^|_)(id|uid|uuid|guid|user|customer|visitor|client|member|account|device|key)(_|$)|id$")
 
 
@@ -290,6 +296,18 @@ def _unit(columns: Mapping[str, ColumnProfile], unit: str | None, notes: Notes) 
         return unit
     unique = [c.name for c in columns.values() if c.is_unique and c.kind != "day"]
     named = [n for n in unique if ID.search(plain_name(n))]
+    people = [
+        c.name
+        for c in columns.values()
+        if PERSON.search(plain_name(c.name)) and not c.is_unique and c.distinct > MOST_VALUES and c.missing < c.rows / 2
+    ]
+    if people and not any(PERSON.search(plain_name(n)) for n in unique):
+        c = columns[people[0]]
+        what = (
+            f"{shown(c.name)} repeats: {c.distinct:,} of them on {c.rows:,} rows, so a row seems to be something that people do"
+        )
+        remedy = f"{_aggregated(c.name, columns)}, or name unit=… where each row is one unit"
+        raise _refused("unit", plain("missing"), f"A table for a plan has one row per unit, and {what}", remedy)
     if len(named) == 1 or (not named and len(unique) == 1 and columns[unique[0]].kind == "text"):
         found = (named or unique)[0]
         notes.found.append(f"Unit: column {shown(found)}, one row each.")
@@ -307,7 +325,10 @@ def _unit(columns: Mapping[str, ColumnProfile], unit: str | None, notes: Notes) 
         if (named or unique)
         else "no column has an id for each row"
     )
-    raise _refused("unit", plain("missing"), f"One column holds the unit's id, and {several}", "Name it with unit=…")
+    remedy = (
+        "Name it with unit=…" if named or unique else "Where each row is one unit, number them: df.reset_index(names='row_id')"
+    )
+    raise _refused("unit", plain("missing"), f"One column holds the unit's id, and {several}", remedy)
 
 
 def _aggregated(unit: str, columns: Mapping[str, ColumnProfile]) -> str:
@@ -472,7 +493,8 @@ def _tail(c: ColumnProfile, codes: Sequence[float]) -> dict[str, Any] | None:
     if known.size < 200 or (known < 0).any() or known.sum() <= 0:
         return None
     some = known[known > 0] if (known == 0).mean() > 0.5 else known
-    if some[some >= np.quantile(some, 0.99)].sum() < TAIL * some.sum():
+    top = np.sort(some)[-max(1, some.size // 100) :]  # by count: many units may share the largest value of a scale
+    if top.sum() < TAIL * some.sum():
         return None
     return {"upper": 0.99, **({"over": "nonzero"} if some.size < known.size else {})}
 
@@ -495,25 +517,17 @@ def _sized(
         return p.changed(hypothesis={"if": "", "then": then, "because": ""}, horizon={"units": units})
 
     daily = plan.planning.daily_units
-    needed = plan_power(claimed(plan, wanted, 1_000_000)).rows[0]
-    size = wanted
+    coming: dict[int, float] = {}
     if daily:
         coming = {w: w * 7 * daily if pace is None else pace.units_by(w * 7) for w in WEEKS}
-        weeks = next((w for w, n in coming.items() if needed.n_needed is not None and n >= needed.n_needed), WEEKS[-1])
-        units = max(4, math.floor(coming[weeks] + 1e-6))
-        found = plan_power(claimed(plan, wanted, units)).rows[0]
-        if found.mde is not None and abs(found.mde) > wanted and lift is None:
-            size = math.ceil(abs(found.mde) * 200) / 200
-        least = "" if found.mde is None else f"; the smallest lift it finds is {abs(found.mde):.1%}"
-        notes.proposed.append(f"Horizon: {weeks} weeks at {daily:,.4g} units a day, {units:,} units{least}.")
-    else:
-        units = math.ceil((needed.n_needed or plan.horizon.units or 1_000) / 100) * 100
-        notes.proposed.append(
-            f"Horizon: {units:,} units, which find that lift; without a day column nobody knows how long it takes."
-        )
-    notes.proposed.append(f"Lift to plan for: {size:.1%} of {shown(first.key)}.")
+    size = wanted
+    needed = plan_power(claimed(plan, wanted, 1_000_000)).rows[0].n_needed
+    units = _units_for(needed, coming) or plan.horizon.units or 1_000
+    found = plan_power(claimed(plan, wanted, units)).rows[0]
+    if daily and found.mde is not None and abs(found.mde) > wanted and lift is None:
+        size = math.ceil(abs(found.mde) * 200) / 200
     plan = claimed(plan, size, units)
-    entries = []
+    entries, said = [], []
     for entry in plan.to_dict()["metrics"]:
         source = entry.get("column", entry.get("event", entry["key"]))
         if entry["role"] == "guardrail" and not margins.get(source):
@@ -526,20 +540,48 @@ def _sized(
                 if margin > least
                 else "which this horizon can show" + (f"; from week to week it varies by {moves:.1%}" if moves else "")
             )
-            notes.proposed.append(f"Margin of {shown(entry['key'])}: {margin:.1%}, {why}; say what you accept.")
+            said.append(f"Margin of {shown(entry['key'])}: {margin:.1%}, {why}; say what you accept.")
         entries.append(entry)
     plan = plan.changed(metrics=entries)
-    notes.found += plan_power(plan).sentences
+    report = plan_power(plan)
+    if report.is_low and report.horizon_needed:  # primary and guardrails together ask for more than the primary alone
+        units = _units_for(report.horizon_needed, coming) or units
+        plan = claimed(plan, size, units)
+        report = plan_power(plan)
+    for _ in range(RAISES):
+        if not report.is_low or lift is not None:
+            break
+        size = round(size + 0.005, 3)
+        plan = claimed(plan, size, units)
+        report = plan_power(plan)
+    row = report.rows[0]
+    least_lift = "" if row.mde is None else f"; the smallest lift it finds is {abs(row.mde):.1%}"
+    if daily:
+        weeks = next(w for w, n in coming.items() if max(4, math.floor(n + 1e-6)) >= units)
+        notes.proposed.append(f"Horizon: {weeks} weeks at {daily:,.4g} units a day, {units:,} units{least_lift}.")
+    else:
+        notes.proposed.append(f"Horizon: {units:,} units{least_lift}; without a day column nobody knows how long it takes.")
+    notes.proposed.append(f"Lift to plan for: {size:.1%} of {shown(first.key)}.")
+    notes.proposed += said
+    notes.found += report.sentences
     return plan
 
 
+def _units_for(needed: int | None, coming: Mapping[int, float]) -> int | None:
+    """Units of the first number of whole weeks that brings what is needed, of the last one where none does."""
+    if not coming:
+        return None if needed is None else math.ceil(needed / 100) * 100
+    found = next((n for n in coming.values() if needed is not None and n >= needed), max(coming.values()))
+    return max(4, math.floor(found + 1e-6))
+
+
 def _shown_margin(plan: Plan, entry: Mapping[str, Any]) -> float:
-    """Smallest margin, in half per cents, that the horizon shows with the planned power where nothing changes; at most 50 %."""
+    """Smallest margin, in half per cents, that the horizon shows nearly always where nothing changes; at most 50 %."""
     others = [m for m in plan.to_dict()["metrics"] if m["key"] != entry["key"]]
     for halves in (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 40, 60, 100):
         tried = plan.changed(metrics=[*others, {**entry, "margin_rel": halves / 200}])
         row = next(r for r in plan_power(tried).rows if r.metric == entry["key"])
-        if row.power is None or row.power >= plan.planning.power:
+        if row.power is None or row.power >= RAIL_POWER:
             return halves / 200
     return 0.5
 
