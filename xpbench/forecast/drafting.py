@@ -44,6 +44,8 @@ SEGMENT_VALUES = 12
 TAIL = 0.15
 """Share of a sum that one unit in a hundred brings in, above which a metric has a tail worth capping."""
 BEFORE = re.compile(r"(^|_)(before|pre|prior|previous|past|last)(_|$)")
+ANSWERS = frozenset({"ja", "nein", "oui", "non", "si", "sí", "sim", "ok", "done", "converted", "bought", "gekauft"})
+"""Words of two-valued columns of text that look like a yes or no which nobody reads as one."""
 PERSON = re.compile(r"e_?mail|customer|kunde|client|user|member|person|visitor|patient|student")
 """Names of who does something: where they repeat, a row is not one of them."""
 ID = re.compile(r"(^|_)(id|uid|uuid|guid|user|customer|visitor|client|member|account|device|key)(_|$)|id$")
@@ -408,6 +410,10 @@ def _metrics(
 ) -> tuple[list[dict[str, Any]], list[float]]:
     """Metrics of the numeric columns, the primary first, and codes that seem to mean that there is no value."""
     numeric = [c for c in candidates if c.kind in ("number", "flag") and c.distinct > 1 and not _is_id(c)]
+    for c in candidates:
+        if c.kind == "text" and c.distinct == 2 and {v.casefold() for v in c.counts} & ANSWERS:
+            answers = ", ".join(map(shown, sorted(c.counts)))
+            notes.proposed.append(f"{shown(c.name)} holds {answers}: write it as 1 and 0, and it can be a metric.")
     before = {c.name for c in numeric if BEFORE.search(plain_name(c.name)) and _base(c, numeric) is not None}
     own = [c for c in numeric if c.name not in before]
     for name in [primary, *margins]:

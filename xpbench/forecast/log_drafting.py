@@ -44,7 +44,23 @@ MONEY = re.compile(
     r"amount|revenue|price|value|total|spend|spent|cost|gmv|sales|umsatz|betrag|preis|eur\b|usd\b", re.IGNORECASE
 )
 """Names of properties whose sum is worth a metric."""
-CONTROLS = ("control", "old", "baseline", "original", "default", "current", "a", "0", "false", "off", "placebo")
+CONTROLS = (
+    "control",
+    "old",
+    "baseline",
+    "original",
+    "default",
+    "current",
+    "a",
+    "0",
+    "false",
+    "off",
+    "placebo",
+    "kontrolle",
+    "kontrollgruppe",
+    "alt",
+    "bisher",
+)
 """How the variant is called that others are compared with, the likeliest first."""
 
 
