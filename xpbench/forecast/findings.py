@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import gzip
-import json
-import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from html import escape
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from xpbench.data.logs.list_experiments import SeenExperiment
-from xpbench.data.logs.opening import kind_of
+from xpbench.data.logs.properties_seen import Property, properties_of
 from xpbench.data.tables.pooled import arrow_table
 from xpbench.data.tables.profile import ColumnProfile
-from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import number_of, shown
 from xpbench.meaning.times import days_of
 from xpbench.shows import Shows, plain_html
 
-SEEN_EVENTS = 50_000
-"""Events, spread over the files, whose properties are looked at."""
 EXAMPLES = 3
 EXAMPLE_CHARACTERS = 24
 OUTLIER = 20.0
 """A largest value so many times the 99th percentile is named."""
-_STANDARD = frozenset({"token", "time", "distinct_id", "$insert_id", "mp_processing_time_ms", "event", "properties"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,104 +183,11 @@ def of_log(
     ordered = sorted(events.items(), key=lambda item: (-item[1], item[0]))
     named = tuple(Found(n, c, "event", f"{c:,} times, {c / total:.1%} of all events") for n, c in ordered)
     properties = tuple(properties_of(data))
-    remarks = tuple(_outlier_of(p) for p in properties if _outlier_of(p))
+    remarks = tuple(said for p in properties if p.is_number and (said := _outlier(p.name, p.numbers)))
     return Findings(
-        "log", total, events=named, properties=tuple(p.found() for p in properties), experiments=tuple(experiments),
+        "log", total, events=named, properties=tuple(_property_found(p) for p in properties), experiments=tuple(experiments),
         by_day=dict(by_day or {}), remarks=remarks,
     )  # fmt: skip
-
-
-@dataclass(slots=True)
-class Property:
-    """One property of the events that were looked at."""
-
-    name: str
-    count: int = 0
-    of: Counter[str] = field(default_factory=Counter)
-    numbers: list[float] = field(default_factory=list)
-    truths: int = 0
-    values: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def is_number(self) -> bool:
-        """Nine in ten values are numbers, and there are several."""
-        return len(self.numbers) >= 0.9 * self.count and len(set(self.numbers[:2000])) > 2
-
-    def add(self, event: str, value: Any) -> None:
-        """Take notice of a value."""
-        if value is None or isinstance(value, (dict, list)):
-            return
-        self.count += 1
-        self.of[event] += 1
-        if isinstance(value, bool):
-            self.truths += 1
-        elif isinstance(value, (int, float)) and math.isfinite(value):
-            self.numbers.append(float(value))
-        if len(self.values) < 1000 or str(value) in self.values:
-            self.values[str(value)[:200]] += 1
-
-    def found(self) -> Found:
-        """As a finding."""
-        where = ", ".join(shown(e) for e, _ in self.of.most_common(2))
-        if self.is_number:
-            low, high = min(self.numbers), max(self.numbers)
-            said = f"numbers from {low:,.6g} to {high:,.6g}, mean {np.mean(self.numbers):,.4g}"
-        else:
-            said = f"for example {_examples(self.values)}"
-        kind = "number" if self.is_number else "flag" if self.truths == self.count else "text"
-        return Found(self.name, self.count, kind, f"{said} (in {where})", tuple(e for e, _ in self.of.most_common()))
-
-
-def properties_of(data: Any) -> list[Property]:
-    """Properties of a log's events by frequency; those that libraries add by themselves come last."""
-    out: dict[str, Property] = {}
-    for event, values in _some_events(data):
-        for name, value in values.items():
-            if name not in _STANDARD:
-                out.setdefault(name, Property(name)).add(event, value)
-    own = [p for p in out.values() if p.count]
-    return sorted(own, key=lambda p: (p.name.startswith(("$", "mp_")), -p.count, p.name))
-
-
-def _some_events(data: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Name and properties of the first events of each file."""
-    if isinstance(data, list) and kind_of(data[0]) == "jsonl":
-        each = max(100, SEEN_EVENTS // len(data))
-        for path in data[:500]:
-            yield from _of_lines(path, each)
-        return
-    names = columns_of(data)
-    found = arrow_table(data, names[:200], rows=SEEN_EVENTS)
-    for row in found.to_pylist():
-        event = row.get("event")
-        if event is None:
-            continue
-        values = {k: v for k, v in row.items() if k not in _STANDARD}
-        text = row.get("properties")
-        if isinstance(text, str):
-            with contextlib.suppress(ValueError):
-                loaded = json.loads(text)
-                values |= loaded if isinstance(loaded, dict) else {}
-        elif isinstance(text, dict):
-            values |= text
-        yield str(event), {k: _plain(v) for k, v in values.items()}
-
-
-def _of_lines(path: str, most: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    opened = gzip.open if Path(path).suffix == ".gz" else open
-    with contextlib.suppress(OSError, EOFError), opened(path, "rt", encoding="utf-8", errors="replace") as file:  # type: ignore[operator]
-        for index, line in enumerate(file):
-            if index >= most:
-                return
-            with contextlib.suppress(ValueError):
-                event = json.loads(line)
-                if isinstance(event, dict) and isinstance(event.get("event"), str):
-                    inner = event.get("properties")
-                    yield event["event"], inner if isinstance(inner, dict) else event
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, (bool, int, float, str, dict, list)) or value is None else str(value)
 
 
 def _column_words(c: ColumnProfile) -> str:
@@ -324,8 +222,15 @@ def _outlier(name: str, values: Any) -> str:
     return f"{shown(name)} has an outlier: the largest value is {largest:,.6g}, and 99 % are below {high:,.6g}."
 
 
-def _outlier_of(found: Property) -> str:
-    return _outlier(found.name, found.numbers) if found.is_number else ""
+def _property_found(of: Property) -> Found:
+    where = ", ".join(shown(e) for e, _ in of.of.most_common(2))
+    if of.is_number:
+        low, high = min(of.numbers), max(of.numbers)
+        said = f"numbers from {low:,.6g} to {high:,.6g}, mean {np.mean(of.numbers):,.4g}"
+    else:
+        said = f"for example {_examples(of.values)}"
+    kind = "number" if of.is_number else "flag" if of.truths == of.count else "text"
+    return Found(of.name, of.count, kind, f"{said} (in {where})", tuple(e for e, _ in of.of.most_common()))
 
 
 def _days_of_column(table: Any, day: str) -> dict[str, int]:

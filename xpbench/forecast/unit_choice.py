@@ -14,10 +14,10 @@ from xpbench.data import ingest
 from xpbench.data.engines.embedded import DuckDB, from_parquet, quote
 from xpbench.data.logs.log import SENT_AS
 from xpbench.data.logs.opening import kind_of, located
+from xpbench.data.logs.properties_seen import properties_of
 from xpbench.data.tables.pooled import arrow_table
 from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import InputError, nearest, number_of, plain
-from xpbench.forecast.findings import properties_of
 from xpbench.interrupts import temporary_folder
 from xpbench.shows import Shows
 
