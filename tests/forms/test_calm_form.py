@@ -261,6 +261,9 @@ def test_a_file_of_the_folder_fills_the_form(table: Path) -> None:
     assert value["planning"]["daily_units"] == 300
     assert [p.pointer for p in form.problems] == ["/hypothesis/if"]
     assert "yes or no" in form.data.summary.value
+    form.rehearse_button.click()
+    assert "Rehearsed 100 times" in form.status.text, form.status.text
+    assert "nothing happens" in form.rehearsal.value
     body: Any = form.metrics.editor.body
     assert set(body.fields["column"].control.options) >= {"converted", "revenue"}
     assert "In the data: yes or no" in body.fields["column"].note.value

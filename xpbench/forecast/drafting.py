@@ -21,6 +21,7 @@ from xpbench.data.tables.variant_column import MOST_VALUES, plain_name, usual_co
 from xpbench.errors import InputError, nearest, number_of, plain, shown
 from xpbench.forecast.accrual import Accrual
 from xpbench.forecast.findings import Findings, of_table
+from xpbench.forecast.history import History
 from xpbench.forecast.log_drafting import BAD, CONTROLS, DONE, Notes, is_log, plan_of_log
 from xpbench.forecast.power import plan_power
 from xpbench.forecast.table_baselines import baselines_of_table
@@ -63,6 +64,8 @@ class Drafted:
         proposed: Guesses that a person must confirm, in sentences.
         pace: How units come in; None without dates.
         reductions: By metric, the share of its variance that values from before explain.
+        trigger: Of a log without exposures: event at which a unit would be exposed.
+        day: Of a table: its column of days.
     """
 
     plan: Plan
@@ -72,6 +75,22 @@ class Drafted:
     proposed: tuple[str, ...]
     pace: Accrual | None = None
     reductions: Mapping[str, float] = field(default_factory=dict)
+    trigger: str | None = None
+    day: str | None = None
+
+    def history(self, source: Any, plan: Plan) -> History:
+        """Values per unit of the same data, for a rehearsal of a plan that was made from the draft.
+
+        Args:
+            source: What was drafted from.
+            plan: The draft as it is now.
+        """
+        data: Any = (
+            getattr(source, "log", getattr(source, "table", source)) if hasattr(source, "summarize") else located(source)
+        )
+        if self.findings.kind == "table":
+            return History.of_frame(data, plan, day=self.day)
+        return History.of_events(data, plan, trigger=self.trigger)
 
 
 def plan_from(
@@ -174,7 +193,9 @@ def drafted(
 
 def _drafted(plan: Plan, findings: Findings, origin: str, notes: Notes, saved: Mapping[str, float]) -> Drafted:
     plan = plan.changed(notes=notes.text(origin))
-    return Drafted(plan, findings, origin, tuple(notes.found), tuple(notes.proposed), pace_of(findings), saved)
+    return Drafted(
+        plan, findings, origin, tuple(notes.found), tuple(notes.proposed), pace_of(findings), saved, notes.trigger, notes.day
+    )
 
 
 def pace_of(findings: Findings) -> Accrual | None:
@@ -228,6 +249,7 @@ def _of_table(
         notes.proposed.append(
             f"Which of {', '.join(map(shown, days))} is the day of exposure: name it with day=… for units a day."
         )
+    notes.day = day
     used = {unit, variant, day, *days}
     metrics, codes = _metrics([c for c in columns.values() if c.name not in used], columns, primary, margins, notes)
     segments = [

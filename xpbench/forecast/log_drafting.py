@@ -70,6 +70,8 @@ class Notes:
 
     found: list[str] = field(default_factory=list)
     proposed: list[str] = field(default_factory=list)
+    trigger: str | None = None
+    day: str | None = None
 
     def text(self, origin: str) -> str:
         """Origin, findings and proposals, for the plan's notes."""
@@ -127,6 +129,7 @@ def plan_of_log(
         if trigger is None:
             raise _refused("trigger", plain("missing"), "The log has no exposures", "Name the event at which a unit is exposed")
         notes.proposed.append(f"A unit would be exposed at its first {shown(trigger)}, the most frequent event.")
+    notes.trigger = trigger
     rest = [n for n in sorted(own, key=lambda n: -own[n]) if n != trigger]
     if primary is None:
         likely = [n for n in rest if n not in margins and not BAD.search(n)]

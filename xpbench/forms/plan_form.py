@@ -35,7 +35,7 @@ from xpbench.forms.next_steps import NextSteps
 from xpbench.forms.plain_problems import in_words, is_open, label_at
 from xpbench.forms.plan_fields import plan_fields
 from xpbench.forms.root import guard_of, root_box
-from xpbench.forms.size_box import SizeBox
+from xpbench.forms.size_box import SizeBox, sizable
 from xpbench.forms.static_twin import Shown
 from xpbench.forms.status import StatusBox, guarded
 from xpbench.interrupts import temporary_folder
@@ -66,6 +66,8 @@ FIRST: dict[str, Any] = {
     "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "treatment", "split": 0.5}],
 }
 """What a new plan starts with: two variants, the simplest comparison."""
+REHEARSALS = 100
+"""Runs for each truth in the form; `xp.rehearse` takes more."""
 MODEL: dict[str, Any] = {"kind": "group_sequential", "spending": "reflection", "looks": list(DEFAULT_LOOKS)}
 """The model of a plan that names none, as `xp.Plan` has it where the horizon is known."""
 _COLUMN_HIDES = frozenset(
@@ -237,7 +239,11 @@ class PlanForm(Shown):
         visible(self.horizon_button, False)
         analysis = self._steps[[name for name, _, _ in STEPS].index("Analysis")][1]
         self.history = HistoryBox(guarded(self.status, self.read_baselines))
-        analysis.children = (*analysis.children, self.history.widget, self.size.widget)
+        self.rehearse_button = button("Rehearse on this data", guarded(self.status, self.rehearse))
+        self.rehearsal = html("")
+        self._rehearsal_box = box([self.rehearse_button, self.rehearsal], "xp-group")
+        visible(self._rehearsal_box, False)
+        analysis.children = (*analysis.children, self.history.widget, self.size.widget, self._rehearsal_box)
         self._build_review(self._steps[-1][1])
         self._place = box([], "xp-main")
         self.back_button = button("Back", lambda: self.go(self.step - 1))
@@ -479,6 +485,23 @@ class PlanForm(Shown):
             self.field("/horizon/units").set(needed)
             self.refresh()
 
+    def rehearse(self) -> None:
+        """Play the plan's rule on the data that it was drafted from: how often it would ship, for each truth."""
+        from xpbench.forecast.rehearsal import rehearse
+
+        made = self.data.drafted
+        if made is None:
+            self.status.say("Choose your data under Start first.", mood="bad")
+            return
+        plan, _ = sizable(self._value())
+        if plan is None:
+            self.status.say(f"The rehearsal needs a plan that is complete. {self.size.needs}", mood="bad")
+            return
+        self.status.say("Rehearsing …", mood="busy")
+        found = rehearse(plan, made.history(self.data.source, plan), runs=REHEARSALS)
+        self.rehearsal.value = found._repr_html_()
+        self.status.say(f"Rehearsed {REHEARSALS} times for each truth.", mood="good")
+
     def _sized(self) -> None:
         self._say_ready()
 
@@ -497,6 +520,7 @@ class PlanForm(Shown):
         self.suggestions.offer("variants", [v["key"] for v in value["variants"]])
         self.next_steps.source = self.data.source
         self.size.pace, self.size.reductions = made.pace, made.reductions
+        visible(self._rehearsal_box, True)
         self._fill(value)
         self.refresh()
         self.status.say("Filled from the data. What only you know is still open: what changes, and why.", mood="good")
