@@ -98,4 +98,5 @@ def schema_of(parts: Mapping[str, str] | str) -> EventSchema:
             raise InputError(
                 "XPB-I04", name=plain("Part of an event"), value=name, rule=rule, remedy=plain(nearest(name, known))
             )
-    return replace(EventSchema(), **{k: v or None for k, v in parts.items()})
+    named: dict[str, Any] = {k: v or None for k, v in parts.items()}
+    return replace(EventSchema(), **named)

@@ -164,7 +164,7 @@ class SourceBox:
         import xpbench as xp
 
         place = str(path).strip()
-        named = {
+        named: dict[str, Any] = {
             name: str(value)
             for name, field in (("unit", self.unit), ("variant", self.variant), ("day", self.day))
             if (value := field.get()) is not MISSING

@@ -88,7 +88,7 @@ def _some_events(data: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _of_lines(path: str, most: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
     opened = gzip.open if Path(path).suffix == ".gz" else open
-    with contextlib.suppress(OSError, EOFError), opened(path, "rt", encoding="utf-8", errors="replace") as file:  # type: ignore[operator]
+    with contextlib.suppress(OSError, EOFError), opened(path, "rt", encoding="utf-8", errors="replace") as file:
         for index, line in enumerate(file):
             if index >= most:
                 return
