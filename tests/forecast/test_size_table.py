@@ -68,7 +68,8 @@ def test_looking_before_costs_a_little() -> None:
 
 
 def test_what_fits_is_said_and_needs_no_remedy() -> None:
-    table = size_table(plan())
+    then = [{"metric": "bought", "direction": "increase", "lift": 0.12}]
+    table = size_table(plan(hypothesis={"if": "a", "then": then, "because": "b"}))
     assert table.remedies == ()
     assert "is found within" in table.sentence
     assert table.days == 28

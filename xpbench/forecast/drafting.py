@@ -349,9 +349,9 @@ def _unit(columns: Mapping[str, ColumnProfile], unit: str | None, notes: Notes) 
         if (named or unique)
         else "no column has an id for each row"
     )
-    remedy = (
-        "Name it with unit=…" if named or unique else "Where each row is one unit, number them: df.reset_index(names='row_id')"
-    )
+    remedy = "Name it with unit=…"
+    if not (named or unique):
+        remedy = "Where each row is one unit, number them, df.reset_index(names='row_id'); else name it with unit=…"
     raise _refused("unit", plain("missing"), f"One column holds the unit's id, and {several}", remedy)
 
 

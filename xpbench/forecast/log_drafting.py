@@ -196,15 +196,21 @@ def plan_of_log(
             origin += f" It has {number_of(len(met) - 1, 'other experiment')}: {', '.join(shown(e.name) for e in met[1:6])}."
     plan = plan.changed(planning=planning)
     progress("Looking at the time before")
-    plan, saved = _with_history(data, plan, trigger, (seen.last - seen.first) / 86_400e6, notes)
+    days = (seen.last - seen.first) / 86_400e6
+    if exposed is not None:
+        at = datetime.fromisoformat(exposed.first_exposure.replace("Z", "+00:00"))
+        before = at.timestamp() / 86_400 - seen.first / 86_400e6
+    else:
+        before = days / 2
+    plan, saved = _with_history(data, plan, trigger, before, notes)
     return plan, origin, findings, saved
 
 
-def _with_history(data: Any, plan: Plan, trigger: str | None, days: float, notes: Notes) -> tuple[Plan, dict[str, float]]:
+def _with_history(data: Any, plan: Plan, trigger: str | None, before: float, notes: Notes) -> tuple[Plan, dict[str, float]]:
     """The plan with the window of history that saves most, and the share of the variance that it saves by metric."""
     best: tuple[Plan, dict[str, float]] = (plan, {})
     for window in WINDOWS:
-        if window > days / 2:
+        if window > before + 1.0:  # there is no such long time before the exposures
             break
         tried = plan.changed(
             pre_period_days=window, metrics=[{**m, "cuped": m["kind"] in COUNTED} for m in plan.to_dict()["metrics"]]
