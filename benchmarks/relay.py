@@ -174,6 +174,7 @@ def through_kills(plan: Path, exposures: int) -> dict[str, Any]:
             relays[at].wait()
             kills += 1
             relays[at] = relay(plan, address, ports[at], box.environment())
+            up(ports[at])
         acknowledged = sum(out.get() for _ in machines)
         taken = time.perf_counter() - began
         end = time.monotonic() + 300
