@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from pathlib import Path
 
 import httpx
@@ -34,12 +35,13 @@ def test_it_writes_the_tag_and_a_page_that_the_sandbox_serves(
     assert told["bytes"] == len((out / "tag.html").read_bytes()) <= 5_000
     assert '"to":1896134400000' in (out / "tag.js").read_text()  # the end of that day, UTC
     with Sandbox(pages=out) as box:
-        page = httpx.get(f"{box.url}/_sandbox/pages/sample.html", verify=False, trust_env=False)
+        trusted = ssl.create_default_context(cafile=str(box.ca_file))
+        page = httpx.get(f"{box.url}/_sandbox/pages/sample.html", verify=trusted, trust_env=False)
         assert page.status_code == 200
         assert (out / "tag.html").read_text() in page.text
         assert '<section class="beta-hero">' in page.text
         assert '<section id="banner">' in page.text
-        assert httpx.get(f"{box.url}/_sandbox/pages/../plan.json", verify=False, trust_env=False).status_code == 404
+        assert httpx.get(f"{box.url}/_sandbox/pages/../plan.json", verify=trusted, trust_env=False).status_code == 404
     with pytest.raises(InputError, match="folder of HTML pages"):
         Sandbox(pages=tmp_path / "nothing")
 
