@@ -161,7 +161,8 @@ def _peek(args: argparse.Namespace) -> int:
 
 def _brief(readout: Any) -> dict[str, Any]:
     """A readout for `--json`: without the moments and the plan, which stay in the experiment's folder."""
-    return {k: v for k, v in readout.to_dict().items() if k not in ("summary", "plan")}
+    found = {k: v for k, v in readout.to_dict().items() if k not in ("summary", "plan")}
+    return found if readout.is_sealed else {**found, "what_now": readout.what_now.to_dict()}
 
 
 def _told(args: argparse.Namespace, readout: Any) -> int:

@@ -144,7 +144,7 @@ def build(
         "schema": SCHEMA,
         "kind": "xpbench memo",
         "readout": data,
-        "rule": [r.to_dict() for r in rule_rows(plan.decision)],
+        "rule": [r.to_dict() for r in rule_rows(plan.decision, methods=readout.methods)],
         "seeds": dict(seeds or {}),
         **story(data, entries, decision=decision),
     }

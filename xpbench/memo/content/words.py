@@ -12,11 +12,14 @@ from xpbench.wording.rows import DASH
 ARROW = " → "
 
 HEALTH_TONE = {"pass": "better", "warn": "warn", "fail": "worse", "not answerable": "muted"}
+HEALTH_WORD = {"not answerable": "not run"}
+"""A status as it is shown, where that is another word."""
 SITUATION: dict[str, tuple[str, dict[Any, str]]] = {
     "primary": (
         "primary metric",
         {
             "win": "better by enough to matter",
+            "none": "no effect that matters",
             "small": "better by too little to matter",
             "unclear": "neither better nor worse",
             "worse": "worse",
@@ -29,6 +32,7 @@ SITUATION: dict[str, tuple[str, dict[Any, str]]] = {
             "bad": "one is worse than accepted",
             "unclear": "not yet shown to be within their margins",
             "ok": "none is worse than accepted",
+            "worse": "one got worse, within what the plan accepts",
         },
     ),
     "health": ("health", {"fail": "a check fails", "warn": "a check warns", "pass": "no check fails or warns"}),
