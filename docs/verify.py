@@ -1,6 +1,6 @@
 """Check a memo with nothing but the memo: one file of Python, standard library only.
 
-    python verify.py memo.html [--json] [--key KEY] [--ledger FILE] [--witness LENGTH:DIGEST]
+    python verify.py memo.html [--json] [--key KEY] [--ledger FILE] [--witness LENGTH:DIGEST] [--text FILE]
 
 A second implementation, written apart from the engine that made the memo, of digests, the ledger's chain, estimates from
 moments, designs, corrections, margins and the rule. Then the page: every cell is made again from the payload, put into the
@@ -4091,6 +4091,149 @@ def _first_difference(a: Sequence[str], b: Sequence[str]) -> tuple[str, str]:
     return f"{len(a)} pieces", f"{len(b)} pieces"
 
 
+# ------------------------------------------------------------------------------------------------------------------------ said
+# Every number of a text, traced to a cell of a memo: what somebody wrote of a result says what the memo says.
+
+NUMBER = re.compile(
+    r"\d{4}-\d{2}-\d{2}|[+\-\u2212]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[\s\u202f\u00a0]?(?:%|pp\b|per\s?cent))?", re.IGNORECASE
+)
+_ENDS = re.compile(r"(?<=[.!?:])\s+|\n+")
+_SPACE = re.compile(r"[\s\u202f\u00a0\u2009]+")
+
+
+@dataclass(frozen=True)
+class Traced:
+    """One number of a text.
+
+    Attributes:
+        number: As it was written.
+        sentence: Where it was written.
+        place: Cell of the memo that has it, "" where none has.
+        expected: What the memo has there, where the sentence is one of its own; "" otherwise.
+    """
+
+    number: str
+    sentence: str
+    place: str
+    expected: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the memo says the same."""
+        return bool(self.place)
+
+    def to_dict(self) -> dict[str, J]:
+        """The fields by name."""
+        return {
+            "number": self.number,
+            "sentence": self.sentence,
+            "place": self.place,
+            "expected": self.expected,
+            "ok": self.ok,
+        }
+
+    def __str__(self) -> str:
+        if self.ok:
+            return f"{self.number}: {self.place}"
+        return f"{self.number}: the memo has {self.expected}" if self.expected else f"{self.number}: no cell of the memo has it"
+
+
+def trace(text: str, cells: J) -> list[Traced]:
+    """Each number of a text with the cell that it comes from.
+
+    Args:
+        text: Sentences in plain text.
+        cells: Of a memo's page, verified before.
+    """
+    known: dict[str, list[tuple[str, list[str]]]] = {}
+    for place, value in _strings(cells):
+        for piece in _pieces(value):
+            if NUMBER.search(piece):
+                known.setdefault(_mask(piece), []).append((place, NUMBER.findall(piece)))
+    rows = cells.get("rows", [])
+    out: list[Traced] = []
+    for piece in _pieces(text):
+        numbers = NUMBER.findall(piece)
+        if not numbers:
+            continue
+        own = known.get(_mask(piece), [])
+        if own:
+            place, theirs = max(own, key=lambda pair: sum(plain(a) == plain(b) for a, b in zip(numbers, pair[1], strict=True)))
+            for mine, wanted in zip(numbers, theirs, strict=True):
+                same = plain(mine) == plain(wanted)
+                home = _home(mine, piece, rows) or place
+                out.append(Traced(mine, piece, home if same else "", "" if same else wanted))
+        else:
+            out += [Traced(n, piece, _found(n, piece, cells, rows)) for n in numbers]
+    return out
+
+
+def plain(number: str) -> str:
+    """A number without the ways of writing it: separators, spaces, kinds of minus."""
+    text = _SPACE.sub("", number).replace(",", "").replace("\u2212", "-").lower().replace("percent", "%")
+    return text.rstrip(".")
+
+
+def _strings(value: J, place: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _strings(inner, f"{place}.{name}" if place else str(name))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from _strings(inner, f"{place}.{i}")
+    elif isinstance(value, str):
+        yield place, value
+
+
+def _pieces(text: str) -> list[str]:
+    """Sentences of a text: a point ends one only where space follows."""
+    return [piece for part in _ENDS.split(text) if (piece := part.strip())]
+
+
+def _mask(piece: str) -> str:
+    return _SPACE.sub(" ", NUMBER.sub("#", piece)).strip().casefold()
+
+
+def _bare(number: str) -> str:
+    """Without a sign, for texts that write `3.1 to 11.8` or `fell by 2 %`."""
+    return plain(number).lstrip("+-")
+
+
+def _matches(mine: str, theirs: str) -> bool:
+    signed = plain(mine)[:1] in "+-"
+    a, b = (plain(mine), plain(theirs)) if signed else (_bare(mine), _bare(theirs))
+    if a == b:
+        return True
+    unit = a[-1:] if a.endswith("%") else ""
+    return bool(unit) and not b.endswith("%") and a[:-1] == b  # an interval's ends stand without their sign
+
+
+def _home(number: str, piece: str, rows: Sequence[J]) -> str:
+    """Cell of a row of a metric that the sentence names."""
+    said = piece.casefold()
+    for i, row in enumerate(rows):
+        if str(row["label"]).casefold() in said:
+            for name, value in row.items():
+                if isinstance(value, str) and any(_matches(number, n) for n in NUMBER.findall(value)):
+                    return f"rows.{i}.{name}"
+    return ""
+
+
+def _found(number: str, piece: str, cells: J, rows: Sequence[J]) -> str:
+    """Cell that has a number of a sentence that is none of the memo's own."""
+    home = _home(number, piece, rows)
+    if home:
+        return home
+    names = [str(row["label"]).casefold() for row in rows]
+    if any(name in piece.casefold() for name in names) and plain(number).endswith(("%", "pp")):
+        return ""
+    for part in ("run", "decision", "title", "hypothesis", "looks"):
+        for place, value in _strings(cells.get(part), part):
+            if any(plain(number) == plain(n) for n in NUMBER.findall(value)):
+                return place
+    return ""
+
+
 # ----------------------------------------------------------------------------------------------------------------------- check
 # Verify one memo.
 
@@ -4331,6 +4474,33 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
     return "witness", f"The memo is whole, but not what the witness saw: {found}."
 
 
+def trace_memo(text: str, path: str | Path, *, renderer: Renderer | None = None) -> list[Traced]:
+    """Each number of a text with the cell of a memo that has it; `verify` says whether the memo itself holds.
+
+    Args:
+        text: Sentences in plain text.
+        path: The memo.
+        renderer: Makes the cells of a memo that carries none.
+    """
+    payload = sealed(path, Notes())[0]
+    page = payload.get("page")
+    cells = page["cells"] if page is not None else renderer.made(payload)[0] if renderer is not None else {}
+    return trace(text, cells)
+
+
+def traced_text(found: Sequence[Traced]) -> str:
+    """What was found of a text's numbers, line by line."""
+    wrong = sum(not t.ok for t in found)
+    head = (
+        f"{wrong} of {len(found)} numbers of the text are not what the memo says."
+        if wrong
+        else f"All {len(found)} numbers of the text are the memo's."
+        if found
+        else "The text has no number."
+    )
+    return "\n".join([head, *(f"  {'✓' if t.ok else '✕'} {t}" for t in found)])
+
+
 def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = None) -> int:
     """Verify one memo from the command line: `python verify.py MEMO [--json] [--key KEY] …`."""
     parser = argparse.ArgumentParser(prog="verify.py", description="Check a memo with nothing but the memo.")
@@ -4339,14 +4509,20 @@ def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = 
     parser.add_argument("--key", help="experiment that it should be of")
     parser.add_argument("--ledger", help="the experiment's ledger.jsonl today")
     parser.add_argument("--witness", help="length:digest noted elsewhere")
+    parser.add_argument("--text", metavar="FILE", help="also trace every number of this text to a cell of the memo")
     try:
         args = parser.parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
     report = verify(args.memo, key=args.key, ledger=args.ledger, witness=args.witness, renderer=renderer)
-    text = json.dumps(report.to_dict(), ensure_ascii=False, indent=2) if args.json else str(report)
+    value, said, wrong = report.to_dict(), str(report), False
+    if args.text and report.holds:
+        found = trace_memo(Path(args.text).read_text("utf-8"), args.memo, renderer=renderer)
+        value, said = {**value, "text": [t.to_dict() for t in found]}, f"{said}\n{traced_text(found)}"
+        wrong = any(not t.ok for t in found)
+    text = json.dumps(value, ensure_ascii=False, indent=2) if args.json else said
     sys.stdout.buffer.write((text + "\n").encode("utf-8", "replace"))
-    return report.exit_code
+    return 1 if wrong else report.exit_code
 
 
 # ------------------------------------------------------------------------------------------------------------------------ page
@@ -6644,8 +6820,10 @@ DAYS_PER_YEAR = 365.25
 
 def _year(readout: Mapping[str, Any], outcome: str) -> str:
     """What a shipped win brings in a year at the traffic of the run, by the shrunken lift; "" where nothing may be claimed."""
-    if outcome != "ship" or readout["recommendation"]["outcome"] != "ship":
+    if outcome != "ship" or readout["recommendation"]["outcome"] != "ship" or "RETROSPECTIVE" in readout["stamps"]:
         return ""
+    if any(s in readout["stamps"] for s in ("PLANNED AFTER THE DATA", "AMENDED AFTER EFFECTS", "EXPLORATORY")):
+        return ""  # an effect that a plan was chosen for is no forecast
     main, traffic = subject(readout), daily_units(readout)
     if main is None or traffic is None or main["verdict"] != "better" or not main["mean_control"]:
         return ""
@@ -6679,7 +6857,8 @@ def _differs(payload: Mapping[str, Any]) -> str:
     """That a decision is another one than the rule's."""
     decision, advice = payload["decision"], payload["readout"]["recommendation"]
     if decision is None or decision["follows_rule"]:
-        return ", by the rule fixed before launch" if decision else ""
+        after = any(s in QUALIFIERS and s != "PEEK" for s in payload["readout"]["stamps"])
+        return "" if decision is None else ", by the rule of the plan" if after else ", by the rule fixed before launch"
     return f", against the rule of the plan, which says: {advice['outcome']}"
 
 

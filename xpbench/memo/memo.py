@@ -54,6 +54,29 @@ class Memo(Shows):
         """The payload."""
         return dict(self.payload)
 
+    def sentences(self, audience: str = "director") -> tuple[str, ...]:
+        """The result in two to five sentences, from frozen numbers, for one kind of reader.
+
+        Args:
+            audience: `director`, `team`, `cv` or `chat`.
+
+        Raises:
+            InputError: `XPB-I04`, another audience.
+        """
+        from xpbench.errors import InputError, nearest
+        from xpbench.memo.content.brief import VOICES, sentences
+
+        if audience not in VOICES:
+            raise InputError(
+                "XPB-I04",
+                name="audience",
+                value=audience,
+                rule=plain("A brief is for one kind of reader"),
+                remedy=plain(nearest(audience, VOICES)),
+            )
+        kept = self.payload.get("page", {}).get("cells", {}).get("brief")
+        return tuple(kept[audience] if kept else sentences(self.payload, audience))
+
     def save(self, path: str | Path) -> Path:
         """Write the memo, in the format that the name's ending asks for.
 

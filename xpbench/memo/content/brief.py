@@ -116,7 +116,8 @@ def _differs(payload: Mapping[str, Any]) -> str:
     """That a decision is another one than the rule's."""
     decision, advice = payload["decision"], payload["readout"]["recommendation"]
     if decision is None or decision["follows_rule"]:
-        return ", by the rule fixed before launch" if decision else ""
+        after = any(s in QUALIFIERS and s != "PEEK" for s in payload["readout"]["stamps"])
+        return "" if decision is None else ", by the rule of the plan" if after else ", by the rule fixed before launch"
     return f", against the rule of the plan, which says: {advice['outcome']}"
 
 
@@ -193,8 +194,10 @@ def shrunken(readout: Mapping[str, Any], row: Mapping[str, Any]) -> float | None
 
 def _year(readout: Mapping[str, Any], outcome: str) -> str:
     """What a shipped win brings in a year at the traffic of the run, by the shrunken lift; "" where nothing may be claimed."""
-    if outcome != "ship" or readout["recommendation"]["outcome"] != "ship":
+    if outcome != "ship" or readout["recommendation"]["outcome"] != "ship" or "RETROSPECTIVE" in readout["stamps"]:
         return ""
+    if any(s in readout["stamps"] for s in ("PLANNED AFTER THE DATA", "AMENDED AFTER EFFECTS", "EXPLORATORY")):
+        return ""  # an effect that a plan was chosen for is no forecast
     main, traffic = subject(readout), daily_units(readout)
     if main is None or traffic is None or main["verdict"] != "better" or not main["mean_control"]:
         return ""
