@@ -5891,6 +5891,18 @@ def money(readout: Mapping[str, Any]) -> str:
     return f"In money: {'; '.join(parts)}." if parts else ""
 
 
+_PICTURE = re.compile(r"data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/]+={0,2}")
+
+
+def _picture(variant: Mapping[str, Any]) -> str:
+    """Data address of a variant's picture; "" for anything else, whoever wrote the payload."""
+    found = variant.get("picture") or ""
+    return found if _PICTURE.fullmatch(found) else ""
+
+
+_ADDRESS = re.compile(r"https?://[^\s<>\"']+")
+
+
 def run_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """When it ran, who was in it, what was planned and what was found."""
     readout = payload["readout"]
@@ -5905,13 +5917,17 @@ def run_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[s
         "audience": plan.get("audience") or "",
         "traffic": _traffic(plan),
         "units": [
-            {"variant": labels[v["key"]], "n": whole(summary["units"].get(v["key"], 0)), "picture": v.get("picture", "")}
+            {"variant": labels[v["key"]], "n": whole(summary["units"].get(v["key"], 0)), "picture": _picture(v)}
             for v in plan["variants"]
         ],
-        "pictures": any(v.get("picture") for v in plan["variants"]),
+        "pictures": any(_picture(v) for v in plan["variants"]),
         "planned": _planned(readout),
         "money": money(readout),
-        "links": [{"title": named(link["title"]), "url": link["url"]} for link in plan.get("links") or ()],
+        "links": [
+            {"title": named(link["title"]), "url": link["url"]}
+            for link in plan.get("links") or ()
+            if _ADDRESS.fullmatch(link["url"])
+        ],
     }
 
 

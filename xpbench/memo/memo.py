@@ -81,7 +81,8 @@ class Memo(Shows):
         """Write the memo, in the format that the name's ending asks for.
 
         `.html` is the frozen memo; `.interactive.html` the same page with tables that sort, without evidence; `.json` the
-        payload; `.md` the first page for pull requests; `.pdf` printed by Chromium; `.zip` an RO-Crate with all evidence.
+        payload; `.md` the first page for pull requests and chats; `.png` the first page as a picture;
+        `.pdf` printed by Chromium; `.zip` an RO-Crate with all evidence.
 
         The file is replaced whole or not at all.
 
@@ -108,12 +109,16 @@ class Memo(Shows):
                 from xpbench.memo.markdown import markdown
 
                 data = markdown(self.payload).encode()
+            case ".png":
+                from xpbench.memo.picture import png
+
+                data = png(self.payload)
             case ".pdf":
                 from xpbench.memo.pdf import pdf
 
                 data = pdf(self.html)
             case other:
-                raise MemoError("XPB-O02", ending=other or "no ending", hint=plain("Use .html, .json, .md, .pdf, .zip"))
+                raise MemoError("XPB-O02", ending=other or "no ending", hint=plain("Use .html, .png, .json, .md, .pdf, .zip"))
         write_atomic(target, data)
         return target
 

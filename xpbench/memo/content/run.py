@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
@@ -42,14 +43,28 @@ def run_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[s
         "audience": plan.get("audience") or "",
         "traffic": _traffic(plan),
         "units": [
-            {"variant": labels[v["key"]], "n": digits.whole(summary["units"].get(v["key"], 0)), "picture": v.get("picture", "")}
+            {"variant": labels[v["key"]], "n": digits.whole(summary["units"].get(v["key"], 0)), "picture": _picture(v)}
             for v in plan["variants"]
         ],
-        "pictures": any(v.get("picture") for v in plan["variants"]),
+        "pictures": any(_picture(v) for v in plan["variants"]),
         "planned": _planned(readout),
         "money": money(readout),
-        "links": [{"title": named(link["title"]), "url": link["url"]} for link in plan.get("links") or ()],
+        "links": [
+            {"title": named(link["title"]), "url": link["url"]}
+            for link in plan.get("links") or ()
+            if _ADDRESS.fullmatch(link["url"])
+        ],
     }
+
+
+_ADDRESS = re.compile(r"https?://[^\s<>\"']+")
+_PICTURE = re.compile(r"data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/]+={0,2}")
+
+
+def _picture(variant: Mapping[str, Any]) -> str:
+    """Data address of a variant's picture; "" for anything else, whoever wrote the payload."""
+    found = variant.get("picture") or ""
+    return found if _PICTURE.fullmatch(found) else ""
 
 
 def _traffic(plan: Mapping[str, Any]) -> str:
