@@ -5707,45 +5707,68 @@ def health_line(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 FIVE = (("srm_anytime", "srm"), ("assignment_audit",), ("plan_first",), ("pre_experiment_bias",), ("contamination",))
-"""The checks that page one names: the split, the assignment, the plan's date, alike before, nobody in two variants."""
+"""What page one names: the split, the assignment, the plan's date, alike before, nobody in two variants."""
 
 
-HEALTH_WORD = {"not answerable": "not run"}
-"""A status as it is shown, where that is another word."""
-
-
-def _health_short(check: Mapping[str, Any]) -> dict[str, str]:
-    """A check on one line: its first sentence, and how to make it run where it did not."""
-    first = check["meaning"].split(". ")[0].rstrip(".")
-    silent = check["status"] == "not answerable"
-    how = check["next_step"].rstrip(".") if silent and check["next_step"] != "Nothing to do." else ""
-    return {
-        "title": check["title"],
-        "word": HEALTH_WORD.get(check["status"], check["status"]),
-        "tone": HEALTH_TONE.get(check["status"], "muted"),
-        "said": f"{first}. {how}." if how else f"{first}.",
-    }
+MOST = 3
+"""Further checks that warn or fail and are named."""
 
 
 _RANK = ("fail", "warn", "not answerable", "pass")
 
 
-def health_lines(checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The five checks that matter most with what they found, further loud ones, and one line for the rest."""
+def five(checks: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], int, str]:
+    """Loud checks and the five that matter, how many loud ones are left out, and one line for the rest.
+
+    Args:
+        checks: Of a readout, as dictionaries.
+    """
     by_name = {c["name"]: c for c in checks}
     picked = []
     for group in FIVE:
         found = [by_name[name] for name in group if name in by_name]
         if found:
             picked.append(min(found, key=lambda c: _RANK.index(c["status"])))
-    told = {c["name"] for c in picked} | {name for group in FIVE for name in group if name in by_name}
-    loud = [c for c in checks if c["name"] not in told and c["status"] in ("fail", "warn")]
-    rest = [c for c in checks if c["name"] not in told and c not in loud]
+    named = {name for group in FIVE for name in group}
+    loud = [c for c in checks if c["name"] not in named and c["status"] in ("fail", "warn")]
+    rest = [c for c in checks if c["name"] not in named and c not in loud]
     passed = sum(c["status"] == "pass" for c in rest)
     silent = sum(c["status"] == "not answerable" for c in rest)
     parts = [f"{passed} more pass"] if passed else []
     parts += [f"{silent} not run: each says how to make it run"] if silent else []
-    return {"lines": [_health_short(c) for c in [*loud[:3], *picked]], "more": max(len(loud) - 3, 0), "rest": "; ".join(parts)}
+    return [*loud[:MOST], *picked], max(len(loud) - MOST, 0), "; ".join(parts)
+
+
+NOTHING = "Nothing to do."
+
+
+def short(check: Mapping[str, Any]) -> str:
+    """What a check found in a sentence; how to make it run where it did not."""
+    first = str(check["meaning"]).split(". ")[0].rstrip(".")
+    how = str(check["next_step"]).rstrip(".") if check["status"] == "not answerable" and check["next_step"] != NOTHING else ""
+    return f"{first}. {how}." if how else f"{first}."
+
+
+WORDS = {"not answerable": "not run"}
+"""A status as people read it, where files keep another word."""
+
+
+def health_lines(checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The checks that matter most with what they found, further loud ones, and one line for the rest."""
+    lines, more, rest = five(checks)
+    return {
+        "lines": [
+            {
+                "title": c["title"],
+                "word": WORDS.get(c["status"], c["status"]),
+                "tone": HEALTH_TONE.get(c["status"], "muted"),
+                "said": short(c),
+            }
+            for c in lines
+        ],
+        "more": more,
+        "rest": rest,
+    }
 
 
 def run_dates(readout: Mapping[str, Any]) -> tuple[str, str, int] | None:
@@ -5866,6 +5889,124 @@ def _planned(readout: Mapping[str, Any]) -> list[dict[str, str]]:
     return out
 
 
+def planned_error(plan: Mapping[str, Any], metric: Mapping[str, Any], units: float | None = None) -> float | None:
+    """Standard error of the lift that the plan's baselines foresee, at the horizon or at so many units of all variants."""
+    planning = plan.get("planning", {})
+    mean, sd = planning.get("baselines", {}).get(metric["key"]), planning.get("sds", {}).get(metric["key"])
+    total = units or plan.get("horizon", {}).get("units")
+    if not mean or not total:
+        return None
+    if sd is None:
+        if not 0 < mean < 1:
+            return None
+        sd = math.sqrt(mean * (1.0 - mean))
+    control = next(v["split"] for v in plan["variants"] if v.get("control"))
+    treatment = next(v["split"] for v in plan["variants"] if not v.get("control"))
+    if not control or not treatment:
+        return None
+    return float(sd / abs(mean) * math.sqrt(1.0 / (control * total) + 1.0 / (treatment * total)))
+
+
+_POCOCK = {2: 1.111, 3: 1.168, 4: 1.205, 5: 1.231}
+"""Pocock's constants over the normal's at 5 %, by number of looks (Jennison and Turnbull 2000, table 2.1)."""
+
+
+def multiplier_at(plan: Mapping[str, Any], alpha: float, units: float, share: float) -> float:
+    """Multiplier of the plan's design for a comparison that is read at that many units, its last look where looks are planned.
+
+    Args:
+        plan: As a dictionary.
+        alpha: Two-sided level of the comparison.
+        units: Of control and treatment together.
+        share: Of the two of all units.
+    """
+    model = plan["model"]
+    fixed = NORMAL.inv_cdf(1.0 - alpha / 2.0)
+    if model["kind"] == "sequential":
+        level = round(1.0 - model["confidence"], 12)
+        if model.get("n_opt"):
+            k = units * (-2.0 * math.log(level) + math.log1p(-2.0 * math.log(level))) / (model["n_opt"] * share)
+        else:
+            parts = [v["split"] for v in plan["variants"]]
+            own = max(parts) / share if share else 0.5
+            k = units * (model.get("tau") or 0.0) ** 2 * own * (1.0 - own)
+        return math.sqrt((k + 1.0) / k * (math.log(k + 1.0) - 2.0 * math.log(alpha))) if k > 0 else math.inf
+    if model["kind"] == "group_sequential":
+        looks = len(model.get("looks", (0.5, 1.0)))
+        if model.get("spending") == "reflection":
+            return NORMAL.inv_cdf(1.0 - alpha / 4.0)
+        if model.get("spending") == "pocock":
+            return fixed * _POCOCK.get(looks, 1.231 if looks > 5 else 1.0)
+        return fixed * (1.0 + 0.0085 * (looks - 1))
+    return fixed
+
+
+def _wins(
+    plan: Mapping[str, Any], metric: Mapping[str, Any], lift: float, error: float, alpha: float, pair: float, share: float
+) -> float:
+    policy = plan.get("decision", {}).get("practical", "estimate")
+    q = multiplier_at(plan, alpha, pair, share)
+    return chance(lift, error, threshold(error, q, policy, metric.get("min_lift")))
+
+
+def _alpha(plan: Mapping[str, Any]) -> float:
+    """Level of a primary comparison: Bonferroni's share, which the steps of Holm begin with."""
+    alpha = round(1.0 - plan["model"]["confidence"], 12)
+    count = sum(m["role"] == "primary" for m in plan["metrics"]) * (len(plan["variants"]) - 1)
+    return alpha if plan.get("correction") == "none" else alpha / max(count, 1)
+
+
+def planned_chance(plan: Mapping[str, Any], *, rails: bool = False) -> float | None:
+    """Chance at the horizon that the primary metrics win by the plan's rule where its hypothesis holds.
+
+    From the plan's own baselines and standard deviations; None where one is missing. Metrics are taken as independent.
+
+    Args:
+        plan: As a dictionary.
+        rails: Also ask that every guardrail is shown to be within its margin, if the change does nothing to it.
+    """
+    units = plan.get("horizon", {}).get("units")
+    control = next(v["split"] for v in plan["variants"] if v.get("control"))
+    share = control + next(v["split"] for v in plan["variants"] if not v.get("control"))
+    policy = plan.get("decision", {})
+    wins, passes = [], 1.0
+    for metric in plan["metrics"]:
+        error = planned_error(plan, metric)
+        if metric["role"] == "primary":
+            lift = planned_lift(plan, metric["key"])
+            if lift is None and policy.get("ship_when") != "all_primaries":
+                continue
+            if lift is None or error is None or not units:
+                return None
+            wins.append(_wins(plan, metric, lift, error, _alpha(plan), units * share, share))
+        elif metric["role"] == "guardrail" and rails and policy.get("guardrails", "non_inferior") == "non_inferior":
+            margin = metric.get("margin_rel")
+            mean = plan.get("planning", {}).get("baselines", {}).get(metric["key"])
+            if margin is None and metric.get("margin") and mean:
+                margin = metric["margin"] / abs(mean)
+            if margin is None or error is None or not units:
+                return None
+            level = 2.0 * (policy.get("guardrail_alpha") or round(1.0 - plan["model"]["confidence"], 12))
+            passes *= NORMAL.cdf(margin / error - multiplier_at(plan, level, units * share, share))
+    if not wins:
+        return None
+    missed = math.prod(1.0 - w for w in wins)
+    return passes * (math.prod(wins) if policy.get("ship_when") == "all_primaries" else 1.0 - missed)
+
+
+def _power(plan: Mapping[str, Any]) -> str:
+    """How often the plan's own rule would have won by its own numbers, on record."""
+    found = planned_chance(plan, rails=True) or planned_chance(plan)
+    if found is None:
+        return "The plan says nothing of its power."
+    wanted = plan["planning"]["power"]
+    low = ", less than it asked for" if found < wanted - 0.005 else ""
+    return (
+        f"By its own numbers the plan wins in {chance_text(found)} of cases if its hypothesis holds{low} "
+        f"({share_text(wanted)} planned)."
+    )
+
+
 def money(readout: Mapping[str, Any]) -> str:
     """What the primary metrics that changed are worth a month, where the plan names a worth or values in a currency."""
     main = subject(readout)
@@ -5922,6 +6063,7 @@ def run_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[s
         ],
         "pictures": any(_picture(v) for v in plan["variants"]),
         "planned": _planned(readout),
+        "power": _power(plan),
         "money": money(readout),
         "links": [
             {"title": named(link["title"]), "url": link["url"]}
@@ -5974,90 +6116,6 @@ class WhatNow:
 def _share(plan: Mapping[str, Any], variant: str) -> float:
     """Share of control and this treatment of all units."""
     return float(sum(v["split"] for v in plan["variants"] if v.get("control") or v["key"] == variant))
-
-
-_POCOCK = {2: 1.111, 3: 1.168, 4: 1.205, 5: 1.231}
-"""Pocock's constants over the normal's at 5 %, by number of looks (Jennison and Turnbull 2000, table 2.1)."""
-
-
-def multiplier_at(plan: Mapping[str, Any], alpha: float, units: float, share: float) -> float:
-    """Multiplier of the plan's design for a comparison that is read at that many units, its last look where looks are planned.
-
-    Args:
-        plan: As a dictionary.
-        alpha: Two-sided level of the comparison.
-        units: Of control and treatment together.
-        share: Of the two of all units.
-    """
-    model = plan["model"]
-    fixed = NORMAL.inv_cdf(1.0 - alpha / 2.0)
-    if model["kind"] == "sequential":
-        level = round(1.0 - model["confidence"], 12)
-        if model.get("n_opt"):
-            k = units * (-2.0 * math.log(level) + math.log1p(-2.0 * math.log(level))) / (model["n_opt"] * share)
-        else:
-            parts = [v["split"] for v in plan["variants"]]
-            own = max(parts) / share if share else 0.5
-            k = units * (model.get("tau") or 0.0) ** 2 * own * (1.0 - own)
-        return math.sqrt((k + 1.0) / k * (math.log(k + 1.0) - 2.0 * math.log(alpha))) if k > 0 else math.inf
-    if model["kind"] == "group_sequential":
-        looks = len(model.get("looks", (0.5, 1.0)))
-        if model.get("spending") == "reflection":
-            return NORMAL.inv_cdf(1.0 - alpha / 4.0)
-        if model.get("spending") == "pocock":
-            return fixed * _POCOCK.get(looks, 1.231 if looks > 5 else 1.0)
-        return fixed * (1.0 + 0.0085 * (looks - 1))
-    return fixed
-
-
-def _wins(
-    plan: Mapping[str, Any], metric: Mapping[str, Any], lift: float, error: float, alpha: float, pair: float, share: float
-) -> float:
-    policy = plan.get("decision", {}).get("practical", "estimate")
-    q = multiplier_at(plan, alpha, pair, share)
-    return chance(lift, error, threshold(error, q, policy, metric.get("min_lift")))
-
-
-def planned_error(plan: Mapping[str, Any], metric: Mapping[str, Any], units: float | None = None) -> float | None:
-    """Standard error of the lift that the plan's baselines foresee, at the horizon or at so many units of all variants."""
-    planning = plan.get("planning", {})
-    mean, sd = planning.get("baselines", {}).get(metric["key"]), planning.get("sds", {}).get(metric["key"])
-    total = units or plan.get("horizon", {}).get("units")
-    if not mean or not total:
-        return None
-    if sd is None:
-        if not 0 < mean < 1:
-            return None
-        sd = math.sqrt(mean * (1.0 - mean))
-    control = next(v["split"] for v in plan["variants"] if v.get("control"))
-    treatment = next(v["split"] for v in plan["variants"] if not v.get("control"))
-    if not control or not treatment:
-        return None
-    return float(sd / abs(mean) * math.sqrt(1.0 / (control * total) + 1.0 / (treatment * total)))
-
-
-def _alpha(plan: Mapping[str, Any]) -> float:
-    """Level of a primary comparison: Bonferroni's share, which the steps of Holm begin with."""
-    alpha = round(1.0 - plan["model"]["confidence"], 12)
-    count = sum(m["role"] == "primary" for m in plan["metrics"]) * (len(plan["variants"]) - 1)
-    return alpha if plan.get("correction") == "none" else alpha / max(count, 1)
-
-
-def planned_chance(plan: Mapping[str, Any], *, noise: float = 1.0) -> float | None:
-    """Chance at the horizon that the first primary metric wins by the plan's rule where its hypothesis holds.
-
-    From the plan's own baselines and standard deviations; None where one is missing. With `noise` times the planned standard
-    error.
-    """
-    for metric in plan["metrics"]:
-        if metric["role"] == "primary":
-            lift, error = planned_lift(plan, metric["key"]), planned_error(plan, metric)
-            if lift is None or error is None:
-                return None
-            control = next(v for v in plan["variants"] if v.get("control"))
-            share = control["split"] + next(v["split"] for v in plan["variants"] if not v.get("control"))
-            return _wins(plan, metric, lift, error * noise, _alpha(plan), plan["horizon"]["units"] * share, share)
-    return None
 
 
 LOW = 0.6
@@ -6209,7 +6267,7 @@ def _price(plan: Mapping[str, Any], readout: Mapping[str, Any], times: float, *,
     )
 
 
-MOST = 400.0
+_chances_MOST = 400.0
 """Extensions beyond so many times the units are no plan."""
 
 
@@ -6224,7 +6282,7 @@ def times_needed(reaches: Callable[[float], float], target: float, *, least: flo
     low, high = least, least * 1.0625
     while reaches(high) < target:
         low, high = high, high * 1.5
-        if high > MOST:
+        if high > _chances_MOST:
             return None
     for _ in range(40):
         middle = (low + high) / 2.0
@@ -6469,7 +6527,7 @@ def _sealed(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> WhatNow:
     if due["days_needed"] and due["days"] is not None:
         days = max(days or 0, math.ceil(due["days_needed"] - due["days"]))
     takes = [f"{number_of(left, 'more unit')}{_in_days(days)}." if left else f"{number_of(days or 0, 'more day')}."]
-    chance = planned_chance(plan)
+    chance = planned_chance(plan, rails=True) or planned_chance(plan)
     if chance is not None:
         takes.append(
             f"If the hypothesis holds, the rule wins in {chance_text(chance)} of such runs (planned "
@@ -7429,7 +7487,7 @@ def health_check(check: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": check["title"],
         "status": check["status"],
-        "word": HEALTH_WORD.get(check["status"], check["status"]),
+        "word": WORDS.get(check["status"], check["status"]),
         "tone": HEALTH_TONE.get(check["status"], "muted"),
         "gate": check["gate"],
         "meaning": check["meaning"],
@@ -7588,7 +7646,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "c9cdb7cb48e17005991503bb6980afccb5f5ee2cd07716d9739e56ea4e1bad58": (
+    "bc457ad28f89c2bd85575c700bd56408c71205575116a35b620eaa04c1468dd9": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -7692,6 +7750,7 @@ TEMPLATES = {
     '<p data-x="impact.1">{{ c.impact[1] }}</p>\n'
     '{% if c.run.money %}<p>{{ c.run.money }}</p>{% endif %}\n'
     '{% for p in c.run.planned %}<p class="small tab">{{ p.metric }}: planned {{ p.planned }}, found {{ p.found }}. This run could find {{ p.could_find }} with a chance of {{ p.power }}{% if p.planned != "–" %}; it would have missed the planned lift in {{ p.missed }} of cases{% endif %}.</p>{% endfor %}\n'
+    '<p class="small quiet">{{ c.run.power }}</p>\n'
     '<p class="because">Reason: {{ c.decision.because }}</p>\n'
     '</div>\n'
     '<dl class="hyp"><dt>If</dt><dd>{{ c.hypothesis["if"] }}</dd><dt>then</dt><dd>{{ c.hypothesis.then }}</dd><dt>because</dt><dd>{{ c.hypothesis.because }}</dd></dl>\n'

@@ -133,9 +133,12 @@ class SealedReadout(Shows):
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><td>{escape(k)}</td><td style='text-align:right'>{v:,}</td></tr>" for k, v in self.units.items())
         health = "".join(
-            f"<li>{escape(c.label)}: {escape(c.status)}. {escape(c.meaning)}</li>" for c in self.health if c.status != "pass"
+            f"<li>{escape(c.label)}: {escape(c.word)}. {escape(c.meaning)}</li>"
+            for c in self.health
+            if c.status in ("warn", "fail")
         )
         passed = sum(c.status == "pass" for c in self.health)
+        silent = sum(c.status == "not answerable" for c in self.health)
         alarm = (
             f"<p><strong>▲ Harm alarm</strong>, worse than accepted: {escape(', '.join(self.harm.metrics))}.</p>"
             if self.harm.sounds
@@ -144,7 +147,7 @@ class SealedReadout(Shows):
         return (
             f"<section aria-label='Sealed readout'><p><strong>◆ {escape(self.sentence)}</strong></p>{alarm}"
             f"<table style='font-variant-numeric:tabular-nums'><thead><tr><th>Variant</th><th>Units</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table><ul>{health}<li>{passed} checks pass</li></ul>"
+            f"<tbody>{rows}</tbody></table><ul>{health}<li>{passed} checks pass, {silent} not run</li></ul>"
             f"{what_now_html(self.what_now) if self.what_now is not None else ''}</section>"
         )
 

@@ -197,7 +197,7 @@ def _sealed(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> WhatNow:
     if due["days_needed"] and due["days"] is not None:
         days = max(days or 0, math.ceil(due["days_needed"] - due["days"]))
     takes = [f"{number_of(left, 'more unit')}{_in_days(days)}." if left else f"{number_of(days or 0, 'more day')}."]
-    chance = planned_chance(plan)
+    chance = planned_chance(plan, rails=True) or planned_chance(plan)
     if chance is not None:
         takes.append(
             f"If the hypothesis holds, the rule wins in {chance_text(chance)} of such runs (planned "
@@ -336,21 +336,42 @@ def _continues(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> bool:
     return plan["model"]["kind"] == "sequential" or not readout["due"]["is_adequate"]
 
 
-def planned_chance(plan: Mapping[str, Any], *, noise: float = 1.0) -> float | None:
-    """Chance at the horizon that the first primary metric wins by the plan's rule where its hypothesis holds.
+def planned_chance(plan: Mapping[str, Any], *, rails: bool = False) -> float | None:
+    """Chance at the horizon that the primary metrics win by the plan's rule where its hypothesis holds.
 
-    From the plan's own baselines and standard deviations; None where one is missing. With `noise` times the planned standard
-    error.
+    From the plan's own baselines and standard deviations; None where one is missing. Metrics are taken as independent.
+
+    Args:
+        plan: As a dictionary.
+        rails: Also ask that every guardrail is shown to be within its margin, if the change does nothing to it.
     """
+    units = plan.get("horizon", {}).get("units")
+    control = next(v["split"] for v in plan["variants"] if v.get("control"))
+    share = control + next(v["split"] for v in plan["variants"] if not v.get("control"))
+    policy = plan.get("decision", {})
+    wins, passes = [], 1.0
     for metric in plan["metrics"]:
+        error = planned_error(plan, metric)
         if metric["role"] == "primary":
-            lift, error = planned_lift(plan, metric["key"]), planned_error(plan, metric)
-            if lift is None or error is None:
+            lift = planned_lift(plan, metric["key"])
+            if lift is None and policy.get("ship_when") != "all_primaries":
+                continue
+            if lift is None or error is None or not units:
                 return None
-            control = next(v for v in plan["variants"] if v.get("control"))
-            share = control["split"] + next(v["split"] for v in plan["variants"] if not v.get("control"))
-            return _wins(plan, metric, lift, error * noise, _alpha(plan), plan["horizon"]["units"] * share, share)
-    return None
+            wins.append(_wins(plan, metric, lift, error, _alpha(plan), units * share, share))
+        elif metric["role"] == "guardrail" and rails and policy.get("guardrails", "non_inferior") == "non_inferior":
+            margin = metric.get("margin_rel")
+            mean = plan.get("planning", {}).get("baselines", {}).get(metric["key"])
+            if margin is None and metric.get("margin") and mean:
+                margin = metric["margin"] / abs(mean)
+            if margin is None or error is None or not units:
+                return None
+            level = 2.0 * (policy.get("guardrail_alpha") or round(1.0 - plan["model"]["confidence"], 12))
+            passes *= chances.NORMAL.cdf(margin / error - chances.multiplier_at(plan, level, units * share, share))
+    if not wins:
+        return None
+    missed = math.prod(1.0 - w for w in wins)
+    return passes * (math.prod(wins) if policy.get("ship_when") == "all_primaries" else 1.0 - missed)
 
 
 def _alpha(plan: Mapping[str, Any]) -> float:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from xpbench.decide.chances import chance, could_find, multiplier, relative_error, threshold
-from xpbench.decide.whatnow import chance_text, planned_lift, subject, what_now
+from xpbench.decide.whatnow import chance_text, planned_chance, planned_lift, subject, what_now
 from xpbench.errors import number_of
 from xpbench.memo import figures
 from xpbench.memo.content.words import day_text
@@ -48,6 +48,7 @@ def run_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[s
         ],
         "pictures": any(_picture(v) for v in plan["variants"]),
         "planned": _planned(readout),
+        "power": _power(plan),
         "money": money(readout),
         "links": [
             {"title": named(link["title"]), "url": link["url"]}
@@ -76,6 +77,19 @@ def _traffic(plan: Mapping[str, Any]) -> str:
     holdout = assignment.get("holdout")
     parts += [f"{digits.share_text(holdout['share'])} held out"] if holdout else []
     return ", ".join(parts) or DASH
+
+
+def _power(plan: Mapping[str, Any]) -> str:
+    """How often the plan's own rule would have won by its own numbers, on record."""
+    found = planned_chance(plan, rails=True) or planned_chance(plan)
+    if found is None:
+        return "The plan says nothing of its power."
+    wanted = plan["planning"]["power"]
+    low = ", less than it asked for" if found < wanted - 0.005 else ""
+    return (
+        f"By its own numbers the plan wins in {chance_text(found)} of cases if its hypothesis holds{low} "
+        f"({digits.share_text(wanted)} planned)."
+    )
 
 
 def _planned(readout: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xpbench.errors import number_of
+from xpbench.health.five import WORDS as HEALTH_WORD
+from xpbench.health.five import five, short
 from xpbench.memo import figures
-from xpbench.memo.content.words import HEALTH_TONE, HEALTH_WORD, json_text, minute_text, plain_text
+from xpbench.memo.content.words import HEALTH_TONE, json_text, minute_text, plain_text
 from xpbench.memo.messages import say
 from xpbench.memo.names import metric_names, named
 from xpbench.wording import numbers as digits
@@ -53,39 +55,21 @@ def health_line(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     return out or [{"text": "no check ran", "tone": "worse"}]
 
 
-FIVE = (("srm_anytime", "srm"), ("assignment_audit",), ("plan_first",), ("pre_experiment_bias",), ("contamination",))
-"""The checks that page one names: the split, the assignment, the plan's date, alike before, nobody in two variants."""
-_RANK = ("fail", "warn", "not answerable", "pass")
-
-
 def health_lines(checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The five checks that matter most with what they found, further loud ones, and one line for the rest."""
-    by_name = {c["name"]: c for c in checks}
-    picked = []
-    for group in FIVE:
-        found = [by_name[name] for name in group if name in by_name]
-        if found:
-            picked.append(min(found, key=lambda c: _RANK.index(c["status"])))
-    told = {c["name"] for c in picked} | {name for group in FIVE for name in group if name in by_name}
-    loud = [c for c in checks if c["name"] not in told and c["status"] in ("fail", "warn")]
-    rest = [c for c in checks if c["name"] not in told and c not in loud]
-    passed = sum(c["status"] == "pass" for c in rest)
-    silent = sum(c["status"] == "not answerable" for c in rest)
-    parts = [f"{passed} more pass"] if passed else []
-    parts += [f"{silent} not run: each says how to make it run"] if silent else []
-    return {"lines": [_health_short(c) for c in [*loud[:3], *picked]], "more": max(len(loud) - 3, 0), "rest": "; ".join(parts)}
-
-
-def _health_short(check: Mapping[str, Any]) -> dict[str, str]:
-    """A check on one line: its first sentence, and how to make it run where it did not."""
-    first = check["meaning"].split(". ")[0].rstrip(".")
-    silent = check["status"] == "not answerable"
-    how = check["next_step"].rstrip(".") if silent and check["next_step"] != "Nothing to do." else ""
+    """The checks that matter most with what they found, further loud ones, and one line for the rest."""
+    lines, more, rest = five(checks)
     return {
-        "title": check["title"],
-        "word": HEALTH_WORD.get(check["status"], check["status"]),
-        "tone": HEALTH_TONE.get(check["status"], "muted"),
-        "said": f"{first}. {how}." if how else f"{first}.",
+        "lines": [
+            {
+                "title": c["title"],
+                "word": HEALTH_WORD.get(c["status"], c["status"]),
+                "tone": HEALTH_TONE.get(c["status"], "muted"),
+                "said": short(c),
+            }
+            for c in lines
+        ],
+        "more": more,
+        "rest": rest,
     }
 
 

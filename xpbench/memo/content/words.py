@@ -12,8 +12,6 @@ from xpbench.wording.rows import DASH
 ARROW = " → "
 
 HEALTH_TONE = {"pass": "better", "warn": "warn", "fail": "worse", "not answerable": "muted"}
-HEALTH_WORD = {"not answerable": "not run"}
-"""A status as it is shown, where that is another word."""
 SITUATION: dict[str, tuple[str, dict[Any, str]]] = {
     "primary": (
         "primary metric",
