@@ -5743,10 +5743,11 @@ NOTHING = "Nothing to do."
 
 
 def short(check: Mapping[str, Any]) -> str:
-    """What a check found in a sentence; how to make it run where it did not."""
-    first = str(check["meaning"]).split(". ")[0].rstrip(".")
-    how = str(check["next_step"]).rstrip(".") if check["status"] == "not answerable" and check["next_step"] != NOTHING else ""
-    return f"{first}. {how}." if how else f"{first}."
+    """What a loud check found, how to make one run that did not, and nothing of one that passed."""
+    if check["status"] == "pass":
+        return ""
+    told = check["next_step"] if check["status"] == "not answerable" and check["next_step"] != NOTHING else check["meaning"]
+    return str(told).split(". ")[0].rstrip(".") + "."
 
 
 WORDS = {"not answerable": "not run"}
@@ -6002,7 +6003,7 @@ def _power(plan: Mapping[str, Any]) -> str:
     wanted = plan["planning"]["power"]
     low = ", less than it asked for" if found < wanted - 0.005 else ""
     return (
-        f"By its own numbers the plan wins in {chance_text(found)} of cases if its hypothesis holds{low} "
+        f"By its own numbers the rule ships it in {chance_text(found)} of cases if its hypothesis holds{low} "
         f"({share_text(wanted)} planned)."
     )
 
@@ -6338,7 +6339,7 @@ def _extension(
         chance, more = goes_on(times), ends - total
         days = _days(plan, readout, more)
         takes.append(
-            f"{number_of(more, 'unit')} to the horizon{_in_days(days)}. From what is seen now the rule wins there with a "
+            f"{number_of(more, 'unit')} to the horizon{_in_days(days)}. From what is seen now the rule ships it there with a "
             f"chance of {chance_text(chance)}, if the lift is {share_text(lift)} as planned."
         )
         takes.append(_price(plan, readout, times, continues=True))
@@ -6412,7 +6413,7 @@ def _immature(
     wait = f": at most {number_of(days, 'day')} until the last window is over" if days else ""
     takes = (
         f"No further unit{wait}. Then the rule "
-        f"wins with a chance of {chance_text(chance)}, if the lift is {share_text(lift)} as planned.",
+        f"ships it with a chance of {chance_text(chance)}, if the lift is {share_text(lift)} as planned.",
     )
     return WhatNow(outcome, "immature units", why, takes, "", _again(plan), "Read out", 0, days, chance)
 
@@ -6486,7 +6487,7 @@ def _unclear(
         blocker = "plan can't find this"
         won = by_plan if by_plan is not None else at_horizon
         why = (
-            f"Where {name} truly changes by {share_text(lift)}, as the plan expects, its rule wins in "
+            f"Where {name} truly changes by {share_text(lift)}, as the plan expects, its rule ships it in "
             f"{chance_text(won)} of runs at {number_of(units, 'unit')}."
         )
     elif waits and matured < MATURE:
@@ -6530,7 +6531,7 @@ def _sealed(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> WhatNow:
     chance = planned_chance(plan, rails=True) or planned_chance(plan)
     if chance is not None:
         takes.append(
-            f"If the hypothesis holds, the rule wins in {chance_text(chance)} of such runs (planned "
+            f"If the hypothesis holds, the rule ships it in {chance_text(chance)} of such runs (planned "
             f"{chance_text(plan['planning']['power'])})."
         )
     kind = plan["model"]["kind"]
@@ -6761,7 +6762,6 @@ def effect_by_day(
         parts.append(_figures_text(left - 6, y(tick) + 4, f"{sign}{significant_trim(tick)}{unit}", "muted small end"))
     if overall is not None:
         parts.append(_figures_line(left, y(overall), right, y(overall), "due"))
-        parts.append(_figures_text(right, y(overall) - 5, "overall", "muted small end"))
     for i, (_, value, se) in enumerate(points):
         parts.append(_figures_line(x(i), y(value - reach * se), x(i), y(value + reach * se), "whisker t0"))
         parts.append(f'<circle cx="{_n(x(i))}" cy="{_n(y(value))}" r="3" class="t0"/>')
@@ -7646,7 +7646,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "bc457ad28f89c2bd85575c700bd56408c71205575116a35b620eaa04c1468dd9": (
+    "d8e5622ba8c62756bf29e69e2644a4087a39b6ac7c1763b5f2f712043610e5df": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -7713,7 +7713,7 @@ TEMPLATES = {
     '.prov th{width:32%;font-weight:400;color:var(--muted)}\n'
     '.notice{border-left:4px solid var(--worse);background:var(--raised);padding:12px 20px;margin:20px 0}\n'
     '{{ ink|safe }}\n'
-    '@media screen{ #audit:not(:checked)~.audit{display:none}}\n'
+    '@media screen{ #audit:not(:checked)~.appendix{display:none}}\n'
     '@media screen and (max-width:720px){.phone{display:block}.wideonly{display:none}.two{grid-template-columns:1fr}body{padding:20px 16px 48px}.hyp,.pair,.facts{grid-template-columns:1fr}.hyp dt,.hyp dd{grid-row:auto}.hyp dd{margin-bottom:8px}.decision{padding:16px}caption{max-width:calc(100vw - 34px)}.tint caption{max-width:calc(100vw - 66px)}}\n'
     '@page{size:A4;margin:14mm 14mm 16mm}\n'
     '@media print{\n'
@@ -7724,7 +7724,7 @@ TEMPLATES = {
     'figure{margin:8px 0 4px}.facts{margin:8px 0;padding:8px 0}.foot{margin-top:6px;padding-top:6px}.pair figure{margin:2px 0}\n'
     'h2{margin:22px 0 8px;padding-top:10px;font-size:15px}.facts h2{margin:0;padding:0}.facts p{font-size:12.5px}.facts h2,.hyp dt,.small,.top,.foot,.quiet,figcaption,code,.hex{font-size:10.5px}\n'
     'h1{font-size:22px}.title{font-size:16px}\n'
-    '.appendix{break-before:page}#audit,label[for=audit],.phone{display:none}.wideonly{display:block}.run{margin-bottom:6px}.two{margin:6px 0;grid-template-columns:1.2fr 1fr}.pair{grid-template-columns:repeat(3,1fr);gap:4px 16px}.two h2{margin:0;padding:0;font-size:10.5px}.run,.two li,.two p{font-size:11px}\n'
+    '.appendix{break-before:page}#audit,label[for=audit],.phone{display:none}.wideonly{display:block}.run{margin-bottom:6px}.two{margin:6px 0;grid-template-columns:1.2fr 1fr}.pair{grid-template-columns:repeat(3,minmax(0,1fr));gap:2px 16px}.decision p+p{margin-top:3px}.two p+p{margin-top:2px}.two p,.two li,.run,.decision .small{font-size:10.5px;max-width:none}.two h2{margin:0;padding:0;font-size:10.5px}\n'
     'svg.forest{min-width:0;width:100%}.wide,figure{overflow:visible;background:none}\n'
     'table,th,td{font-size:10.5px}th,td{padding:3px 8px 3px 0;overflow-wrap:anywhere}\n'
     'tr,figure,.decision,.facts,.checks li,.notice{break-inside:avoid}\n'
@@ -7749,8 +7749,7 @@ TEMPLATES = {
     '<p data-x="impact.0">{{ c.impact[0] }}</p>\n'
     '<p data-x="impact.1">{{ c.impact[1] }}</p>\n'
     '{% if c.run.money %}<p>{{ c.run.money }}</p>{% endif %}\n'
-    '{% for p in c.run.planned %}<p class="small tab">{{ p.metric }}: planned {{ p.planned }}, found {{ p.found }}. This run could find {{ p.could_find }} with a chance of {{ p.power }}{% if p.planned != "–" %}; it would have missed the planned lift in {{ p.missed }} of cases{% endif %}.</p>{% endfor %}\n'
-    '<p class="small quiet">{{ c.run.power }}</p>\n'
+    '{% for p in c.run.planned %}<p class="small tab">{{ p.metric }}: planned {{ p.planned }}, found {{ p.found }}. This run could find {{ p.could_find }} with a chance of {{ p.power }}{% if p.planned != "–" %}; it would have missed the planned lift in {{ p.missed }} of cases{% endif %}. {{ c.run.power if loop.last }}</p>{% else %}<p class="small quiet">{{ c.run.power }}</p>{% endfor %}\n'
     '<p class="because">Reason: {{ c.decision.because }}</p>\n'
     '</div>\n'
     '<dl class="hyp"><dt>If</dt><dd>{{ c.hypothesis["if"] }}</dd><dt>then</dt><dd>{{ c.hypothesis.then }}</dd><dt>because</dt><dd>{{ c.hypothesis.because }}</dd></dl>\n'
@@ -7775,7 +7774,7 @@ TEMPLATES = {
     '<div><h2>Deviations from the plan</h2><p>{% if c.deviations %}<span class="warn">{{ c.deviations|length }}</span>{% else %}none{% endif %}{% if c.amendments %} · {{ c.amendments|length }} amendment{{ "" if c.amendments|length == 1 else "s" }}{% endif %}</p></div>\n'
     '</div>\n'
     '<div class="pair">\n'
-    '{% if c.effect %}<figure><figcaption>Effect by day of exposure (exploratory)</figcaption>{{ c.effect|safe }}</figure>{% endif %}\n'
+    '{% if c.effect %}<figure><figcaption>Effect by day of exposure (exploratory), dashed: overall</figcaption>{{ c.effect|safe }}</figure>{% endif %}\n'
     '{% if c.accrual %}<figure><figcaption>Exposed units over time</figcaption>{{ c.accrual|safe }}</figure>{% endif %}\n'
     '<figure><figcaption>Exposed units against the planned split</figcaption>{{ c.split|safe }}</figure>\n'
     '</div>\n'
@@ -7784,7 +7783,7 @@ TEMPLATES = {
     '\n'
     '<div class="fold small"></div>\n'
     '<input type="checkbox" id="audit"> <label for="audit">Show the pages for auditors: all metrics, checks, looks, rule, data, method, provenance</label>\n'
-    '<section class="appendix audit" aria-label="Appendix for statisticians">\n'
+    '<section class="appendix" aria-label="Appendix for statisticians">\n'
     '<h2>All metrics</h2>\n'
     '{% if c.invalid %}<p class="notice">INVALID: for diagnosis only.</p>{% endif %}\n'
     '<div class="wide" tabindex="0"><table><caption>Treatment against control, {{ c.interval_name }} unless another level is named</caption>\n'

@@ -200,7 +200,7 @@ def _sealed(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> WhatNow:
     chance = planned_chance(plan, rails=True) or planned_chance(plan)
     if chance is not None:
         takes.append(
-            f"If the hypothesis holds, the rule wins in {chance_text(chance)} of such runs (planned "
+            f"If the hypothesis holds, the rule ships it in {chance_text(chance)} of such runs (planned "
             f"{chance_text(plan['planning']['power'])})."
         )
     kind = plan["model"]["kind"]
@@ -442,7 +442,7 @@ def _unclear(
         blocker = "plan can't find this"
         won = by_plan if by_plan is not None else at_horizon
         why = (
-            f"Where {name} truly changes by {digits.share_text(lift)}, as the plan expects, its rule wins in "
+            f"Where {name} truly changes by {digits.share_text(lift)}, as the plan expects, its rule ships it in "
             f"{chance_text(won)} of runs at {number_of(units, 'unit')}."
         )
     elif waits and matured < MATURE:
@@ -521,7 +521,7 @@ def _immature(
     wait = f": at most {number_of(days, 'day')} until the last window is over" if days else ""
     takes = (
         f"No further unit{wait}. Then the rule "
-        f"wins with a chance of {chance_text(chance)}, if the lift is {digits.share_text(lift)} as planned.",
+        f"ships it with a chance of {chance_text(chance)}, if the lift is {digits.share_text(lift)} as planned.",
     )
     return WhatNow(outcome, "immature units", why, takes, "", _again(plan), "Read out", 0, days, chance)
 
@@ -570,7 +570,7 @@ def _extension(
         chance, more = goes_on(times), ends - total
         days = _days(plan, readout, more)
         takes.append(
-            f"{number_of(more, 'unit')} to the horizon{_in_days(days)}. From what is seen now the rule wins there with a "
+            f"{number_of(more, 'unit')} to the horizon{_in_days(days)}. From what is seen now the rule ships it there with a "
             f"chance of {chance_text(chance)}, if the lift is {digits.share_text(lift)} as planned."
         )
         takes.append(_price(plan, readout, times, continues=True))

@@ -38,7 +38,8 @@ def five(checks: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], 
 
 
 def short(check: Mapping[str, Any]) -> str:
-    """What a check found in a sentence; how to make it run where it did not."""
-    first = str(check["meaning"]).split(". ")[0].rstrip(".")
-    how = str(check["next_step"]).rstrip(".") if check["status"] == "not answerable" and check["next_step"] != NOTHING else ""
-    return f"{first}. {how}." if how else f"{first}."
+    """What a loud check found, how to make one run that did not, and nothing of one that passed."""
+    if check["status"] == "pass":
+        return ""
+    told = check["next_step"] if check["status"] == "not answerable" and check["next_step"] != NOTHING else check["meaning"]
+    return str(told).split(". ")[0].rstrip(".") + "."

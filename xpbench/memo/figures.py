@@ -452,7 +452,6 @@ def effect_by_day(
         parts.append(_text(left - 6, y(tick) + 4, f"{sign}{significant_trim(tick)}{unit}", "muted small end"))
     if overall is not None:
         parts.append(_line(left, y(overall), right, y(overall), "due"))
-        parts.append(_text(right, y(overall) - 5, "overall", "muted small end"))
     for i, (_, value, se) in enumerate(points):
         parts.append(_line(x(i), y(value - reach * se), x(i), y(value + reach * se), "whisker t0"))
         parts.append(f'<circle cx="{_n(x(i))}" cy="{_n(y(value))}" r="3" class="t0"/>')

@@ -141,7 +141,7 @@ class _Page:
 
     def _charts(self) -> None:
         named = {
-            "effect": "Effect by day of exposure (exploratory)",
+            "effect": "Effect by day of exposure, dashed: overall",
             "accrual": "Exposed units over time",
             "split": "Exposed units against the planned split",
         }

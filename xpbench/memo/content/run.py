@@ -87,7 +87,7 @@ def _power(plan: Mapping[str, Any]) -> str:
     wanted = plan["planning"]["power"]
     low = ", less than it asked for" if found < wanted - 0.005 else ""
     return (
-        f"By its own numbers the plan wins in {chance_text(found)} of cases if its hypothesis holds{low} "
+        f"By its own numbers the rule ships it in {chance_text(found)} of cases if its hypothesis holds{low} "
         f"({digits.share_text(wanted)} planned)."
     )
 
