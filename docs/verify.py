@@ -5952,7 +5952,7 @@ def _wins(
 
 def _alpha(plan: Mapping[str, Any]) -> float:
     """Level of a primary comparison: Bonferroni's share, which the steps of Holm begin with."""
-    alpha = round(1.0 - plan["model"]["confidence"], 12)
+    alpha = round(1.0 - float(plan["model"]["confidence"]), 12)
     count = sum(m["role"] == "primary" for m in plan["metrics"]) * (len(plan["variants"]) - 1)
     return alpha if plan.get("correction") == "none" else alpha / max(count, 1)
 
@@ -6294,7 +6294,7 @@ def times_needed(reaches: Callable[[float], float], target: float, *, least: flo
 def rounded_up(units: float) -> int:
     """Units to three significant digits, upwards."""
     count = math.ceil(units - 1e-6)
-    step = 10 ** max(0, len(str(max(count, 1))) - 3)
+    step: int = 10 ** max(0, len(str(max(count, 1))) - 3)
     return -(-count // step) * step
 
 
@@ -6601,8 +6601,8 @@ def _guardrail(
     total = sum(readout["summary"]["units"].values())
     lever = f"A wider margin would need fewer units, in a new plan: {told[rows[0]['metric']]} alone keeps this one."
     if len(needs) < len(rows) or not needs:
-        takes = ("More units are not likely to show it: the estimate lies too near to the margin, or beyond it.",)
-        return WhatNow("iterate", "guardrail undecided", why, takes, lever, _new_run(plan), "Restart")
+        never = "More units are not likely to show it: the estimate lies too near to the margin, or beyond it."
+        return WhatNow("iterate", "guardrail undecided", why, (never,), lever, _new_run(plan), "Restart")
     times, row = max(needs, key=lambda pair: pair[0])
     continues = _continues(plan, readout)
     more = rounded_up(total * (times - 1.0) if continues else total * times)
@@ -7646,7 +7646,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "d8e5622ba8c62756bf29e69e2644a4087a39b6ac7c1763b5f2f712043610e5df": (
+    "1c22d7c1ab0459ed613174945044932f3ee9daa87592b4778789fbd5ae216117": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -7879,14 +7879,14 @@ TEMPLATES = {
     '{% for k in c.data.caps %}<tr><th scope="row">{{ k.metric }}</th><td>{{ k.column }}</td><td class="num">{{ k.lower }}</td><td class="num">{{ k.upper }}</td><td class="num">{{ k.cut }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '\n'
-    '<h2>In a few sentences</h2>\n'
-    '<dl class="voices">{% for voice, lines in [("For a director", c.brief.director), ("For the team", c.brief.team), ("For a chat", c.brief.chat), ("For a CV", c.brief.cv)] %}<dt>{{ voice }}</dt><dd>{{ lines|join(" ") }}</dd>{% endfor %}</dl>\n'
-    '\n'
     '<h2>Method in plain language</h2>\n'
     '{% for m in c.method %}<p>{{ m }}</p>{% endfor %}\n'
     '\n'
     '<h2>Limits</h2>\n'
     '<ul>{% for l in c.limits %}<li>{{ l }}</li>{% endfor %}</ul>\n'
+    '\n'
+    '<h2>In a few sentences</h2>\n'
+    '<dl class="voices">{% for voice, lines in [("For a director", c.brief.director), ("For the team", c.brief.team), ("For a chat", c.brief.chat), ("For a CV", c.brief.cv)] %}<dt>{{ voice }}</dt><dd>{{ lines|join(" ") }}</dd>{% endfor %}</dl>\n'
     '\n'
     '<h2>Sign-offs</h2>\n'
     '{% if c.sign_offs %}<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">For</th><th scope="col">Signed</th><th scope="col">Over plan digest</th><th scope="col">Signature</th></tr></thead><tbody>\n'

@@ -154,7 +154,7 @@ def chance_text(share: float) -> str:
 def rounded_up(units: float) -> int:
     """Units to three significant digits, upwards."""
     count = math.ceil(units - 1e-6)
-    step = 10 ** max(0, len(str(max(count, 1))) - 3)
+    step: int = 10 ** max(0, len(str(max(count, 1))) - 3)
     return -(-count // step) * step
 
 
@@ -289,8 +289,8 @@ def _guardrail(
     total = sum(readout["summary"]["units"].values())
     lever = f"A wider margin would need fewer units, in a new plan: {told[rows[0]['metric']]} alone keeps this one."
     if len(needs) < len(rows) or not needs:
-        takes = ("More units are not likely to show it: the estimate lies too near to the margin, or beyond it.",)
-        return WhatNow("iterate", "guardrail undecided", why, takes, lever, _new_run(plan), "Restart")
+        never = "More units are not likely to show it: the estimate lies too near to the margin, or beyond it."
+        return WhatNow("iterate", "guardrail undecided", why, (never,), lever, _new_run(plan), "Restart")
     times, row = max(needs, key=lambda pair: pair[0])
     continues = _continues(plan, readout)
     more = rounded_up(total * (times - 1.0) if continues else total * times)
@@ -376,7 +376,7 @@ def planned_chance(plan: Mapping[str, Any], *, rails: bool = False) -> float | N
 
 def _alpha(plan: Mapping[str, Any]) -> float:
     """Level of a primary comparison: Bonferroni's share, which the steps of Holm begin with."""
-    alpha = round(1.0 - plan["model"]["confidence"], 12)
+    alpha = round(1.0 - float(plan["model"]["confidence"]), 12)
     count = sum(m["role"] == "primary" for m in plan["metrics"]) * (len(plan["variants"]) - 1)
     return alpha if plan.get("correction") == "none" else alpha / max(count, 1)
 
