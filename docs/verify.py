@@ -7646,7 +7646,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "1c22d7c1ab0459ed613174945044932f3ee9daa87592b4778789fbd5ae216117": (
+    "26e015b1f771eef1c411be4f0c99ba947aed9720171384fa2cf374955d76a2f2": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -7692,7 +7692,7 @@ TEMPLATES = {
     '.facts p{font-size:15px}\n'
     '.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(260px,1fr));gap:8px 32px}\n'
     '.run{display:flex;flex-wrap:wrap;gap:2px 20px;font-size:13px;margin:0 0 14px}.run b{font-weight:600}.shots{display:flex;flex-wrap:wrap;gap:12px;margin:12px 0}.shots figure{margin:0;max-width:280px}.shots img{max-width:100%;max-height:180px;border:1px solid var(--line)}\n'
-    '.two{display:grid;grid-template-columns:1.2fr 1fr;gap:8px 32px;margin:12px 0}.two h2,.facts h2{margin:0 0 2px;padding:0;border:0;font-size:13px;font-weight:400;line-height:1.45;color:var(--muted)}.two ul{list-style:none;padding:0}.two li{margin-top:2px}\n'
+    '.two{display:grid;grid-template-columns:1.2fr 1fr;gap:8px 32px;margin:12px 0}.two h2.more{margin-top:8px}.two h2{margin:0 0 2px;padding:0;border:0;font-size:13px;font-weight:400;line-height:1.45;color:var(--muted)}.two ul{list-style:none;padding:0}.two li{margin-top:2px}\n'
     '.small p{font-size:13px}.phone{display:none;list-style:none;padding:0;margin:16px 0}.phone li{border-bottom:1px solid var(--line);padding:8px 0}\n'
     '#audit{margin:24px 4px 0 0}label[for=audit]{cursor:pointer;font-size:13px}\n'
     '.voices dt{font-size:13px;color:var(--muted);margin-top:10px}.voices dd{margin:0}\n'
@@ -7724,7 +7724,7 @@ TEMPLATES = {
     'figure{margin:8px 0 4px}.facts{margin:8px 0;padding:8px 0}.foot{margin-top:6px;padding-top:6px}.pair figure{margin:2px 0}\n'
     'h2{margin:22px 0 8px;padding-top:10px;font-size:15px}.facts h2{margin:0;padding:0}.facts p{font-size:12.5px}.facts h2,.hyp dt,.small,.top,.foot,.quiet,figcaption,code,.hex{font-size:10.5px}\n'
     'h1{font-size:22px}.title{font-size:16px}\n'
-    '.appendix{break-before:page}#audit,label[for=audit],.phone{display:none}.wideonly{display:block}.run{margin-bottom:6px}.two{margin:6px 0;grid-template-columns:1.2fr 1fr}.pair{grid-template-columns:repeat(3,minmax(0,1fr));gap:2px 16px}.decision p+p{margin-top:3px}.two p+p{margin-top:2px}.two p,.two li,.run,.decision .small{font-size:10.5px;max-width:none}.two h2{margin:0;padding:0;font-size:10.5px}\n'
+    '.appendix{break-before:page}#audit,label[for=audit],.phone{display:none}.wideonly{display:block}.run{margin-bottom:6px}.two{margin:6px 0;grid-template-columns:1.2fr 1fr}.pair{grid-template-columns:repeat(3,minmax(0,1fr));gap:2px 16px}.decision p+p{margin-top:3px}.two p+p{margin-top:2px}.two p,.two li,.run,.decision .small,.decision .because{font-size:10.5px;max-width:none}.two li .quiet,.two .all{display:none}.two h2.more{margin-top:4px}.decision .because{margin-top:4px}.hyp dd{font-size:11px}.two h2{margin:0;padding:0;font-size:10.5px}\n'
     'svg.forest{min-width:0;width:100%}.wide,figure{overflow:visible;background:none}\n'
     'table,th,td{font-size:10.5px}th,td{padding:3px 8px 3px 0;overflow-wrap:anywhere}\n'
     'tr,figure,.decision,.facts,.checks li,.notice{break-inside:avoid}\n'
@@ -7765,13 +7765,10 @@ TEMPLATES = {
     '{% endif %}\n'
     '{% if c.run.pictures %}<div class="shots">{% for u in c.run.units if u.picture %}<figure><figcaption>{{ u.variant }}</figcaption><img src="{{ u.picture }}" alt="{{ u.variant }}"></figure>{% endfor %}</div>{% endif %}\n'
     '<div class="two small">\n'
-    '<div><h2>What now</h2>{% if c.next.blocker %}<p><strong>{{ c.next.blocker }}.</strong> {{ c.next.why }}</p>{% elif c.next.why %}<p>{{ c.next.why }}</p>{% endif %}{% if c.next.takes %}<p>{{ c.next.takes|join(" ") }}</p>{% endif %}{% if c.next.lever %}<p>{{ c.next.lever }}</p>{% endif %}<p>{{ c.next.who }} answers for it{% if c.next.until %} until {{ c.next.until }}{% endif %}.{% if c.next.command %} Next: <code>{{ c.next.command }}</code>{% endif %}</p></div>\n'
-    '<div><h2>Health</h2>{% if c.health_lines.lines %}<ul>{% for h in c.health_lines.lines %}<li><span class="{{ h.tone }}">{{ h.title }}: {{ h.word }}.</span> <span class="quiet">{{ h.said }}</span></li>{% endfor %}</ul>{% endif %}<p class="quiet">{% if c.health_lines.more %}{{ c.health_lines.more }} more warn or fail. {% endif %}{{ c.health_lines.rest }}</p></div>\n'
-    '</div>\n'
-    '<div class="facts">\n'
-    '<div><h2>Health, all checks</h2><p>{% for h in c.health_line %}<span class="{{ h.tone }}">{{ h.text }}</span>{{ " · " if not loop.last }}{% endfor %}</p></div>\n'
-    '<div><h2>Looks</h2><p>{{ c.looks.line }}</p></div>\n'
-    '<div><h2>Deviations from the plan</h2><p>{% if c.deviations %}<span class="warn">{{ c.deviations|length }}</span>{% else %}none{% endif %}{% if c.amendments %} · {{ c.amendments|length }} amendment{{ "" if c.amendments|length == 1 else "s" }}{% endif %}</p></div>\n'
+    '<div><h2>What now</h2>{% if c.next.blocker %}<p><strong>{{ c.next.blocker }}.</strong> {{ c.next.why }}</p>{% elif c.next.why %}<p>{{ c.next.why }}</p>{% endif %}{% if c.next.takes %}<p>{{ c.next.takes|join(" ") }}</p>{% endif %}{% if c.next.lever %}<p>{{ c.next.lever }}</p>{% endif %}<p>{{ c.next.who }} answers for it{% if c.next.until %} until {{ c.next.until }}{% endif %}.{% if c.next.command %} Next: <code>{{ c.next.command }}</code>{% endif %}</p>\n'
+    '<h2 class="more">Looks</h2><p>{{ c.looks.line }}</p>\n'
+    '<h2 class="more">Deviations from the plan</h2><p>{% if c.deviations %}<span class="warn">{{ c.deviations|length }}</span>{% else %}none{% endif %}{% if c.amendments %} · {{ c.amendments|length }} amendment{{ "" if c.amendments|length == 1 else "s" }}{% endif %}</p></div>\n'
+    '<div><h2>Health</h2>{% if c.health_lines.lines %}<ul>{% for h in c.health_lines.lines %}<li><span class="{{ h.tone }}">{{ h.title }}: {{ h.word }}.</span> <span class="quiet">{{ h.said }}</span></li>{% endfor %}</ul>{% endif %}<p class="quiet">{% if c.health_lines.more %}{{ c.health_lines.more }} more warn or fail. {% endif %}{{ c.health_lines.rest }}</p><p class="all">In all: {% for h in c.health_line %}<span class="{{ h.tone }}">{{ h.text }}</span>{{ " · " if not loop.last }}{% endfor %}</p></div>\n'
     '</div>\n'
     '<div class="pair">\n'
     '{% if c.effect %}<figure><figcaption>Effect by day of exposure (exploratory), dashed: overall</figcaption>{{ c.effect|safe }}</figure>{% endif %}\n'
