@@ -1,9 +1,9 @@
 """What keeps an experiment from an answer, named right? `python -m benchmarks.blockers` → a table, and exit 1 where one misses.
 
 Planted causes, a few hundred experiments each: is the blocker that `what_now` names first the planted one, among experiments
-that the rule does not ship? Then its promise: how often does a run that goes on, or begins again, with the units that were named win
-where the lift is as planned (80 % promised), and how often where there is none (the plan's alpha)? Last, how often is an effect
-as large as the margin called one that does not matter (at most 5 %)?
+that the rule does not ship? Then its promise: how often does a run that goes on, or begins again, with the units that were
+named win where the lift is as planned (80 % promised), and how often where there is none (the plan's alpha)? Last, how often is
+an effect as large as the margin called one that does not matter (at most 5 %)?
 
 Moments are drawn from their sampling distribution, so a run costs milliseconds; analysis, rule and `what_now` are those of
 the package.
