@@ -6068,7 +6068,7 @@ def _power(plan: Mapping[str, Any]) -> str:
 
 
 def money(readout: Mapping[str, Any]) -> str:
-    """What the primary metrics that changed are worth a month, where the plan names a worth or values in a currency."""
+    """What the metrics that changed are worth a month, where the plan names a worth or values in a currency."""
     main = subject(readout)
     if main is None or "INVALID" in readout["stamps"]:
         return ""
@@ -6077,7 +6077,7 @@ def money(readout: Mapping[str, Any]) -> str:
         metric = next(m for m in readout["plan"]["metrics"] if m["key"] == row["metric"])
         if row["variant"] != main["variant"] or row["role"] == "guardrail" or not metric.get("currency"):
             continue
-        if row["role"] == "secondary" and row["verdict"] == "unclear":
+        if row["verdict"] == "unclear":
             continue
         if row["effect"] is None or row["ci_low"] is None or not (metric.get("worth") or row["kind"] in ("sum", "column")):
             continue
@@ -6682,7 +6682,7 @@ def _invalid(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> WhatNow:
     days = _days(plan, readout, units) if units else None
     takes = [failed[0]["next_step"]] if failed else []
     takes += [f"Then a new run of {number_of(units, 'unit')}{_in_days(days)}; nothing of this one counts."] if units else []
-    why = f"{failed[0]['title']}: {failed[0]['meaning']}" if failed else "A gating check failed."
+    why = f"{', '.join(c['title'] for c in failed[:2])} failed." if failed else "A gating check failed."
     return WhatNow("invalid", "health gate", why, tuple(takes), "", _new_run(plan), "Restart", units, days)
 
 

@@ -128,7 +128,7 @@ def chance_of_missing(plan: Mapping[str, Any], row: Mapping[str, Any]) -> float 
 
 
 def money(readout: Mapping[str, Any]) -> str:
-    """What the primary metrics that changed are worth a month, where the plan names a worth or values in a currency."""
+    """What the metrics that changed are worth a month, where the plan names a worth or values in a currency."""
     main = subject(readout)
     if main is None or "INVALID" in readout["stamps"]:
         return ""
@@ -137,7 +137,7 @@ def money(readout: Mapping[str, Any]) -> str:
         metric = next(m for m in readout["plan"]["metrics"] if m["key"] == row["metric"])
         if row["variant"] != main["variant"] or row["role"] == "guardrail" or not metric.get("currency"):
             continue
-        if row["role"] == "secondary" and row["verdict"] == "unclear":
+        if row["verdict"] == "unclear":
             continue
         if row["effect"] is None or row["ci_low"] is None or not (metric.get("worth") or row["kind"] in ("sum", "column")):
             continue
