@@ -36,8 +36,8 @@ REASONS: Mapping[str, str] = {
     "normal one.",
     "too_few_events": "Fewer than 10 units of both variants together have the event (or lack it). The anytime and "
     "group-sequential tests keep their promise only with more, so no difference is called yet.",
-    "cap_is_zero": "So many values are zero that the cap would be zero and remove the metric; take the percentile over "
-    "non-zero values.",
+    "cap_is_zero": "So many values are zero that the winsorization cap is zero and removes the metric. Set winsorize.over to "
+    "nonzero, so that the percentile is taken over the values that are not zero, or leave the cap out.",
 }
 """A sentence for every status."""
 
