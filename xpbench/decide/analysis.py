@@ -22,7 +22,7 @@ from xpbench.stats.inference import Absolute, Relative, absolute, noninferior, p
 from xpbench.stats.multiplicity import Method, adjust_p, ebh_adjusted, interval_alpha
 from xpbench.stats.multipliers import q_fixed
 from xpbench.stats.pairs import Pair
-from xpbench.stats.proportion import Counts, is_many, score_effect, score_lift, score_practical, score_z
+from xpbench.stats.proportion import Counts, is_many, is_uneven, score_effect, score_lift, score_practical, score_z
 from xpbench.stats.status import Status
 from xpbench.stats.status import reason as reason_of
 
@@ -49,7 +49,9 @@ class _Item:
     @property
     def waits(self) -> bool:
         """Whether a design with several looks calls no difference yet, for want of events."""
-        return self.scores is not None and not self.design.reads_once and self.estimate.is_rare
+        if self.scores is None or self.design.reads_once or self.estimate.tiny is None:
+            return False
+        return self.estimate.is_rare or (self.methods >= MATCHED and is_uneven(self.scores))
 
     def z_score(self) -> float:
         """Score statistic of no difference; NaN where there is none, or where it says nothing yet."""

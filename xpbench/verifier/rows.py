@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from xpbench.verifier.boundaries import Boundary
 from xpbench.verifier.designs import (
@@ -125,8 +126,10 @@ def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
         return est.score if design.once and est.reduction is None and est.pair.status != "zero_variance" else None
     if methods >= POWER and est.reduction is None:
         plenty = design.once and est.score is None and est.counts is not None and est.counts.many
-        return None if plenty else est.counts
-    return est.score if not design.once or est.reduction is None else None
+        found = None if plenty else est.counts
+    else:
+        found = est.score if not design.once or est.reduction is None else None
+    return replace(found, wary=True) if found is not None and methods >= MATCHED else found
 
 
 def _z(item: J) -> float:
