@@ -613,22 +613,27 @@ def main() -> int:
         machine = (
             f"{os.cpu_count()} cores, Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"
         )
-        command = f"python -m benchmarks.calibration --replications {options.replications} --seed {options.seed} --write"
-        held = header(command)
-        (HOME / "benchmarks/results/calibration.json").write_text(
-            json.dumps(
-                {
-                    **held,
-                    "seconds": round(seconds),
-                    "lines": [{**asdict(x), "value": float(x.value), "passed": x.passed} for x in lines],
-                },
-                indent=1,
-            )
-            + "\n"
-        )
+        some = f" --only {' '.join(options.only)}" if options.only else ""
+        command = f"python -m benchmarks.calibration --replications {options.replications} --seed {options.seed}{some} --write"
+        file = HOME / "benchmarks/results/calibration.json"
+        part = {**header(command), "seconds": round(seconds)}
+        values = [{**asdict(x), "value": float(x.value), "passed": x.passed} for x in lines]
+        if options.only:  # lines of other simulations stay, with what made them
+            before = json.loads(file.read_text())
+            known = {line["sim"] for line in values}
+            kept = [line for line in before.pop("lines") if line["sim"] not in known]
+            earlier = [x for x in before.pop("parts", []) if x["command"] != command]
+            held = {**before, "parts": [*earlier, part], "lines": sorted([*kept, *values], key=lambda x: x["sim"])}
+        else:
+            held = {**part, "lines": values}
+        file.write_text(json.dumps(held, indent=1) + "\n")
         page = HOME / "docs/calibration.md"
         head, _, _ = page.read_text().partition("<!-- table -->") if page.exists() else ("", "", "")
-        made = f"`{command}` ({machine}, {seconds:.0f} s, commit {held['commit']})"
+        made = "; ".join(
+            f"`{x['command']}` ({machine}, {x['seconds']:.0f} s, commit {x['commit']})" for x in (held, *held.get("parts", ()))
+        )
+        fields = Line.__dataclass_fields__
+        text = table([Line(**{k: v for k, v in line.items() if k in fields}) for line in held["lines"]])
         page.write_text(f"{head}<!-- table -->\n\n{made}\n\n{text}\n")
     return 1 if failed else 0
 

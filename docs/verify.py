@@ -28,7 +28,7 @@ import unicodedata
 import zipfile
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache, partial
 from html import escape
@@ -1883,6 +1883,8 @@ class Score:
     n_c: int
     x_t: int
     n_t: int
+    wary: bool = False
+    """Whether fewer than two expected in the smaller variant are waited for, too."""
 
     @property
     def tiny(self) -> bool:
@@ -1897,9 +1899,10 @@ class Score:
 
     @property
     def rare(self) -> bool:
-        """Fewer than 10 units of both variants together have the event, or lack it."""
+        """Fewer than 10 units of both variants together have the event, or lack it; or hardly any can in the smaller one."""
         events, units = self.x_c + self.x_t, self.n_c + self.n_t
-        return min(events, units - events) < 10
+        fewer = min(events, units - events)
+        return fewer < 10 or (self.wary and self.tiny and min(self.n_c, self.n_t) * fewer < 2 * units)
 
     @property
     def silent(self) -> bool:
@@ -2968,8 +2971,10 @@ def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
         return est.score if design.once and est.reduction is None and est.pair.status != "zero_variance" else None
     if methods >= POWER and est.reduction is None:
         plenty = design.once and est.score is None and est.counts is not None and est.counts.many
-        return None if plenty else est.counts
-    return est.score if not design.once or est.reduction is None else None
+        found = None if plenty else est.counts
+    else:
+        found = est.score if not design.once or est.reduction is None else None
+    return replace(found, wary=True) if found is not None and methods >= MATCHED else found
 
 
 def _z(item: J) -> float:
