@@ -12,5 +12,8 @@ POWER = 3
 """The power that the error level allows: the daily sample ratio spends its level up to the horizon, shares are judged by the
 score at every split (in a single reading only while the smaller variant expects fewer than 200 events), guardrails at one-sided
 alpha."""
-METHODS = POWER
+MATCHED = 4
+"""What is beside each other agrees: intervals of segments are at the level of their corrected verdicts, and a boundary that was
+crossed after several looks has an estimate beside it that stopping does not exaggerate."""
+METHODS = MATCHED
 """The edition of plans that are registered now."""
