@@ -41,6 +41,7 @@ def add_parsers(subparsers: Any) -> None:
     status = add_command(subparsers, "status", _status, help="what is registered, running, ready, overdue")
     status.add_argument("key", nargs="?", help="one experiment; all if missing")
     status.add_argument("--root", default="experiments", help="folder of all experiments")
+    status.add_argument("--exit-code", action="store_true", help="exit 1 where anything is due, for a nightly job")
     status.add_argument("--remote", action="store_true", help="also compare with Mixpanel; exit 1 where it differs")
 
 
@@ -72,7 +73,7 @@ def _with_source(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     group.add_argument("--time-zone", default="UTC", help="zone of the log's times, for Mixpanel projects from before 2023")
     group.add_argument("--units", help="table with one row per unit: CSV or Parquet")
     group.add_argument("--unit", help="column of the unit's id; the plan's unit if missing")
-    group.add_argument("--variant-column", help="column of the variant (with --units)")
+    group.add_argument("--variant-column", help="column of the variant (with --units); found if missing")
     group.add_argument("--day-column", help="column of the day of exposure (with --units)")
     return parser
 
@@ -86,7 +87,7 @@ def _source(args: argparse.Namespace, plan: Any) -> Any:
             name="data",
             value="both" if args.events else "none",
             rule=plain("One source feeds a readout"),
-            remedy=plain("Give --events FILES, or --units FILE with --variant-column"),
+            remedy=plain("Give --events FILES, or --units FILE"),
         )
     if args.events:
         from xpbench.data import events
@@ -99,14 +100,6 @@ def _source(args: argparse.Namespace, plan: Any) -> Any:
         )
     from xpbench.data import units
 
-    if not args.variant_column:
-        raise InputError(
-            "XPB-I04",
-            name=plain("--variant-column"),
-            value="missing",
-            rule=plain("A table of units says which variant each unit had"),
-            remedy=plain("Name the column"),
-        )
     return units(args.units, unit=args.unit or plan.unit, variant=args.variant_column, day=args.day_column)
 
 
@@ -260,8 +253,9 @@ def _status(args: argparse.Namespace) -> int:
         lines.append(f"{s['key']:<28} {s['state']:<11} {s['sentence']}")
         lines += [f"  {words}" for words in s.get("remote", {}).get("words", ())]
     answer(args, found, "\n".join(lines) or f"No experiments in {args.root}. Start with: xpbench new, or xpbench demo")
+    waits = args.exit_code and any(s["state"] == "ready" for s in found)
     drifted = any(s.get("remote", {}).get("in_step") is False for s in found)
-    return NO if drifted or any(s["state"] in ("broken", "overdue", "breached") for s in found) else DONE
+    return NO if drifted or waits or any(s["state"] in ("broken", "overdue", "breached") for s in found) else DONE
 
 
 def _add_remote(root: str, found: list[dict[str, Any]]) -> None:
