@@ -51,12 +51,12 @@ if TYPE_CHECKING:
 STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Start", "What it is called, and what your data say.", ("title", "key", "owner")),
     ("Metrics", "What decides, what explains, what must not get worse.", ("metrics", "segments", "pre_period_days")),
-    ("Hypothesis", "What changes, what should move, and why.", ("hypothesis",)),
+    ("Hypothesis", "What changes, for whom, what should move, and why.", ("hypothesis", "audience")),
     ("Variants", "Who sees what, and how the log says so.", ("unit", "variants", "exposure", "assignment")),
     ("Analysis", "How results are read, and when they are due.",
      ("planning", "horizon", "model", "correction", "family", "secondary_correction")),
     ("Rules", "What ships, and what makes the data unfit to decide.", ("decision", "health", "data")),
-    ("Afterwards", "Who signs, and who looks after shipping.", ("sign_offs", "watch", "notes", "template", "schema")),
+    ("Afterwards", "Who signs, and who looks after shipping.", ("sign_offs", "watch", "notes", "links", "template", "schema")),
     ("Review", "What will be frozen.", ()),
 )  # fmt: skip
 """Steps of the form: name, what it is about, keys of the plan."""
