@@ -27,13 +27,15 @@ from xpbench.verifier.quantiles import normal_isf
 from xpbench.verifier.report import J
 from xpbench.verifier.score import Score
 
-METHODS = 4
+METHODS = 5
 """The newest edition of the methods that is known here."""
 WHOLE = 2
 """The edition from which on no status drops out of the rule on the good side."""
 
 
-MATCHED = 4
+ENDED = 4
+"""The edition in which an interval within what does not matter is a result, and so is a guardrail worse within its margin."""
+MATCHED = 5
 """The edition in which intervals of segments are at the level of their verdicts, and a stop has an estimate of its own."""
 POWER = 3
 """The edition that judges shares by the score whatever their counts, and guardrails at one-sided alpha."""
@@ -248,8 +250,14 @@ def _row(
         row["matters"] = z > q if policy.get("practical") == "interval" else sign * (pair.mt - pair.mc) / abs(pair.mc) >= least
         row["too_small"] = z < -q
     row |= _margin(metric, policy, pair, design, q, verdict, sign, score)
+    row["equivalent"] = None
+    row["no_effect_within"] = within = metric.get("equivalence") or least
+    if methods >= ENDED and metric["role"] != "guardrail" and within:
+        low, high = row["lift_low"], row["lift_high"]
+        row["equivalent"] = low is not None and high is not None and -within < low and high < within
     if held is not None and end:
         row |= {"guardrail": held["guardrail"], "matters": held["matters"]}
+        row["equivalent"] = None if row["equivalent"] is None else False
     row["sensitivity"] = []
     if early and held is None and p_adjusted <= alpha and design.boundary is not None:
         row["sensitivity"] += _after_stop(pair, design.boundary, _z(item), level)
