@@ -2878,16 +2878,16 @@ def documented_test(metric: J, c: J, t: J, *, share: bool, alpha: float) -> tupl
 # ------------------------------------------------------------------------------------------------------------------------ rows
 # Every row of the readout, computed from the moments.
 
-METHODS = 4
+METHODS = 5
 """The newest edition of the methods that is known here."""
 WHOLE = 2
 """The edition from which on no status drops out of the rule on the good side."""
 
 
-MATCHED = 4
-"""The edition in which intervals of segments are at the level of their verdicts, and a stop has an estimate of its own."""
 ENDED = 4
 """The edition in which an interval within what does not matter is a result, and so is a guardrail worse within its margin."""
+MATCHED = 5
+"""The edition in which intervals of segments are at the level of their verdicts, and a stop has an estimate of its own."""
 POWER = 3
 """The edition that judges shares by the score whatever their counts, and guardrails at one-sided alpha."""
 
@@ -3038,10 +3038,10 @@ def _row(
     p_adjusted: float,
     level: float,
     *,
-    methods: int,
     held: J | None = None,
     end: bool = False,
     early: bool = False,
+    methods: int = METHODS,
 ) -> dict[str, J]:
     metric, variant, cells, est, design, raw, score = item
     pair, alpha = est.pair, alpha_of(plan)

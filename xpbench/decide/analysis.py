@@ -383,15 +383,20 @@ def _after_stop(item: _Item, alpha: float) -> list[Sensitivity]:
     drift, p_value = found
     effect = pair.mt - pair.mc
     scale = effect / z * math.sqrt(item.design.information[-1])  # type: ignore[attr-defined]
-    values = [scale * x for x in (drift.median, drift.low, drift.high)]
-    lift = relative(pair, math.nan).lift
-    share = abs(pair.mc) if math.isfinite(lift) else math.nan
-    middle, low, high = map(number, values)
-    lift_middle, lift_low, lift_high = (number(x / share) for x in values)
-    note = "As often too high as too low after stopping at this look; lifts are shares of the control's mean."
+    middle, low, high = (scale * x for x in (drift.median, drift.low, drift.high))
+    share = abs(pair.mc) if math.isfinite(relative(pair, math.nan).lift) else math.nan
     return [
         Sensitivity(
-            AFTER_STOP, middle, low, high, lift_middle, lift_low, lift_high, p_value=number(p_value), status="ok", note=note
+            AFTER_STOP,
+            number(middle),
+            number(low),
+            number(high),
+            number(middle / share),
+            number(low / share),
+            number(high / share),
+            number(p_value),
+            "ok",
+            "As often too high as too low after stopping at this look; lifts are shares of the control's mean.",
         )
     ]
 
