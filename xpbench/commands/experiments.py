@@ -72,7 +72,14 @@ def _with_source(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="PART=COLUMN",
-        help="where event, time, unit, insert_id or properties stand in the log (with --events); insert_id= for none",
+        help="where event, time, unit, insert_id or properties stand in the log (with --events), insert_id= for none; or a "
+        "preset: segment, amplitude, ga4, posthog, mixpanel_pipeline",
+    )
+    group.add_argument(
+        "--absent-events",
+        choices=("refuse", "zero"),
+        default="refuse",
+        help="an event that nobody did yet: refused, since its name may be wrong, or counted as zero",
     )
     group.add_argument("--time-zone", default="UTC", help="zone of the log's times, for Mixpanel projects from before 2023")
     group.add_argument("--units", help="table with one row per unit: CSV or Parquet")
@@ -97,7 +104,10 @@ def _source(args: argparse.Namespace, plan: Any) -> Any:
         from xpbench.data import events
 
         return events(
-            args.events if len(args.events) > 1 else args.events[0], schema=_schema(args.schema), time_zone=args.time_zone
+            args.events if len(args.events) > 1 else args.events[0],
+            schema=_schema(args.schema),
+            time_zone=args.time_zone,
+            absent_events=args.absent_events,
         )
     from xpbench.data import units
 
@@ -108,12 +118,17 @@ def _schema(pairs: list[str]) -> Any:
     from dataclasses import fields, replace
 
     from xpbench.data import EventSchema
+    from xpbench.data.logs.log import PRESETS
     from xpbench.errors import InputError, nearest, plain
 
     known = {f.name for f in fields(EventSchema)}
     given: dict[str, Any] = {}
+    base = EventSchema()
     for pair in pairs:
         name, sign, column = pair.partition("=")
+        if pair in PRESETS:
+            base = getattr(EventSchema, pair)()
+            continue
         if name not in known or not sign:
             raise InputError(
                 "XPB-I04",
@@ -123,7 +138,7 @@ def _schema(pairs: list[str]) -> Any:
                 remedy=plain("For example --schema time=timestamp"),
             )
         given[name] = column or None
-    return replace(EventSchema(), **given)
+    return replace(base, **given)
 
 
 def _open(args: argparse.Namespace) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xpbench.data.logs.opening import kind_by_name
 from xpbench.data.summary import Summary
 from xpbench.errors import InputError, nearest, plain
 from xpbench.plan import Plan
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from xpbench.data import EventSchema
     from xpbench.experiment.gathering import Source
 
-ENDINGS = (".parquet", ".jsonl.gz", ".jsonl", ".ndjson.gz", ".ndjson", ".csv.gz", ".csv")
-"""Kinds of files that a folder is searched for; the first that is there is read."""
+KINDS = ("parquet", "jsonl", "csv")
+"""Kinds of files that a folder is searched for; the first that is there is read, packed or not."""
 
 
 def source_of(plan: Plan, given: Any, *, variant: str | None = None, day: str | None = None) -> Source | Summary:
@@ -58,14 +59,24 @@ def source_of(plan: Plan, given: Any, *, variant: str | None = None, day: str | 
 
 
 def files_in(folder: str | Path) -> list[str]:
-    """The files of the first kind in `ENDINGS` that a folder holds, in order of their names.
+    """The files of the first kind in `KINDS` that a folder holds, in order of their names.
 
     Raises:
-        InputError: `XPB-I04`, there are none.
+        InputError: `XPB-I04`, there are none, or one is there packed and unpacked.
     """
-    names = sorted(str(p) for p in Path(folder).iterdir() if p.is_file())
-    for ending in ENDINGS:
-        found = [n for n in names if n.lower().endswith(ending)]
+    names = sorted(str(p) for p in Path(folder).iterdir() if p.is_file() and not p.name.startswith((".", "_")))
+    for kind in KINDS:
+        found = [n for n in names if kind_by_name(n) == kind]
+        bare = [n.lower().removesuffix(".gz").removesuffix(".zst").removesuffix(".zip") for n in found]
+        twice = next((n for n in bare if bare.count(n) > 1), None)
+        if twice is not None:
+            raise InputError(
+                "XPB-I04",
+                name=plain("The folder"),
+                value=str(folder),
+                rule=plain(f"It holds a file once, and {Path(twice).name} is there packed and unpacked"),
+                remedy=plain("Name the files, or remove one of the two"),
+            )
         if found:
             return found
     raise InputError(

@@ -122,9 +122,9 @@ class DecisionForm(Panel):
                 f"The rule recommends: {ReadoutCard(readout).verdict}",
                 f"Row {rows}: {advice.because} {evidence}",
             )
+            plan = self.experiment.plan
             found = forest_table([r.to_dict() for r in readout.rows])
             self.numbers.value = f"<div class='xp-static'><h4>What was found</h4>{found.to_html(with_csv=False)}</div>"
-            plan = self.experiment.plan
             situation = advice.variants[0].situation.to_dict() if advice.variants else None
             self.rule_place.show(truth_view(plan.decision, situation=situation, methods=plan.methods))
             self.outcome.set(advice.outcome if advice.outcome in DECISIONS else MISSING)

@@ -109,7 +109,7 @@ class SizeBox:
         wanted = digest({k: v for k, v in plan.to_dict().items() if k in PARTS})
         if wanted == self._wanted:
             return
-        self._wanted, self.report = wanted, None
+        self._wanted = wanted
         if self._timer is not None:
             self._timer.cancel()
         self._timer = threading.Timer(DELAY_SECONDS, self._run, (plan, wanted))
