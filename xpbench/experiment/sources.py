@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpbench.data.logs.opening import kind_by_name
 from xpbench.data.summary import Summary
-from xpbench.errors import InputError, plain
+from xpbench.errors import InputError, nearest, plain
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column
 
 if TYPE_CHECKING:
+    from xpbench.data import EventSchema
     from xpbench.experiment.gathering import Source
 
 KINDS = ("parquet", "jsonl", "csv")
@@ -83,3 +86,28 @@ def files_in(folder: str | Path) -> list[str]:
         rule=plain("It holds files of Parquet, JSON Lines or CSV"),
         remedy=plain("Name the files"),
     )
+
+
+def schema_of(parts: Mapping[str, str] | str) -> EventSchema:
+    """Where the parts of an event stand, from names that people typed; Mixpanel's where none is.
+
+    Args:
+        parts: Columns by part, or `part=column` with commas between; an empty column says that the log has no such part.
+
+    Raises:
+        InputError: `XPB-I04`, there is no such part.
+    """
+    from xpbench.data import EventSchema
+
+    if isinstance(parts, str):
+        pairs = [p.partition("=") for p in parts.split(",") if p.strip()]
+        parts = {name.strip(): column.strip() if sign else "" for name, sign, column in pairs}
+    known = {f.name for f in fields(EventSchema)}
+    for name in parts:
+        if name not in known:
+            rule = plain(f"An event has the parts {', '.join(sorted(known))}")
+            raise InputError(
+                "XPB-I04", name=plain("Part of an event"), value=name, rule=rule, remedy=plain(nearest(name, known))
+            )
+    named: dict[str, Any] = {k: v or None for k, v in parts.items()}
+    return replace(EventSchema(), **named)
