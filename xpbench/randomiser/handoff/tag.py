@@ -356,9 +356,9 @@ _SHORT = {
     "bytes": "b", "product": "T", "high": "X", "low": "L", "bucket": "U", "group": "G", "number": "N", "place": "J",
     "options": "O", "text": "M", "variant": "z", "forced": "D", "style": "$", "shown": "_", "unit": "I", "timer": "A",
     "cookie": "ck", "known": "kn", "watch": "wa", "find": "fi", "list": "li", "before": "be", "look": "Z", "spec": "r",
-    "seen": "se", "send": "sn", "head": "hd", "now": "no", "done": "dn", "tester": "te", "utf8": "u8", "has": "j",
+    "seen": "se", "send": "sn", "head": "hd", "now": "no", "done": "dn", "tester": "T2", "utf8": "u8", "has": "j",
     "get": "gt", "put": "pt", "own": "ow", "wait": "wt", "object": "ob", "from": "fr", "body": "bo", "length": "lg",
-    "slot": "y9", "out": "ot", "one": "o1", "two": "o2", "end": "en", "all": "al", "late": "lt",
+    "slot": "y9", "out": "O2", "one": "o1", "two": "o2", "end": "en", "all": "al", "late": "lt",
 }  # fmt: skip
 _NAMES = re.compile(r"(?<![.\w$])(" + "|".join(_SHORT) + r")(?![\w$]|\s*:(?!:))")
 
