@@ -7,13 +7,19 @@ data: str = ""  # file or files (globs) to read; for xp.units a CSV or Parquet, 
 kind: str = "units"  # "units": one row per unit; "events": an event log
 unit: str = ""  # column of the unit's id (units only); the plan's unit if empty
 variant_column: str = "variant"  # column of the variant (units only)
+day_column: str = ""  # column of the day of exposure (units only)
+until: str = ""  # up to when the log is complete (events only); its last event if empty
+time_zone: str = "UTC"  # zone of the log's times (events only)
+duplicates: str = "drop"  # "drop" or "keep" repeats of an event (events only)
+schema: dict = {}  # parts of an event that stand elsewhere (events only), such as {"time": "timestamp"}
 """
 SOURCE = '''
-def source_of(data: str, kind: str, unit: str, variant_column: str):
-    """The data named in the parameters."""
+def source():
+    """The data named in the parameters, read as they say."""
     if kind == "events":
-        return xp.events(data)
-    return xp.units(data, unit=unit or None, variant=variant_column)
+        log = {"until": until or None, "time_zone": time_zone, "duplicates": duplicates}
+        return xp.events(data, schema=xp.EventSchema(**schema), **log)
+    return xp.units(data, unit=unit or None, variant=variant_column, day=day_column or None)
 '''
 OPEN = """
 import xpbench as xp
@@ -84,7 +90,7 @@ panel
             "code",
             OPEN
             + SOURCE
-            + "\nexperiment = xp.open_experiment(key, root)\nreadout = experiment.readout(source_of(data, kind, unit, variant_column))\nprint(ReadoutCard(readout).headline)",
+            + "\nexperiment = xp.open_experiment(key, root)\nreadout = experiment.readout(source())\nprint(ReadoutCard(readout).headline)",
         ),
         ("code", 'for view in readout_views(readout, experiment.plan, "Health"):\n    display(view)'),
         ("code", 'for view in readout_views(readout, experiment.plan, "Time")[-1:]:\n    display(view)'),
@@ -100,7 +106,7 @@ panel
             "code",
             OPEN
             + SOURCE
-            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source_of(data, kind, unit, variant_column))\nprint(ReadoutCard(readout).headline)",
+            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source())\nprint(ReadoutCard(readout).headline)",
         ),
         ("md", "## Is it trustworthy"),
         ("code", 'for view in readout_views(readout, experiment.plan, "Health"):\n    display(view)'),
@@ -115,13 +121,16 @@ panel
         (
             "parameters",
             '\nkey: str = "beta-homepage"  # key of the experiment\nroot: str = "experiments"  # folder of all experiments\nsaved: str = ""  # a saved readout (JSON) to decide on; reads the data below if empty'
-            + SOURCE_PARAMETERS,
+            + SOURCE_PARAMETERS.replace(
+                "file or files (globs) to read; for xp.units a CSV or Parquet, for xp.events an export",
+                "file or files (globs); what the newest look on record read if empty",
+            ),
         ),
         (
             "code",
             OPEN
             + SOURCE
-            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source_of(data, kind, unit, variant_column))\nform = xp.DecisionForm(experiment, readout)\nform",
+            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source() if data else experiment.source())\nform = xp.DecisionForm(experiment, readout)\nform",
         ),
         (
             "md",

@@ -27,6 +27,19 @@ def decision_of(entries: Sequence[Entry]) -> Entry | None:
     return next((e for e in reversed(entries) if e.kind in ("decided", "deferred")), None)
 
 
+def frozen_part(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """The entries that a frozen memo holds: up to the decision in force, or to the last sign-off or time stamp after it.
+
+    What came after a later amendment speaks of another plan.
+    """
+    decision = decision_of(entries)
+    if decision is None:
+        return entries
+    end = next((e.seq - 1 for e in entries[decision.seq :] if e.kind == "amended"), len(entries))
+    last = next((e for e in reversed(entries[decision.seq : end]) if e.kind in ("signed_off", "stamped")), decision)
+    return entries[: last.seq]
+
+
 def record_decision(
     plan: Plan,
     ledger: Ledger,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -56,19 +56,28 @@ def _is_decisive(amendment: Entry) -> bool:
     return any(class_of(str(change["pointer"])) != "neutral" for change in amendment.body.get("changes", ()))
 
 
-def note_health(plan: Plan, ledger: Ledger, summary: Summary, health: Sequence[Check], *, by: str | None) -> None:
+def note_health(
+    plan: Plan, ledger: Ledger, summary: Summary, health: Sequence[Check], *, by: str | None, reading: Mapping[str, Any]
+) -> None:
     """Put on record that the data was read for its health alone."""
-    ledger.append("looked", {**_seen(plan, summary), "health": health_counts(health), "outcomes": True}, by=by)
+    ledger.append("looked", {**_seen(plan, summary, reading), "health": health_counts(health), "outcomes": True}, by=by)
 
 
 def seal(
-    plan: Plan, ledger: Ledger, summary: Summary, state: Due, health: tuple[Check, ...], *, by: str | None
+    plan: Plan,
+    ledger: Ledger,
+    summary: Summary,
+    state: Due,
+    health: tuple[Check, ...],
+    *,
+    by: str | None,
+    reading: Mapping[str, Any],
 ) -> SealedReadout:
     """What may be seen before results are due: counts, health and progress, and whether the harm alarm sounds."""
     alarm = harm_alarm(plan, summary)
     entry = ledger.append(
         "looked",
-        {**_seen(plan, summary), "health": health_counts(health), "harm": alarm.sounds, "outcomes": True},
+        {**_seen(plan, summary, reading), "health": health_counts(health), "harm": alarm.sounds, "outcomes": True},
         by=by,
     )
     return SealedReadout(
@@ -94,12 +103,13 @@ def reveal(
     *,
     by: str | None,
     reason: str,
+    reading: Mapping[str, Any],
     last: str = "",
 ) -> Readout:
     """The effects; the ledger has the look, safely on disk, before anything leaves this function, be it an error."""
     earlier = looks_of(ledger.entries())
     body: dict[str, Any] = {
-        **_seen(plan, summary),
+        **_seen(plan, summary, reading),
         "health": health_counts(health),
         "reason": reason,
         "progress": round(state.progress, 6),
@@ -161,8 +171,8 @@ def _used(plan: Plan, summary: Summary) -> dict[str, Any]:
     return used | {"segments": [*plan.segments, *further]} if further else used
 
 
-def _seen(plan: Plan, summary: Summary) -> dict[str, Any]:
-    """What every look puts on record of the data: counts, fingerprint and caps, no outcome."""
+def _seen(plan: Plan, summary: Summary, reading: Mapping[str, Any]) -> dict[str, Any]:
+    """What every look puts on record of the data: counts, fingerprint, caps and how it was read, no outcome."""
     return {
         "n": summary.n,
         "units": dict(summary.units),
@@ -171,4 +181,5 @@ def _seen(plan: Plan, summary: Summary) -> dict[str, Any]:
         "first_exposure": summary.first_exposure,
         "caps": [c.to_dict() for c in summary.caps],
         "plan_digest": plan.digest,
+        "reading": dict(reading),
     }

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xpbench.errors import number_of
+from xpbench.ledger.knowledge import data_of
 from xpbench.memo import figures
 from xpbench.memo.content.words import HEALTH_TONE, json_text, minute_text, plain_text
 from xpbench.memo.messages import say
@@ -64,7 +65,7 @@ def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
             "units": e["body"]["n"],
             "planned": e["kind"] == "opened",
             "reason": e["body"].get("reason", ""),
-            "data": e["body"].get("fingerprint") or f"entry {e['seq']}",
+            "data": data_of(e["body"], e["seq"]),
             "times": (e["at"], (e["body"].get("merged") or {}).get("at", "")),
         }
         for e in entries
