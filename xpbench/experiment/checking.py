@@ -30,6 +30,7 @@ def checks_of(
         recorded_until=recorded_until,
         registered=parse_stamp(first.at) if first is not None else None,
         retrospective=first is not None and first.body.get("retrospective") is True,
+        found_before=_found_before(entries),
     )
     return run_checks(inputs)
 
@@ -45,7 +46,7 @@ def _previous(entries: tuple[Entry, ...]) -> Summary | None:
     has nothing to compare with, and the amendment stays on record as a deviation.
     """
     for entry in reversed(entries):
-        if entry.kind == "amended" and any(str(c["pointer"]).startswith(_WHO_COUNTS) for c in entry.body.get("changes", ())):
+        if _changes_who_counts(entry):
             return None
         if entry.kind in LOOKED:
             units = {k: int(v) for k, v in entry.body["units"].items()}
@@ -54,6 +55,24 @@ def _previous(entries: tuple[Entry, ...]) -> Summary | None:
             seen = str(entry.body["fingerprint"])
             return Summary("the look before", seen, 0, units, (), first_exposure=first, data_until=until)
     return None
+
+
+def _found_before(entries: tuple[Entry, ...]) -> tuple[str, str]:
+    """State and first exposure that an earlier look found, where it found that the plan came after some of its data.
+
+    A unit's first exposure does not move to a later day because another column is read, or none.
+    """
+    for entry in reversed(entries):
+        if _changes_who_counts(entry):
+            break
+        state = str((entry.body.get("health") or {}).get("plan_first", "")) if entry.kind in LOOKED else ""
+        if state in ("after", "partly") and entry.body.get("first_exposure"):
+            return state, str(entry.body["first_exposure"])
+    return "", ""
+
+
+def _changes_who_counts(entry: Entry) -> bool:
+    return entry.kind == "amended" and any(str(c["pointer"]).startswith(_WHO_COUNTS) for c in entry.body.get("changes", ()))
 
 
 _WHO_COUNTS = ("/exposure", "/data", "/variants")

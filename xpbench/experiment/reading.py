@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -39,7 +39,7 @@ def reading_of(plan: Plan, source: Any, folder: Path) -> dict[str, Any]:
     if _is_log(source):
         how: dict[str, Any] = {k: getattr(source, k) for k, usual in _OPTIONS.items() if getattr(source, k) != usual}
         if source.until is not None:
-            how["until"] = source.until.isoformat()
+            how["until"] = source.until.astimezone(UTC).isoformat()
         if schema := _schema(source.schema):
             how["schema"] = schema
         if source.slices != _SLICES:

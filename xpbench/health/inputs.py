@@ -29,6 +29,8 @@ class HealthInputs:
         recorded_until: Time of the latest entry of the experiment's ledger, None before there is any.
         registered: When the plan was registered, None without a ledger.
         retrospective: It was registered to look back.
+        found_before: State of `plan_first` and first exposure of the latest look on record that found the plan to come after
+            some of its data; empty where none did.
     """
 
     plan: Plan
@@ -43,6 +45,7 @@ class HealthInputs:
     recorded_until: datetime | None = None
     registered: datetime | None = None
     retrospective: bool = False
+    found_before: tuple[str, str] = ("", "")
 
     def findings(self, *names: str, metric: str | None = None) -> list[Finding]:
         """The findings with one of these names (and about this metric, where given)."""
@@ -68,6 +71,7 @@ def inputs_of(
     recorded_until: datetime | None = None,
     registered: datetime | None = None,
     retrospective: bool = False,
+    found_before: tuple[str, str] = ("", ""),
 ) -> HealthInputs:
     """Inputs from plan, data and what the caller adds.
 
@@ -84,6 +88,7 @@ def inputs_of(
         recorded_until=recorded_until,
         registered=registered,
         retrospective=retrospective,
+        found_before=found_before,
         **added,
     )
 

@@ -7,6 +7,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,6 +77,10 @@ class Ledger:
         self._tail: _Tail | None = None
         self._folder_synced = False
         self._notices: tuple[Notice, ...] = ()
+
+    def now(self) -> datetime:
+        """The time that the next entry would carry."""
+        return self._clock()
 
     # reading
 

@@ -63,6 +63,16 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "interval says how far chance alone could move the number; a claim is made only where the whole interval lies on "
         "one side of zero.",
     ),
+    "method.elsewhere": (
+        "Another system assigned the units, and whether it did so at random was not checked here. If it did, the difference "
+        "between variants is what the change caused, plus chance. The interval says how far chance alone could move the "
+        "number; a claim is made only where the whole interval lies on one side of zero.",
+    ),
+    "method.misassigned": (
+        "Not every unit has the variant that the hash of the plan gives it, see the assignment audit among the health checks. "
+        "So the difference between variants may be one between the units that are in them. The interval says how far chance "
+        "alone could move the number.",
+    ),
     "method.sequential": (
         "The interval stays valid however often and whenever one looks. It is a normal-mixture confidence sequence, wider than "
         "a fixed-horizon interval at any single look: that is the price of looking early.",

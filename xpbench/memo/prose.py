@@ -20,9 +20,8 @@ _CORRECTIONS = {
 def method(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
     """How the numbers came about, a paragraph each."""
     model = plan["model"]
-    audited = any(c["name"] == "assignment_audit" and c["status"] == "pass" for c in readout["health"])
     out: list[str] = [
-        say("method.audited" if audited else "method.random"),
+        say(_assigned(plan, readout)),
         say(f"method.{model['kind']}"),
         say("method.fieller"),
     ]
@@ -52,3 +51,13 @@ def limits(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
     if readout["segments"]:
         out.append(say("limits.segments"))
     return out
+
+
+def _assigned(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> str:
+    """Which sentence on the assignment is true: "at random" is said where the audit passed, and nowhere else."""
+    audit = next((c["status"] for c in readout["health"] if c["name"] == "assignment_audit"), "not answerable")
+    if audit == "pass":
+        return "method.audited"
+    if audit in ("warn", "fail"):
+        return "method.misassigned"
+    return "method.elsewhere" if not plan.get("assignment") else "method.random"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
+from xpbench.verifier.bound import is_known, look_on_record
 from xpbench.verifier.chain import is_neutral, level_of
 from xpbench.verifier.report import J, Notes
 
@@ -44,6 +45,23 @@ def state_of(registration: J, summary: J) -> str:
     return "after" if whole else "partly"
 
 
+_WHO_COUNTS = ("/exposure", "/data", "/variants")
+"""Fields of the plan whose amendment makes earlier looks ones at other units."""
+
+
+def found_before(entries: Sequence[J], summary: J) -> str:
+    """`after` or `partly` where an earlier look found that, and the data read now have no dates or later ones."""
+    first = str(summary["first_exposure"])
+    for entry in reversed(entries):
+        body = entry["body"]
+        if entry["kind"] == "amended" and any(str(c["pointer"]).startswith(_WHO_COUNTS) for c in body.get("changes", ())):
+            break
+        state = (body.get("health") or {}).get("plan_first", "") if entry["kind"] in ("looked", "opened", "peeked") else ""
+        if state in ("after", "partly") and body.get("first_exposure"):
+            return str(state) if not first or first[:10] > str(body["first_exposure"])[:10] else ""
+    return ""
+
+
 def amended_after_effects(entries: Sequence[J]) -> bool:
     """Whether a field that can turn a result was amended after effects were seen or a gate had failed."""
     for i, entry in enumerate(entries):
@@ -65,6 +83,10 @@ def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
     readout = payload["readout"]
     until = [e for e in entries if e["at"] <= readout["at"]]
     state = state_of(entries[0], readout["summary"])
+    look = look_on_record(readout, entries)
+    if look is not None and state != "retrospective" and "reading" in look["body"]:
+        known = [e for e in entries if e is not look and is_known(e, look, entries)]
+        state = found_before(known, readout["summary"]) or state
     expected = ([PLAN_STAMPS[state]] if state in PLAN_STAMPS else []) + (
         [AMENDED_STAMP] if amended_after_effects(until) else []
     )

@@ -22,10 +22,18 @@ def assignment_audit(inputs: HealthInputs) -> Verdict:
     if inputs.audit is None:
         return Verdict(
             "not answerable",
-            "No audit was given: another system assigns, or the ids of the exposed units are not at hand.",
+            "No audit was given: another system assigns, or the ids of the exposed units are not at hand."
+            if inputs.plan.assignment is not None
+            else "The plan does not assign, another system does: nothing here can be computed again.",
             "Run xpbench audit over the exposures where the plan or a flag assigns.",
         )
     report = plain_dict(inputs.audit)
+    if report.get("not_run"):
+        return Verdict(
+            "not answerable",
+            f"The assignment was not computed again. {report['not_run']}",
+            "Run xpbench audit over the exposures, with what it needs, and hand its report over: evidence={'audit': ...}.",
+        )
     checked = int(report.get("rows", report.get("checked", 0)) or 0)
     mismatches = int(report.get("disagreeing", report.get("mismatches", 0)) or 0)
     if checked == 0:
@@ -41,17 +49,23 @@ def assignment_audit(inputs: HealthInputs) -> Verdict:
         "causes": causes[:5],
         "first_divergence": report.get("first_divergence"),
     }
+    of = ""
+    if report.get("sampled"):
+        evidence["sampled_one_in"] = int(report["sampled"])
+        of = f" in a sample of one unit in {int(report['sampled'])}"
     if mismatches == 0:
         return Verdict(
             "pass",
-            f"All {number_of(checked, 'exposure shows', 'exposures show')} the variant that the hash gives.",
+            f"All {number_of(checked, 'exposure shows', 'exposures show')} the variant that the hash gives{of}.",
             "Nothing to do.",
             evidence,
         )
     named = f" Likely cause: {words}." if words else ""
     return Verdict(
         "fail" if share > TOLERATED else "warn",
-        f"{mismatches:,} of {number_of(checked, 'exposure')} ({share:.3%}) show another variant than the hash gives.{named}",
-        "Open the audit's report: it names the first divergence and the cause. Mend it and start again with a new salt.",
+        f"{mismatches:,} of {number_of(checked, 'exposure')} ({share:.3%}) show another variant than the hash gives{of}."
+        f"{named}",
+        "Open the report of xpbench audit: it names the first divergence and the cause. Fix it and restart: xp.restart draws "
+        "again with a fresh salt.",
         evidence,
     )

@@ -67,6 +67,7 @@ def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
             "reason": e["body"].get("reason", ""),
             "data": data_of(e["body"], e["seq"]),
             "times": (e["at"], (e["body"].get("merged") or {}).get("at", "")),
+            "reading": e["body"].get("reading") or {},
         }
         for e in entries
         if e["kind"] in ("opened", "peeked")
@@ -189,6 +190,33 @@ def data_section(readout: Mapping[str, Any], labels: Mapping[str, str]) -> dict[
     }
 
 
+def reading_words(reading: Mapping[str, Any]) -> str:
+    """How a look read its data, as its entry says: files, end, zone, columns and policies."""
+    how, files = reading.get("how") or {}, list(reading.get("files") or ())
+    more = len(files) - 3 + int(reading.get("more_files", 0))
+    said = [", ".join(files[:3]) + (f" and {number_of(more, 'more file', 'more files')}" if more > 0 else "")] if files else []
+    said += [f"a table in memory ({reading['table']})"] if reading.get("table") else []
+    if reading["kind"] == "log":
+        said.append(f"complete until {minute_text(how['until'])}" if how.get("until") else "complete until its last event")
+        said.append(f"times in {how.get('time_zone', 'UTC')}")
+        said.append("repeats kept" if how.get("duplicates") == "keep" else "repeats dropped")
+        said += ["events that never occur count as zero"] if how.get("absent_events") == "zero" else []
+        said += [
+            f"{part.replace('_', ' ')} in {name or 'no column'}" for part, name in sorted((how.get("schema") or {}).items())
+        ]
+    if reading["kind"] == "table":
+        said += [f"{part} in column {how[part]}" for part in ("unit", "variant", "day") if how.get(part)]
+        said += [f"{value} means {key}" for value, key in sorted((how.get("variants") or {}).items())]
+    return "; ".join(said)
+
+
+def _reading_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
+    readout = payload["readout"]
+    own = next((k for k in ledger_looks(payload) if readout["at"] in k["times"] and k["kind"] == readout["kind"]), None)
+    words = reading_words(own["reading"]) if own and own["reading"] else ""
+    return [("How it was read", words)] if words else []
+
+
 def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Digests, versions and seeds."""
     readout = payload["readout"]
@@ -198,6 +226,7 @@ def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Plan as registered, SHA-256", payload["registered"]["plan_digest"]),
         ("Decision rule, SHA-256", readout["rule_digest"]),
         ("Data, SHA-256 of what was read", summary["fingerprint"]),
+        *_reading_rows(payload),
         (
             "Ledger at this memo",
             f"{payload['ledger']['witness']['length']} entries, head {payload['ledger']['witness']['digest']}",
