@@ -477,7 +477,7 @@ _SUMMARY = {
 }
 _SITUATION = dict.fromkeys(("primary", "deteriorated", "guardrails", "health", "adequate"))
 _READOUT = {
-    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods")),
+    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods", "headline")),
     "plan": PLAN_KEYS,
     "due": dict.fromkeys(("is_due", "is_adequate", "reason", "units", "units_needed", "days", "days_needed", "look", "looks")),
     "summary": _SUMMARY,
@@ -735,12 +735,19 @@ CONCENTRATION = 100.0
 BUCKET = 0.01 + 1e-9
 """A flag of a hundred buckets serves a planned split up to one bucket wrong."""
 
-GATES = ("assignment_audit", "no_units", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
+GATES = ("assignment_audit", "no_units", "restated_outcomes", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
 """Checks whose failure makes a readout INVALID, whatever the payload says of them."""
 
 
 def _merged_at(entry: J) -> str:
     return str((entry["body"].get("merged") or {}).get("at", ""))
+
+
+def _data_of(entry: J) -> str:
+    """The data that a look was at: the digest of what was read, and how it was read where that differs."""
+    body = entry["body"]
+    how = {k: v for k, v in ((body.get("reading") or {}).get("how") or {}).items() if k not in ("slices", "day")}
+    return f"{body.get('fingerprint')} {canonical(how)}" if how else str(body.get("fingerprint"))
 
 
 def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
@@ -786,9 +793,9 @@ def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
     if look is not None and last is not None and "look" in last["body"]:
         notes.same("decision, look that it rests on", look["seq"], last["body"]["look"]["seq"])
-        seen, later = {look["body"]["fingerprint"]}, []
+        seen, later = {_data_of(look)}, []
         for e in entries:
-            data = e["body"].get("fingerprint")
+            data = _data_of(e)
             if (
                 not is_known(e, look, entries)
                 and e["seq"] < last["seq"]
@@ -1585,6 +1592,12 @@ PLAN_STAMPS = {
     "retrospective": "RETROSPECTIVE",
 }
 AMENDED_STAMP = "AMENDED AFTER EFFECTS"
+PLAN_WORDS = {
+    "PLANNED AFTER THE DATA": "by a plan made after the data",
+    "PARTLY PLANNED AFTER THE DATA": "by a plan made after part of the data",
+    "RETROSPECTIVE": "by a retrospective plan",
+    "AMENDED AFTER EFFECTS": "by a plan changed after effects were seen",
+}
 
 
 def _moment(text: str) -> datetime | None:
@@ -1615,6 +1628,23 @@ def state_of(registration: J, summary: J) -> str:
     return "after" if whole else "partly"
 
 
+_WHO_COUNTS = ("/exposure", "/data", "/variants")
+"""Fields of the plan whose amendment makes earlier looks ones at other units."""
+
+
+def found_before(entries: Sequence[J], summary: J) -> str:
+    """`after` or `partly` where an earlier look found that, and the data read now have no dates or later ones."""
+    first = str(summary["first_exposure"])
+    for entry in reversed(entries):
+        body = entry["body"]
+        if entry["kind"] == "amended" and any(str(c["pointer"]).startswith(_WHO_COUNTS) for c in body.get("changes", ())):
+            break
+        state = (body.get("health") or {}).get("plan_first", "") if entry["kind"] in ("looked", "opened", "peeked") else ""
+        if state in ("after", "partly") and body.get("first_exposure"):
+            return str(state) if not first or first[:10] > str(body["first_exposure"])[:10] else ""
+    return ""
+
+
 def amended_after_effects(entries: Sequence[J]) -> bool:
     """Whether a field that can turn a result was amended after effects were seen or a gate had failed."""
     for i, entry in enumerate(entries):
@@ -1636,6 +1666,10 @@ def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
     readout = payload["readout"]
     until = [e for e in entries if e["at"] <= readout["at"]]
     state = state_of(entries[0], readout["summary"])
+    look = look_on_record(readout, entries)
+    if look is not None and state != "retrospective" and "reading" in look["body"]:
+        known = [e for e in entries if e is not look and is_known(e, look, entries)]
+        state = found_before(known, readout["summary"]) or state
     expected = ([PLAN_STAMPS[state]] if state in PLAN_STAMPS else []) + (
         [AMENDED_STAMP] if amended_after_effects(until) else []
     )
@@ -1644,6 +1678,11 @@ def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
         notes.same("plan before data", state, told)
         known = (*PLAN_STAMPS.values(), AMENDED_STAMP)
         notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in known))
+    if "headline" in readout:
+        advice = readout["recommendation"]
+        words = [PLAN_WORDS[s] for s in readout["stamps"] if s in PLAN_WORDS]
+        plainly = f"{advice['outcome']} {advice['variant']}".strip()
+        notes.same("readout, headline", ", ".join([plainly, *words[:1]]), readout["headline"])
     dates = f"registered on {entries[0]['at'][:10]}, first exposure on {readout['summary']['first_exposure'][:10]}"
     if state == "unknown":
         notes.not_checked.append("whether the plan came before the data: they have no dates of exposure")
@@ -4640,6 +4679,17 @@ def headline(outcome: str, variant: str) -> str:
     }.get(outcome, outcome)
 
 
+def data_of(body: Mapping[str, Any], seq: int) -> str:
+    """What identifies the data that a look was at: the digest of what was read, and how it was read where that differs.
+
+    The same file up to another day, in another zone or by another column shows other numbers: that is another look.
+    """
+    data = str(body.get("fingerprint", "")) or f"entry {seq}"
+    reading = body.get("reading") or {}
+    how = {k: v for k, v in (reading.get("how") or {}).items() if k not in ("slices", "day")}
+    return f"{data} {json.dumps(how, sort_keys=True)}" if how else data
+
+
 def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All looks at effects in the memo's own ledger, oldest first, with the digest of the data that each was at."""
     entries = [json.loads(line) for line in payload["ledger"]["lines"]]
@@ -4652,8 +4702,9 @@ def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
             "units": e["body"]["n"],
             "planned": e["kind"] == "opened",
             "reason": e["body"].get("reason", ""),
-            "data": e["body"].get("fingerprint") or f"entry {e['seq']}",
+            "data": data_of(e["body"], e["seq"]),
             "times": (e["at"], (e["body"].get("merged") or {}).get("at", "")),
+            "reading": e["body"].get("reading") or {},
         }
         for e in entries
         if e["kind"] in ("opened", "peeked")
@@ -4697,11 +4748,21 @@ class Message(str):
     values: Mapping[str, str]
 
 
+BY_PLAN = {
+    "PLANNED AFTER THE DATA": "{decision}, by a plan made after the data",
+    "PARTLY PLANNED AFTER THE DATA": "{decision}, by a plan made after part of the data",
+    "RETROSPECTIVE": "{decision}, by a retrospective plan",
+    "AMENDED AFTER EFFECTS": "{decision}, by a plan changed after effects were seen",
+}
+"""A decision with what a reader must know of the plan it rests on, by stamp: without it, it would read as one by a plan from
+before the data."""
+
+
 WORDING: Mapping[str, tuple[str, ...]] = {
-    "headline.after": ("{decision}, by a plan made after the data",),
-    "headline.partly": ("{decision}, by a plan made after part of the data",),
-    "headline.retrospective": ("{decision}, by a retrospective plan",),
-    "headline.amended": ("{decision}, by a plan changed after effects were seen",),
+    "headline.after": (BY_PLAN["PLANNED AFTER THE DATA"],),
+    "headline.partly": (BY_PLAN["PARTLY PLANNED AFTER THE DATA"],),
+    "headline.retrospective": (BY_PLAN["RETROSPECTIVE"],),
+    "headline.amended": (BY_PLAN["AMENDED AFTER EFFECTS"],),
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
@@ -4749,6 +4810,16 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "Units were assigned at random, so the difference between variants is what the change caused, plus chance. The "
         "interval says how far chance alone could move the number; a claim is made only where the whole interval lies on "
         "one side of zero.",
+    ),
+    "method.elsewhere": (
+        "Another system assigned the units, and whether it did so at random was not checked here. If it did, the difference "
+        "between variants is what the change caused, plus chance. The interval says how far chance alone could move the "
+        "number; a claim is made only where the whole interval lies on one side of zero.",
+    ),
+    "method.misassigned": (
+        "Not every unit has the variant that the hash of the plan gives it, see the assignment audit among the health checks. "
+        "So the difference between variants may be one between the units that are in them. The interval says how far chance "
+        "alone could move the number.",
     ),
     "method.sequential": (
         "The interval stays valid however often and whenever one looks. It is a normal-mixture confidence sequence, wider than "
@@ -5819,6 +5890,16 @@ def data_section(readout: Mapping[str, Any], labels: Mapping[str, str]) -> dict[
     }
 
 
+def _assigned(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> str:
+    """Which sentence on the assignment is true: "at random" is said where the audit passed, and nowhere else."""
+    audit = next((c["status"] for c in readout["health"] if c["name"] == "assignment_audit"), "not answerable")
+    if audit == "pass":
+        return "method.audited"
+    if audit in ("warn", "fail"):
+        return "method.misassigned"
+    return "method.elsewhere" if not plan.get("assignment") else "method.random"
+
+
 _CORRECTIONS = {
     "none": "is not corrected",
     "bonferroni": "is corrected by Bonferroni",
@@ -5831,9 +5912,8 @@ _CORRECTIONS = {
 def method(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
     """How the numbers came about, a paragraph each."""
     model = plan["model"]
-    audited = any(c["name"] == "assignment_audit" and c["status"] == "pass" for c in readout["health"])
     out: list[str] = [
-        say("method.audited" if audited else "method.random"),
+        say(_assigned(plan, readout)),
         say(f"method.{model['kind']}"),
         say("method.fieller"),
     ]
@@ -5865,6 +5945,33 @@ def limits(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
     return out
 
 
+def reading_words(reading: Mapping[str, Any]) -> str:
+    """How a look read its data, as its entry says: files, end, zone, columns and policies."""
+    how, files = reading.get("how") or {}, list(reading.get("files") or ())
+    more = len(files) - 3 + int(reading.get("more_files", 0))
+    said = [", ".join(files[:3]) + (f" and {number_of(more, 'more file', 'more files')}" if more > 0 else "")] if files else []
+    said += [f"a table in memory ({reading['table']})"] if reading.get("table") else []
+    if reading["kind"] == "log":
+        said.append(f"complete until {minute_text(how['until'])}" if how.get("until") else "complete until its last event")
+        said.append(f"times in {how.get('time_zone', 'UTC')}")
+        said.append("repeats kept" if how.get("duplicates") == "keep" else "repeats dropped")
+        said += ["events that never occur count as zero"] if how.get("absent_events") == "zero" else []
+        said += [
+            f"{part.replace('_', ' ')} in {name or 'no column'}" for part, name in sorted((how.get("schema") or {}).items())
+        ]
+    if reading["kind"] == "table":
+        said += [f"{part} in column {how[part]}" for part in ("unit", "variant", "day") if how.get(part)]
+        said += [f"{value} means {key}" for value, key in sorted((how.get("variants") or {}).items())]
+    return "; ".join(said)
+
+
+def _reading_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
+    readout = payload["readout"]
+    own = next((k for k in ledger_looks(payload) if readout["at"] in k["times"] and k["kind"] == readout["kind"]), None)
+    words = reading_words(own["reading"]) if own and own["reading"] else ""
+    return [("How it was read", words)] if words else []
+
+
 def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Digests, versions and seeds."""
     readout = payload["readout"]
@@ -5874,6 +5981,7 @@ def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Plan as registered, SHA-256", payload["registered"]["plan_digest"]),
         ("Decision rule, SHA-256", readout["rule_digest"]),
         ("Data, SHA-256 of what was read", summary["fingerprint"]),
+        *_reading_rows(payload),
         (
             "Ledger at this memo",
             f"{payload['ledger']['witness']['length']} entries, head {payload['ledger']['witness']['digest']}",

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from xpbench.commands.output import DONE, NO, add_command, answer, progress_done, progress_line
+from xpbench.wording.verdicts import decided
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -265,8 +266,9 @@ def _decide(args: argparse.Namespace) -> int:
         readout, outcome, variant=args.variant, because=args.because, by=args.by or "", supersedes=args.supersedes
     )
     follows = "as the rule recommends" if entry.body["follows_rule"] else f"the rule recommends {entry.body['recommended']}"
-    what = f"{outcome} {args.variant}" if args.variant else outcome
-    answer(args, dict(entry.body), f"Decided: {what} ({follows}). Next: xpbench memo {args.key} --root {args.root}")
+    answer(
+        args, dict(entry.body), f"Decided: {decided(entry.body)} ({follows}). Next: xpbench memo {args.key} --root {args.root}"
+    )
     return DONE
 
 

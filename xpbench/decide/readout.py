@@ -248,6 +248,7 @@ class Readout(Shows):
             "novelty": [t.to_dict() for t in self.novelty],
             "interactions": [i.to_dict() for i in self.interactions],
             **({} if self.methods == FIRST else {"methods": self.methods}),
+            **({"headline": self.headline} if any(s in verdicts.BY_PLAN for s in self.stamps) else {}),
         }
 
     @classmethod
@@ -277,6 +278,12 @@ class Readout(Shows):
         )
 
     @property
+    def headline(self) -> str:
+        """What the rule recommends, with what a reader must know of the plan it rests on."""
+        r = self.recommendation
+        return verdicts.by_plan(f"{r.outcome} {r.variant}".strip(), self.stamps)
+
+    @property
     def over_time(self) -> tuple[str, ...]:
         """What the tests over time and between experiments found, a sentence each; empty where nothing was found."""
         several = len({r.variant for r in self.rows}) > 1
@@ -293,9 +300,8 @@ class Readout(Shows):
 
     def __repr__(self) -> str:
         r = self.recommendation
-        what = f"{r.outcome} {r.variant}".strip()
         stamps = f" [{', '.join(self.stamps)}]" if self.stamps else ""
-        lines = [f"Readout({self.key}: {what} by {', '.join(r.rows)}{stamps})", f"  {r.because}"]
+        lines = [f"Readout({self.key}: {self.headline} by {', '.join(r.rows)}{stamps})", f"  {r.because}"]
         lines += [f"  {line_of(row)}" for row in self.rows]
         lines += [f"  ◷ {sentence}" for sentence in self.over_time]
         return "\n".join(lines)
@@ -305,7 +311,7 @@ class Readout(Shows):
         stamps = "".join(f" <strong>{escape(s)}</strong>" for s in self.stamps)
         loud = [c for c in self.health if c.status in ("fail", "warn")]
         health = "; ".join(f"{c.label}: {c.status}" for c in loud) or "all checks pass"
-        headline = escape(f"{r.outcome} {r.variant}".strip().capitalize())
+        headline = escape(self.headline[:1].upper() + self.headline[1:])
         return (
             f"<section aria-label='Readout'><p><strong>{headline}</strong>{stamps}. "
             f"{escape(r.because)}</p><p>Health: {escape(health)}.</p>"

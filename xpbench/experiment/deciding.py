@@ -81,6 +81,7 @@ def record_decision(
             "plan_digest": plan.digest,
             "look": {"seq": look.seq, "digest": look.digest},
             "later_looks": [e.seq for e in later],
+            "stamps": list(opened.stamps),
             "supersedes": earlier.seq if earlier is not None and supersedes is None else supersedes,
         },
         by=by,

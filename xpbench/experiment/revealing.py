@@ -25,6 +25,7 @@ from xpbench.decide.segments import segment_results
 from xpbench.experiment.binding import digests_of
 from xpbench.experiment.checking import health_counts
 from xpbench.health import Check
+from xpbench.health.pooled import pooled_outcomes
 from xpbench.health.sealing import under_seal
 from xpbench.ledger import Entry, Ledger
 from xpbench.plan import Plan
@@ -172,7 +173,7 @@ def _used(plan: Plan, summary: Summary) -> dict[str, Any]:
 
 
 def _seen(plan: Plan, summary: Summary, reading: Mapping[str, Any]) -> dict[str, Any]:
-    """What every look puts on record of the data: counts, fingerprint, caps and how it was read, no outcome."""
+    """What every look puts on record of the data: counts, fingerprint, caps, how it was read, and sums over all variants."""
     return {
         "n": summary.n,
         "units": dict(summary.units),
@@ -182,4 +183,5 @@ def _seen(plan: Plan, summary: Summary, reading: Mapping[str, Any]) -> dict[str,
         "caps": [c.to_dict() for c in summary.caps],
         "plan_digest": plan.digest,
         "reading": dict(reading),
+        "outcomes_of": pooled_outcomes(plan, summary),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -31,6 +31,7 @@ class HealthInputs:
         retrospective: It was registered to look back.
         found_before: State of `plan_first` and first exposure of the latest look on record that found the plan to come after
             some of its data; empty where none did.
+        outcomes_before: What the look before put on record of all variants together, see `pooled_outcomes`.
     """
 
     plan: Plan
@@ -46,6 +47,7 @@ class HealthInputs:
     registered: datetime | None = None
     retrospective: bool = False
     found_before: tuple[str, str] = ("", "")
+    outcomes_before: Mapping[str, Any] = field(default_factory=dict)
 
     def findings(self, *names: str, metric: str | None = None) -> list[Finding]:
         """The findings with one of these names (and about this metric, where given)."""
@@ -72,6 +74,7 @@ def inputs_of(
     registered: datetime | None = None,
     retrospective: bool = False,
     found_before: tuple[str, str] = ("", ""),
+    outcomes_before: Mapping[str, Any] | None = None,
 ) -> HealthInputs:
     """Inputs from plan, data and what the caller adds.
 
@@ -89,6 +92,7 @@ def inputs_of(
         registered=registered,
         retrospective=retrospective,
         found_before=found_before,
+        outcomes_before=outcomes_before or {},
         **added,
     )
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from xpbench.wording.verdicts import BY_PLAN
+
 WORDING: Mapping[str, tuple[str, ...]] = {
-    "headline.after": ("{decision}, by a plan made after the data",),
-    "headline.partly": ("{decision}, by a plan made after part of the data",),
-    "headline.retrospective": ("{decision}, by a retrospective plan",),
-    "headline.amended": ("{decision}, by a plan changed after effects were seen",),
+    "headline.after": (BY_PLAN["PLANNED AFTER THE DATA"],),
+    "headline.partly": (BY_PLAN["PARTLY PLANNED AFTER THE DATA"],),
+    "headline.retrospective": (BY_PLAN["RETROSPECTIVE"],),
+    "headline.amended": (BY_PLAN["AMENDED AFTER EFFECTS"],),
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),

@@ -15,7 +15,7 @@ CONCENTRATION = 100.0
 BUCKET = 0.01 + 1e-9
 """A flag of a hundred buckets serves a planned split up to one bucket wrong."""
 
-GATES = ("assignment_audit", "no_units", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
+GATES = ("assignment_audit", "no_units", "restated_outcomes", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
 """Checks whose failure makes a readout INVALID, whatever the payload says of them."""
 
 

@@ -15,6 +15,12 @@ PLAN_STAMPS = {
     "retrospective": "RETROSPECTIVE",
 }
 AMENDED_STAMP = "AMENDED AFTER EFFECTS"
+PLAN_WORDS = {
+    "PLANNED AFTER THE DATA": "by a plan made after the data",
+    "PARTLY PLANNED AFTER THE DATA": "by a plan made after part of the data",
+    "RETROSPECTIVE": "by a retrospective plan",
+    "AMENDED AFTER EFFECTS": "by a plan changed after effects were seen",
+}
 
 
 def _moment(text: str) -> datetime | None:
@@ -95,6 +101,11 @@ def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
         notes.same("plan before data", state, told)
         known = (*PLAN_STAMPS.values(), AMENDED_STAMP)
         notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in known))
+    if "headline" in readout:
+        advice = readout["recommendation"]
+        words = [PLAN_WORDS[s] for s in readout["stamps"] if s in PLAN_WORDS]
+        plainly = f"{advice['outcome']} {advice['variant']}".strip()
+        notes.same("readout, headline", ", ".join([plainly, *words[:1]]), readout["headline"])
     dates = f"registered on {entries[0]['at'][:10]}, first exposure on {readout['summary']['first_exposure'][:10]}"
     if state == "unknown":
         notes.not_checked.append("whether the plan came before the data: they have no dates of exposure")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xpbench.wording.numbers import NOT_ENOUGH
@@ -14,6 +14,28 @@ VERDICT_WORDS = {"better": "better", "worse": "worse", "unclear": "no difference
 TOO_LITTLE = "better, but by too little to matter"
 WITH_NUMBERS = ("ok", "unbounded_lift", "control_near_zero", "few_events")
 """Statuses of a row that has a verdict."""
+
+
+BY_PLAN = {
+    "PLANNED AFTER THE DATA": "{decision}, by a plan made after the data",
+    "PARTLY PLANNED AFTER THE DATA": "{decision}, by a plan made after part of the data",
+    "RETROSPECTIVE": "{decision}, by a retrospective plan",
+    "AMENDED AFTER EFFECTS": "{decision}, by a plan changed after effects were seen",
+}
+"""A decision with what a reader must know of the plan it rests on, by stamp: without it, it would read as one by a plan from
+before the data."""
+
+
+def by_plan(words: str, stamps: Iterable[str]) -> str:
+    """A decision or advice in words, with what its readout's stamps say of the plan."""
+    return next((BY_PLAN[s].replace("{decision}", words) for s in stamps if s in BY_PLAN), words)
+
+
+def decided(body: Mapping[str, Any]) -> str:
+    """What an entry of the ledger says was decided, with what its stamps say of the plan."""
+    outcome = str(body.get("outcome", "defer"))
+    variant = str(body.get("variant") or "") if outcome == "ship" else ""
+    return by_plan(f"{outcome} {variant}".strip(), body.get("stamps") or ())
 
 
 def has_verdict(row: Mapping[str, Any]) -> bool:
