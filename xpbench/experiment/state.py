@@ -13,6 +13,7 @@ from xpbench.experiment.deciding import decision_of
 from xpbench.experiment.opening import plan_in_force
 from xpbench.ledger import Entry, distinct_looks, knowledge
 from xpbench.ledger.first import planned_after
+from xpbench.ledger.grammar import unknown_kinds
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 from xpbench.watch import watch_status
@@ -131,6 +132,8 @@ def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
         sentence = f"Run {len(before) + 1}, after {before[-1]}. {sentence}"
     first = planned_after(entries)
     sentence = f"{sentence} {first}" if first else sentence
+    if newer := unknown_kinds(entries):
+        sentence += f" A newer version has put more on record ({', '.join(newer)}): install it to see all."
     return Status(
         str(document["key"]),
         str(document["title"]),

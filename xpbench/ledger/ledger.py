@@ -207,6 +207,8 @@ class Ledger:
         if compare(entries, base) != "holds":
             reason = f"entry {base.length} is another one, or gone"
             raise BrokenLedger("XPB-L07", path=str(self.path), reason=plain(reason))
+        if newer := unknown_kinds(entries):  # what they say may be just what this step has to know
+            raise LedgerError("XPB-L21", kinds=plain(_line(", ".join(newer))), kind=plain(kind.replace("_", " ")))
         found = conflicts(kind, entries[base.length :])
         if found:
             told = "; ".join(brief(e) for e in found[:3]) + ("; …" if len(found) > 3 else "")
