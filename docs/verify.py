@@ -676,6 +676,30 @@ GRAMMAR: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """By kind: one of these came before, none of these did (`*`: no entry at all); every other kind comes after `registered`."""
 
+KINDS = (
+    "amended",
+    "concluded",
+    "decided",
+    "deferred",
+    "launched",
+    "looked",
+    "memo",
+    "opened",
+    "peeked",
+    "preflight",
+    "published",
+    "registered",
+    "repaired",
+    "restarted",
+    "rolled_back",
+    "signed_off",
+    "stamped",
+    "superseded",
+    "waived",
+    "watched",
+)
+"""Every kind that this release writes; an entry of another one is of a newer version."""
+
 ABOUT_THE_PLAN = ("amended", "launched", "looked", "opened", "peeked", "decided", "deferred", "watched", "restarted")
 CONFLICTS = ("amended", "decided", "deferred", "restarted")
 """What an entry of these kinds does not commute with, once it says on which head it was based."""
@@ -743,7 +767,7 @@ def _merged_at(entry: J) -> str:
     return str((entry["body"].get("merged") or {}).get("at", ""))
 
 
-def _data_of(entry: J) -> str:
+def data_of(entry: J) -> str:
     """The data that a look was at: the digest of what was read, and how it was read where that differs."""
     body = entry["body"]
     how = {k: v for k, v in ((body.get("reading") or {}).get("how") or {}).items() if k not in ("slices", "day")}
@@ -793,9 +817,9 @@ def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
     if look is not None and last is not None and "look" in last["body"]:
         notes.same("decision, look that it rests on", look["seq"], last["body"]["look"]["seq"])
-        seen, later = {_data_of(look)}, []
+        seen, later = {data_of(look)}, []
         for e in entries:
-            data = _data_of(e)
+            data = data_of(e)
             if (
                 not is_known(e, look, entries)
                 and e["seq"] < last["seq"]
@@ -1597,7 +1621,10 @@ PLAN_WORDS = {
     "PARTLY PLANNED AFTER THE DATA": "by a plan made after part of the data",
     "RETROSPECTIVE": "by a retrospective plan",
     "AMENDED AFTER EFFECTS": "by a plan changed after effects were seen",
+    "RESTARTED AFTER EFFECTS": "in a run restarted after effects were seen",
+    "MORE LOOKS THAN PLANNED": "at one of more looks than the plan allows for",
 }
+RESTARTED_STAMP, LOOKS_STAMP = "RESTARTED AFTER EFFECTS", "MORE LOOKS THAN PLANNED"
 
 
 def _moment(text: str) -> datetime | None:
@@ -1657,6 +1684,21 @@ def amended_after_effects(entries: Sequence[J]) -> bool:
     return False
 
 
+def stamps_of_record(known: Sequence[J], readout: J) -> list[str]:
+    """Stamps that follow from the entries that were known at a look, with its own."""
+    out = []
+    follows = known[0]["body"].get("follows") or {}
+    if follows.get("effects_seen") or follows.get("knowledge") == "effects seen":
+        out.append(RESTARTED_STAMP)
+    looks = [e for e in known if e["kind"] in ("opened", "peeked")]
+    hows = [(e["body"].get("reading") or {}).get("how") or {} for e in looks]
+    columns = [{k: v for k, v in how.items() if k in ("unit", "variant", "variants")} for how in hows]
+    fixed = readout["plan"]["model"]["kind"] == "frequentist" and len({data_of(e) for e in looks}) > 1
+    if fixed or len({canonical(c) for c in columns if c}) > 1:
+        out.append(LOOKS_STAMP)
+    return out
+
+
 def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
     """The stamps that ledger and data ask for; a readout that knows of them must carry them, and no other.
 
@@ -1667,17 +1709,19 @@ def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
     until = [e for e in entries if e["at"] <= readout["at"]]
     state = state_of(entries[0], readout["summary"])
     look = look_on_record(readout, entries)
-    if look is not None and state != "retrospective" and "reading" in look["body"]:
-        known = [e for e in entries if e is not look and is_known(e, look, entries)]
-        state = found_before(known, readout["summary"]) or state
+    known = [e for e in entries if look is not None and is_known(e, look, entries)]
+    is_recorded = look is not None and "reading" in look["body"]
+    if is_recorded and state != "retrospective":
+        state = found_before([e for e in known if e is not look], readout["summary"]) or state
     expected = ([PLAN_STAMPS[state]] if state in PLAN_STAMPS else []) + (
         [AMENDED_STAMP] if amended_after_effects(until) else []
     )
     told = next((c["evidence"].get("state") for c in readout["health"] if c["name"] == "plan_first"), None)
+    expected += stamps_of_record(known, readout) if is_recorded else []
     if told is not None:
         notes.same("plan before data", state, told)
-        known = (*PLAN_STAMPS.values(), AMENDED_STAMP)
-        notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in known))
+        about = (*PLAN_STAMPS.values(), AMENDED_STAMP, *((RESTARTED_STAMP, LOOKS_STAMP) if is_recorded else ()))
+        notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in about))
     if "headline" in readout:
         advice = readout["recommendation"]
         words = [PLAN_WORDS[s] for s in readout["stamps"] if s in PLAN_WORDS]
@@ -4126,6 +4170,9 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
             check_told(notes, payload, entries)
             stamps = check_first(notes, payload, entries)
             headline += f" [{', '.join(stamps)}]" if stamps else ""
+        newer = dict.fromkeys(e["kind"] for e in entries or () if e["kind"] not in KINDS)
+        if newer:
+            notes.not_checked.append(f"entries of the ledger that a newer version has written: {', '.join(newer)}")
         check_estimates(notes, readout)
         check_over_time(notes, readout)
         check_health(notes, readout)
@@ -4679,7 +4726,7 @@ def headline(outcome: str, variant: str) -> str:
     }.get(outcome, outcome)
 
 
-def data_of(body: Mapping[str, Any], seq: int) -> str:
+def _knowledge_data_of(body: Mapping[str, Any], seq: int) -> str:
     """What identifies the data that a look was at: the digest of what was read, and how it was read where that differs.
 
     The same file up to another day, in another zone or by another column shows other numbers: that is another look.
@@ -4702,7 +4749,7 @@ def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
             "units": e["body"]["n"],
             "planned": e["kind"] == "opened",
             "reason": e["body"].get("reason", ""),
-            "data": data_of(e["body"], e["seq"]),
+            "data": _knowledge_data_of(e["body"], e["seq"]),
             "times": (e["at"], (e["body"].get("merged") or {}).get("at", "")),
             "reading": e["body"].get("reading") or {},
         }
@@ -4753,9 +4800,11 @@ BY_PLAN = {
     "PARTLY PLANNED AFTER THE DATA": "{decision}, by a plan made after part of the data",
     "RETROSPECTIVE": "{decision}, by a retrospective plan",
     "AMENDED AFTER EFFECTS": "{decision}, by a plan changed after effects were seen",
+    "RESTARTED AFTER EFFECTS": "{decision}, in a run restarted after effects were seen",
+    "MORE LOOKS THAN PLANNED": "{decision}, at one of more looks than the plan allows for",
 }
-"""A decision with what a reader must know of the plan it rests on, by stamp: without it, it would read as one by a plan from
-before the data."""
+"""A decision with what a reader must know of the plan it rests on, by stamp: without it, it would read as the one answer to a
+question that was asked before the data."""
 
 
 WORDING: Mapping[str, tuple[str, ...]] = {
@@ -4763,6 +4812,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "headline.partly": (BY_PLAN["PARTLY PLANNED AFTER THE DATA"],),
     "headline.retrospective": (BY_PLAN["RETROSPECTIVE"],),
     "headline.amended": (BY_PLAN["AMENDED AFTER EFFECTS"],),
+    "headline.restarted": (BY_PLAN["RESTARTED AFTER EFFECTS"],),
+    "headline.looks": (BY_PLAN["MORE LOOKS THAN PLANNED"],),
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
@@ -4889,6 +4940,8 @@ QUALIFIED = {
     "PARTLY PLANNED AFTER THE DATA": "headline.partly",
     "RETROSPECTIVE": "headline.retrospective",
     "AMENDED AFTER EFFECTS": "headline.amended",
+    "RESTARTED AFTER EFFECTS": "headline.restarted",
+    "MORE LOOKS THAN PLANNED": "headline.looks",
 }
 """Stamps that stand in the headline itself: without them it would read as a decision by a plan from before the data."""
 
@@ -5959,6 +6012,8 @@ def reading_words(reading: Mapping[str, Any]) -> str:
         said += [
             f"{part.replace('_', ' ')} in {name or 'no column'}" for part, name in sorted((how.get("schema") or {}).items())
         ]
+    if reading["kind"] == "moments":
+        said.append("moments that were handed over, not read from data")
     if reading["kind"] == "table":
         said += [f"{part} in column {how[part]}" for part in ("unit", "variant", "day") if how.get(part)]
         said += [f"{value} means {key}" for value, key in sorted((how.get("variants") or {}).items())]
@@ -6061,6 +6116,10 @@ STAMPS = {
     "INVALID": "A gating health check failed. The effects must not be read.",
     "AMENDED AFTER EFFECTS": "After effects were seen, or a gate had failed, the plan was changed in a way that can turn the "
     "result.",
+    "RESTARTED AFTER EFFECTS": "Effects of an earlier run of this lineage were seen before this one began. Whoever may run "
+    "again until a difference shows finds one.",
+    "MORE LOOKS THAN PLANNED": "The effects were read at other data, or by other columns, before this look, and the plan has "
+    "no allowance for that. Whoever can choose among looks finds a difference more often than planned.",
     "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
     "PEEK": "The effects were revealed before they were due.",
 }

@@ -34,6 +34,13 @@ AMENDED = "AMENDED AFTER EFFECTS"
 """Stamp of a readout whose plan was changed in a way that can turn the result, after effects were seen or a gate had failed."""
 
 
+RESTARTED = "RESTARTED AFTER EFFECTS"
+"""Stamp of a run of a lineage of which effects of an earlier run had been seen."""
+
+SEVERAL = "MORE LOOKS THAN PLANNED"
+"""Stamp of a readout before which effects were read at other data, where the design is read once, or by other columns."""
+
+
 @dataclass(frozen=True, slots=True)
 class HarmAlarm:
     """The one thing about outcomes that is told while results are sealed: whether a guardrail is harmed beyond doubt.
@@ -163,7 +170,7 @@ class Readout(Shows):
         cost: What they cost.
         deviations: Differences between plan and analysis, each with pointer and class.
         stamps: `INVALID`, `PLANNED AFTER THE DATA` (or `PARTLY …`, or `RETROSPECTIVE`), `AMENDED AFTER EFFECTS`,
-            `EXPLORATORY`, `PEEK`.
+            `RESTARTED AFTER EFFECTS`, `MORE LOOKS THAN PLANNED`, `EXPLORATORY`, `PEEK`.
         versions: Of xpbench and of the engine.
         novelty: Whether each effect fades, grows or hangs on the day: by days since exposure, day of exposure and weekday.
         interactions: With other experiments that the source shows on the same units.
@@ -363,14 +370,17 @@ def _html_row(row: Row) -> str:
     return "<tr>" + "".join(f"<td style='text-align:{side}'>{escape(c)}</td>" for c, side in sides) + "</tr>"
 
 
-def stamps_of(kind: Kind, health: Sequence[Check], deviations: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """What a reader must know before any number."""
+def stamps_of(
+    kind: Kind, health: Sequence[Check], deviations: Sequence[Mapping[str, Any]], of_record: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """What a reader must know before any number; `of_record` follows from the ledger alone."""
     out = []
     if any(c.blocks for c in health):
         out.append("INVALID")
     out += [STAMPS[s] for c in health if c.name == "plan_first" and (s := c.evidence.get("state")) in STAMPS]
     if any(d.get("class") == "amendment after effects" for d in deviations):
         out.append(AMENDED)
+    out += of_record
     if any(d.get("class") == "undeclared" for d in deviations):
         out.append("EXPLORATORY")
     if kind == "peeked":

@@ -10,7 +10,7 @@ from xpbench._version import __version__
 from xpbench.canonical import digest
 from xpbench.data.summary import Summary
 from xpbench.decide.analysis import analyse, findings_of
-from xpbench.decide.deviations import deviations_of, ended_short
+from xpbench.decide.deviations import deviations_of, ended_short, stamps_of_record
 from xpbench.decide.drift.drift_lock import drift_deviations
 from xpbench.decide.harm import harm_alarm
 from xpbench.decide.interaction import concurrent
@@ -132,7 +132,7 @@ def reveal(
     entries = ledger.entries()
     looks = looks_of(entries)
     deviations = (*deviations_of(entries, _used(plan, summary)), *drift_deviations(entries, plan), *ended_short(plan, looks))
-    stamps = stamps_of(kind, health, deviations)
+    stamps = stamps_of(kind, health, deviations, stamps_of_record(entries, plan))
     return Readout(
         key=plan.key,
         plan=plan.to_dict(),

@@ -47,6 +47,13 @@ def data_of(body: Mapping[str, Any], seq: int) -> str:
     return f"{data} {json.dumps(how, sort_keys=True)}" if how else data
 
 
+def columns_of(body: Mapping[str, Any]) -> str:
+    """Which columns of a table a look took for unit and variant, and which values for which variant; "" where none is named."""
+    reading = body.get("reading") or {}
+    how = {k: v for k, v in (reading.get("how") or {}).items() if k in ("unit", "variant", "variants")}
+    return json.dumps(how, sort_keys=True) if how else ""
+
+
 def distinct_looks(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """Looks at effects, each state of the data once: a second look at the same data is the same look, whoever took it.
 

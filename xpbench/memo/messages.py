@@ -17,6 +17,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "headline.partly": (BY_PLAN["PARTLY PLANNED AFTER THE DATA"],),
     "headline.retrospective": (BY_PLAN["RETROSPECTIVE"],),
     "headline.amended": (BY_PLAN["AMENDED AFTER EFFECTS"],),
+    "headline.restarted": (BY_PLAN["RESTARTED AFTER EFFECTS"],),
+    "headline.looks": (BY_PLAN["MORE LOOKS THAN PLANNED"],),
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),

@@ -23,7 +23,7 @@ def _merged_at(entry: J) -> str:
     return str((entry["body"].get("merged") or {}).get("at", ""))
 
 
-def _data_of(entry: J) -> str:
+def data_of(entry: J) -> str:
     """The data that a look was at: the digest of what was read, and how it was read where that differs."""
     body = entry["body"]
     how = {k: v for k, v in ((body.get("reading") or {}).get("how") or {}).items() if k not in ("slices", "day")}
@@ -73,9 +73,9 @@ def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
     if look is not None and last is not None and "look" in last["body"]:
         notes.same("decision, look that it rests on", look["seq"], last["body"]["look"]["seq"])
-        seen, later = {_data_of(look)}, []
+        seen, later = {data_of(look)}, []
         for e in entries:
-            data = _data_of(e)
+            data = data_of(e)
             if (
                 not is_known(e, look, entries)
                 and e["seq"] < last["seq"]

@@ -21,9 +21,11 @@ BY_PLAN = {
     "PARTLY PLANNED AFTER THE DATA": "{decision}, by a plan made after part of the data",
     "RETROSPECTIVE": "{decision}, by a retrospective plan",
     "AMENDED AFTER EFFECTS": "{decision}, by a plan changed after effects were seen",
+    "RESTARTED AFTER EFFECTS": "{decision}, in a run restarted after effects were seen",
+    "MORE LOOKS THAN PLANNED": "{decision}, at one of more looks than the plan allows for",
 }
-"""A decision with what a reader must know of the plan it rests on, by stamp: without it, it would read as one by a plan from
-before the data."""
+"""A decision with what a reader must know of the plan it rests on, by stamp: without it, it would read as the one answer to a
+question that was asked before the data."""
 
 
 def by_plan(words: str, stamps: Iterable[str]) -> str:

@@ -30,6 +30,8 @@ QUALIFIED = {
     "PARTLY PLANNED AFTER THE DATA": "headline.partly",
     "RETROSPECTIVE": "headline.retrospective",
     "AMENDED AFTER EFFECTS": "headline.amended",
+    "RESTARTED AFTER EFFECTS": "headline.restarted",
+    "MORE LOOKS THAN PLANNED": "headline.looks",
 }
 """Stamps that stand in the headline itself: without them it would read as a decision by a plan from before the data."""
 

@@ -204,6 +204,8 @@ def reading_words(reading: Mapping[str, Any]) -> str:
         said += [
             f"{part.replace('_', ' ')} in {name or 'no column'}" for part, name in sorted((how.get("schema") or {}).items())
         ]
+    if reading["kind"] == "moments":
+        said.append("moments that were handed over, not read from data")
     if reading["kind"] == "table":
         said += [f"{part} in column {how[part]}" for part in ("unit", "variant", "day") if how.get(part)]
         said += [f"{value} means {key}" for value, key in sorted((how.get("variants") or {}).items())]
