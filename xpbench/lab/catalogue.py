@@ -24,7 +24,7 @@ from xpbench.ledger.folder import LEDGER, MEMO, PLAN, check_key, frozen_readout,
 from xpbench.plan import Plan, check
 from xpbench.plan.reading import read_document
 from xpbench.watch.contract import WatchStatus, watch_status
-from xpbench.wording.verdicts import by_plan
+from xpbench.wording.verdicts import qualified
 
 ShownState = Literal["draft", "registered", "running", "sealed", "ready", "decided", "watched", "overdue", "breached", "broken"]
 HealthWord = Literal["pass", "warn", "fail", "unknown"]
@@ -206,7 +206,7 @@ def _derive(folder: Path, name: str, now: datetime) -> _Known:
             _with_signatures(status),
             _health(folder, entries),
             looks=status.looks,
-            decision=by_plan(status.decision, status.stamps),
+            decision=qualified(status.decision, status.decision, status.stamps),
             has_memo=(folder / MEMO).is_file(),
             path=f"{name}/{PLAN}",
         )

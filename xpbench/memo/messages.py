@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xpbench.wording.verdicts import BY_PLAN
+from xpbench.wording.verdicts import BY_PLAN, IN_SPITE
 
 WORDING: Mapping[str, tuple[str, ...]] = {
+    "headline.invalid": (IN_SPITE,),
     "headline.after": (BY_PLAN["PLANNED AFTER THE DATA"],),
     "headline.partly": (BY_PLAN["PARTLY PLANNED AFTER THE DATA"],),
     "headline.retrospective": (BY_PLAN["RETROSPECTIVE"],),
     "headline.amended": (BY_PLAN["AMENDED AFTER EFFECTS"],),
     "headline.restarted": (BY_PLAN["RESTARTED AFTER EFFECTS"],),
     "headline.looks": (BY_PLAN["MORE LOOKS THAN PLANNED"],),
+    "headline.exploratory": (BY_PLAN["EXPLORATORY"],),
+    "headline.peek": (BY_PLAN["PEEK"],),
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),

@@ -23,6 +23,8 @@ PLAN_WORDS = {
     "AMENDED AFTER EFFECTS": "by a plan changed after effects were seen",
     "RESTARTED AFTER EFFECTS": "in a run restarted after effects were seen",
     "MORE LOOKS THAN PLANNED": "at one of more looks than the plan allows for",
+    "EXPLORATORY": "by an analysis that was not planned",
+    "PEEK": "at a look before results were due",
 }
 RESTARTED_STAMP, LOOKS_STAMP = "RESTARTED AFTER EFFECTS", "MORE LOOKS THAN PLANNED"
 

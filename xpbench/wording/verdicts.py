@@ -23,9 +23,15 @@ BY_PLAN = {
     "AMENDED AFTER EFFECTS": "{decision}, by a plan changed after effects were seen",
     "RESTARTED AFTER EFFECTS": "{decision}, in a run restarted after effects were seen",
     "MORE LOOKS THAN PLANNED": "{decision}, at one of more looks than the plan allows for",
+    "EXPLORATORY": "{decision}, by an analysis that was not planned",
+    "PEEK": "{decision}, at a look before results were due",
 }
 """A decision with what a reader must know of the plan it rests on, by stamp: without it, it would read as the one answer to a
 question that was asked before the data."""
+
+
+IN_SPITE = "{decision}, though a gate of the health failed"
+"""A decision to ship, or to ship none, on a readout that is INVALID."""
 
 
 def by_plan(words: str, stamps: Iterable[str]) -> str:
@@ -37,7 +43,15 @@ def decided(body: Mapping[str, Any]) -> str:
     """What an entry of the ledger says was decided, with what its stamps say of the plan."""
     outcome = str(body.get("outcome", "defer"))
     variant = str(body.get("variant") or "") if outcome == "ship" else ""
-    return by_plan(f"{outcome} {variant}".strip(), body.get("stamps") or ())
+    return qualified(f"{outcome} {variant}".strip(), outcome, body.get("stamps") or ())
+
+
+def qualified(words: str, outcome: str, stamps: Iterable[str]) -> str:
+    """A decision in words, with what a reader must know first: that its data can't be trusted, or of its plan."""
+    known = tuple(stamps)
+    if "INVALID" in known and outcome in ("ship", "ship none"):
+        return IN_SPITE.replace("{decision}", words)
+    return by_plan(words, known)
 
 
 def has_verdict(row: Mapping[str, Any]) -> bool:

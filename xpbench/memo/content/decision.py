@@ -32,12 +32,16 @@ QUALIFIED = {
     "AMENDED AFTER EFFECTS": "headline.amended",
     "RESTARTED AFTER EFFECTS": "headline.restarted",
     "MORE LOOKS THAN PLANNED": "headline.looks",
+    "EXPLORATORY": "headline.exploratory",
+    "PEEK": "headline.peek",
 }
 """Stamps that stand in the headline itself: without them it would read as a decision by a plan from before the data."""
 
 
-def qualified(words: str, stamps: Sequence[str]) -> str:
-    """A headline with what a reader must know of the plan."""
+def qualified(words: str, stamps: Sequence[str], outcome: str = "") -> str:
+    """A headline with what a reader must know of the plan; or that the decision was made on data that can't be trusted."""
+    if "INVALID" in stamps and outcome in ("ship", "ship none"):
+        return say("headline.invalid", decision=words)
     found = [QUALIFIED[s] for s in stamps if s in QUALIFIED]
     return say(found[0], decision=words) if found else words
 
@@ -73,7 +77,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
-        "headline": qualified(headline(outcome, variant), payload["readout"]["stamps"]),
+        "headline": qualified(headline(outcome, variant), payload["readout"]["stamps"], outcome),
         "mark": mark,
         "tone": tone,
         "basis": basis,

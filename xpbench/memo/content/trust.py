@@ -212,6 +212,14 @@ def reading_words(reading: Mapping[str, Any]) -> str:
     return "; ".join(said)
 
 
+def _witnessed(payload: Mapping[str, Any]) -> str:
+    """Whether anybody but the writer of the ledger vouches for its dates."""
+    stamped = [e for e in payload["ledger"]["entries"] if e["kind"] == "stamped"]
+    if not stamped:
+        return "not witnessed: they are those of the computers that wrote the ledger"
+    return f"witnessed up to entry {stamped[-1]['seq'] - 1} by a time stamp, which xpbench verify checks"
+
+
 def _reading_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     readout = payload["readout"]
     own = next((k for k in ledger_looks(payload) if readout["at"] in k["times"] and k["kind"] == readout["kind"]), None)
@@ -234,6 +242,7 @@ def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{payload['ledger']['witness']['length']} entries, head {payload['ledger']['witness']['digest']}",
         ),
         ("Readout made", minute_text(readout["at"])),
+        ("Dates", _witnessed(payload)),
     ]
     pairs += [(f"Version of {k}", str(v)) for k, v in readout["versions"].items()]
     if summary["engine"]:
