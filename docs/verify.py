@@ -1623,6 +1623,8 @@ PLAN_WORDS = {
     "AMENDED AFTER EFFECTS": "by a plan changed after effects were seen",
     "RESTARTED AFTER EFFECTS": "in a run restarted after effects were seen",
     "MORE LOOKS THAN PLANNED": "at one of more looks than the plan allows for",
+    "EXPLORATORY": "by an analysis that was not planned",
+    "PEEK": "at a look before results were due",
 }
 RESTARTED_STAMP, LOOKS_STAMP = "RESTARTED AFTER EFFECTS", "MORE LOOKS THAN PLANNED"
 
@@ -4795,6 +4797,10 @@ class Message(str):
     values: Mapping[str, str]
 
 
+IN_SPITE = "{decision}, though a gate of the health failed"
+"""A decision to ship, or to ship none, on a readout that is INVALID."""
+
+
 BY_PLAN = {
     "PLANNED AFTER THE DATA": "{decision}, by a plan made after the data",
     "PARTLY PLANNED AFTER THE DATA": "{decision}, by a plan made after part of the data",
@@ -4802,18 +4808,23 @@ BY_PLAN = {
     "AMENDED AFTER EFFECTS": "{decision}, by a plan changed after effects were seen",
     "RESTARTED AFTER EFFECTS": "{decision}, in a run restarted after effects were seen",
     "MORE LOOKS THAN PLANNED": "{decision}, at one of more looks than the plan allows for",
+    "EXPLORATORY": "{decision}, by an analysis that was not planned",
+    "PEEK": "{decision}, at a look before results were due",
 }
 """A decision with what a reader must know of the plan it rests on, by stamp: without it, it would read as the one answer to a
 question that was asked before the data."""
 
 
 WORDING: Mapping[str, tuple[str, ...]] = {
+    "headline.invalid": (IN_SPITE,),
     "headline.after": (BY_PLAN["PLANNED AFTER THE DATA"],),
     "headline.partly": (BY_PLAN["PARTLY PLANNED AFTER THE DATA"],),
     "headline.retrospective": (BY_PLAN["RETROSPECTIVE"],),
     "headline.amended": (BY_PLAN["AMENDED AFTER EFFECTS"],),
     "headline.restarted": (BY_PLAN["RESTARTED AFTER EFFECTS"],),
     "headline.looks": (BY_PLAN["MORE LOOKS THAN PLANNED"],),
+    "headline.exploratory": (BY_PLAN["EXPLORATORY"],),
+    "headline.peek": (BY_PLAN["PEEK"],),
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
@@ -4942,12 +4953,16 @@ QUALIFIED = {
     "AMENDED AFTER EFFECTS": "headline.amended",
     "RESTARTED AFTER EFFECTS": "headline.restarted",
     "MORE LOOKS THAN PLANNED": "headline.looks",
+    "EXPLORATORY": "headline.exploratory",
+    "PEEK": "headline.peek",
 }
 """Stamps that stand in the headline itself: without them it would read as a decision by a plan from before the data."""
 
 
-def qualified(words: str, stamps: Sequence[str]) -> str:
-    """A headline with what a reader must know of the plan."""
+def qualified(words: str, stamps: Sequence[str], outcome: str = "") -> str:
+    """A headline with what a reader must know of the plan; or that the decision was made on data that can't be trusted."""
+    if "INVALID" in stamps and outcome in ("ship", "ship none"):
+        return say("headline.invalid", decision=words)
     found = [QUALIFIED[s] for s in stamps if s in QUALIFIED]
     return say(found[0], decision=words) if found else words
 
@@ -4999,7 +5014,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
-        "headline": qualified(headline(outcome, variant), payload["readout"]["stamps"]),
+        "headline": qualified(headline(outcome, variant), payload["readout"]["stamps"], outcome),
         "mark": mark,
         "tone": tone,
         "basis": basis,
@@ -6027,6 +6042,14 @@ def _reading_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("How it was read", words)] if words else []
 
 
+def _witnessed(payload: Mapping[str, Any]) -> str:
+    """Whether anybody but the writer of the ledger vouches for its dates."""
+    stamped = [e for e in payload["ledger"]["entries"] if e["kind"] == "stamped"]
+    if not stamped:
+        return "not witnessed: they are those of the computers that wrote the ledger"
+    return f"witnessed up to entry {stamped[-1]['seq'] - 1} by a time stamp, which xpbench verify checks"
+
+
 def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Digests, versions and seeds."""
     readout = payload["readout"]
@@ -6042,6 +6065,7 @@ def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{payload['ledger']['witness']['length']} entries, head {payload['ledger']['witness']['digest']}",
         ),
         ("Readout made", minute_text(readout["at"])),
+        ("Dates", _witnessed(payload)),
     ]
     pairs += [(f"Version of {k}", str(v)) for k, v in readout["versions"].items()]
     if summary["engine"]:

@@ -34,7 +34,7 @@ def table(tmp_path: Path) -> Path:
     n = 1200
     frame = pd.DataFrame({"id": [f"u{i}" for i in range(n)], "v": rng.integers(0, 2, n), "y": rng.normal(size=n)})
     frame["when"] = [f"2027-01-{1 + i % 20:02}" for i in range(n)]
-    frame["other"] = rng.integers(0, 2, n)
+    frame["other"] = rng.permutation(frame["v"])  # as many units each
     path = tmp_path / "data" / "units.csv"
     path.parent.mkdir()
     frame.to_csv(path, index=False)
