@@ -4946,6 +4946,11 @@ def say(id_: str, **values: Any) -> Message:
     return message
 
 
+def says_how_it_was_read(readout: Mapping[str, Any]) -> bool:
+    """Whether a readout is of a release that puts on record how data were read; pages of earlier ones keep their words."""
+    return any(c["name"] == "restated_outcomes" for c in readout["health"])
+
+
 QUALIFIED = {
     "PLANNED AFTER THE DATA": "headline.after",
     "PARTLY PLANNED AFTER THE DATA": "headline.partly",
@@ -4959,11 +4964,16 @@ QUALIFIED = {
 """Stamps that stand in the headline itself: without them it would read as a decision by a plan from before the data."""
 
 
-def qualified(words: str, stamps: Sequence[str], outcome: str = "") -> str:
+LATER = ("EXPLORATORY", "PEEK")
+"""Stamps that did not stand in the headline of earlier releases."""
+
+
+def qualified(words: str, readout: Mapping[str, Any], outcome: str = "") -> str:
     """A headline with what a reader must know of the plan; or that the decision was made on data that can't be trusted."""
-    if "INVALID" in stamps and outcome in ("ship", "ship none"):
+    stamps, is_new = readout["stamps"], says_how_it_was_read(readout)
+    if is_new and "INVALID" in stamps and outcome in ("ship", "ship none"):
         return say("headline.invalid", decision=words)
-    found = [QUALIFIED[s] for s in stamps if s in QUALIFIED]
+    found = [QUALIFIED[s] for s in stamps if s in QUALIFIED and (is_new or s not in LATER)]
     return say(found[0], decision=words) if found else words
 
 
@@ -4991,7 +5001,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     rule_says = headline(recommended["outcome"], labels.get(recommended["variant"], recommended["variant"]))
     if decision is None:
         return {
-            "headline": qualified(rule_says, payload["readout"]["stamps"]),
+            "headline": qualified(rule_says, payload["readout"]),
             "mark": BARS[recommended["outcome"]][0],
             "tone": BARS[recommended["outcome"]][1],
             "basis": say("basis.recommended", rows=fired),
@@ -5014,7 +5024,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
-        "headline": qualified(headline(outcome, variant), payload["readout"]["stamps"], outcome),
+        "headline": qualified(headline(outcome, variant), payload["readout"], outcome),
         "mark": mark,
         "tone": tone,
         "basis": basis,
@@ -5963,6 +5973,8 @@ def _assigned(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> str:
     audit = next((c["status"] for c in readout["health"] if c["name"] == "assignment_audit"), "not answerable")
     if audit == "pass":
         return "method.audited"
+    if not says_how_it_was_read(readout):
+        return "method.random"
     if audit in ("warn", "fail"):
         return "method.misassigned"
     return "method.elsewhere" if not plan.get("assignment") else "method.random"
@@ -6065,7 +6077,7 @@ def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{payload['ledger']['witness']['length']} entries, head {payload['ledger']['witness']['digest']}",
         ),
         ("Readout made", minute_text(readout["at"])),
-        ("Dates", _witnessed(payload)),
+        *([("Dates", _witnessed(payload))] if says_how_it_was_read(readout) else []),
     ]
     pairs += [(f"Version of {k}", str(v)) for k, v in readout["versions"].items()]
     if summary["engine"]:

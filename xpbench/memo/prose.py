@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xpbench.memo.messages import say
+from xpbench.memo.names import says_how_it_was_read
 from xpbench.wording import numbers as digits
 
 _CORRECTIONS = {
@@ -58,6 +59,8 @@ def _assigned(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> str:
     audit = next((c["status"] for c in readout["health"] if c["name"] == "assignment_audit"), "not answerable")
     if audit == "pass":
         return "method.audited"
+    if not says_how_it_was_read(readout):
+        return "method.random"
     if audit in ("warn", "fail"):
         return "method.misassigned"
     return "method.elsewhere" if not plan.get("assignment") else "method.random"

@@ -11,7 +11,7 @@ from xpbench.ledger.knowledge import data_of
 from xpbench.memo import figures
 from xpbench.memo.content.words import HEALTH_TONE, json_text, minute_text, plain_text
 from xpbench.memo.messages import say
-from xpbench.memo.names import metric_names, named
+from xpbench.memo.names import metric_names, named, says_how_it_was_read
 from xpbench.wording import numbers as digits
 from xpbench.wording.rows import DASH
 
@@ -242,7 +242,7 @@ def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{payload['ledger']['witness']['length']} entries, head {payload['ledger']['witness']['digest']}",
         ),
         ("Readout made", minute_text(readout["at"])),
-        ("Dates", _witnessed(payload)),
+        *([("Dates", _witnessed(payload))] if says_how_it_was_read(readout) else []),
     ]
     pairs += [(f"Version of {k}", str(v)) for k, v in readout["versions"].items()]
     if summary["engine"]:
