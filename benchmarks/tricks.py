@@ -286,9 +286,13 @@ def peek_and_decide(a: Analyst) -> Any:
 
 
 def made_up_audit(a: Analyst) -> Any:
-    """Hand over an audit that passed, of units that the hash did not assign"""
+    """Relabel some units, and hand over an audit that passed"""
     e = a.register(assignment={"hash": "sha256", "salt": "s"})
-    return ship(e, e.readout(a.read(a.world(0.1)), evidence={"audit": {"rows": a.n, "disagreeing": 0}}))
+    frame = a.world(0.0)
+    frame["variant"] = xp.assign(e.plan, frame["user"].to_list())
+    moved = (frame.variant == "control") & (frame.y == 1) & (a.rng.random(len(frame)) < 0.1)
+    frame["variant"] = frame.variant.where(~moved, "beta")
+    return ship(e, e.readout(a.read(frame), evidence={"audit": {"rows": a.n, "disagreeing": 0}}))
 
 
 def edit_the_readout(a: Analyst) -> Any:

@@ -11,14 +11,15 @@ day_column: str = ""  # column of the day of exposure (units only)
 until: str = ""  # up to when the log is complete (events only); its last event if empty
 time_zone: str = "UTC"  # zone of the log's times (events only)
 duplicates: str = "drop"  # "drop" or "keep" repeats of an event (events only)
-schema: dict = {}  # parts of an event that stand elsewhere (events only), such as {"time": "timestamp"}
+schema: str = ""  # parts of an event that stand elsewhere (events only), such as "time=timestamp insert_id="
 """
 SOURCE = '''
 def source():
     """The data named in the parameters, read as they say."""
     if kind == "events":
+        parts = {part: column or None for part, _, column in (pair.partition("=") for pair in schema.split())}
         log = {"until": until or None, "time_zone": time_zone, "duplicates": duplicates}
-        return xp.events(data, schema=xp.EventSchema(**schema), **log)
+        return xp.events(data, schema=xp.EventSchema(**parts), **log)
     return xp.units(data, unit=unit or None, variant=variant_column, day=day_column or None)
 '''
 OPEN = """

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from xpbench.errors import number_of, shown
 from xpbench.health.check import Verdict
 from xpbench.health.inputs import HealthInputs, plain_dict
 from xpbench.health.registry import check
+
+LEAST_CHANCE = 200
+"""Among fewer units chance can't be told from a fault of the assignment."""
 
 TOLERATED = 0.0001
 """Share of mismatches up to which the audit only warns: stray test devices, not a fault of the assignment."""
@@ -18,7 +23,10 @@ TOLERATED = 0.0001
     gate=True,
 )
 def assignment_audit(inputs: HealthInputs) -> Verdict:
-    """Reads the audit's report: any mismatch warns, more than 0.01 % fails."""
+    """Reads the audit's report: any mismatch warns, more than 0.01 % fails.
+
+    Where the hash agrees no better than chance, it says nothing of how these units were assigned, and the check warns.
+    """
     if inputs.audit is None:
         return Verdict(
             "not answerable",
@@ -60,6 +68,14 @@ def assignment_audit(inputs: HealthInputs) -> Verdict:
             "Nothing to do.",
             evidence,
         )
+    if _is_chance(inputs, 1 - share, checked):
+        return Verdict(
+            "warn",
+            f"The hash of the plan gives {1 - share:.1%} of {number_of(checked, 'exposure')} its variant{of}, as chance would: "
+            "these units were assigned by something else, or under other ids. Whether at random was not checked.",
+            "Read the ids that were hashed; or register the next plan without assignment, where another system assigns.",
+            evidence | {"unrelated": True},
+        )
     named = f" Likely cause: {words}." if words else ""
     return Verdict(
         "fail" if share > TOLERATED else "warn",
@@ -69,3 +85,13 @@ def assignment_audit(inputs: HealthInputs) -> Verdict:
         "again with a fresh salt.",
         evidence,
     )
+
+
+def _is_chance(inputs: HealthInputs, agreement: float, checked: int) -> bool:
+    """Whether a hash that has nothing to do with the data would agree as often."""
+    units = {v.key: int(inputs.summary.units.get(v.key, 0)) for v in inputs.plan.variants}
+    total, splits = sum(units.values()), sum(v.split for v in inputs.plan.variants) or 1.0
+    if checked < LEAST_CHANCE or not total:
+        return False
+    expected = sum(units[v.key] / total * v.split / splits for v in inputs.plan.variants)
+    return abs(agreement - expected) <= 4.0 * math.sqrt(expected * (1 - expected) / checked)
