@@ -5970,13 +5970,13 @@ def data_section(readout: Mapping[str, Any], labels: Mapping[str, str]) -> dict[
 
 def _assigned(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> str:
     """Which sentence on the assignment is true: "at random" is said where the audit passed, and nowhere else."""
-    found = next((c for c in readout["health"] if c["name"] == "assignment_audit"), {"status": "", "evidence": {}})
-    audit = found["status"]
+    audits = [c for c in readout["health"] if c["name"] == "assignment_audit"]
+    audit = audits[0]["status"] if audits else "not answerable"
     if audit == "pass":
         return "method.audited"
     if not says_how_it_was_read(readout):
         return "method.random"
-    if found["evidence"].get("unrelated"):
+    if audits and audits[0]["evidence"].get("unrelated"):
         return "method.elsewhere"
     if audit in ("warn", "fail"):
         return "method.misassigned"

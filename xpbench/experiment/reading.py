@@ -107,7 +107,8 @@ def source_again(look: Entry, folder: Path) -> Source:
         if there is None:
             raise DecisionError("XPB-R32", seq=look.seq, reason=plain(f"There is no file {name} in {places[0].parent}"))
         found.append(str(there))
-    return carried(look, found)
+    again: Source = carried(look, found)
+    return again
 
 
 def carried(look: Entry | None, given: Any) -> Any:
