@@ -25,15 +25,38 @@ reasons                nothing that weakens a plan happens without one
 =====================  ==============================================================================
 """
 
-from xpbench.experiment.deciding import DECISIONS, READOUT
-from xpbench.experiment.exploring import explore
-from xpbench.experiment.facade import Experiment, open_experiment
-from xpbench.experiment.gathering import FurtherHealth, Source
-from xpbench.experiment.listing import statuses
-from xpbench.experiment.opening import read_entries
-from xpbench.experiment.registering import register
-from xpbench.experiment.restarting import restart
-from xpbench.experiment.state import LOOKED, State, Status, status_of
+from typing import TYPE_CHECKING
+
+from xpbench.lazy import loads
+
+if TYPE_CHECKING:
+    from xpbench.experiment.deciding import DECISIONS, READOUT
+    from xpbench.experiment.exploring import explore
+    from xpbench.experiment.facade import Experiment, open_experiment
+    from xpbench.experiment.gathering import FurtherHealth, Source
+    from xpbench.experiment.listing import statuses
+    from xpbench.experiment.opening import read_entries
+    from xpbench.experiment.registering import register
+    from xpbench.experiment.restarting import restart
+    from xpbench.experiment.state import LOOKED, State, Status, status_of
+
+_HOMES = {
+    "DECISIONS": "deciding",
+    "READOUT": "deciding",
+    "explore": "exploring",
+    "Experiment": "facade",
+    "open_experiment": "facade",
+    "FurtherHealth": "gathering",
+    "Source": "gathering",
+    "statuses": "listing",
+    "read_entries": "opening",
+    "register": "registering",
+    "restart": "restarting",
+    "LOOKED": "state",
+    "State": "state",
+    "Status": "state",
+    "status_of": "state",
+}
 
 __all__ = [
     "DECISIONS",
@@ -52,3 +75,6 @@ __all__ = [
     "status_of",
     "statuses",
 ]
+
+
+__getattr__, __dir__ = loads(__name__, _HOMES)

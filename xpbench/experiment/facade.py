@@ -15,9 +15,9 @@ from xpbench.experiment import publishing
 from xpbench.experiment.amending import record_amendment
 from xpbench.experiment.binding import look_of
 from xpbench.experiment.checking import checks_of
-from xpbench.experiment.deciding import decided_readout, decision_of, frozen_part, record_decision
+from xpbench.experiment.deciding import decided_readout, frozen_part, record_decision
 from xpbench.experiment.gathering import FurtherHealth, Source, gather, summarize
-from xpbench.experiment.opening import keep_plan, methods_in_force, plan_in_force
+from xpbench.experiment.opening import decision_of, keep_plan, methods_in_force, plan_in_force
 from xpbench.experiment.reading import carried, newest_look, reading_of, source_again
 from xpbench.experiment.reasons import ensure_reason
 from xpbench.experiment.revealing import looks_of, note_health, reveal, seal
