@@ -13,6 +13,7 @@ from typing import Any
 from xpbench.wording.verdicts import BY_PLAN, IN_SPITE
 
 WORDING: Mapping[str, tuple[str, ...]] = {
+    "headline.none": ("{decision}: no effect that matters",),
     "headline.invalid": (IN_SPITE,),
     "headline.after": (BY_PLAN["PLANNED AFTER THE DATA"],),
     "headline.partly": (BY_PLAN["PARTLY PLANNED AFTER THE DATA"],),
@@ -44,12 +45,19 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "impact.invalid": (
         "A gating health check failed ({failed}), so the measured effects can't be trusted and no decision can rest on them.",
     ),
-    "impact.invalid_next": ("Mend the cause named below, then run the experiment again.",),
+    "impact.invalid_next": (
+        "Fix the cause named below, then run the experiment again.",
+        "Mend the cause named below, then run the experiment again.",
+    ),
     "impact.nothing": ("No primary metric could be computed.",),
     "impact.nothing_next": ("See the metrics below for the reasons.",),
     "impact.unclear": (
         "{metric} came to {treatment} with {variant} and to {control} without it; the {level} interval of the change runs from "
         "{low} to {high}, so no difference is shown.",
+    ),
+    "impact.none": (
+        "With {variant}, {metric} has no effect that matters: {treatment} with it, {control} without; the whole {level} "
+        "interval of the change, {low} to {high}, is too small to matter by the plan.",
     ),
     "impact.rose": (
         "With {variant}, {metric} rose by {size}, from {control} to {treatment} ({level} interval {low} to {high}).",
