@@ -189,11 +189,26 @@ def ensure_named(folder: Path, entries: Sequence[Entry]) -> None:
 
 def experiments(root: str | Path) -> list[Listed]:
     """Every folder of a root as an experiment, sorted by key; empty where the root does not exist."""
+    return [_listed(Path(root), name) for name, _ in folders(root)]
+
+
+def folders(root: str | Path) -> list[tuple[str, Path]]:
+    """Names and paths of what lies in a root as the folder of an experiment, sound or not, sorted by name."""
     try:
         names = sorted(e.name for e in os.scandir(root) if not e.name.startswith(".") and (e.is_dir() or e.is_symlink()))
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [_listed(Path(root), name) for name in names]
+    return [(name, Path(root) / name) for name in names]
+
+
+def reason_broken(root: str | Path, name: str) -> str:
+    """Why a folder of a root holds no ledger, "" where it has one; the ledger itself is not read.
+
+    Raises:
+        PlanError: `XPB-P05`, the name is unsafe.
+        LedgerError: `XPB-L08`, a symbolic link stands there.
+    """
+    return "" if (folder_of(root, name) / LEDGER).exists() else f"It has no {LEDGER}."
 
 
 def _listed(root: Path, name: str) -> Listed:
@@ -201,7 +216,7 @@ def _listed(root: Path, name: str) -> Listed:
     try:
         folder = folder_of(root, name)
         if not (folder / LEDGER).exists():
-            return Listed(name, path, "broken", f"It has no {LEDGER}.")
+            return Listed(name, path, "broken", reason_broken(root, name))
         entries = Ledger(folder / LEDGER).entries()
         if not entries:
             return Listed(name, path, "broken", "Its ledger is empty.")

@@ -23,6 +23,7 @@ from xpbench.plan.design import (
     GroupSequential,
     HealthPolicy,
     Horizon,
+    Looks,
     Model,
     Planning,
     Sequential,
@@ -80,6 +81,7 @@ class Plan(Part):
     health: HealthPolicy = HealthPolicy.model_construct()
     data: DataPolicy = DataPolicy.model_construct()
     watch: Watch | None = None
+    looks: Looks | None = Field(default=None, description="Who may look at effects; missing: whoever asks, all on record")
     sign_offs: Many[SignOff] = ()
     template: TemplateUse | None = None
     notes: Text | None = None

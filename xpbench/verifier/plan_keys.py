@@ -62,6 +62,7 @@ PLAN_KEYS: J = {
     "horizon": {"days": None, "units": None},
     "hypothesis": {"because": None, "if": None, "then": [{"direction": None, "lift": None, "metric": None}]},
     "key": None,
+    "looks": {"agents": None},
     "metrics": [
         {
             "column": None,
