@@ -37,6 +37,8 @@ def models_below(model: type[BaseModel]) -> set[type[BaseModel]]:
 def full_plan() -> dict[str, Any]:
     """A plan that uses every part of the model at least once."""
     plan = template("beta-homepage").to_dict()
+    plan["audience"] = "visitors in Germany"
+    plan["links"] = [{"title": "Ticket", "url": "https://example.com/1"}]
     plan["variants"] = [
         {"key": "control", "split": 0.5, "control": True, "name": "Today"},
         {"key": "beta", "split": 0.3, "control": False, "name": "Beta"},

@@ -7,7 +7,6 @@ answers     what a tool answers: short, with what may and may not be concluded
 marked      text from people and data, marked so that it is read and not obeyed
 root        the one folder that a server may read and write
 next_step   what to do now, from what is on record
-brief       a decided result in sentences
 documents   one page for each check and each message, for programs to read
 files       llms.txt, AGENTS.md and a skill for the projects of users
 guard       code that reads outcomes of a sealed experiment outside xpbench

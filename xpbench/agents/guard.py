@@ -105,7 +105,7 @@ def guard(paths: Iterable[str | Path], *, root: str | Path = "experiments", cloc
         root: Folder of all experiments.
         clock: Where the time comes from.
     """
-    plans = sealed_plans(root, now=clock())
+    plans = sealed_plans(root, clock=clock)
     names = _names(plans)
     found: list[Finding] = []
     unread: list[str] = []
@@ -245,7 +245,7 @@ def load_ipython_extension(shell: Any, root: str | Path = "experiments") -> None
 
     def look(info: Any) -> None:
         source = _without_magics(str(getattr(info, "raw_cell", "") or ""))
-        names = _names(sealed_plans(root, now=system_clock()))
+        names = _names(sealed_plans(root))
         before.append(source)
         for _, name in in_code([*before, ""], names)[len(before) - 1]:
             sys.stderr.write(

@@ -1,9 +1,10 @@
-"""What to do now, in one sentence: the one place that tools ask, whatever it is computed from."""
+"""What to do now: the one place that tools ask, whatever it is computed from."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xpbench.agents.marked import data
 from xpbench.decide.readout import Readout, SealedReadout
 
 if TYPE_CHECKING:
@@ -27,20 +28,15 @@ def after_status(status: Status) -> str:
     return _BY_STATE.get(status.state, "Ask for status.")
 
 
-def after_readout(readout: Readout | SealedReadout) -> str:
-    """The next step after a look at the data."""
-    if isinstance(readout, SealedReadout):
-        if any(c.blocks for c in readout.health):
-            return "Fix the failed gate first: as it is, no readout will be valid."
-        if readout.harm.sounds:
-            return "A guardrail is harmed beyond doubt: tell the owner now; stopping is a person's decision."
-        return f"Wait. {readout.due.reason}"
-    outcome = readout.recommendation.outcome
-    if not readout.is_valid:
-        return "Fix the failed gate and read out again; decide nothing on these numbers."
-    if readout.kind == "peeked":
-        return "This was an early look. Keep to the plan and wait until results are due."
-    return {
-        "ship": "A person decides whether to ship, as the rule recommends.",
-        "ship none": "A person decides to ship none, as the rule recommends.",
-    }.get(outcome, "A person decides: run longer where the plan allows it, or iterate on the change.")
+def after_readout(readout: Readout | SealedReadout, limit: int) -> dict[str, str]:
+    """The next step after a look at the data: what keeps from an answer, what it takes, and the command for it.
+
+    Args:
+        readout: Sealed or open; a sealed one says nothing of outcomes.
+        limit: Most characters of the sentences.
+    """
+    now = readout.what_now
+    if now is None:
+        return {"blocker": "", "says": data(f"Wait. {readout.due.reason}", limit), "command": ""}
+    says = data(" ".join(part for part in (now.why, *now.takes, now.lever) if part), limit)
+    return {"blocker": now.blocker, "says": says, "command": data(now.command, 120) if now.command else ""}

@@ -187,7 +187,7 @@ def _problems(problems: Any) -> list[dict[str, Any]]:
 
 def _status(desk: Desk, args: Mapping[str, Any]) -> dict[str, Any]:
     from xpbench.agents.next_step import after_status
-    from xpbench.experiment.listing import states
+    from xpbench.experiment.listing import statuses
 
     if "key" in args:
         experiment = desk.open(args["key"])
@@ -214,7 +214,7 @@ def _status(desk: Desk, args: Mapping[str, Any]) -> dict[str, Any]:
             "data_rule": RULE,
         }
     start = args.get("from", 0)
-    found = states(desk.root.experiments, now=desk.clock())
+    found = statuses(desk.root.experiments, clock=desk.clock)
     counts: dict[str, int] = {}
     for each in found:
         counts[each["state"]] = counts.get(each["state"], 0) + 1
@@ -286,7 +286,7 @@ def _first_draft(desk: Desk, args: Mapping[str, Any]) -> tuple[Any, str]:
             given[name] = args[long]
     plan = plan_from(desk.root.data(args["data"]), guardrails=args.get("guardrails", {}), **given)
     own = outcomes_of(plan)
-    for other in sealed_plans(desk.root.experiments, now=desk.clock()):
+    for other in sealed_plans(desk.root.experiments, clock=desk.clock):
         shared = sorted(own & outcomes_of(other))
         if shared:
             raise InputError("XPB-G06", name=shared[0], key=other.key)
@@ -475,20 +475,17 @@ def _peek(desk: Desk, args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _memo(desk: Desk, args: Mapping[str, Any]) -> dict[str, Any]:
-    from xpbench.agents.brief import sentences
-
     experiment = desk.open(args["key"])
-    readout = experiment.decided_readout()
+    memo = experiment.memo()
     answer: dict[str, Any] = {
         "experiment": experiment.key,
         "decision": experiment.status().decision,
-        "stamps": list(readout.stamps),
-        "brief": [data(s, 400) for s in sentences(experiment, readout, args.get("audience", "team"))],
+        "stamps": list(memo.payload["readout"]["stamps"]),
+        "brief": [data(s, 600) for s in memo.sentences(args.get("audience", "team"))],
     }
     if args.get("what", "memo") == "memo":
         desk.root.experiment(experiment.key)
-        path = experiment.memo().save(experiment.memo_path)
-        answer["memo"] = desk.root.named(path)
+        answer["memo"] = desk.root.named(memo.save(experiment.memo_path))
     answer |= {
         "what_now": "Verify the memo, and hand the file over as it is.",
         "may_say": "What the sentences say, with their intervals.",

@@ -26,7 +26,18 @@ def add_parsers(subparsers: Any) -> None:
     decide.add_argument("--supersedes", type=int, metavar="N", help="entry of the decision in force, where there is one")
 
     memo = _with_key(add_command(subparsers, "memo", _memo, help="write the frozen memo of the decision"))
-    memo.add_argument("--out", help="file to write (.html .json .md .pdf .zip); <root>/<key>/memo.html if missing")
+    say = add_command(
+        subparsers,
+        "brief",
+        _say,
+        help="the decision in two to five sentences, from frozen numbers",
+        description="Two to five sentences for one kind of reader, every number from the frozen memo. Without a key: two "
+        "sentences about all experiments of the root. Check an edited text with `xpbench verify --text FILE MEMO`.",
+    )
+    say.add_argument("key", nargs="?", help="key of the experiment; all of them if missing")
+    say.add_argument("--root", default="experiments", help="folder of all experiments")
+    say.add_argument("--for", dest="audience", default="director", choices=["director", "team", "cv", "chat"], help="who reads")
+    memo.add_argument("--out", help="file to write (.html .png .md .json .pdf .zip); <root>/<key>/memo.html if missing")
 
     _with_source(add_command(subparsers, "reproduce", _reproduce, help="read the data again, compare with what was decided"))
 
@@ -161,7 +172,8 @@ def _peek(args: argparse.Namespace) -> int:
 
 def _brief(readout: Any) -> dict[str, Any]:
     """A readout for `--json`: without the moments and the plan, which stay in the experiment's folder."""
-    return {k: v for k, v in readout.to_dict().items() if k not in ("summary", "plan")}
+    found = {k: v for k, v in readout.to_dict().items() if k not in ("summary", "plan")}
+    return found if readout.is_sealed else {**found, "what_now": readout.what_now.to_dict()}
 
 
 def _told(args: argparse.Namespace, readout: Any) -> int:
@@ -211,6 +223,20 @@ def _memo(args: argparse.Namespace) -> int:
         hint = "It is a copy to read, without evidence: the memo that can be verified is the HTML one, "
         hint += f"which xpbench memo {experiment.key} writes to {experiment.memo_path}."
     answer(args, {"path": str(path)}, f"Memo written to {path}. {hint}")
+    return DONE
+
+
+def _say(args: argparse.Namespace) -> int:
+    if args.key is None:
+        from xpbench.watch.past_experiments import portfolio
+
+        lines = portfolio(args.root).programme(args.audience)
+        answer(args, {"for": args.audience, "sentences": list(lines)}, " ".join(lines))
+        return DONE
+    memo = _open(args).memo()
+    lines = memo.sentences(args.audience)
+    value = {"key": args.key, "for": args.audience, "sentences": list(lines), "memo": memo.digest}
+    answer(args, value, " ".join(lines))
     return DONE
 
 

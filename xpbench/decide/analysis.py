@@ -15,7 +15,7 @@ from xpbench.decide.margins import judge_margin
 from xpbench.decide.rows import GuardrailState, Row, Sensitivity, Verdict, number
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, GroupSequential, Sequential, Variant
-from xpbench.plan.methods import POWER, WHOLE
+from xpbench.plan.methods import POWER, VERDICTS, WHOLE
 from xpbench.plan.metrics import MetricBase
 from xpbench.stats.compatible import WHY, Kind, mixpanel_test
 from xpbench.stats.inference import Absolute, Relative, absolute, noninferior, practical, relative
@@ -233,11 +233,13 @@ def _row(
     reason = pair.reason if status == pair.status else reason_of(status)
     matters, too_small = _practical(plan, item, q)
     guardrail, margin, scale, margin_p = _guardrail(plan, item, verdict, q)
+    same = _equivalent(plan, metric, number(lift.lift_low), number(lift.lift_high))
     if corrected.standing is not None:
         found, look = corrected.standing
         reason = f"{reason} {_stands(plan, looks, look)}".strip()
         if closing_of(plan, looks) is not None:
             guardrail, matters = found.guardrail, found.matters  # type: ignore[assignment]
+            same = None if same is None else False  # the interval is of data that decide nothing
     bayesian = isinstance(plan.model, Bayesian)
     return Row(
         metric=metric.key,
@@ -275,7 +277,20 @@ def _row(
         se=number(pair.se),
         min_lift=metric.min_lift,
         sensitivity=_sensitivity(plan, summary, item, corrected.alpha, dimension, slice_),
+        equivalent=same,
     )
+
+
+def _equivalent(plan: Plan, metric: MetricBase, low: float | None, high: float | None) -> bool | None:
+    """Whether the interval of the plan's own design lies within the lifts that don't matter.
+
+    The test is that of two one-sided ones at half the interval's level, valid whenever the design's interval is.
+    Source: Schuirmann 1987 (two one-sided tests), with the interval that is shown.
+    """
+    within = metric.no_effect_within
+    if plan.methods < VERDICTS or metric.role == "guardrail" or within is None:
+        return None
+    return low is not None and high is not None and -within < low and high < within
 
 
 def _verdict(effect: float, p_adjusted: float, alpha: float, direction: str) -> Verdict:

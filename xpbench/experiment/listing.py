@@ -2,71 +2,63 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from xpbench.errors import LedgerError, XpbenchError, plain
-from xpbench.experiment.facade import open_experiment
-from xpbench.experiment.opening import plan_in_force, read_entries
+from xpbench.experiment.opening import keep_plan, plan_in_force, read_entries
 from xpbench.experiment.state import status_of
 from xpbench.ledger import experiments
-from xpbench.ledger.folder import folders, reason_broken
+from xpbench.ledger.clock import Clock, system_clock
+from xpbench.ledger.folder import existing
 from xpbench.plan import Plan
 
 SEALED = ("registered", "running")
 """States in which no look at effects was due yet."""
 
 
-def statuses(root: str | Path = "experiments", *, only: str | None = None) -> list[dict[str, Any]]:
-    """State of every experiment of a root (or of one); broken ones are listed with the reason, never hidden."""
+def statuses(root: str | Path = "experiments", *, only: str | None = None, clock: Clock = system_clock) -> list[dict[str, Any]]:
+    """State of every experiment of a root (or of one); broken ones are listed with the reason, never hidden.
+
+    The ledgers say it all: neither statistics nor an engine is loaded, so that a list of 500 is there at once.
+
+    Args:
+        root: Folder of all experiments.
+        only: Key of the one that is asked for.
+        clock: Where the time comes from.
+
+    Raises:
+        LedgerError: `XPB-L04`, `only` is not there.
+        BrokenLedger: the chain of `only` does not hold.
+        ChangedPlan: `XPB-P28`, the plan.json of `only` is not the one on record.
+    """
+    now = clock()
     if only is not None:
-        return [open_experiment(only, root).status().to_dict()]
+        return [status_of(read_entries(existing(root, only)), now=now).to_dict()]
     out: list[dict[str, Any]] = []
     for listed in experiments(root):
         try:
             if listed.status == "broken":
                 raise LedgerError("XPB-L10", key=listed.key, reason=plain(listed.reason))
-            out.append(open_experiment(listed.key, root).status().to_dict())
+            keep_plan(listed.path, listed.entries)
+            out.append(status_of(listed.entries, now=now).to_dict())
         except XpbenchError as error:
             out.append({"key": listed.key, "title": "", "state": "broken", "sentence": str(error)})
     return out
 
 
-def states(root: str | Path, *, now: datetime) -> list[dict[str, Any]]:
-    """The same from one reading of each ledger, where nothing but the state is asked for.
-
-    Args:
-        root: Folder of all experiments.
-        now: Aware time.
-    """
-    out: list[dict[str, Any]] = []
-    for name, folder in folders(root):
-        try:
-            reason = reason_broken(root, name)
-            if reason:
-                raise LedgerError("XPB-L10", key=name, reason=plain(reason))
-            out.append(status_of(read_entries(folder), now=now).to_dict())
-        except (XpbenchError, OSError) as error:
-            out.append({"key": name, "title": "", "state": "broken", "sentence": str(error)})
-    return out
-
-
-def sealed_plans(root: str | Path, *, now: datetime) -> list[Plan]:
+def sealed_plans(root: str | Path, *, clock: Clock = system_clock) -> list[Plan]:
     """Plans in force of the experiments whose results were never due yet, and that are not decided.
 
     Args:
         root: Folder of all experiments.
-        now: Aware time.
+        clock: Where the time comes from.
     """
-    out = []
-    for name, folder in folders(root):
+    now, out = clock(), []
+    for listed in experiments(root):
         try:
-            if reason_broken(root, name):
-                continue
-            entries = read_entries(folder)
-            if status_of(entries, now=now).state in SEALED:
-                out.append(Plan(**plan_in_force(entries)))
-        except (XpbenchError, OSError):
+            if listed.status == "ok" and status_of(listed.entries, now=now).state in SEALED:
+                out.append(Plan(**plan_in_force(listed.entries)))
+        except XpbenchError:
             continue  # a broken one says so where it is opened
     return out

@@ -29,7 +29,7 @@ from xpbench.forms.inputs import (
 LONG = {("Hypothesis", "if"), ("Hypothesis", "because"), ("Plan", "notes"), ("Formula", "expression")}
 LIVE = {("Hypothesis", "if"), ("Hypothesis", "because"), ("Plan", "title")}
 NOUNS = {
-    "Claim": "claim", "Filter": "condition", "Step": "step", "Rollout": "rollout group", "SignOff": "sign-off",
+    "Claim": "claim", "Filter": "condition", "Step": "step", "Rollout": "rollout group", "SignOff": "sign-off", "Link": "link",
 }  # fmt: skip
 BLANKS: dict[str, dict[str, Any]] = {
     "Claim": {"direction": "increase"},

@@ -110,8 +110,9 @@ class DecisionForm(Panel):
                 f"The rule recommends: {ReadoutCard(readout).verdict}",
                 f"Row {rows}: {advice.because} {evidence}",
             )
+            plan = self.experiment.plan
             situation = advice.variants[0].situation.to_dict() if advice.variants else None
-            self.rule_place.show(truth_view(self.experiment.plan.decision, situation=situation))
+            self.rule_place.show(truth_view(plan.decision, situation=situation, methods=plan.methods))
             self.outcome.set(advice.outcome if advice.outcome in DECISIONS else MISSING)
             self.variant.set(advice.variant or MISSING)
         else:

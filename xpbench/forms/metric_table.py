@@ -27,7 +27,7 @@ def metric_line(metric: Mapping[str, Any]) -> str:
     for key, said in (("min_lift", "matters from"), ("margin_rel", "margin"), ("margin", "margin")):
         value = metric.get(key)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            text = f"{value * 100:.6g} %" if key != "margin" else format_number(value)
+            text = f"{value * 100:.6g} %" if key != "margin" else f"{format_number(value)} (absolute)"
             parts.append(f"{said} {text}")
     if metric.get("cuped"):
         parts.append("CUPED")

@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     from xpbench.forecast.history import History
 
 STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("Idea", "What changes, for whom it should matter, and why.", ("title", "key", "owner", "hypothesis")),
+    ("Idea", "What changes, for whom it should matter, and why.", ("title", "key", "owner", "hypothesis", "audience")),
     ("Metrics", "What decides, what explains, what must not get worse.", ("metrics", "segments", "pre_period_days")),
     ("Variants", "Who sees what, and how the log says so.", ("unit", "variants", "exposure", "assignment")),
     ("Analysis", "How results are read, and when they are due.",
      ("model", "horizon", "planning", "correction", "family", "secondary_correction")),
     ("Rules", "What ships, and what makes the data unfit to decide.", ("decision", "health", "data", "looks")),
-    ("Afterwards", "Who signs, and who looks after shipping.", ("sign_offs", "watch", "notes", "template", "schema")),
+    ("Afterwards", "Who signs, and who looks after shipping.", ("sign_offs", "watch", "notes", "links", "template", "schema")),
     ("Review", "What will be frozen.", ()),
 )  # fmt: skip
 """Steps of the form: name, what it is about, keys of the plan."""
@@ -187,7 +187,7 @@ class PlanForm(Shown):
         left = [f for k, f in self._fields.fields.items() if k not in placed]
         after = self._steps[-2][1]
         after.children = (*after.children, *(f.widget for f in left))
-        self.size = SizeBox(self.status.fail)
+        self.size = SizeBox(self.status.fail, self._say_ready)
         analysis = self._steps[[name for name, _, _ in STEPS].index("Analysis")][1]
         self.history = HistoryBox(guarded(self.status, self.read_baselines))
         analysis.children = (*analysis.children, self.history.widget, self.size.widget)
@@ -269,8 +269,7 @@ class PlanForm(Shown):
             self._saved.value = f'<p class="xp-help">Draft saved {now} UTC · {escape(str(self.draft.path))}</p>'
             if self.status.mood != "bad" or self.status.error is not None:
                 self.status.say("Draft saved.", mood="good")
-        if STEPS[self.step][0] == "Analysis":
-            self.size.update(value)
+        self.size.update(value)
         self.update_twin()
         for listener in self._listeners:
             listener()
@@ -309,14 +308,32 @@ class PlanForm(Shown):
             tab = self._steps[index][0]
             if tab.description != text:
                 tab.description = text
-                tab.tooltip = f"{name}: {count} to mend" if count else name
+                tab.tooltip = f"{name}: {count} to fix" if count else name
         total = len(self.problems)
         at = [f"{STEPS[i][0]} {n}" for i, n in enumerate(by_step) if n]
         self._todo.value = (
-            f'<p><span class="xp-problem">▲</span> {total} to mend before registering: {", ".join(at)}</p>'
+            f'<p><span class="xp-problem">▲</span> {total} to fix before registering: {", ".join(at)}</p>'
             if total
-            else '<p class="xp-status-good">✓ Ready to register</p>'
+            else self._ready_html()
         )
+
+    def _ready_html(self) -> str:
+        """That the plan can be registered, in amber where its own rule would win less often than planned, or nobody knows."""
+        report = self.size.report
+        if report is None:
+            return '<p class="xp-status-good">✓ Ready to register</p>'
+        if all(chance is None for chance in report.ships.values()):
+            why = "Nobody knows yet what it can find: give baselines under Analysis."
+            return f'<p class="xp-status-warn"><b>▲ Ready to register, power unknown.</b> {why}</p>'
+        said = escape(" ".join(report.sentences))
+        if report.is_low:
+            return f'<p class="xp-status-warn"><b>▲ Ready to register, with less power than planned.</b> {said}</p>'
+        return f'<p class="xp-status-good">✓ Ready to register. {said}</p>'
+
+    def _say_ready(self) -> None:
+        """Take notice of what the plan can find, once that is computed."""
+        if not self.problems:
+            self._todo.value = self._ready_html()
 
     def _fill(self, value: Mapping[str, Any]) -> None:
         self.step = 0
@@ -390,7 +407,7 @@ class PlanForm(Shown):
         """Say what registering will freeze, and ask; with problems, show the first instead."""
         self._checked()
         if self.problems:
-            self.status.say(f"{len(self.problems)} to mend first: {self.problems[0]}", mood="bad")
+            self.status.say(f"{len(self.problems)} to fix first: {self.problems[0]}", mood="bad")
             first = _path(self.problems[0].pointer)[:1]
             self.go(next((i for i, (_, _, keys) in enumerate(STEPS) if first and first[0] in keys), self.step))
             return

@@ -128,7 +128,7 @@ class ReadoutPanel(Panel):
         """Show a readout."""
         self.readout = readout
         card = ReadoutCard(readout)
-        self.verdict.value = card.verdict_html()
+        self.verdict.value = card.verdict_html() + card.what_now_html()
         self.progress.value = _progress_html(readout.due)
         visible(self.peek_button, readout.is_sealed)
         self.show("Health" if readout.is_sealed or not readout.is_valid else "Results")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xpbench.canonical import digest
 from xpbench.errors import InvalidPlan, XpbenchError
@@ -13,31 +13,31 @@ from xpbench.forms.field import box, html
 from xpbench.forms.panel import ViewPlace
 from xpbench.plan import Plan
 
+if TYPE_CHECKING:
+    from xpbench.forecast.power import PowerReport
+
 DELAY_SECONDS = 0.4
 """Pause after the last change before anything is computed."""
 PARTS = ("model", "horizon", "planning", "correction", "metrics", "variants", "hypothesis")
 SIZES = 12
 
 
-def size_lines(plan: Plan) -> list[str]:
-    """What the plan can find, a line for each metric with a question."""
-    from xpbench.forecast.power import plan_power  # brings scipy.stats, which the first form on the screen can wait for
-
-    return [line.strip() for line in repr(plan_power(plan)).splitlines()]
-
-
 class SizeBox:
     """Computes in the background, so that typing is never held up; the last change wins.
 
     Args:
-        failed: Told of errors.
+        failed: Gets errors.
+        done: Called when something was computed.
 
     Attributes:
         lines: What was computed last.
+        report: The same as numbers; None while nothing is known of the plan as it is now.
     """
 
-    def __init__(self, failed: Callable[[BaseException], None]) -> None:
+    def __init__(self, failed: Callable[[BaseException], None], done: Callable[[], None] | None = None) -> None:
         self._failed = failed
+        self._done = done
+        self.report: PowerReport | None = None
         self._timer: threading.Timer | None = None
         self._wanted = ""
         self.lines: list[str] = []
@@ -56,7 +56,7 @@ class SizeBox:
         wanted = digest({k: v for k, v in plan.to_dict().items() if k in PARTS})
         if wanted == self._wanted:
             return
-        self._wanted = wanted
+        self._wanted, self.report = wanted, None
         if self._timer is not None:
             self._timer.cancel()
         self._timer = threading.Timer(DELAY_SECONDS, self._run, (plan, wanted))
@@ -76,10 +76,11 @@ class SizeBox:
 
     def compute(self, plan: Plan, wanted: str = "") -> None:
         """Compute now and show it, unless something else has been asked for meanwhile."""
-        from xpbench.forecast.power import power_points
+        from xpbench.forecast.power import plan_power, power_points  # bring scipy.stats, which the first form can wait for
         from xpbench.views.power import power_curve
 
-        lines = size_lines(plan)
+        report = plan_power(plan)
+        lines = [line.strip() for line in repr(report).splitlines()]
         horizon = plan.horizon.units or 40_000
         sizes = [round(horizon * 2 * (i + 1) / SIZES) for i in range(SIZES)]
         try:
@@ -88,7 +89,9 @@ class SizeBox:
             points, lines = [], [*lines, error.what]
         if wanted and wanted != self._wanted:
             return
-        self.lines = lines
+        self.lines, self.report = lines, report
+        if self._done is not None:
+            self._done()
         self._text.value = f"<p><b>{escape(lines[0])}</b></p>" + "".join(f"<p>{escape(line)}</p>" for line in lines[1:])
         if points:
             name = next(m.label for m in plan.metrics_with("primary") if m.key in plan.planning.baselines)

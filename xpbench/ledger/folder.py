@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -147,6 +147,7 @@ class Listed:
         at: Time of the last entry.
         knowledge: What has been seen.
         head: Witness of the ledger.
+        entries: The verified ledger.
     """
 
     key: str
@@ -157,6 +158,7 @@ class Listed:
     at: str = ""
     knowledge: Knowledge = "nothing assigned"
     head: Witness | None = None
+    entries: tuple[Entry, ...] = field(default=(), repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
@@ -189,26 +191,11 @@ def ensure_named(folder: Path, entries: Sequence[Entry]) -> None:
 
 def experiments(root: str | Path) -> list[Listed]:
     """Every folder of a root as an experiment, sorted by key; empty where the root does not exist."""
-    return [_listed(Path(root), name) for name, _ in folders(root)]
-
-
-def folders(root: str | Path) -> list[tuple[str, Path]]:
-    """Names and paths of what lies in a root as the folder of an experiment, sound or not, sorted by name."""
     try:
         names = sorted(e.name for e in os.scandir(root) if not e.name.startswith(".") and (e.is_dir() or e.is_symlink()))
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [(name, Path(root) / name) for name in names]
-
-
-def reason_broken(root: str | Path, name: str) -> str:
-    """Why a folder of a root holds no ledger, "" where it has one; the ledger itself is not read.
-
-    Raises:
-        PlanError: `XPB-P05`, the name is unsafe.
-        LedgerError: `XPB-L08`, a symbolic link stands there.
-    """
-    return "" if (folder_of(root, name) / LEDGER).exists() else f"It has no {LEDGER}."
+    return [_listed(Path(root), name) for name in names]
 
 
 def _listed(root: Path, name: str) -> Listed:
@@ -216,7 +203,7 @@ def _listed(root: Path, name: str) -> Listed:
     try:
         folder = folder_of(root, name)
         if not (folder / LEDGER).exists():
-            return Listed(name, path, "broken", reason_broken(root, name))
+            return Listed(name, path, "broken", f"It has no {LEDGER}.")
         entries = Ledger(folder / LEDGER).entries()
         if not entries:
             return Listed(name, path, "broken", "Its ledger is empty.")
@@ -225,4 +212,4 @@ def _listed(root: Path, name: str) -> Listed:
         return Listed(name, path, "broken", str(error))
     last = entries[-1]
     head = Witness(len(entries), last.digest)
-    return Listed(name, path, "ok", "", last.kind, last.at, knowledge(entries), head)
+    return Listed(name, path, "ok", "", last.kind, last.at, knowledge(entries), head, tuple(entries))

@@ -12,5 +12,8 @@ POWER = 3
 """The power that the error level allows: the daily sample ratio spends its level up to the horizon, shares are judged by the
 score at every split (in a single reading only while the smaller variant expects fewer than 200 events), guardrails at one-sided
 alpha."""
-METHODS = POWER
+VERDICTS = 4
+"""Verdicts that end the argument: a primary metric whose whole interval lies within the smallest lift that matters is a result
+and has a row in the rule, and so has a guardrail that got worse within its margin."""
+METHODS = VERDICTS
 """The edition of plans that are registered now."""

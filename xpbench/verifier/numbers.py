@@ -33,11 +33,11 @@ _NUMBERS = ("mean_control", "mean", "effect", "ci_low", "ci_high", "lift", "lift
 _CHANCES = ("p_value", "p_adjusted", "alpha", "margin_p_value")
 _WORDS = (
     *("metric", "variant", "role", "direction", "n_control", "n", "is_proportion", "status"),
-    *("verdict", "matters", "too_small", "guardrail", "margin"),
+    *("verdict", "matters", "too_small", "guardrail", "margin", "equivalent"),
 )
 _BY_ENGINE = (
     *("ci_low", "ci_high", "lift_low", "lift_high", "alpha", "margin_p_value", "p_value", "p_adjusted"),
-    *("verdict", "matters", "too_small", "guardrail", "status", "effect", "lift"),
+    *("verdict", "matters", "too_small", "guardrail", "equivalent", "status", "effect", "lift"),
 )
 """Fields that follow from a boundary over looks too many or too close to be integrated in a moment."""
 _LIFTS = ("lift", "lift_low", "lift_high")
@@ -71,6 +71,9 @@ def compare_row(
         skip = (*skip, "verdict", "guardrail", "status")
     elif mass is not None and ours["posterior"] is not None and ours["posterior"].close >= LOOSE:
         skip = (*skip, "status")
+    if mass is not None and ours.get("equivalent") is not None:  # its interval is theirs, held against what defines it below
+        low, high, within = theirs["lift_low"], theirs["lift_high"], ours["no_effect_within"]
+        ours = {**ours, "equivalent": low is not None and high is not None and -within < low and high < within}
     effect, lift = span_of(ours, "ci_low", "ci_high"), span_of(ours, "lift_low", "lift_high")
     lift *= 1 + lift  # an interval that is all but unbounded magnifies the last digit of its multiplier
     for name in (*_WORDS, *_NUMBERS, *_CHANCES):

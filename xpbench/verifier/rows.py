@@ -25,12 +25,14 @@ from xpbench.verifier.quantiles import normal_isf
 from xpbench.verifier.report import J
 from xpbench.verifier.score import Score
 
-METHODS = 3
+METHODS = 4
 """The newest edition of the methods that is known here."""
 WHOLE = 2
 """The edition from which on no status drops out of the rule on the good side."""
 
 
+ENDED = 4
+"""The edition in which an interval within what does not matter is a result, and so is a guardrail worse within its margin."""
 POWER = 3
 """The edition that judges shares by the score whatever their counts, and guardrails at one-sided alpha."""
 
@@ -104,7 +106,9 @@ def rows_of(
         for i, p in zip(members, adjusted, strict=True):
             corrected[i] = (p, level)
     end = closing(plan, looks[:-1]) is not None
-    return [_row(plan, item, found[i][0], *corrected[i], held=held[i], end=end) for i, item in enumerate(items)]
+    return [
+        _row(plan, item, found[i][0], *corrected[i], held=held[i], end=end, methods=methods) for i, item in enumerate(items)
+    ]
 
 
 def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
@@ -164,7 +168,7 @@ def finite(value: float) -> float | None:
 
 
 def _row(
-    plan: J, item: J, p: float, p_adjusted: float, level: float, *, held: J | None = None, end: bool = False
+    plan: J, item: J, p: float, p_adjusted: float, level: float, *, methods: int, held: J | None = None, end: bool = False
 ) -> dict[str, J]:
     metric, variant, cells, est, design, raw, score = item
     pair, alpha = est.pair, alpha_of(plan)
@@ -223,8 +227,14 @@ def _row(
         row["matters"] = z > q if policy.get("practical") == "interval" else sign * (pair.mt - pair.mc) / abs(pair.mc) >= least
         row["too_small"] = z < -q
     row |= _margin(metric, policy, pair, design, q, verdict, sign, score)
+    row["equivalent"] = None
+    row["no_effect_within"] = within = metric.get("equivalence") or least
+    if methods >= ENDED and metric["role"] != "guardrail" and within:
+        low, high = row["lift_low"], row["lift_high"]
+        row["equivalent"] = low is not None and high is not None and -within < low and high < within
     if held is not None and end:
         row |= {"guardrail": held["guardrail"], "matters": held["matters"]}
+        row["equivalent"] = None if row["equivalent"] is None else False
     row["sensitivity"] = []
     if est.reduction is not None:
         row["sensitivity"].append(("without CUPED", _interval(est.plain, design, level), design.p(est.plain)))
