@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from xpbench.agents.marked import RULE, data, number, size
 from xpbench.agents.next_step import after_readout
-from xpbench.decide.readout import Readout, SealedReadout
-from xpbench.health import Check
 
 if TYPE_CHECKING:
+    from xpbench.decide.readout import Readout, SealedReadout
     from xpbench.decide.rows import Row
+    from xpbench.health import Check
     from xpbench.plan import Plan
 
 SEALED_BYTES, READOUT_BYTES = 2_000, 6_000
@@ -84,7 +84,7 @@ def looks_of(readout: Readout | SealedReadout, plan: Plan) -> dict[str, Any]:
 
 def of_readout(readout: Readout | SealedReadout, plan: Plan, *, start: int = 0) -> dict[str, Any]:
     """The answer of a look at the data: sealed, or with effects."""
-    return _sealed(readout, plan) if isinstance(readout, SealedReadout) else _open(readout, plan, start)
+    return _sealed(readout, plan) if readout.is_sealed else _open(readout, plan, start)
 
 
 def _sealed(readout: SealedReadout, plan: Plan) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xpbench.agents.marked import data
-from xpbench.decide.readout import Readout, SealedReadout
 
 if TYPE_CHECKING:
+    from xpbench.decide.readout import Readout, SealedReadout
     from xpbench.experiment.state import Status
 
 _BY_STATE = {
