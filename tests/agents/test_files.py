@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,3 +20,8 @@ def test_files_are_written_and_kept(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (tmp_path / "llms.txt").read_text().startswith("# ")
     assert "Kept as it is: AGENTS.md" in capsys.readouterr().out
     assert sorted(FILES.values()) == sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
+
+
+def test_a_start_loads_no_statistics() -> None:
+    code = "import sys, xpbench.agents.tools, xpbench.commands.agents; print({'numpy', 'scipy', 'duckdb'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "set()"
