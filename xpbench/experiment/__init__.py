@@ -20,6 +20,8 @@ revealing              a look: on record first, sealed before results are due
 deciding               a decision on record, its readout frozen
 publishing             launched here, published and concluded in Mixpanel
 state                  where an experiment stands: a function of its ledger
+confirming             a person says that a program may register a draft
+outcomes               what stays sealed of a plan: columns and events of its metrics
 exploring              a table that belongs to no plan: effects without a decision
 listing                all experiments of a folder with their states
 reasons                nothing that weakens a plan happens without one
