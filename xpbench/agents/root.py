@@ -129,7 +129,8 @@ class Root:
         return parts
 
     def _files_in(self, given: str, folder: Path) -> list[str]:
-        from xpbench.experiment.sources import KINDS, files_in, kind_by_name
+        from xpbench.data.logs.opening import kind_by_name
+        from xpbench.experiment.sources import KINDS, files_in
 
         if folder == self.folder or folder == self.experiments or folder in self.experiments.parents:
             raise _refused(given, "A folder of data holds data only")
