@@ -245,5 +245,7 @@ def test_a_metric_of_kind_column_is_told_at_the_right_field(key: str, value: obj
         "metrics": [metric], "model": {"kind": "frequentist"}, "horizon": {"units": 1000},
     }  # fmt: skip
     assert [p.pointer for p in check(document)] == [pointer]
-    del metric[key], metric["column"]
+    metric.pop(key)
+    metric.pop("column", None)
+    metric["direction"] = "increase"
     assert [p.pointer for p in check(document)][-1] == "/metrics/0/column"

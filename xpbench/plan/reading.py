@@ -89,7 +89,9 @@ def structural_problems(error: ValidationError, data: Mapping[str, Any]) -> list
         owner = plain(_owner(location[:-1]))
         match item["type"]:
             case "extra_forbidden":
-                hint = nearest(str(location[-1]), _fields_at(location[:-1], data))
+                fields = _fields_at(location[:-1], data)
+                label = location[-1] == "label" and "name" in fields  # what forms and rows call it
+                hint = "The file calls it 'name'" if label else nearest(str(location[-1]), fields)
                 out.append(Problem.of("XPB-P01", pointer, owner=owner, hint=plain(hint)))
             case "missing" | "union_tag_not_found":
                 where = location if item["type"] == "missing" else [*location, "kind"]
