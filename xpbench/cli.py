@@ -26,10 +26,12 @@ ROOMS = (
     "xpbench.commands.mixpanel",
     "xpbench.commands.relay",
     "xpbench.commands.planning",
+    "xpbench.commands.past",
     "xpbench.commands.experiments",
     "xpbench.commands.watch",
     "xpbench.commands.verify",
     "xpbench.commands.ledger",
+    "xpbench.commands.agents",
     "xpbench.commands.lab",
 )
 """Modules that add commands, in the order in which `--help` lists them."""

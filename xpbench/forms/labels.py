@@ -17,6 +17,7 @@ LABELS: dict[tuple[str, str], str] = {
     ("Plan", "assignment"): "xpbench assigns the units",
     ("Plan", "watch"): "Watch guardrails after shipping",
     ("Plan", "sign_offs"): "Sign-offs",
+    ("Plan", "looks"): "Limit who looks",
     ("Plan", "notes"): "Notes",
     ("Plan", "audience"): "Who takes part",
     ("Plan", "links"): "Links",
@@ -24,6 +25,7 @@ LABELS: dict[tuple[str, str], str] = {
     ("Link", "url"): "Address",
     ("Plan", "schema"): "Plan file version",
     ("Plan", "template"): "Template",
+    ("Looks", "agents"): "Looks by programs",
     ("Hypothesis", "if"): "If we change this …",
     ("Hypothesis", "then"): "… then these metrics move …",
     ("Hypothesis", "because"): "… because",
@@ -106,6 +108,7 @@ HELP: dict[tuple[str, str], str] = {
     ("Plan", "assignment"): "Leave it off where another system assigns the variants.",
     ("Plan", "segments"): "Properties or columns, with commas between. Anything cut later is exploratory.",
     ("Plan", "notes"): "Whatever a reader of the memo should know",
+    ("Looks", "agents"): "0 forbids assistants and other programs to look at effects; empty: no limit, every look is counted",
     ("Hypothesis", "if"): "What the treated units will see or get",
     ("Hypothesis", "because"): "The reason, so that something is learned either way",
     ("Claim", "lift"): "For example 5 %",
@@ -196,6 +199,20 @@ CHOICES: dict[Any, str] = {
     90: "90 days",
 }
 """Words for the values of a choice; else the value."""
+
+PERCENT: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("Claim", "lift"), ("MetricBase", "min_lift"), ("MetricBase", "margin_rel"), ("Planning", "power"),
+        ("Sequential", "confidence"), ("Frequentist", "confidence"), ("GroupSequential", "confidence"),
+        ("Bayesian", "confidence"), ("HealthPolicy", "contamination_warn"), ("HealthPolicy", "contamination_fail"),
+        ("HealthPolicy", "missing_warn"), ("HealthPolicy", "missing_fail"), ("Rollout", "share"), ("Holdout", "share"),
+        ("Winsorize", "lower"), ("Winsorize", "upper"),
+    }
+)  # fmt: skip
+"""Shares that people think of in per cent: their fields say %, and "5" means 5 %."""
+PERCENT_KEYS = frozenset(key for _, key in PERCENT)
+WHOLE_SHARES = frozenset({"power", "confidence"})
+"""Per cents of which nobody means less than one: "0.9" is 90 %."""
 
 RARE: dict[str, tuple[str, ...]] = {
     "MetricBase": ("winsorize", "delay_days", "where"),
