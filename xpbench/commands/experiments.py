@@ -62,6 +62,12 @@ def _with_source(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         metavar="PART=COLUMN",
         help="where event, time, unit, insert_id or properties stand in the log (with --events); insert_id= for none",
     )
+    group.add_argument(
+        "--absent-events",
+        choices=["refuse", "zero"],
+        default="refuse",
+        help="an event of a metric that never occurs in the log: refuse it, or count it as nobody doing it (with --events)",
+    )
     group.add_argument("--time-zone", default="UTC", help="zone of the log's times, for Mixpanel projects from before 2023")
     group.add_argument("--units", help="table with one row per unit: CSV or Parquet")
     group.add_argument("--unit", help="column of the unit's id; the plan's unit if missing")
@@ -85,7 +91,10 @@ def _source(args: argparse.Namespace, plan: Any) -> Any:
         from xpbench.data import events
 
         return events(
-            args.events if len(args.events) > 1 else args.events[0], schema=_schema(args.schema), time_zone=args.time_zone
+            args.events if len(args.events) > 1 else args.events[0],
+            schema=_schema(args.schema),
+            time_zone=args.time_zone,
+            absent_events=args.absent_events,
         )
     from xpbench.data import units
 

@@ -123,13 +123,19 @@ def _control(seen: Mapping[str, int], control: Any, variant: str) -> str:
     listed += ", …" if len(seen) > 5 else ""
     if not 2 <= len(seen) <= MOST_VARIANTS:
         what = f"Column {shown(variant)} holds {len(seen):,} values: {listed}"
-        raise DecisionError("XPB-R14", what=plain(what), hint=plain("Name the column of the variant with variant=…"))
+        raise DecisionError(
+            "XPB-R14",
+            what=plain(what),
+            hint=plain("Name the column of the variant with variant=… (--variant on the command line)"),
+        )
     wanted = "control" if control is None else str(control).strip()
     if wanted not in seen:
         wanted = as_text(control)
     if wanted not in seen:
         what = f"Column {shown(variant)} holds {listed}, and not {shown(wanted)}"
-        hint = nearest(wanted, seen) if control is not None else "Name one of them with control=…"
+        hint = (
+            nearest(wanted, seen) if control is not None else "Name one of them with control=… (--control on the command line)"
+        )
         raise DecisionError("XPB-R14", what=plain(what), hint=plain(hint))
     return wanted
 

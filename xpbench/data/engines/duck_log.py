@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from xpbench.data.logs.log import MARK, Properties, conditions_of, happened, sto
 from xpbench.data.logs.opening import kind_of, plain_frame
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, nearest, plain, shown
+from xpbench.interrupts import KeptFolder
 from xpbench.meaning.names import name_sql, nothing_sql, trimmed_sql
 from xpbench.meaning.nothing import is_nothing
 from xpbench.meaning.times import EARLIEST, zoned_sql
@@ -47,8 +47,8 @@ class DuckLog:
         self.kind = "duckdb"
         self._files_digest = ""
         self._findings: list[Finding] = []
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._copies: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: KeptFolder | None = None
+        self._copies: KeptFolder | None = None
         self._kept = 0
         self._tables: dict[str, list[str]] = {}
         self._table_of: dict[str, str] = {}
@@ -175,7 +175,7 @@ class DuckLog:
         from xpbench.data.jsonl.strict_json_reader import declared_once
         from xpbench.sheets.select import load, names_of, sheets_of
 
-        self._copies = tempfile.TemporaryDirectory(prefix="xpbench-")
+        self._copies = KeptFolder()
         sheets = sheets_of(paths, self._copies.name, (self.schema.event, self.schema.time, self.schema.unit or self.plan.unit))
         names = names_of(sheets)
         for name in names:
@@ -211,7 +211,7 @@ class DuckLog:
     def _open_jsonl(self, paths: Sequence[str]) -> None:
         from xpbench.data.jsonl.ingestion import Ingestion
 
-        self._folder = tempfile.TemporaryDirectory(prefix="xpbench-")
+        self._folder = KeptFolder()
         names = [*self.properties.texts]
         unit = self.schema.unit or self.plan.unit
         report = Ingestion(
