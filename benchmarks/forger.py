@@ -397,6 +397,40 @@ def with_story(payload: dict[str, Any], lines: list[str]) -> dict[str, Any]:
     return {**payload, **json.loads(json.dumps(story(payload["readout"], entries)))}
 
 
+def refitted(payload: dict[str, Any], change: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """A payload whose readout was changed, with every digest and a ledger rebuilt to fit: what its owner could do.
+
+    Args:
+        payload: Of a true memo.
+        change: Changes the readout, in place.
+    """
+    made = copy.deepcopy(payload)
+    readout = made["readout"]
+    before = readout["plan_digest"]
+    change(readout)
+    made["registered"]["plan_digest"] = readout["plan_digest"] = v.sha256(v.canonical(readout["plan"]))
+    look = readout["looks"][-1] if readout["looks"] else {}
+    parts = {part: v.sha256(v.canonical(readout[part])) for part in ("summary", "health", "rows")}
+
+    def fit(i: int, body: dict[str, Any]) -> dict[str, Any]:
+        if body.get("plan_digest") == before:
+            body["plan_digest"] = readout["plan_digest"]
+        if "plan" in body:
+            body["plan"] = readout["plan"]
+        if "shown" in body:
+            body["shown"] = parts
+            body["findings"] = look.get("findings", body.get("findings"))
+            body["units"], body["n"] = readout["summary"]["units"], sum(readout["summary"]["units"].values())
+            body["fingerprint"] = readout["summary"]["fingerprint"]
+            for status in {"warn", "fail"} & body["health"].keys():
+                body["health"][status] = sorted(c["name"] for c in readout["health"] if c["status"] == status)
+        if "readout_digest" in body:
+            body["readout_digest"] = v.sha256(v.canonical(readout))
+        return body
+
+    return with_story(made, rehashed(made["ledger"]["lines"], fit))
+
+
 def chain_rebuilt(rng: random.Random, w: World) -> Forgery:
     """A ledger rebuilt whole, with everything that follows: not to be seen alone, and seen with the true ledger."""
     payload = copy.deepcopy(w.payload)
@@ -544,6 +578,13 @@ FORGERIES: dict[str, tuple[int, Callable[[random.Random, World], Forgery | None]
     "two of these at once": (8, combined),
 }
 """How often each is tried, and how it is made."""
+
+
+def verdicts(payload: dict[str, Any], folder: Path, alone: Any) -> set[int]:
+    """Exit codes of the package and of the one file on the page of a payload."""
+    path = folder / "memo.html"
+    path.write_text(remade(payload), encoding="utf-8", newline="")
+    return {verify(path).exit_code, alone.verify(path, renderer=alone.PAGE).exit_code}
 
 
 def one_file(folder: Path) -> Any:

@@ -41,10 +41,14 @@ def cell(value: Any) -> Any:
 def csv_text(header: Sequence[Any], rows: Iterable[Sequence[Any]], *, line_end: str = "\n") -> str:
     """A CSV whose cells and headings no spreadsheet computes; missing values are empty."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator=line_end)
-    writer.writerow([cell(h) for h in header])
-    writer.writerows([cell(c) for c in row] for row in rows)
-    return out.getvalue()
+    writer = csv.writer(out, lineterminator="\r\n")  # so that a carriage return is quoted: to a sheet it ends a row
+    lines = []
+    for row in (header, *rows):
+        writer.writerow([cell(c) for c in row])
+        lines.append(out.getvalue().removesuffix("\r\n"))
+        out.seek(0)
+        out.truncate()
+    return "".join(f"{line}{line_end}" for line in lines)
 
 
 def csv_of_frame(frame: Any) -> str:

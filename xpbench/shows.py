@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from html import escape
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
+
+from xpbench.outward import html as escape
+from xpbench.outward import terminal
+
+
+def _printable(method: Callable[[Any], str]) -> Callable[[Any], str]:
+    @functools.wraps(method)
+    def guarded(self: Any) -> str:
+        return terminal(method(self))
+
+    return guarded
 
 
 class Shows:
@@ -13,6 +24,14 @@ class Shows:
     __slots__ = ()
     rows_of_frame: ClassVar[str] = ""
     """Name of the list in `to_dict()` that is the result's table."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Whatever text a result makes of itself is fit for a terminal: names from data steer none."""
+        super().__init_subclass__(**options)
+        for name in ("__repr__", "__str__"):
+            own = cls.__dict__.get(name)
+            if own is not None and not hasattr(own, "__wrapped__"):
+                setattr(cls, name, _printable(own))
 
     def to_dict(self) -> dict[str, Any]:
         """The result as a JSON value."""

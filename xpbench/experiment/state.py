@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 from typing import Any, Literal
 
 from xpbench.errors import number_of, shown
@@ -13,6 +12,7 @@ from xpbench.experiment.deciding import decision_of
 from xpbench.experiment.opening import plan_in_force
 from xpbench.ledger import Entry, distinct_looks, knowledge
 from xpbench.ledger.first import planned_after
+from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 from xpbench.watch import watch_status

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from xpbench.forms.field import MISSING, box, html, visible
 from xpbench.forms.inputs import ChoiceLeaf, TextLeaf
 from xpbench.forms.panel import Panel, Reveal, ViewPlace
 from xpbench.forms.readout_panel import experiment_of
+from xpbench.outward import html as escape
 from xpbench.views import truth_view
 from xpbench.views.readout_card import ReadoutCard, verdict_html
 

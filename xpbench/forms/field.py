@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from html import escape
 from typing import Any, Final
 
 import ipywidgets as ipw
 
 from xpbench.errors import Problem
 from xpbench.errors.wording import sentences
+from xpbench.outward import html as escape
 
 
 class _Missing:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -36,6 +35,7 @@ from xpbench.forms.size_box import SizeBox
 from xpbench.forms.static_twin import Shown
 from xpbench.forms.status import StatusBox, guarded
 from xpbench.interrupts import temporary_folder
+from xpbench.outward import html as escape
 from xpbench.plan import Plan, check, template, template_names
 from xpbench.plan.reading import read_document
 from xpbench.views.card import PlanCard, sentence_html

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 from xpbench.canonical import digest
 from xpbench.errors import InvalidPlan, XpbenchError
 from xpbench.forms.field import box, html
 from xpbench.forms.panel import ViewPlace
+from xpbench.outward import html as escape
 from xpbench.plan import Plan
 
 DELAY_SECONDS = 0.4

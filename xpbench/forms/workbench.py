@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from xpbench.forms.panel import Panel
 from xpbench.forms.plan_form import PlanForm
 from xpbench.forms.preflight_panel import PreflightPanel
 from xpbench.forms.readout_panel import ReadoutPanel
+from xpbench.outward import html as escape
 from xpbench.views.table import Column, Table
 
 STEPS = ("Plan", "Preflight", "Readout", "Decision")

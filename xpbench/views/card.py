@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
+from xpbench.outward import html as escape
 from xpbench.plan.model import Plan
 
 _MOVES = {"increase": "will rise", "decrease": "will fall"}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
+from xpbench.outward import html as escape
 from xpbench.views import numbers
 from xpbench.views.table import Column, Table
 from xpbench.views.view import View

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from html import escape
 from typing import Any
 
 from xpbench.data.pace import day_of_horizon
 from xpbench.errors import number_of
 from xpbench.health.check import health_line
+from xpbench.outward import html as escape
 from xpbench.views.forest_plot import forest_table
 from xpbench.views.table import Column, Table
 

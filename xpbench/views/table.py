@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 from xpbench.outward import csv_text
+from xpbench.outward import html as escape
 
 SHOWN_ROWS = 200
 """Rows that the HTML table shows; the CSV has all."""
