@@ -14,6 +14,8 @@ from benchmarks.forger import refitted, remade, resealed
 from tests.memo.making import PLAN, decided, summary_of
 from xpbench import verifier as v
 from xpbench.memo.render import page
+from xpbench.verifier import boundaries
+from xpbench.verifier.file import decoded
 
 
 @pytest.fixture(scope="module")
@@ -117,11 +119,16 @@ BANNERS = (
 
 
 @pytest.mark.parametrize("name", HIDES)
-def test_what_a_browser_reads_in_another_way_is_no_banner(text, codes, name):
-    forged = around(text, HIDES[name])
-    assert codes(forged) <= {1, 2}
-    assert codes(resealed(forged)) <= {1, 2}
-    assert codes(text.replace("</main>\n", f"</main>\n{HIDES[name]}", 1)) <= {1, 2}
+def test_what_a_browser_reads_in_another_way_is_no_banner(text, name):
+    places = (around(text, HIDES[name]), text.replace("</main>\n", f"</main>\n{HIDES[name]}", 1), HIDES[name] + text)
+    for forged in places:
+        assert "markup around the page" in {d.part for d in decoded(forged.encode())[1]}
+
+
+@pytest.mark.parametrize("name", list(HIDES)[:4])
+def test_what_hides_the_page_makes_it_differ(text, codes, name):
+    assert codes(around(text, HIDES[name])) == {1}
+    assert codes(resealed(around(text, HIDES[name]))) == {1}
 
 
 @pytest.mark.parametrize("banner", BANNERS)
@@ -249,15 +256,31 @@ def test_a_sample_ratio_is_what_the_units_say_whatever_the_ledger(payload, codes
     assert codes(remade(made)) == {1}
 
 
-def test_a_boundary_over_many_looks_is_computed_or_named(tmp_path, alone, payload):
-    """A forger chooses the plan; numbers that take the engine are computed by it, or the verdict says that they were not."""
-    looks = 26
-    model = {"kind": "group_sequential", "confidence": 0.95, "looks": looks, "spending": "obrien_fleming"}
+def test_numbers_that_take_the_engine_are_computed_by_it_or_named(tmp_path, alone, monkeypatch):
+    """A forger chooses the plan, and with it many looks very close to each other."""
+    model = {"kind": "group_sequential", "confidence": 0.95, "looks": [0.5, 1.0], "spending": "obrien_fleming"}
     plan = {**PLAN, "model": model, "horizon": {"units": 40_000}}
-    experiment = decided(tmp_path / "e", plan=plan, summary=summary_of(20_000))
-    honest = json.loads(json.dumps(experiment.memo().to_dict()))
+    honest = json.loads(json.dumps(decided(tmp_path / "e", plan=plan, summary=summary_of(20_000)).memo().to_dict()))
     assert forger.verdicts(honest, tmp_path, alone) == {0}
-    del payload
+    for boundary in (boundaries.Boundary, alone.Boundary):
+        monkeypatch.setattr(boundary, "is_light", property(lambda self: False))
+    assert forger.verdicts(honest, tmp_path, alone) == {0, 4}
+    report = alone.verify(tmp_path / "memo.html", renderer=alone.PAGE)
+    assert (report.exit_code, report.depth, report.sign) == (4, "in part", "◒")
+    assert "looks" in report.reason
+
+    def larger(readout):
+        readout["rows"][0]["p_value"] = readout["rows"][0]["p_adjusted"] = 1e-9
+
+    assert forger.verdicts(refitted(honest, larger), tmp_path, alone) == {1, 4}
+    assert xp.verify(tmp_path / "memo.html").exit_code == 1
+
+    def found_more(readout):
+        for of in readout["looks"][-1]["findings"].values():
+            for one in of.values():
+                one["p"] = 1e-9
+
+    assert forger.verdicts(refitted(honest, found_more), tmp_path, alone) == {1, 4}
 
 
 def test_a_signature_is_checked_by_the_one_file(tmp_path, alone):
