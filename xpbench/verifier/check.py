@@ -19,6 +19,7 @@ from xpbench.verifier.over_time import check_over_time
 from xpbench.verifier.page import Renderer, check_marks, check_page, parsed_page
 from xpbench.verifier.ratio import check_health
 from xpbench.verifier.report import MAKER, UNPROVEN, Difference, J, NewerError, Notes, Report, UnreadableError
+from xpbench.verifier.said import check_said
 from xpbench.verifier.signed import check_signatures
 from xpbench.verifier.story import check_told
 from xpbench.verifier.text import sha256
@@ -49,6 +50,8 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         check_over_time(notes, readout)
         check_health(notes, payload)
         check_decision(notes, payload)
+        renderer = extra.get("renderer")
+        check_said(notes, payload, None if renderer is None else renderer.version)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))
         check_page(notes, payload, document if seal_text is not None else None, extra.get("renderer"))

@@ -8,7 +8,7 @@ from pathlib import Path
 PARTS = (
     *("report", "text", "plan_keys", "shape", "quantiles", "grammar", "bound", "chain", "exports", "file", "story", "signed"),
     *("first", "pairs", "score", "estimates", "designs", "boundaries", "ratio", "posterior", "documented", "rows", "rule"),
-    *("numbers", "over_time", "template", "page", "check"),
+    *("numbers", "said", "over_time", "template", "page", "check"),
 )
 """Order of the parts: each stands after those whose names it needs when it is loaded."""
 
