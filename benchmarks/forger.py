@@ -15,6 +15,7 @@ import argparse
 import copy
 import hashlib
 import importlib.util
+import io
 import json
 import random
 import re
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -55,6 +57,7 @@ class World:
         other: Payload of another experiment's memo.
         other_html: That memo.
         signed: Payload of the true memo after a signature over its results.
+        ledgers: Ledgers that are not the one that the true memo saw, or go on with a later decision.
     """
 
     folder: Path
@@ -64,6 +67,7 @@ class World:
     other: dict[str, Any]
     other_html: str
     signed: dict[str, Any] | None
+    ledgers: list[Path]
 
 
 @dataclass
@@ -74,13 +78,15 @@ class Forgery:
         data: The file.
         allowed: Exit codes that are honest about it.
         name: Of the file.
-        with_ledger: Codes that are honest where the true ledger is at hand; None asks without.
+        with_ledger: Codes that are honest where a ledger is at hand; None asks without.
+        ledger: That ledger; the true one where it is None.
     """
 
     data: bytes
     allowed: frozenset[int]
     name: str = "memo.html"
     with_ledger: frozenset[int] | None = None
+    ledger: Path | None = None
 
 
 def world(folder: Path) -> World:
@@ -101,7 +107,33 @@ def world(folder: Path) -> World:
         json.loads(json.dumps(other.to_dict())),
         other.html,
         _signed(true, folder),
+        _ledgers(folder, true, folder / "other" / "other" / "ledger.jsonl"),
     )
+
+
+def _ledgers(folder: Path, true: Any, other: Path) -> list[Path]:
+    """Ledgers with which the true memo is not up to date, or not of this experiment."""
+    data = true.ledger.path.read_bytes()
+    lines = data.decode().splitlines()
+    fork = rehashed(lines, lambda i, body: {**body, "because": "Another."} if "because" in body else body)
+    true.memo().save(folder / "honest.zip")
+    before = true.ledger.path.read_bytes()
+    true.ledger.append("deferred", {"reason": "Wait.", "plan_digest": true.plan.digest, "supersedes": len(lines)}, by="Ana")
+    after = true.ledger.path.read_bytes()
+    true.ledger.path.write_bytes(before)
+    made = {
+        "later": after,
+        "later-without-its-line-end": after.removesuffix(b"\n"),
+        "cut": b"".join(line + b"\n" for line in data.splitlines()[:-1]),
+        "fork": "".join(f"{line}\n" for line in fork).encode(),
+        "other": other.read_bytes(),
+        "empty": b"",
+        "windows": data.replace(b"\n", b"\r\n"),
+        "swapped": b"\n".join([*reversed(data.splitlines())]) + b"\n",
+    }
+    for name, content in made.items():
+        (folder / f"{name}.jsonl").write_bytes(content)
+    return [folder / f"{name}.jsonl" for name in made]
 
 
 def _signed(experiment: Any, folder: Path) -> dict[str, Any] | None:
@@ -166,6 +198,21 @@ HOSTILE = (
     "<noscript>{t}",
     '<object data="data:text/html,{t}"></object>',
     '<form action="https://example.org"><button>{t}</button></form>',
+    '<div style="margin-left:900em"/>{t}',
+    '<div style="margin-left:900em">{t}</ div>',
+    "<p>{t}</p><!-- -- >",
+    "<!--><p>{t}</p>-->",
+    '<div style="margin:0 0 -.9e4px 0">{t}</div>',
+    '<div style="margin:0/**/-9000px">{t}</div>',
+    "<math><mtext>{t}</mtext></math>",
+    "<template>{t}</template>",
+    "<plaintext>{t}",
+    "<![CDATA[{t}]]>",
+    "<?xml-stylesheet href='data:text/css,x'?>{t}",
+    "<style>main::before{{content:'{t}'}}</style>",
+    '<font color="white" size="1"/>{t}',
+    "<dialog open>{t}</dialog>",
+    '<video poster="data:image/gif;base64,R0lGODlhAQABAAAAACw=">{t}</video>',
 )
 PLAIN = ("<p>{t}</p>", "<div><b>External mail.</b> {t}</div>", '<table><tr><td style="color:#900">{t}</td></tr></table>')
 
@@ -434,6 +481,93 @@ def refitted(payload: dict[str, Any], change: Callable[[dict[str, Any]], Any]) -
     return with_story(made, rehashed(made["ledger"]["lines"], fit))
 
 
+OWN = re.compile(
+    r"(at|key|kind|schema|sealed|methods|plan_digest|rule_digest|plan|versions|health|due|deviations|looks)\b"
+    r"|summary\.(source|fingerprint|rows|engine|schema|data_until|first_exposure|last_exposure|findings|exposures_by_day|caps|"
+    r"extremes|units|cells|segments)\b"
+)
+"""Parts of a readout that are its owner's words and data, or that other forgeries are about: nothing in a memo fixes them."""
+
+
+def readout_refitted(rng: random.Random, w: World) -> Forgery | None:
+    """Anything in a readout that follows from its data, changed, with digests and ledger rebuilt to fit."""
+    from tests.verifier.test_verify import changed_leaf, leaves
+
+    places = [at for at, _ in leaves(w.payload["readout"]) if not OWN.match(".".join(map(str, at)))]
+    at = rng.choice(places)
+
+    def change(readout: dict[str, Any]) -> None:
+        part: Any = readout
+        for key in at[:-1]:
+            part = part[key]
+        part[at[-1]] = changed_leaf(part[at[-1]], rng)
+
+    made = refitted(w.payload, change)
+    if v.canonical(made["readout"]) == v.canonical(w.payload["readout"]):
+        return None
+    return Forgery(remade(made).encode(), REFUSED)
+
+
+def rule_rewritten(rng: random.Random, w: World) -> Forgery | None:
+    """The rule of the plan, in a row that did not fire, with digests and ledger rebuilt to fit."""
+    rule = copy.deepcopy(w.payload["rule"])
+    row = rng.choice([r for r in rule if r["id"] not in w.payload["readout"]["recommendation"]["rows"]])
+    kind = rng.randrange(4)
+    if kind == 0:
+        row["outcome"] = rng.choice([o for o in ("ship", "iterate", "ship none", "invalid") if o != row["outcome"]])
+    elif kind == 1:
+        row["because"] = rng.choice(TEXTS)
+    elif kind == 2 and row["when"]:
+        row["when"].pop(rng.choice(sorted(row["when"])))
+    else:
+        rule.remove(row)
+
+    def change(readout: dict[str, Any]) -> None:
+        readout["rule_digest"] = v.sha256(v.canonical(rule))
+
+    return Forgery(remade({**refitted(w.payload, change), "rule": rule}).encode(), REFUSED)
+
+
+def archive(rng: random.Random, w: World) -> Forgery:
+    """An archive that holds, or seems to hold, something else than its memo."""
+    path = w.folder / "honest.zip"
+    files: dict[str, bytes] = {}
+    with zipfile.ZipFile(path) as old:
+        files = {name: old.read(name) for name in old.namelist()}
+    kind, name, first, last, comment = rng.randrange(7), "memo.zip", b"", b"", b""
+    if kind == 0:
+        files[rng.choice(("MEMO.HTML", "./memo.html", "memo.htm", "read me.html", "ledger.jsonl.bak"))] = b"<h1>Ship none</h1>"
+    elif kind == 1:
+        changed = rng.choice(sorted(set(files) - {"memo.html"}))
+        at = rng.randrange(len(files[changed]))
+        files[changed] = files[changed][:at] + bytes([files[changed][at] ^ 1]) + files[changed][at + 1 :]
+    elif kind == 2:
+        first = _zipped({"memo.html": b"<h1>Ship none</h1>"})
+    elif kind == 3:
+        last = rng.choice((b"<h1>Ship none</h1>", _zipped({"memo.html": b"<h1>Ship none</h1>"})))
+    elif kind == 4:
+        comment = rng.choice(TEXTS).encode()
+    elif kind == 5:
+        name = rng.choice(("memo.html", "memo.htm", "memo.xhtml"))
+    else:
+        files["memo.html"] = edit_text(rng, w).data
+    return Forgery(first + _zipped(files, comment) + last, REFUSED, name)
+
+
+def _zipped(files: dict[str, bytes], comment: bytes = b"") -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as made:
+        for name, data in files.items():
+            made.writestr(name, data)
+        made.comment = comment
+    return out.getvalue()
+
+
+def ledger_swapped(rng: random.Random, w: World) -> Forgery:
+    """The true memo beside another ledger: cut, forked, of another experiment, or with a later decision."""
+    return Forgery(w.html.encode(), frozenset((0,)), ledger=rng.choice(w.ledgers), with_ledger=REFUSED)
+
+
 def chain_rebuilt(rng: random.Random, w: World) -> Forgery:
     """A ledger rebuilt whole, with everything that follows: not to be seen alone, and seen with the true ledger."""
     payload = copy.deepcopy(w.payload)
@@ -538,6 +672,14 @@ def other_experiment(rng: random.Random, w: World) -> Forgery:
     return Forgery(w.other_html.encode(), frozenset((0,)), with_ledger=REFUSED)
 
 
+def other_version_touched(rng: random.Random, w: World) -> Forgery:
+    """A page of “another version” with rewritten line ends or a banner: neither was the rest of it compared."""
+    made = other_version(rng, w)
+    text = made.data.decode()
+    text = _gap(rng, text, rng.choice(PLAIN).format(t="External")) if rng.random() < 0.5 else text.replace("\n", "\r\n")
+    return Forgery(text.encode(), made.allowed)
+
+
 def truncated(rng: random.Random, w: World) -> Forgery:
     """A download that broke off."""
     data = w.html.encode()
@@ -578,6 +720,11 @@ FORGERIES: dict[str, tuple[int, Callable[[random.Random, World], Forgery | None]
     "a signature copied into a rebuilt ledger": (1, copied_signature),
     "another experiment's memo": (1, other_experiment),
     "a broken download": (2, truncated),
+    "what follows from the data, with a ledger rebuilt to fit": (8, readout_refitted),
+    "the rule of the plan, with a ledger rebuilt to fit": (2, rule_rewritten),
+    "an archive": (4, archive),
+    "the true memo beside another ledger": (2, ledger_swapped),
+    "a page of “another version”, touched": (2, other_version_touched),
     "two of these at once": (8, combined),
 }
 """How often each is tried, and how it is made."""
@@ -640,10 +787,12 @@ def run(count: int, seed: int = 1, *, folder: Path, reviewed: int = REVIEWED) ->
         if made.with_ledger is not None:
             for surface, check in (("package", verify), ("one file", alone.verify)):
                 asked["with the ledger at hand"] += 1
-                code = check(path, ledger=w.ledger, **({} if check is verify else {"renderer": alone.PAGE})).exit_code
+                code = check(
+                    path, ledger=made.ledger or w.ledger, **({} if check is verify else {"renderer": alone.PAGE})
+                ).exit_code
                 if code not in made.with_ledger:
                     missed.append(f"{name}, {surface} with the ledger: exit {code}")
-        if sum(tried.values()) % reviewed == 0 and made.name == "memo.html":
+        if sum(tried.values()) % reviewed == 0 and made.name == "memo.html" and made.ledger is None:
             asked["review"] += 1
             accepted = _reviewed(repository, made.data)
             honest = said["package"] == 0 and (made.with_ledger is None or 0 in made.with_ledger)

@@ -266,7 +266,7 @@ def test_numbers_that_take_the_engine_are_computed_by_it_or_named(tmp_path, alon
         monkeypatch.setattr(boundary, "is_light", property(lambda self: False))
     assert forger.verdicts(honest, tmp_path, alone) == {0, 4}
     report = alone.verify(tmp_path / "memo.html", renderer=alone.PAGE)
-    assert (report.exit_code, report.depth, report.sign) == (4, "in part", "◒")
+    assert (report.exit_code, report.depth, report.sign) == (4, "in part", "◔")
     assert "looks" in report.reason
 
     def larger(readout):

@@ -13,7 +13,7 @@ VERDICTS: dict[tuple[str, str], tuple[int, str, str]] = {
     ("differs", ""): (1, "✕", "differs"),
     ("unreadable", ""): (2, "?", "unreadable"),
     ("newer", ""): (3, "↑", "made by a newer version"),
-    ("numbers hold", "in part"): (4, "◒", "numbers hold, some of them not computed"),
+    ("numbers hold", "in part"): (4, "◔", "numbers hold, some of them not computed"),
     ("numbers hold", "page not compared"): (4, "◒", "numbers hold, page not compared"),
     ("numbers hold", "page touched"): (5, "◐", "numbers hold, page touched"),
     ("verified", "no page"): (5, "○", "numbers hold, no page"),
