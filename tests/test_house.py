@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -135,3 +136,44 @@ def test_every_dependency_is_listed_with_a_licence_we_may_use() -> None:
     for package, licence in listed.items():
         for part in re.split(r" AND | OR | or ", licence.strip()):
             assert re.fullmatch(FREE, part), (package, licence)
+
+
+READERS = {
+    "read_csv",
+    "read_table",
+    "read_excel",
+    "read_feather",
+    "read_json",
+    "read_ndjson",
+    "read_parquet",
+    "scan_csv",
+    "open_csv",
+}
+
+
+def readers_in(source: str) -> set[str]:
+    """What a module uses to read tables by itself: an engine, Arrow's CSV reader, readers of pandas and polars."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names if a.name.split(".")[0] == "duckdb" or a.name == "pyarrow.csv"}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {"duckdb"} if (node.module or "").split(".")[0] == "duckdb" else set()
+            found |= {"pyarrow.csv"} if node.module == "pyarrow" and any(a.name == "csv" for a in node.names) else set()
+        elif isinstance(node, ast.Attribute) and node.attr in READERS:
+            found.add(node.attr)
+    return found
+
+
+def test_tables_and_logs_have_one_reader() -> None:
+    """A second one would read some value otherwise: an id, a missing value, a decimal comma."""
+    apart = {
+        str(path.relative_to(ROOT)): found
+        for path in sorted((ROOT / "xpbench").rglob("*.py"))
+        if path.relative_to(ROOT / "xpbench").parts[0] not in ("data", "sheets")
+        and (found := readers_in(path.read_text("utf-8")))
+    }
+    assert apart == {}
+    assert readers_in("import duckdb\nfrom pyarrow import csv\nimport pandas as pd\npd.read_csv(x)") == {
+        "duckdb", "pyarrow.csv", "read_csv",
+    }  # fmt: skip

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,37 @@ def test_an_async_program_keeps_its_signals() -> None:
 
     asyncio.run(main())
     assert heard == ["usr1", "usr1"]
+
+
+def _listeners() -> int:
+    return sum(t.name == "xpbench-signals" for t in threading.enumerate())
+
+
+def test_a_block_that_is_collected_in_another_thread_ends_its_listener() -> None:
+    """Its descriptor is not closed while Python writes signals there: its number could be the next file's."""
+
+    def left() -> Iterator[None]:
+        with interruptible(lambda: None):
+            yield
+
+    started = _listeners()
+    before = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(before)
+    kept = [left()]
+    next(kept[0])
+    assert _listeners() == started + 1
+    thread = threading.Thread(target=kept.clear)
+    thread.start()
+    thread.join(10)
+    deadline = time.monotonic() + 5
+    while _listeners() > started and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert _listeners() == started
+    with interruptible(lambda: None):
+        pass
+    assert signal.set_wakeup_fd(before) == before
+    with pytest.raises(KeyboardInterrupt), interruptible(lambda: None):
+        signal.raise_signal(signal.SIGINT)
 
 
 SCRIPT = """

@@ -108,11 +108,14 @@ def _heard(came: set[int], stop: Callable[[], Any]) -> Iterator[None]:
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    before = _without_abandoned(before)
 
     def listen() -> None:
         while True:
             ready, _, _ = select.select([reader], [], [], AGAIN if came else None)
             data = reader.recv(64) if ready else b""
+            if ready and not data:  # the other end is gone, nobody will end this thread
+                return
             signals = data.replace(b"\0", b"")
             if signals and before != -1:
                 with contextlib.suppress(OSError):
@@ -129,11 +132,36 @@ def _heard(came: set[int], stop: Callable[[], Any]) -> Iterator[None]:
     try:
         yield
     finally:
+        _end_listening(thread, reader, writer, before)
+
+
+_ABANDONED: dict[int, tuple[socket.socket, socket.socket]] = {}
+"""Pairs that Python still writes signals to, by descriptor: closed, their number could be a file's next."""
+
+
+def _end_listening(thread: threading.Thread, reader: socket.socket, writer: socket.socket, before: int) -> None:
+    try:
         signal.set_wakeup_fd(before)
+    except ValueError:  # a generator that nobody finished is collected in any thread, and only the main one may do this
+        _ABANDONED[writer.fileno()] = (reader, writer)
+    with contextlib.suppress(OSError):
         writer.send(b"\0")
-        thread.join()
+    if thread is not threading.current_thread():
+        thread.join(timeout=10 * AGAIN)  # it may be inside `stop`; it ends on its own then
+    if writer.fileno() not in _ABANDONED:
+        writer.close()
+        if not thread.is_alive():
+            reader.close()
+
+
+def _without_abandoned(before: int) -> int:
+    """Who really listened before; what was abandoned is closed now that nobody writes there."""
+    heir = -1 if before in _ABANDONED else before
+    for reader, writer in _ABANDONED.values():
         reader.close()
         writer.close()
+    _ABANDONED.clear()
+    return heir
 
 
 def _is_ours(number: int) -> bool:

@@ -20,6 +20,6 @@ def test_sequential_null_read_daily_rarely_ships() -> None:
 
 def test_unsealed_fixed_horizon_fails() -> None:
     """The control: the same rule on fixed-horizon results that are read daily ships nulls, so the simulation sees peeking."""
-    control = peeking(runs=120)
+    control = peeking(runs=60)
     assert control["daily_fails_as_it_must"]
     assert control["once_met"]

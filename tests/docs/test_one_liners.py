@@ -23,7 +23,7 @@ def test_outputs_are_what_is_printed(page: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, encoding="utf-8", check=False,
+        cwd=tmp_path, env=environment, capture_output=True, text=True, encoding="utf-8", check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     shown = TEXT.findall(text)

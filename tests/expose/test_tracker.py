@@ -480,7 +480,7 @@ def test_forked_processes_share_the_outbox(box: Sandbox, track: Make) -> None:
     tracker = track(max_block=2.0)
     tracker.expose("u0", "beta")
     context = multiprocessing.get_context("fork")
-    children = [context.Process(target=_forked, args=(tracker, first)) for first in (0, 50, 100)]
+    children = [context.Process(target=_forked, args=(tracker, first), daemon=True) for first in (0, 50, 100)]
     for child in children:
         child.start()
     for child in children:

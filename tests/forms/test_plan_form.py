@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from xpbench.forms.field import is_visible
+from xpbench.forms.field import is_visible, problem_lines
 from xpbench.forms.plan_form import STEPS, PlanForm
 from xpbench.plan import Plan, check, template, template_names
 from xpbench.plan.metrics import KINDS
@@ -379,7 +379,7 @@ def test_hostile_text_everywhere_never_reaches_html(tmp_path: Path) -> None:
     shown = [
         form._sentence.value,
         form._summary.value,
-        form.problem_list(),
+        problem_lines(form.problems),
         *leaves,
         *(r.line.value for r in form.metrics.rows),
     ]

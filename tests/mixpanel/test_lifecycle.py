@@ -10,7 +10,7 @@ from tests.expose.conftest import make_plan
 from xpbench.errors import MixpanelError
 from xpbench.ledger.clock import fixed_clock
 from xpbench.mixpanel.client import Client
-from xpbench.mixpanel.lifecycle import annotate_ramp, conclude, decide, description_of, flag_body, hypothesis_of, publish
+from xpbench.mixpanel.lifecycle import conclude, decide, description_of, flag_body, hypothesis_of, publish
 from xpbench.mixpanel.sandbox import Sandbox
 from xpbench.plan import Plan
 
@@ -43,12 +43,11 @@ def test_an_amended_plan_updates_the_digest_and_nothing_else(client: Client) -> 
     assert made["settings"] == {"unpublished": 1}
 
 
-def test_launch_ramp_conclude_decide_with_annotations(client: Client) -> None:
+def test_launch_conclude_decide_with_annotations(client: Client) -> None:
     plan = make_plan()
     options: dict[str, Any] = {"outcome": "ship", "variant": "beta", "because": "quotes rose", "by": "Ann", "clock": NOW}
     assert publish(plan, DIGEST, client, launch=True, clock=NOW).did == ("created", "launched", "annotated")
     assert publish(plan, DIGEST, client, launch=True, clock=NOW).did == ()
-    assert annotate_ramp(plan, client, share=0.25, clock=NOW)
     assert conclude(plan, client).did == ("concluded",)
     assert conclude(plan, client).did == ()
     assert decide(plan, DIGEST, client, **options).did == ("decided", "annotated")
@@ -61,7 +60,6 @@ def test_launch_ramp_conclude_decide_with_annotations(client: Client) -> None:
     notes = [a["description"] for a in client.annotations("2026-11-02", "2026-11-02")]
     assert notes == [
         "beta-homepage: launched, plan abababababab",
-        "beta-homepage: rollout 0.25",
         "beta-homepage: ship beta, plan abababababab",
     ]
 

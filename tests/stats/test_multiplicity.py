@@ -24,7 +24,6 @@ from xpbench.stats.multiplicity import (
     fcr_level,
     holm,
     interval_alpha,
-    running_minimum,
 )
 
 VECTORS = [
@@ -162,11 +161,6 @@ def test_beta_is_shared_with_the_guardrails():
     assert beta_each(beta=0.2, guardrails=0) == 0.2
 
 
-def test_running_minimum_passes_over_missing_looks():
-    assert running_minimum([0.5, math.nan, 0.2, 0.3]).tolist() == [0.5, 0.5, 0.2, 0.2]
-    assert running_minimum([]).size == 0
-
-
 @pytest.mark.parametrize(
     "call",
     [
@@ -221,7 +215,3 @@ def test_ebh_rejects_at_its_limit_exactly():
 def test_messages_name_what_is_wrong(call, words):
     with pytest.raises(StatsError, match=words):
         call()
-
-
-def test_running_minimum_takes_numbers_of_any_kind():
-    assert running_minimum([1, 0]).dtype == np.float64

@@ -13,7 +13,7 @@ from scipy import stats as oracle
 from xpbench.stats.inference import absolute
 from xpbench.stats.multipliers import q_fixed
 from xpbench.watch.estimators import NotAnswerable, _autoregressive, design_matrix, holdback, pre_post, staggered
-from xpbench.watch.power import play, se_holdback, watch_power, watch_power_pre_post
+from xpbench.watch.power import play, watch_power, watch_power_pre_post
 from xpbench.watch.series import Day, Group, Series
 
 START = date(2026, 1, 5)
@@ -114,7 +114,7 @@ def test_power_of_pre_post_is_kept() -> None:
 
 def test_power_of_holdback_is_kept() -> None:
     """Closed form against simulation, within 3 Monte-Carlo errors."""
-    se = se_holdback(sd=3.0, n_holdback=2000, n_shipped=8000)
+    se = 3.0 * (1 / 2000 + 1 / 8000) ** 0.5
     stated = watch_power(effect=0.2, se=se, margin=0.05, alpha=0.05, checks=3)
     rng = np.random.default_rng(3)
     z = rng.normal(0.2 / se, 1, 20_000)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import narwhals.stable.v2 as nw
 import numpy as np
 import pyarrow as pa
@@ -17,13 +16,12 @@ from numpy.typing import NDArray
 
 from xpbench import formula
 from xpbench.data import events, ingest
-from xpbench.data.engines.embedded import DuckDB, from_parquet, quote
+from xpbench.data.engines.embedded import DuckDB, engine_error, from_parquet, quote
 from xpbench.data.logs.log import EventSchema, properties_of
 from xpbench.data.logs.opening import kind_of, located
 from xpbench.data.tables.past_units import past_units
 from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import DecisionError, nearest, plain
-from xpbench.files import as_file
 from xpbench.interrupts import temporary_folder
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, Formula, MetricBase, Ratio
@@ -135,7 +133,7 @@ class History:
             (table,) = Path(folder).glob("*/units.parquet")
             note = json.loads(table.with_name("note.json").read_text("utf-8"))
             with DuckDB().connect() as connection:  # its own: the shared one may be in the middle of something
-                columns = connection.read_parquet(as_file(table), hive_partitioning=False).fetchnumpy()
+                columns = connection.sql(f"SELECT * FROM {from_parquet([table])}").fetchnumpy()  # noqa: S608 - a name, quoted
         scales = note["scales"]
 
         def column(name: str) -> Floats:
@@ -167,7 +165,7 @@ def log_table(files: list[str], plan: Plan) -> pa.Table:
             files = sorted(str(p) for p in (Path(folder) / "log").glob("*.parquet"))
         if kind_of(files[0]) == "csv":  # every value as text, which is read as that of an event is
             sheets = sheets_of(files, folder)
-            load(engine, "log", sheets, {n: quote(n) for n in dict.fromkeys(names_of(sheets)) if n}, folder, duckdb.Error)
+            load(engine, "log", sheets, {n: quote(n) for n in dict.fromkeys(names_of(sheets)) if n}, folder, engine_error())
             return engine.table("log").to_arrow_table()
         return engine.sql(f"SELECT * FROM {from_parquet(files)}").to_arrow_table()  # noqa: S608 - names, each quoted
 

@@ -21,7 +21,6 @@ from xpbench.forms.field import (
     box,
     button,
     html,
-    problem_lines,
     shared_layout,
     styled,
     visible,
@@ -437,10 +436,6 @@ class PlanForm(Shown):
     def to_dict(self) -> dict[str, Any]:
         """The plan and its problems."""
         return {"plan": json.loads(json.dumps(self.value)), "problems": [p.to_dict() for p in self.problems]}
-
-    def problem_list(self) -> str:
-        """All problems as escaped HTML."""
-        return problem_lines(self.problems)
 
     def __repr__(self) -> str:
         return f"PlanForm({self.value.get('key', '')!r}, {len(self.problems)} problems)"

@@ -66,11 +66,6 @@ def whole_number(name: str) -> int | None:
     return int(name) if _WHOLE.fullmatch(name) else None
 
 
-def loose(name: str) -> str:
-    """What two spellings of one thing often share: the name without case, blanks within and leading noughts."""
-    return re.sub(r"\s+", "", name).casefold().lstrip("0") or "0"
-
-
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Outcome",
     "Published",
-    "annotate_ramp",
     "conclude",
     "decide",
     "description_of",
@@ -127,11 +126,6 @@ def _by_plan(plan: Plan, digest: str, *, flag: bool) -> Wanted:
         body,
         None,
     )
-
-
-def annotate_ramp(plan: Plan, client: Client, *, share: float, clock: Clock = system_clock) -> bool:
-    """Mark in Mixpanel's charts that the rollout was changed to a share; False when the mark was there today."""
-    return _annotate(client, f"{plan.experiment_name}: rollout {share:.4g}", clock)
 
 
 def conclude(plan: Plan, client: Client, *, end_date: str | None = None, known: Collection[str] | None = None) -> Published:

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from xpbench.errors import AssignError, DataError, InputError, nearest, plain, shown
-from xpbench.interrupts import temporary_folder
+from xpbench.errors import AssignError, InputError, nearest, plain, shown
 from xpbench.meaning.nothing import NOTHING, SPACES
-from xpbench.sheets import ensure_whole, sheet_of
+from xpbench.sheets.stream import streamed
 
 BATCH = 1 << 18
 
@@ -45,24 +43,6 @@ def _reading(file: Path, kind: str) -> Iterator[None]:
         raise InputError("XPB-I02", path=str(file), kind=kind, reason=plain(shown(str(error))[1:-1])) from None
 
 
-@contextmanager
-def _csv(file: Path, as_text: tuple[str, ...] = ()) -> Iterator[pacsv.CSVStreamingReader]:
-    with temporary_folder() as folder:
-        sheet = sheet_of(str(file), folder, as_text)
-        for name in as_text:
-            if sheet.names.count(name) > 1:
-                raise DataError("XPB-D06", column=name, times=sheet.names.count(name))
-        parse = pacsv.ParseOptions(delimiter=sheet.separator, newlines_in_values=True)
-        convert = pacsv.ConvertOptions(column_types=dict.fromkeys(as_text, pa.string()), strings_can_be_null=True)
-        read = pacsv.ReadOptions(block_size=1 << 24, skip_rows=sheet.skip)
-        try:
-            with pa.input_stream(sheet.path) as stream:
-                yield pacsv.open_csv(stream, read, parse, convert)
-        except (pa.ArrowException, ValueError):
-            ensure_whole(sheet)  # says which line is not as wide as the header, or no UTF-8
-            raise
-
-
 def batches(path: str | Path, *, as_text: tuple[str, ...] = ()) -> Iterator[pa.Table]:
     """The rows of a CSV or Parquet file in batches.
 
@@ -80,7 +60,7 @@ def batches(path: str | Path, *, as_text: tuple[str, ...] = ()) -> Iterator[pa.T
                 for batch in parquet.iter_batches(batch_size=BATCH):
                     yield pa.Table.from_batches([batch])
             return
-        with _csv(file, as_text) as reader:
+        with streamed(file, as_text) as reader:
             for batch in reader:
                 if batch.num_rows:
                     yield pa.Table.from_batches([batch])
@@ -96,7 +76,7 @@ def header(path: str | Path) -> list[str]:
     with _reading(file, kind):
         if kind == "Parquet":
             return list(pq.read_schema(file).names)
-        with _csv(file) as reader:
+        with streamed(file) as reader:
             return list(reader.schema.names)
 
 

@@ -194,10 +194,3 @@ def beta_each(*, beta: float, guardrails: int) -> float:
     if guardrails < 0:
         raise refuse("guardrails", guardrails, "guardrails are counted")
     return beta / (guardrails + 1)
-
-
-def running_minimum(p_values: Sequence[float]) -> Floats:
-    """Always-valid p-value after each look: the smallest so far; NaN looks are passed over."""
-    p = np.asarray(p_values, dtype=np.float64)
-    kept = np.fmin.accumulate(p) if p.size else p
-    return np.asarray(kept, dtype=np.float64)

@@ -71,10 +71,6 @@ class Pair:
         """Standard error of the effect; NaN where the status is not `ok`."""
         return math.sqrt(self.variance) if self.status == "ok" and self.variance >= 0 else math.nan
 
-    def swap(self) -> Pair:
-        """The same comparison with control and treatment exchanged."""
-        return Pair(self.mt, self.mc, self.vt, self.vc, self.cov, self.df, self.n, self.status, self.reason)
-
     def to_dict(self) -> dict[str, Any]:
         """The fields by name; what is not finite becomes None."""
         out: dict[str, Any] = {

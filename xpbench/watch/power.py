@@ -14,11 +14,6 @@ from xpbench.watch.estimators import Trend, pre_post
 from xpbench.watch.series import Day, Group, Series
 
 
-def se_holdback(*, sd: float, n_holdback: int, n_shipped: int) -> float:
-    """Standard error of shipped minus holdback, in metric units."""
-    return sd * math.sqrt(1.0 / n_holdback + 1.0 / n_shipped)
-
-
 def watch_power(*, effect: float, se: float, margin: float, alpha: float, checks: int, df: float = math.inf) -> float:
     """Chance that the last check calls a regression breached, for an estimate with a known standard error (holdback).
 

@@ -102,6 +102,14 @@ def memory_of(connection: Any) -> float:
     return float(number) * 1024.0 ** ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB").index(unit)
 
 
+def engine_error() -> type[Exception]:
+    """What the embedded engine raises where it can't do something."""
+    import duckdb
+
+    error: type[Exception] = duckdb.Error
+    return error
+
+
 def engine_name() -> str:
     """Name and version of the embedded engine."""
     import duckdb
