@@ -19,7 +19,7 @@ from xpbench.verifier.over_time import check_over_time
 from xpbench.verifier.page import Renderer, check_marks, check_page, parsed_page
 from xpbench.verifier.ratio import check_health
 from xpbench.verifier.report import MAKER, UNPROVEN, Difference, J, NewerError, Notes, Report, UnreadableError
-from xpbench.verifier.said import check_said
+from xpbench.verifier.said import check_said, check_stamps
 from xpbench.verifier.signed import check_signatures
 from xpbench.verifier.story import check_told
 from xpbench.verifier.text import sha256
@@ -44,6 +44,7 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
             check_story(notes, payload, entries)
             check_bound(notes, payload, entries)
             check_told(notes, payload, entries)
+            check_stamps(notes, payload, entries)
             stamps = check_first(notes, payload, entries)
             headline += f" [{', '.join(stamps)}]" if stamps else ""
         check_estimates(notes, readout)

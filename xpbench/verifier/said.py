@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
+from xpbench.verifier.bound import is_known, look_on_record
 from xpbench.verifier.boundaries import crossing_rate
+from xpbench.verifier.chain import is_neutral, level_of
 from xpbench.verifier.designs import alpha_of, closing
 from xpbench.verifier.documented import DOCUMENTED
 from xpbench.verifier.numbers import near
 from xpbench.verifier.report import J, Notes
 from xpbench.verifier.rule import lost, recommended, rule
+from xpbench.verifier.text import canonical
 
 REASONS = {
     "ok": ("",),
@@ -110,6 +114,7 @@ def check_said(notes: Notes, payload: J, version: str | None) -> None:
     _check_rows(said, readout)
     _check_rule(said, payload)
     _check_cost(said, readout)
+    _check_due(notes, readout)
     _check_counts(said, readout["summary"])
     notes.same("readout, sealed", False, readout.get("sealed", False))
     for check in readout["health"]:
@@ -261,6 +266,95 @@ def _check_cost(said: _Said, readout: J) -> None:
         if not near(value, cost[name], 1e-3):
             notes.differs(f"cost of looking, {name}", value, cost[name])
     said.one_of("cost of looking", (sentence,), cost["sentence"])
+
+
+_PLAN_STAMPS = {
+    "after": "PLANNED AFTER THE DATA",
+    "partly": "PARTLY PLANNED AFTER THE DATA",
+    "retrospective": "RETROSPECTIVE",
+}
+
+
+def check_stamps(notes: Notes, payload: J, entries: Sequence[J]) -> None:
+    """What a reader must know before any number: a failed gate, a peek, and every way in which the plan was left.
+
+    Args:
+        notes: Where to note what is found.
+        payload: Of any schema that this program reads.
+        entries: Of its ledger, whose chain holds.
+    """
+    readout = payload["readout"]
+    look, told = look_on_record(readout, entries), readout["deviations"]
+    expected = _declared([e for e in entries if look is not None and is_known(e, look, entries)])
+    planned = readout["plan"].get("horizon", {}).get("units") or 0
+    expected += [
+        {
+            "pointer": "/horizon/units",
+            "before": planned,
+            "after": k["units"],
+            "class": "ended short",
+            "seq": k["seq"],
+            "at": k["at"],
+            "reason": k["last"],
+        }
+        for k in readout["looks"]
+        if k.get("last") and k["units"] < planned
+    ]
+    own = [d for d in told if d["class"] != "undeclared"]
+    notes.same("deviations from the plan", sorted(map(canonical, expected)), sorted(map(canonical, own)))
+    left = [d["class"] for d in told if d["class"] == "undeclared"]
+    further = sorted(set(readout["summary"]["segments"]) - set(readout["plan"].get("segments") or ()))
+    if further and not left:
+        notes.differs("deviations from the plan", f"undeclared segments: {', '.join(further)}", "none")
+    checks = {c["name"]: c for c in readout["health"]}
+    state = checks.get("plan_first", {}).get("evidence", {}).get("state", "")
+    stamps = ["INVALID"] if any(c["gate"] and c["status"] == "fail" for c in readout["health"]) else []
+    stamps += [_PLAN_STAMPS[state]] if state in _PLAN_STAMPS else []
+    stamps += ["AMENDED AFTER EFFECTS"] if any(d["class"] == "amendment after effects" for d in own) else []
+    stamps += (["EXPLORATORY"] if left else []) + (["PEEK"] if readout["kind"] == "peeked" else [])
+    if payload["schema"] == 1:
+        stamps, shown = [[s for s in x if s in ("INVALID", "PEEK")] for x in (stamps, readout["stamps"])]
+    else:
+        shown = list(readout["stamps"])
+    notes.same("stamps", stamps, shown)
+
+
+def _declared(entries: Sequence[J]) -> list[J]:
+    """Each field that an amendment changed, with what had been seen by then."""
+    out, failed = [], False
+    for i, entry in enumerate(entries):
+        body = entry["body"]
+        health = body.get("health")
+        failed = failed or (isinstance(health, dict) and bool(health.get("gates")))
+        for change in body["changes"] if entry["kind"] == "amended" else ():
+            seen = "effects seen" if failed else level_of(entries[:i])
+            late = seen == "effects seen" and not is_neutral(change["pointer"])
+            kind = "amendment after effects" if late else "amendment after outcomes"
+            kind = "amendment before data" if seen in ("nothing assigned", "no outcomes computed") else kind
+            out.append({**change, "class": kind, "seq": entry["seq"], "at": entry["at"], "reason": body["reason"]})
+    return out
+
+
+def _check_due(notes: Notes, readout: J) -> None:
+    """Whether the horizon was reached, by the units and by the days that the data have at most."""
+    due, summary, horizon = readout["due"], readout["summary"], readout["plan"].get("horizon", {})
+    units, days = sum(summary["units"].values()), due["days"]
+    notes.same("horizon, units", units, due["units"])
+    if summary["first_exposure"] and days is not None:
+        first, last = (_moment_of(t) for t in (summary["first_exposure"], summary["data_until"] or summary["last_exposure"]))
+        most = max(0.0, (last - first).total_seconds() / 86_400)
+        if not 0 <= days <= most + 1e-6:
+            notes.differs("horizon, days", f"{most} at most, as the data have", days)
+    elif days is not None:
+        notes.differs("horizon, days", "none, as the data have no dates", days)
+    reached = horizon.get("units") is None or units >= horizon["units"]
+    reached = reached and (horizon.get("days") is None or (days is not None and days >= horizon["days"]))
+    notes.same("horizon, reached", reached, due["is_adequate"])
+
+
+def _moment_of(text: str) -> datetime:
+    found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _check_counts(said: _Said, summary: J) -> None:
