@@ -210,7 +210,8 @@ class Notes:
         checked: What was computed again.
         not_checked: What was not, and why.
         depth: How deep the page was compared.
-        left: Numbers that were not computed here, because they take the engine.
+        left: What was not checked and is shown all the same: sentences of another version, signatures, sums that take too long.
+        for_engine: Numbers that were not computed here, because they take the engine.
         has_cells: Whether every cell of the page was made again from the payload.
     """
 
@@ -219,6 +220,7 @@ class Notes:
     not_checked: list[str] = field(default_factory=list)
     depth: str = ""
     left: list[str] = field(default_factory=list)
+    for_engine: list[str] = field(default_factory=list)
     has_cells: bool = False
 
     def differs(self, part: str, expected: object, found: object) -> None:
@@ -2657,6 +2659,8 @@ ALPHA, WARN_ALPHA = 0.001, 0.01
 EVEN = 1e-4
 """How close a count may come to a boundary before two integrations may differ in which side it is on."""
 
+DAYS = 1_000
+"""Days whose boundaries are integrated; more take too long for a file from anyone."""
 BUCKET = 0.01 + 1e-9
 """A flag of a hundred buckets serves a planned split up to one bucket wrong."""
 
@@ -2701,7 +2705,9 @@ def check_health(notes: Notes, payload: J) -> None:
     if status == "fail" and several and not misplaced:
         status = "warn"
     notes.same("health, sample ratio", status, fixed["status"])
-    if daily is not None and days:
+    if daily is not None and len(days) > DAYS:
+        notes.left.append(f"the daily sample ratio over {len(days):,} days")
+    elif daily is not None and days:
         running = list(_running([[summary["exposures_by_day"][d].get(k, 0) for k in shares] for d in days]))
         progress = _progress(plan, days, [sum(n) for n in running]) if readout.get("methods", 1) >= SPENDS else None
         allowed = _daily(running, list(shares.values()), progress, (fail, warn))
@@ -2758,8 +2764,17 @@ def _binomial(x: int, n: int, p: float) -> float:
     def log(k: int) -> float:
         return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
 
-    limit = log(x) + 1e-7
-    return min(1.0, math.fsum(math.exp(v) for k in range(n + 1) if (v := log(k)) <= limit))
+    if p > 0.5:  # the variant that expects few, so that a few terms are all there is
+        x, p = n - x, 1.0 - p
+    limit, found, k = log(x) + 1e-7, [], 0
+    while k <= n:
+        value = log(k)
+        if value <= limit:
+            found.append(math.exp(value))
+        if k > n * p and value < -745.0:
+            break
+        k += 1
+    return min(1.0, math.fsum(found))
 
 
 def _running(days: Sequence[Sequence[int]]) -> Iterator[list[int]]:
@@ -3693,7 +3708,7 @@ def check_estimates(notes: Notes, readout: J) -> None:
 
 def _leave(notes: Notes, what: str) -> None:
     """Note numbers that the engine has to compute."""
-    notes.left.append(what)
+    notes.for_engine.append(what)
     notes.not_checked.append(f"{what}: they need the engine (xpbench verify)")
 
 
@@ -3843,6 +3858,8 @@ _LEVEL = {
     "PARTLY PLANNED AFTER THE DATA": "Part of the data came before the plan, so no level of false positives is promised",
     "RETROSPECTIVE": "A retrospective plan promises no level of false positives",
 }
+LOOKS = 200
+"""Looks over which the cost is integrated; more take too long for a file from anyone."""
 _STATUSES = ("pass", "warn", "fail", "not answerable")
 _FOUND = {
     "win": "better, and by enough to matter",
@@ -3992,6 +4009,9 @@ def _check_cost(said: _Said, readout: J) -> None:
     word = "one look" if count == 1 else f"{count} looks"
     if kind in ("frequentist", "bayesian"):
         sentence = "One look: false positives stay at the planned level." if count else "No look at the effects so far."
+        if count > LOOKS:
+            said.notes.left.append(f"what {count:,} looks cost")
+            return
         if count > 1:
             rate = crossing_rate([n / sizes[-1] for n in sizes], alpha)
             sentence = (
@@ -5098,7 +5118,7 @@ _NO_PAGE = {
 
 def _verdict(notes: Notes) -> tuple[str, str, str, str]:
     """Status, depth, cause and sentence."""
-    parts = {d.part for d in notes.differences}
+    parts, left = {d.part for d in notes.differences}, [*notes.left, *notes.for_engine]
     if parts - _TOUCHED:
         return "differs", "", *_cause(notes.differences)
     if notes.depth == "no page":
@@ -5106,9 +5126,9 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "verified",
             "no page",
             "no page",
-            _NO_PAGE[notes.has_cells and not notes.left],
+            _NO_PAGE[notes.has_cells and not left],
         )
-    if parts and (notes.depth != "in full" or notes.left):
+    if parts and (notes.depth != "in full" or left):
         return (
             "numbers hold",
             "page not compared",
@@ -5132,12 +5152,12 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "Only its line ends, its byte order mark or its last newline were rewritten; all evidence holds once they are put "
             "back.",
         )
-    if notes.depth == "in full" and notes.left:
+    if notes.depth == "in full" and left:
         return (
             "numbers hold",
             "in part",
             "left out",
-            f"The page shows what the payload says, and what was computed here holds. Not computed: {'; '.join(notes.left)}.",
+            f"The page shows what the payload says, and what was computed here holds. Not computed: {'; '.join(left)}.",
         )
     if notes.depth == "in full":
         return "verified", "in full", "", "Everything that the memo says follows from what it carries."

@@ -78,13 +78,8 @@ def verify(
         witness=witness,
         renderer=renderer(),
         further=further,
-        engine=lambda notes, payload: run_engine(notes, payload) if full or has_more(notes) else None,
+        engine=lambda notes, payload: run_engine(notes, payload) if full or notes.for_engine else None,
     )
-
-
-def has_more(notes: Notes) -> bool:
-    """Whether the second implementation left numbers to the engine."""
-    return any(not what.startswith("the signature of ") for what in notes.left)
 
 
 def _check_derived(notes: Notes, payload: J) -> None:
@@ -220,5 +215,5 @@ def run_engine(notes: Notes, payload: J) -> None:
                     if not near(value, other.get(name), 1e-3):
                         notes.differs(f"engine, this look, {metric} for {variant}, {name}", value, other.get(name))
     notes.not_checked[:] = [n for n in notes.not_checked if "they need the engine" not in n]
-    notes.left[:] = [n for n in notes.left if n.startswith("the signature of ")]
+    notes.for_engine.clear()
     notes.checked.append("all rows computed again by the engine")

@@ -208,7 +208,7 @@ _NO_PAGE = {
 
 def _verdict(notes: Notes) -> tuple[str, str, str, str]:
     """Status, depth, cause and sentence."""
-    parts = {d.part for d in notes.differences}
+    parts, left = {d.part for d in notes.differences}, [*notes.left, *notes.for_engine]
     if parts - _TOUCHED:
         return "differs", "", *_cause(notes.differences)
     if notes.depth == "no page":
@@ -216,9 +216,9 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "verified",
             "no page",
             "no page",
-            _NO_PAGE[notes.has_cells and not notes.left],
+            _NO_PAGE[notes.has_cells and not left],
         )
-    if parts and (notes.depth != "in full" or notes.left):
+    if parts and (notes.depth != "in full" or left):
         return (
             "numbers hold",
             "page not compared",
@@ -242,12 +242,12 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "Only its line ends, its byte order mark or its last newline were rewritten; all evidence holds once they are put "
             "back.",
         )
-    if notes.depth == "in full" and notes.left:
+    if notes.depth == "in full" and left:
         return (
             "numbers hold",
             "in part",
             "left out",
-            f"The page shows what the payload says, and what was computed here holds. Not computed: {'; '.join(notes.left)}.",
+            f"The page shows what the payload says, and what was computed here holds. Not computed: {'; '.join(left)}.",
         )
     if notes.depth == "in full":
         return "verified", "in full", "", "Everything that the memo says follows from what it carries."

@@ -181,7 +181,7 @@ def check_estimates(notes: Notes, readout: J) -> None:
 
 def _leave(notes: Notes, what: str) -> None:
     """Note numbers that the engine has to compute."""
-    notes.left.append(what)
+    notes.for_engine.append(what)
     notes.not_checked.append(f"{what}: they need the engine (xpbench verify)")
 
 

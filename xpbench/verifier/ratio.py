@@ -23,6 +23,8 @@ ALPHA, WARN_ALPHA = 0.001, 0.01
 EVEN = 1e-4
 """How close a count may come to a boundary before two integrations may differ in which side it is on."""
 
+DAYS = 1_000
+"""Days whose boundaries are integrated; more take too long for a file from anyone."""
 BUCKET = 0.01 + 1e-9
 """A flag of a hundred buckets serves a planned split up to one bucket wrong."""
 
@@ -67,7 +69,9 @@ def check_health(notes: Notes, payload: J) -> None:
     if status == "fail" and several and not misplaced:
         status = "warn"
     notes.same("health, sample ratio", status, fixed["status"])
-    if daily is not None and days:
+    if daily is not None and len(days) > DAYS:
+        notes.left.append(f"the daily sample ratio over {len(days):,} days")
+    elif daily is not None and days:
         running = list(_running([[summary["exposures_by_day"][d].get(k, 0) for k in shares] for d in days]))
         progress = _progress(plan, days, [sum(n) for n in running]) if readout.get("methods", 1) >= SPENDS else None
         allowed = _daily(running, list(shares.values()), progress, (fail, warn))
@@ -124,8 +128,17 @@ def _binomial(x: int, n: int, p: float) -> float:
     def log(k: int) -> float:
         return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
 
-    limit = log(x) + 1e-7
-    return min(1.0, math.fsum(math.exp(v) for k in range(n + 1) if (v := log(k)) <= limit))
+    if p > 0.5:  # the variant that expects few, so that a few terms are all there is
+        x, p = n - x, 1.0 - p
+    limit, found, k = log(x) + 1e-7, [], 0
+    while k <= n:
+        value = log(k)
+        if value <= limit:
+            found.append(math.exp(value))
+        if k > n * p and value < -745.0:
+            break
+        k += 1
+    return min(1.0, math.fsum(found))
 
 
 def _running(days: Sequence[Sequence[int]]) -> Iterator[list[int]]:

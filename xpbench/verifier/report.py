@@ -174,7 +174,8 @@ class Notes:
         checked: What was computed again.
         not_checked: What was not, and why.
         depth: How deep the page was compared.
-        left: Numbers that were not computed here, because they take the engine.
+        left: What was not checked and is shown all the same: sentences of another version, signatures, sums that take too long.
+        for_engine: Numbers that were not computed here, because they take the engine.
         has_cells: Whether every cell of the page was made again from the payload.
     """
 
@@ -183,6 +184,7 @@ class Notes:
     not_checked: list[str] = field(default_factory=list)
     depth: str = ""
     left: list[str] = field(default_factory=list)
+    for_engine: list[str] = field(default_factory=list)
     has_cells: bool = False
 
     def differs(self, part: str, expected: object, found: object) -> None:

@@ -91,6 +91,8 @@ _LEVEL = {
     "PARTLY PLANNED AFTER THE DATA": "Part of the data came before the plan, so no level of false positives is promised",
     "RETROSPECTIVE": "A retrospective plan promises no level of false positives",
 }
+LOOKS = 200
+"""Looks over which the cost is integrated; more take too long for a file from anyone."""
 _STATUSES = ("pass", "warn", "fail", "not answerable")
 _FOUND = {
     "win": "better, and by enough to matter",
@@ -240,6 +242,9 @@ def _check_cost(said: _Said, readout: J) -> None:
     word = "one look" if count == 1 else f"{count} looks"
     if kind in ("frequentist", "bayesian"):
         sentence = "One look: false positives stay at the planned level." if count else "No look at the effects so far."
+        if count > LOOKS:
+            said.notes.left.append(f"what {count:,} looks cost")
+            return
         if count > 1:
             rate = crossing_rate([n / sizes[-1] for n in sizes], alpha)
             sentence = (
