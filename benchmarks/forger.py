@@ -17,6 +17,7 @@ import hashlib
 import importlib.util
 import io
 import json
+import math
 import random
 import re
 import subprocess
@@ -750,8 +751,8 @@ def one_file(folder: Path) -> Any:
     return module
 
 
-def run(count: int, seed: int = 1, *, folder: Path, reviewed: int = REVIEWED) -> dict[str, Any]:
-    """Forge so often and ask every surface; each miss is listed with what was said."""
+def run(count: int, seed: int = 1, *, folder: Path, reviewed: int = REVIEWED, seconds: float = math.inf) -> dict[str, Any]:
+    """Forge so often, or so long, and ask every surface; each miss is listed with what was said."""
     from xpbench.lab.verdicts import verify_memo
 
     w = world(folder)
@@ -763,7 +764,8 @@ def run(count: int, seed: int = 1, *, folder: Path, reviewed: int = REVIEWED) ->
     box = folder / "forged"
     box.mkdir()
     repository = _repository(folder, w)
-    while sum(tried.values()) < count:
+    began = time.monotonic()
+    while sum(tried.values()) < count and time.monotonic() - began < seconds:
         name = rng.choices(names, weights)[0]
         try:
             made = FORGERIES[name][1](rng, w)
@@ -775,7 +777,7 @@ def run(count: int, seed: int = 1, *, folder: Path, reviewed: int = REVIEWED) ->
         path = box / made.name
         path.write_bytes(made.data)
         said = {"package": verify(path).exit_code, "one file": alone.verify(path, renderer=alone.PAGE).exit_code}
-        if sum(tried.values()) % 5 == 0:
+        if sum(tried.values()) % 10 == 0:
             said["lab"] = verify_memo(path)["exit_code"]
         for surface, code in said.items():
             asked[surface] += 1
@@ -838,11 +840,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long, with fewer")
     parser.add_argument("--dry", action="store_true", help="write no result file")
     args = parser.parse_args()
     began = time.time()
     with tempfile.TemporaryDirectory() as folder:
-        result = run(args.count, args.seed, folder=Path(folder))
+        result = run(args.count, args.seed, folder=Path(folder), seconds=60 * args.minutes)
     result["seconds"] = round(time.time() - began)
     if not args.dry:
         write("forger", result, command=f"python -m benchmarks.forger --count {args.count} --seed {args.seed}", quiet=True)
