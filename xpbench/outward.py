@@ -7,12 +7,13 @@ commands. Each function here takes any value and gives text that is only shown, 
 from __future__ import annotations
 
 import csv
+import functools
 import html as _html
 import io
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -61,6 +62,16 @@ def terminal(text: str) -> str:
     return "".join(c if c in "\n\t" or not _steers(c) else "\ufffd" for c in text)
 
 
+def for_terminal(method: Callable[[Any], str]) -> Callable[[Any], str]:
+    """A method whose text is fit for a terminal, whatever names it puts in."""
+
+    @functools.wraps(method)
+    def guarded(self: Any) -> str:
+        return terminal(method(self))
+
+    return guarded
+
+
 def json_text(value: Any) -> str:
     """JSON for a terminal or a pipe: signs that steer a terminal are written as escapes, so that nothing is lost."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
@@ -91,9 +102,9 @@ def markdown(value: object) -> str:
     return _LINKS.sub(lambda m: m.group(0)[0] + "&#8203;" + m.group(0)[1:], line)
 
 
-def html(value: object) -> str:
-    """Text in HTML, in an element or an attribute."""
-    return _html.escape(str(value), quote=True)
+def html(value: object, *, quote: bool = True) -> str:
+    """Text in HTML, in an element or an attribute; without `quote` in an element alone."""
+    return _html.escape(str(value), quote=quote)
 
 
 def address(text: str) -> str:

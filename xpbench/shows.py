@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from xpbench.outward import for_terminal
 from xpbench.outward import html as escape
-from xpbench.outward import terminal
-
-
-def _printable(method: Callable[[Any], str]) -> Callable[[Any], str]:
-    @functools.wraps(method)
-    def guarded(self: Any) -> str:
-        return terminal(method(self))
-
-    return guarded
 
 
 class Shows:
@@ -31,7 +22,7 @@ class Shows:
         for name in ("__repr__", "__str__"):
             own = cls.__dict__.get(name)
             if own is not None and not hasattr(own, "__wrapped__"):
-                setattr(cls, name, _printable(own))
+                setattr(cls, name, for_terminal(own))
 
     def to_dict(self) -> dict[str, Any]:
         """The result as a JSON value."""

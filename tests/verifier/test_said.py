@@ -11,7 +11,7 @@ import pytest
 import xpbench as xp
 from benchmarks import forger
 from benchmarks.forger import refitted
-from tests.memo.making import decided
+from tests.memo.making import PLAN, decided
 from xpbench import verifier as v
 from xpbench.decide.novelty import _AXIS, Point, _word
 from xpbench.decide.rule import rule_rows
@@ -30,9 +30,11 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="module")
 def peeked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A memo of a peek, by a plan that was amended after it was looked at."""
-    experiment = decided(tmp_path_factory.mktemp("peeked"), peek=True)
-    return dict(json.loads(json.dumps(experiment.memo().to_dict())))
+    """A memo of a peek: no variant has the units of the first look."""
+    plan = {**PLAN, "model": {**PLAN["model"], "min_units": 30_000}}
+    made = dict(json.loads(json.dumps(decided(tmp_path_factory.mktemp("peeked"), plan=plan, peek=True).memo().to_dict())))
+    assert made["readout"]["stamps"] == ["PEEK"]
+    return made
 
 
 def first(rows: list[Any], **wanted: Any) -> Any:

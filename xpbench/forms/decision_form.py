@@ -11,6 +11,7 @@ from xpbench.forms.field import MISSING, box, html, visible
 from xpbench.forms.inputs import ChoiceLeaf, TextLeaf
 from xpbench.forms.panel import Panel, Reveal, ViewPlace
 from xpbench.forms.readout_panel import experiment_of
+from xpbench.outward import for_terminal
 from xpbench.outward import html as escape
 from xpbench.views import truth_view
 from xpbench.views.readout_card import ReadoutCard, verdict_html
@@ -42,6 +43,7 @@ class DecisionCard:
             return f"{self._experiment.key}: nothing to decide yet"
         return f"{self._experiment.key}: the rule recommends {ReadoutCard(self._readout).verdict.lower()}"
 
+    @for_terminal
     def to_text(self) -> str:
         """The card as plain text."""
         entry = self._entry

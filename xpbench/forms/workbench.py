@@ -14,6 +14,7 @@ from xpbench.forms.panel import Panel
 from xpbench.forms.plan_form import PlanForm
 from xpbench.forms.preflight_panel import PreflightPanel
 from xpbench.forms.readout_panel import ReadoutPanel
+from xpbench.outward import for_terminal
 from xpbench.outward import html as escape
 from xpbench.views.table import Column, Table
 
@@ -40,6 +41,7 @@ class RegistryCard:
         count = len(self.table.rows)
         return f"{count} experiment{'s' * (count != 1)} in {self._root}"
 
+    @for_terminal
     def to_text(self) -> str:
         """The table as text."""
         return f"{self.headline}\n{self.table.to_text()}" if self.table.rows else self.headline

@@ -8,6 +8,7 @@ from typing import Any
 from xpbench.data.pace import day_of_horizon
 from xpbench.errors import number_of
 from xpbench.health.check import health_line
+from xpbench.outward import for_terminal
 from xpbench.outward import html as escape
 from xpbench.views.forest_plot import forest_table
 from xpbench.views.table import Column, Table
@@ -107,6 +108,7 @@ class ReadoutCard:
         stamps = "" if self._readout is None or self._readout.is_sealed else " ".join(self._readout.stamps)
         return verdict_html(self.state, f"{self.verdict}{f' [{stamps}]' if stamps else ''}", self.because)
 
+    @for_terminal
     def to_text(self) -> str:
         """The card as plain text."""
         lines = [self.headline]

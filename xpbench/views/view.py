@@ -19,6 +19,7 @@ from typing import Any
 
 from xpbench.errors import InputError, plain
 from xpbench.files import write_atomic
+from xpbench.outward import for_terminal
 from xpbench.outward import html as escape
 from xpbench.views.png import shrunk
 from xpbench.views.table import Table
@@ -141,6 +142,7 @@ class View:
             "table": self.table.to_dict(),
         }
 
+    @for_terminal
     def to_text(self) -> str:
         """Takeaway and numbers as plain text."""
         return "\n".join(filter(None, [self.title, self.subtitle, "", self.table.to_text()]))
