@@ -4,6 +4,7 @@
     python scripts/test.py --fast               without front end, browser, Spark and notebooks
     python scripts/test.py --second             what differs between versions of Python: without lint, types, front end,
                                                 browser, notebooks and the documentation's own checks
+    python scripts/test.py --explore 30         every property test under that many fresh seeds, each printed; hours
 
 Works with any Python from 3.11 on; nothing needs to be installed before, but for the programs that some tests drive:
 Chromium, Java 17, Node and PostgreSQL (Debian: chromium openjdk-17-jre-headless nodejs postgresql).
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -31,6 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fast", action="store_true", help="without front end, browser, Spark and notebooks")
     parser.add_argument("--second", action="store_true", help="only what differs between versions of Python")
+    parser.add_argument("--explore", type=int, metavar="SEEDS", help="property tests alone, under so many fresh seeds")
     parser.add_argument("--keep", action="store_true", help="use the environment again if it is there")
     args = parser.parse_args()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -59,6 +62,8 @@ def main() -> int:
 
     if not run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", ".[dev]"):
         return 1
+    if args.explore:
+        return explore(run, python, args.explore)
     workers = str(os.cpu_count() or 1)
     order = [f"--randomly-seed={CI_SEED}"] if os.environ.get("CI") else []
     side_by_side = [*order, "-n", workers, "--dist", "loadfile", "--durations", "15"]
@@ -89,6 +94,22 @@ def main() -> int:
     if not (args.fast or args.second):
         failed += front_end(run, str(bin_folder / "jlpm"))
     print("\n" + ("all steps passed" if not failed else "failed: " + "; ".join(failed)), flush=True)
+    return 1 if failed else 0
+
+
+def explore(run: Callable[..., bool], python: str, seeds: int) -> int:
+    """Every test that draws its examples, under fresh seeds: a failure is run again by the seed that is printed."""
+    drawing = sorted(
+        str(p.relative_to(ROOT)) for p in (ROOT / "tests").rglob("test_*.py") if "hypothesis" in p.read_text("utf-8")
+    )
+    failed = []
+    for number in range(seeds):
+        seed = str(secrets.randbelow(2**32))
+        print(f"\nseed {seed} ({number + 1} of {seeds})", flush=True)
+        options = ("-q", "-n", str(os.cpu_count() or 1), "--dist", "loadfile", "-m", "not browser and not full and not spark")
+        if not run(python, "-m", "pytest", *options, f"--hypothesis-seed={seed}", f"--randomly-seed={seed}", *drawing):
+            failed.append(seed)
+    print("\n" + ("every seed passed" if not failed else "failed under: " + ", ".join(failed)), flush=True)
     return 1 if failed else 0
 
 

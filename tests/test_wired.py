@@ -18,6 +18,10 @@ BY_OTHERS = {
     "handle_endtag": "the parser of HTML calls it",
     "handle_startendtag": "the parser of HTML calls it",
     "handle_starttag": "the parser of HTML calls it",
+    "get_metadata": "OpenFeature asks a provider for it",
+    **{
+        f"resolve_{kind}_details": "OpenFeature asks a provider" for kind in ("boolean", "float", "integer", "object", "string")
+    },
     "load_ipython_extension": "IPython calls it: %load_ext xpbench",
     "is_enabled": "the official SDK's provider has it, and Flags replaces the provider",
 }

@@ -23,6 +23,7 @@ ROOMS = (
     "xpbench.commands.review",
     "xpbench.commands.randomiser",
     "xpbench.commands.mixpanel",
+    "xpbench.commands.relay",
     "xpbench.commands.planning",
     "xpbench.commands.experiments",
     "xpbench.commands.watch",

@@ -16,8 +16,8 @@ import pytest
 import xpbench as xp
 from tests.expose.conftest import make_plan
 from xpbench.expose.delivery import Delivery
-from xpbench.expose.outbox import Outbox
-from xpbench.expose.sender import Backoff, Sender, SenderLock
+from xpbench.expose.outbox import Outbox, SenderLock
+from xpbench.expose.sender import Backoff, Sender
 from xpbench.mixpanel.sandbox import Sandbox
 
 Make = Callable[..., xp.Tracker]

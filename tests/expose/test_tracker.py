@@ -565,3 +565,43 @@ def test_ids_depend_on_the_parts_and_not_on_how_they_join(a: str, b: str, c: str
     assert made == insert_id("x", a, [(c, d), (b, c)])
     assert made.isalnum()
     assert len(made) == 32
+
+
+@pytest.mark.parametrize(
+    ("environment", "host"),
+    [
+        ({}, "api.mixpanel.com"),
+        ({"MIXPANEL_REGION": "eu"}, "api-eu.mixpanel.com"),
+        ({"MIXPANEL_REGION": " IN "}, "api-in.mixpanel.com"),
+        ({"MIXPANEL_REGION": "eu", "MIXPANEL_HOST": "127.0.0.1:9"}, "127.0.0.1:9"),
+    ],
+)
+@pytest.mark.parametrize("via", ["import", "track"])
+def test_a_token_alone_goes_to_the_configured_region(
+    environment: dict[str, str], host: str, via: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MIXPANEL_REGION", "MIXPANEL_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with xp.Tracker(make_plan(), mixpanel="token", outbox=tmp_path / "o.sqlite", sender="none", via=via) as tracker:
+        assert tracker.status().host == host
+        assert tracker.status().notes == ()
+
+
+def test_an_object_of_another_region_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("MIXPANEL_HOST", raising=False)
+    monkeypatch.setenv("MIXPANEL_REGION", "eu")
+    with xp.Tracker(make_plan(), mixpanel=Mixpanel("token"), outbox=tmp_path / "o.sqlite", sender="none") as tracker:
+        assert tracker.status().host == "api.mixpanel.com"
+        assert "api.mixpanel.com is in the region us, and MIXPANEL_REGION says eu" in tracker.status().notes[0]
+    assert "MIXPANEL_REGION says eu" in caplog.text
+
+
+def test_an_unknown_region_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MIXPANEL_HOST", raising=False)
+    monkeypatch.setenv("MIXPANEL_REGION", "asia")
+    with pytest.raises(ExposeError, match="XPB-E17"):
+        xp.Tracker(make_plan(), mixpanel="token", outbox=tmp_path / "o.sqlite", sender="none")

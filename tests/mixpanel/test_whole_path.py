@@ -24,6 +24,8 @@ from xpbench.mixpanel.client import Client
 from xpbench.mixpanel.sandbox import Sandbox
 from xpbench.mixpanel.sandbox.flags import evaluate
 from xpbench.plan import Plan
+from xpbench.watch import record_check, watch_status
+from xpbench.watch.series import series_of
 
 __all__ = ["npm", "page"]
 
@@ -165,6 +167,30 @@ def test_from_plan_to_watch(npm: Path, page: str, tmp_path: Path, capsys: pytest
             assert main(["status", "--root", str(root), "--remote"]) == 0
             watch = xp.open_experiment("beta-homepage", root).status()
             assert watch.state in ("decided", "watched")
+
+            # watch: the shipped page against the holdback that the flag serves, day by day, as the plan's contract says
+            decided_at = datetime.now(UTC)
+            assert watch_status(plan, experiment.ledger.entries(), now=decided_at).state == "waiting"
+            assert watch_status(plan, experiment.ledger.entries(), now=decided_at + timedelta(days=9)).state == "overdue"
+            everyone = [next(iter(evaluate([flag], {"distinct_id": u}).values()))["variant_key"] for u in VISITORS]
+            daily = []
+            for day in range(1, 8):
+                for group, variant in (("holdback", "control"), ("shipped", "beta")):
+                    out = [
+                        chance(u, f"out on day {day}") < 0.2 for u, v in zip(VISITORS, everyone, strict=True) if v == variant
+                    ]
+                    mean = sum(out) / len(out)
+                    daily.append({"day": (decided_at + timedelta(days=day)).date(), "metric": "transfers_out", "group": group,
+                                  "n": len(out), "mean": mean, "variance": mean * (1 - mean)})  # fmt: skip
+            later = fixed_clock(decided_at + timedelta(days=8))
+            check = record_check(plan, experiment.ledger, series_of(daily), by="ana", clock=later)
+            (row,) = check.body["rows"]
+            shares = [sum(d["n"] * d["mean"] for d in daily if d["group"] == g) / sum(d["n"] for d in daily if d["group"] == g)
+                      for g in ("holdback", "shipped")]  # fmt: skip
+            assert row["effect"] == pytest.approx(shares[1] - shares[0], abs=1e-9)
+            assert check.body["state"] == "kept"
+            watched = watch_status(plan, experiment.ledger.entries(), now=decided_at + timedelta(days=9))
+            assert (watched.state, watched.checks[0].state, watched.checks[0].by) == ("waiting", "kept", "ana")
             held = box.store.all("flag")[0]
             held["ruleset"]["rollout"][0]["rollout_percentage"] = 0.5
             box.store.put("flag", held["id"], held)

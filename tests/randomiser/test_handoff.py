@@ -27,6 +27,7 @@ from xpbench.randomiser.definitions import read_flag
 from xpbench.randomiser.handoff.audience import write_audiences
 from xpbench.randomiser.handoff.folder import handoff
 from xpbench.randomiser.handoff.javascript import javascript
+from xpbench.randomiser.handoff.presets import PRESETS, preset
 from xpbench.randomiser.handoff.responsibilities import responsibility_sheet
 from xpbench.randomiser.handoff.sql import ENGINES, EXECUTED, sql
 
@@ -533,3 +534,34 @@ def test_text_that_a_dialect_replaces_and_names_that_it_folds() -> None:
     assert '"DISTINCT_ID"' in sql(plan_of(), "snowflake")
     assert '"a"."Id x"' in sql(plan_of(), "postgres", column="a.Id x")
     assert '"A"."Id x"' in sql(plan_of(), "snowflake", column="a.Id x")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_write_what_a_receiver_takes(name: str, tmp_path: Path) -> None:
+    plan = plan_of()
+    ids = [f"user-{i}" for i in range(2_000)] + ["=1+1", "@home"]
+    made = handoff(plan, tmp_path, unit_ids=ids, engines=(), **preset(name).options(plan.key))
+    assert made.audiences is not None
+    assert made.audiences.escaped == 0
+    rows = {f.path.name: f.path.read_bytes().decode().split("\r\n")[:-1] for f in made.audiences.files}
+    wanted = dict(zip(ids, assignments(plan, ids).variants().tolist(), strict=True))
+    if name == "optimizely":
+        lists = {next(iter(f.variants)): rows[f.path.name] for f in made.audiences.files}
+        assert lists == {v: [i for i in ids if wanted[i] == v] for v in ("control", "beta")}
+        assert all(f.size < 5_000_000 for f in made.audiences.files)
+    else:
+        ((head, *lines),) = rows.values()
+        assert head == f"{preset(name).id},{plan.key.replace('-', '_')}"
+        assert dict(line.split(",") for line in lines) == wanted
+    small = handoff(
+        plan, tmp_path / "small", unit_ids=ids, engines=(), **{**preset(name).options(plan.key), "max_bytes": 5_000}
+    )
+    assert len(small.audiences.files) > 2  # type: ignore[union-attr]
+    assert max(f.size for f in small.audiences.files) <= 5_000  # type: ignore[union-attr]
+
+
+def test_lists_of_ids_alone_say_their_variant_by_their_name(tmp_path: Path) -> None:
+    with pytest.raises(AssignError, match="one for each variant"):
+        write_audiences(plan_of(), LISTED, tmp_path, bare=True)
+    with pytest.raises(AssignError, match="braze"):
+        preset("brace")

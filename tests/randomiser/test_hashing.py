@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tests.randomiser.plans import plan_of
 from xpbench.errors import AssignError
-from xpbench.randomiser.assigning import assignments
 from xpbench.randomiser.hashing import buckets, sha256_uniform, uniform
 from xpbench.randomiser.preflight.association import association
 from xpbench.randomiser.single import netstring, prefix, sha256_int
@@ -181,18 +178,3 @@ def test_association_equals_scipy() -> None:
     expected = stats.chi2_contingency(table, correction=False)
     assert found.p_value == pytest.approx(expected.pvalue)
     assert found.phi == pytest.approx(stats.contingency.association(table, method="cramer"))
-
-
-def test_ten_times_the_ids_take_about_ten_times_as_long() -> None:
-    plan = plan_of()
-
-    def seconds(n: int) -> float:
-        ids = np.arange(n)
-        best = 1e9
-        for _ in range(3):
-            before = time.process_time()
-            assignments(plan, ids)
-            best = min(best, time.process_time() - before)
-        return best
-
-    assert seconds(300_000) < 25 * seconds(30_000)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import unicodedata
+import urllib.parse
+import uuid
 from typing import Any
 
 import numpy as np
@@ -417,6 +420,80 @@ def test_too_few_units_and_too_long_lists() -> None:
     few = preflight(plan_of(), ids[:400]).finding("fewer_ids_than_horizon")
     assert few is not None
     assert few.numbers == {"served": 400, "horizon": 1000}
+    assert few.level == "warn"
+    assert "400 of these ids take part; the horizon needs 1,000 units" in few.message
+
+
+UUIDS = [str(uuid.UUID(int=i * 0x9E3779B97F4A7C15F39CC0605CEDC834 % 2**128)) for i in range(1, 2_001)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda u: u.replace("-", ""),
+        lambda u: "{" + u.upper() + "}",
+        lambda u: f'"{u}"',
+        lambda u: f"'{u}'",
+        lambda u: f"{u}\u00a0",
+        lambda u: f"\ufeff{u}",
+    ],
+)
+def test_one_uuid_in_two_spellings_is_named(change: Any) -> None:
+    clean = preflight(plan_of(), UUIDS)
+    assert clean.finding("two_spellings") is None
+    found = preflight(plan_of(), UUIDS + [change(u) for u in UUIDS[:15]]).finding("two_spellings")
+    assert found is not None
+    assert found.numbers["count"] == 15
+
+
+def test_one_text_in_two_encodings_is_named() -> None:
+    mails = [f"josé+{i}@example.com" for i in range(2_000)]
+    for other in (
+        [unicodedata.normalize("NFD", m) for m in mails[:15]],
+        [urllib.parse.quote(m) for m in mails[:15]],
+        [m.upper() for m in mails[:15]],
+    ):
+        found = preflight(plan_of(), mails + other).finding("two_spellings")
+        assert found is not None
+        assert found.numbers["count"] == 15
+    assert preflight(plan_of(), [f"{i}%off" for i in range(2_000)]).finding("two_spellings") is None
+
+
+def test_numbers_in_scientific_notation_went_through_floats() -> None:
+    ids = [str(10**11 + i) for i in range(2_000)]
+    for odd in ("1E+11", "1.00000000001e+11", "1.5E11"):
+        assert preflight(plan_of(), [*ids, odd]).finding("float_ids") is not None
+    assert preflight(plan_of(), [*ids, "3e45", "12e4567890", "ab1e+11"]).finding("float_ids") is None
+
+
+def test_history_that_is_there_for_one_variant_only_fails() -> None:
+    ids = [f"user-{i}" for i in range(4_000)]
+    beta = np.array(list(assignments(plan_of(), ids).variants())) == "beta"
+    for values in (np.where(beta, 5.0, np.nan), np.where(beta, np.inf, 1.0)):
+        report = preflight(plan_of(), ids, pd.DataFrame({"distinct_id": ids, "spent": values}))
+        found = report.finding("history_missing_by_variant")
+        assert found is not None
+        assert not report.ok
+        assert "depends on the variant" in found.message
+    rows = pd.DataFrame({"distinct_id": [u for u, b in zip(ids, beta, strict=True) if b], "spent": 3.0})
+    assert not preflight(plan_of(), ids, rows).ok
+    at_random = np.where(np.arange(4_000) % 3 == 0, np.nan, 1.0 + np.arange(4_000) % 7)
+    fine = preflight(plan_of(), ids, pd.DataFrame({"distinct_id": ids, "spent": at_random}))
+    assert fine.finding("history_missing_by_variant") is None
+
+
+def test_dates_are_a_history_as_well() -> None:
+    ids = [f"user-{i}" for i in range(4_000)]
+    beta = np.array(list(assignments(plan_of(), ids).variants())) == "beta"
+    signed_up = pd.to_datetime(np.where(beta, "2026-01-01", "2026-02-01"))
+    report = preflight(plan_of(), ids, pd.DataFrame({"distinct_id": ids, "signed_up": signed_up}))
+    found = report.finding("history_is_the_variant")
+    assert found is not None
+    assert "signed_up (days since 1970)" in found.message
+    any_day = pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(4_000) % 90, unit="D")
+    fine = preflight(plan_of(), ids, pd.DataFrame({"distinct_id": ids, "signed_up": any_day}))
+    assert fine.ok
+    assert fine.balance[0].mean == pytest.approx(20_454 + 44.3, abs=2)
 
 
 def test_the_list_of_refused_ids_is_the_one_of_the_tracker() -> None:

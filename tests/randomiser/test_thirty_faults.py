@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,14 @@ from tests.randomiser.faults import (
     FAULTS,
     WHOLE,
     Log,
+    mixpanel_plan,
     one_bot,
     split_back_and_forth,
     split_changed,
     split_from_the_first_row,
     swapped_from_a_release_on,
     swapped_on_ios,
+    variants,
 )
 from tests.randomiser.plans import plan_of
 from xpbench.randomiser.assigning import assignments
@@ -94,3 +97,58 @@ def test_kept_variants_are_right(kind: str) -> None:
         after, pd.DataFrame({"distinct_id": ["new"], "variant": assignments(after, ["new"]).variants()}), sticky=store
     ).ok
     assert store.recall(after.key, __import__("xpbench.randomiser.ids", fromlist=["UnitIds"]).UnitIds(["new"])) == [None]
+
+
+def padded_to_eight(log: Log) -> str:
+    log.ids = [str(i) for i in range(len(log.ids))]
+    log.variant = variants(log.plan, [i.zfill(8) for i in log.ids])
+    return "filled up with zeros to 8 digits"
+
+
+def zeros_in_the_log(log: Log) -> str:
+    log.variant = variants(log.plan, [str(i) for i in range(len(log.ids))])
+    log.ids = [f"{i:08d}" for i in range(len(log.ids))]
+    return "leading zeros that the assigner did not hash"
+
+
+def even_and_odd(log: Log) -> str:
+    log.ids = [f"customer-{i}" for i in range(len(log.ids))]
+    log.variant = ["beta" if i % 2 else "control" for i in range(len(log.ids))]
+    return "no hash: the number at the end of the id, modulo 2"
+
+
+def without_hash_salt(log: Log) -> str:
+    log.plan = mixpanel_plan((0.5, 0.3, 0.2))
+    block = {k: v for k, v in log.plan.to_dict()["assignment"].items() if k != "hash_salt"}
+    log.variant = variants(log.plan.changed(assignment=block), log.ids)
+    return "no hash_salt"
+
+
+@pytest.mark.parametrize(
+    "fault", [padded_to_eight, zeros_in_the_log, even_and_odd, without_hash_salt], ids=lambda f: f.__name__
+)
+def test_further_causes_are_recomputed(fault: Any) -> None:
+    log = Log(6_000)
+    words = fault(log)
+    (cause,) = audit(log.plan, log.table()).causes
+    assert words in cause.detail
+    assert cause.explained == 1.0
+
+
+def test_an_unknown_salt_says_how_much_of_the_log_it_explains_and_since_when() -> None:
+    everywhere, some, late = Log(6_000), Log(6_000), Log(6_000)
+    rows = list(range(6_000))
+    elsewhere = plan_of(salt="nobody-knows")
+    everywhere.hashed_as(rows, everywhere.ids, elsewhere)
+    scattered = rows[::11]
+    some.hashed_as(scattered, [some.ids[i] for i in scattered], elsewhere)
+    late.hashed_as(rows[3_000:], late.ids[3_000:], elsewhere)
+    for log, words in (
+        (everywhere, "the logged variants are unrelated to this hash: another"),
+        (some, "in about 9% of the units the logged variant is unrelated"),
+        (late, "unrelated to this hash from 2026-11-"),
+    ):
+        (cause,) = audit(log.plan, log.table()).causes
+        assert cause.name == "wrong_salt"
+        assert words in cause.detail
+        assert np.isnan(cause.explained)

@@ -4,8 +4,9 @@
 demo         `xpbench demo`
 plans        `xpbench new | check | register | amend`
 planning     `xpbench power | plan | explore`
-randomiser   `xpbench assign | preflight | audit`
-mixpanel     `xpbench pull | sandbox`
+randomiser   `xpbench assign | preflight | audit | tag`
+mixpanel     `xpbench pull | sync | sandbox`
+relay        `xpbench relay`
 experiments  `xpbench readout | peek | decide | memo | reproduce | sign | launch | status`
 watch        `xpbench watch | portfolio`
 verify       `xpbench verify`

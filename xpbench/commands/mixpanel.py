@@ -68,6 +68,7 @@ def add_parsers(subparsers: Any) -> None:
     box.add_argument("--host", default="127.0.0.1", help="loopback address")
     box.add_argument("--port", type=int, default=0, help="0 picks a free one")
     box.add_argument("--store", metavar="FILE", help="SQLite file that keeps events and objects; memory if missing")
+    box.add_argument("--pages", metavar="DIR", help="folder of pages, served at /_sandbox/pages/")
     box.add_argument("--fault", action="append", default=[], metavar="NAME=SHARE", help="for example fail=0.3 or latency=0.2")
     box.add_argument("--seconds", type=float, help="stop by itself after so long")
 
@@ -216,7 +217,7 @@ def _sandbox(args: argparse.Namespace) -> int:
                 rule=plain("It is written NAME=SHARE"),
                 remedy=plain("For example --fault fail=0.3"),
             ) from None
-    with Sandbox(host=args.host, port=args.port, store=args.store) as box:
+    with Sandbox(host=args.host, port=args.port, store=args.store, pages=args.pages) as box:
         try:
             box.faults.set(**faults)
         except ValueError as error:

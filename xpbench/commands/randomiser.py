@@ -35,6 +35,9 @@ def add_parsers(subparsers: Any) -> None:
     lists.add_argument("--columns", metavar="ID,VARIANT", help="what the receiving system calls id and variant")
     lists.add_argument("--form", choices=["csv", "jsonl"], default="csv", help="kind of list (csv)")
     lists.add_argument("--buckets", metavar="NAME", help="also a column with a number from 0 to 9,999, for targeting by number")
+    lists.add_argument(
+        "--preset", choices=["braze", "customer-io", "optimizely"], help="names, shape and limits that a receiver asks for"
+    )
     lists.add_argument("--before", metavar="DIR", help="an earlier hand-off: write only what has changed")
 
     preflight = add_command(
@@ -61,6 +64,27 @@ def add_parsers(subparsers: Any) -> None:
     audit.add_argument("--variant-column", help="column of the logged variant")
     audit.add_argument("--time-column", help="column of the time")
     audit.add_argument("--salt", action="append", default=[], help="another salt to try; may be repeated")
+
+    made = add_command(
+        subparsers,
+        "tag",
+        _tag,
+        help="one script of at most 5 kB for a codeless page: assigns, shows, waits until seen, sends once",
+    )
+    made.add_argument("plan", help="plan file")
+    made.add_argument("--out", required=True, metavar="DIR", help="folder for tag.html, tag.js and sample.html")
+    made.add_argument(
+        "--show", action="append", default=[], required=True, metavar="VARIANT=SELECTOR", help="what a variant shows; repeat"
+    )
+    made.add_argument(
+        "--view", action="append", default=[], metavar="SELECTOR", help="what counts as seen, where it is another"
+    )
+    made.add_argument("--by", choices=["hash", "page", "flag"], default="hash", help="who assigns (hash)")
+    made.add_argument("--relay", default="", metavar="URL", help="where exposures go; without it mixpanel-browser sends them")
+    made.add_argument("--token", default="", help="the relay's token for pages, which everyone can read")
+    made.add_argument("--id", default="visitor", metavar="WHERE", help="visitor, cookie:NAME, storage:NAME or global:NAME")
+    made.add_argument("--consent", default="", metavar="WHERE=VALUE", help="where consent is, such as cookie:consent=yes")
+    made.add_argument("--last", metavar="DAY", help="last day (UTC); the plan's if missing")
 
 
 def _subject_arguments(parser: argparse.ArgumentParser) -> None:
@@ -208,23 +232,27 @@ class _Output:
 
 def _handoff(args: argparse.Namespace, subject: Any, key: str, cohorts: Any) -> int:
     from xpbench.randomiser.handoff.folder import handoff
+    from xpbench.randomiser.handoff.presets import preset
     from xpbench.randomiser.tables import whole, without_empty
 
     table = whole(args.ids, as_text=(key,))
     rest = [c for c in table.column_names if c != key]
+    lists = {"max_rows": args.max_rows, "per_variant": args.per_variant}
+    if args.preset:
+        lists |= preset(args.preset).options(subject.key)
+    if args.columns:
+        lists["columns"] = _pair(args.columns)
     made = handoff(
         subject,
         args.handoff,
         unit_ids=without_empty(table[key]),
         properties=table.select(rest) if rest else {},
         cohorts=cohorts,
-        max_rows=args.max_rows,
-        per_variant=args.per_variant,
-        columns=_pair(args.columns),
         form=args.form,
         buckets=args.buckets,
         before=args.before,
         extras=True,
+        **lists,
     )
     lines = [f"Hand-off of {made.subject} in {args.handoff}:", *(f"  {name}" for name in made.files)]
     lines += [f"  not written: {name} ({why})" for name, why in made.left_out.items()]
@@ -234,6 +262,54 @@ def _handoff(args: argparse.Namespace, subject: Any, key: str, cohorts: Any) -> 
         told = ", ".join(f"{k} {low:,} to {high:,}" for k, (low, high) in made.audiences.rule.items())
         lines.append(f"  {args.buckets}: {told}")
     answer(args, made.to_dict(), "\n".join(lines))
+    return DONE
+
+
+def _tag(args: argparse.Namespace) -> int:
+    from datetime import date
+
+    from xpbench.errors import InputError, plain
+    from xpbench.files import write_atomic
+    from xpbench.plan import load_plan
+    from xpbench.randomiser.handoff.tag import sample, tag
+
+    show: dict[str, list[str]] = {}
+    for text in args.show:
+        variant, mark, selector = text.partition("=")
+        if not mark:
+            raise InputError(
+                "XPB-I04",
+                name="--show",
+                value=text,
+                rule=plain("It is written VARIANT=SELECTOR"),
+                remedy=plain("For example --show beta=.beta-hero"),
+            )
+        show.setdefault(variant.strip(), []).append(selector)
+    try:
+        last = date.fromisoformat(args.last) if args.last else None
+    except ValueError:
+        raise InputError(
+            "XPB-I04", name="--last", value=args.last, rule=plain("It is a day"), remedy=plain("Write it as yyyy-mm-dd")
+        ) from None
+    made = tag(
+        load_plan(args.plan),
+        show=show,
+        view=args.view or None,
+        by=args.by,
+        relay=args.relay,
+        token=args.token,
+        id=args.id,
+        consent=args.consent,
+        last=last,
+    )
+    folder = Path(args.out)
+    files = {"tag.html": made.html, "tag.js": made.script, "sample.html": sample(made, show)}
+    for name, text in files.items():
+        write_atomic(folder / name, text.encode())
+    size = len(made.html.encode())
+    lines = [f"{folder / name}" for name in files]
+    lines.append(f"tag.html has {size:,} bytes and goes into the head of the page. Try it with ?xpb-{made.key}=VARIANT.")
+    answer(args, {"files": [str(folder / name) for name in files], "bytes": size}, "\n".join(lines))
     return DONE
 
 

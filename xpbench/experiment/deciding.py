@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from xpbench.canonical import digest
 from xpbench.decide.readout import Readout, SealedReadout
 from xpbench.errors import DecisionError, SealedError, nearest, plain
 from xpbench.experiment.binding import ensure_as_shown, later_looks, look_of
+from xpbench.experiment.opening import decision_of
 from xpbench.experiment.reasons import ensure_reason
 from xpbench.ledger import Entry, Ledger, Witness
 from xpbench.ledger.folder import FORMER_READOUT, frozen_readout, has_readout, save_readout
@@ -20,11 +21,6 @@ READOUT = FORMER_READOUT
 """Where earlier releases kept the readout of a decision; `readout_path` says where it is kept now."""
 
 DECISIONS = ("ship", "ship none", "iterate", "defer")
-
-
-def decision_of(entries: Sequence[Entry]) -> Entry | None:
-    """The decision in force, or None."""
-    return next((e for e in reversed(entries) if e.kind in ("decided", "deferred")), None)
 
 
 def record_decision(

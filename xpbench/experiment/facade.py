@@ -14,9 +14,9 @@ from xpbench.errors import SealedError, plain
 from xpbench.experiment import publishing
 from xpbench.experiment.amending import record_amendment
 from xpbench.experiment.checking import checks_of
-from xpbench.experiment.deciding import decided_readout, decision_of, record_decision
+from xpbench.experiment.deciding import decided_readout, record_decision
 from xpbench.experiment.gathering import FurtherHealth, Source, gather, summarize
-from xpbench.experiment.opening import keep_plan, methods_in_force, plan_in_force
+from xpbench.experiment.opening import decision_of, keep_plan, methods_in_force, plan_in_force
 from xpbench.experiment.reasons import ensure_reason
 from xpbench.experiment.revealing import looks_of, note_health, reveal, seal
 from xpbench.experiment.sources import source_of

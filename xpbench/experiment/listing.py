@@ -6,20 +6,38 @@ from pathlib import Path
 from typing import Any
 
 from xpbench.errors import LedgerError, XpbenchError, plain
-from xpbench.experiment.facade import open_experiment
+from xpbench.experiment.opening import keep_plan, read_entries
+from xpbench.experiment.state import status_of
 from xpbench.ledger import experiments
+from xpbench.ledger.clock import Clock, system_clock
+from xpbench.ledger.folder import existing
 
 
-def statuses(root: str | Path = "experiments", *, only: str | None = None) -> list[dict[str, Any]]:
-    """State of every experiment of a root (or of one); broken ones are listed with the reason, never hidden."""
+def statuses(root: str | Path = "experiments", *, only: str | None = None, clock: Clock = system_clock) -> list[dict[str, Any]]:
+    """State of every experiment of a root (or of one); broken ones are listed with the reason, never hidden.
+
+    The ledgers say it all: neither statistics nor an engine is loaded, so that a list of 500 is there at once.
+
+    Args:
+        root: Folder of all experiments.
+        only: Key of the one that is asked for.
+        clock: Where the time comes from.
+
+    Raises:
+        LedgerError: `XPB-L04`, `only` is not there.
+        BrokenLedger: the chain of `only` does not hold.
+        ChangedPlan: `XPB-P28`, the plan.json of `only` is not the one on record.
+    """
+    now = clock()
     if only is not None:
-        return [open_experiment(only, root).status().to_dict()]
+        return [status_of(read_entries(existing(root, only)), now=now).to_dict()]
     out: list[dict[str, Any]] = []
     for listed in experiments(root):
         try:
             if listed.status == "broken":
                 raise LedgerError("XPB-L10", key=listed.key, reason=plain(listed.reason))
-            out.append(open_experiment(listed.key, root).status().to_dict())
+            keep_plan(listed.path, listed.entries)
+            out.append(status_of(listed.entries, now=now).to_dict())
         except XpbenchError as error:
             out.append({"key": listed.key, "title": "", "state": "broken", "sentence": str(error)})
     return out

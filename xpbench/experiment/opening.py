@@ -31,6 +31,11 @@ def plan_in_force(entries: Sequence[Entry]) -> dict[str, Any]:
     raise LedgerError("XPB-L09")
 
 
+def decision_of(entries: Sequence[Entry]) -> Entry | None:
+    """The decision in force, or None."""
+    return next((e for e in reversed(entries) if e.kind in ("decided", "deferred")), None)
+
+
 def methods_in_force(entries: Sequence[Entry]) -> int:
     """Edition of the methods that the experiment was registered under, at least the one in which no status is passed over."""
     first = next((e for e in entries if e.kind == "registered"), None)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from xpbench.experiment.deciding import decision_of
+from xpbench.experiment.opening import decision_of
 from xpbench.experiment.reasons import ensure_reason
 from xpbench.ledger import Clock, Entry, Ledger
 from xpbench.mixpanel import lifecycle

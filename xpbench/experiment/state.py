@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from xpbench.errors import number_of, shown
-from xpbench.experiment.deciding import decision_of
-from xpbench.experiment.opening import plan_in_force
+from xpbench.experiment.opening import decision_of, plan_in_force
 from xpbench.ledger import Entry, distinct_looks, knowledge
 from xpbench.ledger.first import planned_after
 from xpbench.outward import html as escape

@@ -20,6 +20,7 @@ from xpbench.errors import ExposeError, plain
 from xpbench.expose.deadline import BoundedAdapter, within
 from xpbench.expose.limits import TRACK_DAYS, seconds_of
 from xpbench.expose.masks import Mask
+from xpbench.expose.regions import configured, ingestion_host, other_region
 
 _TOO_OLD = TRACK_DAYS * 86_400 - 3_600
 _NOT_RETRIED = (400, 413, 422)
@@ -88,20 +89,21 @@ class Delivery:
     defaults wait without bound and retry blindly.
 
     Args:
-        sdk: `mixpanel.Mixpanel`, or a project token for the US hosts.
+        sdk: `mixpanel.Mixpanel`, whose hosts are used; or a project token for the hosts of `MIXPANEL_REGION` (us where it is
+            not set) or for `MIXPANEL_HOST`.
         via: `import` sends to `/import` in strict mode: every refused row is named and rows of any age are taken. `track`
             sends to `/track`, and to `/import` what is older than five days.
         timeout: Seconds that a request may take in all, from the connection to the last byte of the answer.
 
     Raises:
-        ExposeError: `XPB-E05`, neither a Mixpanel object nor a token.
+        ExposeError: `XPB-E05`, neither a Mixpanel object nor a token; `XPB-E17`, an unknown region.
     """
 
     def __init__(
         self, sdk: mixpanel.Mixpanel | str, *, via: Literal["import", "track"] = "import", timeout: float = 10.0
     ) -> None:
         if isinstance(sdk, str) and sdk.strip():
-            sdk = mixpanel.Mixpanel(sdk.strip())
+            sdk = mixpanel.Mixpanel(sdk.strip(), consumer=mixpanel.Consumer(api_host=_host()))
         if not isinstance(sdk, mixpanel.Mixpanel) or not isinstance(sdk._token, str) or not sdk._token:
             raise ExposeError("XPB-E05", value=plain(type(sdk).__name__))
         self.token: str = sdk._token
@@ -113,9 +115,13 @@ class Delivery:
             consumer = consumer._consumer
         account = sdk._credentials
         self._consumer: _Consumer | None = None
+        self.url = ""
+        self.note = ""
         if isinstance(consumer, mixpanel.Consumer):
             account = consumer._credentials or account
             self._import_url = target = consumer._endpoints["imports"]
+            self.url = target if via == "import" else consumer._endpoints["events"]
+            self.note = other_region(self.url)
             self._options = {
                 "events_url": consumer._endpoints["events"],
                 "import_url": f"{target}{'&' if '?' in target else '?'}strict=1",
@@ -281,6 +287,13 @@ class Delivery:
             buffered = hasattr(self._foreign, "flush")
             return Outcome(accepted=() if buffered else tuple(accepted), retry=True, reason=self.mask(error))
         return Outcome(accepted=tuple(accepted))
+
+
+def _host() -> str:
+    try:
+        return ingestion_host()
+    except KeyError:
+        raise ExposeError("XPB-E17", value=configured()) from None
 
 
 def _counted(accepted: tuple[int, ...], refused: tuple[tuple[int, str, str], ...], count: Any, server: float | None) -> Outcome:

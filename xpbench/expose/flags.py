@@ -27,6 +27,7 @@ from mixpanel.flags.types import ExperimentationFlag, FallbackReason, LocalFlags
 
 from xpbench.errors import ExposeError, plain
 from xpbench.expose.masks import MaskingFilter
+from xpbench.expose.regions import other_region
 from xpbench.expose.results import Exposed
 from xpbench.expose.tracker import Tracker
 
@@ -413,6 +414,9 @@ def mixpanel_flags(
         flags._provider = provider
     else:
         flags._provider = RemoteFeatureFlagsProvider(*options)
+    note = other_region(f"https://{configured._config.api_host}")
+    if note:
+        flags.problem(note)
     _mask_logs(tracker)
     return flags
 

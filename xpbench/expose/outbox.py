@@ -99,6 +99,45 @@ _ALONE_SECONDS = 5.0
 _log = logging.getLogger("xpbench.expose")
 
 
+class SenderLock:
+    """Held by the one process that sends; released by the system when it ends."""
+
+    def __init__(self, outbox: Path) -> None:
+        self._path = Path(f"{outbox}.sender")
+        self._handle: int | None = None
+        self._pid = 0
+
+    def acquire(self, db: Any = None) -> bool:
+        """True when this object holds the lock."""
+        del db  # the lock is a file's, whatever the connection
+        if self._handle is not None and self._pid == os.getpid():
+            return True
+        try:
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        except OSError:
+            return False
+        try:
+            lock_file(handle)
+        except OSError:
+            os.close(handle)
+            return False
+        self._handle, self._pid = handle, os.getpid()
+        return True
+
+    def release(self) -> None:
+        """Let another sender work."""
+        if self._handle is not None and self._pid == os.getpid():
+            os.close(self._handle)
+        self._handle = None
+
+    def forget(self) -> None:
+        """In a forked child: drop the inherited handle; the parent keeps its lock."""
+        if self._handle is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._handle)
+        self._handle = None
+
+
 class _Connection(sqlite3.Connection):
     """A connection that knows which file it has open: (device, inode), None where that is not certain."""
 
@@ -171,6 +210,9 @@ class Outbox:
         ExposeError: `XPB-E01` written by a newer version, `XPB-E02` belongs to another project, `XPB-E03` can't be opened.
     """
 
+    errors: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
+    """What its storage raises when it takes or gives nothing."""
+
     def __init__(
         self,
         path: str | Path,
@@ -182,7 +224,23 @@ class Outbox:
         project: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.path = Path(path)
+        self.path: Path | str = Path(path)
+        self._file = Path(path)
+        self._begin(max_pending=max_pending, max_block=max_block, project=project, clock=clock, sync=sync)
+        self._journal: str = self._choose_journal(journal)
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            db = self._opened()
+        except sqlite3.DatabaseError as error:
+            raise self._unusable(str(error)) from None
+        except OSError as error:
+            raise self._unusable(error.strerror or str(error)) from None
+        self._check_identity(db, project)
+        forks.watch(self)
+
+    def _begin(
+        self, *, max_pending: int, max_block: float, project: str, clock: Callable[[], float], sync: Literal["normal", "full"]
+    ) -> None:
         self.max_pending = max_pending
         self.max_block = max_block
         self.notes: list[str] = []
@@ -193,23 +251,17 @@ class Outbox:
         self._held: deque[Entry] = deque()
         self.refused = 0
         self._reset()
-        self._journal: str = self._choose_journal(journal)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            db = self._opened()
-        except sqlite3.DatabaseError as error:
-            raise self._unusable(str(error)) from None
-        except OSError as error:
-            raise self._unusable(error.strerror or str(error)) from None
-        self._check_identity(db, project)
-        forks.watch(self)
+
+    def sender_lock(self) -> SenderLock:
+        """What the one process that sends holds."""
+        return SenderLock(self._file)
 
     def _opened(self) -> sqlite3.Connection:
         """The connection; a file that is broken is set aside first, by one process for all."""
         until = time.monotonic() + OPENING_SECONDS
         broken = 0
         while broken < _ATTEMPTS:
-            mark = _identity(self.path)
+            mark = _identity(self._file)
             try:
                 return self._connection()
             except sqlite3.DatabaseError as error:
@@ -247,7 +299,7 @@ class Outbox:
     def _choose_journal(self, journal: str) -> str:
         if journal != "auto":
             return journal
-        kind = network_filesystem(self.path)
+        kind = network_filesystem(self._file)
         if kind is None:
             return "wal"
         self.notes.append(f"{self.path} lies on a network file system ({kind}): rollback journal with full sync, slower")
@@ -255,12 +307,17 @@ class Outbox:
 
     def connect(self, *, timeout: float) -> sqlite3.Connection:
         """A new connection to the file, tables in place; callers close it."""
-        private_file(self.path)
+        private_file(self._file)
         db = sqlite3.connect(
-            self.path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=32, factory=_Connection
+            self._file,
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=32,
+            factory=_Connection,
         )
         try:
-            before = _identity(self.path)
+            before = _identity(self._file)
             if db.execute("PRAGMA user_version").fetchone()[0] == 0:
                 db.execute("PRAGMA page_size=2048")
             mode = db.execute(f"PRAGMA journal_mode={self._journal}").fetchone()[0]
@@ -283,7 +340,7 @@ class Outbox:
                 db.execute(f"PRAGMA user_version={SCHEMA}")
                 db.execute("COMMIT")
             # the file was opened between the two looks: where they differ it may be either, and none is trusted
-            db.file = before if before == _identity(self.path) else None
+            db.file = before if before == _identity(self._file) else None
         except BaseException:
             db.close()
             raise
@@ -292,7 +349,7 @@ class Outbox:
     def is_current(self, db: sqlite3.Connection) -> bool:
         """Whether the file of a connection is still the one at the path: it may be deleted, or set aside by another process."""
         file = getattr(db, "file", None)
-        return file is not None and file == _identity(self.path)
+        return file is not None and file == _identity(self._file)
 
     def _connection(self) -> sqlite3.Connection:
         if self._db is None:
@@ -316,13 +373,13 @@ class Outbox:
         """Keep a broken file under another name, unless another process has done so: then the one at the path is a new one."""
         self._db = None
         with _alone(Path(f"{self.path}.aside")):
-            if mark is None or _identity(self.path) != mark:
+            if mark is None or _identity(self._file) != mark:
                 return
-            aside = self.path.with_name(f"{self.path.name}.broken-{int(self._clock())}")
+            aside = self._file.with_name(f"{self._file.name}.broken-{int(self._clock())}")
             for number in range(1, 1000):
                 if not aside.exists():
                     break
-                aside = self.path.with_name(f"{self.path.name}.broken-{int(self._clock())}-{number}")
+                aside = self._file.with_name(f"{self._file.name}.broken-{int(self._clock())}-{number}")
             # the log first: a log that is left behind would be played into the new file
             for tail in ("-wal", "-shm", ""):
                 with contextlib.suppress(FileNotFoundError):
@@ -373,7 +430,7 @@ class Outbox:
             if self._is_full() and not self._wait_for_room(on_full):
                 return self._refuse(on_full)
             return self._write(entry)
-        except (sqlite3.Error, OSError) as error:
+        except self.errors as error:
             self._note_fault(error)
             return self._hold(entry, on_full)
         finally:
@@ -504,7 +561,7 @@ class Outbox:
             entry = self._held.popleft()
             try:
                 self._write(entry)
-            except (sqlite3.Error, OSError) as error:
+            except self.errors as error:
                 self._held.appendleft(entry)
                 self._note_fault(error)
                 return False
@@ -649,4 +706,4 @@ class Outbox:
             self._closed = True
 
     def __repr__(self) -> str:
-        return f"Outbox({str(self.path)!r}, {self._journal})"
+        return f"Outbox({str(self._file)!r}, {self._journal})"

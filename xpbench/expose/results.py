@@ -44,7 +44,8 @@ class TrackerStatus:
         sent: Events that this process has delivered.
         last_problem: Why the last request failed, empty when it worked.
         incidents: Count by kind.
-        notes: About the file.
+        notes: About the file, and about a region that is not the one configured.
+        host: Where events go; empty where a consumer of the caller's takes them.
     """
 
     pending: int
@@ -55,6 +56,7 @@ class TrackerStatus:
     last_problem: str
     incidents: dict[str, int]
     notes: tuple[str, ...]
+    host: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The counts by name."""

@@ -10,16 +10,13 @@ import contextlib
 import json
 import os
 import random
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from xpbench.expose import forks
 from xpbench.expose.delivery import Delivery, Outcome
-from xpbench.expose.filesystem import lock_file
 from xpbench.expose.limits import BATCH_BYTES, BATCH_EVENTS, FUTURE_SECONDS, seconds_of
 from xpbench.expose.outbox import Outbox
 from xpbench.expose.warnings import Warnings
@@ -50,44 +47,6 @@ class Backoff:
     def succeeded(self) -> None:
         """Start again at the base."""
         self.failures = 0
-
-
-class SenderLock:
-    """Held by the one process that sends; released by the system when it ends."""
-
-    def __init__(self, outbox: Path) -> None:
-        self._path = Path(f"{outbox}.sender")
-        self._handle: int | None = None
-        self._pid = 0
-
-    def acquire(self) -> bool:
-        """True when this object holds the lock."""
-        if self._handle is not None and self._pid == os.getpid():
-            return True
-        try:
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-        except OSError:
-            return False
-        try:
-            lock_file(handle)
-        except OSError:
-            os.close(handle)
-            return False
-        self._handle, self._pid = handle, os.getpid()
-        return True
-
-    def release(self) -> None:
-        """Let another sender work."""
-        if self._handle is not None and self._pid == os.getpid():
-            os.close(self._handle)
-        self._handle = None
-
-    def forget(self) -> None:
-        """In a forked child: drop the inherited handle; the parent keeps its lock."""
-        if self._handle is not None:
-            with contextlib.suppress(OSError):
-                os.close(self._handle)
-        self._handle = None
 
 
 class Sender:
@@ -130,7 +89,7 @@ class Sender:
         self._stop = threading.Event()
         self._idle = threading.Condition()
         self._pid = os.getpid()
-        self._lock = SenderLock(self._outbox.path)
+        self._lock = self._outbox.sender_lock()
         self._starting = threading.Lock()
 
     def start(self) -> None:
@@ -177,7 +136,7 @@ class Sender:
         self._thread = None
 
     def _run(self) -> None:
-        db: sqlite3.Connection | None = None
+        db: Any = None
         wait = 0.0
         try:
             while not self._stop.is_set():
@@ -190,10 +149,10 @@ class Sender:
                         with forks.outside:
                             db = self._outbox.connect(timeout=5.0)
                     wait = self._round(db)
-                except (sqlite3.Error, OSError) as error:
+                except self._outbox.errors as error:
                     self._warn(self._delivery.mask(error))
                     if db is not None:
-                        with contextlib.suppress(sqlite3.Error):
+                        with contextlib.suppress(*self._outbox.errors):
                             db.close()
                     db = None
                     wait = self._backoff.failed()
@@ -211,12 +170,12 @@ class Sender:
                     self._outbox.checkpoint(db, force=True)
                     db.close()
 
-    def _round(self, db: sqlite3.Connection) -> float:
+    def _round(self, db: Any) -> float:
         """Send one head of the outbox; tells how long to wait before the next."""
         self._outbox.write_held()
         with forks.outside:
             self._outbox.checkpoint(db)
-            if not self._lock.acquire():
+            if not self._lock.acquire(db):
                 return self._interval
             batch = self._outbox.head(db, events=self._limit, size=BATCH_BYTES)
         if not batch:
@@ -260,7 +219,7 @@ class Sender:
         self._uncounted = 0
         return Outcome(refused=((0, "", outcome.reason),), server_time=outcome.server_time)
 
-    def _correct_times(self, db: sqlite3.Connection, batch: list[tuple[int, str]], events: list[Any]) -> bool:
+    def _correct_times(self, db: Any, batch: list[tuple[int, str]], events: list[Any]) -> bool:
         """Rewrite rows that the server would refuse as of the future, before they are sent: so the order is kept."""
         if self._server_offset is None:
             return False
@@ -275,7 +234,7 @@ class Sender:
                 self._outbox.settle(db, changed=changed, incidents=[_CLOCK] * len(changed))
         return bool(changed)
 
-    def _settle(self, db: sqlite3.Connection, batch: list[tuple[int, str]], events: list[Any], outcome: Outcome) -> None:
+    def _settle(self, db: Any, batch: list[tuple[int, str]], events: list[Any], outcome: Outcome) -> None:
         refused, changed, incidents = [], [], []
         for position, field, reason in outcome.refused:
             corrected = self._from_the_future(events[position], outcome.server_time)

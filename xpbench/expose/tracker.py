@@ -8,6 +8,7 @@ import hashlib
 import os
 import threading
 import time as _time
+import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -39,7 +40,8 @@ class Tracker:
 
     Args:
         plan: The plan, or several when one process runs several experiments.
-        mixpanel: The official SDK's `Mixpanel` object, whose hosts, credentials and consumer are used; or a project token.
+        mixpanel: The official SDK's `Mixpanel` object, whose hosts, credentials and consumer are used; or a project token, for
+            the region that `MIXPANEL_REGION` names (us where it is not set).
         outbox: Path of the outbox on a local disk, or an `Outbox`. By default one file per project in the user's state
             folder (`XPBENCH_STATE`, else `XDG_STATE_HOME/xpbench`, else `~/.local/state/xpbench`; where none can be written,
             a folder of this user among the temporary ones), shared by all processes and readable by this user alone.
@@ -58,7 +60,8 @@ class Tracker:
         clock: The time.
 
     Raises:
-        ExposeError: `XPB-E05` no Mixpanel object, `XPB-E06` no plan or two of one name, `XPB-E16` no place for the outbox;
+        ExposeError: `XPB-E05` no Mixpanel object, `XPB-E06` no plan or two of one name, `XPB-E16` no place for the
+            outbox, `XPB-E17` an unknown region;
             those of `Outbox`.
     """
 
@@ -99,12 +102,17 @@ class Tracker:
             if place.note:
                 self.outbox.notes.append(place.note)
                 self._warnings(place.note)
+        if self._delivery.note:
+            self.outbox.notes.append(self._delivery.note)
+            self._warnings(self._delivery.note)
         self._on_full = on_full
         self._on_error = on_error
         self._incidents = incidents
         self._exit_seconds = exit_seconds
         self._send = sender != "none"
         self._sender: Sender | RelaySender
+        if sender == "process" and not isinstance(self.outbox.path, Path):
+            raise ExposeError("XPB-E14", value=plain(type(self.outbox).__name__))
         if sender == "process":
             self._sender = RelaySender(
                 self.outbox, self._delivery, interval=interval, backoff=backoff, exit_seconds=exit_seconds
@@ -443,6 +451,7 @@ class Tracker:
             last_problem=self._sender.last_problem,
             incidents=kinds,
             notes=tuple(self._delivery.mask(n) for n in self.outbox.notes),
+            host=urllib.parse.urlsplit(self._delivery.url).netloc,
         )
 
     def incidents(self) -> list[Incident]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -147,6 +147,7 @@ class Listed:
         at: Time of the last entry.
         knowledge: What has been seen.
         head: Witness of the ledger.
+        entries: The verified ledger.
     """
 
     key: str
@@ -157,6 +158,7 @@ class Listed:
     at: str = ""
     knowledge: Knowledge = "nothing assigned"
     head: Witness | None = None
+    entries: tuple[Entry, ...] = field(default=(), repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
@@ -210,4 +212,4 @@ def _listed(root: Path, name: str) -> Listed:
         return Listed(name, path, "broken", str(error))
     last = entries[-1]
     head = Witness(len(entries), last.digest)
-    return Listed(name, path, "ok", "", last.kind, last.at, knowledge(entries), head)
+    return Listed(name, path, "ok", "", last.kind, last.at, knowledge(entries), head, tuple(entries))

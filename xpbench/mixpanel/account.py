@@ -9,15 +9,9 @@ from typing import Literal
 
 from xpbench.errors import MixpanelError, plain
 from xpbench.expose.masks import Mask
+from xpbench.expose.regions import HOSTS
 
 Api = Literal["ingestion", "export", "app"]
-
-_HOSTS: Mapping[str, Mapping[str, str]] = {
-    "us": {"ingestion": "api.mixpanel.com", "export": "data.mixpanel.com", "app": "mixpanel.com"},
-    "eu": {"ingestion": "api-eu.mixpanel.com", "export": "data-eu.mixpanel.com", "app": "eu.mixpanel.com"},
-    "in": {"ingestion": "api-in.mixpanel.com", "export": "data-in.mixpanel.com", "app": "in.mixpanel.com"},
-}
-"""Hosts by residency and API. Data sent to another region's host does not reach the project, and nothing says so."""
 
 VARIABLES = ("MIXPANEL_USERNAME", "MIXPANEL_SECRET", "MIXPANEL_PROJECT_ID")
 """Environment variables without which nothing can be asked."""
@@ -51,7 +45,7 @@ class Account:
         missing = [name for name, value in zip(VARIABLES, values, strict=True) if not value.strip()]
         if missing:
             raise MixpanelError("XPB-M01", names=plain(", ".join(missing)))
-        if self.region not in _HOSTS:
+        if self.region not in HOSTS:
             raise MixpanelError("XPB-M02", value=self.region)
 
     @classmethod
@@ -73,7 +67,7 @@ class Account:
 
     def url(self, api: Api) -> str:
         """Base URL of an API in the account's region."""
-        return f"https://{self.host or _HOSTS[self.region][api]}"
+        return f"https://{self.host or HOSTS[self.region][api]}"
 
     @property
     def mask(self) -> Mask:

@@ -23,6 +23,9 @@ designs             looks and multipliers, as planning sees them
 planning            sample size, MDE, power
 win_chance          the same where a change must also be large enough to matter
 accrual             days, from a curve of new units
+rest                conditional power, units still needed, extensions that keep the level, futility
+stopped             estimates that stopping early does not exaggerate
+shrinking           the prior of a portfolio, and what one lift is worth in its light
 simulate            A/A and power by simulation on given moments
 batch, batch_cuped  all of the core for thousands of comparisons at once
 compatible          Mixpanel's documented numbers, next to ours

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from xpbench.stats.arguments import check_choice, check_positive, check_share, refuse
 from xpbench.stats.fieller import z_lift
@@ -25,10 +25,23 @@ from xpbench.stats.proportion import Counts
 from xpbench.stats.roots import brentq, minimize_scalar
 from xpbench.stats.status import Status
 
-_Z = np.linspace(-8.5, 8.5, 341)
-_WEIGHT = np.exp(-0.5 * _Z * _Z)
-_WEIGHT = _WEIGHT / _WEIGHT.sum()
-"""The trapezoidal rule over a normal: exact to rounding for smooth functions."""
+_FAR = 8.5
+_NODES, _SHARES = np.polynomial.legendre.leggauss(4)
+
+
+def _normal_rule(*breaks: float) -> tuple[Floats, Floats]:
+    """Nodes and weights of an integral over a normal, in panels of a tenth of a standard deviation that end at the breaks."""
+    edges = np.unique(np.concatenate([np.linspace(-_FAR, _FAR, 171), [b for b in breaks if abs(b) < _FAR]]))
+    half, centre = np.diff(edges) / 2.0, (edges[1:] + edges[:-1]) / 2.0
+    z = (centre[:, None] + half[:, None] * _NODES).ravel()
+    weight = (half[:, None] * _SHARES).ravel() * np.exp(-0.5 * z * z)
+    return z, weight / weight.sum()
+
+
+def _zero_of(marginal: Marginal) -> float:
+    """Where a marginal is 0, on the scale of a normal: there the size of a mean has a kink."""
+    return float(ndtri(float(marginal.cdf(np.zeros(1))[0])))
+
 
 _ONE = np.array([-1.0, 1.0])
 
@@ -138,32 +151,48 @@ def compare(control: Marginal, treatment: Marginal, *, direction: Direction, mas
         with more than half the probability left outside the interval.
     """
     check_choice("direction", direction, ("increase", "decrease"))
-    at = control.at_normal(_Z)
+    z, weight = _normal_rule(_zero_of(control))
+    z_t, weight_t = _normal_rule(_zero_of(treatment))
+    at = control.at_normal(z)
     own = treatment.at_normal(_ONE)
-    spread, effect = float(np.sqrt(_WEIGHT @ (at - control.mean) ** 2)), treatment.mean - control.mean
+    spread, effect = float(np.sqrt(weight @ (at - control.mean) ** 2)), treatment.mean - control.mean
     middle = control.at_normal(_ONE)
     # the wider one's distribution is smooth where the narrower one lies; the other way round it is a step between nodes
-    ratio = float((middle[1] - middle[0]) / (own[1] - own[0]))
-    of, size = treatment.at_normal(_Z), np.abs(at)
-    if ratio <= 1.0:
-        below = float(_WEIGHT @ treatment.cdf(at))
-        loss_up = float(_WEIGHT @ treatment.shortfall(at))  # E max(mc − mt, 0)
+    reach, other_reach = float(middle[1] - middle[0]), float(own[1] - own[0])
+    ratio = reach / other_reach if other_reach > 0.0 else math.inf
+    of, size = treatment.at_normal(z_t), np.abs(at)
+    piled = any(isinstance(m, Beta) and min(m.a, m.b) < 2.0 for m in (control, treatment))
+
+    def over_control(values: Floats, others: Floats) -> bool:
+        """Whether the integral over the control has the smaller steps between nodes: all but an atom at 0 or 1 has no width."""
+        steps = [float(np.max(np.abs(np.diff(v)) * np.sqrt(w[1:] * w[:-1]))) for v, w in ((values, weight), (others, weight_t))]
+        return steps[0] <= steps[1]
+
+    if over_control(treatment.cdf(at), control.cdf(of)) if piled else ratio <= 1.0:
+        below = float(weight @ treatment.cdf(at))
+        loss_up = float(weight @ treatment.shortfall(at))  # E max(mc − mt, 0)
         loss_down = loss_up + effect  # E max(mt − mc, 0)
     else:
-        below = float(_WEIGHT @ (1.0 - control.cdf(of)))
-        loss_down = float(_WEIGHT @ control.shortfall(of))
+        below = float(weight_t @ (1.0 - control.cdf(of)))
+        loss_down = float(weight_t @ control.shortfall(of))
         loss_up = loss_down - effect
 
     def cdf(r: float) -> float:
+        if piled:
+            by_control, by_treatment = treatment.cdf(at + r * size), _reaching(control, of, r)
+            if over_control(by_control, by_treatment):
+                return float(weight @ by_control)
+            return float(weight_t @ by_treatment)
         if ratio * abs(1.0 + math.copysign(r, r * control.mean)) <= 1.0:  # mt − (1 + r) mc for a control above zero
-            return float(_WEIGHT @ treatment.cdf(at + r * size))
-        return float(_WEIGHT @ _reaching(control, of, r))
+            return float(weight @ treatment.cdf(at + r * size))
+        return float(weight_t @ _reaching(control, of, r))
 
     up = direction == "increase"
     chance, risk, other = (1.0 - below, loss_up, loss_down) if up else (below, loss_down, loss_up)
     risks = max(risk, 0.0), max(other, 0.0)
     centre = control.mean
-    near_zero = float(_WEIGHT @ (at * math.copysign(1.0, centre) < NEAR_ZERO * abs(centre)))
+    below_edge = float(control.cdf(np.array([NEAR_ZERO * centre]))[0])
+    near_zero = below_edge if centre > 0.0 else 1.0 - below_edge
     if near_zero > (1.0 - mass) / 2.0:
         return Posterior(chance, effect, math.nan, math.nan, math.nan, *risks, status="unbounded_lift")
 
@@ -312,60 +341,129 @@ def posterior_lift(pair: Pair, *, prior_mean: float, prior_sd: float, direction:
         return _none(pair.status)
     if pair.mc == 0.0:
         return _none("control_near_zero")
-    r, density = _lift_density(pair, prior_mean=prior_mean, prior_sd=prior_sd)
-    cumulative = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2.0)])
-    density, cumulative = density / cumulative[-1], cumulative / cumulative[-1]
-
-    def quantile(p: float) -> float:
-        return float(np.interp(p, cumulative, r))
-
-    below = float(np.interp(0.0, r, cumulative))
-    loss_up, loss_down = (float(np.maximum(sign * r, 0.0) @ density) * abs(pair.mc) for sign in (-1.0, 1.0))
+    lift = _Lift(pair, prior_mean=prior_mean, prior_sd=prior_sd)
+    loss_up, loss_down = (x * abs(pair.mc) for x in lift.losses)
+    below = lift.below(0.0)
     chance, risk, other = (1.0 - below, loss_up, loss_down) if direction == "increase" else (below, loss_down, loss_up)
-    low, high = narrowest(quantile, mass=mass)
-    return Posterior(chance, float(r @ density) * abs(pair.mc), quantile(0.5), low, high, risk, other)
+    low, high = narrowest(lift.quantile, mass=mass)
+    return Posterior(chance, loss_down - loss_up, lift.quantile(0.5), low, high, risk, other)
 
 
-def _lift_density(pair: Pair, *, prior_mean: float, prior_sd: float) -> tuple[Floats, Floats]:
-    """Grid of lifts and their posterior density, up to a factor; a grid that is not even has its own density beside it.
+class _Lift:
+    """Posterior of the lift on panels that adaptive quadrature has made as narrow as its shape asks for.
 
-    The grid reaches over the prior, zooms in on where the mass is, and follows the data where they lie beyond the prior. A
-    noisy control leaves mass over all of a wide prior (Fieller's contrast tells large lifts from each other badly): then
-    the grid is even in asinh((r − centre) / scale), fine at the centre and coarse far out.
+    A noisy control leaves mass over all of a wide prior, next to a sharp height where the data are: Fieller's contrast tells
+    large lifts from each other badly. So panels are halved until Simpson's rule and its halves agree, from ends that lie
+    densely around the prior, the data, what both together expect, and every height between them. One end is a lift of 0.
     """
-    sign = -1.0 if pair.mc < 0.0 else 1.0
-    centre, scale = _lift_scale(pair, prior_mean=prior_mean, prior_sd=prior_sd)
 
-    def at(r: Floats) -> Floats:
-        factor = 1.0 + sign * r
+    def __init__(self, pair: Pair, *, prior_mean: float, prior_sd: float) -> None:
+        self._pair, self._prior, self._sign = pair, (prior_mean, prior_sd), -1.0 if pair.mc < 0.0 else 1.0
+        ends, self._height = self._ends()
+        low, high = ends[:-1], ends[1:]
+        kept: list[Floats] = []
+        fine: list[Floats] = []
+        upto: list[Floats] = []
+        moment: list[Floats] = []
+        total = 0.0
+        for depth in range(60):
+            middle = 0.5 * (low + high)
+            at = [low, 0.5 * (low + middle), middle, 0.5 * (middle + high), high]
+            d = [self._density(x) for x in at]
+            width = (high - low) / 12.0
+            halves = width * (d[0] + 4.0 * d[1] + 2.0 * d[2] + 4.0 * d[3] + d[4])
+            whole = 2.0 * width * (d[0] + 4.0 * d[2] + d[4])
+            first = width * (at[0] * d[0] + 4.0 * at[1] * d[1] + 2.0 * at[2] * d[2] + 4.0 * at[3] * d[3] + at[4] * d[4])
+            total = math.fsum(float(x.sum()) for x in (*fine, halves))
+            done = (np.abs(halves - whole) <= 1e-11 * total) | (middle <= low) | (middle >= high) | (depth == 59)
+            kept.append(low[done])
+            fine.append((halves + (halves - whole) / 15.0)[done])
+            upto.append(high[done])
+            moment.append(first[done])
+            low, high = np.concatenate([low[~done], middle[~done]]), np.concatenate([middle[~done], high[~done]])
+            if not low.size:
+                break
+        order = np.argsort(np.concatenate(kept))
+        self._low, self._high = np.concatenate(kept)[order], np.concatenate(upto)[order]
+        mass, moments = np.maximum(np.concatenate(fine)[order], 0.0), np.concatenate(moment)[order]
+        self._total = float(mass.sum())
+        self._below = np.concatenate([[0.0], np.cumsum(mass)]) / self._total
+        down = self._high <= 0.0
+        self.losses = max(0.0, -float(moments[down].sum()) / self._total), max(0.0, float(moments[~down].sum()) / self._total)
+
+    def _log(self, r: Floats) -> Floats:
+        pair, (centre, sd), factor = self._pair, self._prior, 1.0 + self._sign * r
         variance = pair.vt + factor**2 * pair.vc - 2.0 * factor * pair.cov
         z = z_lift(mc=pair.mc, mt=pair.mt, vc=pair.vc, vt=pair.vt, cov=pair.cov, null=r)
-        log = -0.5 * z**2 - 0.5 * np.log(variance) - 0.5 * ((r - prior_mean) / prior_sd) ** 2
-        return np.asarray(np.exp(log - log.max()), dtype=np.float64)
+        return np.asarray(-0.5 * z**2 - 0.5 * np.log(variance) - 0.5 * ((r - centre) / sd) ** 2, dtype=np.float64)
 
-    reach = 12.0 * prior_sd
-    first, last = min(prior_mean - reach, centre - 12.0 * scale), max(prior_mean + reach, centre + 12.0 * scale)
-    r = np.linspace(first, last, 4001)
-    density = at(r)
-    for _ in range(200):  # a noisy control puts the height where neither prior nor data alone expect it
-        open_left, open_right = density[0] > 1e-18, density[-1] > 1e-18
-        if not open_left and not open_right:
-            break
-        width = r[-1] - r[0]
-        r = np.linspace(r[0] - width * open_left, r[-1] + width * open_right, 4001)
-        density = at(r)
-    for _ in range(20):
-        kept = np.flatnonzero(density > 1e-18)
-        low, high = r[max(kept[0] - 1, 0)], r[min(kept[-1] + 1, len(r) - 1)]
-        if high - low > 0.5 * (r[-1] - r[0]):
-            break
-        r = np.linspace(low, high, 20_001)
-        density = at(r)
-    if r[1] - r[0] > 0.1 * scale:
-        u = np.linspace(math.asinh((r[0] - centre) / scale), math.asinh((r[-1] - centre) / scale), 20_001)
-        r = centre + scale * np.sinh(u)
-        return r, at(r) * np.cosh(u)
-    return r, density
+    def _density(self, r: Floats) -> Floats:
+        return np.exp(self._log(r) - self._height)
+
+    def _ends(self) -> tuple[Floats, float]:
+        """Ends of the first panels, over all that is not negligible, and the logarithm of the greatest height."""
+        (centre, sd), pair = self._prior, self._pair
+        lift = pair.effect / abs(pair.mc)
+        factor = pair.mt / pair.mc
+        noise = math.sqrt(max(pair.vt + factor**2 * pair.vc - 2.0 * factor * pair.cov, 0.0)) / abs(pair.mc)
+        around = [(centre, sd), (lift, noise), _lift_scale(pair, prior_mean=centre, prior_sd=sd)]
+        around = [(c, s) for c, s in around if s > 0.0]
+        low, high = min(c - 12.0 * s for c, s in around), max(c + 12.0 * s for c, s in around)
+        for _ in range(200):  # a noisy control puts the height where neither prior nor data alone expect it
+            at = np.unique(np.concatenate([[low, high], *(_around(c, s, low, high) for c, s in around)]))
+            log = self._log(at)
+            floor, width = float(log.max()) - 42.0, high - low
+            open_left, open_right = log[0] > floor, log[-1] > floor
+            if not open_left and not open_right:
+                break
+            low, high = low - width * open_left, high + width * open_right
+        inner = np.flatnonzero((log[1:-1] >= log[:-2]) & (log[1:-1] >= log[2:]) & (log[1:-1] > floor)) + 1
+        tops = []
+        for i in inner:
+            a, b = float(at[i - 1]), float(at[i + 1])
+            for _ in range(30):
+                x = np.linspace(a, b, 21)
+                best = int(np.argmax(self._log(x)))
+                a, b = float(x[max(best - 1, 0)]), float(x[min(best + 1, 20)])
+                tops.append(x)
+        at = np.unique(np.concatenate([at, [0.0], *tops]))
+        log = self._log(at)
+        height = float(log.max())
+        kept = np.flatnonzero(log > height - 42.0)
+        return at[max(kept[0] - 1, 0) : kept[-1] + 2], height
+
+    def below(self, r: float) -> float:
+        """Probability of a lift below r."""
+        i = int(np.searchsorted(self._high, r))
+        if i >= len(self._high):
+            return 1.0
+        if r <= self._low[i]:
+            return float(self._below[i])
+        return float(self._below[i]) + self._part(i, r)
+
+    def _part(self, i: int, r: float) -> float:
+        """Mass of panel i below r, by Boole's rule."""
+        x = np.linspace(self._low[i], r, 5)
+        return float((r - self._low[i]) / 90.0 * (self._density(x) @ _BOOLE)) / self._total
+
+    def quantile(self, p: float) -> float:
+        """The lift with probability p below it."""
+        i = min(max(int(np.searchsorted(self._below, p)) - 1, 0), len(self._low) - 1)
+        a, b = float(self._low[i]), float(self._high[i])
+        aim = p - float(self._below[i])
+        if aim <= 0.0 or self._part(i, b) <= aim:
+            return a if aim <= 0.0 else b
+        return brentq(lambda r: self._part(i, r) - aim, a, b, xtol=1e-14 * max(abs(a), abs(b)), rtol=1e-13)
+
+
+_BOOLE = np.array([7.0, 32.0, 12.0, 32.0, 7.0])
+
+
+def _around(centre: float, scale: float, low: float, high: float) -> Floats:
+    """Places that lie densely around a centre, in units of its scale, and thin out towards both ends."""
+    first, last = math.asinh((low - centre) / scale), math.asinh((high - centre) / scale)
+    found = centre + scale * np.sinh(np.arange(math.ceil(first / 0.2), math.floor(last / 0.2) + 1) * 0.2)
+    return np.asarray(found[(found > low) & (found < high)], dtype=np.float64)
 
 
 def _lift_scale(pair: Pair, *, prior_mean: float, prior_sd: float) -> tuple[float, float]:

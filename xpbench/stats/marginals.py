@@ -51,8 +51,8 @@ class Beta:
 
     def at_normal(self, z: Floats) -> Floats:
         """The value whose probability below is Φ(z); the upper half by symmetry, for its digits."""
-        low = betaincinv(self.a, self.b, ndtr(np.minimum(z, 0.0)))
-        high = 1.0 - betaincinv(self.b, self.a, ndtr(-np.maximum(z, 0.0)))
+        low = _share_below(self.a, self.b, ndtr(np.minimum(z, 0.0)))
+        high = 1.0 - _share_below(self.b, self.a, ndtr(-np.maximum(z, 0.0)))
         return np.where(z < 0.0, low, high)
 
     def shortfall(self, x: Floats) -> Floats:
@@ -61,6 +61,14 @@ class Beta:
         below = betainc(self.a, self.b, at)
         edge = np.exp(xlogy(self.a, at) + xlog1py(self.b, -at) - math.log(self.a) - float(betaln(self.a, self.b)))
         return np.asarray((x - self.mean) * below + self.mean * edge, dtype=np.float64)
+
+
+def _share_below(a: float, b: float, p: Floats) -> Floats:
+    """Quantile of Beta(a, b); by its first term, x^a = p a B(a, b), where the library finds none (p near 1e-17)."""
+    found = np.asarray(betaincinv(a, b, p), dtype=np.float64)
+    with np.errstate(under="ignore"):
+        first = np.exp((np.log(p) + math.log(a) + float(betaln(a, b))) / a)
+    return np.where(np.isnan(found), first, found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -158,10 +158,13 @@ def q_group(
     """
     check_share("alpha", alpha)
     _check(information)
+    check_choice("spending", spending, ("obrien_fleming", "pocock", "reflection"))
     if spending == "reflection":
         return [*map(float, used), *(q_reflection(alpha, t) for t in information[len(used) :])]
     if len(used) > len(information):
         raise refuse("used", list(used), f"used has at most one multiplier for each of the {len(information)} looks")
+    if not used and _is_light(tuple(map(float, information))):
+        return list(_light(alpha, tuple(map(float, information)), spending, final))
     state, gone, before, out = _START, 0.0, -1.0, []
     for i, t in enumerate(information):
         target = alpha if final and i == len(information) - 1 else spent(t, alpha=alpha, spending=spending)
@@ -175,6 +178,100 @@ def q_group(
         after = information[i + 1] if i + 1 < len(information) else None
         state = _step(state, t=t, bound=bound, drift=0.0, after=after)
     return out
+
+
+@lru_cache(maxsize=256)
+def _light(alpha: float, information: tuple[float, ...], spending: Spending, final: bool) -> tuple[float, ...]:
+    return tuple(_bounds(np.array([alpha]), information, spending, final)[0].tolist())
+
+
+_PER_SD = 2.2
+"""Nodes for each standard deviation of a step: at twice as many, boundaries move by less than 1e-12."""
+_MOST = 400
+"""Nodes of half a density beyond which looks are too close to each other to be integrated for many levels at once."""
+
+
+def _widths(information: tuple[float, ...]) -> list[float]:
+    """The finest structure of the density after each look but the last: that of the step to it, or of the one that follows."""
+    steps = [math.sqrt(b - a) for a, b in itertools.pairwise((0.0, *information))]
+    return [min(a, b) for a, b in itertools.pairwise(steps)]
+
+
+def _is_light(information: tuple[float, ...]) -> bool:
+    return all(_PER_SD * 4.5 * math.sqrt(t) / w <= _MOST for t, w in zip(information, _widths(information), strict=False))
+
+
+def _bounds(alphas: Floats, information: tuple[float, ...], spending: Spending, final: bool) -> Floats:
+    """Multipliers for several levels at once, shape (levels, looks): the upper half of each density, which is symmetric."""
+    levels = len(alphas)
+    nodes, mass, gone = np.zeros((levels, 1)), np.full((levels, 1), 0.5), np.zeros(levels)
+    before, planned = 0.0, np.full(levels, -1.0)
+    out = np.full((levels, len(information)), math.inf)
+    widths = _widths(information)
+    for i, t in enumerate(information):
+        last = i == len(information) - 1
+        target = alphas if final and last else _spent_all(t, alphas, spending)
+        amount = np.where(target == planned, 0.0, target - gone)
+        planned = target
+        sd = math.sqrt(t - before)
+        edge = _edges(nodes, mass, sd, amount, FAR * math.sqrt(t))
+        out[:, i] = edge / math.sqrt(t)
+        if last:
+            break
+        gone = gone + np.where(np.isfinite(edge), _leaving(nodes, mass, sd, edge)[0], 0.0)
+        limit = np.minimum(edge, FAR * math.sqrt(t))
+        x, w = _legendre(min(8 * math.ceil(1 + _PER_SD * float(limit.max()) / widths[i] / 8), 2 * _MOST))
+        new = 0.5 * limit[:, None] * (1.0 + x)
+        weight = 0.5 * limit[:, None] * w / (sd * math.sqrt(2.0 * math.pi))
+        a, b = new[:, :, None] / sd, nodes[:, None, :] / sd
+        kernel = np.exp(-0.5 * (a - b) ** 2)
+        kernel += np.exp(-0.5 * (a + b) ** 2)
+        nodes, mass, before = new, weight * np.einsum("lij,lj->li", kernel, mass), t
+    return out
+
+
+def _spent_all(t: float, alphas: Floats, spending: Spending) -> Floats:
+    """`spent` at several levels."""
+    if t >= 1.0:
+        return alphas
+    if spending == "pocock":
+        return alphas * math.log1p((math.e - 1.0) * t)
+    return np.asarray(4.0 * ndtr(ndtri(alphas / 4.0) / math.sqrt(t)), dtype=np.float64)
+
+
+@lru_cache(maxsize=64)
+def _legendre(n: int) -> tuple[Floats, Floats]:
+    return np.polynomial.legendre.leggauss(n)
+
+
+def _leaving(nodes: Floats, mass: Floats, sd: float, edge: Floats) -> tuple[Floats, Floats]:
+    """Probability of leaving on either side at each level's edge, and how fast it falls as the edge moves out."""
+    a, b = (edge[:, None] - nodes) / sd, (edge[:, None] + nodes) / sd
+    chance = 2.0 * ((ndtr(-a) + ndtr(-b)) * mass).sum(axis=1)
+    slope = 2.0 / (sd * math.sqrt(2.0 * math.pi)) * ((np.exp(-0.5 * a * a) + np.exp(-0.5 * b * b)) * mass).sum(axis=1)
+    return chance, slope
+
+
+def _edges(nodes: Floats, mass: Floats, sd: float, amount: Floats, far: float) -> Floats:
+    """The edge of each level at which so much leaves, by Newton's steps on its logarithm; infinite for none."""
+    levels = len(amount)
+    at_far, at_zero = (_leaving(nodes, mass, sd, np.full(levels, x))[0] for x in (far, 0.0))
+    known = (amount >= 1e-15) & (at_far < amount) & (amount < at_zero)
+    aim = np.sqrt(-2.0 * np.log(np.where(known, amount, 0.5)))
+    edge = np.minimum(aim * sd, 0.9 * far)
+    for _ in range(100):  # of a normal tail this root of its logarithm is all but linear
+        chance, slope = _leaving(nodes, mass, sd, edge)
+        chance = np.maximum(chance, 1e-300)
+        root = np.sqrt(np.maximum(-2.0 * np.log(chance), 1e-6))
+        new = np.clip(edge + (aim - root) * root * chance / np.maximum(slope, 1e-300), 0.0, far)
+        moved = float(np.max(np.abs(new - edge)))
+        edge = new
+        if moved <= 1e-8 * far:  # the step after the next would be the square of this one
+            break
+    chance, slope = _leaving(nodes, mass, sd, edge)
+    root = np.sqrt(np.maximum(-2.0 * np.log(np.maximum(chance, 1e-300)), 1e-6))
+    edge = np.clip(edge + (aim - root) * root * chance / np.maximum(slope, 1e-300), 0.0, far)
+    return np.where(known, edge, math.inf)
 
 
 def q_reflection(alpha: float, t: float) -> float:
@@ -253,60 +350,98 @@ def p_group(z: float, information: Sequence[float], spending: Spending, *, final
     return _known(tuple(map(float, information)), spending, final).p(abs(z))
 
 
-_PLACES = tuple(
-    math.log(a) for a in (1e-14, 1e-11, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 4e-3, 0.015, 0.04, 0.1, 0.2, 0.35, 0.55, 0.8, 1.0 - 1e-9)
-)
-"""Levels at which boundaries are integrated once for all metrics of a readout."""
+_PIECES = tuple(map(math.log, (1.0 - 1e-9, 0.95, 0.75, 0.4, 0.1, 4e-3, 2e-4, 5e-6, 1e-7, 1e-9, 1e-11, 1e-14)))
+"""Levels between which the square of a boundary is one polynomial in the logarithm of the level."""
+_DEGREE = 16
 
 
 class _Known:
-    """Boundaries of the last look by level; those at `_PLACES` serve every metric, so that each integrates few of its own.
+    """Levels of the last look by its boundary: integrated once at the nodes of a piece, for all metrics of a readout.
 
     What one metric asks for never changes the digits of another.
     """
 
     def __init__(self, information: tuple[float, ...], spending: Spending, final: bool) -> None:
         self._of = (information, spending, final)
+        self._light = _is_light(information)
+        self._pieces: dict[int, tuple[Floats, Floats]] = {}
         self._found: dict[float, float] = {}
+        self._exact: dict[int, bool] = {}
 
-    def _bound(self, log_alpha: float) -> float:
-        """Square of the boundary, which is all but linear in the logarithm of the level."""
+    def _square(self, log_alpha: float) -> float:
+        """Square of the boundary at one level."""
         if log_alpha not in self._found:
             information, spending, final = self._of
             self._found[log_alpha] = q_group(math.exp(log_alpha), information, spending, final=final)[-1] ** 2
         return self._found[log_alpha]
 
+    def _piece(self, i: int) -> tuple[Floats, Floats]:
+        """Levels (logarithms, falling) and squares of the boundary at the Chebyshev nodes of piece i, its ends included."""
+        if i not in self._pieces:
+            high, low = _PIECES[i], _PIECES[i + 1]
+            at = 0.5 * (high + low) + 0.5 * (high - low) * np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)
+            between = 0.5 * (at[:-1] + at[1:])[[0, _DEGREE // 2, -1]]
+            found = _bounds(np.exp(np.concatenate([at, between])), *self._of)[:, -1] ** 2
+            square = found[: _DEGREE + 1]
+            if not np.isfinite(found).all():
+                self._pieces[i], self._exact[i] = (at, square), False
+                return self._pieces[i]
+            gaps = [abs(_barycentric(at, square, float(x)) - y) for x, y in zip(between, found[_DEGREE + 1 :], strict=True)]
+            self._exact[i] = max(gaps) <= 1e-11 * float(square[-1] - square[0]) / (high - low)
+            self._pieces[i] = at, square
+        return self._pieces[i]
+
+    def _closer(self, guess: float, aim: float, at: Floats, square: Floats) -> float:
+        """The level from a guess, by secants over boundaries that are integrated for it."""
+        step = 1e-4 * float(at[0] - at[-1])
+        slope = (_barycentric(at, square, guess + step) - _barycentric(at, square, guess - step)) / (2.0 * step)
+        x, miss = guess, self._square(guess) - aim
+        for _ in range(12):
+            new: float = min(max(x - miss / slope, _PIECES[-1]), _PIECES[0])
+            if abs(new - x) <= 1e-13:
+                return new
+            left = self._square(new) - aim
+            slope, x, miss = (left - miss) / (new - x), new, left
+            if abs(miss) <= 1e-14 * aim or slope == 0.0:
+                return x
+        return self._searched(aim)
+
     def p(self, size: float) -> float:
         """The level whose boundary is `size`."""
-        aim, first, last = size * size, 0, len(_PLACES) - 1
-        if math.isinf(self._bound(_PLACES[last])) or self._bound(_PLACES[last]) >= aim:  # no z crosses an infinite boundary
+        aim = size * size
+        top = self._square(_PIECES[0])
+        if math.isinf(top) or top >= aim:  # no z crosses an infinite boundary
             return 1.0
-        if self._bound(_PLACES[first]) <= aim:
-            return 1e-14
-        while last - first > 1:
-            middle = (first + last) // 2
-            first, last = (middle, last) if self._bound(_PLACES[middle]) > aim else (first, middle)
-        own = {x: self._bound(x) for x in _PLACES[max(first - 1, 0) : last + 2]}
-        low, high, before = _PLACES[first], _PLACES[last], math.nan
-        for _ in range(12):
-            guess = _through(own, aim)
-            if not low < guess < high:
-                guess = (low + high) / 2.0
-            own[guess] = self._bound(guess)
-            if abs(own[guess] - aim) <= 1e-13 * aim or abs(guess - before) <= 1e-13:
-                return math.exp(guess)
-            before = guess
-            low, high = (guess, high) if own[guess] > aim else (low, guess)
-        return math.exp(brentq(lambda x: min(self._bound(x), 1e6) - aim, low, high, xtol=1e-12))
+        for i in range(len(_PIECES) - 1) if self._light else ():
+            at, square = self._piece(i)
+            if not np.isfinite(square).all():  # nothing is left to spend at some of these levels
+                break
+            if square[-1] >= aim:
+                found = _level(at, square, aim)
+                return math.exp(found if self._exact[i] else self._closer(found, aim, at, square))
+        return 1e-14 if self._square(_PIECES[-1]) <= aim else math.exp(self._searched(aim))
+
+    def _searched(self, aim: float) -> float:
+        return float(brentq(lambda x: min(self._square(x), 1e6) - aim, _PIECES[-1], _PIECES[0], xtol=1e-12))
 
 
-def _through(found: Mapping[float, float], aim: float) -> float:
-    """Logarithm of the level by a polynomial through the four boundaries nearest to `aim`."""
-    near = sorted(((b, a) for a, b in found.items() if math.isfinite(b)), key=lambda x: abs(x[0] - aim))[:4]
-    out = 0.0
-    for i, (b, a) in enumerate(near):
-        out += a * math.prod((aim - c) / (b - c) for j, (c, _) in enumerate(near) if j != i and c != b)
-    return out
+def _level(at: Floats, square: Floats, aim: float) -> float:
+    """Where the polynomial of a piece is `aim`."""
+    return brentq(lambda x: _barycentric(at, square, x) - aim, at[-1], at[0], xtol=1e-15, rtol=1e-15)
+
+
+_SIGNS = np.where(np.arange(_DEGREE + 1) % 2 == 0, 1.0, -1.0) * np.where(
+    np.isin(np.arange(_DEGREE + 1), (0, _DEGREE)), 0.5, 1.0
+)
+
+
+def _barycentric(at: Floats, value: Floats, x: float) -> float:
+    """The polynomial through Chebyshev nodes at x: Berrut and Trefethen 2004."""
+    gap = x - at
+    if (hit := np.flatnonzero(gap == 0.0)).size:
+        return float(value[hit[0]])
+    weight = _SIGNS / gap
+    return float(weight @ value / weight.sum())
 
 
 @lru_cache(maxsize=32)

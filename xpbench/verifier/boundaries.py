@@ -90,7 +90,7 @@ class Boundary:
             return True
         gaps = [b - a for a, b in pairwise((0.0, *self.information))]
         counts = [4 * math.sqrt(t) / math.sqrt(min(gaps[i : i + 2])) for i, t in enumerate(self.information[:-1])]
-        return len(gaps) <= 20 and sum(counts) <= 400 and min(gaps) > 0
+        return len(gaps) <= 60 and sum(n * n for n in counts) <= 30_000 and min(gaps) > 0
 
     def _spent(self, i: int, alpha: float) -> float:
         t = self.information[i]
@@ -120,9 +120,9 @@ class Boundary:
                 break
             gone += _exit(mass, bound * math.sqrt(t), sd) if bound < math.inf else 0.0
             limit = min(bound, FAR) * math.sqrt(t)
-            width = 1.5 * min(sd, math.sqrt(self.information[i + 1] - t))
-            count = max(2, min(math.ceil(limit / width), 200))
-            nodes = panels([limit * j / count for j in range(count + 1)])
+            width = 4.0 * min(sd, math.sqrt(self.information[i + 1] - t))
+            count = max(1, min(math.ceil(limit / width), 200))
+            nodes = panels([limit * j / count for j in range(count + 1)], 16)
             mass, before = _carried(mass, nodes, sd), t
         return bound
 

@@ -25,6 +25,8 @@ WIDE = 100.0
 FEW = 100
 """Units of a variant below which long tails leave two quadratures with fewer digits in common."""
 LOOSE = 5e-3
+DIGITS = 1e-11
+"""Relative distance within which two places are the same: a readout has twelve digits."""
 
 
 class Marginal:
@@ -35,14 +37,20 @@ class Marginal:
         place: The mean's value at s, increasing.
         where: The inverse of `place`; may be infinite.
         mean: Expectation, or a place near it.
+        edges: Ends of the panels on s; None to walk down from the height on both sides.
     """
 
     def __init__(
-        self, log: Callable[[float], float], place: Callable[[float], float], where: Callable[[float], float], mean: float
+        self,
+        log: Callable[[float], float],
+        place: Callable[[float], float],
+        where: Callable[[float], float],
+        mean: float,
+        edges: list[float] | None = None,
     ) -> None:
         self.log, self.place, self.where, self.mean = log, place, where, mean
-        self.edges = [0.0]
-        for sign in (-1.0, 1.0):
+        self.edges = edges or [0.0]
+        for sign in (-1.0, 1.0) if edges is None else ():
             at, width = 0.0, 0.75
             while log(at) > -DEPTH and len(self.edges) < 2_000:
                 at, width = at + sign * width, min(width * 1.12, 0.75 + 0.25 * abs(at))
@@ -76,25 +84,27 @@ class Marginal:
         mass, moment = (self.below[i] + mass) / self.total, (self.moment[i] + moment) / self.total
         return mass, (x - self.mean) * mass - moment
 
-    def density(self, x: float) -> float:
-        """Density of the mean at x, by the slope of `place`."""
-        s = self.where(x)
-        if not self.edges[0] < s < self.edges[-1]:
-            return 0.0
-        h = 1e-5
-        return math.exp(self.log(s)) / self.total * 2 * h / (self.place(s + h) - self.place(s - h))
 
-    def spread(self) -> float:
-        """Half the distance between the values at s = −1 and 1: about a standard deviation."""
-        return (self.place(1.0) - self.place(-1.0)) / 2
+def _over(c: Marginal, t: Marginal, r: float) -> list[tuple[float, float]]:
+    """Values and weights over the control's mean that follow what the treatment's is up to at M + r |M|.
 
-    def steps(self, fineness: float) -> list[tuple[float, float]]:
-        """Values and weights of the trapezoidal rule in s, which is exact to rounding for densities like these."""
-        h = 0.5 / fineness
-        low, high = math.floor(self.edges[0] / h), math.ceil(self.edges[-1] / h)
-        raw = [(self.place(i * h), math.exp(self.log(i * h))) for i in range(low, high + 1)]
-        whole = math.fsum(w for _, w in raw)
-        return [(x, w / whole) for x, w in raw if w > 1e-18 * whole]
+    The panels end at the control's own edges, at a mean of 0, and where M + r |M| is at an edge of the treatment: between
+    them both densities are smooth, however narrow or one-sided the treatment's is.
+    """
+    ends = {*c.edges}
+    for y in (0.0, *map(t.place, t.edges)):
+        for side in (1.0, -1.0):
+            x = y / (1 + side * r) if 1 + side * r else 0.0
+            if side * x >= 0:
+                ends.add(c.where(x))
+    inside = sorted(x for x in ends if c.edges[0] <= x <= c.edges[-1])
+    out = []
+    for low, high in pairwise(inside):
+        middle, half = (low + high) / 2, (high - low) / 2
+        for x, w in legendre(10):
+            s = middle + half * x
+            out.append((c.place(s), half * w * math.exp(c.log(s)) / c.total))
+    return out
 
 
 def student(loc: float, scale: float, df: float) -> Marginal:
@@ -141,20 +151,18 @@ def beta(a: float, b: float) -> Marginal:
 class Posterior:
     """What the posterior says of one row.
 
-    `below(r)` is the probability of a lift below r, `density(r)` its density; None where the lift has no meaning. `close` is
-    the probability within which two quadratures of it agree: less so where a control near 0 puts a kink into the lift.
+    `below(r)` is the probability of a lift below r; None where the lift has no meaning. `close` is the probability within which
+    two quadratures of it agree: less so where a control near 0 puts a kink into the lift.
     """
 
     chance: float
     risk: float
     below: Callable[[float], float] | None = None
-    density: Callable[[float], float] | None = None
     close: float = 1e-6
 
 
 def _compared(c: Marginal, t: Marginal, *, up: bool, mass: float, few: bool) -> Posterior:
-    steps = c.steps(max(1.0, math.sqrt((1 + (c.spread() / t.spread()) ** 2) / 2)))
-    found = [(w, *t.under(x)) for x, w in steps]
+    found = [(w, *t.under(x)) for x, w in _over(c, t, 0.0)]
     less = math.fsum(w * p for w, p, _ in found)
     loss_up = math.fsum(w * s for w, _, s in found)  # E max(mc − mt, 0)
     chance, risk = (1 - less, loss_up) if up else (less, loss_up + t.mean - c.mean)
@@ -165,8 +173,7 @@ def _compared(c: Marginal, t: Marginal, *, up: bool, mass: float, few: bool) -> 
     return Posterior(
         chance,
         max(risk, 0.0),
-        lambda r: math.fsum(w * t.under(x + r * abs(x))[0] for x, w in steps),
-        lambda r: math.fsum(w * abs(x) * t.density(x + r * abs(x)) for x, w in steps),
+        lambda r: math.fsum(w * t.under(x + r * abs(x))[0] for x, w in _over(c, t, r)),
         1e-6 if near_zero < 1e-9 and not few else LOOSE,
     )
 
@@ -196,11 +203,9 @@ def _nig(metric: J, c: J, t: J, *, up: bool, mass: float) -> Posterior:
     return _compared(*out, up=up, mass=mass, few=min(c["n"], t["n"]) < FEW)
 
 
-def _lift_prior(pair: Pair, mean: float, sd: float, *, up: bool) -> Posterior | None:
-    """A normal prior on the lift: prior times the density of Fieller's contrast at 0; None where it is too wide to follow."""
+def _lift_prior(pair: Pair, mean: float, sd: float, *, up: bool) -> Posterior:
+    """A normal prior on the lift: prior times the density of Fieller's contrast at 0, wherever its heights lie."""
     sign = -1.0 if pair.mc < 0 else 1.0
-    if abs(pair.mc) < FIRM * math.sqrt(pair.vc):
-        return None
 
     def log(r: float) -> float:
         f = 1 + sign * r
@@ -212,46 +217,94 @@ def _lift_prior(pair: Pair, mean: float, sd: float, *, up: bool) -> Posterior | 
 
     lift = (pair.mt - pair.mc) / abs(pair.mc)
     own = math.sqrt(pair.vt + (1 + sign * lift) ** 2 * pair.vc - 2 * (1 + sign * lift) * pair.cov) / abs(pair.mc)
-    weight = sd * sd / (sd * sd + own * own)
-    low, high = min(mean, lift) - 9 * (sd + own), max(mean, lift) + 9 * (sd + own)
-    for _ in range(40):  # the grid closes in on what is within DEPTH of the height
-        places = [low + (high - low) * i / 400 for i in range(401)]
-        heights = [log(r) for r in places]
-        floor = max(heights) - DEPTH
-        kept = [i for i, h in enumerate(heights) if h > floor]
-        width = high - low
-        low, high = places[max(kept[0] - 1, 0)], places[min(kept[-1] + 1, 400)]
-        if high - low > width / 4:
-            break
-    tops = [i for i in range(1, 400) if heights[i - 1] < heights[i] >= heights[i + 1] and heights[i] > floor]
-    if len(tops) != 1:  # two heights far from each other
-        return None
-    start, spread = places[tops[0]], own * math.sqrt(weight)
-    for _ in range(80):  # to the height, by Newton's steps on a parabola through three points
-        a, b, c = log(start - spread / 8), log(start), log(start + spread / 8)
-        bend = a - 2 * b + c
-        step = spread / 16 * (a - c) / bend if bend < 0 else 0.0
-        start += max(-spread, min(spread, step))
-        if bend < 0:
-            spread = spread / 8 / math.sqrt(-bend)
-        if abs(step) < 1e-9 * spread:
-            break
-    height = log(start)
-    try:
-        m = Marginal(
-            lambda s: log(start + s * spread) - height, lambda s: start + s * spread, lambda r: (r - start) / spread, start
-        )
-    except OverflowError:  # a height so sharp that the steps missed it
-        return None
-    centre = start + m.moment[-1] / m.total
+    edges, top = _panels(log, [(mean, sd), (lift, own)])
+    height = log(top)
+    m = Marginal(lambda r: log(r) - height, float, float, top, edges)
+    centre = top + m.moment[-1] / m.total
     less, short = m.under(0.0)
     loss_up = short * abs(pair.mc)  # E max(−r, 0) |mc|
     chance, risk = (1 - less, loss_up) if up else (less, loss_up + centre * abs(pair.mc))
-    return Posterior(chance, max(risk, 0.0), lambda r: m.under(r)[0], m.density, 1e-5)  # the engine's grid has that many digits
+    firm = abs(pair.mc) >= FIRM * math.sqrt(pair.vc)  # elsewhere earlier releases had a grid with three digits
+    return Posterior(chance, max(risk, 0.0), lambda r: m.under(r)[0], 1e-5 if firm else LOOSE)
 
 
 FIRM = 9.0
-"""Standard errors by which a control must differ from 0 for a prior on the lift to be followed here."""
+"""Standard errors by which a control differs from 0 where earlier releases had five digits of a lift under a prior."""
+
+
+def _panels(log: Callable[[float], float], around: list[tuple[float, float]]) -> tuple[list[float], float]:
+    """Ends of panels over all that lies within DEPTH of the height of a density, and where it is highest.
+
+    A density may have a narrow height far out on a flat one, so the first ends lie densely around each of the given centres, in
+    units of its scale, and panels are halved until the halves say the same.
+    """
+    low, high = min(c - 12 * s for c, s in around), max(c + 12 * s for c, s in around)
+    for _ in range(200):
+        ends = sorted({low, high, *(x for c, s in around for x in _spaced(c, s, low, high))})
+        heights = [*map(log, ends)]
+        floor = max(heights) - DEPTH
+        width, left, right = high - low, heights[0] > floor, heights[-1] > floor
+        if not left and not right:
+            break
+        low, high = low - width * left, high + width * right
+    tops = [
+        (_highest(log, ends[i - 1], ends[i + 1]), 1e-4 * (ends[i + 1] - ends[i - 1]))
+        for i in range(1, len(ends) - 1)
+        if heights[i - 1] <= heights[i] >= heights[i + 1] and heights[i] > floor
+    ]
+    top = max((at for at, _ in tops), key=log)
+    floor = log(top) - DEPTH
+    for at, step in tops:  # a height is as wide as a parabola through it says
+        bend = 2 * log(at) - log(at - step) - log(at + step)
+        if bend > 0:
+            ends += [at, *(at + k * step / math.sqrt(bend) for k in (-9, -6, -4, -2.5, -1.2, 1.2, 2.5, 4, 6, 9))]
+    ends = sorted(set(ends))
+    kept = [i for i, x in enumerate(ends) if log(x) > floor]
+    ends = ends[max(kept[0] - 1, 0) : kept[-1] + 2]
+    height = log(top)
+
+    def mass(a: float, b: float) -> float:
+        middle, half = (a + b) / 2, (b - a) / 2
+        return half * math.fsum(w * math.exp(min(log(middle + half * x) - height, 700.0)) for x, w in legendre(16))
+
+    open_, done = [(a, b, mass(a, b)) for a, b in pairwise(ends)], [ends[0]]
+    total = math.fsum(m for _, _, m in open_)
+    open_.reverse()
+    while open_:
+        a, b, whole = open_.pop()
+        middle = (a + b) / 2
+        halves = mass(a, middle), mass(middle, b)
+        if abs(sum(halves) - whole) <= 1e-12 * total or not a < middle < b or len(done) > 5_000:
+            done.append(b)
+        else:
+            open_ += [(middle, b, halves[1]), (a, middle, halves[0])]
+    return done, top
+
+
+def _spaced(centre: float, scale: float, low: float, high: float) -> list[float]:
+    """Places around a centre, half a scale apart near it and in steps of a quarter of the distance further out."""
+    out, at, far = [centre], 0.5 * scale, max(high - centre, centre - low)
+    while at < far:
+        out += [x for x in (centre - at, centre + at) if low < x < high]
+        at += max(0.5 * scale, 0.25 * at)
+    return out
+
+
+def _highest(log: Callable[[float], float], low: float, high: float) -> float:
+    """The place of the height between two places, by golden sections."""
+    share = (math.sqrt(5) - 1) / 2
+    a, b = high - share * (high - low), low + share * (high - low)
+    at_a, at_b = log(a), log(b)
+    for _ in range(80):
+        if at_a >= at_b:
+            high, b, at_b = b, a, at_a
+            a = high - share * (high - low)
+            at_a = log(a)
+        else:
+            low, a, at_a = a, b, at_b
+            b = low + share * (high - low)
+            at_b = log(b)
+    return (low + high) / 2
 
 
 def posterior_of(plan: J, metric: J, est: Estimate, c: J, t: J) -> Posterior | None:
@@ -273,21 +326,27 @@ def posterior_of(plan: J, metric: J, est: Estimate, c: J, t: J) -> Posterior | N
 
 def misses(found: Posterior, row: J, mass: float) -> str:
     """What is wrong with a row's lift and interval under a posterior: the median, the probability inside, the narrowest."""
-    if found.below is None or found.density is None:
+    if found.below is None:
         return "" if row["lift"] is None or found.close >= LOOSE else "none: the control may be zero"
     ends = row["lift"], row["lift_low"], row["lift_high"]
     if not all(isinstance(x, (int, float)) and math.isfinite(x) for x in ends):
         return "" if found.close >= LOOSE and row["lift"] is None else "a lift with an interval"
-    middle, low, high = (found.below(x) for x in ends)
-    if abs(middle - 0.5) > found.close:
-        return f"half of the posterior below the lift, not {middle:.6f}"
-    if abs(high - low - mass) > found.close:
-        return f"{mass} of the posterior inside the interval, not {high - low:.6f}"
+    less, more = ([found.below(x + side * DIGITS * (1 + abs(x))) for x in ends] for side in (-1, 1))
+    if not less[0] - found.close <= 0.5 <= more[0] + found.close:  # a share that may be 0 puts all but an atom at one lift
+        return f"half of the posterior below the lift, not {more[0]:.6f}"
+    if not less[2] - more[1] - found.close <= mass <= more[2] - less[1] + found.close:
+        return f"{mass} of the posterior inside the interval, not {more[2] - less[1]:.6f}"
     if found.close >= LOOSE:
         return ""
-    at_low, at_high = found.density(row["lift_low"]), found.density(row["lift_high"])
-    spare = 1 - mass
-    at_end = (low < 1e-4 * spare and at_high <= at_low * 1.01) or (low > spare * (1 - 1e-4) and at_low <= at_high * 1.01)
-    if row["lift_low"] > -1.0 and not at_end and abs(at_low - at_high) > 0.01 * (at_low + at_high):
+    _, low, high = ends
+    step, spare = 1e-4 * (high - low), 1 - mass
+    at_low, at_high = ([found.below(x + d) - found.below(x + d - step) for d in (0.0, step)] for x in (low, high))
+    at_end = (more[1] < 1e-4 * spare and min(at_high) <= max(at_low) * 1.01) or (
+        less[1] > spare * (1 - 1e-4) and min(at_low) <= max(at_high) * 1.01
+    )
+    crosses = (
+        min(at_low) <= max(at_high) * 1.02 and min(at_high) <= max(at_low) * 1.02
+    )  # a density may fall off a cliff at an end
+    if low > -1.0 and not at_end and not crosses:
         return "the narrowest interval, not a shifted one"
     return ""

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats as distributions
-from scipy.optimize import brentq
 
 from xpbench.decide.deviations import deviations_of
 from xpbench.errors import XpbenchError, number_of
@@ -23,6 +22,7 @@ from xpbench.ledger.folder import LEDGER, MEMO, frozen_readout
 from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.shows import Shows
+from xpbench.stats.shrinking import Prior, portfolio_prior, shrunk
 from xpbench.watch.contract import watch_status
 
 Floats = NDArray[np.float64]
@@ -399,59 +399,39 @@ def shrink(outcomes: Iterable[Outcome]) -> Shrinkage | None:
     Source: smoothing by roughening, Laird and Louis 1991; Kiefer and Wolfowitz 1956; start Paule and Mandel 1982; the
         selection of winners, Lee and Shen 2018.
     """
-    first: dict[str, Outcome] = {}
-    for outcome in outcomes:
-        if outcome.se and outcome.se > 0:
-            first.setdefault(outcome.key, outcome)
-    if len(first) < 3:
+    first = _first(outcomes)
+    prior = prior_of(first)
+    if prior is None:
         return None
-    signs = [1.0 if o.direction == "increase" else -1.0 for o in first.values()]
-    lifts = [s * o.lift for s, o in zip(signs, first.values(), strict=True)]
-    errors = [float(o.se or 0.0) for o in first.values()]
-    mean, sd, worth = _posterior_means(np.array(lifts), np.array(errors))
-    shipped = [i for i, o in enumerate(first.values()) if o.shipped]
+    lifts = [_sign(o) * o.lift for o in first]
+    worth = [shrunk(x, float(o.se or 0.0), prior=prior, mass=0.95).lift for x, o in zip(lifts, first, strict=True)]
+    shipped = [i for i, o in enumerate(first) if o.shipped]
     reported = sum(lifts[i] for i in shipped)
     expected = sum(worth[i] for i in shipped)
     ratio = expected / reported if reported else None
-    return Shrinkage(len(shipped), len(lifts), mean, sd, reported, expected, ratio)
+    return Shrinkage(len(shipped), len(lifts), prior.mean, prior.sd, reported, expected, ratio)
 
 
-EM_STEPS = 40
-GRID = 160
+def prior_of(outcomes: Iterable[Outcome]) -> Prior | None:
+    """Distribution of the true lifts of a portfolio, in the direction that was hoped for; None with fewer than 3 lifts.
+
+    Args:
+        outcomes: Of all decided experiments, shipped or not; the first claim of each counts.
+    """
+    first = _first(outcomes)
+    if len(first) < 3:
+        return None
+    return portfolio_prior([_sign(o) * o.lift for o in first], [float(o.se or 0.0) for o in first])
 
 
-def _posterior_means(lifts: Floats, errors: Floats) -> tuple[float, float, list[float]]:
-    """Mean and standard deviation of the estimated distribution of true lifts, and the mean of each given its lift."""
-    variance = _paule_mandel(lifts.tolist(), errors.tolist())
-    weights = 1.0 / (variance + errors**2)
-    centre = float((weights * lifts).sum() / weights.sum())
-    spread = max(math.sqrt(variance), float(np.median(errors)) / 4.0)
-    grid = np.linspace(min(lifts.min(), centre - 4 * spread), max(lifts.max(), centre + 4 * spread), GRID)
-    z = (lifts[:, None] - grid) / errors[:, None]
-    likelihood = np.exp(-0.5 * (z * z - (z * z).min(axis=1, keepdims=True)))
-    prior = np.exp(-0.5 * ((grid - centre) / spread) ** 2) + 1e-6
-    prior /= prior.sum()
-    for _ in range(EM_STEPS):
-        posterior = likelihood * prior
-        posterior /= posterior.sum(axis=1, keepdims=True)
-        prior = posterior.mean(axis=0)
-    posterior = likelihood * prior
-    worth = (posterior @ grid) / posterior.sum(axis=1)
-    mean = float(prior @ grid)
-    return mean, math.sqrt(float(prior @ (grid - mean) ** 2)), [float(w) for w in worth]
+def _first(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """The first claim of each experiment that has a standard error."""
+    found: dict[str, Outcome] = {}
+    for outcome in outcomes:
+        if outcome.se and outcome.se > 0:
+            found.setdefault(outcome.key, outcome)
+    return list(found.values())
 
 
-def _paule_mandel(values: Sequence[float], errors: Sequence[float]) -> float:
-    """Variance between experiments at which the weighted squares are what chance gives; 0 where they are below it."""
-
-    def excess(variance: float) -> float:
-        weights = [1.0 / (variance + s * s) for s in errors]
-        mean = sum(w * x for w, x in zip(weights, values, strict=True)) / sum(weights)
-        return sum(w * (x - mean) ** 2 for w, x in zip(weights, values, strict=True)) - (len(values) - 1)
-
-    if excess(0.0) <= 0:
-        return 0.0
-    upper = max((x - min(values)) ** 2 for x in values) + max(s * s for s in errors)
-    while excess(upper) > 0:
-        upper *= 4.0
-    return float(brentq(excess, 0.0, upper, xtol=1e-16))
+def _sign(outcome: Outcome) -> float:
+    return 1.0 if outcome.direction == "increase" else -1.0

@@ -14,6 +14,7 @@ concurrent           other experiments on the same units
 identity             one person under several ids
 survey               one look over a whole log
 list_experiments     which experiments a log holds
+otlp                 log records of OpenTelemetry to one event a line
 unit_table_note      what belongs to a unit table, and its summary
 ===================  =============================================================
 """

@@ -111,6 +111,19 @@ class EventSchema:
         """PostHog's events: `timestamp`, `distinct_id` and `uuid` next to `properties`."""
         return cls(time="timestamp", insert_id="uuid", arrived="created_at")
 
+    @classmethod
+    def opentelemetry(cls) -> EventSchema:
+        """Log records of OpenTelemetry, one a line, with attributes as an object (`xpbench.data.logs.otlp.flatten`)."""
+        return cls(
+            event="eventName",
+            time="timeUnixNano",
+            unit="feature_flag.context.id",
+            insert_id=None,
+            arrived=None,
+            properties="attributes",
+            time_unit="ns",
+        )
+
 
 def stored_as(name: str, schema: EventSchema) -> str:
     """Column of a property that is called like a column that a log has anyway: its event, or its properties."""

@@ -65,9 +65,9 @@ MESSAGES: dict[str, Message] = {
         "Make it with local_flags_config or remote_flags_config, and name one with evaluate= where it has both",
     ),
     "XPB-E14": Message(
-        "The consumer is a {value}",
-        "A sender in a process of its own can only be given the SDK's own consumers",
-        'Use sender="thread", or mixpanel.Consumer',
+        "A sender in a process of its own was given a {value}",
+        "It can only be given the SDK's own consumers, and an outbox on disk",
+        'Use sender="thread", or mixpanel.Consumer and a path',
     ),
     "XPB-E15": Message(
         "Variant {value} is a {kind}",
@@ -78,5 +78,20 @@ MESSAGES: dict[str, Message] = {
         "There is no place for the outbox: {reason}",
         "Exposures are kept on disk until Mixpanel has taken them",
         "Set XPBENCH_STATE to a folder that this process may write, or give outbox= a path",
+    ),
+    "XPB-E17": Message(
+        "Region {value} is not known",
+        "Projects live in us, eu or in, and events sent to another region never reach theirs",
+        "Set MIXPANEL_REGION to the residency of the project",
+    ),
+    "XPB-E18": Message(
+        "Outbox {path} can't be reached: {reason}",
+        "It is a Postgres database in which this user may make a schema",
+        "Check the address, that the server runs, and PGPASSWORD",
+    ),
+    "XPB-E19": Message(
+        "The relay would listen on {value} without a token",
+        "Whoever reaches it could fill the log with exposures",
+        "Set XPBENCH_RELAY_TOKEN, or listen on 127.0.0.1",
     ),
 }

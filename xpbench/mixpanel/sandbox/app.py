@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -10,8 +11,10 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
+from xpbench.errors import InputError, plain
 from xpbench.mixpanel.sandbox.annotations import AnnotationRoutes
 from xpbench.mixpanel.sandbox.experiments import ExperimentRoutes
 from xpbench.mixpanel.sandbox.export import ExportRoutes
@@ -21,14 +24,28 @@ from xpbench.mixpanel.sandbox.refusals import Refused, http_refusal, object_of, 
 from xpbench.mixpanel.sandbox.site import Site
 
 
-def application(site: Site) -> Starlette:
-    """What answers requests over a site."""
+def application(site: Site, *, pages: str | Path | None = None) -> Starlette:
+    """What answers requests over a site, with a folder of pages beside it where one is given."""
     groups = (IngestionRoutes, ExportRoutes, FlagRoutes, ExperimentRoutes, AnnotationRoutes, SandboxRoutes)
     return Starlette(
-        routes=[route for group in groups for route in group(site).routes()],
+        routes=[*(route for group in groups for route in group(site).routes()), *_pages(pages)],
         exception_handlers={Refused: refusal, HTTPException: http_refusal},
         middleware=[Middleware(ForPages)],
     )
+
+
+def _pages(folder: str | Path | None) -> list[Mount]:
+    if folder is None:
+        return []
+    if not Path(folder).is_dir():
+        raise InputError(
+            "XPB-I04",
+            name="Pages",
+            value=str(folder),
+            rule=plain("It is a folder of HTML pages"),
+            remedy=plain("Make one with xpbench tag --out"),
+        )
+    return [Mount("/_sandbox/pages", StaticFiles(directory=str(folder), html=True))]
 
 
 class ForPages:

@@ -40,6 +40,7 @@ class Sandbox:
         limits: Rate limits of the export.
         export: Replaces the export's bytes, for benchmarks.
         seed: Of the fault draws.
+        pages: Folder of pages (HTML, scripts, styles), served at `/_sandbox/pages/`.
 
     Raises:
         InputError: `XPB-I04` host is no loopback address; `XPB-I05` the extra `sandbox` is not installed.
@@ -56,6 +57,7 @@ class Sandbox:
         limits: ExportLimits | None = None,
         export: Callable[[str, str], Iterator[bytes]] | None = None,
         seed: int = 0,
+        pages: str | Path | None = None,
     ) -> None:
         self.host = _loopback(host)
         self.port = port
@@ -78,7 +80,7 @@ class Sandbox:
         self.faults: Faults = Faults()
         self.store: SandboxStore = SandboxStore(":memory:" if store is None else str(store))
         self.site = Site(self.store, self.project, self.faults, clock=clock, limits=limits, export=export)
-        self._asgi: Any = FaultyApp(application(self.site), self.faults, seed=seed)
+        self._asgi: Any = FaultyApp(application(self.site, pages=pages), self.faults, seed=seed)
         self._kept = KeptFolder("xpbench-sandbox-")
         self._folder = Path(self._kept.name)
         authority = trustme.CA()

@@ -55,6 +55,8 @@ REMAP_SAMPLE = 4_000
 """Units on which another rule from number to variant is tried, whether they agree with the plan or not."""
 FEW = 8
 """Units below which a pattern is no pattern."""
+MOST_UNRELATED = 0.8
+"""Share of units with a variant unrelated to the hash below which the log as a whole is not of another salt."""
 WHOLE = 20_000
 """Rows up to which forms of the id are tried on all rows, since one that changes few ids drowns in a sample."""
 SEED = 20_260_821
@@ -588,7 +590,9 @@ class Inquiry:
             outside = float((values[agreeing].astype(str) == top).mean()) if len(agreeing) else 0.0
             if inside >= 0.9 and outside <= 0.5 * inside:
                 hit = wrong.astype(str) == top
-                detail = f"rows with {shown(column)} = {shown(top)} were assigned by another algorithm or salt"
+                part = self._unrelated_share(values.astype(str) == top)
+                some = "" if part >= MOST_UNRELATED else f"about {_percent(part)} of the "
+                detail = f"{some}rows with {shown(column)} = {shown(top)} were assigned by another algorithm or salt"
                 self._take(hit, "second_sdk", detail, math.nan)
                 return
 
@@ -601,6 +605,17 @@ class Inquiry:
         digests = self._digests()
         if units >= FEW and digests is not None:
             self._take(everything, "id_hashed", digests, math.nan)
+        elif units >= FEW and (logged > 0).sum() > 1 and (part := self._unrelated_share()) < MOST_UNRELATED:
+            for words, inside in self._scopes():
+                if words and inside[self.left].all() and self._unrelated_share(inside) >= MOST_UNRELATED:
+                    detail = f"the logged variants are unrelated to this hash{words}: another salt than those tried"
+                    self._take(everything, "wrong_salt", detail, math.nan)
+                    return
+            detail = (
+                f"in about {_percent(part)} of the units the logged variant is unrelated to this hash: another salt than those "
+                "tried, or no hash; no column or time says in which"
+            )
+            self._take(everything, "wrong_salt", detail, math.nan)
         elif units >= FEW and (logged > 0).sum() > 1:
             detail = "the logged variants are unrelated to this hash: another salt than those tried"
             self._take(everything, "wrong_salt", detail, math.nan)
@@ -611,6 +626,17 @@ class Inquiry:
                 row = self.left[self.unit_of[self.left] == most[times.argmax()]][:1]
                 detail += f"; {number_of(int(times.max()), 'row')} are of {shown(self._text(row)[0])}, perhaps a bot"
             self._take(everything, "unknown", detail, math.nan)
+
+    def _unrelated_share(self, inside: Bools | None = None) -> float:
+        """Share of the units (of a scope) whose variant would have to be unrelated to the hash, for as many to disagree."""
+        k = len(self.keys)
+        scope = self.compared if inside is None else self.compared & inside
+        left = self.left if inside is None else self.left[inside[self.left]]
+        rows = np.flatnonzero(scope & (self.expected >= 0))
+        planned = np.bincount(self.expected[rows], minlength=k) / max(len(rows), 1)
+        logged = np.bincount(self.log.logged[rows], minlength=k) / max(len(rows), 1)
+        differs = 1.0 - float(planned @ logged)
+        return min(1.0, self._units(left) / max(self._units(np.flatnonzero(scope)), 1) / max(differs, 1e-9))
 
     def _digests(self) -> str | None:
         """In words, that all ids in the log are digests, where no row shows the id that was hashed."""
@@ -648,3 +674,7 @@ def _shape(text: str | None) -> str:
             return name
     prefix_ = re.match(r"[A-Za-z]+[-_:]", text)
     return f"ids beginning with {shown(prefix_[0])}" if prefix_ else "other text"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 else f"{share:.2g}"

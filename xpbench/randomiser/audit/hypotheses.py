@@ -136,11 +136,15 @@ def _through_float(text: str) -> str | None:
 
 
 def _general(text: str) -> str | None:
-    return f"{float(text):g}" if re.fullmatch(r"[0-9]{7,}", text) else None
+    return f"{float(text):g}" if re.fullmatch(r"[1-9][0-9]{6,}", text) else None
 
 
 def _no_zeros(text: str) -> str | None:
     return text.lstrip("0") or "0" if re.fullmatch(r"0[0-9]+", text) else None
+
+
+def _padded(length: int) -> Callable[[str], str | None]:
+    return lambda text: text.zfill(length) if len(text) < length and re.fullmatch(r"[0-9]+", text) else None
 
 
 def _uuid_form(text: str) -> str | None:
@@ -175,6 +179,7 @@ def _local_part(text: str) -> str | None:
     return text.split("@", 1)[0] if "@" in text else None
 
 
+_ENDING = re.compile(r"[0-9]{1,30}\Z")
 CAST = "id_cast"
 CASE = "case_or_whitespace"
 ENCODING = "encoding"
@@ -186,6 +191,7 @@ _PREFIXES = (
     "user-", "user_", "user:", "user", "u-", "u_", "u:", "uid-", "uid:", "uid_", "id-", "id_", "id:", "customer-", "customer_",
     "visitor-", "account-", "member-",
 )  # fmt: skip
+_PADDED = (5, 6, 7, 8, 9, 10, 11, 12, 16)
 _LENGTHS = (4, 6, 8, 10, 12, 16, 20, 24, 30, 32, 36, 40, 50, 64)
 
 TRANSFORMS: tuple[tuple[str, str, Callable[[str], str | None]], ...] = (
@@ -196,6 +202,7 @@ TRANSFORMS: tuple[tuple[str, str, Callable[[str], str | None]], ...] = (
     (CAST, "the assigner hashed ids of more than 15 digits after they went through floats", _through_float),
     (CAST, "the assigner hashed ids in scientific notation", _general),
     (CAST, "the log has leading zeros that the assigner did not hash", _no_zeros),
+    *((CAST, f"the assigner hashed ids filled up with zeros to {n} digits", _padded(n)) for n in _PADDED),
     (CASE, "white space around the id in the log that the assigner did not hash", str.strip),
     (CASE, "upper case in the log, lower case was hashed", str.lower),
     (CASE, "lower case in the log, upper case was hashed", str.upper),
@@ -350,6 +357,9 @@ def salted(subject: Subject, salts: Sequence[str]) -> Iterator[Suspect]:
         tried.add(salt)
         other: Subject = with_salt(subject, salt) if isinstance(subject, Plan) else flag_with_salt(subject, salt)
         yield Suspect("wrong_salt", f"salt {salt!r}", _by(other))
+    if isinstance(subject, Plan) and made.is_mixpanel and used:
+        bare = {k: v for k, v in subject.to_dict()["assignment"].items() if k != "hash_salt"}
+        yield Suspect("wrong_salt", "no hash_salt", _by(subject.changed(assignment=bare)))
     if isinstance(subject, Flag) and subject.hash_salt is not None:
         yield Suspect("wrong_salt", "no hash_salt", _by(flag_with_salt(subject, None)))
     if isinstance(subject, Flag):
@@ -487,6 +497,14 @@ def _reordered(flag: Flag, position: dict[str, int]) -> Callable[[Texts], Codes]
 def _known_algorithms(
     orders: Sequence[tuple[int, ...]], splits: tuple[Fraction, ...], names: Sequence[str]
 ) -> Iterator[Suspect]:
+    for scale, scaled in SCALES[4:8]:  # no hash at all: even and odd customer numbers
+        for order in orders:
+
+            def ending(text: str, *, sc: Any = scaled) -> float:
+                found = _ENDING.search(text)
+                return float(sc(int(found[0]), 64)) if found else 0.0
+
+            yield Suspect("second_sdk", f"no hash: the number at the end of the id, {scale}", _drawn(ending, splits, order))
     for algorithm, bits, function in ALGORITHMS:
         for join, joined in JOINS:
             for name in names[:1] if join == "id alone" else names:

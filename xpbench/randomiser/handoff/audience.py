@@ -122,6 +122,7 @@ def write_audiences(
     buckets: str | None = None,
     before: str | Path | Mapping[str, str] | None = None,
     extras: bool = False,
+    bare: bool = False,
 ) -> Audiences:
     """Write one row per assigned unit, id and variant, into CSV files (RFC 4180, UTF-8, CRLF) or JSON Lines.
 
@@ -147,6 +148,7 @@ def write_audiences(
             `…-add`, `…-change` and `…-remove`.
         extras: Also write `…-look-up` (ids to look up before launch), `…-qa` (units with a forced variant) and `…-undo` (all
             ids with an empty variant, for the end).
+        bare: Lists of ids alone, without a header, for each variant one.
 
     Raises:
         AssignError: `XPB-A20`, limits below one row, formulas under `refuse`, a spelling that makes two units one, or a plan
@@ -185,6 +187,14 @@ def write_audiences(
         rule, numbers = bucket_rule(chosen, hashed)
         wide = (*header, buckets)
         values = [(*v, number) for v, number in zip(values, numbers, strict=True)]
+    if bare and (form != "csv" or not per_variant or buckets is not None or before is not None):
+        raise AssignError(
+            "XPB-A20",
+            name="bare",
+            value=plain("with other columns or forms"),
+            rule=plain("A list of ids alone is CSV, one for each variant"),
+            remedy=plain("Add per_variant=True, and leave out form, buckets and before"),
+        )
     paper = _Paper(target, form, max_rows, max_bytes)
     files: list[AudienceFile] = []
     if before is not None:
@@ -194,7 +204,7 @@ def write_audiences(
         rows = np.flatnonzero(mask) if mask is not None else np.arange(len(codes))
         if per_variant and len(rows) == 0:
             continue
-        files += paper.write(part, wide, [values[i] for i in rows.tolist()])
+        files += paper.write(part, wide, [values[i] for i in rows.tolist()], bare=bare)
     look_up = _few_of_each(values, found.keys)
     if extras:
         files += paper.write(f"{stem}-look-up", header, look_up)
@@ -357,10 +367,12 @@ class _Paper:
     max_rows: int
     max_bytes: int
 
-    def write(self, stem: str, header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[AudienceFile]:
-        """Files with these rows; numbered where there are several."""
-        head = _csv([header]) if self.form == "csv" else b""
-        lines = [_csv([r]) if self.form == "csv" else _line(header, r) for r in rows]
+    def write(
+        self, stem: str, header: tuple[str, ...], rows: list[tuple[Any, ...]], *, bare: bool = False
+    ) -> list[AudienceFile]:
+        """Files with these rows, or with their first cells alone; numbered where there are several."""
+        head = _csv([header]) if self.form == "csv" and not bare else b""
+        lines = [_csv([r[:1] if bare else r]) if self.form == "csv" else _line(header, r) for r in rows]
         chunks: list[list[int]] = [[]]
         size = len(head)
         for i, line in enumerate(lines):

@@ -82,6 +82,7 @@ def handoff(
     buckets: str | None = None,
     before: str | Path | Mapping[str, str] | None = None,
     extras: bool = False,
+    bare: bool = False,
 ) -> Handoff:
     """Write audience lists, JavaScript, SQL and the responsibility sheet into a folder, with a manifest of digests.
 
@@ -104,6 +105,7 @@ def handoff(
         buckets: Name of a column with a number from 0 to 9,999, for systems that target by number.
         before: An earlier hand-off: only what has changed is written.
         extras: Also write ids to look up before launch, the QA list, and the list that undoes the others at the end.
+        bare: Lists of ids alone, without a header, one for each variant.
 
     Raises:
         AssignError: ids that are no ids, or a subject that can't assign.
@@ -138,6 +140,7 @@ def handoff(
             buckets=buckets,
             before=before,
             extras=extras,
+            bare=bare,
         )
         files |= {f.path.name: f.sha256 for f in audiences.files}
     write("assign.js", javascript(chosen))

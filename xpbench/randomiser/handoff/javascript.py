@@ -153,6 +153,26 @@ def javascript(subject: Any, *, name: str = "xpbenchAssign") -> str:
             remedy=plain("Use for example xpbenchAssign"),
         )
     chosen = subject_of(subject)
+    config, body = parts(chosen)
+    kind = "Mixpanel" if "testers" in config else "native"
+    head = (
+        f"// {comment(chosen.key)}: variant by {comment(unit_key(chosen))}, {kind} hash. "
+        "Generated; do not edit.\n"
+        f"// Use: {name}.variant(id) gives the variant's key, or null for units that take no part.\n"
+    )
+    return (
+        f'{head}var {name} = (function () {{\n  "use strict";\n  var C = {as_json(config)};{body}'
+        f"  return {{ variant: variant }};\n}})();\n"
+        f'if (typeof module !== "undefined" && module.exports) module.exports = {name};\n'
+    )
+
+
+def parts(chosen: Any) -> tuple[dict[str, Any], str]:
+    """What a script needs to assign: its settings, to be called `C`, and code that defines `variant(id, options)`.
+
+    Args:
+        chosen: Plan or flag.
+    """
     made = None if isinstance(chosen, Flag) else Randomiser(chosen)
     flag = chosen if isinstance(chosen, Flag) else made.flag if made is not None and made.is_mixpanel else None
     if flag is not None:
@@ -171,16 +191,7 @@ def javascript(subject: Any, *, name: str = "xpbenchAssign") -> str:
     else:
         assert made is not None  # noqa: S101
         config, body = _plan_config(made), _SHA256 + _NATIVE
-    head = (
-        f"// {_comment(chosen.key)}: variant by {_comment(unit_key(chosen))}, {'Mixpanel' if flag else 'native'} hash. "
-        "Generated; do not edit.\n"
-        f"// Use: {name}.variant(id) gives the variant's key, or null for units that take no part.\n"
-    )
-    return (
-        f'{head}var {name} = (function () {{\n  "use strict";\n  var C = {_json(config)};{_COMMON}{body}'
-        f"  return {{ variant: variant }};\n}})();\n"
-        f'if (typeof module !== "undefined" && module.exports) module.exports = {name};\n'
-    )
+    return config, _COMMON + body
 
 
 _GATE = """if (C.holdout && first52(C.holdout[0] + text) < C.holdout[1]) return null;
@@ -202,13 +213,14 @@ def _overrides_first(body: str) -> str:
     )
 
 
-def _json(value: Any) -> str:
+def as_json(value: Any) -> str:
     """JSON that may stand in a script element."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _comment(text: str) -> str:
+def comment(text: str) -> str:
+    """Text as it may stand in a comment of a script."""
     return re.sub(r"[^A-Za-z0-9 ._:$-]", "?", text)[:80]
 
 

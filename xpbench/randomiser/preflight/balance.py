@@ -114,8 +114,8 @@ def history_columns(history: Any, ids: UnitIds, key: str, *, categories: bool = 
     """The numeric columns of a history, one value per id; NaN where a unit has none.
 
     Args:
-        history: Frame with a column named like the assignment key and numeric columns; or without such a column, one row
-            per id in the same order; or a mapping of columns in the order of the ids.
+        history: Frame with a column named like the assignment key and columns of numbers, dates or times; or without such a
+            column, one row per id in the same order; or a mapping of columns in the order of the ids.
         ids: The ids.
         key: Name of the assignment key.
         categories: A history of categories alone will do.
@@ -125,6 +125,7 @@ def history_columns(history: Any, ids: UnitIds, key: str, *, categories: bool = 
     """
     columns, rows = _aligned(history, ids, key)
     numeric = {k: v for k, v in columns.items() if _is_number(v.type)}
+    numeric |= {f"{k} (days since 1970)": _days(v) for k, v in columns.items() if _is_day(v.type)}
     if not numeric and not (categories and category_columns(history, ids, key)):
         raise AssignError(
             "XPB-A13",
@@ -174,6 +175,15 @@ def _is_number(kind: Any) -> bool:
     return bool(
         pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_decimal(kind)
     )
+
+
+def _is_day(kind: Any) -> bool:
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
+def _days(column: Any) -> Any:
+    """A column of dates or times as days since 1970: whoever signed up earlier is a metric like any other."""
+    return pc.divide(column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()).cast(pa.float64()), 86_400e6)
 
 
 def _floats(column: Any) -> Floats:

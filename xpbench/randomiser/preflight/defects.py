@@ -19,6 +19,7 @@ from xpbench.randomiser.preflight import predicted
 
 SMALLEST_SHIFT = 0.004
 """Deviation of a forced share from the planned one that is told, absolute."""
+_THROUGH_FLOATS = r"^[0-9]+\.0+$|^[0-9](\.[0-9]+)?[eE]\+[0-9]{1,3}$|^[0-9]\.[0-9]+[eE][0-9]{1,3}$"
 CERTAIN = 1e-6
 """Level at which a prediction on a million ids counts as a property of the hash."""
 
@@ -63,12 +64,12 @@ def id_findings(units: UnitIds) -> Iterator[Finding]:
             "Trim them where they are read, and check that the app hashes the trimmed id.",
             {"count": spaced, "of": n},
         )
-    floats = int(pc.sum(pc.match_substring_regex(text, r"^[0-9]+\.0+$")).as_py() or 0)
+    floats = int(pc.sum(pc.match_substring_regex(text, _THROUGH_FLOATS)).as_py() or 0)
     if floats:
         yield Finding(
             "float_ids",
             "fail",
-            f"{floats:,} ids look like integers that went through floats, such as 12345.0.",
+            f"{floats:,} ids look like integers that went through floats, such as 12345.0 or 1.2345e+04.",
             "The app hashes 12345, another variant: repair the export.",
             {"count": floats, "of": n},
         )

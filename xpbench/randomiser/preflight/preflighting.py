@@ -65,7 +65,8 @@ def preflight(
         `rollout_resolution`, `bucket_resolution`, `float_accumulation`, `correlated_flags`, `salt_reuse`,
         `layer_ranges_overlap`, `layer_salts_differ`, `layer_units_differ`, `holdouts_differ`,
         `splits_do_not_sum_to_one`, `not_one_control`, `doubled_variants`, `structured_ids`, `sample_ratio`,
-        `unbalanced_history`, `unbalanced_category`, `history_is_the_variant`, `null_ids`, `empty_ids`, `duplicate_ids`,
+        `unbalanced_history`, `unbalanced_category`, `history_is_the_variant`, `history_missing_by_variant`, `null_ids`,
+        `empty_ids`, `duplicate_ids`,
         `refused_ids`, `two_spellings`, `zero_padded_ids`, `mixed_id_kinds`, `long_override_list`, `small_variant`,
         `fewer_ids_than_horizon`, `unserved_rules`, `never_served`; and where SDKs of several languages would disagree:
         `variant_order`, `float32_buckets`, `empty_hash_salt`, `key_case`, `keys_differ_by_case`, `rule_without_properties`.
@@ -207,6 +208,7 @@ def _balances(subject: Subject, found: Assigned, units: UnitIds, history: Any) -
         for b in tested
         if b.p_value < level / tests
     ]
+    findings += _missing_by_variant(columns, found)
     missing = {name: int((~np.isfinite(values) & (found.codes >= 0)).sum()) for name, values in columns.items()}
     missing = {k: v for k, v in missing.items() if v}
     if missing:
@@ -222,6 +224,30 @@ def _balances(subject: Subject, found: Assigned, units: UnitIds, history: Any) -
             )
         )
     return out, findings
+
+
+def _missing_by_variant(columns: Mapping[str, Any], found: Assigned) -> Iterator[Finding]:
+    """Columns that have values in one variant more often than in another: the gap itself says which variant a unit gets."""
+    for name, values in columns.items():
+        has = Categories(np.isfinite(values).astype(np.int64), ("no value", "a value"))
+        p, v, table = association_of(has, found.codes, len(found.keys))
+        if not (math.isfinite(p) and p < BEYOND_LUCK):
+            continue
+        shares = table[:, 1] / np.maximum(table.sum(axis=1), 1)
+        listed = ", ".join(f"{share:.1%} of {shown(k)}" for k, share in zip(found.keys, shares.tolist(), strict=True))
+        yield Finding(
+            "history_missing_by_variant",
+            "fail",
+            f"{shown(name)} has a value for {listed} (p = {p:.2g}, Cramér's V {v:.3f}): whether it is "
+            "there depends on the variant.",
+            "Luck does not do that: find what ties the column to the variant, such as a salt that was used before.",
+            {
+                "column": name,
+                "p_value": p,
+                "cramers_v": v,
+                "share_with_value": dict(zip(found.keys, shares.tolist(), strict=True)),
+            },
+        )
 
 
 def _constant(balances: Sequence[Balance]) -> Iterator[Finding]:

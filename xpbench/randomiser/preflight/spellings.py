@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
@@ -40,14 +41,14 @@ def spelling_findings(units: UnitIds) -> Iterator[Finding]:
     if count:
         yield _refused([str(v) for v in pc.unique(text.filter(refused)).to_pylist()[:5]], count, n)
     distinct = pc.unique(text)
-    folded = pc.utf8_lower(pc.utf8_trim_whitespace(distinct))
+    folded = _folded(distinct)
     twice = len(distinct) - len(pc.unique(folded))
     if twice:
         yield Finding(
             "two_spellings",
             "fail" if twice / n >= MANY else "warn",
-            f"{number_of(twice, 'unit is', 'units are')} there in two spellings that differ by case or white space: two units "
-            f"to the hash, such as {_example(distinct, folded)}.",
+            f"{number_of(twice, 'unit is', 'units are')} there in two spellings (case, white space, quotes, dashes, encoding): "
+            f"two units to the hash, such as {_example(distinct, folded)}.",
             "Write ids in one way before they are hashed and logged, for example in lower case.",
             {"count": twice, "of": n},
         )
@@ -74,6 +75,20 @@ def spelling_findings(units: UnitIds) -> Iterator[Finding]:
             "Assign by one kind of id: by device for visitors, or only those who have logged in.",
             {"device": device, "of": n},
         )
+
+
+def _folded(distinct: pa.Array) -> pa.Array:
+    """One text for all spellings of an id: case, white space, quotes, braces, dashes of UUIDs, Unicode form, percent signs."""
+    text = distinct
+    coded = pc.match_substring_regex(text, "%[0-9a-fA-F]{2}")
+    if pc.any(coded).as_py():
+        plain = pa.array([unquote(t) for t in text.filter(coded).to_pylist()], text.type)
+        text = pc.replace_with_mask(text, coded, plain)
+    text = pc.utf8_trim(pc.utf8_lower(pc.utf8_normalize(text, form="NFC")), characters="\"'{} \t\r\n\u00a0\ufeff")
+    text = pc.utf8_trim_whitespace(text)
+    return pc.replace_substring_regex(
+        text, r"^([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})$", r"\1\2\3\4\5"
+    )
 
 
 def _refused(examples: list[str], count: int, n: int) -> Finding:
@@ -138,8 +153,10 @@ def size_findings(subject: Subject, found: Assigned, units: UnitIds) -> Iterator
     if horizon is not None and served < horizon:
         yield Finding(
             "fewer_ids_than_horizon",
-            "info",
-            f"{served:,} of these ids take part; the horizon needs {horizon:,} units.",
-            "If these are all, plan a smaller horizon or a larger effect; if they are a sample, there is nothing to do.",
+            "warn",
+            f"{served:,} of these ids take part; the horizon needs {horizon:,} units: with these alone the readout never "
+            "comes due by its number of units.",
+            "If these are all that may come, plan a smaller horizon or a larger effect. If they are a sample, or new units "
+            "come while it runs, there is nothing to do.",
             {"served": served, "horizon": horizon},
         )
