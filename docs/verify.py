@@ -3750,6 +3750,9 @@ def check_estimates(notes: Notes, readout: J) -> None:
             if mass is not None and is_left(mine):
                 left.add(where)
             compare_row(notes, where, {**mine, "sensitivity": []} if dimension else mine, other, skip, mass)
+            if dimension:  # corrected over the slices, which has the last word
+                shown = other["p_adjusted"] is not None and other["p_adjusted"] <= alpha_of(plan)
+                notes.same(f"estimates, {where}, verdict", mine["verdict"] if shown else "unclear", other["verdict"])
     if looks and looks[-1].get("findings") and not base:
         _check_own_look(notes, plan, readout)
     _check_slices(notes, readout)

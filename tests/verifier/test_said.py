@@ -48,6 +48,7 @@ CHANGES: dict[str, Callable[[Readout], Any]] = {
     "the scale of a margin": lambda r: first(r["rows"], metric="transfer_out").update(margin_scale="effect"),
     "the smallest lift that matters": lambda r: r["rows"][0].update(min_lift=0.5),
     "a note": lambda r: r["rows"][0]["sensitivity"][0].update(note="Mixpanel shows +84 %."),
+    "a verdict in a segment": lambda r: next(iter(r["segments"][0]["slices"].values()))[0].update(verdict="worse"),
     "a reason in a segment": lambda r: next(iter(r["segments"][0]["slices"].values()))[0].update(reason="Only here."),
     "a number of looks": lambda r: r["cost"].update(looks=0),
     "a number of peeks": lambda r: r["cost"].update(peeks=r["cost"]["peeks"] + 1),

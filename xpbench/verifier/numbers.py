@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from xpbench.verifier.designs import adjust, design_of
+from xpbench.verifier.designs import adjust, alpha_of, design_of
 from xpbench.verifier.pairs import NAN
 from xpbench.verifier.posterior import LOOSE, misses
 from xpbench.verifier.quantiles import chi2_tail
@@ -164,6 +164,9 @@ def check_estimates(notes: Notes, readout: J) -> None:
             if mass is not None and is_left(mine):
                 left.add(where)
             compare_row(notes, where, {**mine, "sensitivity": []} if dimension else mine, other, skip, mass)
+            if dimension:  # corrected over the slices, which has the last word
+                shown = other["p_adjusted"] is not None and other["p_adjusted"] <= alpha_of(plan)
+                notes.same(f"estimates, {where}, verdict", mine["verdict"] if shown else "unclear", other["verdict"])
     if looks and looks[-1].get("findings") and not base:
         _check_own_look(notes, plan, readout)
     _check_slices(notes, readout)
