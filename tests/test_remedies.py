@@ -33,7 +33,7 @@ PYTHON_ONLY = {
     "Make it with local_flags_config or remote_flags_config, and name one with evaluate= where it has both": (
         "the tracker lives in a program"
     ),
-    'Use sender="thread", or mixpanel.Consumer': "the tracker lives in a program",
+    'Use sender="thread", or mixpanel.Consumer and a path': "the tracker lives in a program",
     "Say which is which, such as xp.units(table, variant=, variants={'A': , …})": (
         "the command line takes the names in the table; the plan's variants can be named like them"
     ),
