@@ -1,6 +1,6 @@
 """Check a memo with nothing but the memo: one file of Python, standard library only.
 
-    python verify.py memo.html [--json] [--key KEY] [--ledger FILE] [--witness LENGTH:DIGEST]
+    python verify.py memo.html [--json] [--key KEY] [--ledger FILE] [--witness LENGTH:DIGEST] [--text FILE]
 
 A second implementation, written apart from the engine that made the memo, of digests, the ledger's chain, estimates from
 moments, designs, corrections, margins and the rule. Then the page: every cell is made again from the payload, put into the
@@ -28,13 +28,14 @@ import unicodedata
 import zipfile
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache, partial
 from html import escape, unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any, Literal
 
 
@@ -363,6 +364,7 @@ PLAN_KEYS: J = {
         "salt": None,
         "sticky": None,
     },
+    "audience": None,
     "correction": None,
     "data": {
         "duplicates": None,
@@ -408,15 +410,18 @@ PLAN_KEYS: J = {
     "horizon": {"days": None, "units": None},
     "hypothesis": {"because": None, "if": None, "then": [{"direction": None, "lift": None, "metric": None}]},
     "key": None,
+    "links": [{"title": None, "url": None}],
     "metrics": [
         {
             "column": None,
             "covariates": [None],
             "cuped": None,
+            "currency": None,
             "day": None,
             "delay_days": None,
             "denominator": None,
             "direction": None,
+            "equivalence": None,
             "event": None,
             "expression": None,
             "key": None,
@@ -437,6 +442,7 @@ PLAN_KEYS: J = {
             "window_days": None,
             "winsorize": {"lower": None, "over": None, "upper": None},
             "within_days": None,
+            "worth": None,
         }
     ],
     "model": {
@@ -461,7 +467,7 @@ PLAN_KEYS: J = {
     "template": {"digest": None, "name": None, "version": None},
     "title": None,
     "unit": None,
-    "variants": [{"control": None, "key": None, "name": None, "split": None}],
+    "variants": [{"control": None, "key": None, "name": None, "picture": None, "split": None}],
     "watch": {"check_days": [None], "estimator": None, "metrics": [None], "owner": None, "weeks": None},
 }
 
@@ -478,7 +484,7 @@ _ROW_FIELDS = (
     *("metric", "label", "kind", "role", "direction", "variant", "n_control", "n", "mean_control", "mean", "effect"),
     *("ci_low", "ci_high", "lift", "lift_low", "lift_high", "p_value", "status", "reason", "p_adjusted", "alpha"),
     *("verdict", "matters", "too_small", "guardrail", "margin", "margin_scale", "margin_p_value", "chance", "risk"),
-    *("variance_reduction", "is_proportion", "se", "min_lift"),
+    *("variance_reduction", "is_proportion", "se", "min_lift", "equivalent"),
 )
 _ROW = dict.fromkeys(_ROW_FIELDS)
 _SENSITIVITY = dict.fromkeys(
@@ -897,8 +903,8 @@ def check_ledger(notes: Notes, payload: J) -> list[J] | None:
 
 NEUTRAL = (
     r"/schema",
-    r"/(title|owner|notes|template|links|people)",
-    r"/variants/\[[^\]]*\]/(name|description)",
+    r"/(title|owner|notes|template|links|people|audience)",
+    r"/variants/\[[^\]]*\]/(name|description|picture)",
     r"/metrics/\[[^\]]*\]/(name|description|currency)",
     r"/watch",
     r"/sign_offs",
@@ -1651,7 +1657,7 @@ def fits(public: bytes, signature: bytes, text: bytes) -> bool:
     return _encoded_point(_sum(_times(s, base), _times(h, minus))) == signature[:32]
 
 
-def _strings(data: bytes) -> list[bytes]:
+def _wire_strings(data: bytes) -> list[bytes]:
     """Strings of SSH's wire format, one after the other; a ValueError where the lengths don't fit."""
     out, at = [], 0
     while at < len(data):
@@ -1692,9 +1698,9 @@ def signature_verdict(given: J, text: bytes) -> str:
         whole = base64.b64decode("".join(armour[1].split()), validate=True) if armour else b""
         if whole[:10] != b"SSHSIG\0\0\0\1":
             return "invalid"
-        signer, namespace, reserved, algorithm, inner = _strings(whole[10:])
-        own, raw = _strings(key)
-        form, signature = _strings(inner)
+        signer, namespace, reserved, algorithm, inner = _wire_strings(whole[10:])
+        own, raw = _wire_strings(key)
+        form, signature = _wire_strings(inner)
         if signer != key or namespace != _NAMESPACE.encode() or own != b"ssh-ed25519" or form != own:
             return "invalid"
         hashed = {b"sha512": hashlib.sha512, b"sha256": hashlib.sha256}[algorithm](text).digest()
@@ -2037,6 +2043,8 @@ class Score:
     n_c: int
     x_t: int
     n_t: int
+    wary: bool = False
+    """Whether fewer than two expected in the smaller variant are waited for, too."""
 
     @property
     def tiny(self) -> bool:
@@ -2051,9 +2059,10 @@ class Score:
 
     @property
     def rare(self) -> bool:
-        """Fewer than 10 units of both variants together have the event, or lack it."""
+        """Fewer than 10 units of both variants together have the event, or lack it; or hardly any can in the smaller one."""
         events, units = self.x_c + self.x_t, self.n_c + self.n_t
-        return min(events, units - events) < 10
+        fewer = min(events, units - events)
+        return fewer < 10 or (self.wary and self.tiny and min(self.n_c, self.n_t) * fewer < 2 * units)
 
     @property
     def silent(self) -> bool:
@@ -2208,6 +2217,15 @@ def with_noise(metric: J, found: Estimate, c: J | None, t: J | None) -> Estimate
     if found.quantile:
         pair = Pair(pair.mc, pair.mt, pair.vc, pair.vt, 0.0, math.inf, pair.n)
     return Estimate(pair, pair, None, found.share, found.score, True, found.quantile)
+
+
+def capped_away(found: Estimate, caps: Sequence[J]) -> Estimate:
+    """The estimate in which a winsorization cap of zero is the reason why nothing is left."""
+    zero = any((c["upper"] == 0 and c["n_upper"]) or (c["lower"] == 0 and c["n_lower"]) for c in caps)
+    if not zero or found.pair.status != "zero_variance":
+        return found
+    pair = Pair(found.pair.mc, found.pair.mt, n=found.pair.n, status="cap_is_zero")
+    return Estimate(pair, pair)
 
 
 def waiting(found: Estimate) -> Estimate:
@@ -2520,6 +2538,53 @@ class Boundary:
             nodes = panels([limit * j / count for j in range(count + 1)], 16)
             mass, before = _carried(mass, nodes, sd), t
         return bound
+
+    @property
+    def is_spaced(self) -> bool:
+        """Whether an estimate after a stop is given: after a first look, over at most 30 that are not too close."""
+        gaps = [b - a for a, b in pairwise(self.information)]
+        return bool(gaps) and len(gaps) < 30 and min(gaps) >= 2e-3
+
+    def after_stop(self, z: float, alpha: float) -> tuple[tuple[float, float, float], float]:
+        """Median-unbiased drift and its interval by the order of stages, and the p-value of no drift."""
+        bounds = [Boundary(self.information[: i + 1], self.spending, False).q(alpha) for i in range(len(self.information) - 1)]
+        centre, reach = z / math.sqrt(self.information[-1]), 1 / math.sqrt(self.information[0])
+
+        def at(share: float) -> float:
+            def gap(drift: float) -> float:
+                return self._above(z, bounds, drift) - share
+
+            low, high = centre - 4 * reach, centre + 4 * reach
+            while gap(low) > 0 and centre - low < 1e3 * reach:
+                low -= 4 * reach
+            while gap(high) < 0 and high - centre < 1e3 * reach:
+                high += 4 * reach
+            return root(gap, low, high, close=1e-12 * (high - low))
+
+        none = self._above(z, bounds, 0.0)
+        return (at(0.5), at(alpha / 2), at(1 - alpha / 2)), 2 * min(none, 1 - none)
+
+    def _above(self, z: float, bounds: Sequence[float], drift: float) -> float:
+        """Chance of a result at least as high, under a drift: the density of the score is not symmetric then."""
+        mass, before, above = [(0.0, 1.0)], 0.0, 0.0
+        for i, t in enumerate(self.information):
+            sd, push = math.sqrt(t - before), drift * (t - before)
+            last = i + 1 == len(self.information)
+            edge = (z if last else bounds[i]) * math.sqrt(t)
+            if edge < math.inf:
+                above += math.fsum(m * normal_tail((edge - s - push) / sd) for s, m in mass)
+            if last:
+                break
+            centres = [s + push for s, _ in mass]
+            low, high = max(-edge, min(centres) - FAR * sd), min(edge, max(centres) + FAR * sd)
+            width = 4.0 * min(sd, math.sqrt(self.information[i + 1] - t))
+            count = max(1, min(math.ceil((high - low) / width), 400))
+            new, scale = [], 1 / (sd * math.sqrt(2 * math.pi))
+            for x, w in panels([low + (high - low) * j / count for j in range(count + 1)], 16):
+                density = math.fsum(m * math.exp(-0.5 * ((x - s - push) / sd) ** 2) for s, m in mass)
+                new.append((x, w * scale * density))
+            mass, before = new, t
+        return above
 
     def p(self, z: float) -> float:
         """Repeated p-value: the smallest level at which the boundary of the last look is crossed."""
@@ -3239,12 +3304,16 @@ def documented_test(metric: J, c: J, t: J, *, share: bool, alpha: float) -> tupl
 # ------------------------------------------------------------------------------------------------------------------------ rows
 # Every row of the readout, computed from the moments.
 
-METHODS = 3
+METHODS = 5
 """The newest edition of the methods that is known here."""
 WHOLE = 2
 """The edition from which on no status drops out of the rule on the good side."""
 
 
+ENDED = 4
+"""The edition in which an interval within what does not matter is a result, and so is a guardrail worse within its margin."""
+MATCHED = 5
+"""The edition in which intervals of segments are at the level of their verdicts, and a stop has an estimate of its own."""
 POWER = 3
 """The edition that judges shares by the score whatever their counts, and guardrails at one-sided alpha."""
 
@@ -3265,6 +3334,7 @@ def rows_of(
     slice_: str = "",
     alone: bool = False,
     methods: int = METHODS,
+    levels: Mapping[tuple[str, str], float] | None = None,
 ) -> list[dict[str, J]]:
     """Every row of the readout, computed from the moments.
 
@@ -3276,6 +3346,7 @@ def rows_of(
         slice_: Its value.
         alone: Leave out what earlier looks found, and give what this look found by itself.
         methods: Edition of the methods that the readout names; 1 where it names none.
+        levels: Of the intervals, by metric and variant, in place of those of the families.
     """
     units = sum(summary["units"].values())
     cells = _cells(summary)
@@ -3291,6 +3362,8 @@ def rows_of(
                 own = estimate(metric, *pick)
                 if methods >= WHOLE:
                     own = with_noise(metric, own, *pick)
+                    if methods >= MATCHED:
+                        own = capped_away(own, [c for c in summary.get("caps", ()) if c["metric"] == metric["key"]])
                 elif not design.once:
                     own = waiting(own)
                 items.append((metric, variant, pick, own, design, raw, _scores(own, design, methods)))
@@ -3317,8 +3390,13 @@ def rows_of(
             level = 2 * (plan.get("decision", {}).get("guardrail_alpha") or alpha)
         for i, p in zip(members, adjusted, strict=True):
             corrected[i] = (p, level)
-    end = closing(plan, looks[:-1]) is not None
-    return [_row(plan, item, found[i][0], *corrected[i], held=held[i], end=end) for i, item in enumerate(items)]
+    for i, item in enumerate(items):
+        corrected[i] = corrected[i][0], (levels or {}).get((item[0]["key"], item[1]["key"]), corrected[i][1])
+    end, early = closing(plan, looks[:-1]) is not None, methods >= MATCHED and not dimension and not alone
+    return [
+        _row(plan, item, found[i][0], *corrected[i], held=held[i], end=end, early=early, methods=methods)
+        for i, item in enumerate(items)
+    ]
 
 
 def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
@@ -3327,8 +3405,10 @@ def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
         return est.score if design.once and est.reduction is None and est.pair.status != "zero_variance" else None
     if methods >= POWER and est.reduction is None:
         plenty = design.once and est.score is None and est.counts is not None and est.counts.many
-        return None if plenty else est.counts
-    return est.score if not design.once or est.reduction is None else None
+        found = None if plenty else est.counts
+    else:
+        found = est.score if not design.once or est.reduction is None else None
+    return replace(found, wary=True) if found is not None and methods >= MATCHED else found
 
 
 def _z(item: J) -> float:
@@ -3378,7 +3458,16 @@ def finite(value: float) -> float | None:
 
 
 def _row(
-    plan: J, item: J, p: float, p_adjusted: float, level: float, *, held: J | None = None, end: bool = False
+    plan: J,
+    item: J,
+    p: float,
+    p_adjusted: float,
+    level: float,
+    *,
+    held: J | None = None,
+    end: bool = False,
+    early: bool = False,
+    methods: int = METHODS,
 ) -> dict[str, J]:
     metric, variant, cells, est, design, raw, score = item
     pair, alpha = est.pair, alpha_of(plan)
@@ -3388,7 +3477,8 @@ def _row(
     if score is not None:
         q = design.q(Pair(n=pair.n, df=math.inf), level)
         if math.isfinite(q):
-            row |= _by_score(score, q, waits=score.rare and not design.once)
+            shows = methods >= MATCHED and metric.get("margin") is not None
+            row |= _by_score(score, q, waits=score.rare and not design.once, held=shows)
         no_lift = row.pop("no_lift", "unbounded_lift" if has_lift(pair) else "control_near_zero")
         row["status"] = "few_events" if not math.isnan(p) and score.tiny else pair.status
         if math.isnan(p) and score.rare and not design.once and pair.status != "zero_variance":
@@ -3437,9 +3527,17 @@ def _row(
         row["matters"] = z > q if policy.get("practical") == "interval" else sign * (pair.mt - pair.mc) / abs(pair.mc) >= least
         row["too_small"] = z < -q
     row |= _margin(metric, policy, pair, design, q, verdict, sign, score)
+    row["equivalent"] = None
+    row["no_effect_within"] = within = metric.get("equivalence") or least
+    if methods >= ENDED and metric["role"] != "guardrail" and within:
+        low, high = row["lift_low"], row["lift_high"]
+        row["equivalent"] = low is not None and high is not None and -within < low and high < within
     if held is not None and end:
         row |= {"guardrail": held["guardrail"], "matters": held["matters"]}
+        row["equivalent"] = None if row["equivalent"] is None else False
     row["sensitivity"] = []
+    if early and held is None and p_adjusted <= alpha and design.boundary is not None:
+        row["sensitivity"] += _after_stop(pair, design.boundary, _z(item), level)
     if est.reduction is not None:
         row["sensitivity"].append(("without CUPED", _interval(est.plain, design, level), design.p(est.plain)))
     if all(c is not None for c in raw):
@@ -3450,13 +3548,27 @@ def _row(
     return row
 
 
-def _by_score(score: Score, q: float, *, waits: bool) -> dict[str, J]:
+def _after_stop(pair: Pair, boundary: Boundary, z: float, level: float) -> list[tuple[str, dict[str, J], float]]:
+    """The estimate that stopping at this look does not exaggerate; empty where no look came before."""
+    if not math.isfinite(z) or z == 0 or not boundary.is_spaced:
+        return []
+    ends, p = boundary.after_stop(z, level)
+    scale = (pair.mt - pair.mc) / z * math.sqrt(boundary.information[-1])
+    values = [scale * x for x in ends]
+    out: dict[str, J] = dict(zip(("effect", "ci_low", "ci_high"), values, strict=True))
+    lifts = [x / abs(pair.mc) if has_lift(pair) else None for x in values]
+    out |= dict(zip(("lift", "lift_low", "lift_high"), lifts, strict=True))
+    return [("adjusted for stopping early", {**out, "status": "ok"}, p)]
+
+
+def _by_score(score: Score, q: float, *, waits: bool, held: bool) -> dict[str, J]:
     """Effect and lift with their intervals by the score; none without a difference, or without zero while none is called."""
     out: dict[str, J] = {}
     out["effect"], out["ci_low"], out["ci_high"] = score.effect(q)
     out["lift"], out["lift_low"], out["lift_high"], out["no_lift"] = score.lift(q)
     if score.silent or (waits and not out["ci_low"] <= 0 <= out["ci_high"]):
-        out |= dict.fromkeys(("ci_low", "ci_high", "lift_low", "lift_high"))
+        hidden = ("lift_low", "lift_high") if score.silent and held else ("ci_low", "ci_high", "lift_low", "lift_high")
+        out |= dict.fromkeys(hidden)
     return out
 
 
@@ -3530,20 +3642,24 @@ def lost(row: J) -> bool:
 
 def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, methods: int) -> dict[str, J]:
     """What was found for one treatment variant; what is lost keeps anything beside it from winning."""
-    ladder = ("worse", "unclear", "small", "win")
+    ladder = ("worse", "none", "unclear", "small", "win")
     primaries = [r for r in rows if r["role"] == "primary"]
     states = [
         "worse"
         if r["verdict"] == "worse"
+        else "win"
+        if r["verdict"] == "better" and r["matters"] is not False
+        else "none"
+        if r.get("equivalent")
         else "unclear"
         if r["verdict"] == "unclear"
         else "small"
-        if r["matters"] is False
-        else "win"
         for r in primaries
     ]
     best = max if plan.get("decision", {}).get("ship_when", "any_primary") == "any_primary" else min
     rails = [r["guardrail"] for r in rows if r["role"] == "guardrail"]
+    within = [r for r in rows if r["role"] == "guardrail" and (r["guardrail"], r["verdict"]) == ("ok", "worse")]
+    fine = "worse" if within and methods >= ENDED else "ok"
     loud = [c for c in health if c["status"] in ("warn", "fail")]
     found = best(states, key=ladder.index) if states else "unclear"
     gone = methods >= WHOLE and any(lost(r) for r in rows if r["role"] != "guardrail")
@@ -3551,14 +3667,15 @@ def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, m
     return {
         "primary": min(found, "unclear", key=ladder.index) if gone else found,
         "deteriorated": any(r["verdict"] == "worse" for r in rows if r["role"] != "guardrail"),
-        "guardrails": "bad" if "bad" in rails else "unclear" if "unclear" in rails else "ok",
+        "guardrails": "bad" if "bad" in rails else "unclear" if "unclear" in rails else fine,
         "health": "fail" if any(c["gate"] and c["status"] == "fail" for c in loud) else "warn" if loud else "pass",
         "adequate": bool(adequate and primaries and all(computed(r) for r in primaries) and not gone),
     }
 
 
-def rule(policy: J, s: Mapping[str, J]) -> tuple[str, str]:
+def rule(policy: J, s: Mapping[str, J], methods: int = METHODS) -> tuple[str, str]:
     """Row and outcome of the decision rule."""
+    ended = methods >= ENDED
     win = s["primary"] == "win"
     ladder: list[tuple[str, bool, str]] = [
         ("R1", s["health"] == "fail", "invalid"),
@@ -3567,8 +3684,10 @@ def rule(policy: J, s: Mapping[str, J]) -> tuple[str, str]:
         ("R4", win and s["deteriorated"], "iterate"),
         ("R5", win and s["guardrails"] == "unclear", "iterate"),
         ("R6", win and s["health"] == "warn" and policy.get("health") == "no_warnings", "iterate"),
+        ("R12", ended and win and s["guardrails"] == "worse", "ship"),
         ("R7", win, "ship"),
         ("R8", s["deteriorated"], "ship none"),
+        ("R13", ended and s["primary"] == "none", "ship none"),
         ("R9", not s["adequate"], "iterate"),
         ("R10", s["primary"] == "small", "ship none"),
     ]
@@ -3582,7 +3701,7 @@ def recommended(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool,
         if variant.get("control"):
             continue
         s = situation(plan, [r for r in rows if r["variant"] == variant["key"]], health, adequate, methods)
-        verdicts.append((variant["key"], s, *rule(plan.get("decision", {}), s)))
+        verdicts.append((variant["key"], s, *rule(plan.get("decision", {}), s, methods)))
     outcomes = [v[3] for v in verdicts]
     outcome = "invalid" if "invalid" in outcomes else max(outcomes, key=ORDER.index)
     first = next(m for m in plan["metrics"] if m["role"] == "primary")
@@ -3619,11 +3738,11 @@ _NUMBERS = ("mean_control", "mean", "effect", "ci_low", "ci_high", "lift", "lift
 _CHANCES = ("p_value", "p_adjusted", "alpha", "margin_p_value")
 _WORDS = (
     *("metric", "variant", "role", "direction", "n_control", "n", "is_proportion", "status"),
-    *("verdict", "matters", "too_small", "guardrail", "margin"),
+    *("verdict", "matters", "too_small", "guardrail", "margin", "equivalent"),
 )
 _BY_ENGINE = (
     *("ci_low", "ci_high", "lift_low", "lift_high", "alpha", "margin_p_value", "p_value", "p_adjusted"),
-    *("verdict", "matters", "too_small", "guardrail", "status", "effect", "lift"),
+    *("verdict", "matters", "too_small", "guardrail", "equivalent", "status", "effect", "lift"),
 )
 """Fields that follow from a boundary over looks too many or too close to be integrated in a moment."""
 _LIFTS = ("lift", "lift_low", "lift_high")
@@ -3657,6 +3776,9 @@ def compare_row(
         skip = (*skip, "verdict", "guardrail", "status")
     elif mass is not None and ours["posterior"] is not None and ours["posterior"].close >= LOOSE:
         skip = (*skip, "status")
+    if mass is not None and ours.get("equivalent") is not None:  # its interval is theirs, held against what defines it below
+        low, high, within = theirs["lift_low"], theirs["lift_high"], ours["no_effect_within"]
+        ours = {**ours, "equivalent": low is not None and high is not None and -within < low and high < within}
     effect, lift = span_of(ours, "ci_low", "ci_high"), span_of(ours, "lift_low", "lift_high")
     lift *= 1 + lift  # an interval that is all but unbounded magnifies the last digit of its multiplier
     for name in (*_WORDS, *_NUMBERS, *_CHANCES):
@@ -3737,6 +3859,7 @@ def check_estimates(notes: Notes, readout: J) -> None:
             dimension=dimension,
             slice_=value,
             methods=readout.get("methods", 1),
+            levels=_slice_levels(plan, readout, dimension) if dimension else None,
         )
         if [(r["metric"], r["variant"]) for r in ours] != [(r["metric"], r["variant"]) for r in theirs]:
             notes.differs("estimates, rows", [r["metric"] for r in ours], [r["metric"] for r in theirs])
@@ -3772,6 +3895,21 @@ def _leave(notes: Notes, what: str) -> None:
     """Note numbers that the engine has to compute."""
     notes.for_engine.append(what)
     notes.not_checked.append(f"{what}: they need the engine (xpbench verify)")
+
+
+def _slice_levels(plan: J, readout: J, dimension: str) -> dict[tuple[str, str], float] | None:
+    """Levels of the intervals of a segment: those of its discoveries, by metric and variant."""
+    if readout.get("methods", 1) < MATCHED:
+        return None
+    slices = next(s["slices"] for s in readout["segments"] if s["dimension"] == dimension)
+    out, alpha = {}, alpha_of(plan)
+    of = [rows_of(plan, readout["summary"], dimension=dimension, slice_=v, methods=readout["methods"]) for v in slices]
+    for rows in zip(*of, strict=True):
+        known = [r["p_value"] for r in rows if r["p_value"] is not None]
+        if known and rows[0]["role"] != "guardrail":
+            found = sum(p <= alpha for p in adjust(known, "bh"))
+            out[rows[0]["metric"], rows[0]["variant"]] = interval_level(alpha, "bh", found, len(known))
+    return out
 
 
 def _check_own_look(notes: Notes, plan: J, readout: J) -> None:
@@ -3842,7 +3980,7 @@ def check_decision(notes: Notes, payload: J) -> None:
         notes.checked.append(f"decision follows from the estimates by row {', '.join(dict.fromkeys(ours['rows']))} of the rule")
 
 
-# ------------------------------------------------------------------------------------------------------------------------ said
+# --------------------------------------------------------------------------------------------------------------------- derived
 # What a readout says in sentences and in fields beside the estimates, derived a second time: nothing of it is free text.
 
 REASONS = {
@@ -3873,10 +4011,14 @@ REASONS = {
         "normal one.",
     ),
     "too_few_events": (
+        "Fewer than 10 units of both variants together have the event (or lack it), or the smaller variant can expect fewer "
+        "than 2. The anytime and group-sequential tests keep their promise only with more.",
         "Fewer than 10 units of both variants together have the event (or lack it). The anytime and group-sequential tests "
         "keep their promise only with more, so no difference is called yet.",
     ),
     "cap_is_zero": (
+        "So many values are zero that the winsorization cap is zero and removes the metric. Set winsorize.over to nonzero, so "
+        "that the percentile is taken over the values that are not zero, or leave the cap out.",
         "So many values are zero that the cap would be zero and remove the metric; take the percentile over non-zero values.",
     ),
 }
@@ -3887,6 +4029,9 @@ _STANDS = (
 )
 _NOTES = {
     "without CUPED": ("No covariates.",),
+    "adjusted for stopping early": (
+        "As often too high as too low after stopping at this look; lifts are shares of the control's mean.",
+    ),
     "raw": ("Values are not capped.", "Values are not capped, no covariates."),
 }
 _WHY = (
@@ -3911,6 +4056,10 @@ BECAUSE = {
     "R8": "A metric is worse, and no primary metric is better by enough to matter.",
     "R9": "There is not enough data yet to tell.",
     "R10": "The primary metric is better, but by too little to matter.",
+    "R12": "The primary metric is better by the plan's test and by enough to matter; a guardrail got worse, within what the "
+    "plan accepts.",
+    "R13": "The change has no effect that matters on the primary metric: the whole interval lies within what the plan calls "
+    "too small to matter.",
     "R11": "After the planned duration the primary metric is not shown to be better.",
 }
 """The sentences of the rule's rows."""
@@ -3926,6 +4075,7 @@ _STATUSES = ("pass", "warn", "fail", "not answerable")
 _FOUND = {
     "win": "better, and by enough to matter",
     "small": "better, but by too little to matter",
+    "none": "no effect that matters",
     "unclear": "neither shown to be better nor worse",
     "worse": "worse",
 }
@@ -4005,14 +4155,15 @@ def _check_rule(said: _Said, payload: J) -> None:
     """Each row of the rule means what the rule is, in every situation, and the advice says why."""
     readout, notes = payload["readout"], said.notes
     policy = readout["plan"].get("decision", {})
-    wrong = next((s for s in _situations() if _told(payload["rule"], s) != rule(policy, s)), None)
+    methods = readout.get("methods", 1)
+    every = _situations(methods)
+    wrong = next((s for s in every if _told(payload["rule"], s) != rule(policy, s, methods)), None)
     if wrong is not None:
-        notes.differs(f"decision rule, where {wrong}", rule(policy, wrong), _told(payload["rule"], wrong))
-    reached = {rule(policy, s)[0] for s in _situations()}
+        notes.differs(f"decision rule, where {wrong}", rule(policy, wrong, methods), _told(payload["rule"], wrong))
+    reached = {rule(policy, s, methods)[0] for s in every}
     notes.same("decision rule, rows", sorted(reached), sorted(str(r["id"]) for r in payload["rule"]))
     for row in payload["rule"]:
         said.one_of(f"decision rule, {row['id']}", (BECAUSE.get(row["id"], ""),), row["because"])
-    methods = readout.get("methods", 1)
     ours = recommended(readout["plan"], readout["rows"], readout["health"], readout["due"]["is_adequate"], methods=methods)
     theirs = readout["recommendation"]
     notes.same("advice, variants", len(ours["variants"]), len(theirs["variants"]))
@@ -4028,12 +4179,13 @@ def _check_rule(said: _Said, payload: J) -> None:
     said.one_of("advice, because", fired, theirs["because"])
 
 
-def _situations() -> list[dict[str, J]]:
+def _situations(methods: int) -> list[dict[str, J]]:
+    ended = methods >= ENDED
     return [
         {"primary": p, "deteriorated": d, "guardrails": g, "health": h, "adequate": a}
-        for p in ("worse", "unclear", "small", "win")
+        for p in ("worse", *(("none",) if ended else ()), "unclear", "small", "win")
         for d in (False, True)
-        for g in ("bad", "unclear", "ok")
+        for g in ("bad", "unclear", *(("worse",) if ended else ()), "ok")
         for h in ("fail", "warn", "pass")
         for a in (False, True)
     ]
@@ -4052,12 +4204,15 @@ def _evidence(rows: Sequence[J], methods: int) -> list[str]:
     out = []
     for r in (r for r in rows if r["role"] == "primary"):
         state = r["verdict"] if r["verdict"] in ("worse", "unclear") else "small" if r["matters"] is False else "win"
+        state = "none" if state in ("unclear", "small") and r.get("equivalent") else state
         out.append(f"{r['metric']}: {_FOUND[state]}")
     out += [f"{r['metric']}: worse" for r in rows if r["role"] == "secondary" and r["verdict"] == "worse"]
     rails = [r for r in rows if r["role"] == "guardrail"]
     out += [f"{r['metric']}: worse than accepted" for r in rails if r["guardrail"] == "bad"]
     out += [f"{r['metric']}: not yet shown to be within its margin" for r in rails if r["guardrail"] == "unclear"]
-    if methods >= 2:
+    within = [r for r in rails if (r["guardrail"], r["verdict"]) == ("ok", "worse")] if methods >= ENDED else []
+    out += [f"{r['metric']}: worse, within what the plan accepts" for r in within]
+    if methods >= WHOLE:
         out += [f"{r['metric']}: can't be computed" for r in rows if r["role"] != "guardrail" and lost(r)]
     return out
 
@@ -4892,7 +5047,7 @@ def check_page(notes: Notes, payload: J, document: str | None, renderer: Rendere
     if page is None:
         known = list(renderer.templates.values())[1:]  # those before the newest: no page of today lacks its cells
     else:
-        if document is not None and page["template"] not in renderer.templates:
+        if page["template"] not in renderer.templates:
             notes.not_checked.append("the page was not made again: its template is not one that this version knows")
             return
         cells = _accounted(notes, payload, renderer, cells, messages)
@@ -4992,6 +5147,149 @@ def _first_difference(a: Sequence[str], b: Sequence[str]) -> tuple[str, str]:
             i = next((i for i, (p, q) in enumerate(zip(x, y, strict=False)) if p != q), min(len(x), len(y)))
             return x[max(0, i - 40) : i + 60], y[max(0, i - 40) : i + 60]
     return f"{len(a)} pieces", f"{len(b)} pieces"
+
+
+# ------------------------------------------------------------------------------------------------------------------------ said
+# Every number of a text, traced to a cell of a memo: what somebody wrote of a result says what the memo says.
+
+NUMBER = re.compile(
+    r"\d{4}-\d{2}-\d{2}|[+\-\u2212]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[\s\u202f\u00a0]?(?:%|pp\b|per\s?cent))?", re.IGNORECASE
+)
+_ENDS = re.compile(r"(?<=[.!?:])\s+|\n+")
+_SPACE = re.compile(r"[\s\u202f\u00a0\u2009]+")
+
+
+@dataclass(frozen=True)
+class Traced:
+    """One number of a text.
+
+    Attributes:
+        number: As it was written.
+        sentence: Where it was written.
+        place: Cell of the memo that has it, "" where none has.
+        expected: What the memo has there, where the sentence is one of its own; "" otherwise.
+    """
+
+    number: str
+    sentence: str
+    place: str
+    expected: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the memo says the same."""
+        return bool(self.place)
+
+    def to_dict(self) -> dict[str, J]:
+        """The fields by name."""
+        return {
+            "number": self.number,
+            "sentence": self.sentence,
+            "place": self.place,
+            "expected": self.expected,
+            "ok": self.ok,
+        }
+
+    def __str__(self) -> str:
+        if self.ok:
+            return f"{self.number}: {self.place}"
+        return f"{self.number}: the memo has {self.expected}" if self.expected else f"{self.number}: no cell of the memo has it"
+
+
+def trace(text: str, cells: J) -> list[Traced]:
+    """Each number of a text with the cell that it comes from.
+
+    Args:
+        text: Sentences in plain text.
+        cells: Of a memo's page, verified before.
+    """
+    known: dict[str, list[tuple[str, list[str]]]] = {}
+    for place, value in _strings(cells):
+        for piece in _pieces(value):
+            if NUMBER.search(piece):
+                known.setdefault(_mask(piece), []).append((place, NUMBER.findall(piece)))
+    rows = cells.get("rows", [])
+    out: list[Traced] = []
+    for piece in _pieces(text):
+        numbers = NUMBER.findall(piece)
+        if not numbers:
+            continue
+        own = known.get(_mask(piece), [])
+        if own:
+            place, theirs = max(own, key=lambda pair: sum(plain(a) == plain(b) for a, b in zip(numbers, pair[1], strict=True)))
+            for mine, wanted in zip(numbers, theirs, strict=True):
+                same = plain(mine) == plain(wanted)
+                home = _home(mine, piece, rows) or place
+                out.append(Traced(mine, piece, home if same else "", "" if same else wanted))
+        else:
+            out += [Traced(n, piece, _found(n, piece, cells, rows)) for n in numbers]
+    return out
+
+
+def plain(number: str) -> str:
+    """A number without the ways of writing it: separators, spaces, kinds of minus."""
+    text = _SPACE.sub("", number).replace(",", "").replace("\u2212", "-").lower().replace("percent", "%")
+    return text.rstrip(".")
+
+
+def _strings(value: J, place: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _strings(inner, f"{place}.{name}" if place else str(name))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from _strings(inner, f"{place}.{i}")
+    elif isinstance(value, str):
+        yield place, value
+
+
+def _pieces(text: str) -> list[str]:
+    """Sentences of a text: a point ends one only where space follows."""
+    return [piece for part in _ENDS.split(text) if (piece := part.strip())]
+
+
+def _mask(piece: str) -> str:
+    return _SPACE.sub(" ", NUMBER.sub("#", piece)).strip().casefold()
+
+
+def _bare(number: str) -> str:
+    """Without a sign, for texts that write `3.1 to 11.8` or `fell by 2 %`."""
+    return plain(number).lstrip("+-")
+
+
+def _matches(mine: str, theirs: str) -> bool:
+    signed = plain(mine)[:1] in "+-"
+    a, b = (plain(mine), plain(theirs)) if signed else (_bare(mine), _bare(theirs))
+    if a == b:
+        return True
+    unit = a[-1:] if a.endswith("%") else ""
+    return bool(unit) and not b.endswith("%") and a[:-1] == b  # an interval's ends stand without their sign
+
+
+def _home(number: str, piece: str, rows: Sequence[J]) -> str:
+    """Cell of a row of a metric that the sentence names."""
+    said = piece.casefold()
+    for i, row in enumerate(rows):
+        if str(row["label"]).casefold() in said:
+            for name, value in row.items():
+                if isinstance(value, str) and any(_matches(number, n) for n in NUMBER.findall(value)):
+                    return f"rows.{i}.{name}"
+    return ""
+
+
+def _found(number: str, piece: str, cells: J, rows: Sequence[J]) -> str:
+    """Cell that has a number of a sentence that is none of the memo's own."""
+    home = _home(number, piece, rows)
+    if home:
+        return home
+    names = [str(row["label"]).casefold() for row in rows]
+    if any(name in piece.casefold() for name in names) and plain(number).endswith(("%", "pp")):
+        return ""
+    for part in ("run", "decision", "title", "hypothesis", "looks"):
+        for place, value in _strings(cells.get(part), part):
+            if any(plain(number) == plain(n) for n in NUMBER.findall(value)):
+                return place
+    return ""
 
 
 # ----------------------------------------------------------------------------------------------------------------------- check
@@ -5268,6 +5566,33 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
     return "witness", f"The memo is whole, but not what the witness saw: {found}."
 
 
+def trace_memo(text: str, path: str | Path, *, renderer: Renderer | None = None) -> list[Traced]:
+    """Each number of a text with the cell of a memo that has it; `verify` says whether the memo itself holds.
+
+    Args:
+        text: Sentences in plain text.
+        path: The memo.
+        renderer: Makes the cells of a memo that carries none.
+    """
+    payload = sealed(path, Notes())[0]
+    page = payload.get("page")
+    cells = page["cells"] if page is not None else renderer.made(payload)[0] if renderer is not None else {}
+    return trace(text, cells)
+
+
+def traced_text(found: Sequence[Traced]) -> str:
+    """What was found of a text's numbers, line by line."""
+    wrong = sum(not t.ok for t in found)
+    head = (
+        f"{wrong} of {len(found)} numbers of the text are not what the memo says."
+        if wrong
+        else f"All {len(found)} numbers of the text are the memo's."
+        if found
+        else "The text has no number."
+    )
+    return "\n".join([head, *(f"  {'✓' if t.ok else '✕'} {t}" for t in found)])
+
+
 def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = None) -> int:
     """Verify one memo from the command line: `python verify.py MEMO [--json] [--key KEY] …`."""
     parser = argparse.ArgumentParser(prog="verify.py", description="Check a memo with nothing but the memo.")
@@ -5276,14 +5601,20 @@ def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = 
     parser.add_argument("--key", help="experiment that it should be of")
     parser.add_argument("--ledger", help="the experiment's ledger.jsonl today")
     parser.add_argument("--witness", help="length:digest noted elsewhere")
+    parser.add_argument("--text", metavar="FILE", help="also trace every number of this text to a cell of the memo")
     try:
         args = parser.parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
     report = verify(args.memo, key=args.key, ledger=args.ledger, witness=args.witness, renderer=renderer)
-    text = json.dumps(report.to_dict(), indent=2) if args.json else str(report)
+    value, said, wrong = report.to_dict(), str(report), False
+    if args.text and report.holds:
+        found = trace_memo(Path(args.text).read_text("utf-8"), args.memo, renderer=renderer)
+        value, said = {**value, "text": [t.to_dict() for t in found]}, f"{said}\n{traced_text(found)}"
+        wrong = any(not t.ok for t in found)
+    text = json.dumps(value, indent=2) if args.json else said
     sys.stdout.buffer.write((text + "\n").encode("utf-8", "replace"))
-    return report.exit_code
+    return 1 if wrong else report.exit_code
 
 
 # ------------------------------------------------------------------------------------------------------------------------ page
@@ -5294,7 +5625,8 @@ FIXED = frozenset(
     (
         *("", "–", "-", "none", "ship", "ship none", "iterate", "defer", "decision deferred", "do not read the effects"),
         *("nobody", "nobody yet", "all", "other", "otherwise", "unbounded", "not enough data", "better", "worse", "unclear"),
-        *("no difference shown", "within its margin", "pass", "warn", "fail", "not answerable", "invalid", "peek"),
+        *("no difference shown", "no effect that matters", "worse, within what we accept", "within its margin"),
+        *("pass", "warn", "fail", "not answerable", "not run", "invalid", "peek"),
         *("exploratory", "primary", "secondary", "guardrail", "primary metric", "health", "guardrails", "data"),
     )
 )
@@ -5334,7 +5666,17 @@ def variant_labels(plan: Mapping[str, Any]) -> dict[str, str]:
     return {key: f"{label} ({key})" if is_open(key) else label for key, label in own.items()}
 
 
-MARKS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "unclear": ("─", "muted")}
+def is_worse_within(row: Mapping[str, Any]) -> bool:
+    """Whether a guardrail got worse by the plan's test, and is shown to be within its margin all the same."""
+    return row.get("guardrail") == "ok" and row.get("verdict") == "worse"
+
+
+WITHIN = ("▽", "warn")
+"""Mark and tone of a guardrail that got worse, within its margin."""
+
+
+SAME = ("≈", "same")
+"""Mark and tone of a row whose whole interval lies within what does not matter."""
 
 
 WITH_NUMBERS = ("ok", "unbounded_lift", "control_near_zero", "few_events")
@@ -5352,13 +5694,19 @@ def has_verdict(row: Mapping[str, Any]) -> bool:
 RAILS = {"ok": ("✓", "better"), "bad": ("✕", "worse"), "unclear": ("?", "warn")}
 
 
+MARKS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "unclear": ("─", "muted")}
+
+
 def mark_of(row: Mapping[str, Any]) -> tuple[str, str]:
     """Sign and tone of a row: the state of the margin for guardrails, else the verdict."""
     if not has_verdict(row):
         return "?", "muted"
+    if is_worse_within(row):
+        return WITHIN
     if row.get("guardrail"):
         return RAILS[str(row["guardrail"])]
-    return MARKS[str(row.get("verdict") or "unclear")]
+    verdict = str(row.get("verdict") or "unclear")
+    return SAME if verdict == "unclear" and row.get("equivalent") else MARKS[verdict]
 
 
 def _rows_ends(row: Mapping[str, Any], low: str, high: str) -> float | None:
@@ -5419,6 +5767,12 @@ def means(row: Mapping[str, Any]) -> tuple[str, str]:
 NOT_ENOUGH = "not enough data"
 
 
+WORSE_WITHIN = "worse, within what we accept"
+
+
+NO_EFFECT = "no effect that matters"
+
+
 TOO_LITTLE = "better, but by too little to matter"
 
 
@@ -5432,9 +5786,13 @@ def word_of(row: Mapping[str, Any]) -> str:
     """The verdict in words."""
     if not has_verdict(row):
         return NOT_ENOUGH
+    if is_worse_within(row):
+        return WORSE_WITHIN
     if row.get("guardrail"):
         return RAIL_WORDS[str(row["guardrail"])]
     verdict = str(row.get("verdict") or "unclear")
+    if verdict == "unclear" and row.get("equivalent"):
+        return NO_EFFECT
     return TOO_LITTLE if verdict == "better" and row.get("matters") is False else VERDICT_WORDS[verdict]
 
 
@@ -5646,6 +6004,12 @@ BARS = {
 }
 
 
+def is_no_effect(readout: Mapping[str, Any]) -> bool:
+    """Whether the rule says of every treatment that its effect does not matter."""
+    recommended = readout["recommendation"]
+    return recommended["outcome"] == "ship none" and set(recommended["rows"]) == {"R13"}
+
+
 class Message(str):
     """A sentence of the table with its id and values; plain text everywhere else.
 
@@ -5661,6 +6025,7 @@ class Message(str):
 
 
 WORDING: Mapping[str, tuple[str, ...]] = {
+    "headline.none": ("{decision}: no effect that matters",),
     "headline.after": ("{decision}, by a plan made after the data",),
     "headline.partly": ("{decision}, by a plan made after part of the data",),
     "headline.retrospective": ("{decision}, by a retrospective plan",),
@@ -5687,12 +6052,19 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "impact.invalid": (
         "A gating health check failed ({failed}), so the measured effects can't be trusted and no decision can rest on them.",
     ),
-    "impact.invalid_next": ("Mend the cause named below, then run the experiment again.",),
+    "impact.invalid_next": (
+        "Fix the cause named below, then run the experiment again.",
+        "Mend the cause named below, then run the experiment again.",
+    ),
     "impact.nothing": ("No primary metric could be computed.",),
     "impact.nothing_next": ("See the metrics below for the reasons.",),
     "impact.unclear": (
         "{metric} came to {treatment} with {variant} and to {control} without it; the {level} interval of the change runs from "
         "{low} to {high}, so no difference is shown.",
+    ),
+    "impact.none": (
+        "With {variant}, {metric} has no effect that matters: {treatment} with it, {control} without; the whole {level} "
+        "interval of the change, {low} to {high}, is too small to matter by the plan.",
     ),
     "impact.rose": (
         "With {variant}, {metric} rose by {size}, from {control} to {treatment} ({level} interval {low} to {high}).",
@@ -5814,10 +6186,12 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     fired = ", ".join(dict.fromkeys(recommended["rows"]))
     rule_says = headline(recommended["outcome"], labels.get(recommended["variant"], recommended["variant"]))
     if decision is None:
+        mark, tone = SAME if is_no_effect(payload["readout"]) else BARS[recommended["outcome"]]
+        words = say("headline.none", decision=rule_says) if is_no_effect(payload["readout"]) else rule_says
         return {
-            "headline": qualified(rule_says, payload["readout"]["stamps"]),
-            "mark": BARS[recommended["outcome"]][0],
-            "tone": BARS[recommended["outcome"]][1],
+            "headline": qualified(words, payload["readout"]["stamps"]),
+            "mark": mark,
+            "tone": tone,
             "basis": say("basis.recommended", rows=fired),
             "differs": False,
             "because": recommended["because"],
@@ -5829,6 +6203,11 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     outcome = decision["outcome"]
     variant = labels.get(decision["variant"], decision["variant"])
     mark, tone = BARS.get(outcome, ("◆", "muted"))
+    if outcome == "ship none" and is_no_effect(payload["readout"]):
+        mark, tone = SAME
+    words = headline(outcome, variant)
+    if outcome == "ship none" and is_no_effect(payload["readout"]):
+        words = say("headline.none", decision=words)
     later = later_looks(payload)
     basis = (
         say("basis.older", looks=number_of(len(later), "later look"), rows=fired)
@@ -5838,7 +6217,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
-        "headline": qualified(headline(outcome, variant), payload["readout"]["stamps"]),
+        "headline": qualified(words, payload["readout"]["stamps"]),
         "mark": mark,
         "tone": tone,
         "basis": basis,
@@ -5851,7 +6230,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     }
 
 
-def _subject(readout: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def subject(readout: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The primary row to speak about: of the variant that is shipped, else the first treatment; the one that decides first."""
     recommended = readout["recommendation"]
     wanted = recommended["variant"] or next(
@@ -5860,7 +6239,7 @@ def _subject(readout: Mapping[str, Any]) -> Mapping[str, Any] | None:
     rows = [r for r in readout["rows"] if r["role"] == "primary" and r["effect"] is not None and r["ci_low"] is not None]
     mine = [r for r in rows if r["variant"] == wanted] or rows
     order = {"better": 0, "worse": 1, "unclear": 2}
-    return min(mine, key=lambda r: order[r["verdict"]], default=None)
+    return min(mine, key=lambda r: (order[r["verdict"]], not r.get("equivalent")), default=None)
 
 
 def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
@@ -5880,7 +6259,7 @@ def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     name, variant = named(row["label"]), labels[row["variant"]]
     if row["verdict"] == "unclear":
         return say(
-            "impact.unclear",
+            "impact.none" if row.get("equivalent") else "impact.unclear",
             metric=name,
             treatment=treatment,
             variant=variant,
@@ -5947,12 +6326,24 @@ def _how_much(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     return f"That adds up to {what} {where} (from {low} to {high})"
 
 
+def rail_said(row: Mapping[str, Any]) -> str:
+    """A guardrail that got worse within its margin, as a clause: `Load time rose by 2.4 %, within the 5 % accepted`."""
+    verb = "rose" if (row["effect"] or 0.0) > 0 else "fell"
+    size = lift_text(row) if row["margin_scale"] == "lift" and row["lift"] is not None else effect_text(row)
+    margin = margin_text(row).lstrip("+" + MINUS)
+    accepted = f", within the {margin} accepted" if margin else ""
+    return f"{row['label']} {verb} by {size.lstrip('+' + MINUS)}{accepted}"
+
+
 def _rails(readout: Mapping[str, Any], variant: str) -> str:
     rails = [r for r in readout["rows"] if r["role"] == "guardrail" and r["variant"] == variant]
     bad = [r["label"] for r in rails if r["guardrail"] == "bad"]
     unclear = [r["label"] for r in rails if r["guardrail"] == "unclear"]
     if bad:
         return f"worse than the plan accepts: {', '.join(bad)}"
+    slipped = [rail_said({**r, "label": named(r["label"])}) for r in rails if is_worse_within(r)]
+    if slipped:
+        return "; ".join(slipped)
     if unclear:
         return f"not yet shown to be safe: {', '.join(unclear)}"
     if not rails:
@@ -5966,7 +6357,7 @@ def impact_sentences(payload: Mapping[str, Any]) -> tuple[str, str]:
     if "INVALID" in readout["stamps"]:
         failed = [c["title"] for c in readout["health"] if c["gate"] and c["status"] == "fail"]
         return say("impact.invalid", failed=", ".join(failed) or "see below"), say("impact.invalid_next")
-    row = _subject(readout)
+    row = subject(readout)
     if row is None:
         return say("impact.nothing"), say("impact.nothing_next")
     parts = [p for p in (_how_much(readout, row), _rails(readout, row["variant"])) if p]
@@ -6015,7 +6406,7 @@ class ForestRow:
         high: Upper end; None = unbounded.
         shown: Text right of the chart, such as `+7.4 % (+3.1 … +11.8)`.
         means: Text such as `12.1 % → 13.0 %`.
-        mark: `▲ ▼ ─ ✓ ✕ ?` with its tone.
+        mark: `▲ ▼ ─ ≈ ✓ ▽ ✕ ?` with its tone.
         tone: What the mark means.
         note: Second line under the label.
         plain_low: Unadjusted lower end, drawn as a ghost where it differs.
@@ -6036,7 +6427,7 @@ class ForestRow:
     shown: str
     means: str
     mark: str = ""
-    tone: Literal["better", "worse", "warn", "muted"] = "muted"
+    tone: Literal["better", "worse", "warn", "same", "muted"] = "muted"
     note: str = ""
     plain_low: float | None = None
     plain_high: float | None = None
@@ -6403,8 +6794,1314 @@ def health_line(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     if passed:
         out.append({"text": f"{passed} {'more ' if loud else ''}pass", "tone": "better"})
     if silent:
-        out.append({"text": f"{silent} not answerable", "tone": "muted"})
+        out.append({"text": f"{silent} not run", "tone": "muted"})
     return out or [{"text": "no check ran", "tone": "worse"}]
+
+
+FIVE = (("srm_anytime", "srm"), ("assignment_audit",), ("plan_first",), ("pre_experiment_bias",), ("contamination",))
+"""What page one names: the split, the assignment, the plan's date, alike before, nobody in two variants."""
+
+
+MOST = 3
+"""Further checks that warn or fail and are named."""
+
+
+_RANK = ("fail", "warn", "not answerable", "pass")
+
+
+def five(checks: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], int, str]:
+    """Loud checks and the five that matter, how many loud ones are left out, and one line for the rest.
+
+    Args:
+        checks: Of a readout, as dictionaries.
+    """
+    by_name = {c["name"]: c for c in checks}
+    picked = []
+    for group in FIVE:
+        found = [by_name[name] for name in group if name in by_name]
+        if found:
+            picked.append(min(found, key=lambda c: _RANK.index(c["status"])))
+    named = {name for group in FIVE for name in group}
+    loud = [c for c in checks if c["name"] not in named and c["status"] in ("fail", "warn")]
+    rest = [c for c in checks if c["name"] not in named and c not in loud]
+    passed = sum(c["status"] == "pass" for c in rest)
+    silent = sum(c["status"] == "not answerable" for c in rest)
+    parts = [f"{passed} more pass"] if passed else []
+    parts += [f"{silent} not run: each says how to make it run"] if silent else []
+    return [*loud[:MOST], *picked], max(len(loud) - MOST, 0), "; ".join(parts)
+
+
+NOTHING = "Nothing to do."
+
+
+def short(check: Mapping[str, Any]) -> str:
+    """What a loud check found, how to make one run that did not, and nothing of one that passed."""
+    if check["status"] == "pass":
+        return ""
+    told = check["next_step"] if check["status"] == "not answerable" and check["next_step"] != NOTHING else check["meaning"]
+    return str(told).split(". ")[0].rstrip(".") + "."
+
+
+WORDS = {"not answerable": "not run"}
+"""A status as people read it, where files keep another word."""
+
+
+def health_lines(checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The checks that matter most with what they found, further loud ones, and one line for the rest."""
+    lines, more, rest = five(checks)
+    return {
+        "lines": [
+            {
+                "title": c["title"],
+                "word": WORDS.get(c["status"], c["status"]),
+                "tone": HEALTH_TONE.get(c["status"], "muted"),
+                "said": short(c),
+            }
+            for c in lines
+        ],
+        "more": more,
+        "rest": rest,
+    }
+
+
+def run_dates(readout: Mapping[str, Any]) -> tuple[str, str, int] | None:
+    """First and last day of exposures and how many days that are, both included; None where the data name none."""
+    summary = readout["summary"]
+    days = sorted(summary["exposures_by_day"])
+    first, last = summary["first_exposure"] or (days[0] if days else ""), summary["last_exposure"] or (days[-1] if days else "")
+    if not first or not last:
+        return None
+    a, b = date.fromisoformat(first[:10]), date.fromisoformat(last[:10])
+    return a.isoformat(), b.isoformat(), (b - a).days + 1
+
+
+def _traffic(plan: Mapping[str, Any]) -> str:
+    """Which share of whom took part, by the rollout groups of the plan."""
+    assignment = plan.get("assignment")
+    if not assignment:
+        return "another system chose who takes part"
+    parts = [f"{share_text(r['share'])} of {r['key']}" for r in assignment.get("rollout", ())]
+    holdout = assignment.get("holdout")
+    parts += [f"{share_text(holdout['share'])} held out"] if holdout else []
+    return ", ".join(parts) or DASH
+
+
+def planned_lift(plan: Mapping[str, Any], metric: str) -> float | None:
+    """Size of the lift that the plan expects, without its sign: of the hypothesis, else the smallest that matters."""
+    claims = [c for c in plan["hypothesis"].get("then", ()) if c["metric"] == metric and c.get("lift")]
+    least = next(m for m in plan["metrics"] if m["key"] == metric).get("min_lift")
+    return abs(float(claims[0]["lift"])) if claims else float(least) if least else None
+
+
+def relative_error(row: Mapping[str, Any]) -> float | None:
+    """Standard error of the lift as a share of the control's mean, its noise left out; None where there is none."""
+    if not row["se"] or not row["mean_control"]:
+        return None
+    return float(row["se"]) / abs(float(row["mean_control"]))
+
+
+NORMAL = NormalDist()
+
+
+def chance(lift: float, error: float, bar: float) -> float:
+    """Chance that an estimate of that standard error exceeds the bar where that is the true lift."""
+    return NORMAL.cdf((lift - bar) / error)
+
+
+def threshold(error: float, q: float, policy: str, least: float | None) -> float:
+    """Lift from which on an estimate wins by the plan's rule.
+
+    Args:
+        error: Standard error of the lift.
+        q: Multiplier of the interval.
+        policy: `decision.practical`.
+        least: `min_lift`.
+    """
+    if policy == "none" or not least:
+        return q * error
+    return max(q * error, least) if policy == "estimate" else q * error + least
+
+
+def multiplier(row: Mapping[str, Any]) -> float:
+    """How many standard errors the row's interval reaches to each side; the normal's where it has none."""
+    if row["se"] and row["ci_low"] is not None and row["ci_high"] is not None:
+        return (float(row["ci_high"]) - float(row["ci_low"])) / (2.0 * float(row["se"]))
+    return NORMAL.inv_cdf(1.0 - float(row["alpha"]) / 2.0)
+
+
+def chance_of_missing(plan: Mapping[str, Any], row: Mapping[str, Any]) -> float | None:
+    """Chance that a run as noisy as this one does not win by the plan's rule where the lift is as planned."""
+    lift, error = planned_lift(plan, row["metric"]), relative_error(row)
+    if lift is None or error is None:
+        return None
+    policy = plan.get("decision", {}).get("practical", "estimate")
+    return 1.0 - chance(lift, error, threshold(error, multiplier(row), policy, row["min_lift"]))
+
+
+def could_find(row: Mapping[str, Any], power: float) -> float | None:
+    """Smallest lift, either way, that this run would have called significant with that chance.
+
+    (q + z_power) · se / |mean of the control|, with the multiplier q of the interval that is shown.
+
+    Args:
+        row: Of a readout.
+        power: Chance, from the plan.
+    """
+    error = relative_error(row)
+    return None if error is None else (multiplier(row) + NORMAL.inv_cdf(power)) * error
+
+
+def chance_text(share: float) -> str:
+    """A chance in whole per cent, never none and never all."""
+    return "< 1\u202f%" if share < 0.01 else "> 99\u202f%" if share > 0.99 else percent(share, 0)
+
+
+def _planned(readout: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Each primary metric of the variant that the page speaks about: the lift planned, found, and what could be missed."""
+    plan, main = readout["plan"], subject(readout)
+    if main is None or "INVALID" in readout["stamps"]:
+        return []
+    names, power = metric_names(plan), plan["planning"]["power"]
+    out = []
+    for row in readout["rows"]:
+        if row["role"] != "primary" or row["variant"] != main["variant"]:
+            continue
+        lift, least = planned_lift(plan, row["metric"]), could_find(row, power)
+        sign = "+" if row["direction"] == "increase" else MINUS
+        missed = chance_of_missing(plan, row)
+        out.append(
+            {
+                "metric": names[row["metric"]],
+                "planned": f"{sign}{share_text(lift)}" if lift else DASH,
+                "found": f"{lift_text(row)} ({lift_interval(row)})" if row["lift"] is not None else DASH,
+                "could_find": share_text(float(f"{least:.2g}")) if least is not None else DASH,
+                "missed": chance_text(missed) if missed is not None else DASH,
+                "power": share_text(power),
+            }
+        )
+    return out
+
+
+def planned_error(plan: Mapping[str, Any], metric: Mapping[str, Any], units: float | None = None) -> float | None:
+    """Standard error of the lift that the plan's baselines foresee, at the horizon or at so many units of all variants."""
+    planning = plan.get("planning", {})
+    mean, sd = planning.get("baselines", {}).get(metric["key"]), planning.get("sds", {}).get(metric["key"])
+    total = units or plan.get("horizon", {}).get("units")
+    if not mean or not total:
+        return None
+    if sd is None:
+        if not 0 < mean < 1:
+            return None
+        sd = math.sqrt(mean * (1.0 - mean))
+    control = next(v["split"] for v in plan["variants"] if v.get("control"))
+    treatment = next(v["split"] for v in plan["variants"] if not v.get("control"))
+    if not control or not treatment:
+        return None
+    return float(sd / abs(mean) * math.sqrt(1.0 / (control * total) + 1.0 / (treatment * total)))
+
+
+_POCOCK = {2: 1.111, 3: 1.168, 4: 1.205, 5: 1.231}
+"""Pocock's constants over the normal's at 5 %, by number of looks (Jennison and Turnbull 2000, table 2.1)."""
+
+
+def multiplier_at(plan: Mapping[str, Any], alpha: float, units: float, share: float) -> float:
+    """Multiplier of the plan's design for a comparison that is read at that many units, its last look where looks are planned.
+
+    Args:
+        plan: As a dictionary.
+        alpha: Two-sided level of the comparison.
+        units: Of control and treatment together.
+        share: Of the two of all units.
+    """
+    model = plan["model"]
+    fixed = NORMAL.inv_cdf(1.0 - alpha / 2.0)
+    if model["kind"] == "sequential":
+        level = round(1.0 - model["confidence"], 12)
+        if model.get("n_opt"):
+            k = units * (-2.0 * math.log(level) + math.log1p(-2.0 * math.log(level))) / (model["n_opt"] * share)
+        else:
+            parts = [v["split"] for v in plan["variants"]]
+            own = max(parts) / share if share else 0.5
+            k = units * (model.get("tau") or 0.0) ** 2 * own * (1.0 - own)
+        return math.sqrt((k + 1.0) / k * (math.log(k + 1.0) - 2.0 * math.log(alpha))) if k > 0 else math.inf
+    if model["kind"] == "group_sequential":
+        looks = len(model.get("looks", (0.5, 1.0)))
+        if model.get("spending") == "reflection":
+            return NORMAL.inv_cdf(1.0 - alpha / 4.0)
+        if model.get("spending") == "pocock":
+            return fixed * _POCOCK.get(looks, 1.231 if looks > 5 else 1.0)
+        return fixed * (1.0 + 0.0085 * (looks - 1))
+    return fixed
+
+
+def _wins(
+    plan: Mapping[str, Any], metric: Mapping[str, Any], lift: float, error: float, alpha: float, pair: float, share: float
+) -> float:
+    policy = plan.get("decision", {}).get("practical", "estimate")
+    q = multiplier_at(plan, alpha, pair, share)
+    return chance(lift, error, threshold(error, q, policy, metric.get("min_lift")))
+
+
+def _alpha(plan: Mapping[str, Any]) -> float:
+    """Level of a primary comparison: Bonferroni's share, which the steps of Holm begin with."""
+    alpha = round(1.0 - float(plan["model"]["confidence"]), 12)
+    count = sum(m["role"] == "primary" for m in plan["metrics"]) * (len(plan["variants"]) - 1)
+    return alpha if plan.get("correction") == "none" else alpha / max(count, 1)
+
+
+def planned_chance(plan: Mapping[str, Any], *, rails: bool = False) -> float | None:
+    """Chance at the horizon that the primary metrics win by the plan's rule where its hypothesis holds.
+
+    From the plan's own baselines and standard deviations; None where one is missing. Metrics are taken as independent.
+
+    Args:
+        plan: As a dictionary.
+        rails: Also ask that every guardrail is shown to be within its margin, if the change does nothing to it.
+    """
+    units = plan.get("horizon", {}).get("units")
+    control = next(v["split"] for v in plan["variants"] if v.get("control"))
+    share = control + next(v["split"] for v in plan["variants"] if not v.get("control"))
+    policy = plan.get("decision", {})
+    wins, passes = [], 1.0
+    for metric in plan["metrics"]:
+        error = planned_error(plan, metric)
+        if metric["role"] == "primary":
+            lift = planned_lift(plan, metric["key"])
+            if lift is None and policy.get("ship_when") != "all_primaries":
+                continue
+            if lift is None or error is None or not units:
+                return None
+            wins.append(_wins(plan, metric, lift, error, _alpha(plan), units * share, share))
+        elif metric["role"] == "guardrail" and rails and policy.get("guardrails", "non_inferior") == "non_inferior":
+            margin = metric.get("margin_rel")
+            mean = plan.get("planning", {}).get("baselines", {}).get(metric["key"])
+            if margin is None and metric.get("margin") and mean:
+                margin = metric["margin"] / abs(mean)
+            if margin is None or error is None or not units:
+                return None
+            level = 2.0 * (policy.get("guardrail_alpha") or round(1.0 - plan["model"]["confidence"], 12))
+            passes *= NORMAL.cdf(margin / error - multiplier_at(plan, level, units * share, share))
+    if not wins:
+        return None
+    missed = math.prod(1.0 - w for w in wins)
+    return passes * (math.prod(wins) if policy.get("ship_when") == "all_primaries" else 1.0 - missed)
+
+
+def _power(plan: Mapping[str, Any]) -> str:
+    """How often the plan's own rule would have won by its own numbers, on record."""
+    found = planned_chance(plan, rails=True) or planned_chance(plan)
+    if found is None:
+        return "The plan says nothing of its power."
+    wanted = plan["planning"]["power"]
+    low = ", less than it asked for" if found < wanted - 0.005 else ""
+    return (
+        f"By its own numbers the rule ships it in {chance_text(found)} of cases if its hypothesis holds{low} "
+        f"({share_text(wanted)} planned)."
+    )
+
+
+def money(readout: Mapping[str, Any]) -> str:
+    """What the metrics that changed are worth a month, where the plan names a worth or values in a currency."""
+    main = subject(readout)
+    if main is None or "INVALID" in readout["stamps"]:
+        return ""
+    parts = []
+    for row in readout["rows"]:
+        metric = next(m for m in readout["plan"]["metrics"] if m["key"] == row["metric"])
+        if row["variant"] != main["variant"] or row["role"] == "guardrail" or not metric.get("currency"):
+            continue
+        if row["verdict"] == "unclear":
+            continue
+        if row["effect"] is None or row["ci_low"] is None or not (metric.get("worth") or row["kind"] in ("sum", "column")):
+            continue
+        traffic = daily_units(readout)
+        per = (traffic[0] * DAYS_PER_MONTH if traffic else 1000.0) * (metric.get("worth") or 1.0)
+        values = [round_to(per * row[k], 3) for k in ("effect", "ci_low", "ci_high")]
+        decimals = decimals_for(values[2] - values[1])
+        point, low, high = (fixed(v, decimals, signed=True) for v in values)
+        where = "a month, if every unit had it" if traffic else "for every 1,000 units"
+        name = named(row["label"])
+        parts.append(f"{name}: {point} {metric['currency']} {where} (from {low} to {high})")
+    return f"In money: {'; '.join(parts)}." if parts else ""
+
+
+_PICTURE = re.compile(r"data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/]+={0,2}")
+
+
+def _picture(variant: Mapping[str, Any]) -> str:
+    """Data address of a variant's picture; "" for anything else, whoever wrote the payload."""
+    found = variant.get("picture") or ""
+    return found if _PICTURE.fullmatch(found) else ""
+
+
+_ADDRESS = re.compile(r"https?://[^\s<>\"']+")
+
+
+def run_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """When it ran, who was in it, what was planned and what was found."""
+    readout = payload["readout"]
+    plan, summary = readout["plan"], readout["summary"]
+    dates = run_dates(readout)
+    total = sum(summary["units"].values())
+    return {
+        "dates": f"{dates[0]} to {dates[1]}" if dates else "",
+        "days": number_of(dates[2], "day") if dates else "",
+        "total": whole(total),
+        "unit": plan["unit"],
+        "audience": plan.get("audience") or "",
+        "traffic": _traffic(plan),
+        "units": [
+            {"variant": labels[v["key"]], "n": whole(summary["units"].get(v["key"], 0)), "picture": _picture(v)}
+            for v in plan["variants"]
+        ],
+        "pictures": any(_picture(v) for v in plan["variants"]),
+        "planned": _planned(readout),
+        "power": _power(plan),
+        "money": money(readout),
+        "links": [
+            {"title": named(link["title"]), "url": link["url"]}
+            for link in plan.get("links") or ()
+            if _ADDRESS.fullmatch(link["url"])
+        ],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class WhatNow:
+    """What to do now.
+
+    Attributes:
+        state: `sealed`, or the outcome of the rule.
+        blocker: What keeps from an answer, by name; "" where nothing does.
+        why: One sentence: the blocker with its numbers, or the result.
+        takes: What it takes: units, days, chance, price; a sentence each.
+        lever: The cheapest way to need less; "" where there is none to name.
+        command: What does it, on a command line.
+        button: The same in a notebook.
+        units: Further units it takes, over all variants; None where that is no question of units.
+        days: Days at the present pace; None where there is none.
+        chance: Chance to get there if the planned lift is true; None where there is none to name.
+    """
+
+    state: str
+    blocker: str
+    why: str
+    takes: tuple[str, ...] = ()
+    lever: str = ""
+    command: str = ""
+    button: str = ""
+    units: int | None = None
+    days: int | None = None
+    chance: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {**{name: getattr(self, name) for name in self.__slots__}, "takes": list(self.takes)}
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Everything in order, a sentence or two each."""
+        head = f"{self.blocker[0].upper()}{self.blocker[1:]}. {self.why}" if self.blocker else self.why
+        last = f"Next: {self.command}" if self.command else ""
+        return tuple(line for line in (head, " ".join(self.takes), self.lever, last) if line)
+
+
+def _share(plan: Mapping[str, Any], variant: str) -> float:
+    """Share of control and this treatment of all units."""
+    return float(sum(v["split"] for v in plan["variants"] if v.get("control") or v["key"] == variant))
+
+
+LOW = 0.6
+"""A plan whose rule wins less often than this where its hypothesis holds can't be said to find it."""
+
+
+def _continues(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> bool:
+    """Whether more units of this very run may decide: always under a sequential design, else before its horizon."""
+    return plan["model"]["kind"] == "sequential" or not readout["due"]["is_adequate"]
+
+
+def chance_from_here(lift: float, seen: float, error: float, times: float, bar: float) -> float:
+    """The same at `times` the units, given what has been seen by now: conditional power.
+
+    The estimate then is f · seen + (1 − f) · new with f = 1 / times, and new has the variance error² / (times − 1).
+
+    Args:
+        lift: True lift.
+        seen: Estimate by now.
+        error: Its standard error.
+        times: Units then over units now, above 1.
+        bar: Lift from which on the estimate wins then.
+
+    Source: Lan and Wittes 1988, the B-value.
+    """
+    f = 1.0 / times
+    return NORMAL.cdf((f * seen + (1.0 - f) * lift - bar) / (error * math.sqrt(f * (1.0 - f))))
+
+
+RECENT_DAYS = 7
+"""Days with new units whose mean, over calendar days, is the pace."""
+
+
+def pace_of(by_day: Mapping[str, int]) -> float:
+    """Return new units a calendar day over the last days that had some; 0 where nothing came.
+
+    Days without a new unit count: three exposures within a week are not three days' worth. The last day is left out when there
+    are others, since it may not be over.
+
+    Args:
+        by_day: New units by day (ISO).
+    """
+    days = sorted(by_day)
+    if not days:
+        return 0.0
+    recent = days[:-1][-RECENT_DAYS:] or days
+    span = (date.fromisoformat(recent[-1][:10]) - date.fromisoformat(recent[0][:10])).days + 1
+    return sum(by_day[d] for d in recent) / span
+
+
+def _pace(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> float:
+    by_day = readout.get("summary", readout)["exposures_by_day"]
+    found = pace_of({day: sum(units.values()) for day, units in by_day.items()})
+    return found or float(plan.get("planning", {}).get("daily_units") or 0.0)
+
+
+def _days(plan: Mapping[str, Any], readout: Mapping[str, Any], units: float) -> int | None:
+    pace = _pace(plan, readout)
+    return math.ceil(units / pace - 1e-9) if pace > 0 else None
+
+
+def _again(plan: Mapping[str, Any]) -> str:
+    return f"xpbench readout {plan['key']}"
+
+
+def _new_run(plan: Mapping[str, Any]) -> str:
+    return f'xpbench restart {plan["key"]} --reason "…"'
+
+
+def _decide(plan: Mapping[str, Any], outcome: str) -> str:
+    return f'xpbench decide {plan["key"]} {outcome} --because "…"'
+
+
+TYPICAL_CORRELATION = 0.5
+
+
+def _lever(
+    plan: Mapping[str, Any], readout: Mapping[str, Any], row: Mapping[str, Any], metric: Mapping[str, Any], blocker: str
+) -> str:
+    """The way that needs the fewest units: of those whose saving can be named, the largest."""
+    found: list[tuple[float, str]] = []
+    control = next(v["split"] for v in plan["variants"] if v.get("control"))
+    own = next(v["split"] for v in plan["variants"] if v["key"] == row["variant"])
+    if control and own and len(plan["variants"]) > 2:
+        saved = 1.0 - 4.0 / (1.0 / control + 1.0 / own)
+        less = percent(saved, 0)
+        found.append((saved, f"Fewer variants: with one treatment at equal shares it takes {less} fewer units"))
+    elif control and own and abs(control - own) > 0.1:
+        saved = 1.0 - 4.0 * control * own / (control + own)
+        found.append((saved, f"Equal shares: it takes {percent(saved, 0)} fewer units"))
+    raw = next((s for s in row["sensitivity"] if s["name"] == "raw"), None)
+    if not metric.get("cuped") and metric["kind"] not in ("quantile", "formula", "retention"):
+        saved = TYPICAL_CORRELATION**2
+        found.append(
+            (
+                saved,
+                f"A covariate from before the exposure (CUPED): at a correlation of {TYPICAL_CORRELATION} it takes "
+                f"{percent(saved, 0)} fewer units, at 0.7 half",
+            )
+        )
+    free = raw is None and not metric.get("winsorize") and not row["is_proportion"]
+    if free and metric["kind"] in ("sum", "mean", "column"):
+        words = "Caps for extreme values (winsorize): they take most where few units hold much"
+        found.append((0.26 if blocker == "too noisy" else 0.1, words))
+    return f"The cheapest lever: {max(found)[1][0].lower()}{max(found)[1][1:]}." if found else ""
+
+
+def twice_tested(alpha: float, times: float) -> float:
+    """Chance that a true null is significant at one of two looks, each judged at the level of a single one.
+
+    P(|Z1| > c or |Z2| > c) with correlation 1 / √times, by Simpson's rule over Z1.
+
+    Args:
+        alpha: Two-sided level of one look.
+        times: Units at the second over units at the first.
+
+    Source: Armitage, McPherson and Rowe 1969.
+    """
+    c, r = NORMAL.inv_cdf(1.0 - alpha / 2.0), math.sqrt(1.0 / times)
+    rest = math.sqrt(max(1.0 - r * r, 1e-12))
+    steps = 200
+    total = 0.0
+    for i in range(steps + 1):
+        z = -c + 2.0 * c * i / steps
+        inside = NORMAL.cdf((c - r * z) / rest) - NORMAL.cdf((-c - r * z) / rest)
+        total += NORMAL.pdf(z) * inside * (1 if i in (0, steps) else 4 if i % 2 else 2)
+    return 1.0 - total * 2.0 * c / steps / 3.0
+
+
+def _two(value: float | None) -> float:
+    return float(f"{value or 0.0:.2g}")
+
+
+def _price(plan: Mapping[str, Any], readout: Mapping[str, Any], times: float, *, continues: bool) -> str:
+    """What extending costs in false positives."""
+    kind, alpha = plan["model"]["kind"], round(1.0 - plan["model"]["confidence"], 12)
+    if kind == "sequential":
+        return "Going on costs nothing: every further look is paid for in advance."
+    if kind == "bayesian":
+        return "A posterior that is read again carries no error guarantee."
+    if continues:
+        return "Up to the horizon that costs nothing beyond the plan." if kind == "group_sequential" else ""
+    both = 1.0 - (1.0 - alpha) ** 2
+    added = twice_tested(alpha, times)
+    return (
+        f"Adding the units to this run and testing again would raise its false positives from {share_text(alpha)} to "
+        f"about {share_text(_two(added))}; a new run keeps {share_text(alpha)} of its own "
+        f"({share_text(_two(both))} for the two)."
+    )
+
+
+_chances_MOST = 400.0
+"""Extensions beyond so many times the units are no plan."""
+
+
+def times_needed(reaches: Callable[[float], float], target: float, *, least: float = 1.0) -> float | None:
+    """Smallest multiple of the units, above `least`, at which a chance reaches the target; None where no plan gets there.
+
+    Args:
+        reaches: The chance as a function of the multiple.
+        target: Wanted chance.
+        least: Below 1 for a run that begins with no unit.
+    """
+    low, high = least, least * 1.0625
+    while reaches(high) < target:
+        low, high = high, high * 1.5
+        if high > _chances_MOST:
+            return None
+    for _ in range(40):
+        middle = (low + high) / 2.0
+        low, high = (low, middle) if reaches(middle) >= target else (middle, high)
+    return high
+
+
+def rounded_up(units: float) -> int:
+    """Units to three significant digits, upwards."""
+    count = math.ceil(units - 1e-6)
+    step: int = 10 ** max(0, len(str(max(count, 1))) - 3)
+    return -(-count // step) * step
+
+
+def _in_days(days: int | None) -> str:
+    return f", about {number_of(days, 'day')} at the present pace" if days is not None else ""
+
+
+def _extension(
+    plan: Mapping[str, Any],
+    readout: Mapping[str, Any],
+    row: Mapping[str, Any],
+    metric: Mapping[str, Any],
+    lift: float,
+    error: float,
+    blocker: str,
+    why: str,
+    outcome: str,
+) -> WhatNow:
+    """Units, days, chance and price of an answer, with the noise that was measured and the lift that was planned."""
+    policy, least = plan.get("decision", {}).get("practical", "estimate"), metric.get("min_lift")
+    share, pair = _share(plan, row["variant"]), row["n_control"] + row["n"]
+    total = sum(readout["summary"]["units"].values())
+    target = plan["planning"]["power"]
+    sign = 1.0 if row["direction"] == "increase" else -1.0
+    seen = sign * row["lift"]
+    continues = _continues(plan, readout)
+    ends = plan.get("horizon", {}).get("units") if plan["model"]["kind"] != "sequential" else None
+
+    def bar(times: float) -> float:
+        q = multiplier_at(plan, row["alpha"], pair * times, share)
+        return threshold(error / math.sqrt(times), q, policy, least)
+
+    def goes_on(times: float) -> float:
+        return chance_from_here(lift, seen, error, times, bar(times))
+
+    def begins_anew(times: float) -> float:
+        return chance(lift, error / math.sqrt(times), bar(times))
+
+    takes, chance, more, days = [], target, None, None
+    if continues and ends and ends > total:
+        times = ends / total
+        chance, more = goes_on(times), ends - total
+        days = _days(plan, readout, more)
+        takes.append(
+            f"{number_of(more, 'unit')} to the horizon{_in_days(days)}. From what is seen now the rule ships it there with a "
+            f"chance of {chance_text(chance)}, if the lift is {share_text(lift)} as planned."
+        )
+        takes.append(_price(plan, readout, times, continues=True))
+    else:
+        found = times_needed(goes_on, target) if continues else times_needed(begins_anew, target, least=0.01)
+        if found is None:
+            takes.append(
+                "No number of units will do: the rule asks for "
+                + (f"an estimate of {share_text(least)}" if least else "more than the plan expects")
+                + f", and the plan expects {share_text(lift)}."
+            )
+            chance = 0.0
+        else:
+            more = rounded_up(total * (found - 1.0) if continues else total * found)
+            days = _days(plan, readout, more)
+            where = "more" if continues else "in a new run"
+            takes.append(
+                f"{number_of(more, 'unit')} {where}{_in_days(days)}, for a chance of {chance_text(target)} if the lift is "
+                f"{share_text(lift)} as planned."
+            )
+            takes.append(_price(plan, readout, found if continues else found + 1.0, continues=continues))
+    command = _again(plan) if continues else _new_run(plan)
+    if outcome == "ship none" and blocker == "smaller than planned":
+        command = _decide(plan, "ship-none")
+    return WhatNow(
+        outcome,
+        blocker,
+        why,
+        tuple(t for t in takes if t),
+        _lever(plan, readout, row, metric, blocker),
+        command,
+        "Read out" if continues else "Restart",
+        more,
+        days,
+        chance if chance else None,
+    )
+
+
+def _no_number(
+    plan: Mapping[str, Any], readout: Mapping[str, Any], verdict: Mapping[str, Any], told: Mapping[str, str]
+) -> WhatNow:
+    rows = [r for r in readout["rows"] if r["variant"] == verdict["variant"] and r["role"] == "primary" and r["reason"]]
+    why = f"{told[rows[0]['metric']]}: {rows[0]['reason']}" if rows else verdict["because"]
+    return WhatNow(verdict["outcome"], "no number", why, ("Fix the data of this metric, then read again.",), "", _again(plan))
+
+
+MATURE = 0.9
+"""Share of units with a full window from which on the rest does not keep from an answer."""
+
+
+def _immature(
+    plan: Mapping[str, Any],
+    readout: Mapping[str, Any],
+    row: Mapping[str, Any],
+    metric: Mapping[str, Any],
+    lift: float,
+    error: float,
+    matured: float,
+    name: str,
+    outcome: str,
+) -> WhatNow:
+    share, pair = _share(plan, row["variant"]), row["n_control"] + row["n"]
+    sign = 1.0 if row["direction"] == "increase" else -1.0
+    q = multiplier_at(plan, row["alpha"], pair / matured, share)
+    policy = plan.get("decision", {}).get("practical", "estimate")
+    bar = threshold(error * math.sqrt(matured), q, policy, metric.get("min_lift"))
+    chance = chance_from_here(lift, sign * row["lift"], error, 1.0 / matured, bar)
+    window = metric.get("window_days")
+    days = math.ceil(window) if window else None
+    why = f"{percent(1.0 - matured, 0)} of the units still wait for the end of their window in {name}."
+    wait = f": at most {number_of(days, 'day')} until the last window is over" if days else ""
+    takes = (
+        f"No further unit{wait}. Then the rule "
+        f"ships it with a chance of {chance_text(chance)}, if the lift is {share_text(lift)} as planned.",
+    )
+    return WhatNow(outcome, "immature units", why, takes, "", _again(plan), "Read out", 0, days, chance)
+
+
+NOISIER = 1.15
+"""Standard error over the planned one from which on a metric is called noisier than planned: a third more units."""
+
+
+def _three(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def _baseline_moved(plan: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """Why a share is noisier than planned: its baseline is another one."""
+    planned = plan.get("planning", {}).get("baselines", {}).get(row["metric"])
+    if not planned or not row["mean_control"] or abs(row["mean_control"] / planned - 1.0) < 0.1:
+        return ""
+    texts = [
+        share_text(_three(v)) if row["is_proportion"] else significant(v) for v in (row["mean_control"], planned)
+    ]
+    return f": the control came to {texts[0]}, planned were {texts[1]}"
+
+
+def _small(plan: Mapping[str, Any], row: Mapping[str, Any], metric: Mapping[str, Any], name: str, outcome: str) -> WhatNow:
+    least = share_text(metric["min_lift"]) if metric.get("min_lift") else "the smallest lift that matters"
+    why = f"{name} is better, {lift_text(row)} ({lift_interval(row)}), and the plan asks for {least}."
+    takes = ("More units will not make it larger. Decide by its cost, or make the change bolder.",)
+    return WhatNow(outcome, "too small to matter", why, takes, "", _decide(plan, "ship-none"), "Decide …")
+
+
+def _pair_of(plan: Mapping[str, Any], variant: str) -> set[str]:
+    return {v["key"] for v in plan["variants"] if v.get("control") or v["key"] == variant}
+
+
+def _one_in(share: float) -> str:
+    return whole(max(2, round(1.0 / max(share, 0.001))))
+
+
+def _unclear(
+    plan: Mapping[str, Any],
+    readout: Mapping[str, Any],
+    row: Mapping[str, Any],
+    verdict: Mapping[str, Any],
+    told: Mapping[str, str],
+) -> WhatNow:
+    """The primary metric is neither shown to be better nor worse, or better by too little."""
+    metric = next(m for m in plan["metrics"] if m["key"] == row["metric"])
+    name, outcome = told[row["metric"]], verdict["outcome"]
+    lift, error = planned_lift(plan, row["metric"]), relative_error(row)
+    total = sum(readout["summary"]["units"].values())
+    least = could_find(row, plan["planning"]["power"])
+    if error is None:
+        return _no_number(plan, readout, verdict, told)
+    if lift is None:
+        why = f"The plan names no lift for {name}, so there is no size of run that would find it."
+        takes = (f"This run could find {share_text(_two(least))}.",) if least is not None else ()
+        return WhatNow(
+            outcome, "plan can't find this", why, takes, "Name the smallest lift that matters.", _new_run(plan), "Restart"
+        )
+    share = _share(plan, row["variant"])
+    pair = row["n_control"] + row["n"]
+    units = plan.get("horizon", {}).get("units") or total
+    by_plan = planned_chance(plan)
+    scale = math.sqrt(pair / (units * share)) if not readout["due"]["is_adequate"] else 1.0
+    at_horizon = _wins(plan, metric, lift, error * scale, row["alpha"], max(pair, units * share), share)
+    foreseen = planned_error(plan, metric, pair / share)
+    noise = None if foreseen is None else error / foreseen
+    matured = pair / max(1, sum(n for k, n in readout["summary"]["units"].items() if k in _pair_of(plan, row["variant"])))
+    waits = any(f["name"] == "immature_units" and f["count"] for f in readout["summary"]["findings"])
+    if (by_plan if by_plan is not None else at_horizon) < LOW:
+        blocker = "plan can't find this"
+        won = by_plan if by_plan is not None else at_horizon
+        why = (
+            f"Where {name} truly changes by {share_text(lift)}, as the plan expects, its rule ships it in "
+            f"{chance_text(won)} of runs at {number_of(units, 'unit')}."
+        )
+    elif waits and matured < MATURE:
+        return _immature(plan, readout, row, metric, lift, error, matured, name, outcome)
+    elif noise is not None and noise > NOISIER:
+        blocker = "too noisy"
+        why = (
+            f"The interval of {name} is {fixed(noise, 1)} times as wide as planned for as many units"
+            f"{_baseline_moved(plan, row)}."
+        )
+    elif not readout["due"]["is_adequate"]:
+        blocker = "too few units"
+        why = f"{number_of(total, 'unit')} of {number_of(units, 'unit')} planned."
+        if total >= units:
+            left = math.ceil((readout["due"]["days_needed"] or 0) - (readout["due"]["days"] or 0))
+            why = f"The units are there; {number_of(left, 'planned day')} to go."
+    elif row["verdict"] == "better":
+        return _small(plan, row, metric, name, outcome)
+    else:
+        blocker = "smaller than planned"
+        why = (
+            f"The run was large enough to find {share_text(lift)} in {chance_text(at_horizon)} of cases, and {name} "
+            f"came to {lift_text(row)} ({lift_interval(row)}). The true lift is likely smaller than planned; if not, chance "
+            f"went against it in one of {_one_in(1.0 - at_horizon)}."
+        )
+    return _extension(plan, readout, row, metric, lift, error, blocker, why, outcome)
+
+
+def _sealed(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> WhatNow:
+    due, failed = readout["due"], [c for c in readout["health"] if c["gate"] and c["status"] == "fail"]
+    if failed:
+        why = f"{failed[0]['title']} fails, so the results will be invalid however long the run goes on."
+        return WhatNow(
+            "sealed", "health gate", why, (failed[0]["next_step"],), "Fix it now: every further unit is lost.", _new_run(plan)
+        )
+    left = max(0, (due["units_needed"] or 0) - due["units"])
+    days = _days(plan, readout, left) if left else None
+    if due["days_needed"] and due["days"] is not None:
+        days = max(days or 0, math.ceil(due["days_needed"] - due["days"]))
+    takes = [f"{number_of(left, 'more unit')}{_in_days(days)}." if left else f"{number_of(days or 0, 'more day')}."]
+    chance = planned_chance(plan, rails=True) or planned_chance(plan)
+    if chance is not None:
+        takes.append(
+            f"If the hypothesis holds, the rule ships it in {chance_text(chance)} of such runs (planned "
+            f"{chance_text(plan['planning']['power'])})."
+        )
+    kind = plan["model"]["kind"]
+    if kind in ("frequentist", "bayesian"):
+        takes.append("Looking earlier adds false positives and goes on record.")
+    return WhatNow(
+        "sealed", "too few units", due["reason"], tuple(takes), "", _again(plan), "Read out", left or None, days, chance
+    )
+
+
+def _worse(plan: Mapping[str, Any], readout: Mapping[str, Any], verdict: Mapping[str, Any], told: Mapping[str, str]) -> WhatNow:
+    rows = [r for r in readout["rows"] if r["variant"] == verdict["variant"]]
+    bad = [r for r in rows if r["guardrail"] == "bad" or (r["role"] != "guardrail" and r["verdict"] == "worse")]
+    said = [f"{told[r['metric']]} {lift_text(r)} ({lift_interval(r)})" for r in bad[:3]]
+    why = f"Worse by the plan's test: {'; '.join(said)}." if said else verdict["because"]
+    mixed = verdict["row"] == "R4"
+    takes = (
+        ("More units will not change that: it is a trade to decide, or a change to make.",)
+        if mixed
+        else ("More units will not turn it. Keep the control, find the cause, and test a changed version in a run of its own.",)
+    )
+    command = _new_run(plan) if mixed else _decide(plan, "ship-none")
+    return WhatNow(verdict["outcome"], "a metric got worse", why, takes, "", command, "Restart" if mixed else "Decide …")
+
+
+def _no_effect(plan: Mapping[str, Any], readout: Mapping[str, Any], row: Mapping[str, Any], told: Mapping[str, str]) -> WhatNow:
+    metric = next(m for m in plan["metrics"] if m["key"] == row["metric"])
+    within = metric.get("equivalence") or metric.get("min_lift") or 0.0
+    why = (
+        f"This is a result: whatever the change does to {told[row['metric']]} is smaller than {share_text(within)}, the "
+        f"smallest lift that matters (interval {lift_interval(row)}\u202f%)."
+    )
+    takes = ("More units would narrow the interval and not change the answer. Put the effort into another idea.",)
+    return WhatNow("ship none", "", why, takes, "", _decide(plan, "ship-none"), "Decide …")
+
+
+def _rail_times(plan: Mapping[str, Any], readout: Mapping[str, Any], row: Mapping[str, Any], target: float) -> float | None:
+    absolute = row["margin_scale"] == "effect"
+    error = row["se"] if absolute else relative_error(row)
+    limit = abs(row["margin"]) if row["margin"] else None
+    if not error or limit is None:
+        return None
+    sign = 1.0 if row["direction"] == "increase" else -1.0
+    seen = sign * (row["effect"] if absolute else row["lift"])  # good is positive, the margin lies at -limit
+    alpha, share, pair = row["alpha"], _share(plan, row["variant"]), row["n_control"] + row["n"]
+    continues = _continues(plan, readout)
+
+    def reaches(times: float) -> float:
+        q = multiplier_at(plan, alpha, pair * times, share)
+        if continues:
+            bar = q * error / math.sqrt(times) - limit
+            return chance_from_here(0.0, seen, error, times, bar)
+        return NORMAL.cdf(limit / (error / math.sqrt(times)) - q)
+
+    return times_needed(reaches, target, least=1.0 if continues else 0.01)
+
+
+def _guardrail(
+    plan: Mapping[str, Any], readout: Mapping[str, Any], verdict: Mapping[str, Any], told: Mapping[str, str]
+) -> WhatNow:
+    """What it takes until each undecided guardrail is shown to be within its margin, if nothing happened to it in truth."""
+    rows = [r for r in readout["rows"] if r["variant"] == verdict["variant"] and r["guardrail"] == "unclear"]
+    target = plan["planning"]["power"]
+    needs = [(needed, r) for r in rows if (needed := _rail_times(plan, readout, r, target)) is not None]
+    names = " and ".join(f"{told[r['metric']]} (margin {margin_text(r)}, interval {lift_interval(r)}\u202f%)" for r in rows[:2])
+    why = f"The primary metric is better. Not yet shown to be within the margin: {names}."
+    total = sum(readout["summary"]["units"].values())
+    lever = f"A wider margin would need fewer units, in a new plan: {told[rows[0]['metric']]} alone keeps this one."
+    if len(needs) < len(rows) or not needs:
+        never = "More units are not likely to show it: the estimate lies too near to the margin, or beyond it."
+        return WhatNow("iterate", "guardrail undecided", why, (never,), lever, _new_run(plan), "Restart")
+    times, row = max(needs, key=lambda pair: pair[0])
+    continues = _continues(plan, readout)
+    more = rounded_up(total * (times - 1.0) if continues else total * times)
+    days = _days(plan, readout, more)
+    how = "more" if continues else "in a new run"
+    takes = (
+        f"{number_of(more, 'unit')} {how}{_in_days(days)}: then {told[row['metric']]} is shown to be within its margin with a "
+        f"chance of {chance_text(target)}, if the change does nothing to it.",
+        _price(plan, readout, times, continues=continues),
+    )
+    command = _again(plan) if continues else _new_run(plan)
+    return WhatNow("iterate", "guardrail undecided", why, takes, lever, command, "Read out", more, days, target)
+
+
+def _invalid(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> WhatNow:
+    failed = [c for c in readout["health"] if c["gate"] and c["status"] == "fail"]
+    units = plan.get("horizon", {}).get("units")
+    days = _days(plan, readout, units) if units else None
+    takes = [failed[0]["next_step"]] if failed else []
+    takes += [f"Then a new run of {number_of(units, 'unit')}{_in_days(days)}; nothing of this one counts."] if units else []
+    why = f"{', '.join(c['title'] for c in failed[:2])} failed." if failed else "A gating check failed."
+    return WhatNow("invalid", "health gate", why, tuple(takes), "", _new_run(plan), "Restart", units, days)
+
+
+def _ship(plan: Mapping[str, Any], readout: Mapping[str, Any], shown: Mapping[str, str]) -> WhatNow:
+    advice = readout["recommendation"]
+    watch = plan.get("watch")
+    slipped = [r for r in readout["rows"] if r["variant"] == advice["variant"] and is_worse_within(r)]
+    takes = [f"{rail_said(r)}: keep an eye on it." for r in slipped[:2]]
+    if watch:
+        takes.append(
+            f"Watch for {number_of(watch['weeks'], 'week')}"
+            + (f"; {watch['owner']} answers for it" if watch.get("owner") else f"; {plan['owner']} answers for it")
+            + (f", on day {', '.join(map(str, watch['check_days']))}." if watch.get("check_days") else ".")
+        )
+    why = f"Nothing keeps {shown[advice['variant']]} from shipping."
+    command = f'xpbench decide {plan["key"]} ship --variant {advice["variant"]} --because "…"'
+    return WhatNow("ship", "", why, tuple(takes), "", command, "Decide …")
+
+
+def _lost(readout: Mapping[str, Any], variant: str) -> list[str]:
+    known = ("ok", "unbounded_lift", "control_near_zero", "few_events")
+    rows = [r for r in readout["rows"] if r["variant"] == variant and r["role"] != "guardrail"]
+    return [r["metric"] for r in rows if r["role"] == "primary" and r["ci_low"] is None and r["status"] not in known]
+
+
+def what_now(
+    plan: Mapping[str, Any],
+    readout: Mapping[str, Any],
+    *,
+    names: Mapping[str, str] | None = None,
+    variants: Mapping[str, str] | None = None,
+) -> WhatNow:
+    """What to do after a readout.
+
+    Args:
+        plan: The plan in force, as a dictionary.
+        readout: `to_dict()` of a readout, sealed or open.
+        names: Labels of metrics by key, where they are shown in another way than the plan has them.
+        variants: The same of variants.
+    """
+    told = {m["key"]: m.get("name") or m["key"] for m in plan["metrics"]} | dict(names or {})
+    shown = {v["key"]: v.get("name") or v["key"] for v in plan["variants"]} | dict(variants or {})
+    if readout["sealed"]:
+        return _sealed(plan, readout)
+    advice = readout["recommendation"]
+    match advice["outcome"]:
+        case "invalid":
+            return _invalid(plan, readout)
+        case "ship":
+            return _ship(plan, readout, shown)
+    row = subject(readout)
+    same = [v for v in advice["variants"] if v["outcome"] == advice["outcome"]]
+    verdict = next((v for v in same if row is not None and v["variant"] == row["variant"]), same[0])
+    found, rule = verdict["situation"], verdict["row"]
+    if rule in ("R2", "R3", "R8", "R4"):
+        return _worse(plan, readout, verdict, told)
+    if rule == "R13" and row is not None:
+        return _no_effect(plan, readout, row, told)
+    if rule == "R5":
+        return _guardrail(plan, readout, verdict, told)
+    if rule == "R6":
+        loud = [c["title"] for c in readout["health"] if c["status"] in ("warn", "fail")]
+        why = f"{', '.join(loud)}: the plan accepts no warnings."
+        return WhatNow(
+            advice["outcome"], "health warning", why, ("Clear the warning, then read again.",), "", _again(plan), "Read out"
+        )
+    if row is None or (not found["adequate"] and _lost(readout, verdict["variant"])):
+        return _no_number(plan, readout, verdict, told)
+    return _unclear(plan, readout, row, verdict, told)
+
+
+def _next(blocker: str, why: str, takes: list[str], lever: str, command: str, who: str, until: str) -> dict[str, Any]:
+    head = f"{blocker[0].upper()}{blocker[1:]}" if blocker else ""
+    return {"blocker": head, "why": why, "takes": takes, "lever": lever, "command": command, "who": who, "until": until}
+
+
+def next_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """What happens next, by whom and until when; what keeps from an answer where there is none yet."""
+    readout, decision = payload["readout"], payload["decision"]
+    plan = readout["plan"]
+    now = what_now(plan, readout, names=metric_names(plan), variants=labels)
+    watch = plan.get("watch")
+    outcome = decision["outcome"] if decision else ""
+    who = named(plan["owner"])
+    if outcome == "ship":
+        takes = [t for t in now.takes if now.state == "ship" and not t.startswith("Watch for")]
+        until = ""
+        if watch:
+            who = named(watch.get("owner") or plan["owner"])
+            end = date.fromisoformat(decision["at"][:10]) + timedelta(weeks=watch["weeks"])
+            watched = [metric_names(plan).get(m, m) for m in watch.get("metrics", ())]
+            what = f"Watch {', '.join(watched)}" if watched else "Watch the guardrails"
+            takes.append(f"{what} for {number_of(watch['weeks'], 'week')} after shipping.")
+            until = end.isoformat()
+        return _next("", "", takes or ["Ship it."], "", f"xpbench watch {plan['key']}" if watch else "", who, until)
+    if outcome == "ship none":
+        return _next(now.blocker, now.why, list(now.takes), now.lever, "", who, "")
+    return _next(now.blocker, now.why, list(now.takes), now.lever, now.command, who, "")
+
+
+def effect_by_day(
+    points: Sequence[tuple[str, float, float]],
+    *,
+    overall: float | None,
+    unit: str = "",
+    title: str = "Effect by day of exposure",
+) -> str:
+    """Small picture of an effect by day of exposure: a point and its 95 % interval a day, the overall effect as a line.
+
+    Args:
+        points: Day, effect and standard error, in the unit that is shown; in order.
+        overall: Effect of all units; None = no line.
+        unit: Behind the numbers of the axis, such as ` pp`.
+        title: Name for readers that hear the page.
+    """
+    width, height, left, right, top, bottom = 460, 170, 56, 452, 14, 138
+    reach = 1.959964
+    widths = sorted(se for _, _, se in points)
+    limit = 6 * reach * widths[len(widths) // 2]
+    ends = [max(-limit, min(limit, v + k * reach * se)) for _, v, se in points for k in (-1, 1)] + [0.0, overall or 0.0]
+    low, high = min(ends), max(ends)
+    if high - low < 1e-12:
+        low, high = low - 1.0, high + 1.0
+    count = len(points)
+
+    def x(i: float) -> float:
+        return left + 8 + (right - left - 16) * (i / max(1, count - 1))
+
+    def y(value: float) -> float:
+        return bottom - (bottom - top) * (_clip(value, low, high) - low) / (high - low)
+
+    parts: list[str] = []
+    for tick in ticks(low, high, count=4):
+        parts.append(_figures_line(left, y(tick), right, y(tick), "zero" if tick == 0 else "grid"))
+        sign = "+" if tick > 0 else ""
+        parts.append(_figures_text(left - 6, y(tick) + 4, f"{sign}{significant_trim(tick)}{unit}", "muted small end"))
+    if overall is not None:
+        parts.append(_figures_line(left, y(overall), right, y(overall), "due"))
+    for i, (_, value, se) in enumerate(points):
+        parts.append(_figures_line(x(i), y(value - reach * se), x(i), y(value + reach * se), "whisker t0"))
+        parts.append(f'<circle cx="{_n(x(i))}" cy="{_n(y(value))}" r="3" class="t0"/>')
+    parts.append(_figures_text(left, bottom + 16, points[0][0], "muted small"))
+    parts.append(_figures_text(right, bottom + 16, points[-1][0], "muted small end"))
+    described = f"{count} days; " + ("" if overall is None else f"overall {fixed(overall, 2, signed=True)}{unit}")
+    return _svg(width, height, title, described, parts, name="effect")
+
+
+def effect_picture(readout: Mapping[str, Any]) -> str:
+    """The effect on the first primary metric by day of exposure; empty where the data name no days or too few."""
+    main = subject(readout)
+    if main is None or "INVALID" in readout["stamps"]:
+        return ""
+    trend = next(
+        (
+            t
+            for t in readout.get("novelty", ())
+            if t["axis"] == "cohort" and t["metric"] == main["metric"] and t["variant"] == main["variant"]
+        ),
+        None,
+    )
+    points = [p for p in trend["points"] if p["effect"] is not None and p["se"]] if trend else []
+    if len(points) < 3:
+        return ""
+    scale, unit = (100.0, "\u202fpp") if main["is_proportion"] else (1.0, "")
+    return effect_by_day(
+        [(day_text(str(p["label"])), scale * p["effect"], scale * p["se"]) for p in points],
+        overall=None if main["effect"] is None else scale * main["effect"],
+        unit=unit,
+        title=f"Effect on {named(main['label'])} by day of exposure",
+    )
+
+
+def _outcome(payload: Mapping[str, Any], labels: Mapping[str, str], outcome: str) -> str:
+    """The decision, or what the rule recommends while there is none."""
+    decision, advice = payload["decision"], payload["readout"]["recommendation"]
+    variant = labels.get((decision or advice)["variant"], (decision or advice)["variant"])
+    words = {
+        "ship": f"ship {variant}",
+        "ship none": "ship none",
+        "iterate": "iterate",
+        "invalid": "the results are invalid",
+        "defer": "deferred",
+    }[outcome]
+    return f"Decided: {words}" if decision else f"The plan's rule says: {words}"
+
+
+def _who(readout: Mapping[str, Any]) -> str:
+    return number_of(sum(readout["summary"]["units"].values()), "unit")
+
+
+def _when(readout: Mapping[str, Any]) -> str:
+    dates = run_dates(readout)
+    return f", {dates[0]} to {dates[1]} ({number_of(dates[2], 'day')})" if dates else ""
+
+
+def _brief_interval(row: Mapping[str, Any]) -> str:
+    level = level_text(row["alpha"])
+    if row["lift_low"] is not None and row["lift_high"] is not None:
+        low, high = (percent(row[k], lift_decimals(row), signed=True) for k in ("lift_low", "lift_high"))
+    elif row["ci_low"] is not None and row["ci_high"] is not None:
+        scale, unit = (100, "\u202fpp") if row["is_proportion"] else (1, "")
+        low, high = (fixed(scale * row[k], effect_decimals(row), signed=True) + unit for k in ("ci_low", "ci_high"))
+    else:
+        return ""
+    return f" ({level} interval {low} to {high})"
+
+
+def _size(row: Mapping[str, Any]) -> str:
+    if row["lift"] is not None and row["lift_low"] is not None:
+        return percent(abs(row["lift"]), lift_decimals(row))
+    scale, unit = (100, "\u202fpp") if row["is_proportion"] else (1, "")
+    return fixed(scale * abs(row["effect"]), effect_decimals(row)) + unit
+
+
+def _claims(readout: Mapping[str, Any], variant: str) -> list[str]:
+    """A clause for each decisive metric of a variant."""
+    out = []
+    power = readout["plan"]["planning"]["power"]
+    rows = [r for r in readout["rows"] if r["variant"] == variant]
+    for row in rows:
+        name = named(row["label"])
+        if row["role"] == "guardrail":
+            continue
+        if row["role"] == "secondary" and row["verdict"] == "unclear":
+            continue
+        if row["effect"] is None or not _brief_interval(row):
+            out.append(f"{name} can't be computed")
+        elif row["verdict"] != "unclear":
+            out.append(f"{name} {'rose' if row['effect'] > 0 else 'fell'} by {_size(row)}{_brief_interval(row)}")
+        elif row.get("equivalent"):
+            out.append(f"no effect that matters on {name}{_brief_interval(row)}")
+        else:
+            least = could_find(row, power)
+            missed = f", which could have missed {share_text(float(f'{least:.2g}'))}" if least is not None else ""
+            out.append(f"no difference shown in {name}{_brief_interval(row)}{missed}")
+    rails = [r for r in rows if r["role"] == "guardrail"]
+    for row in rails:
+        name = named(row["label"])
+        if row["guardrail"] == "bad":
+            out.append(f"{name} got worse than accepted{_brief_interval(row)}")
+        elif is_worse_within(row):
+            out.append(rail_said({**row, "label": name}))
+        elif row["guardrail"] == "unclear":
+            out.append(f"{name} is not yet shown to be within its margin of {margin_text(row) or DASH}{_brief_interval(row)}")
+    if rails and all(r["guardrail"] == "ok" and not is_worse_within(r) for r in rails):
+        out.append("no guardrail is worse than planned")
+    return out
+
+
+def _sentence(text: str) -> str:
+    text = text.rstrip(".")
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def shrunken(readout: Mapping[str, Any], row: Mapping[str, Any]) -> float | None:
+    """The lift drawn towards zero by a prior as wide as the lift that was planned; None where there is none."""
+    lift, error = planned_lift(readout["plan"], row["metric"]), relative_error(row)
+    if lift is None or error is None or row["lift"] is None:
+        return None
+    return float(row["lift"]) * lift * lift / (lift * lift + error * error)
+
+
+_brief_COUNTED = ("conversion", "count", "retention", "funnel", "sessions")
+
+
+DAYS_PER_YEAR = 365.25
+
+
+def _year(readout: Mapping[str, Any], outcome: str) -> str:
+    """What a shipped win brings in a year at the traffic of the run, by the shrunken lift; "" where nothing may be claimed."""
+    if outcome != "ship" or readout["recommendation"]["outcome"] != "ship" or "RETROSPECTIVE" in readout["stamps"]:
+        return ""
+    if any(s in readout["stamps"] for s in ("PLANNED AFTER THE DATA", "AMENDED AFTER EFFECTS", "EXPLORATORY")):
+        return ""  # an effect that a plan was chosen for is no forecast
+    main, traffic = subject(readout), daily_units(readout)
+    if main is None or traffic is None or main["verdict"] != "better" or not main["mean_control"]:
+        return ""
+    metric = next(m for m in readout["plan"]["metrics"] if m["key"] == main["metric"])
+    counted = main["is_proportion"] or main["kind"] in _brief_COUNTED
+    small = shrunken(readout, main)
+    if small is None or not (counted or main["kind"] in ("sum", "column")):
+        return ""
+    amount = round_to(small * abs(main["mean_control"]) * traffic[0] * DAYS_PER_YEAR, 3)
+    name = metric_names(readout["plan"])[main["metric"]]
+    text = f"{fixed(amount, 0, signed=True)} {name}"
+    if metric.get("currency") and (metric.get("worth") or not counted):
+        text += f", {fixed(round_to(amount * (metric.get('worth') or 1.0), 3), 0, signed=True)} {metric['currency']},"
+    return (
+        f"Allowing for luck the lift is about {percent(small, lift_decimals(main), signed=True)}: {text} in a year, if "
+        f"every unit had it at {traffic[1]}."
+    )
+
+
+QUALIFIERS = {
+    "PLANNED AFTER THE DATA": "The plan was made after the data, so this explains and does not prove.",
+    "PARTLY PLANNED AFTER THE DATA": "The plan was made after part of the data.",
+    "RETROSPECTIVE": "The plan looks back on data that existed.",
+    "AMENDED AFTER EFFECTS": "The plan was changed after effects were seen.",
+    "EXPLORATORY": "The analysis differs from the registered plan.",
+    "PEEK": "The effects were seen before they were due.",
+}
+
+
+def _differs(payload: Mapping[str, Any]) -> str:
+    """That a decision is another one than the rule's."""
+    decision, advice = payload["decision"], payload["readout"]["recommendation"]
+    if decision is None or decision["follows_rule"]:
+        after = any(s in QUALIFIERS and s != "PEEK" for s in payload["readout"]["stamps"])
+        return "" if decision is None else ", by the rule of the plan" if after else ", by the rule fixed before launch"
+    return f", against the rule of the plan, which says: {advice['outcome']}"
+
+
+def _cv(payload: Mapping[str, Any], claims: list[str], head: str, doubt: list[str], *, invalid: bool) -> list[str]:
+    """What somebody may write of their work: what was done, what was found, what it led to."""
+    readout = payload["readout"]
+    plan, decision = readout["plan"], payload["decision"]
+    outcome = decision["outcome"] if decision else readout["recommendation"]["outcome"]
+    variants = number_of(len(plan["variants"]), "variant")
+    before = not any(s in readout["stamps"] for s in QUALIFIERS if s != "PEEK")
+    planned = "Planned, registered before the data and ran" if before else "Ran"
+    first = f"{planned} an A/B test of {named(plan['title'])} with {_who(readout)} in {variants}{_when(readout)}."
+    if invalid:
+        return [first, "Its own checks found the results invalid before anybody could act on them."]
+    found = _sentence("; ".join(claims) or "no primary metric could be computed")
+    year = _year(readout, outcome)
+    led = year or f"{head}{_differs(payload)}."
+    return [first, found, *doubt[:1], led][:5]
+
+
+def _why(payload: Mapping[str, Any]) -> str:
+    """What there is to say where no effect may be claimed."""
+    readout = payload["readout"]
+    if "INVALID" in readout["stamps"]:
+        failed = [c["title"] for c in readout["health"] if c["gate"] and c["status"] == "fail"]
+        return f"the results are invalid ({', '.join(failed) or 'a gate failed'}), so they show no effect"
+    return "no primary metric could be computed"
+
+
+def sentences(payload: Mapping[str, Any], voice: str) -> list[str]:
+    """Two to five sentences.
+
+    Args:
+        payload: Of a memo.
+        voice: One of `VOICES`.
+    """
+    readout = payload["readout"]
+    plan = readout["plan"]
+    decision = payload["decision"]
+    outcome = decision["outcome"] if decision else readout["recommendation"]["outcome"]
+    invalid = "INVALID" in readout["stamps"]
+    main = subject(readout)
+    who, when = _who(readout), _when(readout)
+    title = named(plan["title"])
+    head = _outcome(payload, variant_labels(plan), outcome)
+    claims = [] if invalid or main is None else _claims(readout, main["variant"])
+    doubt = [QUALIFIERS[s] for s in readout["stamps"] if s in QUALIFIERS][:1]
+    if voice == "cv":
+        return _cv(payload, claims, head, doubt, invalid=invalid)
+    if voice == "chat":
+        body = "; ".join(claims) if claims else _why(payload)
+        out = [f"{head} ({title}): {body}.", f"{who}{when}."]
+        return [out[0], f"{out[1][:-1]}. {doubt[0]}" if doubt else out[1]]
+    first = f"{title}: {who} took part{when}."
+    out = [first, f"{head}{_differs(payload)}."]
+    out[1:1] = [f"{_sentence('; '.join(claims))}"] if claims else [_sentence(_why(payload))]
+    if doubt:
+        out[1] = f"{out[1]} {doubt[0]}"
+    more = _year(readout, outcome) if voice == "director" else ""
+    follow = next_section(payload, variant_labels(plan))
+    if voice == "team":
+        says = " ".join([follow["why"] if follow["blocker"] else "", *follow["takes"][:1]]).strip()
+        out += [says] if says else []
+        out += [f"Next: {follow['command']}."] if follow["command"] else []
+    elif more:
+        out.append(more)
+    elif follow["takes"] and outcome != "ship":
+        out.append(follow["takes"][0])
+    return out[:5]
+
+
+VOICES = ("director", "team", "cv", "chat")
+
+
+def brief(payload: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The sentences of every voice."""
+    return {voice: sentences(payload, voice) for voice in VOICES}
 
 
 def _cost_of_all(readout: Mapping[str, Any], count: int) -> str:
@@ -6678,6 +8375,7 @@ SITUATION: dict[str, tuple[str, dict[Any, str]]] = {
         "primary metric",
         {
             "win": "better by enough to matter",
+            "none": "no effect that matters",
             "small": "better by too little to matter",
             "unclear": "neither better nor worse",
             "worse": "worse",
@@ -6690,6 +8388,7 @@ SITUATION: dict[str, tuple[str, dict[Any, str]]] = {
             "bad": "one is worse than accepted",
             "unclear": "not yet shown to be within their margins",
             "ok": "none is worse than accepted",
+            "worse": "one got worse, within what the plan accepts",
         },
     ),
     "health": ("health", {"fail": "a check fails", "warn": "a check warns", "pass": "no check fails or warns"}),
@@ -6880,6 +8579,7 @@ def health_check(check: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": check["title"],
         "status": check["status"],
+        "word": WORDS.get(check["status"], check["status"]),
         "tone": HEALTH_TONE.get(check["status"], "muted"),
         "gate": check["gate"],
         "meaning": check["meaning"],
@@ -6953,6 +8653,11 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "guardrails": [r for r in rows if r["role"] == "guardrail"],
         "health": [health_check(c) for c in readout["health"]],
         "health_line": health_line(readout["health"]),
+        "health_lines": health_lines(readout["health"]),
+        "run": run_section(payload, labels),
+        "next": next_section(payload, labels),
+        "effect": effect_picture(readout),
+        "brief": brief(payload),
         "looks": looks_section(payload),
         "deviations": [deviation_row(d) for d in readout["deviations"]],
         "amendments": payload["amendments"],
@@ -6984,7 +8689,7 @@ def cleaned(value: Any) -> Any:
     return value
 
 
-PICTURES = ("forest", "forests", "split", "accrual")
+PICTURES = ("forest", "forests", "split", "accrual", "effect")
 """Parts of the content that are drawn from the payload's numbers; the payload holds every other cell as text."""
 
 
@@ -7006,7 +8711,7 @@ font-variant-numeric:tabular-nums;unicode-bidi:plaintext}
 .fig .muted{fill:var(--muted)}.fig .strong{font-weight:600}.fig .small{font-size:11px}
 .fig .role{font-weight:600;fill:var(--muted);letter-spacing:.06em;font-size:11px}
 .fig .end{text-anchor:end}.fig .mid{text-anchor:middle}
-.fig .better{fill:var(--better)}.fig .worse{fill:var(--worse)}.fig .warn{fill:var(--warn)}
+.fig .better{fill:var(--better)}.fig .worse{fill:var(--worse)}.fig .warn{fill:var(--warn)}.fig .same{fill:var(--same)}
 .fig .zero{stroke:var(--ink);stroke-width:1}.fig .grid,.fig .hair{stroke:var(--line);stroke-width:1}
 .fig .zone{fill:var(--zone)}.fig .edge{stroke:#d0632f;stroke-width:1.5;stroke-dasharray:4 3}
 .fig .forbidden{stroke:#d0632f;stroke-width:1;opacity:.45}
@@ -7033,7 +8738,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "05ad3d1444357ba3d3a69d83c0144c32346681e4258054f18ac859d1efbbac13": (
+    "26e015b1f771eef1c411be4f0c99ba947aed9720171384fa2cf374955d76a2f2": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -7045,8 +8750,8 @@ TEMPLATES = {
     '<meta name="robots" content="noindex">\n'
     '<title>{{ c.decision.headline }} · {{ c.title }}</title>\n'
     '<style>\n'
-    ':root{--ink:#1b1f24;--muted:#57606a;--accent:#0072b2;--better:#00795a;--worse:#b0481b;--warn:#8a6100;--sealed:#6b4fa0;--ground:#fff;--raised:#f6f8fa;--line:#d5dae0;--zone:#e3eef6;--tone-worse:#d0632f;--tint:#fbf6e9}\n'
-    '@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--muted:#9aa4af;--accent:#56b4e9;--better:#3cc39a;--worse:#f08a5d;--warn:#e3b341;--sealed:#b39ddb;--ground:#111417;--raised:#1c2127;--line:#343b44;--zone:#1b3346;--tint:#262114}}\n'
+    ':root{--ink:#1b1f24;--muted:#57606a;--accent:#0072b2;--better:#00795a;--worse:#b0481b;--warn:#8a6100;--sealed:#6b4fa0;--same:#0b6b6b;--ground:#fff;--raised:#f6f8fa;--line:#d5dae0;--zone:#e3eef6;--tone-worse:#d0632f;--tint:#fbf6e9}\n'
+    '@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--muted:#9aa4af;--accent:#56b4e9;--better:#3cc39a;--worse:#f08a5d;--warn:#e3b341;--sealed:#b39ddb;--same:#4fc3c3;--ground:#111417;--raised:#1c2127;--line:#343b44;--zone:#1b3346;--tint:#262114}}\n'
     '*{box-sizing:border-box}\n'
     'html{background:var(--ground);color:var(--ink);font:15px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;-webkit-text-size-adjust:100%}\n'
     'body{margin:0 auto;padding:32px 24px 64px;max-width:988px;overflow-wrap:anywhere}\n'
@@ -7058,7 +8763,7 @@ TEMPLATES = {
     'p,li,dd{max-width:72ch}\n'
     '.tab,td,th,.num{font-variant-numeric:tabular-nums}\n'
     '.quiet{color:var(--muted)}.small{font-size:13px}\n'
-    '.better{color:var(--better)}.worse{color:var(--worse)}.warn{color:var(--warn)}.muted{color:var(--muted)}.accent{color:var(--accent)}.sealed{color:var(--sealed)}\n'
+    '.better{color:var(--better)}.worse{color:var(--worse)}.warn{color:var(--warn)}.muted{color:var(--muted)}.accent{color:var(--accent)}.sealed{color:var(--sealed)}.same{color:var(--same)}\n'
     '.top{display:flex;flex-wrap:wrap;justify-content:space-between;gap:4px 24px;font-size:13px;color:var(--muted);margin-bottom:4px}\n'
     '.title{font-size:19px;font-weight:600;margin-bottom:16px}\n'
     '.decision{border-left:4px solid currentColor;background:var(--raised);padding:20px 24px;border-radius:0 4px 4px 0}\n'
@@ -7077,7 +8782,12 @@ TEMPLATES = {
     '.facts{display:grid;grid-template-columns:2fr 1.3fr 1fr;gap:8px 32px;margin:16px 0;padding:14px 0;border-top:1px solid var(--line);border-bottom:1px solid var(--line)}\n'
     '.facts h2{margin:0 0 2px;padding:0;border:0;font-size:13px;font-weight:400;line-height:1.45;color:var(--muted)}\n'
     '.facts p{font-size:15px}\n'
-    '.pair{display:grid;grid-template-columns:1fr 1fr;gap:8px 40px}\n'
+    '.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(260px,1fr));gap:8px 32px}\n'
+    '.run{display:flex;flex-wrap:wrap;gap:2px 20px;font-size:13px;margin:0 0 14px}.run b{font-weight:600}.shots{display:flex;flex-wrap:wrap;gap:12px;margin:12px 0}.shots figure{margin:0;max-width:280px}.shots img{max-width:100%;max-height:180px;border:1px solid var(--line)}\n'
+    '.two{display:grid;grid-template-columns:1.2fr 1fr;gap:8px 32px;margin:12px 0}.two h2.more{margin-top:8px}.two h2{margin:0 0 2px;padding:0;border:0;font-size:13px;font-weight:400;line-height:1.45;color:var(--muted)}.two ul{list-style:none;padding:0}.two li{margin-top:2px}\n'
+    '.small p{font-size:13px}.phone{display:none;list-style:none;padding:0;margin:16px 0}.phone li{border-bottom:1px solid var(--line);padding:8px 0}\n'
+    '#audit{margin:24px 4px 0 0}label[for=audit]{cursor:pointer;font-size:13px}\n'
+    '.voices dt{font-size:13px;color:var(--muted);margin-top:10px}.voices dd{margin:0}\n'
     '.pair figure{margin:8px 0}\n'
     '.foot{display:flex;flex-wrap:wrap;justify-content:space-between;gap:8px 32px;font-size:13px;color:var(--muted);margin-top:24px;border-top:1px solid var(--line);padding-top:12px}\n'
     '.wide{overflow-x:auto;margin:8px 0}\n'
@@ -7095,17 +8805,18 @@ TEMPLATES = {
     '.prov th{width:32%;font-weight:400;color:var(--muted)}\n'
     '.notice{border-left:4px solid var(--worse);background:var(--raised);padding:12px 20px;margin:20px 0}\n'
     '{{ ink|safe }}\n'
-    '@media (max-width:720px){body{padding:20px 16px 48px}.hyp,.pair,.facts{grid-template-columns:1fr}.hyp dt,.hyp dd{grid-row:auto}.hyp dd{margin-bottom:8px}.decision{padding:16px}caption{max-width:calc(100vw - 34px)}.tint caption{max-width:calc(100vw - 66px)}}\n'
+    '@media screen{ #audit:not(:checked)~.appendix{display:none}}\n'
+    '@media screen and (max-width:720px){.phone{display:block}.wideonly{display:none}.two{grid-template-columns:1fr}body{padding:20px 16px 48px}.hyp,.pair,.facts{grid-template-columns:1fr}.hyp dt,.hyp dd{grid-row:auto}.hyp dd{margin-bottom:8px}.decision{padding:16px}caption{max-width:calc(100vw - 34px)}.tint caption{max-width:calc(100vw - 66px)}}\n'
     '@page{size:A4;margin:14mm 14mm 16mm}\n'
     '@media print{\n'
-    ':root{--ink:#1b1f24;--muted:#57606a;--accent:#0072b2;--better:#00795a;--worse:#b0481b;--warn:#8a6100;--sealed:#6b4fa0;--ground:#fff;--raised:#f6f8fa;--line:#d5dae0;--zone:#e3eef6;--tint:#fbf6e9}\n'
+    ':root{--ink:#1b1f24;--muted:#57606a;--accent:#0072b2;--better:#00795a;--worse:#b0481b;--warn:#8a6100;--sealed:#6b4fa0;--same:#0b6b6b;--ground:#fff;--raised:#f6f8fa;--line:#d5dae0;--zone:#e3eef6;--tint:#fbf6e9}\n'
     'html{font-size:12.5px;-webkit-print-color-adjust:exact;print-color-adjust:exact}\n'
     'body{padding:0;max-width:none}\n'
     'p,li,dd{max-width:none}.title{margin-bottom:8px}.decision{padding:12px 16px}.decision .head{margin-bottom:6px}.hyp{margin:12px 0 2px}\n'
     'figure{margin:8px 0 4px}.facts{margin:8px 0;padding:8px 0}.foot{margin-top:6px;padding-top:6px}.pair figure{margin:2px 0}\n'
     'h2{margin:22px 0 8px;padding-top:10px;font-size:15px}.facts h2{margin:0;padding:0}.facts p{font-size:12.5px}.facts h2,.hyp dt,.small,.top,.foot,.quiet,figcaption,code,.hex{font-size:10.5px}\n'
     'h1{font-size:22px}.title{font-size:16px}\n'
-    '.appendix{break-before:page}\n'
+    '.appendix{break-before:page}#audit,label[for=audit],.phone{display:none}.wideonly{display:block}.run{margin-bottom:6px}.two{margin:6px 0;grid-template-columns:1.2fr 1fr}.pair{grid-template-columns:repeat(3,minmax(0,1fr));gap:2px 16px}.decision p+p{margin-top:3px}.two p+p{margin-top:2px}.two p,.two li,.run,.decision .small,.decision .because{font-size:10.5px;max-width:none}.two li .quiet,.two .all{display:none}.two h2.more{margin-top:4px}.decision .because{margin-top:4px}.hyp dd{font-size:11px}.two h2{margin:0;padding:0;font-size:10.5px}\n'
     'svg.forest{min-width:0;width:100%}.wide,figure{overflow:visible;background:none}\n'
     'table,th,td{font-size:10.5px}th,td{padding:3px 8px 3px 0;overflow-wrap:anywhere}\n'
     'tr,figure,.decision,.facts,.checks li,.notice{break-inside:avoid}\n'
@@ -7120,6 +8831,7 @@ TEMPLATES = {
     '<section aria-label="Summary for decision makers">\n'
     '<div class="top"><span>Decision memo</span><span>{{ c.key }} · {{ c.owner }} · {{ c.made }}</span></div>\n'
     '<p class="title">{{ c.title }}</p>\n'
+    '<p class="run tab">{% if c.run.dates %}<span><b>{{ c.run.dates }}</b>, {{ c.run.days }}</span>{% else %}<span>The data name no dates</span>{% endif %}<span><b>{{ c.run.total }}</b> units ({{ c.run.unit }}): {% for u in c.run.units %}{{ u.variant }} {{ u.n }}{{ ", " if not loop.last }}{% endfor %}</span><span>{% if c.run.audience %}{{ c.run.audience }}; {% endif %}{{ c.run.traffic }}</span>{% for l in c.run.links %}<a href="{{ l.url }}" rel="noopener noreferrer">{{ l.title }}</a>{% endfor %}</p>\n'
     '{% if c.stamps %}\n'
     '<ul class="stamps">{% for s in c.stamps %}<li>{{ stamp(s.word, "worse" if s.word == "INVALID" else "warn") }} <span class="small">{{ s.means }}</span></li>{% endfor %}</ul>\n'
     '{% endif %}\n'
@@ -7128,6 +8840,8 @@ TEMPLATES = {
     '<p class="basis">{% if c.decision.differs %}<strong class="warn">{{ c.decision.basis }}</strong>{% else %}{{ c.decision.basis }}{% endif %}{% if c.decision.by %}; decided by {{ c.decision.by }} <span class="nowrap">{{ c.decision.at }}</span>{% endif %}</p></div>\n'
     '<p data-x="impact.0">{{ c.impact[0] }}</p>\n'
     '<p data-x="impact.1">{{ c.impact[1] }}</p>\n'
+    '{% if c.run.money %}<p>{{ c.run.money }}</p>{% endif %}\n'
+    '{% for p in c.run.planned %}<p class="small tab">{{ p.metric }}: planned {{ p.planned }}, found {{ p.found }}. This run could find {{ p.could_find }} with a chance of {{ p.power }}{% if p.planned != "–" %}; it would have missed the planned lift in {{ p.missed }} of cases{% endif %}. {{ c.run.power if loop.last }}</p>{% else %}<p class="small quiet">{{ c.run.power }}</p>{% endfor %}\n'
     '<p class="because">Reason: {{ c.decision.because }}</p>\n'
     '</div>\n'
     '<dl class="hyp"><dt>If</dt><dd>{{ c.hypothesis["if"] }}</dd><dt>then</dt><dd>{{ c.hypothesis.then }}</dd><dt>because</dt><dd>{{ c.hypothesis.because }}</dd></dl>\n'
@@ -7136,29 +8850,35 @@ TEMPLATES = {
     '{% for d in changed %}<tr><td><code>{{ d.pointer }}</code></td><td>{{ d.registered }}</td><td>{{ d.found }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '{% if c.forest %}\n'
-    '<figure tabindex="0">{% if c.forest_note %}<figcaption>{{ c.forest_note }}</figcaption>{% endif %}{{ c.forest|safe }}</figure>\n'
+    '<figure tabindex="0" class="wideonly">{% if c.forest_note %}<figcaption>{{ c.forest_note }}</figcaption>{% endif %}{{ c.forest|safe }}</figure>\n'
+    '<ul class="phone tab">{% for r in c.rows %}<li><strong>{{ r.label }}</strong>{% if c.several %} · {{ r.variant }}{% endif %} <span class="quiet small">{{ r.role }}</span><br>{{ r.shown }}<br><span class="{{ r.tone }}">{{ r.mark }} {{ r.word }}</span> <span class="quiet small">{{ r.control }} → {{ r.treatment }}{% if r.margin %}, margin {{ r.margin }}{% endif %}</span></li>{% endfor %}</ul>\n'
     '{% else %}\n'
     '<div class="notice"><p><strong>No effect is shown on this page.</strong> {% for h in c.health if h.gate and h.status == "fail" %}{{ h.title }}: {{ h.meaning }} {{ h.next_step }} {% endfor %}The numbers stand in the appendix for diagnosis only.</p></div>\n'
     '{% endif %}\n'
-    '<div class="facts">\n'
-    '<div><h2>Health</h2><p>{% for h in c.health_line %}<span class="{{ h.tone }}">{{ h.text }}</span>{{ " · " if not loop.last }}{% endfor %}</p></div>\n'
-    '<div><h2>Looks</h2><p>{{ c.looks.line }}</p></div>\n'
-    '<div><h2>Deviations from the plan</h2><p>{% if c.deviations %}<span class="warn">{{ c.deviations|length }}</span>{% else %}none{% endif %}{% if c.amendments %} · {{ c.amendments|length }} amendment{{ "" if c.amendments|length == 1 else "s" }}{% endif %}</p></div>\n'
+    '{% if c.run.pictures %}<div class="shots">{% for u in c.run.units if u.picture %}<figure><figcaption>{{ u.variant }}</figcaption><img src="{{ u.picture }}" alt="{{ u.variant }}"></figure>{% endfor %}</div>{% endif %}\n'
+    '<div class="two small">\n'
+    '<div><h2>What now</h2>{% if c.next.blocker %}<p><strong>{{ c.next.blocker }}.</strong> {{ c.next.why }}</p>{% elif c.next.why %}<p>{{ c.next.why }}</p>{% endif %}{% if c.next.takes %}<p>{{ c.next.takes|join(" ") }}</p>{% endif %}{% if c.next.lever %}<p>{{ c.next.lever }}</p>{% endif %}<p>{{ c.next.who }} answers for it{% if c.next.until %} until {{ c.next.until }}{% endif %}.{% if c.next.command %} Next: <code>{{ c.next.command }}</code>{% endif %}</p>\n'
+    '<h2 class="more">Looks</h2><p>{{ c.looks.line }}</p>\n'
+    '<h2 class="more">Deviations from the plan</h2><p>{% if c.deviations %}<span class="warn">{{ c.deviations|length }}</span>{% else %}none{% endif %}{% if c.amendments %} · {{ c.amendments|length }} amendment{{ "" if c.amendments|length == 1 else "s" }}{% endif %}</p></div>\n'
+    '<div><h2>Health</h2>{% if c.health_lines.lines %}<ul>{% for h in c.health_lines.lines %}<li><span class="{{ h.tone }}">{{ h.title }}: {{ h.word }}.</span> <span class="quiet">{{ h.said }}</span></li>{% endfor %}</ul>{% endif %}<p class="quiet">{% if c.health_lines.more %}{{ c.health_lines.more }} more warn or fail. {% endif %}{{ c.health_lines.rest }}</p><p class="all">In all: {% for h in c.health_line %}<span class="{{ h.tone }}">{{ h.text }}</span>{{ " · " if not loop.last }}{% endfor %}</p></div>\n'
     '</div>\n'
     '<div class="pair">\n'
+    '{% if c.effect %}<figure><figcaption>Effect by day of exposure (exploratory), dashed: overall</figcaption>{{ c.effect|safe }}</figure>{% endif %}\n'
     '{% if c.accrual %}<figure><figcaption>Exposed units over time</figcaption>{{ c.accrual|safe }}</figure>{% endif %}\n'
     '<figure><figcaption>Exposed units against the planned split</figcaption>{{ c.split|safe }}</figure>\n'
     '</div>\n'
     '<div class="foot"><span>{% if c.sign_offs %}Signed off by {% for s in c.sign_offs if s.at %}{{ s.name }} ({{ s.at[:10] }}){{ ", " if not loop.last }}{% else %}nobody yet{% endfor %}{% else %}No sign-off was asked for{% endif %}</span><span>Verify: <code>xpbench verify memo.html</code></span></div>\n'
     '</section>\n'
     '\n'
+    '<div class="fold small"></div>\n'
+    '<input type="checkbox" id="audit"> <label for="audit">Show the pages for auditors: all metrics, checks, looks, rule, data, method, provenance</label>\n'
     '<section class="appendix" aria-label="Appendix for statisticians">\n'
     '<h2>All metrics</h2>\n'
     '{% if c.invalid %}<p class="notice">INVALID: for diagnosis only.</p>{% endif %}\n'
     '<div class="wide" tabindex="0"><table><caption>Treatment against control, {{ c.interval_name }} unless another level is named</caption>\n'
-    '<thead><tr><th scope="col">Metric</th><th scope="col" class="num">Units, control / treatment</th><th scope="col" class="num">Control</th><th scope="col" class="num">Treatment</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">{% if c.rows and c.rows[0].chance %}Chance{% else %}p · corrected{% endif %}</th><th scope="col">Verdict</th></tr></thead>\n'
+    '<thead><tr><th scope="col">Metric</th><th scope="col" class="num">Units, control / treatment</th><th scope="col" class="num">Control</th><th scope="col" class="num">Treatment</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">{% if c.rows and c.rows[0].chance %}Chance{% else %}p, corrected as the interval · raw{% endif %}</th><th scope="col">Verdict</th></tr></thead>\n'
     '<tbody>\n'
-    '{% for r in c.rows %}<tr><th scope="row">{{ r.label }}{% if c.several %} · {{ r.variant }}{% endif %}<br><span class="quiet light">{{ r.role }}{% if r.level != c.level %}, {{ r.level }} interval{% endif %}</span></th><td class="num" data-x="rows.{{ r.index }}.n">{{ r.n }}</td><td class="num" data-x="rows.{{ r.index }}.control">{{ r.control }}</td><td class="num" data-x="rows.{{ r.index }}.treatment">{{ r.treatment }}</td><td class="num"><span data-x="rows.{{ r.index }}.effect">{{ r.effect }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.effect_interval">{{ r.effect_interval }}</span></td><td class="num"><span data-x="rows.{{ r.index }}.lift">{{ r.lift }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.lift_interval">{{ r.lift_interval }}</span></td><td class="num">{% if r.chance %}<span data-x="rows.{{ r.index }}.chance">{{ r.chance }}</span>{% else %}<span data-x="rows.{{ r.index }}.p">{{ r.p }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.p_adjusted">{{ r.p_adjusted }}</span>{% endif %}</td><td class="verdict"><span class="{{ r.tone }}" data-x="rows.{{ r.index }}.word">{{ r.mark }} {{ r.word }}</span>{% if r.reduction %}<br><span class="quiet">CUPED took {{ r.reduction }} of the variance</span>{% endif %}{% if r.reason %}<br><span class="quiet">{{ r.reason }}</span>{% endif %}</td></tr>\n'
+    '{% for r in c.rows %}<tr><th scope="row">{{ r.label }}{% if c.several %} · {{ r.variant }}{% endif %}<br><span class="quiet light">{{ r.role }}{% if r.level != c.level %}, {{ r.level }} interval{% endif %}</span></th><td class="num" data-x="rows.{{ r.index }}.n">{{ r.n }}</td><td class="num" data-x="rows.{{ r.index }}.control">{{ r.control }}</td><td class="num" data-x="rows.{{ r.index }}.treatment">{{ r.treatment }}</td><td class="num"><span data-x="rows.{{ r.index }}.effect">{{ r.effect }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.effect_interval">{{ r.effect_interval }}</span></td><td class="num"><span data-x="rows.{{ r.index }}.lift">{{ r.lift }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.lift_interval">{{ r.lift_interval }}</span></td><td class="num">{% if r.chance %}<span data-x="rows.{{ r.index }}.chance">{{ r.chance }}</span>{% else %}<span data-x="rows.{{ r.index }}.p_adjusted">{{ r.p_adjusted }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.p">{{ r.p }}</span>{% endif %}</td><td class="verdict"><span class="{{ r.tone }}" data-x="rows.{{ r.index }}.word">{{ r.mark }} {{ r.word }}</span>{% if r.reduction %}<br><span class="quiet">CUPED took {{ r.reduction }} of the variance</span>{% endif %}{% if r.reason %}<br><span class="quiet">{{ r.reason }}</span>{% endif %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '\n'
     '{% if c.forests %}\n'
@@ -7207,11 +8927,11 @@ TEMPLATES = {
     '<h2>Health checks</h2>\n'
     '{% if not c.health %}<p>No check ran.</p>{% endif %}\n'
     '<ul class="checks">\n'
-    '{% for h in c.health if h.status in ("fail", "warn") %}<li><strong>{{ h.title }}: <span class="{{ h.tone }}">{{ h.status }}</span></strong>{% if h.gate %} <span class="quiet small">gate</span>{% endif %}<br>{{ h.meaning }} {{ h.next_step }}{% if h.evidence %}<br><span class="small quiet tab">{{ h.evidence }}</span>{% endif %}</li>\n'
+    '{% for h in c.health if h.status in ("fail", "warn") %}<li><strong>{{ h.title }}: <span class="{{ h.tone }}">{{ h.word }}</span></strong>{% if h.gate %} <span class="quiet small">gate</span>{% endif %}<br>{{ h.meaning }} {{ h.next_step }}{% if h.evidence %}<br><span class="small quiet tab">{{ h.evidence }}</span>{% endif %}</li>\n'
     '{% endfor %}</ul>\n'
     '{% for status in ("pass", "not answerable") %}{% set group = c.health|selectattr("status", "equalto", status)|list %}{% if group %}\n'
-    '<div class="wide" tabindex="0"><table class="compact"><caption>{{ group|length }} {{ status }}</caption><thead><tr><th scope="col">Check</th><th scope="col">Gate</th><th scope="col">Finding</th></tr></thead><tbody>\n'
-    '{% for h in group %}<tr><th scope="row" class="light">{{ h.title }}</th><td>{{ "gate" if h.gate else "" }}</td><td>{{ h.meaning }}</td></tr>\n'
+    '<div class="wide" tabindex="0"><table class="compact"><caption>{{ group|length }} {{ group[0].word }}</caption><thead><tr><th scope="col">Check</th><th scope="col">Gate</th><th scope="col">Finding</th></tr></thead><tbody>\n'
+    '{% for h in group %}<tr><th scope="row" class="light">{{ h.title }}</th><td>{{ "gate" if h.gate else "" }}</td><td>{{ h.meaning }}{% if status == "not answerable" and h.next_step != "Nothing to do." %} {{ h.next_step }}{% endif %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '{% endif %}{% endfor %}\n'
     '\n'
@@ -7253,6 +8973,9 @@ TEMPLATES = {
     '\n'
     '<h2>Limits</h2>\n'
     '<ul>{% for l in c.limits %}<li>{{ l }}</li>{% endfor %}</ul>\n'
+    '\n'
+    '<h2>In a few sentences</h2>\n'
+    '<dl class="voices">{% for voice, lines in [("For a director", c.brief.director), ("For the team", c.brief.team), ("For a chat", c.brief.chat), ("For a CV", c.brief.cv)] %}<dt>{{ voice }}</dt><dd>{{ lines|join(" ") }}</dd>{% endfor %}</dl>\n'
     '\n'
     '<h2>Sign-offs</h2>\n'
     '{% if c.sign_offs %}<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">For</th><th scope="col">Signed</th><th scope="col">Over plan digest</th><th scope="col">Signature</th></tr></thead><tbody>\n'

@@ -102,6 +102,31 @@ def markdown(value: object) -> str:
     return _LINKS.sub(lambda m: m.group(0)[0] + "&#8203;" + m.group(0)[1:], line)
 
 
+_PROSE = re.compile(r"[\\`*_\[\]|~$<>@]|#(?=\w)|&(?=#?\w+;)")
+_BEGINS = re.compile(r"^([+\-=]+|#{1,6})(?=\s|\Z)|^(\d{1,9})([.)])(?=\s|\Z)")
+_AS_ENTITY = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;"}
+_SCHEMES = re.compile(r"(?i)\b(https?|ftp|mailto|www|javascript|vbscript)(?=[:.])")
+
+
+def markdown_prose(value: object) -> str:
+    """Text in Markdown as `markdown`, with as few escapes as will do: signs are escaped only where they begin something.
+
+    So it pastes cleanly where Markdown is shown as it is, as some chats do.
+    """
+    line = "".join(
+        " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
+        for c in str(value)
+        if unicodedata.category(c) not in ("Cf", "Cs", "Co")
+    ).strip()
+
+    def guarded(match: re.Match[str]) -> str:
+        return _AS_ENTITY.get(match.group(0), f"\\{match.group(0)}")
+
+    line = _PROSE.sub(guarded, line)
+    line = _BEGINS.sub(lambda m: f"\\{m[1]}" if m[1] else f"{m[2]}\\{m[3]}", line)
+    return _SCHEMES.sub(lambda m: m.group(0)[0] + "&#8203;" + m.group(0)[1:], line)
+
+
 def html(value: object, *, quote: bool = True) -> str:
     """Text in HTML, in an element or an attribute; without `quote` in an element alone."""
     return _html.escape(str(value), quote=quote)

@@ -29,9 +29,10 @@ DECISIONS = [
 
 
 @pytest.mark.parametrize("decision", DECISIONS)
-def test_every_situation_has_exactly_one_outcome(decision: Decision) -> None:
-    table = truth_table(decision)
-    assert len(table) == 4 * 2 * 3 * 3 * 2
+@pytest.mark.parametrize(("methods", "count"), [(4, 5 * 2 * 4 * 3 * 2), (3, 4 * 2 * 3 * 3 * 2)])
+def test_every_situation_has_exactly_one_outcome(decision: Decision, methods: int, count: int) -> None:
+    table = truth_table(decision, methods=methods)
+    assert len(table) == count
     assert len({tuple(sorted((k, str(v)) for k, v in row.items() if k not in ("row", "outcome"))) for row in table}) == len(
         table
     )
@@ -97,3 +98,28 @@ def test_outcome_over_variants_is_the_best_unless_invalid() -> None:
 
 def test_digest_tells_rules_apart() -> None:
     assert len({rule_digest(d) for d in DECISIONS}) == 2  # ship_when changes how primaries are read, not the rows
+
+
+def test_a_registered_plan_keeps_the_rows_of_its_edition() -> None:
+    """Digests of the rule as plans of earlier editions have them on record."""
+    old = [r.id for r in rule_rows(Decision(), methods=3)]
+    new = [r.id for r in rule_rows(Decision())]
+    assert old == ["R1", "R2", "R3", "R4", "R5", "R7", "R8", "R9", "R10", "R11"]
+    assert [r for r in new if r in old] == old
+    assert set(new) - set(old) == {"R12", "R13"}
+    assert rule_digest(Decision(), methods=3) == "47dca8d73e879c19ebec466ae235527e6ba14d881fb3fc447f770ec6356c97c4"
+
+
+def test_no_effect_that_matters_is_a_result_before_the_horizon() -> None:
+    found = Situation("none", deteriorated=False, guardrails="ok", health="pass", adequate=False)
+    assert (apply_rule(Decision(), found).id, apply_rule(Decision(), found).outcome) == ("R13", "ship none")
+    assert apply_rule(Decision(), replace(found, primary="unclear")).outcome == "iterate"
+
+
+def test_nothing_deteriorated_is_said_only_where_nothing_did() -> None:
+    for decision in DECISIONS:
+        for s in situations():
+            said = apply_rule(decision, s).because
+            if "nothing deteriorated" in said:
+                assert not s.deteriorated
+                assert s.guardrails == "ok"

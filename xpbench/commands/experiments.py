@@ -26,7 +26,18 @@ def add_parsers(subparsers: Any) -> None:
     decide.add_argument("--supersedes", type=int, metavar="N", help="entry of the decision in force, where there is one")
 
     memo = _with_key(add_command(subparsers, "memo", _memo, help="write the frozen memo of the decision"))
-    memo.add_argument("--out", help="file to write (.html .json .md .pdf .zip); <root>/<key>/memo.html if missing")
+    say = add_command(
+        subparsers,
+        "brief",
+        _say,
+        help="the decision in two to five sentences, from frozen numbers",
+        description="Two to five sentences for one kind of reader, every number from the frozen memo. Without a key: two "
+        "sentences about all experiments of the root. Check an edited text with `xpbench verify --text FILE MEMO`.",
+    )
+    say.add_argument("key", nargs="?", help="key of the experiment; all of them if missing")
+    say.add_argument("--root", default="experiments", help="folder of all experiments")
+    say.add_argument("--for", dest="audience", default="director", choices=["director", "team", "cv", "chat"], help="who reads")
+    memo.add_argument("--out", help="file to write (.html .png .md .json .pdf .zip); <root>/<key>/memo.html if missing")
 
     _with_source(add_command(subparsers, "reproduce", _reproduce, help="read the data again, compare with what was decided"))
 
@@ -41,6 +52,7 @@ def add_parsers(subparsers: Any) -> None:
     status = add_command(subparsers, "status", _status, help="what is registered, running, ready, overdue")
     status.add_argument("key", nargs="?", help="one experiment; all if missing")
     status.add_argument("--root", default="experiments", help="folder of all experiments")
+    status.add_argument("--exit-code", action="store_true", help="exit 1 where anything is due, for a nightly job")
     status.add_argument("--remote", action="store_true", help="also compare with Mixpanel; exit 1 where it differs")
 
 
@@ -60,7 +72,14 @@ def _with_source(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="PART=COLUMN",
-        help="where event, time, unit, insert_id or properties stand in the log (with --events); insert_id= for none",
+        help="where event, time, unit, insert_id or properties stand in the log (with --events), insert_id= for none; or a "
+        "preset: segment, amplitude, ga4, posthog, mixpanel_pipeline",
+    )
+    group.add_argument(
+        "--absent-events",
+        choices=("refuse", "zero"),
+        default="refuse",
+        help="an event that nobody did yet: refused, since its name may be wrong, or counted as zero",
     )
     group.add_argument(
         "--absent-events",
@@ -71,7 +90,7 @@ def _with_source(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     group.add_argument("--time-zone", default="UTC", help="zone of the log's times, for Mixpanel projects from before 2023")
     group.add_argument("--units", help="table with one row per unit: CSV or Parquet")
     group.add_argument("--unit", help="column of the unit's id; the plan's unit if missing")
-    group.add_argument("--variant-column", help="column of the variant (with --units)")
+    group.add_argument("--variant-column", help="column of the variant (with --units); found if missing")
     group.add_argument("--day-column", help="column of the day of exposure (with --units)")
     return parser
 
@@ -85,7 +104,7 @@ def _source(args: argparse.Namespace, plan: Any) -> Any:
             name="data",
             value="both" if args.events else "none",
             rule=plain("One source feeds a readout"),
-            remedy=plain("Give --events FILES, or --units FILE with --variant-column"),
+            remedy=plain("Give --events FILES, or --units FILE"),
         )
     if args.events:
         from xpbench.data import events
@@ -98,14 +117,6 @@ def _source(args: argparse.Namespace, plan: Any) -> Any:
         )
     from xpbench.data import units
 
-    if not args.variant_column:
-        raise InputError(
-            "XPB-I04",
-            name=plain("--variant-column"),
-            value="missing",
-            rule=plain("A table of units says which variant each unit had"),
-            remedy=plain("Name the column"),
-        )
     return units(args.units, unit=args.unit or plan.unit, variant=args.variant_column, day=args.day_column)
 
 
@@ -113,12 +124,17 @@ def _schema(pairs: list[str]) -> Any:
     from dataclasses import fields, replace
 
     from xpbench.data import EventSchema
+    from xpbench.data.logs.log import PRESETS
     from xpbench.errors import InputError, nearest, plain
 
     known = {f.name for f in fields(EventSchema)}
     given: dict[str, Any] = {}
+    base = EventSchema()
     for pair in pairs:
         name, sign, column = pair.partition("=")
+        if pair in PRESETS:
+            base = getattr(EventSchema, pair)()
+            continue
         if name not in known or not sign:
             raise InputError(
                 "XPB-I04",
@@ -128,7 +144,7 @@ def _schema(pairs: list[str]) -> Any:
                 remedy=plain("For example --schema time=timestamp"),
             )
         given[name] = column or None
-    return replace(EventSchema(), **given)
+    return replace(base, **given)
 
 
 def _open(args: argparse.Namespace) -> Any:
@@ -170,7 +186,8 @@ def _peek(args: argparse.Namespace) -> int:
 
 def _brief(readout: Any) -> dict[str, Any]:
     """A readout for `--json`: without the moments and the plan, which stay in the experiment's folder."""
-    return {k: v for k, v in readout.to_dict().items() if k not in ("summary", "plan")}
+    found = {k: v for k, v in readout.to_dict().items() if k not in ("summary", "plan")}
+    return found if readout.is_sealed else {**found, "what_now": readout.what_now.to_dict()}
 
 
 def _told(args: argparse.Namespace, readout: Any) -> int:
@@ -223,6 +240,20 @@ def _memo(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _say(args: argparse.Namespace) -> int:
+    if args.key is None:
+        from xpbench.watch.past_experiments import portfolio
+
+        lines = portfolio(args.root).programme(args.audience)
+        answer(args, {"for": args.audience, "sentences": list(lines)}, " ".join(lines))
+        return DONE
+    memo = _open(args).memo()
+    lines = memo.sentences(args.audience)
+    value = {"key": args.key, "for": args.audience, "sentences": list(lines), "memo": memo.digest}
+    answer(args, value, " ".join(lines))
+    return DONE
+
+
 def _reproduce(args: argparse.Namespace) -> int:
     experiment = _open(args)
     found = experiment.reproduce(_source(args, experiment.plan), progress=progress_line)
@@ -254,8 +285,9 @@ def _status(args: argparse.Namespace) -> int:
         lines.append(f"{s['key']:<28} {s['state']:<11} {s['sentence']}")
         lines += [f"  {words}" for words in s.get("remote", {}).get("words", ())]
     answer(args, found, "\n".join(lines) or f"No experiments in {args.root}. Start with: xpbench new, or xpbench demo")
+    waits = args.exit_code and any(s["state"] == "ready" for s in found)
     drifted = any(s.get("remote", {}).get("in_step") is False for s in found)
-    return NO if drifted or any(s["state"] in ("broken", "overdue", "breached") for s in found) else DONE
+    return NO if drifted or waits or any(s["state"] in ("broken", "overdue", "breached") for s in found) else DONE
 
 
 def _add_remote(root: str, found: list[dict[str, Any]]) -> None:

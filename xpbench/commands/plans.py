@@ -103,7 +103,8 @@ def _check(args: argparse.Namespace) -> int:
             continue
         chances, is_low, said = _chances(path)
         out[-1]["ships"] = chances
-        lines.append(f"{'!' if is_low else '✓'} {path}: ready to register{', with less power than planned' if is_low else ''}")
+        weak = ", with less power than planned" if is_low else "" if chances else ", power unknown"
+        lines.append(f"{'!' if weak else '✓'} {path}: ready to register{weak}")
         lines += [f"  {sentence}" for sentence in said]
     answer(args, out, "\n".join(lines))
     return code
@@ -115,7 +116,7 @@ def _chances(path: str) -> tuple[dict[str, float | None], bool, tuple[str, ...]]
 
     plan = load_plan(path)
     if not any(m.key in plan.planning.baselines for m in plan.metrics_with("primary")):
-        return {}, False, ()
+        return {}, False, ("Nobody knows yet what it can find: set planning.baselines, or run xpbench power --baseline.",)
     from xpbench.forecast.power import plan_power  # brings scipy, which a plan without baselines need not wait for
 
     report = plan_power(plan)

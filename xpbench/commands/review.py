@@ -190,7 +190,21 @@ def _draft(path: str, data: bytes) -> Finding:
         found.refuse(f"{problem.pointer or '/'}: {problem}")
     if not problems:
         found.sentences.append("Ready to register.")
+        found.sentences += _power(document)
     return found
+
+
+def _power(document: Mapping[str, Any]) -> list[str]:
+    """What the plan's own rule can find, and what to do where that is less than planned."""
+    from xpbench.plan import Plan
+
+    plan = Plan(**document)
+    if not any(m.key in plan.planning.baselines for m in plan.metrics_with("primary")):
+        return ["Power unknown: the plan has no baseline of a primary metric."]
+    from xpbench.forecast.power import plan_power  # brings scipy, which a plan without baselines need not wait for
+
+    report = plan_power(plan)
+    return [f"{'Less power than planned: ' if report.is_low and i == 0 else ''}{s}" for i, s in enumerate(report.sentences)]
 
 
 def _experiment(git: _Git, start: str, home: str) -> Finding:

@@ -25,6 +25,7 @@ def add_parsers(subparsers: Any) -> None:
     parser.add_argument("--witness", help="length:digest noted elsewhere, which the memo's ledger must contain")
     parser.add_argument("--stamp", metavar="FILE", help="RFC 3161 answer over this file, as `ledger stamp --memo` writes it")
     parser.add_argument("--tsa-ca", metavar="FILE", help="certificates (PEM) of the time-stamp authority")
+    parser.add_argument("--text", metavar="FILE", help="also trace every number of this text to a cell of the memo")
     parser.add_argument("--full", action="store_true", help="also run the installed engine over every row")
     parser.add_argument("--save-verifier", metavar="FILE", help="write the verifier as one file of Python without dependencies")
 
@@ -57,5 +58,43 @@ def _verify(args: argparse.Namespace) -> int:
         stamp=args.stamp,
         tsa_ca=args.tsa_ca,
     )
+    if args.text:
+        return _traced(args, report)
     answer(args, report.to_dict(), str(report))
     return report.exit_code
+
+
+def _traced(args: argparse.Namespace, report: Any) -> int:
+    """Whether each number of a text is one of the memo's, where the memo itself holds."""
+    from xpbench.memo.verification import renderer
+    from xpbench.verifier import trace_memo, traced_text
+
+    if not report.holds:
+        answer(args, report.to_dict(), str(report))
+        return int(report.exit_code)
+    found = trace_memo(_text_of(args.text), args.memo, renderer=renderer())
+    value = {**report.to_dict(), "text": [t.to_dict() for t in found]}
+    answer(args, value, f"{report.verdict}: {report.reason}\n{traced_text(found)}")
+    return 1 if any(not t.ok for t in found) else int(report.exit_code)
+
+
+def _text_of(path: str) -> str:
+    """The text of a file.
+
+    Raises:
+        InputError: `XPB-I04`, it can't be read.
+    """
+    from pathlib import Path
+
+    from xpbench.errors import InputError, plain
+
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise InputError(
+            "XPB-I04",
+            name=plain("--text"),
+            value=path,
+            rule=plain("A text is a file in UTF-8"),
+            remedy=plain("Name a file that can be read"),
+        ) from None

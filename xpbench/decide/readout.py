@@ -14,6 +14,7 @@ from xpbench.decide.recommend import Recommendation
 from xpbench.decide.rows import Row, frame
 from xpbench.decide.seal import Due
 from xpbench.decide.segments import SegmentResult
+from xpbench.decide.whatnow import WhatNow, what_now
 from xpbench.errors import shown
 from xpbench.health.check import Check
 from xpbench.lazy import upstairs
@@ -67,6 +68,7 @@ class SealedReadout(Shows):
         harm: The harm alarm.
         looks: Looks at effects so far.
         exposures_by_day: New units by day and variant.
+        what_now: What it takes until results are due.
     """
 
     key: str
@@ -78,6 +80,7 @@ class SealedReadout(Shows):
     harm: HarmAlarm
     looks: tuple[Look, ...] = ()
     exposures_by_day: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    what_now: WhatNow | None = None
 
     is_sealed: Literal[True] = field(default=True, init=False)
 
@@ -118,18 +121,24 @@ class SealedReadout(Shows):
             "harm": self.harm.to_dict(),
             "looks": [look.to_dict() for look in self.looks],
             "exposures_by_day": {d: dict(v) for d, v in self.exposures_by_day.items()},
+            **({} if self.what_now is None else {"what_now": self.what_now.to_dict()}),
         }
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{k} {v:,}" for k, v in self.units.items())
-        return f"SealedReadout({self.key}: {self.sentence} {counts})"
+        lines = [f"SealedReadout({self.key}: {self.sentence} {counts})"]
+        lines += [f"  → {line}" for line in self.what_now.lines] if self.what_now is not None else []
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><td>{escape(k)}</td><td style='text-align:right'>{v:,}</td></tr>" for k, v in self.units.items())
         health = "".join(
-            f"<li>{escape(c.label)}: {escape(c.status)}. {escape(c.meaning)}</li>" for c in self.health if c.status != "pass"
+            f"<li>{escape(c.label)}: {escape(c.word)}. {escape(c.meaning)}</li>"
+            for c in self.health
+            if c.status in ("warn", "fail")
         )
         passed = sum(c.status == "pass" for c in self.health)
+        silent = sum(c.status == "not answerable" for c in self.health)
         alarm = (
             f"<p><strong>▲ Harm alarm</strong>, worse than accepted: {escape(', '.join(self.harm.metrics))}.</p>"
             if self.harm.sounds
@@ -138,7 +147,8 @@ class SealedReadout(Shows):
         return (
             f"<section aria-label='Sealed readout'><p><strong>◆ {escape(self.sentence)}</strong></p>{alarm}"
             f"<table style='font-variant-numeric:tabular-nums'><thead><tr><th>Variant</th><th>Units</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table><ul>{health}<li>{passed} checks pass</li></ul></section>"
+            f"<tbody>{rows}</tbody></table><ul>{health}<li>{passed} checks pass, {silent} not run</li></ul>"
+            f"{what_now_html(self.what_now) if self.what_now is not None else ''}</section>"
         )
 
 
@@ -221,7 +231,12 @@ class Readout(Shows):
 
     def to_frame(self) -> Any:
         """One row per metric and treatment variant as a pandas DataFrame; see `rows.FRAME_COLUMNS`."""
-        return frame(self.rows)
+        return frame(self.rows, power=float(self.plan["planning"]["power"]))
+
+    @property
+    def what_now(self) -> WhatNow:
+        """What keeps from an answer, what it takes, the cheapest way there, and the command for it."""
+        return what_now(self.plan, self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as a JSON value; the memo freezes it."""
@@ -298,6 +313,7 @@ class Readout(Shows):
         lines = [f"Readout({self.key}: {what} by {', '.join(r.rows)}{stamps})", f"  {r.because}"]
         lines += [f"  {line_of(row)}" for row in self.rows]
         lines += [f"  ◷ {sentence}" for sentence in self.over_time]
+        lines += [f"  → {line}" for line in self.what_now.lines]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -309,7 +325,7 @@ class Readout(Shows):
         return (
             f"<section aria-label='Readout'><p><strong>{headline}</strong>{stamps}. "
             f"{escape(r.because)}</p><p>Health: {escape(health)}.</p>"
-            f"{html_table(self.rows)}{self._over_time_html()}</section>"
+            f"{html_table(self.rows)}{self._over_time_html()}{what_now_html(self.what_now)}</section>"
         )
 
     def _over_time_html(self) -> str:
@@ -332,16 +348,27 @@ COLUMNS = {
 def line_of(row: Row) -> str:
     """A row on one line of text."""
     plain = row.to_dict()
-    p = "" if row.p_value is None else f" p {numbers.p_value(row.p_value)}"
+    p = "" if row.p_adjusted is None else f" p {numbers.p_value(row.p_adjusted)}"
+    p += " corrected" if p and row.p_adjusted != row.p_value else ""
     said = rows.lift_said(plain) if row.lift is not None else rows.shown(plain)
-    return f"{verdicts.mark_of(plain)[0]} {row.role:<9} {row.metric} [{row.variant}] {said}{p}"
+    word = verdicts.word_of(plain)
+    ended = f": {word}" if word in (verdicts.NO_EFFECT, verdicts.WORSE_WITHIN) else ""
+    return f"{verdicts.mark_of(plain)[0]} {row.role:<9} {row.metric} [{row.variant}] {said}{p}{ended}"
+
+
+def what_now_html(now: WhatNow) -> str:
+    """What to do now, as a paragraph under a heading in bold."""
+    first, *rest = now.lines
+    return f"<p><strong>What now</strong>: {escape(first)}</p>" + "".join(f"<p>{escape(line)}</p>" for line in rest)
 
 
 def html_table(rows: Sequence[Row]) -> str:
     """Rows as an HTML table with the columns of `COLUMNS`."""
     levels = {f"{(1.0 - r.alpha) * 100:.4g}" for r in rows}
     level = f" ({levels.pop()} %)" if len(levels) == 1 else ""
+    corrected = any(r.p_adjusted != r.p_value for r in rows)
     names = {name: f"{name}{level}" if name == "Interval" else name for name in COLUMNS}
+    names |= {"p": "p, corrected"} if corrected else {}
     heads = "".join(f"<th scope='col' style='text-align:{side}'>{names[name]}</th>" for name, side in COLUMNS.items())
     body = "".join(_html_row(row) for row in rows)
     return f"<table style='font-variant-numeric:tabular-nums'><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
@@ -350,7 +377,7 @@ def html_table(rows: Sequence[Row]) -> str:
 def _html_row(row: Row) -> str:
     plain = row.to_dict()
     mark = f"{verdicts.mark_of(plain)[0]} {verdicts.word_of(plain)}"
-    p = numbers.p_value(row.p_value)
+    p = numbers.p_value(row.p_adjusted)
     lift, interval = rows.lift_text(plain), rows.lift_interval(plain)
     cells = (row.label, row.role, row.variant, *rows.means(plain), lift, interval, p, mark)
     sides = zip(cells, COLUMNS.values(), strict=True)

@@ -12,7 +12,7 @@ from xpbench.errors import shown
 from xpbench.health.check import Check
 from xpbench.outward import html as escape
 from xpbench.plan import Plan
-from xpbench.plan.methods import WHOLE
+from xpbench.plan.methods import VERDICTS, WHOLE
 from xpbench.shows import Shows
 
 
@@ -164,6 +164,8 @@ def situation_of(plan: Plan, rows: Sequence[Row], health: Health, *, is_adequate
     unclear = [r for r in rails if r.guardrail == "unclear"]
     evidence += [f"{r.metric}: worse than accepted" for r in bad]
     evidence += [f"{r.metric}: not yet shown to be within its margin" for r in unclear]
+    within = [r for r in rails if r.guardrail == "ok" and r.verdict == "worse"] if plan.methods >= VERDICTS else []
+    evidence += [f"{r.metric}: worse, within what the plan accepts" for r in within]
     computed = all(is_computed(r) for r in primaries) and bool(primaries)
     lost = [r for r in rows if r.role != "guardrail" and is_lost(r)] if plan.methods >= WHOLE else []
     if lost:  # what can't be computed is not known to be unharmed, so nothing wins beside it
@@ -174,7 +176,7 @@ def situation_of(plan: Plan, rows: Sequence[Row], health: Health, *, is_adequate
         Situation(
             primary,
             bool(worse),
-            "bad" if bad else "unclear" if unclear else "ok",
+            "bad" if bad else "unclear" if unclear else "worse" if within else "ok",
             health,
             is_adequate and computed,
         ),
@@ -205,6 +207,7 @@ def is_lost(row: Row) -> bool:
 _WORDS: dict[Primary, str] = {
     "win": "better, and by enough to matter",
     "small": "better, but by too little to matter",
+    "none": "no effect that matters",
     "unclear": "neither shown to be better nor worse",
     "worse": "worse",
 }
@@ -214,13 +217,13 @@ def _primary(row: Row) -> Primary:
     if row.verdict == "worse":
         return "worse"
     if row.verdict == "unclear":
-        return "unclear"
-    return "small" if row.matters is False else "win"
+        return "none" if row.equivalent else "unclear"
+    return "win" if row.matters is not False else "none" if row.equivalent else "small"
 
 
 def _verdict(plan: Plan, variant: str, rows: Sequence[Row], health: Health, is_adequate: bool) -> VariantVerdict:
     situation, evidence = situation_of(plan, rows, health, is_adequate=is_adequate)
-    fired = apply_rule(plan.decision, situation)
+    fired = apply_rule(plan.decision, situation, methods=plan.methods)
     return VariantVerdict(variant, situation, fired.id, fired.outcome, fired.because, evidence)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from xpbench.decide.chances import could_find
+
 Verdict = Literal["better", "worse", "unclear"]
 GuardrailState = Literal["ok", "unclear", "bad", ""]
 
@@ -35,6 +37,8 @@ FRAME_COLUMNS = (
     "chance",
     "variance_reduction",
     "reason",
+    "equivalent",
+    "could_find",
 )
 """Columns of `to_frame`; the first fifteen are fixed."""
 
@@ -104,6 +108,8 @@ class Row:
         se: Standard error of the effect.
         min_lift: From the plan.
         sensitivity: The same comparison computed in other ways.
+        equivalent: Whether the whole interval of the lift lies within what the plan calls too small to matter; None where it
+            names no such lift, for guardrails, and before the fourth edition of the methods.
     """
 
     metric: str
@@ -141,10 +147,13 @@ class Row:
     se: float | None
     min_lift: float | None
     sensitivity: tuple[Sensitivity, ...] = field(default=())
+    equivalent: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by name."""
+        """The fields by name; `equivalent` where it is asked for, so that older readouts keep their bytes."""
         out = {name: getattr(self, name) for name in self.__slots__}
+        if self.equivalent is None:
+            del out["equivalent"]
         out["sensitivity"] = [s.to_dict() for s in self.sensitivity]
         return out
 
@@ -154,11 +163,19 @@ class Row:
         return cls(**{**data, "sensitivity": tuple(Sensitivity(**s) for s in data["sensitivity"])})
 
 
-def frame(rows: Iterable[Row]) -> Any:
-    """The rows as a pandas DataFrame with `FRAME_COLUMNS`; numbers that do not exist are NaN."""
+def frame(rows: Iterable[Row], *, power: float = 0.8) -> Any:
+    """The rows as a pandas DataFrame with `FRAME_COLUMNS`; numbers that do not exist are NaN.
+
+    Args:
+        rows: Of a readout.
+        power: With which chance `could_find`, the smallest lift that this run could find, is found.
+    """
     import pandas as pd
 
-    return pd.DataFrame([{c: getattr(r, c) for c in FRAME_COLUMNS} for r in rows], columns=list(FRAME_COLUMNS))
+    def value(row: Row, column: str) -> Any:
+        return could_find(row.to_dict(), power) if column == "could_find" else getattr(row, column)
+
+    return pd.DataFrame([{c: value(r, c) for c in FRAME_COLUMNS} for r in rows], columns=list(FRAME_COLUMNS))
 
 
 def number(value: float) -> float | None:

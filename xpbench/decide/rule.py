@@ -2,7 +2,8 @@
 
 Each treatment variant is put into one *situation* (primary × deteriorated × guardrails × health × adequate). The rows of
 the rule are read from the top, the first that fits gives the outcome. Improving any of the first four inputs never makes
-the outcome worse (invalid < ship none < iterate < ship); tests enumerate all situations.
+the outcome worse (invalid < ship none < iterate < ship); tests enumerate all situations. A registered plan keeps the
+rows of its edition of the methods.
 """
 
 from __future__ import annotations
@@ -14,17 +15,18 @@ from typing import Any, Literal
 
 from xpbench.canonical import digest
 from xpbench.plan.design import Decision
+from xpbench.plan.methods import METHODS, VERDICTS
 
 Outcome = Literal["invalid", "ship none", "iterate", "ship"]
-Primary = Literal["worse", "unclear", "small", "win"]
-Guardrails = Literal["bad", "unclear", "ok"]
+Primary = Literal["worse", "none", "unclear", "small", "win"]
+Guardrails = Literal["bad", "unclear", "worse", "ok"]
 Health = Literal["fail", "warn", "pass"]
 
 OUTCOMES: tuple[Outcome, ...] = ("invalid", "ship none", "iterate", "ship")
 """From worst to best."""
 
-PRIMARY: tuple[Primary, ...] = ("worse", "unclear", "small", "win")
-GUARDRAILS: tuple[Guardrails, ...] = ("bad", "unclear", "ok")
+PRIMARY: tuple[Primary, ...] = ("worse", "none", "unclear", "small", "win")
+GUARDRAILS: tuple[Guardrails, ...] = ("bad", "unclear", "worse", "ok")
 HEALTH: tuple[Health, ...] = ("fail", "warn", "pass")
 
 
@@ -34,10 +36,12 @@ class Situation:
 
     Attributes:
         primary: `win`: better by the plan's test and large enough to matter; `small`: better, but too small to matter;
-            `unclear`: neither better nor worse; `worse`. Over several primary metrics: the best of them under
+            `unclear`: neither better nor worse; `none`: the whole interval lies within what does not matter (from the fourth
+            edition of the methods on); `worse`. Over several primary metrics: the best of them under
             `any_primary`, the worst under `all_primaries`.
         deteriorated: A primary or secondary metric is worse by the plan's test.
-        guardrails: `ok`: all shown to be within their margin; `bad`: one is worse and not within; else `unclear`.
+        guardrails: `ok`: all shown to be within their margin; `worse`: so they are, and one got worse within it (from the
+            fourth edition on); `bad`: one is worse and not within; else `unclear`.
         health: Worst health check that counts.
         adequate: The horizon is reached and the primary metrics could be computed, and no other metric is lost (a treatment
             without a value of it). A lost metric keeps `primary` at `unclear` or below.
@@ -84,8 +88,14 @@ class RuleRow:
         }
 
 
-def rule_rows(decision: Decision) -> tuple[RuleRow, ...]:
-    """The rows of the rule under a plan's decision part, in the order in which they are read."""
+def rule_rows(decision: Decision, *, methods: int = METHODS) -> tuple[RuleRow, ...]:
+    """The rows of the rule under a plan's decision part, in the order in which they are read.
+
+    Args:
+        decision: Of the plan.
+        methods: Edition of the methods that the plan was registered under.
+    """
+    ended = methods >= VERDICTS
     rows = [
         RuleRow("R1", {"health": ("fail",)}, "invalid", "A health check failed, so the effects can't be trusted."),
         RuleRow("R2", {"guardrails": ("bad",)}, "ship none", "A guardrail is worse than the plan accepts."),
@@ -112,6 +122,23 @@ def rule_rows(decision: Decision) -> tuple[RuleRow, ...]:
                 "A primary metric is better, but a health check warns and the plan accepts no warnings.",
             )
         )
+    if ended:
+        rows.append(
+            RuleRow(
+                "R12",
+                {"primary": ("win",), "guardrails": ("worse",)},
+                "ship",
+                "The primary metric is better by the plan's test and by enough to matter; a guardrail got worse, within what "
+                "the plan accepts.",
+            )
+        )
+    no_effect = RuleRow(
+        "R13",
+        {"primary": ("none",)},
+        "ship none",
+        "The change has no effect that matters on the primary metric: the whole interval lies within what the plan calls too "
+        "small to matter.",
+    )
     return (
         *rows,
         RuleRow(
@@ -127,6 +154,7 @@ def rule_rows(decision: Decision) -> tuple[RuleRow, ...]:
             "ship none",
             "A metric is worse, and no primary metric is better by enough to matter.",
         ),
+        *((no_effect,) if ended else ()),
         RuleRow(
             "R9",
             {"adequate": (False,)},
@@ -138,29 +166,34 @@ def rule_rows(decision: Decision) -> tuple[RuleRow, ...]:
     )
 
 
-def rule_digest(decision: Decision) -> str:
+def rule_digest(decision: Decision, *, methods: int = METHODS) -> str:
     """SHA-256 of the rows, so that a memo can name the rule it was decided by."""
-    return digest([row.to_dict() for row in rule_rows(decision)])
+    return digest([row.to_dict() for row in rule_rows(decision, methods=methods)])
 
 
-def apply_rule(decision: Decision, situation: Situation) -> RuleRow:
+def apply_rule(decision: Decision, situation: Situation, *, methods: int = METHODS) -> RuleRow:
     """The first row that fits the situation."""
-    return next(row for row in rule_rows(decision) if row.fits(situation))
+    return next(row for row in rule_rows(decision, methods=methods) if row.fits(situation))
 
 
-def situations() -> Iterator[Situation]:
-    """Every situation there is: 4 × 2 × 3 × 3 × 2 = 144."""
+def situations(*, methods: int = METHODS) -> Iterator[Situation]:
+    """Every situation there is: 5 × 2 × 4 × 3 × 2 = 240; 4 × 2 × 3 × 3 × 2 = 144 before the fourth edition of the methods."""
+    ended = methods >= VERDICTS
     for primary, deteriorated, guardrails, health, adequate in itertools.product(
-        PRIMARY, (True, False), GUARDRAILS, HEALTH, (False, True)
+        [p for p in PRIMARY if ended or p != "none"],
+        (True, False),
+        [g for g in GUARDRAILS if ended or g != "worse"],
+        HEALTH,
+        (False, True),
     ):
         yield Situation(primary, deteriorated, guardrails, health, adequate)
 
 
-def truth_table(decision: Decision) -> list[dict[str, Any]]:
+def truth_table(decision: Decision, *, methods: int = METHODS) -> list[dict[str, Any]]:
     """The complete rule, one entry per situation with the row that fires and its outcome."""
     out = []
-    for situation in situations():
-        row = apply_rule(decision, situation)
+    for situation in situations(methods=methods):
+        row = apply_rule(decision, situation, methods=methods)
         out.append({**situation.to_dict(), "row": row.id, "outcome": row.outcome})
     return out
 

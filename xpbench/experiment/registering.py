@@ -65,7 +65,7 @@ def enter(
     body: dict[str, Any] = {
         "plan": plan.to_dict(),
         "plan_digest": plan.digest,
-        "rule_digest": rule_digest(plan.decision),
+        "rule_digest": rule_digest(plan.decision, methods=METHODS),
         "locks": recorded(plan),
         "xpbench": __version__,
         "methods": METHODS,

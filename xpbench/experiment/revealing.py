@@ -22,6 +22,7 @@ from xpbench.decide.rows import Row
 from xpbench.decide.rule import rule_digest
 from xpbench.decide.seal import Due
 from xpbench.decide.segments import segment_results
+from xpbench.decide.whatnow import what_now
 from xpbench.experiment.binding import digests_of
 from xpbench.experiment.checking import health_counts
 from xpbench.health import Check
@@ -71,7 +72,7 @@ def seal(
         {**_seen(plan, summary), "health": health_counts(health), "harm": alarm.sounds, "outcomes": True},
         by=by,
     )
-    return SealedReadout(
+    found = SealedReadout(
         plan.key,
         plan.digest,
         entry.at,
@@ -82,6 +83,7 @@ def seal(
         tuple(replace(look, findings=None) for look in looks_of(ledger.entries())),
         summary.exposures_by_day,
     )
+    return replace(found, what_now=what_now(plan.to_dict(), found.to_dict()))
 
 
 def reveal(
@@ -134,7 +136,7 @@ def reveal(
         rows=rows,
         segments=segment_results(plan, summary),
         recommendation=recommend(plan, rows, health, is_adequate=state.is_adequate),
-        rule_digest=rule_digest(plan.decision),
+        rule_digest=rule_digest(plan.decision, methods=plan.methods),
         looks=looks,
         cost=without_promise(cost_of(plan, looks), stamps),
         deviations=deviations,

@@ -18,6 +18,10 @@ LABELS: dict[tuple[str, str], str] = {
     ("Plan", "watch"): "Watch guardrails after shipping",
     ("Plan", "sign_offs"): "Sign-offs",
     ("Plan", "notes"): "Notes",
+    ("Plan", "audience"): "Who takes part",
+    ("Plan", "links"): "Links",
+    ("Link", "title"): "Title",
+    ("Link", "url"): "Address",
     ("Plan", "schema"): "Plan file version",
     ("Plan", "template"): "Template",
     ("Hypothesis", "if"): "If we change this …",
@@ -192,6 +196,20 @@ CHOICES: dict[Any, str] = {
     90: "90 days",
 }
 """Words for the values of a choice; else the value."""
+
+PERCENT: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("Claim", "lift"), ("MetricBase", "min_lift"), ("MetricBase", "margin_rel"), ("Planning", "power"),
+        ("Sequential", "confidence"), ("Frequentist", "confidence"), ("GroupSequential", "confidence"),
+        ("Bayesian", "confidence"), ("HealthPolicy", "contamination_warn"), ("HealthPolicy", "contamination_fail"),
+        ("HealthPolicy", "missing_warn"), ("HealthPolicy", "missing_fail"), ("Rollout", "share"), ("Holdout", "share"),
+        ("Winsorize", "lower"), ("Winsorize", "upper"),
+    }
+)  # fmt: skip
+"""Shares that people think of in per cent: their fields say %, and "5" means 5 %."""
+PERCENT_KEYS = frozenset(key for _, key in PERCENT)
+WHOLE_SHARES = frozenset({"power", "confidence"})
+"""Per cents of which nobody means less than one: "0.9" is 90 %."""
 
 RARE: dict[str, tuple[str, ...]] = {
     "MetricBase": ("winsorize", "delay_days", "where"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from xpbench.errors import HealthError, plain, shown
+from xpbench.health.five import WORDS
 from xpbench.outward import html as escape
 from xpbench.shows import Shows
 
@@ -70,6 +71,11 @@ class Check(Shows):
         return self.title or self.name
 
     @property
+    def word(self) -> str:
+        """The status as people read it: pass, warn, fail or not run."""
+        return WORDS.get(self.status, self.status)
+
+    @property
     def blocks(self) -> bool:
         """Whether this result makes the readout INVALID."""
         return self.gate and self.status == "fail"
@@ -101,7 +107,7 @@ class Check(Shows):
 
     def __repr__(self) -> str:
         gate = ", gate" if self.gate else ""
-        return f"Check({self.name}: {self.status}{gate})"
+        return f"Check({self.name}: {self.word}{gate})"
 
     def _repr_html_(self) -> str:
         """Static HTML with everything escaped: status in words, then meaning, next step and evidence."""
@@ -113,7 +119,7 @@ class Check(Shows):
         )
         return (
             f"<div class='xpb-check' data-status='{escape(self.status)}'>"
-            f"<strong>{escape(self.label)}: {escape(self.status)}</strong>"
+            f"<strong>{escape(self.label)}: {escape(self.word)}</strong>"
             f"<p>{escape(self.meaning)}</p><p>{escape(self.next_step)}</p>"
             f"<table style='font-variant-numeric:tabular-nums'>{rows}</table></div>"
         )
@@ -141,7 +147,7 @@ def health_line(checks: Iterable[Check], *, most: int = 3) -> str:
     if passed:
         parts.append(f"{passed} {'more ' if loud else ''}pass")
     if silent:
-        parts.append(f"{silent} not answerable")
+        parts.append(f"{silent} not run")
     return " · ".join(parts)
 
 

@@ -15,7 +15,8 @@ names         names from a plan and of people, as the page shows them
 figures      static charts as SVG text
 prose        method and limits in plain language
 impact       two sentences for stakeholders
-markdown     the first page for pull requests
+markdown     the first page for pull requests and chats
+picture      the first page as PNG
 interactive  an edition with tables that sort
 pdf, crate   as PDF, and as an RO-Crate
 full_check   numbers that the verifier leaves to the engine

@@ -21,7 +21,7 @@ font-variant-numeric:tabular-nums;unicode-bidi:plaintext}
 .fig .muted{fill:var(--muted)}.fig .strong{font-weight:600}.fig .small{font-size:11px}
 .fig .role{font-weight:600;fill:var(--muted);letter-spacing:.06em;font-size:11px}
 .fig .end{text-anchor:end}.fig .mid{text-anchor:middle}
-.fig .better{fill:var(--better)}.fig .worse{fill:var(--worse)}.fig .warn{fill:var(--warn)}
+.fig .better{fill:var(--better)}.fig .worse{fill:var(--worse)}.fig .warn{fill:var(--warn)}.fig .same{fill:var(--same)}
 .fig .zero{stroke:var(--ink);stroke-width:1}.fig .grid,.fig .hair{stroke:var(--line);stroke-width:1}
 .fig .zone{fill:var(--zone)}.fig .edge{stroke:#d0632f;stroke-width:1.5;stroke-dasharray:4 3}
 .fig .forbidden{stroke:#d0632f;stroke-width:1;opacity:.45}
@@ -48,7 +48,7 @@ class ForestRow:
         high: Upper end; None = unbounded.
         shown: Text right of the chart, such as `+7.4 % (+3.1 … +11.8)`.
         means: Text such as `12.1 % → 13.0 %`.
-        mark: `▲ ▼ ─ ✓ ✕ ?` with its tone.
+        mark: `▲ ▼ ─ ≈ ✓ ▽ ✕ ?` with its tone.
         tone: What the mark means.
         note: Second line under the label.
         plain_low: Unadjusted lower end, drawn as a ghost where it differs.
@@ -69,7 +69,7 @@ class ForestRow:
     shown: str
     means: str
     mark: str = ""
-    tone: Literal["better", "worse", "warn", "muted"] = "muted"
+    tone: Literal["better", "worse", "warn", "same", "muted"] = "muted"
     note: str = ""
     plain_low: float | None = None
     plain_high: float | None = None
@@ -412,3 +412,50 @@ def accrual(
     last = days[-1] if days else ""
     description = f"{fixed(total, 0)} units by {last}" + (f"; the horizon is {fixed(horizon, 0)} units" if horizon else "")
     return _svg(width, height, title, description, parts, name="accrual")
+
+
+def effect_by_day(
+    points: Sequence[tuple[str, float, float]],
+    *,
+    overall: float | None,
+    unit: str = "",
+    title: str = "Effect by day of exposure",
+) -> str:
+    """Small picture of an effect by day of exposure: a point and its 95 % interval a day, the overall effect as a line.
+
+    Args:
+        points: Day, effect and standard error, in the unit that is shown; in order.
+        overall: Effect of all units; None = no line.
+        unit: Behind the numbers of the axis, such as ` pp`.
+        title: Name for readers that hear the page.
+    """
+    width, height, left, right, top, bottom = 460, 170, 56, 452, 14, 138
+    reach = 1.959964
+    widths = sorted(se for _, _, se in points)
+    limit = 6 * reach * widths[len(widths) // 2]
+    ends = [max(-limit, min(limit, v + k * reach * se)) for _, v, se in points for k in (-1, 1)] + [0.0, overall or 0.0]
+    low, high = min(ends), max(ends)
+    if high - low < 1e-12:
+        low, high = low - 1.0, high + 1.0
+    count = len(points)
+
+    def x(i: float) -> float:
+        return left + 8 + (right - left - 16) * (i / max(1, count - 1))
+
+    def y(value: float) -> float:
+        return bottom - (bottom - top) * (_clip(value, low, high) - low) / (high - low)
+
+    parts: list[str] = []
+    for tick in ticks(low, high, count=4):
+        parts.append(_line(left, y(tick), right, y(tick), "zero" if tick == 0 else "grid"))
+        sign = "+" if tick > 0 else ""
+        parts.append(_text(left - 6, y(tick) + 4, f"{sign}{significant_trim(tick)}{unit}", "muted small end"))
+    if overall is not None:
+        parts.append(_line(left, y(overall), right, y(overall), "due"))
+    for i, (_, value, se) in enumerate(points):
+        parts.append(_line(x(i), y(value - reach * se), x(i), y(value + reach * se), "whisker t0"))
+        parts.append(f'<circle cx="{_n(x(i))}" cy="{_n(y(value))}" r="3" class="t0"/>')
+    parts.append(_text(left, bottom + 16, points[0][0], "muted small"))
+    parts.append(_text(right, bottom + 16, points[-1][0], "muted small end"))
+    described = f"{count} days; " + ("" if overall is None else f"overall {fixed(overall, 2, signed=True)}{unit}")
+    return _svg(width, height, title, described, parts, name="effect")

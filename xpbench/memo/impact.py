@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from xpbench.decide.whatnow import subject
 from xpbench.memo.messages import say
 from xpbench.memo.names import named, variant_labels
 from xpbench.wording import numbers as digits
-from xpbench.wording.rows import effect_decimals, effect_text, means
+from xpbench.wording.rows import effect_decimals, effect_text, means, rail_said
+from xpbench.wording.verdicts import is_worse_within
 
 DAYS_PER_MONTH = 30.4375
 """365.25 / 12."""
@@ -27,24 +29,12 @@ def impact_sentences(payload: Mapping[str, Any]) -> tuple[str, str]:
     if "INVALID" in readout["stamps"]:
         failed = [c["title"] for c in readout["health"] if c["gate"] and c["status"] == "fail"]
         return say("impact.invalid", failed=", ".join(failed) or "see below"), say("impact.invalid_next")
-    row = _subject(readout)
+    row = subject(readout)
     if row is None:
         return say("impact.nothing"), say("impact.nothing_next")
     parts = [p for p in (_how_much(readout, row), _rails(readout, row["variant"])) if p]
     second = "; ".join(parts) or "Its size per month is not told: the metric is no number per unit"
     return _what(readout, row), second[0].upper() + second[1:] + "."
-
-
-def _subject(readout: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The primary row to speak about: of the variant that is shipped, else the first treatment; the one that decides first."""
-    recommended = readout["recommendation"]
-    wanted = recommended["variant"] or next(
-        (v["variant"] for v in recommended["variants"] if v["outcome"] == recommended["outcome"]), ""
-    )
-    rows = [r for r in readout["rows"] if r["role"] == "primary" and r["effect"] is not None and r["ci_low"] is not None]
-    mine = [r for r in rows if r["variant"] == wanted] or rows
-    order = {"better": 0, "worse": 1, "unclear": 2}
-    return min(mine, key=lambda r: order[r["verdict"]], default=None)
 
 
 def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
@@ -64,7 +54,7 @@ def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     name, variant = named(row["label"]), labels[row["variant"]]
     if row["verdict"] == "unclear":
         return say(
-            "impact.unclear",
+            "impact.none" if row.get("equivalent") else "impact.unclear",
             metric=name,
             treatment=treatment,
             variant=variant,
@@ -120,6 +110,9 @@ def _rails(readout: Mapping[str, Any], variant: str) -> str:
     unclear = [r["label"] for r in rails if r["guardrail"] == "unclear"]
     if bad:
         return f"worse than the plan accepts: {', '.join(bad)}"
+    slipped = [rail_said({**r, "label": named(r["label"])}) for r in rails if is_worse_within(r)]
+    if slipped:
+        return "; ".join(slipped)
     if unclear:
         return f"not yet shown to be safe: {', '.join(unclear)}"
     if not rails:

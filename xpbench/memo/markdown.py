@@ -7,37 +7,42 @@ from typing import Any
 
 from xpbench.canonical import digest
 from xpbench.memo.content import content
-from xpbench.outward import markdown as escaped
+from xpbench.outward import markdown_prose as escaped
 
 
 def markdown(payload: Mapping[str, Any]) -> str:
-    """Headline, impact, table of metrics, health, looks and provenance as GitHub-flavoured Markdown."""
+    """Page one as GitHub-flavoured Markdown: decision, run, table of metrics, what now, health, looks and provenance."""
     c = content(payload)
     e = escaped
-    lines = [
-        f"## {e(c['decision']['headline'])}: {e(c['title'])}",
-        "",
-        f"*{e(c['decision']['basis'])}*",
-        "",
-        e(c["impact"][0]),
-        "",
-        e(c["impact"][1]),
-        "",
-    ]
+    run, n = c["run"], c["next"]
+    when = f"{run['dates']}, {run['days']}. " if run["dates"] else ""
+    who = ", ".join(f"{u['variant']} {u['n']}" for u in run["units"])
+    lines = [f"## {e(c['decision']['headline'])}: {e(c['title'])}", "", f"*{e(c['decision']['basis'])}*", ""]
+    for text in (*c["impact"], run["money"]):
+        lines += [e(text), ""] if text else []
     for stamp in c["stamps"]:
         lines += [f"**{e(stamp['word'])}** {e(stamp['means'])}", ""]
+    audience = f"{run['audience']}; " if run["audience"] else ""
+    lines += [e(f"{when}{run['total']} units ({run['unit']}): {who}. {audience}{run['traffic']}."), ""]
     h = c["hypothesis"]
     lines += [f"**If** {e(h['if'])} **then** {e(h['then'])} **because** {e(h['because'])}", ""]
+    for p in run["planned"]:
+        lines += [e(f"{p['metric']}: planned {p['planned']}, found {p['found']}; could find {p['could_find']}."), ""]
     if not c["invalid"]:
+        corrected = "p, corrected as the interval"
         lines += [
-            f"| Metric | Role | Control | Treatment | Lift, {e(c['interval_name'])} | p, corrected | Verdict |",
+            f"| Metric | Role | Control | Treatment | Lift, {e(c['interval_name'])} | {corrected} | Verdict |",
             "|---|---|--:|--:|--:|--:|---|",
         ]
         for r in c["rows"]:
             name = f"{r['label']} · {r['variant']}" if c["several"] else r["label"]
-            cells = (name, r["role"], r["control"], r["treatment"], r["shown"], r["p_adjusted"], f"{r['mark']} {r['word']}")
+            p_text = r["p_adjusted"].replace("<", "below").replace(">", "above")
+            cells = (name, r["role"], r["control"], r["treatment"], r["shown"], p_text, f"{r['mark']} {r['word']}")
             lines.append("| " + " | ".join(e(x) for x in cells) + " |")
         lines.append("")
+    until = f" until {n['until']}" if n["until"] else ""
+    now = " ".join(x for x in (f"{n['blocker']}." if n["blocker"] else "", n["why"], *n["takes"], n["lever"]) if x)
+    lines += [f"**What now** {e(now)} {e(n['who'])} answers for it{until}.", ""]
     lines += [
         f"Health: {e(' · '.join(x['text'] for x in c['health_line']))}  ",
         f"Looks: {e(c['looks']['line'])}. {e(c['looks']['cost'])}  ",

@@ -54,11 +54,35 @@ class Memo(Shows):
         """The payload."""
         return dict(self.payload)
 
+    def sentences(self, audience: str = "director") -> tuple[str, ...]:
+        """The result in two to five sentences, from frozen numbers, for one kind of reader.
+
+        Args:
+            audience: `director`, `team`, `cv` or `chat`.
+
+        Raises:
+            InputError: `XPB-I04`, another audience.
+        """
+        from xpbench.errors import InputError, nearest
+        from xpbench.memo.content.brief import VOICES, sentences
+
+        if audience not in VOICES:
+            raise InputError(
+                "XPB-I04",
+                name="audience",
+                value=audience,
+                rule=plain("A brief is for one kind of reader"),
+                remedy=plain(nearest(audience, VOICES)),
+            )
+        kept = self.payload.get("page", {}).get("cells", {}).get("brief")
+        return tuple(kept[audience] if kept else sentences(self.payload, audience))
+
     def save(self, path: str | Path) -> Path:
         """Write the memo, in the format that the name's ending asks for.
 
         `.html` is the frozen memo; `.interactive.html` the same page with tables that sort, without evidence; `.json` the
-        payload; `.md` the first page for pull requests; `.pdf` printed by Chromium; `.zip` an RO-Crate with all evidence.
+        payload; `.md` the first page for pull requests and chats; `.png` the first page as a picture;
+        `.pdf` printed by Chromium; `.zip` an RO-Crate with all evidence.
 
         The file is replaced whole or not at all.
 
@@ -85,12 +109,16 @@ class Memo(Shows):
                 from xpbench.memo.markdown import markdown
 
                 data = markdown(self.payload).encode()
+            case ".png":
+                from xpbench.memo.picture import png
+
+                data = png(self.payload)
             case ".pdf":
                 from xpbench.memo.pdf import pdf
 
                 data = pdf(self.html)
             case other:
-                raise MemoError("XPB-O02", ending=other or "no ending", hint=plain("Use .html, .json, .md, .pdf, .zip"))
+                raise MemoError("XPB-O02", ending=other or "no ending", hint=plain("Use .html, .png, .json, .md, .pdf, .zip"))
         write_atomic(target, data)
         return target
 
@@ -143,7 +171,7 @@ def build(
         "schema": SCHEMA,
         "kind": "xpbench memo",
         "readout": data,
-        "rule": [r.to_dict() for r in rule_rows(plan.decision)],
+        "rule": [r.to_dict() for r in rule_rows(plan.decision, methods=readout.methods)],
         "seeds": dict(seeds or {}),
         **story(data, entries, decision=decision),
     }

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 WORDING: Mapping[str, tuple[str, ...]] = {
+    "headline.none": ("{decision}: no effect that matters",),
     "headline.after": ("{decision}, by a plan made after the data",),
     "headline.partly": ("{decision}, by a plan made after part of the data",),
     "headline.retrospective": ("{decision}, by a retrospective plan",),
@@ -37,12 +38,19 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "impact.invalid": (
         "A gating health check failed ({failed}), so the measured effects can't be trusted and no decision can rest on them.",
     ),
-    "impact.invalid_next": ("Mend the cause named below, then run the experiment again.",),
+    "impact.invalid_next": (
+        "Fix the cause named below, then run the experiment again.",
+        "Mend the cause named below, then run the experiment again.",
+    ),
     "impact.nothing": ("No primary metric could be computed.",),
     "impact.nothing_next": ("See the metrics below for the reasons.",),
     "impact.unclear": (
         "{metric} came to {treatment} with {variant} and to {control} without it; the {level} interval of the change runs from "
         "{low} to {high}, so no difference is shown.",
+    ),
+    "impact.none": (
+        "With {variant}, {metric} has no effect that matters: {treatment} with it, {control} without; the whole {level} "
+        "interval of the change, {low} to {high}, is too small to matter by the plan.",
     ),
     "impact.rose": (
         "With {variant}, {metric} rose by {size}, from {control} to {treatment} ({level} interval {low} to {high}).",

@@ -11,7 +11,8 @@ FIXED = frozenset(
     (
         *("", "–", "-", "none", "ship", "ship none", "iterate", "defer", "decision deferred", "do not read the effects"),
         *("nobody", "nobody yet", "all", "other", "otherwise", "unbounded", "not enough data", "better", "worse", "unclear"),
-        *("no difference shown", "within its margin", "pass", "warn", "fail", "not answerable", "invalid", "peek"),
+        *("no difference shown", "no effect that matters", "worse, within what we accept", "within its margin"),
+        *("pass", "warn", "fail", "not answerable", "not run", "invalid", "peek"),
         *("exploratory", "primary", "secondary", "guardrail", "primary metric", "health", "guardrails", "data"),
     )
 )

@@ -42,13 +42,18 @@ def context(payload: Mapping[str, Any]) -> dict[str, Any]:
     cells, _, pictures = made(payload)
     data = canonical_bytes(dict(payload)).decode("utf-8")
     return {
-        "c": {**(payload["page"]["cells"] if "page" in payload else cells), **pictures},
+        "c": {**(payload["page"]["cells"] if _is_ours(payload) else cells), **pictures},
         "ink": pictures["ink"],
         "versions": payload["readout"]["versions"],
         "payload_sha256": hashlib.sha256(data.encode()).hexdigest(),
         "payload_text": embedded(data),
         "seal_text": "",
     }
+
+
+def _is_ours(payload: Mapping[str, Any]) -> bool:
+    """Whether the payload's cells are for the template in use; those of another release are made again."""
+    return "page" in payload and payload["page"]["template"] == template_digest()
 
 
 def page(payload: Mapping[str, Any]) -> str:

@@ -21,8 +21,8 @@ _ROLLOUT = r"/assignment/rollout/\[[^\]]*\]"
 
 TABLE: tuple[tuple[str, FieldClass, str], ...] = (
     (r"/schema", "neutral", "how the file is written"),
-    (r"/(title|owner|notes|template|links|people)", "neutral", "words about the experiment"),
-    (r"/variants/\[[^\]]*\]/(name|description)", "neutral", "the label of a variant"),
+    (r"/(title|owner|notes|template|links|people|audience)", "neutral", "words about the experiment"),
+    (r"/variants/\[[^\]]*\]/(name|description|picture)", "neutral", "the label of a variant"),
     (r"/metrics/\[[^\]]*\]/(name|description|currency)", "neutral", "the label of a metric"),
     (r"/watch", "neutral", "what happens after the decision"),
     (r"/sign_offs", "neutral", "who approves"),

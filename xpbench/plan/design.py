@@ -8,6 +8,7 @@ from pydantic import Field
 
 from xpbench.plan.base import Day, Key, Many, Number, Part, Share, Text
 
+Picture = Annotated[str, Field(pattern=r"^data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/]+={0,2}$", max_length=400_000)]
 Level = Annotated[float, Field(gt=0.5, lt=1.0, allow_inf_nan=False)]
 
 
@@ -18,6 +19,7 @@ class Variant(Part):
     split: Number = Field(ge=0, le=1, description="Share of the assigned units")
     control: bool = Field(default=False, description="The variant that the others are compared with")
     name: Text | None = Field(default=None, description="Label in charts and memo")
+    picture: Picture | None = Field(default=None, description="What it looks like: a data address of a small PNG, JPEG or WebP")
 
     @property
     def label(self) -> str:
@@ -234,6 +236,13 @@ class SignOff(Part):
     name: Text
     role: Text | None = None
     needed_for: Literal["register", "decide"] = "register"
+
+
+class Link(Part):
+    """Where more is to be read: the ticket, the design, the notebook."""
+
+    title: Text
+    url: Annotated[str, Field(pattern=r"^https?://[^\s<>\"']+$", max_length=2_000)]
 
 
 class TemplateUse(Part):

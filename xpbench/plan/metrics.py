@@ -38,10 +38,25 @@ class MetricBase(Part):
     role: Role = Field(description="primary decides, secondary explains, guardrail must not get worse")
     direction: Direction = Field(description="Which way is better")
     min_lift: Number | None = Field(default=None, ge=0, description="Smallest lift that matters, as a share")
+    equivalence: Number | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Largest lift, either way, that counts as no effect that matters; min_lift where it is missing",
+    )
     margin: Number | None = Field(default=None, gt=0, description="Guardrails: worst absolute change accepted")
     margin_rel: Number | None = Field(default=None, gt=0, lt=1, description="Guardrails: worst relative change accepted")
     winsorize: Winsorize | None = Field(default=None, description="Cap extreme values at pooled percentiles")
+    currency: Key | None = Field(default=None, description="Currency of its values, or of what one of it is worth: EUR")
+    worth: Number | None = Field(
+        default=None, gt=0, description="Money that one more of it is worth, for the memo's first page"
+    )
     cuped: bool = Field(default=False, description="Use pre-experiment values to narrow the interval")
+
+    @property
+    def no_effect_within(self) -> float | None:
+        """Lift, either way, inside of which an effect does not matter; None where the plan names none."""
+        return self.equivalence or self.min_lift or None
 
     @property
     def label(self) -> str:

@@ -23,6 +23,7 @@ from xpbench.plan.design import (
     GroupSequential,
     HealthPolicy,
     Horizon,
+    Link,
     Model,
     Planning,
     Sequential,
@@ -83,6 +84,8 @@ class Plan(Part):
     sign_offs: Many[SignOff] = ()
     template: TemplateUse | None = None
     notes: Text | None = None
+    audience: Text | None = Field(default=None, description="Who takes part, in words, for the memo's first page")
+    links: Many[Link] | None = Field(default=None, description="Ticket, design, notebook")
     _methods: int = PrivateAttr(default=METHODS)
 
     def __init__(self, /, **data: Any) -> None:

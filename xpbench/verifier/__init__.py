@@ -12,17 +12,19 @@ In the order of the work:
     posterior   Bayesian rows, by quadrature             documented  Mixpanel's numbers, for comparison
     rows        every row of the readout                 rule        rows and health → outcome
     numbers     rows and decision against the readout's
-    said        sentences beside the numbers          first       whether the plan came first
+    derived     sentences beside the numbers          first       whether the plan came first
     signed      signatures by Ed25519 keys               ratio       the sample ratio from the units
     page        the page as a reader sees it             template    fixed wording around its cells
+    said        numbers of a text, traced to cells
     check       all of it                                report      what it has shown
 """
 
 from xpbench.verifier.chain import START, chain
-from xpbench.verifier.check import main, verify
+from xpbench.verifier.check import main, trace_memo, traced_text, verify
 from xpbench.verifier.file import END, MAX_BYTES, PAYLOAD, SEAL, parts_of, read, sealed
 from xpbench.verifier.page import parsed_page, row_texts
 from xpbench.verifier.report import VERDICTS, Difference, Notes, Report
+from xpbench.verifier.said import Traced, trace
 from xpbench.verifier.text import canonical, loads, sha256
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "Difference",
     "Notes",
     "Report",
+    "Traced",
     "canonical",
     "chain",
     "loads",
@@ -45,5 +48,8 @@ __all__ = [
     "row_texts",
     "sealed",
     "sha256",
+    "trace",
+    "trace_memo",
+    "traced_text",
     "verify",
 ]

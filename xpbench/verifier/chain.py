@@ -88,8 +88,8 @@ def check_ledger(notes: Notes, payload: J) -> list[J] | None:
 
 NEUTRAL = (
     r"/schema",
-    r"/(title|owner|notes|template|links|people)",
-    r"/variants/\[[^\]]*\]/(name|description)",
+    r"/(title|owner|notes|template|links|people|audience)",
+    r"/variants/\[[^\]]*\]/(name|description|picture)",
     r"/metrics/\[[^\]]*\]/(name|description|currency)",
     r"/watch",
     r"/sign_offs",

@@ -11,6 +11,7 @@ from typing import Any
 
 from xpbench.verifier.bound import check_bound
 from xpbench.verifier.chain import START, chain, check_ledger, check_story
+from xpbench.verifier.derived import check_said, check_stamps
 from xpbench.verifier.exports import check_archive, memo_in
 from xpbench.verifier.file import PAGES, read, sealed
 from xpbench.verifier.first import check_first
@@ -19,7 +20,7 @@ from xpbench.verifier.over_time import check_over_time
 from xpbench.verifier.page import Renderer, check_marks, check_page, parsed_page
 from xpbench.verifier.ratio import check_health
 from xpbench.verifier.report import MAKER, UNPROVEN, Difference, J, NewerError, Notes, Report, UnreadableError
-from xpbench.verifier.said import check_said, check_stamps
+from xpbench.verifier.said import Traced, trace
 from xpbench.verifier.signed import check_signatures
 from xpbench.verifier.story import check_told
 from xpbench.verifier.text import sha256
@@ -296,6 +297,33 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
     return "witness", f"The memo is whole, but not what the witness saw: {found}."
 
 
+def trace_memo(text: str, path: str | Path, *, renderer: Renderer | None = None) -> list[Traced]:
+    """Each number of a text with the cell of a memo that has it; `verify` says whether the memo itself holds.
+
+    Args:
+        text: Sentences in plain text.
+        path: The memo.
+        renderer: Makes the cells of a memo that carries none.
+    """
+    payload = sealed(path, Notes())[0]
+    page = payload.get("page")
+    cells = page["cells"] if page is not None else renderer.made(payload)[0] if renderer is not None else {}
+    return trace(text, cells)
+
+
+def traced_text(found: Sequence[Traced]) -> str:
+    """What was found of a text's numbers, line by line."""
+    wrong = sum(not t.ok for t in found)
+    head = (
+        f"{wrong} of {len(found)} numbers of the text are not what the memo says."
+        if wrong
+        else f"All {len(found)} numbers of the text are the memo's."
+        if found
+        else "The text has no number."
+    )
+    return "\n".join([head, *(f"  {'✓' if t.ok else '✕'} {t}" for t in found)])
+
+
 def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = None) -> int:
     """Verify one memo from the command line: `python verify.py MEMO [--json] [--key KEY] …`."""
     parser = argparse.ArgumentParser(prog="verify.py", description="Check a memo with nothing but the memo.")
@@ -304,11 +332,17 @@ def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = 
     parser.add_argument("--key", help="experiment that it should be of")
     parser.add_argument("--ledger", help="the experiment's ledger.jsonl today")
     parser.add_argument("--witness", help="length:digest noted elsewhere")
+    parser.add_argument("--text", metavar="FILE", help="also trace every number of this text to a cell of the memo")
     try:
         args = parser.parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
     report = verify(args.memo, key=args.key, ledger=args.ledger, witness=args.witness, renderer=renderer)
-    text = json.dumps(report.to_dict(), indent=2) if args.json else str(report)
+    value, said, wrong = report.to_dict(), str(report), False
+    if args.text and report.holds:
+        found = trace_memo(Path(args.text).read_text("utf-8"), args.memo, renderer=renderer)
+        value, said = {**value, "text": [t.to_dict() for t in found]}, f"{said}\n{traced_text(found)}"
+        wrong = any(not t.ok for t in found)
+    text = json.dumps(value, indent=2) if args.json else said
     sys.stdout.buffer.write((text + "\n").encode("utf-8", "replace"))
-    return report.exit_code
+    return 1 if wrong else report.exit_code

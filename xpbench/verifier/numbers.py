@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from xpbench.verifier.designs import adjust, alpha_of, design_of
+from xpbench.verifier.designs import adjust, alpha_of, design_of, interval_level
 from xpbench.verifier.pairs import NAN
 from xpbench.verifier.posterior import LOOSE, misses
 from xpbench.verifier.quantiles import chi2_tail
 from xpbench.verifier.report import J, Notes, shortened
-from xpbench.verifier.rows import finite, rows_of
+from xpbench.verifier.rows import MATCHED, finite, rows_of
 from xpbench.verifier.rule import recommended
 from xpbench.verifier.text import canonical, sha256
 
@@ -33,11 +33,11 @@ _NUMBERS = ("mean_control", "mean", "effect", "ci_low", "ci_high", "lift", "lift
 _CHANCES = ("p_value", "p_adjusted", "alpha", "margin_p_value")
 _WORDS = (
     *("metric", "variant", "role", "direction", "n_control", "n", "is_proportion", "status"),
-    *("verdict", "matters", "too_small", "guardrail", "margin"),
+    *("verdict", "matters", "too_small", "guardrail", "margin", "equivalent"),
 )
 _BY_ENGINE = (
     *("ci_low", "ci_high", "lift_low", "lift_high", "alpha", "margin_p_value", "p_value", "p_adjusted"),
-    *("verdict", "matters", "too_small", "guardrail", "status", "effect", "lift"),
+    *("verdict", "matters", "too_small", "guardrail", "equivalent", "status", "effect", "lift"),
 )
 """Fields that follow from a boundary over looks too many or too close to be integrated in a moment."""
 _LIFTS = ("lift", "lift_low", "lift_high")
@@ -71,6 +71,9 @@ def compare_row(
         skip = (*skip, "verdict", "guardrail", "status")
     elif mass is not None and ours["posterior"] is not None and ours["posterior"].close >= LOOSE:
         skip = (*skip, "status")
+    if mass is not None and ours.get("equivalent") is not None:  # its interval is theirs, held against what defines it below
+        low, high, within = theirs["lift_low"], theirs["lift_high"], ours["no_effect_within"]
+        ours = {**ours, "equivalent": low is not None and high is not None and -within < low and high < within}
     effect, lift = span_of(ours, "ci_low", "ci_high"), span_of(ours, "lift_low", "lift_high")
     lift *= 1 + lift  # an interval that is all but unbounded magnifies the last digit of its multiplier
     for name in (*_WORDS, *_NUMBERS, *_CHANCES):
@@ -151,6 +154,7 @@ def check_estimates(notes: Notes, readout: J) -> None:
             dimension=dimension,
             slice_=value,
             methods=readout.get("methods", 1),
+            levels=_slice_levels(plan, readout, dimension) if dimension else None,
         )
         if [(r["metric"], r["variant"]) for r in ours] != [(r["metric"], r["variant"]) for r in theirs]:
             notes.differs("estimates, rows", [r["metric"] for r in ours], [r["metric"] for r in theirs])
@@ -186,6 +190,21 @@ def _leave(notes: Notes, what: str) -> None:
     """Note numbers that the engine has to compute."""
     notes.for_engine.append(what)
     notes.not_checked.append(f"{what}: they need the engine (xpbench verify)")
+
+
+def _slice_levels(plan: J, readout: J, dimension: str) -> dict[tuple[str, str], float] | None:
+    """Levels of the intervals of a segment: those of its discoveries, by metric and variant."""
+    if readout.get("methods", 1) < MATCHED:
+        return None
+    slices = next(s["slices"] for s in readout["segments"] if s["dimension"] == dimension)
+    out, alpha = {}, alpha_of(plan)
+    of = [rows_of(plan, readout["summary"], dimension=dimension, slice_=v, methods=readout["methods"]) for v in slices]
+    for rows in zip(*of, strict=True):
+        known = [r["p_value"] for r in rows if r["p_value"] is not None]
+        if known and rows[0]["role"] != "guardrail":
+            found = sum(p <= alpha for p in adjust(known, "bh"))
+            out[rows[0]["metric"], rows[0]["variant"]] = interval_level(alpha, "bh", found, len(known))
+    return out
 
 
 def _check_own_look(notes: Notes, plan: J, readout: J) -> None:

@@ -229,7 +229,7 @@ def check_page(notes: Notes, payload: J, document: str | None, renderer: Rendere
     if page is None:
         known = list(renderer.templates.values())[1:]  # those before the newest: no page of today lacks its cells
     else:
-        if document is not None and page["template"] not in renderer.templates:
+        if page["template"] not in renderer.templates:
             notes.not_checked.append("the page was not made again: its template is not one that this version knows")
             return
         cells = _accounted(notes, payload, renderer, cells, messages)

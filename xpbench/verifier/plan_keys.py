@@ -17,6 +17,7 @@ PLAN_KEYS: J = {
         "salt": None,
         "sticky": None,
     },
+    "audience": None,
     "correction": None,
     "data": {
         "duplicates": None,
@@ -62,15 +63,18 @@ PLAN_KEYS: J = {
     "horizon": {"days": None, "units": None},
     "hypothesis": {"because": None, "if": None, "then": [{"direction": None, "lift": None, "metric": None}]},
     "key": None,
+    "links": [{"title": None, "url": None}],
     "metrics": [
         {
             "column": None,
             "covariates": [None],
             "cuped": None,
+            "currency": None,
             "day": None,
             "delay_days": None,
             "denominator": None,
             "direction": None,
+            "equivalence": None,
             "event": None,
             "expression": None,
             "key": None,
@@ -91,6 +95,7 @@ PLAN_KEYS: J = {
             "window_days": None,
             "winsorize": {"lower": None, "over": None, "upper": None},
             "within_days": None,
+            "worth": None,
         }
     ],
     "model": {
@@ -115,6 +120,6 @@ PLAN_KEYS: J = {
     "template": {"digest": None, "name": None, "version": None},
     "title": None,
     "unit": None,
-    "variants": [{"control": None, "key": None, "name": None, "split": None}],
+    "variants": [{"control": None, "key": None, "name": None, "picture": None, "split": None}],
     "watch": {"check_days": [None], "estimator": None, "metrics": [None], "owner": None, "weeks": None},
 }

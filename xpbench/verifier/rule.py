@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from xpbench.verifier.report import J
-from xpbench.verifier.rows import METHODS, WHOLE
+from xpbench.verifier.rows import ENDED, METHODS, WHOLE
 
 ORDER = ("invalid", "ship none", "iterate", "ship")
 COMPUTED = ("ok", "unbounded_lift", "control_near_zero", "few_events")
@@ -30,20 +30,24 @@ def lost(row: J) -> bool:
 
 def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, methods: int) -> dict[str, J]:
     """What was found for one treatment variant; what is lost keeps anything beside it from winning."""
-    ladder = ("worse", "unclear", "small", "win")
+    ladder = ("worse", "none", "unclear", "small", "win")
     primaries = [r for r in rows if r["role"] == "primary"]
     states = [
         "worse"
         if r["verdict"] == "worse"
+        else "win"
+        if r["verdict"] == "better" and r["matters"] is not False
+        else "none"
+        if r.get("equivalent")
         else "unclear"
         if r["verdict"] == "unclear"
         else "small"
-        if r["matters"] is False
-        else "win"
         for r in primaries
     ]
     best = max if plan.get("decision", {}).get("ship_when", "any_primary") == "any_primary" else min
     rails = [r["guardrail"] for r in rows if r["role"] == "guardrail"]
+    within = [r for r in rows if r["role"] == "guardrail" and (r["guardrail"], r["verdict"]) == ("ok", "worse")]
+    fine = "worse" if within and methods >= ENDED else "ok"
     loud = [c for c in health if c["status"] in ("warn", "fail")]
     found = best(states, key=ladder.index) if states else "unclear"
     gone = methods >= WHOLE and any(lost(r) for r in rows if r["role"] != "guardrail")
@@ -51,14 +55,15 @@ def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, m
     return {
         "primary": min(found, "unclear", key=ladder.index) if gone else found,
         "deteriorated": any(r["verdict"] == "worse" for r in rows if r["role"] != "guardrail"),
-        "guardrails": "bad" if "bad" in rails else "unclear" if "unclear" in rails else "ok",
+        "guardrails": "bad" if "bad" in rails else "unclear" if "unclear" in rails else fine,
         "health": "fail" if any(c["gate"] and c["status"] == "fail" for c in loud) else "warn" if loud else "pass",
         "adequate": bool(adequate and primaries and all(computed(r) for r in primaries) and not gone),
     }
 
 
-def rule(policy: J, s: Mapping[str, J]) -> tuple[str, str]:
+def rule(policy: J, s: Mapping[str, J], methods: int = METHODS) -> tuple[str, str]:
     """Row and outcome of the decision rule."""
+    ended = methods >= ENDED
     win = s["primary"] == "win"
     ladder: list[tuple[str, bool, str]] = [
         ("R1", s["health"] == "fail", "invalid"),
@@ -67,8 +72,10 @@ def rule(policy: J, s: Mapping[str, J]) -> tuple[str, str]:
         ("R4", win and s["deteriorated"], "iterate"),
         ("R5", win and s["guardrails"] == "unclear", "iterate"),
         ("R6", win and s["health"] == "warn" and policy.get("health") == "no_warnings", "iterate"),
+        ("R12", ended and win and s["guardrails"] == "worse", "ship"),
         ("R7", win, "ship"),
         ("R8", s["deteriorated"], "ship none"),
+        ("R13", ended and s["primary"] == "none", "ship none"),
         ("R9", not s["adequate"], "iterate"),
         ("R10", s["primary"] == "small", "ship none"),
     ]
@@ -82,7 +89,7 @@ def recommended(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool,
         if variant.get("control"):
             continue
         s = situation(plan, [r for r in rows if r["variant"] == variant["key"]], health, adequate, methods)
-        verdicts.append((variant["key"], s, *rule(plan.get("decision", {}), s)))
+        verdicts.append((variant["key"], s, *rule(plan.get("decision", {}), s, methods)))
     outcomes = [v[3] for v in verdicts]
     outcome = "invalid" if "invalid" in outcomes else max(outcomes, key=ORDER.index)
     first = next(m for m in plan["metrics"] if m["role"] == "primary")

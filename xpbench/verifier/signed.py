@@ -83,7 +83,7 @@ def fits(public: bytes, signature: bytes, text: bytes) -> bool:
     return _encoded_point(_sum(_times(s, base), _times(h, minus))) == signature[:32]
 
 
-def _strings(data: bytes) -> list[bytes]:
+def _wire_strings(data: bytes) -> list[bytes]:
     """Strings of SSH's wire format, one after the other; a ValueError where the lengths don't fit."""
     out, at = [], 0
     while at < len(data):
@@ -124,9 +124,9 @@ def signature_verdict(given: J, text: bytes) -> str:
         whole = base64.b64decode("".join(armour[1].split()), validate=True) if armour else b""
         if whole[:10] != b"SSHSIG\0\0\0\1":
             return "invalid"
-        signer, namespace, reserved, algorithm, inner = _strings(whole[10:])
-        own, raw = _strings(key)
-        form, signature = _strings(inner)
+        signer, namespace, reserved, algorithm, inner = _wire_strings(whole[10:])
+        own, raw = _wire_strings(key)
+        form, signature = _wire_strings(inner)
         if signer != key or namespace != _NAMESPACE.encode() or own != b"ssh-ed25519" or form != own:
             return "invalid"
         hashed = {b"sha512": hashlib.sha512, b"sha256": hashlib.sha256}[algorithm](text).digest()

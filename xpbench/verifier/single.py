@@ -8,13 +8,13 @@ from pathlib import Path
 PARTS = (
     *("report", "text", "plan_keys", "shape", "quantiles", "grammar", "bound", "chain", "exports", "file", "story", "signed"),
     *("first", "pairs", "score", "estimates", "designs", "boundaries", "ratio", "posterior", "documented", "rows", "rule"),
-    *("numbers", "said", "over_time", "template", "page", "check"),
+    *("numbers", "derived", "over_time", "template", "page", "said", "check"),
 )
 """Order of the parts: each stands after those whose names it needs when it is loaded."""
 
 HEAD = '''"""Check a memo with nothing but the memo: one file of Python, standard library only.
 
-    python verify.py memo.html [--json] [--key KEY] [--ledger FILE] [--witness LENGTH:DIGEST]
+    python verify.py memo.html [--json] [--key KEY] [--ledger FILE] [--witness LENGTH:DIGEST] [--text FILE]
 
 A second implementation, written apart from the engine that made the memo, of digests, the ledger's chain, estimates from
 moments, designs, corrections, margins and the rule. Then the page: every cell is made again from the payload, put into the

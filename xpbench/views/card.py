@@ -75,7 +75,7 @@ def _metric_facts(metric: Mapping[str, Any]) -> list[str]:
         if metric.get("min_lift") is not None
         else f"no worse than {percent(margin)}"
         if margin is not None
-        else f"no worse than {metric['margin']:g}"
+        else f"no worse than {metric['margin']:g} (absolute)"
         if isinstance(metric.get("margin"), (int, float))
         else ""
     )

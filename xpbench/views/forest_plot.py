@@ -12,7 +12,8 @@ from xpbench.views.draw import base, colours, percent_axis, words
 from xpbench.views.table import Column, Table
 from xpbench.views.theme import Style
 from xpbench.views.view import View, plain_rows
-from xpbench.wording.verdicts import mark_of, word_of
+from xpbench.wording.rows import rail_said
+from xpbench.wording.verdicts import is_worse_within, mark_of, word_of
 
 WIDTH = 340
 LEFT = 236
@@ -23,7 +24,7 @@ ROLES = ("primary", "secondary", "guardrail")
 def tone_of(row: Mapping[str, Any]) -> str:
     """Colour of a row among those of the chart."""
     tone = mark_of(row)[1]
-    return tone if tone in ("better", "worse") else "unclear"
+    return tone if tone in ("better", "worse", "same", "warn") else "unclear"
 
 
 def margin_as_lift(row: Mapping[str, Any]) -> float | None:
@@ -62,10 +63,17 @@ def forest_table(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str] | 
         Column("mean_text", "Treatment", is_number=True),
         Column("n_control", "n control", numbers.count, is_number=True),
         Column("n", "n", numbers.count, is_number=True),
-        Column("p_value", "p", numbers.p_value, is_number=True),
+        p_column(rows),
         Column("status", "Status"),
     )
     return Table("Lift of every metric against control", columns, out)
+
+
+def p_column(rows: Sequence[Mapping[str, Any]]) -> Column:
+    """The column of p-values: corrected where the intervals next to it are, which its name says."""
+    if any(r.get("p_adjusted") not in (None, r.get("p_value")) for r in rows):
+        return Column("p_adjusted", "p, corrected", numbers.p_value, is_number=True)
+    return Column("p_value", "p", numbers.p_value, is_number=True)
 
 
 def takeaway(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -86,13 +94,16 @@ def takeaway(rows: Sequence[Mapping[str, Any]]) -> str:
         elif lead.get("lift") is None:
             parts.append(f"{name}: {str(lead.get('status', 'no number')).replace('_', ' ')}")
         else:
-            parts.append(f"{name}{who}: no difference shown, {what}")
+            parts.append(f"{name}{who}: {word_of(lead)}, {what}")
     bad = [numbers.short(str(r.get("label") or r.get("metric")), 30) for r in rails if r.get("guardrail") == "bad"]
     open_ = [r for r in rails if r.get("guardrail") == "unclear"]
     if bad:
         parts.append(f"worse than accepted: {', '.join(dict.fromkeys(bad))}")
     elif open_:
         parts.append(f"{len(open_)} of {len(rails)} guardrails not yet shown to be within the margin")
+    elif slipped := [r for r in rails if is_worse_within(r)]:
+        parts += [rail_said(r) for r in slipped[:2]]
+        parts += [f"{len(slipped) - 2} more guardrails got worse within their margins"] if len(slipped) > 2 else []
     elif rails:
         parts.append("no guardrail is worse than planned")
     return "; ".join(parts) or "No metric to show"
@@ -155,7 +166,7 @@ def _layout(
                 "lift_text": numbers.lift(row) if lift is not None else _no_number(row),
                 "means": f"{control} → {treatment}",
                 "verdict": word_of(row),
-                "p": numbers.p_value(row.get("p_value")),
+                "p": numbers.p_value(row.get("p_adjusted", row.get("p_value"))),
                 "n": numbers.count((row.get("n") or 0) + (row.get("n_control") or 0)),
             }
             ghost = _without_cuped(row)
@@ -262,7 +273,8 @@ def forest(readout: Any, *, level: float | None = None, style: Mapping[str, Any]
     axis = percent_axis(f"+.{max(0, digits - 1)}%", orient="bottom", grid=True, zindex=0)
     x = alt.Scale(domain=[low, high], nice=False, zero=False)
     place = alt.X("lift:Q", scale=x, axis=axis)
-    tone = colours("tone", ["better", "worse", "unclear"], [look.tone(t) for t in ("better", "worse", "unclear")])
+    named = ["better", "worse", "same", "warn", "unclear"]
+    tone = colours("tone", named, [look.tone(t) for t in named])
     tips = [
         alt.Tooltip(f"{f}:N", title=t)
         for f, t in (
@@ -272,7 +284,7 @@ def forest(readout: Any, *, level: float | None = None, style: Mapping[str, Any]
             ("verdict", "Verdict"),
             ("means", "Control → treatment"),
             ("n", "Units"),
-            ("p", "p"),
+            ("p", "p, corrected like the interval"),
         )
     ]
     layers: list[Any] = []

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xpbench.health.check import Check, health_line, worst_first
+from xpbench.health.five import five
 from xpbench.outward import html as escape
 from xpbench.views.table import Column, Table
 from xpbench.views.view import View
@@ -30,7 +31,7 @@ def health_summary(checks: Iterable[Check | Mapping[str, Any]]) -> View:
         {
             "sign": SIGNS[c.status],
             "label": c.label,
-            "status": c.status + (" (gate)" if c.blocks else ""),
+            "status": c.word + (" (gate)" if c.blocks else ""),
             "meaning": c.meaning,
             "next_step": c.next_step,
         }
@@ -59,11 +60,17 @@ def health_summary(checks: Iterable[Check | Mapping[str, Any]]) -> View:
 
 def _html(checks: Iterable[Check]) -> str:
     found = list(checks)
-    quiet = [c for c in found if c.status in ("pass", "not answerable")]
-    line = f"<p>{escape(health_line(found))}</p>" if found else ""
-    loud = "".join(_one(c) for c in found if c.status not in ("pass", "not answerable"))
-    rest = f"<details><summary>{len(quiet)} quiet checks</summary>{''.join(_one(c) for c in quiet)}</details>" if quiet else ""
-    return f"<div class='xp-health'>{line}{loud}{rest}</div>"
+    if not found:
+        return "<div class='xp-health'></div>"
+    named, more, rest = five([c.to_dict() for c in found])
+    names = [c["name"] for c in named]
+    first = "".join(_one(c) for c in sorted((c for c in found if c.name in names), key=lambda c: names.index(c.name)))
+    quiet = [c for c in found if c.name not in names]
+    also = f"{more} more warn or fail; " if more else ""
+    all_of_them = "".join(_one(c) for c in quiet)
+    line = f"<p>{escape(health_line(found))}</p>"
+    folded = f"<details><summary>{escape(also + rest)}</summary>{all_of_them}</details>" if quiet else ""
+    return f"<div class='xp-health'>{line}{first}{folded}</div>"
 
 
 def _one(check: Check) -> str:
@@ -76,7 +83,7 @@ def _one(check: Check) -> str:
     return (
         f"<details{' open' if check.blocks else ''}><summary>"
         f"<span style='color:var({VARIABLES[check.status]});font-weight:600'>"
-        f"{SIGNS[check.status]} {escape(check.label)}: {escape(check.status)}</span></summary>"
+        f"{SIGNS[check.status]} {escape(check.label)}: {escape(check.word)}</span></summary>"
         f"<div style='padding:2px 0 10px 22px;max-width:72ch'><p>{escape(check.meaning)}</p>"
         f"<p><b>Next:</b> {escape(check.next_step)}</p>"
         f"<table style='font-variant-numeric:tabular-nums'><tbody>{evidence}</tbody></table></div></details>"

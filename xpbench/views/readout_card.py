@@ -108,6 +108,20 @@ class ReadoutCard:
         stamps = "" if self._readout is None or self._readout.is_sealed else " ".join(self._readout.stamps)
         return verdict_html(self.state, f"{self.verdict}{f' [{stamps}]' if stamps else ''}", self.because)
 
+    @property
+    def what_now(self) -> tuple[str, ...]:
+        """What to do now, a sentence or two each."""
+        now = None if self._readout is None else self._readout.what_now
+        return () if now is None else tuple(now.lines)
+
+    def what_now_html(self) -> str:
+        """What to do now as HTML; "" before a readout."""
+        lines = self.what_now
+        if not lines:
+            return ""
+        items = "".join(f"<li dir='auto'>{escape(line)}</li>" for line in lines)
+        return f"<div class='xp-now-what'><p style='margin:8px 0 0'><b>What now</b></p><ul>{items}</ul></div>"
+
     @for_terminal
     def to_text(self) -> str:
         """The card as plain text."""
@@ -116,6 +130,7 @@ class ReadoutCard:
             lines += ["", f"Health: {health_line(self._readout.health)}", ""]
             units = self._readout.units if self._readout.is_sealed else self._readout.summary.units
             lines.append(units_table(units).to_text())
+            lines += ["", *(f"→ {line}" for line in self.what_now)]
             if not self._readout.is_sealed:
                 lines += ["", forest_table([r.to_dict() for r in self._readout.rows]).to_text()]
         return "\n".join(lines)
@@ -124,6 +139,7 @@ class ReadoutCard:
         """The card as static, escaped HTML."""
         parts = [self.verdict_html()]
         if self._readout is not None:
+            parts.append(self.what_now_html())
             parts.append(f"<p>Health: {escape(health_line(self._readout.health))}</p>")
             units = self._readout.units if self._readout.is_sealed else self._readout.summary.units
             parts.append(units_table(units).to_html(with_csv=False))

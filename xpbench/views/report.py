@@ -69,7 +69,8 @@ def readout_views(readout: SealedReadout | Readout, plan: Plan, part: str = "Res
             return [*(sensitivity(r) for r in readout.rows if r.sensitivity), *reduced]
         case _:
             verdicts = readout.recommendation.variants
-            return [truth_view(plan.decision, situation=verdicts[0].situation.to_dict() if verdicts else None)]
+            here = verdicts[0].situation.to_dict() if verdicts else None
+            return [truth_view(plan.decision, situation=here, methods=readout.methods)]
 
 
 def paths(readout: Readout, plan: Plan) -> list[View]:

@@ -9,6 +9,7 @@ import altair as alt
 
 from xpbench.decide.rule import GUARDRAILS, HEALTH, PRIMARY, rule_rows, truth_table
 from xpbench.plan.design import Decision
+from xpbench.plan.methods import METHODS
 from xpbench.views.draw import base, colours, words
 from xpbench.views.table import Column, Table
 from xpbench.views.theme import Style
@@ -19,19 +20,26 @@ SIGN = {"ship": "▲", "ship none": "▬", "iterate": "↻", "invalid": "✕"}
 
 
 def truth_view(
-    decision: Decision, *, situation: Mapping[str, Any] | None = None, style: Mapping[str, Any] | None = None
+    decision: Decision,
+    *,
+    situation: Mapping[str, Any] | None = None,
+    methods: int = METHODS,
+    style: Mapping[str, Any] | None = None,
 ) -> View:
-    """Every situation there is (144), the row of the rule that fires and what it recommends.
+    """Every situation there is, the row of the rule that fires and what it recommends.
 
     Args:
         decision: Decision part of the plan.
         situation: The situation at hand: `primary`, `deteriorated`, `guardrails`, `health`, `adequate`.
+        methods: Edition of the methods that the plan was registered under.
         style: See `theme.Style`.
     """
     look = Style(style)
-    rows = truth_table(decision)
-    order_x = [(h, g) for h in reversed(HEALTH) for g in reversed(GUARDRAILS)]
-    order_y = [(p, d, a) for p in reversed(PRIMARY) for d in (False, True) for a in (True, False)]
+    rows = truth_table(decision, methods=methods)
+    rails = [g for g in reversed(GUARDRAILS) if any(r["guardrails"] == g for r in rows)]
+    states = [p for p in reversed(PRIMARY) if any(r["primary"] == p for r in rows)]
+    order_x = [(h, g) for h in reversed(HEALTH) for g in rails]
+    order_y = [(p, d, a) for p in states for d in (False, True) for a in (True, False)]
     cells = []
     for r in rows:
         x, y = order_x.index((r["health"], r["guardrails"])), order_y.index((r["primary"], r["deteriorated"], r["adequate"]))
@@ -64,7 +72,7 @@ def truth_view(
         Column(k, k.capitalize(), lambda v: {True: "yes", False: "no"}.get(v, str(v)) if isinstance(v, bool) else str(v))
         for k in ("primary", "deteriorated", "guardrails", "health", "adequate", "row", "outcome")
     )
-    notes = [f"{r.id}: {r.because} → {r.outcome}" for r in rule_rows(decision)]
+    notes = [f"{r.id}: {r.because} → {r.outcome}" for r in rule_rows(decision, methods=methods)]
     table = Table("Truth table of the decision rule", columns, rows, notes=notes)
     xs = alt.Scale(domain=[-0.5, len(order_x) - 0.5], nice=False)
     ys = alt.Scale(domain=[-0.5, len(order_y) - 0.5], reverse=True, nice=False)
@@ -84,7 +92,7 @@ def truth_view(
         for i, (p, d, a) in enumerate(order_y)
     ]
     top = [{"x": i, "text": g} for i, (h, g) in enumerate(order_x)]
-    heads = [{"x": 3 * i + 1, "text": f"health {h}"} for i, h in enumerate(reversed(HEALTH))]
+    heads = [{"x": len(rails) * i + (len(rails) - 1) / 2, "text": f"health {h}"} for i, h in enumerate(reversed(HEALTH))]
     x_, y_ = alt.X("x:Q", scale=xs, axis=None), alt.Y("y:Q", scale=ys, axis=None)
     layers = [
         base(cells)

@@ -15,6 +15,7 @@ TONES: Mapping[str, str] = {
     "better": "#1f9d78",
     "worse": "#d0632f",
     "warn": "#b98a1e",
+    "same": "#2a9d9d",
     "sealed": "#8a70c0",
     "unclear": "#8a939c",
 }

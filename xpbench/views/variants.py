@@ -6,7 +6,7 @@ from typing import Any
 
 from xpbench.outward import html as escape
 from xpbench.views import numbers
-from xpbench.views.forest_plot import takeaway
+from xpbench.views.forest_plot import p_column, takeaway
 from xpbench.views.table import Column, Table
 from xpbench.views.view import View, plain_rows
 from xpbench.wording.verdicts import mark_of, word_of
@@ -51,6 +51,7 @@ def variant_table(readout: Any) -> View:
                 "lift_text": numbers.lift(row),
                 "effect_text": numbers.effect(row),
                 "p_value": row.get("p_value"),
+                "p_adjusted": row.get("p_adjusted"),
                 "mark": mark_of(row)[0],
                 "verdict": word_of(row),
             }
@@ -64,7 +65,7 @@ def variant_table(readout: Any) -> View:
         Column("effect_text", "Effect (interval)", is_number=True),
         Column("mean_text", "Mean", is_number=True),
         Column("n", "Units", numbers.count, is_number=True),
-        Column("p_value", "p", numbers.p_value, is_number=True),
+        p_column(rows),
     )
     table = Table("Every metric by variant", columns, out, groups="role")
     alt = f"Table of {len(seen)} metrics: {escape(takeaway(rows), quote=False)}."

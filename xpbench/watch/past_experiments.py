@@ -272,6 +272,33 @@ class Portfolio(Shows):
             )
         return tuple(out)
 
+    def programme(self, audience: str = "director") -> tuple[str, ...]:
+        """All decided experiments in two sentences: how many and what they led to, and what shipped lifts are worth.
+
+        Args:
+            audience: `cv` in the words of somebody's own work; any other reader gets the same numbers.
+        """
+        decided = [x for x in self.lines if x.decision in ("ship", "ship none", "iterate") and not x.planned_after]
+        shipped = sum(x.decision == "ship" for x in decided)
+        stopped = sum(x.decision == "ship none" for x in decided)
+        who = "Ran" if audience == "cv" else "The programme ran"
+        first = (
+            f"{who} {number_of(len(decided), 'experiment')} with plans registered before the data: {shipped} shipped, "
+            f"{stopped} stopped and {len(decided) - shipped - stopped} to iterate; "
+            f"{len(self.overrides)} decided against the rule fixed before launch."
+        )
+        worth = self.shrinkage
+        if worth is None or worth.ratio is None:
+            return (
+                first,
+                "What shipped lifts are worth can't be said yet: that takes three decided lifts and one that shipped.",
+            )
+        return (
+            first,
+            f"Allowing for the luck of winners, the lifts shipped add up to {worth.expected:+.1%} "
+            f"(as found: {worth.reported:+.1%}, {number_of(worth.shipped, 'shipped variant')}).",
+        )
+
     def __repr__(self) -> str:
         return f"Portfolio({' '.join(self.sentences)})"
 

@@ -105,3 +105,12 @@ def margin_text(row: Mapping[str, Any]) -> str:
     if row["is_proportion"]:
         return f"{sign}{digits.significant_trim(100 * abs(margin))}\u202fpp"
     return f"{sign}{digits.significant_trim(abs(margin))}"
+
+
+def rail_said(row: Mapping[str, Any]) -> str:
+    """A guardrail that got worse within its margin, as a clause: `Load time rose by 2.4 %, within the 5 % accepted`."""
+    verb = "rose" if (row["effect"] or 0.0) > 0 else "fell"
+    size = lift_text(row) if row["margin_scale"] == "lift" and row["lift"] is not None else effect_text(row)
+    margin = margin_text(row).lstrip("+" + digits.MINUS)
+    accepted = f", within the {margin} accepted" if margin else ""
+    return f"{row['label']} {verb} by {size.lstrip('+' + digits.MINUS)}{accepted}"

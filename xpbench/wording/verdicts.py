@@ -7,6 +7,12 @@ from typing import Any
 
 from xpbench.wording.numbers import NOT_ENOUGH
 
+NO_EFFECT = "no effect that matters"
+WORSE_WITHIN = "worse, within what we accept"
+SAME = ("≈", "same")
+"""Mark and tone of a row whose whole interval lies within what does not matter."""
+WITHIN = ("▽", "warn")
+"""Mark and tone of a guardrail that got worse, within its margin."""
 MARKS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "unclear": ("─", "muted")}
 RAILS = {"ok": ("✓", "better"), "bad": ("✕", "worse"), "unclear": ("?", "warn")}
 RAIL_WORDS = {"ok": "within its margin", "bad": "worse than accepted", "unclear": "not yet shown to be within its margin"}
@@ -24,20 +30,32 @@ def has_verdict(row: Mapping[str, Any]) -> bool:
     return status in WITH_NUMBERS or row.get("guardrail") in ("ok", "bad")
 
 
+def is_worse_within(row: Mapping[str, Any]) -> bool:
+    """Whether a guardrail got worse by the plan's test, and is shown to be within its margin all the same."""
+    return row.get("guardrail") == "ok" and row.get("verdict") == "worse"
+
+
 def mark_of(row: Mapping[str, Any]) -> tuple[str, str]:
     """Sign and tone of a row: the state of the margin for guardrails, else the verdict."""
     if not has_verdict(row):
         return "?", "muted"
+    if is_worse_within(row):
+        return WITHIN
     if row.get("guardrail"):
         return RAILS[str(row["guardrail"])]
-    return MARKS[str(row.get("verdict") or "unclear")]
+    verdict = str(row.get("verdict") or "unclear")
+    return SAME if verdict == "unclear" and row.get("equivalent") else MARKS[verdict]
 
 
 def word_of(row: Mapping[str, Any]) -> str:
     """The verdict in words."""
     if not has_verdict(row):
         return NOT_ENOUGH
+    if is_worse_within(row):
+        return WORSE_WITHIN
     if row.get("guardrail"):
         return RAIL_WORDS[str(row["guardrail"])]
     verdict = str(row.get("verdict") or "unclear")
+    if verdict == "unclear" and row.get("equivalent"):
+        return NO_EFFECT
     return TOO_LITTLE if verdict == "better" and row.get("matters") is False else VERDICT_WORDS[verdict]

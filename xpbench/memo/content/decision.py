@@ -12,6 +12,7 @@ from xpbench.memo.messages import say
 from xpbench.memo.names import metric_names, named
 from xpbench.wording import numbers as digits
 from xpbench.wording.rows import DASH
+from xpbench.wording.verdicts import SAME
 
 
 def headline(outcome: str, variant: str) -> str:
@@ -40,6 +41,12 @@ def qualified(words: str, stamps: Sequence[str]) -> str:
     return say(found[0], decision=words) if found else words
 
 
+def is_no_effect(readout: Mapping[str, Any]) -> bool:
+    """Whether the rule says of every treatment that its effect does not matter."""
+    recommended = readout["recommendation"]
+    return recommended["outcome"] == "ship none" and set(recommended["rows"]) == {"R13"}
+
+
 def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """The headline: what was decided, by whom, and whether the rule of the plan says the same."""
     recommended = payload["readout"]["recommendation"]
@@ -47,10 +54,12 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     fired = ", ".join(dict.fromkeys(recommended["rows"]))
     rule_says = headline(recommended["outcome"], labels.get(recommended["variant"], recommended["variant"]))
     if decision is None:
+        mark, tone = SAME if is_no_effect(payload["readout"]) else BARS[recommended["outcome"]]
+        words = say("headline.none", decision=rule_says) if is_no_effect(payload["readout"]) else rule_says
         return {
-            "headline": qualified(rule_says, payload["readout"]["stamps"]),
-            "mark": BARS[recommended["outcome"]][0],
-            "tone": BARS[recommended["outcome"]][1],
+            "headline": qualified(words, payload["readout"]["stamps"]),
+            "mark": mark,
+            "tone": tone,
             "basis": say("basis.recommended", rows=fired),
             "differs": False,
             "because": recommended["because"],
@@ -62,6 +71,11 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     outcome = decision["outcome"]
     variant = labels.get(decision["variant"], decision["variant"])
     mark, tone = BARS.get(outcome, ("◆", "muted"))
+    if outcome == "ship none" and is_no_effect(payload["readout"]):
+        mark, tone = SAME
+    words = headline(outcome, variant)
+    if outcome == "ship none" and is_no_effect(payload["readout"]):
+        words = say("headline.none", decision=words)
     later = later_looks(payload)
     basis = (
         say("basis.older", looks=number_of(len(later), "later look"), rows=fired)
@@ -71,7 +85,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
-        "headline": qualified(headline(outcome, variant), payload["readout"]["stamps"]),
+        "headline": qualified(words, payload["readout"]["stamps"]),
         "mark": mark,
         "tone": tone,
         "basis": basis,

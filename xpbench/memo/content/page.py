@@ -8,15 +8,18 @@ from typing import Any
 
 from xpbench.errors import number_of
 from xpbench.memo import prose
+from xpbench.memo.content.brief import brief
 from xpbench.memo.content.decision import decision_section, hypothesis_section, rule_section
 from xpbench.memo.content.further import over_time_section, segment_tables, sensitivity_section
 from xpbench.memo.content.metrics import forest_plots, interval_name, metric_row
+from xpbench.memo.content.run import effect_picture, next_section, run_section
 from xpbench.memo.content.trust import (
     accrual_picture,
     data_section,
     deviation_row,
     health_check,
     health_line,
+    health_lines,
     later_looks,
     looks_section,
     provenance_rows,
@@ -93,6 +96,11 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "guardrails": [r for r in rows if r["role"] == "guardrail"],
         "health": [health_check(c) for c in readout["health"]],
         "health_line": health_line(readout["health"]),
+        "health_lines": health_lines(readout["health"]),
+        "run": run_section(payload, labels),
+        "next": next_section(payload, labels),
+        "effect": effect_picture(readout),
+        "brief": brief(payload),
         "looks": looks_section(payload),
         "deviations": [deviation_row(d) for d in readout["deviations"]],
         "amendments": payload["amendments"],

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xpbench.errors import number_of
+from xpbench.health.five import WORDS as HEALTH_WORD
+from xpbench.health.five import five, short
 from xpbench.memo import figures
 from xpbench.memo.content.words import HEALTH_TONE, json_text, minute_text, plain_text
 from xpbench.memo.messages import say
@@ -20,6 +22,7 @@ def health_check(check: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": check["title"],
         "status": check["status"],
+        "word": HEALTH_WORD.get(check["status"], check["status"]),
         "tone": HEALTH_TONE.get(check["status"], "muted"),
         "gate": check["gate"],
         "meaning": check["meaning"],
@@ -48,8 +51,26 @@ def health_line(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     if passed:
         out.append({"text": f"{passed} {'more ' if loud else ''}pass", "tone": "better"})
     if silent:
-        out.append({"text": f"{silent} not answerable", "tone": "muted"})
+        out.append({"text": f"{silent} not run", "tone": "muted"})
     return out or [{"text": "no check ran", "tone": "worse"}]
+
+
+def health_lines(checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The checks that matter most with what they found, further loud ones, and one line for the rest."""
+    lines, more, rest = five(checks)
+    return {
+        "lines": [
+            {
+                "title": c["title"],
+                "word": HEALTH_WORD.get(c["status"], c["status"]),
+                "tone": HEALTH_TONE.get(c["status"], "muted"),
+                "said": short(c),
+            }
+            for c in lines
+        ],
+        "more": more,
+        "rest": rest,
+    }
 
 
 def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:

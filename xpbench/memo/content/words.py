@@ -17,6 +17,7 @@ SITUATION: dict[str, tuple[str, dict[Any, str]]] = {
         "primary metric",
         {
             "win": "better by enough to matter",
+            "none": "no effect that matters",
             "small": "better by too little to matter",
             "unclear": "neither better nor worse",
             "worse": "worse",
@@ -29,6 +30,7 @@ SITUATION: dict[str, tuple[str, dict[Any, str]]] = {
             "bad": "one is worse than accepted",
             "unclear": "not yet shown to be within their margins",
             "ok": "none is worse than accepted",
+            "worse": "one got worse, within what the plan accepts",
         },
     ),
     "health": ("health", {"fail": "a check fails", "warn": "a check warns", "pass": "no check fails or warns"}),
