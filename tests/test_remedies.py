@@ -34,6 +34,7 @@ PYTHON_ONLY = {
         "the tracker lives in a program"
     ),
     'Use sender="thread", or mixpanel.Consumer and a path': "the tracker lives in a program",
+    "Write each variant in one way, or say in Python with xp.units(…, variants=…) which are meant as one": "it says so",
     "Say which is which, such as xp.units(table, variant=, variants={'A': , …})": (
         "the command line takes the names in the table; the plan's variants can be named like them"
     ),

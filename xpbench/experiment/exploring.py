@@ -136,7 +136,7 @@ def _control(seen: Mapping[str, int], control: Any, variant: str) -> str:
     if twice:
         what = f"Column {shown(variant)} spells a variant in {len(twice):,} ways: {', '.join(map(repr, twice))}"
         what += f" ({', '.join(f'{seen[v]:,}' for v in twice)} rows)"
-        hint = "Write each variant in one way, or name one that is meant so in xp.units(…, variants=…)"
+        hint = "Write each variant in one way, or say in Python with xp.units(…, variants=…) which are meant as one"
         raise DecisionError("XPB-R14", what=plain(what), hint=plain(hint))
     wanted = "control" if control is None else str(control).strip()
     if wanted not in seen:
