@@ -55,7 +55,7 @@ STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Variants", "Who sees what, and how the log says so.", ("unit", "variants", "exposure", "assignment")),
     ("Analysis", "How results are read, and when they are due.",
      ("planning", "horizon", "model", "correction", "family", "secondary_correction")),
-    ("Rules", "What ships, and what makes the data unfit to decide.", ("decision", "health", "data")),
+    ("Rules", "What ships, and what makes the data unfit to decide.", ("decision", "health", "data", "looks")),
     ("Afterwards", "Who signs, and who looks after shipping.", ("sign_offs", "watch", "notes", "links", "template", "schema")),
     ("Review", "What will be frozen.", ()),
 )  # fmt: skip
@@ -119,8 +119,8 @@ class PlanForm(Shown):
         self._steps: list[tuple[ipw.Button, ipw.Box]] = []
         self._build()
         self.metrics = self._metrics()
-        for start in (self.metrics.add_button, self.metrics.copy_button):
-            start.on_click(lambda _: self.guard.focus_on("xp-editor"))
+        for opener in (self.metrics.add_button, self.metrics.copy_button):
+            opener.on_click(lambda _: self.guard.focus_on("xp-editor"))
         self._fields.on_change(guarded(self.status, self.refresh))
         start: Any = plan.to_dict() if isinstance(plan, Plan) else plan
         if template is not None:

@@ -15,6 +15,7 @@ from xpbench.verifier.derived import check_said, check_stamps
 from xpbench.verifier.exports import check_archive, memo_in
 from xpbench.verifier.file import PAGES, read, sealed
 from xpbench.verifier.first import check_first
+from xpbench.verifier.grammar import KINDS
 from xpbench.verifier.numbers import check_decision, check_estimates
 from xpbench.verifier.over_time import check_over_time
 from xpbench.verifier.page import Renderer, check_marks, check_page, parsed_page
@@ -48,6 +49,9 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
             check_stamps(notes, payload, entries)
             stamps = check_first(notes, payload, entries)
             headline += f" [{', '.join(stamps)}]" if stamps else ""
+        newer = dict.fromkeys(e["kind"] for e in entries or () if e["kind"] not in KINDS)
+        if newer:
+            notes.not_checked.append(f"entries of the ledger that a newer version has written: {', '.join(newer)}")
         check_estimates(notes, readout)
         check_over_time(notes, readout)
         check_health(notes, payload)

@@ -11,6 +11,7 @@ from xpbench.verifier.boundaries import crossing_rate
 from xpbench.verifier.chain import is_neutral, level_of
 from xpbench.verifier.designs import alpha_of, closing
 from xpbench.verifier.documented import DOCUMENTED
+from xpbench.verifier.first import LOOKS_STAMP, RESTARTED_STAMP
 from xpbench.verifier.numbers import near
 from xpbench.verifier.report import J, Notes
 from xpbench.verifier.rows import ENDED, WHOLE
@@ -102,6 +103,7 @@ _LEVEL = {
     "PLANNED AFTER THE DATA": "The plan came after the data, so no level of false positives is promised",
     "PARTLY PLANNED AFTER THE DATA": "Part of the data came before the plan, so no level of false positives is promised",
     "RETROSPECTIVE": "A retrospective plan promises no level of false positives",
+    "RESTARTED AFTER EFFECTS": "Effects of an earlier run were seen before this one, so no level is promised over all runs",
 }
 LOOKS = 200
 """Looks over which the cost is integrated; more take too long for a file from anyone."""
@@ -283,6 +285,8 @@ def _check_cost(said: _Said, readout: J) -> None:
     stamp = next((_LEVEL[s] for s in readout["stamps"] if s in _LEVEL), None)
     if stamp is not None:
         sentence = f"{stamp} ({word} so far)."
+    elif "MORE LOOKS THAN PLANNED" in readout["stamps"] and count <= 1:
+        sentence = "Effects were read at other data or by other columns as well, so no level of false positives is promised."
     peeks = sum(not look["planned"] for look in looks)
     notes.same("cost of looking, looks and peeks", [count, peeks], [cost["looks"], cost["peeks"]])
     for name, value in (("alpha", alpha), ("false_positive_rate", rate)):
@@ -337,8 +341,8 @@ def check_stamps(notes: Notes, payload: J, entries: Sequence[J]) -> None:
     stamps += (["EXPLORATORY"] if left else []) + (["PEEK"] if readout["kind"] == "peeked" else [])
     if payload["schema"] == 1:
         stamps, shown = [[s for s in x if s in ("INVALID", "PEEK")] for x in (stamps, readout["stamps"])]
-    else:
-        shown = list(readout["stamps"])
+    else:  # what follows from the record alone is compared with the plan's stamps
+        shown = [s for s in readout["stamps"] if s not in (RESTARTED_STAMP, LOOKS_STAMP)]
     notes.same("stamps", stamps, shown)
 
 
