@@ -92,12 +92,11 @@ def test_the_sample_ratio_is_computed_as_the_engine_does(counts):
 LEVELS = (0.001, 0.01)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_the_daily_sample_ratio_spends_its_level_as_the_engine_does(seed):
+def test_the_daily_sample_ratio_spends_its_level_as_the_engine_does():
     """Two and three variants, in step and out of it, before and after the horizon."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(3)
     said = set()
-    for _ in range(12):
+    for _ in range(70):
         share = [[0.5, 0.5], [0.2, 0.3, 0.5], [0.1, 0.9]][int(generator.integers(3))]
         tilted = np.array(share) * np.array([1 + float(generator.choice([0, 0.03, 0.06, 0.12])), *[1.0] * (len(share) - 1)])
         days = int(generator.integers(3, 30))
@@ -107,7 +106,7 @@ def test_the_daily_sample_ratio_spends_its_level_as_the_engine_does(seed):
         status = "fail" if p < LEVELS[0] else "warn" if p < LEVELS[1] else "pass"
         assert status in ratio._daily([list(map(int, c)) for c in counts], share, progress, LEVELS)
         said.add(status)
-    assert len(said) > 1
+    assert said == {"pass", "warn", "fail"}
 
 
 def test_boundaries_and_crossings_are_those_of_the_engine():
@@ -122,7 +121,7 @@ def test_an_alarm_of_the_daily_test_verifies(tmp_path):
     base = summary_of(20_000)
     by_day = {}
     for i, (day, n) in enumerate(base.exposures_by_day.items()):
-        by_day[day] = {"control": n["control"] + (28 if i < 14 else 0), "beta": n["beta"] - (28 if i < 14 else 0)}
+        by_day[day] = {"control": n["control"] + (25 if i < 14 else 0), "beta": n["beta"] - (25 if i < 14 else 0)}
     units = {v: sum(n[v] for n in by_day.values()) for v in ("control", "beta")}
     experiment = decided(tmp_path, summary=replace(base, exposures_by_day=by_day, units=units))
     memo = experiment.memo()
