@@ -26,6 +26,7 @@ import xpbench as xp
 from benchmarks.crash import killed, plan_named
 from benchmarks.report import write
 from tests.memo.making import PLAN, decided, summary_of
+from xpbench.errors import LedgerError
 from xpbench.experiment import open_experiment, register
 
 Say = Callable[[object], None]
@@ -168,10 +169,19 @@ def restarts(runs: int, rng: random.Random) -> Counter[str]:
                 found["lost"] += _opens(key, root, Counter()) is None
             last = _opens(said[-1] if said else KEY, root, found)
             if last is not None:
-                _again(found, lambda last=last, root=root: xp.restart(last.key, root, reason="again"))
+                _again(found, lambda last=last, root=root: _next_of(last, root))
                 found["done twice"] += sum(e.kind == "restarted" for e in last.ledger.entries()) != 1
             shutil.rmtree(root)
     return found
+
+
+def _next_of(last: Any, root: Path) -> Any:
+    """The run that follows: restarted again, or opened where the killed call had done all of it but to say so."""
+    try:
+        return xp.restart(last.key, root, reason="again")
+    except LedgerError:
+        (entry,) = [e for e in last.ledger.entries() if e.kind == "restarted"]
+        return open_experiment(str(entry.body["plan"]["key"]), root)
 
 
 PARTS: dict[str, Callable[[int, random.Random], Counter[str]]] = {
