@@ -6,17 +6,21 @@ SOURCE_PARAMETERS = """
 data: str = ""  # file or files (globs) to read; for xp.units a CSV or Parquet, for xp.events an export
 kind: str = "units"  # "units": one row per unit; "events": an event log
 unit: str = ""  # column of the unit's id (units only); the plan's unit if empty
-variant_column: str = "variant"  # column of the variant (units only)
+variant_column: str = ""  # column of the variant (units only); found if empty
+day_column: str = ""  # column of the day of first exposure (units only), for exposures over time
+schema: str = ""  # where the parts of an event stand (events only), such as "time=ts, unit=user"; Mixpanel's names if empty
+time_zone: str = "UTC"  # zone of the log's times (events only), for Mixpanel projects from before 2023
 """
 SOURCE = '''
-def source_of(data: str, kind: str, unit: str, variant_column: str):
+def source_of(data: str, kind: str):
     """The data named in the parameters."""
     if kind == "events":
-        return xp.events(data)
-    return xp.units(data, unit=unit or None, variant=variant_column)
+        return xp.events(data, schema=schema_of(schema), time_zone=time_zone)
+    return xp.units(data, unit=unit or None, variant=variant_column or None, day=day_column or None)
 '''
 OPEN = """
 import xpbench as xp
+from xpbench.experiment.sources import schema_of
 from xpbench.views.report import readout_views, saved_readout
 from xpbench.views.readout_card import ReadoutCard
 """
@@ -28,11 +32,15 @@ TEMPLATES: dict[str, list[tuple[str, str]]] = {
             "parameters",
             """
 template: str = "beta-homepage"  # template to start from; "" for an empty form
+data: str = ""  # your own table or log to start from instead: it is read, and the form filled
 draft: str = ""  # file the form saves itself to; under <root>/.drafts if empty
 root: str = "experiments"  # folder of all experiments
 """,
         ),
-        ("code", "import xpbench as xp\n\nform = xp.PlanForm(template=template or None, draft=draft or None, root=root)\nform"),
+        (
+            "code",
+            "import xpbench as xp\n\nform = xp.PlanForm(template=None if data else template or None, source=data or None, draft=draft or None, root=root)\nform",
+        ),
         ("md", "What the plan can find, for metrics with a baseline:"),
         ("code", "[str(p) for p in form.problems] or xp.power(form.plan)"),
     ],
@@ -84,7 +92,7 @@ panel
             "code",
             OPEN
             + SOURCE
-            + "\nexperiment = xp.open_experiment(key, root)\nreadout = experiment.readout(source_of(data, kind, unit, variant_column))\nprint(ReadoutCard(readout).headline)",
+            + "\nexperiment = xp.open_experiment(key, root)\nreadout = experiment.readout(source_of(data, kind))\nprint(ReadoutCard(readout).headline)",
         ),
         ("code", 'for view in readout_views(readout, experiment.plan, "Health"):\n    display(view)'),
         ("code", 'for view in readout_views(readout, experiment.plan, "Time")[-1:]:\n    display(view)'),
@@ -100,7 +108,7 @@ panel
             "code",
             OPEN
             + SOURCE
-            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source_of(data, kind, unit, variant_column))\nprint(ReadoutCard(readout).headline)",
+            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source_of(data, kind))\nprint(ReadoutCard(readout).headline)",
         ),
         ("md", "## Is it trustworthy"),
         ("code", 'for view in readout_views(readout, experiment.plan, "Health"):\n    display(view)'),
@@ -121,7 +129,7 @@ panel
             "code",
             OPEN
             + SOURCE
-            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source_of(data, kind, unit, variant_column))\nform = xp.DecisionForm(experiment, readout)\nform",
+            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source_of(data, kind))\nform = xp.DecisionForm(experiment, readout)\nform",
         ),
         (
             "md",

@@ -22,7 +22,8 @@ UNITS = 3000
 
 def test_from_the_unit_to_after_the_rollout(tmp_path: Path) -> None:
     clock = StoryClock(START - timedelta(days=4))
-    plan = demo_plan(units=UNITS)
+    drafted = demo_plan(units=UNITS)
+    plan = drafted.changed(model={**drafted.to_dict()["model"], "min_units": 400})
     plan.save(tmp_path / "beta.plan.json")
     simulation = simulate(plan, units=UNITS, seed=2026, story="ship")
     desk = Desk(Root(tmp_path), "Ana", clock=clock)
@@ -53,8 +54,8 @@ def test_from_the_unit_to_after_the_rollout(tmp_path: Path) -> None:
     experiment = xp.open_experiment(plan.key, tmp_path / "experiments", clock=clock)
     clock.to(START)
     experiment.launch(by="Ana")
-    # after a day: sealed, with exposure and health
-    morning = START + timedelta(days=1)
+    # after two days: sealed, with exposure and health
+    morning = START + timedelta(days=2)
     pq.write_table(_until(simulation.events, morning), tmp_path / "morning.parquet")
     clock.to(morning)
     sealed = ask("readout", key=plan.key, data="morning.parquet")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
 from xpbench.errors import MixpanelError
@@ -241,3 +243,19 @@ def test_a_server_error_is_not_called_a_refusal(box: Sandbox, client: Client) ->
     box.faults.set(fail=1.0)
     with pytest.raises(MixpanelError, match=r"Mixpanel fails \(503\).*Do it again later"):
         client.experiments()
+
+
+def test_ids_and_times_of_frames_and_databases_are_imported(box: Sandbox, client: Client) -> None:
+    id_, at = uuid.uuid4(), datetime.now(UTC).replace(microsecond=0)
+    rows = [event(i) for i in range(6)]
+    for row, unit in zip(rows, (7, np.int64(8), id_, "9", 7.0, True), strict=True):
+        row["properties"]["distinct_id"] = unit
+    rows += [event(i) for i in range(6, 10)]
+    for row, moment in zip(rows[6:], (at, at.isoformat(), "2026-11-01T12:00", "yesterday"), strict=True):
+        row["properties"]["time"] = moment
+    report = client.import_events(rows)
+    assert sorted(f["position"] for f in report.failed) == [4, 5, 8, 9]
+    assert any("without an offset" in f["message"] for f in report.failed)
+    sent = [e["properties"] for e in box.events()]
+    assert [p["distinct_id"] for p in sent[:4]] == ["7", "8", str(id_), "9"]
+    assert [p["time"] for p in sent[4:]] == [at.timestamp() * 1000] * 2

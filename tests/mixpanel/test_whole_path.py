@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -110,6 +111,9 @@ def test_from_plan_to_watch(npm: Path, page: str, tmp_path: Path, capsys: pytest
                 tab.goto(f"{page}?host={box.url}&flag=beta-homepage")
                 tab.wait_for_function("document.title.startsWith('done')", timeout=20_000)
                 shown = json.loads(tab.title().removeprefix("done "))
+                until = time.monotonic() + 20
+                while time.monotonic() < until and not any(e.get("mp_lib") == "web" for e in sent(box, "$experiment_started")):
+                    tab.wait_for_timeout(50)  # the SDK in the page sends in batches of its own
                 chromium.close()
             assert shown["value"] in ("control", "beta")
 

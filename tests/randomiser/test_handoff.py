@@ -10,6 +10,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -565,3 +566,66 @@ def test_lists_of_ids_alone_say_their_variant_by_their_name(tmp_path: Path) -> N
         write_audiences(plan_of(), LISTED, tmp_path, bare=True)
     with pytest.raises(AssignError, match="braze"):
         preset("brace")
+
+
+@pytest.fixture(scope="module")
+def mariadb() -> Iterator[Any]:
+    """Asks a MariaDB server of our own, from the system's packages: SQL to lines, or to the error."""
+    server, client = shutil.which("mariadbd") or shutil.which("/usr/sbin/mariadbd"), shutil.which("mariadb")
+    install = shutil.which("mariadb-install-db")
+    if server is None or client is None or install is None:
+        pytest.skip("MariaDB is not installed")
+    base = Path(server).resolve().parents[1]
+    with tempfile.TemporaryDirectory(prefix="xpb-maria-") as folder:
+        common = ["--no-defaults", f"--basedir={base}", f"--datadir={folder}/data"]
+        who = ["--user=root"] if os.getuid() == 0 else []
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        normal = "--auth-root-authentication-method=normal"
+        subprocess.run([install, *common, *who, normal, "--skip-test-db"], check=True, **quiet)
+        socket = f"{folder}/s"
+        running = subprocess.Popen([server, *common, *who, f"--socket={socket}", "--skip-networking"], **quiet)
+
+        def ask(text: str) -> tuple[list[str], str]:
+            command = [client, "--no-defaults", "-S", socket, "-u", "root", "-N", "--batch", "--default-character-set=utf8mb4"]
+            done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+            return done.stdout.splitlines(), done.stderr
+
+        try:
+            end = time.monotonic() + 60
+            while ask("SELECT 1")[0] != ["1"] and time.monotonic() < end:
+                time.sleep(0.2)
+            ask("CREATE DATABASE t CHARACTER SET utf8mb4")
+            yield ask
+        finally:
+            running.terminate()
+            running.wait(30)
+
+
+def test_mariadb_equals_python(mariadb: Any) -> None:
+    ids = [*(f"user-{i}" for i in range(200)), "jürgen", "日本", "o'neil", "a\\b", "User-7", "user-7 ", "\U0001f600"]
+
+    def select(plan: Any, kind: str, values: list[str]) -> tuple[list[str | None], str]:
+        rows = ",".join(f"({v},{i})" for i, v in enumerate(values))
+        text = f"USE t; CREATE OR REPLACE TABLE u (distinct_id {kind}, place INT); INSERT INTO u VALUES {rows};"
+        lines, error = mariadb(f"{text} SELECT {sql(plan, 'mariadb')} FROM u ORDER BY place;")
+        return [None if v == "NULL" else v for v in lines], error
+
+    quoted = ["'" + u.replace("\\", "\\\\").replace("'", "\\'") + "'" for u in ids]
+    for plan in (
+        plan_of(),
+        plan_of(salt="it's \\ süß"),
+        plan_of(rollout=[{"key": "a", "share": 0.4}, {"key": "b", "share": 1.0}]),
+        plan_of(overrides={"user-7": "beta", "user-8": "control"}),
+    ):
+        wanted = assignments(plan, ids).variants().tolist()
+        for kind in ("VARCHAR(255)", "VARCHAR(255) COLLATE utf8mb4_bin", "VARBINARY(900)"):
+            assert select(plan, kind, quoted) == (wanted, "")
+    whole = list(range(1_000, 1_200))
+    for kind in ("BIGINT", "DOUBLE"):
+        found, _ = select(plan_of(), kind, [str(i) for i in whole])
+        assert found == assignments(plan_of(), whole).variants().tolist()
+    for kind, value in (("DOUBLE", "12345.5"), ("DECIMAL(12,2)", "12345")):
+        assert "ERROR 1242" in select(plan_of(), kind, [value])[1]
+    texts = ["12345.0", "1e5", "1.50"]
+    found, _ = select(plan_of(), "VARCHAR(20)", [f"'{t}'" for t in texts] + ["NULL"])
+    assert found == [*assignments(plan_of(), texts).variants().tolist(), None]

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from xpbench.expose.limits import BATCH_BYTES, BATCH_EVENTS
-from xpbench.expose.values import Unsendable, sendable
+from xpbench.expose.values import Unsendable, sendable, unit_of
 
 
 def batches(events: Iterable[Mapping[str, Any]], failed: list[dict[str, Any]]) -> Iterator[tuple[list[bytes], list[int]]]:
@@ -54,6 +54,9 @@ def outgoing(event: Mapping[str, Any]) -> Mapping[str, Any]:
     properties["$insert_id"] = properties.get("$insert_id") or _insert_id(event)
     if "time" in properties:
         properties["time"] = _time(properties["time"])
+    id_ = properties.get("distinct_id")
+    if id_ is not None and not isinstance(id_, str):
+        properties["distinct_id"] = unit_of(id_) or id_  # a number of a database or a frame; Mixpanel takes text alone
     return {**event, "properties": properties}
 
 
@@ -67,6 +70,13 @@ def _time(value: Any) -> Any:
     item = getattr(value, "item", None)
     if callable(item) and not isinstance(value, date):  # a number of numpy
         value = item()
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise Unsendable("of time is text that is no time") from None
+        if value.tzinfo is None:
+            raise Unsendable("of time is text without an offset, which could be several moments")
     if isinstance(value, datetime):
         if value != value:  # pandas' NaT
             raise Unsendable("of time is missing")
