@@ -396,7 +396,7 @@ def _randomiser(desk: Desk, args: Mapping[str, Any]) -> dict[str, Any]:
                 {"name": f.name, "level": f.level, "says": data(f"{f.message} {f.remedy}", 260)} for f in report.findings
             ],
         }  # fmt: skip
-        lists = ("splits", "found")
+        lists: tuple[str, ...] = ("splits", "found")
     else:
         from xpbench.data.logs.events import events
         from xpbench.randomiser.audit.auditing import audit
