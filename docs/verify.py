@@ -35,7 +35,6 @@ from html import escape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any, Literal
 
 
@@ -484,7 +483,7 @@ _SUMMARY = {
 }
 _SITUATION = dict.fromkeys(("primary", "deteriorated", "guardrails", "health", "adequate"))
 _READOUT = {
-    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods")),
+    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods", "headline")),
     "plan": PLAN_KEYS,
     "due": dict.fromkeys(("is_due", "is_adequate", "reason", "units", "units_needed", "days", "days_needed", "look", "looks")),
     "summary": _SUMMARY,
@@ -683,6 +682,30 @@ GRAMMAR: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """By kind: one of these came before, none of these did (`*`: no entry at all); every other kind comes after `registered`."""
 
+KINDS = (
+    "amended",
+    "concluded",
+    "decided",
+    "deferred",
+    "launched",
+    "looked",
+    "memo",
+    "opened",
+    "peeked",
+    "preflight",
+    "published",
+    "registered",
+    "repaired",
+    "restarted",
+    "rolled_back",
+    "signed_off",
+    "stamped",
+    "superseded",
+    "waived",
+    "watched",
+)
+"""Every kind that this release writes; an entry of another one is of a newer version."""
+
 ABOUT_THE_PLAN = ("amended", "launched", "looked", "opened", "peeked", "decided", "deferred", "watched", "restarted")
 CONFLICTS = ("amended", "decided", "deferred", "restarted")
 """What an entry of these kinds does not commute with, once it says on which head it was based."""
@@ -742,12 +765,19 @@ CONCENTRATION = 100.0
 BUCKET = 0.01 + 1e-9
 """A flag of a hundred buckets serves a planned split up to one bucket wrong."""
 
-GATES = ("assignment_audit", "no_units", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
+GATES = ("assignment_audit", "no_units", "restated_outcomes", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
 """Checks whose failure makes a readout INVALID, whatever the payload says of them."""
 
 
 def _merged_at(entry: J) -> str:
     return str((entry["body"].get("merged") or {}).get("at", ""))
+
+
+def data_of(entry: J) -> str:
+    """The data that a look was at: the digest of what was read, and how it was read where that differs."""
+    body = entry["body"]
+    how = {k: v for k, v in ((body.get("reading") or {}).get("how") or {}).items() if k not in ("slices", "day")}
+    return f"{body.get('fingerprint')} {canonical(how)}" if how else str(body.get("fingerprint"))
 
 
 def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
@@ -793,9 +823,9 @@ def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
     if look is not None and last is not None and "look" in last["body"]:
         notes.same("decision, look that it rests on", look["seq"], last["body"]["look"]["seq"])
-        seen, later = {look["body"]["fingerprint"]}, []
+        seen, later = {data_of(look)}, []
         for e in entries:
-            data = e["body"].get("fingerprint")
+            data = data_of(e)
             if (
                 not is_known(e, look, entries)
                 and e["seq"] < last["seq"]
@@ -1595,6 +1625,17 @@ PLAN_STAMPS = {
     "retrospective": "RETROSPECTIVE",
 }
 AMENDED_STAMP = "AMENDED AFTER EFFECTS"
+PLAN_WORDS = {
+    "PLANNED AFTER THE DATA": "by a plan made after the data",
+    "PARTLY PLANNED AFTER THE DATA": "by a plan made after part of the data",
+    "RETROSPECTIVE": "by a retrospective plan",
+    "AMENDED AFTER EFFECTS": "by a plan changed after effects were seen",
+    "RESTARTED AFTER EFFECTS": "in a run restarted after effects were seen",
+    "MORE LOOKS THAN PLANNED": "at one of more looks than the plan allows for",
+    "EXPLORATORY": "by an analysis that was not planned",
+    "PEEK": "at a look before results were due",
+}
+RESTARTED_STAMP, LOOKS_STAMP = "RESTARTED AFTER EFFECTS", "MORE LOOKS THAN PLANNED"
 
 
 def _moment(text: str) -> datetime | None:
@@ -1625,6 +1666,23 @@ def state_of(registration: J, summary: J) -> str:
     return "after" if whole else "partly"
 
 
+_WHO_COUNTS = ("/exposure", "/data", "/variants")
+"""Fields of the plan whose amendment makes earlier looks ones at other units."""
+
+
+def found_before(entries: Sequence[J], summary: J) -> str:
+    """`after` or `partly` where an earlier look found that, and the data read now have no dates or later ones."""
+    first = str(summary["first_exposure"])
+    for entry in reversed(entries):
+        body = entry["body"]
+        if entry["kind"] == "amended" and any(str(c["pointer"]).startswith(_WHO_COUNTS) for c in body.get("changes", ())):
+            break
+        state = (body.get("health") or {}).get("plan_first", "") if entry["kind"] in ("looked", "opened", "peeked") else ""
+        if state in ("after", "partly") and body.get("first_exposure"):
+            return str(state) if not first or first[:10] > str(body["first_exposure"])[:10] else ""
+    return ""
+
+
 def amended_after_effects(entries: Sequence[J]) -> bool:
     """Whether a field that can turn a result was amended after effects were seen or a gate had failed."""
     for i, entry in enumerate(entries):
@@ -1637,6 +1695,21 @@ def amended_after_effects(entries: Sequence[J]) -> bool:
     return False
 
 
+def stamps_of_record(known: Sequence[J], readout: J) -> list[str]:
+    """Stamps that follow from the entries that were known at a look, with its own."""
+    out = []
+    follows = known[0]["body"].get("follows") or {}
+    if follows.get("effects_seen") or follows.get("knowledge") == "effects seen":
+        out.append(RESTARTED_STAMP)
+    looks = [e for e in known if e["kind"] in ("opened", "peeked")]
+    hows = [(e["body"].get("reading") or {}).get("how") or {} for e in looks]
+    columns = [{k: v for k, v in how.items() if k in ("unit", "variant", "variants")} for how in hows]
+    fixed = readout["plan"]["model"]["kind"] == "frequentist" and len({data_of(e) for e in looks}) > 1
+    if fixed or len({canonical(c) for c in columns if c}) > 1:
+        out.append(LOOKS_STAMP)
+    return out
+
+
 def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
     """The stamps that ledger and data ask for; a readout that knows of them must carry them, and no other.
 
@@ -1646,14 +1719,25 @@ def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
     readout = payload["readout"]
     until = [e for e in entries if e["at"] <= readout["at"]]
     state = state_of(entries[0], readout["summary"])
+    look = look_on_record(readout, entries)
+    known = [e for e in entries if look is not None and is_known(e, look, entries)]
+    is_recorded = look is not None and "reading" in look["body"]
+    if is_recorded and state != "retrospective":
+        state = found_before([e for e in known if e is not look], readout["summary"]) or state
     expected = ([PLAN_STAMPS[state]] if state in PLAN_STAMPS else []) + (
         [AMENDED_STAMP] if amended_after_effects(until) else []
     )
     told = next((c["evidence"].get("state") for c in readout["health"] if c["name"] == "plan_first"), None)
+    expected += stamps_of_record(known, readout) if is_recorded else []
     if told is not None:
         notes.same("plan before data", state, told)
-        known = (*PLAN_STAMPS.values(), AMENDED_STAMP)
-        notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in known))
+        about = (*PLAN_STAMPS.values(), AMENDED_STAMP, *((RESTARTED_STAMP, LOOKS_STAMP) if is_recorded else ()))
+        notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in about))
+    if "headline" in readout:
+        advice = readout["recommendation"]
+        words = [PLAN_WORDS[s] for s in readout["stamps"] if s in PLAN_WORDS]
+        plainly = f"{advice['outcome']} {advice['variant']}".strip()
+        notes.same("readout, headline", ", ".join([plainly, *words[:1]]), readout["headline"])
     dates = f"registered on {entries[0]['at'][:10]}, first exposure on {readout['summary']['first_exposure'][:10]}"
     if state == "unknown":
         notes.not_checked.append("whether the plan came before the data: they have no dates of exposure")
@@ -4431,6 +4515,9 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
             check_told(notes, payload, entries)
             stamps = check_first(notes, payload, entries)
             headline += f" [{', '.join(stamps)}]" if stamps else ""
+        newer = dict.fromkeys(e["kind"] for e in entries or () if e["kind"] not in KINDS)
+        if newer:
+            notes.not_checked.append(f"entries of the ledger that a newer version has written: {', '.join(newer)}")
         check_estimates(notes, readout)
         check_over_time(notes, readout)
         check_health(notes, readout)
@@ -5044,6 +5131,17 @@ def headline(outcome: str, variant: str) -> str:
     }.get(outcome, outcome)
 
 
+def _knowledge_data_of(body: Mapping[str, Any], seq: int) -> str:
+    """What identifies the data that a look was at: the digest of what was read, and how it was read where that differs.
+
+    The same file up to another day, in another zone or by another column shows other numbers: that is another look.
+    """
+    data = str(body.get("fingerprint", "")) or f"entry {seq}"
+    reading = body.get("reading") or {}
+    how = {k: v for k, v in (reading.get("how") or {}).items() if k not in ("slices", "day")}
+    return f"{data} {json.dumps(how, sort_keys=True)}" if how else data
+
+
 def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All looks at effects in the memo's own ledger, oldest first, with the digest of the data that each was at."""
     entries = [json.loads(line) for line in payload["ledger"]["lines"]]
@@ -5056,9 +5154,10 @@ def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
             "units": e["body"]["n"],
             "planned": e["kind"] == "opened",
             "reason": e["body"].get("reason", ""),
+            "data": _knowledge_data_of(e["body"], e["seq"]),
             "agent": e.get("agent", ""),
-            "data": e["body"].get("fingerprint") or f"entry {e['seq']}",
             "times": (e["at"], (e["body"].get("merged") or {}).get("at", "")),
+            "reading": e["body"].get("reading") or {},
         }
         for e in entries
         if e["kind"] in ("opened", "peeked")
@@ -5108,12 +5207,35 @@ class Message(str):
     values: Mapping[str, str]
 
 
+IN_SPITE = "{decision}, though a gate of the health failed"
+"""A decision to ship, or to ship none, on a readout that is INVALID."""
+
+
+BY_PLAN = {
+    "PLANNED AFTER THE DATA": "{decision}, by a plan made after the data",
+    "PARTLY PLANNED AFTER THE DATA": "{decision}, by a plan made after part of the data",
+    "RETROSPECTIVE": "{decision}, by a retrospective plan",
+    "AMENDED AFTER EFFECTS": "{decision}, by a plan changed after effects were seen",
+    "RESTARTED AFTER EFFECTS": "{decision}, in a run restarted after effects were seen",
+    "MORE LOOKS THAN PLANNED": "{decision}, at one of more looks than the plan allows for",
+    "EXPLORATORY": "{decision}, by an analysis that was not planned",
+    "PEEK": "{decision}, at a look before results were due",
+}
+"""A decision with what a reader must know of the plan it rests on, by stamp: without it, it would read as the one answer to a
+question that was asked before the data."""
+
+
 WORDING: Mapping[str, tuple[str, ...]] = {
     "headline.none": ("{decision}: no effect that matters",),
-    "headline.after": ("{decision}, by a plan made after the data",),
-    "headline.partly": ("{decision}, by a plan made after part of the data",),
-    "headline.retrospective": ("{decision}, by a retrospective plan",),
-    "headline.amended": ("{decision}, by a plan changed after effects were seen",),
+    "headline.invalid": (IN_SPITE,),
+    "headline.after": (BY_PLAN["PLANNED AFTER THE DATA"],),
+    "headline.partly": (BY_PLAN["PARTLY PLANNED AFTER THE DATA"],),
+    "headline.retrospective": (BY_PLAN["RETROSPECTIVE"],),
+    "headline.amended": (BY_PLAN["AMENDED AFTER EFFECTS"],),
+    "headline.restarted": (BY_PLAN["RESTARTED AFTER EFFECTS"],),
+    "headline.looks": (BY_PLAN["MORE LOOKS THAN PLANNED"],),
+    "headline.exploratory": (BY_PLAN["EXPLORATORY"],),
+    "headline.peek": (BY_PLAN["PEEK"],),
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
@@ -5169,6 +5291,16 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "Units were assigned at random, so the difference between variants is what the change caused, plus chance. The "
         "interval says how far chance alone could move the number; a claim is made only where the whole interval lies on "
         "one side of zero.",
+    ),
+    "method.elsewhere": (
+        "Another system assigned the units, and whether it did so at random was not checked here. If it did, the difference "
+        "between variants is what the change caused, plus chance. The interval says how far chance alone could move the "
+        "number; a claim is made only where the whole interval lies on one side of zero.",
+    ),
+    "method.misassigned": (
+        "Not every unit has the variant that the hash of the plan gives it, see the assignment audit among the health checks. "
+        "So the difference between variants may be one between the units that are in them. The interval says how far chance "
+        "alone could move the number.",
     ),
     "method.sequential": (
         "The interval stays valid however often and whenever one looks. It is a normal-mixture confidence sequence, wider than "
@@ -5233,18 +5365,34 @@ def say(id_: str, **values: Any) -> Message:
     return message
 
 
+def says_how_it_was_read(readout: Mapping[str, Any]) -> bool:
+    """Whether a readout is of a release that puts on record how data were read; pages of earlier ones keep their words."""
+    return any(c["name"] == "restated_outcomes" for c in readout["health"])
+
+
 QUALIFIED = {
     "PLANNED AFTER THE DATA": "headline.after",
     "PARTLY PLANNED AFTER THE DATA": "headline.partly",
     "RETROSPECTIVE": "headline.retrospective",
     "AMENDED AFTER EFFECTS": "headline.amended",
+    "RESTARTED AFTER EFFECTS": "headline.restarted",
+    "MORE LOOKS THAN PLANNED": "headline.looks",
+    "EXPLORATORY": "headline.exploratory",
+    "PEEK": "headline.peek",
 }
 """Stamps that stand in the headline itself: without them it would read as a decision by a plan from before the data."""
 
 
-def qualified(words: str, stamps: Sequence[str]) -> str:
-    """A headline with what a reader must know of the plan."""
-    found = [QUALIFIED[s] for s in stamps if s in QUALIFIED]
+LATER = ("EXPLORATORY", "PEEK")
+"""Stamps that did not stand in the headline of earlier releases."""
+
+
+def qualified(words: str, readout: Mapping[str, Any], outcome: str = "") -> str:
+    """A headline with what a reader must know of the plan; or that the decision was made on data that can't be trusted."""
+    stamps, is_new = readout["stamps"], says_how_it_was_read(readout)
+    if is_new and "INVALID" in stamps and outcome in ("ship", "ship none"):
+        return say("headline.invalid", decision=words)
+    found = [QUALIFIED[s] for s in stamps if s in QUALIFIED and (is_new or s not in LATER)]
     return say(found[0], decision=words) if found else words
 
 
@@ -5274,7 +5422,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         mark, tone = SAME if is_no_effect(payload["readout"]) else BARS[recommended["outcome"]]
         words = say("headline.none", decision=rule_says) if is_no_effect(payload["readout"]) else rule_says
         return {
-            "headline": qualified(words, payload["readout"]["stamps"]),
+            "headline": qualified(words, payload["readout"]),
             "mark": mark,
             "tone": tone,
             "basis": say("basis.recommended", rows=fired),
@@ -5302,7 +5450,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
-        "headline": qualified(words, payload["readout"]["stamps"]),
+        "headline": qualified(words, payload["readout"], outcome),
         "mark": mark,
         "tone": tone,
         "basis": basis,
@@ -5985,7 +6133,34 @@ def relative_error(row: Mapping[str, Any]) -> float | None:
     return float(row["se"]) / abs(float(row["mean_control"]))
 
 
-NORMAL = NormalDist()
+class Normal:
+    """The standard normal, without the module `statistics`: a script of that name may stand beside the caller's."""
+
+    @staticmethod
+    def cdf(x: float) -> float:
+        """Probability below x."""
+        return 0.5 * math.erfc(-x / math.sqrt(2.0))
+
+    @staticmethod
+    def pdf(x: float) -> float:
+        """Density at x."""
+        return math.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+
+    @staticmethod
+    def inv_cdf(p: float) -> float:
+        """The place with probability p below it, by Newton's steps on the logarithm of the smaller tail."""
+        tail = min(p, 1.0 - p)
+        z = math.sqrt(max(-2.0 * math.log(2.0 * tail), 0.0))
+        for _ in range(60):
+            above = 0.5 * math.erfc(z / math.sqrt(2.0))
+            step = above * math.log(above / tail) * math.sqrt(2.0 * math.pi) * math.exp(0.5 * z * z)
+            z += step
+            if abs(step) <= 1e-15 * max(z, 1.0):
+                break
+        return z if p > 0.5 else -z
+
+
+NORMAL = Normal()
 
 
 def chance(lift: float, error: float, bar: float) -> float:
@@ -7577,6 +7752,21 @@ def data_section(readout: Mapping[str, Any], labels: Mapping[str, str]) -> dict[
     }
 
 
+def _assigned(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> str:
+    """Which sentence on the assignment is true: "at random" is said where the audit passed, and nowhere else."""
+    audits = [c for c in readout["health"] if c["name"] == "assignment_audit"]
+    audit = audits[0]["status"] if audits else "not answerable"
+    if audit == "pass":
+        return "method.audited"
+    if not says_how_it_was_read(readout):
+        return "method.random"
+    if audits and audits[0]["evidence"].get("unrelated"):
+        return "method.elsewhere"
+    if audit in ("warn", "fail"):
+        return "method.misassigned"
+    return "method.elsewhere" if not plan.get("assignment") else "method.random"
+
+
 _CORRECTIONS = {
     "none": "is not corrected",
     "bonferroni": "is corrected by Bonferroni",
@@ -7589,9 +7779,8 @@ _CORRECTIONS = {
 def method(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
     """How the numbers came about, a paragraph each."""
     model = plan["model"]
-    audited = any(c["name"] == "assignment_audit" and c["status"] == "pass" for c in readout["health"])
     out: list[str] = [
-        say("method.audited" if audited else "method.random"),
+        say(_assigned(plan, readout)),
         say(f"method.{model['kind']}"),
         say("method.fieller"),
     ]
@@ -7623,6 +7812,43 @@ def limits(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
     return out
 
 
+def reading_words(reading: Mapping[str, Any]) -> str:
+    """How a look read its data, as its entry says: files, end, zone, columns and policies."""
+    how, files = reading.get("how") or {}, list(reading.get("files") or ())
+    more = len(files) - 3 + int(reading.get("more_files", 0))
+    said = [", ".join(files[:3]) + (f" and {number_of(more, 'more file', 'more files')}" if more > 0 else "")] if files else []
+    said += [f"a table in memory ({reading['table']})"] if reading.get("table") else []
+    if reading["kind"] == "log":
+        said.append(f"complete until {minute_text(how['until'])}" if how.get("until") else "complete until its last event")
+        said.append(f"times in {how.get('time_zone', 'UTC')}")
+        said.append("repeats kept" if how.get("duplicates") == "keep" else "repeats dropped")
+        said += ["events that never occur count as zero"] if how.get("absent_events") == "zero" else []
+        said += [
+            f"{part.replace('_', ' ')} in {name or 'no column'}" for part, name in sorted((how.get("schema") or {}).items())
+        ]
+    if reading["kind"] == "moments":
+        said.append("moments that were handed over, not read from data")
+    if reading["kind"] == "table":
+        said += [f"{part} in column {how[part]}" for part in ("unit", "variant", "day") if how.get(part)]
+        said += [f"{value} means {key}" for value, key in sorted((how.get("variants") or {}).items())]
+    return "; ".join(said)
+
+
+def _reading_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
+    readout = payload["readout"]
+    own = next((k for k in ledger_looks(payload) if readout["at"] in k["times"] and k["kind"] == readout["kind"]), None)
+    words = reading_words(own["reading"]) if own and own["reading"] else ""
+    return [("How it was read", words)] if words else []
+
+
+def _witnessed(payload: Mapping[str, Any]) -> str:
+    """Whether anybody but the writer of the ledger vouches for its dates."""
+    stamped = [e for e in payload["ledger"]["entries"] if e["kind"] == "stamped"]
+    if not stamped:
+        return "not witnessed: they are those of the computers that wrote the ledger"
+    return f"witnessed up to entry {stamped[-1]['seq'] - 1} by a time stamp, which xpbench verify checks"
+
+
 def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Digests, versions and seeds."""
     readout = payload["readout"]
@@ -7632,11 +7858,13 @@ def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Plan as registered, SHA-256", payload["registered"]["plan_digest"]),
         ("Decision rule, SHA-256", readout["rule_digest"]),
         ("Data, SHA-256 of what was read", summary["fingerprint"]),
+        *_reading_rows(payload),
         (
             "Ledger at this memo",
             f"{payload['ledger']['witness']['length']} entries, head {payload['ledger']['witness']['digest']}",
         ),
         ("Readout made", minute_text(readout["at"])),
+        *([("Dates", _witnessed(payload))] if says_how_it_was_read(readout) else []),
     ]
     pairs += [(f"Version of {k}", str(v)) for k, v in readout["versions"].items()]
     if summary["engine"]:
@@ -7712,6 +7940,10 @@ STAMPS = {
     "INVALID": "A gating health check failed. The effects must not be read.",
     "AMENDED AFTER EFFECTS": "After effects were seen, or a gate had failed, the plan was changed in a way that can turn the "
     "result.",
+    "RESTARTED AFTER EFFECTS": "Effects of an earlier run of this lineage were seen before this one began. Whoever may run "
+    "again until a difference shows finds one.",
+    "MORE LOOKS THAN PLANNED": "The effects were read at other data, or by other columns, before this look, and the plan has "
+    "no allowance for that. Whoever can choose among looks finds a difference more often than planned.",
     "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
     "PEEK": "The effects were revealed before they were due.",
 }

@@ -97,12 +97,16 @@ _LEVEL = {
     "PLANNED AFTER THE DATA": "The plan came after the data, so no level of false positives is promised",
     "PARTLY PLANNED AFTER THE DATA": "Part of the data came before the plan, so no level of false positives is promised",
     "RETROSPECTIVE": "A retrospective plan promises no level of false positives",
+    "RESTARTED AFTER EFFECTS": "Effects of an earlier run were seen before this one, so no level is promised over all runs",
 }
 
 
 def without_promise(cost: Cost, stamps: Sequence[str]) -> Cost:
     """The cost with a sentence that promises no error level, where a stamp says that the plan can't."""
     said = next((_LEVEL[s] for s in stamps if s in _LEVEL), None)
+    if said is None and "MORE LOOKS THAN PLANNED" in stamps and cost.looks <= 1:  # as many units, and other data
+        words = "Effects were read at other data or by other columns as well, so no level of false positives is promised."
+        return replace(cost, sentence=words)
     if said is None:
         return cost
     word = "one look" if cost.looks == 1 else f"{cost.looks} looks"

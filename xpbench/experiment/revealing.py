@@ -10,7 +10,7 @@ from xpbench._version import __version__
 from xpbench.canonical import digest
 from xpbench.data.summary import Summary
 from xpbench.decide.analysis import analyse, findings_of
-from xpbench.decide.deviations import deviations_of, ended_short
+from xpbench.decide.deviations import deviations_of, ended_short, stamps_of_record
 from xpbench.decide.drift.drift_lock import drift_deviations
 from xpbench.decide.harm import harm_alarm
 from xpbench.decide.interaction import concurrent
@@ -27,6 +27,7 @@ from xpbench.errors import SealedError, number_of, plain
 from xpbench.experiment.binding import digests_of
 from xpbench.experiment.checking import health_counts
 from xpbench.health import Check
+from xpbench.health.pooled import pooled_outcomes
 from xpbench.health.sealing import under_seal
 from xpbench.ledger import Entry, Ledger
 from xpbench.plan import Plan
@@ -59,19 +60,28 @@ def _is_decisive(amendment: Entry) -> bool:
     return any(class_of(str(change["pointer"])) != "neutral" for change in amendment.body.get("changes", ()))
 
 
-def note_health(plan: Plan, ledger: Ledger, summary: Summary, health: Sequence[Check], *, by: str | None) -> None:
+def note_health(
+    plan: Plan, ledger: Ledger, summary: Summary, health: Sequence[Check], *, by: str | None, reading: Mapping[str, Any]
+) -> None:
     """Put on record that the data was read for its health alone."""
-    ledger.append("looked", {**_seen(plan, summary), "health": health_counts(health), "outcomes": True}, by=by)
+    ledger.append("looked", {**_seen(plan, summary, reading), "health": health_counts(health), "outcomes": True}, by=by)
 
 
 def seal(
-    plan: Plan, ledger: Ledger, summary: Summary, state: Due, health: tuple[Check, ...], *, by: str | None
+    plan: Plan,
+    ledger: Ledger,
+    summary: Summary,
+    state: Due,
+    health: tuple[Check, ...],
+    *,
+    by: str | None,
+    reading: Mapping[str, Any],
 ) -> SealedReadout:
     """What may be seen before results are due: counts, health and progress, and whether the harm alarm sounds."""
     alarm = harm_alarm(plan, summary)
     entry = ledger.append(
         "looked",
-        {**_seen(plan, summary), "health": health_counts(health), "harm": alarm.sounds, "outcomes": True},
+        {**_seen(plan, summary, reading), "health": health_counts(health), "harm": alarm.sounds, "outcomes": True},
         by=by,
     )
     found = SealedReadout(
@@ -98,13 +108,14 @@ def reveal(
     *,
     by: str | None,
     reason: str,
+    reading: Mapping[str, Any],
     last: str = "",
 ) -> Readout:
     """The effects; the ledger has the look, safely on disk, before anything leaves this function, be it an error."""
     ensure_agent_may_look(plan, ledger.entries(), ledger.agent, summary.fingerprint)
     earlier = looks_of(ledger.entries())
     body: dict[str, Any] = {
-        **_seen(plan, summary),
+        **_seen(plan, summary, reading),
         "health": health_counts(health),
         "reason": reason,
         "progress": round(state.progress, 6),
@@ -126,7 +137,7 @@ def reveal(
     entries = ledger.entries()
     looks = looks_of(entries)
     deviations = (*deviations_of(entries, _used(plan, summary)), *drift_deviations(entries, plan), *ended_short(plan, looks))
-    stamps = stamps_of(kind, health, deviations)
+    stamps = stamps_of(kind, health, deviations, stamps_of_record(entries, plan))
     return Readout(
         key=plan.key,
         plan=plan.to_dict(),
@@ -208,8 +219,8 @@ def _used(plan: Plan, summary: Summary) -> dict[str, Any]:
     return used | {"segments": [*plan.segments, *further]} if further else used
 
 
-def _seen(plan: Plan, summary: Summary) -> dict[str, Any]:
-    """What every look puts on record of the data: counts, fingerprint and caps, no outcome."""
+def _seen(plan: Plan, summary: Summary, reading: Mapping[str, Any]) -> dict[str, Any]:
+    """What every look puts on record of the data: counts, fingerprint, caps, how it was read, and sums over all variants."""
     return {
         "n": summary.n,
         "units": dict(summary.units),
@@ -218,4 +229,6 @@ def _seen(plan: Plan, summary: Summary) -> dict[str, Any]:
         "first_exposure": summary.first_exposure,
         "caps": [c.to_dict() for c in summary.caps],
         "plan_digest": plan.digest,
+        "reading": dict(reading),
+        "outcomes_of": pooled_outcomes(plan, summary),
     }

@@ -12,9 +12,11 @@ from xpbench.errors import number_of, shown
 from xpbench.experiment.opening import decision_of, plan_in_force
 from xpbench.ledger import Entry, distinct_looks, knowledge
 from xpbench.ledger.first import planned_after
+from xpbench.ledger.grammar import unknown_kinds
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 from xpbench.watch import watch_status
+from xpbench.wording.verdicts import decided
 
 State = Literal["registered", "running", "ready", "decided", "watched", "overdue", "breached", "restarted"]
 
@@ -38,6 +40,8 @@ class Status(Shows):
         signatures_missing: Names still to sign.
         follows: Keys of the runs that came before, oldest first.
         restarted_as: Key of the run that follows, "" where there is none.
+        stamps: What a reader must know before the decision: the stamps of the readout it rests on; before a decision, that the
+            plan came after the data.
     """
 
     key: str
@@ -51,12 +55,14 @@ class Status(Shows):
     signatures_missing: tuple[str, ...]
     follows: tuple[str, ...] = ()
     restarted_as: str = ""
+    stamps: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
         out = {name: getattr(self, name) for name in self.__slots__}
         out["signatures_missing"] = list(self.signatures_missing)
         out["follows"] = list(self.follows)
+        out["stamps"] = list(self.stamps)
         return out
 
     def __repr__(self) -> str:
@@ -108,7 +114,8 @@ def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
         state, sentence = "watched", watch.sentence
     elif outcome and outcome != "defer":
         state = "decided"
-        sentence = f"Decided: {outcome}{' ' + str(decision.body['variant']) if decision and decision.body['variant'] else ''}."
+        assert decision is not None  # noqa: S101 - its outcome was read above
+        sentence = f"Decided: {decided(decision.body)}."
     elif "opened" in kinds:
         state, sentence = "ready", "Results are due; no decision yet." if not outcome else "Deferred."
     elif last is not None or "launched" in kinds:
@@ -124,6 +131,8 @@ def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
         sentence = f"Run {len(before) + 1}, after {before[-1]}. {sentence}"
     first = planned_after(entries)
     sentence = f"{sentence} {first}" if first else sentence
+    if newer := unknown_kinds(entries):
+        sentence += f" A newer version has put more on record ({', '.join(newer)}): install it to see all."
     return Status(
         str(document["key"]),
         str(document["title"]),
@@ -136,6 +145,11 @@ def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
         unsigned(entries, document),
         before,
         following,
+        tuple(map(str, decision.body.get("stamps", ())))
+        if decision is not None
+        else (first.partition(":")[0],)
+        if first
+        else (),
     )
 
 

@@ -119,8 +119,8 @@ class PlanForm(Shown):
         self._steps: list[tuple[ipw.Button, ipw.Box]] = []
         self._build()
         self.metrics = self._metrics()
-        for start in (self.metrics.add_button, self.metrics.copy_button):
-            start.on_click(lambda _: self.guard.focus_on("xp-editor"))
+        for opener in (self.metrics.add_button, self.metrics.copy_button):
+            opener.on_click(lambda _: self.guard.focus_on("xp-editor"))
         self._fields.on_change(guarded(self.status, self.refresh))
         start: Any = plan.to_dict() if isinstance(plan, Plan) else plan
         if template is not None:
