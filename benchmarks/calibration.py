@@ -1,4 +1,4 @@
-"""Does every method keep its promise? Seeded simulations S01–S17 with target bands and Monte-Carlo error.
+"""Does every method keep its promise? Seeded simulations S01–S22 with target bands and Monte-Carlo error.
 
     python -m benchmarks.calibration --replications 4000 --jobs 2
 
@@ -38,9 +38,12 @@ from xpbench.stats.multipliers import Mixture
 from xpbench.stats.pairs import Pair
 from xpbench.stats.planning import Scenario, sample_size
 from xpbench.stats.proportion import Counts, is_tiny, p_score, score_effect
+from xpbench.stats.rest import extension
+from xpbench.stats.shrinking import portfolio_prior, shrunk
 from xpbench.stats.simulate import simulate
 from xpbench.stats.spending import q_group
 from xpbench.stats.srm import srm, srm_anytime
+from xpbench.stats.stopped import exceeding
 
 HOME = Path(__file__).resolve().parents[1]
 SEED = 20_261_122
@@ -483,9 +486,84 @@ def s17(rng: np.random.Generator, reps: int) -> Iterator[Line]:
     yield share("S17", "A/A by re-randomising, type I", p < 0.05, 0.045, 0.055)
 
 
+def s18(rng: np.random.Generator, reps: int) -> Iterator[Line]:
+    """99:1, a rate of 2 %, 28 daily looks: shares by the score statistic in designs with several looks."""
+    n_c, n_t, rate, days = 3_500, 35, 0.02, np.arange(1, 29)
+    x_c, x_t = (rng.binomial(n, rate, (reps, 28)).cumsum(axis=1) for n in (n_c, n_t))
+    p, n = (x_c + x_t) / ((n_c + n_t) * days), (n_c + n_t) * days
+    variance = p * (1 - p) * (1 / (n_c * days) + 1 / (n_t * days)) * n / (n - 1)
+    z = np.abs(x_t / (n_t * days) - x_c / (n_c * days)) / np.sqrt(np.maximum(variance, 1e-300))
+    for spending in ("obrien_fleming", "pocock", "reflection"):
+        enough = (x_c + x_t >= 10) & (p * n_t * days >= 2)
+        hits = (z >= np.array(q_group(0.05, days / 28, spending))) & enough
+        yield share("S18", f"99:1, 28 looks, type I by the score: {spending}", hits.any(axis=1), 0.0, 0.055)
+
+
+def s19(rng: np.random.Generator, reps: int) -> Iterator[Line]:
+    """A guardrail with a margin of 5 % at one-sided alpha: once, and at 28 looks."""
+    for what, n, change, low, high in (
+        ("exactly at the margin, 1,000 each", 1000, 0.05, 0.0, 0.055),
+        ("harmless, 8,000 each", 8000, 0.0, 0.92, 1.0),
+    ):
+        c = sampled(rng, reps, n, lambda r, s: r.standard_exponential(s))
+        t = sampled(rng, reps, n, lambda r, s, change=change: r.standard_exponential(s) * (1 + change))
+        pairs = pairs_of(c, t, subject=0)
+        z = -z_lift(mc=pairs.mc, mt=pairs.mt, vc=pairs.vc, vt=pairs.vt, cov=pairs.cov, null=0.05)
+        yield share("S19", f"guardrail passes at one-sided .05: {what}", scipy.stats.t.sf(z, pairs.df) <= 0.05, low, high)
+    steps = rng.normal(size=(reps, 28)) / math.sqrt(28)
+    z = steps.cumsum(axis=1) / np.sqrt(np.arange(1, 29) / 28)
+    hits = (z >= np.array(q_group(0.1, np.arange(1, 29) / 28, "reflection"))).any(axis=1)
+    yield share("S19", "guardrail passes at one-sided .05: exactly at the margin, 28 looks, reflection", hits, 0.0, 0.05)
+
+
+def s20(rng: np.random.Generator, reps: int) -> Iterator[Line]:
+    """Estimates after an early stop: median-unbiased, with an exact interval."""
+    looks = [0.25, 0.5, 0.75, 1.0]
+    for spending, drift in (("pocock", 2.5), ("reflection", 3.0)):
+        bounds = q_group(0.05, looks, spending)
+        z = (rng.normal(size=(reps, 4)) * 0.5 + drift * 0.25).cumsum(axis=1) / np.sqrt(looks)
+        crossed = np.abs(z) >= np.array(bounds)
+        at = np.where(crossed.any(axis=1), crossed.argmax(axis=1), 3)
+        above = np.array([exceeding(z[i, k], looks=looks[: k + 1], bounds=bounds[:k], drift=drift) for i, k in enumerate(at)])
+        yield share("S20", f"after a stop, estimate above the truth: {spending}", above < 0.5, 0.49, 0.51)
+        yield share("S20", f"after a stop, coverage: {spending}", np.abs(above - 0.5) < 0.475, 0.945, 0.955)
+
+
+def s21(rng: np.random.Generator, reps: int) -> Iterator[Line]:
+    """An end that is moved after a look at half: where it is promising, or wherever weak with the wider multiplier."""
+    q = float(scipy.stats.norm.isf(0.025))
+    first, rest, more = (rng.normal(size=reps) for _ in range(3))
+    z = first  # at t = 0.5
+    half = first * math.sqrt(0.5) + rest * math.sqrt(0.5)
+    double = (half + more) / math.sqrt(2.0)
+    grid = np.linspace(-4, 4, 401)
+    found = [extension(2.0, z=float(x), t=0.5, alpha=0.05, reading="last") for x in grid]
+    keeps = np.array([f.keeps for f in found])[np.clip(((z + 4) / 0.02).astype(int), 0, 400)]
+    wide = np.interp(z, grid, [min(f.q, 9.0) for f in found])
+    yield share("S21", "extended where promising, type I", np.abs(np.where(keeps, double, half)) >= q, 0.0, 0.05)
+    weak = np.abs(z) < 1.9
+    hits = np.where(weak, np.abs(double) >= wide, np.abs(half) >= q)
+    yield share("S21", "extended wherever weak, with the wider multiplier, type I", hits, 0.045, 0.055)
+
+
+def s22(rng: np.random.Generator, reps: int) -> Iterator[Line]:
+    """Shrunk lifts of winners of a portfolio: their mean is that of the truth."""
+    true = np.where(rng.random(reps) < 0.7, 0.0, rng.normal(0.05, 0.02, reps))
+    noise = rng.uniform(0.01, 0.03, reps)
+    lifts = true + rng.normal(size=reps) * noise
+    prior = portfolio_prior(lifts, noise)
+    won = np.flatnonzero(lifts > 2 * noise)
+    worth = np.array([shrunk(float(lifts[i]), float(noise[i]), prior=prior, mass=0.9).lift for i in won])
+    off = worth - true[won]
+    error = float(off.std() / math.sqrt(len(won)) / true[won].mean())
+    ratio = float(worth.mean() / true[won].mean())
+    yield Line("S22", "shrunk lifts of winners / their true lifts", ratio, 0.95, 1.05, error, len(won))
+
+
 SIMULATIONS: dict[str, Callable[[np.random.Generator, int], Iterator[Line]]] = {
     "s01": s01, "s01_score": s01_score, "s02_s03": s02_s03, "s04_s05": s04_s05, "s06": s06, "s07": s07, "s08": s08, "s09": s09,
     "s10_s11": s10_s11, "s12": s12, "s13": s13, "s14": s14, "s15": s15, "s16": s16, "s17": s17,
+    "s18": s18, "s19": s19, "s20": s20, "s21": s21, "s22": s22,
 }  # fmt: skip
 
 
@@ -535,22 +613,27 @@ def main() -> int:
         machine = (
             f"{os.cpu_count()} cores, Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"
         )
-        command = f"python -m benchmarks.calibration --replications {options.replications} --seed {options.seed} --write"
-        held = header(command)
-        (HOME / "benchmarks/results/calibration.json").write_text(
-            json.dumps(
-                {
-                    **held,
-                    "seconds": round(seconds),
-                    "lines": [{**asdict(x), "value": float(x.value), "passed": x.passed} for x in lines],
-                },
-                indent=1,
-            )
-            + "\n"
-        )
+        some = f" --only {' '.join(options.only)}" if options.only else ""
+        command = f"python -m benchmarks.calibration --replications {options.replications} --seed {options.seed}{some} --write"
+        file = HOME / "benchmarks/results/calibration.json"
+        part = {**header(command), "seconds": round(seconds)}
+        values = [{**asdict(x), "value": float(x.value), "passed": x.passed} for x in lines]
+        if options.only:  # lines of other simulations stay, with what made them
+            before = json.loads(file.read_text())
+            known = {line["sim"] for line in values}
+            kept = [line for line in before.pop("lines") if line["sim"] not in known]
+            earlier = [x for x in before.pop("parts", []) if x["command"] != command]
+            held = {**before, "parts": [*earlier, part], "lines": sorted([*kept, *values], key=lambda x: x["sim"])}
+        else:
+            held = {**part, "lines": values}
+        file.write_text(json.dumps(held, indent=1) + "\n")
         page = HOME / "docs/calibration.md"
         head, _, _ = page.read_text().partition("<!-- table -->") if page.exists() else ("", "", "")
-        made = f"`{command}` ({machine}, {seconds:.0f} s, commit {held['commit']})"
+        made = "; ".join(
+            f"`{x['command']}` ({machine}, {x['seconds']:.0f} s, commit {x['commit']})" for x in (held, *held.get("parts", ()))
+        )
+        fields = Line.__dataclass_fields__
+        text = table([Line(**{k: v for k, v in line.items() if k in fields}) for line in held["lines"]])
         page.write_text(f"{head}<!-- table -->\n\n{made}\n\n{text}\n")
     return 1 if failed else 0
 

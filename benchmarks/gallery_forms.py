@@ -70,8 +70,8 @@ timed.read()
 timed.show("Time")
 timed""",
 }
-STEPS = ("Idea", "Metrics", "Variants", "Analysis", "Rules", "Afterwards", "Review")
-HARD_STEPS = ("Idea", "Metrics", "Variants", "Review")
+STEPS = ("Start", "Metrics", "Hypothesis", "Variants", "Analysis", "Rules", "Afterwards", "Review")
+HARD_STEPS = ("Start", "Metrics", "Hypothesis", "Variants", "Review")
 PAGE = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Gallery</title>{style}
 <body style="margin:0;background:{ground};color:{ink};font:13px system-ui,sans-serif"
 {theme}><div id="view" style="display:inline-block;padding:12px;max-width:1000px">{body}</div></body></html>"""

@@ -28,7 +28,7 @@ import unicodedata
 import zipfile
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache, partial
 from html import escape
@@ -1974,6 +1974,8 @@ class Score:
     n_c: int
     x_t: int
     n_t: int
+    wary: bool = False
+    """Whether fewer than two expected in the smaller variant are waited for, too."""
 
     @property
     def tiny(self) -> bool:
@@ -1988,9 +1990,10 @@ class Score:
 
     @property
     def rare(self) -> bool:
-        """Fewer than 10 units of both variants together have the event, or lack it."""
+        """Fewer than 10 units of both variants together have the event, or lack it; or hardly any can in the smaller one."""
         events, units = self.x_c + self.x_t, self.n_c + self.n_t
-        return min(events, units - events) < 10
+        fewer = min(events, units - events)
+        return fewer < 10 or (self.wary and self.tiny and min(self.n_c, self.n_t) * fewer < 2 * units)
 
     @property
     def silent(self) -> bool:
@@ -2135,6 +2138,15 @@ def with_noise(metric: J, found: Estimate, c: J | None, t: J | None) -> Estimate
     if found.quantile:
         pair = Pair(pair.mc, pair.mt, pair.vc, pair.vt, 0.0, math.inf, pair.n)
     return Estimate(pair, pair, None, found.share, found.score, True, found.quantile)
+
+
+def capped_away(found: Estimate, caps: Sequence[J]) -> Estimate:
+    """The estimate in which a winsorization cap of zero is the reason why nothing is left."""
+    zero = any((c["upper"] == 0 and c["n_upper"]) or (c["lower"] == 0 and c["n_lower"]) for c in caps)
+    if not zero or found.pair.status != "zero_variance":
+        return found
+    pair = Pair(found.pair.mc, found.pair.mt, n=found.pair.n, status="cap_is_zero")
+    return Estimate(pair, pair)
 
 
 def waiting(found: Estimate) -> Estimate:
@@ -2447,6 +2459,53 @@ class Boundary:
             nodes = panels([limit * j / count for j in range(count + 1)], 16)
             mass, before = _carried(mass, nodes, sd), t
         return bound
+
+    @property
+    def is_spaced(self) -> bool:
+        """Whether an estimate after a stop is given: after a first look, over at most 30 that are not too close."""
+        gaps = [b - a for a, b in pairwise(self.information)]
+        return bool(gaps) and len(gaps) < 30 and min(gaps) >= 2e-3
+
+    def after_stop(self, z: float, alpha: float) -> tuple[tuple[float, float, float], float]:
+        """Median-unbiased drift and its interval by the order of stages, and the p-value of no drift."""
+        bounds = [Boundary(self.information[: i + 1], self.spending, False).q(alpha) for i in range(len(self.information) - 1)]
+        centre, reach = z / math.sqrt(self.information[-1]), 1 / math.sqrt(self.information[0])
+
+        def at(share: float) -> float:
+            def gap(drift: float) -> float:
+                return self._above(z, bounds, drift) - share
+
+            low, high = centre - 4 * reach, centre + 4 * reach
+            while gap(low) > 0 and centre - low < 1e3 * reach:
+                low -= 4 * reach
+            while gap(high) < 0 and high - centre < 1e3 * reach:
+                high += 4 * reach
+            return root(gap, low, high, close=1e-12 * (high - low))
+
+        none = self._above(z, bounds, 0.0)
+        return (at(0.5), at(alpha / 2), at(1 - alpha / 2)), 2 * min(none, 1 - none)
+
+    def _above(self, z: float, bounds: Sequence[float], drift: float) -> float:
+        """Chance of a result at least as high, under a drift: the density of the score is not symmetric then."""
+        mass, before, above = [(0.0, 1.0)], 0.0, 0.0
+        for i, t in enumerate(self.information):
+            sd, push = math.sqrt(t - before), drift * (t - before)
+            last = i + 1 == len(self.information)
+            edge = (z if last else bounds[i]) * math.sqrt(t)
+            if edge < math.inf:
+                above += math.fsum(m * normal_tail((edge - s - push) / sd) for s, m in mass)
+            if last:
+                break
+            centres = [s + push for s, _ in mass]
+            low, high = max(-edge, min(centres) - FAR * sd), min(edge, max(centres) + FAR * sd)
+            width = 4.0 * min(sd, math.sqrt(self.information[i + 1] - t))
+            count = max(1, min(math.ceil((high - low) / width), 400))
+            new, scale = [], 1 / (sd * math.sqrt(2 * math.pi))
+            for x, w in panels([low + (high - low) * j / count for j in range(count + 1)], 16):
+                density = math.fsum(m * math.exp(-0.5 * ((x - s - push) / sd) ** 2) for s, m in mass)
+                new.append((x, w * scale * density))
+            mass, before = new, t
+        return above
 
     def p(self, z: float) -> float:
         """Repeated p-value: the smallest level at which the boundary of the last look is crossed."""
@@ -2904,7 +2963,7 @@ def documented_test(metric: J, c: J, t: J, *, share: bool, alpha: float) -> tupl
 # ------------------------------------------------------------------------------------------------------------------------ rows
 # Every row of the readout, computed from the moments.
 
-METHODS = 4
+METHODS = 5
 """The newest edition of the methods that is known here."""
 WHOLE = 2
 """The edition from which on no status drops out of the rule on the good side."""
@@ -2912,6 +2971,8 @@ WHOLE = 2
 
 ENDED = 4
 """The edition in which an interval within what does not matter is a result, and so is a guardrail worse within its margin."""
+MATCHED = 5
+"""The edition in which intervals of segments are at the level of their verdicts, and a stop has an estimate of its own."""
 POWER = 3
 """The edition that judges shares by the score whatever their counts, and guardrails at one-sided alpha."""
 
@@ -2932,6 +2993,7 @@ def rows_of(
     slice_: str = "",
     alone: bool = False,
     methods: int = METHODS,
+    levels: Mapping[tuple[str, str], float] | None = None,
 ) -> list[dict[str, J]]:
     """Every row of the readout, computed from the moments.
 
@@ -2943,6 +3005,7 @@ def rows_of(
         slice_: Its value.
         alone: Leave out what earlier looks found, and give what this look found by itself.
         methods: Edition of the methods that the readout names; 1 where it names none.
+        levels: Of the intervals, by metric and variant, in place of those of the families.
     """
     units = sum(summary["units"].values())
     cells = _cells(summary)
@@ -2958,6 +3021,8 @@ def rows_of(
                 own = estimate(metric, *pick)
                 if methods >= WHOLE:
                     own = with_noise(metric, own, *pick)
+                    if methods >= MATCHED:
+                        own = capped_away(own, [c for c in summary.get("caps", ()) if c["metric"] == metric["key"]])
                 elif not design.once:
                     own = waiting(own)
                 items.append((metric, variant, pick, own, design, raw, _scores(own, design, methods)))
@@ -2984,9 +3049,12 @@ def rows_of(
             level = 2 * (plan.get("decision", {}).get("guardrail_alpha") or alpha)
         for i, p in zip(members, adjusted, strict=True):
             corrected[i] = (p, level)
-    end = closing(plan, looks[:-1]) is not None
+    for i, item in enumerate(items):
+        corrected[i] = corrected[i][0], (levels or {}).get((item[0]["key"], item[1]["key"]), corrected[i][1])
+    end, early = closing(plan, looks[:-1]) is not None, methods >= MATCHED and not dimension and not alone
     return [
-        _row(plan, item, found[i][0], *corrected[i], held=held[i], end=end, methods=methods) for i, item in enumerate(items)
+        _row(plan, item, found[i][0], *corrected[i], held=held[i], end=end, early=early, methods=methods)
+        for i, item in enumerate(items)
     ]
 
 
@@ -2996,8 +3064,10 @@ def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
         return est.score if design.once and est.reduction is None and est.pair.status != "zero_variance" else None
     if methods >= POWER and est.reduction is None:
         plenty = design.once and est.score is None and est.counts is not None and est.counts.many
-        return None if plenty else est.counts
-    return est.score if not design.once or est.reduction is None else None
+        found = None if plenty else est.counts
+    else:
+        found = est.score if not design.once or est.reduction is None else None
+    return replace(found, wary=True) if found is not None and methods >= MATCHED else found
 
 
 def _z(item: J) -> float:
@@ -3047,7 +3117,16 @@ def finite(value: float) -> float | None:
 
 
 def _row(
-    plan: J, item: J, p: float, p_adjusted: float, level: float, *, methods: int, held: J | None = None, end: bool = False
+    plan: J,
+    item: J,
+    p: float,
+    p_adjusted: float,
+    level: float,
+    *,
+    held: J | None = None,
+    end: bool = False,
+    early: bool = False,
+    methods: int = METHODS,
 ) -> dict[str, J]:
     metric, variant, cells, est, design, raw, score = item
     pair, alpha = est.pair, alpha_of(plan)
@@ -3057,7 +3136,8 @@ def _row(
     if score is not None:
         q = design.q(Pair(n=pair.n, df=math.inf), level)
         if math.isfinite(q):
-            row |= _by_score(score, q, waits=score.rare and not design.once)
+            shows = methods >= MATCHED and metric.get("margin") is not None
+            row |= _by_score(score, q, waits=score.rare and not design.once, held=shows)
         no_lift = row.pop("no_lift", "unbounded_lift" if has_lift(pair) else "control_near_zero")
         row["status"] = "few_events" if not math.isnan(p) and score.tiny else pair.status
         if math.isnan(p) and score.rare and not design.once and pair.status != "zero_variance":
@@ -3115,6 +3195,8 @@ def _row(
         row |= {"guardrail": held["guardrail"], "matters": held["matters"]}
         row["equivalent"] = None if row["equivalent"] is None else False
     row["sensitivity"] = []
+    if early and held is None and p_adjusted <= alpha and design.boundary is not None:
+        row["sensitivity"] += _after_stop(pair, design.boundary, _z(item), level)
     if est.reduction is not None:
         row["sensitivity"].append(("without CUPED", _interval(est.plain, design, level), design.p(est.plain)))
     if all(c is not None for c in raw):
@@ -3125,13 +3207,27 @@ def _row(
     return row
 
 
-def _by_score(score: Score, q: float, *, waits: bool) -> dict[str, J]:
+def _after_stop(pair: Pair, boundary: Boundary, z: float, level: float) -> list[tuple[str, dict[str, J], float]]:
+    """The estimate that stopping at this look does not exaggerate; empty where no look came before."""
+    if not math.isfinite(z) or z == 0 or not boundary.is_spaced:
+        return []
+    ends, p = boundary.after_stop(z, level)
+    scale = (pair.mt - pair.mc) / z * math.sqrt(boundary.information[-1])
+    values = [scale * x for x in ends]
+    out: dict[str, J] = dict(zip(("effect", "ci_low", "ci_high"), values, strict=True))
+    lifts = [x / abs(pair.mc) if has_lift(pair) else None for x in values]
+    out |= dict(zip(("lift", "lift_low", "lift_high"), lifts, strict=True))
+    return [("adjusted for stopping early", {**out, "status": "ok"}, p)]
+
+
+def _by_score(score: Score, q: float, *, waits: bool, held: bool) -> dict[str, J]:
     """Effect and lift with their intervals by the score; none without a difference, or without zero while none is called."""
     out: dict[str, J] = {}
     out["effect"], out["ci_low"], out["ci_high"] = score.effect(q)
     out["lift"], out["lift_low"], out["lift_high"], out["no_lift"] = score.lift(q)
     if score.silent or (waits and not out["ci_low"] <= 0 <= out["ci_high"]):
-        out |= dict.fromkeys(("ci_low", "ci_high", "lift_low", "lift_high"))
+        hidden = ("lift_low", "lift_high") if score.silent and held else ("ci_low", "ci_high", "lift_low", "lift_high")
+        out |= dict.fromkeys(hidden)
     return out
 
 
@@ -3421,6 +3517,7 @@ def check_estimates(notes: Notes, readout: J) -> None:
             dimension=dimension,
             slice_=value,
             methods=readout.get("methods", 1),
+            levels=_slice_levels(plan, readout, dimension) if dimension else None,
         )
         if [(r["metric"], r["variant"]) for r in ours] != [(r["metric"], r["variant"]) for r in theirs]:
             notes.differs("estimates, rows", [r["metric"] for r in ours], [r["metric"] for r in theirs])
@@ -3447,6 +3544,21 @@ def check_estimates(notes: Notes, readout: J) -> None:
             model["kind"], ""
         )
         notes.checked.append(f"estimates, intervals, p-values and margins of {count} rows recomputed from the moments{how}")
+
+
+def _slice_levels(plan: J, readout: J, dimension: str) -> dict[tuple[str, str], float] | None:
+    """Levels of the intervals of a segment: those of its discoveries, by metric and variant."""
+    if readout.get("methods", 1) < MATCHED:
+        return None
+    slices = next(s["slices"] for s in readout["segments"] if s["dimension"] == dimension)
+    out, alpha = {}, alpha_of(plan)
+    of = [rows_of(plan, readout["summary"], dimension=dimension, slice_=v, methods=readout["methods"]) for v in slices]
+    for rows in zip(*of, strict=True):
+        known = [r["p_value"] for r in rows if r["p_value"] is not None]
+        if known and rows[0]["role"] != "guardrail":
+            found = sum(p <= alpha for p in adjust(known, "bh"))
+            out[rows[0]["metric"], rows[0]["variant"]] = interval_level(alpha, "bh", found, len(known))
+    return out
 
 
 def _check_own_look(notes: Notes, plan: J, readout: J) -> None:

@@ -6,24 +6,24 @@ SOURCE_PARAMETERS = """
 data: str = ""  # file or files (globs) to read; for xp.units a CSV or Parquet, for xp.events an export
 kind: str = "units"  # "units": one row per unit; "events": an event log
 unit: str = ""  # column of the unit's id (units only); the plan's unit if empty
-variant_column: str = "variant"  # column of the variant (units only)
-day_column: str = ""  # column of the day of exposure (units only)
+variant_column: str = ""  # column of the variant (units only); found if empty
+day_column: str = ""  # column of the day of first exposure (units only), for exposures over time
+schema: str = ""  # where the parts of an event stand (events only), such as "time=ts, unit=user"; Mixpanel's names if empty
 until: str = ""  # up to when the log is complete (events only); its last event if empty
-time_zone: str = "UTC"  # zone of the log's times (events only)
 duplicates: str = "drop"  # "drop" or "keep" repeats of an event (events only)
-schema: str = ""  # parts of an event that stand elsewhere (events only), such as "time=timestamp insert_id="
+time_zone: str = "UTC"  # zone of the log's times (events only), for Mixpanel projects from before 2023
 """
 SOURCE = '''
-def source():
-    """The data named in the parameters, read as they say."""
+def source_of(data: str, kind: str):
+    """The data named in the parameters."""
     if kind == "events":
-        parts = {part: column or None for part, _, column in (pair.partition("=") for pair in schema.split())}
-        log = {"until": until or None, "time_zone": time_zone, "duplicates": duplicates}
-        return xp.events(data, schema=xp.EventSchema(**parts), **log)
-    return xp.units(data, unit=unit or None, variant=variant_column, day=day_column or None)
+        log = {"time_zone": time_zone, "until": until or None, "duplicates": duplicates}
+        return xp.events(data, schema=schema_of(schema), **log)
+    return xp.units(data, unit=unit or None, variant=variant_column or None, day=day_column or None)
 '''
 OPEN = """
 import xpbench as xp
+from xpbench.experiment.sources import schema_of
 from xpbench.views.report import readout_views, saved_readout
 from xpbench.views.readout_card import ReadoutCard
 """
@@ -35,11 +35,15 @@ TEMPLATES: dict[str, list[tuple[str, str]]] = {
             "parameters",
             """
 template: str = "beta-homepage"  # template to start from; "" for an empty form
+data: str = ""  # your own table or log to start from instead: it is read, and the form filled
 draft: str = ""  # file the form saves itself to; under <root>/.drafts if empty
 root: str = "experiments"  # folder of all experiments
 """,
         ),
-        ("code", "import xpbench as xp\n\nform = xp.PlanForm(template=template or None, draft=draft or None, root=root)\nform"),
+        (
+            "code",
+            "import xpbench as xp\n\nform = xp.PlanForm(template=None if data else template or None, source=data or None, draft=draft or None, root=root)\nform",
+        ),
         ("md", "What the plan can find, for metrics with a baseline:"),
         ("code", "[str(p) for p in form.problems] or xp.power(form.plan)"),
     ],
@@ -91,7 +95,7 @@ panel
             "code",
             OPEN
             + SOURCE
-            + "\nexperiment = xp.open_experiment(key, root)\nreadout = experiment.readout(source())\nprint(ReadoutCard(readout).headline)",
+            + "\nexperiment = xp.open_experiment(key, root)\nreadout = experiment.readout(source_of(data, kind))\nprint(ReadoutCard(readout).headline)",
         ),
         ("code", 'for view in readout_views(readout, experiment.plan, "Health"):\n    display(view)'),
         ("code", 'for view in readout_views(readout, experiment.plan, "Time")[-1:]:\n    display(view)'),
@@ -107,7 +111,7 @@ panel
             "code",
             OPEN
             + SOURCE
-            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source())\nprint(ReadoutCard(readout).headline)",
+            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source_of(data, kind))\nprint(ReadoutCard(readout).headline)",
         ),
         ("md", "## Is it trustworthy"),
         ("code", 'for view in readout_views(readout, experiment.plan, "Health"):\n    display(view)'),
@@ -131,7 +135,7 @@ panel
             "code",
             OPEN
             + SOURCE
-            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source() if data else experiment.source())\nform = xp.DecisionForm(experiment, readout)\nform",
+            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source_of(data, kind) if data else experiment.source())\nform = xp.DecisionForm(experiment, readout)\nform",
         ),
         (
             "md",

@@ -22,6 +22,8 @@ _HOMES = {
     "template": "plan",
     "power": "forecast.power:plan_power",
     "plan_from": "forecast.drafting",
+    "size_table": "forecast.size_table",
+    "choose_unit": "forecast.unit_choice",
     "srm": "health.ratio_of_counts",
     "sample_size": "forecast.sizes",
     "verify": "memo.verification",

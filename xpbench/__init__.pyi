@@ -11,7 +11,9 @@ from xpbench.forecast.drafting import plan_from
 from xpbench.forecast.history import History
 from xpbench.forecast.power import plan_power as power
 from xpbench.forecast.rehearsal import rehearse
+from xpbench.forecast.size_table import size_table
 from xpbench.forecast.sizes import sample_size
+from xpbench.forecast.unit_choice import choose_unit
 from xpbench.forms.decision_form import DecisionForm
 from xpbench.forms.plan_form import PlanForm
 from xpbench.forms.preflight_panel import PreflightPanel
@@ -44,6 +46,7 @@ __all__ = [
     "assign",
     "audit",
     "calibrate",
+    "choose_unit",
     "events",
     "experiments",
     "explore",
@@ -61,6 +64,7 @@ __all__ = [
     "rehearse",
     "restart",
     "sample_size",
+    "size_table",
     "srm",
     "template",
     "units",

@@ -26,6 +26,7 @@ ROOMS = (
     "xpbench.commands.mixpanel",
     "xpbench.commands.relay",
     "xpbench.commands.planning",
+    "xpbench.commands.past",
     "xpbench.commands.experiments",
     "xpbench.commands.watch",
     "xpbench.commands.verify",

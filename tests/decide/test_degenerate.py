@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from xpbench.data.summary import Cell, Summary
+from xpbench.data.summary import Cap, Cell, Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.harm import harm_alarm
 from xpbench.decide.recommend import is_computed, is_lost, recommend
@@ -52,7 +52,8 @@ def world(role, model, control, treatment, *, direction="increase", kind=None, *
     )  # fmt: skip
     wins = [cell("win", v, UNITS, p, p * (1 - p) * UNITS / (UNITS - 1)) for v, p in (("control", 0.2), ("t", 0.3))]
     cells = [*wins, *(c for c in (control, treatment) if c is not None)]
-    return plan, Summary("events", "0" * 64, 2 * UNITS, {"control": UNITS, "t": UNITS}, tuple(cells))
+    caps = (Cap("m", "value", None, 0.0, 0, 25),) if "winsorize" in metric else ()
+    return plan, Summary("events", "0" * 64, 2 * UNITS, {"control": UNITS, "t": UNITS}, tuple(cells), caps=caps)
 
 
 def outcome(plan, summary):
@@ -70,6 +71,7 @@ def outcome(plan, summary):
     return rows[1], found
 
 
+FLAT_CONTROL = cell("m", "control", UNITS, 0.0, 0.0)
 FLAT, FULL = cell("m", "t", UNITS, 0.0, 0.0), cell("m", "control", UNITS, 8.5, 420.0)
 RATIO = {"kind": "ratio", "numerator": "a", "denominator": "b"}
 
@@ -91,6 +93,7 @@ LOST = {
     "no denominator": ("zero_denominator", ratio("control", 4.0, 8.0, 2.0), ratio("t", 0.0, 0.0, 0.0), {"kind": RATIO}),
     "numerator lost": ("separation", ratio("control", 4.0, 8.0, 2.0), NO_NUMERATOR, {"kind": RATIO}),
     "quantile lost": ("separation", cell("m", "control", UNITS, 30.0, 900.0), FLAT, {"kind": QUANTILE}),
+    "capped away": ("cap_is_zero", FLAT_CONTROL, FLAT, {"winsorize": {"upper": 0.99, "over": "all"}}),
     "tied quantiles": ("separation", cell("m", "control", UNITS, 3.0, 0.0), FLAT, {"kind": QUANTILE}),
 }  # fmt: skip
 
@@ -104,7 +107,7 @@ def test_what_is_lost_never_ships(name, model, policy):
     kind = more.pop("kind", None)
     for role in ROLES:
         margin = {"margin_rel": 0.02} if role == "guardrail" else {}
-        plan, summary = world(role, model, control, treatment, kind=kind, **margin)
+        plan, summary = world(role, model, control, treatment, kind=kind, **margin, **more)
         plan = plan.changed(decision={"ship_when": policy})
         row, found = outcome(plan, summary)
         assert found.outcome in ("ship none", "iterate"), (role, row.status, found)
@@ -114,6 +117,10 @@ def test_what_is_lost_never_ships(name, model, policy):
             assert is_computed(row)
         elif row.status != "few_events" or model["kind"] != "bayesian":
             assert row.status == status or name == "not a number"
+        if name == "capped away":
+            assert row.status == "cap_is_zero"
+            assert "winsorize.over" in row.reason
+            assert is_lost(row)
         if name == "loses everything" and role == "guardrail":
             assert row.guardrail == "bad"
             assert found.outcome == "ship none"
@@ -148,8 +155,9 @@ def test_a_guardrail_without_a_bad_event_passes(model, events):
     row, found = outcome(plan, summary)
     assert (row.guardrail, found.outcome, row.p_value is None or events > 0) == ("ok", "ship", True)
     if not events:
-        assert row.ci_low is None
         assert row.margin_p_value < 0.01
+        if model["kind"] != "bayesian":  # what the margin is held against is shown
+            assert -0.006 < row.ci_low < 0.0 < row.ci_high < 0.01
     few, fewer = (cell("m", v, n, 0.0, 0.0) for v, n in (("control", 150), ("t", 150)))
     row, found = outcome(*world("guardrail", model, few, fewer, direction="decrease", kind=crash, margin=0.01))
     assert (row.guardrail, found.outcome) == ("unclear", "iterate")  # 150 say nothing about a point

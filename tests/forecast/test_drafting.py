@@ -14,6 +14,7 @@ import pytest
 import xpbench as xp
 from xpbench.cli import main
 from xpbench.errors import DataError, InputError
+from xpbench.forecast.drafting import drafted
 
 
 @pytest.fixture(scope="module")
@@ -227,3 +228,112 @@ def test_the_command_writes_a_draft_and_says_what_is_open(
     assert main(["plan", "--from", "checkout_test.csv"]) == 2  # a draft never replaces a file
     assert main(["plan", "--from", "checkout_test.csv", "--out", "b.json", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["open"]) == 2
+
+
+def test_a_log_gives_amounts_guardrails_and_what_it_holds(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    lines = log_lines()
+    for line in list(lines):
+        if line["event"] == "Quote Started":
+            line["properties"] |= {"amount": round(float(rng.lognormal(3, 0.5)), 2), "plan": "gold"}
+        if line["event"] == "$experiment_started" and rng.random() < 0.1:
+            who = line["properties"]
+            late = {"distinct_id": who["distinct_id"], "time": who["time"] + 900, "$insert_id": f"c{who['$insert_id']}"}
+            lines.append({"event": "Order Cancelled", "properties": late})
+    path = written(lines, tmp_path / "export.jsonl")
+    stages: list[str] = []
+    made = drafted(path, guardrails={"Order Cancelled": 0.2}, control="beta", progress=stages.append)
+    metrics = {m.key: m for m in made.plan.metrics}
+    assert metrics["amount of Quote Started"].kind == "sum"
+    assert metrics["Order Cancelled"].role == "guardrail"
+    assert (metrics["Order Cancelled"].margin_rel, metrics["Order Cancelled"].direction) == (0.2, "decrease")
+    assert made.plan.control.key == "beta"
+    assert {"Counting events", "Computing baselines"} <= set(stages)
+    findings = made.findings
+    assert [f.name for f in findings.events][:1] == ["$experiment_started"]
+    found = {f.name: f for f in findings.properties}
+    assert found["amount"].kind == "number"
+    assert found["amount"].of == ("Quote Started",)
+    assert "'gold'" in found["plan"].sentence
+    assert findings.experiments[0].name == "beta-home"
+    assert findings.days == 22  # three weeks from noon to noon
+    assert "a day from" in findings.traffic
+    assert "nothing was compared between variants" in made.origin
+    for given, word in (
+        ({"control": "gamma"}, "variant"),
+        ({"guardrails": ["Oder"]}, "event"),
+        ({"experiment": "x"}, "beta-home"),
+    ):
+        with pytest.raises(InputError, match=word):
+            drafted(path, **given)
+
+
+def test_history_that_narrows_a_metric_of_a_log_is_found(tmp_path: Path) -> None:
+    """People who buy often go on buying: four weeks before the exposure tell a good part of the weeks after it."""
+    rng = np.random.default_rng(8)
+    lines = []
+    for i in range(1200):
+        rate = float(rng.gamma(0.5, 4.0))
+        at = 1_790_000_000 + int(rng.integers(35, 45)) * 86_400
+        shown = {"Experiment name": "x", "Variant name": ("control", "beta")[i % 2]}
+        lines.append({"event": "$experiment_started",
+                      "properties": {"distinct_id": f"u{i}", "time": at, "$insert_id": f"e{i}", **shown}})  # fmt: skip
+        for k, when in enumerate((at - 28 * 86_400, at)):
+            for j in range(int(rng.poisson(rate))):
+                bought = {"distinct_id": f"u{i}", "time": when + 60 + j, "$insert_id": f"{i}-{k}-{j}", "amount": 10.0 + j % 3}
+                lines.append({"event": "Order Completed", "properties": bought})
+    made = drafted(written(lines, tmp_path / "export.jsonl"))
+    assert made.plan.pre_period_days == 28
+    assert made.reductions["amount of Order Completed"] > 0.3
+    assert made.plan.metric("amount of Order Completed").cuped
+    assert "4 weeks of history: CUPED saves" in (made.plan.notes or "")
+
+
+def test_a_table_says_its_traffic_repeats_and_outliers(table: pd.DataFrame) -> None:
+    wild = table.assign(revenue=table["revenue"].where(table.index != 7, 9e7))
+    made = drafted(wild)
+    assert made.findings.days == 21
+    assert made.findings.by_week["2026-10-12"] == 2800
+    assert any("outlier" in r for r in made.findings.remarks)
+    assert {f.name: f.kind for f in made.findings.columns}["converted"] == "flag"
+    assert made.reductions["spend"] > 0.5
+    assert "from week to week" not in (made.plan.notes or "") or "Margin" in (made.plan.notes or "")
+    assert len(made.findings.to_frame()) == len(table.columns)
+
+
+def test_orders_with_several_rows_of_a_customer_are_refused_with_the_way_out() -> None:
+    rng = np.random.default_rng(3)
+    orders = pd.DataFrame({
+        "Name": [f"#{1000 + i}" for i in range(900)],  # the order, unique: and not what is randomised
+        "Customer ID": [f"c{i % 600}" for i in range(900)],
+        "Email": [f"c{i % 600}@example.org" for i in range(900)],
+        "Total": rng.gamma(2, 30, 900).round(2),
+        "Created at": "2026-10-05 10:00:00 +0200",
+    })  # fmt: skip
+    with pytest.raises(InputError, match="Make one row of each first") as caught:
+        xp.plan_from(orders)
+    code = str(caught.value).split("such as ")[1].split(". [")[0]
+    code = code.split(", or name unit=")[0]
+    one = eval(code, {"df": orders})  # noqa: S307 - the remedy is code of ours, and it runs
+    assert len(one) == 600
+    assert xp.plan_from(one.assign(bought=1 - np.arange(600) % 2)).unit == "Customer ID"
+
+
+def test_a_scale_with_many_top_answers_has_no_tail() -> None:
+    rng = np.random.default_rng(3)
+    survey = pd.DataFrame({"response_id": [f"R{i}" for i in range(900)], "satisfaction": rng.integers(1, 8, 900)})
+    plan = xp.plan_from(survey)
+    assert plan.metric("satisfaction").winsorize is None
+
+
+def test_rows_without_an_id_are_told_what_to_do() -> None:
+    frame = pd.DataFrame({"group": ["A", "B"] * 300, "converted": [0, 1, 1] * 200})
+    with pytest.raises(InputError, match="reset_index"):
+        xp.plan_from(frame)
+    assert xp.plan_from(frame.reset_index(names="row_id")).unit == "row_id"
+
+
+def test_a_draft_is_not_inconclusive_by_its_own_account(table: pd.DataFrame) -> None:
+    for frame in (table, table.drop(columns="date"), table.assign(bounce_rate=table["load_seconds"] / 10)):
+        report = xp.power(xp.plan_from(frame))
+        assert not report.is_low, report

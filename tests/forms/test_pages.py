@@ -39,7 +39,7 @@ def test_voila_shows_the_demo_without_code(tmp_path: Path, monkeypatch: pytest.M
         assert "Do not read the effects" in form.inner_text()
         assert "import xpbench" not in page.content()
         assert page.locator(".jp-CodeCell .jp-InputArea:visible, .highlight:visible").count() == 0
-        form.get_by_role("button", name="Results", exact=True).click()
+        form.get_by_role("tab", name="Results", exact=True).click()
         page.locator(".xp-views summary", has_text="Quote start rate: better").first.wait_for(timeout=60_000)
         page.locator(".xp-views canvas, .xp-views svg").first.wait_for(timeout=60_000)
         decision = page.locator(".xp-form").last

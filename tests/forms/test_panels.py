@@ -138,6 +138,10 @@ def test_the_decision_form_follows_the_rule_and_writes_the_memo(experiment: Any,
     assert f"Row {readout.recommendation.rows[0]}" in form.advice.value
     assert form.outcome.get() == readout.recommendation.outcome == "ship"
     form.ask_button.click()
+    assert "a reason" in form.status.text
+    assert "needs a reason" in form.because.note.value
+    form.by.control.value = ""
+    form.ask_button.click()
     assert "a reason, a name" in form.status.text
     form.because.control.value = "it sells more"
     form.by.control.value = "the owner"

@@ -145,7 +145,7 @@ def test_problems_stand_beside_their_field(tmp_path: Path) -> None:
     form.field("/hypothesis/because").control.value = " "
     assert [p.pointer for p in form.problems] == ["/hypothesis/because"]
     assert "XPB-P06" in form.field("/hypothesis/because").note.value
-    assert form._steps[0][0].description == "Idea ▲1"
+    assert form._steps[2][0].description == "Hypothesis ▲1"
     form.field("/hypothesis/because").control.value = "it is clearer"
     assert form.problems == []
     assert "XPB-P06" not in form.field("/hypothesis/because").note.value
@@ -196,9 +196,9 @@ def test_the_draft_follows_the_key_and_takes_no_other(tmp_path: Path) -> None:
     (tmp_path / ".drafts").mkdir()
     (tmp_path / ".drafts" / "taken.plan.json").write_text("{}")
     form = PlanForm(root=tmp_path)
-    form.field("/title").control.value = "T"
+    form.field("/owner").control.value = "me"
     assert form.draft.path.name == "untitled.plan.json"
-    form.field("/key").control.value = "mine"
+    form.field("/title").control.value = "Mine"
     assert form.draft.path.name == "mine.plan.json"
     assert not (tmp_path / ".drafts" / "untitled.plan.json").exists()
     form.field("/key").control.value = "taken"
@@ -257,7 +257,8 @@ def test_fields_follow_the_kind_and_what_is_shared_is_kept(tmp_path: Path) -> No
 
 def test_claims_suggest_the_metrics_of_the_plan(tmp_path: Path) -> None:
     form = PlanForm(template="beta-homepage", root=tmp_path)
-    assert list(form._references[0].control.options) == [m["key"] for m in form.value["metrics"]]
+    claim: Any = form.field("/hypothesis/then/0/metric")
+    assert list(claim.control.options) == [m["key"] for m in form.value["metrics"]]
 
 
 def test_the_model_picker_says_when_to_use_which(tmp_path: Path) -> None:
@@ -280,7 +281,7 @@ def test_import_reads_a_file_and_tells_what_it_left_out(tmp_path: Path) -> None:
     form.import_path.control.value = str(path)
     form.import_button.click()
     assert form.value == plan
-    assert "XPB-P01" in form.status.text
+    assert "no plan has it: titel" in form.status.text
     form.import_path.control.value = str(tmp_path / "none.json")
     form.import_button.click()
     assert "XPB-I01" in form.status.text
@@ -310,7 +311,7 @@ def test_registering_with_problems_goes_to_the_first(tmp_path: Path) -> None:
     form.go(len(STEPS) - 1)
     form.register_button.click()
     assert STEPS[form.step][0] == "Analysis"
-    assert "XPB-P19" in form.status.text
+    assert "Nobody knows yet when results are due" in form.status.text
     assert not is_visible(form._confirm)
 
 

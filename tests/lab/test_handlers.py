@@ -7,6 +7,8 @@ import contextlib
 import json
 import socket
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -264,3 +266,16 @@ def test_demo_makes_a_folder_whose_memo_verifies(server: Server) -> None:
     assert [i["key"] for i in listed["items"]] == ["beta-homepage"]
     assert listed["items"][0]["state"] in ("decided", "watched", "overdue")
     assert server.ask("experiments").body["roots"] == ["experiments", "xpbench-demo/experiments"]
+
+
+def test_roots_of_any_name_deep_in_the_folders_are_found_and_remembered(tmp_path: Path) -> None:
+    from xpbench.lab.handlers import Handler
+
+    for name in ("team/growth/tests/banner", "work/shop"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "ledger.jsonl").write_text("")
+    (tmp_path / "demo" / "experiments").mkdir(parents=True)
+    app: Any = SimpleNamespace(settings={})
+    assert Handler._roots_below(app, tmp_path) == ["demo/experiments", "work", "team/growth/tests"]
+    (tmp_path / "new" / "experiments").mkdir(parents=True)  # what the panel itself makes is there at once
+    assert "new/experiments" in Handler._roots_below(app, tmp_path)

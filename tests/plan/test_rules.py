@@ -224,3 +224,28 @@ def test_ratios_and_formulas_refuse_parts_without_one_value_for_each_unit(part: 
     plan["metrics"][1] = {**plan["metrics"][1], "kind": "funnel", "steps": [{"event": "a"}, {"event": "b"}]}
     plan["metrics"][1] = {k: v for k, v in plan["metrics"][1].items() if k not in ("event", "property", "q", "per")}
     assert check(plan) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "pointer"),
+    [
+        ("direction", "up", "/metrics/0/direction"),
+        ("column", 3, "/metrics/0/column"),
+        ("min_lifts", 0.1, "/metrics/0/min_lifts"),
+        ("label", "x", "/metrics/0/label"),
+        ("winsorize", {"lower": "x"}, "/metrics/0/winsorize/lower"),
+    ],
+)
+def test_a_metric_of_kind_column_is_told_at_the_right_field(key: str, value: object, pointer: str) -> None:
+    metric = {"key": "c", "kind": "column", "column": "c", "role": "primary", "direction": "increase", key: value}
+    document = {
+        "key": "k", "title": "t", "owner": "o", "unit": "id",
+        "hypothesis": {"if": "a", "then": [{"metric": "c", "direction": "increase"}], "because": "b"},
+        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "b", "split": 0.5}],
+        "metrics": [metric], "model": {"kind": "frequentist"}, "horizon": {"units": 1000},
+    }  # fmt: skip
+    assert [p.pointer for p in check(document)] == [pointer]
+    metric.pop(key)
+    metric.pop("column", None)
+    metric["direction"] = "increase"
+    assert [p.pointer for p in check(document)][-1] == "/metrics/0/column"

@@ -11,10 +11,9 @@ import pytest
 
 from xpbench.data.tables.batches import ids
 from xpbench.data.tables.row_hashes import hash_text
-from xpbench.data.tables.unit_sql import number_sql
 from xpbench.meaning.names import name_of, name_sql, trimmed_sql, whole_number
 from xpbench.meaning.nothing import NOTHING
-from xpbench.meaning.numbers import SIGNS, number_of_text, rule_of_texts
+from xpbench.meaning.numbers import SIGNS, number_of_text, number_sql, rule_of_texts
 from xpbench.meaning.times import number_time_sql, time_of_text, time_sql, zoned_sql
 
 PIECES = [

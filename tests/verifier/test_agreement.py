@@ -55,6 +55,7 @@ def experiments(draw):
                 {"kind": "sequential", "tau": 0.1, "min_units": 2, "confidence": 0.99},
                 {"kind": "group_sequential", "looks": [0.25, 0.5, 1.0]},
                 {"kind": "group_sequential", "looks": [0.5, 1.0], "spending": "pocock", "confidence": 0.9},
+                {"kind": "group_sequential", "looks": [0.25, 0.5, 1.0], "spending": "reflection"},
                 {"kind": "bayesian"},
                 {"kind": "bayesian", "confidence": 0.9, "prior": {"kind": "lift", "mean": 0.01, "sd": 0.05}},
             ]

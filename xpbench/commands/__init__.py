@@ -4,8 +4,9 @@
 demo         `xpbench demo`
 plans        `xpbench new | check | register | amend`
 planning     `xpbench power | plan | explore`
+past         `xpbench experiments | baselines | sizes | unit | rehearse | calibrate`
 randomiser   `xpbench assign | preflight | audit | tag`
-mixpanel     `xpbench pull | sync | sandbox`
+mixpanel     `xpbench pull | sync | publish | conclude | sandbox`
 relay        `xpbench relay`
 experiments  `xpbench readout | peek | decide | memo | reproduce | sign | launch | status`
 watch        `xpbench watch | portfolio`

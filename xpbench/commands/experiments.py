@@ -74,6 +74,7 @@ def add_parsers(subparsers: Any) -> None:
     status = add_command(subparsers, "status", _status, help="what is registered, running, ready, overdue")
     status.add_argument("key", nargs="?", help="one experiment; all if missing")
     status.add_argument("--root", default="experiments", help="folder of all experiments")
+    status.add_argument("--exit-code", action="store_true", help="exit 1 where anything is due, for a nightly job")
     status.add_argument("--remote", action="store_true", help="also compare with Mixpanel; exit 1 where it differs")
 
 
@@ -94,7 +95,14 @@ def _with_source(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="PART=COLUMN",
-        help="where event, time, unit, insert_id or properties stand in the log (with --events); insert_id= for none",
+        help="where event, time, unit, insert_id or properties stand in the log (with --events), insert_id= for none; or a "
+        "preset: segment, amplitude, ga4, posthog, mixpanel_pipeline",
+    )
+    group.add_argument(
+        "--absent-events",
+        choices=("refuse", "zero"),
+        default="refuse",
+        help="an event that nobody did yet: refused, since its name may be wrong, or counted as zero",
     )
     group.add_argument("--time-zone", default="UTC", help="zone of the log's times, for Mixpanel projects from before 2023")
     group.add_argument("--until", metavar="TIME", help="up to when the log is complete; the time of its last event if missing")
@@ -104,12 +112,9 @@ def _with_source(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         default="drop",
         help="repeats of an event in the log (same name, unit, time, id)",
     )
-    group.add_argument(
-        "--absent-events", choices=["refuse", "zero"], default="refuse", help="an event of a metric that the log never has"
-    )
     group.add_argument("--units", help="table with one row per unit: CSV or Parquet")
     group.add_argument("--unit", help="column of the unit's id; the plan's unit if missing")
-    group.add_argument("--variant-column", help="column of the variant (with --units)")
+    group.add_argument("--variant-column", help="column of the variant (with --units); found if missing")
     group.add_argument("--day-column", help="column of the day of exposure (with --units)")
     group.add_argument(
         "--variant-name",
@@ -132,7 +137,7 @@ def _source(args: argparse.Namespace, plan: Any, look: Any = None) -> Any:
             name="data",
             value="both" if args.events else "none",
             rule=plain("One source feeds a readout"),
-            remedy=plain("Give --events FILES, or --units FILE with --variant-column"),
+            remedy=plain("Give --events FILES, or --units FILE"),
         )
     if args.events:
         from xpbench.data import events
@@ -148,22 +153,8 @@ def _source(args: argparse.Namespace, plan: Any, look: Any = None) -> Any:
         return carried(look, source)
     from xpbench.data import units
 
-    column = args.variant_column or _recorded(look, "variant")
-    if not column:
-        raise InputError(
-            "XPB-I04",
-            name=plain("--variant-column"),
-            value="missing",
-            rule=plain("A table of units says which variant each unit had"),
-            remedy=plain("Name the column"),
-        )
-    return carried(look, units(args.units, unit=args.unit, variant=column, day=args.day_column, variants=_names(args, plan)))
-
-
-def _recorded(look: Any, name: str) -> str:
-    """What a look on record says of how a table was read, "" for nothing."""
-    reading = look.body.get("reading") if look is not None else None
-    return str(reading["how"].get(name, "")) if reading and reading["kind"] == "table" else ""
+    names = _names(args, plan)
+    return carried(look, units(args.units, unit=args.unit, variant=args.variant_column, day=args.day_column, variants=names))
 
 
 def _names(args: argparse.Namespace, plan: Any) -> dict[str, str]:
@@ -188,12 +179,17 @@ def _schema(pairs: list[str]) -> Any:
     from dataclasses import fields, replace
 
     from xpbench.data import EventSchema
+    from xpbench.data.logs.log import PRESETS
     from xpbench.errors import InputError, nearest, plain
 
     known = {f.name for f in fields(EventSchema)}
     given: dict[str, Any] = {}
+    base = EventSchema()
     for pair in pairs:
         name, sign, column = pair.partition("=")
+        if pair in PRESETS:
+            base = getattr(EventSchema, pair)()
+            continue
         if name not in known or not sign:
             raise InputError(
                 "XPB-I04",
@@ -203,7 +199,7 @@ def _schema(pairs: list[str]) -> Any:
                 remedy=plain("For example --schema time=timestamp"),
             )
         given[name] = column or None
-    return replace(EventSchema(), **given)
+    return replace(base, **given)
 
 
 def _open(args: argparse.Namespace) -> Any:
@@ -369,8 +365,9 @@ def _status(args: argparse.Namespace) -> int:
         lines.append(f"{s['key']:<28} {s['state']:<11} {s['sentence']}")
         lines += [f"  {words}" for words in s.get("remote", {}).get("words", ())]
     answer(args, found, "\n".join(lines) or f"No experiments in {args.root}. Start with: xpbench new, or xpbench demo")
+    waits = args.exit_code and any(s["state"] == "ready" for s in found)
     drifted = any(s.get("remote", {}).get("in_step") is False for s in found)
-    return NO if drifted or any(s["state"] in ("broken", "overdue", "breached") for s in found) else DONE
+    return NO if drifted or waits or any(s["state"] in ("broken", "overdue", "breached") for s in found) else DONE
 
 
 def _add_remote(root: str, found: list[dict[str, Any]]) -> None:

@@ -21,15 +21,16 @@ def add_parsers(subparsers: Any) -> None:
     lab.add_argument("folder", nargs="?", default=".", help="folder to open; it keeps the experiments")
     lab.add_argument("--demo", action="store_true", help="first make the simulated experiment in a new folder, and open that")
     lab.add_argument("--port", type=int, default=8888, help="port on this machine")
+    lab.add_argument("--allow-root", action="store_true", help="run as root, as in a container")
     lab.add_argument("--no-browser", action="store_true", help="don't open a browser")
 
 
-def lab_command(folder: str, *, port: int, no_browser: bool, notebook: str = "") -> list[str]:
+def lab_command(folder: str, *, port: int, no_browser: bool, notebook: str = "", allow_root: bool = False) -> list[str]:
     """The command line that starts JupyterLab on the loopback interface, with a notebook open where one is named."""
     out = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={folder}"]
     if notebook:
         out.append(f"--LabApp.default_url=/lab/tree/{notebook}")
-    return [*out, "--no-browser"] if no_browser else out
+    return [*out, *["--allow-root"] * allow_root, *["--no-browser"] * no_browser]
 
 
 def _lab(args: argparse.Namespace) -> int:
@@ -50,8 +51,22 @@ def _lab(args: argparse.Namespace) -> int:
         made = run_demo(folder / "xpbench-demo")
         folder, notebook = made.folder, made.notebook.relative_to(made.folder).as_posix()
     _tell_if_no_panel()
-    command = lab_command(str(folder), port=args.port, no_browser=args.no_browser, notebook=notebook)
-    return until_it_ends(command, env={**os.environ, OPEN: "1"})
+    command = lab_command(
+        str(folder), port=args.port, no_browser=args.no_browser, notebook=notebook, allow_root=args.allow_root
+    )
+    code = until_it_ends(command, env={**os.environ, OPEN: "1"})
+    if code and _is_root() and not args.allow_root:
+        sys.stderr.write(AS_ROOT)
+    return code
+
+
+AS_ROOT = (
+    "You are root, and JupyterLab does not start for root unless it is told to. In a container run: xpbench lab --allow-root\n"
+)
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 PATIENCE = 15.0

@@ -57,6 +57,25 @@ def add_parsers(subparsers: Any) -> None:
     step.add_argument("--adopt", action="store_true", help="take over what was not made from this ledger")
     step.add_argument("--yes", action="store_true", help="do not ask")
 
+    out = add_command(
+        subparsers,
+        "publish",
+        _publish,
+        help="make the Mixpanel experiment of a plan, or bring it up to date",
+        description="Once an experiment is published, `xpbench sync` keeps it in step and shows the difference first.",
+    )
+    out.add_argument("key", help="key of the experiment")
+    out.add_argument("--root", default="experiments", help="folder of all experiments")
+    out.add_argument("--launch", action="store_true", help="also launch it, which can't be undone")
+    out.add_argument("--flag", action="store_true", help="also make a flag that assigns by the plan (hash: mixpanel)")
+
+    end = add_command(
+        subparsers, "conclude", _conclude, help="end the Mixpanel experiment, with the decision where there is one"
+    )
+    end.add_argument("key", help="key of the experiment")
+    end.add_argument("--root", default="experiments", help="folder of all experiments")
+    end.add_argument("--end-date", metavar="DAY", help="its last day, yyyy-mm-dd; today if missing")
+
     box = add_command(
         subparsers,
         "sandbox",
@@ -194,6 +213,32 @@ def _sync(args: argparse.Namespace) -> int:
         text = "\n".join([f"Done: {', '.join(found.did)}.", *left])
     answer(args, found.to_dict(), text)
     return DONE if found.in_step else NO
+
+
+def _publish(args: argparse.Namespace) -> int:
+    from xpbench.experiment import open_experiment
+    from xpbench.mixpanel.client import Client
+
+    experiment = open_experiment(args.key, args.root)
+    with Client.from_environment() as client:
+        found = experiment.publish(client, launch=args.launch, flag=args.flag)
+    return _stands(args, found, "It was there already, as the plan says.")
+
+
+def _conclude(args: argparse.Namespace) -> int:
+    from xpbench.experiment import open_experiment
+    from xpbench.mixpanel.client import Client
+
+    experiment = open_experiment(args.key, args.root)
+    with Client.from_environment() as client:
+        found = experiment.conclude(client, end_date=args.end_date)
+    return _stands(args, found, "It was ended already.")
+
+
+def _stands(args: argparse.Namespace, found: Any, nothing: str) -> int:
+    did = f"Done: {', '.join(found.did)}." if found.did else nothing
+    answer(args, found.to_dict(), f"{did} {found.name} is {found.status} in Mixpanel (id {found.experiment_id}).")
+    return DONE
 
 
 class _StoppedError(Exception):

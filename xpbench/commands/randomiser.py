@@ -342,7 +342,8 @@ def _preflight(args: argparse.Namespace) -> int:
     history = None
     if args.history:
         own = id_column(header(args.history), args.unit, unit_key(subject))
-        history = whole(args.history, as_text=(own,)).rename_columns({own: unit_key(subject)})
+        history = whole(args.history, as_text=(own,))
+        history = history.set_column(history.column_names.index(own), unit_key(subject), without_empty(history[own]))
     report = preflight(
         subject,
         without_empty(table[key]),

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xpbench.data.summary import Form, Summary
 from xpbench.decide.bayesian import read_posterior
 from xpbench.decide.designs import Anytime, Design, Grouped, design_of
-from xpbench.decide.estimate import Estimate, estimate, waiting, with_noise
+from xpbench.decide.estimate import Estimate, capped_away, estimate, waiting, with_noise
 from xpbench.decide.looks import Found, Look, closing_of, standing
 from xpbench.decide.margins import judge_margin
 from xpbench.decide.rows import GuardrailState, Row, Sensitivity, Verdict, number
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, GroupSequential, Sequential, Variant
-from xpbench.plan.methods import POWER, VERDICTS, WHOLE
+from xpbench.plan.methods import MATCHED, POWER, VERDICTS, WHOLE
 from xpbench.plan.metrics import MetricBase
 from xpbench.stats.compatible import WHY, Kind, mixpanel_test
-from xpbench.stats.inference import Absolute, Relative, absolute, noninferior, practical, relative
+from xpbench.stats.inference import Absolute, Relative, absolute, noninferior, pivot, practical, relative
 from xpbench.stats.multiplicity import Method, adjust_p, ebh_adjusted, interval_alpha
 from xpbench.stats.multipliers import q_fixed
 from xpbench.stats.pairs import Pair
-from xpbench.stats.proportion import Counts, is_many, score_effect, score_lift, score_practical, score_z
+from xpbench.stats.proportion import Counts, is_many, is_uneven, score_effect, score_lift, score_practical, score_z
 from xpbench.stats.status import Status
 from xpbench.stats.status import reason as reason_of
 
@@ -49,7 +49,9 @@ class _Item:
     @property
     def waits(self) -> bool:
         """Whether a design with several looks calls no difference yet, for want of events."""
-        return self.scores is not None and not self.design.reads_once and self.estimate.is_rare
+        if self.scores is None or self.design.reads_once or self.estimate.tiny is None:
+            return False
+        return self.estimate.is_rare or (self.methods >= MATCHED and is_uneven(self.scores))
 
     def z_score(self) -> float:
         """Score statistic of no difference; NaN where there is none, or where it says nothing yet."""
@@ -84,6 +86,8 @@ class _Item:
         silent = pair.status == "zero_variance"  # no event, or nothing else: an interval for a margin, none for a difference
         if silent or (self.waits and not effect.low <= 0.0 <= effect.high):  # there its promise does not hold yet
             hidden = relative(pair if silent else replace(pair, status="too_few_events"), q)
+            if silent and self.methods >= MATCHED and self.metric.margin is not None:  # what the margin is held against
+                return q, Absolute(effect.estimate, pair.se, effect.low, effect.high), hidden
             return q, Absolute(effect.estimate, pair.se, math.nan, math.nan), hidden
         shown = Relative(ratio.estimate, ratio.low, ratio.high, ratio.kind)
         if ratio.kind != "bounded":
@@ -108,6 +112,7 @@ def analyse(
     earlier_units: Sequence[int] = (),
     looks: Sequence[Look] = (),
     last: bool = False,
+    levels: Mapping[tuple[str, str], float] | None = None,
 ) -> tuple[Row, ...]:
     """One row per metric and treatment variant, in plan order.
 
@@ -123,6 +128,7 @@ def analyse(
         earlier_units: Units at earlier looks (group-sequential).
         looks: The earlier looks themselves, in place of `earlier_units`: what they found stands (`looks.standing`).
         last: This look was declared the last one (group-sequential).
+        levels: Levels of the intervals by metric and variant, in place of those of the families.
     """
     control = plan.control.key
     items = []
@@ -136,10 +142,16 @@ def analyse(
             design = design_of(plan, variant, units=summary.n, earlier_units=earlier_units, looks=looks, last=last)
             if plan.methods >= WHOLE:
                 found = with_noise(found)
+                if plan.methods >= MATCHED:
+                    found = capped_away(found, [c for c in summary.caps if c.metric == metric.key])
             elif not design.reads_once:
                 found = waiting(found)
             items.append(_Item(metric, variant, found, design, plan.methods))
     corrected = _correct(plan, items, looks)
+    if levels is not None:
+        corrected = [
+            replace(c, alpha=levels.get((i.metric.key, i.variant.key), c.alpha)) for i, c in zip(items, corrected, strict=True)
+        ]
     return tuple(_row(plan, summary, item, c, dimension, slice, looks) for item, c in zip(items, corrected, strict=True))
 
 
@@ -276,7 +288,7 @@ def _row(
         is_proportion=est.is_proportion,
         se=number(pair.se),
         min_lift=metric.min_lift,
-        sensitivity=_sensitivity(plan, summary, item, corrected.alpha, dimension, slice_),
+        sensitivity=_sensitivity(plan, summary, item, corrected, dimension, slice_),
         equivalent=same,
     )
 
@@ -340,11 +352,13 @@ def _guardrail(plan: Plan, item: _Item, verdict: Verdict, q: float) -> tuple[Gua
 
 
 def _sensitivity(
-    plan: Plan, summary: Summary, item: _Item, alpha: float, dimension: str, slice_: str
+    plan: Plan, summary: Summary, item: _Item, corrected: _Corrected, dimension: str, slice_: str
 ) -> tuple[Sensitivity, ...]:
     """The row computed in the other ways that a careful reader asks for."""
     out: list[Sensitivity] = []
-    metric, est = item.metric, item.estimate
+    metric, est, alpha = item.metric, item.estimate, corrected.alpha
+    if item.methods >= MATCHED and not dimension and corrected.standing is None and corrected.p_adjusted <= plan.alpha:
+        out += _after_stop(item, alpha)
     if est.reduction is not None:
         out.append(_variant_of("without CUPED", est.unadjusted, item.design, alpha, "No covariates."))
     cells = [
@@ -358,6 +372,36 @@ def _sensitivity(
         out.append(_compatible(plan, metric, est))
     return tuple(out)
 
+
+def _after_stop(item: _Item, alpha: float) -> list[Sensitivity]:
+    """The estimate that stopping at this look does not exaggerate; empty where no look came before."""
+    pair = item.estimate.pair
+    z = item.z_score() if item.scores is not None else pivot(pair)
+    found = item.design.after_stop(z, alpha) if math.isfinite(z) and z != 0.0 else None
+    if found is None:
+        return []
+    drift, p_value = found
+    effect = pair.mt - pair.mc
+    scale = effect / z * math.sqrt(item.design.information[-1])  # type: ignore[attr-defined]
+    middle, low, high = (scale * x for x in (drift.median, drift.low, drift.high))
+    share = abs(pair.mc) if math.isfinite(relative(pair, math.nan).lift) else math.nan
+    return [
+        Sensitivity(
+            AFTER_STOP,
+            number(middle),
+            number(low),
+            number(high),
+            number(middle / share),
+            number(low / share),
+            number(high / share),
+            number(p_value),
+            "ok",
+            "As often too high as too low after stopping at this look; lifts are shares of the control's mean.",
+        )
+    ]
+
+
+AFTER_STOP = "adjusted for stopping early"
 
 _KINDS: dict[str, Kind] = {
     "conversion": "rate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ from xpbench.stats.inference import e_value, p_anytime, p_fixed, pivot
 from xpbench.stats.multipliers import Mixture, q_fixed, q_mixture
 from xpbench.stats.pairs import Pair
 from xpbench.stats.spending import CLOSEST, p_group, q_group
+from xpbench.stats.stopped import Stopped, exceeding, stopped
+
+MOST_LOOKS = 30
+CLOSEST_LOOKS = 2e-3
+"""Looks, and information between them, up to which an estimate after a stop is integrated."""
 
 
 class Design(Protocol):
@@ -51,6 +57,10 @@ class Design(Protocol):
         """Whether the design is read once, at its end."""
         ...
 
+    def after_stop(self, z: float, alpha: float) -> tuple[Stopped, float] | None:
+        """The drift at information 1 and its p-value by the order of stages; None where no look came before."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
@@ -78,6 +88,10 @@ class Fixed:
     def p_one_sided(self, z: float, n: int) -> float:
         """The normal's."""
         return float(ndtr(-z))
+
+    def after_stop(self, z: float, alpha: float) -> None:
+        """Read once, nothing stops early."""
+        return
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +137,10 @@ class Anytime:
         """Half of the two-sided one on the good side."""
         return min(1.0, 0.5 * math.exp(-self.log_e_score(z, n))) if z > 0.0 else 1.0
 
+    def after_stop(self, z: float, alpha: float) -> None:
+        """A mixture has no boundary that is spent."""
+        return
+
 
 @dataclass(frozen=True, slots=True)
 class Grouped:
@@ -160,6 +178,16 @@ class Grouped:
         """Half of the two-sided one on the good side."""
         two_sided = self.p_of(z)
         return two_sided / 2.0 if z > 0.0 else 1.0 - two_sided / 2.0
+
+    def after_stop(self, z: float, alpha: float) -> tuple[Stopped, float] | None:
+        """Median-unbiased, over the looks up to this one; None for the first look and for too many or too close ones."""
+        looks = self.information
+        gaps = [b - a for a, b in itertools.pairwise(looks)]
+        if not gaps or len(looks) > MOST_LOOKS or min(gaps) < CLOSEST_LOOKS:
+            return None
+        bounds = q_group(alpha, looks, self.spending, final=self.final)  # type: ignore[arg-type]
+        above = exceeding(z, looks=looks, bounds=bounds, drift=0.0)
+        return stopped(z, looks=looks, bounds=bounds, alpha=alpha), 2.0 * min(above, 1.0 - above)
 
 
 def design_of(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from xpbench.data.summary import Cell
+from xpbench.data.summary import Cap, Cell
 from xpbench.plan.metrics import Formula, MetricBase, Quantile
 from xpbench.stats.cuped import adjustment
 from xpbench.stats.functionals import Formula as FormulaOf
@@ -125,6 +126,20 @@ def estimate(metric: MetricBase, control: Cell | None, treatment: Cell | None) -
         subject,
         counts=found,
     )
+
+
+def capped_away(found: Estimate, caps: Sequence[Cap]) -> Estimate:
+    """The estimate that names a winsorization cap of zero as the reason why nothing is left, where it is one.
+
+    Args:
+        found: Estimate.
+        caps: Of its metric.
+    """
+    zero = any((c.upper == 0.0 and c.n_upper) or (c.lower == 0.0 and c.n_lower) for c in caps)
+    if not zero or found.pair.status != "zero_variance":
+        return found
+    pair = without_noise(found.pair, "cap_is_zero")
+    return replace(found, pair=pair, unadjusted=pair, reduction=None, is_proportion=False, tiny=None, counts=None)
 
 
 def waiting(found: Estimate) -> Estimate:

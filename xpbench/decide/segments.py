@@ -13,7 +13,8 @@ from xpbench.data.summary import Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.rows import Row
 from xpbench.plan import Plan
-from xpbench.stats.multiplicity import bh
+from xpbench.plan.methods import MATCHED
+from xpbench.stats.multiplicity import bh, interval_alpha
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +59,35 @@ def segment_results(plan: Plan, summary: Summary) -> tuple[SegmentResult, ...]:
     """
     out = []
     for dimension, values in summary.segments.items():
-        shown = {}
+        shown: dict[str, tuple[Row, ...]] = {}
         hidden = 0
         for value, units in sorted(values.items(), key=lambda item: (-sum(item[1].values()), item[0])):
             if min((units.get(v.key, 0) for v in plan.variants), default=0) < plan.data.smallest_segment:
                 hidden += 1
                 continue
             shown[value] = analyse(plan, summary, dimension=dimension, slice=value)
+        if plan.methods >= MATCHED:
+            levels = _levels(plan, shown)
+            shown = {v: analyse(plan, summary, dimension=dimension, slice=v, levels=levels) for v in shown}
         out.append(SegmentResult(dimension, dimension in plan.segments, _corrected(plan, shown), _interaction(shown), hidden))
     return tuple(out)
+
+
+def _levels(plan: Plan, slices: Mapping[str, tuple[Row, ...]]) -> dict[tuple[str, str], float]:
+    """Level of the intervals of each metric and variant: an interval excludes zero exactly when its slice is a discovery.
+
+    A guardrail keeps the level at which it is held to its margin.
+
+    Source: Benjamini and Yekutieli 2005, false coverage-statement rate.
+    """
+    out = {}
+    for rows in zip(*slices.values(), strict=True):
+        adjusted = bh([math.nan if r.p_value is None else r.p_value for r in rows])
+        known = [p for p in adjusted if not math.isnan(p)]
+        if known and rows[0].role != "guardrail":
+            found = sum(bool(p <= plan.alpha) for p in known)
+            out[rows[0].metric, rows[0].variant] = interval_alpha(alpha=plan.alpha, method="bh", rejected=found, of=len(known))
+    return out
 
 
 def _corrected(plan: Plan, slices: dict[str, tuple[Row, ...]]) -> dict[str, tuple[Row, ...]]:

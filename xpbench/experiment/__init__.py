@@ -9,6 +9,7 @@ restarting             a run ends and a linked one begins
 binding                a decision rests on what a look showed
 neighbours             what a new plan may not share with the other experiments of a root
 reading                what was read is part of a look, and carried into reading again
+roots                  the folders of experiments below the one that one works in
 opening                the folder of an experiment: ledger verified, plan.json the one on record
 amending               a plan in force is replaced by a linked record
 sources                a frame or a path as a source, by what the plan says

@@ -19,6 +19,7 @@ from xpbench.experiment.opening import plan_in_force, read_entries
 from xpbench.experiment.state import status_of
 from xpbench.health import inputs_of, run_checks
 from xpbench.ledger import Clock, experiments, system_clock
+from xpbench.meaning.names import loose
 from xpbench.plan import Plan
 from xpbench.plan.design import Correction
 from xpbench.plan.metrics import Column
@@ -124,6 +125,15 @@ def _control(seen: Mapping[str, int], control: Any, variant: str) -> str:
     if not 2 <= len(seen) <= MOST_VARIANTS:
         what = f"Column {shown(variant)} holds {len(seen):,} values: {listed}"
         raise DecisionError("XPB-R14", what=plain(what), hint=plain("Name the column of the variant with variant=…"))
+    spelled: dict[str, list[str]] = {}
+    for value in seen:
+        spelled.setdefault(loose(value), []).append(value)
+    twice = next((values for values in spelled.values() if len(values) > 1), None)
+    if twice:
+        what = f"Column {shown(variant)} spells a variant in {len(twice):,} ways: {', '.join(map(repr, twice))}"
+        what += f" ({', '.join(f'{seen[v]:,}' for v in twice)} rows)"
+        hint = "Write each variant in one way, or name one that is meant so in xp.units(…, variants=…)"
+        raise DecisionError("XPB-R14", what=plain(what), hint=plain(hint))
     wanted = "control" if control is None else str(control).strip()
     if wanted not in seen:
         wanted = as_text(control)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xpbench.data.logs.opening import kind_by_name
 from xpbench.data.summary import Summary
-from xpbench.errors import InputError, plain
+from xpbench.errors import InputError, nearest, plain
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column
 
 if TYPE_CHECKING:
+    from xpbench.data import EventSchema
     from xpbench.experiment.gathering import Source
 
-ENDINGS = (".parquet", ".jsonl.gz", ".jsonl", ".ndjson.gz", ".ndjson", ".csv.gz", ".csv")
-"""Kinds of files that a folder is searched for; the first that is there is read."""
+KINDS = ("parquet", "jsonl", "csv")
+"""Kinds of files that a folder is searched for; the first that is there is read, packed or not."""
 
 
 def source_of(plan: Plan, given: Any, *, variant: str | None = None, day: str | None = None) -> Source | Summary:
@@ -55,14 +59,24 @@ def source_of(plan: Plan, given: Any, *, variant: str | None = None, day: str | 
 
 
 def files_in(folder: str | Path) -> list[str]:
-    """The files of the first kind in `ENDINGS` that a folder holds, in order of their names.
+    """The files of the first kind in `KINDS` that a folder holds, in order of their names.
 
     Raises:
-        InputError: `XPB-I04`, there are none.
+        InputError: `XPB-I04`, there are none, or one is there packed and unpacked.
     """
-    names = sorted(str(p) for p in Path(folder).iterdir() if p.is_file())
-    for ending in ENDINGS:
-        found = [n for n in names if n.lower().endswith(ending)]
+    names = sorted(str(p) for p in Path(folder).iterdir() if p.is_file() and not p.name.startswith((".", "_")))
+    for kind in KINDS:
+        found = [n for n in names if kind_by_name(n) == kind]
+        bare = [n.lower().removesuffix(".gz").removesuffix(".zst").removesuffix(".zip") for n in found]
+        twice = next((n for n in bare if bare.count(n) > 1), None)
+        if twice is not None:
+            raise InputError(
+                "XPB-I04",
+                name=plain("The folder"),
+                value=str(folder),
+                rule=plain(f"It holds a file once, and {Path(twice).name} is there packed and unpacked"),
+                remedy=plain("Name the files, or remove one of the two"),
+            )
         if found:
             return found
     raise InputError(
@@ -72,3 +86,28 @@ def files_in(folder: str | Path) -> list[str]:
         rule=plain("It holds files of Parquet, JSON Lines or CSV"),
         remedy=plain("Name the files"),
     )
+
+
+def schema_of(parts: Mapping[str, str] | str) -> EventSchema:
+    """Where the parts of an event stand, from names that people typed; Mixpanel's where none is.
+
+    Args:
+        parts: Columns by part, or `part=column` with commas between; an empty column says that the log has no such part.
+
+    Raises:
+        InputError: `XPB-I04`, there is no such part.
+    """
+    from xpbench.data import EventSchema
+
+    if isinstance(parts, str):
+        pairs = [p.partition("=") for p in parts.split(",") if p.strip()]
+        parts = {name.strip(): column.strip() if sign else "" for name, sign, column in pairs}
+    known = {f.name for f in fields(EventSchema)}
+    for name in parts:
+        if name not in known:
+            rule = plain(f"An event has the parts {', '.join(sorted(known))}")
+            raise InputError(
+                "XPB-I04", name=plain("Part of an event"), value=name, rule=rule, remedy=plain(nearest(name, known))
+            )
+    named: dict[str, Any] = {k: v or None for k, v in parts.items()}
+    return replace(EventSchema(), **named)

@@ -9,6 +9,9 @@ baselines         baselines from units of the past
 table_baselines   the same from a table, under the plan's data policy
 drafting          `xp.plan_from`: a draft plan from a table or a log
 log_drafting      what a log says for it
+findings          what data of the past hold, before any plan
+size_table        lift by days at one's own traffic, and the cheapest remedy
+unit_choice       which id to randomise by, measured
 sizes             sample size of one metric, without a plan
 accrual           how fast units come in
 calibration       A/A calibration of a plan on its own traffic

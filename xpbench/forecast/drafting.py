@@ -5,22 +5,31 @@ from __future__ import annotations
 import getpass
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from xpbench.data.logs.opening import located
-from xpbench.data.tables.profile import ColumnProfile, profile_of
+from xpbench.data.tables.pooled import arrow_table
+from xpbench.data.tables.profile import SEEN_ROWS, ColumnProfile, profile_of
 from xpbench.data.tables.unit_policy import SUSPECTS
 from xpbench.data.tables.variant_column import MOST_VALUES, plain_name, usual_columns
 from xpbench.errors import InputError, nearest, number_of, plain, shown
-from xpbench.forecast.log_drafting import CONTROLS, Notes, is_log, plan_of_log
+from xpbench.forecast.accrual import Accrual
+from xpbench.forecast.findings import Findings, of_table
+from xpbench.forecast.history import History
+from xpbench.forecast.log_drafting import BAD, CONTROLS, DONE, Notes, is_log, plan_of_log
 from xpbench.forecast.power import plan_power
 from xpbench.forecast.table_baselines import baselines_of_table
+from xpbench.ledger.clock import system_clock
+from xpbench.meaning.times import days_of as times_days_of
 from xpbench.plan import Plan
 from xpbench.plan.keys import suggest_key
+from xpbench.plan.metrics import Column
 from xpbench.stats.srm import srm
 
 MOST_METRICS = 12
@@ -28,15 +37,60 @@ LIFT = 0.05
 """Lift that a draft plans for where nobody says another."""
 WEEKS = (2, 3, 4, 6, 8)
 """Horizons that are tried, in weeks; the first that finds the lift is proposed."""
+RAISES = 12
+"""How often the lift to plan for is raised, by half a per cent, where guardrails cost power and nobody named a lift."""
+RAIL_POWER = 0.95
+"""Chance that a proposed margin is shown where nothing changes: guardrails must not use up the power of the plan."""
 SEGMENT_VALUES = 12
 TAIL = 0.15
 """Share of a sum that one unit in a hundred brings in, above which a metric has a tail worth capping."""
-BAD = re.compile(
-    r"error|crash|latenc|load|refund|cancel|churn|unsub|complain|bounce|fail|timeout|seconds|_ms\b|return|transfer_out"
-)
-DONE = re.compile(r"convert|conversion|purchas|bought|order|signup|sign_up|success|completed|subscrib|finish|quote")
 BEFORE = re.compile(r"(^|_)(before|pre|prior|previous|past|last)(_|$)")
+ANSWERS = frozenset({"ja", "nein", "oui", "non", "si", "sí", "sim", "ok", "done", "converted", "bought", "gekauft"})
+"""Words of two-valued columns of text that look like a yes or no which nobody reads as one."""
+PERSON = re.compile(r"e_?mail|customer|kunde|client|user|member|person|visitor|patient|student")
+"""Names of who does something: where they repeat, a row is not one of them."""
 ID = re.compile(r"(^|_)(id|uid|uuid|guid|user|customer|visitor|client|member|account|device|key)(_|$)|id$")
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """A draft plan with what it was made from.
+
+    Attributes:
+        plan: The draft; its notes hold origin, findings and proposals.
+        findings: What the data hold.
+        origin: Where and when it comes from.
+        found: What was computed or counted, in sentences.
+        proposed: Guesses that a person must confirm, in sentences.
+        pace: How units come in; None without dates.
+        reductions: By metric, the share of its variance that values from before explain.
+        trigger: Of a log without exposures: event at which a unit would be exposed.
+        day: Of a table: its column of days.
+    """
+
+    plan: Plan
+    findings: Findings
+    origin: str
+    found: tuple[str, ...]
+    proposed: tuple[str, ...]
+    pace: Accrual | None = None
+    reductions: Mapping[str, float] = field(default_factory=dict)
+    trigger: str | None = None
+    day: str | None = None
+
+    def history(self, source: Any, plan: Plan) -> History:
+        """Values per unit of the same data, for a rehearsal of a plan that was made from the draft.
+
+        Args:
+            source: What was drafted from.
+            plan: The draft as it is now.
+        """
+        data: Any = (
+            getattr(source, "log", getattr(source, "table", source)) if hasattr(source, "summarize") else located(source)
+        )
+        if self.findings.kind == "table":
+            return History.of_frame(data, plan, day=self.day)
+        return History.of_events(data, plan, trigger=self.trigger)
 
 
 def plan_from(
@@ -53,6 +107,7 @@ def plan_from(
     key: str | None = None,
     title: str | None = None,
     owner: str | None = None,
+    experiment: str | None = None,
 ) -> Plan:
     """A draft plan, filled from a table or an event log of the past or of the running experiment.
 
@@ -77,11 +132,37 @@ def plan_from(
         key: Key of the new experiment; left out, made from the file's name or the title.
         title: What people call it.
         owner: Who answers for it; left out, the name of who is logged in.
+        experiment: For a log with several experiments: the one that is meant; left out, the last that exposed anybody.
 
     Raises:
         InputError: `XPB-I04`, a name is not in the data, or no column of ids was found.
         DataError: the data can't be read.
     """
+    return drafted(
+        source, unit=unit, variant=variant, control=control, day=day, primary=primary, guardrails=guardrails, lift=lift,
+        trigger=trigger, key=key, title=title, owner=owner, experiment=experiment,
+    ).plan  # fmt: skip
+
+
+def drafted(
+    source: Any,
+    *,
+    unit: str | None = None,
+    variant: str | None = None,
+    control: str | None = None,
+    day: str | None = None,
+    primary: str | None = None,
+    guardrails: Mapping[str, float] | Sequence[str] = (),
+    lift: float | None = None,
+    trigger: str | None = None,
+    key: str | None = None,
+    title: str | None = None,
+    owner: str | None = None,
+    experiment: str | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Drafted:
+    """The draft of `plan_from`, with what it was made from; `progress` is told what is being done."""
+    progress("Looking at the files")
     data: Any = getattr(source, "log", getattr(source, "table", source)) if hasattr(source, "summarize") else located(source)
     first = source if isinstance(source, (str, Path)) else data[0] if isinstance(data, list) else ""
     stem = re.sub(r"[^\w -]", "", Path(first).name.partition(".")[0]) if first else ""
@@ -95,11 +176,40 @@ def plan_from(
             if value is not None:
                 raise _refused(name, value, "A log names its units and variants by properties", f"Leave {name} out")
         notes = Notes()
-        drafted, origin = plan_of_log(data, head=head, primary=primary, trigger=trigger, notes=notes)
-        return _sized(drafted, lift, {}, notes).changed(notes=notes.text(origin))
-    if trigger is not None:
-        raise _refused("trigger", trigger, "It belongs to an event log", "Leave it out")
-    return _of_table(data, head, unit, variant, control, day, primary, guardrails, lift)
+        margins = dict(guardrails) if isinstance(guardrails, Mapping) else dict.fromkeys(_listed(guardrails))
+        plan, origin, findings, saved = plan_of_log(
+            data, head=head, primary=primary, trigger=trigger, notes=notes, margins=margins, control=control,
+            experiment=experiment, progress=progress,
+        )  # fmt: skip
+        origin = f"Drafted on {_today()} from {origin}"
+        progress("Computing sizes")
+        pace = pace_of(findings)
+        return _drafted(_sized(plan, lift, margins, notes, pace=pace), findings, origin, notes, saved)
+    for name, value in (("trigger", trigger), ("experiment", experiment)):
+        if value is not None:
+            raise _refused(name, value, "It belongs to an event log", "Leave it out")
+    return _of_table(data, head, unit, variant, control, day, primary, guardrails, lift, progress)
+
+
+def _drafted(plan: Plan, findings: Findings, origin: str, notes: Notes, saved: Mapping[str, float]) -> Drafted:
+    plan = plan.changed(notes=notes.text(origin))
+    return Drafted(
+        plan, findings, origin, tuple(notes.found), tuple(notes.proposed), pace_of(findings), saved, notes.trigger, notes.day
+    )
+
+
+def pace_of(findings: Findings) -> Accrual | None:
+    """How units came in, day by day from the first: returning ones count once, as they would in a new experiment."""
+    days = findings.days
+    if not days:
+        return None
+    first = date.fromisoformat(min(findings.by_day))
+    counts = [findings.by_day.get((first + timedelta(days=i)).isoformat(), 0) for i in range(days)]
+    return Accrual(np.cumsum(np.array(counts, dtype=np.float64)))
+
+
+def _today() -> str:
+    return system_clock().date().isoformat()
 
 
 def _of_table(
@@ -112,8 +222,11 @@ def _of_table(
     primary: str | None,
     guardrails: Mapping[str, float] | Sequence[str],
     lift: float | None,
-) -> Plan:
-    columns = {c.name: c for c in profile_of(table)}
+    progress: Callable[[str], None],
+) -> Drafted:
+    progress("Reading the table")
+    profiles = profile_of(table)
+    columns = {c.name: c for c in profiles}
     margins = dict(guardrails) if isinstance(guardrails, Mapping) else dict.fromkeys(_listed(guardrails))
     for what, name in (
         ("unit", unit),
@@ -136,6 +249,7 @@ def _of_table(
         notes.proposed.append(
             f"Which of {', '.join(map(shown, days))} is the day of exposure: name it with day=… for units a day."
         )
+    notes.day = day
     used = {unit, variant, day, *days}
     metrics, codes = _metrics([c for c in columns.values() if c.name not in used], columns, primary, margins, notes)
     segments = [
@@ -154,16 +268,51 @@ def _of_table(
         **({"data": {"missing_codes": codes}} if codes else {}),
     }
     plan = Plan(**document)
+    progress("Computing baselines")
     known = baselines_of_table(plan, table, day=day)
     planning = {**plan.planning.model_dump(mode="json", exclude_none=True), **known.to_dict()}
     notes.found.append(f"{known.sentence} All units are one group, whatever their variant.")
     plan = plan.changed(planning=planning)
-    plan = _sized(plan, lift, margins, notes)
-    when = f", {number_of(known.days, 'day')}" if known.days else ""
-    origin = f"Drafted from a table with {number_of(rows, 'row')}{when}."
+    findings = of_table(table, profiles, unit=unit, day=day)
+    notes.found += [t for t in (findings.traffic, *findings.remarks) if t]
+    progress("Computing sizes")
+    varies = _weekly(table, profiles, day) if day is not None else {}
+    plan = _sized(plan, lift, margins, notes, varies=varies, pace=pace_of(findings))
+    span = f" from {min(findings.by_day)} to {max(findings.by_day)}" if findings.by_day else ""
+    when = f", {number_of(known.days, 'day')}{span}" if known.days else ""
+    origin = f"Drafted on {_today()} from a table with {number_of(rows, 'row')}{when}."
     if assigned:
-        origin += " It came from an experiment that has variants already; nothing was compared between them."
-    return plan.changed(notes=notes.text(origin))
+        origin += (
+            " It came from an experiment that has variants already: only values of all units together were used, "
+            "and nothing was compared between them."
+        )
+    saved = {
+        m.key: max(_saved(columns[m.column], columns[b]) for b in m.covariates)
+        for m in plan.metrics
+        if isinstance(m, Column) and m.cuped and m.covariates
+    }
+    return _drafted(plan, findings, origin, notes, saved)
+
+
+def _weekly(table: Any, profiles: Sequence[ColumnProfile], day: str) -> dict[str, float]:
+    """By column of numbers: how much its weekly mean varies, as a share of its mean; of three whole weeks or more."""
+    texts = [str(v)[:10] if hasattr(v, "isoformat") else v for v in arrow_table(table, [day]).column(day).to_pylist()]
+    known = times_days_of([t for t in dict.fromkeys(texts) if isinstance(t, str)])
+    step = max(1, len(texts) // SEEN_ROWS)
+    weeks = np.array([_week(known.get(t)) if isinstance(t, str) else -1 for t in texts[::step]])
+    whole = sorted(set(weeks[weeks >= 0].tolist()))[1:-1]
+    out: dict[str, float] = {}
+    for c in profiles:
+        if c.values is None or len(c.values) != len(weeks) or len(whole) < 3:
+            continue
+        means = [float(np.nanmean(v)) for w in whole if np.isfinite(v := c.values[weeks == w]).sum() >= 50]
+        if len(means) >= 3 and (centre := float(np.mean(means))):
+            out[c.name] = float(np.std(means, ddof=1) / abs(centre))
+    return out
+
+
+def _week(day: str | None) -> int:
+    return -1 if day is None else (date.fromisoformat(day).toordinal() - 1) // 7
 
 
 def _unit(columns: Mapping[str, ColumnProfile], unit: str | None, notes: Notes) -> str:
@@ -171,6 +320,18 @@ def _unit(columns: Mapping[str, ColumnProfile], unit: str | None, notes: Notes) 
         return unit
     unique = [c.name for c in columns.values() if c.is_unique and c.kind != "day"]
     named = [n for n in unique if ID.search(plain_name(n))]
+    people = [
+        c.name
+        for c in columns.values()
+        if PERSON.search(plain_name(c.name)) and not c.is_unique and c.distinct > MOST_VALUES and c.missing < c.rows / 2
+    ]
+    if people and not any(PERSON.search(plain_name(n)) for n in unique):
+        c = columns[people[0]]
+        what = (
+            f"{shown(c.name)} repeats: {c.distinct:,} of them on {c.rows:,} rows, so a row seems to be something that people do"
+        )
+        remedy = f"{_aggregated(c.name, columns)}, or name unit=… where each row is one unit"
+        raise _refused("unit", plain("missing"), f"A table for a plan has one row per unit, and {what}", remedy)
     if len(named) == 1 or (not named and len(unique) == 1 and columns[unique[0]].kind == "text"):
         found = (named or unique)[0]
         notes.found.append(f"Unit: column {shown(found)}, one row each.")
@@ -180,13 +341,33 @@ def _unit(columns: Mapping[str, ColumnProfile], unit: str | None, notes: Notes) 
     ]
     if repeated and not named:
         what = f"{shown(repeated[0])} repeats: {columns[repeated[0]].distinct:,} ids on {columns[repeated[0]].rows:,} rows"
-        raise _refused("unit", plain("missing"), f"A table for a plan has one row per unit, and {what}", "Aggregate it first")
+        raise _refused(
+            "unit", plain("missing"), f"A table for a plan has one row per unit, and {what}", _aggregated(repeated[0], columns)
+        )
     several = (
         f"{', '.join(map(shown, (named or unique)[:4]))} could be it"
         if (named or unique)
         else "no column has an id for each row"
     )
-    raise _refused("unit", plain("missing"), f"One column holds the unit's id, and {several}", "Name it with unit=…")
+    remedy = "Name it with unit=…"
+    if not (named or unique):
+        remedy = "Where each row is one unit, number them, df.reset_index(names='row_id'); else name it with unit=…"
+    raise _refused("unit", plain("missing"), f"One column holds the unit's id, and {several}", remedy)
+
+
+def _aggregated(unit: str, columns: Mapping[str, ColumnProfile]) -> str:
+    """How a table with several rows of a unit becomes one with a row each, in pandas, with its own names."""
+    parts = [f"orders=({unit!r}, 'size')"]
+    parts += [f"{_word(c.name)}=({c.name!r}, 'sum')" for c in columns.values() if c.kind == "number" and not _is_id(c)][:2]
+    parts += [f"day=({c.name!r}, 'min')" for c in columns.values() if c.kind == "day"][:1]
+    variant = usual_columns(columns)[:1]
+    parts += [f"{_word(v)}=({v!r}, 'first')" for v in variant if v != unit]
+    return f"Make one row of each first, such as df.groupby({unit!r}).agg({', '.join(parts)}).reset_index()"
+
+
+def _word(name: str) -> str:
+    found = re.sub(r"\W+", "_", name.strip().lower()).strip("_")
+    return found if found.isidentifier() else f"c_{found}"
 
 
 def _variants(
@@ -251,6 +432,10 @@ def _metrics(
 ) -> tuple[list[dict[str, Any]], list[float]]:
     """Metrics of the numeric columns, the primary first, and codes that seem to mean that there is no value."""
     numeric = [c for c in candidates if c.kind in ("number", "flag") and c.distinct > 1 and not _is_id(c)]
+    for c in candidates:
+        if c.kind == "text" and c.distinct == 2 and {v.casefold() for v in c.counts} & ANSWERS:
+            answers = ", ".join(map(shown, sorted(c.counts)))
+            notes.proposed.append(f"{shown(c.name)} holds {answers}: write it as 1 and 0, and it can be a metric.")
     before = {c.name for c in numeric if BEFORE.search(plain_name(c.name)) and _base(c, numeric) is not None}
     own = [c for c in numeric if c.name not in before]
     for name in [primary, *margins]:
@@ -336,12 +521,21 @@ def _tail(c: ColumnProfile, codes: Sequence[float]) -> dict[str, Any] | None:
     if known.size < 200 or (known < 0).any() or known.sum() <= 0:
         return None
     some = known[known > 0] if (known == 0).mean() > 0.5 else known
-    if some[some >= np.quantile(some, 0.99)].sum() < TAIL * some.sum():
+    top = np.sort(some)[-max(1, some.size // 100) :]  # by count: many units may share the largest value of a scale
+    if top.sum() < TAIL * some.sum():
         return None
     return {"upper": 0.99, **({"over": "nonzero"} if some.size < known.size else {})}
 
 
-def _sized(plan: Plan, lift: float | None, margins: Mapping[str, float | None], notes: Notes) -> Plan:
+def _sized(
+    plan: Plan,
+    lift: float | None,
+    margins: Mapping[str, float | None],
+    notes: Notes,
+    *,
+    varies: Mapping[str, float] | None = None,
+    pace: Accrual | None = None,
+) -> Plan:
     """The plan with a lift to plan for, a horizon, and margins that the horizon can show."""
     first = plan.metrics[0]
     wanted = lift or LIFT
@@ -351,44 +545,71 @@ def _sized(plan: Plan, lift: float | None, margins: Mapping[str, float | None], 
         return p.changed(hypothesis={"if": "", "then": then, "because": ""}, horizon={"units": units})
 
     daily = plan.planning.daily_units
-    needed = plan_power(claimed(plan, wanted, 1_000_000)).rows[0]
-    size = wanted
+    coming: dict[int, float] = {}
     if daily:
-        weeks = next((w for w in WEEKS if needed.n_needed is not None and w * 7 * daily >= needed.n_needed), WEEKS[-1])
-        units = max(4, math.floor(weeks * 7 * daily))
-        found = plan_power(claimed(plan, wanted, units)).rows[0]
-        if found.mde is not None and abs(found.mde) > wanted and lift is None:
-            size = math.ceil(abs(found.mde) * 200) / 200
-        least = "" if found.mde is None else f"; the smallest lift it finds is {abs(found.mde):.1%}"
-        notes.proposed.append(f"Horizon: {weeks} weeks at {daily:,.4g} units a day, {units:,} units{least}.")
-    else:
-        units = math.ceil((needed.n_needed or plan.horizon.units or 1_000) / 100) * 100
-        notes.proposed.append(
-            f"Horizon: {units:,} units, which find that lift; without a day column nobody knows how long it takes."
-        )
-    notes.proposed.append(f"Lift to plan for: {size:.1%} of {shown(first.key)}.")
+        coming = {w: w * 7 * daily if pace is None else pace.units_by(w * 7) for w in WEEKS}
+    size = wanted
+    needed = plan_power(claimed(plan, wanted, 1_000_000)).rows[0].n_needed
+    units = _units_for(needed, coming) or plan.horizon.units or 1_000
+    found = plan_power(claimed(plan, wanted, units)).rows[0]
+    if daily and found.mde is not None and abs(found.mde) > wanted and lift is None:
+        size = math.ceil(abs(found.mde) * 200) / 200
     plan = claimed(plan, size, units)
-    entries = []
+    entries, said = [], []
     for entry in plan.to_dict()["metrics"]:
-        if entry["role"] == "guardrail" and not margins.get(entry["column"]):
-            margin = _shown_margin(plan, entry)
+        source = entry.get("column", entry.get("event", entry["key"]))
+        if entry["role"] == "guardrail" and not margins.get(source):
+            least = _shown_margin(plan, entry)
+            moves = (varies or {}).get(source, 0.0)
+            margin = min(0.5, max(least, math.ceil(moves * 200) / 200))
             entry = {**entry, "margin_rel": margin}
-            notes.proposed.append(
-                f"Margin of {shown(entry['key'])}: {margin:.1%}, which this horizon can show; say what you accept."
+            why = (
+                f"it varies by {moves:.1%} from week to week, and this horizon can show {least:.1%}"
+                if margin > least
+                else "which this horizon can show" + (f"; from week to week it varies by {moves:.1%}" if moves else "")
             )
+            said.append(f"Margin of {shown(entry['key'])}: {margin:.1%}, {why}; say what you accept.")
         entries.append(entry)
     plan = plan.changed(metrics=entries)
-    notes.found += plan_power(plan).sentences
+    report = plan_power(plan)
+    if report.is_low and report.horizon_needed:  # primary and guardrails together ask for more than the primary alone
+        units = _units_for(report.horizon_needed, coming) or units
+        plan = claimed(plan, size, units)
+        report = plan_power(plan)
+    for _ in range(RAISES):
+        if not report.is_low or lift is not None:
+            break
+        size = round(size + 0.005, 3)
+        plan = claimed(plan, size, units)
+        report = plan_power(plan)
+    row = report.rows[0]
+    least_lift = "" if row.mde is None else f"; the smallest lift it finds is {abs(row.mde):.1%}"
+    if daily:
+        weeks = next(w for w, n in coming.items() if max(4, math.floor(n + 1e-6)) >= units)
+        notes.proposed.append(f"Horizon: {weeks} weeks at {daily:,.4g} units a day, {units:,} units{least_lift}.")
+    else:
+        notes.proposed.append(f"Horizon: {units:,} units{least_lift}; without a day column nobody knows how long it takes.")
+    notes.proposed.append(f"Lift to plan for: {size:.1%} of {shown(first.key)}.")
+    notes.proposed += said
+    notes.found += report.sentences
     return plan
 
 
+def _units_for(needed: int | None, coming: Mapping[int, float]) -> int | None:
+    """Units of the first number of whole weeks that brings what is needed, of the last one where none does."""
+    if not coming:
+        return None if needed is None else math.ceil(needed / 100) * 100
+    found = next((n for n in coming.values() if needed is not None and n >= needed), max(coming.values()))
+    return max(4, math.floor(found + 1e-6))
+
+
 def _shown_margin(plan: Plan, entry: Mapping[str, Any]) -> float:
-    """Smallest margin, in half per cents, that the horizon shows with the planned power where nothing changes; at most 50 %."""
+    """Smallest margin, in half per cents, that the horizon shows nearly always where nothing changes; at most 50 %."""
     others = [m for m in plan.to_dict()["metrics"] if m["key"] != entry["key"]]
     for halves in (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 40, 60, 100):
         tried = plan.changed(metrics=[*others, {**entry, "margin_rel": halves / 200}])
         row = next(r for r in plan_power(tried).rows if r.metric == entry["key"])
-        if row.power is None or row.power >= plan.planning.power:
+        if row.power is None or row.power >= RAIL_POWER:
             return halves / 200
     return 0.5
 

@@ -6,6 +6,9 @@ control the same day; charts come from `xpbench.views`, and everything that acts
 ===============  =================================================================
 workbench        every experiment of a folder, and the panels as steps
 plan_form        every field of a plan, problems, a draft, registering
+data_box         your own data: read in the background, what was found, what is proposed
+next_steps       what comes after registering, as buttons
+plain_problems   a problem in the words of the form, without pointers and codes
 preflight_panel  the hash over real ids before launch
 readout_panel    progress and health first, effects when due
 decision_form    the advice, the decision, sign-off, memo

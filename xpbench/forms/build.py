@@ -20,6 +20,7 @@ from xpbench.forms.inputs import (
     JsonLeaf,
     MappingLeaf,
     NumberLeaf,
+    PercentLeaf,
     ScalarLeaf,
     TextLeaf,
     TickLeaf,
@@ -55,6 +56,7 @@ def object_field(
     leave_out: tuple[str, ...] = (),
     only: tuple[str, ...] | None = None,
     special: Specials | None = None,
+    first: tuple[str, ...] = (),
 ) -> ObjectField:
     """The fields of a part of the plan.
 
@@ -63,9 +65,11 @@ def object_field(
         leave_out: Keys that someone else shows.
         only: Keys to show, in this order; all others are left out.
         special: Makers of fields for this part and all below it.
+        first: Keys that stand before the others, where the part has them.
     """
     infos = dict(keys_of(model))
     order = [k for k in (only if only is not None else infos) if k in infos and k not in leave_out]
+    order = [*(k for k in first if k in order), *(k for k in order if k not in first)]
     rare = [k for c in model.__mro__ for k in words.RARE.get(c.__name__, ())]
     return ObjectField({k: field_of(model, k, infos[k], special=special) for k in order}, rare=rare, rows=words.ROWS)
 
@@ -111,6 +115,11 @@ def _default(info: FieldInfo) -> Any:
     return MISSING if info.default is PydanticUndefined else info.default
 
 
+def default_of(info: FieldInfo) -> Any:
+    """The default of a key as a JSON value; `MISSING` where it has none."""
+    return _json(_default(info))
+
+
 def _json(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -142,6 +151,8 @@ def field_of(model: type[BaseModel], key: str, info: FieldInfo, *, special: Spec
         return ChoiceLeaf(label, typing.get_args(kind), words=words.CHOICES, about=help_, default=default, optional=optional)
     if kind is bool:
         return TickLeaf(label, about=help_, default=default is True)
+    if kind is float and any((c.__name__, key) in words.PERCENT for c in model.__mro__):
+        return PercentLeaf(label, about=help_, default=default, whole_shares=key in words.WHOLE_SHARES)
     if kind in (int, float):
         return NumberLeaf(label, about=help_, default=default, whole=kind is int)
     if kind is str:

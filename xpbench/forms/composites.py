@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as ipw
@@ -88,6 +88,26 @@ class ObjectField(Field):
         """All leaves below."""
         return [leaf for field in self.fields.values() for leaf in field.leaves()]
 
+    def at(self, path: Sequence[str]) -> Field | None:
+        """The innermost field that a path leads to."""
+        return self.fields[path[0]].at(path[1:]) if path and path[0] in self.fields else self
+
+    def hide(self, names: Collection[str]) -> None:
+        """Hide the fields that don't apply and show all others; what holds a value stays in sight."""
+        for name, field in self.fields.items():
+            wanted = name not in names or not _is_default(field)
+            if is_visible(field.widget) != wanted:
+                visible(field.widget, wanted)
+        if self._more is not None:
+            open_ = any(is_visible(self.fields[n].widget) for n in self._rare)
+            visible(self._more, open_)
+
+
+def _is_default(field: Field) -> bool:
+    """Whether nothing of a person's would be lost from sight with the field."""
+    value = field.get()
+    return value is MISSING or value in ([], {}, False, None) or value == getattr(field, "default", MISSING)
+
 
 class OptionalField(Field):
     """An object that may be absent: a tick box, and the object below it while ticked."""
@@ -135,6 +155,10 @@ class OptionalField(Field):
             self._opened().show(problems)
         else:
             self.tick.show(problems)
+
+    def at(self, path: Sequence[str]) -> Field | None:
+        """The innermost field that a path leads to; the tick box while the object is absent."""
+        return self._opened().at(path) if self.tick.get() else self.tick
 
     def leaves(self) -> list[Field]:
         """The tick box and, while ticked, all leaves below."""
@@ -211,6 +235,10 @@ class KindField(Field):
         elif rest:
             self.choice.show(rest)
 
+    def at(self, path: Sequence[str]) -> Field | None:
+        """The innermost field that a path leads to."""
+        return self.choice if self.body is None or path[:1] in (("kind",), ["kind"]) else self.body.at(path)
+
     def leaves(self) -> list[Field]:
         """The choice and all leaves of the kind chosen."""
         return [self.choice, *(self.body.leaves() if self.body is not None else [])]
@@ -237,6 +265,7 @@ class ListField(Field):
         self._default = list(default)
         self._optional = optional
         self._empty = html(f'<p class="xp-empty">{empty or f"No {noun} yet."}</p>')
+        self._touched = False
         self.items: list[Field] = []
         self._cards: list[ipw.Box] = []
         self._spare: list[tuple[Field, ipw.Box]] = []
@@ -282,12 +311,14 @@ class ListField(Field):
 
     def add(self) -> None:
         """Append a new item."""
+        self._touched = True
         self._new(self._blank())
         self._arrange()
         self.changed()
 
     def remove(self, index: int) -> None:
         """Remove an item."""
+        self._touched = True
         self._spare.append((self.items.pop(index), self._cards.pop(index)))
         self._arrange()
         self.changed()
@@ -302,12 +333,18 @@ class ListField(Field):
         self._arrange()
         self.changed()
 
+    @property
+    def is_touched(self) -> bool:
+        """Whether a person has added or removed an item."""
+        return self._touched
+
     def get(self) -> Any:
         """The items in order."""
         return [item.get() for item in self.items] if self.items or not self._optional else MISSING
 
     def set(self, value: Any) -> None:
         """Show a list; `MISSING` shows the default."""
+        self._touched = False
         values = (
             self._default if value is MISSING or value is None else (value if isinstance(value, (list, tuple)) else [value])
         )
@@ -333,6 +370,12 @@ class ListField(Field):
         text = problem_lines(own)
         if self.note.value != text:
             self.note.value = text
+
+    def at(self, path: Sequence[str]) -> Field | None:
+        """The innermost field that a path leads to."""
+        if path and path[0].isdigit() and int(path[0]) < len(self.items):
+            return self.items[int(path[0])].at(path[1:])
+        return self
 
     def leaves(self) -> list[Field]:
         """All leaves of all items."""

@@ -8,11 +8,12 @@ from typing import Any
 
 from xpbench.errors import DecisionError
 from xpbench.experiment import DECISIONS, Experiment
-from xpbench.forms.field import MISSING, box, html, visible
+from xpbench.forms.field import MISSING, box, html, is_visible, visible
 from xpbench.forms.inputs import ChoiceLeaf, TextLeaf
 from xpbench.forms.panel import Panel, Reveal, ViewPlace
 from xpbench.forms.readout_panel import experiment_of
 from xpbench.views import truth_view
+from xpbench.views.forest_plot import forest_table
 from xpbench.views.readout_card import ReadoutCard, verdict_html
 from xpbench.wording.verdicts import decided
 
@@ -74,10 +75,12 @@ class DecisionForm(Panel):
         self.outcome = ChoiceLeaf("Decision", list(DECISIONS), about="What is done now")
         self.variant = ChoiceLeaf("Variant to ship", names, optional=True, about="With ship only")
         self.because = TextLeaf("Because", long=True, about="The reason, in your words; it stands in the memo")
-        self.by = TextLeaf("Decided by", about="Who answers for it")
+        self.by = TextLeaf("Decided by", about="Who answers for it; the plan's owner, unless you say another")
+        self.by.set(self.experiment.plan.owner)
+        self.numbers = html("", "xp-numbers")
         self.differs = html("")
-        self.outcome.on_change(self._compare)
-        self.variant.on_change(self._compare)
+        for field in (self.outcome, self.variant, self.because, self.by):
+            field.on_change(self._compare)
         self.ask_button = self.button("Decide …", self.ask, "xp-primary")
         self.decide_button = self.button("Put the decision on record", self.decide, "xp-primary")
         self.confirm = Reveal([], self.decide_button)
@@ -85,14 +88,23 @@ class DecisionForm(Panel):
         self.sign_button = self.button("Sign the plan", self.sign)
         self.signatures = html("")
         self.memo_path = TextLeaf("Memo file", default=str(self.experiment.memo_path), about="One HTML file that proves itself")
-        self.memo_button = self.button("Save memo", self.save_memo)
+        self.memo_button = self.button("Save memo", self.save_memo, "xp-primary")
+        self.memo_page = html("", "xp-memo")
         self.memo_box = box([self.memo_path.widget, box([self.memo_button], "xp-actions", across=True)], "xp-group")
+        self.rule_button = self.button("Show the whole rule", self.toggle_rule, "xp-quiet")
+        visible(self.rule_place.widget, False)
+        visible(self.rule_button, False)
         row = box([self.outcome.widget, self.variant.widget], "xp-row", across=True)
         fields = box([row, self.because.widget, self.by.widget, self.differs], "xp-object")
-        signing = box([self.signatures, self.signer.widget, box([self.sign_button], "xp-actions", across=True)], "xp-group")
+        self.signing = box(
+            [self.signatures, self.signer.widget, box([self.sign_button], "xp-actions", across=True)], "xp-group"
+        )
         asked = box([self.ask_button], "xp-actions", across=True)
-        left = box([fields, asked, self.confirm.widget, signing, self.memo_box], "xp-main")
-        self.main.children = (self.advice, left, self.rule_place.widget)
+        # what happened is said where the buttons are, and not under the rule
+        self.widget.children = tuple(w for w in self.widget.children if w is not self.status.widget)
+        left = box([fields, asked, self.confirm.widget, self.status.widget, self.signing, self.memo_box], "xp-main")
+        beside = box([left, box([self.numbers], "xp-aside")], "xp-columns", across=True)
+        self.main.children = (self.advice, self.rule_button, self.rule_place.widget, beside, self.memo_page)
         self.set_readout(readout)
 
     def set_readout(self, readout: Any) -> None:
@@ -111,6 +123,8 @@ class DecisionForm(Panel):
                 f"Row {rows}: {advice.because} {evidence}",
             )
             plan = self.experiment.plan
+            found = forest_table([r.to_dict() for r in readout.rows])
+            self.numbers.value = f"<div class='xp-static'><h4>What was found</h4>{found.to_html(with_csv=False)}</div>"
             situation = advice.variants[0].situation.to_dict() if advice.variants else None
             self.rule_place.show(truth_view(plan.decision, situation=situation, methods=plan.methods))
             self.outcome.set(advice.outcome if advice.outcome in DECISIONS else MISSING)
@@ -119,11 +133,20 @@ class DecisionForm(Panel):
             self.advice.value = verdict_html(
                 "sealed", "Nothing to decide yet", "A decision needs an open readout of this experiment."
             )
+        visible(self.rule_button, is_open)
         visible(self.memo_box, self.experiment.decision is not None)
         self._compare()
 
+    def toggle_rule(self) -> None:
+        """Show every situation of the rule, or fold it again."""
+        shown = not is_visible(self.rule_place.widget)
+        visible(self.rule_place.widget, shown)
+        self.rule_button.description = "Fold the rule" if shown else "Show the whole rule"
+
     def _compare(self) -> None:
         self.confirm.close()
+        for field in (self.outcome, self.variant, self.because, self.by):
+            field.complain()
         if self.readout is None or self.readout.is_sealed:
             self.differs.value = ""
             return
@@ -139,9 +162,18 @@ class DecisionForm(Panel):
     def ask(self) -> None:
         """Say what will be put on record, and ask."""
         outcome, because, by = self.outcome.get(), self.because.get(), self.by.get()
-        missing = [name for name, value in (("a decision", outcome), ("a reason", because), ("a name", by)) if value is MISSING]
+        wanted = [
+            (self.outcome, "a decision", outcome is MISSING),
+            (self.variant, "the variant to ship", outcome == "ship" and self.variant.get() is MISSING),
+            (self.because, "a reason", because is MISSING),
+            (self.by, "a name", by is MISSING),
+        ]
+        missing = [name for field, name, gone in wanted if gone]
+        for field, name, gone in wanted:
+            field.complain(f"The decision needs {name}." if gone else "")
         if missing:
             self.refuse(f"The decision needs {', '.join(missing)}.")
+            self.guard.focus_on("xp-wrong")
             return
         variant = "" if outcome != "ship" or self.variant.get() is MISSING else f" {self.variant.get()}"
         earlier = self.experiment.decision
@@ -171,6 +203,7 @@ class DecisionForm(Panel):
         )
         self.confirm.close()
         visible(self.memo_box, True)
+        self.guard.focus_on("xp-group")
         self.status.say(f"On record: {DecisionCard(self.experiment, self.readout).headline}", mood="good")
         self.update_twin()
         return entry
@@ -195,6 +228,7 @@ class DecisionForm(Panel):
             if wanted
             else "The plan asks for no signature."
         )
+        visible(self.signing, wanted > 0)
         self.signatures.value = f'<p class="xp-label">Sign-off</p><p class="xp-help">{escape(said)}</p>'
 
     def save_memo(self) -> Path:
@@ -204,6 +238,9 @@ class DecisionForm(Panel):
             raise DecisionError("XPB-R06", key=self.experiment.key)
         target = Path(str(path))
         self.experiment.memo().save(target)
+        if target.suffix.lower() in (".html", ".htm"):
+            page = escape(target.read_text("utf-8"), quote=True)
+            self.memo_page.value = f'<iframe class="xp-memo-page" title="Memo" sandbox="" srcdoc="{page}"></iframe>'
         self.status.say(f"Memo written to {target}.", mood="good")
         return target
 

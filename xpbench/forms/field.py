@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from html import escape
 from typing import Any, Final
 
 import ipywidgets as ipw
 
 from xpbench.errors import Problem
-from xpbench.errors.wording import sentences
 
 
 class _Missing:
@@ -91,12 +89,10 @@ def box(children: Iterable[ipw.Widget], *classes: str, across: bool = False) -> 
 
 
 def problem_lines(problems: Sequence[Problem]) -> str:
-    """Problems as escaped HTML, each with mark, words and code; empty for none."""
-    return "".join(
-        f'<p class="xp-problem"><span aria-hidden="true">▲</span> {escape(sentences(p.what, p.rule, p.remedy))} '
-        f"<code>{escape(p.code)}</code></p>"
-        for p in problems
-    )
+    """Problems as escaped HTML in the words of the form, each with a mark; empty for none."""
+    from xpbench.forms.plain_problems import plain_lines
+
+    return plain_lines(problems)
 
 
 class Field:
@@ -135,3 +131,12 @@ class Field:
     def leaves(self) -> list[Field]:
         """The fields below that hold one value each."""
         return [self]
+
+    def at(self, path: Sequence[str]) -> Field | None:
+        """The innermost field on screen that a path leads to."""
+        return self
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether a person has changed it since it was filled."""
+        return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from html import escape
 from typing import Any
@@ -60,12 +60,19 @@ class Leaf(Field):
         self.note = html(self._help, "xp-note")
         self.default = default
         self._quiet = False
+        self._touched = False
         self.widget = box([self.control, self.note], "xp-field")
         control.observe(self._observed, names=watch)
 
     def _observed(self, _: Any) -> None:
         if not self._quiet:
+            self._touched = True
             self.changed()
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether a person has changed it since it was filled."""
+        return self._touched
 
     def parse(self, shown: Any) -> Any:
         """The JSON value of what the control shows."""
@@ -81,16 +88,31 @@ class Leaf(Field):
 
     def set(self, value: Any) -> None:
         """Show a value without telling the listeners."""
+        self._touched = False
+        self._write(self.format(self.default if value is MISSING else value))
+
+    def _write(self, shown: Any) -> None:
         self._quiet = True
         try:
-            self.control.value = self.format(self.default if value is MISSING else value)
+            self.control.value = shown
         finally:
             self._quiet = False
+
+    def doubt(self) -> str:
+        """What to ask back about a value that is allowed and hardly meant; empty for none."""
+        return ""
+
+    def complain(self, text: str = "") -> None:
+        """Show what is missing under the help, in words of a panel; nothing clears it."""
+        said = f'<p class="xp-problem"><span aria-hidden="true">▲</span> {escape(text)}</p>' if text else ""
+        self.note.value = self._help + said
+        (self.widget.add_class if text else self.widget.remove_class)("xp-wrong")
 
     def show(self, problems: Sequence[Located]) -> None:
         """Show problems under the help."""
         found = problem_lines([p for _, p in problems])
-        text = self._help + found
+        asked = "" if found or not (doubt := self.doubt()) else f'<p class="xp-doubt">? {escape(doubt)}</p>'
+        text = self._help + found + asked
         if self.note.value != text:
             self.note.value = text
             (self.widget.add_class if found else self.widget.remove_class)("xp-wrong")
@@ -149,6 +171,86 @@ class NumberLeaf(TextLeaf):
     def format(self, value: Any) -> str:
         """The number as typed."""
         return "" if value is MISSING or value is None else format_number(value)
+
+
+class PercentLeaf(NumberLeaf):
+    """A share in per cent: "5", "5 %" and "5%" are 0.05, and what was taken is written back with its sign.
+
+    Args:
+        whole_shares: A number up to 1 without a sign is the share itself: nobody means a power of 0.9 %.
+    """
+
+    def __init__(self, label: str, *, about: str = "", default: Any = MISSING, whole_shares: bool = False) -> None:
+        self._whole_shares = whole_shares
+        super().__init__(f"{label} (%)", about=about, default=default)
+
+    def _observed(self, change: Any) -> None:
+        if not self._quiet:
+            self._write(self.format(self.get()))
+        super()._observed(change)
+
+    def parse(self, shown: str) -> Any:
+        """The share; the text where it is no number."""
+        if not shown.strip():
+            return MISSING
+        body = shown.strip()
+        value = parse_number(body)
+        if isinstance(value, str) or body.endswith("%") or (self._whole_shares and 0 < value <= 1):
+            return value if isinstance(value, str) else float(value)
+        return parse_number(f"{body} %") if not re.search(r"[eE]", body) else float(Decimal(str(value)) / 100)
+
+    def format(self, value: Any) -> str:
+        """The share in per cent."""
+        if value is MISSING or value is None:
+            return ""
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            return str(value)
+        exact = Decimal(repr(value)) * 100
+        return f"{exact.normalize():f} %" if exact else "0 %"
+
+    def doubt(self) -> str:
+        """A change of more than the whole, or of next to nothing."""
+        value = self.get()
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return ""
+        if value > 1:
+            return f"{self.format(value)} means {1 + value:.3g} times as much. If you meant {value:g} %, type {value:g} %."
+        if 0 < value < 0.0005 and not self._whole_shares:
+            return f"That is {value * 1e6:.3g} in a million. If you meant {self.format(value * 100)}, type it so."
+        return ""
+
+
+class SuggestLeaf(TextLeaf):
+    """Any text, with what is known as suggestions."""
+
+    def __init__(self, label: str, *, about: str = "", default: Any = MISSING, empty: Any = MISSING) -> None:
+        super().__init__(label, about=about, default=default, empty=empty)
+        combo = ipw.Combobox(
+            str(self.control.value), description=label, options=(), ensure_option=False, continuous_update=False,
+            layout=shared_layout(), style=shared_style(ipw.Combobox),
+        )  # fmt: skip
+        self.control = styled(combo, "xp-control")
+        combo.observe(self._observed, names="value")
+        self.widget.children = (combo, self.note)
+        self._facts: dict[str, str] = {}
+        self._about = self._help
+
+    def _observed(self, change: Any) -> None:
+        if not self._quiet and not str(self.control.value).strip() and isinstance(self.default, str):
+            self._write(self.default)  # emptied means the default, and it is seen
+        super()._observed(change)
+
+    def suggest(self, known: Sequence[str] | Mapping[str, str]) -> None:
+        """Offer these values; a mapping says of each what the data hold."""
+        self._facts = dict(known) if isinstance(known, Mapping) else {}
+        if tuple(self.control.options) != tuple(known):
+            self.control.options = tuple(known)
+
+    def show(self, problems: Sequence[Located]) -> None:
+        """Show problems, and what the data hold of the value that stands there."""
+        fact = self._facts.get(str(self.control.value))
+        self._help = self._about + (f'<p class="xp-help">{escape(fact)}</p>' if fact else "")
+        super().show(problems)
 
 
 def _json_or_text(shown: str) -> Any:

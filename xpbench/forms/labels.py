@@ -197,6 +197,20 @@ CHOICES: dict[Any, str] = {
 }
 """Words for the values of a choice; else the value."""
 
+PERCENT: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("Claim", "lift"), ("MetricBase", "min_lift"), ("MetricBase", "margin_rel"), ("Planning", "power"),
+        ("Sequential", "confidence"), ("Frequentist", "confidence"), ("GroupSequential", "confidence"),
+        ("Bayesian", "confidence"), ("HealthPolicy", "contamination_warn"), ("HealthPolicy", "contamination_fail"),
+        ("HealthPolicy", "missing_warn"), ("HealthPolicy", "missing_fail"), ("Rollout", "share"), ("Holdout", "share"),
+        ("Winsorize", "lower"), ("Winsorize", "upper"),
+    }
+)  # fmt: skip
+"""Shares that people think of in per cent: their fields say %, and "5" means 5 %."""
+PERCENT_KEYS = frozenset(key for _, key in PERCENT)
+WHOLE_SHARES = frozenset({"power", "confidence"})
+"""Per cents of which nobody means less than one: "0.9" is 90 %."""
+
 RARE: dict[str, tuple[str, ...]] = {
     "MetricBase": ("winsorize", "delay_days", "where"),
     "Exposure": (

@@ -12,11 +12,13 @@ import ipywidgets as ipw
 from xpbench.errors import Problem
 from xpbench.forms import labels as words
 from xpbench.forms.build import Specials, object_field
-from xpbench.forms.composites import KindField
-from xpbench.forms.field import Field, Located, box, button, html, problem_lines, visible
+from xpbench.forms.composites import KindField, ObjectField
+from xpbench.forms.field import MISSING, Field, Located, box, button, html, problem_lines, visible
 from xpbench.forms.inputs import ChoiceLeaf, format_number
 from xpbench.plan.metrics import KINDS
 
+MADE_OF = ("column", "event", "property", "numerator", "denominator", "expression")
+"""What a metric is made of: asked first, and its key where nobody says another."""
 _ARROWS = {"increase": "▲", "decrease": "▼"}
 
 
@@ -47,9 +49,19 @@ class _Row:
         self.remove = button("", lambda: table.remove(table.rows.index(self)), "xp-tool", "xp-remove")
         self.note = html("", "xp-note-own")
         self.problems: list[Problem] = []
+        self.is_left = False
         self.widget = box(
             [box([self.open, self.line, self.up, self.down, self.remove], "xp-metric-row", across=True), self.note], "xp-metric"
         )
+
+
+class _Left(Field):
+    """Stands for a metric that somebody has edited and left: what it lacks is shown in its line."""
+
+    @property
+    def is_touched(self) -> bool:
+        """Always."""
+        return True
 
 
 class MetricTable(Field):
@@ -61,10 +73,13 @@ class MetricTable(Field):
         self.rows: list[_Row] = []
         self._spare: list[_Row] = []
         self.selected: int | None = None
+        self._touched = False
         self.note = html("", "xp-note")
         self._list = box([], "xp-list", "xp-metrics")
         choice = ChoiceLeaf("Kind", list(KINDS), words=words.CHOICES, default="conversion")
-        self.editor = KindField(choice, lambda kind: object_field(KINDS[kind], leave_out=("kind",), special=special))
+        self.editor = KindField(
+            choice, lambda kind: object_field(KINDS[kind], leave_out=("kind",), special=special, first=MADE_OF)
+        )
         self.editor.on_change(self._edited)
         self._title = html("", "xp-editor-title")
         self._editor_box = box([self._title, self.editor.widget], "xp-editor")
@@ -87,9 +102,29 @@ class MetricTable(Field):
 
     def _edited(self) -> None:
         if self.selected is not None:
+            self._name()
             self._values[self.selected] = self.editor.get()
             self._written(self.selected)
         self.changed()
+
+    def _name(self) -> None:
+        """A metric without a key is called as what it is made of."""
+        body = self.editor.body
+        if not isinstance(body, ObjectField) or "key" not in body.fields or body.fields["key"].get() is not MISSING:
+            return
+        made_of = next((body.fields[n].get() for n in MADE_OF if n in body.fields), MISSING)
+        if isinstance(made_of, str) and made_of.strip():
+            name, count = made_of.strip()[:60], 2
+            while name in self.keys():
+                name, count = f"{made_of.strip()[:60]}_{count}", count + 1
+            body.fields["key"].set(name)
+
+    def apply(self) -> None:
+        """Show the fields that apply to the role of the metric that is selected."""
+        body = self.editor.body
+        if isinstance(body, ObjectField) and "role" in body.fields:
+            is_rail = body.fields["role"].get() == "guardrail"
+            body.hide({"min_lift"} if is_rail else {"margin", "margin_rel"})
 
     def _written(self, index: int) -> None:
         value = self._values[index] if isinstance(self._values[index], dict) else {}
@@ -124,6 +159,8 @@ class MetricTable(Field):
 
     def select(self, index: int | None) -> None:
         """Show a metric in the editor."""
+        if self.selected is not None and self.selected != index and self.selected < len(self.rows):
+            self.rows[self.selected].is_left = True
         for i, row in enumerate(self.rows):
             (row.widget.add_class if i == index else row.widget.remove_class)("xp-selected")
         self.selected = index
@@ -144,6 +181,7 @@ class MetricTable(Field):
         }
         if self._values and isinstance(self._values[-1], dict) and "kind" in self._values[-1]:
             fresh["kind"] = self._values[-1]["kind"]
+        self._touched = True
         self._values.append(dict(value) if value is not None else fresh)
         self._arrange()
         self.select(len(self._values) - 1)
@@ -163,6 +201,7 @@ class MetricTable(Field):
 
     def remove(self, index: int) -> None:
         """Remove a metric."""
+        self._touched = True
         self._values.pop(index)
         self._spare.append(self.rows.pop(index))
         keep = self.selected
@@ -192,7 +231,8 @@ class MetricTable(Field):
         """Show metrics and select the first."""
         self._values = copy.deepcopy(list(value)) if isinstance(value, (list, tuple)) else []
         for row in self.rows:
-            row.problems = []
+            row.problems, row.is_left = [], False
+        self.selected, self._touched = None, False
         self._arrange()
         self.select(0 if self._values else None)
 
@@ -221,6 +261,20 @@ class MetricTable(Field):
                 row.note.value = text
         if self.selected is not None:
             self.editor.show(found.get(self.selected, []))
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether a person has added or removed a metric."""
+        return self._touched
+
+    def at(self, path: Sequence[str]) -> Field | None:
+        """The field in the editor where the metric is selected; the line of any other, once it was left."""
+        if not path or not path[0].isdigit():
+            return self
+        index = int(path[0])
+        if index == self.selected:
+            return self.editor.at(path[1:])
+        return _Left() if index < len(self.rows) and self.rows[index].is_left else None
 
     def leaves(self) -> list[Field]:
         """The leaves of the editor."""

@@ -2,46 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import ipywidgets as ipw
-
 from xpbench.forms import labels as words
-from xpbench.forms.build import help_of, kinds_of, label_of, object_field
+from xpbench.forms.build import default_of, help_of, kinds_of, label_of, object_field
 from xpbench.forms.composites import KindField, ObjectField
-from xpbench.forms.field import Field, shared_layout, shared_style, styled
-from xpbench.forms.inputs import ChoiceLeaf, TextLeaf
+from xpbench.forms.field import MISSING, Field
+from xpbench.forms.inputs import ChoiceLeaf, SuggestLeaf
 from xpbench.forms.metric_table import MetricTable
 from xpbench.forms.splits import VariantTable
 from xpbench.plan import Plan
 
+TOPICS: dict[tuple[str, str], str] = {
+    ("Claim", "metric"): "metrics",
+    ("Ratio", "numerator"): "metrics",
+    ("Ratio", "denominator"): "metrics",
+    ("Column", "column"): "numbers",
+    ("Conversion", "event"): "events",
+    ("Count", "event"): "events",
+    ("Sum", "event"): "events",
+    ("Mean", "event"): "events",
+    ("Retention", "event"): "events",
+    ("Quantile", "event"): "events",
+    ("Step", "event"): "events",
+    ("Sum", "property"): "amounts",
+    ("Mean", "property"): "amounts",
+    ("Quantile", "property"): "amounts",
+    ("Filter", "property"): "properties",
+    ("Plan", "unit"): "ids",
+    ("Exposure", "event"): "events",
+    ("Exposure", "experiment"): "experiments",
+    ("Exposure", "experiment_property"): "properties",
+    ("Exposure", "variant_property"): "properties",
+    ("Variant", "key"): "variants",
+}
+"""Fields that can be a choice of what the data hold, and of what."""
 
-class ReferenceLeaf(TextLeaf):
-    """Key of a metric: any text, with the keys of the plan as suggestions."""
 
-    def __init__(self, label: str, *, about: str = "") -> None:
-        super().__init__(label, about=about)
-        combo = ipw.Combobox(
-            description=label, options=(), ensure_option=False, continuous_update=False, layout=shared_layout(),
-            style=shared_style(ipw.Combobox),
-        )  # fmt: skip
-        self.control = styled(combo, "xp-control")
-        combo.observe(self._observed, names="value")
-        self.widget.children = (combo, self.note)
+class Suggestions:
+    """What is known for each topic, offered by every field that asks for it, whenever it was made."""
 
-    def suggest(self, keys: list[str]) -> None:
-        """Offer these keys."""
-        if tuple(self.control.options) != tuple(keys):
-            self.control.options = tuple(keys)
+    def __init__(self) -> None:
+        self._fields: dict[str, list[SuggestLeaf]] = {}
+        self._known: dict[str, Sequence[str] | Mapping[str, str]] = {}
+
+    def field(self, topic: str, made: SuggestLeaf) -> SuggestLeaf:
+        """Take a field in."""
+        self._fields.setdefault(topic, []).append(made)
+        if topic in self._known:
+            made.suggest(self._known[topic])
+        return made
+
+    def offer(self, topic: str, known: Sequence[str] | Mapping[str, str]) -> None:
+        """Offer these values from now on."""
+        if self._known.get(topic) == known:
+            return
+        self._known[topic] = known
+        for field in self._fields.get(topic, ()):
+            field.suggest(known)
 
 
-def plan_fields() -> tuple[ObjectField, list[ReferenceLeaf]]:
-    """All fields of a plan, and those among them that name a metric; more of these come as metrics are added."""
-    references: list[ReferenceLeaf] = []
+def plan_fields() -> tuple[ObjectField, Suggestions]:
+    """All fields of a plan, and what those of them that name something in the data can be offered."""
+    suggestions = Suggestions()
 
-    def reference(model: Any, key: str, info: Any) -> Field:
-        made = ReferenceLeaf(label_of(model, key), about=help_of(model, key, info))
-        references.append(made)
+    def suggesting(topic: str) -> Any:
+        def made(owner: Any, key: str, info: Any) -> Field:
+            default = default_of(info)
+            leaf = SuggestLeaf(
+                label_of(owner, key), about=help_of(owner, key, info), default=MISSING if default is None else default
+            )
+            return suggestions.field(topic, leaf)
+
         return made
 
     def metrics(_: Any, __: str, ___: Any) -> Field:
@@ -52,7 +85,7 @@ def plan_fields() -> tuple[ObjectField, list[ReferenceLeaf]]:
 
     def model(owner: Any, key: str, info: Any) -> Field:
         kinds = kinds_of(info.annotation)
-        choice = ChoiceLeaf("Model", list(kinds), words=words.CHOICES, default="sequential")
+        choice = ChoiceLeaf("Model", list(kinds), words=words.CHOICES, default="group_sequential")
         return KindField(
             choice,
             lambda k: object_field(kinds[k], leave_out=("kind",), special=special),
@@ -63,8 +96,6 @@ def plan_fields() -> tuple[ObjectField, list[ReferenceLeaf]]:
         ("Plan", "metrics"): metrics,
         ("Plan", "variants"): variants,
         ("Plan", "model"): model,
-        ("Claim", "metric"): reference,
-        ("Ratio", "numerator"): reference,
-        ("Ratio", "denominator"): reference,
+        **{at: suggesting(topic) for at, topic in TOPICS.items()},
     }
-    return object_field(Plan, special=special), references
+    return object_field(Plan, special=special), suggestions

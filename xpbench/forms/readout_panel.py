@@ -28,16 +28,19 @@ class ReadoutPanel(Panel):
         experiment: The experiment or its key.
         source: `xp.units(...)`, `xp.events(...)`; left out, the panel asks for a path.
         root: Folder of experiments, for a key.
+        suggested: A path that the panel starts with.
 
     Attributes:
         readout: The last readout, sealed or open; None before.
     """
 
-    def __init__(self, experiment: Experiment | str, source: Any = None, *, root: str | Path = "experiments") -> None:
+    def __init__(
+        self, experiment: Experiment | str, source: Any = None, *, root: str | Path = "experiments", suggested: Any = None
+    ) -> None:
         super().__init__()
         self.experiment = experiment_of(experiment, root)
         self.readout: Any = None
-        self.source = SourceBox(source)
+        self.source = SourceBox(source, plan=self.experiment.plan, suggested=suggested)
         self._listeners: list[Any] = []
         self.read_button = self.button("Read out", self.read, "xp-primary")
         self.verdict = html(ReadoutCard(None, key=self.experiment.key).verdict_html(), "xp-verdict")

@@ -137,6 +137,7 @@ class VariantTable(ListField):
 
     def add(self) -> None:
         """Append a variant; it gets an equal share and the others give in proportion."""
+        self._touched = True
         self._new({"control": not self.items})
         count = len(self.items)
         self._splits.append(0)
@@ -146,6 +147,7 @@ class VariantTable(ListField):
 
     def remove(self, index: int) -> None:
         """Remove a variant; the others take its share in proportion."""
+        self._touched = True
         self._spare.append((self.items.pop(index), self._cards.pop(index)))
         self._splits.pop(index)
         self._arrange()

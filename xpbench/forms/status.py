@@ -9,6 +9,7 @@ from html import escape
 from typing import Any, Literal
 
 from xpbench.errors import InvalidPlan, XpbenchError
+from xpbench.errors.wording import sentences
 from xpbench.forms.field import html, problem_lines
 
 Mood = Literal["quiet", "good", "busy", "bad"]
@@ -41,10 +42,11 @@ class StatusBox:
         self.mood, self.error = "bad", error
         if isinstance(error, InvalidPlan):
             self.text = str(error)
-            self._write(f"{len(error.problems)} problem(s):" + problem_lines(error.problems))
+            self._write(f"{len(error.problems)} to correct:" + problem_lines(error.problems))
         elif isinstance(error, XpbenchError):
             self.text = str(error)
-            self._write(escape(self.text))
+            said = sentences(error.what, error.rule, error.remedy)
+            self._write(f"{escape(said)}<details><summary>Details</summary><code>{escape(error.code)}</code></details>")
         else:
             self.text = f"{type(error).__name__}: {error}"
             trace = "".join(traceback.format_exception(error))

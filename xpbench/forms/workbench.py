@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from xpbench.experiment import open_experiment, statuses
+from xpbench.experiment.roots import roots_below
 from xpbench.forms.decision_form import DecisionForm
-from xpbench.forms.field import MISSING, box, html
+from xpbench.forms.field import MISSING, box, html, visible
 from xpbench.forms.inputs import ChoiceLeaf
 from xpbench.forms.panel import Panel
 from xpbench.forms.plan_form import PlanForm
 from xpbench.forms.preflight_panel import PreflightPanel
 from xpbench.forms.readout_panel import ReadoutPanel
+from xpbench.forms.status import guarded
 from xpbench.views.table import Column, Table
 
 STEPS = ("Plan", "Preflight", "Readout", "Decision")
@@ -32,7 +34,7 @@ class RegistryCard:
             Column("state", "State"),
             Column("sentence", "Where it stands"),
         )
-        self.table = Table(f"Experiments in {root}", columns, found)
+        self.table = Table("Experiments", columns, found)
 
     @property
     def headline(self) -> str:
@@ -54,7 +56,8 @@ class Workbench(Panel):
     """One panel for the whole flow.
 
     Args:
-        root: Folder of experiments.
+        root: Folder of experiments. Left out, it is the one below the folder one works in that is nearest; with several the
+            workbench asks which, and always says where it acts.
         sources: Data by experiment key; without an entry the readout asks for a path.
         unit_ids: Ids for the preflight by experiment key; without an entry it asks for a file.
         template: Template that the plan form starts from.
@@ -62,14 +65,20 @@ class Workbench(Panel):
 
     def __init__(
         self,
-        root: str | Path = "experiments",
+        root: str | Path | None = None,
         *,
         sources: Mapping[str, Any] | None = None,
         unit_ids: Mapping[str, Any] | None = None,
         template: str | None = None,
     ) -> None:
         super().__init__()
-        self.root = Path(root)
+        found = [] if root is not None else roots_below()
+        self.root = Path(root if root is not None else found[0] if found else "experiments")
+        self.folder = ChoiceLeaf("Folder", found, default=found[0] if found else MISSING)
+        self.folder.on_change(guarded(self.status, self._moved))
+        visible(self.folder.widget, len(found) > 1)
+        self.where = html("", "xp-where")
+        self._suggested: dict[str, Any] = {}
         self.sources, self.unit_ids = dict(sources or {}), dict(unit_ids or {})
         self._template = template
         self.readout: Any = None
@@ -83,6 +92,8 @@ class Workbench(Panel):
         self.place = box([], "xp-panel")
         self.step = ""
         self.main.children = (
+            self.folder.widget,
+            self.where,
             self.registry,
             box([self._choice_box, self.refresh_button, self.new_button], "xp-actions-left", across=True),
             box(list(self.steps.values()), "xp-steps", across=True),
@@ -94,8 +105,6 @@ class Workbench(Panel):
     def _choice(self) -> ChoiceLeaf:
         keys = [s["key"] for s in statuses(self.root)] if self.root.is_dir() else []
         made = ChoiceLeaf("Experiment", keys)
-        from xpbench.forms.status import guarded
-
         made.on_change(guarded(self.status, self._chosen))
         return made
 
@@ -105,8 +114,19 @@ class Workbench(Panel):
         found = self.choice.get()
         return None if found is MISSING else str(found)
 
+    def _moved(self) -> None:
+        """Another folder was chosen."""
+        chosen = self.folder.get()
+        if chosen is not MISSING:
+            self.root = Path(str(chosen))
+            self.choice.set(MISSING)
+            self.readout, self.place.children = None, ()
+            self.refresh()
+            self.status.say(f"Experiments of {self.root}.")
+
     def refresh(self) -> None:
         """Read the registry again."""
+        self.where.value = f"<p class='xp-help'>Experiments are kept in <b>{escape(str(self.root.resolve()))}</b></p>"
         chosen = self.choice.get()
         self.choice = self._choice()
         if chosen is not MISSING:
@@ -146,7 +166,7 @@ class Workbench(Panel):
         elif step == "Preflight":
             self.panel = PreflightPanel(key, self.unit_ids.get(key), root=self.root)
         elif step == "Readout":
-            self.panel = ReadoutPanel(key, self.sources.get(key), root=self.root)
+            self.panel = ReadoutPanel(key, self.sources.get(key), root=self.root, suggested=self._suggested.get(key))
             self.panel.on_readout(self._took)
             if self.readout is not None:
                 self.panel.take(self.readout)
@@ -164,15 +184,24 @@ class Workbench(Panel):
             form.freeze("Registered: a change is an amendment.")
             return form
         form = PlanForm(template=self._template, root=self.root)
-        form.on_registered(self._registered)
+        form.on_registered(lambda experiment: self._registered(experiment, form.data.source))
+        form.on_next(self._opened)
         return form
 
-    def _registered(self, experiment: Any) -> None:
+    def _opened(self, name: str) -> bool:
+        """A step that the form offers after registering is one of ours."""
+        if name in STEPS:
+            self.go(name)
+        return name in STEPS
+
+    def _registered(self, experiment: Any, source: Any = None) -> None:
         self.refresh()
+        self._suggested[experiment.key] = source
         self.choice.set(experiment.key)
         for name in STEPS[1:]:
             self.steps[name].disabled = False
-        self.status.say(f"Registered {escape(experiment.key)}. Next: Preflight.", mood="good")
+        first = "Preflight" if experiment.plan.assignment is not None else "Readout"
+        self.status.say(f"Registered {experiment.key}. Next: {first}.", mood="good")
 
     def _took(self, readout: Any) -> None:
         self.readout = readout

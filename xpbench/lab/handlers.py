@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # loaded when the first of them is asked for: Jupyter Server 
 
 MISSING = frozenset({"XPB-I01", "XPB-J03", "XPB-L04"})
 DEFAULT_ROOT = "experiments"
+ROOTS_SECONDS = 10.0
+"""How long the roots that were found deep in the folders are remembered."""
 DEMO_FOLDER = "xpbench-demo"
 DEMO_UNITS = 20_000
 MAX_BODY = 64 * 1024
@@ -121,14 +123,36 @@ class Handler(APIHandler):
         self.finish(json.dumps(value, ensure_ascii=False))
 
     async def roots(self) -> list[str]:
-        """Folders that look like a root of experiments: `experiments` here, and one folder down."""
+        """Folders that hold experiments, wherever they lie and whatever they are called; `experiments` first, also while empty.
+
+        Where files are not on this machine, `experiments` here and one folder down.
+        """
         out = [DEFAULT_ROOT] if await self.files.folder_exists(DEFAULT_ROOT) else []
+        if self.files.is_local:
+            found = await asyncio.to_thread(self._roots_below, await self.files.local_root(""))
+            return list(dict.fromkeys([*out, *found]))
         for entry in await self.files.children(""):
             if entry["type"] == "directory" and not entry["name"].startswith("."):
                 path = join(entry["name"], DEFAULT_ROOT)
                 if await self.files.folder_exists(path):
                     out.append(path)
         return out
+
+    def _roots_below(self, top: Path) -> list[str]:
+        """The same on disk, walked again after `ROOTS_SECONDS`: the panel asks every few seconds."""
+        from xpbench.experiment.roots import roots_below
+
+        near = [
+            p.relative_to(top).as_posix()
+            for p in sorted(top.glob(f"*/{DEFAULT_ROOT}"))
+            if p.is_dir() and not p.parent.name.startswith(".")
+        ]
+        at, deep = self.settings.get("xpbench_roots", (0.0, []))
+        now = time.monotonic()
+        if not at or now - at >= ROOTS_SECONDS:
+            deep = [r for r in roots_below(top) if r != "."]
+            self.settings["xpbench_roots"] = (now, deep)
+        return list(dict.fromkeys([*near, *(r for r in deep if (top / r).is_dir())]))
 
     async def items(self, root: str) -> list[Item]:
         """All experiments of a root."""

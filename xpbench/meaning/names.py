@@ -8,15 +8,22 @@ owner of the ids can say that they mean nothing.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection
+from enum import Enum
 from typing import Any
 
 from xpbench.meaning.nothing import NOTHING, SPACES, is_nothing, trimmed
 
+_SHOWN = frozenset(map(chr, range(32, 127))) - set("\\'\"")
+"""Bytes that the engine writes as they are where bytes become text."""
+
+ROUNDED = r"^[0-9]\.[0-9]+E\+[0-9]+$"
+"""How a spreadsheet writes an id of many digits: as a number, rounded."""
+
 EXACT = 2**53
 """Above this, numbers with a floating point can't tell neighbours apart."""
 
-_EDGES = "^[\\s\\x{a0}\\x{2007}\\x{202f}\\x{feff}]|[\\s\\x{a0}\\x{2007}\\x{202f}\\x{feff}]$"
 _POINTED = re.compile(r"-?(?:0|[1-9][0-9]*)\.0+", re.ASCII)
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
 
@@ -44,6 +51,10 @@ def name_of(value: Any, named: Collection[str] = ()) -> str | None:
         return str(int(number)) if number.is_integer() and abs(number) < 9e15 else str(value)
     if value != value:  # NaT, and NaN of other libraries
         return None
+    if isinstance(value, Enum):
+        return name_of(value.value, named)
+    if isinstance(value, (bytes, bytearray)):
+        return _name_of_text("".join(chr(b) if chr(b) in _SHOWN else f"\\x{b:02X}" for b in value), named)
     return _name_of_text(str(value), named)
 
 
@@ -66,14 +77,33 @@ def whole_number(name: str) -> int | None:
     return int(name) if _WHOLE.fullmatch(name) else None
 
 
+def loose(name: str) -> str:
+    """What two spellings of one thing often share: the name without case, blanks, unseen signs and leading noughts."""
+    seen = (sign for sign in unicodedata.normalize("NFKC", name) if unicodedata.category(sign) != "Cf")
+    return re.sub(r"\s+", "", "".join(seen)).casefold().lstrip("0") or "0"
+
+
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
 def trimmed_sql(text: str) -> str:
     """SQL (DuckDB) of a text without what is around it."""
-    # looking for a blank costs a fifth of cutting it, and few texts have one
-    return f"CASE WHEN regexp_matches({text}, '{_EDGES}') THEN trim({text}, {_quoted(SPACES)}) ELSE {text} END"
+    # few texts have blanks, and their ends tell it cheaply; what can't fail is computed once for each text of a dictionary
+    return (
+        f"CASE WHEN ascii({text}) BETWEEN 33 AND 126 AND ascii({text}[-1]) BETWEEN 33 AND 126 THEN {text} "
+        f"ELSE trim({text}, {_quoted(SPACES)}) END"
+    )
+
+
+def odd_sql(text: str) -> str:
+    """SQL (DuckDB) of whether a text may be another name than itself: cheap, and true too often rather than too seldom."""
+    longest = max(map(len, NOTHING))
+    words = ", ".join(_quoted(t) for t in sorted(NOTHING | {"true", "false", "-0"}))
+    return (
+        f"(ascii({text}) NOT BETWEEN 33 AND 126 OR ascii({text}[-1]) NOT BETWEEN 33 AND 126 "
+        f"OR (suffix({text}, '0') AND contains({text}, '.0')) OR (strlen({text}) <= {longest} AND lower({text}) IN ({words})))"
+    )
 
 
 def nothing_sql(short: str) -> str:
@@ -86,27 +116,39 @@ def name_sql(text: str, named: Collection[str] = (), *, trimmed: bool = False) -
     """SQL (DuckDB) of `name_of` for a column of text, which may be without blanks around it already."""
     short = text if trimmed else trimmed_sql(text)
     exact = f"WHEN {short} IN ({', '.join(map(_quoted, sorted(named)))}) THEN {short} " if named else ""
+    whole = f"rtrim(rtrim({short}, '0'), '.')"
     return (
         f"CASE {exact}WHEN {nothing_sql(short)} THEN NULL "
         f"WHEN length({short}) <= 5 AND lower({short}) IN ('true', 'false') THEN lower({short}) "
         f"WHEN {short} = '-0' THEN '0' "
-        f"WHEN ends_with({short}, '0') AND regexp_full_match({short}, '-?(0|[1-9][0-9]*)\\.0+') "
-        f"THEN CASE WHEN starts_with({short}, '-0') THEN '0' ELSE split_part({short}, '.', 1) END "
+        f"WHEN suffix({short}, '0') AND contains({short}, '.') AND {whole} || '.' = rtrim({short}, '0') "
+        f"AND ({whole} = '-0' OR CAST(try_cast({whole} AS HUGEINT) AS VARCHAR) = {whole}) "
+        f"THEN CASE WHEN {whole} = '-0' THEN '0' ELSE {whole} END "
         f"ELSE {short} END"
     )
 
 
+def _quoted_spark(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def trimmed_spark(text: str) -> str:
+    """Spark's SQL of a text without what is around it."""
+    return f"trim(BOTH {_quoted_spark(SPACES)} FROM {text})"
+
+
 def nothing_spark(text: str) -> str:
     """Spark's SQL of whether a text means that there is no value."""
-    words = ", ".join("'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'" for word in sorted(NOTHING))
-    return f"(length({text}) <= {max(map(len, NOTHING)) + 8} AND lower(trim({text})) IN ({words}))"
+    words = ", ".join(map(_quoted_spark, sorted(NOTHING)))
+    return f"(length({text}) <= {max(map(len, NOTHING)) + 8} AND lower({trimmed_spark(text)}) IN ({words}))"
 
 
-def name_spark(text: str) -> str:
+def name_spark(text: str, named: Collection[str] = ()) -> str:
     """Spark's SQL of `name_of` for a column of text."""
-    short = f"trim({text})"
+    short = trimmed_spark(text)
+    exact = f"WHEN {short} IN ({', '.join(map(_quoted_spark, sorted(named)))}) THEN {short} " if named else ""
     return (
-        f"CASE WHEN {nothing_spark(text)} THEN NULL "
+        f"CASE {exact}WHEN {nothing_spark(text)} THEN NULL "
         f"WHEN lower({short}) IN ('true', 'false') THEN lower({short}) WHEN {short} = '-0' THEN '0' "
         f"WHEN endswith({short}, '0') AND {short} RLIKE '^-?(0|[1-9][0-9]*)[.]0+$' "
         f"THEN CASE WHEN startswith({short}, '-0') THEN '0' ELSE substring_index({short}, '.', 1) END ELSE {short} END"

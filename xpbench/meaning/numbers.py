@@ -11,16 +11,26 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from xpbench.meaning.names import nothing_sql, trimmed_spark
 from xpbench.meaning.nothing import is_nothing, trimmed
 from xpbench.meaning.truth import PAIRS, truth_of
 
 PLAIN = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+PLAIN_SPARK = PLAIN.replace("\\.", "[.]")
+"""The same without a backslash, which some sessions of Spark take for an escape."""
+
 INFINITE = r"[+-]?[iI][nN][fF]([iI][nN][iI][tT][yY])?"
 _PLAIN = re.compile(PLAIN, re.ASCII)
 _INFINITE = re.compile(INFINITE, re.ASCII)
 
 SIGNS = ("$", "€", "£", "¥", "₹", "USD", "EUR", "GBP", "CHF")
 """Currencies that a whole column may have."""
+
+_WRITTEN = {0x2212: "-", 0xA0: " ", 0x202F: " ", 0x2009: " "}
+"""Signs that typesetters write for a minus and for a blank between thousands."""
+
+CODES = (-99.0, -999.0, -9999.0, -99999.0, -999999.0)
+"""Numbers that stand for missing ones in many tables."""
 
 # a comma before decimals, points, blanks or apostrophes between thousands
 _COMMA = r"[+-]?([1-9][0-9]{0,2}([. ' ][0-9]{3})+|[0-9]+)(,[0-9]+)?"
@@ -78,7 +88,7 @@ class Rule:
 
 
 def _bare(text: str, strip: str) -> str:
-    short = trimmed(text).replace("\u2212", "-")
+    short = trimmed(text).translate(_WRITTEN)
     if strip:
         short = trimmed(short.replace(strip, "", 1))
         if short.startswith("-"):
@@ -88,7 +98,7 @@ def _bare(text: str, strip: str) -> str:
 
 def bare_sql(text: str, strip: str) -> str:
     """SQL of a trimmed text without its currency or per cent sign; `-$5` and `$-5` are -5."""
-    short = f"replace({text}, '\u2212', '-')"
+    short = f"translate({text}, '{''.join(map(chr, _WRITTEN))}', '{''.join(_WRITTEN.values())}')"
     if not strip:
         return short
     at = f"instr({short}, '{strip}')"
@@ -153,6 +163,24 @@ def number_of_text(text: str) -> float | None:
     if (truth := truth_of(short)) is not None:
         return float(truth)
     return float(short) if _PLAIN.fullmatch(short) or _INFINITE.fullmatch(short) else None
+
+
+def number_sql(short: str) -> str:
+    """SQL (DuckDB) of `number_of_text` for a trimmed text; null where it is no number, or none is there."""
+    number = f"try_cast({short} AS DOUBLE)"
+    return (
+        f"CASE WHEN NOT isnan({number}) AND NOT contains({short}, '_') THEN {number} WHEN {nothing_sql(short)} THEN NULL "
+        f"WHEN lower({short}) = 'true' THEN CAST(1 AS DOUBLE) WHEN lower({short}) = 'false' THEN CAST(0 AS DOUBLE) END"
+    )
+
+
+def number_spark(text: str) -> str:
+    """Spark's SQL of `number_of_text`, infinite ones aside, for a column of text."""
+    short = trimmed_spark(text)
+    return (
+        f"CASE WHEN {short} RLIKE '^({PLAIN_SPARK})$' THEN try_cast({short} AS DOUBLE) "
+        f"WHEN lower({short}) = 'true' THEN CAST(1 AS DOUBLE) WHEN lower({short}) = 'false' THEN CAST(0 AS DOUBLE) END"
+    )
 
 
 def advice(texts: Sequence[str]) -> str:

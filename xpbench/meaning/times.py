@@ -127,7 +127,9 @@ def _day(text: str, order: bool | None) -> str | None:
     at = time_of_text(text)
     if at is not None:
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at[0]) if abs(at[0]) < 2**55 else None
-        return moment.date().isoformat() if moment is not None and 1900 <= moment.year <= 2200 else None
+        # a small number is a year, or a day as spreadsheets count them, and no second of 1970
+        earliest = 2005 if _NUMBER.fullmatch(text.strip()) and len(text.strip()) != 8 else 1900
+        return moment.date().isoformat() if moment is not None and earliest <= moment.year <= 2200 else None
     found = _LAST.fullmatch(text.strip())
     if found is not None and order is not None:
         first, _, second, year = found.groups()
@@ -157,6 +159,8 @@ def day_first(texts: Sequence[str]) -> bool | None:
 
 def day_advice(texts: Sequence[str]) -> str:
     """What to do about texts that are no days."""
+    if texts and all(re.fullmatch(r"[3-6][0-9]{4}(\.[0-9]+)?", t.strip()) for t in texts):
+        return "Write days as 2026-01-31: these are numbers of days as a spreadsheet counts them"
     if any(_LAST.fullmatch(t.strip()) for t in texts):
         return "Write days as 2026-01-31: here day and month can't be told apart, or both orders occur"
     return "Write days as 2026-01-31 or as times, and leave empty what has none"

@@ -89,7 +89,9 @@ def structural_problems(error: ValidationError, data: Mapping[str, Any]) -> list
         owner = plain(_owner(location[:-1]))
         match item["type"]:
             case "extra_forbidden":
-                hint = nearest(str(location[-1]), _fields_at(location[:-1], data))
+                fields = _fields_at(location[:-1], data)
+                label = location[-1] == "label" and "name" in fields  # what forms and rows call it
+                hint = "The file calls it 'name'" if label else nearest(str(location[-1]), fields)
                 out.append(Problem.of("XPB-P01", pointer, owner=owner, hint=plain(hint)))
             case "missing" | "union_tag_not_found":
                 where = location if item["type"] == "missing" else [*location, "kind"]
@@ -120,21 +122,27 @@ def _place(loc: Sequence[str | int], data: Any) -> list[str | int]:
     """The location without the tags that pydantic adds for unions."""
     out: list[str | int] = []
     here: Any = data
+    tagged = False
     for index, part in enumerate(loc):
         last = index == len(loc) - 1
-        if isinstance(here, Mapping) and isinstance(part, str) and part in here:
+        if not tagged and _is_union(out) and isinstance(here, Mapping) and here.get("kind") == part:
+            tagged = True  # the tag, even where a field has the same name: a metric of kind `column` has a field `column`
+        elif isinstance(here, Mapping) and isinstance(part, str) and part in here:
             out.append(part)
             here = here[part]
         elif isinstance(here, (list, tuple)) and isinstance(part, int):
             out.append(part)
             here = here[part] if part < len(here) else None
-        elif isinstance(here, Mapping) and isinstance(part, str) and here.get("kind") == part and not last:
-            continue
         elif isinstance(here, Mapping) and last and isinstance(part, str):
             out.append(part)
         elif last and not isinstance(here, (Mapping, list, tuple)):
             continue
     return out
+
+
+def _is_union(location: Sequence[str | int]) -> bool:
+    """Whether parts of several kinds may stand at a location."""
+    return tuple(location[:1]) == (("model",) if len(location) == 1 else ("metrics",) if len(location) == 2 else ())
 
 
 def _owner(location: Sequence[str | int]) -> str:

@@ -62,8 +62,17 @@ def batches(path: str | Path, *, as_text: tuple[str, ...] = ()) -> Iterator[pa.T
             return
         with streamed(file, as_text) as reader:
             for batch in reader:
-                if batch.num_rows:
-                    yield pa.Table.from_batches([batch])
+                table = _without_headers(pa.Table.from_batches([batch]), as_text)
+                if table.num_rows:
+                    yield table
+
+
+def _without_headers(table: pa.Table, as_text: tuple[str, ...]) -> pa.Table:
+    """The rows that are not the header again, as joined files have it between their rows."""
+    for name in as_text[:1]:
+        if name in table.column_names and pa.types.is_string(table.schema.field(name).type):
+            table = table.filter(pc.fill_null(pc.not_equal(table[name], name), True))
+    return table
 
 
 def header(path: str | Path) -> list[str]:
@@ -108,8 +117,11 @@ def id_column(names: list[str], wanted: str | None, key: str) -> str:
 
 
 def without_empty(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column of text with null for cells that mean that there is no value, such as NA and empty ones."""
+    """Ids of text as the names that they are: without blanks around them, 7 for 7.0, null for NA and empty cells."""
     if not pa.types.is_string(column.type):
         return column
-    short = pc.utf8_lower(pc.utf8_trim(column, characters=SPACES))
-    return pc.if_else(pc.is_in(short, value_set=pa.array(sorted(NOTHING))), pa.scalar(None, pa.string()), column)
+    short = pc.utf8_trim(column, characters=SPACES)
+    pointed = pc.match_substring_regex(short, r"^-?(0|[1-9][0-9]*)\.0+$")
+    short = pc.if_else(pointed, pc.replace_substring_regex(short, r"\.0+$", ""), short)
+    nothing = pc.is_in(pc.utf8_lower(short), value_set=pa.array(sorted(NOTHING)))
+    return pc.if_else(nothing, pa.scalar(None, pa.string()), short)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xpbench.errors import DataError, number_of, plain, shown
+from xpbench.meaning.nothing import SPACES
 from xpbench.sheets.unpack import ensure_text, plain_file
 
 HEAD = 1 << 18
@@ -96,7 +97,11 @@ class _Look:
         self.skip = rows[at][0] - 1 if rows else skip
         lines = text.splitlines()
         self.preamble = [line for line in lines[hinted : self.skip] if line.strip()]
-        widths = [len(fields) for _, fields in rows[at + 1 :]]
+        later = [fields for _, fields in rows[at + 1 :]]
+        wide = len(self.names)
+        if later and all(len(f) == wide + 1 and not f[-1].strip() for f in later):  # a separator at the end of every line
+            later = [fields[:-1] for fields in later]
+        widths = [len(fields) for fields in later]
         alike = not widths or max(widths.count(w) for w in set(widths)) > len(widths) / 2
         even = all(w == len(self.names) for w in widths)
         known = sum(name in wanted for name in self.names)
@@ -200,8 +205,8 @@ def _checked(sheet: Sheet) -> Iterator[list[str]]:
                     continue
                 if len(fields) == wide + 1 and not fields[-1].strip():
                     fields = fields[:-1]  # a separator at the end of the line
-                if not fields and wide > 1:
-                    continue
+                if wide > 1 and len(fields) <= 1 and not "".join(fields).strip(SPACES + "\x00\x1a"):
+                    continue  # a blank line, or what some systems write at the end of a file
                 if len(fields) != wide and fields:
                     raise _ragged(sheet, line, fields)
                 yield fields or [""]

@@ -30,6 +30,30 @@ def plain_file(path: str, folder: str | Path) -> str:
     return _utf8(_unpacked(path, folder), path, folder)
 
 
+def lines_file(path: str, folder: str | Path) -> str:
+    """A file of JSON Lines as its reader takes it: plain or a single gzip stream; else a plain copy.
+
+    Raises:
+        DataError: as `plain_file`.
+    """
+    with open(path, "rb") as file:
+        head = file.read(4)
+    return _unpacked(path, folder) if head.startswith((_ZSTD, b"PK\x03\x04")) else path
+
+
+def beginning(path: str) -> bytes:
+    """The first bytes of a file, unpacked where it is packed; empty where it can't be."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(4096)
+        if head.startswith((b"\x1f\x8b", _ZSTD, b"PK\x03\x04")):
+            with tempfile.TemporaryDirectory() as folder, open(_unpacked(path, folder), "rb") as file:
+                return file.read(4096)
+    except (OSError, DataError):
+        return b""
+    return head
+
+
 def _unpacked(path: str, folder: str | Path) -> str:
     with open(path, "rb") as file:
         head = file.read(8)
@@ -46,7 +70,7 @@ def _unpacked(path: str, folder: str | Path) -> str:
             with zipfile.ZipFile(path) as archive:
                 names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX/")]
                 if any(n.startswith("xl/") for n in names):
-                    remedy = "It is a workbook: read it with pandas.read_excel(…), or save it as CSV UTF-8"
+                    remedy = "It is a workbook: name it .xlsx, read it with pandas.read_excel(…), or save it as CSV UTF-8"
                     raise DataError("XPB-D61", path=path, reason=plain("it is an Excel workbook"), remedy=plain(remedy))
                 if len(names) != 1:
                     remedy = "Unpack it, and name the files"

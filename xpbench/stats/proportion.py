@@ -89,6 +89,18 @@ def is_rare(found: Counts) -> bool:
     return min(events, units - events) < FEW
 
 
+LEAST_EXPECTED = 2
+
+
+def is_uneven(found: Counts) -> bool:
+    """Whether the smaller variant expects fewer than two units with the event, or without it, by the pooled share.
+
+    At 99:1 ten events are one tenth of an event in the treatment: there the first event of all crosses Pocock's boundary.
+    """
+    events, units = found.x_c + found.x_t, found.n_c + found.n_t
+    return min(found.n_c, found.n_t) * min(events, units - events) < LEAST_EXPECTED * units
+
+
 def _log_likelihood_root(a3: float, a2: float, a1: float, a0: float, *, low: float, high: float) -> float:
     """The root of the cubic likelihood equation inside (low, high), by Cardano's trigonometric form."""
     q = (a2 / (3.0 * a3)) ** 3 - a1 * a2 / (6.0 * a3**2) + a0 / (2.0 * a3)

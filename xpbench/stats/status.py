@@ -34,10 +34,10 @@ REASONS: Mapping[str, str] = {
     "read the effect instead.",
     "few_events": "Fewer than 10 units of a variant have the event (or lack it), so the score interval is shown instead of the "
     "normal one.",
-    "too_few_events": "Fewer than 10 units of both variants together have the event (or lack it). The anytime and "
-    "group-sequential tests keep their promise only with more, so no difference is called yet.",
-    "cap_is_zero": "So many values are zero that the cap would be zero and remove the metric; take the percentile over "
-    "non-zero values.",
+    "too_few_events": "Fewer than 10 units of both variants together have the event (or lack it), or the smaller variant can "
+    "expect fewer than 2. The anytime and group-sequential tests keep their promise only with more.",
+    "cap_is_zero": "So many values are zero that the winsorization cap is zero and removes the metric. Set winsorize.over to "
+    "nonzero, so that the percentile is taken over the values that are not zero, or leave the cap out.",
 }
 """A sentence for every status."""
 

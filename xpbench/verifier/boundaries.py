@@ -126,6 +126,53 @@ class Boundary:
             mass, before = _carried(mass, nodes, sd), t
         return bound
 
+    @property
+    def is_spaced(self) -> bool:
+        """Whether an estimate after a stop is given: after a first look, over at most 30 that are not too close."""
+        gaps = [b - a for a, b in pairwise(self.information)]
+        return bool(gaps) and len(gaps) < 30 and min(gaps) >= 2e-3
+
+    def after_stop(self, z: float, alpha: float) -> tuple[tuple[float, float, float], float]:
+        """Median-unbiased drift and its interval by the order of stages, and the p-value of no drift."""
+        bounds = [Boundary(self.information[: i + 1], self.spending, False).q(alpha) for i in range(len(self.information) - 1)]
+        centre, reach = z / math.sqrt(self.information[-1]), 1 / math.sqrt(self.information[0])
+
+        def at(share: float) -> float:
+            def gap(drift: float) -> float:
+                return self._above(z, bounds, drift) - share
+
+            low, high = centre - 4 * reach, centre + 4 * reach
+            while gap(low) > 0 and centre - low < 1e3 * reach:
+                low -= 4 * reach
+            while gap(high) < 0 and high - centre < 1e3 * reach:
+                high += 4 * reach
+            return root(gap, low, high, close=1e-12 * (high - low))
+
+        none = self._above(z, bounds, 0.0)
+        return (at(0.5), at(alpha / 2), at(1 - alpha / 2)), 2 * min(none, 1 - none)
+
+    def _above(self, z: float, bounds: Sequence[float], drift: float) -> float:
+        """Chance of a result at least as high, under a drift: the density of the score is not symmetric then."""
+        mass, before, above = [(0.0, 1.0)], 0.0, 0.0
+        for i, t in enumerate(self.information):
+            sd, push = math.sqrt(t - before), drift * (t - before)
+            last = i + 1 == len(self.information)
+            edge = (z if last else bounds[i]) * math.sqrt(t)
+            if edge < math.inf:
+                above += math.fsum(m * normal_tail((edge - s - push) / sd) for s, m in mass)
+            if last:
+                break
+            centres = [s + push for s, _ in mass]
+            low, high = max(-edge, min(centres) - FAR * sd), min(edge, max(centres) + FAR * sd)
+            width = 4.0 * min(sd, math.sqrt(self.information[i + 1] - t))
+            count = max(1, min(math.ceil((high - low) / width), 400))
+            new, scale = [], 1 / (sd * math.sqrt(2 * math.pi))
+            for x, w in panels([low + (high - low) * j / count for j in range(count + 1)], 16):
+                density = math.fsum(m * math.exp(-0.5 * ((x - s - push) / sd) ** 2) for s, m in mass)
+                new.append((x, w * scale * density))
+            mass, before = new, t
+        return above
+
     def p(self, z: float) -> float:
         """Repeated p-value: the smallest level at which the boundary of the last look is crossed."""
         if math.isnan(z):

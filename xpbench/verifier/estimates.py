@@ -88,6 +88,15 @@ def with_noise(metric: J, found: Estimate, c: J | None, t: J | None) -> Estimate
     return Estimate(pair, pair, None, found.share, found.score, True, found.quantile)
 
 
+def capped_away(found: Estimate, caps: Sequence[J]) -> Estimate:
+    """The estimate in which a winsorization cap of zero is the reason why nothing is left."""
+    zero = any((c["upper"] == 0 and c["n_upper"]) or (c["lower"] == 0 and c["n_lower"]) for c in caps)
+    if not zero or found.pair.status != "zero_variance":
+        return found
+    pair = Pair(found.pair.mc, found.pair.mt, n=found.pair.n, status="cap_is_zero")
+    return Estimate(pair, pair)
+
+
 def waiting(found: Estimate) -> Estimate:
     """The estimate in designs with several looks before scores were used there: a rare event is waited for."""
     if found.score is None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from xpbench.verifier.designs import adjust, design_of
+from xpbench.verifier.designs import adjust, alpha_of, design_of, interval_level
 from xpbench.verifier.pairs import NAN
 from xpbench.verifier.posterior import LOOSE, misses
 from xpbench.verifier.quantiles import chi2_tail
 from xpbench.verifier.report import J, Notes
-from xpbench.verifier.rows import finite, rows_of
+from xpbench.verifier.rows import MATCHED, finite, rows_of
 from xpbench.verifier.rule import recommended
 from xpbench.verifier.text import canonical, sha256
 
@@ -153,6 +153,7 @@ def check_estimates(notes: Notes, readout: J) -> None:
             dimension=dimension,
             slice_=value,
             methods=readout.get("methods", 1),
+            levels=_slice_levels(plan, readout, dimension) if dimension else None,
         )
         if [(r["metric"], r["variant"]) for r in ours] != [(r["metric"], r["variant"]) for r in theirs]:
             notes.differs("estimates, rows", [r["metric"] for r in ours], [r["metric"] for r in theirs])
@@ -179,6 +180,21 @@ def check_estimates(notes: Notes, readout: J) -> None:
             model["kind"], ""
         )
         notes.checked.append(f"estimates, intervals, p-values and margins of {count} rows recomputed from the moments{how}")
+
+
+def _slice_levels(plan: J, readout: J, dimension: str) -> dict[tuple[str, str], float] | None:
+    """Levels of the intervals of a segment: those of its discoveries, by metric and variant."""
+    if readout.get("methods", 1) < MATCHED:
+        return None
+    slices = next(s["slices"] for s in readout["segments"] if s["dimension"] == dimension)
+    out, alpha = {}, alpha_of(plan)
+    of = [rows_of(plan, readout["summary"], dimension=dimension, slice_=v, methods=readout["methods"]) for v in slices]
+    for rows in zip(*of, strict=True):
+        known = [r["p_value"] for r in rows if r["p_value"] is not None]
+        if known and rows[0]["role"] != "guardrail":
+            found = sum(p <= alpha for p in adjust(known, "bh"))
+            out[rows[0]["metric"], rows[0]["variant"]] = interval_level(alpha, "bh", found, len(known))
+    return out
 
 
 def _check_own_look(notes: Notes, plan: J, readout: J) -> None:

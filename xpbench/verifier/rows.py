@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from xpbench.verifier.boundaries import Boundary
 from xpbench.verifier.designs import (
     Design,
     adjust,
@@ -18,14 +20,14 @@ from xpbench.verifier.designs import (
     standing,
 )
 from xpbench.verifier.documented import DOCUMENTED, documented_test
-from xpbench.verifier.estimates import Estimate, estimate, waiting, with_noise
+from xpbench.verifier.estimates import Estimate, capped_away, estimate, waiting, with_noise
 from xpbench.verifier.pairs import NAN, Pair
 from xpbench.verifier.posterior import Posterior, posterior_of
 from xpbench.verifier.quantiles import normal_isf
 from xpbench.verifier.report import J
 from xpbench.verifier.score import Score
 
-METHODS = 4
+METHODS = 5
 """The newest edition of the methods that is known here."""
 WHOLE = 2
 """The edition from which on no status drops out of the rule on the good side."""
@@ -33,6 +35,8 @@ WHOLE = 2
 
 ENDED = 4
 """The edition in which an interval within what does not matter is a result, and so is a guardrail worse within its margin."""
+MATCHED = 5
+"""The edition in which intervals of segments are at the level of their verdicts, and a stop has an estimate of its own."""
 POWER = 3
 """The edition that judges shares by the score whatever their counts, and guardrails at one-sided alpha."""
 
@@ -53,6 +57,7 @@ def rows_of(
     slice_: str = "",
     alone: bool = False,
     methods: int = METHODS,
+    levels: Mapping[tuple[str, str], float] | None = None,
 ) -> list[dict[str, J]]:
     """Every row of the readout, computed from the moments.
 
@@ -64,6 +69,7 @@ def rows_of(
         slice_: Its value.
         alone: Leave out what earlier looks found, and give what this look found by itself.
         methods: Edition of the methods that the readout names; 1 where it names none.
+        levels: Of the intervals, by metric and variant, in place of those of the families.
     """
     units = sum(summary["units"].values())
     cells = _cells(summary)
@@ -79,6 +85,8 @@ def rows_of(
                 own = estimate(metric, *pick)
                 if methods >= WHOLE:
                     own = with_noise(metric, own, *pick)
+                    if methods >= MATCHED:
+                        own = capped_away(own, [c for c in summary.get("caps", ()) if c["metric"] == metric["key"]])
                 elif not design.once:
                     own = waiting(own)
                 items.append((metric, variant, pick, own, design, raw, _scores(own, design, methods)))
@@ -105,9 +113,12 @@ def rows_of(
             level = 2 * (plan.get("decision", {}).get("guardrail_alpha") or alpha)
         for i, p in zip(members, adjusted, strict=True):
             corrected[i] = (p, level)
-    end = closing(plan, looks[:-1]) is not None
+    for i, item in enumerate(items):
+        corrected[i] = corrected[i][0], (levels or {}).get((item[0]["key"], item[1]["key"]), corrected[i][1])
+    end, early = closing(plan, looks[:-1]) is not None, methods >= MATCHED and not dimension and not alone
     return [
-        _row(plan, item, found[i][0], *corrected[i], held=held[i], end=end, methods=methods) for i, item in enumerate(items)
+        _row(plan, item, found[i][0], *corrected[i], held=held[i], end=end, early=early, methods=methods)
+        for i, item in enumerate(items)
     ]
 
 
@@ -117,8 +128,10 @@ def _scores(est: Estimate, design: Design, methods: int) -> Score | None:
         return est.score if design.once and est.reduction is None and est.pair.status != "zero_variance" else None
     if methods >= POWER and est.reduction is None:
         plenty = design.once and est.score is None and est.counts is not None and est.counts.many
-        return None if plenty else est.counts
-    return est.score if not design.once or est.reduction is None else None
+        found = None if plenty else est.counts
+    else:
+        found = est.score if not design.once or est.reduction is None else None
+    return replace(found, wary=True) if found is not None and methods >= MATCHED else found
 
 
 def _z(item: J) -> float:
@@ -168,7 +181,16 @@ def finite(value: float) -> float | None:
 
 
 def _row(
-    plan: J, item: J, p: float, p_adjusted: float, level: float, *, methods: int, held: J | None = None, end: bool = False
+    plan: J,
+    item: J,
+    p: float,
+    p_adjusted: float,
+    level: float,
+    *,
+    held: J | None = None,
+    end: bool = False,
+    early: bool = False,
+    methods: int = METHODS,
 ) -> dict[str, J]:
     metric, variant, cells, est, design, raw, score = item
     pair, alpha = est.pair, alpha_of(plan)
@@ -178,7 +200,8 @@ def _row(
     if score is not None:
         q = design.q(Pair(n=pair.n, df=math.inf), level)
         if math.isfinite(q):
-            row |= _by_score(score, q, waits=score.rare and not design.once)
+            shows = methods >= MATCHED and metric.get("margin") is not None
+            row |= _by_score(score, q, waits=score.rare and not design.once, held=shows)
         no_lift = row.pop("no_lift", "unbounded_lift" if has_lift(pair) else "control_near_zero")
         row["status"] = "few_events" if not math.isnan(p) and score.tiny else pair.status
         if math.isnan(p) and score.rare and not design.once and pair.status != "zero_variance":
@@ -236,6 +259,8 @@ def _row(
         row |= {"guardrail": held["guardrail"], "matters": held["matters"]}
         row["equivalent"] = None if row["equivalent"] is None else False
     row["sensitivity"] = []
+    if early and held is None and p_adjusted <= alpha and design.boundary is not None:
+        row["sensitivity"] += _after_stop(pair, design.boundary, _z(item), level)
     if est.reduction is not None:
         row["sensitivity"].append(("without CUPED", _interval(est.plain, design, level), design.p(est.plain)))
     if all(c is not None for c in raw):
@@ -246,13 +271,27 @@ def _row(
     return row
 
 
-def _by_score(score: Score, q: float, *, waits: bool) -> dict[str, J]:
+def _after_stop(pair: Pair, boundary: Boundary, z: float, level: float) -> list[tuple[str, dict[str, J], float]]:
+    """The estimate that stopping at this look does not exaggerate; empty where no look came before."""
+    if not math.isfinite(z) or z == 0 or not boundary.is_spaced:
+        return []
+    ends, p = boundary.after_stop(z, level)
+    scale = (pair.mt - pair.mc) / z * math.sqrt(boundary.information[-1])
+    values = [scale * x for x in ends]
+    out: dict[str, J] = dict(zip(("effect", "ci_low", "ci_high"), values, strict=True))
+    lifts = [x / abs(pair.mc) if has_lift(pair) else None for x in values]
+    out |= dict(zip(("lift", "lift_low", "lift_high"), lifts, strict=True))
+    return [("adjusted for stopping early", {**out, "status": "ok"}, p)]
+
+
+def _by_score(score: Score, q: float, *, waits: bool, held: bool) -> dict[str, J]:
     """Effect and lift with their intervals by the score; none without a difference, or without zero while none is called."""
     out: dict[str, J] = {}
     out["effect"], out["ci_low"], out["ci_high"] = score.effect(q)
     out["lift"], out["lift_low"], out["lift_high"], out["no_lift"] = score.lift(q)
     if score.silent or (waits and not out["ci_low"] <= 0 <= out["ci_high"]):
-        out |= dict.fromkeys(("ci_low", "ci_high", "lift_low", "lift_high"))
+        hidden = ("lift_low", "lift_high") if score.silent and held else ("ci_low", "ci_high", "lift_low", "lift_high")
+        out |= dict.fromkeys(hidden)
     return out
 
 

@@ -15,6 +15,8 @@ class Score:
     n_c: int
     x_t: int
     n_t: int
+    wary: bool = False
+    """Whether fewer than two expected in the smaller variant are waited for, too."""
 
     @property
     def tiny(self) -> bool:
@@ -29,9 +31,10 @@ class Score:
 
     @property
     def rare(self) -> bool:
-        """Fewer than 10 units of both variants together have the event, or lack it."""
+        """Fewer than 10 units of both variants together have the event, or lack it; or hardly any can in the smaller one."""
         events, units = self.x_c + self.x_t, self.n_c + self.n_t
-        return min(events, units - events) < 10
+        fewer = min(events, units - events)
+        return fewer < 10 or (self.wary and self.tiny and min(self.n_c, self.n_t) * fewer < 2 * units)
 
     @property
     def silent(self) -> bool:

@@ -16,6 +16,7 @@ novelty_curve              lift by days since exposure
 distribution               values before and after winsorization
 cuped                      variance removed
 power                      chance to find a lift by units
+sizes                      lift by days at one's own traffic
 buckets                    the randomiser's buckets
 rule_table                 truth table of the rule
 other_ways                 the same comparison in other ways

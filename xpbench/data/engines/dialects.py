@@ -6,7 +6,7 @@ Proven on Postgres, only compiled for BigQuery and Snowflake.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from functools import cache, reduce
 from typing import Any
@@ -133,8 +133,12 @@ def number(value: Any) -> Any:
         return ibis.ifelse(value.isnan() | value.isinf(), ibis.null("float64"), value.cast("float64"))
     if kind.is_numeric():
         return value.cast("float64")
+    if kind.is_boolean():
+        return value.cast("int64").cast("float64")
     if kind.is_string():
-        return ibis.ifelse(value.re_search(NUMBER), value, ibis.null("string")).cast("float64")
+        text = ibis.ifelse(value.re_search(NUMBER), value, ibis.null("string")).cast("float64")
+        lower = value.strip().lower()
+        return ibis.cases((lower == "true", 1.0), (lower == "false", 0.0), else_=text)
     return ibis.null("float64")
 
 
@@ -162,6 +166,38 @@ def microseconds(value: Any, unit: str) -> Any:
         (exact.abs() < 10**14, (exact * 1_000).cast("int64")),
         (exact.abs() < 10**17, exact.cast("int64")),
         else_=(exact * Decimal("0.001")).floor().cast("int64"),
+    )
+
+
+def name(value: Any, said: Collection[str]) -> Any:
+    """A value as the name that it is, as `xpbench.meaning.names` has it; null where there is none.
+
+    Args:
+        value: A column.
+        said: Texts that the plan names, which are values whatever they say.
+    """
+    import ibis
+
+    kind = value.type()
+    if kind.is_integer():
+        return value.cast("string")
+    if kind.is_boolean():
+        return ibis.ifelse(value, "true", "false")
+    if kind.is_floating():
+        whole = (value == value.floor()) & (value.abs() < 9e15)
+        text = ibis.ifelse(whole, value.cast("decimal(20, 0)").cast("string"), value.cast("string"))
+        return ibis.ifelse(value.isnan(), ibis.null("string"), text)
+    text = value.cast("string").strip()
+    lower = text.lower()
+    pointed = text.re_search(r"^-?(0|[1-9][0-9]*)\.0+$")
+    named = [(text.isin(sorted(said)), text)] if said else []
+    return ibis.cases(
+        *named,
+        (lower.isin(sorted(NOTHING)), ibis.null("string")),
+        (lower.isin(["true", "false"]), lower),
+        (text == "-0", "0"),
+        (pointed, ibis.ifelse(text.startswith("-0."), "0", text.re_replace(r"\.0+$", ""))),
+        else_=text,
     )
 
 

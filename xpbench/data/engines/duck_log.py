@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +16,24 @@ from xpbench.canonical import digest
 from xpbench.data.cache import digest_of_files
 from xpbench.data.engines.duck_times import INTEGERS, REALS, microseconds_of, trimmed_name
 from xpbench.data.engines.embedded import engine_name, from_parquet, literal, quote, unread
-from xpbench.data.logs.log import MARK, Properties, conditions_of, happened, stored_as
+from xpbench.data.logs.log import MARK, Properties, column_hint, happened, stored_as, texts_of
 from xpbench.data.logs.opening import kind_of, plain_frame
 from xpbench.data.summary import Finding
-from xpbench.errors import DataError, nearest, plain, shown
-from xpbench.meaning.names import name_sql, nothing_sql, trimmed_sql
+from xpbench.errors import DataError, plain, shown
+from xpbench.meaning.names import name_sql, nothing_sql, odd_sql, trimmed_sql
 from xpbench.meaning.nothing import is_nothing
+from xpbench.meaning.numbers import number_sql
 from xpbench.meaning.times import EARLIEST, zoned_sql
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
     from xpbench.data.logs.specification import LogSpecification
+
+FEW = 1_000_000
+"""Events up to which every id of a Parquet file is looked at before ids are taken as they are written."""
+
+FIRST_ROWS = 50_000
+"""Of each file of a longer log."""
 
 _FAR = 2**60
 """Microseconds; time stamps of the engine reach further."""
@@ -59,6 +67,7 @@ class DuckLog:
         self._select = ""
         self._source = "source"
         self._types: Mapping[str, str] = {}
+        self._said = texts_of(plan)
         self.all("SET preserve_insertion_order = false")  # rows mean the same in any order, and are handled with less memory
         self._parquet = isinstance(source.log, list) and kind_of(source.log[0]) == "parquet"
         self._open()
@@ -185,18 +194,11 @@ class DuckLog:
         if twice := declared_once(short):
             raise DataError("XPB-D41", first_name=twice[0], second_name=twice[1])
         load(self.run, "raw", sheets, short, self._copies.name, duckdb.Error)
-        said = {
-            str(v)
-            for m in self.plan.metrics
-            for f in conditions_of(m)
-            for v in (f.value if isinstance(f.value, tuple) else (f.value,))
-        }
-        said |= {v.key for v in self.plan.variants}
-        kept = ", ".join(f"CASE WHEN {self._is_value(q, said)} THEN {q} END AS {q}" for q in short.values())
+        kept = ", ".join(f"CASE WHEN {self._is_value(q, self._said)} THEN {q} END AS {q}" for q in short.values())
         self._view(f"SELECT {kept} FROM raw")
 
     @staticmethod
-    def _is_value(name: str, said: set[str]) -> str:
+    def _is_value(name: str, said: Collection[str]) -> str:
         """Whether a cell of a CSV is a value: it is no word for nothing, or the plan says that word."""
         short = trimmed_sql(name)
         words = ", ".join(literal(w) for w in sorted(said) if is_nothing(w))
@@ -209,26 +211,29 @@ class DuckLog:
             raise unread("The log could not be read", error) from error
 
     def _open_jsonl(self, paths: Sequence[str]) -> None:
-        from xpbench.data.jsonl.ingestion import Ingestion
+        from xpbench.data.jsonl.ingestion import Ingestion, holds_list, keys_of
+        from xpbench.sheets.unpack import lines_file
 
         self._folder = tempfile.TemporaryDirectory(prefix="xpbench-")
         names = [*self.properties.texts]
         unit = self.schema.unit or self.plan.unit
+        files = [Path(lines_file(p, self._folder.name)) for p in paths]
+        keeps_all = self.properties.items == "dictionary" or holds_list(files[0], self.schema.properties)
         report = Ingestion(
-            [Path(p) for p in paths],
+            files,
             Path(self._folder.name) / "events",
-            None if self.properties.items == "dictionary" else [*names, *([unit] if unit not in names else [])],
-            self.schema,
+            None if keeps_all else [*names, *([unit] if unit not in names else [])],
+            replace(self.schema, unit=unit) if keeps_all else self.schema,
             self.source.engine,
             known=None if self.source.cache is None else self.source.cache.known(paths),
         ).run()
         self._files_digest = digest_of_files(report.files)
         self._findings += report.findings()
         if not report.rows:
-            raise DataError("XPB-D07", what=plain(f"The log has no readable event: {report.told()}"))
-        whole = (
-            f", properties AS {quote(self.schema.properties or 'properties')}" if self.properties.items == "dictionary" else ""
-        )
+            fitting = column_hint("", keys_of(files[0]))
+            more = f". {fitting}" if fitting.startswith("The log fits") else ""
+            raise DataError("XPB-D07", what=plain(f"The log has no readable event: {report.told()}{more}"))
+        whole = f", properties AS {quote(self.schema.properties or 'properties')}" if keeps_all else ""
         columns = f"* EXCLUDE (properties){whole}" if whole else "*"
         self._view(f"SELECT {columns} FROM {from_parquet(sorted(report.folder.glob('*.parquet')))}")
 
@@ -261,14 +266,14 @@ class DuckLog:
         unit = schema.unit or self.plan.unit
         for name, role in ((schema.event, "the event's name"), (schema.time, "the event's time")):
             if name not in types and self._property(name, types) is None:
-                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(nearest(name, types)))
+                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(column_hint(name, types)))
         id_expression = self._property(unit, types)
         if id_expression is None:
-            raise DataError("XPB-D05", column=unit, role=plain("the plan's unit"), hint=plain(nearest(unit, types)))
+            raise DataError("XPB-D05", column=unit, role=plain("the plan's unit"), hint=plain(column_hint(unit, types)))
         id_name, id_type = id_expression
         missing = set()
         columns = [
-            f"{id_name if id_type == 'VARCHAR' and self._parquet else _identity(id_name, id_type)} AS u",
+            f"{self._unit(id_name, id_type)} AS u",
             f"CAST({self._found(schema.event, types)[0]} AS VARCHAR) AS event",
             f"{self._time(*self._found(schema.time, types))} AS t",
         ]
@@ -287,7 +292,7 @@ class DuckLog:
                 missing.add(name)
                 columns.append(f"CAST(NULL AS VARCHAR) AS {short}")
             else:
-                columns.append(f"{_as_text(*found)} AS {short}")
+                columns.append(f"{self._text(*found)} AS {short}")
             if name in self.properties.numbers:
                 number = "CAST(NULL AS DOUBLE)" if found is None else _as_number(*found)
                 columns.append(f"{number} AS {self.properties.numbers[name]}")
@@ -307,22 +312,52 @@ class DuckLog:
         self._id, self._arrives = u, arrived is not None
         self.all(f"CREATE TEMP {table} normal AS {self._select}")
 
+    def _unit(self, name: str, kind: str) -> str:
+        """Expression of the id."""
+        return name if self._is_plain(name, kind, few=FIRST_ROWS) else _identity(name, kind)
+
+    def _text(self, name: str, kind: str) -> str:
+        """Expression of a property as the name that it is."""
+        return name if self._is_plain(name, kind) else _as_text(name, kind, self._said)
+
+    def _is_plain(self, name: str, kind: str, *, few: int = 0) -> bool:
+        """Whether every text of a column of Parquet is its own name: then the engine can use what files say of the column.
+
+        Args:
+            name: Of the column, quoted.
+            kind: Its type.
+            few: In a long log only the first rows of each file are looked at, since ids have no dictionary: other spellings
+                come with a whole source.
+        """
+        if not (self._parquet and kind == "VARCHAR" and name in map(quote, self._types)):
+            return False
+        ((rows,),) = self.all(f"SELECT count(*) FROM {self._source}")  # files know it
+        parts = [self._source]
+        if few and rows > FEW:
+            parts = [f"(SELECT {name} FROM {from_parquet([path])} LIMIT {few})" for path in self.source.log]
+        return not any(self.all(f"SELECT 1 FROM {part} WHERE {odd_sql(name)} LIMIT 1") for part in parts)
+
     def _whole_properties(self, types: Mapping[str, str]) -> Mapping[str, str]:
-        """Cells of properties that are no JSON are told, and hold nothing; the engine would refuse the whole log."""
+        """Cells of properties that are no JSON are told, and hold nothing; the engine would refuse the whole log.
+
+        A list of key and value becomes an object of them.
+        """
         holder = self.schema.properties
-        if holder is None or not (types.get(holder, "") == "VARCHAR" or types.get(holder, "").startswith("ENUM")):
+        kind = types.get(holder or "", "")
+        if holder is None or not (kind in ("VARCHAR", "JSON") or kind.startswith("ENUM")):
             return types
         text = f"CAST({quote(holder)} AS VARCHAR)"
-        ((broken, of, example),) = self.all(
+        whole = f"CASE WHEN json_valid({text}) THEN {text} END"
+        ((broken, of, lists, example),) = self.all(
             f"SELECT count_if({text} IS NOT NULL AND NOT json_valid({text})), count(*), "
+            f"count_if(json_type({whole}) = 'ARRAY'), "
             f"min({text}) FILTER (NOT json_valid({text}) AND NOT {nothing_sql(trimmed_sql(text))}) FROM source"
         )
-        if broken:
-            self.all(
-                f"CREATE TEMP VIEW whole AS SELECT * "
-                f"REPLACE (CASE WHEN json_valid({text}) THEN {text} END AS {quote(holder)}) FROM source"
-            )
+        if broken or lists:
+            held = _object_of(whole) if lists else whole
+            self.all(f"CREATE TEMP VIEW whole AS SELECT * REPLACE ({held} AS {quote(holder)}) FROM source")
             self._source = "whole"
+        if broken:
             such = f", such as {shown(str(example)[:60])}" if example is not None else ""
             detail = f"Column {shown(holder)} holds no JSON there{such}."
             self._findings.append(Finding("broken_properties", int(broken), int(of), "read without properties", detail=detail))
@@ -341,13 +376,13 @@ class DuckLog:
         own = [f"CAST({quote(n)} AS VARCHAR)" for n in names if n in types]
         keys = [f"CAST({found[0]} AS VARCHAR)" for n in names if n not in types and (found := self._property(n, types))]
         if not own and not keys and named != type(self.schema)().insert_id:
-            raise DataError("XPB-D05", column=named, role=plain("the insert id"), hint=plain(nearest(named, types)))
+            raise DataError("XPB-D05", column=named, role=plain("the insert id"), hint=plain(column_hint(named, types)))
         return own + keys
 
     def _found(self, name: str, types: Mapping[str, str]) -> tuple[str, str]:
         found = self._property(name, types)
         if found is None:  # pragma: no cover - checked before
-            raise DataError("XPB-D05", column=name, role=plain("an event"), hint=plain(nearest(name, types)))
+            raise DataError("XPB-D05", column=name, role=plain("an event"), hint=plain(column_hint(name, types)))
         return found
 
     def _property(self, name: str, types: Mapping[str, str], *, of_plan: bool = False) -> tuple[str, str] | None:
@@ -442,6 +477,17 @@ class DuckLog:
         return f"CASE WHEN {value} >= {EARLIEST} THEN {value} END"
 
 
+def _object_of(text: str) -> str:
+    """JSON of an object, where a text is a list of key and value, whose value may be one of several types, as of GA4."""
+    kinds = ("string_value", "int_value", "float_value", "double_value")
+    several = ", ".join(f"nullif(CAST(json_extract(e.value, '$.{k}') AS VARCHAR), 'null')" for k in kinds)
+    value = f"CASE WHEN json_type(e.value) = 'OBJECT' THEN coalesce({several}, 'null') ELSE CAST(e.value AS VARCHAR) END"
+    pair = f"CAST(to_json(e.key) AS VARCHAR) || ':' || coalesce({value}, 'null')"
+    items = f'from_json({text}, \'[{{"key":"VARCHAR","value":"JSON"}}]\')'
+    pairs = f"list_transform(list_filter({items}, lambda e: e.key IS NOT NULL), lambda e: {pair})"
+    return f"CASE WHEN json_type({text}) = 'ARRAY' THEN '{{' || array_to_string({pairs}, ',') || '}}' ELSE {text} END"
+
+
 def _is_of_structs(kind: str) -> bool:
     return kind.startswith("STRUCT(") and kind.endswith("[]")
 
@@ -462,22 +508,26 @@ def _identity(name: str, kind: str) -> str:
     return name_sql(f"CAST({name} AS VARCHAR)")
 
 
-def _as_text(name: str, kind: str) -> str:
+def _as_text(name: str, kind: str, said: Collection[str]) -> str:
+    """A property as the name that it is (`xpbench.meaning.names`); lists and structs as JSON."""
     if kind in REALS:
         return _identity(name, kind)
-    if kind == "VARCHAR":
-        return name
-    return f"CAST({name} AS VARCHAR)"
+    if kind in INTEGERS or kind == "BOOLEAN":
+        return f"CAST({name} AS VARCHAR)"
+    if kind.endswith("]") or kind.startswith(("STRUCT(", "MAP(")):
+        return f"CAST(to_json({name}) AS VARCHAR)"
+    return name_sql(f"CAST({name} AS VARCHAR)", said)
 
 
 def _as_number(name: str, kind: str) -> str:
-    if kind in REALS or kind in INTEGERS or kind.startswith("DECIMAL"):
+    if kind in REALS or kind in INTEGERS or kind == "BOOLEAN" or kind.startswith("DECIMAL"):
         number = f"CAST({name} AS DOUBLE)"
     elif kind == "VARCHAR" or kind.startswith("ENUM"):
-        number = f"try_cast({name} AS DOUBLE)"
+        number = number_sql(trimmed_sql(f"CAST({name} AS VARCHAR)"))
     else:
         return "CAST(NULL AS DOUBLE)"
-    return number if kind in INTEGERS or kind.startswith("DECIMAL") else f"CASE WHEN isfinite({number}) THEN {number} END"
+    is_exact = kind in INTEGERS or kind == "BOOLEAN" or kind.startswith("DECIMAL")
+    return number if is_exact else f"CASE WHEN isfinite({number}) THEN {number} END"
 
 
 def _listed(name: str, kind: str, separator: str) -> str:

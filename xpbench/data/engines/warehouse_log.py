@@ -18,9 +18,9 @@ import narwhals.stable.v2 as nw
 from xpbench.canonical import digest
 from xpbench.data.engines import dialects
 from xpbench.data.engines.embedded import unread
-from xpbench.data.logs.log import MARK, EventSchema, Properties, happened
+from xpbench.data.logs.log import MARK, EventSchema, Properties, column_hint, happened, texts_of
 from xpbench.data.summary import Finding
-from xpbench.errors import DataError, nearest, plain
+from xpbench.errors import DataError, plain
 from xpbench.meaning.times import EARLIEST
 from xpbench.plan import Plan
 
@@ -40,7 +40,8 @@ class WarehouseLog:
         self.properties = properties
         self._held: list[str] = []
         form = NormalForm(source, plan, properties, dialect=self.kind)
-        self.normal = form.table()
+        # every later question goes to what this one statement has read: rows that arrive meanwhile are in none of the answers
+        self.normal = self.keep(nw.from_native(form.table()), "log").to_native()
         self.missing_properties: frozenset[str] = frozenset(form.missing)
         self.has_insert_ids = form.has_insert_ids
         self._separator = plan.exposure.list_separator
@@ -170,22 +171,23 @@ class NormalForm:
         for name, role in ((schema.event, "the event's name"), (schema.time, "the event's time"), (unit, "the plan's unit")):
             value = self.property(name)
             if value is None:
-                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(nearest(name, self.log.columns)))
+                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(column_hint(name, self.log.columns)))
             found[name] = value
         u = found[unit]
-        u = u.cast("int64") if u.type().is_integer() else dialects.value_or_null(u.cast("string"))
+        u = u.cast("int64") if u.type().is_integer() else dialects.name(u, ())
         insert = self.insert_ids()
         self.has_insert_ids = insert is not None
         event, t = found[schema.event].cast("string"), self.time(found[schema.time])
         iid = ibis.literal("") if insert is None else dialects.value_or_null(insert).fill_null("")
         columns = {"u": u, "event": event, "t": t, "iid": iid}
+        said = texts_of(self.plan)
         arrived = self.property(schema.arrived) if schema.arrived else None
         columns["arr"] = ibis.null("int64") if arrived is None else dialects.microseconds(arrived, "auto")
         for name, short in self.properties.texts.items():
             value = self.property(name, of_plan=True)
             if value is None:
                 self.missing.add(name)
-            columns[short] = ibis.null("string") if value is None else value.cast("string")
+            columns[short] = ibis.null("string") if value is None else dialects.name(value, said)
             if name in self.properties.numbers:
                 columns[self.properties.numbers[name]] = ibis.null("float64") if value is None else dialects.number(value)
         if self.properties.items:
@@ -206,7 +208,7 @@ class NormalForm:
         names = sorted(dict.fromkeys([named, "insert_id"]), key=lambda n: n not in columns)
         found = [value.cast("string") for n in names if (value := self.property(n)) is not None]
         if not found and named != EventSchema().insert_id:
-            raise DataError("XPB-D05", column=named, role=plain("the insert id"), hint=plain(nearest(named, columns)))
+            raise DataError("XPB-D05", column=named, role=plain("the insert id"), hint=plain(column_hint(named, columns)))
         return ibis.coalesce(*found) if found else None
 
     def property(self, name: str, *, of_plan: bool = False) -> Any:

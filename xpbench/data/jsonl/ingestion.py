@@ -289,15 +289,32 @@ def top_names(path: Path, own: Collection[str | None], names: Iterable[str]) -> 
         own: Names at the top that every line has: the event, and the properties.
         names: Those that are looked for.
     """
+    met = keys_of(path)
+    return tuple(n for n in dict.fromkeys(names) if n in met and n not in own)
+
+
+def keys_of(path: Path) -> set[str]:
+    """Keys at the top of the first lines of a file."""
+    return {key for found in _first(path) for key in found}
+
+
+def holds_list(path: Path, holder: str | None) -> bool:
+    """Whether the properties of the first line that has any are a list of key and value, as those of GA4 are."""
+    return any(isinstance(found[holder], list) for found in _first(path) if holder and found.get(holder))
+
+
+def _first(path: Path) -> list[dict[str, Any]]:
+    """Objects in the first lines of a file, plain or gzipped."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    met: set[str] = set()
+    out = []
     with contextlib.suppress(OSError, EOFError, zlib.error), gzip.open(path) if packed else path.open("rb") as lines:
         for line in itertools.islice(lines, HEAD_LINES):
             with contextlib.suppress(ValueError, RecursionError):
                 found = json.loads(line)
-                met |= found.keys() if isinstance(found, dict) else set()
-    return tuple(n for n in dict.fromkeys(names) if n in met and n not in own)
+                if isinstance(found, dict):
+                    out.append(found)
+    return out
 
 
 HEAD_LINES = 200

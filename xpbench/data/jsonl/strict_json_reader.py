@@ -50,7 +50,7 @@ class Strict:
         if self.holder and self.names is None:
             columns[self.holder] = "JSON"
         elif self.holder:
-            inner = [n for n in self.names or () if n not in self.tops] or ["$none"]
+            inner = [n for n in self.names or () if n != self.schema.time or n not in self.tops] or ["$none"]
             columns[self.holder] = "STRUCT(" + ", ".join(f"{quote(n)} VARCHAR" for n in inner) + ")"
         else:
             columns |= dict.fromkeys(self.names or (), "VARCHAR")
@@ -107,8 +107,11 @@ class Strict:
         return path(time) if time in self.tops else path(self.holder, time)
 
     def _column(self, name: str) -> str:
-        inner = self.holder and name not in self.tops
-        return f"struct_extract({quote(self.holder or '')}, {literal(name)})" if inner else quote(name)
+        if not self.holder or (name in self.tops and name == self.schema.time):
+            return quote(name)
+        inside = f"struct_extract({quote(self.holder)}, {literal(name)})"
+        # some lines may have it at the top, and others in the object
+        return f"coalesce({quote(name)}, {inside})" if name in self.tops else inside
 
     def _timed(self, time: str) -> str:
         """A time can be read. Plain whole numbers, which most are, need no look at other ways to write a time."""

@@ -13,6 +13,7 @@ days_since_exposure  moments by days since exposure
 concurrent           other experiments on the same units
 identity             one person under several ids
 survey               one look over a whole log
+properties_seen      which properties its events carry, with examples
 list_experiments     which experiments a log holds
 otlp                 log records of OpenTelemetry to one event a line
 unit_table_note      what belongs to a unit table, and its summary

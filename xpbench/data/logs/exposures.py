@@ -103,6 +103,11 @@ def _switch(value: nw.Expr, branches: Mapping[Any, nw.Expr]) -> nw.Expr:
     return chain
 
 
+def _listed(finding: Finding) -> str:
+    """The variants that the plan does not have, in brackets."""
+    return f" ({finding.detail.rstrip('.')})" if finding.name == "unknown_variant" and finding.detail else ""
+
+
 def exposed(
     log: Log,
     table: nw.LazyFrame[Any],
@@ -163,7 +168,7 @@ def exposed(
     span = rows_of(met.with_columns(several=several).group_by("several", "low").agg(**sums, latest=c("last").max()))
     n_units = sum(int(r["n"]) for r in span)
     if not n_units:
-        words = "; ".join(f"{f.count:,} {f.name.replace('_', ' ')}" for f in findings if f.count) or "none at all"
+        words = "; ".join(f"{f.count:,} {f.name.replace('_', ' ')}{_listed(f)}" for f in findings if f.count) or "none at all"
         raise DataError("XPB-D34", experiment=plan.experiment_name, count=total, found=plain(words))
     order = ["t", "iid", "v"]
     switched = sum(int(r["n"]) for r in span if r["several"])

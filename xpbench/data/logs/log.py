@@ -9,7 +9,7 @@ several experiments, `Log.itemized` gives a row for each, with `item`: experimen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -125,6 +125,24 @@ class EventSchema:
         )
 
 
+PRESETS = ("segment", "amplitude", "ga4", "posthog", "mixpanel_pipeline")
+"""Schemas by name, in the order in which a log is compared with them."""
+
+
+def column_hint(name: str, known: Collection[str]) -> str:
+    """What to do about a column of an event that is not there: a preset that fits the log, or the nearest name.
+
+    Args:
+        name: Of the missing column.
+        known: Those that the log has.
+    """
+    for preset in PRESETS:
+        schema = getattr(EventSchema, preset)()
+        if {schema.event, schema.time, schema.unit or "distinct_id", schema.insert_id or schema.event} <= set(known):
+            return f"The log fits schema=xp.EventSchema.{preset}(): pass it to xp.events"
+    return nearest(name, known)
+
+
 def stored_as(name: str, schema: EventSchema) -> str:
     """Column of a property that is called like a column that a log has anyway: its event, or its properties."""
     taken = {schema.event.lower(), "properties", (schema.properties or "").lower()}
@@ -193,12 +211,25 @@ def properties_of(plan: Plan) -> Properties:
     return out
 
 
+def texts_of(plan: Plan) -> frozenset[str]:
+    """Texts that the plan names, which are values whatever they say: its experiment, its variants, what it filters by."""
+    out = {plan.experiment_name, *(v.key for v in plan.variants)}
+    for metric in plan.metrics:
+        for condition in conditions_of(metric):
+            values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+            out |= {v for v in values if isinstance(v, str)}
+    return frozenset(out)
+
+
 def identity_properties(unit: str) -> tuple[str, ...]:
     """Properties that link a unit of this kind to further ids; none where a unit is no person or device."""
     if unit == "$device_id":
         return ("$user_id",)
-    if unit in ("distinct_id", "$distinct_id", "$user_id", "user_id"):
-        return ("$device_id", "$anon_id", SENT_AS)
+    if unit in ("distinct_id", "$distinct_id", "$user_id"):  # of Mixpanel and of PostHog
+        names = ("$device_id", "$user_id", "$anon_id", "$identified_id", SENT_AS, "alias", "$anon_distinct_id")
+        return tuple(name for name in names if name != unit)
+    if unit in ("userId", "user_id"):  # of Segment, RudderStack and Amplitude
+        return ("$device_id", "$anon_id", SENT_AS, "anonymousId", "anonymous_id", "device_id", "previousId")
     return ()
 
 
@@ -305,7 +336,7 @@ def exposures_from(
         "t",
         "iid",
         v=variant,
-        qa=(nw.col(properties.texts[QA_PROPERTY]) == "true").fill_null(False),
+        qa=nw.col(properties.texts[QA_PROPERTY]).is_in(("true", "1")).fill_null(False),
         **segments,
         **(more or {}),
     )

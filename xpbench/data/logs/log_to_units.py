@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
@@ -20,7 +20,9 @@ from xpbench.data.logs.values import Amount, Values, events_of, fits, horizon_of
 from xpbench.data.moments import counted_where, rows_of
 from xpbench.data.summary import Cell, Finding
 from xpbench.errors import DataError, nearest, number_of, plain, shown
-from xpbench.meaning.names import name_of
+from xpbench.meaning.names import ROUNDED, loose, name_of
+from xpbench.meaning.numbers import CODES, advice
+from xpbench.meaning.truth import PAIRS
 from xpbench.plan import Plan
 from xpbench.plan.metrics import EventMetric, Filter, Funnel, Mean, Quantile, Sessions, Sum
 
@@ -32,12 +34,21 @@ MAX_AGES = 60
 
 c = nw.col
 
+_OTHER_TRUTHS = {"1", "0", *(word for pair in PAIRS for word in pair)}
+"""What others write for true and false."""
+
 
 def _usual(value: nw.Expr) -> dict[str, nw.Expr]:
     """What is always asked of an amount."""
     grid = float(10**MONEY_DIGITS)
     broken = counted_where((value * grid).round(0) / grid != value)
     return {"low": value.min(), "high": value.max(), "all": nw.len(), "had": value.count(), "broken": broken}
+
+
+def _in_a_log(texts: Sequence[str]) -> str:
+    """What to do about values of a property that are no numbers."""
+    said = advice(texts)
+    return "Send these values as numbers" if said.startswith("Correct") else said
 
 
 class Reading:
@@ -52,7 +63,7 @@ class Reading:
         self.findings: list[Finding] = list(log.findings())
         self.metrics = [m for m in plan.metrics if isinstance(m, EventMetric)]
         codes = plan.data.missing_codes
-        self.codes = [-99.0, -999.0, -9999.0, -99999.0, -999999.0] if codes is None else [float(k) for k in codes]
+        self.codes = list(CODES) if codes is None else [float(k) for k in codes]
         """Numbers that may stand for missing ones."""
         for metric in plan.metrics:
             for _, leaf in leaves(plan, metric):
@@ -74,6 +85,7 @@ class Reading:
         counted = counted_by_variant(table, plan)
         if not counted:
             self.refuse_experiment(frame)
+        self.refuse_rounded(table)
         found = exposed(log, table, plan, counted, self.unit_tests())
         self.findings += found.findings
         n = sum(found.by_variant.values())
@@ -163,7 +175,28 @@ class Reading:
                     self.findings.append(
                         Finding("absent_event", 1, 1, "counted as zero", metric=metric.key, detail=f"Event {shown(name)}.")
                     )
+        wanted = {self.plan.exposure.event, *(name for metric in self.metrics for name in events_of(metric) or ())}
+        for name in sorted(wanted & set(self.events)):
+            alike = [e for e in self.events if e not in wanted and loose(e) == loose(name)]
+            if alike:
+                listed = ", ".join(f"{e!r} ({number_of(self.events[e], 'event')})" for e in alike[:3])
+                detail = f"The plan counts {shown(name)}; not counted are {listed}."
+                self.findings.append(
+                    Finding("alike_events", sum(self.events[e] for e in alike), self.rows, "not counted", detail=detail)
+                )
         self.check_events(frame, unitless=seen.unitless)
+
+    def refuse_rounded(self, exposures: nw.LazyFrame[Any]) -> None:
+        """Ids that a spreadsheet has rounded are several units each.
+
+        Raises:
+            DataError: `XPB-D79`.
+        """
+        if exposures.collect_schema()["u"] != nw.String or self.log.passes_are_dear:
+            return
+        rows = rows_of(exposures.filter(c("u").str.contains(ROUNDED)).select("u").head(1))
+        if rows:
+            raise DataError("XPB-D79", column=self.source.schema.unit or self.plan.unit, found=rows[0]["u"])
 
     def hint_of(self, event: str) -> str:
         """What to do about an event that is not there: lines that could not be read may hold it."""
@@ -190,6 +223,15 @@ class Reading:
             if f.op in present
         ]
 
+    def compared(self) -> list[tuple[EventMetric, Filter, str]]:
+        """Every condition that compares with single values, with its metric and its column."""
+        return [
+            (metric, f, self.properties.texts[f.property])
+            for metric in self.metrics
+            for f in conditions_of(metric)
+            if f.op in ("==", "in", "!=", "not in")
+        ]
+
     def check_events(self, frame: nw.LazyFrame[Any], *, unitless: int) -> None:
         """Events of metrics name the unit, and the properties of filters are there; looked at only where they may not be.
 
@@ -197,23 +239,71 @@ class Reading:
             DataError: `XPB-D44` or `XPB-D45`.
         """
         filtered = [] if self.source.absent_events == "zero" else self.filters()
-        if not (unitless or filtered):
+        numeric = self.numeric_filters()
+        if not (unitless or filtered or numeric):
             return
         wanted = {"n": nw.len(), "timed": c("t").count(), "named": c("u").count()}
-        wanted |= {f"has_{p}": c(p).count() for p in sorted({p for _, _, p in filtered})}
+        wanted |= {f"has_{p}": c(p).count() for p in sorted({p for _, _, p in (*filtered, *numeric)})}
+        wanted |= {f"num_{x}": c(x).count() for x in sorted({self.properties.numbers[f.property] for _, f, _ in numeric})}
         rows = {r["event"]: r for r in rows_of(frame.group_by("event").agg(**wanted))}
         unit = self.source.schema.unit or self.plan.unit
         for metric in self.metrics:
             for name in sorted(events_of(metric) or ()):
                 if name in rows and rows[name]["timed"] and not rows[name]["named"]:
                     raise DataError("XPB-D44", count=int(rows[name]["n"]), event=name, key=metric.key, unit=unit)
-        self.check_filters(frame, [(m, f, col) for m, f, col in filtered if f.op in ("==", "in")])
+        self.check_filters(frame, [(m, f, col) for m, f, col in self.compared() if self.source.absent_events != "zero"])
         for subject, f, column in filtered:
             names = events_of(subject)
             mine = [row for name, row in rows.items() if names is None or name in names]
             if mine and not any(row[f"has_{column}"] for row in mine):
                 event = plain("of any name") if names is None else shown(sorted(names)[0])
                 raise DataError("XPB-D45", event=plain(event), property=f.property, key=subject.key)
+        for subject, f, column in numeric:
+            names = events_of(subject)
+            mine = [row for name, row in rows.items() if names is None or name in names]
+            there = sum(int(row[f"has_{column}"]) for row in mine)
+            lost = there - sum(int(row[f"num_{self.properties.numbers[f.property]}"]) for row in mine)
+            if lost:
+                self.refuse_words(frame, subject, f, column, lost=lost, of=there)
+
+    def numeric_filters(self) -> list[tuple[EventMetric, Filter, str]]:
+        """Every condition that compares with a number, with its metric and its column."""
+
+        def is_number(value: Any) -> bool:
+            return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+        return [
+            (metric, f, self.properties.texts[f.property])
+            for metric in self.metrics
+            for f in conditions_of(metric)
+            if f.value is not None and all(map(is_number, f.value if isinstance(f.value, tuple) else (f.value,)))
+        ]
+
+    def refuse_words(
+        self, frame: nw.LazyFrame[Any], metric: EventMetric, f: Filter, column: str, *, lost: int, of: int
+    ) -> None:
+        """A filter compares with a number what is none: refused where no value is one, else told.
+
+        Raises:
+            DataError: `XPB-D77`.
+        """
+        names = sorted(events_of(metric) or ())
+        events = frame.filter(c("event").is_in(names)) if names else frame
+        words = events.filter(~c(column).is_null(), c(self.properties.numbers[f.property]).is_null())
+        rows = rows_of(words.group_by(column).agg(n=nw.len()).sort("n", column, descending=[True, False]).head(3))
+        listed = ", ".join(f"{shown(str(r[column])[:60])} ({int(r['n']):,})" for r in rows)
+        if lost < of:
+            detail = f"Filter {shown(f.property)} {f.op} … compares numbers; no number are {listed}."
+            self.findings.append(Finding("not_a_number", lost, of, "fit no comparison", metric=metric.key, detail=detail))
+            return
+        raise DataError(
+            "XPB-D77",
+            property=f.property,
+            event=plain("of any name") if not names else names[0],
+            key=metric.key,
+            found=plain(listed),
+            remedy=plain(advice([str(r[column]) for r in rows])),
+        )
 
     def check_filters(self, frame: nw.LazyFrame[Any], filtered: Sequence[tuple[EventMetric, Filter, str]]) -> None:
         """The values of filters occur; one that never does is refused where another is likely meant, and else told.
@@ -230,7 +320,10 @@ class Reading:
                 asked[f"f{i}_{k}"] = counted_where(mine & test)
         if not asked:
             return
-        found = rows_of(frame.select(**asked))[0]
+        every = [events_of(metric) for metric, _, _ in filtered]
+        counted = sorted({name for names in every for name in names or ()})
+        mine_alone = frame if any(names is None for names in every) else frame.filter(c("event").is_in(counted))
+        found = rows_of(mine_alone.select(**asked))[0]
         for i, (metric, f, column) in enumerate(filtered):
             names = sorted(events_of(metric) or ())
             for k, value in enumerate(f.value if isinstance(f.value, tuple) else (f.value,)):
@@ -256,6 +349,10 @@ class Reading:
                     hint = f"The property is a list, such as {such}: send what you filter by as a property of its own."
                 elif alike:
                     hint = f"The log has {shown(alike[0])}."
+                elif isinstance(value, bool) and not {t.lower() for t in there} - _OTHER_TRUTHS:
+                    hint = f"The log has {', '.join(map(shown, there[:2]))}: filter by what stands there."
+                elif f.op in ("!=", "not in"):
+                    continue  # nothing is left out, as the filter says
                 else:
                     shown_ = ", ".join(shown(t) for t in there[:5])
                     detail = f"Filter {shown(f.property)} {f.op} {shown(wanted)} fits no event {event}. The log has {shown_}."
@@ -337,18 +434,23 @@ class Reading:
             name = metric.property
             if not had:
                 raise DataError(
-                    "XPB-D32", key=metric.key, property=name, event=metric.event, hint=plain(self.near_property(name))
+                    "XPB-D32",
+                    key=metric.key,
+                    property=name,
+                    event=metric.event,
+                    hint=plain(self.near_property(metric, frame) if text else self.absent_property(name)),
                 )
             low, high = float(row["low"]), float(row["high"])
             if text and policy.non_finite == "refuse":
-                what, shown_ = plain(f"not a number (event {shown(metric.event)})"), plain(self.no_numbers(metric, frame))
+                what, words = plain(f"not a number (event {shown(metric.event)})"), self.no_numbers(metric, frame)
+                listed = ": " + ", ".join(f"{shown(v)} ({n:,})" for v, n in words)
                 raise DataError(
                     "XPB-D12",
                     column=name,
                     count=plain(f"{text:,}"),
                     what=what,
-                    found=shown_,
-                    remedy=plain("Send these values as numbers"),
+                    found=plain(listed),
+                    remedy=plain(_in_a_log([v for v, _ in words])),
                 )
             negative, code = int(row["negative"] or 0), int(row.get("code") or 0)
             if code and policy.missing_codes is None and (code == negative or code > max(10, had // 100)):
@@ -368,18 +470,23 @@ class Reading:
             out[metric.key] = Amount(low, high, every, had, money)
         return out
 
-    def no_numbers(self, metric: Sum | Mean | Quantile, frame: nw.LazyFrame[Any]) -> str:
-        """The most frequent values of a property that are no numbers, in words."""
+    def no_numbers(self, metric: Sum | Mean | Quantile, frame: nw.LazyFrame[Any]) -> list[tuple[str, int]]:
+        """The most frequent values of a property that are no numbers, with their events."""
         number, text = (c(names[metric.property]) for names in (self.properties.numbers, self.properties.texts))
         mine = frame.filter(c("event") == metric.event, number.is_null(), ~text.is_null()).select(v=text)
         rows = rows_of(mine.group_by("v").agg(n=nw.len()).sort("n", "v", descending=[True, False]).head(3))
-        return ": " + ", ".join(f"{shown(r['v'])} ({int(r['n']):,})" for r in rows)
+        return [(str(r["v"]), int(r["n"])) for r in rows]
 
-    def near_property(self, name: str) -> str:
+    def absent_property(self, name: str) -> str:
         """What to do about a property without values."""
         if name in self.log.missing_properties:
             return "Correct the name of the property"
         return "Check the property's name and type"
+
+    def near_property(self, metric: Sum | Mean | Quantile, frame: nw.LazyFrame[Any]) -> str:
+        """What to do about a property that holds other things than numbers."""
+        words = self.no_numbers(metric, frame)
+        return f"It holds {', '.join(f'{shown(v)} ({n:,})' for v, n in words)}. {_in_a_log([v for v, _ in words])}"
 
     def refuse_experiment(self, frame: nw.LazyFrame[Any]) -> None:
         """The experiment is not in the log.
@@ -463,15 +570,26 @@ class Reading:
             return []
         every = frame.filter(c("event").is_in(sorted(names.values())), c("t") >= found.first).group_by("event").agg(n=nw.len())
         of = {r["event"]: int(r["n"]) for r in rows_of(every)}
-        rows = rows_of(joined.filter(c("e") > 0).group_by("e").agg(n=nw.len()))
-        mine = {names[int(r["e"])]: int(r["n"]) for r in rows if int(r["e"]) in names}
+        counted = joined.filter(c("e") > 0).group_by("e", *values.keys).agg(n=nw.len())
+        whose = found.units.select(*values.keys, "variant")
+        rows = rows_of(counted.join(whose, on=list(values.keys), how="inner").group_by("e", "variant").agg(n=c("n").sum()))
+        mine: dict[str, int] = {}
+        by: dict[str, dict[str, int]] = {}
+        for r in rows:
+            if (name := names.get(int(r["e"]))) is not None:
+                mine[name] = mine.get(name, 0) + int(r["n"])
+                by.setdefault(name, {})[r["variant"]] = int(r["n"])
+
+        def by_variant(events: Collection[str]) -> dict[str, int]:
+            keys = [v.key for v in self.plan.variants]
+            return {k: n for k in keys if (n := sum(by.get(name, {}).get(k, 0) for name in events))}
+
         out = []
         for metric in self.metrics:
             events = events_of(metric) or set()
             total = sum(of.get(name, 0) for name in events)
             count = min(sum(mine.get(name, 0) for name in events), total)
-            if total:
-                out.append(Finding("metric_overlap", count, total, "kept", metric=metric.key))
+            out.append(Finding("metric_overlap", count, total, "kept", metric=metric.key, by_variant=by_variant(events)))
         return out
 
     def several_readers(self, ages: int) -> bool:

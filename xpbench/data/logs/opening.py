@@ -25,6 +25,8 @@ def located(table: Any) -> Any:
         table = [table]
     if isinstance(table, (list, tuple)) and table and all(isinstance(p, (str, Path)) for p in table):
         paths = expanded(table)
+        if len(paths) == 1 and paths[0].lower().endswith(tuple(_BY_OTHERS)):
+            return located(_read_by_others(paths[0]))
         kinds = {kind_of(p) for p in paths}
         if len(kinds) > 1 or None in kinds:
             endings = ", ".join(sorted({Path(p).suffix or "no ending" for p in paths}))
@@ -36,6 +38,10 @@ def located(table: Any) -> Any:
         return paths
     if is_relation(table) or is_arrow(table):
         return table
+    if is_warehouse(table):
+        table = _at_hand(table)
+        if is_relation(table):
+            return table
     if is_pandas(table):
         table = _named_by_text(table)
     import narwhals.stable.v2 as nw
@@ -44,6 +50,60 @@ def located(table: Any) -> Any:
         nw.from_native(table)
     except TypeError:
         raise DataError("XPB-D03", kind=type(table).__name__, hint=plain(_remedy(table))) from None
+    return table
+
+
+_BY_OTHERS = {".xlsx": "pandas", ".xls": "pandas", ".feather": "pyarrow", ".arrow": "pyarrow", ".ipc": "pyarrow"}
+"""Endings of files that an installed library reads whole, and which."""
+
+
+def _read_by_others(path: str) -> Any:
+    """A workbook of one sheet as a frame of its cells, or a file of Arrow as its table.
+
+    Raises:
+        DataError: `XPB-D03`, the library is not installed, or the workbook has several sheets; `XPB-D01`, it can't be read.
+    """
+    ending = Path(path).suffix.lower()
+    try:
+        if _BY_OTHERS[ending] == "pyarrow":
+            import pyarrow.feather
+
+            return pyarrow.feather.read_table(path, memory_map=False)
+        import pandas as pd
+
+        sheets = pd.read_excel(path, sheet_name=None, dtype=object, keep_default_na=False)
+    except ImportError as error:
+        hint = f"Install what pandas reads it with ({error.name}), or save it as CSV UTF-8"
+        raise DataError("XPB-D03", kind=ending, hint=plain(hint)) from error
+    except Exception as error:
+        raise unread("The table could not be read", error) from error
+    full = {name: sheet for name, sheet in sheets.items() if len(sheet)}
+    if len(full) != 1:
+        hint = f"It has {len(full):,} sheets with rows: read one with pandas.read_excel(path, sheet_name=…)"
+        raise DataError("XPB-D03", kind=ending, hint=plain(hint))
+    (sheet,) = full.values()
+    return sheet.map(lambda v: None if isinstance(v, str) and not v.strip() else v)
+
+
+def _at_hand(table: Any) -> Any:
+    """A table of Ibis whose database is inside this process, as that database gives it: values as they are stored.
+
+    DuckDB's is a relation. SQLite has a type for each value and not for each column, and dates are text: it comes as a frame of
+    objects, which is read by the same rules as any other.
+    """
+    backend = table.get_backend()
+    if backend.name == "duckdb":
+        return backend.con.sql(str(backend.compile(table)))
+    if backend.name == "sqlite":
+        import pandas as pd
+
+        rows = backend.con.execute(str(backend.compile(table))).fetchall()
+        frame = pd.DataFrame(rows, columns=list(table.columns), dtype=object)
+        kinds = table.schema()
+        for name in frame.columns:
+            if kinds[name].is_boolean():  # stored as 0 and 1
+                frame[name] = frame[name].map({0: False, 1: True, None: None}, na_action="ignore").astype(object)
+        return frame
     return table
 
 
@@ -72,17 +132,22 @@ def _named_by_text(table: Any) -> Any:
 def plain_arrow(table: Any) -> Any:
     """A table of Arrow with the types that the pass and the engine know: views of text as text, run lengths written out."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    usual = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
+    usual = {"string_view": pa.large_string(), "binary_view": pa.large_binary(), "halffloat": pa.float32()}
     fields = []
+    for i, field in enumerate(table.schema):
+        if str(field.type).startswith("run_end_encoded"):
+            parts = [pc.run_end_decode(chunk) for chunk in table.column(i).chunks]
+            table = table.set_column(i, field.name, pa.chunked_array(parts, field.type.value_type))
     for field in table.schema:
         kind = str(field.type)
         if kind in usual:
             field = field.with_type(usual[kind])
         elif kind.startswith("dictionary<values=string_view"):
             field = field.with_type(pa.large_string())
-        elif kind.startswith("run_end_encoded"):
-            field = field.with_type(field.type.value_type)
+        elif pa.types.is_decimal256(field.type):
+            field = field.with_type(pa.string())
         fields.append(field)
     wanted = pa.schema(fields)
     return table if wanted == table.schema else table.cast(wanted)
@@ -143,7 +208,7 @@ def matching(text: str) -> list[str]:
     else:
         return fitting(text)
     shown_ = [p for p in found if not any(x.startswith((".", "_")) for x in Path(p).relative_to(text).parts)]
-    return sorted(p for p in shown_ if kind_of(p) is not None)
+    return sorted(p for p in shown_ if kind_by_name(p) is not None)  # others may be notes
 
 
 def _pulled(folder: Path) -> list[str]:
@@ -186,13 +251,38 @@ def lines_located(given: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def kind_of(path: str) -> str | None:
-    """`csv`, `jsonl` or `parquet`, by the ending of a file's name; None for others."""
+    """`csv`, `jsonl` or `parquet`, by the ending of a file's name, or by its beginning where that says nothing; else None."""
+    named = kind_by_name(path)
+    if named is None and (path.lower().endswith((".txt", ".dat", ".log", ".gz", ".zst", ".zip")) or not Path(path).suffix):
+        return _kind_by_content(path)
+    return named
+
+
+def kind_by_name(path: str) -> str | None:
+    """`csv`, `jsonl` or `parquet`, by the ending of a file's name, packed or not; None for others."""
     name = path.lower()
-    if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".csv.zst")):
+    for packed in (".gz", ".zst", ".zip"):
+        name = name.removesuffix(packed)
+    if name.endswith((".csv", ".tsv", ".tab")):
         return "csv"
-    if name.endswith((".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz")):
+    if name.endswith((".jsonl", ".ndjson", ".json")):
         return "jsonl"
-    return "parquet" if name.endswith((".parquet", ".pq")) else None
+    if name.endswith((".parquet", ".pq")):
+        return "parquet"
+    return None
+
+
+def _kind_by_content(path: str) -> str | None:
+    from xpbench.sheets.unpack import beginning
+
+    head = beginning(path)
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    first = head.lstrip().partition(b"\n")[0]
+    if first.startswith(b"{"):
+        return "jsonl"
+    is_text = bool(first) and b"\x00" not in first and any(sign in first for sign in (b",", b";", b"\t", b"|"))
+    return "csv" if is_text else None
 
 
 def is_relation(table: Any) -> bool:
@@ -231,18 +321,62 @@ def plain_frame(frame: Any, mixed: Callable[[str, Mapping[str, int]], None]) -> 
                 continue
             if column.dtype == object:
                 kind = pd.api.types.infer_dtype(column, skipna=True)
+                kinds = {}
                 if kind.startswith("mixed") and kind != "mixed-integer-float":
-                    kinds = column.dropna().map(lambda v: type(v).__name__).value_counts()
-                    if len(kinds) > 1:
-                        mixed(name, {str(k): int(v) for k, v in kinds.items()})
-                        changed[name] = column.map(lambda v: None if v is None or v is pd.NA or v != v else as_text(v))
+                    counted = column.dropna().map(lambda v: type(v).__name__).value_counts()
+                    kinds = {str(k): int(v) for k, v in counted.items()}
+                if len(kinds) > 1:
+                    mixed(name, kinds)
+                nested = set(kinds) & {"list", "tuple", "dict", "ndarray", "set", "frozenset"}
+                is_wide = kind == "integer" and any(abs(int(v)) >= 2**63 for v in column.dropna())
+                if len(kinds) > 1 or (kinds and not nested) or is_wide:
+                    changed[name] = column.map(lambda v: None if v is None or v is pd.NA or v != v else as_text(v))
+            elif isinstance(column.dtype, (pd.PeriodDtype, pd.IntervalDtype)) or (
+                isinstance(column.dtype, pd.CategoricalDtype)
+                and isinstance(column.dtype.categories.dtype, (pd.PeriodDtype, pd.IntervalDtype))
+            ):
+                changed[name] = column.astype(object).map(lambda v: None if pd.isna(v) else str(v)).astype(object)
         if isinstance(native.index, pd.MultiIndex) or native.index.has_duplicates:
             native = native.reset_index(drop=True)
             changed = {k: v.reset_index(drop=True) for k, v in changed.items()}
         return native.assign(**changed) if changed else native
     if frame.implementation.is_polars():
-        return plain_arrow(native.to_arrow())
+        import polars as pl
+
+        wide = [name for name, kind in native.schema.items() if kind in (pl.Int128, getattr(pl, "UInt128", None))]
+        return plain_arrow(native.with_columns(pl.col(wide).cast(pl.String)).to_arrow())
     return plain_arrow(native if frame.implementation.is_pyarrow() else frame.to_arrow())
+
+
+@contextlib.contextmanager
+def one_moment(source: Any) -> Iterator[None]:
+    """Files of a source are the same at the end of the block as at its beginning; several passes read them.
+
+    Raises:
+        DataError: `XPB-D78`, one has changed.
+    """
+    paths = source if isinstance(source, list) else []
+    before = {path: _stamp(path) for path in paths}
+    try:
+        yield
+    except Exception as error:
+        _ensure_same(before, error)
+        raise
+    _ensure_same(before, None)
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    try:
+        known = os.stat(path)
+    except OSError:
+        return None
+    return known.st_size, known.st_mtime_ns, known.st_ino
+
+
+def _ensure_same(before: Mapping[str, Any], error: Exception | None) -> None:
+    for path, stamp in before.items():
+        if _stamp(path) != stamp:
+            raise DataError("XPB-D78", path=path) from error
 
 
 def as_text(value: Any) -> str:
@@ -256,7 +390,8 @@ def open_log(source: LogSpecification, plan: Plan, properties: Properties, stage
     """The log in normal form, in the engine that holds it; closed when the block ends.
 
     Raises:
-        DataError: `XPB-D01` with the engine's words, where it can't read the log; `XPB-D46`, the schema is none.
+        DataError: `XPB-D01` with the engine's words, where it can't read the log; `XPB-D46`, the schema is none; `XPB-D78`, a
+            file has changed meanwhile.
     """
     from xpbench.data.logs.log import known_schema  # brings narwhals, which tables of units need not
 
@@ -280,7 +415,7 @@ def open_log(source: LogSpecification, plan: Plan, properties: Properties, stage
     from xpbench.data.engines.duck_log import DuckLog
 
     try:
-        with source.engine.connect() as connection:
+        with one_moment(source.log), source.engine.connect() as connection:
             log = DuckLog(source, plan, properties, connection)
             try:
                 stages.finish("open the log")

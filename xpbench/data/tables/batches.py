@@ -167,7 +167,7 @@ class TableBatches:
 
         out = {}
         for name in measures:
-            ends = compute.min_max(self._table.column(name).cast(pa.float64()))
+            ends = compute.min_max(self._table.column(name).cast(pa.float64(), safe=False))
             if ends["min"].is_valid:
                 out[name] = max(abs(ends["min"].as_py()), abs(ends["max"].as_py()))
         return {k: v for k, v in out.items() if v < float("inf")}

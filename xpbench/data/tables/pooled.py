@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from xpbench.data.engines.embedded import DuckDB, from_parquet, literal, quote, unread
-from xpbench.data.logs.opening import is_relation, kind_of, located, plain_frame
+from xpbench.data.logs.opening import is_relation, kind_of, located, plain_arrow, plain_frame
 from xpbench.data.tables.units import UnitsSource, units
 from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import DataError, nearest, plain
@@ -48,7 +48,7 @@ def arrow_table(table: Any, columns: Sequence[str], *, rows: int | None = None) 
     frame = nw.from_native(table)
     if isinstance(frame, nw.LazyFrame):
         lazy = frame.select(*wanted)
-        return (lazy if rows is None else lazy.head(rows)).collect("pyarrow").to_native()
+        return plain_arrow((lazy if rows is None else lazy.head(rows)).collect("pyarrow").to_native())
     chosen = frame.select(*wanted)
     native = plain_frame(chosen if rows is None else chosen.head(rows), lambda column, kinds: None)
     return native if isinstance(native, pa.Table) else pa.Table.from_pandas(native, preserve_index=False)

@@ -78,15 +78,12 @@ def _profiles(table: Any) -> Iterator[ColumnProfile]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    for i, name in enumerate(table.column_names):
+        table = table.set_column(i, name, _countable(table.column(i)))
     step = max(1, table.num_rows // SEEN_ROWS)
     some = table.take(pa.array(np.arange(0, table.num_rows, step)))
     for name in table.column_names:
-        column = table.column(name)
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        seen = some.column(name)
-        if pa.types.is_dictionary(seen.type):
-            seen = seen.cast(seen.type.value_type)
+        column, seen = table.column(name), some.column(name)
         counted: dict[str, int] = {}
         for pair in pc.value_counts(column.drop_null()).to_pylist():
             key = name_of(pair["values"])
@@ -95,6 +92,21 @@ def _profiles(table: Any) -> Iterator[ColumnProfile]:
         kind, values = _kind(seen, counted)
         top = dict(sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:20])
         yield ColumnProfile(name, kind, len(counted), table.num_rows - sum(counted.values()), table.num_rows, top, values)
+
+
+def _countable(column: Any) -> Any:
+    """A column whose values can be counted; what Arrow does not compare is text."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    known = (
+        pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    )
+    if (known and not pa.types.is_interval(kind) and not pa.types.is_duration(kind)) or pa.types.is_null(kind):
+        return column
+    return pa.chunked_array([pa.array([name_of(v) for v in column.to_pylist()], pa.string())])
 
 
 def _kind(column: Any, counted: dict[str, int]) -> tuple[Kind, NDArray[np.float64] | None]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from xpbench.errors import DataError, plain, shown
 from xpbench.meaning.names import name_sql, nothing_sql, trimmed_sql
-from xpbench.meaning.numbers import Rule
+from xpbench.meaning.numbers import Rule, number_sql
 
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 REALS = ("FLOAT", "DOUBLE")
@@ -63,15 +63,6 @@ def as_number(name: str, kind: str, *, column: str, metrics: Sequence[str], rule
     if kind == '"NULL"' or kind == "NULL":
         return f"CAST({name} AS DOUBLE)", False
     raise DataError("XPB-D16", column=column, kind=kind, metrics=plain(", ".join(map(shown, metrics[:3]))))
-
-
-def number_sql(short: str) -> str:
-    """`xpbench.meaning.numbers.number_of_text` for a trimmed text; null where it is no number, or none is there."""
-    number = f"try_cast({short} AS DOUBLE)"
-    return (
-        f"CASE WHEN NOT isnan({number}) AND NOT contains({short}, '_') THEN {number} WHEN {nothing_sql(short)} THEN NULL "
-        f"WHEN lower({short}) = 'true' THEN CAST(1 AS DOUBLE) WHEN lower({short}) = 'false' THEN CAST(0 AS DOUBLE) END"
-    )
 
 
 def unreadable(name: str, kind: str, rule: Rule | None = None) -> str:

@@ -14,12 +14,12 @@ from xpbench.data.blocks import Parts
 from xpbench.data.engines.embedded import Stages, from_parquet, literal, quote
 from xpbench.data.logs.opening import is_arrow, is_relation, kind_of, plain_arrow, plain_frame
 from xpbench.data.summary import Finding
-from xpbench.data.tables.unit_sql import REALS, as_id, as_name, as_number, is_text, number_sql, tidy, unreadable
+from xpbench.data.tables.unit_sql import REALS, as_id, as_name, as_number, is_text, tidy, unreadable
 from xpbench.errors import DataError, nearest, plain, shown
 from xpbench.interrupts import temporary_folder
-from xpbench.meaning.names import EXACT, name_of, nothing_sql, trimmed_sql
+from xpbench.meaning.names import EXACT, ROUNDED, name_of, nothing_sql, trimmed_sql
 from xpbench.meaning.nothing import trimmed
-from xpbench.meaning.numbers import Rule, advice, rule_for
+from xpbench.meaning.numbers import Rule, advice, number_sql, rule_for
 from xpbench.meaning.times import day_advice, days_of
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, MetricBase
@@ -309,13 +309,17 @@ class UnitTable:
         """Ids that are numbers with a floating point can be told apart.
 
         Raises:
-            DataError: `XPB-D64`.
+            DataError: `XPB-D64`, `XPB-D79`.
         """
         if kind in REALS:
             most = EXACT if kind == "DOUBLE" else 2**24
             (top,) = self.one(f"SELECT max(abs({name})) FROM tidy WHERE isfinite({name})")
             if top is not None and top >= most:
                 raise DataError("XPB-D64", column=unit, found=plain(f"{top:.0f}"))
+        elif kind == "VARCHAR":
+            found = self.all(f"SELECT {name} FROM tidy WHERE regexp_matches({name}, {literal(ROUNDED)}) LIMIT 1")
+            if found:
+                raise DataError("XPB-D79", column=unit, found=str(found[0][0]))
 
     def _ensure_no_totals(self, unit: str) -> None:
         """No row is the sum of the others, as spreadsheets write it at the end.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from xpbench.data.engines.embedded import DuckDB, Progress, Stages, unread
-from xpbench.data.logs.opening import as_text, located
+from xpbench.data.logs.opening import as_text, located, one_moment
 from xpbench.data.summary import Cap, Summary
 from xpbench.data.tables.specification import TableSpecification
 from xpbench.data.tables.unit_table import UnitTable, is_reading_error
@@ -89,7 +89,8 @@ class UnitsSource:
         source = self.named(plan)
         with contextlib.ExitStack() as stack:
             try:
-                found = summary(UnitTable(source, plan, stack, Stages(6, progress)), tuple(caps), take)
+                with one_moment(source.table):
+                    found = summary(UnitTable(source, plan, stack, Stages(6, progress)), tuple(caps), take)
             except Exception as error:
                 if is_reading_error(error):
                     raise unread("The table could not be read", error) from error

@@ -16,6 +16,7 @@ USUAL = (
     "variant_name", "variation_id", "variant_id", "variant_key", "bucket", "cohort", "treatment", "treated", "condition",
     "cell",
     "version", "branch", "assignment", "experiment_variant", "ab_test", "abtest", "test_arm", "flag", "split",
+    "gruppe", "testgruppe", "versuchsgruppe", "variante",
 )  # fmt: skip
 """How such columns are called, the likeliest first."""
 

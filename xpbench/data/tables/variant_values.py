@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from xpbench.data.engines.embedded import DuckDB, literal, quote, unread
-from xpbench.data.logs.opening import is_arrow, is_relation, kind_of, located, plain_arrow
+from xpbench.data.logs.opening import is_arrow, is_relation, kind_of, located, plain_arrow, plain_frame
 from xpbench.errors import DataError, nearest, plain
 from xpbench.interrupts import temporary_folder
 from xpbench.meaning.names import name_of
@@ -72,7 +72,10 @@ def variant_values(table: Any, column: str, named: Collection[str] = ()) -> dict
 
         if is_arrow(table):
             table = plain_arrow(table.select([column]))
-        frame = nw.from_native(table).lazy().select(v=nw.col(column)).filter(~nw.col("v").is_null())
+        held = nw.from_native(table)
+        if isinstance(held, nw.DataFrame):
+            held = nw.from_native(plain_frame(held.select(column), lambda name, kinds: None))
+        frame = held.lazy().select(v=nw.col(column)).filter(~nw.col("v").is_null())
         counts = frame.group_by("v").agg(n=nw.len()).collect("pyarrow")
         rows = list(zip(counts["v"].to_list(), counts["n"].to_list(), strict=True))
     return _ordered(rows, named)

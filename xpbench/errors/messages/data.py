@@ -206,6 +206,21 @@ MESSAGES: dict[str, Message] = {
         "A filter compares values that are there, so that a typo can't read as zero",
         '{hint} If nobody has it yet, pass absent_events="zero"',
     ),
+    "XPB-D77": Message(
+        "Property {property} of event {event} (metric {key}) never holds a number, and a filter compares it with one: {found}",
+        "What is no number fits no comparison, and the metric would be zero for everyone",
+        "{remedy}. Or filter by the text that stands there",
+    ),
+    "XPB-D78": Message(
+        "{path} changed while it was read",
+        "A log or a table is read as it is at one moment, else its numbers belong to none",
+        "Read it again when nobody writes to it, or read a copy",
+    ),
+    "XPB-D79": Message(
+        "Column {column} holds ids that were rounded, such as {found}",
+        "A spreadsheet writes long numbers so, and several units become one",
+        "Export the ids again as text, and do not save the file with a spreadsheet in between",
+    ),
     "XPB-D75": Message("{what}", "One column says which variant each unit had", "{hint}"),
     "XPB-D20": Message(
         "Values up to {bound} can't be squared and summed",

@@ -22,6 +22,18 @@ def _too_many(row: Mapping[str, Any]) -> float:
     return float(bdtrc(found - 1, draws, float(row["alpha"]))) if found else 1.0
 
 
+def not_uniform(tested: list[Any]) -> tuple[float, list[Any]]:
+    """The bound of the distance from uniform, and the metrics beyond it or with too many small p-values.
+
+    A level of 1 % over all metrics together (Bonferroni), not for each of them.
+
+    Args:
+        tested: Reports of metrics that were re-randomised, one at least.
+    """
+    limit = float(kolmogi(LEVEL / 2 / len(tested)))
+    return limit, [r for r in tested if float(r["ks"]) >= limit or _too_many(r) < LEVEL / 2 / len(tested)]
+
+
 @check(
     "aa_calibration",
     title="A/A calibration",
@@ -43,9 +55,7 @@ def aa_calibration(inputs: HealthInputs) -> Verdict:
     tested = [r for r in rows if r.get("uniform") is not None]
     if not tested:
         return Verdict("not answerable", "No metric could be re-randomised.", "Give it more units.", {"metrics": rows})
-    # a level of 1 % over all metrics together (Bonferroni), not for each of them
-    limit = float(kolmogi(LEVEL / 2 / len(tested)))
-    bad = [r for r in tested if float(r["ks"]) >= limit or _too_many(r) < LEVEL / 2 / len(tested)]
+    limit, bad = not_uniform(tested)
     worst = max(tested, key=lambda r: (r in bad, float(r["ks"])))
     evidence = {
         "draws": worst["draws"],

@@ -10,7 +10,7 @@ from xpbench.health.registry import check
 
 @check("absent_events", title="Events of the plan", question="Does every event that the plan counts occur in the log?")
 def absent_events(inputs: HealthInputs) -> Verdict:
-    """Warns where an event of a metric never occurs, or no event has the value of a filter, and zero was counted."""
+    """Warns where an event of a metric never occurs or is spelled twice, or a filter fits no event and zero was counted."""
     if not inputs.is_event_log:
         return Verdict("not answerable", "A table with one row per unit has no events.", "Nothing to do.")
     found = inputs.findings("absent_event")
@@ -21,6 +21,14 @@ def absent_events(inputs: HealthInputs) -> Verdict:
             f"A filter of metric {shown(unmet[0].metric)} fits no event, which counts as zero. {unmet[0].detail}",
             "Compare the value in the plan with those in the log.",
             {"metrics": [f.metric for f in unmet]},
+        )
+    alike = inputs.findings("alike_events")
+    if alike and not found:
+        return Verdict(
+            "warn",
+            f"The log spells an event in several ways. {alike[0].detail}",
+            "Compare who sends each of them; rename them in the source if they are one event.",
+            {"events": sum(f.count for f in alike)},
         )
     evidence = {"metrics": [f.metric for f in found]}
     if not found:

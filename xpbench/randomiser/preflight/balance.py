@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.special import chdtrc, stdtr
 
-from xpbench.errors import AssignError, nearest, plain
+from xpbench.errors import AssignError, DataError, nearest, plain
+from xpbench.meaning.nothing import is_nothing
+from xpbench.meaning.numbers import CODES, number_of_text, rule_of_texts
 from xpbench.randomiser.ids import UnitIds
 
 Floats = NDArray[np.float64]
@@ -110,7 +113,9 @@ def association_of(categories: Categories, codes: NDArray[np.int16], k: int) -> 
     return float(chdtrc(df, statistic)), math.sqrt(statistic / (n * (min(used.shape) - 1))), table
 
 
-def history_columns(history: Any, ids: UnitIds, key: str, *, categories: bool = False) -> dict[str, Floats]:
+def history_columns(
+    history: Any, ids: UnitIds, key: str, *, categories: bool = False, codes: Sequence[float] | None = ()
+) -> dict[str, Floats]:
     """The numeric columns of a history, one value per id; NaN where a unit has none.
 
     Args:
@@ -119,13 +124,15 @@ def history_columns(history: Any, ids: UnitIds, key: str, *, categories: bool = 
         ids: The ids.
         key: Name of the assignment key.
         categories: A history of categories alone will do.
+        codes: Numbers that stand for missing ones; None where nobody has said whether there are any.
 
     Raises:
         AssignError: `XPB-A13`, no numeric column; `XPB-A15`, another number of rows; `XPB-A20`, a unit on several rows.
+        DataError: `XPB-D11`, numbers that look like codes for missing ones, and nobody has said what they are.
     """
     columns, rows = _aligned(history, ids, key)
-    numeric = {k: v for k, v in columns.items() if _is_number(v.type)}
-    numeric |= {f"{k} (days since 1970)": _days(v) for k, v in columns.items() if _is_day(v.type)}
+    numeric = {k: _without_codes(k, _floats(v), codes) for k, v in columns.items() if _is_number(v.type)}
+    numeric |= {f"{k} (days since 1970)": _floats(_days(v)) for k, v in columns.items() if _is_day(v.type)}
     if not numeric and not (categories and category_columns(history, ids, key)):
         raise AssignError(
             "XPB-A13",
@@ -135,8 +142,8 @@ def history_columns(history: Any, ids: UnitIds, key: str, *, categories: bool = 
             hint=plain(nearest("", columns)),
         )
     if rows is None:
-        return {name: _floats(column) for name, column in numeric.items()}
-    return {name: np.append(_floats(column), math.nan)[rows] for name, column in numeric.items()}
+        return numeric
+    return {name: np.append(values, math.nan)[rows] for name, values in numeric.items()}
 
 
 def _aligned(history: Any, ids: UnitIds, key: str) -> tuple[dict[str, Any], NDArray[np.int64] | None]:
@@ -147,6 +154,7 @@ def _aligned(history: Any, ids: UnitIds, key: str) -> tuple[dict[str, Any], NDAr
     else:
         columns = {name: pa.array(values, from_pandas=True) for name, values in dict(history).items()}
     listed = columns.pop(key, None)
+    columns = {name: _as_numbers(column) for name, column in columns.items()}
     if listed is None:
         for name, column in columns.items():
             if len(column) != len(ids):
@@ -163,6 +171,38 @@ def _aligned(history: Any, ids: UnitIds, key: str) -> tuple[dict[str, Any], NDAr
         )
     at = pc.index_in(ids.text(), value_set=known)
     return columns, pc.fill_null(at, -1).to_numpy().astype(np.int64)
+
+
+def _as_numbers(column: Any) -> Any:
+    """A column of text whose values are numbers by one rule, as numbers; any other as it is."""
+    if not _is_text(column.type):
+        return column
+    texts = column.cast(pa.string()).to_pylist()
+    there = list(dict.fromkeys(t for t in texts if t is not None and not is_nothing(t)))
+    if not there:
+        return column
+    if all(number_of_text(t) is not None for t in there):
+        read = {t: number_of_text(t) for t in there}
+    elif len(there) > 1 and (rule := rule_of_texts(there)) is not None:
+        read = {t: rule.of(t) for t in there}
+    else:
+        return column
+    return pa.array([None if t is None else read.get(t) for t in texts], pa.float64())
+
+
+def _without_codes(name: str, values: Floats, codes: Sequence[float] | None) -> Floats:
+    """Values without the numbers that stand for missing ones.
+
+    Raises:
+        DataError: `XPB-D11`, some look so, and nobody has said what they are.
+    """
+    if codes is not None:
+        return np.where(np.isin(values, list(codes)), math.nan, values) if len(codes) else values
+    met = np.isin(values, CODES)
+    count = int(met.sum())
+    if count and (count == int((values < 0).sum()) or count > max(10, len(values) // 100)):
+        raise DataError("XPB-D11", column=name, value=plain(f"{values[met].max():g}"), count=plain(f"{count:,}"))
+    return values
 
 
 def _is_text(kind: Any) -> bool:

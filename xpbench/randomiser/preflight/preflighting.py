@@ -183,7 +183,8 @@ def _ratio_finding(rows: Sequence[SplitRow], p_value: float, alpha: float) -> Fi
 def _balances(subject: Subject, found: Assigned, units: UnitIds, history: Any) -> tuple[list[Balance], list[Finding]]:
     if history is None:
         return [], []
-    columns = history_columns(history, units, unit_key(subject), categories=True)
+    codes = subject.data.missing_codes if isinstance(subject, Plan) else ()
+    columns = history_columns(history, units, unit_key(subject), categories=True, codes=codes)
     categories = category_columns(history, units, unit_key(subject))
     control = next((i for i, k in enumerate(found.keys) if _is_control(subject, k)), 0)
     out: list[Balance] = []
