@@ -457,7 +457,7 @@ def page(result: dict[str, Any]) -> str:
         lost = sum(m.startswith(f"{name},") for m in result["missed"])
         lines.append(f"| {words} | {total} | {said} | {total - lost} of {total} |")
     lines.append(f"| **all** | **{result['analysts']}** |  | **{result['analysts'] - len(result['missed'])}** |")
-    told = f"Honest twins with a plain headline: {result['plain']} of {result['honest']}; chance makes the rule of a few say otherwise."
+    told = f"Honest twins with a plain headline: {result['plain']} of {result['honest']}; the rule of the others did not ship."
     rest = ["## What nobody can see without a witness", "", "| trick | what helps |", "| --- | --- |"]
     rest += [f"| {trick} | {remedy} |" for trick, remedy in UNDETECTABLE]
     told += " `python -m benchmarks.tricks` makes this page."

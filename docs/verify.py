@@ -35,7 +35,6 @@ from html import escape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any, Literal
 
 
@@ -389,6 +388,7 @@ PLAN_KEYS: J = {
     "hypothesis": {"because": None, "if": None, "then": [{"direction": None, "lift": None, "metric": None}]},
     "key": None,
     "links": [{"title": None, "url": None}],
+    "looks": {"agents": None},
     "metrics": [
         {
             "column": None,
@@ -497,7 +497,7 @@ _READOUT = {
     },
     "looks": [
         {
-            **dict.fromkeys(("seq", "at", "by", "units", "planned", "reason", "last", "counts")),
+            **dict.fromkeys(("seq", "at", "by", "agent", "units", "planned", "reason", "last", "counts")),
             "findings": {"*": {"*": dict.fromkeys(("p", "sign", "guardrail", "matters"))}},
         }
     ],
@@ -1015,6 +1015,7 @@ NEUTRAL = (
     r"/metrics/\[[^\]]*\]/(name|description|currency)",
     r"/watch",
     r"/sign_offs",
+    r"/looks",
     r"/planning",
     r"/assignment/rollout/\[[^\]]*\]/share",
 )
@@ -1081,6 +1082,8 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
             [(x["seq"], x["planned"]) for x in readout["looks"]],
         )
         for entry, told in zip(upto, readout["looks"], strict=False):
+            if "agent" in told:  # a readout of an earlier release does not name the program
+                notes.same(f"look of entry {entry['seq']}, program", entry.get("agent", ""), told["agent"])
             if "findings" in entry["body"] or "findings" in told:
                 _check_found(notes, entry, told, [e for _, e in amended if e["seq"] < look["seq"]])
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
@@ -5152,6 +5155,7 @@ def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
             "planned": e["kind"] == "opened",
             "reason": e["body"].get("reason", ""),
             "data": _knowledge_data_of(e["body"], e["seq"]),
+            "agent": e.get("agent", ""),
             "times": (e["at"], (e["body"].get("merged") or {}).get("at", "")),
             "reading": e["body"].get("reading") or {},
         }
@@ -5244,6 +5248,7 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "looks.line_again": (
         "{looks} at the effects, {peeks} before they were due (the same data was read more than once: {entries})",
     ),
+    "looks.line_agents": ("{line}; {agents} by programs on behalf of people",),
     "looks.all": ("{cost} The ledger has {looks} in all.",),
     "looks.chosen": (
         "The results above were read at one of {looks} at different data. Whoever can choose among looks finds a difference "
@@ -6128,7 +6133,34 @@ def relative_error(row: Mapping[str, Any]) -> float | None:
     return float(row["se"]) / abs(float(row["mean_control"]))
 
 
-NORMAL = NormalDist()
+class Normal:
+    """The standard normal, without the module `statistics`: a script of that name may stand beside the caller's."""
+
+    @staticmethod
+    def cdf(x: float) -> float:
+        """Probability below x."""
+        return 0.5 * math.erfc(-x / math.sqrt(2.0))
+
+    @staticmethod
+    def pdf(x: float) -> float:
+        """Density at x."""
+        return math.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+
+    @staticmethod
+    def inv_cdf(p: float) -> float:
+        """The place with probability p below it, by Newton's steps on the logarithm of the smaller tail."""
+        tail = min(p, 1.0 - p)
+        z = math.sqrt(max(-2.0 * math.log(2.0 * tail), 0.0))
+        for _ in range(60):
+            above = 0.5 * math.erfc(z / math.sqrt(2.0))
+            step = above * math.log(above / tail) * math.sqrt(2.0 * math.pi) * math.exp(0.5 * z * z)
+            z += step
+            if abs(step) <= 1e-15 * max(z, 1.0):
+                break
+        return z if p > 0.5 else -z
+
+
+NORMAL = Normal()
 
 
 def chance(lift: float, error: float, bar: float) -> float:
@@ -7339,6 +7371,13 @@ def _cost_of_all(readout: Mapping[str, Any], count: int) -> str:
     return say("looks.chosen", looks=number_of(count, "look"), alpha=share_text(readout["cost"]["alpha"]))
 
 
+def _trust_who(look: Mapping[str, Any]) -> str:
+    """Who looked; a program is named where the name of the person does not say it already."""
+    who = named(look["by"]) if look["by"] else DASH
+    program = named(look["agent"]) if look["agent"] else ""
+    return who if not program or str(look["by"]).startswith("agent ") else f"{who} (by the program {program})"
+
+
 def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Looks at the effects, and what they cost; every count is that of the memo's own ledger."""
     looks, cost = ledger_looks(payload), payload["readout"]["cost"]
@@ -7346,15 +7385,19 @@ def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     count = len({k["data"] for k in looks})
     words = {"looks": number_of(count, "look"), "peeks": peeks}
     words |= {"entries": number_of(len(looks), "entry", "entries")} if count < len(looks) else {}
+    agents = len({k["data"] for k in looks if k["agent"]})
+    line = say("looks.line" if count == len(looks) else "looks.line_again", **words)
+    if agents:  # said apart, so that the line of a memo without them stays as it was
+        line = say("looks.line_agents", line=line, agents=number_of(agents, "look"))
     return {
         "count": count,
         "peeks": peeks,
-        "line": say("looks.line" if count == len(looks) else "looks.line_again", **words),
+        "line": line,
         "cost": cost["sentence"] if count == cost["looks"] else _cost_of_all(payload["readout"], count),
         "rows": [
             {
                 "at": minute_text(look["at"]),
-                "by": named(look["by"]) if look["by"] else DASH,
+                "by": _trust_who(look),
                 "units": whole(look["units"]),
                 "planned": "when due" if look["planned"] else "before due",
                 "reason": look["reason"],

@@ -153,8 +153,14 @@ def _source(args: argparse.Namespace, plan: Any, look: Any = None) -> Any:
         return carried(look, source)
     from xpbench.data import units
 
-    names = _names(args, plan)
-    return carried(look, units(args.units, unit=args.unit, variant=args.variant_column, day=args.day_column, variants=names))
+    column = args.variant_column or _recorded(look, "variant") or None
+    return carried(look, units(args.units, unit=args.unit, variant=column, day=args.day_column, variants=_names(args, plan)))
+
+
+def _recorded(look: Any, name: str) -> str:
+    """What a look on record says of how a table was read, "" for nothing."""
+    reading = look.body.get("reading") if look is not None else None
+    return str(reading["how"].get(name, "")) if reading and reading["kind"] == "table" else ""
 
 
 def _names(args: argparse.Namespace, plan: Any) -> dict[str, str]:

@@ -55,6 +55,7 @@ class Look:
             None for other designs and for looks of earlier releases.
         counts: A boundary that this look crosses stays crossed: it was due, no gate had failed, and nothing that can turn a
             result was amended since.
+        agent: Program that looked on behalf of a person, "" for a person.
     """
 
     seq: int
@@ -66,10 +67,13 @@ class Look:
     last: str = ""
     findings: Mapping[str, Mapping[str, Found]] | None = None
     counts: bool = False
+    agent: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by name; the later three only where they say something, as earlier releases have not got them."""
+        """The fields by name; the later ones only where they say something, as earlier releases have not got them."""
         out: dict[str, Any] = {name: getattr(self, name) for name in ("seq", "at", "by", "units", "planned", "reason")}
+        if self.agent:
+            out["agent"] = self.agent
         if self.last:
             out["last"] = self.last
         if self.findings is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from xpbench.decide.rule import rule_digest
 from xpbench.decide.seal import Due
 from xpbench.decide.segments import segment_results
 from xpbench.decide.whatnow import what_now
+from xpbench.errors import SealedError, number_of, plain
 from xpbench.experiment.binding import digests_of
 from xpbench.experiment.checking import health_counts
 from xpbench.health import Check
@@ -48,6 +49,7 @@ def looks_of(entries: Sequence[Entry]) -> tuple[Look, ...]:
             str(e.body.get("last", "")),
             findings_from(e.body.get("findings")),
             bool(e.body.get("findings")) and e.kind == "opened" and not e.body["health"]["gates"] and e.seq > turned,
+            e.agent,
         )
         for e in entries
         if e.kind in ("opened", "peeked")
@@ -110,6 +112,7 @@ def reveal(
     last: str = "",
 ) -> Readout:
     """The effects; the ledger has the look, safely on disk, before anything leaves this function, be it an error."""
+    ensure_agent_may_look(plan, ledger.entries(), ledger.agent, summary.fingerprint)
     earlier = looks_of(ledger.entries())
     body: dict[str, Any] = {
         **_seen(plan, summary, reading),
@@ -125,12 +128,12 @@ def reveal(
         alone, rows = _rows(plan, summary, earlier, last=bool(last))
         found = {m: {v: f.to_dict() for v, f in of.items()} for m, of in findings_of(plan, alone).items()}
     except BaseException:
-        ledger.append(kind, body, by=by)
+        ledger.append(kind, _within_limit(plan, ledger, body), by=by)
         raise
     if isinstance(plan.model, (Sequential, GroupSequential)):
         body["findings"] = found if kind == "opened" else {}  # what a peek found stays out of the file that anyone may open
     body["shown"] |= {"rows": digest([r.to_dict() for r in rows])}
-    entry = ledger.append(kind, body, by=by)
+    entry = ledger.append(kind, _within_limit(plan, ledger, body), by=by)
     entries = ledger.entries()
     looks = looks_of(entries)
     deviations = (*deviations_of(entries, _used(plan, summary)), *drift_deviations(entries, plan), *ended_short(plan, looks))
@@ -157,6 +160,48 @@ def reveal(
         interactions=concurrent(plan, summary),
         methods=plan.methods,
     )
+
+
+def looks_by_agents(entries: Sequence[Entry]) -> int:
+    """Looks at effects that programs took on behalf of people, each state of the data once."""
+    looks = [e for e in entries if e.kind in ("opened", "peeked") and e.agent]
+    return len({str(e.body.get("fingerprint", "")) or f"entry {e.seq}" for e in looks})
+
+
+def ensure_agent_may_look(plan: Plan, entries: Sequence[Entry], agent: str, fingerprint: str = "") -> None:
+    """Return only if the plan lets a program look at effects once more; a person may always.
+
+    Args:
+        plan: The plan in force.
+        entries: Of its ledger.
+        agent: The program, "" for a person.
+        fingerprint: Of the data; what a program has seen already is no further look.
+
+    Raises:
+        SealedError: `XPB-R40`, the plan forbids it, or the looks are used up.
+    """
+    most = plan.looks.agents if plan.looks is not None else None
+    if not agent or most is None:
+        return
+    seen = {str(e.body.get("fingerprint", "")) for e in entries if e.kind in ("opened", "peeked") and e.agent}
+    if most and fingerprint and fingerprint in seen:
+        return
+    taken = looks_by_agents(entries)
+    if taken >= most:
+        allowed = "no look" if most == 0 else number_of(most, "look")
+        raise SealedError("XPB-R40", key=plan.key, agent=agent, allowed=plain(allowed), taken=taken)
+
+
+def _within_limit(plan: Plan, ledger: Ledger, body: Mapping[str, Any]) -> Mapping[str, Any] | Callable[..., Mapping[str, Any]]:
+    """The body of a look; that of a program counts the looks before it under the lock: of two at once only one is the last."""
+    if not ledger.agent or plan.looks is None or plan.looks.agents is None:
+        return body
+
+    def counted(entries: tuple[Entry, ...]) -> Mapping[str, Any]:
+        ensure_agent_may_look(plan, entries, ledger.agent, str(body["fingerprint"]))
+        return body
+
+    return counted
 
 
 def _rows(plan: Plan, summary: Summary, earlier: tuple[Look, ...], *, last: bool) -> tuple[tuple[Row, ...], tuple[Row, ...]]:

@@ -35,6 +35,7 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "looks.line_again": (
         "{looks} at the effects, {peeks} before they were due (the same data was read more than once: {entries})",
     ),
+    "looks.line_agents": ("{line}; {agents} by programs on behalf of people",),
     "looks.all": ("{cost} The ledger has {looks} in all.",),
     "looks.chosen": (
         "The results above were read at one of {looks} at different data. Whoever can choose among looks finds a difference "

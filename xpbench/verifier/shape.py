@@ -51,7 +51,7 @@ _READOUT = {
     },
     "looks": [
         {
-            **dict.fromkeys(("seq", "at", "by", "units", "planned", "reason", "last", "counts")),
+            **dict.fromkeys(("seq", "at", "by", "agent", "units", "planned", "reason", "last", "counts")),
             "findings": {"*": {"*": dict.fromkeys(("p", "sign", "guardrail", "matters"))}},
         }
     ],

@@ -85,5 +85,10 @@ MESSAGES: dict[str, Message] = {
         "Without data of its own a decision rests on what that look read",
         "Look at them first, or name the data (--events FILES, --units FILE) to decide on what they show now",
     ),
+    "XPB-R40": Message(
+        "The plan of {key} lets programs take {allowed} at effects, and {taken} was taken: {agent} may not look",
+        "looks.agents of the plan says how often a program may look on behalf of a person",
+        "A person reads it with xpbench readout, or amends the plan with a reason",
+    ),
     "XPB-R10": Message("The amendment changes nothing", "An amendment records a difference", "Change the plan first"),
 }

@@ -87,6 +87,7 @@ def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
             "planned": e["kind"] == "opened",
             "reason": e["body"].get("reason", ""),
             "data": data_of(e["body"], e["seq"]),
+            "agent": e.get("agent", ""),
             "times": (e["at"], (e["body"].get("merged") or {}).get("at", "")),
             "reading": e["body"].get("reading") or {},
         }
@@ -116,15 +117,19 @@ def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     count = len({k["data"] for k in looks})
     words = {"looks": number_of(count, "look"), "peeks": peeks}
     words |= {"entries": number_of(len(looks), "entry", "entries")} if count < len(looks) else {}
+    agents = len({k["data"] for k in looks if k["agent"]})
+    line = say("looks.line" if count == len(looks) else "looks.line_again", **words)
+    if agents:  # said apart, so that the line of a memo without them stays as it was
+        line = say("looks.line_agents", line=line, agents=number_of(agents, "look"))
     return {
         "count": count,
         "peeks": peeks,
-        "line": say("looks.line" if count == len(looks) else "looks.line_again", **words),
+        "line": line,
         "cost": cost["sentence"] if count == cost["looks"] else _cost_of_all(payload["readout"], count),
         "rows": [
             {
                 "at": minute_text(look["at"]),
-                "by": named(look["by"]) if look["by"] else DASH,
+                "by": _who(look),
                 "units": digits.whole(look["units"]),
                 "planned": "when due" if look["planned"] else "before due",
                 "reason": look["reason"],
@@ -133,6 +138,13 @@ def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
             for look in looks
         ],
     }
+
+
+def _who(look: Mapping[str, Any]) -> str:
+    """Who looked; a program is named where the name of the person does not say it already."""
+    who = named(look["by"]) if look["by"] else DASH
+    program = named(look["agent"]) if look["agent"] else ""
+    return who if not program or str(look["by"]).startswith("agent ") else f"{who} (by the program {program})"
 
 
 def _cost_of_all(readout: Mapping[str, Any], count: int) -> str:
