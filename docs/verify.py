@@ -6781,7 +6781,7 @@ def _whisker(row: ForestRow, mid: float, x: Callable[[float], float], low: float
 
 
 def _forest_row(
-    index: int, row: ForestRow, y: float, x: Callable[[float], float], low: float, high: float, part: str
+    index: int, row: ForestRow, y: float, x: Callable[[float], float], low: float, high: float, part: str, marks: str
 ) -> list[str]:
     mid = y + 17
     note = " · ".join(filter(None, (row.of, row.note)))
@@ -6789,8 +6789,8 @@ def _forest_row(
         _figures_text(0, y + 16, row.label, "strong" if row.role == "primary" else "", cells=30),
         _figures_text(0, y + 32, note, "muted small", cells=44) if note else "",
         _figures_text(_LEFT - 18, y + 21, row.mark, f"mid strong {row.tone}") if row.mark else "",
-        _figures_text(_RIGHT + 14, y + 21, row.shown, "strong", mark=f"forest.{index}.shown"),
-        _figures_text(WIDTH, y + 21, row.means, "muted end", mark=f"forest.{index}.means"),
+        _figures_text(_RIGHT + 14, y + 21, row.shown, "strong", mark=f"{marks}.{index}.shown"),
+        _figures_text(WIDTH, y + 21, row.means, "muted end", mark=f"{marks}.{index}.means"),
     ]
     top, height = y + 3, _figures_ROW - 10
     if row.min_lift is not None:
@@ -6830,6 +6830,7 @@ def forest(
     title: str = "Lift of each metric against control",
     scale: Sequence[ForestRow] = (),
     part: str = "",
+    marks: str = "forest",
 ) -> str:
     """Forest plot of lifts in plan order: label left, interval, numbers right.
 
@@ -6840,6 +6841,7 @@ def forest(
         title: Name for readers that hear the page.
         scale: Rows whose lifts fix the axis, so that several pictures share one; these rows where it is empty.
         part: Added to the names inside, where a page has several such pictures.
+        marks: What the hooks of its numbers begin with: `forest` where they are rows of the readout.
     """
     low, high = lift_range(scale or rows)
     span = high - low
@@ -6859,7 +6861,7 @@ def forest(
         parts.append(_figures_line(0, y, WIDTH, y, "hair"))
         y += _HEAD
         for index, row in mine:
-            front += _forest_row(row.index if row.index >= 0 else index, row, y, x, low, high, part)
+            front += _forest_row(row.index if row.index >= 0 else index, row, y, x, low, high, part, marks)
             described.append(f"{row.label}{f' · {row.of}' if row.of else ''}: {row.shown}")
             y += _figures_ROW
     bottom = y
@@ -8010,6 +8012,8 @@ def effect_by_day(
     overall: float | None,
     unit: str = "",
     title: str = "Effect by day of exposure",
+    part: str = "",
+    heading: str = "",
 ) -> str:
     """Small picture of an effect by day of exposure: a point and its 95 % interval a day, the overall effect as a line.
 
@@ -8018,6 +8022,8 @@ def effect_by_day(
         overall: Effect of all units; None = no line.
         unit: Behind the numbers of the axis, such as ` pp`.
         title: Name for readers that hear the page.
+        part: Added to the names inside, where a page has several such pictures.
+        heading: Words above the points.
     """
     width, height, left, right, top, bottom = 460, 170, 56, 452, 14, 138
     reach = 1.959964
@@ -8045,10 +8051,11 @@ def effect_by_day(
     for i, (_, value, se) in enumerate(points):
         parts.append(_figures_line(x(i), y(value - reach * se), x(i), y(value + reach * se), "whisker t0"))
         parts.append(f'<circle cx="{_n(x(i))}" cy="{_n(y(value))}" r="3" class="t0"/>')
+    parts += [_figures_text(left, 10, heading, "muted small", cells=56)] if heading else []
     parts.append(_figures_text(left, bottom + 16, points[0][0], "muted small"))
     parts.append(_figures_text(right, bottom + 16, points[-1][0], "muted small end"))
     described = f"{count} days; " + ("" if overall is None else f"overall {fixed(overall, 2, signed=True)}{unit}")
-    return _svg(width, height, title, described, parts, name="effect")
+    return _svg(width, height, title, described, parts, name="effect", part=part)
 
 
 def effect_picture(readout: Mapping[str, Any]) -> str:
@@ -8840,6 +8847,85 @@ def health_check(check: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+DIFFERS = 0.01
+"""p-value of the same effect in all slices below which a metric is drawn by slice, whatever its role."""
+
+
+MOST_PICTURES = 6
+
+
+def _slice_line(value: str, row: Mapping[str, Any]) -> ForestRow:
+    """One slice of a segment as a line of a picture."""
+    margin = row["margin"]
+    if margin is not None and row["margin_scale"] == "effect":
+        margin = margin / abs(row["mean_control"]) if row["mean_control"] else None
+    control, treatment = means(row)
+    return ForestRow(
+        label=value,
+        role=row["role"],
+        lift=row["lift"],
+        low=row["lift_low"],
+        high=row["lift_high"],
+        shown=shown(row),
+        means=f"{control} → {treatment}",
+        note=f"{whole(row['n_control'] + row['n'])} units",
+        margin=margin,
+        status="ok" if row["lift"] is not None else NOT_ENOUGH,
+    )
+
+
+def segment_pictures(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
+    """Lift by slice of every metric whose effect differs between the slices of a segment; guardrails among them."""
+    out: list[str] = []
+    for segment in readout["segments"]:
+        for key, p in segment["interaction"].items():
+            if p is None or p >= DIFFERS or len(out) >= MOST_PICTURES:
+                continue
+            metric, _, variant = key.rpartition(":")
+            lines = [
+                _slice_line(str(value), next(r for r in rows if r["metric"] == metric and r["variant"] == variant))
+                for value, rows in segment["slices"].items()
+            ]
+            name, where = _row_name(key, plan, labels), segment["dimension"]
+            out.append(
+                forest(
+                    lines,
+                    heading=f"{shorten(name, 24)} by {shorten(where, 16)}, p {p_value(p)}",
+                    means_heading="control → treatment",
+                    title=f"{name} by {where}",
+                    part=f"-s{len(out)}",
+                    marks=f"slices.{len(out)}",
+                )
+            )
+    return out
+
+
+def time_pictures(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
+    """Effect over time of every metric for which a test found a change; guardrails among them."""
+    out: list[str] = []
+    found = {(r["metric"], r["variant"]): r for r in readout["rows"]}
+    for trend in readout.get("novelty", ()):
+        row = found.get((trend["metric"], trend["variant"]))
+        points = [p for p in trend["points"] if p["effect"] is not None and p["se"]]
+        quiet = trend["word"] in ("steady", "not answerable")
+        if quiet or row is None or len(points) < 3 or len(out) >= MOST_PICTURES:
+            continue
+        scale, unit = (100.0, "\u202fpp") if row["is_proportion"] else (1.0, "")
+        name = _row_name(f"{trend['metric']}:{trend['variant']}", plan, labels)
+        words = f"{name} by {AXES[trend['axis']]}"
+        out.append(
+            effect_by_day(
+                [(str(p["label"]), scale * p["effect"], scale * p["se"]) for p in points],
+                overall=None,
+                unit=unit,
+                title=words,
+                part=f"-t{len(out)}",
+                heading=words,
+            )
+        )
+    return out
+
+
 def json_text(value: Any) -> str:
     """A value of a plan as text."""
     return DASH if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
@@ -8913,6 +8999,8 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "run": run_section(payload, labels),
         "next": next_section(payload, labels),
         "effect": effect_picture(readout),
+        "segment_pictures": [] if invalid else segment_pictures(readout, plan, labels),
+        "time_pictures": [] if invalid else time_pictures(readout, plan, labels),
         "brief": brief(payload),
         "looks": looks_section(payload),
         "deviations": [deviation_row(d) for d in readout["deviations"]],
@@ -8945,7 +9033,7 @@ def cleaned(value: Any) -> Any:
     return value
 
 
-PICTURES = ("forest", "forests", "split", "accrual", "effect")
+PICTURES = ("forest", "forests", "split", "accrual", "effect", "segment_pictures", "time_pictures")
 """Parts of the content that are drawn from the payload's numbers; the payload holds every other cell as text."""
 
 
@@ -8994,7 +9082,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "26e015b1f771eef1c411be4f0c99ba947aed9720171384fa2cf374955d76a2f2": (
+    "4eb2cd09271158222c9fa01dd239c0d244ed3a6c7d3f7f9cfe7fedacf0124449": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -9166,7 +9254,7 @@ TEMPLATES = {
     '{% for r in s.slices %}<tr><th scope="row">{{ r.value }}</th><td>{{ r.label }}</td>{% if c.several %}<td>{{ r.variant }}</td>{% endif %}<td class="num">{{ r.n }}</td><td class="num">{{ r.shown }}</td><td class="num">{{ r.p_adjusted }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '<p class="small quiet">{% if s.interaction %}Test that the effect is the same in all slices, p: {% for i in s.interaction %}{{ i.what }} <span class="nowrap">{{ i.p }}</span>{{ ", " if not loop.last else ". " }}{% endfor %}{% endif %}{% if s.hidden %}{{ s.hidden }} slice{{ "" if s.hidden == 1 else "s" }} too small to show.{% endif %}</p>\n'
-    '{% endfor %}</div>\n'
+    '{% endfor %}{% for f in c.segment_pictures %}<figure tabindex="0">{{ f|safe }}</figure>{% endfor %}</div>\n'
     '{% endif %}\n'
     '\n'
     '{% if c.over_time.trends or c.over_time.interactions -%}\n'
@@ -9177,7 +9265,7 @@ TEMPLATES = {
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '{% if c.over_time.interactions %}<div class="wide" tabindex="0"><table class="compact"><caption>Does an effect depend on another experiment on the same units</caption><thead><tr><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Other experiment</th><th scope="col" class="num">p, corrected</th><th scope="col" class="num">V of the assignments</th><th scope="col">Found</th></tr></thead><tbody>\n'
     '{% for i in c.over_time.interactions %}<tr><th scope="row" class="light">{{ i.metric }}</th>{% if c.several %}<td>{{ i.variant }}</td>{% endif %}<td>{{ i.other }}</td><td class="num">{{ i.p }}</td><td class="num">{{ i.v }}</td><td>{{ i.word }}</td></tr>\n'
-    '{% endfor %}</tbody></table></div>{% endif %}</div>\n'
+    '{% endfor %}</tbody></table></div>{% endif %}{% if c.time_pictures %}<div class="pair">{% for f in c.time_pictures %}<figure>{{ f|safe }}</figure>{% endfor %}</div>{% endif %}</div>\n'
     '\n'
     '{% endif -%}\n'
     '<h2>Health checks</h2>\n'

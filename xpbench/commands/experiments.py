@@ -369,6 +369,7 @@ def _status(args: argparse.Namespace) -> int:
     lines = []
     for s in found:
         lines.append(f"{s['key']:<28} {s['state']:<11} {s['sentence']}")
+        lines += [f"{'':<28} → {s['next']}"] if s.get("next") else []
         lines += [f"  {words}" for words in s.get("remote", {}).get("words", ())]
     answer(args, found, "\n".join(lines) or f"No experiments in {args.root}. Start with: xpbench new, or xpbench demo")
     waits = args.exit_code and any(s["state"] == "ready" for s in found)

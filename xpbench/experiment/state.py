@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from xpbench.errors import number_of, shown
@@ -42,6 +43,7 @@ class Status(Shows):
         restarted_as: Key of the run that follows, "" where there is none.
         stamps: What a reader must know before the decision: the stamps of the readout it rests on; before a decision, that the
             plan came after the data.
+        next: What now: what is missing, and the command that goes on; "" where nothing is left to do.
     """
 
     key: str
@@ -56,6 +58,7 @@ class Status(Shows):
     follows: tuple[str, ...] = ()
     restarted_as: str = ""
     stamps: tuple[str, ...] = ()
+    next: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
@@ -68,7 +71,8 @@ class Status(Shows):
     def __repr__(self) -> str:
         missing = f" Not signed yet: {', '.join(map(shown, self.signatures_missing))}." if self.signatures_missing else ""
         looks = f" {number_of(self.looks, 'look')} at effects." if self.looks else ""
-        return f"{self.key} is {self.state}. {self.sentence}{looks}{missing}"
+        after = f" {self.next}" if self.next else ""
+        return f"{self.key} is {self.state}. {self.sentence}{looks}{missing}{after}"
 
     def _repr_html_(self) -> str:
         facts = [
@@ -78,6 +82,7 @@ class Status(Shows):
             ("Known so far", self.knowledge),
             *([("Decision", self.decision)] if self.decision else []),
             *([("Not signed yet", ", ".join(self.signatures_missing))] if self.signatures_missing else []),
+            *([("What now", self.next)] if self.next else []),
         ]
         rows = "".join(
             f"<tr><th scope='row' style='text-align:left'>{escape(name)}</th>"
@@ -150,7 +155,53 @@ def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
         else (first.partition(":")[0],)
         if first
         else (),
+        _next(state, document, last, following),
     )
+
+
+def _next(state: State, plan: Mapping[str, Any], last: Entry | None, following: str) -> str:
+    """What now, from the ledger alone: the last look's counts and dates, and the plan."""
+    key = plan["key"]
+    gates = last.body.get("health", {}).get("gates", ()) if last is not None else ()
+    match state:
+        case "restarted":
+            return f"Go on with {following}."
+        case "running" | "ready" if gates:
+            return f"A gate fails ({', '.join(gates)}): fix its cause, then xpbench restart {key} --reason …"
+        case "registered":
+            return f"When units are assigned: xpbench launch {key}"
+        case "running":
+            return _until_due(plan, last)
+        case "ready":
+            return f"Read again or decide: xpbench decide {key} OUTCOME --because …"
+        case "decided":
+            return f"Write it down: xpbench memo {key}"
+        case "overdue" | "breached":
+            return f"xpbench watch {key}"
+        case _:
+            return ""
+
+
+def _until_due(plan: Mapping[str, Any], last: Entry | None) -> str:
+    """Units and days until results are due, at the pace up to the last look."""
+    command = f"xpbench readout {plan['key']}"
+    if last is None:
+        return f"Look at its health: {command}"
+    units, model = int(last.body["n"]), plan["model"]
+    horizon = plan.get("horizon", {}).get("units")
+    needed = horizon
+    if model["kind"] == "group_sequential" and horizon:
+        needed = next((math.ceil(s * horizon - 1e-9) for s in model["looks"] if units < s * horizon - 1e-9), horizon)
+    elif model["kind"] == "sequential" or model.get("due") == "min_units":
+        needed = math.ceil(model["min_units"] / min(v["split"] for v in plan["variants"] if v["split"]))
+    if not needed or needed <= units:
+        return command
+    first, until = last.body.get("first_exposure"), last.body.get("data_until")
+    span = (date.fromisoformat(until[:10]) - date.fromisoformat(first[:10])).days + 1 if first and until else 0
+    pace = (
+        f", about {number_of(math.ceil((needed - units) * span / units), 'day')} at the pace so far" if span and units else ""
+    )
+    return f"{needed - units:,} more units until results are due{pace}; then {command}"
 
 
 def lineage(entries: Sequence[Entry]) -> tuple[str, ...]:

@@ -10,7 +10,13 @@ from xpbench.errors import number_of
 from xpbench.memo import prose
 from xpbench.memo.content.brief import brief
 from xpbench.memo.content.decision import decision_section, hypothesis_section, rule_section
-from xpbench.memo.content.further import over_time_section, segment_tables, sensitivity_section
+from xpbench.memo.content.further import (
+    over_time_section,
+    segment_pictures,
+    segment_tables,
+    sensitivity_section,
+    time_pictures,
+)
 from xpbench.memo.content.metrics import forest_plots, interval_name, metric_row
 from xpbench.memo.content.run import effect_picture, next_section, run_section
 from xpbench.memo.content.trust import (
@@ -104,6 +110,8 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "run": run_section(payload, labels),
         "next": next_section(payload, labels),
         "effect": effect_picture(readout),
+        "segment_pictures": [] if invalid else segment_pictures(readout, plan, labels),
+        "time_pictures": [] if invalid else time_pictures(readout, plan, labels),
         "brief": brief(payload),
         "looks": looks_section(payload),
         "deviations": [deviation_row(d) for d in readout["deviations"]],
