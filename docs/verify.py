@@ -388,6 +388,7 @@ PLAN_KEYS: J = {
     "hypothesis": {"because": None, "if": None, "then": [{"direction": None, "lift": None, "metric": None}]},
     "key": None,
     "links": [{"title": None, "url": None}],
+    "looks": {"agents": None},
     "metrics": [
         {
             "column": None,
@@ -482,7 +483,7 @@ _SUMMARY = {
 }
 _SITUATION = dict.fromkeys(("primary", "deteriorated", "guardrails", "health", "adequate"))
 _READOUT = {
-    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods")),
+    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods", "headline")),
     "plan": PLAN_KEYS,
     "due": dict.fromkeys(("is_due", "is_adequate", "reason", "units", "units_needed", "days", "days_needed", "look", "looks")),
     "summary": _SUMMARY,
@@ -496,7 +497,7 @@ _READOUT = {
     },
     "looks": [
         {
-            **dict.fromkeys(("seq", "at", "by", "units", "planned", "reason", "last", "counts")),
+            **dict.fromkeys(("seq", "at", "by", "agent", "units", "planned", "reason", "last", "counts")),
             "findings": {"*": {"*": dict.fromkeys(("p", "sign", "guardrail", "matters"))}},
         }
     ],
@@ -681,6 +682,30 @@ GRAMMAR: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """By kind: one of these came before, none of these did (`*`: no entry at all); every other kind comes after `registered`."""
 
+KINDS = (
+    "amended",
+    "concluded",
+    "decided",
+    "deferred",
+    "launched",
+    "looked",
+    "memo",
+    "opened",
+    "peeked",
+    "preflight",
+    "published",
+    "registered",
+    "repaired",
+    "restarted",
+    "rolled_back",
+    "signed_off",
+    "stamped",
+    "superseded",
+    "waived",
+    "watched",
+)
+"""Every kind that this release writes; an entry of another one is of a newer version."""
+
 ABOUT_THE_PLAN = ("amended", "launched", "looked", "opened", "peeked", "decided", "deferred", "watched", "restarted")
 CONFLICTS = ("amended", "decided", "deferred", "restarted")
 """What an entry of these kinds does not commute with, once it says on which head it was based."""
@@ -740,12 +765,19 @@ CONCENTRATION = 100.0
 BUCKET = 0.01 + 1e-9
 """A flag of a hundred buckets serves a planned split up to one bucket wrong."""
 
-GATES = ("assignment_audit", "no_units", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
+GATES = ("assignment_audit", "no_units", "restated_outcomes", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
 """Checks whose failure makes a readout INVALID, whatever the payload says of them."""
 
 
 def _merged_at(entry: J) -> str:
     return str((entry["body"].get("merged") or {}).get("at", ""))
+
+
+def data_of(entry: J) -> str:
+    """The data that a look was at: the digest of what was read, and how it was read where that differs."""
+    body = entry["body"]
+    how = {k: v for k, v in ((body.get("reading") or {}).get("how") or {}).items() if k not in ("slices", "day")}
+    return f"{body.get('fingerprint')} {canonical(how)}" if how else str(body.get("fingerprint"))
 
 
 def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
@@ -791,9 +823,9 @@ def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
     if look is not None and last is not None and "look" in last["body"]:
         notes.same("decision, look that it rests on", look["seq"], last["body"]["look"]["seq"])
-        seen, later = {look["body"]["fingerprint"]}, []
+        seen, later = {data_of(look)}, []
         for e in entries:
-            data = e["body"].get("fingerprint")
+            data = data_of(e)
             if (
                 not is_known(e, look, entries)
                 and e["seq"] < last["seq"]
@@ -983,6 +1015,7 @@ NEUTRAL = (
     r"/metrics/\[[^\]]*\]/(name|description|currency)",
     r"/watch",
     r"/sign_offs",
+    r"/looks",
     r"/planning",
     r"/assignment/rollout/\[[^\]]*\]/share",
 )
@@ -1049,6 +1082,8 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
             [(x["seq"], x["planned"]) for x in readout["looks"]],
         )
         for entry, told in zip(upto, readout["looks"], strict=False):
+            if "agent" in told:  # a readout of an earlier release does not name the program
+                notes.same(f"look of entry {entry['seq']}, program", entry.get("agent", ""), told["agent"])
             if "findings" in entry["body"] or "findings" in told:
                 _check_found(notes, entry, told, [e for _, e in amended if e["seq"] < look["seq"]])
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
@@ -1590,6 +1625,17 @@ PLAN_STAMPS = {
     "retrospective": "RETROSPECTIVE",
 }
 AMENDED_STAMP = "AMENDED AFTER EFFECTS"
+PLAN_WORDS = {
+    "PLANNED AFTER THE DATA": "by a plan made after the data",
+    "PARTLY PLANNED AFTER THE DATA": "by a plan made after part of the data",
+    "RETROSPECTIVE": "by a retrospective plan",
+    "AMENDED AFTER EFFECTS": "by a plan changed after effects were seen",
+    "RESTARTED AFTER EFFECTS": "in a run restarted after effects were seen",
+    "MORE LOOKS THAN PLANNED": "at one of more looks than the plan allows for",
+    "EXPLORATORY": "by an analysis that was not planned",
+    "PEEK": "at a look before results were due",
+}
+RESTARTED_STAMP, LOOKS_STAMP = "RESTARTED AFTER EFFECTS", "MORE LOOKS THAN PLANNED"
 
 
 def _moment(text: str) -> datetime | None:
@@ -1620,6 +1666,23 @@ def state_of(registration: J, summary: J) -> str:
     return "after" if whole else "partly"
 
 
+_WHO_COUNTS = ("/exposure", "/data", "/variants")
+"""Fields of the plan whose amendment makes earlier looks ones at other units."""
+
+
+def found_before(entries: Sequence[J], summary: J) -> str:
+    """`after` or `partly` where an earlier look found that, and the data read now have no dates or later ones."""
+    first = str(summary["first_exposure"])
+    for entry in reversed(entries):
+        body = entry["body"]
+        if entry["kind"] == "amended" and any(str(c["pointer"]).startswith(_WHO_COUNTS) for c in body.get("changes", ())):
+            break
+        state = (body.get("health") or {}).get("plan_first", "") if entry["kind"] in ("looked", "opened", "peeked") else ""
+        if state in ("after", "partly") and body.get("first_exposure"):
+            return str(state) if not first or first[:10] > str(body["first_exposure"])[:10] else ""
+    return ""
+
+
 def amended_after_effects(entries: Sequence[J]) -> bool:
     """Whether a field that can turn a result was amended after effects were seen or a gate had failed."""
     for i, entry in enumerate(entries):
@@ -1632,6 +1695,21 @@ def amended_after_effects(entries: Sequence[J]) -> bool:
     return False
 
 
+def stamps_of_record(known: Sequence[J], readout: J) -> list[str]:
+    """Stamps that follow from the entries that were known at a look, with its own."""
+    out = []
+    follows = known[0]["body"].get("follows") or {}
+    if follows.get("effects_seen") or follows.get("knowledge") == "effects seen":
+        out.append(RESTARTED_STAMP)
+    looks = [e for e in known if e["kind"] in ("opened", "peeked")]
+    hows = [(e["body"].get("reading") or {}).get("how") or {} for e in looks]
+    columns = [{k: v for k, v in how.items() if k in ("unit", "variant", "variants")} for how in hows]
+    fixed = readout["plan"]["model"]["kind"] == "frequentist" and len({data_of(e) for e in looks}) > 1
+    if fixed or len({canonical(c) for c in columns if c}) > 1:
+        out.append(LOOKS_STAMP)
+    return out
+
+
 def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
     """The stamps that ledger and data ask for; a readout that knows of them must carry them, and no other.
 
@@ -1641,14 +1719,25 @@ def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
     readout = payload["readout"]
     until = [e for e in entries if e["at"] <= readout["at"]]
     state = state_of(entries[0], readout["summary"])
+    look = look_on_record(readout, entries)
+    known = [e for e in entries if look is not None and is_known(e, look, entries)]
+    is_recorded = look is not None and "reading" in look["body"]
+    if is_recorded and state != "retrospective":
+        state = found_before([e for e in known if e is not look], readout["summary"]) or state
     expected = ([PLAN_STAMPS[state]] if state in PLAN_STAMPS else []) + (
         [AMENDED_STAMP] if amended_after_effects(until) else []
     )
     told = next((c["evidence"].get("state") for c in readout["health"] if c["name"] == "plan_first"), None)
+    expected += stamps_of_record(known, readout) if is_recorded else []
     if told is not None:
         notes.same("plan before data", state, told)
-        known = (*PLAN_STAMPS.values(), AMENDED_STAMP)
-        notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in known))
+        about = (*PLAN_STAMPS.values(), AMENDED_STAMP, *((RESTARTED_STAMP, LOOKS_STAMP) if is_recorded else ()))
+        notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in about))
+    if "headline" in readout:
+        advice = readout["recommendation"]
+        words = [PLAN_WORDS[s] for s in readout["stamps"] if s in PLAN_WORDS]
+        plainly = f"{advice['outcome']} {advice['variant']}".strip()
+        notes.same("readout, headline", ", ".join([plainly, *words[:1]]), readout["headline"])
     dates = f"registered on {entries[0]['at'][:10]}, first exposure on {readout['summary']['first_exposure'][:10]}"
     if state == "unknown":
         notes.not_checked.append("whether the plan came before the data: they have no dates of exposure")
@@ -4433,6 +4522,9 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
             check_told(notes, payload, entries)
             stamps = check_first(notes, payload, entries)
             headline += f" [{', '.join(stamps)}]" if stamps else ""
+        newer = dict.fromkeys(e["kind"] for e in entries or () if e["kind"] not in KINDS)
+        if newer:
+            notes.not_checked.append(f"entries of the ledger that a newer version has written: {', '.join(newer)}")
         check_estimates(notes, readout)
         check_over_time(notes, readout)
         check_health(notes, readout)
@@ -5046,6 +5138,17 @@ def headline(outcome: str, variant: str) -> str:
     }.get(outcome, outcome)
 
 
+def _knowledge_data_of(body: Mapping[str, Any], seq: int) -> str:
+    """What identifies the data that a look was at: the digest of what was read, and how it was read where that differs.
+
+    The same file up to another day, in another zone or by another column shows other numbers: that is another look.
+    """
+    data = str(body.get("fingerprint", "")) or f"entry {seq}"
+    reading = body.get("reading") or {}
+    how = {k: v for k, v in (reading.get("how") or {}).items() if k not in ("slices", "day")}
+    return f"{data} {json.dumps(how, sort_keys=True)}" if how else data
+
+
 def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All looks at effects in the memo's own ledger, oldest first, with the digest of the data that each was at."""
     entries = [json.loads(line) for line in payload["ledger"]["lines"]]
@@ -5058,8 +5161,10 @@ def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
             "units": e["body"]["n"],
             "planned": e["kind"] == "opened",
             "reason": e["body"].get("reason", ""),
-            "data": e["body"].get("fingerprint") or f"entry {e['seq']}",
+            "data": _knowledge_data_of(e["body"], e["seq"]),
+            "agent": e.get("agent", ""),
             "times": (e["at"], (e["body"].get("merged") or {}).get("at", "")),
+            "reading": e["body"].get("reading") or {},
         }
         for e in entries
         if e["kind"] in ("opened", "peeked")
@@ -5109,12 +5214,35 @@ class Message(str):
     values: Mapping[str, str]
 
 
+IN_SPITE = "{decision}, though a gate of the health failed"
+"""A decision to ship, or to ship none, on a readout that is INVALID."""
+
+
+BY_PLAN = {
+    "PLANNED AFTER THE DATA": "{decision}, by a plan made after the data",
+    "PARTLY PLANNED AFTER THE DATA": "{decision}, by a plan made after part of the data",
+    "RETROSPECTIVE": "{decision}, by a retrospective plan",
+    "AMENDED AFTER EFFECTS": "{decision}, by a plan changed after effects were seen",
+    "RESTARTED AFTER EFFECTS": "{decision}, in a run restarted after effects were seen",
+    "MORE LOOKS THAN PLANNED": "{decision}, at one of more looks than the plan allows for",
+    "EXPLORATORY": "{decision}, by an analysis that was not planned",
+    "PEEK": "{decision}, at a look before results were due",
+}
+"""A decision with what a reader must know of the plan it rests on, by stamp: without it, it would read as the one answer to a
+question that was asked before the data."""
+
+
 WORDING: Mapping[str, tuple[str, ...]] = {
     "headline.none": ("{decision}: no effect that matters",),
-    "headline.after": ("{decision}, by a plan made after the data",),
-    "headline.partly": ("{decision}, by a plan made after part of the data",),
-    "headline.retrospective": ("{decision}, by a retrospective plan",),
-    "headline.amended": ("{decision}, by a plan changed after effects were seen",),
+    "headline.invalid": (IN_SPITE,),
+    "headline.after": (BY_PLAN["PLANNED AFTER THE DATA"],),
+    "headline.partly": (BY_PLAN["PARTLY PLANNED AFTER THE DATA"],),
+    "headline.retrospective": (BY_PLAN["RETROSPECTIVE"],),
+    "headline.amended": (BY_PLAN["AMENDED AFTER EFFECTS"],),
+    "headline.restarted": (BY_PLAN["RESTARTED AFTER EFFECTS"],),
+    "headline.looks": (BY_PLAN["MORE LOOKS THAN PLANNED"],),
+    "headline.exploratory": (BY_PLAN["EXPLORATORY"],),
+    "headline.peek": (BY_PLAN["PEEK"],),
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
@@ -5127,6 +5255,7 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "looks.line_again": (
         "{looks} at the effects, {peeks} before they were due (the same data was read more than once: {entries})",
     ),
+    "looks.line_agents": ("{line}; {agents} by programs on behalf of people",),
     "looks.all": ("{cost} The ledger has {looks} in all.",),
     "looks.chosen": (
         "The results above were read at one of {looks} at different data. Whoever can choose among looks finds a difference "
@@ -5169,6 +5298,16 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "Units were assigned at random, so the difference between variants is what the change caused, plus chance. The "
         "interval says how far chance alone could move the number; a claim is made only where the whole interval lies on "
         "one side of zero.",
+    ),
+    "method.elsewhere": (
+        "Another system assigned the units, and whether it did so at random was not checked here. If it did, the difference "
+        "between variants is what the change caused, plus chance. The interval says how far chance alone could move the "
+        "number; a claim is made only where the whole interval lies on one side of zero.",
+    ),
+    "method.misassigned": (
+        "Not every unit has the variant that the hash of the plan gives it, see the assignment audit among the health checks. "
+        "So the difference between variants may be one between the units that are in them. The interval says how far chance "
+        "alone could move the number.",
     ),
     "method.sequential": (
         "The interval stays valid however often and whenever one looks. It is a normal-mixture confidence sequence, wider than "
@@ -5233,18 +5372,34 @@ def say(id_: str, **values: Any) -> Message:
     return message
 
 
+def says_how_it_was_read(readout: Mapping[str, Any]) -> bool:
+    """Whether a readout is of a release that puts on record how data were read; pages of earlier ones keep their words."""
+    return any(c["name"] == "restated_outcomes" for c in readout["health"])
+
+
 QUALIFIED = {
     "PLANNED AFTER THE DATA": "headline.after",
     "PARTLY PLANNED AFTER THE DATA": "headline.partly",
     "RETROSPECTIVE": "headline.retrospective",
     "AMENDED AFTER EFFECTS": "headline.amended",
+    "RESTARTED AFTER EFFECTS": "headline.restarted",
+    "MORE LOOKS THAN PLANNED": "headline.looks",
+    "EXPLORATORY": "headline.exploratory",
+    "PEEK": "headline.peek",
 }
 """Stamps that stand in the headline itself: without them it would read as a decision by a plan from before the data."""
 
 
-def qualified(words: str, stamps: Sequence[str]) -> str:
-    """A headline with what a reader must know of the plan."""
-    found = [QUALIFIED[s] for s in stamps if s in QUALIFIED]
+LATER = ("EXPLORATORY", "PEEK")
+"""Stamps that did not stand in the headline of earlier releases."""
+
+
+def qualified(words: str, readout: Mapping[str, Any], outcome: str = "") -> str:
+    """A headline with what a reader must know of the plan; or that the decision was made on data that can't be trusted."""
+    stamps, is_new = readout["stamps"], says_how_it_was_read(readout)
+    if is_new and "INVALID" in stamps and outcome in ("ship", "ship none"):
+        return say("headline.invalid", decision=words)
+    found = [QUALIFIED[s] for s in stamps if s in QUALIFIED and (is_new or s not in LATER)]
     return say(found[0], decision=words) if found else words
 
 
@@ -5274,7 +5429,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         mark, tone = SAME if is_no_effect(payload["readout"]) else BARS[recommended["outcome"]]
         words = say("headline.none", decision=rule_says) if is_no_effect(payload["readout"]) else rule_says
         return {
-            "headline": qualified(words, payload["readout"]["stamps"]),
+            "headline": qualified(words, payload["readout"]),
             "mark": mark,
             "tone": tone,
             "basis": say("basis.recommended", rows=fired),
@@ -5302,7 +5457,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
-        "headline": qualified(words, payload["readout"]["stamps"]),
+        "headline": qualified(words, payload["readout"], outcome),
         "mark": mark,
         "tone": tone,
         "basis": basis,
@@ -5705,7 +5860,7 @@ def _whisker(row: ForestRow, mid: float, x: Callable[[float], float], low: float
 
 
 def _forest_row(
-    index: int, row: ForestRow, y: float, x: Callable[[float], float], low: float, high: float, part: str
+    index: int, row: ForestRow, y: float, x: Callable[[float], float], low: float, high: float, part: str, marks: str
 ) -> list[str]:
     mid = y + 17
     note = " · ".join(filter(None, (row.of, row.note)))
@@ -5713,8 +5868,8 @@ def _forest_row(
         _figures_text(0, y + 16, row.label, "strong" if row.role == "primary" else "", cells=30),
         _figures_text(0, y + 32, note, "muted small", cells=44) if note else "",
         _figures_text(_LEFT - 18, y + 21, row.mark, f"mid strong {row.tone}") if row.mark else "",
-        _figures_text(_RIGHT + 14, y + 21, row.shown, "strong", mark=f"forest.{index}.shown"),
-        _figures_text(WIDTH, y + 21, row.means, "muted end", mark=f"forest.{index}.means"),
+        _figures_text(_RIGHT + 14, y + 21, row.shown, "strong", mark=f"{marks}.{index}.shown"),
+        _figures_text(WIDTH, y + 21, row.means, "muted end", mark=f"{marks}.{index}.means"),
     ]
     top, height = y + 3, _figures_ROW - 10
     if row.min_lift is not None:
@@ -5754,6 +5909,7 @@ def forest(
     title: str = "Lift of each metric against control",
     scale: Sequence[ForestRow] = (),
     part: str = "",
+    marks: str = "forest",
 ) -> str:
     """Forest plot of lifts in plan order: label left, interval, numbers right.
 
@@ -5764,6 +5920,7 @@ def forest(
         title: Name for readers that hear the page.
         scale: Rows whose lifts fix the axis, so that several pictures share one; these rows where it is empty.
         part: Added to the names inside, where a page has several such pictures.
+        marks: What the hooks of its numbers begin with: `forest` where they are rows of the readout.
     """
     low, high = lift_range(scale or rows)
     span = high - low
@@ -5783,7 +5940,7 @@ def forest(
         parts.append(_figures_line(0, y, WIDTH, y, "hair"))
         y += _HEAD
         for index, row in mine:
-            front += _forest_row(row.index if row.index >= 0 else index, row, y, x, low, high, part)
+            front += _forest_row(row.index if row.index >= 0 else index, row, y, x, low, high, part, marks)
             described.append(f"{row.label}{f' · {row.of}' if row.of else ''}: {row.shown}")
             y += _figures_ROW
     bottom = y
@@ -6934,6 +7091,8 @@ def effect_by_day(
     overall: float | None,
     unit: str = "",
     title: str = "Effect by day of exposure",
+    part: str = "",
+    heading: str = "",
 ) -> str:
     """Small picture of an effect by day of exposure: a point and its 95 % interval a day, the overall effect as a line.
 
@@ -6942,6 +7101,8 @@ def effect_by_day(
         overall: Effect of all units; None = no line.
         unit: Behind the numbers of the axis, such as ` pp`.
         title: Name for readers that hear the page.
+        part: Added to the names inside, where a page has several such pictures.
+        heading: Words above the points.
     """
     width, height, left, right, top, bottom = 460, 170, 56, 452, 14, 138
     reach = 1.959964
@@ -6969,10 +7130,11 @@ def effect_by_day(
     for i, (_, value, se) in enumerate(points):
         parts.append(_figures_line(x(i), y(value - reach * se), x(i), y(value + reach * se), "whisker t0"))
         parts.append(f'<circle cx="{_n(x(i))}" cy="{_n(y(value))}" r="3" class="t0"/>')
+    parts += [_figures_text(left, 10, heading, "muted small", cells=56)] if heading else []
     parts.append(_figures_text(left, bottom + 16, points[0][0], "muted small"))
     parts.append(_figures_text(right, bottom + 16, points[-1][0], "muted small end"))
     described = f"{count} days; " + ("" if overall is None else f"overall {fixed(overall, 2, signed=True)}{unit}")
-    return _svg(width, height, title, described, parts, name="effect")
+    return _svg(width, height, title, described, parts, name="effect", part=part)
 
 
 def effect_picture(readout: Mapping[str, Any]) -> str:
@@ -7223,6 +7385,13 @@ def _cost_of_all(readout: Mapping[str, Any], count: int) -> str:
     return say("looks.chosen", looks=number_of(count, "look"), alpha=share_text(readout["cost"]["alpha"]))
 
 
+def _trust_who(look: Mapping[str, Any]) -> str:
+    """Who looked; a program is named where the name of the person does not say it already."""
+    who = named(look["by"]) if look["by"] else DASH
+    program = named(look["agent"]) if look["agent"] else ""
+    return who if not program or str(look["by"]).startswith("agent ") else f"{who} (by the program {program})"
+
+
 def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Looks at the effects, and what they cost; every count is that of the memo's own ledger."""
     looks, cost = ledger_looks(payload), payload["readout"]["cost"]
@@ -7230,15 +7399,19 @@ def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     count = len({k["data"] for k in looks})
     words = {"looks": number_of(count, "look"), "peeks": peeks}
     words |= {"entries": number_of(len(looks), "entry", "entries")} if count < len(looks) else {}
+    agents = len({k["data"] for k in looks if k["agent"]})
+    line = say("looks.line" if count == len(looks) else "looks.line_again", **words)
+    if agents:  # said apart, so that the line of a memo without them stays as it was
+        line = say("looks.line_agents", line=line, agents=number_of(agents, "look"))
     return {
         "count": count,
         "peeks": peeks,
-        "line": say("looks.line" if count == len(looks) else "looks.line_again", **words),
+        "line": line,
         "cost": cost["sentence"] if count == cost["looks"] else _cost_of_all(payload["readout"], count),
         "rows": [
             {
                 "at": minute_text(look["at"]),
-                "by": named(look["by"]) if look["by"] else DASH,
+                "by": _trust_who(look),
                 "units": whole(look["units"]),
                 "planned": "when due" if look["planned"] else "before due",
                 "reason": look["reason"],
@@ -7593,6 +7766,21 @@ def data_section(readout: Mapping[str, Any], labels: Mapping[str, str]) -> dict[
     }
 
 
+def _assigned(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> str:
+    """Which sentence on the assignment is true: "at random" is said where the audit passed, and nowhere else."""
+    audits = [c for c in readout["health"] if c["name"] == "assignment_audit"]
+    audit = audits[0]["status"] if audits else "not answerable"
+    if audit == "pass":
+        return "method.audited"
+    if not says_how_it_was_read(readout):
+        return "method.random"
+    if audits and audits[0]["evidence"].get("unrelated"):
+        return "method.elsewhere"
+    if audit in ("warn", "fail"):
+        return "method.misassigned"
+    return "method.elsewhere" if not plan.get("assignment") else "method.random"
+
+
 _CORRECTIONS = {
     "none": "is not corrected",
     "bonferroni": "is corrected by Bonferroni",
@@ -7605,9 +7793,8 @@ _CORRECTIONS = {
 def method(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
     """How the numbers came about, a paragraph each."""
     model = plan["model"]
-    audited = any(c["name"] == "assignment_audit" and c["status"] == "pass" for c in readout["health"])
     out: list[str] = [
-        say("method.audited" if audited else "method.random"),
+        say(_assigned(plan, readout)),
         say(f"method.{model['kind']}"),
         say("method.fieller"),
     ]
@@ -7639,6 +7826,43 @@ def limits(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
     return out
 
 
+def reading_words(reading: Mapping[str, Any]) -> str:
+    """How a look read its data, as its entry says: files, end, zone, columns and policies."""
+    how, files = reading.get("how") or {}, list(reading.get("files") or ())
+    more = len(files) - 3 + int(reading.get("more_files", 0))
+    said = [", ".join(files[:3]) + (f" and {number_of(more, 'more file', 'more files')}" if more > 0 else "")] if files else []
+    said += [f"a table in memory ({reading['table']})"] if reading.get("table") else []
+    if reading["kind"] == "log":
+        said.append(f"complete until {minute_text(how['until'])}" if how.get("until") else "complete until its last event")
+        said.append(f"times in {how.get('time_zone', 'UTC')}")
+        said.append("repeats kept" if how.get("duplicates") == "keep" else "repeats dropped")
+        said += ["events that never occur count as zero"] if how.get("absent_events") == "zero" else []
+        said += [
+            f"{part.replace('_', ' ')} in {name or 'no column'}" for part, name in sorted((how.get("schema") or {}).items())
+        ]
+    if reading["kind"] == "moments":
+        said.append("moments that were handed over, not read from data")
+    if reading["kind"] == "table":
+        said += [f"{part} in column {how[part]}" for part in ("unit", "variant", "day") if how.get(part)]
+        said += [f"{value} means {key}" for value, key in sorted((how.get("variants") or {}).items())]
+    return "; ".join(said)
+
+
+def _reading_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
+    readout = payload["readout"]
+    own = next((k for k in ledger_looks(payload) if readout["at"] in k["times"] and k["kind"] == readout["kind"]), None)
+    words = reading_words(own["reading"]) if own and own["reading"] else ""
+    return [("How it was read", words)] if words else []
+
+
+def _witnessed(payload: Mapping[str, Any]) -> str:
+    """Whether anybody but the writer of the ledger vouches for its dates."""
+    stamped = [e for e in payload["ledger"]["entries"] if e["kind"] == "stamped"]
+    if not stamped:
+        return "not witnessed: they are those of the computers that wrote the ledger"
+    return f"witnessed up to entry {stamped[-1]['seq'] - 1} by a time stamp, which xpbench verify checks"
+
+
 def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Digests, versions and seeds."""
     readout = payload["readout"]
@@ -7648,11 +7872,13 @@ def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Plan as registered, SHA-256", payload["registered"]["plan_digest"]),
         ("Decision rule, SHA-256", readout["rule_digest"]),
         ("Data, SHA-256 of what was read", summary["fingerprint"]),
+        *_reading_rows(payload),
         (
             "Ledger at this memo",
             f"{payload['ledger']['witness']['length']} entries, head {payload['ledger']['witness']['digest']}",
         ),
         ("Readout made", minute_text(readout["at"])),
+        *([("Dates", _witnessed(payload))] if says_how_it_was_read(readout) else []),
     ]
     pairs += [(f"Version of {k}", str(v)) for k, v in readout["versions"].items()]
     if summary["engine"]:
@@ -7700,6 +7926,85 @@ def health_check(check: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+DIFFERS = 0.01
+"""p-value of the same effect in all slices below which a metric is drawn by slice, whatever its role."""
+
+
+MOST_PICTURES = 6
+
+
+def _slice_line(value: str, row: Mapping[str, Any]) -> ForestRow:
+    """One slice of a segment as a line of a picture."""
+    margin = row["margin"]
+    if margin is not None and row["margin_scale"] == "effect":
+        margin = margin / abs(row["mean_control"]) if row["mean_control"] else None
+    control, treatment = means(row)
+    return ForestRow(
+        label=value,
+        role=row["role"],
+        lift=row["lift"],
+        low=row["lift_low"],
+        high=row["lift_high"],
+        shown=shown(row),
+        means=f"{control} → {treatment}",
+        note=f"{whole(row['n_control'] + row['n'])} units",
+        margin=margin,
+        status="ok" if row["lift"] is not None else NOT_ENOUGH,
+    )
+
+
+def segment_pictures(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
+    """Lift by slice of every metric whose effect differs between the slices of a segment; guardrails among them."""
+    out: list[str] = []
+    for segment in readout["segments"]:
+        for key, p in segment["interaction"].items():
+            if p is None or p >= DIFFERS or len(out) >= MOST_PICTURES:
+                continue
+            metric, _, variant = key.rpartition(":")
+            lines = [
+                _slice_line(str(value), next(r for r in rows if r["metric"] == metric and r["variant"] == variant))
+                for value, rows in segment["slices"].items()
+            ]
+            name, where = _row_name(key, plan, labels), segment["dimension"]
+            out.append(
+                forest(
+                    lines,
+                    heading=f"{shorten(name, 24)} by {shorten(where, 16)}, p {p_value(p)}",
+                    means_heading="control → treatment",
+                    title=f"{name} by {where}",
+                    part=f"-s{len(out)}",
+                    marks=f"slices.{len(out)}",
+                )
+            )
+    return out
+
+
+def time_pictures(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
+    """Effect over time of every metric for which a test found a change; guardrails among them."""
+    out: list[str] = []
+    found = {(r["metric"], r["variant"]): r for r in readout["rows"]}
+    for trend in readout.get("novelty", ()):
+        row = found.get((trend["metric"], trend["variant"]))
+        points = [p for p in trend["points"] if p["effect"] is not None and p["se"]]
+        quiet = trend["word"] in ("steady", "not answerable")
+        if quiet or row is None or len(points) < 3 or len(out) >= MOST_PICTURES:
+            continue
+        scale, unit = (100.0, "\u202fpp") if row["is_proportion"] else (1.0, "")
+        name = _row_name(f"{trend['metric']}:{trend['variant']}", plan, labels)
+        words = f"{name} by {AXES[trend['axis']]}"
+        out.append(
+            effect_by_day(
+                [(str(p["label"]), scale * p["effect"], scale * p["se"]) for p in points],
+                overall=None,
+                unit=unit,
+                title=words,
+                part=f"-t{len(out)}",
+                heading=words,
+            )
+        )
+    return out
+
+
 def json_text(value: Any) -> str:
     """A value of a plan as text."""
     return DASH if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
@@ -7728,6 +8033,10 @@ STAMPS = {
     "INVALID": "A gating health check failed. The effects must not be read.",
     "AMENDED AFTER EFFECTS": "After effects were seen, or a gate had failed, the plan was changed in a way that can turn the "
     "result.",
+    "RESTARTED AFTER EFFECTS": "Effects of an earlier run of this lineage were seen before this one began. Whoever may run "
+    "again until a difference shows finds one.",
+    "MORE LOOKS THAN PLANNED": "The effects were read at other data, or by other columns, before this look, and the plan has "
+    "no allowance for that. Whoever can choose among looks finds a difference more often than planned.",
     "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
     "PEEK": "The effects were revealed before they were due.",
 }
@@ -7769,6 +8078,8 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "run": run_section(payload, labels),
         "next": next_section(payload, labels),
         "effect": effect_picture(readout),
+        "segment_pictures": [] if invalid else segment_pictures(readout, plan, labels),
+        "time_pictures": [] if invalid else time_pictures(readout, plan, labels),
         "brief": brief(payload),
         "looks": looks_section(payload),
         "deviations": [deviation_row(d) for d in readout["deviations"]],
@@ -7801,7 +8112,7 @@ def cleaned(value: Any) -> Any:
     return value
 
 
-PICTURES = ("forest", "forests", "split", "accrual", "effect")
+PICTURES = ("forest", "forests", "split", "accrual", "effect", "segment_pictures", "time_pictures")
 """Parts of the content that are drawn from the payload's numbers; the payload holds every other cell as text."""
 
 
@@ -7850,7 +8161,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "26e015b1f771eef1c411be4f0c99ba947aed9720171384fa2cf374955d76a2f2": (
+    "4eb2cd09271158222c9fa01dd239c0d244ed3a6c7d3f7f9cfe7fedacf0124449": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -8022,7 +8333,7 @@ TEMPLATES = {
     '{% for r in s.slices %}<tr><th scope="row">{{ r.value }}</th><td>{{ r.label }}</td>{% if c.several %}<td>{{ r.variant }}</td>{% endif %}<td class="num">{{ r.n }}</td><td class="num">{{ r.shown }}</td><td class="num">{{ r.p_adjusted }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '<p class="small quiet">{% if s.interaction %}Test that the effect is the same in all slices, p: {% for i in s.interaction %}{{ i.what }} <span class="nowrap">{{ i.p }}</span>{{ ", " if not loop.last else ". " }}{% endfor %}{% endif %}{% if s.hidden %}{{ s.hidden }} slice{{ "" if s.hidden == 1 else "s" }} too small to show.{% endif %}</p>\n'
-    '{% endfor %}</div>\n'
+    '{% endfor %}{% for f in c.segment_pictures %}<figure tabindex="0">{{ f|safe }}</figure>{% endfor %}</div>\n'
     '{% endif %}\n'
     '\n'
     '{% if c.over_time.trends or c.over_time.interactions -%}\n'
@@ -8033,7 +8344,7 @@ TEMPLATES = {
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '{% if c.over_time.interactions %}<div class="wide" tabindex="0"><table class="compact"><caption>Does an effect depend on another experiment on the same units</caption><thead><tr><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Other experiment</th><th scope="col" class="num">p, corrected</th><th scope="col" class="num">V of the assignments</th><th scope="col">Found</th></tr></thead><tbody>\n'
     '{% for i in c.over_time.interactions %}<tr><th scope="row" class="light">{{ i.metric }}</th>{% if c.several %}<td>{{ i.variant }}</td>{% endif %}<td>{{ i.other }}</td><td class="num">{{ i.p }}</td><td class="num">{{ i.v }}</td><td>{{ i.word }}</td></tr>\n'
-    '{% endfor %}</tbody></table></div>{% endif %}</div>\n'
+    '{% endfor %}</tbody></table></div>{% endif %}{% if c.time_pictures %}<div class="pair">{% for f in c.time_pictures %}<figure>{{ f|safe }}</figure>{% endfor %}</div>{% endif %}</div>\n'
     '\n'
     '{% endif -%}\n'
     '<h2>Health checks</h2>\n'

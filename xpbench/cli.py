@@ -31,6 +31,7 @@ ROOMS = (
     "xpbench.commands.watch",
     "xpbench.commands.verify",
     "xpbench.commands.ledger",
+    "xpbench.commands.agents",
     "xpbench.commands.lab",
 )
 """Modules that add commands, in the order in which `--help` lists them."""

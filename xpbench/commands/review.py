@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from xpbench.commands.output import DONE, NO, add_command, answer
 from xpbench.outward import one_line
+from xpbench.wording.verdicts import decided
 
 State = Literal["refused", "accepted"]
 LEDGER, PLAN, MEMO = "ledger.jsonl", "plan.json", "memo.html"
@@ -266,7 +267,7 @@ def _told(kind: str, body: Mapping[str, Any]) -> str:
         known = one_line(body.get("knowledge", ""))
         return f"Amended when the state of knowledge was “{known}”: {fields}. Reason: {one_line(body.get('reason', ''))}"
     if kind == "decided":
-        return f"Decided: {body.get('outcome', '')} {body.get('variant') or ''}".rstrip() + "."
+        return f"Decided: {one_line(decided(body))}."
     return f"One more entry: {kind}."
 
 

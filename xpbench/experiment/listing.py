@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from xpbench.errors import LedgerError, XpbenchError, plain
-from xpbench.experiment.opening import keep_plan, read_entries
+from xpbench.experiment.opening import keep_plan, plan_in_force, read_entries
 from xpbench.experiment.state import status_of
 from xpbench.ledger import experiments
 from xpbench.ledger.clock import Clock, system_clock
 from xpbench.ledger.folder import existing
+from xpbench.plan import Plan
+
+SEALED = ("registered", "running")
+"""States in which no look at effects was due yet."""
 
 
 def statuses(root: str | Path = "experiments", *, only: str | None = None, clock: Clock = system_clock) -> list[dict[str, Any]]:
@@ -40,4 +44,21 @@ def statuses(root: str | Path = "experiments", *, only: str | None = None, clock
             out.append(status_of(listed.entries, now=now).to_dict())
         except XpbenchError as error:
             out.append({"key": listed.key, "title": "", "state": "broken", "sentence": str(error)})
+    return out
+
+
+def sealed_plans(root: str | Path, *, clock: Clock = system_clock) -> list[Plan]:
+    """Plans in force of the experiments whose results were never due yet, and that are not decided.
+
+    Args:
+        root: Folder of all experiments.
+        clock: Where the time comes from.
+    """
+    now, out = clock(), []
+    for listed in experiments(root):
+        try:
+            if listed.status == "ok" and status_of(listed.entries, now=now).state in SEALED:
+                out.append(Plan(**plan_in_force(listed.entries)))
+        except XpbenchError:
+            continue  # a broken one says so where it is opened
     return out

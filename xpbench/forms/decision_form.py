@@ -15,6 +15,7 @@ from xpbench.forms.readout_panel import experiment_of
 from xpbench.views import truth_view
 from xpbench.views.forest_plot import forest_table
 from xpbench.views.readout_card import ReadoutCard, verdict_html
+from xpbench.wording.verdicts import decided
 
 
 class DecisionCard:
@@ -34,11 +35,10 @@ class DecisionCard:
         entry = self._entry
         if entry is not None:
             body = entry.body
-            variant = f" {body['variant']}" if body.get("variant") else ""
             follows = (
                 "follows the rule" if body["follows_rule"] else f"differs from the rule, which recommends {body['recommended']}"
             )
-            return f"{self._experiment.key}: decided to {body['outcome']}{variant} ({follows}); {entry.by or 'nobody named'}"
+            return f"{self._experiment.key}: decided to {decided(body)} ({follows}); {entry.by or 'nobody named'}"
         if self._readout is None or self._readout.is_sealed:
             return f"{self._experiment.key}: nothing to decide yet"
         return f"{self._experiment.key}: the rule recommends {ReadoutCard(self._readout).verdict.lower()}"

@@ -55,7 +55,7 @@ STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Variants", "Who sees what, and how the log says so.", ("unit", "variants", "exposure", "assignment")),
     ("Analysis", "How results are read, and when they are due.",
      ("planning", "horizon", "model", "correction", "family", "secondary_correction")),
-    ("Rules", "What ships, and what makes the data unfit to decide.", ("decision", "health", "data")),
+    ("Rules", "What ships, and what makes the data unfit to decide.", ("decision", "health", "data", "looks")),
     ("Afterwards", "Who signs, and who looks after shipping.", ("sign_offs", "watch", "notes", "links", "template", "schema")),
     ("Review", "What will be frozen.", ()),
 )  # fmt: skip

@@ -15,12 +15,19 @@ CONCENTRATION = 100.0
 BUCKET = 0.01 + 1e-9
 """A flag of a hundred buckets serves a planned split up to one bucket wrong."""
 
-GATES = ("assignment_audit", "no_units", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
+GATES = ("assignment_audit", "no_units", "restated_outcomes", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
 """Checks whose failure makes a readout INVALID, whatever the payload says of them."""
 
 
 def _merged_at(entry: J) -> str:
     return str((entry["body"].get("merged") or {}).get("at", ""))
+
+
+def data_of(entry: J) -> str:
+    """The data that a look was at: the digest of what was read, and how it was read where that differs."""
+    body = entry["body"]
+    how = {k: v for k, v in ((body.get("reading") or {}).get("how") or {}).items() if k not in ("slices", "day")}
+    return f"{body.get('fingerprint')} {canonical(how)}" if how else str(body.get("fingerprint"))
 
 
 def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
@@ -66,9 +73,9 @@ def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
     if look is not None and last is not None and "look" in last["body"]:
         notes.same("decision, look that it rests on", look["seq"], last["body"]["look"]["seq"])
-        seen, later = {look["body"]["fingerprint"]}, []
+        seen, later = {data_of(look)}, []
         for e in entries:
-            data = e["body"].get("fingerprint")
+            data = data_of(e)
             if (
                 not is_known(e, look, entries)
                 and e["seq"] < last["seq"]

@@ -14,6 +14,7 @@ from xpbench.verifier.chain import START, chain, check_ledger, check_story
 from xpbench.verifier.exports import check_archive, memo_in
 from xpbench.verifier.file import read, sealed
 from xpbench.verifier.first import check_first
+from xpbench.verifier.grammar import KINDS
 from xpbench.verifier.numbers import check_decision, check_estimates
 from xpbench.verifier.over_time import check_over_time
 from xpbench.verifier.page import Renderer, check_marks, check_page, parsed_page
@@ -42,6 +43,9 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
             check_told(notes, payload, entries)
             stamps = check_first(notes, payload, entries)
             headline += f" [{', '.join(stamps)}]" if stamps else ""
+        newer = dict.fromkeys(e["kind"] for e in entries or () if e["kind"] not in KINDS)
+        if newer:
+            notes.not_checked.append(f"entries of the ledger that a newer version has written: {', '.join(newer)}")
         check_estimates(notes, readout)
         check_over_time(notes, readout)
         check_health(notes, readout)

@@ -11,6 +11,7 @@ from xpbench.errors import number_of
 from xpbench.health.check import health_line
 from xpbench.views.forest_plot import forest_table
 from xpbench.views.table import Column, Table
+from xpbench.wording.verdicts import by_plan
 
 MARKS = {"ship": "▲", "ship none": "▬", "iterate": "↻", "invalid": "✕", "defer": "○"}
 EDGES = {
@@ -88,7 +89,7 @@ class ReadoutCard:
             "iterate": "Iterate",
             "invalid": "Do not read the effects",
         }
-        return words.get(advice.outcome, str(advice.outcome))
+        return by_plan(words.get(advice.outcome, str(advice.outcome)), self._readout.stamps)
 
     @property
     def because(self) -> str:

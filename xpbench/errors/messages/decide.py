@@ -75,5 +75,20 @@ MESSAGES: dict[str, Message] = {
         "They hold the mean of every variant",
         "Read counts and health with readout(...), or look early with peek(reason=...)",
     ),
+    "XPB-R32": Message(
+        "Look {seq} can't be read again by itself: {reason}",
+        "A look is read again from the files that it names, with what was said of them",
+        "Name the data: reproduce(source) or source in Python, --events FILES or --units FILE on the command line",
+    ),
+    "XPB-R33": Message(
+        "The data are not those of look {seq}, the newest on record",
+        "Without data of its own a decision rests on what that look read",
+        "Look at them first, or name the data (--events FILES, --units FILE) to decide on what they show now",
+    ),
+    "XPB-R40": Message(
+        "The plan of {key} lets programs take {allowed} at effects, and {taken} was taken: {agent} may not look",
+        "looks.agents of the plan says how often a program may look on behalf of a person",
+        "A person reads it with xpbench readout, or amends the plan with a reason",
+    ),
     "XPB-R10": Message("The amendment changes nothing", "An amendment records a difference", "Change the plan first"),
 }

@@ -77,7 +77,7 @@ class Audiences:
         escaped: Ids that were changed by an apostrophe, so that no spreadsheet takes them for a formula. The receiving system
             must remove it to find the unit.
         rule: With buckets: the range of each variant, first and last bucket. A system that targets by number needs this and
-            no list of later units.
+            no list of later units, where the plan's one group takes everyone; below 100 % it is the rule of the units listed.
         look_up: Ids with their variant, to be looked up in the receiving system before launch.
     """
 
