@@ -22,7 +22,8 @@ UNITS = 3000
 
 def test_from_the_unit_to_after_the_rollout(tmp_path: Path) -> None:
     clock = StoryClock(START - timedelta(days=4))
-    plan = demo_plan(units=UNITS)
+    drafted = demo_plan(units=UNITS)
+    plan = drafted.changed(model={**drafted.to_dict()["model"], "min_units": 400})
     plan.save(tmp_path / "beta.plan.json")
     simulation = simulate(plan, units=UNITS, seed=2026, story="ship")
     desk = Desk(Root(tmp_path), "Ana", clock=clock)
@@ -37,10 +38,11 @@ def test_from_the_unit_to_after_the_rollout(tmp_path: Path) -> None:
     power = plan_power(plan)
     assert checked["ready"]
     assert checked["horizon"]["units"] == plan.horizon.units
-    assert [r["units_needed"] for r in checked["power"]["rows"]] == [r.n_needed for r in power.rows][
-        : len(checked["power"]["rows"])
-    ]
-    assert checked["power"]["ships_if_true"][0]["chance"] == pytest.approx(power.ships["beta"], rel=1e-3)
+    for asked, row in zip(checked["power"]["rows"], power.rows, strict=True):
+        assert (asked["units_needed"], asked["days"]) == (row.n_needed, row.days)
+        assert asked["smallest_lift"] == (None if row.mde is None else pytest.approx(row.mde, rel=1e-3))
+    for asked, (_, chance) in zip(checked["power"]["ships_if_true"], power.ships.items(), strict=True):
+        assert asked["chance"] == (None if chance is None else pytest.approx(chance, rel=1e-3))
     # a person confirms, the plan is frozen
     assert main(["confirm", str(tmp_path / "beta.plan.json"), "--root", str(tmp_path / "experiments"), "--by", "Ana"]) == 0
     assert ask("register", plan="beta.plan.json")["digest"] == plan.digest
@@ -52,8 +54,8 @@ def test_from_the_unit_to_after_the_rollout(tmp_path: Path) -> None:
     experiment = xp.open_experiment(plan.key, tmp_path / "experiments", clock=clock)
     clock.to(START)
     experiment.launch(by="Ana")
-    # the first morning: sealed, with exposure and health
-    morning = START + timedelta(hours=9)
+    # after two days: sealed, with exposure and health
+    morning = START + timedelta(days=2)
     pq.write_table(_until(simulation.events, morning), tmp_path / "morning.parquet")
     clock.to(morning)
     sealed = ask("readout", key=plan.key, data="morning.parquet")

@@ -129,13 +129,12 @@ class Root:
         return parts
 
     def _files_in(self, given: str, folder: Path) -> list[str]:
-        from xpbench.data.logs.opening import kind_by_name
-        from xpbench.experiment.sources import KINDS, files_in
+        from xpbench.experiment.sources import files_in
 
         if folder == self.folder or folder == self.experiments or folder in self.experiments.parents:
             raise _refused(given, "A folder of data holds data only")
         for path in folder.iterdir():
-            if path.is_symlink() and kind_by_name(path.name) in KINDS:
+            if path.is_symlink():
                 raise _refused(f"{given}/{path.name}", "No file of a folder is a symbolic link")
         return files_in(folder)
 

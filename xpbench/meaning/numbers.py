@@ -195,4 +195,7 @@ def advice(texts: Sequence[str]) -> str:
         )
     if any(sign in t for t in texts for sign in (*SIGNS, "%")):
         return "Write numbers without a currency or per cent sign, or with the same one in the whole column"
+    if len(lower) == 2 and not any(sign.isdigit() for word in lower for sign in word):
+        first, second = sorted(lower)
+        return f"The column holds {first!r} and {second!r}: write 1 and 0, so that it is clear which of them is counted"
     return "Correct these values in the table, or name the column that holds the number"

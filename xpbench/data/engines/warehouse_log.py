@@ -41,7 +41,13 @@ class WarehouseLog:
         self._held: list[str] = []
         form = NormalForm(source, plan, properties, dialect=self.kind)
         # every later question goes to what this one statement has read: rows that arrive meanwhile are in none of the answers
-        self.normal = self.keep(nw.from_native(form.table()), "log").to_native()
+        normal = form.table()
+        in_json = "items" in normal.columns and normal["items"].type().is_json()
+        if in_json:  # a table of the session is given text for JSON
+            normal = normal.mutate(items=normal["items"].cast("string"))
+        self.normal = self.keep(nw.from_native(normal), "log").to_native()
+        if in_json:
+            self.normal = self.normal.mutate(items=dialects.as_json(self.normal["items"], self.kind))
         self.missing_properties: frozenset[str] = frozenset(form.missing)
         self.has_insert_ids = form.has_insert_ids
         self._separator = plan.exposure.list_separator
