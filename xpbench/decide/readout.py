@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from xpbench.data.summary import Summary
@@ -20,6 +19,7 @@ from xpbench.errors import shown
 from xpbench.health.check import Check
 from xpbench.lazy import upstairs
 from xpbench.ledger.first import STAMPS
+from xpbench.outward import html as escape
 from xpbench.plan.methods import FIRST, METHODS
 from xpbench.shows import Shows
 from xpbench.wording import numbers, rows, verdicts

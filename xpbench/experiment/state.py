@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from html import escape
 from typing import Any, Literal
 
 from xpbench.errors import number_of, shown
@@ -14,6 +13,7 @@ from xpbench.experiment.opening import decision_of, plan_in_force
 from xpbench.ledger import Entry, distinct_looks, knowledge
 from xpbench.ledger.first import planned_after
 from xpbench.ledger.grammar import unknown_kinds
+from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 from xpbench.watch import watch_status

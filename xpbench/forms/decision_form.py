@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from xpbench.forms.field import MISSING, box, html, is_visible, visible
 from xpbench.forms.inputs import ChoiceLeaf, TextLeaf
 from xpbench.forms.panel import Panel, Reveal, ViewPlace
 from xpbench.forms.readout_panel import experiment_of
+from xpbench.outward import for_terminal
+from xpbench.outward import html as escape
 from xpbench.views import truth_view
 from xpbench.views.forest_plot import forest_table
 from xpbench.views.readout_card import ReadoutCard, verdict_html
@@ -43,6 +44,7 @@ class DecisionCard:
             return f"{self._experiment.key}: nothing to decide yet"
         return f"{self._experiment.key}: the rule recommends {ReadoutCard(self._readout).verdict.lower()}"
 
+    @for_terminal
     def to_text(self) -> str:
         """The card as plain text."""
         entry = self._entry

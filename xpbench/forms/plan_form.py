@@ -6,7 +6,6 @@ import getpass
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -39,6 +38,7 @@ from xpbench.forms.size_box import SizeBox, sizable
 from xpbench.forms.static_twin import Shown
 from xpbench.forms.status import StatusBox, guarded
 from xpbench.interrupts import temporary_folder
+from xpbench.outward import html as escape
 from xpbench.plan import Plan, check, template, template_names
 from xpbench.plan.design import DEFAULT_LOOKS
 from xpbench.plan.keys import suggest_key

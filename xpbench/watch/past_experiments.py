@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +19,7 @@ from xpbench.ledger import Clock, Entry, Ledger, distinct_looks, experiments, sy
 from xpbench.ledger.clock import parse_stamp
 from xpbench.ledger.first import planned_after
 from xpbench.ledger.folder import LEDGER, MEMO, frozen_readout
+from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 from xpbench.stats.shrinking import Prior, portfolio_prior, shrunk

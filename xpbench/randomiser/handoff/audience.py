@@ -193,7 +193,7 @@ def write_audiences(
             name="bare",
             value=plain("with other columns or forms"),
             rule=plain("A list of ids alone is CSV, one for each variant"),
-            remedy=plain("Add per_variant=True, and leave out form, buckets and before"),
+            remedy=plain("Add per_variant=True (--per-variant), and leave out form, buckets and before"),
         )
     paper = _Paper(target, form, max_rows, max_bytes)
     files: list[AudienceFile] = []

@@ -6,7 +6,6 @@ storage, for bots, before and after the dates. Then nothing is sent, and nobody 
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
 
 from xpbench.errors import AssignError, plain, shown
+from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.randomiser.assigning import subject_of
 from xpbench.randomiser.handoff.javascript import as_json, comment, parts
@@ -255,10 +255,10 @@ def sample(made: Tag, show: Mapping[str, Selectors]) -> str:
             found = re.fullmatch(r"([.#])([A-Za-z_][\w-]*)", selector.strip())
             kind = {".": "class", "#": "id"}[found[1]] if found else ""
             attribute = f' {kind}="{found[2]}"' if found else ""
-            blocks.append(f"<section{attribute}><h1>{html.escape(variant)}</h1><p>{html.escape(selector)}</p></section>")
+            blocks.append(f"<section{attribute}><h1>{escape(variant)}</h1><p>{escape(selector)}</p></section>")
     style = "<style>body{font:16px system-ui;margin:2rem}section{padding:2rem;border:1px solid #999}</style>"
-    head = f'<meta charset="utf-8"><title>{html.escape(made.key)}</title>{made.html}{style}'
-    links = "".join(f'<a href="?xpb-{made.key}={html.escape(v)}">{html.escape(v)}</a> ' for v in show)
+    head = f'<meta charset="utf-8"><title>{escape(made.key)}</title>{made.html}{style}'
+    links = "".join(f'<a href="?xpb-{made.key}={escape(v)}">{escape(v)}</a> ' for v in show)
     body = "".join(blocks) + f'<p>Force a variant: {links}· <a href="?">as a visitor</a></p>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>\n'
 
