@@ -15,13 +15,16 @@ import argparse
 import copy
 import hashlib
 import importlib.util
+import io
 import json
+import math
 import random
 import re
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -55,6 +58,7 @@ class World:
         other: Payload of another experiment's memo.
         other_html: That memo.
         signed: Payload of the true memo after a signature over its results.
+        ledgers: Ledgers that are not the one that the true memo saw, or go on with a later decision.
     """
 
     folder: Path
@@ -64,6 +68,7 @@ class World:
     other: dict[str, Any]
     other_html: str
     signed: dict[str, Any] | None
+    ledgers: list[Path]
 
 
 @dataclass
@@ -74,13 +79,15 @@ class Forgery:
         data: The file.
         allowed: Exit codes that are honest about it.
         name: Of the file.
-        with_ledger: Codes that are honest where the true ledger is at hand; None asks without.
+        with_ledger: Codes that are honest where a ledger is at hand; None asks without.
+        ledger: That ledger; the true one where it is None.
     """
 
     data: bytes
     allowed: frozenset[int]
     name: str = "memo.html"
     with_ledger: frozenset[int] | None = None
+    ledger: Path | None = None
 
 
 def world(folder: Path) -> World:
@@ -101,7 +108,33 @@ def world(folder: Path) -> World:
         json.loads(json.dumps(other.to_dict())),
         other.html,
         _signed(true, folder),
+        _ledgers(folder, true, folder / "other" / "other" / "ledger.jsonl"),
     )
+
+
+def _ledgers(folder: Path, true: Any, other: Path) -> list[Path]:
+    """Ledgers with which the true memo is not up to date, or not of this experiment."""
+    data = true.ledger.path.read_bytes()
+    lines = data.decode().splitlines()
+    fork = rehashed(lines, lambda i, body: {**body, "because": "Another."} if "because" in body else body)
+    true.memo().save(folder / "honest.zip")
+    before = true.ledger.path.read_bytes()
+    true.ledger.append("deferred", {"reason": "Wait.", "plan_digest": true.plan.digest, "supersedes": len(lines)}, by="Ana")
+    after = true.ledger.path.read_bytes()
+    true.ledger.path.write_bytes(before)
+    made = {
+        "later": after,
+        "later-without-its-line-end": after.removesuffix(b"\n"),
+        "cut": b"".join(line + b"\n" for line in data.splitlines()[:-1]),
+        "fork": "".join(f"{line}\n" for line in fork).encode(),
+        "other": other.read_bytes(),
+        "empty": b"",
+        "windows": data.replace(b"\n", b"\r\n"),
+        "swapped": b"\n".join([*reversed(data.splitlines())]) + b"\n",
+    }
+    for name, content in made.items():
+        (folder / f"{name}.jsonl").write_bytes(content)
+    return [folder / f"{name}.jsonl" for name in made]
 
 
 def _signed(experiment: Any, folder: Path) -> dict[str, Any] | None:
@@ -166,6 +199,21 @@ HOSTILE = (
     "<noscript>{t}",
     '<object data="data:text/html,{t}"></object>',
     '<form action="https://example.org"><button>{t}</button></form>',
+    '<div style="margin-left:900em"/>{t}',
+    '<div style="margin-left:900em">{t}</ div>',
+    "<p>{t}</p><!-- -- >",
+    "<!--><p>{t}</p>-->",
+    '<div style="margin:0 0 -.9e4px 0">{t}</div>',
+    '<div style="margin:0/**/-9000px">{t}</div>',
+    "<math><mtext>{t}</mtext></math>",
+    "<template>{t}</template>",
+    "<plaintext>{t}",
+    "<![CDATA[{t}]]>",
+    "<?xml-stylesheet href='data:text/css,x'?>{t}",
+    "<style>main::before{{content:'{t}'}}</style>",
+    '<font color="white" size="1"/>{t}',
+    "<dialog open>{t}</dialog>",
+    '<video poster="data:image/gif;base64,R0lGODlhAQABAAAAACw=">{t}</video>',
 )
 PLAIN = ("<p>{t}</p>", "<div><b>External mail.</b> {t}</div>", '<table><tr><td style="color:#900">{t}</td></tr></table>')
 
@@ -379,12 +427,15 @@ def chain_broken(rng: random.Random, w: World) -> Forgery:
 
 
 def rehashed(lines: list[str], change: Callable[[int, dict[str, Any]], dict[str, Any]]) -> list[str]:
-    """A chain with changed bodies that holds."""
+    """A chain with changed bodies that holds; what a signature says of the ledger before it is made to fit."""
     out: list[str] = []
     prev = START
     for i, line in enumerate(lines):
         entry = parse_line(line.encode())
-        body = v.canonical(change(i, json.loads(json.dumps(entry.body)))).encode()
+        changed = change(i, json.loads(json.dumps(entry.body)))
+        if "head" in changed:
+            changed["head"] = f"{i}:{prev}"
+        body = v.canonical(changed).encode()
         made = make_entry(seq=i + 1, kind=entry.kind, at=entry.at, by=entry.by, body=body, prev=prev)
         out.append(made.line.decode())
         prev = made.digest
@@ -395,6 +446,127 @@ def with_story(payload: dict[str, Any], lines: list[str]) -> dict[str, Any]:
     """The payload with a rebuilt ledger and all that follows from it."""
     entries = verify_lines([line.encode() for line in lines])
     return {**payload, **json.loads(json.dumps(story(payload["readout"], entries)))}
+
+
+def refitted(payload: dict[str, Any], change: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """A payload whose readout was changed, with every digest and a ledger rebuilt to fit: what its owner could do.
+
+    Args:
+        payload: Of a true memo.
+        change: Changes the readout, in place.
+    """
+    made = copy.deepcopy(payload)
+    readout = made["readout"]
+    before = readout["plan_digest"]
+    change(readout)
+    made["registered"]["plan_digest"] = readout["plan_digest"] = v.sha256(v.canonical(readout["plan"]))
+    look = readout["looks"][-1] if readout["looks"] else {}
+    parts = {part: v.sha256(v.canonical(readout[part])) for part in ("summary", "health", "rows")}
+
+    def fit(i: int, body: dict[str, Any]) -> dict[str, Any]:
+        if body.get("plan_digest") == before:
+            body["plan_digest"] = readout["plan_digest"]
+        if "plan" in body:
+            body["plan"] = readout["plan"]
+        if "shown" in body:
+            body["shown"] = parts
+            body["findings"] = look.get("findings", body.get("findings"))
+            body["units"], body["n"] = readout["summary"]["units"], sum(readout["summary"]["units"].values())
+            body["fingerprint"] = readout["summary"]["fingerprint"]
+            for status in {"warn", "fail"} & body["health"].keys():
+                body["health"][status] = sorted(c["name"] for c in readout["health"] if c["status"] == status)
+        if "readout_digest" in body:
+            body["readout_digest"] = v.sha256(v.canonical(readout))
+        return body
+
+    return with_story(made, rehashed(made["ledger"]["lines"], fit))
+
+
+OWN = re.compile(
+    r"(at|key|kind|schema|sealed|methods|plan_digest|rule_digest|plan|versions|health|due|deviations|looks)\b"
+    r"|summary\.(source|fingerprint|rows|engine|schema|data_until|first_exposure|last_exposure|findings|exposures_by_day|caps|"
+    r"extremes|units|cells|segments)\b"
+)
+"""Parts of a readout that are its owner's words and data, or that other forgeries are about: nothing in a memo fixes them."""
+
+
+def readout_refitted(rng: random.Random, w: World) -> Forgery | None:
+    """Anything in a readout that follows from its data, changed, with digests and ledger rebuilt to fit."""
+    from tests.verifier.test_verify import changed_leaf, leaves
+
+    places = [at for at, _ in leaves(w.payload["readout"]) if not OWN.match(".".join(map(str, at)))]
+    at = rng.choice(places)
+
+    def change(readout: dict[str, Any]) -> None:
+        part: Any = readout
+        for key in at[:-1]:
+            part = part[key]
+        part[at[-1]] = changed_leaf(part[at[-1]], rng)
+
+    made = refitted(w.payload, change)
+    if v.canonical(made["readout"]) == v.canonical(w.payload["readout"]):
+        return None
+    return Forgery(remade(made).encode(), REFUSED)
+
+
+def rule_rewritten(rng: random.Random, w: World) -> Forgery | None:
+    """The rule of the plan, in a row that did not fire, with digests and ledger rebuilt to fit."""
+    rule = copy.deepcopy(w.payload["rule"])
+    row = rng.choice([r for r in rule if r["id"] not in w.payload["readout"]["recommendation"]["rows"]])
+    kind = rng.randrange(4)
+    if kind == 0:
+        row["outcome"] = rng.choice([o for o in ("ship", "iterate", "ship none", "invalid") if o != row["outcome"]])
+    elif kind == 1:
+        row["because"] = rng.choice(TEXTS)
+    elif kind == 2 and row["when"]:
+        row["when"].pop(rng.choice(sorted(row["when"])))
+    else:
+        rule.remove(row)
+
+    def change(readout: dict[str, Any]) -> None:
+        readout["rule_digest"] = v.sha256(v.canonical(rule))
+
+    return Forgery(remade({**refitted(w.payload, change), "rule": rule}).encode(), REFUSED)
+
+
+def archive(rng: random.Random, w: World) -> Forgery:
+    """An archive that holds, or seems to hold, something else than its memo."""
+    path = w.folder / "honest.zip"
+    files: dict[str, bytes] = {}
+    with zipfile.ZipFile(path) as old:
+        files = {name: old.read(name) for name in old.namelist()}
+    kind, name, first, last, comment = rng.randrange(7), "memo.zip", b"", b"", b""
+    if kind == 0:
+        files[rng.choice(("MEMO.HTML", "./memo.html", "memo.htm", "read me.html", "ledger.jsonl.bak"))] = b"<h1>Ship none</h1>"
+    elif kind == 1:
+        changed = rng.choice(sorted(set(files) - {"memo.html"}))
+        at = rng.randrange(len(files[changed]))
+        files[changed] = files[changed][:at] + bytes([files[changed][at] ^ 1]) + files[changed][at + 1 :]
+    elif kind == 2:
+        first = _zipped({"memo.html": b"<h1>Ship none</h1>"})
+    elif kind == 3:
+        last = rng.choice((b"<h1>Ship none</h1>", _zipped({"memo.html": b"<h1>Ship none</h1>"})))
+    elif kind == 4:
+        comment = rng.choice(TEXTS).encode()
+    elif kind == 5:
+        name = rng.choice(("memo.html", "memo.htm", "memo.xhtml"))
+    else:
+        files["memo.html"] = edit_text(rng, w).data
+    return Forgery(first + _zipped(files, comment) + last, REFUSED, name)
+
+
+def _zipped(files: dict[str, bytes], comment: bytes = b"") -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as made:
+        for name, data in files.items():
+            made.writestr(name, data)
+        made.comment = comment
+    return out.getvalue()
+
+
+def ledger_swapped(rng: random.Random, w: World) -> Forgery:
+    """The true memo beside another ledger: cut, forked, of another experiment, or with a later decision."""
+    return Forgery(w.html.encode(), frozenset((0,)), ledger=rng.choice(w.ledgers), with_ledger=REFUSED)
 
 
 def chain_rebuilt(rng: random.Random, w: World) -> Forgery:
@@ -501,6 +673,14 @@ def other_experiment(rng: random.Random, w: World) -> Forgery:
     return Forgery(w.other_html.encode(), frozenset((0,)), with_ledger=REFUSED)
 
 
+def other_version_touched(rng: random.Random, w: World) -> Forgery:
+    """A page of “another version” with rewritten line ends or a banner: neither was the rest of it compared."""
+    made = other_version(rng, w)
+    text = made.data.decode()
+    text = _gap(rng, text, rng.choice(PLAIN).format(t="External")) if rng.random() < 0.5 else text.replace("\n", "\r\n")
+    return Forgery(text.encode(), made.allowed)
+
+
 def truncated(rng: random.Random, w: World) -> Forgery:
     """A download that broke off."""
     data = w.html.encode()
@@ -541,9 +721,21 @@ FORGERIES: dict[str, tuple[int, Callable[[random.Random, World], Forgery | None]
     "a signature copied into a rebuilt ledger": (1, copied_signature),
     "another experiment's memo": (1, other_experiment),
     "a broken download": (2, truncated),
+    "what follows from the data, with a ledger rebuilt to fit": (8, readout_refitted),
+    "the rule of the plan, with a ledger rebuilt to fit": (2, rule_rewritten),
+    "an archive": (4, archive),
+    "the true memo beside another ledger": (2, ledger_swapped),
+    "a page of “another version”, touched": (2, other_version_touched),
     "two of these at once": (8, combined),
 }
 """How often each is tried, and how it is made."""
+
+
+def verdicts(payload: dict[str, Any], folder: Path, alone: Any) -> set[int]:
+    """Exit codes of the package and of the one file on the page of a payload."""
+    path = folder / "memo.html"
+    path.write_text(remade(payload), encoding="utf-8", newline="")
+    return {verify(path).exit_code, alone.verify(path, renderer=alone.PAGE).exit_code}
 
 
 def one_file(folder: Path) -> Any:
@@ -559,8 +751,8 @@ def one_file(folder: Path) -> Any:
     return module
 
 
-def run(count: int, seed: int = 1, *, folder: Path, reviewed: int = REVIEWED) -> dict[str, Any]:
-    """Forge so often and ask every surface; each miss is listed with what was said."""
+def run(count: int, seed: int = 1, *, folder: Path, reviewed: int = REVIEWED, seconds: float = math.inf) -> dict[str, Any]:
+    """Forge so often, or so long, and ask every surface; each miss is listed with what was said."""
     from xpbench.lab.verdicts import verify_memo
 
     w = world(folder)
@@ -572,7 +764,8 @@ def run(count: int, seed: int = 1, *, folder: Path, reviewed: int = REVIEWED) ->
     box = folder / "forged"
     box.mkdir()
     repository = _repository(folder, w)
-    while sum(tried.values()) < count:
+    began = time.monotonic()
+    while sum(tried.values()) < count and time.monotonic() - began < seconds:
         name = rng.choices(names, weights)[0]
         try:
             made = FORGERIES[name][1](rng, w)
@@ -584,22 +777,24 @@ def run(count: int, seed: int = 1, *, folder: Path, reviewed: int = REVIEWED) ->
         path = box / made.name
         path.write_bytes(made.data)
         said = {"package": verify(path).exit_code, "one file": alone.verify(path, renderer=alone.PAGE).exit_code}
-        if sum(tried.values()) % 5 == 0:
+        if sum(tried.values()) % 10 == 0:
             said["lab"] = verify_memo(path)["exit_code"]
         for surface, code in said.items():
             asked[surface] += 1
             if code not in made.allowed:
                 missed.append(f"{name}, {surface}: exit {code}")
         verdicts[name][str(said["package"])] += 1
-        if said["one file"] != said["package"] and name != "a signature copied into a rebuilt ledger":
+        if said["one file"] != said["package"]:
             missed.append(f"{name}: package {said['package']}, one file {said['one file']}")
         if made.with_ledger is not None:
             for surface, check in (("package", verify), ("one file", alone.verify)):
                 asked["with the ledger at hand"] += 1
-                code = check(path, ledger=w.ledger, **({} if check is verify else {"renderer": alone.PAGE})).exit_code
+                code = check(
+                    path, ledger=made.ledger or w.ledger, **({} if check is verify else {"renderer": alone.PAGE})
+                ).exit_code
                 if code not in made.with_ledger:
                     missed.append(f"{name}, {surface} with the ledger: exit {code}")
-        if sum(tried.values()) % reviewed == 0 and made.name == "memo.html":
+        if sum(tried.values()) % reviewed == 0 and made.name == "memo.html" and made.ledger is None:
             asked["review"] += 1
             accepted = _reviewed(repository, made.data)
             honest = said["package"] == 0 and (made.with_ledger is None or 0 in made.with_ledger)
@@ -645,11 +840,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long, with fewer")
     parser.add_argument("--dry", action="store_true", help="write no result file")
     args = parser.parse_args()
     began = time.time()
     with tempfile.TemporaryDirectory() as folder:
-        result = run(args.count, args.seed, folder=Path(folder))
+        result = run(args.count, args.seed, folder=Path(folder), seconds=60 * args.minutes)
     result["seconds"] = round(time.time() - began)
     if not args.dry:
         write("forger", result, command=f"python -m benchmarks.forger --count {args.count} --seed {args.seed}", quiet=True)

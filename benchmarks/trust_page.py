@@ -1,4 +1,4 @@
-"""Writes the tables of docs/trust.md from results/trust.json, forger.json, crash.json and injection.json.
+"""Writes the tables of docs/trust.md from results/trust.json, forger.json, crash.json, kills.json and injection.json.
 
 python -m benchmarks.trust_page
 """
@@ -51,7 +51,7 @@ def changes(trust: dict[str, Any]) -> str:
     return _table(["tried", "how often", "not caught"], 1, rows)
 
 
-def kills(crash: dict[str, Any]) -> str:
+def kills(crash: dict[str, Any], lives: dict[str, Any]) -> str:
     """Processes killed."""
     rows = []
     for name, text in (
@@ -64,7 +64,18 @@ def kills(crash: dict[str, Any]) -> str:
         again = str(r["not to be done again"]) if "not to be done again" in r else "–"
         lost = str(r["lost"]) if "lost" in r else "–"
         rows.append([text, f"{r['runs']:,}", f"{r['acknowledged']:,}", lost, str(half), again])
-    head = ["while", "runs", "acknowledged before the kill", "lost", "half files, broken chains", "not to be done again"]
+    for name, text in (
+        ("amend", "amending a plan"),
+        ("decide", "deciding again and again"),
+        ("register", "registering"),
+        ("restart", "restarting into a linked run"),
+    ):
+        r = lives[name]
+        half = r["not to be opened"] + r["plan apart from its ledger"] + r["memo that can't be made"]
+        half += r["memo that does not verify"] + r["done twice"]
+        row = [text, f"{r['runs']:,}", f"{r['acknowledged']:,}", str(r["lost"]), str(half), str(r["not to be done again"])]
+        rows.append(row)
+    head = ["while", "runs", "acknowledged before the kill", "lost", "half files, broken chains, memos", "not to be done again"]
     return _table(head, 1, rows)
 
 
@@ -137,10 +148,11 @@ def forgeries(forger: dict[str, Any]) -> str:
 def page(text: str) -> str:
     """The page with its tables made anew."""
     trust, crash, injection, forger = _load("trust"), _load("crash"), _load("injection"), _load("forger")
+    lives = _load("kills")
     parts = {
         "changes": f"{changes(trust)}\n\n{_source(trust, trust['flips of memo']['commit'])}",
         "forgeries": f"{forgeries(forger)}\n\n{_source(forger, forger['commit'])}",
-        "kills": f"{kills(crash)}\n\n{_source(crash, crash['commit'])}",
+        "kills": f"{kills(crash, lives)}\n\n{_source(crash, crash['commit'])}\n\n{_source(lives, lives['commit'])}",
         "faults": f"{faults(injection)}\n\n{_source(injection, injection['commit'])}",
         "readers": readers(trust),
         "speed": speed(trust),

@@ -4,10 +4,10 @@
 
 A second implementation, written apart from the engine that made the memo, of digests, the ledger's chain, estimates from
 moments, designs, corrections, margins and the rule. Then the page: every cell is made again from the payload, put into the
-template and compared byte by byte. Signatures and time stamps need the package.
+template and compared byte by byte. Signatures by other keys than Ed25519 and time stamps need the package.
 
 Exit codes: 0 verified in full, 1 differs (and where), 2 unreadable, 3 made by a newer version, 4 the numbers hold and the page
-was not compared, 5 the numbers hold and the page was touched or there is none.
+or some of them were not compared, 5 the numbers hold and the page was touched or there is none.
 
 Joined from the parts in xpbench/verifier and from what draws the page; read them there, one subject a file.
 """
@@ -31,11 +31,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache, partial
-from html import escape
+from html import escape, unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any, Literal
 
 
@@ -44,12 +43,13 @@ from typing import Any, Literal
 
 J = Any  # a JSON value
 
-DEPTHS = ("in full", "page not compared", "page touched", "no page")
+DEPTHS = ("in full", "in part", "page not compared", "page touched", "no page")
 VERDICTS: dict[tuple[str, str], tuple[int, str, str]] = {
     ("verified", "in full"): (0, "✓", "verified in full"),
     ("differs", ""): (1, "✕", "differs"),
     ("unreadable", ""): (2, "?", "unreadable"),
     ("newer", ""): (3, "↑", "made by a newer version"),
+    ("numbers hold", "in part"): (4, "◔", "numbers hold, some of them not computed"),
     ("numbers hold", "page not compared"): (4, "◒", "numbers hold, page not compared"),
     ("numbers hold", "page touched"): (5, "◐", "numbers hold, page touched"),
     ("verified", "no page"): (5, "○", "numbers hold, no page"),
@@ -99,8 +99,8 @@ class Report:
         headline: Decision as the payload has it.
         cause: The kind of trouble in one word or two, "" for a verified memo: `line ends` (nothing else differs), `truncated`,
             `no memo`, `a copy`, `added text`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`,
-            `copied folder`, `superseded`, `witness`, `newer`, or `altered`.
-        depth: How deep it looked where nothing differs: `in full`, `page not compared`, `page touched` or `no page`.
+            `copied folder`, `superseded`, `witness`, `newer`, `left out` (some numbers), or `altered`.
+        depth: How deep it looked where nothing differs: `in full`, `in part`, `page not compared`, `page touched` or `no page`.
         unproven: What such a check can't prove.
     """
 
@@ -118,7 +118,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 verified in full, 1 differs, 2 unreadable, 3 newer, 4 page not compared, 5 page touched or absent."""
+        """0 verified in full, 1 differs, 2 unreadable, 3 newer, 4 something not compared, 5 page touched or absent."""
         return VERDICTS[self.status, self.depth][0]
 
     @property
@@ -188,6 +188,9 @@ class Report:
         return str(self)
 
     def __str__(self) -> str:
+        return "\n".join(_printable(line) for line in self._lines())
+
+    def _lines(self) -> list[str]:
         lines = [f"{self.verdict}: {self.reason}", *(f"  ✕ {d}" for d in self.differences[:40])]
         if len(self.differences) > 40:
             lines.append(f"  … and {len(self.differences) - 40} more")
@@ -195,17 +198,30 @@ class Report:
         lines += [f"  ─ not checked: {n}" for n in self.not_checked]
         if self.unproven:
             lines += ["  What this can't prove:", *(f"  · {n}" for n in self.unproven)]
-        return "\n".join(lines)
+        return lines
 
 
 @dataclass
 class Notes:
-    """What has been found so far."""
+    """What has been found so far.
+
+    Attributes:
+        differences: Each part that differs.
+        checked: What was computed again.
+        not_checked: What was not, and why.
+        depth: How deep the page was compared.
+        left: What was not checked and is shown all the same: sentences of another version, signatures, sums that take too long.
+        for_engine: Numbers that were not computed here, because they take the engine.
+        has_cells: Whether every cell of the page was made again from the payload.
+    """
 
     differences: list[Difference] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
     depth: str = ""
+    left: list[str] = field(default_factory=list)
+    for_engine: list[str] = field(default_factory=list)
+    has_cells: bool = False
 
     def differs(self, part: str, expected: object, found: object) -> None:
         """Note a difference."""
@@ -217,6 +233,11 @@ class Notes:
             return True
         self.differs(part, expected, found)
         return False
+
+
+def _printable(text: str) -> str:
+    """A line as a terminal shows it: texts of a file from anyone steer no terminal and turn no direction."""
+    return "".join(c if c.isprintable() or c == "\u202f" else "\ufffd" for c in text)
 
 
 def shortened(value: object) -> str:
@@ -389,6 +410,7 @@ PLAN_KEYS: J = {
     "hypothesis": {"because": None, "if": None, "then": [{"direction": None, "lift": None, "metric": None}]},
     "key": None,
     "links": [{"title": None, "url": None}],
+    "looks": {"agents": None},
     "metrics": [
         {
             "column": None,
@@ -483,7 +505,7 @@ _SUMMARY = {
 }
 _SITUATION = dict.fromkeys(("primary", "deteriorated", "guardrails", "health", "adequate"))
 _READOUT = {
-    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods")),
+    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods", "headline")),
     "plan": PLAN_KEYS,
     "due": dict.fromkeys(("is_due", "is_adequate", "reason", "units", "units_needed", "days", "days_needed", "look", "looks")),
     "summary": _SUMMARY,
@@ -497,7 +519,7 @@ _READOUT = {
     },
     "looks": [
         {
-            **dict.fromkeys(("seq", "at", "by", "units", "planned", "reason", "last", "counts")),
+            **dict.fromkeys(("seq", "at", "by", "agent", "units", "planned", "reason", "last", "counts")),
             "findings": {"*": {"*": dict.fromkeys(("p", "sign", "guardrail", "matters"))}},
         }
     ],
@@ -682,6 +704,30 @@ GRAMMAR: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """By kind: one of these came before, none of these did (`*`: no entry at all); every other kind comes after `registered`."""
 
+KINDS = (
+    "amended",
+    "concluded",
+    "decided",
+    "deferred",
+    "launched",
+    "looked",
+    "memo",
+    "opened",
+    "peeked",
+    "preflight",
+    "published",
+    "registered",
+    "repaired",
+    "restarted",
+    "rolled_back",
+    "signed_off",
+    "stamped",
+    "superseded",
+    "waived",
+    "watched",
+)
+"""Every kind that this release writes; an entry of another one is of a newer version."""
+
 ABOUT_THE_PLAN = ("amended", "launched", "looked", "opened", "peeked", "decided", "deferred", "watched", "restarted")
 CONFLICTS = ("amended", "decided", "deferred", "restarted")
 """What an entry of these kinds does not commute with, once it says on which head it was based."""
@@ -733,20 +779,17 @@ def _base(entry: J, number: int, entries: Sequence[tuple[J, str]]) -> str:
 
 
 # ----------------------------------------------------------------------------------------------------------------------- bound
-# What a look bound, what a decision rests on, and the sample ratio computed again from the units that the payload carries.
-
-CONCENTRATION = 100.0
-"""Prior concentration of the daily test of the sample ratio."""
-
-BUCKET = 0.01 + 1e-9
-"""A flag of a hundred buckets serves a planned split up to one bucket wrong."""
-
-GATES = ("assignment_audit", "no_units", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
-"""Checks whose failure makes a readout INVALID, whatever the payload says of them."""
-
+# What a look bound, and what a decision rests on.
 
 def _merged_at(entry: J) -> str:
     return str((entry["body"].get("merged") or {}).get("at", ""))
+
+
+def data_of(entry: J) -> str:
+    """The data that a look was at: the digest of what was read, and how it was read where that differs."""
+    body = entry["body"]
+    how = {k: v for k, v in ((body.get("reading") or {}).get("how") or {}).items() if k not in ("slices", "day")}
+    return f"{body.get('fingerprint')} {canonical(how)}" if how else str(body.get("fingerprint"))
 
 
 def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
@@ -792,9 +835,9 @@ def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
     if look is not None and last is not None and "look" in last["body"]:
         notes.same("decision, look that it rests on", look["seq"], last["body"]["look"]["seq"])
-        seen, later = {look["body"]["fingerprint"]}, []
+        seen, later = {data_of(look)}, []
         for e in entries:
-            data = e["body"].get("fingerprint")
+            data = data_of(e)
             if (
                 not is_known(e, look, entries)
                 and e["seq"] < last["seq"]
@@ -808,94 +851,6 @@ def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
             notes.checked.append(f"the decision rests on an older look: {len(later)} later at other data on record")
     if len(notes.differences) == before and look is not None:
         notes.checked.append("the decision rests on that look")
-
-
-def check_health(notes: Notes, readout: J) -> None:
-    """The checks that follow from the units by variant and day: units in every variant, and the sample ratio."""
-    plan, summary, before = readout["plan"], readout["summary"], len(notes.differences)
-    checks = {c["name"]: c for c in readout["health"]}
-    for name in GATES:
-        if name in checks:
-            notes.same(f"health, {name}, is a gate", True, checks[name]["gate"])
-    units = {v["key"]: int(summary["units"].get(v["key"], 0)) for v in plan["variants"]}
-    if "no_units" in checks:
-        empty = any(v["split"] > 0 and not units[v["key"]] for v in plan["variants"])
-        notes.same("health, units in every variant", "fail" if empty else "pass", checks["no_units"]["status"])
-    fixed, daily = checks.get("srm"), checks.get("srm_anytime")
-    policy = plan.get("health") or {}
-    fail, warn = policy.get("srm_alpha"), policy.get("srm_warn_alpha")
-    if fixed is None or fixed["status"] == "not answerable" or not sum(units.values()) or fail is None or warn is None:
-        return
-    shares = _shares(plan, fixed["evidence"])
-    if shares is None:
-        notes.not_checked.append("sample ratio: the shares of a flag that the memo does not carry")
-        return
-    days = sorted(summary["exposures_by_day"])
-    several = bool(days) and _reads_more_than_once(plan)
-    misplaced = any(units[k] for k, s in shares.items() if s == 0)
-    p = 0.0 if misplaced else _ratio([units[k] for k in shares], list(shares.values()))
-    status = "fail" if p < fail else "warn" if p < warn else "pass"
-    if status == "fail" and several and not misplaced:
-        status = "warn"
-    notes.same("health, sample ratio", status, fixed["status"])
-    if daily is not None and days:
-        p = _daily_ratio([[summary["exposures_by_day"][d].get(k, 0) for k in shares] for d in days], list(shares.values()))
-        notes.same("health, daily sample ratio", "fail" if p < fail else "warn" if p < warn else "pass", daily["status"])
-    if len(notes.differences) == before:
-        notes.checked.append("sample ratio recomputed from the units of the payload")
-
-
-def _shares(plan: J, evidence: J) -> dict[str, float] | None:
-    """Expected share of each variant: the plan's, or those of a flag, which lie within one bucket of them."""
-    total = sum(v["split"] for v in plan["variants"]) or 1.0
-    planned = {v["key"]: v["split"] / total for v in plan["variants"]}
-    if evidence.get("basis") == "splits of the plan":
-        return planned
-    told = evidence.get("expected_share") or {}
-    if set(told) != set(planned) or any(abs(told[k] - s) > BUCKET for k, s in planned.items()):
-        return None
-    return {k: float(told[k]) for k in planned}
-
-
-def _reads_more_than_once(plan: J) -> bool:
-    model = plan["model"]
-    return model["kind"] in ("sequential", "group_sequential") or (
-        model["kind"] == "bayesian" and model.get("due", "horizon") != "horizon"
-    )
-
-
-def _ratio(counts: Sequence[int], shares: Sequence[float]) -> float:
-    """p-value of the counts against the shares: Pearson's chi-squared, exact for two variants of which one expects under 5."""
-    pairs = [(n, s) for n, s in zip(counts, shares, strict=True) if s > 0]
-    total = sum(n for n, _ in pairs)
-    if total == 0:
-        return 1.0
-    if len(pairs) == 2 and min(s * total for _, s in pairs) < 5:
-        return _binomial(pairs[0][0], total, pairs[0][1])
-    return chi2_tail(math.fsum((n - s * total) ** 2 / (s * total) for n, s in pairs), len(pairs) - 1)
-
-
-def _binomial(x: int, n: int, p: float) -> float:
-    def log(k: int) -> float:
-        return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
-
-    limit = log(x) + 1e-7
-    return min(1.0, math.fsum(math.exp(v) for k in range(n + 1) if (v := log(k)) <= limit))
-
-
-def _daily_ratio(days: Sequence[Sequence[int]], shares: Sequence[float]) -> float:
-    """Smallest 1 / Bayes factor so far over the days' running counts (Lindon and Malek 2022)."""
-    theta = [s for s in shares if s > 0]
-    prior = [CONCENTRATION * s for s in theta]
-    running, least = [0] * len(theta), 1.0
-    for day in days:
-        counts = [n for n, s in zip(day, shares, strict=True) if s > 0]
-        running = [a + b for a, b in zip(running, counts, strict=True)]
-        log = math.lgamma(sum(prior)) - math.lgamma(sum(prior) + sum(running))
-        log += math.fsum(math.lgamma(a + n) - math.lgamma(a) for a, n in zip(prior, running, strict=True))
-        log -= math.fsum(n * math.log(s) for n, s in zip(running, theta, strict=True))
-        least = min(least, math.exp(-max(log, 0.0)))
-    return least
 
 
 # ----------------------------------------------------------------------------------------------------------------------- chain
@@ -984,6 +939,7 @@ NEUTRAL = (
     r"/metrics/\[[^\]]*\]/(name|description|currency)",
     r"/watch",
     r"/sign_offs",
+    r"/looks",
     r"/planning",
     r"/assignment/rollout/\[[^\]]*\]/share",
 )
@@ -1050,6 +1006,13 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
             [(x["seq"], x["planned"]) for x in readout["looks"]],
         )
         for entry, told in zip(upto, readout["looks"], strict=False):
+            body, at = entry["body"], (entry["at"], (entry["body"].get("merged") or {}).get("at", ""))
+            known = [told["at"] in at, entry["by"] or "", body.get("reason", "")]
+            notes.same(
+                f"look of entry {entry['seq']}, time, person and reason", known, [True, told["by"] or "", told["reason"]]
+            )
+            if "agent" in told:  # a readout of an earlier release does not name the program
+                notes.same(f"look of entry {entry['seq']}, program", entry.get("agent", ""), told["agent"])
             if "findings" in entry["body"] or "findings" in told:
                 _check_found(notes, entry, told, [e for _, e in amended if e["seq"] < look["seq"]])
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
@@ -1116,10 +1079,29 @@ def memo_in(data: bytes) -> tuple[bytes, dict[str, bytes]]:
                 raise UnreadableError("the archive has two files of one name")
             if sum(info.file_size for info in infos) > _LIMIT:
                 raise UnreadableError(f"the archive holds more than {_LIMIT:,} bytes", "too large")
+            _refuse_gaps(infos, archive, data)
             files = {name: archive.open(name).read(_LIMIT + 1) for name in names}
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
         raise UnreadableError(f"the archive can't be read: {error}", "truncated") from None
     return files.pop("memo.html"), files
+
+
+def _refuse_gaps(infos: Sequence[zipfile.ZipInfo], archive: zipfile.ZipFile, data: bytes) -> None:
+    """Every byte of an archive belongs to a file that its directory names, so that no two programs unpack other files.
+
+    Raises:
+        ValueError: there is something else in it.
+    """
+    at = 0
+    for info in sorted(infos, key=lambda i: i.header_offset):
+        if info.header_offset - at not in ((0, 12, 16) if at else (0,)):  # behind a file there may be its length once more
+            raise ValueError(f"bytes before {info.filename} that are no file of its directory")
+        head = data[info.header_offset : info.header_offset + 30]
+        lengths = [int.from_bytes(head[i : i + 2], "little") for i in (26, 28)]
+        at = info.header_offset + 30 + sum(lengths) + info.compress_size
+    end = data.rfind(b"PK\x05\x06")
+    if archive.start_dir - at not in (0, 12, 16) or archive.comment or end + 22 != len(data):
+        raise ValueError("bytes that are no file of its directory")
 
 
 def check_archive(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes) -> None:
@@ -1136,25 +1118,67 @@ def check_archive(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes
     known = {*IN_ARCHIVE, "ro-crate-metadata.json"}
     for name in sorted(files.keys() - known):
         notes.differs("archive", "no other files", name)
+    if "page" in payload:
+        _check_description(notes, payload, files, memo)
+        return
     try:
         entities = {e["@id"]: e for e in loads(files["ro-crate-metadata.json"].decode())["@graph"]}
         described = {name: entity.get("sha256") for name, entity in entities.items()}
-        root, owner, readout = entities["./"], entities["#owner"], payload["readout"]
-        shown = [root["name"], root["description"], root["datePublished"], root["identifier"], owner["name"]]
     except (KeyError, ValueError, TypeError, AttributeError):
         notes.differs("archive, ro-crate-metadata.json", "a description of the files", "none that can be read")
         return
-    cells = payload.get("page", {}).get("cells")
-    if cells is not None:
-        title = f"{cells['decision']['headline']}: {cells['title']}"
-        told = [title, " ".join(cells["impact"]), readout["at"], readout["plan_digest"], cells["owner"]]
-        notes.same("archive, its own description", told, shown)
     for name, data in {**files, "memo.html": memo}.items():
         if name != "ro-crate-metadata.json" and described.get(name) != _digest(data):
             notes.differs(f"archive, digest of {name}", _digest(data), described.get(name, "nothing"))
+    _archive_holds(notes)
+
+
+def _archive_holds(notes: Notes) -> None:
     if not notes.differences:
         notes.checked.append("payload, plan and ledger in the archive are those of the memo in it")
     notes.not_checked.append("the verify.py in the archive: take yours from the project, not from whom you check")
+
+
+_CONTENTS = {
+    "memo.html": ("text/html", "Decision memo that carries its evidence"),
+    "payload.json": ("application/json", "Plan, moments, readout, decision, ledger"),
+    "plan.json": ("application/json", "The plan in force"),
+    "ledger.jsonl": ("application/jsonl", "Hash-chained ledger up to the memo"),
+    "verify.py": ("text/x-python", "Verifier without dependencies: python verify.py memo.html"),
+}
+
+
+def _check_description(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes) -> None:
+    """The archive's description of itself, made again from its files and from the memo, word by word."""
+    cells, readout = payload["page"]["cells"], payload["readout"]
+    head = {"@id": "ro-crate-metadata.json", "@type": "CreativeWork", "about": {"@id": "./"}}
+    graph: list[J] = [{**head, "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"}}]
+    root = {
+        "name": f"{cells['decision']['headline']}: {cells['title']}",
+        "description": " ".join(cells["impact"]),
+        "datePublished": readout["at"],
+        "identifier": readout["plan_digest"],
+        "hasPart": [{"@id": name} for name in _CONTENTS],
+    }
+    links = {"license": {"@id": "#license"}, "author": {"@id": "#owner"}, "publisher": {"@id": "#owner"}}
+    graph.append({"@id": "./", "@type": "Dataset", **root, **links})
+    graph.append({"@id": "#owner", "@type": "Organization", "name": cells["owner"]})
+    words = "The owner of the experiment decides who may use these data; ask before passing them on."
+    graph.append({"@id": "#license", "@type": "CreativeWork", "name": "All rights reserved", "description": words})
+    for name, (kind, what) in _CONTENTS.items():
+        data = memo if name == "memo.html" else files.get(name, b"")
+        about = {"name": what, "encodingFormat": kind, "contentSize": str(len(data)), "sha256": _digest(data)}
+        graph.append({"@id": name, "@type": "File", **about})
+    context = ["https://w3id.org/ro/crate/1.1/context", {"sha256": "http://schema.org/sha256"}]
+    expected = canonical({"@context": context, "@graph": graph})
+    try:
+        found = canonical(loads(files["ro-crate-metadata.json"].decode()))
+    except (KeyError, ValueError) as error:
+        found = f"none that can be read ({type(error).__name__})"
+    if expected != found:
+        at = next((i for i, (a, b) in enumerate(zip(expected, found, strict=False)) if a != b), min(len(expected), len(found)))
+        notes.differs("archive, its own description", expected[max(0, at - 40) :], found[max(0, at - 40) :])
+    _archive_holds(notes)
 
 
 def _digest(data: bytes) -> str:
@@ -1180,48 +1204,62 @@ _STYLES = re.compile(
 )
 
 
-class _Added(HTMLParser):
+_NAME = r"[A-Za-z][A-Za-z0-9]*"
+_VALUE = r"""(?:"[^"<>]*"|'[^'<>]*'|[^\s"'=<>`/]+)"""
+_TOKEN = re.compile(
+    rf"""<(?P<tag>{_NAME})(?P<attributes>(?:\s+[A-Za-z-]+\s*=\s*{_VALUE})*)\s*(?P<slash>/?)>|</(?P<end>{_NAME})\s*>"""
+    r"""|<!--(?!-?>)(?P<comment>(?:(?!--).)*)-->|(?P<text>[^<\0]+)""",
+    re.DOTALL,
+)
+"""Markup that every reader of HTML takes in the same way; what browsers repair in ways of their own fits none of it."""
+_ATTRIBUTE = re.compile(rf"([A-Za-z-]+)\s*=\s*({_VALUE})")
+_MOVES = re.compile(r"-\s*[\d.]|/\*|url|expression|!")
+"""Negative lengths, comments that hide one, and what fetches or runs."""
+
+
+class _Added:
     """Text that was added around a page: what it says, and whether it is no more than text."""
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
+    def __init__(self, piece: str) -> None:
         self.said: list[str] = []
         self.is_plain = True
-        self.open: list[str] = []
+        self._open: list[str] = []
+        at = 0
+        while at < len(piece):
+            token = _TOKEN.match(piece, at)
+            if token is None:
+                self.is_plain = False
+                self.said.append(" ".join(piece[at:].split()))
+                return
+            self._take(token)
+            at = token.end()
+        self.is_plain &= not self._open
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        plain = tag in _TAGS and all(name in _ATTRIBUTES for name, _ in attrs)
-        for name, value in attrs:
-            text = (value or "").strip().lower()
-            if name == "style" and (not _STYLES.match(text) or re.search(r":\s*-|[:\s]-\d|url|expression", text)):
-                plain = False
-            if name == "href" and not re.match(r"(?:https?|mailto):", text):
-                plain = False
-        self.is_plain &= plain
-        if tag not in _EMPTY:
-            self.open.append(tag)
+    def _take(self, token: re.Match[str]) -> None:
+        if token["text"] is not None:
+            text = " ".join(unescape(token["text"]).split())
+            self.said += [text] if text else []
+        elif token["tag"] is not None:
+            self._begin(token["tag"].lower(), token["attributes"], is_closed=bool(token["slash"]))
+        elif token["end"] is not None:
+            tag = token["end"].lower()
+            self.is_plain &= bool(self._open) and self._open.pop() == tag
+        else:
+            self.is_plain &= "xpbench" not in (token["comment"] or "")
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _EMPTY:
-            return
-        if not self.open or self.open.pop() != tag:
+    def _begin(self, tag: str, attributes: str, *, is_closed: bool) -> None:
+        if tag not in _TAGS or (is_closed and tag not in _EMPTY):  # a browser leaves <div/> open
             self.is_plain = False
-
-    def handle_data(self, data: str) -> None:
-        if data.strip():
-            self.said.append(" ".join(data.split()))
-
-    def handle_comment(self, data: str) -> None:
-        self.is_plain &= "xpbench" not in data
-
-    def handle_decl(self, decl: str) -> None:
-        self.is_plain = False
-
-    def handle_pi(self, data: str) -> None:
-        self.is_plain = False
-
-    def unknown_decl(self, data: str) -> None:
-        self.is_plain = False
+        for name, value in _ATTRIBUTE.findall(attributes):
+            text = unescape(value.strip("\"'")).strip().lower()
+            if name.lower() not in _ATTRIBUTES:
+                self.is_plain = False
+            if name.lower() == "style" and (not _STYLES.match(text) or _MOVES.search(text)):
+                self.is_plain = False
+            if name.lower() == "href" and not re.match(r"(?:https?|mailto):", text):
+                self.is_plain = False
+        if tag not in _EMPTY:
+            self._open.append(tag)
 
 
 def read_added(pieces: list[str]) -> list[Difference]:
@@ -1230,16 +1268,12 @@ def read_added(pieces: list[str]) -> list[Difference]:
     for piece in pieces:
         if not piece.strip():
             continue
-        parser = _Added()
-        parser.feed(piece)
-        complete = not parser.rawdata
-        parser.close()
-        plain = parser.is_plain and complete and not parser.open
-        said = " ".join(parser.said) or piece
-        if plain:
-            found.append(Difference("added around the page", "nothing", said[:160]))
+        added = _Added(piece)
+        said = shortened(" ".join(added.said) or piece)
+        if added.is_plain:
+            found.append(Difference("added around the page", "nothing", said))
         else:
-            found.append(Difference("markup around the page", "nothing that can run, cover or hide the page", said[:160]))
+            found.append(Difference("markup around the page", "nothing that can run, cover or hide the page", said))
     return found
 
 
@@ -1582,6 +1616,160 @@ def check_told(notes: Notes, payload: J, entries: Sequence[J]) -> None:
             notes.differs(f"{name}, from the ledger", canonical(expected), canonical(payload[name]))
 
 
+# ---------------------------------------------------------------------------------------------------------------------- signed
+# Signatures of sign-offs by Ed25519 keys, plain or of SSH: RFC 8032 and OpenSSH's SSHSIG, with nothing but integers.
+
+_NAMESPACE = "xpbench-sign-off"
+_P = 2**255 - 19
+_ORDER = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, _P - 2, _P) % _P
+_ROOT = pow(2, (_P - 1) // 4, _P)
+_Point = tuple[int, int, int, int]
+_NEUTRAL: _Point = (0, 1, 1, 0)
+
+
+def _sum(a: _Point, b: _Point) -> _Point:
+    """Sum of two points in extended coordinates (RFC 8032, section 5.1.4)."""
+    m, n = (a[1] - a[0]) * (b[1] - b[0]) % _P, (a[1] + a[0]) * (b[1] + b[0]) % _P
+    c, d = 2 * a[3] * b[3] * _D % _P, 2 * a[2] * b[2] % _P
+    e, f, g, h = n - m, d - c, d + c, n + m
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+def _times(factor: int, point: _Point) -> _Point:
+    out = _NEUTRAL
+    while factor:
+        if factor & 1:
+            out = _sum(out, point)
+        point, factor = _sum(point, point), factor >> 1
+    return out
+
+
+def _decoded_point(data: bytes) -> _Point | None:
+    """The point of 32 bytes; None where they are none."""
+    number = int.from_bytes(data, "little")
+    y, sign = number & ((1 << 255) - 1), number >> 255
+    if y >= _P:
+        return None
+    square = (y * y - 1) * pow(_D * y * y + 1, _P - 2, _P) % _P
+    x = pow(square, (_P + 3) // 8, _P)
+    if (x * x - square) % _P:
+        x = x * _ROOT % _P
+    if (x * x - square) % _P or (x == 0 and sign):
+        return None
+    x = _P - x if x & 1 != sign else x
+    return x, y, 1, x * y % _P
+
+
+def _encoded_point(point: _Point) -> bytes:
+    inverse = pow(point[2], _P - 2, _P)
+    x, y = point[0] * inverse % _P, point[1] * inverse % _P
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+_BASE_Y = 4 * pow(5, _P - 2, _P) % _P
+
+
+def fits(public: bytes, signature: bytes, text: bytes) -> bool:
+    """Whether an Ed25519 signature fits a text.
+
+    Args:
+        public: The key, 32 bytes.
+        signature: 64 bytes.
+        text: What was signed.
+
+    Source: RFC 8032, section 5.1.7, with R computed again and compared as bytes.
+    """
+    if len(public) != 32 or len(signature) != 64:
+        return False
+    key, base = _decoded_point(public), _decoded_point(_BASE_Y.to_bytes(32, "little"))
+    s = int.from_bytes(signature[32:], "little")
+    if key is None or base is None or s >= _ORDER:
+        return False
+    h = int.from_bytes(hashlib.sha512(signature[:32] + public + text).digest(), "little") % _ORDER
+    minus = (_P - key[0], key[1], key[2], _P - key[3])
+    return _encoded_point(_sum(_times(s, base), _times(h, minus))) == signature[:32]
+
+
+def _wire_strings(data: bytes) -> list[bytes]:
+    """Strings of SSH's wire format, one after the other; a ValueError where the lengths don't fit."""
+    out, at = [], 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        if at + 4 + size > len(data):
+            raise ValueError("a length goes beyond the end")
+        out.append(data[at + 4 : at + 4 + size])
+        at += 4 + size
+    return out
+
+
+def _wired(*parts: bytes) -> bytes:
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def signature_verdict(given: J, text: bytes) -> str:
+    """`valid`, `invalid`, or `can't be checked here` for another kind of key.
+
+    Args:
+        given: The signature as an entry has it.
+        text: What it signs.
+
+    Source: OpenSSH, PROTOCOL.sshsig.
+    """
+    kind, public, value = (given.get(k) for k in ("kind", "public_key", "value"))
+    if not isinstance(public, str) or not isinstance(value, str):
+        return "invalid"
+    try:
+        if kind == "ed25519":
+            return "valid" if fits(bytes.fromhex(public), bytes.fromhex(value), text) else "invalid"
+        if kind != "ssh":
+            return "can't be checked here"
+        name, blob = public.split()[:2]
+        if name != "ssh-ed25519":
+            return "can't be checked here"
+        key = base64.b64decode(blob, validate=True)
+        armour = re.fullmatch(r"\s*-----BEGIN SSH SIGNATURE-----(.*)-----END SSH SIGNATURE-----\s*", value, re.DOTALL)
+        whole = base64.b64decode("".join(armour[1].split()), validate=True) if armour else b""
+        if whole[:10] != b"SSHSIG\0\0\0\1":
+            return "invalid"
+        signer, namespace, reserved, algorithm, inner = _wire_strings(whole[10:])
+        own, raw = _wire_strings(key)
+        form, signature = _wire_strings(inner)
+        if signer != key or namespace != _NAMESPACE.encode() or own != b"ssh-ed25519" or form != own:
+            return "invalid"
+        hashed = {b"sha512": hashlib.sha512, b"sha256": hashlib.sha256}[algorithm](text).digest()
+        return "valid" if fits(raw, signature, b"SSHSIG" + _wired(namespace, reserved, algorithm, hashed)) else "invalid"
+    except (ValueError, KeyError):
+        return "invalid"
+
+
+def signed_text(body: J) -> bytes:
+    """What the signature in the body of a sign-off signs."""
+    if "head" not in body:
+        return f"{_NAMESPACE}\n{body.get('plan_digest', '')}\n{body.get('name', '')}\n".encode()
+    covered = {key: value for key, value in body.items() if key != "signature"}
+    return f"{_NAMESPACE} 2\n{canonical(covered)}\n".encode()
+
+
+def check_signatures(notes: Notes, entries: Sequence[J]) -> None:
+    """Each signature on record fits what it signs; one of another kind of key is left to the package."""
+    for entry in entries:
+        body = entry["body"]
+        given = body.get("signature")
+        if entry["kind"] != "signed_off" or not isinstance(given, dict):
+            continue
+        name = str(body.get("name", ""))
+        verdict = signature_verdict(given, signed_text(body))
+        if verdict == "invalid":
+            notes.differs(f"sign-off of {name}", "a signature that fits", "one that does not")
+        elif verdict == "valid":
+            what = "the plan and the name alone" if "head" not in body else "plan, ledger and decision by then"
+            notes.checked.append(f"signature of {name} (key {key_fingerprint(given)}) over {what}")
+        else:
+            notes.left.append(f"the signature of {name}")
+            notes.not_checked.append(f"the signature of {name}: its kind of key needs the package (xpbench verify)")
+
+
 # ----------------------------------------------------------------------------------------------------------------------- first
 # Whether the plan came before the data, and what had been seen when it was changed, from the ledger's own dates.
 
@@ -1591,6 +1779,17 @@ PLAN_STAMPS = {
     "retrospective": "RETROSPECTIVE",
 }
 AMENDED_STAMP = "AMENDED AFTER EFFECTS"
+PLAN_WORDS = {
+    "PLANNED AFTER THE DATA": "by a plan made after the data",
+    "PARTLY PLANNED AFTER THE DATA": "by a plan made after part of the data",
+    "RETROSPECTIVE": "by a retrospective plan",
+    "AMENDED AFTER EFFECTS": "by a plan changed after effects were seen",
+    "RESTARTED AFTER EFFECTS": "in a run restarted after effects were seen",
+    "MORE LOOKS THAN PLANNED": "at one of more looks than the plan allows for",
+    "EXPLORATORY": "by an analysis that was not planned",
+    "PEEK": "at a look before results were due",
+}
+RESTARTED_STAMP, LOOKS_STAMP = "RESTARTED AFTER EFFECTS", "MORE LOOKS THAN PLANNED"
 
 
 def _moment(text: str) -> datetime | None:
@@ -1621,6 +1820,23 @@ def state_of(registration: J, summary: J) -> str:
     return "after" if whole else "partly"
 
 
+_WHO_COUNTS = ("/exposure", "/data", "/variants")
+"""Fields of the plan whose amendment makes earlier looks ones at other units."""
+
+
+def found_before(entries: Sequence[J], summary: J) -> str:
+    """`after` or `partly` where an earlier look found that, and the data read now have no dates or later ones."""
+    first = str(summary["first_exposure"])
+    for entry in reversed(entries):
+        body = entry["body"]
+        if entry["kind"] == "amended" and any(str(c["pointer"]).startswith(_WHO_COUNTS) for c in body.get("changes", ())):
+            break
+        state = (body.get("health") or {}).get("plan_first", "") if entry["kind"] in ("looked", "opened", "peeked") else ""
+        if state in ("after", "partly") and body.get("first_exposure"):
+            return str(state) if not first or first[:10] > str(body["first_exposure"])[:10] else ""
+    return ""
+
+
 def amended_after_effects(entries: Sequence[J]) -> bool:
     """Whether a field that can turn a result was amended after effects were seen or a gate had failed."""
     for i, entry in enumerate(entries):
@@ -1633,6 +1849,21 @@ def amended_after_effects(entries: Sequence[J]) -> bool:
     return False
 
 
+def stamps_of_record(known: Sequence[J], readout: J) -> list[str]:
+    """Stamps that follow from the entries that were known at a look, with its own."""
+    out = []
+    follows = known[0]["body"].get("follows") or {}
+    if follows.get("effects_seen") or follows.get("knowledge") == "effects seen":
+        out.append(RESTARTED_STAMP)
+    looks = [e for e in known if e["kind"] in ("opened", "peeked")]
+    hows = [(e["body"].get("reading") or {}).get("how") or {} for e in looks]
+    columns = [{k: v for k, v in how.items() if k in ("unit", "variant", "variants")} for how in hows]
+    fixed = readout["plan"]["model"]["kind"] == "frequentist" and len({data_of(e) for e in looks}) > 1
+    if fixed or len({canonical(c) for c in columns if c}) > 1:
+        out.append(LOOKS_STAMP)
+    return out
+
+
 def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
     """The stamps that ledger and data ask for; a readout that knows of them must carry them, and no other.
 
@@ -1642,14 +1873,25 @@ def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
     readout = payload["readout"]
     until = [e for e in entries if e["at"] <= readout["at"]]
     state = state_of(entries[0], readout["summary"])
+    look = look_on_record(readout, entries)
+    known = [e for e in entries if look is not None and is_known(e, look, entries)]
+    is_recorded = look is not None and "reading" in look["body"]
+    if is_recorded and state != "retrospective":
+        state = found_before([e for e in known if e is not look], readout["summary"]) or state
     expected = ([PLAN_STAMPS[state]] if state in PLAN_STAMPS else []) + (
         [AMENDED_STAMP] if amended_after_effects(until) else []
     )
     told = next((c["evidence"].get("state") for c in readout["health"] if c["name"] == "plan_first"), None)
+    expected += stamps_of_record(known, readout) if is_recorded else []
     if told is not None:
         notes.same("plan before data", state, told)
-        known = (*PLAN_STAMPS.values(), AMENDED_STAMP)
-        notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in known))
+        about = (*PLAN_STAMPS.values(), AMENDED_STAMP, *((RESTARTED_STAMP, LOOKS_STAMP) if is_recorded else ()))
+        notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in about))
+    if "headline" in readout:
+        advice = readout["recommendation"]
+        words = [PLAN_WORDS[s] for s in readout["stamps"] if s in PLAN_WORDS]
+        plainly = f"{advice['outcome']} {advice['variant']}".strip()
+        notes.same("readout, headline", ", ".join([plainly, *words[:1]]), readout["headline"])
     dates = f"registered on {entries[0]['at'][:10]}, first exposure on {readout['summary']['first_exposure'][:10]}"
     if state == "unknown":
         notes.not_checked.append("whether the plan came before the data: they have no dates of exposure")
@@ -1958,17 +2200,27 @@ class Score:
 
     def effect(self, q: float) -> tuple[float, float, float]:
         """Difference and its interval."""
-        at = self.x_t / self.n_t - self.x_c / self.n_c
-        return at, falling_root(lambda d: self.z_effect(d) - q, -1.0, at), falling_root(lambda d: self.z_effect(d) + q, at, 1.0)
+        return _effect_of(self, q)
 
     def lift(self, q: float) -> tuple[float | None, float | None, float | None, str]:
         """Lift, its interval, and the status where there is none."""
-        if self.x_c == 0:
-            return None, None, None, "control_near_zero" if self.x_t == 0 else "unbounded_lift"
-        ratio = self.x_t * self.n_c / (self.x_c * self.n_t)
-        at = math.log(ratio) if ratio > 0 else -60.0
-        low = -1.0 if self.x_t == 0 else math.expm1(falling_root(lambda v: self.z_ratio(math.exp(v)) - q, -60.0, at))
-        return ratio - 1, low, math.expm1(falling_root(lambda v: self.z_ratio(math.exp(v)) + q, at, 60.0)), ""
+        return _lift_of(self, q)
+
+
+@lru_cache(maxsize=256)  # a look alone and with those before it has the same intervals
+def _effect_of(score: Score, q: float) -> tuple[float, float, float]:
+    at = score.x_t / score.n_t - score.x_c / score.n_c
+    return at, falling_root(lambda d: score.z_effect(d) - q, -1.0, at), falling_root(lambda d: score.z_effect(d) + q, at, 1.0)
+
+
+@lru_cache(maxsize=256)
+def _lift_of(score: Score, q: float) -> tuple[float | None, float | None, float | None, str]:
+    if score.x_c == 0:
+        return None, None, None, "control_near_zero" if score.x_t == 0 else "unbounded_lift"
+    ratio = score.x_t * score.n_c / (score.x_c * score.n_t)
+    at = math.log(ratio) if ratio > 0 else -60.0
+    low = -1.0 if score.x_t == 0 else math.expm1(falling_root(lambda v: score.z_ratio(math.exp(v)) - q, -60.0, at))
+    return ratio - 1, low, math.expm1(falling_root(lambda v: score.z_ratio(math.exp(v)) + q, at, 60.0)), ""
 
 
 def falling_root(function: Callable[[float], float], low: float, high: float) -> float:
@@ -2448,6 +2700,52 @@ class Boundary:
         return math.exp(root(gap, low, high, close=1e-12))
 
 
+def bounds_of(spent: Sequence[float], information: Sequence[float]) -> list[float]:
+    """Two-sided boundaries that have spent so much by each look, whatever the schedule; good to about six digits.
+
+    Args:
+        spent: Probability of having crossed by each look, never falling.
+        information: Of each look, as a share of the last one, increasing.
+    """
+    mass: list[tuple[float, float]] = [(0.0, 0.5)]
+    gone, before, out = 0.0, 0.0, []
+    for i, t in enumerate(information):
+        sd = math.sqrt(t - before)
+        amount = spent[i] - gone if spent[i] - gone > 1e-9 * spent[i] else 0.0
+        bound = _bound(mass, math.sqrt(t), sd, amount)
+        out.append(bound)
+        if i == len(information) - 1:
+            break
+        gone += _exit(mass, bound * math.sqrt(t), sd) if bound < math.inf else 0.0
+        limit = min(bound, FAR) * math.sqrt(t)
+        width = 2.0 * min(sd, 3.0 * math.sqrt(information[i + 1] - t))
+        count = max(2, min(math.ceil(limit / width), 150))
+        mass, before = _carried(mass, panels([limit * j / count for j in range(count + 1)], 7), sd), t
+    return out
+
+
+def crossing_rate(information: Sequence[float], alpha: float) -> float:
+    """Chance that a true null looks significant at one of several looks, each judged at the level of a single one.
+
+    Source: Armitage, McPherson, Rowe 1969.
+    """
+    kept: list[float] = []
+    for t in information:
+        if kept and t < kept[-1] + CLOSEST:  # the same look, taken again
+            kept[-1] = t
+        else:
+            kept.append(t)
+    bound, mass, before, gone = normal_isf(alpha / 2), [(0.0, 0.5)], 0.0, 0.0
+    for i, t in enumerate(kept):
+        sd = math.sqrt(t - before)
+        gone += _exit(mass, bound * math.sqrt(t), sd)
+        if i + 1 < len(kept):
+            limit = bound * math.sqrt(t)
+            count = max(2, min(math.ceil(limit / (1.5 * min(sd, math.sqrt(kept[i + 1] - t)))), 200))
+            mass, before = _carried(mass, panels([limit * j / count for j in range(count + 1)]), sd), t
+    return gone
+
+
 def _carried(mass: Sequence[tuple[float, float]], nodes: Sequence[tuple[float, float]], sd: float) -> list[tuple[float, float]]:
     """The density after a step of this spread, times the weights of its new nodes; what is FAR away adds nothing."""
     places, reach, scale = [s for s, _ in mass], FAR * sd, 1 / (sd * math.sqrt(2 * math.pi))
@@ -2498,6 +2796,226 @@ def boundary_of(information: tuple[float, ...], spending: str, final: bool) -> B
     return Boundary(information, spending, final)
 
 
+# ----------------------------------------------------------------------------------------------------------------------- ratio
+# The sample ratio, computed again from the units of the payload: read once, and at the end of every day.
+
+CONCENTRATION = 100.0
+"""Prior concentration of the daily test of the sample ratio, where it is a mixture alone."""
+MIXTURE_SHARE = 0.02
+"""Share of the level that goes to the mixture, where the rest is spent up to the horizon."""
+FULL_AT = 0.97
+"""Share of the horizon's units at which all is spent."""
+SPENDS = 3
+"""The first edition of the methods whose daily test spends its level up to the horizon."""
+ALPHA, WARN_ALPHA = 0.001, 0.01
+"""Levels of a plan that names none."""
+EVEN = 1e-4
+"""How close a count may come to a boundary before two integrations may differ in which side it is on."""
+
+DAYS = 1_000
+"""Days whose boundaries are integrated; more take too long for a file from anyone."""
+BUCKET = 0.01 + 1e-9
+"""A flag of a hundred buckets serves a planned split up to one bucket wrong."""
+
+GATES = ("assignment_audit", "no_units", "restated_outcomes", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
+"""Checks whose failure makes a readout INVALID, whatever the payload says of them."""
+
+
+YOUNGER = ("restated_outcomes",)
+"""Checks that readouts of schema 2 may lack: they came later."""
+
+
+def check_health(notes: Notes, payload: J) -> None:
+    """The checks that follow from the units by variant and day: units in every variant, and the sample ratio."""
+    readout = payload["readout"]
+    plan, summary, before = readout["plan"], readout["summary"], len(notes.differences)
+    checks = {c["name"]: c for c in readout["health"]}
+    notes.same("health, each check once", len(readout["health"]), len(checks))
+    for name in GATES:
+        if name in checks:
+            notes.same(f"health, {name}, is a gate", True, checks[name]["gate"])
+        elif payload["schema"] >= 2 and name not in YOUNGER:
+            notes.differs(f"health, {name}", "the result of this check, which every readout has", "nothing")
+    units = {v["key"]: int(summary["units"].get(v["key"], 0)) for v in plan["variants"]}
+    if "no_units" in checks:
+        empty = any(v["split"] > 0 and not units[v["key"]] for v in plan["variants"])
+        notes.same("health, units in every variant", "fail" if empty else "pass", checks["no_units"]["status"])
+    fixed, daily = checks.get("srm"), checks.get("srm_anytime")
+    if fixed is None or not sum(units.values()):
+        return
+    if fixed["status"] == "not answerable":
+        notes.not_checked.append("sample ratio: the readout says that it has no answer")
+        if not _own_splits(plan) and fixed["evidence"]:
+            notes.differs("health, sample ratio", "a result, as its evidence has one", "no answer")
+        return
+    shares, told = _shares(plan, fixed["evidence"])
+    if shares is None:
+        notes.differs("health, sample ratio, expected shares", "a share of each variant of the plan, 1 in all", told)
+        return
+    policy = plan.get("health") or {}
+    fail, warn = policy.get("srm_alpha", ALPHA), policy.get("srm_warn_alpha", WARN_ALPHA)
+    days = sorted(summary["exposures_by_day"])
+    several = bool(days) and _reads_more_than_once(plan)
+    misplaced = any(units[k] for k, s in shares.items() if s == 0)
+    p = 0.0 if misplaced else _ratio([units[k] for k in shares], list(shares.values()))
+    status = "fail" if p < fail else "warn" if p < warn else "pass"
+    if status == "fail" and several and not misplaced:
+        status = "warn"
+    notes.same("health, sample ratio", status, fixed["status"])
+    if daily is not None and len(days) > DAYS:
+        notes.left.append(f"the daily sample ratio over {len(days):,} days")
+    elif daily is not None and days:
+        running = list(_running([[summary["exposures_by_day"][d].get(k, 0) for k in shares] for d in days]))
+        progress = _progress(plan, days, [sum(n) for n in running]) if readout.get("methods", 1) >= SPENDS else None
+        allowed = _daily(running, list(shares.values()), progress, (fail, warn))
+        if daily["status"] not in allowed:
+            notes.differs("health, daily sample ratio", " or ".join(sorted(allowed)), daily["status"])
+    if len(notes.differences) == before:
+        notes.checked.append(f"sample ratio recomputed from the units of the payload, against {told}")
+
+
+def _own_splits(plan: J) -> bool:
+    """Whether rollout groups have splits of their own, so that no one share is planned."""
+    groups = (plan.get("assignment") or {}).get("rollout") or ()
+    return any((g.get("splits") or g.get("variant")) and g.get("share", 1.0) > 0 for g in groups)
+
+
+def _shares(plan: J, evidence: J) -> tuple[dict[str, float] | None, str]:
+    """Expected share of each variant and where it is from: the plan, or a flag that the memo does not carry."""
+    total = sum(v["split"] for v in plan["variants"]) or 1.0
+    planned = {v["key"]: v["split"] / total for v in plan["variants"]}
+    if evidence.get("basis") == "splits of the plan":
+        return planned, "the splits of the plan"
+    told = evidence.get("expected_share")
+    if not isinstance(told, dict) or set(told) != set(planned):
+        return None, str(told)
+    numbers = [s for s in told.values() if isinstance(s, (int, float)) and not isinstance(s, bool) and 0 <= s <= 1]
+    if len(numbers) < len(told) or abs(math.fsum(numbers) - 1.0) > 1e-6 or sum(s > 0 for s in numbers) < 2:
+        return None, str(told)
+    shares = {k: float(told[k]) for k in planned}
+    if all(abs(shares[k] - s) <= BUCKET for k, s in planned.items()):
+        return shares, "the shares of a flag, which are the plan's up to one bucket"
+    words = ", ".join(f"{k} {100 * s:.4g}\u202f%" for k, s in shares.items())
+    return shares, f"shares of a flag that the memo does not carry and the plan does not have ({words})"
+
+
+def _reads_more_than_once(plan: J) -> bool:
+    model = plan["model"]
+    return model["kind"] in ("sequential", "group_sequential") or (
+        model["kind"] == "bayesian" and model.get("due", "horizon") != "horizon"
+    )
+
+
+def _ratio(counts: Sequence[int], shares: Sequence[float]) -> float:
+    """p-value of the counts against the shares: Pearson's chi-squared, exact for two variants of which one expects under 5."""
+    pairs = [(n, s) for n, s in zip(counts, shares, strict=True) if s > 0]
+    total = sum(n for n, _ in pairs)
+    if total == 0:
+        return 1.0
+    if len(pairs) == 2 and min(s * total for _, s in pairs) < 5:
+        return _binomial(pairs[0][0], total, pairs[0][1])
+    return chi2_tail(math.fsum((n - s * total) ** 2 / (s * total) for n, s in pairs), len(pairs) - 1)
+
+
+def _binomial(x: int, n: int, p: float) -> float:
+    def log(k: int) -> float:
+        return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
+
+    if p > 0.5:  # the variant that expects few, so that a few terms are all there is
+        x, p = n - x, 1.0 - p
+    limit, found, k = log(x) + 1e-7, [], 0
+    while k <= n:
+        value = log(k)
+        if value <= limit:
+            found.append(math.exp(value))
+        if k > n * p and value < -745.0:
+            break
+        k += 1
+    return min(1.0, math.fsum(found))
+
+
+def _running(days: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    total = [0] * len(days[0])
+    for day in days:
+        total = [a + b for a, b in zip(total, day, strict=True)]
+        yield total
+
+
+def _progress(plan: J, days: Sequence[str], units: Sequence[int]) -> list[float] | None:
+    """Share of the planned way at the end of each day: by the calendar where the horizon has days, else by units."""
+    horizon = plan.get("horizon") or {}
+    if horizon.get("days") is not None:
+        first = date.fromisoformat(days[0][:10])
+        return [((date.fromisoformat(d[:10]) - first).days + 1) / horizon["days"] for d in days]
+    if horizon.get("units") is not None:
+        return [n / (FULL_AT * horizon["units"]) for n in units]
+    return None
+
+
+def _daily(
+    running: Sequence[Sequence[int]], shares: Sequence[float], progress: Sequence[float] | None, levels: tuple[float, float]
+) -> set[str]:
+    """What the daily test may say: one status, or two where a count comes as close to a boundary as digits go."""
+    fail, warn = levels
+    theta = [s for s in shares if s > 0]
+    counts = [[n for n, s in zip(day, shares, strict=True) if s > 0] for day in running]
+    if progress is None:
+        p = _mixture(counts, theta, CONCENTRATION)
+        return {"fail" if p < fail else "warn" if p < warn else "pass"}
+    p = _mixture(counts, theta, max(CONCENTRATION, 50.0 / min(theta))) / MIXTURE_SHARE
+    found = set()
+    for side in (-EVEN, EVEN):
+        if p < fail or _crossed(counts, theta, progress, fail, side):
+            found.add("fail")
+        elif p < warn or _crossed(counts, theta, progress, warn, side):
+            found.add("warn")
+        else:
+            found.add("pass")
+    return found
+
+
+def _mixture(counts: Sequence[Sequence[int]], theta: Sequence[float], concentration: float) -> float:
+    """Smallest 1 / Bayes factor so far over the days' running counts (Lindon and Malek 2022)."""
+    prior = [concentration * s for s in theta]
+    least = 1.0
+    for running in counts:
+        log = math.lgamma(sum(prior)) - math.lgamma(sum(prior) + sum(running))
+        log += math.fsum(math.lgamma(a + n) - math.lgamma(a) for a, n in zip(prior, running, strict=True))
+        log -= math.fsum(n * math.log(s) for n, s in zip(running, theta, strict=True))
+        least = min(least, math.exp(-max(log, 0.0)))
+    return least
+
+
+def _crossed(
+    counts: Sequence[Sequence[int]], theta: Sequence[float], progress: Sequence[float], level: float, side: float
+) -> bool:
+    """Whether a variant's count left its boundary on some day, with the level spent as the cube of the way to the horizon.
+
+    Boundaries lie between those of one look that spends everything so far and of one that spends what this day adds; only a
+    count between the two needs the integral.
+    """
+    totals = [sum(day) for day in counts]
+    used = [i for i, n in enumerate(totals) if n - (totals[i - 1] if i else 0) > CLOSEST * totals[-1]]
+    share = level * (1.0 - MIXTURE_SHARE) / (1 if len(theta) == 2 else len(theta))
+    spent = [share * min(progress[i], 1.0) ** 3 for i in used]
+    between: list[tuple[int, float]] = []
+    for j, i in enumerate(used):
+        total, z = totals[i], 0.0
+        for n, s in zip(counts[i], theta, strict=True):
+            if total * min(s, 1.0 - s) >= 5.0:
+                z = max(z, abs(n - total * s) / math.sqrt(total * s * (1.0 - s)))
+        added = spent[j] - (spent[j - 1] if j else 0.0)
+        if added <= 1e-9 * spent[j] or z + side < normal_isf(spent[j] / 2) - 1e-6:
+            continue
+        if z + side > normal_isf(added / 2) + 1e-6:
+            return True
+        between.append((j, z))
+    if not between:
+        return False
+    bounds = bounds_of(spent, [totals[i] / totals[used[-1]] for i in used])
+    return any(z + side > bounds[j] for j, z in between)
+
+
 # ------------------------------------------------------------------------------------------------------------------- posterior
 # Bayesian rows by quadrature: Mixpanel's pooled priors, and a normal prior on the lift.
 
@@ -2510,6 +3028,27 @@ FEW = 100
 LOOSE = 5e-3
 DIGITS = 1e-11
 """Relative distance within which two places are the same: a readout has twelve digits."""
+
+
+def halved(ends: Sequence[float], log: Callable[[float], float]) -> list[float]:
+    """Ends of panels, halved until a density's mass in each is that of its halves."""
+
+    def mass(a: float, b: float) -> float:
+        middle, half = (a + b) / 2, (b - a) / 2
+        return half * math.fsum(w * math.exp(min(log(middle + half * x), 700.0)) for x, w in legendre(16))
+
+    open_, done = [(a, b, mass(a, b)) for a, b in pairwise(ends)], [ends[0]]
+    total = math.fsum(m for _, _, m in open_)
+    open_.reverse()
+    while open_:
+        a, b, whole = open_.pop()
+        middle = (a + b) / 2
+        halves = mass(a, middle), mass(middle, b)
+        if abs(sum(halves) - whole) <= 1e-12 * total or not a < middle < b or len(done) > 5_000:
+            done.append(b)
+        else:
+            open_ += [(middle, b, halves[1]), (a, middle, halves[0])]
+    return done
 
 
 class Marginal:
@@ -2538,6 +3077,8 @@ class Marginal:
             while log(at) > -DEPTH and len(self.edges) < 2_000:
                 at, width = at + sign * width, min(width * 1.12, 0.75 + 0.25 * abs(at))
                 self.edges = [at, *self.edges] if sign < 0 else [*self.edges, at]
+        if edges is None:
+            self.edges = halved(self.edges, log)
         self.below, self.moment = [0.0], [0.0]
         for low, high in pairwise(self.edges):
             mass, moment = self._panel(low, high)
@@ -2745,23 +3286,7 @@ def _panels(log: Callable[[float], float], around: list[tuple[float, float]]) ->
     kept = [i for i, x in enumerate(ends) if log(x) > floor]
     ends = ends[max(kept[0] - 1, 0) : kept[-1] + 2]
     height = log(top)
-
-    def mass(a: float, b: float) -> float:
-        middle, half = (a + b) / 2, (b - a) / 2
-        return half * math.fsum(w * math.exp(min(log(middle + half * x) - height, 700.0)) for x, w in legendre(16))
-
-    open_, done = [(a, b, mass(a, b)) for a, b in pairwise(ends)], [ends[0]]
-    total = math.fsum(m for _, _, m in open_)
-    open_.reverse()
-    while open_:
-        a, b, whole = open_.pop()
-        middle = (a + b) / 2
-        halves = mass(a, middle), mass(middle, b)
-        if abs(sum(halves) - whole) <= 1e-12 * total or not a < middle < b or len(done) > 5_000:
-            done.append(b)
-        else:
-            open_ += [(middle, b, halves[1]), (a, middle, halves[0])]
-    return done, top
+    return halved(ends, lambda x: log(x) - height), top
 
 
 def _spaced(centre: float, scale: float, low: float, high: float) -> list[float]:
@@ -3420,13 +3945,14 @@ def check_estimates(notes: Notes, readout: J) -> None:
     looks = readout["looks"]
     left: set[str] = set()
     base: tuple[str, ...] = ()
+    light = plan
     heavy = design_of(plan, plan["variants"][0], units=sum(readout["summary"]["units"].values()), looks=looks).boundary
     if heavy is not None and not heavy.is_light:
-        base, plan = _BY_ENGINE, {**plan, "model": {**model, "kind": "frequentist"}}
-        notes.not_checked.append(f"intervals over {len(heavy.information)} looks, some very close: xpbench verify --full")
+        base, light = _BY_ENGINE, {**plan, "model": {**model, "kind": "frequentist"}}
+        _leave(notes, f"intervals over {len(heavy.information)} looks, some very close")
     for dimension, value, theirs in groups:
         ours = rows_of(
-            plan,
+            plan if dimension else light,
             readout["summary"],
             looks=() if dimension else looks,
             dimension=dimension,
@@ -3442,15 +3968,18 @@ def check_estimates(notes: Notes, readout: J) -> None:
             metric = next(m for m in plan["metrics"] if m["key"] == other["metric"])
             notes.same(f"estimates, {where}, name", metric.get("name") or metric["key"], other["label"])
             notes.same(f"estimates, {where}, kind", metric["kind"], other["kind"])
-            skip = (*base, "p_adjusted", "verdict", "guardrail") if dimension else base
+            skip = ("p_adjusted", "verdict", "guardrail") if dimension else base
             if mass is not None and is_left(mine):
                 left.add(where)
             compare_row(notes, where, {**mine, "sensitivity": []} if dimension else mine, other, skip, mass)
+            if dimension:  # corrected over the slices, which has the last word
+                shown = other["p_adjusted"] is not None and other["p_adjusted"] <= alpha_of(plan)
+                notes.same(f"estimates, {where}, verdict", mine["verdict"] if shown else "unclear", other["verdict"])
     if looks and looks[-1].get("findings") and not base:
         _check_own_look(notes, plan, readout)
     _check_slices(notes, readout)
     if left:
-        notes.not_checked.append(f"posterior where the control may be zero, by the engine: {', '.join(sorted(left))} (--full)")
+        _leave(notes, f"posterior where the control may be zero: {shortened(', '.join(sorted(left)))}")
     if readout["health"]:
         notes.not_checked.append("health checks are the readout's own: they need the data (xpbench reproduce)")
     if len(notes.differences) == before:
@@ -3459,6 +3988,12 @@ def check_estimates(notes: Notes, readout: J) -> None:
             model["kind"], ""
         )
         notes.checked.append(f"estimates, intervals, p-values and margins of {count} rows recomputed from the moments{how}")
+
+
+def _leave(notes: Notes, what: str) -> None:
+    """Note numbers that the engine has to compute."""
+    notes.for_engine.append(what)
+    notes.not_checked.append(f"{what}: they need the engine (xpbench verify)")
 
 
 def _slice_levels(plan: J, readout: J, dimension: str) -> dict[tuple[str, str], float] | None:
@@ -3544,6 +4079,386 @@ def check_decision(notes: Notes, payload: J) -> None:
         notes.checked.append(f"decision follows from the estimates by row {', '.join(dict.fromkeys(ours['rows']))} of the rule")
 
 
+# --------------------------------------------------------------------------------------------------------------------- derived
+# What a readout says in sentences and in fields beside the estimates, derived a second time: nothing of it is free text.
+
+REASONS = {
+    "ok": ("",),
+    "not_enough_units": ("A variant has fewer than 2 units, so its noise can't be estimated.",),
+    "before_first_look": ("A variant has fewer units than the plan asks for before the first look.",),
+    "not_finite": ("A mean or variance is missing or infinite, so nothing can be computed from it.",),
+    "zero_variance": (
+        "All units of both variants have the same value, so there is no noise to judge a difference by.",
+        "The covariates foretell the metric exactly, so no noise is left to judge a difference by.",
+        "The noise of the quantile can't be read off the values around it: in a variant they are all the same (ties), or too "
+        "few lie beyond the quantile.",
+    ),
+    "separation": (
+        "All units of a variant have the same value, so its own noise is unknown and not zero: it is taken to be as large as "
+        "the other variant's, or, where neither varies, as that of all units together.",
+        "The noise of the quantile can't be read off the values around it: in a variant they are all the same (ties), or too "
+        "few lie beyond the quantile.",
+    ),
+    "zero_denominator": ("The denominator has mean zero in a variant, so the ratio does not exist.",),
+    "control_near_zero": ("The mean of the control is zero, so a relative change does not exist; read the effect instead.",),
+    "unbounded_lift": (
+        "The mean of the control can't be told from zero at this level, so the lift has no finite interval; read the effect "
+        "instead.",
+    ),
+    "few_events": (
+        "Fewer than 10 units of a variant have the event (or lack it), so the score interval is shown instead of the "
+        "normal one.",
+    ),
+    "too_few_events": (
+        "Fewer than 10 units of both variants together have the event (or lack it), or the smaller variant can expect fewer "
+        "than 2. The anytime and group-sequential tests keep their promise only with more.",
+        "Fewer than 10 units of both variants together have the event (or lack it). The anytime and group-sequential tests "
+        "keep their promise only with more, so no difference is called yet.",
+    ),
+    "cap_is_zero": (
+        "So many values are zero that the winsorization cap is zero and removes the metric. Set winsorize.over to nonzero, so "
+        "that the percentile is taken over the values that are not zero, or leave the cap out.",
+        "So many values are zero that the cap would be zero and remove the metric; take the percentile over non-zero values.",
+    ),
+}
+"""Why a row lacks a number, by its status; the wordings of a release stay."""
+_STANDS = (
+    "The result is that of the look on {day}: data after the last planned look decide nothing.",
+    "It crossed its boundary at the look on {day}, and a boundary once crossed stays crossed.",
+)
+_NOTES = {
+    "without CUPED": ("No covariates.",),
+    "adjusted for stopping early": (
+        "As often too high as too low after stopping at this look; lifts are shares of the control's mean.",
+    ),
+    "raw": ("Values are not capped.", "Values are not capped, no covariates."),
+}
+_WHY = (
+    "Ours uses Welch's t distribution, Mixpanel the normal; they agree from a few hundred units on.",
+    "Mixpanel's variance of a rate is p (1 − p); ours divides by n − 1.",
+    "Mixpanel takes sessions as Poisson counts (variance = mean). Real counts vary more between units, so its interval is too "
+    "narrow; ours uses the variance that was observed.",
+    "Mixpanel takes the parts of a formula as uncorrelated. They come from the same units, so ours uses their covariance; the "
+    "sign of the difference is that of the correlation.",
+    "Mixpanel compares a two-sided p with (1 − confidence) / 2, at 95 % with 0.025, which is a test at 97.5 %; ours compares "
+    "it with 1 − confidence.",
+)
+BECAUSE = {
+    "R1": "A health check failed, so the effects can't be trusted.",
+    "R2": "A guardrail is worse than the plan accepts.",
+    "R3": "The primary metric is worse than in control.",
+    "R4": "A primary metric is better, but another metric is worse: the result is mixed.",
+    "R5": "A primary metric is better, but a guardrail is not yet shown to be within its margin.",
+    "R6": "A primary metric is better, but a health check warns and the plan accepts no warnings.",
+    "R7": "The primary metric is better by the plan's test and by enough to matter, no guardrail is worse than planned, and "
+    "nothing deteriorated.",
+    "R8": "A metric is worse, and no primary metric is better by enough to matter.",
+    "R9": "There is not enough data yet to tell.",
+    "R10": "The primary metric is better, but by too little to matter.",
+    "R12": "The primary metric is better by the plan's test and by enough to matter; a guardrail got worse, within what the "
+    "plan accepts.",
+    "R13": "The change has no effect that matters on the primary metric: the whole interval lies within what the plan calls "
+    "too small to matter.",
+    "R11": "After the planned duration the primary metric is not shown to be better.",
+}
+"""The sentences of the rule's rows."""
+_LEVEL = {
+    "AMENDED AFTER EFFECTS": "The plan was changed after effects were seen, so no level of false positives is promised",
+    "PLANNED AFTER THE DATA": "The plan came after the data, so no level of false positives is promised",
+    "PARTLY PLANNED AFTER THE DATA": "Part of the data came before the plan, so no level of false positives is promised",
+    "RETROSPECTIVE": "A retrospective plan promises no level of false positives",
+    "RESTARTED AFTER EFFECTS": "Effects of an earlier run were seen before this one, so no level is promised over all runs",
+}
+LOOKS = 200
+"""Looks over which the cost is integrated; more take too long for a file from anyone."""
+_STATUSES = ("pass", "warn", "fail", "not answerable")
+_FOUND = {
+    "win": "better, and by enough to matter",
+    "small": "better, but by too little to matter",
+    "none": "no effect that matters",
+    "unclear": "neither shown to be better nor worse",
+    "worse": "worse",
+}
+
+
+def check_said(notes: Notes, payload: J, version: str | None) -> None:
+    """Reasons of rows, what the rule says and why, what looking cost, and that counts of days and segments fit the units.
+
+    Args:
+        notes: Where to note what is found.
+        payload: Of any schema that this program reads.
+        version: Of this program; a sentence of another version that is not known here is left out, and not taken as wrong.
+    """
+    before = len(notes.differences)
+    said = _Said(notes, is_own=version is None or payload["readout"]["versions"].get("xpbench") == version)
+    readout = payload["readout"]
+    _check_rows(said, readout)
+    _check_rule(said, payload)
+    _check_cost(said, readout)
+    _check_due(notes, readout)
+    _check_counts(said, readout["summary"])
+    notes.same("readout, sealed", False, readout.get("sealed", False))
+    for check in readout["health"]:
+        if check["status"] not in _STATUSES:
+            notes.differs("health, status", " or ".join(_STATUSES), check["status"])
+    if len(notes.differences) == before:
+        notes.checked.append("reasons, advice and the cost of looking, each sentence")
+
+
+class _Said:
+    def __init__(self, notes: Notes, *, is_own: bool) -> None:
+        self.notes, self.is_own = notes, is_own
+
+    def one_of(self, where: str, wordings: Sequence[str], found: object) -> None:
+        """A sentence is one of its wordings; one that only another version could have written is left out."""
+        if found in wordings:
+            return
+        if self.is_own:
+            self.notes.differs(where, " or ".join(wordings), found)
+        else:
+            self.notes.left.append(f"a sentence of another version ({where})")
+            self.notes.not_checked.append(f"a sentence that this version does not write ({where})")
+
+
+def _check_rows(said: _Said, readout: J) -> None:
+    plan, notes = readout["plan"], said.notes
+    metrics = {m["key"]: m for m in plan["metrics"]}
+    days = sorted({look["at"][:10] for look in readout["looks"][:-1]})
+    bayesian = plan["model"]["kind"] == "bayesian"
+    groups = [readout["rows"], *(rows for s in readout["segments"] for rows in s["slices"].values())]
+    for row in (row for rows in groups for row in rows):
+        metric, where = metrics[row["metric"]], f"row, {row['metric']} for {row['variant']}"
+        notes.same(f"{where}, smallest lift", _as_float(metric.get("min_lift")), _as_float(row["min_lift"]))
+        scale = "" if row["margin"] is None else "lift" if metric.get("margin") is None else "effect"
+        notes.same(f"{where}, scale of the margin", scale, row["margin_scale"])
+        if not bayesian:
+            notes.same(f"{where}, chance and risk", [None, None], [row["chance"], row["risk"]])
+        own = REASONS.get(row["status"], ("",))
+        stands = [s.format(day=day) for day in days for s in _STANDS]
+        said.one_of(f"{where}, reason", [*own, *(f"{a} {b}".strip() for a in own for b in stands)], row["reason"])
+        for way in row["sensitivity"]:
+            place = f"{where}, note on {way['name']}"
+            if way["name"] == DOCUMENTED:
+                rest = way["note"]
+                for sentence in _WHY:
+                    rest = rest.replace(sentence, "", 1)
+                said.one_of(place, [way["note"]] if not rest.strip() else [" ".join(_WHY)], way["note"])
+            else:
+                said.one_of(place, _NOTES.get(way["name"], ()), way["note"])
+
+
+def _as_float(value: J) -> J:
+    return None if value is None else float(value)
+
+
+def _check_rule(said: _Said, payload: J) -> None:
+    """Each row of the rule means what the rule is, in every situation, and the advice says why."""
+    readout, notes = payload["readout"], said.notes
+    policy = readout["plan"].get("decision", {})
+    methods = readout.get("methods", 1)
+    every = _situations(methods)
+    wrong = next((s for s in every if _told(payload["rule"], s) != rule(policy, s, methods)), None)
+    if wrong is not None:
+        notes.differs(f"decision rule, where {wrong}", rule(policy, wrong, methods), _told(payload["rule"], wrong))
+    reached = {rule(policy, s, methods)[0] for s in every}
+    notes.same("decision rule, rows", sorted(reached), sorted(str(r["id"]) for r in payload["rule"]))
+    for row in payload["rule"]:
+        said.one_of(f"decision rule, {row['id']}", (BECAUSE.get(row["id"], ""),), row["because"])
+    ours = recommended(readout["plan"], readout["rows"], readout["health"], readout["due"]["is_adequate"], methods=methods)
+    theirs = readout["recommendation"]
+    notes.same("advice, variants", len(ours["variants"]), len(theirs["variants"]))
+    for mine, other in zip(ours["variants"], theirs["variants"], strict=False):
+        rows = [r for r in readout["rows"] if r["variant"] == mine["variant"]]
+        if _evidence(rows, methods) != other["evidence"]:
+            said.one_of(
+                f"advice, {mine['variant']}, what was found",
+                ("; ".join(_evidence(rows, methods)),),
+                "; ".join(other["evidence"]),
+            )
+    fired = [v["because"] for v in theirs["variants"] if v["outcome"] == theirs["outcome"]]
+    said.one_of("advice, because", fired, theirs["because"])
+
+
+def _situations(methods: int) -> list[dict[str, J]]:
+    ended = methods >= ENDED
+    return [
+        {"primary": p, "deteriorated": d, "guardrails": g, "health": h, "adequate": a}
+        for p in ("worse", *(("none",) if ended else ()), "unclear", "small", "win")
+        for d in (False, True)
+        for g in ("bad", "unclear", *(("worse",) if ended else ()), "ok")
+        for h in ("fail", "warn", "pass")
+        for a in (False, True)
+    ]
+
+
+def _told(rows: Sequence[J], situation: J) -> tuple[str, str]:
+    """The first row that fits a situation, and its outcome; types count: true is no number."""
+    for row in rows:
+        if all(any(type(x) is type(situation[k]) and x == situation[k] for x in allowed) for k, allowed in row["when"].items()):
+            return row["id"], row["outcome"]
+    return "", ""
+
+
+def _evidence(rows: Sequence[J], methods: int) -> list[str]:
+    """Which metrics made the situation of a variant what it is."""
+    out = []
+    for r in (r for r in rows if r["role"] == "primary"):
+        state = r["verdict"] if r["verdict"] in ("worse", "unclear") else "small" if r["matters"] is False else "win"
+        state = "none" if state in ("unclear", "small") and r.get("equivalent") else state
+        out.append(f"{r['metric']}: {_FOUND[state]}")
+    out += [f"{r['metric']}: worse" for r in rows if r["role"] == "secondary" and r["verdict"] == "worse"]
+    rails = [r for r in rows if r["role"] == "guardrail"]
+    out += [f"{r['metric']}: worse than accepted" for r in rails if r["guardrail"] == "bad"]
+    out += [f"{r['metric']}: not yet shown to be within its margin" for r in rails if r["guardrail"] == "unclear"]
+    within = [r for r in rails if (r["guardrail"], r["verdict"]) == ("ok", "worse")] if methods >= ENDED else []
+    out += [f"{r['metric']}: worse, within what the plan accepts" for r in within]
+    if methods >= WHOLE:
+        out += [f"{r['metric']}: can't be computed" for r in rows if r["role"] != "guardrail" and lost(r)]
+    return out
+
+
+def _check_cost(said: _Said, readout: J) -> None:
+    """How many looks there were, and the chance that a true null looks significant at one of them."""
+    plan, looks, cost, notes = readout["plan"], readout["looks"], readout["cost"], said.notes
+    alpha, kind = alpha_of(plan), plan["model"]["kind"]
+    sizes = sorted({look["units"] for look in looks if look["units"] > 0})
+    count, rate = len(sizes), alpha
+    word = "one look" if count == 1 else f"{count} looks"
+    if kind in ("frequentist", "bayesian"):
+        sentence = "One look: false positives stay at the planned level." if count else "No look at the effects so far."
+        if count > LOOKS:
+            said.notes.left.append(f"what {count:,} looks cost")
+            return
+        if count > 1:
+            rate = crossing_rate([n / sizes[-1] for n in sizes], alpha)
+            sentence = (
+                f"With {count} looks a true null would look significant at one of them in {rate:.1%} of experiments instead of "
+                f"{alpha:.1%}."
+            )
+    else:
+        sentence = f"The {kind.replace('_', '-')} interval has paid for every look in advance ({word} so far)."
+        end = closing(plan, looks[:-1])
+        if end is not None:
+            change = looks[-1]["units"] - end["units"]
+            more = f"{abs(change):,} {'more' if change >= 0 else 'fewer'}" if change else "as many"
+            units = f"{end['units']:,} unit{'' if end['units'] == 1 else 's'}"
+            sentence += (
+                f" The last planned look was on {end['at'][:10]} at {units}. This one has {more} units: data after the last "
+                "planned look decide nothing, its result stands."
+            )
+    stamp = next((_LEVEL[s] for s in readout["stamps"] if s in _LEVEL), None)
+    if stamp is not None:
+        sentence = f"{stamp} ({word} so far)."
+    elif "MORE LOOKS THAN PLANNED" in readout["stamps"] and count <= 1:
+        sentence = "Effects were read at other data or by other columns as well, so no level of false positives is promised."
+    peeks = sum(not look["planned"] for look in looks)
+    notes.same("cost of looking, looks and peeks", [count, peeks], [cost["looks"], cost["peeks"]])
+    for name, value in (("alpha", alpha), ("false_positive_rate", rate)):
+        if not near(value, cost[name], 1e-3):
+            notes.differs(f"cost of looking, {name}", value, cost[name])
+    said.one_of("cost of looking", (sentence,), cost["sentence"])
+
+
+_PLAN_STAMPS = {
+    "after": "PLANNED AFTER THE DATA",
+    "partly": "PARTLY PLANNED AFTER THE DATA",
+    "retrospective": "RETROSPECTIVE",
+}
+
+
+def check_stamps(notes: Notes, payload: J, entries: Sequence[J]) -> None:
+    """What a reader must know before any number: a failed gate, a peek, and every way in which the plan was left.
+
+    Args:
+        notes: Where to note what is found.
+        payload: Of any schema that this program reads.
+        entries: Of its ledger, whose chain holds.
+    """
+    readout = payload["readout"]
+    look, told = look_on_record(readout, entries), readout["deviations"]
+    expected = _declared([e for e in entries if look is not None and is_known(e, look, entries)])
+    planned = readout["plan"].get("horizon", {}).get("units") or 0
+    expected += [
+        {
+            "pointer": "/horizon/units",
+            "before": planned,
+            "after": k["units"],
+            "class": "ended short",
+            "seq": k["seq"],
+            "at": k["at"],
+            "reason": k["last"],
+        }
+        for k in readout["looks"]
+        if k.get("last") and k["units"] < planned
+    ]
+    own = [d for d in told if d["class"] != "undeclared"]
+    notes.same("deviations from the plan", sorted(map(canonical, expected)), sorted(map(canonical, own)))
+    left = [d["class"] for d in told if d["class"] == "undeclared"]
+    further = sorted(set(readout["summary"]["segments"]) - set(readout["plan"].get("segments") or ()))
+    if further and not left:
+        notes.differs("deviations from the plan", f"undeclared segments: {', '.join(further)}", "none")
+    checks = {c["name"]: c for c in readout["health"]}
+    state = checks.get("plan_first", {}).get("evidence", {}).get("state", "")
+    stamps = ["INVALID"] if any(c["gate"] and c["status"] == "fail" for c in readout["health"]) else []
+    stamps += [_PLAN_STAMPS[state]] if state in _PLAN_STAMPS else []
+    stamps += ["AMENDED AFTER EFFECTS"] if any(d["class"] == "amendment after effects" for d in own) else []
+    stamps += (["EXPLORATORY"] if left else []) + (["PEEK"] if readout["kind"] == "peeked" else [])
+    if payload["schema"] == 1:
+        stamps, shown = [[s for s in x if s in ("INVALID", "PEEK")] for x in (stamps, readout["stamps"])]
+    else:  # what follows from the record alone is compared with the plan's stamps
+        shown = [s for s in readout["stamps"] if s not in (RESTARTED_STAMP, LOOKS_STAMP)]
+    notes.same("stamps", stamps, shown)
+
+
+def _declared(entries: Sequence[J]) -> list[J]:
+    """Each field that an amendment changed, with what had been seen by then."""
+    out, failed = [], False
+    for i, entry in enumerate(entries):
+        body = entry["body"]
+        health = body.get("health")
+        failed = failed or (isinstance(health, dict) and bool(health.get("gates")))
+        for change in body["changes"] if entry["kind"] == "amended" else ():
+            seen = "effects seen" if failed else level_of(entries[:i])
+            late = seen == "effects seen" and not is_neutral(change["pointer"])
+            kind = "amendment after effects" if late else "amendment after outcomes"
+            kind = "amendment before data" if seen in ("nothing assigned", "no outcomes computed") else kind
+            out.append({**change, "class": kind, "seq": entry["seq"], "at": entry["at"], "reason": body["reason"]})
+    return out
+
+
+def _check_due(notes: Notes, readout: J) -> None:
+    """Whether the horizon was reached, by the units and by the days that the data have at most."""
+    due, summary, horizon = readout["due"], readout["summary"], readout["plan"].get("horizon", {})
+    units, days = sum(summary["units"].values()), due["days"]
+    notes.same("horizon, units", units, due["units"])
+    if summary["first_exposure"] and days is not None:
+        first, last = (_moment_of(t) for t in (summary["first_exposure"], summary["data_until"] or summary["last_exposure"]))
+        most = max(0.0, (last - first).total_seconds() / 86_400)
+        if not 0 <= days <= most + 1e-6:
+            notes.differs("horizon, days", f"{most} at most, as the data have", days)
+    elif days is not None:
+        notes.differs("horizon, days", "none, as the data have no dates", days)
+    reached = horizon.get("units") is None or units >= horizon["units"]
+    reached = reached and (horizon.get("days") is None or (days is not None and days >= horizon["days"]))
+    notes.same("horizon, reached", reached, due["is_adequate"])
+
+
+def _moment_of(text: str) -> datetime:
+    found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _check_counts(said: _Said, summary: J) -> None:
+    """Units by day and by segment are no more than there are."""
+    days = list(summary["exposures_by_day"].values())
+    groups = [("by day", days), *((f"by {name}", list(parts.values())) for name, parts in summary["segments"].items())]
+    for variant, n in summary["units"].items():
+        for where, parts in groups:
+            told = math.fsum(part.get(variant, 0) for part in parts)
+            if told > n:
+                said.notes.differs(f"units of {variant}, {where}", f"{n} at most", told)
+
+
 # ------------------------------------------------------------------------------------------------------------------- over_time
 # Whether effects change over time, and with the variant of another experiment, against what is computed here.
 
@@ -3569,11 +4484,22 @@ def check_over_time(notes: Notes, readout: J) -> None:
                     if name == "points"
                     else other.get(name)
                 )
+                if name == "sentence" and isinstance(value, tuple):
+                    value = found if _around(value, found, one["what"][2]) else value
                 if name != "what" and not _same(value, found):
                     notes.differs(f"{part}, {' '.join(one['what'])}, {name}", value, found)
         count += len(mine)
     if count and len(notes.differences) == before:
         notes.checked.append(f"{count} tests over time and beside other experiments recomputed from the moments")
+
+
+def _around(ends: tuple[str, str], sentence: object, name: str) -> bool:
+    """Whether a sentence has these ends around the name of another experiment, however that is quoted and shortened."""
+    text = str(sentence)
+    if not (text.startswith(ends[0]) and text.endswith(ends[1]) and len(text) >= sum(map(len, ends))):
+        return False
+    middle = [c for c in text[len(ends[0]) : len(text) - len(ends[1])] if c.isalnum()]
+    return "://" in name or middle == [c for c in name if c.isalnum()][: len(middle)]
 
 
 _AXIS = {"novelty": "axis", "interactions": "other"}
@@ -3611,6 +4537,8 @@ def _trends(plan: J, cells: Sequence[J], methods: int) -> list[J]:
     for found, p in zip(out, adjusted, strict=True):
         found["p_adjusted"] = finite(p)
         found["word"] = _word(found, found.pop("used"), alpha_of(plan))
+        label = next(m.get("name") or m["key"] for m in plan["metrics"] if m["key"] == found["what"][0])
+        found["sentence"] = f"{label}: {_told_trend(found['word'], found['what'][2], says_rest=methods < POWER)}"
     return out
 
 
@@ -3697,6 +4625,24 @@ def _word(found: J, points: Sequence[Point3], alpha: float) -> str:
     return "fading" if found["slope"] * level < 0 else "growing"
 
 
+def _told_trend(word: str, axis: str, *, says_rest: bool) -> str:
+    along = {"age": "days since exposure", "cohort": "days of exposure", "weekday": "days of the week"}[axis]
+    if word == "not answerable":
+        return f"fewer than 4 {along} can be compared."
+    if word == "steady":
+        return f"the effect is not shown to change over {along}."
+    if word == "uneven":
+        return "the effect differs between days of the week; read whole weeks only."
+    if axis == "age" and word == "fading":
+        rest = ". Its size after the last day is what will stay" if says_rest else ""
+        return f"the effect fades with the days since exposure: part of it is novelty{rest}."
+    if axis == "age":
+        return "the effect grows with the days since exposure: units learn, and a short window understates it."
+    if word == "fading":
+        return "the effect is smaller for units exposed later: something changed during the experiment, or early units differ."
+    return "the effect is larger for units exposed later: something changed during the experiment."
+
+
 def _interactions(plan: J, cells: Sequence[J], _: int) -> list[J]:
     """Every metric and treatment beside every other experiment: the same effect in all of its variants, by Cochran's Q."""
     control = next(v["key"] for v in plan["variants"] if v.get("control"))
@@ -3714,8 +4660,29 @@ def _interactions(plan: J, cells: Sequence[J], _: int) -> list[J]:
                     out.append({"what": [metric["key"], variant, where[len(OTHER) :]], **found})
     adjusted = adjust([NAN if x["p_value"] is None else x["p_value"] for x in out], "holm")
     for found, p in zip(out, adjusted, strict=True):
+        found["state"], found["sentence"] = _told_beside(found, p, alpha_of(plan))
         found["p_value"] = finite(p)
     return out
+
+
+def _told_beside(found: J, adjusted: float, alpha: float) -> tuple[str, J]:
+    """State and sentence, the assignments first; around the other's name the two ends of the sentence."""
+    p = found["p_value"]
+    if found["p_independent"] < 0.001:
+        bias = found["bias"]
+        size = "" if bias is None else f" It can carry over up to {bias:.3g} in units of the metric."
+        dependent = f"The two experiments share units that were not assigned independently (V = {found['phi']:.3f}).{size}"
+        return "assignments dependent", dependent
+    if p is None:
+        return "not answerable", "Too few units meet both experiments."
+    if p > alpha:
+        ends = ("The effect is not shown to depend on the variant of ", f" (p = {p:.2g}).")
+    elif not adjusted <= alpha:
+        ends = ("The effect is not shown to depend on ", f" after correction (p = {adjusted:.2g}).")
+    else:
+        rest = "read it within each of them, and ship both together only after a joint test."
+        return "interaction", ("The effect depends on the variant of ", f" (p = {p:.2g}): {rest}")
+    return "no interaction shown", ends
 
 
 def _beside(metric: J, own: dict[tuple[str, str, str], J], control: str, variant: str) -> dict[str, J]:
@@ -3732,7 +4699,28 @@ def _beside(metric: J, own: dict[tuple[str, str, str], J], control: str, variant
         mean = math.fsum(w * d for w, d in zip(weights, effects.values(), strict=True)) / math.fsum(weights)
         q = math.fsum(w * (d - mean) ** 2 for w, d in zip(weights, effects.values(), strict=True))
         p = chi2_tail(q, len(effects) - 1)
-    return {"effects": effects, "p_value": p}
+    counts = [[own[key, v, part]["n"] if (key, v, part) in own else 0 for part in parts] for v in (control, variant)]
+    phi, independent = _dependence(counts)
+    carried = None
+    for i, a in enumerate(parts):
+        for b in parts[i + 1 :]:
+            pair = estimate(metric, own.get((key, control, a)), own.get((key, control, b))).pair
+            if pair.status == "ok" and pair.variance > 0 and pair.mt != pair.mc:
+                carried = max(carried or 0.0, abs(pair.mt - pair.mc))
+    bias = None if carried is None else phi * carried
+    return {"effects": effects, "p_value": p, "phi": phi, "p_independent": independent, "bias": bias}
+
+
+def _dependence(counts: Sequence[Sequence[int]]) -> tuple[float, float]:
+    """Cramér's V and Pearson's p-value of a table of units."""
+    columns, rows = [sum(c) for c in zip(*counts, strict=True)], [sum(r) for r in counts]
+    total = sum(rows)
+    kept = [j for j, c in enumerate(columns) if c > 0]
+    if total == 0 or min(rows) == 0 or len(kept) < 2:
+        return 0.0, 1.0
+    means = [[r * c / total for c in columns] for r in rows]
+    q = math.fsum((counts[i][j] - means[i][j]) ** 2 / means[i][j] for i in range(2) for j in kept)
+    return math.sqrt(q / total), chi2_tail(q, len(kept) - 1)
 
 
 # -------------------------------------------------------------------------------------------------------------------- template
@@ -4159,13 +5147,14 @@ def check_page(notes: Notes, payload: J, document: str | None, renderer: Rendere
     cells, messages, pictures = renderer.made({name: part for name, part in payload.items() if name != "page"})
     page = payload.get("page")
     if page is None:
-        known = list(renderer.templates.values())
+        known = list(renderer.templates.values())[1:]  # those before the newest: no page of today lacks its cells
     else:
         if page["template"] not in renderer.templates:
             notes.not_checked.append("the page was not made again: its template is not one that this version knows")
             return
         cells = _accounted(notes, payload, renderer, cells, messages)
         known = [] if document is None else [renderer.templates[page["template"]]]
+    notes.has_cells = cells is not None
     if cells is None or document is None:
         return
     at = document.rfind(SEAL) + len(SEAL)
@@ -4412,6 +5401,8 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
     data, files = read(path), None
     if data.startswith(b"PK\x03\x04"):
         data, files = memo_in(data)
+        if str(path).lower().endswith(PAGES):
+            notes.differs("kind of file", "a page, as its name says", "an archive")
         path = Path(path).with_suffix(".html")
     payload, seal_text, document = sealed(path, notes, data)
     if files is not None:
@@ -4425,19 +5416,27 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
             check_story(notes, payload, entries)
             check_bound(notes, payload, entries)
             check_told(notes, payload, entries)
+            check_stamps(notes, payload, entries)
             stamps = check_first(notes, payload, entries)
             headline += f" [{', '.join(stamps)}]" if stamps else ""
+        newer = dict.fromkeys(e["kind"] for e in entries or () if e["kind"] not in KINDS)
+        if newer:
+            notes.not_checked.append(f"entries of the ledger that a newer version has written: {', '.join(newer)}")
         check_estimates(notes, readout)
         check_over_time(notes, readout)
-        check_health(notes, readout)
+        check_health(notes, payload)
         check_decision(notes, payload)
+        renderer = extra.get("renderer")
+        check_said(notes, payload, None if renderer is None else renderer.version)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))
         check_page(notes, payload, document if seal_text is not None else None, extra.get("renderer"))
         if entries is not None and extra.get("further") is not None:
             extra["further"](notes, payload)
-        elif any(e["kind"] in ("signed_off", "stamped") for e in entries or ()):
-            notes.not_checked.append("signatures and time stamps: they need the package (xpbench verify)")
+        elif entries is not None:
+            check_signatures(notes, entries)
+            if any(e["kind"] == "stamped" for e in entries):
+                notes.not_checked.append("time stamps: they need the package (xpbench verify)")
     except NewerError:
         raise
     except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
@@ -4454,7 +5453,7 @@ def _check_context(notes: Notes, payload: J, extra: Mapping[str, Any]) -> None:
     if witness is not None:
         length, _, digest = str(witness).partition(":")
         lines = payload["ledger"]["lines"]
-        place = int(length) if length.isdigit() else -1
+        place = int(length) if length.isascii() and length.isdigit() and len(length) < 16 else -1
         if place > len(lines):
             notes.differs(
                 "witness", f"at least {place} entries", f"{len(lines)}: the memo is older than the witness, or the tail was cut"
@@ -4491,9 +5490,15 @@ def _check_against(notes: Notes, payload: J, path: Path) -> None:
     except (OSError, UnicodeDecodeError) as error:
         notes.differs("ledger file", "a ledger", f"{type(error).__name__}")
         return
-    lines, known = text.split("\n")[:-1], payload["ledger"]["lines"]
+    *lines, rest = text.split("\n")
+    known = payload["ledger"]["lines"]
     try:
         linked = list(chain(lines))
+        if rest:  # a last entry counts without its line end; what is no entry is a write that was cut short
+            try:
+                linked, lines = list(chain([*lines, rest])), [*lines, rest]
+            except (ValueError, KeyError, TypeError):
+                notes.not_checked.append("the last line of the ledger beside it: it is no whole entry, as a crash leaves it")
     except (ValueError, KeyError, TypeError) as error:
         notes.differs("ledger file", "a whole chain", str(error))
         return
@@ -4570,9 +5575,15 @@ _TOUCHED = {"line ends", "byte order mark", "final newline", "added around the p
 """What mail gateways and editors do to a file, and what can be put back."""
 
 
+_NO_PAGE = {
+    True: "Everything in this payload follows from the rest of it. There is no page to compare.",
+    False: "What was computed follows from the rest of this payload. Not all of it was compared, and there is no page.",
+}
+
+
 def _verdict(notes: Notes) -> tuple[str, str, str, str]:
     """Status, depth, cause and sentence."""
-    parts = {d.part for d in notes.differences}
+    parts, left = {d.part for d in notes.differences}, [*notes.left, *notes.for_engine]
     if parts - _TOUCHED:
         return "differs", "", *_cause(notes.differences)
     if notes.depth == "no page":
@@ -4580,7 +5591,15 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "verified",
             "no page",
             "no page",
-            "Everything in this payload follows from the rest of it. There is no page to compare.",
+            _NO_PAGE[notes.has_cells and not left],
+        )
+    if parts and (notes.depth != "in full" or left):
+        return (
+            "numbers hold",
+            "page not compared",
+            "page not compared",
+            "What was computed follows from what the memo carries. Its page was touched, and the rest of it was not compared: "
+            "its wording and its marks may be others.",
         )
     if "added around the page" in parts:
         said = next(d.found for d in notes.differences if d.part == "added around the page")
@@ -4597,6 +5616,13 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "line ends",
             "Only its line ends, its byte order mark or its last newline were rewritten; all evidence holds once they are put "
             "back.",
+        )
+    if notes.depth == "in full" and left:
+        return (
+            "numbers hold",
+            "in part",
+            "left out",
+            f"The page shows what the payload says, and what was computed here holds. Not computed: {'; '.join(left)}.",
         )
     if notes.depth == "in full":
         return "verified", "in full", "", "Everything that the memo says follows from what it carries."
@@ -4691,7 +5717,7 @@ def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = 
         found = trace_memo(Path(args.text).read_text("utf-8"), args.memo, renderer=renderer)
         value, said = {**value, "text": [t.to_dict() for t in found]}, f"{said}\n{traced_text(found)}"
         wrong = any(not t.ok for t in found)
-    text = json.dumps(value, ensure_ascii=False, indent=2) if args.json else said
+    text = json.dumps(value, indent=2) if args.json else said
     sys.stdout.buffer.write((text + "\n").encode("utf-8", "replace"))
     return 1 if wrong else report.exit_code
 
@@ -5040,6 +6066,17 @@ def headline(outcome: str, variant: str) -> str:
     }.get(outcome, outcome)
 
 
+def _knowledge_data_of(body: Mapping[str, Any], seq: int) -> str:
+    """What identifies the data that a look was at: the digest of what was read, and how it was read where that differs.
+
+    The same file up to another day, in another zone or by another column shows other numbers: that is another look.
+    """
+    data = str(body.get("fingerprint", "")) or f"entry {seq}"
+    reading = body.get("reading") or {}
+    how = {k: v for k, v in (reading.get("how") or {}).items() if k not in ("slices", "day")}
+    return f"{data} {json.dumps(how, sort_keys=True)}" if how else data
+
+
 def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All looks at effects in the memo's own ledger, oldest first, with the digest of the data that each was at."""
     entries = [json.loads(line) for line in payload["ledger"]["lines"]]
@@ -5052,8 +6089,10 @@ def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
             "units": e["body"]["n"],
             "planned": e["kind"] == "opened",
             "reason": e["body"].get("reason", ""),
-            "data": e["body"].get("fingerprint") or f"entry {e['seq']}",
+            "data": _knowledge_data_of(e["body"], e["seq"]),
+            "agent": e.get("agent", ""),
             "times": (e["at"], (e["body"].get("merged") or {}).get("at", "")),
+            "reading": e["body"].get("reading") or {},
         }
         for e in entries
         if e["kind"] in ("opened", "peeked")
@@ -5103,12 +6142,35 @@ class Message(str):
     values: Mapping[str, str]
 
 
+IN_SPITE = "{decision}, though a gate of the health failed"
+"""A decision to ship, or to ship none, on a readout that is INVALID."""
+
+
+BY_PLAN = {
+    "PLANNED AFTER THE DATA": "{decision}, by a plan made after the data",
+    "PARTLY PLANNED AFTER THE DATA": "{decision}, by a plan made after part of the data",
+    "RETROSPECTIVE": "{decision}, by a retrospective plan",
+    "AMENDED AFTER EFFECTS": "{decision}, by a plan changed after effects were seen",
+    "RESTARTED AFTER EFFECTS": "{decision}, in a run restarted after effects were seen",
+    "MORE LOOKS THAN PLANNED": "{decision}, at one of more looks than the plan allows for",
+    "EXPLORATORY": "{decision}, by an analysis that was not planned",
+    "PEEK": "{decision}, at a look before results were due",
+}
+"""A decision with what a reader must know of the plan it rests on, by stamp: without it, it would read as the one answer to a
+question that was asked before the data."""
+
+
 WORDING: Mapping[str, tuple[str, ...]] = {
     "headline.none": ("{decision}: no effect that matters",),
-    "headline.after": ("{decision}, by a plan made after the data",),
-    "headline.partly": ("{decision}, by a plan made after part of the data",),
-    "headline.retrospective": ("{decision}, by a retrospective plan",),
-    "headline.amended": ("{decision}, by a plan changed after effects were seen",),
+    "headline.invalid": (IN_SPITE,),
+    "headline.after": (BY_PLAN["PLANNED AFTER THE DATA"],),
+    "headline.partly": (BY_PLAN["PARTLY PLANNED AFTER THE DATA"],),
+    "headline.retrospective": (BY_PLAN["RETROSPECTIVE"],),
+    "headline.amended": (BY_PLAN["AMENDED AFTER EFFECTS"],),
+    "headline.restarted": (BY_PLAN["RESTARTED AFTER EFFECTS"],),
+    "headline.looks": (BY_PLAN["MORE LOOKS THAN PLANNED"],),
+    "headline.exploratory": (BY_PLAN["EXPLORATORY"],),
+    "headline.peek": (BY_PLAN["PEEK"],),
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
@@ -5121,6 +6183,7 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "looks.line_again": (
         "{looks} at the effects, {peeks} before they were due (the same data was read more than once: {entries})",
     ),
+    "looks.line_agents": ("{line}; {agents} by programs on behalf of people",),
     "looks.all": ("{cost} The ledger has {looks} in all.",),
     "looks.chosen": (
         "The results above were read at one of {looks} at different data. Whoever can choose among looks finds a difference "
@@ -5163,6 +6226,16 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "Units were assigned at random, so the difference between variants is what the change caused, plus chance. The "
         "interval says how far chance alone could move the number; a claim is made only where the whole interval lies on "
         "one side of zero.",
+    ),
+    "method.elsewhere": (
+        "Another system assigned the units, and whether it did so at random was not checked here. If it did, the difference "
+        "between variants is what the change caused, plus chance. The interval says how far chance alone could move the "
+        "number; a claim is made only where the whole interval lies on one side of zero.",
+    ),
+    "method.misassigned": (
+        "Not every unit has the variant that the hash of the plan gives it, see the assignment audit among the health checks. "
+        "So the difference between variants may be one between the units that are in them. The interval says how far chance "
+        "alone could move the number.",
     ),
     "method.sequential": (
         "The interval stays valid however often and whenever one looks. It is a normal-mixture confidence sequence, wider than "
@@ -5227,18 +6300,34 @@ def say(id_: str, **values: Any) -> Message:
     return message
 
 
+def says_how_it_was_read(readout: Mapping[str, Any]) -> bool:
+    """Whether a readout is of a release that puts on record how data were read; pages of earlier ones keep their words."""
+    return any(c["name"] == "restated_outcomes" for c in readout["health"])
+
+
 QUALIFIED = {
     "PLANNED AFTER THE DATA": "headline.after",
     "PARTLY PLANNED AFTER THE DATA": "headline.partly",
     "RETROSPECTIVE": "headline.retrospective",
     "AMENDED AFTER EFFECTS": "headline.amended",
+    "RESTARTED AFTER EFFECTS": "headline.restarted",
+    "MORE LOOKS THAN PLANNED": "headline.looks",
+    "EXPLORATORY": "headline.exploratory",
+    "PEEK": "headline.peek",
 }
 """Stamps that stand in the headline itself: without them it would read as a decision by a plan from before the data."""
 
 
-def qualified(words: str, stamps: Sequence[str]) -> str:
-    """A headline with what a reader must know of the plan."""
-    found = [QUALIFIED[s] for s in stamps if s in QUALIFIED]
+LATER = ("EXPLORATORY", "PEEK")
+"""Stamps that did not stand in the headline of earlier releases."""
+
+
+def qualified(words: str, readout: Mapping[str, Any], outcome: str = "") -> str:
+    """A headline with what a reader must know of the plan; or that the decision was made on data that can't be trusted."""
+    stamps, is_new = readout["stamps"], says_how_it_was_read(readout)
+    if is_new and "INVALID" in stamps and outcome in ("ship", "ship none"):
+        return say("headline.invalid", decision=words)
+    found = [QUALIFIED[s] for s in stamps if s in QUALIFIED and (is_new or s not in LATER)]
     return say(found[0], decision=words) if found else words
 
 
@@ -5268,7 +6357,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         mark, tone = SAME if is_no_effect(payload["readout"]) else BARS[recommended["outcome"]]
         words = say("headline.none", decision=rule_says) if is_no_effect(payload["readout"]) else rule_says
         return {
-            "headline": qualified(words, payload["readout"]["stamps"]),
+            "headline": qualified(words, payload["readout"]),
             "mark": mark,
             "tone": tone,
             "basis": say("basis.recommended", rows=fired),
@@ -5296,7 +6385,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
-        "headline": qualified(words, payload["readout"]["stamps"]),
+        "headline": qualified(words, payload["readout"], outcome),
         "mark": mark,
         "tone": tone,
         "basis": basis,
@@ -5699,7 +6788,7 @@ def _whisker(row: ForestRow, mid: float, x: Callable[[float], float], low: float
 
 
 def _forest_row(
-    index: int, row: ForestRow, y: float, x: Callable[[float], float], low: float, high: float, part: str
+    index: int, row: ForestRow, y: float, x: Callable[[float], float], low: float, high: float, part: str, marks: str
 ) -> list[str]:
     mid = y + 17
     note = " · ".join(filter(None, (row.of, row.note)))
@@ -5707,8 +6796,8 @@ def _forest_row(
         _figures_text(0, y + 16, row.label, "strong" if row.role == "primary" else "", cells=30),
         _figures_text(0, y + 32, note, "muted small", cells=44) if note else "",
         _figures_text(_LEFT - 18, y + 21, row.mark, f"mid strong {row.tone}") if row.mark else "",
-        _figures_text(_RIGHT + 14, y + 21, row.shown, "strong", mark=f"forest.{index}.shown"),
-        _figures_text(WIDTH, y + 21, row.means, "muted end", mark=f"forest.{index}.means"),
+        _figures_text(_RIGHT + 14, y + 21, row.shown, "strong", mark=f"{marks}.{index}.shown"),
+        _figures_text(WIDTH, y + 21, row.means, "muted end", mark=f"{marks}.{index}.means"),
     ]
     top, height = y + 3, _figures_ROW - 10
     if row.min_lift is not None:
@@ -5748,6 +6837,7 @@ def forest(
     title: str = "Lift of each metric against control",
     scale: Sequence[ForestRow] = (),
     part: str = "",
+    marks: str = "forest",
 ) -> str:
     """Forest plot of lifts in plan order: label left, interval, numbers right.
 
@@ -5758,6 +6848,7 @@ def forest(
         title: Name for readers that hear the page.
         scale: Rows whose lifts fix the axis, so that several pictures share one; these rows where it is empty.
         part: Added to the names inside, where a page has several such pictures.
+        marks: What the hooks of its numbers begin with: `forest` where they are rows of the readout.
     """
     low, high = lift_range(scale or rows)
     span = high - low
@@ -5777,7 +6868,7 @@ def forest(
         parts.append(_figures_line(0, y, WIDTH, y, "hair"))
         y += _HEAD
         for index, row in mine:
-            front += _forest_row(row.index if row.index >= 0 else index, row, y, x, low, high, part)
+            front += _forest_row(row.index if row.index >= 0 else index, row, y, x, low, high, part, marks)
             described.append(f"{row.label}{f' · {row.of}' if row.of else ''}: {row.shown}")
             y += _figures_ROW
     bottom = y
@@ -5979,7 +7070,34 @@ def relative_error(row: Mapping[str, Any]) -> float | None:
     return float(row["se"]) / abs(float(row["mean_control"]))
 
 
-NORMAL = NormalDist()
+class Normal:
+    """The standard normal, without the module `statistics`: a script of that name may stand beside the caller's."""
+
+    @staticmethod
+    def cdf(x: float) -> float:
+        """Probability below x."""
+        return 0.5 * math.erfc(-x / math.sqrt(2.0))
+
+    @staticmethod
+    def pdf(x: float) -> float:
+        """Density at x."""
+        return math.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+
+    @staticmethod
+    def inv_cdf(p: float) -> float:
+        """The place with probability p below it, by Newton's steps on the logarithm of the smaller tail."""
+        tail = min(p, 1.0 - p)
+        z = math.sqrt(max(-2.0 * math.log(2.0 * tail), 0.0))
+        for _ in range(60):
+            above = 0.5 * math.erfc(z / math.sqrt(2.0))
+            step = above * math.log(above / tail) * math.sqrt(2.0 * math.pi) * math.exp(0.5 * z * z)
+            z += step
+            if abs(step) <= 1e-15 * max(z, 1.0):
+                break
+        return z if p > 0.5 else -z
+
+
+NORMAL = Normal()
 
 
 def chance(lift: float, error: float, bar: float) -> float:
@@ -6901,6 +8019,8 @@ def effect_by_day(
     overall: float | None,
     unit: str = "",
     title: str = "Effect by day of exposure",
+    part: str = "",
+    heading: str = "",
 ) -> str:
     """Small picture of an effect by day of exposure: a point and its 95 % interval a day, the overall effect as a line.
 
@@ -6909,6 +8029,8 @@ def effect_by_day(
         overall: Effect of all units; None = no line.
         unit: Behind the numbers of the axis, such as ` pp`.
         title: Name for readers that hear the page.
+        part: Added to the names inside, where a page has several such pictures.
+        heading: Words above the points.
     """
     width, height, left, right, top, bottom = 460, 170, 56, 452, 14, 138
     reach = 1.959964
@@ -6936,10 +8058,11 @@ def effect_by_day(
     for i, (_, value, se) in enumerate(points):
         parts.append(_figures_line(x(i), y(value - reach * se), x(i), y(value + reach * se), "whisker t0"))
         parts.append(f'<circle cx="{_n(x(i))}" cy="{_n(y(value))}" r="3" class="t0"/>')
+    parts += [_figures_text(left, 10, heading, "muted small", cells=56)] if heading else []
     parts.append(_figures_text(left, bottom + 16, points[0][0], "muted small"))
     parts.append(_figures_text(right, bottom + 16, points[-1][0], "muted small end"))
     described = f"{count} days; " + ("" if overall is None else f"overall {fixed(overall, 2, signed=True)}{unit}")
-    return _svg(width, height, title, described, parts, name="effect")
+    return _svg(width, height, title, described, parts, name="effect", part=part)
 
 
 def effect_picture(readout: Mapping[str, Any]) -> str:
@@ -7095,15 +8218,32 @@ QUALIFIERS = {
     "AMENDED AFTER EFFECTS": "The plan was changed after effects were seen.",
     "EXPLORATORY": "The analysis differs from the registered plan.",
     "PEEK": "The effects were seen before they were due.",
+    "RESTARTED AFTER EFFECTS": "Effects of an earlier run were seen before this one began.",
+    "MORE LOOKS THAN PLANNED": "The effects were read more often than the plan allows for.",
 }
+
+
+LATE = tuple(QUALIFIERS)[:5]
+"""Stamps of a plan, or an analysis, that did not come first."""
+
+
+def _came_first(readout: Mapping[str, Any]) -> bool:
+    """Whether the dates show that the plan came before the data; without dates nobody knows.
+
+    Pages of releases that did not compare the dates keep their words.
+    """
+    if any(s in LATE for s in readout["stamps"]):
+        return False
+    first = next((c for c in readout["health"] if c["name"] == "plan_first"), None)
+    return first is None or first["evidence"].get("state") in ("before", "same day")
 
 
 def _differs(payload: Mapping[str, Any]) -> str:
     """That a decision is another one than the rule's."""
     decision, advice = payload["decision"], payload["readout"]["recommendation"]
     if decision is None or decision["follows_rule"]:
-        after = any(s in QUALIFIERS and s != "PEEK" for s in payload["readout"]["stamps"])
-        return "" if decision is None else ", by the rule of the plan" if after else ", by the rule fixed before launch"
+        first = _came_first(payload["readout"])
+        return "" if decision is None else ", by the rule fixed before launch" if first else ", by the rule of the plan"
     return f", against the rule of the plan, which says: {advice['outcome']}"
 
 
@@ -7113,8 +8253,7 @@ def _cv(payload: Mapping[str, Any], claims: list[str], head: str, doubt: list[st
     plan, decision = readout["plan"], payload["decision"]
     outcome = decision["outcome"] if decision else readout["recommendation"]["outcome"]
     variants = number_of(len(plan["variants"]), "variant")
-    before = not any(s in readout["stamps"] for s in QUALIFIERS if s != "PEEK")
-    planned = "Planned, registered before the data and ran" if before else "Ran"
+    planned = "Planned, registered before the data and ran" if _came_first(readout) else "Ran"
     first = f"{planned} an A/B test of {named(plan['title'])} with {_who(readout)} in {variants}{_when(readout)}."
     if invalid:
         return [first, "Its own checks found the results invalid before anybody could act on them."]
@@ -7190,6 +8329,13 @@ def _cost_of_all(readout: Mapping[str, Any], count: int) -> str:
     return say("looks.chosen", looks=number_of(count, "look"), alpha=share_text(readout["cost"]["alpha"]))
 
 
+def _trust_who(look: Mapping[str, Any]) -> str:
+    """Who looked; a program is named where the name of the person does not say it already."""
+    who = named(look["by"]) if look["by"] else DASH
+    program = named(look["agent"]) if look["agent"] else ""
+    return who if not program or str(look["by"]).startswith("agent ") else f"{who} (by the program {program})"
+
+
 def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Looks at the effects, and what they cost; every count is that of the memo's own ledger."""
     looks, cost = ledger_looks(payload), payload["readout"]["cost"]
@@ -7197,15 +8343,19 @@ def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     count = len({k["data"] for k in looks})
     words = {"looks": number_of(count, "look"), "peeks": peeks}
     words |= {"entries": number_of(len(looks), "entry", "entries")} if count < len(looks) else {}
+    agents = len({k["data"] for k in looks if k["agent"]})
+    line = say("looks.line" if count == len(looks) else "looks.line_again", **words)
+    if agents:  # said apart, so that the line of a memo without them stays as it was
+        line = say("looks.line_agents", line=line, agents=number_of(agents, "look"))
     return {
         "count": count,
         "peeks": peeks,
-        "line": say("looks.line" if count == len(looks) else "looks.line_again", **words),
+        "line": line,
         "cost": cost["sentence"] if count == cost["looks"] else _cost_of_all(payload["readout"], count),
         "rows": [
             {
                 "at": minute_text(look["at"]),
-                "by": named(look["by"]) if look["by"] else DASH,
+                "by": _trust_who(look),
                 "units": whole(look["units"]),
                 "planned": "when due" if look["planned"] else "before due",
                 "reason": look["reason"],
@@ -7560,6 +8710,21 @@ def data_section(readout: Mapping[str, Any], labels: Mapping[str, str]) -> dict[
     }
 
 
+def _assigned(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> str:
+    """Which sentence on the assignment is true: "at random" is said where the audit passed, and nowhere else."""
+    audits = [c for c in readout["health"] if c["name"] == "assignment_audit"]
+    audit = audits[0]["status"] if audits else "not answerable"
+    if audit == "pass":
+        return "method.audited"
+    if not says_how_it_was_read(readout):
+        return "method.random"
+    if audits and audits[0]["evidence"].get("unrelated"):
+        return "method.elsewhere"
+    if audit in ("warn", "fail"):
+        return "method.misassigned"
+    return "method.elsewhere" if not plan.get("assignment") else "method.random"
+
+
 _CORRECTIONS = {
     "none": "is not corrected",
     "bonferroni": "is corrected by Bonferroni",
@@ -7572,9 +8737,8 @@ _CORRECTIONS = {
 def method(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
     """How the numbers came about, a paragraph each."""
     model = plan["model"]
-    audited = any(c["name"] == "assignment_audit" and c["status"] == "pass" for c in readout["health"])
     out: list[str] = [
-        say("method.audited" if audited else "method.random"),
+        say(_assigned(plan, readout)),
         say(f"method.{model['kind']}"),
         say("method.fieller"),
     ]
@@ -7606,6 +8770,43 @@ def limits(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
     return out
 
 
+def reading_words(reading: Mapping[str, Any]) -> str:
+    """How a look read its data, as its entry says: files, end, zone, columns and policies."""
+    how, files = reading.get("how") or {}, list(reading.get("files") or ())
+    more = len(files) - 3 + int(reading.get("more_files", 0))
+    said = [", ".join(files[:3]) + (f" and {number_of(more, 'more file', 'more files')}" if more > 0 else "")] if files else []
+    said += [f"a table in memory ({reading['table']})"] if reading.get("table") else []
+    if reading["kind"] == "log":
+        said.append(f"complete until {minute_text(how['until'])}" if how.get("until") else "complete until its last event")
+        said.append(f"times in {how.get('time_zone', 'UTC')}")
+        said.append("repeats kept" if how.get("duplicates") == "keep" else "repeats dropped")
+        said += ["events that never occur count as zero"] if how.get("absent_events") == "zero" else []
+        said += [
+            f"{part.replace('_', ' ')} in {name or 'no column'}" for part, name in sorted((how.get("schema") or {}).items())
+        ]
+    if reading["kind"] == "moments":
+        said.append("moments that were handed over, not read from data")
+    if reading["kind"] == "table":
+        said += [f"{part} in column {how[part]}" for part in ("unit", "variant", "day") if how.get(part)]
+        said += [f"{value} means {key}" for value, key in sorted((how.get("variants") or {}).items())]
+    return "; ".join(said)
+
+
+def _reading_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
+    readout = payload["readout"]
+    own = next((k for k in ledger_looks(payload) if readout["at"] in k["times"] and k["kind"] == readout["kind"]), None)
+    words = reading_words(own["reading"]) if own and own["reading"] else ""
+    return [("How it was read", words)] if words else []
+
+
+def _witnessed(payload: Mapping[str, Any]) -> str:
+    """Whether anybody but the writer of the ledger vouches for its dates."""
+    stamped = [e for e in payload["ledger"]["entries"] if e["kind"] == "stamped"]
+    if not stamped:
+        return "not witnessed: they are those of the computers that wrote the ledger"
+    return f"witnessed up to entry {stamped[-1]['seq'] - 1} by a time stamp, which xpbench verify checks"
+
+
 def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Digests, versions and seeds."""
     readout = payload["readout"]
@@ -7615,11 +8816,13 @@ def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Plan as registered, SHA-256", payload["registered"]["plan_digest"]),
         ("Decision rule, SHA-256", readout["rule_digest"]),
         ("Data, SHA-256 of what was read", summary["fingerprint"]),
+        *_reading_rows(payload),
         (
             "Ledger at this memo",
             f"{payload['ledger']['witness']['length']} entries, head {payload['ledger']['witness']['digest']}",
         ),
         ("Readout made", minute_text(readout["at"])),
+        *([("Dates", _witnessed(payload))] if says_how_it_was_read(readout) else []),
     ]
     pairs += [(f"Version of {k}", str(v)) for k, v in readout["versions"].items()]
     if summary["engine"]:
@@ -7644,7 +8847,7 @@ def _later(payload: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"word": "OLDER LOOK", "means": means}]
 
 
-def _evidence(evidence: Mapping[str, Any]) -> str:
+def _trust_evidence(evidence: Mapping[str, Any]) -> str:
     parts = []
     for name, value in evidence.items():
         if isinstance(value, (dict, list)):
@@ -7663,8 +8866,87 @@ def health_check(check: Mapping[str, Any]) -> dict[str, Any]:
         "gate": check["gate"],
         "meaning": check["meaning"],
         "next_step": check["next_step"],
-        "evidence": _evidence(check["evidence"]),
+        "evidence": _trust_evidence(check["evidence"]),
     }
+
+
+DIFFERS = 0.01
+"""p-value of the same effect in all slices below which a metric is drawn by slice, whatever its role."""
+
+
+MOST_PICTURES = 6
+
+
+def _slice_line(value: str, row: Mapping[str, Any]) -> ForestRow:
+    """One slice of a segment as a line of a picture."""
+    margin = row["margin"]
+    if margin is not None and row["margin_scale"] == "effect":
+        margin = margin / abs(row["mean_control"]) if row["mean_control"] else None
+    control, treatment = means(row)
+    return ForestRow(
+        label=value,
+        role=row["role"],
+        lift=row["lift"],
+        low=row["lift_low"],
+        high=row["lift_high"],
+        shown=shown(row),
+        means=f"{control} → {treatment}",
+        note=f"{whole(row['n_control'] + row['n'])} units",
+        margin=margin,
+        status="ok" if row["lift"] is not None else NOT_ENOUGH,
+    )
+
+
+def segment_pictures(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
+    """Lift by slice of every metric whose effect differs between the slices of a segment; guardrails among them."""
+    out: list[str] = []
+    for segment in readout["segments"]:
+        for key, p in segment["interaction"].items():
+            if p is None or p >= DIFFERS or len(out) >= MOST_PICTURES:
+                continue
+            metric, _, variant = key.rpartition(":")
+            lines = [
+                _slice_line(str(value), next(r for r in rows if r["metric"] == metric and r["variant"] == variant))
+                for value, rows in segment["slices"].items()
+            ]
+            name, where = _row_name(key, plan, labels), segment["dimension"]
+            out.append(
+                forest(
+                    lines,
+                    heading=f"{shorten(name, 24)} by {shorten(where, 16)}, p {p_value(p)}",
+                    means_heading="control → treatment",
+                    title=f"{name} by {where}",
+                    part=f"-s{len(out)}",
+                    marks=f"slices.{len(out)}",
+                )
+            )
+    return out
+
+
+def time_pictures(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
+    """Effect over time of every metric for which a test found a change; guardrails among them."""
+    out: list[str] = []
+    found = {(r["metric"], r["variant"]): r for r in readout["rows"]}
+    for trend in readout.get("novelty", ()):
+        row = found.get((trend["metric"], trend["variant"]))
+        points = [p for p in trend["points"] if p["effect"] is not None and p["se"]]
+        quiet = trend["word"] in ("steady", "not answerable")
+        if quiet or row is None or len(points) < 3 or len(out) >= MOST_PICTURES:
+            continue
+        scale, unit = (100.0, "\u202fpp") if row["is_proportion"] else (1.0, "")
+        name = _row_name(f"{trend['metric']}:{trend['variant']}", plan, labels)
+        words = f"{name} by {AXES[trend['axis']]}"
+        out.append(
+            effect_by_day(
+                [(str(p["label"]), scale * p["effect"], scale * p["se"]) for p in points],
+                overall=None,
+                unit=unit,
+                title=words,
+                part=f"-t{len(out)}",
+                heading=words,
+            )
+        )
+    return out
 
 
 def json_text(value: Any) -> str:
@@ -7695,6 +8977,10 @@ STAMPS = {
     "INVALID": "A gating health check failed. The effects must not be read.",
     "AMENDED AFTER EFFECTS": "After effects were seen, or a gate had failed, the plan was changed in a way that can turn the "
     "result.",
+    "RESTARTED AFTER EFFECTS": "Effects of an earlier run of this lineage were seen before this one began. Whoever may run "
+    "again until a difference shows finds one.",
+    "MORE LOOKS THAN PLANNED": "The effects were read at other data, or by other columns, before this look, and the plan has "
+    "no allowance for that. Whoever can choose among looks finds a difference more often than planned.",
     "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
     "PEEK": "The effects were revealed before they were due.",
 }
@@ -7736,6 +9022,8 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "run": run_section(payload, labels),
         "next": next_section(payload, labels),
         "effect": effect_picture(readout),
+        "segment_pictures": [] if invalid else segment_pictures(readout, plan, labels),
+        "time_pictures": [] if invalid else time_pictures(readout, plan, labels),
         "brief": brief(payload),
         "looks": looks_section(payload),
         "deviations": [deviation_row(d) for d in readout["deviations"]],
@@ -7768,7 +9056,7 @@ def cleaned(value: Any) -> Any:
     return value
 
 
-PICTURES = ("forest", "forests", "split", "accrual", "effect")
+PICTURES = ("forest", "forests", "split", "accrual", "effect", "segment_pictures", "time_pictures")
 """Parts of the content that are drawn from the payload's numbers; the payload holds every other cell as text."""
 
 
@@ -7817,7 +9105,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "26e015b1f771eef1c411be4f0c99ba947aed9720171384fa2cf374955d76a2f2": (
+    "4eb2cd09271158222c9fa01dd239c0d244ed3a6c7d3f7f9cfe7fedacf0124449": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -7989,7 +9277,7 @@ TEMPLATES = {
     '{% for r in s.slices %}<tr><th scope="row">{{ r.value }}</th><td>{{ r.label }}</td>{% if c.several %}<td>{{ r.variant }}</td>{% endif %}<td class="num">{{ r.n }}</td><td class="num">{{ r.shown }}</td><td class="num">{{ r.p_adjusted }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '<p class="small quiet">{% if s.interaction %}Test that the effect is the same in all slices, p: {% for i in s.interaction %}{{ i.what }} <span class="nowrap">{{ i.p }}</span>{{ ", " if not loop.last else ". " }}{% endfor %}{% endif %}{% if s.hidden %}{{ s.hidden }} slice{{ "" if s.hidden == 1 else "s" }} too small to show.{% endif %}</p>\n'
-    '{% endfor %}</div>\n'
+    '{% endfor %}{% for f in c.segment_pictures %}<figure tabindex="0">{{ f|safe }}</figure>{% endfor %}</div>\n'
     '{% endif %}\n'
     '\n'
     '{% if c.over_time.trends or c.over_time.interactions -%}\n'
@@ -8000,7 +9288,7 @@ TEMPLATES = {
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '{% if c.over_time.interactions %}<div class="wide" tabindex="0"><table class="compact"><caption>Does an effect depend on another experiment on the same units</caption><thead><tr><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Other experiment</th><th scope="col" class="num">p, corrected</th><th scope="col" class="num">V of the assignments</th><th scope="col">Found</th></tr></thead><tbody>\n'
     '{% for i in c.over_time.interactions %}<tr><th scope="row" class="light">{{ i.metric }}</th>{% if c.several %}<td>{{ i.variant }}</td>{% endif %}<td>{{ i.other }}</td><td class="num">{{ i.p }}</td><td class="num">{{ i.v }}</td><td>{{ i.word }}</td></tr>\n'
-    '{% endfor %}</tbody></table></div>{% endif %}</div>\n'
+    '{% endfor %}</tbody></table></div>{% endif %}{% if c.time_pictures %}<div class="pair">{% for f in c.time_pictures %}<figure>{{ f|safe }}</figure>{% endfor %}</div>{% endif %}</div>\n'
     '\n'
     '{% endif -%}\n'
     '<h2>Health checks</h2>\n'

@@ -16,6 +16,7 @@ PEOPLE = (
     ("cli · commands/", "the command line"),
     ("forms/", "widgets in a notebook"),
     ("lab/", "the panel in JupyterLab"),
+    ("agents/", "tools for assistants"),
     ("demo/", "the running example"),
 )
 WAY = (
@@ -92,8 +93,8 @@ def picture() -> str:
     out = band(16, 96, "Where people work", WARM) + band(128, 96, "One experiment", WARM)
     out += band(240, 300, "The way of one exposure, from event to memo", PALE) + band(556, 96, "What all stand on", WARM)
     for i, (name, words) in enumerate(PEOPLE):
-        out += box(150 + 245 * i, 40, 215, 58, name, words)
-        out.append(arrow((257 + 245 * i, 98), (257 + 245 * i, 148)))
+        out += box(150 + 194 * i, 40, 174, 58, name, words)
+        out.append(arrow((237 + 194 * i, 98), (237 + 194 * i, 148)))
     steps = "register · amend · gather · check · reveal · decide · publish: every step is in the ledger before it is shown"
     out += box(150, 150, 950, 60, "experiment/", steps, stroke=BLUE)
     for x, (name, *words) in zip(LEFT, WAY, strict=True):

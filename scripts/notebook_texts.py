@@ -10,12 +10,14 @@ variant_column: str = ""  # column of the variant (units only); found if empty
 day_column: str = ""  # column of the day of first exposure (units only), for exposures over time
 schema: str = ""  # where the parts of an event stand (events only), such as "time=ts, unit=user"; Mixpanel's names if empty
 time_zone: str = "UTC"  # zone of the log's times (events only), for Mixpanel projects from before 2023
+until: str = ""  # up to when the log is complete (events only); its last event if empty
+duplicates: str = "drop"  # "drop" or "keep" repeats of an event (events only)
 """
 SOURCE = '''
-def source_of(data: str, kind: str):
-    """The data named in the parameters."""
+def source():
+    """The data named in the parameters, read as they say."""
     if kind == "events":
-        return xp.events(data, schema=schema_of(schema), time_zone=time_zone)
+        return xp.events(data, schema=schema_of(schema), time_zone=time_zone, until=until or None, duplicates=duplicates)
     return xp.units(data, unit=unit or None, variant=variant_column or None, day=day_column or None)
 '''
 OPEN = """
@@ -92,7 +94,7 @@ panel
             "code",
             OPEN
             + SOURCE
-            + "\nexperiment = xp.open_experiment(key, root)\nreadout = experiment.readout(source_of(data, kind))\nprint(ReadoutCard(readout).headline)",
+            + "\nexperiment = xp.open_experiment(key, root)\nreadout = experiment.readout(source())\nprint(ReadoutCard(readout).headline)",
         ),
         ("code", 'for view in readout_views(readout, experiment.plan, "Health"):\n    display(view)'),
         ("code", 'for view in readout_views(readout, experiment.plan, "Time")[-1:]:\n    display(view)'),
@@ -108,7 +110,7 @@ panel
             "code",
             OPEN
             + SOURCE
-            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source_of(data, kind))\nprint(ReadoutCard(readout).headline)",
+            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source())\nprint(ReadoutCard(readout).headline)",
         ),
         ("md", "## Is it trustworthy"),
         ("code", 'for view in readout_views(readout, experiment.plan, "Health"):\n    display(view)'),
@@ -123,13 +125,16 @@ panel
         (
             "parameters",
             '\nkey: str = "beta-homepage"  # key of the experiment\nroot: str = "experiments"  # folder of all experiments\nsaved: str = ""  # a saved readout (JSON) to decide on; reads the data below if empty'
-            + SOURCE_PARAMETERS,
+            + SOURCE_PARAMETERS.replace(
+                "file or files (globs) to read; for xp.units a CSV or Parquet, for xp.events an export",
+                "file or files (globs); what the newest look on record read if empty",
+            ),
         ),
         (
             "code",
             OPEN
             + SOURCE
-            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source_of(data, kind))\nform = xp.DecisionForm(experiment, readout)\nform",
+            + "\nexperiment = xp.open_experiment(key, root)\nreadout = saved_readout(saved) if saved else experiment.readout(source() if data else experiment.source())\nform = xp.DecisionForm(experiment, readout)\nform",
         ),
         (
             "md",

@@ -51,7 +51,7 @@ def test_check_tells_every_problem_and_exits_1(folder: Path, capsys: pytest.Capt
     out = capsys.readouterr().out
     assert "[XPB-P01]" in out
     assert "[XPB-P14]" in out
-    assert "✓ form.plan.json" in out
+    assert "form.plan.json: ready to register, power unknown" in out
     assert main(["register", "bad.plan.json"]) == 2
     assert not (folder / "experiments").exists()
 

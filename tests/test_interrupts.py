@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -229,14 +230,109 @@ def test_a_command_that_is_ended_says_so_by_its_exit_code(
 
 
 def test_no_other_module_makes_temporary_folders() -> None:
-    """They are found by a walk over the source; those that live as long as an object or a server are named here."""
-    own = {"interrupts.py", "duck_log.py", "contents.py", "handlers.py", "server.py", "cache.py", "select.py"}
+    """They are found by a walk over the source; a folder in one of those, or one of JupyterLab's server, is named here."""
+    own = {"interrupts.py", "contents.py", "handlers.py", "cache.py", "select.py"}
     found = {
         path.name
         for path in Path(interrupts.__file__).parent.rglob("*.py")
         if "TemporaryDirectory" in path.read_text("utf-8") or "mkdtemp" in path.read_text("utf-8")
     }
     assert found - own == set()
+
+
+KEPT = """
+import os, signal, sys, time
+from pathlib import Path
+from xpbench.interrupts import KeptFolder, cleaned_up, temporary_folder
+kind = sys.argv[1]
+if kind == "sandbox":
+    from xpbench.mixpanel.sandbox import Sandbox
+    kept = Sandbox()
+else:
+    kept = KeptFolder()
+    (Path(kept.name) / "people.txt").write_text("ids")
+if kind == "fork":
+    child = os.fork()
+    if child == 0:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(30)
+    os.waitpid(child, 0)
+    print("there" if Path(kept.name).is_dir() else "gone", flush=True)
+if kind == "inside":
+    with temporary_folder() as inner:
+        print("ready", flush=True)
+        time.sleep(30)
+print("ready", flush=True)
+time.sleep(30)
+"""
+
+
+@pytest.mark.parametrize("kind", ["object", "sandbox", "inside", "fork"])
+def test_a_folder_that_an_object_keeps_is_gone_after_sigterm(tmp_path: Path, kind: str) -> None:
+    if kind == "sandbox":
+        pytest.importorskip("trustme")
+    (tmp_path / "tmp").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", KEPT, kind],
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    if kind == "fork":
+        assert process.stdout.readline() == "there\n"
+    assert process.stdout.readline() == "ready\n", process.stderr.read() if process.stderr else ""
+    assert list((tmp_path / "tmp").iterdir()) != []
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGTERM
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_handler_of_the_callers_own_stays(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        folder = interrupts.KeptFolder()
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+        folder.cleanup()
+        assert not Path(folder.name).exists()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+SLOW = """
+import sys, time
+slow = sys.argv[1]
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == slow:
+            print("loading", flush=True)
+            time.sleep(30)
+sys.meta_path.insert(0, Finder())
+sys.argv = ["xpbench", "check", "none.plan.json"]
+import runpy
+runpy.run_module("xpbench", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("module", ["xpbench.cli", "xpbench.commands.output", "xpbench.commands.watch", "xpbench.plan.reading"])
+def test_ctrl_c_while_the_command_line_loads_is_a_cancellation(module: str) -> None:
+    process = subprocess.Popen([sys.executable, "-c", SLOW, module], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "loading\n"
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert error == "Cancelled; nothing half-written was left behind.\n"
+
+
+def test_both_ways_to_the_command_line_are_one() -> None:
+    done = subprocess.run([sys.executable, "-m", "xpbench", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("xpbench ")
+    project = tomllib.loads((Path(interrupts.__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
+    assert project["project"]["scripts"] == {"xpbench": "xpbench.__main__:main"}
 
 
 def test_terminated_is_an_exit_of_its_own() -> None:

@@ -336,3 +336,7 @@ def test_an_entry_of_a_newer_kind_is_read_and_named(experiment: xp.Experiment) -
     again = xp.open_experiment("sealed", experiment.root)
     assert again.status().state == "registered"
     assert [n.name for n in again.ledger.notices] == ["unknown_kind"]
+    assert "teleported" in again.status().sentence
+    with pytest.raises(LedgerError, match="XPB-L21"):  # what it says may be just what an amendment has to know
+        again.amend(again.plan.changed(title="Other"), reason="words")
+    assert not again.readout(summary(4000)).is_sealed

@@ -11,12 +11,11 @@ import contextlib
 import importlib
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 
 from xpbench._version import __version__
 from xpbench.commands.output import BAD_INPUT, tell
-from xpbench.interrupts import INTERRUPTED, is_interruption, raise_terminated
+from xpbench.interrupts import INTERRUPTED, is_free, is_interruption, raise_terminated
 
 ROOMS = (
     "xpbench.commands.demo",
@@ -31,6 +30,7 @@ ROOMS = (
     "xpbench.commands.watch",
     "xpbench.commands.verify",
     "xpbench.commands.ledger",
+    "xpbench.commands.agents",
     "xpbench.commands.lab",
 )
 """Modules that add commands, in the order in which `--help` lists them."""
@@ -80,15 +80,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
     """SIGTERM ends a command as Ctrl-C does: what it has begun is cleaned up."""
-    here = threading.current_thread() is threading.main_thread()
-    if not here or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    if not is_free():
         yield
         return
-    signal.signal(signal.SIGTERM, raise_terminated)
+    before = signal.signal(signal.SIGTERM, raise_terminated)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import signal
 import socket
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,28 @@ class Terminated(SystemExit):
 def raise_terminated(number: int, frame: Any) -> None:
     """Handler of SIGTERM under which everything is cleaned up."""
     raise Terminated
+
+
+_KEPT: weakref.WeakSet[KeptFolder] = weakref.WeakSet()
+
+
+def _end(number: int, frame: Any) -> None:
+    """Handler of SIGTERM where nobody has one: folders that objects keep are removed, and the process ends as it would have."""
+    _remove_kept()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _remove_kept() -> None:
+    for folder in list(_KEPT):
+        if folder.made_by == os.getpid():  # a forked child has the names of its parent's folders
+            folder.cleanup()
+
+
+def is_free() -> bool:
+    """Whether this thread may answer SIGTERM: nobody else's handler is there."""
+    here = threading.current_thread() is threading.main_thread()
+    return here and signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, _end)
 
 
 def is_interruption(error: BaseException | None) -> bool:
@@ -144,28 +167,42 @@ def _without_abandoned(before: int) -> int:
 def _is_ours(number: int) -> bool:
     if number not in (signal.SIGINT, signal.SIGTERM):
         return False
-    return signal.getsignal(number) in (signal.default_int_handler, raise_terminated)
+    return signal.getsignal(number) in (signal.default_int_handler, raise_terminated, _end)
 
 
 @contextlib.contextmanager
 def temporary_folder(prefix: str = "xpbench-") -> Iterator[Path]:
     """A folder that is gone after the block, however it ends: by an error, by Ctrl-C, by SIGTERM."""
-    with _cleaned_up(), tempfile.TemporaryDirectory(prefix=prefix) as folder:
+    with cleaned_up(), tempfile.TemporaryDirectory(prefix=prefix) as folder:
         yield Path(folder)
 
 
+class KeptFolder(tempfile.TemporaryDirectory[str]):
+    """A folder that lives as long as the object that keeps it, and is gone when the process ends, by SIGTERM as well.
+
+    Attributes:
+        made_by: Process that made it.
+    """
+
+    def __init__(self, prefix: str = "xpbench-") -> None:
+        if is_free():
+            signal.signal(signal.SIGTERM, _end)
+        self.made_by = os.getpid()
+        super().__init__(prefix=prefix)
+        _KEPT.add(self)
+
+
 @contextlib.contextmanager
-def _cleaned_up() -> Iterator[None]:
+def cleaned_up() -> Iterator[None]:
     """SIGTERM, where nobody has a handler for it, ends the process after the block has been left, and no sooner."""
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    if not is_free():
         yield
         return
-    signal.signal(signal.SIGTERM, raise_terminated)
+    before = signal.signal(signal.SIGTERM, raise_terminated)
     try:
         yield
     except Terminated:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
+        _end(signal.SIGTERM, None)
         raise
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, before)

@@ -7,12 +7,13 @@ commands. Each function here takes any value and gives text that is only shown, 
 from __future__ import annotations
 
 import csv
+import functools
 import html as _html
 import io
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -41,10 +42,14 @@ def cell(value: Any) -> Any:
 def csv_text(header: Sequence[Any], rows: Iterable[Sequence[Any]], *, line_end: str = "\n") -> str:
     """A CSV whose cells and headings no spreadsheet computes; missing values are empty."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator=line_end)
-    writer.writerow([cell(h) for h in header])
-    writer.writerows([cell(c) for c in row] for row in rows)
-    return out.getvalue()
+    writer = csv.writer(out, lineterminator="\r\n")  # so that a carriage return is quoted: to a sheet it ends a row
+    lines = []
+    for row in (header, *rows):
+        writer.writerow([cell(c) for c in row])
+        lines.append(out.getvalue().removesuffix("\r\n"))
+        out.seek(0)
+        out.truncate()
+    return "".join(f"{line}{line_end}" for line in lines)
 
 
 def csv_of_frame(frame: Any) -> str:
@@ -55,6 +60,16 @@ def csv_of_frame(frame: Any) -> str:
 def terminal(text: str) -> str:
     """Text for a terminal: its lines, without signs that steer one or turn the direction of what is read."""
     return "".join(c if c in "\n\t" or not _steers(c) else "\ufffd" for c in text)
+
+
+def for_terminal(method: Callable[[Any], str]) -> Callable[[Any], str]:
+    """A method whose text is fit for a terminal, whatever names it puts in."""
+
+    @functools.wraps(method)
+    def guarded(self: Any) -> str:
+        return terminal(method(self))
+
+    return guarded
 
 
 def json_text(value: Any) -> str:
@@ -112,9 +127,9 @@ def markdown_prose(value: object) -> str:
     return _SCHEMES.sub(lambda m: m.group(0)[0] + "&#8203;" + m.group(0)[1:], line)
 
 
-def html(value: object) -> str:
-    """Text in HTML, in an element or an attribute."""
-    return _html.escape(str(value), quote=True)
+def html(value: object, *, quote: bool = True) -> str:
+    """Text in HTML, in an element or an attribute; without `quote` in an element alone."""
+    return _html.escape(str(value), quote=quote)
 
 
 def address(text: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any, ClassVar
+
+from xpbench.outward import for_terminal
+from xpbench.outward import html as escape
 
 
 class Shows:
@@ -13,6 +15,14 @@ class Shows:
     __slots__ = ()
     rows_of_frame: ClassVar[str] = ""
     """Name of the list in `to_dict()` that is the result's table."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Whatever text a result makes of itself is fit for a terminal: names from data steer none."""
+        super().__init_subclass__(**options)
+        for name in ("__repr__", "__str__"):
+            own = cls.__dict__.get(name)
+            if own is not None and not hasattr(own, "__wrapped__"):
+                setattr(cls, name, for_terminal(own))
 
     def to_dict(self) -> dict[str, Any]:
         """The result as a JSON value."""

@@ -47,7 +47,7 @@ export interface IVerdict {
   readonly kind: 'memo' | 'plan';
   readonly status: VerdictStatus;
   /** How deep a check of a memo looked; empty for a plan, and where something differs. */
-  readonly depth: '' | 'in full' | 'page not compared' | 'page touched' | 'no page';
+  readonly depth: '' | 'in full' | 'in part' | 'page not compared' | 'page touched' | 'no page';
   /** The verdict on a memo in words, with its depth; empty for a plan. */
   readonly verdict: string;
   readonly sign: string;

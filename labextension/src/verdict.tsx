@@ -54,6 +54,7 @@ export class VerdictView extends ReactWidget {
     };
     const depths: Record<string, string> = {
       'in full': trans.__('Verified in full'),
+      'in part': trans.__('Numbers hold, some not computed'),
       'page not compared': trans.__('Numbers hold, page not compared'),
       'page touched': trans.__('Numbers hold, page touched'),
       'no page': trans.__('Numbers hold, no page')

@@ -62,7 +62,11 @@ def test_nothing_changed(repository: Path) -> None:
 def test_good_draft_is_accepted_with_its_card(repository: Path) -> None:
     template("conversion-funnel", key="second").save(repository / "second.plan.json")
     found = one(repository)
-    assert (found.path, found.state, found.sentences) == ("second.plan.json", "accepted", ["Ready to register."])
+    assert (found.path, found.state, found.sentences) == (
+        "second.plan.json",
+        "accepted",
+        ["Ready to register.", "Power unknown: the plan has no baseline of a primary metric."],
+    )
     text = markdown([found])
     assert "in order" in text
     assert "Shorter checkout" in text

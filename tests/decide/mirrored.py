@@ -222,7 +222,7 @@ def shown(folder: Path, kind: str, plant: str, model: dict[str, Any], seed: int,
 
 def _plain(text: str, folder: Path) -> str:
     """Without what names the bytes of the data or the moment: digests, times of now, the folder, seconds taken."""
-    text = text.replace(str(folder), "FOLDER")
+    text = text.replace(str(folder), "FOLDER").replace(f"{folder.name}/t.", "FOLDER/t.")
     text = re.sub(r"[0-9a-f]{12,64}", "DIGEST", text)
     text = re.sub(r"20(?!26-0[12])\d\d-\d\d-\d\dT[\d:.]+Z?", "NOW", text)
     text = re.sub(r'"hours_ahead_of_now": -?[\d.]+', "HOURS", text)

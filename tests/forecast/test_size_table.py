@@ -121,7 +121,7 @@ def visits(path: Path, *, days: int) -> list[tuple[int, str]]:
     out = []
     with path.open("w") as file:
         for day in range(days):
-            per = 500 if day % 7 < 5 else 260
+            per = 200 if day % 7 < 5 else 110
             for i in range(per):
                 who = f"u{rng.integers(0, 40_000)}" if rng.random() < 0.5 else f"n{day}-{i}"
                 at = int(start.timestamp()) + day * 86_400 + int(rng.integers(0, 86_400))

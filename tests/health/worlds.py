@@ -9,6 +9,7 @@ from typing import Any
 
 from xpbench.data.summary import Cell, Extreme, Finding, Summary
 from xpbench.health import HealthInputs
+from xpbench.health.pooled import pooled_outcomes
 from xpbench.plan.model import Plan
 
 START = date(2026, 9, 7)
@@ -122,8 +123,15 @@ def healthy(**changes: Any) -> HealthInputs:
         retro=retro(),
         now=NOW,
         registered=datetime(2026, 8, 20, 9, 0, tzinfo=UTC),
+        outcomes_before=pooled_outcomes(event_plan(), summary()),
     )
     return replace(base, **changes)
+
+
+def _restated(factor: float) -> HealthInputs:
+    """The look before found other quotes for the same units."""
+    then = pooled_outcomes(event_plan(), summary())
+    return healthy(outcomes_before={**then, "quote": {**then["quote"], "sum": then["quote"]["sum"] / factor}})
 
 
 def found(name: str, count: int, of: int, action: str = "excluded", **more: Any) -> HealthInputs:
@@ -288,7 +296,7 @@ CASES = (
     Case("not_a_number", "warn", lambda: found("infinite", 20, 2 * N, metric="value")),
     Case("not_a_number", "fail", lambda: found("not_a_number", 4000, 2 * N, metric="value")),
     Case("negative_values", "warn", lambda: found("negative", 7, 2 * N, "kept", metric="value")),
-    Case("constant_metric", "fail", _constant),
+    Case("constant_metric", "fail", _constant, also=frozenset({"restated_outcomes"})),
     Case("absent_events", "warn", lambda: found("absent_event", 1, 1, "counted as zero", metric="views")),
     Case("outlier_leverage", "warn", _leverage),
     Case("mixed_ids", "warn", lambda: found("mixed_ids", 7, 2 * N, "kept")),
@@ -342,6 +350,9 @@ CASES = (
             )
         ),
     ),
+    Case("restated_outcomes", "fail", lambda: _restated(0.9)),
+    Case("restated_outcomes", "fail", lambda: _restated(2.0)),
+    Case("restated_outcomes", "warn", lambda: _restated(1.02)),
     Case("day_of_week", "warn", _weekdays),
     Case("sample_size", "warn", lambda: healthy(plan=event_plan(horizon={"units": 4 * N, "days": 28}))),
     Case("sample_size", "warn", lambda: healthy(plan=event_plan(horizon={"units": 9 * N}, planning={"daily_units": 4000}))),

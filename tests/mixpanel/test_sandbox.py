@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from typing import Any
@@ -273,3 +274,17 @@ def test_other_interfaces_are_refused(host: str) -> None:
 
 def test_reprs_hold_no_secret(box: Sandbox) -> None:
     assert "sandbox-secret" not in repr(box) + repr(SandboxProject())
+
+
+def test_track_answers_as_a_picture_a_call_or_a_digit(box: Sandbox) -> None:
+    event = {"event": "Opened", "properties": {"token": box.project.token, "distinct_id": "u"}}
+    data = base64.b64encode(json.dumps(event).encode()).decode()
+    with httpx.Client(base_url=box.url, trust_env=True) as client:
+        picture = client.get("/track/", params={"data": data, "img": "1"})
+        called = client.get("/track", params={"data": data, "callback": "page.done"})
+        digit = client.get("/track", params={"data": data, "callback": "alert(1)//"})
+    assert (picture.headers["content-type"], picture.content[:6]) == ("image/gif", b"GIF89a")
+    assert called.headers["content-type"].startswith("text/javascript")
+    assert called.text == "page.done(1);"
+    assert digit.text == "1", "what is no name is not called"
+    assert len([e for e in box.events() if e["event"] == "Opened"]) == 3

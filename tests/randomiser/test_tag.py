@@ -86,6 +86,7 @@ def test_a_tag_assigns_as_python_does(name: str, tmp_path: Path) -> None:
         {},
         {"by": "page", "relay": RELAY},
         {"by": "flag"},
+        {"relay": RELAY, "token": "pages", "id": "mixpanel:0123456789abcdef0123456789abcdef", "consent": "storage:consent=yes"},
         {"relay": RELAY, "id": "cookie:visitor", "consent": "cookie:consent=yes"},
     ],
 )
@@ -106,6 +107,7 @@ def test_a_tag_is_small(name: str, options: Any) -> None:
         ({"relay": "javascript:alert(1)"}, "address"),
         ({"relay": RELAY, "token": "a b"}, "token"),
         ({"id": "visitor()"}, "cookie:NAME"),
+        ({"id": "mixpanel:abc", "plan": {"unit": "company_id"}}, "keeps no company_id"),
         ({"consent": "yes"}, "cookie:NAME"),
         ({"plan": {"assignment": {"salt": "s", "rollout": [{"key": "uk", "share": 1.0, "where": {"country": "UK"}}]}}}, "by="),
         ({"plan": {"exposure": {"format": "list"}}}, "Send them by a relay"),
@@ -336,6 +338,27 @@ def test_consent_an_id_of_the_server_and_an_audience_of_the_cms_are_taken(site: 
     assert visible(page) == ["beta-hero"]
     visitor.close()
     other.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kept", ["storage", "cookie"])
+def test_the_id_that_mixpanel_browser_keeps_is_taken(kept: str, site: Site) -> None:
+    site.put(id="mixpanel:tok")
+    visitor = site.visitor()
+    page = visitor.new_page()
+    page.goto(site.origin)  # the SDK has not run yet
+    page.wait_for_timeout(200)
+    assert visible(page) == ["old-hero"]
+    assert site.exposures() == []
+    text = json.dumps({"distinct_id": "$device:d-1", "$device_id": "d-1", "x": "ü=;"})
+    store = {
+        "storage": f"localStorage.setItem('mp_tok_mixpanel', {json.dumps(text)})",
+        "cookie": f"document.cookie = 'mp_tok_mixpanel=' + encodeURIComponent({json.dumps(text)})",
+    }[kept]
+    page.evaluate(store)
+    page.reload()
+    assert site.wait_for(1) == [("d-1", xp.assign(site.plan, ["d-1"])[0])]
+    visitor.close()
 
 
 @pytest.mark.browser

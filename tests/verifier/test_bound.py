@@ -2,14 +2,20 @@
 
 import copy
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import xpbench as xp
 from tests.decide.sealed import plan, summary
+from tests.memo.making import decided, summary_of
 from xpbench.canonical import canonical_bytes, digest
-from xpbench.stats.srm import srm, srm_anytime
-from xpbench.verifier import bound
+from xpbench.decide.looks import crossing_rate as crossing_of
+from xpbench.stats.spending import spending_bounds
+from xpbench.stats.srm import srm, srm_anytime, srm_spending
+from xpbench.verifier import ratio
+from xpbench.verifier.boundaries import bounds_of, crossing_rate
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +81,54 @@ def test_another_look_than_the_decision_names_is_a_difference(payload, tmp_path)
 
 @pytest.mark.parametrize("counts", [[1000, 1000], [1000, 1100], [3, 9], [0, 40], [5000, 5300]])
 def test_the_sample_ratio_is_computed_as_the_engine_does(counts):
-    assert bound._ratio(counts, [0.5, 0.5]) == pytest.approx(srm(counts, [1, 1]).p_value, rel=1e-9)
+    assert ratio._ratio(counts, [0.5, 0.5]) == pytest.approx(srm(counts, [1, 1]).p_value, rel=1e-9)
     days = [[c // 4 for c in counts], [c // 2 for c in counts]]
     running = [days[0], [a + b for a, b in zip(*days, strict=True)]]
-    ours = bound._daily_ratio(days, [0.5, 0.5])
-    assert ours == pytest.approx(float(srm_anytime(running, [1, 1], k=bound.CONCENTRATION)[-1]), rel=1e-9)
+    ours = ratio._mixture(running, [0.5, 0.5], ratio.CONCENTRATION)
+    assert list(ratio._running(days)) == running
+    assert ours == pytest.approx(float(srm_anytime(running, [1, 1], k=ratio.CONCENTRATION)[-1]), rel=1e-9)
+
+
+LEVELS = (0.001, 0.01)
+
+
+def test_the_daily_sample_ratio_spends_its_level_as_the_engine_does():
+    """Two and three variants, in step and out of it, before and after the horizon."""
+    generator = np.random.default_rng(3)
+    said = set()
+    for _ in range(70):
+        share = [[0.5, 0.5], [0.2, 0.3, 0.5], [0.1, 0.9]][int(generator.integers(3))]
+        tilted = np.array(share) * np.array([1 + float(generator.choice([0, 0.03, 0.06, 0.12])), *[1.0] * (len(share) - 1)])
+        days = int(generator.integers(3, 30))
+        counts = np.cumsum(generator.multinomial(int(generator.integers(30, 900)), tilted / tilted.sum(), size=days), axis=0)
+        progress = [(d + 1) / 20 for d in range(days)]
+        p = float(srm_spending(counts, share, progress=progress, levels=LEVELS)[-1])
+        status = "fail" if p < LEVELS[0] else "warn" if p < LEVELS[1] else "pass"
+        assert status in ratio._daily([list(map(int, c)) for c in counts], share, progress, LEVELS)
+        said.add(status)
+    assert said == {"pass", "warn", "fail"}
+
+
+def test_boundaries_and_crossings_are_those_of_the_engine():
+    information = [(i + 1) / 40 for i in range(40)]
+    spent = [0.00098 * t**3 for t in information]
+    assert bounds_of(spent, information) == pytest.approx(spending_bounds(spent, information), rel=1e-6)
+    assert crossing_rate([0.25, 0.5, 0.9, 1.0], 0.05) == pytest.approx(crossing_of([250, 500, 900, 1000], 0.05), rel=1e-7)
+
+
+def test_an_alarm_of_the_daily_test_verifies(tmp_path):
+    """Units are lost for some days: the test that spends up to the horizon sees it, the mixture alone would not."""
+    base = summary_of(20_000)
+    by_day = {}
+    for i, (day, n) in enumerate(base.exposures_by_day.items()):
+        by_day[day] = {"control": n["control"] + (25 if i < 14 else 0), "beta": n["beta"] - (25 if i < 14 else 0)}
+    units = {v: sum(n[v] for n in by_day.values()) for v in ("control", "beta")}
+    experiment = decided(tmp_path, summary=replace(base, exposures_by_day=by_day, units=units))
+    memo = experiment.memo()
+    statuses = {c["name"]: c["status"] for c in memo.to_dict()["readout"]["health"]}
+    assert statuses["srm_anytime"] in ("warn", "fail")
+    assert ratio._mixture(list(ratio._running([[n["control"], n["beta"]] for n in by_day.values()])), [0.5, 0.5], 100.0) > 0.01
+    assert xp.verify(memo.save(tmp_path / "memo.html")).exit_code == 0
 
 
 def test_digests_of_the_look_are_those_of_the_payload(payload):

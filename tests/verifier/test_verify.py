@@ -147,7 +147,7 @@ def test_without_the_package_the_single_file_verifies(path, tmp_path):
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert json.loads(run.stdout)["depth"] == "in full"
-    assert "need the package" in run.stdout
+    assert "need the data" in run.stdout
 
 
 def test_the_single_file_sees_a_lift_that_was_edited_and_sealed_anew(path, tmp_path):

@@ -204,7 +204,7 @@ def test_truth_table_marks_the_situation() -> None:
     situation = {"primary": "win", "deteriorated": False, "guardrails": "bad", "health": "pass", "adequate": True}
     view = views.truth_view(Decision(), situation=situation)
     assert view.title == "Row R2 fires: ship none"
-    assert len(view.table.rows) == 144
+    assert len(view.table.rows) == 240
 
 
 def test_csv_guards_against_spreadsheets_and_leaves_numbers_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.watch.ledgers import SHIPPED, Hands, plan, series, shipped
 from xpbench.errors import WatchError
 from xpbench.watch import record_check, watch_status
 from xpbench.watch.contract import check_days, watched_metrics
+from xpbench.watch.series import Group, Series
 
 
 def test_waiting_then_overdue_one_day_after_the_date(tmp_path: Path) -> None:
@@ -126,3 +128,19 @@ def test_status_is_escaped(tmp_path: Path) -> None:
     status = watch_status(hostile, ledger.entries(), now=SHIPPED + timedelta(days=30))
     assert status is not None
     assert "<script>" not in status._repr_html_()
+
+
+def test_an_unfinished_day_neither_breaches_nor_hides_a_breach(tmp_path: Path) -> None:
+    """The day of the check is not over: whatever its morning holds is left out, and said so."""
+    for n, (effect, today, state) in enumerate([(-0.002, 0.9, "kept"), (0.03, 0.0, "breached")]):
+        what, clock = plan(f"x{n}"), Hands()
+        ledger = shipped(tmp_path, what, clock=clock)
+        data = series(np.random.default_rng(4), effect=effect, sd=0.001)
+        clock.at = SHIPPED + timedelta(days=14, hours=1)
+        groups = {
+            k: Group(g.name, tuple(replace(d, mean=today) if d.day == clock.at.date() else d for d in g.days), g.adopted)
+            for k, g in data["out"].groups.items()
+        }
+        entry = record_check(what, ledger, {"out": Series("out", groups)}, check_day=14, by="ana", clock=clock)
+        assert entry.body["state"] == state
+        assert f"{clock.at.date()} was not over yet" in entry.body["rows"][0]["reason"]

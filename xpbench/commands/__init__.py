@@ -13,6 +13,7 @@ watch        `xpbench watch | portfolio`
 verify       `xpbench verify`
 ledger       `xpbench ledger`
 review       `xpbench review`, for pull requests
+agents       `xpbench mcp | confirm | guard`, for assistants
 lab          `xpbench lab`
 output       how every command answers
 ===========  =============================================================================

@@ -37,7 +37,7 @@ def _demo(args: argparse.Namespace) -> int:
 
     result = run_demo(args.out, units=args.units, seed=args.seed, story=args.story, tell=tell)
     advice = result.readout.recommendation
-    what = f"{advice.outcome} {advice.variant}".strip()
+    what = result.readout.headline
     lines = [
         "",
         f"Decision: {what} (row {', '.join(advice.rows)} of the plan's rule). {advice.because}",

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from xpbench.commands.output import DONE, NO, add_command, answer, progress_done, progress_line
+from xpbench.wording.verdicts import decided
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -19,13 +20,26 @@ def add_parsers(subparsers: Any) -> None:
     peek = _with_source(add_command(subparsers, "peek", _peek, help="look at effects before they are due; goes on record"))
     peek.add_argument("--reason", required=True, help="why; it stands in the memo")
 
-    decide = _with_source(add_command(subparsers, "decide", _decide, help="decide on a fresh readout and put it on record"))
+    decide = _with_source(
+        add_command(
+            subparsers,
+            "decide",
+            _decide,
+            help="decide and put it on record",
+            description="Without data it decides on what the newest look on record read, as that look read it. With data it "
+            "reads them as that look did, but for the options given here.",
+        )
+    )
     decide.add_argument("outcome", choices=["ship", "ship none", "ship-none", "iterate", "defer"], help="what is decided")
     decide.add_argument("--variant", help="with ship: which variant")
     decide.add_argument("--because", required=True, help="why")
     decide.add_argument("--supersedes", type=int, metavar="N", help="entry of the decision in force, where there is one")
 
     memo = _with_key(add_command(subparsers, "memo", _memo, help="write the frozen memo of the decision"))
+    memo.add_argument("--out", help="file to write (.html .png .md .json .pdf .zip); <root>/<key>/memo.html if missing")
+    memo.add_argument(
+        "--to-date", action="store_true", help="with the ledger as it is now (memo-to-date.html), not as it was when decided"
+    )
     say = add_command(
         subparsers,
         "brief",
@@ -37,9 +51,17 @@ def add_parsers(subparsers: Any) -> None:
     say.add_argument("key", nargs="?", help="key of the experiment; all of them if missing")
     say.add_argument("--root", default="experiments", help="folder of all experiments")
     say.add_argument("--for", dest="audience", default="director", choices=["director", "team", "cv", "chat"], help="who reads")
-    memo.add_argument("--out", help="file to write (.html .png .md .json .pdf .zip); <root>/<key>/memo.html if missing")
 
-    _with_source(add_command(subparsers, "reproduce", _reproduce, help="read the data again, compare with what was decided"))
+    _with_source(
+        add_command(
+            subparsers,
+            "reproduce",
+            _reproduce,
+            help="read the data again, compare with what was decided",
+            description="Without data it reads the files that the decided look names. End, zone, schema, columns and policies "
+            "are those of the look, but for the options given here.",
+        )
+    )
 
     sign = _with_key(add_command(subparsers, "sign", _sign, help="sign the plan in force"))
     sign.add_argument("--name", required=True, help="who signs")
@@ -60,6 +82,7 @@ def _with_key(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("key", help="key of the experiment")
     parser.add_argument("--root", default="experiments", help="folder of all experiments")
     parser.add_argument("--by", help="who does it")
+    parser.add_argument("--agent", default="", help="program that acts on behalf of --by; it stands in every entry")
     return parser
 
 
@@ -82,15 +105,31 @@ def _with_source(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         help="an event that nobody did yet: refused, since its name may be wrong, or counted as zero",
     )
     group.add_argument("--time-zone", default="UTC", help="zone of the log's times, for Mixpanel projects from before 2023")
+    group.add_argument("--until", metavar="TIME", help="up to when the log is complete; the time of its last event if missing")
+    group.add_argument(
+        "--duplicates",
+        choices=["drop", "keep"],
+        default="drop",
+        help="repeats of an event in the log (same name, unit, time, id)",
+    )
     group.add_argument("--units", help="table with one row per unit: CSV or Parquet")
     group.add_argument("--unit", help="column of the unit's id; the plan's unit if missing")
     group.add_argument("--variant-column", help="column of the variant (with --units); found if missing")
     group.add_argument("--day-column", help="column of the day of exposure (with --units)")
+    group.add_argument(
+        "--variant-name",
+        action="append",
+        default=[],
+        metavar="VALUE=KEY",
+        help="which value of the column is which variant of the plan, such as 0=control (with --units)",
+    )
     return parser
 
 
-def _source(args: argparse.Namespace, plan: Any) -> Any:
+def _source(args: argparse.Namespace, plan: Any, look: Any = None) -> Any:
+    """The data that the command names, read as the look read them where nothing else is said."""
     from xpbench.errors import InputError, plain
+    from xpbench.experiment.reading import carried
 
     if bool(args.events) == bool(args.units):
         raise InputError(
@@ -103,15 +142,43 @@ def _source(args: argparse.Namespace, plan: Any) -> Any:
     if args.events:
         from xpbench.data import events
 
-        return events(
+        source = events(
             args.events if len(args.events) > 1 else args.events[0],
             schema=_schema(args.schema),
             time_zone=args.time_zone,
+            until=args.until,
+            duplicates=args.duplicates,
             absent_events=args.absent_events,
         )
+        return carried(look, source)
     from xpbench.data import units
 
-    return units(args.units, unit=args.unit or plan.unit, variant=args.variant_column, day=args.day_column)
+    column = args.variant_column or _recorded(look, "variant") or None
+    return carried(look, units(args.units, unit=args.unit, variant=column, day=args.day_column, variants=_names(args, plan)))
+
+
+def _recorded(look: Any, name: str) -> str:
+    """What a look on record says of how a table was read, "" for nothing."""
+    reading = look.body.get("reading") if look is not None else None
+    return str(reading["how"].get(name, "")) if reading and reading["kind"] == "table" else ""
+
+
+def _names(args: argparse.Namespace, plan: Any) -> dict[str, str]:
+    from xpbench.errors import InputError, nearest, plain
+
+    known, given = [v.key for v in plan.variants], {}
+    for pair in args.variant_name:
+        value, sign, key = pair.rpartition("=")
+        if not sign or key not in known:
+            raise InputError(
+                "XPB-I04",
+                name=plain("--variant-name"),
+                value=pair,
+                rule=plain("It is written VALUE=KEY, with a variant of the plan. " + nearest(key, known)),
+                remedy=plain("For example --variant-name 0=control"),
+            )
+        given[value] = key
+    return given
 
 
 def _schema(pairs: list[str]) -> Any:
@@ -144,7 +211,7 @@ def _schema(pairs: list[str]) -> Any:
 def _open(args: argparse.Namespace) -> Any:
     from xpbench.experiment import open_experiment
 
-    return open_experiment(args.key, args.root)
+    return open_experiment(args.key, args.root, agent=getattr(args, "agent", ""))
 
 
 def _readout(args: argparse.Namespace) -> int:
@@ -206,22 +273,41 @@ def _told(args: argparse.Namespace, readout: Any) -> int:
 
 def _decide(args: argparse.Namespace) -> int:
     experiment = _open(args)
-    readout = experiment.readout(_source(args, experiment.plan), by=args.by, progress=progress_line)
+    readout = _to_decide_on(args, experiment)
     progress_done()
     outcome = "ship none" if args.outcome == "ship-none" else args.outcome
     entry = experiment.decide(
         readout, outcome, variant=args.variant, because=args.because, by=args.by or "", supersedes=args.supersedes
     )
     follows = "as the rule recommends" if entry.body["follows_rule"] else f"the rule recommends {entry.body['recommended']}"
-    what = f"{outcome} {args.variant}" if args.variant else outcome
-    answer(args, dict(entry.body), f"Decided: {what} ({follows}). Next: xpbench memo {args.key} --root {args.root}")
+    answer(
+        args, dict(entry.body), f"Decided: {decided(entry.body)} ({follows}). Next: xpbench memo {args.key} --root {args.root}"
+    )
     return DONE
+
+
+def _to_decide_on(args: argparse.Namespace, experiment: Any) -> Any:
+    """A fresh readout: of the data that the command names, or of those that the newest look on record read."""
+    from xpbench.errors import DecisionError
+    from xpbench.experiment.binding import look_of
+    from xpbench.experiment.reading import newest_look
+    from xpbench.ledger.knowledge import data_of
+
+    look = newest_look(experiment.ledger.entries())
+    named = args.events or args.units
+    source = _source(args, experiment.plan, look) if named or look is None else experiment.source(look)
+    readout = experiment.readout(source, by=args.by, progress=progress_line)
+    if not named and look is not None and not readout.is_sealed:
+        now = look_of(experiment.ledger.entries(), readout)
+        if data_of(now.body, now.seq) != data_of(look.body, look.seq):
+            raise DecisionError("XPB-R33", seq=look.seq)
+    return readout
 
 
 def _memo(args: argparse.Namespace) -> int:
     experiment = _open(args)
-    memo = experiment.memo()
-    path = memo.save(args.out or experiment.memo_path)
+    memo = experiment.memo_to_date() if args.to_date else experiment.memo()
+    path = memo.save(args.out or (experiment.folder / "memo-to-date.html" if args.to_date else experiment.memo_path))
     name = path.name.lower()
     if name.endswith((".html", ".htm", ".zip")) and not name.endswith(".interactive.html"):
         hint = f"Check it any time with: xpbench verify {path}"
@@ -250,7 +336,13 @@ def _say(args: argparse.Namespace) -> int:
 
 def _reproduce(args: argparse.Namespace) -> int:
     experiment = _open(args)
-    found = experiment.reproduce(_source(args, experiment.plan), progress=progress_line)
+    source = None
+    if args.events or args.units:
+        from xpbench.experiment.binding import look_of
+
+        look = look_of(experiment.ledger.entries(), experiment.decided_readout())
+        source = _source(args, experiment.plan, look)
+    found = experiment.reproduce(source, progress=progress_line)
     progress_done()
     answer(args, found.to_dict(), str(found))
     return DONE if found.same else NO
@@ -277,6 +369,7 @@ def _status(args: argparse.Namespace) -> int:
     lines = []
     for s in found:
         lines.append(f"{s['key']:<28} {s['state']:<11} {s['sentence']}")
+        lines += [f"{'':<28} → {s['next']}"] if s.get("next") else []
         lines += [f"  {words}" for words in s.get("remote", {}).get("words", ())]
     answer(args, found, "\n".join(lines) or f"No experiments in {args.root}. Start with: xpbench new, or xpbench demo")
     waits = args.exit_code and any(s["state"] == "ready" for s in found)

@@ -33,6 +33,7 @@ def add_parsers(subparsers: Any) -> None:
     amend.add_argument("--reason", required=True, help="why")
     amend.add_argument("--root", default="experiments", help="folder of all experiments")
     amend.add_argument("--by", help="who amends")
+    amend.add_argument("--agent", default="", help="program that acts on behalf of --by; it stands in the entry")
     amend.add_argument("--undo", action="store_true", help="it may put back what an earlier amendment changed")
 
     restart = add_command(
@@ -165,7 +166,7 @@ def _amend(args: argparse.Namespace) -> int:
     from xpbench.plan import load_plan
 
     plan = load_plan(args.plan)
-    amended = open_experiment(plan.key, args.root).amend(plan, reason=args.reason, by=args.by, undo=args.undo)
+    amended = open_experiment(plan.key, args.root, agent=args.agent).amend(plan, reason=args.reason, by=args.by, undo=args.undo)
     entry = amended.ledger.entries()[-1]
     changes = json.loads(json.dumps(entry.body["changes"]))
     answer(

@@ -82,7 +82,12 @@ def add_parsers(subparsers: Any) -> None:
     made.add_argument("--by", choices=["hash", "page", "flag"], default="hash", help="who assigns (hash)")
     made.add_argument("--relay", default="", metavar="URL", help="where exposures go; without it mixpanel-browser sends them")
     made.add_argument("--token", default="", help="the relay's token for pages, which everyone can read")
-    made.add_argument("--id", default="visitor", metavar="WHERE", help="visitor, cookie:NAME, storage:NAME or global:NAME")
+    made.add_argument(
+        "--id",
+        default="visitor",
+        metavar="WHERE",
+        help="mixpanel:TOKEN, cookie:NAME, storage:NAME, global:NAME, or visitor (an id of its own)",
+    )
     made.add_argument("--consent", default="", metavar="WHERE=VALUE", help="where consent is, such as cookie:consent=yes")
     made.add_argument("--last", metavar="DAY", help="last day (UTC); the plan's if missing")
 
@@ -309,6 +314,10 @@ def _tag(args: argparse.Namespace) -> int:
     size = len(made.html.encode())
     lines = [f"{folder / name}" for name in files]
     lines.append(f"tag.html has {size:,} bytes and goes into the head of the page. Try it with ?xpb-{made.key}=VARIANT.")
+    if args.id == "visitor" and args.by != "flag":
+        note(
+            "△ The tag makes the id (cookie xpb_id). The events of the metrics must carry it as well, or no exposure meets one."
+        )
     answer(args, {"files": [str(folder / name) for name in files], "bytes": size}, "\n".join(lines))
     return DONE
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from xpbench.commands.output import DONE, NO, add_command, answer
 from xpbench.outward import one_line
+from xpbench.wording.verdicts import decided
 
 State = Literal["refused", "accepted"]
 LEDGER, PLAN, MEMO = "ledger.jsonl", "plan.json", "memo.html"
@@ -154,6 +155,10 @@ class _Git:
         file = self._folder / path
         return file.read_bytes() if file.is_file() and not file.is_symlink() else None
 
+    def is_link(self, path: str) -> bool:
+        """Whether the file is a link to another place: what it shows is not in this change."""
+        return (self._folder / path).is_symlink()
+
     def ledgers_beginning(self, line: bytes) -> set[str]:
         """Ledgers whose first line is this one: more than one is a copied experiment."""
         listed = ["ls-files", "-z", *([] if self._staged else ["--cached", "--others", "--exclude-standard"])]
@@ -239,6 +244,8 @@ def _experiment(git: _Git, start: str, home: str) -> Finding:
             found.refuse(f"The ledger in this folder is that of “{one_line(key)}”: the folder was copied or renamed. {REPAIR}")
         for twin in git.ledgers_beginning(new.partition(b"\n")[0]) - {f"{home}/{LEDGER}"}:
             found.refuse(f"{one_line(twin)} begins with the same registration: one of the two is a copy. Take it away.")
+        if memo is None and git.is_link(f"{home}/{MEMO}"):
+            found.refuse("memo.html is a link. A memo is a file: take what it names, or write it again.")
         if memo is not None and (memo != git.before(start, f"{home}/{MEMO}") or new != old):
             _memo(found, copy / MEMO, key)
     return found
@@ -266,7 +273,7 @@ def _told(kind: str, body: Mapping[str, Any]) -> str:
         known = one_line(body.get("knowledge", ""))
         return f"Amended when the state of knowledge was “{known}”: {fields}. Reason: {one_line(body.get('reason', ''))}"
     if kind == "decided":
-        return f"Decided: {body.get('outcome', '')} {body.get('variant') or ''}".rstrip() + "."
+        return f"Decided: {one_line(decided(body))}."
     return f"One more entry: {kind}."
 
 

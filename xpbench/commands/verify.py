@@ -16,7 +16,8 @@ def add_parsers(subparsers: Any) -> None:
         _verify,
         help="check a memo: digests, chain, estimates, decision, text and charts",
         description="Check a memo with nothing but the memo. Exit 0 verified in full, 1 differs, 2 unreadable, 3 newer, "
-        "4 the numbers hold and the page was not compared, 5 the numbers hold and the page was touched or there is none.",
+        "4 the numbers hold and the page, or some of them, were not compared, 5 the numbers hold and the page was touched or "
+        "there is none.",
     )
     parser.add_argument("memo", nargs="?", help="the memo (.html), its payload (.json) or its archive (.zip)")
     parser.add_argument("--key", help="experiment that it should be of")

@@ -20,6 +20,7 @@ from typing import Any
 
 from xpbench.canonical import digest
 from xpbench.files import sync_folder, write_atomic
+from xpbench.interrupts import cleaned_up
 
 FORMAT = 1
 """Raised whenever the meaning of a unit table changes."""
@@ -58,24 +59,25 @@ class Cache:
             write: Writes the Parquet file to the path it is given.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
-        try:
-            write(made / "units.parquet")
-            with (made / "units.parquet").open("rb") as written:
-                os.fsync(written.fileno())
-            note = {**note, "key": key, "sha256": file_digest(made / "units.parquet")}
-            write_atomic(made / "note.json", json.dumps(note).encode())
-            target = self.folder / key
-            if target.exists():  # damaged, or made by another process meanwhile
-                shutil.rmtree(target, ignore_errors=True)
+        with cleaned_up():
+            made = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
             try:
-                made.rename(target)
-            except OSError:
-                if self.find(key) is None:
-                    raise
-            sync_folder(self.folder)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+                write(made / "units.parquet")
+                with (made / "units.parquet").open("rb") as written:
+                    os.fsync(written.fileno())
+                note = {**note, "key": key, "sha256": file_digest(made / "units.parquet")}
+                write_atomic(made / "note.json", json.dumps(note).encode())
+                target = self.folder / key
+                if target.exists():  # damaged, or made by another process meanwhile
+                    shutil.rmtree(target, ignore_errors=True)
+                try:
+                    made.rename(target)
+                except OSError:
+                    if self.find(key) is None:
+                        raise
+                sync_folder(self.folder)
+            finally:
+                shutil.rmtree(made, ignore_errors=True)
         return self.folder / key / "units.parquet"
 
     def files_digest(self, paths: Sequence[str]) -> str:

@@ -18,6 +18,8 @@ drift        what every metric means, on record when a plan is frozen
 deviations   where the analysis differs from the plan as registered
 rule         the decision rule: a total function
 recommend    what the rule says about the rows
+whatnow      what keeps an experiment from an answer, and the cheapest way there
+chances      what a run that has been read could have found
 readout      what an analyst sees; exploration: the same for a table without a plan
 ===========  ========================================================================================
 """

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from xpbench.decide.looks import Look
+from xpbench.decide.readout import RESTARTED, SEVERAL
 from xpbench.ledger import Entry
+from xpbench.ledger.knowledge import columns_of, data_of
 from xpbench.plan import Plan
 from xpbench.plan.amendable import class_of
+from xpbench.plan.design import Frequentist
 from xpbench.plan.diff import diff
 
 Class = Literal["amendment before data", "amendment after outcomes", "amendment after effects", "undeclared", "ended short"]
@@ -63,6 +66,25 @@ def _class(known: str, pointer: str) -> Class:
     return (
         "amendment after effects" if known == "effects seen" and class_of(pointer) != "neutral" else "amendment after outcomes"
     )
+
+
+def stamps_of_record(entries: Sequence[Entry], plan: Plan) -> tuple[str, ...]:
+    """What a reader must know that follows from the ledger alone, the look at hand being its newest.
+
+    Args:
+        entries: With the look at hand.
+        plan: In force. A fixed-horizon design is read once; the others have paid for looks at data that grow, and none has
+            paid for reading another column.
+    """
+    out = []
+    follows = entries[0].body.get("follows") or {}
+    if follows.get("effects_seen") or follows.get("knowledge") == "effects seen":
+        out.append(RESTARTED)
+    looks = [e for e in entries if e.kind in ("opened", "peeked")]
+    at = {data_of(e.body, e.seq) for e in looks}
+    if (len(at) > 1 and isinstance(plan.model, Frequentist)) or len({columns_of(e.body) for e in looks} - {""}) > 1:
+        out.append(SEVERAL)
+    return tuple(out)
 
 
 def ended_short(plan: Plan, looks: Sequence[Look]) -> tuple[Mapping[str, Any], ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from xpbench.data.summary import Summary
@@ -15,6 +14,7 @@ from xpbench.errors import number_of, shown
 from xpbench.health import Check
 from xpbench.health.words import p_words
 from xpbench.lazy import upstairs
+from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 

@@ -55,6 +55,7 @@ class Look:
             None for other designs and for looks of earlier releases.
         counts: A boundary that this look crosses stays crossed: it was due, no gate had failed, and nothing that can turn a
             result was amended since.
+        agent: Program that looked on behalf of a person, "" for a person.
     """
 
     seq: int
@@ -66,10 +67,13 @@ class Look:
     last: str = ""
     findings: Mapping[str, Mapping[str, Found]] | None = None
     counts: bool = False
+    agent: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by name; the later three only where they say something, as earlier releases have not got them."""
+        """The fields by name; the later ones only where they say something, as earlier releases have not got them."""
         out: dict[str, Any] = {name: getattr(self, name) for name in ("seq", "at", "by", "units", "planned", "reason")}
+        if self.agent:
+            out["agent"] = self.agent
         if self.last:
             out["last"] = self.last
         if self.findings is not None:
@@ -93,12 +97,16 @@ _LEVEL = {
     "PLANNED AFTER THE DATA": "The plan came after the data, so no level of false positives is promised",
     "PARTLY PLANNED AFTER THE DATA": "Part of the data came before the plan, so no level of false positives is promised",
     "RETROSPECTIVE": "A retrospective plan promises no level of false positives",
+    "RESTARTED AFTER EFFECTS": "Effects of an earlier run were seen before this one, so no level is promised over all runs",
 }
 
 
 def without_promise(cost: Cost, stamps: Sequence[str]) -> Cost:
     """The cost with a sentence that promises no error level, where a stamp says that the plan can't."""
     said = next((_LEVEL[s] for s in stamps if s in _LEVEL), None)
+    if said is None and "MORE LOOKS THAN PLANNED" in stamps and cost.looks <= 1:  # as many units, and other data
+        words = "Effects were read at other data or by other columns as well, so no level of false positives is promised."
+        return replace(cost, sentence=words)
     if said is None:
         return cost
     word = "one look" if cost.looks == 1 else f"{cost.looks} looks"

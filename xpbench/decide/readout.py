@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from xpbench.data.summary import Summary
@@ -20,6 +19,7 @@ from xpbench.errors import shown
 from xpbench.health.check import Check
 from xpbench.lazy import upstairs
 from xpbench.ledger.first import STAMPS
+from xpbench.outward import html as escape
 from xpbench.plan.methods import FIRST, METHODS
 from xpbench.shows import Shows
 from xpbench.wording import numbers, rows, verdicts
@@ -33,6 +33,13 @@ Kind = Literal["opened", "peeked"]
 
 AMENDED = "AMENDED AFTER EFFECTS"
 """Stamp of a readout whose plan was changed in a way that can turn the result, after effects were seen or a gate had failed."""
+
+
+RESTARTED = "RESTARTED AFTER EFFECTS"
+"""Stamp of a run of a lineage of which effects of an earlier run had been seen."""
+
+SEVERAL = "MORE LOOKS THAN PLANNED"
+"""Stamp of a readout before which effects were read at other data, where the design is read once, or by other columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +180,7 @@ class Readout(Shows):
         cost: What they cost.
         deviations: Differences between plan and analysis, each with pointer and class.
         stamps: `INVALID`, `PLANNED AFTER THE DATA` (or `PARTLY …`, or `RETROSPECTIVE`), `AMENDED AFTER EFFECTS`,
-            `EXPLORATORY`, `PEEK`.
+            `RESTARTED AFTER EFFECTS`, `MORE LOOKS THAN PLANNED`, `EXPLORATORY`, `PEEK`.
         versions: Of xpbench and of the engine.
         novelty: Whether each effect fades, grows or hangs on the day: by days since exposure, day of exposure and weekday.
         interactions: With other experiments that the source shows on the same units.
@@ -263,6 +270,7 @@ class Readout(Shows):
             "novelty": [t.to_dict() for t in self.novelty],
             "interactions": [i.to_dict() for i in self.interactions],
             **({} if self.methods == FIRST else {"methods": self.methods}),
+            **({"headline": self.headline} if any(s in verdicts.BY_PLAN for s in self.stamps) else {}),
         }
 
     @classmethod
@@ -292,6 +300,12 @@ class Readout(Shows):
         )
 
     @property
+    def headline(self) -> str:
+        """What the rule recommends, with what a reader must know of the plan it rests on."""
+        r = self.recommendation
+        return verdicts.by_plan(f"{r.outcome} {r.variant}".strip(), self.stamps)
+
+    @property
     def over_time(self) -> tuple[str, ...]:
         """What the tests over time and between experiments found, a sentence each; empty where nothing was found."""
         several = len({r.variant for r in self.rows}) > 1
@@ -308,9 +322,8 @@ class Readout(Shows):
 
     def __repr__(self) -> str:
         r = self.recommendation
-        what = f"{r.outcome} {r.variant}".strip()
         stamps = f" [{', '.join(self.stamps)}]" if self.stamps else ""
-        lines = [f"Readout({self.key}: {what} by {', '.join(r.rows)}{stamps})", f"  {r.because}"]
+        lines = [f"Readout({self.key}: {self.headline} by {', '.join(r.rows)}{stamps})", f"  {r.because}"]
         lines += [f"  {line_of(row)}" for row in self.rows]
         lines += [f"  ◷ {sentence}" for sentence in self.over_time]
         lines += [f"  → {line}" for line in self.what_now.lines]
@@ -321,7 +334,7 @@ class Readout(Shows):
         stamps = "".join(f" <strong>{escape(s)}</strong>" for s in self.stamps)
         loud = [c for c in self.health if c.status in ("fail", "warn")]
         health = "; ".join(f"{c.label}: {c.status}" for c in loud) or "all checks pass"
-        headline = escape(f"{r.outcome} {r.variant}".strip().capitalize())
+        headline = escape(self.headline[:1].upper() + self.headline[1:])
         return (
             f"<section aria-label='Readout'><p><strong>{headline}</strong>{stamps}. "
             f"{escape(r.because)}</p><p>Health: {escape(health)}.</p>"
@@ -384,14 +397,17 @@ def _html_row(row: Row) -> str:
     return "<tr>" + "".join(f"<td style='text-align:{side}'>{escape(c)}</td>" for c, side in sides) + "</tr>"
 
 
-def stamps_of(kind: Kind, health: Sequence[Check], deviations: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """What a reader must know before any number."""
+def stamps_of(
+    kind: Kind, health: Sequence[Check], deviations: Sequence[Mapping[str, Any]], of_record: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """What a reader must know before any number; `of_record` follows from the ledger alone."""
     out = []
     if any(c.blocks for c in health):
         out.append("INVALID")
     out += [STAMPS[s] for c in health if c.name == "plan_first" and (s := c.evidence.get("state")) in STAMPS]
     if any(d.get("class") == "amendment after effects" for d in deviations):
         out.append(AMENDED)
+    out += of_record
     if any(d.get("class") == "undeclared" for d in deviations):
         out.append("EXPLORATORY")
     if kind == "peeked":

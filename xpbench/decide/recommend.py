@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 from xpbench.decide.rows import Row
 from xpbench.decide.rule import PRIMARY, Health, Outcome, Primary, Situation, apply_rule, combine
 from xpbench.errors import shown
 from xpbench.health.check import Check
+from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.plan.methods import VERDICTS, WHOLE
 from xpbench.shows import Shows

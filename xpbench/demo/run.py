@@ -214,13 +214,21 @@ def _notebook(key: str) -> bytes:
         ("markdown", "# The beta homepage\n\nThe demo's experiment: its plan, what the readout says, and the memo."),
         ("code", f'import xpbench as xp\n\nexperiment = xp.open_experiment("{key}", root="experiments")\nexperiment.plan'),
         ("code", "experiment.status()"),
+        ("markdown", "The readout that the decision rests on, as it was frozen then. Showing it again is no look at the data."),
+        ("code", "readout = experiment.decided_readout()\nreadout"),
+        ("code", "readout.to_frame()"),
         (
             "markdown",
-            "A readout is computed from the events again. This look goes on record like every other; the plan is sequential, "
-            "so it has paid for it in advance.",
+            "The look on record names its file and up to when the log was complete. So the data can be read again as they were "
+            "read then, and every number compared:",
         ),
-        ("code", 'readout = experiment.readout(xp.events("events.parquet"))\nreadout'),
-        ("code", "readout.to_frame()"),
+        ("code", "print(experiment.reproduce())"),
+        (
+            "markdown",
+            "To look for yourself, read it out. That look goes on record like every other; at the same data, read the same "
+            "way, it is the same look.",
+        ),
+        ("code", "experiment.readout(experiment.source())"),
         ("markdown", "The memo that was frozen when the decision was made still verifies:"),
         ("code", 'xp.verify("memo.html")'),
     ]

@@ -1,7 +1,7 @@
 """The index of all messages by their code.
 
 Letters: I input, P plan, L ledger, S statistics, A assignment, E exposure, M Mixpanel, D data, H health, R readout and
-decision, W watch, O memo, J Jupyter server.
+decision, W watch, O memo, J Jupyter server, G assistants and the guard.
 """
 
 from __future__ import annotations
@@ -9,8 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from xpbench.errors.message import Message
+from xpbench.errors.messages import (
+    agents,
+    assign,
+    data,
+    decide,
+    expose,
+    health,
+    lab,
+    ledger,
+    memo,
+    mixpanel,
+    plan,
+    stats,
+    watch,
+)
 from xpbench.errors.messages import arguments as given
-from xpbench.errors.messages import assign, data, decide, expose, health, lab, ledger, memo, mixpanel, plan, stats, watch
 
 CATALOGUE: Mapping[str, Message] = {
     **given.MESSAGES,
@@ -26,5 +40,6 @@ CATALOGUE: Mapping[str, Message] = {
     **watch.MESSAGES,
     **memo.MESSAGES,
     **lab.MESSAGES,
+    **agents.MESSAGES,
 }
 """Every message of the package by its code."""

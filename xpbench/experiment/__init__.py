@@ -9,6 +9,7 @@ restarting             a run ends and a linked one begins
 binding                a decision rests on what a look showed
 neighbours             what a new plan may not share with the other experiments of a root
 roots                  the folders of experiments below the one that one works in
+reading                what was read is part of a look, and carried into reading again
 opening                the folder of an experiment: ledger verified, plan.json the one on record
 amending               a plan in force is replaced by a linked record
 sources                a frame or a path as a source, by what the plan says
@@ -19,6 +20,8 @@ revealing              a look: on record first, sealed before results are due
 deciding               a decision on record, its readout frozen
 publishing             launched here, published and concluded in Mixpanel
 state                  where an experiment stands: a function of its ledger
+confirming             a person says that a program may register a draft
+outcomes               what stays sealed of a plan: columns and events of its metrics
 exploring              a table that belongs to no plan: effects without a decision
 listing                all experiments of a folder with their states
 reasons                nothing that weakens a plan happens without one

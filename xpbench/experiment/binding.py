@@ -12,6 +12,7 @@ from xpbench.decide.recommend import recommend
 from xpbench.errors import DecisionError, plain
 from xpbench.health import Check
 from xpbench.ledger import Entry
+from xpbench.ledger.knowledge import data_of
 from xpbench.plan import Plan
 
 WORDS = {"summary": "the moments", "health": "a health check", "rows": "an estimate"}
@@ -51,15 +52,16 @@ def later_looks(entries: Sequence[Entry], look: Entry) -> list[Entry]:
     """
     merged = look.body.get("merged")
     fork = next((int(e.body["fork"]) for e in reversed(entries[: look.seq]) if e.kind == "repaired" and "fork" in e.body), 0)
-    seen = {look.body["fingerprint"]}
+    seen = {data_of(look.body, look.seq)}
     out = []
     for entry in entries:
         own = entry.body.get("merged")
         is_known = entry.seq <= look.seq
         if isinstance(merged, Mapping):
             is_known = entry.seq <= fork or (isinstance(own, Mapping) and own["seq"] <= merged["seq"])
-        if not is_known and entry.kind in ("opened", "peeked") and entry.body["fingerprint"] not in seen:
-            seen.add(entry.body["fingerprint"])
+        data = data_of(entry.body, entry.seq) if entry.kind in ("opened", "peeked") else ""
+        if not is_known and data and data not in seen:
+            seen.add(data)
             out.append(entry)
     return out
 

@@ -21,39 +21,67 @@ def checks_of(
     entries = ledger.entries()
     recorded_until = max(parse_stamp(e.at) for e in entries)
     first = next((e for e in entries if e.kind == "registered"), None)
+    before = _previous(entries)
     inputs = inputs_of(
         plan,
         summary,
         evidence,
-        previous=_previous(entries),
+        previous=_counts_of(before),
         now=now,
         recorded_until=recorded_until,
         registered=parse_stamp(first.at) if first is not None else None,
         retrospective=first is not None and first.body.get("retrospective") is True,
+        found_before=_found_before(entries),
+        outcomes_before=before.body.get("outcomes_of") if before is not None else None,
     )
     return run_checks(inputs)
 
 
-_COUNTED = ("/exposure", "/data", "/unit")
-"""Parts of a plan that say which units are in the data."""
+def _previous(entries: tuple[Entry, ...]) -> Entry | None:
+    """The look that this one is compared with: the newest one, past those at which the same comparison failed.
 
-
-def _previous(entries: tuple[Entry, ...]) -> Summary | None:
-    """Counts of the look before, as far as the ledger keeps them: no moments.
-
-    Looks from before an amendment of what counts (dates, exposure, data policy) were at other units: after it the first look
-    has nothing to compare with, and the amendment stays on record as a deviation.
+    Looking again at data that lost units or outcomes does not make them the data of the experiment. Looks from before an
+    amendment of what counts (dates, exposure, data policy) were at other units: after it the first look has nothing to compare
+    with, and the amendment stays on record as a deviation.
     """
     for entry in reversed(entries):
-        if entry.kind == "amended" and any(str(c["pointer"]).startswith(_WHO_COUNTS) for c in entry.body.get("changes", ())):
+        if _changes_who_counts(entry):
             return None
-        if entry.kind in LOOKED:
-            units = {k: int(v) for k, v in entry.body["units"].items()}
-            until = str(entry.body.get("data_until", ""))
-            first = str(entry.body.get("first_exposure", ""))
-            seen = str(entry.body["fingerprint"])
-            return Summary("the look before", seen, 0, units, (), first_exposure=first, data_until=until)
+        if entry.kind in LOOKED and not set(_COMPARED) & set((entry.body.get("health") or {}).get("gates", ())):
+            return entry
     return None
+
+
+_COMPARED = ("shrunk_data", "restated_outcomes")
+
+
+def _counts_of(entry: Entry | None) -> Summary | None:
+    """Counts of a look, as far as the ledger keeps them: no moments."""
+    if entry is None:
+        return None
+    units = {k: int(v) for k, v in entry.body["units"].items()}
+    until = str(entry.body.get("data_until", ""))
+    first = str(entry.body.get("first_exposure", ""))
+    seen = str(entry.body["fingerprint"])
+    return Summary("the look before", seen, 0, units, (), first_exposure=first, data_until=until)
+
+
+def _found_before(entries: tuple[Entry, ...]) -> tuple[str, str]:
+    """State and first exposure that an earlier look found, where it found that the plan came after some of its data.
+
+    A unit's first exposure does not move to a later day because another column is read, or none.
+    """
+    for entry in reversed(entries):
+        if _changes_who_counts(entry):
+            break
+        state = str((entry.body.get("health") or {}).get("plan_first", "")) if entry.kind in LOOKED else ""
+        if state in ("after", "partly") and entry.body.get("first_exposure"):
+            return state, str(entry.body["first_exposure"])
+    return "", ""
+
+
+def _changes_who_counts(entry: Entry) -> bool:
+    return entry.kind == "amended" and any(str(c["pointer"]).startswith(_WHO_COUNTS) for c in entry.body.get("changes", ()))
 
 
 _WHO_COUNTS = ("/exposure", "/data", "/variants")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,19 @@ READOUT = FORMER_READOUT
 """Where earlier releases kept the readout of a decision; `readout_path` says where it is kept now."""
 
 DECISIONS = ("ship", "ship none", "iterate", "defer")
+
+
+def frozen_part(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """The entries that a frozen memo holds: up to the decision in force, or to the last sign-off or time stamp after it.
+
+    What came after a later amendment speaks of another plan.
+    """
+    decision = decision_of(entries)
+    if decision is None:
+        return entries
+    end = next((e.seq - 1 for e in entries[decision.seq :] if e.kind == "amended"), len(entries))
+    last = next((e for e in reversed(entries[decision.seq : end]) if e.kind in ("signed_off", "stamped")), decision)
+    return entries[: last.seq]
 
 
 def record_decision(
@@ -64,6 +77,7 @@ def record_decision(
             "plan_digest": plan.digest,
             "look": {"seq": look.seq, "digest": look.digest},
             "later_looks": [e.seq for e in later],
+            "stamps": list(opened.stamps),
             "supersedes": earlier.seq if earlier is not None and supersedes is None else supersedes,
         },
         by=by,

@@ -124,7 +124,11 @@ def _control(seen: Mapping[str, int], control: Any, variant: str) -> str:
     listed += ", …" if len(seen) > 5 else ""
     if not 2 <= len(seen) <= MOST_VARIANTS:
         what = f"Column {shown(variant)} holds {len(seen):,} values: {listed}"
-        raise DecisionError("XPB-R14", what=plain(what), hint=plain("Name the column of the variant with variant=…"))
+        raise DecisionError(
+            "XPB-R14",
+            what=plain(what),
+            hint=plain("Name the column of the variant with variant=… (--variant on the command line)"),
+        )
     spelled: dict[str, list[str]] = {}
     for value in seen:
         spelled.setdefault(loose(value), []).append(value)
@@ -132,14 +136,16 @@ def _control(seen: Mapping[str, int], control: Any, variant: str) -> str:
     if twice:
         what = f"Column {shown(variant)} spells a variant in {len(twice):,} ways: {', '.join(map(repr, twice))}"
         what += f" ({', '.join(f'{seen[v]:,}' for v in twice)} rows)"
-        hint = "Write each variant in one way, or name one that is meant so in xp.units(…, variants=…)"
+        hint = "Write each variant in one way, or say in Python with xp.units(…, variants=…) which are meant as one"
         raise DecisionError("XPB-R14", what=plain(what), hint=plain(hint))
     wanted = "control" if control is None else str(control).strip()
     if wanted not in seen:
         wanted = as_text(control)
     if wanted not in seen:
         what = f"Column {shown(variant)} holds {listed}, and not {shown(wanted)}"
-        hint = nearest(wanted, seen) if control is not None else "Name one of them with control=…"
+        hint = (
+            nearest(wanted, seen) if control is not None else "Name one of them with control=… (--control on the command line)"
+        )
         raise DecisionError("XPB-R14", what=plain(what), hint=plain(hint))
     return wanted
 

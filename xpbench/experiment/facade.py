@@ -10,17 +10,19 @@ from xpbench.data.summary import Summary
 from xpbench.decide.looks import Look
 from xpbench.decide.readout import Readout, SealedReadout
 from xpbench.decide.seal import due, ensure_has_looks
-from xpbench.errors import SealedError, plain
+from xpbench.errors import DecisionError, SealedError, plain
 from xpbench.experiment import publishing
 from xpbench.experiment.amending import record_amendment
+from xpbench.experiment.binding import look_of
 from xpbench.experiment.checking import checks_of
-from xpbench.experiment.deciding import decided_readout, record_decision
+from xpbench.experiment.deciding import decided_readout, frozen_part, record_decision
 from xpbench.experiment.gathering import FurtherHealth, Source, gather, summarize
 from xpbench.experiment.opening import decision_of, keep_plan, methods_in_force, plan_in_force
+from xpbench.experiment.reading import carried, newest_look, reading_of, source_again
 from xpbench.experiment.reasons import ensure_reason
 from xpbench.experiment.revealing import looks_of, note_health, reveal, seal
 from xpbench.experiment.sources import source_of
-from xpbench.experiment.state import Status, status_of, unsigned
+from xpbench.experiment.state import LOOKED, Status, status_of, unsigned
 from xpbench.health import Check
 from xpbench.health.sealing import under_seal
 from xpbench.ledger import Clock, Entry, Ledger, Witness, signature, system_clock
@@ -174,10 +176,11 @@ class Experiment:
             ensure_has_looks(plan)
         given = source_of(plan, source, variant=variant, day=day)
         summary, health = self._read(plan, given, progress, evidence, segments, further_health)
+        reading = reading_of(plan, given, self.folder)
         state = due(plan, summary, now=self._clock(), last=last)
         if not state.is_due:
-            return seal(plan, self.ledger, summary, state, health, by=by)
-        return reveal("opened", plan, self.ledger, summary, state, health, by=by, reason="", last=last)
+            return seal(plan, self.ledger, summary, state, health, by=by, reading=reading)
+        return reveal("opened", plan, self.ledger, summary, state, health, by=by, reason="", reading=reading, last=last)
 
     def peek(
         self,
@@ -212,9 +215,10 @@ class Experiment:
         plan = self.plan
         given = source_of(plan, source, variant=variant, day=day)
         summary, health = self._read(plan, given, progress, evidence, segments, further_health)
+        reading = reading_of(plan, given, self.folder)
         state = due(plan, summary, now=self._clock())
         kind: Literal["opened", "peeked"] = "opened" if state.is_due else "peeked"
-        return reveal(kind, plan, self.ledger, summary, state, health, by=by, reason=reason)
+        return reveal(kind, plan, self.ledger, summary, state, health, by=by, reason=reason, reading=reading)
 
     def looks(self) -> tuple[Look, ...]:
         """All looks at effects on record, oldest first."""
@@ -237,20 +241,42 @@ class Experiment:
             raise SealedError("XPB-R31", key=self.key, reason=plain(readout.due.reason))
         return readout.summary
 
-    def reproduce(self, source: Source | Summary | Any, *, progress: Any = None) -> Reproduction:
+    def source(self, look: int | Entry | None = None) -> Source:
+        """The data of a look on record, to be read again as that look read them: files, end, zone, columns and policies.
+
+        Args:
+            look: Its entry, or its number; the newest look at effects if missing.
+
+        Raises:
+            DecisionError: `XPB-R08`, there is no such look; `XPB-R32`, it names no files, or one of them is not there.
+        """
+        entries = self.ledger.entries()
+        seq = look.seq if isinstance(look, Entry) else look
+        found = newest_look(entries) if seq is None else next((e for e in entries if e.seq == seq and e.kind in LOOKED), None)
+        if found is None:
+            raise DecisionError("XPB-R08", key=self.key)
+        return source_again(found, self.folder)
+
+    def reproduce(self, source: Source | Summary | Any = None, *, progress: Any = None) -> Reproduction:
         """The readout that was decided on, against the same data read again. The decision has shown it: no look.
 
         Args:
-            source: As it was read then.
+            source: The data; the files that the look named if missing. What is not said of it here (its end, zone, schema,
+                columns, policies) is taken from the look.
             progress: Called with the name of each stage.
 
         Raises:
-            DecisionError: `XPB-R06`, nothing is decided.
+            DecisionError: `XPB-R06`, nothing is decided; `XPB-R32`, the look names no files, or one of them is not there.
         """
         from xpbench.memo.reproduce import reproduce
 
         then = self.decided_readout()
-        return reproduce(then, summarize(self.plan, self.ledger, source_of(self.plan, source), progress=progress))
+        plan = Plan(**then.plan).under(then.methods)
+        look = look_of(self.ledger.entries(), then)
+        given = source_again(look, self.folder) if source is None else carried(look, source)
+        further = [name for name in then.summary.segments if name not in plan.segments]
+        now = summarize(plan, self.ledger, source_of(plan, given), progress=progress, segments=further)
+        return reproduce(then, now)
 
     def health(
         self,
@@ -277,8 +303,9 @@ class Experiment:
             HealthError: `XPB-H04`, evidence of an unknown kind.
         """
         plan = self.plan
-        summary, checks = self._read(plan, source_of(plan, source), progress, evidence, (), further_health)
-        note_health(plan, self.ledger, summary, checks, by=by)
+        given = source_of(plan, source)
+        summary, checks = self._read(plan, given, progress, evidence, (), further_health)
+        note_health(plan, self.ledger, summary, checks, by=by, reading=reading_of(plan, given, self.folder))
         return under_seal(checks)
 
     def _read(
@@ -364,17 +391,32 @@ class Experiment:
         return decided_readout(self.key, self.folder, self.decision)
 
     def memo(self) -> Memo:
-        """The frozen memo of the decision in force.
+        """The frozen memo of the decision in force: the same bytes whatever is looked at later.
+
+        It ends with the decision; with the last sign-off or time stamp, where one came after it. `memo_to_date` holds the
+        whole ledger.
 
         Raises:
             DecisionError: `XPB-R06`, nothing is decided.
         """
+        return self._memo(frozen_part(self.ledger.entries()))
+
+    def memo_to_date(self) -> Memo:
+        """The memo of the decision in force with the ledger as it is now: later looks, checks and publications are in it.
+
+        Raises:
+            DecisionError: `XPB-R06`, nothing is decided.
+            MemoError: `XPB-O01`, the plan was amended since.
+        """
+        return self._memo(self.ledger.entries())
+
+    def _memo(self, entries: Sequence[Entry]) -> Memo:
         from xpbench.memo import build
 
         readout = self.decided_readout()
-        decision = self.decision
+        decision = decision_of(entries)
         assert decision is not None  # noqa: S101 - decided_readout has checked it
-        return build(self.plan, readout, self.ledger.entries(), decision=decision)
+        return build(Plan(**plan_in_force(entries)), readout, entries, decision=decision)
 
     @property
     def memo_path(self) -> Path:

@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from xpbench.errors import LedgerError, XpbenchError, plain
-from xpbench.experiment.opening import keep_plan, read_entries
+from xpbench.experiment.opening import keep_plan, plan_in_force, read_entries
 from xpbench.experiment.state import status_of
 from xpbench.ledger import experiments
 from xpbench.ledger.clock import Clock, system_clock
 from xpbench.ledger.folder import existing
+from xpbench.plan import Plan
+from xpbench.plan.design import GroupSequential
+
+SEALED = ("registered", "running")
+"""States in which no look at effects was due yet."""
 
 
 def statuses(root: str | Path = "experiments", *, only: str | None = None, clock: Clock = system_clock) -> list[dict[str, Any]]:
@@ -40,4 +45,29 @@ def statuses(root: str | Path = "experiments", *, only: str | None = None, clock
             out.append(status_of(listed.entries, now=now).to_dict())
         except XpbenchError as error:
             out.append({"key": listed.key, "title": "", "state": "broken", "sentence": str(error)})
+    return out
+
+
+def sealed_plans(root: str | Path, *, clock: Clock = system_clock) -> list[Plan]:
+    """Plans in force of the experiments that are not decided and whose next results are not due.
+
+    Between two planned looks of a group-sequential plan results are sealed again.
+
+    Args:
+        root: Folder of all experiments.
+        clock: Where the time comes from.
+    """
+    now, out = clock(), []
+    for listed in experiments(root):
+        try:
+            state = status_of(listed.entries, now=now).state if listed.status == "ok" else "broken"
+            if state not in (*SEALED, "ready"):
+                continue
+            plan = Plan(**plan_in_force(listed.entries))
+            seen = max((int(e.body["n"]) for e in listed.entries if e.kind == "opened"), default=0)
+            between = isinstance(plan.model, GroupSequential) and seen < (plan.horizon.units or 0)
+            if state in SEALED or between:
+                out.append(plan)
+        except XpbenchError:
+            continue  # a broken one says so where it is opened
     return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,12 @@ def publish(
     return found
 
 
+def _because(body: Mapping[str, Any]) -> str:
+    """The reason of a decision, after what a reader must know of the plan: Mixpanel shows the decision without its memo."""
+    stamps = [str(s) for s in body.get("stamps", ())]
+    return ". ".join([*stamps, str(body["because"])])
+
+
 def conclude(plan: Plan, ledger: Ledger, client: Client, *, end_date: str | None, clock: Clock) -> Published:
     """End the Mixpanel experiment and log the decision in force there; errors as for `Experiment.conclude`."""
     entries = ledger.entries()
@@ -50,7 +56,7 @@ def conclude(plan: Plan, ledger: Ledger, client: Client, *, end_date: str | None
             client,
             outcome=decision.body["outcome"],
             variant=decision.body["variant"],
-            because=str(decision.body["because"]),
+            because=_because(decision.body),
             by=decision.by or "",
             clock=clock,
             known=known,

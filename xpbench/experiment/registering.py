@@ -28,6 +28,8 @@ def register(
     by: str | None = None,
     retrospective: bool = False,
     clock: Clock = system_clock,
+    agent: str = "",
+    confirmed: Mapping[str, Any] | None = None,
 ) -> Experiment:
     """Freeze a plan: `<root>/<key>/plan.json` and the first entry of its ledger.
 
@@ -38,13 +40,15 @@ def register(
         retrospective: The plan looks back on data that exist. It is stamped RETROSPECTIVE wherever it shows, and never counts
             as a plan from before the data.
         clock: Where times come from.
+        agent: Program that registers on behalf of `by`; "" for a person.
+        confirmed: Who has confirmed the plan, and when, where a program registers it.
 
     Raises:
         InvalidPlan: with all problems; nothing is written.
         AssignError: `XPB-A17`, it shares units with a running experiment of its layer.
         LedgerError: `XPB-L03`, the key is registered already; `XPB-L19`, its name in the log belongs to another experiment.
     """
-    return enter(plan, root, by=by, clock=clock, retrospective=retrospective)
+    return enter(plan, root, by=by, clock=clock, retrospective=retrospective, agent=agent, confirmed=confirmed)
 
 
 def enter(
@@ -55,6 +59,8 @@ def enter(
     clock: Clock,
     follows: Mapping[str, Any] | None = None,
     retrospective: bool = False,
+    agent: str = "",
+    confirmed: Mapping[str, Any] | None = None,
 ) -> Experiment:
     """Freeze a plan, as `register` says; the next run of a lineage also names the run that it follows."""
     from xpbench.experiment.neighbours import ensure_name_free, ensure_room_beside  # bring the randomiser: no readout's need
@@ -72,18 +78,20 @@ def enter(
     }
     if retrospective:
         body["retrospective"] = True
+    if confirmed is not None:
+        body["confirmed"] = dict(confirmed)
     if follows is not None:
         body["follows"] = dict(follows)
     folder = create(root, plan.key)
     _clear(folder, plan)
     try:
-        Ledger(folder / LEDGER, clock=clock).append("registered", body, by=by)
+        Ledger(folder / LEDGER, clock=clock, agent=agent).append("registered", body, by=by)
     except LedgerError as error:
         if error.code == "XPB-L13":  # somebody else was first: the lock lets one of them in
             raise LedgerError("XPB-L03", key=plan.key, root=str(root)) from None
         raise
     keep_plan(folder, Ledger(folder / LEDGER).entries())
-    return open_experiment(plan.key, root, clock=clock)
+    return open_experiment(plan.key, root, clock=clock, agent=agent)
 
 
 def _clear(folder: Path, plan: Plan) -> None:

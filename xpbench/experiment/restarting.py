@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -94,9 +94,16 @@ def _begin(old: Experiment, ended: Entry, plan: Plan, root: str | Path, *, by: s
         "digest": ended.digest,
         "reason": str(ended.body["reason"]),
         "knowledge": str(ended.body["knowledge"]),
+        "effects_seen": _effects_seen(old.ledger.entries(), str(ended.body["knowledge"])),
         "runs": [*lineage(old.ledger.entries()), old.key],
     }
     return enter(plan, root, by=by if by is not None else ended.by, clock=clock, follows=follows)
+
+
+def _effects_seen(entries: Sequence[Entry], known: str) -> int:
+    """Runs of the lineage of which effects were seen, with the one that ends."""
+    follows = entries[0].body.get("follows") or {}
+    return int(follows.get("effects_seen", follows.get("knowledge") == "effects seen")) + (known == "effects seen")
 
 
 def _day(start: str | date | None) -> str:

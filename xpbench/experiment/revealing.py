@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from xpbench._version import __version__
 from xpbench.canonical import digest
 from xpbench.data.summary import Summary
 from xpbench.decide.analysis import analyse, findings_of
-from xpbench.decide.deviations import deviations_of, ended_short
+from xpbench.decide.deviations import deviations_of, ended_short, stamps_of_record
 from xpbench.decide.drift.drift_lock import drift_deviations
 from xpbench.decide.harm import harm_alarm
 from xpbench.decide.interaction import concurrent
@@ -23,9 +23,11 @@ from xpbench.decide.rule import rule_digest
 from xpbench.decide.seal import Due
 from xpbench.decide.segments import segment_results
 from xpbench.decide.whatnow import what_now
+from xpbench.errors import SealedError, number_of, plain
 from xpbench.experiment.binding import digests_of
 from xpbench.experiment.checking import health_counts
 from xpbench.health import Check
+from xpbench.health.pooled import pooled_outcomes
 from xpbench.health.sealing import under_seal
 from xpbench.ledger import Entry, Ledger
 from xpbench.plan import Plan
@@ -47,6 +49,7 @@ def looks_of(entries: Sequence[Entry]) -> tuple[Look, ...]:
             str(e.body.get("last", "")),
             findings_from(e.body.get("findings")),
             bool(e.body.get("findings")) and e.kind == "opened" and not e.body["health"]["gates"] and e.seq > turned,
+            e.agent,
         )
         for e in entries
         if e.kind in ("opened", "peeked")
@@ -57,19 +60,28 @@ def _is_decisive(amendment: Entry) -> bool:
     return any(class_of(str(change["pointer"])) != "neutral" for change in amendment.body.get("changes", ()))
 
 
-def note_health(plan: Plan, ledger: Ledger, summary: Summary, health: Sequence[Check], *, by: str | None) -> None:
+def note_health(
+    plan: Plan, ledger: Ledger, summary: Summary, health: Sequence[Check], *, by: str | None, reading: Mapping[str, Any]
+) -> None:
     """Put on record that the data was read for its health alone."""
-    ledger.append("looked", {**_seen(plan, summary), "health": health_counts(health), "outcomes": True}, by=by)
+    ledger.append("looked", {**_seen(plan, summary, reading), "health": health_counts(health), "outcomes": True}, by=by)
 
 
 def seal(
-    plan: Plan, ledger: Ledger, summary: Summary, state: Due, health: tuple[Check, ...], *, by: str | None
+    plan: Plan,
+    ledger: Ledger,
+    summary: Summary,
+    state: Due,
+    health: tuple[Check, ...],
+    *,
+    by: str | None,
+    reading: Mapping[str, Any],
 ) -> SealedReadout:
     """What may be seen before results are due: counts, health and progress, and whether the harm alarm sounds."""
     alarm = harm_alarm(plan, summary)
     entry = ledger.append(
         "looked",
-        {**_seen(plan, summary), "health": health_counts(health), "harm": alarm.sounds, "outcomes": True},
+        {**_seen(plan, summary, reading), "health": health_counts(health), "harm": alarm.sounds, "outcomes": True},
         by=by,
     )
     found = SealedReadout(
@@ -96,12 +108,14 @@ def reveal(
     *,
     by: str | None,
     reason: str,
+    reading: Mapping[str, Any],
     last: str = "",
 ) -> Readout:
     """The effects; the ledger has the look, safely on disk, before anything leaves this function, be it an error."""
+    ensure_agent_may_look(plan, ledger.entries(), ledger.agent, summary.fingerprint)
     earlier = looks_of(ledger.entries())
     body: dict[str, Any] = {
-        **_seen(plan, summary),
+        **_seen(plan, summary, reading),
         "health": health_counts(health),
         "reason": reason,
         "progress": round(state.progress, 6),
@@ -114,16 +128,16 @@ def reveal(
         alone, rows = _rows(plan, summary, earlier, last=bool(last))
         found = {m: {v: f.to_dict() for v, f in of.items()} for m, of in findings_of(plan, alone).items()}
     except BaseException:
-        ledger.append(kind, body, by=by)
+        ledger.append(kind, _within_limit(plan, ledger, body), by=by)
         raise
     if isinstance(plan.model, (Sequential, GroupSequential)):
         body["findings"] = found if kind == "opened" else {}  # what a peek found stays out of the file that anyone may open
     body["shown"] |= {"rows": digest([r.to_dict() for r in rows])}
-    entry = ledger.append(kind, body, by=by)
+    entry = ledger.append(kind, _within_limit(plan, ledger, body), by=by)
     entries = ledger.entries()
     looks = looks_of(entries)
     deviations = (*deviations_of(entries, _used(plan, summary)), *drift_deviations(entries, plan), *ended_short(plan, looks))
-    stamps = stamps_of(kind, health, deviations)
+    stamps = stamps_of(kind, health, deviations, stamps_of_record(entries, plan))
     return Readout(
         key=plan.key,
         plan=plan.to_dict(),
@@ -148,6 +162,48 @@ def reveal(
     )
 
 
+def looks_by_agents(entries: Sequence[Entry]) -> int:
+    """Looks at effects that programs took on behalf of people, each state of the data once."""
+    looks = [e for e in entries if e.kind in ("opened", "peeked") and e.agent]
+    return len({str(e.body.get("fingerprint", "")) or f"entry {e.seq}" for e in looks})
+
+
+def ensure_agent_may_look(plan: Plan, entries: Sequence[Entry], agent: str, fingerprint: str = "") -> None:
+    """Return only if the plan lets a program look at effects once more; a person may always.
+
+    Args:
+        plan: The plan in force.
+        entries: Of its ledger.
+        agent: The program, "" for a person.
+        fingerprint: Of the data; what a program has seen already is no further look.
+
+    Raises:
+        SealedError: `XPB-R40`, the plan forbids it, or the looks are used up.
+    """
+    most = plan.looks.agents if plan.looks is not None else None
+    if not agent or most is None:
+        return
+    seen = {str(e.body.get("fingerprint", "")) for e in entries if e.kind in ("opened", "peeked") and e.agent}
+    if most and fingerprint and fingerprint in seen:
+        return
+    taken = looks_by_agents(entries)
+    if taken >= most:
+        allowed = "no look" if most == 0 else number_of(most, "look")
+        raise SealedError("XPB-R40", key=plan.key, agent=agent, allowed=plain(allowed), taken=taken)
+
+
+def _within_limit(plan: Plan, ledger: Ledger, body: Mapping[str, Any]) -> Mapping[str, Any] | Callable[..., Mapping[str, Any]]:
+    """The body of a look; that of a program counts the looks before it under the lock: of two at once only one is the last."""
+    if not ledger.agent or plan.looks is None or plan.looks.agents is None:
+        return body
+
+    def counted(entries: tuple[Entry, ...]) -> Mapping[str, Any]:
+        ensure_agent_may_look(plan, entries, ledger.agent, str(body["fingerprint"]))
+        return body
+
+    return counted
+
+
 def _rows(plan: Plan, summary: Summary, earlier: tuple[Look, ...], *, last: bool) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
     """The rows as this look alone has them, and with what earlier looks found standing."""
     alone = analyse(plan, summary, looks=[replace(look, counts=False) for look in earlier], last=last)
@@ -163,8 +219,8 @@ def _used(plan: Plan, summary: Summary) -> dict[str, Any]:
     return used | {"segments": [*plan.segments, *further]} if further else used
 
 
-def _seen(plan: Plan, summary: Summary) -> dict[str, Any]:
-    """What every look puts on record of the data: counts, fingerprint and caps, no outcome."""
+def _seen(plan: Plan, summary: Summary, reading: Mapping[str, Any]) -> dict[str, Any]:
+    """What every look puts on record of the data: counts, fingerprint, caps, how it was read, and sums over all variants."""
     return {
         "n": summary.n,
         "units": dict(summary.units),
@@ -173,4 +229,6 @@ def _seen(plan: Plan, summary: Summary) -> dict[str, Any]:
         "first_exposure": summary.first_exposure,
         "caps": [c.to_dict() for c in summary.caps],
         "plan_digest": plan.digest,
+        "reading": dict(reading),
+        "outcomes_of": pooled_outcomes(plan, summary),
     }

@@ -43,7 +43,11 @@ def source_of(plan: Plan, given: Any, *, variant: str | None = None, day: str | 
             name=plain(named[0]),
             value=variant if variant is not None else day,
             rule=plain(f"A column is named for a table of units; {what}"),
-            remedy=plain(f"Leave {named[0]} out, or give it to xp.units(...)" if tabular else f"Leave {named[0]} out"),
+            remedy=plain(
+                f"Leave {named[0]} out, or give it to xp.units(...) (--units on the command line)"
+                if tabular
+                else f"Leave {named[0]} out"
+            ),
         )
     if isinstance(given, Summary) or hasattr(given, "summarize"):
         ready: Source | Summary = given

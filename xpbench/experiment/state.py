@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from html import escape
+from datetime import date, datetime
 from typing import Any, Literal
 
 from xpbench.errors import number_of, shown
 from xpbench.experiment.opening import decision_of, plan_in_force
 from xpbench.ledger import Entry, distinct_looks, knowledge
 from xpbench.ledger.first import planned_after
+from xpbench.ledger.grammar import unknown_kinds
+from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 from xpbench.watch import watch_status
+from xpbench.wording.verdicts import decided
 
 State = Literal["registered", "running", "ready", "decided", "watched", "overdue", "breached", "restarted"]
 
@@ -38,6 +41,9 @@ class Status(Shows):
         signatures_missing: Names still to sign.
         follows: Keys of the runs that came before, oldest first.
         restarted_as: Key of the run that follows, "" where there is none.
+        stamps: What a reader must know before the decision: the stamps of the readout it rests on; before a decision, that the
+            plan came after the data.
+        next: What now: what is missing, and the command that goes on; "" where nothing is left to do.
     """
 
     key: str
@@ -51,18 +57,22 @@ class Status(Shows):
     signatures_missing: tuple[str, ...]
     follows: tuple[str, ...] = ()
     restarted_as: str = ""
+    stamps: tuple[str, ...] = ()
+    next: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
         out = {name: getattr(self, name) for name in self.__slots__}
         out["signatures_missing"] = list(self.signatures_missing)
         out["follows"] = list(self.follows)
+        out["stamps"] = list(self.stamps)
         return out
 
     def __repr__(self) -> str:
         missing = f" Not signed yet: {', '.join(map(shown, self.signatures_missing))}." if self.signatures_missing else ""
         looks = f" {number_of(self.looks, 'look')} at effects." if self.looks else ""
-        return f"{self.key} is {self.state}. {self.sentence}{looks}{missing}"
+        after = f" {self.next}" if self.next else ""
+        return f"{self.key} is {self.state}. {self.sentence}{looks}{missing}{after}"
 
     def _repr_html_(self) -> str:
         facts = [
@@ -72,6 +82,7 @@ class Status(Shows):
             ("Known so far", self.knowledge),
             *([("Decision", self.decision)] if self.decision else []),
             *([("Not signed yet", ", ".join(self.signatures_missing))] if self.signatures_missing else []),
+            *([("What now", self.next)] if self.next else []),
         ]
         rows = "".join(
             f"<tr><th scope='row' style='text-align:left'>{escape(name)}</th>"
@@ -108,7 +119,8 @@ def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
         state, sentence = "watched", watch.sentence
     elif outcome and outcome != "defer":
         state = "decided"
-        sentence = f"Decided: {outcome}{' ' + str(decision.body['variant']) if decision and decision.body['variant'] else ''}."
+        assert decision is not None  # noqa: S101 - its outcome was read above
+        sentence = f"Decided: {decided(decision.body)}."
     elif "opened" in kinds:
         state, sentence = "ready", "Results are due; no decision yet." if not outcome else "Deferred."
     elif last is not None or "launched" in kinds:
@@ -124,6 +136,8 @@ def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
         sentence = f"Run {len(before) + 1}, after {before[-1]}. {sentence}"
     first = planned_after(entries)
     sentence = f"{sentence} {first}" if first else sentence
+    if newer := unknown_kinds(entries):
+        sentence += f" A newer version has put more on record ({', '.join(newer)}): install it to see all."
     return Status(
         str(document["key"]),
         str(document["title"]),
@@ -136,7 +150,58 @@ def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
         unsigned(entries, document),
         before,
         following,
+        tuple(map(str, decision.body.get("stamps", ())))
+        if decision is not None
+        else (first.partition(":")[0],)
+        if first
+        else (),
+        _next(state, document, last, following),
     )
+
+
+def _next(state: State, plan: Mapping[str, Any], last: Entry | None, following: str) -> str:
+    """What now, from the ledger alone: the last look's counts and dates, and the plan."""
+    key = plan["key"]
+    gates = last.body.get("health", {}).get("gates", ()) if last is not None else ()
+    match state:
+        case "restarted":
+            return f"Go on with {following}."
+        case "running" | "ready" if gates:
+            return f"A gate fails ({', '.join(gates)}): fix its cause, then xpbench restart {key} --reason …"
+        case "registered":
+            return f"When units are assigned: xpbench launch {key}"
+        case "running":
+            return _until_due(plan, last)
+        case "ready":
+            return f"Read again or decide: xpbench decide {key} OUTCOME --because …"
+        case "decided":
+            return f"Write it down: xpbench memo {key}"
+        case "overdue" | "breached":
+            return f"xpbench watch {key}"
+        case _:
+            return ""
+
+
+def _until_due(plan: Mapping[str, Any], last: Entry | None) -> str:
+    """Units and days until results are due, at the pace up to the last look."""
+    command = f"xpbench readout {plan['key']}"
+    if last is None:
+        return f"Look at its health: {command}"
+    units, model = int(last.body["n"]), plan["model"]
+    horizon = plan.get("horizon", {}).get("units")
+    needed = horizon
+    if model["kind"] == "group_sequential" and horizon:
+        needed = next((math.ceil(s * horizon - 1e-9) for s in model["looks"] if units < s * horizon - 1e-9), horizon)
+    elif model["kind"] == "sequential" or model.get("due") == "min_units":
+        needed = math.ceil(model["min_units"] / min(v["split"] for v in plan["variants"] if v["split"]))
+    if not needed or needed <= units:
+        return command
+    first, until = last.body.get("first_exposure"), last.body.get("data_until")
+    span = (date.fromisoformat(until[:10]) - date.fromisoformat(first[:10])).days + 1 if first and until else 0
+    pace = (
+        f", about {number_of(math.ceil((needed - units) * span / units), 'day')} at the pace so far" if span and units else ""
+    )
+    return f"{needed - units:,} more units until results are due{pace}; then {command}"
 
 
 def lineage(entries: Sequence[Entry]) -> tuple[str, ...]:

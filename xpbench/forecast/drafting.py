@@ -330,7 +330,7 @@ def _unit(columns: Mapping[str, ColumnProfile], unit: str | None, notes: Notes) 
         what = (
             f"{shown(c.name)} repeats: {c.distinct:,} of them on {c.rows:,} rows, so a row seems to be something that people do"
         )
-        remedy = f"{_aggregated(c.name, columns)}, or name unit=… where each row is one unit"
+        remedy = f"{_aggregated(c.name, columns)}, or name unit=… (--unit) where each row is one unit"
         raise _refused("unit", plain("missing"), f"A table for a plan has one row per unit, and {what}", remedy)
     if len(named) == 1 or (not named and len(unique) == 1 and columns[unique[0]].kind == "text"):
         found = (named or unique)[0]
@@ -349,9 +349,9 @@ def _unit(columns: Mapping[str, ColumnProfile], unit: str | None, notes: Notes) 
         if (named or unique)
         else "no column has an id for each row"
     )
-    remedy = "Name it with unit=…"
+    remedy = "Name it with unit=… (--unit on the command line)"
     if not (named or unique):
-        remedy = "Where each row is one unit, number them, df.reset_index(names='row_id'); else name it with unit=…"
+        remedy = "Where each row is one unit, number them, df.reset_index(names='row_id'); else name it with unit=… (--unit)"
     raise _refused("unit", plain("missing"), f"One column holds the unit's id, and {several}", remedy)
 
 

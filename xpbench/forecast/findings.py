@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from html import escape
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +17,7 @@ from xpbench.data.tables.pooled import arrow_table
 from xpbench.data.tables.profile import ColumnProfile
 from xpbench.errors import number_of, shown
 from xpbench.meaning.times import days_of
+from xpbench.outward import html as escape
 from xpbench.shows import Shows, plain_html
 
 EXAMPLES = 3

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any, ClassVar, Literal
 
 from xpbench.errors import DecisionError, XpbenchError, number_of, plain, shown
+from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, Frequentist, GroupSequential, Sequential, Variant
 from xpbench.plan.metrics import Conversion, Funnel, MetricBase, Retention

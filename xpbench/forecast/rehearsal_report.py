@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any, ClassVar
 
 from xpbench.errors import DecisionError, nearest, number_of, plain, shown
+from xpbench.outward import html as escape
 from xpbench.shows import Shows
 
 

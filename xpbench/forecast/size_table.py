@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from xpbench.errors import InputError, XpbenchError, number_of, plain, shown
 from xpbench.forecast.accrual import Accrual
 from xpbench.lazy import upstairs
+from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.plan.design import DEFAULT_LOOKS, GroupSequential
 from xpbench.plan.metrics import Conversion, Funnel, MetricBase, Retention

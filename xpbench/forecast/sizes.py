@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 from xpbench.errors import InputError, number_of, plain
+from xpbench.outward import html as escape
 from xpbench.shows import Shows
 from xpbench.stats.designs import Fixed
 from xpbench.stats.planning import Scenario

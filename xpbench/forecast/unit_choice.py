@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from xpbench.data.tables.pooled import arrow_table
 from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import InputError, nearest, number_of, plain
 from xpbench.interrupts import temporary_folder
+from xpbench.outward import html as escape
 from xpbench.shows import Shows
 
 PEOPLE = ("$user_id", "user_id", "userid", "customer_id", "member_id")

@@ -272,7 +272,7 @@ class ListField(Field):
         self.note = html("", "xp-note")
         self._list = box([], "xp-list")
         self.add_button = button(f"Add {noun}", self.add, "xp-quiet")
-        from html import escape
+        from xpbench.outward import html as escape
 
         heading = f'<p class="xp-label">{escape(label)}</p>' + (f'<p class="xp-help">{escape(about)}</p>' if about else "")
         self.widget = box([html(heading), self._list, self.add_button, self.note], "xp-group")

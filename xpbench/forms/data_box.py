@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpbench.forms.field import MISSING, box, button, html, visible
 from xpbench.forms.inputs import SuggestLeaf, TickLeaf
+from xpbench.outward import html as escape
 
 if TYPE_CHECKING:
     from xpbench.forecast.drafting import Drafted

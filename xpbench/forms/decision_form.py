@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,12 @@ from xpbench.forms.field import MISSING, box, html, is_visible, visible
 from xpbench.forms.inputs import ChoiceLeaf, TextLeaf
 from xpbench.forms.panel import Panel, Reveal, ViewPlace
 from xpbench.forms.readout_panel import experiment_of
+from xpbench.outward import for_terminal
+from xpbench.outward import html as escape
 from xpbench.views import truth_view
 from xpbench.views.forest_plot import forest_table
 from xpbench.views.readout_card import ReadoutCard, verdict_html
+from xpbench.wording.verdicts import decided
 
 
 class DecisionCard:
@@ -34,15 +36,15 @@ class DecisionCard:
         entry = self._entry
         if entry is not None:
             body = entry.body
-            variant = f" {body['variant']}" if body.get("variant") else ""
             follows = (
                 "follows the rule" if body["follows_rule"] else f"differs from the rule, which recommends {body['recommended']}"
             )
-            return f"{self._experiment.key}: decided to {body['outcome']}{variant} ({follows}); {entry.by or 'nobody named'}"
+            return f"{self._experiment.key}: decided to {decided(body)} ({follows}); {entry.by or 'nobody named'}"
         if self._readout is None or self._readout.is_sealed:
             return f"{self._experiment.key}: nothing to decide yet"
         return f"{self._experiment.key}: the rule recommends {ReadoutCard(self._readout).verdict.lower()}"
 
+    @for_terminal
     def to_text(self) -> str:
         """The card as plain text."""
         entry = self._entry

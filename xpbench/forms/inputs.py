@@ -7,12 +7,12 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from html import escape
 from typing import Any
 
 import ipywidgets as ipw
 
 from xpbench.forms.field import MISSING, Field, Located, box, html, problem_lines, shared_layout, shared_style, styled
+from xpbench.outward import html as escape
 
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}([,_' \u2009\u202f]\d{3})+(\.\d+)?")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import ipywidgets as ipw
@@ -15,6 +14,7 @@ from xpbench.forms.build import Specials, object_field
 from xpbench.forms.composites import KindField, ObjectField
 from xpbench.forms.field import MISSING, Field, Located, box, button, html, problem_lines, visible
 from xpbench.forms.inputs import ChoiceLeaf, format_number
+from xpbench.outward import html as escape
 from xpbench.plan.metrics import KINDS
 
 MADE_OF = ("column", "event", "property", "numerator", "denominator", "expression")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from xpbench.forms.field import box, button, html
 from xpbench.forms.status import StatusBox, guarded
+from xpbench.outward import html as escape
 from xpbench.plan.metrics import Column
 
 TRACKER = """import xpbench as xp

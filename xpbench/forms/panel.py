@@ -180,7 +180,7 @@ class SourceBox:
 
 
 def _named(source: Any) -> str:
-    from html import escape
+    from xpbench.outward import html as escape
 
     name = type(source).__name__
     return {"UnitsSource": "a table of units", "EventsSource": "a log of events"}.get(name, escape(name))

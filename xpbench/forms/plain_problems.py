@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from html import escape
 
 from xpbench.errors import Problem
 from xpbench.errors.wording import sentences
 from xpbench.forms import labels
+from xpbench.outward import html as escape
 
 OPEN = frozenset({"XPB-P02", "XPB-P06", "XPB-P08", "XPB-P09", "XPB-P12", "XPB-P19", "XPB-P20", "XPB-P22"})
 """What is not filled in yet: no mistake of anybody until a field was touched, or registering was asked for."""

@@ -6,7 +6,6 @@ import getpass
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -39,6 +38,7 @@ from xpbench.forms.size_box import SizeBox, sizable
 from xpbench.forms.static_twin import Shown
 from xpbench.forms.status import StatusBox, guarded
 from xpbench.interrupts import temporary_folder
+from xpbench.outward import html as escape
 from xpbench.plan import Plan, check, template, template_names
 from xpbench.plan.design import DEFAULT_LOOKS
 from xpbench.plan.keys import suggest_key
@@ -55,7 +55,7 @@ STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Variants", "Who sees what, and how the log says so.", ("unit", "variants", "exposure", "assignment")),
     ("Analysis", "How results are read, and when they are due.",
      ("planning", "horizon", "model", "correction", "family", "secondary_correction")),
-    ("Rules", "What ships, and what makes the data unfit to decide.", ("decision", "health", "data")),
+    ("Rules", "What ships, and what makes the data unfit to decide.", ("decision", "health", "data", "looks")),
     ("Afterwards", "Who signs, and who looks after shipping.", ("sign_offs", "watch", "notes", "links", "template", "schema")),
     ("Review", "What will be frozen.", ()),
 )  # fmt: skip

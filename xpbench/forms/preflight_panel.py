@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from xpbench.forms.field import MISSING, box, html
 from xpbench.forms.inputs import TextLeaf
 from xpbench.forms.panel import Panel, ViewPlace
 from xpbench.forms.readout_panel import experiment_of
+from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.randomiser.tables import header, whole, without_empty
 from xpbench.views import bucket_heatmap, exposure_split

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from xpbench.experiment import Experiment, open_experiment
 from xpbench.forms.field import MISSING, box, html, visible
 from xpbench.forms.inputs import TextLeaf
 from xpbench.forms.panel import Panel, Reveal, SourceBox, ViewPlace
+from xpbench.outward import html as escape
 from xpbench.plan.design import Bayesian, Frequentist
 from xpbench.views.readout_card import ReadoutCard
 from xpbench.views.report import PARTS, readout_views, winsorization_views

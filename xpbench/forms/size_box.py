@@ -6,7 +6,6 @@ import copy
 import re
 import threading
 from collections.abc import Callable, Mapping
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from xpbench.canonical import digest
@@ -14,6 +13,7 @@ from xpbench.errors import InvalidPlan, XpbenchError
 from xpbench.forms.field import box, html
 from xpbench.forms.panel import ViewPlace
 from xpbench.forms.plain_problems import in_words
+from xpbench.outward import html as escape
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ class Shown:
         raise NotImplementedError
 
     def _twin_bundle(self) -> dict[str, str]:
-        from html import escape
+        from xpbench.outward import html as escape
 
         twin = self.twin()
         return {

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import traceback
 from collections.abc import Callable
-from html import escape
 from typing import Any, Literal
 
 from xpbench.errors import InvalidPlan, XpbenchError
 from xpbench.errors.wording import sentences
 from xpbench.forms.field import html, problem_lines
+from xpbench.outward import html as escape
 
 Mood = Literal["quiet", "good", "busy", "bad"]
 _MARK = {"quiet": "", "good": "✓ ", "busy": "… ", "bad": "▲ "}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from xpbench.forms.plan_form import PlanForm
 from xpbench.forms.preflight_panel import PreflightPanel
 from xpbench.forms.readout_panel import ReadoutPanel
 from xpbench.forms.status import guarded
+from xpbench.outward import for_terminal
+from xpbench.outward import html as escape
 from xpbench.views.table import Column, Table
 
 STEPS = ("Plan", "Preflight", "Readout", "Decision")
@@ -42,6 +43,7 @@ class RegistryCard:
         count = len(self.table.rows)
         return f"{count} experiment{'s' * (count != 1)} in {self._root}"
 
+    @for_terminal
     def to_text(self) -> str:
         """The table as text."""
         return f"{self.headline}\n{self.table.to_text()}" if self.table.rows else self.headline

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any, Literal, get_args
 
 from xpbench.errors import HealthError, plain, shown
 from xpbench.health.five import WORDS
+from xpbench.outward import html as escape
 from xpbench.shows import Shows
 
 Status = Literal["pass", "warn", "fail", "not answerable"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -29,6 +29,9 @@ class HealthInputs:
         recorded_until: Time of the latest entry of the experiment's ledger, None before there is any.
         registered: When the plan was registered, None without a ledger.
         retrospective: It was registered to look back.
+        found_before: State of `plan_first` and first exposure of the latest look on record that found the plan to come after
+            some of its data; empty where none did.
+        outcomes_before: What the look before put on record of all variants together, see `pooled_outcomes`.
     """
 
     plan: Plan
@@ -43,6 +46,8 @@ class HealthInputs:
     recorded_until: datetime | None = None
     registered: datetime | None = None
     retrospective: bool = False
+    found_before: tuple[str, str] = ("", "")
+    outcomes_before: Mapping[str, Any] = field(default_factory=dict)
 
     def findings(self, *names: str, metric: str | None = None) -> list[Finding]:
         """The findings with one of these names (and about this metric, where given)."""
@@ -68,6 +73,8 @@ def inputs_of(
     recorded_until: datetime | None = None,
     registered: datetime | None = None,
     retrospective: bool = False,
+    found_before: tuple[str, str] = ("", ""),
+    outcomes_before: Mapping[str, Any] | None = None,
 ) -> HealthInputs:
     """Inputs from plan, data and what the caller adds.
 
@@ -84,6 +91,8 @@ def inputs_of(
         recorded_until=recorded_until,
         registered=registered,
         retrospective=retrospective,
+        found_before=found_before,
+        outcomes_before=outcomes_before or {},
         **added,
     )
 

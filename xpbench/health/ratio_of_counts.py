@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, ClassVar
 
 from xpbench.errors import InputError, nearest, number_of, plain, shown
 from xpbench.health.check import Status
 from xpbench.health.words import p_words
+from xpbench.outward import html as escape
 from xpbench.plan.design import HealthPolicy
 from xpbench.shows import Shows
 from xpbench.stats import srm as core

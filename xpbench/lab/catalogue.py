@@ -24,6 +24,7 @@ from xpbench.ledger.folder import LEDGER, MEMO, PLAN, check_key, frozen_readout,
 from xpbench.plan import Plan, check
 from xpbench.plan.reading import read_document
 from xpbench.watch.contract import WatchStatus, watch_status
+from xpbench.wording.verdicts import qualified
 
 ShownState = Literal["draft", "registered", "running", "sealed", "ready", "decided", "watched", "overdue", "breached", "broken"]
 HealthWord = Literal["pass", "warn", "fail", "unknown"]
@@ -92,7 +93,7 @@ class Item:
         due: The next date that matters.
         next: Template to open next, `memo`, or "".
         looks: Looks at effects.
-        decision: Outcome in force, "" where there is none.
+        decision: Outcome in force, with what its stamps say of the plan; "" where there is none.
         has_memo: Its memo is in its folder.
         path: Where its plan is, relative to the root.
     """
@@ -205,7 +206,7 @@ def _derive(folder: Path, name: str, now: datetime) -> _Known:
             _with_signatures(status),
             _health(folder, entries),
             looks=status.looks,
-            decision=status.decision,
+            decision=qualified(status.decision, status.decision, status.stamps),
             has_memo=(folder / MEMO).is_file(),
             path=f"{name}/{PLAN}",
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from html import escape
+
+from xpbench.outward import html as escape
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "

@@ -28,5 +28,6 @@ def planned_after(entries: Sequence[Entry]) -> str:
     stamp = STAMPS["retrospective"] if registered.body.get("retrospective") is True else STAMPS.get(found, "")
     if not stamp:
         return ""
-    first = str(looks[-1].body.get("first_exposure", ""))[:10] if looks else ""
+    dates = [str(e.body["first_exposure"])[:10] for e in looks if e.body.get("first_exposure")]
+    first = min(dates) if found in ("after", "partly") and dates else dates[-1] if dates else ""
     return f"{stamp}: registered on {registered.at[:10]}" + (f", first exposure on {first}." if first else ".")

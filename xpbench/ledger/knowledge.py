@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal, get_args
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, get_args
 
 from xpbench.ledger.entry import Entry
 
@@ -35,6 +36,24 @@ def knowledge(entries: Iterable[Entry]) -> Knowledge:
     return LEVELS[level]
 
 
+def data_of(body: Mapping[str, Any], seq: int) -> str:
+    """What identifies the data that a look was at: the digest of what was read, and how it was read where that differs.
+
+    The same file up to another day, in another zone or by another column shows other numbers: that is another look.
+    """
+    data = str(body.get("fingerprint", "")) or f"entry {seq}"
+    reading = body.get("reading") or {}
+    how = {k: v for k, v in (reading.get("how") or {}).items() if k not in ("slices", "day")}
+    return f"{data} {json.dumps(how, sort_keys=True)}" if how else data
+
+
+def columns_of(body: Mapping[str, Any]) -> str:
+    """Which columns of a table a look took for unit and variant, and which values for which variant; "" where none is named."""
+    reading = body.get("reading") or {}
+    how = {k: v for k, v in (reading.get("how") or {}).items() if k in ("unit", "variant", "variants")}
+    return json.dumps(how, sort_keys=True) if how else ""
+
+
 def distinct_looks(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """Looks at effects, each state of the data once: a second look at the same data is the same look, whoever took it.
 
@@ -43,7 +62,7 @@ def distinct_looks(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     found: dict[str, Entry] = {}
     for entry in entries:
         if entry.kind in ("opened", "peeked"):
-            data = str(entry.body.get("fingerprint", "")) or f"entry {entry.seq}"
+            data = data_of(entry.body, entry.seq)
             if data not in found or (entry.kind == "peeked" and found[data].kind == "opened"):
                 found[data] = entry
     return tuple(found.values())

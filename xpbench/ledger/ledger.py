@@ -7,6 +7,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,6 +77,10 @@ class Ledger:
         self._tail: _Tail | None = None
         self._folder_synced = False
         self._notices: tuple[Notice, ...] = ()
+
+    def now(self) -> datetime:
+        """The time that the next entry would carry."""
+        return self._clock()
 
     # reading
 
@@ -202,6 +207,8 @@ class Ledger:
         if compare(entries, base) != "holds":
             reason = f"entry {base.length} is another one, or gone"
             raise BrokenLedger("XPB-L07", path=str(self.path), reason=plain(reason))
+        if newer := unknown_kinds(entries):  # what they say may be just what this step has to know
+            raise LedgerError("XPB-L21", kinds=plain(_line(", ".join(newer))), kind=plain(kind.replace("_", " ")))
         found = conflicts(kind, entries[base.length :])
         if found:
             told = "; ".join(brief(e) for e in found[:3]) + ("; …" if len(found) > 3 else "")

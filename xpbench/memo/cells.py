@@ -14,7 +14,7 @@ from xpbench.memo.content import content
 from xpbench.memo.figures import legal
 from xpbench.memo.messages import WORDING, Message
 
-PICTURES = ("forest", "forests", "split", "accrual", "effect")
+PICTURES = ("forest", "forests", "split", "accrual", "effect", "segment_pictures", "time_pictures")
 """Parts of the content that are drawn from the payload's numbers; the payload holds every other cell as text."""
 
 

@@ -201,6 +201,7 @@ def forest(
     title: str = "Lift of each metric against control",
     scale: Sequence[ForestRow] = (),
     part: str = "",
+    marks: str = "forest",
 ) -> str:
     """Forest plot of lifts in plan order: label left, interval, numbers right.
 
@@ -211,6 +212,7 @@ def forest(
         title: Name for readers that hear the page.
         scale: Rows whose lifts fix the axis, so that several pictures share one; these rows where it is empty.
         part: Added to the names inside, where a page has several such pictures.
+        marks: What the hooks of its numbers begin with: `forest` where they are rows of the readout.
     """
     low, high = lift_range(scale or rows)
     span = high - low
@@ -230,7 +232,7 @@ def forest(
         parts.append(_line(0, y, WIDTH, y, "hair"))
         y += _HEAD
         for index, row in mine:
-            front += _forest_row(row.index if row.index >= 0 else index, row, y, x, low, high, part)
+            front += _forest_row(row.index if row.index >= 0 else index, row, y, x, low, high, part, marks)
             described.append(f"{row.label}{f' · {row.of}' if row.of else ''}: {row.shown}")
             y += _ROW
     bottom = y
@@ -269,7 +271,7 @@ def _hatch(rows: Sequence[ForestRow], part: str) -> str:
 
 
 def _forest_row(
-    index: int, row: ForestRow, y: float, x: Callable[[float], float], low: float, high: float, part: str
+    index: int, row: ForestRow, y: float, x: Callable[[float], float], low: float, high: float, part: str, marks: str
 ) -> list[str]:
     mid = y + 17
     note = " · ".join(filter(None, (row.of, row.note)))
@@ -277,8 +279,8 @@ def _forest_row(
         _text(0, y + 16, row.label, "strong" if row.role == "primary" else "", cells=30),
         _text(0, y + 32, note, "muted small", cells=44) if note else "",
         _text(_LEFT - 18, y + 21, row.mark, f"mid strong {row.tone}") if row.mark else "",
-        _text(_RIGHT + 14, y + 21, row.shown, "strong", mark=f"forest.{index}.shown"),
-        _text(WIDTH, y + 21, row.means, "muted end", mark=f"forest.{index}.means"),
+        _text(_RIGHT + 14, y + 21, row.shown, "strong", mark=f"{marks}.{index}.shown"),
+        _text(WIDTH, y + 21, row.means, "muted end", mark=f"{marks}.{index}.means"),
     ]
     top, height = y + 3, _ROW - 10
     if row.min_lift is not None:
@@ -420,6 +422,8 @@ def effect_by_day(
     overall: float | None,
     unit: str = "",
     title: str = "Effect by day of exposure",
+    part: str = "",
+    heading: str = "",
 ) -> str:
     """Small picture of an effect by day of exposure: a point and its 95 % interval a day, the overall effect as a line.
 
@@ -428,6 +432,8 @@ def effect_by_day(
         overall: Effect of all units; None = no line.
         unit: Behind the numbers of the axis, such as ` pp`.
         title: Name for readers that hear the page.
+        part: Added to the names inside, where a page has several such pictures.
+        heading: Words above the points.
     """
     width, height, left, right, top, bottom = 460, 170, 56, 452, 14, 138
     reach = 1.959964
@@ -455,7 +461,8 @@ def effect_by_day(
     for i, (_, value, se) in enumerate(points):
         parts.append(_line(x(i), y(value - reach * se), x(i), y(value + reach * se), "whisker t0"))
         parts.append(f'<circle cx="{_n(x(i))}" cy="{_n(y(value))}" r="3" class="t0"/>')
+    parts += [_text(left, 10, heading, "muted small", cells=56)] if heading else []
     parts.append(_text(left, bottom + 16, points[0][0], "muted small"))
     parts.append(_text(right, bottom + 16, points[-1][0], "muted small end"))
     described = f"{count} days; " + ("" if overall is None else f"overall {fixed(overall, 2, signed=True)}{unit}")
-    return _svg(width, height, title, described, parts, name="effect")
+    return _svg(width, height, title, described, parts, name="effect", part=part)

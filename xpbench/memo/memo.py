@@ -123,9 +123,8 @@ class Memo(Shows):
         return target
 
     def _repr_html_(self) -> str:
-        from html import escape
-
         from xpbench.memo.content import content
+        from xpbench.outward import html as escape
 
         c = content(self.payload)
         return (

@@ -10,12 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from xpbench.wording.verdicts import BY_PLAN, IN_SPITE
+
 WORDING: Mapping[str, tuple[str, ...]] = {
     "headline.none": ("{decision}: no effect that matters",),
-    "headline.after": ("{decision}, by a plan made after the data",),
-    "headline.partly": ("{decision}, by a plan made after part of the data",),
-    "headline.retrospective": ("{decision}, by a retrospective plan",),
-    "headline.amended": ("{decision}, by a plan changed after effects were seen",),
+    "headline.invalid": (IN_SPITE,),
+    "headline.after": (BY_PLAN["PLANNED AFTER THE DATA"],),
+    "headline.partly": (BY_PLAN["PARTLY PLANNED AFTER THE DATA"],),
+    "headline.retrospective": (BY_PLAN["RETROSPECTIVE"],),
+    "headline.amended": (BY_PLAN["AMENDED AFTER EFFECTS"],),
+    "headline.restarted": (BY_PLAN["RESTARTED AFTER EFFECTS"],),
+    "headline.looks": (BY_PLAN["MORE LOOKS THAN PLANNED"],),
+    "headline.exploratory": (BY_PLAN["EXPLORATORY"],),
+    "headline.peek": (BY_PLAN["PEEK"],),
     "basis.recommended": ("recommended by the rule of the plan ({rows}); nobody has decided yet",),
     "basis.follows": ("follows the rule of the plan ({rows})",),
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
@@ -28,6 +35,7 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "looks.line_again": (
         "{looks} at the effects, {peeks} before they were due (the same data was read more than once: {entries})",
     ),
+    "looks.line_agents": ("{line}; {agents} by programs on behalf of people",),
     "looks.all": ("{cost} The ledger has {looks} in all.",),
     "looks.chosen": (
         "The results above were read at one of {looks} at different data. Whoever can choose among looks finds a difference "
@@ -70,6 +78,16 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "Units were assigned at random, so the difference between variants is what the change caused, plus chance. The "
         "interval says how far chance alone could move the number; a claim is made only where the whole interval lies on "
         "one side of zero.",
+    ),
+    "method.elsewhere": (
+        "Another system assigned the units, and whether it did so at random was not checked here. If it did, the difference "
+        "between variants is what the change caused, plus chance. The interval says how far chance alone could move the "
+        "number; a claim is made only where the whole interval lies on one side of zero.",
+    ),
+    "method.misassigned": (
+        "Not every unit has the variant that the hash of the plan gives it, see the assignment audit among the health checks. "
+        "So the difference between variants may be one between the units that are in them. The interval says how far chance "
+        "alone could move the number.",
     ),
     "method.sequential": (
         "The interval stays valid however often and whenever one looks. It is a normal-mixture confidence sequence, wider than "

@@ -41,3 +41,8 @@ def variant_labels(plan: Mapping[str, Any]) -> dict[str, str]:
 def metric_names(plan: Mapping[str, Any]) -> dict[str, str]:
     """Label of each metric of a plan, by its key."""
     return {m["key"]: named(m.get("name") or m["key"]) for m in plan["metrics"]}
+
+
+def says_how_it_was_read(readout: Mapping[str, Any]) -> bool:
+    """Whether a readout is of a release that puts on record how data were read; pages of earlier ones keep their words."""
+    return any(c["name"] == "restated_outcomes" for c in readout["health"])

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 from xpbench.canonical import digest
 from xpbench.errors import MemoError, plain
 from xpbench.memo.cells import made
 from xpbench.memo.figures import legal, text_width
+from xpbench.outward import html as escape
 
 WIDTH, MARGIN = 1020, 40
 INNER = WIDTH - 2 * MARGIN

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xpbench.memo.messages import say
+from xpbench.memo.names import says_how_it_was_read
 from xpbench.wording import numbers as digits
 
 _CORRECTIONS = {
@@ -20,9 +21,8 @@ _CORRECTIONS = {
 def method(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
     """How the numbers came about, a paragraph each."""
     model = plan["model"]
-    audited = any(c["name"] == "assignment_audit" and c["status"] == "pass" for c in readout["health"])
     out: list[str] = [
-        say("method.audited" if audited else "method.random"),
+        say(_assigned(plan, readout)),
         say(f"method.{model['kind']}"),
         say("method.fieller"),
     ]
@@ -52,3 +52,18 @@ def limits(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> list[str]:
     if readout["segments"]:
         out.append(say("limits.segments"))
     return out
+
+
+def _assigned(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> str:
+    """Which sentence on the assignment is true: "at random" is said where the audit passed, and nowhere else."""
+    audits = [c for c in readout["health"] if c["name"] == "assignment_audit"]
+    audit = audits[0]["status"] if audits else "not answerable"
+    if audit == "pass":
+        return "method.audited"
+    if not says_how_it_was_read(readout):
+        return "method.random"
+    if audits and audits[0]["evidence"].get("unrelated"):
+        return "method.elsewhere"
+    if audit in ("warn", "fail"):
+        return "method.misassigned"
+    return "method.elsewhere" if not plan.get("assignment") else "method.random"

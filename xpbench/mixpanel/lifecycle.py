@@ -147,7 +147,7 @@ def conclude(plan: Plan, client: Client, *, end_date: str | None = None, known: 
             name=found["name"],
             status=plain("draft"),
             wanted=plain("active"),
-            remedy=plain("Launch it first: publish(…, launch=True)"),
+            remedy=plain("Launch it first: publish(…, launch=True), or xpbench sync KEY --launch"),
         )
     if found["status"] == "active":
         found = client.conclude_experiment(found["id"], end_date=end_date)

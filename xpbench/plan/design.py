@@ -230,6 +230,17 @@ class Watch(Part):
     check_days: Many[int] = Field(default=(7, 14, 28), description="Days after shipping on which someone looks")
 
 
+class Looks(Part):
+    """Who may look at effects, beyond when they are due."""
+
+    agents: int | None = Field(
+        default=None,
+        ge=0,
+        le=10_000,
+        description="Looks at effects that programs may take for people: 0 forbids them; missing: no limit, all counted",
+    )
+
+
 class SignOff(Part):
     """Someone whose approval is needed before registering or shipping."""
 

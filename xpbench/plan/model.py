@@ -24,6 +24,7 @@ from xpbench.plan.design import (
     HealthPolicy,
     Horizon,
     Link,
+    Looks,
     Model,
     Planning,
     Sequential,
@@ -81,6 +82,7 @@ class Plan(Part):
     health: HealthPolicy = HealthPolicy.model_construct()
     data: DataPolicy = DataPolicy.model_construct()
     watch: Watch | None = None
+    looks: Looks | None = Field(default=None, description="Who may look at effects; missing: whoever asks, all on record")
     sign_offs: Many[SignOff] = ()
     template: TemplateUse | None = None
     notes: Text | None = None

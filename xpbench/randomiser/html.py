@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Any
 
 from xpbench.errors import shown
+from xpbench.outward import html as escape
 
 _TABLE = "border-collapse:collapse;margin:0.4em 0;font-size:0.9em"
 _CELL = "padding:2px 10px;border-bottom:1px solid #ccc;text-align:left"

@@ -183,7 +183,7 @@ class Randomiser:
                     "XPB-A12",
                     value=group.key,
                     reason=plain(f"the cohort {group.cohort}"),
-                    remedy=plain("Give cohorts={name: list of ids}"),
+                    remedy=plain("Give cohorts={name: list of ids}, or --cohort NAME=FILE on the command line"),
                 )
             listed = UnitIds(cohorts[group.cohort]).text().drop_null().unique()
             import pyarrow.compute as pc

@@ -228,7 +228,7 @@ def _ragged(sheet: Sheet, line: int, fields: list[str]) -> DataError:
     what = f"Line {line:,} has {number_of(len(fields), 'field')}, the header has {wide:,}"
     if set(map(_name, fields)) >= set(sheet.names):
         what += ", and it is a header itself: a file with more columns was appended"
-        remedy = "Give the two files apart: xp.units(['jan.csv', 'feb.csv'])"
+        remedy = "Give the two files apart: xp.units(['jan.csv', 'feb.csv']), or both names after xpbench explore"
     elif len(fields) == wide + 1 and fields[0].strip().isdigit():
         remedy = "Give the first column a name in the header, as R's write.csv does"
     else:

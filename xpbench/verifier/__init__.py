@@ -12,7 +12,10 @@ In the order of the work:
     posterior   Bayesian rows, by quadrature             documented  Mixpanel's numbers, for comparison
     rows        every row of the readout                 rule        rows and health → outcome
     numbers     rows and decision against the readout's
-    page        the page as a reader sees it             said        numbers of a text, traced to cells
+    derived     sentences beside the numbers          first       whether the plan came first
+    signed      signatures by Ed25519 keys               ratio       the sample ratio from the units
+    page        the page as a reader sees it             template    fixed wording around its cells
+    said        numbers of a text, traced to cells
     check       all of it                                report      what it has shown
 """
 

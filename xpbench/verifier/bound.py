@@ -1,26 +1,22 @@
-"""What a look bound, what a decision rests on, and the sample ratio computed again from the units that the payload carries."""
+"""What a look bound, and what a decision rests on."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from xpbench.verifier.quantiles import chi2_tail
 from xpbench.verifier.report import J, Notes
 from xpbench.verifier.text import canonical, sha256
-
-CONCENTRATION = 100.0
-"""Prior concentration of the daily test of the sample ratio."""
-
-BUCKET = 0.01 + 1e-9
-"""A flag of a hundred buckets serves a planned split up to one bucket wrong."""
-
-GATES = ("assignment_audit", "no_units", "shrunk_data", "srm", "srm_anytime", "unknown_variant")
-"""Checks whose failure makes a readout INVALID, whatever the payload says of them."""
 
 
 def _merged_at(entry: J) -> str:
     return str((entry["body"].get("merged") or {}).get("at", ""))
+
+
+def data_of(entry: J) -> str:
+    """The data that a look was at: the digest of what was read, and how it was read where that differs."""
+    body = entry["body"]
+    how = {k: v for k, v in ((body.get("reading") or {}).get("how") or {}).items() if k not in ("slices", "day")}
+    return f"{body.get('fingerprint')} {canonical(how)}" if how else str(body.get("fingerprint"))
 
 
 def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
@@ -66,9 +62,9 @@ def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
     if look is not None and last is not None and "look" in last["body"]:
         notes.same("decision, look that it rests on", look["seq"], last["body"]["look"]["seq"])
-        seen, later = {look["body"]["fingerprint"]}, []
+        seen, later = {data_of(look)}, []
         for e in entries:
-            data = e["body"].get("fingerprint")
+            data = data_of(e)
             if (
                 not is_known(e, look, entries)
                 and e["seq"] < last["seq"]
@@ -82,91 +78,3 @@ def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
             notes.checked.append(f"the decision rests on an older look: {len(later)} later at other data on record")
     if len(notes.differences) == before and look is not None:
         notes.checked.append("the decision rests on that look")
-
-
-def check_health(notes: Notes, readout: J) -> None:
-    """The checks that follow from the units by variant and day: units in every variant, and the sample ratio."""
-    plan, summary, before = readout["plan"], readout["summary"], len(notes.differences)
-    checks = {c["name"]: c for c in readout["health"]}
-    for name in GATES:
-        if name in checks:
-            notes.same(f"health, {name}, is a gate", True, checks[name]["gate"])
-    units = {v["key"]: int(summary["units"].get(v["key"], 0)) for v in plan["variants"]}
-    if "no_units" in checks:
-        empty = any(v["split"] > 0 and not units[v["key"]] for v in plan["variants"])
-        notes.same("health, units in every variant", "fail" if empty else "pass", checks["no_units"]["status"])
-    fixed, daily = checks.get("srm"), checks.get("srm_anytime")
-    policy = plan.get("health") or {}
-    fail, warn = policy.get("srm_alpha"), policy.get("srm_warn_alpha")
-    if fixed is None or fixed["status"] == "not answerable" or not sum(units.values()) or fail is None or warn is None:
-        return
-    shares = _shares(plan, fixed["evidence"])
-    if shares is None:
-        notes.not_checked.append("sample ratio: the shares of a flag that the memo does not carry")
-        return
-    days = sorted(summary["exposures_by_day"])
-    several = bool(days) and _reads_more_than_once(plan)
-    misplaced = any(units[k] for k, s in shares.items() if s == 0)
-    p = 0.0 if misplaced else _ratio([units[k] for k in shares], list(shares.values()))
-    status = "fail" if p < fail else "warn" if p < warn else "pass"
-    if status == "fail" and several and not misplaced:
-        status = "warn"
-    notes.same("health, sample ratio", status, fixed["status"])
-    if daily is not None and days:
-        p = _daily_ratio([[summary["exposures_by_day"][d].get(k, 0) for k in shares] for d in days], list(shares.values()))
-        notes.same("health, daily sample ratio", "fail" if p < fail else "warn" if p < warn else "pass", daily["status"])
-    if len(notes.differences) == before:
-        notes.checked.append("sample ratio recomputed from the units of the payload")
-
-
-def _shares(plan: J, evidence: J) -> dict[str, float] | None:
-    """Expected share of each variant: the plan's, or those of a flag, which lie within one bucket of them."""
-    total = sum(v["split"] for v in plan["variants"]) or 1.0
-    planned = {v["key"]: v["split"] / total for v in plan["variants"]}
-    if evidence.get("basis") == "splits of the plan":
-        return planned
-    told = evidence.get("expected_share") or {}
-    if set(told) != set(planned) or any(abs(told[k] - s) > BUCKET for k, s in planned.items()):
-        return None
-    return {k: float(told[k]) for k in planned}
-
-
-def _reads_more_than_once(plan: J) -> bool:
-    model = plan["model"]
-    return model["kind"] in ("sequential", "group_sequential") or (
-        model["kind"] == "bayesian" and model.get("due", "horizon") != "horizon"
-    )
-
-
-def _ratio(counts: Sequence[int], shares: Sequence[float]) -> float:
-    """p-value of the counts against the shares: Pearson's chi-squared, exact for two variants of which one expects under 5."""
-    pairs = [(n, s) for n, s in zip(counts, shares, strict=True) if s > 0]
-    total = sum(n for n, _ in pairs)
-    if total == 0:
-        return 1.0
-    if len(pairs) == 2 and min(s * total for _, s in pairs) < 5:
-        return _binomial(pairs[0][0], total, pairs[0][1])
-    return chi2_tail(math.fsum((n - s * total) ** 2 / (s * total) for n, s in pairs), len(pairs) - 1)
-
-
-def _binomial(x: int, n: int, p: float) -> float:
-    def log(k: int) -> float:
-        return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
-
-    limit = log(x) + 1e-7
-    return min(1.0, math.fsum(math.exp(v) for k in range(n + 1) if (v := log(k)) <= limit))
-
-
-def _daily_ratio(days: Sequence[Sequence[int]], shares: Sequence[float]) -> float:
-    """Smallest 1 / Bayes factor so far over the days' running counts (Lindon and Malek 2022)."""
-    theta = [s for s in shares if s > 0]
-    prior = [CONCENTRATION * s for s in theta]
-    running, least = [0] * len(theta), 1.0
-    for day in days:
-        counts = [n for n, s in zip(day, shares, strict=True) if s > 0]
-        running = [a + b for a, b in zip(running, counts, strict=True)]
-        log = math.lgamma(sum(prior)) - math.lgamma(sum(prior) + sum(running))
-        log += math.fsum(math.lgamma(a + n) - math.lgamma(a) for a, n in zip(prior, running, strict=True))
-        log -= math.fsum(n * math.log(s) for n, s in zip(running, theta, strict=True))
-        least = min(least, math.exp(-max(log, 0.0)))
-    return least

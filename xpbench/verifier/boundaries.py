@@ -199,6 +199,52 @@ class Boundary:
         return math.exp(root(gap, low, high, close=1e-12))
 
 
+def bounds_of(spent: Sequence[float], information: Sequence[float]) -> list[float]:
+    """Two-sided boundaries that have spent so much by each look, whatever the schedule; good to about six digits.
+
+    Args:
+        spent: Probability of having crossed by each look, never falling.
+        information: Of each look, as a share of the last one, increasing.
+    """
+    mass: list[tuple[float, float]] = [(0.0, 0.5)]
+    gone, before, out = 0.0, 0.0, []
+    for i, t in enumerate(information):
+        sd = math.sqrt(t - before)
+        amount = spent[i] - gone if spent[i] - gone > 1e-9 * spent[i] else 0.0
+        bound = _bound(mass, math.sqrt(t), sd, amount)
+        out.append(bound)
+        if i == len(information) - 1:
+            break
+        gone += _exit(mass, bound * math.sqrt(t), sd) if bound < math.inf else 0.0
+        limit = min(bound, FAR) * math.sqrt(t)
+        width = 2.0 * min(sd, 3.0 * math.sqrt(information[i + 1] - t))
+        count = max(2, min(math.ceil(limit / width), 150))
+        mass, before = _carried(mass, panels([limit * j / count for j in range(count + 1)], 7), sd), t
+    return out
+
+
+def crossing_rate(information: Sequence[float], alpha: float) -> float:
+    """Chance that a true null looks significant at one of several looks, each judged at the level of a single one.
+
+    Source: Armitage, McPherson, Rowe 1969.
+    """
+    kept: list[float] = []
+    for t in information:
+        if kept and t < kept[-1] + CLOSEST:  # the same look, taken again
+            kept[-1] = t
+        else:
+            kept.append(t)
+    bound, mass, before, gone = normal_isf(alpha / 2), [(0.0, 0.5)], 0.0, 0.0
+    for i, t in enumerate(kept):
+        sd = math.sqrt(t - before)
+        gone += _exit(mass, bound * math.sqrt(t), sd)
+        if i + 1 < len(kept):
+            limit = bound * math.sqrt(t)
+            count = max(2, min(math.ceil(limit / (1.5 * min(sd, math.sqrt(kept[i + 1] - t)))), 200))
+            mass, before = _carried(mass, panels([limit * j / count for j in range(count + 1)]), sd), t
+    return gone
+
+
 def _carried(mass: Sequence[tuple[float, float]], nodes: Sequence[tuple[float, float]], sd: float) -> list[tuple[float, float]]:
     """The density after a step of this spread, times the weights of its new nodes; what is FAR away adds nothing."""
     places, reach, scale = [s for s, _ in mass], FAR * sd, 1 / (sd * math.sqrt(2 * math.pi))

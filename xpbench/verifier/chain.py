@@ -93,6 +93,7 @@ NEUTRAL = (
     r"/metrics/\[[^\]]*\]/(name|description|currency)",
     r"/watch",
     r"/sign_offs",
+    r"/looks",
     r"/planning",
     r"/assignment/rollout/\[[^\]]*\]/share",
 )
@@ -159,6 +160,13 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
             [(x["seq"], x["planned"]) for x in readout["looks"]],
         )
         for entry, told in zip(upto, readout["looks"], strict=False):
+            body, at = entry["body"], (entry["at"], (entry["body"].get("merged") or {}).get("at", ""))
+            known = [told["at"] in at, entry["by"] or "", body.get("reason", "")]
+            notes.same(
+                f"look of entry {entry['seq']}, time, person and reason", known, [True, told["by"] or "", told["reason"]]
+            )
+            if "agent" in told:  # a readout of an earlier release does not name the program
+                notes.same(f"look of entry {entry['seq']}, program", entry.get("agent", ""), told["agent"])
             if "findings" in entry["body"] or "findings" in told:
                 _check_found(notes, entry, told, [e for _, e in amended if e["seq"] < look["seq"]])
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)

@@ -9,16 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from xpbench.verifier.bound import check_bound, check_health
+from xpbench.verifier.bound import check_bound
 from xpbench.verifier.chain import START, chain, check_ledger, check_story
+from xpbench.verifier.derived import check_said, check_stamps
 from xpbench.verifier.exports import check_archive, memo_in
-from xpbench.verifier.file import read, sealed
+from xpbench.verifier.file import PAGES, read, sealed
 from xpbench.verifier.first import check_first
+from xpbench.verifier.grammar import KINDS
 from xpbench.verifier.numbers import check_decision, check_estimates
 from xpbench.verifier.over_time import check_over_time
 from xpbench.verifier.page import Renderer, check_marks, check_page, parsed_page
+from xpbench.verifier.ratio import check_health
 from xpbench.verifier.report import MAKER, UNPROVEN, Difference, J, NewerError, Notes, Report, UnreadableError
 from xpbench.verifier.said import Traced, trace
+from xpbench.verifier.signed import check_signatures
 from xpbench.verifier.story import check_told
 from xpbench.verifier.text import sha256
 
@@ -27,6 +31,8 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
     data, files = read(path), None
     if data.startswith(b"PK\x03\x04"):
         data, files = memo_in(data)
+        if str(path).lower().endswith(PAGES):
+            notes.differs("kind of file", "a page, as its name says", "an archive")
         path = Path(path).with_suffix(".html")
     payload, seal_text, document = sealed(path, notes, data)
     if files is not None:
@@ -40,19 +46,27 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
             check_story(notes, payload, entries)
             check_bound(notes, payload, entries)
             check_told(notes, payload, entries)
+            check_stamps(notes, payload, entries)
             stamps = check_first(notes, payload, entries)
             headline += f" [{', '.join(stamps)}]" if stamps else ""
+        newer = dict.fromkeys(e["kind"] for e in entries or () if e["kind"] not in KINDS)
+        if newer:
+            notes.not_checked.append(f"entries of the ledger that a newer version has written: {', '.join(newer)}")
         check_estimates(notes, readout)
         check_over_time(notes, readout)
-        check_health(notes, readout)
+        check_health(notes, payload)
         check_decision(notes, payload)
+        renderer = extra.get("renderer")
+        check_said(notes, payload, None if renderer is None else renderer.version)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))
         check_page(notes, payload, document if seal_text is not None else None, extra.get("renderer"))
         if entries is not None and extra.get("further") is not None:
             extra["further"](notes, payload)
-        elif any(e["kind"] in ("signed_off", "stamped") for e in entries or ()):
-            notes.not_checked.append("signatures and time stamps: they need the package (xpbench verify)")
+        elif entries is not None:
+            check_signatures(notes, entries)
+            if any(e["kind"] == "stamped" for e in entries):
+                notes.not_checked.append("time stamps: they need the package (xpbench verify)")
     except NewerError:
         raise
     except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
@@ -69,7 +83,7 @@ def _check_context(notes: Notes, payload: J, extra: Mapping[str, Any]) -> None:
     if witness is not None:
         length, _, digest = str(witness).partition(":")
         lines = payload["ledger"]["lines"]
-        place = int(length) if length.isdigit() else -1
+        place = int(length) if length.isascii() and length.isdigit() and len(length) < 16 else -1
         if place > len(lines):
             notes.differs(
                 "witness", f"at least {place} entries", f"{len(lines)}: the memo is older than the witness, or the tail was cut"
@@ -106,9 +120,15 @@ def _check_against(notes: Notes, payload: J, path: Path) -> None:
     except (OSError, UnicodeDecodeError) as error:
         notes.differs("ledger file", "a ledger", f"{type(error).__name__}")
         return
-    lines, known = text.split("\n")[:-1], payload["ledger"]["lines"]
+    *lines, rest = text.split("\n")
+    known = payload["ledger"]["lines"]
     try:
         linked = list(chain(lines))
+        if rest:  # a last entry counts without its line end; what is no entry is a write that was cut short
+            try:
+                linked, lines = list(chain([*lines, rest])), [*lines, rest]
+            except (ValueError, KeyError, TypeError):
+                notes.not_checked.append("the last line of the ledger beside it: it is no whole entry, as a crash leaves it")
     except (ValueError, KeyError, TypeError) as error:
         notes.differs("ledger file", "a whole chain", str(error))
         return
@@ -185,9 +205,15 @@ _TOUCHED = {"line ends", "byte order mark", "final newline", "added around the p
 """What mail gateways and editors do to a file, and what can be put back."""
 
 
+_NO_PAGE = {
+    True: "Everything in this payload follows from the rest of it. There is no page to compare.",
+    False: "What was computed follows from the rest of this payload. Not all of it was compared, and there is no page.",
+}
+
+
 def _verdict(notes: Notes) -> tuple[str, str, str, str]:
     """Status, depth, cause and sentence."""
-    parts = {d.part for d in notes.differences}
+    parts, left = {d.part for d in notes.differences}, [*notes.left, *notes.for_engine]
     if parts - _TOUCHED:
         return "differs", "", *_cause(notes.differences)
     if notes.depth == "no page":
@@ -195,7 +221,15 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "verified",
             "no page",
             "no page",
-            "Everything in this payload follows from the rest of it. There is no page to compare.",
+            _NO_PAGE[notes.has_cells and not left],
+        )
+    if parts and (notes.depth != "in full" or left):
+        return (
+            "numbers hold",
+            "page not compared",
+            "page not compared",
+            "What was computed follows from what the memo carries. Its page was touched, and the rest of it was not compared: "
+            "its wording and its marks may be others.",
         )
     if "added around the page" in parts:
         said = next(d.found for d in notes.differences if d.part == "added around the page")
@@ -212,6 +246,13 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "line ends",
             "Only its line ends, its byte order mark or its last newline were rewritten; all evidence holds once they are put "
             "back.",
+        )
+    if notes.depth == "in full" and left:
+        return (
+            "numbers hold",
+            "in part",
+            "left out",
+            f"The page shows what the payload says, and what was computed here holds. Not computed: {'; '.join(left)}.",
         )
     if notes.depth == "in full":
         return "verified", "in full", "", "Everything that the memo says follows from what it carries."
@@ -306,6 +347,6 @@ def main(arguments: Sequence[str] | None = None, *, renderer: Renderer | None = 
         found = trace_memo(Path(args.text).read_text("utf-8"), args.memo, renderer=renderer)
         value, said = {**value, "text": [t.to_dict() for t in found]}, f"{said}\n{traced_text(found)}"
         wrong = any(not t.ok for t in found)
-    text = json.dumps(value, ensure_ascii=False, indent=2) if args.json else said
+    text = json.dumps(value, indent=2) if args.json else said
     sys.stdout.buffer.write((text + "\n").encode("utf-8", "replace"))
     return 1 if wrong else report.exit_code

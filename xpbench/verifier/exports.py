@@ -6,9 +6,10 @@ import hashlib
 import io
 import re
 import zipfile
-from html.parser import HTMLParser
+from collections.abc import Sequence
+from html import unescape
 
-from xpbench.verifier.report import Difference, J, Notes, UnreadableError
+from xpbench.verifier.report import Difference, J, Notes, UnreadableError, shortened
 from xpbench.verifier.text import canonical, loads
 
 IN_ARCHIVE = ("memo.html", "payload.json", "plan.json", "ledger.jsonl", "verify.py")
@@ -50,10 +51,29 @@ def memo_in(data: bytes) -> tuple[bytes, dict[str, bytes]]:
                 raise UnreadableError("the archive has two files of one name")
             if sum(info.file_size for info in infos) > _LIMIT:
                 raise UnreadableError(f"the archive holds more than {_LIMIT:,} bytes", "too large")
+            _refuse_gaps(infos, archive, data)
             files = {name: archive.open(name).read(_LIMIT + 1) for name in names}
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
         raise UnreadableError(f"the archive can't be read: {error}", "truncated") from None
     return files.pop("memo.html"), files
+
+
+def _refuse_gaps(infos: Sequence[zipfile.ZipInfo], archive: zipfile.ZipFile, data: bytes) -> None:
+    """Every byte of an archive belongs to a file that its directory names, so that no two programs unpack other files.
+
+    Raises:
+        ValueError: there is something else in it.
+    """
+    at = 0
+    for info in sorted(infos, key=lambda i: i.header_offset):
+        if info.header_offset - at not in ((0, 12, 16) if at else (0,)):  # behind a file there may be its length once more
+            raise ValueError(f"bytes before {info.filename} that are no file of its directory")
+        head = data[info.header_offset : info.header_offset + 30]
+        lengths = [int.from_bytes(head[i : i + 2], "little") for i in (26, 28)]
+        at = info.header_offset + 30 + sum(lengths) + info.compress_size
+    end = data.rfind(b"PK\x05\x06")
+    if archive.start_dir - at not in (0, 12, 16) or archive.comment or end + 22 != len(data):
+        raise ValueError("bytes that are no file of its directory")
 
 
 def check_archive(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes) -> None:
@@ -70,25 +90,67 @@ def check_archive(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes
     known = {*IN_ARCHIVE, "ro-crate-metadata.json"}
     for name in sorted(files.keys() - known):
         notes.differs("archive", "no other files", name)
+    if "page" in payload:
+        _check_description(notes, payload, files, memo)
+        return
     try:
         entities = {e["@id"]: e for e in loads(files["ro-crate-metadata.json"].decode())["@graph"]}
         described = {name: entity.get("sha256") for name, entity in entities.items()}
-        root, owner, readout = entities["./"], entities["#owner"], payload["readout"]
-        shown = [root["name"], root["description"], root["datePublished"], root["identifier"], owner["name"]]
     except (KeyError, ValueError, TypeError, AttributeError):
         notes.differs("archive, ro-crate-metadata.json", "a description of the files", "none that can be read")
         return
-    cells = payload.get("page", {}).get("cells")
-    if cells is not None:
-        title = f"{cells['decision']['headline']}: {cells['title']}"
-        told = [title, " ".join(cells["impact"]), readout["at"], readout["plan_digest"], cells["owner"]]
-        notes.same("archive, its own description", told, shown)
     for name, data in {**files, "memo.html": memo}.items():
         if name != "ro-crate-metadata.json" and described.get(name) != _digest(data):
             notes.differs(f"archive, digest of {name}", _digest(data), described.get(name, "nothing"))
+    _archive_holds(notes)
+
+
+def _archive_holds(notes: Notes) -> None:
     if not notes.differences:
         notes.checked.append("payload, plan and ledger in the archive are those of the memo in it")
     notes.not_checked.append("the verify.py in the archive: take yours from the project, not from whom you check")
+
+
+_CONTENTS = {
+    "memo.html": ("text/html", "Decision memo that carries its evidence"),
+    "payload.json": ("application/json", "Plan, moments, readout, decision, ledger"),
+    "plan.json": ("application/json", "The plan in force"),
+    "ledger.jsonl": ("application/jsonl", "Hash-chained ledger up to the memo"),
+    "verify.py": ("text/x-python", "Verifier without dependencies: python verify.py memo.html"),
+}
+
+
+def _check_description(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes) -> None:
+    """The archive's description of itself, made again from its files and from the memo, word by word."""
+    cells, readout = payload["page"]["cells"], payload["readout"]
+    head = {"@id": "ro-crate-metadata.json", "@type": "CreativeWork", "about": {"@id": "./"}}
+    graph: list[J] = [{**head, "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"}}]
+    root = {
+        "name": f"{cells['decision']['headline']}: {cells['title']}",
+        "description": " ".join(cells["impact"]),
+        "datePublished": readout["at"],
+        "identifier": readout["plan_digest"],
+        "hasPart": [{"@id": name} for name in _CONTENTS],
+    }
+    links = {"license": {"@id": "#license"}, "author": {"@id": "#owner"}, "publisher": {"@id": "#owner"}}
+    graph.append({"@id": "./", "@type": "Dataset", **root, **links})
+    graph.append({"@id": "#owner", "@type": "Organization", "name": cells["owner"]})
+    words = "The owner of the experiment decides who may use these data; ask before passing them on."
+    graph.append({"@id": "#license", "@type": "CreativeWork", "name": "All rights reserved", "description": words})
+    for name, (kind, what) in _CONTENTS.items():
+        data = memo if name == "memo.html" else files.get(name, b"")
+        about = {"name": what, "encodingFormat": kind, "contentSize": str(len(data)), "sha256": _digest(data)}
+        graph.append({"@id": name, "@type": "File", **about})
+    context = ["https://w3id.org/ro/crate/1.1/context", {"sha256": "http://schema.org/sha256"}]
+    expected = canonical({"@context": context, "@graph": graph})
+    try:
+        found = canonical(loads(files["ro-crate-metadata.json"].decode()))
+    except (KeyError, ValueError) as error:
+        found = f"none that can be read ({type(error).__name__})"
+    if expected != found:
+        at = next((i for i, (a, b) in enumerate(zip(expected, found, strict=False)) if a != b), min(len(expected), len(found)))
+        notes.differs("archive, its own description", expected[max(0, at - 40) :], found[max(0, at - 40) :])
+    _archive_holds(notes)
 
 
 def _digest(data: bytes) -> str:
@@ -114,48 +176,62 @@ _STYLES = re.compile(
 )
 
 
-class _Added(HTMLParser):
+_NAME = r"[A-Za-z][A-Za-z0-9]*"
+_VALUE = r"""(?:"[^"<>]*"|'[^'<>]*'|[^\s"'=<>`/]+)"""
+_TOKEN = re.compile(
+    rf"""<(?P<tag>{_NAME})(?P<attributes>(?:\s+[A-Za-z-]+\s*=\s*{_VALUE})*)\s*(?P<slash>/?)>|</(?P<end>{_NAME})\s*>"""
+    r"""|<!--(?!-?>)(?P<comment>(?:(?!--).)*)-->|(?P<text>[^<\0]+)""",
+    re.DOTALL,
+)
+"""Markup that every reader of HTML takes in the same way; what browsers repair in ways of their own fits none of it."""
+_ATTRIBUTE = re.compile(rf"([A-Za-z-]+)\s*=\s*({_VALUE})")
+_MOVES = re.compile(r"-\s*[\d.]|/\*|url|expression|!")
+"""Negative lengths, comments that hide one, and what fetches or runs."""
+
+
+class _Added:
     """Text that was added around a page: what it says, and whether it is no more than text."""
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
+    def __init__(self, piece: str) -> None:
         self.said: list[str] = []
         self.is_plain = True
-        self.open: list[str] = []
+        self._open: list[str] = []
+        at = 0
+        while at < len(piece):
+            token = _TOKEN.match(piece, at)
+            if token is None:
+                self.is_plain = False
+                self.said.append(" ".join(piece[at:].split()))
+                return
+            self._take(token)
+            at = token.end()
+        self.is_plain &= not self._open
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        plain = tag in _TAGS and all(name in _ATTRIBUTES for name, _ in attrs)
-        for name, value in attrs:
-            text = (value or "").strip().lower()
-            if name == "style" and (not _STYLES.match(text) or re.search(r":\s*-|[:\s]-\d|url|expression", text)):
-                plain = False
-            if name == "href" and not re.match(r"(?:https?|mailto):", text):
-                plain = False
-        self.is_plain &= plain
-        if tag not in _EMPTY:
-            self.open.append(tag)
+    def _take(self, token: re.Match[str]) -> None:
+        if token["text"] is not None:
+            text = " ".join(unescape(token["text"]).split())
+            self.said += [text] if text else []
+        elif token["tag"] is not None:
+            self._begin(token["tag"].lower(), token["attributes"], is_closed=bool(token["slash"]))
+        elif token["end"] is not None:
+            tag = token["end"].lower()
+            self.is_plain &= bool(self._open) and self._open.pop() == tag
+        else:
+            self.is_plain &= "xpbench" not in (token["comment"] or "")
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _EMPTY:
-            return
-        if not self.open or self.open.pop() != tag:
+    def _begin(self, tag: str, attributes: str, *, is_closed: bool) -> None:
+        if tag not in _TAGS or (is_closed and tag not in _EMPTY):  # a browser leaves <div/> open
             self.is_plain = False
-
-    def handle_data(self, data: str) -> None:
-        if data.strip():
-            self.said.append(" ".join(data.split()))
-
-    def handle_comment(self, data: str) -> None:
-        self.is_plain &= "xpbench" not in data
-
-    def handle_decl(self, decl: str) -> None:
-        self.is_plain = False
-
-    def handle_pi(self, data: str) -> None:
-        self.is_plain = False
-
-    def unknown_decl(self, data: str) -> None:
-        self.is_plain = False
+        for name, value in _ATTRIBUTE.findall(attributes):
+            text = unescape(value.strip("\"'")).strip().lower()
+            if name.lower() not in _ATTRIBUTES:
+                self.is_plain = False
+            if name.lower() == "style" and (not _STYLES.match(text) or _MOVES.search(text)):
+                self.is_plain = False
+            if name.lower() == "href" and not re.match(r"(?:https?|mailto):", text):
+                self.is_plain = False
+        if tag not in _EMPTY:
+            self._open.append(tag)
 
 
 def read_added(pieces: list[str]) -> list[Difference]:
@@ -164,14 +240,10 @@ def read_added(pieces: list[str]) -> list[Difference]:
     for piece in pieces:
         if not piece.strip():
             continue
-        parser = _Added()
-        parser.feed(piece)
-        complete = not parser.rawdata
-        parser.close()
-        plain = parser.is_plain and complete and not parser.open
-        said = " ".join(parser.said) or piece
-        if plain:
-            found.append(Difference("added around the page", "nothing", said[:160]))
+        added = _Added(piece)
+        said = shortened(" ".join(added.said) or piece)
+        if added.is_plain:
+            found.append(Difference("added around the page", "nothing", said))
         else:
-            found.append(Difference("markup around the page", "nothing that can run, cover or hide the page", said[:160]))
+            found.append(Difference("markup around the page", "nothing that can run, cover or hide the page", said))
     return found

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
+from xpbench.verifier.bound import data_of, is_known, look_on_record
 from xpbench.verifier.chain import is_neutral, level_of
 from xpbench.verifier.report import J, Notes
+from xpbench.verifier.text import canonical
 
 PLAN_STAMPS = {
     "after": "PLANNED AFTER THE DATA",
@@ -14,6 +16,17 @@ PLAN_STAMPS = {
     "retrospective": "RETROSPECTIVE",
 }
 AMENDED_STAMP = "AMENDED AFTER EFFECTS"
+PLAN_WORDS = {
+    "PLANNED AFTER THE DATA": "by a plan made after the data",
+    "PARTLY PLANNED AFTER THE DATA": "by a plan made after part of the data",
+    "RETROSPECTIVE": "by a retrospective plan",
+    "AMENDED AFTER EFFECTS": "by a plan changed after effects were seen",
+    "RESTARTED AFTER EFFECTS": "in a run restarted after effects were seen",
+    "MORE LOOKS THAN PLANNED": "at one of more looks than the plan allows for",
+    "EXPLORATORY": "by an analysis that was not planned",
+    "PEEK": "at a look before results were due",
+}
+RESTARTED_STAMP, LOOKS_STAMP = "RESTARTED AFTER EFFECTS", "MORE LOOKS THAN PLANNED"
 
 
 def _moment(text: str) -> datetime | None:
@@ -44,6 +57,23 @@ def state_of(registration: J, summary: J) -> str:
     return "after" if whole else "partly"
 
 
+_WHO_COUNTS = ("/exposure", "/data", "/variants")
+"""Fields of the plan whose amendment makes earlier looks ones at other units."""
+
+
+def found_before(entries: Sequence[J], summary: J) -> str:
+    """`after` or `partly` where an earlier look found that, and the data read now have no dates or later ones."""
+    first = str(summary["first_exposure"])
+    for entry in reversed(entries):
+        body = entry["body"]
+        if entry["kind"] == "amended" and any(str(c["pointer"]).startswith(_WHO_COUNTS) for c in body.get("changes", ())):
+            break
+        state = (body.get("health") or {}).get("plan_first", "") if entry["kind"] in ("looked", "opened", "peeked") else ""
+        if state in ("after", "partly") and body.get("first_exposure"):
+            return str(state) if not first or first[:10] > str(body["first_exposure"])[:10] else ""
+    return ""
+
+
 def amended_after_effects(entries: Sequence[J]) -> bool:
     """Whether a field that can turn a result was amended after effects were seen or a gate had failed."""
     for i, entry in enumerate(entries):
@@ -56,6 +86,21 @@ def amended_after_effects(entries: Sequence[J]) -> bool:
     return False
 
 
+def stamps_of_record(known: Sequence[J], readout: J) -> list[str]:
+    """Stamps that follow from the entries that were known at a look, with its own."""
+    out = []
+    follows = known[0]["body"].get("follows") or {}
+    if follows.get("effects_seen") or follows.get("knowledge") == "effects seen":
+        out.append(RESTARTED_STAMP)
+    looks = [e for e in known if e["kind"] in ("opened", "peeked")]
+    hows = [(e["body"].get("reading") or {}).get("how") or {} for e in looks]
+    columns = [{k: v for k, v in how.items() if k in ("unit", "variant", "variants")} for how in hows]
+    fixed = readout["plan"]["model"]["kind"] == "frequentist" and len({data_of(e) for e in looks}) > 1
+    if fixed or len({canonical(c) for c in columns if c}) > 1:
+        out.append(LOOKS_STAMP)
+    return out
+
+
 def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
     """The stamps that ledger and data ask for; a readout that knows of them must carry them, and no other.
 
@@ -65,14 +110,25 @@ def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
     readout = payload["readout"]
     until = [e for e in entries if e["at"] <= readout["at"]]
     state = state_of(entries[0], readout["summary"])
+    look = look_on_record(readout, entries)
+    known = [e for e in entries if look is not None and is_known(e, look, entries)]
+    is_recorded = look is not None and "reading" in look["body"]
+    if is_recorded and state != "retrospective":
+        state = found_before([e for e in known if e is not look], readout["summary"]) or state
     expected = ([PLAN_STAMPS[state]] if state in PLAN_STAMPS else []) + (
         [AMENDED_STAMP] if amended_after_effects(until) else []
     )
     told = next((c["evidence"].get("state") for c in readout["health"] if c["name"] == "plan_first"), None)
+    expected += stamps_of_record(known, readout) if is_recorded else []
     if told is not None:
         notes.same("plan before data", state, told)
-        known = (*PLAN_STAMPS.values(), AMENDED_STAMP)
-        notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in known))
+        about = (*PLAN_STAMPS.values(), AMENDED_STAMP, *((RESTARTED_STAMP, LOOKS_STAMP) if is_recorded else ()))
+        notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in about))
+    if "headline" in readout:
+        advice = readout["recommendation"]
+        words = [PLAN_WORDS[s] for s in readout["stamps"] if s in PLAN_WORDS]
+        plainly = f"{advice['outcome']} {advice['variant']}".strip()
+        notes.same("readout, headline", ", ".join([plainly, *words[:1]]), readout["headline"])
     dates = f"registered on {entries[0]['at'][:10]}, first exposure on {readout['summary']['first_exposure'][:10]}"
     if state == "unknown":
         notes.not_checked.append("whether the plan came before the data: they have no dates of exposure")

@@ -16,6 +16,30 @@ GRAMMAR: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """By kind: one of these came before, none of these did (`*`: no entry at all); every other kind comes after `registered`."""
 
+KINDS = (
+    "amended",
+    "concluded",
+    "decided",
+    "deferred",
+    "launched",
+    "looked",
+    "memo",
+    "opened",
+    "peeked",
+    "preflight",
+    "published",
+    "registered",
+    "repaired",
+    "restarted",
+    "rolled_back",
+    "signed_off",
+    "stamped",
+    "superseded",
+    "waived",
+    "watched",
+)
+"""Every kind that this release writes; an entry of another one is of a newer version."""
+
 ABOUT_THE_PLAN = ("amended", "launched", "looked", "opened", "peeked", "decided", "deferred", "watched", "restarted")
 CONFLICTS = ("amended", "decided", "deferred", "restarted")
 """What an entry of these kinds does not commute with, once it says on which head it was based."""

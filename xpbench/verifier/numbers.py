@@ -9,7 +9,7 @@ from xpbench.verifier.designs import adjust, alpha_of, design_of, interval_level
 from xpbench.verifier.pairs import NAN
 from xpbench.verifier.posterior import LOOSE, misses
 from xpbench.verifier.quantiles import chi2_tail
-from xpbench.verifier.report import J, Notes
+from xpbench.verifier.report import J, Notes, shortened
 from xpbench.verifier.rows import MATCHED, finite, rows_of
 from xpbench.verifier.rule import recommended
 from xpbench.verifier.text import canonical, sha256
@@ -141,13 +141,14 @@ def check_estimates(notes: Notes, readout: J) -> None:
     looks = readout["looks"]
     left: set[str] = set()
     base: tuple[str, ...] = ()
+    light = plan
     heavy = design_of(plan, plan["variants"][0], units=sum(readout["summary"]["units"].values()), looks=looks).boundary
     if heavy is not None and not heavy.is_light:
-        base, plan = _BY_ENGINE, {**plan, "model": {**model, "kind": "frequentist"}}
-        notes.not_checked.append(f"intervals over {len(heavy.information)} looks, some very close: xpbench verify --full")
+        base, light = _BY_ENGINE, {**plan, "model": {**model, "kind": "frequentist"}}
+        _leave(notes, f"intervals over {len(heavy.information)} looks, some very close")
     for dimension, value, theirs in groups:
         ours = rows_of(
-            plan,
+            plan if dimension else light,
             readout["summary"],
             looks=() if dimension else looks,
             dimension=dimension,
@@ -163,15 +164,18 @@ def check_estimates(notes: Notes, readout: J) -> None:
             metric = next(m for m in plan["metrics"] if m["key"] == other["metric"])
             notes.same(f"estimates, {where}, name", metric.get("name") or metric["key"], other["label"])
             notes.same(f"estimates, {where}, kind", metric["kind"], other["kind"])
-            skip = (*base, "p_adjusted", "verdict", "guardrail") if dimension else base
+            skip = ("p_adjusted", "verdict", "guardrail") if dimension else base
             if mass is not None and is_left(mine):
                 left.add(where)
             compare_row(notes, where, {**mine, "sensitivity": []} if dimension else mine, other, skip, mass)
+            if dimension:  # corrected over the slices, which has the last word
+                shown = other["p_adjusted"] is not None and other["p_adjusted"] <= alpha_of(plan)
+                notes.same(f"estimates, {where}, verdict", mine["verdict"] if shown else "unclear", other["verdict"])
     if looks and looks[-1].get("findings") and not base:
         _check_own_look(notes, plan, readout)
     _check_slices(notes, readout)
     if left:
-        notes.not_checked.append(f"posterior where the control may be zero, by the engine: {', '.join(sorted(left))} (--full)")
+        _leave(notes, f"posterior where the control may be zero: {shortened(', '.join(sorted(left)))}")
     if readout["health"]:
         notes.not_checked.append("health checks are the readout's own: they need the data (xpbench reproduce)")
     if len(notes.differences) == before:
@@ -180,6 +184,12 @@ def check_estimates(notes: Notes, readout: J) -> None:
             model["kind"], ""
         )
         notes.checked.append(f"estimates, intervals, p-values and margins of {count} rows recomputed from the moments{how}")
+
+
+def _leave(notes: Notes, what: str) -> None:
+    """Note numbers that the engine has to compute."""
+    notes.for_engine.append(what)
+    notes.not_checked.append(f"{what}: they need the engine (xpbench verify)")
 
 
 def _slice_levels(plan: J, readout: J, dimension: str) -> dict[tuple[str, str], float] | None:

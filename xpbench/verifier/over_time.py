@@ -36,11 +36,22 @@ def check_over_time(notes: Notes, readout: J) -> None:
                     if name == "points"
                     else other.get(name)
                 )
+                if name == "sentence" and isinstance(value, tuple):
+                    value = found if _around(value, found, one["what"][2]) else value
                 if name != "what" and not _same(value, found):
                     notes.differs(f"{part}, {' '.join(one['what'])}, {name}", value, found)
         count += len(mine)
     if count and len(notes.differences) == before:
         notes.checked.append(f"{count} tests over time and beside other experiments recomputed from the moments")
+
+
+def _around(ends: tuple[str, str], sentence: object, name: str) -> bool:
+    """Whether a sentence has these ends around the name of another experiment, however that is quoted and shortened."""
+    text = str(sentence)
+    if not (text.startswith(ends[0]) and text.endswith(ends[1]) and len(text) >= sum(map(len, ends))):
+        return False
+    middle = [c for c in text[len(ends[0]) : len(text) - len(ends[1])] if c.isalnum()]
+    return "://" in name or middle == [c for c in name if c.isalnum()][: len(middle)]
 
 
 _AXIS = {"novelty": "axis", "interactions": "other"}
@@ -78,6 +89,8 @@ def _trends(plan: J, cells: Sequence[J], methods: int) -> list[J]:
     for found, p in zip(out, adjusted, strict=True):
         found["p_adjusted"] = finite(p)
         found["word"] = _word(found, found.pop("used"), alpha_of(plan))
+        label = next(m.get("name") or m["key"] for m in plan["metrics"] if m["key"] == found["what"][0])
+        found["sentence"] = f"{label}: {_told_trend(found['word'], found['what'][2], says_rest=methods < POWER)}"
     return out
 
 
@@ -164,6 +177,24 @@ def _word(found: J, points: Sequence[Point3], alpha: float) -> str:
     return "fading" if found["slope"] * level < 0 else "growing"
 
 
+def _told_trend(word: str, axis: str, *, says_rest: bool) -> str:
+    along = {"age": "days since exposure", "cohort": "days of exposure", "weekday": "days of the week"}[axis]
+    if word == "not answerable":
+        return f"fewer than 4 {along} can be compared."
+    if word == "steady":
+        return f"the effect is not shown to change over {along}."
+    if word == "uneven":
+        return "the effect differs between days of the week; read whole weeks only."
+    if axis == "age" and word == "fading":
+        rest = ". Its size after the last day is what will stay" if says_rest else ""
+        return f"the effect fades with the days since exposure: part of it is novelty{rest}."
+    if axis == "age":
+        return "the effect grows with the days since exposure: units learn, and a short window understates it."
+    if word == "fading":
+        return "the effect is smaller for units exposed later: something changed during the experiment, or early units differ."
+    return "the effect is larger for units exposed later: something changed during the experiment."
+
+
 def _interactions(plan: J, cells: Sequence[J], _: int) -> list[J]:
     """Every metric and treatment beside every other experiment: the same effect in all of its variants, by Cochran's Q."""
     control = next(v["key"] for v in plan["variants"] if v.get("control"))
@@ -181,8 +212,29 @@ def _interactions(plan: J, cells: Sequence[J], _: int) -> list[J]:
                     out.append({"what": [metric["key"], variant, where[len(OTHER) :]], **found})
     adjusted = adjust([NAN if x["p_value"] is None else x["p_value"] for x in out], "holm")
     for found, p in zip(out, adjusted, strict=True):
+        found["state"], found["sentence"] = _told_beside(found, p, alpha_of(plan))
         found["p_value"] = finite(p)
     return out
+
+
+def _told_beside(found: J, adjusted: float, alpha: float) -> tuple[str, J]:
+    """State and sentence, the assignments first; around the other's name the two ends of the sentence."""
+    p = found["p_value"]
+    if found["p_independent"] < 0.001:
+        bias = found["bias"]
+        size = "" if bias is None else f" It can carry over up to {bias:.3g} in units of the metric."
+        dependent = f"The two experiments share units that were not assigned independently (V = {found['phi']:.3f}).{size}"
+        return "assignments dependent", dependent
+    if p is None:
+        return "not answerable", "Too few units meet both experiments."
+    if p > alpha:
+        ends = ("The effect is not shown to depend on the variant of ", f" (p = {p:.2g}).")
+    elif not adjusted <= alpha:
+        ends = ("The effect is not shown to depend on ", f" after correction (p = {adjusted:.2g}).")
+    else:
+        rest = "read it within each of them, and ship both together only after a joint test."
+        return "interaction", ("The effect depends on the variant of ", f" (p = {p:.2g}): {rest}")
+    return "no interaction shown", ends
 
 
 def _beside(metric: J, own: dict[tuple[str, str, str], J], control: str, variant: str) -> dict[str, J]:
@@ -199,4 +251,25 @@ def _beside(metric: J, own: dict[tuple[str, str, str], J], control: str, variant
         mean = math.fsum(w * d for w, d in zip(weights, effects.values(), strict=True)) / math.fsum(weights)
         q = math.fsum(w * (d - mean) ** 2 for w, d in zip(weights, effects.values(), strict=True))
         p = chi2_tail(q, len(effects) - 1)
-    return {"effects": effects, "p_value": p}
+    counts = [[own[key, v, part]["n"] if (key, v, part) in own else 0 for part in parts] for v in (control, variant)]
+    phi, independent = _dependence(counts)
+    carried = None
+    for i, a in enumerate(parts):
+        for b in parts[i + 1 :]:
+            pair = estimate(metric, own.get((key, control, a)), own.get((key, control, b))).pair
+            if pair.status == "ok" and pair.variance > 0 and pair.mt != pair.mc:
+                carried = max(carried or 0.0, abs(pair.mt - pair.mc))
+    bias = None if carried is None else phi * carried
+    return {"effects": effects, "p_value": p, "phi": phi, "p_independent": independent, "bias": bias}
+
+
+def _dependence(counts: Sequence[Sequence[int]]) -> tuple[float, float]:
+    """Cramér's V and Pearson's p-value of a table of units."""
+    columns, rows = [sum(c) for c in zip(*counts, strict=True)], [sum(r) for r in counts]
+    total = sum(rows)
+    kept = [j for j, c in enumerate(columns) if c > 0]
+    if total == 0 or min(rows) == 0 or len(kept) < 2:
+        return 0.0, 1.0
+    means = [[r * c / total for c in columns] for r in rows]
+    q = math.fsum((counts[i][j] - means[i][j]) ** 2 / means[i][j] for i in range(2) for j in kept)
+    return math.sqrt(q / total), chi2_tail(q, len(kept) - 1)

@@ -227,13 +227,14 @@ def check_page(notes: Notes, payload: J, document: str | None, renderer: Rendere
     cells, messages, pictures = renderer.made({name: part for name, part in payload.items() if name != "page"})
     page = payload.get("page")
     if page is None:
-        known = list(renderer.templates.values())
+        known = list(renderer.templates.values())[1:]  # those before the newest: no page of today lacks its cells
     else:
         if page["template"] not in renderer.templates:
             notes.not_checked.append("the page was not made again: its template is not one that this version knows")
             return
         cells = _accounted(notes, payload, renderer, cells, messages)
         known = [] if document is None else [renderer.templates[page["template"]]]
+    notes.has_cells = cells is not None
     if cells is None or document is None:
         return
     at = document.rfind(SEAL) + len(SEAL)

@@ -64,6 +64,7 @@ PLAN_KEYS: J = {
     "hypothesis": {"because": None, "if": None, "then": [{"direction": None, "lift": None, "metric": None}]},
     "key": None,
     "links": [{"title": None, "url": None}],
+    "looks": {"agents": None},
     "metrics": [
         {
             "column": None,

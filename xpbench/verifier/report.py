@@ -7,12 +7,13 @@ from typing import Any
 
 J = Any  # a JSON value
 
-DEPTHS = ("in full", "page not compared", "page touched", "no page")
+DEPTHS = ("in full", "in part", "page not compared", "page touched", "no page")
 VERDICTS: dict[tuple[str, str], tuple[int, str, str]] = {
     ("verified", "in full"): (0, "✓", "verified in full"),
     ("differs", ""): (1, "✕", "differs"),
     ("unreadable", ""): (2, "?", "unreadable"),
     ("newer", ""): (3, "↑", "made by a newer version"),
+    ("numbers hold", "in part"): (4, "◔", "numbers hold, some of them not computed"),
     ("numbers hold", "page not compared"): (4, "◒", "numbers hold, page not compared"),
     ("numbers hold", "page touched"): (5, "◐", "numbers hold, page touched"),
     ("verified", "no page"): (5, "○", "numbers hold, no page"),
@@ -62,8 +63,8 @@ class Report:
         headline: Decision as the payload has it.
         cause: The kind of trouble in one word or two, "" for a verified memo: `line ends` (nothing else differs), `truncated`,
             `no memo`, `a copy`, `added text`, `too large`, `not there`, `other experiment`, `fork`, `cut ledger`,
-            `copied folder`, `superseded`, `witness`, `newer`, or `altered`.
-        depth: How deep it looked where nothing differs: `in full`, `page not compared`, `page touched` or `no page`.
+            `copied folder`, `superseded`, `witness`, `newer`, `left out` (some numbers), or `altered`.
+        depth: How deep it looked where nothing differs: `in full`, `in part`, `page not compared`, `page touched` or `no page`.
         unproven: What such a check can't prove.
     """
 
@@ -81,7 +82,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 verified in full, 1 differs, 2 unreadable, 3 newer, 4 page not compared, 5 page touched or absent."""
+        """0 verified in full, 1 differs, 2 unreadable, 3 newer, 4 something not compared, 5 page touched or absent."""
         return VERDICTS[self.status, self.depth][0]
 
     @property
@@ -151,6 +152,9 @@ class Report:
         return str(self)
 
     def __str__(self) -> str:
+        return "\n".join(_printable(line) for line in self._lines())
+
+    def _lines(self) -> list[str]:
         lines = [f"{self.verdict}: {self.reason}", *(f"  ✕ {d}" for d in self.differences[:40])]
         if len(self.differences) > 40:
             lines.append(f"  … and {len(self.differences) - 40} more")
@@ -158,17 +162,30 @@ class Report:
         lines += [f"  ─ not checked: {n}" for n in self.not_checked]
         if self.unproven:
             lines += ["  What this can't prove:", *(f"  · {n}" for n in self.unproven)]
-        return "\n".join(lines)
+        return lines
 
 
 @dataclass
 class Notes:
-    """What has been found so far."""
+    """What has been found so far.
+
+    Attributes:
+        differences: Each part that differs.
+        checked: What was computed again.
+        not_checked: What was not, and why.
+        depth: How deep the page was compared.
+        left: What was not checked and is shown all the same: sentences of another version, signatures, sums that take too long.
+        for_engine: Numbers that were not computed here, because they take the engine.
+        has_cells: Whether every cell of the page was made again from the payload.
+    """
 
     differences: list[Difference] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
     depth: str = ""
+    left: list[str] = field(default_factory=list)
+    for_engine: list[str] = field(default_factory=list)
+    has_cells: bool = False
 
     def differs(self, part: str, expected: object, found: object) -> None:
         """Note a difference."""
@@ -180,6 +197,11 @@ class Notes:
             return True
         self.differs(part, expected, found)
         return False
+
+
+def _printable(text: str) -> str:
+    """A line as a terminal shows it: texts of a file from anyone steer no terminal and turn no direction."""
+    return "".join(c if c.isprintable() or c == "\u202f" else "\ufffd" for c in text)
 
 
 def shortened(value: object) -> str:

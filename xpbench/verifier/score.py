@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True)
@@ -84,17 +85,27 @@ class Score:
 
     def effect(self, q: float) -> tuple[float, float, float]:
         """Difference and its interval."""
-        at = self.x_t / self.n_t - self.x_c / self.n_c
-        return at, falling_root(lambda d: self.z_effect(d) - q, -1.0, at), falling_root(lambda d: self.z_effect(d) + q, at, 1.0)
+        return _effect_of(self, q)
 
     def lift(self, q: float) -> tuple[float | None, float | None, float | None, str]:
         """Lift, its interval, and the status where there is none."""
-        if self.x_c == 0:
-            return None, None, None, "control_near_zero" if self.x_t == 0 else "unbounded_lift"
-        ratio = self.x_t * self.n_c / (self.x_c * self.n_t)
-        at = math.log(ratio) if ratio > 0 else -60.0
-        low = -1.0 if self.x_t == 0 else math.expm1(falling_root(lambda v: self.z_ratio(math.exp(v)) - q, -60.0, at))
-        return ratio - 1, low, math.expm1(falling_root(lambda v: self.z_ratio(math.exp(v)) + q, at, 60.0)), ""
+        return _lift_of(self, q)
+
+
+@lru_cache(maxsize=256)  # a look alone and with those before it has the same intervals
+def _effect_of(score: Score, q: float) -> tuple[float, float, float]:
+    at = score.x_t / score.n_t - score.x_c / score.n_c
+    return at, falling_root(lambda d: score.z_effect(d) - q, -1.0, at), falling_root(lambda d: score.z_effect(d) + q, at, 1.0)
+
+
+@lru_cache(maxsize=256)
+def _lift_of(score: Score, q: float) -> tuple[float | None, float | None, float | None, str]:
+    if score.x_c == 0:
+        return None, None, None, "control_near_zero" if score.x_t == 0 else "unbounded_lift"
+    ratio = score.x_t * score.n_c / (score.x_c * score.n_t)
+    at = math.log(ratio) if ratio > 0 else -60.0
+    low = -1.0 if score.x_t == 0 else math.expm1(falling_root(lambda v: score.z_ratio(math.exp(v)) - q, -60.0, at))
+    return ratio - 1, low, math.expm1(falling_root(lambda v: score.z_ratio(math.exp(v)) + q, at, 60.0)), ""
 
 
 def falling_root(function: Callable[[float], float], low: float, high: float) -> float:

@@ -37,7 +37,7 @@ _SUMMARY = {
 }
 _SITUATION = dict.fromkeys(("primary", "deteriorated", "guardrails", "health", "adequate"))
 _READOUT = {
-    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods")),
+    **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods", "headline")),
     "plan": PLAN_KEYS,
     "due": dict.fromkeys(("is_due", "is_adequate", "reason", "units", "units_needed", "days", "days_needed", "look", "looks")),
     "summary": _SUMMARY,
@@ -51,7 +51,7 @@ _READOUT = {
     },
     "looks": [
         {
-            **dict.fromkeys(("seq", "at", "by", "units", "planned", "reason", "last", "counts")),
+            **dict.fromkeys(("seq", "at", "by", "agent", "units", "planned", "reason", "last", "counts")),
             "findings": {"*": {"*": dict.fromkeys(("p", "sign", "guardrail", "matters"))}},
         }
     ],

@@ -6,9 +6,9 @@ import ast
 from pathlib import Path
 
 PARTS = (
-    *("report", "text", "plan_keys", "shape", "quantiles", "grammar", "bound", "chain", "exports", "file", "story", "first"),
-    *("pairs", "score", "estimates", "designs", "boundaries", "posterior", "documented", "rows", "rule"),
-    *("numbers", "over_time", "template", "page", "said", "check"),
+    *("report", "text", "plan_keys", "shape", "quantiles", "grammar", "bound", "chain", "exports", "file", "story", "signed"),
+    *("first", "pairs", "score", "estimates", "designs", "boundaries", "ratio", "posterior", "documented", "rows", "rule"),
+    *("numbers", "derived", "over_time", "template", "page", "said", "check"),
 )
 """Order of the parts: each stands after those whose names it needs when it is loaded."""
 
@@ -18,10 +18,10 @@ HEAD = '''"""Check a memo with nothing but the memo: one file of Python, standar
 
 A second implementation, written apart from the engine that made the memo, of digests, the ledger's chain, estimates from
 moments, designs, corrections, margins and the rule. Then the page: every cell is made again from the payload, put into the
-template and compared byte by byte. Signatures and time stamps need the package.
+template and compared byte by byte. Signatures by other keys than Ed25519 and time stamps need the package.
 
 Exit codes: 0 verified in full, 1 differs (and where), 2 unreadable, 3 made by a newer version, 4 the numbers hold and the page
-was not compared, 5 the numbers hold and the page was touched or there is none.
+or some of them were not compared, 5 the numbers hold and the page was touched or there is none.
 
 Joined from the parts in xpbench/verifier and from what draws the page; read them there, one subject a file.
 """

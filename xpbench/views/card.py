@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
+from xpbench.outward import for_terminal
+from xpbench.outward import html as escape
 from xpbench.plan.model import Plan
 
 _MOVES = {"increase": "will rise", "decrease": "will fall"}
@@ -177,6 +178,7 @@ class PlanCard:
             parts.append(self._state)
         return f"{self._plan.get('title') or 'Untitled experiment'} ({self._plan.get('key') or 'no key'}): {', '.join(parts)}"
 
+    @for_terminal
     def to_text(self) -> str:
         """The card as plain text."""
         lines = [self.headline, "", sentence(self._plan), ""]

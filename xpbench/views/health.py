@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from html import escape
 from typing import Any
 
 from xpbench.health.check import Check, health_line, worst_first
 from xpbench.health.five import five
+from xpbench.outward import html as escape
 from xpbench.views.table import Column, Table
 from xpbench.views.view import View
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
+from xpbench.outward import for_terminal
+from xpbench.outward import html as escape
 from xpbench.views import numbers
 from xpbench.views.table import Column, Table
 from xpbench.views.view import View
@@ -92,6 +93,7 @@ class PreflightCard:
         """The card in one line."""
         return f"{self._key}: {self._view.title if self._view else 'no preflight yet'}"
 
+    @for_terminal
     def to_text(self) -> str:
         """The card as plain text."""
         return "\n".join([self.headline, self._view.table.to_text() if self._view else ""]).rstrip()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import date
-from html import escape
 from typing import Any
 
 from xpbench.data.pace import day_of_horizon
 from xpbench.errors import number_of
 from xpbench.health.check import health_line
+from xpbench.outward import for_terminal
+from xpbench.outward import html as escape
 from xpbench.views.forest_plot import forest_table
 from xpbench.views.table import Column, Table
+from xpbench.wording.verdicts import by_plan
 
 MARKS = {"ship": "▲", "ship none": "▬", "iterate": "↻", "invalid": "✕", "defer": "○"}
 EDGES = {
@@ -88,7 +90,7 @@ class ReadoutCard:
             "iterate": "Iterate",
             "invalid": "Do not read the effects",
         }
-        return words.get(advice.outcome, str(advice.outcome))
+        return by_plan(words.get(advice.outcome, str(advice.outcome)), self._readout.stamps)
 
     @property
     def because(self) -> str:
@@ -121,6 +123,7 @@ class ReadoutCard:
         items = "".join(f"<li dir='auto'>{escape(line)}</li>" for line in lines)
         return f"<div class='xp-now-what'><p style='margin:8px 0 0'><b>What now</b></p><ul>{items}</ul></div>"
 
+    @for_terminal
     def to_text(self) -> str:
         """The card as plain text."""
         lines = [self.headline]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
-from xpbench.outward import csv_text
+from xpbench.outward import csv_text, for_terminal
+from xpbench.outward import html as escape
 
 SHOWN_ROWS = 200
 """Rows that the HTML table shows; the CSV has all."""
@@ -68,6 +68,7 @@ class Table:
         """The rows as CSV with a heading line; numbers in full, text guarded against spreadsheets."""
         return csv_text([c.key for c in self.columns], [[r.get(c.key) for c in self.columns] for r in self.rows])
 
+    @for_terminal
     def to_text(self) -> str:
         """The rows as aligned text."""
         lines = [[c.heading for c in self.columns]]
@@ -116,6 +117,7 @@ class Table:
             f"<a download='xpbench.csv' href='data:text/csv;charset=utf-8;base64,{data}'>Save as file</a></details>"
         )
 
+    @for_terminal
     def __repr__(self) -> str:
         return f"{self.caption}\n{self.to_text()}"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
+from xpbench.outward import html as escape
 from xpbench.views import numbers
 from xpbench.views.forest_plot import p_column, takeaway
 from xpbench.views.table import Column, Table

@@ -14,12 +14,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from xpbench.errors import InputError, plain
 from xpbench.files import write_atomic
+from xpbench.outward import for_terminal
+from xpbench.outward import html as escape
 from xpbench.views.png import shrunk
 from xpbench.views.table import Table
 from xpbench.views.theme import Ground, base_config, themed_config
@@ -141,6 +142,7 @@ class View:
             "table": self.table.to_dict(),
         }
 
+    @for_terminal
     def to_text(self) -> str:
         """Takeaway and numbers as plain text."""
         return "\n".join(filter(None, [self.title, self.subtitle, "", self.table.to_text()]))

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +19,7 @@ from xpbench.ledger import Clock, Entry, Ledger, distinct_looks, experiments, sy
 from xpbench.ledger.clock import parse_stamp
 from xpbench.ledger.first import planned_after
 from xpbench.ledger.folder import LEDGER, MEMO, frozen_readout
+from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 from xpbench.stats.shrinking import Prior, portfolio_prior, shrunk
@@ -91,6 +91,7 @@ class Line:
         follows: Keys of the runs that came before, oldest first.
         restarted_as: Key of the run that follows, "" where there is none.
         planned_after: Stamp and dates where the plan came after the data, or looks back; "" for a pre-registered one.
+        agent_looks: Looks at effects by programs on behalf of people, each state of the data once.
     """
 
     key: str
@@ -107,6 +108,7 @@ class Line:
     follows: tuple[str, ...] = ()
     restarted_as: str = ""
     planned_after: str = ""
+    agent_looks: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
@@ -249,6 +251,10 @@ class Portfolio(Shows):
         if self.broken:
             out.append(f"{len(self.broken)} folders can't be read.")
         out.append(f"{self.peeks} peeks, {sum(self.deviations.values())} deviations, {len(self.overrides)} overrides.")
+        by_agents = [x for x in self.lines if x.agent_looks]
+        if by_agents:
+            looks = number_of(sum(x.agent_looks for x in by_agents), "look")
+            out.append(f"{looks} by programs on behalf of people, in {number_of(len(by_agents), 'experiment')}.")
         ends = [x for x in self.lines if x.follows and not x.restarted_as]
         if ends:
             runs = "; ".join(" → ".join((*x.follows, x.key)) for x in ends)
@@ -386,6 +392,7 @@ def _read(path: Path, key: str, entries: Sequence[Entry], now: datetime) -> tupl
         tuple(str(k) for k in (entries[0].body.get("follows") or {}).get("runs", ())),
         restarted_as,
         planned_after(entries),
+        len({str(e.body.get("fingerprint") or e.seq) for e in entries if e.kind in ("opened", "peeked") and e.agent}),
     )
     if line.planned_after or decision is None or decision.kind != "decided":
         return line, []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from xpbench.decide.margins import State, judge_margin
@@ -107,9 +107,18 @@ def judge(metric: MetricBase, pair: Pair, *, alpha: float) -> WatchRow:
 
 
 def check_rows(
-    plan: Plan, series: Mapping[str, Series], *, shipped: datetime, check_day: int, trend: Trend = "linear"
+    plan: Plan,
+    series: Mapping[str, Series],
+    *,
+    shipped: datetime,
+    check_day: int,
+    trend: Trend = "linear",
+    now: datetime | None = None,
 ) -> tuple[WatchRow, ...]:
-    """One row per watched metric, from the data up to the check's day.
+    """One row per watched metric, from the whole days up to the check's day.
+
+    A day (UTC) that is not over yet holds the units and events of some of its hours: it counts for nothing, so that it neither
+    breaches a guardrail nor hides a breach. A row's reason names what was left out.
 
     Args:
         plan: With the contract.
@@ -117,6 +126,7 @@ def check_rows(
         shipped: When the variant was shipped.
         check_day: Days after shipping of this check.
         trend: For the estimator `pre_post`.
+        now: Aware time of the check; every day of the data counts as over if missing.
 
     Raises:
         WatchError: `XPB-W01`, the plan has no contract; `XPB-W03`, no such check day.
@@ -134,17 +144,22 @@ def check_rows(
         )
     alpha = plan.alpha / len(days)
     until = (shipped + timedelta(days=check_day)).date()
-    rows = []
+    last = until if now is None else min(until, now.astimezone(UTC).date() - timedelta(days=1))
+    rows: list[WatchRow] = []
     for key in watched_metrics(plan):
         metric = plan.metric(key)
         data = series.get(key)
         if data is None:
             rows.append(WatchRow(key, "not answerable", f"There is no data. {nearest(key, series)}", alpha=alpha))
             continue
+        whole = data.up_to(last)
+        left_out = sorted({d.day for g in data.up_to(until).groups.values() for d in g.days if d.day > last})
         try:
-            rows.append(judge(metric, _pair(plan, data.up_to(until), shipped, trend), alpha=alpha))
+            row = judge(metric, _pair(plan, whole, shipped, trend), alpha=alpha)
         except NotAnswerable as reason:
-            rows.append(WatchRow(key, "not answerable", str(reason), alpha=alpha))
+            row = WatchRow(key, "not answerable", str(reason), alpha=alpha)
+        days_out = f" {', '.join(map(str, left_out))} was not over yet and does not count." if left_out else ""
+        rows.append(replace(row, reason=row.reason + days_out))
     return tuple(rows)
 
 
@@ -169,7 +184,8 @@ def record_check(
         by: Who looks.
         note: Anything to remember.
         trend: For the estimator `pre_post`.
-        clock: Where the time comes from, to refuse a check before its date; the ledger's own times are used where missing.
+        clock: Where the time comes from, to refuse a check before its date; the ledger's own clock where missing, by which no
+            check is refused. Days that are not over by then don't count.
 
     Raises:
         WatchError: `XPB-W01` no contract, `XPB-W02` not shipped, `XPB-W03` no such check, recorded already or not due yet.
@@ -199,7 +215,8 @@ def record_check(
             rule=plain(f"It is due on {start + timedelta(days=day):%Y-%m-%d}"),
             remedy=plain("Wait until then"),
         )
-    rows = check_rows(plan, series, shipped=start, check_day=day, trend=trend)
+    now = max((clock or ledger.now)(), parse_stamp(entries[-1].at))  # a clock that was set back makes no day unfinished
+    rows = check_rows(plan, series, shipped=start, check_day=day, trend=trend, now=now)
     body: dict[str, Any] = {
         "check_day": day,
         "state": worst([r.state for r in rows]) if rows else "not answerable",

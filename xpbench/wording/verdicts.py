@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xpbench.wording.numbers import NOT_ENOUGH
@@ -20,6 +20,44 @@ VERDICT_WORDS = {"better": "better", "worse": "worse", "unclear": "no difference
 TOO_LITTLE = "better, but by too little to matter"
 WITH_NUMBERS = ("ok", "unbounded_lift", "control_near_zero", "few_events")
 """Statuses of a row that has a verdict."""
+
+
+BY_PLAN = {
+    "PLANNED AFTER THE DATA": "{decision}, by a plan made after the data",
+    "PARTLY PLANNED AFTER THE DATA": "{decision}, by a plan made after part of the data",
+    "RETROSPECTIVE": "{decision}, by a retrospective plan",
+    "AMENDED AFTER EFFECTS": "{decision}, by a plan changed after effects were seen",
+    "RESTARTED AFTER EFFECTS": "{decision}, in a run restarted after effects were seen",
+    "MORE LOOKS THAN PLANNED": "{decision}, at one of more looks than the plan allows for",
+    "EXPLORATORY": "{decision}, by an analysis that was not planned",
+    "PEEK": "{decision}, at a look before results were due",
+}
+"""A decision with what a reader must know of the plan it rests on, by stamp: without it, it would read as the one answer to a
+question that was asked before the data."""
+
+
+IN_SPITE = "{decision}, though a gate of the health failed"
+"""A decision to ship, or to ship none, on a readout that is INVALID."""
+
+
+def by_plan(words: str, stamps: Iterable[str]) -> str:
+    """A decision or advice in words, with what its readout's stamps say of the plan."""
+    return next((BY_PLAN[s].replace("{decision}", words) for s in stamps if s in BY_PLAN), words)
+
+
+def decided(body: Mapping[str, Any]) -> str:
+    """What an entry of the ledger says was decided, with what its stamps say of the plan."""
+    outcome = str(body.get("outcome", "defer"))
+    variant = str(body.get("variant") or "") if outcome == "ship" else ""
+    return qualified(f"{outcome} {variant}".strip(), outcome, body.get("stamps") or ())
+
+
+def qualified(words: str, outcome: str, stamps: Iterable[str]) -> str:
+    """A decision in words, with what a reader must know first: that its data can't be trusted, or of its plan."""
+    known = tuple(stamps)
+    if "INVALID" in known and outcome in ("ship", "ship none"):
+        return IN_SPITE.replace("{decision}", words)
+    return by_plan(words, known)
 
 
 def has_verdict(row: Mapping[str, Any]) -> bool:

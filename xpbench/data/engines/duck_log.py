@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from xpbench.data.logs.log import MARK, Properties, column_hint, happened, store
 from xpbench.data.logs.opening import kind_of, plain_frame
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, plain, shown
+from xpbench.interrupts import KeptFolder
 from xpbench.meaning.names import name_sql, nothing_sql, odd_sql, trimmed_sql
 from xpbench.meaning.nothing import is_nothing
 from xpbench.meaning.numbers import number_sql
@@ -55,8 +55,8 @@ class DuckLog:
         self.kind = "duckdb"
         self._files_digest = ""
         self._findings: list[Finding] = []
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._copies: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: KeptFolder | None = None
+        self._copies: KeptFolder | None = None
         self._kept = 0
         self._tables: dict[str, list[str]] = {}
         self._table_of: dict[str, str] = {}
@@ -184,7 +184,7 @@ class DuckLog:
         from xpbench.data.jsonl.strict_json_reader import declared_once
         from xpbench.sheets.select import load, names_of, sheets_of
 
-        self._copies = tempfile.TemporaryDirectory(prefix="xpbench-")
+        self._copies = KeptFolder()
         sheets = sheets_of(paths, self._copies.name, (self.schema.event, self.schema.time, self.schema.unit or self.plan.unit))
         names = names_of(sheets)
         for name in names:
@@ -214,7 +214,7 @@ class DuckLog:
         from xpbench.data.jsonl.ingestion import Ingestion, holds_list, keys_of
         from xpbench.sheets.unpack import lines_file
 
-        self._folder = tempfile.TemporaryDirectory(prefix="xpbench-")
+        self._folder = KeptFolder()
         names = [*self.properties.texts]
         unit = self.schema.unit or self.plan.unit
         files = [Path(lines_file(p, self._folder.name)) for p in paths]

@@ -117,7 +117,9 @@ class Ingestion:
                 argument=plain("properties"),
                 value=None,
                 rule=plain("All properties are kept as the text of the object that holds them, and this schema has none"),
-                hint=plain("Name the properties to keep, or the object in EventSchema(properties=…)"),
+                hint=plain(
+                    "Name the properties to keep, or the object in EventSchema(properties=…), --schema properties=COLUMN"
+                ),
             )
         fixed = [n for n in (schema.time, schema.unit or "distinct_id", schema.insert_id, schema.arrived) if n]
         wanted = None if properties is None else [p for p in properties if schema.properties or p != schema.event]

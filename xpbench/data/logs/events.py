@@ -217,6 +217,37 @@ class EventsSource(LogSpecification):
         columns = {plan.unit: table["u"], "variant": table["v"], "time": moments, "$is_qa_tester": table["qa"]}
         return pa.table(columns | {n: table[f"x{i}"] for i, n in enumerate(there)})
 
+    def assigned(self, plan: Plan, *, one_in: int = 1) -> pa.Table:
+        """Units that count with the one variant that they met, for the audit of a readout; ids come to Python here.
+
+        Columns: the plan's unit, and `variant`. Units that met several variants are left out: they are counted elsewhere, and
+        one of their exposures must disagree.
+
+        Args:
+            plan: Of the experiment.
+            one_in: Of so many units one, drawn by a hash of its id that has nothing to do with the assignment.
+
+        Raises:
+            DataError: the log can't be read.
+        """
+        import pyarrow as pa
+
+        from xpbench.data.logs.exposures import steps_of, with_unit
+        from xpbench.data.logs.log import exposures_from
+        from xpbench.data.logs.opening import open_log
+
+        properties = properties_of(plan)
+        with open_log(self, plan, properties, Stages(7, None)) as log:
+            frame = exposures_from(log, plan, properties)
+            if one_in > 1:
+                frame = nw.from_native(frame.to_native().filter(f"hash(u) % {int(one_in)} = 0"))
+            frame = frame.filter(with_unit(frame))
+            for _, test, _ in steps_of(plan):
+                frame = frame.filter(test)
+            met = frame.group_by("u").agg(v=nw.col("v").min(), w=nw.col("v").max())
+            table = met.filter(nw.col("v") == nw.col("w")).collect("pyarrow").to_native()
+        return pa.table({plan.unit: table["u"], "variant": table["v"]})
+
     def histograms(self, plan: Plan, caps: Iterable[Cap]) -> tuple[Histogram, ...]:
         """Counts per bin before and after winsorization, for each of these caps; for pictures.
 

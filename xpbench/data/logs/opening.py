@@ -79,7 +79,7 @@ def _read_by_others(path: str) -> Any:
         raise unread("The table could not be read", error) from error
     full = {name: sheet for name, sheet in sheets.items() if len(sheet)}
     if len(full) != 1:
-        hint = f"It has {len(full):,} sheets with rows: read one with pandas.read_excel(path, sheet_name=…)"
+        hint = f"It has {len(full):,} sheets with rows: save the one you mean as a file of its own, or read it with pandas"
         raise DataError("XPB-D03", kind=ending, hint=plain(hint))
     (sheet,) = full.values()
     return sheet.map(lambda v: None if isinstance(v, str) and not v.strip() else v)

@@ -16,6 +16,8 @@ from xpbench.errors import shown
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from xpbench.data.histogram import Histogram
     from xpbench.data.unit_values import Take
 
@@ -112,6 +114,31 @@ class UnitsSource:
             leave_out = {self.unit or plan.unit, *([self.day] if self.day else [])}
             column = variant_column(self.table, known=texts, leave_out=leave_out)
         return TableSpecification(self.table, self.unit, column, self.day, self.variants, self.engine)
+
+    def assigned(self, plan: Plan, *, one_in: int = 1) -> pa.Table:
+        """Units with a variant of the plan, for the audit of a readout; ids come to Python here.
+
+        Columns: the plan's unit, and `variant`.
+
+        Args:
+            plan: Of the experiment.
+            one_in: Of so many units one, drawn by a hash of its id that has nothing to do with the assignment.
+
+        Raises:
+            DataError: the table can't be read.
+        """
+        from xpbench.data.engines.embedded import literal
+
+        with contextlib.ExitStack() as stack:
+            source = self.named(plan)
+            table = UnitTable(source, plan, stack, Stages(6, None))
+            days = [source.day] if source.day else []
+            table.wanted = list(dict.fromkeys([table.unit, source.variant, *plan.segments, *days]))
+            known = ", ".join(literal(v.key) for v in plan.variants)
+            share = f" AND hash(u) % {int(one_in)} = 0" if one_in > 1 else ""
+            query = f"SELECT u, v FROM base WHERE u IS NOT NULL AND v IN ({known}){share}"
+            found = table.run.sql(query).to_arrow_table()
+        return found.rename_columns([plan.unit, "variant"])
 
     def histograms(self, plan: Plan, caps: Iterable[Cap]) -> tuple[Histogram, ...]:
         """Counts per bin before and after winsorization, for each of these caps; for pictures.

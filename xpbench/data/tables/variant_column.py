@@ -103,7 +103,11 @@ def _ask(
     """
     if fitting:
         what = f"{len(fitting)} columns could hold the variant: {', '.join(map(shown, fitting[:5]))}"
-        raise DataError("XPB-D75", what=plain(what), hint=plain(f"Name it, such as variant={fitting[0]!r}"))
+        raise DataError(
+            "XPB-D75",
+            what=plain(what),
+            hint=plain(f"Name it, such as variant={fitting[0]!r} (on the command line --variant or --variant-column)"),
+        )
     if named:
         values = ", ".join(map(shown, list(variant_values(table, named[0]))[:5])) or "nothing"
         what = f"Column {shown(named[0])} holds {values}, and the variants are {', '.join(map(shown, list(known)[:5]))}"
@@ -111,5 +115,6 @@ def _ask(
         hint = f"Say which is which, such as xp.units(table, variant={named[0]!r}, variants={{'A': {first!r}, …}})"
         raise DataError("XPB-D75", what=plain(what), hint=plain(hint))
     close = nearest("variant", columns)
-    hint = f"{close} Name the column with variant=…" if close.startswith("Did") else f"Name one with variant=…. {close}"
+    how = "with variant=… (on the command line --variant or --variant-column)"
+    hint = f"{close} Name the column {how}" if close.startswith("Did") else f"Name one {how}. {close}"
     raise DataError("XPB-D05", column="variant", role=plain("the variant"), hint=plain(hint))

@@ -37,7 +37,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-A08": Message(
         "{value} can't assign units",
         "The subject is a Plan, a flag of load_flags, or an opened experiment",
-        "Give xp.load_plan(path), or xp.load_flags(path)[key]",
+        "Give xp.load_plan(path), or xp.load_flags(path)[key]; on the command line a file of either, and --flag KEY",
     ),
     "XPB-A09": Message("There is no flag {value}", "Flags are found by their key", "{hint}"),
     "XPB-A10": Message(

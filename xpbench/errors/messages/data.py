@@ -22,7 +22,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-D04": Message(
         "Metric {key} of kind {part_kind} is counted from events",
         "A table with one row per unit feeds metrics of kind column, and ratios and formulas of them",
-        "Use xp.events(…) for this plan, or make the metric kind: column",
+        "Use xp.events(…), or --events on the command line, or make the metric kind: column",
     ),
     "XPB-D05": Message(
         "Column {column} ({role}) is not in the source", "Every column that the plan or the call names must be there", "{hint}"
@@ -34,7 +34,8 @@ MESSAGES: dict[str, Message] = {
     "XPB-D08": Message(
         "None of the {rows} rows has a variant of the plan: column {column} holds {found}",
         "The plan's variants are {known}",
-        'Name the right column with variant=…, or translate with variants={{"value in the table": "variant of the plan"}}',
+        "Name the right column with variant=… (--variant-column on the command line), or translate with "
+        'variants={{"value in the table": "variant of the plan"}}',
     ),
     "XPB-D09": Message(
         "{count} rows with {what}. {detail}",
@@ -84,7 +85,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-D31": Message(
         "Event {event} of metric {key} never occurs in the log",
         "A metric counts an event that is there, so that a typo can't read as zero",
-        '{hint} If nobody did it yet, pass absent_events="zero"',
+        '{hint} If nobody did it yet, pass absent_events="zero", or --absent-events zero on the command line',
     ),
     "XPB-D32": Message(
         "Property {property} of event {event} (metric {key}) never holds a number",
@@ -104,7 +105,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-D35": Message(
         "Metric {key} of kind {part_kind} is not counted from events",
         "An event log feeds metrics that name events, and ratios and formulas of them",
-        "Use xp.units(…) for this plan, or change the metric's kind",
+        "Use xp.units(…), or --units on the command line, or change the metric's kind",
     ),
     "XPB-D36": Message(
         "None of the {count} events has a value of {unit}",
@@ -154,7 +155,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-D45": Message(
         "No event {event} has the property {property} by which metric {key} is filtered",
         "A filter compares a property that is there, so that a typo can't read as zero",
-        'Correct its name, or pass absent_events="zero" if nobody has it yet',
+        'Correct its name, or pass absent_events="zero" (--absent-events zero on the command line) if nobody has it yet',
     ),
     "XPB-D46": Message("{argument} is {value}", "{rule}", "{hint}"),
     "XPB-D47": Message(
@@ -170,7 +171,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-D49": Message(
         "None of the {count} events has a name ({column})",
         "Every event has a name",
-        "Name the right column in the schema: xp.EventSchema(event=…)",
+        "Name the right column in the schema: xp.EventSchema(event=…), or --schema event=COLUMN",
     ),
     "XPB-D50": Message(
         "{what}: {reason}",
@@ -204,7 +205,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-D66": Message(
         "No event {event} of metric {key} has the value {value} in property {property}, by which it is filtered",
         "A filter compares values that are there, so that a typo can't read as zero",
-        '{hint} If nobody has it yet, pass absent_events="zero"',
+        '{hint} If nobody has it yet, pass absent_events="zero", or --absent-events zero on the command line',
     ),
     "XPB-D77": Message(
         "Property {property} of event {event} (metric {key}) never holds a number, and a filter compares it with one: {found}",

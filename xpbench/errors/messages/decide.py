@@ -9,7 +9,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-R01": Message(
         "Results of {key} are sealed: {reason}",
         "Effects are shown when the plan says they are due",
-        "Wait, or record an early look with peek(reason=...)",
+        "Wait, or record an early look with peek(reason=...) or xpbench peek KEY --reason",
     ),
     "XPB-R02": Message("The reason for {action} is empty", "It goes on record and into the memo", "Say why in a sentence"),
     "XPB-R03": Message("The decision is {value}", "A decision is ship, ship none, iterate or defer", "{hint}"),
@@ -30,7 +30,9 @@ MESSAGES: dict[str, Message] = {
     "XPB-R08": Message(
         "{key} has no readout on record", "A decision rests on a readout", "Make one with readout(...) or xpbench readout"
     ),
-    "XPB-R09": Message("The decision names nobody", "Someone answers for a decision", "Give by=..."),
+    "XPB-R09": Message(
+        "The decision names nobody", "Someone answers for a decision", "Give by=..., or --by on the command line"
+    ),
     "XPB-R11": Message(
         "Power can't be computed: {reason}",
         "Planning needs to know where the interval is narrowest",
@@ -40,7 +42,8 @@ MESSAGES: dict[str, Message] = {
     "XPB-R13": Message(
         "The table fits the experiment {key}, which is registered and sealed: {state}",
         "Effects of a registered experiment are shown when they are due, or for a reason on record",
-        "Read it with readout(...), or with peek(reason=...); if the table is another experiment's, give root=None",
+        "Read it with readout(...) or peek(reason=...) (xpbench readout, xpbench peek --reason); "
+        "if the table is another experiment's, give root=None",
     ),
     "XPB-R14": Message(
         "{what}", "One value of that column is the control, and one to nineteen others are treatments", "{hint}"
@@ -48,12 +51,12 @@ MESSAGES: dict[str, Message] = {
     "XPB-R15": Message(
         "The files have the columns {columns}, and none was named as the unit's id",
         "Only in a table in memory can every row be one unit",
-        "Name the column with unit=…",
+        "Name the column with unit=… (--unit on the command line)",
     ),
     "XPB-R16": Message(
         "The readout is not what the look of entry {seq} showed: {part} differs",
         "A decision rests on what a look showed, and on nothing edited since",
-        "Make a new readout with readout(...) and decide on that",
+        "Make a new readout with readout(...) or xpbench readout KEY and decide on that",
     ),
     "XPB-R17": Message(
         "There is a decision already: {told}",
@@ -68,12 +71,27 @@ MESSAGES: dict[str, Message] = {
     "XPB-R30": Message(
         "The plan's model is {value}, which has no last look",
         "A group-sequential plan that ends short spends the rest of its level at the look that is declared the last",
-        "Leave last out; a readout before the horizon needs peek(reason=...)",
+        "Leave last (--last) out; a readout before the horizon needs peek(reason=...), or xpbench peek KEY --reason",
     ),
     "XPB-R31": Message(
         "The moments of {key} are sealed: {reason}",
         "They hold the mean of every variant",
-        "Read counts and health with readout(...), or look early with peek(reason=...)",
+        "Read counts and health with readout(...), or look early with peek(reason=...) or xpbench peek KEY --reason",
+    ),
+    "XPB-R32": Message(
+        "Look {seq} can't be read again by itself: {reason}",
+        "A look is read again from the files that it names, with what was said of them",
+        "Name the data: reproduce(source) or source in Python, --events FILES or --units FILE on the command line",
+    ),
+    "XPB-R33": Message(
+        "The data are not those of look {seq}, the newest on record",
+        "Without data of its own a decision rests on what that look read",
+        "Look at them first, or name the data (--events FILES, --units FILE) to decide on what they show now",
+    ),
+    "XPB-R40": Message(
+        "The plan of {key} lets programs take {allowed} at effects, and {taken} was taken: {agent} may not look",
+        "looks.agents of the plan says how often a program may look on behalf of a person",
+        "A person reads it with xpbench readout, or amends the plan with a reason",
     ),
     "XPB-R10": Message("The amendment changes nothing", "An amendment records a difference", "Change the plan first"),
 }

@@ -67,6 +67,11 @@ MESSAGES: dict[str, Message] = {
         "What is {kind} rests on what was on record, and nothing on record is undone in silence",
         "Open the experiment again, look at the change, then decide whether the step is still right",
     ),
+    "XPB-L21": Message(
+        "The ledger has entries that a newer version has written: {kinds}",
+        "What is {kind} must know everything on record; looks may be taken, and everything else can be read",
+        "Install a newer xpbench, then do it again",
+    ),
     "XPB-L17": Message(
         "The folder {folder} in {root} holds the ledger of experiment {key}",
         "The folder of an experiment has its key as name; this one was copied or renamed",

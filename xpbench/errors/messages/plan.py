@@ -43,7 +43,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-P14": Message(
         "Guardrail {key} has no margin",
         "A guardrail needs the worst change you accept",
-        "Add margin=0.002 (absolute, in units of the metric) or margin_rel=0.02",
+        "Add margin: 0.002 (absolute, in units of the metric) or margin_rel: 0.02",
     ),
     "XPB-P15": Message("Guardrail {key} has both margin and margin_rel", "One margin is tested", "Remove one of them"),
     "XPB-P16": Message(

@@ -42,6 +42,7 @@ MODULES = (
     "time_zone_shift",
     "clock",
     "shrunk_data",
+    "restated_outcomes",
     "day_of_week",
     "sample_size",
 )

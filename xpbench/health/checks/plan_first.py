@@ -24,6 +24,16 @@ def plan_first(inputs: HealthInputs) -> Verdict:
         return Verdict("not answerable", "No registration was given.", "Read through the experiment, which knows its own.")
     evidence: dict[str, Any] = {"registered": registered.date().isoformat(), "retrospective": inputs.retrospective}
     day = day_of(first)
+    found, earlier = inputs.found_before
+    if found and not inputs.retrospective and (day is None or first[:10] > earlier[:10]):
+        now = "have no dates of exposure" if day is None else f"begin on {day}"
+        return Verdict(
+            "warn",
+            f"The plan was registered on {registered.date()}, and an earlier look on record found a first exposure on "
+            f"{earlier[:10]}. The data read now {now}; a first exposure does not move.",
+            "Read the same day of exposure as before. To leave the units before the plan out, amend exposure.start.",
+            evidence | {"state": found, "first_exposure": first, "first_exposure_on_record": earlier},
+        )
     if day is None:
         return Verdict(
             "not answerable",

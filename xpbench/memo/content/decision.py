@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from xpbench.errors import number_of
 from xpbench.memo.content.trust import later_looks
 from xpbench.memo.content.words import BARS, minute_text, situation_text
 from xpbench.memo.messages import say
-from xpbench.memo.names import metric_names, named
+from xpbench.memo.names import metric_names, named, says_how_it_was_read
 from xpbench.wording import numbers as digits
 from xpbench.wording.rows import DASH
 from xpbench.wording.verdicts import SAME
@@ -31,13 +31,23 @@ QUALIFIED = {
     "PARTLY PLANNED AFTER THE DATA": "headline.partly",
     "RETROSPECTIVE": "headline.retrospective",
     "AMENDED AFTER EFFECTS": "headline.amended",
+    "RESTARTED AFTER EFFECTS": "headline.restarted",
+    "MORE LOOKS THAN PLANNED": "headline.looks",
+    "EXPLORATORY": "headline.exploratory",
+    "PEEK": "headline.peek",
 }
 """Stamps that stand in the headline itself: without them it would read as a decision by a plan from before the data."""
 
+LATER = ("EXPLORATORY", "PEEK")
+"""Stamps that did not stand in the headline of earlier releases."""
 
-def qualified(words: str, stamps: Sequence[str]) -> str:
-    """A headline with what a reader must know of the plan."""
-    found = [QUALIFIED[s] for s in stamps if s in QUALIFIED]
+
+def qualified(words: str, readout: Mapping[str, Any], outcome: str = "") -> str:
+    """A headline with what a reader must know of the plan; or that the decision was made on data that can't be trusted."""
+    stamps, is_new = readout["stamps"], says_how_it_was_read(readout)
+    if is_new and "INVALID" in stamps and outcome in ("ship", "ship none"):
+        return say("headline.invalid", decision=words)
+    found = [QUALIFIED[s] for s in stamps if s in QUALIFIED and (is_new or s not in LATER)]
     return say(found[0], decision=words) if found else words
 
 
@@ -57,7 +67,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         mark, tone = SAME if is_no_effect(payload["readout"]) else BARS[recommended["outcome"]]
         words = say("headline.none", decision=rule_says) if is_no_effect(payload["readout"]) else rule_says
         return {
-            "headline": qualified(words, payload["readout"]["stamps"]),
+            "headline": qualified(words, payload["readout"]),
             "mark": mark,
             "tone": tone,
             "basis": say("basis.recommended", rows=fired),
@@ -85,7 +95,7 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
         else say("basis.differs", rule_says=rule_says, rows=fired)
     )
     return {
-        "headline": qualified(words, payload["readout"]["stamps"]),
+        "headline": qualified(words, payload["readout"], outcome),
         "mark": mark,
         "tone": tone,
         "basis": basis,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from xpbench.memo import figures
 from xpbench.memo.content.metrics import metric_row
 from xpbench.memo.names import metric_names
 from xpbench.wording import numbers as digits
-from xpbench.wording.rows import effect_interval, effect_text, lift_interval, lift_text
+from xpbench.wording.rows import effect_interval, effect_text, lift_interval, lift_text, means, shown
 
 
 def segment_tables(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -35,6 +36,83 @@ def segment_tables(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: 
                 ],
                 "smallest": plan.get("data", {}).get("smallest_segment", 50),
             }
+        )
+    return out
+
+
+DIFFERS = 0.01
+"""p-value of the same effect in all slices below which a metric is drawn by slice, whatever its role."""
+MOST_PICTURES = 6
+
+
+def segment_pictures(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
+    """Lift by slice of every metric whose effect differs between the slices of a segment; guardrails among them."""
+    out: list[str] = []
+    for segment in readout["segments"]:
+        for key, p in segment["interaction"].items():
+            if p is None or p >= DIFFERS or len(out) >= MOST_PICTURES:
+                continue
+            metric, _, variant = key.rpartition(":")
+            lines = [
+                _slice_line(str(value), next(r for r in rows if r["metric"] == metric and r["variant"] == variant))
+                for value, rows in segment["slices"].items()
+            ]
+            name, where = _row_name(key, plan, labels), segment["dimension"]
+            out.append(
+                figures.forest(
+                    lines,
+                    heading=f"{figures.shorten(name, 24)} by {figures.shorten(where, 16)}, p {digits.p_value(p)}",
+                    means_heading="control → treatment",
+                    title=f"{name} by {where}",
+                    part=f"-s{len(out)}",
+                    marks=f"slices.{len(out)}",
+                )
+            )
+    return out
+
+
+def _slice_line(value: str, row: Mapping[str, Any]) -> figures.ForestRow:
+    """One slice of a segment as a line of a picture."""
+    margin = row["margin"]
+    if margin is not None and row["margin_scale"] == "effect":
+        margin = margin / abs(row["mean_control"]) if row["mean_control"] else None
+    control, treatment = means(row)
+    return figures.ForestRow(
+        label=value,
+        role=row["role"],
+        lift=row["lift"],
+        low=row["lift_low"],
+        high=row["lift_high"],
+        shown=shown(row),
+        means=f"{control} → {treatment}",
+        note=f"{digits.whole(row['n_control'] + row['n'])} units",
+        margin=margin,
+        status="ok" if row["lift"] is not None else digits.NOT_ENOUGH,
+    )
+
+
+def time_pictures(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
+    """Effect over time of every metric for which a test found a change; guardrails among them."""
+    out: list[str] = []
+    found = {(r["metric"], r["variant"]): r for r in readout["rows"]}
+    for trend in readout.get("novelty", ()):
+        row = found.get((trend["metric"], trend["variant"]))
+        points = [p for p in trend["points"] if p["effect"] is not None and p["se"]]
+        quiet = trend["word"] in ("steady", "not answerable")
+        if quiet or row is None or len(points) < 3 or len(out) >= MOST_PICTURES:
+            continue
+        scale, unit = (100.0, "\u202fpp") if row["is_proportion"] else (1.0, "")
+        name = _row_name(f"{trend['metric']}:{trend['variant']}", plan, labels)
+        words = f"{name} by {AXES[trend['axis']]}"
+        out.append(
+            figures.effect_by_day(
+                [(str(p["label"]), scale * p["effect"], scale * p["se"]) for p in points],
+                overall=None,
+                unit=unit,
+                title=words,
+                part=f"-t{len(out)}",
+                heading=words,
+            )
         )
     return out
 

@@ -10,7 +10,13 @@ from xpbench.errors import number_of
 from xpbench.memo import prose
 from xpbench.memo.content.brief import brief
 from xpbench.memo.content.decision import decision_section, hypothesis_section, rule_section
-from xpbench.memo.content.further import over_time_section, segment_tables, sensitivity_section
+from xpbench.memo.content.further import (
+    over_time_section,
+    segment_pictures,
+    segment_tables,
+    sensitivity_section,
+    time_pictures,
+)
 from xpbench.memo.content.metrics import forest_plots, interval_name, metric_row
 from xpbench.memo.content.run import effect_picture, next_section, run_section
 from xpbench.memo.content.trust import (
@@ -35,6 +41,10 @@ STAMPS = {
     "INVALID": "A gating health check failed. The effects must not be read.",
     "AMENDED AFTER EFFECTS": "After effects were seen, or a gate had failed, the plan was changed in a way that can turn the "
     "result.",
+    "RESTARTED AFTER EFFECTS": "Effects of an earlier run of this lineage were seen before this one began. Whoever may run "
+    "again until a difference shows finds one.",
+    "MORE LOOKS THAN PLANNED": "The effects were read at other data, or by other columns, before this look, and the plan has "
+    "no allowance for that. Whoever can choose among looks finds a difference more often than planned.",
     "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
     "PEEK": "The effects were revealed before they were due.",
 }
@@ -100,6 +110,8 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "run": run_section(payload, labels),
         "next": next_section(payload, labels),
         "effect": effect_picture(readout),
+        "segment_pictures": [] if invalid else segment_pictures(readout, plan, labels),
+        "time_pictures": [] if invalid else time_pictures(readout, plan, labels),
         "brief": brief(payload),
         "looks": looks_section(payload),
         "deviations": [deviation_row(d) for d in readout["deviations"]],

@@ -9,10 +9,11 @@ from typing import Any
 from xpbench.errors import number_of
 from xpbench.health.five import WORDS as HEALTH_WORD
 from xpbench.health.five import five, short
+from xpbench.ledger.knowledge import data_of
 from xpbench.memo import figures
 from xpbench.memo.content.words import HEALTH_TONE, json_text, minute_text, plain_text
 from xpbench.memo.messages import say
-from xpbench.memo.names import metric_names, named
+from xpbench.memo.names import metric_names, named, says_how_it_was_read
 from xpbench.wording import numbers as digits
 from xpbench.wording.rows import DASH
 
@@ -85,8 +86,10 @@ def ledger_looks(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
             "units": e["body"]["n"],
             "planned": e["kind"] == "opened",
             "reason": e["body"].get("reason", ""),
-            "data": e["body"].get("fingerprint") or f"entry {e['seq']}",
+            "data": data_of(e["body"], e["seq"]),
+            "agent": e.get("agent", ""),
             "times": (e["at"], (e["body"].get("merged") or {}).get("at", "")),
+            "reading": e["body"].get("reading") or {},
         }
         for e in entries
         if e["kind"] in ("opened", "peeked")
@@ -114,15 +117,19 @@ def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     count = len({k["data"] for k in looks})
     words = {"looks": number_of(count, "look"), "peeks": peeks}
     words |= {"entries": number_of(len(looks), "entry", "entries")} if count < len(looks) else {}
+    agents = len({k["data"] for k in looks if k["agent"]})
+    line = say("looks.line" if count == len(looks) else "looks.line_again", **words)
+    if agents:  # said apart, so that the line of a memo without them stays as it was
+        line = say("looks.line_agents", line=line, agents=number_of(agents, "look"))
     return {
         "count": count,
         "peeks": peeks,
-        "line": say("looks.line" if count == len(looks) else "looks.line_again", **words),
+        "line": line,
         "cost": cost["sentence"] if count == cost["looks"] else _cost_of_all(payload["readout"], count),
         "rows": [
             {
                 "at": minute_text(look["at"]),
-                "by": named(look["by"]) if look["by"] else DASH,
+                "by": _who(look),
                 "units": digits.whole(look["units"]),
                 "planned": "when due" if look["planned"] else "before due",
                 "reason": look["reason"],
@@ -131,6 +138,13 @@ def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
             for look in looks
         ],
     }
+
+
+def _who(look: Mapping[str, Any]) -> str:
+    """Who looked; a program is named where the name of the person does not say it already."""
+    who = named(look["by"]) if look["by"] else DASH
+    program = named(look["agent"]) if look["agent"] else ""
+    return who if not program or str(look["by"]).startswith("agent ") else f"{who} (by the program {program})"
 
 
 def _cost_of_all(readout: Mapping[str, Any], count: int) -> str:
@@ -209,6 +223,43 @@ def data_section(readout: Mapping[str, Any], labels: Mapping[str, str]) -> dict[
     }
 
 
+def reading_words(reading: Mapping[str, Any]) -> str:
+    """How a look read its data, as its entry says: files, end, zone, columns and policies."""
+    how, files = reading.get("how") or {}, list(reading.get("files") or ())
+    more = len(files) - 3 + int(reading.get("more_files", 0))
+    said = [", ".join(files[:3]) + (f" and {number_of(more, 'more file', 'more files')}" if more > 0 else "")] if files else []
+    said += [f"a table in memory ({reading['table']})"] if reading.get("table") else []
+    if reading["kind"] == "log":
+        said.append(f"complete until {minute_text(how['until'])}" if how.get("until") else "complete until its last event")
+        said.append(f"times in {how.get('time_zone', 'UTC')}")
+        said.append("repeats kept" if how.get("duplicates") == "keep" else "repeats dropped")
+        said += ["events that never occur count as zero"] if how.get("absent_events") == "zero" else []
+        said += [
+            f"{part.replace('_', ' ')} in {name or 'no column'}" for part, name in sorted((how.get("schema") or {}).items())
+        ]
+    if reading["kind"] == "moments":
+        said.append("moments that were handed over, not read from data")
+    if reading["kind"] == "table":
+        said += [f"{part} in column {how[part]}" for part in ("unit", "variant", "day") if how.get(part)]
+        said += [f"{value} means {key}" for value, key in sorted((how.get("variants") or {}).items())]
+    return "; ".join(said)
+
+
+def _witnessed(payload: Mapping[str, Any]) -> str:
+    """Whether anybody but the writer of the ledger vouches for its dates."""
+    stamped = [e for e in payload["ledger"]["entries"] if e["kind"] == "stamped"]
+    if not stamped:
+        return "not witnessed: they are those of the computers that wrote the ledger"
+    return f"witnessed up to entry {stamped[-1]['seq'] - 1} by a time stamp, which xpbench verify checks"
+
+
+def _reading_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
+    readout = payload["readout"]
+    own = next((k for k in ledger_looks(payload) if readout["at"] in k["times"] and k["kind"] == readout["kind"]), None)
+    words = reading_words(own["reading"]) if own and own["reading"] else ""
+    return [("How it was read", words)] if words else []
+
+
 def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Digests, versions and seeds."""
     readout = payload["readout"]
@@ -218,11 +269,13 @@ def provenance_rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Plan as registered, SHA-256", payload["registered"]["plan_digest"]),
         ("Decision rule, SHA-256", readout["rule_digest"]),
         ("Data, SHA-256 of what was read", summary["fingerprint"]),
+        *_reading_rows(payload),
         (
             "Ledger at this memo",
             f"{payload['ledger']['witness']['length']} entries, head {payload['ledger']['witness']['digest']}",
         ),
         ("Readout made", minute_text(readout["at"])),
+        *([("Dates", _witnessed(payload))] if says_how_it_was_read(readout) else []),
     ]
     pairs += [(f"Version of {k}", str(v)) for k, v in readout["versions"].items()]
     if summary["engine"]:

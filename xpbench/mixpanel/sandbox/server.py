@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
-import shutil
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpbench.errors import InputError, plain
+from xpbench.interrupts import KeptFolder
 
 if TYPE_CHECKING:
     from xpbench.mixpanel.sandbox.faults import Faults
@@ -82,7 +81,8 @@ class Sandbox:
         self.store: SandboxStore = SandboxStore(":memory:" if store is None else str(store))
         self.site = Site(self.store, self.project, self.faults, clock=clock, limits=limits, export=export)
         self._asgi: Any = FaultyApp(application(self.site, pages=pages), self.faults, seed=seed)
-        self._folder = Path(tempfile.mkdtemp(prefix="xpbench-sandbox-"))
+        self._kept = KeptFolder("xpbench-sandbox-")
+        self._folder = Path(self._kept.name)
         authority = trustme.CA()
         certificate = authority.issue_cert("localhost", "127.0.0.1", "::1", self.host)
         self.ca_file = self._folder / "ca.pem"
@@ -186,7 +186,7 @@ class Sandbox:
         """Stop, and remove the certificate's folder."""
         self.stop()
         self.store.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._kept.cleanup()
 
     def events(self) -> list[dict[str, Any]]:
         """Everything taken in for the project, in the order of arrival, repeats included."""

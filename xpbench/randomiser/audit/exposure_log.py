@@ -97,7 +97,7 @@ def read_log(
                     name="experiment",
                     value=named,
                     rule=plain(f"The log's column {shown(column)} has no such experiment"),
-                    remedy=plain(f"Give experiment=. {nearest(named, there)}"),
+                    remedy=plain(f"Give experiment= (--experiment on the command line). {nearest(named, there)}"),
                 )
             table = kept
             break

@@ -77,7 +77,7 @@ class Audiences:
         escaped: Ids that were changed by an apostrophe, so that no spreadsheet takes them for a formula. The receiving system
             must remove it to find the unit.
         rule: With buckets: the range of each variant, first and last bucket. A system that targets by number needs this and
-            no list of later units.
+            no list of later units, where the plan's one group takes everyone; below 100 % it is the rule of the units listed.
         look_up: Ids with their variant, to be looked up in the receiving system before launch.
     """
 
@@ -193,7 +193,7 @@ def write_audiences(
             name="bare",
             value=plain("with other columns or forms"),
             rule=plain("A list of ids alone is CSV, one for each variant"),
-            remedy=plain("Add per_variant=True, and leave out form, buckets and before"),
+            remedy=plain("Add per_variant=True (--per-variant), and leave out form, buckets and before"),
         )
     paper = _Paper(target, form, max_rows, max_bytes)
     files: list[AudienceFile] = []

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from xpbench.files import write_atomic
+from xpbench.outward import html as escape
 from xpbench.outward import markdown
 from xpbench.plan import Plan
 from xpbench.randomiser.assigning import subject_of, unit_key

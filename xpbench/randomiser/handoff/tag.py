@@ -6,7 +6,6 @@ storage, for bots, before and after the dates. Then nothing is sent, and nobody 
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
 
 from xpbench.errors import AssignError, plain, shown
+from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.randomiser.assigning import subject_of
 from xpbench.randomiser.handoff.javascript import as_json, comment, parts
@@ -42,6 +42,7 @@ _RUNTIME = r"""
     return "";
   }
   function from(spec) {
+    if (spec[0] === "mixpanel") try { return JSON.parse(get(spec[1]) || cookie(spec[1]))[spec[2]]; } catch (e) { return ""; }
     return spec[0] === "cookie" ? cookie(spec[1]) : spec[0] === "storage" ? get(spec[1]) : w[spec[1]];
   }
   function own() {
@@ -173,7 +174,9 @@ def tag(
             asks mixpanel-browser, which then sends the exposure itself.
         relay: Address of the relay, `https://relay.example.com/expose`. Without one mixpanel-browser's `track` sends.
         token: The relay's token for pages; whoever reads the page can read it.
-        id: Where the unit's id is: `visitor` makes one and keeps it, `cookie:NAME`, `storage:NAME`, or `global:NAME`.
+        id: Where the unit's id is: `mixpanel:TOKEN` takes the one that mixpanel-browser keeps, from a visitor's second page
+            on; `cookie:NAME`, `storage:NAME` and `global:NAME` are ids of the site's own. `visitor` makes one in the cookie
+            `xpb_id`: the events of the metrics must carry it as the plan's unit, or no exposure meets an event.
         consent: Where consent is: `cookie:NAME=VALUE`, `storage:NAME=VALUE` or `global:NAME=VALUE`. Empty where none is needed.
         last: Last day (UTC) on which it does anything; the plan's by default.
 
@@ -209,7 +212,7 @@ def tag(
         config |= {"k2": plan.experiment_name, "all": ",".join(s for v in own.values() for s in v)}
         body = "function has(o, k) { return Object.prototype.hasOwnProperty.call(o, k); }" + _trimmed(_RUNTIME) + _BY_FLAG
     else:
-        config |= {"id": _place("id", id), "view": {key: ",".join(seen or own[key]) for key in keys}}
+        config |= {"id": _place("id", id, plan.unit), "view": {key: ",".join(seen or own[key]) for key in keys}}
         config |= _sending(plan, relay, token)
         body = _RUNTIME + (_BY_HASH if by == "hash" else _BY_PAGE) + _SENT
         if by == "hash":
@@ -220,6 +223,11 @@ def tag(
             body = "function has(o, k) { return Object.prototype.hasOwnProperty.call(o, k); }" + body
     if not config.get("ok"):
         body = body.replace("  if (C.ok && String(from(C.ok)) !== C.ok[2]) return;\n", "")
+    if id != "visitor" or by == "flag":
+        start, end = body.find("  function own()"), body.find("  function send()")
+        body = body[:start] + "  function known() { return from(C.id); }\n" + body[end:] if start >= 0 else body
+    if not id.startswith("mixpanel:"):
+        body = re.sub(r' *if \(spec\[0\] === "mixpanel"\)[^\n]*\n', "", body)
     if config.get("url"):
         start, end = body.index("    var p = {};"), body.index("  }\n  function watch")
         body = body[:start] + body[end:]
@@ -247,10 +255,10 @@ def sample(made: Tag, show: Mapping[str, Selectors]) -> str:
             found = re.fullmatch(r"([.#])([A-Za-z_][\w-]*)", selector.strip())
             kind = {".": "class", "#": "id"}[found[1]] if found else ""
             attribute = f' {kind}="{found[2]}"' if found else ""
-            blocks.append(f"<section{attribute}><h1>{html.escape(variant)}</h1><p>{html.escape(selector)}</p></section>")
+            blocks.append(f"<section{attribute}><h1>{escape(variant)}</h1><p>{escape(selector)}</p></section>")
     style = "<style>body{font:16px system-ui;margin:2rem}section{padding:2rem;border:1px solid #999}</style>"
-    head = f'<meta charset="utf-8"><title>{html.escape(made.key)}</title>{made.html}{style}'
-    links = "".join(f'<a href="?xpb-{made.key}={html.escape(v)}">{html.escape(v)}</a> ' for v in show)
+    head = f'<meta charset="utf-8"><title>{escape(made.key)}</title>{made.html}{style}'
+    links = "".join(f'<a href="?xpb-{made.key}={escape(v)}">{escape(v)}</a> ' for v in show)
     body = "".join(blocks) + f'<p>Force a variant: {links}· <a href="?">as a visitor</a></p>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>\n'
 
@@ -330,12 +338,17 @@ def _selectors(name: str, given: Selectors) -> tuple[str, ...]:
     return out
 
 
-def _place(name: str, given: str) -> list[str]:
+def _place(name: str, given: str, unit: str = "") -> list[str]:
     if name == "id" and given == "visitor":
         return ["visitor"]
     kind, mark, where = given.partition(":")
+    if name == "id" and kind == "mixpanel" and re.fullmatch(r"[A-Za-z0-9_-]{1,80}", where):
+        if unit not in ("distinct_id", "device_id"):
+            raise _wrong("id", given, f"mixpanel-browser keeps no {unit}", "Take it from a cookie or a global of the page")
+        return ["mixpanel", f"mp_{where}_mixpanel", "$device_id" if unit == "device_id" else "distinct_id"]
     if kind not in ("cookie", "storage", "global") or not mark or not re.fullmatch(r"[A-Za-z0-9_.$-]{1,80}", where):
-        ways = "cookie:NAME, storage:NAME or global:NAME" + (", or visitor" if name == "id" else ", with =VALUE")
+        more = ", mixpanel:TOKEN or visitor" if name == "id" else ", with =VALUE"
+        ways = f"cookie:NAME, storage:NAME or global:NAME{more}"
         raise _wrong(name, given, f"It is {ways}", "Correct it")
     return [kind, where]
 
@@ -356,9 +369,9 @@ _SHORT = {
     "bytes": "b", "product": "T", "high": "X", "low": "L", "bucket": "U", "group": "G", "number": "N", "place": "J",
     "options": "O", "text": "M", "variant": "z", "forced": "D", "style": "$", "shown": "_", "unit": "I", "timer": "A",
     "cookie": "ck", "known": "kn", "watch": "wa", "find": "fi", "list": "li", "before": "be", "look": "Z", "spec": "r",
-    "seen": "se", "send": "sn", "head": "hd", "now": "no", "done": "dn", "tester": "te", "utf8": "u8", "has": "j",
+    "seen": "se", "send": "sn", "head": "hd", "now": "no", "done": "dn", "tester": "T2", "utf8": "u8", "has": "j",
     "get": "gt", "put": "pt", "own": "ow", "wait": "wt", "object": "ob", "from": "fr", "body": "bo", "length": "lg",
-    "slot": "y9", "out": "ot", "one": "o1", "two": "o2", "end": "en", "all": "al", "late": "lt",
+    "slot": "y9", "out": "O2", "one": "o1", "two": "o2", "end": "en", "all": "al", "late": "lt",
 }  # fmt: skip
 _NAMES = re.compile(r"(?<![.\w$])(" + "|".join(_SHORT) + r")(?![\w$]|\s*:(?!:))")
 

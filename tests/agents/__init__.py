@@ -1,0 +1,1 @@
+"""Tools for assistants, through the real protocol client."""
