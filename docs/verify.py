@@ -3030,6 +3030,27 @@ DIGITS = 1e-11
 """Relative distance within which two places are the same: a readout has twelve digits."""
 
 
+def halved(ends: Sequence[float], log: Callable[[float], float]) -> list[float]:
+    """Ends of panels, halved until a density's mass in each is that of its halves."""
+
+    def mass(a: float, b: float) -> float:
+        middle, half = (a + b) / 2, (b - a) / 2
+        return half * math.fsum(w * math.exp(min(log(middle + half * x), 700.0)) for x, w in legendre(16))
+
+    open_, done = [(a, b, mass(a, b)) for a, b in pairwise(ends)], [ends[0]]
+    total = math.fsum(m for _, _, m in open_)
+    open_.reverse()
+    while open_:
+        a, b, whole = open_.pop()
+        middle = (a + b) / 2
+        halves = mass(a, middle), mass(middle, b)
+        if abs(sum(halves) - whole) <= 1e-12 * total or not a < middle < b or len(done) > 5_000:
+            done.append(b)
+        else:
+            open_ += [(middle, b, halves[1]), (a, middle, halves[0])]
+    return done
+
+
 class Marginal:
     """Distribution of one variant's mean, from the logarithm of a density on a scale `s` of its own.
 
@@ -3056,6 +3077,8 @@ class Marginal:
             while log(at) > -DEPTH and len(self.edges) < 2_000:
                 at, width = at + sign * width, min(width * 1.12, 0.75 + 0.25 * abs(at))
                 self.edges = [at, *self.edges] if sign < 0 else [*self.edges, at]
+        if edges is None:
+            self.edges = halved(self.edges, log)
         self.below, self.moment = [0.0], [0.0]
         for low, high in pairwise(self.edges):
             mass, moment = self._panel(low, high)
@@ -3263,23 +3286,7 @@ def _panels(log: Callable[[float], float], around: list[tuple[float, float]]) ->
     kept = [i for i, x in enumerate(ends) if log(x) > floor]
     ends = ends[max(kept[0] - 1, 0) : kept[-1] + 2]
     height = log(top)
-
-    def mass(a: float, b: float) -> float:
-        middle, half = (a + b) / 2, (b - a) / 2
-        return half * math.fsum(w * math.exp(min(log(middle + half * x) - height, 700.0)) for x, w in legendre(16))
-
-    open_, done = [(a, b, mass(a, b)) for a, b in pairwise(ends)], [ends[0]]
-    total = math.fsum(m for _, _, m in open_)
-    open_.reverse()
-    while open_:
-        a, b, whole = open_.pop()
-        middle = (a + b) / 2
-        halves = mass(a, middle), mass(middle, b)
-        if abs(sum(halves) - whole) <= 1e-12 * total or not a < middle < b or len(done) > 5_000:
-            done.append(b)
-        else:
-            open_ += [(middle, b, halves[1]), (a, middle, halves[0])]
-    return done, top
+    return halved(ends, lambda x: log(x) - height), top
 
 
 def _spaced(centre: float, scale: float, low: float, high: float) -> list[float]:
@@ -8211,15 +8218,32 @@ QUALIFIERS = {
     "AMENDED AFTER EFFECTS": "The plan was changed after effects were seen.",
     "EXPLORATORY": "The analysis differs from the registered plan.",
     "PEEK": "The effects were seen before they were due.",
+    "RESTARTED AFTER EFFECTS": "Effects of an earlier run were seen before this one began.",
+    "MORE LOOKS THAN PLANNED": "The effects were read more often than the plan allows for.",
 }
+
+
+LATE = tuple(QUALIFIERS)[:5]
+"""Stamps of a plan, or an analysis, that did not come first."""
+
+
+def _came_first(readout: Mapping[str, Any]) -> bool:
+    """Whether the dates show that the plan came before the data; without dates nobody knows.
+
+    Pages of releases that did not compare the dates keep their words.
+    """
+    if any(s in LATE for s in readout["stamps"]):
+        return False
+    first = next((c for c in readout["health"] if c["name"] == "plan_first"), None)
+    return first is None or first["evidence"].get("state") in ("before", "same day")
 
 
 def _differs(payload: Mapping[str, Any]) -> str:
     """That a decision is another one than the rule's."""
     decision, advice = payload["decision"], payload["readout"]["recommendation"]
     if decision is None or decision["follows_rule"]:
-        after = any(s in QUALIFIERS and s != "PEEK" for s in payload["readout"]["stamps"])
-        return "" if decision is None else ", by the rule of the plan" if after else ", by the rule fixed before launch"
+        first = _came_first(payload["readout"])
+        return "" if decision is None else ", by the rule fixed before launch" if first else ", by the rule of the plan"
     return f", against the rule of the plan, which says: {advice['outcome']}"
 
 
@@ -8229,8 +8253,7 @@ def _cv(payload: Mapping[str, Any], claims: list[str], head: str, doubt: list[st
     plan, decision = readout["plan"], payload["decision"]
     outcome = decision["outcome"] if decision else readout["recommendation"]["outcome"]
     variants = number_of(len(plan["variants"]), "variant")
-    before = not any(s in readout["stamps"] for s in QUALIFIERS if s != "PEEK")
-    planned = "Planned, registered before the data and ran" if before else "Ran"
+    planned = "Planned, registered before the data and ran" if _came_first(readout) else "Ran"
     first = f"{planned} an A/B test of {named(plan['title'])} with {_who(readout)} in {variants}{_when(readout)}."
     if invalid:
         return [first, "Its own checks found the results invalid before anybody could act on them."]

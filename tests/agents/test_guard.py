@@ -8,9 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
+import xpbench as xp
 from tests.agents.world import make
 from xpbench.agents.guard import guard, load_ipython_extension, unload_ipython_extension
 from xpbench.cli import main
+from xpbench.experiment.listing import sealed_plans
 
 READS = {
     "frame.py": "import pandas as pd\n\ndf = pd.read_csv('units.csv')\nprint(df.groupby('variant')['spent'].mean())\n",
@@ -80,3 +82,15 @@ def test_a_cell_is_warned_of_before_it_runs(project: Path, capsys: pytest.Captur
     assert "reads 'spent', an outcome of hostile" in said
     unload_ipython_extension(shell)
     assert hooks == {}
+
+
+def test_between_planned_looks_it_is_sealed_again(tmp_path: Path) -> None:
+    model = {"kind": "group_sequential", "looks": [0.4, 1.0], "spending": "reflection"}
+    project = make(tmp_path, model=model)
+    assert [p.key for p in sealed_plans(project / "experiments")] == ["hostile"]
+    readout = xp.open_experiment("hostile", project / "experiments").readout(str(project / "data" / "units.csv"))
+    assert not readout.is_sealed
+    assert [p.key for p in sealed_plans(project / "experiments")] == ["hostile"]
+    fixed = make(tmp_path / "due", units=1200)
+    xp.open_experiment("hostile", fixed / "experiments").readout(str(fixed / "data" / "units.csv"))
+    assert sealed_plans(fixed / "experiments") == []

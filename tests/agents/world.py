@@ -58,7 +58,7 @@ def make(folder: Path, *, units: int = UNITS, **changes: Any) -> Path:
     """The project, in a folder of its own next to one that nobody may touch."""
     project, outside = folder / "project", folder / "outside"
     (project / "data").mkdir(parents=True)
-    outside.mkdir()
+    outside.mkdir(parents=True)
     (outside / "secret.csv").write_text(table(1200))
     (outside / "secret.plan.json").write_text(json.dumps(document(key="stolen")))
     (outside / "memo.html").write_text("secret")

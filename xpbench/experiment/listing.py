@@ -12,6 +12,7 @@ from xpbench.ledger import experiments
 from xpbench.ledger.clock import Clock, system_clock
 from xpbench.ledger.folder import existing
 from xpbench.plan import Plan
+from xpbench.plan.design import GroupSequential
 
 SEALED = ("registered", "running")
 """States in which no look at effects was due yet."""
@@ -48,7 +49,9 @@ def statuses(root: str | Path = "experiments", *, only: str | None = None, clock
 
 
 def sealed_plans(root: str | Path, *, clock: Clock = system_clock) -> list[Plan]:
-    """Plans in force of the experiments whose results were never due yet, and that are not decided.
+    """Plans in force of the experiments that are not decided and whose next results are not due.
+
+    Between two planned looks of a group-sequential plan results are sealed again.
 
     Args:
         root: Folder of all experiments.
@@ -57,8 +60,14 @@ def sealed_plans(root: str | Path, *, clock: Clock = system_clock) -> list[Plan]
     now, out = clock(), []
     for listed in experiments(root):
         try:
-            if listed.status == "ok" and status_of(listed.entries, now=now).state in SEALED:
-                out.append(Plan(**plan_in_force(listed.entries)))
+            state = status_of(listed.entries, now=now).state if listed.status == "ok" else "broken"
+            if state not in (*SEALED, "ready"):
+                continue
+            plan = Plan(**plan_in_force(listed.entries))
+            seen = max((int(e.body["n"]) for e in listed.entries if e.kind == "opened"), default=0)
+            between = isinstance(plan.model, GroupSequential) and seen < (plan.horizon.units or 0)
+            if state in SEALED or between:
+                out.append(plan)
         except XpbenchError:
             continue  # a broken one says so where it is opened
     return out

@@ -34,7 +34,11 @@ QUALIFIERS = {
     "AMENDED AFTER EFFECTS": "The plan was changed after effects were seen.",
     "EXPLORATORY": "The analysis differs from the registered plan.",
     "PEEK": "The effects were seen before they were due.",
+    "RESTARTED AFTER EFFECTS": "Effects of an earlier run were seen before this one began.",
+    "MORE LOOKS THAN PLANNED": "The effects were read more often than the plan allows for.",
 }
+LATE = tuple(QUALIFIERS)[:5]
+"""Stamps of a plan, or an analysis, that did not come first."""
 
 
 def brief(payload: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -116,9 +120,20 @@ def _differs(payload: Mapping[str, Any]) -> str:
     """That a decision is another one than the rule's."""
     decision, advice = payload["decision"], payload["readout"]["recommendation"]
     if decision is None or decision["follows_rule"]:
-        after = any(s in QUALIFIERS and s != "PEEK" for s in payload["readout"]["stamps"])
-        return "" if decision is None else ", by the rule of the plan" if after else ", by the rule fixed before launch"
+        first = _came_first(payload["readout"])
+        return "" if decision is None else ", by the rule fixed before launch" if first else ", by the rule of the plan"
     return f", against the rule of the plan, which says: {advice['outcome']}"
+
+
+def _came_first(readout: Mapping[str, Any]) -> bool:
+    """Whether the dates show that the plan came before the data; without dates nobody knows.
+
+    Pages of releases that did not compare the dates keep their words.
+    """
+    if any(s in LATE for s in readout["stamps"]):
+        return False
+    first = next((c for c in readout["health"] if c["name"] == "plan_first"), None)
+    return first is None or first["evidence"].get("state") in ("before", "same day")
 
 
 def _why(payload: Mapping[str, Any]) -> str:
@@ -223,8 +238,7 @@ def _cv(payload: Mapping[str, Any], claims: list[str], head: str, doubt: list[st
     plan, decision = readout["plan"], payload["decision"]
     outcome = decision["outcome"] if decision else readout["recommendation"]["outcome"]
     variants = number_of(len(plan["variants"]), "variant")
-    before = not any(s in readout["stamps"] for s in QUALIFIERS if s != "PEEK")
-    planned = "Planned, registered before the data and ran" if before else "Ran"
+    planned = "Planned, registered before the data and ran" if _came_first(readout) else "Ran"
     first = f"{planned} an A/B test of {named(plan['title'])} with {_who(readout)} in {variants}{_when(readout)}."
     if invalid:
         return [first, "Its own checks found the results invalid before anybody could act on them."]
