@@ -23,6 +23,7 @@ BY_OTHERS = {
         f"resolve_{kind}_details": "OpenFeature asks a provider" for kind in ("boolean", "float", "integer", "object", "string")
     },
     "load_ipython_extension": "IPython calls it: %load_ext xpbench",
+    "unload_ipython_extension": "IPython calls it: %unload_ext xpbench",
     "is_enabled": "the official SDK's provider has it, and Flags replaces the provider",
 }
 """Names that a library calls, or that it expects."""
@@ -35,6 +36,8 @@ def used(tree: ast.AST) -> Iterator[str]:
             yield node.id
         elif isinstance(node, ast.Attribute):
             yield node.attr
+        elif isinstance(node, ast.ImportFrom):  # under another name it is used as that
+            yield from (a.name for a in node.names if a.asname)
         elif isinstance(node, ast.keyword) and node.arg:
             yield node.arg
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[\w.]+(:\w+)?", node.value):
