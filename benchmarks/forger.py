@@ -848,7 +848,9 @@ def main() -> int:
         result = run(args.count, args.seed, folder=Path(folder), seconds=60 * args.minutes)
     result["seconds"] = round(time.time() - began)
     if not args.dry:
-        write("forger", result, command=f"python -m benchmarks.forger --count {args.count} --seed {args.seed}", quiet=True)
+        limit = f" --minutes {args.minutes:g}" if math.isfinite(args.minutes) else ""
+        command = f"python -m benchmarks.forger --count {args.count} --seed {args.seed}{limit}"
+        write("forger", result, command=command, quiet=True)
     sys.stdout.write(f"{result['cases']:,} forgeries, {len(result['missed'])} misses in {result['seconds']} s\n")
     sys.stdout.write("".join(f"  {m}\n" for m in result["missed"][:40]))
     return 1 if result["missed"] else 0

@@ -3030,6 +3030,27 @@ DIGITS = 1e-11
 """Relative distance within which two places are the same: a readout has twelve digits."""
 
 
+def halved(ends: Sequence[float], log: Callable[[float], float]) -> list[float]:
+    """Ends of panels, halved until a density's mass in each is that of its halves."""
+
+    def mass(a: float, b: float) -> float:
+        middle, half = (a + b) / 2, (b - a) / 2
+        return half * math.fsum(w * math.exp(min(log(middle + half * x), 700.0)) for x, w in legendre(16))
+
+    open_, done = [(a, b, mass(a, b)) for a, b in pairwise(ends)], [ends[0]]
+    total = math.fsum(m for _, _, m in open_)
+    open_.reverse()
+    while open_:
+        a, b, whole = open_.pop()
+        middle = (a + b) / 2
+        halves = mass(a, middle), mass(middle, b)
+        if abs(sum(halves) - whole) <= 1e-12 * total or not a < middle < b or len(done) > 5_000:
+            done.append(b)
+        else:
+            open_ += [(middle, b, halves[1]), (a, middle, halves[0])]
+    return done
+
+
 class Marginal:
     """Distribution of one variant's mean, from the logarithm of a density on a scale `s` of its own.
 
@@ -3056,6 +3077,8 @@ class Marginal:
             while log(at) > -DEPTH and len(self.edges) < 2_000:
                 at, width = at + sign * width, min(width * 1.12, 0.75 + 0.25 * abs(at))
                 self.edges = [at, *self.edges] if sign < 0 else [*self.edges, at]
+        if edges is None:
+            self.edges = halved(self.edges, log)
         self.below, self.moment = [0.0], [0.0]
         for low, high in pairwise(self.edges):
             mass, moment = self._panel(low, high)
@@ -3263,23 +3286,7 @@ def _panels(log: Callable[[float], float], around: list[tuple[float, float]]) ->
     kept = [i for i, x in enumerate(ends) if log(x) > floor]
     ends = ends[max(kept[0] - 1, 0) : kept[-1] + 2]
     height = log(top)
-
-    def mass(a: float, b: float) -> float:
-        middle, half = (a + b) / 2, (b - a) / 2
-        return half * math.fsum(w * math.exp(min(log(middle + half * x) - height, 700.0)) for x, w in legendre(16))
-
-    open_, done = [(a, b, mass(a, b)) for a, b in pairwise(ends)], [ends[0]]
-    total = math.fsum(m for _, _, m in open_)
-    open_.reverse()
-    while open_:
-        a, b, whole = open_.pop()
-        middle = (a + b) / 2
-        halves = mass(a, middle), mass(middle, b)
-        if abs(sum(halves) - whole) <= 1e-12 * total or not a < middle < b or len(done) > 5_000:
-            done.append(b)
-        else:
-            open_ += [(middle, b, halves[1]), (a, middle, halves[0])]
-    return done, top
+    return halved(ends, lambda x: log(x) - height), top
 
 
 def _spaced(centre: float, scale: float, low: float, high: float) -> list[float]:

@@ -86,6 +86,8 @@ class _Item:
         silent = pair.status == "zero_variance"  # no event, or nothing else: an interval for a margin, none for a difference
         if silent or (self.waits and not effect.low <= 0.0 <= effect.high):  # there its promise does not hold yet
             hidden = relative(pair if silent else replace(pair, status="too_few_events"), q)
+            if not silent and math.isfinite(ratio.estimate):  # beside the effect of the same counts, not of a covariate
+                hidden = hidden._replace(lift=ratio.estimate)
             if silent and self.methods >= MATCHED and self.metric.margin is not None:  # what the margin is held against
                 return q, Absolute(effect.estimate, pair.se, effect.low, effect.high), hidden
             return q, Absolute(effect.estimate, pair.se, math.nan, math.nan), hidden
