@@ -80,6 +80,7 @@ def full_plan() -> dict[str, Any]:
     plan["horizon"] = {"units": 40000, "days": 28}
     plan["data"] |= {"missing_codes": [-999.0], "smallest_segment": 30}
     plan["sign_offs"] = [{"name": "A reviewer", "role": "statistics", "needed_for": "decide"}]
+    plan["looks"] = {"agents": 2}
     plan["notes"] = 'Notes with "quotes",\nlines and </script>'
     return plan
 
