@@ -7045,7 +7045,7 @@ def run_dates(readout: Mapping[str, Any]) -> tuple[str, str, int] | None:
     return a.isoformat(), b.isoformat(), (b - a).days + 1
 
 
-def _traffic(plan: Mapping[str, Any]) -> str:
+def _rollout(plan: Mapping[str, Any]) -> str:
     """Which share of whom took part, by the rollout groups of the plan."""
     assignment = plan.get("assignment")
     if not assignment:
@@ -7311,12 +7311,12 @@ def money(readout: Mapping[str, Any]) -> str:
             continue
         if row["effect"] is None or row["ci_low"] is None or not (metric.get("worth") or row["kind"] in ("sum", "column")):
             continue
-        traffic = daily_units(readout)
-        per = (traffic[0] * DAYS_PER_MONTH if traffic else 1000.0) * (metric.get("worth") or 1.0)
+        pace = daily_units(readout)
+        per = (pace[0] * DAYS_PER_MONTH if pace else 1000.0) * (metric.get("worth") or 1.0)
         values = [round_to(per * row[k], 3) for k in ("effect", "ci_low", "ci_high")]
         decimals = decimals_for(values[2] - values[1])
         point, low, high = (fixed(v, decimals, signed=True) for v in values)
-        where = "a month, if every unit had it" if traffic else "for every 1,000 units"
+        where = "a month, if every unit had it" if pace else "for every 1,000 units"
         name = named(row["label"])
         parts.append(f"{name}: {point} {metric['currency']} {where} (from {low} to {high})")
     return f"In money: {'; '.join(parts)}." if parts else ""
@@ -7346,7 +7346,7 @@ def run_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[s
         "total": whole(total),
         "unit": plan["unit"],
         "audience": plan.get("audience") or "",
-        "traffic": _traffic(plan),
+        "traffic": _rollout(plan),
         "units": [
             {"variant": labels[v["key"]], "n": whole(summary["units"].get(v["key"], 0)), "picture": _picture(v)}
             for v in plan["variants"]

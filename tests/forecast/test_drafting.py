@@ -257,7 +257,7 @@ def test_a_log_gives_amounts_guardrails_and_what_it_holds(tmp_path: Path) -> Non
     assert "'gold'" in found["plan"].sentence
     assert findings.experiments[0].name == "beta-home"
     assert findings.days == 22  # three weeks from noon to noon
-    assert "a day from" in findings.traffic
+    assert "a day from" in findings.pace
     assert "nothing was compared between variants" in made.origin
     for given, word in (
         ({"control": "gamma"}, "variant"),

@@ -274,7 +274,7 @@ def _of_table(
     notes.found.append(f"{known.sentence} All units are one group, whatever their variant.")
     plan = plan.changed(planning=planning)
     findings = of_table(table, profiles, unit=unit, day=day)
-    notes.found += [t for t in (findings.traffic, *findings.remarks) if t]
+    notes.found += [t for t in (findings.pace, *findings.remarks) if t]
     progress("Computing sizes")
     varies = _weekly(table, profiles, day) if day is not None else {}
     plan = _sized(plan, lift, margins, notes, varies=varies, pace=pace_of(findings))

@@ -93,7 +93,7 @@ class Findings(Shows):
         return dict(sorted(out.items()))
 
     @property
-    def traffic(self) -> str:
+    def pace(self) -> str:
         """How many come, by day and week, in a sentence; empty without dates."""
         days = self.days
         if not days:
@@ -131,7 +131,7 @@ class Findings(Shows):
         }
 
     def __repr__(self) -> str:
-        lines = [self.sentence, *([f"Traffic: {self.traffic}"] if self.traffic else []), *self.remarks]
+        lines = [self.sentence, *([f"Traffic: {self.pace}"] if self.pace else []), *self.remarks]
         lines += [f"  {f.name}: {f.sentence}" for f in (*self.columns, *self.events, *self.properties)]
         return "\n".join(lines)
 
@@ -139,7 +139,7 @@ class Findings(Shows):
         rows = [
             {"name": f.name, "what it holds": f.sentence} for f in (*self.columns, *self.events, *self.properties)
         ]  # fmt: skip
-        more = "".join(f"<p>{escape(t)}</p>" for t in (self.traffic, *self.remarks) if t)
+        more = "".join(f"<p>{escape(t)}</p>" for t in (self.pace, *self.remarks) if t)
         return plain_html(self.sentence, rows).replace("</p>", "</p>" + more, 1)
 
 

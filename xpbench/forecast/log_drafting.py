@@ -184,7 +184,7 @@ def plan_of_log(
         findings = replace(
             findings, by_day={(first + timedelta(days=int(d))).isoformat(): int(c) for d, c in sorted(counts.items())}
         )
-    notes.found += [t for t in (findings.traffic, *findings.remarks) if t]
+    notes.found += [t for t in (findings.pace, *findings.remarks) if t]
     origin = f"a log with {number_of(seen.rows, 'event')}."
     if exposed is not None:
         origin += (

@@ -133,7 +133,7 @@ class DataBox:
         findings = made.findings
         lines = "".join(f"<li>{escape(t)}</li>" for t in made.found if t)
         self.summary.value = (
-            f'<p role="status">✓ {escape(findings.sentence)} {escape(findings.traffic)}</p>'
+            f'<p role="status">✓ {escape(findings.sentence)} {escape(findings.pace)}</p>'
             f"<details><summary>What was found, and why the fields are filled so</summary><ul>{lines}</ul>{_table(findings)}"
             f"<p>{escape(made.origin)}</p></details>"
         )

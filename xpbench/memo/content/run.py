@@ -41,7 +41,7 @@ def run_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[s
         "total": digits.whole(total),
         "unit": plan["unit"],
         "audience": plan.get("audience") or "",
-        "traffic": _traffic(plan),
+        "traffic": _rollout(plan),
         "units": [
             {"variant": labels[v["key"]], "n": digits.whole(summary["units"].get(v["key"], 0)), "picture": _picture(v)}
             for v in plan["variants"]
@@ -68,7 +68,7 @@ def _picture(variant: Mapping[str, Any]) -> str:
     return found if _PICTURE.fullmatch(found) else ""
 
 
-def _traffic(plan: Mapping[str, Any]) -> str:
+def _rollout(plan: Mapping[str, Any]) -> str:
     """Which share of whom took part, by the rollout groups of the plan."""
     assignment = plan.get("assignment")
     if not assignment:
@@ -141,12 +141,12 @@ def money(readout: Mapping[str, Any]) -> str:
             continue
         if row["effect"] is None or row["ci_low"] is None or not (metric.get("worth") or row["kind"] in ("sum", "column")):
             continue
-        traffic = daily_units(readout)
-        per = (traffic[0] * DAYS_PER_MONTH if traffic else 1000.0) * (metric.get("worth") or 1.0)
+        pace = daily_units(readout)
+        per = (pace[0] * DAYS_PER_MONTH if pace else 1000.0) * (metric.get("worth") or 1.0)
         values = [round_to(per * row[k], 3) for k in ("effect", "ci_low", "ci_high")]
         decimals = digits.decimals_for(values[2] - values[1])
         point, low, high = (digits.fixed(v, decimals, signed=True) for v in values)
-        where = "a month, if every unit had it" if traffic else "for every 1,000 units"
+        where = "a month, if every unit had it" if pace else "for every 1,000 units"
         name = named(row["label"])
         parts.append(f"{name}: {point} {metric['currency']} {where} (from {low} to {high})")
     return f"In money: {'; '.join(parts)}." if parts else ""
