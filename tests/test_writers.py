@@ -48,6 +48,9 @@ ELSEWHERE = {
     "Flags": "keys of flags, escaped one by one",
     "SeedSearch": "numbers and salts",
     "SeenExperiment": "plain_html alone, as Preflight",
+    "SizeTable": "numbers by days, and keys of metrics",
+    "Findings": "plain_html alone, as Preflight",
+    "UnitChoice": "plain_html alone, as Preflight",
     "WatchStatus": "sentences of the house, escaped one by one",
 }
 """Classes that this walk does not make, and what does."""
