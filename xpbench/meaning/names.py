@@ -128,17 +128,27 @@ def name_sql(text: str, named: Collection[str] = (), *, trimmed: bool = False) -
     )
 
 
+def _quoted_spark(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def trimmed_spark(text: str) -> str:
+    """Spark's SQL of a text without what is around it."""
+    return f"trim(BOTH {_quoted_spark(SPACES)} FROM {text})"
+
+
 def nothing_spark(text: str) -> str:
     """Spark's SQL of whether a text means that there is no value."""
-    words = ", ".join("'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'" for word in sorted(NOTHING))
-    return f"(length({text}) <= {max(map(len, NOTHING)) + 8} AND lower(trim({text})) IN ({words}))"
+    words = ", ".join(map(_quoted_spark, sorted(NOTHING)))
+    return f"(length({text}) <= {max(map(len, NOTHING)) + 8} AND lower({trimmed_spark(text)}) IN ({words}))"
 
 
-def name_spark(text: str) -> str:
+def name_spark(text: str, named: Collection[str] = ()) -> str:
     """Spark's SQL of `name_of` for a column of text."""
-    short = f"trim({text})"
+    short = trimmed_spark(text)
+    exact = f"WHEN {short} IN ({', '.join(map(_quoted_spark, sorted(named)))}) THEN {short} " if named else ""
     return (
-        f"CASE WHEN {nothing_spark(text)} THEN NULL "
+        f"CASE {exact}WHEN {nothing_spark(text)} THEN NULL "
         f"WHEN lower({short}) IN ('true', 'false') THEN lower({short}) WHEN {short} = '-0' THEN '0' "
         f"WHEN endswith({short}, '0') AND {short} RLIKE '^-?(0|[1-9][0-9]*)[.]0+$' "
         f"THEN CASE WHEN startswith({short}, '-0') THEN '0' ELSE substring_index({short}, '.', 1) END ELSE {short} END"

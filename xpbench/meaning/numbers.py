@@ -11,11 +11,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from xpbench.meaning.names import nothing_sql
+from xpbench.meaning.names import nothing_sql, trimmed_spark
 from xpbench.meaning.nothing import is_nothing, trimmed
 from xpbench.meaning.truth import PAIRS, truth_of
 
 PLAIN = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+PLAIN_SPARK = PLAIN.replace("\\.", "[.]")
+"""The same without a backslash, which some sessions of Spark take for an escape."""
+
 INFINITE = r"[+-]?[iI][nN][fF]([iI][nN][iI][tT][yY])?"
 _PLAIN = re.compile(PLAIN, re.ASCII)
 _INFINITE = re.compile(INFINITE, re.ASCII)
@@ -167,6 +170,15 @@ def number_sql(short: str) -> str:
     number = f"try_cast({short} AS DOUBLE)"
     return (
         f"CASE WHEN NOT isnan({number}) AND NOT contains({short}, '_') THEN {number} WHEN {nothing_sql(short)} THEN NULL "
+        f"WHEN lower({short}) = 'true' THEN CAST(1 AS DOUBLE) WHEN lower({short}) = 'false' THEN CAST(0 AS DOUBLE) END"
+    )
+
+
+def number_spark(text: str) -> str:
+    """Spark's SQL of `number_of_text`, infinite ones aside, for a column of text."""
+    short = trimmed_spark(text)
+    return (
+        f"CASE WHEN {short} RLIKE '^({PLAIN_SPARK})$' THEN try_cast({short} AS DOUBLE) "
         f"WHEN lower({short}) = 'true' THEN CAST(1 AS DOUBLE) WHEN lower({short}) = 'false' THEN CAST(0 AS DOUBLE) END"
     )
 

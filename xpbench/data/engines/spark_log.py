@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,11 @@ import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
 from xpbench.data.engines.spark_stop import SparkJobs
-from xpbench.data.logs.log import LATE, SECOND, EventSchema, Properties, happened
+from xpbench.data.logs.log import LATE, SECOND, EventSchema, Properties, column_hint, happened, texts_of
 from xpbench.data.summary import Finding
-from xpbench.errors import DataError, nearest, plain
+from xpbench.errors import DataError, plain
 from xpbench.meaning.names import name_spark, nothing_spark
+from xpbench.meaning.numbers import number_spark
 from xpbench.meaning.times import EARLIEST, number_time_sql, since_1970_spark, time_spark, zoned_spark
 from xpbench.plan import Plan
 
@@ -205,7 +206,7 @@ class SparkLog:
         for name, role in wanted:
             expression = self._property(name)
             if expression is None:
-                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(nearest(name, self.types)))
+                raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(column_hint(name, self.types)))
             found[name] = expression
         columns = [
             f"{_identity(*found[unit])} AS u",
@@ -223,7 +224,8 @@ class SparkLog:
             expression = self._property(name, of_plan=True)
             if expression is None:
                 missing.add(name)
-            columns.append(f"{_as_text(*expression) if expression else 'CAST(NULL AS STRING)'} AS {short}")
+            text = _as_text(*expression, texts_of(self.plan)) if expression else "CAST(NULL AS STRING)"
+            columns.append(f"{text} AS {short}")
             if name in self.properties.numbers:
                 number = _as_number(*expression) if expression else "CAST(NULL AS DOUBLE)"
                 columns.append(f"{number} AS {self.properties.numbers[name]}")
@@ -246,7 +248,7 @@ class SparkLog:
         own = [f"CAST({_quote(n)} AS STRING)" for n in names if n in self.types]
         keys = [f"CAST({found[0]} AS STRING)" for n in names if n not in self.types and (found := self._property(n))]
         if not own and not keys and named != type(self.schema)().insert_id:
-            raise DataError("XPB-D05", column=named, role=plain("the insert id"), hint=plain(nearest(named, self.types)))
+            raise DataError("XPB-D05", column=named, role=plain("the insert id"), hint=plain(column_hint(named, self.types)))
         return own + keys
 
     def _property(self, name: str, *, of_plan: bool = False) -> tuple[str, str] | None:
@@ -366,20 +368,25 @@ def _identity(name: str, kind: str) -> str:
     return name_spark(f"CAST({name} AS STRING)")
 
 
-def _as_text(name: str, kind: str) -> str:
+def _as_text(name: str, kind: str, said: Collection[str]) -> str:
+    """A property as the name that it is (`xpbench.meaning.names`); lists and structs as JSON."""
     if kind in _REALS:
         return _identity(name, kind)
     if kind == "timestamp":  # as text it would hang on the session's zone
         clock = f"timestampadd(MICROSECOND, unix_micros({name}), timestamp_ntz'1970-01-01 00:00:00')"
         return f"CAST({clock} AS STRING) || '+00'"
-    return f"CAST({name} AS STRING)"
+    if kind in _INTEGERS or kind == "boolean":
+        return f"CAST({name} AS STRING)"
+    if kind.startswith(("array<", "struct<", "map<")):
+        return f"to_json({name})"
+    return name_spark(f"CAST({name} AS STRING)", said)
 
 
 def _as_number(name: str, kind: str) -> str:
-    if kind in _INTEGERS or kind.startswith("decimal"):
+    if kind in _INTEGERS or kind == "boolean" or kind.startswith("decimal"):
         return f"CAST({name} AS DOUBLE)"
     if kind in _REALS or kind == "string":
-        number = f"try_cast({name} AS DOUBLE)"
+        number = number_spark(name) if kind == "string" else f"CAST({name} AS DOUBLE)"
         return f"CASE WHEN isnan({number}) OR abs({number}) = double('Infinity') THEN NULL ELSE {number} END"
     return "CAST(NULL AS DOUBLE)"
 
