@@ -49,6 +49,14 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _as_utf8(argument: str) -> str:
+    """An argument that the locale of the process could not read, as the UTF-8 that shells of today send."""
+    try:
+        return argument.encode(sys.getfilesystemencoding(), "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        return argument
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     as_json = False
@@ -59,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for stream in (sys.stdout, sys.stderr):
                 if hasattr(stream, "reconfigure"):
                     stream.reconfigure(encoding="utf-8", errors="replace")
-            args = build_parser().parse_args(argv)
+            args = build_parser().parse_args([_as_utf8(a) for a in (sys.argv[1:] if argv is None else argv)])
             as_json = getattr(args, "json", False)
             try:
                 return int(args.run(args))

@@ -306,7 +306,7 @@ def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confid
         row["status"] = "ok"
     if posterior is None:
         return "unclear"
-    if posterior.below is None:
+    if posterior.below is None and row["status"] != "separation":  # what it says of the noise matters more
         row["status"] = "control_near_zero"
     return "better" if posterior.chance >= confidence else "worse" if posterior.chance <= 1 - confidence else "unclear"
 
