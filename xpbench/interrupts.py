@@ -142,6 +142,8 @@ _ABANDONED: dict[int, tuple[socket.socket, socket.socket]] = {}
 def _end_listening(thread: threading.Thread, reader: socket.socket, writer: socket.socket, before: int) -> None:
     try:
         signal.set_wakeup_fd(before)
+    except OSError:  # whoever listened before has closed its descriptor meanwhile
+        signal.set_wakeup_fd(-1)
     except ValueError:  # a generator that nobody finished is collected in any thread, and only the main one may do this
         _ABANDONED[writer.fileno()] = (reader, writer)
     with contextlib.suppress(OSError):
