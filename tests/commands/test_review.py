@@ -243,7 +243,9 @@ def test_hooks_name_commands_that_exist(file: Path) -> None:
     from xpbench.cli import build_parser
 
     by_id = {h["id"]: h for h in hooks}
-    assert set(by_id) == {"xpbench-review"} | ({"xpbench-check"} if file.name == ".pre-commit-hooks.yaml" else set())
+    assert set(by_id) == {"xpbench-review"} | (
+        {"xpbench-check", "xpbench-guard"} if file.name == ".pre-commit-hooks.yaml" else set()
+    )
     for hook in hooks:
         arguments = hook["entry"].split()[1:] + (["a.plan.json"] if hook.get("pass_filenames", True) else [])
         build_parser().parse_args(arguments)

@@ -151,7 +151,7 @@ def test_from_a_csv_to_a_memo(base: str, folder: Path) -> None:
     here = folder / "csv"
     history(here / "history.csv")
     with lab.browser(width=1280, height=800) as watched:
-        lab.open_notebook(watched.page, base, "csv.ipynb")
+        lab.open_notebook(watched.page, base, "csv.ipynb", seconds=240)
         person = Newcomer(watched.page)
         plan_from_file(person, "history.csv")
         assert lab.serious(watched.page, ".xp-form") == []
@@ -169,7 +169,7 @@ def test_from_a_mixpanel_export_to_a_memo(base: str, folder: Path) -> None:
     here = folder / "log"
     export(here / "so_far.jsonl", 2500)
     with lab.browser(width=1280, height=800) as watched:
-        lab.open_notebook(watched.page, base, "log.ipynb")
+        lab.open_notebook(watched.page, base, "log.ipynb", seconds=240)
         person = Newcomer(watched.page)
         plan_from_file(person, "so_far.jsonl")
         (key,) = [p.name for p in (here / "experiments").iterdir() if not p.name.startswith(".")]
@@ -187,7 +187,7 @@ def test_the_form_holds_at_200_per_cent(base: str, folder: Path) -> None:
     (folder / "zoom.ipynb").write_text(json.dumps(lab.notebook(cell)))
     with lab.browser(width=640, height=900, scale=2) as watched:
         page = watched.page
-        lab.open_notebook(page, base, "zoom.ipynb")
+        lab.open_notebook(page, base, "zoom.ipynb", seconds=240)
         form = lab.forms(page)[0]
         form.get_by_role("tab", name="Metrics", exact=True).click()
         form.locator("h3", has_text="Metrics").first.wait_for()

@@ -17,8 +17,8 @@ from xpbench.randomiser.single import BASIS, PRIME, exact, prefix, threshold
 Engine = Literal["duckdb", "spark", "postgres", "bigquery", "snowflake", "trino", "mariadb", "clickhouse"]
 
 ENGINES: tuple[Engine, ...] = ("duckdb", "spark", "postgres", "bigquery", "snowflake", "trino", "mariadb", "clickhouse")
-EXECUTED: tuple[Engine, ...] = ("duckdb", "spark", "postgres", "mariadb")
-"""Engines in which the tests execute the text (MariaDB where it is installed); the others were never run there."""
+EXECUTED: tuple[Engine, ...] = ("duckdb", "spark", "postgres", "mariadb", "clickhouse")
+"""Engines in which the tests execute the text (MariaDB and ClickHouse where installed); the others were never run."""
 
 _TEXT: Mapping[str, str] = {
     "duckdb": "CAST({c} AS VARCHAR)",
@@ -92,7 +92,7 @@ def sql(
     Args:
         subject: Plan, flag, or opened experiment.
         engine: Dialect. The texts for DuckDB, Spark and Postgres are executed in the tests of this package, those for
-            MariaDB and ClickHouse where the engine is installed; those for BigQuery, Snowflake, Trino and ClickHouse are
+            MariaDB and ClickHouse where the engine is installed; those for BigQuery, Snowflake and Trino are
             written after their manuals and begin with a note that they were never run. SQLite has no SHA-256.
         column: Column of the id; by default the one named like the assignment key.
         conditions: For rollout groups with a rule or cohort: the SQL condition that stands for it, by group key. It is put
