@@ -230,7 +230,7 @@ def test_notebook_from_a_template_has_its_parameters_and_a_free_name(server: Ser
 def test_draft_opens_in_the_form_that_wrote_it(server: Server) -> None:
     made = server.ask("notebooks", {"template": "plan", "key": "idea", "root": "experiments"})
     found = cell(server.folder / made.body["path"])
-    assert found == {"template": "", "draft": "experiments/.drafts/idea.plan.json", "root": "experiments"}
+    assert found == {"template": "", "data": "", "draft": "experiments/.drafts/idea.plan.json", "root": "experiments"}
     made = server.ask("notebooks", {"template": "plan", "root": "experiments", "parameters": {"template": "revenue"}})
     assert cell(server.folder / made.body["path"])["template"] == "revenue"
 
