@@ -81,7 +81,9 @@ def main() -> int:
         steps = [*checks, (*tests, "tests")]
     if not (args.fast or args.second):
         # one browser at a time, each story from its beginning
-        steps.append((python, "-m", "pytest", "-q", "-p", "no:randomly", "--durations", "5", "-m", "browser and not full", "tests"))
+        steps.append(
+            (python, "-m", "pytest", "-q", "-p", "no:randomly", "--durations", "5", "-m", "browser and not full", "tests")
+        )
         steps.append(
             (
                 *(python, "-m", "pytest", "-q", "-p", "no:randomly", "-n", workers, "--dist", "loadfile"),

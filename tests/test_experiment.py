@@ -315,7 +315,12 @@ def test_constant_metric_has_a_status_and_no_p_value(experiment: xp.Experiment) 
     for metric in ("done", "errors"):
         row = readout.row(metric)
         assert row.status == "zero_variance"
-        assert (row.p_value, row.ci_low, row.lift_low) == (None, None, None)
+        assert (row.p_value, row.lift_low) == (None, None)
+    assert readout.row("done").ci_low is None
+    rail = readout.row("errors")  # no event at all: how many there may be is still known, and is held against the margin
+    assert rail.ci_low is not None
+    assert rail.ci_high is not None
+    assert rail.ci_low < 0 < rail.ci_high
     assert readout.recommendation.outcome in ("iterate", "ship none", "invalid")
 
 

@@ -77,7 +77,7 @@ def test_data_that_shrank_is_invalid_and_on_record(experiment: Experiment, hands
     gone = [f"u{i}" for i in range(300)]
     found = read(experiment, full[~full.distinct_id.isin(gone)])
     assert gates(found) == ["shrunk_data"]
-    assert found.stamps == ("INVALID", "PLANNED AFTER THE DATA")
+    assert found.stamps == ("INVALID", "PLANNED AFTER THE DATA", "MORE LOOKS THAN PLANNED")
     assert found.recommendation.outcome == "invalid"
     body = experiment.ledger.entries()[-1].body
     assert "shrunk_data" in body["health"]["gates"]

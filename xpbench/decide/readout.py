@@ -61,6 +61,11 @@ class HarmAlarm:
         return {"sounds": self.sounds, "metrics": list(self.metrics), "alpha": self.alpha}
 
 
+def _planned(next_steps: dict[str, Any]) -> dict[str, Any]:
+    """Next steps under the seal: the chance is the plan's own, known before any data, and its name says so."""
+    return {"planned_chance" if k == "chance" else k: v for k, v in next_steps.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class SealedReadout(Shows):
     """Counts, health and progress; no effect, no mean of a variant, no p-value.
@@ -128,7 +133,7 @@ class SealedReadout(Shows):
             "harm": self.harm.to_dict(),
             "looks": [look.to_dict() for look in self.looks],
             "exposures_by_day": {d: dict(v) for d, v in self.exposures_by_day.items()},
-            **({} if self.what_now is None else {"what_now": self.what_now.to_dict()}),
+            **({} if self.what_now is None else {"what_now": _planned(self.what_now.to_dict())}),
         }
 
     def __repr__(self) -> str:

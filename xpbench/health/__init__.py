@@ -7,12 +7,35 @@ stand in a sealed readout.
 ===============  ====================================================================
 """
 
-from xpbench.health.causes import Cause, srm_causes
-from xpbench.health.check import Check, Status, failed_gates, health_line, worst_first
-from xpbench.health.inputs import HealthInputs, inputs_of
-from xpbench.health.registry import registered, run_checks
-from xpbench.health.retro import RetroAA, retro_aa, retro_aa_all
-from xpbench.health.windows import bias_windows
+from typing import TYPE_CHECKING
+
+from xpbench.lazy import loads
+
+if TYPE_CHECKING:
+    from xpbench.health.causes import Cause, srm_causes
+    from xpbench.health.check import Check, Status, failed_gates, health_line, worst_first
+    from xpbench.health.inputs import HealthInputs, inputs_of
+    from xpbench.health.registry import registered, run_checks
+    from xpbench.health.retro import RetroAA, retro_aa, retro_aa_all
+    from xpbench.health.windows import bias_windows
+
+_HOMES = {
+    "Cause": "causes",
+    "srm_causes": "causes",
+    "Check": "check",
+    "Status": "check",
+    "failed_gates": "check",
+    "health_line": "check",
+    "worst_first": "check",
+    "HealthInputs": "inputs",
+    "inputs_of": "inputs",
+    "registered": "registry",
+    "run_checks": "registry",
+    "RetroAA": "retro",
+    "retro_aa": "retro",
+    "retro_aa_all": "retro",
+    "bias_windows": "windows",
+}
 
 __all__ = [
     "Cause",
@@ -31,3 +54,6 @@ __all__ = [
     "srm_causes",
     "worst_first",
 ]
+
+
+__getattr__, __dir__ = loads(__name__, _HOMES)

@@ -23,6 +23,8 @@ def interactive(html: str) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page = re.sub(r'<script type="application/json" id="xpbench-(?:payload|seal)">.*?</script>\n?', "", html, flags=re.DOTALL)
     page = page.replace("default-src 'none';", f"default-src 'none'; script-src 'sha256-{digest}';", 1)
-    page = page.replace('<input type="checkbox" id="audit">', '<input type="checkbox" id="audit" checked>', 1)  # all tables sort
+    page = page.replace(
+        '<input type="checkbox" id="audit">', '<input type="checkbox" id="audit" checked>', 1
+    )  # all tables sort
     page = page.replace("<main>", f"<main>\n{BANNER}", 1)
     return page.replace("</body>", f"<script>{script}</script>\n</body>", 1)
