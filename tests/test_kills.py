@@ -9,7 +9,6 @@ import pytest
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes are forked")
 
 
-@pytest.mark.full  # a kill may come at any moment: the long suite counts them
 def test_nothing_acknowledged_is_lost_by_a_kill() -> None:
     from benchmarks import kills
 

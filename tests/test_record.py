@@ -299,6 +299,19 @@ def test_a_restart_that_was_killed_between_its_two_entries_is_finished_by_the_ne
     assert restarted(tmp_path).plan.digest == wanted
 
 
+def test_a_restart_that_was_killed_before_its_first_entry_is_finished_by_the_next(tmp_path: Path) -> None:
+    """The file of the new ledger is there and empty: that is no run yet."""
+    xp.register(plan(), tmp_path)
+    made = restarted(tmp_path)
+    (made.folder / "plan.json").unlink()
+    made.ledger.path.write_bytes(b"")
+    again = restarted(tmp_path)
+    assert again.plan.digest == made.plan.digest
+    assert [e.kind for e in again.ledger.entries()] == ["registered"]
+    with pytest.raises(LedgerError, match="XPB-L18"):
+        restarted(tmp_path)
+
+
 def test_a_restart_may_add_a_variant(tmp_path: Path) -> None:
     old = xp.register(plan(), tmp_path)
     document = old.plan.to_dict()

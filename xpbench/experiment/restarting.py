@@ -15,7 +15,7 @@ from xpbench.experiment.opening import plan_in_force
 from xpbench.experiment.reasons import ensure_reason
 from xpbench.experiment.registering import enter
 from xpbench.experiment.state import lineage
-from xpbench.ledger import Clock, Entry, knowledge, system_clock
+from xpbench.ledger import Clock, Entry, Ledger, knowledge, system_clock
 from xpbench.ledger.folder import LEDGER, folder_of
 from xpbench.plan import Plan
 from xpbench.plan.reading import ensure_registrable
@@ -64,13 +64,13 @@ def restart(
     done = next((e for e in old.ledger.entries() if e.kind == "restarted"), None)
     if done is not None:
         following = Plan(**done.body["plan"])
-        if (folder_of(root, following.key) / LEDGER).exists():
+        if _is_begun(root, following.key):
             raise LedgerError("XPB-L18", key=key, next=following.key)
         return _begin(old, done, following, root, by=by, clock=clock)  # it was killed between the two entries
     first_day = _day(start) or (clock().date() + timedelta(days=1)).isoformat()
     following = _following(old.plan, plan, new_key or _next_key(root, key), first_day, keep_salt=keep_salt)
     ensure_registrable(following)
-    if (folder_of(root, following.key) / LEDGER).exists():
+    if _is_begun(root, following.key):
         raise LedgerError("XPB-L03", key=following.key, root=str(root))
 
     def made(entries: tuple[Entry, ...]) -> Mapping[str, Any]:
@@ -98,6 +98,12 @@ def _begin(old: Experiment, ended: Entry, plan: Plan, root: str | Path, *, by: s
         "runs": [*lineage(old.ledger.entries()), old.key],
     }
     return enter(plan, root, by=by if by is not None else ended.by, clock=clock, follows=follows)
+
+
+def _is_begun(root: str | Path, key: str) -> bool:
+    """Whether a run has an entry; a kill may leave its ledger made and empty, which is no run yet."""
+    path = folder_of(root, key) / LEDGER
+    return path.exists() and bool(Ledger(path).entries())
 
 
 def _effects_seen(entries: Sequence[Entry], known: str) -> int:
