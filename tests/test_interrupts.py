@@ -233,7 +233,7 @@ def test_a_command_that_is_ended_says_so_by_its_exit_code(
 
 def test_no_other_module_makes_temporary_folders() -> None:
     """They are found by a walk over the source; a folder in one of those, or one of JupyterLab's server, is named here."""
-    own = {"interrupts.py", "contents.py", "handlers.py", "cache.py", "select.py", "unpack.py"}
+    own = {"interrupts.py", "contents.py", "handlers.py", "cache.py", "select.py"}
     found = {
         path.name
         for path in Path(interrupts.__file__).parent.rglob("*.py")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from xpbench.errors import DataError, plain
+from xpbench.interrupts import temporary_folder
 
 _BLOCK = 1 << 20
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -47,7 +48,7 @@ def beginning(path: str) -> bytes:
         with open(path, "rb") as file:
             head = file.read(4096)
         if head.startswith((b"\x1f\x8b", _ZSTD, b"PK\x03\x04")):
-            with tempfile.TemporaryDirectory() as folder, open(_unpacked(path, folder), "rb") as file:
+            with temporary_folder() as folder, open(_unpacked(path, folder), "rb") as file:
                 return file.read(4096)
     except (OSError, DataError):
         return b""
