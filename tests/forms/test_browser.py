@@ -231,10 +231,10 @@ def test_forms_in_the_dark_theme_are_accessible_and_show_every_error(base: str, 
         asked.get_by_role("combobox", name="Path", exact=True).fill("no-such-file.csv")
         page.keyboard.press("Tab")
         asked.get_by_role("button", name="Read out", exact=True).click()
-        asked.locator(".xp-status-bad", has_text="XPB-D02").wait_for(timeout=30_000)
+        asked.locator(".xp-status-bad", has_text="XPB-D02").wait_for(timeout=90_000)
         broken = forms[-1]
         broken.get_by_role("button", name="Break", exact=True).click()
-        broken.locator(".xp-status-bad", has_text="ZeroDivisionError: division by zero").wait_for(timeout=30_000)
+        broken.locator(".xp-status-bad", has_text="ZeroDivisionError: division by zero").wait_for(timeout=90_000)
         broken.locator("summary", has_text="Where it happened").click()
         assert "1 / 0" in broken.locator("pre").inner_text()
         assert lab.serious(page, ".xp-form") == []

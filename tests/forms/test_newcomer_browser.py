@@ -142,7 +142,7 @@ def to_the_memo(person: Newcomer, file: str) -> None:
     person.says("On record")
     person.click("Save memo")
     person.says("Memo written")
-    person.page.locator("iframe.xp-memo-page").wait_for(timeout=30_000)
+    person.page.locator("iframe.xp-memo-page").wait_for(timeout=90_000)
     assert len(person.did) <= 15, person.did
     assert time.monotonic() - person.began < 180
 

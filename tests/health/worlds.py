@@ -247,6 +247,9 @@ CASES = (
         lambda: healthy(audit={"rows": 2 * N, "disagreeing": 300, "causes": [{"name": "wrong_salt"}]}),
     ),
     Case("assignment_audit", "warn", lambda: healthy(audit={"rows": 2 * N, "disagreeing": 2})),
+    Case("assignment_audit", "warn", lambda: healthy(audit={"rows": 1_541, "disagreeing": 1})),
+    Case("assignment_audit", "fail", lambda: healthy(audit={"rows": 1_541, "disagreeing": 2})),
+    Case("assignment_audit", "fail", lambda: healthy(audit={"rows": 150, "disagreeing": 1})),
     Case(
         "flag_split",
         "fail",

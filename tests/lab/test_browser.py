@@ -128,7 +128,7 @@ def setting(page: Any, name: str, value: str) -> None:
     """Choose one of our settings in the settings editor."""
     page.evaluate("async () => { await window.jupyterapp.commands.execute('settingeditor:open', {query: 'Experiments'}); }")
     field = page.locator(f"[id$='labextension:plugin_{name}']:is(select, input)")
-    field.wait_for(timeout=30_000)
+    field.wait_for(timeout=90_000)
     if field.evaluate("e => e.tagName") == "SELECT":
         field.select_option(label=value)
     else:
@@ -146,7 +146,7 @@ def show_panel(page: Any) -> None:
     there = "() => window.jupyterapp?.commands.hasCommand('xpbench:show-experiments')"
     page.wait_for_function(there, timeout=60_000)  # a theme stands before all plugins are active
     page.evaluate("async () => { await window.jupyterapp.commands.execute('xpbench:show-experiments'); }")
-    page.wait_for_selector("#xpbench-panel:not(.lm-mod-hidden)", timeout=30_000)
+    page.wait_for_selector("#xpbench-panel:not(.lm-mod-hidden)", timeout=90_000)
 
 
 def choose_root(page: Any, root: str) -> None:
@@ -156,7 +156,7 @@ def choose_root(page: Any, root: str) -> None:
 def open_file(page: Any, path: str) -> Any:
     page.evaluate("async (path) => { await window.jupyterapp.commands.execute('docmanager:open', {path}); }", path)
     document = page.locator(".xp-Document:not(.lm-mod-hidden)")
-    document.wait_for(timeout=30_000)
+    document.wait_for(timeout=90_000)
     return document
 
 
@@ -199,7 +199,7 @@ def test_launcher_has_the_cards_in_a_section_of_their_own(watched: Any) -> None:
 def test_panel_lists_every_state_and_does_not_hide_the_broken_ledger(watched: Any) -> None:
     page = watched.page
     show_panel(page)
-    page.wait_for_selector(".xp-Row", timeout=30_000)
+    page.wait_for_selector(".xp-Row", timeout=90_000)
     states = {r.get_attribute("data-key"): r.get_attribute("data-state") for r in page.locator(".xp-Row").all()}
     expected = {"torn": "broken", "waiting": "registered", "sealed": "sealed", "decided": "decided", "idea": "draft"}
     assert states == expected
@@ -225,7 +225,7 @@ def test_panel_follows_files_that_change_outside(watched: Any, home: Path) -> No
 
     show_panel(watched.page)
     xp.register(plan(key="later", title="Came later"), home / "experiments")
-    watched.page.wait_for_selector("[data-key=later]", timeout=30_000)
+    watched.page.wait_for_selector("[data-key=later]", timeout=90_000)
 
 
 def test_good_memo_verifies_and_tampered_memo_differs(watched: Any) -> None:
@@ -233,9 +233,9 @@ def test_good_memo_verifies_and_tampered_memo_differs(watched: Any) -> None:
     show_panel(page)
     page.get_by_role("button", name="Memo: decided").click()
     document = page.locator(".xp-Document:not(.lm-mod-hidden)")
-    document.wait_for(timeout=30_000)
+    document.wait_for(timeout=90_000)
     frame = page.frame_locator(".xp-Document:not(.lm-mod-hidden) iframe")
-    frame.get_by_text("Ship").first.wait_for(timeout=30_000)  # the page comes from the server
+    frame.get_by_text("Ship").first.wait_for(timeout=90_000)  # the page comes from the server
     document.get_by_role("button", name="Verify", exact=True).click()
     assert verdict(document).startswith("✓ Verified")
     picture(page, "memo-verified-light")
@@ -290,7 +290,7 @@ def test_a_hostile_memo_asks_nobody(watched: Any, home: Path) -> None:
     (home / "wide-memo.html").write_bytes(HOSTILE.format(u=address).encode("utf-16"))
     open_file(page, "hostile-memo.html")
     frame = page.frame_locator(".xp-Document:not(.lm-mod-hidden) iframe")
-    frame.get_by_text("Ship").first.wait_for(timeout=30_000)  # the page comes from the server
+    frame.get_by_text("Ship").first.wait_for(timeout=90_000)  # the page comes from the server
     page.wait_for_timeout(3_000)
     wide = page.request.get(page.url.split("/lab")[0] + "/xpbench/api/page?path=wide-memo.html")
     assert wide.headers["content-security-policy"].endswith("sandbox")
@@ -318,7 +318,7 @@ def test_a_verdict_goes_away_when_the_file_changes(watched: Any, home: Path) -> 
 def test_plan_opens_as_a_document_and_verifies(watched: Any) -> None:
     page = watched.page
     document = open_file(page, "experiments/sealed/plan.json")
-    document.get_by_role("heading", name="Shorter form").wait_for(timeout=30_000)
+    document.get_by_role("heading", name="Shorter form").wait_for(timeout=90_000)
     document.get_by_role("button", name="Verify", exact=True).click()
     assert verdict(document).startswith("✓ Verified")
     picture(page, "plan-light")
@@ -327,11 +327,11 @@ def test_plan_opens_as_a_document_and_verifies(watched: Any) -> None:
 def test_data_of_a_memo_open_as_a_document_and_verify(watched: Any) -> None:
     page = watched.page
     document = open_file(page, "decided-memo.json")
-    document.get_by_role("heading", name="Decision", exact=True).wait_for(timeout=30_000)
+    document.get_by_role("heading", name="Decision", exact=True).wait_for(timeout=90_000)
     assert "ship b" in document.get_by_role("row", name="Outcome").inner_text()
     assert document.get_by_role("heading", name="Hypothesis").count() == 1
     document.get_by_role("button", name="Verify", exact=True).click()
-    document.locator(".xp-VerdictText", has_text="Numbers hold, no page").wait_for(timeout=30_000)
+    document.locator(".xp-VerdictText", has_text="Numbers hold, no page").wait_for(timeout=90_000)
 
 
 @pytest.mark.parametrize("name", ["tampered-memo.json", "experiments/torn/plan.json"])
@@ -431,7 +431,7 @@ def test_status_bar_opens_the_panel(watched: Any) -> None:
 def test_settings_change_the_look_at_once(watched: Any, lab: str) -> None:
     page = watched.page
     show_panel(page)
-    page.wait_for_selector("[data-key=torn]", timeout=30_000)
+    page.wait_for_selector("[data-key=torn]", timeout=90_000)
     colour = "() => getComputedStyle(document.querySelector('[data-key=torn] .xp-State')).color"
     coloured = page.evaluate(colour)
     setting(page, "theme", "plain")
@@ -444,7 +444,7 @@ def test_settings_change_the_look_at_once(watched: Any, lab: str) -> None:
     setting(page, "root", "many/experiments")
     page.wait_for_function("() => document.querySelectorAll('.xp-Row').length === 500", timeout=60_000)
     setting(page, "root", "")
-    page.wait_for_selector("[data-key=torn]", timeout=30_000)
+    page.wait_for_selector("[data-key=torn]", timeout=90_000)
 
 
 def test_500_experiments_scroll_smoothly(watched: Any) -> None:
@@ -466,19 +466,19 @@ def test_missing_root_offers_the_demo_and_settings_are_used(watched: Any, lab: s
     page = watched.page
     show_panel(page)
     choose_root(page, "nowhere")
-    page.get_by_role("button", name="Start the demo").wait_for(timeout=30_000)
+    page.get_by_role("button", name="Start the demo").wait_for(timeout=90_000)
     assert 'There is no folder "nowhere"' in page.locator(".xp-Empty").inner_text()
     picture(page, "empty-light")
     settings = page.request.get(f"{lab}/lab/api/settings/@xpbench/labextension:plugin?token=t").json()
     assert '"nowhere"' in settings["raw"]
     choose_root(page, "")
-    page.wait_for_selector("[data-key=torn]", timeout=30_000)
+    page.wait_for_selector("[data-key=torn]", timeout=90_000)
 
 
 def test_demo_card_leads_to_a_memo_that_verifies(watched: Any, home: Path) -> None:
     page = watched.page
     launch(page, "Demo")
-    page.locator(".Toastify__toast", has_text="Simulating").wait_for(timeout=30_000)  # one sees that it works
+    page.locator(".Toastify__toast", has_text="Simulating").wait_for(timeout=90_000)  # one sees that it works
     page.wait_for_selector("[data-key=beta-homepage]", timeout=120_000)
     assert page.locator("#xpbench-panel:not(.lm-mod-hidden) .xp-Row").count() == 1
     assert (home / "xpbench-demo" / "explore.ipynb").is_file()
@@ -489,7 +489,7 @@ def test_demo_card_leads_to_a_memo_that_verifies(watched: Any, home: Path) -> No
     assert verdict(document).startswith("✓ Verified")
     picture(page, "demo-light")
     choose_root(page, "")
-    page.wait_for_selector("[data-key=torn]", timeout=30_000)
+    page.wait_for_selector("[data-key=torn]", timeout=90_000)
 
 
 def test_dark_theme(watched: Any, lab: str) -> None:
@@ -498,15 +498,15 @@ def test_dark_theme(watched: Any, lab: str) -> None:
     page.goto(f"{lab}/lab?token=t&reset", wait_until="domcontentloaded")
     page.wait_for_selector("body[data-jp-theme-light=false]", state="attached", timeout=120_000)
     show_panel(page)
-    page.wait_for_selector(".xp-Row", timeout=30_000)
+    page.wait_for_selector(".xp-Row", timeout=90_000)
     picture(page, "panel-dark")
     assert serious(page, "#xpbench-panel") == []
     open_file(page, "experiments/decided/memo.html")
-    page.frame_locator(".xp-Document:not(.lm-mod-hidden) iframe").get_by_text("Ship").first.wait_for(timeout=30_000)
+    page.frame_locator(".xp-Document:not(.lm-mod-hidden) iframe").get_by_text("Ship").first.wait_for(timeout=90_000)
     ground = "() => getComputedStyle(document.documentElement).backgroundColor"
     frame = next(f for f in page.frames if "/xpbench/api/page" in f.url and "theme=dark" in f.url and "decided" in f.url)
     assert brightness(frame.evaluate(ground)) < 60  # the memo follows JupyterLab, whatever the browser prefers
     picture(page, "memo-dark")
     open_file(page, "experiments/decided/plan.json")
-    page.get_by_role("heading", name="Shorter form").last.wait_for(timeout=30_000)
+    page.get_by_role("heading", name="Shorter form").last.wait_for(timeout=90_000)
     picture(page, "plan-dark")

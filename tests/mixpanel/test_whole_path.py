@@ -109,7 +109,7 @@ def test_from_plan_to_watch(npm: Path, page: str, tmp_path: Path, capsys: pytest
                 chromium = driver.chromium.launch(executable_path=browser, args=["--no-sandbox"])
                 tab = chromium.new_context(ignore_https_errors=True).new_page()
                 tab.goto(f"{page}?host={box.url}&flag=beta-homepage")
-                tab.wait_for_function("document.title.startsWith('done')", timeout=20_000)
+                tab.wait_for_function("document.title.startsWith('done')", timeout=90_000)
                 shown = json.loads(tab.title().removeprefix("done "))
                 until = time.monotonic() + 20
                 while time.monotonic() < until and not any(e.get("mp_lib") == "web" for e in sent(box, "$experiment_started")):
