@@ -28,7 +28,7 @@ from benchmarks.report import header
 from xpbench.randomiser.definitions import read_flag
 from xpbench.randomiser.hashing import buckets, uniform
 from xpbench.randomiser.ids import UnitIds
-from xpbench.randomiser.properties import Properties
+from xpbench.randomiser.properties import FlagProperties
 from xpbench.randomiser.seeds import find_salt
 from xpbench.randomiser.single import prefix
 
@@ -132,7 +132,7 @@ def flag_rows(n: int) -> list[dict[str, Any]]:
             return [provider.get_variant("checkout", fallback, c, report_exposure=False).variant_key for c in contexts]
 
         def ours(flag: Any = flag, given: Any = pa.array(ids)) -> Any:  # noqa: B008
-            return flag.column(UnitIds(given), properties=Properties(table, n))
+            return flag.column(UnitIds(given), properties=FlagProperties(table, n))
 
         found = ours()
         assert [flag.keys[c] if c >= 0 else None for c in found.codes[:m]] == theirs()

@@ -31,3 +31,20 @@ def test_a_name_loads_its_module_when_it_is_asked_for_and_stays(package: ModuleT
 def test_any_other_name_is_an_attribute_error_that_names_the_package(package: ModuleType) -> None:
     with pytest.raises(AttributeError, match="module 'some_package' has no attribute 'elsewhere'"):
         loads("some_package", {"there": "part"})[0]("elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("package", "old", "new"),
+    [
+        ("xpbench.health", "Cause", "FaultCause"),
+        ("xpbench.health", "Status", "CheckStatus"),
+        ("xpbench.data", "Stage", "ReadingStage"),
+        ("xpbench.watch", "Day", "WatchDay"),
+        ("xpbench.expose", "Flags", "TrackedFlags"),
+    ],
+)
+def test_an_earlier_name_works_with_a_warning_and_is_not_listed(package: str, old: str, new: str) -> None:
+    module = importlib.import_module(package)
+    with pytest.warns(DeprecationWarning, match=new):
+        assert getattr(module, old) is getattr(module, new)
+    assert old not in dir(module)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,7 +22,9 @@ def upstairs(name: str) -> Any:
     return getattr(importlib.import_module(f"xpbench.{module}"), function)
 
 
-def loads(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def loads(
+    package: str, homes: Mapping[str, str], renamed: Mapping[str, str] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return the `__getattr__` and `__dir__` of a package (PEP 562).
 
     The first imports a name's module when the name is first asked for, and keeps it; the second lists these names alone, which
@@ -30,12 +33,16 @@ def loads(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any],
     Args:
         package: Name of the package, its `__name__`.
         homes: Module of each name, below the package; `module:name` where it has another name there.
+        renamed: Today's name of each earlier one. An earlier name still works, with a DeprecationWarning, and is not listed.
 
     Returns:
         A function from a name to its object (AttributeError for any other name), and a function that lists the names.
     """
 
     def get(name: str) -> Any:
+        if renamed and name in renamed:
+            warnings.warn(f"{package}.{name} is now {package}.{renamed[name]}.", DeprecationWarning, stacklevel=2)
+            return get(renamed[name])
         home = homes.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")

@@ -15,7 +15,7 @@ import yaml  # noqa: TID251 - our own workflow, read with safe_load
 
 from tests.memo.making import PLAN, decided
 from xpbench.cli import main
-from xpbench.commands.review import Finding, markdown, review
+from xpbench.commands.review import ReviewFinding, markdown, review
 from xpbench.experiment import open_experiment, register
 from xpbench.plan import template
 
@@ -50,7 +50,7 @@ def home(folder: Path) -> Path:
     return folder / "experiments" / "checkout-funnel"
 
 
-def one(folder: Path, **options: Any) -> Finding:
+def one(folder: Path, **options: Any) -> ReviewFinding:
     (found,) = review("main", folder=folder, **options)
     return found
 

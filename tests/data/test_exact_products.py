@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from xpbench.data.tables.exact_products import (
     DIGITS,
     ROWS,
+    ExactSums,
     Scratch,
-    Sums,
     Unit,
     block_sums,
     cut,
@@ -186,16 +186,16 @@ def test_a_mask_keeps_what_stands_under_ones() -> None:
 
 
 def test_moments_round_once_and_know_a_constant() -> None:
-    sums = Sums()
-    sums.add(Sums(2, [3 * 10**DIGITS], {(0, 0): 5 * 10 ** (2 * DIGITS)}))
-    sums.add(Sums(1, [10**DIGITS // 10], {(0, 0): 10 ** (2 * DIGITS) // 100}))
+    sums = ExactSums()
+    sums.add(ExactSums(2, [3 * 10**DIGITS], {(0, 0): 5 * 10 ** (2 * DIGITS)}))
+    sums.add(ExactSums(1, [10**DIGITS // 10], {(0, 0): 10 ** (2 * DIGITS) // 100}))
     mean, cov = moments(sums, [Unit(1)])
     assert mean == (float(Fraction(31, 30)),)
     expected = (Fraction(501, 100) - Fraction(31, 10) ** 2 / 3) / 2
     assert cov == ((float(expected),),)
-    constant = Sums(3, [3000], {(0, 0): 3_000_000})
+    constant = ExactSums(3, [3000], {(0, 0): 3_000_000})
     assert moments(constant, [Unit(1)]) == ((0.1,), ((0.0,),))
-    assert moments(Sums(1, [1000], {(0, 0): 1_000_000}), [Unit(1)]) == ((0.1,), ((0.0,),))
+    assert moments(ExactSums(1, [1000], {(0, 0): 1_000_000}), [Unit(1)]) == ((0.1,), ((0.0,),))
 
 
 @pytest.mark.parametrize("bound", [1.0, 0.999, 1e-310, 3e200, 0.0])

@@ -26,7 +26,7 @@ from tests.data.test_oracle import GOLDEN, NAMES, ORACLE, events_of_lines, expec
 from xpbench.data import Stage
 from xpbench.data.engines.spark_log import SparkLog
 from xpbench.data.engines.spark_stop import SparkJobs
-from xpbench.data.logs.log import Properties
+from xpbench.data.logs.log import LogProperties
 from xpbench.data.logs.survey import by_name
 from xpbench.errors import DataError
 from xpbench.ledger.clock import fixed_clock
@@ -183,7 +183,7 @@ def test_the_pass_for_the_fingerprint_counts_as_the_survey_does(spark: Any, path
         table = spark.range(400, numPartitions=parts).selectExpr(*odd.split(", "))
         clock = fixed_clock("2026-01-04T04:13:20")
         source: Any = SimpleNamespace(log=table, schema=xp.EventSchema(), time_zone="UTC", clock=clock)
-        log = SparkLog(source, plan_of(METRICS[:1]), Properties())
+        log = SparkLog(source, plan_of(METRICS[:1]), LogProperties())
         prints.add(log.fingerprint())
         counted = {r["event"]: r for r in log.counted(now) or []}
         assert len(counted) == 4
@@ -219,7 +219,7 @@ def test_clock_readings_around_the_change_of_clocks(spark: Any, zone: str) -> No
         "*", "'e' AS event"
     )
     source: Any = SimpleNamespace(log=table, schema=xp.EventSchema(), time_zone=zone)
-    found = SparkLog(source, plan_of(METRICS[:1]), Properties()).frame().select("t").collect("pyarrow")["t"].to_list()
+    found = SparkLog(source, plan_of(METRICS[:1]), LogProperties()).frame().select("t").collect("pyarrow")["t"].to_list()
     assert [t // 1_000_000 for t in found] == in_duckdb(readings, zone)
 
 

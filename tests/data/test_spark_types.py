@@ -16,7 +16,7 @@ from tests.data import spark_sessions
 from tests.data.logs import METRICS, plan_of
 from tests.data.test_spark import same
 from xpbench.data.engines.embedded import Stages
-from xpbench.data.logs.log import Properties, properties_of
+from xpbench.data.logs.log import LogProperties, properties_of
 from xpbench.data.logs.opening import open_log
 from xpbench.data.moments import rows_of
 
@@ -73,7 +73,7 @@ def rows() -> Any:
     return connection
 
 
-def normal(log: Any, plan: xp.Plan, properties: Properties) -> list[tuple[Any, ...]]:
+def normal(log: Any, plan: xp.Plan, properties: LogProperties) -> list[tuple[Any, ...]]:
     """The log in normal form, in order."""
     source = xp.events(log, schema=xp.EventSchema(insert_id="insert_id"))
     columns = ["iid", "u", "event", "t", *properties.texts.values(), *properties.numbers.values()]

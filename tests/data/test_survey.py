@@ -14,7 +14,7 @@ from tests.data.logs import DAY, SECOND, START, plan_of
 from xpbench.data.cache import Hashing, files_digest
 from xpbench.data.engines.embedded import Stages
 from xpbench.data.logs.log import properties_of
-from xpbench.data.logs.log_to_units import Reading
+from xpbench.data.logs.log_to_units import LogReading
 from xpbench.data.logs.opening import open_log
 from xpbench.data.logs.survey import Survey, _added, by_name, survey_of
 from xpbench.plan.metrics import Mean, Quantile, Sum
@@ -152,7 +152,7 @@ def test_amounts_asked_at_once_are_those_asked_one_by_one() -> None:
         properties = properties_of(plan)
         source = xp.events(log, schema=SCHEMA)
         with open_log(source, plan, properties, Stages(7, None)) as opened:
-            reading = Reading(source, plan, properties, opened, Stages(7, None))
+            reading = LogReading(source, plan, properties, opened, Stages(7, None))
             asked = [m for m in plan.metrics if isinstance(m, (Sum, Mean, Quantile))]
             one_by_one = [reading._amount(m, opened.frame()) for m in asked]
             at_once = reading._amounts_at_once(asked, opened.frame())

@@ -15,8 +15,8 @@ import pytest
 import xpbench as xp
 from tests.data.logs import METRICS, clock_readings, frame_of, in_duckdb, plan_of, random_log
 from tests.postgres import postgres
-from xpbench.data.logs.exposures import Exposed
-from xpbench.data.logs.log import Properties, properties_of
+from xpbench.data.logs.exposures import ExposedUnits
+from xpbench.data.logs.log import LogProperties, properties_of
 from xpbench.data.logs.values import Amount, Values
 from xpbench.errors import DataError
 
@@ -139,7 +139,7 @@ def test_clock_readings_around_the_change_of_clocks(postgres: str, zone: str) ->
     insert(postgres, table, columns, [("e", f"{i:04}", t) for i, t in enumerate(readings)])
     connection = ibis.postgres.connect(host=postgres, user="xpb", database="postgres")
     source: Any = SimpleNamespace(schema=xp.EventSchema(), time_zone=zone, log=connection.table(table))
-    form = NormalForm(source, plan_of(METRICS[:1]), Properties(), dialect="postgres").table()
+    form = NormalForm(source, plan_of(METRICS[:1]), LogProperties(), dialect="postgres").table()
     found = form.order_by("u").select("t").to_pyarrow()["t"].to_pylist()
     connection.disconnect()
     assert [t // 1_000_000 for t in found] == in_duckdb(readings, zone)
@@ -197,7 +197,7 @@ def stages(dialect: str) -> dict[str, Any]:
 
     def unfolded(how: Any) -> Any:
         source: Any = SimpleNamespace(schema=xp.EventSchema(), time_zone="UTC", log=raw)
-        properties = Properties(items=how)
+        properties = LogProperties(items=how)
         items = NormalForm(source, plan.changed(exposure={"format": "list"}), properties, dialect=dialect).table()
         one, holder = dialects.unfolded(items.items, how, dialect)
         return items.select("u", raw=one, holder=holder)
@@ -210,7 +210,7 @@ def stages(dialect: str) -> dict[str, Any]:
         .with_columns(day=c("t0") // 86_400_000_000)
     )
     held: Any = SimpleNamespace(has_insert_ids=True, keep=lambda f, name, near="": f)
-    exposed = Exposed(units, units.select("u", "t0"), ("u",), True, (), {}, 0, 0, {})
+    exposed = ExposedUnits(units, units.select("u", "t0"), ("u",), True, (), {}, 0, 0, {})
     amounts = {k: Amount(0.0, 99.0, 10, 9, k == "money") for k in ("money", "avg")}
     values = Values(plan, properties_of(plan), exposed, amounts, until=10**15, log=held)
     joined = values.attributed(frame)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from xpbench.expose.outbox import Entry, Outbox
+from xpbench.expose.outbox import Outbox, QueuedExposure
 
 
 def open_broken(path: str, start: Any, results: Any) -> None:
@@ -14,5 +14,5 @@ def open_broken(path: str, start: Any, results: Any) -> None:
     for number in range(5):
         outbox = Outbox(path)
         key = f"{os.getpid()}-{number}".encode().ljust(16)[:16]
-        results.put((key, outbox.add(Entry((key,), ("beta",), lambda fresh: "{}"))))
+        results.put((key, outbox.add(QueuedExposure((key,), ("beta",), lambda fresh: "{}"))))
         outbox.close()

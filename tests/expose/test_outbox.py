@@ -19,7 +19,7 @@ import xpbench as xp
 from tests.expose.opening import open_broken
 from xpbench.errors import ExposeError
 from xpbench.expose.filesystem import network_filesystem
-from xpbench.expose.outbox import Entry, Outbox
+from xpbench.expose.outbox import Outbox, QueuedExposure
 from xpbench.mixpanel.sandbox import Sandbox
 
 Make = Callable[..., xp.Tracker]
@@ -222,15 +222,15 @@ def test_a_file_that_is_damaged_while_it_is_used_gives_what_it_has(tmp_path: Pat
     outbox = Outbox(path, project="p")
     for number in range(3000):
         key = f"{number:016d}".encode()
-        outbox.add(Entry((key,), ("beta",), lambda fresh, n=number: json.dumps({"n": n, "filling": "x" * 50})))
+        outbox.add(QueuedExposure((key,), ("beta",), lambda fresh, n=number: json.dumps({"n": n, "filling": "x" * 50})))
     outbox.close()
     with open(path, "r+b") as file:
         for page in range(60, path.stat().st_size // 2048, 2):
             file.seek(page * 2048)
             file.write(b"\xff" * 2048)
     again = Outbox(path, project="p")
-    states = [again.add(Entry((f"new{n:013d}".encode(),), ("beta",), lambda fresh: "{}")) for n in range(2000)]
-    states += [again.add(Entry((f"{n:016d}".encode(),), ("beta",), lambda fresh: "{}")) for n in range(100)]
+    states = [again.add(QueuedExposure((f"new{n:013d}".encode(),), ("beta",), lambda fresh: "{}")) for n in range(2000)]
+    states += [again.add(QueuedExposure((f"{n:016d}".encode(),), ("beta",), lambda fresh: "{}")) for n in range(100)]
     assert set(states) <= {"queued", "repeat"}
     again.close()
     assert [p for p in tmp_path.glob("o.sqlite.broken-*") if not p.name.endswith(("-wal", "-shm"))]

@@ -39,9 +39,9 @@ def log() -> Iterator[io.StringIO]:
 
 
 def clean(text: str) -> bool:
-    from xpbench.expose.masks import Mask
+    from xpbench.expose.masks import SecretMask
 
-    mask = Mask([TOKEN, SECRET], pairs=[(TOKEN, ""), ("canary", SECRET)])
+    mask = SecretMask([TOKEN, SECRET], pairs=[(TOKEN, ""), ("canary", SECRET)])
     return mask(text) == text
 
 

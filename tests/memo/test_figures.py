@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xpbench.memo import figures
-from xpbench.memo.figures import ForestRow, SplitRow
+from xpbench.memo.figures import ForestRow, MemoSplitRow
 from xpbench.wording import numbers as digits
 
 numbers = st.floats(-1e6, 1e6) | st.none()
@@ -66,10 +66,10 @@ def test_any_numbers_and_any_text_make_a_drawing(items):
 
 
 def test_split_and_accrual_are_drawings():
-    svg = figures.split([SplitRow("control", 20, 0.5, True), SplitRow("beta", 0, 0.5)])
+    svg = figures.split([MemoSplitRow("control", 20, 0.5, True), MemoSplitRow("beta", 0, 0.5)])
     assert "100.00\u202f%" in svg
     ET.fromstring(svg)  # noqa: S314 - our own text
-    ET.fromstring(figures.split([SplitRow("control", 0, 0.0, True)]))  # noqa: S314 - our own text
+    ET.fromstring(figures.split([MemoSplitRow("control", 0, 0.0, True)]))  # noqa: S314 - our own text
     for days, units in (([], []), (["2026-01-01"], [5]), (["2026-01-01", "2026-01-02"], [5, 7])):
         svg = figures.accrual(days, units, horizon=20, looks=["2026-01-02"])
         ET.fromstring(svg)  # noqa: S314 - our own text

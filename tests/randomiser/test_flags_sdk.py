@@ -21,7 +21,7 @@ from xpbench.randomiser.definitions import read_flag
 from xpbench.randomiser.flag import REASONS, Flag
 from xpbench.randomiser.hashing import buckets, fnv_salted, fnv_states
 from xpbench.randomiser.ids import UnitIds
-from xpbench.randomiser.properties import Properties
+from xpbench.randomiser.properties import FlagProperties
 from xpbench.randomiser.single import fnv1a64
 
 PAIRS = 100_000
@@ -88,7 +88,7 @@ def test_columns_equal_one_by_one() -> None:
         rows = [random_properties(r) for _ in range(n)]
         units: list[Any] = [r.choice([text_unit(r), f"user-{r.randrange(4)}", r.randrange(5)]) for _ in range(n)]
         distinct = [f"user-{r.randrange(4)}" for _ in range(n)]
-        found = flag.column(UnitIds(units), properties=Properties(rows, n), distinct_ids=UnitIds(distinct))
+        found = flag.column(UnitIds(units), properties=FlagProperties(rows, n), distinct_ids=UnitIds(distinct))
         for i in range(n):
             of = {"distinct_id": distinct[i], flag.context: units[i], "custom_properties": rows[i]}
             one = flag.evaluate(of)
@@ -133,7 +133,7 @@ def test_rules_over_columns_equal_rules_over_rows(container: str) -> None:
         for variant in made["ruleset"]["variants"]:
             variant["split"] = 1.0
         flag = read_flag(made)
-        found = flag.column(UnitIds(units), properties=Properties(frame, n))
+        found = flag.column(UnitIds(units), properties=FlagProperties(frame, n))
         for i in range(n):
             one = flag.evaluate({"distinct_id": units[i], "custom_properties": rows[i]})
             assert REASONS[found.reasons[i]] == one.reason, (made, rows[i])

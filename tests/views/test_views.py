@@ -20,7 +20,7 @@ from xpbench.outward import cell
 from xpbench.plan.design import Decision
 from xpbench.views import numbers
 from xpbench.views.card import facts
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import TONES
 from xpbench.views.view import VEGALITE, View
 
@@ -215,7 +215,7 @@ def test_csv_guards_against_spreadsheets_and_leaves_numbers_alone() -> None:
 
 
 def test_a_long_table_says_how_much_it_shows() -> None:
-    table = Table("t", (Column("x", "X"),), [{"x": i} for i in range(500)])
+    table = Table("t", (TableColumn("x", "X"),), [{"x": i} for i in range(500)])
     assert "Showing 200 of 500" in table.to_html()
     assert len(table.to_csv().splitlines()) == 501
 

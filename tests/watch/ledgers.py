@@ -13,7 +13,7 @@ from xpbench.canonical import digest
 from xpbench.ledger import Ledger, create
 from xpbench.ledger.folder import LEDGER, PLAN
 from xpbench.plan import Plan
-from xpbench.watch.series import Day, Group, Series
+from xpbench.watch.series import Group, Series, WatchDay
 
 SHIPPED = datetime(2026, 10, 1, 9, 0, tzinfo=UTC)
 
@@ -89,7 +89,7 @@ def series(
         day = start + timedelta(days=i)
         noise = rho * noise + np.sqrt(1 - rho**2) * rng.normal(0, sd)
         weekend = -0.02 if day.weekday() >= 5 else 0.0
-        days.append(Day(day, 2000, float(0.2 + weekend + noise + (effect if day >= SHIPPED.date() else 0.0))))
+        days.append(WatchDay(day, 2000, float(0.2 + weekend + noise + (effect if day >= SHIPPED.date() else 0.0))))
     return {"out": Series("out", {"": Group("", tuple(days))})}
 
 

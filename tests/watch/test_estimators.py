@@ -14,13 +14,13 @@ from xpbench.stats.inference import absolute
 from xpbench.stats.multipliers import q_fixed
 from xpbench.watch.estimators import NotAnswerable, _autoregressive, design_matrix, holdback, pre_post, staggered
 from xpbench.watch.power import play, watch_power, watch_power_pre_post
-from xpbench.watch.series import Day, Group, Series
+from xpbench.watch.series import Group, Series, WatchDay
 
 START = date(2026, 1, 5)
 
 
-def _days(values: np.ndarray, n: int = 100) -> tuple[Day, ...]:
-    return tuple(Day(START + timedelta(days=i), n, float(v)) for i, v in enumerate(values))
+def _days(values: np.ndarray, n: int = 100) -> tuple[WatchDay, ...]:
+    return tuple(WatchDay(START + timedelta(days=i), n, float(v)) for i, v in enumerate(values))
 
 
 def test_holdback_is_welch_over_all_days() -> None:
@@ -28,7 +28,7 @@ def test_holdback_is_welch_over_all_days() -> None:
     rng = np.random.default_rng(1)
     samples = {"holdback": [rng.normal(5, 2, 40) for _ in range(5)], "shipped": [rng.normal(5.2, 3, 200) for _ in range(5)]}
     groups = {
-        k: Group(k, tuple(Day(START + timedelta(days=i), len(v), v.mean(), v.var(ddof=1)) for i, v in enumerate(days)))
+        k: Group(k, tuple(WatchDay(START + timedelta(days=i), len(v), v.mean(), v.var(ddof=1)) for i, v in enumerate(days)))
         for k, days in samples.items()
     }
     pair = holdback(Series("m", groups))

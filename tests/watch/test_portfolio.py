@@ -16,7 +16,7 @@ from tests.watch.ledgers import SHIPPED, Hands, plan, readout, shipped
 from xpbench.ledger import Ledger, create
 from xpbench.ledger.folder import LEDGER, PLAN
 from xpbench.watch import portfolio
-from xpbench.watch.past_experiments import Outcome, Shrinkage, shrink
+from xpbench.watch.past_experiments import PastOutcome, Shrinkage, shrink
 
 
 def test_counts_are_exact(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def _world(rng: np.random.Generator, draw: Draw) -> tuple[Any, Any, Any, Any]:
 
 def _shrunk(se: Any, lift: Any, wins: Any) -> Shrinkage:
     found = shrink(
-        Outcome(f"e{i}", "m", "b", "increase", 0.02, lift[i], None, None, se[i], bool(wins[i])) for i in range(len(lift))
+        PastOutcome(f"e{i}", "m", "b", "increase", 0.02, lift[i], None, None, se[i], bool(wins[i])) for i in range(len(lift))
     )
     assert found is not None
     return found
@@ -137,7 +137,7 @@ def test_shrinkage_is_nearly_as_good_as_knowing_the_prior() -> None:
 
 def test_good_direction_counts() -> None:
     """For a metric that should fall, a fall is a gain."""
-    base = [Outcome(f"e{i}", "m", "b", "decrease", -0.02, -0.03 - i / 100, None, None, 0.01, True) for i in range(4)]
+    base = [PastOutcome(f"e{i}", "m", "b", "decrease", -0.02, -0.03 - i / 100, None, None, 0.01, True) for i in range(4)]
     found = shrink(base)
     assert found is not None
     assert found.reported == pytest.approx(0.18)
@@ -146,7 +146,7 @@ def test_good_direction_counts() -> None:
 
 def test_too_few_lifts_have_no_answer() -> None:
     """Two experiments say nothing about a population; a missing standard error is left out."""
-    one = Outcome("a", "m", "b", "increase", None, 0.1, None, None, 0.01, True)
+    one = PastOutcome("a", "m", "b", "increase", None, 0.1, None, None, 0.01, True)
     assert shrink([one, replace(one, key="b"), replace(one, key="c", se=None)]) is None
 
 

@@ -141,13 +141,13 @@ def _unit(args: argparse.Namespace) -> int:
 
 
 def _rehearse(args: argparse.Namespace) -> int:
-    from xpbench.data.engines.embedded import Stage
+    from xpbench.data.engines.embedded import ReadingStage
     from xpbench.forecast.rehearsal import rehearse
 
     plan = _plan(args)
 
     def told(done: int, total: int) -> bool:
-        progress_line(Stage(f"rehearsing {done:,} of {total:,}", done, total, None, 0.0))
+        progress_line(ReadingStage(f"rehearsing {done:,} of {total:,}", done, total, None, 0.0))
         return True
 
     found = rehearse(plan, _history(args, plan), runs=args.runs, progress=told)

@@ -19,14 +19,14 @@ from xpbench.commands.output import DONE, NO, add_command, answer
 from xpbench.outward import one_line
 from xpbench.wording.verdicts import decided
 
-State = Literal["refused", "accepted"]
+ReviewState = Literal["refused", "accepted"]
 LEDGER, PLAN, MEMO = "ledger.jsonl", "plan.json", "memo.html"
 DRAFTS = (".plan.json", ".plan.toml")
 REPAIR = "`xpbench ledger repair` gives it its place."
 
 
 @dataclass
-class Finding:
+class ReviewFinding:
     """What is said of one file or experiment.
 
     Attributes:
@@ -37,7 +37,7 @@ class Finding:
     """
 
     path: str
-    state: State = "accepted"
+    state: ReviewState = "accepted"
     sentences: list[str] = field(default_factory=list)
     plan: Mapping[str, Any] | None = None
 
@@ -79,7 +79,7 @@ def _review(args: argparse.Namespace) -> int:
     return NO if refused else DONE
 
 
-def review(base: str = "HEAD", *, staged: bool = False, folder: Path | None = None) -> list[Finding]:
+def review(base: str = "HEAD", *, staged: bool = False, folder: Path | None = None) -> list[ReviewFinding]:
     """What changed since a revision, one finding for each draft and each registered experiment.
 
     Args:
@@ -170,13 +170,13 @@ class _Git:
         return done.stdout if done.returncode == 0 else None
 
 
-def _draft(path: str, data: bytes) -> Finding:
+def _draft(path: str, data: bytes) -> ReviewFinding:
     """A draft: every problem at once."""
     from xpbench.errors import XpbenchError
     from xpbench.interrupts import temporary_folder
     from xpbench.plan.reading import check, read_document
 
-    found = Finding(path)
+    found = ReviewFinding(path)
     with temporary_folder() as folder:
         copy = folder / PurePosixPath(path).name
         copy.write_bytes(data)
@@ -208,13 +208,13 @@ def _power(document: Mapping[str, Any]) -> list[str]:
     return [f"{'Less power than planned: ' if report.is_low and i == 0 else ''}{s}" for i, s in enumerate(report.sentences)]
 
 
-def _experiment(git: _Git, start: str, home: str) -> Finding:
+def _experiment(git: _Git, start: str, home: str) -> ReviewFinding:
     """A registered experiment: its ledger may only grow, and everything beside it must follow from it."""
     from xpbench.errors import XpbenchError
     from xpbench.experiment import read_entries
     from xpbench.interrupts import temporary_folder
 
-    found = Finding(home)
+    found = ReviewFinding(home)
     old, new = git.before(start, f"{home}/{LEDGER}"), git.now(f"{home}/{LEDGER}")
     if new is None:
         found.refuse("The ledger is gone. A registered experiment stays on record. Bring the folder back.")
@@ -251,7 +251,7 @@ def _experiment(git: _Git, start: str, home: str) -> Finding:
     return found
 
 
-def _memo(found: Finding, path: Path, key: str) -> None:
+def _memo(found: ReviewFinding, path: Path, key: str) -> None:
     """The memo against its own evidence, and against the key and the ledger of the folder that it lies in."""
     from xpbench.memo.verification import verify
 
@@ -277,7 +277,7 @@ def _told(kind: str, body: Mapping[str, Any]) -> str:
     return f"One more entry: {kind}."
 
 
-def markdown(found: list[Finding]) -> str:
+def markdown(found: list[ReviewFinding]) -> str:
     """The review for people: one section each, with the plan's card; everything from files is escaped."""
     from xpbench.outward import markdown as escaped
     from xpbench.views.card import PlanCard

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from xpbench.lazy import loads
 
 if TYPE_CHECKING:
-    from xpbench.data.engines.embedded import DuckDB, Progress, Stage
+    from xpbench.data.engines.embedded import DuckDB, Progress, ReadingStage
     from xpbench.data.jsonl.ingestion import IngestReport, ingest
     from xpbench.data.logs.events import EventsSource, events
     from xpbench.data.logs.list_experiments import SeenExperiment, experiments
@@ -46,8 +46,8 @@ _HOMES = {
     "Finding": "summary",
     "IngestReport": "jsonl.ingestion",
     "Progress": "engines.embedded",
+    "ReadingStage": "engines.embedded",
     "SeenExperiment": "logs.list_experiments",
-    "Stage": "engines.embedded",
     "Summary": "summary",
     "UnitsSource": "tables.units",
     "units": "tables.units",
@@ -66,8 +66,8 @@ __all__ = [
     "Finding",
     "IngestReport",
     "Progress",
+    "ReadingStage",
     "SeenExperiment",
-    "Stage",
     "Summary",
     "UnitsSource",
     "events",
@@ -78,4 +78,4 @@ __all__ = [
 ]
 
 
-__getattr__, __dir__ = loads(__name__, _HOMES)
+__getattr__, __dir__ = loads(__name__, _HOMES, renamed={"Stage": "ReadingStage"})

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from xpbench import formula
-from xpbench.data.summary import Form
+from xpbench.data.summary import SourceForm
 from xpbench.errors import DataError
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Formula, MetricBase, Quantile, Ratio, Winsorize
@@ -14,7 +14,7 @@ from xpbench.plan.rules import has_one_value
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class BlockColumn:
     """One column of a block.
 
     Attributes:
@@ -41,12 +41,12 @@ class Block:
     """
 
     metric: str
-    form: Form
-    own: tuple[Column, ...]
-    covariates: tuple[Column, ...] = ()
+    form: SourceForm
+    own: tuple[BlockColumn, ...]
+    covariates: tuple[BlockColumn, ...] = ()
 
     @property
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self) -> tuple[BlockColumn, ...]:
         """Own columns, then covariates."""
         return self.own + self.covariates
 
@@ -97,26 +97,26 @@ def blocks_of(plan: Plan, parts_of: Callable[[MetricBase], Parts]) -> list[Block
             continue
         parts = [(label, leaf, parts_of(leaf)) for label, leaf in leaves(plan, metric)]
         compound = isinstance(metric, (Ratio, Formula))
-        own: list[Column] = []
-        covariates: list[Column] = []
-        before: list[Column] = []
+        own: list[BlockColumn] = []
+        covariates: list[BlockColumn] = []
+        before: list[BlockColumn] = []
         for label, leaf, part in parts:
             winsorize = metric.winsorize or leaf.winsorize
             owner = metric.key if metric.winsorize else leaf.key
             ours = compound and metric.winsorize is not None
             own += [
-                Column(label if compound else name, measure, winsorize, owner, label if ours else name)
+                BlockColumn(label if compound else name, measure, winsorize, owner, label if ours else name)
                 for name, measure in part.own
             ]
             for name, measure in part.covariates if metric.cuped else ():
                 shown = f"{name}.{label}" if compound and name == "before" else name
                 if measure not in {c.measure for c in covariates}:
                     cap_name = shown if ours else name
-                    covariates.append(Column(shown, measure, None if name == "seen" else winsorize, owner, cap_name))
+                    covariates.append(BlockColumn(shown, measure, None if name == "seen" else winsorize, owner, cap_name))
             for name, measure in part.before:  # same cap as the covariate, where both are there
                 cap_name = next((n for n, c in part.covariates if c == measure), f"before.{name}")
                 cap_name = f"before.{label}" if ours else cap_name
-                before.append(Column(label if compound else name, measure, winsorize, owner, cap_name))
+                before.append(BlockColumn(label if compound else name, measure, winsorize, owner, cap_name))
         out.append(Block(metric.key, "value", tuple(own), tuple(covariates)))
         if any(c.winsorize for c in own):
             out.append(Block(metric.key, "raw", tuple(map(_uncapped, own)), tuple(map(_uncapped, covariates))))
@@ -125,5 +125,5 @@ def blocks_of(plan: Plan, parts_of: Callable[[MetricBase], Parts]) -> list[Block
     return out
 
 
-def _uncapped(column: Column) -> Column:
-    return Column(column.label, column.measure)
+def _uncapped(column: BlockColumn) -> BlockColumn:
+    return BlockColumn(column.label, column.measure)

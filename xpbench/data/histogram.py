@@ -8,7 +8,7 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 
-from xpbench.data.blocks import Column, Parts, blocks_of
+from xpbench.data.blocks import BlockColumn, Parts, blocks_of
 from xpbench.data.moments import rows_of
 from xpbench.data.summary import Cap
 from xpbench.plan import Plan
@@ -78,7 +78,7 @@ def histograms_of(
     return tuple(h for h in found if h is not None)
 
 
-def _histogram(frame: nw.LazyFrame[Any], column: Column, cap: Cap, scales: Mapping[str, int]) -> Histogram | None:
+def _histogram(frame: nw.LazyFrame[Any], column: BlockColumn, cap: Cap, scales: Mapping[str, int]) -> Histogram | None:
     scale = scales.get(column.measure, 1)
     value = nw.col(column.measure).cast(nw.Float64) / float(scale)
     values = frame.select(v=value)

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import narwhals.stable.v2 as nw
 
-from xpbench.data.blocks import Block, Column
+from xpbench.data.blocks import Block, BlockColumn
 from xpbench.data.summary import Cap, Cell, Extreme
 from xpbench.data.sums import Profile, exact, moments_from, pieces, products
 
@@ -117,7 +117,7 @@ def caps_of(
     profiles: Mapping[str, Profile],
     frozen: Iterable[Cap] = (),
     scales: Mapping[str, int] | None = None,
-) -> dict[Column, Cap]:
+) -> dict[BlockColumn, Cap]:
     """Winsorization thresholds pooled over variants: exact percentiles with linear interpolation; not yet counted.
 
     Args:
@@ -131,7 +131,7 @@ def caps_of(
     scales = scales or {}
     wanted = list(dict.fromkeys(c for b in blocks for c in b.columns if c.winsorize and profiles[c.measure].count))
     known = {(c.metric, c.column): (c.lower, c.upper) for c in frozen}
-    limits: dict[Column, tuple[float | None, float | None]] = {}
+    limits: dict[BlockColumn, tuple[float | None, float | None]] = {}
     for c in wanted:
         if (c.owner, c.cap_name) in known:
             lower, upper = known[c.owner, c.cap_name]
@@ -163,7 +163,7 @@ def caps_of(
     return {c: Cap(c.owner, c.cap_name, *limits[c], 0, 0) for c in wanted}
 
 
-def _cuts(caps: Mapping[Column, Cap]) -> dict[str, nw.Expr]:
+def _cuts(caps: Mapping[BlockColumn, Cap]) -> dict[str, nw.Expr]:
     """How many values each cap changes, as sums `lower0`, `upper0`, … in the order of the caps."""
     counts: dict[str, nw.Expr] = {}
     for i, (c, cap) in enumerate(caps.items()):
@@ -175,7 +175,7 @@ def _cuts(caps: Mapping[Column, Cap]) -> dict[str, nw.Expr]:
     return counts
 
 
-def _with_cuts(caps: Mapping[Column, Cap], rows: Sequence[Mapping[str, Any]]) -> dict[Column, Cap]:
+def _with_cuts(caps: Mapping[BlockColumn, Cap], rows: Sequence[Mapping[str, Any]]) -> dict[BlockColumn, Cap]:
     """Caps with how many values they change, added up over rows of sums."""
 
     def total(name: str) -> int:
@@ -184,7 +184,7 @@ def _with_cuts(caps: Mapping[Column, Cap], rows: Sequence[Mapping[str, Any]]) ->
     return {c: replace(cap, n_lower=total(f"lower{i}"), n_upper=total(f"upper{i}")) for i, (c, cap) in enumerate(caps.items())}
 
 
-def _zeros_stay(column: Column) -> bool:
+def _zeros_stay(column: BlockColumn) -> bool:
     """Whether caps leave zeros alone: percentiles over non-zero values say nothing about units without any."""
     return column.winsorize is not None and column.winsorize.over == "nonzero"
 
@@ -265,7 +265,7 @@ class _Work:
         self,
         blocks: Sequence[Block],
         profiles: Mapping[str, Profile],
-        caps: Mapping[Column, Cap],
+        caps: Mapping[BlockColumn, Cap],
         rows: int,
         scales: Mapping[str, int],
     ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from xpbench.data.engines.embedded import Progress, Stage
+from xpbench.data.engines.embedded import Progress, ReadingStage
 from xpbench.errors import number_of
 
 
@@ -23,7 +23,7 @@ def progress_bar(*, file: Any = None) -> Iterator[Progress]:
 
     bar = tqdm(total=1, file=file, unit="stage", bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}")
 
-    def step(stage: Stage) -> None:
+    def step(stage: ReadingStage) -> None:
         bar.total = max(stage.of, stage.done)
         rows = "" if stage.rows is None else f", {number_of(stage.rows, 'row')}"
         bar.set_description_str(f"{stage.name}{rows}, {stage.seconds:.1f} s", refresh=False)

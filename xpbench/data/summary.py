@@ -15,7 +15,7 @@ from xpbench.shows import Shows
 
 SCHEMA = 1
 
-Form = Literal["value", "raw", "before"]
+SourceForm = Literal["value", "raw", "before"]
 """`value`: as the plan defines the metric (winsorized where it says so); `raw`: without winsorization;
 `before`: the same metric in the pre-exposure window (for the pre-experiment bias check)."""
 
@@ -51,7 +51,7 @@ class Cell:
 
     metric: str
     variant: str
-    form: Form
+    form: SourceForm
     columns: tuple[str, ...]
     n: int
     mean: tuple[float, ...]
@@ -212,7 +212,7 @@ class Summary(Shows):
         metric: str,
         variant: str,
         *,
-        form: Form = "value",
+        form: SourceForm = "value",
         dimension: str = "",
         slice: str = "",  # noqa: A002
     ) -> Cell | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpbench.data.blocks import Block, Column
+from xpbench.data.blocks import Block, BlockColumn
 from xpbench.data.summary import Cap
 from xpbench.data.tables.batches import numbers
 
@@ -78,7 +78,7 @@ def values_of(columns: Mapping[str, Floats], blocks: Sequence[Block], caps: Iter
     return out
 
 
-def _capped(values: Floats, column: Column, cap: Cap | None) -> Floats:
+def _capped(values: Floats, column: BlockColumn, cap: Cap | None) -> Floats:
     """As `moments_of` caps: both sides, zeros left alone where only values that are not zero are capped."""
     values = np.asarray(values, dtype=np.float64)
     if cap is None or column.winsorize is None:

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from xpbench.data.summary import Form, Summary
+from xpbench.data.summary import SourceForm, Summary
 from xpbench.decide.bayesian import read_posterior
-from xpbench.decide.designs import Anytime, Design, Grouped, design_of
+from xpbench.decide.designs import Grouped, PlannedAnytime, PlannedDesign, design_of
 from xpbench.decide.estimate import Estimate, capped_away, estimate, waiting, with_noise
-from xpbench.decide.looks import Found, Look, closing_of, standing
+from xpbench.decide.looks import FoundLook, Look, closing_of, standing
 from xpbench.decide.margins import judge_margin
-from xpbench.decide.rows import GuardrailState, Row, Sensitivity, Verdict, number
+from xpbench.decide.rows import GuardrailState, Row, RowVerdict, Sensitivity, number
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, GroupSequential, Sequential, Variant
 from xpbench.plan.methods import MATCHED, POWER, VERDICTS, WHOLE
@@ -32,7 +32,7 @@ class _Item:
     metric: MetricBase
     variant: Variant
     estimate: Estimate
-    design: Design
+    design: PlannedDesign
     methods: int
 
     @property
@@ -66,7 +66,7 @@ class _Item:
 
     def e_value(self) -> float:
         """Evidence of the normal mixture; NaN for other designs."""
-        if not isinstance(self.design, Anytime):
+        if not isinstance(self.design, PlannedAnytime):
             return math.nan
         if self.scores is not None:
             return self.design.e_score(self.z_score(), self.estimate.pair.n)
@@ -102,7 +102,7 @@ class _Corrected:
     p_value: float
     p_adjusted: float
     alpha: float
-    standing: tuple[Found, Look] | None = None
+    standing: tuple[FoundLook, Look] | None = None
 
 
 def analyse(
@@ -157,19 +157,19 @@ def analyse(
     return tuple(_row(plan, summary, item, c, dimension, slice, looks) for item, c in zip(items, corrected, strict=True))
 
 
-def findings_of(plan: Plan, rows: Sequence[Row]) -> dict[str, dict[str, Found]]:
+def findings_of(plan: Plan, rows: Sequence[Row]) -> dict[str, dict[str, FoundLook]]:
     """What a look found by itself, for the ledger; empty for designs that are read once.
 
     Args:
         plan: The plan.
         rows: From `analyse` without earlier findings.
     """
-    out: dict[str, dict[str, Found]] = {}
+    out: dict[str, dict[str, FoundLook]] = {}
     if isinstance(plan.model, (Sequential, GroupSequential)):
         for row in rows:
             if row.p_value is not None and row.effect is not None:
                 sign = (row.effect > 0) - (row.effect < 0)
-                out.setdefault(row.metric, {})[row.variant] = Found(row.p_value, sign, row.guardrail, row.matters)
+                out.setdefault(row.metric, {})[row.variant] = FoundLook(row.p_value, sign, row.guardrail, row.matters)
     return out
 
 
@@ -232,7 +232,7 @@ def _row(
         reading = read_posterior(plan.model, metric, est, mass=plan.model.confidence)
         chance, risk, effect, lift = reading.chance, number(reading.risk), reading.effect, reading.lift
         confidence = plan.model.confidence
-        verdict: Verdict = "better" if chance >= confidence else "worse" if chance <= 1.0 - confidence else "unclear"
+        verdict: RowVerdict = "better" if chance >= confidence else "worse" if chance <= 1.0 - confidence else "unclear"
     else:
         sign = effect.effect if corrected.standing is None else effect.effect * 0.0 + corrected.standing[0].sign
         verdict = _verdict(sign, corrected.p_adjusted, plan.alpha, metric.direction)
@@ -307,7 +307,7 @@ def _equivalent(plan: Plan, metric: MetricBase, low: float | None, high: float |
     return low is not None and high is not None and -within < low and high < within
 
 
-def _verdict(effect: float, p_adjusted: float, alpha: float, direction: str) -> Verdict:
+def _verdict(effect: float, p_adjusted: float, alpha: float, direction: str) -> RowVerdict:
     if math.isnan(effect) or math.isnan(p_adjusted) or p_adjusted > alpha:
         return "unclear"
     return "better" if (effect > 0) == (direction == "increase") else "worse"
@@ -325,7 +325,9 @@ def _practical(plan: Plan, item: _Item, q: float) -> tuple[bool | None, bool | N
     return matters, found.ruled_out
 
 
-def _guardrail(plan: Plan, item: _Item, verdict: Verdict, q: float) -> tuple[GuardrailState, float | None, str, float | None]:
+def _guardrail(
+    plan: Plan, item: _Item, verdict: RowVerdict, q: float
+) -> tuple[GuardrailState, float | None, str, float | None]:
     """State against the margin (`margins.judge_margin`), and the one-sided p-value at the margin by the plan's design."""
     metric, pair = item.metric, item.estimate.pair
     judged = judge_margin(metric, pair, q=q, is_worse=verdict == "worse", policy=plan.decision.guardrails, scores=item.scores)
@@ -344,7 +346,7 @@ def _guardrail(plan: Plan, item: _Item, verdict: Verdict, q: float) -> tuple[Gua
         margin_rel=metric.margin_rel,
         margin_abs=metric.margin,
         alpha=plan.guardrail_alpha,
-        mixture=item.design.mixture if isinstance(item.design, Anytime) else None,
+        mixture=item.design.mixture if isinstance(item.design, PlannedAnytime) else None,
     )
     p_value = level.p_value
     if isinstance(item.design, Grouped):
@@ -439,10 +441,10 @@ def _compatible(plan: Plan, metric: MetricBase, est: Estimate) -> Sensitivity:
     )
 
 
-_RAW: Form = "raw"
+_RAW: SourceForm = "raw"
 
 
-def _variant_of(name: str, pair: Pair, design: Design, alpha: float, note: str) -> Sensitivity:
+def _variant_of(name: str, pair: Pair, design: PlannedDesign, alpha: float, note: str) -> Sensitivity:
     q = design.q(pair, alpha)
     effect, lift = absolute(pair, q), relative(pair, q)
     return Sensitivity(

@@ -17,7 +17,7 @@ WIDE = 100.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class BayesianReading:
     """Posterior of one row.
 
     Attributes:
@@ -35,7 +35,7 @@ class Reading:
     status: str
 
 
-def read_posterior(model: Bayesian, metric: MetricBase, est: Estimate, *, mass: float) -> Reading:
+def read_posterior(model: Bayesian, metric: MetricBase, est: Estimate, *, mass: float) -> BayesianReading:
     """The posterior that the plan asks for.
 
     `pooled` prior: Beta for proportions, Normal–Inverse-Gamma for everything else, one pseudo-observation (after CUPED and for
@@ -60,7 +60,7 @@ def read_posterior(model: Bayesian, metric: MetricBase, est: Estimate, *, mass: 
     else:
         found = nig_posterior(*est.moments, subject=est.subject, direction=direction, mass=mass)
     known = all(math.isfinite(v) for v in (found.lift, found.low, found.high))
-    return Reading(
+    return BayesianReading(
         found.chance,
         Absolute(flat.effect, pair.se, flat.low, flat.high),
         Relative(found.lift, found.low, found.high, "bounded" if known else "undefined"),

@@ -24,7 +24,7 @@ CLOSEST_LOOKS = 2e-3
 """Looks, and information between them, up to which an estimate after a stop is integrated."""
 
 
-class Design(Protocol):
+class PlannedDesign(Protocol):
     """How far an interval reaches and how strong the evidence is, for one treatment variant."""
 
     @property
@@ -63,7 +63,7 @@ class Design(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Fixed:
+class PlannedFixed:
     """Welch's t (the normal for proportions and quantiles), read once."""
 
     interval: str = "fixed-horizon"
@@ -95,7 +95,7 @@ class Fixed:
 
 
 @dataclass(frozen=True, slots=True)
-class Anytime:
+class PlannedAnytime:
     """The normal mixture of the plan: valid at every look."""
 
     mixture: Mixture
@@ -198,7 +198,7 @@ def design_of(
     earlier_units: Sequence[int] = (),
     looks: Sequence[Look] = (),
     last: bool = False,
-) -> Design:
+) -> PlannedDesign:
     """The design of a plan for one treatment against control.
 
     Args:
@@ -212,12 +212,12 @@ def design_of(
     model = plan.model
     match model:
         case Sequential():
-            return Anytime(_mixture(plan, model, treatment))
+            return PlannedAnytime(_mixture(plan, model, treatment))
         case GroupSequential():
             before = [(look.units, bool(look.last)) for look in looks] or [(n, False) for n in earlier_units]
             return Grouped(*information_of(before, units=units, horizon=plan.horizon.units or units, last=last, model=model))
         case Frequentist() | Bayesian():
-            return Fixed()
+            return PlannedFixed()
 
 
 def information_of(

@@ -18,7 +18,7 @@ from xpbench.plan.metrics import MetricBase
 from xpbench.stats.inference import p_fixed
 from xpbench.stats.multiplicity import holm
 
-State = Literal["no interaction shown", "interaction", "assignments dependent", "not answerable"]
+InteractionState = Literal["no interaction shown", "interaction", "assignments dependent", "not answerable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Interaction:
 
     metric: str
     other: str
-    state: State
+    state: InteractionState
     effects: Mapping[str, float]
     p_value: float | None
     phi: float
@@ -99,7 +99,7 @@ def interaction(
         p = float(chdtrc(len(effects) - 1, q))
     carried = _other_effect(metric, cells, control, names)
     bias = None if carried is None else phi * abs(carried)
-    state: State
+    state: InteractionState
     if p_independent < independence_alpha:
         state = "assignments dependent"
         size = "" if bias is None else f" It can carry over up to {bias:.3g} in units of the metric."

@@ -19,7 +19,7 @@ FULL = 1.0 - 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundLook:
     """What one look alone found for one metric and one treatment variant.
 
     Attributes:
@@ -65,7 +65,7 @@ class Look:
     planned: bool
     reason: str = ""
     last: str = ""
-    findings: Mapping[str, Mapping[str, Found]] | None = None
+    findings: Mapping[str, Mapping[str, FoundLook]] | None = None
     counts: bool = False
     agent: str = ""
 
@@ -87,9 +87,9 @@ class Look:
         return cls(**{**data, "findings": findings_from(data.get("findings"))})
 
 
-def findings_from(data: Mapping[str, Mapping[str, Mapping[str, Any]]] | None) -> dict[str, dict[str, Found]] | None:
+def findings_from(data: Mapping[str, Mapping[str, Mapping[str, Any]]] | None) -> dict[str, dict[str, FoundLook]] | None:
     """The findings of a look, as they stand in the ledger and in a readout."""
-    return None if data is None else {m: {v: Found(**f) for v, f in found.items()} for m, found in data.items()}
+    return None if data is None else {m: {v: FoundLook(**f) for v, f in found.items()} for m, found in data.items()}
 
 
 _LEVEL = {
@@ -124,7 +124,7 @@ def closing_of(plan: Plan, looks: Sequence[Look]) -> Look | None:
     return next((k for k in looks if k.counts and (k.last or (enough and k.units >= enough))), None)
 
 
-def standing(plan: Plan, looks: Sequence[Look], metric: str, variant: str, p_value: float) -> tuple[Found, Look] | None:
+def standing(plan: Plan, looks: Sequence[Look], metric: str, variant: str, p_value: float) -> tuple[FoundLook, Look] | None:
     """What earlier looks found that holds in place of this one's p-value; None where this look speaks for itself.
 
     A boundary once crossed stays crossed: the smallest p so far counts. After the look that ended the plan its result, or that
@@ -150,7 +150,7 @@ def standing(plan: Plan, looks: Sequence[Look], metric: str, variant: str, p_val
         return smallest if smallest[0].p <= plan.alpha and smallest[0].p < p_value else None
     own = next((pair for pair in found if pair[1] is closing), smallest)
     crossed = smallest if smallest[0].p <= plan.alpha else own
-    return Found(crossed[0].p, crossed[0].sign, own[0].guardrail, own[0].matters), crossed[1]
+    return FoundLook(crossed[0].p, crossed[0].sign, own[0].guardrail, own[0].matters), crossed[1]
 
 
 @dataclass(frozen=True, slots=True)

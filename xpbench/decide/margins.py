@@ -10,7 +10,7 @@ from xpbench.stats.inference import NonInferiority, Scale, noninferior
 from xpbench.stats.pairs import Pair
 from xpbench.stats.proportion import Counts, score_noninferior
 
-State = Literal["ok", "bad", "unclear"]
+MarginState = Literal["ok", "bad", "unclear"]
 Policy = Literal["non_inferior", "not_worse"]
 
 
@@ -25,7 +25,7 @@ class Judged:
         score: The test by the score statistic, where it took the place of the pair's.
     """
 
-    state: State
+    state: MarginState
     margin: float | None = None
     scale: str = ""
     score: NonInferiority | None = None
@@ -66,7 +66,7 @@ def judge_margin(
         scale: Scale = "lift" if metric.margin is None else "effect"
         score = score_noninferior(scores, direction=metric.direction, margin=size, scale=scale, q=q)
     found = score or noninferior(pair, direction=metric.direction, margin_rel=metric.margin_rel, margin_abs=metric.margin, q=q)
-    state: State
+    state: MarginState
     if found.passed is None:
         state = "unclear"
     elif found.passed:

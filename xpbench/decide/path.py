@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xpbench.data.summary import Cell, Summary
-from xpbench.decide.designs import Fixed, design_of
+from xpbench.decide.designs import PlannedFixed, design_of
 from xpbench.decide.estimate import estimate
 from xpbench.decide.looks import Look
 from xpbench.decide.rows import number
@@ -64,7 +64,7 @@ def exposure_path(
     """
     subject = plan.metric(metric)
     treatment = next(v for v in plan.treatments if v.key == variant)
-    design = design_of(plan, treatment, units=summary.n) if isinstance(plan.model, Sequential) else Fixed()
+    design = design_of(plan, treatment, units=summary.n) if isinstance(plan.model, Sequential) else PlannedFixed()
     by_day: dict[str, dict[str, Cell]] = {}
     for cell in summary.cells:
         if (

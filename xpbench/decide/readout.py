@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
-Kind = Literal["opened", "peeked"]
+ReadoutKind = Literal["opened", "peeked"]
 
 AMENDED = "AMENDED AFTER EFFECTS"
 """Stamp of a readout whose plan was changed in a way that can turn the result, after effects were seen or a gate had failed."""
@@ -196,7 +196,7 @@ class Readout(Shows):
     plan: Mapping[str, Any]
     plan_digest: str
     at: str
-    kind: Kind
+    kind: ReadoutKind
     due: Due
     summary: Summary
     health: tuple[Check, ...]
@@ -403,7 +403,7 @@ def _html_row(row: Row) -> str:
 
 
 def stamps_of(
-    kind: Kind, health: Sequence[Check], deviations: Sequence[Mapping[str, Any]], of_record: Sequence[str] = ()
+    kind: ReadoutKind, health: Sequence[Check], deviations: Sequence[Mapping[str, Any]], of_record: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """What a reader must know before any number; `of_record` follows from the ledger alone."""
     out = []

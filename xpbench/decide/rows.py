@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from xpbench.decide.chances import could_find
 
-Verdict = Literal["better", "worse", "unclear"]
+RowVerdict = Literal["better", "worse", "unclear"]
 GuardrailState = Literal["ok", "unclear", "bad", ""]
 
 FRAME_COLUMNS = (
@@ -133,7 +133,7 @@ class Row:
     reason: str
     p_adjusted: float | None
     alpha: float
-    verdict: Verdict
+    verdict: RowVerdict
     matters: bool | None
     too_small: bool | None
     guardrail: GuardrailState

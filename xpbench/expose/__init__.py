@@ -30,9 +30,18 @@ flags        Mixpanel's flags behind a safe wrapper
 ===========  ===================================================
 """
 
-from xpbench.expose.flags import Flags, mixpanel_flags
+from xpbench.expose.flags import TrackedFlags, mixpanel_flags
 from xpbench.expose.outbox import Outbox
 from xpbench.expose.results import Exposed
 from xpbench.expose.tracker import Tracker
 
-__all__ = ["Exposed", "Flags", "Outbox", "Tracker", "mixpanel_flags"]
+__all__ = ["Exposed", "Outbox", "TrackedFlags", "Tracker", "mixpanel_flags"]
+
+
+def __getattr__(name: str) -> type:
+    if name == "Flags":
+        import warnings
+
+        warnings.warn("xpbench.expose.Flags is now xpbench.expose.TrackedFlags.", DeprecationWarning, stacklevel=2)
+        return TrackedFlags
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

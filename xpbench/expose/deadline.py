@@ -20,7 +20,7 @@ from urllib3.poolmanager import PoolManager, ProxyManager
 _here = threading.local()
 
 
-class Watch:
+class DeadlineWatch:
     """The connections that one request uses, until its deadline."""
 
     def __init__(self) -> None:
@@ -50,9 +50,9 @@ class Watch:
 
 
 @contextlib.contextmanager
-def within(seconds: float) -> Iterator[Watch]:
+def within(seconds: float) -> Iterator[DeadlineWatch]:
     """Bound every request that this thread makes in the block, all of them together."""
-    watch = Watch()
+    watch = DeadlineWatch()
     timer = threading.Timer(seconds, watch.end)
     timer.daemon = True
     timer.start()

@@ -19,7 +19,7 @@ import mixpanel
 from xpbench.errors import ExposeError, plain
 from xpbench.expose.deadline import BoundedAdapter, within
 from xpbench.expose.limits import TRACK_DAYS, seconds_of
-from xpbench.expose.masks import Mask
+from xpbench.expose.masks import SecretMask
 from xpbench.expose.regions import configured, ingestion_host, other_region
 
 _TOO_OLD = TRACK_DAYS * 86_400 - 3_600
@@ -28,7 +28,7 @@ _abandoned: list[Any] = []
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeliveryOutcome:
     """What one request came to.
 
     Attributes:
@@ -136,7 +136,7 @@ class Delivery:
         self._account = account
         secrets = [account.secret] if account else []
         pairs = [(account.username, account.secret)] if account else []
-        self.mask = Mask([self.token, *secrets], pairs=[*pairs, (self.token, "")])
+        self.mask = SecretMask([self.token, *secrets], pairs=[*pairs, (self.token, "")])
 
     def renew(self) -> None:
         """In a forked child: connections of its own. The inherited ones are the parent's, TLS state included."""
@@ -166,7 +166,7 @@ class Delivery:
     def __repr__(self) -> str:
         return f"Delivery(via={self.via!r})"
 
-    def send(self, events: Sequence[dict[str, Any]], *, now: float) -> Outcome:
+    def send(self, events: Sequence[dict[str, Any]], *, now: float) -> DeliveryOutcome:
         """Send events in one request (rows that need the other endpoint in a second one); never raises for the network."""
         if self._foreign is not None:
             return self._send_foreign(events)
@@ -178,7 +178,7 @@ class Delivery:
         outcome = self._send_import(events[:run]) if old[0] else self._send_track(events[:run])
         if run == len(events) or outcome.retry or outcome.split:
             return outcome
-        return Outcome(outcome.accepted, outcome.refused, server_time=outcome.server_time)
+        return DeliveryOutcome(outcome.accepted, outcome.refused, server_time=outcome.server_time)
 
     @staticmethod
     def _is_old(event: dict[str, Any], now: float) -> bool:
@@ -213,7 +213,7 @@ class Delivery:
             return None, f"no whole answer within {self._timeout:g} s"
         return consumer.last.response, reason
 
-    def _send_import(self, events: Sequence[dict[str, Any]]) -> Outcome:
+    def _send_import(self, events: Sequence[dict[str, Any]]) -> DeliveryOutcome:
         response, reason = self._post("imports", self._messages(events, imported=True))
         everything = tuple(range(len(events)))
         answer = _answer(response)
@@ -238,7 +238,7 @@ class Delivery:
                 return _counted(tuple(i for i in everything if i not in bad), refused, count, server)
         return self._whole(events, answer, server)
 
-    def _send_track(self, events: Sequence[dict[str, Any]]) -> Outcome:
+    def _send_track(self, events: Sequence[dict[str, Any]]) -> DeliveryOutcome:
         response, reason = self._post("events", self._messages(events, imported=False))
         answer = _answer(response)
         early = self._unanswered(response, answer, reason)
@@ -246,36 +246,38 @@ class Delivery:
             return early
         server = _date(response)
         if answer.get("status") == 1:
-            return Outcome(accepted=tuple(range(len(events))), server_time=server)
+            return DeliveryOutcome(accepted=tuple(range(len(events))), server_time=server)
         return self._whole(events, answer, server)
 
-    def _unanswered(self, response: Any, answer: dict[str, Any], reason: str) -> Outcome | None:
+    def _unanswered(self, response: Any, answer: dict[str, Any], reason: str) -> DeliveryOutcome | None:
         """What to do when there is no judgement on the rows: no response, an unreadable one, 401, 403, 429, 5xx."""
         if response is None:
-            return Outcome(retry=True, reason=reason or "no answer", unanswered=True)
+            return DeliveryOutcome(retry=True, reason=reason or "no answer", unanswered=True)
         status = response.status_code
         if 300 <= status < 400:
             host = urllib.parse.urlsplit(response.headers.get("Location", "")).hostname or "another address"
-            return Outcome(retry=True, reason=self.mask(f"HTTP {status}: redirected to {host}, which is not followed"))
+            return DeliveryOutcome(retry=True, reason=self.mask(f"HTTP {status}: redirected to {host}, which is not followed"))
         if status in (401, 403) and answer:
             text = self.mask(answer.get("error", ""))
-            return Outcome(retry=True, credentials=True, reason=f"HTTP {status} {text}".strip())
+            return DeliveryOutcome(retry=True, credentials=True, reason=f"HTTP {status} {text}".strip())
         if status == 429 or status >= 500 or (status != 200 and status not in (*_NOT_RETRIED, 401, 403)):
-            return Outcome(retry=True, wait=_wait(response), reason=f"HTTP {status}")
+            return DeliveryOutcome(retry=True, wait=_wait(response), reason=f"HTTP {status}")
         if status == 200 and not answer:
-            return Outcome(retry=True, reason=reason or "unreadable answer")
+            return DeliveryOutcome(retry=True, reason=reason or "unreadable answer")
         if status != 413 and not _is_verdict(answer):
-            return Outcome(retry=True, reason=f"HTTP {status} with an answer that is not Mixpanel's, as of a proxy or gateway")
+            return DeliveryOutcome(
+                retry=True, reason=f"HTTP {status} with an answer that is not Mixpanel's, as of a proxy or gateway"
+            )
         return None
 
-    def _whole(self, events: Sequence[dict[str, Any]], answer: dict[str, Any], server: float | None) -> Outcome:
+    def _whole(self, events: Sequence[dict[str, Any]], answer: dict[str, Any], server: float | None) -> DeliveryOutcome:
         """The request was refused without naming rows: halve it, down to the row that is to blame."""
         reason = self.mask(answer.get("error") or "refused without a reason")
         if len(events) == 1:
-            return Outcome(refused=((0, "", reason),), server_time=server)
-        return Outcome(split=True, reason=reason, server_time=server)
+            return DeliveryOutcome(refused=((0, "", reason),), server_time=server)
+        return DeliveryOutcome(split=True, reason=reason, server_time=server)
 
-    def _send_foreign(self, events: Sequence[dict[str, Any]]) -> Outcome:
+    def _send_foreign(self, events: Sequence[dict[str, Any]]) -> DeliveryOutcome:
         accepted = []
         try:
             for position, message in enumerate(self._messages(events, imported=False)):
@@ -285,8 +287,8 @@ class Delivery:
                 self._foreign.flush()
         except Exception as error:  # noqa: BLE001 - a consumer of the caller's may raise anything, and no row may be lost
             buffered = hasattr(self._foreign, "flush")
-            return Outcome(accepted=() if buffered else tuple(accepted), retry=True, reason=self.mask(error))
-        return Outcome(accepted=tuple(accepted))
+            return DeliveryOutcome(accepted=() if buffered else tuple(accepted), retry=True, reason=self.mask(error))
+        return DeliveryOutcome(accepted=tuple(accepted))
 
 
 def _host() -> str:
@@ -296,12 +298,14 @@ def _host() -> str:
         raise ExposeError("XPB-E17", value=configured()) from None
 
 
-def _counted(accepted: tuple[int, ...], refused: tuple[tuple[int, str, str], ...], count: Any, server: float | None) -> Outcome:
+def _counted(
+    accepted: tuple[int, ...], refused: tuple[tuple[int, str, str], ...], count: Any, server: float | None
+) -> DeliveryOutcome:
     """Rows are taken where Mixpanel's own count says so; where it counts fewer, none of them is settled."""
     if count is None or (isinstance(count, int) and not isinstance(count, bool) and count >= len(accepted)):
-        return Outcome(accepted, refused, server_time=server)
+        return DeliveryOutcome(accepted, refused, server_time=server)
     reason = f"Mixpanel counts {count} of {len(accepted)} events as imported, without naming the others"
-    return Outcome((), refused, retry=True, uncounted=True, reason=reason, server_time=server)
+    return DeliveryOutcome((), refused, retry=True, uncounted=True, reason=reason, server_time=server)
 
 
 def _is_verdict(answer: dict[str, Any]) -> bool:

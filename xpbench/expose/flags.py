@@ -121,7 +121,7 @@ class _LocalProvider(LocalFeatureFlagsProvider):  # type: ignore[misc]
             self.on_problem("the definitions could not be fetched; the last good ones are served")
 
 
-class Flags:
+class TrackedFlags:
     """Variants of Mixpanel flags that never fail: on any trouble the fallback is served and the reason kept.
 
     Made by `mixpanel_flags`. The methods are those of the SDK's providers. A fallback is no exposure: nothing is sent then.
@@ -141,13 +141,13 @@ class Flags:
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
-    def start(self) -> Flags:
+    def start(self) -> TrackedFlags:
         """Fetch the definitions and keep polling, in local evaluation; nothing to do in remote evaluation."""
         if self.evaluate == "local":
             self._provider.start_polling_for_definitions()
         return self
 
-    async def astart(self) -> Flags:
+    async def astart(self) -> TrackedFlags:
         """`start` for async code."""
         if self.evaluate == "local":
             await self._provider.astart_polling_for_definitions()
@@ -382,7 +382,7 @@ def mixpanel_flags(
     tracker: Tracker,
     evaluate: Literal["local", "remote"] | None = None,
     exposures: Literal["sdk", "tracker"] = "sdk",
-) -> Flags:
+) -> TrackedFlags:
     """A safe wrapper around the flags of a Mixpanel SDK object.
 
     Args:
@@ -406,7 +406,7 @@ def mixpanel_flags(
     configured = local if evaluate == "local" else remote
     if configured is None:
         raise ExposeError("XPB-E13", found=plain(f"no {evaluate} flags"))
-    flags = Flags(None, tracker, evaluate=evaluate, exposures=exposures)
+    flags = TrackedFlags(None, tracker, evaluate=evaluate, exposures=exposures)
     options = (mixpanel._token, _without_executor(configured._config), sdk.__version__, flags.sdk_track, mixpanel._credentials)
     if evaluate == "local":
         provider = _LocalProvider(*options)

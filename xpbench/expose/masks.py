@@ -11,7 +11,7 @@ from collections.abc import Iterable
 _SHORTEST = 4
 
 
-class Mask:
+class SecretMask:
     """Replaces secrets, also in the forms that URLs and Basic headers give them, by `***`.
 
     Args:
@@ -42,7 +42,7 @@ class Mask:
 class MaskingFilter(logging.Filter):
     """Hides secrets in log records, their arguments and tracebacks: the SDK logs URLs that carry the token."""
 
-    def __init__(self, mask: Mask) -> None:
+    def __init__(self, mask: SecretMask) -> None:
         super().__init__()
         self.mask = mask
 

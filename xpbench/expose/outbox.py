@@ -73,7 +73,7 @@ Note = tuple[str, str, str, str, float, str | None]
 """An incident: kind, experiment, unit, detail, time, and the event that says so to Mixpanel."""
 
 
-class Entry(NamedTuple):
+class QueuedExposure(NamedTuple):
     """What one call wants written, all or nothing.
 
     Attributes:
@@ -248,7 +248,7 @@ class Outbox:
         self._sync = sync
         self._project = project
         self._seen: dict[bytes, str] = {}
-        self._held: deque[Entry] = deque()
+        self._held: deque[QueuedExposure] = deque()
         self.refused = 0
         self._reset()
 
@@ -411,7 +411,7 @@ class Outbox:
         """Variant with which this process remembers a key, without a look at the disk; None says nothing."""
         return self._seen.get(key)
 
-    def add(self, entry: Entry, *, on_full: OnFull = "refuse") -> Added:
+    def add(self, entry: QueuedExposure, *, on_full: OnFull = "refuse") -> Added:
         """Write an entry in one transaction; on return with `queued`, `repeat` or `switch` it is safe.
 
         `held`: the disk did not take it within the bound (full, locked); it waits in memory and is tried again, but does
@@ -436,7 +436,7 @@ class Outbox:
         finally:
             self._lock.release()
 
-    def _write(self, entry: Entry) -> Added:
+    def _write(self, entry: QueuedExposure) -> Added:
         for _ in range(_ATTEMPTS):
             db = self._connection()
             mark = getattr(db, "file", None)
@@ -458,7 +458,7 @@ class Outbox:
             self._db = None
         raise sqlite3.OperationalError("the file is replaced again and again")
 
-    def _write_with(self, db: sqlite3.Connection, entry: Entry) -> Added:
+    def _write_with(self, db: sqlite3.Connection, entry: QueuedExposure) -> Added:
         if len(entry.keys) == 1 and not entry.notes:
             before = db.total_changes
             variant = entry.variants[0]
@@ -473,7 +473,7 @@ class Outbox:
             self._seen.clear()
         self._seen[key] = variant
 
-    def _write_any(self, db: sqlite3.Connection, entry: Entry) -> Added:
+    def _write_any(self, db: sqlite3.Connection, entry: QueuedExposure) -> Added:
         db.execute("BEGIN IMMEDIATE")
         try:
             fresh, state = [], "repeat"
@@ -520,7 +520,7 @@ class Outbox:
         def nothing(fresh: tuple[int, ...]) -> str:
             raise AssertionError(fresh)  # pragma: no cover - there is no key that could be fresh
 
-        self.add(Entry((), (), nothing, ((kind, experiment, unit, detail, moment, None),)), on_full="refuse")
+        self.add(QueuedExposure((), (), nothing, ((kind, experiment, unit, detail, moment, None),)), on_full="refuse")
 
     def _is_full(self) -> bool:
         if self._until_check > 0:
@@ -550,7 +550,7 @@ class Outbox:
             raise ExposeError("XPB-E04", path=str(self.path), limit=self.max_pending)
         return "full"
 
-    def _hold(self, entry: Entry, on_full: OnFull) -> Added:
+    def _hold(self, entry: QueuedExposure, on_full: OnFull) -> Added:
         if len(self._held) >= _HELD:
             return self._refuse(on_full)
         self._held.append(entry)

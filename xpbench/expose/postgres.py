@@ -16,7 +16,7 @@ from typing import Any
 
 from xpbench.errors import ExposeError, InputError, plain
 from xpbench.expose import forks
-from xpbench.expose.outbox import SCHEMA, Added, DeadLetter, Entry, OnFull, Outbox
+from xpbench.expose.outbox import SCHEMA, Added, DeadLetter, OnFull, Outbox, QueuedExposure
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS seen (key BYTEA PRIMARY KEY, variant TEXT NOT NULL);
@@ -169,7 +169,7 @@ class PostgresOutbox(Outbox):
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    def add(self, entry: Entry, *, on_full: OnFull = "refuse") -> Added:
+    def add(self, entry: QueuedExposure, *, on_full: OnFull = "refuse") -> Added:
         """Write an entry in one transaction; on return with `queued`, `repeat` or `switch` it is committed."""
         try:
             if self._held and not self.write_held():
@@ -192,7 +192,7 @@ class PostgresOutbox(Outbox):
         finally:
             self._lock.release()
 
-    def _write(self, entry: Entry) -> Added:
+    def _write(self, entry: QueuedExposure) -> Added:
         for attempt in range(_ATTEMPTS):
             try:
                 with self.reading() as db:
@@ -216,7 +216,7 @@ class PostgresOutbox(Outbox):
             while True:
                 self._free.get_nowait().close()
 
-    def _write_any(self, db: Any, entry: Entry) -> Added:
+    def _write_any(self, db: Any, entry: QueuedExposure) -> Added:
         fresh: list[int] = []
         state: Added = "repeat"
         notes = list(entry.notes)

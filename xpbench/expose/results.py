@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
-State = Literal["queued", "repeat", "switch", "outside", "unassigned", "held", "refused", "invalid"]
+ExposureState = Literal["queued", "repeat", "switch", "outside", "unassigned", "held", "refused", "invalid"]
 
 
 class Exposed(NamedTuple):
@@ -21,7 +21,7 @@ class Exposed(NamedTuple):
         reason: Why, for states other than `queued` and `repeat`.
     """
 
-    state: State
+    state: ExposureState
     experiment: str
     variant: str | None
     reason: str = ""

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from xpbench.expose import forks
-from xpbench.expose.delivery import Delivery, Outcome
+from xpbench.expose.delivery import Delivery, DeliveryOutcome
 from xpbench.expose.limits import BATCH_BYTES, BATCH_EVENTS, FUTURE_SECONDS, seconds_of
 from xpbench.expose.outbox import Outbox
 from xpbench.expose.warnings import Warnings
@@ -208,7 +208,7 @@ class Sender:
         self.last_problem = problem
         self._warnings(f"exposures wait in {self._outbox.path}: {problem}", about="waiting")
 
-    def _given_up(self, batch: list[tuple[int, str]], outcome: Outcome) -> Outcome:
+    def _given_up(self, batch: list[tuple[int, str]], outcome: DeliveryOutcome) -> DeliveryOutcome:
         """A single row that Mixpanel takes again and again without counting it is a dead letter: kept, and out of the way."""
         if not outcome.uncounted or len(batch) > 1 or not outcome.retry:
             self._uncounted = 0
@@ -217,7 +217,7 @@ class Sender:
         if self._uncounted < _UNCOUNTED_TRIES or outcome.refused:
             return outcome
         self._uncounted = 0
-        return Outcome(refused=((0, "", outcome.reason),), server_time=outcome.server_time)
+        return DeliveryOutcome(refused=((0, "", outcome.reason),), server_time=outcome.server_time)
 
     def _correct_times(self, db: Any, batch: list[tuple[int, str]], events: list[Any]) -> bool:
         """Rewrite rows that the server would refuse as of the future, before they are sent: so the order is kept."""
@@ -234,7 +234,7 @@ class Sender:
                 self._outbox.settle(db, changed=changed, incidents=[_CLOCK] * len(changed))
         return bool(changed)
 
-    def _settle(self, db: Any, batch: list[tuple[int, str]], events: list[Any], outcome: Outcome) -> None:
+    def _settle(self, db: Any, batch: list[tuple[int, str]], events: list[Any], outcome: DeliveryOutcome) -> None:
         refused, changed, incidents = [], [], []
         for position, field, reason in outcome.refused:
             corrected = self._from_the_future(events[position], outcome.server_time)

@@ -21,7 +21,7 @@ from xpbench.errors import AssignError, ExposeError, nearest, plain
 from xpbench.expose.arguments import Given, identified, outside_dates, own_properties, seconds_given, unit_text, variant_text
 from xpbench.expose.delivery import Delivery
 from xpbench.expose.event import exposure_event, incident_event, insert_id, run_name, text_of, unit_key
-from xpbench.expose.outbox import DeadLetter, Entry, Incident, Note, OnFull, Outbox
+from xpbench.expose.outbox import DeadLetter, Incident, Note, OnFull, Outbox, QueuedExposure
 from xpbench.expose.place import Place, state_folder
 from xpbench.expose.relay import RelaySender
 from xpbench.expose.results import Exposed, TrackerStatus
@@ -243,7 +243,9 @@ class Tracker:
         outside = outside_dates(plan, moment)
         if outside:
             event = self._incident(plan, unit, "outside dates", variant, base)
-            state, reason = self._write(Entry((), (), _nothing, (("outside dates", name, key.hex(), variant, moment, event),)))
+            state, reason = self._write(
+                QueuedExposure((), (), _nothing, (("outside dates", name, key.hex(), variant, moment, event),))
+            )
             return Exposed(state if state in ("held", "refused") else "outside", name, variant, reason or outside)
         notes: list[Note] = [("property left out", name, "", f"{k}: {why}", moment, None) for k, why in given.left]
         if variant not in {v.key for v in plan.variants}:
@@ -256,7 +258,7 @@ class Tracker:
             event = self._incident(plan, unit, "variant switch", variant, base, former=former)
             return ("variant switch", name, key.hex(), f"{former} to {variant}", moment, event)
 
-        state, reason = self._write(Entry((key,), (variant,), lambda fresh: text, tuple(notes), switched))
+        state, reason = self._write(QueuedExposure((key,), (variant,), lambda fresh: text, tuple(notes), switched))
         return Exposed(state, name, variant, reason)
 
     def _combined(
@@ -304,7 +306,7 @@ class Tracker:
                 keys, variants = tuple(k for _, _, k in inside), tuple(v for _, v, _ in inside)
                 name = inside[0][0].experiment_name
                 notes = tuple(("property left out", name, "", f"{k}: {why}", base["time"], None) for k, why in given.left)
-                state, reason = self._write(Entry(keys, variants, build, notes, switched))
+                state, reason = self._write(QueuedExposure(keys, variants, build, notes, switched))
             for position, (plan, variant, _) in enumerate(inside):
                 mine: Any = state
                 if state in ("queued", "repeat", "switch"):
@@ -318,7 +320,7 @@ class Tracker:
                 out.setdefault(plan.experiment_name, self._failed(text, "XPB-E07", plan.key, variant))
         return out
 
-    def _write(self, entry: Entry) -> tuple[Any, str]:
+    def _write(self, entry: QueuedExposure) -> tuple[Any, str]:
         if self._send:
             self._sender.start()
         added = self.outbox.add(entry, on_full=self._on_full)
@@ -408,7 +410,7 @@ class Tracker:
                 del position
                 return ("variant switch", experiment, key.hex(), f"{former} to {variant}", base["time"], None)
 
-            state, reason = self._write(Entry((key,), (variant,), lambda fresh: text, (), switched))
+            state, reason = self._write(QueuedExposure((key,), (variant,), lambda fresh: text, (), switched))
             return Exposed(state, experiment, variant, reason)
         except Exception as error:  # noqa: BLE001 - a flag without a plan has nobody who asked for exceptions
             text = error.what if isinstance(error, ExposeError) else f"{type(error).__name__}: {error}"
@@ -432,7 +434,7 @@ class Tracker:
         text_id = props.setdefault("$insert_id", insert_id(event, unit, [("time", repr(props["time"]))]))
         text = text_of({"event": event, "properties": props})
         key = unit_key("\0event", f"{event}\0{unit}\0{text_id}")
-        state, _ = self._write(Entry((key,), (event,), lambda fresh: text))
+        state, _ = self._write(QueuedExposure((key,), (event,), lambda fresh: text))
         return state in ("queued", "repeat")
 
     # -- reports ------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from xpbench.errors import InputError, nearest, number_of, plain, shown
 from xpbench.forecast.accrual import Accrual
 from xpbench.forecast.findings import Findings, of_table
 from xpbench.forecast.history import History
-from xpbench.forecast.log_drafting import BAD, CONTROLS, DONE, Notes, is_log, plan_of_log
+from xpbench.forecast.log_drafting import BAD, CONTROLS, DONE, DraftNotes, is_log, plan_of_log
 from xpbench.forecast.power import plan_power
 from xpbench.forecast.table_baselines import baselines_of_table
 from xpbench.ledger.clock import system_clock
@@ -175,7 +175,7 @@ def drafted(
         for name, value in (("unit", unit), ("variant", variant), ("day", day)):
             if value is not None:
                 raise _refused(name, value, "A log names its units and variants by properties", f"Leave {name} out")
-        notes = Notes()
+        notes = DraftNotes()
         margins = dict(guardrails) if isinstance(guardrails, Mapping) else dict.fromkeys(_listed(guardrails))
         plan, origin, findings, saved = plan_of_log(
             data, head=head, primary=primary, trigger=trigger, notes=notes, margins=margins, control=control,
@@ -191,7 +191,7 @@ def drafted(
     return _of_table(data, head, unit, variant, control, day, primary, guardrails, lift, progress)
 
 
-def _drafted(plan: Plan, findings: Findings, origin: str, notes: Notes, saved: Mapping[str, float]) -> Drafted:
+def _drafted(plan: Plan, findings: Findings, origin: str, notes: DraftNotes, saved: Mapping[str, float]) -> Drafted:
     plan = plan.changed(notes=notes.text(origin))
     return Drafted(
         plan, findings, origin, tuple(notes.found), tuple(notes.proposed), pace_of(findings), saved, notes.trigger, notes.day
@@ -237,7 +237,7 @@ def _of_table(
     ):
         if name is not None and name not in columns:
             raise _refused(what, name, "It is a column of the table", nearest(name, columns))
-    notes = Notes()
+    notes = DraftNotes()
     rows = next(iter(columns.values())).rows
     unit = _unit(columns, unit, notes)
     variants, assigned, variant = _variants(columns, variant, control, {unit}, notes)
@@ -315,7 +315,7 @@ def _week(day: str | None) -> int:
     return -1 if day is None else (date.fromisoformat(day).toordinal() - 1) // 7
 
 
-def _unit(columns: Mapping[str, ColumnProfile], unit: str | None, notes: Notes) -> str:
+def _unit(columns: Mapping[str, ColumnProfile], unit: str | None, notes: DraftNotes) -> str:
     if unit is not None:
         return unit
     unique = [c.name for c in columns.values() if c.is_unique and c.kind != "day"]
@@ -371,7 +371,7 @@ def _word(name: str) -> str:
 
 
 def _variants(
-    columns: Mapping[str, ColumnProfile], variant: str | None, control: str | None, used: set[str], notes: Notes
+    columns: Mapping[str, ColumnProfile], variant: str | None, control: str | None, used: set[str], notes: DraftNotes
 ) -> tuple[list[dict[str, Any]], bool, str | None]:
     """Variants with shares, whether another system assigned them, and their column."""
     if variant is None:
@@ -428,7 +428,7 @@ def _metrics(
     columns: Mapping[str, ColumnProfile],
     primary: str | None,
     margins: Mapping[str, float | None],
-    notes: Notes,
+    notes: DraftNotes,
 ) -> tuple[list[dict[str, Any]], list[float]]:
     """Metrics of the numeric columns, the primary first, and codes that seem to mean that there is no value."""
     numeric = [c for c in candidates if c.kind in ("number", "flag") and c.distinct > 1 and not _is_id(c)]
@@ -531,7 +531,7 @@ def _sized(
     plan: Plan,
     lift: float | None,
     margins: Mapping[str, float | None],
-    notes: Notes,
+    notes: DraftNotes,
     *,
     varies: Mapping[str, float] | None = None,
     pace: Accrual | None = None,

@@ -65,7 +65,7 @@ CONTROLS = (
 
 
 @dataclass(slots=True)
-class Notes:
+class DraftNotes:
     """What the draft says of itself: found in the data, and proposed for a person to confirm."""
 
     found: list[str] = field(default_factory=list)
@@ -95,7 +95,7 @@ def plan_of_log(
     head: Mapping[str, str],
     primary: str | None,
     trigger: str | None,
-    notes: Notes,
+    notes: DraftNotes,
     margins: Mapping[str, float | None],
     control: str | None = None,
     experiment: str | None = None,
@@ -206,7 +206,9 @@ def plan_of_log(
     return plan, origin, findings, saved
 
 
-def _with_history(data: Any, plan: Plan, trigger: str | None, before: float, notes: Notes) -> tuple[Plan, dict[str, float]]:
+def _with_history(
+    data: Any, plan: Plan, trigger: str | None, before: float, notes: DraftNotes
+) -> tuple[Plan, dict[str, float]]:
     """The plan with the window of history that saves most, and the share of the variance that it saves by metric."""
     best: tuple[Plan, dict[str, float]] = (plan, {})
     for window in WINDOWS:
@@ -238,7 +240,7 @@ def _role(name: str, primary: str, margins: Mapping[str, float | None]) -> dict[
     return {"role": "secondary", "direction": direction}
 
 
-def _sums(findings: Findings, own: Mapping[str, int], notes: Notes) -> list[dict[str, Any]]:
+def _sums(findings: Findings, own: Mapping[str, int], notes: DraftNotes) -> list[dict[str, Any]]:
     """Metrics that sum up an amount which events carry, such as revenue."""
     out: list[dict[str, Any]] = []
     for found in findings.properties:
@@ -253,7 +255,7 @@ def _sums(findings: Findings, own: Mapping[str, int], notes: Notes) -> list[dict
     return out
 
 
-def _variants(exposed: Any, notes: Notes, chosen: str | None = None) -> list[dict[str, Any]]:
+def _variants(exposed: Any, notes: DraftNotes, chosen: str | None = None) -> list[dict[str, Any]]:
     names = [] if exposed is None else [v for v in exposed.variants if v]
     if chosen is not None and chosen not in names:
         raise _refused("control", chosen, "It is a variant of the experiment in the log", nearest(chosen, names))

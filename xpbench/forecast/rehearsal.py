@@ -14,11 +14,11 @@ from scipy import stats as distributions
 
 from xpbench.errors import DecisionError, plain
 from xpbench.forecast.history import History
-from xpbench.forecast.rehearsal_report import Play, Rehearsal, Scenario
-from xpbench.forecast.rehearsal_stage import Played, Stage
+from xpbench.forecast.rehearsal_report import Play, Rehearsal, RehearsalScenario
+from xpbench.forecast.rehearsal_stage import Played, RehearsalStage
 from xpbench.plan import Plan
 
-Progress = Callable[[int, int], bool]
+RehearsalProgress = Callable[[int, int], bool]
 
 OUTCOMES = ("ship", "ship none", "iterate")
 
@@ -33,7 +33,7 @@ def rehearse(
     scenarios: Mapping[str, Mapping[str, float]] | None = None,
     runs: int = 500,
     plays: int = 60,
-    progress: Progress | None = None,
+    progress: RehearsalProgress | None = None,
 ) -> Rehearsal:
     """How often the plan's rule would ship, iterate or ship none on this traffic, for each truth.
 
@@ -69,10 +69,10 @@ def rehearse(
                 rule=plain("Lifts are shares above -1"),
                 remedy=plain("Correct them"),
             )
-    stage = Stage(plan, history)
+    stage = RehearsalStage(plan, history)
     seed = int(plan.digest[:15], 16)
     done, cancelled = 0, False
-    results: list[Scenario] = []
+    results: list[RehearsalScenario] = []
     kept: list[Play] = []
     noise: dict[str, list[tuple[float, float, float]]] = {}
     for number, (name, lifts) in enumerate(truths.items()):
@@ -150,11 +150,11 @@ class _Tally:
         self.significant += played.significant
         self.units.append(played.units)
 
-    def scenario(self, stage: Stage) -> Scenario:
+    def scenario(self, stage: RehearsalStage) -> RehearsalScenario:
         n = self.runs
         shares = [self.outcomes[o] / n for o in OUTCOMES]
         days = [d for u in self.units if (d := stage.day_of(u)) is not None]
-        return Scenario(
+        return RehearsalScenario(
             self.name,
             dict(self.lifts),
             n,
@@ -182,7 +182,7 @@ def _mde(noise: Sequence[tuple[float, float, float]], power: float) -> float:
     return (q + float(distributions.norm.ppf(power)) * max(spread, 1e-9)) * relative_se
 
 
-def _play(scenario: str, played: Played, stage: Stage) -> Play:
+def _play(scenario: str, played: Played, stage: RehearsalStage) -> Play:
     lifts = tuple(
         {
             "metric": r.metric,

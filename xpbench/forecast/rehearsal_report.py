@@ -44,7 +44,7 @@ class Play:
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
+class RehearsalScenario:
     """What happened over the runs of one truth.
 
     Attributes:
@@ -110,13 +110,13 @@ class Rehearsal(Shows):
     mde: Mapping[str, float]
     false_positive_rate: float | None
     alpha: float
-    scenarios: tuple[Scenario, ...]
+    scenarios: tuple[RehearsalScenario, ...]
     plays: tuple[Play, ...]
     omitted: tuple[str, ...]
     cancelled: bool
     seed: int
 
-    def scenario(self, name: str) -> Scenario:
+    def scenario(self, name: str) -> RehearsalScenario:
         """The scenario of this name.
 
         Raises:

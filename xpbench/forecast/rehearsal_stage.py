@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpbench.data.summary import Cell, Form, Summary
+from xpbench.data.summary import Cell, SourceForm, Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.designs import design_of
 from xpbench.decide.estimate import estimate
@@ -32,7 +32,7 @@ LOOKS = 8
 
 QUANTILE_ALPHA = 0.05
 
-_VALUE: Form = "value"
+_VALUE: SourceForm = "value"
 _CAPPED = ("value", "numerator", "denominator")
 
 
@@ -50,7 +50,7 @@ class Played:
     noise: Mapping[str, tuple[float, float, float]]
 
 
-class Stage:
+class RehearsalStage:
     """The history made ready: columns, caps, accrual, looks."""
 
     def __init__(self, plan: Plan, history: History) -> None:

@@ -40,7 +40,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
+class RehearsalSums:
     """One metric in one run: by look (cumulative) and variant.
 
     Attributes:
@@ -97,7 +97,7 @@ class Matrix:
         flips: Sequence[int],
         treated: NDArray[np.bool_],
         rng: np.random.Generator,
-    ) -> Sums:
+    ) -> RehearsalSums:
         """The sums of a metric with the effect in the treated variants, cumulative over looks.
 
         Args:
@@ -123,7 +123,7 @@ class Matrix:
                 _turn(count, first, second, float(p.centre[column]), lift, treated, rng)
             else:
                 _scale(count, first, second, column, float(p.centre[column]), lift, treated)
-        return Sums(count.cumsum(axis=0), first.cumsum(axis=0), second.cumsum(axis=0), p.centre)
+        return RehearsalSums(count.cumsum(axis=0), first.cumsum(axis=0), second.cumsum(axis=0), p.centre)
 
 
 def _scale(

@@ -18,7 +18,7 @@ from xpbench.forms.readout_panel import ReadoutPanel
 from xpbench.forms.status import guarded
 from xpbench.outward import for_terminal
 from xpbench.outward import html as escape
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 
 STEPS = ("Plan", "Preflight", "Readout", "Decision")
 
@@ -30,10 +30,10 @@ class RegistryCard:
         self._root = Path(root)
         found = statuses(root) if self._root.is_dir() else []
         columns = (
-            Column("key", "Experiment"),
-            Column("title", "Title"),
-            Column("state", "State"),
-            Column("sentence", "Where it stands"),
+            TableColumn("key", "Experiment"),
+            TableColumn("title", "Title"),
+            TableColumn("state", "State"),
+            TableColumn("sentence", "Where it stands"),
         )
         self.table = Table("Experiments", columns, found)
 

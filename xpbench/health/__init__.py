@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 from xpbench.lazy import loads
 
 if TYPE_CHECKING:
-    from xpbench.health.causes import Cause, srm_causes
-    from xpbench.health.check import Check, Status, failed_gates, health_line, worst_first
+    from xpbench.health.causes import FaultCause, srm_causes
+    from xpbench.health.check import Check, CheckStatus, failed_gates, health_line, worst_first
     from xpbench.health.inputs import HealthInputs, inputs_of
     from xpbench.health.registry import registered, run_checks
     from xpbench.health.retro import RetroAA, retro_aa, retro_aa_all
     from xpbench.health.windows import bias_windows
 
 _HOMES = {
-    "Cause": "causes",
+    "FaultCause": "causes",
     "srm_causes": "causes",
     "Check": "check",
-    "Status": "check",
+    "CheckStatus": "check",
     "failed_gates": "check",
     "health_line": "check",
     "worst_first": "check",
@@ -38,11 +38,11 @@ _HOMES = {
 }
 
 __all__ = [
-    "Cause",
     "Check",
+    "CheckStatus",
+    "FaultCause",
     "HealthInputs",
     "RetroAA",
-    "Status",
     "bias_windows",
     "failed_gates",
     "health_line",
@@ -56,4 +56,4 @@ __all__ = [
 ]
 
 
-__getattr__, __dir__ = loads(__name__, _HOMES)
+__getattr__, __dir__ = loads(__name__, _HOMES, renamed={"Cause": "FaultCause", "Status": "CheckStatus"})

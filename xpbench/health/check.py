@@ -12,9 +12,9 @@ from xpbench.health.five import WORDS
 from xpbench.outward import html as escape
 from xpbench.shows import Shows
 
-Status = Literal["pass", "warn", "fail", "not answerable"]
+CheckStatus = Literal["pass", "warn", "fail", "not answerable"]
 
-STATUSES: tuple[Status, ...] = get_args(Status)
+STATUSES: tuple[CheckStatus, ...] = get_args(CheckStatus)
 
 _RANK = {"fail": 0, "warn": 1, "not answerable": 2, "pass": 3}
 
@@ -31,7 +31,7 @@ class Verdict:
         gate: Overrides the registered gate where it depends on the evidence; None keeps it.
     """
 
-    status: Status
+    status: CheckStatus
     meaning: str
     next_step: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Check(Shows):
     """
 
     name: str
-    status: Status
+    status: CheckStatus
     evidence: Mapping[str, Any]
     meaning: str
     next_step: str

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from xpbench.errors import InputError, nearest, number_of, plain, shown
-from xpbench.health.check import Status
+from xpbench.health.check import CheckStatus
 from xpbench.health.words import p_words
 from xpbench.outward import html as escape
 from xpbench.plan.design import HealthPolicy
@@ -38,7 +38,7 @@ class SampleRatio(Shows):
 
     rows_of_frame: ClassVar[str] = "rows"
 
-    status: Status
+    status: CheckStatus
     p: float | None
     units: Mapping[str, int]
     shares: Mapping[str, float]
@@ -142,7 +142,7 @@ def srm(
     found = core.srm(list(units.values()), list(shares.values()))
     bound = core.bias_bound(list(units.values()), list(shares.values()))
     total = math.fsum(shares.values())
-    status: Status = "pass"
+    status: CheckStatus = "pass"
     if found.misplaced:
         status = "fail"
     elif math.isnan(found.p_value):

@@ -13,7 +13,7 @@ Function = Callable[[HealthInputs], Verdict]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RegisteredCheck:
     """A registered check.
 
     Attributes:
@@ -44,7 +44,7 @@ class Entry:
         )
 
 
-_ENTRIES: dict[str, Entry] = {}
+_ENTRIES: dict[str, RegisteredCheck] = {}
 
 
 def check(name: str, *, title: str, question: str, gate: bool = False) -> Callable[[Function], Function]:
@@ -57,13 +57,13 @@ def check(name: str, *, title: str, question: str, gate: bool = False) -> Callab
     def keep(function: Function) -> Function:
         if name in _ENTRIES:
             raise HealthError("XPB-H01", name=plain(name))
-        _ENTRIES[name] = Entry(name, title, question, gate, function)
+        _ENTRIES[name] = RegisteredCheck(name, title, question, gate, function)
         return function
 
     return keep
 
 
-def registered() -> dict[str, Entry]:
+def registered() -> dict[str, RegisteredCheck]:
     """Every registered check by name, in order."""
     from xpbench.health import checks
 

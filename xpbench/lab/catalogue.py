@@ -47,7 +47,7 @@ NEXT: dict[ShownState, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class ListedHealth:
     """The worst word of the checks of the last look, with what stands behind it."""
 
     status: HealthWord
@@ -103,7 +103,7 @@ class Item:
     owner: str
     state: ShownState
     sentence: str
-    health: Health = Health("unknown", "Not looked at yet")
+    health: ListedHealth = ListedHealth("unknown", "Not looked at yet")
     due: DueDate = field(default_factory=DueDate)
     next: str = ""
     looks: int = 0
@@ -185,7 +185,7 @@ def _signature(path: Path) -> tuple[int, int, int] | None:
 
 
 def _broken(name: str, reason: str) -> _Known:
-    return _Known(Item(name, "", "", "broken", reason, Health("fail", "Its record does not hold")))
+    return _Known(Item(name, "", "", "broken", reason, ListedHealth("fail", "Its record does not hold")))
 
 
 def _derive(folder: Path, name: str, now: datetime) -> _Known:
@@ -253,7 +253,7 @@ def _draft(path: Path, name: str, shown: str) -> Item:
         problems = len(check(document))
     except (XpbenchError, ValueError, TypeError, KeyError, OSError) as error:
         reason = _without_folder(str(error), path.parent)
-        return Item(name, "", "", "broken", reason, Health("fail", "It can't be read"), path=shown)
+        return Item(name, "", "", "broken", reason, ListedHealth("fail", "It can't be read"), path=shown)
     left = "ready to register" if not problems else f"{problems} problem{'s' if problems > 1 else ''} left"
     key = document.get("key")
     return Item(
@@ -262,33 +262,33 @@ def _draft(path: Path, name: str, shown: str) -> Item:
         str(document.get("owner") or ""),
         "draft",
         f"Draft, {left}.",
-        Health("unknown", "Nothing collected yet"),
+        ListedHealth("unknown", "Nothing collected yet"),
         next=NEXT["draft"],
         path=shown,
     )
 
 
-def _health(folder: Path, entries: Sequence[Entry]) -> Health:
+def _health(folder: Path, entries: Sequence[Entry]) -> ListedHealth:
     last = next((e for e in reversed(entries) if e.kind in LOOKED and "health" in e.body), None)
     if last is not None:
         counts = last.body["health"]
         return _health_of(int(counts["pass"]), list(counts["warn"]), list(counts["fail"]))
     decision = next((e for e in reversed(entries) if e.kind in ("decided", "deferred")), None)
     if decision is None or not has_readout(folder):
-        return Health("unknown", "Not looked at yet")
+        return ListedHealth("unknown", "Not looked at yet")
     document = frozen_readout(folder, str(decision.body.get("readout_digest", "")))
     if document is None:
-        return Health("fail", "The frozen readout differs from what was decided on")
+        return ListedHealth("fail", "The frozen readout differs from what was decided on")
     by: dict[str, list[str]] = {"pass": [], "warn": [], "fail": []}
     for found in document["health"]:
         by.setdefault(found["status"], []).append(str(found["name"]))
     return _health_of(len(by["pass"]), by["warn"], by["fail"])
 
 
-def _health_of(passed: int, warn: list[str], fail: list[str]) -> Health:
+def _health_of(passed: int, warn: list[str], fail: list[str]) -> ListedHealth:
     words = [f"{name}: fail" for name in fail] + [f"{name}: warn" for name in warn]
     text = "; ".join([*words[:4], *([f"{len(words) - 4} more"] if len(words) > 4 else []), f"{passed} pass"])
-    return Health("fail" if fail else "warn" if warn else "pass", text)
+    return ListedHealth("fail" if fail else "warn" if warn else "pass", text)
 
 
 def _at(known: _Known, now: datetime) -> Item:

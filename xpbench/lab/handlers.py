@@ -40,16 +40,16 @@ TOO_LARGE = "The request has more than 64 KiB"
 HTML = "text/html; charset=utf-8"
 _TEMPLATE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 
-Method = Callable[..., Awaitable[None]]
+HttpMethod = Callable[..., Awaitable[None]]
 
 
-def may(action: str) -> Callable[[Method], Method]:
+def may(action: str) -> Callable[[HttpMethod], HttpMethod]:
     """Let in whoever may do this with contents; 403 for everyone else."""
-    decorate: Callable[[Method], Method] = authorized(action=action)
+    decorate: Callable[[HttpMethod], HttpMethod] = authorized(action=action)
     return decorate
 
 
-def answered(method: Method) -> Method:
+def answered(method: HttpMethod) -> HttpMethod:
     """Turn our errors into answers that say what is wrong."""
 
     @functools.wraps(method)

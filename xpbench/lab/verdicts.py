@@ -13,12 +13,12 @@ from xpbench.ledger.folder import LEDGER, PLAN
 from xpbench.plan import check
 from xpbench.plan.reading import read_document
 
-Kind = Literal["memo", "plan"]
+VerdictKind = Literal["memo", "plan"]
 _MEMO = re.compile(r"(?:.*[.-])?memo\.(?:html|json)\Z", re.IGNORECASE)
 _PLAN = re.compile(r"(?:.*\.)?plan\.(?:json|toml)\Z", re.IGNORECASE)
 
 
-def kind_of(name: str) -> Kind:
+def kind_of(name: str) -> VerdictKind:
     """What a file is by its name.
 
     Raises:

@@ -39,7 +39,7 @@ CONFLICTS: Mapping[str, frozenset[str]] = {
 """What may not have been added since the head on which an entry of this kind is based. Looks and signatures commute."""
 
 
-class State(NamedTuple):
+class RecordState(NamedTuple):
     """What the order of further entries depends on.
 
     Attributes:
@@ -53,10 +53,10 @@ class State(NamedTuple):
     decision: int = 0
 
 
-EMPTY = State()
+EMPTY = RecordState()
 
 
-def step(state: State, seq: int, kind: str, body: Mapping[str, Any], schema: int) -> State:
+def step(state: RecordState, seq: int, kind: str, body: Mapping[str, Any], schema: int) -> RecordState:
     """The state after one more entry.
 
     A ledger that does not begin with a registration is a record of something else: it can't become an experiment any more, no
@@ -79,7 +79,7 @@ def step(state: State, seq: int, kind: str, body: Mapping[str, Any], schema: int
     seen = state.seen
     needs, bars = GRAMMAR.get(kind, OTHERS)
     if seen and "registered" not in seen and kind != "registered":
-        return state if kind in seen else State(seen | {kind})
+        return state if kind in seen else RecordState(seen | {kind})
     if needs and seen and seen.isdisjoint(needs):
         raise ValueError(f"“{kind}” needs “{needs[0]}” before it")
     if bars:
@@ -103,10 +103,10 @@ def step(state: State, seq: int, kind: str, body: Mapping[str, Any], schema: int
         decision = seq
     if kind in seen and plan == state.plan and decision == state.decision:
         return state
-    return State(seen | {kind}, plan, decision)
+    return RecordState(seen | {kind}, plan, decision)
 
 
-def state_of(entries: Iterable[Entry]) -> State:
+def state_of(entries: Iterable[Entry]) -> RecordState:
     """The state after all these entries.
 
     Raises:

@@ -16,7 +16,7 @@ from xpbench.errors import BrokenLedger, InputError, LedgerError, plain
 from xpbench.files import sync_folder
 from xpbench.ledger.clock import Clock, parse_stamp, stamp, system_clock
 from xpbench.ledger.entry import LINE_LIMIT, SCHEMA, START, Entry, NewerSchema, Witness, body_bytes, make_entry, parse_line
-from xpbench.ledger.grammar import EMPTY, State, brief, conflicts, ensure_base, step, unknown_kinds
+from xpbench.ledger.grammar import EMPTY, RecordState, brief, conflicts, ensure_base, step, unknown_kinds
 from xpbench.ledger.lock import Locked, locked
 
 SKEW_SECONDS = 300.0
@@ -56,7 +56,7 @@ class _Tail:
     head: str
     length: int
     last_at: str
-    state: State
+    state: RecordState
 
 
 class Ledger:
@@ -369,8 +369,8 @@ class Ledger:
         return entries, tail, rest, tuple(notices)
 
     def _link(
-        self, line: bytes, length: int, head: str, last_at: str, state: State, before: list[Entry] | None = None
-    ) -> tuple[Entry, State]:
+        self, line: bytes, length: int, head: str, last_at: str, state: RecordState, before: list[Entry] | None = None
+    ) -> tuple[Entry, RecordState]:
         """The entry of a line and the state after it; its base is checked where all entries before are given."""
         try:
             entry = parse_line(line)

@@ -23,7 +23,7 @@ from xpbench.ledger.entry import START, Entry
 
 NAMESPACE = "xpbench-sign-off"
 
-Verdict = Literal["valid", "invalid", "can't be checked here"]
+SignatureVerdict = Literal["valid", "invalid", "can't be checked here"]
 
 
 def message(plan_digest: str, name: str) -> bytes:
@@ -99,7 +99,7 @@ def sign(text: bytes, *, key: str | Path) -> dict[str, str]:
     return _sign_ed25519(text, data, path)
 
 
-def check(signature: Mapping[str, Any], text: bytes) -> Verdict:
+def check(signature: Mapping[str, Any], text: bytes) -> SignatureVerdict:
     """Whether a signature fits the text; never raises for a bad one."""
     kind, public, value = (signature.get(k) for k in ("kind", "public_key", "value"))
     if not (isinstance(public, str) and isinstance(value, str)):
@@ -132,7 +132,7 @@ def _sign_ed25519(text: bytes, data: bytes, path: Path) -> dict[str, str]:
     return {"kind": "ed25519", "public_key": public, "value": private.sign(text).hex()}
 
 
-def _check_ed25519(public: str, value: str, text: bytes) -> Verdict:
+def _check_ed25519(public: str, value: str, text: bytes) -> SignatureVerdict:
     try:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -169,7 +169,7 @@ def _sign_ssh(text: bytes, path: Path) -> dict[str, str]:
     return {"kind": "ssh", "public_key": key, "value": made.stdout.decode("ascii", "replace")}
 
 
-def _check_ssh(public: str, value: str, text: bytes) -> Verdict:
+def _check_ssh(public: str, value: str, text: bytes) -> SignatureVerdict:
     program = _ssh_keygen()
     if program is None:
         return "can't be checked here"

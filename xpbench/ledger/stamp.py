@@ -27,7 +27,7 @@ SECONDS = 30.0
 LARGEST = 256 * 1024
 """Largest answer in bytes; real ones have some 2 to 10 kB."""
 
-Verdict = Literal["valid", "invalid", "can't be checked here"]
+StampVerdict = Literal["valid", "invalid", "can't be checked here"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def fits(answer: bytes, data: bytes, *, nonce: int | None = None) -> str:
     return ""
 
 
-def check(answer: bytes, data: bytes, *, roots: Sequence[Certificate]) -> tuple[Verdict, str]:
+def check(answer: bytes, data: bytes, *, roots: Sequence[Certificate]) -> tuple[StampVerdict, str]:
     """Whether an answer is a stamp over these bytes, signed under one of the root certificates; and why not.
 
     Never raises for a bad answer.
@@ -189,7 +189,7 @@ class Checked:
     seq: int
     witness: str
     stamp: Stamp | None
-    verdict: Verdict
+    verdict: StampVerdict
     reason: str
 
     def to_dict(self) -> dict[str, Any]:

@@ -46,7 +46,7 @@ _GROUPS_SHOWN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class NumberRule:
     """How a column of text is read.
 
     Attributes:
@@ -109,11 +109,11 @@ def bare_sql(text: str, strip: str) -> str:
     )
 
 
-Count = Callable[[Sequence[tuple[str, str]]], Sequence[int]]
+SqlCount = Callable[[Sequence[tuple[str, str]]], Sequence[int]]
 """Numbers of values that are there and, without a sign (first), match a pattern as a whole (second)."""
 
 
-def rule_for(count: Count) -> Rule | None:
+def rule_for(count: SqlCount) -> NumberRule | None:
     """The one rule that all values of a column fit; None where there is none, or more than one reading.
 
     Args:
@@ -124,7 +124,7 @@ def rule_for(count: Count) -> Rule | None:
         return None
     for (yes, no), fitting in zip(PAIRS, pairs, strict=True):
         if fitting == every:
-            return Rule(f"{yes}/{no}", f"{yes} is 1 and {no} is 0", f"={yes}")
+            return NumberRule(f"{yes}/{no}", f"{yes} is 1 and {no} is 0", f"={yes}")
     marks = [re.escape(s) for s in (*SIGNS, "%")]
     marked = count([("", f"(?s)[^%A-Z$€£¥₹]*{m}[^%A-Z$€£¥₹]*") for m in marks])
     found = [s for s, n in zip((*SIGNS, "%"), marked, strict=True) if n == every]
@@ -135,17 +135,17 @@ def rule_for(count: Count) -> Rule | None:
     )
     said = {"%": "{0} is {1}: per cent are divided by 100", "": ""}.get(strip, "{0} is {1}: every value has the sign " + strip)
     if plain == every:
-        return Rule("percent" if strip == "%" else "sign", said or "{0} is {1}", "plain", strip, scale)
+        return NumberRule("percent" if strip == "%" else "sign", said or "{0} is {1}", "plain", strip, scale)
     reads_comma = comma == every and comma_shown > 0 and (pointed == 0 or both > 0)
     reads_groups = groups == every and groups_shown > 0
     if reads_comma == reads_groups:
         return None
     kind = "comma" if reads_comma else "groups"
     words = "{0} is {1}: the comma is a decimal comma" if reads_comma else "{0} is {1}: signs between thousands are left out"
-    return Rule(kind, words + (f", and every value has {strip}" if strip else ""), kind, strip, scale)
+    return NumberRule(kind, words + (f", and every value has {strip}" if strip else ""), kind, strip, scale)
 
 
-def rule_of_texts(texts: Sequence[str]) -> Rule | None:
+def rule_of_texts(texts: Sequence[str]) -> NumberRule | None:
     """The rule of a column whose values are at hand."""
     values = [trimmed(t) for t in texts if not is_nothing(t)]
 

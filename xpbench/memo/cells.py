@@ -12,7 +12,7 @@ from typing import Any
 from xpbench.memo import figures
 from xpbench.memo.content import content
 from xpbench.memo.figures import legal
-from xpbench.memo.messages import WORDING, Message
+from xpbench.memo.messages import WORDING, PageMessage
 
 PICTURES = ("forest", "forests", "split", "accrual", "effect", "segment_pictures", "time_pictures")
 """Parts of the content that are drawn from the payload's numbers; the payload holds every other cell as text."""
@@ -33,7 +33,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 def _messages(value: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Sentences of the table, by the place of their cell."""
-    if isinstance(value, Message):
+    if isinstance(value, PageMessage):
         yield place, {"id": value.id, "values": {name: legal(text) for name, text in value.values.items()}}
     elif isinstance(value, Mapping):
         for name, inner in value.items():

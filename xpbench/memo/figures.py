@@ -82,7 +82,7 @@ class ForestRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SplitRow:
+class MemoSplitRow:
     """One variant in the exposure split: its units and the share planned."""
 
     label: str
@@ -329,7 +329,7 @@ def _clip(value: float, low: float, high: float) -> float:
     return max(low, min(high, value))
 
 
-def split(rows: Sequence[SplitRow], *, title: str = "Exposed units against the planned split") -> str:
+def split(rows: Sequence[MemoSplitRow], *, title: str = "Exposed units against the planned split") -> str:
     """Bars of the observed shares with a tick where the plan put them."""
     total = sum(r.units for r in rows)
     width, left, right = 460, 120, 276

@@ -144,7 +144,7 @@ WORDING: Mapping[str, tuple[str, ...]] = {
 """Wordings of each sentence, the one in use first."""
 
 
-class Message(str):
+class PageMessage(str):
     """A sentence of the table with its id and values; plain text everywhere else.
 
     Attributes:
@@ -158,9 +158,9 @@ class Message(str):
     values: Mapping[str, str]
 
 
-def say(id_: str, **values: Any) -> Message:
+def say(id_: str, **values: Any) -> PageMessage:
     """The sentence of an id, filled."""
     texts = {name: str(value) for name, value in values.items()}
-    message = Message(WORDING[id_][0].format(**texts))
+    message = PageMessage(WORDING[id_][0].format(**texts))
     message.id, message.values = id_, texts
     return message

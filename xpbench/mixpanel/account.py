@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from xpbench.errors import MixpanelError, plain
-from xpbench.expose.masks import Mask
+from xpbench.expose.masks import SecretMask
 from xpbench.expose.regions import HOSTS
 
 Api = Literal["ingestion", "export", "app"]
@@ -70,9 +70,9 @@ class Account:
         return f"https://{self.host or HOSTS[self.region][api]}"
 
     @property
-    def mask(self) -> Mask:
+    def mask(self) -> SecretMask:
         """Hides the secret in texts."""
-        return Mask([self.secret], pairs=[(self.username, self.secret)])
+        return SecretMask([self.secret], pairs=[(self.username, self.secret)])
 
     def __str__(self) -> str:
         return repr(self)

@@ -43,7 +43,7 @@ _DIGEST = re.compile(r"plan SHA-256 ([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class RemoteDifference:
     """One field on which plan and Mixpanel disagree.
 
     Attributes:
@@ -80,61 +80,61 @@ def recorded_digest(thing: Mapping[str, Any]) -> str | None:
     return found[1] if found else None
 
 
-def compare(wanted: Wanted, experiment: Mapping[str, Any] | None, flag: Mapping[str, Any] | None) -> list[Difference]:
+def compare(wanted: Wanted, experiment: Mapping[str, Any] | None, flag: Mapping[str, Any] | None) -> list[RemoteDifference]:
     """Every field on which Mixpanel differs from what it should hold."""
-    out: list[Difference] = []
+    out: list[RemoteDifference] = []
     if experiment is None:
-        out.append(Difference("experiment", "existence", wanted.name, ABSENT))
+        out.append(RemoteDifference("experiment", "existence", wanted.name, ABSENT))
     else:
         out += _experiment(wanted, experiment)
     if wanted.flag is None:
         return out
     if flag is None:
-        out.append(Difference("flag", "existence", str(wanted.flag["key"]), ABSENT))
+        out.append(RemoteDifference("flag", "existence", str(wanted.flag["key"]), ABSENT))
         return out
     ours = flat({**wanted.flag, "experiment_id": experiment["id"] if experiment is not None else ABSENT})
     theirs = flat(flag)
     for name in dict.fromkeys([*ours, *theirs]):
         a, b = ours.get(name, ABSENT), theirs.get(name, ABSENT)
         if not same(a, b):
-            out.append(Difference("flag", name, a, b))
+            out.append(RemoteDifference("flag", name, a, b))
     lacking = sorted(set(wanted.flag["tags"]) - set(flag.get("tags") or ()))
     if lacking:
-        out.append(Difference("flag", "tags", sorted(wanted.flag["tags"]), sorted(flag.get("tags") or ())))
+        out.append(RemoteDifference("flag", "tags", sorted(wanted.flag["tags"]), sorted(flag.get("tags") or ())))
     return out
 
 
-def _experiment(wanted: Wanted, there: Mapping[str, Any]) -> Iterable[Difference]:
+def _experiment(wanted: Wanted, there: Mapping[str, Any]) -> Iterable[RemoteDifference]:
     for name, value in wanted.experiment.items():
         held = there.get(name)
         if name == "settings":
             held = held if isinstance(held, Mapping) else {}
             for key, setting in value.items():
                 if not same(setting, held.get(key, ABSENT)):
-                    yield Difference("experiment", f"setting {key}", setting, held.get(key, ABSENT))
+                    yield RemoteDifference("experiment", f"setting {key}", setting, held.get(key, ABSENT))
         elif name == "metrics" and named(value):
             by_name = _by_name(held)
             for metric in value:
                 known = by_name.get(metric["name"])
                 if known is None:
-                    yield Difference("experiment", f"metric {metric['name']}", dict(metric), ABSENT)
+                    yield RemoteDifference("experiment", f"metric {metric['name']}", dict(metric), ABSENT)
                     continue
                 for key, part in metric.items():
                     if not same(part, known.get(key, ABSENT)):
-                        yield Difference("experiment", f"{key} of metric {metric['name']}", part, known.get(key, ABSENT))
+                        yield RemoteDifference("experiment", f"{key} of metric {metric['name']}", part, known.get(key, ABSENT))
         elif not same(value, held):
-            yield Difference("experiment", name, value, ABSENT if held is None else held)
+            yield RemoteDifference("experiment", name, value, ABSENT if held is None else held)
     if there.get("name") != wanted.name:
-        yield Difference("experiment", "name", wanted.name, there.get("name"))
+        yield RemoteDifference("experiment", "name", wanted.name, there.get("name"))
     if there.get("archived"):
-        yield Difference("experiment", "archived", False, True)
+        yield RemoteDifference("experiment", "archived", False, True)
     if wanted.stage is not None and there.get("status") != wanted.stage:
-        yield Difference("experiment", "status", wanted.stage, there.get("status"))
+        yield RemoteDifference("experiment", "status", wanted.stage, there.get("status"))
     if wanted.decision is not None and wanted.stage == there.get("status"):
         noted = (there.get("results_cache") or {}).get("decision") or {}
         variant = noted.get("variant")
         if variant is not None and wanted.decision["variant"] is not None and variant != wanted.decision["variant"]:
-            yield Difference("experiment", "decided variant", wanted.decision["variant"], variant)
+            yield RemoteDifference("experiment", "decided variant", wanted.decision["variant"], variant)
 
 
 def named(metrics: Any) -> bool:

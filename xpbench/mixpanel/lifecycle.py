@@ -14,7 +14,7 @@ from xpbench.ledger.clock import Clock, system_clock
 from xpbench.mixpanel.difference import recorded_digest
 from xpbench.mixpanel.sync import is_ramp, live, note, read, sync
 from xpbench.mixpanel.wanted import (
-    Stage,
+    ExperimentStage,
     Wanted,
     decision_body,
     description_of,
@@ -99,7 +99,7 @@ def publish(
     """
     held = wanted if wanted is not None else _by_plan(plan, digest, flag=flag)
     fields = {k: v for k, v in held.experiment.items() if k not in ("metrics", "settings")}
-    stage: Stage | None = "active" if launch and held.stage in (None, "draft", "active") else None
+    stage: ExperimentStage | None = "active" if launch and held.stage in (None, "draft", "active") else None
     body = {**held.flag, **running(stage)} if flag and held.flag is not None else None
     held = replace(held, experiment={**fields, **(details or {})}, stage=stage, flag=body)
     if wanted is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from xpbench.errors import MixpanelError, number_of, plain, shown
 from xpbench.ledger.clock import Clock, system_clock
-from xpbench.mixpanel.difference import Difference, compare, merged_experiment, merged_flag, recorded_digest
+from xpbench.mixpanel.difference import RemoteDifference, compare, merged_experiment, merged_flag, recorded_digest
 from xpbench.mixpanel.wanted import STAGES, TAG, Wanted
 from xpbench.shows import Shows, plain_html
 
@@ -54,8 +54,8 @@ class Sync(Shows):
     rows_of_frame: ClassVar[str] = "differences"
 
     name: str
-    differences: tuple[Difference, ...]
-    left: tuple[Difference, ...]
+    differences: tuple[RemoteDifference, ...]
+    left: tuple[RemoteDifference, ...]
     did: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
     experiment_id: str = ""
@@ -143,7 +143,7 @@ def refuse_foreign(wanted: Wanted, remote: Remote) -> None:
         )
 
 
-def _deciding(wanted: Wanted, remote: Remote) -> list[Difference]:
+def _deciding(wanted: Wanted, remote: Remote) -> list[RemoteDifference]:
     """Differences of the flag that decide who gets what."""
     texts = ("description", "linked experiment", "tags", "name", "status", "experiment is active", "serving method")
     found = compare(wanted, remote.experiment, remote.flag)
@@ -232,15 +232,15 @@ def _as_it_runs(wanted: Wanted, remote: Remote) -> Wanted:
     return replace(wanted, flag={**wanted.flag, **kept})
 
 
-def _irrevocable(found: tuple[Difference, ...]) -> bool:
+def _irrevocable(found: tuple[RemoteDifference, ...]) -> bool:
     return any(d.field == "existence" or (d.field == "status" and d.mixpanel == "draft") for d in found)
 
 
 def _report(
     wanted: Wanted,
     remote: Remote,
-    found: tuple[Difference, ...],
-    left: tuple[Difference, ...],
+    found: tuple[RemoteDifference, ...],
+    left: tuple[RemoteDifference, ...],
     did: tuple[str, ...],
     notes: tuple[str, ...],
     *,
@@ -264,7 +264,7 @@ def _write(
     wanted: Wanted,
     client: Client,
     remote: Remote,
-    found: tuple[Difference, ...],
+    found: tuple[RemoteDifference, ...],
     did: list[str],
     notes: list[str],
     *,
@@ -300,7 +300,7 @@ def _write(
     return Remote(client.experiment(experiment["id"]), flag)
 
 
-def _marks(wanted: Wanted, found: tuple[Difference, ...], did: list[str]) -> Iterator[str]:
+def _marks(wanted: Wanted, found: tuple[RemoteDifference, ...], did: list[str]) -> Iterator[str]:
     """What deserves a mark in Mixpanel's charts: launch, ramp, decision, and the way back."""
     plan = f"plan {wanted.digest[:12]}"
     if "launched" in did:

@@ -16,8 +16,8 @@ NAME_MOST = 255
 SALT_LENGTH = 32
 TAG = "xpbench"
 
-Stage = Literal["draft", "active", "concluded", "success", "fail"]
-STAGES: tuple[Stage, ...] = ("draft", "active", "concluded", "success", "fail")
+ExperimentStage = Literal["draft", "active", "concluded", "success", "fail"]
+STAGES: tuple[ExperimentStage, ...] = ("draft", "active", "concluded", "success", "fail")
 Serving = Literal["plan", "control", "shipped"]
 
 
@@ -43,7 +43,7 @@ class Wanted:
     ids: frozenset[str]
     experiment: Mapping[str, Any]
     flag: Mapping[str, Any] | None
-    stage: Stage | None
+    stage: ExperimentStage | None
     decision: Mapping[str, Any] | None = None
     serving: Serving = "plan"
     notes: tuple[str, ...] = field(default=())
@@ -73,7 +73,7 @@ def wanted(
     kinds = [e.kind for e in entries]
     decided = next((e for e in reversed(entries) if e.kind in ("decided", "deferred")), None)
     outcome = str(decided.body["outcome"]) if decided is not None else ""
-    stage: Stage = "active" if "launched" in kinds else "draft"
+    stage: ExperimentStage = "active" if "launched" in kinds else "draft"
     if "concluded" in kinds:
         stage = "concluded"
     decision: dict[str, Any] | None = None
@@ -113,7 +113,7 @@ def wanted(
     )
 
 
-def running(stage: Stage | None) -> dict[str, Any]:
+def running(stage: ExperimentStage | None) -> dict[str, Any]:
     """Whether the flag of an experiment is on at a stage, and whether its experiment is active."""
     return {"status": "disabled" if stage in ("draft", None) else "enabled", "is_experiment_active": stage == "active"}
 

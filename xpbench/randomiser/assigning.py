@@ -15,7 +15,7 @@ from xpbench.randomiser.flag import Flag
 from xpbench.randomiser.flags import AssignWarning
 from xpbench.randomiser.ids import UnitIds, like
 from xpbench.randomiser.plan_randomiser import Assigned, Randomiser, Sticky
-from xpbench.randomiser.properties import Properties
+from xpbench.randomiser.properties import FlagProperties
 
 FLAG_REASON_NAMES = ("served", "test_user", "override", *(str(r).lower() for r in FLAG_REASONS[3:]))
 
@@ -90,7 +90,7 @@ def assignments(
     ids = unit_ids if isinstance(unit_ids, UnitIds) else UnitIds(unit_ids)
     found = chosen.column(
         ids,
-        properties=None if properties is None else Properties(properties, len(ids)),
+        properties=None if properties is None else FlagProperties(properties, len(ids)),
         distinct_ids=None if distinct_ids is None else UnitIds(distinct_ids),
     )
     names = tuple(r.name or str(i) for i, r in enumerate(chosen.rollouts))

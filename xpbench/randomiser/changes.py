@@ -12,7 +12,7 @@ import numpy as np
 from xpbench.errors import number_of, shown
 from xpbench.plan import Plan
 from xpbench.randomiser.assigning import assignments
-from xpbench.randomiser.findings import Finding
+from xpbench.randomiser.findings import RandomiserFinding
 from xpbench.randomiser.html import paragraph, table
 from xpbench.randomiser.ids import UnitIds
 from xpbench.randomiser.plan_randomiser import Randomiser
@@ -20,7 +20,7 @@ from xpbench.shows import Shows
 
 
 @dataclass(frozen=True, slots=True)
-class Change(Shows):
+class VariantChange(Shows):
     """What a change of the plan does to units.
 
     Attributes:
@@ -75,7 +75,7 @@ def compare_plans(
     *,
     properties: Any = None,
     cohorts: Mapping[str, Any] | None = None,
-) -> Change:
+) -> VariantChange:
     """Who would get another variant if the plan changed; a ramp that only increases a share reassigns nobody.
 
     Args:
@@ -95,7 +95,7 @@ def compare_plans(
     pairs, counts = np.unique(np.stack([at_old[known], at_new[known]]), axis=1, return_counts=True)
     labels: list[str | None] = [*names, None]
     moves = {(labels[a], labels[b]): int(n) for a, b, n in zip(*pairs.tolist(), counts.tolist(), strict=True)}
-    return Change(
+    return VariantChange(
         int(known.sum()),
         sum(n for (a, b), n in moves.items() if a == b and a is not None),
         sum(n for (a, b), n in moves.items() if a is None and b is not None),
@@ -105,7 +105,7 @@ def compare_plans(
     )
 
 
-def check_layers(plans: Iterable[Plan]) -> tuple[Finding, ...]:
+def check_layers(plans: Iterable[Plan]) -> tuple[RandomiserFinding, ...]:
     """Return what is wrong with the layers and holdouts of several experiments.
 
     Args:
@@ -123,7 +123,7 @@ def check_layers(plans: Iterable[Plan]) -> tuple[Finding, ...]:
             held = plan.assignment.holdout
             salts.setdefault(held.key, {}).setdefault((held.salt, held.share), []).append(plan.key)
     findings += [
-        Finding(
+        RandomiserFinding(
             "holdouts_differ",
             "fail",
             f"The holdout {shown(key)} has {len(kinds)} pairs of salt and share: it holds out other units in "
@@ -145,7 +145,7 @@ def in_one_layer(one: Any, other: Any) -> bool:
     return a is not None and b is not None and (a.key, a.salt) == (b.key, b.salt)
 
 
-def _two_in_a_layer(one: Plan, other: Plan) -> Iterator[Finding]:
+def _two_in_a_layer(one: Plan, other: Plan) -> Iterator[RandomiserFinding]:
     a, b = Randomiser(one).assignment.layer, Randomiser(other).assignment.layer
     if a is None or b is None or a.key != b.key:
         return
@@ -153,7 +153,7 @@ def _two_in_a_layer(one: Plan, other: Plan) -> Iterator[Finding]:
     names = f"{shown(one.key)} and {shown(other.key)}"
     start, end = max(a.start, b.start), min(a.end, b.end)
     if a.salt != b.salt:
-        yield Finding(
+        yield RandomiserFinding(
             "layer_salts_differ",
             "fail",
             f"{names} use layer {shown(a.key)} with different salts: their ranges mean different units.",
@@ -161,7 +161,7 @@ def _two_in_a_layer(one: Plan, other: Plan) -> Iterator[Finding]:
             numbers,
         )
     elif one.unit != other.unit:
-        yield Finding(
+        yield RandomiserFinding(
             "layer_units_differ",
             "fail",
             f"{names} share layer {shown(a.key)} but hash {shown(one.unit)} and {shown(other.unit)}.",
@@ -169,7 +169,7 @@ def _two_in_a_layer(one: Plan, other: Plan) -> Iterator[Finding]:
             numbers,
         )
     elif start < end:
-        yield Finding(
+        yield RandomiserFinding(
             "layer_ranges_overlap",
             "fail",
             f"{names} overlap in layer {shown(a.key)} from {start:g} to {end:g}: the same units are in both.",

@@ -8,7 +8,7 @@ from typing import Any
 
 from xpbench.errors import shown
 from xpbench.randomiser.flag import Flag, FlagRollout, FlagVariant
-from xpbench.randomiser.properties import Rule
+from xpbench.randomiser.properties import FlagRule
 
 REQUIRED = ("id", "name", "key", "status", "project_id", "ruleset", "context")
 KNOWN = {
@@ -170,6 +170,6 @@ def _rollout(value: Any, index: int, notes: list[str]) -> FlagRollout:
     if definition and not isinstance(definition, Mapping):
         raise ValueError(f"runtime_evaluation_definition of rollout group {index} is no object")
     name = value.get("name")
-    rule = Rule(value.get("runtime_evaluation_rule"), definition)
+    rule = FlagRule(value.get("runtime_evaluation_rule"), definition)
     share = _number(value["rollout_percentage"], "rollout_percentage")
     return FlagRollout(share, rule, override, splits, name if isinstance(name, str) else "")

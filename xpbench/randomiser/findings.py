@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-Level = Literal["fail", "warn", "info"]
+FindingLevel = Literal["fail", "warn", "info"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RandomiserFinding:
     """Something that a report found.
 
     Attributes:
@@ -24,7 +24,7 @@ class Finding:
     """
 
     name: str
-    level: Level
+    level: FindingLevel
     message: str
     remedy: str = ""
     numbers: Mapping[str, Any] = field(default_factory=dict)
@@ -43,10 +43,10 @@ class Finding:
         return f"[{self.level}] {self.name}: {self.message}" + (f" {self.remedy}" if self.remedy else "")
 
 
-LEVELS: tuple[Level, ...] = ("fail", "warn", "info")
+LEVELS: tuple[FindingLevel, ...] = ("fail", "warn", "info")
 
 
-def by_level(findings: list[Finding]) -> tuple[Finding, ...]:
+def by_level(findings: list[RandomiserFinding]) -> tuple[RandomiserFinding, ...]:
     """Findings with the gravest first, otherwise in the order found."""
     return tuple(sorted(findings, key=lambda f: LEVELS.index(f.level)))
 

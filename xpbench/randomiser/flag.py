@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from xpbench.errors import shown
 from xpbench.randomiser.hashing import fnv_buckets, fnv_states
 from xpbench.randomiser.ids import UnitIds
-from xpbench.randomiser.properties import Properties, Rule
+from xpbench.randomiser.properties import FlagProperties, FlagRule
 from xpbench.randomiser.single import fnv1a64
 
 BUCKETS = 100
@@ -48,7 +48,7 @@ class FlagRollout:
     """
 
     percentage: float
-    rule: Rule = field(default_factory=Rule)
+    rule: FlagRule = field(default_factory=FlagRule)
     override: str | None = None
     splits: Mapping[str, float] | None = None
     name: str = ""
@@ -248,7 +248,7 @@ class Flag:
         self,
         ids: UnitIds,
         *,
-        properties: Properties | None = None,
+        properties: FlagProperties | None = None,
         distinct_ids: UnitIds | None = None,
         cohorts: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> FlagColumn:
@@ -317,14 +317,14 @@ class Flag:
     def _rule_masks(
         self,
         rollout: FlagRollout,
-        properties: Properties | None,
+        properties: FlagProperties | None,
         cohorts: Mapping[str, NDArray[np.bool_]] | None,
         n: int,
     ) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
         mask: NDArray[np.bool_] | None = None
         raises: NDArray[np.bool_] | None = None
         if not rollout.rule.is_open:
-            mask, raises = rollout.rule.columns(properties or Properties(None, n))
+            mask, raises = rollout.rule.columns(properties or FlagProperties(None, n))
         if rollout.cohort is not None:
             member = (cohorts or {})[rollout.cohort]
             mask = member if mask is None else mask & member

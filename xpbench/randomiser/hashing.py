@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpbench.randomiser.ids import Block, UnitIds
+from xpbench.randomiser.ids import IdBlock, UnitIds
 from xpbench.randomiser.single import BASIS, BITS, PRIME, SCALE, Purpose, prefix, sha256_int
 
 _LOWEST = 0 if sys.byteorder == "little" else 7
@@ -38,7 +38,7 @@ def sha256_uniform(unit: str, *, purpose: Purpose, salt: str, name: str = "") ->
     return sha256_int(unit, purpose=purpose, salt=salt, name=name) / SCALE
 
 
-def sha256_block(block: Block, before: str) -> Words:
+def sha256_block(block: IdBlock, before: str) -> Words:
     """First 52 bits of SHA-256 over `before` + id for each id of a block."""
     return sha256_texts(block.texts(), before)
 
@@ -51,7 +51,7 @@ def sha256_texts(texts: Sequence[bytes], before: str) -> Words:
     return first.astype(np.uint64) >> np.uint64(64 - BITS)
 
 
-def fnv_states(block: Block) -> Words:
+def fnv_states(block: IdBlock) -> Words:
     """FNV-1a state after each id of a block, before any salt."""
     n = len(block)
     out = np.empty(n, np.uint64)

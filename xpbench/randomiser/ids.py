@@ -23,7 +23,7 @@ SMALL_CHUNK = 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class IdBlock:
     """A run of ids as bytes.
 
     Attributes:
@@ -97,7 +97,7 @@ class UnitIds:
         """The ids as Arrow text, nulls kept."""
         return self.array.cast(pa.large_string())
 
-    def blocks(self, size: int = BLOCK) -> Iterator[Block]:
+    def blocks(self, size: int = BLOCK) -> Iterator[IdBlock]:
         """The ids block by block, in order; text is not copied."""
         start = 0
         for chunk in self._chunks():
@@ -112,7 +112,7 @@ class UnitIds:
             return whole.chunks if isinstance(whole, pa.ChunkedArray) else [whole]
         return list(chunks)
 
-    def _block(self, start: int, part: Any) -> Block:
+    def _block(self, start: int, part: Any) -> IdBlock:
         falsy: NDArray[np.bool_] | None = None
         null = part.is_null().to_numpy(zero_copy_only=False) if part.null_count else None
         if self.is_integer:
@@ -130,7 +130,7 @@ class UnitIds:
                 odd = self.not_text[start : start + len(part)]
                 odd = odd & pc.fill_null(pc.equal(part, "0"), False).to_numpy(zero_copy_only=False)
                 falsy = odd if falsy is None else falsy | odd
-        return Block(start, data, offsets - offsets[0] if len(offsets) and offsets[0] else offsets, null, falsy)
+        return IdBlock(start, data, offsets - offsets[0] if len(offsets) and offsets[0] else offsets, null, falsy)
 
     def is_text(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Which ids came as text: the official SDK looks up test users by the id as it is."""

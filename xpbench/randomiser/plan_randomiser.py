@@ -26,7 +26,7 @@ from xpbench.randomiser.flag import TEST_USER as FLAG_TEST
 from xpbench.randomiser.flag import Flag, FlagRollout, FlagVariant, positions
 from xpbench.randomiser.hashing import sha256_block
 from xpbench.randomiser.ids import UnitIds
-from xpbench.randomiser.properties import Properties, Rule
+from xpbench.randomiser.properties import FlagProperties, FlagRule
 from xpbench.randomiser.single import checked, exact, prefix, refuse_unknown_members, splits_of, threshold, thresholds_of
 
 SERVED, OVERRIDE, STICKY, NULL_ID, HOLDOUT, OUTSIDE_LAYER, NO_ROLLOUT, UNANSWERED = range(8)
@@ -139,7 +139,7 @@ class Randomiser:
             context=self.plan.unit,
             variants=tuple(FlagVariant(v.key, v.key, v.control, v.split) for v in variants),
             rollouts=tuple(
-                FlagRollout(g.share, Rule(g.where), g.variant, g.splits, g.key, g.cohort) for g in self.assignment.rollout
+                FlagRollout(g.share, FlagRule(g.where), g.variant, g.splits, g.key, g.cohort) for g in self.assignment.rollout
             ),
             hash_salt=self.assignment.hash_salt,
             name=self.plan.title,
@@ -157,7 +157,7 @@ class Randomiser:
     ) -> Assigned:
         """The variant of every unit, in order; see `assign`."""
         ids = unit_ids if isinstance(unit_ids, UnitIds) else UnitIds(unit_ids)
-        table = None if properties is None else Properties(properties, len(ids))
+        table = None if properties is None else FlagProperties(properties, len(ids))
         members = self._members(ids, cohorts, table)
         out = self._as_flag(ids, table, members) if self.is_mixpanel else self._native(ids, table, members)
         self._holdout_and_layer(ids, out) if self.is_mixpanel else None
@@ -170,7 +170,7 @@ class Randomiser:
         return out
 
     def _members(
-        self, ids: UnitIds, cohorts: Mapping[str, Any] | None, table: Properties | None
+        self, ids: UnitIds, cohorts: Mapping[str, Any] | None, table: FlagProperties | None
     ) -> dict[str, NDArray[np.bool_]]:
         members: dict[str, NDArray[np.bool_]] = {}
         for group in self.assignment.rollout:
@@ -203,12 +203,12 @@ class Randomiser:
             ids.nulls,
         )
 
-    def _native(self, ids: UnitIds, table: Properties | None, members: Mapping[str, NDArray[np.bool_]]) -> Assigned:
+    def _native(self, ids: UnitIds, table: FlagProperties | None, members: Mapping[str, NDArray[np.bool_]]) -> Assigned:
         out = self._blank(ids)
         groups = self.assignment.rollout
         masks: list[NDArray[np.bool_] | None] = []
         for group in groups:
-            mask = None if group.where is None else Rule(group.where).columns(table or Properties(None, len(ids)))[0]
+            mask = None if group.where is None else FlagRule(group.where).columns(table or FlagProperties(None, len(ids)))[0]
             if group.cohort is not None:
                 mask = members[group.cohort] if mask is None else mask & members[group.cohort]
             masks.append(mask)
@@ -259,7 +259,7 @@ class Randomiser:
             out.append((OUTSIDE_LAYER, (number >= low) & (number < high)))
         return out
 
-    def _as_flag(self, ids: UnitIds, table: Properties | None, members: Mapping[str, NDArray[np.bool_]]) -> Assigned:
+    def _as_flag(self, ids: UnitIds, table: FlagProperties | None, members: Mapping[str, NDArray[np.bool_]]) -> Assigned:
         out = self._blank(ids)
         found = self.flag.column(ids, properties=table, cohorts=members)
         order = np.array([self.keys.index(k) for k in self.flag.keys] + [-1], np.int16)

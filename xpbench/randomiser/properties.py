@@ -80,7 +80,7 @@ def exact_match(definition: Mapping[str, Any], parameters: Mapping[str, Any] | N
     return True
 
 
-class Properties:
+class FlagProperties:
     """Columns of properties, one row per unit; a null cell means that the unit lacks the property.
 
     Args:
@@ -243,7 +243,7 @@ def _encoded(column: Any) -> tuple[NDArray[np.int64], list[Any]]:
     return codes, values
 
 
-class Rule:
+class FlagRule:
     """A rule of a rollout group, ready for whole columns.
 
     Args:
@@ -287,7 +287,7 @@ class Rule:
                 continue
         return False
 
-    def columns(self, properties: Properties) -> tuple[Bools, Bools | None]:
+    def columns(self, properties: FlagProperties) -> tuple[Bools, Bools | None]:
         """Where the rule holds, and where the SDK would raise (None where nowhere)."""
         if self.is_open:
             return np.ones(properties.n, bool), None
@@ -311,7 +311,7 @@ class Rule:
         raises = (found == RAISES) & properties.any_present
         return (found == TRUE) & properties.any_present, raises if raises.any() else None
 
-    def _walk(self, rule: Any, properties: Properties) -> tuple[Bools, Bools]:
+    def _walk(self, rule: Any, properties: FlagProperties) -> tuple[Bools, Bools]:
         if isinstance(rule, dict) and rule:
             operator = next(iter(rule))
             values = rule[operator]

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import numpy as np
 
 from xpbench.errors import number_of, shown
-from xpbench.randomiser.findings import Finding
+from xpbench.randomiser.findings import RandomiserFinding
 from xpbench.randomiser.flag import BUCKETS, Flag, FlagRollout
-from xpbench.randomiser.properties import Rule
+from xpbench.randomiser.properties import FlagRule
 from xpbench.randomiser.single import fnv1a64
 
 Name = Literal["python", "go", "java", "node", "ruby"]
@@ -192,7 +192,7 @@ def _matching(key: str, variants: Sequence[Mapping[str, Any]], sdk: Sdk) -> str 
 
 
 def _fits(group: Mapping[str, Any], context: Mapping[str, Any], sdk: Sdk) -> bool:
-    rule = Rule(group.get("runtime_evaluation_rule"))
+    rule = FlagRule(group.get("runtime_evaluation_rule"))
     if rule.is_open or rule.scalar(context):
         return True
     return sdk.negative_rule and not context.get("custom_properties") and rule.true_of_nothing()
@@ -221,7 +221,7 @@ def differences(flag: Flag, listed: Sequence[str] = ()) -> dict[Name, float]:
     return out
 
 
-def sdk_findings(flag: Flag, *, published: bool) -> Iterator[Finding]:
+def sdk_findings(flag: Flag, *, published: bool) -> Iterator[RandomiserFinding]:
     """Where this flag gives another variant in another SDK.
 
     Args:
@@ -249,11 +249,13 @@ def sdk_findings(flag: Flag, *, published: bool) -> Iterator[Finding]:
                 f"the Python, Go and Java SDKs by key: {share:.0%} of the units get another variant."
             )
             remedy = f"List the variants by key: {shown(', '.join(flag.keys))}."
-        yield Finding("variant_order", level, message, remedy, {"listed": list(listed), "by_key": keys, "share": share})
+        yield RandomiserFinding(
+            "variant_order", level, message, remedy, {"listed": list(listed), "by_key": keys, "share": share}
+        )
     by_key = differences(flag, flag.keys)
     if "java" in by_key:
         share = by_key["java"]
-        yield Finding(
+        yield RandomiserFinding(
             "float32_buckets",
             level,
             f"The Java SDK adds splits as 32-bit floats: {number_of(round(share * BUCKETS), 'bucket')} of 100 "
@@ -264,7 +266,7 @@ def sdk_findings(flag: Flag, *, published: bool) -> Iterator[Finding]:
             {"buckets": round(share * BUCKETS)},
         )
     if flag.hash_salt == "":
-        yield Finding(
+        yield RandomiserFinding(
             "empty_hash_salt",
             "warn",
             "hash_salt is an empty text: the Java SDK takes it for none and hashes the rollout groups otherwise.",
@@ -280,11 +282,11 @@ def _written(flag: Flag) -> str:
     return ", ".join(f"{shown(k)} {s:.6g}" for k, s in zip(flag.keys, made, strict=True))
 
 
-def _key_case(flag: Flag) -> Iterator[Finding]:
+def _key_case(flag: Flag) -> Iterator[RandomiserFinding]:
     named = [r.override for r in flag.rollouts if r.override is not None] + list(flag.test_users.values())
     odd = sorted({k for k in named if k not in flag.keys and flag.matching(k) is not None})
     if odd:
-        yield Finding(
+        yield RandomiserFinding(
             "key_case",
             "warn",
             f"Overrides or QA users name {shown(', '.join(odd))}, which fits a variant only when case does not count: the Java "
@@ -297,7 +299,7 @@ def _key_case(flag: Flag) -> Iterator[Finding]:
         folded.setdefault(key.casefold(), []).append(key)
     alike = [k for ks in folded.values() if len(ks) > 1 for k in ks]
     if alike:
-        yield Finding(
+        yield RandomiserFinding(
             "keys_differ_by_case",
             "warn",
             f"Variants {shown(', '.join(alike))} differ by case alone: an override or QA user that names one may get the "
@@ -307,7 +309,7 @@ def _key_case(flag: Flag) -> Iterator[Finding]:
         )
 
 
-def _open_to_strangers(flag: Flag) -> Iterator[Finding]:
+def _open_to_strangers(flag: Flag) -> Iterator[RandomiserFinding]:
     """Rules that are true of a unit without properties where the SDK asks them at all."""
     names = [
         r.name or str(i)
@@ -315,7 +317,7 @@ def _open_to_strangers(flag: Flag) -> Iterator[Finding]:
         if r.rule.rule and r.rule.true_of_nothing() and not r.rule.scalar({})
     ]
     if names:
-        yield Finding(
+        yield RandomiserFinding(
             "rule_without_properties",
             "warn",
             f"The rules of {shown(', '.join(names))} are true without properties in the Node and Java SDKs, and never "

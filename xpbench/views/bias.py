@@ -7,7 +7,7 @@ from typing import Any
 
 from xpbench.views import numbers
 from xpbench.views.intervals import interval_rows
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View
 
@@ -40,13 +40,13 @@ def pre_experiment_bias(evidence: Mapping[str, Any], *, style: Mapping[str, Any]
             }
         )
     columns = (
-        Column("metric", "Metric"),
-        Column("variant", "Variant"),
-        Column("days", "Days before", str, is_number=True),
-        Column("effect_before", "Difference", lambda v: f"{v:.4g}", is_number=True),
-        Column("se", "Standard error", lambda v: f"{v:.4g}", is_number=True),
-        Column("p_value", "p", numbers.p_value, is_number=True),
-        Column("p_corrected", "p corrected", numbers.p_value, is_number=True),
+        TableColumn("metric", "Metric"),
+        TableColumn("variant", "Variant"),
+        TableColumn("days", "Days before", str, is_number=True),
+        TableColumn("effect_before", "Difference", lambda v: f"{v:.4g}", is_number=True),
+        TableColumn("se", "Standard error", lambda v: f"{v:.4g}", is_number=True),
+        TableColumn("p_value", "p", numbers.p_value, is_number=True),
+        TableColumn("p_corrected", "p corrected", numbers.p_value, is_number=True),
     )
     table = Table("Differences between variant and control before the exposure", columns, rows)
     subtitle = "Difference to control in standard errors, 95 % interval; p corrected by Holm"

@@ -9,7 +9,7 @@ import altair as alt
 
 from xpbench.views import numbers
 from xpbench.views.draw import base, colours
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View
 
@@ -45,10 +45,10 @@ def bucket_heatmap(
         for i, (n, owner) in enumerate(zip(counts, names, strict=True))
     ]
     columns = (
-        Column("bucket", "Bucket", str, is_number=True),
-        Column("variant", "Variant"),
-        Column("units", "Units", numbers.count, is_number=True),
-        Column("off", "Off expectation", is_number=True),
+        TableColumn("bucket", "Bucket", str, is_number=True),
+        TableColumn("variant", "Variant"),
+        TableColumn("units", "Units", numbers.count, is_number=True),
+        TableColumn("off", "Off expectation", is_number=True),
     )
     table = Table("Units by bucket", columns, rows)
     subtitle = f"{total:,} units over {len(counts)} buckets; strength: units in the bucket against {expected:,.1f} expected"

@@ -9,7 +9,7 @@ import altair as alt
 
 from xpbench.views import numbers
 from xpbench.views.draw import base, words
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View, plain_rows
 
@@ -46,9 +46,9 @@ def cuped_reduction(readout: Any, *, style: Mapping[str, Any] | None = None) -> 
             }
         )
     columns = (
-        Column("label", "Metric"),
-        Column("reduction", "Variance removed", lambda v: numbers.percent(v, 1, signed=False), is_number=True),
-        Column("worth", "Worth so many more units", numbers.count, is_number=True),
+        TableColumn("label", "Metric"),
+        TableColumn("reduction", "Variance removed", lambda v: numbers.percent(v, 1, signed=False), is_number=True),
+        TableColumn("worth", "Worth so many more units", numbers.count, is_number=True),
     )
     table = Table("Variance removed by CUPED", columns, rows)
     subtitle = "Share of the variance that values from before the exposure explain"

@@ -9,7 +9,7 @@ import altair as alt
 
 from xpbench.views import numbers
 from xpbench.views.draw import AMOUNT, WHOLE, base, words
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View
 
@@ -46,10 +46,10 @@ def winsorization(
     rows = [dict(b) for b in bins]
     total = sum(r["before"] for r in rows)
     columns = (
-        Column("left", "From", _amount, is_number=True),
-        Column("right", "To", _amount, is_number=True),
-        Column("before", "Units before", numbers.count, is_number=True),
-        Column("after", "Units after", numbers.count, is_number=True),
+        TableColumn("left", "From", _amount, is_number=True),
+        TableColumn("right", "To", _amount, is_number=True),
+        TableColumn("before", "Units before", numbers.count, is_number=True),
+        TableColumn("after", "Units after", numbers.count, is_number=True),
     )
     table = Table(f"Values of {metric} before and after winsorization", columns, rows)
     share = numbers.percent(n_capped / total, 2, signed=False) if total else "none"

@@ -17,7 +17,7 @@ WHOLE = "format(datum.value, ',')"
 AMOUNT = "abs(datum.value) >= 100000 ? format(datum.value, '~s') : format(datum.value, ',.6~g')"
 """Label of an axis of values in the metric's own unit."""
 
-Rows = Sequence[Mapping[str, Any]]
+DrawnRows = Sequence[Mapping[str, Any]]
 
 
 class _Data(alt.InlineData):  # type: ignore[misc, unused-ignore]
@@ -27,7 +27,7 @@ class _Data(alt.InlineData):  # type: ignore[misc, unused-ignore]
         return self
 
 
-def base(rows: Rows) -> Any:
+def base(rows: DrawnRows) -> Any:
     """A chart over inline data."""
     with debug_mode(False):
         return alt.Chart(_Data([dict(r) for r in rows]))

@@ -9,7 +9,7 @@ import altair as alt
 
 from xpbench.views import numbers
 from xpbench.views.draw import base, colours, percent_axis, words
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View, plain_rows
 from xpbench.wording.rows import rail_said
@@ -53,27 +53,27 @@ def forest_table(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str] | 
         for r in rows
     ]
     columns = (
-        Column("mark", ""),
-        Column("label", "Metric"),
-        Column("role", "Role"),
-        Column("variant", "Variant"),
-        Column("lift_text", "Lift (interval)"),
-        Column("verdict_text", "Verdict"),
-        Column("control_text", "Control", is_number=True),
-        Column("mean_text", "Treatment", is_number=True),
-        Column("n_control", "n control", numbers.count, is_number=True),
-        Column("n", "n", numbers.count, is_number=True),
+        TableColumn("mark", ""),
+        TableColumn("label", "Metric"),
+        TableColumn("role", "Role"),
+        TableColumn("variant", "Variant"),
+        TableColumn("lift_text", "Lift (interval)"),
+        TableColumn("verdict_text", "Verdict"),
+        TableColumn("control_text", "Control", is_number=True),
+        TableColumn("mean_text", "Treatment", is_number=True),
+        TableColumn("n_control", "n control", numbers.count, is_number=True),
+        TableColumn("n", "n", numbers.count, is_number=True),
         p_column(rows),
-        Column("status", "Status"),
+        TableColumn("status", "Status"),
     )
     return Table("Lift of every metric against control", columns, out)
 
 
-def p_column(rows: Sequence[Mapping[str, Any]]) -> Column:
+def p_column(rows: Sequence[Mapping[str, Any]]) -> TableColumn:
     """The column of p-values: corrected where the intervals next to it are, which its name says."""
     if any(r.get("p_adjusted") not in (None, r.get("p_value")) for r in rows):
-        return Column("p_adjusted", "p, corrected", numbers.p_value, is_number=True)
-    return Column("p_value", "p", numbers.p_value, is_number=True)
+        return TableColumn("p_adjusted", "p, corrected", numbers.p_value, is_number=True)
+    return TableColumn("p_value", "p", numbers.p_value, is_number=True)
 
 
 def takeaway(rows: Sequence[Mapping[str, Any]]) -> str:

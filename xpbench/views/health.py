@@ -8,7 +8,7 @@ from typing import Any
 from xpbench.health.check import Check, health_line, worst_first
 from xpbench.health.five import five
 from xpbench.outward import html as escape
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.view import View
 
 SIGNS = {"fail": "✕", "warn": "▲", "not answerable": "○", "pass": "✓"}
@@ -38,11 +38,11 @@ def health_summary(checks: Iterable[Check | Mapping[str, Any]]) -> View:
         for c in found
     ]
     columns = (
-        Column("sign", ""),
-        Column("label", "Check"),
-        Column("status", "Status"),
-        Column("meaning", "What it says"),
-        Column("next_step", "Next step"),
+        TableColumn("sign", ""),
+        TableColumn("label", "Check"),
+        TableColumn("status", "Status"),
+        TableColumn("meaning", "What it says"),
+        TableColumn("next_step", "Next step"),
     )
     blocked = [c for c in found if c.blocks]
     loud = [c for c in found if c.status in ("fail", "warn")]

@@ -9,7 +9,7 @@ import altair as alt
 
 from xpbench.views import numbers
 from xpbench.views.draw import base, nice_domain, percent_axis
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View
 
@@ -30,11 +30,11 @@ def novelty(points: Sequence[Mapping[str, Any]], *, metric: str, style: Mapping[
     look = Style(style)
     rows = [dict(p) for p in sorted(points, key=lambda p: p["day"])]
     columns = (
-        Column("day", "Day since exposure", str, is_number=True),
-        Column("n", "Units", numbers.count, is_number=True),
-        Column("lift", "Lift", lambda v: numbers.percent(v, 1), is_number=True),
-        Column("lift_low", "Low", lambda v: numbers.percent(v, 1), is_number=True),
-        Column("lift_high", "High", lambda v: numbers.percent(v, 1), is_number=True),
+        TableColumn("day", "Day since exposure", str, is_number=True),
+        TableColumn("n", "Units", numbers.count, is_number=True),
+        TableColumn("lift", "Lift", lambda v: numbers.percent(v, 1), is_number=True),
+        TableColumn("lift_low", "Low", lambda v: numbers.percent(v, 1), is_number=True),
+        TableColumn("lift_high", "High", lambda v: numbers.percent(v, 1), is_number=True),
     )
     table = Table(f"Lift of {metric} by days since exposure", columns, rows)
     known = [r for r in rows if None not in (r.get("lift"), r.get("lift_low"), r.get("lift_high"))]
@@ -86,11 +86,11 @@ def trend(found: Any, *, metric: str, is_share: bool = False, style: Mapping[str
         return numbers.number(value, digits, signed=True)
 
     columns = (
-        Column("label", {"age": "Day since exposure", "cohort": "Day of exposure", "weekday": "Day"}[plain["axis"]]),
-        Column("n", "Units", numbers.count, is_number=True),
-        Column("lift", f"Effect, {unit}", said, is_number=True),
-        Column("lift_low", "Low", said, is_number=True),
-        Column("lift_high", "High", said, is_number=True),
+        TableColumn("label", {"age": "Day since exposure", "cohort": "Day of exposure", "weekday": "Day"}[plain["axis"]]),
+        TableColumn("n", "Units", numbers.count, is_number=True),
+        TableColumn("lift", f"Effect, {unit}", said, is_number=True),
+        TableColumn("lift_low", "Low", said, is_number=True),
+        TableColumn("lift_high", "High", said, is_number=True),
     )
     across = ACROSS[plain["axis"]]
     table = Table(f"Effect of {metric} by {across}", columns, rows)

@@ -7,7 +7,7 @@ from typing import Any
 
 from xpbench.views import numbers
 from xpbench.views.intervals import interval_rows
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View
 
@@ -46,11 +46,11 @@ def sensitivity(row: Any, *, style: Mapping[str, Any] | None = None) -> View:
     else:
         title = f"{name}: the answer depends on how it is computed"
     columns = (
-        Column("label", "Computed"),
-        Column("said", "Lift (interval)", is_number=True),
-        Column("p_value", "p", numbers.p_value, is_number=True),
-        Column("status", "Status"),
-        Column("note", "What is different"),
+        TableColumn("label", "Computed"),
+        TableColumn("said", "Lift (interval)", is_number=True),
+        TableColumn("p_value", "p", numbers.p_value, is_number=True),
+        TableColumn("status", "Status"),
+        TableColumn("note", "What is different"),
     )
     alt = f"{title}. " + " ".join(f"{r['label']}: {r['said']}." for r in rows)
     return View(

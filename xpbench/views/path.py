@@ -9,7 +9,7 @@ import altair as alt
 
 from xpbench.views import numbers
 from xpbench.views.draw import WHOLE, base, nice_domain, percent_axis, words
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View
 
@@ -40,12 +40,12 @@ def sequential_path(
     look = Style(style)
     rows = [dict(p) for p in sorted(points, key=lambda p: p["n"])]
     columns = (
-        Column("n", "Units", numbers.count, is_number=True),
-        Column("lift", "Lift", lambda v: numbers.percent(v, 2), is_number=True),
-        Column("lift_low", "Low", lambda v: numbers.percent(v, 2), is_number=True),
-        Column("lift_high", "High", lambda v: numbers.percent(v, 2), is_number=True),
-        Column("p_value", "p", numbers.p_value, is_number=True),
-        Column("look", "Look"),
+        TableColumn("n", "Units", numbers.count, is_number=True),
+        TableColumn("lift", "Lift", lambda v: numbers.percent(v, 2), is_number=True),
+        TableColumn("lift_low", "Low", lambda v: numbers.percent(v, 2), is_number=True),
+        TableColumn("lift_high", "High", lambda v: numbers.percent(v, 2), is_number=True),
+        TableColumn("p_value", "p", numbers.p_value, is_number=True),
+        TableColumn("look", "Look"),
     )
     table = Table(f"Lift of {metric} by number of units", columns, rows)
     drawn = [r for r in rows if None not in (r.get("lift"), r.get("lift_low"), r.get("lift_high"))]

@@ -9,7 +9,7 @@ import altair as alt
 
 from xpbench.views import numbers
 from xpbench.views.draw import WHOLE, base, words
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View
 
@@ -37,9 +37,9 @@ def power_curve(
     lifts = list(dict.fromkeys(p["lift"] for p in points))
     rows = [{**p, "curve": numbers.percent(p["lift"], 1)} for p in points]
     columns = (
-        Column("n", "Units", numbers.count, is_number=True),
-        Column("curve", "Lift", is_number=True),
-        Column("power", "Power", lambda v: numbers.percent(v, 0, signed=False), is_number=True),
+        TableColumn("n", "Units", numbers.count, is_number=True),
+        TableColumn("curve", "Lift", is_number=True),
+        TableColumn("power", "Power", lambda v: numbers.percent(v, 0, signed=False), is_number=True),
     )
     table = Table(f"Power for {metric}", columns, rows)
     subtitle = f"Chance to find a lift of {metric}, by exposed units"

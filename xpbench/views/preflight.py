@@ -8,7 +8,7 @@ from typing import Any
 from xpbench.outward import for_terminal
 from xpbench.outward import html as escape
 from xpbench.views import numbers
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.view import View
 
 SIGNS = {"fail": "✕", "warn": "▲", "info": "○"}
@@ -35,10 +35,10 @@ def preflight_findings(report: Any) -> View:
     else:
         title = f"Ready to launch: {plain['assigned']:,} of {plain['units']:,} units get a variant"
     columns = (
-        Column("sign", ""),
-        Column("level", "Level"),
-        Column("message", "What was found"),
-        Column("remedy", "What to do"),
+        TableColumn("sign", ""),
+        TableColumn("level", "Level"),
+        TableColumn("message", "What was found"),
+        TableColumn("remedy", "What to do"),
     )
     items = "".join(
         f"<li><b>{SIGNS.get(f['level'], '')} {escape(f['level'])}:</b> {escape(f['message'])} {escape(f['remedy'])}</li>"
@@ -60,7 +60,7 @@ def preflight_balance(report: Any) -> View | None:
         return None
     keys = [k for k, v in rows[0].items() if not isinstance(v, (list, dict))]
     columns = tuple(
-        Column(
+        TableColumn(
             k,
             k.replace("_", " "),
             lambda v: f"{v:,.4g}" if isinstance(v, float) else str(v),

@@ -11,7 +11,7 @@ from xpbench.health.check import health_line
 from xpbench.outward import for_terminal
 from xpbench.outward import html as escape
 from xpbench.views.forest_plot import forest_table
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.wording.verdicts import by_plan
 
 MARKS = {"ship": "▲", "ship none": "▬", "iterate": "↻", "invalid": "✕", "defer": "○"}
@@ -53,7 +53,9 @@ def units_table(units: Any) -> Table:
     """Exposed units by variant."""
     rows = [{"variant": k, "units": v} for k, v in units.items()]
     return Table(
-        "Exposed units", (Column("variant", "Variant"), Column("units", "Units", lambda v: f"{v:,}", is_number=True)), rows
+        "Exposed units",
+        (TableColumn("variant", "Variant"), TableColumn("units", "Units", lambda v: f"{v:,}", is_number=True)),
+        rows,
     )
 
 

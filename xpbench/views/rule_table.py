@@ -11,7 +11,7 @@ from xpbench.decide.rule import GUARDRAILS, HEALTH, PRIMARY, rule_rows, truth_ta
 from xpbench.plan.design import Decision
 from xpbench.plan.methods import METHODS
 from xpbench.views.draw import base, colours, words
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View
 
@@ -69,7 +69,7 @@ def truth_view(
         f"{counts['ship none']} ship none, {counts['invalid']} are invalid"
     )
     columns = tuple(
-        Column(k, k.capitalize(), lambda v: {True: "yes", False: "no"}.get(v, str(v)) if isinstance(v, bool) else str(v))
+        TableColumn(k, k.capitalize(), lambda v: {True: "yes", False: "no"}.get(v, str(v)) if isinstance(v, bool) else str(v))
         for k in ("primary", "deteriorated", "guardrails", "health", "adequate", "row", "outcome")
     )
     notes = [f"{r.id}: {r.because} → {r.outcome}" for r in rule_rows(decision, methods=methods)]

@@ -9,7 +9,7 @@ import altair as alt
 
 from xpbench.views import numbers
 from xpbench.views.draw import base, words
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View
 from xpbench.wording.verdicts import mark_of
@@ -47,12 +47,12 @@ def segment_heatmap(segment: Any, *, style: Mapping[str, Any] | None = None) -> 
                 }
             )
     columns = (
-        Column("slice", str(plain["dimension"]).replace("_", " ").capitalize()),
-        Column("column", "Metric"),
-        Column("n", "Units", numbers.count, is_number=True),
-        Column("said", "Lift (interval)", is_number=True),
-        Column("mark", "Verdict"),
-        Column("p_adjusted", "p corrected", numbers.p_value, is_number=True),
+        TableColumn("slice", str(plain["dimension"]).replace("_", " ").capitalize()),
+        TableColumn("column", "Metric"),
+        TableColumn("n", "Units", numbers.count, is_number=True),
+        TableColumn("said", "Lift (interval)", is_number=True),
+        TableColumn("mark", "Verdict"),
+        TableColumn("p_adjusted", "p corrected", numbers.p_value, is_number=True),
     )
     word = "declared in the plan" if declared else "EXPLORATORY: not declared in the plan"
     table = Table(f"Lift by {plain['dimension']} ({word})", columns, rows)

@@ -8,7 +8,7 @@ import altair as alt
 
 from xpbench.views import numbers
 from xpbench.views.draw import base, words
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View
 
@@ -34,10 +34,10 @@ def size_view(table: SizeTable, metric: str | None = None) -> View:
         if r.metric == name and r.lift is not None
     ]
     columns = (
-        Column("reading", "Read"),
-        Column("days", "Days", numbers.count, is_number=True),
-        Column("units", "Units", numbers.count, is_number=True),
-        Column("lift", "Smallest lift", lambda v: numbers.percent(v, 1, signed=False), is_number=True),
+        TableColumn("reading", "Read"),
+        TableColumn("days", "Days", numbers.count, is_number=True),
+        TableColumn("units", "Units", numbers.count, is_number=True),
+        TableColumn("lift", "Smallest lift", lambda v: numbers.percent(v, 1, signed=False), is_number=True),
     )
     data = Table(f"Lift of {name} by days", columns, rows)
     subtitle = f"Smallest change of {name} found with {table.power:.0%} power"

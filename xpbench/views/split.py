@@ -10,7 +10,7 @@ import altair as alt
 from xpbench.stats.srm import srm
 from xpbench.views import numbers
 from xpbench.views.draw import base, nice_domain, words
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View
 
@@ -70,11 +70,11 @@ def exposure_split(
         "fail": f"The split does not fit {plan} ({numbers.p_said(p)}, fails below {alpha:g}): don't read effects",
     }
     columns = (
-        Column("variant", "Variant"),
-        Column("units", "Units", numbers.count, is_number=True),
-        Column("share", "Share", lambda v: numbers.percent(v, 2, signed=False), is_number=True),
-        Column("planned", word.capitalize(), lambda v: numbers.percent(v, 2, signed=False), is_number=True),
-        Column("expected", "Expected", numbers.count, is_number=True),
+        TableColumn("variant", "Variant"),
+        TableColumn("units", "Units", numbers.count, is_number=True),
+        TableColumn("share", "Share", lambda v: numbers.percent(v, 2, signed=False), is_number=True),
+        TableColumn("planned", word.capitalize(), lambda v: numbers.percent(v, 2, signed=False), is_number=True),
+        TableColumn("expected", "Expected", numbers.count, is_number=True),
     )
     table = Table(f"Exposed units by variant against the {word} split", columns, rows)
     alt_text = f"{titles[verdict]}. " + " ".join(f"{r['variant']}: {r['said']}, {word} {r['planned']:.2%}." for r in rows)

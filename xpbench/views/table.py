@@ -15,7 +15,7 @@ SHOWN_ROWS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """One column.
 
     Attributes:
@@ -31,7 +31,7 @@ class Column:
     is_number: bool = False
 
 
-def _shown(value: Any, column: Column) -> str:
+def _shown(value: Any, column: TableColumn) -> str:
     return "–" if value is None else column.show(value)
 
 
@@ -47,7 +47,7 @@ class Table:
     """
 
     caption: str
-    columns: Sequence[Column]
+    columns: Sequence[TableColumn]
     rows: Sequence[Mapping[str, Any]]
     groups: str = ""
     notes: Sequence[str] = field(default=())
@@ -125,5 +125,5 @@ class Table:
         return {"text/html": self.to_html(), "text/plain": repr(self)}
 
 
-def _align(column: Column) -> str:
+def _align(column: TableColumn) -> str:
     return f" style='text-align:{'right;white-space:nowrap' if column.is_number else 'left'}'"

@@ -12,7 +12,7 @@ import altair as alt
 from xpbench.data.pace import day_of_horizon
 from xpbench.views import numbers
 from xpbench.views.draw import WHOLE, base, colours, words
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View
 
@@ -42,10 +42,10 @@ def exposures_over_time(
     days = sorted(exposures_by_day)
     variants = list(dict.fromkeys(v for d in days for v in exposures_by_day[d]))
     columns = (
-        Column("day", "Day"),
-        Column("variant", "Variant"),
-        Column("new", "New units", numbers.count, is_number=True),
-        Column("units", "Units so far", numbers.count, is_number=True),
+        TableColumn("day", "Day"),
+        TableColumn("variant", "Variant"),
+        TableColumn("new", "New units", numbers.count, is_number=True),
+        TableColumn("units", "Units so far", numbers.count, is_number=True),
     )
     rows: list[dict[str, Any]] = []
     sums = dict.fromkeys(variants, 0)

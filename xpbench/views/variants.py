@@ -7,7 +7,7 @@ from typing import Any
 from xpbench.outward import html as escape
 from xpbench.views import numbers
 from xpbench.views.forest_plot import p_column, takeaway
-from xpbench.views.table import Column, Table
+from xpbench.views.table import Table, TableColumn
 from xpbench.views.view import View, plain_rows
 from xpbench.wording.verdicts import mark_of, word_of
 
@@ -57,14 +57,14 @@ def variant_table(readout: Any) -> View:
             }
         )
     columns = (
-        Column("metric", "Metric"),
-        Column("variant", "Variant"),
-        Column("mark", ""),
-        Column("verdict", "Verdict"),
-        Column("lift_text", "Lift (interval)", is_number=True),
-        Column("effect_text", "Effect (interval)", is_number=True),
-        Column("mean_text", "Mean", is_number=True),
-        Column("n", "Units", numbers.count, is_number=True),
+        TableColumn("metric", "Metric"),
+        TableColumn("variant", "Variant"),
+        TableColumn("mark", ""),
+        TableColumn("verdict", "Verdict"),
+        TableColumn("lift_text", "Lift (interval)", is_number=True),
+        TableColumn("effect_text", "Effect (interval)", is_number=True),
+        TableColumn("mean_text", "Mean", is_number=True),
+        TableColumn("n", "Units", numbers.count, is_number=True),
         p_column(rows),
     )
     table = Table("Every metric by variant", columns, out, groups="role")

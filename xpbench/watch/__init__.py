@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xpbench.watch.past_experiments import Portfolio, portfolio
     from xpbench.watch.power import watch_power
     from xpbench.watch.record import record_check
-    from xpbench.watch.series import Day, Group, Series, read_series
+    from xpbench.watch.series import Group, Series, WatchDay, read_series
 
 _HOMES = {
     "CheckDate": "contract",
@@ -41,18 +41,18 @@ _HOMES = {
     "portfolio": "past_experiments",
     "watch_power": "power",
     "record_check": "record",
-    "Day": "series",
     "Group": "series",
     "Series": "series",
+    "WatchDay": "series",
     "read_series": "series",
 }
 
 __all__ = [
     "CheckDate",
-    "Day",
     "Group",
     "Portfolio",
     "Series",
+    "WatchDay",
     "WatchState",
     "WatchStatus",
     "holdback",
@@ -66,4 +66,4 @@ __all__ = [
 ]
 
 
-__getattr__, __dir__ = loads(__name__, _HOMES)
+__getattr__, __dir__ = loads(__name__, _HOMES, renamed={"Day": "WatchDay"})

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xpbench.stats.moments import Moments, merge
 from xpbench.stats.pairs import Pair, mean_pair
-from xpbench.watch.series import Day, Group, Series
+from xpbench.watch.series import Group, Series, WatchDay
 
 Floats = NDArray[np.floating[Any]]
 Trend = Literal["none", "linear"]
@@ -224,7 +224,7 @@ def _free(group: Group, day: date) -> bool:
     return group.adopted is None or day < group.adopted
 
 
-def _mean(table: dict[date, Day], days: list[date]) -> float:
+def _mean(table: dict[date, WatchDay], days: list[date]) -> float:
     return sum(table[d].mean for d in days) / len(days)
 
 

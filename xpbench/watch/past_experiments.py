@@ -33,7 +33,7 @@ SILENT_DAYS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PastOutcome:
     """Forecast and outcome of one claim of a hypothesis.
 
     Attributes:
@@ -163,7 +163,7 @@ class Portfolio(Shows):
     root: str
     lines: tuple[Line, ...]
     broken: tuple[tuple[str, str], ...]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[PastOutcome, ...]
     shrinkage: Shrinkage | None
     confidence: float
 
@@ -349,7 +349,7 @@ def portfolio(root: str | Path = "experiments", *, confidence: float = 0.95, clo
     now = clock()
     lines: list[Line] = []
     broken: list[tuple[str, str]] = []
-    outcomes: list[Outcome] = []
+    outcomes: list[PastOutcome] = []
     for listed in experiments(root):
         if listed.status != "ok":
             broken.append((listed.key, listed.reason))
@@ -365,7 +365,7 @@ def portfolio(root: str | Path = "experiments", *, confidence: float = 0.95, clo
     return Portfolio(str(root), tuple(lines), tuple(broken), tuple(outcomes), shrink(outcomes), confidence)
 
 
-def _read(path: Path, key: str, entries: Sequence[Entry], now: datetime) -> tuple[Line, list[Outcome]]:
+def _read(path: Path, key: str, entries: Sequence[Entry], now: datetime) -> tuple[Line, list[PastOutcome]]:
     plan = Plan(**next(e.body["plan"] for e in reversed(entries) if e.kind in ("registered", "amended")))
     decided = [e for e in entries if e.kind in ("decided", "deferred")]
     decision = decided[-1] if decided else None
@@ -402,7 +402,7 @@ def _read(path: Path, key: str, entries: Sequence[Entry], now: datetime) -> tupl
     return line, _outcomes(key, plan, document, decision)
 
 
-def _outcomes(key: str, plan: Plan, readout: dict[str, Any], decision: Entry) -> list[Outcome]:
+def _outcomes(key: str, plan: Plan, readout: dict[str, Any], decision: Entry) -> list[PastOutcome]:
     shipped = decision.body.get("variant") if decision.body.get("outcome") == "ship" else None
     variant = str(shipped or plan.treatments[0].key)
     claims = {c.metric: c for c in plan.hypothesis.then}
@@ -416,11 +416,11 @@ def _outcomes(key: str, plan: Plan, readout: dict[str, Any], decision: Entry) ->
         forecast = None if claim is None or claim.lift is None else claim.lift * (1 if claim.direction == "increase" else -1)
         se = row["se"] / abs(row["mean_control"]) if row["se"] and row["mean_control"] else None
         low, high = row["lift_low"], row["lift_high"]
-        out.append(Outcome(key, name, variant, row["direction"], forecast, row["lift"], low, high, se, bool(shipped)))
+        out.append(PastOutcome(key, name, variant, row["direction"], forecast, row["lift"], low, high, se, bool(shipped)))
     return out
 
 
-def shrink(outcomes: Iterable[Outcome]) -> Shrinkage | None:
+def shrink(outcomes: Iterable[PastOutcome]) -> Shrinkage | None:
     """Shipped lifts shrunk towards what experiments of this portfolio find; None with fewer than 3 lifts.
 
     The distribution of the true lifts over *all* decided experiments, shipped or not, is estimated from the lifts and their
@@ -446,7 +446,7 @@ def shrink(outcomes: Iterable[Outcome]) -> Shrinkage | None:
     return Shrinkage(len(shipped), len(lifts), prior.mean, prior.sd, reported, expected, ratio)
 
 
-def prior_of(outcomes: Iterable[Outcome]) -> Prior | None:
+def prior_of(outcomes: Iterable[PastOutcome]) -> Prior | None:
     """Distribution of the true lifts of a portfolio, in the direction that was hoped for; None with fewer than 3 lifts.
 
     Args:
@@ -458,14 +458,14 @@ def prior_of(outcomes: Iterable[Outcome]) -> Prior | None:
     return portfolio_prior([_sign(o) * o.lift for o in first], [float(o.se or 0.0) for o in first])
 
 
-def _first(outcomes: Iterable[Outcome]) -> list[Outcome]:
+def _first(outcomes: Iterable[PastOutcome]) -> list[PastOutcome]:
     """The first claim of each experiment that has a standard error."""
-    found: dict[str, Outcome] = {}
+    found: dict[str, PastOutcome] = {}
     for outcome in outcomes:
         if outcome.se and outcome.se > 0:
             found.setdefault(outcome.key, outcome)
     return list(found.values())
 
 
-def _sign(outcome: Outcome) -> float:
+def _sign(outcome: PastOutcome) -> float:
     return 1.0 if outcome.direction == "increase" else -1.0

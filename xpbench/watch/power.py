@@ -11,7 +11,7 @@ from scipy import stats as distributions
 from xpbench.stats.inference import absolute
 from xpbench.stats.multipliers import q_fixed
 from xpbench.watch.estimators import Trend, pre_post
-from xpbench.watch.series import Day, Group, Series
+from xpbench.watch.series import Group, Series, WatchDay
 
 
 def watch_power(*, effect: float, se: float, margin: float, alpha: float, checks: int, df: float = math.inf) -> float:
@@ -96,6 +96,6 @@ def play(
         noise[i] = autocorrelation * noise[i - 1] + math.sqrt(1.0 - autocorrelation**2) * noise[i]
     start = date(2026, 1, 5)
     days = tuple(
-        Day(start + timedelta(days=i), 1, float(noise[i] + (effect if i >= days_before else 0.0))) for i in range(total)
+        WatchDay(start + timedelta(days=i), 1, float(noise[i] + (effect if i >= days_before else 0.0))) for i in range(total)
     )
     return Series("played", {"": Group("", days)}), start + timedelta(days=days_before)

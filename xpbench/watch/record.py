@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from xpbench.decide.margins import State, judge_margin
+from xpbench.decide.margins import MarginState, judge_margin
 from xpbench.errors import WatchError, nearest, plain
 from xpbench.ledger import Clock, Entry, Ledger
 from xpbench.ledger.clock import parse_stamp
@@ -61,7 +61,7 @@ class WatchRow:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-_STATES: dict[State, tuple[WatchState, str]] = {
+_STATES: dict[MarginState, tuple[WatchState, str]] = {
     "ok": ("kept", "It is shown to be within its margin."),
     "bad": ("breached", "It is worse, and not within its margin."),
     "unclear": ("not answerable", "The interval reaches beyond the margin but shows no harm: more days are needed."),

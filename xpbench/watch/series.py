@@ -20,7 +20,7 @@ LIMIT_BYTES = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class WatchDay:
     """One day of one metric in one group.
 
     Attributes:
@@ -47,7 +47,7 @@ class Group:
     """
 
     name: str
-    days: tuple[Day, ...]
+    days: tuple[WatchDay, ...]
     adopted: date | None = None
 
 
@@ -82,7 +82,7 @@ def series_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, Series]:
     Raises:
         WatchError: `XPB-W03`, a row that can't be used; names its number and column.
     """
-    days: dict[tuple[str, str], dict[date, Day]] = {}
+    days: dict[tuple[str, str], dict[date, WatchDay]] = {}
     adopted: dict[tuple[str, str], date | None] = {}
     for number, row in enumerate(rows, start=1):
         key = (str(_need(row, "metric", number)), str(row.get("group") or ""))
@@ -91,7 +91,7 @@ def series_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, Series]:
         if n < 1 or n != int(n):
             raise _bad(f"n in row {number}", row.get("n"), "Units are a whole number above 0", "Leave days without units out")
         variance = row.get("variance")
-        entry = Day(
+        entry = WatchDay(
             day,
             int(n),
             _number(_need(row, "mean", number), "mean", number),

@@ -15,7 +15,7 @@ from xpbench.canonical import digest
 from xpbench.data.cache import digest_of_files
 from xpbench.data.engines.duck_times import INTEGERS, REALS, microseconds_of, trimmed_name
 from xpbench.data.engines.embedded import engine_name, from_parquet, literal, quote, unread
-from xpbench.data.logs.log import MARK, Properties, column_hint, happened, stored_as, texts_of
+from xpbench.data.logs.log import MARK, LogProperties, column_hint, happened, stored_as, texts_of
 from xpbench.data.logs.opening import kind_of, plain_frame
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, plain, shown
@@ -44,7 +44,7 @@ class DuckLog:
 
     passes_are_dear = False
 
-    def __init__(self, source: LogSpecification, plan: Plan, properties: Properties, connection: Any) -> None:
+    def __init__(self, source: LogSpecification, plan: Plan, properties: LogProperties, connection: Any) -> None:
         self.source = source
         self.schema = source.schema
         self.plan = plan

@@ -16,7 +16,7 @@ from xpbench.outward import address
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class ReadingStage:
     """One finished step of reading.
 
     Attributes:
@@ -34,7 +34,7 @@ class Stage:
     seconds: float
 
 
-Progress = Callable[[Stage], None]
+Progress = Callable[[ReadingStage], None]
 """Called after every stage; an exception it raises (such as KeyboardInterrupt) cancels the work and leaves no file."""
 
 
@@ -53,7 +53,7 @@ class Stages:
         self._done += 1
         seconds, self._since = now - self._since, now
         if self._progress is not None:
-            self._progress(Stage(name, self._done, max(self._of, self._done), rows, seconds))
+            self._progress(ReadingStage(name, self._done, max(self._of, self._done), rows, seconds))
 
 
 @dataclass(frozen=True, slots=True)

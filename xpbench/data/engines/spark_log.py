@@ -17,7 +17,7 @@ import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
 from xpbench.data.engines.spark_stop import SparkJobs
-from xpbench.data.logs.log import LATE, SECOND, EventSchema, Properties, column_hint, happened, texts_of
+from xpbench.data.logs.log import LATE, SECOND, EventSchema, LogProperties, column_hint, happened, texts_of
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, plain
 from xpbench.meaning.names import name_spark, nothing_spark
@@ -46,7 +46,7 @@ class SparkLog:
     kind = "spark"
     passes_are_dear = True
 
-    def __init__(self, source: LogSpecification, plan: Plan, properties: Properties) -> None:
+    def __init__(self, source: LogSpecification, plan: Plan, properties: LogProperties) -> None:
         self.source = source
         self.schema: EventSchema = source.schema
         self.plan = plan
@@ -64,7 +64,7 @@ class SparkLog:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, source: LogSpecification, plan: Plan, properties: Properties) -> Iterator[SparkLog]:
+    def open(cls, source: LogSpecification, plan: Plan, properties: LogProperties) -> Iterator[SparkLog]:
         """The log; what it holds in the cluster's memory is given back when the block ends.
 
         Work that still runs on the cluster when the block is left by KeyboardInterrupt is stopped (see `SparkJobs`).

@@ -18,7 +18,7 @@ import narwhals.stable.v2 as nw
 from xpbench.canonical import digest
 from xpbench.data.engines import dialects
 from xpbench.data.engines.embedded import unread
-from xpbench.data.logs.log import MARK, EventSchema, Properties, column_hint, happened, texts_of
+from xpbench.data.logs.log import MARK, EventSchema, LogProperties, column_hint, happened, texts_of
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, plain
 from xpbench.meaning.times import EARLIEST
@@ -33,7 +33,7 @@ class WarehouseLog:
 
     passes_are_dear = True
 
-    def __init__(self, source: LogSpecification, plan: Plan, properties: Properties) -> None:
+    def __init__(self, source: LogSpecification, plan: Plan, properties: LogProperties) -> None:
         self.backend = source.log.get_backend()
         self.kind = str(self.backend.name)
         self.engine = f"{self.kind} {self.backend.version}"
@@ -54,7 +54,7 @@ class WarehouseLog:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, source: LogSpecification, plan: Plan, properties: Properties) -> Iterator[WarehouseLog]:
+    def open(cls, source: LogSpecification, plan: Plan, properties: LogProperties) -> Iterator[WarehouseLog]:
         """The log; its temporary tables are dropped when the block ends.
 
         Raises:
@@ -157,7 +157,7 @@ class NormalForm:
         DataError: `XPB-D05`, a column is missing; `XPB-D43`, what a warehouse table can't do.
     """
 
-    def __init__(self, source: LogSpecification, plan: Plan, properties: Properties, *, dialect: str) -> None:
+    def __init__(self, source: LogSpecification, plan: Plan, properties: LogProperties, *, dialect: str) -> None:
         self.log = source.log
         self.schema: EventSchema = source.schema
         self.zone = source.time_zone

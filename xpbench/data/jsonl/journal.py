@@ -27,7 +27,7 @@ NAME = "manifest.jsonl"
 
 
 @dataclass(slots=True)
-class Entry:
+class JournalEntry:
     """What is known of a file.
 
     Attributes:
@@ -59,7 +59,7 @@ class Journal:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.files: dict[str, Entry] = {}
+        self.files: dict[str, JournalEntry] = {}
         path = folder / NAME
         if not path.exists() and any(folder.glob("*.parquet")):
             raise DataError("XPB-D40", path=str(folder))
@@ -106,7 +106,7 @@ class Journal:
             sync_folder(self.folder)
 
     def _take(self, record: dict[str, Any]) -> None:
-        entry = self.files.setdefault(record["file"], Entry(record["name"], record["stamp"]))
+        entry = self.files.setdefault(record["file"], JournalEntry(record["name"], record["stamp"]))
         entry.pieces.append(record)
         entry.done = record["last"]
 
@@ -122,7 +122,7 @@ class Journal:
                 if part.name not in kept:
                     part.unlink(missing_ok=True)
 
-    def entry(self, path: Path) -> Entry:
+    def entry(self, path: Path) -> JournalEntry:
         """What is known of a file.
 
         Raises:
@@ -130,7 +130,7 @@ class Journal:
         """
         stat = path.stat()
         stamp = [stat.st_size, stat.st_mtime_ns]
-        entry = self.files.setdefault(str(path.resolve()), Entry(path.name, stamp))
+        entry = self.files.setdefault(str(path.resolve()), JournalEntry(path.name, stamp))
         if entry.stamp != stamp:
             raise DataError("XPB-D42", path=path.name)
         return entry

@@ -12,7 +12,7 @@ import duckdb
 
 from xpbench.data.engines.embedded import unread
 from xpbench.data.jsonl.file_pieces import Piece
-from xpbench.data.jsonl.rejected_lines import Judge, Sheet
+from xpbench.data.jsonl.rejected_lines import Judge, RejectedLines
 from xpbench.data.jsonl.strict_json_reader import REFUSALS, Strict
 from xpbench.errors import DataError, plain
 
@@ -66,13 +66,13 @@ class PieceReader:
         rows = None if wary or piece.doubt else self.copy(piece.lent.name, made)
         if rows == piece.lines:
             return Taken(rows, rows, wary=wary)
-        sheet = Sheet(piece)
+        sheet = RejectedLines(piece)
         if rows == sheet.filled or not sheet.filled:
             return Taken(sheet.filled, sheet.filled, wary=wary)
         tried, refused, deepest = not (wary or piece.doubt), rows is None, 0
         bad: dict[int, str] = {}
-        steps: tuple[Callable[[Sheet], Iterable[int]], ...]
-        steps = (Sheet.ragged, self.judge.doubtful, self.judge.refused, Sheet.all)
+        steps: tuple[Callable[[RejectedLines], Iterable[int]], ...]
+        steps = (RejectedLines.ragged, self.judge.doubtful, self.judge.refused, RejectedLines.all)
         for number, doubtful in enumerate(steps, 1):
             more = self.judge.judge(sheet, (i for i in doubtful(sheet) if i not in bad))
             bad |= more

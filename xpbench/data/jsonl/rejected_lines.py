@@ -29,7 +29,7 @@ SMALL_BLOCK = 128 * 1024
 """Blocks up to this size are judged line by line."""
 
 
-class Sheet:
+class RejectedLines:
     """The lines of a piece, by their number in it, from 0."""
 
     def __init__(self, piece: Piece) -> None:
@@ -102,7 +102,7 @@ class Judge:
 
     # -- lines in doubt ----------------------------------------------------------------------------------------------
 
-    def doubtful(self, sheet: Sheet) -> list[int]:
+    def doubtful(self, sheet: RejectedLines) -> list[int]:
         """Lines that may be no event: all but those that are so only to the strict reader."""
         import pyarrow as pa
 
@@ -121,7 +121,7 @@ class Judge:
             self._run.unregister("judged")
         return sorted({*odd.tolist(), *found})
 
-    def refused(self, sheet: Sheet) -> list[int]:
+    def refused(self, sheet: RejectedLines) -> list[int]:
         """Lines of the blocks that the strict reader refuses."""
         room = Lent(sheet.longest + len(sheet.view) // BLOCKS + 1)
         try:
@@ -129,7 +129,7 @@ class Judge:
         finally:
             room.close()
 
-    def _refused(self, sheet: Sheet, first: int, behind: int, room: Lent) -> list[int]:
+    def _refused(self, sheet: RejectedLines, first: int, behind: int, room: Lent) -> list[int]:
         size = int(sheet.stops[behind - 1] - sheet.starts[first])
         if size <= SMALL_BLOCK or behind - first < BLOCKS:
             return list(range(first, behind))
@@ -154,7 +154,7 @@ class Judge:
 
     # -- line by line ------------------------------------------------------------------------------------------------
 
-    def judge(self, sheet: Sheet, lines: Iterable[int]) -> dict[int, str]:
+    def judge(self, sheet: RejectedLines, lines: Iterable[int]) -> dict[int, str]:
         """The reason of each of these lines that is no event; blank lines have none."""
         import pyarrow as pa
 
@@ -240,7 +240,7 @@ class _Pairs(list[Any]):
 _NONE = np.empty(0, np.int64)
 
 
-def _text(memory: Any, sheet: Sheet) -> Any:
+def _text(memory: Any, sheet: RejectedLines) -> Any:
     """The lines as an array of text over the same memory; None where some are no UTF-8."""
     import pyarrow as pa
 
@@ -253,7 +253,7 @@ def _text(memory: Any, sheet: Sheet) -> Any:
     return made
 
 
-def _no_utf8(sheet: Sheet) -> Any:
+def _no_utf8(sheet: RejectedLines) -> Any:
     """Lines that are no UTF-8; those of ASCII alone need no look."""
     data = np.frombuffer(sheet.view, np.uint8)
     found = []

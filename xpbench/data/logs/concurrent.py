@@ -6,7 +6,7 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 
-from xpbench.data.logs.log import Log, Properties
+from xpbench.data.logs.log import Log, LogProperties
 from xpbench.data.moments import rows_of
 from xpbench.data.summary import NOT_MET
 from xpbench.plan import Plan
@@ -23,7 +23,7 @@ c = nw.col
 
 
 def with_concurrent(
-    log: Log, table: nw.LazyFrame[Any], units: nw.LazyFrame[Any], plan: Plan, properties: Properties
+    log: Log, table: nw.LazyFrame[Any], units: nw.LazyFrame[Any], plan: Plan, properties: LogProperties
 ) -> tuple[nw.LazyFrame[Any], tuple[str, ...]]:
     """The unit table with a column `e0`, `e1`, … for each other experiment, and the names of these experiments.
 

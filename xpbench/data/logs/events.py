@@ -16,9 +16,9 @@ from xpbench.data.cache import Cache, Hashing
 from xpbench.data.engines.embedded import DuckDB, Progress, Stages, engine_name, from_parquet
 from xpbench.data.histogram import Histogram, histograms_of
 from xpbench.data.logs.log import EventSchema, properties_of
-from xpbench.data.logs.log_to_units import Reading
+from xpbench.data.logs.log_to_units import LogReading
 from xpbench.data.logs.specification import LogSpecification
-from xpbench.data.logs.unit_table_note import Look, summary_of
+from xpbench.data.logs.unit_table_note import TableLook, summary_of
 from xpbench.data.summary import Cap, Summary
 from xpbench.errors import DataError, nearest, plain
 from xpbench.ledger.clock import Clock, system_clock
@@ -165,7 +165,7 @@ class EventsSource(LogSpecification):
                 fingerprint = log.fingerprint()
                 if (summary := self._from_cache(plan, fingerprint, log.engine, frozen, stages, take)) is not None:
                     return summary
-            look, units = Reading(self, plan, properties, log, stages).look()
+            look, units = LogReading(self, plan, properties, log, stages).look()
             look = replace(look, fingerprint=hashing.digest() if hashing else fingerprint)
             if self.cache is not None:
                 self.cache.put(self._key(plan, fingerprint, log.engine), look.to_dict(), lambda path: log.write(units, path))
@@ -182,7 +182,7 @@ class EventsSource(LogSpecification):
 
         properties = properties_of(plan)
         with open_log(self, plan, properties, Stages(7, None)) as log:
-            look, units = Reading(self, plan, properties, log, Stages(7, None)).look(ids=True)
+            look, units = LogReading(self, plan, properties, log, Stages(7, None)).look(ids=True)
             names: dict[str, list[str]] = {}
             for key, p in look.parts.items():
                 for prefix, side in (("", p.own), ("before:", p.before)):
@@ -262,12 +262,12 @@ class EventsSource(LogSpecification):
         found = self.cache.find(self._key(plan, fingerprint, engine_name())) if self.cache is not None and fingerprint else None
         if found is not None:
             path, note = found
-            look = Look.from_dict(note)
+            look = TableLook.from_dict(note)
             with self.engine.connect() as connection:
                 units = nw.from_native(connection.sql(f"SELECT * FROM {from_parquet([path])}"))
                 return histograms_of(units, plan, lambda m: look.parts[m.key], frozen, look.scales)
         with open_log(self, plan, properties_of(plan), Stages(7, None)) as log:
-            look, table = Reading(self, plan, properties_of(plan), log, Stages(7, None)).look()
+            look, table = LogReading(self, plan, properties_of(plan), log, Stages(7, None)).look()
             return histograms_of(table, plan, lambda m: look.parts[m.key], frozen, look.scales)
 
     def _key(self, plan: Plan, fingerprint: str, engine: str) -> str:
@@ -297,4 +297,4 @@ class EventsSource(LogSpecification):
         with self.engine.connect() as connection:
             connection.execute(f"CREATE TEMP TABLE units AS SELECT * FROM {from_parquet([path])}").fetchall()
             units: nw.LazyFrame[Any] = nw.from_native(connection.sql("SELECT * FROM units"))
-            return summary_of(self, plan, Look.from_dict(note), units, caps, stages, take)
+            return summary_of(self, plan, TableLook.from_dict(note), units, caps, stages, take)

@@ -22,7 +22,7 @@ c = nw.col
 
 
 @dataclass(frozen=True, slots=True)
-class Exposed:
+class ExposedUnits:
     """Units and the time in which their behaviour counts.
 
     Attributes:
@@ -58,14 +58,14 @@ def day_number(day: str) -> int:
     return (date.fromisoformat(day) - date(1970, 1, 1)).days
 
 
-Step = tuple[str, nw.Expr, str]
+ReadingStep = tuple[str, nw.Expr, str]
 """Name of what is left out, the test that the others pass, and words about it."""
 
 
-def steps_of(plan: Plan) -> list[Step]:
+def steps_of(plan: Plan) -> list[ReadingStep]:
     """What an exposure of a known unit must pass to count, in order."""
     policy = plan.exposure
-    steps: list[Step] = []
+    steps: list[ReadingStep] = []
     if policy.qa_testers == "exclude":
         steps.append(("qa_tester", ~c("qa"), ""))
     start = 0 if policy.start is None else day_number(policy.start) * DAY
@@ -114,7 +114,7 @@ def exposed(
     plan: Plan,
     counted: Sequence[Mapping[str, Any]],
     also: Mapping[str, nw.Expr],
-) -> Exposed:
+) -> ExposedUnits:
     """Units by their first exposure.
 
     The first exposure is the earliest; ties in time are broken by insert id, then by variant, so that it does not depend
@@ -232,7 +232,7 @@ def exposed(
         ends = {r["variant"]: r for r in rows_of(units.group_by("variant").agg(**sums))}
     else:  # the units are those that met one variant
         ends = {names[int(r["low"])]: r for r in span if not r["several"]}
-    return Exposed(
+    return ExposedUnits(
         units=units,
         spells=spells,
         keys=keys,

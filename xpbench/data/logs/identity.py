@@ -11,7 +11,7 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 
-from xpbench.data.logs.log import SENT_AS, Log, Properties, identity_properties
+from xpbench.data.logs.log import SENT_AS, Log, LogProperties, identity_properties
 from xpbench.data.logs.values import events_of
 from xpbench.data.moments import rows_of
 from xpbench.data.summary import Finding
@@ -24,7 +24,7 @@ PREFIX = "$device:"
 c = nw.col
 
 
-def identity_changes(log: Log, units: nw.LazyFrame[Any], plan: Plan, properties: Properties) -> tuple[Finding, ...]:
+def identity_changes(log: Log, units: nw.LazyFrame[Any], plan: Plan, properties: LogProperties) -> tuple[Finding, ...]:
     """The finding `identity_changes` (count 0 where ids were compared and none changed); nothing where none can be compared.
 
     A unit counts where it shares an id with another exposed unit (one device seen with several units, or one person exposed

@@ -10,7 +10,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 
 from xpbench.data.engines.embedded import Progress, Stages
-from xpbench.data.logs.log import MARK, QA_PROPERTY, Properties
+from xpbench.data.logs.log import MARK, QA_PROPERTY, LogProperties
 from xpbench.data.logs.specification import LogSpecification
 from xpbench.data.logs.survey import Survey, survey_of
 from xpbench.data.moments import counted_where, rows_of
@@ -98,10 +98,10 @@ def experiments(
     how = exposure if isinstance(exposure, Exposure) else _any_plan("distinct_id", dict(exposure or {})).exposure
     wanted = None if names is None else list(names)
     identity = unit or source.schema.unit or "distinct_id"
-    properties = Properties()
+    properties = LogProperties()
     name, variant, qa = (properties.text(p) for p in (how.experiment_property, how.variant_property, QA_PROPERTY))
     if how.format != "separate":
-        properties = Properties(items=how.format)
+        properties = LogProperties(items=how.format)
         qa = properties.text(QA_PROPERTY)
     if how.format == "list":
         properties.text(how.list_property)
@@ -171,7 +171,7 @@ def survey_events(source: LogSpecification) -> Survey:
 
     now = int(source.clock().timestamp() * 1_000_000)
     plan = _any_plan(source.schema.unit or "distinct_id", {})
-    with open_log(source, plan, Properties(), Stages(1, None)) as log:
+    with open_log(source, plan, LogProperties(), Stages(1, None)) as log:
         return survey_of(log, log.frame(), now=now)
 
 

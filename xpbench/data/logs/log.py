@@ -166,7 +166,7 @@ def known_schema(schema: Any) -> None:
 
 
 @dataclass(slots=True)
-class Properties:
+class LogProperties:
     """Short names of the properties that a plan needs, as text and as numbers, and whether events are itemized."""
 
     texts: dict[str, str] = field(default_factory=dict)
@@ -183,9 +183,9 @@ class Properties:
         return self.numbers.setdefault(name, f"x{len(self.numbers)}")
 
 
-def properties_of(plan: Plan) -> Properties:
+def properties_of(plan: Plan) -> LogProperties:
     """The properties that a plan needs."""
-    out = Properties()
+    out = LogProperties()
     exposure = plan.exposure
     if exposure.format == "separate":
         out.text(exposure.experiment_property)
@@ -310,7 +310,7 @@ class Log(Protocol):
 
 
 def exposures_from(
-    log: Log, plan: Plan, properties: Properties, more: Mapping[str, nw.Expr] | None = None
+    log: Log, plan: Plan, properties: LogProperties, more: Mapping[str, nw.Expr] | None = None
 ) -> nw.LazyFrame[Any]:
     """Exposure events of the plan's experiment: u, v (variant as written), t, iid, qa and segments; list format parsed.
 

@@ -11,11 +11,11 @@ from xpbench.data.blocks import leaves
 from xpbench.data.engines.embedded import Stages
 from xpbench.data.logs.concurrent import with_concurrent
 from xpbench.data.logs.days_since_exposure import DAILY, age_cells
-from xpbench.data.logs.exposures import MISSING, Exposed, counted_by_variant, exposed
+from xpbench.data.logs.exposures import MISSING, ExposedUnits, counted_by_variant, exposed
 from xpbench.data.logs.identity import identity_changes
-from xpbench.data.logs.log import DAY, MONEY_DIGITS, SECOND, Log, Properties, conditions_of, exposures_from, microseconds
+from xpbench.data.logs.log import DAY, MONEY_DIGITS, SECOND, Log, LogProperties, conditions_of, exposures_from, microseconds
 from xpbench.data.logs.survey import Survey, survey_of
-from xpbench.data.logs.unit_table_note import Look, time_of, with_day
+from xpbench.data.logs.unit_table_note import TableLook, time_of, with_day
 from xpbench.data.logs.values import Amount, Values, events_of, fits, horizon_of
 from xpbench.data.moments import counted_where, rows_of
 from xpbench.data.summary import Cell, Finding
@@ -51,10 +51,10 @@ def _in_a_log(texts: Sequence[str]) -> str:
     return "Send these values as numbers" if said.startswith("Correct") else said
 
 
-class Reading:
+class LogReading:
     """One run over one log for one plan."""
 
-    def __init__(self, source: LogSpecification, plan: Plan, properties: Properties, log: Log, stages: Stages) -> None:
+    def __init__(self, source: LogSpecification, plan: Plan, properties: LogProperties, log: Log, stages: Stages) -> None:
         self.source = source
         self.plan = plan
         self.properties = properties
@@ -70,7 +70,7 @@ class Reading:
                 if not isinstance(leaf, EventMetric):
                     raise DataError("XPB-D35", key=leaf.key, part_kind=getattr(leaf, "kind", "?"))
 
-    def look(self, *, ids: bool = False) -> tuple[Look, nw.LazyFrame[Any]]:
+    def look(self, *, ids: bool = False) -> tuple[TableLook, nw.LazyFrame[Any]]:
         """The unit table, and what belongs to it; its fingerprint is still to be set.
 
         Args:
@@ -129,7 +129,7 @@ class Reading:
         self.stages.finish("compute quantiles and days since exposure", n)
         self.count_units(found)
         latest = ", windows from the latest exposure" if plan.exposure.window_from == "latest_exposure" else ""
-        look = Look(
+        look = TableLook(
             source=f"events ({log.kind})" + latest,
             fingerprint="",
             engine=log.engine,
@@ -563,7 +563,9 @@ class Reading:
         detail = f"Of {number_of(every, 'event')} of exposed units, {alike:,} repeat another one in all that is read."
         return Finding("no_insert_ids", self.rows, self.rows, "counted as they are", detail=detail)
 
-    def overlap(self, frame: nw.LazyFrame[Any], joined: nw.LazyFrame[Any], values: Values, found: Exposed) -> list[Finding]:
+    def overlap(
+        self, frame: nw.LazyFrame[Any], joined: nw.LazyFrame[Any], values: Values, found: ExposedUnits
+    ) -> list[Finding]:
         """Of each metric's events since the first exposure, how many belong to exposed units."""
         names = {code: name for name, code in values.codes.items()}
         if not names:
@@ -626,7 +628,7 @@ class Reading:
         tests["short"] = counted_where(c("t0") < microseconds(self.plan.pre_period_days) + self.first)
         return tests
 
-    def count_units(self, found: Exposed) -> None:
+    def count_units(self, found: ExposedUnits) -> None:
         """Findings about units: immature ones, and a pre-exposure window that the log does not reach."""
         total = sum(found.by_variant.values())
         variants = [v.key for v in self.plan.variants]

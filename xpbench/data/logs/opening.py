@@ -15,7 +15,7 @@ from xpbench.meaning.names import name_of
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
-    from xpbench.data.logs.log import Log, Properties
+    from xpbench.data.logs.log import Log, LogProperties
     from xpbench.data.logs.specification import LogSpecification
 
 
@@ -386,7 +386,7 @@ def as_text(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def open_log(source: LogSpecification, plan: Plan, properties: Properties, stages: Stages) -> Iterator[Log]:
+def open_log(source: LogSpecification, plan: Plan, properties: LogProperties, stages: Stages) -> Iterator[Log]:
     """The log in normal form, in the engine that holds it; closed when the block ends.
 
     Raises:

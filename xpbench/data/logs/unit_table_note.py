@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TableLook:
     """What belongs to a unit table: all of a summary that is not read from the table itself."""
 
     source: str
@@ -50,7 +50,7 @@ class Look:
         }
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Look:
+    def from_dict(cls, data: dict[str, Any]) -> TableLook:
         """The inverse of `to_dict`."""
         return cls(
             **{k: data[k] for k in ("source", "fingerprint", "engine", "rows", "until", "first", "last")},
@@ -65,7 +65,7 @@ class Look:
 def summary_of(
     source: LogSpecification,
     plan: Plan,
-    look: Look,
+    look: TableLook,
     units: nw.LazyFrame[Any],
     caps: tuple[Cap, ...],
     stages: Stages,

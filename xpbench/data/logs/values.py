@@ -15,8 +15,8 @@ from typing import Any
 import narwhals.stable.v2 as nw
 
 from xpbench.data.blocks import Parts
-from xpbench.data.logs.exposures import NEVER, Exposed
-from xpbench.data.logs.log import MONEY_DIGITS, SECOND, Log, Properties, conditions_of, microseconds
+from xpbench.data.logs.exposures import NEVER, ExposedUnits
+from xpbench.data.logs.log import MONEY_DIGITS, SECOND, Log, LogProperties, conditions_of, microseconds
 from xpbench.data.sums import pieces
 from xpbench.plan import Plan
 from xpbench.plan.metrics import (
@@ -104,7 +104,7 @@ def events_of(metric: MetricBase) -> set[str] | None:
     return {metric.event} if isinstance(metric, (Conversion, Count, Sum, Mean, Retention, Quantile)) else set()
 
 
-def fits(filters: Iterable[Filter], properties: Properties) -> nw.Expr | None:
+def fits(filters: Iterable[Filter], properties: LogProperties) -> nw.Expr | None:
     """Events that fit all filters; None where there are none.
 
     A property that is missing never equals anything, so it fits `!=`, `not in` and `is not set`, and no comparison.
@@ -113,7 +113,7 @@ def fits(filters: Iterable[Filter], properties: Properties) -> nw.Expr | None:
     return reduce(lambda a, b: a & b, tests) if tests else None
 
 
-def _fit(f: Filter, properties: Properties) -> nw.Expr:
+def _fit(f: Filter, properties: LogProperties) -> nw.Expr:
     text = c(properties.texts[f.property])
     if f.op == "is set":
         return ~text.is_null()
@@ -133,7 +133,7 @@ def _fit(f: Filter, properties: Properties) -> nw.Expr:
     return test.fill_null(False)
 
 
-def _equals(name: str, value: Any, properties: Properties) -> nw.Expr:
+def _equals(name: str, value: Any, properties: LogProperties) -> nw.Expr:
     if isinstance(value, bool):
         text = c(properties.texts[name])  # Python writes True, JSON true, R and spreadsheets TRUE
         spellings = ("true", "True", "TRUE") if value else ("false", "False", "FALSE")
@@ -149,8 +149,8 @@ class Values:
     def __init__(
         self,
         plan: Plan,
-        properties: Properties,
-        exposed: Exposed,
+        properties: LogProperties,
+        exposed: ExposedUnits,
         amounts: Mapping[str, Amount],
         *,
         until: int,

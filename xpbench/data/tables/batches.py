@@ -14,19 +14,19 @@ import pyarrow.types as kinds
 from numpy.typing import NDArray
 
 from xpbench.data.tables.exact_products import ROWS, Array
-from xpbench.data.tables.row_hashes import NOTHING, Words, hash_text, hash_texts
+from xpbench.data.tables.row_hashes import NOTHING, HashWords, hash_text, hash_texts
 from xpbench.meaning.names import name_of, whole_number
 from xpbench.meaning.nothing import NOTHING as WORDS
 
 HEAD = 2048
 """Rows that a first look takes."""
 
-Place = tuple[int, int]
+BatchPlace = tuple[int, int]
 """Where a batch stands in the table: piece of the table, batch in it."""
 
 Mask = NDArray[np.bool_]
 
-Stream = Iterator[tuple[Place, pa.RecordBatch]]
+Stream = Iterator[tuple[BatchPlace, pa.RecordBatch]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,7 +425,7 @@ def _bytes_of(column: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArra
     return text, where[:-1], where[1:]
 
 
-def text_hashes(column: Any) -> tuple[Words, NDArray[np.bool_]]:
+def text_hashes(column: Any) -> tuple[HashWords, NDArray[np.bool_]]:
     """Hash of each text, and where there is none (null or empty)."""
     column = _large_text(column)
     text, begin, end = _bytes_of(column)

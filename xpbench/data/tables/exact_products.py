@@ -179,7 +179,7 @@ def product(a: Sliced, b: Sliced) -> int:
 
 
 @dataclass(slots=True)
-class Sums:
+class ExactSums:
     """Exact sums of some columns of one variant; `+` of two is that of the rows of both.
 
     Attributes:
@@ -192,7 +192,7 @@ class Sums:
     first: list[int] = field(default_factory=list)
     second: dict[tuple[int, int], int] = field(default_factory=dict)
 
-    def add(self, other: Sums) -> None:
+    def add(self, other: ExactSums) -> None:
         """Take up the rows of another."""
         self.n += other.n
         if not self.first:
@@ -202,7 +202,7 @@ class Sums:
             self.second[key] = self.second.get(key, 0) + value
 
 
-def moments(sums: Sums, units: Sequence[Unit]) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
+def moments(sums: ExactSums, units: Sequence[Unit]) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
     """Means and covariances (ddof 1), each rounded once from its exact value; with one row covariances are 0."""
     n, k = sums.n, len(units)
     scale = [u.value for u in units]
@@ -262,9 +262,9 @@ def block_sums(
     counts: Sequence[int],
     first: Mapping[int, Sequence[int]] | Sequence[Sequence[int]],
     second: Mapping[tuple[int, int], Sequence[int]],
-) -> Sums:
+) -> ExactSums:
     """The sums of one block of columns for one variant."""
-    out = Sums(counts[variant], [first[m][variant] for m in members])
+    out = ExactSums(counts[variant], [first[m][variant] for m in members])
     for a, i in enumerate(members):
         for b in range(a, len(members)):
             j = members[b]

@@ -14,10 +14,10 @@ from xpbench.data.tables.pooled import arrow_table
 from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import DataError, plain
 from xpbench.meaning.names import name_of
-from xpbench.meaning.numbers import Rule, number_of_text, rule_of_texts
+from xpbench.meaning.numbers import NumberRule, number_of_text, rule_of_texts
 from xpbench.meaning.times import days_of
 
-Kind = Literal["number", "flag", "day", "text", "empty"]
+ColumnKind = Literal["number", "flag", "day", "text", "empty"]
 
 MOST_COLUMNS = 200
 SEEN_ROWS = 100_000
@@ -41,7 +41,7 @@ class ColumnProfile:
     """
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     distinct: int
     missing: int
     rows: int
@@ -109,7 +109,7 @@ def _countable(column: Any) -> Any:
     return pa.chunked_array([pa.array([name_of(v) for v in column.to_pylist()], pa.string())])
 
 
-def _kind(column: Any, counted: dict[str, int]) -> tuple[Kind, NDArray[np.float64] | None]:
+def _kind(column: Any, counted: dict[str, int]) -> tuple[ColumnKind, NDArray[np.float64] | None]:
     """What the values are, and as numbers where they are numbers."""
     import pyarrow as pa
 
@@ -134,7 +134,7 @@ def _kind(column: Any, counted: dict[str, int]) -> tuple[Kind, NDArray[np.float6
     return ("flag" if known.size and np.isin(known, (0.0, 1.0)).all() and len(counted) <= 2 else "number"), values
 
 
-def _number(rule: Rule | None, value: Any) -> float:
+def _number(rule: NumberRule | None, value: Any) -> float:
     """A text as a number, by the rule of its column; NaN where it is none."""
     if value is None or name_of(value) is None:
         return math.nan

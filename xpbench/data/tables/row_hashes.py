@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Words = NDArray[np.uint64]
+HashWords = NDArray[np.uint64]
 
 SALT = "xpbench.units.2"
 NOTHING = 0x9AE16A3B2F90404F
@@ -38,7 +38,7 @@ _END = constant("text end")
 _KEEP = np.array([(1 << (8 * k)) - 1 for k in range(8)] + [2**64 - 1], dtype=np.uint64)
 
 
-def hash_texts(data: NDArray[np.uint8], offsets: NDArray[Any]) -> Words:
+def hash_texts(data: NDArray[np.uint8], offsets: NDArray[Any]) -> HashWords:
     """A 64-bit hash of each text in a buffer: eight bytes at a time, then the length.
 
     Args:
@@ -66,8 +66,8 @@ def hash_texts(data: NDArray[np.uint8], offsets: NDArray[Any]) -> Words:
     return _stir((out ^ lengths.astype(np.uint64)) * _STEP)
 
 
-def _stir(words: Words) -> Words:
-    out: Words = words ^ (words >> np.uint64(29))
+def _stir(words: HashWords) -> HashWords:
+    out: HashWords = words ^ (words >> np.uint64(29))
     return out
 
 
@@ -80,7 +80,7 @@ class Coded:
         index: For every row the position of its word.
     """
 
-    words: Words
+    words: HashWords
     index: NDArray[np.integer[Any]]
 
 
@@ -91,14 +91,14 @@ class RowHash:
         self.keys = [constant(f"column {i}") for i in range(columns)]
         self.start = constant("start")
         self.last = constant("last"), constant("end")
-        self._memory: list[Words] = []
+        self._memory: list[HashWords] = []
 
-    def _scratch(self, rows: int) -> tuple[Words, Words]:
+    def _scratch(self, rows: int) -> tuple[HashWords, HashWords]:
         if not self._memory or len(self._memory[0]) < rows:
             self._memory = [np.empty(rows, dtype=np.uint64), np.empty(rows, dtype=np.uint64)]
         return self._memory[0][:rows], self._memory[1][:rows]
 
-    def of(self, columns: Iterable[Words | Coded], rows: int) -> tuple[int, int]:
+    def of(self, columns: Iterable[HashWords | Coded], rows: int) -> tuple[int, int]:
         """Sum (modulo 2**64) and exclusive or over the rows of a batch.
 
         Args:

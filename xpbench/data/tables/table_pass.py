@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpbench.data.tables.batches import Batches, Labels, Place, ids, numbers, text_hashes
+from xpbench.data.tables.batches import Batches, BatchPlace, Labels, ids, numbers, text_hashes
 from xpbench.data.tables.exact_products import (
     Array,
+    ExactSums,
     Scratch,
     Sliced,
-    Sums,
     Unit,
     block_sums,
     cut,
@@ -28,7 +28,7 @@ from xpbench.data.tables.exact_products import (
     sums_by_variant,
     unit_above,
 )
-from xpbench.data.tables.row_hashes import NOTHING, Coded, RowHash, Words, hash_text
+from xpbench.data.tables.row_hashes import NOTHING, Coded, HashWords, RowHash, hash_text
 
 Codes = NDArray[np.intp]
 Mask = NDArray[np.bool_]
@@ -157,7 +157,7 @@ class Found:
     hashes: tuple[int, int]
     ranges: dict[str, Range]
     unique: bool | None
-    sums: dict[int, list[Sums]]
+    sums: dict[int, list[ExactSums]]
     units: dict[str, Unit]
 
     @property
@@ -169,7 +169,7 @@ class Found:
         """Whether four decimals don't write the values of a measure out."""
         return _too_long(self.ranges[measure])
 
-    def sums_of(self, members: Sequence[int], block: int, measures: Sequence[str]) -> list[tuple[Sums, list[Unit]]]:
+    def sums_of(self, members: Sequence[int], block: int, measures: Sequence[str]) -> list[tuple[ExactSums, list[Unit]]]:
         """Sums of a block for every variant, with the units of its columns."""
         units = [self.units[measures[i]] for i in members]
         return [(s, units) for s in self.sums[block]]
@@ -185,8 +185,8 @@ class _Partial:
     total: int = 0
     mixed: int = 0
     ranges: list[Range] = field(default_factory=list)
-    runs: list[tuple[Place, int, int]] = field(default_factory=list)
-    keys: list[tuple[Place, NDArray[np.int64]]] = field(default_factory=list)
+    runs: list[tuple[BatchPlace, int, int]] = field(default_factory=list)
+    keys: list[tuple[BatchPlace, NDArray[np.int64]]] = field(default_factory=list)
     first: dict[int, list[int]] = field(default_factory=dict)
     second: dict[tuple[int, int], list[int]] = field(default_factory=dict)
 
@@ -270,7 +270,7 @@ class Scan:
     def _work(self, stream: Any, partial: _Partial) -> None:
         try:
             worker = _Worker(self, partial)
-            waiting: deque[tuple[Place, Any]] = deque()
+            waiting: deque[tuple[BatchPlace, Any]] = deque()
             for place, batch in stream:
                 if self.stop:
                     return
@@ -285,7 +285,7 @@ class Scan:
             self.error = self.error or error
             self.stop = True
 
-    def _take(self, worker: _Worker, waiting: deque[tuple[Place, Any]]) -> None:
+    def _take(self, worker: _Worker, waiting: deque[tuple[BatchPlace, Any]]) -> None:
         """All batches that wait; gives the turn back."""
         try:
             while waiting and not self.stop:
@@ -373,7 +373,7 @@ class _Worker:
         apart = set(range(len(scan.layout.measures))) - {i for _, members, _ in self.plan for i in members}
         self.plan += [([], [i], []) for i in sorted(apart)]
 
-    def take(self, place: Place, batch: Any) -> None:
+    def take(self, place: BatchPlace, batch: Any) -> None:
         """Add a batch to what was found."""
         scan, layout, out = self.scan, self.scan.layout, self.out
         index, entries = scan.labels.codes(batch.column(layout.variant))
@@ -424,7 +424,7 @@ class _Worker:
                 self.salts[text] = hash_text(text or "")
         salts = np.array([self.salts[text] for text in labels], dtype=np.uint64)
 
-        def words() -> Iterator[Words | Coded]:
+        def words() -> Iterator[HashWords | Coded]:
             yield keys.view(np.uint64)
             yield Coded(salts, index)
             for column, low in zip(columns, lows, strict=True):
@@ -443,7 +443,7 @@ class _Worker:
         self.out.total = (self.out.total + total) % 2**64
         self.out.mixed ^= mixed
 
-    def _order(self, place: Place, keys: NDArray[np.int64]) -> None:
+    def _order(self, place: BatchPlace, keys: NDArray[np.int64]) -> None:
         increasing = bool((keys[1:] > keys[:-1]).all())
         self.out.runs.append((place, int(keys[0]), int(keys[-1])))
         if not increasing:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
 
     from xpbench.data.tables.batches import Batches
-    from xpbench.data.tables.exact_products import Sums, Unit
+    from xpbench.data.tables.exact_products import ExactSums, Unit
     from xpbench.data.tables.table_pass import Found
     from xpbench.data.unit_values import Take, UnitValues
 
@@ -34,7 +34,9 @@ def checked_units(table: UnitTable) -> nw.LazyFrame[Any]:
     return frame
 
 
-def check(table: UnitTable, whole: Sequence[Block]) -> tuple[Found, dict[Block, list[tuple[Sums, list[Unit]]]], set[str], str]:
+def check(
+    table: UnitTable, whole: Sequence[Block]
+) -> tuple[Found, dict[Block, list[tuple[ExactSums, list[Unit]]]], set[str], str]:
     """Open the table and apply the data policy.
 
     Args:

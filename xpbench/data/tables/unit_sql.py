@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from xpbench.errors import DataError, plain, shown
 from xpbench.meaning.names import name_sql, nothing_sql, trimmed_sql
-from xpbench.meaning.numbers import Rule, number_sql
+from xpbench.meaning.numbers import NumberRule, number_sql
 
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 REALS = ("FLOAT", "DOUBLE")
@@ -39,7 +39,7 @@ def as_id(name: str, kind: str) -> str:
     return f"CAST({name} AS BIGINT)" if kind in INTEGERS else as_name(name, kind)
 
 
-def as_number(name: str, kind: str, *, column: str, metrics: Sequence[str], rule: Rule | None = None) -> tuple[str, bool]:
+def as_number(name: str, kind: str, *, column: str, metrics: Sequence[str], rule: NumberRule | None = None) -> tuple[str, bool]:
     """Expression of a number, and whether it is parsed from text.
 
     Args:
@@ -65,7 +65,7 @@ def as_number(name: str, kind: str, *, column: str, metrics: Sequence[str], rule
     raise DataError("XPB-D16", column=column, kind=kind, metrics=plain(", ".join(map(shown, metrics[:3]))))
 
 
-def unreadable(name: str, kind: str, rule: Rule | None = None) -> str:
+def unreadable(name: str, kind: str, rule: NumberRule | None = None) -> str:
     """The text of a value that is there and is no number; null elsewhere."""
     short = name if kind == "VARCHAR" else trimmed_sql(f"CAST({name} AS VARCHAR)")
     number = number_sql(short) if rule is None else rule.sql(short)

@@ -15,13 +15,13 @@ from xpbench.errors import DataError
 if TYPE_CHECKING:
     from xpbench.data.sums import Profile
     from xpbench.data.tables.batches import Batches
-    from xpbench.data.tables.exact_products import Sums, Unit
+    from xpbench.data.tables.exact_products import ExactSums, Unit
     from xpbench.data.tables.table_pass import Found
 
 
 def scan(
     table: UnitTable, batches: Batches, blocks: Sequence[Block]
-) -> tuple[Found, dict[Block, list[tuple[Sums, list[Unit]]]]]:
+) -> tuple[Found, dict[Block, list[tuple[ExactSums, list[Unit]]]]]:
     """One pass for checks, hashes and sums; a second one over columns that turn out to need more than four decimals."""
     from xpbench.data.tables.exact_products import unit_above
     from xpbench.data.tables.table_pass import Scan
@@ -83,7 +83,7 @@ def fractions(table: UnitTable, batches: Batches) -> list[str]:
     return found
 
 
-def cells_of(table: UnitTable, block: Block, sums: Sequence[tuple[Sums, Sequence[Unit]]]) -> list[Cell]:
+def cells_of(table: UnitTable, block: Block, sums: Sequence[tuple[ExactSums, Sequence[Unit]]]) -> list[Cell]:
     """The cells of one block; variants without units have none."""
     from xpbench.data.tables.exact_products import moments
 
@@ -97,7 +97,7 @@ def cells_of(table: UnitTable, block: Block, sums: Sequence[tuple[Sums, Sequence
 
 
 def at_once(
-    table: UnitTable, found: Found, blocks: Sequence[Block], sums: Mapping[Block, Sequence[tuple[Sums, Sequence[Unit]]]]
+    table: UnitTable, found: Found, blocks: Sequence[Block], sums: Mapping[Block, Sequence[tuple[ExactSums, Sequence[Unit]]]]
 ) -> tuple[tuple[int, dict[str, Profile]], dict[str, int], tuple[Extreme, ...]]:
     """Profiles, units by variant and extremes, where the pass over the table saw the values as they count."""
     from fractions import Fraction
@@ -136,7 +136,9 @@ def at_once(
 
 def again(
     table: UnitTable, view: str, blocks: Sequence[Block], whole: Sequence[Block]
-) -> tuple[tuple[int, dict[str, Profile]], dict[str, int], tuple[Extreme, ...], dict[Block, list[tuple[Sums, list[Unit]]]]]:
+) -> tuple[
+    tuple[int, dict[str, Profile]], dict[str, int], tuple[Extreme, ...], dict[Block, list[tuple[ExactSums, list[Unit]]]]
+]:
     """The same, and all sums, from a view of the engine in which odd values and doubled units are dealt with."""
     import narwhals.stable.v2 as nw
 
@@ -160,7 +162,7 @@ def again(
                 value, variant = max(seen, key=lambda pair: abs(pair[0] - mean))
                 extremes.append(Extreme(block.metric, variant, value))
     lacking = {m for m, p in profiles.items() if p.count < rows}
-    sums: dict[Block, list[tuple[Sums, list[Unit]]]] = {}
+    sums: dict[Block, list[tuple[ExactSums, list[Unit]]]] = {}
     groups: dict[tuple[Any, ...], list[Block]] = {}
     for block in whole:
         needed = tuple(sorted({c.measure for c in block.own} & lacking))
@@ -175,16 +177,18 @@ def again(
     return (rows, profiles), units, tuple(extremes), sums
 
 
-def sums_of_view(table: UnitTable, batches: Batches, blocks: Sequence[Block]) -> dict[Block, list[tuple[Sums, list[Unit]]]]:
+def sums_of_view(
+    table: UnitTable, batches: Batches, blocks: Sequence[Block]
+) -> dict[Block, list[tuple[ExactSums, list[Unit]]]]:
     """Sums of blocks over values without gaps."""
-    from xpbench.data.tables.exact_products import Sums, Unit, unit_above
+    from xpbench.data.tables.exact_products import ExactSums, Unit, unit_above
     from xpbench.data.tables.table_pass import Scan
 
     names = batches.layout.measures
     place = {name: i for i, name in enumerate(names)}
     members = [tuple(place[c.measure] for c in b.columns) for b in blocks]
     guess = {m: unit_above(b) for m, b in batches.bounds(fractions(table, batches)).items()}
-    out: dict[Block, list[tuple[Sums, list[Unit]]]] = {}
+    out: dict[Block, list[tuple[ExactSums, list[Unit]]]] = {}
     for _ in range(2):
         found = Scan(
             batches,
@@ -199,7 +203,7 @@ def sums_of_view(table: UnitTable, batches: Batches, blocks: Sequence[Block]) ->
         if len(out) == len(blocks):
             break
         guess = {m: unit_above(found.ranges[m].bound) for m in names if m in guess or found.needs_more(m)}
-    nothing = [(Sums(), [Unit(0)]) for _ in table.plan.variants]
+    nothing = [(ExactSums(), [Unit(0)]) for _ in table.plan.variants]
     return {b: out.get(b, nothing) for b in blocks}
 
 

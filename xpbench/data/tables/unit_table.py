@@ -19,7 +19,7 @@ from xpbench.errors import DataError, nearest, plain, shown
 from xpbench.interrupts import temporary_folder
 from xpbench.meaning.names import EXACT, ROUNDED, name_of, nothing_sql, trimmed_sql
 from xpbench.meaning.nothing import trimmed
-from xpbench.meaning.numbers import Rule, advice, number_sql, rule_for
+from xpbench.meaning.numbers import NumberRule, advice, number_sql, rule_for
 from xpbench.meaning.times import day_advice, days_of
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, MetricBase
@@ -335,7 +335,7 @@ class UnitTable:
         if len(found) == 1:
             raise DataError("XPB-D65", row=plain(f"{found[0][0]:,}"), unit=found[0][1], column=unit)
 
-    def rule(self, column: str, name: str, kind: str) -> Rule | None:
+    def rule(self, column: str, name: str, kind: str) -> NumberRule | None:
         """How a column of text is read that is not written plainly; the rule is told."""
         short = name if kind == "VARCHAR" else trimmed_sql(f"CAST({name} AS VARCHAR)")
         there = f"{short} IS NOT NULL AND NOT {nothing_sql(short)}"

@@ -17,7 +17,7 @@ accuracy   how often the right cause comes first, on inputs with a known one
 """
 
 from xpbench.health.causes.accuracy import Injector, accuracy
-from xpbench.health.causes.case import Cause, Stage
+from xpbench.health.causes.case import FaultCause, FaultStage
 from xpbench.health.causes.ranking import srm_causes
 
-__all__ = ["Cause", "Injector", "Stage", "accuracy", "srm_causes"]
+__all__ = ["FaultCause", "FaultStage", "Injector", "accuracy", "srm_causes"]

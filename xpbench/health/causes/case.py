@@ -14,8 +14,8 @@ from xpbench.health.check import json_value
 from xpbench.health.inputs import HealthInputs
 from xpbench.stats import srm as core
 
-Stage = Literal["assignment", "execution", "logging", "analysis", "interference"]
-Counts = NDArray[np.float64]
+FaultStage = Literal["assignment", "execution", "logging", "analysis", "interference"]
+UnitCounts = NDArray[np.float64]
 
 FITS = 0.01
 """p-value from which counts are said to fit."""
@@ -25,7 +25,7 @@ ABSENT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class FaultCause:
     """One possible cause of a sample ratio mismatch.
 
     Attributes:
@@ -39,7 +39,7 @@ class Cause:
     """
 
     name: str
-    stage: Stage
+    stage: FaultStage
     weight: float
     score: float
     meaning: str
@@ -65,41 +65,41 @@ class Case:
 
     inputs: HealthInputs
     names: list[str]
-    planned: Counts
-    total: Counts
-    found: list[Cause] = field(default_factory=list)
+    planned: UnitCounts
+    total: UnitCounts
+    found: list[FaultCause] = field(default_factory=list)
 
     @property
     def n(self) -> float:
         """Units."""
         return float(self.total.sum())
 
-    def add(self, name: str, stage: Stage, score: float, meaning: str, next_step: str, **evidence: Any) -> None:
+    def add(self, name: str, stage: FaultStage, score: float, meaning: str, next_step: str, **evidence: Any) -> None:
         """Put a cause on the list; the weight comes at the end."""
-        self.found.append(Cause(name, stage, 0.0, score, meaning, next_step, evidence))
+        self.found.append(FaultCause(name, stage, 0.0, score, meaning, next_step, evidence))
 
-    def fits(self, counts: Counts, shares: Counts) -> float:
+    def fits(self, counts: UnitCounts, shares: UnitCounts) -> float:
         """p-value of counts against shares."""
         rounded = [max(0, round(float(c))) for c in counts]
         return float(core.srm(rounded, [float(s) for s in shares]).p_value) if sum(rounded) else 1.0
 
 
-def table_of(case: Case, slices: Mapping[str, Mapping[str, int]]) -> tuple[list[str], Counts]:
+def table_of(case: Case, slices: Mapping[str, Mapping[str, int]]) -> tuple[list[str], UnitCounts]:
     """Slices and their counts, shape (slices, variants)."""
     keys = sorted(slices)
     rows = [[float(slices[k].get(v, 0)) for v in case.names] for k in keys]
     return keys, np.array(rows).reshape(len(keys), len(case.names))
 
 
-def log_likelihood(counts: Counts, shares: Counts) -> float:
+def log_likelihood(counts: UnitCounts, shares: UnitCounts) -> float:
     """Multinomial log likelihood up to a constant; shares are never 0 where there are counts."""
     return float((counts * np.log(np.maximum(shares, 1e-12))).sum())
 
 
-def pooled_shares(counts: Counts) -> Counts:
+def pooled_shares(counts: UnitCounts) -> UnitCounts:
     """Shares of the counts summed over slices, a little away from 0."""
     summed = counts.sum(axis=0) if counts.ndim == 2 else counts
-    pooled: Counts = (summed + 1e-6) / (summed + 1e-6).sum()
+    pooled: UnitCounts = (summed + 1e-6) / (summed + 1e-6).sum()
     return pooled
 
 
@@ -108,7 +108,7 @@ def price_saved(case: Case) -> float:
     return 0.5 * (len(case.names) - 1) * math.log(max(case.n, 2.0))
 
 
-def furthest_off(case: Case, counts: Counts) -> tuple[str, float]:
+def furthest_off(case: Case, counts: UnitCounts) -> tuple[str, float]:
     """The variant that is furthest from its planned share, and by which share of it (negative: units are missing)."""
     total = counts.sum()
     if total == 0:
@@ -118,14 +118,14 @@ def furthest_off(case: Case, counts: Counts) -> tuple[str, float]:
     return case.names[worst], float(relative[worst])
 
 
-def missing_units(case: Case) -> Counts:
+def missing_units(case: Case) -> UnitCounts:
     """Units that each variant lacks if the one with the most for its share is complete."""
     density = case.total / case.planned
-    shortage: Counts = density.max() * case.planned - case.total
+    shortage: UnitCounts = density.max() * case.planned - case.total
     return shortage
 
 
-def absent_variant(case: Case, table: Counts) -> str | None:
+def absent_variant(case: Case, table: UnitCounts) -> str | None:
     """A variant with next to none of its planned units in these days."""
     summed = table.sum(axis=0)
     others = (summed / case.planned).max()

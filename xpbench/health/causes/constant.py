@@ -10,7 +10,7 @@ from xpbench.errors import shown
 from xpbench.health.causes.case import (
     FITS,
     Case,
-    Counts,
+    UnitCounts,
     furthest_off,
     log_likelihood,
     missing_units,
@@ -47,7 +47,7 @@ def add_assignment(case: Case) -> None:
     _assigned_units(case)
 
 
-def _gain(case: Case, shares: Counts) -> float:
+def _gain(case: Case, shares: UnitCounts) -> float:
     """How much likelier shares without a free choice make the counts than one variant off at a constant rate."""
     base = log_likelihood(case.total, pooled_shares(case.total))
     return log_likelihood(case.total, np.maximum(shares, 1e-9)) - base + price_saved(case)

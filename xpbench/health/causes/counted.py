@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xpbench.health.causes.case import Case, Stage, log_likelihood, missing_units, pooled_shares, price_saved
+from xpbench.health.causes.case import Case, FaultStage, log_likelihood, missing_units, pooled_shares, price_saved
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class _Kind:
 
     findings: tuple[str, ...]
     name: str
-    stage: Stage
+    stage: FaultStage
     meaning: str
     next_step: str
 

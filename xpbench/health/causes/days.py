@@ -9,7 +9,7 @@ import numpy as np
 from xpbench.errors import shown
 from xpbench.health.causes.case import (
     Case,
-    Counts,
+    UnitCounts,
     absent_variant,
     furthest_off,
     log_likelihood,
@@ -36,7 +36,7 @@ def add_days(case: Case) -> None:
     _drift(case, keys, table, base)
 
 
-def _from_a_day(case: Case, keys: list[str], table: Counts, base: float, by_plan: Counts, price: float) -> None:
+def _from_a_day(case: Case, keys: list[str], table: UnitCounts, base: float, by_plan: UnitCounts, price: float) -> None:
     """As planned up to a day, and off from then on."""
     days = len(keys)
     after = [by_plan[:t].sum() + log_likelihood(table[t:], pooled_shares(table[t:])) for t in range(1, days)]
@@ -100,7 +100,7 @@ def _from_a_day(case: Case, keys: list[str], table: Counts, base: float, by_plan
         )
 
 
-def _until_a_day(case: Case, keys: list[str], table: Counts, base: float, by_plan: Counts, price: float) -> None:
+def _until_a_day(case: Case, keys: list[str], table: UnitCounts, base: float, by_plan: UnitCounts, price: float) -> None:
     """Off up to a day, and as planned from then on."""
     days = len(keys)
     before = [log_likelihood(table[:s], pooled_shares(table[:s])) + by_plan[s:].sum() for s in range(1, days)]
@@ -133,7 +133,7 @@ def _until_a_day(case: Case, keys: list[str], table: Counts, base: float, by_pla
         )
 
 
-def _is_split_change(table: Counts, t: int) -> bool:
+def _is_split_change(table: UnitCounts, t: int) -> bool:
     """Whether the variants that gained did so by what the others lost (a split) rather than stayed as they were (a loss)."""
     before, after = table[:t].mean(axis=0), table[t:].mean(axis=0)
     total_before, total_after = before.sum(), after.sum()
@@ -150,7 +150,7 @@ def _is_split_change(table: Counts, t: int) -> bool:
     return abs(math.log(kept / as_split)) < abs(math.log(kept))
 
 
-def _single_days(case: Case, keys: list[str], table: Counts, base: float, by_plan: Counts) -> None:
+def _single_days(case: Case, keys: list[str], table: UnitCounts, base: float, by_plan: UnitCounts) -> None:
     """As planned on all days but a few."""
     days = len(keys)
     own = np.array([log_likelihood(row, pooled_shares(row)) for row in table])
@@ -178,7 +178,7 @@ def _single_days(case: Case, keys: list[str], table: Counts, base: float, by_pla
     )
 
 
-def _weekend(case: Case, keys: list[str], table: Counts, base: float, by_plan: Counts) -> None:
+def _weekend(case: Case, keys: list[str], table: UnitCounts, base: float, by_plan: UnitCounts) -> None:
     """As planned on workdays, off at weekends (or the other way round)."""
     weekend = np.array([(d := day_of(k)) is not None and d.weekday() >= 5 for k in keys])
     if weekend.sum() < 2 or (~weekend).sum() < 2:
@@ -201,7 +201,7 @@ def _weekend(case: Case, keys: list[str], table: Counts, base: float, by_plan: C
     )
 
 
-def _drift(case: Case, keys: list[str], table: Counts, base: float) -> None:
+def _drift(case: Case, keys: list[str], table: UnitCounts, base: float) -> None:
     """Shares that start as planned and move away steadily."""
     time = np.linspace(0.0, 1.0, len(keys))
     best: tuple[float, int, float] | None = None

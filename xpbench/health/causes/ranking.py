@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from xpbench.health.causes.case import Case, Cause, table_of
+from xpbench.health.causes.case import Case, FaultCause, table_of
 from xpbench.health.causes.constant import add_assignment, add_constant
 from xpbench.health.causes.counted import add_counted
 from xpbench.health.causes.days import add_days
@@ -16,7 +16,7 @@ from xpbench.health.sample_ratio import observed
 from xpbench.health.shares import planned_shares
 
 
-def srm_causes(inputs: HealthInputs, *, always: bool = False) -> tuple[Cause, ...]:
+def srm_causes(inputs: HealthInputs, *, always: bool = False) -> tuple[FaultCause, ...]:
     """The possible causes of a mismatch, most likely first; empty where the counts fit the plan everywhere.
 
     Args:
@@ -42,7 +42,7 @@ def srm_causes(inputs: HealthInputs, *, always: bool = False) -> tuple[Cause, ..
     best = ranked[0].score
     weights = [math.exp(max(c.score - best, -50.0)) for c in ranked]
     return tuple(
-        Cause(c.name, c.stage, w / sum(weights), c.score, c.meaning, c.next_step, c.evidence)
+        FaultCause(c.name, c.stage, w / sum(weights), c.score, c.meaning, c.next_step, c.evidence)
         for c, w in zip(ranked, weights, strict=True)
     )
 

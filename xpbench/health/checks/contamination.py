@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xpbench.errors import number_of
-from xpbench.health.check import Status, Verdict
+from xpbench.health.check import CheckStatus, Verdict
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
 from xpbench.health.skew import skew_p
@@ -48,7 +48,7 @@ def contamination(inputs: HealthInputs) -> Verdict:
         "skew_p_value": p,
     }
     skewed = p is not None and p < policy.srm_alpha
-    status: Status = "pass"
+    status: CheckStatus = "pass"
     if share > policy.contamination_fail or skewed:
         status = "fail"
     elif share > policy.contamination_warn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from xpbench.errors import shown
-from xpbench.health.check import Status, Verdict
+from xpbench.health.check import CheckStatus, Verdict
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
 from xpbench.health.skew import skew_p
@@ -32,7 +32,7 @@ def missing_values(inputs: HealthInputs) -> Verdict:
     for finding in inputs.findings(*NAMES):
         share = finding.count / finding.of if finding.of else 0.0
         p = skew_p(finding.by_variant, units) if finding.by_variant and finding.action != "set to zero" else None
-        status: Status = "pass"
+        status: CheckStatus = "pass"
         covariate = finding.action == "set to the pooled mean"
         unequal = p is not None and p * max(1, len(roles)) < policy.srm_alpha
         if (share > policy.missing_fail or unequal) and not covariate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xpbench.health.check import Status, Verdict
+from xpbench.health.check import CheckStatus, Verdict
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
 from xpbench.health.sample_ratio import fixed_ratio, misplaced, observed, reads_more_than_once
@@ -45,7 +45,7 @@ def srm(inputs: HealthInputs) -> Verdict:
         "largest_deviation": max((abs(counts[k] / total - s) / s for k, s in expected.shares.items() if s > 0), default=0.0),
         "severity": dict(ratio.severity),
     }
-    status: Status = "pass"
+    status: CheckStatus = "pass"
     several = reads_more_than_once(inputs.plan) and bool(inputs.summary.exposures_by_day)
     evidence["gate_is"] = "srm_anytime" if several else "srm"
     if ratio.p_value < policy.srm_alpha:

@@ -170,7 +170,7 @@ def split_picture(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: M
     total = sum(v["split"] for v in plan["variants"]) or 1.0
     return figures.split(
         [
-            figures.SplitRow(labels[v["key"]], units.get(v["key"], 0), v["split"] / total, bool(v.get("control")))
+            figures.MemoSplitRow(labels[v["key"]], units.get(v["key"], 0), v["split"] / total, bool(v.get("control")))
             for v in plan["variants"]
         ]
     )

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+AsgiMessage = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[AsgiMessage]]
+Send = Callable[[AsgiMessage], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
@@ -128,7 +128,7 @@ class _Truncating:
         self._receive = receive
         self._over = False
 
-    async def __call__(self, message: Message) -> None:
+    async def __call__(self, message: AsgiMessage) -> None:
         if self._over:
             return
         if message["type"] == "http.response.body":
@@ -153,7 +153,7 @@ async def _read(receive: Receive) -> None:
             return
 
 
-async def _swallow(message: Message) -> None:
+async def _swallow(message: AsgiMessage) -> None:
     del message
 
 

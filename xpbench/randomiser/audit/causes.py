@@ -62,7 +62,7 @@ WHOLE = 20_000
 SEED = 20_260_821
 
 Bools = NDArray[np.bool_]
-Rows = NDArray[np.int64]
+AuditRows = NDArray[np.int64]
 
 
 class Inquiry:
@@ -75,20 +75,20 @@ class Inquiry:
         log: ExposureLog,
         expected: NDArray[np.int16],
         compared: Bools,
-        rows: Rows,
+        rows: AuditRows,
         salts: tuple[str, ...],
     ) -> None:
         self.subject, self.keys, self.log, self.expected, self.salts = subject, keys, log, expected, salts
         self.agreeing = compared & (expected == log.logged)
         self.compared = compared
-        self.left: Rows = rows
+        self.left: AuditRows = rows
         self.found: list[Cause] = []
         self.chance = self._chance()
         self.texts = log.ids.text()
         encoded = pc.dictionary_encode(self.texts)
         whole = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
         whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
-        self.unit_of: Rows = pc.fill_null(whole.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        self.unit_of: AuditRows = pc.fill_null(whole.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
     def causes(self) -> tuple[Cause, ...]:
         """The causes that were found, the largest first."""
@@ -121,7 +121,7 @@ class Inquiry:
         shares = counts / max(int(counts.sum()), 1)
         return float(min(max(shares.max(), 0.5), 0.999))
 
-    def _text(self, rows: Rows) -> list[str | None]:
+    def _text(self, rows: AuditRows) -> list[str | None]:
         taken: list[str | None] = self.texts.take(pa.array(rows)).to_pylist()
         return taken
 
@@ -144,11 +144,11 @@ class Inquiry:
             )
         )
 
-    def _units(self, rows: Rows) -> int:
+    def _units(self, rows: AuditRows) -> int:
         """How many units rows are of: the pieces of evidence in them."""
         return len(np.unique(self.unit_of[rows]))
 
-    def _sampled(self, rows: Rows) -> Rows:
+    def _sampled(self, rows: AuditRows) -> AuditRows:
         """One row of each unit, of `SAMPLE` units at most."""
         first = rows[np.sort(np.unique(self.unit_of[rows], return_index=True)[1])]
         if len(first) <= SAMPLE:
@@ -156,7 +156,7 @@ class Inquiry:
         picked = np.random.default_rng(SEED).choice(len(first), SAMPLE, replace=False)
         return first[np.sort(picked)]
 
-    def _counted(self, suspect: Suspect, rows: Rows, applies: Bools, agrees: Bools) -> tuple[int, int]:
+    def _counted(self, suspect: Suspect, rows: AuditRows, applies: Bools, agrees: Bools) -> tuple[int, int]:
         """Pieces of evidence: ids that were hashed if the hypothesis is true, and those all of whose rows agree with it."""
         if not applies.any():
             return 0, 0
@@ -211,7 +211,7 @@ class Inquiry:
             if share >= floor:
                 self._take(whole_agrees, suspect.name, suspect.detail, share)
 
-    def _judge(self, suspect: Suspect, rows: Rows) -> tuple[Bools, Bools]:
+    def _judge(self, suspect: Suspect, rows: AuditRows) -> tuple[Bools, Bools]:
         codes = suspect.variants(self._text(rows))
         applies = codes != NOT_APPLICABLE
         return applies, applies & (codes == self.log.logged[rows])
@@ -274,7 +274,7 @@ class Inquiry:
             name, detail = self._left_out(rows[agrees])
             self._take(hit, name, detail, share)
 
-    def _left_out(self, rows: Rows) -> tuple[str, str]:
+    def _left_out(self, rows: AuditRows) -> tuple[str, str]:
         """Which of holdout, layer and rollout leaves most of these units out."""
         if isinstance(self.subject, Plan):
             base = opened(self.subject)
@@ -289,7 +289,7 @@ class Inquiry:
                 return "outside_rollout", "units that the holdout, the layer or the rollout leaves out were exposed"
         return "outside_rollout", "units that the rollout leaves out were exposed"
 
-    def _rollout_band(self, rows: Rows) -> str | None:
+    def _rollout_band(self, rows: AuditRows) -> str | None:
         """In words, the rollout share that explains the rows: their numbers lie just above the planned share."""
         base = opened(self.subject)
         if isinstance(base, Plan):
@@ -310,7 +310,7 @@ class Inquiry:
             return f"the rollout went from {share:.4g} to about {top:.3g}"
         return None
 
-    def _numbers(self, rows: Rows, *, rollout: int | None = None) -> NDArray[np.float64]:
+    def _numbers(self, rows: AuditRows, *, rollout: int | None = None) -> NDArray[np.float64]:
         ids = UnitIds(self.texts.take(pa.array(rows)))
         out = np.empty(len(ids), np.float64)
         for block in ids.blocks():
@@ -352,7 +352,7 @@ class Inquiry:
         numbers = self._numbers(rows)
         was = np.array([place[int(v)] for v in self.expected[rows]])
         now = np.array([place[int(v)] for v in self.log.logged[rows]])
-        hit_rows: list[Rows] = []
+        hit_rows: list[AuditRows] = []
         words: list[str] = []
         spans: list[tuple[float, float]] = []
         for i in range(len(order) - 1):
@@ -384,7 +384,7 @@ class Inquiry:
         when, share = self._since(self.left[hit], touched)
         self._take(hit, "split_changed", "; ".join(words) + f": {when}", share)
 
-    def _since(self, wrong: Rows, right: Rows) -> tuple[str, float]:
+    def _since(self, wrong: AuditRows, right: AuditRows) -> tuple[str, float]:
         """In words, since when units that a fault would touch are wrong, and which share of them is wrong since then.
 
         Args:
@@ -485,7 +485,7 @@ class Inquiry:
             if self._units(self.left) < FEW:
                 return
 
-    def _exchange(self, rows: Rows) -> dict[int, int] | None:
+    def _exchange(self, rows: AuditRows) -> dict[int, int] | None:
         """Which variant is logged in place of which, where two or more are exchanged in nearly all of these rows."""
         k = len(self.keys)
         if len(rows) == 0:

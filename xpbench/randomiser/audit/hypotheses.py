@@ -30,7 +30,7 @@ from xpbench.randomiser.plan_randomiser import Randomiser, flag_with_salt, with_
 from xpbench.randomiser.sdks import table as bucket_table
 from xpbench.randomiser.single import exact, fnv1a64
 
-Codes = NDArray[np.int16]
+VariantCodes = NDArray[np.int16]
 Texts = Sequence[str | None]
 
 NONE = -1
@@ -51,11 +51,11 @@ class Suspect:
 
     name: str
     detail: str
-    variants: Callable[[Texts], Codes]
+    variants: Callable[[Texts], VariantCodes]
     evidence: Callable[[Texts], list[str]] | None = None
 
 
-def natural(subject: Subject, texts: Texts) -> Codes:
+def natural(subject: Subject, texts: Texts) -> VariantCodes:
     """The variant of each id by the hash alone: no overrides, no properties; groups with rules are taken as open."""
     ids = UnitIds(list(texts))
     base = opened(subject)
@@ -88,8 +88,8 @@ def wide_open(subject: Subject) -> Subject:
     )
 
 
-def _mapped(subject: Subject, change: Callable[[str], str | None]) -> Callable[[Texts], Codes]:
-    def variants(texts: Texts) -> Codes:
+def _mapped(subject: Subject, change: Callable[[str], str | None]) -> Callable[[Texts], VariantCodes]:
+    def variants(texts: Texts) -> VariantCodes:
         changed: list[str | None] = []
         for text in texts:
             new = None if text is None else _safely(change, text)
@@ -285,13 +285,13 @@ def _flag_of(subject: Subject) -> tuple[Flag | None, dict[str, int]]:
     return (made.flag if made.is_mixpanel else None), {k: i for i, k in enumerate(made.keys)}
 
 
-def _added(flag: Flag, order: Sequence[int], place: NDArray[np.int16], *, single: bool) -> Callable[[Texts], Codes]:
+def _added(flag: Flag, order: Sequence[int], place: NDArray[np.int16], *, single: bool) -> Callable[[Texts], VariantCodes]:
     tables = []
     for rollout in flag.rollouts:
         splits = [flag.split_of(flag.variants[i], rollout) or 0.0 for i in order]
         tables.append(np.array([order[at] for at in bucket_table(splits, single=single)], np.int16))
 
-    def variants(texts: Texts) -> Codes:
+    def variants(texts: Texts) -> VariantCodes:
         ids = UnitIds(list(texts))
         found = flag.column(ids)
         out = np.array(found.codes)
@@ -299,21 +299,21 @@ def _added(flag: Flag, order: Sequence[int], place: NDArray[np.int16], *, single
         for index, table in enumerate(tables):
             here = (found.groups == index) & (found.reasons == SERVED)
             out[here] = table[drawn[here]]
-        codes: Codes = place[out]
+        codes: VariantCodes = place[out]
         return codes
 
     return variants
 
 
-def _reordered_plan(subject: Subject, order: tuple[int, ...]) -> Callable[[Texts], Codes]:
+def _reordered_plan(subject: Subject, order: tuple[int, ...]) -> Callable[[Texts], VariantCodes]:
     base = opened(subject)
     assert isinstance(base, Plan)  # noqa: S101
     listed = base.to_dict()["variants"]
     other = base.changed(variants=[listed[i] for i in order])
     place = np.array([*order, NONE], np.int16)
 
-    def variants(texts: Texts) -> Codes:
-        codes: Codes = place[natural(other, texts)]
+    def variants(texts: Texts) -> VariantCodes:
+        codes: VariantCodes = place[natural(other, texts)]
         return codes
 
     return variants
@@ -367,7 +367,7 @@ def salted(subject: Subject, salts: Sequence[str]) -> Iterator[Suspect]:
             yield Suspect("wrong_salt", f"flag key {key!r}", _by(replace(subject, key=key)))
 
 
-def _by(subject: Subject) -> Callable[[Texts], Codes]:
+def _by(subject: Subject) -> Callable[[Texts], VariantCodes]:
     return lambda texts: natural(subject, texts)
 
 
@@ -485,10 +485,10 @@ def _native_of(plan: Plan) -> Plan:
     return plan.changed(assignment=block)
 
 
-def _reordered(flag: Flag, position: dict[str, int]) -> Callable[[Texts], Codes]:
+def _reordered(flag: Flag, position: dict[str, int]) -> Callable[[Texts], VariantCodes]:
     order = np.array([*(position[k] for k in flag.keys), NONE], np.int16)
 
-    def variants(texts: Texts) -> Codes:
+    def variants(texts: Texts) -> VariantCodes:
         return order[flag.column(UnitIds(list(texts))).codes]
 
     return variants
@@ -525,12 +525,14 @@ def _known_algorithms(
                         yield Suspect("second_sdk", detail, _drawn(draw, splits, order))
 
 
-def _drawn(draw: Callable[[str], float], splits: tuple[Fraction, ...], order: tuple[int, ...]) -> Callable[[Texts], Codes]:
+def _drawn(
+    draw: Callable[[str], float], splits: tuple[Fraction, ...], order: tuple[int, ...]
+) -> Callable[[Texts], VariantCodes]:
     edges = np.cumsum([float(splits[i]) for i in order])
     edges[-1] = 1.0
     place = np.array(order, np.int16)
 
-    def variants(texts: Texts) -> Codes:
+    def variants(texts: Texts) -> VariantCodes:
         numbers = np.array([draw(t) if t is not None else 0.0 for t in texts])
         return place[np.minimum(np.searchsorted(edges, numbers, side="right"), len(order) - 1)]
 

@@ -29,7 +29,7 @@ from xpbench.randomiser.plan_randomiser import Randomiser, Sticky
 from xpbench.randomiser.single import fnv1a64, prefix
 
 Formulas = Literal["escape", "refuse", "keep"]
-Form = Literal["csv", "jsonl"]
+AudienceForm = Literal["csv", "jsonl"]
 BUCKETS = 10_000
 LOOK_UP = 20
 """Ids that people look up in the receiving system before launch."""
@@ -117,7 +117,7 @@ def write_audiences(
     cohorts: Mapping[str, Any] | None = None,
     store: Sticky | None = None,
     columns: tuple[str, str] | None = None,
-    form: Form = "csv",
+    form: AudienceForm = "csv",
     spelling: Callable[[str], str] | None = None,
     buckets: str | None = None,
     before: str | Path | Mapping[str, str] | None = None,
@@ -311,7 +311,7 @@ def _no_rule(why: str) -> AssignError:
     )
 
 
-def _earlier(before: str | Path | Mapping[str, str], header: tuple[str, str], form: Form) -> dict[str, str]:
+def _earlier(before: str | Path | Mapping[str, str], header: tuple[str, str], form: AudienceForm) -> dict[str, str]:
     """Variant by id of an earlier hand-off, as it was written."""
     if isinstance(before, Mapping):
         return {str(k): str(v) for k, v in before.items()}
@@ -363,7 +363,7 @@ class _Paper:
     """Writes rows into files of a form, within limits."""
 
     folder: Path
-    form: Form
+    form: AudienceForm
     max_rows: int
     max_bytes: int
 

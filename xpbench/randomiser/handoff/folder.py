@@ -12,9 +12,9 @@ from xpbench.canonical import digest_bytes
 from xpbench.errors import AssignError, shown
 from xpbench.files import write_atomic
 from xpbench.randomiser.assigning import subject_of
-from xpbench.randomiser.handoff.audience import Audiences, Form, Formulas, write_audiences
+from xpbench.randomiser.handoff.audience import AudienceForm, Audiences, Formulas, write_audiences
 from xpbench.randomiser.handoff.javascript import javascript
-from xpbench.randomiser.handoff.responsibilities import Sheet, responsibility_sheet
+from xpbench.randomiser.handoff.responsibilities import ResponsibilitySheet, responsibility_sheet
 from xpbench.randomiser.handoff.sql import ENGINES, EXECUTED, Engine, sql
 from xpbench.randomiser.html import paragraph, table
 from xpbench.randomiser.plan_randomiser import Sticky
@@ -41,7 +41,7 @@ class Handoff(Shows):
     files: Mapping[str, str]
     audiences: Audiences | None
     left_out: Mapping[str, str]
-    sheet: Sheet
+    sheet: ResponsibilitySheet
 
     def to_dict(self) -> dict[str, Any]:
         """The manifest."""
@@ -77,7 +77,7 @@ def handoff(
     cohorts: Mapping[str, Any] | None = None,
     store: Sticky | None = None,
     columns: tuple[str, str] | None = None,
-    form: Form = "csv",
+    form: AudienceForm = "csv",
     spelling: Callable[[str], str] | None = None,
     buckets: str | None = None,
     before: str | Path | Mapping[str, str] | None = None,

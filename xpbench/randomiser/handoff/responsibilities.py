@@ -16,7 +16,7 @@ from xpbench.randomiser.plan_randomiser import Randomiser
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class ResponsibilitySheet:
     """The responsibility sheet.
 
     Attributes:
@@ -65,7 +65,7 @@ class Sheet:
         return target
 
 
-def responsibility_sheet(subject: Any, *, cms: str = "the CMS", app: str = "the app") -> Sheet:
+def responsibility_sheet(subject: Any, *, cms: str = "the CMS", app: str = "the app") -> ResponsibilitySheet:
     """The page that goes to everyone who touches the experiment, made from the plan.
 
     Args:
@@ -157,4 +157,4 @@ def responsibility_sheet(subject: Any, *, cms: str = "the CMS", app: str = "the 
             else ()
         ),
     )
-    return Sheet(chosen.key, facts, duties, breaks)
+    return ResponsibilitySheet(chosen.key, facts, duties, breaks)

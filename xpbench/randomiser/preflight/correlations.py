@@ -10,7 +10,7 @@ from xpbench.errors import shown
 from xpbench.plan import Plan
 from xpbench.randomiser.assigning import Subject, assignments, subject_of, unit_key
 from xpbench.randomiser.changes import check_layers, in_one_layer
-from xpbench.randomiser.findings import Finding
+from xpbench.randomiser.findings import RandomiserFinding
 from xpbench.randomiser.flag import Flag
 from xpbench.randomiser.flags import Flags
 from xpbench.randomiser.ids import UnitIds
@@ -50,7 +50,7 @@ def correlations(
     others: Any,
     properties: Any,
     cohorts: Mapping[str, Any] | None,
-) -> tuple[list[Correlation], list[Finding]]:
+) -> tuple[list[Correlation], list[RandomiserFinding]]:
     """Dependence of a subject on each of the others on the same ids, with findings, also about layers and holdouts.
 
     Args:
@@ -62,7 +62,7 @@ def correlations(
         cohorts: As for `preflight`.
     """
     out: list[Correlation] = []
-    findings: list[Finding] = []
+    findings: list[RandomiserFinding] = []
     view = SubjectShares.of(subject)
     listed = [o for o in _listed(others) if o is not subject and not (type(o) is type(subject) and o.key == subject.key)]
     if isinstance(subject, Plan):
@@ -81,7 +81,7 @@ def correlations(
         numbers = {"other": other.key, **same_ids.to_dict(), "forced": forced.to_dict() if forced else None}
         if reused is not None:
             findings.append(
-                Finding(
+                RandomiserFinding(
                     "salt_reuse",
                     "fail",
                     f"{shown(other.key)} uses {reused}, too: both draw the same number for every unit "
@@ -98,7 +98,7 @@ def correlations(
         if certain or seen:
             phi = forced.phi if certain and forced is not None else same_ids.phi
             findings.append(
-                Finding(
+                RandomiserFinding(
                     "correlated_flags",
                     "warn" if phi < 0.1 else "fail",
                     f"The assignment depends on that of {shown(other.key)}: φ = {same_ids.phi:.4f} on these ids"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from xpbench.errors import shown
-from xpbench.randomiser.findings import Finding
+from xpbench.randomiser.findings import RandomiserFinding
 from xpbench.randomiser.flag import Flag
 from xpbench.randomiser.hashing import fnv_buckets, fnv_states
 from xpbench.randomiser.ids import UnitIds
@@ -24,11 +24,11 @@ CERTAIN = 1e-6
 """Level at which a prediction on a million ids counts as a property of the hash."""
 
 
-def id_findings(units: UnitIds) -> Iterator[Finding]:
+def id_findings(units: UnitIds) -> Iterator[RandomiserFinding]:
     """What the ids themselves show: missing, repeated, spaced, or through floats."""
     n = len(units)
     if units.nulls:
-        yield Finding(
+        yield RandomiserFinding(
             "null_ids",
             "warn",
             f"{units.nulls:,} of {n:,} ids are null and get no variant.",
@@ -36,7 +36,7 @@ def id_findings(units: UnitIds) -> Iterator[Finding]:
             {"count": units.nulls, "of": n},
         )
     if units.empty:
-        yield Finding(
+        yield RandomiserFinding(
             "empty_ids",
             "warn",
             f"{units.empty:,} of {n:,} ids are empty text, which is one and the same unit for the hash.",
@@ -45,7 +45,7 @@ def id_findings(units: UnitIds) -> Iterator[Finding]:
         )
     doubled = repeated(units)
     if doubled:
-        yield Finding(
+        yield RandomiserFinding(
             "duplicate_ids",
             "info",
             f"{doubled:,} of {n:,} ids stand there already; they count several times below.",
@@ -57,7 +57,7 @@ def id_findings(units: UnitIds) -> Iterator[Finding]:
     text = units.text().drop_null()
     spaced = int(pc.sum(pc.not_equal(pc.utf8_trim_whitespace(text), text)).as_py() or 0)
     if spaced:
-        yield Finding(
+        yield RandomiserFinding(
             "spaced_ids",
             "warn",
             f"{spaced:,} ids begin or end with white space: another id to the hash.",
@@ -66,7 +66,7 @@ def id_findings(units: UnitIds) -> Iterator[Finding]:
         )
     floats = int(pc.sum(pc.match_substring_regex(text, _THROUGH_FLOATS)).as_py() or 0)
     if floats:
-        yield Finding(
+        yield RandomiserFinding(
             "float_ids",
             "fail",
             f"{floats:,} ids look like integers that went through floats, such as 12345.0 or 1.2345e+04.",
@@ -81,7 +81,7 @@ def repeated(units: UnitIds) -> int:
     return len(array) - int(pc.count_distinct(array).as_py() or 0)
 
 
-def definition_defects(flag: Flag) -> Iterator[Finding]:
+def definition_defects(flag: Flag) -> Iterator[RandomiserFinding]:
     """What is wrong with the definition itself; a plan is refused for these, a flag is served."""
     names = [r.name or str(i) for i, r in enumerate(flag.rollouts)]
     for index, rollout in enumerate(flag.rollouts):
@@ -90,7 +90,7 @@ def definition_defects(flag: Flag) -> Iterator[Finding]:
         total = math.fsum(flag.split_of(v, rollout) or 0.0 for v in flag.variants)
         if abs(total - 1) > 1e-9:
             shares = {v: round(s, 4) for v, s in zip(flag.keys, table_shares(flag, index), strict=True)}
-            yield Finding(
+            yield RandomiserFinding(
                 "splits_do_not_sum_to_one",
                 "fail",
                 f"The splits of rollout group {names[index]} sum to {total:.6g}; served are {named(shares)}.",
@@ -99,7 +99,7 @@ def definition_defects(flag: Flag) -> Iterator[Finding]:
             )
     controls = sum(v.is_control for v in flag.variants)
     if controls != 1:
-        yield Finding(
+        yield RandomiserFinding(
             "not_one_control",
             "fail",
             f"{controls} variants are marked as control.",
@@ -108,7 +108,7 @@ def definition_defects(flag: Flag) -> Iterator[Finding]:
         )
     doubled = sorted({k for k in flag.keys if flag.keys.count(k) > 1})
     if doubled:
-        yield Finding(
+        yield RandomiserFinding(
             "doubled_variants",
             "fail",
             f"Variant keys stand more than once: {shown(', '.join(doubled))}.",
@@ -117,7 +117,7 @@ def definition_defects(flag: Flag) -> Iterator[Finding]:
         )
 
 
-def hash_defects(flag: Flag) -> Iterator[Finding]:
+def hash_defects(flag: Flag) -> Iterator[RandomiserFinding]:
     """What 100 buckets, shared hashes and short salts force on a flag, whatever the ids."""
     names = [r.name or str(i) for i, r in enumerate(flag.rollouts)]
     for index, rollout in enumerate(flag.rollouts):
@@ -131,7 +131,7 @@ def hash_defects(flag: Flag) -> Iterator[Finding]:
             planned = dict(zip(flag.keys, table_shares(flag, index).tolist(), strict=True))
             numbers = {"group": name, "rollout": percent, "planned": planned, "forced": given, "of_a_million": n}
             if certain and flag.hash_salt is None:
-                yield Finding(
+                yield RandomiserFinding(
                     "rollout_without_hash_salt",
                     "fail",
                     f"Group {shown(name)} rolls out to {percent:.4g} without hash_salt: among those it serves, the split "
@@ -140,7 +140,7 @@ def hash_defects(flag: Flag) -> Iterator[Finding]:
                     numbers,
                 )
             elif certain and percent > 0.04:
-                yield Finding(
+                yield RandomiserFinding(
                     "rollout_tied_to_variant",
                     "warn",
                     f"Group {shown(name)} rolls out to {percent:.4g}: among those it serves, the split becomes {named(given)} "
@@ -149,7 +149,7 @@ def hash_defects(flag: Flag) -> Iterator[Finding]:
                     numbers,
                 )
             elif certain:
-                yield Finding(
+                yield RandomiserFinding(
                     "tiny_rollout",
                     "warn",
                     f"Group {shown(name)} rolls out to {percent:.4g}: at so few buckets rollout and variant stay tied even "
@@ -159,7 +159,7 @@ def hash_defects(flag: Flag) -> Iterator[Finding]:
                 )
             yield from _resolution(flag, index, name)
         if 0 < percent <= 0.02 and not (not overridden and flag.hash_salt is not None and certain):
-            yield Finding(
+            yield RandomiserFinding(
                 "tiny_rollout",
                 "warn",
                 f"Group {shown(name)} rolls out to {percent:.4g}, which is {int(passing.sum())} of 100 buckets: the same few "
@@ -168,7 +168,7 @@ def hash_defects(flag: Flag) -> Iterator[Finding]:
                 {"group": name, "rollout": percent, "buckets": int(passing.sum())},
             )
         if abs(served - percent) > 1e-9 and 0 <= percent <= 1:
-            yield Finding(
+            yield RandomiserFinding(
                 "rollout_resolution",
                 "fail" if percent < 0.01 else "warn",
                 f"Group {shown(name)} rolls out to {percent:.4%}, but 100 buckets serve {served:.0%}.",
@@ -178,7 +178,7 @@ def hash_defects(flag: Flag) -> Iterator[Finding]:
     yield from _dependent_groups(flag, names)
 
 
-def _resolution(flag: Flag, index: int, name: str) -> Iterator[Finding]:
+def _resolution(flag: Flag, index: int, name: str) -> Iterator[RandomiserFinding]:
     rollout = flag.rollouts[index]
     splits = np.array([flag.split_of(v, rollout) or 0.0 for v in flag.variants])
     shares = table_shares(flag, index)
@@ -189,7 +189,7 @@ def _resolution(flag: Flag, index: int, name: str) -> Iterator[Finding]:
     planned = dict(zip(flag.keys, splits.tolist(), strict=True))
     numbers = {"group": name, "planned": planned, "forced": given}
     if whole:
-        yield Finding(
+        yield RandomiserFinding(
             "float_accumulation",
             "warn",
             f"The splits of group {shown(name)} are whole percents, but adding them as floats serves {named(given)}.",
@@ -197,7 +197,7 @@ def _resolution(flag: Flag, index: int, name: str) -> Iterator[Finding]:
             numbers,
         )
     else:
-        yield Finding(
+        yield RandomiserFinding(
             "bucket_resolution",
             "warn",
             f"The splits of group {shown(name)} don't fit 100 buckets: planned {named(planned)}, served {named(given)}.",
@@ -206,7 +206,7 @@ def _resolution(flag: Flag, index: int, name: str) -> Iterator[Finding]:
         )
 
 
-def _dependent_groups(flag: Flag, names: Sequence[str]) -> Iterator[Finding]:
+def _dependent_groups(flag: Flag, names: Sequence[str]) -> Iterator[RandomiserFinding]:
     for later in range(1, len(flag.rollouts)):
         share = float(flag.passes(flag.rollouts[later]).mean())
         if not 0 < share < 1:
@@ -218,7 +218,7 @@ def _dependent_groups(flag: Flag, names: Sequence[str]) -> Iterator[Finding]:
             if not math.isfinite(chance) or abs(chance - share) < 0.02 * max(share, 0.1):
                 continue
             targeted = not (flag.rollouts[earlier].rule.is_open and flag.rollouts[later].rule.is_open)
-            yield Finding(
+            yield RandomiserFinding(
                 "dependent_rollout_groups",
                 "warn" if targeted else "fail",
                 f"A unit that failed the share of group {shown(names[earlier])} passes group {shown(names[later])} with chance "
@@ -239,7 +239,7 @@ def _dependent_groups(flag: Flag, names: Sequence[str]) -> Iterator[Finding]:
             )
 
 
-def structured_ids(flag: Flag, units: UnitIds) -> Iterator[Finding]:
+def structured_ids(flag: Flag, units: UnitIds) -> Iterator[RandomiserFinding]:
     """Ids whose structure the hash sees, so that they reach only some of the buckets."""
     seen = np.zeros(100, np.int64)
     for block in units.blocks():
@@ -248,7 +248,7 @@ def structured_ids(flag: Flag, units: UnitIds) -> Iterator[Finding]:
     n, reached = int(seen.sum()), int((seen > 0).sum())
     distinct = len(units) - units.nulls - repeated(units)
     if distinct >= 3_000 and reached < 100:
-        yield Finding(
+        yield RandomiserFinding(
             "structured_ids",
             "fail",
             f"These {n:,} ids reach only {reached} of 100 buckets: the hash sees their structure, such as a part that repeats.",

@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 
 from xpbench.randomiser.flag import Flag
 from xpbench.randomiser.hashing import Words, fnv_buckets, fnv_states
-from xpbench.randomiser.ids import Block
+from xpbench.randomiser.ids import IdBlock
 
 UNITS = 1_000_000
 _SEED = 20_260_821
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
-def made_up_block(n: int, *, seed: int = _SEED) -> Block:
+def made_up_block(n: int, *, seed: int = _SEED) -> IdBlock:
     """Random version-4 UUIDs as one block of ids."""
     rng = np.random.default_rng(seed)
     rows = _HEX[rng.integers(0, 16, (n, 36), dtype=np.uint8)]
     rows[:, (8, 13, 18, 23)] = ord("-")
     rows[:, 14] = ord("4")
     rows[:, 19] = np.frombuffer(b"89ab", np.uint8)[rng.integers(0, 4, n)]
-    return Block(0, rows.reshape(-1), np.arange(0, 36 * n + 1, 36, dtype=np.int64), None, None)
+    return IdBlock(0, rows.reshape(-1), np.arange(0, 36 * n + 1, 36, dtype=np.int64), None, None)
 
 
 @lru_cache(maxsize=1)

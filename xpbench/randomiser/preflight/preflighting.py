@@ -12,7 +12,7 @@ from scipy.special import chdtri, chndtr
 from xpbench.errors import number_of, shown
 from xpbench.plan import Plan
 from xpbench.randomiser.assigning import Subject, assignments, split_frame, subject_of, unit_key
-from xpbench.randomiser.findings import Finding, by_level
+from xpbench.randomiser.findings import RandomiserFinding, by_level
 from xpbench.randomiser.flag import Flag
 from xpbench.randomiser.ids import UnitIds
 from xpbench.randomiser.plan_randomiser import Assigned
@@ -86,7 +86,7 @@ def preflight(
     planned = [r.planned for r in rows if r.group == ""]
     realised = [r.units for r in rows if r.group == ""]
     p_value = _srm_p(realised, planned)
-    findings: list[Finding] = [*id_findings(units), *spelling_findings(units)]
+    findings: list[RandomiserFinding] = [*id_findings(units), *spelling_findings(units)]
     findings += definition_defects(chosen) if isinstance(chosen, Flag) else ()
     findings += size_findings(chosen, found, units)
     if view.flag is not None:
@@ -102,7 +102,9 @@ def preflight(
         findings.append(_ratio_finding(rows, p_value, level))
     if n_assigned == 0 and len(units) > 0:
         findings.append(
-            Finding("never_served", "fail", f"None of the {len(units):,} ids gets a variant.", "Check rollout, rules and ids.")
+            RandomiserFinding(
+                "never_served", "fail", f"None of the {len(units):,} ids gets a variant.", "Check rollout, rules and ids."
+            )
         )
     balances, unbalanced = _balances(chosen, found, units, history)
     findings += unbalanced
@@ -145,10 +147,10 @@ def _alarm(planned: Sequence[float], forced: Sequence[float], n: int, alpha: flo
     return float(1.0 - chndtr(chdtri(df, alpha), df, noncentrality))
 
 
-def _unserved(flag: Flag, properties: Any, found: Assigned) -> Iterator[Finding]:
+def _unserved(flag: Flag, properties: Any, found: Assigned) -> Iterator[RandomiserFinding]:
     if properties is None and any(not r.rule.is_open for r in flag.rollouts):
         closed = [r.name or str(i) for i, r in enumerate(flag.rollouts) if not r.rule.is_open]
-        yield Finding(
+        yield RandomiserFinding(
             "unserved_rules",
             "warn",
             f"Groups {shown(', '.join(closed))} have rules on properties and none were given: nobody passes them here.",
@@ -157,7 +159,7 @@ def _unserved(flag: Flag, properties: Any, found: Assigned) -> Iterator[Finding]
         )
     raised = found.reason_counts().get("sdk_raises", 0)
     if raised:
-        yield Finding(
+        yield RandomiserFinding(
             "sdk_raises",
             "fail",
             f"For {number_of(raised, 'unit')} the official SDK raises an error instead of answering.",
@@ -166,12 +168,12 @@ def _unserved(flag: Flag, properties: Any, found: Assigned) -> Iterator[Finding]
         )
 
 
-def _ratio_finding(rows: Sequence[SplitRow], p_value: float, alpha: float) -> Finding:
+def _ratio_finding(rows: Sequence[SplitRow], p_value: float, alpha: float) -> RandomiserFinding:
     overall = [r for r in rows if r.group == ""]
     planned = {r.variant: r.planned for r in overall}
     shares = {r.variant: r.share for r in overall}
     by_hash = any(abs(r.forced - r.planned) > SMALLEST_SHIFT for r in overall)
-    return Finding(
+    return RandomiserFinding(
         "sample_ratio",
         "fail" if by_hash else "warn",
         f"The realised split {named(shares)} does not fit the planned {named(planned)}: p = {p_value:.2g} < {alpha:g}.",
@@ -180,7 +182,7 @@ def _ratio_finding(rows: Sequence[SplitRow], p_value: float, alpha: float) -> Fi
     )
 
 
-def _balances(subject: Subject, found: Assigned, units: UnitIds, history: Any) -> tuple[list[Balance], list[Finding]]:
+def _balances(subject: Subject, found: Assigned, units: UnitIds, history: Any) -> tuple[list[Balance], list[RandomiserFinding]]:
     if history is None:
         return [], []
     codes = subject.data.missing_codes if isinstance(subject, Plan) else ()
@@ -196,7 +198,7 @@ def _balances(subject: Subject, found: Assigned, units: UnitIds, history: Any) -
     tests = len(tested) + sum(math.isfinite(p) for p, _, _ in texts.values())
     findings = [*_constant(out), *_by_category(texts, categories, found.keys, level / max(tests, 1), level, tests)]
     findings += [
-        Finding(
+        RandomiserFinding(
             "unbalanced_history",
             "fail" if b.p_value < BEYOND_LUCK else "warn",
             f"{shown(b.metric)} differed before the experiment: {b.mean:.6g} in {shown(b.variant)} against "
@@ -214,7 +216,7 @@ def _balances(subject: Subject, found: Assigned, units: UnitIds, history: Any) -
     missing = {k: v for k, v in missing.items() if v}
     if missing:
         findings.append(
-            Finding(
+            RandomiserFinding(
                 "missing_history",
                 "info",
                 "Units without a value in history are left out of the balance: "
@@ -227,7 +229,7 @@ def _balances(subject: Subject, found: Assigned, units: UnitIds, history: Any) -
     return out, findings
 
 
-def _missing_by_variant(columns: Mapping[str, Any], found: Assigned) -> Iterator[Finding]:
+def _missing_by_variant(columns: Mapping[str, Any], found: Assigned) -> Iterator[RandomiserFinding]:
     """Columns that have values in one variant more often than in another: the gap itself says which variant a unit gets."""
     for name, values in columns.items():
         has = Categories(np.isfinite(values).astype(np.int64), ("no value", "a value"))
@@ -236,7 +238,7 @@ def _missing_by_variant(columns: Mapping[str, Any], found: Assigned) -> Iterator
             continue
         shares = table[:, 1] / np.maximum(table.sum(axis=1), 1)
         listed = ", ".join(f"{share:.1%} of {shown(k)}" for k, share in zip(found.keys, shares.tolist(), strict=True))
-        yield Finding(
+        yield RandomiserFinding(
             "history_missing_by_variant",
             "fail",
             f"{shown(name)} has a value for {listed} (p = {p:.2g}, Cramér's V {v:.3f}): whether it is "
@@ -251,12 +253,12 @@ def _missing_by_variant(columns: Mapping[str, Any], found: Assigned) -> Iterator
         )
 
 
-def _constant(balances: Sequence[Balance]) -> Iterator[Finding]:
+def _constant(balances: Sequence[Balance]) -> Iterator[RandomiserFinding]:
     """Columns that do not vary within the variants and differ between them: they are the variant."""
     for b in balances:
         if math.isfinite(b.p_value) or min(b.n, b.n_reference) < 2 or b.mean == b.mean_reference:
             continue
-        yield Finding(
+        yield RandomiserFinding(
             "history_is_the_variant",
             "fail",
             f"{shown(b.metric)} is {b.mean_reference:.6g} for all {b.n_reference:,} units of the control and {b.mean:.6g} for "
@@ -273,7 +275,7 @@ def _by_category(
     limit: float,
     level: float,
     tests: int,
-) -> Iterator[Finding]:
+) -> Iterator[RandomiserFinding]:
     for name, (p, v, table) in tested.items():
         if not (math.isfinite(p) and p < limit):
             continue
@@ -282,7 +284,7 @@ def _by_category(
         label = categories[name].labels[at]
         told = ", ".join(f"{shares[i, at]:.1%} of {shown(k)}" for i, k in enumerate(keys))
         strong = p < BEYOND_LUCK
-        yield Finding(
+        yield RandomiserFinding(
             "unbalanced_category",
             "fail" if strong else "warn",
             f"{shown(name)} is not alike in the variants: {shown(label)} is {told} (p = {p:.2g} below {level:g} / {tests}, "

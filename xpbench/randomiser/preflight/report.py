@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from xpbench.errors import number_of, shown
-from xpbench.randomiser.findings import Finding, jsonable
+from xpbench.randomiser.findings import RandomiserFinding, jsonable
 from xpbench.randomiser.html import paragraph, table
 from xpbench.randomiser.preflight.association import Association
 from xpbench.randomiser.preflight.balance import Balance
@@ -96,14 +96,14 @@ class Preflight(Shows):
     srm_probability: float
     correlations: tuple[Correlation, ...]
     balance: tuple[Balance, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[RandomiserFinding, ...]
 
     @property
     def ok(self) -> bool:
         """Whether nothing keeps from launching."""
         return not any(f.level == "fail" for f in self.findings)
 
-    def finding(self, name: str) -> Finding | None:
+    def finding(self, name: str) -> RandomiserFinding | None:
         """The first finding of a name."""
         return next((f for f in self.findings if f.name == name), None)
 

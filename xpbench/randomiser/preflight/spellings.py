@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from xpbench.errors import number_of, shown
 from xpbench.randomiser.assigning import Subject
-from xpbench.randomiser.findings import Finding
+from xpbench.randomiser.findings import RandomiserFinding
 from xpbench.randomiser.flag import Flag
 from xpbench.randomiser.ids import UnitIds
 from xpbench.randomiser.plan_randomiser import Assigned
@@ -27,7 +27,7 @@ SMALLEST = 10
 """Units of a variant below which nothing can be learned about it."""
 
 
-def spelling_findings(units: UnitIds) -> Iterator[Finding]:
+def spelling_findings(units: UnitIds) -> Iterator[RandomiserFinding]:
     """Ids that name no unit, that name one unit twice, or that are of several kinds."""
     n = len(units)
     if units.is_integer or n == units.nulls:
@@ -44,7 +44,7 @@ def spelling_findings(units: UnitIds) -> Iterator[Finding]:
     folded = _folded(distinct)
     twice = len(distinct) - len(pc.unique(folded))
     if twice:
-        yield Finding(
+        yield RandomiserFinding(
             "two_spellings",
             "fail" if twice / n >= MANY else "warn",
             f"{number_of(twice, 'unit is', 'units are')} there in two spellings (case, white space, quotes, dashes, encoding): "
@@ -57,7 +57,7 @@ def spelling_findings(units: UnitIds) -> Iterator[Finding]:
         bare = pc.replace_substring_regex(padded, r"^0+([0-9])", r"\1")
         both = int(pc.sum(pc.is_in(bare, value_set=distinct)).as_py() or 0)
         if both:
-            yield Finding(
+            yield RandomiserFinding(
                 "zero_padded_ids",
                 "warn",
                 f"{number_of(both, 'id is', 'ids are')} there with and without leading zeros, such as "
@@ -67,7 +67,7 @@ def spelling_findings(units: UnitIds) -> Iterator[Finding]:
             )
     device = int(pc.sum(pc.starts_with(text, "$device:")).as_py() or 0)
     if 0 < device < len(text):
-        yield Finding(
+        yield RandomiserFinding(
             "mixed_id_kinds",
             "warn",
             f"{device:,} of {n:,} ids are device ids ($device:…) and the others are not: whoever logs in gets a second id, and "
@@ -91,8 +91,8 @@ def _folded(distinct: pa.Array) -> pa.Array:
     )
 
 
-def _refused(examples: list[str], count: int, n: int) -> Finding:
-    return Finding(
+def _refused(examples: list[str], count: int, n: int) -> RandomiserFinding:
+    return RandomiserFinding(
         "refused_ids",
         "fail" if count / n >= MANY else "warn",
         f"{count:,} of {n:,} ids are what broken code sends ({shown(', '.join(examples))}): all of them are one unit to the "
@@ -109,7 +109,7 @@ def _example(distinct: pa.Array, folded: pa.Array) -> str:
     return " and ".join(shown(v) for v in same.to_pylist()[:2])
 
 
-def size_findings(subject: Subject, found: Assigned, units: UnitIds) -> Iterator[Finding]:
+def size_findings(subject: Subject, found: Assigned, units: UnitIds) -> Iterator[RandomiserFinding]:
     """Too few ids for a variant or for the horizon, and a list of overrides that is long for them."""
     n = len(units) - units.nulls
     counts = found.counts()
@@ -124,7 +124,7 @@ def size_findings(subject: Subject, found: Assigned, units: UnitIds) -> Iterator
         listed, planned, by_list = len(overrides), {v.key for v in subject.variants if v.split > 0}, set(overrides.values())
     small = {k: c for k, c in counts.items() if c < SMALLEST and k in planned | by_list}
     if small and served >= SMALLEST * len(counts):
-        yield Finding(
+        yield RandomiserFinding(
             "small_variant",
             "fail",
             "Too few of the ids come to "
@@ -141,7 +141,7 @@ def size_findings(subject: Subject, found: Assigned, units: UnitIds) -> Iterator
     if isinstance(subject, Flag):
         forced = min(forced, listed)
     if listed and forced / n >= 0.05:
-        yield Finding(
+        yield RandomiserFinding(
             "long_override_list",
             "warn",
             f"{forced:,} of {n:,} ids ({forced / n:.0%}) have their variant from the list of overrides and not from the hash: "
@@ -151,7 +151,7 @@ def size_findings(subject: Subject, found: Assigned, units: UnitIds) -> Iterator
         )
     horizon = None if isinstance(subject, Flag) else subject.horizon.units
     if horizon is not None and served < horizon:
-        yield Finding(
+        yield RandomiserFinding(
             "fewer_ids_than_horizon",
             "warn",
             f"{served:,} of these ids take part; the horizon needs {horizon:,} units: with these alone the readout never "
