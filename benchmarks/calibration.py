@@ -29,15 +29,15 @@ from benchmarks.report import header
 from xpbench.stats.batch import pairs_of, results
 from xpbench.stats.batch_cuped import adjusted_pairs
 from xpbench.stats.bayes import beta_posterior, posterior_lift
-from xpbench.stats.designs import Anytime, Fixed, GroupSequential, even_looks
+from xpbench.stats.designs import Anytime, Fixed, GroupSequentialTest, even_looks
 from xpbench.stats.fieller import z_effect, z_lift
-from xpbench.stats.functionals import Ratio
+from xpbench.stats.functionals import RatioOfMeans
 from xpbench.stats.moments import MomentsBatch
 from xpbench.stats.multiplicity import bh, bonferroni, ebh, holm
 from xpbench.stats.multipliers import Mixture
 from xpbench.stats.pairs import Pair
 from xpbench.stats.planning import Scenario, sample_size
-from xpbench.stats.proportion import Counts, is_tiny, p_score, score_effect
+from xpbench.stats.proportion import EventCounts, is_tiny, p_score, score_effect
 from xpbench.stats.rest import extension
 from xpbench.stats.shrinking import portfolio_prior, shrunk
 from xpbench.stats.simulate import simulate
@@ -130,13 +130,14 @@ def s01_score(rng: np.random.Generator, reps: int) -> Iterator[Line]:
     """Type I error and coverage of the score method where the rule asks for it."""
     n, rate = 400, 0.008
     x = rng.binomial(n, rate, (reps, 2))
-    found = [Counts(int(a), n, int(b), n) for a, b in x]
+    found = [EventCounts(int(a), n, int(b), n) for a, b in x]
     p = np.array([p_score(f, null=0.0, alternative="two-sided", scale="effect") for f in found if is_tiny(f) and sum(f[::2])])
     yield share("S01", f"score test, type I: binary at 0.8 %, n = {n} each (discrete, so at most)", p < 0.05, 0.0, 0.055)
     q = float(scipy.stats.norm.isf(0.025))
     y = rng.binomial(n, 0.02, reps)
     inside = [
-        (s := score_effect(Counts(int(a), n, int(b), n), q=q)).low <= 0.012 <= s.high for (a, _), b in zip(x, y, strict=True)
+        (s := score_effect(EventCounts(int(a), n, int(b), n), q=q)).low <= 0.012 <= s.high
+        for (a, _), b in zip(x, y, strict=True)
     ]
     yield share("S01", "score interval of a difference, coverage: 0.8 % against 2 %, n = 400 each", np.array(inside), 0.94, 1.0)
 
@@ -171,7 +172,7 @@ def s04_s05(rng: np.random.Generator, reps: int) -> Iterator[Line]:
         num = r.gamma(2.0, 1.0, shape) * den + r.normal(0, 1, shape)
         return np.stack([num, den], axis=-1)
 
-    pairs = pairs_of(sampled(rng, reps, 400, ratio, 2), sampled(rng, reps, 600, ratio, 2), subject=Ratio(0, 1))
+    pairs = pairs_of(sampled(rng, reps, 400, ratio, 2), sampled(rng, reps, 600, ratio, 2), subject=RatioOfMeans(0, 1))
     yield share("S04", "ratio, type I: n = 400 and 600", results(pairs, alpha=0.05, mixture=None).p_value < 0.05, 0.045, 0.055)
 
     def clusters(r: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -179,7 +180,7 @@ def s04_s05(rng: np.random.Generator, reps: int) -> Iterator[Line]:
         level = r.normal(10, 1, shape)  # shared by a cluster
         return np.stack([level * size + r.normal(0, 1, shape) * np.sqrt(size) * 2, size], axis=-1)
 
-    pairs = pairs_of(sampled(rng, reps, 60, clusters, 2), sampled(rng, reps, 60, clusters, 2), subject=Ratio(0, 1))
+    pairs = pairs_of(sampled(rng, reps, 60, clusters, 2), sampled(rng, reps, 60, clusters, 2), subject=RatioOfMeans(0, 1))
     yield share(
         "S05", "clustered units, type I: 60 clusters each", results(pairs, alpha=0.05, mixture=None).p_value < 0.05, 0.04, 0.06
     )
@@ -310,7 +311,7 @@ def s12(rng: np.random.Generator, reps: int) -> Iterator[Line]:
     """Bayesian intervals under a prior that says nothing, and the chance under the null."""
     n, some = 500, reps
     x = rng.binomial(n, 0.2, (reps, 2))
-    found = [beta_posterior(Counts(int(a), n, int(b), n), direction="increase", mass=0.95) for a, b in x[:some]]
+    found = [beta_posterior(EventCounts(int(a), n, int(b), n), direction="increase", mass=0.95) for a, b in x[:some]]
     covered = np.array([f.low <= 0.0 <= f.high for f in found])
     yield share("S12", "Beta posterior, coverage of the lift's interval: 20 %, n = 500 each", covered, 0.94, 0.96)
     chance = np.array([f.chance for f in found])
@@ -428,8 +429,8 @@ def s15(rng: np.random.Generator, reps: int) -> Iterator[Line]:
 
     control = Moments.of(1000, [10.0], [[64.0]])
     for name, design in (
-        ("group-sequential O'Brien–Fleming, 4 looks", GroupSequential((0.25, 0.5, 0.75, 1.0), "obrien_fleming")),
-        ("group-sequential Pocock, 4 looks", GroupSequential((0.25, 0.5, 0.75, 1.0), "pocock")),
+        ("group-sequential O'Brien–Fleming, 4 looks", GroupSequentialTest((0.25, 0.5, 0.75, 1.0), "obrien_fleming")),
+        ("group-sequential Pocock, 4 looks", GroupSequentialTest((0.25, 0.5, 0.75, 1.0), "pocock")),
         ("anytime, 20 looks", Anytime(even_looks(20, first=0.05), None, None, 0.05)),
     ):
         size = sample_size(Scenario(**{**base, "design": design}), value=0.5, target=0.8)

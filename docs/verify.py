@@ -6128,7 +6128,7 @@ def is_no_effect(readout: Mapping[str, Any]) -> bool:
     return recommended["outcome"] == "ship none" and set(recommended["rows"]) == {"R13"}
 
 
-class Message(str):
+class PageMessage(str):
     """A sentence of the table with its id and values; plain text everywhere else.
 
     Attributes:
@@ -6292,10 +6292,10 @@ WORDING: Mapping[str, tuple[str, ...]] = {
 """Wordings of each sentence, the one in use first."""
 
 
-def say(id_: str, **values: Any) -> Message:
+def say(id_: str, **values: Any) -> PageMessage:
     """The sentence of an id, filled."""
     texts = {name: str(value) for name, value in values.items()}
-    message = Message(WORDING[id_][0].format(**texts))
+    message = PageMessage(WORDING[id_][0].format(**texts))
     message.id, message.values = id_, texts
     return message
 
@@ -8367,7 +8367,7 @@ def looks_section(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class SplitRow:
+class MemoSplitRow:
     """One variant in the exposure split: its units and the share planned."""
 
     label: str
@@ -8376,7 +8376,7 @@ class SplitRow:
     control: bool = False
 
 
-def split(rows: Sequence[SplitRow], *, title: str = "Exposed units against the planned split") -> str:
+def split(rows: Sequence[MemoSplitRow], *, title: str = "Exposed units against the planned split") -> str:
     """Bars of the observed shares with a tick where the plan put them."""
     total = sum(r.units for r in rows)
     width, left, right = 460, 120, 276
@@ -8408,7 +8408,7 @@ def split_picture(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: M
     total = sum(v["split"] for v in plan["variants"]) or 1.0
     return split(
         [
-            SplitRow(labels[v["key"]], units.get(v["key"], 0), v["split"] / total, bool(v.get("control")))
+            MemoSplitRow(labels[v["key"]], units.get(v["key"], 0), v["split"] / total, bool(v.get("control")))
             for v in plan["variants"]
         ]
     )
@@ -9062,7 +9062,7 @@ PICTURES = ("forest", "forests", "split", "accrual", "effect", "segment_pictures
 
 def _messages(value: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Sentences of the table, by the place of their cell."""
-    if isinstance(value, Message):
+    if isinstance(value, PageMessage):
         yield place, {"id": value.id, "values": {name: legal(text) for name, text in value.values.items()}}
     elif isinstance(value, Mapping):
         for name, inner in value.items():

@@ -19,14 +19,14 @@ import vl_convert
 
 from xpbench.stats.batch import pairs_of, results
 from xpbench.stats.bayes import posterior_lift
-from xpbench.stats.designs import Anytime, Fixed, GroupSequential, even_looks
+from xpbench.stats.designs import Anytime, Fixed, GroupSequentialTest, even_looks
 from xpbench.stats.fieller import lift_bounds
 from xpbench.stats.moments import MomentsBatch
 from xpbench.stats.multiplicity import bh, bonferroni, holm
 from xpbench.stats.multipliers import q_anytime
 from xpbench.stats.pairs import Pair
 from xpbench.stats.planning import Scenario, mde
-from xpbench.stats.proportion import Counts, score_effect
+from xpbench.stats.proportion import EventCounts, score_effect
 from xpbench.stats.quantiles import ranks
 from xpbench.stats.spending import q_group
 from xpbench.stats.srm import srm_anytime
@@ -418,7 +418,7 @@ def planning() -> None:
     }  # fmt: skip
     designs = {
         "fixed": Fixed(),
-        "group-sequential, 4 looks (O'Brien–Fleming)": GroupSequential(even_looks(4, first=0.25), "obrien_fleming"),
+        "group-sequential, 4 looks (O'Brien–Fleming)": GroupSequentialTest(even_looks(4, first=0.25), "obrien_fleming"),
         "anytime, 20 looks": Anytime(even_looks(20, first=0.05), None, None, 0.05),
     }
     out = []
@@ -446,7 +446,7 @@ def proportion() -> None:
         kept = [(i, j) for i in range(40) for j in range(40) if x[i] * x[j] > 1e-6]
         cover = {"score (Miettinen–Nurminen)": 0.0, "normal (Wald)": 0.0}
         for i, j in kept:
-            found = score_effect(Counts(i, n, j, n), q=q)
+            found = score_effect(EventCounts(i, n, j, n), q=q)
             se = math.sqrt(i / n * (1 - i / n) / n + j / n * (1 - j / n) / n)
             d = (j - i) / n
             cover["score (Miettinen–Nurminen)"] += x[i] * x[j] * (found.low <= 0.0 <= found.high)

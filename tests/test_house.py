@@ -177,3 +177,31 @@ def test_tables_and_logs_have_one_reader() -> None:
     assert readers_in("import duckdb\nfrom pyarrow import csv\nimport pandas as pd\npd.read_csv(x)") == {
         "duckdb", "pyarrow.csv", "read_csv",
     }  # fmt: skip
+
+
+SAME_IN_TWO_PLACES = {
+    "Bools": "alias of one type of numpy",
+    "Floats": "alias of one type of numpy",
+    "Direction": "the same two words; plans load without statistics",
+    "Receive": "alias of the ASGI standard; the sandbox and the service share no room",
+    "Send": "alias of the ASGI standard; the sandbox and the service share no room",
+}
+"""Names that more than one module declares, with the reason. Everything else has one meaning in the package."""
+
+
+def test_a_type_has_one_meaning() -> None:
+    """No two modules declare a public type of one name; the verifier repeats some by design and imports nothing of the house."""
+    declared: dict[str, list[str]] = {}
+    for path in (ROOT / "xpbench").rglob("*.py"):
+        if "verifier" in path.relative_to(ROOT).parts:
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [node.name] if isinstance(node, ast.ClassDef) else []
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript | ast.BinOp):
+                names = [t.id for t in node.targets if isinstance(t, ast.Name)]
+            for name in names:
+                if name[0].isupper() and not name.isupper():
+                    declared.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    doubled = {name: places for name, places in declared.items() if len(places) > 1}
+    assert {n: p for n, p in doubled.items() if n not in SAME_IN_TWO_PLACES} == {}
+    assert set(SAME_IN_TWO_PLACES) == set(doubled), "a reason for a name that has one meaning by now"

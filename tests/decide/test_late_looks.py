@@ -14,7 +14,7 @@ from xpbench.decide.designs import design_of
 from xpbench.decide.readout import Readout
 from xpbench.errors import DecisionError
 from xpbench.plan import Plan
-from xpbench.stats.proportion import Counts, score_z
+from xpbench.stats.proportion import EventCounts, score_z
 from xpbench.stats.spending import q_group
 
 ALPHA = 0.05
@@ -99,7 +99,7 @@ def test_a_plan_that_ends_short_spends_the_rest_at_its_declared_last_look(tmp_pa
     short = q_group(ALPHA, [0.5, share], "obrien_fleming")[-1]
     row = last.rows[0]
     assert row.ci_high is not None
-    counts = Counts(round(row.mean_control * row.n_control), row.n_control, round(row.mean * row.n), row.n)
+    counts = EventCounts(round(row.mean_control * row.n_control), row.n_control, round(row.mean * row.n), row.n)
     assert score_z(counts, null=row.ci_high, scale="effect") == pytest.approx(-full, rel=1e-9)  # a share is judged by the score
     assert full < short
     assert last.due.is_adequate is False

@@ -13,7 +13,7 @@ import pytest
 
 import xpbench as xp
 from xpbench.errors import InputError
-from xpbench.forecast.accrual import Accrual, accrual_of
+from xpbench.forecast.accrual import AccrualCurve, accrual_of
 from xpbench.forecast.drafting import drafted
 from xpbench.forecast.history import History
 from xpbench.forecast.size_table import reductions_of, size_table
@@ -157,4 +157,4 @@ def test_the_pace_of_a_history_is_its_days() -> None:
     pace = accrual_of(plan(), history)
     assert pace is not None
     assert pace.units_by(2) == 200
-    assert size_table(plan(), accrual=Accrual(np.array([50.0]))).rows[0].units == 350
+    assert size_table(plan(), accrual=AccrualCurve(np.array([50.0]))).rows[0].units == 350

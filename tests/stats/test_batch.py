@@ -10,7 +10,7 @@ import pytest
 from xpbench.stats.batch import pairs_of, results
 from xpbench.stats.batch_cuped import adjusted_pairs
 from xpbench.stats.cuped import adjust
-from xpbench.stats.functionals import Formula, Ratio
+from xpbench.stats.functionals import FormulaOfMeans, RatioOfMeans
 from xpbench.stats.inference import absolute, p_anytime, p_fixed, relative
 from xpbench.stats.moments import Moments, MomentsBatch
 from xpbench.stats.multipliers import Mixture, q_fixed, q_mixture
@@ -28,7 +28,7 @@ CELLS = [
     Moments.of(30, [0.0, 1.0], [[1.0, 0.0], [0.0, 1.0]]),
     Moments.of(30, [5.0, 1.0], [[math.inf, 0.0], [0.0, 1.0]]),
 ]
-SUBJECTS = [0, 1, Ratio(0, 1), Formula.of("(a - b) / 2", names=["a", "b"])]
+SUBJECTS = [0, 1, RatioOfMeans(0, 1), FormulaOfMeans.of("(a - b) / 2", names=["a", "b"])]
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)
@@ -73,7 +73,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize(("y", "xs"), [(0, [1]), (0, [1, 2]), (Ratio(0, 1), [1, 2]), (0, [Ratio(1, 2)])], ids=str)
+@pytest.mark.parametrize(("y", "xs"), [(0, [1]), (0, [1, 2]), (RatioOfMeans(0, 1), [1, 2]), (0, [RatioOfMeans(1, 2)])], ids=str)
 def test_cuped_is_that_of_the_single_function(rng, case, y, xs):
     def cells(n: int, *, is_control: bool = False) -> list[Moments]:
         out = []

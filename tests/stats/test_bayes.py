@@ -21,14 +21,14 @@ from xpbench.stats.bayes import (
     posterior_effect,
     posterior_lift,
 )
-from xpbench.stats.functionals import Ratio
+from xpbench.stats.functionals import RatioOfMeans
 from xpbench.stats.inference import p_fixed, relative
 from xpbench.stats.marginals import Beta, Student
 from xpbench.stats.moments import Moments
 from xpbench.stats.pairs import Pair, mean_pair
-from xpbench.stats.proportion import Counts
+from xpbench.stats.proportion import EventCounts
 
-GUIDE = Counts(2289, 35_350, 2480, 35_620)
+GUIDE = EventCounts(2289, 35_350, 2480, 35_620)
 """The worked example of Mixpanel's guide: 6.48 % and 6.96 %, lift +7.52 %."""
 
 
@@ -56,7 +56,7 @@ def test_chance_is_the_closed_form(c, t):
     assert found.chance == pytest.approx(exact_chance(c[0], c[1], t[0], t[1]), rel=1e-9)
 
 
-@pytest.mark.parametrize("case", [GUIDE, Counts(3, 40, 9, 35), Counts(40, 100, 30, 90)])
+@pytest.mark.parametrize("case", [GUIDE, EventCounts(3, 40, 9, 35), EventCounts(40, 100, 30, 90)])
 @pytest.mark.parametrize("direction", ["increase", "decrease"])
 def test_beta_posterior_is_that_of_a_million_draws(rng, case, direction):
     """Source: numpy draws from the same Betas; Monte-Carlo error."""
@@ -79,7 +79,7 @@ def test_beta_posterior_is_that_of_a_million_draws(rng, case, direction):
 
 def test_prior_is_one_pseudo_observation_at_the_pooled_rate():
     """Source: Mixpanel's guide as quoted in the reference: Beta(x + m, n − x + 1 − m); 1e-6."""
-    control, treatment = beta_marginals(Counts(3, 10, 9, 30))
+    control, treatment = beta_marginals(EventCounts(3, 10, 9, 30))
     assert (control.a, control.b) == pytest.approx((3.3, 7.7))
     assert (treatment.a, treatment.b) == pytest.approx((9.3, 21.7))
 
@@ -229,7 +229,7 @@ def test_narrowest_interval_of_a_skewed_distribution(mass):
 
 
 def test_a_control_near_zero_has_a_chance_but_no_lift():
-    found = beta_posterior(Counts(0, 40, 3, 35), direction="increase", mass=0.95)
+    found = beta_posterior(EventCounts(0, 40, 3, 35), direction="increase", mass=0.95)
     assert found.status == "unbounded_lift"
     assert found.chance > 0.99
     assert math.isnan(found.lift)
@@ -239,16 +239,16 @@ def test_a_control_near_zero_has_a_chance_but_no_lift():
 
 
 def test_lift_of_a_share_does_not_fall_below_minus_one():
-    assert beta_posterior(Counts(5, 40, 0, 30), direction="increase", mass=0.95).low >= -1.0
+    assert beta_posterior(EventCounts(5, 40, 0, 30), direction="increase", mass=0.95).low >= -1.0
 
 
 def test_degenerate_input_is_a_status():
     broken = Pair(2.0, 3.0, math.nan, math.nan, math.nan, math.nan, 4, "separation")
     empty, flat = Moments.of(0, [0.0], [[0.0]]), Moments.of_values([1.0, 1.0, 1.0])
     finite = {"direction": "increase", "mass": 0.95}
-    assert beta_posterior(Counts(0, 0, 1, 5), **finite).status == "not_enough_units"
-    assert beta_posterior(Counts(0, 5, 0, 5), **finite).status == "zero_variance"
-    assert beta_posterior(Counts(5, 5, 5, 5), **finite).status == "zero_variance"
+    assert beta_posterior(EventCounts(0, 0, 1, 5), **finite).status == "not_enough_units"
+    assert beta_posterior(EventCounts(0, 5, 0, 5), **finite).status == "zero_variance"
+    assert beta_posterior(EventCounts(5, 5, 5, 5), **finite).status == "zero_variance"
     assert nig_posterior(empty, flat, subject=0, **finite).status == "not_enough_units"
     assert nig_posterior(flat, flat, subject=0, **finite).status == "zero_variance"
     assert (
@@ -263,7 +263,7 @@ def test_degenerate_input_is_a_status():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: beta_marginals(Counts(0, 5, 0, 5)),
+        lambda: beta_marginals(EventCounts(0, 5, 0, 5)),
         lambda: compare(Beta(1, 1), Beta(1, 1), direction="up", mass=0.95),
         lambda: posterior_effect(pair(), prior_mean=0, prior_sd=0.0, direction="increase", mass=0.95),
         lambda: posterior_effect(pair(), prior_mean=0, prior_sd=1.0, direction="increase", mass=1.0),
@@ -394,13 +394,13 @@ def test_a_negative_control_is_the_mirror_image_of_a_positive_one():
 
 
 def test_one_unit_in_each_variant_has_a_posterior():
-    found = beta_posterior(Counts(1, 1, 0, 1), direction="increase", mass=0.5)
+    found = beta_posterior(EventCounts(1, 1, 0, 1), direction="increase", mass=0.5)
     assert found.chance == pytest.approx(scipy.stats.beta(1.5, 0.5).expect(scipy.stats.beta(0.5, 1.5).sf), abs=1e-6)
 
 
 def test_a_prior_that_does_not_exist_names_the_events():
     with pytest.raises(StatsError, match=r"5 of 5\b"):
-        beta_marginals(Counts(2, 2, 3, 3))
+        beta_marginals(EventCounts(2, 2, 3, 3))
 
 
 def test_the_prior_pulls_with_the_square_of_the_distance():
@@ -413,7 +413,7 @@ def test_the_prior_pulls_with_the_square_of_the_distance():
 def test_a_ratio_without_a_value_for_all_units_together_is_not_finite():
     above, below = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 1.25, 0.75, 1.0])
     c, t = Moments.of_values(above, below), Moments.of_values(above, -below)  # denominators cancel out
-    found = nig_posterior(c, t, subject=Ratio(0, 1), direction="increase", mass=0.95)
+    found = nig_posterior(c, t, subject=RatioOfMeans(0, 1), direction="increase", mass=0.95)
     assert found.status == "not_finite"
 
 
@@ -428,7 +428,7 @@ def test_an_effect_other_than_one_and_little_mass():
 
 
 def test_as_many_events_in_both_variants_have_a_posterior():
-    found = beta_posterior(Counts(5, 40, 5, 40), direction="increase", mass=0.95)
+    found = beta_posterior(EventCounts(5, 40, 5, 40), direction="increase", mass=0.95)
     assert found.status == "ok"
     assert found.chance == pytest.approx(0.5, rel=1e-9)
 

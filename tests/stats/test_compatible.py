@@ -19,12 +19,12 @@ from xpbench.stats.compatible import (
     mixpanel_tau,
     mixpanel_test,
 )
-from xpbench.stats.functionals import Formula, Ratio
+from xpbench.stats.functionals import FormulaOfMeans, RatioOfMeans
 from xpbench.stats.inference import p_fixed
 from xpbench.stats.moments import Moments
 from xpbench.stats.multipliers import q_tau
 from xpbench.stats.pairs import mean_pair, ratio_pair
-from xpbench.stats.proportion import Counts
+from xpbench.stats.proportion import EventCounts
 
 
 def rate(x: int, n: int) -> Moments:
@@ -76,12 +76,12 @@ def test_formulas_lose_their_covariance(rng):
     den = rng.poisson(5, 3000) + 1.0
     num = den * 2 + rng.normal(0, 0.5, 3000)
     m = Moments.of_values(num, den)
-    found = mixpanel_test(m, m, kind="formula", subject=Ratio(0, 1), confidence=0.95)
+    found = mixpanel_test(m, m, kind="formula", subject=RatioOfMeans(0, 1), confidence=0.95)
     ours = ratio_pair(m, m, num=0, den=1)
     assert found.se > 5 * ours.se
     gradient = np.array([1.0, -m.mean[0] / m.mean[1]]) / m.mean[1]
     assert found.variance_c == pytest.approx(float(gradient**2 @ np.diag(m.cov)))
-    alike = mixpanel_test(m, m, kind="formula", subject=Formula.of("a / b", names=["a", "b"]), confidence=0.95)
+    alike = mixpanel_test(m, m, kind="formula", subject=FormulaOfMeans.of("a / b", names=["a", "b"]), confidence=0.95)
     assert alike.variance_c == pytest.approx(found.variance_c)
 
 
@@ -113,7 +113,7 @@ def test_draws_surround_the_closed_form(direction):
     c, t = rate(2289, 35_350), rate(2480, 35_620)
     options = {"direction": direction, "mass": 0.95}
     drawn = mixpanel_posterior(c, t, kind="rate", subject=0, draws=50_000, seed=7, **options)
-    ours = beta_posterior(Counts(2289, 35_350, 2480, 35_620), **options)
+    ours = beta_posterior(EventCounts(2289, 35_350, 2480, 35_620), **options)
     assert drawn.chance == pytest.approx(ours.chance, abs=0.002)
     assert drawn.lift == pytest.approx(ours.lift, abs=0.001)
     assert drawn.high - drawn.low == pytest.approx(ours.high - ours.low, rel=0.02)
@@ -129,7 +129,7 @@ def test_draws_of_totals_surround_the_closed_form(rng):
     assert drawn.lift == pytest.approx(ours.lift, abs=0.003)
     wide = mixpanel_posterior(
         Moments.of(400, [4.0, 2.0], [[1.0, 0.6], [0.6, 1.0]]), Moments.of(400, [4.0, 2.0], [[1.0, 0.6], [0.6, 1.0]]),
-        kind="formula", subject=Ratio(0, 1), direction="increase", mass=0.95, draws=20_000, seed=1,
+        kind="formula", subject=RatioOfMeans(0, 1), direction="increase", mass=0.95, draws=20_000, seed=1,
     )  # fmt: skip
     assert wide.chance == pytest.approx(0.5, abs=0.02)
 
@@ -196,7 +196,7 @@ def test_draws_of_few_units_surround_the_closed_form(direction):
     assert (drawn.low, drawn.high) == pytest.approx((ours.low, ours.high), abs=0.02)
     few, more = rate(1, 4), rate(5, 8)
     drawn = mixpanel_posterior(few, more, kind="rate", subject=0, direction=direction, mass=0.9, draws=400_000, seed=3)
-    theirs = beta_posterior(Counts(1, 4, 5, 8), direction=direction, mass=0.9)
+    theirs = beta_posterior(EventCounts(1, 4, 5, 8), direction=direction, mass=0.9)
     assert drawn.chance == pytest.approx(theirs.chance, abs=0.004)
     assert drawn.lift == pytest.approx(theirs.lift, rel=0.02)
 
@@ -205,7 +205,7 @@ def test_draws_of_a_formula_leave_the_covariance_out():
     """Source: the closed form over moments whose covariance is zero, which is what Mixpanel documents; 2 %."""
     m = Moments.of(400, [4.0, 2.0], [[1.0, 0.6], [0.6, 1.0]])
     bare = Moments.of(400, [4.0, 2.0], [[1.0, 0.0], [0.0, 1.0]])
-    options = {"subject": Ratio(0, 1), "direction": "increase", "mass": 0.95}
+    options = {"subject": RatioOfMeans(0, 1), "direction": "increase", "mass": 0.95}
     ours = {name: nig_posterior(v, v, **options) for name, v in (("whole", m), ("bare", bare))}
     for kind, like in (("formula", "bare"), ("value", "whole")):
         drawn = mixpanel_posterior(m, m, kind=kind, draws=200_000, seed=2, **options)

@@ -12,7 +12,7 @@ import statsmodels.api as sm
 import tea_tasting
 
 from xpbench.stats.cuped import adjust, adjustment
-from xpbench.stats.functionals import Formula, Ratio
+from xpbench.stats.functionals import FormulaOfMeans, RatioOfMeans
 from xpbench.stats.inference import absolute, relative
 from xpbench.stats.moments import Moments
 from xpbench.stats.multipliers import q_fixed
@@ -71,7 +71,7 @@ def test_no_other_slope_gives_less_variance(rng, n_c, n_t):
     assert found.theta == pytest.approx(best.x, rel=1e-3)
 
 
-@pytest.mark.parametrize("subject", [0, Ratio(0, 1)])
+@pytest.mark.parametrize("subject", [0, RatioOfMeans(0, 1)])
 def test_pair_is_the_linear_combination_it_claims(rng, subject):
     """Means, variances and covariance by writing both adjusted means as one linear map of all six means; 1e-10."""
     c, t = Moments.of_values(*rows(rng, 80)), Moments.of_values(*rows(rng, 200, 0.5))
@@ -144,11 +144,11 @@ def test_ratio_with_covariates_is_near_tea_tasting(rng):
     )["m"]
     columns = ["num", "den", "num_x", "den_x"]
     c, t = (Moments.of_values(*g[columns].to_numpy().T) for _, g in frame.groupby("v"))
-    pair = adjust(c, t, y=Ratio(0, 1), xs=[Ratio(2, 3)])
+    pair = adjust(c, t, y=RatioOfMeans(0, 1), xs=[RatioOfMeans(2, 3)])
     _, _, low, high = absolute(pair, q_fixed(0.05, pair.df))
     width = high - low
     assert (low, high) == pytest.approx((theirs.effect_size_ci_lower, theirs.effect_size_ci_upper), abs=0.03 * width)
-    assert adjust(c, t, y=Ratio(0, 1), xs=[2, 3]).variance <= pair.variance * 1.0001
+    assert adjust(c, t, y=RatioOfMeans(0, 1), xs=[2, 3]).variance <= pair.variance * 1.0001
 
 
 def test_seen_and_value_are_never_worse_than_a_bare_zero(rng):
@@ -281,7 +281,7 @@ def test_degenerate_input_is_a_status(c, t, status):
 
 def test_effects_are_unbiased_for_ratio_and_formula(draw):
     c, t, *_ = draw(5000, 5000)
-    formula = Formula.of("y - 3", names=["y", "x"])
+    formula = FormulaOfMeans.of("y - 3", names=["y", "x"])
     assert adjust(c, t, y=formula, xs=[1]).effect == pytest.approx(adjust(c, t, y=0, xs=[1]).effect, rel=1e-12)
     assert ratio_pair(c, t, num=0, den=1).n == 10_000
 

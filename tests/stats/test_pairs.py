@@ -12,7 +12,7 @@ import statsmodels.api as sm
 
 from xpbench.errors import StatsError
 from xpbench.stats.batch import pairs_of
-from xpbench.stats.functionals import Formula, Ratio
+from xpbench.stats.functionals import FormulaOfMeans, RatioOfMeans
 from xpbench.stats.inference import absolute, p_fixed
 from xpbench.stats.moments import Moments, MomentsBatch
 from xpbench.stats.multipliers import q_fixed
@@ -113,7 +113,7 @@ def test_quantile_pair_uses_the_normal():
 
 def test_pair_of_takes_any_functional(draw):
     c, t, *_ = draw()
-    assert pair_of(c, t, subject=Formula.of("y / x", names=["y", "x"])) == pair_of(c, t, subject=Ratio(0, 1))
+    assert pair_of(c, t, subject=FormulaOfMeans.of("y / x", names=["y", "x"])) == pair_of(c, t, subject=RatioOfMeans(0, 1))
 
 
 def test_swapping_variants_swaps_the_pair(draw):
@@ -213,7 +213,7 @@ def test_a_ratio_that_is_the_same_for_every_unit_is_no_noise(seed):
         c, t = Moments.of_values(3.0 * d, d), Moments.of_values(rate * e, e)
         assert ratio_pair(c, t, num=0, den=1).status == status
         assert formula_pair(c, t, expression="a / b", names=["a", "b"]).status == status
-        batch = pairs_of(MomentsBatch.stack([c]), MomentsBatch.stack([t]), subject=Ratio(0, 1))
+        batch = pairs_of(MomentsBatch.stack([c]), MomentsBatch.stack([t]), subject=RatioOfMeans(0, 1))
         assert batch.status.tolist() == [status]
     noisy = Moments.of_values(3.0 * d * (1.0 + 1e-4 * rng.normal(size=50)), d)  # the smallest real noise still counts
     assert ratio_pair(noisy, noisy, num=0, den=1).status == "ok"
@@ -221,12 +221,12 @@ def test_a_ratio_that_is_the_same_for_every_unit_is_no_noise(seed):
 
 def test_a_denominator_of_zero_is_named_whoever_asks():
     c, t = Moments.of_values([1.0, 2.0, 3.0], [0.0, 0.0, 0.0]), Moments.of_values([1.0, 2.0, 4.0], [1.0, 1.0, 2.0])
-    assert pair_of(c, t, subject=Ratio(0, 1)).status == "zero_denominator"
-    assert pairs_of(MomentsBatch.stack([c]), MomentsBatch.stack([t]), subject=Ratio(0, 1)).status.tolist() == [
+    assert pair_of(c, t, subject=RatioOfMeans(0, 1)).status == "zero_denominator"
+    assert pairs_of(MomentsBatch.stack([c]), MomentsBatch.stack([t]), subject=RatioOfMeans(0, 1)).status.tolist() == [
         "zero_denominator"
     ]
     missing = Moments.of(9, [math.nan, 0.0], [[1.0, 0.0], [0.0, 1.0]])
-    assert pair_of(missing, t, subject=Ratio(0, 1)).status == "not_finite"
+    assert pair_of(missing, t, subject=RatioOfMeans(0, 1)).status == "not_finite"
 
 
 def test_a_quantile_without_bounds_says_so():

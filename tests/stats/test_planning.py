@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.power import NormalIndPower, TTestIndPower
 
 from xpbench.errors import StatsError
-from xpbench.stats.designs import Anytime, Bayes, Fixed, GroupSequential, even_looks
+from xpbench.stats.designs import Anytime, Bayes, Fixed, GroupSequentialTest, even_looks
 from xpbench.stats.planning import Scenario, lift_mde_delta, mde, power, sample_size
 from xpbench.stats.spending import q_group
 
@@ -108,7 +108,7 @@ def test_relative_non_inferiority_has_the_noise_of_the_control(margin, cv):
 @pytest.mark.parametrize("looks", [(0.5, 1.0), (0.3, 0.7, 1.0)])
 def test_group_sequential_size_has_its_power_by_the_multivariate_normal(spending, looks):
     """Source: scipy.stats.multivariate_normal over all looks at the planned n; 2e-4."""
-    design = GroupSequential(looks, spending)
+    design = GroupSequentialTest(looks, spending)
     found = sample_size(scenario(design=design), value=0.1, target=0.8)
     t = np.array(looks)
     drift = 0.1 / math.sqrt(4 / found.n_control + 4 / found.n_treatment)
@@ -131,7 +131,7 @@ def test_cuped_corrections_and_comparisons_scale_the_plan():
 
 
 @pytest.mark.parametrize(
-    "design", [Fixed(), Anytime((1.0,), None, None, 0.05), GroupSequential((0.5, 1.0), "pocock"), Bayes(0.95, 0.3)]
+    "design", [Fixed(), Anytime((1.0,), None, None, 0.05), GroupSequentialTest((0.5, 1.0), "pocock"), Bayes(0.95, 0.3)]
 )
 @pytest.mark.parametrize("scale", ["effect", "lift"])
 @pytest.mark.parametrize("direction", ["increase", "decrease"])
@@ -201,7 +201,7 @@ def test_bayes_with_a_flat_prior_is_the_one_sided_normal_test():
 
 
 def test_power_over_looks_ends_at_the_power():
-    found = power(scenario(design=GroupSequential((0.3, 0.6, 1.0), "pocock")), value=0.15, n=4000)
+    found = power(scenario(design=GroupSequentialTest((0.3, 0.6, 1.0), "pocock")), value=0.15, n=4000)
     assert list(found.by_look) == sorted(found.by_look)
     assert found.by_look[-1] == found.power
     assert found.to_dict()["by_look"] == list(found.by_look)
@@ -254,8 +254,8 @@ def test_more_units_never_lose_power(value, share):
         {"sd": 0.0},
         {"scale": "odds"},
         {"scale": "lift", "mean": 0.0},
-        {"design": GroupSequential((0.5, 0.9), "pocock")},
-        {"design": GroupSequential((0.5, 0.5, 1.0), "pocock")},
+        {"design": GroupSequentialTest((0.5, 0.9), "pocock")},
+        {"design": GroupSequentialTest((0.5, 0.5, 1.0), "pocock")},
     ],
 )
 def test_scenarios_that_make_no_plan_are_refused(changes):
@@ -292,7 +292,7 @@ def test_sample_size_as_a_dictionary():
 
 
 @pytest.mark.parametrize(
-    "design", [Fixed(), NORMAL, GroupSequential((0.5, 1.0), "pocock"), Bayes(threshold=0.95, prior_sd=None)], ids=str
+    "design", [Fixed(), NORMAL, GroupSequentialTest((0.5, 1.0), "pocock"), Bayes(threshold=0.95, prior_sd=None)], ids=str
 )
 def test_a_power_that_needs_no_effect_is_refused(design):
     """A test rejects with probability alpha where there is nothing to find; a plan for less is no plan."""
@@ -307,7 +307,7 @@ def test_a_power_that_needs_no_effect_is_refused(design):
 def test_one_unit_finds_nothing():
     assert power(scenario(), value=5.0, n=3).power == 0.0
     assert power(scenario(split=(0.1, 0.9)), value=5.0, n=19).power == 0.0
-    assert power(scenario(design=GroupSequential((0.5, 1.0), "pocock")), value=5.0, n=2).by_look == (0.0, 0.0)
+    assert power(scenario(design=GroupSequentialTest((0.5, 1.0), "pocock")), value=5.0, n=2).by_look == (0.0, 0.0)
     with pytest.raises(StatsError, match="at least 2 units"):
         mde(scenario(), n=3, target=0.8, direction="increase")
     for n in (0, -1, math.nan):
@@ -327,7 +327,12 @@ def test_power_of_the_fewest_units_is_statsmodels(n):
 
 @pytest.mark.parametrize(
     "design",
-    [Fixed(), Anytime((0.5, 1.0), 6000.0, None, 0.05), Anytime((1.0,), None, 0.2, 0.05), GroupSequential((0.5, 1.0), "pocock")],
+    [
+        Fixed(),
+        Anytime((0.5, 1.0), 6000.0, None, 0.05),
+        Anytime((1.0,), None, 0.2, 0.05),
+        GroupSequentialTest((0.5, 1.0), "pocock"),
+    ],
 )
 def test_units_of_further_variants_change_nothing(design):
     """Two of four equal variants are the same comparison as two alone with half the units."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from xpbench.stats.proportion import Counts, p_score, z_difference
+from xpbench.stats.proportion import EventCounts, p_score, z_difference
 from xpbench.stats.spending import crossing, p_reflection, q_group, q_reflection, spending_bounds
 from xpbench.stats.srm import srm_anytime, srm_spending
 
@@ -83,7 +83,7 @@ def test_size_and_power_of_the_score_by_enumeration(n_c, n_t, rate, lift, size, 
         weight = stats.binom.pmf(x, n_c, rate) * stats.binom.pmf(y, n_t, treated)
         assert weight[np.abs(z) > 1.9599639845400545].sum() == pytest.approx(expected, abs=0.0006)
         for i in range(0, x.size, max(1, x.size // 40)):  # the statistic of the library at a grid of outcomes
-            counts = Counts(int(x.flat[i]), n_c, int(y.flat[i]), n_t)
+            counts = EventCounts(int(x.flat[i]), n_c, int(y.flat[i]), n_t)
             assert z_difference(counts, null=0.0) == pytest.approx(z.flat[i], rel=1e-7, abs=1e-9)
             if counts.x_c == counts.x_t == 0:
                 continue

@@ -16,7 +16,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, test_propor
 from xpbench.errors import StatsError
 from xpbench.stats.moments import Moments
 from xpbench.stats.proportion import (
-    Counts,
+    EventCounts,
     counts,
     is_binary,
     is_tiny,
@@ -47,12 +47,18 @@ del test_proportions_2indep  # pytest would take it for a test
 )
 def test_difference_is_newcombes_table(x_t, n_t, x_c, n_c, low, high):
     """Source: Newcombe 1998, Statistics in Medicine 17:873, table II, method 6 (Miettinen–Nurminen); 4 decimals."""
-    found = score_effect(Counts(x_c, n_c, x_t, n_t), q=Q)
+    found = score_effect(EventCounts(x_c, n_c, x_t, n_t), q=Q)
     assert (found.low, found.high) == pytest.approx((low, high), abs=6e-5)
     assert found.estimate == pytest.approx(x_t / n_t - x_c / n_c)
 
 
-CASES = [Counts(3, 1000, 12, 900), Counts(48, 80, 56, 70), Counts(9, 200, 2, 100), Counts(1, 30, 5, 40), Counts(7, 20, 18, 20)]
+CASES = [
+    EventCounts(3, 1000, 12, 900),
+    EventCounts(48, 80, 56, 70),
+    EventCounts(9, 200, 2, 100),
+    EventCounts(1, 30, 5, 40),
+    EventCounts(7, 20, 18, 20),
+]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -94,7 +100,7 @@ def test_statistic_maximises_the_constrained_likelihood(case, null):
 @given(st.integers(1, 60), st.integers(1, 60), st.data())
 @settings(max_examples=150, deadline=None)
 def test_both_intervals_and_p_agree(n_c, n_t, data):
-    case = Counts(data.draw(st.integers(0, n_c)), n_c, data.draw(st.integers(0, n_t)), n_t)
+    case = EventCounts(data.draw(st.integers(0, n_c)), n_c, data.draw(st.integers(0, n_t)), n_t)
     effect, lift = score_effect(case, q=Q), score_lift(case, q=Q)
     z = z_difference(case, null=0.0)
     assert effect.low <= effect.estimate <= effect.high
@@ -110,21 +116,21 @@ def test_both_intervals_and_p_agree(n_c, n_t, data):
 @given(st.integers(1, 40), st.integers(1, 40), st.data())
 @settings(max_examples=60, deadline=None)
 def test_swapping_variants_flips_the_difference(n_c, n_t, data):
-    case = Counts(data.draw(st.integers(0, n_c)), n_c, data.draw(st.integers(0, n_t)), n_t)
-    back = Counts(case.x_t, case.n_t, case.x_c, case.n_c)
+    case = EventCounts(data.draw(st.integers(0, n_c)), n_c, data.draw(st.integers(0, n_t)), n_t)
+    back = EventCounts(case.x_t, case.n_t, case.x_c, case.n_c)
     there, here = score_effect(back, q=Q), score_effect(case, q=Q)
     assert (-there.high, -there.low) == pytest.approx((here.low, here.high), abs=1e-8)
 
 
 def test_rare_events_in_a_million_keep_their_digits():
-    case = Counts(3, 1_000_000, 12, 1_000_000)
+    case = EventCounts(3, 1_000_000, 12, 1_000_000)
     found = score_effect(case, q=Q)
     assert z_difference(case, null=found.low) == pytest.approx(Q, rel=1e-6)
     assert z_difference(case, null=found.high) == pytest.approx(-Q, rel=1e-6)
 
 
 def test_no_event_in_the_control_has_an_effect_but_no_lift():
-    case = Counts(0, 500, 8, 500)
+    case = EventCounts(0, 500, 8, 500)
     effect, lift = score_effect(case, q=Q), score_lift(case, q=Q)
     assert effect.low > 0
     assert lift.kind == "unbounded"
@@ -134,33 +140,33 @@ def test_no_event_in_the_control_has_an_effect_but_no_lift():
 
 
 def test_no_event_in_the_treatment_is_a_lift_of_minus_one():
-    found = score_lift(Counts(8, 500, 0, 500), q=Q)
+    found = score_lift(EventCounts(8, 500, 0, 500), q=Q)
     assert (found.estimate, found.low, found.kind) == (-1.0, -1.0, "bounded")
     assert found.high < 0
 
 
 def test_no_event_at_all_says_nothing():
-    none = Counts(0, 20, 0, 30)
+    none = EventCounts(0, 20, 0, 30)
     assert math.isnan(p_score(none, null=0.0, alternative="two-sided", scale="effect"))
-    assert math.isnan(p_score(Counts(20, 20, 30, 30), null=0.0, alternative="less", scale="lift"))
+    assert math.isnan(p_score(EventCounts(20, 20, 30, 30), null=0.0, alternative="less", scale="lift"))
     assert score_lift(none, q=Q).kind == "undefined"
     assert score_effect(none, q=Q).low < 0 < score_effect(none, q=Q).high
 
 
 @pytest.mark.parametrize("alternative", ["greater", "less"])
 def test_one_sided_halves_add_up(alternative):
-    case = Counts(3, 100, 9, 100)
+    case = EventCounts(3, 100, 9, 100)
     one = p_score(case, null=0.01, alternative=alternative, scale="effect")
     z = z_difference(case, null=0.01)
     assert one == pytest.approx(scipy.stats.norm.sf(z if alternative == "greater" else -z), rel=1e-12)
 
 
 def test_the_rule_asks_for_ten_with_and_ten_without():
-    assert is_tiny(Counts(9, 100, 50, 100))
-    assert is_tiny(Counts(50, 100, 91, 100))
-    assert is_tiny(Counts(95, 100, 50, 100))
-    assert is_tiny(Counts(50, 100, 4, 100))
-    assert not is_tiny(Counts(10, 100, 90, 100))
+    assert is_tiny(EventCounts(9, 100, 50, 100))
+    assert is_tiny(EventCounts(50, 100, 91, 100))
+    assert is_tiny(EventCounts(95, 100, 50, 100))
+    assert is_tiny(EventCounts(50, 100, 4, 100))
+    assert not is_tiny(EventCounts(10, 100, 90, 100))
 
 
 def test_binary_columns_are_known_by_their_moments(rng):
@@ -171,7 +177,7 @@ def test_binary_columns_are_known_by_their_moments(rng):
     assert not is_binary(m, col=2)
     assert not is_binary(Moments.of_values([1.0]), col=0)
     assert is_binary(Moments.of_values(np.zeros(5)), col=0)
-    assert counts(m, m, col=0) == Counts(int(x.sum()), 50, int(x.sum()), 50)
+    assert counts(m, m, col=0) == EventCounts(int(x.sum()), 50, int(x.sum()), 50)
     with pytest.raises(StatsError, match="0 and 1"):
         counts(m, m, col=1)
 
@@ -179,10 +185,12 @@ def test_binary_columns_are_known_by_their_moments(rng):
 def test_unknown_words_are_refused():
     for options in ({"alternative": "up", "scale": "effect"}, {"alternative": "less", "scale": "odds"}):
         with pytest.raises(StatsError, match="XPB-S01"):
-            p_score(Counts(3, 10, 4, 10), null=0.0, **options)
+            p_score(EventCounts(3, 10, 4, 10), null=0.0, **options)
 
 
-@pytest.mark.parametrize("case", [*CASES, Counts(0, 100, 5, 100), Counts(5, 100, 0, 100), Counts(100, 100, 95, 100)])
+@pytest.mark.parametrize(
+    "case", [*CASES, EventCounts(0, 100, 5, 100), EventCounts(5, 100, 0, 100), EventCounts(100, 100, 95, 100)]
+)
 @pytest.mark.parametrize("direction", ["increase", "decrease"])
 @pytest.mark.parametrize(("scale", "margin"), [("effect", 0.01), ("effect", 0.2), ("lift", 0.1), ("lift", 0.9)])
 def test_margins_of_tiny_proportions_are_read_off_the_interval(case, direction, scale, margin):
@@ -215,7 +223,7 @@ def test_margin_of_a_ratio_is_statsmodels(case, ratio):
     assert found.p_value == pytest.approx(theirs.pvalue, rel=1e-6)
 
 
-@pytest.mark.parametrize("case", [*CASES, Counts(0, 100, 5, 100), Counts(5, 100, 0, 100)])
+@pytest.mark.parametrize("case", [*CASES, EventCounts(0, 100, 5, 100), EventCounts(5, 100, 0, 100)])
 @pytest.mark.parametrize("direction", ["increase", "decrease"])
 @pytest.mark.parametrize("least", [0.0, 0.3, 0.99])
 def test_a_smallest_lift_is_read_off_the_interval(case, direction, least):
@@ -232,7 +240,7 @@ def test_a_smallest_lift_is_read_off_the_interval(case, direction, least):
 
 
 def test_margins_without_any_event_say_nothing():
-    for case in (Counts(0, 50, 0, 50), Counts(50, 50, 50, 50)):
+    for case in (EventCounts(0, 50, 0, 50), EventCounts(50, 50, 50, 50)):
         found = score_noninferior(case, direction="increase", margin=0.1, scale="lift", q=Q)
         assert (found.passed, found.status) == (None, "zero_variance")
         assert score_practical(case, min_lift=0.1, direction="increase", q=Q).status == "zero_variance"
@@ -243,11 +251,11 @@ def test_margins_without_any_event_say_nothing():
         score_noninferior(CASES[0], direction="increase", margin=1.0, scale="lift", q=Q)
     with pytest.raises(StatsError):
         score_practical(CASES[0], min_lift=-0.1, direction="increase", q=Q)
-    gone = score_practical(Counts(9, 100, 0, 100), min_lift=1.0, direction="decrease", q=Q)
+    gone = score_practical(EventCounts(9, 100, 0, 100), min_lift=1.0, direction="decrease", q=Q)
     assert (gone.estimate_reaches, gone.interval_reaches, gone.ruled_out) == (True, False, True)
 
 
-def z_difference_in_fifty_digits(found: Counts, null: float) -> float:
+def z_difference_in_fifty_digits(found: EventCounts, null: float) -> float:
     """The score statistic with the constrained estimate bisected in decimals, from its likelihood equation."""
     with localcontext() as context:
         context.prec = 50
@@ -271,12 +279,12 @@ def z_difference_in_fifty_digits(found: Counts, null: float) -> float:
 @pytest.mark.parametrize(
     ("found", "null"),
     [
-        (Counts(1, 10_000_000, 3, 10_000_000), 1e-7),
-        (Counts(9_999_999, 10_000_000, 9_999_997, 10_000_000), -1e-7),
-        (Counts(2, 1_000_000, 9, 2_000_000), -1e-6),
-        (Counts(7, 50_000_000, 1, 200), 0.004),
-        (Counts(0, 3_000_000, 4, 1_000_000), 3e-6),
-        (Counts(3, 10, 9, 12), 0.2),
+        (EventCounts(1, 10_000_000, 3, 10_000_000), 1e-7),
+        (EventCounts(9_999_999, 10_000_000, 9_999_997, 10_000_000), -1e-7),
+        (EventCounts(2, 1_000_000, 9, 2_000_000), -1e-6),
+        (EventCounts(7, 50_000_000, 1, 200), 0.004),
+        (EventCounts(0, 3_000_000, 4, 1_000_000), 3e-6),
+        (EventCounts(3, 10, 9, 12), 0.2),
     ],
 )
 def test_rare_events_keep_their_digits(found, null):
@@ -287,16 +295,16 @@ def test_rare_events_keep_their_digits(found, null):
 def test_two_units_can_be_a_column_of_zeros_and_ones():
     assert is_binary(Moments.of_values([0.0, 1.0]), col=0)
     assert not is_binary(Moments.of_values([0.0, 2.0]), col=0)
-    assert counts(Moments.of_values([1.0]), Moments.of_values([0.0, 1.0]), col=0) == Counts(1, 1, 1, 2)
+    assert counts(Moments.of_values([1.0]), Moments.of_values([0.0, 1.0]), col=0) == EventCounts(1, 1, 1, 2)
 
 
 def test_a_fall_by_all_of_it_or_more():
-    gone = score_practical(Counts(9, 100, 3, 100), min_lift=1.0, direction="decrease", q=Q)
+    gone = score_practical(EventCounts(9, 100, 3, 100), min_lift=1.0, direction="decrease", q=Q)
     assert (gone.estimate_reaches, gone.interval_reaches, gone.ruled_out) == (False, False, True)
-    more = score_practical(Counts(9, 100, 0, 100), min_lift=1.5, direction="decrease", q=Q)
+    more = score_practical(EventCounts(9, 100, 0, 100), min_lift=1.5, direction="decrease", q=Q)
     assert (more.estimate_reaches, more.interval_reaches, more.ruled_out) == (False, False, True)
 
 
 def test_a_lift_that_is_exactly_the_smallest_that_matters_reaches_it():
-    found = score_practical(Counts(10, 100, 20, 100), min_lift=1.0, direction="increase", q=Q)
+    found = score_practical(EventCounts(10, 100, 20, 100), min_lift=1.0, direction="increase", q=Q)
     assert (found.estimate_reaches, found.interval_reaches, found.ruled_out) == (True, False, False)

@@ -9,15 +9,15 @@ import pytest
 import scipy.stats
 
 from xpbench.errors import StatsError
-from xpbench.stats.designs import Anytime, Fixed, GroupSequential, even_looks
-from xpbench.stats.functionals import Ratio
+from xpbench.stats.designs import Anytime, Fixed, GroupSequentialTest, even_looks
+from xpbench.stats.functionals import RatioOfMeans
 from xpbench.stats.moments import Moments
 from xpbench.stats.planning import Scenario, power
 from xpbench.stats.simulate import simulate
 from xpbench.stats.spending import q_group
 
 CONTROL = Moments.of(1000, [10.0], [[4.0]])
-DESIGNS = [Fixed(), GroupSequential((0.25, 0.5, 1.0), "pocock"), Anytime(even_looks(8, first=0.2), None, None, 0.05)]
+DESIGNS = [Fixed(), GroupSequentialTest((0.25, 0.5, 1.0), "pocock"), Anytime(even_looks(8, first=0.2), None, None, 0.05)]
 BY_TAU = Anytime((0.5, 1.0), None, 0.1, 0.05)
 """Its multiplier depends on the standard error, and so on both shares of the split."""
 
@@ -79,7 +79,7 @@ def test_looks_at_few_units_are_read_as_rows_are():
         pivots.append((t.mean(1) - c.mean(1)) / np.sqrt(c.var(1, ddof=1) / a + t.var(1, ddof=1) / b))
     crossed = np.abs(np.array(pivots)) > np.array(q_group(0.05, looks, "pocock"))[:, None]
     found = run(
-        rng, n=n, split=(1 / 3, 2 / 3), effect=2.5, replications=many, design=GroupSequential(looks, "pocock")
+        rng, n=n, split=(1 / 3, 2 / 3), effect=2.5, replications=many, design=GroupSequentialTest(looks, "pocock")
     )  # fmt: skip
     drawn, early = float(crossed.any(0).mean()), float(crossed[0].mean())
     assert found.rejected == pytest.approx(drawn, abs=4 * math.sqrt(2 * drawn * (1 - drawn) / many))
@@ -122,7 +122,7 @@ def test_a_ratio_uses_its_linearised_variance(rng):
     gradient = np.array([1.0, -2.0]) / 5.0
     plain = Moments.of(1000, [2.0], [[float(gradient @ ratio.cov @ gradient)]])
     options = {"effect": 0.05, "n": 2000, "split": (0.5, 0.5), "alpha": 0.05, "design": Fixed(), "replications": 4000}
-    one = simulate(ratio, subject=Ratio(0, 1), **options, rng=np.random.default_rng(1))
+    one = simulate(ratio, subject=RatioOfMeans(0, 1), **options, rng=np.random.default_rng(1))
     two = simulate(plain, subject=0, **options, rng=np.random.default_rng(1))
     assert one == two
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xpbench.stats.designs import Anytime, Design, Fixed, GroupSequential, even_looks
+from xpbench.stats.designs import Anytime, Design, Fixed, GroupSequentialTest, even_looks
 from xpbench.stats.planning import Scenario, power, sample_size
 from xpbench.stats.win_chance import Matters, win_mde, win_power, win_size
 
 FIXED = Fixed()
-GROUPED = GroupSequential((0.5, 0.75, 1.0), "obrien_fleming")
+GROUPED = GroupSequentialTest((0.5, 0.75, 1.0), "obrien_fleming")
 ANYTIME = Anytime(even_looks(8, first=0.2), n_opt=4000.0, tau=None, tuned_alpha=0.05)
 
 

@@ -10,7 +10,7 @@ from scipy import integrate
 from xpbench.stats.bayes import beta_posterior, nig_posterior, posterior_lift
 from xpbench.stats.moments import Moments
 from xpbench.stats.pairs import Pair
-from xpbench.stats.proportion import Counts
+from xpbench.stats.proportion import EventCounts
 from xpbench.verifier import posterior as theirs
 from xpbench.verifier.pairs import Pair as TheirPair
 
@@ -80,7 +80,7 @@ SHARES = {
 @pytest.mark.parametrize("name", SHARES)
 def test_shares_at_an_end(name):
     x_c, n_c, x_t, n_t = SHARES[name]
-    engine = beta_posterior(Counts(x_c, n_c, x_t, n_t), direction="increase", mass=0.95)
+    engine = beta_posterior(EventCounts(x_c, n_c, x_t, n_t), direction="increase", mass=0.95)
     pooled = (x_c + x_t) / (n_c + n_t)
     both = [theirs.beta(x + pooled, n - x + 1 - pooled) for x, n in ((x_c, n_c), (x_t, n_t))]
     other = theirs._compared(*both, up=True, mass=0.95, few=min(n_c, n_t) < theirs.FEW)

@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import xlog1py, xlogy
 from statsmodels.stats.multitest import multipletests
 
-from xpbench.stats.proportion import Counts, score_effect, score_lift
+from xpbench.stats.proportion import EventCounts, score_effect, score_lift
 from xpbench.verifier.designs import adjust
 from xpbench.verifier.pairs import Formula
 from xpbench.verifier.quantiles import chi2_tail, normal_isf, normal_tail, t_isf, t_tail
@@ -116,7 +116,7 @@ def by_likelihood(x_c, n_c, x_t, n_t, null):
 
 @pytest.mark.parametrize("counts", COUNTS)
 def test_score_intervals_are_those_of_the_engine_and_fit_the_likelihood(counts):
-    score, engine, q = Score(*counts), Counts(*counts), stats.norm.isf(0.025)
+    score, engine, q = Score(*counts), EventCounts(*counts), stats.norm.isf(0.025)
     assert score.effect(q) == pytest.approx(score_effect(engine, q=q)[:3], rel=1e-9, abs=1e-12)
     for null in (-0.02, 0.0, 0.01, 0.05):
         assert score.z_effect(null) == pytest.approx(by_likelihood(*counts, null), rel=1e-4, abs=1e-4)

@@ -44,7 +44,7 @@ _SELECT = re.compile(r"\bselect\b.*\bfrom\b", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class GuardFinding:
     """One place.
 
     Attributes:
@@ -74,7 +74,7 @@ class Finding:
 class GuardReport:
     """What was found, in how many files, and which could not be read."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[GuardFinding, ...]
     files: int
     sealed: tuple[str, ...]
     unread: tuple[str, ...] = ()
@@ -107,7 +107,7 @@ def guard(paths: Iterable[str | Path], *, root: str | Path = "experiments", cloc
     """
     plans = sealed_plans(root, clock=clock)
     names = _names(plans)
-    found: list[Finding] = []
+    found: list[GuardFinding] = []
     unread: list[str] = []
     count = 0
     for path in _files(paths):
@@ -142,23 +142,23 @@ def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
                 yield path
 
 
-def _in_file(path: Path, names: dict[str, str]) -> Iterator[Finding]:
+def _in_file(path: Path, names: dict[str, str]) -> Iterator[GuardFinding]:
     if not names:
         return
     text = path.read_text(encoding="utf-8-sig")
     if path.suffix == ".sql":
         for line, name in _in_sql(text, names):
-            yield Finding(str(path), line, 0, name, names[name])
+            yield GuardFinding(str(path), line, 0, name, names[name])
     elif path.suffix == ".py":
         for line, name in in_code([text], names)[0]:
-            yield Finding(str(path), line, 0, name, names[name])
+            yield GuardFinding(str(path), line, 0, name, names[name])
     else:
         cells = [
             ("".join(c.get("source", "")), i) for i, c in enumerate(json.loads(text)["cells"], 1) if c["cell_type"] == "code"
         ]
         for (_, cell), places in zip(cells, in_code([_without_magics(source) for source, _ in cells], names), strict=True):
             for line, name in places:
-                yield Finding(str(path), line, cell, name, names[name])
+                yield GuardFinding(str(path), line, cell, name, names[name])
 
 
 def _without_magics(source: str) -> str:

@@ -20,7 +20,7 @@ VARIANT = "variant"
 
 
 @dataclass(frozen=True, slots=True)
-class Moments:
+class ReadMoments:
     """What the unit table says.
 
     Attributes:
@@ -210,7 +210,7 @@ def moments_of(
     scales: Mapping[str, int] | None = None,
     known: tuple[int, Mapping[str, Profile]] | None = None,
     done: Collection[tuple[str, str]] = (),
-) -> Moments:
+) -> ReadMoments:
     """Moments of every block by variant, overall and by slice.
 
     Args:
@@ -249,7 +249,7 @@ def moments_of(
     ranks = {(b.metric, b.form): i for i, b in enumerate(blocks)}
     cells.sort(key=lambda c: (c.dimension, c.slice, ranks[c.metric, c.form], order[c.variant]))
     distinct = dict.fromkeys(_in_units(cap, scales.get(column.measure, 1)) for column, cap in caps.items())
-    return Moments(tuple(cells), tuple(distinct), tuple(work.extremes(overall)), units, slices)
+    return ReadMoments(tuple(cells), tuple(distinct), tuple(work.extremes(overall)), units, slices)
 
 
 def _in_units(cap: Cap, scale: int) -> Cap:

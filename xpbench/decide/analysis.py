@@ -22,8 +22,8 @@ from xpbench.stats.inference import Absolute, Relative, absolute, noninferior, p
 from xpbench.stats.multiplicity import Method, adjust_p, ebh_adjusted, interval_alpha
 from xpbench.stats.multipliers import q_fixed
 from xpbench.stats.pairs import Pair
-from xpbench.stats.proportion import Counts, is_many, is_uneven, score_effect, score_lift, score_practical, score_z
-from xpbench.stats.status import Status
+from xpbench.stats.proportion import EventCounts, is_many, is_uneven, score_effect, score_lift, score_practical, score_z
+from xpbench.stats.status import EstimateStatus
 from xpbench.stats.status import reason as reason_of
 
 
@@ -36,7 +36,7 @@ class _Item:
     methods: int
 
     @property
-    def scores(self) -> Counts | None:
+    def scores(self) -> EventCounts | None:
         """Counts where the score method judges this row."""
         est, once = self.estimate, self.design.reads_once
         if self.methods < WHOLE:
@@ -226,7 +226,7 @@ def _row(
     metric, est = item.metric, item.estimate
     pair = est.pair
     q, effect, lift = item.bounds(corrected.alpha)
-    status: Status = pair.status
+    status: EstimateStatus = pair.status
     chance = risk = None
     if isinstance(plan.model, Bayesian) and pair.status == "ok":
         reading = read_posterior(plan.model, metric, est, mass=plan.model.confidence)

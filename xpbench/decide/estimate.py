@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from xpbench.data.summary import Cap, Cell
 from xpbench.plan.metrics import Formula, MetricBase, Quantile
 from xpbench.stats.cuped import adjustment
-from xpbench.stats.functionals import Formula as FormulaOf
-from xpbench.stats.functionals import Functional, Ratio
+from xpbench.stats.functionals import FormulaOfMeans, Functional, RatioOfMeans
 from xpbench.stats.moments import Moments
 from xpbench.stats.pairs import Pair, borrowed, pair_of, quantile_pair, without_noise
-from xpbench.stats.proportion import Counts, counts, is_binary, is_rare, is_tiny
+from xpbench.stats.proportion import EventCounts, counts, is_binary, is_rare, is_tiny
 from xpbench.stats.status import reason
 
 
@@ -47,12 +46,12 @@ class Estimate:
     mean: float
     reduction: float | None
     is_proportion: bool
-    tiny: Counts | None = None
+    tiny: EventCounts | None = None
     moments: tuple[Moments, Moments] | None = None
     subject: int | Functional = 0
     borrows: bool = False
     is_quantile: bool = False
-    counts: Counts | None = None
+    counts: EventCounts | None = None
 
     @property
     def is_rare(self) -> bool:
@@ -158,9 +157,9 @@ def subject_of(metric: MetricBase, columns: tuple[str, ...]) -> tuple[int | Func
         from xpbench import formula
 
         names = formula.parse(metric.expression).names()
-        return FormulaOf.of(metric.expression, names=columns[: len(names)]), list(range(len(names), len(columns)))
+        return FormulaOfMeans.of(metric.expression, names=columns[: len(names)]), list(range(len(names), len(columns)))
     if columns[:2] == ("numerator", "denominator"):
-        return Ratio(0, 1), list(range(2, len(columns)))
+        return RatioOfMeans(0, 1), list(range(2, len(columns)))
     return 0, list(range(1, len(columns)))
 
 

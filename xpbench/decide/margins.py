@@ -8,7 +8,7 @@ from typing import Literal
 from xpbench.plan.metrics import MetricBase
 from xpbench.stats.inference import NonInferiority, Scale, noninferior
 from xpbench.stats.pairs import Pair
-from xpbench.stats.proportion import Counts, score_noninferior
+from xpbench.stats.proportion import EventCounts, score_noninferior
 
 MarginState = Literal["ok", "bad", "unclear"]
 Policy = Literal["non_inferior", "not_worse"]
@@ -38,7 +38,7 @@ def judge_margin(
     q: float,
     is_worse: bool,
     policy: Policy = "non_inferior",
-    scores: Counts | None = None,
+    scores: EventCounts | None = None,
 ) -> Judged:
     """Within the margin exactly when the interval with multiplier `q` excludes it.
 

@@ -56,7 +56,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Trend:
+class EffectTrend:
     """The effect of one metric and variant along one axis.
 
     Attributes:
@@ -90,12 +90,12 @@ class Trend:
         return {name: getattr(self, name) for name in self.__slots__} | {"points": [p.to_dict() for p in self.points]}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Trend:
+    def from_dict(cls, data: Mapping[str, Any]) -> EffectTrend:
         """The inverse of `to_dict`."""
         return cls(**{**data, "points": tuple(Point(**p) for p in data["points"])})
 
 
-def trends(plan: Plan, summary: Summary) -> tuple[Trend, ...]:
+def trends(plan: Plan, summary: Summary) -> tuple[EffectTrend, ...]:
     """Trend of every metric and treatment along every axis that the summary has, Holm-corrected over all of them.
 
     Ages: units are the same on all days, so effects on different days are dependent; with daily increments of one unit little
@@ -137,7 +137,7 @@ def trends(plan: Plan, summary: Summary) -> tuple[Trend, ...]:
         numbers = [None if v is None else number(v) for v in (slope, low, high, p, corrected)]
         kept = tuple(replace(q, effect=number(q.effect) or 0.0, se=number(q.se) or 0.0) for q in points)
         at, lower, upper, chance, after = numbers
-        out.append(Trend(subject.key, variant_key, axis, word, at, lower, upper, chance, after, kept, sentence))
+        out.append(EffectTrend(subject.key, variant_key, axis, word, at, lower, upper, chance, after, kept, sentence))
     return tuple(out)
 
 

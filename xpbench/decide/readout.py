@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from xpbench.data.summary import Summary
 from xpbench.decide.interaction import Interaction
 from xpbench.decide.looks import Cost, Look
-from xpbench.decide.novelty import Trend
+from xpbench.decide.novelty import EffectTrend
 from xpbench.decide.recommend import Recommendation
 from xpbench.decide.rows import Row, frame
 from xpbench.decide.seal import Due
@@ -209,7 +209,7 @@ class Readout(Shows):
     deviations: tuple[Mapping[str, Any], ...]
     stamps: tuple[str, ...]
     versions: Mapping[str, str]
-    novelty: tuple[Trend, ...] = ()
+    novelty: tuple[EffectTrend, ...] = ()
     interactions: tuple[Interaction, ...] = ()
     methods: int = METHODS
 
@@ -299,7 +299,7 @@ class Readout(Shows):
             deviations=tuple(data["deviations"]),
             stamps=tuple(data["stamps"]),
             versions=data["versions"],
-            novelty=tuple(Trend.from_dict(t) for t in data.get("novelty", ())),
+            novelty=tuple(EffectTrend.from_dict(t) for t in data.get("novelty", ())),
             interactions=tuple(Interaction.from_dict(i) for i in data.get("interactions", ())),
             methods=int(data.get("methods", FIRST)),
         )

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from xpbench.canonical import strict_loads
 from xpbench.errors import ExposeError
 from xpbench.expose.arguments import seconds_given, unit_text, variant_text
-from xpbench.expose.counts import CONTENT_TYPE, Counts
+from xpbench.expose.counts import CONTENT_TYPE, DeliveryCounts
 from xpbench.expose.limits import FUTURE_SECONDS
 from xpbench.expose.outbox import Outbox
 from xpbench.expose.tracker import Tracker
@@ -94,7 +94,7 @@ class RelayService:
         oldest_days: float = 5.0,
     ) -> None:
         self.tracker = tracker
-        self.counts = Counts()
+        self.counts = DeliveryCounts()
         self._tokens = tuple(t.encode() for t in tokens if t)
         self._origins = frozenset(o.rstrip("/").lower() for o in origins)
         self._max_body, self._max_batch, self._max_inflight = max_body, max_batch, max_inflight

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Accrual:
+class AccrualCurve:
     """Units that have come in by the end of each day, shape (days,); beyond the last day it goes on at its last pace."""
 
     units: Floats
@@ -41,11 +41,11 @@ class Accrual:
         return float((self.units[-1] - before) / last)
 
 
-def accrual_of(plan: Plan, history: History) -> Accrual | None:
+def accrual_of(plan: Plan, history: History) -> AccrualCurve | None:
     """The accrual of a plan on this traffic; None where the history has no dates."""
     if history.day is None:
         return None
-    return Accrual(np.cumsum(np.bincount(history.day).astype(np.float64) * share_taking_part(plan)))
+    return AccrualCurve(np.cumsum(np.bincount(history.day).astype(np.float64) * share_taking_part(plan)))
 
 
 def share_taking_part(plan: Plan) -> float:

@@ -16,9 +16,7 @@ from xpbench.errors import DecisionError, number_of, plain
 from xpbench.forecast.history import Floats, History, parts_of
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, Formula, MetricBase, Ratio
-from xpbench.stats.functionals import Formula as FormulaOf
-from xpbench.stats.functionals import Functional, functional
-from xpbench.stats.functionals import Ratio as RatioOf
+from xpbench.stats.functionals import FormulaOfMeans, Functional, RatioOfMeans, functional
 from xpbench.stats.moments import Moments
 from xpbench.stats.winsorize import cap, cap_thresholds
 
@@ -85,7 +83,7 @@ def baselines_of(plan: Plan, history: History) -> Baselines:
         columns = [_capped(plan, metric, part, history.values[part]) for part in parts]
         values = columns[0] if columns[0].ndim == 2 else np.column_stack(columns)
         if values.shape[1] == 2 and len(parts) == 1:
-            subject = RatioOf(0, 1)
+            subject = RatioOfMeans(0, 1)
         values = values[np.isfinite(values).all(axis=1)]
         if len(values) < 2:
             missing.append(metric.key)
@@ -136,10 +134,10 @@ def read_history(
 
 def _subject(metric: MetricBase, parts: tuple[str, ...]) -> int | Functional:
     if isinstance(metric, Ratio):
-        return RatioOf(0, 1)
+        return RatioOfMeans(0, 1)
     if isinstance(metric, Formula):
         names = formula.parse(metric.expression).names()
-        return FormulaOf.of(metric.expression, names=tuple(names))
+        return FormulaOfMeans.of(metric.expression, names=tuple(names))
     return 0
 
 

@@ -19,7 +19,7 @@ from xpbench.data.tables.profile import SEEN_ROWS, ColumnProfile, profile_of
 from xpbench.data.tables.unit_policy import SUSPECTS
 from xpbench.data.tables.variant_column import MOST_VALUES, plain_name, usual_columns
 from xpbench.errors import InputError, nearest, number_of, plain, shown
-from xpbench.forecast.accrual import Accrual
+from xpbench.forecast.accrual import AccrualCurve
 from xpbench.forecast.findings import Findings, of_table
 from xpbench.forecast.history import History
 from xpbench.forecast.log_drafting import BAD, CONTROLS, DONE, DraftNotes, is_log, plan_of_log
@@ -73,7 +73,7 @@ class Drafted:
     origin: str
     found: tuple[str, ...]
     proposed: tuple[str, ...]
-    pace: Accrual | None = None
+    pace: AccrualCurve | None = None
     reductions: Mapping[str, float] = field(default_factory=dict)
     trigger: str | None = None
     day: str | None = None
@@ -198,14 +198,14 @@ def _drafted(plan: Plan, findings: Findings, origin: str, notes: DraftNotes, sav
     )
 
 
-def pace_of(findings: Findings) -> Accrual | None:
+def pace_of(findings: Findings) -> AccrualCurve | None:
     """How units came in, day by day from the first: returning ones count once, as they would in a new experiment."""
     days = findings.days
     if not days:
         return None
     first = date.fromisoformat(min(findings.by_day))
     counts = [findings.by_day.get((first + timedelta(days=i)).isoformat(), 0) for i in range(days)]
-    return Accrual(np.cumsum(np.array(counts, dtype=np.float64)))
+    return AccrualCurve(np.cumsum(np.array(counts, dtype=np.float64)))
 
 
 def _today() -> str:
@@ -534,7 +534,7 @@ def _sized(
     notes: DraftNotes,
     *,
     varies: Mapping[str, float] | None = None,
-    pace: Accrual | None = None,
+    pace: AccrualCurve | None = None,
 ) -> Plan:
     """The plan with a lift to plan for, a horizon, and margins that the horizon can show."""
     first = plan.metrics[0]

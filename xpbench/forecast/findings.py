@@ -27,7 +27,7 @@ OUTLIER = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundName:
     """A column, an event or a property.
 
     Attributes:
@@ -68,9 +68,9 @@ class Findings(Shows):
 
     kind: Literal["table", "log"]
     rows: int
-    columns: tuple[Found, ...] = ()
-    events: tuple[Found, ...] = ()
-    properties: tuple[Found, ...] = ()
+    columns: tuple[FoundName, ...] = ()
+    events: tuple[FoundName, ...] = ()
+    properties: tuple[FoundName, ...] = ()
     experiments: tuple[SeenExperiment, ...] = ()
     by_day: Mapping[str, int] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
@@ -162,7 +162,7 @@ def of_table(table: Any, columns: Sequence[ColumnProfile], *, unit: str | None =
     return Findings(
         "table",
         columns[0].rows if columns else 0,
-        columns=tuple(Found(c.name, c.rows - c.missing, c.kind, _column_words(c)) for c in columns),
+        columns=tuple(FoundName(c.name, c.rows - c.missing, c.kind, _column_words(c)) for c in columns),
         by_day=by_day,
         remarks=tuple(remarks),
     )
@@ -181,7 +181,7 @@ def of_log(
     """
     total = sum(events.values())
     ordered = sorted(events.items(), key=lambda item: (-item[1], item[0]))
-    named = tuple(Found(n, c, "event", f"{c:,} times, {c / total:.1%} of all events") for n, c in ordered)
+    named = tuple(FoundName(n, c, "event", f"{c:,} times, {c / total:.1%} of all events") for n, c in ordered)
     properties = tuple(properties_of(data))
     remarks = tuple(said for p in properties if p.is_number and (said := _outlier(p.name, p.numbers)))
     return Findings(
@@ -222,7 +222,7 @@ def _outlier(name: str, values: Any) -> str:
     return f"{shown(name)} has an outlier: the largest value is {largest:,.6g}, and 99 % are below {high:,.6g}."
 
 
-def _property_found(of: Property) -> Found:
+def _property_found(of: Property) -> FoundName:
     where = ", ".join(shown(e) for e, _ in of.of.most_common(2))
     if of.is_number:
         low, high = min(of.numbers), max(of.numbers)
@@ -230,7 +230,7 @@ def _property_found(of: Property) -> Found:
     else:
         said = f"for example {_examples(of.values)}"
     kind = "number" if of.is_number else "flag" if of.truths == of.count else "text"
-    return Found(of.name, of.count, kind, f"{said} (in {where})", tuple(e for e, _ in of.of.most_common()))
+    return FoundName(of.name, of.count, kind, f"{said} (in {where})", tuple(e for e, _ in of.of.most_common()))
 
 
 def _days_of_column(table: Any, day: str) -> dict[str, int]:

@@ -14,8 +14,7 @@ from xpbench.plan.design import Bayesian, Frequentist, GroupSequential, Sequenti
 from xpbench.plan.metrics import Conversion, Funnel, MetricBase, Retention
 from xpbench.shows import Shows
 from xpbench.stats.accrual import Accrual, duration
-from xpbench.stats.designs import Anytime, Bayes, Design, Fixed, even_looks
-from xpbench.stats.designs import GroupSequential as Grouped
+from xpbench.stats.designs import Anytime, Bayes, Design, Fixed, GroupSequentialTest, even_looks
 from xpbench.stats.planning import Scenario, mde, power, sample_size
 from xpbench.stats.win_chance import Matters, win_mde, win_power, win_size
 
@@ -351,7 +350,7 @@ def _design(plan: Plan, variant: Variant) -> Design:
                 raise DecisionError("XPB-R11", reason=plain("the sequential model is tuned by tau, not by n_opt"))
             return Anytime(looks=looks, n_opt=n_opt, tau=None, tuned_alpha=plan.alpha)
         case GroupSequential():
-            return Grouped(tuple(model.looks), model.spending)
+            return GroupSequentialTest(tuple(model.looks), model.spending)
         case Bayesian():
             return Bayes(model.confidence, None)
 

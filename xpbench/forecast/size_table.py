@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from xpbench.errors import InputError, XpbenchError, number_of, plain, shown
-from xpbench.forecast.accrual import Accrual
+from xpbench.forecast.accrual import AccrualCurve
 from xpbench.lazy import upstairs
 from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.plan.design import DEFAULT_LOOKS, GroupSequential
 from xpbench.plan.metrics import Conversion, Funnel, MetricBase, Retention
 from xpbench.shows import Shows
-from xpbench.stats.designs import Fixed
-from xpbench.stats.designs import GroupSequential as Grouped
+from xpbench.stats.designs import Fixed, GroupSequentialTest
 from xpbench.stats.planning import Scenario, mde
 
 if TYPE_CHECKING:
     from xpbench.forecast.history import History
 
-Reading = Literal["fixed", "group-sequential", "fixed with covariate"]
+SizeReading = Literal["fixed", "group-sequential", "fixed with covariate"]
 
 DAYS = (7, 14, 21, 28, 42, 56, 84)
 """Whole weeks, so that every weekday counts alike."""
@@ -45,7 +44,7 @@ class SizeRow:
     """
 
     metric: str
-    reading: Reading
+    reading: SizeReading
     days: int
     units: int
     lift: float | None
@@ -202,7 +201,7 @@ def reductions_of(history: History) -> dict[str, float]:
 def size_table(
     plan: Plan,
     *,
-    accrual: Accrual | None = None,
+    accrual: AccrualCurve | None = None,
     reductions: Mapping[str, float] | None = None,
     days: Sequence[int] = DAYS,
 ) -> SizeTable:
@@ -227,7 +226,7 @@ def size_table(
         raise InputError(
             "XPB-I04", name="daily_units", value=plain("missing"), rule=rule, remedy=plain("Set planning.daily_units")
         )
-    pace = accrual or Accrual(np.array([float(daily or 0.0)]))
+    pace = accrual or AccrualCurve(np.array([float(daily or 0.0)]))
     units = {d: max(4, math.floor(pace.units_by(d))) for d in sorted(set(days))}
     rows, gone = [], []
     for metric in sorted(plan.metrics, key=lambda m: m.role != "primary"):
@@ -261,14 +260,14 @@ def _scenario(plan: Plan, metric: MetricBase) -> Scenario | None:
     )  # fmt: skip
 
 
-def _ways(plan: Plan, scenario: Scenario, saved: float) -> dict[Reading, Scenario]:
+def _ways(plan: Plan, scenario: Scenario, saved: float) -> dict[SizeReading, Scenario]:
     model = plan.model
     grouped = (
-        Grouped(tuple(model.looks), model.spending)
+        GroupSequentialTest(tuple(model.looks), model.spending)
         if isinstance(model, GroupSequential)
-        else Grouped(DEFAULT_LOOKS, "reflection")
+        else GroupSequentialTest(DEFAULT_LOOKS, "reflection")
     )
-    out: dict[Reading, Scenario] = {"fixed": scenario, "group-sequential": replace(scenario, design=grouped)}
+    out: dict[SizeReading, Scenario] = {"fixed": scenario, "group-sequential": replace(scenario, design=grouped)}
     if saved >= LEAST_REDUCTION:
         out["fixed with covariate"] = replace(scenario, reduction=saved)
     return out
@@ -288,19 +287,19 @@ def _planned(plan: Plan, key: str) -> float | None:
     return None if not size else (size if metric.direction == "increase" else -size)
 
 
-def _days_of(plan: Plan, pace: Accrual) -> int | None:
+def _days_of(plan: Plan, pace: AccrualCurve) -> int | None:
     found = [float(plan.horizon.days)] if plan.horizon.days else []
     if plan.horizon.units and (until := pace.day_of(plan.horizon.units)) is not None:
         found.append(until)
     return math.ceil(max(found) - 1e-6) if found else None
 
 
-def _remedies(plan: Plan, table: SizeTable, pace: Accrual) -> tuple[Remedy, ...]:
+def _remedies(plan: Plan, table: SizeTable, pace: AccrualCurve) -> tuple[Remedy, ...]:
     """Ways to the planned lift where the plan's own reading misses it in its days, those that cost nothing first."""
     first, lift, within = table.metrics[0], abs(table.lift or 0.0), table.days
-    own: Reading = "group-sequential" if isinstance(plan.model, GroupSequential) else "fixed"
+    own: SizeReading = "group-sequential" if isinstance(plan.model, GroupSequential) else "fixed"
 
-    def until(metric: str, reading: Reading) -> int | None:
+    def until(metric: str, reading: SizeReading) -> int | None:
         return next(
             (r.days for r in table.rows
              if r.metric == metric and r.reading == reading and r.lift is not None and abs(r.lift) <= lift + 1e-9),
@@ -335,7 +334,7 @@ def _remedies(plan: Plan, table: SizeTable, pace: Accrual) -> tuple[Remedy, ...]
     return tuple(out)
 
 
-def _even(plan: Plan, key: str, lift: float, pace: Accrual) -> int | None:
+def _even(plan: Plan, key: str, lift: float, pace: AccrualCurve) -> int | None:
     metric = plan.metric(key)
     scenario = _scenario(plan, metric)
     if scenario is None:

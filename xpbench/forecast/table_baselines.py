@@ -19,9 +19,7 @@ from xpbench.forecast.baselines import Baselines, short_number
 from xpbench.forecast.history import parts_of
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, Formula, MetricBase, Ratio
-from xpbench.stats.functionals import Formula as FormulaOf
-from xpbench.stats.functionals import Functional, functional
-from xpbench.stats.functionals import Ratio as RatioOf
+from xpbench.stats.functionals import FormulaOfMeans, Functional, RatioOfMeans, functional
 
 
 def baselines_of_table(plan: Plan, table: Any, *, day: str | None = None) -> Baselines:
@@ -105,9 +103,9 @@ def _moments(metric: MetricBase, cell: Cell | None) -> tuple[float, float | None
 
 def _subject(metric: MetricBase) -> int | Functional:
     if isinstance(metric, Ratio):
-        return RatioOf(0, 1)
+        return RatioOfMeans(0, 1)
     if isinstance(metric, Formula):
-        return FormulaOf.of(metric.expression, names=tuple(formula.parse(metric.expression).names()))
+        return FormulaOfMeans.of(metric.expression, names=tuple(formula.parse(metric.expression).names()))
     return 0
 
 

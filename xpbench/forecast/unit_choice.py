@@ -30,7 +30,7 @@ MOST_GROUPS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class UnitCandidate:
     """One id that could be randomised by.
 
     Attributes:
@@ -87,7 +87,7 @@ class UnitChoice(Shows):
 
     rows_of_frame = "candidates"
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[UnitCandidate, ...]
     people: int
     anonymous: float
     several_devices: float
@@ -96,7 +96,7 @@ class UnitChoice(Shows):
     at: str | None
 
     @property
-    def recommended(self) -> Candidate:
+    def recommended(self) -> UnitCandidate:
         """The id to take."""
         return self.candidates[0]
 
@@ -322,7 +322,7 @@ def _measured(
     return UnitChoice(tuple(ordered), int(people), anonymous, several, shared, of_groups, at)
 
 
-def _rank(candidate: Candidate) -> tuple[bool, float]:
+def _rank(candidate: UnitCandidate) -> tuple[bool, float]:
     """Of the ids that keep people together the one worth most; else the one that mixes fewest."""
     mixed = candidate.contamination > MOST_CONTAMINATION
     return mixed, candidate.contamination if mixed else -candidate.n_effective
@@ -331,7 +331,7 @@ def _rank(candidate: Candidate) -> tuple[bool, float]:
 def _candidate(
     engine: Any, name: str, key: str, column: str, *, people: float, where: str, told: Mapping[str, Any], event: str | None,
     split: Sequence[float],
-) -> Candidate:  # fmt: skip
+) -> UnitCandidate:  # fmt: skip
     met = f"SELECT person_, {key} AS id, t_ FROM met {where}"
     per = (
         f"SELECT person_, count(DISTINCT id) AS k, count(*) AS events, count(*) FILTER (id = first_) AS kept "
@@ -350,7 +350,7 @@ def _candidate(
     effect, size = _design_effect(engine, rows, {"event": event} if event is not None else {})
     gone = _one(engine, f"SELECT avg(({quote(column)} IS NULL)::INT) FROM met")
     worth = float(people) * (1.0 - float(dilution or 0.0)) ** 2 / effect
-    return Candidate(
+    return UnitCandidate(
         name, int(n), float(contamination or 0.0), float(dilution or 0.0), effect, worth, float(per_person or 1.0), size, gone
     )
 

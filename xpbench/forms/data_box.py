@@ -14,7 +14,7 @@ from xpbench.outward import html as escape
 
 if TYPE_CHECKING:
     from xpbench.forecast.drafting import Drafted
-    from xpbench.forecast.findings import Findings, Found
+    from xpbench.forecast.findings import Findings, FoundName
 
 ENDINGS = (".csv", ".tsv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".ndjson")
 MOST_FILES = 60
@@ -154,7 +154,7 @@ def _table(findings: Findings) -> str:
 def offers(findings: Findings) -> dict[str, dict[str, str]]:
     """What each kind of field can choose from, with what the data hold of it."""
 
-    def told(found: list[Found]) -> dict[str, str]:
+    def told(found: list[FoundName]) -> dict[str, str]:
         return {f.name: f"In the data: {f.sentence}." for f in found}
 
     columns, properties = list(findings.columns), list(findings.properties)

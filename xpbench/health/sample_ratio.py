@@ -21,7 +21,7 @@ LEAST_EXPECTED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class SampleRatio:
+class SampleRatioTest:
     """Result of one fixed test: statistic, degrees of freedom, p-value; the slice it is about and its counts."""
 
     statistic: float
@@ -49,14 +49,14 @@ def misplaced(inputs: HealthInputs, shares: Mapping[str, float]) -> bool:
     return any(counts.get(k, 0) > 0 for k, share in shares.items() if share == 0)
 
 
-def fixed_ratio(counts: Mapping[str, int], shares: Mapping[str, float], *, slice: str = "") -> SampleRatio:  # noqa: A002
+def fixed_ratio(counts: Mapping[str, int], shares: Mapping[str, float], *, slice: str = "") -> SampleRatioTest:  # noqa: A002
     """Chi-squared of counts against expected shares, with a bound on the bias that the mismatch could cause."""
     names = list(shares)
     ns = [int(counts.get(k, 0)) for k in names]
     result = core.srm(ns, [shares[k] for k in names])
     # exact tests have no statistic; units in a variant that should have none are a fault, whatever the others look like
     p = 0.0 if result.misplaced else result.p_value
-    return SampleRatio(result.statistic, result.df, p, slice, dict(zip(names, ns, strict=True)), _severity(ns, shares))
+    return SampleRatioTest(result.statistic, result.df, p, slice, dict(zip(names, ns, strict=True)), _severity(ns, shares))
 
 
 def anytime_ratio(inputs: HealthInputs, shares: Mapping[str, float]) -> list[float]:
@@ -97,7 +97,7 @@ def _severity(counts: list[int], shares: Mapping[str, float]) -> dict[str, Any]:
     }
 
 
-def sliced_ratios(slices: Mapping[str, Mapping[str, int]], shares: Mapping[str, float]) -> list[SampleRatio]:
+def sliced_ratios(slices: Mapping[str, Mapping[str, int]], shares: Mapping[str, float]) -> list[SampleRatioTest]:
     """The fixed test within each slice that expects at least 5 units in every variant, in order of the slices."""
     smallest = min((s for s in shares.values() if s > 0), default=0.0)
     out = []

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
+from xpbench.plan.metrics import Role
 from xpbench.wording.numbers import fixed, percent, share_text, significant_trim, whole
 
 INK = """
@@ -32,8 +33,6 @@ font-variant-numeric:tabular-nums;unicode-bidi:plaintext}
 .fig .plan{stroke:var(--ink);stroke-width:2}.fig .due{stroke:var(--muted);stroke-width:1.5;stroke-dasharray:4 3}
 """
 """Style of the classes used here; the page holds it once."""
-
-Role = Literal["primary", "secondary", "guardrail"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from xpbench.mixpanel.client import Client
 
 __all__ = [
-    "Outcome",
+    "DecidedOutcome",
     "Published",
     "conclude",
     "decide",
@@ -40,7 +40,7 @@ __all__ = [
     "publish",
 ]
 
-Outcome = Literal["ship", "ship none", "iterate", "defer"]
+DecidedOutcome = Literal["ship", "ship none", "iterate", "defer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ def decide(
     digest: str,
     client: Client,
     *,
-    outcome: Outcome,
+    outcome: DecidedOutcome,
     variant: str | None,
     because: str,
     by: str,

@@ -19,7 +19,7 @@ from xpbench.randomiser.flag import BUCKETS, Flag, FlagRollout
 from xpbench.randomiser.properties import FlagRule
 from xpbench.randomiser.single import fnv1a64
 
-Name = Literal["python", "go", "java", "node", "ruby"]
+SdkName = Literal["python", "go", "java", "node", "ruby"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Sdk:
         whole_float: Text that is hashed for the id 12345.0.
     """
 
-    name: Name
+    name: SdkName
     version: str
     sorts: bool
     single: bool
@@ -51,7 +51,7 @@ class Sdk:
     whole_float: str
 
 
-SDKS: Mapping[Name, Sdk] = {
+SDKS: Mapping[SdkName, Sdk] = {
     "python": Sdk("python", "5.4.1", True, False, "fallback", False, "used", "casefold", "True", "12345.0"),
     "go": Sdk("go", "", True, False, "served", False, "used", "simple fold", "true", "12345"),
     "java": Sdk("java", "", True, True, "served", True, "none", "exact", "true", "12345.0"),
@@ -198,7 +198,7 @@ def _fits(group: Mapping[str, Any], context: Mapping[str, Any], sdk: Sdk) -> boo
     return sdk.negative_rule and not context.get("custom_properties") and rule.true_of_nothing()
 
 
-def differences(flag: Flag, listed: Sequence[str] = ()) -> dict[Name, float]:
+def differences(flag: Flag, listed: Sequence[str] = ()) -> dict[SdkName, float]:
     """Share of the units, at most in a group, that get another variant in an SDK than in the Python one; those that differ.
 
     Args:
@@ -206,7 +206,7 @@ def differences(flag: Flag, listed: Sequence[str] = ()) -> dict[Name, float]:
         listed: Keys of the variants in the order of the definition; by key if missing.
     """
     order = tuple(listed) or flag.listed or flag.keys
-    out: dict[Name, float] = {}
+    out: dict[SdkName, float] = {}
     for name, sdk in SDKS.items():
         worst = 0.0
         for rollout in flag.rollouts or (None,):

@@ -43,7 +43,7 @@ class Recorder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class SeedCandidate:
     """One salt.
 
     Attributes:
@@ -84,10 +84,10 @@ class SeedSearch(Shows):
 
     subject: Plan | Flag
     key: str
-    best: Candidate
-    current: Candidate
+    best: SeedCandidate
+    current: SeedCandidate
     tried: int
-    runners_up: tuple[Candidate, ...]
+    runners_up: tuple[SeedCandidate, ...]
     scores: tuple[float, ...]
     checks: tuple[str, ...]
     rule: str
@@ -265,7 +265,7 @@ class _Judge:
                 kept[name] = (np.where(there, values - mean, 0.0), mean, sd, there)
         return cls(keys, planned, present, kept)
 
-    def candidate(self, salt: str, codes: NDArray[np.int16]) -> Candidate:
+    def candidate(self, salt: str, codes: NDArray[np.int16]) -> SeedCandidate:
         k = len(self.keys)
         counts = np.bincount(codes[self.present], minlength=k).astype(np.float64)
         worst, score = "units", 0.0
@@ -286,4 +286,4 @@ class _Judge:
                 score, worst = float(abs(z[at])), f"{name} of {self.keys[at]}"
         if (counts[on] == 0).any():
             score = math.inf
-        return Candidate(salt, score, worst, {key: int(c) for key, c in zip(self.keys, counts, strict=True)})
+        return SeedCandidate(salt, score, worst, {key: int(c) for key, c in zip(self.keys, counts, strict=True)})

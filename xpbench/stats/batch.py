@@ -14,7 +14,7 @@ from scipy.special import stdtr, stdtrit
 
 from xpbench.stats.arguments import check_share
 from xpbench.stats.fieller import lift_bounds
-from xpbench.stats.functionals import Column, Functional, functional
+from xpbench.stats.functionals import ColumnMean, Functional, functional
 from xpbench.stats.moments import Floats, MomentsBatch
 from xpbench.stats.multipliers import Mixture, q_mixture
 from xpbench.stats.pairs import CANCELLED, CONSTANT
@@ -79,7 +79,7 @@ def _linearised(m: MomentsBatch, what: Functional) -> tuple[Floats, Floats]:
     value, gradient = what.at(m.mean)
     with np.errstate(invalid="ignore", over="ignore"):
         variance = np.einsum("...i,...ij,...j->...", gradient, m.cov, gradient, optimize=True)
-        if isinstance(what, Column):  # one term, nothing cancels
+        if isinstance(what, ColumnMean):  # one term, nothing cancels
             return value, np.maximum(variance, 0.0)
         size = np.abs(gradient)
         terms = np.einsum("...i,...ij,...j->...", size, np.abs(m.cov), size, optimize=True)

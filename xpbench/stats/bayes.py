@@ -21,9 +21,9 @@ from xpbench.stats.inference import Direction
 from xpbench.stats.marginals import Beta, Marginal, Student
 from xpbench.stats.moments import Floats, Moments, merge
 from xpbench.stats.pairs import Pair, pair_of
-from xpbench.stats.proportion import Counts
+from xpbench.stats.proportion import EventCounts
 from xpbench.stats.roots import brentq, minimize_scalar
-from xpbench.stats.status import Status
+from xpbench.stats.status import EstimateStatus
 
 _FAR = 8.5
 _NODES, _SHARES = np.polynomial.legendre.leggauss(4)
@@ -71,7 +71,7 @@ class Posterior:
     high: float
     risk: float
     risk_control: float
-    status: Status = "ok"
+    status: EstimateStatus = "ok"
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name; what is not finite becomes None."""
@@ -79,7 +79,7 @@ class Posterior:
         return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in out.items()}
 
 
-def _none(status: Status) -> Posterior:
+def _none(status: EstimateStatus) -> Posterior:
     return Posterior(*(math.nan,) * 7, status=status)
 
 
@@ -202,7 +202,7 @@ def compare(control: Marginal, treatment: Marginal, *, direction: Direction, mas
     return Posterior(chance, effect, quantile(0.5), low, high, *risks)
 
 
-def beta_marginals(found: Counts) -> tuple[Beta, Beta]:
+def beta_marginals(found: EventCounts) -> tuple[Beta, Beta]:
     """Posteriors of two shares under Beta(m, 1 − m), m the pooled share: one pseudo-observation, as Mixpanel documents it.
 
     Raises:
@@ -217,7 +217,7 @@ def beta_marginals(found: Counts) -> tuple[Beta, Beta]:
     return control, Beta(found.x_t + pooled, found.n_t - found.x_t + 1.0 - pooled)
 
 
-def beta_posterior(found: Counts, *, direction: Direction, mass: float) -> Posterior:
+def beta_posterior(found: EventCounts, *, direction: Direction, mass: float) -> Posterior:
     """Chance, lift and risk for a 0/1 metric under Mixpanel's Beta prior.
 
     Args:

@@ -24,7 +24,7 @@ from xpbench.stats.marginals import Beta, Student
 from xpbench.stats.moments import Floats, Moments
 from xpbench.stats.multiplicity import bh
 from xpbench.stats.pairs import Pair
-from xpbench.stats.proportion import Counts
+from xpbench.stats.proportion import EventCounts
 
 Kind = Literal["rate", "total", "sessions", "value", "formula"]
 KINDS: tuple[str, ...] = ("rate", "total", "sessions", "value", "formula")
@@ -228,7 +228,7 @@ def mixpanel_posterior(
     if kind == "rate":
         (rc, _), (rt, _) = (_variance(m, kind=kind, subject=what) for m in (c, t))
         marginals: tuple[Beta, Beta] | tuple[Student, Student] = beta_marginals(
-            Counts(round(rc * c.n), c.n, round(rt * t.n), t.n)
+            EventCounts(round(rc * c.n), c.n, round(rt * t.n), t.n)
         )
     else:
         parts = [_variance(m, kind="formula" if kind == "formula" else "total", subject=what) for m in (c, t)]

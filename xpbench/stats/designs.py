@@ -92,7 +92,7 @@ class Anytime:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupSequential:
+class GroupSequentialTest:
     """A few planned looks with a spending function.
 
     Attributes:

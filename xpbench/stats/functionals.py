@@ -26,7 +26,7 @@ class Functional(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnMean:
     """The mean of one column."""
 
     index: int
@@ -39,7 +39,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
+class RatioOfMeans:
     """Mean of one column over the mean of another.
 
     Source: Deng, Knoblich, Lu 2018, "Applying the delta method in metric analytics", eq. 2.
@@ -60,7 +60,7 @@ class Ratio:
 
 
 @dataclass(frozen=True, slots=True)
-class Formula:
+class FormulaOfMeans:
     """Any arithmetic over the means.
 
     Attributes:
@@ -72,7 +72,7 @@ class Formula:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, expression: str, *, names: Sequence[str]) -> Formula:
+    def of(cls, expression: str, *, names: Sequence[str]) -> FormulaOfMeans:
         """The formula over columns named in order.
 
         Raises:
@@ -97,7 +97,7 @@ class Formula:
         if node.op == "number":
             return np.full(mean.shape[:-1], float(node.value)), np.zeros_like(mean)
         if node.op == "name":
-            return Column(self.names.index(str(node.value))).at(mean)
+            return ColumnMean(self.names.index(str(node.value))).at(mean)
         if node.op == "neg":
             value, gradient = self._dual(node.parts[0], mean)
             return -value, -gradient
@@ -113,4 +113,4 @@ class Formula:
 
 def functional(subject: int | Functional) -> Functional:
     """A column where an index is given, else the functional itself."""
-    return Column(subject) if isinstance(subject, (int, np.integer)) else subject
+    return ColumnMean(subject) if isinstance(subject, (int, np.integer)) else subject

@@ -12,7 +12,7 @@ from xpbench.stats.arguments import check_choice, check_positive, check_share, r
 from xpbench.stats.fieller import lift_bounds, z_effect, z_lift
 from xpbench.stats.multipliers import Mixture, q_mixture, q_one_sided
 from xpbench.stats.pairs import CONSTANT, Pair
-from xpbench.stats.status import Status
+from xpbench.stats.status import EstimateStatus
 
 Alternative = Literal["two-sided", "greater", "less"]
 Scale = Literal["effect", "lift"]
@@ -41,7 +41,7 @@ class Relative(NamedTuple):
     kind: Literal["bounded", "unbounded", "undefined"]
 
     @property
-    def status(self) -> Status:
+    def status(self) -> EstimateStatus:
         """`ok`, `unbounded_lift` or `control_near_zero`."""
         return {"bounded": "ok", "unbounded": "unbounded_lift", "undefined": "control_near_zero"}[self.kind]  # type: ignore[return-value]
 
@@ -187,7 +187,7 @@ class NonInferiority:
     bound: float
     margin: float
     scale: Scale
-    status: Status
+    status: EstimateStatus
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name; what is not finite becomes None."""
@@ -255,7 +255,7 @@ def _one_sided(pair: Pair, *, z: float, alpha: float | None, q: float | None, mi
 
 
 @dataclass(frozen=True, slots=True)
-class Practical:
+class PracticalLift:
     """How the lift stands to the smallest lift that matters; None where the pair has a status.
 
     Attributes:
@@ -268,14 +268,14 @@ class Practical:
     estimate_reaches: bool | None
     interval_reaches: bool | None
     ruled_out: bool | None
-    status: Status
+    status: EstimateStatus
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def practical(pair: Pair, *, min_lift: float, direction: Direction, q: float) -> Practical:
+def practical(pair: Pair, *, min_lift: float, direction: Direction, q: float) -> PracticalLift:
     """Whether the lift reaches the smallest one that matters, by estimate and by interval.
 
     Interval claims are tests of the pivot at min_lift, so they hold where the interval itself is unbounded, too.
@@ -292,9 +292,9 @@ def practical(pair: Pair, *, min_lift: float, direction: Direction, q: float) ->
     good = 1.0 if direction == "increase" else -1.0
     found = relative(pair, q)
     if found.kind == "undefined":
-        return Practical(None, None, None, pair.status if pair.status != "ok" else "control_near_zero")
+        return PracticalLift(None, None, None, pair.status if pair.status != "ok" else "control_near_zero")
     z = good * pivot(pair, null=good * min_lift, scale="lift")
-    return Practical(good * found.lift >= min_lift, z > q, z < -q, "ok")
+    return PracticalLift(good * found.lift >= min_lift, z > q, z < -q, "ok")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from xpbench.stats.exact import quadratic
-from xpbench.stats.functionals import Formula, Functional, Ratio, functional
+from xpbench.stats.functionals import FormulaOfMeans, Functional, RatioOfMeans, functional
 from xpbench.stats.moments import Floats, Moments
-from xpbench.stats.status import Status, reason
+from xpbench.stats.status import EstimateStatus, reason
 
 CONSTANT = 1e-12
 """A column whose standard deviation is below this share of its mean is constant: the rest is rounding."""
@@ -53,7 +53,7 @@ class Pair:
     cov: float
     df: float
     n: int
-    status: Status = "ok"
+    status: EstimateStatus = "ok"
     reason: str = ""
 
     @property
@@ -103,17 +103,17 @@ def welch_df(vc: float, vt: float, *, df_c: float, df_t: float) -> float:
     return 1.0 / ((vc / total) ** 2 / df_c + (vt / total) ** 2 / df_t)
 
 
-def without_noise(pair: Pair, status: Status) -> Pair:
+def without_noise(pair: Pair, status: EstimateStatus) -> Pair:
     """The estimates of a pair under a status: nothing is said about their noise."""
     return replace(pair, vc=math.nan, vt=math.nan, cov=math.nan, df=math.nan, status=status, reason=reason(status))
 
 
-def failed(c: Moments, t: Moments, status: Status, *, mc: float = math.nan, mt: float = math.nan) -> Pair:
+def failed(c: Moments, t: Moments, status: EstimateStatus, *, mc: float = math.nan, mt: float = math.nan) -> Pair:
     """A pair that has a status instead of a variance; the estimates stay where they exist."""
     return Pair(mc, mt, math.nan, math.nan, math.nan, math.nan, c.n + t.n, status, reason(status))
 
 
-def judge(c: Moments, t: Moments, *, mc: float, mt: float, sc: float, st: float) -> Status:
+def judge(c: Moments, t: Moments, *, mc: float, mt: float, sc: float, st: float) -> EstimateStatus:
     """The status of two estimates with per-unit variances sc and st."""
     if not all(math.isfinite(v) for v in (mc, mt, sc, st)):
         return "not_finite"
@@ -224,7 +224,7 @@ def ratio_pair(c: Moments, t: Moments, *, num: int, den: int) -> Pair:
     """
     if c.n >= 1 and t.n >= 1 and (c.mean[den] == 0.0 or t.mean[den] == 0.0):
         return failed(c, t, "zero_denominator")
-    return pair_of(c, t, subject=Ratio(num, den))
+    return pair_of(c, t, subject=RatioOfMeans(num, den))
 
 
 def formula_pair(c: Moments, t: Moments, *, expression: str, names: Sequence[str]) -> Pair:
@@ -241,7 +241,7 @@ def formula_pair(c: Moments, t: Moments, *, expression: str, names: Sequence[str
 
     Source: delta method, gradient' Cov gradient / n.
     """
-    return pair_of(c, t, subject=Formula.of(expression, names=names))
+    return pair_of(c, t, subject=FormulaOfMeans.of(expression, names=names))
 
 
 def quantile_pair(c: Moments, t: Moments, *, col: int = 0) -> Pair:

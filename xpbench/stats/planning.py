@@ -17,14 +17,13 @@ from scipy.special import nctdtr, ndtr, ndtri
 
 from xpbench.stats.arguments import check_choice, check_positive, check_share, refuse
 from xpbench.stats.designs import Design, Fixed, check_looks
+from xpbench.stats.inference import Scale
 from xpbench.stats.pairs import welch_df
 from xpbench.stats.roots import brentq
 from xpbench.stats.spending import crossing
 
 LARGEST = 1e15
 """Units beyond which a search gives up: the answer would be of no use."""
-
-Scale = Literal["effect", "lift"]
 
 
 @dataclass(frozen=True, slots=True)

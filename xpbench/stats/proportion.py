@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from scipy.special import ndtr
 
 from xpbench.stats.arguments import check_choice, check_share, refuse
-from xpbench.stats.inference import Alternative, Direction, NonInferiority, Practical, Scale
+from xpbench.stats.inference import Alternative, Direction, NonInferiority, PracticalLift, Scale
 from xpbench.stats.moments import Moments
 from xpbench.stats.roots import brentq
 
@@ -24,7 +24,7 @@ FEW = 10
 """Events (or units without) below which a variant's proportion is tiny."""
 
 
-class Counts(NamedTuple):
+class EventCounts(NamedTuple):
     """Events and units of two variants."""
 
     x_c: int
@@ -50,7 +50,7 @@ def is_binary(moments: Moments, *, col: int) -> bool:
     return math.isclose(float(moments.cov[col, col]), m * (1.0 - m) * n / (n - 1), rel_tol=1e-9, abs_tol=1e-12)
 
 
-def counts(c: Moments, t: Moments, *, col: int) -> Counts:
+def counts(c: Moments, t: Moments, *, col: int) -> EventCounts:
     """Events and units of both variants from the moments of a 0/1 column.
 
     Raises:
@@ -59,10 +59,10 @@ def counts(c: Moments, t: Moments, *, col: int) -> Counts:
     for m in (c, t):
         if m.n < 1 or (m.n > 1 and not is_binary(m, col=col)):
             raise refuse("moments", m.to_dict(), "a proportion is the mean of a column of 0 and 1")
-    return Counts(round(float(c.mean[col]) * c.n), c.n, round(float(t.mean[col]) * t.n), t.n)
+    return EventCounts(round(float(c.mean[col]) * c.n), c.n, round(float(t.mean[col]) * t.n), t.n)
 
 
-def is_tiny(found: Counts) -> bool:
+def is_tiny(found: EventCounts) -> bool:
     """Whether the rule asks for the score method."""
     return min(found.x_c, found.n_c - found.x_c, found.x_t, found.n_t - found.x_t) < FEW
 
@@ -70,7 +70,7 @@ def is_tiny(found: Counts) -> bool:
 MANY = 200
 
 
-def is_many(found: Counts) -> bool:
+def is_many(found: EventCounts) -> bool:
     """Whether the smaller variant may expect so many units with the event, and without it, that the score adds nothing.
 
     Asked of the pooled share and not of what each variant has, so that the choice does not depend on the difference. From here
@@ -80,7 +80,7 @@ def is_many(found: Counts) -> bool:
     return min(found.n_c, found.n_t) * min(events, units - events) >= MANY * units
 
 
-def is_rare(found: Counts) -> bool:
+def is_rare(found: EventCounts) -> bool:
     """Whether fewer than ten units of both variants together have the event, or lack it.
 
     Then a design with several looks calls no difference: one event that falls into a small variant crosses any boundary.
@@ -92,7 +92,7 @@ def is_rare(found: Counts) -> bool:
 LEAST_EXPECTED = 2
 
 
-def is_uneven(found: Counts) -> bool:
+def is_uneven(found: EventCounts) -> bool:
     """Whether the smaller variant expects fewer than two units with the event, or without it, by the pooled share.
 
     At 99:1 ten events are one tenth of an event in the treatment: there the first event of all crosses Pocock's boundary.
@@ -114,7 +114,7 @@ def _log_likelihood_root(a3: float, a2: float, a1: float, a0: float, *, low: flo
     return root
 
 
-def z_difference(found: Counts, *, null: float) -> float:
+def z_difference(found: EventCounts, *, null: float) -> float:
     """Score statistic of p_t − p_c = null, positive when the treatment lies above.
 
     Source: Miettinen and Nurminen 1985, eq. 8–9 and appendix I (variance under the null times N / (N − 1)).
@@ -122,7 +122,7 @@ def z_difference(found: Counts, *, null: float) -> float:
     x_c, n_c, x_t, n_t = found
     n = n_c + n_t
     if x_c + x_t > n / 2:  # count the rarer outcome: its share keeps its digits
-        return -z_difference(Counts(n_c - x_c, n_c, n_t - x_t, n_t), null=-null)
+        return -z_difference(EventCounts(n_c - x_c, n_c, n_t - x_t, n_t), null=-null)
     a3, a2 = float(n), (n_t + 2 * n_c) * null - n - (x_c + x_t)
     a1, a0 = (n_c * null - n - 2 * x_c) * null + x_c + x_t, x_c * null * (1.0 - null)
     pc = _log_likelihood_root(a3, a2, a1, a0, low=max(0.0, -null), high=min(1.0, 1.0 - null))
@@ -131,7 +131,7 @@ def z_difference(found: Counts, *, null: float) -> float:
     return _standardised(x_t / n_t - x_c / n_c - null, variance)
 
 
-def z_ratio(found: Counts, *, null: float) -> float:
+def z_ratio(found: EventCounts, *, null: float) -> float:
     """Score statistic of p_t / p_c = null (> 0), positive when the treatment lies above.
 
     Raises:
@@ -171,7 +171,7 @@ def _standardised(difference: float, variance: float) -> float:
     return 0.0 if difference == 0.0 else math.copysign(math.inf, difference)
 
 
-def p_score(found: Counts, *, null: float, alternative: Alternative, scale: Literal["effect", "lift"]) -> float:
+def p_score(found: EventCounts, *, null: float, alternative: Alternative, scale: Literal["effect", "lift"]) -> float:
     """p-value of the score test; NaN where all units of both variants have, or all lack, the event.
 
     Args:
@@ -190,11 +190,11 @@ def p_score(found: Counts, *, null: float, alternative: Alternative, scale: Lite
     return float(ndtr(z)) if alternative == "less" else min(2.0 * float(ndtr(-abs(z))), 1.0)
 
 
-def _says_nothing(found: Counts) -> bool:
+def _says_nothing(found: EventCounts) -> bool:
     return (found.x_c == found.x_t == 0) or (found.x_c == found.n_c and found.x_t == found.n_t)
 
 
-def score_effect(found: Counts, *, q: float) -> Score:
+def score_effect(found: EventCounts, *, q: float) -> Score:
     """Difference of proportions with the Miettinen–Nurminen interval.
 
     Args:
@@ -210,7 +210,7 @@ def score_effect(found: Counts, *, q: float) -> Score:
     return Score(estimate, *_invert(lambda d: z_difference(found, null=d), q=q, at=estimate, ends=(-1.0, 1.0)), "bounded")
 
 
-def score_lift(found: Counts, *, q: float) -> Score:
+def score_lift(found: EventCounts, *, q: float) -> Score:
     """Lift of a proportion with the score interval of the ratio.
 
     Args:
@@ -239,7 +239,7 @@ def score_lift(found: Counts, *, q: float) -> Score:
     return Score(estimate - 1.0, low, math.expm1(high), "bounded")
 
 
-def score_z(found: Counts, *, null: float, scale: Scale) -> float:
+def score_z(found: EventCounts, *, null: float, scale: Scale) -> float:
     """Score statistic at a null difference or lift; NaN where the counts say nothing about it.
 
     Where all units of both variants have, or all lack, the event, they say nothing about "no difference", but they do about any
@@ -251,7 +251,7 @@ def score_z(found: Counts, *, null: float, scale: Scale) -> float:
     return z_difference(found, null=null) if scale == "effect" else z_ratio(found, null=1.0 + null)
 
 
-def score_noninferior(found: Counts, *, direction: Direction, margin: float, scale: Scale, q: float) -> NonInferiority:
+def score_noninferior(found: EventCounts, *, direction: Direction, margin: float, scale: Scale, q: float) -> NonInferiority:
     """Test that the treatment's proportion is not worse than the control's by the margin or more, by the score statistic.
 
     It passes exactly when the score interval with multiplier q excludes the margin.
@@ -274,7 +274,7 @@ def score_noninferior(found: Counts, *, direction: Direction, margin: float, sca
     return NonInferiority(z > q, z, q, float(ndtr(-z)), shown.low if good > 0 else shown.high, signed, scale, "ok")
 
 
-def score_practical(found: Counts, *, min_lift: float, direction: Direction, q: float) -> Practical:
+def score_practical(found: EventCounts, *, min_lift: float, direction: Direction, q: float) -> PracticalLift:
     """How the lift of a tiny proportion stands to the smallest lift that matters; as `inference.practical`, by the score.
 
     Args:
@@ -286,15 +286,15 @@ def score_practical(found: Counts, *, min_lift: float, direction: Direction, q: 
     if min_lift < 0.0:
         raise refuse("min_lift", min_lift, "min_lift is a share and not negative; direction tells the sign")
     if _says_nothing(found):
-        return Practical(None, None, None, "zero_variance")
+        return PracticalLift(None, None, None, "zero_variance")
     good = 1.0 if check_choice("direction", direction, ("increase", "decrease")) == "increase" else -1.0
     if good < 0.0 and min_lift >= 1.0:  # no proportion falls by more than all of itself
-        return Practical(found.x_t == 0 and min_lift == 1.0, False, True, "ok")
+        return PracticalLift(found.x_t == 0 and min_lift == 1.0, False, True, "ok")
     z = good * score_z(found, null=good * min_lift, scale="lift")
     estimate = (
         found.x_t * found.n_c - (1.0 + good * min_lift) * found.x_c * found.n_t
     )  # no division: also without control events
-    return Practical(good * estimate >= 0.0, z > q, z < -q, "ok")
+    return PracticalLift(good * estimate >= 0.0, z > q, z < -q, "ok")
 
 
 def _invert(z: Callable[[float], float], *, q: float, at: float, ends: tuple[float, float]) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from xpbench.stats.arguments import check_choice, check_positive, check_share, r
 from xpbench.stats.moments import Floats
 from xpbench.stats.roots import brentq
 
-Reading = Literal["last", "any"]
+RestReading = Literal["last", "any"]
 """What is still to be read: one look at the end, or the reflection boundary at any time up to it."""
 
 FAR = 9.0
@@ -185,7 +185,7 @@ def predictive_power(
 
 
 def chance_by(
-    until: float, *, z: float, t: float, alpha: float, drift: float, reading: Reading, q: float | None = None, side: int = 1
+    until: float, *, z: float, t: float, alpha: float, drift: float, reading: RestReading, q: float | None = None, side: int = 1
 ) -> float:
     """Chance of a crossing on one side if units go on to `until` times the horizon.
 
@@ -215,7 +215,7 @@ def horizon_needed(
     t: float,
     alpha: float,
     drift: float,
-    reading: Reading,
+    reading: RestReading,
     q: float | None = None,
     side: int = 1,
     most: float = 1000.0,
@@ -274,7 +274,7 @@ class Extension:
         return {"before": self.before, "after": self.after, "keeps": self.keeps, "q": self.q if math.isfinite(self.q) else None}
 
 
-def extension(until: float, *, z: float, t: float, alpha: float, reading: Reading, q: float | None = None) -> Extension:
+def extension(until: float, *, z: float, t: float, alpha: float, reading: RestReading, q: float | None = None) -> Extension:
     """Whether a later end, chosen after having seen z, keeps the plan's level, and at which multiplier it always does.
 
     An end may be moved at any time, for any reason, as long as what is left of the level, given the data so far, is not

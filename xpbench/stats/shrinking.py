@@ -15,7 +15,7 @@ from xpbench.stats.roots import brentq
 
 
 @dataclass(frozen=True, slots=True)
-class Prior:
+class LiftPrior:
     """Distribution of true lifts in a portfolio, in the direction that is hoped for.
 
     Attributes:
@@ -64,7 +64,7 @@ EM_STEPS = 40
 GRID = 160
 
 
-def portfolio_prior(lifts: Sequence[float] | Floats, errors: Sequence[float] | Floats) -> Prior:
+def portfolio_prior(lifts: Sequence[float] | Floats, errors: Sequence[float] | Floats) -> LiftPrior:
     """The distribution of true lifts behind those that experiments found, with their standard errors.
 
     It starts as a normal one with Paule and Mandel's variance and is then fitted by forty steps of the EM algorithm on a grid.
@@ -90,10 +90,10 @@ def portfolio_prior(lifts: Sequence[float] | Floats, errors: Sequence[float] | F
         posterior = likelihood * prior
         posterior /= posterior.sum(axis=1, keepdims=True)
         prior = posterior.mean(axis=0)
-    return Prior(grid, prior, len(found))
+    return LiftPrior(grid, prior, len(found))
 
 
-def shrunk(lift: float, se: float, *, prior: Prior, mass: float) -> Shrunk:
+def shrunk(lift: float, se: float, *, prior: LiftPrior, mass: float) -> Shrunk:
     """A lift that was found, as what it is worth given what experiments of this portfolio find.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-Status = Literal[
+EstimateStatus = Literal[
     "ok",
     "not_enough_units",
     "before_first_look",

@@ -20,7 +20,7 @@ PATHS = 8_192
 SEED = 20_261_130
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(64)
 
-Practical = Literal["estimate", "interval", "none"]
+PracticalLoss = Literal["estimate", "interval", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Matters:
     """
 
     min_lift: float | None
-    practical: Practical
+    practical: PracticalLoss
 
     @property
     def asks(self) -> bool:

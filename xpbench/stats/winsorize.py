@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from xpbench.stats.arguments import check_choice, refuse
 from xpbench.stats.moments import Floats
-from xpbench.stats.status import Status
+from xpbench.stats.status import EstimateStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Caps:
 
     lower: float | None
     upper: float | None
-    status: Status
+    status: EstimateStatus
     over: Literal["all", "nonzero"]
 
     def to_dict(self) -> dict[str, Any]:

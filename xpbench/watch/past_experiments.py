@@ -22,7 +22,7 @@ from xpbench.ledger.folder import LEDGER, MEMO, frozen_readout
 from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.shows import Shows
-from xpbench.stats.shrinking import Prior, portfolio_prior, shrunk
+from xpbench.stats.shrinking import LiftPrior, portfolio_prior, shrunk
 from xpbench.watch.contract import watch_status
 
 Floats = NDArray[np.float64]
@@ -446,7 +446,7 @@ def shrink(outcomes: Iterable[PastOutcome]) -> Shrinkage | None:
     return Shrinkage(len(shipped), len(lifts), prior.mean, prior.sd, reported, expected, ratio)
 
 
-def prior_of(outcomes: Iterable[PastOutcome]) -> Prior | None:
+def prior_of(outcomes: Iterable[PastOutcome]) -> LiftPrior | None:
     """Distribution of the true lifts of a portfolio, in the direction that was hoped for; None with fewer than 3 lifts.
 
     Args:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpbench.data.tables.batches import Batches, BatchPlace, Labels, ids, numbers, text_hashes
+from xpbench.data.tables.batches import Batches, BatchPlace, Labels, Mask, ids, numbers, text_hashes
 from xpbench.data.tables.exact_products import (
     Array,
     ExactSums,
@@ -31,7 +31,6 @@ from xpbench.data.tables.exact_products import (
 from xpbench.data.tables.row_hashes import NOTHING, Coded, HashWords, RowHash, hash_text
 
 Codes = NDArray[np.intp]
-Mask = NDArray[np.bool_]
 
 AHEAD = 2
 """Batches that a thread reads before it waits for its turn at the arithmetic."""
@@ -137,7 +136,7 @@ def _count(into: dict[int, int], codes: Codes, variants: int) -> None:
 
 
 @dataclass(slots=True)
-class Found:
+class PassResult:
     """What a pass found.
 
     Attributes:
@@ -244,7 +243,7 @@ class Scan:
         # does. So half of the threads, rounded up, do arithmetic at a time.
         self._turns = threading.BoundedSemaphore(max(1, (threads + 1) // 2) if batches.decodes else max(1, threads))
 
-    def run(self) -> Found:
+    def run(self) -> PassResult:
         """Go through the table."""
         columns = self.layout.columns if self.checks else list(dict.fromkeys([self.layout.variant, *self.layout.measures]))
         streams = self.batches.streams(self.threads, columns)
@@ -293,7 +292,7 @@ class Scan:
         finally:
             self._turns.release()
 
-    def _found(self, partials: Sequence[_Partial]) -> Found:
+    def _found(self, partials: Sequence[_Partial]) -> PassResult:
         whole, *others = partials
         for other in others:
             for label, n in other.rows.items():
@@ -317,7 +316,7 @@ class Scan:
             for block, members in enumerate(self.blocks)
             if block not in self.dropped and all(i in whole.first and self.layout.measures[i] not in bad for i in members)
         }
-        return Found(
+        return PassResult(
             {names[k]: n for k, n in whole.rows.items() if n},
             whole.without_id,
             whole.kept,

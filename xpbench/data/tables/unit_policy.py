@@ -10,7 +10,7 @@ from xpbench.data.tables.unit_table import UnitTable
 from xpbench.errors import DataError, number_of, plain, shown
 
 if TYPE_CHECKING:
-    from xpbench.data.tables.table_pass import Found
+    from xpbench.data.tables.table_pass import PassResult
 
 VARIANT = "variant"
 """Column of the variant in the views of the engine."""
@@ -22,7 +22,7 @@ SUSPECTS = (-9.0, -99.0, -999.0, -9999.0, -99999.0, -999999.0)
 """Numbers that are often typed where a value is missing."""
 
 
-def check_variants(table: UnitTable, found: Found) -> None:
+def check_variants(table: UnitTable, found: PassResult) -> None:
     """Rows by variant: missing and unknown ones are counted, and refused where the plan says so."""
     known = [v.key for v in table.plan.variants]
     counts = dict(found.labels)
@@ -64,7 +64,7 @@ def check_variants(table: UnitTable, found: Found) -> None:
         table.find(name, count, table.rows, "excluded", detail=words)
 
 
-def check_values(table: UnitTable, own: set[str], found: Found) -> dict[str, dict[str, dict[str, int]]]:
+def check_values(table: UnitTable, own: set[str], found: PassResult) -> dict[str, dict[str, dict[str, int]]]:
     """What is odd about the values of each column, counted by variant.
 
     Returns:
@@ -168,7 +168,7 @@ def judge_values(
                 table.find(name, sum(by.values()), rows, what, metric=key, by_variant=dict(by), detail=detail)
 
 
-def keep_rows(table: UnitTable, own: set[str], trouble: Mapping[str, Mapping[str, Any]], found: Found) -> None:
+def keep_rows(table: UnitTable, own: set[str], trouble: Mapping[str, Mapping[str, Any]], found: PassResult) -> None:
     """Say what the view `kept` is: rows of the plan's variants with an id, odd values as the policy says."""
     policy = table.plan.data
     listed = ", ".join(literal(float(c)) for c in policy.missing_codes or ()) or None
@@ -195,7 +195,7 @@ def keep_rows(table: UnitTable, own: set[str], trouble: Mapping[str, Mapping[str
         raise DataError("XPB-D07", what=plain("No row has both a unit and a variant of the plan"))
 
 
-def check_duplicates(table: UnitTable, found: Found) -> str:
+def check_duplicates(table: UnitTable, found: PassResult) -> str:
     """Units on several rows: refused, or resolved as the plan says. The name of the view to read."""
     if found.unique or is_unique(table):
         return "kept"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from xpbench.data.tables.batches import Batches
     from xpbench.data.tables.exact_products import ExactSums, Unit
-    from xpbench.data.tables.table_pass import Found
+    from xpbench.data.tables.table_pass import PassResult
     from xpbench.data.unit_values import Take, UnitValues
 
 
@@ -36,7 +36,7 @@ def checked_units(table: UnitTable) -> nw.LazyFrame[Any]:
 
 def check(
     table: UnitTable, whole: Sequence[Block]
-) -> tuple[Found, dict[Block, list[tuple[ExactSums, list[Unit]]]], set[str], str]:
+) -> tuple[PassResult, dict[Block, list[tuple[ExactSums, list[Unit]]]], set[str], str]:
     """Open the table and apply the data policy.
 
     Args:
@@ -174,7 +174,7 @@ def engine_used(table: UnitTable) -> str:
     return direct if table.connection is None else f"{engine_name()}, {direct}"
 
 
-def fingerprint_of(table: UnitTable, found: Found) -> str:
+def fingerprint_of(table: UnitTable, found: PassResult) -> str:
     """SHA-256 over the content of the columns used, whatever the order of the rows.
 
     Each row is hashed with its id and a salt; only the sum and the exclusive or of these hashes are kept, so

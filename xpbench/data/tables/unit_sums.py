@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from xpbench.data.sums import Profile
     from xpbench.data.tables.batches import Batches
     from xpbench.data.tables.exact_products import ExactSums, Unit
-    from xpbench.data.tables.table_pass import Found
+    from xpbench.data.tables.table_pass import PassResult
 
 
 def scan(
     table: UnitTable, batches: Batches, blocks: Sequence[Block]
-) -> tuple[Found, dict[Block, list[tuple[ExactSums, list[Unit]]]]]:
+) -> tuple[PassResult, dict[Block, list[tuple[ExactSums, list[Unit]]]]]:
     """One pass for checks, hashes and sums; a second one over columns that turn out to need more than four decimals."""
     from xpbench.data.tables.exact_products import unit_above
     from xpbench.data.tables.table_pass import Scan
@@ -97,7 +97,10 @@ def cells_of(table: UnitTable, block: Block, sums: Sequence[tuple[ExactSums, Seq
 
 
 def at_once(
-    table: UnitTable, found: Found, blocks: Sequence[Block], sums: Mapping[Block, Sequence[tuple[ExactSums, Sequence[Unit]]]]
+    table: UnitTable,
+    found: PassResult,
+    blocks: Sequence[Block],
+    sums: Mapping[Block, Sequence[tuple[ExactSums, Sequence[Unit]]]],
 ) -> tuple[tuple[int, dict[str, Profile]], dict[str, int], tuple[Extreme, ...]]:
     """Profiles, units by variant and extremes, where the pass over the table saw the values as they count."""
     from fractions import Fraction

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from xpbench.errors import AssignError, nearest, plain
 
-Name = Literal["braze", "customer-io", "optimizely"]
+PresetName = Literal["braze", "customer-io", "optimizely"]
 
 
 @dataclass(frozen=True, slots=True)
