@@ -12,6 +12,7 @@ from xpbench.verifier.chain import is_neutral, level_of
 from xpbench.verifier.designs import alpha_of, closing
 from xpbench.verifier.documented import DOCUMENTED
 from xpbench.verifier.first import LOOKS_STAMP, RESTARTED_STAMP
+from xpbench.verifier.health import check_health_words
 from xpbench.verifier.numbers import near
 from xpbench.verifier.report import J, Notes
 from xpbench.verifier.rows import ENDED, WHOLE
@@ -134,6 +135,7 @@ def check_said(notes: Notes, payload: J, version: str | None) -> None:
     _check_due(notes, readout)
     _check_counts(said, readout["summary"])
     notes.same("readout, sealed", False, readout.get("sealed", False))
+    check_health_words(notes, readout, is_own=said.is_own)
     for check in readout["health"]:
         if check["status"] not in _STATUSES:
             notes.differs("health, status", " or ".join(_STATUSES), check["status"])
