@@ -504,7 +504,7 @@ def main() -> int:
     began = time.time()
     seed, _, number = (args.only or f"{args.seed}:").partition(":")
     with tempfile.TemporaryDirectory() as folder:
-        result = run(args.count, int(seed), folder=Path(folder), only=int(number) if number else None, echo=args.dry)
+        result = run(args.count, int(seed), folder=Path(folder), only=int(number) if number else None, echo=True)
     result["seconds"] = round(time.time() - began)
     result["kinds never met"] = sorted(set(KINDS) - {k.removeprefix("kind ") for k in result["with"]})
     if not args.dry and args.only is None:

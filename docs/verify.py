@@ -3627,6 +3627,7 @@ def _row(
         "chance": None if posterior is None else posterior.chance,
         "risk": None if posterior is None else posterior.risk,
         "posterior": posterior,
+        "no_control": pair.mc == 0,
     }
     least = metric.get("min_lift")
     policy = plan.get("decision", {})
@@ -3693,6 +3694,8 @@ def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confid
     if row["status"] not in ("ok", "few_events", "separation"):
         row["status"] = "ok"
     if posterior is None:
+        if pair.mc == 0 and row["status"] != "separation":
+            row["status"] = "control_near_zero"
         return "unclear"
     if posterior.below is None and row["status"] != "separation":  # what it says of the noise matters more
         row["status"] = "control_near_zero"
@@ -4052,7 +4055,9 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
             " (",
             " Likely cause: ",
             " exposure",
+            " exposure shows",
             " exposures",
+            " exposures show",
             " in a sample of one unit in ",
             " its variant",
             " of ",
@@ -4072,13 +4077,33 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
             "The audit looked at no exposure.",
             "The hash of the plan gives ",
             "The plan does not assign, another system does: nothing here can be computed again.",
+            "case or whitespace",
+            "encoding",
             "exposure",
             "exposure shows",
             "exposures show",
             "fail",
+            "float32 buckets",
+            "groups reordered",
+            "holdout leak",
+            "id cast",
+            "id cut",
+            "id hashed",
+            "id prefixed",
+            "id type switched",
+            "late bucketing",
+            "layer leak",
             "not answerable",
+            "outside rollout",
+            "override list",
             "pass",
+            "second sdk",
+            "split changed",
+            "swapped labels",
+            "unknown",
+            "variant order",
             "warn",
+            "wrong salt",
         ),
     ),
     "flag_split": (
@@ -4504,6 +4529,8 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
         (
             " ",
             " could not be read as the rest is. ",
+            " line or cell",
+            " lines or cells",
             "Check that the rule is the one you mean.",
             "Every column was read as it is written.",
             "Look at these lines, and export the file without them.",
@@ -4690,6 +4717,8 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
         "Time zone",
         False,
         (
+            " event looks",
+            " events look",
             " hours in the future. ",
             " shifted. ",
             "Local times seem to be written as UTC, which moves exposures to other days.",
@@ -4738,6 +4767,8 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
         (
             " gone (up to ",
             " of a variant).",
+            " unit is",
+            " units are",
             ": not the same data, or older data was added.",
             "; at the look before it was of ",
             "Compare the two sources: a narrower date range, another filter, deleted users or another experiment's data. The looks so far were not at this data.",
@@ -5092,7 +5123,7 @@ def compare_row(
 
 def is_left(row: Mapping[str, J]) -> bool:
     """Whether the posterior of a Bayesian row is left to the engine."""
-    return row["posterior"] is None and row["se"] is not None
+    return row["posterior"] is None and row["se"] is not None and not row["no_control"]
 
 
 def _compare_posterior(notes: Notes, where: str, ours: Mapping[str, J], theirs: Mapping[str, J], mass: float) -> None:
@@ -5375,6 +5406,7 @@ def check_said(notes: Notes, payload: J, version: str | None) -> None:
     _check_rule(said, payload)
     _check_cost(said, readout)
     _check_due(notes, readout)
+    _check_why_due(said, readout)
     _check_counts(said, readout["summary"])
     notes.same("readout, sealed", False, readout.get("sealed", False))
     check_health_words(notes, readout, is_own=said.is_own)
@@ -5621,6 +5653,66 @@ def _check_due(notes: Notes, readout: J) -> None:
     reached = horizon.get("units") is None or units >= horizon["units"]
     reached = reached and (horizon.get("days") is None or (days is not None and days >= horizon["days"]))
     notes.same("horizon, reached", reached, due["is_adequate"])
+
+
+def _check_why_due(said: _Said, readout: J) -> None:
+    """Whether results were due, at which look, why, and what was still missing."""
+    due, plan, notes = readout["due"], readout["plan"], said.notes
+    model, horizon, units = plan["model"], plan.get("horizon", {}), due["units"]
+    kind, reached = model["kind"], due["is_adequate"]
+    missing = _missing(horizon, units, due["days"])
+    planned = model.get("looks") or [0.5, 1.0]
+    look = looks = 0
+    needed, days_needed = horizon.get("units"), horizon.get("days")
+    by_variant = readout["summary"]["units"]
+    smallest = min((by_variant.get(v["key"], 0) for v in plan["variants"]), default=0)
+    least = model.get("min_units", 500)
+    if kind == "group_sequential":
+        looks, whole = len(planned), horizon.get("units") or 0
+        look = sum(1 for share in planned if units >= share * whole - 1e-9)
+        last = bool(readout["looks"] and readout["looks"][-1].get("last"))
+        is_due = look > 0 or last
+        following = next((round(s * whole) for s in planned if units < s * whole - 1e-9), None)
+        needed = needed if following is None else following
+        first = f"The first planned look is at {_units(following or 0)}; {max(0, (following or 0) - units):,} to go."
+        reasons = [f"Planned look {look} of {looks} is reached."] if is_due else [first]
+        if last and not reached:
+            reasons = [f"The experiment ended at {_units(units)}, and this look was declared its last."]
+    elif kind == "frequentist" or (kind == "bayesian" and model.get("due", "horizon") == "horizon"):
+        is_due = reached
+        reasons = [f"Fixed horizon: {missing}."]
+        if is_due:
+            posterior = "The plan lets the posterior be read now; reading it repeatedly inflates false positives."
+            reasons = ["The horizon is reached." if kind == "frequentist" else posterior]
+    else:
+        is_due = smallest >= least
+        whose = f"{_units(least)} in every variant; the smallest has {smallest:,}."
+        before = f"The first look needs {whose}" if kind == "sequential" else f"The plan needs {whose}"
+        posterior = "The plan lets the posterior be read now; reading it repeatedly inflates false positives."
+        after = "Every look is valid from here on." if kind == "sequential" else posterior
+        reasons = [after if is_due else before]
+        if not is_due:
+            needed, days_needed = round(least / min(v["split"] for v in plan["variants"])), None
+    expected = {"is_due": is_due, "look": look, "looks": looks, "units_needed": needed, "days_needed": days_needed}
+    for name, value in expected.items():
+        notes.same(f"horizon, {name.replace('_', ' ')}", value, due[name])
+    said.one_of("horizon, reason", reasons, due["reason"])
+
+
+def _units(count: int) -> str:
+    return f"{count:,} unit{'' if count == 1 else 's'}"
+
+
+def _missing(horizon: J, units: int, days: float | None) -> str:
+    out = []
+    if horizon.get("units") is not None and units < horizon["units"]:
+        out.append(f"{horizon['units'] - units:,} more units")
+    if horizon.get("days") is not None:
+        if days is None:
+            out.append(f"{horizon['days']} days, which this source without dates can't show")
+        elif days < horizon["days"]:
+            out.append(f"{horizon['days'] - days:.1f} more days")
+    return " and ".join(out) + (" to go" if out else "")
 
 
 def _moment_of(text: str) -> datetime:

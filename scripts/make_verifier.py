@@ -14,6 +14,7 @@ from typing import Any
 
 from xpbench.health.registry import registered
 from xpbench.memo import alone
+from xpbench.randomiser.audit.report import REMEDIES
 from xpbench.verifier import shape
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,6 +85,8 @@ def health_words() -> str:
     table = {}
     for name, entry in registered().items():
         own = set(pieces((home / "checks" / f"{name}.py").read_text(encoding="utf-8")))
+        if name == "assignment_audit":  # it names the cause that the audit found
+            own |= {cause.replace("_", " ") for cause in REMEDIES} | {"unknown"}
         table[name] = (entry.title, entry.gate, tuple(sorted(own)))
     text = f"{table!r}\n"
     common = f"{tuple(sorted(shared))!r}\n"
@@ -124,10 +127,13 @@ def pieces(source: str) -> list[str]:
 
 
 def _plurals(tree: ast.Module) -> set[str]:
-    """What `number_of` makes of a noun that is given in the singular alone."""
+    """What `number_of` makes of a noun: behind a blank, and in the plural that it adds."""
     calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "number_of"]
-    nouns = [c.args[1].value for c in calls if len(c.args) == 2 and isinstance(c.args[1], ast.Constant)]
-    return {f" {noun}{s}" for noun in nouns for s in ("", "s")}
+    found: set[str] = set()
+    for call in calls:
+        nouns = [str(a.value) for a in call.args[1:] if isinstance(a, ast.Constant)]
+        found |= {f" {noun}" for noun in nouns} | ({f" {nouns[0]}s"} if len(nouns) == 1 else set())
+    return found
 
 
 def _formatted(text: str) -> str:

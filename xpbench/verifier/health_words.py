@@ -3,6 +3,7 @@
 A wording is in pieces, as its source has them between the values; `health` says how a sentence is read with them.
 """
 
+
 from __future__ import annotations
 
 CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
@@ -227,7 +228,9 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
             " (",
             " Likely cause: ",
             " exposure",
+            " exposure shows",
             " exposures",
+            " exposures show",
             " in a sample of one unit in ",
             " its variant",
             " of ",
@@ -247,13 +250,33 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
             "The audit looked at no exposure.",
             "The hash of the plan gives ",
             "The plan does not assign, another system does: nothing here can be computed again.",
+            "case or whitespace",
+            "encoding",
             "exposure",
             "exposure shows",
             "exposures show",
             "fail",
+            "float32 buckets",
+            "groups reordered",
+            "holdout leak",
+            "id cast",
+            "id cut",
+            "id hashed",
+            "id prefixed",
+            "id type switched",
+            "late bucketing",
+            "layer leak",
             "not answerable",
+            "outside rollout",
+            "override list",
             "pass",
+            "second sdk",
+            "split changed",
+            "swapped labels",
+            "unknown",
+            "variant order",
             "warn",
+            "wrong salt",
         ),
     ),
     "flag_split": (
@@ -679,6 +702,8 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
         (
             " ",
             " could not be read as the rest is. ",
+            " line or cell",
+            " lines or cells",
             "Check that the rule is the one you mean.",
             "Every column was read as it is written.",
             "Look at these lines, and export the file without them.",
@@ -865,6 +890,8 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
         "Time zone",
         False,
         (
+            " event looks",
+            " events look",
             " hours in the future. ",
             " shifted. ",
             "Local times seem to be written as UTC, which moves exposures to other days.",
@@ -913,6 +940,8 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
         (
             " gone (up to ",
             " of a variant).",
+            " unit is",
+            " units are",
             ": not the same data, or older data was added.",
             "; at the look before it was of ",
             "Compare the two sources: a narrower date range, another filter, deleted users or another experiment's data. The looks so far were not at this data.",
