@@ -18,6 +18,7 @@ import argparse
 import ast
 import base64
 import hashlib
+import html as _html
 import io
 import json
 import math
@@ -31,7 +32,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache, partial
-from html import escape, unescape
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -7998,8 +7999,13 @@ def _n(value: float) -> str:
     return "0" if text in ("-0", "") else text
 
 
+def html(value: object, *, quote: bool = True) -> str:
+    """Text in HTML, in an element or an attribute; without `quote` in an element alone."""
+    return _html.escape(str(value), quote=quote)
+
+
 def _figures_e(text: str) -> str:
-    return escape(legal(text), quote=True)
+    return html(legal(text))
 
 
 def _svg(width: float, height: float, title: str, description: str, parts: Sequence[str], *, name: str, part: str = "") -> str:

@@ -53,7 +53,9 @@ def _module(name: str) -> _Module:
         elif isinstance(node, ast.Expr) and last:
             out.told[last] = node
         elif isinstance(node, ast.Import):
-            out.outside |= {(a.asname or a.name): f"import {a.name}" for a in node.names}
+            out.outside |= {
+                (a.asname or a.name): f"import {a.name}" + (f" as {a.asname}" if a.asname else "") for a in node.names
+            }
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("xpbench"):
             out.inside |= {(a.asname or a.name): (node.module or "", a.name) for a in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
