@@ -55,7 +55,7 @@ class _UnitDays:
     """A log whose units are pairs of unit and day, with an exposure at the first event of each; the rest is the log's own."""
 
     def __init__(
-        self, log: Log, plan: Plan, properties: LogProperties, *, by: str, trigger: str, span: tuple[int, int]
+        self, log: Log, plan: Plan, properties: LogProperties, *, by: str, trigger: str, exposure: str, span: tuple[int, int]
     ) -> None:
         self._log = log
         start, stop = span
@@ -154,8 +154,8 @@ def unit_days(
                 argument=plain("trigger"),
                 value=plain("missing"),
                 rule=plain(
-                    "A day holds the units that were active on it, and this log has the events of the metrics alone: a share of "
-                    "those who did them says nothing"
+                    "A day holds the units that were active on it, and this log has the events of the metrics alone: a share "
+                    "of those who did them says nothing"
                 ),
                 hint=plain("Export an event that every visit has as well, or name one with trigger= (--trigger)"),
             )
