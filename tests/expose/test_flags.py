@@ -184,7 +184,7 @@ def test_one_malformed_flag_costs_the_others_nothing(box: Sandbox, sdk: Any, tra
     [
         ({"variants": []}, "no variants"),
         ({"variants": [{"key": "a", "value": 1, "is_control": True, "split": None}]}, "split of variant 'a' is None"),
-        ({"variants": [{"key": 3, "value": 1, "is_control": True}]}, "key is no text"),
+        ({"variants": [{"key": 3, "value": 1, "is_control": True}]}, "key is not text"),
         ({"rollout": [{"rollout_percentage": "1"}]}, "rollout percentage"),
         ({"rollout": [{"rollout_percentage": 1, "variant_splits": {"beta": None}}]}, "in a rollout group"),
         ({"rollout": None}, "TypeError"),

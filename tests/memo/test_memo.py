@@ -272,7 +272,7 @@ def test_impact_is_two_sentences_from_frozen_numbers(memo):
     assert second.count(". ") == 0
     units, _ = daily_units(memo.payload["readout"])
     per_month = units * 30.4375 * row["effect"]
-    shown = int(re.search(r"adds up to \+([\d,]+)", second)[1].replace(",", ""))
+    shown = int(re.search(r"that is \+([\d,]+)", second)[1].replace(",", ""))
     assert shown == pytest.approx(per_month, rel=0.01)
 
 
@@ -280,12 +280,12 @@ def test_impact_without_dates_speaks_of_a_thousand_units(tmp_path):
     from dataclasses import replace
 
     data = replace(summary_of(), exposures_by_day={}, first_exposure="", last_exposure="", data_until="")
-    assert "for every 1,000 units" in impact_sentences(decided(tmp_path, summary=data).memo().payload)[1]
+    assert "For every 1,000 " in impact_sentences(decided(tmp_path, summary=data).memo().payload)[1]
 
 
 def test_impact_of_nothing_shown_says_so(tmp_path):
     first, _ = impact_sentences(decided(tmp_path, summary=summary_of(lift=0.0, seed=4)).memo().payload)
-    assert "no difference is shown" in first
+    assert "the data show no difference" in first
 
 
 def test_a_sealed_readout_makes_no_memo(tmp_path):

@@ -1,4 +1,4 @@
-"""The forest plot of lifts: verdict, interval, smallest lift that matters, margins; numbers beside it that read without it."""
+"""The forest plot of lifts: verdict, interval, smallest lift that matters, margins; numbers next to it that read without it."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def paths(readout: Readout, plan: Plan) -> list[View]:
 
 
 def _trends(readout: Readout, plan: Plan) -> list[View]:
-    """Whether the effect on each primary metric fades, grows or hangs on the day."""
+    """Whether the effect on each primary metric fades, grows or depends on the day."""
     labels = {m.key: m.label for m in plan.metrics_with("primary")}
     shares = {r.metric: r.is_proportion for r in readout.rows}
     found = readout.novelty or trends(plan, readout.summary)  # readouts of an earlier release have none

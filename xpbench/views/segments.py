@@ -18,7 +18,7 @@ CELL_W, CELL_H, LEFT = 108, 32, 190
 MOST_SLICES = 30
 MOST_METRICS = 12
 EXPLORATORY = "exploratory"
-"""Stands in place of a verdict where the segment was not declared: nothing there is a win."""
+"""Takes the place of a verdict where the segment was not declared: nothing there is a win."""
 
 
 def segment_heatmap(segment: Any, *, style: Mapping[str, Any] | None = None) -> View:

@@ -1,4 +1,4 @@
-"""The table beside every chart: the same numbers, to read, to copy, to save as CSV."""
+"""The table next to every chart: the same numbers, to read, to copy, to save as CSV."""
 
 from __future__ import annotations
 

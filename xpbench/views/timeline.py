@@ -64,7 +64,7 @@ def exposures_over_time(
     elif coming and horizon:
         title = f"{total:,} of {horizon:,} units; at the pace of the last days the horizon is reached on {coming[0]}"
     elif horizon:
-        title = f"{total:,} of {horizon:,} units; the pace does not tell when the horizon is reached"
+        title = f"{total:,} of {horizon:,} units; the pace does not say when the horizon is reached"
     else:
         title = f"{total:,} units in {len(days)} days"
     totals, running = [], 0
@@ -79,7 +79,7 @@ def exposures_over_time(
 
 
 def _in_words(day: str) -> str:
-    """A day as a tip shows it, the same in every time zone: a browser would tell a date by its own clock."""
+    """A day as a tip shows it, the same in every time zone: a browser would read a date by its own clock."""
     found = date.fromisoformat(day[:10])
     return f"{found:%b} {found.day}, {found.year}"
 

@@ -157,7 +157,7 @@ class View:
         return f"<section class='xp-static'>{heading}{picture}{table}</section>"
 
     def table_html(self) -> str:
-        """The folded table that stands under the chart in a notebook."""
+        """The folded table under the chart in a notebook."""
         return f"<details><summary>Data table: {escape(self.title)}</summary>{self.table.to_html()}</details>"
 
     def __repr__(self) -> str:

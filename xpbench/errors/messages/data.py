@@ -6,7 +6,7 @@ from xpbench.errors.message import Message
 
 MESSAGES: dict[str, Message] = {
     "XPB-D01": Message(
-        "{what}: {reason}", "Sources are read whole or not at all", "Mend the place named, or write the file again"
+        "{what}: {reason}", "Sources are read whole or not at all", "Fix the place named, or write the file again"
     ),
     "XPB-D02": Message(
         "There is no file {path}",
@@ -28,7 +28,7 @@ MESSAGES: dict[str, Message] = {
         "Column {column} ({role}) is not in the source", "Every column that the plan or the call names must be there", "{hint}"
     ),
     "XPB-D06": Message(
-        "Column {column} stands {times} times in the source", "Names of columns are unique", "Rename all but one"
+        "Column {column} appears {times} times in the source", "Names of columns are unique", "Rename all but one"
     ),
     "XPB-D07": Message("{what}", "At least one unit must be there", "Check the source, or wait for data"),
     "XPB-D08": Message(
@@ -40,7 +40,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-D09": Message(
         "{count} rows with {what}. {detail}",
         "The plan refuses them (data.{policy}: refuse)",
-        "Mend the table, or amend the plan to exclude them",
+        "Fix the table, or amend the plan to exclude them",
     ),
     "XPB-D10": Message(
         "Metric {key} is built on {part} of kind {part_kind}",
@@ -54,18 +54,18 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-D12": Message(
         "Column {column} has {count} values that are {what}{found}",
-        "The plan refuses what is no finite number (data.non_finite: refuse)",
+        "The plan refuses what is not a finite number (data.non_finite: refuse)",
         "{remedy}. To leave these units out, set data.non_finite: exclude",
     ),
     "XPB-D13": Message(
         "Column {column} has {count} missing values",
         "The plan refuses missing values (data.missing: refuse)",
-        "Mend the table, or set data.missing: exclude or zero",
+        "Fix the table, or set data.missing: exclude or zero",
     ),
     "XPB-D14": Message(
         "{count} on {rows} rows; {mixed} of them with more than one variant",
         "The table has one row per unit (data.duplicates: refuse)",
-        "Mend the table, or set data.duplicates: first or exclude",
+        "Fix the table, or set data.duplicates: first or exclude",
     ),
     "XPB-D15": Message(
         "Segment {segment} has {count} different values",
@@ -73,7 +73,7 @@ MESSAGES: dict[str, Message] = {
         "Choose a coarser property, or group the values",
     ),
     "XPB-D16": Message(
-        "Column {column} is of type {kind}, which is no number (metric {metrics})",
+        "Column {column} is of type {kind}, which is not a number (metric {metrics})",
         "Metrics and covariates are numbers or true/false",
         "Convert the column, or name another",
     ),
@@ -188,7 +188,7 @@ MESSAGES: dict[str, Message] = {
         "File {path} is not UTF-8: {reason}", "Text is read as UTF-8, or as UTF-16 where the file says so", "{remedy}"
     ),
     "XPB-D63": Message(
-        "Column {column} (the day) has {count} values that are no day, such as {found}",
+        "Column {column} (the day) has {count} values that are not a day, such as {found}",
         "Results by day need a day for every unit that has a value there",
         "{remedy}",
     ),
@@ -209,8 +209,8 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-D77": Message(
         "Property {property} of event {event} (metric {key}) never holds a number, and a filter compares it with one: {found}",
-        "What is no number fits no comparison, and the metric would be zero for everyone",
-        "{remedy}. Or filter by the text that stands there",
+        "A text fits no comparison with a number, and the metric would be zero for everyone",
+        "{remedy}. Or filter by the text that is there",
     ),
     "XPB-D78": Message(
         "{path} changed while it was read",

@@ -15,11 +15,11 @@ MESSAGES: dict[str, Message] = {
     "XPB-P04": Message(
         "The plan has {count}",
         "A plan can be registered when it has no problem",
-        "Mend: {first}",
+        "Fix: {first}",
     ),
     "XPB-P05": Message(
         "Experiment key {value} can't name a folder",
-        "A key is 1 to 64 of a-z, 0-9, '.', '_', '-', starts with a letter or digit, and is no reserved device name",
+        "A key is 1 to 64 of a-z, 0-9, '.', '_', '-', starts with a letter or digit, and is not a reserved device name",
         "Choose another key, for example {suggestion}",
     ),
     "XPB-P06": Message("{pointer} is empty", "{why}", "{remedy}"),
@@ -30,7 +30,7 @@ MESSAGES: dict[str, Message] = {
         "{count} variants are marked as control", "Exactly one variant is the control", "Set control: true on one variant"
     ),
     "XPB-P09": Message("The plan has {count} variant(s)", "A comparison needs at least two", "Add a treatment variant"),
-    "XPB-P10": Message("{kind} {key} stands {count} times", "Keys are unique", "Rename all but one"),
+    "XPB-P10": Message("{kind} {key} appears {count} times", "Keys are unique", "Rename all but one"),
     "XPB-P11": Message("Split of variant {key} is {value}", "A split is a share above 0 and below 1", "Correct it"),
     "XPB-P12": Message(
         "The plan has no primary metric", "At least one metric decides", "Set role: primary on the metric that decides"
