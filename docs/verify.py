@@ -5579,8 +5579,8 @@ _TOUCHED = {"line ends", "byte order mark", "final newline", "added around the p
 
 
 _NO_PAGE = {
-    True: "Everything in this payload follows from the rest of it. There is no page to compare.",
-    False: "What was computed follows from the rest of this payload. Not all of it was compared, and there is no page.",
+    True: "Every number in this payload was recalculated and matches. There is no page to compare.",
+    False: "What was recalculated matches. Not all of this payload was compared, and there is no page.",
 }
 
 
@@ -5628,7 +5628,7 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             f"The page shows what the payload says, and what was computed here holds. Not computed: {'; '.join(left)}.",
         )
     if notes.depth == "in full":
-        return "verified", "in full", "", "Everything that the memo says follows from what it carries."
+        return "verified", "in full", "", "Every number was recalculated from the data in this memo, and matches."
     return (
         "numbers hold",
         "page not compared",
@@ -6471,7 +6471,7 @@ def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
 
 
 def daily_units(readout: Mapping[str, Any]) -> tuple[float, str] | None:
-    """New units a day over all variants, and where the number comes from; None where neither data nor plan tell it."""
+    """New units a day over all variants, and where the number comes from; None where neither data nor plan say it."""
     by_day = readout["summary"]["exposures_by_day"]
     if by_day:
         days = sorted(by_day)

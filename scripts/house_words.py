@@ -59,7 +59,7 @@ RULES = (
     _rule(r"\bfore(told|tells?)\b", "predicted, predicts"),
     _rule(r"\bwith a yes\b", "conversions, or users who converted"),
     _rule(
-        r"(?<!there )\b(is|are|was|were) no (?!longer\b|more\b|less\b|later\b|earlier\b|fewer\b|worse\b|better\b|one\b|doubt\b)",
+        r"(?<!there )\b(is|are|was|were) no (?!longer\b|more\b|less\b|later\b|earlier\b|fewer\b|worse\b|better\b|one\b)",
         "is not a",
     ),
 )

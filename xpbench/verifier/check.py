@@ -206,8 +206,8 @@ _TOUCHED = {"line ends", "byte order mark", "final newline", "added around the p
 
 
 _NO_PAGE = {
-    True: "Everything in this payload follows from the rest of it. There is no page to compare.",
-    False: "What was computed follows from the rest of this payload. Not all of it was compared, and there is no page.",
+    True: "Every number in this payload was recalculated and matches. There is no page to compare.",
+    False: "What was recalculated matches. Not all of this payload was compared, and there is no page.",
 }
 
 
@@ -255,7 +255,7 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             f"The page shows what the payload says, and what was computed here holds. Not computed: {'; '.join(left)}.",
         )
     if notes.depth == "in full":
-        return "verified", "in full", "", "Everything that the memo says follows from what it carries."
+        return "verified", "in full", "", "Every number was recalculated from the data in this memo, and matches."
     return (
         "numbers hold",
         "page not compared",

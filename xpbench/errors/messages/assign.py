@@ -8,7 +8,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-A01": Message(
         "{count} of the ids are floats, such as {value}",
         "An id is text, an integer or a UUID: 12345.0 and 12345 hash to different variants",
-        "Cast the column to integer or text where it is read (pandas turns integers with gaps into floats: use Int64)",
+        "Read the column as integer or text (in pandas: Int64)",
     ),
     "XPB-A02": Message(
         "The ids are {kind}, such as {value}",

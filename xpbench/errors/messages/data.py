@@ -22,7 +22,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-D04": Message(
         "Metric {key} of kind {part_kind} is counted from events",
         "A table with one row per unit feeds metrics of kind column, and ratios and formulas of them",
-        "Use xp.events(…), or --events on the command line, or make the metric kind: column",
+        "Use xp.events(…) (--events), or make the metric kind: column",
     ),
     "XPB-D05": Message(
         "Column {column} ({role}) is not in the source", "Every column that the plan or the call names must be there", "{hint}"
@@ -34,8 +34,8 @@ MESSAGES: dict[str, Message] = {
     "XPB-D08": Message(
         "None of the {rows} rows has a variant of the plan: column {column} holds {found}",
         "The plan's variants are {known}",
-        "Name the right column with variant=… (--variant-column on the command line), or translate with "
-        'variants={{"value in the table": "variant of the plan"}}',
+        'Name the right column with variant=… (--variant-column), or translate: variants={{"value in the table": '
+        '"variant of the plan"}}',
     ),
     "XPB-D09": Message(
         "{count} rows with {what}. {detail}",
@@ -84,8 +84,8 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-D31": Message(
         "Event {event} of metric {key} never occurs in the log",
-        "A metric counts an event that is there, so that a typo can't read as zero",
-        '{hint} If nobody did it yet, pass absent_events="zero", or --absent-events zero on the command line',
+        "A typo must not read as zero",
+        '{hint} If nobody did it yet, pass absent_events="zero" (--absent-events zero)',
     ),
     "XPB-D32": Message(
         "Property {property} of event {event} (metric {key}) never holds a number",
@@ -149,13 +149,13 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-D44": Message(
         "None of the {count} events {event} (metric {key}) has a value of {unit}",
-        "A metric counts the events of exposed units, so its events name the unit that was randomised",
-        "Send the unit's id with the event, or randomise by an id that both events carry",
+        "Metrics count events of exposed units, so events carry the unit's id",
+        "Send the unit's id with the event, or randomise by an id that both have",
     ),
     "XPB-D45": Message(
         "No event {event} has the property {property} by which metric {key} is filtered",
-        "A filter compares a property that is there, so that a typo can't read as zero",
-        'Correct its name, or pass absent_events="zero" (--absent-events zero on the command line) if nobody has it yet',
+        "A typo must not read as zero",
+        'Correct the name; if nobody has it yet, pass absent_events="zero" (--absent-events zero)',
     ),
     "XPB-D46": Message("{argument} is {value}", "{rule}", "{hint}"),
     "XPB-D47": Message(
@@ -194,8 +194,8 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-D64": Message(
         "Column {column} holds ids as numbers with a floating point, up to {found}",
-        "Above 2^53 such numbers can't tell neighbours apart: two units may be one",
-        "Write the ids as whole numbers or text where they are made, and export them again",
+        "Above 2^53 two neighbouring ids become one",
+        "Export the ids again as whole numbers or text",
     ),
     "XPB-D65": Message(
         "Row {row} looks like a line of totals: {unit} in column {column}",
@@ -204,12 +204,12 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-D66": Message(
         "No event {event} of metric {key} has the value {value} in property {property}, by which it is filtered",
-        "A filter compares values that are there, so that a typo can't read as zero",
-        '{hint} If nobody has it yet, pass absent_events="zero", or --absent-events zero on the command line',
+        "A typo must not read as zero",
+        '{hint} If nobody has it yet, pass absent_events="zero" (--absent-events zero)',
     ),
     "XPB-D77": Message(
         "Property {property} of event {event} (metric {key}) never holds a number, and a filter compares it with one: {found}",
-        "A text fits no comparison with a number, and the metric would be zero for everyone",
+        "Every comparison would fail, and the metric would be zero",
         "{remedy}. Or filter by the text that is there",
     ),
     "XPB-D78": Message(

@@ -124,8 +124,7 @@ def _until_a_day(case: Case, keys: list[str], table: UnitCounts, base: float, by
             "fault_until_day",
             "execution",
             score,
-            f"Up to {keys[s - 1]} {shown(variant)} is off by {off:+.2%}, afterwards all is as planned: a fault that was "
-            "fixed.",
+            f"Up to {keys[s - 1]} {shown(variant)} is off by {off:+.2%}, afterwards all is as planned: a fault that was fixed.",
             f"Ask what was fixed on {keys[s]}; begin the experiment again from there.",
             day=keys[s],
             variant=variant,
