@@ -19,7 +19,7 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-P05": Message(
         "Experiment key {value} can't name a folder",
-        "A key has 1 to 64 of a-z, 0-9, '.', '_', '-'; it starts with a letter or digit and is not a device name",
+        "A key has 1 to 64 of a-z, 0-9, '.', '_', '-', begins with a letter or digit, and isn't a device name",
         "Choose another key, for example {suggestion}",
     ),
     "XPB-P06": Message("{pointer} is empty", "{why}", "{remedy}"),
