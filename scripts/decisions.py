@@ -29,7 +29,9 @@ ROOMS: dict[str, tuple[tuple[int, int], ...]] = {
     "Health": ((45, 46), (48, 48), (60, 60), (202, 202)),
     "Reading and deciding: seal, rule, looks, what now": ((47, 47), (110, 112), (200, 200), (203, 203), (250, 251)),
     "Ledger": ((50, 51), (66, 67), (100, 104), (122, 122)),
-    "Memo and verifier": ((6, 6), (52, 52), (54, 54), (57, 57), (65, 65), (74, 74), (82, 82), (120, 121), (136, 136), (210, 211), (252, 252)),
+    "Memo and verifier": (
+        (6, 6), (52, 52), (54, 54), (57, 57), (65, 65), (74, 74), (82, 82), (120, 121), (136, 136), (210, 211), (252, 252),
+    ),
     "Screens: forms, charts, Lab, Voila": ((58, 58), (70, 73), (80, 80), (260, 261)),
     "Mixpanel": ((44, 44), (161, 161), (163, 163)),
     "After shipping": ((63, 63),),
@@ -55,8 +57,8 @@ def index() -> str:
         said = status[1].rstrip(".") if status else "in force"
         found.setdefault(room_of(number), []).append(f"| {number} | [{title}]({path.name}) | {said[0].lower()}{said[1:]} |")
     parts = [
-        "# Decisions\n\nEvery choice that binds, and why. A decision is a record: it keeps the words of its day, and a later one says what it "
-        "changes.\n"
+        "# Decisions\n\nEvery choice that binds, and why. A decision is a record: it keeps the words of its day, and a "
+        "later one says what it changes.\n"
     ]
     for room in (*ROOMS, "Other"):
         if room in found:

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/proof/dependencies.md: every package that an install brings, with its licence, from its own metadata.
+"""Writes the tables of docs/proof/dependencies.md: every package of an install, with its licence, from its own metadata.
 
 python scripts/make_licences.py            in an environment with xpbench's dependencies
 """

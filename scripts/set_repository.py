@@ -30,7 +30,8 @@ def repository() -> str:
 def version() -> str:
     """The package's version, whose tag Binder builds."""
     found = re.search(r'__version__ = "([^"]+)"', (ROOT / "xpbench" / "_version.py").read_text(encoding="utf-8"))
-    assert found is not None
+    if found is None:
+        raise ValueError("xpbench/_version.py names no version")
     return found[1]
 
 
@@ -65,8 +66,9 @@ def _fork() -> str:
         "```sh\n"
         "git clone ADDRESS-OF-THIS-REPOSITORY xpbench && cd xpbench\n"
         "```\n\n"
-        "To try it in the browser, push the clone to GitHub and give your fork's address to [mybinder.org](https://mybinder.org), "
-        f"with the\nURL `{LAB}` (JupyterLab with the demo) or\n`{VOILA}` (the stakeholder demo, without code).\n"
+        "To try it in the browser, push the clone to GitHub and give your fork's address to "
+        f"[mybinder.org](https://mybinder.org),\nwith the URL `{LAB}` (JupyterLab with the demo) or\n`{VOILA}` "
+        "(the stakeholder demo, without code).\n"
     )
 
 

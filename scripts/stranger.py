@@ -3,7 +3,7 @@
     python scripts/stranger.py                        the story, in a clean environment below a temporary folder
     python scripts/stranger.py --everything           then every docs snippet, notebook, command with --help, message
     python scripts/stranger.py --python python3.13    with another Python than the one that runs this
-    python scripts/stranger.py --everything --write   and the result kept, and docs/proof/first-run.md made anew from all results
+    python scripts/stranger.py --everything --write   and the result kept, and docs/proof/first-run.md made from all results
     python scripts/stranger.py --without-lab          without JupyterLab and browser
 
 Runs on the standard library; the browser step needs Chromium, and playwright in the interpreter that runs this; --write needs

@@ -21,8 +21,8 @@ DOCS = ROOT / "docs"
 pytest.importorskip("material", reason="pip install -e '.[docs]'")
 ROW = re.compile(r"^\| (?P<question>[^|]+\?) \| \[[^\]]+\]\((?P<page>[^)]+)\) \|$", re.MULTILINE)
 QUESTIONS = [(m["question"], m["page"]) for m in ROW.finditer((DOCS / "questions.md").read_text(encoding="utf-8"))]
-NOISE = frozenset(
-    "a an and are as at be by can do does for from have how i in is it many may me my of on or should that the this to was what which why with".split()
+NOISE = re.compile(
+    r"an?|and|are|as|at|be|by|can|do(es)?|for|from|have|how|i[ns]?|it|many|may|m[ey]|of|on|or|should|th(at|e|is)|to|was|wh(at|ich|y)|with"
 )
 
 
@@ -54,7 +54,7 @@ def stems(text: str) -> list[str]:
     """Words without their commonest endings."""
     out = []
     for word in re.findall(r"[a-z0-9]+", text.lower()):
-        if word not in NOISE and len(word) > 1:
+        if len(word) > 1 and not NOISE.fullmatch(word):
             out.append(re.sub(r"(ations?|ation|ed|ing|es|s|e)$", "", word) if len(word) > 4 else word)
     return out
 

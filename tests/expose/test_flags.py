@@ -165,7 +165,7 @@ def test_one_malformed_flag_costs_the_others_nothing(box: Sandbox, sdk: Any, tra
     flags = xp.mixpanel_flags(sdk, tracker=track(), evaluate="local").start()
     before = flags.get_variant("second", "spare", {"distinct_id": "u1"})
     broken = {**copy.deepcopy(second), "ruleset": {"variants": [], "rollout": [{"rollout_percentage": 1.0}]}}
-    serve(box, FLAG, broken, {"key": "third"}, "no object")
+    serve(box, FLAG, broken, {"key": "third"}, "not an object")
     flags.start()
     assert flags.get_variant("beta-homepage", "spare", {"distinct_id": "u1"}).fallback_reason is None
     assert flags.get_variant("second", "spare", {"distinct_id": "u1"}) == before, "its last good definition is served"

@@ -443,7 +443,7 @@ def follow(entry: Entry, length: int, head: str, last_at: str) -> None:
         ValueError: with the reason.
     """
     if entry.seq != length + 1:
-        raise ValueError(f"it says it is number {entry.seq}, but its place is {length + 1}: an entry was removed, added, moved")
+        raise ValueError(f"it says it is number {entry.seq}, its place is {length + 1}: an entry was removed, added or moved")
     if entry.prev != head:
         raise ValueError("it was written after another entry than the one before it: an entry was changed, or this is a fork")
     back = 0.0 if entry.at >= last_at else (parse_stamp(last_at) - parse_stamp(entry.at)).total_seconds()
