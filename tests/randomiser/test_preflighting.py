@@ -255,7 +255,7 @@ def test_one_bad_flag_does_not_take_the_others_down(tmp_path: Any) -> None:
         {**definition_of("no-ruleset"), "ruleset": None},
         {k: v for k, v in definition_of("no-context").items() if k != "context"},
         {**definition_of("number-key"), "key": 7},
-        "not an object",
+        "no object",
         None,
     ]
     for key, change in {

@@ -18,10 +18,10 @@ from xpbench.health.check import Check
 from xpbench.plan import Plan
 from xpbench.plan.design import Sequential
 from xpbench.views.bias import pre_experiment_bias
+from xpbench.views.checks import health_summary
 from xpbench.views.cuped import cuped_reduction
 from xpbench.views.distribution import winsorization
 from xpbench.views.forest_plot import forest
-from xpbench.views.health import health_summary
 from xpbench.views.novelty_curve import trend
 from xpbench.views.other_ways import sensitivity
 from xpbench.views.path import sequential_path

@@ -22,7 +22,7 @@ FURTHEST_DAYS = 180
 
 
 def exposures_over_time(
-    exposures_by_day: Mapping[str, Mapping[str, int]],
+    exposures_by_day: Any,
     *,
     horizon: int | None = None,
     horizon_days: int | None = None,
@@ -32,12 +32,14 @@ def exposures_over_time(
     """Cumulative exposed units by variant and in all, day by day.
 
     Args:
-        exposures_by_day: New units by day (ISO) and variant.
+        exposures_by_day: New units by day (ISO) and variant, or a readout, which knows its horizon and labels.
         horizon: Units at which results are due.
         horizon_days: Days after the first exposure at which results are due.
         labels: Names of variants for people.
         style: See `theme.Style`.
     """
+    if hasattr(exposures_by_day, "health"):
+        return exposures_by_day.plot("time")  # type: ignore[no-any-return]
     look, named = Style(style), labels or {}
     days = sorted(exposures_by_day)
     variants = list(dict.fromkeys(v for d in days for v in exposures_by_day[d]))

@@ -59,7 +59,7 @@ class View:
         spec: dict[str, Any] = _with_shared_data(self.chart.to_dict(validate=False))
         spec["$schema"] = SCHEMA
         spec["description"] = self.alt
-        spec["title"] = {"text": _lines(self.title, 96), **({"subtitle": _lines(self.subtitle, 120)} if self.subtitle else {})}
+        spec["title"] = {"text": _lines(self.title, 92), **({"subtitle": _lines(self.subtitle, 120)} if self.subtitle else {})}
         spec["config"] = base_config()
         spec["padding"] = 8
         return spec
