@@ -649,7 +649,7 @@ LETTER_STYLE = (
 
 
 def _letter_text(text: J) -> str:
-    """A text as it stands in a page: nothing of it is markup, and nothing steers the direction of its surroundings."""
+    """A text as a page shows it: nothing of it is markup, and nothing steers the direction of its surroundings."""
     out = str(text)
     for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&#34;"), ("'", "&#39;")):
         out = out.replace(sign, name)
@@ -6269,7 +6269,7 @@ def _check_against(notes: Notes, payload: J, path: Path, *, decisions: bool = Tr
         if decisions:
             _check_since(notes, [entry for entry, _ in linked[len(known) :]], len(known))
         else:
-            notes.checked.append(f"the ledger beside it still begins with the letter's {len(known)} entries")
+            notes.checked.append(f"the ledger next to it still begins with the letter's {len(known)} entries")
     elif len(lines) < len(known) and known[: len(lines)] == lines:
         notes.differs("ledger file", f"{len(known)} entries", f"{len(lines)}: its tail was cut")
     else:
