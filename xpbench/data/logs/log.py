@@ -304,6 +304,10 @@ class Log(Protocol):
         """SHA-256 over the content."""
         ...
 
+    def content(self) -> Mapping[str, str]:
+        """Digest of the events and of each property that was read, whatever else was: see `Summary.content`."""
+        ...
+
     def findings(self) -> list[Any]:
         """What was counted when the log was opened."""
         ...
