@@ -38,13 +38,15 @@ from xpbench.plan.design import GroupSequential, Sequential
 
 def looks_of(entries: Sequence[Entry]) -> tuple[Look, ...]:
     """All looks at effects on record, oldest first."""
+    in_force: Mapping[str, Any] = next((e.body["plan"] for e in reversed(entries) if e.kind in ("registered", "amended")), {})
+    dropped = {d["key"] for d in in_force.get("dropped") or ()}
     turned = max((e.seq for e in entries if e.kind == "amended" and _is_decisive(e)), default=0)
     return tuple(
         Look(
             e.seq,
             e.at,
             e.by or "",
-            int(e.body["n"]),
+            int(e.body["n"]) - sum(int(e.body["units"].get(k, 0)) for k in dropped),
             e.kind == "opened",
             str(e.body.get("reason", "")),
             str(e.body.get("last", "")),

@@ -179,8 +179,8 @@ class SparkLog:
         }
         texts = self.properties.texts
         for i, more in enumerate(([], *([p] for p in texts.values()))):
-            own = f"xxhash64({', '.join([repr('xpbench.events.2'), 'u', 'event', 't', 'iid', *more])})"
-            asked |= {f"own{i}": ("bit_xor", own), f"part{i}": ("sum", f"{own} & 2097151")}
+            alone = f"xxhash64({', '.join([repr('xpbench.events.2'), 'u', 'event', 't', 'iid', *more])})"
+            asked |= {f"own{i}": ("bit_xor", alone), f"part{i}": ("sum", f"{alone} & 2097151")}
         table = self._normal.selectExpr("event", *(f"{expression} AS {name}" for name, (_, expression) in asked.items()))
         found = table.groupBy("event").agg({name: how for name, (how, _) in asked.items()}).collect()
         rows = [{"event": r["event"], **{name: r[f"{how}({name})"] for name, (how, _) in asked.items()}} for r in found]
@@ -190,8 +190,8 @@ class SparkLog:
         content = {"n": self._rows, "sum": str(total), "xor": str(mixed)}
         for i, name in enumerate(["", *texts]):
             own = functools.reduce(operator.xor, (int(r[f"own{i}"]) for r in rows), 0)
-            part = sum(int(r[f"part{i}"]) for r in rows)
-            self._content[name] = digest({"spark": [self._rows, str(own), str(part)]})[:32]
+            low = sum(int(r[f"part{i}"]) for r in rows)
+            self._content[name] = digest({"spark": [self._rows, str(own), str(low)]})[:32]
         return digest({"spark": content, "properties": list(texts)})
 
     def content(self) -> Mapping[str, str]:
