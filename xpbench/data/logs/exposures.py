@@ -204,6 +204,9 @@ def exposed(
     elif is_split:
         rows = kept.group_by("u", "v").agg(t0=c("t").min()).select("u", variant=c("v"), t0=c("t0"))
     if dropped:  # only now: who met a dropped treatment and another variant has met several
+        gone = int(rows_of(rows.filter(c("variant").is_in(dropped)).select(n=nw.len()))[0]["n"])
+        words = f"Dropped while it ran: {', '.join(map(shown, dropped))}."
+        findings.append(Finding("dropped_variant", gone, n_units, "excluded", detail=words))
         rows = rows.filter(~c("variant").is_in(dropped))
     rows = rows.with_columns(day=c("t0") // DAY)
     if plan.segments:
@@ -235,10 +238,7 @@ def exposed(
         ends = {r["variant"]: r for r in rows_of(units.group_by("variant").agg(**sums))}
     else:  # the units are those that met one variant
         ends = {names[int(r["low"])]: r for r in span if not r["several"]}
-    if dropped:
-        gone = sum(int(ends.pop(k)["n"]) for k in dropped if k in ends)
-        words = f"Dropped while it ran: {', '.join(map(shown, dropped))}."
-        findings.append(Finding("dropped_variant", gone, n_units, "excluded", detail=words))
+    ends = {k: r for k, r in ends.items() if k not in dropped}
     return ExposedUnits(
         units=units,
         spells=spells,
