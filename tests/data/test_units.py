@@ -16,6 +16,7 @@ import pytest
 from scipy import stats
 
 import xpbench as xp
+from tests.builders import claim, plan_document, split
 from xpbench.data import DuckDB, Stage, Summary
 from xpbench.errors import DataError
 
@@ -24,13 +25,17 @@ def plan_of(metrics: list[dict[str, Any]], **more: Any) -> xp.Plan:
     defaults = {"role": "secondary", "direction": "increase", "kind": "column"}
     return xp.Plan(
         **{
-            "key": "t",
-            "title": "t",
-            "owner": "o",
-            "hypothesis": {"if": "a", "then": [], "because": "c"},
-            "unit": "id",
-            "variants": [{"key": "a", "split": 0.5, "control": True}, {"key": "b", "split": 0.5}],
-            "metrics": [{**defaults, **m} for m in metrics],
+            **plan_document(
+                [{**defaults, **m} for m in metrics],
+                key="t",
+                title="t",
+                owner="o",
+                hypothesis=claim([], because="c"),
+                variants=split("a", "b"),
+                unit="id",
+                model=None,
+                horizon=None,
+            ),
             **more,
         }
     )

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import column, plan_document, split
 from xpbench.forms.field import is_visible
 from xpbench.forms.plan_form import STEPS, PlanForm
 
@@ -31,17 +32,16 @@ def texts(widget: Any) -> Iterator[str]:
 
 
 def plan(**more: Any) -> dict[str, Any]:
-    base = {
-        "key": "shop", "title": "Shop", "owner": "me", "unit": "id",
-        "hypothesis": {"if": "a", "then": [{"metric": "bought", "direction": "increase", "lift": 0.1}], "because": "b"},
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "new", "split": 0.5}],
-        "metrics": [
-            {"key": "bought", "kind": "column", "column": "bought", "role": "primary", "direction": "increase"},
-            {"key": "left", "kind": "column", "column": "left", "role": "guardrail", "direction": "decrease",
-             "margin_rel": 0.1},
-        ],
-        "model": {"kind": "frequentist"}, "horizon": {"units": 30_000}, "planning": {"baselines": {"bought": 0.1, "left": 0.3}},
-    }  # fmt: skip
+    base = plan_document(
+        [column("bought"), column("left", "guardrail", "decrease", margin_rel=0.1)],
+        key="shop",
+        owner="me",
+        lift=0.1,
+        variants=split("control", "new"),
+        unit="id",
+        horizon={"units": 30_000},
+        planning={"baselines": {"bought": 0.1, "left": 0.3}},
+    )
     return {**base, **more}
 
 

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from tests.builders import column, plan_document
 from tests.memo.making import PLAN, decided, summary_of
 from xpbench.decide.rule import situations
 from xpbench.errors import InputError, MemoError
@@ -327,18 +328,9 @@ def test_no_unit_id_and_no_secret_reaches_ledger_or_memo(tmp_path, monkeypatch):
             "country": rng.choice(["at", "ch", "li"], n, p=[0.6, 0.395, 0.005]),
         }
     )
-    metric = {"key": "value", "kind": "column", "column": "value", "role": "primary", "direction": "increase"}
-    plan = {
-        **{k: PLAN[k] for k in ("title", "owner")},
-        "key": "private",
-        "hypothesis": {"if": "i", "then": [{"metric": "value", "direction": "increase"}], "because": "b"},
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        "metrics": [metric],
-        "unit": "userid",
-        "segments": ["country"],
-        "model": {"kind": "frequentist"},
-        "horizon": {"units": 100},
-    }
+    plan = plan_document(
+        [column("value")], key="private", change="i", unit="userid", segments=["country"], horizon={"units": 100}
+    )
     experiment = decided(
         tmp_path, plan=plan, summary=xp.units(frame, unit="userid", variant="version").summarize(xp.Plan(**plan))
     )
