@@ -382,6 +382,7 @@ PLAN_KEYS: J = {
         "practical": None,
         "ship_when": None,
     },
+    "dropped": [{"key": None, "name": None, "picture": None, "place": None, "split": None}],
     "exposure": {
         "end": None,
         "event": None,
@@ -788,8 +789,26 @@ def _merged_at(entry: J) -> str:
 def data_of(entry: J) -> str:
     """The data that a look was at: the digest of what was read, and how it was read where that differs."""
     body = entry["body"]
+    data = str(body.get("same_data") or body.get("fingerprint"))
     how = {k: v for k, v in ((body.get("reading") or {}).get("how") or {}).items() if k not in ("slices", "day")}
-    return f"{body.get('fingerprint')} {canonical(how)}" if how else str(body.get("fingerprint"))
+    return f"{data} {canonical(how)}" if how else data
+
+
+def _check_same_data(notes: Notes, entries: Sequence[J]) -> None:
+    """A look that says at which earlier data it was agrees with it in the rows, and in every column that both read."""
+    known: dict[str, dict[str, str]] = {}
+    for e in entries:
+        body = e["body"]
+        content = body.get("content")
+        if e["kind"] not in ("opened", "peeked") or not isinstance(content, dict):
+            continue
+        data = str(body.get("same_data") or body.get("fingerprint"))
+        if "same_data" in body:
+            earlier = known.get(data, {})
+            shared = earlier.keys() & content.keys()
+            if "" not in shared or any(earlier[name] != content[name] for name in shared):
+                notes.differs(f"look of entry {e['seq']}, data", "the data of an earlier look", "other data")
+        known.setdefault(data, {}).update(content)
 
 
 def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
@@ -820,6 +839,7 @@ def place_then(entry: J, look: J) -> int:
 def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
     """The readout is what its look showed; the decision names that look and those that came later at other data."""
     readout, before = payload["readout"], len(notes.differences)
+    _check_same_data(notes, entries)
     look = look_on_record(readout, entries)
     if look is not None:
         body = look["body"]
@@ -951,12 +971,51 @@ def is_neutral(pointer: str) -> bool:
     return any(re.match(pattern + r"(?=/|\Z| \(order\)\Z)", pointer) for pattern in NEUTRAL)
 
 
-def _check_found(notes: Notes, entry: J, told: J, amended: Sequence[J]) -> None:
+def as_assigned(plan: J) -> list[J]:
+    """Key, split and whether it is the control of every variant, dropped treatments in their places."""
+    out = [[v["key"], v["split"], bool(v.get("control"))] for v in plan["variants"]]
+    for gone in sorted(plan.get("dropped") or (), key=lambda d: int(d["place"])):
+        out.insert(gone["place"], [gone["key"], gone["split"], False])
+    return out
+
+
+def pointers_of_drop(before: J, after: J) -> set[str]:
+    """The fields that an amendment changes by dropping treatments and nothing else; corrections go on counting these."""
+    own = {v["key"]: v for v in before["variants"]}
+    were = {d["key"] for d in before.get("dropped") or ()}
+    gone = [d["key"] for d in after.get("dropped") or () if d["key"] not in were]
+    if not gone or any(k not in own or own[k].get("control") for k in gone):
+        return set()
+    if [k for k in own if k not in gone] != [v["key"] for v in after["variants"]] or as_assigned(before) != as_assigned(after):
+        return set()
+    out = {f"/variants/[{k}]" for k in gone} | ({f"/dropped/[{k}]" for k in gone} if were else {"/dropped"})
+    units, splits = (before.get("horizon") or {}).get("units"), [v["split"] for v in before["variants"]]
+    for k in gone:
+        units = None if units is None else round(units * (sum(splits) - own[k]["split"]) / sum(splits))
+        splits.remove(own[k]["split"])
+    if units is not None and (after.get("horizon") or {}).get("units") == units:
+        out.add("/horizon/units")
+    return out
+
+
+def check_assigned(notes: Notes, entries: Sequence[J]) -> None:
+    """No amendment changed which variants there are and how large; a treatment that was dropped stays in the family."""
+    plans = [e["body"]["plan"] for e in entries if e["kind"] in ("registered", "amended")]
+    for plan in plans[1:]:
+        notes.same("variants and splits, as registered", as_assigned(plans[0]), as_assigned(plan))
+    gone = [d["key"] for d in plans[-1].get("dropped") or ()]
+    if gone:
+        notes.checked.append(f"dropped while it ran, and counted by every correction: {', '.join(gone)}")
+
+
+def _check_found(notes: Notes, entry: J, told: J, amended: Sequence[J], dropped: J) -> None:
     """What a look found, and whether it counts for later ones, as the ledger has it."""
     body, where = entry["body"], f"look of entry {entry['seq']}"
     turned = any(e["seq"] > entry["seq"] and any(not is_neutral(c["pointer"]) for c in e["body"]["changes"]) for e in amended)
     counts = entry["kind"] == "opened" and "findings" in body and not body["health"]["gates"] and not turned
-    recorded = [body["n"], body.get("last", ""), body.get("findings"), counts and bool(body.get("findings"))]
+    gone = {d["key"] for d in dropped or ()}
+    units = body["n"] - sum(n for k, n in body["units"].items() if k in gone)
+    recorded = [units, body.get("last", ""), body.get("findings"), counts and bool(body.get("findings"))]
     shown = [told["units"], told.get("last", ""), told.get("findings"), told.get("counts", False)]
     notes.same(f"{where}, what it found", recorded, shown)
 
@@ -980,6 +1039,7 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
         notes.differs("edition of the methods, as registered", promised, used)
     in_force = [e for e in entries if e["kind"] in ("registered", "amended")][-1]
     notes.same("plan in force", sha256(canonical(in_force["body"]["plan"])), digest)
+    check_assigned(notes, entries)
     amended = [(i, e) for i, e in enumerate(entries) if e["kind"] == "amended"]
     notes.same(
         "amendments",
@@ -1014,7 +1074,8 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
             if "agent" in told:  # a readout of an earlier release does not name the program
                 notes.same(f"look of entry {entry['seq']}, program", entry.get("agent", ""), told["agent"])
             if "findings" in entry["body"] or "findings" in told:
-                _check_found(notes, entry, told, [e for _, e in amended if e["seq"] < look["seq"]])
+                before_it = [e for _, e in amended if e["seq"] < look["seq"]]
+                _check_found(notes, entry, told, before_it, plan.get("dropped"))
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
     decision = payload["decision"]
     if last is None or decision is None:
@@ -1839,13 +1900,18 @@ def found_before(entries: Sequence[J], summary: J) -> str:
 
 def amended_after_effects(entries: Sequence[J]) -> bool:
     """Whether a field that can turn a result was amended after effects were seen or a gate had failed."""
+    plan = None
     for i, entry in enumerate(entries):
-        if entry["kind"] == "amended" and any(not is_neutral(c["pointer"]) for c in entry["body"].get("changes", ())):
+        body = entry["body"]
+        if entry["kind"] == "amended":
             gates = any(
                 e["body"].get("health", {}).get("gates") for e in entries[:i] if isinstance(e["body"].get("health"), dict)
             )
-            if gates or level_of(entries[:i]) == "effects seen":
+            drop = pointers_of_drop(plan, body["plan"]) if plan is not None and not gates else ()
+            turns = any(not is_neutral(c["pointer"]) and c["pointer"] not in drop for c in body.get("changes", ()))
+            if turns and (gates or level_of(entries[:i]) == "effects seen"):
                 return True
+        plan = body["plan"] if entry["kind"] in ("registered", "amended") else plan
     return False
 
 
@@ -3482,8 +3548,10 @@ def rows_of(
             if earlier is not None and (items[i][4].rho2 is not None or items[i][4].boundary is not None):
                 held[i], found[i] = earlier, (earlier["p"], alpha)
         p_values = [found[i][0] for i in members]
-        adjusted = adjust([_e(items[i]) for i in members], name) if name == "e-bh" else adjust(p_values, name)
-        of = sum(not math.isnan(p) for p in p_values)
+        gone = sum(m["role"] in roles for m in plan["metrics"]) * len(plan.get("dropped") or ())
+        evidence = [_e(items[i]) for i in members] + [0.0] * gone if name == "e-bh" else [*p_values, *[1.0] * gone]
+        adjusted = adjust(evidence, name)[: len(members)]
+        of = sum(not math.isnan(p) for p in p_values) + gone
         level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
         if roles == ("guardrail",) and methods >= POWER and plan["model"]["kind"] != "bayesian":
             level = 2 * (plan.get("decision", {}).get("guardrail_alpha") or alpha)
@@ -4415,17 +4483,19 @@ def check_stamps(notes: Notes, payload: J, entries: Sequence[J]) -> None:
 
 def _declared(entries: Sequence[J]) -> list[J]:
     """Each field that an amendment changed, with what had been seen by then."""
-    out, failed = [], False
+    out, failed, plan = [], False, None
     for i, entry in enumerate(entries):
         body = entry["body"]
         health = body.get("health")
         failed = failed or (isinstance(health, dict) and bool(health.get("gates")))
         for change in body["changes"] if entry["kind"] == "amended" else ():
             seen = "effects seen" if failed else level_of(entries[:i])
-            late = seen == "effects seen" and not is_neutral(change["pointer"])
+            drops = not failed and plan is not None and change["pointer"] in pointers_of_drop(plan, body["plan"])
+            late = seen == "effects seen" and not is_neutral(change["pointer"]) and not drops
             kind = "amendment after effects" if late else "amendment after outcomes"
             kind = "amendment before data" if seen in ("nothing assigned", "no outcomes computed") else kind
             out.append({**change, "class": kind, "seq": entry["seq"], "at": entry["at"], "reason": body["reason"]})
+        plan = body["plan"] if entry["kind"] in ("registered", "amended") else plan
     return out
 
 
@@ -6069,12 +6139,18 @@ def headline(outcome: str, variant: str) -> str:
     }.get(outcome, outcome)
 
 
+def state_of_data(body: Mapping[str, Any]) -> str:
+    """The digest of the data of a look, whatever columns it took of a table in memory; "" where an old entry has none."""
+    return str(body.get("same_data") or body.get("fingerprint", ""))
+
+
 def _knowledge_data_of(body: Mapping[str, Any], seq: int) -> str:
     """What identifies the data that a look was at: the digest of what was read, and how it was read where that differs.
 
-    The same file up to another day, in another zone or by another column shows other numbers: that is another look.
+    The same file up to another day, in another zone or by another column shows other numbers: that is another look. A table in
+    memory has no digest of its own: a look that took other columns of it says at which data it was (`same_data`).
     """
-    data = str(body.get("fingerprint", "")) or f"entry {seq}"
+    data = state_of_data(body) or f"entry {seq}"
     reading = body.get("reading") or {}
     how = {k: v for k, v in (reading.get("how") or {}).items() if k not in ("slices", "day")}
     return f"{data} {json.dumps(how, sort_keys=True)}" if how else data
@@ -6197,6 +6273,10 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "more often than in {alpha} of true nulls.",
     ),
     "looks.later": ("The ledger has {looks} at other data, the last on {day} at {units} units. It was not decided on.",),
+    "run.dropped": (
+        "{variant} was dropped on {day}, with {knowledge}. It is not analysed, and every correction counts it as planned: "
+        "{reason}",
+    ),
     "run.follows": ("It follows {key}, which ended on {day} with {knowledge}: {reason}",),
     "impact.invalid": (
         "A gating health check failed ({failed}), so the measured effects can't be trusted and no decision can rest on them.",
@@ -7211,6 +7291,17 @@ def _planned(readout: Mapping[str, Any]) -> list[dict[str, str]]:
     return out
 
 
+def split_in_all(plan: Mapping[str, Any]) -> float:
+    """Sum of the variants' splits: 1, or less where a treatment was dropped."""
+    return sum(float(v["split"]) for v in plan["variants"]) or 1.0
+
+
+def _share(plan: Mapping[str, Any], variant: str) -> float:
+    """Share of control and this treatment of all units."""
+    own = sum(float(v["split"]) for v in plan["variants"] if v.get("control") or v["key"] == variant)
+    return own / split_in_all(plan)
+
+
 def planned_error(plan: Mapping[str, Any], metric: Mapping[str, Any], units: float | None = None) -> float | None:
     """Standard error of the lift that the plan's baselines foresee, at the horizon or at so many units of all variants."""
     planning = plan.get("planning", {})
@@ -7226,6 +7317,7 @@ def planned_error(plan: Mapping[str, Any], metric: Mapping[str, Any], units: flo
     treatment = next(v["split"] for v in plan["variants"] if not v.get("control"))
     if not control or not treatment:
         return None
+    total /= split_in_all(plan)
     return float(sd / abs(mean) * math.sqrt(1.0 / (control * total) + 1.0 / (treatment * total)))
 
 
@@ -7247,9 +7339,10 @@ def multiplier_at(plan: Mapping[str, Any], alpha: float, units: float, share: fl
     if model["kind"] == "sequential":
         level = round(1.0 - model["confidence"], 12)
         if model.get("n_opt"):
-            k = units * (-2.0 * math.log(level) + math.log1p(-2.0 * math.log(level))) / (model["n_opt"] * share)
+            registered = share * split_in_all(plan)  # of the units that the plan was registered for
+            k = units * (-2.0 * math.log(level) + math.log1p(-2.0 * math.log(level))) / (model["n_opt"] * registered)
         else:
-            parts = [v["split"] for v in plan["variants"]]
+            parts = [v["split"] / split_in_all(plan) for v in plan["variants"]]
             own = max(parts) / share if share else 0.5
             k = units * (model.get("tau") or 0.0) ** 2 * own * (1.0 - own)
         return math.sqrt((k + 1.0) / k * (math.log(k + 1.0) - 2.0 * math.log(alpha))) if k > 0 else math.inf
@@ -7274,7 +7367,7 @@ def _wins(
 def _alpha(plan: Mapping[str, Any]) -> float:
     """Level of a primary comparison: Bonferroni's share, which the steps of Holm begin with."""
     alpha = round(1.0 - float(plan["model"]["confidence"]), 12)
-    count = sum(m["role"] == "primary" for m in plan["metrics"]) * (len(plan["variants"]) - 1)
+    count = sum(m["role"] == "primary" for m in plan["metrics"]) * (len(plan["variants"]) - 1 + len(plan.get("dropped") or ()))
     return alpha if plan.get("correction") == "none" else alpha / max(count, 1)
 
 
@@ -7288,8 +7381,7 @@ def planned_chance(plan: Mapping[str, Any], *, rails: bool = False) -> float | N
         rails: Also ask that every guardrail is shown to be within its margin, if the change does nothing to it.
     """
     units = plan.get("horizon", {}).get("units")
-    control = next(v["split"] for v in plan["variants"] if v.get("control"))
-    share = control + next(v["split"] for v in plan["variants"] if not v.get("control"))
+    share = _share(plan, next(v["key"] for v in plan["variants"] if not v.get("control")))
     policy = plan.get("decision", {})
     wins, passes = [], 1.0
     for metric in plan["metrics"]:
@@ -7433,11 +7525,6 @@ class WhatNow:
         head = f"{self.blocker[0].upper()}{self.blocker[1:]}. {self.why}" if self.blocker else self.why
         last = f"Next: {self.command}" if self.command else ""
         return tuple(line for line in (head, " ".join(self.takes), self.lever, last) if line)
-
-
-def _share(plan: Mapping[str, Any], variant: str) -> float:
-    """Share of control and this treatment of all units."""
-    return float(sum(v["split"] for v in plan["variants"] if v.get("control") or v["key"] == variant))
 
 
 LOW = 0.6
@@ -8996,6 +9083,21 @@ def deviation_row(deviation: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _dropped(payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """A treatment that was dropped while the experiment ran: when, what had been seen by then, and what it costs."""
+    out: list[dict[str, str]] = []
+    known: set[str] = set()
+    for amendment in payload["amendments"]:
+        entry = json.loads(payload["ledger"]["lines"][amendment["seq"] - 1])
+        gone = {d["key"]: d for d in entry["body"]["plan"].get("dropped") or ()}
+        for key in sorted(gone.keys() - known):
+            words = {"day": day_text(amendment["at"]), "knowledge": amendment["knowledge"], "reason": amendment["reason"]}
+            name = named(gone[key].get("name") or key)
+            out.append({"word": "TREATMENT DROPPED", "means": say("run.dropped", variant=name, **words)})
+        known = set(gone)
+    return out
+
+
 def _page_run(payload: Mapping[str, Any]) -> list[dict[str, str]]:
     """The stamp of a run that follows another: which, and what had been seen of it by then."""
     follows = json.loads(payload["ledger"]["lines"][0])["body"].get("follows")
@@ -9037,7 +9139,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "key": plan["key"],
         "owner": plan["owner"],
         "made": day_text(readout["at"]),
-        "stamps": [_stamp(readout, s) for s in readout["stamps"]] + _page_run(payload) + _later(payload),
+        "stamps": [_stamp(readout, s) for s in readout["stamps"]] + _page_run(payload) + _dropped(payload) + _later(payload),
         "invalid": invalid,
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),

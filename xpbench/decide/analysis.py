@@ -119,8 +119,9 @@ def analyse(
     """One row per metric and treatment variant, in plan order.
 
     Families: the primary metrics times treatment variants share one, corrected by `plan.correction`; the secondary metrics
-    another, by `plan.secondary_correction` (or both one family, as the plan says). Guardrails stand outside: to ship, all must
-    pass, so each keeps the plan's alpha.
+    another, by `plan.secondary_correction` (or both one family, as the plan says). A treatment that was dropped while the
+    experiment ran has no rows and stays in the families, as a comparison that finds nothing. Guardrails stand outside: to
+    ship, all must pass, so each keeps the plan's alpha.
 
     Args:
         plan: The plan.
@@ -209,8 +210,12 @@ def _correct(plan: Plan, items: Sequence[_Item], looks: Sequence[Look]) -> list[
             elif (held := stand[k]) is not None:
                 p_values[k] = held[0].p
         own = [p_values[k] for k in members]
-        adjusted = ebh_adjusted([items[k].e_value() for k in members]) if used == "e-bh" else adjust_p(own, method=used)
-        of = sum(not math.isnan(p) for p in own)
+        gone = sum(m.role in names for m in plan.metrics) * len(plan.dropped or ())  # without evidence, and in the family
+        if used == "e-bh":
+            adjusted = ebh_adjusted([*(items[k].e_value() for k in members), *[0.0] * gone])[: len(members)]
+        else:
+            adjusted = adjust_p([*own, *[1.0] * gone], method=used)[: len(members)]
+        of = sum(not math.isnan(p) for p in own) + gone
         rejected = sum(bool(p <= plan.alpha) for p in adjusted if not math.isnan(p))
         alpha = interval_alpha(alpha=plan.alpha, method=used, rejected=rejected, of=of) if of else plan.alpha
         if names == ("guardrail",):

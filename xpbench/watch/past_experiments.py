@@ -19,6 +19,7 @@ from xpbench.ledger import Clock, Entry, Ledger, distinct_looks, experiments, sy
 from xpbench.ledger.clock import parse_stamp
 from xpbench.ledger.first import planned_after
 from xpbench.ledger.folder import LEDGER, MEMO, frozen_readout
+from xpbench.ledger.knowledge import state_of_data
 from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.shows import Shows
@@ -392,7 +393,7 @@ def _read(path: Path, key: str, entries: Sequence[Entry], now: datetime) -> tupl
         tuple(str(k) for k in (entries[0].body.get("follows") or {}).get("runs", ())),
         restarted_as,
         planned_after(entries),
-        len({str(e.body.get("fingerprint") or e.seq) for e in entries if e.kind in ("opened", "peeked") and e.agent}),
+        len({state_of_data(e.body) or str(e.seq) for e in entries if e.kind in ("opened", "peeked") and e.agent}),
     )
     if line.planned_after or decision is None or decision.kind != "decided":
         return line, []

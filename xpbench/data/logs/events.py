@@ -164,12 +164,12 @@ class EventsSource(LogSpecification):
             if not isinstance(self.log, list):
                 fingerprint = log.fingerprint()
                 if (summary := self._from_cache(plan, fingerprint, log.engine, frozen, stages, take)) is not None:
-                    return summary
+                    return replace(summary, content=log.content())
             look, units = LogReading(self, plan, properties, log, stages).look()
             look = replace(look, fingerprint=hashing.digest() if hashing else fingerprint)
             if self.cache is not None:
                 self.cache.put(self._key(plan, fingerprint, log.engine), look.to_dict(), lambda path: log.write(units, path))
-            return summary_of(self, plan, look, units, frozen, stages, take)
+            return replace(summary_of(self, plan, look, units, frozen, stages, take), content=log.content())
 
     def unit_table(self, plan: Plan) -> pa.Table:
         """The unit table as a pyarrow table, for checks: one row per exposed unit with u, variant, t0, day and measures.

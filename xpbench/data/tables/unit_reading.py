@@ -130,6 +130,7 @@ def summary(table: UnitTable, caps: tuple[Cap, ...], take: Take | None = None) -
     return Summary(
         source="units table",
         fingerprint=fingerprint,
+        content=content_of(table, found),
         rows=table.rows,
         units=units,
         cells=tuple(cells),
@@ -172,6 +173,16 @@ def engine_used(table: UnitTable) -> str:
 
     direct = f"pyarrow {pyarrow.__version__}, numpy {numpy.__version__}"
     return direct if table.connection is None else f"{engine_name()}, {direct}"
+
+
+def content_of(table: UnitTable, found: PassResult) -> dict[str, str]:
+    """Digest of ids with variants, and of each further column with them, whatever else was read."""
+    names = ["", *table.measures, *table.plan.segments, *([table.source.day] if table.source.day else [])]
+    out: dict[str, str] = {}
+    for name, own in zip(names, found.own, strict=True):
+        told = name if name else [table.unit, table.source.variant]
+        out[name] = digest({"of": told, "rows": table.rows, "sum": str(own)})[:32]
+    return out
 
 
 def fingerprint_of(table: UnitTable, found: PassResult) -> str:

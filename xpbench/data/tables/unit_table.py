@@ -157,7 +157,7 @@ class UnitTable:
     @cached_property
     def keys(self) -> tuple[dict[str, str], dict[str, str]]:
         """The variant for each text that the call or the plan names: as it is written, and as the name that it is."""
-        exact = {v.key: v.key for v in self.plan.variants} | {trimmed(k): v for k, v in self.source.variants.items()}
+        exact = {key: key for key in self.plan.assigned_keys} | {trimmed(k): v for k, v in self.source.variants.items()}
         canonical = {name: key for text, key in reversed(exact.items()) if (name := name_of(text)) is not None}
         return exact, canonical
 

@@ -109,7 +109,7 @@ class UnitsSource:
         if column is None:
             from xpbench.data.tables.variant_column import variant_column
 
-            known = [v.key for v in plan.variants]
+            known = list(plan.assigned_keys)
             texts = [k for k, v in self.variants.items() if v in known] or known
             leave_out = {self.unit or plan.unit, *([self.day] if self.day else [])}
             column = variant_column(self.table, known=texts, leave_out=leave_out)
