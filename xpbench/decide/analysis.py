@@ -235,9 +235,11 @@ def _row(
     chance = risk = None
     if isinstance(plan.model, Bayesian) and pair.status == "ok":
         reading = read_posterior(plan.model, metric, est, mass=plan.model.confidence)
-        chance, risk, effect, lift = reading.chance, number(reading.risk), reading.effect, reading.lift
-        confidence = plan.model.confidence
-        verdict: RowVerdict = "better" if chance >= confidence else "worse" if chance <= 1.0 - confidence else "unclear"
+        chance, risk, effect, lift = number(reading.chance), number(reading.risk), reading.effect, reading.lift
+        verdict: RowVerdict = "unclear"  # a prior on the lift says nothing where the control's mean is zero
+        if chance is not None:
+            confidence = plan.model.confidence
+            verdict = "better" if chance >= confidence else "worse" if chance <= 1.0 - confidence else "unclear"
     else:
         sign = effect.effect if corrected.standing is None else effect.effect * 0.0 + corrected.standing[0].sign
         verdict = _verdict(sign, corrected.p_adjusted, plan.alpha, metric.direction)

@@ -241,6 +241,7 @@ def _row(
         "chance": None if posterior is None else posterior.chance,
         "risk": None if posterior is None else posterior.risk,
         "posterior": posterior,
+        "no_control": pair.mc == 0,
     }
     least = metric.get("min_lift")
     policy = plan.get("decision", {})
@@ -307,6 +308,8 @@ def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confid
     if row["status"] not in ("ok", "few_events", "separation"):
         row["status"] = "ok"
     if posterior is None:
+        if pair.mc == 0 and row["status"] != "separation":
+            row["status"] = "control_near_zero"
         return "unclear"
     if posterior.below is None and row["status"] != "separation":  # what it says of the noise matters more
         row["status"] = "control_near_zero"
