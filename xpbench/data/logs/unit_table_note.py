@@ -12,6 +12,7 @@ from xpbench.data.blocks import Parts, blocks_of
 from xpbench.data.engines.embedded import Stages
 from xpbench.data.moments import moments_of
 from xpbench.data.summary import CONCURRENT, Cap, Cell, Finding, Summary, merge_findings
+from xpbench.data.sums import ensure_told_apart
 from xpbench.errors import shown
 from xpbench.plan import Plan
 from xpbench.plan.metrics import MetricBase
@@ -99,6 +100,7 @@ def summary_of(
         if not segment.startswith("$"):
             small = [k for k, v in slices.items() if sum(v.values()) < plan.data.smallest_segment]
             findings.append(Finding("small_slices", len(small), len(slices), "not shown", detail=f"Segment {shown(segment)}."))
+    ensure_told_apart(moments.cells)
     by_day = {day_of(int(k)): dict(v) for k, v in moments.slices.get("$day", {}).items()}
     out = Summary(
         source=look.source,

@@ -9,6 +9,7 @@ from xpbench.canonical import digest
 from xpbench.data.blocks import Block, blocks_of, leaves
 from xpbench.data.engines.embedded import engine_name
 from xpbench.data.summary import Cap, Summary, merge_findings
+from xpbench.data.sums import ensure_told_apart
 from xpbench.data.tables.unit_policy import check_duplicates, check_values, check_variants, keep_rows, limit_slices
 from xpbench.data.tables.unit_sums import again, at_once, cells_of, scan
 from xpbench.data.tables.unit_table import MISSING, UnitTable
@@ -116,6 +117,7 @@ def summary(table: UnitTable, caps: tuple[Cap, ...], take: Take | None = None) -
     for segment in plan.segments:
         small = [k for k, v in slices[segment].items() if sum(v.values()) < plan.data.smallest_segment]
         table.find("small_slices", len(small), len(slices[segment]), "not shown", detail=f"Segment {shown(segment)}.")
+    ensure_told_apart(cells)
     by_day = {k: dict(v) for k, v in slices.get("$day", {}).items() if k != MISSING}
     order = {v.key: i for i, v in enumerate(plan.variants)}
     ranks = {(b.metric, b.form): i for i, b in enumerate(blocks)}
