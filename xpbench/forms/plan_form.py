@@ -68,7 +68,7 @@ FIRST: dict[str, Any] = {
 """What a new plan starts with: two variants, the simplest comparison."""
 REHEARSALS = 100
 """Runs for each truth in the form; `xp.rehearse` takes more."""
-MODEL: dict[str, Any] = {"kind": "group_sequential", "spending": "reflection", "looks": list(DEFAULT_LOOKS)}
+MODEL: dict[str, Any] = {"kind": "group_sequential", "spending": "obrien_fleming", "looks": list(DEFAULT_LOOKS)}
 """The model of a plan that names none, as `xp.Plan` has it where the horizon is known."""
 _COLUMN_HIDES = frozenset(
     {"event", "experiment", "experiment_property", "variant_property", "format", "list_property", "list_separator",

@@ -100,6 +100,7 @@ PLAN_KEYS: J = {
         }
     ],
     "model": {
+        "beyond": None,
         "confidence": None,
         "due": None,
         "kind": None,
