@@ -18,6 +18,7 @@ from xpbench.plan.design import Bayesian, GroupSequential, Sequential, Variant
 from xpbench.plan.methods import MATCHED, POWER, VERDICTS, WHOLE
 from xpbench.plan.metrics import MetricBase
 from xpbench.stats.compatible import WHY, Kind, mixpanel_test
+from xpbench.stats.functionals import ClusterMean
 from xpbench.stats.inference import Absolute, Relative, absolute, noninferior, pivot, practical, relative
 from xpbench.stats.multiplicity import Method, adjust_p, ebh_adjusted, interval_alpha
 from xpbench.stats.multipliers import q_fixed
@@ -371,7 +372,8 @@ def _sensitivity(
         raw = estimate(metric, *cells)
         note = "Values are not capped" + (", no covariates." if est.reduction is not None else ".")
         out.append(_variant_of("raw", raw.unadjusted, item.design, alpha, note))
-    if est.moments is not None and not est.is_quantile and not est.borrows and est.pair.status == "ok":
+    grouped = isinstance(est.subject, ClusterMean)  # Mixpanel has no test for it
+    if est.moments is not None and not est.is_quantile and not est.borrows and not grouped and est.pair.status == "ok":
         out.append(_compatible(plan, metric, est))
     return tuple(out)
 

@@ -9,6 +9,7 @@ LABELS: dict[tuple[str, str], str] = {
     ("Plan", "title"): "Title",
     ("Plan", "owner"): "Owner",
     ("Plan", "unit"): "Assignment key (unit)",
+    ("Plan", "members"): "Users inside a unit, by the name of their id",
     ("Plan", "correction"): "Correction of the primary family",
     ("Plan", "family"): "What belongs to the primary family",
     ("Plan", "secondary_correction"): "Correction of the other metrics",

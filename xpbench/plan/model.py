@@ -61,6 +61,11 @@ class Plan(Part):
     owner: Text = Field(description="Who answers for it")
     hypothesis: Hypothesis
     unit: Key = Field(default="distinct_id", description="Assignment key: distinct_id, device_id, a group key or a column")
+    members: Key | None = Field(
+        default=None,
+        description="Users inside a unit, by their id: metrics are then means per user, and noise is counted by unit",
+        examples=["user_id"],
+    )
     variants: Many[Variant]
     exposure: Exposure = Exposure.model_construct()
     assignment: Assignment | None = Field(default=None, description="Missing where another system assigns")

@@ -65,6 +65,7 @@ PLAN_KEYS: J = {
     "key": None,
     "links": [{"title": None, "url": None}],
     "looks": {"agents": None},
+    "members": None,
     "metrics": [
         {
             "column": None,

@@ -265,7 +265,8 @@ def _row(
     if all(c is not None for c in raw):
         plain = estimate(metric, *raw).plain
         row["sensitivity"].append(("raw", _interval(plain, design, level), design.p(plain)))
-    if metric["kind"] != "quantile" and pair.status == "ok" and not est.borrows:
+    grouped = cells[0] is not None and list(cells[0]["columns"][:1]) == ["total"]
+    if metric["kind"] != "quantile" and pair.status == "ok" and not est.borrows and not grouped:
         row["sensitivity"].append((DOCUMENTED, *documented_test(metric, *cells, share=est.share, alpha=alpha)))
     return row
 
