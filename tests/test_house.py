@@ -190,7 +190,7 @@ SAME_IN_TWO_PLACES = {
 
 
 def test_a_type_has_one_meaning() -> None:
-    """No two modules declare a public type of one name; the verifier repeats some by design and imports nothing of the house."""
+    """No two modules declare a public type of one name; the verifier repeats some by design."""
     declared: dict[str, list[str]] = {}
     for path in (ROOT / "xpbench").rglob("*.py"):
         if "verifier" in path.relative_to(ROOT).parts:

@@ -13,6 +13,7 @@ import re
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -376,13 +377,13 @@ class DemoHandler(Handler):
     @answered
     async def post(self) -> None:
         """Run it and answer with what it made."""
-        from xpbench.demo.run import run_demo
+        from xpbench.demo.run import recent_start, run_demo
 
         lock = self.settings.setdefault("xpbench_demo", asyncio.Lock())
         async with lock:
             with tempfile.TemporaryDirectory(prefix="xpbench-demo-") as temporary:
                 target = Path(temporary) / "demo"
-                result = await asyncio.to_thread(run_demo, target, units=DEMO_UNITS)
+                result = await asyncio.to_thread(run_demo, target, units=DEMO_UNITS, start=recent_start(datetime.now(UTC)))
                 folder = await self._free_folder()
                 for file in sorted(p for p in target.rglob("*") if p.is_file() and not _is_hidden(p.relative_to(target))):
                     data = await asyncio.to_thread(file.read_bytes)
