@@ -418,6 +418,7 @@ PLAN_KEYS: J = {
     "key": None,
     "links": [{"title": None, "url": None}],
     "looks": {"agents": None},
+    "members": None,
     "metrics": [
         {
             "column": None,
@@ -453,6 +454,7 @@ PLAN_KEYS: J = {
         }
     ],
     "model": {
+        "beyond": None,
         "confidence": None,
         "due": None,
         "kind": None,
@@ -2013,6 +2015,37 @@ def ratio_of_means(m: Sequence[float]) -> Gradient:
     return value, [1 / m[1], -value / m[1], *[0.0] * (len(m) - 2)]
 
 
+def cluster_mean(m: Sequence[float]) -> Gradient:
+    """Mean per member where whole groups were assigned: the sums of groups over their numbers of members."""
+    return ratio_of_means(m)
+
+
+def per_member(index: int) -> Callable[[Sequence[float]], Gradient]:
+    """A covariate per member: the functional that is one of the sums over the numbers of members."""
+
+    def at(m: Sequence[float]) -> Gradient:
+        value = m[index] / m[1]
+        return value, [1 / m[1] if i == index else -value / m[1] if i == 1 else 0.0 for i in range(len(m))]
+
+    return at
+
+
+def groups_worth(cell: J) -> float:
+    """How many groups of equal size the groups of a cell are worth: Kish's (sum of sizes)² over the sum of their squares."""
+    n, mean, spread = cell["n"], cell["mean"][1], cell["cov"][1][1]
+    total = mean * mean + spread * (n - 1) / n
+    return float(n * mean * mean / total) if total > 0 else NAN
+
+
+def _weight(cell: J, subject: Callable[[Sequence[float]], Gradient]) -> tuple[float, float]:
+    """Factor on the variance of a mean, and how many units it is worth: corrected for few groups of unlike sizes."""
+    n = cell["n"]
+    if subject is not cluster_mean:
+        return 1.0, float(n)
+    k = groups_worth(cell)
+    return (k / (k - 1) * (n - 1) / n if k > 1 + 1e-12 else NAN), k
+
+
 class Formula:
     """Arithmetic over named means: value and gradient, by recursive descent over the text."""
 
@@ -2109,8 +2142,11 @@ def plain_pair(c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pa
     if any(flat):
         same = all(flat) and math.isclose(mc, mt, rel_tol=1e-12, abs_tol=0.0)
         return Pair(mc, mt, n=n, status="zero_variance" if same else "separation")
-    vc, vt = sc / c["n"], st / t["n"]
-    return Pair(mc, mt, vc, vt, 0.0, _welch(vc, vt, c["n"] - 1, t["n"] - 1), n)
+    (fc, kc), (ft, kt) = _weight(c, subject), _weight(t, subject)
+    vc, vt = sc / c["n"] * fc, st / t["n"] * ft
+    if math.isnan(vc + vt):
+        return Pair(mc, mt, n=n, status="not_enough_units")
+    return Pair(mc, mt, vc, vt, 0.0, _welch(vc, vt, kc - 1, kt - 1), n)
 
 
 def with_taken_noise(pair: Pair, c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pair:
@@ -2150,12 +2186,13 @@ def _solve(a: list[list[float]], y: list[float]) -> tuple[list[float], int]:
 
 def cuped(c: J, t: J, subject: Callable[[Sequence[float]], Gradient], xs: Sequence[int], base: Pair) -> tuple[Pair, float]:
     """The pair after CUPED and the share of variance that went; closed form from the moments."""
-    functions = [subject, *map(single_column, xs)]
+    functions = [subject, *map(per_member if subject is cluster_mean else single_column, xs)]
 
     def joint(cell: J) -> tuple[list[float], list[list[float]]]:
         values = [f(cell["mean"]) for f in functions]
         grads = [g for _, g in values]
-        return [v for v, _ in values], [[quadratic_form(a, cell["cov"], b) / cell["n"] for b in grads] for a in grads]
+        by = _weight(cell, subject)[0] / cell["n"]
+        return [v for v, _ in values], [[quadratic_form(a, cell["cov"], b) * by for b in grads] for a in grads]
 
     (yc, sc), (yt, st) = joint(c), joint(t)
     k = range(1, len(functions))
@@ -2166,7 +2203,8 @@ def cuped(c: J, t: J, subject: Callable[[Sequence[float]], Gradient], xs: Sequen
         [[total[i][j] / scale[i] / scale[j] for j in varies] for i in varies], [total[i][0] / scale[i] for i in varies]
     )
     theta = {i: x / scale[i] for i, x in zip(varies, scaled, strict=True)}
-    if min(c["n"], t["n"]) <= used + 1:
+    worth = [_weight(x, subject)[1] for x in (c, t)]
+    if min(worth) <= used + 1:
         return Pair(base.mc, base.mt, n=base.n, status="not_enough_units"), NAN
     wt = t["n"] / (c["n"] + t["n"])
     wc = 1 - wt
@@ -2181,7 +2219,7 @@ def cuped(c: J, t: J, subject: Callable[[Sequence[float]], Gradient], xs: Sequen
         sc[0][0] - 2 * wt * with_c + wt * wt * both,
         st[0][0] - 2 * wc * with_t + wc * wc * both,
         wc * with_c + wt * with_t - wc * wt * both,
-        _welch(max(own_c, 0.0), max(own_t, 0.0), c["n"] - 1 - used, t["n"] - 1 - used),
+        _welch(max(own_c, 0.0), max(own_t, 0.0), worth[0] - 1 - used, worth[1] - 1 - used),
         base.n,
     )
     reduction = min(max(1 - pair.variance / base.variance, 0.0), 1.0)
@@ -2340,6 +2378,8 @@ def functional_of(metric: J, columns: Sequence[str]) -> tuple[Callable[[Sequence
         formula = Formula(metric["expression"])
         formula.names = list(columns[: len(formula.names)])
         return formula, len(formula.names)
+    if list(columns[:1]) == ["total"]:
+        return cluster_mean, 2
     if list(columns[:2]) == ["numerator", "denominator"]:
         return ratio_of_means, 2
     return single_column(0), 1
@@ -2409,18 +2449,24 @@ def waiting(found: Estimate) -> Estimate:
 
 @dataclass(frozen=True)
 class Design:
-    """Fixed horizon, the normal mixture with variance `rho2` in units of one unit's noise, or a group-sequential boundary."""
+    """Fixed horizon, the normal mixture with variance `rho2` in units of one unit's noise, or a group-sequential boundary.
+
+    With both a boundary and a mixture, the mixture has its `share` of the level and the boundary the rest.
+    """
 
     rho2: float | None
     boundary: Boundary | None = None
+    share: float = 1.0
 
     def q(self, pair: Pair, alpha: float) -> float:
         """How many standard errors the interval reaches."""
-        if self.boundary is not None:
-            return self.boundary.q(alpha)
         if self.rho2 is None:
-            return t_isf(alpha / 2, pair.df)
-        k = pair.n * self.rho2
+            return t_isf(alpha / 2, pair.df) if self.boundary is None else self.boundary.q(alpha)
+        mixed = self._mixed(pair.n, alpha * self.share)
+        return mixed if self.boundary is None else min(mixed, self.boundary.q(alpha * (1 - self.share)))
+
+    def _mixed(self, n: float, alpha: float) -> float:
+        k = n * (self.rho2 or 0.0)
         return math.sqrt((1 + k) / k * (math.log1p(k) - 2 * math.log(alpha)))
 
     def log_e(self, z: float, n: int) -> float:
@@ -2433,9 +2479,7 @@ class Design:
         if pair.status != "ok":
             return NAN
         z = (pair.mt - pair.mc) / math.sqrt(pair.variance)
-        if self.boundary is not None:
-            return self.boundary.p(z)
-        return min(1.0, 2 * t_tail(abs(z), pair.df)) if self.rho2 is None else math.exp(-max(self.log_e(z, pair.n), 0.0))
+        return min(1.0, 2 * t_tail(abs(z), pair.df)) if self.once else self.p_of(z, pair.n)
 
     @property
     def once(self) -> bool:
@@ -2446,17 +2490,30 @@ class Design:
         """Two-sided p-value of a distance whose noise is known."""
         if math.isnan(z):
             return NAN
+        if self.once:
+            return min(1.0, 2 * normal_tail(abs(z)))
+        out = 1.0 if self.rho2 is None else math.exp(-max(self.log_e(z, n), 0.0)) / self.share
         if self.boundary is not None:
-            return self.boundary.p(z)
-        return min(1.0, 2 * normal_tail(abs(z))) if self.rho2 is None else math.exp(-max(self.log_e(z, n), 0.0))
+            out = min(out, self.boundary.p(z) / (1.0 if self.rho2 is None else 1 - self.share))
+        return min(1.0, out)
 
     def p_one_sided(self, z: float, pair: Pair) -> float:
         """One-sided p-value of a distance z on the good side."""
-        if self.boundary is not None:
-            return self.boundary.p(z) / 2 if z > 0 else 1 - self.boundary.p(z) / 2
-        if self.rho2 is None:
+        if self.once:
             return t_tail(z, pair.df)
-        return min(1.0, 0.5 * math.exp(-self.log_e(z, pair.n))) if z > 0 else 1.0
+        if self.boundary is None and self.share == 1.0:
+            return min(1.0, 0.5 * math.exp(-self.log_e(z, pair.n))) if z > 0 else 1.0
+        return self.p_of(z, pair.n) / 2 if z > 0 else 1 - self.p_of(z, pair.n) / 2
+
+    def after_stop(self, z: float, alpha: float, n: int) -> tuple[tuple[float, float, float], float] | None:
+        """Median-unbiased drift with its interval and the p-value of no drift; None where no look came before."""
+        if self.boundary is None or not self.boundary.is_spaced:
+            return None
+        looks = self.boundary.information
+        mixed = [math.inf] * (len(looks) - 1)
+        if self.rho2 is not None:
+            mixed = [self._mixed(n * t / looks[-1], alpha * self.share) for t in looks[:-1]]
+        return self.boundary.after_stop(z, alpha, alpha * (1.0 if self.rho2 is None else 1 - self.share), mixed)
 
 
 FULL = 1.0 - 1e-9
@@ -2471,10 +2528,14 @@ def design_of(plan: J, treatment: J, *, units: int, looks: Sequence[J] = ()) -> 
     model = plan["model"]
     if model["kind"] == "group_sequential":
         horizon = plan.get("horizon", {}).get("units") or units
-        if not looks or "findings" in looks[-1]:
-            return Design(
-                None, boundary_of(_information(looks, units, horizon), model["spending"], _ends(looks, units, horizon))
-            )
+        if not looks or "findings" in looks[-1] or model.get("beyond"):
+            boundary = boundary_of(_information(looks, units, horizon), model["spending"], _ends(looks, units, horizon))
+            if not model.get("beyond"):
+                return Design(None, boundary)
+            control = next(v for v in plan["variants"] if v.get("control"))
+            a = -2 * math.log(model["beyond"] * alpha_of(plan))
+            rho2 = (a + math.log1p(a)) / (horizon * (control["split"] + treatment["split"]))
+            return Design(rho2, None if ended(plan, looks[:-1]) is not None else boundary, model["beyond"])
         seen: list[float] = []
         for n in (*(look["units"] for look in looks[:-1]), units):
             share = n / horizon
@@ -2512,7 +2573,12 @@ def _ends(looks: Sequence[J], units: int, horizon: int) -> bool:
 
 
 def closing(plan: J, looks: Sequence[J]) -> J | None:
-    """The earlier look that ended a group-sequential plan: what comes in after it decides nothing."""
+    """The earlier look that ended a group-sequential plan: what comes in after it decides nothing, unless it has a share."""
+    return None if plan["model"].get("beyond") else ended(plan, looks)
+
+
+def ended(plan: J, looks: Sequence[J]) -> J | None:
+    """The look after which a group-sequential boundary has nothing left to spend."""
     if plan["model"]["kind"] != "group_sequential":
         return None
     horizon = plan.get("horizon", {}).get("units") or 0
@@ -2712,9 +2778,15 @@ class Boundary:
         gaps = [b - a for a, b in pairwise(self.information)]
         return bool(gaps) and len(gaps) < 30 and min(gaps) >= 2e-3
 
-    def after_stop(self, z: float, alpha: float) -> tuple[tuple[float, float, float], float]:
-        """Median-unbiased drift and its interval by the order of stages, and the p-value of no drift."""
-        bounds = [Boundary(self.information[: i + 1], self.spending, False).q(alpha) for i in range(len(self.information) - 1)]
+    def after_stop(
+        self, z: float, alpha: float, own: float, other: Sequence[float]
+    ) -> tuple[tuple[float, float, float], float]:
+        """Median-unbiased drift and its interval by the order of stages, and the p-value of no drift.
+
+        The boundary is used at the level `own`, and never beyond the `other` multipliers of the looks before this one.
+        """
+        count = len(self.information) - 1
+        bounds = [min(Boundary(self.information[: i + 1], self.spending, False).q(own), other[i]) for i in range(count)]
         centre, reach = z / math.sqrt(self.information[-1]), 1 / math.sqrt(self.information[0])
 
         def at(share: float) -> float:
@@ -3717,24 +3789,26 @@ def _row(
         row |= {"guardrail": held["guardrail"], "matters": held["matters"]}
         row["equivalent"] = None if row["equivalent"] is None else False
     row["sensitivity"] = []
-    if early and held is None and p_adjusted <= alpha and design.boundary is not None:
-        row["sensitivity"] += _after_stop(pair, design.boundary, _z(item), level)
+    if early and held is None and p_adjusted <= alpha:
+        row["sensitivity"] += _after_stop(pair, design, _z(item), level)
     if est.reduction is not None:
         row["sensitivity"].append(("without CUPED", _interval(est.plain, design, level), design.p(est.plain)))
     if all(c is not None for c in raw):
         plain = estimate(metric, *raw).plain
         row["sensitivity"].append(("raw", _interval(plain, design, level), design.p(plain)))
-    if metric["kind"] != "quantile" and pair.status == "ok" and not est.borrows:
+    grouped = cells[0] is not None and list(cells[0]["columns"][:1]) == ["total"]
+    if metric["kind"] != "quantile" and pair.status == "ok" and not est.borrows and not grouped:
         row["sensitivity"].append((DOCUMENTED, *documented_test(metric, *cells, share=est.share, alpha=alpha)))
     return row
 
 
-def _after_stop(pair: Pair, boundary: Boundary, z: float, level: float) -> list[tuple[str, dict[str, J], float]]:
+def _after_stop(pair: Pair, design: Design, z: float, level: float) -> list[tuple[str, dict[str, J], float]]:
     """The estimate that stopping at this look does not exaggerate; empty where no look came before."""
-    if not math.isfinite(z) or z == 0 or not boundary.is_spaced:
+    found = design.after_stop(z, level, pair.n) if math.isfinite(z) and z != 0 else None
+    if found is None or design.boundary is None:
         return []
-    ends, p = boundary.after_stop(z, level)
-    scale = (pair.mt - pair.mc) / z * math.sqrt(boundary.information[-1])
+    ends, p = found
+    scale = (pair.mt - pair.mc) / z * math.sqrt(design.boundary.information[-1])
     values = [scale * x for x in ends]
     out: dict[str, J] = dict(zip(("effect", "ci_low", "ci_high"), values, strict=True))
     lifts = [x / abs(pair.mc) if has_lift(pair) else None for x in values]
@@ -3990,9 +4064,9 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
             "; a variant is off by ",
             "Counts as far from the ",
             "Declare the rollout group as a segment to test each group.",
-            "Don't read effects. Look at the ranked causes (xpbench.health.srm_causes), mend the first one that holds, and collect again from the day of the repair.",
-            "Look at the days and segments, and name the doubt beside the result.",
-            "Look at the sample ratio that may be looked at daily, at the days and at the segments; name the doubt beside the result.",
+            "Don't read effects. Look at the ranked causes (xpbench.health.srm_causes), fix the first one that holds, and collect again from the day of the repair.",
+            "Look at the days and segments, and name the doubt next to the result.",
+            "Look at the sample ratio that may be looked at daily, at the days and at the segments; name the doubt next to the result.",
             "Nothing to do.",
             "Read once, counts as far from the ",
             "The counts do not fit the ",
@@ -4081,7 +4155,7 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
             ".",
             "Declare segments in the plan, before launch.",
             "Declare the rollout group as a segment to test each group.",
-            "Don't read these segments. If the segment is known before exposure, units are lost there; if the treatment can change it, it is no segment but an outcome.",
+            "Don't read these segments. If the segment is known before exposure, units are lost there; if the treatment can change it, it is not a segment but an outcome.",
             "In ",
             "No segment has enough units to test.",
             "None of ",
@@ -4298,7 +4372,7 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
             "Nothing was assigned or exposed yet.",
             "Only ",
             "Pass the assigned units by variant where they are logged.",
-            "Say so beside the impact, and assign nearer to the place where the change is met.",
+            "Say so next to the impact, and assign nearer to the place where the change is met.",
             "Wait.",
             "not answerable",
             "pass",
@@ -4321,7 +4395,7 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
             "; ",
             "CUPED is on for these metrics and takes out what the past explains. ",
             "Holm",
-            "If the sample ratio or the audit complain too, mend the assignment first.",
+            "If the sample ratio or the audit complain too, fix the assignment first.",
             "None of ",
             "Nothing to do.",
             "Read events from before the experiment as well (the plan's pre_period_days), or name covariate columns.",
@@ -4405,7 +4479,7 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
         "Finite numbers",
         True,
         (
-            " are no finite number and were ",
+            " are not finite numbers and were ",
             " of ",
             " values",
             ", ",
@@ -4487,7 +4561,7 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
             " standard errors.",
             ".",
             "; ",
-            "Look at the unit: a person, a bot or a fault of logging? Cap the metric (winsorize) in the plan before the next experiment; the capped result beside this one is a sensitivity check.",
+            "Look at the unit: a person, a bot or a fault of logging? Cap the metric (winsorize) in the plan before the next experiment; the capped result next to this one is a sensitivity check.",
             "No single unit moves an effect by more than ",
             "Nothing to do.",
             "One unit moves the effect on ",
@@ -4554,7 +4628,7 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
             ".",
             "A table with one row per unit has no events.",
             "Look for a retry without a stable insert id, or two trackers. If one variant retries more, its counts are too high.",
-            "No event has an insert id, so a repeat can't be told from a second event. ",
+            "No event has an insert id, so a repeat can't be distinguished from a second event. ",
             "Nothing to do.",
             "Send an insert id with every event, or name its column: xp.EventSchema(insert_id=…).",
             "are duplicates and were",
@@ -4573,15 +4647,20 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
         (
             " ",
             " (",
+            " could be read in part alone: ",
+            " file",
+            " files",
             " row",
             " rows",
             ") could not be read and ",
             ".",
+            "Copy or download the file again: nobody knows how many events are behind the break.",
             "Every row was read.",
-            "Export again: a cut download or a broken line hides whatever stood behind it.",
+            "Export again: a cut download or a broken line hides whatever was behind it.",
             "Nothing to do.",
             "bad_time",
             "fail",
+            "file",
             "missing_event_name",
             "pass",
             "rejected_lines",
@@ -4621,7 +4700,7 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
             ") came late.",
             ", more often in one variant than in another",
             ".",
-            "A table with one row per unit does not tell when its values arrived.",
+            "A table with one row per unit does not say when its values arrived.",
             "Nothing to do.",
             "Wait until the delay has passed before reading, or end the range some days before the export.",
             "event",
@@ -4646,7 +4725,7 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
             " window.",
             ") ",
             ": a metric that grows with time compares early units only.",
-            "A table with one row per unit does not tell whose window is over.",
+            "A table with one row per unit does not say whose window is over.",
             "Nothing to do.",
             "Read again when the last unit's window is over; the effect may change as later units mature.",
             "are",
@@ -4675,14 +4754,14 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
             ") ",
             ", more than a person can do.",
             ".",
-            "A table with one row per unit does not tell what units did when.",
+            "A table with one row per unit does not say what units did when.",
             "Add a count metric, or filter automatic traffic at the source.",
             "Filter automatic traffic before the exposure, by a rule that does not look at the variant; cap the metric.",
             "No unit does more than a person can.",
             "Nothing to do.",
             "One unit has ",
             "See the leverage check.",
-            "The plan counts nothing per unit, so nothing shows who is no person.",
+            "The plan counts nothing per unit, so nothing shows who is not a person.",
             "bot",
             "bots",
             "kind",
@@ -4713,7 +4792,7 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
             ".",
             "; not the same in every variant (",
             "A rollout group with a variant override labels all its users as testers: keep them (exposure.qa_testers) if so.",
-            "A table with one row per unit does not tell who is a test user.",
+            "A table with one row per unit does not say who is a test user.",
             "Nothing to do.",
             "a test user and was",
             "are",
@@ -8626,11 +8705,23 @@ def multiplier_at(plan: Mapping[str, Any], alpha: float, units: float, share: fl
         return math.sqrt((k + 1.0) / k * (math.log(k + 1.0) - 2.0 * math.log(alpha))) if k > 0 else math.inf
     if model["kind"] == "group_sequential":
         looks = len(model.get("looks", (0.5, 1.0)))
+        beyond = model.get("beyond")
+        if beyond:
+            level = beyond * round(1.0 - model["confidence"], 12)
+            horizon = share * (plan.get("horizon", {}).get("units") or units / share)
+            k = units * (-2.0 * math.log(level) + math.log1p(-2.0 * math.log(level))) / horizon
+            mixed = math.sqrt((k + 1.0) / k * (math.log(k + 1.0) - 2.0 * math.log(alpha * beyond)))
+            if units > horizon * (1.0 + 1e-9):
+                return mixed
+            own = {**plan, "model": {**model, "beyond": None}}
+            return min(mixed, multiplier_at(own, alpha * (1.0 - beyond), units, share))
         if model.get("spending") == "reflection":
             return NORMAL.inv_cdf(1.0 - alpha / 4.0)
         if model.get("spending") == "pocock":
             return fixed * _POCOCK.get(looks, 1.231 if looks > 5 else 1.0)
-        return fixed * (1.0 + 0.0085 * (looks - 1))
+        if looks <= 5:
+            return fixed * (1.0 + 0.0085 * (looks - 1))
+        return fixed + (NORMAL.inv_cdf(1.0 - alpha / 4.0) - fixed) * (1.0 - 1.8 / math.sqrt(looks))
     return fixed
 
 

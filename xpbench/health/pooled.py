@@ -47,7 +47,8 @@ def restated(plan: Plan, summary: Summary, before: Mapping[str, Any]) -> dict[st
     """By metric: what the look before found for its mature units and what the data hold for the same days now.
 
     `change` is the difference of the sums for as many units, as a share of the sum then, or of the root of its sum of squares
-    where values of both signs cancel. Where units may still act and more came in, only a fall counts. Metrics that were changed since, or that the data can't be compared for, are left out.
+    where values of both signs cancel. Where units may still act and more came in, only a fall counts. Metrics that were changed
+    since, or that the data can't be compared for, are left out.
 
     Args:
         plan: The plan in force.

@@ -94,7 +94,7 @@ class LogReading:
         self.stages.finish("find the first exposures", n)
         values = Values(plan, self.properties, found, amounts, until=self.until, log=log)
         dropping = self.source.duplicates == "drop" and log.has_insert_ids
-        ages = self.ages() if "age" in self.source.slices else 0
+        ages = self.ages() if "age" in self.source.slices and plan.members is None else 0  # days of users are not independent
         joined = values.attributed(
             log.frame(between=values.span()), dropping=dropping, aging=bool(ages), naming=not log.has_insert_ids
         )
@@ -624,7 +624,7 @@ class LogReading:
         Raises:
             DataError: `XPB-D15`; `XPB-D38`, no exposure has the property.
         """
-        for i, name in enumerate(self.plan.segments):
+        for i, name in enumerate(self.plan.segments[:-1] if self.plan.members else self.plan.segments):
             slices = units.group_by(f"s{i}").agg(n=nw.len())
             count = int(rows_of(slices.select(n=nw.len()))[0]["n"])
             if count > MAX_SLICES:
