@@ -197,8 +197,8 @@ def test_what_is_not_shipped_or_no_log_is_refused(tmp_path: Path) -> None:
         experiment.watch(xp.events(before_after(), clock=clock), by=" ")
     with pytest.raises(XpbenchError):
         experiment.watch(xp.units(pa.table({"id": [1], "variant": ["control"]}), unit="id", variant="variant"), by="ana")
+    late = before_after()
     with pytest.raises(DataError):
-        late = before_after()
         experiment.watch(xp.events(late.slice(0, 0), clock=clock), by="ana")
 
 

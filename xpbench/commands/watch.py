@@ -15,9 +15,9 @@ def add_parsers(subparsers: Any) -> None:
     watch = subparsers.add_parser(
         "watch",
         help="the contract after shipping: kept, breached, overdue or not answerable",
-        description="Without data it says how far the contract has come. With --events it makes every check that is due from the "
-        "log, puts it on record and writes watch.html, which xpbench verify checks. With --data it records the next check from "
-        "a series of days. Exit 1 where a guardrail is breached or a check is overdue.",
+        description="Without data it says how far the contract has come. With --events it makes every check that is due from "
+        "the log, puts it on record and writes watch.html, which xpbench verify checks. With --data it records the next check "
+        "from a series of days. Exit 1 where a guardrail is breached or a check is overdue.",
     )
     watch.add_argument("key", nargs="?", help="one experiment; all shipped ones if missing")
     watch.add_argument("--root", default="experiments", help="folder of all experiments")
