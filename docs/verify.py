@@ -564,6 +564,40 @@ PAYLOAD_KEYS: J = {
 A field that the payload gains is added here in the same change: until then the verifier refuses the memo that has it.
 """
 
+LETTER_PAGE: J = {"edition": None, "title": None, "blocks": ANY}
+WATCH_KEYS: J = {
+    **dict.fromkeys(("schema", "kind", "key", "title", "variant", "shipped_at", "as_of", "state", "check", "last_day")),
+    "plan": PLAN_KEYS,
+    "dates": [[None]],
+    "series": {"*": {"*": {"adopted": None, "days": [[None]]}}},
+    "notes": [None],
+    "forecasts": [dict.fromkeys(("metric", "day", "level", "lift", "low", "high"))],
+    "ledger": {"lines": [None], "witness": dict.fromkeys(("length", "digest"))},
+    "versions": FREE,
+    "page": LETTER_PAGE,
+}
+"""The shape of a letter of the watch."""
+PROGRAMME_KEYS: J = {
+    **dict.fromkeys(("schema", "kind", "as_of", "confidence")),
+    "experiments": [
+        {
+            **dict.fromkeys(("key", "has_memo")),
+            "ledger": {"lines": [None], "witness": dict.fromkeys(("length", "digest"))},
+            "readout": ANY,
+        }
+    ],
+    "broken": [dict.fromkeys(("key", "reason"))],
+    "found": {
+        **dict.fromkeys(("experiments", "without_memo", "silent", "looks", "peeks", "overrides", "decided", "shipped")),
+        **dict.fromkeys(("days_to_decision", "reported", "expected")),
+        "peeks_by": FREE,
+        "win_rate": [None],
+    },
+    "versions": FREE,
+    "page": LETTER_PAGE,
+}
+"""The shape of an overview of all experiments of a root; the digests of readouts say what those must be."""
+
 
 def unknown_keys(value: J, shape: J = PAYLOAD_KEYS, where: str = "") -> Iterator[tuple[str, str, str]]:
     """Where a value does not fit its shape: the place, what it may be there, what it is."""
@@ -589,6 +623,114 @@ def unknown_keys(value: J, shape: J = PAYLOAD_KEYS, where: str = "") -> Iterator
                 yield from unknown_keys(item, shape["*"], place)
             else:
                 yield place, "no such key", "a key that this schema does not have"
+
+
+# ---------------------------------------------------------------------------------------------------------------------- letter
+# Letters and overviews: pages of headings, sentences and tables, made of blocks that the payload carries.
+
+WATCH_LETTER = "xpbench watch letter"
+PROGRAMME = "xpbench programme"
+
+LetterPage = Callable[[J], J]
+"""Makes the page of a payload: its edition, its title and its blocks."""
+
+LETTER_STYLE = (
+    ":root{--ink:#1b1f24;--muted:#57606a;--ground:#fff;--line:#d5dae0;--raised:#f6f8fa}"
+    "@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--muted:#9aa4af;--ground:#111417;--line:#343b44;--raised:#1c2127}}"
+    "html{background:var(--ground);color:var(--ink);font:15px/1.45 system-ui,sans-serif}"
+    "body{margin:0 auto;padding:32px 24px 64px;max-width:988px;overflow-wrap:anywhere}"
+    "h1{font-size:26px;margin:0 0 8px}h2{font-size:19px;margin:32px 0 8px;padding-top:12px;border-top:1px solid var(--line)}"
+    ".lead{background:var(--raised);padding:16px 20px;font-size:17px}.small{font-size:13px;color:var(--muted)}"
+    "p{max-width:72ch}.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:13px}"
+    "caption{text-align:left;color:var(--muted);padding-bottom:6px}"
+    "th,td{text-align:left;vertical-align:top;padding:5px 14px 5px 0;border-bottom:1px solid var(--line);"
+    "font-variant-numeric:tabular-nums}"
+)
+
+
+def _letter_text(text: J) -> str:
+    """A text as a page shows it: nothing of it is markup, and nothing steers the direction of its surroundings."""
+    out = str(text)
+    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&#34;"), ("'", "&#39;")):
+        out = out.replace(sign, name)
+    return out
+
+
+def _letter_block(block: J) -> str:
+    kind, *rest = block
+    if kind in ("h1", "h2"):
+        return f"<{kind} dir=auto>{_letter_text(rest[0])}</{kind}>"
+    if kind in ("p", "lead", "small"):
+        name = "" if kind == "p" else f' class="{kind}"'
+        return f"<p{name} dir=auto>{_letter_text(rest[0])}</p>"
+    if kind == "list":
+        return f"<ul>{''.join(f'<li dir=auto>{_letter_text(item)}</li>' for item in rest[0])}</ul>"
+    if kind == "table":
+        caption, heads, rows = rest
+        head = "".join(f'<th scope="col">{_letter_text(h)}</th>' for h in heads)
+        body = "".join("<tr>" + "".join(f"<td dir=auto>{_letter_text(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
+        return (
+            f'<div class="wide"><table><caption>{_letter_text(caption)}</caption>'
+            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>"
+        )
+    raise ValueError(f"a block of an unknown kind: {kind}")
+
+
+def letter_main(page: J) -> tuple[str, str]:
+    """Title and main element of a page, from its blocks."""
+    return _letter_text(page["title"]), "<main>\n" + "".join(_letter_block(b) + "\n" for b in page["blocks"]) + "</main>\n"
+
+
+def letter_document(page: J, first: str) -> str:
+    """The page up to its evidence.
+
+    Args:
+        page: Title and blocks.
+        first: How every page begins.
+    """
+    title, main = letter_main(page)
+    return (
+        f'{first}<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="color-scheme" content="light dark">\n<meta name="robots" content="noindex">\n'
+        f"<title>{title}</title>\n<style>{LETTER_STYLE}</style>\n</head>\n<body>\n{main}"
+    )
+
+
+def check_letter_page(
+    notes: Notes, payload: J, document: str | None, first: str, evidence: str, made: LetterPage | None
+) -> None:
+    """The page shows its blocks and nothing else, and the blocks are what the payload's numbers say.
+
+    Args:
+        notes: Where to note what is found.
+        payload: The payload.
+        document: The file's text; None where there is no page.
+        first: How every page begins.
+        evidence: How its evidence begins.
+        made: Makes the page of a payload; without it the words are not compared with the numbers.
+    """
+    before = len(notes.differences)
+    page = payload["page"]
+    if document is not None:
+        shown = document[: document.find(evidence)]
+        wanted = letter_document(page, first)
+        if sha256(shown) != sha256(wanted):
+            notes.differs("page", "the blocks that the payload carries", "another text or other marks")
+    if made is None:
+        notes.left.append("the words of the page, which need the package (xpbench verify)")
+    else:
+        own = made(payload)
+        if own["edition"] != page["edition"]:
+            notes.left.append(f"the words of the page, which another release has written (edition {page['edition']})")
+        elif canonical(own) != canonical(page):
+            where = next((i for i, (a, b) in enumerate(zip(own["blocks"], page["blocks"], strict=False)) if a != b), -1)
+            a, b = (p["blocks"][where] if 0 <= where < len(p["blocks"]) else p["title"] for p in (own, page))
+            notes.differs("page, words", a, b)
+    if len(notes.differences) == before:
+        notes.has_cells = made is not None
+        notes.checked.append("the page shows what its payload says" if made is not None else "the page shows its blocks")
+        if document is not None:
+            notes.depth = "in full"
 
 
 # ------------------------------------------------------------------------------------------------------------------- quantiles
@@ -1281,7 +1423,13 @@ def read_added(pieces: list[str]) -> list[Difference]:
 # The file: its bytes, its parts, its seal.
 
 PAYLOAD_SCHEMA = 2
-"""Newest schema of a payload that this program reads."""
+"""Newest schema of a memo's payload that this program reads."""
+PAYLOAD_KINDS: J = {
+    "xpbench memo": (PAYLOAD_SCHEMA, PAYLOAD_KEYS),
+    WATCH_LETTER: (1, WATCH_KEYS),
+    PROGRAMME: (1, PROGRAMME_KEYS),
+}
+"""Newest schema and shape of each kind of payload."""
 MAX_BYTES = 64 * 1024 * 1024
 PAYLOAD = '<script type="application/json" id="xpbench-payload">'
 SEAL = '<script type="application/json" id="xpbench-seal">'
@@ -1397,17 +1545,18 @@ def sealed(path: str | Path, notes: Notes, data: bytes | None = None) -> tuple[J
         payload = loads(text)
     except ValueError as error:
         if seal_text is None:
-            cut = "xpbench memo" in text and not text.endswith("}")
+            cut = any(kind in text for kind in PAYLOAD_KINDS) and not text.endswith("}")
             reason = "the file ends too early: a truncated download" if cut else f"this is not an xpbench memo: {error}"
             raise UnreadableError(reason, "truncated" if cut else "no memo") from None
         raise
-    if not isinstance(payload, dict) or payload.get("kind") != "xpbench memo":
+    if not isinstance(payload, dict) or payload.get("kind") not in PAYLOAD_KINDS:
         raise (UnreadableError("this is not an xpbench memo") if seal_text is None else ValueError("the payload is not a memo"))
-    if type(payload.get("schema")) is int and payload["schema"] > PAYLOAD_SCHEMA:
-        raise NewerError(f"the memo has schema {payload['schema']}, this program reads up to {PAYLOAD_SCHEMA}")
+    newest, shape = PAYLOAD_KINDS[payload["kind"]]
+    if type(payload.get("schema")) is int and payload["schema"] > newest:
+        raise NewerError(f"the memo has schema {payload['schema']}, this program reads up to {newest}")
     if type(payload.get("schema")) is not int or payload["schema"] < 1:
-        notes.differs("schema", f"a whole number from 1 to {PAYLOAD_SCHEMA}", payload.get("schema"))
-    for place, expected, other in unknown_keys(payload):
+        notes.differs("schema", f"a whole number from 1 to {newest}", payload.get("schema"))
+    for place, expected, other in unknown_keys(payload, shape):
         notes.differs(f"payload, {place}", expected, other)
     whole = canonical(payload)
     if seal_text is None:
@@ -5397,6 +5546,586 @@ def _found(number: str, piece: str, cells: J, rows: Sequence[J]) -> str:
     return ""
 
 
+# -------------------------------------------------------------------------------------------------------------------- watching
+# The letter of a watch, computed again: its series, its estimates, the state of each guardrail and of the contract.
+
+AGREES = 1e-6
+"""Relative distance, on the scale of the interval, within which two implementations agree: the autocorrelation is iterated."""
+_HELD, _SHIP = "holdback", "shipped"
+
+
+class _NoAnswerError(Exception):
+    """An estimator has no answer here."""
+
+
+def check_chain_of(notes: Notes, part: J, name: str = "ledger") -> list[J] | None:
+    """The entries of a ledger that a letter carries, its chain, witness and order checked; None where they don't hold."""
+    try:
+        linked = list(chain(part["lines"]))
+    except ValueError as error:
+        notes.differs(f"{name} chain", "a whole chain", str(error))
+        return None
+    notes.same(f"{name}, witness", {"length": len(linked), "digest": linked[-1][1] if linked else START}, part["witness"])
+    wrong = order(linked)
+    if wrong:
+        notes.differs(f"{name}, order of entries", "one plan, registered first, and entries about the plan in force", wrong)
+    return [e for e, _ in linked]
+
+
+def check_watch(notes: Notes, payload: J) -> list[J] | None:
+    """Everything that a letter says beyond its words follows from its ledger and its series."""
+    before = len(notes.differences)
+    entries = check_chain_of(notes, payload["ledger"])
+    if entries is None:
+        return None
+    plans = [e["body"]["plan"] for e in entries if e["kind"] in ("registered", "amended")]
+    decided = [e for e in entries if e["kind"] in ("decided", "deferred")]
+    if not plans or not decided or decided[-1]["body"].get("outcome") != "ship":
+        notes.differs("what is watched", "a plan and a decision to ship", "none on record")
+        return entries
+    plan, shipped = plans[-1], decided[-1]
+    notes.same("key", plan["key"], payload["key"])
+    notes.same("title", plan["title"], payload["title"])
+    notes.same("plan", canonical(plan), canonical(payload["plan"]))
+    notes.same("variant", shipped["body"].get("variant"), payload["variant"])
+    notes.same("shipped at", shipped["at"], payload["shipped_at"])
+    notes.same("as of", max(e["at"] for e in entries), payload["as_of"])
+    checks = [e for e in entries if e["kind"] == "watched" and e["seq"] > shipped["seq"] and "check_day" in e["body"]]
+    _check_contract_dates(notes, payload, plan, shipped, checks)
+    if not checks:
+        notes.differs("check", "at least one on record", "none")
+        return entries
+    last = checks[-1]
+    notes.same("check", last["seq"], payload["check"])
+    _check_watched_rows(notes, payload, plan, shipped, last["body"])
+    _check_forecasts(notes, payload, plan)
+    if len(notes.differences) == before:
+        notes.checked += [
+            f"chain of {len(entries)} ledger entries, and the contract's dates from it",
+            f"estimates and states of the check of day {last['body']['check_day']}, from its series",
+        ]
+    return entries
+
+
+def when_of(stamp: str) -> datetime:
+    """A time stamp of the ledger."""
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00"))
+
+
+def _check_contract_dates(notes: Notes, payload: J, plan: J, shipped: J, checks: Sequence[J]) -> None:
+    """The table of dates: what is on record counts, and a date a day ago without a record is overdue."""
+    watch = plan["watch"]
+    last = watch["weeks"] * 7
+    days = sorted({d for d in watch["check_days"] if 0 < d <= last} | {last})
+    records = {int(e["body"]["check_day"]): e for e in checks}
+    start, now = when_of(shipped["at"]), when_of(payload["as_of"])
+    ours = []
+    for day in days:
+        due, entry = start + timedelta(days=day), records.get(day)
+        state = entry["body"]["state"] if entry else "overdue" if now >= due + timedelta(days=1) else "waiting"
+        ours.append([day, due.date().isoformat(), state, entry["seq"] if entry else 0, (entry["by"] or "") if entry else ""])
+    notes.same("dates of the contract", canonical(ours), canonical(payload["dates"]))
+    rank = ("breached", "overdue", "not answerable", "waiting", "kept")
+    notes.same("state of the contract", min((d[2] for d in ours), key=rank.index), payload["state"])
+
+
+def _check_watched_rows(notes: Notes, payload: J, plan: J, shipped: J, body: J) -> None:
+    notes.same("series, digest", sha256(canonical(payload["series"])), body.get("series_digest"))
+    watch = plan["watch"]
+    last = watch["weeks"] * 7
+    alpha = alpha_of(plan) / len({d for d in watch["check_days"] if 0 < d <= last} | {last})
+    wanted = list(watch["metrics"]) or [m["key"] for m in plan["metrics"] if m["role"] == "guardrail"]
+    rows = {row["metric"]: row for row in body["rows"]}
+    notes.same("metrics of the check", canonical(wanted), canonical(list(rows)))
+    start = when_of(shipped["at"]).date()
+    until = min(start + timedelta(days=body["check_day"]), date.fromisoformat(payload["last_day"]))
+    for key in wanted:
+        own = next(m for m in plan["metrics"] if m["key"] == key)
+        margins = body.get("margins", {}).get(key)
+        if margins is not None:
+            own = {**{k: v for k, v in own.items() if k not in ("margin", "margin_rel")}, **margins}
+        row, series = rows.get(key, {}), payload["series"].get(key)
+        try:
+            pair = NAN_PAIR if series is None else _watched_pair(watch["estimator"], series, start, until, body.get("trend"))
+        except _NoAnswerError:
+            pair = NAN_PAIR
+        except ZeroDivisionError:
+            notes.left.append(f"the estimate of {key}, whose days have too many patterns for their number")
+            continue
+        _compare_watch(notes, key, _judged(own, pair, alpha), row)
+    rank = ("breached", "overdue", "not answerable", "waiting", "kept")
+    states = [row["state"] for row in body["rows"]]
+    notes.same("state of the check", min(states, key=rank.index) if states else "not answerable", body["state"])
+
+
+NAN_PAIR = Pair(status="no answer")
+
+
+def _judged(metric: J, pair: Pair, alpha: float) -> J:
+    """Numbers and state of one metric: within its margin, worse and not within it, or not to be said."""
+    if pair.status != "ok":
+        return {"state": "not answerable", "alpha": alpha}
+    q = t_isf(alpha / 2, pair.df)
+    sign = 1 if metric["direction"] == "increase" else -1
+    effect, reach = pair.mt - pair.mc, q * math.sqrt(pair.variance)
+    low, high = effect - reach, effect + reach
+    bounds = fieller(pair, q) if has_lift(pair) else None
+    is_worse = high < 0 if sign > 0 else low > 0
+    relative, margin = metric.get("margin_rel"), metric.get("margin")
+    size = relative if relative is not None else margin
+    state = "breached" if is_worse else "not answerable"
+    if size is not None:
+        gap = lift_z(pair, -sign * size) if relative is not None else (effect + sign * size) / math.sqrt(pair.variance)
+        state = "kept" if sign * gap > q else state
+    return {
+        "state": state,
+        "before": pair.mc,
+        "after": pair.mt,
+        "effect": effect,
+        "ci_low": low,
+        "ci_high": high,
+        "lift": effect / abs(pair.mc) if has_lift(pair) else None,
+        "lift_low": bounds[0] if bounds else None,
+        "lift_high": bounds[1] if bounds else None,
+        "margin": None if size is None else -sign * size,
+        "alpha": alpha,
+    }
+
+
+def _compare_watch(notes: Notes, key: str, ours: Mapping[str, J], theirs: Mapping[str, J]) -> None:
+    notes.same(f"{key}, state", ours["state"], theirs.get("state"))
+    scale = abs(ours.get("ci_high", 0.0) - ours.get("ci_low", 0.0))
+    for name in ("before", "after", "effect", "ci_low", "ci_high", "lift", "lift_low", "lift_high", "margin", "alpha"):
+        a, b = ours.get(name), theirs.get(name)
+        wide = scale if not name.startswith("lift") else scale / max(abs(ours.get("before") or 1.0), 1e-300)
+        if (a is None) != (b is None) or (a is not None and not abs(a - b) <= AGREES * max(abs(a), wide)):
+            notes.differs(f"{key}, {name}", a, b)
+
+
+def _watched_pair(estimator: str, series: J, shipped: date, until: date, trend: J) -> Pair:
+    groups = {
+        name: (
+            None if g["adopted"] is None else date.fromisoformat(g["adopted"]),
+            [(date.fromisoformat(d), n, m, v) for d, n, m, v in g["days"] if date.fromisoformat(d) <= until],
+        )
+        for name, g in series.items()
+    }
+    if estimator == "holdback":
+        return _held_back(groups)
+    if estimator == "pre_post":
+        return _before_after(groups, shipped, trend == "linear")
+    return _adopting(groups)
+
+
+def _held_back(groups: J) -> Pair:
+    """Means of all days, with the spread between days in the variance of a group, and Welch's degrees of freedom."""
+    parts = []
+    for name in (_HELD, _SHIP):
+        days = groups.get(name, (None, []))[1]
+        if not days or any(v is None for *_, v in days):
+            raise _NoAnswerError
+        n = sum(k for _, k, _, _ in days)
+        mean = math.fsum(k * m for _, k, m, _ in days) / n
+        squares = math.fsum((k - 1) * v + k * (m - mean) ** 2 for _, k, m, v in days)
+        if n < 2 or squares <= 0:
+            raise _NoAnswerError
+        parts.append((n, mean, squares / (n - 1) / n))
+    (nc, mc, vc), (nt, mt, vt) = parts
+    df = (vc + vt) ** 2 / (vc * vc / (nc - 1) + vt * vt / (nt - 1))
+    return Pair(mc, mt, vc, vt, 0.0, df, nc + nt)
+
+
+def _least_squares(x: list[list[float]], y: list[float]) -> tuple[list[float], list[list[float]]]:
+    """Coefficients, and the inverse of x'x; a ZeroDivisionError where the columns depend on each other."""
+    k = len(x[0])
+    rows = [
+        [math.fsum(r[i] * r[j] for r in x) for j in range(k)] + [1.0 if i == j else 0.0 for j in range(k)] for i in range(k)
+    ]
+    for i in range(k):
+        p = max(range(i, k), key=lambda r: abs(rows[r][i]))
+        if abs(rows[p][i]) < 1e-9:
+            raise ZeroDivisionError
+        rows[i], rows[p] = rows[p], rows[i]
+        rows[i] = [v / rows[i][i] for v in rows[i]]
+        for r in range(k):
+            if r != i and rows[r][i]:
+                rows[r] = [a - rows[r][i] * b for a, b in zip(rows[r], rows[i], strict=True)]
+    inverse = [row[k:] for row in rows]
+    right = [math.fsum(r[i] * v for r, v in zip(x, y, strict=True)) for i in range(k)]
+    return [math.fsum(a * b for a, b in zip(row, right, strict=True)) for row in inverse], inverse
+
+
+def _before_after(groups: J, shipped: date, trend: bool) -> Pair:
+    """A step at shipping over weekdays and trend, with errors that remember the day before."""
+    if len(groups) != 1:
+        raise _NoAnswerError
+    ((_, days),) = groups.values()
+    early = sum(d < shipped for d, *_ in days)
+    if early < 14 or len(days) - early < 7:
+        raise _NoAnswerError
+    times = [(d - days[0][0]).days for d, *_ in days]
+    weekdays = sorted({d.weekday() for d, *_ in days})
+    middle = sum(times) / len(times)
+    x = []
+    for (day, *_), time in zip(days, times, strict=True):
+        row = [1.0 if day.weekday() == w else 0.0 for w in weekdays]
+        row += [(time - middle) / max(times[-1], 1.0)] if trend else []
+        x.append([*row, 1.0 if day >= shipped else 0.0])
+    y = [m for _, _, m, _ in days]
+    t, k, rho = len(y), len(x[0]), 0.0
+    beta, inverse = _least_squares(x, y)
+    near = [i for i in range(1, t) if times[i] - times[i - 1] == 1]
+    a, b = x, y
+    for _ in range(20):
+        left = [v - math.fsum(p * q for p, q in zip(row, beta, strict=True)) for row, v in zip(x, y, strict=True)]
+        scale = math.fsum(e * e for e in left) / t
+        raw = math.fsum(left[i] * left[i - 1] for i in near) / len(near) / scale if scale > 0 and near else 0.0
+        new = min(0.95, max(-0.5, raw + (1 + k * (1 + raw)) / t / 2))
+        a, b = _whitened(x, y, times, new)
+        beta, inverse = _least_squares(a, b)
+        if abs(new - rho) < 1e-6:
+            break
+        rho = new
+    df = t - k
+    noise = math.fsum((v - math.fsum(p * q for p, q in zip(r, beta, strict=True))) ** 2 for r, v in zip(a, b, strict=True)) / df
+    after = [row[:-1] for row, (d, *_) in zip(x, days, strict=True) if d >= shipped]
+    at = [*(math.fsum(c) / len(after) for c in zip(*after, strict=True)), 0.0]
+    mc, effect = math.fsum(p * q for p, q in zip(at, beta, strict=True)), beta[-1]
+    vc = noise * math.fsum(p * inverse[i][j] * q for i, p in enumerate(at) for j, q in enumerate(at))
+    ve = noise * inverse[-1][-1]
+    cov = noise * math.fsum(p * inverse[i][-1] for i, p in enumerate(at))
+    if not ve > 0:
+        raise _NoAnswerError
+    return Pair(mc, mc + effect, vc, vc + ve + 2 * cov, vc + cov, float(df), 0)
+
+
+def _whitened(x: list[list[float]], y: list[float], times: list[int], rho: float) -> tuple[list[list[float]], list[float]]:
+    first = math.sqrt(1 - rho * rho)
+    a, b = [[v * first for v in x[0]]], [y[0] * first]
+    for i in range(1, len(y)):
+        gap = times[i] - times[i - 1]
+        link = math.copysign(abs(rho) ** gap, rho if gap % 2 else 1.0)
+        f = math.sqrt((1 - rho * rho) / (1 - link * link)) if link * link < 1 else 1.0
+        a.append([(p - link * q) * f for p, q in zip(x[i], x[i - 1], strict=True)])
+        b.append((y[i] - link * y[i - 1]) * f)
+    return a, b
+
+
+def _adopting(groups: J) -> Pair:
+    """Groups that adopted against those that had not yet, and the spread by leaving one out."""
+    there = {name: (when, {d: (n, m) for d, n, m, _ in days}) for name, (when, days) in groups.items() if days}
+    if len(there) < 4:
+        raise _NoAnswerError
+    whole = _moved(there)
+    if whole is None:
+        raise _NoAnswerError
+    without = [_moved({k: v for k, v in there.items() if k != name}) for name in there]
+    found = [e for e in without if e is not None]
+    k = len(found)
+    if k < 3:
+        raise _NoAnswerError
+    means = [math.fsum(e[i] for e in found) / k for i in (0, 1)]
+    ve, vt, c = (
+        math.fsum((e[i] - means[i]) * (e[j] - means[j]) for e in found) * (k - 1) / k for i, j in ((0, 0), (1, 1), (0, 1))
+    )
+    if not ve > 0:
+        raise _NoAnswerError
+    return Pair(whole[1] - whole[0], whole[1], vt + ve - 2 * c, vt, vt - c, float(k - 1), 0)
+
+
+def _moved(groups: J) -> tuple[float, float] | None:
+    found = []
+    for name, (when, own) in groups.items():
+        if when is None:
+            continue
+        before = [d for d in own if 0 < (when - d).days <= 28]
+        others = [
+            (w, days)
+            for other, (w, days) in groups.items()
+            if other != name and (w is None or w > when) and set(before) <= set(days)
+        ]
+        after = [d for d in own if 0 <= (d - when).days < 28 and any((w is None or d < w) and d in days for w, days in others)]
+        if not before or not after:
+            continue
+        total = size = 0.0
+        for w, days in others:
+            shared = [d for d in after if (w is None or d < w) and d in days]
+            if shared:
+                change = _day_mean(own, shared) - _day_mean(own, before) - _day_mean(days, shared) + _day_mean(days, before)
+                total, size = total + change * len(shared), size + len(shared)
+        found.append((total / size, _day_mean(own, after), sum(own[d][0] for d in after)))
+    if not found:
+        return None
+    weight = sum(w for *_, w in found)
+    return sum(e * w for e, _, w in found) / weight, sum(m * w for _, m, w in found) / weight
+
+
+def _day_mean(table: J, days: Sequence[date]) -> float:
+    return math.fsum(table[d][1] for d in days) / len(days)
+
+
+def _check_forecasts(notes: Notes, payload: J, plan: J) -> None:
+    """The lift that is left on a later day, where the letter names one: a mixture of normals over times of decay."""
+    ours = {}
+    if plan["watch"]["estimator"] == "holdback":
+        until = date.fromisoformat(payload["last_day"])
+        for key, series in payload["series"].items():
+            found = _forecast(series, until)
+            if found is not None:
+                ours[key] = found
+    theirs = {f["metric"]: f for f in payload["forecasts"]}
+    notes.same("metrics with a forecast", sorted(ours), sorted(theirs))
+    for key, (low, middle, high) in ours.items():
+        f = theirs.get(key, {})
+        notes.same(f"{key}, forecast of day", [84, 0.8], [f.get("day"), f.get("level")])
+        for name, value in (("low", low), ("lift", middle), ("high", high)):
+            if not abs(value - f.get(name, NAN)) <= 1e-6 * max(high - low, 1e-12):
+                notes.differs(f"{key}, forecast, {name}", value, f.get(name))
+
+
+def _forecast(series: J, until: date) -> tuple[float, float, float] | None:
+    if set(series) != {_HELD, _SHIP}:
+        return None
+    both = [
+        {date.fromisoformat(d): (n, m, v) for d, n, m, v in series[name]["days"] if date.fromisoformat(d) <= until}
+        for name in (_HELD, _SHIP)
+    ]
+    days = sorted(both[0].keys() & both[1].keys())
+    held: dict[int, list[date]] = {}
+    for day in days:
+        held.setdefault((day - days[0]).days // 3, []).append(day)
+    points = []
+    for block in (b for _, b in sorted(held.items()) if len(b) == 3):
+        logs, noise = [], 0.0
+        for table in both:
+            n = sum(table[d][0] for d in block)
+            mean = math.fsum(table[d][0] * table[d][1] for d in block) / n
+            if not mean > 0 or any(table[d][2] is None for d in block):
+                return None
+            logs.append(math.log(mean))
+            noise += math.fsum(table[d][0] * table[d][2] for d in block) / n / n / mean**2
+        if not noise > 0:
+            return None
+        points.append((sum((d - days[0]).days for d in block) / 3, logs[1] - logs[0], noise))
+    if len(points) < 5:
+        return None
+    normals = []
+    for i in range(12):
+        tau = 3 * 10 ** (i / 11)
+        rows = [(math.exp(-t / tau), y, 1 / v) for t, y, v in points]
+        s0, s1, s2, y0, y1 = (
+            math.fsum(f(e, y) * w for e, y, w in rows)
+            for f in (
+                lambda e, y: 1.0,
+                lambda e, y: e,
+                lambda e, y: e * e,
+                lambda e, y: y,
+                lambda e, y: e * y,
+            )
+        )
+        d = s0 * s2 - s1 * s1
+        if not d > 0:
+            return None
+        a, b = (s2 * y0 - s1 * y1) / d, (s0 * y1 - s1 * y0) / d
+        rest = math.fsum(w * (y - a - b * e) ** 2 for e, y, w in rows)
+        at = math.exp(-84 / tau)
+        normals.append((-0.5 * math.log(d) - 0.5 * rest, a + b * at, math.sqrt((s2 - 2 * at * s1 + at * at * s0) / d)))
+    top = max(w for w, *_ in normals)
+    weights = [math.exp(w - top) for w, *_ in normals]
+    total = sum(weights)
+    bounds = min(m - 12 * s for _, m, s in normals), max(m + 12 * s for _, m, s in normals)
+    out = []
+    for p in (0.1, 0.5, 0.9):
+        low, high = bounds
+        for _ in range(200):
+            middle = (low + high) / 2
+            below = sum(w * normal_tail((m - middle) / s) for w, (_, m, s) in zip(weights, normals, strict=True)) / total
+            low, high = (middle, high) if below < p else (low, middle)
+        out.append((low + high) / 2)
+    return None if out[2] - out[0] > 0.5 else (math.expm1(out[0]), math.expm1(out[1]), math.expm1(out[2]))
+
+
+# ------------------------------------------------------------------------------------------------------------------- programme
+# The overview of a programme, computed again: every ledger's chain, what was decided, who peeked, what lifts are worth.
+
+def check_programme(notes: Notes, payload: J) -> None:
+    """Every number that the overview names follows from the ledgers and readouts that it carries."""
+    before = len(notes.differences)
+    keys, lines, lifts = [], [], []
+    as_of = when_of(payload["as_of"])
+    for one in payload["experiments"]:
+        key = one["key"]
+        keys.append(key)
+        entries = check_chain_of(notes, one["ledger"], key)
+        if entries is None:
+            continue
+        plan = [e["body"]["plan"] for e in entries if e["kind"] in ("registered", "amended")][-1]
+        notes.same(f"{key}, key", plan["key"], key)
+        if any(when_of(e["at"]) > as_of for e in entries):
+            notes.differs("as of", "no entry after it", f"an entry of {key}")
+        line = _told_of(entries, one["has_memo"], as_of)
+        lines.append(line)
+        decision = line["entry"]
+        found = one["readout"]
+        if found is not None:
+            wanted = decision["body"].get("readout_digest") if decision else None
+            notes.same(f"{key}, readout that was decided on", wanted, sha256(canonical(found)))
+        if found is not None and decision and decision["kind"] == "decided" and not line["late"]:
+            lift = _first_lift(plan, found, decision)
+            lifts += [lift] if lift else []
+    notes.same("experiments, each once", len(set(keys)), len(keys))
+    ours = _added_up(lines, lifts, payload["confidence"])
+    theirs = payload["found"]
+    for name in sorted(ours.keys() | theirs.keys()):
+        if not _alike(ours.get(name), theirs.get(name)):
+            notes.differs(f"programme, {name}", ours.get(name), theirs.get(name))
+    if len(notes.differences) == before:
+        notes.checked += [
+            f"chains of {len(keys)} ledgers, and the readouts that their decisions name",
+            "decisions, looks, peeks, memos, times to decision, win rate and what shipped lifts are worth",
+        ]
+    if payload["broken"]:
+        notes.not_checked.append(f"{len(payload['broken'])} folders that could not be read when the overview was made")
+
+
+def _told_of(entries: Sequence[J], has_memo: bool, as_of: datetime) -> J:
+    """One experiment as its ledger shows it."""
+    looks: dict[str, J] = {}
+    for e in entries:
+        if e["kind"] in ("opened", "peeked"):
+            data = data_of(e)
+            if data not in looks or (e["kind"] == "peeked" and looks[data]["kind"] == "opened"):
+                looks[data] = e
+    decisions = [e for e in entries if e["kind"] in ("decided", "deferred")]
+    decision = decisions[-1] if decisions else None
+    memo = has_memo or any(e["kind"] == "memo" for e in entries)
+    restarted = any(e["kind"] == "restarted" for e in entries)
+    quiet = as_of - max(when_of(e["at"]) for e in entries)
+    read = [e for e in entries if e["kind"] in ("looked", "opened", "peeked")]
+    state = (read[-1]["body"].get("health") or {}).get("plan_first", "") if read else ""
+    late = entries[0]["body"].get("retrospective") is True or state in PLAN_STAMPS
+    first = next((e for e in decisions if e["kind"] == "decided"), None)
+    return {
+        "entry": decision,
+        "outcome": decision["body"].get("outcome", "") if decision else "",
+        "follows": decision["body"].get("follows_rule") if decision and decision["kind"] == "decided" else None,
+        "memo": memo,
+        "silent": not memo and not restarted and quiet > timedelta(days=60),
+        "peeked": [e["by"] or "" for e in looks.values() if e["kind"] == "peeked"],
+        "looks": len(looks),
+        "late": late,
+        "days": (when_of(first["at"]) - when_of(entries[0]["at"])).total_seconds() / 86400 if first else None,
+    }
+
+
+def _first_lift(plan: J, readout: J, decision: J) -> tuple[float, float, bool] | None:
+    """The lift of the first claim in the direction that is hoped for, its standard error, and whether it was shipped."""
+    shipped = decision["body"].get("variant") if decision["body"].get("outcome") == "ship" else None
+    variant = shipped or next(v["key"] for v in plan["variants"] if not v.get("control"))
+    claims = [c["metric"] for c in plan["hypothesis"]["then"]]
+    for name in claims or [m["key"] for m in plan["metrics"] if m["role"] == "primary"][:1]:
+        row = next((r for r in readout["rows"] if r["metric"] == name and r["variant"] == variant), None)
+        if row is not None and row["lift"] is not None and row["se"] and row["mean_control"]:
+            sign = 1.0 if row["direction"] == "increase" else -1.0
+            return sign * row["lift"], row["se"] / abs(row["mean_control"]), bool(shipped)
+    return None
+
+
+def _added_up(lines: Sequence[J], lifts: Sequence[tuple[float, float, bool]], confidence: float) -> J:
+    decided = [x for x in lines if x["outcome"] in ("ship", "ship none", "iterate") and not x["late"]]
+    wins, n = sum(x["outcome"] == "ship" for x in decided), len(decided)
+    days = sorted(x["days"] for x in lines if x["days"] is not None)
+    by: dict[str, int] = {}
+    for x in lines:
+        for who in x["peeked"]:
+            by[who] = by.get(who, 0) + 1
+    return {
+        "experiments": len(lines),
+        "without_memo": sum(not x["memo"] for x in lines),
+        "silent": sum(x["silent"] for x in lines),
+        "looks": sum(x["looks"] for x in lines),
+        "peeks": sum(len(x["peeked"]) for x in lines),
+        "peeks_by": by,
+        "overrides": sum(x["follows"] is False for x in lines),
+        "decided": n,
+        "shipped": wins,
+        "win_rate": _wilson(wins, n, confidence) if n else None,
+        "days_to_decision": (days[(len(days) - 1) // 2] + days[len(days) // 2]) / 2 if days else None,
+        **_worth(lifts),
+    }
+
+
+def _wilson(k: int, n: int, confidence: float) -> list[float]:
+    z = normal_isf((1 - confidence) / 2)
+    p, d = k / n, 1 + z * z / n
+    middle, half = (p + z * z / (2 * n)) / d, z / d * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return [p, max(middle - half, 0.0), min(middle + half, 1.0)]
+
+
+def _worth(lifts: Sequence[tuple[float, float, bool]]) -> J:
+    """Sum of shipped lifts as found, and after shrinking them towards the distribution of all (forty steps of EM on a grid)."""
+    if len(lifts) < 3:
+        return {"reported": None, "expected": None}
+    found, noise = [x for x, _, _ in lifts], [s for _, s, _ in lifts]
+    variance = _between(found, noise)
+    weights = [1 / (variance + s * s) for s in noise]
+    centre = math.fsum(w * x for w, x in zip(weights, found, strict=True)) / math.fsum(weights)
+    ordered = sorted(noise)
+    middle = (ordered[(len(noise) - 1) // 2] + ordered[len(noise) // 2]) / 2
+    spread = max(math.sqrt(variance), middle / 4)
+    low, high = min(min(found), centre - 4 * spread), max(max(found), centre + 4 * spread)
+    grid = [low + (high - low) * i / 159 for i in range(160)]
+    likely = []
+    for x, s in zip(found, noise, strict=True):
+        z = [((x - g) / s) ** 2 for g in grid]
+        least = min(z)
+        likely.append([math.exp(-(v - least) / 2) for v in z])
+    prior = [math.exp(-(((g - centre) / spread) ** 2) / 2) + 1e-6 for g in grid]
+    total = math.fsum(prior)
+    prior = [p / total for p in prior]
+    for _ in range(40):
+        new = [0.0] * 160
+        for row in likely:
+            mass = sum(a * b for a, b in zip(row, prior, strict=True))
+            new = [n + a * b / mass for n, a, b in zip(new, row, prior, strict=True)]
+        prior = [n / len(likely) for n in new]
+    worth = []
+    for row in likely:
+        joint = [a * b for a, b in zip(row, prior, strict=True)]
+        worth.append(math.fsum(j * g for j, g in zip(joint, grid, strict=True)) / math.fsum(joint))
+    kept = [i for i, (_, _, shipped) in enumerate(lifts) if shipped]
+    return {"reported": math.fsum(found[i] for i in kept), "expected": math.fsum(worth[i] for i in kept)}
+
+
+def _between(found: Sequence[float], noise: Sequence[float]) -> float:
+    """Variance between experiments at which the weighted squares are what chance gives (Paule and Mandel), by halving."""
+
+    def excess(variance: float) -> float:
+        weights = [1 / (variance + s * s) for s in noise]
+        mean = math.fsum(w * x for w, x in zip(weights, found, strict=True)) / math.fsum(weights)
+        return math.fsum(w * (x - mean) ** 2 for w, x in zip(weights, found, strict=True)) - (len(found) - 1)
+
+    if excess(0.0) <= 0:
+        return 0.0
+    low, high = 0.0, max((x - min(found)) ** 2 for x in found) + max(s * s for s in noise)
+    while excess(high) > 0:
+        high *= 4
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
+    return (low + high) / 2
+
+
+def _alike(a: J, b: J) -> bool:
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_alike, a, b))
+    if isinstance(a, dict) or isinstance(b, dict):
+        return canonical(a) == canonical(b)
+    if a is None or b is None or isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    return math.isfinite(b) and abs(a - b) <= 1e-6 * max(abs(a), abs(b), 1e-6)
+
+
 # ----------------------------------------------------------------------------------------------------------------------- check
 # Verify one memo.
 
@@ -5410,6 +6139,8 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
     payload, seal_text, document = sealed(path, notes, data)
     if files is not None:
         check_archive(notes, payload, files, data)
+    if payload["kind"] != "xpbench memo":
+        return _verify_letter(notes, payload, document if seal_text is not None else None, extra)
     readout = payload["readout"]
     key, decision = readout["key"], payload["decision"] or readout["recommendation"]
     headline = f"{decision['outcome']} {decision['variant']}".strip()
@@ -5445,6 +6176,28 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
     except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
         notes.differs("payload shape", "a whole memo", f"{type(error).__name__}: {error}")
     _check_context(notes, payload, extra)
+    return key, headline, payload
+
+
+def _verify_letter(notes: Notes, payload: J, document: str | None, extra: Mapping[str, Any]) -> tuple[str, str, J]:
+    """A letter of the watch or an overview of a programme: its numbers from its evidence, its page from its payload."""
+    key, headline = "", ""
+    try:
+        if payload["kind"] == WATCH_LETTER:
+            key, headline = payload["key"], f"watch of {payload['variant']}: {payload['state']}"
+            check_watch(notes, payload)
+            if extra.get("key") is not None:
+                notes.same("experiment", extra["key"], key)
+            if extra.get("ledger") is not None:
+                _check_against(notes, {**payload, "readout": {"key": key}}, Path(extra["ledger"]), decisions=False)
+        else:
+            headline = f"programme of {len(payload['experiments'])} experiments"
+            check_programme(notes, payload)
+        check_letter_page(notes, payload, document, FIRST, PAYLOAD, extra.get("letters"))
+    except NewerError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
+        notes.differs("payload shape", "a whole letter", f"{type(error).__name__}: {error}")
     return key, headline, payload
 
 
@@ -5487,7 +6240,7 @@ def _check_since(notes: Notes, later: Sequence[J], length: int) -> None:
         notes.checked.append(f"since this memo the ledger has {len(kinds)} more: {counts}")
 
 
-def _check_against(notes: Notes, payload: J, path: Path) -> None:
+def _check_against(notes: Notes, payload: J, path: Path, *, decisions: bool = True) -> None:
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -5513,7 +6266,10 @@ def _check_against(notes: Notes, payload: J, path: Path) -> None:
             "ledger file, folder", f"the folder {first}", f"a folder named {path.resolve().parent.name}: a copy of it"
         )
     elif lines[: len(known)] == known:
-        _check_since(notes, [entry for entry, _ in linked[len(known) :]], len(known))
+        if decisions:
+            _check_since(notes, [entry for entry, _ in linked[len(known) :]], len(known))
+        else:
+            notes.checked.append(f"the ledger next to it still begins with the letter's {len(known)} entries")
     elif len(lines) < len(known) and known[: len(lines)] == lines:
         notes.differs("ledger file", f"{len(known)} entries", f"{len(lines)}: its tail was cut")
     else:
@@ -5530,6 +6286,7 @@ def verify(
     renderer: Renderer | None = None,
     further: Callable[[Notes, J], None] | None = None,
     engine: Callable[[Notes, J], None] | None = None,
+    letters: LetterPage | None = None,
 ) -> Report:
     """What recomputing everything in a memo shows; raises nothing for a bad memo.
 
@@ -5541,14 +6298,17 @@ def verify(
         renderer: How a payload becomes a page; without one the page is not compared.
         further: What else the caller can check of a payload whose chain holds.
         engine: Computes every row again in another way.
+        letters: Makes the page of a letter or an overview from its payload.
     """
     notes, where = Notes(), str(path)
     key_found = headline = ""
     try:
         key_found, headline, payload = _verify(
-            path, notes, {"key": key, "ledger": ledger, "witness": witness, "renderer": renderer, "further": further}
+            path,
+            notes,
+            {"key": key, "ledger": ledger, "witness": witness, "renderer": renderer, "further": further, "letters": letters},
         )
-        if engine is not None:
+        if engine is not None and payload["kind"] == "xpbench memo":
             engine(notes, payload)
     except UnreadableError as error:
         return Report("unreadable", where, f"{error}.", cause=error.cause)
@@ -5684,7 +6444,13 @@ def trace_memo(text: str, path: str | Path, *, renderer: Renderer | None = None)
     """
     payload = sealed(path, Notes())[0]
     page = payload.get("page")
-    cells = page["cells"] if page is not None else renderer.made(payload)[0] if renderer is not None else {}
+    cells = (
+        page.get("cells", {"blocks": page.get("blocks")})
+        if page is not None
+        else renderer.made(payload)[0]
+        if renderer is not None
+        else {}
+    )
     return trace(text, cells)
 
 
