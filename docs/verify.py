@@ -658,7 +658,7 @@ LETTER_STYLE = (
 
 
 def _letter_text(text: J) -> str:
-    """A text as it stands in a page: nothing of it is markup, and nothing steers the direction of its surroundings."""
+    """A text as a page shows it: nothing of it is markup, and nothing steers the direction of its surroundings."""
     out = str(text)
     for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&#34;"), ("'", "&#39;")):
         out = out.replace(sign, name)
@@ -7691,7 +7691,7 @@ def _check_against(notes: Notes, payload: J, path: Path, *, decisions: bool = Tr
         if decisions:
             _check_since(notes, [entry for entry, _ in linked[len(known) :]], len(known))
         else:
-            notes.checked.append(f"the ledger beside it still begins with the letter's {len(known)} entries")
+            notes.checked.append(f"the ledger next to it still begins with the letter's {len(known)} entries")
     elif len(lines) < len(known) and known[: len(lines)] == lines:
         notes.differs("ledger file", f"{len(known)} entries", f"{len(lines)}: its tail was cut")
     else:
@@ -11377,7 +11377,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "b7a677ac80ac9aa88ac7264ffed1413e7f5e0b6ecb9645684a093287287ddb64": (
+    "e35fa8473990cc26d4a231e971fde8da9af573031b8f3c2c4d9c720f0cf8f1a8": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -11446,6 +11446,7 @@ TEMPLATES = {
     '{{ ink|safe }}\n'
     '@media screen{ #audit:not(:checked)~.appendix{display:none}}\n'
     '@media screen and (max-width:720px){.phone{display:block}.wideonly{display:none}.two{grid-template-columns:1fr}body{padding:20px 16px 48px}.hyp,.pair,.facts{grid-template-columns:1fr}.hyp dt,.hyp dd{grid-row:auto}.hyp dd{margin-bottom:8px}.decision{padding:16px}caption{max-width:calc(100vw - 34px)}.tint caption{max-width:calc(100vw - 66px)}}\n'
+    '@media screen and (max-width:600px){.wide table,.wide tbody,.wide tr,.wide th,.wide td,.wide caption{display:block}.wide thead{display:none}.wide tr{border-bottom:1px solid var(--line);padding:8px 0}.wide th,.wide td{border:0;padding:2px 0;text-align:left;white-space:normal;min-width:0;width:auto}.wide td[data-l]{display:flow-root;padding-left:8.5em}.wide td[data-l]::before{content:attr(data-l);float:left;width:8em;margin-left:-8.5em;color:var(--muted)}}\n'
     '@page{size:A4;margin:14mm 14mm 16mm}\n'
     '@media print{\n'
     ':root{--ink:#1b1f24;--muted:#57606a;--accent:#0072b2;--better:#00795a;--worse:#b0481b;--warn:#8a6100;--sealed:#6b4fa0;--same:#0b6b6b;--ground:#fff;--raised:#f6f8fa;--line:#d5dae0;--zone:#e3eef6;--tint:#fbf6e9}\n'
@@ -11486,7 +11487,7 @@ TEMPLATES = {
     '<dl class="hyp"><dt>If</dt><dd>{{ c.hypothesis["if"] }}</dd><dt>then</dt><dd>{{ c.hypothesis.then }}</dd><dt>because</dt><dd>{{ c.hypothesis.because }}</dd></dl>\n'
     '<p class="small quiet">As registered {{ c.hypothesis.registered }}{% if c.hypothesis.by %} by {{ c.hypothesis.by }}{% endif %}, digest <span class="hex">{{ c.hypothesis.digest[:12] }}…</span>{% if c.hypothesis.amended %}; amended {{ c.hypothesis.amended }} time{{ "" if c.hypothesis.amended == 1 else "s" }} since, see below{% endif %}.{% for h in c.health if h.title == "Plan before data" %} {{ h.meaning }}{% endfor %}</p>\n'
     '{% set changed = c.deviations|selectattr("class", "equalto", "amendment after effects")|list %}{% if changed %}<div class="wide" tabindex="0"><table class="compact"><caption>Changed after effects were seen</caption><thead><tr><th scope="col">Where</th><th scope="col">As registered</th><th scope="col">As analysed</th></tr></thead><tbody>\n'
-    '{% for d in changed %}<tr><td><code>{{ d.pointer }}</code></td><td>{{ d.registered }}</td><td>{{ d.found }}</td></tr>\n'
+    '{% for d in changed %}<tr><td data-l="Where"><code>{{ d.pointer }}</code></td><td data-l="As registered">{{ d.registered }}</td><td data-l="As analysed">{{ d.found }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '{% if c.forest %}\n'
     '<figure tabindex="0" class="wideonly">{% if c.forest_note %}<figcaption>{{ c.forest_note }}</figcaption>{% endif %}{{ c.forest|safe }}</figure>\n'
@@ -11517,7 +11518,7 @@ TEMPLATES = {
     '<div class="wide" tabindex="0"><table><caption>Treatment against control, {{ c.interval_name }} unless another level is named</caption>\n'
     '<thead><tr><th scope="col">Metric</th><th scope="col" class="num">Units, control / treatment</th><th scope="col" class="num">Control</th><th scope="col" class="num">Treatment</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">{% if c.rows and c.rows[0].chance %}Chance{% else %}p, corrected as the interval · raw{% endif %}</th><th scope="col">Verdict</th></tr></thead>\n'
     '<tbody>\n'
-    '{% for r in c.rows %}<tr><th scope="row">{{ r.label }}{% if c.several %} · {{ r.variant }}{% endif %}<br><span class="quiet light">{{ r.role }}{% if r.level != c.level %}, {{ r.level }} interval{% endif %}</span></th><td class="num" data-x="rows.{{ r.index }}.n">{{ r.n }}</td><td class="num" data-x="rows.{{ r.index }}.control">{{ r.control }}</td><td class="num" data-x="rows.{{ r.index }}.treatment">{{ r.treatment }}</td><td class="num"><span data-x="rows.{{ r.index }}.effect">{{ r.effect }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.effect_interval">{{ r.effect_interval }}</span></td><td class="num"><span data-x="rows.{{ r.index }}.lift">{{ r.lift }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.lift_interval">{{ r.lift_interval }}</span></td><td class="num">{% if r.chance %}<span data-x="rows.{{ r.index }}.chance">{{ r.chance }}</span>{% else %}<span data-x="rows.{{ r.index }}.p_adjusted">{{ r.p_adjusted }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.p">{{ r.p }}</span>{% endif %}</td><td class="verdict"><span class="{{ r.tone }}" data-x="rows.{{ r.index }}.word">{{ r.mark }} {{ r.word }}</span>{% if r.reduction %}<br><span class="quiet">CUPED took {{ r.reduction }} of the variance</span>{% endif %}{% if r.reason %}<br><span class="quiet">{{ r.reason }}</span>{% endif %}</td></tr>\n'
+    '{% for r in c.rows %}<tr><th scope="row">{{ r.label }}{% if c.several %} · {{ r.variant }}{% endif %}<br><span class="quiet light">{{ r.role }}{% if r.level != c.level %}, {{ r.level }} interval{% endif %}</span></th><td class="num" data-x="rows.{{ r.index }}.n" data-l="Units">{{ r.n }}</td><td class="num" data-x="rows.{{ r.index }}.control" data-l="Control">{{ r.control }}</td><td class="num" data-x="rows.{{ r.index }}.treatment" data-l="Treatment">{{ r.treatment }}</td><td class="num" data-l="Effect"><span data-x="rows.{{ r.index }}.effect">{{ r.effect }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.effect_interval">{{ r.effect_interval }}</span></td><td class="num" data-l="Lift"><span data-x="rows.{{ r.index }}.lift">{{ r.lift }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.lift_interval">{{ r.lift_interval }}</span></td><td class="num" data-l="{% if r.chance %}Chance{% else %}p, corrected · raw{% endif %}">{% if r.chance %}<span data-x="rows.{{ r.index }}.chance">{{ r.chance }}</span>{% else %}<span data-x="rows.{{ r.index }}.p_adjusted">{{ r.p_adjusted }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.p">{{ r.p }}</span>{% endif %}</td><td class="verdict" data-l="Verdict"><span class="{{ r.tone }}" data-x="rows.{{ r.index }}.word">{{ r.mark }} {{ r.word }}</span>{% if r.reduction %}<br><span class="quiet">CUPED took {{ r.reduction }} of the variance</span>{% endif %}{% if r.reason %}<br><span class="quiet">{{ r.reason }}</span>{% endif %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '\n'
     '{% if c.forests %}\n'
@@ -11528,15 +11529,15 @@ TEMPLATES = {
     '\n'
     '{% if c.guardrails %}\n'
     '<h2>Guardrails against their margins</h2>\n'
-    '<div class="wide" tabindex="0"><table><caption>A guardrail passes only when its interval excludes the margin</caption><thead><tr><th scope="col">Guardrail</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Better is</th><th scope="col" class="num">Margin</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">p of being beyond</th><th scope="col">Verdict</th></tr></thead><tbody>\n'
-    '{% for r in c.guardrails %}<tr><th scope="row">{{ r.label }}</th>{% if c.several %}<td>{{ r.variant }}</td>{% endif %}<td>{{ "more" if r.direction == "more is better" else "less" }}</td><td class="num">{{ r.margin or "–" }}</td><td class="num">{{ r.lift }} ({{ r.lift_interval }})</td><td class="num">{{ r.effect }} ({{ r.effect_interval }})</td><td class="num">{{ r.margin_p }}</td><td class="{{ r.tone }}">{{ r.mark }} {{ r.word }}</td></tr>\n'
+    '<div class="wide" tabindex="0"><table><caption>A guardrail passes only when its interval excludes the margin</caption><thead><tr><th scope="col">Guardrail</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Better is</th><th scope="col" class="num">Margin</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">p, margin test</th><th scope="col">Verdict</th></tr></thead><tbody>\n'
+    '{% for r in c.guardrails %}<tr><th scope="row">{{ r.label }}</th>{% if c.several %}<td data-l="Variant">{{ r.variant }}</td>{% endif %}<td data-l="Better is">{{ "more" if r.direction == "more is better" else "less" }}</td><td class="num" data-l="Margin">{{ r.margin or "–" }}</td><td class="num" data-l="Lift">{{ r.lift }} ({{ r.lift_interval }})</td><td class="num" data-l="Effect">{{ r.effect }} ({{ r.effect_interval }})</td><td class="num" data-l="p, margin test">{{ r.margin_p }}</td><td class="{{ r.tone }}" data-l="Verdict">{{ r.mark }} {{ r.word }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '{% endif %}\n'
     '\n'
     '{% if c.sensitivity.rows %}\n'
     '<h2>The same numbers another way</h2>\n'
     '<div class="wide" tabindex="0"><table><caption>As planned, and without a choice the plan made</caption><thead><tr><th scope="col">Metric</th><th scope="col">Computed</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">p</th></tr></thead><tbody>\n'
-    '{% for s in c.sensitivity.rows %}<tr{% if not s.planned %} class="quiet"{% endif %}><th scope="row"{% if not s.planned %} class="light"{% endif %}>{{ s.label if s.planned else "" }}</th><td class="name">{{ s.name }}</td><td class="num">{{ s.lift }}</td><td class="num">{{ s.effect }}</td><td class="num">{{ s.p }}</td></tr>\n'
+    '{% for s in c.sensitivity.rows %}<tr{% if not s.planned %} class="quiet"{% endif %}><th scope="row"{% if not s.planned %} class="light"{% endif %}>{{ s.label if s.planned else "" }}</th><td class="name" data-l="Computed">{{ s.name }}</td><td class="num" data-l="Lift">{{ s.lift }}</td><td class="num" data-l="Effect">{{ s.effect }}</td><td class="num" data-l="p">{{ s.p }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '<ul class="small quiet">{% for n in c.sensitivity.notes %}<li>{{ n.name }}: {{ n.note }}</li>{% endfor %}</ul>\n'
     '{% endif %}\n'
@@ -11546,7 +11547,7 @@ TEMPLATES = {
     '<p class="small">Shown to learn from, not to decide by. Slices with fewer than {{ c.segments[0].smallest }} units in a variant are not shown.</p>\n'
     '{% for s in c.segments %}<h3>{{ s.dimension }}{% if not s.declared %} (not declared in the plan){% endif %}</h3>\n'
     '<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Slice</th><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col" class="num">Units, control / treatment</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">p, corrected over slices</th></tr></thead><tbody>\n'
-    '{% for r in s.slices %}<tr><th scope="row">{{ r.value }}</th><td>{{ r.label }}</td>{% if c.several %}<td>{{ r.variant }}</td>{% endif %}<td class="num">{{ r.n }}</td><td class="num">{{ r.shown }}</td><td class="num">{{ r.p_adjusted }}</td></tr>\n'
+    '{% for r in s.slices %}<tr><th scope="row">{{ r.value }}</th><td data-l="Metric">{{ r.label }}</td>{% if c.several %}<td data-l="Variant">{{ r.variant }}</td>{% endif %}<td class="num" data-l="Units">{{ r.n }}</td><td class="num" data-l="Lift">{{ r.shown }}</td><td class="num" data-l="p, corrected">{{ r.p_adjusted }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '<p class="small quiet">{% if s.interaction %}Test that the effect is the same in all slices, p: {% for i in s.interaction %}{{ i.what }} <span class="nowrap">{{ i.p }}</span>{{ ", " if not loop.last else ". " }}{% endfor %}{% endif %}{% if s.hidden %}{{ s.hidden }} slice{{ "" if s.hidden == 1 else "s" }} too small to show.{% endif %}</p>\n'
     '{% endfor %}{% for f in c.segment_pictures %}<figure tabindex="0">{{ f|safe }}</figure>{% endfor %}</div>\n'
@@ -11556,10 +11557,10 @@ TEMPLATES = {
     '<div class="tint"><h2>Over time, and next to other experiments (exploratory)</h2>\n'
     '<p class="small">Tests of the difference between the variants, corrected by Holm over all of a table. {% if c.over_time.loud %}{{ c.over_time.loud|join(" ") }}{% else %}No change of an effect is shown.{% endif %}</p>\n'
     '{% if c.over_time.trends %}<div class="wide" tabindex="0"><table class="compact"><caption>Does an effect change</caption><thead><tr><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Along</th><th scope="col" class="num">Points</th><th scope="col" class="num">p, corrected</th><th scope="col">Found</th></tr></thead><tbody>\n'
-    '{% for t in c.over_time.trends %}<tr><th scope="row" class="light">{{ t.metric }}</th>{% if c.several %}<td>{{ t.variant }}</td>{% endif %}<td>{{ t.axis }}</td><td class="num">{{ t.points }}</td><td class="num">{{ t.p }}</td><td>{{ t.word }}</td></tr>\n'
+    '{% for t in c.over_time.trends %}<tr><th scope="row" class="light">{{ t.metric }}</th>{% if c.several %}<td data-l="Variant">{{ t.variant }}</td>{% endif %}<td data-l="Along">{{ t.axis }}</td><td class="num" data-l="Points">{{ t.points }}</td><td class="num" data-l="p, corrected">{{ t.p }}</td><td data-l="Found">{{ t.word }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '{% if c.over_time.interactions %}<div class="wide" tabindex="0"><table class="compact"><caption>Does an effect depend on another experiment on the same units</caption><thead><tr><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Other experiment</th><th scope="col" class="num">p, corrected</th><th scope="col" class="num">V of the assignments</th><th scope="col">Found</th></tr></thead><tbody>\n'
-    '{% for i in c.over_time.interactions %}<tr><th scope="row" class="light">{{ i.metric }}</th>{% if c.several %}<td>{{ i.variant }}</td>{% endif %}<td>{{ i.other }}</td><td class="num">{{ i.p }}</td><td class="num">{{ i.v }}</td><td>{{ i.word }}</td></tr>\n'
+    '{% for i in c.over_time.interactions %}<tr><th scope="row" class="light">{{ i.metric }}</th>{% if c.several %}<td data-l="Variant">{{ i.variant }}</td>{% endif %}<td data-l="Other experiment">{{ i.other }}</td><td class="num" data-l="p, corrected">{{ i.p }}</td><td class="num" data-l="V">{{ i.v }}</td><td data-l="Found">{{ i.word }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}{% if c.time_pictures %}<div class="pair">{% for f in c.time_pictures %}<figure>{{ f|safe }}</figure>{% endfor %}</div>{% endif %}</div>\n'
     '\n'
     '{% endif -%}\n'
@@ -11570,29 +11571,29 @@ TEMPLATES = {
     '{% endfor %}</ul>\n'
     '{% for status in ("pass", "not answerable") %}{% set group = c.health|selectattr("status", "equalto", status)|list %}{% if group %}\n'
     '<div class="wide" tabindex="0"><table class="compact"><caption>{{ group|length }} {{ group[0].word }}</caption><thead><tr><th scope="col">Check</th><th scope="col">Gate</th><th scope="col">Finding</th></tr></thead><tbody>\n'
-    '{% for h in group %}<tr><th scope="row" class="light">{{ h.title }}</th><td>{{ "gate" if h.gate else "" }}</td><td>{{ h.meaning }}{% if status == "not answerable" and h.next_step != "Nothing to do." %} {{ h.next_step }}{% endif %}</td></tr>\n'
+    '{% for h in group %}<tr><th scope="row" class="light">{{ h.title }}</th><td data-l="Gate">{{ "gate" if h.gate else "" }}</td><td data-l="Finding">{{ h.meaning }}{% if status == "not answerable" and h.next_step != "Nothing to do." %} {{ h.next_step }}{% endif %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '{% endif %}{% endfor %}\n'
     '\n'
     '<h2>Looks, and what they cost</h2>\n'
     '<p>{{ c.looks.cost }}</p>\n'
     '{% if c.looks.rows %}<div class="wide" tabindex="0"><table><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col" class="num">Units</th><th scope="col">Due</th><th scope="col">Reason</th><th scope="col" class="num">Ledger entry</th></tr></thead><tbody>\n'
-    '{% for l in c.looks.rows %}<tr><td>{{ l.at }}</td><td>{{ l.by }}</td><td class="num">{{ l.units }}</td><td>{{ l.planned }}</td><td>{{ l.reason or "–" }}</td><td class="num">{{ l.seq }}</td></tr>\n'
+    '{% for l in c.looks.rows %}<tr><td data-l="When">{{ l.at }}</td><td data-l="Who">{{ l.by }}</td><td class="num" data-l="Units">{{ l.units }}</td><td data-l="Due">{{ l.planned }}</td><td data-l="Reason">{{ l.reason or "–" }}</td><td class="num" data-l="Ledger entry">{{ l.seq }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '\n'
     '<h2>Plan, amendments and deviations</h2>\n'
     '{% if c.amendments %}<div class="wide" tabindex="0"><table><caption>Amendments, each with what was known when it was made</caption><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">Known by then</th><th scope="col">Reason</th><th scope="col">Changes</th></tr></thead><tbody>\n'
-    '{% for a in c.amendments %}<tr><td>{{ a.at[:16]|replace("T", " ") }} UTC</td><td>{{ a.by or "–" }}</td><td class="{{ "worse" if a.knowledge == "effects seen" else "" }}">{{ a.knowledge }}</td><td>{{ a.reason or "–" }}</td><td>{% for x in a.changes %}<code>{{ x }}</code>{{ ", " if not loop.last }}{% else %}–{% endfor %}</td></tr>\n'
+    '{% for a in c.amendments %}<tr><td data-l="When">{{ a.at[:16]|replace("T", " ") }} UTC</td><td data-l="Who">{{ a.by or "–" }}</td><td class="{{ "worse" if a.knowledge == "effects seen" else "" }}" data-l="Known by then">{{ a.knowledge }}</td><td data-l="Reason">{{ a.reason or "–" }}</td><td data-l="Changes">{% for x in a.changes %}<code>{{ x }}</code>{{ ", " if not loop.last }}{% else %}–{% endfor %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% else %}<p>The plan was not amended.</p>{% endif %}\n'
     '{% if c.deviations %}<div class="wide" tabindex="0"><table><caption>Deviations of the analysis from the registered plan</caption><thead><tr><th scope="col">Where</th><th scope="col">Class</th><th scope="col">Registered</th><th scope="col">Analysed</th></tr></thead><tbody>\n'
-    '{% for d in c.deviations %}<tr><td><code>{{ d.pointer }}</code></td><td>{{ d["class"] }}</td><td>{{ d.registered }}</td><td>{{ d.found }}</td></tr>\n'
+    '{% for d in c.deviations %}<tr><td data-l="Where"><code>{{ d.pointer }}</code></td><td data-l="Class">{{ d["class"] }}</td><td data-l="Registered">{{ d.registered }}</td><td data-l="Analysed">{{ d.found }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% else %}<p>The analysis does not deviate from the plan.</p>{% endif %}\n'
-    '{% if c.waivers %}<div class="wide" tabindex="0"><table><caption>Waivers</caption><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">What</th></tr></thead><tbody>{% for w in c.waivers %}<tr><td>{{ w.at[:10] }}</td><td>{{ w.by or "–" }}</td><td>{{ w.what }}</td></tr>{% endfor %}</tbody></table></div>{% endif %}\n'
+    '{% if c.waivers %}<div class="wide" tabindex="0"><table><caption>Waivers</caption><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">What</th></tr></thead><tbody>{% for w in c.waivers %}<tr><td data-l="When">{{ w.at[:10] }}</td><td data-l="Who">{{ w.by or "–" }}</td><td data-l="What">{{ w.what }}</td></tr>{% endfor %}</tbody></table></div>{% endif %}\n'
     '\n'
     '<h2>How the decision follows</h2>\n'
     '<p>The rule was fixed with the plan; the first row that fits decides.</p>\n'
     '<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Row</th><th scope="col">When</th><th scope="col">Outcome</th><th scope="col">Why</th></tr></thead><tbody>\n'
-    '{% for r in c.rule.rows %}<tr><th scope="row">{{ r.id }}{% if r.id in c.rule.fired %} <span class="accent">◀ fired</span>{% endif %}</th><td>{{ r.when }}</td><td class="name">{{ r.outcome }}</td><td>{{ r.because }}</td></tr>\n'
+    '{% for r in c.rule.rows %}<tr><th scope="row">{{ r.id }}{% if r.id in c.rule.fired %} <span class="accent">◀ fired</span>{% endif %}</th><td data-l="When">{{ r.when }}</td><td class="name" data-l="Outcome">{{ r.outcome }}</td><td data-l="Why">{{ r.because }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '{% for v in c.rule.variants %}<h3>{{ v.variant }}: {{ v.outcome }} ({{ v.row }})</h3><p>{{ v.because }} <span class="quiet">Found: {{ v.situation }}.{% if v.evidence %} Because of: {{ v.evidence|join("; ") }}.{% endif %}</span></p>\n'
     '{% endfor %}\n'
@@ -11601,10 +11602,10 @@ TEMPLATES = {
     '<h2>Data</h2>\n'
     '<p>{{ c.data.source }}, {{ c.data.rows }} rows; {% for u in c.data.units %}{{ u.variant }} {{ u.n }}{{ ", " if not loop.last }}{% endfor %} units.{% if c.data.first %} First exposure {{ c.data.first }}, last {{ c.data.last }}.{% endif %}{% if c.data.until %} Data until {{ c.data.until }}.{% endif %}</p>\n'
     '{% if c.data.findings %}<div class="wide" tabindex="0"><table><caption>What was counted while reading; nothing is dropped in silence</caption><thead><tr><th scope="col">Finding</th><th scope="col">Metric</th><th scope="col" class="num">Count</th><th scope="col">Done with it</th><th scope="col">Detail</th></tr></thead><tbody>\n'
-    '{% for f in c.data.findings %}<tr><th scope="row">{{ f.name }}</th><td>{{ f.metric }}</td><td class="num">{{ f.count }}</td><td>{{ f.action }}</td><td>{{ f.detail }}</td></tr>\n'
+    '{% for f in c.data.findings %}<tr><th scope="row">{{ f.name }}</th><td data-l="Metric">{{ f.metric }}</td><td class="num" data-l="Count">{{ f.count }}</td><td data-l="Done with it">{{ f.action }}</td><td data-l="Detail">{{ f.detail }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% else %}<p>Every row could be used.</p>{% endif %}\n'
     '{% if c.data.caps %}<div class="wide" tabindex="0"><table><caption>Caps for extreme values, pooled over variants</caption><thead><tr><th scope="col">Metric</th><th scope="col">Column</th><th scope="col" class="num">Lower</th><th scope="col" class="num">Upper</th><th scope="col" class="num">Units</th></tr></thead><tbody>\n'
-    '{% for k in c.data.caps %}<tr><th scope="row">{{ k.metric }}</th><td>{{ k.column }}</td><td class="num">{{ k.lower }}</td><td class="num">{{ k.upper }}</td><td class="num">{{ k.cut }}</td></tr>\n'
+    '{% for k in c.data.caps %}<tr><th scope="row">{{ k.metric }}</th><td data-l="Column">{{ k.column }}</td><td class="num" data-l="Lower">{{ k.lower }}</td><td class="num" data-l="Upper">{{ k.upper }}</td><td class="num" data-l="Units">{{ k.cut }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '\n'
     '<h2>Method in plain language</h2>\n'
@@ -11618,7 +11619,7 @@ TEMPLATES = {
     '\n'
     '<h2>Sign-offs</h2>\n'
     '{% if c.sign_offs %}<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">For</th><th scope="col">Signed</th><th scope="col">Over plan digest</th><th scope="col">Signature</th></tr></thead><tbody>\n'
-    '{% for s in c.sign_offs %}<tr><th scope="row">{{ s.name }}</th><td>{{ s.role or "–" }}</td><td>{{ s.needed_for or "–" }}</td><td>{{ s.at[:10] if s.at else "not signed" }}</td><td class="hex">{{ (s.plan_digest or "–")[:16] }}</td><td>{{ s.signature or "–" }}{% if s.key %}, over {{ s.covers }}<br><span class="hex">{{ s.key }}</span>{% endif %}</td></tr>\n'
+    '{% for s in c.sign_offs %}<tr><th scope="row">{{ s.name }}</th><td data-l="Role">{{ s.role or "–" }}</td><td data-l="For">{{ s.needed_for or "–" }}</td><td data-l="Signed">{{ s.at[:10] if s.at else "not signed" }}</td><td class="hex" data-l="Over plan digest">{{ (s.plan_digest or "–")[:16] }}</td><td data-l="Signature">{{ s.signature or "–" }}{% if s.key %}, over {{ s.covers }}<br><span class="hex">{{ s.key }}</span>{% endif %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% else %}<p>The plan asks for no sign-off.</p>{% endif %}\n'
     '\n'
     '<h2>Provenance</h2>\n'
@@ -11626,7 +11627,7 @@ TEMPLATES = {
     '{% for k, v in c.provenance %}<tr><th scope="row">{{ k }}</th><td class="{{ "hex" if v|length > 40 else "" }}">{{ v }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '<div class="wide" tabindex="0"><table><caption>The ledger up to this memo</caption><thead><tr><th scope="col" class="num">Entry</th><th scope="col">When</th><th scope="col">What</th><th scope="col">Who</th><th scope="col">SHA-256</th></tr></thead><tbody>\n'
-    '{% for e in c.ledger %}<tr><td class="num">{{ e.seq }}</td><td>{{ e.at[:16]|replace("T", " ") }} UTC{% if e.set_back_seconds %} <span class="warn">clock set back</span>{% endif %}</td><td>{{ e.kind|replace("_", " ") }}</td><td>{{ e.by or "–" }}</td><td class="hex">{{ e.digest[:16] }}…</td></tr>\n'
+    '{% for e in c.ledger %}<tr><td class="num" data-l="Entry">{{ e.seq }}</td><td data-l="When">{{ e.at[:16]|replace("T", " ") }} UTC{% if e.set_back_seconds %} <span class="warn">clock set back</span>{% endif %}</td><td data-l="What">{{ e.kind|replace("_", " ") }}</td><td data-l="Who">{{ e.by or "–" }}</td><td class="hex" data-l="SHA-256">{{ e.digest[:16] }}…</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '\n'
     '<h2>How to verify this memo</h2>\n'

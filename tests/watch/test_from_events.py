@@ -197,9 +197,9 @@ def test_what_is_not_shipped_or_no_log_is_refused(tmp_path: Path) -> None:
         experiment.watch(xp.events(before_after(), clock=clock), by=" ")
     with pytest.raises(XpbenchError):
         experiment.watch(xp.units(pa.table({"id": [1], "variant": ["control"]}), unit="id", variant="variant"), by="ana")
-    late = before_after()
+    nothing = xp.events(before_after().slice(0, 0), clock=clock)
     with pytest.raises(DataError):
-        experiment.watch(xp.events(late.slice(0, 0), clock=clock), by="ana")
+        experiment.watch(nothing, by="ana")
 
 
 def test_power_is_played_with_the_noise_of_the_past(tmp_path: Path) -> None:

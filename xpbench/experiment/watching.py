@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 WATCH_PAGE = "watch.html"
 LETTER_DAYS = 14
-"""From this day on every check has a letter of its own beside the newest one: those of two and of four weeks."""
+"""From this day on every check has a letter of its own next to the newest one: those of two and of four weeks."""
 
 
 @dataclass(frozen=True, slots=True)

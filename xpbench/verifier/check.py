@@ -170,7 +170,7 @@ def _check_against(notes: Notes, payload: J, path: Path, *, decisions: bool = Tr
         if decisions:
             _check_since(notes, [entry for entry, _ in linked[len(known) :]], len(known))
         else:
-            notes.checked.append(f"the ledger beside it still begins with the letter's {len(known)} entries")
+            notes.checked.append(f"the ledger next to it still begins with the letter's {len(known)} entries")
     elif len(lines) < len(known) and known[: len(lines)] == lines:
         notes.differs("ledger file", f"{len(known)} entries", f"{len(lines)}: its tail was cut")
     else:

@@ -28,7 +28,7 @@ LETTER_STYLE = (
 
 
 def _letter_text(text: J) -> str:
-    """A text as it stands in a page: nothing of it is markup, and nothing steers the direction of its surroundings."""
+    """A text as a page shows it: nothing of it is markup, and nothing steers the direction of its surroundings."""
     out = str(text)
     for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&#34;"), ("'", "&#39;")):
         out = out.replace(sign, name)

@@ -29,7 +29,7 @@ _STOP = frozenset(
 )
 _ENDINGS = (
     ("ization", "iz"), ("isation", "is"), ("ational", "at"), ("ations", "at"), ("ation", "at"), ("ators", "at"), ("ator", "at"),
-    ("fulness", ""), ("ously", "ous"), ("ively", "iv"), ("iness", "i"), ("ness", ""), ("ments", ""), ("ment", ""),
+    ("fulness", ""), ("ously", "ous"), ("ively", "iv"), ("iness", "i"), ("ness", ""),
     ("ingly", ""), ("edly", ""), ("ally", "al"), ("ings", ""), ("ing", ""), ("iest", "i"), ("ies", "i"), ("ied", "i"),
     ("ers", ""), ("est", ""), ("er", ""), ("ed", ""), ("ly", ""), ("es", ""), ("s", ""), ("y", "i"), ("e", ""),
 )  # fmt: skip
@@ -76,7 +76,7 @@ def stem(word: str) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text that tell anything, without endings."""
+    """The words of a text that say anything, without endings."""
     text = re.sub(r"([a-z])([A-Z])", r"\1 \2", text)
     return [stem(w) for w in _WORD.findall(text) if w.casefold() not in _STOP]
 
