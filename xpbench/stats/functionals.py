@@ -60,6 +60,14 @@ class RatioOfMeans:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterMean(RatioOfMeans):
+    """Mean per member where whole groups were assigned: sums of groups over their numbers of members.
+
+    Its noise is the cluster-robust one; few groups of unlike sizes are worth fewer than they are (`pairs.groups_worth`).
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class FormulaOfMeans:
     """Any arithmetic over the means.
 

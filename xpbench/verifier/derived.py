@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from xpbench.verifier.bound import is_known, look_on_record
 from xpbench.verifier.boundaries import crossing_rate
-from xpbench.verifier.chain import is_neutral, level_of
+from xpbench.verifier.chain import is_neutral, level_of, pointers_of_drop
 from xpbench.verifier.designs import alpha_of, closing
 from xpbench.verifier.documented import DOCUMENTED
 from xpbench.verifier.first import LOOKS_STAMP, RESTARTED_STAMP
@@ -354,17 +354,19 @@ def check_stamps(notes: Notes, payload: J, entries: Sequence[J]) -> None:
 
 def _declared(entries: Sequence[J]) -> list[J]:
     """Each field that an amendment changed, with what had been seen by then."""
-    out, failed = [], False
+    out, failed, plan = [], False, None
     for i, entry in enumerate(entries):
         body = entry["body"]
         health = body.get("health")
         failed = failed or (isinstance(health, dict) and bool(health.get("gates")))
         for change in body["changes"] if entry["kind"] == "amended" else ():
             seen = "effects seen" if failed else level_of(entries[:i])
-            late = seen == "effects seen" and not is_neutral(change["pointer"])
+            drops = not failed and plan is not None and change["pointer"] in pointers_of_drop(plan, body["plan"])
+            late = seen == "effects seen" and not is_neutral(change["pointer"]) and not drops
             kind = "amendment after effects" if late else "amendment after outcomes"
             kind = "amendment before data" if seen in ("nothing assigned", "no outcomes computed") else kind
             out.append({**change, "class": kind, "seq": entry["seq"], "at": entry["at"], "reason": body["reason"]})
+        plan = body["plan"] if entry["kind"] in ("registered", "amended") else plan
     return out
 
 
