@@ -1,4 +1,4 @@
-"""Writes the tables of docs/proof/trust.md from results/trust.json, forger.json, honest.json, crash.json, kills.json and injection.json.
+"""Writes the tables of docs/proof/trust.md from what is in benchmarks/results.
 
 python -m benchmarks.trust_page
 """
