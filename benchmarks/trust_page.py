@@ -145,31 +145,13 @@ def forgeries(forger: dict[str, Any]) -> str:
     return f"{_table(['forged', 'how often', 'exit codes of the package', 'missed'], 3, rows)}\n\nAsked: {asked}."
 
 
-def lives(honest: dict[str, Any]) -> str:
-    """Honest lives, how they ended and what was among them."""
-    ended, found = honest["ended"], honest["with"]
-
-    def met(start: str) -> str:
-        return ", ".join(
-            f"{k.removeprefix(start)} {n:,}" for k, n in sorted(found.items(), key=lambda i: -i[1]) if k.startswith(start)
-        )
-
-    rows = [[k, f"{n:,}"] for k, n in ended.items() if k != "missed"]
-    rows.append(["**not verified in full, or ended in an error**", f"**{len(honest['missed'])}**"])
-    told = [
-        f"{name}: {met(start)}." for name, start in (("Models", "model "), ("Kinds of metrics", "kind "), ("Stamps", "stamp "))
-    ]
-    return f"{_table(['life ended', 'how often'], 1, rows)}\n\n" + "\n".join(told)
-
-
 def page(text: str) -> str:
     """The page with its tables made anew."""
     trust, crash, injection, forger = _load("trust"), _load("crash"), _load("injection"), _load("forger")
-    killed, honest = _load("kills"), _load("honest")
+    killed = _load("kills")
     parts = {
         "changes": f"{changes(trust)}\n\n{_source(trust, trust['flips of memo']['commit'])}",
         "forgeries": f"{forgeries(forger)}\n\n{_source(forger, forger['commit'])}",
-        "lives": f"{lives(honest)}\n\n{_source(honest, honest['commit'])}",
         "kills": f"{kills(crash, killed)}\n\n{_source(crash, crash['commit'])}\n\n{_source(killed, killed['commit'])}",
         "faults": f"{faults(injection)}\n\n{_source(injection, injection['commit'])}",
         "readers": readers(trust),
