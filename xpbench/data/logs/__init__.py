@@ -10,6 +10,7 @@ exposures            first exposures
 values               one value per unit and metric
 quantiles            quantiles of a property over events
 days_since_exposure  moments by days since exposure
+covariates           other metrics' past, and values of segments
 concurrent           other experiments on the same units
 identity             one person under several ids
 survey               one look over a whole log
