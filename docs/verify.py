@@ -248,7 +248,7 @@ def shortened(value: object) -> str:
 
 
 class UnreadableError(Exception):
-    """The file is no memo that this program can read; `cause` says why in a word or two."""
+    """The file is not a memo that this program can read; `cause` says why in a word or two."""
 
     def __init__(self, reason: str, cause: str = "no memo") -> None:
         super().__init__(reason)
@@ -268,12 +268,12 @@ MAX_DEPTH = 64
 def _pairs(pairs: list[tuple[str, J]]) -> dict[str, J]:
     out = dict(pairs)
     if len(out) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("a key appears twice in one object")
     return out
 
 
 def _refused(name: str) -> J:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def _float(text: str) -> float:
@@ -433,11 +433,13 @@ PLAN_KEYS: J = {
             "min_lift": None,
             "name": None,
             "numerator": None,
+            "past_of": [None],
             "per": None,
             "property": None,
             "q": None,
             "role": None,
             "steps": [{"event": None, "where": [{"op": None, "property": None, "value": "any"}]}],
+            "strata": [None],
             "timeout_minutes": None,
             "where": [{"op": None, "property": None, "value": "any"}],
             "window_days": None,
@@ -566,6 +568,40 @@ PAYLOAD_KEYS: J = {
 A field that the payload gains is added here in the same change: until then the verifier refuses the memo that has it.
 """
 
+LETTER_PAGE: J = {"edition": None, "title": None, "blocks": ANY}
+WATCH_KEYS: J = {
+    **dict.fromkeys(("schema", "kind", "key", "title", "variant", "shipped_at", "as_of", "state", "check", "last_day")),
+    "plan": PLAN_KEYS,
+    "dates": [[None]],
+    "series": {"*": {"*": {"adopted": None, "days": [[None]]}}},
+    "notes": [None],
+    "forecasts": [dict.fromkeys(("metric", "day", "level", "lift", "low", "high"))],
+    "ledger": {"lines": [None], "witness": dict.fromkeys(("length", "digest"))},
+    "versions": FREE,
+    "page": LETTER_PAGE,
+}
+"""The shape of a letter of the watch."""
+PROGRAMME_KEYS: J = {
+    **dict.fromkeys(("schema", "kind", "as_of", "confidence")),
+    "experiments": [
+        {
+            **dict.fromkeys(("key", "has_memo")),
+            "ledger": {"lines": [None], "witness": dict.fromkeys(("length", "digest"))},
+            "readout": ANY,
+        }
+    ],
+    "broken": [dict.fromkeys(("key", "reason"))],
+    "found": {
+        **dict.fromkeys(("experiments", "without_memo", "silent", "looks", "peeks", "overrides", "decided", "shipped")),
+        **dict.fromkeys(("days_to_decision", "reported", "expected")),
+        "peeks_by": FREE,
+        "win_rate": [None],
+    },
+    "versions": FREE,
+    "page": LETTER_PAGE,
+}
+"""The shape of an overview of all experiments of a root; the digests of readouts say what those must be."""
+
 
 def unknown_keys(value: J, shape: J = PAYLOAD_KEYS, where: str = "") -> Iterator[tuple[str, str, str]]:
     """Where a value does not fit its shape: the place, what it may be there, what it is."""
@@ -591,6 +627,114 @@ def unknown_keys(value: J, shape: J = PAYLOAD_KEYS, where: str = "") -> Iterator
                 yield from unknown_keys(item, shape["*"], place)
             else:
                 yield place, "no such key", "a key that this schema does not have"
+
+
+# ---------------------------------------------------------------------------------------------------------------------- letter
+# Letters and overviews: pages of headings, sentences and tables, made of blocks that the payload carries.
+
+WATCH_LETTER = "xpbench watch letter"
+PROGRAMME = "xpbench programme"
+
+LetterPage = Callable[[J], J]
+"""Makes the page of a payload: its edition, its title and its blocks."""
+
+LETTER_STYLE = (
+    ":root{--ink:#1b1f24;--muted:#57606a;--ground:#fff;--line:#d5dae0;--raised:#f6f8fa}"
+    "@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--muted:#9aa4af;--ground:#111417;--line:#343b44;--raised:#1c2127}}"
+    "html{background:var(--ground);color:var(--ink);font:15px/1.45 system-ui,sans-serif}"
+    "body{margin:0 auto;padding:32px 24px 64px;max-width:988px;overflow-wrap:anywhere}"
+    "h1{font-size:26px;margin:0 0 8px}h2{font-size:19px;margin:32px 0 8px;padding-top:12px;border-top:1px solid var(--line)}"
+    ".lead{background:var(--raised);padding:16px 20px;font-size:17px}.small{font-size:13px;color:var(--muted)}"
+    "p{max-width:72ch}.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:13px}"
+    "caption{text-align:left;color:var(--muted);padding-bottom:6px}"
+    "th,td{text-align:left;vertical-align:top;padding:5px 14px 5px 0;border-bottom:1px solid var(--line);"
+    "font-variant-numeric:tabular-nums}"
+)
+
+
+def _letter_text(text: J) -> str:
+    """A text as a page shows it: nothing of it is markup, and nothing steers the direction of its surroundings."""
+    out = str(text)
+    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&#34;"), ("'", "&#39;")):
+        out = out.replace(sign, name)
+    return out
+
+
+def _letter_block(block: J) -> str:
+    kind, *rest = block
+    if kind in ("h1", "h2"):
+        return f"<{kind} dir=auto>{_letter_text(rest[0])}</{kind}>"
+    if kind in ("p", "lead", "small"):
+        name = "" if kind == "p" else f' class="{kind}"'
+        return f"<p{name} dir=auto>{_letter_text(rest[0])}</p>"
+    if kind == "list":
+        return f"<ul>{''.join(f'<li dir=auto>{_letter_text(item)}</li>' for item in rest[0])}</ul>"
+    if kind == "table":
+        caption, heads, rows = rest
+        head = "".join(f'<th scope="col">{_letter_text(h)}</th>' for h in heads)
+        body = "".join("<tr>" + "".join(f"<td dir=auto>{_letter_text(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
+        return (
+            f'<div class="wide"><table><caption>{_letter_text(caption)}</caption>'
+            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>"
+        )
+    raise ValueError(f"a block of an unknown kind: {kind}")
+
+
+def letter_main(page: J) -> tuple[str, str]:
+    """Title and main element of a page, from its blocks."""
+    return _letter_text(page["title"]), "<main>\n" + "".join(_letter_block(b) + "\n" for b in page["blocks"]) + "</main>\n"
+
+
+def letter_document(page: J, first: str) -> str:
+    """The page up to its evidence.
+
+    Args:
+        page: Title and blocks.
+        first: How every page begins.
+    """
+    title, main = letter_main(page)
+    return (
+        f'{first}<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="color-scheme" content="light dark">\n<meta name="robots" content="noindex">\n'
+        f"<title>{title}</title>\n<style>{LETTER_STYLE}</style>\n</head>\n<body>\n{main}"
+    )
+
+
+def check_letter_page(
+    notes: Notes, payload: J, document: str | None, first: str, evidence: str, made: LetterPage | None
+) -> None:
+    """The page shows its blocks and nothing else, and the blocks are what the payload's numbers say.
+
+    Args:
+        notes: Where to note what is found.
+        payload: The payload.
+        document: The file's text; None where there is no page.
+        first: How every page begins.
+        evidence: How its evidence begins.
+        made: Makes the page of a payload; without it the words are not compared with the numbers.
+    """
+    before = len(notes.differences)
+    page = payload["page"]
+    if document is not None:
+        shown = document[: document.find(evidence)]
+        wanted = letter_document(page, first)
+        if sha256(shown) != sha256(wanted):
+            notes.differs("page", "the blocks that the payload carries", "another text or other marks")
+    if made is None:
+        notes.left.append("the words of the page, which need the package (xpbench verify)")
+    else:
+        own = made(payload)
+        if own["edition"] != page["edition"]:
+            notes.left.append(f"the words of the page, which another release has written (edition {page['edition']})")
+        elif canonical(own) != canonical(page):
+            where = next((i for i, (a, b) in enumerate(zip(own["blocks"], page["blocks"], strict=False)) if a != b), -1)
+            a, b = (p["blocks"][where] if 0 <= where < len(p["blocks"]) else p["title"] for p in (own, page))
+            notes.differs("page, words", a, b)
+    if len(notes.differences) == before:
+        notes.has_cells = made is not None
+        notes.checked.append("the page shows what its payload says" if made is not None else "the page shows its blocks")
+        if document is not None:
+            notes.depth = "in full"
 
 
 # ------------------------------------------------------------------------------------------------------------------- quantiles
@@ -856,7 +1000,7 @@ def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------------------- chain
-# The ledger's chain, and the story that it tells.
+# The ledger's chain, and the story in it.
 
 LEDGER_SCHEMA = 2
 """Newest schema of a ledger entry that this program reads."""
@@ -1066,7 +1210,7 @@ def refuse_copies(data: bytes) -> None:
 
 
 def memo_in(data: bytes) -> tuple[bytes, dict[str, bytes]]:
-    """The memo in an archive, and everything that is beside it there.
+    """The memo in an archive, and everything that is next to it there.
 
     Raises:
         UnreadableError: no archive of a memo, or one that is too large.
@@ -1097,13 +1241,13 @@ def _refuse_gaps(infos: Sequence[zipfile.ZipInfo], archive: zipfile.ZipFile, dat
     at = 0
     for info in sorted(infos, key=lambda i: i.header_offset):
         if info.header_offset - at not in ((0, 12, 16) if at else (0,)):  # behind a file there may be its length once more
-            raise ValueError(f"bytes before {info.filename} that are no file of its directory")
+            raise ValueError(f"bytes before {info.filename} that are not a file of its directory")
         head = data[info.header_offset : info.header_offset + 30]
         lengths = [int.from_bytes(head[i : i + 2], "little") for i in (26, 28)]
         at = info.header_offset + 30 + sum(lengths) + info.compress_size
     end = data.rfind(b"PK\x05\x06")
     if archive.start_dir - at not in (0, 12, 16) or archive.comment or end + 22 != len(data):
-        raise ValueError("bytes that are no file of its directory")
+        raise ValueError("bytes that are not a file of its directory")
 
 
 def check_archive(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes) -> None:
@@ -1283,7 +1427,13 @@ def read_added(pieces: list[str]) -> list[Difference]:
 # The file: its bytes, its parts, its seal.
 
 PAYLOAD_SCHEMA = 2
-"""Newest schema of a payload that this program reads."""
+"""Newest schema of a memo's payload that this program reads."""
+PAYLOAD_KINDS: J = {
+    "xpbench memo": (PAYLOAD_SCHEMA, PAYLOAD_KEYS),
+    WATCH_LETTER: (1, WATCH_KEYS),
+    PROGRAMME: (1, PROGRAMME_KEYS),
+}
+"""Newest schema and shape of each kind of payload."""
 MAX_BYTES = 64 * 1024 * 1024
 PAYLOAD = '<script type="application/json" id="xpbench-payload">'
 SEAL = '<script type="application/json" id="xpbench-seal">'
@@ -1334,7 +1484,7 @@ def decoded(data: bytes) -> tuple[str, list[Difference]]:
         if b"xpbench-payload" in data:
             found.append(Difference("encoding", "UTF-8", f"byte {error.start:,} is none"))
             return data.decode("utf-8", "replace"), found
-        raise UnreadableError("the file is no UTF-8 text") from None
+        raise UnreadableError("the file is not UTF-8 text") from None
     if text.lstrip(" \t\n").startswith("<") and not text.endswith(LAST) and text.rstrip(" \t\n").endswith(LAST.strip()):
         found.append(Difference("final newline", "one, as saved", "white space at the end was added or taken away"))
         text = text.rstrip(" \t\n") + "\n"
@@ -1372,7 +1522,7 @@ def parts_of(document: str) -> tuple[str, str | None]:
     if document.lstrip().startswith("{"):
         return document.removesuffix("\n"), None
     if "xpbench" not in document:
-        raise UnreadableError("this is no xpbench memo")
+        raise UnreadableError("this is not an xpbench memo")
     if not document.rstrip().endswith("</html>") and SEAL not in document:
         raise UnreadableError("the file ends too early: a truncated download", "truncated")
     at, seal_at = document.find(PAYLOAD), document.rfind(SEAL)
@@ -1399,17 +1549,18 @@ def sealed(path: str | Path, notes: Notes, data: bytes | None = None) -> tuple[J
         payload = loads(text)
     except ValueError as error:
         if seal_text is None:
-            cut = "xpbench memo" in text and not text.endswith("}")
-            reason = "the file ends too early: a truncated download" if cut else f"this is no xpbench memo: {error}"
+            cut = any(kind in text for kind in PAYLOAD_KINDS) and not text.endswith("}")
+            reason = "the file ends too early: a truncated download" if cut else f"this is not an xpbench memo: {error}"
             raise UnreadableError(reason, "truncated" if cut else "no memo") from None
         raise
-    if not isinstance(payload, dict) or payload.get("kind") != "xpbench memo":
-        raise (UnreadableError("this is no xpbench memo") if seal_text is None else ValueError("the payload is no memo"))
-    if type(payload.get("schema")) is int and payload["schema"] > PAYLOAD_SCHEMA:
-        raise NewerError(f"the memo has schema {payload['schema']}, this program reads up to {PAYLOAD_SCHEMA}")
+    if not isinstance(payload, dict) or payload.get("kind") not in PAYLOAD_KINDS:
+        raise (UnreadableError("this is not an xpbench memo") if seal_text is None else ValueError("the payload is not a memo"))
+    newest, shape = PAYLOAD_KINDS[payload["kind"]]
+    if type(payload.get("schema")) is int and payload["schema"] > newest:
+        raise NewerError(f"the memo has schema {payload['schema']}, this program reads up to {newest}")
     if type(payload.get("schema")) is not int or payload["schema"] < 1:
-        notes.differs("schema", f"a whole number from 1 to {PAYLOAD_SCHEMA}", payload.get("schema"))
-    for place, expected, other in unknown_keys(payload):
+        notes.differs("schema", f"a whole number from 1 to {newest}", payload.get("schema"))
+    for place, expected, other in unknown_keys(payload, shape):
         notes.differs(f"payload, {place}", expected, other)
     whole = canonical(payload)
     if seal_text is None:
@@ -1609,7 +1760,7 @@ def _decided(entries: Sequence[J], recommendation: J) -> J:
 
 
 def check_told(notes: Notes, payload: J, entries: Sequence[J]) -> None:
-    """What the payload tells of the ledger is what the entries say, to the last name."""
+    """What the payload says of the ledger is what the entries say, to the last name."""
     check_sign_offs(notes, entries, [sha256(line) for line in payload["ledger"]["lines"]])
     for name, expected in told_by(entries, payload["readout"]).items():
         if payload["schema"] == 1 and name == "sign_offs":
@@ -3433,7 +3584,7 @@ def misses(found: Posterior, row: J, mass: float) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------------ documented
-# Mixpanel's documented test, which stands beside a row for comparison: unpooled z, its own variances.
+# Mixpanel's documented test, which is next to a row for comparison: unpooled z, its own variances.
 
 DOCUMENTED = "Mixpanel's documented test"
 _RATES = ("conversion", "retention", "funnel")
@@ -3814,7 +3965,7 @@ def lost(row: J) -> bool:
 
 
 def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, methods: int) -> dict[str, J]:
-    """What was found for one treatment variant; what is lost keeps anything beside it from winning."""
+    """What was found for one treatment variant; what is lost keeps anything next to it from winning."""
     ladder = ("worse", "none", "unclear", "small", "win")
     primaries = [r for r in rows if r["role"] == "primary"]
     states = [
@@ -4154,7 +4305,7 @@ def check_decision(notes: Notes, payload: J) -> None:
 
 
 # --------------------------------------------------------------------------------------------------------------------- derived
-# What a readout says in sentences and in fields beside the estimates, derived a second time: nothing of it is free text.
+# What a readout says in sentences and in fields next to the estimates, derived a second time: nothing of it is free text.
 
 REASONS = {
     "ok": ("",),
@@ -4163,6 +4314,7 @@ REASONS = {
     "not_finite": ("A mean or variance is missing or infinite, so nothing can be computed from it.",),
     "zero_variance": (
         "All units of both variants have the same value, so there is no noise to judge a difference by.",
+        "The covariates predict the metric exactly, so no noise is left to judge a difference by.",
         "The covariates foretell the metric exactly, so no noise is left to judge a difference by.",
         "The noise of the quantile can't be read off the values around it: in a variant they are all the same (ties), or too "
         "few lie beyond the quantile.",
@@ -4176,6 +4328,8 @@ REASONS = {
     "zero_denominator": ("The denominator has mean zero in a variant, so the ratio does not exist.",),
     "control_near_zero": ("The mean of the control is zero, so a relative change does not exist; read the effect instead.",),
     "unbounded_lift": (
+        "The mean of the control can't be distinguished from zero at this level, so the lift has no finite interval; read the "
+        "effect instead.",
         "The mean of the control can't be told from zero at this level, so the lift has no finite interval; read the effect "
         "instead.",
     ),
@@ -4564,7 +4718,7 @@ def check_over_time(notes: Notes, readout: J) -> None:
                     notes.differs(f"{part}, {' '.join(one['what'])}, {name}", value, found)
         count += len(mine)
     if count and len(notes.differences) == before:
-        notes.checked.append(f"{count} tests over time and beside other experiments recomputed from the moments")
+        notes.checked.append(f"{count} tests over time and next to other experiments recomputed from the moments")
 
 
 def _around(ends: tuple[str, str], sentence: object, name: str) -> bool:
@@ -4718,7 +4872,7 @@ def _told_trend(word: str, axis: str, *, says_rest: bool) -> str:
 
 
 def _interactions(plan: J, cells: Sequence[J], _: int) -> list[J]:
-    """Every metric and treatment beside every other experiment: the same effect in all of its variants, by Cochran's Q."""
+    """Every metric and treatment next to every other experiment: the same effect in all of its variants, by Cochran's Q."""
     control = next(v["key"] for v in plan["variants"] if v.get("control"))
     out = []
     for where in sorted({c.get("dimension", "") for c in cells if c.get("dimension", "").startswith(OTHER)}):
@@ -5045,7 +5199,7 @@ class Page(HTMLParser):
                 self.marked.setdefault(mark, "")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Nothing stands inside."""
+        """Nothing is inside."""
 
     def handle_endtag(self, tag: str) -> None:
         """Close it, with whatever was left open inside."""
@@ -5096,7 +5250,7 @@ def _p_text(p: float | None) -> str:
 
 
 def row_texts(row: J) -> dict[str, str]:
-    """How the numbers of a row stand on the page."""
+    """How a page shows the numbers of a row."""
     share = row["is_proportion"]
     has_lift, has_ends = row["lift"] is not None, row["lift_low"] is not None and row["lift_high"] is not None
     width = row["lift_high"] - row["lift_low"] if has_ends else None
@@ -5468,6 +5622,586 @@ def _found(number: str, piece: str, cells: J, rows: Sequence[J]) -> str:
     return ""
 
 
+# -------------------------------------------------------------------------------------------------------------------- watching
+# The letter of a watch, computed again: its series, its estimates, the state of each guardrail and of the contract.
+
+AGREES = 1e-6
+"""Relative distance, on the scale of the interval, within which two implementations agree: the autocorrelation is iterated."""
+_HELD, _SHIP = "holdback", "shipped"
+
+
+class _NoAnswerError(Exception):
+    """An estimator has no answer here."""
+
+
+def check_chain_of(notes: Notes, part: J, name: str = "ledger") -> list[J] | None:
+    """The entries of a ledger that a letter carries, its chain, witness and order checked; None where they don't hold."""
+    try:
+        linked = list(chain(part["lines"]))
+    except ValueError as error:
+        notes.differs(f"{name} chain", "a whole chain", str(error))
+        return None
+    notes.same(f"{name}, witness", {"length": len(linked), "digest": linked[-1][1] if linked else START}, part["witness"])
+    wrong = order(linked)
+    if wrong:
+        notes.differs(f"{name}, order of entries", "one plan, registered first, and entries about the plan in force", wrong)
+    return [e for e, _ in linked]
+
+
+def check_watch(notes: Notes, payload: J) -> list[J] | None:
+    """Everything that a letter says beyond its words follows from its ledger and its series."""
+    before = len(notes.differences)
+    entries = check_chain_of(notes, payload["ledger"])
+    if entries is None:
+        return None
+    plans = [e["body"]["plan"] for e in entries if e["kind"] in ("registered", "amended")]
+    decided = [e for e in entries if e["kind"] in ("decided", "deferred")]
+    if not plans or not decided or decided[-1]["body"].get("outcome") != "ship":
+        notes.differs("what is watched", "a plan and a decision to ship", "none on record")
+        return entries
+    plan, shipped = plans[-1], decided[-1]
+    notes.same("key", plan["key"], payload["key"])
+    notes.same("title", plan["title"], payload["title"])
+    notes.same("plan", canonical(plan), canonical(payload["plan"]))
+    notes.same("variant", shipped["body"].get("variant"), payload["variant"])
+    notes.same("shipped at", shipped["at"], payload["shipped_at"])
+    notes.same("as of", max(e["at"] for e in entries), payload["as_of"])
+    checks = [e for e in entries if e["kind"] == "watched" and e["seq"] > shipped["seq"] and "check_day" in e["body"]]
+    _check_contract_dates(notes, payload, plan, shipped, checks)
+    if not checks:
+        notes.differs("check", "at least one on record", "none")
+        return entries
+    last = checks[-1]
+    notes.same("check", last["seq"], payload["check"])
+    _check_watched_rows(notes, payload, plan, shipped, last["body"])
+    _check_forecasts(notes, payload, plan)
+    if len(notes.differences) == before:
+        notes.checked += [
+            f"chain of {len(entries)} ledger entries, and the contract's dates from it",
+            f"estimates and states of the check of day {last['body']['check_day']}, from its series",
+        ]
+    return entries
+
+
+def when_of(stamp: str) -> datetime:
+    """A time stamp of the ledger."""
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00"))
+
+
+def _check_contract_dates(notes: Notes, payload: J, plan: J, shipped: J, checks: Sequence[J]) -> None:
+    """The table of dates: what is on record counts, and a date a day ago without a record is overdue."""
+    watch = plan["watch"]
+    last = watch["weeks"] * 7
+    days = sorted({d for d in watch["check_days"] if 0 < d <= last} | {last})
+    records = {int(e["body"]["check_day"]): e for e in checks}
+    start, now = when_of(shipped["at"]), when_of(payload["as_of"])
+    ours = []
+    for day in days:
+        due, entry = start + timedelta(days=day), records.get(day)
+        state = entry["body"]["state"] if entry else "overdue" if now >= due + timedelta(days=1) else "waiting"
+        ours.append([day, due.date().isoformat(), state, entry["seq"] if entry else 0, (entry["by"] or "") if entry else ""])
+    notes.same("dates of the contract", canonical(ours), canonical(payload["dates"]))
+    rank = ("breached", "overdue", "not answerable", "waiting", "kept")
+    notes.same("state of the contract", min((d[2] for d in ours), key=rank.index), payload["state"])
+
+
+def _check_watched_rows(notes: Notes, payload: J, plan: J, shipped: J, body: J) -> None:
+    notes.same("series, digest", sha256(canonical(payload["series"])), body.get("series_digest"))
+    watch = plan["watch"]
+    last = watch["weeks"] * 7
+    alpha = alpha_of(plan) / len({d for d in watch["check_days"] if 0 < d <= last} | {last})
+    wanted = list(watch["metrics"]) or [m["key"] for m in plan["metrics"] if m["role"] == "guardrail"]
+    rows = {row["metric"]: row for row in body["rows"]}
+    notes.same("metrics of the check", canonical(wanted), canonical(list(rows)))
+    start = when_of(shipped["at"]).date()
+    until = min(start + timedelta(days=body["check_day"]), date.fromisoformat(payload["last_day"]))
+    for key in wanted:
+        own = next(m for m in plan["metrics"] if m["key"] == key)
+        margins = body.get("margins", {}).get(key)
+        if margins is not None:
+            own = {**{k: v for k, v in own.items() if k not in ("margin", "margin_rel")}, **margins}
+        row, series = rows.get(key, {}), payload["series"].get(key)
+        try:
+            pair = NAN_PAIR if series is None else _watched_pair(watch["estimator"], series, start, until, body.get("trend"))
+        except _NoAnswerError:
+            pair = NAN_PAIR
+        except ZeroDivisionError:
+            notes.left.append(f"the estimate of {key}, whose days have too many patterns for their number")
+            continue
+        _compare_watch(notes, key, _judged(own, pair, alpha), row)
+    rank = ("breached", "overdue", "not answerable", "waiting", "kept")
+    states = [row["state"] for row in body["rows"]]
+    notes.same("state of the check", min(states, key=rank.index) if states else "not answerable", body["state"])
+
+
+NAN_PAIR = Pair(status="no answer")
+
+
+def _judged(metric: J, pair: Pair, alpha: float) -> J:
+    """Numbers and state of one metric: within its margin, worse and not within it, or not to be said."""
+    if pair.status != "ok":
+        return {"state": "not answerable", "alpha": alpha}
+    q = t_isf(alpha / 2, pair.df)
+    sign = 1 if metric["direction"] == "increase" else -1
+    effect, reach = pair.mt - pair.mc, q * math.sqrt(pair.variance)
+    low, high = effect - reach, effect + reach
+    bounds = fieller(pair, q) if has_lift(pair) else None
+    is_worse = high < 0 if sign > 0 else low > 0
+    relative, margin = metric.get("margin_rel"), metric.get("margin")
+    size = relative if relative is not None else margin
+    state = "breached" if is_worse else "not answerable"
+    if size is not None:
+        gap = lift_z(pair, -sign * size) if relative is not None else (effect + sign * size) / math.sqrt(pair.variance)
+        state = "kept" if sign * gap > q else state
+    return {
+        "state": state,
+        "before": pair.mc,
+        "after": pair.mt,
+        "effect": effect,
+        "ci_low": low,
+        "ci_high": high,
+        "lift": effect / abs(pair.mc) if has_lift(pair) else None,
+        "lift_low": bounds[0] if bounds else None,
+        "lift_high": bounds[1] if bounds else None,
+        "margin": None if size is None else -sign * size,
+        "alpha": alpha,
+    }
+
+
+def _compare_watch(notes: Notes, key: str, ours: Mapping[str, J], theirs: Mapping[str, J]) -> None:
+    notes.same(f"{key}, state", ours["state"], theirs.get("state"))
+    scale = abs(ours.get("ci_high", 0.0) - ours.get("ci_low", 0.0))
+    for name in ("before", "after", "effect", "ci_low", "ci_high", "lift", "lift_low", "lift_high", "margin", "alpha"):
+        a, b = ours.get(name), theirs.get(name)
+        wide = scale if not name.startswith("lift") else scale / max(abs(ours.get("before") or 1.0), 1e-300)
+        if (a is None) != (b is None) or (a is not None and not abs(a - b) <= AGREES * max(abs(a), wide)):
+            notes.differs(f"{key}, {name}", a, b)
+
+
+def _watched_pair(estimator: str, series: J, shipped: date, until: date, trend: J) -> Pair:
+    groups = {
+        name: (
+            None if g["adopted"] is None else date.fromisoformat(g["adopted"]),
+            [(date.fromisoformat(d), n, m, v) for d, n, m, v in g["days"] if date.fromisoformat(d) <= until],
+        )
+        for name, g in series.items()
+    }
+    if estimator == "holdback":
+        return _held_back(groups)
+    if estimator == "pre_post":
+        return _before_after(groups, shipped, trend == "linear")
+    return _adopting(groups)
+
+
+def _held_back(groups: J) -> Pair:
+    """Means of all days, with the spread between days in the variance of a group, and Welch's degrees of freedom."""
+    parts = []
+    for name in (_HELD, _SHIP):
+        days = groups.get(name, (None, []))[1]
+        if not days or any(v is None for *_, v in days):
+            raise _NoAnswerError
+        n = sum(k for _, k, _, _ in days)
+        mean = math.fsum(k * m for _, k, m, _ in days) / n
+        squares = math.fsum((k - 1) * v + k * (m - mean) ** 2 for _, k, m, v in days)
+        if n < 2 or squares <= 0:
+            raise _NoAnswerError
+        parts.append((n, mean, squares / (n - 1) / n))
+    (nc, mc, vc), (nt, mt, vt) = parts
+    df = (vc + vt) ** 2 / (vc * vc / (nc - 1) + vt * vt / (nt - 1))
+    return Pair(mc, mt, vc, vt, 0.0, df, nc + nt)
+
+
+def _least_squares(x: list[list[float]], y: list[float]) -> tuple[list[float], list[list[float]]]:
+    """Coefficients, and the inverse of x'x; a ZeroDivisionError where the columns depend on each other."""
+    k = len(x[0])
+    rows = [
+        [math.fsum(r[i] * r[j] for r in x) for j in range(k)] + [1.0 if i == j else 0.0 for j in range(k)] for i in range(k)
+    ]
+    for i in range(k):
+        p = max(range(i, k), key=lambda r: abs(rows[r][i]))
+        if abs(rows[p][i]) < 1e-9:
+            raise ZeroDivisionError
+        rows[i], rows[p] = rows[p], rows[i]
+        rows[i] = [v / rows[i][i] for v in rows[i]]
+        for r in range(k):
+            if r != i and rows[r][i]:
+                rows[r] = [a - rows[r][i] * b for a, b in zip(rows[r], rows[i], strict=True)]
+    inverse = [row[k:] for row in rows]
+    right = [math.fsum(r[i] * v for r, v in zip(x, y, strict=True)) for i in range(k)]
+    return [math.fsum(a * b for a, b in zip(row, right, strict=True)) for row in inverse], inverse
+
+
+def _before_after(groups: J, shipped: date, trend: bool) -> Pair:
+    """A step at shipping over weekdays and trend, with errors that remember the day before."""
+    if len(groups) != 1:
+        raise _NoAnswerError
+    ((_, days),) = groups.values()
+    early = sum(d < shipped for d, *_ in days)
+    if early < 14 or len(days) - early < 7:
+        raise _NoAnswerError
+    times = [(d - days[0][0]).days for d, *_ in days]
+    weekdays = sorted({d.weekday() for d, *_ in days})
+    middle = sum(times) / len(times)
+    x = []
+    for (day, *_), time in zip(days, times, strict=True):
+        row = [1.0 if day.weekday() == w else 0.0 for w in weekdays]
+        row += [(time - middle) / max(times[-1], 1.0)] if trend else []
+        x.append([*row, 1.0 if day >= shipped else 0.0])
+    y = [m for _, _, m, _ in days]
+    t, k, rho = len(y), len(x[0]), 0.0
+    beta, inverse = _least_squares(x, y)
+    near = [i for i in range(1, t) if times[i] - times[i - 1] == 1]
+    a, b = x, y
+    for _ in range(20):
+        left = [v - math.fsum(p * q for p, q in zip(row, beta, strict=True)) for row, v in zip(x, y, strict=True)]
+        scale = math.fsum(e * e for e in left) / t
+        raw = math.fsum(left[i] * left[i - 1] for i in near) / len(near) / scale if scale > 0 and near else 0.0
+        new = min(0.95, max(-0.5, raw + (1 + k * (1 + raw)) / t / 2))
+        a, b = _whitened(x, y, times, new)
+        beta, inverse = _least_squares(a, b)
+        if abs(new - rho) < 1e-6:
+            break
+        rho = new
+    df = t - k
+    noise = math.fsum((v - math.fsum(p * q for p, q in zip(r, beta, strict=True))) ** 2 for r, v in zip(a, b, strict=True)) / df
+    after = [row[:-1] for row, (d, *_) in zip(x, days, strict=True) if d >= shipped]
+    at = [*(math.fsum(c) / len(after) for c in zip(*after, strict=True)), 0.0]
+    mc, effect = math.fsum(p * q for p, q in zip(at, beta, strict=True)), beta[-1]
+    vc = noise * math.fsum(p * inverse[i][j] * q for i, p in enumerate(at) for j, q in enumerate(at))
+    ve = noise * inverse[-1][-1]
+    cov = noise * math.fsum(p * inverse[i][-1] for i, p in enumerate(at))
+    if not ve > 0:
+        raise _NoAnswerError
+    return Pair(mc, mc + effect, vc, vc + ve + 2 * cov, vc + cov, float(df), 0)
+
+
+def _whitened(x: list[list[float]], y: list[float], times: list[int], rho: float) -> tuple[list[list[float]], list[float]]:
+    first = math.sqrt(1 - rho * rho)
+    a, b = [[v * first for v in x[0]]], [y[0] * first]
+    for i in range(1, len(y)):
+        gap = times[i] - times[i - 1]
+        link = math.copysign(abs(rho) ** gap, rho if gap % 2 else 1.0)
+        f = math.sqrt((1 - rho * rho) / (1 - link * link)) if link * link < 1 else 1.0
+        a.append([(p - link * q) * f for p, q in zip(x[i], x[i - 1], strict=True)])
+        b.append((y[i] - link * y[i - 1]) * f)
+    return a, b
+
+
+def _adopting(groups: J) -> Pair:
+    """Groups that adopted against those that had not yet, and the spread by leaving one out."""
+    there = {name: (when, {d: (n, m) for d, n, m, _ in days}) for name, (when, days) in groups.items() if days}
+    if len(there) < 4:
+        raise _NoAnswerError
+    whole = _moved(there)
+    if whole is None:
+        raise _NoAnswerError
+    without = [_moved({k: v for k, v in there.items() if k != name}) for name in there]
+    found = [e for e in without if e is not None]
+    k = len(found)
+    if k < 3:
+        raise _NoAnswerError
+    means = [math.fsum(e[i] for e in found) / k for i in (0, 1)]
+    ve, vt, c = (
+        math.fsum((e[i] - means[i]) * (e[j] - means[j]) for e in found) * (k - 1) / k for i, j in ((0, 0), (1, 1), (0, 1))
+    )
+    if not ve > 0:
+        raise _NoAnswerError
+    return Pair(whole[1] - whole[0], whole[1], vt + ve - 2 * c, vt, vt - c, float(k - 1), 0)
+
+
+def _moved(groups: J) -> tuple[float, float] | None:
+    found = []
+    for name, (when, own) in groups.items():
+        if when is None:
+            continue
+        before = [d for d in own if 0 < (when - d).days <= 28]
+        others = [
+            (w, days)
+            for other, (w, days) in groups.items()
+            if other != name and (w is None or w > when) and set(before) <= set(days)
+        ]
+        after = [d for d in own if 0 <= (d - when).days < 28 and any((w is None or d < w) and d in days for w, days in others)]
+        if not before or not after:
+            continue
+        total = size = 0.0
+        for w, days in others:
+            shared = [d for d in after if (w is None or d < w) and d in days]
+            if shared:
+                change = _day_mean(own, shared) - _day_mean(own, before) - _day_mean(days, shared) + _day_mean(days, before)
+                total, size = total + change * len(shared), size + len(shared)
+        found.append((total / size, _day_mean(own, after), sum(own[d][0] for d in after)))
+    if not found:
+        return None
+    weight = sum(w for *_, w in found)
+    return sum(e * w for e, _, w in found) / weight, sum(m * w for _, m, w in found) / weight
+
+
+def _day_mean(table: J, days: Sequence[date]) -> float:
+    return math.fsum(table[d][1] for d in days) / len(days)
+
+
+def _check_forecasts(notes: Notes, payload: J, plan: J) -> None:
+    """The lift that is left on a later day, where the letter names one: a mixture of normals over times of decay."""
+    ours = {}
+    if plan["watch"]["estimator"] == "holdback":
+        until = date.fromisoformat(payload["last_day"])
+        for key, series in payload["series"].items():
+            found = _forecast(series, until)
+            if found is not None:
+                ours[key] = found
+    theirs = {f["metric"]: f for f in payload["forecasts"]}
+    notes.same("metrics with a forecast", sorted(ours), sorted(theirs))
+    for key, (low, middle, high) in ours.items():
+        f = theirs.get(key, {})
+        notes.same(f"{key}, forecast of day", [84, 0.8], [f.get("day"), f.get("level")])
+        for name, value in (("low", low), ("lift", middle), ("high", high)):
+            if not abs(value - f.get(name, NAN)) <= 1e-6 * max(high - low, 1e-12):
+                notes.differs(f"{key}, forecast, {name}", value, f.get(name))
+
+
+def _forecast(series: J, until: date) -> tuple[float, float, float] | None:
+    if set(series) != {_HELD, _SHIP}:
+        return None
+    both = [
+        {date.fromisoformat(d): (n, m, v) for d, n, m, v in series[name]["days"] if date.fromisoformat(d) <= until}
+        for name in (_HELD, _SHIP)
+    ]
+    days = sorted(both[0].keys() & both[1].keys())
+    held: dict[int, list[date]] = {}
+    for day in days:
+        held.setdefault((day - days[0]).days // 3, []).append(day)
+    points = []
+    for block in (b for _, b in sorted(held.items()) if len(b) == 3):
+        logs, noise = [], 0.0
+        for table in both:
+            n = sum(table[d][0] for d in block)
+            mean = math.fsum(table[d][0] * table[d][1] for d in block) / n
+            if not mean > 0 or any(table[d][2] is None for d in block):
+                return None
+            logs.append(math.log(mean))
+            noise += math.fsum(table[d][0] * table[d][2] for d in block) / n / n / mean**2
+        if not noise > 0:
+            return None
+        points.append((sum((d - days[0]).days for d in block) / 3, logs[1] - logs[0], noise))
+    if len(points) < 5:
+        return None
+    normals = []
+    for i in range(12):
+        tau = 3 * 10 ** (i / 11)
+        rows = [(math.exp(-t / tau), y, 1 / v) for t, y, v in points]
+        s0, s1, s2, y0, y1 = (
+            math.fsum(f(e, y) * w for e, y, w in rows)
+            for f in (
+                lambda e, y: 1.0,
+                lambda e, y: e,
+                lambda e, y: e * e,
+                lambda e, y: y,
+                lambda e, y: e * y,
+            )
+        )
+        d = s0 * s2 - s1 * s1
+        if not d > 0:
+            return None
+        a, b = (s2 * y0 - s1 * y1) / d, (s0 * y1 - s1 * y0) / d
+        rest = math.fsum(w * (y - a - b * e) ** 2 for e, y, w in rows)
+        at = math.exp(-84 / tau)
+        normals.append((-0.5 * math.log(d) - 0.5 * rest, a + b * at, math.sqrt((s2 - 2 * at * s1 + at * at * s0) / d)))
+    top = max(w for w, *_ in normals)
+    weights = [math.exp(w - top) for w, *_ in normals]
+    total = sum(weights)
+    bounds = min(m - 12 * s for _, m, s in normals), max(m + 12 * s for _, m, s in normals)
+    out = []
+    for p in (0.1, 0.5, 0.9):
+        low, high = bounds
+        for _ in range(200):
+            middle = (low + high) / 2
+            below = sum(w * normal_tail((m - middle) / s) for w, (_, m, s) in zip(weights, normals, strict=True)) / total
+            low, high = (middle, high) if below < p else (low, middle)
+        out.append((low + high) / 2)
+    return None if out[2] - out[0] > 0.5 else (math.expm1(out[0]), math.expm1(out[1]), math.expm1(out[2]))
+
+
+# ------------------------------------------------------------------------------------------------------------------- programme
+# The overview of a programme, computed again: every ledger's chain, what was decided, who peeked, what lifts are worth.
+
+def check_programme(notes: Notes, payload: J) -> None:
+    """Every number that the overview names follows from the ledgers and readouts that it carries."""
+    before = len(notes.differences)
+    keys, lines, lifts = [], [], []
+    as_of = when_of(payload["as_of"])
+    for one in payload["experiments"]:
+        key = one["key"]
+        keys.append(key)
+        entries = check_chain_of(notes, one["ledger"], key)
+        if entries is None:
+            continue
+        plan = [e["body"]["plan"] for e in entries if e["kind"] in ("registered", "amended")][-1]
+        notes.same(f"{key}, key", plan["key"], key)
+        if any(when_of(e["at"]) > as_of for e in entries):
+            notes.differs("as of", "no entry after it", f"an entry of {key}")
+        line = _told_of(entries, one["has_memo"], as_of)
+        lines.append(line)
+        decision = line["entry"]
+        found = one["readout"]
+        if found is not None:
+            wanted = decision["body"].get("readout_digest") if decision else None
+            notes.same(f"{key}, readout that was decided on", wanted, sha256(canonical(found)))
+        if found is not None and decision and decision["kind"] == "decided" and not line["late"]:
+            lift = _first_lift(plan, found, decision)
+            lifts += [lift] if lift else []
+    notes.same("experiments, each once", len(set(keys)), len(keys))
+    ours = _added_up(lines, lifts, payload["confidence"])
+    theirs = payload["found"]
+    for name in sorted(ours.keys() | theirs.keys()):
+        if not _alike(ours.get(name), theirs.get(name)):
+            notes.differs(f"programme, {name}", ours.get(name), theirs.get(name))
+    if len(notes.differences) == before:
+        notes.checked += [
+            f"chains of {len(keys)} ledgers, and the readouts that their decisions name",
+            "decisions, looks, peeks, memos, times to decision, win rate and what shipped lifts are worth",
+        ]
+    if payload["broken"]:
+        notes.not_checked.append(f"{len(payload['broken'])} folders that could not be read when the overview was made")
+
+
+def _told_of(entries: Sequence[J], has_memo: bool, as_of: datetime) -> J:
+    """One experiment as its ledger shows it."""
+    looks: dict[str, J] = {}
+    for e in entries:
+        if e["kind"] in ("opened", "peeked"):
+            data = data_of(e)
+            if data not in looks or (e["kind"] == "peeked" and looks[data]["kind"] == "opened"):
+                looks[data] = e
+    decisions = [e for e in entries if e["kind"] in ("decided", "deferred")]
+    decision = decisions[-1] if decisions else None
+    memo = has_memo or any(e["kind"] == "memo" for e in entries)
+    restarted = any(e["kind"] == "restarted" for e in entries)
+    quiet = as_of - max(when_of(e["at"]) for e in entries)
+    read = [e for e in entries if e["kind"] in ("looked", "opened", "peeked")]
+    state = (read[-1]["body"].get("health") or {}).get("plan_first", "") if read else ""
+    late = entries[0]["body"].get("retrospective") is True or state in PLAN_STAMPS
+    first = next((e for e in decisions if e["kind"] == "decided"), None)
+    return {
+        "entry": decision,
+        "outcome": decision["body"].get("outcome", "") if decision else "",
+        "follows": decision["body"].get("follows_rule") if decision and decision["kind"] == "decided" else None,
+        "memo": memo,
+        "silent": not memo and not restarted and quiet > timedelta(days=60),
+        "peeked": [e["by"] or "" for e in looks.values() if e["kind"] == "peeked"],
+        "looks": len(looks),
+        "late": late,
+        "days": (when_of(first["at"]) - when_of(entries[0]["at"])).total_seconds() / 86400 if first else None,
+    }
+
+
+def _first_lift(plan: J, readout: J, decision: J) -> tuple[float, float, bool] | None:
+    """The lift of the first claim in the direction that is hoped for, its standard error, and whether it was shipped."""
+    shipped = decision["body"].get("variant") if decision["body"].get("outcome") == "ship" else None
+    variant = shipped or next(v["key"] for v in plan["variants"] if not v.get("control"))
+    claims = [c["metric"] for c in plan["hypothesis"]["then"]]
+    for name in claims or [m["key"] for m in plan["metrics"] if m["role"] == "primary"][:1]:
+        row = next((r for r in readout["rows"] if r["metric"] == name and r["variant"] == variant), None)
+        if row is not None and row["lift"] is not None and row["se"] and row["mean_control"]:
+            sign = 1.0 if row["direction"] == "increase" else -1.0
+            return sign * row["lift"], row["se"] / abs(row["mean_control"]), bool(shipped)
+    return None
+
+
+def _added_up(lines: Sequence[J], lifts: Sequence[tuple[float, float, bool]], confidence: float) -> J:
+    decided = [x for x in lines if x["outcome"] in ("ship", "ship none", "iterate") and not x["late"]]
+    wins, n = sum(x["outcome"] == "ship" for x in decided), len(decided)
+    days = sorted(x["days"] for x in lines if x["days"] is not None)
+    by: dict[str, int] = {}
+    for x in lines:
+        for who in x["peeked"]:
+            by[who] = by.get(who, 0) + 1
+    return {
+        "experiments": len(lines),
+        "without_memo": sum(not x["memo"] for x in lines),
+        "silent": sum(x["silent"] for x in lines),
+        "looks": sum(x["looks"] for x in lines),
+        "peeks": sum(len(x["peeked"]) for x in lines),
+        "peeks_by": by,
+        "overrides": sum(x["follows"] is False for x in lines),
+        "decided": n,
+        "shipped": wins,
+        "win_rate": _wilson(wins, n, confidence) if n else None,
+        "days_to_decision": (days[(len(days) - 1) // 2] + days[len(days) // 2]) / 2 if days else None,
+        **_worth(lifts),
+    }
+
+
+def _wilson(k: int, n: int, confidence: float) -> list[float]:
+    z = normal_isf((1 - confidence) / 2)
+    p, d = k / n, 1 + z * z / n
+    middle, half = (p + z * z / (2 * n)) / d, z / d * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return [p, max(middle - half, 0.0), min(middle + half, 1.0)]
+
+
+def _worth(lifts: Sequence[tuple[float, float, bool]]) -> J:
+    """Sum of shipped lifts as found, and after shrinking them towards the distribution of all (forty steps of EM on a grid)."""
+    if len(lifts) < 3:
+        return {"reported": None, "expected": None}
+    found, noise = [x for x, _, _ in lifts], [s for _, s, _ in lifts]
+    variance = _between(found, noise)
+    weights = [1 / (variance + s * s) for s in noise]
+    centre = math.fsum(w * x for w, x in zip(weights, found, strict=True)) / math.fsum(weights)
+    ordered = sorted(noise)
+    middle = (ordered[(len(noise) - 1) // 2] + ordered[len(noise) // 2]) / 2
+    spread = max(math.sqrt(variance), middle / 4)
+    low, high = min(min(found), centre - 4 * spread), max(max(found), centre + 4 * spread)
+    grid = [low + (high - low) * i / 159 for i in range(160)]
+    likely = []
+    for x, s in zip(found, noise, strict=True):
+        z = [((x - g) / s) ** 2 for g in grid]
+        least = min(z)
+        likely.append([math.exp(-(v - least) / 2) for v in z])
+    prior = [math.exp(-(((g - centre) / spread) ** 2) / 2) + 1e-6 for g in grid]
+    total = math.fsum(prior)
+    prior = [p / total for p in prior]
+    for _ in range(40):
+        new = [0.0] * 160
+        for row in likely:
+            mass = sum(a * b for a, b in zip(row, prior, strict=True))
+            new = [n + a * b / mass for n, a, b in zip(new, row, prior, strict=True)]
+        prior = [n / len(likely) for n in new]
+    worth = []
+    for row in likely:
+        joint = [a * b for a, b in zip(row, prior, strict=True)]
+        worth.append(math.fsum(j * g for j, g in zip(joint, grid, strict=True)) / math.fsum(joint))
+    kept = [i for i, (_, _, shipped) in enumerate(lifts) if shipped]
+    return {"reported": math.fsum(found[i] for i in kept), "expected": math.fsum(worth[i] for i in kept)}
+
+
+def _between(found: Sequence[float], noise: Sequence[float]) -> float:
+    """Variance between experiments at which the weighted squares are what chance gives (Paule and Mandel), by halving."""
+
+    def excess(variance: float) -> float:
+        weights = [1 / (variance + s * s) for s in noise]
+        mean = math.fsum(w * x for w, x in zip(weights, found, strict=True)) / math.fsum(weights)
+        return math.fsum(w * (x - mean) ** 2 for w, x in zip(weights, found, strict=True)) - (len(found) - 1)
+
+    if excess(0.0) <= 0:
+        return 0.0
+    low, high = 0.0, max((x - min(found)) ** 2 for x in found) + max(s * s for s in noise)
+    while excess(high) > 0:
+        high *= 4
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
+    return (low + high) / 2
+
+
+def _alike(a: J, b: J) -> bool:
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_alike, a, b))
+    if isinstance(a, dict) or isinstance(b, dict):
+        return canonical(a) == canonical(b)
+    if a is None or b is None or isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    return math.isfinite(b) and abs(a - b) <= 1e-6 * max(abs(a), abs(b), 1e-6)
+
+
 # ----------------------------------------------------------------------------------------------------------------------- check
 # Verify one memo.
 
@@ -5481,6 +6215,8 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
     payload, seal_text, document = sealed(path, notes, data)
     if files is not None:
         check_archive(notes, payload, files, data)
+    if payload["kind"] != "xpbench memo":
+        return _verify_letter(notes, payload, document if seal_text is not None else None, extra)
     readout = payload["readout"]
     key, decision = readout["key"], payload["decision"] or readout["recommendation"]
     headline = f"{decision['outcome']} {decision['variant']}".strip()
@@ -5519,8 +6255,30 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
     return key, headline, payload
 
 
+def _verify_letter(notes: Notes, payload: J, document: str | None, extra: Mapping[str, Any]) -> tuple[str, str, J]:
+    """A letter of the watch or an overview of a programme: its numbers from its evidence, its page from its payload."""
+    key, headline = "", ""
+    try:
+        if payload["kind"] == WATCH_LETTER:
+            key, headline = payload["key"], f"watch of {payload['variant']}: {payload['state']}"
+            check_watch(notes, payload)
+            if extra.get("key") is not None:
+                notes.same("experiment", extra["key"], key)
+            if extra.get("ledger") is not None:
+                _check_against(notes, {**payload, "readout": {"key": key}}, Path(extra["ledger"]), decisions=False)
+        else:
+            headline = f"programme of {len(payload['experiments'])} experiments"
+            check_programme(notes, payload)
+        check_letter_page(notes, payload, document, FIRST, PAYLOAD, extra.get("letters"))
+    except NewerError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
+        notes.differs("payload shape", "a whole letter", f"{type(error).__name__}: {error}")
+    return key, headline, payload
+
+
 def _check_context(notes: Notes, payload: J, extra: Mapping[str, Any]) -> None:
-    """What stands outside of the file: an experiment's key, a ledger, a witness."""
+    """What is outside of the file: an experiment's key, a ledger, a witness."""
     if extra.get("key") is not None:
         notes.same("experiment", extra["key"], payload["readout"]["key"])
     witness = extra.get("witness")
@@ -5551,14 +6309,14 @@ def _check_since(notes: Notes, later: Sequence[J], length: int) -> None:
             f"entry {decision['seq']} of {decision['at'][:10]}: {what}",
         )
         return
-    notes.checked.append(f"the ledger beside it still begins with the memo's {length} entries and has no later decision")
+    notes.checked.append(f"the ledger next to it still begins with the memo's {length} entries and has no later decision")
     kinds = [e["kind"] for e in later]
     if kinds:
         counts = ", ".join(f"{kinds.count(kind)} {kind.replace('_', ' ')}" for kind in dict.fromkeys(kinds))
         notes.checked.append(f"since this memo the ledger has {len(kinds)} more: {counts}")
 
 
-def _check_against(notes: Notes, payload: J, path: Path) -> None:
+def _check_against(notes: Notes, payload: J, path: Path, *, decisions: bool = True) -> None:
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -5572,7 +6330,7 @@ def _check_against(notes: Notes, payload: J, path: Path) -> None:
             try:
                 linked, lines = list(chain([*lines, rest])), [*lines, rest]
             except (ValueError, KeyError, TypeError):
-                notes.not_checked.append("the last line of the ledger beside it: it is no whole entry, as a crash leaves it")
+                notes.not_checked.append("the last line of the ledger next to it: it is not a whole entry, as after a crash")
     except (ValueError, KeyError, TypeError) as error:
         notes.differs("ledger file", "a whole chain", str(error))
         return
@@ -5584,7 +6342,10 @@ def _check_against(notes: Notes, payload: J, path: Path) -> None:
             "ledger file, folder", f"the folder {first}", f"a folder named {path.resolve().parent.name}: a copy of it"
         )
     elif lines[: len(known)] == known:
-        _check_since(notes, [entry for entry, _ in linked[len(known) :]], len(known))
+        if decisions:
+            _check_since(notes, [entry for entry, _ in linked[len(known) :]], len(known))
+        else:
+            notes.checked.append(f"the ledger next to it still begins with the letter's {len(known)} entries")
     elif len(lines) < len(known) and known[: len(lines)] == lines:
         notes.differs("ledger file", f"{len(known)} entries", f"{len(lines)}: its tail was cut")
     else:
@@ -5601,6 +6362,7 @@ def verify(
     renderer: Renderer | None = None,
     further: Callable[[Notes, J], None] | None = None,
     engine: Callable[[Notes, J], None] | None = None,
+    letters: LetterPage | None = None,
 ) -> Report:
     """What recomputing everything in a memo shows; raises nothing for a bad memo.
 
@@ -5612,14 +6374,17 @@ def verify(
         renderer: How a payload becomes a page; without one the page is not compared.
         further: What else the caller can check of a payload whose chain holds.
         engine: Computes every row again in another way.
+        letters: Makes the page of a letter or an overview from its payload.
     """
     notes, where = Notes(), str(path)
     key_found = headline = ""
     try:
         key_found, headline, payload = _verify(
-            path, notes, {"key": key, "ledger": ledger, "witness": witness, "renderer": renderer, "further": further}
+            path,
+            notes,
+            {"key": key, "ledger": ledger, "witness": witness, "renderer": renderer, "further": further, "letters": letters},
         )
-        if engine is not None:
+        if engine is not None and payload["kind"] == "xpbench memo":
             engine(notes, payload)
     except UnreadableError as error:
         return Report("unreadable", where, f"{error}.", cause=error.cause)
@@ -5650,8 +6415,8 @@ _TOUCHED = {"line ends", "byte order mark", "final newline", "added around the p
 
 
 _NO_PAGE = {
-    True: "Everything in this payload follows from the rest of it. There is no page to compare.",
-    False: "What was computed follows from the rest of this payload. Not all of it was compared, and there is no page.",
+    True: "Every number in this payload was recalculated and matches. There is no page to compare.",
+    False: "What was recalculated matches. Not all of this payload was compared, and there is no page.",
 }
 
 
@@ -5699,7 +6464,7 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             f"The page shows what the payload says, and what was computed here holds. Not computed: {'; '.join(left)}.",
         )
     if notes.depth == "in full":
-        return "verified", "in full", "", "Everything that the memo says follows from what it carries."
+        return "verified", "in full", "", "Every number was recalculated from the data in this memo, and matches."
     return (
         "numbers hold",
         "page not compared",
@@ -5730,17 +6495,17 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
     if copied is not None:
         return (
             "copied folder",
-            f"The memo is whole, but the ledger beside it lies in {copied.found}. Take the ledger in {copied.expected}.",
+            f"The memo is whole, but the ledger next to it lies in {copied.found}. Take the ledger in {copied.expected}.",
         )
     later = by_part.get("ledger file, later decision")
     if later is not None:
         return "superseded", f"The memo is whole, but a later decision is on record: {later.found}."
     beside = by_part.get("ledger file")
     if beside is not None and "fork" in beside.found:
-        return "fork", f"The memo is whole, but the ledger beside it is not the one it saw: {beside.found}."
+        return "fork", f"The memo is whole, but the ledger next to it is not the one it saw: {beside.found}."
     if beside is not None:
         cut = "cut" in beside.found
-        return "cut ledger" if cut else "other ledger", f"The memo is whole, but the ledger beside it is not: {beside.found}."
+        return "cut ledger" if cut else "other ledger", f"The memo is whole, but the ledger next to it is not: {beside.found}."
     found = by_part["witness"].found
     return "witness", f"The memo is whole, but not what the witness saw: {found}."
 
@@ -5755,7 +6520,13 @@ def trace_memo(text: str, path: str | Path, *, renderer: Renderer | None = None)
     """
     payload = sealed(path, Notes())[0]
     page = payload.get("page")
-    cells = page["cells"] if page is not None else renderer.made(payload)[0] if renderer is not None else {}
+    cells = (
+        page.get("cells", {"blocks": page.get("blocks")})
+        if page is not None
+        else renderer.made(payload)[0]
+        if renderer is not None
+        else {}
+    )
     return trace(text, cells)
 
 
@@ -6024,7 +6795,7 @@ def lift_interval(row: Mapping[str, Any]) -> str:
 
 
 def shown(row: Mapping[str, Any]) -> str:
-    """Lift and interval as they stand right of the forest plot; the effect where there is no lift."""
+    """Lift and interval as they appear right of the forest plot; the effect where there is no lift."""
     if row["lift"] is not None and row["lift_low"] is not None:
         return f"{lift_text(row)}  ({lift_interval(row)})"
     if row["effect"] is not None and row["ci_low"] is not None:
@@ -6250,6 +7021,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
     "basis.differs": ("differs from the rule of the plan, which says: {rule_says} ({rows})",),
     "forest.note": (
+        "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The appendix shows the other "
+        "rows on the same scale.",
         "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The other rows stand in the "
         "appendix, on the same scale.",
     ),
@@ -6260,6 +7033,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "looks.line_agents": ("{line}; {agents} by programs on behalf of people",),
     "looks.all": ("{cost} The ledger has {looks} in all.",),
     "looks.chosen": (
+        "The results above come from one of {looks} at different data. Choosing among looks finds a difference more often than "
+        "in {alpha} of experiments without an effect.",
         "The results above were read at one of {looks} at different data. Whoever can choose among looks finds a difference "
         "more often than in {alpha} of true nulls.",
     ),
@@ -6275,6 +7050,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "impact.nothing": ("No primary metric could be computed.",),
     "impact.nothing_next": ("See the metrics below for the reasons.",),
     "impact.unclear": (
+        "With {variant}, {metric} was {treatment}, and {control} without it; the data show no difference ({level} interval "
+        "{low} to {high}).",
         "{metric} came to {treatment} with {variant} and to {control} without it; the {level} interval of the change runs from "
         "{low} to {high}, so no difference is shown.",
     ),
@@ -6312,6 +7089,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "alone could move the number.",
     ),
     "method.sequential": (
+        "The interval stays valid however often you look. It is a normal-mixture confidence sequence, wider than a "
+        "fixed-horizon interval at any single look: that is the price of looking early.",
         "The interval stays valid however often and whenever one looks. It is a normal-mixture confidence sequence, wider than "
         "a fixed-horizon interval at any single look: that is the price of looking early.",
     ),
@@ -6332,6 +7111,9 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     ),
     "method.corrections": (
         "Several comparisons share the error level of {alpha}: the family of {family} metrics {first}, the family of the other "
+        "metrics {second}. Intervals are widened to match. Guardrails are not part of a family: all must pass, each at the "
+        "full level.",
+        "Several comparisons share the error level of {alpha}: the family of {family} metrics {first}, the family of the other "
         "metrics {second}. Intervals are widened to match. Guardrails stand outside: all must pass, each at the full level.",
     ),
     "method.guardrails": (
@@ -6339,10 +7121,14 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "as “safe”.",
     ),
     "method.cuped": (
+        "Where the plan asks for it, CUPED takes out the part of the difference that behaviour before the experiment predicts. "
+        "It narrows the interval and does not shift the expected effect.",
         "Where the plan asks for it, the part of the difference that behaviour before the experiment foretold is taken out "
         "(CUPED). It narrows the interval and does not shift the expected effect.",
     ),
     "method.caps": (
+        "Extreme values were capped at thresholds taken over all variants together. The estimate is the mean of capped values; "
+        "the raw result is next to it.",
         "Extreme values were capped at thresholds taken over all variants together; what is estimated is the mean of "
         "capped values. The raw result stands beside it.",
     ),
@@ -6351,9 +7137,12 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "change it.",
     ),
     "limits.seal": (
+        "The seal is a commitment, not a lock: anyone with the raw data can compute results elsewhere, outside this record.",
         "The seal is a commitment, not a lock: whoever has the raw data can compute results elsewhere, outside of this record.",
     ),
     "limits.ledger": (
+        "Any edit breaks the ledger's hash chain. Its owner could rebuild the whole chain, so keep a copy of this memo "
+        "elsewhere.",
         "The ledger shows any change that does not rebuild it whole. Its owner could rebuild it; what stands against that "
         "is this memo and every other copy of the witness.",
     ),
@@ -6389,11 +7178,11 @@ QUALIFIED = {
     "EXPLORATORY": "headline.exploratory",
     "PEEK": "headline.peek",
 }
-"""Stamps that stand in the headline itself: without them it would read as a decision by a plan from before the data."""
+"""Stamps that are in the headline itself: without them it would read as a decision by a plan from before the data."""
 
 
 LATER = ("EXPLORATORY", "PEEK")
-"""Stamps that did not stand in the headline of earlier releases."""
+"""Stamps that were not in the headline of earlier releases."""
 
 
 def qualified(words: str, readout: Mapping[str, Any], outcome: str = "") -> str:
@@ -6524,18 +7313,27 @@ def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
 
 
 def daily_units(readout: Mapping[str, Any]) -> tuple[float, str] | None:
-    """New units a day over all variants, and where the number comes from; None where neither data nor plan tell it."""
+    """New units a day over all variants, and where the number comes from; None where neither data nor plan say it."""
     by_day = readout["summary"]["exposures_by_day"]
     if by_day:
         days = sorted(by_day)
         span = (date.fromisoformat(days[-1][:10]) - date.fromisoformat(days[0][:10])).days + 1
-        return sum(sum(v.values()) for v in by_day.values()) / span, "the traffic of this experiment"
+        return sum(sum(v.values()) for v in by_day.values()) / span, "this experiment saw"
     planned = readout["plan"].get("planning", {}).get("daily_units")
-    return (float(planned), "the traffic named in the plan") if planned else None
+    return (float(planned), "the plan expects") if planned else None
+
+
+def units_word(unit: str) -> str:
+    """Units of a plan in the plural, by their name where it is one plain word: users, policies; otherwise "units"."""
+    if not re.fullmatch(r"[A-Za-z]?[a-z]{2,20}", unit) or unit.endswith(("s", "id")):
+        return "units"
+    if re.search(r"[^aeiou]y$", unit):
+        return f"{unit[:-1]}ies"
+    return f"{unit}es" if unit.endswith(("x", "z", "ch", "sh")) else f"{unit}s"
 
 
 _COUNTED = ("conversion", "count", "retention", "funnel", "sessions")
-"""Kinds whose mean per unit adds up to a number of things."""
+"""Kinds whose mean per unit can be summed to a number of things."""
 
 
 DAYS_PER_MONTH = 30.4375
@@ -6547,7 +7345,7 @@ def round_to(value: float, digits_: int) -> float:
     return float(f"{value:.{digits_ - 1}e}")
 
 
-_COUNTS_AS = {"conversion": "converting units", "funnel": "units through the funnel", "retention": "returning units"}
+_COUNTS_AS = {"funnel": "completed funnels", "retention": "returns"}
 """What a unit with a 1 is called; the sentence before has named the metric."""
 
 
@@ -6556,16 +7354,18 @@ def _how_much(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     if not counted and row["kind"] not in ("sum", "column"):
         return ""
     traffic = daily_units(readout)
-    if traffic is None:
-        per, where = 1000.0, "for every 1,000 units"
-    else:
-        per = traffic[0] * DAYS_PER_MONTH
-        where = f"a month at {traffic[1]} ({whole(round_to(per, 3))} units a month), if every unit had it"
+    units = units_word(readout["plan"]["unit"])
+    per = 1000.0 if traffic is None else traffic[0] * DAYS_PER_MONTH
     values = [round_to(per * row[k], 3) for k in ("effect", "ci_low", "ci_high")]
     decimals = decimals_for(values[2] - values[1])
     point, low, high = (fixed(v, decimals, signed=True) for v in values)
-    what = f"{point} {_COUNTS_AS.get(row['kind'], 'units with a yes')}" if row["is_proportion"] else f"{point} in all"
-    return f"That adds up to {what} {where} (from {low} to {high})"
+    what = f"{point} {_COUNTS_AS.get(row['kind'], 'conversions')}" if row["is_proportion"] else f"{point} in all"
+    if traffic is None:
+        return f"For every 1,000 {units}, that is {what} ({low} to {high})"
+    return (
+        f"Rolled out to all {units}, that is {what} a month ({low} to {high}); {traffic[1]} {whole(round_to(per, 3))} "
+        f"{units} a month"
+    )
 
 
 def rail_said(row: Mapping[str, Any]) -> str:
@@ -6587,7 +7387,7 @@ def _rails(readout: Mapping[str, Any], variant: str) -> str:
     if slipped:
         return "; ".join(slipped)
     if unclear:
-        return f"not yet shown to be safe: {', '.join(unclear)}"
+        return f"not yet shown to be within its margin: {', '.join(unclear)}"
     if not rails:
         return ""
     return "no guardrail is worse than planned" if len(rails) > 1 else f"the guardrail {rails[0]['label']} is within its margin"
@@ -6603,7 +7403,7 @@ def impact_sentences(payload: Mapping[str, Any]) -> tuple[str, str]:
     if row is None:
         return say("impact.nothing"), say("impact.nothing_next")
     parts = [p for p in (_how_much(readout, row), _rails(readout, row["variant"])) if p]
-    second = "; ".join(parts) or "Its size per month is not told: the metric is no number per unit"
+    second = "; ".join(parts) or "Its size per month is not reported: the metric is not a number per unit"
     return _what(readout, row), second[0].upper() + second[1:] + "."
 
 
@@ -7145,7 +7945,7 @@ def relative_error(row: Mapping[str, Any]) -> float | None:
 
 
 class Normal:
-    """The standard normal, without the module `statistics`: a script of that name may stand beside the caller's."""
+    """The standard normal, without the module `statistics`: a script of that name may be next to the caller's."""
 
     @staticmethod
     def cdf(x: float) -> float:
@@ -7644,7 +8444,7 @@ def _price(plan: Mapping[str, Any], readout: Mapping[str, Any], times: float, *,
 
 
 _chances_MOST = 400.0
-"""Extensions beyond so many times the units are no plan."""
+"""Extensions beyond so many times the units are not a plan."""
 
 
 def times_needed(reaches: Callable[[float], float], target: float, *, least: float = 1.0) -> float | None:
@@ -8614,7 +9414,7 @@ AXES = {"age": "days since exposure", "cohort": "day of exposure", "weekday": "d
 
 
 def over_time_section(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    """Whether effects fade, grow or hang on the day, and on the variant of another experiment; exploratory."""
+    """Whether effects fade, grow or depend on the day, and on the variant of another experiment; exploratory."""
     names = metric_names(plan)
     # a memo made before these tests existed has none
     trends, others = readout.get("novelty", []), readout.get("interactions", [])
@@ -8654,7 +9454,7 @@ def _sentences(text: str) -> list[str]:
 
 
 def sensitivity_section(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    """Each metric as planned, followed by the other ways; what differs stands below once."""
+    """Each metric as planned, followed by the other ways; what differs is below once."""
     out: list[dict[str, Any]] = []
     notes: dict[str, dict[str, None]] = {}
     several = len(plan["variants"]) > 2
@@ -9191,7 +9991,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "4eb2cd09271158222c9fa01dd239c0d244ed3a6c7d3f7f9cfe7fedacf0124449": (
+    "e35fa8473990cc26d4a231e971fde8da9af573031b8f3c2c4d9c720f0cf8f1a8": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -9260,6 +10060,7 @@ TEMPLATES = {
     '{{ ink|safe }}\n'
     '@media screen{ #audit:not(:checked)~.appendix{display:none}}\n'
     '@media screen and (max-width:720px){.phone{display:block}.wideonly{display:none}.two{grid-template-columns:1fr}body{padding:20px 16px 48px}.hyp,.pair,.facts{grid-template-columns:1fr}.hyp dt,.hyp dd{grid-row:auto}.hyp dd{margin-bottom:8px}.decision{padding:16px}caption{max-width:calc(100vw - 34px)}.tint caption{max-width:calc(100vw - 66px)}}\n'
+    '@media screen and (max-width:600px){.wide table,.wide tbody,.wide tr,.wide th,.wide td,.wide caption{display:block}.wide thead{display:none}.wide tr{border-bottom:1px solid var(--line);padding:8px 0}.wide th,.wide td{border:0;padding:2px 0;text-align:left;white-space:normal;min-width:0;width:auto}.wide td[data-l]{display:flow-root;padding-left:8.5em}.wide td[data-l]::before{content:attr(data-l);float:left;width:8em;margin-left:-8.5em;color:var(--muted)}}\n'
     '@page{size:A4;margin:14mm 14mm 16mm}\n'
     '@media print{\n'
     ':root{--ink:#1b1f24;--muted:#57606a;--accent:#0072b2;--better:#00795a;--worse:#b0481b;--warn:#8a6100;--sealed:#6b4fa0;--same:#0b6b6b;--ground:#fff;--raised:#f6f8fa;--line:#d5dae0;--zone:#e3eef6;--tint:#fbf6e9}\n'
@@ -9300,13 +10101,13 @@ TEMPLATES = {
     '<dl class="hyp"><dt>If</dt><dd>{{ c.hypothesis["if"] }}</dd><dt>then</dt><dd>{{ c.hypothesis.then }}</dd><dt>because</dt><dd>{{ c.hypothesis.because }}</dd></dl>\n'
     '<p class="small quiet">As registered {{ c.hypothesis.registered }}{% if c.hypothesis.by %} by {{ c.hypothesis.by }}{% endif %}, digest <span class="hex">{{ c.hypothesis.digest[:12] }}…</span>{% if c.hypothesis.amended %}; amended {{ c.hypothesis.amended }} time{{ "" if c.hypothesis.amended == 1 else "s" }} since, see below{% endif %}.{% for h in c.health if h.title == "Plan before data" %} {{ h.meaning }}{% endfor %}</p>\n'
     '{% set changed = c.deviations|selectattr("class", "equalto", "amendment after effects")|list %}{% if changed %}<div class="wide" tabindex="0"><table class="compact"><caption>Changed after effects were seen</caption><thead><tr><th scope="col">Where</th><th scope="col">As registered</th><th scope="col">As analysed</th></tr></thead><tbody>\n'
-    '{% for d in changed %}<tr><td><code>{{ d.pointer }}</code></td><td>{{ d.registered }}</td><td>{{ d.found }}</td></tr>\n'
+    '{% for d in changed %}<tr><td data-l="Where"><code>{{ d.pointer }}</code></td><td data-l="As registered">{{ d.registered }}</td><td data-l="As analysed">{{ d.found }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '{% if c.forest %}\n'
     '<figure tabindex="0" class="wideonly">{% if c.forest_note %}<figcaption>{{ c.forest_note }}</figcaption>{% endif %}{{ c.forest|safe }}</figure>\n'
     '<ul class="phone tab">{% for r in c.rows %}<li><strong>{{ r.label }}</strong>{% if c.several %} · {{ r.variant }}{% endif %} <span class="quiet small">{{ r.role }}</span><br>{{ r.shown }}<br><span class="{{ r.tone }}">{{ r.mark }} {{ r.word }}</span> <span class="quiet small">{{ r.control }} → {{ r.treatment }}{% if r.margin %}, margin {{ r.margin }}{% endif %}</span></li>{% endfor %}</ul>\n'
     '{% else %}\n'
-    '<div class="notice"><p><strong>No effect is shown on this page.</strong> {% for h in c.health if h.gate and h.status == "fail" %}{{ h.title }}: {{ h.meaning }} {{ h.next_step }} {% endfor %}The numbers stand in the appendix for diagnosis only.</p></div>\n'
+    '<div class="notice"><p><strong>No effect is shown on this page.</strong> {% for h in c.health if h.gate and h.status == "fail" %}{{ h.title }}: {{ h.meaning }} {{ h.next_step }} {% endfor %}The numbers are in the appendix for diagnosis only.</p></div>\n'
     '{% endif %}\n'
     '{% if c.run.pictures %}<div class="shots">{% for u in c.run.units if u.picture %}<figure><figcaption>{{ u.variant }}</figcaption><img src="{{ u.picture }}" alt="{{ u.variant }}"></figure>{% endfor %}</div>{% endif %}\n'
     '<div class="two small">\n'
@@ -9331,7 +10132,7 @@ TEMPLATES = {
     '<div class="wide" tabindex="0"><table><caption>Treatment against control, {{ c.interval_name }} unless another level is named</caption>\n'
     '<thead><tr><th scope="col">Metric</th><th scope="col" class="num">Units, control / treatment</th><th scope="col" class="num">Control</th><th scope="col" class="num">Treatment</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">{% if c.rows and c.rows[0].chance %}Chance{% else %}p, corrected as the interval · raw{% endif %}</th><th scope="col">Verdict</th></tr></thead>\n'
     '<tbody>\n'
-    '{% for r in c.rows %}<tr><th scope="row">{{ r.label }}{% if c.several %} · {{ r.variant }}{% endif %}<br><span class="quiet light">{{ r.role }}{% if r.level != c.level %}, {{ r.level }} interval{% endif %}</span></th><td class="num" data-x="rows.{{ r.index }}.n">{{ r.n }}</td><td class="num" data-x="rows.{{ r.index }}.control">{{ r.control }}</td><td class="num" data-x="rows.{{ r.index }}.treatment">{{ r.treatment }}</td><td class="num"><span data-x="rows.{{ r.index }}.effect">{{ r.effect }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.effect_interval">{{ r.effect_interval }}</span></td><td class="num"><span data-x="rows.{{ r.index }}.lift">{{ r.lift }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.lift_interval">{{ r.lift_interval }}</span></td><td class="num">{% if r.chance %}<span data-x="rows.{{ r.index }}.chance">{{ r.chance }}</span>{% else %}<span data-x="rows.{{ r.index }}.p_adjusted">{{ r.p_adjusted }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.p">{{ r.p }}</span>{% endif %}</td><td class="verdict"><span class="{{ r.tone }}" data-x="rows.{{ r.index }}.word">{{ r.mark }} {{ r.word }}</span>{% if r.reduction %}<br><span class="quiet">CUPED took {{ r.reduction }} of the variance</span>{% endif %}{% if r.reason %}<br><span class="quiet">{{ r.reason }}</span>{% endif %}</td></tr>\n'
+    '{% for r in c.rows %}<tr><th scope="row">{{ r.label }}{% if c.several %} · {{ r.variant }}{% endif %}<br><span class="quiet light">{{ r.role }}{% if r.level != c.level %}, {{ r.level }} interval{% endif %}</span></th><td class="num" data-x="rows.{{ r.index }}.n" data-l="Units">{{ r.n }}</td><td class="num" data-x="rows.{{ r.index }}.control" data-l="Control">{{ r.control }}</td><td class="num" data-x="rows.{{ r.index }}.treatment" data-l="Treatment">{{ r.treatment }}</td><td class="num" data-l="Effect"><span data-x="rows.{{ r.index }}.effect">{{ r.effect }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.effect_interval">{{ r.effect_interval }}</span></td><td class="num" data-l="Lift"><span data-x="rows.{{ r.index }}.lift">{{ r.lift }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.lift_interval">{{ r.lift_interval }}</span></td><td class="num" data-l="{% if r.chance %}Chance{% else %}p, corrected · raw{% endif %}">{% if r.chance %}<span data-x="rows.{{ r.index }}.chance">{{ r.chance }}</span>{% else %}<span data-x="rows.{{ r.index }}.p_adjusted">{{ r.p_adjusted }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.p">{{ r.p }}</span>{% endif %}</td><td class="verdict" data-l="Verdict"><span class="{{ r.tone }}" data-x="rows.{{ r.index }}.word">{{ r.mark }} {{ r.word }}</span>{% if r.reduction %}<br><span class="quiet">CUPED took {{ r.reduction }} of the variance</span>{% endif %}{% if r.reason %}<br><span class="quiet">{{ r.reason }}</span>{% endif %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '\n'
     '{% if c.forests %}\n'
@@ -9342,15 +10143,15 @@ TEMPLATES = {
     '\n'
     '{% if c.guardrails %}\n'
     '<h2>Guardrails against their margins</h2>\n'
-    '<div class="wide" tabindex="0"><table><caption>A guardrail passes only when its interval excludes the margin</caption><thead><tr><th scope="col">Guardrail</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Better is</th><th scope="col" class="num">Margin</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">p of being beyond</th><th scope="col">Verdict</th></tr></thead><tbody>\n'
-    '{% for r in c.guardrails %}<tr><th scope="row">{{ r.label }}</th>{% if c.several %}<td>{{ r.variant }}</td>{% endif %}<td>{{ "more" if r.direction == "more is better" else "less" }}</td><td class="num">{{ r.margin or "–" }}</td><td class="num">{{ r.lift }} ({{ r.lift_interval }})</td><td class="num">{{ r.effect }} ({{ r.effect_interval }})</td><td class="num">{{ r.margin_p }}</td><td class="{{ r.tone }}">{{ r.mark }} {{ r.word }}</td></tr>\n'
+    '<div class="wide" tabindex="0"><table><caption>A guardrail passes only when its interval excludes the margin</caption><thead><tr><th scope="col">Guardrail</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Better is</th><th scope="col" class="num">Margin</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">p, margin test</th><th scope="col">Verdict</th></tr></thead><tbody>\n'
+    '{% for r in c.guardrails %}<tr><th scope="row">{{ r.label }}</th>{% if c.several %}<td data-l="Variant">{{ r.variant }}</td>{% endif %}<td data-l="Better is">{{ "more" if r.direction == "more is better" else "less" }}</td><td class="num" data-l="Margin">{{ r.margin or "–" }}</td><td class="num" data-l="Lift">{{ r.lift }} ({{ r.lift_interval }})</td><td class="num" data-l="Effect">{{ r.effect }} ({{ r.effect_interval }})</td><td class="num" data-l="p, margin test">{{ r.margin_p }}</td><td class="{{ r.tone }}" data-l="Verdict">{{ r.mark }} {{ r.word }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '{% endif %}\n'
     '\n'
     '{% if c.sensitivity.rows %}\n'
     '<h2>The same numbers another way</h2>\n'
     '<div class="wide" tabindex="0"><table><caption>As planned, and without a choice the plan made</caption><thead><tr><th scope="col">Metric</th><th scope="col">Computed</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">p</th></tr></thead><tbody>\n'
-    '{% for s in c.sensitivity.rows %}<tr{% if not s.planned %} class="quiet"{% endif %}><th scope="row"{% if not s.planned %} class="light"{% endif %}>{{ s.label if s.planned else "" }}</th><td class="name">{{ s.name }}</td><td class="num">{{ s.lift }}</td><td class="num">{{ s.effect }}</td><td class="num">{{ s.p }}</td></tr>\n'
+    '{% for s in c.sensitivity.rows %}<tr{% if not s.planned %} class="quiet"{% endif %}><th scope="row"{% if not s.planned %} class="light"{% endif %}>{{ s.label if s.planned else "" }}</th><td class="name" data-l="Computed">{{ s.name }}</td><td class="num" data-l="Lift">{{ s.lift }}</td><td class="num" data-l="Effect">{{ s.effect }}</td><td class="num" data-l="p">{{ s.p }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '<ul class="small quiet">{% for n in c.sensitivity.notes %}<li>{{ n.name }}: {{ n.note }}</li>{% endfor %}</ul>\n'
     '{% endif %}\n'
@@ -9360,20 +10161,20 @@ TEMPLATES = {
     '<p class="small">Shown to learn from, not to decide by. Slices with fewer than {{ c.segments[0].smallest }} units in a variant are not shown.</p>\n'
     '{% for s in c.segments %}<h3>{{ s.dimension }}{% if not s.declared %} (not declared in the plan){% endif %}</h3>\n'
     '<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Slice</th><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col" class="num">Units, control / treatment</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">p, corrected over slices</th></tr></thead><tbody>\n'
-    '{% for r in s.slices %}<tr><th scope="row">{{ r.value }}</th><td>{{ r.label }}</td>{% if c.several %}<td>{{ r.variant }}</td>{% endif %}<td class="num">{{ r.n }}</td><td class="num">{{ r.shown }}</td><td class="num">{{ r.p_adjusted }}</td></tr>\n'
+    '{% for r in s.slices %}<tr><th scope="row">{{ r.value }}</th><td data-l="Metric">{{ r.label }}</td>{% if c.several %}<td data-l="Variant">{{ r.variant }}</td>{% endif %}<td class="num" data-l="Units">{{ r.n }}</td><td class="num" data-l="Lift">{{ r.shown }}</td><td class="num" data-l="p, corrected">{{ r.p_adjusted }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '<p class="small quiet">{% if s.interaction %}Test that the effect is the same in all slices, p: {% for i in s.interaction %}{{ i.what }} <span class="nowrap">{{ i.p }}</span>{{ ", " if not loop.last else ". " }}{% endfor %}{% endif %}{% if s.hidden %}{{ s.hidden }} slice{{ "" if s.hidden == 1 else "s" }} too small to show.{% endif %}</p>\n'
     '{% endfor %}{% for f in c.segment_pictures %}<figure tabindex="0">{{ f|safe }}</figure>{% endfor %}</div>\n'
     '{% endif %}\n'
     '\n'
     '{% if c.over_time.trends or c.over_time.interactions -%}\n'
-    '<div class="tint"><h2>Over time, and beside other experiments (exploratory)</h2>\n'
+    '<div class="tint"><h2>Over time, and next to other experiments (exploratory)</h2>\n'
     '<p class="small">Tests of the difference between the variants, corrected by Holm over all of a table. {% if c.over_time.loud %}{{ c.over_time.loud|join(" ") }}{% else %}No change of an effect is shown.{% endif %}</p>\n'
     '{% if c.over_time.trends %}<div class="wide" tabindex="0"><table class="compact"><caption>Does an effect change</caption><thead><tr><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Along</th><th scope="col" class="num">Points</th><th scope="col" class="num">p, corrected</th><th scope="col">Found</th></tr></thead><tbody>\n'
-    '{% for t in c.over_time.trends %}<tr><th scope="row" class="light">{{ t.metric }}</th>{% if c.several %}<td>{{ t.variant }}</td>{% endif %}<td>{{ t.axis }}</td><td class="num">{{ t.points }}</td><td class="num">{{ t.p }}</td><td>{{ t.word }}</td></tr>\n'
+    '{% for t in c.over_time.trends %}<tr><th scope="row" class="light">{{ t.metric }}</th>{% if c.several %}<td data-l="Variant">{{ t.variant }}</td>{% endif %}<td data-l="Along">{{ t.axis }}</td><td class="num" data-l="Points">{{ t.points }}</td><td class="num" data-l="p, corrected">{{ t.p }}</td><td data-l="Found">{{ t.word }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '{% if c.over_time.interactions %}<div class="wide" tabindex="0"><table class="compact"><caption>Does an effect depend on another experiment on the same units</caption><thead><tr><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Other experiment</th><th scope="col" class="num">p, corrected</th><th scope="col" class="num">V of the assignments</th><th scope="col">Found</th></tr></thead><tbody>\n'
-    '{% for i in c.over_time.interactions %}<tr><th scope="row" class="light">{{ i.metric }}</th>{% if c.several %}<td>{{ i.variant }}</td>{% endif %}<td>{{ i.other }}</td><td class="num">{{ i.p }}</td><td class="num">{{ i.v }}</td><td>{{ i.word }}</td></tr>\n'
+    '{% for i in c.over_time.interactions %}<tr><th scope="row" class="light">{{ i.metric }}</th>{% if c.several %}<td data-l="Variant">{{ i.variant }}</td>{% endif %}<td data-l="Other experiment">{{ i.other }}</td><td class="num" data-l="p, corrected">{{ i.p }}</td><td class="num" data-l="V">{{ i.v }}</td><td data-l="Found">{{ i.word }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}{% if c.time_pictures %}<div class="pair">{% for f in c.time_pictures %}<figure>{{ f|safe }}</figure>{% endfor %}</div>{% endif %}</div>\n'
     '\n'
     '{% endif -%}\n'
@@ -9384,29 +10185,29 @@ TEMPLATES = {
     '{% endfor %}</ul>\n'
     '{% for status in ("pass", "not answerable") %}{% set group = c.health|selectattr("status", "equalto", status)|list %}{% if group %}\n'
     '<div class="wide" tabindex="0"><table class="compact"><caption>{{ group|length }} {{ group[0].word }}</caption><thead><tr><th scope="col">Check</th><th scope="col">Gate</th><th scope="col">Finding</th></tr></thead><tbody>\n'
-    '{% for h in group %}<tr><th scope="row" class="light">{{ h.title }}</th><td>{{ "gate" if h.gate else "" }}</td><td>{{ h.meaning }}{% if status == "not answerable" and h.next_step != "Nothing to do." %} {{ h.next_step }}{% endif %}</td></tr>\n'
+    '{% for h in group %}<tr><th scope="row" class="light">{{ h.title }}</th><td data-l="Gate">{{ "gate" if h.gate else "" }}</td><td data-l="Finding">{{ h.meaning }}{% if status == "not answerable" and h.next_step != "Nothing to do." %} {{ h.next_step }}{% endif %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '{% endif %}{% endfor %}\n'
     '\n'
     '<h2>Looks, and what they cost</h2>\n'
     '<p>{{ c.looks.cost }}</p>\n'
     '{% if c.looks.rows %}<div class="wide" tabindex="0"><table><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col" class="num">Units</th><th scope="col">Due</th><th scope="col">Reason</th><th scope="col" class="num">Ledger entry</th></tr></thead><tbody>\n'
-    '{% for l in c.looks.rows %}<tr><td>{{ l.at }}</td><td>{{ l.by }}</td><td class="num">{{ l.units }}</td><td>{{ l.planned }}</td><td>{{ l.reason or "–" }}</td><td class="num">{{ l.seq }}</td></tr>\n'
+    '{% for l in c.looks.rows %}<tr><td data-l="When">{{ l.at }}</td><td data-l="Who">{{ l.by }}</td><td class="num" data-l="Units">{{ l.units }}</td><td data-l="Due">{{ l.planned }}</td><td data-l="Reason">{{ l.reason or "–" }}</td><td class="num" data-l="Ledger entry">{{ l.seq }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '\n'
     '<h2>Plan, amendments and deviations</h2>\n'
     '{% if c.amendments %}<div class="wide" tabindex="0"><table><caption>Amendments, each with what was known when it was made</caption><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">Known by then</th><th scope="col">Reason</th><th scope="col">Changes</th></tr></thead><tbody>\n'
-    '{% for a in c.amendments %}<tr><td>{{ a.at[:16]|replace("T", " ") }} UTC</td><td>{{ a.by or "–" }}</td><td class="{{ "worse" if a.knowledge == "effects seen" else "" }}">{{ a.knowledge }}</td><td>{{ a.reason or "–" }}</td><td>{% for x in a.changes %}<code>{{ x }}</code>{{ ", " if not loop.last }}{% else %}–{% endfor %}</td></tr>\n'
+    '{% for a in c.amendments %}<tr><td data-l="When">{{ a.at[:16]|replace("T", " ") }} UTC</td><td data-l="Who">{{ a.by or "–" }}</td><td class="{{ "worse" if a.knowledge == "effects seen" else "" }}" data-l="Known by then">{{ a.knowledge }}</td><td data-l="Reason">{{ a.reason or "–" }}</td><td data-l="Changes">{% for x in a.changes %}<code>{{ x }}</code>{{ ", " if not loop.last }}{% else %}–{% endfor %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% else %}<p>The plan was not amended.</p>{% endif %}\n'
     '{% if c.deviations %}<div class="wide" tabindex="0"><table><caption>Deviations of the analysis from the registered plan</caption><thead><tr><th scope="col">Where</th><th scope="col">Class</th><th scope="col">Registered</th><th scope="col">Analysed</th></tr></thead><tbody>\n'
-    '{% for d in c.deviations %}<tr><td><code>{{ d.pointer }}</code></td><td>{{ d["class"] }}</td><td>{{ d.registered }}</td><td>{{ d.found }}</td></tr>\n'
+    '{% for d in c.deviations %}<tr><td data-l="Where"><code>{{ d.pointer }}</code></td><td data-l="Class">{{ d["class"] }}</td><td data-l="Registered">{{ d.registered }}</td><td data-l="Analysed">{{ d.found }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% else %}<p>The analysis does not deviate from the plan.</p>{% endif %}\n'
-    '{% if c.waivers %}<div class="wide" tabindex="0"><table><caption>Waivers</caption><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">What</th></tr></thead><tbody>{% for w in c.waivers %}<tr><td>{{ w.at[:10] }}</td><td>{{ w.by or "–" }}</td><td>{{ w.what }}</td></tr>{% endfor %}</tbody></table></div>{% endif %}\n'
+    '{% if c.waivers %}<div class="wide" tabindex="0"><table><caption>Waivers</caption><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">What</th></tr></thead><tbody>{% for w in c.waivers %}<tr><td data-l="When">{{ w.at[:10] }}</td><td data-l="Who">{{ w.by or "–" }}</td><td data-l="What">{{ w.what }}</td></tr>{% endfor %}</tbody></table></div>{% endif %}\n'
     '\n'
     '<h2>How the decision follows</h2>\n'
     '<p>The rule was fixed with the plan; the first row that fits decides.</p>\n'
     '<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Row</th><th scope="col">When</th><th scope="col">Outcome</th><th scope="col">Why</th></tr></thead><tbody>\n'
-    '{% for r in c.rule.rows %}<tr><th scope="row">{{ r.id }}{% if r.id in c.rule.fired %} <span class="accent">◀ fired</span>{% endif %}</th><td>{{ r.when }}</td><td class="name">{{ r.outcome }}</td><td>{{ r.because }}</td></tr>\n'
+    '{% for r in c.rule.rows %}<tr><th scope="row">{{ r.id }}{% if r.id in c.rule.fired %} <span class="accent">◀ fired</span>{% endif %}</th><td data-l="When">{{ r.when }}</td><td class="name" data-l="Outcome">{{ r.outcome }}</td><td data-l="Why">{{ r.because }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '{% for v in c.rule.variants %}<h3>{{ v.variant }}: {{ v.outcome }} ({{ v.row }})</h3><p>{{ v.because }} <span class="quiet">Found: {{ v.situation }}.{% if v.evidence %} Because of: {{ v.evidence|join("; ") }}.{% endif %}</span></p>\n'
     '{% endfor %}\n'
@@ -9415,10 +10216,10 @@ TEMPLATES = {
     '<h2>Data</h2>\n'
     '<p>{{ c.data.source }}, {{ c.data.rows }} rows; {% for u in c.data.units %}{{ u.variant }} {{ u.n }}{{ ", " if not loop.last }}{% endfor %} units.{% if c.data.first %} First exposure {{ c.data.first }}, last {{ c.data.last }}.{% endif %}{% if c.data.until %} Data until {{ c.data.until }}.{% endif %}</p>\n'
     '{% if c.data.findings %}<div class="wide" tabindex="0"><table><caption>What was counted while reading; nothing is dropped in silence</caption><thead><tr><th scope="col">Finding</th><th scope="col">Metric</th><th scope="col" class="num">Count</th><th scope="col">Done with it</th><th scope="col">Detail</th></tr></thead><tbody>\n'
-    '{% for f in c.data.findings %}<tr><th scope="row">{{ f.name }}</th><td>{{ f.metric }}</td><td class="num">{{ f.count }}</td><td>{{ f.action }}</td><td>{{ f.detail }}</td></tr>\n'
+    '{% for f in c.data.findings %}<tr><th scope="row">{{ f.name }}</th><td data-l="Metric">{{ f.metric }}</td><td class="num" data-l="Count">{{ f.count }}</td><td data-l="Done with it">{{ f.action }}</td><td data-l="Detail">{{ f.detail }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% else %}<p>Every row could be used.</p>{% endif %}\n'
     '{% if c.data.caps %}<div class="wide" tabindex="0"><table><caption>Caps for extreme values, pooled over variants</caption><thead><tr><th scope="col">Metric</th><th scope="col">Column</th><th scope="col" class="num">Lower</th><th scope="col" class="num">Upper</th><th scope="col" class="num">Units</th></tr></thead><tbody>\n'
-    '{% for k in c.data.caps %}<tr><th scope="row">{{ k.metric }}</th><td>{{ k.column }}</td><td class="num">{{ k.lower }}</td><td class="num">{{ k.upper }}</td><td class="num">{{ k.cut }}</td></tr>\n'
+    '{% for k in c.data.caps %}<tr><th scope="row">{{ k.metric }}</th><td data-l="Column">{{ k.column }}</td><td class="num" data-l="Lower">{{ k.lower }}</td><td class="num" data-l="Upper">{{ k.upper }}</td><td class="num" data-l="Units">{{ k.cut }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '\n'
     '<h2>Method in plain language</h2>\n'
@@ -9432,7 +10233,7 @@ TEMPLATES = {
     '\n'
     '<h2>Sign-offs</h2>\n'
     '{% if c.sign_offs %}<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">For</th><th scope="col">Signed</th><th scope="col">Over plan digest</th><th scope="col">Signature</th></tr></thead><tbody>\n'
-    '{% for s in c.sign_offs %}<tr><th scope="row">{{ s.name }}</th><td>{{ s.role or "–" }}</td><td>{{ s.needed_for or "–" }}</td><td>{{ s.at[:10] if s.at else "not signed" }}</td><td class="hex">{{ (s.plan_digest or "–")[:16] }}</td><td>{{ s.signature or "–" }}{% if s.key %}, over {{ s.covers }}<br><span class="hex">{{ s.key }}</span>{% endif %}</td></tr>\n'
+    '{% for s in c.sign_offs %}<tr><th scope="row">{{ s.name }}</th><td data-l="Role">{{ s.role or "–" }}</td><td data-l="For">{{ s.needed_for or "–" }}</td><td data-l="Signed">{{ s.at[:10] if s.at else "not signed" }}</td><td class="hex" data-l="Over plan digest">{{ (s.plan_digest or "–")[:16] }}</td><td data-l="Signature">{{ s.signature or "–" }}{% if s.key %}, over {{ s.covers }}<br><span class="hex">{{ s.key }}</span>{% endif %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% else %}<p>The plan asks for no sign-off.</p>{% endif %}\n'
     '\n'
     '<h2>Provenance</h2>\n'
@@ -9440,7 +10241,7 @@ TEMPLATES = {
     '{% for k, v in c.provenance %}<tr><th scope="row">{{ k }}</th><td class="{{ "hex" if v|length > 40 else "" }}">{{ v }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '<div class="wide" tabindex="0"><table><caption>The ledger up to this memo</caption><thead><tr><th scope="col" class="num">Entry</th><th scope="col">When</th><th scope="col">What</th><th scope="col">Who</th><th scope="col">SHA-256</th></tr></thead><tbody>\n'
-    '{% for e in c.ledger %}<tr><td class="num">{{ e.seq }}</td><td>{{ e.at[:16]|replace("T", " ") }} UTC{% if e.set_back_seconds %} <span class="warn">clock set back</span>{% endif %}</td><td>{{ e.kind|replace("_", " ") }}</td><td>{{ e.by or "–" }}</td><td class="hex">{{ e.digest[:16] }}…</td></tr>\n'
+    '{% for e in c.ledger %}<tr><td class="num" data-l="Entry">{{ e.seq }}</td><td data-l="When">{{ e.at[:16]|replace("T", " ") }} UTC{% if e.set_back_seconds %} <span class="warn">clock set back</span>{% endif %}</td><td data-l="What">{{ e.kind|replace("_", " ") }}</td><td data-l="Who">{{ e.by or "–" }}</td><td class="hex" data-l="SHA-256">{{ e.digest[:16] }}…</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '\n'
     '<h2>How to verify this memo</h2>\n'
