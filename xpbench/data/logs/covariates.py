@@ -17,7 +17,7 @@ from xpbench.plan.metrics import EventMetric
 MOST_STRATA = 12
 """Values of one segment that are told apart, the largest; the others are one stratum."""
 LEAST_UNITS = 30
-"""Units that a stratum has at least: a smaller one foretells nothing."""
+"""Units that a stratum has at least: a smaller one predicts nothing."""
 
 c = nw.col
 
