@@ -192,6 +192,9 @@ class Summary(Shows):
         last_exposure: Latest exposure, or "".
         data_until: Time of the last event, or "".
         engine: Name and version of the engine.
+        content: Digest of each column that was read, bound to the ids of the rows; "" is that of the rows themselves. Two
+            readings of one table that took different columns agree in those that both took. Empty where the fingerprint is
+            that of files. It goes into the ledger with a look, and no further.
     """
 
     rows_of_frame: ClassVar[str] = "cells"
@@ -210,6 +213,7 @@ class Summary(Shows):
     last_exposure: str = ""
     data_until: str = ""
     engine: str = ""
+    content: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     _by_place: dict[tuple[str, str, str, str, str], Cell] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def cell(

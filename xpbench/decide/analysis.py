@@ -120,8 +120,9 @@ def analyse(
     """One row per metric and treatment variant, in plan order.
 
     Families: the primary metrics times treatment variants share one, corrected by `plan.correction`; the secondary metrics
-    another, by `plan.secondary_correction` (or both one family, as the plan says). Guardrails stand outside: to ship, all must
-    pass, so each keeps the plan's alpha.
+    another, by `plan.secondary_correction` (or both one family, as the plan says). A treatment that was dropped while the
+    experiment ran has no rows and stays in the families, as a comparison that finds nothing. Guardrails stand outside: to
+    ship, all must pass, so each keeps the plan's alpha.
 
     Args:
         plan: The plan.
@@ -210,8 +211,12 @@ def _correct(plan: Plan, items: Sequence[_Item], looks: Sequence[Look]) -> list[
             elif (held := stand[k]) is not None:
                 p_values[k] = held[0].p
         own = [p_values[k] for k in members]
-        adjusted = ebh_adjusted([items[k].e_value() for k in members]) if used == "e-bh" else adjust_p(own, method=used)
-        of = sum(not math.isnan(p) for p in own)
+        gone = sum(m.role in names for m in plan.metrics) * len(plan.dropped or ())  # without evidence, and in the family
+        if used == "e-bh":
+            adjusted = ebh_adjusted([*(items[k].e_value() for k in members), *[0.0] * gone])[: len(members)]
+        else:
+            adjusted = adjust_p([*own, *[1.0] * gone], method=used)[: len(members)]
+        of = sum(not math.isnan(p) for p in own) + gone
         rejected = sum(bool(p <= plan.alpha) for p in adjusted if not math.isnan(p))
         alpha = interval_alpha(alpha=plan.alpha, method=used, rejected=rejected, of=of) if of else plan.alpha
         if names == ("guardrail",):
@@ -231,9 +236,11 @@ def _row(
     chance = risk = None
     if isinstance(plan.model, Bayesian) and pair.status == "ok":
         reading = read_posterior(plan.model, metric, est, mass=plan.model.confidence)
-        chance, risk, effect, lift = reading.chance, number(reading.risk), reading.effect, reading.lift
-        confidence = plan.model.confidence
-        verdict: RowVerdict = "better" if chance >= confidence else "worse" if chance <= 1.0 - confidence else "unclear"
+        chance, risk, effect, lift = number(reading.chance), number(reading.risk), reading.effect, reading.lift
+        verdict: RowVerdict = "unclear"  # a prior on the lift says nothing where the control's mean is zero
+        if chance is not None:
+            confidence = plan.model.confidence
+            verdict = "better" if chance >= confidence else "worse" if chance <= 1.0 - confidence else "unclear"
     else:
         sign = effect.effect if corrected.standing is None else effect.effect * 0.0 + corrected.standing[0].sign
         verdict = _verdict(sign, corrected.p_adjusted, plan.alpha, metric.direction)

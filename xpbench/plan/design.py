@@ -27,6 +27,23 @@ class Variant(Part):
         return self.name or self.key
 
 
+class DroppedVariant(Part):
+    """A treatment that an amendment dropped while the experiment ran: assigned as before, not analysed, still in the family."""
+
+    key: Key
+    split: Number = Field(ge=0, le=1, description="Share of the assigned units, as registered")
+    place: int = Field(
+        ge=0, description="Position among the variants as registered, from 0: the assignment depends on the order"
+    )
+    name: Text | None = Field(default=None, description="Label in charts and memo")
+    picture: Picture | None = Field(default=None, description="What it looked like")
+
+    @property
+    def label(self) -> str:
+        """Name for people."""
+        return self.name or self.key
+
+
 class Exposure(Part):
     """How the log says that a unit has met the change, and from which exposure on its behaviour counts."""
 

@@ -84,10 +84,14 @@ def _variants(plan: Plan) -> Iterator[Problem]:
             yield Problem.of(
                 "XPB-P06", f"/variants/{i}/key", why=plain("The log names variants by it"), remedy=plain("Name it")
             )
-    total = math.fsum(v.split for v in variants)
+    dropped = plan.dropped or ()
+    for i, d in enumerate(dropped):
+        if not 0 < d.split < 1:
+            yield Problem.of("XPB-P11", f"/dropped/{i}/split", key=d.key, value=d.split)
+    total = math.fsum([*(v.split for v in variants), *(d.split for d in dropped)])
     if variants and abs(total - 1) > 1e-6:
         yield Problem.of("XPB-P07", "/variants", total=round(total, 6))
-    yield from _doubles("Variant", "/variants", [v.key for v in variants])
+    yield from _doubles("Variant", "/variants", list(plan.assigned_keys))
 
 
 def _metrics(plan: Plan) -> Iterator[Problem]:

@@ -116,6 +116,7 @@ class FormulaOfMeans:
             return a - b, da - db
         if node.op == "*":
             return a * b, a[..., None] * db + b[..., None] * da
+        b = np.where(np.isfinite(b) & (b != 0.0), b, np.nan)  # 1 / (1 / 0) does not exist, and is not 0
         return a / b, (da - (a / b)[..., None] * db) / b[..., None]
 
 

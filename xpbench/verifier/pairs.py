@@ -151,15 +151,22 @@ def _own_variance(gradient: Sequence[float], cov: Sequence[Sequence[float]]) -> 
     return variance if variance > 1e-12 * math.fsum(map(abs, terms)) else 0.0
 
 
+def _at(subject: Callable[[Sequence[float]], Gradient], means: Sequence[float]) -> Gradient:
+    """Value and gradient of one variant; not a number where it does not exist, which says nothing of the other variant."""
+    try:
+        return subject(means)
+    except ZeroDivisionError:
+        return NAN, []
+
+
 def plain_pair(c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pair:
     """Two estimates without covariates, by the delta method; or why there is none."""
     n = c["n"] + t["n"]
-    try:
-        (mc, gc), (mt, gt) = subject(c["mean"]), subject(t["mean"])
-    except ZeroDivisionError:
-        return Pair(n=n, status="zero_denominator")
+    (mc, gc), (mt, gt) = _at(subject, c["mean"]), _at(subject, t["mean"])
     if c["n"] < 2 or t["n"] < 2:
         return Pair(mc, mt, n=n, status="not_enough_units")
+    if not (math.isfinite(mc) and math.isfinite(mt)):
+        return Pair(mc, mt, n=n, status="zero_denominator")
     sc, st = _own_variance(gc, c["cov"]), _own_variance(gt, t["cov"])
     flat = _constant(mc, sc), _constant(mt, st)
     if any(flat):

@@ -36,6 +36,7 @@ PLAN_KEYS: J = {
         "practical": None,
         "ship_when": None,
     },
+    "dropped": [{"key": None, "name": None, "picture": None, "place": None, "split": None}],
     "exposure": {
         "end": None,
         "event": None,

@@ -105,8 +105,10 @@ def rows_of(
             if earlier is not None and (items[i][4].rho2 is not None or items[i][4].boundary is not None):
                 held[i], found[i] = earlier, (earlier["p"], alpha)
         p_values = [found[i][0] for i in members]
-        adjusted = adjust([_e(items[i]) for i in members], name) if name == "e-bh" else adjust(p_values, name)
-        of = sum(not math.isnan(p) for p in p_values)
+        gone = sum(m["role"] in roles for m in plan["metrics"]) * len(plan.get("dropped") or ())
+        evidence = [_e(items[i]) for i in members] + [0.0] * gone if name == "e-bh" else [*p_values, *[1.0] * gone]
+        adjusted = adjust(evidence, name)[: len(members)]
+        of = sum(not math.isnan(p) for p in p_values) + gone
         level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
         if roles == ("guardrail",) and methods >= POWER and plan["model"]["kind"] != "bayesian":
             level = 2 * (plan.get("decision", {}).get("guardrail_alpha") or alpha)
@@ -238,6 +240,7 @@ def _row(
         "chance": None if posterior is None else posterior.chance,
         "risk": None if posterior is None else posterior.risk,
         "posterior": posterior,
+        "no_control": pair.mc == 0,
     }
     least = metric.get("min_lift")
     policy = plan.get("decision", {})
@@ -306,6 +309,8 @@ def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confid
     if row["status"] not in ("ok", "few_events", "separation"):
         row["status"] = "ok"
     if posterior is None:
+        if pair.mc == 0 and row["status"] != "separation":
+            row["status"] = "control_near_zero"
         return "unclear"
     if posterior.below is None and row["status"] != "separation":  # what it says of the noise matters more
         row["status"] = "control_near_zero"

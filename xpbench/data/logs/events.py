@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,16 +13,18 @@ from zoneinfo import available_timezones
 
 import narwhals.stable.v2 as nw
 
-from xpbench.data.cache import Cache, Hashing
+from xpbench.canonical import digest
+from xpbench.data.cache import Cache, Hashing, file_digest
 from xpbench.data.engines.embedded import DuckDB, Progress, Stages, engine_name, from_parquet
 from xpbench.data.histogram import Histogram, histograms_of
-from xpbench.data.logs.log import EventSchema, properties_of
+from xpbench.data.logs.log import EventSchema, Log, properties_of
 from xpbench.data.logs.log_to_units import LogReading
 from xpbench.data.logs.specification import LogSpecification
 from xpbench.data.logs.unit_table_note import TableLook, summary_of, summary_of_groups
 from xpbench.data.members import reading_plan
 from xpbench.data.summary import Cap, Summary
 from xpbench.errors import DataError, nearest, plain
+from xpbench.files import partitions_of
 from xpbench.ledger.clock import Clock, system_clock
 from xpbench.plan import Plan
 
@@ -167,12 +170,12 @@ class EventsSource(LogSpecification):
             if not isinstance(self.log, list):
                 fingerprint = log.fingerprint()
                 if (summary := self._from_cache(plan, fingerprint, log.engine, frozen, stages, take)) is not None:
-                    return summary
+                    return replace(summary, content=log.content())
             look, units = LogReading(self, plan, properties, log, stages).look()
-            look = replace(look, fingerprint=hashing.digest() if hashing else fingerprint)
+            look = replace(look, fingerprint=self._placed(hashing.digest() if hashing else fingerprint, log))
             if self.cache is not None:
                 self.cache.put(self._key(plan, fingerprint, log.engine), look.to_dict(), lambda path: log.write(units, path))
-            return summary_of(self, plan, look, units, frozen, stages, take)
+            return replace(summary_of(self, plan, look, units, frozen, stages, take), content=log.content())
 
     def _by_group(self, plan: Plan, caps: tuple[Cap, ...], stages: Stages, take: Take | None) -> Summary:
         """The same where metrics are per user of a unit: users are read, and summed by unit."""
@@ -285,12 +288,20 @@ class EventsSource(LogSpecification):
             look, table = LogReading(self, plan, properties_of(plan), log, Stages(7, None)).look()
             return histograms_of(table, plan, lambda m: look.parts[m.key], frozen, look.scales)
 
+    def _placed(self, fingerprint: str, log: Log) -> str:
+        """The fingerprint with what the names of folders say, where something is read from them."""
+        named = getattr(log, "partitions", ())
+        if not named:
+            return fingerprint
+        held = sorted(json.dumps([file_digest(Path(p)), *(partitions_of(p)[name] for name in named)]) for p in self.log)
+        return digest({"files": fingerprint, "folders": list(named), "values": held})
+
     def _key(self, plan: Plan, fingerprint: str, engine: str) -> str:
         from dataclasses import asdict
 
         if self.cache is None:  # pragma: no cover - asked only with a cache
             return ""
-        options = {
+        options: dict[str, Any] = {
             "schema": asdict(self.schema),
             "time_zone": self.time_zone,
             "duplicates": self.duplicates,
@@ -298,6 +309,8 @@ class EventsSource(LogSpecification):
             "until": "" if self.until is None else self.until.isoformat(),
             "slices": sorted(self.slices),
         }
+        if isinstance(self.log, list) and any(found := [partitions_of(path) for path in self.log]):
+            options["folders"] = found
         return self.cache.key(plan=plan.digest, fingerprint=fingerprint, engine=engine, options=options)
 
     def _from_cache(

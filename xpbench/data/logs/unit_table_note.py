@@ -14,6 +14,7 @@ from xpbench.data.engines.embedded import Stages
 from xpbench.data.members import findings_of, group_column, grouped, grouped_blocks, measures_in
 from xpbench.data.moments import moments_of, rows_of
 from xpbench.data.summary import CONCURRENT, Cap, Cell, Finding, Summary, merge_findings
+from xpbench.data.sums import ensure_told_apart
 from xpbench.errors import DataError, shown
 from xpbench.plan import Plan
 from xpbench.plan.metrics import MetricBase
@@ -140,6 +141,7 @@ def _summed(
         if not segment.startswith("$"):
             small = [k for k, v in slices.items() if sum(v.values()) < plan.data.smallest_segment]
             findings.append(Finding("small_slices", len(small), len(slices), "not shown", detail=f"Segment {shown(segment)}."))
+    ensure_told_apart(moments.cells)
     by_day = {day_of(int(k)): dict(v) for k, v in moments.slices.get("$day", {}).items()}
     out = Summary(
         source=look.source,

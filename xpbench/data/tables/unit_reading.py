@@ -9,6 +9,7 @@ from xpbench.canonical import digest
 from xpbench.data.blocks import Block, blocks_of, leaves
 from xpbench.data.engines.embedded import engine_name, literal
 from xpbench.data.summary import Cap, Summary, merge_findings
+from xpbench.data.sums import ensure_told_apart
 from xpbench.data.tables.unit_policy import VARIANT, check_duplicates, check_values, check_variants, keep_rows, limit_slices
 from xpbench.data.tables.unit_sums import again, at_once, cells_of, scan
 from xpbench.data.tables.unit_table import MISSING, UnitTable
@@ -118,6 +119,7 @@ def summary(table: UnitTable, caps: tuple[Cap, ...], take: Take | None = None) -
     for segment in plan.segments:
         small = [k for k, v in slices[segment].items() if sum(v.values()) < plan.data.smallest_segment]
         table.find("small_slices", len(small), len(slices[segment]), "not shown", detail=f"Segment {shown(segment)}.")
+    ensure_told_apart(cells)
     by_day = {k: dict(v) for k, v in slices.get("$day", {}).items() if k != MISSING}
     order = {v.key: i for i, v in enumerate(plan.variants)}
     ranks = {(b.metric, b.form): i for i, b in enumerate(blocks)}
@@ -132,6 +134,7 @@ def summary(table: UnitTable, caps: tuple[Cap, ...], take: Take | None = None) -
     return Summary(
         source="units table",
         fingerprint=fingerprint,
+        content=content_of(table, found),
         rows=table.rows,
         units=units,
         cells=tuple(cells),
@@ -250,6 +253,16 @@ def engine_used(table: UnitTable) -> str:
 
     direct = f"pyarrow {pyarrow.__version__}, numpy {numpy.__version__}"
     return direct if table.connection is None else f"{engine_name()}, {direct}"
+
+
+def content_of(table: UnitTable, found: PassResult) -> dict[str, str]:
+    """Digest of ids with variants, and of each further column with them, whatever else was read."""
+    names = ["", *table.measures, *table.plan.segments, *([table.source.day] if table.source.day else [])]
+    out: dict[str, str] = {}
+    for name, own in zip(names, found.own, strict=True):
+        told = name if name else [table.unit, table.source.variant]
+        out[name] = digest({"of": told, "rows": table.rows, "sum": str(own)})[:32]
+    return out
 
 
 def fingerprint_of(table: UnitTable, found: PassResult) -> str:

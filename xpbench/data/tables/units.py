@@ -12,7 +12,8 @@ from xpbench.data.logs.opening import as_text, located, one_moment
 from xpbench.data.summary import Cap, Summary
 from xpbench.data.tables.specification import TableSpecification
 from xpbench.data.tables.unit_table import UnitTable, is_reading_error
-from xpbench.errors import shown
+from xpbench.errors import DataError, plain, shown
+from xpbench.meaning.nothing import trimmed
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
@@ -47,8 +48,11 @@ def units(
         engine: Limits of the embedded engine.
 
     Raises:
-        DataError: `XPB-D02` a file is missing, `XPB-D03` this kind of table is not read.
+        DataError: `XPB-D02` a file is missing, `XPB-D03` this kind of table is not read, `XPB-D46` an empty cell is named as a
+            variant.
     """
+    for value in variants or {}:
+        _ensure_word(value)
     return UnitsSource(
         located(table),
         unit=unit,
@@ -57,6 +61,20 @@ def units(
         variants={as_text(k): v for k, v in (variants or {}).items()},
         engine=engine or DuckDB(),
     )
+
+
+def _ensure_word(value: Any) -> None:
+    """An empty cell says nothing, so it names no variant either.
+
+    Raises:
+        DataError: `XPB-D46`.
+    """
+    if value is None or value != value or (isinstance(value, str) and not trimmed(value)):
+        rule = "It says what a cell stands for, and an empty cell is no value: a unit that was lost looks the same"
+        hint = "Write a word into these cells, such as none, and name it here"
+        raise DataError(
+            "XPB-D46", argument=plain("A key of variants"), value=plain("empty"), rule=plain(rule), hint=plain(hint)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +132,7 @@ class UnitsSource:
         if column is None:
             from xpbench.data.tables.variant_column import variant_column
 
-            known = [v.key for v in plan.variants]
+            known = list(plan.assigned_keys)
             texts = [k for k, v in self.variants.items() if v in known] or known
             leave_out = {self.unit or plan.unit, *([plan.members] if plan.members else []), *([self.day] if self.day else [])}
             column = variant_column(self.table, known=texts, leave_out=leave_out)
