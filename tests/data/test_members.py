@@ -9,7 +9,7 @@ import statsmodels.api as sm
 
 import xpbench as xp
 from xpbench.decide.analysis import analyse
-from xpbench.errors import DataError
+from xpbench.errors import DataError, DecisionError
 
 G = 40
 
@@ -214,3 +214,18 @@ def test_a_log_of_users_says_the_same_as_pandas():
 )  # fmt: skip
 def test_what_is_not_counted_by_unit_is_refused_before_registering(change, pointer):
     assert pointer in [p.pointer for p in plan_of(**change).problems()]
+
+
+def test_planning_counts_units_and_never_users():
+    frame = world()
+    plan = plan_of(metrics=[m for m in plan_of().to_dict()["metrics"] if m["key"] in ("y", "z")])
+    planned = plan.with_baselines(frame).planning
+    assert planned.baselines["y"] == pytest.approx(frame.y.mean(), rel=1e-3)
+    sizes = frame.groupby("company").size()
+    k = sizes.sum() ** 2 / (sizes**2).sum()
+    cov = {"groups": frame.company.astype("category").cat.codes, "use_correction": False}
+    error = sm.OLS(frame.y, np.ones(len(frame))).fit(cov_type="cluster", cov_kwds=cov).bse.iloc[0]
+    assert planned.sds["y"] == pytest.approx(error * (k / (k - 1) * G) ** 0.5, rel=1e-3)  # of one of G companies
+    assert planned.sds["z"] < (0.3 * 0.7) ** 0.5  # a mean of several users, not a yes or no
+    with pytest.raises(DecisionError, match="sums users by unit"):
+        xp.History.of_frame(frame, plan)
