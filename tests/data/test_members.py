@@ -127,6 +127,8 @@ def test_from_plan_to_a_memo_that_verifies_in_full(tmp_path):
     experiment.memo().save(tmp_path / "memo.html")
     report = xp.verify(tmp_path / "memo.html")
     assert str(report).startswith("verified in full")
+    bias = next(c for c in readout.health if c.name == "pre_experiment_bias")
+    assert [r["metric"] for r in bias.evidence["rows"]] == ["x"]
     adjusted = next(r for r in readout.rows if r.metric == "yx")
     assert adjusted.variance_reduction > 0.3
     assert adjusted.se < next(r for r in readout.rows if r.metric == "y").se
