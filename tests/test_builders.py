@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BY_HAND = {
     "tests/plan/plans.py": (2, "whole plans with every field: the plan room's own subject"),
     "benchmarks/peers/tasks/with_xpbench.py": (1, "runs in an environment of its own that has no tests"),
+    "scripts/notebooks/05-metrics-and-cuped.py": (1, "teaches a reader to write a plan"),
 }
 """Files that write plans out, how many, and why. Everywhere else a test says what is special about its plan."""
 
