@@ -13,7 +13,7 @@ import pandas as pd
 import xpbench as xp
 
 root = Path(tempfile.mkdtemp()) / "experiments"
-from xpbench.views import cuped_reduction, forest, sensitivity_chart as sensitivity
+from xpbench.views import cuped_reduction, forest, sensitivity
 from xpbench.views.report import winsorization_views
 
 rng = np.random.default_rng(5)

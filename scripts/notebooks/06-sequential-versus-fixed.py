@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import norm
 
 from xpbench.stats.multipliers import q_anytime
-from xpbench.views import sequential_path_chart as sequential_path
+from xpbench.views import sequential_path
 
 rng = np.random.default_rng(6)
 experiments, looks, per_look = 2_000, 20, 500

@@ -201,9 +201,9 @@ def test_a_log_of_users_says_the_same_as_pandas():
     sums = users.groupby(["variant", "company"])[["q", "k", "amount", "before"]].sum()
     size = users.groupby(["variant", "company"]).size()
     pairs = {"q": (sums.q, size), "k": (sums.k, size), "amount": (sums.amount, size), "mean": (sums.amount, sums.k)}
-    for metric, (top, below) in pairs.items():
+    for name, (top, below) in pairs.items():
         for key in ("control", "beta"):
-            cell = summary.cell(metric, key)
+            cell = summary.cell(name, key)
             assert cell.mean[:2] == pytest.approx((top[key].mean(), below[key].mean()), rel=1e-12)
             assert cell.cov[0][1] == pytest.approx(np.cov(top[key], below[key])[0, 1], rel=1e-9)
     assert summary.cell("k", "beta").mean[2] == pytest.approx(sums.before["beta"].mean())
