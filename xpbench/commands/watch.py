@@ -52,6 +52,29 @@ def add_parsers(subparsers: Any) -> None:
     add_notify(watch)
     watch.add_argument("--json", action="store_true", help="answer in JSON")
     watch.set_defaults(run=run_watch)
+    ramp = subparsers.add_parser(
+        "ramp",
+        help="a guarded ramp: go on, hold or roll back",
+        description="Guardrails over all stages of the plan's ramp, valid however often it is asked; results stay sealed, and "
+        "the reading goes on record. Exit 0 go on, 1 hold or roll back. With --power it plays the ramp and reads no data.",
+    )
+    ramp.add_argument("key", help="key of the experiment")
+    ramp.add_argument("--root", default="experiments", help="folder of all experiments")
+    ramp.add_argument("--events", nargs="+", help="event log: JSON Lines, Parquet or CSV files, or the folder of a pull")
+    ramp.add_argument("--schema", action="append", default=[], metavar="PART=COLUMN", help="as for xpbench readout")
+    ramp.add_argument("--time-zone", default="UTC", help="zone of the log's times, for Mixpanel projects from before 2023")
+    ramp.add_argument("--until", metavar="TIME", help="up to when the log is complete; the time of its last event if missing")
+    ramp.add_argument("--by", help="who reads")
+    ramp.add_argument("--go-on", action="store_true", help="where it says go on, put the next share in force")
+    ramp.add_argument(
+        "--push", action="store_true", help="bring Mixpanel in step: the share in force, or everyone to control on roll back"
+    )
+    ramp.add_argument(
+        "--power", type=float, metavar="CHANGE", help="how likely the ramp finds this relative change for the worse, by stage"
+    )
+    add_notify(ramp)
+    ramp.add_argument("--json", action="store_true", help="answer in JSON")
+    ramp.set_defaults(run=run_ramp)
     whole = subparsers.add_parser(
         "portfolio",
         help="all experiments: without memo, peeks, overrides, forecasts, what shipped lifts are worth",
@@ -182,6 +205,66 @@ def _from_events(args: argparse.Namespace) -> int:
     lines += [f"Written to {path}. Check it any time with: xpbench verify {path}" for path in found.paths]
     notified(args, f"Watch of {args.key}: {found.status.state}", lines, found.to_dict())
     return NO if found.status.state in ("breached", "overdue") else DONE
+
+
+def run_ramp(args: argparse.Namespace) -> int:
+    """The answer of a ramp; the next share and Mixpanel where asked for."""
+    from xpbench.errors import WatchError, plain
+    from xpbench.experiment import open_experiment
+    from xpbench.experiment.sources import log_of_files
+
+    experiment = open_experiment(args.key, args.root)
+    if args.power is not None:
+        return _ramp_power(args, experiment.plan)
+    if not args.events:
+        raise WatchError(
+            "XPB-W03",
+            name=plain("--events"),
+            value=plain("missing"),
+            rule=plain("A ramp is read from the log"),
+            remedy=plain("Give --events FILES, or --power CHANGE to play it"),
+        )
+    if args.webhook:
+        from xpbench.watch.notify import webhook_of
+
+        webhook_of(args.webhook)  # before anything is put on record
+    source = log_of_files(args.events, schema=args.schema, time_zone=args.time_zone, until=args.until)
+    found = experiment.ramp(source, by=args.by)
+    lines = [repr(found)]
+    lines += [f"  {g.metric} ({g.variant}): {g.state}{', ' + g.where if g.where else ''}" for g in found.guards]
+    if args.go_on and found.answer == "go on" and found.next_share is not None:
+        experiment = experiment.ramp_on(by=args.by)
+        lines.append(f"Stage {found.stage + 1} is in force: {found.next_share:.0%} of the units.")
+    if args.push and found.answer != "hold":
+        lines.append(_pushed(experiment, found, by=args.by))
+    notified(args, f"Ramp of {args.key}: {found.answer}", lines, found.to_dict())
+    return DONE if found.answer == "go on" else NO
+
+
+def _pushed(experiment: Any, found: Any, *, by: str | None) -> str:
+    """Mixpanel in step with the share in force, or with everyone on control."""
+    from xpbench.mixpanel.client import Client
+
+    with Client.from_environment() as client:
+        reason = f"Ramp: {found.sentence}" if found.answer == "roll back" else None
+        step = experiment.sync(client, roll_back=reason, by=by)
+    return f"Mixpanel: {', '.join(step.did)}." if step.did else "Mixpanel holds it already."
+
+
+def _ramp_power(args: argparse.Namespace, plan: Any) -> int:
+    from xpbench.watch.ramp import ramp_power
+
+    rails = [m.key for m in plan.metrics_with("guardrail") if m.margin is not None or m.margin_rel is not None]
+    found = [ramp_power(plan, key, change=args.power) for key in rails]
+    lines = []
+    for p in found:
+        by_stage = ", ".join(f"stage {i} {v:.0%}" for i, v in enumerate(p.by_stage, 1))
+        days = "" if p.days is None else f", after {p.days:.0f} days in the middle"
+        lines.append(
+            f"{p.metric}: a change for the worse of {p.change:.1%} is found with a chance of {p.power:.0%} ({by_stage}){days}."
+        )
+    answer(args, [p.to_dict() for p in found], "\n".join(lines))
+    return DONE
 
 
 def _adopted(pairs: list[str]) -> dict[str, str | None]:

@@ -9,6 +9,7 @@ series            what the watch reads: a row per day, metric and group
 from_events       the same, made from the export that the experiment was read from
 estimators        what shipping changed, as a pair of means
 forecast          what a lift that fades or grows is worth in the long run
+ramp              go on, hold or roll back, by guardrails over all stages
 record            one check, on record
 power             how likely a regression is found
 past_experiments  what all experiments of a root add up to
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from xpbench.watch.from_events import WatchSeries, series_from_events
     from xpbench.watch.past_experiments import Portfolio, portfolio
     from xpbench.watch.power import watch_power, watch_power_of, watch_power_pre_post
+    from xpbench.watch.ramp import RampAnswer, RampPower, ramp_power
     from xpbench.watch.record import record_check
     from xpbench.watch.series import Group, Series, WatchDay, read_series
 
@@ -52,6 +54,9 @@ _HOMES = {
     "watch_power": "power",
     "watch_power_of": "power",
     "watch_power_pre_post": "power",
+    "RampAnswer": "ramp",
+    "RampPower": "ramp",
+    "ramp_power": "ramp",
     "record_check": "record",
     "Group": "series",
     "Series": "series",
@@ -64,6 +69,8 @@ __all__ = [
     "Group",
     "LiftForecast",
     "Portfolio",
+    "RampAnswer",
+    "RampPower",
     "Series",
     "WatchDay",
     "WatchSeries",
@@ -73,6 +80,7 @@ __all__ = [
     "holdback",
     "portfolio",
     "pre_post",
+    "ramp_power",
     "read_series",
     "record_check",
     "series_from_events",
