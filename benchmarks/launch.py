@@ -1,6 +1,6 @@
 """Worlds from launch to the weeks after: rates of false stops and false breaches, power, and coverage, against nominal.
 
-python -m benchmarks.launch [--runs 500] [--save]
+python -m benchmarks.launch [--runs 500] [--only WORLD …] [--save]
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ import numpy as np
 
 from xpbench.data.summary import Cell, Summary
 from xpbench.plan import Plan
+from xpbench.stats.inference import relative
+from xpbench.stats.moments import Moments
+from xpbench.stats.multipliers import q_fixed
+from xpbench.stats.pairs import mean_pair
 from xpbench.watch.estimators import pre_post
 from xpbench.watch.forecast import forecast_of
 from xpbench.watch.ramp import guard_rows, ramp_power
@@ -24,6 +28,7 @@ from xpbench.watch.record import judge
 from xpbench.watch.series import Group, Series, WatchDay
 
 RESULTS = Path(__file__).with_name("results") / "launch.json"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "proof" / "after-launch.md"
 ALPHA = 0.05
 STAGES = ((0.1, 4), (0.5, 4), (1.0, 6))
 DAILY = 4000
@@ -142,71 +147,176 @@ def decay_world(rng: np.random.Generator) -> tuple[bool, bool]:
     return (False, False) if found is None else (True, found.low <= truth <= found.high)
 
 
-def run(runs: int) -> list[dict[str, Any]]:
-    """Every world with its rate and what it is held against."""
-    out: list[dict[str, Any]] = []
+def programme_world(rng: np.random.Generator) -> tuple[bool, bool]:
+    """Twenty experiments, of which the significant ones ship, fade and overlap; then a holdout, whose halves drift alike.
 
-    def add(name: str, rate: float, n: int, nominal: str, holds: bool, **more: Any) -> None:
-        se = math.sqrt(max(rate * (1 - rate), 1e-9) / n)
-        row = {"world": name, "rate": round(rate, 4), "runs": n, "se": round(se, 4), "nominal": nominal, "holds": bool(holds)}
-        out.append({**row, **more})
-        print(row, more, flush=True)
+    Returns:
+        Whether the holdout's interval holds what shipped is worth together, and whether it holds the sum of the single lifts.
+    """
+    total, singles = 1.0, 0.0
+    for _ in range(20):
+        true, se = rng.normal(0.0, 0.02), 0.015
+        found = rng.normal(true, se)
+        if found > 1.96 * se:
+            total *= 1.0 + 0.8 * true  # a fifth of it fades
+            singles += found
+    n, mean, sd = 4000, 10.0 * (1.0 + rng.normal(0.0, 0.2)), 6.0  # a season moves both halves alike
+    held, shipped = rng.gamma(mean**2 / sd**2, sd**2 / mean, n), rng.gamma(mean**2 / sd**2, sd**2 / mean, n) * total
+    pair = mean_pair(Moments.of_values(held), Moments.of_values(shipped))
+    lift = relative(pair, q_fixed(0.05, pair.df))
+    return bool(lift.lift_low <= total - 1.0 <= lift.lift_high), bool(lift.lift_low <= singles <= lift.lift_high)
 
-    def ramp(seed: int, **how: Any) -> tuple[float, float]:
-        rng = np.random.default_rng(seed)
-        found = [ramp_world(rng, **how) for _ in range(runs)]
-        return sum(a for a, _ in found) / runs, sum(b for _, b in found) / runs
 
-    limit = ALPHA + 2 * math.sqrt(ALPHA * (1 - ALPHA) / runs)
-    rate, naive = ramp(1, worse=lambda stage: 0.0)
-    add("ramp, nothing differs", rate, runs, "at most 5 %", rate <= limit, naive=naive)
-    rate, naive = ramp(2, worse=lambda stage: MARGIN)
-    add("ramp, exactly at the margin", rate, runs, "at most 5 %", rate <= limit, naive=naive)
-    sparse = {1: 0.1, 2: 0.3, 3: 0.5}
-    rising = {1: 0.1, 2: 0.2, 3: 0.3}
-    rate, naive = ramp(3, worse=lambda stage: 0.0, split=sparse.__getitem__, base=rising.__getitem__)
-    add("ramp, Simpson's trap: shares and levels move together", rate, runs, "at most 5 %", rate <= limit, naive=naive)
-    for change, first in ((0.10, 1), (0.10, 3), (0.06, 1)):
-        rate, _ = ramp(4, worse=lambda stage, c=change, f=first: c if stage >= f else 0.0)
-        said = ramp_power(plan(), "out", change=change, from_stage=first, runs=2000).power
-        name = f"ramp, {change:.0%} worse from stage {first}"
-        add(name, rate, runs, f"stated {said:.1%} ± 5 points", abs(rate - said) <= 0.05, stated=round(said, 4))
-    rate, _ = ramp(5, worse=lambda stage: 0.02, margin=0.001)
-    said = ramp_power(plan(margin=0.001), "out", change=0.02, runs=2000).power
-    add(
-        "ramp, 2 % worse, margin 0.1 %",
-        rate,
-        runs,
-        f"stated {said:.1%} ± 5 points",
-        abs(rate - said) <= 0.05,
-        stated=round(said, 4),
-    )
-    for name, effect, trend in (("season", 0.0, 0.0), ("season and a drift", 0.0, 0.0001)):
+Row = dict[str, Any]
+LIMIT = 2.0
+"""Standard errors by which a rate may exceed a bound before it counts as broken."""
+
+
+def _row(name: str, rate: float, n: int, nominal: str, holds: bool, **more: Any) -> Row:
+    se = math.sqrt(max(rate * (1 - rate), 1e-9) / n)
+    return {
+        "world": name,
+        "rate": round(rate, 4),
+        "runs": n,
+        "se": round(se, 4),
+        "nominal": nominal,
+        "holds": bool(holds),
+        **more,
+    }
+
+
+def _ramps(runs: int, seed: int, **how: Any) -> tuple[float, float]:
+    rng = np.random.default_rng(seed)
+    found = [ramp_world(rng, **how) for _ in range(runs)]
+    return sum(a for a, _ in found) / runs, sum(b for _, b in found) / runs
+
+
+def _false_stops(name: str, runs: int, seed: int, **how: Any) -> Row:
+    rate, naive = _ramps(runs, seed, **how)
+    bound = ALPHA + LIMIT * math.sqrt(ALPHA * (1 - ALPHA) / runs)
+    return _row(name, rate, runs, "at most 5 %", rate <= bound, naive=naive)
+
+
+def _power(name: str, runs: int, *, change: float, first: int = 1, margin: float = MARGIN) -> Row:
+    rate, _ = _ramps(runs, 4, worse=lambda stage: change if stage >= first else 0.0, margin=margin)
+    said = ramp_power(plan(margin=margin), "out", change=change, from_stage=first, runs=2000).power
+    return _row(name, rate, runs, f"stated {said:.1%} ± 5 points", abs(rate - said) <= 0.05, stated=round(said, 4))
+
+
+def _null(runs: int) -> list[Row]:
+    return [_false_stops("ramp, nothing differs", runs, 1, worse=lambda stage: 0.0)]
+
+
+def _border(runs: int) -> list[Row]:
+    return [_false_stops("ramp, exactly at the margin", runs, 2, worse=lambda stage: MARGIN)]
+
+
+def _simpson(runs: int) -> list[Row]:
+    share, level = {1: 0.1, 2: 0.3, 3: 0.5}, {1: 0.1, 2: 0.2, 3: 0.3}
+    name = "ramp, Simpson's trap: shares and levels move together"
+    return [_false_stops(name, runs, 3, worse=lambda stage: 0.0, split=share.__getitem__, base=level.__getitem__)]
+
+
+def _harm(runs: int) -> list[Row]:
+    return [_power("ramp, 10 % worse from the first stage", runs, change=0.10)]
+
+
+def _late(runs: int) -> list[Row]:
+    return [_power("ramp, 10 % worse from the third stage", runs, change=0.10, first=3)]
+
+
+def _some(runs: int) -> list[Row]:
+    return [_power("ramp, 6 % worse from the first stage", runs, change=0.06)]
+
+
+def _two(runs: int) -> list[Row]:
+    return [_power("ramp, 2 % worse against a margin of 0.1 %", runs, change=0.02, margin=0.001)]
+
+
+def _season(runs: int) -> list[Row]:
+    out = []
+    for name, trend in (("season", 0.0), ("season and a drift", 0.0001)):
         rng = np.random.default_rng(6)
-        states = [season_world(rng, effect=effect, trend=trend) for _ in range(runs)]
-        rate = states.count("breached") / runs
+        rate = [season_world(rng, effect=0.0, trend=trend) for _ in range(runs)].count("breached") / runs
         top = ALPHA / 3 / 2
-        bound = top + 2 * math.sqrt(top * (1 - top) / runs)
-        add(f"watch, {name}, nothing changed", rate, runs, "at most 0.8 % a check (one side)", rate <= bound)
-    rng = np.random.default_rng(7)
-    many = max(4 * runs, 2000)
-    found = [decay_world(rng) for _ in range(many)]
-    told = sum(a for a, _ in found)
-    rate = sum(b for _, b in found) / told
-    add("forecast of decays", rate, told, "78 to 82 %", 0.78 <= rate <= 0.82, none=many - told)
+        bound = top + LIMIT * math.sqrt(top * (1 - top) / runs)
+        out.append(_row(f"watch, {name}, nothing changed", rate, runs, "at most 0.8 % a check", rate <= bound))
     return out
 
 
+def _decay(runs: int) -> list[Row]:
+    rng = np.random.default_rng(7)
+    many = 6 * runs
+    found = [decay_world(rng) for _ in range(many)]
+    told = sum(a for a, _ in found)
+    rate = sum(b for _, b in found) / told
+    return [_row("watch, 80 % forecast of decays", rate, told, "78 to 82 %", 0.78 <= rate <= 0.82, none=many - told)]
+
+
+def _programmes(runs: int) -> list[Row]:
+    rng = np.random.default_rng(8)
+    found = [programme_world(rng) for _ in range(100) for _ in range(max(runs // 25, 1))]
+    rate, over = (sum(f[i] for f in found) / len(found) for i in (0, 1))
+    name = "holdout over 100 programmes, 95 % interval"
+    return [_row(name, rate, len(found), "93.5 to 96.5 %", 0.935 <= rate <= 0.965, sum_of_lifts_in_interval=round(over, 4))]
+
+
+WORLDS: dict[str, Callable[[int], list[Row]]] = {
+    "null": _null,
+    "border": _border,
+    "simpson": _simpson,
+    "harm": _harm,
+    "late": _late,
+    "some": _some,
+    "two": _two,
+    "season": _season,
+    "decay": _decay,
+    "programmes": _programmes,
+}
+
+
+MARK = "<!-- table -->\n"
+
+
+def page_table(saved: dict[str, list[Row]]) -> str:
+    """The rows as a table in Markdown."""
+    lines = ["| world | rate | ± 2 se | runs | promised | |", "|---|---|---|---|---|---|"]
+    for rows in saved.values():
+        for r in rows:
+            more = f"; all days in one pot: {r['naive']:.1%}" if "naive" in r else ""
+            more += (
+                f"; the sum of single lifts is in it in {r['sum_of_lifts_in_interval']:.0%}"
+                if "sum_of_lifts_in_interval" in r
+                else ""
+            )
+            kept = "kept" if r["holds"] else "**not kept**"
+            lines.append(
+                f"| {r['world']}{more} | {r['rate']:.1%} | {2 * r['se']:.1%} | {r['runs']:,} | {r['nominal']} | {kept} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
-    """Run, print and save."""
+    """Run, print and save; worlds that are not asked for keep their saved rows."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--only", nargs="+", choices=list(WORLDS), default=list(WORLDS))
     parser.add_argument("--save", action="store_true")
+    parser.add_argument("--page", action="store_true", help="write the saved rows into docs/proof/after-launch.md")
     args = parser.parse_args()
-    rows = run(args.runs)
-    if args.save:
-        RESULTS.write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8")
-        print(RESULTS)
+    if args.page:
+        text = PAGE.read_text("utf-8")
+        table = page_table(json.loads(RESULTS.read_text("utf-8"))["worlds"])
+        PAGE.write_text(text.partition(MARK)[0] + MARK + "\n" + table, encoding="utf-8")
+        return
+    saved = json.loads(RESULTS.read_text("utf-8"))["worlds"] if RESULTS.exists() else {}
+    for name in args.only:
+        saved[name] = WORLDS[name](args.runs)
+        for row in saved[name]:
+            print(row, flush=True)
+        if args.save:
+            ordered = {k: saved[k] for k in WORLDS if k in saved}
+            RESULTS.write_text(json.dumps({"worlds": ordered}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -75,6 +75,23 @@ def add_parsers(subparsers: Any) -> None:
     add_notify(ramp)
     ramp.add_argument("--json", action="store_true", help="answer in JSON")
     ramp.set_defaults(run=run_ramp)
+    held = subparsers.add_parser(
+        "holdout",
+        help="what everything that shipped changed together, next to the sum of the single lifts",
+        description="A holdout across experiments: its half that sees only what shipped against the one that sees nothing new, "
+        "from a table with one row for each unit. Exit 1 where the halves are not half and half, or met an experiment.",
+    )
+    held.add_argument("key", help="an experiment whose plan has the holdout (assignment.holdout)")
+    held.add_argument("--root", default="experiments", help="folder of all experiments")
+    held.add_argument("--units", required=True, help="table with one row per unit: CSV or Parquet")
+    held.add_argument("--unit", help="column of the unit's id; the plan's unit if missing")
+    held.add_argument("--column", required=True, help="column with the metric since the holdout began")
+    held.add_argument("--metric", help="key of the metric in the plans, for the single lifts; the column if missing")
+    held.add_argument("--direction", choices=["increase", "decrease"], default="increase", help="which way is better")
+    held.add_argument("--confidence", type=float, default=0.95, help="level of the interval")
+    held.add_argument("--exposed", metavar="FILE", help="units that any experiment exposed: a table with the column of the id")
+    held.add_argument("--json", action="store_true", help="answer in JSON")
+    held.set_defaults(run=run_holdout)
     whole = subparsers.add_parser(
         "portfolio",
         help="all experiments: without memo, peeks, overrides, forecasts, what shipped lifts are worth",
@@ -283,6 +300,49 @@ def _adopted(pairs: list[str]) -> dict[str, str | None]:
             )
         out[group] = day or None
     return out
+
+
+def run_holdout(args: argparse.Namespace) -> int:
+    """The cumulative effect of what shipped, from the halves of a holdout."""
+    from xpbench.errors import WatchError, nearest, plain
+    from xpbench.experiment import open_experiment
+    from xpbench.randomiser.tables import whole
+    from xpbench.watch.holdouts import SRM_ALPHA, cumulative_effect
+    from xpbench.watch.past_experiments import portfolio
+
+    plan = open_experiment(args.key, args.root).plan
+    if plan.assignment is None or plan.assignment.holdout is None:
+        raise WatchError(
+            "XPB-W03",
+            name=plain("assignment.holdout"),
+            value=plain("missing"),
+            rule=plain("The plan says which units are held out of every experiment"),
+            remedy=plain("Name an experiment whose plan has a holdout"),
+        )
+    unit = args.unit or plan.unit
+    table = whole(args.units, as_text=(unit,))
+    for name in (unit, args.column):
+        if name not in table.column_names:
+            raise WatchError(
+                "XPB-W03",
+                name=plain("The table"),
+                value=plain(f"without column {name}"),
+                rule=plain("It has the unit's id and the metric"),
+                remedy=plain(nearest(name, table.column_names)),
+            )
+    exposed = whole(args.exposed, as_text=(unit,))[unit].to_pylist() if args.exposed else None
+    found = cumulative_effect(
+        table[unit].to_pylist(),
+        table[args.column].to_pylist(),
+        plan.assignment.holdout,
+        metric=args.metric or args.column,
+        portfolio=portfolio(args.root),
+        direction=args.direction,
+        confidence=args.confidence,
+        exposed=exposed,
+    )
+    answer(args, found.to_dict(), "\n".join(found.sentences))
+    return NO if found.ratio_p < SRM_ALPHA or found.met else DONE
 
 
 def run_portfolio(args: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ forecast          what a lift that fades or grows is worth in the long run
 ramp              go on, hold or roll back, by guardrails over all stages
 record            one check, on record
 power             how likely a regression is found
+holdouts          what everything that shipped changed together
 past_experiments  what all experiments of a root add up to
 search            has this been tried?
 notify            a message for mail, Slack or Teams
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from xpbench.watch.estimators import holdback, pre_post, staggered
     from xpbench.watch.forecast import LiftForecast, forecast_of
     from xpbench.watch.from_events import WatchSeries, series_from_events
+    from xpbench.watch.holdouts import CumulativeEffect, cumulative_effect, holdout_halves
     from xpbench.watch.past_experiments import Portfolio, portfolio
     from xpbench.watch.power import watch_power, watch_power_of, watch_power_pre_post
     from xpbench.watch.ramp import RampAnswer, RampPower, ramp_power
@@ -49,6 +51,9 @@ _HOMES = {
     "forecast_of": "forecast",
     "WatchSeries": "from_events",
     "series_from_events": "from_events",
+    "CumulativeEffect": "holdouts",
+    "cumulative_effect": "holdouts",
+    "holdout_halves": "holdouts",
     "Portfolio": "past_experiments",
     "portfolio": "past_experiments",
     "watch_power": "power",
@@ -66,6 +71,7 @@ _HOMES = {
 
 __all__ = [
     "CheckDate",
+    "CumulativeEffect",
     "Group",
     "LiftForecast",
     "Portfolio",
@@ -76,8 +82,10 @@ __all__ = [
     "WatchSeries",
     "WatchState",
     "WatchStatus",
+    "cumulative_effect",
     "forecast_of",
     "holdback",
+    "holdout_halves",
     "portfolio",
     "pre_post",
     "ramp_power",
