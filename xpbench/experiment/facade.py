@@ -137,6 +137,25 @@ class Experiment:
         self._base = self.ledger.head
         return open_experiment(self.key, self.root, clock=self._clock, agent=self.ledger.agent)
 
+    def drop(self, variant: str, *, reason: str, by: str | None = None) -> Experiment:
+        """Drop a treatment while the experiment runs: an amendment with a known price.
+
+        The treatment is read and analysed no more; each unit keeps its variant, and every correction goes on counting the
+        treatment as planned, so that the level of false positives stays what it was. The memo's first page says so. Switch the
+        treatment off where it is served. Adding one needs a restart.
+
+        Args:
+            variant: Key of a treatment.
+            reason: Why.
+            by: Who.
+
+        Raises:
+            PlanError: `XPB-P32`, it is none of several treatments.
+            DecisionError: `XPB-R34` the run is over, `XPB-R02` no reason.
+            LedgerError: `XPB-L16`, somebody amended, decided or restarted since this handle was opened.
+        """
+        return self.amend(self.plan.without(variant), reason=reason, by=by)
+
     # reading
 
     def readout(

@@ -245,7 +245,7 @@ def _at(plan: Plan, units: int) -> Plan:
 def _rows(plan: Plan, *, sizes: bool = True) -> list[PowerRow]:
     """A row for each metric with a question and treatment; without `sizes` only its power at the horizon is computed."""
     claims = {c.metric: c for c in plan.hypothesis.then}
-    primaries = len(plan.metrics_with("primary")) * len(plan.treatments)
+    primaries = len(plan.metrics_with("primary")) * plan.planned_treatments
     comparisons = 1 if plan.correction == "none" else primaries
     rows = []
     for metric in plan.metrics:
@@ -350,7 +350,7 @@ def _design(plan: Plan, variant: Variant) -> Design:
                 raise DecisionError("XPB-R11", reason=plain("the sequential model is tuned by tau, not by n_opt"))
             return Anytime(looks=looks, n_opt=n_opt, tau=None, tuned_alpha=plan.alpha)
         case GroupSequential():
-            return GroupSequentialTest(tuple(model.looks), model.spending)
+            return GroupSequentialTest(tuple(model.looks), model.spending, model.beyond, plan.alpha)
         case Bayesian():
             return Bayes(model.confidence, None)
 
@@ -367,7 +367,7 @@ def power_points(plan: Plan, *, sizes: Sequence[int], factors: Sequence[float] =
         `n`, `lift`, `power` for every size and factor; empty where the plan has no baseline or no lift.
     """
     claims = {c.metric: c.lift for c in plan.hypothesis.then}
-    comparisons = 1 if plan.correction == "none" else len(plan.metrics_with("primary")) * len(plan.treatments)
+    comparisons = 1 if plan.correction == "none" else len(plan.metrics_with("primary")) * plan.planned_treatments
     for metric in plan.metrics_with("primary"):
         baseline, sd = plan.planning.baselines.get(metric.key), plan.planning.sds.get(metric.key)
         lift = claims.get(metric.key) or metric.min_lift

@@ -36,6 +36,7 @@ PLAN_KEYS: J = {
         "practical": None,
         "ship_when": None,
     },
+    "dropped": [{"key": None, "name": None, "picture": None, "place": None, "split": None}],
     "exposure": {
         "end": None,
         "event": None,
@@ -65,6 +66,7 @@ PLAN_KEYS: J = {
     "key": None,
     "links": [{"title": None, "url": None}],
     "looks": {"agents": None},
+    "members": None,
     "metrics": [
         {
             "column": None,
@@ -100,6 +102,7 @@ PLAN_KEYS: J = {
         }
     ],
     "model": {
+        "beyond": None,
         "confidence": None,
         "due": None,
         "kind": None,

@@ -19,6 +19,7 @@ from xpbench.ledger import Clock, Entry, Ledger, distinct_looks, experiments, sy
 from xpbench.ledger.clock import parse_stamp
 from xpbench.ledger.first import planned_after
 from xpbench.ledger.folder import LEDGER, MEMO, frozen_readout
+from xpbench.ledger.knowledge import state_of_data
 from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.shows import Shows
@@ -474,7 +475,7 @@ def line_of(
         tuple(str(k) for k in (entries[0].body.get("follows") or {}).get("runs", ())),
         restarted_as,
         planned_after(entries),
-        len({str(e.body.get("fingerprint") or e.seq) for e in entries if e.kind in ("opened", "peeked") and e.agent}),
+        len({state_of_data(e.body) or str(e.seq) for e in entries if e.kind in ("opened", "peeked") and e.agent}),
         f"If {h.get('if', '')}, then {claims}, because {h.get('because', '')}.",
         str(decision.body.get("because") or decision.body.get("reason") or "") if decision is not None else "",
         None if first is None else (parse_stamp(first.at) - parse_stamp(entries[0].at)).total_seconds() / 86_400,

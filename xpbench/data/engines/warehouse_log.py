@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from xpbench.data.engines.embedded import unread
 from xpbench.data.logs.log import MARK, EventSchema, LogProperties, column_hint, happened, texts_of
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, plain
-from xpbench.meaning.times import EARLIEST
+from xpbench.meaning.times import EARLIEST, LATEST
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class WarehouseLog:
         self.engine = f"{self.kind} {self.backend.version}"
         self.properties = properties
         self._held: list[str] = []
+        self._content: dict[str, str] = {}
         form = NormalForm(source, plan, properties, dialect=self.kind)
         # every later question goes to what this one statement has read: rows that arrive meanwhile are in none of the answers
         normal = form.table()
@@ -134,10 +135,19 @@ class WarehouseLog:
 
         Only the number of rows, and the sum and the exclusive or of 64-bit row hashes leave the server.
         """
-        row = dialects.row_hashes(self.normal, ["u", "event", "t", "iid", *self.properties.texts.values()])
+        event, texts = ["u", "event", "t", "iid"], self.properties.texts
+        row = dialects.row_hashes(self.normal, [*event, *texts.values()], event, *([*event, p] for p in texts.values()))
         found = row.to_pyarrow().to_pylist()[0]
-        content = {"rows": int(found["n"]), "sum": str(found["total"]), "xor": str(found["mixed"])}
-        return digest({"warehouse": content, "kind": self.kind, "properties": list(self.properties.texts)})
+
+        def told(i: int) -> dict[str, Any]:
+            return {"rows": int(found["n"]), "sum": str(found[f"total{i}"]), "xor": str(found[f"mixed{i}"])}
+
+        self._content = {name: digest({"warehouse": told(i + 1)})[:32] for i, name in enumerate(["", *texts])}
+        return digest({"warehouse": told(0), "kind": self.kind, "properties": list(texts)})
+
+    def content(self) -> Mapping[str, str]:
+        """Digest of the events and of each property, taken with the fingerprint."""
+        return self._content
 
     def findings(self) -> list[Finding]:
         """What was counted when the log was opened."""
@@ -245,7 +255,7 @@ class NormalForm:
         """No time where it is from before there were logs."""
         import ibis
 
-        return ibis.ifelse(t >= EARLIEST, t, ibis.null("int64"))
+        return ibis.ifelse((t >= EARLIEST) & (t < LATEST), t, ibis.null("int64"))
 
     def items(self) -> Any:
         """What `itemized` makes a row of each: an array of texts, or JSON."""
