@@ -309,12 +309,13 @@ def main() -> None:
         table = page_table(json.loads(RESULTS.read_text("utf-8"))["worlds"])
         PAGE.write_text(text.partition(MARK)[0] + MARK + "\n" + table, encoding="utf-8")
         return
-    saved = json.loads(RESULTS.read_text("utf-8"))["worlds"] if RESULTS.exists() else {}
     for name in args.only:
-        saved[name] = WORLDS[name](args.runs)
-        for row in saved[name]:
+        rows = WORLDS[name](args.runs)
+        for row in rows:
             print(row, flush=True)
-        if args.save:
+        if args.save:  # read again: another run may have saved its worlds meanwhile
+            saved = json.loads(RESULTS.read_text("utf-8"))["worlds"] if RESULTS.exists() else {}
+            saved[name] = rows
             ordered = {k: saved[k] for k in WORLDS if k in saved}
             RESULTS.write_text(json.dumps({"worlds": ordered}, indent=1) + "\n", encoding="utf-8")
 
