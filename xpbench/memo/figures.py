@@ -10,11 +10,13 @@ import math
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from xpbench import outward
-from xpbench.plan.metrics import Role
 from xpbench.wording.numbers import fixed, percent, share_text, significant_trim, whole
+
+if TYPE_CHECKING:
+    from xpbench.plan.metrics import Role
 
 INK = """
 .fig text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:var(--ink);
