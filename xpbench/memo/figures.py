@@ -10,13 +10,10 @@ import math
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from xpbench import outward
 from xpbench.wording.numbers import fixed, percent, share_text, significant_trim, whole
-
-if TYPE_CHECKING:
-    from xpbench.plan.metrics import Role
 
 INK = """
 .fig text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:var(--ink);
@@ -63,7 +60,7 @@ class ForestRow:
     """
 
     label: str
-    role: Role
+    role: str
     lift: float | None
     low: float | None
     high: float | None
@@ -92,7 +89,7 @@ class MemoSplitRow:
     control: bool = False
 
 
-ROLES: Mapping[Role, str] = {"primary": "PRIMARY", "secondary": "SECONDARY", "guardrail": "GUARDRAILS"}
+ROLES: Mapping[str, str] = {"primary": "PRIMARY", "secondary": "SECONDARY", "guardrail": "GUARDRAILS"}
 WIDTH = 940
 _LEFT, _RIGHT = 268, 600
 _ROW, _HEAD, _TOP = 46, 26, 34
