@@ -471,6 +471,7 @@ PLAN_KEYS: J = {
     "owner": None,
     "planning": {"baselines": {"*": None}, "daily_units": None, "power": None, "sds": {"*": None}},
     "pre_period_days": None,
+    "ramp": {"stages": [{"days": None, "needs": None, "share": None, "signs": None, "units": None}]},
     "schema": None,
     "secondary_correction": None,
     "segments": [None],
@@ -1111,6 +1112,7 @@ NEUTRAL = (
     r"/metrics/\[[^\]]*\]/(name|description|currency)",
     r"/watch",
     r"/sign_offs",
+    r"/ramp",
     r"/looks",
     r"/planning",
     r"/assignment/rollout/\[[^\]]*\]/share",
@@ -8794,9 +8796,6 @@ def hypothesis_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-Role = Literal["primary", "secondary", "guardrail"]
-
-
 @dataclass(frozen=True, slots=True)
 class ForestRow:
     """One line of a forest plot.
@@ -8823,7 +8822,7 @@ class ForestRow:
     """
 
     label: str
-    role: Role
+    role: str
     lift: float | None
     low: float | None
     high: float | None
@@ -8988,7 +8987,7 @@ _LEFT, _RIGHT = 268, 600
 _LEFT, _RIGHT = 268, 600
 
 
-ROLES: Mapping[Role, str] = {"primary": "PRIMARY", "secondary": "SECONDARY", "guardrail": "GUARDRAILS"}
+ROLES: Mapping[str, str] = {"primary": "PRIMARY", "secondary": "SECONDARY", "guardrail": "GUARDRAILS"}
 
 
 def _figures_line(x1: float, y1: float, x2: float, y2: float, classes: str) -> str:
@@ -9438,7 +9437,7 @@ def planned_error(plan: Mapping[str, Any], metric: Mapping[str, Any], units: flo
     if not mean or not total:
         return None
     if sd is None:
-        if not 0 < mean < 1:
+        if not 0 < mean < 1 or plan.get("members"):  # a mean per user of a company is no share of companies
             return None
         sd = math.sqrt(mean * (1.0 - mean))
     control = next(v["split"] for v in plan["variants"] if v.get("control"))

@@ -8,8 +8,9 @@ import pytest
 import statsmodels.api as sm
 
 import xpbench as xp
+from tests.builders import column, metric, plan_document
 from xpbench.decide.analysis import analyse
-from xpbench.errors import DataError
+from xpbench.errors import DataError, DecisionError
 
 G = 40
 
@@ -33,20 +34,22 @@ def world(seed=3, groups=G):
 
 
 def plan_of(**more):
-    base = {
-        "key": "cl", "title": "t", "owner": "o", "unit": "company", "members": "user",
-        "hypothesis": {"if": "a", "then": [{"metric": "y", "direction": "increase"}], "because": "b"},
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        "metrics": [
-            {"key": "y", "kind": "column", "column": "y", "role": "primary", "direction": "increase"},
-            {"key": "yx", "kind": "column", "column": "y", "role": "secondary", "direction": "increase", "covariates": ["x"],
-             "cuped": True},
-            {"key": "z", "kind": "column", "column": "z", "role": "guardrail", "direction": "increase", "margin_rel": 0.5},
-            {"key": "r", "kind": "ratio", "numerator": "z", "denominator": "y", "role": "secondary", "direction": "increase"},
+    base = plan_document(
+        [
+            column("y"),
+            column("yx", "secondary", column="y", covariates=["x"], cuped=True),
+            column("z", "guardrail", margin_rel=0.5),
+            metric("r", "ratio", "secondary", numerator="z", denominator="y"),
         ],
-        "segments": ["city"], "data": {"smallest_segment": 2},
-        "model": {"kind": "frequentist"}, "horizon": {"units": G},
-    }  # fmt: skip
+        key="cl",
+        title="t",
+        owner="o",
+        unit="company",
+        members="user",
+        segments=["city"],
+        data={"smallest_segment": 2},
+        horizon={"units": G},
+    )
     return xp.Plan(**{**base, **more})
 
 
@@ -127,6 +130,8 @@ def test_from_plan_to_a_memo_that_verifies_in_full(tmp_path):
     experiment.memo().save(tmp_path / "memo.html")
     report = xp.verify(tmp_path / "memo.html")
     assert str(report).startswith("verified in full")
+    bias = next(c for c in readout.health if c.name == "pre_experiment_bias")
+    assert [r["metric"] for r in bias.evidence["rows"]] == ["x"]
     adjusted = next(r for r in readout.rows if r.metric == "yx")
     assert adjusted.variance_reduction > 0.3
     assert adjusted.se < next(r for r in readout.rows if r.metric == "y").se
@@ -170,16 +175,24 @@ def log(seed=4):
 
 def log_plan():
     return plan_of(
-        members="distinct_id", segments=[],
+        members="distinct_id",
+        segments=[],
         hypothesis={"if": "a", "then": [{"metric": "q", "direction": "increase"}], "because": "b"},
         metrics=[
             {"key": "q", "kind": "conversion", "event": "Quote", "role": "primary", "direction": "increase"},
             {"key": "k", "kind": "count", "event": "Pay", "role": "secondary", "direction": "increase", "cuped": True},
             {"key": "mean", "kind": "mean", "event": "Pay", "property": "amount", "role": "secondary", "direction": "increase"},
-            {"key": "amount", "kind": "sum", "event": "Pay", "property": "amount", "role": "guardrail", "margin": 9,
-             "direction": "increase"},
+            {
+                "key": "amount",
+                "kind": "sum",
+                "event": "Pay",
+                "property": "amount",
+                "role": "guardrail",
+                "margin": 9,
+                "direction": "increase",
+            },
         ],
-    )  # fmt: skip
+    )
 
 
 def test_a_log_of_users_says_the_same_as_pandas():
@@ -190,9 +203,9 @@ def test_a_log_of_users_says_the_same_as_pandas():
     sums = users.groupby(["variant", "company"])[["q", "k", "amount", "before"]].sum()
     size = users.groupby(["variant", "company"]).size()
     pairs = {"q": (sums.q, size), "k": (sums.k, size), "amount": (sums.amount, size), "mean": (sums.amount, sums.k)}
-    for metric, (top, below) in pairs.items():
+    for name, (top, below) in pairs.items():
         for key in ("control", "beta"):
-            cell = summary.cell(metric, key)
+            cell = summary.cell(name, key)
             assert cell.mean[:2] == pytest.approx((top[key].mean(), below[key].mean()), rel=1e-12)
             assert cell.cov[0][1] == pytest.approx(np.cov(top[key], below[key])[0, 1], rel=1e-9)
     assert summary.cell("k", "beta").mean[2] == pytest.approx(sums.before["beta"].mean())
@@ -206,11 +219,53 @@ def test_a_log_of_users_says_the_same_as_pandas():
         ({"members": "company"}, "/members"),
         ({"segments": ["user"]}, "/members"),
         ({"model": {"kind": "bayesian"}}, "/model/kind"),
-        ({"metrics": [{"key": "y", "kind": "column", "column": "y", "role": "primary", "direction": "increase",
-                       "winsorize": {"upper": 0.99}}]}, "/metrics/0/winsorize"),
-        ({"metrics": [{"key": "y", "kind": "quantile", "event": "E", "property": "p", "q": 0.5, "role": "primary",
-                       "direction": "increase"}]}, "/metrics/0/kind"),
+        (
+            {
+                "metrics": [
+                    {
+                        "key": "y",
+                        "kind": "column",
+                        "column": "y",
+                        "role": "primary",
+                        "direction": "increase",
+                        "winsorize": {"upper": 0.99},
+                    }
+                ]
+            },
+            "/metrics/0/winsorize",
+        ),
+        (
+            {
+                "metrics": [
+                    {
+                        "key": "y",
+                        "kind": "quantile",
+                        "event": "E",
+                        "property": "p",
+                        "q": 0.5,
+                        "role": "primary",
+                        "direction": "increase",
+                    }
+                ]
+            },
+            "/metrics/0/kind",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_counted_by_unit_is_refused_before_registering(change, pointer):
     assert pointer in [p.pointer for p in plan_of(**change).problems()]
+
+
+def test_planning_counts_units_and_never_users():
+    frame = world()
+    plan = plan_of(metrics=[m for m in plan_of().to_dict()["metrics"] if m["key"] in ("y", "z")])
+    planned = plan.with_baselines(frame).planning
+    assert planned.baselines["y"] == pytest.approx(frame.y.mean(), rel=1e-3)
+    sizes = frame.groupby("company").size()
+    k = sizes.sum() ** 2 / (sizes**2).sum()
+    cov = {"groups": frame.company.astype("category").cat.codes, "use_correction": False}
+    error = sm.OLS(frame.y, np.ones(len(frame))).fit(cov_type="cluster", cov_kwds=cov).bse.iloc[0]
+    assert planned.sds["y"] == pytest.approx(error * (k / (k - 1) * G) ** 0.5, rel=1e-3)  # of one of G companies
+    assert planned.sds["z"] < (0.3 * 0.7) ** 0.5  # a mean of several users, not a yes or no
+    with pytest.raises(DecisionError, match="sums users by unit"):
+        xp.History.of_frame(frame, plan)

@@ -31,9 +31,9 @@ from xpbench.forms.history_box import HistoryBox
 from xpbench.forms.inputs import ChoiceLeaf, TextLeaf
 from xpbench.forms.metric_table import MetricTable
 from xpbench.forms.next_steps import NextSteps
+from xpbench.forms.outer_box import guard_of, root_box
 from xpbench.forms.plain_problems import in_words, is_open, label_at
 from xpbench.forms.plan_fields import plan_fields
-from xpbench.forms.root import guard_of, root_box
 from xpbench.forms.size_box import SizeBox, sizable
 from xpbench.forms.static_twin import Shown
 from xpbench.forms.status import StatusBox, guarded
@@ -56,7 +56,7 @@ STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Analysis", "How results are read, and when they are due.",
      ("planning", "horizon", "model", "correction", "family", "secondary_correction")),
     ("Rules", "What ships, and what makes the data unfit to decide.", ("decision", "health", "data", "looks")),
-    ("Afterwards", "Who signs, and who looks after shipping.", ("sign_offs", "watch", "notes", "links", "template", "schema")),
+    ("Afterwards", "Who signs, and who looks later.", ("sign_offs", "watch", "ramp", "notes", "links", "template", "schema")),
     ("Review", "What will be frozen.", ()),
 )  # fmt: skip
 """Steps of the form: name, what it is about, keys of the plan."""
