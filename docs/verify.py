@@ -5215,8 +5215,8 @@ _NUMBER = re.compile(
 )
 LONGEST = 120
 """Characters of a name that is shown; the rest is cut."""
-_VARYING = frozenset(("missing_values", "missing_codes", "restated_outcomes"))
-"""Checks that are a gate or not by what they found."""
+_VARYING = frozenset(("missing_values",))
+"""Checks whose failure is a gate or not by what they found."""
 
 
 def check_health_words(notes: Notes, readout: J, *, is_own: bool) -> None:
@@ -5244,9 +5244,9 @@ def check_health_words(notes: Notes, readout: J, *, is_own: bool) -> None:
         title, gate, pieces = known
         if is_own:
             notes.same(f"health, {name}, title", title, check["title"])
-            if name not in _VARYING:
+            if name not in _VARYING or check["status"] != "fail" or check["gate"] is not False:
                 notes.same(f"health, {name}, gate", gate, check["gate"])
-            elif check["gate"] is False and gate is True and check["status"] == "fail":
+            else:
                 _check_left(notes, readout, check)
         said = {*pieces, *SHARED, *told}
         unknown += [name for text in (check["meaning"], check["next_step"]) if not is_made_of(text, said, names_of_data)]

@@ -88,6 +88,8 @@ def first(readout: dict[str, Any], name: str) -> dict[str, Any]:
 CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a title": lambda r: r["health"][0].update(title="Everything is fine"),
     "a gate that is none": lambda r: first(r, "contamination").update(gate=False),
+    "a gate of missing values that is none": lambda r: first(r, "missing_values").update(gate=False),
+    "a gate of restated outcomes that is none": lambda r: first(r, "restated_outcomes").update(gate=False),
     "a failed gate that is none": lambda r: first(r, "contamination").update(gate=False, status="fail"),
     "a gate where there is none": lambda r: first(r, "late_data").update(gate=True),
     "missing values of a primary that end nothing": lambda r: first(r, "missing_values").update(
