@@ -1,6 +1,6 @@
 """Dishonest analysts, one trick each: what ledger, data or root can show must change the headline of the memo.
 
-    python -m benchmarks.tricks                    500 analysts, then docs/tricks.md
+    python -m benchmarks.tricks                    500 analysts, then docs/proof/tricks.md
     python -m benchmarks.tricks --count 60 --dry   fewer, no files written
 
 Each analyst draws source (a table of units or a log of events), design, number of variants and size by a seed. An honest
@@ -35,7 +35,7 @@ from xpbench.memo.content import content
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 BEFORE, AFTER = START - timedelta(days=10), START + timedelta(days=60)
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "tricks.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "proof" / "tricks.md"
 
 
 @dataclass

@@ -222,7 +222,7 @@ def test_a_memo_beside_its_data(tmp_path):
     path = experiment.memo().save(experiment.memo_path)
     report = xp.verify(path)
     assert report.exit_code == 0, str(report)
-    assert any("no later decision" in c for c in report.checked), "the ledger beside it was used"
+    assert any("no later decision" in c for c in report.checked), "the ledger next to it was used"
 
 
 def test_the_keys_of_a_plan_are_those_of_its_schema():

@@ -21,7 +21,7 @@ def add_parsers(subparsers: Any) -> None:
         description="Simulates an insurance platform that tests a beta homepage, with known true effects, and runs the whole "
         "flow: plan, preflight, sealed look, readout, decision, memo, and the memo's proof.",
     )
-    demo.add_argument("--out", default="xpbench-demo", help="folder to write; a new one beside it if it is there")
+    demo.add_argument("--out", default="xpbench-demo", help="folder to write; a new one next to it if it is there")
     demo.add_argument("--units", type=int, default=40_000, help="visitors (at least 1,000)")
     demo.add_argument("--seed", type=int, default=2026, help="same seed, same numbers")
     demo.add_argument(

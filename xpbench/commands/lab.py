@@ -61,9 +61,7 @@ def _lab(args: argparse.Namespace) -> int:
     return code
 
 
-AS_ROOT = (
-    "You are root, and JupyterLab does not start for root unless it is told to. In a container run: xpbench lab --allow-root\n"
-)
+AS_ROOT = "You are root, and JupyterLab does not start for root without a flag. In a container run: xpbench lab --allow-root\n"
 
 
 def _is_root() -> bool:

@@ -45,7 +45,7 @@ class StoryClock:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """One metric's interval beside the planted truth."""
+    """One metric's interval next to the planted truth."""
 
     metric: str
     scale: str
@@ -172,7 +172,7 @@ def recent_start(now: datetime) -> datetime:
 
 
 def coverage(readout: Readout, simulation: Simulation) -> tuple[Coverage, ...]:
-    """Every row's interval beside the planted truth, on the scale on which the truth is exact."""
+    """Every row's interval next to the planted truth, on the scale on which the truth is exact."""
     out = []
     for row in readout.rows:
         found = _covered(row, simulation.truth[row.metric])
@@ -222,7 +222,7 @@ def _notebook(key: str) -> bytes:
         ("markdown", "# The beta homepage\n\nThe demo's experiment: its plan, what the readout says, and the memo."),
         ("code", f'import xpbench as xp\n\nexperiment = xp.open_experiment("{key}", root="experiments")\nexperiment.plan'),
         ("code", "experiment.status()"),
-        ("markdown", "The readout that the decision rests on, as it was frozen then. Showing it again is no look at the data."),
+        ("markdown", "The readout that the decision rests on, as it was frozen then. Showing it again adds no look."),
         ("code", "readout = experiment.decided_readout()\nreadout"),
         ("markdown", "Lifts with their intervals, the effect over time, and the health checks, drawn:"),
         ("code", "readout.plot()"),

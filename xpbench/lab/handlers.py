@@ -226,7 +226,7 @@ class VerifyHandler(Handler):
         path = clean_path(sent.get("path"))
         shown = sent.get("shown")
         if shown is not None and not isinstance(shown, str):
-            raise InputError("XPB-J04", reason="shown is no text")
+            raise InputError("XPB-J04", reason="shown is not a text")
         name = path.rpartition("/")[2]
         from xpbench.lab.verdicts import kind_of
 
@@ -345,7 +345,7 @@ class NotebooksHandler(Handler):
         folder = clean_path(sent["folder"]) if isinstance(sent.get("folder"), str) else root.rpartition("/")[0]
         extra = sent.get("parameters") or {}
         if not isinstance(extra, dict) or not all(isinstance(v, (str, int, float, bool, type(None))) for v in extra.values()):
-            raise InputError("XPB-J04", reason="parameters are no object of plain values")
+            raise InputError("XPB-J04", reason="parameters are not an object of plain values")
         values = {**extra, "root": notebooks.relative(root, start=folder)}
         if key:
             values["key"] = key

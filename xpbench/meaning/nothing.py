@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 SPACES = " \t\n\r\v\f\u00a0\u2007\u202f\ufeff"
-"""Signs around a value that are no part of it."""
+"""Signs around a value that are not part of it."""
 
 NOTHING = frozenset(
     {
