@@ -1922,12 +1922,27 @@ def stamps_of_record(known: Sequence[J], readout: J) -> list[str]:
     if follows.get("effects_seen") or follows.get("knowledge") == "effects seen":
         out.append(RESTARTED_STAMP)
     looks = [e for e in known if e["kind"] in ("opened", "peeked")]
-    hows = [(e["body"].get("reading") or {}).get("how") or {} for e in looks]
-    columns = [{k: v for k, v in how.items() if k in ("unit", "variant", "variants")} for how in hows]
+    choices = {c for e in looks if (c := choices_of(e))}
     fixed = readout["plan"]["model"]["kind"] == "frequentist" and len({data_of(e) for e in looks}) > 1
-    if fixed or len({canonical(c) for c in columns if c}) > 1:
+    if fixed or len(choices) > 1 or ends_by_choice(looks):
         out.append(LOOKS_STAMP)
     return out
+
+
+def choices_of(look: J) -> str:
+    """How a look took its data apart, where that is on record; up to when a log was read is no such choice."""
+    reading = look["body"].get("reading") or {}
+    how = {k: v for k, v in (reading.get("how") or {}).items() if k not in ("until", "slices", "day")}
+    return canonical(how) if how or reading.get("kind") == "log" else ""
+
+
+def ends_by_choice(looks: Sequence[J]) -> bool:
+    """Whether a look was declared the last after the effects of nearly as many units had been seen."""
+    for i, look in enumerate(looks):
+        seen = max((e["body"]["n"] for e in looks[:i] if not e["body"].get("last")), default=0)
+        if look["body"].get("last") and seen >= 0.95 * look["body"]["n"]:
+            return True
+    return False
 
 
 def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
@@ -4417,17 +4432,20 @@ def _check_cost(said: _Said, readout: J) -> None:
                 f" The last planned look was on {end['at'][:10]} at {units}. This one has {more} units: data after the last "
                 "planned look decide nothing, its result stands."
             )
+    earlier: tuple[str, ...] = ()
     stamp = next((_LEVEL[s] for s in readout["stamps"] if s in _LEVEL), None)
     if stamp is not None:
         sentence = f"{stamp} ({word} so far)."
-    elif "MORE LOOKS THAN PLANNED" in readout["stamps"] and count <= 1:
-        sentence = "Effects were read at other data or by other columns as well, so no level of false positives is promised."
+    elif "MORE LOOKS THAN PLANNED" in readout["stamps"] and (count <= 1 or kind in ("sequential", "group_sequential")):
+        earlier += (sentence,) if count > 1 else ()  # as an earlier release put it
+        earlier += ("Effects were read at other data or by other columns as well, so no level of false positives is promised.",)
+        sentence = "Effects were read at other data or in another way as well, so no level of false positives is promised."
     peeks = sum(not look["planned"] for look in looks)
     notes.same("cost of looking, looks and peeks", [count, peeks], [cost["looks"], cost["peeks"]])
     for name, value in (("alpha", alpha), ("false_positive_rate", rate)):
         if not near(value, cost[name], 1e-3):
             notes.differs(f"cost of looking, {name}", value, cost[name])
-    said.one_of("cost of looking", (sentence,), cost["sentence"])
+    said.one_of("cost of looking", (sentence, *earlier), cost["sentence"])
 
 
 _PLAN_STAMPS = {
@@ -9113,8 +9131,8 @@ STAMPS = {
     "result.",
     "RESTARTED AFTER EFFECTS": "Effects of an earlier run of this lineage were seen before this one began. Whoever may run "
     "again until a difference shows finds one.",
-    "MORE LOOKS THAN PLANNED": "The effects were read at other data, or by other columns, before this look, and the plan has "
-    "no allowance for that. Whoever can choose among looks finds a difference more often than planned.",
+    "MORE LOOKS THAN PLANNED": "The effects were read at other data, or in another way, before this look, or it was declared "
+    "the last after they had been seen. The plan has no allowance for that. Whoever can choose among looks finds a difference more often than planned.",
     "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
     "PEEK": "The effects were revealed before they were due.",
 }

@@ -190,6 +190,7 @@ class Summary(Shows):
         content: Digest of each column that was read, bound to the ids of the rows; "" is that of the rows themselves. Two
             readings of one table that took different columns agree in those that both took. Empty where the fingerprint is
             that of files. It goes into the ledger with a look, and no further.
+        made_for: Digest of what a plan says of reading data (`Plan.reads`), "" where nobody knows.
     """
 
     rows_of_frame: ClassVar[str] = "cells"
@@ -209,6 +210,7 @@ class Summary(Shows):
     data_until: str = ""
     engine: str = ""
     content: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    made_for: str = field(default="", repr=False, compare=False)
     _by_place: dict[tuple[str, str, str, str, str], Cell] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def cell(

@@ -154,7 +154,7 @@ class EventsSource(LogSpecification):
             elif isinstance(self.log, list) and self.cache is not None:
                 fingerprint = self.cache.files_digest(self.log)
                 if (summary := self._from_cache(plan, fingerprint, engine_name(), frozen, stages, take)) is not None:
-                    return summary
+                    return replace(summary, made_for=plan.reads)
             properties = properties_of(plan)
             log = stack.enter_context(open_log(self, plan, properties, stages))
             if lines and self.cache is not None and log.fingerprint() != fingerprint:
@@ -164,12 +164,13 @@ class EventsSource(LogSpecification):
             if not isinstance(self.log, list):
                 fingerprint = log.fingerprint()
                 if (summary := self._from_cache(plan, fingerprint, log.engine, frozen, stages, take)) is not None:
-                    return replace(summary, content=log.content())
+                    return replace(summary, content=log.content(), made_for=plan.reads)
             look, units = LogReading(self, plan, properties, log, stages).look()
             look = replace(look, fingerprint=hashing.digest() if hashing else fingerprint)
             if self.cache is not None:
                 self.cache.put(self._key(plan, fingerprint, log.engine), look.to_dict(), lambda path: log.write(units, path))
-            return replace(summary_of(self, plan, look, units, frozen, stages, take), content=log.content())
+            made = summary_of(self, plan, look, units, frozen, stages, take)
+            return replace(made, content=log.content(), made_for=plan.reads)
 
     def unit_table(self, plan: Plan) -> pa.Table:
         """The unit table as a pyarrow table, for checks: one row per exposed unit with u, variant, t0, day and measures.
