@@ -140,6 +140,7 @@ def carried(look: Entry | None, given: Any) -> Any:
 
 def _like_log(source: EventsSource, how: Mapping[str, Any], look: Entry) -> EventsSource:
     new: dict[str, Any] = {k: how[k] for k, usual in _OPTIONS.items() if k in how and getattr(source, k) == usual}
+    new = {k: v for k, v in new.items() if k not in source.stated}
     if source.until is None and how.get("until"):
         new["until"] = datetime.fromisoformat(how["until"])
     elif source.until is None and source.clock is system_clock:
