@@ -7,6 +7,7 @@ import fnmatch
 import os
 import re
 import tempfile
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from xpbench.errors import InputError, plain
@@ -41,6 +42,27 @@ def _named(base: Path, part: str) -> list[Path]:
     except OSError:
         return []
     return [base / n for n in names if fits.match(n) and (part.startswith(".") or not n.startswith("."))]
+
+
+_PARTITION = re.compile(r"([^=]+)=(.*)", re.DOTALL)
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+
+
+def partitions_of(path: str | Path) -> dict[str, str | None]:
+    """Columns that the names of a file's folders hold, as Hive and Spark write them: `country=DE/part-0.parquet`."""
+    from urllib.parse import unquote
+
+    found: dict[str, str | None] = {}
+    for part in Path(path).parts[:-1]:
+        if match := _PARTITION.fullmatch(part):
+            found[unquote(match[1])] = None if match[2] == _NO_VALUE else unquote(match[2])
+    return found
+
+
+def partition_names(paths: Iterable[str | Path], known: Collection[str]) -> list[str]:
+    """Columns that the folders of every one of these files name, and that the files themselves do not have."""
+    found = [partitions_of(path) for path in paths]
+    return [name for name in (found[0] if found else {}) if name not in known and all(name in each for each in found)]
 
 
 def as_file(path: str | Path) -> str:

@@ -27,6 +27,10 @@ NOT_MET = "(not met)"
 """Slice of units that met no variant of the other experiment, or several."""
 
 
+TOTAL, MEMBERS = "total", "members"
+"""First columns of a cell whose units are groups of users: the sum over a group, and its users (for a ratio `of`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """Moments of one metric for one variant, overall or in one slice.
@@ -39,7 +43,8 @@ class Cell:
             exposure) or `"$experiment:<name>"` (variant of another experiment on the same units).
         slice: Value of the dimension as text.
         columns: What the moments are of, in order. First the metric's own columns (`("value",)`, or
-            `("numerator", "denominator")`, or for a formula the keys it names), then covariates (`"before"` and
+            `("numerator", "denominator")`, or for a formula the keys it names; `("total", "members")` or `("total", "of")`
+            where units are groups of users), then covariates (`"before"` and
             `"seen"` for event metrics, `"before.numerator"`, `"before.denominator"` and `"seen"` for ratios of them,
             column names for per-unit tables). In form `before`, the own columns as they were before the exposure; for a
             per-unit table one column for each covariate, each a metric of its own.

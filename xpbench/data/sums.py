@@ -12,15 +12,17 @@ the rest is done in rational arithmetic outside the engine.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from xpbench.errors import DataError
+from xpbench.errors import DataError, plain
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
+
+    from xpbench.data.summary import Cell
 
 EXACT = 2.0**53
 _GOLDEN = 0.3819660112501051
@@ -172,3 +174,27 @@ def moments_from(
                 product = second[i, j] - first[i] * first[j] / n
                 cov[i][j] = cov[j][i] = float(product / (n - 1) / (scales[i] * scales[j]))
     return means, tuple(tuple(row) for row in cov)
+
+
+def ensure_told_apart(cells: Iterable[Cell]) -> None:
+    """The means of all variants have digits: no value of one variant is so large that those of another vanish in its sums.
+
+    Args:
+        cells: Of a summary; those of whole variants are looked at.
+
+    Raises:
+        DataError: `XPB-D80`, with both variants.
+    """
+    groups: dict[tuple[str, str], list[tuple[float, float, str]]] = {}
+    for cell in cells:
+        if cell.form == "value" and not cell.dimension:
+            for i, label in enumerate(cell.columns):
+                spread = math.sqrt(max(cell.cov[i][i], 0.0))
+                most = abs(cell.mean[i]) + spread * math.sqrt(cell.n)  # no value is further away
+                groups.setdefault((cell.metric, label), []).append((most, abs(cell.mean[i]) + spread, cell.variant))
+    for (metric, _), found in groups.items():
+        bound, _, large = max(found)
+        _, least, small = min(found, key=lambda one: one[1])
+        if bound >= EXACT and bound / EXACT > 1e-6 * least:
+            words = (plain(f"{bound:.0e}"), plain("about 0" if not least else f"about {least:.2g}"))
+            raise DataError("XPB-D80", key=metric, bound=words[0], large=large, small=small, value=words[1])

@@ -137,11 +137,23 @@ def multiplier_at(plan: Mapping[str, Any], alpha: float, units: float, share: fl
         return math.sqrt((k + 1.0) / k * (math.log(k + 1.0) - 2.0 * math.log(alpha))) if k > 0 else math.inf
     if model["kind"] == "group_sequential":
         looks = len(model.get("looks", (0.5, 1.0)))
+        beyond = model.get("beyond")
+        if beyond:
+            level = beyond * round(1.0 - model["confidence"], 12)
+            horizon = share * (plan.get("horizon", {}).get("units") or units / share)
+            k = units * (-2.0 * math.log(level) + math.log1p(-2.0 * math.log(level))) / horizon
+            mixed = math.sqrt((k + 1.0) / k * (math.log(k + 1.0) - 2.0 * math.log(alpha * beyond)))
+            if units > horizon * (1.0 + 1e-9):
+                return mixed
+            own = {**plan, "model": {**model, "beyond": None}}
+            return min(mixed, multiplier_at(own, alpha * (1.0 - beyond), units, share))
         if model.get("spending") == "reflection":
             return NORMAL.inv_cdf(1.0 - alpha / 4.0)
         if model.get("spending") == "pocock":
             return fixed * _POCOCK.get(looks, 1.231 if looks > 5 else 1.0)
-        return fixed * (1.0 + 0.0085 * (looks - 1))
+        if looks <= 5:
+            return fixed * (1.0 + 0.0085 * (looks - 1))
+        return fixed + (NORMAL.inv_cdf(1.0 - alpha / 4.0) - fixed) * (1.0 - 1.8 / math.sqrt(looks))
     return fixed
 
 

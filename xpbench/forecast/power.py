@@ -350,7 +350,7 @@ def _design(plan: Plan, variant: Variant) -> Design:
                 raise DecisionError("XPB-R11", reason=plain("the sequential model is tuned by tau, not by n_opt"))
             return Anytime(looks=looks, n_opt=n_opt, tau=None, tuned_alpha=plan.alpha)
         case GroupSequential():
-            return GroupSequentialTest(tuple(model.looks), model.spending)
+            return GroupSequentialTest(tuple(model.looks), model.spending, model.beyond, plan.alpha)
         case Bayesian():
             return Bayes(model.confidence, None)
 

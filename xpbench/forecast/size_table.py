@@ -263,9 +263,9 @@ def _scenario(plan: Plan, metric: MetricBase) -> Scenario | None:
 def _ways(plan: Plan, scenario: Scenario, saved: float) -> dict[SizeReading, Scenario]:
     model = plan.model
     grouped = (
-        GroupSequentialTest(tuple(model.looks), model.spending)
+        GroupSequentialTest(tuple(model.looks), model.spending, model.beyond, plan.alpha)
         if isinstance(model, GroupSequential)
-        else GroupSequentialTest(DEFAULT_LOOKS, "reflection")
+        else GroupSequentialTest(DEFAULT_LOOKS, "obrien_fleming")
     )
     out: dict[SizeReading, Scenario] = {"fixed": scenario, "group-sequential": replace(scenario, design=grouped)}
     if saved >= LEAST_REDUCTION:

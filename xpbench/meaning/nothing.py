@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-SPACES = " \t\n\r\v\f\u00a0\u2007\u202f\ufeff"
-"""Signs around a value that are not part of it."""
+SPACES = (
+    " \t\n\r\v\f\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u200e\u200f"
+    "\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+)
+"""Signs around a value that are not part of it: blanks of every width, and signs that nobody sees."""
 
 NOTHING = frozenset(
     {

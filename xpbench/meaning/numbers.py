@@ -113,17 +113,20 @@ SqlCount = Callable[[Sequence[tuple[str, str]]], Sequence[int]]
 """Numbers of values that are there and, without a sign (first), match a pattern as a whole (second)."""
 
 
-def rule_for(count: SqlCount) -> NumberRule | None:
+def rule_for(count: SqlCount, *, gaps: int = 0) -> NumberRule | None:
     """The one rule that all values of a column fit; None where there is none, or more than one reading.
 
     Args:
         count: Counts the values of the column that match patterns; it is asked a few times.
+        gaps: Cells without a value. Where the others all say yes, an empty cell may mean no as well as nothing.
     """
     every, *pairs = count([("", "(?s).*"), *(("", f"(?i)({yes}|{no})") for yes, no in PAIRS)])
     if not every:
         return None
     for (yes, no), fitting in zip(PAIRS, pairs, strict=True):
         if fitting == every:
+            if gaps and count([("", f"(?i){yes}")])[0] == every:
+                return None
             return NumberRule(f"{yes}/{no}", f"{yes} is 1 and {no} is 0", f"={yes}")
     marks = [re.escape(s) for s in (*SIGNS, "%")]
     marked = count([("", f"(?s)[^%A-Z$€£¥₹]*{m}[^%A-Z$€£¥₹]*") for m in marks])
@@ -186,6 +189,9 @@ def number_spark(text: str) -> str:
 def advice(texts: Sequence[str]) -> str:
     """What to do about a column with values such as these, which are not numbers."""
     lower = {trimmed(t).lower() for t in texts}
+    if len(lower) == 1 and lower <= {yes for yes, _ in PAIRS}:
+        (word,) = lower
+        return f"The column says {word!r} or nothing: write {dict(PAIRS)[word]!r} into the empty cells that mean it"
     if lower & {word for pair in PAIRS for word in pair}:
         return "Write truth values as true and false, or yes and no, or 1 and 0, in the whole column"
     if any("," in t for t in texts):

@@ -19,6 +19,9 @@ DAY = 86_400 * SECOND
 EARLIEST = 1_104_537_600 * SECOND
 """2005-01-01: events from before are reported, since no log of an experiment is that old."""
 
+LATEST = 4_102_444_800 * SECOND
+"""2100-01-01: a number that reads as a later time counts something else than what it was taken for."""
+
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?", re.ASCII)
 _TEXT = re.compile(
     r"([0-9]{4})([-/])([0-9]{1,2})\2([0-9]{1,2})"

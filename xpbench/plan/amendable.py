@@ -30,7 +30,7 @@ TABLE: tuple[tuple[str, FieldClass, str], ...] = (
     (r"/looks", "neutral", "how often programs may look; every look stays on record and in its cost"),
     (r"/planning", "neutral", "what the sample size was computed from; no result uses it"),
     (_ROLLOUT + r"/share", "neutral", "more units by the same hash (a ramp); a smaller share is refused"),
-    (r"/(key|unit|assignment|variants)", "frozen", "which unit gets which variant"),
+    (r"/(key|unit|members|assignment|variants)", "frozen", "which unit gets which variant"),
     (r"/dropped", "frozen", "treatments dropped while it runs; see `pointers_of_drop`"),
     (r"/hypothesis", "decisive", "the claim"),
     (r"/metrics", "decisive", "what is measured, its role, direction, margin, smallest lift, window, caps, covariates"),

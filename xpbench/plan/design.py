@@ -141,10 +141,17 @@ class GroupSequential(Part):
         "planned or not, with a boundary and a p-value in closed form",
     )
     looks: Many[Number] = Field(default=(0.5, 1.0), description="Planned looks as shares of the horizon, the last is 1")
+    beyond: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="Share of the error level for looks after the horizon: a normal mixture beside the boundary, which has the "
+        "rest; missing: what comes in after the horizon decides nothing",
+        examples=[0.1],
+    )
 
 
-DEFAULT_LOOKS = (0.25, 0.5, 0.75, 1.0)
-"""Looks of a plan with a horizon that names no model: effects may be seen from a quarter of it on, whenever one likes."""
+DEFAULT_LOOKS = (0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Looks of a plan with a horizon that names no model: effects may be seen from a quarter of it on. So many that a plan which
+is read daily has the power that it was sized for."""
 
 
 class Prior(Part):

@@ -69,13 +69,18 @@ class Plan(Part):
     owner: Text = Field(description="Who answers for it")
     hypothesis: Hypothesis
     unit: Key = Field(default="distinct_id", description="Assignment key: distinct_id, device_id, a group key or a column")
+    members: Key | None = Field(
+        default=None,
+        description="Users inside a unit, by their id: metrics are then means per user, and noise is counted by unit",
+        examples=["user_id"],
+    )
     variants: Many[Variant]
     exposure: Exposure = Exposure.model_construct()
     assignment: Assignment | None = Field(default=None, description="Missing where another system assigns")
     metrics: Many[Metric]
     model: Model = Field(
         default=Sequential.model_construct(),
-        description="Design of the test; where it is missing and the horizon has units: group-sequential, valid at any look",
+        description="Design of the test; where it is missing and the horizon has units: group-sequential with nine looks",
     )
     correction: Correction = Field(default="holm", description="Multiplicity correction over the family of primary metrics")
     family: Literal["primary", "primary_and_secondary"] = Field(
@@ -107,7 +112,7 @@ class Plan(Part):
             horizon.units if isinstance(horizon, Horizon) else horizon.get("units") if isinstance(horizon, Mapping) else None
         )
         if "model" not in data and known is not None and data.get("correction") != "e-bh":
-            data["model"] = GroupSequential(spending="reflection", looks=DEFAULT_LOOKS)
+            data["model"] = GroupSequential(spending="obrien_fleming", looks=DEFAULT_LOOKS)
         try:
             super().__init__(**data)
         except ValidationError as error:

@@ -389,6 +389,29 @@ def _segments(plan: Plan) -> Iterator[Problem]:
             )
 
 
+def _members(plan: Plan) -> Iterator[Problem]:
+    """What is measured per user of a company, and assigned by company."""
+    if plan.members is None:
+        return
+
+    def breach(pointer: str, value: object, rule: str, remedy: str) -> Problem:
+        return Problem.of("XPB-P18", pointer, value=value, rule=plain(rule), remedy=plain(remedy))
+
+    if plan.members == plan.unit or plan.members in plan.segments or plan.unit in plan.segments:
+        rule = "Unit and members are two ids, and neither is a segment"
+        yield breach("/members", plan.members, rule, "Name the column or property of the users inside a unit")
+    if isinstance(plan.model, Bayesian):
+        rule = "Posteriors take units to be alike in size, which groups of users are not"
+        yield breach("/model/kind", "bayesian", rule, "Choose another model, or leave members off")
+    for i, metric in enumerate(plan.metrics):
+        if isinstance(metric, (Quantile, Formula)):
+            rule = "Inside units, metrics are means or ratios per user"
+            yield breach(f"/metrics/{i}/kind", metric.kind, rule, "Measure a mean or a ratio, or leave members off")
+        if metric.winsorize is not None:
+            rule = "Inside units, values are summed before a cap could be taken"
+            yield breach(f"/metrics/{i}/winsorize", metric.key, rule, "Remove winsorize, or cap the values before reading")
+
+
 def _doubles(kind: str, pointer: str, keys: list[str]) -> Iterator[Problem]:
     for key, count in Counter(keys).items():
         if count > 1:
@@ -407,6 +430,7 @@ RULES: tuple[Callable[[Plan], Iterator[Problem]], ...] = (
     _dates,
     _windows,
     _segments,
+    _members,
     _watch,
     _thresholds,
 )

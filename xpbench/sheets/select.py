@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xpbench.errors import DataError, plain
-from xpbench.files import as_file
+from xpbench.files import as_file, partitions_of
 from xpbench.sheets.shape import Sheet, ensure_whole, rewritten, sheet_of
 
 
@@ -78,13 +78,16 @@ def select(sheets: Sequence[Sheet], columns: dict[str, str]) -> str:
     """SQL of the rows of files, one after another; files of one shape are read at once."""
     alike: dict[tuple[Any, ...], list[str]] = {}
     for sheet in sheets:
-        alike.setdefault((sheet.separator, sheet.names, sheet.skip), []).append(sheet.path)
+        held = partitions_of(sheet.named)  # what the names of folders say, where the file does not
+        named = tuple((n, held[n]) for n in columns if n in held and n not in sheet.names)
+        alike.setdefault((sheet.separator, sheet.names, sheet.skip, named), []).append(sheet.path)
     parts = []
-    for (separator, names, skip), paths in alike.items():
+    for (separator, names, skip, named), paths in alike.items():
+        folders = {n: "CAST(NULL AS VARCHAR)" if v is None else _literal(v) for n, v in named}
         declared = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(names)))
         listed = ", ".join(_literal(as_file(p)) for p in paths)
         wanted = ", ".join(
-            f"{f'c{names.index(name)}' if name in names else 'CAST(NULL AS VARCHAR)'} AS {short}"
+            f"{f'c{names.index(name)}' if name in names else folders.get(name, 'CAST(NULL AS VARCHAR)')} AS {short}"
             for name, short in columns.items()
         )
         parts.append(

@@ -61,6 +61,7 @@ def sheet_of(named: str, folder: str | Path, wanted: Collection[str] = ()) -> Sh
         whole = not file.read(1)
     if not raw.strip():
         raise DataError("XPB-D07", what=plain("The file is empty"))
+    _ensure_table(raw, named)
     if not whole:
         raw = raw[: raw.rfind(b"\n") + 1] or raw
     try:
@@ -79,6 +80,25 @@ def sheet_of(named: str, folder: str | Path, wanted: Collection[str] = ()) -> Sh
     if best.trouble:
         raise DataError("XPB-D60", path=named, what=plain(best.trouble), remedy=plain(best.remedy))
     return Sheet(named, path, best.separator, best.names, best.skip, tuple(best.preamble))
+
+
+def _ensure_table(raw: bytes, named: str) -> None:
+    """What is named as a table is no page, no JSON and no Parquet.
+
+    Raises:
+        DataError: `XPB-D60`.
+    """
+    head = raw.removeprefix(b"\xef\xbb\xbf").lstrip()[:200].lower()
+    what = remedy = ""
+    if head.startswith(b"par1"):
+        what, remedy = "it holds Parquet", "Rename it to end with .parquet"
+    elif head.startswith((b"<!doctype", b"<html", b"<table", b"<?xml", b"<head", b"<body")):
+        what = "it is a page of the web, which is often saved in place of a file that needs a log-in"
+        remedy = "Download or export the table again as CSV"
+    elif head.startswith((b"[{", b'{"')):
+        what, remedy = "it holds JSON", "Rename it to end with .jsonl if it holds one event a line, or save it as CSV UTF-8"
+    if what:
+        raise DataError("XPB-D60", path=named, what=plain(what), remedy=plain(remedy))
 
 
 class _Look:

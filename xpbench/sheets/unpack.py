@@ -42,6 +42,16 @@ def lines_file(path: str, folder: str | Path) -> str:
     return _unpacked(path, folder) if head.startswith((_ZSTD, b"PK\x03\x04")) else path
 
 
+def ensure_opens(path: str) -> None:
+    """A packed file can be unpacked, and one file is in it.
+
+    Raises:
+        DataError: `XPB-D61`.
+    """
+    with temporary_folder() as folder:
+        _unpacked(path, folder)
+
+
 def beginning(path: str) -> bytes:
     """The first bytes of a file, unpacked where it is packed; empty where it can't be."""
     try:
@@ -58,6 +68,9 @@ def beginning(path: str) -> bytes:
 def _unpacked(path: str, folder: str | Path) -> str:
     with open(path, "rb") as file:
         head = file.read(8)
+    if path.lower().endswith(".zip") and not head.startswith(b"PK"):
+        remedy = "Copy or download the file again"
+        raise DataError("XPB-D61", path=path, reason=plain("it is no zip archive"), remedy=plain(remedy))
     try:
         if head.startswith(b"\x1f\x8b"):
             with gzip.open(path, "rb") as source:

@@ -16,6 +16,8 @@ In the order of the work:
     signed      signatures by Ed25519 keys               ratio       the sample ratio from the units
     page        the page as a reader sees it             template    fixed wording around its cells
     said        numbers of a text, traced to cells
+    letter      pages of blocks                       watching    the letter of a watch
+    programme   the overview of all experiments
     check       all of it                                report      what it has shown
 """
 

@@ -19,11 +19,12 @@ from xpbench.data.logs.log import MARK, LogProperties, column_hint, happened, st
 from xpbench.data.logs.opening import kind_of, plain_frame
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, plain, shown
+from xpbench.files import partition_names
 from xpbench.interrupts import KeptFolder
 from xpbench.meaning.names import name_sql, nothing_sql, odd_sql, trimmed_sql
 from xpbench.meaning.nothing import is_nothing
 from xpbench.meaning.numbers import number_sql
-from xpbench.meaning.times import EARLIEST, zoned_sql
+from xpbench.meaning.times import EARLIEST, LATEST, zoned_sql
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class DuckLog:
         self.kind = "duckdb"
         self._files_digest = ""
         self._content: Mapping[str, str] = {}
+        self.partitions: tuple[str, ...] = ()
+        """Columns that only the names of folders hold."""
         self._findings: list[Finding] = []
         self._folder: KeptFolder | None = None
         self._copies: KeptFolder | None = None
@@ -93,7 +96,7 @@ class DuckLog:
         if any(self.all(f"SELECT count(*) FROM source WHERE {x} IS NULL")[0][0] for x in (self._stamp, self._id)):
             return None
         ((first, last),) = self.all(f"SELECT epoch_us(min({self._stamp})), epoch_us(max({self._stamp})) FROM source")
-        return None if first is None or first < EARLIEST else (int(first), int(last))
+        return None if first is None or first < EARLIEST or last >= LATEST else (int(first), int(last))
 
     def counted(self, now: int) -> None:
         """None: the fingerprint counts nothing by name."""
@@ -178,7 +181,7 @@ class DuckLog:
                 self._open_csv(log)
                 text = True
             else:
-                self._view(f"SELECT * FROM {from_parquet(log)}")
+                self._open_parquet(log)
         elif isinstance(log, duckdb.DuckDBPyRelation):
             self.run.register("handed", log.to_arrow_reader(100_000))
             self.all("CREATE TEMP TABLE source AS SELECT * FROM handed")
@@ -191,6 +194,22 @@ class DuckLog:
         types = {r[0]: str(r[1]) for r in self.all("DESCRIBE SELECT * FROM source")}
         self._normal(types, text=text)
 
+    def _wanted(self) -> list[str]:
+        """What the plan and the schema name."""
+        schema = self.schema
+        names = [schema.event, schema.time, schema.unit or self.plan.unit, schema.insert_id, schema.arrived]
+        return [name for name in [*names, *self.properties.texts] if name is not None]
+
+    def _open_parquet(self, paths: Sequence[str]) -> None:
+        if any("=" in Path(p).parent.as_posix() for p in paths):
+            try:
+                known = [str(r[0]) for r in self.all(f"DESCRIBE SELECT * FROM {from_parquet(paths)}")]
+            except duckdb.Error as error:
+                raise unread("The log could not be read", error) from error
+            wanted = self._wanted()
+            self.partitions = tuple(n for n in partition_names(paths, known) if n in wanted)
+        self._view(f"SELECT * FROM {from_parquet(paths, self.partitions)}")
+
     def _open_csv(self, paths: Sequence[str]) -> None:
         from xpbench.data.jsonl.strict_json_reader import declared_once
         from xpbench.sheets.select import load, names_of, sheets_of
@@ -201,7 +220,9 @@ class DuckLog:
         for name in names:
             if name and names.count(name) > 1:
                 raise DataError("XPB-D06", column=name, times=names.count(name))
-        short = {name: quote(name) for name in names if name}
+        wanted = self._wanted()
+        self.partitions = tuple(n for n in partition_names(paths, names) if n in wanted)
+        short = {name: quote(name) for name in [*names, *self.partitions] if name}
         if twice := declared_once(short):
             raise DataError("XPB-D41", first_name=twice[0], second_name=twice[1])
         load(self.run, "raw", sheets, short, self._copies.name, duckdb.Error)
@@ -485,7 +506,7 @@ class DuckLog:
             moved = f"epoch_us(make_timestamp({value}) AT TIME ZONE {literal(zone)})"
             text = kind == "VARCHAR" or kind.startswith("ENUM")
             value = f"CASE WHEN {zoned_sql(trimmed_name(name))} THEN {value} ELSE {moved} END" if text else moved
-        return f"CASE WHEN {value} >= {EARLIEST} THEN {value} END"
+        return f"CASE WHEN {value} >= {EARLIEST} AND {value} < {LATEST} THEN {value} END"
 
 
 def _object_of(text: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xpbench.errors import DataError, plain
-from xpbench.files import as_file
+from xpbench.files import as_file, partitions_of
 from xpbench.interrupts import interruptible, temporary_folder
 from xpbench.outward import address
 
@@ -152,8 +152,24 @@ def file_list(paths: Iterable[str | Path]) -> str:
     return "[" + ", ".join(literal(as_file(p)) for p in paths) + "]"
 
 
-def from_parquet(paths: Sequence[str | Path]) -> str:
-    """The engine's reader of Parquet files, by their names alone."""
+def from_parquet(paths: Sequence[str | Path], named: Sequence[str] = ()) -> str:
+    """The engine's reader of Parquet files, by their names alone.
+
+    Args:
+        paths: The files.
+        named: Columns that the names of their folders hold (`xpbench.files.partitions_of`); they are text.
+    """
+    if named:
+        groups: dict[tuple[str | None, ...], list[str | Path]] = {}
+        for path in paths:
+            held = partitions_of(path)
+            groups.setdefault(tuple(held[name] for name in named), []).append(path)
+        parts = []
+        for values, some in groups.items():
+            texts = ["CAST(NULL AS VARCHAR)" if v is None else literal(v) for v in values]
+            more = ", ".join(f"{text} AS {quote(name)}" for text, name in zip(texts, named, strict=True))
+            parts.append(f"SELECT *, {more} FROM {from_parquet(some)}")
+        return f"({' UNION ALL BY NAME '.join(parts)})"
     many = "true" if len(paths) > 1 else "false"
     return f"read_parquet({file_list(paths)}, union_by_name = {many}, hive_partitioning = false)"
 

@@ -22,7 +22,7 @@ from xpbench.data.summary import Finding
 from xpbench.errors import DataError, plain
 from xpbench.meaning.names import name_spark, nothing_spark
 from xpbench.meaning.numbers import number_spark
-from xpbench.meaning.times import EARLIEST, number_time_sql, since_1970_spark, time_spark, zoned_spark
+from xpbench.meaning.times import EARLIEST, LATEST, number_time_sql, since_1970_spark, time_spark, zoned_spark
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
@@ -303,7 +303,7 @@ class SparkLog:
         if zone != "UTC" and kind != "timestamp":
             moved = self._moved(value, zone)
             value = f"CASE WHEN {zoned_spark(f'trim({name})')} THEN {value} ELSE {moved} END" if kind == "string" else moved
-        return f"CASE WHEN {value} >= {EARLIEST} THEN {value} END"
+        return f"CASE WHEN {value} >= {EARLIEST} AND {value} < {LATEST} THEN {value} END"
 
     @staticmethod
     def _moved(value: str, zone: str) -> str:

@@ -21,7 +21,7 @@ from xpbench.data.engines.embedded import unread
 from xpbench.data.logs.log import MARK, EventSchema, LogProperties, column_hint, happened, texts_of
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, plain
-from xpbench.meaning.times import EARLIEST
+from xpbench.meaning.times import EARLIEST, LATEST
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ class NormalForm:
         """No time where it is from before there were logs."""
         import ibis
 
-        return ibis.ifelse(t >= EARLIEST, t, ibis.null("int64"))
+        return ibis.ifelse((t >= EARLIEST) & (t < LATEST), t, ibis.null("int64"))
 
     def items(self) -> Any:
         """What `itemized` makes a row of each: an array of texts, or JSON."""

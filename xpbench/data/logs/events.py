@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,15 +13,18 @@ from zoneinfo import available_timezones
 
 import narwhals.stable.v2 as nw
 
-from xpbench.data.cache import Cache, Hashing
+from xpbench.canonical import digest
+from xpbench.data.cache import Cache, Hashing, file_digest
 from xpbench.data.engines.embedded import DuckDB, Progress, Stages, engine_name, from_parquet
 from xpbench.data.histogram import Histogram, histograms_of
-from xpbench.data.logs.log import EventSchema, properties_of
+from xpbench.data.logs.log import EventSchema, Log, properties_of
 from xpbench.data.logs.log_to_units import LogReading
 from xpbench.data.logs.specification import LogSpecification
-from xpbench.data.logs.unit_table_note import TableLook, summary_of
+from xpbench.data.logs.unit_table_note import TableLook, summary_of, summary_of_groups
+from xpbench.data.members import reading_plan
 from xpbench.data.summary import Cap, Summary
 from xpbench.errors import DataError, nearest, plain
+from xpbench.files import partitions_of
 from xpbench.ledger.clock import Clock, system_clock
 from xpbench.plan import Plan
 
@@ -145,6 +149,8 @@ class EventsSource(LogSpecification):
 
         stages = Stages(7, progress)
         frozen = tuple(caps)
+        if plan.members is not None:
+            return self._by_group(plan, frozen, stages, take)
         lines = isinstance(self.log, list) and kind_of(self.log[0]) == "jsonl"  # hashed while they are read
         with contextlib.ExitStack() as stack:
             hashing = None
@@ -166,11 +172,23 @@ class EventsSource(LogSpecification):
                 if (summary := self._from_cache(plan, fingerprint, log.engine, frozen, stages, take)) is not None:
                     return replace(summary, content=log.content(), made_for=plan.reads)
             look, units = LogReading(self, plan, properties, log, stages).look()
-            look = replace(look, fingerprint=hashing.digest() if hashing else fingerprint)
+            look = replace(look, fingerprint=self._placed(hashing.digest() if hashing else fingerprint, log))
             if self.cache is not None:
                 self.cache.put(self._key(plan, fingerprint, log.engine), look.to_dict(), lambda path: log.write(units, path))
             made = summary_of(self, plan, look, units, frozen, stages, take)
             return replace(made, content=log.content(), made_for=plan.reads)
+
+    def _by_group(self, plan: Plan, caps: tuple[Cap, ...], stages: Stages, take: Take | None) -> Summary:
+        """The same where metrics are per user of a unit: users are read, and summed by unit."""
+        from xpbench.data.logs.opening import open_log
+
+        inner = reading_plan(plan)
+        source = replace(self, schema=replace(self.schema, unit=None))  # the plan names both ids
+        properties = properties_of(inner)
+        with open_log(source, inner, properties, stages) as log:
+            look, users = LogReading(source, inner, properties, log, stages).look()
+            fingerprint = log.fingerprint()
+            return summary_of_groups(self, plan, replace(look, fingerprint=fingerprint), users, caps, stages, take)
 
     def unit_table(self, plan: Plan) -> pa.Table:
         """The unit table as a pyarrow table, for checks: one row per exposed unit with u, variant, t0, day and measures.
@@ -271,12 +289,20 @@ class EventsSource(LogSpecification):
             look, table = LogReading(self, plan, properties_of(plan), log, Stages(7, None)).look()
             return histograms_of(table, plan, lambda m: look.parts[m.key], frozen, look.scales)
 
+    def _placed(self, fingerprint: str, log: Log) -> str:
+        """The fingerprint with what the names of folders say, where something is read from them."""
+        named = getattr(log, "partitions", ())
+        if not named:
+            return fingerprint
+        held = sorted(json.dumps([file_digest(Path(p)), *(partitions_of(p)[name] for name in named)]) for p in self.log)
+        return digest({"files": fingerprint, "folders": list(named), "values": held})
+
     def _key(self, plan: Plan, fingerprint: str, engine: str) -> str:
         from dataclasses import asdict
 
         if self.cache is None:  # pragma: no cover - asked only with a cache
             return ""
-        options = {
+        options: dict[str, Any] = {
             "schema": asdict(self.schema),
             "time_zone": self.time_zone,
             "duplicates": self.duplicates,
@@ -284,6 +310,8 @@ class EventsSource(LogSpecification):
             "until": "" if self.until is None else self.until.isoformat(),
             "slices": sorted(self.slices),
         }
+        if isinstance(self.log, list) and any(found := [partitions_of(path) for path in self.log]):
+            options["folders"] = found
         return self.cache.key(plan=plan.digest, fingerprint=fingerprint, engine=engine, options=options)
 
     def _from_cache(

@@ -94,7 +94,7 @@ class LogReading:
         self.stages.finish("find the first exposures", n)
         values = Values(plan, self.properties, found, amounts, until=self.until, log=log)
         dropping = self.source.duplicates == "drop" and log.has_insert_ids
-        ages = self.ages() if "age" in self.source.slices else 0
+        ages = self.ages() if "age" in self.source.slices and plan.members is None else 0  # days of users are not independent
         joined = values.attributed(
             log.frame(between=values.span()), dropping=dropping, aging=bool(ages), naming=not log.has_insert_ids
         )
@@ -240,7 +240,8 @@ class LogReading:
         """
         filtered = [] if self.source.absent_events == "zero" else self.filters()
         numeric = self.numeric_filters()
-        if not (unitless or filtered or numeric):
+        compared = [] if self.source.absent_events == "zero" else self.compared()
+        if not (unitless or filtered or numeric or compared):
             return
         wanted = {"n": nw.len(), "timed": c("t").count(), "named": c("u").count()}
         wanted |= {f"has_{p}": c(p).count() for p in sorted({p for _, _, p in (*filtered, *numeric)})}
@@ -251,7 +252,7 @@ class LogReading:
             for name in sorted(events_of(metric) or ()):
                 if name in rows and rows[name]["timed"] and not rows[name]["named"]:
                     raise DataError("XPB-D44", count=int(rows[name]["n"]), event=name, key=metric.key, unit=unit)
-        self.check_filters(frame, [(m, f, col) for m, f, col in self.compared() if self.source.absent_events != "zero"])
+        self.check_filters(frame, compared)
         for subject, f, column in filtered:
             names = events_of(subject)
             mine = [row for name, row in rows.items() if names is None or name in names]
@@ -352,6 +353,8 @@ class LogReading:
                 elif isinstance(value, bool) and not {t.lower() for t in there} - _OTHER_TRUTHS:
                     hint = f"The log has {', '.join(map(shown, there[:2]))}: filter by what is there."
                 elif f.op in ("!=", "not in"):
+                    if any(t.startswith("[") for t in there):
+                        self.findings.append(self._compares_lists(metric, f, there))
                     continue  # nothing is left out, as the filter says
                 else:
                     shown_ = ", ".join(shown(t) for t in there[:5])
@@ -363,6 +366,14 @@ class LogReading:
                 raise DataError(
                     "XPB-D66", event=plain(event), key=metric.key, value=wanted, property=f.property, hint=plain(hint)
                 )
+
+    def _compares_lists(self, metric: EventMetric, f: Filter, there: Sequence[str]) -> Finding:
+        """A filter leaves out single values of a property that holds lists, of which it leaves out none."""
+        such = next(t for t in there if t.startswith("["))
+        detail = (
+            f"Filter {shown(f.property)} {f.op} … compares single values; the property is a list, such as {shown(such[:60])}."
+        )
+        return Finding("absent_filter_value", 1, 1, "left nothing out", metric=metric.key, detail=detail)
 
     def _amount(self, metric: Sum | Mean | Quantile, frame: nw.LazyFrame[Any]) -> dict[str, Any]:
         """What a numeric property holds over the events of a metric."""
@@ -530,7 +541,8 @@ class LogReading:
         keys = joined.filter(~c("key").is_null()).select("key")
         named = int(rows_of(keys.select(n=nw.len()))[0]["n"])
         if not named:
-            self.findings.append(self.repeats(joined, values))
+            told = self.repeats(joined, values)
+            self.findings += [told] if told.count else []
             return joined
         if named == int(rows_of(keys.unique().select(n=nw.len()))[0]["n"]):
             return joined
@@ -560,6 +572,8 @@ class LogReading:
         every = int(rows_of(joined.select(n=nw.len()))[0]["n"])
         once = int(rows_of(joined.select(*columns).unique().select(n=nw.len()))[0]["n"])
         alike = every - once
+        if self.log.has_insert_ids and not every:  # nobody did anything yet, so nothing says that ids are missing
+            return Finding("no_insert_ids", 0, self.rows, "counted as they are")
         detail = f"Of {number_of(every, 'event')} of exposed units, {alike:,} repeat another one in all that is read."
         return Finding("no_insert_ids", self.rows, self.rows, "counted as they are", detail=detail)
 
@@ -610,7 +624,7 @@ class LogReading:
         Raises:
             DataError: `XPB-D15`; `XPB-D38`, no exposure has the property.
         """
-        for i, name in enumerate(self.plan.segments):
+        for i, name in enumerate(self.plan.segments[:-1] if self.plan.members else self.plan.segments):
             slices = units.group_by(f"s{i}").agg(n=nw.len())
             count = int(rows_of(slices.select(n=nw.len()))[0]["n"])
             if count > MAX_SLICES:

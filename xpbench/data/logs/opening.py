@@ -28,6 +28,8 @@ def located(table: Any) -> Any:
         if len(paths) == 1 and paths[0].lower().endswith(tuple(_BY_OTHERS)):
             return located(_read_by_others(paths[0]))
         kinds = {kind_of(p) for p in paths}
+        if None in kinds:
+            _ensure_unpacked([p for p in paths if kind_of(p) is None])
         if len(kinds) > 1 or None in kinds:
             endings = ", ".join(sorted({Path(p).suffix or "no ending" for p in paths}))
             hint = "Give files of one kind, or convert the others" if None not in kinds else "Convert it to one of these"
@@ -160,6 +162,19 @@ def _remedy(table: Any) -> str:
     if isinstance(table, (list, tuple, dict)):
         return "Make a table of it first, such as pandas.DataFrame(…)" if table else "Name at least one file"
     return "Give one of these"
+
+
+def _ensure_unpacked(paths: Iterable[str]) -> None:
+    """Say why a packed file is none that can be read.
+
+    Raises:
+        DataError: `XPB-D61`.
+    """
+    from xpbench.sheets.unpack import ensure_opens
+
+    for path in paths:
+        if path.lower().endswith((".zip", ".gz", ".zst")):
+            ensure_opens(path)
 
 
 def _refuse_other_content(path: str) -> None:

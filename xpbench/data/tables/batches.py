@@ -75,6 +75,11 @@ class ParquetBatches:
             return False
         return _fits(first, self.layout)
 
+    def span_of(self, name: str) -> str:
+        """The type of a column that holds spans of time; empty for others."""
+        found = [s.field(name).type for s in self._schemas if s.names.count(name) == 1]
+        return next((str(kind) for kind in found if kinds.is_duration(kind)), "")
+
     def streams(self, threads: int, columns: Sequence[str]) -> list[Stream]:
         """One stream for each thread; row groups go to whoever is free."""
         groups = [(f, g) for f, m in enumerate(self._metadata) for g in range(m.num_row_groups)]

@@ -10,6 +10,7 @@ from xpbench.data.logs.opening import is_relation, kind_of, located, plain_arrow
 from xpbench.data.tables.units import UnitsSource, units
 from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import DataError, nearest, plain
+from xpbench.files import partition_names
 from xpbench.interrupts import temporary_folder
 from xpbench.meaning.names import trimmed_sql
 from xpbench.sheets.select import load, sheets_of
@@ -64,7 +65,9 @@ def _of_files(paths: Sequence[str], wanted: Sequence[str], limit: str) -> Any:
         try:
             if kind_of(paths[0]) == "parquet":
                 names = ", ".join(map(quote, wanted))
-                return run.sql(f"SELECT {names} FROM {from_parquet(paths)}{limit}").to_arrow_table()
+                known = [r[0] for r in run.execute(f"DESCRIBE SELECT * FROM {from_parquet(paths)}").fetchall()]
+                named = [n for n in partition_names(paths, known) if n in wanted]
+                return run.sql(f"SELECT {names} FROM {from_parquet(paths, named)}{limit}").to_arrow_table()
             short = {name: f"c{i}" for i, name in enumerate(wanted)}
             load(run, "source", sheets_of(paths, folder, short), short, folder, duckdb.Error)
             again = " AND ".join(f"{trimmed_sql(c)} = {literal(name)}" for name, c in short.items())

@@ -16,6 +16,7 @@ from xpbench.data.logs.opening import is_arrow, is_relation, kind_of, plain_arro
 from xpbench.data.summary import Finding
 from xpbench.data.tables.unit_sql import REALS, as_id, as_name, as_number, is_text, tidy, unreadable
 from xpbench.errors import DataError, nearest, plain, shown
+from xpbench.files import partition_names
 from xpbench.interrupts import temporary_folder
 from xpbench.meaning.names import EXACT, ROUNDED, name_of, nothing_sql, trimmed_sql
 from xpbench.meaning.nothing import trimmed
@@ -25,11 +26,15 @@ from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, MetricBase
 
 if TYPE_CHECKING:
-    from xpbench.data.tables.batches import Batches
+    from xpbench.data.tables.batches import Batches, ParquetBatches
     from xpbench.data.tables.specification import TableSpecification
 
-TOTALS = ("total", "totals", "grand total", "sum", "subtotal", "gesamt", "summe", "total general", "totaux")
-"""What the line of totals of a spreadsheet has in place of an id."""
+TOTALS = (
+    "total", "totals", "grand total", "sum", "subtotal", "sub-total", "overall", "average", "avg", "mean", "median",
+    "gesamt", "gesamtergebnis", "summe", "zwischensumme", "durchschnitt", "mittelwert", "anzahl", "total general", "promedio",
+    "totaux", "moyenne", "somme", "totale", "totaal", "gemiddelde",
+)  # fmt: skip
+"""What the line of totals or averages of a spreadsheet has in place of an id."""
 
 MOST_DAYS = 20_000
 """Different texts of a day column that are looked at one by one."""
@@ -131,8 +136,12 @@ class UnitTable:
         if isinstance(table, list) and kind_of(table[0]) == "parquet":
             with contextlib.suppress(pa.ArrowException, OSError):  # the engine says what is wrong with the file
                 direct = ParquetBatches(table, layout)
+            if isinstance(direct, ParquetBatches):
+                self._refuse_spans(direct)
             if isinstance(direct, ParquetBatches) and all(names == direct.names[0] for names in direct.names):
-                self.need(self.wanted, direct.names[0])
+                named = [n for n in partition_names(table, direct.names[0]) if n in self.wanted]
+                self.need(self.wanted, [*direct.names[0], *named])
+                direct = None if named else direct
         elif not isinstance(table, list) and not is_relation(table):
             with contextlib.suppress(pa.ArrowException):  # such as objects of several types
                 native = self.native
@@ -145,6 +154,17 @@ class UnitTable:
         short = tuple(self.measures.values())
         dims = tuple(f"s{i}" for i in range(len(self.plan.segments))) + (("d",) if self.source.day else ())
         return EngineBatches(run, "base", Layout("u", "v", short, dims))
+
+    def _refuse_spans(self, table: ParquetBatches) -> None:
+        """Spans of time are no numbers; the engine would read their microseconds from a file, and from a frame not.
+
+        Raises:
+            DataError: `XPB-D16`.
+        """
+        for name in self.measures:
+            if kind := table.span_of(name):
+                listed = ", ".join(map(shown, self.metrics_by_column[name][:3]))
+                raise DataError("XPB-D16", column=name, kind=kind, metrics=plain(listed))
 
     def key_of(self, value: Any) -> str | None:
         """The variant that a value of the variant column stands for."""
@@ -184,7 +204,10 @@ class UnitTable:
             self._open_csv(table, short)
         elif isinstance(table, list):
             reader = from_parquet(table)
-            self.need(wanted, [r[0] for r in self.all(f"DESCRIBE SELECT * FROM {reader}")])
+            known = [r[0] for r in self.all(f"DESCRIBE SELECT * FROM {reader}")]
+            named = [n for n in partition_names(table, known) if n in wanted]
+            self.need(wanted, [*known, *named])
+            reader = from_parquet(table, named)
             self.all(f"CREATE TEMP VIEW source AS SELECT {listed} FROM {reader}")
         elif is_relation(table):
             self.need(wanted, table.columns)
@@ -236,7 +259,8 @@ class UnitTable:
 
         folder = str(self.stack.enter_context(temporary_folder()))
         sheets = sheets_of(paths, folder, short)
-        self.need(short, names_of(sheets))
+        known = names_of(sheets)
+        self.need(short, [*known, *partition_names(paths, known)])
         load(self.connection, "source", sheets, dict(short), folder, duckdb.Error)
         for sheet in sheets:
             if sheet.preamble:
@@ -330,9 +354,9 @@ class UnitTable:
         listed = ", ".join(map(literal, TOTALS))
         found = self.all(
             f"SELECT r, CAST(u AS VARCHAR) FROM (SELECT row_number() OVER () AS r, u, v FROM base) "
-            f"WHERE lower(CAST(u AS VARCHAR)) IN ({listed}) AND v IS NOT NULL ORDER BY r DESC LIMIT 2"
+            f"WHERE rtrim(lower(CAST(u AS VARCHAR)), ': ') IN ({listed}) AND v IS NOT NULL ORDER BY r DESC LIMIT 4"
         )
-        if len(found) == 1:
+        if found and len({row[1].lower() for row in found}) == len(found) < 4:
             raise DataError("XPB-D65", row=plain(f"{found[0][0]:,}"), unit=found[0][1], column=unit)
 
     def rule(self, column: str, name: str, kind: str) -> NumberRule | None:
@@ -343,13 +367,15 @@ class UnitTable:
         if not odd:
             return None
 
+        (gaps,) = self.one(f"SELECT count(*) FROM tidy WHERE NOT coalesce({there}, false)")
+
         def count(tests: Sequence[tuple[str, str]]) -> list[int]:
             from xpbench.meaning.numbers import bare_sql
 
             asked = ", ".join(f"count_if(regexp_full_match({bare_sql('x', s)}, {literal(p)}))" for s, p in tests)
             return [int(n) for n in self.one(f"SELECT {asked} FROM (SELECT {short} AS x FROM tidy WHERE {there})")]
 
-        found = rule_for(count)
+        found = rule_for(count, gaps=int(gaps))
         if found is not None:
             (of,) = self.one(f"SELECT count(*) FROM tidy WHERE {there}")
             example = str(odd[0][0])
@@ -371,10 +397,10 @@ class UnitTable:
             DataError: `XPB-D63`, a value is no day.
         """
         if kind == "DATE" or kind.startswith("TIMESTAMP"):
-            return f"coalesce(CAST(CAST({name} AS DATE) AS VARCHAR), {literal(MISSING)})"
+            return self._likely(column, f"coalesce(CAST(CAST({name} AS DATE) AS VARCHAR), {literal(MISSING)})")
         text = as_name(name, kind)
         # a day without an offset is its first ten signs; what else there is comes to Python, a text once
-        iso = f"regexp_full_match({text}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9:.]+)?')"
+        iso = f"regexp_full_match({text}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]([01][0-9]|2[0-3])(:[0-9:.]+)?)?')"
         iso += f" AND try_cast(left({text}, 10) AS DATE) IS NOT NULL"
         rows = self.all(
             f"SELECT {text} AS x, count(*) FROM tidy WHERE {text} IS NOT NULL AND NOT coalesce({iso}, false) "
@@ -390,7 +416,25 @@ class UnitTable:
             )
         cases = " ".join(f"WHEN {literal(x)} THEN {literal(day)}" for x, day in found.items() if day is not None)
         other = f"CASE {text} {cases} ELSE {literal(MISSING)} END" if cases else literal(MISSING)
-        return f"CASE WHEN {iso} THEN left({text}, 10) ELSE {other} END"
+        return self._likely(column, f"CASE WHEN {iso} THEN left({text}, 10) ELSE {other} END")
+
+    def _likely(self, column: str, day: str) -> str:
+        """Days from before 2005 next to later ones, and days after 2100, stand for none: they are told.
+
+        A table all of whose days are older is one of an old experiment.
+        """
+        early, late, usual = self.one(
+            f"SELECT count_if(d < '2005' AND d <> {literal(MISSING)}), count_if(d >= '2100' AND d <> {literal(MISSING)}), "
+            f"count_if(d >= '2005' AND d < '2100') FROM (SELECT {day} AS d FROM tidy)"
+        )
+        odd = (int(early) if usual else 0) + int(late)
+        if not odd:
+            return day
+        wrong = "d >= '2100'" + (" OR d < '2005'" if usual else "")
+        ((such,),) = self.all(f"SELECT min(d) FROM (SELECT {day} AS d FROM tidy) WHERE ({wrong}) AND d <> {literal(MISSING)}")
+        detail = f"Column {shown(column)} holds days that stand for none, such as {such}."
+        self.find("implausible_days", odd, int(early) + int(late) + int(usual), "read without a day", detail=detail)
+        return f"CASE WHEN {wrong.replace('d ', f'({day}) ')} THEN {literal(MISSING)} ELSE {day} END"
 
 
 def _renamed(native: Any, short: Mapping[str, str]) -> Any:

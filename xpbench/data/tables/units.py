@@ -12,7 +12,8 @@ from xpbench.data.logs.opening import as_text, located, one_moment
 from xpbench.data.summary import Cap, Summary
 from xpbench.data.tables.specification import TableSpecification
 from xpbench.data.tables.unit_table import UnitTable, is_reading_error
-from xpbench.errors import shown
+from xpbench.errors import DataError, plain, shown
+from xpbench.meaning.nothing import trimmed
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
@@ -47,8 +48,11 @@ def units(
         engine: Limits of the embedded engine.
 
     Raises:
-        DataError: `XPB-D02` a file is missing, `XPB-D03` this kind of table is not read.
+        DataError: `XPB-D02` a file is missing, `XPB-D03` this kind of table is not read, `XPB-D46` an empty cell is named as a
+            variant.
     """
+    for value in variants or {}:
+        _ensure_word(value)
     return UnitsSource(
         located(table),
         unit=unit,
@@ -57,6 +61,20 @@ def units(
         variants={as_text(k): v for k, v in (variants or {}).items()},
         engine=engine or DuckDB(),
     )
+
+
+def _ensure_word(value: Any) -> None:
+    """An empty cell says nothing, so it names no variant either.
+
+    Raises:
+        DataError: `XPB-D46`.
+    """
+    if value is None or value != value or (isinstance(value, str) and not trimmed(value)):
+        rule = "It says what a cell stands for, and an empty cell is no value: a unit that was lost looks the same"
+        hint = "Write a word into these cells, such as none, and name it here"
+        raise DataError(
+            "XPB-D46", argument=plain("A key of variants"), value=plain("empty"), rule=plain(rule), hint=plain(hint)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +104,16 @@ class UnitsSource:
         """
         from xpbench.data.tables.unit_reading import summary
 
-        source = self.named(plan)
+        source, inner = self.named(plan), plan
+        if plan.members is not None:
+            from xpbench.data.members import reading_plan
+
+            inner = reading_plan(plan.changed(unit=source.unit or plan.unit))
+            source = replace(source, unit=None)
         with contextlib.ExitStack() as stack:
             try:
                 with one_moment(source.table):
-                    found = summary(UnitTable(source, plan, stack, Stages(6, progress)), tuple(caps), take)
+                    found = summary(UnitTable(source, inner, stack, Stages(6, progress)), tuple(caps), take)
             except Exception as error:
                 if is_reading_error(error):
                     raise unread("The table could not be read", error) from error
@@ -111,7 +134,7 @@ class UnitsSource:
 
             known = list(plan.assigned_keys)
             texts = [k for k, v in self.variants.items() if v in known] or known
-            leave_out = {self.unit or plan.unit, *([self.day] if self.day else [])}
+            leave_out = {self.unit or plan.unit, *([plan.members] if plan.members else []), *([self.day] if self.day else [])}
             column = variant_column(self.table, known=texts, leave_out=leave_out)
         return TableSpecification(self.table, self.unit, column, self.day, self.variants, self.engine)
 
@@ -136,7 +159,8 @@ class UnitsSource:
             table.wanted = list(dict.fromkeys([table.unit, source.variant, *plan.segments, *days]))
             known = ", ".join(literal(v.key) for v in plan.variants)
             share = f" AND hash(u) % {int(one_in)} = 0" if one_in > 1 else ""
-            query = f"SELECT u, v FROM base WHERE u IS NOT NULL AND v IN ({known}){share}"
+            which = "DISTINCT u, v" if plan.members else "u, v"  # a unit has a row for each of its users
+            query = f"SELECT {which} FROM base WHERE u IS NOT NULL AND v IN ({known}){share}"
             found = table.run.sql(query).to_arrow_table()
         return found.rename_columns([plan.unit, "variant"])
 

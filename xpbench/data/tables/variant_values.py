@@ -9,6 +9,7 @@ from typing import Any
 from xpbench.data.engines.embedded import DuckDB, literal, quote, unread
 from xpbench.data.logs.opening import is_arrow, is_relation, kind_of, located, plain_arrow, plain_frame
 from xpbench.errors import DataError, nearest, plain
+from xpbench.files import partition_names, partitions_of
 from xpbench.interrupts import temporary_folder
 from xpbench.meaning.names import name_of
 from xpbench.sheets.select import load, names_of, sheets_of
@@ -23,11 +24,13 @@ def columns_of(table: Any) -> list[str]:
     """
     table = located(table)
     if isinstance(table, list) and kind_of(table[0]) == "parquet":
-        return list(dict.fromkeys(name for path in table for name in _names(path)))
+        known = _every_name(table)
+        return known + partition_names(table, known)
     if isinstance(table, list):
         with temporary_folder() as made:
             folder = str(made)
-            return list(dict.fromkeys(names_of(_sheets(table, folder))))
+            known = list(dict.fromkeys(names_of(_sheets(table, folder))))
+            return known + partition_names(table, known)
     if is_relation(table):
         return [str(name) for name in table.columns]
     import narwhals.stable.v2 as nw
@@ -51,6 +54,8 @@ def variant_values(table: Any, column: str, named: Collection[str] = ()) -> dict
     if column not in known:
         raise DataError("XPB-D05", column=column, role=plain("the variant"), hint=plain(nearest(column, known)))
     table = located(table)
+    if isinstance(table, list) and kind_of(table[0]) == "parquet" and column in partition_names(table, _every_name(table)):
+        return _ordered(((partitions_of(path).get(column), _rows(path)) for path in table), named)
     if isinstance(table, list) and kind_of(table[0]) == "parquet":
         return _ordered(_met(table, column), named)
     if isinstance(table, list):
@@ -79,6 +84,16 @@ def variant_values(table: Any, column: str, named: Collection[str] = ()) -> dict
         counts = frame.group_by("v").agg(n=nw.len()).collect("pyarrow")
         rows = list(zip(counts["v"].to_list(), counts["n"].to_list(), strict=True))
     return _ordered(rows, named)
+
+
+def _every_name(files: list[str]) -> list[str]:
+    return list(dict.fromkeys(name for path in files for name in _names(path)))
+
+
+def _rows(path: str) -> int:
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(path).num_rows)
 
 
 def _names(path: str) -> list[str]:

@@ -222,6 +222,11 @@ MESSAGES: dict[str, Message] = {
         "A spreadsheet writes long numbers so, and several units become one",
         "Export the ids again as text, and do not save the file with a spreadsheet in between",
     ),
+    "XPB-D80": Message(
+        "Metric {key} has values of about {bound} in variant {large}: those of variant {small} ({value}) vanish next to them",
+        "Sums keep 15 digits of the largest value, so the smaller mean would be wrong without a word",
+        "Check the large values: an id, a time or a code may be among them. Or set winsorize for the metric",
+    ),
     "XPB-D75": Message("{what}", "One column says which variant each unit had", "{hint}"),
     "XPB-D20": Message(
         "Values up to {bound} can't be squared and summed",

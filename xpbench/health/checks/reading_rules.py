@@ -14,8 +14,8 @@ from xpbench.health.registry import check
     question="Did a column need a rule to be read as numbers, or were lines of the file passed over?",
 )
 def reading_rules(inputs: HealthInputs) -> Verdict:
-    """Warns where lines were passed over or cells of properties could not be read; names the rules of columns."""
-    lines = inputs.findings("skipped_lines", "repeated_header", "broken_properties")
+    """Warns where lines were passed over, or cells of properties or days could not be read; names the rules of columns."""
+    lines = inputs.findings("skipped_lines", "repeated_header", "broken_properties", "implausible_days")
     rules = inputs.findings("read_by_rule")
     evidence = {"rules": [f.detail for f in rules], "lines": {f.name: f.count for f in lines}}
     lost = [f for f in lines if f.count]

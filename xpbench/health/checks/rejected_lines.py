@@ -13,8 +13,12 @@ FAIL_ABOVE = 0.01
 
 @check("rejected_lines", title="Readable rows", question="How many rows could not be read?", gate=True)
 def rejected_lines(inputs: HealthInputs) -> Verdict:
-    """Warns where there are any (or rows without a readable time or name of the event), fails above 1 %."""
+    """Warns where there are any (or rows without a readable time or event name), fails above 1 % and at a broken file."""
     found = counted(inputs, "rejected_lines", "bad_time", "missing_event_name", "truncated_file", units=False)
+    if broken := [f for f in inputs.findings("broken_file") if f.count]:
+        meaning = f"{number_of(len(broken), 'file')} could be read in part alone: {' '.join(f.detail for f in broken)}"
+        step = "Copy or download the file again: nobody knows how many events are behind the break."
+        return Verdict("fail", meaning, step, found.evidence | {"broken_files": [f.detail for f in broken]})
     if found.count == 0:
         return Verdict("pass", "Every row was read.", "Nothing to do.", found.evidence)
     return Verdict(
