@@ -2081,7 +2081,7 @@ def stamps_of_record(known: Sequence[J], readout: J) -> list[str]:
     looks = [e for e in known if e["kind"] in ("opened", "peeked")]
     choices = {c for e in looks if (c := choices_of(e))}
     fixed = readout["plan"]["model"]["kind"] == "frequentist" and len({data_of(e) for e in looks}) > 1
-    if fixed or len(choices) > 1 or ends_by_choice(looks):
+    if fixed or len(choices) > 1 or ends_by_choice(looks) or goes_back(looks):
         out.append(LOOKS_STAMP)
     return out
 
@@ -2100,6 +2100,15 @@ def ends_by_choice(looks: Sequence[J]) -> bool:
         if look["body"].get("last") and seen >= 0.95 * look["body"]["n"]:
             return True
     return False
+
+
+def goes_back(looks: Sequence[J]) -> bool:
+    """Whether the newest look is at data that end before an earlier look's, or at older data that were left for others."""
+    if not looks:
+        return False
+    until, data = looks[-1]["body"].get("data_until") or "", [data_of(e) for e in looks]
+    earlier = any(until < (e["body"].get("data_until") or "") for e in looks[:-1])
+    return bool(until and earlier) or (data[-1] in data[:-1] and data[-2] != data[-1])
 
 
 def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:

@@ -97,6 +97,16 @@ def ends_by_choice(looks: Sequence[Entry]) -> bool:
     return False
 
 
+def goes_back(looks: Sequence[Entry]) -> bool:
+    """Whether the newest look is at data that end before an earlier look's, or at older data that were left for others."""
+    if not looks:
+        return False
+    last = looks[-1]
+    until, data = str(last.body.get("data_until", "")), [data_of(e.body, e.seq) for e in looks]
+    ends = [str(e.body.get("data_until", "")) for e in looks[:-1]]
+    return bool(until and any(until < end for end in ends)) or (data[-1] in data[:-1] and data[-2] != data[-1])
+
+
 def distinct_looks(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """Looks at effects, each state of the data once: a second look at the same data is the same look, whoever took it.
 
