@@ -440,11 +440,13 @@ PLAN_KEYS: J = {
             "min_lift": None,
             "name": None,
             "numerator": None,
+            "past_of": [None],
             "per": None,
             "property": None,
             "q": None,
             "role": None,
             "steps": [{"event": None, "where": [{"op": None, "property": None, "value": "any"}]}],
+            "strata": [None],
             "timeout_minutes": None,
             "where": [{"op": None, "property": None, "value": "any"}],
             "window_days": None,
@@ -5279,7 +5281,7 @@ def check_health_words(notes: Notes, readout: J, *, is_own: bool) -> None:
 
 
 def _check_left(notes: Notes, readout: J, check: J) -> None:
-    """A failure of a metric that is no primary and no guardrail is no gate; of any other it is one."""
+    """A failure is a gate for primaries and guardrails alone."""
     roles = {m["key"]: m["role"] for m in readout["plan"]["metrics"]}
     failed = [r for r in check["evidence"].get("metrics", ()) if isinstance(r, dict) and r.get("status") == "fail"]
     if any(roles.get(r.get("metric"), "primary") in ("primary", "guardrail") for r in failed):
@@ -8713,7 +8715,10 @@ def daily_units(readout: Mapping[str, Any]) -> tuple[float, str] | None:
 
 
 def units_word(unit: str) -> str:
-    """Units of a plan in the plural, by their name where it is one plain word: users, policies; otherwise "units"."""
+    """Units of a plan in the plural by their name (`user_id` and Mixpanel's `distinct_id` are users); else "units"."""
+    if unit == "distinct_id":
+        return "users"
+    unit = re.sub(r"_id$", "", unit.removeprefix("$"))
     if not re.fullmatch(r"[A-Za-z]?[a-z]{2,20}", unit) or unit.endswith(("s", "id")):
         return "units"
     if re.search(r"[^aeiou]y$", unit):
@@ -11411,7 +11416,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "e35fa8473990cc26d4a231e971fde8da9af573031b8f3c2c4d9c720f0cf8f1a8": (
+    "98b8e30dac712a878b7a0a97028da81f46d46b1c3173cdf82db700feaf37b9dc": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -11589,7 +11594,7 @@ TEMPLATES = {
     '\n'
     '{% if c.over_time.trends or c.over_time.interactions -%}\n'
     '<div class="tint"><h2>Over time, and next to other experiments (exploratory)</h2>\n'
-    '<p class="small">Tests of the difference between the variants, corrected by Holm over all of a table. {% if c.over_time.loud %}{{ c.over_time.loud|join(" ") }}{% else %}No change of an effect is shown.{% endif %}</p>\n'
+    '<p class="small">Does an effect change over time, or with another experiment? All tests of a table are corrected together (Holm). {% if c.over_time.loud %}{{ c.over_time.loud|join(" ") }}{% else %}No change is shown.{% endif %}</p>\n'
     '{% if c.over_time.trends %}<div class="wide" tabindex="0"><table class="compact"><caption>Does an effect change</caption><thead><tr><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Along</th><th scope="col" class="num">Points</th><th scope="col" class="num">p, corrected</th><th scope="col">Found</th></tr></thead><tbody>\n'
     '{% for t in c.over_time.trends %}<tr><th scope="row" class="light">{{ t.metric }}</th>{% if c.several %}<td data-l="Variant">{{ t.variant }}</td>{% endif %}<td data-l="Along">{{ t.axis }}</td><td class="num" data-l="Points">{{ t.points }}</td><td class="num" data-l="p, corrected">{{ t.p }}</td><td data-l="Found">{{ t.word }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}\n'

@@ -60,7 +60,7 @@ def measures_in(blocks: Sequence[Block]) -> list[str]:
 def grouped(
     users: nw.LazyFrame[Any], *, group: str, missing: str, measures: Sequence[str], texts: Sequence[str], days: Sequence[str]
 ) -> tuple[nw.LazyFrame[Any], nw.LazyFrame[Any]]:
-    """One row per unit with the sums of its users; and beside it how many users and variants each unit has.
+    """One row per unit with the sums of its users; and next to it how many users and variants each unit has.
 
     Args:
         users: One row per user: variant, measures, segments, days, and the unit's id.
@@ -90,7 +90,7 @@ def grouped(
 
 
 def findings_of(sizes: nw.LazyFrame[Any], *, users: int, variants: Iterable[str]) -> list[Finding]:
-    """How many users stand behind the units, and how many units met several variants or are not known.
+    """How many users the units have, and how many units met several variants or are not known.
 
     Args:
         sizes: Second frame of `grouped`.

@@ -17,6 +17,7 @@ from xpbench.stats.accrual import Accrual, duration
 from xpbench.stats.designs import Anytime, Bayes, Design, Fixed, GroupSequentialTest, even_looks
 from xpbench.stats.planning import Scenario, mde, power, sample_size
 from xpbench.stats.win_chance import Matters, win_mde, win_power, win_size
+from xpbench.wording.numbers import percent
 
 TOLERANCE = 0.005
 """How far a chance may stay below the planned power before it is called low: half of the whole per cent that is shown."""
@@ -152,18 +153,22 @@ def _line(row: PowerRow) -> str:
         return f"{row.metric}: {row.note}"
     parts = []
     if row.n_needed is not None and row.value is not None:
-        size = f"{row.value:+.1%}" if row.scale == "lift" else f"{row.value:+.4g}"
-        bound = f"{row.value:.1%}" if row.scale == "lift" else f"{row.value:.4g} (absolute)"
-        what = f"a lift of {size}" if row.question == "better" else f"being within its margin of {bound}"
-        parts.append(
-            f"{number_of(row.n_needed, 'unit shows', 'units show')} {what}" + (f" ({row.days} days)" if row.days else "")
-        )
-    if row.power is not None:
-        parts.append(f"power {_share(row.power)} at the horizon")
-    if row.mde is not None:
-        parts.append(f"smallest lift found {row.mde:+.1%}")
-    note = f". {row.note}" if row.note else ""
-    return f"{row.metric} [{row.variant}]: " + ", ".join(parts) + note
+        is_lift = row.scale == "lift"
+        if row.question == "better":
+            what = f"a lift of {percent(row.value, 1, signed=True)}" if is_lift else f"an effect of {row.value:+.4g}"
+            wanted = f"To find {what}"
+        else:
+            bound = percent(row.value, 1) if is_lift else f"{row.value:.4g} (absolute)"
+            wanted = f"To show that it stays within its margin of {bound}"
+        days = f" ({row.days} days)" if row.days else ""
+        parts.append(f"{wanted} you need {number_of(row.n_needed, 'unit')}{days}.")
+    said = [f"the chance is {percent(row.power, 0 if row.power >= 0.095 else 1)}"] if row.power is not None else []
+    said += [f"the smallest lift that it finds is {percent(row.mde, 1, signed=True)}"] if row.mde is not None else []
+    if said:
+        parts.append(f"At the horizon {' and '.join(said)}.")
+    if row.note:
+        parts.append(row.note if row.note.endswith(".") else f"{row.note}.")
+    return f"{row.metric} [{row.variant}]: " + " ".join(parts)
 
 
 def _share(value: float) -> str:

@@ -72,6 +72,8 @@ LABELS: dict[tuple[str, str], str] = {
     ("Sequential", "tau"): "Or: prior sd of the effect (tau)",
     ("Sequential", "min_units"): "Units per variant before the first look",
     ("Bayesian", "min_units"): "Units per variant before effects may be seen",
+    ("EventMetric", "past_of"): "Covariates: the past of other metrics",
+    ("EventMetric", "strata"): "Covariates: declared segments",
     ("GroupSequential", "looks"): "Looks, as shares of the horizon",
     ("GroupSequential", "beyond"): "Share of the error level for looks after the horizon",
     ("Horizon", "units"): "Exposed units",
@@ -218,7 +220,7 @@ WHOLE_SHARES = frozenset({"power", "confidence"})
 """Per cents of which nobody means less than one: "0.9" is 90 %."""
 
 RARE: dict[str, tuple[str, ...]] = {
-    "MetricBase": ("winsorize", "delay_days", "where"),
+    "MetricBase": ("winsorize", "delay_days", "where", "past_of", "strata"),
     "Exposure": (
         "experiment_property",
         "variant_property",
@@ -231,6 +233,7 @@ RARE: dict[str, tuple[str, ...]] = {
     "Rollout": ("where", "cohort", "splits", "variant"),
     "Assignment": ("hash_salt", "sticky", "layer", "holdout", "overrides"),
     "Sequential": ("tau",),
+    "GroupSequential": ("beyond",),
 }
 """Fields shown only after *More settings*."""
 

@@ -143,8 +143,8 @@ class GroupSequential(Part):
     looks: Many[Number] = Field(default=(0.5, 1.0), description="Planned looks as shares of the horizon, the last is 1")
     beyond: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = Field(
         default=None,
-        description="Share of the error level for looks after the horizon: a normal mixture beside the boundary, which has the "
-        "rest; missing: what comes in after the horizon decides nothing",
+        description="Share of the error level for looks after the horizon: a normal mixture next to the boundary, which has "
+        "the rest; missing: what comes in after the horizon decides nothing",
         examples=[0.1],
     )
 

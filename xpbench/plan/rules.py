@@ -128,6 +128,8 @@ def _metrics(plan: Plan) -> Iterator[Problem]:
                 rule=plain("CUPED adjusts means and ratios, not quantiles or formulas"),
                 remedy=plain("Set cuped: false on this metric"),
             )
+        if isinstance(m, EventMetric):
+            yield from _covariates(plan, m, at)
         if isinstance(m, Column) and m.cuped and not m.covariates:
             yield Problem.of("XPB-P31", f"{at}/covariates", key=m.key)
         if isinstance(m, EventMetric) and m.window_days is not None and m.delay_days >= m.window_days:
@@ -374,6 +376,23 @@ def _thresholds(plan: Plan) -> Iterator[Problem]:
                 rule=plain("A warning comes before a failure"),
                 remedy=plain("Swap the two thresholds"),
             )
+
+
+def _covariates(plan: Plan, metric: EventMetric, at: str) -> Iterator[Problem]:
+    """Covariates beyond a metric's own past are there and known before the exposure."""
+    counted = {m.key: m for m in plan.metrics if isinstance(m, EventMetric) and not isinstance(m, Quantile)}
+    for name, wanted, known, rule in (
+        ("past_of", metric.past_of or (), [k for k in counted if k != metric.key], "It names other metrics of the plan"),
+        ("strata", metric.strata or (), list(plan.segments), "It names segments that the plan declares"),
+    ):
+        if wanted and not metric.cuped:
+            says = plain("Covariates from before the exposure are used where cuped is true")
+            yield Problem.of("XPB-P18", f"{at}/{name}", value=list(wanted), rule=says, remedy=plain("Set cuped: true"))
+        for i, key in enumerate(wanted):
+            if key not in known:
+                hint = plain(nearest(key, known) or "Name one that is there")
+                yield Problem.of("XPB-P18", f"{at}/{name}/{i}", value=key, rule=plain(rule), remedy=hint)
+        yield from _doubles("Covariate", f"{at}/{name}", list(wanted))
 
 
 def _segments(plan: Plan) -> Iterator[Problem]:

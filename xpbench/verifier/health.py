@@ -59,7 +59,7 @@ def check_health_words(notes: Notes, readout: J, *, is_own: bool) -> None:
 
 
 def _check_left(notes: Notes, readout: J, check: J) -> None:
-    """A failure of a metric that is no primary and no guardrail is no gate; of any other it is one."""
+    """A failure is a gate for primaries and guardrails alone."""
     roles = {m["key"]: m["role"] for m in readout["plan"]["metrics"]}
     failed = [r for r in check["evidence"].get("metrics", ()) if isinstance(r, dict) and r.get("status") == "fail"]
     if any(roles.get(r.get("metric"), "primary") in ("primary", "guardrail") for r in failed):

@@ -3,7 +3,6 @@
 A wording is in pieces, as its source has them between the values; `health` says how a sentence is read with them.
 """
 
-
 from __future__ import annotations
 
 CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {

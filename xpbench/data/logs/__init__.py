@@ -11,6 +11,7 @@ values               one value per unit and metric
 quantiles            quantiles of a property over events
 unit_days            what units did on each day, without exposures
 days_since_exposure  moments by days since exposure
+covariates           other metrics' past, and values of segments
 concurrent           other experiments on the same units
 identity             one person under several ids
 survey               one look over a whole log

@@ -10,6 +10,7 @@ import narwhals.stable.v2 as nw
 from xpbench.data.blocks import leaves
 from xpbench.data.engines.embedded import Stages
 from xpbench.data.logs.concurrent import with_concurrent
+from xpbench.data.logs.covariates import with_covariates
 from xpbench.data.logs.days_since_exposure import DAILY, age_cells
 from xpbench.data.logs.exposures import MISSING, ExposedUnits, counted_by_variant, exposed
 from xpbench.data.logs.identity import identity_changes
@@ -107,6 +108,8 @@ class LogReading:
             self.findings.append(self.repeats(joined, values))
         self.findings += self.overlap(frame, joined, values, found)
         table = values.table(joined)
+        if any(m.past_of or m.strata for m in self.metrics):
+            table = with_covariates(log, table, plan, values.measures)
         others: tuple[str, ...] = ()
         if "segment" in self.source.slices:
             table, others = with_concurrent(log, table, found.units, plan, self.properties)

@@ -156,7 +156,7 @@ class UnitTable:
         return EngineBatches(run, "base", Layout("u", "v", short, dims))
 
     def _refuse_spans(self, table: ParquetBatches) -> None:
-        """Spans of time are no numbers; the engine would read their microseconds from a file, and from a frame not.
+        """Spans of time are not numbers; the engine would read their microseconds from a file, and from a frame not.
 
         Raises:
             DataError: `XPB-D16`.
@@ -419,7 +419,7 @@ class UnitTable:
         return self._likely(column, f"CASE WHEN {iso} THEN left({text}, 10) ELSE {other} END")
 
     def _likely(self, column: str, day: str) -> str:
-        """Days from before 2005 next to later ones, and days after 2100, stand for none: they are told.
+        """Days from before 2005 next to later ones, and days after 2100, stand for none: they are reported.
 
         A table all of whose days are older is one of an old experiment.
         """

@@ -70,7 +70,7 @@ def _ensure_word(value: Any) -> None:
         DataError: `XPB-D46`.
     """
     if value is None or value != value or (isinstance(value, str) and not trimmed(value)):
-        rule = "It says what a cell stands for, and an empty cell is no value: a unit that was lost looks the same"
+        rule = "It says what a cell stands for, and an empty cell is not a value: a unit that was lost looks the same"
         hint = "Write a word into these cells, such as none, and name it here"
         raise DataError(
             "XPB-D46", argument=plain("A key of variants"), value=plain("empty"), rule=plain(rule), hint=plain(hint)
