@@ -24,9 +24,9 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-R07": Message(
         "The amendment changes {pointer}",
-        "What decides which unit gets which variant stays as registered, or units would be reassigned",
-        "Start a linked new run: xp.restart(key, reason=...) or xpbench restart KEY --reason. That also adds a variant. A "
-        "treatment is dropped by experiment.drop(variant, reason=...) or xpbench amend KEY --drop VARIANT --reason",
+        "What decides which unit gets which variant stays as registered",
+        "To change it, start a linked run: xpbench restart KEY --reason (xp.restart). To drop a treatment: xpbench "
+        "amend KEY --drop VARIANT --reason (experiment.drop)",
     ),
     "XPB-R08": Message(
         "{key} has no readout on record", "A decision rests on a readout", "Make one with readout(...) or xpbench readout"
@@ -90,7 +90,7 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-R34": Message(
         "{value} can't be dropped: the run is over, {reason}",
-        "Dropping a treatment while an experiment runs has a known price; afterwards it is a choice among results",
+        "After the end, dropping a treatment is a choice among results",
         "Decide on all treatments, or start a linked new run: xp.restart(key, reason=...) or xpbench restart KEY --reason",
     ),
     "XPB-R35": Message(
