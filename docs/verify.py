@@ -471,6 +471,7 @@ PLAN_KEYS: J = {
     "owner": None,
     "planning": {"baselines": {"*": None}, "daily_units": None, "power": None, "sds": {"*": None}},
     "pre_period_days": None,
+    "ramp": {"stages": [{"days": None, "needs": None, "share": None, "signs": None, "units": None}]},
     "schema": None,
     "secondary_correction": None,
     "segments": [None],
@@ -1111,6 +1112,7 @@ NEUTRAL = (
     r"/metrics/\[[^\]]*\]/(name|description|currency)",
     r"/watch",
     r"/sign_offs",
+    r"/ramp",
     r"/looks",
     r"/planning",
     r"/assignment/rollout/\[[^\]]*\]/share",
@@ -9468,7 +9470,7 @@ def planned_error(plan: Mapping[str, Any], metric: Mapping[str, Any], units: flo
     if not mean or not total:
         return None
     if sd is None:
-        if not 0 < mean < 1:
+        if not 0 < mean < 1 or plan.get("members"):  # a mean per user of a company is no share of companies
             return None
         sd = math.sqrt(mean * (1.0 - mean))
     control = next(v["split"] for v in plan["variants"] if v.get("control"))

@@ -103,5 +103,8 @@ MESSAGES: dict[str, Message] = {
         "looks.agents limits looks by programs on behalf of people",
         "Ask a person to run xpbench readout, or to amend the plan",
     ),
+    "XPB-R50": Message(
+        "The ramp of {key} can't go on: {state}", "A ramp is in the plan, and goes on stage by stage", "{remedy}"
+    ),
     "XPB-R10": Message("The amendment changes nothing", "An amendment records a difference", "Change the plan first"),
 }
