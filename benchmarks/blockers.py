@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.builders import column, make_plan, split
 from xpbench.data.summary import Cell, Finding, Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.recommend import recommend
@@ -38,24 +39,15 @@ def plan_of(
 ) -> Plan:
     """One primary metric (a rate, or a value of 10 with sd 10) and one guardrail (load time, 2 s with sd 1)."""
     base = 10.0 if value else BASE
-    return Plan(
+    return make_plan(
+        [column("main", column="m", min_lift=least), column("load", "guardrail", "decrease", column="l", margin_rel=margin)],
         key="planted",
-        title="Planted",
         owner="nobody",
-        hypothesis={"if": "x", "then": [{"metric": "main", "direction": "increase", "lift": LIFT}], "because": "y"},
+        lift=LIFT,
+        change="x",
+        because="y",
+        variants=split("a", "b"),
         unit="u",
-        variants=[{"key": "a", "split": 0.5, "control": True}, {"key": "b", "split": 0.5}],
-        metrics=[
-            {"key": "main", "kind": "column", "column": "m", "role": "primary", "direction": "increase", "min_lift": least},
-            {
-                "key": "load",
-                "kind": "column",
-                "column": "l",
-                "role": "guardrail",
-                "direction": "decrease",
-                "margin_rel": margin,
-            },
-        ],
         model=MODELS[model],
         horizon={"units": horizon},
         planning={"baselines": {"main": base, "load": LOAD}, "sds": {"load": SD, **({"main": 10.0} if value else {})}},

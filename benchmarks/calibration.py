@@ -2,7 +2,7 @@
 
     python -m benchmarks.calibration --replications 4000 --jobs 2
 
-writes benchmarks/results/calibration.json and the table of docs/calibration.md. S08 is a control that must *fail*: it
+writes benchmarks/results/calibration.json and the table of docs/proof/calibration.md. S08 is a control that must *fail*: it
 shows that the simulation can see a fault. A target band is widened by three Monte-Carlo standard errors.
 """
 
@@ -598,7 +598,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--only", nargs="*", choices=list(SIMULATIONS), default=None)
-    parser.add_argument("--write", action="store_true", help="write results and docs/calibration.md")
+    parser.add_argument("--write", action="store_true", help="write results and docs/proof/calibration.md")
     options = parser.parse_args()
     names = options.only or list(SIMULATIONS)
     start = time.perf_counter()
@@ -628,7 +628,7 @@ def main() -> int:
         else:
             held = {**part, "lines": values}
         file.write_text(json.dumps(held, indent=1) + "\n")
-        page = HOME / "docs/calibration.md"
+        page = HOME / "docs/proof/calibration.md"
         head, _, _ = page.read_text().partition("<!-- table -->") if page.exists() else ("", "", "")
         made = "; ".join(
             f"`{x['command']}` ({machine}, {x['seconds']:.0f} s, commit {x['commit']})" for x in (held, *held.get("parts", ()))

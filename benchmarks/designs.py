@@ -3,7 +3,7 @@
     python -m benchmarks.designs [runs]
 
 Daily looks and mean units are exact (recursive integration); everything else is simulated on sums of units. The world of daily
-looks is that of docs/peers.md: 100 units a day, 28 days, a rate of 20 %, a lift of 15 %.
+looks is that of docs/proof/peers.md: 100 units a day, 28 days, a rate of 20 %, a lift of 15 %.
 """
 
 from __future__ import annotations

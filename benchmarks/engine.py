@@ -27,18 +27,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.report import header
+from tests.builders import claim, plan_document
 
 ROOT = Path(__file__).resolve().parents[1]
 DAYS = 60
 
-PLAN: dict[str, Any] = {
-    "key": "bench",
-    "title": "Benchmark",
-    "owner": "bench",
-    "hypothesis": {"if": "a", "then": [], "because": "b"},
-    "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-    "pre_period_days": 14,
-    "metrics": [
+PLAN: dict[str, Any] = plan_document(
+    [
         {"key": "orders", "kind": "count", "event": "order", "window_days": 14},
         {"key": "buyers", "kind": "conversion", "event": "order", "window_days": 14},
         {
@@ -52,7 +47,14 @@ PLAN: dict[str, Any] = {
         {"key": "views", "kind": "count", "event": "view", "window_days": 14},
         {"key": "per_order", "kind": "ratio", "numerator": "revenue", "denominator": "orders"},
     ],
-}
+    key="bench",
+    title="Benchmark",
+    owner="bench",
+    hypothesis=claim([]),
+    pre_period_days=14,
+    model=None,
+    horizon=None,
+)
 for _metric in PLAN["metrics"]:
     _metric |= {"role": "secondary", "direction": "increase", "cuped": True}
 

@@ -31,6 +31,7 @@ import mixpanel
 
 import xpbench as xp
 from benchmarks.report import header
+from tests.builders import make_plan, metric
 from xpbench.expose.event import INCIDENT_EVENT
 from xpbench.expose.sender import Backoff
 from xpbench.mixpanel.sandbox.store import SandboxStore
@@ -41,18 +42,7 @@ TOKEN = "sandbox-token"  # noqa: S105 - not a secret: the sandbox's own
 
 
 def plan() -> Plan:
-    return Plan(
-        key="faults",
-        title="Faults",
-        owner="benchmarks",
-        hypothesis={"if": "a", "then": [{"metric": "m", "direction": "increase", "lift": 0.1}], "because": "b"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        metrics=[
-            {"key": "m", "kind": "conversion", "role": "primary", "direction": "increase", "event": "E", "window_days": 7}
-        ],
-        model={"kind": "frequentist"},
-        horizon={"units": 1000},
-    )
+    return make_plan([metric("m", "conversion", event="E", window_days=7)], key="faults", owner="benchmarks", lift=0.1)
 
 
 SERVER = """

@@ -1,6 +1,6 @@
 """Faults planted in `xpbench/stats`, one at a time: how many do the tests notice?
 
-    python -m benchmarks.mutation --sample 60 --write mutation      all modules; also the table of docs/methods/proof.md
+    python -m benchmarks.mutation --sample 60 --write mutation      all modules; also the table of docs/proof/statistics.md
     python -m benchmarks.mutation --files cuped fieller --sample 60
 
 Every fault is one change of an operator, a number, a comparison or a branch in the syntax tree of one module. A seeded
@@ -48,7 +48,7 @@ TESTS: dict[str, list[str]] = {
 """Tests of a module, where they are not in the file of its name."""
 
 MARK, END = "<!-- mutation -->", "<!-- end of mutation -->"
-PAGE = ROOT / "docs/methods/proof.md"
+PAGE = ROOT / "docs/proof/statistics.md"
 
 COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.report import header
+from tests.builders import claim, plan_document
 
 RESULTS = Path(__file__).resolve().parent / "results" / "notebook.json"
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,12 +32,15 @@ def big_plan() -> dict[str, Any]:
          **({"margin_rel": 0.05} if i and i % 5 == 0 else {})}
         for i in range(METRICS)
     ]  # fmt: skip
-    return {
-        "key": "forty", "title": "Forty metrics", "owner": "team", "unit": "id",
-        "hypothesis": {"if": "a", "then": [{"metric": "metric_00", "direction": "increase"}], "because": "b"},
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        "metrics": metrics, "model": {"kind": "frequentist"}, "horizon": {"units": 4000},
-    }  # fmt: skip
+    return plan_document(
+        metrics,
+        key="forty",
+        title="Forty metrics",
+        owner="team",
+        hypothesis=claim([{"metric": "metric_00", "direction": "increase"}]),
+        unit="id",
+        horizon={"units": 4000},
+    )
 
 
 def timed(action: Callable[[], Any]) -> tuple[float, float]:

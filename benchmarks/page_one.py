@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 import xpbench as xp
+from tests.builders import column, plan_document
 from xpbench.experiment import Experiment, register
 from xpbench.ledger import fixed_clock
 from xpbench.memo.memo import Memo
@@ -31,36 +32,28 @@ def plan_of(*, treatments: int = 1, horizon: int = 24_000, **changes: Any) -> Pl
     variants: list[dict[str, Any]] = [{"key": "control", "split": round(1 - share * treatments, 6), "control": True}]
     names = ["beta", *(f"beta-{i}" for i in range(2, treatments + 1))]
     variants += [{"key": k, "name": f"Beta page {i}" if i else "Beta page", "split": share} for i, k in enumerate(names)]
-    base: dict[str, Any] = {
-        "key": "beta-homepage",
-        "title": "Beta homepage for the retirement platform",
-        "owner": "growth-analytics",
-        "hypothesis": {
-            "if": "visitors see one retirement-quote entry point",
-            "then": [{"metric": "quotes", "direction": "increase", "lift": 0.1}],
-            "because": "today three competing entry points hide the quote journey",
-        },
-        "unit": "visitor",
-        "audience": "visitors of the homepage in Germany, signed out",
-        "links": [{"title": "Ticket GROW-142", "url": "https://example.com/GROW-142"}],
-        "variants": variants,
-        "metrics": [
-            {"key": "quotes", "name": "Quotes started", "kind": "column", "column": "quotes", "role": "primary",
-             "direction": "increase", "min_lift": 0.05, "currency": "EUR", "worth": 40},
-            {"key": "applications", "name": "Applications", "kind": "column", "column": "applications", "role": "secondary",
-             "direction": "increase"},
-            {"key": "transfers", "name": "Transfers in", "kind": "column", "column": "transfers", "role": "secondary",
-             "direction": "increase", "currency": "EUR"},
-            {"key": "transfer_out", "name": "Transfers out", "kind": "column", "column": "out", "role": "guardrail",
-             "direction": "decrease", "margin_rel": 0.15},
-            {"key": "load", "name": "Load time", "kind": "column", "column": "load", "role": "guardrail",
-             "direction": "decrease", "margin_rel": 0.05},
+    base: dict[str, Any] = plan_document(
+        [
+            column("quotes", name="Quotes started", min_lift=0.05, currency="EUR", worth=40),
+            column("applications", "secondary", name="Applications"),
+            column("transfers", "secondary", name="Transfers in", currency="EUR"),
+            column("transfer_out", "guardrail", "decrease", name="Transfers out", column="out", margin_rel=0.15),
+            column("load", "guardrail", "decrease", name="Load time", margin_rel=0.05),
         ],
-        "model": {"kind": "frequentist"},
-        "horizon": {"units": horizon},
-        "planning": {"baselines": {"quotes": 0.2, "out": 0.2, "load": 1.8}, "sds": {"load": 0.5}},
-        "watch": {"weeks": 4, "metrics": ["transfer_out"], "owner": "platform-team"},
-    }  # fmt: skip
+        key="beta-homepage",
+        title="Beta homepage for the retirement platform",
+        owner="growth-analytics",
+        lift=0.1,
+        change="visitors see one retirement-quote entry point",
+        because="today three competing entry points hide the quote journey",
+        variants=variants,
+        unit="visitor",
+        audience="visitors of the homepage in Germany, signed out",
+        links=[{"title": "Ticket GROW-142", "url": "https://example.com/GROW-142"}],
+        horizon={"units": horizon},
+        planning={"baselines": {"quotes": 0.2, "out": 0.2, "load": 1.8}, "sds": {"load": 0.5}},
+        watch={"weeks": 4, "metrics": ["transfer_out"], "owner": "platform-team"},
+    )
     base["planning"]["baselines"] = {"quotes": 0.2, "transfer_out": 0.2, "load": 1.8}
     return Plan(**{**base, **changes})
 

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from statsmodels.stats.power import TTestIndPower
 
 from benchmarks.report import write
+from tests.builders import make_plan
 from xpbench.forecast.history import History
 from xpbench.forecast.rehearsal import rehearse
 from xpbench.plan import Plan
@@ -74,20 +75,7 @@ def large() -> tuple[Plan, History]:
 
 
 def _plan(metrics: list[dict[str, object]], units: int) -> Plan:
-    return Plan(
-        key="rehearsal",
-        title="Rehearsal",
-        owner="benchmarks",
-        hypothesis={
-            "if": "a",
-            "then": [{"metric": metrics[0]["key"], "direction": "increase", "lift": 0.04}],
-            "because": "b",
-        },
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        metrics=metrics,
-        model={"kind": "frequentist"},
-        horizon={"units": units},
-    )
+    return make_plan(metrics, key="rehearsal", owner="benchmarks", lift=0.04, horizon={"units": units})
 
 
 def main() -> None:

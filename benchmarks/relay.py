@@ -29,20 +29,13 @@ import httpx
 
 import xpbench as xp
 from benchmarks.report import write
+from tests.builders import metric, plan_document
 
-PLAN = {
-    "key": "beta-homepage",
-    "title": "Beta homepage",
-    "owner": "growth",
-    "hypothesis": {"if": "a", "then": [{"metric": "quotes", "direction": "increase"}], "because": "b"},
-    "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-    "metrics": [
-        {"key": "quotes", "kind": "conversion", "role": "primary", "direction": "increase", "event": "Quote", "window_days": 7}
-    ],
-    "model": {"kind": "frequentist"},
-    "horizon": {"units": 1000},
-    "assignment": {"hash": "sha256", "salt": "s"},
-}
+PLAN = plan_document(
+    [metric("quotes", "conversion", event="Quote", window_days=7)],
+    key="beta-homepage",
+    assignment={"hash": "sha256", "salt": "s"},
+)
 
 BARE = """
 import sys, uvicorn

@@ -1,6 +1,6 @@
 """Measured growth of assignment, engine, statistics and ledger, and what it says about ten and a hundred times as much.
 
-    python -m benchmarks.scale            at most five minutes; writes results/scale.json and docs/scale.md
+    python -m benchmarks.scale            at most five minutes; writes results/scale.json and docs/proof/scale.md
     python -m benchmarks.scale --short    two small sizes, writes nothing
 
 Every size is a process of its own. Seconds are processor seconds without imports; memory is the process's high-water mark. The
@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.report import write  # noqa: E402
 
-PAGE = ROOT / "docs" / "scale.md"
+PAGE = ROOT / "docs" / "proof" / "scale.md"
 START, END = "<!-- made by python -m benchmarks.scale -->", "<!-- end -->"
 
 

@@ -23,6 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.builders import claim, plan_document
+
 ROOT = Path(__file__).resolve().parents[1]
 VARIANTS = ("control", "beta")
 
@@ -93,12 +95,9 @@ def plan_of(metrics: int, cuped: bool) -> dict[str, Any]:
         | ({"cuped": True, "covariates": [f"x{j}"]} if cuped else {})
         for j in range(metrics)
     ]
-    return {
-        "key": "bench", "title": "Benchmark", "owner": "bench", "unit": "unit",
-        "hypothesis": {"if": "a", "then": [], "because": "b"},
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        "metrics": spec,
-    }  # fmt: skip
+    return plan_document(
+        spec, key="bench", title="Benchmark", owner="bench", hypothesis=claim([]), unit="unit", model=None, horizon=None
+    )
 
 
 def xpbench(path: str, metrics: int, cuped: bool) -> list[float]:

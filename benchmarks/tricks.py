@@ -1,6 +1,6 @@
 """Dishonest analysts, one trick each: what ledger, data or root can show must change the headline of the memo.
 
-    python -m benchmarks.tricks                    500 analysts, then docs/tricks.md
+    python -m benchmarks.tricks                    500 analysts, then docs/proof/tricks.md
     python -m benchmarks.tricks --count 60 --dry   fewer, no files written
 
 Each analyst draws source (a table of units or a log of events), design, number of variants and size by a seed. An honest
@@ -29,12 +29,13 @@ import pandas as pd
 
 import xpbench as xp
 from benchmarks.report import write
+from tests.builders import claim, plan_document
 from xpbench.errors import InvalidPlan, XpbenchError
 from xpbench.memo.content import content
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 BEFORE, AFTER = START - timedelta(days=10), START + timedelta(days=60)
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "tricks.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "proof" / "tricks.md"
 
 
 @dataclass
@@ -70,17 +71,16 @@ class Analyst:
         else:
             metrics = [_event("y", "Y", "primary"), _event("z", "Z", "secondary")]
             rail = _event("g", "G", "guardrail") | {"margin": 0.2}
-        base = {
-            "key": "beta",
-            "title": "Beta",
-            "owner": "ana",
-            "unit": "user",
-            "hypothesis": {"if": "i", "then": [{"metric": "y", "direction": "increase"}], "because": "b"},
-            "variants": [{"key": v, "split": 1 / len(self.variants), "control": i == 0} for i, v in enumerate(self.variants)],
-            "metrics": [*metrics, rail],
-            "model": self.model,
-            "horizon": {"units": self.n},
-        }
+        base = plan_document(
+            [*metrics, rail],
+            key="beta",
+            owner="ana",
+            hypothesis=claim([{"metric": "y", "direction": "increase"}], change="i"),
+            variants=[{"key": v, "split": 1 / len(self.variants), "control": i == 0} for i, v in enumerate(self.variants)],
+            unit="user",
+            model=self.model,
+            horizon={"units": self.n},
+        )
         return xp.Plan(**{**base, **changes})
 
     def register(self, at: datetime = BEFORE, **changes: Any) -> xp.Experiment:

@@ -1,4 +1,4 @@
-"""Figures for docs/trust.md: flips, mutations, fuzz, limits and speed of ledger and memo, in one run.
+"""Figures for docs/proof/trust.md: flips, mutations, fuzz, limits and speed of ledger and memo, in one run.
 
     python -m benchmarks.trust                 everything at full size, some 15 minutes on two cores
     python -m benchmarks.trust --resume        go on where a run was interrupted

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/trust.md from results/trust.json, forger.json, crash.json, kills.json and injection.json.
+"""Writes the tables of docs/proof/trust.md from results/trust.json, forger.json, crash.json, kills.json and injection.json.
 
 python -m benchmarks.trust_page
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "trust.md"
+PAGE = ROOT / "docs" / "proof" / "trust.md"
 
 
 def _load(name: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.report import write
+from tests.builders import make_plan, metric
 from xpbench.data.summary import Cell, Finding, Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.interaction import interaction
@@ -47,23 +48,14 @@ def plan(model: str) -> Plan:
         "sequential": {"kind": "sequential", "n_opt": UNITS, "min_units": 500},
         "group_sequential": {"kind": "group_sequential", "looks": [0.25, 0.5, 0.75, 1.0]},
     }
-    return Plan(
-        key="worlds",
-        title="Worlds",
-        owner="benchmarks",
-        hypothesis={"if": "a", "then": [{"metric": "done", "direction": "increase", "lift": 0.08}], "because": "b"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        metrics=[
-            {
-                "key": "done",
-                "kind": "conversion",
-                "event": "Done",
-                "role": "primary",
-                "direction": "increase",
-                "min_lift": 0.01,
-            },
-            {"key": "load", "kind": "count", "event": "Load", "role": "guardrail", "direction": "decrease", "margin_rel": 0.05},
+    return make_plan(
+        [
+            metric("done", "conversion", event="Done", min_lift=0.01),
+            metric("load", "count", "guardrail", "decrease", event="Load", margin_rel=0.05),
         ],
+        key="worlds",
+        owner="benchmarks",
+        lift=0.08,
         model=kinds[model],
         horizon={"units": round(UNITS * 0.98)},
     )

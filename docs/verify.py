@@ -248,7 +248,7 @@ def shortened(value: object) -> str:
 
 
 class UnreadableError(Exception):
-    """The file is no memo that this program can read; `cause` says why in a word or two."""
+    """The file is not a memo that this program can read; `cause` says why in a word or two."""
 
     def __init__(self, reason: str, cause: str = "no memo") -> None:
         super().__init__(reason)
@@ -268,12 +268,12 @@ MAX_DEPTH = 64
 def _pairs(pairs: list[tuple[str, J]]) -> dict[str, J]:
     out = dict(pairs)
     if len(out) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("a key appears twice in one object")
     return out
 
 
 def _refused(name: str) -> J:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def _float(text: str) -> float:
@@ -855,7 +855,7 @@ def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------------------- chain
-# The ledger's chain, and the story that it tells.
+# The ledger's chain, and the story in it.
 
 LEDGER_SCHEMA = 2
 """Newest schema of a ledger entry that this program reads."""
@@ -1065,7 +1065,7 @@ def refuse_copies(data: bytes) -> None:
 
 
 def memo_in(data: bytes) -> tuple[bytes, dict[str, bytes]]:
-    """The memo in an archive, and everything that is beside it there.
+    """The memo in an archive, and everything that is next to it there.
 
     Raises:
         UnreadableError: no archive of a memo, or one that is too large.
@@ -1096,13 +1096,13 @@ def _refuse_gaps(infos: Sequence[zipfile.ZipInfo], archive: zipfile.ZipFile, dat
     at = 0
     for info in sorted(infos, key=lambda i: i.header_offset):
         if info.header_offset - at not in ((0, 12, 16) if at else (0,)):  # behind a file there may be its length once more
-            raise ValueError(f"bytes before {info.filename} that are no file of its directory")
+            raise ValueError(f"bytes before {info.filename} that are not a file of its directory")
         head = data[info.header_offset : info.header_offset + 30]
         lengths = [int.from_bytes(head[i : i + 2], "little") for i in (26, 28)]
         at = info.header_offset + 30 + sum(lengths) + info.compress_size
     end = data.rfind(b"PK\x05\x06")
     if archive.start_dir - at not in (0, 12, 16) or archive.comment or end + 22 != len(data):
-        raise ValueError("bytes that are no file of its directory")
+        raise ValueError("bytes that are not a file of its directory")
 
 
 def check_archive(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes) -> None:
@@ -1333,7 +1333,7 @@ def decoded(data: bytes) -> tuple[str, list[Difference]]:
         if b"xpbench-payload" in data:
             found.append(Difference("encoding", "UTF-8", f"byte {error.start:,} is none"))
             return data.decode("utf-8", "replace"), found
-        raise UnreadableError("the file is no UTF-8 text") from None
+        raise UnreadableError("the file is not UTF-8 text") from None
     if text.lstrip(" \t\n").startswith("<") and not text.endswith(LAST) and text.rstrip(" \t\n").endswith(LAST.strip()):
         found.append(Difference("final newline", "one, as saved", "white space at the end was added or taken away"))
         text = text.rstrip(" \t\n") + "\n"
@@ -1371,7 +1371,7 @@ def parts_of(document: str) -> tuple[str, str | None]:
     if document.lstrip().startswith("{"):
         return document.removesuffix("\n"), None
     if "xpbench" not in document:
-        raise UnreadableError("this is no xpbench memo")
+        raise UnreadableError("this is not an xpbench memo")
     if not document.rstrip().endswith("</html>") and SEAL not in document:
         raise UnreadableError("the file ends too early: a truncated download", "truncated")
     at, seal_at = document.find(PAYLOAD), document.rfind(SEAL)
@@ -1399,11 +1399,11 @@ def sealed(path: str | Path, notes: Notes, data: bytes | None = None) -> tuple[J
     except ValueError as error:
         if seal_text is None:
             cut = "xpbench memo" in text and not text.endswith("}")
-            reason = "the file ends too early: a truncated download" if cut else f"this is no xpbench memo: {error}"
+            reason = "the file ends too early: a truncated download" if cut else f"this is not an xpbench memo: {error}"
             raise UnreadableError(reason, "truncated" if cut else "no memo") from None
         raise
     if not isinstance(payload, dict) or payload.get("kind") != "xpbench memo":
-        raise (UnreadableError("this is no xpbench memo") if seal_text is None else ValueError("the payload is no memo"))
+        raise (UnreadableError("this is not an xpbench memo") if seal_text is None else ValueError("the payload is not a memo"))
     if type(payload.get("schema")) is int and payload["schema"] > PAYLOAD_SCHEMA:
         raise NewerError(f"the memo has schema {payload['schema']}, this program reads up to {PAYLOAD_SCHEMA}")
     if type(payload.get("schema")) is not int or payload["schema"] < 1:
@@ -1608,7 +1608,7 @@ def _decided(entries: Sequence[J], recommendation: J) -> J:
 
 
 def check_told(notes: Notes, payload: J, entries: Sequence[J]) -> None:
-    """What the payload tells of the ledger is what the entries say, to the last name."""
+    """What the payload says of the ledger is what the entries say, to the last name."""
     check_sign_offs(notes, entries, [sha256(line) for line in payload["ledger"]["lines"]])
     for name, expected in told_by(entries, payload["readout"]).items():
         if payload["schema"] == 1 and name == "sign_offs":
@@ -3362,7 +3362,7 @@ def misses(found: Posterior, row: J, mass: float) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------------ documented
-# Mixpanel's documented test, which stands beside a row for comparison: unpooled z, its own variances.
+# Mixpanel's documented test, which is next to a row for comparison: unpooled z, its own variances.
 
 DOCUMENTED = "Mixpanel's documented test"
 _RATES = ("conversion", "retention", "funnel")
@@ -3741,7 +3741,7 @@ def lost(row: J) -> bool:
 
 
 def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, methods: int) -> dict[str, J]:
-    """What was found for one treatment variant; what is lost keeps anything beside it from winning."""
+    """What was found for one treatment variant; what is lost keeps anything next to it from winning."""
     ladder = ("worse", "none", "unclear", "small", "win")
     primaries = [r for r in rows if r["role"] == "primary"]
     states = [
@@ -4081,7 +4081,7 @@ def check_decision(notes: Notes, payload: J) -> None:
 
 
 # --------------------------------------------------------------------------------------------------------------------- derived
-# What a readout says in sentences and in fields beside the estimates, derived a second time: nothing of it is free text.
+# What a readout says in sentences and in fields next to the estimates, derived a second time: nothing of it is free text.
 
 REASONS = {
     "ok": ("",),
@@ -4090,6 +4090,7 @@ REASONS = {
     "not_finite": ("A mean or variance is missing or infinite, so nothing can be computed from it.",),
     "zero_variance": (
         "All units of both variants have the same value, so there is no noise to judge a difference by.",
+        "The covariates predict the metric exactly, so no noise is left to judge a difference by.",
         "The covariates foretell the metric exactly, so no noise is left to judge a difference by.",
         "The noise of the quantile can't be read off the values around it: in a variant they are all the same (ties), or too "
         "few lie beyond the quantile.",
@@ -4103,6 +4104,8 @@ REASONS = {
     "zero_denominator": ("The denominator has mean zero in a variant, so the ratio does not exist.",),
     "control_near_zero": ("The mean of the control is zero, so a relative change does not exist; read the effect instead.",),
     "unbounded_lift": (
+        "The mean of the control can't be distinguished from zero at this level, so the lift has no finite interval; read the "
+        "effect instead.",
         "The mean of the control can't be told from zero at this level, so the lift has no finite interval; read the effect "
         "instead.",
     ),
@@ -4491,7 +4494,7 @@ def check_over_time(notes: Notes, readout: J) -> None:
                     notes.differs(f"{part}, {' '.join(one['what'])}, {name}", value, found)
         count += len(mine)
     if count and len(notes.differences) == before:
-        notes.checked.append(f"{count} tests over time and beside other experiments recomputed from the moments")
+        notes.checked.append(f"{count} tests over time and next to other experiments recomputed from the moments")
 
 
 def _around(ends: tuple[str, str], sentence: object, name: str) -> bool:
@@ -4645,7 +4648,7 @@ def _told_trend(word: str, axis: str, *, says_rest: bool) -> str:
 
 
 def _interactions(plan: J, cells: Sequence[J], _: int) -> list[J]:
-    """Every metric and treatment beside every other experiment: the same effect in all of its variants, by Cochran's Q."""
+    """Every metric and treatment next to every other experiment: the same effect in all of its variants, by Cochran's Q."""
     control = next(v["key"] for v in plan["variants"] if v.get("control"))
     out = []
     for where in sorted({c.get("dimension", "") for c in cells if c.get("dimension", "").startswith(OTHER)}):
@@ -4972,7 +4975,7 @@ class Page(HTMLParser):
                 self.marked.setdefault(mark, "")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Nothing stands inside."""
+        """Nothing is inside."""
 
     def handle_endtag(self, tag: str) -> None:
         """Close it, with whatever was left open inside."""
@@ -5023,7 +5026,7 @@ def _p_text(p: float | None) -> str:
 
 
 def row_texts(row: J) -> dict[str, str]:
-    """How the numbers of a row stand on the page."""
+    """How a page shows the numbers of a row."""
     share = row["is_proportion"]
     has_lift, has_ends = row["lift"] is not None, row["lift_low"] is not None and row["lift_high"] is not None
     width = row["lift_high"] - row["lift_low"] if has_ends else None
@@ -5447,7 +5450,7 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
 
 
 def _check_context(notes: Notes, payload: J, extra: Mapping[str, Any]) -> None:
-    """What stands outside of the file: an experiment's key, a ledger, a witness."""
+    """What is outside of the file: an experiment's key, a ledger, a witness."""
     if extra.get("key") is not None:
         notes.same("experiment", extra["key"], payload["readout"]["key"])
     witness = extra.get("witness")
@@ -5478,7 +5481,7 @@ def _check_since(notes: Notes, later: Sequence[J], length: int) -> None:
             f"entry {decision['seq']} of {decision['at'][:10]}: {what}",
         )
         return
-    notes.checked.append(f"the ledger beside it still begins with the memo's {length} entries and has no later decision")
+    notes.checked.append(f"the ledger next to it still begins with the memo's {length} entries and has no later decision")
     kinds = [e["kind"] for e in later]
     if kinds:
         counts = ", ".join(f"{kinds.count(kind)} {kind.replace('_', ' ')}" for kind in dict.fromkeys(kinds))
@@ -5499,7 +5502,7 @@ def _check_against(notes: Notes, payload: J, path: Path) -> None:
             try:
                 linked, lines = list(chain([*lines, rest])), [*lines, rest]
             except (ValueError, KeyError, TypeError):
-                notes.not_checked.append("the last line of the ledger beside it: it is no whole entry, as a crash leaves it")
+                notes.not_checked.append("the last line of the ledger next to it: it is not a whole entry, as after a crash")
     except (ValueError, KeyError, TypeError) as error:
         notes.differs("ledger file", "a whole chain", str(error))
         return
@@ -5577,8 +5580,8 @@ _TOUCHED = {"line ends", "byte order mark", "final newline", "added around the p
 
 
 _NO_PAGE = {
-    True: "Everything in this payload follows from the rest of it. There is no page to compare.",
-    False: "What was computed follows from the rest of this payload. Not all of it was compared, and there is no page.",
+    True: "Every number in this payload was recalculated and matches. There is no page to compare.",
+    False: "What was recalculated matches. Not all of this payload was compared, and there is no page.",
 }
 
 
@@ -5626,7 +5629,7 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             f"The page shows what the payload says, and what was computed here holds. Not computed: {'; '.join(left)}.",
         )
     if notes.depth == "in full":
-        return "verified", "in full", "", "Everything that the memo says follows from what it carries."
+        return "verified", "in full", "", "Every number was recalculated from the data in this memo, and matches."
     return (
         "numbers hold",
         "page not compared",
@@ -5657,17 +5660,17 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
     if copied is not None:
         return (
             "copied folder",
-            f"The memo is whole, but the ledger beside it lies in {copied.found}. Take the ledger in {copied.expected}.",
+            f"The memo is whole, but the ledger next to it lies in {copied.found}. Take the ledger in {copied.expected}.",
         )
     later = by_part.get("ledger file, later decision")
     if later is not None:
         return "superseded", f"The memo is whole, but a later decision is on record: {later.found}."
     beside = by_part.get("ledger file")
     if beside is not None and "fork" in beside.found:
-        return "fork", f"The memo is whole, but the ledger beside it is not the one it saw: {beside.found}."
+        return "fork", f"The memo is whole, but the ledger next to it is not the one it saw: {beside.found}."
     if beside is not None:
         cut = "cut" in beside.found
-        return "cut ledger" if cut else "other ledger", f"The memo is whole, but the ledger beside it is not: {beside.found}."
+        return "cut ledger" if cut else "other ledger", f"The memo is whole, but the ledger next to it is not: {beside.found}."
     found = by_part["witness"].found
     return "witness", f"The memo is whole, but not what the witness saw: {found}."
 
@@ -5951,7 +5954,7 @@ def lift_interval(row: Mapping[str, Any]) -> str:
 
 
 def shown(row: Mapping[str, Any]) -> str:
-    """Lift and interval as they stand right of the forest plot; the effect where there is no lift."""
+    """Lift and interval as they appear right of the forest plot; the effect where there is no lift."""
     if row["lift"] is not None and row["lift_low"] is not None:
         return f"{lift_text(row)}  ({lift_interval(row)})"
     if row["effect"] is not None and row["ci_low"] is not None:
@@ -6177,6 +6180,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
     "basis.differs": ("differs from the rule of the plan, which says: {rule_says} ({rows})",),
     "forest.note": (
+        "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The appendix shows the other "
+        "rows on the same scale.",
         "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The other rows stand in the "
         "appendix, on the same scale.",
     ),
@@ -6187,6 +6192,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "looks.line_agents": ("{line}; {agents} by programs on behalf of people",),
     "looks.all": ("{cost} The ledger has {looks} in all.",),
     "looks.chosen": (
+        "The results above come from one of {looks} at different data. Choosing among looks finds a difference more often than "
+        "in {alpha} of experiments without an effect.",
         "The results above were read at one of {looks} at different data. Whoever can choose among looks finds a difference "
         "more often than in {alpha} of true nulls.",
     ),
@@ -6202,6 +6209,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "impact.nothing": ("No primary metric could be computed.",),
     "impact.nothing_next": ("See the metrics below for the reasons.",),
     "impact.unclear": (
+        "With {variant}, {metric} was {treatment}, and {control} without it; the data show no difference ({level} interval "
+        "{low} to {high}).",
         "{metric} came to {treatment} with {variant} and to {control} without it; the {level} interval of the change runs from "
         "{low} to {high}, so no difference is shown.",
     ),
@@ -6239,6 +6248,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "alone could move the number.",
     ),
     "method.sequential": (
+        "The interval stays valid however often you look. It is a normal-mixture confidence sequence, wider than a "
+        "fixed-horizon interval at any single look: that is the price of looking early.",
         "The interval stays valid however often and whenever one looks. It is a normal-mixture confidence sequence, wider than "
         "a fixed-horizon interval at any single look: that is the price of looking early.",
     ),
@@ -6259,6 +6270,9 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     ),
     "method.corrections": (
         "Several comparisons share the error level of {alpha}: the family of {family} metrics {first}, the family of the other "
+        "metrics {second}. Intervals are widened to match. Guardrails are not part of a family: all must pass, each at the "
+        "full level.",
+        "Several comparisons share the error level of {alpha}: the family of {family} metrics {first}, the family of the other "
         "metrics {second}. Intervals are widened to match. Guardrails stand outside: all must pass, each at the full level.",
     ),
     "method.guardrails": (
@@ -6266,10 +6280,14 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "as “safe”.",
     ),
     "method.cuped": (
+        "Where the plan asks for it, CUPED takes out the part of the difference that behaviour before the experiment predicts. "
+        "It narrows the interval and does not shift the expected effect.",
         "Where the plan asks for it, the part of the difference that behaviour before the experiment foretold is taken out "
         "(CUPED). It narrows the interval and does not shift the expected effect.",
     ),
     "method.caps": (
+        "Extreme values were capped at thresholds taken over all variants together. The estimate is the mean of capped values; "
+        "the raw result is next to it.",
         "Extreme values were capped at thresholds taken over all variants together; what is estimated is the mean of "
         "capped values. The raw result stands beside it.",
     ),
@@ -6278,9 +6296,12 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "change it.",
     ),
     "limits.seal": (
+        "The seal is a commitment, not a lock: anyone with the raw data can compute results elsewhere, outside this record.",
         "The seal is a commitment, not a lock: whoever has the raw data can compute results elsewhere, outside of this record.",
     ),
     "limits.ledger": (
+        "Any edit breaks the ledger's hash chain. Its owner could rebuild the whole chain, so keep a copy of this memo "
+        "elsewhere.",
         "The ledger shows any change that does not rebuild it whole. Its owner could rebuild it; what stands against that "
         "is this memo and every other copy of the witness.",
     ),
@@ -6316,11 +6337,11 @@ QUALIFIED = {
     "EXPLORATORY": "headline.exploratory",
     "PEEK": "headline.peek",
 }
-"""Stamps that stand in the headline itself: without them it would read as a decision by a plan from before the data."""
+"""Stamps that are in the headline itself: without them it would read as a decision by a plan from before the data."""
 
 
 LATER = ("EXPLORATORY", "PEEK")
-"""Stamps that did not stand in the headline of earlier releases."""
+"""Stamps that were not in the headline of earlier releases."""
 
 
 def qualified(words: str, readout: Mapping[str, Any], outcome: str = "") -> str:
@@ -6451,18 +6472,27 @@ def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
 
 
 def daily_units(readout: Mapping[str, Any]) -> tuple[float, str] | None:
-    """New units a day over all variants, and where the number comes from; None where neither data nor plan tell it."""
+    """New units a day over all variants, and where the number comes from; None where neither data nor plan say it."""
     by_day = readout["summary"]["exposures_by_day"]
     if by_day:
         days = sorted(by_day)
         span = (date.fromisoformat(days[-1][:10]) - date.fromisoformat(days[0][:10])).days + 1
-        return sum(sum(v.values()) for v in by_day.values()) / span, "the traffic of this experiment"
+        return sum(sum(v.values()) for v in by_day.values()) / span, "this experiment saw"
     planned = readout["plan"].get("planning", {}).get("daily_units")
-    return (float(planned), "the traffic named in the plan") if planned else None
+    return (float(planned), "the plan expects") if planned else None
+
+
+def units_word(unit: str) -> str:
+    """Units of a plan in the plural, by their name where it is one plain word: users, policies; otherwise "units"."""
+    if not re.fullmatch(r"[A-Za-z]?[a-z]{2,20}", unit) or unit.endswith(("s", "id")):
+        return "units"
+    if re.search(r"[^aeiou]y$", unit):
+        return f"{unit[:-1]}ies"
+    return f"{unit}es" if unit.endswith(("x", "z", "ch", "sh")) else f"{unit}s"
 
 
 _COUNTED = ("conversion", "count", "retention", "funnel", "sessions")
-"""Kinds whose mean per unit adds up to a number of things."""
+"""Kinds whose mean per unit can be summed to a number of things."""
 
 
 DAYS_PER_MONTH = 30.4375
@@ -6474,7 +6504,7 @@ def round_to(value: float, digits_: int) -> float:
     return float(f"{value:.{digits_ - 1}e}")
 
 
-_COUNTS_AS = {"conversion": "converting units", "funnel": "units through the funnel", "retention": "returning units"}
+_COUNTS_AS = {"funnel": "completed funnels", "retention": "returns"}
 """What a unit with a 1 is called; the sentence before has named the metric."""
 
 
@@ -6483,16 +6513,18 @@ def _how_much(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     if not counted and row["kind"] not in ("sum", "column"):
         return ""
     traffic = daily_units(readout)
-    if traffic is None:
-        per, where = 1000.0, "for every 1,000 units"
-    else:
-        per = traffic[0] * DAYS_PER_MONTH
-        where = f"a month at {traffic[1]} ({whole(round_to(per, 3))} units a month), if every unit had it"
+    units = units_word(readout["plan"]["unit"])
+    per = 1000.0 if traffic is None else traffic[0] * DAYS_PER_MONTH
     values = [round_to(per * row[k], 3) for k in ("effect", "ci_low", "ci_high")]
     decimals = decimals_for(values[2] - values[1])
     point, low, high = (fixed(v, decimals, signed=True) for v in values)
-    what = f"{point} {_COUNTS_AS.get(row['kind'], 'units with a yes')}" if row["is_proportion"] else f"{point} in all"
-    return f"That adds up to {what} {where} (from {low} to {high})"
+    what = f"{point} {_COUNTS_AS.get(row['kind'], 'conversions')}" if row["is_proportion"] else f"{point} in all"
+    if traffic is None:
+        return f"For every 1,000 {units}, that is {what} ({low} to {high})"
+    return (
+        f"Rolled out to all {units}, that is {what} a month ({low} to {high}); {traffic[1]} {whole(round_to(per, 3))} "
+        f"{units} a month"
+    )
 
 
 def rail_said(row: Mapping[str, Any]) -> str:
@@ -6514,7 +6546,7 @@ def _rails(readout: Mapping[str, Any], variant: str) -> str:
     if slipped:
         return "; ".join(slipped)
     if unclear:
-        return f"not yet shown to be safe: {', '.join(unclear)}"
+        return f"not yet shown to be within its margin: {', '.join(unclear)}"
     if not rails:
         return ""
     return "no guardrail is worse than planned" if len(rails) > 1 else f"the guardrail {rails[0]['label']} is within its margin"
@@ -6530,7 +6562,7 @@ def impact_sentences(payload: Mapping[str, Any]) -> tuple[str, str]:
     if row is None:
         return say("impact.nothing"), say("impact.nothing_next")
     parts = [p for p in (_how_much(readout, row), _rails(readout, row["variant"])) if p]
-    second = "; ".join(parts) or "Its size per month is not told: the metric is no number per unit"
+    second = "; ".join(parts) or "Its size per month is not reported: the metric is not a number per unit"
     return _what(readout, row), second[0].upper() + second[1:] + "."
 
 
@@ -7072,7 +7104,7 @@ def relative_error(row: Mapping[str, Any]) -> float | None:
 
 
 class Normal:
-    """The standard normal, without the module `statistics`: a script of that name may stand beside the caller's."""
+    """The standard normal, without the module `statistics`: a script of that name may be next to the caller's."""
 
     @staticmethod
     def cdf(x: float) -> float:
@@ -7559,7 +7591,7 @@ def _price(plan: Mapping[str, Any], readout: Mapping[str, Any], times: float, *,
 
 
 _chances_MOST = 400.0
-"""Extensions beyond so many times the units are no plan."""
+"""Extensions beyond so many times the units are not a plan."""
 
 
 def times_needed(reaches: Callable[[float], float], target: float, *, least: float = 1.0) -> float | None:
@@ -8529,7 +8561,7 @@ AXES = {"age": "days since exposure", "cohort": "day of exposure", "weekday": "d
 
 
 def over_time_section(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    """Whether effects fade, grow or hang on the day, and on the variant of another experiment; exploratory."""
+    """Whether effects fade, grow or depend on the day, and on the variant of another experiment; exploratory."""
     names = metric_names(plan)
     # a memo made before these tests existed has none
     trends, others = readout.get("novelty", []), readout.get("interactions", [])
@@ -8569,7 +8601,7 @@ def _sentences(text: str) -> list[str]:
 
 
 def sensitivity_section(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    """Each metric as planned, followed by the other ways; what differs stands below once."""
+    """Each metric as planned, followed by the other ways; what differs is below once."""
     out: list[dict[str, Any]] = []
     notes: dict[str, dict[str, None]] = {}
     several = len(plan["variants"]) > 2
@@ -8782,6 +8814,8 @@ def reading_words(reading: Mapping[str, Any]) -> str:
         said.append(f"times in {how.get('time_zone', 'UTC')}")
         said.append("repeats kept" if how.get("duplicates") == "keep" else "repeats dropped")
         said += ["events that never occur count as zero"] if how.get("absent_events") == "zero" else []
+        people = how.get("identities") or {}
+        said += [f"several ids of one person by {', '.join(people.get('files') or [people['table']])}"] if people else []
         said += [
             f"{part.replace('_', ' ')} in {name or 'no column'}" for part, name in sorted((how.get("schema") or {}).items())
         ]
@@ -9106,7 +9140,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "4eb2cd09271158222c9fa01dd239c0d244ed3a6c7d3f7f9cfe7fedacf0124449": (
+    "b7a677ac80ac9aa88ac7264ffed1413e7f5e0b6ecb9645684a093287287ddb64": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -9221,7 +9255,7 @@ TEMPLATES = {
     '<figure tabindex="0" class="wideonly">{% if c.forest_note %}<figcaption>{{ c.forest_note }}</figcaption>{% endif %}{{ c.forest|safe }}</figure>\n'
     '<ul class="phone tab">{% for r in c.rows %}<li><strong>{{ r.label }}</strong>{% if c.several %} · {{ r.variant }}{% endif %} <span class="quiet small">{{ r.role }}</span><br>{{ r.shown }}<br><span class="{{ r.tone }}">{{ r.mark }} {{ r.word }}</span> <span class="quiet small">{{ r.control }} → {{ r.treatment }}{% if r.margin %}, margin {{ r.margin }}{% endif %}</span></li>{% endfor %}</ul>\n'
     '{% else %}\n'
-    '<div class="notice"><p><strong>No effect is shown on this page.</strong> {% for h in c.health if h.gate and h.status == "fail" %}{{ h.title }}: {{ h.meaning }} {{ h.next_step }} {% endfor %}The numbers stand in the appendix for diagnosis only.</p></div>\n'
+    '<div class="notice"><p><strong>No effect is shown on this page.</strong> {% for h in c.health if h.gate and h.status == "fail" %}{{ h.title }}: {{ h.meaning }} {{ h.next_step }} {% endfor %}The numbers are in the appendix for diagnosis only.</p></div>\n'
     '{% endif %}\n'
     '{% if c.run.pictures %}<div class="shots">{% for u in c.run.units if u.picture %}<figure><figcaption>{{ u.variant }}</figcaption><img src="{{ u.picture }}" alt="{{ u.variant }}"></figure>{% endfor %}</div>{% endif %}\n'
     '<div class="two small">\n'
@@ -9282,7 +9316,7 @@ TEMPLATES = {
     '{% endif %}\n'
     '\n'
     '{% if c.over_time.trends or c.over_time.interactions -%}\n'
-    '<div class="tint"><h2>Over time, and beside other experiments (exploratory)</h2>\n'
+    '<div class="tint"><h2>Over time, and next to other experiments (exploratory)</h2>\n'
     '<p class="small">Tests of the difference between the variants, corrected by Holm over all of a table. {% if c.over_time.loud %}{{ c.over_time.loud|join(" ") }}{% else %}No change of an effect is shown.{% endif %}</p>\n'
     '{% if c.over_time.trends %}<div class="wide" tabindex="0"><table class="compact"><caption>Does an effect change</caption><thead><tr><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Along</th><th scope="col" class="num">Points</th><th scope="col" class="num">p, corrected</th><th scope="col">Found</th></tr></thead><tbody>\n'
     '{% for t in c.over_time.trends %}<tr><th scope="row" class="light">{{ t.metric }}</th>{% if c.several %}<td>{{ t.variant }}</td>{% endif %}<td>{{ t.axis }}</td><td class="num">{{ t.points }}</td><td class="num">{{ t.p }}</td><td>{{ t.word }}</td></tr>\n'

@@ -4,7 +4,7 @@
     python scripts/check_packaging.py wheel browser     some of them
     python scripts/check_packaging.py --jobs 3          three at a time, where the machine has room; times are longer then
 
-Results: benchmarks/results/packaging.json and the table in docs/packaging.md. Needs PyPI and npm (through pip and jlpm),
+Results: benchmarks/results/packaging.json and the table in docs/proof/packaging.md. Needs PyPI and npm (through pip and jlpm),
 Chromium, and for the browser what the tests need. CI has short versions of these in tests/lab.
 """
 
@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "packaging.md"
+PAGE = ROOT / "docs" / "proof" / "packaging.md"
 BEGIN, END = "<!-- table: python scripts/check_packaging.py -->", "<!-- end of table -->"
 EXTENSION = "share/jupyter/labextensions/@xpbench/labextension"
 NOWHERE = "http://127.0.0.1:9"

@@ -1,4 +1,4 @@
-"""The page docs/first-run.md, made from benchmarks/results/first-run-*.json; scripts/stranger.py makes those.
+"""The page docs/proof/first-run.md, made from benchmarks/results/first-run-*.json; scripts/stranger.py makes those.
 
 python scripts/make_first_run.py
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "first-run.md"
+PAGE = ROOT / "docs" / "proof" / "first-run.md"
 RESULTS = ROOT / "benchmarks" / "results"
 START, END = "<!-- made by python scripts/make_first_run.py -->", "<!-- end -->"
 
@@ -53,7 +53,7 @@ def told(kept: list[dict[str, Any]]) -> str:
         + (f"with JupyterLab {with_lab['packages']} packages, {with_lab['mb']} MB. " if with_lab else "")
         + "The heaviest of the base: "
         + ", ".join(f"{name} {size}" for name, size in first["base"]["heaviest_mb"].items())
-        + " MB. [Why each is there](adr/0087-base-install.md).",
+        + " MB. [Why each is there](../adr/0087-base-install.md).",
         "",
         f"## Every step, with Python {first['tried_with']}",
         "",

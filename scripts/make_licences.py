@@ -1,4 +1,4 @@
-"""Writes the tables of docs/dependencies.md: every package that an install brings, with its licence, from its own metadata.
+"""Writes the tables of docs/proof/dependencies.md: every package of an install, with its licence, from its own metadata.
 
 python scripts/make_licences.py            in an environment with xpbench's dependencies
 """
@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "dependencies.md"
+PAGE = ROOT / "docs" / "proof" / "dependencies.md"
 MARK = "<!-- made by scripts/make_licences.py -->"
 
 WORDS = {

@@ -1,4 +1,4 @@
-"""The tables of speed in docs/methods/speed.md and docs/data.md, made from the results on record.
+"""The tables of speed in docs/proof/speed.md and docs/data.md, made from the results on record.
 
     python scripts/make_speed.py
 
@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "docs" / "methods" / "speed.md", ROOT / "docs" / "data.md")
+PAGES = (ROOT / "docs" / "proof" / "speed.md", ROOT / "docs" / "data.md")
 TABLE = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 NAMES = {

@@ -1,4 +1,5 @@
-"""Writes the version of the package into whatever else names it: package.json, the conda recipe, the README's links.
+"""Writes the version of the package into whatever else names it: package.json, the conda recipe, the README's links
+(through scripts/set_repository.py).
 
 python scripts/set_version.py            as xpbench/_version.py has it (what Jupyter Releaser calls after `hatch version`)
 python scripts/set_version.py 0.2.0      this version, there too
@@ -7,6 +8,7 @@ python scripts/set_version.py 0.2.0      this version, there too
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,7 +18,6 @@ PLACES = {
     SOURCE: r'(?m)^(__version__ = ")[^"]*(")',
     ROOT / "labextension" / "package.json": r'(?m)^(  "version": ")[^"]*(")',
     ROOT / "conda" / "meta.yaml": r'(?m)^({% set version = ")[^"]*(")',
-    ROOT / "README.md": r"(mybinder\.org/v2/gh/[^/]+/xpbench/v)[^?]*(\?)",
 }
 
 
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> int:
         return 2
     version = arguments[0] if arguments else text[found.end(1) : found.start(2)]
     if not re.fullmatch(r"\d+\.\d+\.\d+([a-z0-9.]*)", version):
-        sys.stderr.write(f"{version} is no version.\n")
+        sys.stderr.write(f"{version} is not a version.\n")
         return 2
     for path, pattern in PLACES.items():
         old = path.read_text("utf-8")
@@ -38,6 +39,7 @@ def main(arguments: list[str]) -> int:
             sys.stderr.write(f"{path} has no place for a version.\n")
             return 2
         path.write_text(new, encoding="utf-8")
+    subprocess.run([sys.executable, ROOT / "scripts" / "set_repository.py"], check=True, stdout=subprocess.DEVNULL)
     print(version)
     return 0
 

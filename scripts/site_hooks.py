@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import posixpath
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # mkdocs loads this file alone
+
+from scripts.decisions import index  # noqa: E402 - after the path
+
 DOCS = ROOT / "docs"
 LINK = re.compile(r"(?<=\]\()([^)\s#]+)(#[^)\s]*)?(?=[)\s])")
 COPIES = "files"
@@ -22,7 +28,7 @@ COPIES = "files"
 
 
 def on_config(config: Any) -> Any:
-    """Pages without a place go to the end of *Explanation*, decisions to a list of their own."""
+    """Pages without a place go to the end of *Proof*, decisions to a list of their own."""
     placed = set(_paths(config["nav"]))
     forgotten = sorted(
         p.relative_to(DOCS).as_posix()
@@ -30,8 +36,8 @@ def on_config(config: Any) -> Any:
         if p.relative_to(DOCS).as_posix() not in placed and p.parent.name != "adr"
     )
     for section in config["nav"]:
-        if "Explanation" in section:
-            section["Explanation"] += [*forgotten, {"Decisions": "adr/README.md"}]
+        if "Proof" in section:
+            section["Proof"] += [*forgotten, {"Decisions": "adr/README.md"}]
     return config
 
 
@@ -43,11 +49,8 @@ def _paths(nav: Any) -> list[str]:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the list of decisions, and copies of everything outside docs/ that a page links to."""
-    titles = {p.name: p.read_text("utf-8").splitlines()[0].lstrip("# ") for p in sorted((DOCS / "adr").glob("[0-9]*.md"))}
-    listed = "\n".join(f"- [{title}]({name})" for name, title in titles.items())
-    text = f"# Decisions\n\nEvery choice that binds, and why.\n\n{listed}\n"
-    files.append(File.generated(config, "adr/README.md", content=text))
+    """Add the index of decisions, and copies of everything outside docs/ that a page links to."""
+    files.append(File.generated(config, "adr/README.md", content=index()))
     for page in DOCS.rglob("*.md"):
         for target in LINK.findall(page.read_text("utf-8")):
             outside = _outside(page.relative_to(DOCS).as_posix(), target[0])

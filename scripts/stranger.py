@@ -3,7 +3,7 @@
     python scripts/stranger.py                        the story, in a clean environment below a temporary folder
     python scripts/stranger.py --everything           then every docs snippet, notebook, command with --help, message
     python scripts/stranger.py --python python3.13    with another Python than the one that runs this
-    python scripts/stranger.py --everything --write   and the result kept, and docs/first-run.md made anew from all results
+    python scripts/stranger.py --everything --write   and the result kept, and docs/proof/first-run.md made from all results
     python scripts/stranger.py --without-lab          without JupyterLab and browser
 
 Runs on the standard library; the browser step needs Chromium, and playwright in the interpreter that runs this; --write needs
@@ -412,7 +412,9 @@ def main() -> int:
     parser.add_argument("--source", default=str(ROOT), help="what is cloned; this checkout if missing")
     parser.add_argument("--data", type=Path, help="folder with cookie_cats.csv.gz")
     parser.add_argument("--without-lab", action="store_true", help="without JupyterLab and browser")
-    parser.add_argument("--write", action="store_true", help="keep the result, and write docs/first-run.md from all results")
+    parser.add_argument(
+        "--write", action="store_true", help="keep the result, and write docs/proof/first-run.md from all results"
+    )
     parser.add_argument("--keep", type=Path, help="folder to play in, kept afterwards; must not exist")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="stranger-") as temporary:

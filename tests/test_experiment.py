@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import column, plan_document, split
 from xpbench.decide.readout import Readout, SealedReadout
 from xpbench.errors import BrokenLedger, ChangedPlan, DecisionError, InvalidPlan, LedgerError, SealedError, XpbenchError
 from xpbench.experiment import revealing, statuses
@@ -20,31 +21,17 @@ CLOCK = fixed_clock("2026-11-03T09:00:00", step_seconds=60)
 
 
 def plan(**changes: Any) -> xp.Plan:
-    base: dict[str, Any] = {
-        "key": "form",
-        "title": "One-page form",
-        "owner": "growth",
-        "hypothesis": {
-            "if": "one page",
-            "then": [{"metric": "done", "direction": "increase", "lift": 0.1}],
-            "because": "less work",
-        },
-        "unit": "user",
-        "variants": [{"key": "a", "split": 0.5, "control": True}, {"key": "b", "split": 0.5}],
-        "metrics": [
-            {"key": "done", "kind": "column", "column": "done", "role": "primary", "direction": "increase", "min_lift": 0.01},
-            {
-                "key": "errors",
-                "kind": "column",
-                "column": "errors",
-                "role": "guardrail",
-                "direction": "decrease",
-                "margin": 0.2,
-            },
-        ],
-        "model": {"kind": "frequentist"},
-        "horizon": {"units": 4000},
-    }
+    base: dict[str, Any] = plan_document(
+        [column("done", min_lift=0.01), column("errors", "guardrail", "decrease", margin=0.2)],
+        key="form",
+        title="One-page form",
+        lift=0.1,
+        change="one page",
+        because="less work",
+        variants=split("a", "b"),
+        unit="user",
+        horizon={"units": 4000},
+    )
     return xp.Plan(**{**base, **changes})
 
 

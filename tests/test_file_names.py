@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import claim, make_plan
 from xpbench.data.logs.opening import expanded
 from xpbench.errors import DataError
 from xpbench.files import as_file, matching
@@ -43,16 +44,13 @@ FOLDERS = ["plain", "f[1]", "g*", "variant=zzz", "day{1}"]
 def plan(events: bool) -> Plan:
     metric: dict[str, Any] = {"key": "quotes", "role": "primary", "direction": "increase"}
     metric |= {"kind": "count", "event": "Quote", "window_days": 1} if events else {"kind": "column", "column": "quotes"}
-    return Plan(
+    return make_plan(
+        [metric],
         key="beta",
-        title="Beta",
         owner="o",
+        hypothesis=claim([{"metric": "quotes", "direction": "increase"}]),
         unit="distinct_id" if events else "visitor",
-        hypothesis={"if": "a", "then": [{"metric": "quotes", "direction": "increase"}], "because": "b"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        metrics=[metric],
         assignment={"hash": "sha256", "salt": "s"},
-        model={"kind": "frequentist"},
         horizon={"units": 4000},
     )
 

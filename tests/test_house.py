@@ -125,7 +125,7 @@ def test_every_dependency_is_listed_with_a_licence_we_may_use() -> None:
     """`python scripts/make_licences.py` makes the list."""
     import tomllib
 
-    text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "proof" / "dependencies.md").read_text(encoding="utf-8")
     listed = dict(re.findall(r"^\| (?!package |extra )([a-z0-9-]+) \| ([^|]+) \| ", text, re.MULTILINE))
     listed |= dict(re.findall(r"^\| `[a-z]+` \| ([a-z0-9-]+) \| ([^|]+) \|$", text, re.MULTILINE))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -190,7 +190,7 @@ SAME_IN_TWO_PLACES = {
 
 
 def test_a_type_has_one_meaning() -> None:
-    """No two modules declare a public type of one name; the verifier repeats some by design and imports nothing of the house."""
+    """No two modules declare a public type of one name; the verifier repeats some by design."""
     declared: dict[str, list[str]] = {}
     for path in (ROOT / "xpbench").rglob("*.py"):
         if "verifier" in path.relative_to(ROOT).parts:

@@ -12,27 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-PLAN = {
-    "key": "light",
-    "title": "Light",
-    "owner": "o",
-    "unit": "unit",
-    "hypothesis": {"if": "a", "then": [{"metric": "y", "direction": "increase"}], "because": "b"},
-    "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-    "metrics": [
-        {
-            "key": "y",
-            "kind": "column",
-            "column": "y",
-            "role": "primary",
-            "direction": "increase",
-            "cuped": True,
-            "covariates": ["x"],
-        }
-    ],
-    "model": {"kind": "frequentist"},
-    "horizon": {"units": 1000},
-}
+from tests.builders import column, plan_document
+
+PLAN = plan_document([column("y", cuped=True, covariates=["x"])], key="light", owner="o", unit="unit")
 
 LOADED = """
 import sys

@@ -14,6 +14,7 @@ import pytest
 import scipy.stats
 
 import xpbench as xp
+from tests.builders import column, make_plan, metric, plan_document, split
 from xpbench.errors import DataError, DecisionError, InputError, InvalidPlan, SealedError
 from xpbench.plan import template_names
 
@@ -21,20 +22,22 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 
 def column_plan(**more: Any) -> xp.Plan:
-    base: dict[str, Any] = {
-        "key": "past", "title": HOSTILE, "owner": "team", "unit": "id",
-        "hypothesis": {"if": "a", "then": [{"metric": "bought", "direction": "increase", "lift": 0.1}], "because": "b"},
-        "variants": [{"key": "old", "split": 0.5, "control": True}, {"key": "new", "split": 0.5}],
-        "metrics": [
-            {"key": "bought", "kind": "column", "column": "bought", "role": "primary", "direction": "increase"},
-            {"key": "spent", "kind": "column", "column": "spent", "role": "secondary", "direction": "increase",
-             "winsorize": {"upper": 0.99}},
-            {"key": "rate", "kind": "ratio", "numerator": "spent", "denominator": "visits", "role": "secondary",
-             "direction": "increase"},
-            {"key": "visits", "kind": "column", "column": "visits", "role": "secondary", "direction": "increase"},
+    base: dict[str, Any] = plan_document(
+        [
+            column("bought"),
+            column("spent", "secondary", winsorize={"upper": 0.99}),
+            metric("rate", "ratio", "secondary", numerator="spent", denominator="visits"),
+            column("visits", "secondary"),
         ],
-        "model": {"kind": "frequentist"}, "horizon": {"units": 3000}, "assignment": {"hash": "sha256", "salt": "past"},
-    }  # fmt: skip
+        key="past",
+        title=HOSTILE,
+        owner="team",
+        lift=0.1,
+        variants=split("old", "new"),
+        unit="id",
+        horizon={"units": 3000},
+        assignment={"hash": "sha256", "salt": "past"},
+    )
     return xp.Plan(**{**base, **more})
 
 
@@ -318,13 +321,7 @@ def test_a_source_names_its_columns_itself(table: pd.DataFrame, tmp_path: Path) 
 
 
 def test_an_event_plan_reads_a_log_from_its_path(tmp_path: Path) -> None:
-    plan = xp.Plan(
-        key="log", title="t", owner="o",
-        hypothesis={"if": "a", "then": [{"metric": "q", "direction": "increase"}], "because": "b"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        metrics=[{"key": "q", "kind": "conversion", "event": "Quote", "role": "primary", "direction": "increase"}],
-        model={"kind": "frequentist"}, horizon={"units": 100},
-    )  # fmt: skip
+    plan = make_plan([metric("q", "conversion", event="Quote")], key="log", title="t", owner="o", horizon={"units": 100})
     lines = []
     for i in range(200):
         who = {"distinct_id": f"u{i}", "time": 1_767_225_600 + i, "$insert_id": f"e{i}"}

@@ -11,21 +11,14 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import column, plan_document, split
 from xpbench.cli import main
 from xpbench.demo.run import run_demo
 from xpbench.errors import DecisionError
 
-PLAN = {
-    "key": "read",
-    "title": "Read",
-    "owner": "o",
-    "unit": "user",
-    "hypothesis": {"if": "i", "then": [{"metric": "y", "direction": "increase"}], "because": "b"},
-    "variants": [{"key": "a", "split": 0.5, "control": True}, {"key": "b", "split": 0.5}],
-    "metrics": [{"key": "y", "kind": "column", "column": "y", "role": "primary", "direction": "increase"}],
-    "model": {"kind": "frequentist"},
-    "horizon": {"units": 500},
-}
+PLAN = plan_document(
+    [column("y")], key="read", owner="o", change="i", variants=split("a", "b"), unit="user", horizon={"units": 500}
+)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import column, make_plan
 from xpbench.data.jsonl.ingestion import IngestReport, ingest
 from xpbench.mixpanel.client import ImportReport
 from xpbench.mixpanel.pull import PulledDay, PullReport
@@ -23,15 +24,18 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     root = Path(tmp_path_factory.mktemp("shows"))
-    plan = xp.Plan(
-        key="shows", title=HOSTILE, owner="team", unit="id",
-        hypothesis={"if": HOSTILE, "then": [{"metric": "bought", "direction": "increase", "lift": 0.2}], "because": "b"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        metrics=[{"key": "bought", "name": HOSTILE, "kind": "column", "column": "bought", "role": "primary",
-                  "direction": "increase"}],
-        assignment={"hash": "sha256"}, model={"kind": "frequentist"}, horizon={"units": 2000},
+    plan = make_plan(
+        [column("bought", name=HOSTILE)],
+        key="shows",
+        title=HOSTILE,
+        owner="team",
+        lift=0.2,
+        change=HOSTILE,
+        unit="id",
+        assignment={"hash": "sha256"},
+        horizon={"units": 2000},
         planning={"baselines": {"bought": 0.3}},
-    )  # fmt: skip
+    )
     generator = np.random.default_rng(1)
     ids = np.arange(2000)
     frame = pd.DataFrame({"id": ids, "variant": xp.assign(plan, ids), "bought": generator.random(2000) < 0.3})

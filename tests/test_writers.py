@@ -23,6 +23,7 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import column, plan_document
 from xpbench import outward
 
 BAD = "=1+1<img src=x onerror=alert(1)>\x1b[31m\u202e`{{c}}`[l](javascript:x)|**b**\"' onmouseover='x"
@@ -129,20 +130,24 @@ def classes() -> dict[str, type]:
 
 
 def plan_named(**changes: Any) -> xp.Plan:
-    whole: dict[str, Any] = {
-        "key": "writers", "title": BAD, "owner": BAD, "unit": "id",
-        "hypothesis": {"if": BAD, "then": [{"metric": "bought", "direction": "increase", "lift": 0.2}], "because": BAD},
-        "variants": [
+    whole: dict[str, Any] = plan_document(
+        [column("bought", name=BAD)],
+        key="writers",
+        title=BAD,
+        owner=BAD,
+        lift=0.2,
+        change=BAD,
+        because=BAD,
+        variants=[
             {"key": "control", "name": BAD, "split": 0.5, "control": True},
             {"key": "beta", "name": BAD, "split": 0.5},
         ],
-        "metrics": [
-            {"key": "bought", "name": BAD, "kind": "column", "column": "bought", "role": "primary", "direction": "increase"}
-        ],
-        "assignment": {"hash": "sha256"}, "model": {"kind": "frequentist"}, "horizon": {"units": 2000},
-        "planning": {"baselines": {"bought": 0.3}},
-        "watch": {"weeks": 4, "metrics": ["bought"], "owner": BAD},
-    }  # fmt: skip
+        unit="id",
+        assignment={"hash": "sha256"},
+        horizon={"units": 2000},
+        planning={"baselines": {"bought": 0.3}},
+        watch={"weeks": 4, "metrics": ["bought"], "owner": BAD},
+    )
     return xp.Plan(**{**whole, **changes})
 
 

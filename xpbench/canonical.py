@@ -102,12 +102,12 @@ def strict_loads(text: str | bytes, *, max_depth: int = 32, max_nodes: int = 100
         out: dict[str, Any] = {}
         for key, value in pairs:
             if key in out:
-                raise ValueError(f"the key {key[:80]!r} stands twice in one object")
+                raise ValueError(f"the key {key[:80]!r} appears twice in one object")
             out[key] = value
         return out
 
     def refuse(name: str) -> Any:
-        raise ValueError(f"{name} is no JSON value")
+        raise ValueError(f"{name} is not a JSON value")
 
     return json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_int=whole, parse_float=real)
 

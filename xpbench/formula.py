@@ -104,4 +104,4 @@ def _unary(tokens: list[tuple[str, str, int]], at: int, depth: int) -> tuple[Nod
         if after >= len(tokens) or tokens[after][1] != ")":
             raise ValueError(f"the parenthesis at character {place} is not closed")
         return node, after + 1
-    raise ValueError(f"at character {place}: {text!r} stands where a value is expected")
+    raise ValueError(f"at character {place}: {text!r} is in the place of a value")

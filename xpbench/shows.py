@@ -29,7 +29,7 @@ class Shows:
         raise NotImplementedError
 
     def to_frame(self) -> Any:
-        """The result's rows as a pandas DataFrame; one row of its plain fields where it is no list."""
+        """The result's rows as a pandas DataFrame; one row of its plain fields where it is not a list."""
         import pandas as pd
 
         found = self.to_dict()

@@ -8,6 +8,6 @@ envs      which peer needs which packages; one virtual environment for each
 worlds    planted truth: the tables that every peer is given, by fixed seeds
 tasks/    what an analyst writes with each peer: one short script a peer, one function a task
 judge     answers beside the truth: coverage, false positives, misses, ratios, lines of code
-charts    the figures of docs/peers.md
+charts    the figures of docs/proof/peers.md
 ========  ==================================================================================
 """

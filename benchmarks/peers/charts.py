@@ -1,4 +1,4 @@
-"""Tables and charts of the comparison, for the terminal and for docs/peers.md."""
+"""Tables and charts of the comparison, for the terminal and for docs/proof/peers.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.peers.worlds import DAYS, HARMS, LIFTS, LOSSES, PEEKS
 from xpbench.views.png import shrunk
 from xpbench.views.theme import TONES, themed_config
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "peers.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "proof" / "peers.md"
 Found = dict[str, Any]
 
 
@@ -353,7 +353,7 @@ START, END = "<!-- made by python -m benchmarks.peers -->", "<!-- end -->"
 
 
 def page(text: str, result: Found) -> None:
-    """Put the tables into docs/peers.md, between its marks."""
+    """Put the tables into docs/proof/peers.md, between its marks."""
     before, _, rest = PAGE.read_text("utf-8").partition(START)
     _, _, after = rest.partition(END)
     machine = result["machine"]
@@ -364,6 +364,6 @@ def page(text: str, result: Found) -> None:
         f"{result['seconds']:,} s without installing." + (f" {result['note']}" if "note" in result else "")
     )
     theirs, ours = ("\n".join(f"- {line}" for line in lines) or "- Nowhere in these tasks." for lines in verdicts(result))
-    shown = "\n\n".join(f"![{alt}](gallery/{name}-light.png)" for name, alt in PICTURES.items())
+    shown = "\n\n".join(f"![{alt}](../gallery/{name}-light.png)" for name, alt in PICTURES.items())
     parts = [told, "## Where a tool is better", theirs, "## Where xpbench is better", ours, shown, "## Tables", text]
     PAGE.write_text(f"{before}{START}\n\n" + "\n\n".join(parts) + f"\n\n{END}{after}", "utf-8")

@@ -41,7 +41,7 @@ def test_demo_is_made_first(started: list[list[str]], tmp_path: Path, monkeypatc
     import xpbench.demo.run as module
 
     real = module.run_demo
-    monkeypatch.setattr(module, "run_demo", lambda out: real(out, units=2000))
+    monkeypatch.setattr(module, "run_demo", lambda out, start: real(out, units=2000, start=start))
     assert main(["lab", str(tmp_path), "--demo"]) == 0
     assert (tmp_path / "xpbench-demo" / "experiments" / "beta-homepage" / "ledger.jsonl").is_file()
     assert f"--ServerApp.root_dir={tmp_path / 'xpbench-demo'}" in started[0]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 import xpbench as xp
+from tests.builders import claim, plan_document, split
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -19,13 +20,17 @@ def plan_of(metrics: list[dict[str, Any]], **more: Any) -> xp.Plan:
     defaults = {"role": "secondary", "direction": "increase"}
     return xp.Plan(
         **{
-            "key": "t",
-            "title": "t",
-            "owner": "o",
-            "hypothesis": {"if": "a", "then": [], "because": "c"},
-            "variants": [{"key": "a", "split": 0.5, "control": True}, {"key": "b", "split": 0.5}],
-            "metrics": [{**defaults, **m} for m in metrics],
-            "data": {"smallest_segment": 1, "missing_codes": []},
+            **plan_document(
+                [{**defaults, **m} for m in metrics],
+                key="t",
+                title="t",
+                owner="o",
+                hypothesis=claim([], because="c"),
+                variants=split("a", "b"),
+                data={"smallest_segment": 1, "missing_codes": []},
+                model=None,
+                horizon=None,
+            ),
             **more,
         }
     )

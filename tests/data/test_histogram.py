@@ -9,18 +9,12 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import column, make_plan
 from xpbench.demo.simulation import demo_plan, simulate
 
 
 def plan(**winsorize: Any) -> xp.Plan:
-    return xp.Plan(
-        key="spend", title="Spend", owner="shop", unit="id",
-        hypothesis={"if": "a", "then": [{"metric": "spent", "direction": "increase"}], "because": "b"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        metrics=[{"key": "spent", "kind": "column", "column": "spent", "role": "primary", "direction": "increase",
-                  "winsorize": winsorize}],
-        model={"kind": "frequentist"}, horizon={"units": 100},
-    )  # fmt: skip
+    return make_plan([column("spent", winsorize=winsorize)], key="spend", owner="shop", unit="id", horizon={"units": 100})
 
 
 @pytest.mark.parametrize("winsorize", [{"upper": 0.9}, {"lower": 0.05, "upper": 0.95}, {"upper": 0.9, "over": "nonzero"}])

@@ -665,7 +665,8 @@ def test_a_log_without_an_event_says_why(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="XPB-D07") as caught:
         xp.events(path).summarize(plan_of(METRICS))
     said = (
-        "a line has no event name (2 of 3 lines, first log.jsonl:1); a line is no JSON object (1 of 3 lines, first log.jsonl:2)"
+        "a line has no event name (2 of 3 lines, first log.jsonl:1); "
+        "a line is not a JSON object (1 of 3 lines, first log.jsonl:2)"
     )
     assert said in str(caught.value)
     (tmp_path / "empty.jsonl").write_bytes(b"")

@@ -16,6 +16,7 @@ import pytest
 from scipy import stats
 
 import xpbench as xp
+from tests.builders import claim, plan_document, split
 from xpbench.data import DuckDB, Stage, Summary
 from xpbench.errors import DataError
 
@@ -24,13 +25,17 @@ def plan_of(metrics: list[dict[str, Any]], **more: Any) -> xp.Plan:
     defaults = {"role": "secondary", "direction": "increase", "kind": "column"}
     return xp.Plan(
         **{
-            "key": "t",
-            "title": "t",
-            "owner": "o",
-            "hypothesis": {"if": "a", "then": [], "because": "c"},
-            "unit": "id",
-            "variants": [{"key": "a", "split": 0.5, "control": True}, {"key": "b", "split": 0.5}],
-            "metrics": [{**defaults, **m} for m in metrics],
+            **plan_document(
+                [{**defaults, **m} for m in metrics],
+                key="t",
+                title="t",
+                owner="o",
+                hypothesis=claim([], because="c"),
+                variants=split("a", "b"),
+                unit="id",
+                model=None,
+                horizon=None,
+            ),
             **more,
         }
     )
@@ -392,7 +397,7 @@ def test_duplicate_units() -> None:
     frame.loc[1000, "y"] = 1e6
     said = refused(frame)
     assert said.startswith("XPB-D14")
-    assert "5 units stand on 11 rows" in said
+    assert "5 units are on 11 rows" in said
     first = xp.units(frame).summarize(PLAN.changed(data={"duplicates": "first"}))
     assert first.cells == xp.units(frame_of()).summarize(PLAN).cells
     assert found(first, "duplicate_units").action == "kept the first"
@@ -597,7 +602,7 @@ def test_doubled_ids_are_found_wherever_they_stand(at: tuple[int, int], text: bo
     ids = frame.id.to_numpy().copy()
     ids[at[1]] = ids[at[0]]
     frame["id"] = [f"u{i}" for i in ids] if text else ids
-    assert "1 unit stands on 2 rows" in refused(parquet(frame, tmp_path / "t.parquet"))
+    assert "1 unit is on 2 rows" in refused(parquet(frame, tmp_path / "t.parquet"))
 
 
 def test_more_ids_than_are_compared_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 import xpbench as xp
+from tests.builders import claim, make_plan
 from xpbench.cli import main
 from xpbench.errors import XpbenchError
 from xpbench.ledger import fixed_clock
@@ -144,14 +145,11 @@ def plan(kind: str, plant: str, model: dict[str, Any]) -> Plan:
         data["missing"] = "zero"
     if plant == "code":
         data["missing_codes"] = [-999]
-    return Plan(
+    return make_plan(
+        [{**y, "role": "primary", "direction": "increase"}, revenue],
         key="mirror",
-        title="Mirror",
-        owner="growth",
+        hypothesis=claim([{"metric": "y", "direction": "increase"}]),
         unit="user" if kind == "table" else "distinct_id",
-        hypothesis={"if": "a", "then": [{"metric": "y", "direction": "increase"}], "because": "b"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        metrics=[{**y, "role": "primary", "direction": "increase"}, revenue],
         segments=["platform"],
         model=model,
         horizon={"units": 50_000},

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.builders import metric, plan_document, split
 from xpbench.canonical import digest
 from xpbench.data.summary import Cell, Summary
 from xpbench.plan import Plan
@@ -15,19 +16,13 @@ HORIZON = 4000
 
 def plan(model: dict[str, Any] | None = None, **changes: Any) -> Plan:
     """One primary, one guardrail, a horizon of 4,000 units."""
-    base: dict[str, Any] = {
-        "key": "sealed",
-        "title": "Sealed",
-        "owner": "growth",
-        "hypothesis": {"if": "a", "then": [{"metric": "done", "direction": "increase"}], "because": "b"},
-        "variants": [{"key": "a", "split": 0.5, "control": True}, {"key": "b", "split": 0.5}],
-        "metrics": [
-            {"key": "done", "kind": "count", "event": "Done", "role": "primary", "direction": "increase"},
-            {"key": "errors", "kind": "count", "event": "Error", "role": "guardrail", "direction": "decrease", "margin": 0.3},
-        ],
-        "model": model or {"kind": "frequentist"},
-        "horizon": {"units": HORIZON},
-    }
+    base: dict[str, Any] = plan_document(
+        [metric("done", "count", event="Done"), metric("errors", "count", "guardrail", "decrease", event="Error", margin=0.3)],
+        key="sealed",
+        variants=split("a", "b"),
+        model=model or {"kind": "frequentist"},
+        horizon={"units": HORIZON},
+    )
     return Plan(**{**base, **changes})
 
 
@@ -36,8 +31,8 @@ def summary(n: int, *, effect: float = 0.1, seed: int = 0) -> Summary:
     rng = np.random.default_rng([seed, n])
     half = n // 2
     cells = []
-    for metric, mean in (("done", 1.0), ("errors", 0.5)):
+    for name, mean in (("done", 1.0), ("errors", 0.5)):
         for variant in ("a", "b"):
-            value = mean + rng.normal(0, 1 / half**0.5) + (effect if (metric, variant) == ("done", "b") else 0.0)
-            cells.append(Cell(metric, variant, "value", ("value",), half, (float(value),), ((1.0,),)))
+            value = mean + rng.normal(0, 1 / half**0.5) + (effect if (name, variant) == ("done", "b") else 0.0)
+            cells.append(Cell(name, variant, "value", ("value",), half, (float(value),), ((1.0,),)))
     return Summary("test", digest([n, effect, seed]), n, {"a": half, "b": half}, tuple(cells))

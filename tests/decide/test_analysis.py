@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import xpbench as xp
+from tests.builders import column, plan_document, split
 from xpbench.data.summary import Cell, Summary
 from xpbench.decide import designs
 from xpbench.decide.analysis import analyse
@@ -29,16 +30,9 @@ NOW = fixed_clock("2026-11-22T12:00:00")()
 
 
 def plan(**changes: Any) -> xp.Plan:
-    base: dict[str, Any] = {
-        "key": "t",
-        "title": "t",
-        "owner": "t",
-        "hypothesis": {"if": "a", "then": [{"metric": "m", "direction": "increase"}], "because": "b"},
-        "variants": [{"key": "a", "split": 0.5, "control": True}, {"key": "b", "split": 0.5}],
-        "metrics": [{"key": "m", "kind": "column", "column": "m", "role": "primary", "direction": "increase"}],
-        "model": {"kind": "frequentist"},
-        "horizon": {"units": 10_000},
-    }
+    base: dict[str, Any] = plan_document(
+        [column("m")], key="t", title="t", owner="t", variants=split("a", "b"), horizon={"units": 10_000}
+    )
     return xp.Plan(**{**base, **changes})
 
 

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
+from tests.builders import make_plan, metric, split
 from xpbench.data.summary import Cap, Cell, Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.harm import harm_alarm
 from xpbench.decide.recommend import is_computed, is_lost, recommend
-from xpbench.plan import Plan
 from xpbench.plan.methods import FIRST
 from xpbench.stats.moments import Moments
 from xpbench.stats.pairs import borrowed, pair_of
@@ -38,21 +38,23 @@ def cell(key, variant, n, mean, variance, columns=("value",), form="value"):
     return Cell(key, variant, form, columns, n, means, cov if size > 1 else ((cov[0][0],),))
 
 
-def world(role, model, control, treatment, *, direction="increase", kind=None, **metric):
+def world(role, model, control, treatment, *, direction="increase", kind=None, **more):
     """A winning conversion beside a metric `m` with these cells."""
-    plan = Plan(
-        key="d", title="D", owner="o",
-        hypothesis={"if": "i", "then": [{"metric": "win", "direction": "increase"}], "because": "b"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "t", "split": 0.5}],
-        metrics=[
-            {"key": "win", "kind": "conversion", "event": "W", "role": "primary", "direction": "increase", "cuped": False},
-            {"key": "m", "role": role, "direction": direction, **(kind or COUNT), "cuped": False, **metric},
+    plan = make_plan(
+        [
+            metric("win", "conversion", event="W", cuped=False),
+            {"key": "m", "role": role, "direction": direction, **(kind or COUNT), "cuped": False, **more},
         ],
-        model=model, horizon={"units": 2 * UNITS},
-    )  # fmt: skip
+        key="d",
+        owner="o",
+        change="i",
+        variants=split("control", "t"),
+        model=model,
+        horizon={"units": 2 * UNITS},
+    )
     wins = [cell("win", v, UNITS, p, p * (1 - p) * UNITS / (UNITS - 1)) for v, p in (("control", 0.2), ("t", 0.3))]
     cells = [*wins, *(c for c in (control, treatment) if c is not None)]
-    caps = (Cap("m", "value", None, 0.0, 0, 25),) if "winsorize" in metric else ()
+    caps = (Cap("m", "value", None, 0.0, 0, 25),) if "winsorize" in more else ()
     return plan, Summary("events", "0" * 64, 2 * UNITS, {"control": UNITS, "t": UNITS}, tuple(cells), caps=caps)
 
 

@@ -10,29 +10,33 @@ from typing import Any
 
 import pytest
 
+from tests.builders import make_plan, metric
 from xpbench.decide.deviations import deviations_of
 from xpbench.decide.readout import stamps_of
 from xpbench.ledger import Ledger, knowledge
-from xpbench.plan import Plan
 from xpbench.plan.diff import diff
 
 CLOCK = lambda: datetime(2026, 11, 3, tzinfo=UTC)  # noqa: E731
 
-DOCUMENT: dict[str, Any] = Plan(
+DOCUMENT: dict[str, Any] = make_plan(
+    [
+        metric(
+            "quote",
+            "conversion",
+            event="Quote",
+            window_days=14,
+            min_lift=0.02,
+            where=[{"property": "country", "op": "==", "value": "DE"}],
+        ),
+        metric("value", "sum", "secondary", event="T", property="amount", winsorize={"upper": 0.99}, cuped=True),
+        metric("out", "conversion", "guardrail", "decrease", event="Out", margin_rel=0.05),
+    ],
     key="dev",
     title="Deviations",
-    owner="growth",
-    hypothesis={"if": "a", "then": [{"metric": "quote", "direction": "increase", "lift": 0.05}], "because": "b"},
+    lift=0.05,
     variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5, "name": "Beta"}],
     exposure={"start": "2026-11-01", "end": "2026-12-01"},
     assignment={"salt": "s", "layer": {"key": "l", "salt": "x", "start": 0.0, "end": 0.5}, "overrides": {"u1": "beta"}},
-    metrics=[
-        {"key": "quote", "kind": "conversion", "event": "Quote", "role": "primary", "direction": "increase",
-         "window_days": 14, "min_lift": 0.02, "where": [{"property": "country", "op": "==", "value": "DE"}]},
-        {"key": "value", "kind": "sum", "event": "T", "property": "amount", "role": "secondary", "direction": "increase",
-         "winsorize": {"upper": 0.99}, "cuped": True},
-        {"key": "out", "kind": "conversion", "event": "Out", "role": "guardrail", "direction": "decrease", "margin_rel": 0.05},
-    ],
     model={"kind": "sequential", "n_opt": 40_000},
     segments=["platform"],
     horizon={"units": 40_000, "days": 28},
@@ -40,7 +44,7 @@ DOCUMENT: dict[str, Any] = Plan(
     watch={"weeks": 4, "metrics": ["out"], "owner": "growth"},
     sign_offs=[{"name": "ana", "role": "analyst"}],
     notes="none",
-).to_dict()  # fmt: skip
+).to_dict()
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -8,34 +8,24 @@ from typing import Any
 
 import pytest
 
+from tests.builders import metric, plan_document
 from xpbench.decide.drift.meanings import Lock, drifts, lock, locks
 from xpbench.plan import Plan
 
 WHERE = [{"property": "country", "op": "in", "value": ["DE", "AT"]}, {"property": "paid", "op": "==", "value": True}]
-DOCUMENT: dict[str, Any] = {
-    "key": "drift",
-    "title": "Drift",
-    "owner": "growth",
-    "hypothesis": {"if": "a", "then": [{"metric": "quote", "direction": "increase"}], "because": "b"},
-    "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-    "metrics": [
-        {"key": "quote", "kind": "conversion", "event": "Quote", "role": "primary", "direction": "increase",
-         "window_days": 14, "where": WHERE},
-        {"key": "apps", "kind": "count", "event": "App", "role": "secondary", "direction": "increase", "cuped": True},
-        {"key": "value", "kind": "sum", "event": "Transfer", "property": "amount", "role": "secondary",
-         "direction": "increase", "winsorize": {"upper": 0.99}},
-        {"key": "kept", "kind": "retention", "event": "Visit", "day": 7, "role": "secondary", "direction": "increase"},
-        {"key": "path", "kind": "funnel", "role": "secondary", "direction": "increase",
-         "steps": [{"event": "A", "where": WHERE}, {"event": "B"}]},
-        {"key": "p95", "kind": "quantile", "event": "View", "property": "ms", "q": 0.95, "role": "guardrail",
-         "direction": "decrease", "margin": 100.0},
-        {"key": "rate", "kind": "ratio", "numerator": "apps", "denominator": "quote", "role": "secondary",
-         "direction": "increase"},
-        {"key": "mix", "kind": "formula", "expression": "value / (apps + quote)", "role": "secondary", "direction": "increase"},
+DOCUMENT: dict[str, Any] = plan_document(
+    [
+        metric("quote", "conversion", event="Quote", window_days=14, where=WHERE),
+        metric("apps", "count", "secondary", event="App", cuped=True),
+        metric("value", "sum", "secondary", event="Transfer", property="amount", winsorize={"upper": 0.99}),
+        metric("kept", "retention", "secondary", event="Visit", day=7),
+        metric("path", "funnel", "secondary", steps=[{"event": "A", "where": WHERE}, {"event": "B"}]),
+        metric("p95", "quantile", "guardrail", "decrease", event="View", property="ms", q=0.95, margin=100.0),
+        metric("rate", "ratio", "secondary", numerator="apps", denominator="quote"),
+        metric("mix", "formula", "secondary", expression="value / (apps + quote)"),
     ],
-    "model": {"kind": "frequentist"},
-    "horizon": {"units": 1000},
-}  # fmt: skip
+    key="drift",
+)
 
 Edit = Callable[[dict[str, Any]], None]
 

@@ -9,20 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats as oracle
 
+from tests.builders import make_plan, metric
 from xpbench.data.summary import Cell, Summary
 from xpbench.decide.interaction import interaction, interactions
-from xpbench.plan import Plan
 
-PLAN = Plan(
-    key="int",
-    title="Interaction",
-    owner="growth",
-    hypothesis={"if": "a", "then": [{"metric": "m", "direction": "increase"}], "because": "b"},
-    variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-    metrics=[{"key": "m", "kind": "count", "event": "E", "role": "primary", "direction": "increase"}],
-    model={"kind": "frequentist"},
-    horizon={"units": 1000},
-)
+PLAN = make_plan([metric("m", "count", event="E")], key="int", title="Interaction")
 METRIC = PLAN.metric("m")
 
 

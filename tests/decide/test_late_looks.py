@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import column, plan_document
 from xpbench.decide.designs import design_of
 from xpbench.decide.readout import Readout
 from xpbench.errors import DecisionError
@@ -22,17 +23,14 @@ HORIZON = 10_000
 
 
 def plan(model: dict[str, Any] | None = None, **changes: Any) -> Plan:
-    base: dict[str, Any] = {
-        "key": "late",
-        "title": "Late data",
-        "owner": "growth",
-        "hypothesis": {"if": "a", "then": [{"metric": "y", "direction": "increase"}], "because": "b"},
-        "unit": "user",
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        "metrics": [{"key": "y", "kind": "column", "column": "y", "role": "primary", "direction": "increase"}],
-        "model": model or {"kind": "group_sequential", "looks": [0.5, 1.0]},
-        "horizon": {"units": HORIZON},
-    }
+    base: dict[str, Any] = plan_document(
+        [column("y")],
+        key="late",
+        title="Late data",
+        unit="user",
+        model=model or {"kind": "group_sequential", "looks": [0.5, 1.0]},
+        horizon={"units": HORIZON},
+    )
     return Plan(**{**base, **changes})
 
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from tests.builders import make_plan, metric, split
 from xpbench.data.summary import Cell, Summary
 from xpbench.decide.analysis import AFTER_STOP, analyse
 from xpbench.decide.segments import segment_results
-from xpbench.plan import Plan
 from xpbench.plan.methods import POWER
 from xpbench.verifier import Notes
 from xpbench.verifier.numbers import compare_row
@@ -18,17 +18,19 @@ N = 4000
 
 
 def plan_of(model, **more):
-    return Plan(
-        key="s", title="S", owner="o",
-        hypothesis={"if": "i", "then": [{"metric": "m", "direction": "increase"}], "because": "b"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "t", "split": 0.5}],
-        metrics=[
-            {"key": "m", "kind": "count", "event": "M", "role": "primary", "direction": "increase", "cuped": False},
-            {"key": "g", "kind": "count", "event": "G", "role": "guardrail", "direction": "increase", "cuped": False,
-             "margin_rel": 0.1},
+    return make_plan(
+        [
+            metric("m", "count", event="M", cuped=False),
+            metric("g", "count", "guardrail", event="G", cuped=False, margin_rel=0.1),
         ],
-        model=model, horizon={"units": 2 * N}, **more,
-    )  # fmt: skip
+        key="s",
+        owner="o",
+        change="i",
+        variants=split("control", "t"),
+        model=model,
+        horizon={"units": 2 * N},
+        **more,
+    )
 
 
 def cell(key, variant, n, mean, value=""):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
+from tests.builders import make_plan, metric
 from xpbench.data.summary import Cell, Summary
 from xpbench.decide.novelty import trends
 from xpbench.plan import Plan
@@ -19,18 +20,7 @@ START = date(2026, 9, 7)
 
 def plan(metrics: int = 1) -> Plan:
     """A plan with some primaries."""
-    return Plan(
-        key="nov",
-        title="Novelty",
-        owner="growth",
-        hypothesis={"if": "a", "then": [{"metric": "m0", "direction": "increase"}], "because": "b"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        metrics=[
-            {"key": f"m{i}", "kind": "count", "event": "E", "role": "primary", "direction": "increase"} for i in range(metrics)
-        ],
-        model={"kind": "frequentist"},
-        horizon={"units": 1000},
-    )
+    return make_plan([metric(f"m{i}", "count", event="E") for i in range(metrics)], key="nov", title="Novelty")
 
 
 def summary(rng: np.random.Generator, effect: Any, *, dimension: str = "$age", slices: int = 21, n: int = 2000) -> Summary:

@@ -128,7 +128,7 @@ def test_fading_effect_stands_in_readout_and_memo(tmp_path: Path) -> None:
     path = tmp_path / "memo.html"
     experiment.memo().save(path)
     page = path.read_text()
-    assert "Over time, and beside other experiments" in page
+    assert "Over time, and next to other experiments" in page
     assert "novelty" in page
     report = xp.verify(path, full=True)
     assert report.status == "verified", report

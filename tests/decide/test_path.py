@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import make_plan
 from xpbench.decide.analysis import analyse
 from xpbench.decide.looks import Look
 from xpbench.decide.path import exposure_path
@@ -18,13 +19,14 @@ DAYS = pd.date_range("2026-09-07", periods=8)
 
 def plan(kind: str, **metric: Any) -> xp.Plan:
     model = {"kind": kind, "n_opt": 4000, "min_units": 10} if kind == "sequential" else {"kind": kind}
-    return xp.Plan(
-        key="walk", title="Walk", owner="team", unit="id",
-        hypothesis={"if": "a", "then": [{"metric": "spent", "direction": "increase"}], "because": "b"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        metrics=[{"key": "spent", "kind": "column", "column": "spent", "role": "primary", "direction": "increase", **metric}],
-        model=model, horizon={"units": 4000},
-    )  # fmt: skip
+    return make_plan(
+        [{"key": "spent", "kind": "column", "column": "spent", "role": "primary", "direction": "increase", **metric}],
+        key="walk",
+        owner="team",
+        unit="id",
+        model=model,
+        horizon={"units": 4000},
+    )
 
 
 def table() -> pd.DataFrame:

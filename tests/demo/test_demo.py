@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import xpbench as xp
 from xpbench.cli import main
-from xpbench.demo.run import run_demo
+from xpbench.demo.run import recent_start, run_demo
 from xpbench.demo.simulation import demo_plan, simulate
 from xpbench.errors import InputError
 
@@ -66,3 +68,27 @@ def test_command_prints_decision_and_paths(tmp_path: Path, capsys: pytest.Captur
 def test_bad_input_is_told(tmp_path: Path, words: dict[str, object]) -> None:
     with pytest.raises(InputError, match="XPB-I04"):
         run_demo(tmp_path / "d", **words)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "now", [datetime(2026, 12, 1, 1, tzinfo=UTC), datetime(2027, 1, 3, 23, 59, tzinfo=UTC), datetime(2028, 3, 6, tzinfo=UTC)]
+)
+def test_the_story_ends_within_the_last_week_and_its_numbers_depend_on_no_date(tmp_path: Path, now: datetime) -> None:
+    start = recent_start(now)
+    assert start.weekday() == 0
+    result = run_demo(tmp_path / "recent", units=2_000, start=start)
+    decided = datetime.fromisoformat(result_time(result))
+    assert timedelta(0) <= now - decided < timedelta(days=9)
+    usual = run_demo(tmp_path / "usual", units=2_000)
+    assert [(r.metric, r.mean, r.lift) for r in result.readout.rows] == [(r.metric, r.mean, r.lift) for r in usual.readout.rows]
+
+
+def result_time(result: Any) -> str:
+    entries = xp.open_experiment("beta-homepage", result.folder / "experiments").ledger.entries()
+    return str(entries[-1].at)
+
+
+def test_a_start_that_is_no_day_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["demo", "--start", "last monday"])
+    assert "2026-09-07" in capsys.readouterr().err

@@ -50,5 +50,5 @@ def test_the_table_of_planted_faults_is_that_of_the_result() -> None:
     from benchmarks.mutation import in_page
 
     held = json.loads((ROOT / "benchmarks" / "results" / "mutation.json").read_text("utf-8"))
-    text = (ROOT / "docs" / "methods" / "proof.md").read_text("utf-8")
+    text = (ROOT / "docs" / "proof" / "statistics.md").read_text("utf-8")
     assert text == in_page(text, held), "run: python -m benchmarks.mutation --files NAME --write mutation"

@@ -75,7 +75,7 @@ def test_browser_asks_nobody_for_anything(site: Path) -> None:
         page = browser.new_page()
         asked: list[str] = []
         page.on("request", lambda r: asked.append(r.url))
-        for name in ("index.html", "tutorial.html", "peers.html", "reference/api.html"):
+        for name in ("index.html", "tutorial.html", "proof/peers.html", "reference/api.html"):
             page.goto((site / name).as_uri())
             page.wait_for_timeout(300)
         found, ends = page.locator(".md-search-result__item"), time.monotonic() + 60

@@ -9,6 +9,7 @@ from typing import Any
 import mixpanel
 import pytest
 
+from tests.builders import metric, plan_document
 from xpbench.expose import Tracker
 from xpbench.expose.sender import Backoff
 from xpbench.mixpanel.sandbox import Sandbox
@@ -33,30 +34,16 @@ def box(server: Sandbox) -> Iterator[Sandbox]:
 
 
 def make_plan(key: str = "beta-homepage", **changes: Any) -> Plan:
-    values: dict[str, Any] = {
-        "key": key,
-        "title": "Beta homepage",
-        "owner": "growth",
-        "hypothesis": {
-            "if": "visitors see the beta homepage",
-            "then": [{"metric": "quotes", "direction": "increase", "lift": 0.05}],
-            "because": "three entry points hide the quote",
-        },
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        "metrics": [
-            {
-                "key": "quotes",
-                "kind": "conversion",
-                "role": "primary",
-                "direction": "increase",
-                "event": "Quote",
-                "window_days": 7,
-            }
-        ],
-        "model": {"kind": "sequential", "n_opt": 1000},
-        "horizon": {"units": 1000},
-        "assignment": {"hash": "sha256", "salt": "s-2026"},
-    }
+    values: dict[str, Any] = plan_document(
+        [metric("quotes", "conversion", event="Quote", window_days=7)],
+        key=key,
+        title="Beta homepage",
+        lift=0.05,
+        change="visitors see the beta homepage",
+        because="three entry points hide the quote",
+        model={"kind": "sequential", "n_opt": 1000},
+        assignment={"hash": "sha256", "salt": "s-2026"},
+    )
     return Plan(**{**values, **changes})
 
 

@@ -28,7 +28,7 @@ def test_slow_ones(name: str) -> None:
 def test_the_page_shows_the_full_run() -> None:
     document = json.loads((ROOT / "benchmarks" / "results" / "faults.json").read_text("utf-8"))
     rows = [faults.Row(**r) for r in document["rows"]]
-    assert faults.table(rows) in (ROOT / "docs" / "exposure-faults.md").read_text("utf-8")
+    assert faults.table(rows) in (ROOT / "docs" / "proof" / "exposure-faults.md").read_text("utf-8")
     assert {r.fault for r in rows} == set(faults.SCENARIOS)
     assert all(r.is_good for r in rows)
     assert next(r.runs for r in rows if r.fault.startswith("kill -9 of caller")) >= 300

@@ -165,7 +165,7 @@ def test_one_malformed_flag_costs_the_others_nothing(box: Sandbox, sdk: Any, tra
     flags = xp.mixpanel_flags(sdk, tracker=track(), evaluate="local").start()
     before = flags.get_variant("second", "spare", {"distinct_id": "u1"})
     broken = {**copy.deepcopy(second), "ruleset": {"variants": [], "rollout": [{"rollout_percentage": 1.0}]}}
-    serve(box, FLAG, broken, {"key": "third"}, "no object")
+    serve(box, FLAG, broken, {"key": "third"}, "not an object")
     flags.start()
     assert flags.get_variant("beta-homepage", "spare", {"distinct_id": "u1"}).fallback_reason is None
     assert flags.get_variant("second", "spare", {"distinct_id": "u1"}) == before, "its last good definition is served"
@@ -184,7 +184,7 @@ def test_one_malformed_flag_costs_the_others_nothing(box: Sandbox, sdk: Any, tra
     [
         ({"variants": []}, "no variants"),
         ({"variants": [{"key": "a", "value": 1, "is_control": True, "split": None}]}, "split of variant 'a' is None"),
-        ({"variants": [{"key": 3, "value": 1, "is_control": True}]}, "key is no text"),
+        ({"variants": [{"key": 3, "value": 1, "is_control": True}]}, "key is not text"),
         ({"rollout": [{"rollout_percentage": "1"}]}, "rollout percentage"),
         ({"rollout": [{"rollout_percentage": 1, "variant_splits": {"beta": None}}]}, "in a rollout group"),
         ({"rollout": None}, "TypeError"),

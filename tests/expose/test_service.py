@@ -83,7 +83,7 @@ def test_an_exposure_is_acknowledged_once_and_counted(serve: Callable[..., Serve
         (b"", 400, "no JSON"),
         (b"{", 400, "no JSON"),
         (b"\xff", 400, "no JSON"),
-        (b'{"unit":"a","unit":"b"}', 400, "stands twice"),
+        (b'{"unit":"a","unit":"b"}', 400, "appears twice"),
         (b'{"unit":NaN}', 400, "NaN"),
         (b"[" * 100 + b"]" * 100, 400, "levels deep"),
         (b"[]", 400, "list of them"),

@@ -13,26 +13,26 @@ import pyarrow.parquet as pq
 import pytest
 
 import xpbench as xp
+from tests.builders import column, make_plan, metric
 from xpbench.demo.simulation import APPLICATIONS, EXPOSURE_DAYS, QUOTE_RATE, demo_plan, simulate
 from xpbench.errors import DataError, DecisionError
 from xpbench.forecast.baselines import baselines_of, read_history
 
 
 def column_plan(**more: Any) -> xp.Plan:
-    return xp.Plan(
-        key="past", title="Past", owner="team", unit="id",
-        hypothesis={"if": "a", "then": [{"metric": "bought", "direction": "increase"}], "because": "b"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        metrics=[
-            {"key": "bought", "kind": "column", "column": "bought", "role": "primary", "direction": "increase"},
-            {"key": "spent", "kind": "column", "column": "spent", "role": "secondary", "direction": "increase",
-             "winsorize": {"upper": 0.99}},
-            {"key": "visits", "kind": "column", "column": "visits", "role": "secondary", "direction": "increase"},
-            {"key": "per_visit", "kind": "ratio", "numerator": "spent", "denominator": "visits", "role": "secondary",
-             "direction": "increase"},
+    return make_plan(
+        [
+            column("bought"),
+            column("spent", "secondary", winsorize={"upper": 0.99}),
+            column("visits", "secondary"),
+            metric("per_visit", "ratio", "secondary", numerator="spent", denominator="visits"),
         ],
-        model={"kind": "frequentist"}, horizon={"units": 100}, **more,
-    )  # fmt: skip
+        key="past",
+        owner="team",
+        unit="id",
+        horizon={"units": 100},
+        **more,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -11,20 +11,23 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import claim, plan_document
 from xpbench.cli import main
 
 
 def plan(practical: str = "estimate", *, min_lift: float | None = 0.1, lift: float | None = 0.1, **more: Any) -> xp.Plan:
     metric = {"key": "y", "kind": "column", "column": "y", "role": "primary", "direction": "increase"}
-    base: dict[str, Any] = {
-        "key": "exp", "title": "t", "owner": "o", "unit": "user",
-        "hypothesis": {"if": "a", "then": [{"metric": "y", "direction": "increase", **({"lift": lift} if lift else {})}],
-                       "because": "b"},
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        "metrics": [{**metric, **({"min_lift": min_lift} if min_lift else {})}],
-        "planning": {"baselines": {"y": 0.2}, "power": 0.8}, "horizon": {"units": 13_016},
-        "decision": {"practical": practical}, "model": {"kind": "frequentist"},
-    }  # fmt: skip
+    base: dict[str, Any] = plan_document(
+        [{**metric, **({"min_lift": min_lift} if min_lift else {})}],
+        key="exp",
+        title="t",
+        owner="o",
+        hypothesis=claim([{"metric": "y", "direction": "increase", **({"lift": lift} if lift else {})}]),
+        unit="user",
+        planning={"baselines": {"y": 0.2}, "power": 0.8},
+        horizon={"units": 13_016},
+        decision={"practical": practical},
+    )
     return xp.Plan(**{**base, **more})
 
 

@@ -12,6 +12,7 @@ from scipy import stats as oracle
 from statsmodels.stats.power import TTestIndPower
 
 import xpbench as xp
+from tests.builders import column, plan_document
 from xpbench.errors import DecisionError
 from xpbench.forecast.history import History
 from xpbench.forecast.rehearsal import default_scenarios, rehearse
@@ -22,16 +23,7 @@ N = 4000
 
 def plan(**changes: Any) -> Plan:
     """One primary over a column; guardrails where a test asks for them."""
-    base: dict[str, Any] = {
-        "key": "reh",
-        "title": "Rehearsal",
-        "owner": "growth",
-        "hypothesis": {"if": "a", "then": [{"metric": "m", "direction": "increase", "lift": 0.01}], "because": "b"},
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        "metrics": [{"key": "m", "kind": "column", "column": "m", "role": "primary", "direction": "increase"}],
-        "model": {"kind": "frequentist"},
-        "horizon": {"units": N},
-    }
+    base: dict[str, Any] = plan_document([column("m")], key="reh", title="Rehearsal", lift=0.01, horizon={"units": N})
     return Plan(**{**base, **changes})
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import column, plan_document, split
 from xpbench.errors import InputError
 from xpbench.forecast.accrual import AccrualCurve, accrual_of
 from xpbench.forecast.drafting import drafted
@@ -20,18 +21,16 @@ from xpbench.forecast.size_table import reductions_of, size_table
 
 
 def plan(**more: Any) -> xp.Plan:
-    base: dict[str, Any] = {
-        "key": "shop", "title": "Shop", "owner": "me", "unit": "id",
-        "hypothesis": {"if": "a", "then": [{"metric": "bought", "direction": "increase", "lift": 0.1}], "because": "b"},
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "new", "split": 0.5}],
-        "metrics": [
-            {"key": "bought", "kind": "column", "column": "bought", "role": "primary", "direction": "increase"},
-            {"key": "spend", "kind": "column", "column": "spend", "role": "secondary", "direction": "increase", "cuped": True,
-             "covariates": ["spend_before"]},
-        ],
-        "model": {"kind": "frequentist"}, "horizon": {"units": 28_000},
-        "planning": {"power": 0.8, "daily_units": 1000, "baselines": {"bought": 0.1, "spend": 40.0}, "sds": {"spend": 50.0}},
-    }  # fmt: skip
+    base: dict[str, Any] = plan_document(
+        [column("bought"), column("spend", "secondary", cuped=True, covariates=["spend_before"])],
+        key="shop",
+        owner="me",
+        lift=0.1,
+        variants=split("control", "new"),
+        unit="id",
+        horizon={"units": 28_000},
+        planning={"power": 0.8, "daily_units": 1000, "baselines": {"bought": 0.1, "spend": 40.0}, "sds": {"spend": 50.0}},
+    )
     return xp.Plan(**{**base, **more})
 
 

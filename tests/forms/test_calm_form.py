@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import column, plan_document, split
 from xpbench.forms.field import is_visible
 from xpbench.forms.plan_form import STEPS, PlanForm
 
@@ -31,17 +32,16 @@ def texts(widget: Any) -> Iterator[str]:
 
 
 def plan(**more: Any) -> dict[str, Any]:
-    base = {
-        "key": "shop", "title": "Shop", "owner": "me", "unit": "id",
-        "hypothesis": {"if": "a", "then": [{"metric": "bought", "direction": "increase", "lift": 0.1}], "because": "b"},
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "new", "split": 0.5}],
-        "metrics": [
-            {"key": "bought", "kind": "column", "column": "bought", "role": "primary", "direction": "increase"},
-            {"key": "left", "kind": "column", "column": "left", "role": "guardrail", "direction": "decrease",
-             "margin_rel": 0.1},
-        ],
-        "model": {"kind": "frequentist"}, "horizon": {"units": 30_000}, "planning": {"baselines": {"bought": 0.1, "left": 0.3}},
-    }  # fmt: skip
+    base = plan_document(
+        [column("bought"), column("left", "guardrail", "decrease", margin_rel=0.1)],
+        key="shop",
+        owner="me",
+        lift=0.1,
+        variants=split("control", "new"),
+        unit="id",
+        horizon={"units": 30_000},
+        planning={"baselines": {"bought": 0.1, "left": 0.3}},
+    )
     return {**base, **more}
 
 
@@ -80,20 +80,20 @@ WRONG = [
     ("/hypothesis/if", " ", "Say what the treated units see"),
     ("/hypothesis/because", " ", "Say why it should work"),
     ("/hypothesis/then/0/metric", "nope", "'nope'"),
-    ("/hypothesis/then/0/lift", "a lot", "is no number"),
+    ("/hypothesis/then/0/lift", "a lot", "is not a number"),
     ("/hypothesis/then/0/lift", "5,5", "Write 5.5"),
     ("/variants/1/key", "", "is empty"),
-    ("/horizon/units", "many", "is no whole number"),
+    ("/horizon/units", "many", "is not a whole number"),
     ("/horizon/units", "-5", "must be above 0"),
-    ("/horizon/units", "1.5", "is no whole number"),
+    ("/horizon/units", "1.5", "is not a whole number"),
     ("/horizon/days", "9999", "at most 3650"),
     ("/planning/power", "120", "below 100 %"),
-    ("/planning/daily_units", "lots", "is no number"),
-    ("/planning/baselines", "bought = lots", "is no number"),
+    ("/planning/daily_units", "lots", "is not a number"),
+    ("/planning/baselines", "bought = lots", "is not a number"),
     ("/model/confidence", "30", "above 50 %"),
     ("/exposure/start", "yesterday", "Write it as 2026-12-24"),
     ("/exposure/end", "2026-02-30", "days of the calendar"),
-    ("/data/missing_codes", "none", "is no number"),
+    ("/data/missing_codes", "none", "is not a number"),
     ("/decision/harm_alpha", "2", "below 0.5"),
     ("/segments", "$day_x", "Day and age"),
 ]

@@ -127,7 +127,7 @@ def test_set_is_silent_and_typing_is_not() -> None:
 
 def test_problem_is_shown_escaped_beside_the_field_and_cleared() -> None:
     field = TextLeaf("Title", about="Help & more")
-    problem = Problem("/title", "XPB-P06", "<b>x</b> is bad", "Rule", "Mend it")
+    problem = Problem("/title", "XPB-P06", "<b>x</b> is bad", "Rule", "Fix it")
     field.show([((), problem)])
     assert "&lt;b&gt;x&lt;/b&gt; is bad" in field.note.value
     assert "XPB-P06" in field.note.value

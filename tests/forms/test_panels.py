@@ -11,25 +11,23 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import column, plan_document, split
 from xpbench.forms.field import is_visible
 from xpbench.views.view import VEGALITE
 
-PLAN: dict[str, Any] = {
-    "key": "shop-banner",
-    "title": "A banner on the shop page",
-    "owner": "shop-team",
-    "hypothesis": {"if": "a banner is shown", "then": [{"metric": "bought", "direction": "increase"}], "because": "it is seen"},
-    "unit": "id",
-    "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "banner", "split": 0.5}],
-    "assignment": {"hash": "sha256"},
-    "metrics": [
-        {"key": "bought", "kind": "column", "column": "bought", "role": "primary", "direction": "increase", "min_lift": 0.01},
-        {"key": "left", "kind": "column", "column": "left", "role": "guardrail", "direction": "decrease", "margin_rel": 0.2},
-    ],
-    "model": {"kind": "frequentist"},
-    "horizon": {"units": 4000},
-    "sign_offs": [{"name": "a statistician", "needed_for": "decide"}],
-}
+PLAN: dict[str, Any] = plan_document(
+    [column("bought", min_lift=0.01), column("left", "guardrail", "decrease", margin_rel=0.2)],
+    key="shop-banner",
+    title="A banner on the shop page",
+    owner="shop-team",
+    change="a banner is shown",
+    because="it is seen",
+    variants=split("control", "banner"),
+    unit="id",
+    assignment={"hash": "sha256"},
+    horizon={"units": 4000},
+    sign_offs=[{"name": "a statistician", "needed_for": "decide"}],
+)
 
 
 def table(n: int, *, lift: float = 0.25, seed: int = 3) -> pd.DataFrame:

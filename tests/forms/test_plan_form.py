@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from tests.builders import column, plan_document
 from xpbench.forms.field import is_visible, problem_lines
 from xpbench.forms.plan_form import STEPS, PlanForm
 from xpbench.plan import Plan, check, template, template_names
@@ -441,13 +442,15 @@ def test_baselines_come_from_history(tmp_path: Path) -> None:
     n = 2000
     past = pd.DataFrame({"bought": np.arange(n) % 5 == 0, "day": pd.Timestamp("2026-08-01")})
     past.to_csv(tmp_path / "past.csv", index=False)
-    plan = {
-        "key": "banner", "title": "Banner", "owner": "shop", "unit": "id",
-        "hypothesis": {"if": "a", "then": [{"metric": "bought", "direction": "increase", "lift": 0.1}], "because": "b"},
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        "metrics": [{"key": "bought", "kind": "column", "column": "bought", "role": "primary", "direction": "increase"}],
-        "model": {"kind": "frequentist"}, "horizon": {"units": 4000}, "planning": {"baselines": {"other": 3.0}},
-    }  # fmt: skip
+    plan = plan_document(
+        [column("bought")],
+        key="banner",
+        owner="shop",
+        lift=0.1,
+        unit="id",
+        horizon={"units": 4000},
+        planning={"baselines": {"other": 3.0}},
+    )
     form = PlanForm(plan, root=tmp_path)
     form.history.button.click()
     assert "path of the history" in form.status.text

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import column, plan_document
 from xpbench.cli import main
 from xpbench.decide.readout import Readout
 from xpbench.experiment import statuses
@@ -24,20 +25,7 @@ AMENDED = "AMENDED AFTER EFFECTS"
 
 
 def plan(**changes: Any) -> Plan:
-    base: dict[str, Any] = {
-        "key": "first",
-        "title": "First",
-        "owner": "growth",
-        "hypothesis": {"if": "a", "then": [{"metric": "y", "direction": "increase"}], "because": "b"},
-        "unit": "user",
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        "metrics": [
-            {"key": "y", "kind": "column", "column": "y", "role": "primary", "direction": "increase"},
-            {"key": "z", "kind": "column", "column": "z", "role": "guardrail", "direction": "increase", "margin": 0.1},
-        ],
-        "model": {"kind": "frequentist"},
-        "horizon": {"units": 1000},
-    }
+    base: dict[str, Any] = plan_document([column("y"), column("z", "guardrail", margin=0.1)], key="first", unit="user")
     return Plan(**{**base, **changes})
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats as oracle
 
+from tests.builders import make_plan
 from xpbench.data.summary import Cap, Cell, Extreme, Finding, Summary
 from xpbench.health import Check, HealthInputs, run_checks
 from xpbench.plan.model import Plan
@@ -16,14 +17,11 @@ from xpbench.plan.model import Plan
 
 def _plan(splits: dict[str, float], column: str, **metric: Any) -> Plan:
     control = next(iter(splits))
-    return Plan(
+    return make_plan(
+        [{"key": "m", "kind": "column", "column": column, "role": "primary", "direction": "increase", **metric}],
         key="real",
-        title="Real",
         owner="test",
-        hypothesis={"if": "a", "then": [{"metric": "m", "direction": "increase"}], "because": "b"},
         variants=[{"key": k, "split": s, "control": k == control} for k, s in splits.items()],
-        metrics=[{"key": "m", "kind": "column", "column": column, "role": "primary", "direction": "increase", **metric}],
-        model={"kind": "frequentist"},
         horizon={"units": 5000},
     )
 

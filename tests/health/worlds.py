@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from tests.builders import metric, plan_document
 from xpbench.data.summary import Cell, Extreme, Finding, Summary
 from xpbench.health import HealthInputs
 from xpbench.health.pooled import pooled_outcomes
@@ -21,43 +22,21 @@ NOW = datetime(2026, 10, 6, 12, 0, tzinfo=UTC)
 
 def event_plan(**changes: Any) -> Plan:
     """A plan over events with everything that checks look at."""
-    base: dict[str, Any] = {
-        "key": "beta-homepage",
-        "title": "Beta homepage",
-        "owner": "growth",
-        "hypothesis": {
-            "if": "visitors see the beta homepage",
-            "then": [{"metric": "quote", "direction": "increase", "lift": 0.05}],
-            "because": "one entry point",
-        },
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        "exposure": {"start": START.isoformat(), "end": (START + timedelta(days=DAYS)).isoformat()},
-        "metrics": [
-            {
-                "key": "quote",
-                "kind": "conversion",
-                "role": "primary",
-                "direction": "increase",
-                "event": "Quote",
-                "window_days": 14,
-            },
-            {"key": "views", "kind": "count", "role": "secondary", "direction": "increase", "event": "View", "window_days": 14},
-            {
-                "key": "value",
-                "kind": "sum",
-                "role": "guardrail",
-                "direction": "increase",
-                "event": "Transfer",
-                "property": "amount",
-                "window_days": 14,
-                "margin_rel": 0.05,
-            },
+    base: dict[str, Any] = plan_document(
+        [
+            metric("quote", "conversion", event="Quote", window_days=14),
+            metric("views", "count", "secondary", event="View", window_days=14),
+            metric("value", "sum", "guardrail", event="Transfer", property="amount", window_days=14, margin_rel=0.05),
         ],
-        "model": {"kind": "frequentist"},
-        "segments": ["platform"],
-        "horizon": {"units": 2 * N, "days": DAYS},
-        "planning": {"daily_units": 2 * A_DAY},
-    }
+        key="beta-homepage",
+        lift=0.05,
+        change="visitors see the beta homepage",
+        because="one entry point",
+        exposure={"start": START.isoformat(), "end": (START + timedelta(days=DAYS)).isoformat()},
+        segments=["platform"],
+        horizon={"units": 2 * N, "days": DAYS},
+        planning={"daily_units": 2 * A_DAY},
+    )
     return Plan(**{**base, **changes})
 
 
@@ -66,8 +45,8 @@ def cells(n: int = N) -> tuple[Cell, ...]:
     out = []
     for variant, shift in (("control", 0.0), ("beta", 0.01)):
         for form in ("value", "raw", "before"):
-            for metric, mean, var in (("quote", 0.12, 0.1056), ("views", 6.0, 20.0), ("value", 40.0, 9000.0)):
-                out.append(Cell(metric, variant, form, ("value",), n, (mean + shift * (var / n) ** 0.5,), ((var,),)))  # type: ignore[arg-type]
+            for name, mean, var in (("quote", 0.12, 0.1056), ("views", 6.0, 20.0), ("value", 40.0, 9000.0)):
+                out.append(Cell(name, variant, form, ("value",), n, (mean + shift * (var / n) ** 0.5,), ((var,),)))  # type: ignore[arg-type]
     return tuple(out)
 
 

@@ -109,7 +109,7 @@ def test_a_newer_schema_is_told_apart():
     [
         (b"", "no JSON"),
         (b"\xff\xfe", "UTF-8"),
-        (b"[1]", "no JSON object"),
+        (b"[1]", "not a JSON object"),
         (b"\xef\xbb\xbf{}", "byte order mark"),
         (b'{"a":NaN}', "NaN"),
         (b'{"a":1e999}', "range"),

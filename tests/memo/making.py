@@ -8,104 +8,78 @@ from typing import Any
 
 import numpy as np
 
+from tests.builders import metric, plan_document
 from xpbench.data.summary import Cap, Cell, Finding, Summary
 from xpbench.experiment import Experiment, register
 from xpbench.ledger import fixed_clock
 from xpbench.plan import Plan
 
-PLAN: dict[str, Any] = {
-    "key": "beta-homepage",
-    "title": "Beta homepage for the retirement platform",
-    "owner": "growth-analytics",
-    "hypothesis": {
-        "if": "visitors see the beta homepage with one retirement-quote entry point",
-        "then": [{"metric": "quote_started", "direction": "increase", "lift": 0.05}],
-        "because": "today three competing entry points hide the quote journey",
-    },
-    "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-    "exposure": {"event": "$experiment_started", "experiment": "beta-homepage"},
-    "assignment": {"hash": "sha256", "salt": "beta-homepage-2026-11"},
-    "metrics": [
-        {
-            "key": "quote_started",
-            "name": "Quote started",
-            "kind": "conversion",
-            "role": "primary",
-            "direction": "increase",
-            "event": "Retirement Quote Started",
-            "window_days": 14,
-            "min_lift": 0.02,
-        },
-        {
-            "key": "applications",
-            "name": "Applications",
-            "kind": "count",
-            "role": "secondary",
-            "direction": "increase",
-            "event": "Application Processed",
-            "window_days": 14,
-            "cuped": True,
-        },
-        {
-            "key": "quotes",
-            "name": "Quotes",
-            "kind": "count",
-            "role": "secondary",
-            "direction": "increase",
-            "event": "Retirement Quote Started",
-            "window_days": 14,
-        },
-        {
-            "key": "transfer_in_value",
-            "name": "Transfer-in value",
-            "kind": "sum",
-            "role": "secondary",
-            "direction": "increase",
-            "event": "Transfer In",
-            "property": "amount",
-            "window_days": 14,
-            "winsorize": {"upper": 0.99},
-            "cuped": True,
-        },
-        {
-            "key": "quote_to_application",
-            "name": "Applications per quote",
-            "kind": "ratio",
-            "role": "secondary",
-            "direction": "increase",
-            "numerator": "applications",
-            "denominator": "quotes",
-        },
-        {
-            "key": "transfer_out",
-            "name": "Transfer out",
-            "kind": "conversion",
-            "role": "guardrail",
-            "direction": "decrease",
-            "event": "Transfer Out",
-            "window_days": 14,
-            "margin_rel": 0.1,
-        },
-        {
-            "key": "page_load_p95",
-            "name": "Page load, 95th percentile (ms)",
-            "kind": "quantile",
-            "role": "guardrail",
-            "direction": "decrease",
-            "event": "Page View",
-            "property": "load_ms",
-            "q": 0.95,
-            "window_days": 14,
-            "margin": 150,
-        },
+PLAN: dict[str, Any] = plan_document(
+    [
+        metric(
+            "quote_started", "conversion", name="Quote started", event="Retirement Quote Started", window_days=14, min_lift=0.02
+        ),
+        metric(
+            "applications", "count", "secondary", name="Applications", event="Application Processed", window_days=14, cuped=True
+        ),
+        metric("quotes", "count", "secondary", name="Quotes", event="Retirement Quote Started", window_days=14),
+        metric(
+            "transfer_in_value",
+            "sum",
+            "secondary",
+            name="Transfer-in value",
+            event="Transfer In",
+            property="amount",
+            window_days=14,
+            winsorize={"upper": 0.99},
+            cuped=True,
+        ),
+        metric(
+            "quote_to_application",
+            "ratio",
+            "secondary",
+            name="Applications per quote",
+            numerator="applications",
+            denominator="quotes",
+        ),
+        metric(
+            "transfer_out",
+            "conversion",
+            "guardrail",
+            "decrease",
+            name="Transfer out",
+            event="Transfer Out",
+            window_days=14,
+            margin_rel=0.1,
+        ),
+        metric(
+            "page_load_p95",
+            "quantile",
+            "guardrail",
+            "decrease",
+            name="Page load, 95th percentile (ms)",
+            event="Page View",
+            property="load_ms",
+            q=0.95,
+            window_days=14,
+            margin=150,
+        ),
     ],
-    "model": {"kind": "sequential", "confidence": 0.95, "n_opt": 40000, "min_units": 500},
-    "correction": "holm",
-    "segments": ["platform"],
-    "horizon": {"units": 40000},
-    "watch": {"weeks": 4, "metrics": ["transfer_out"], "owner": "growth-analytics"},
-    "sign_offs": [{"name": "Ana", "role": "head of growth"}, {"name": "Ben", "needed_for": "decide"}],
-}
+    key="beta-homepage",
+    title="Beta homepage for the retirement platform",
+    owner="growth-analytics",
+    lift=0.05,
+    change="visitors see the beta homepage with one retirement-quote entry point",
+    because="today three competing entry points hide the quote journey",
+    exposure={"event": "$experiment_started", "experiment": "beta-homepage"},
+    assignment={"hash": "sha256", "salt": "beta-homepage-2026-11"},
+    model={"kind": "sequential", "confidence": 0.95, "n_opt": 40000, "min_units": 500},
+    correction="holm",
+    segments=["platform"],
+    horizon={"units": 40000},
+    watch={"weeks": 4, "metrics": ["transfer_out"], "owner": "growth-analytics"},
+    sign_offs=[{"name": "Ana", "role": "head of growth"}, {"name": "Ben", "needed_for": "decide"}],
+)
 
 
 def cells(variant: str, n: int, lift: float, rng: np.random.Generator, **where: str) -> list[Cell]:

@@ -5,17 +5,22 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import column, make_plan, split
 from xpbench.decide.analysis import AFTER_STOP
 
 
 def plan_of(spending):
-    return xp.Plan(
-        key="stops", title="Stops", owner="Ada", unit="id",
-        hypothesis={"if": "a change", "then": [{"metric": "y", "direction": "increase"}], "because": "a reason"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "t", "split": 0.5}],
-        metrics=[{"key": "y", "kind": "column", "column": "y", "role": "primary", "direction": "increase"}],
-        model={"kind": "group_sequential", "looks": [0.25, 0.5, 1.0], "spending": spending}, horizon={"units": 4_000},
-    )  # fmt: skip
+    return make_plan(
+        [column("y")],
+        key="stops",
+        owner="Ada",
+        change="a change",
+        because="a reason",
+        variants=split("control", "t"),
+        unit="id",
+        model={"kind": "group_sequential", "looks": [0.25, 0.5, 1.0], "spending": spending},
+        horizon={"units": 4_000},
+    )
 
 
 def table(n):

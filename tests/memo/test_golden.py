@@ -67,7 +67,7 @@ def test_two_pythons_make_the_same_memo():
     """The same moments under another Python, with another numpy and scipy: the same payload, the same page."""
     others = other_pythons()
     if not others:
-        pytest.skip("no other Python with the dependencies is here; the pinned digest stands in")
+        pytest.skip("no other Python with the dependencies is here; the pinned digest takes its place")
     script = [str(HERE.parent / "make_memo.py"), str(HERE / "summary.json")]
     plans = ["{}", json.dumps({"model": {"kind": "bayesian"}}), json.dumps({"model": {"kind": "group_sequential"}})]
     for plan in plans:

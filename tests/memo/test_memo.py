@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from tests.builders import column, plan_document
 from tests.memo.making import PLAN, decided, summary_of
 from xpbench.decide.rule import situations
 from xpbench.errors import InputError, MemoError
@@ -33,7 +34,7 @@ def test_the_first_page_says_what_a_director_asks(text):
         "Ship beta",
         "follows the rule of the plan (R7)",
         "With beta, Quote started rose by",
-        "a month at the traffic of this experiment",
+        "a month (",
         "visitors see the beta homepage",
         "As registered 2026-09-01 09:00 UTC by Ana",
         "1 look at the effects, 0 before they were due",
@@ -272,7 +273,7 @@ def test_impact_is_two_sentences_from_frozen_numbers(memo):
     assert second.count(". ") == 0
     units, _ = daily_units(memo.payload["readout"])
     per_month = units * 30.4375 * row["effect"]
-    shown = int(re.search(r"adds up to \+([\d,]+)", second)[1].replace(",", ""))
+    shown = int(re.search(r"that is \+([\d,]+)", second)[1].replace(",", ""))
     assert shown == pytest.approx(per_month, rel=0.01)
 
 
@@ -280,12 +281,12 @@ def test_impact_without_dates_speaks_of_a_thousand_units(tmp_path):
     from dataclasses import replace
 
     data = replace(summary_of(), exposures_by_day={}, first_exposure="", last_exposure="", data_until="")
-    assert "for every 1,000 units" in impact_sentences(decided(tmp_path, summary=data).memo().payload)[1]
+    assert "For every 1,000 " in impact_sentences(decided(tmp_path, summary=data).memo().payload)[1]
 
 
 def test_impact_of_nothing_shown_says_so(tmp_path):
     first, _ = impact_sentences(decided(tmp_path, summary=summary_of(lift=0.0, seed=4)).memo().payload)
-    assert "no difference is shown" in first
+    assert "the data show no difference" in first
 
 
 def test_a_sealed_readout_makes_no_memo(tmp_path):
@@ -327,18 +328,9 @@ def test_no_unit_id_and_no_secret_reaches_ledger_or_memo(tmp_path, monkeypatch):
             "country": rng.choice(["at", "ch", "li"], n, p=[0.6, 0.395, 0.005]),
         }
     )
-    metric = {"key": "value", "kind": "column", "column": "value", "role": "primary", "direction": "increase"}
-    plan = {
-        **{k: PLAN[k] for k in ("title", "owner")},
-        "key": "private",
-        "hypothesis": {"if": "i", "then": [{"metric": "value", "direction": "increase"}], "because": "b"},
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        "metrics": [metric],
-        "unit": "userid",
-        "segments": ["country"],
-        "model": {"kind": "frequentist"},
-        "horizon": {"units": 100},
-    }
+    plan = plan_document(
+        [column("value")], key="private", change="i", unit="userid", segments=["country"], horizon={"units": 100}
+    )
     experiment = decided(
         tmp_path, plan=plan, summary=xp.units(frame, unit="userid", variant="version").summarize(xp.Plan(**plan))
     )

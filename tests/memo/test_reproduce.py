@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.builders import column, plan_document, split
 from tests.memo.making import decided, summary_of
 from xpbench.cli import main
 from xpbench.memo.reproduce import reproduce
@@ -44,17 +45,9 @@ def test_the_command(tmp_path, capsys):
     frame = pd.DataFrame({"id": np.arange(3000), "v": rng.choice(["a", "b"], 3000), "x": rng.gamma(2.0, 1.0, 3000)})
     path = tmp_path / "units.csv"
     frame.to_csv(path, index=False)
-    plan = {
-        "key": "again",
-        "title": "Again",
-        "owner": "o",
-        "hypothesis": {"if": "i", "then": [{"metric": "x", "direction": "increase"}], "because": "b"},
-        "variants": [{"key": "a", "split": 0.5, "control": True}, {"key": "b", "split": 0.5}],
-        "metrics": [{"key": "x", "kind": "column", "column": "x", "role": "primary", "direction": "increase"}],
-        "unit": "id",
-        "model": {"kind": "frequentist"},
-        "horizon": {"units": 100},
-    }
+    plan = plan_document(
+        [column("x")], key="again", owner="o", change="i", variants=split("a", "b"), unit="id", horizon={"units": 100}
+    )
     decided(tmp_path / "e", plan=plan, summary=xp.units(str(path), unit="id", variant="v").summarize(Plan(**plan)))
     words = ["reproduce", "again", "--root", str(tmp_path / "e"), "--units", str(path), "--unit", "id", "--variant-column", "v"]
     assert main([*words, "--json"]) == 0

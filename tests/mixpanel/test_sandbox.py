@@ -286,5 +286,5 @@ def test_track_answers_as_a_picture_a_call_or_a_digit(box: Sandbox) -> None:
     assert (picture.headers["content-type"], picture.content[:6]) == ("image/gif", b"GIF89a")
     assert called.headers["content-type"].startswith("text/javascript")
     assert called.text == "page.done(1);"
-    assert digit.text == "1", "what is no name is not called"
+    assert digit.text == "1", "what is not a name is not called"
     assert len([e for e in box.events() if e["event"] == "Opened"]) == 3

@@ -209,7 +209,7 @@ def test_what_others_wrote_stays(box: Sandbox, client: Client, experiment: xp.Ex
     flag["data_group_id"] = "g"
     flag["ruleset"]["variants"][0]["description"] = "the old page"
     box.store.put("flag", flag["id"], flag)
-    assert experiment.sync(client).did == (), "fields that xpbench does not write are no difference"
+    assert experiment.sync(client).did == (), "fields that xpbench does not write are not a difference"
 
     data = experiment.plan.to_dict()
     data["assignment"]["rollout"][0]["share"] = 0.5

@@ -16,6 +16,7 @@ import pytest
 from mixpanel.flags.types import LocalFlagsConfig
 
 import xpbench as xp
+from tests.builders import make_plan, metric
 from tests.mixpanel.test_sdks import npm, page, sent
 from xpbench.cli import main
 from xpbench.decide.readout import Readout
@@ -35,27 +36,21 @@ VISITORS = [f"visitor-{i}" for i in range(1_500)]
 
 
 def the_plan() -> Plan:
-    return Plan(
+    return make_plan(
+        [
+            metric("quotes", "funnel", window_days=1, steps=[{"event": "Quote Viewed"}, {"event": "Retirement Quote Started"}]),
+            metric("transfers_out", "conversion", "guardrail", "decrease", event="Transfer Out", window_days=1, margin=0.5),
+        ],
         key="beta-homepage",
         title="Beta homepage of the retirement platform",
         owner="growth-analytics",
-        hypothesis={
-            "if": "visitors see one retirement-quote entry point instead of three",
-            "then": [{"metric": "quotes", "direction": "increase", "lift": 0.1}],
-            "because": "three competing entry points hide the quote",
-        },
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
+        lift=0.1,
+        change="visitors see one retirement-quote entry point instead of three",
+        because="three competing entry points hide the quote",
         assignment={"hash": "mixpanel", "hash_salt": SALT},
-        metrics=[
-            {"key": "quotes", "kind": "funnel", "role": "primary", "direction": "increase", "window_days": 1,
-             "steps": [{"event": "Quote Viewed"}, {"event": "Retirement Quote Started"}]},
-            {"key": "transfers_out", "kind": "conversion", "role": "guardrail", "direction": "decrease",
-             "event": "Transfer Out", "window_days": 1, "margin": 0.5},
-        ],
-        model={"kind": "frequentist"},
         horizon={"units": 1_400},
         watch={"weeks": 4, "metrics": ["transfers_out"], "owner": "growth-analytics", "estimator": "holdback"},
-    )  # fmt: skip
+    )
 
 
 def chance(visitor: str, what: str) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.builders import claim, plan_document, split
 from xpbench.errors import CATALOGUE
 from xpbench.plan import check
 from xpbench.plan.keys import is_safe_key, suggest_key
@@ -238,12 +239,15 @@ def test_ratios_and_formulas_refuse_parts_without_one_value_for_each_unit(part: 
 )
 def test_a_metric_of_kind_column_is_told_at_the_right_field(key: str, value: object, pointer: str) -> None:
     metric = {"key": "c", "kind": "column", "column": "c", "role": "primary", "direction": "increase", key: value}
-    document = {
-        "key": "k", "title": "t", "owner": "o", "unit": "id",
-        "hypothesis": {"if": "a", "then": [{"metric": "c", "direction": "increase"}], "because": "b"},
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "b", "split": 0.5}],
-        "metrics": [metric], "model": {"kind": "frequentist"}, "horizon": {"units": 1000},
-    }  # fmt: skip
+    document = plan_document(
+        [metric],
+        key="k",
+        title="t",
+        owner="o",
+        hypothesis=claim([{"metric": "c", "direction": "increase"}]),
+        variants=split("control", "b"),
+        unit="id",
+    )
     assert [p.pointer for p in check(document)] == [pointer]
     metric.pop(key)
     metric.pop("column", None)

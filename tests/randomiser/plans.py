@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.builders import make_plan, metric
 from xpbench.plan import Plan
 
 
@@ -15,30 +16,17 @@ def plan_of(
     **assignment: Any,
 ) -> Plan:
     names = ("control", "beta", "gamma", "delta", "epsilon")[: len(splits)]
-    return Plan(
+    return make_plan(
+        [metric("quote_started", "conversion", event="Quote Started", window_days=14)],
         key=key,
         title="Beta homepage",
         owner="growth-analytics",
-        hypothesis={
-            "if": "visitors see the beta homepage",
-            "then": [{"metric": "quote_started", "direction": "increase", "lift": 0.05}],
-            "because": "one entry point is enough",
-        },
-        unit="distinct_id",
+        lift=0.05,
+        change="visitors see the beta homepage",
+        because="one entry point is enough",
         variants=[{"key": k, "split": s, "control": i == 0} for i, (k, s) in enumerate(zip(names, splits, strict=True))],
+        unit="distinct_id",
         assignment={"hash": "sha256", **({} if salt is None else {"salt": salt}), **assignment},
-        metrics=[
-            {
-                "key": "quote_started",
-                "kind": "conversion",
-                "role": "primary",
-                "direction": "increase",
-                "event": "Quote Started",
-                "window_days": 14,
-            }
-        ],
-        model={"kind": "frequentist"},
-        horizon={"units": 1000},
     )
 
 

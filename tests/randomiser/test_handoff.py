@@ -431,7 +431,7 @@ def test_a_list_in_the_words_of_the_receiver(tmp_path: Path) -> None:
     with pytest.raises(AssignError, match=r"Two units become one.*'a' and 'A'"):
         write_audiences(plan_of(), ["a", "A"], tmp_path, spelling=str.lower)
     risky = write_audiences(plan_of(), ["=1+1"], tmp_path, form="jsonl", formulas="refuse")
-    assert risky.escaped == 0, "JSON is no spreadsheet"
+    assert risky.escaped == 0, "JSON is not a spreadsheet"
 
 
 @pytest.mark.parametrize("name", ["native", "mixpanel", "flag"])

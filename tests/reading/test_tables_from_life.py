@@ -77,7 +77,7 @@ def test_the_same_rows_in_every_spelling(tmp_path: Path, name: str, content: byt
         ("appended wider", text(ROWS) + text([(*r, 1) for r in ROWS], "user,variant,spent,more"), "Line 42 has 4 fields"),
         ("ragged", text(ROWS).replace("u9,beta", "u9"), "Line 11 has 2 fields, the header has 3"),
         ("row names", text([(i, *r) for i, r in enumerate(ROWS, 1)]), "name in the header"),
-        ("duplicate header", text([(*r, 1) for r in ROWS], "user,variant,spent,spent"), "stands 2 times"),
+        ("duplicate header", text([(*r, 1) for r in ROWS], "user,variant,spent,spent"), "appears 2 times"),
         ("open quote", text(ROWS) + 'u99,"beta,5\n', "does not end"),
         ("data above", "u77,beta,3,x\n" + text(ROWS), "not in the source"),
         ("totals", text([*ROWS, ("Total", "control", 99)]), "line of totals"),
@@ -154,12 +154,12 @@ def test_a_word_that_the_call_names_is_a_value(tmp_path: Path) -> None:
 def test_ids_are_one_where_only_the_writing_differs(tmp_path: Path) -> None:
     rows = [("7", "control", 1), ("7.0", "beta", 1), ("007", "beta", 1), (" 8 ", "control", 1), ("8", "beta", 2)]
     (tmp_path / "t.csv").write_text(text(rows))
-    assert "2 units stand on 4 rows" in refusal(lambda: units(tmp_path / "t.csv"))
+    assert "2 units are on 4 rows" in refusal(lambda: units(tmp_path / "t.csv"))
     table = pd.DataFrame(rows, columns=["user", "variant", "spent"])
     for form in (table, pl.from_pandas(table), pa.Table.from_pandas(table)):
-        assert "2 units stand on 4 rows" in refusal(lambda form=form: units(form))  # type: ignore[misc]
+        assert "2 units are on 4 rows" in refusal(lambda form=form: units(form))  # type: ignore[misc]
     table.to_parquet(tmp_path / "t.parquet")
-    assert "2 units stand on 4 rows" in refusal(lambda: units(tmp_path / "t.parquet"))
+    assert "2 units are on 4 rows" in refusal(lambda: units(tmp_path / "t.parquet"))
 
 
 def test_ids_beyond_exact_numbers_are_refused(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_odd_frames_are_read_or_refused() -> None:
     numbered = table.set_axis([0, 1, 2], axis=1)
     got = xp.explore(numbered, [2], unit=0, variant=1, root=None).summary  # type: ignore[list-item, arg-type]
     assert means(got, "2") == TRUTH
-    assert "stands 2 times" in refusal(lambda: explored(pd.concat([table, table[["spent"]]], axis=1)))
+    assert "appears 2 times" in refusal(lambda: explored(pd.concat([table, table[["spent"]]], axis=1)))
     wide = table.set_axis(pd.MultiIndex.from_product([["a"], table.columns]), axis=1)
     assert "several rows of column names" in refusal(lambda: explored(wide))
     inside = table.rename(columns={"user": "w0", "variant": "source", "spent": "u"})

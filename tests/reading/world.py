@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import xpbench as xp
+from tests.builders import make_plan
 from xpbench.data.summary import Summary
 from xpbench.errors import XpbenchError
 
@@ -24,17 +25,7 @@ SPENT = {"key": "spent", "kind": "column", "column": "spent", "role": "primary",
 def plan(metrics: list[dict[str, Any]] | None = None, *, unit: str = "distinct_id", **more: Any) -> xp.Plan:
     metrics = metrics or [QUOTES]
     more.setdefault("variants", [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}])
-    return xp.Plan(
-        key="homepage",
-        title="t",
-        owner="o",
-        unit=unit,
-        metrics=metrics,
-        hypothesis={"if": "a", "then": [{"metric": metrics[0]["key"], "direction": "increase"}], "because": "b"},
-        model={"kind": "frequentist"},
-        horizon={"units": 10},
-        **more,
-    )
+    return make_plan(metrics, key="homepage", title="t", owner="o", unit=unit, horizon={"units": 10}, **more)
 
 
 def events(n: int = 100, **quote: Any) -> list[dict[str, Any]]:

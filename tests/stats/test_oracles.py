@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PAGE = HERE.parents[1] / "docs" / "methods" / "proof.md"
+PAGE = HERE.parents[1] / "docs" / "proof" / "statistics.md"
 TOLERANCE = re.compile(
     r"\de-\d|decimal|\d ?%|digit|exact|Monte-Carlo error|± ?\d|brute force|as printed|by hand|whole number|within one|the same"
 )

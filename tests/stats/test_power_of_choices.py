@@ -17,7 +17,7 @@ def even(count):
 
 @pytest.mark.parametrize(("looks", "false", "power"), [(4, 0.029, 0.391), (28, 0.039, 0.427), (112, 0.044, 0.444)])
 def test_the_reflection_boundary_by_exact_recursion(looks, false, power):
-    """The world of docs/peers.md, lift 15 %, where one look at the end finds 48.9 %."""
+    """The world of docs/proof/peers.md, lift 15 %, where one look at the end finds 48.9 %."""
     drift = stats.norm.isf(0.025) + stats.norm.ppf(0.489)
     t = even(looks)
     for shift, expected in ((0.0, false), (drift, power)):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.builders import claim, plan_document
 from xpbench.data.summary import Cell, Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.recommend import recommend
@@ -76,27 +77,26 @@ def experiments(draw):
     variants = [{"key": "control", "split": 0.4, "control": True}, {"key": "t1", "split": 0.6}]
     if draw(st.booleans()):
         variants = [{"key": "control", "split": 0.4, "control": True}, {"key": "t1", "split": 0.3}, {"key": "t2", "split": 0.3}]
-    plan = {
-        "key": "x",
-        "title": "X",
-        "owner": "o",
-        "hypothesis": {"if": "i", "then": [{"metric": "a", "direction": metrics[0]["direction"]}], "because": "b"},
-        "variants": variants,
-        "metrics": metrics,
-        "model": model,
-        "correction": draw(
+    plan = plan_document(
+        metrics,
+        key="x",
+        owner="o",
+        hypothesis=claim([{"metric": "a", "direction": metrics[0]["direction"]}], change="i"),
+        variants=variants,
+        model=model,
+        correction=draw(
             st.sampled_from(["none", "bonferroni", "holm", "bh", "e-bh"] if "sequential" in model["kind"] else ["holm", "bh"])
         ),
-        "secondary_correction": draw(st.sampled_from(["none", "bh", "holm"])),
-        "family": draw(st.sampled_from(["primary", "primary_and_secondary"])),
-        "horizon": {"units": 500},
-        "decision": {
+        secondary_correction=draw(st.sampled_from(["none", "bh", "holm"])),
+        family=draw(st.sampled_from(["primary", "primary_and_secondary"])),
+        horizon={"units": 500},
+        decision={
             "ship_when": draw(st.sampled_from(["any_primary", "all_primaries"])),
             "guardrails": draw(st.sampled_from(["non_inferior", "not_worse"])),
             "practical": draw(st.sampled_from(["estimate", "interval", "none"])),
             "health": draw(st.sampled_from(["must_pass", "no_warnings"])),
         },
-    }
+    )
     rng = np.random.default_rng(draw(st.integers(0, 10**6)))
     rate = draw(st.sampled_from([0.0, 0.002, 0.02, 0.3, 0.97, 1.0]))
     sizes = [draw(st.sampled_from([1, 2, 5, 40, 300, 3000])) for _ in variants]

@@ -237,7 +237,7 @@ def test_a_witness_that_is_none_differs(text, codes):
 
 UNTRUE = {
     "the check is left out": lambda r: r["health"][:] == [] or r.update(health=[c for c in r["health"] if c["name"] != "srm"]),
-    "the check stands twice": lambda r: r["health"].append(dict(r["health"][0])),
+    "the check appears twice": lambda r: r["health"].append(dict(r["health"][0])),
     "shares of another flag that are none": lambda r: next(c for c in r["health"] if c["name"] == "srm")["evidence"].update(
         basis="exact shares of the flag's hash", expected_share={"control": 2.0, "beta": -1.0}
     ),

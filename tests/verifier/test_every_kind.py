@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import make_plan
 from xpbench.plan.metrics import KINDS, EventMetric
 
 UNITS = 400
@@ -46,14 +47,12 @@ def metric(kind: str, role: str = "secondary") -> dict[str, Any]:
 
 
 def plan_of(model: dict[str, Any], metrics: list[dict[str, Any]], **more: Any) -> xp.Plan:
-    return xp.Plan(
+    return make_plan(
+        metrics,
         key="kinds",
         title="Every kind",
         owner="tests",
         unit="distinct_id",
-        hypothesis={"if": "a", "then": [{"metric": metrics[0]["key"], "direction": "increase"}], "because": "b"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        metrics=metrics,
         model=model,
         horizon={"units": UNITS},
         **more,

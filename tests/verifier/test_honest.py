@@ -16,19 +16,10 @@ import pytest
 
 import xpbench as xp
 from benchmarks import forger
+from tests.builders import column, plan_document
 from xpbench.memo.alone import single_file
 
-PLAN: dict[str, Any] = {
-    "key": "honest",
-    "title": "Honest",
-    "owner": "team",
-    "unit": "id",
-    "hypothesis": {"if": "a", "then": [{"metric": "m", "direction": "increase"}], "because": "b"},
-    "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-    "metrics": [{"key": "m", "kind": "column", "column": "m", "role": "primary", "direction": "increase"}],
-    "model": {"kind": "frequentist"},
-    "horizon": {"units": 400},
-}
+PLAN: dict[str, Any] = plan_document([column("m")], key="honest", owner="team", unit="id", horizon={"units": 400})
 
 
 def blocks() -> list[str]:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import column, make_plan
 from tests.memo.making import PLAN, decided
 from xpbench import verifier as v
 from xpbench.memo.alone import single_file
@@ -214,24 +215,14 @@ def test_a_memo_beside_its_data(tmp_path):
     rng = np.random.default_rng(1)
     variant = rng.choice(["control", "beta"], 2000)
     table = pd.DataFrame({"u": range(2000), "variant": variant, "y": rng.poisson(np.where(variant == "beta", 1.3, 1.0))})
-    plan = xp.Plan(
-        key="short",
-        title="Short",
-        owner="a",
-        hypothesis={"if": "i", "then": [{"metric": "y", "direction": "increase"}], "because": "b"},
-        unit="u",
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        metrics=[{"key": "y", "kind": "column", "column": "y", "role": "primary", "direction": "increase"}],
-        model={"kind": "frequentist"},
-        horizon={"units": 2000},
-    )
+    plan = make_plan([column("y")], key="short", owner="a", change="i", unit="u", horizon={"units": 2000})
     experiment = xp.register(plan, tmp_path, by="Ana")
     readout = experiment.readout(xp.units(table, unit="u", variant="variant"), by="Ana")
     experiment.decide(readout, "ship", variant="beta", because="As planned.", by="Ana")
     path = experiment.memo().save(experiment.memo_path)
     report = xp.verify(path)
     assert report.exit_code == 0, str(report)
-    assert any("no later decision" in c for c in report.checked), "the ledger beside it was used"
+    assert any("no later decision" in c for c in report.checked), "the ledger next to it was used"
 
 
 def test_the_keys_of_a_plan_are_those_of_its_schema():

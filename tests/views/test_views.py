@@ -7,12 +7,17 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
+import pandas as pd
 import pytest
 
+import xpbench as xp
 from benchmarks.gallery import VIEWS, bias, checks, many_metrics, row, rows, segment
 from xpbench import views
 from xpbench.errors import InputError
@@ -352,3 +357,57 @@ def test_days_of_exposure_are_the_same_in_every_time_zone(zone: str) -> None:
         [sys.executable, "-c", code], env={**os.environ, "TZ": zone}, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "['Day: Jan 1, 2026'] ['>Jan 1<']"
+
+
+def test_views_take_a_readout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sealed or open: health, units by day and the split; an open one effects and its first primary metric, too."""
+    monkeypatch.chdir(tmp_path)
+    n = 2000
+    users = pd.DataFrame(
+        {
+            "user": np.arange(n),
+            "variant": np.where(np.arange(n) % 2, "beta", "control"),
+            "bought": (np.arange(n) % 5 == 0).astype(int),
+            "date": (pd.Timestamp("2026-08-03") + pd.to_timedelta(np.arange(n) // 200, unit="D")).strftime("%Y-%m-%d"),
+        }
+    )
+    plan = xp.Plan(
+        key="views", title="Views", owner="team", unit="user", horizon={"units": n}, model={"kind": "frequentist"},
+        hypothesis={"if": "a", "then": [{"metric": "bought", "direction": "increase"}], "because": "b"},
+        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
+        metrics=[{"key": "bought", "kind": "column", "column": "bought", "role": "primary", "direction": "increase"}],
+    )  # fmt: skip
+    experiment = xp.register(plan, root="experiments", retrospective=True)
+    sealed = experiment.readout(xp.units(users.head(1000), unit="user", variant="variant", day="date"))
+    readout = experiment.readout(xp.units(users, unit="user", variant="variant", day="date"))
+    assert sealed.is_sealed
+    for result in (sealed, readout):
+        assert len(views.health(result).table.rows) == len(result.health)
+        assert views.health_summary(result).title == views.health(result).title
+        days = views.exposures(result).table.rows
+        assert days[0]["day"] == "2026-08-03"
+        assert sum(row["new"] for row in days) == sum(
+            result.units.values() if result is sealed else result.summary.units.values()
+        )
+        assert views.exposures_over_time(result).title == views.exposures(result).title
+        assert views.exposure_split(result).title == result.plot("split").title
+    assert "bought" in views.sensitivity(readout).title
+    assert "health" in dir(views)
+
+
+def test_every_chart_fits_a_notebook_cell(made: dict[str, View]) -> None:
+    """840 px: what JupyterLab leaves for an output at 1,280 px with the file browser open."""
+    wide = {}
+    for name, view in made.items():
+        if view.chart is not None:
+            found = re.search(r'<svg[^>]* width="([\d.]+)"', view.to_svg())
+            assert found is not None, name
+            if float(found[1]) > 840:
+                wide[name] = float(found[1])
+    assert wide == {}
+
+
+def test_below_600_px_a_row_is_a_block() -> None:
+    html = VIEWS["forest"]().table_html()
+    assert "@media (max-width:600px)" in html
+    assert "data-label='Lift (interval)'" in html

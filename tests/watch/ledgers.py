@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.builders import metric, plan_document
 from xpbench.canonical import digest
 from xpbench.ledger import Ledger, create
 from xpbench.ledger.folder import LEDGER, PLAN
@@ -30,20 +31,16 @@ class Hands:
 
 def plan(key: str = "beta", **changes: Any) -> Plan:
     """A plan with a contract over one guardrail."""
-    base: dict[str, Any] = {
-        "key": key,
-        "title": f"Experiment {key}",
-        "owner": "growth",
-        "hypothesis": {"if": "a", "then": [{"metric": "quote", "direction": "increase", "lift": 0.05}], "because": "b"},
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        "metrics": [
-            {"key": "quote", "kind": "conversion", "role": "primary", "direction": "increase", "event": "Quote"},
-            {"key": "out", "kind": "conversion", "role": "guardrail", "direction": "decrease", "event": "Out", "margin": 0.01},
+    base: dict[str, Any] = plan_document(
+        [
+            metric("quote", "conversion", event="Quote"),
+            metric("out", "conversion", "guardrail", "decrease", event="Out", margin=0.01),
         ],
-        "model": {"kind": "frequentist"},
-        "horizon": {"units": 1000},
-        "watch": {"weeks": 4, "metrics": ["out"], "owner": "growth", "estimator": "pre_post", "check_days": [7, 14, 28]},
-    }
+        key=key,
+        title=f"Experiment {key}",
+        lift=0.05,
+        watch={"weeks": 4, "metrics": ["out"], "owner": "growth", "estimator": "pre_post", "check_days": [7, 14, 28]},
+    )
     return Plan(**{**base, **changes})
 
 

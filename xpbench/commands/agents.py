@@ -1,4 +1,4 @@
-"""`xpbench mcp | confirm | guard`: what assistants may do, what a person says for them, and code beside the seal."""
+"""`xpbench mcp | confirm | guard`: what assistants may do, what a person says for them, and code next to the seal."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from xpbench.commands.output import DONE, add_command, answer
@@ -20,14 +21,20 @@ def add_parsers(subparsers: Any) -> None:
         description="Simulates an insurance platform that tests a beta homepage, with known true effects, and runs the whole "
         "flow: plan, preflight, sealed look, readout, decision, memo, and the memo's proof.",
     )
-    demo.add_argument("--out", default="xpbench-demo", help="folder to write; a new one beside it if it is there")
+    demo.add_argument("--out", default="xpbench-demo", help="folder to write; a new one next to it if it is there")
     demo.add_argument("--units", type=int, default=40_000, help="visitors (at least 1,000)")
     demo.add_argument("--seed", type=int, default=2026, help="same seed, same numbers")
+    demo.add_argument(
+        "--start",
+        metavar="DATE",
+        type=_day,
+        help="first day of the experiment, such as 2026-09-07; where it is missing, the story ends within the last week",
+    )
     demo.add_argument("--story", default="ship", choices=["ship", "guardrail", "srm", "lost"], help="which ending")
 
 
 def _demo(args: argparse.Namespace) -> int:
-    from xpbench.demo.run import run_demo
+    from xpbench.demo.run import recent_start, run_demo
 
     began = time.monotonic()
 
@@ -35,7 +42,14 @@ def _demo(args: argparse.Namespace) -> int:
         if not args.json:
             print(f"  [{time.monotonic() - began:4.1f} s] {text} …", file=sys.stderr, flush=True)  # noqa: T201 - progress
 
-    result = run_demo(args.out, units=args.units, seed=args.seed, story=args.story, tell=tell)
+    result = run_demo(
+        args.out,
+        units=args.units,
+        seed=args.seed,
+        story=args.story,
+        start=args.start or recent_start(datetime.now(UTC)),
+        tell=tell,
+    )
     advice = result.readout.recommendation
     what = result.readout.headline
     lines = [
@@ -64,6 +78,13 @@ def _demo(args: argparse.Namespace) -> int:
     ]
     answer(args, result.to_dict(), "\n".join(lines))
     return DONE
+
+
+def _day(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day; write it like 2026-09-07") from None
 
 
 def _share(value: float) -> str:

@@ -18,7 +18,7 @@ def add_parsers(subparsers: Any) -> None:
     readout.add_argument("--csv", help="also write the rows to this CSV file")
     readout.add_argument("--notebook", help="also write an executed readout notebook")
     peek = _with_source(add_command(subparsers, "peek", _peek, help="look at effects before they are due; goes on record"))
-    peek.add_argument("--reason", required=True, help="why; it stands in the memo")
+    peek.add_argument("--reason", required=True, help="why; it is in the memo")
 
     decide = _with_source(
         add_command(
@@ -82,7 +82,7 @@ def _with_key(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("key", help="key of the experiment")
     parser.add_argument("--root", default="experiments", help="folder of all experiments")
     parser.add_argument("--by", help="who does it")
-    parser.add_argument("--agent", default="", help="program that acts on behalf of --by; it stands in every entry")
+    parser.add_argument("--agent", default="", help="program that acts on behalf of --by; it is in every entry")
     return parser
 
 
@@ -95,7 +95,7 @@ def _with_source(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="PART=COLUMN",
-        help="where event, time, unit, insert_id or properties stand in the log (with --events), insert_id= for none; or a "
+        help="where event, time, unit, insert_id or properties are in the log (with --events), insert_id= for none; or a "
         "preset: segment, amplitude, ga4, posthog, mixpanel_pipeline",
     )
     group.add_argument(

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 from xpbench.commands.output import add_command
@@ -45,10 +46,10 @@ def _lab(args: argparse.Namespace) -> int:
         raise InputError("XPB-I01", path=str(folder))
     notebook = ""
     if args.demo:
-        from xpbench.demo.run import run_demo
+        from xpbench.demo.run import recent_start, run_demo
 
         sys.stderr.write("Simulating an experiment, from plan to memo …\n")
-        made = run_demo(folder / "xpbench-demo")
+        made = run_demo(folder / "xpbench-demo", start=recent_start(datetime.now(UTC)))
         folder, notebook = made.folder, made.notebook.relative_to(made.folder).as_posix()
     _tell_if_no_panel()
     command = lab_command(
@@ -60,9 +61,7 @@ def _lab(args: argparse.Namespace) -> int:
     return code
 
 
-AS_ROOT = (
-    "You are root, and JupyterLab does not start for root unless it is told to. In a container run: xpbench lab --allow-root\n"
-)
+AS_ROOT = "You are root, and JupyterLab does not start for root without a flag. In a container run: xpbench lab --allow-root\n"
 
 
 def _is_root() -> bool:

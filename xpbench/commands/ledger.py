@@ -48,7 +48,7 @@ def add_parsers(subparsers: Any) -> None:
         help="have an RFC 3161 authority stamp the head of the ledger, or a memo",
         description=(
             "Ask a time-stamp authority for its signed word that this head of the ledger (or these bytes of a memo) exist now. "
-            "For a ledger the answer becomes an entry; for a memo it is written beside it with the ending .tsr. "
+            "For a ledger the answer becomes an entry; for a memo it is written next to it with the ending .tsr. "
             "Only --tsa opens a connection; --query and --reply carry query and answer as files."
         ),
     )

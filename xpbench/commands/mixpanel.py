@@ -26,7 +26,7 @@ def add_parsers(subparsers: Any) -> None:
     pull.add_argument("--from", dest="first", required=True, metavar="DAY", help="first day, yyyy-mm-dd")
     pull.add_argument("--to", dest="last", metavar="DAY", help="last day, included; yesterday (UTC) if missing")
     pull.add_argument("--out", default="export", metavar="DIR", help="folder (export)")
-    pull.add_argument("--event", action="append", default=[], metavar="NAME", help="only this event; may stand several times")
+    pull.add_argument("--event", action="append", default=[], metavar="NAME", help="only this event; may appear several times")
     pull.add_argument("--plan", metavar="PLAN", help="only the events that this plan file needs; all where it counts sessions")
     pull.add_argument(
         "--time-zone", default="UTC", metavar="ZONE", help="zone of the project, for those made before 2023 (UTC)"

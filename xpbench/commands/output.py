@@ -42,7 +42,7 @@ def tell(error: XpbenchError, *, as_json: bool) -> int:
 
 
 def note(text: str) -> None:
-    """One line on standard error, beside the answer."""
+    """One line on standard error, next to the answer."""
     print(terminal(text), file=sys.stderr)
 
 

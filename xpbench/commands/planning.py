@@ -23,7 +23,7 @@ def add_parsers(subparsers: Any) -> None:
     draft.add_argument("--out", help="file to write; <key>.plan.json if missing")
     draft.add_argument("--unit", help="column of the unit's id; found if missing")
     draft.add_argument("--variant", help="column of the variant; found if missing")
-    draft.add_argument("--control", help="what stands there for control")
+    draft.add_argument("--control", help="what is there for control")
     draft.add_argument("--day", help="column of the day of exposure")
     draft.add_argument("--primary", help="column or event that decides")
     draft.add_argument(
@@ -40,7 +40,7 @@ def add_parsers(subparsers: Any) -> None:
     explore.add_argument("--unit", required=True, help="column of the unit's id")
     explore.add_argument("--metric", action="append", required=True, metavar="COLUMN", help="a numeric column; may be repeated")
     explore.add_argument("--variant", default="variant", help="column of the variant")
-    explore.add_argument("--control", help="what stands there for control; `control` if missing")
+    explore.add_argument("--control", help="what is there for control; `control` if missing")
     explore.add_argument("--covariate", action="append", default=[], metavar="METRIC=COLUMN", help="from before, for CUPED")
     explore.add_argument(
         "--split", action="append", default=[], metavar="VARIANT=SHARE", help="planned share; equal if missing"

@@ -33,7 +33,7 @@ def add_parsers(subparsers: Any) -> None:
     amend.add_argument("--reason", required=True, help="why")
     amend.add_argument("--root", default="experiments", help="folder of all experiments")
     amend.add_argument("--by", help="who amends")
-    amend.add_argument("--agent", default="", help="program that acts on behalf of --by; it stands in the entry")
+    amend.add_argument("--agent", default="", help="program that acts on behalf of --by; it is in the entry")
     amend.add_argument("--undo", action="store_true", help="it may put back what an earlier amendment changed")
 
     restart = add_command(
@@ -45,7 +45,7 @@ def add_parsers(subparsers: Any) -> None:
         "those of the run before are left out, and the tracker exposes returning users again. Also the way to add a variant.",
     )
     restart.add_argument("key", help="key of the run that ends")
-    restart.add_argument("--reason", required=True, help="why; it stands in both ledgers and in the memo")
+    restart.add_argument("--reason", required=True, help="why; it is in both ledgers and in the memo")
     restart.add_argument("--plan", help="plan file of the new run, where more changes than dates and salt")
     restart.add_argument("--new-key", help="key of the new run; the old one with the next number if missing")
     restart.add_argument("--start", metavar="DAY", help="first day (UTC) that counts; tomorrow if missing")

@@ -42,7 +42,7 @@ class ReviewFinding:
     plan: Mapping[str, Any] | None = None
 
     def refuse(self, sentence: str) -> None:
-        """One more reason why the change may not stand."""
+        """One more reason why the change may not be merged."""
         self.sentences.insert(sum(s.startswith("▲") for s in self.sentences), f"▲ {sentence}")
         self.state = "refused"
 
@@ -126,7 +126,7 @@ class _Git:
         return done.stdout
 
     def start(self, base: str) -> str:
-        """The commit where HEAD and the base parted."""
+        """The commit where HEAD and the base went separate ways."""
         if base == "HEAD" and not self._has_commit():
             return self._run("hash-object", "-t", "tree", "-w", "--stdin").decode().strip()  # before the first commit: nothing
         commit = self._run("rev-parse", "--verify", "--end-of-options", f"{base}^{{commit}}").decode().strip()
@@ -209,7 +209,7 @@ def _power(document: Mapping[str, Any]) -> list[str]:
 
 
 def _experiment(git: _Git, start: str, home: str) -> ReviewFinding:
-    """A registered experiment: its ledger may only grow, and everything beside it must follow from it."""
+    """A registered experiment: its ledger may only grow, and everything next to it must follow from it."""
     from xpbench.errors import XpbenchError
     from xpbench.experiment import read_entries
     from xpbench.interrupts import temporary_folder
@@ -223,7 +223,7 @@ def _experiment(git: _Git, start: str, home: str) -> ReviewFinding:
         found.refuse("Lines of the ledger were changed or taken away. A ledger only grows. Take the lines of the base again.")
     plan, memo = git.now(f"{home}/{PLAN}"), git.now(f"{home}/{MEMO}")
     if plan is None:
-        found.refuse("plan.json is gone. It stands beside its ledger. Bring it back.")
+        found.refuse("plan.json is gone. It belongs next to its ledger. Bring it back.")
         return found
     with temporary_folder() as folder:
         copy = folder / PurePosixPath(home).name

@@ -15,7 +15,7 @@ def add_parsers(subparsers: Any) -> None:
     watch = subparsers.add_parser(
         "watch",
         help="the contract after shipping: kept, breached, overdue or not answerable",
-        description="Without --data it says where the contract stands; with --data it records the next check. "
+        description="Without --data it says how far the contract has come; with --data it records the next check. "
         "Exit 1 where a guardrail is breached or a check is overdue.",
     )
     watch.add_argument("key", nargs="?", help="one experiment; all shipped ones if missing")

@@ -142,7 +142,7 @@ def digest_of_files(found: Iterable[str]) -> str:
 
 
 class Hashing:
-    """`files_digest` in a thread of its own, beside other work; it stops early when the block ends."""
+    """`files_digest` in a thread of its own, next to other work; it stops early when the block ends."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self._paths = list(paths)

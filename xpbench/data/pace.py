@@ -9,7 +9,7 @@ from datetime import date, timedelta
 RECENT_DAYS = 7
 """Days with new units whose mean, over calendar days, is the pace."""
 FURTHEST_DAYS = 1800
-"""A forecast beyond this many days is no use to anybody."""
+"""A forecast beyond this many days helps nobody."""
 
 
 def pace_of(by_day: Mapping[str, int]) -> float:

@@ -49,7 +49,7 @@ class Profile:
 
     @property
     def shift(self) -> float:
-        """A number near the mean that does not hang on the mean's last digits; a whole number for whole numbers."""
+        """A number near the mean that does not depend on the mean's last digits; a whole number for whole numbers."""
         width = self.high - self.low
         if self.count == 0 or width == 0.0:
             return self.low

@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Normal:
-    """The standard normal, without the module `statistics`: a script of that name may stand beside the caller's."""
+    """The standard normal, without the module `statistics`: a script of that name may be next to the caller's."""
 
     @staticmethod
     def cdf(x: float) -> float:
@@ -40,7 +40,7 @@ class Normal:
 
 NORMAL = Normal()
 MOST = 400.0
-"""Extensions beyond so many times the units are no plan."""
+"""Extensions beyond so many times the units are not a plan."""
 _POCOCK = {2: 1.111, 3: 1.168, 4: 1.205, 5: 1.231}
 """Pocock's constants over the normal's at 5 %, by number of looks (Jennison and Turnbull 2000, table 2.1)."""
 

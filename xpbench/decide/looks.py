@@ -88,7 +88,7 @@ class Look:
 
 
 def findings_from(data: Mapping[str, Mapping[str, Mapping[str, Any]]] | None) -> dict[str, dict[str, FoundLook]] | None:
-    """The findings of a look, as they stand in the ledger and in a readout."""
+    """The findings of a look, as they are in the ledger and in a readout."""
     return None if data is None else {m: {v: FoundLook(**f) for v, f in found.items()} for m, found in data.items()}
 
 

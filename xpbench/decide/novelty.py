@@ -1,4 +1,4 @@
-"""Does the effect fade, grow or hang on the day: by days since exposure, by exposure cohort, by day of the week.
+"""Does the effect fade, grow or depend on the day: by days since exposure, by exposure cohort, by day of the week.
 
 Shown only after the seal is broken. Every test is about the *difference* between the variants, never about the treatment's
 own curve, which moves with season and habit whatever the change does.

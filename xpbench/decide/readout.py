@@ -44,7 +44,7 @@ SEVERAL = "MORE LOOKS THAN PLANNED"
 
 @dataclass(frozen=True, slots=True)
 class HarmAlarm:
-    """The one thing about outcomes that is told while results are sealed: whether a guardrail is harmed beyond doubt.
+    """The one thing about outcomes that is reported while results are sealed: whether a guardrail is harmed beyond doubt.
 
     Attributes:
         sounds: A guardrail is worse than its margin at `alpha`, by an anytime-valid test that may be read daily.
@@ -351,16 +351,16 @@ class Readout(Shows):
             return ""
         found = "".join(f"<li>{escape(s)}</li>" for s in self.over_time)
         if found:
-            return f"<p>Over time and beside other experiments (exploratory):</p><ul>{found}</ul>"
+            return f"<p>Over time and next to other experiments (exploratory):</p><ul>{found}</ul>"
         tests = sum(t.p_value is not None for t in self.novelty) + sum(i.p_value is not None for i in self.interactions)
-        return f"<p>Over time and beside other experiments: no change of an effect is shown in {tests} tests.</p>"
+        return f"<p>Over time and next to other experiments: no change of an effect is shown in {tests} tests.</p>"
 
 
 COLUMNS = {
     "Metric": "left", "Role": "left", "Variant": "left", "Control": "right", "Treatment": "right", "Lift": "right",
     "Interval": "right", "p": "right", "Verdict": "left",
 }  # fmt: skip
-"""Columns of the table that a readout shows, and to which side each stands: a notebook's own style puts all to the right."""
+"""Columns of a readout's table with their alignment: a notebook's own style puts all to the right."""
 
 
 def line_of(row: Row) -> str:

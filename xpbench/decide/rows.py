@@ -45,7 +45,7 @@ FRAME_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Sensitivity:
-    """The same comparison computed another way, to stand beside the row.
+    """The same comparison computed another way, to show next to the row.
 
     Attributes:
         name: `raw` (not winsorized), `without CUPED`, `Mixpanel's documented test` …

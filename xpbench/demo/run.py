@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from xpbench.data import events
 from xpbench.decide.readout import Readout, SealedReadout
 from xpbench.decide.rows import Row
-from xpbench.demo.simulation import START, Simulation, Story, Truth, demo_plan, simulate
+from xpbench.demo.simulation import EXPOSURE_DAYS, START, WINDOW_DAYS, Simulation, Story, Truth, demo_plan, simulate
 from xpbench.experiment import register
 from xpbench.files import write_atomic
 from xpbench.forecast.power import plan_power
@@ -45,7 +45,7 @@ class StoryClock:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """One metric's interval beside the planted truth."""
+    """One metric's interval next to the planted truth."""
 
     metric: str
     scale: str
@@ -113,6 +113,7 @@ def run_demo(
     units: int = 40_000,
     seed: int = 2026,
     story: Story = "ship",
+    start: datetime = START,
     tell: Tell = lambda _: None,
 ) -> DemoResult:
     """Plan, register, preflight, simulate, look early (sealed), read out, decide, write the memo, verify it.
@@ -122,24 +123,25 @@ def run_demo(
         units: Visitors.
         seed: Same seed, same numbers.
         story: Which ending.
+        start: Midnight of the first day of exposures; `recent_start` makes the story end within the last week.
         tell: Called with what is being done.
     """
     folder = _free(Path(out))
-    clock = StoryClock(START - timedelta(days=4))
+    clock = StoryClock(start - timedelta(days=4))
     tell("planning and registering")
     plan = demo_plan(units=units)
     experiment = register(plan, folder / "experiments", by="growth-analytics", clock=clock)
     write_atomic(folder / "power.json", (json.dumps(plan_power(plan).to_dict(), indent=2) + "\n").encode())
     tell(f"simulating {units:,} visitors")
-    simulation = simulate(plan, units=units, seed=seed, story=story)
+    simulation = simulate(plan, units=units, seed=seed, story=story, start=start)
     report = preflight(plan, simulation.ids)
     experiment.ledger.append("preflight", {"units": len(simulation.ids), "warnings": _warnings(report)}, by="growth-analytics")
-    clock.to(START)
+    clock.to(start)
     experiment.launch(by="growth-analytics")
     data = folder / "events.parquet"
     pq.write_table(simulation.events, data, compression="zstd")
     tell("looking after the first morning: sealed")
-    first = START + timedelta(hours=9)
+    first = start + timedelta(hours=9)
     clock.to(first)
     sealed = experiment.readout(events(_until(simulation.events, first), until=first, absent_events="zero", clock=clock))
     if not isinstance(sealed, SealedReadout):
@@ -163,8 +165,14 @@ def run_demo(
     return DemoResult(folder, path, notebook, data, readout, sealed, coverage(readout, simulation), proof.status, proof.reason)
 
 
+def recent_start(now: datetime) -> datetime:
+    """The Monday, in UTC, on which the story has to begin so that it is decided within the last week before `now`."""
+    end = now.astimezone(UTC) - timedelta(days=EXPOSURE_DAYS + WINDOW_DAYS + 1)
+    return (end - timedelta(days=end.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def coverage(readout: Readout, simulation: Simulation) -> tuple[Coverage, ...]:
-    """Every row's interval beside the planted truth, on the scale on which the truth is exact."""
+    """Every row's interval next to the planted truth, on the scale on which the truth is exact."""
     out = []
     for row in readout.rows:
         found = _covered(row, simulation.truth[row.metric])
@@ -214,8 +222,13 @@ def _notebook(key: str) -> bytes:
         ("markdown", "# The beta homepage\n\nThe demo's experiment: its plan, what the readout says, and the memo."),
         ("code", f'import xpbench as xp\n\nexperiment = xp.open_experiment("{key}", root="experiments")\nexperiment.plan'),
         ("code", "experiment.status()"),
-        ("markdown", "The readout that the decision rests on, as it was frozen then. Showing it again is no look at the data."),
+        ("markdown", "The readout that the decision rests on, as it was frozen then. Showing it again adds no look."),
         ("code", "readout = experiment.decided_readout()\nreadout"),
+        ("markdown", "Lifts with their intervals, the effect over time, and the health checks, drawn:"),
+        ("code", "readout.plot()"),
+        ("code", 'readout.plot("time")'),
+        ("code", 'readout.plot("health")'),
+        ("markdown", "Every number as a table:"),
         ("code", "readout.to_frame()"),
         (
             "markdown",

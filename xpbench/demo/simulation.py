@@ -26,7 +26,7 @@ Story = Literal["ship", "guardrail", "srm", "lost"]
 loses exposures of visitors who leave at once."""
 
 START = datetime(2026, 9, 7, tzinfo=UTC)
-"""First day of exposures."""
+"""First day of exposures, where nobody asks for another: a Monday."""
 EXPOSURE_DAYS = 21
 WINDOW_DAYS = 14
 PRE_DAYS = 14
@@ -102,7 +102,7 @@ def demo_plan(*, units: int, key: str = "beta-homepage") -> Plan:
     return Plan(**plan)
 
 
-def simulate(plan: Plan, *, units: int, seed: int, story: Story = "ship") -> Simulation:
+def simulate(plan: Plan, *, units: int, seed: int, story: Story = "ship", start: datetime = START) -> Simulation:
     """Events of `units` visitors, assigned by the plan's own hash.
 
     Args:
@@ -110,6 +110,7 @@ def simulate(plan: Plan, *, units: int, seed: int, story: Story = "ship") -> Sim
         units: Visitors, at least 1,000.
         seed: Same seed, same events.
         story: Which ending, see `STORIES`.
+        start: Midnight of the first day of exposures. Only dates depend on it, no number does.
 
     Raises:
         InputError: too few units, or an unknown story.
@@ -131,7 +132,7 @@ def simulate(plan: Plan, *, units: int, seed: int, story: Story = "ship") -> Sim
     ids = [f"visitor-{seed}-{i:07d}" for i in range(units)]
     variants = np.asarray(assign(plan, ids), dtype=object)
     treated = variants == plan.treatments[0].key
-    first = START.timestamp() + _arrivals(rng, units) * 86_400
+    first = start.timestamp() + _arrivals(rng, units) * 86_400
     platform = rng.choice(np.array(["web", "ios", "android"]), size=units, p=[0.5, 0.28, 0.22])
     activity = rng.gamma(2.0, 0.5, size=units)  # mean 1; makes the pre-period foretell the outcome
     log = _Log(ids, platform)
@@ -182,7 +183,7 @@ def simulate(plan: Plan, *, units: int, seed: int, story: Story = "ship") -> Sim
             lost = treated & (platform == "ios") & (rng.random(units) < 0.35)
         else:
             stays = np.isin(np.arange(units), quoted)
-            released = first >= START.timestamp() + RELEASE_DAY * 86_400
+            released = first >= start.timestamp() + RELEASE_DAY * 86_400
             lost = treated & (platform != "web") & released & ~stays & (rng.random(units) < 0.7)
         gone = set(np.asarray(ids, dtype=object)[lost])
         keep = [

@@ -1,4 +1,4 @@
-"""The story that the notebooks tell: the beta homepage's first run, and its second after what went wrong was mended."""
+"""The story of the notebooks: the beta homepage's first run, and its second after what went wrong was fixed."""
 
 from __future__ import annotations
 

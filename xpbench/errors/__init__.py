@@ -20,14 +20,14 @@ The exception tree::
     ├── WatchError            the contract after shipping
     └── MemoError             building, rendering or reading a memo
 
-Every message has the same four parts, `{what is wrong, with its value}. {the rule}. {what to do}. [code]`, and stands in
+Every message has the same four parts, `{what is wrong, with its value}. {the rule}. {what to do}. [code]`, and is in
 `CATALOGUE`, so that the form, the command line and the exception say the same words.
 
 ==========  ===========================================================
 messages    what errors say, a file for each room
 catalogue   the index of all messages by their code
 wording     values made safe to show, and the sentences of a message
-problem     one thing wrong with an input, told where it stands
+problem     one thing wrong with an input, and its place
 ==========  ===========================================================
 """
 
@@ -68,6 +68,10 @@ __all__ = [
     "plain",
     "shown",
 ]
+
+
+NAMED_PROBLEMS = 5
+"""Problems of a plan that the text of its error lists; `.problems` has all of them."""
 
 
 class XpbenchError(Exception):
@@ -118,7 +122,11 @@ class InvalidPlan(PlanError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = list(problems)
         count = number_of(len(self.problems), "problem")
-        super().__init__("XPB-P04", count=plain(count), first=plain("; ".join(str(p) for p in self.problems[:5])))
+        named = [str(p) for p in self.problems[:NAMED_PROBLEMS]]
+        super().__init__("XPB-P04", count=plain(count), first=plain("; ".join(named)))
+        more = len(self.problems) - len(named)
+        listed = "".join(f"\n  - {p}" for p in [*named, *([f"and {more:,} more"] if more else [])])
+        self.args = (f"{self.what}:{listed if len(self.problems) > 1 else ' ' + ''.join(named)} [{self.code}]",)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return InvalidPlan, (self.problems,)

@@ -1,4 +1,4 @@
-"""One thing wrong with an input, told where it stands."""
+"""One thing wrong with an input, and its place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xpbench.errors.wording import sentences, words
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with an input, told where it stands.
+    """One thing wrong with an input, and its place.
 
     Attributes:
         pointer: JSON pointer (RFC 6901) to the value, `""` for the whole.

@@ -60,7 +60,7 @@ class _Plain(str):
 
 
 def plain(text: str) -> str:
-    """Mark text of our own (a rule, a hint, a reason) so that it stands unquoted in a message."""
+    """Mark text of our own (a rule, a hint, a reason) so that it is unquoted in a message."""
     return _Plain(text)
 
 

@@ -1,4 +1,4 @@
-"""Deciding: a decision on record, and the readout it rests on frozen beside it."""
+"""Deciding: a decision on record, and the readout it rests on frozen next to it."""
 
 from __future__ import annotations
 

@@ -497,7 +497,7 @@ class Experiment:
     # state
 
     def status(self) -> Status:
-        """Where the experiment stands; from the ledger alone."""
+        """Where the experiment is; from the ledger alone."""
         return status_of(self.ledger.entries(), now=self._clock())
 
     def signatures_missing(self) -> tuple[str, ...]:
@@ -513,7 +513,7 @@ class Experiment:
         return f"Experiment({self.key!r}, {self.status().state}, plan {self.plan.digest[:12]})"
 
     def _repr_html_(self) -> str:
-        """Where it stands, and the plan in force."""
+        """Where it is, and the plan in force."""
         return f"{self.status()._repr_html_()}<details><summary>Plan in force</summary>{self.plan._repr_html_()}</details>"
 
 

@@ -38,7 +38,7 @@ def running_plans(root: str | Path, *, besides: str) -> tuple[list[Plan], list[s
 
 
 def ensure_room_beside(plan: Plan, root: str | Path) -> None:
-    """Return only if the plan keeps the promises of its layer and holdout beside the running experiments of a root.
+    """Return only if the plan keeps the promises of its layer and holdout next to the running experiments of a root.
 
     Warns:
         AssignWarning: another experiment draws the same number for every unit (same hash and salt), or can't be read.

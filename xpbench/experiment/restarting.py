@@ -101,7 +101,7 @@ def _begin(old: Experiment, ended: Entry, plan: Plan, root: str | Path, *, by: s
 
 
 def _is_begun(root: str | Path, key: str) -> bool:
-    """Whether a run has an entry; a kill may leave its ledger made and empty, which is no run yet."""
+    """Whether a run has an entry; a kill may leave its ledger made and empty, which is not a run yet."""
     path = folder_of(root, key) / LEDGER
     return path.exists() and bool(Ledger(path).entries())
 

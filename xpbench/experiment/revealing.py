@@ -205,7 +205,7 @@ def _within_limit(plan: Plan, ledger: Ledger, body: Mapping[str, Any]) -> Mappin
 
 
 def _rows(plan: Plan, summary: Summary, earlier: tuple[Look, ...], *, last: bool) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
-    """The rows as this look alone has them, and with what earlier looks found standing."""
+    """The rows as this look alone has them, and with what earlier looks had already found."""
     alone = analyse(plan, summary, looks=[replace(look, counts=False) for look in earlier], last=last)
     if not any(look.counts for look in earlier):
         return alone, alone
@@ -213,7 +213,7 @@ def _rows(plan: Plan, summary: Summary, earlier: tuple[Look, ...], *, last: bool
 
 
 def _used(plan: Plan, summary: Summary) -> dict[str, Any]:
-    """The plan that the analysis really used: with the segments that were read and do not stand in it."""
+    """The plan that the analysis really used: with the segments that were read and are not in it."""
     used = plan.to_dict()
     further = [name for name in summary.segments if name not in plan.segments]
     return used | {"segments": [*plan.segments, *further]} if further else used

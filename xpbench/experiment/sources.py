@@ -93,7 +93,7 @@ def files_in(folder: str | Path) -> list[str]:
 
 
 def schema_of(parts: Mapping[str, str] | str) -> EventSchema:
-    """Where the parts of an event stand, from names that people typed; Mixpanel's where none is.
+    """Where the parts of an event are, from names that people typed; Mixpanel's where none is.
 
     Args:
         parts: Columns by part, or `part=column` with commas between; an empty column says that the log has no such part.

@@ -1,4 +1,4 @@
-"""Where an experiment stands: a function of its ledger, never stored."""
+"""Where an experiment is: a function of its ledger, never stored."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOOKED = ("looked", "opened", "peeked")
 
 @dataclass(frozen=True, slots=True)
 class Status(Shows):
-    """Where an experiment stands, derived from its ledger.
+    """Where an experiment is, derived from its ledger.
 
     Attributes:
         key: Its key.
@@ -96,7 +96,7 @@ class Status(Shows):
 
 
 def status_of(entries: Sequence[Entry], *, now: datetime) -> Status:
-    """Where an experiment stands: a function of its verified ledger, which holds every plan that was in force.
+    """Where an experiment is: a function of its verified ledger, which holds every plan that was in force.
 
     Args:
         entries: All entries, oldest first.

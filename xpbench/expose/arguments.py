@@ -62,7 +62,7 @@ def unit_text(unit: object) -> str:
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
-        raise ExposeError("XPB-E10", value=text, reason=plain("it is no valid Unicode text")) from None
+        raise ExposeError("XPB-E10", value=text, reason=plain("it is not a valid Unicode text")) from None
     if size > 255:
         raise ExposeError("XPB-E10", value=text, reason=plain(f"it has {size} bytes, more than 255"))
     return text
@@ -133,9 +133,9 @@ def own_properties(context: Mapping[str, Any]) -> Given:
 def _property(name: Any, value: Any) -> tuple[str, Any]:
     """Why a property can't be sent, empty where it can; and its value as it is sent."""
     if not isinstance(name, str) or not name:
-        return "its name is no text", None
+        return "its name is not text", None
     if not _is_text(name):
-        return "its name is no valid Unicode text", None
+        return "its name is not a valid Unicode text", None
     if name in RESERVED_PROPERTIES:
         return "Mixpanel hides events that have a property of this name", None
     try:

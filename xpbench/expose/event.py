@@ -10,7 +10,7 @@ from typing import Any
 from xpbench.plan import Plan
 
 INCIDENT_EVENT = "Experiment exposure incident"
-"""Event that tells Mixpanel of a variant switch, an unknown variant or an exposure outside the plan's dates."""
+"""Event that reports to Mixpanel a variant switch, an unknown variant or an exposure outside the plan's dates."""
 
 
 def unit_key(experiment: str, unit: str) -> bytes:

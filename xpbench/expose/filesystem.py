@@ -11,7 +11,7 @@ _NETWORK = frozenset(
 
 
 def network_filesystem(path: Path, *, mounts: str | None = None) -> str | None:
-    """Type of the network file system that holds a path, or None for a local one (or where it can't be told).
+    """Type of the network file system that holds a path, or None for a local one (or where it is not known).
 
     Args:
         path: File or folder, existing or not.

@@ -73,12 +73,12 @@ def usable_definitions(payload: Any, before: Mapping[str, Any]) -> tuple[dict[st
 
 def _unusable(flag: Any) -> str | None:
     if not isinstance(flag.key, str) or not flag.key:
-        return "its key is no text"
+        return "its key is not text"
     if not flag.ruleset.variants:
         return "it has no variants"
     for variant in flag.ruleset.variants:
         if not isinstance(variant.key, str):
-            return "a variant's key is no text"
+            return "a variant's key is not text"
         if isinstance(variant.split, bool) or not isinstance(variant.split, (int, float)):
             return f"the split of variant {variant.key!r} is {variant.split!r}"
     for rollout in flag.ruleset.rollout:
@@ -91,7 +91,7 @@ def _unusable(flag: Any) -> str | None:
 
 
 class _LocalProvider(LocalFeatureFlagsProvider):  # type: ignore[misc]
-    """The SDK's local provider, which keeps the last good definitions and tells what went wrong."""
+    """The SDK's local provider, which keeps the last good definitions and says what went wrong."""
 
     on_problem: Callable[[str], None]
     _flag_definitions: dict[str, Any]

@@ -35,7 +35,7 @@ _taken: list[Any] = []
 
 
 def watch(one: Forked) -> None:
-    """Lock it before every fork, and tell it afterwards in the child; for as long as it lives."""
+    """Lock it before every fork, and inform it afterwards in the child; for as long as it lives."""
     _watched.add(one)
 
 

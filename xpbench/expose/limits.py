@@ -96,7 +96,7 @@ def property_problems(properties: Mapping[str, Any]) -> Iterator[tuple[str, str]
         yield "properties", f"too many properties: {len(properties)}, must be below {PROPERTIES}"
     for name, value in properties.items():
         if not isinstance(name, str):
-            yield "properties", f"property name {name!r} is no string"
+            yield "properties", f"property name {name!r} is not a string"
             continue
         reason = value_problem(value)
         if reason:

@@ -79,13 +79,13 @@ class PlanProvider(AbstractProvider):
     def resolve_integer_details(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
-        """Refused: variants are no numbers."""
+        """Refused: variants are not numbers."""
         raise TypeMismatchError(f"Variants of {flag_key} are keys. Ask for text, a truth value or an object")
 
     def resolve_float_details(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
-        """Refused: variants are no numbers."""
+        """Refused: variants are not numbers."""
         raise TypeMismatchError(f"Variants of {flag_key} are keys. Ask for text, a truth value or an object")
 
     def resolve_object_details(

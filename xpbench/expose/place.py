@@ -87,7 +87,7 @@ def _usable(folder: Path, *, tighten: bool) -> str:
     except OSError as error:
         return (error.strerror or str(error)).lower()
     if not folder.is_dir():
-        return "it is no folder"
+        return "it is not a folder"
     return "" if os.access(folder, os.W_OK | os.X_OK) else "it can't be written"
 
 

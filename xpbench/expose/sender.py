@@ -171,7 +171,7 @@ class Sender:
                     db.close()
 
     def _round(self, db: Any) -> float:
-        """Send one head of the outbox; tells how long to wait before the next."""
+        """Send one head of the outbox; says how long to wait before the next."""
         self._outbox.write_held()
         with forks.outside:
             self._outbox.checkpoint(db)

@@ -260,7 +260,7 @@ class RelayService:
         try:
             value = strict_loads(body)
         except (ValueError, RecursionError) as error:
-            text = f"The body is no JSON that all readers read alike: {str(error)[:120]}."
+            text = f"The body is not JSON that all readers read alike: {str(error)[:120]}."
             raise Refusal(400, "json", text) from None
         if isinstance(value, dict):
             return [value], False

@@ -36,7 +36,7 @@ _JUMP_SECONDS = 300.0
 
 
 class Tracker:
-    """Sends each unit's first exposure to Mixpanel, once, and never stands in the way of the code that calls it.
+    """Sends each unit's first exposure to Mixpanel, once, and is never in the way of the code that calls it.
 
     Args:
         plan: The plan, or several when one process runs several experiments.
@@ -423,7 +423,7 @@ class Tracker:
     # -- events of others ---------------------------------------------------------------------------------------------
 
     def enqueue(self, unit: str, event: str, properties: Mapping[str, Any]) -> bool:
-        """Queue an event that is no exposure as durably; True when it is safe on disk."""
+        """Queue an event that is not an exposure as durably; True when it is safe on disk."""
         props, left = own_properties(properties)
         for name, reason in left:
             self._warn("property left out", "", f"{event}, {name}: {reason}")

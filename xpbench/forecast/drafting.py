@@ -161,7 +161,7 @@ def drafted(
     experiment: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Drafted:
-    """The draft of `plan_from`, with what it was made from; `progress` is told what is being done."""
+    """The draft of `plan_from`, with what it was made from; `progress` hears what is being done."""
     progress("Looking at the files")
     data: Any = getattr(source, "log", getattr(source, "table", source)) if hasattr(source, "summarize") else located(source)
     first = source if isinstance(source, (str, Path)) else data[0] if isinstance(data, list) else ""

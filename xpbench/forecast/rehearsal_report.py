@@ -171,7 +171,7 @@ class Rehearsal(Shows):
         if self.omitted:
             out.append(
                 f"Not rehearsed: {', '.join(map(shown, self.omitted))}. A quantile over events has no value per unit to assign "
-                "anew; a guardrail among these is taken as kept, so that the shares of ship are upper bounds."
+                "again; a guardrail among these is taken as kept, so that the shares of ship are upper bounds."
             )
         if self.with_replacement:
             out.append("The history has fewer units than the horizon, so units were drawn with replacement.")

@@ -45,7 +45,7 @@ Specials = Mapping[tuple[str, str], Special]
 
 
 def keys_of(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-    """Keys as they stand in the file, with what the model says of them."""
+    """Keys as they are in the file, with what the model says of them."""
     for name, info in model.model_fields.items():
         yield info.alias or name, info
 

@@ -62,7 +62,7 @@ class ObjectField(Field):
         return {name: value for name, field in self.fields.items() if (value := field.get()) is not MISSING}
 
     def set(self, value: Any) -> None:
-        """Show an object; names that the form does not know are ignored (`PlanForm.load` tells of them)."""
+        """Show an object; names that the form does not know are ignored (`PlanForm.load` reports them)."""
         known = value if isinstance(value, Mapping) else {}
         for name, field in self.fields.items():
             field.set(known.get(name, MISSING))
@@ -227,7 +227,7 @@ class KindField(Field):
         self._arrange({k: v for k, v in known.items() if k != "kind"})
 
     def show(self, problems: Sequence[Located]) -> None:
-        """Problems of the kind beside it, the others in the object."""
+        """Problems of the kind next to it, the others in the object."""
         self.choice.show([(p[1:], q) for p, q in problems if p and p[0] == "kind"])
         rest = [(p, q) for p, q in problems if not (p and p[0] == "kind")]
         if self.body is not None:

@@ -76,7 +76,7 @@ class DecisionForm(Panel):
         self.rule_place = ViewPlace()
         self.outcome = ChoiceLeaf("Decision", list(DECISIONS), about="What is done now")
         self.variant = ChoiceLeaf("Variant to ship", names, optional=True, about="With ship only")
-        self.because = TextLeaf("Because", long=True, about="The reason, in your words; it stands in the memo")
+        self.because = TextLeaf("Because", long=True, about="The reason, in your words; it is in the memo")
         self.by = TextLeaf("Decided by", about="Who answers for it; the plan's owner, unless you say another")
         self.by.set(self.experiment.plan.owner)
         self.numbers = html("", "xp-numbers")
@@ -251,7 +251,7 @@ class DecisionForm(Panel):
         return DecisionCard(self.experiment, self.readout)
 
     def to_dict(self) -> dict[str, Any]:
-        """What stands in the form."""
+        """What is in the form."""
         names = ("outcome", "variant", "because", "by")
         return {n: None if (v := getattr(self, n).get()) is MISSING else v for n in names}
 

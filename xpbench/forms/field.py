@@ -112,7 +112,7 @@ class Field:
         self._listeners.append(listener)
 
     def changed(self) -> None:
-        """Tell the listeners."""
+        """Call the listeners."""
         for listener in self._listeners:
             listener()
 
@@ -121,7 +121,7 @@ class Field:
         raise NotImplementedError
 
     def set(self, value: Any) -> None:
-        """Show a JSON value; `MISSING` shows the default. Listeners are not told."""
+        """Show a JSON value; `MISSING` shows the default. Listeners are not called."""
         raise NotImplementedError
 
     def show(self, problems: Sequence[Located]) -> None:

@@ -30,7 +30,7 @@ class HistoryBox:
         self.trigger = TextLeaf(
             "Event that would have exposed a unit", about="Its first one starts a unit's windows; empty: the log has exposures"
         )
-        self.day = TextLeaf("Day column", about="Of the first visit; tells how many units come a day")
+        self.day = TextLeaf("Day column", about="Of the first visit; says how many units come a day")
         self.button = button("Read baselines", run)
         self.kind.on_change(self._arrange)
         self.widget = box(

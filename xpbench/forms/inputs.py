@@ -190,7 +190,7 @@ class PercentLeaf(NumberLeaf):
         super()._observed(change)
 
     def parse(self, shown: str) -> Any:
-        """The share; the text where it is no number."""
+        """The share; the text where it is not a number."""
         if not shown.strip():
             return MISSING
         body = shown.strip()
@@ -247,7 +247,7 @@ class SuggestLeaf(TextLeaf):
             self.control.options = tuple(known)
 
     def show(self, problems: Sequence[Located]) -> None:
-        """Show problems, and what the data hold of the value that stands there."""
+        """Show problems, and what the data hold of the value that is there."""
         fact = self._facts.get(str(self.control.value))
         self._help = self._about + (f'<p class="xp-help">{escape(fact)}</p>' if fact else "")
         super().show(problems)
@@ -345,7 +345,7 @@ class TickLeaf(Leaf):
 
 
 class WordsLeaf(TextLeaf):
-    """A list of words or numbers, parted by commas or lines."""
+    """A list of words or numbers, separated by commas or lines."""
 
     def __init__(self, label: str, *, about: str = "", default: Any = MISSING, numbers: bool = False, whole: bool = False,
                  optional: bool = False) -> None:  # fmt: skip

@@ -255,7 +255,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("op", "value"),
     ("day", "length_days"),
 )
-"""Fields that stand side by side where there is room."""
+"""Fields that are side by side where the width allows."""
 
 SECTIONS: dict[str, str] = {
     "exposure": "Exposure in the log",

@@ -237,7 +237,7 @@ class MetricTable(Field):
         self.select(0 if self._values else None)
 
     def show(self, problems: Sequence[Located]) -> None:
-        """Mark the lines with problems; tell those of the selected metric beside its fields."""
+        """Mark the lines with problems; show those of the selected metric next to its fields."""
         self._by_index: dict[int, list[Located]] = {}
         own: list[Problem] = []
         for path, problem in problems:

@@ -113,7 +113,7 @@ class SourceBox:
         self.variant = SuggestLeaf("Variant column", about="Found in the table if empty")
         self.day = SuggestLeaf("Day column", about="Of the first exposure; shows exposures over time")
         self.schema = MappingLeaf(
-            "Where the parts of an event stand", about="One part = column a line, such as time = ts; Mixpanel's names if empty"
+            "Where the parts of an event are", about="One part = column a line, such as time = ts; Mixpanel's names if empty"
         )
         self.zone = TextLeaf(
             "Time zone of the log", about="Of a Mixpanel project from before 2023, such as US/Pacific; UTC if empty"

@@ -42,12 +42,12 @@ WHATS: dict[str, str] = {
 }
 
 _RULES: tuple[tuple[str, str, str], ...] = (
-    (r"valid integer", "is no whole number", "Type digits, such as 40,000"),
-    (r"valid number", "is no number", "Type one with a point, such as 0.5 or 5 %"),
-    (r"match pattern .*\\d\{4\}", "is no date", "Write it as 2026-12-24"),
+    (r"valid integer", "is not a whole number", "Type digits, such as 40,000"),
+    (r"valid number", "is not a number", "Type one with a point, such as 0.5 or 5 %"),
+    (r"match pattern .*\\d\{4\}", "is not a date", "Write it as 2026-12-24"),
     (r"valid boolean", "is neither yes nor no", "Choose one of the two"),
     (r"valid dictionary|extract fields", "can't be read", "Fill in the fields again"),
-    (r"valid (list|tuple)", "is no list", "Put commas between the entries"),
+    (r"valid (list|tuple)", "is not a list", "Put commas between the entries"),
 )
 
 

@@ -1,4 +1,4 @@
-"""The plan form: every field of a plan, problems beside them, a draft on disk, and registering in two steps."""
+"""The plan form: every field of a plan, problems next to them, a draft on disk, and registering in two steps."""
 
 from __future__ import annotations
 
@@ -268,7 +268,7 @@ class PlanForm(Shown):
         return [html(f"<h4>{escape(heading)}</h4>", "xp-section"), widget] if heading else [widget]
 
     def _start_box(self) -> ipw.Box:
-        self.template_choice = ChoiceLeaf("Start from a template", template_names(), about="Replaces what stands in the form.")
+        self.template_choice = ChoiceLeaf("Start from a template", template_names(), about="Replaces what is in the form.")
         self.template_button = button("Use template", guarded(self.status, self.use_template))
         self.import_path = TextLeaf("Import a plan file", about="Path of a .json or .toml file.")
         self.import_button = button("Import file", guarded(self.status, self.import_file))
@@ -556,7 +556,7 @@ class PlanForm(Shown):
         self.size.update(now)
 
     def load(self, value: Mapping[str, Any]) -> None:
-        """Show another plan; what it has that no plan knows is told in the status box and left out."""
+        """Show another plan; what it has that no plan knows is reported in the status box and left out."""
         unknown = [p for p in check(value) if p.code == "XPB-P01"]
         self._fill(value)
         self.go(self.step)

@@ -1,4 +1,4 @@
-"""Live sample size, power and duration beside the plan, with the power curve; whatever of the texts is still missing."""
+"""Live sample size, power and duration next to the plan, with the power curve; whatever of the texts is still missing."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class SizeBox:
 
     @property
     def is_current(self) -> bool:
-        """Whether what was computed last belongs to the plan as it stands."""
+        """Whether what was computed last belongs to the plan as it is."""
         return bool(self._wanted) and self._of == self._wanted
 
     def update(self, value: dict[str, Any]) -> None:

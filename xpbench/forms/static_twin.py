@@ -1,4 +1,4 @@
-"""How a form shows itself: the live widget, and beside it a static summary that survives the kernel."""
+"""How a form shows itself: the live widget, and next to it a static summary that survives the kernel."""
 
 from __future__ import annotations
 

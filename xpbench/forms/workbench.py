@@ -33,7 +33,7 @@ class RegistryCard:
             TableColumn("key", "Experiment"),
             TableColumn("title", "Title"),
             TableColumn("state", "State"),
-            TableColumn("sentence", "Where it stands"),
+            TableColumn("sentence", "State"),
         )
         self.table = Table("Experiments", columns, found)
 

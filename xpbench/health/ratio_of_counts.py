@@ -76,7 +76,7 @@ class SampleRatio(Shows):
             return f"{head} fit {split} ({said})."
         lacks = f"{shown(self.missing_in)[1:-1]} lacks at least {self.missing_share:.1%} of its units, or another has too many"
         if self.status == "warn":
-            return f"{head} fit {split} poorly ({said}): unusual, not conclusive. If it is no chance, {lacks}."
+            return f"{head} fit {split} poorly ({said}): unusual, not conclusive. If it is not chance, {lacks}."
         return f"{head} do not fit {split} ({said}): {lacks}. Don't read effects before the cause is found."
 
     def to_dict(self) -> dict[str, Any]:
@@ -216,7 +216,7 @@ def _name(key: Any) -> str:
 
 
 def _number(value: Any) -> float | None:
-    """A finite number; None for anything else. Truth values are none: they are no count."""
+    """A finite number; None for anything else. Truth values are none: they are not counts."""
     if isinstance(value, (bool, str, bytes)) or type(value).__name__ == "bool":
         return None
     try:

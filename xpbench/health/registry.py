@@ -1,4 +1,4 @@
-"""The registry of health checks, in the order in which they are told where they are equally bad."""
+"""The registry of health checks, in the order in which they are reported where they are equally bad."""
 
 from __future__ import annotations
 

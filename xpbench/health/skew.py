@@ -8,7 +8,7 @@ import numpy as np
 
 
 def skew_p(counts: Mapping[str, int], of: Mapping[str, int]) -> float | None:
-    """p-value of "the same rate in every variant", or None where it can't be told.
+    """p-value of "the same rate in every variant", or None where it is not known.
 
     Pearson's chi-squared over the table happened / did not where every expected count is at least 5; below that,
     Fisher's exact test of each variant against the rest, Bonferroni-corrected.

@@ -48,7 +48,7 @@ NEXT: dict[ShownState, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ListedHealth:
-    """The worst word of the checks of the last look, with what stands behind it."""
+    """The worst word of the checks of the last look, with what is behind it."""
 
     status: HealthWord
     text: str
@@ -192,7 +192,7 @@ def _derive(folder: Path, name: str, now: datetime) -> _Known:
     try:
         check_key(name)
         if folder.is_symlink() or any((folder / file).is_symlink() for file in (LEDGER, PLAN, READOUT)):
-            return _broken(name, "A symbolic link stands where the folder or one of its files should be.")
+            return _broken(name, "The folder or one of its files is a symbolic link, not a file.")
         if not (folder / LEDGER).is_file():
             return _unregistered(folder, name)
         entries = read_entries(folder)
@@ -236,7 +236,7 @@ def _unregistered(folder: Path, name: str) -> _Known:
 
 
 def _drafts(base: Path) -> list[Item]:
-    """Plans that are not registered: what forms have saved, and `*.plan.json` beside the experiments."""
+    """Plans that are not registered: what forms have saved, and `*.plan.json` next to the experiments."""
     out = []
     for folder, prefix in ((base / DRAFTS, f"{DRAFTS}/"), (base, "")):
         try:
@@ -365,7 +365,7 @@ def _sealed(item: Item, known: _Known, now: datetime) -> Item:
 def _date(
     units_needed: int | None, days_needed: int | None, units: int, began: datetime, last: Entry | None, now: datetime
 ) -> datetime | None:
-    """When results will be due at the pace so far; None where it can't be told."""
+    """When results will be due at the pace so far; None where it is not known."""
     dates = []
     if days_needed:
         dates.append(began + timedelta(days=days_needed))

@@ -238,7 +238,7 @@ def read_bounded(file: Path, path: str) -> bytes:
 
 
 def _plans(models: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Plans that stand beside the experiments, or in the folder of drafts."""
+    """Plans that are next to the experiments, or in the folder of drafts."""
     return {m["name"]: m for m in models if m["type"] != "directory" and m["name"].endswith(".plan.json")}
 
 

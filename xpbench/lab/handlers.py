@@ -13,6 +13,7 @@ import re
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -225,7 +226,7 @@ class VerifyHandler(Handler):
         path = clean_path(sent.get("path"))
         shown = sent.get("shown")
         if shown is not None and not isinstance(shown, str):
-            raise InputError("XPB-J04", reason="shown is no text")
+            raise InputError("XPB-J04", reason="shown is not a text")
         name = path.rpartition("/")[2]
         from xpbench.lab.verdicts import kind_of
 
@@ -344,7 +345,7 @@ class NotebooksHandler(Handler):
         folder = clean_path(sent["folder"]) if isinstance(sent.get("folder"), str) else root.rpartition("/")[0]
         extra = sent.get("parameters") or {}
         if not isinstance(extra, dict) or not all(isinstance(v, (str, int, float, bool, type(None))) for v in extra.values()):
-            raise InputError("XPB-J04", reason="parameters are no object of plain values")
+            raise InputError("XPB-J04", reason="parameters are not an object of plain values")
         values = {**extra, "root": notebooks.relative(root, start=folder)}
         if key:
             values["key"] = key
@@ -376,13 +377,13 @@ class DemoHandler(Handler):
     @answered
     async def post(self) -> None:
         """Run it and answer with what it made."""
-        from xpbench.demo.run import run_demo
+        from xpbench.demo.run import recent_start, run_demo
 
         lock = self.settings.setdefault("xpbench_demo", asyncio.Lock())
         async with lock:
             with tempfile.TemporaryDirectory(prefix="xpbench-demo-") as temporary:
                 target = Path(temporary) / "demo"
-                result = await asyncio.to_thread(run_demo, target, units=DEMO_UNITS)
+                result = await asyncio.to_thread(run_demo, target, units=DEMO_UNITS, start=recent_start(datetime.now(UTC)))
                 folder = await self._free_folder()
                 for file in sorted(p for p in target.rglob("*") if p.is_file() and not _is_hidden(p.relative_to(target))):
                     data = await asyncio.to_thread(file.read_bytes)

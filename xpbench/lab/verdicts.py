@@ -1,4 +1,4 @@
-"""What *Verify* says of a document: a memo checked with its own evidence, a plan against the ledger beside it."""
+"""What *Verify* says of a document: a memo checked with its own evidence, a plan against the ledger next to it."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 class Clock(Protocol):
-    """Anything that tells an aware UTC time when it is called."""
+    """Anything that returns an aware UTC time when it is called."""
 
     def __call__(self) -> datetime:
         """The time now."""

@@ -187,12 +187,12 @@ class NewerSchema(ValueError):
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out = dict(pairs)
     if len(out) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("a key appears twice in one object")
     return out
 
 
 def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 _decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse, parse_int=whole, parse_float=real)
@@ -213,7 +213,7 @@ def parse_line(line: bytes) -> Entry:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
-        raise ValueError("it is no UTF-8") from None
+        raise ValueError("it is not UTF-8") from None
     frame = _FRAME.match(text)
     if frame is None:
         return _parse_any(line, text)
@@ -250,7 +250,7 @@ def _decoded(text: str) -> Any:
     try:
         return _decoder.decode(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"it is no JSON ({error.msg} at character {error.pos + 1})") from None
+        raise ValueError(f"it is not JSON ({error.msg} at character {error.pos + 1})") from None
     except RecursionError:
         raise ValueError(f"it is more than {MAX_DEPTH} levels deep") from None
 
@@ -262,7 +262,7 @@ def _parse_any(line: bytes, text: str) -> Entry:
         raise ValueError("a byte order mark was put before it")
     data = _decoded(text)
     if type(data) is not dict:
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     schema = data.get("schema")
     if type(schema) is int and schema > SCHEMA:
         raise NewerSchema(str(schema))
@@ -272,22 +272,22 @@ def _parse_any(line: bytes, text: str) -> Entry:
         missing, extra = sorted(_NEEDED - keys), sorted(keys - allowed)
         raise ValueError(f"it lacks {', '.join(missing)}" if missing else f"it has unknown keys: {', '.join(extra)[:80]}")
     if type(schema) is not int or not 1 <= schema <= SCHEMA:
-        raise ValueError("its schema is no known whole number")
+        raise ValueError("its schema is not a known whole number")
     seq, by, back = data["seq"], data["by"], data.get("set_back_seconds", 0.0)
     kind, at, prev, sum_ = data["kind"], data["at"], data["prev"], data["sha256"]
     if type(seq) is not int or seq < 1:
-        raise ValueError("its seq is no whole number above 0")
+        raise ValueError("its seq is not a whole number above 0")
     if type(data["body"]) is not dict:
-        raise ValueError("its body is no JSON object")
+        raise ValueError("its body is not a JSON object")
     if by is not None and type(by) is not str:
         raise ValueError("its by is neither text nor null")
     if type(back) not in (int, float) or back < 0:
-        raise ValueError("its set_back_seconds is no positive number")
+        raise ValueError("its set_back_seconds is not a positive number")
     base, agent = data.get("base", ""), data.get("agent", "")
     if type(base) is not str or ("base" in data and not _BASE.match(base)):
-        raise ValueError("its base is no length and digest of a ledger")
+        raise ValueError("its base is not a length and digest of a ledger")
     if type(agent) is not str or ("agent" in data and not agent):
-        raise ValueError("its agent is no text")
+        raise ValueError("its agent is not text")
     if not (type(kind) is type(at) is type(prev) is type(sum_) is str and _FORM.match(f"{at} {prev} {sum_} {kind}")):
         raise ValueError("its at, kind, prev or sha256 does not have the form it must have")
     return Entry(seq, kind, at, by, data["body"], prev, schema, float(back), base, agent, line, _checked(line, sum_))

@@ -11,7 +11,7 @@ from xpbench.ledger.entry import Entry
 Knowledge = Literal["nothing assigned", "no outcomes computed", "outcomes computed, unseen", "effects seen"]
 
 LEVELS: tuple[Knowledge, ...] = get_args(Knowledge)
-"""From least to most; an amendment is the weaker the later its level stands here."""
+"""From least to most; an amendment is the weaker the later its level appears here."""
 
 _EFFECTS = frozenset(("peeked", "opened", "decided", "deferred", "superseded", "memo", "watched"))
 _OUTCOMES = frozenset(("looked",))

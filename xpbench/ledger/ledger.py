@@ -31,7 +31,7 @@ Body = Mapping[str, Any] | Callable[[tuple[Entry, ...]], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something a reader of the ledger should know that is no error.
+    """Something a reader of the ledger should know that is not an error.
 
     Attributes:
         name: `torn_tail`, `missing_line_end`, `clock_set_back`, `unknown_kind`.
@@ -360,7 +360,8 @@ class Ledger:
             except (BrokenLedger, LedgerError):
                 notices.append(
                     Notice(
-                        "torn_tail", f"The last {len(rest):,} bytes are no whole entry and do not count: a write was cut short."
+                        "torn_tail",
+                        f"The last {len(rest):,} bytes are not a whole entry and don't count: a write was cut short.",
                     )
                 )
             else:
@@ -442,7 +443,7 @@ def follow(entry: Entry, length: int, head: str, last_at: str) -> None:
         ValueError: with the reason.
     """
     if entry.seq != length + 1:
-        raise ValueError(f"it says it is number {entry.seq}, but stands at {length + 1}: an entry was removed, added or moved")
+        raise ValueError(f"it says it is number {entry.seq}, its place is {length + 1}: an entry was removed, added or moved")
     if entry.prev != head:
         raise ValueError("it was written after another entry than the one before it: an entry was changed, or this is a fork")
     back = 0.0 if entry.at >= last_at else (parse_stamp(last_at) - parse_stamp(entry.at)).total_seconds()

@@ -59,7 +59,7 @@ _text: list[str] = []
 
 
 def holder() -> dict[str, Any]:
-    """Who this process is, as it stands in a lock file."""
+    """Who this process is, as it is in a lock file."""
     pid = os.getpid()
     if _me.get("pid") != pid:  # facts of a process; a fork is another one
         _me.update(pid=pid, started=_started(pid), host=platform.node(), boot=_boot_id(), pid_space=_pid_space())
@@ -95,7 +95,7 @@ def is_stale(other: dict[str, Any], *, age_seconds: float) -> bool:
 
 
 class Locked:
-    """A held lock; `still_ours()` tells whether nobody has taken it over."""
+    """A held lock; `still_ours()` says whether nobody has taken it over."""
 
     def __init__(self, path: Path, identity: tuple[int, ...]) -> None:
         self._path = path

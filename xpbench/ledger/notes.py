@@ -1,4 +1,4 @@
-"""Witnesses as git notes: length and head of a ledger, kept beside a commit and pushed with it."""
+"""Witnesses as git notes: length and head of a ledger, kept next to a commit and pushed with it."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def _clear_plan(folder: Path) -> None:
 
 
 def _repaired_folder(folder: Path, *, by: str | None, clock: Clock) -> Repair | None:
-    """The folder under its right name again; a copy beside the original is merged into it and put aside. None: it is right."""
+    """The folder under its right name again; a copy next to the original is merged into it and put aside. None: it is right."""
     entries = Ledger(folder / LEDGER).entries()
     try:
         ensure_named(folder, entries)

@@ -32,7 +32,7 @@ def message(plan_digest: str, name: str) -> bytes:
 
 
 def signed_part(entries: Sequence[Entry]) -> dict[str, Any]:
-    """What a signature given now covers beside plan and name: the ledger's head, and the decision with readout and data.
+    """What a signature given now covers next to plan and name: the ledger's head, and the decision with readout and data.
 
     Args:
         entries: All entries of the ledger.
@@ -125,9 +125,9 @@ def _sign_ed25519(text: bytes, data: bytes, path: Path) -> dict[str, str]:
     try:
         private = load_pem_private_key(data, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise _unusable(path, "it is no PEM key without a password") from error
+        raise _unusable(path, "it is not a PEM key without a password") from error
     if not isinstance(private, Ed25519PrivateKey):
-        raise _unusable(path, "it is no Ed25519 key")
+        raise _unusable(path, "it is not an Ed25519 key")
     public = private.public_key().public_bytes_raw().hex()
     return {"kind": "ed25519", "public_key": public, "value": private.sign(text).hex()}
 

@@ -156,7 +156,7 @@ def check(answer: bytes, data: bytes, *, roots: Sequence[Certificate]) -> tuple[
 
 
 def certificates(path: str | Path) -> list[Certificate]:
-    """The certificates (PEM) in a file: roots, and whatever stands between them and the authority.
+    """The certificates (PEM) in a file: roots, and whatever is between them and the authority.
 
     Raises:
         InputError: `XPB-I01` no such file, `XPB-I02` no certificate in it, `XPB-I05` the extra is not installed.
@@ -268,7 +268,7 @@ def _decoded(answer: bytes) -> Any:
             raise ValueError(f"the authority refused: {said[:200]}")
         _ = found.tst_info.gen_time
     except ValueError as error:
-        raise ValueError(str(error)[:200] or "it is no RFC 3161 response") from None
+        raise ValueError(str(error)[:200] or "it is not an RFC 3161 response") from None
     return found
 
 

@@ -8,7 +8,7 @@ SPACES = (
     " \t\n\r\v\f\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u200e\u200f"
     "\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
 )
-"""Signs around a value that are no part of it: blanks of every width, and signs that nobody sees."""
+"""Signs around a value that are not part of it: blanks of every width, and signs that nobody sees."""
 
 NOTHING = frozenset(
     {

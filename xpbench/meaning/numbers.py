@@ -169,7 +169,7 @@ def number_of_text(text: str) -> float | None:
 
 
 def number_sql(short: str) -> str:
-    """SQL (DuckDB) of `number_of_text` for a trimmed text; null where it is no number, or none is there."""
+    """SQL (DuckDB) of `number_of_text` for a trimmed text; null where it is not a number, or none is there."""
     number = f"try_cast({short} AS DOUBLE)"
     return (
         f"CASE WHEN NOT isnan({number}) AND NOT contains({short}, '_') THEN {number} WHEN {nothing_sql(short)} THEN NULL "
@@ -187,7 +187,7 @@ def number_spark(text: str) -> str:
 
 
 def advice(texts: Sequence[str]) -> str:
-    """What to do about a column with values such as these, which are no numbers."""
+    """What to do about a column with values such as these, which are not numbers."""
     lower = {trimmed(t).lower() for t in texts}
     if len(lower) == 1 and lower <= {yes for yes, _ in PAIRS}:
         (word,) = lower

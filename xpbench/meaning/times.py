@@ -17,7 +17,7 @@ SECOND = 1_000_000
 DAY = 86_400 * SECOND
 
 EARLIEST = 1_104_537_600 * SECOND
-"""2005-01-01: events from before are told, since no log of an experiment is that old."""
+"""2005-01-01: events from before are reported, since no log of an experiment is that old."""
 
 LATEST = 4_102_444_800 * SECOND
 """2100-01-01: a number that reads as a later time counts something else than what it was taken for."""
@@ -76,7 +76,7 @@ def _micros(moment: datetime) -> int:
 
 
 def time_of_text(text: str) -> tuple[int, bool] | None:
-    """Microseconds since 1970 and whether the text names its zone; None where it is no time.
+    """Microseconds since 1970 and whether the text names its zone; None where it is not a time.
 
     A clock reading is counted as if it were in UTC. Numbers count as clock readings, since exports of some projects are
     shifted by their zone.
@@ -116,7 +116,7 @@ def time_of_text(text: str) -> tuple[int, bool] | None:
 
 
 def days_of(texts: Sequence[str], *, more: bool = False) -> dict[str, str | None]:
-    """The UTC day of each different text of a column; None where a text is no day.
+    """The UTC day of each different text of a column; None where a text is not a day.
 
     Args:
         texts: The different texts.
@@ -161,7 +161,7 @@ def day_first(texts: Sequence[str]) -> bool | None:
 
 
 def day_advice(texts: Sequence[str]) -> str:
-    """What to do about texts that are no days."""
+    """What to do about texts that are not days."""
     if texts and all(re.fullmatch(r"[3-6][0-9]{4}(\.[0-9]+)?", t.strip()) for t in texts):
         return "Write days as 2026-01-31: these are numbers of days as a spreadsheet counts them"
     if any(_LAST.fullmatch(t.strip()) for t in texts):
@@ -182,7 +182,7 @@ def zoned_sql(text: str) -> str:
 
 
 def time_sql(text: str, number: str) -> str:
-    """SQL (DuckDB) of `time_of_text`: microseconds, null where a text is no time.
+    """SQL (DuckDB) of `time_of_text`: microseconds, null where a text is not a time.
 
     Args:
         text: Expression of the text, without blanks around it.

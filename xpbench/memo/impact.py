@@ -16,11 +16,11 @@ from xpbench.wording.verdicts import is_worse_within
 DAYS_PER_MONTH = 30.4375
 """365.25 / 12."""
 
-_COUNTS_AS = {"conversion": "converting units", "funnel": "units through the funnel", "retention": "returning units"}
+_COUNTS_AS = {"funnel": "completed funnels", "retention": "returns"}
 """What a unit with a 1 is called; the sentence before has named the metric."""
 
 _COUNTED = ("conversion", "count", "retention", "funnel", "sessions")
-"""Kinds whose mean per unit adds up to a number of things."""
+"""Kinds whose mean per unit can be summed to a number of things."""
 
 
 def impact_sentences(payload: Mapping[str, Any]) -> tuple[str, str]:
@@ -33,7 +33,7 @@ def impact_sentences(payload: Mapping[str, Any]) -> tuple[str, str]:
     if row is None:
         return say("impact.nothing"), say("impact.nothing_next")
     parts = [p for p in (_how_much(readout, row), _rails(readout, row["variant"])) if p]
-    second = "; ".join(parts) or "Its size per month is not told: the metric is no number per unit"
+    second = "; ".join(parts) or "Its size per month is not reported: the metric is not a number per unit"
     return _what(readout, row), second[0].upper() + second[1:] + "."
 
 
@@ -77,14 +77,14 @@ def _what(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
 
 
 def daily_units(readout: Mapping[str, Any]) -> tuple[float, str] | None:
-    """New units a day over all variants, and where the number comes from; None where neither data nor plan tell it."""
+    """New units a day over all variants, and where the number comes from; None where neither data nor plan say it."""
     by_day = readout["summary"]["exposures_by_day"]
     if by_day:
         days = sorted(by_day)
         span = (date.fromisoformat(days[-1][:10]) - date.fromisoformat(days[0][:10])).days + 1
-        return sum(sum(v.values()) for v in by_day.values()) / span, "the traffic of this experiment"
+        return sum(sum(v.values()) for v in by_day.values()) / span, "this experiment saw"
     planned = readout["plan"].get("planning", {}).get("daily_units")
-    return (float(planned), "the traffic named in the plan") if planned else None
+    return (float(planned), "the plan expects") if planned else None
 
 
 def _how_much(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
@@ -92,16 +92,18 @@ def _how_much(readout: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     if not counted and row["kind"] not in ("sum", "column"):
         return ""
     traffic = daily_units(readout)
-    if traffic is None:
-        per, where = 1000.0, "for every 1,000 units"
-    else:
-        per = traffic[0] * DAYS_PER_MONTH
-        where = f"a month at {traffic[1]} ({digits.whole(round_to(per, 3))} units a month), if every unit had it"
+    units = digits.units_word(readout["plan"]["unit"])
+    per = 1000.0 if traffic is None else traffic[0] * DAYS_PER_MONTH
     values = [round_to(per * row[k], 3) for k in ("effect", "ci_low", "ci_high")]
     decimals = digits.decimals_for(values[2] - values[1])
     point, low, high = (digits.fixed(v, decimals, signed=True) for v in values)
-    what = f"{point} {_COUNTS_AS.get(row['kind'], 'units with a yes')}" if row["is_proportion"] else f"{point} in all"
-    return f"That adds up to {what} {where} (from {low} to {high})"
+    what = f"{point} {_COUNTS_AS.get(row['kind'], 'conversions')}" if row["is_proportion"] else f"{point} in all"
+    if traffic is None:
+        return f"For every 1,000 {units}, that is {what} ({low} to {high})"
+    return (
+        f"Rolled out to all {units}, that is {what} a month ({low} to {high}); {traffic[1]} {digits.whole(round_to(per, 3))} "
+        f"{units} a month"
+    )
 
 
 def _rails(readout: Mapping[str, Any], variant: str) -> str:
@@ -114,7 +116,7 @@ def _rails(readout: Mapping[str, Any], variant: str) -> str:
     if slipped:
         return "; ".join(slipped)
     if unclear:
-        return f"not yet shown to be safe: {', '.join(unclear)}"
+        return f"not yet shown to be within its margin: {', '.join(unclear)}"
     if not rails:
         return ""
     return "no guardrail is worse than planned" if len(rails) > 1 else f"the guardrail {rails[0]['label']} is within its margin"

@@ -145,7 +145,7 @@ def build(
     decision: Entry | None = None,
     seeds: Mapping[str, int | str] | None = None,
 ) -> Memo:
-    """The memo of a readout and the ledger as it stands.
+    """The memo of a readout and the ledger as it is.
 
     Everything that is not in the readout comes from the ledger: registration, amendments with what was known, sign-offs,
     waivers and the decision. No clock is read.

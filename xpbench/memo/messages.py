@@ -28,6 +28,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
     "basis.differs": ("differs from the rule of the plan, which says: {rule_says} ({rows})",),
     "forest.note": (
+        "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The appendix shows the other "
+        "rows on the same scale.",
         "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The other rows stand in the "
         "appendix, on the same scale.",
     ),
@@ -38,6 +40,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "looks.line_agents": ("{line}; {agents} by programs on behalf of people",),
     "looks.all": ("{cost} The ledger has {looks} in all.",),
     "looks.chosen": (
+        "The results above come from one of {looks} at different data. Choosing among looks finds a difference more often than "
+        "in {alpha} of experiments without an effect.",
         "The results above were read at one of {looks} at different data. Whoever can choose among looks finds a difference "
         "more often than in {alpha} of true nulls.",
     ),
@@ -53,6 +57,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "impact.nothing": ("No primary metric could be computed.",),
     "impact.nothing_next": ("See the metrics below for the reasons.",),
     "impact.unclear": (
+        "With {variant}, {metric} was {treatment}, and {control} without it; the data show no difference ({level} interval "
+        "{low} to {high}).",
         "{metric} came to {treatment} with {variant} and to {control} without it; the {level} interval of the change runs from "
         "{low} to {high}, so no difference is shown.",
     ),
@@ -90,6 +96,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "alone could move the number.",
     ),
     "method.sequential": (
+        "The interval stays valid however often you look. It is a normal-mixture confidence sequence, wider than a "
+        "fixed-horizon interval at any single look: that is the price of looking early.",
         "The interval stays valid however often and whenever one looks. It is a normal-mixture confidence sequence, wider than "
         "a fixed-horizon interval at any single look: that is the price of looking early.",
     ),
@@ -110,6 +118,9 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     ),
     "method.corrections": (
         "Several comparisons share the error level of {alpha}: the family of {family} metrics {first}, the family of the other "
+        "metrics {second}. Intervals are widened to match. Guardrails are not part of a family: all must pass, each at the "
+        "full level.",
+        "Several comparisons share the error level of {alpha}: the family of {family} metrics {first}, the family of the other "
         "metrics {second}. Intervals are widened to match. Guardrails stand outside: all must pass, each at the full level.",
     ),
     "method.guardrails": (
@@ -117,10 +128,14 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "as “safe”.",
     ),
     "method.cuped": (
+        "Where the plan asks for it, CUPED takes out the part of the difference that behaviour before the experiment predicts. "
+        "It narrows the interval and does not shift the expected effect.",
         "Where the plan asks for it, the part of the difference that behaviour before the experiment foretold is taken out "
         "(CUPED). It narrows the interval and does not shift the expected effect.",
     ),
     "method.caps": (
+        "Extreme values were capped at thresholds taken over all variants together. The estimate is the mean of capped values; "
+        "the raw result is next to it.",
         "Extreme values were capped at thresholds taken over all variants together; what is estimated is the mean of "
         "capped values. The raw result stands beside it.",
     ),
@@ -129,9 +144,12 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "change it.",
     ),
     "limits.seal": (
+        "The seal is a commitment, not a lock: anyone with the raw data can compute results elsewhere, outside this record.",
         "The seal is a commitment, not a lock: whoever has the raw data can compute results elsewhere, outside of this record.",
     ),
     "limits.ledger": (
+        "Any edit breaks the ledger's hash chain. Its owner could rebuild the whole chain, so keep a copy of this memo "
+        "elsewhere.",
         "The ledger shows any change that does not rebuild it whole. Its owner could rebuild it; what stands against that "
         "is this memo and every other copy of the witness.",
     ),

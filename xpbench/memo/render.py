@@ -68,7 +68,7 @@ def page(payload: Mapping[str, Any]) -> str:
 
 
 def embedded(json_text: str) -> str:
-    """JSON that can stand in a script element: `<`, `>`, `&`, U+2028 and U+2029 as JSON escapes, so that nothing closes it."""
+    """JSON that is safe in a script element: `<`, `>`, `&`, U+2028 and U+2029 as JSON escapes, so that nothing closes it."""
     for sign in "<>&\u2028\u2029":
         json_text = json_text.replace(sign, f"\\u{ord(sign):04x}")
     return json_text

@@ -99,7 +99,7 @@ def _check_derived(notes: Notes, payload: J) -> None:
 
 
 def check_signed(notes: Notes, path: str | Path, payload: J, *, stamp: str | Path | None, tsa_ca: str | Path | None) -> None:
-    """Signatures of sign-offs, and time stamps in the ledger or beside the memo: what needs cryptography.
+    """Signatures of sign-offs, and time stamps in the ledger or next to the memo: what needs cryptography.
 
     Args:
         notes: Where to note what is found.

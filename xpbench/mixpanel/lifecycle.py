@@ -45,7 +45,7 @@ DecidedOutcome = Literal["ship", "ship none", "iterate", "defer"]
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Where an experiment stands in Mixpanel after a step.
+    """Where an experiment is in Mixpanel after a step.
 
     Attributes:
         experiment_id: Its id there.
@@ -208,7 +208,7 @@ def decide(
                 name=found["name"],
                 status=plain(found["status"]),
                 wanted=plain(f"concluded or {wanted}"),
-                remedy=plain("Undo the decision in Mixpanel first, if the new one is to stand there"),
+                remedy=plain("Undo the decision in Mixpanel first, if the new one is to be there"),
             )
     if _annotate(client, f"{found['name']}: {outcome}{chosen}, plan {digest[:12]}", clock):
         did.append("annotated")

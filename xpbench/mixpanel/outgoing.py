@@ -74,7 +74,7 @@ def _time(value: Any) -> Any:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise Unsendable("of time is text that is no time") from None
+            raise Unsendable("of time is a text that is not a time") from None
         if value.tzinfo is None:
             raise Unsendable("of time is text without an offset, which could be several moments")
     if isinstance(value, datetime):

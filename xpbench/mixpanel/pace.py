@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 
 class Pace:
-    """Tells how long to wait before the next query, and counts it.
+    """Says how long to wait before the next query, and counts it.
 
     Args:
         limits: (queries, seconds) pairs; each window is kept.

@@ -396,7 +396,7 @@ def _content(path: Path) -> tuple[int, int]:
 
 
 def _ids(path: Path) -> dict[bytes, int]:
-    """How often each event stands in a file, by a digest of its name and insert id (of the line where it has none)."""
+    """How often each event is in a file, by a digest of its name and insert id (of the line where it has none)."""
     found: dict[bytes, int] = {}
     with gzip.open(path, "rb") as lines:
         for line in lines:

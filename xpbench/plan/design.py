@@ -51,7 +51,7 @@ class Exposure(Part):
     )
     window_from: Literal["first_exposure", "latest_exposure"] | None = Field(
         default=None,
-        description="Where metric windows begin: at the unit's first exposure (meant where this is missing), or anew at its "
+        description="Where metric windows begin: at the unit's first exposure (meant where this is missing), or again at its "
         "latest one, which is how Mixpanel counts its 90 days",
         examples=["latest_exposure"],
     )

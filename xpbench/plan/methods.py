@@ -16,7 +16,7 @@ VERDICTS = 4
 """Verdicts that end the argument: a primary metric whose whole interval lies within the smallest lift that matters is a result
 and has a row in the rule, and so has a guardrail that got worse within its margin."""
 MATCHED = 5
-"""What is beside each other agrees: intervals of segments are at the level of their corrected verdicts, and a boundary that was
-crossed after several looks has an estimate beside it that stopping does not exaggerate."""
+"""Numbers in one row agree: intervals of segments are at the level of their corrected verdicts, and a boundary that was
+crossed after several looks has an estimate next to it that stopping does not exaggerate."""
 METHODS = MATCHED
 """The edition of plans that are registered now."""

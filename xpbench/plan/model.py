@@ -218,7 +218,7 @@ class Plan(Part):
 
     @property
     def treatments(self) -> tuple[Variant, ...]:
-        """The variants that are no control, in plan order."""
+        """The variants that are not the control, in plan order."""
         return tuple(v for v in self.variants if not v.control)
 
     @property

@@ -141,7 +141,7 @@ def _place(loc: Sequence[str | int], data: Any) -> list[str | int]:
 
 
 def _is_union(location: Sequence[str | int]) -> bool:
-    """Whether parts of several kinds may stand at a location."""
+    """Whether parts of several kinds may be at a location."""
     return tuple(location[:1]) == (("model",) if len(location) == 1 else ("metrics",) if len(location) == 2 else ())
 
 
@@ -277,7 +277,7 @@ def _shifted(problem: Problem, gone: Mapping[tuple[str | int, ...], list[int]]) 
 def _follows(
     problem: Problem, broken: Sequence[str], data: Mapping[str, Any], gone: Mapping[tuple[str | int, ...], list[int]]
 ) -> bool:
-    """Whether a problem of meaning is only the shadow of a problem of structure that is told already."""
+    """Whether a problem of meaning is only the shadow of a problem of structure that is reported already."""
     at = problem.pointer
     if any(at == b or at.startswith(b + "/") or b.startswith(at + "/") for b in broken):
         return True

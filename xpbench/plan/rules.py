@@ -1,4 +1,4 @@
-"""What must hold before a plan can be registered. Each rule looks at the whole plan and tells every breach."""
+"""What must hold before a plan can be registered. Each rule looks at the whole plan and reports every breach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of plan files, generated from the model and committed beside it.
+"""The JSON Schema of plan files, generated from the model and committed next to it.
 
 `python -m xpbench.plan.schema` writes it again after a change of the model; a test compares the two.
 """

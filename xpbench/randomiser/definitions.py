@@ -33,7 +33,7 @@ def read_flag(definition: Any, *, managed: bool = False) -> Flag:
         ValueError: with the reason why the flag can't be used.
     """
     if not isinstance(definition, Mapping):
-        raise ValueError(f"it is no object but {shown(definition)}")
+        raise ValueError(f"it is not an object but {shown(definition)}")
     needed = ("key", "ruleset", "context") if managed else REQUIRED
     missing = [name for name in needed if name not in definition]
     if missing:
@@ -48,7 +48,7 @@ def read_flag(definition: Any, *, managed: bool = False) -> Flag:
         hash_salt = _text(hash_salt, "hash_salt")
     ruleset = definition["ruleset"]
     if not isinstance(ruleset, Mapping):
-        raise ValueError("its ruleset is no object")
+        raise ValueError("its ruleset is not an object")
     for name in ("variants", "rollout"):
         if not isinstance(ruleset.get(name), list):
             raise ValueError(f"its ruleset has no list {name}")
@@ -63,7 +63,7 @@ def read_flag(definition: Any, *, managed: bool = False) -> Flag:
             raise ValueError("its test block lacks users")
         if test["users"]:
             if not isinstance(test["users"], Mapping):
-                raise ValueError("its test users are no object")
+                raise ValueError("its test users are not an object")
             users = {str(k): _text(v, f"test user {k}") for k, v in test["users"].items()}
     notes += _oddities(variants, rollouts, users)
     status = definition.get("status")
@@ -90,7 +90,7 @@ def _oddities(variants: Sequence[FlagVariant], rollouts: Sequence[FlagRollout], 
     keys = [v.key for v in variants]
     doubled = sorted({k for k in keys if keys.count(k) > 1})
     if doubled:
-        yield f"variant keys stand twice: {shown(', '.join(doubled))}"
+        yield f"variant keys appear twice: {shown(', '.join(doubled))}"
     controls = sum(v.is_control for v in variants)
     if controls != 1:
         yield f"{controls} variants are marked as control, not one"
@@ -109,7 +109,7 @@ def _oddities(variants: Sequence[FlagVariant], rollouts: Sequence[FlagRollout], 
             yield f"{where} sum to {total:.6g}, not to 1: {last}"
     for i, rollout in enumerate(rollouts):
         if rollout.override is not None and rollout.override.casefold() not in {k.casefold() for k in keys}:
-            yield f"rollout group {i} overrides to {shown(rollout.override)}, which is no variant"
+            yield f"rollout group {i} overrides to {shown(rollout.override)}, which is not a variant"
         odd = sorted(set(rollout.splits or ()) - set(keys))
         if odd:
             yield f"rollout group {i} has splits for unknown variants: {shown(', '.join(odd))}"
@@ -120,23 +120,23 @@ def _oddities(variants: Sequence[FlagVariant], rollouts: Sequence[FlagRollout], 
 
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"its {name} is no text but {shown(value)}")
+        raise ValueError(f"its {name} is not text but {shown(value)}")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"its {name} is no well-formed Unicode text") from None
+        raise ValueError(f"its {name} is not a well-formed Unicode text") from None
     return value
 
 
 def _number(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"its {name} is no number but {shown(value)}")
+        raise ValueError(f"its {name} is not a number but {shown(value)}")
     return value
 
 
 def _variant(value: Any, notes: list[str]) -> FlagVariant:
     if not isinstance(value, Mapping):
-        raise ValueError(f"a variant is no object but {shown(value)}")
+        raise ValueError(f"a variant is not an object but {shown(value)}")
     missing = [name for name in ("key", "value", "is_control") if name not in value]
     if missing:
         raise ValueError(f"a variant lacks {', '.join(missing)}")
@@ -150,7 +150,7 @@ def _variant(value: Any, notes: list[str]) -> FlagVariant:
 
 def _rollout(value: Any, index: int, notes: list[str]) -> FlagRollout:
     if not isinstance(value, Mapping):
-        raise ValueError(f"rollout group {index} is no object")
+        raise ValueError(f"rollout group {index} is not an object")
     if "rollout_percentage" not in value:
         raise ValueError(f"rollout group {index} lacks rollout_percentage")
     unknown = sorted(str(k) for k in value if k not in KNOWN_ROLLOUT)
@@ -164,11 +164,11 @@ def _rollout(value: Any, index: int, notes: list[str]) -> FlagRollout:
     splits = value.get("variant_splits")
     if splits is not None:
         if not isinstance(splits, Mapping):
-            raise ValueError(f"variant_splits of rollout group {index} is no object")
+            raise ValueError(f"variant_splits of rollout group {index} is not an object")
         splits = {str(k): _number(v, f"split of {k}") for k, v in splits.items()}
     definition = value.get("runtime_evaluation_definition")
     if definition and not isinstance(definition, Mapping):
-        raise ValueError(f"runtime_evaluation_definition of rollout group {index} is no object")
+        raise ValueError(f"runtime_evaluation_definition of rollout group {index} is not an object")
     name = value.get("name")
     rule = FlagRule(value.get("runtime_evaluation_rule"), definition)
     share = _number(value["rollout_percentage"], "rollout_percentage")

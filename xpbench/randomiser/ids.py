@@ -210,7 +210,7 @@ def _checked(array: Any) -> tuple[Any, NDArray[np.bool_] | None]:
 
 
 def _from_objects(values: Sequence[Any]) -> tuple[Any, NDArray[np.bool_] | None]:
-    """Text of each object; what is no id is refused with an example and a count."""
+    """Text of each object; what is not an id is refused with an example and a count."""
     texts: list[str | None] = []
     other = np.zeros(len(values), bool)
     floats: list[float] = []

@@ -175,7 +175,7 @@ def _bucket(unit: bytes, salt: str) -> float:
 
 
 def _text_of(value: Any, sdk: Sdk) -> str:
-    """What is hashed for an id that is no text."""
+    """What is hashed for an id that is not text."""
     if isinstance(value, bool):
         return sdk.true_id if value else {"True": "False", "true": "false"}.get(sdk.true_id, sdk.true_id)
     if isinstance(value, float) and value.is_integer() and sdk.whole_float == "12345":

@@ -1,4 +1,4 @@
-"""Seed finder: try hundreds of salts on the real ids and take the best balanced one, by a rule that is told and recorded."""
+"""Seed finder: try hundreds of salts on the real ids and take the best balanced one, by a rule on record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of ids and exposures from CSV and Parquet files, read batch by batch; ids stay the text that stands in the file."""
+"""Tables of ids and exposures from CSV and Parquet files, read batch by batch; ids stay the text that is in the file."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def id_column(names: list[str], wanted: str | None, key: str) -> str:
         "XPB-A13",
         value=wanted or key,
         owner=plain("the file"),
-        rule=plain("The ids stand in the column named like the assignment key, or named by --unit"),
+        rule=plain("The ids are in the column named like the assignment key, or named by --unit"),
         hint=plain(nearest(wanted or key, names)),
     )
 

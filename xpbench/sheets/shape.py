@@ -1,4 +1,4 @@
-"""The shape of a CSV file: separator, header, what stands before it, and whether every row has as many fields."""
+"""The shape of a CSV file: separator, header, what is before it, and whether every row has as many fields."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _unpacked(path: str, folder: str | Path) -> str:
                     raise DataError("XPB-D61", path=path, reason=plain("it is an Excel workbook"), remedy=plain(remedy))
                 if len(names) != 1:
                     remedy = "Unpack it, and name the files"
-                    reason = f"it holds {len(names):,} files, and which of them is meant can't be told"
+                    reason = f"it holds {len(names):,} files, and nothing says which of them is meant"
                     raise DataError("XPB-D61", path=path, reason=plain(reason), remedy=plain(remedy))
                 with archive.open(names[0]) as source:
                     return _unpacked(_copied(source, folder), folder)

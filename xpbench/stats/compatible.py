@@ -1,4 +1,4 @@
-"""Mixpanel's documented numbers, reproduced to stand *next to* ours, each with the reason why they differ.
+"""Mixpanel's documented numbers, reproduced *next to* ours, each with the reason why they differ.
 
 Nothing here is recommended. It answers "why does Mixpanel say something else?": unpooled z instead of Welch's t, sessions as
 Poisson counts, formulas and ratios whose parts count as uncorrelated, a two-sided p compared with (1 − confidence) / 2, and a

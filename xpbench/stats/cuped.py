@@ -1,4 +1,4 @@
-"""CUPED: the part of the difference that covariates foretold is taken out, for means, ratios and formulas alike.
+"""CUPED: the part of the difference that covariates predicted is taken out, for means, ratios and formulas alike.
 
 The slope minimises the variance of the *difference*: it comes from S = Cov_c / n_c + Cov_t / n_t, the sampling covariance of
 the difference of means, and not from stacked rows. It is therefore optimal under unequal splits and unequal slopes and needs
@@ -21,7 +21,7 @@ from xpbench.stats.pairs import Pair, failed, is_constant, pair_of, welch_df
 COLLINEAR = 1e-10
 """Directions of the covariates' correlation matrix below this share of the largest are dropped as collinear."""
 FORETOLD = 1e-12
-"""Share of the variance left below which the covariates foretell the metric and nothing is left to test."""
+"""Share of the variance left below which the covariates predict the metric and nothing is left to test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def adjustment(c: Moments, t: Moments, *, y: int | Functional, xs: Sequence[int 
     reduction = min(max(1.0 - adjusted.variance / plain_pair.variance, 0.0), 1.0)
     if adjusted.variance <= FORETOLD * plain_pair.variance:
         status = failed(c, t, "zero_variance", mc=adjusted.mc, mt=adjusted.mt)
-        reason = "The covariates foretell the metric exactly, so no noise is left to judge a difference by."
+        reason = "The covariates predict the metric exactly, so no noise is left to judge a difference by."
         return Adjustment(replace(status, reason=reason), plain_pair, tuple(theta), used, 1.0)
     return Adjustment(adjusted, plain_pair, tuple(float(v) for v in theta), used, reduction)
 

@@ -256,7 +256,7 @@ def _one_sided(pair: Pair, *, z: float, alpha: float | None, q: float | None, mi
 
 @dataclass(frozen=True, slots=True)
 class PracticalLift:
-    """How the lift stands to the smallest lift that matters; None where the pair has a status.
+    """How the lift compares with the smallest lift that matters; None where the pair has a status.
 
     Attributes:
         estimate_reaches: The estimate is at least `min_lift` in the good direction.
@@ -288,7 +288,7 @@ def practical(pair: Pair, *, min_lift: float, direction: Direction, q: float) ->
     """
     check_choice("direction", direction, ("increase", "decrease"))
     if min_lift < 0.0:
-        raise refuse("min_lift", min_lift, "min_lift is a share and not negative; direction tells the sign")
+        raise refuse("min_lift", min_lift, "min_lift is a share and not negative; direction gives the sign")
     good = 1.0 if direction == "increase" else -1.0
     found = relative(pair, q)
     if found.kind == "undefined":

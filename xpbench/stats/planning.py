@@ -320,6 +320,6 @@ def lift_mde_delta(*, cv: float, n_c: float, n_t: float, alpha: float, target: f
     k = (z * check_positive("cv", cv)) ** 2
     a = 1.0 - k / n_c
     if a <= 0.0:
-        raise refuse("n_c", n_c, "the control has more than ((z_alpha + z_beta) cv)² units, or no lift can be told")
+        raise refuse("n_c", n_c, "the control has more than ((z_alpha + z_beta) cv)² units, or no lift can be found")
     b = k / n_c
     return (b + math.sqrt(b * b + a * k * (1.0 / n_c + 1.0 / n_t))) / a

@@ -275,7 +275,7 @@ def score_noninferior(found: EventCounts, *, direction: Direction, margin: float
 
 
 def score_practical(found: EventCounts, *, min_lift: float, direction: Direction, q: float) -> PracticalLift:
-    """How the lift of a tiny proportion stands to the smallest lift that matters; as `inference.practical`, by the score.
+    """How the lift of a tiny proportion compares with the smallest lift that matters; as `inference.practical`, by the score.
 
     Args:
         found: Events and units.
@@ -284,7 +284,7 @@ def score_practical(found: EventCounts, *, min_lift: float, direction: Direction
         q: Normal multiplier of the interval that is shown.
     """
     if min_lift < 0.0:
-        raise refuse("min_lift", min_lift, "min_lift is a share and not negative; direction tells the sign")
+        raise refuse("min_lift", min_lift, "min_lift is a share and not negative; direction gives the sign")
     if _says_nothing(found):
         return PracticalLift(None, None, None, "zero_variance")
     good = 1.0 if check_choice("direction", direction, ("increase", "decrease")) == "increase" else -1.0

@@ -375,7 +375,7 @@ def _hopeless(floor: float, i: int, looks: Sequence[float], bounds: Sequence[flo
 def _played(
     looks: Sequence[float], bounds: Sequence[float], stops: Sequence[float], drift: float
 ) -> tuple[float, float, float]:
-    """Chance to win, chance to give up, and mean share of the horizon used, with a lower boundary that is no rejection."""
+    """Chance to win, chance to give up, and mean share of the horizon used, with a lower boundary that is not a rejection."""
     nodes, mass, before = np.zeros(1), np.ones(1), 0.0
     won = given_up = used = 0.0
     for i, at in enumerate(looks):

@@ -30,8 +30,8 @@ REASONS: Mapping[str, str] = {
     "large as the other variant's, or, where neither varies, as that of all units together.",
     "zero_denominator": "The denominator has mean zero in a variant, so the ratio does not exist.",
     "control_near_zero": "The mean of the control is zero, so a relative change does not exist; read the effect instead.",
-    "unbounded_lift": "The mean of the control can't be told from zero at this level, so the lift has no finite interval; "
-    "read the effect instead.",
+    "unbounded_lift": "The mean of the control can't be distinguished from zero at this level, so the lift has no finite "
+    "interval; read the effect instead.",
     "few_events": "Fewer than 10 units of a variant have the event (or lack it), so the score interval is shown instead of the "
     "normal one.",
     "too_few_events": "Fewer than 10 units of both variants together have the event (or lack it), or the smaller variant can "
@@ -43,5 +43,5 @@ REASONS: Mapping[str, str] = {
 
 
 def reason(status: str) -> str:
-    """The sentence that tells a person why there is no number; empty for `ok`."""
+    """Why there is no number, in a sentence for a person; empty for `ok`."""
     return REASONS[status]

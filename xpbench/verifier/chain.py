@@ -1,4 +1,4 @@
-"""The ledger's chain, and the story that it tells."""
+"""The ledger's chain, and the story in it."""
 
 from __future__ import annotations
 

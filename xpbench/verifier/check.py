@@ -76,7 +76,7 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
 
 
 def _check_context(notes: Notes, payload: J, extra: Mapping[str, Any]) -> None:
-    """What stands outside of the file: an experiment's key, a ledger, a witness."""
+    """What is outside of the file: an experiment's key, a ledger, a witness."""
     if extra.get("key") is not None:
         notes.same("experiment", extra["key"], payload["readout"]["key"])
     witness = extra.get("witness")
@@ -107,7 +107,7 @@ def _check_since(notes: Notes, later: Sequence[J], length: int) -> None:
             f"entry {decision['seq']} of {decision['at'][:10]}: {what}",
         )
         return
-    notes.checked.append(f"the ledger beside it still begins with the memo's {length} entries and has no later decision")
+    notes.checked.append(f"the ledger next to it still begins with the memo's {length} entries and has no later decision")
     kinds = [e["kind"] for e in later]
     if kinds:
         counts = ", ".join(f"{kinds.count(kind)} {kind.replace('_', ' ')}" for kind in dict.fromkeys(kinds))
@@ -128,7 +128,7 @@ def _check_against(notes: Notes, payload: J, path: Path) -> None:
             try:
                 linked, lines = list(chain([*lines, rest])), [*lines, rest]
             except (ValueError, KeyError, TypeError):
-                notes.not_checked.append("the last line of the ledger beside it: it is no whole entry, as a crash leaves it")
+                notes.not_checked.append("the last line of the ledger next to it: it is not a whole entry, as after a crash")
     except (ValueError, KeyError, TypeError) as error:
         notes.differs("ledger file", "a whole chain", str(error))
         return
@@ -206,8 +206,8 @@ _TOUCHED = {"line ends", "byte order mark", "final newline", "added around the p
 
 
 _NO_PAGE = {
-    True: "Everything in this payload follows from the rest of it. There is no page to compare.",
-    False: "What was computed follows from the rest of this payload. Not all of it was compared, and there is no page.",
+    True: "Every number in this payload was recalculated and matches. There is no page to compare.",
+    False: "What was recalculated matches. Not all of this payload was compared, and there is no page.",
 }
 
 
@@ -255,7 +255,7 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             f"The page shows what the payload says, and what was computed here holds. Not computed: {'; '.join(left)}.",
         )
     if notes.depth == "in full":
-        return "verified", "in full", "", "Everything that the memo says follows from what it carries."
+        return "verified", "in full", "", "Every number was recalculated from the data in this memo, and matches."
     return (
         "numbers hold",
         "page not compared",
@@ -286,17 +286,17 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
     if copied is not None:
         return (
             "copied folder",
-            f"The memo is whole, but the ledger beside it lies in {copied.found}. Take the ledger in {copied.expected}.",
+            f"The memo is whole, but the ledger next to it lies in {copied.found}. Take the ledger in {copied.expected}.",
         )
     later = by_part.get("ledger file, later decision")
     if later is not None:
         return "superseded", f"The memo is whole, but a later decision is on record: {later.found}."
     beside = by_part.get("ledger file")
     if beside is not None and "fork" in beside.found:
-        return "fork", f"The memo is whole, but the ledger beside it is not the one it saw: {beside.found}."
+        return "fork", f"The memo is whole, but the ledger next to it is not the one it saw: {beside.found}."
     if beside is not None:
         cut = "cut" in beside.found
-        return "cut ledger" if cut else "other ledger", f"The memo is whole, but the ledger beside it is not: {beside.found}."
+        return "cut ledger" if cut else "other ledger", f"The memo is whole, but the ledger next to it is not: {beside.found}."
     found = by_part["witness"].found
     return "witness", f"The memo is whole, but not what the witness saw: {found}."
 

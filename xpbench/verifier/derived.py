@@ -1,4 +1,4 @@
-"""What a readout says in sentences and in fields beside the estimates, derived a second time: nothing of it is free text."""
+"""What a readout says in sentences and in fields next to the estimates, derived a second time: nothing of it is free text."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ REASONS = {
     "not_finite": ("A mean or variance is missing or infinite, so nothing can be computed from it.",),
     "zero_variance": (
         "All units of both variants have the same value, so there is no noise to judge a difference by.",
+        "The covariates predict the metric exactly, so no noise is left to judge a difference by.",
         "The covariates foretell the metric exactly, so no noise is left to judge a difference by.",
         "The noise of the quantile can't be read off the values around it: in a variant they are all the same (ties), or too "
         "few lie beyond the quantile.",
@@ -38,6 +39,8 @@ REASONS = {
     "zero_denominator": ("The denominator has mean zero in a variant, so the ratio does not exist.",),
     "control_near_zero": ("The mean of the control is zero, so a relative change does not exist; read the effect instead.",),
     "unbounded_lift": (
+        "The mean of the control can't be distinguished from zero at this level, so the lift has no finite interval; read the "
+        "effect instead.",
         "The mean of the control can't be told from zero at this level, so the lift has no finite interval; read the effect "
         "instead.",
     ),

@@ -1,4 +1,4 @@
-"""Mixpanel's documented test, which stands beside a row for comparison: unpooled z, its own variances."""
+"""Mixpanel's documented test, which is next to a row for comparison: unpooled z, its own variances."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def refuse_copies(data: bytes) -> None:
 
 
 def memo_in(data: bytes) -> tuple[bytes, dict[str, bytes]]:
-    """The memo in an archive, and everything that is beside it there.
+    """The memo in an archive, and everything that is next to it there.
 
     Raises:
         UnreadableError: no archive of a memo, or one that is too large.
@@ -67,13 +67,13 @@ def _refuse_gaps(infos: Sequence[zipfile.ZipInfo], archive: zipfile.ZipFile, dat
     at = 0
     for info in sorted(infos, key=lambda i: i.header_offset):
         if info.header_offset - at not in ((0, 12, 16) if at else (0,)):  # behind a file there may be its length once more
-            raise ValueError(f"bytes before {info.filename} that are no file of its directory")
+            raise ValueError(f"bytes before {info.filename} that are not a file of its directory")
         head = data[info.header_offset : info.header_offset + 30]
         lengths = [int.from_bytes(head[i : i + 2], "little") for i in (26, 28)]
         at = info.header_offset + 30 + sum(lengths) + info.compress_size
     end = data.rfind(b"PK\x05\x06")
     if archive.start_dir - at not in (0, 12, 16) or archive.comment or end + 22 != len(data):
-        raise ValueError("bytes that are no file of its directory")
+        raise ValueError("bytes that are not a file of its directory")
 
 
 def check_archive(notes: Notes, payload: J, files: dict[str, bytes], memo: bytes) -> None:

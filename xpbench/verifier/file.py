@@ -66,7 +66,7 @@ def decoded(data: bytes) -> tuple[str, list[Difference]]:
         if b"xpbench-payload" in data:
             found.append(Difference("encoding", "UTF-8", f"byte {error.start:,} is none"))
             return data.decode("utf-8", "replace"), found
-        raise UnreadableError("the file is no UTF-8 text") from None
+        raise UnreadableError("the file is not UTF-8 text") from None
     if text.lstrip(" \t\n").startswith("<") and not text.endswith(LAST) and text.rstrip(" \t\n").endswith(LAST.strip()):
         found.append(Difference("final newline", "one, as saved", "white space at the end was added or taken away"))
         text = text.rstrip(" \t\n") + "\n"
@@ -104,7 +104,7 @@ def parts_of(document: str) -> tuple[str, str | None]:
     if document.lstrip().startswith("{"):
         return document.removesuffix("\n"), None
     if "xpbench" not in document:
-        raise UnreadableError("this is no xpbench memo")
+        raise UnreadableError("this is not an xpbench memo")
     if not document.rstrip().endswith("</html>") and SEAL not in document:
         raise UnreadableError("the file ends too early: a truncated download", "truncated")
     at, seal_at = document.find(PAYLOAD), document.rfind(SEAL)
@@ -132,11 +132,11 @@ def sealed(path: str | Path, notes: Notes, data: bytes | None = None) -> tuple[J
     except ValueError as error:
         if seal_text is None:
             cut = "xpbench memo" in text and not text.endswith("}")
-            reason = "the file ends too early: a truncated download" if cut else f"this is no xpbench memo: {error}"
+            reason = "the file ends too early: a truncated download" if cut else f"this is not an xpbench memo: {error}"
             raise UnreadableError(reason, "truncated" if cut else "no memo") from None
         raise
     if not isinstance(payload, dict) or payload.get("kind") != "xpbench memo":
-        raise (UnreadableError("this is no xpbench memo") if seal_text is None else ValueError("the payload is no memo"))
+        raise (UnreadableError("this is not an xpbench memo") if seal_text is None else ValueError("the payload is not a memo"))
     if type(payload.get("schema")) is int and payload["schema"] > PAYLOAD_SCHEMA:
         raise NewerError(f"the memo has schema {payload['schema']}, this program reads up to {PAYLOAD_SCHEMA}")
     if type(payload.get("schema")) is not int or payload["schema"] < 1:

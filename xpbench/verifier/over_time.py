@@ -42,7 +42,7 @@ def check_over_time(notes: Notes, readout: J) -> None:
                     notes.differs(f"{part}, {' '.join(one['what'])}, {name}", value, found)
         count += len(mine)
     if count and len(notes.differences) == before:
-        notes.checked.append(f"{count} tests over time and beside other experiments recomputed from the moments")
+        notes.checked.append(f"{count} tests over time and next to other experiments recomputed from the moments")
 
 
 def _around(ends: tuple[str, str], sentence: object, name: str) -> bool:
@@ -196,7 +196,7 @@ def _told_trend(word: str, axis: str, *, says_rest: bool) -> str:
 
 
 def _interactions(plan: J, cells: Sequence[J], _: int) -> list[J]:
-    """Every metric and treatment beside every other experiment: the same effect in all of its variants, by Cochran's Q."""
+    """Every metric and treatment next to every other experiment: the same effect in all of its variants, by Cochran's Q."""
     control = next(v["key"] for v in plan["variants"] if v.get("control"))
     out = []
     for where in sorted({c.get("dimension", "") for c in cells if c.get("dimension", "").startswith(OTHER)}):

@@ -51,7 +51,7 @@ class Page(HTMLParser):
                 self.marked.setdefault(mark, "")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Nothing stands inside."""
+        """Nothing is inside."""
 
     def handle_endtag(self, tag: str) -> None:
         """Close it, with whatever was left open inside."""
@@ -102,7 +102,7 @@ def _p_text(p: float | None) -> str:
 
 
 def row_texts(row: J) -> dict[str, str]:
-    """How the numbers of a row stand on the page."""
+    """How a page shows the numbers of a row."""
     share = row["is_proportion"]
     has_lift, has_ends = row["lift"] is not None, row["lift_low"] is not None and row["lift_high"] is not None
     width = row["lift_high"] - row["lift_low"] if has_ends else None

@@ -212,7 +212,7 @@ def shortened(value: object) -> str:
 
 
 class UnreadableError(Exception):
-    """The file is no memo that this program can read; `cause` says why in a word or two."""
+    """The file is not a memo that this program can read; `cause` says why in a word or two."""
 
     def __init__(self, reason: str, cause: str = "no memo") -> None:
         super().__init__(reason)

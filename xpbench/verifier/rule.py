@@ -29,7 +29,7 @@ def lost(row: J) -> bool:
 
 
 def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, methods: int) -> dict[str, J]:
-    """What was found for one treatment variant; what is lost keeps anything beside it from winning."""
+    """What was found for one treatment variant; what is lost keeps anything next to it from winning."""
     ladder = ("worse", "none", "unclear", "small", "win")
     primaries = [r for r in rows if r["role"] == "primary"]
     states = [

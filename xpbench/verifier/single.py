@@ -10,7 +10,7 @@ PARTS = (
     *("first", "pairs", "score", "estimates", "designs", "boundaries", "ratio", "posterior", "documented", "rows", "rule"),
     *("numbers", "derived", "over_time", "template", "page", "said", "check"),
 )
-"""Order of the parts: each stands after those whose names it needs when it is loaded."""
+"""Order of the parts: each comes after those whose names it needs when it is loaded."""
 
 HEAD = '''"""Check a memo with nothing but the memo: one file of Python, standard library only.
 
@@ -44,7 +44,7 @@ def joined() -> tuple[str, list[str], set[str], set[str]]:
         body, title = _body(source, part, imports)
         for name in _names(source):
             if name in seen:
-                raise ValueError(f"{name} stands in {seen[name]} and in {part}")
+                raise ValueError(f"{name} is in {seen[name]} and in {part}")
             seen[name] = part
         bodies.append(f"# {'-' * (124 - len(part))} {part}\n# {title}\n\n{body}")
     return HEAD, bodies, imports, set(seen)
@@ -60,7 +60,7 @@ def _body(source: str, part: str, imports: set[str]) -> tuple[str, str]:
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             if module.startswith("xpbench") and (not module.startswith(_HOME) or module[len(_HOME) :] not in PARTS):
-                raise ValueError(f"{part} needs {module}, which is no part of the single file")
+                raise ValueError(f"{part} needs {module}, which is not part of the single file")
             if not module.startswith(("xpbench", "__future__")):
                 imports.update(f"from {module} import {a.name}" for a in node.names)
         else:

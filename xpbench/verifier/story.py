@@ -160,7 +160,7 @@ def _decided(entries: Sequence[J], recommendation: J) -> J:
 
 
 def check_told(notes: Notes, payload: J, entries: Sequence[J]) -> None:
-    """What the payload tells of the ledger is what the entries say, to the last name."""
+    """What the payload says of the ledger is what the entries say, to the last name."""
     check_sign_offs(notes, entries, [sha256(line) for line in payload["ledger"]["lines"]])
     for name, expected in told_by(entries, payload["readout"]).items():
         if payload["schema"] == 1 and name == "sign_offs":

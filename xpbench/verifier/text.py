@@ -15,12 +15,12 @@ MAX_DEPTH = 64
 def _pairs(pairs: list[tuple[str, J]]) -> dict[str, J]:
     out = dict(pairs)
     if len(out) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("a key appears twice in one object")
     return out
 
 
 def _refused(name: str) -> J:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def _float(text: str) -> float:

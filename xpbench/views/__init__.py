@@ -10,7 +10,7 @@ split                      exposed units against the planned split
 timeline                   exposed units over time, horizon, forecast
 path                       confidence sequence over the looks
 bias                       differences before the exposure
-health                     checks, worst first
+checks                     health checks, worst first
 segments                   heat map of lifts by slice
 novelty_curve              lift by days since exposure
 distribution               values before and after winsorization
@@ -40,13 +40,14 @@ if TYPE_CHECKING:
     from xpbench.views.bias import pre_experiment_bias
     from xpbench.views.buckets import bucket_heatmap
     from xpbench.views.card import PlanCard
+    from xpbench.views.checks import health_summary
     from xpbench.views.cuped import cuped_reduction
     from xpbench.views.distribution import winsorization
     from xpbench.views.forest_plot import forest
-    from xpbench.views.health import health_summary
     from xpbench.views.novelty_curve import novelty
     from xpbench.views.other_ways import sensitivity
     from xpbench.views.path import sequential_path
+    from xpbench.views.plots import exposures, health
     from xpbench.views.power import power_curve
     from xpbench.views.rule_table import truth_view
     from xpbench.views.segments import segment_heatmap
@@ -64,7 +65,9 @@ _HOMES = {
     "exposures_over_time": "timeline",
     "sequential_path": "path",
     "pre_experiment_bias": "bias",
-    "health_summary": "health",
+    "health_summary": "checks",
+    "health": "plots",
+    "exposures": "plots",
     "segment_heatmap": "segments",
     "novelty": "novelty_curve",
     "winsorization": "distribution",
@@ -84,8 +87,10 @@ __all__ = [
     "bucket_heatmap",
     "cuped_reduction",
     "exposure_split",
+    "exposures",
     "exposures_over_time",
     "forest",
+    "health",
     "health_summary",
     "novelty",
     "power_curve",

@@ -59,7 +59,7 @@ def sentence(plan: Mapping[str, Any]) -> str:
 
 
 def sentence_html(plan: Mapping[str, Any]) -> str:
-    """The hypothesis as one sentence in escaped HTML: what was said stands out, gaps are quiet."""
+    """The hypothesis as one sentence in escaped HTML: what was said is bold, gaps are quiet."""
     tags = {"said": ("<b>", "</b>"), "gap": ('<span class="xp-gap">', "</span>"), "word": ("", "")}
     inner = "".join(f"{tags[role][0]}{escape(text)}{tags[role][1]}" for role, text in hypothesis_parts(plan))
     return f'<p class="xp-sentence" dir="auto">{inner}</p>'

@@ -13,7 +13,7 @@ from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View, plain_rows
 
-WIDTH, ROW = 380, 28
+WIDTH, ROW = 370, 28
 
 
 def cuped_reduction(readout: Any, *, style: Mapping[str, Any] | None = None) -> View:

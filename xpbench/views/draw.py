@@ -12,7 +12,7 @@ INK = "luminance(background || 'white') < 0.4 ? '#e6edf3' : '#1b1f24'"
 """Ink as a Vega expression of our own over the `background` signal: notebooks set a dark one in their dark theme."""
 
 WHOLE = "format(datum.value, ',')"
-"""Label of an axis of counts: thousands parted by commas, whatever the scale (a format alone gives 1e+4 on some scales)."""
+"""Label of an axis of counts: thousands separated by commas, whatever the scale (a format alone gives 1e+4 on some scales)."""
 
 AMOUNT = "abs(datum.value) >= 100000 ? format(datum.value, '~s') : format(datum.value, ',.6~g')"
 """Label of an axis of values in the metric's own unit."""

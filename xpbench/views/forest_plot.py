@@ -1,4 +1,4 @@
-"""The forest plot of lifts: verdict, interval, smallest lift that matters, margins; numbers beside it that read without it."""
+"""The forest plot of lifts: verdict, interval, smallest lift that matters, margins; numbers next to it that read without it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from xpbench.views.view import View, plain_rows
 from xpbench.wording.rows import rail_said
 from xpbench.wording.verdicts import is_worse_within, mark_of, word_of
 
-WIDTH = 340
-LEFT = 236
+WIDTH = 286
+LEFT = 206
+NUMBERS, MEANS = WIDTH + 12, WIDTH + 188
+"""Where the numbers begin: so the plot fits a notebook cell at 1,280 px next to the file browser (840 px)."""
 ROW = 30
 ROLES = ("primary", "secondary", "guardrail")
 
@@ -161,7 +163,7 @@ def _layout(
                 "variant": str(row.get("variant")),
                 "mark": mark,
                 "tone": tone,
-                "label": numbers.short(shown, 20 if several else 29),
+                "label": numbers.short(shown, 17 if several else 23),
                 "sub": numbers.short(str(row.get("variant")), 12) if several else "",
                 "lift_text": numbers.lift(row) if lift is not None else _no_number(row),
                 "means": f"{control} → {treatment}",
@@ -370,8 +372,8 @@ def forest(readout: Any, *, level: float | None = None, style: Mapping[str, Any]
             words(side.encode(x=alt.value(-LEFT), y=y, tooltip=tips), "label", size=13),
             words(side.encode(x=alt.value(-38), y=y), "sub", size=12, align="right"),
             words(side.encode(x=alt.value(-22), y=y), "mark", size=13, weight=600, align="center", color=tone),
-            words(side.encode(x=alt.value(WIDTH + 14), y=y), "lift_text", size=13),
-            words(side.encode(x=alt.value(WIDTH + 200), y=y), "means", size=12, opacity=0.85),
+            words(side.encode(x=alt.value(NUMBERS), y=y), "lift_text", size=13),
+            words(side.encode(x=alt.value(MEANS), y=y), "means", size=12, opacity=0.85),
         ]
     chart = alt.layer(*layers).resolve_scale(x="shared", y="shared", color="shared").properties(width=WIDTH, height=height)
     alt_text = f"Forest plot of {len(rows)} lifts. " + " ".join(

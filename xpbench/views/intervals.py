@@ -11,7 +11,7 @@ from xpbench.views import numbers
 from xpbench.views.draw import base, colours, nice_domain, words
 from xpbench.views.theme import Style
 
-WIDTH, ROW = 380, 30
+WIDTH, ROW = 364, 30
 
 
 def interval_rows(

@@ -88,5 +88,5 @@ def distinct(names: Sequence[str], most: int) -> list[str]:
 
 
 def short(text: str, most: int) -> str:
-    """Text that fits a column; the whole of it stands in the table."""
+    """Text that fits a column; the whole of it is in the table."""
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"

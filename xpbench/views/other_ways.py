@@ -16,10 +16,12 @@ def sensitivity(row: Any, *, style: Mapping[str, Any] | None = None) -> View:
     """One metric and variant, computed as planned and in the other ways.
 
     Args:
-        row: A row of a readout, with its `sensitivity`.
+        row: A row of a readout, with its `sensitivity`; or a readout, whose first primary row is drawn.
         style: See `theme.Style`.
     """
     look = Style(style)
+    if hasattr(row, "rows"):
+        row = next((r for r in row.rows if r.role == "primary"), row.rows[0])
     plain: dict[str, Any] = dict(row) if isinstance(row, Mapping) else row.to_dict()
     others = [dict(s) if isinstance(s, Mapping) else s.to_dict() for s in plain.get("sensitivity", ())]
     rows = []

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xpbench.errors import DecisionError, InputError, SealedError, nearest, plain
 from xpbench.plan import Plan
+from xpbench.views.checks import health_summary
 from xpbench.views.forest_plot import forest
-from xpbench.views.health import health_summary
 from xpbench.views.segments import segment_heatmap
 from xpbench.views.split import exposure_split
 from xpbench.views.timeline import exposures_over_time
@@ -56,6 +56,27 @@ def plot(readout: Readout | Exploration, what: str) -> View:
         "segments": lambda: _segments(readout),
     }
     return _made(makers, what)
+
+
+def health(readout: Any) -> View:
+    """Health checks of a readout, worst first.
+
+    Args:
+        readout: A readout, sealed or open, or an exploration.
+    """
+    return health_summary(readout)
+
+
+def exposures(readout: Any) -> View:
+    """Exposed units of a readout day by day, with the plan's horizon; a day is a day of the plan in every time zone.
+
+    Args:
+        readout: A readout, sealed or open, or an exploration.
+
+    Raises:
+        DecisionError: `XPB-R20`, the data has no day of exposure.
+    """
+    return exposures_over_time(readout)
 
 
 def plot_sealed(readout: SealedReadout, what: str) -> View:

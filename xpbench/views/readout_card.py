@@ -22,7 +22,7 @@ EDGES = {
     "invalid": "--xp-worse,#b0481b",
     "sealed": "--xp-sealed,#6b4fa0",
 }
-"""CSS variable and fallback of the bar beside a verdict."""
+"""CSS variable and fallback of the bar next to a verdict."""
 
 
 def sealed_sentence(readout: Any) -> str:

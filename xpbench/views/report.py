@@ -18,10 +18,10 @@ from xpbench.health.check import Check
 from xpbench.plan import Plan
 from xpbench.plan.design import Sequential
 from xpbench.views.bias import pre_experiment_bias
+from xpbench.views.checks import health_summary
 from xpbench.views.cuped import cuped_reduction
 from xpbench.views.distribution import winsorization
 from xpbench.views.forest_plot import forest
-from xpbench.views.health import health_summary
 from xpbench.views.novelty_curve import trend
 from xpbench.views.other_ways import sensitivity
 from xpbench.views.path import sequential_path
@@ -98,7 +98,7 @@ def paths(readout: Readout, plan: Plan) -> list[View]:
 
 
 def _trends(readout: Readout, plan: Plan) -> list[View]:
-    """Whether the effect on each primary metric fades, grows or hangs on the day."""
+    """Whether the effect on each primary metric fades, grows or depends on the day."""
     labels = {m.key: m.label for m in plan.metrics_with("primary")}
     shares = {r.metric: r.is_proportion for r in readout.rows}
     found = readout.novelty or trends(plan, readout.summary)  # readouts of an earlier release have none

@@ -81,7 +81,7 @@ def truth_view(
         "shown",
         names,
         [look.tone("better"), look.tone("control"), look.tone("warn"), look.tone("worse")],
-        legend=alt.Legend(title=None, orient="right", symbolType="square", offset=16),
+        legend=alt.Legend(title=None, orient="bottom", symbolType="square", offset=12),
     )
     tips = [
         alt.Tooltip(f"{k}:N", title=k.capitalize())

@@ -14,11 +14,13 @@ from xpbench.views.theme import Style
 from xpbench.views.view import View
 from xpbench.wording.verdicts import mark_of
 
-CELL_W, CELL_H, LEFT = 108, 32, 190
+CELL_W, CELL_H, LEFT = 108, 32, 164
+LEAST_W, ALL_W = 50, 600
+"""The narrowest cell that holds "+10.2 %", and the width of all of them: twelve metrics fit a notebook cell."""
 MOST_SLICES = 30
 MOST_METRICS = 12
 EXPLORATORY = "exploratory"
-"""Stands in place of a verdict where the segment was not declared: nothing there is a win."""
+"""Takes the place of a verdict where the segment was not declared: nothing there is a win."""
 
 
 def segment_heatmap(segment: Any, *, style: Mapping[str, Any] | None = None) -> View:
@@ -79,13 +81,15 @@ def segment_heatmap(segment: Any, *, style: Mapping[str, Any] | None = None) -> 
 def _chart(rows: list[dict[str, Any]], look: Style, *, declared: bool) -> Any:
     slices = list(dict.fromkeys(r["slice"] for r in rows))[:MOST_SLICES]
     metrics = list(dict.fromkeys(r["column"] for r in rows))[:MOST_METRICS]
+    wide = max(LEAST_W, min(CELL_W, ALL_W // len(metrics)))
     cells: list[dict[str, Any]] = [
         {
             **{k: r.get(k) for k in ("good", "said", "n", "mark")},
             "full": f"{r['column']}, {r['slice']}",
             "x": metrics.index(r["column"]),
             "y": slices.index(r["slice"]),
-            "text": f"{r['mark']} ".replace("─ ", "").replace(f"{EXPLORATORY} ", "") + numbers.percent(r.get("lift"), 1),
+            "text": f"{r['mark']} ".replace("─ ", "").replace(f"{EXPLORATORY} ", "")
+            + numbers.percent(r.get("lift"), 1 if wide > 64 else 0),
         }
         for r in rows
         if r["slice"] in slices and r["column"] in metrics
@@ -128,7 +132,7 @@ def _chart(rows: list[dict[str, Any]], look: Style, *, declared: bool) -> Any:
             size=12,
         ),
         words(
-            base([{"y": i, "text": numbers.short(s, 26)} for i, s in enumerate(slices)]).encode(
+            base([{"y": i, "text": numbers.short(s, 22)} for i, s in enumerate(slices)]).encode(
                 x=alt.value(-LEFT), y=alt.Y("y:Q", scale=ys, axis=None)
             ),
             "text",
@@ -139,9 +143,9 @@ def _chart(rows: list[dict[str, Any]], look: Style, *, declared: bool) -> Any:
                 x=alt.X("x:Q", scale=xs, axis=None), y=alt.value(-12)
             ),
             "text",
-            align="center",
             size=12,
             weight=600,
+            **({"align": "center"} if wide == CELL_W else {"align": "left", "angle": 315}),
         ),
     ]
-    return alt.layer(*layers).properties(width=CELL_W * len(metrics), height=CELL_H * len(slices))
+    return alt.layer(*layers).properties(width=wide * len(metrics), height=CELL_H * len(slices))

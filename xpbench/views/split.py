@@ -18,8 +18,8 @@ WIDTH = 420
 
 
 def exposure_split(
-    units: Mapping[str, int],
-    planned: Mapping[str, float],
+    units: Any,
+    planned: Mapping[str, float] | None = None,
     *,
     alpha: float = 0.001,
     warn: float = 0.01,
@@ -30,15 +30,19 @@ def exposure_split(
     """Share of exposed units by variant as dots, planned shares as ticks, and whether they fit.
 
     Args:
-        units: Exposed units by variant.
-        planned: Planned shares by variant, in plan order.
+        units: Exposed units by variant, or a readout, which knows its plan.
+        planned: Planned shares by variant, in plan order; equal shares where they are left out.
         alpha: The sample ratio fails below this p-value.
         warn: It warns below this one.
         labels: Names of variants for people.
         assumed: Nobody planned these shares; they were assumed.
         style: See `theme.Style`.
     """
+    if hasattr(units, "health"):
+        return units.plot("split")  # type: ignore[no-any-return]
     look, named = Style(style), labels or {}
+    assumed = assumed or planned is None
+    planned = dict.fromkeys(units, 1.0) if planned is None else planned
     total = sum(units.get(k, 0) for k in planned)
     whole = sum(planned.values()) or 1.0
     enough = total > 0 and sum(v > 0 for v in planned.values()) >= 2

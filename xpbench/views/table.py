@@ -1,4 +1,4 @@
-"""The table beside every chart: the same numbers, to read, to copy, to save as CSV."""
+"""The table next to every chart: the same numbers, to read, to copy, to save as CSV."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ from typing import Any
 from xpbench.outward import csv_text, for_terminal
 from xpbench.outward import html as escape
 
+NARROW = (
+    "<style>@media (max-width:600px){.xp-table,.xp-table tbody,.xp-table tr,.xp-table td,.xp-table caption{display:block}"
+    ".xp-table thead{display:none}.xp-table tr{border-bottom:1px solid;padding:6px 0}"
+    ".xp-table td{display:flex;justify-content:space-between;gap:16px;text-align:right!important;white-space:normal!important;"
+    "padding:2px 0}.xp-table td::before{content:attr(data-label);opacity:.75;text-align:left}}</style>"
+)
+"""Below 600 px each row is a block of its own, one value under the other with its name: no table to scroll sideways."""
 SHOWN_ROWS = 200
 """Rows that the HTML table shows; the CSV has all."""
 
@@ -94,12 +101,16 @@ class Table:
                 body.append(
                     f"<tr><th colspan='{len(self.columns)}' scope='rowgroup' style='text-align:left'>{heading}</th></tr>"
                 )
-            cells = "".join(f"<td{_align(c)} dir='auto'>{escape(_shown(row.get(c.key), c))}</td>" for c in self.columns)
+            cells = "".join(
+                f"<td{_align(c)} dir='auto' data-label='{escape(c.heading, quote=True)}'>"
+                f"{escape(_shown(row.get(c.key), c))}</td>"
+                for c in self.columns
+            )
             body.append(f"<tr>{cells}</tr>")
         more = f"<p>Showing {SHOWN_ROWS} of {len(self.rows):,}; the CSV has all.</p>" if len(self.rows) > SHOWN_ROWS else ""
         notes = "".join(f"<p>{escape(n)}</p>" for n in self.notes)
         return (
-            "<div style='overflow-x:auto'><table class='xp-table' cellpadding='5' style='border-collapse:collapse;"
+            NARROW + "<div style='overflow-x:auto'><table class='xp-table' cellpadding='5' style='border-collapse:collapse;"
             "font-variant-numeric:tabular-nums;font-size:13px'>"
             f"<caption style='text-align:left;padding:4px 0'>{escape(self.caption)}</caption>"
             f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>{more}{notes}"

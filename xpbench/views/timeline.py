@@ -22,7 +22,7 @@ FURTHEST_DAYS = 180
 
 
 def exposures_over_time(
-    exposures_by_day: Mapping[str, Mapping[str, int]],
+    exposures_by_day: Any,
     *,
     horizon: int | None = None,
     horizon_days: int | None = None,
@@ -32,12 +32,14 @@ def exposures_over_time(
     """Cumulative exposed units by variant and in all, day by day.
 
     Args:
-        exposures_by_day: New units by day (ISO) and variant.
+        exposures_by_day: New units by day (ISO) and variant, or a readout, which knows its horizon and labels.
         horizon: Units at which results are due.
         horizon_days: Days after the first exposure at which results are due.
         labels: Names of variants for people.
         style: See `theme.Style`.
     """
+    if hasattr(exposures_by_day, "health"):
+        return exposures_by_day.plot("time")  # type: ignore[no-any-return]
     look, named = Style(style), labels or {}
     days = sorted(exposures_by_day)
     variants = list(dict.fromkeys(v for d in days for v in exposures_by_day[d]))
@@ -64,7 +66,7 @@ def exposures_over_time(
     elif coming and horizon:
         title = f"{total:,} of {horizon:,} units; at the pace of the last days the horizon is reached on {coming[0]}"
     elif horizon:
-        title = f"{total:,} of {horizon:,} units; the pace does not tell when the horizon is reached"
+        title = f"{total:,} of {horizon:,} units; the pace does not say when the horizon is reached"
     else:
         title = f"{total:,} units in {len(days)} days"
     totals, running = [], 0
@@ -79,7 +81,7 @@ def exposures_over_time(
 
 
 def _in_words(day: str) -> str:
-    """A day as a tip shows it, the same in every time zone: a browser would tell a date by its own clock."""
+    """A day as a tip shows it, the same in every time zone: a browser would read a date by its own clock."""
     found = date.fromisoformat(day[:10])
     return f"{found:%b} {found.day}, {found.year}"
 

@@ -59,7 +59,7 @@ class View:
         spec: dict[str, Any] = _with_shared_data(self.chart.to_dict(validate=False))
         spec["$schema"] = SCHEMA
         spec["description"] = self.alt
-        spec["title"] = {"text": _lines(self.title, 96), **({"subtitle": _lines(self.subtitle, 120)} if self.subtitle else {})}
+        spec["title"] = {"text": _lines(self.title, 92), **({"subtitle": _lines(self.subtitle, 120)} if self.subtitle else {})}
         spec["config"] = base_config()
         spec["padding"] = 8
         return spec
@@ -157,7 +157,7 @@ class View:
         return f"<section class='xp-static'>{heading}{picture}{table}</section>"
 
     def table_html(self) -> str:
-        """The folded table that stands under the chart in a notebook."""
+        """The folded table under the chart in a notebook."""
         return f"<details><summary>Data table: {escape(self.title)}</summary>{self.table.to_html()}</details>"
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The contract after shipping: its dates, and what stands against each of them, from plan, ledger and clock alone."""
+"""The contract after shipping: its dates, and what each is judged by of them, from plan, ledger and clock alone."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class CheckDate:
 
 @dataclass(frozen=True, slots=True)
 class WatchStatus(Shows):
-    """Where the contract stands.
+    """How far the contract has come.
 
     Attributes:
         key: The experiment.
@@ -141,7 +141,7 @@ def recorded(entries: Iterable[Entry], shipped: Entry) -> dict[int, Entry]:
 
 
 def watch_status(plan: Plan, entries: Iterable[Entry], *, now: datetime) -> WatchStatus | None:
-    """Where the contract stands now; None where nothing is shipped or the plan has no contract.
+    """How far the contract has come now; None where nothing is shipped or the plan has no contract.
 
     Args:
         plan: The plan in force.
@@ -192,14 +192,14 @@ def _sentence(state: WatchState, dates: list[CheckDate], owner: str, now: dateti
     match state:
         case "breached":
             first = next(d for d in dates if d.state == "breached")
-            return f"A guardrail is worse than accepted at the check of day {first.day}. Roll back, or decide anew."
+            return f"A guardrail is worse than accepted at the check of day {first.day}. Roll back, or decide again."
         case "overdue":
             first = next(d for d in dates if d.state == "overdue")
             late = (now - first.date).days
             return f"The check of day {first.day} was due on {first.date:%Y-%m-%d}, {late} days ago. Owner: {owner}."
         case "not answerable":
             first = next(d for d in dates if d.state == "not answerable")
-            return f"The check of day {first.day} could not tell; see its reason on record."
+            return f"The check of day {first.day} could not decide; see its reason on record."
         case "waiting":
             following = next(d for d in dates if d.state == "waiting")
             return f"Next check: day {following.day}, {following.date:%Y-%m-%d}, by {owner}."

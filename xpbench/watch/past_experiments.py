@@ -204,7 +204,7 @@ class Portfolio(Shows):
 
     @property
     def forecast_coverage(self) -> tuple[int, int]:
-        """Forecasts within the interval of the outcome, of those that can be told."""
+        """Forecasts within the interval of the outcome, of those that are known."""
         told = [o.covered for o in self.outcomes if o.covered is not None]
         return sum(told), len(told)
 

@@ -6,6 +6,7 @@ Everything here is a function of its arguments alone: no locale, no rounding mod
 from __future__ import annotations
 
 import math
+import re
 
 MINUS = "\u2212"
 UNBOUNDED = "unbounded"
@@ -84,3 +85,12 @@ def significant_trim(value: float) -> str:
     """A number as it was typed: up to six significant digits without trailing zeros."""
     text = significant(value, 6)
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def units_word(unit: str) -> str:
+    """Units of a plan in the plural, by their name where it is one plain word: users, policies; otherwise "units"."""
+    if not re.fullmatch(r"[A-Za-z]?[a-z]{2,20}", unit) or unit.endswith(("s", "id")):
+        return "units"
+    if re.search(r"[^aeiou]y$", unit):
+        return f"{unit[:-1]}ies"
+    return f"{unit}es" if unit.endswith(("x", "z", "ch", "sh")) else f"{unit}s"

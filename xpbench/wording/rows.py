@@ -84,7 +84,7 @@ def effect_said(row: Mapping[str, Any]) -> str:
 
 
 def shown(row: Mapping[str, Any]) -> str:
-    """Lift and interval as they stand right of the forest plot; the effect where there is no lift."""
+    """Lift and interval as they appear right of the forest plot; the effect where there is no lift."""
     if row["lift"] is not None and row["lift_low"] is not None:
         return f"{lift_text(row)}  ({lift_interval(row)})"
     if row["effect"] is not None and row["ci_low"] is not None:

@@ -125,7 +125,7 @@ def item_of(raw: Any, holder: Any, how: Items, separator: str, dialect: str) -> 
 
 
 def number(value: Any) -> Any:
-    """A property as a double; null where it is no finite number."""
+    """A property as a double; null where it is not a finite number."""
     import ibis
 
     kind = value.type()

@@ -91,7 +91,7 @@ class DuckLog:
         return _lazy(self.run.sql(f"{self._select} WHERE {self._stamp} >= {begin} AND {self._stamp} < {end}"))
 
     def ends(self) -> tuple[int, int] | None:
-        """Earliest and latest time, where the statistics of Parquet files tell that every event has a time and a unit."""
+        """Earliest and latest time, where the statistics of Parquet files show that every event has a time and a unit."""
         if self._stamp is None or self._arrives:
             return None
         if any(self.all(f"SELECT count(*) FROM source WHERE {x} IS NULL")[0][0] for x in (self._stamp, self._id)):
@@ -230,7 +230,7 @@ class DuckLog:
 
     @staticmethod
     def _is_value(name: str, said: Collection[str]) -> str:
-        """Whether a cell of a CSV is a value: it is no word for nothing, or the plan says that word."""
+        """Whether a cell of a CSV is a value: it is not a word for nothing, or the plan says that word."""
         short = trimmed_sql(name)
         words = ", ".join(literal(w) for w in sorted(said) if is_nothing(w))
         return f"(NOT {nothing_sql(short)}" + (f" OR {short} IN ({words}))" if words else ")")
@@ -369,7 +369,7 @@ class DuckLog:
         return not any(self.all(f"SELECT 1 FROM {part} WHERE {odd_sql(name)} LIMIT 1") for part in parts)
 
     def _whole_properties(self, types: Mapping[str, str]) -> Mapping[str, str]:
-        """Cells of properties that are no JSON are told, and hold nothing; the engine would refuse the whole log.
+        """Cells of properties that are not JSON are reported, and hold nothing; the engine would refuse the whole log.
 
         A list of key and value becomes an object of them.
         """
@@ -498,7 +498,7 @@ class DuckLog:
         return f"list_filter([{', '.join(texts)}]::VARCHAR[], lambda x: x IS NOT NULL)"
 
     def _time(self, name: str, kind: str) -> str:
-        """Microseconds since 1970, null for what is no time, or one from before there were logs."""
+        """Microseconds since 1970, null for what is not a time, or one from before there were logs."""
         zone = self.source.time_zone
         value = microseconds_of(name, kind, self.schema.time_unit)
         if zone != "UTC" and kind != "TIMESTAMP WITH TIME ZONE":

@@ -39,7 +39,7 @@ Progress = Callable[[ReadingStage], None]
 
 
 class Stages:
-    """Times stages and tells them to a `Progress`."""
+    """Times stages and reports them to a `Progress`."""
 
     def __init__(self, of: int, progress: Progress | None) -> None:
         self._of = of
@@ -48,7 +48,7 @@ class Stages:
         self._since = time.perf_counter()
 
     def finish(self, name: str, rows: int | None = None) -> None:
-        """The stage is over: tell it and start the clock of the next."""
+        """The stage is over: report it and start the clock of the next."""
         now = time.perf_counter()
         self._done += 1
         seconds, self._since = now - self._since, now
@@ -118,7 +118,7 @@ def engine_name() -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an engine's message, and the cause where that stands in another one: the rest repeats the query."""
+    """The first line of an engine's message, and the cause where that is in another one: the rest repeats the query."""
     first, *more = str(error).strip().split("\n")
     if "CSV Error on Line" in first:
         cause = next((line for line in more if line.strip() and not line.startswith("Original Line:")), "")

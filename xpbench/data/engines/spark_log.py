@@ -99,7 +99,7 @@ class SparkLog:
         return happened(frame, between) if early is None else nw.from_native(early)
 
     def _between(self, between: tuple[int, int]) -> Any:
-        """Events of a stretch of time by the log's own column; None where that is no timestamp in UTC or a time has no date.
+        """Events of a stretch of time by the log's own column; None where that is not a timestamp in UTC or a time has no date.
 
         Spark compares it before it computes anything, and in Parquet looks it up in the statistics of the files.
         """
@@ -356,7 +356,7 @@ def _microseconds(name: str, kind: str, unit: str) -> str:
 
 
 def _value_type(kind: str) -> str:
-    """The type of the values of a map: what stands behind the comma that is inside no type of its own."""
+    """The type of the values of a map: what is behind the comma that is inside no type of its own."""
     depth = 0
     inner = kind[len("map<") : -1]
     for i, letter in enumerate(inner):

@@ -44,7 +44,7 @@ class SparkJobs:
 
     @contextlib.contextmanager
     def tagged(self) -> Iterator[None]:
-        """Jobs started in the block are ours; they are stopped when it is left by an exception that is no `Exception`.
+        """Jobs started in the block are ours; they are stopped when it is left by an exception that is not an `Exception`.
 
         In the main thread Ctrl-C (SIGINT, as a notebook's stop button sends it) stops them and raises KeyboardInterrupt, where
         nobody but Python or PySpark has a handler for it; other jobs of the session go on.

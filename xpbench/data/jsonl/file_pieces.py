@@ -31,7 +31,7 @@ STEP = 256 * 1024
 """Bytes that are read, hashed and searched while they are in the processor's cache, of which the engine wants a part, too."""
 
 TAIL = 64 * 1024
-"""Bytes at the end of a file that are looked at before it is read, for the line that most often is no event: the last."""
+"""Bytes at the end of a file that are looked at before it is read, for the line that most often is not an event: the last."""
 
 BLANK = b" \t\r\v\f"
 """What the reader passes over at the ends of a line."""
@@ -320,7 +320,7 @@ def _passed(stream: Plain, view: memoryview, start: int) -> int:
 
 
 def _drop_line(view: memoryview, size: int) -> int:
-    """Move what stands behind the first line, of which nothing is kept, to the beginning: its length."""
+    """Move what is behind the first line, of which nothing is kept, to the beginning: its length."""
     for begin in range(0, size, STEP):
         at = bytes(view[begin : min(begin + STEP, size)]).find(b"\n") + 1
         if at:

@@ -1,4 +1,4 @@
-"""What ingestion tells: events written, and every line that is no event, by reason and number."""
+"""What ingestion says: events written, and every line that is not an event, by reason and number."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from xpbench.errors import number_of
 from xpbench.shows import Shows, plain_html
 
 REASONS = {
-    "malformed_json": "is no JSON object",
-    "broken_utf8": "is no UTF-8",
+    "malformed_json": "is not a JSON object",
+    "broken_utf8": "is not UTF-8",
     "duplicate_keys": "names a key twice",
     "no_event": "has no event name",
     "no_time": "has no time",
@@ -24,7 +24,7 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A line that is no event.
+    """A line that is not an event.
 
     Attributes:
         file: Name of the file, without its folder.
@@ -79,7 +79,7 @@ class IngestReport(Shows):
         return out
 
     def told(self) -> str:
-        """Why lines are no events, in words, the most frequent reason first, each with the first line that has it."""
+        """Why lines are not events, in words, the most frequent reason first, each with the first line that has it."""
         if not self.lines:
             return "it has no lines"
         out = []

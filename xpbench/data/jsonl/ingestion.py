@@ -250,7 +250,7 @@ class Ingestion:
         return part, self.out / f".{part}.tmp"
 
     def _told(self, piece: Piece, taken: Taken, part: str) -> dict[str, Any]:
-        """What is told of a piece; its Parquet file has the name `part`."""
+        """What is reported of a piece; its Parquet file has the name `part`."""
         rejects = sorted([(line, "too_long") for line in piece.skipped] + list((taken.bad or {}).items()))
         return _record(
             part if taken.rows else "",
@@ -343,7 +343,7 @@ def _record(
     sha: str,
     broken: str = "",
 ) -> dict[str, Any]:
-    """What the manifest tells of a piece; `line` and `end` are where the next one begins."""
+    """What the manifest says of a piece; `line` and `end` are where the next one begins."""
     return {
         "part": part,
         "rows": rows,

@@ -1,4 +1,4 @@
-"""The events of a piece of a log, written to Parquet; what is no event is found and judged where the strict reader stumbles."""
+"""The events of a piece of a log, written to Parquet; the strict reader finds what is not an event, and it is judged."""
 
 from __future__ import annotations
 

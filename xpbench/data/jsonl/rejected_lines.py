@@ -1,4 +1,4 @@
-"""Judging lines: which are no events, and why. As few as possible are looked at one by one, where reading all at once fails.
+"""Judging lines: which are not events, and why. As few as possible are looked at one by one, where reading all at once fails.
 
 Lines in doubt are found in four steps, each dearer than the last, until the strict reader agrees with what is left: lines
 that do not begin and end as an object does, such as those that were cut off, and too long ones; a query that looks at all
@@ -155,7 +155,7 @@ class Judge:
     # -- line by line ------------------------------------------------------------------------------------------------
 
     def judge(self, sheet: RejectedLines, lines: Iterable[int]) -> dict[int, str]:
-        """The reason of each of these lines that is no event; blank lines have none."""
+        """The reason of each of these lines that is not an event; blank lines have none."""
         import pyarrow as pa
 
         found: dict[int, str] = {}
@@ -234,14 +234,14 @@ class Judge:
 
 
 class _Pairs(list[Any]):
-    """The keys and values of a JSON object as they stand."""
+    """The keys and values of a JSON object as they are."""
 
 
 _NONE = np.empty(0, np.int64)
 
 
 def _text(memory: Any, sheet: RejectedLines) -> Any:
-    """The lines as an array of text over the same memory; None where some are no UTF-8."""
+    """The lines as an array of text over the same memory; None where some are not UTF-8."""
     import pyarrow as pa
 
     offsets = pa.py_buffer(np.append(sheet.starts, sheet.stops[-1]).astype(np.int64))
@@ -254,7 +254,7 @@ def _text(memory: Any, sheet: RejectedLines) -> Any:
 
 
 def _no_utf8(sheet: RejectedLines) -> Any:
-    """Lines that are no UTF-8; those of ASCII alone need no look."""
+    """Lines that are not UTF-8; those of ASCII alone need no look."""
     data = np.frombuffer(sheet.view, np.uint8)
     found = []
     for begin in range(0, len(data), STEP):

@@ -13,7 +13,7 @@ class Lent:
     """A file of the engine whose bytes are written through `view`; in memory where the system can, else on disk."""
 
     view: memoryview
-    """What stands in the file, from its beginning; bytes behind `show(size)` are free to use."""
+    """What is in the file, from its beginning; bytes behind `show(size)` are free to use."""
 
     def __init__(self, capacity: int) -> None:
         """Make the file.
@@ -36,7 +36,7 @@ class Lent:
             self.name = self._file.name
 
     def open(self) -> memoryview:
-        """All of the memory, to be filled anew."""
+        """All of the memory, to be filled again."""
         if self._map is not None:
             self._file.truncate(self._capacity)
         return self.view

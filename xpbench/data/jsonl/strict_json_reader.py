@@ -1,4 +1,4 @@
-"""DuckDB's strict reader of JSON Lines: every value as text, and a malformed line or a key that stands twice is an error."""
+"""DuckDB's strict reader of JSON Lines: every value as text, and a malformed line or a key that appears twice is an error."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Strict:
         return f"SELECT count(hash({', '.join(map(quote, columns))})) FROM {self.reader(name)}"
 
     def doubtful(self, lines: str) -> str:
-        """Numbers (column `i`) of the lines (column `line`) that may be no event; of the others only the reader can tell."""
+        """Numbers (column `i`) of the lines (column `line`) that may not be events; only the reader decides on the others."""
         event, time = path(self.schema.event), self._time_path()
         found = f"TRY(json_extract_string(line, [{literal(event)}, {literal(time)}]))"  # reads a line once
         return (
@@ -95,7 +95,7 @@ class Strict:
         )
 
     def facts(self, lines: str) -> str:
-        """Of each line: is it JSON, its type, the event's name, the time, that in microseconds, whether it stands once."""
+        """Of each line: is it JSON, its type, the event's name, the time, that in microseconds, whether it appears once."""
         time = f"json_extract_string({_DOC}, {literal(self._time_path())})"
         return (
             f"SELECT json_valid(line), json_type({_DOC}), json_extract_string({_DOC}, {literal(path(self.schema.event))}), "
@@ -123,7 +123,7 @@ class Strict:
         return f"CASE WHEN {plain_number} THEN true ELSE {full} END"
 
     def _once(self, properties: str) -> str:
-        """The time stands once in the text of an object, as the engine writes it; a cheap look finds most of the others."""
+        """The time appears once in the text of an object, as the engine writes it; a cheap look finds most of the others."""
         name = self.schema.time
         counted = f"len(list_filter(json_keys({properties}), lambda k: k = {literal(name)})) <= 1"
         if not re.fullmatch(r"[\w $.:-]+", name, re.ASCII):  # it may be written in other ways

@@ -22,7 +22,7 @@ from xpbench.plan.metrics import Conversion, Count, EventMetric, Formula, Mean, 
 c = nw.col
 
 DAILY = (Conversion, Count, Sum, Mean, Sessions)
-"""Kinds that have a value for each day; a funnel, a retention or a quantile is no sum over days."""
+"""Kinds that have a value for each day; a funnel, a retention or a quantile is not a sum over days."""
 
 
 @dataclass(slots=True)

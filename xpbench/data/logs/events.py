@@ -39,7 +39,7 @@ EXPOSURE_DETAILS = (
     "mp_lib", "$lib_version", "$os", "platform", "$app_version_string", "Flag evaluation mode", "$device_id", "$user_id",
     "$distinct_id_before_identity",
 )  # fmt: skip
-"""Properties of an exposure that tell what assigned and what else the unit was called."""
+"""Properties of an exposure that name what assigned and what else the unit was called."""
 
 
 def events(

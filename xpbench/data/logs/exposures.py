@@ -95,7 +95,7 @@ def counted_by_variant(table: nw.LazyFrame[Any], plan: Plan) -> list[dict[str, A
 
 
 def _switch(value: nw.Expr, branches: Mapping[Any, nw.Expr]) -> nw.Expr:
-    """What stands beside a value; null for a value that has no branch."""
+    """What is next to a value; null for a value that has no branch."""
     (first, out), *others = branches.items()
     chain = nw.when(value == first).then(out).otherwise(None)
     for key, branch in others:

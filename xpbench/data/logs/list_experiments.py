@@ -61,7 +61,7 @@ class SeenExperiment(Shows):
 
 
 MOST_VARIANTS = 20
-"""A text property with more different values is no experiment."""
+"""A text property with more different values is not an experiment."""
 
 OWN = ("$", "mp_")
 """How the names of the properties begin that Mixpanel's libraries add by themselves."""
@@ -186,7 +186,7 @@ def _where(how: Exposure, wanted: list[str] | None) -> str:
 
 
 def _any_plan(unit: str, exposure: Mapping[str, Any]) -> Plan:
-    """A plan that only says where units and exposures stand."""
+    """A plan that only says where units and exposures are."""
     return Plan(
         key="any",
         title="any",

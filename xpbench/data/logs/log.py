@@ -44,7 +44,7 @@ MONEY_DIGITS = 4
 
 
 MARK = "\x1f"
-"""Stands between the names of experiment and variant in an item: no name of either holds it."""
+"""Separates the names of experiment and variant in an item: no name of either holds it."""
 
 Items = Literal["", "list", "dictionary"]
 """How an exposure event names several experiments: not at all, in a list property, or as a property for each."""
@@ -57,7 +57,7 @@ def microseconds(days: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class EventSchema:
-    """Where the parts of an event stand in a log; the default is Mixpanel's raw export.
+    """Where the parts of an event are in a log; the default is Mixpanel's raw export.
 
     Attributes:
         event: Name of the event.
@@ -163,7 +163,7 @@ def known_schema(schema: Any) -> None:
     """
     if not isinstance(schema, EventSchema):
         hint = 'Write xp.EventSchema(event="name of the column", time=…)'
-        rule = "It is an xp.EventSchema, which says where event, unit and time stand"
+        rule = "It is an xp.EventSchema, which says where event, unit and time are"
         raise DataError("XPB-D46", argument=plain("schema"), value=type(schema).__name__, rule=plain(rule), hint=plain(hint))
     units = ("auto", "s", "ms", "us", "ns")
     if schema.time_unit not in units:
@@ -230,7 +230,7 @@ def texts_of(plan: Plan) -> frozenset[str]:
 
 
 def identity_properties(unit: str) -> tuple[str, ...]:
-    """Properties that link a unit of this kind to further ids; none where a unit is no person or device."""
+    """Properties that link a unit of this kind to further ids; none where a unit is not a person or device."""
     if unit == "$device_id":
         return ("$user_id",)
     if unit in ("distinct_id", "$distinct_id", "$user_id"):  # of Mixpanel and of PostHog

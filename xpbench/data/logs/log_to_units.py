@@ -47,7 +47,7 @@ def _usual(value: nw.Expr) -> dict[str, nw.Expr]:
 
 
 def _in_a_log(texts: Sequence[str]) -> str:
-    """What to do about values of a property that are no numbers."""
+    """What to do about values of a property that are not numbers."""
     said = advice(texts)
     return "Send these values as numbers" if said.startswith("Correct") else said
 
@@ -292,7 +292,7 @@ class LogReading:
     def refuse_words(
         self, frame: nw.LazyFrame[Any], metric: EventMetric, f: Filter, column: str, *, lost: int, of: int
     ) -> None:
-        """A filter compares with a number what is none: refused where no value is one, else told.
+        """A filter compares with a number what is none: refused where no value is one, else reported.
 
         Raises:
             DataError: `XPB-D77`.
@@ -316,7 +316,7 @@ class LogReading:
         )
 
     def check_filters(self, frame: nw.LazyFrame[Any], filtered: Sequence[tuple[EventMetric, Filter, str]]) -> None:
-        """The values of filters occur; one that never does is refused where another is likely meant, and else told.
+        """The values of filters occur; one that never does is refused where another is likely meant, and else reported.
 
         Raises:
             DataError: `XPB-D66`.
@@ -360,7 +360,7 @@ class LogReading:
                 elif alike:
                     hint = f"The log has {shown(alike[0])}."
                 elif isinstance(value, bool) and not {t.lower() for t in there} - _OTHER_TRUTHS:
-                    hint = f"The log has {', '.join(map(shown, there[:2]))}: filter by what stands there."
+                    hint = f"The log has {', '.join(map(shown, there[:2]))}: filter by what is there."
                 elif f.op in ("!=", "not in"):
                     if any(t.startswith("[") for t in there):
                         self.findings.append(self._compares_lists(metric, f, there))
@@ -491,7 +491,7 @@ class LogReading:
         return out
 
     def no_numbers(self, metric: Sum | Mean | Quantile, frame: nw.LazyFrame[Any]) -> list[tuple[str, int]]:
-        """The most frequent values of a property that are no numbers, with their events."""
+        """The most frequent values of a property that are not numbers, with their events."""
         number, text = (c(names[metric.property]) for names in (self.properties.numbers, self.properties.texts))
         mine = frame.filter(c("event") == metric.event, number.is_null(), ~text.is_null()).select(v=text)
         rows = rows_of(mine.group_by("v").agg(n=nw.len()).sort("n", "v", descending=[True, False]).head(3))
@@ -575,7 +575,7 @@ class LogReading:
         return self.log.keep(out, "without_repeats", near="u")
 
     def repeats(self, joined: nw.LazyFrame[Any], values: Values) -> Finding:
-        """Without insert ids nothing tells a repeat from a second event; how many are alike in all that is read is told."""
+        """Without insert ids a repeat looks like a second event; how many are alike in all that is read is reported."""
         wanted = dict.fromkeys([*values.identity(), *values.used_properties()])
         columns = [x for x in wanted if x != "iid"]
         every = int(rows_of(joined.select(n=nw.len()))[0]["n"])
@@ -646,7 +646,7 @@ class LogReading:
         return {m.key: h for m in self.metrics if (h := horizon_of(m)) is not None}
 
     def unit_tests(self) -> dict[str, nw.Expr]:
-        """Sums over units that `count_units` tells: immature ones by horizon, and those with a short history."""
+        """Sums over units that `count_units` reports: immature ones by horizon, and those with a short history."""
         tests = {f"h{i}": counted_where(c("t0") + h > self.until) for i, h in enumerate(sorted(set(self.horizons().values())))}
         tests["short"] = counted_where(c("t0") < microseconds(self.plan.pre_period_days) + self.first)
         return tests

@@ -321,7 +321,7 @@ def is_warehouse(table: Any) -> bool:
 
 
 def plain_frame(frame: Any, mixed: Callable[[str, Mapping[str, int]], None]) -> Any:
-    """The native frame in a form that the engine scans without guessing; mixed columns become text and are told."""
+    """The native frame in a form that the engine scans without guessing; mixed columns become text and are reported."""
     import narwhals.stable.v2 as nw
 
     native = nw.to_native(frame)

@@ -47,7 +47,7 @@ def flatten(source: str | Path, target: str | Path) -> int:
                 value = strict_loads(line, max_nodes=10_000_000)
                 lines += [json.dumps(event, ensure_ascii=False, separators=(",", ":")) for event in _events(value)]
             except (ValueError, TypeError, AttributeError, KeyError) as error:
-                what, reason = f"{path.name}, line {number}", f"it is no log record of OpenTelemetry ({error})"
+                what, reason = f"{path.name}, line {number}", f"it is not a log record of OpenTelemetry ({error})"
                 raise DataError("XPB-D01", what=plain(what), reason=plain(reason)) from None
     write_atomic(Path(target), ("\n".join(lines) + "\n" if lines else "").encode())
     return len(lines)

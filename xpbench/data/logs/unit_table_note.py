@@ -134,7 +134,7 @@ def with_day(cell: Cell) -> Cell:
 
 
 def day_of(number: int) -> str:
-    """The date of a day that is told in days since 1970."""
+    """The date of a day that is reported in days since 1970."""
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=number)).date().isoformat()
 
 

@@ -22,7 +22,7 @@ HEAD = 2048
 """Rows that a first look takes."""
 
 BatchPlace = tuple[int, int]
-"""Where a batch stands in the table: piece of the table, batch in it."""
+"""Where a batch is in the table: piece of the table, batch in it."""
 
 Mask = NDArray[np.bool_]
 
@@ -276,7 +276,7 @@ def numbers(column: Any) -> Array:
 
 
 def stored(column: Any) -> NDArray[Any]:
-    """What an array of numbers or truth values stores, whatever stands where there is no value; nothing is copied.
+    """What an array of numbers or truth values stores, whatever is where there is no value; nothing is copied.
 
     Arrow's own way to numpy loads pandas, which takes longer than the table.
     """

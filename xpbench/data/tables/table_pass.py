@@ -328,7 +328,7 @@ class Scan:
         )
 
     def _unique(self, partial: _Partial) -> bool | None:
-        """Whether every id stands once: strictly increasing ids do; others are sorted."""
+        """Whether every id appears once: strictly increasing ids do; others are sorted."""
         runs = sorted(partial.runs)
         if not self.unsorted and all(a[2] < b[1] for a, b in itertools.pairwise(runs)):
             return True

@@ -209,7 +209,7 @@ def check_duplicates(table: UnitTable, found: PassResult) -> str:
     if policy == "refuse":
         raise DataError(
             "XPB-D14",
-            count=plain(number_of(repeated, "unit stands", "units stand")),
+            count=plain(number_of(repeated, "unit appears", "units appear")),
             rows=plain(f"{rows:,}"),
             mixed=plain(f"{mixed:,}"),
         )
@@ -227,12 +227,12 @@ def check_duplicates(table: UnitTable, found: PassResult) -> str:
     table.find("duplicate_units", int(repeated), table.rows, action, by_variant=lost, detail="By variant: rows left out.")
     table.find("several_variants", int(mixed), table.rows, action)
     if not after:
-        raise DataError("XPB-D07", what=plain("Every unit stands on several rows, and the plan excludes them"))
+        raise DataError("XPB-D07", what=plain("Every unit appears on several rows, and the plan excludes such units"))
     return "single"
 
 
 def is_unique(table: UnitTable) -> bool:
-    """Whether every unit stands on one row, found without a table of all ids where that is possible."""
+    """Whether every unit is on one row, found without a table of all ids where that is possible."""
     kind = table.one("SELECT typeof(u) FROM kept LIMIT 1")[0]
     if kind == "BIGINT":
         n, low, high = table.one("SELECT count(*), min(u), max(u) FROM kept")

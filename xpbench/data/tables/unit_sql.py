@@ -66,7 +66,7 @@ def as_number(name: str, kind: str, *, column: str, metrics: Sequence[str], rule
 
 
 def unreadable(name: str, kind: str, rule: NumberRule | None = None) -> str:
-    """The text of a value that is there and is no number; null elsewhere."""
+    """The text of a value that is there and is not a number; null elsewhere."""
     short = name if kind == "VARCHAR" else trimmed_sql(f"CAST({name} AS VARCHAR)")
     number = number_sql(short) if rule is None else rule.sql(short)
     return f"CASE WHEN {number} IS NULL AND {short} IS NOT NULL AND NOT {nothing_sql(short)} THEN {short} END"

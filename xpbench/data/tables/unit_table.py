@@ -98,7 +98,7 @@ class UnitTable:
         return self.connection
 
     def parts(self, metric: MetricBase) -> Parts:
-        """How a metric stands in the table."""
+        """How a metric appears in the table."""
         if not isinstance(metric, Column):
             raise DataError("XPB-D04", key=metric.key, part_kind=getattr(metric, "kind", "?"))
         covariates = tuple((name, self.measure(name)) for name in metric.covariates)
@@ -360,7 +360,7 @@ class UnitTable:
             raise DataError("XPB-D65", row=plain(f"{found[0][0]:,}"), unit=found[0][1], column=unit)
 
     def rule(self, column: str, name: str, kind: str) -> NumberRule | None:
-        """How a column of text is read that is not written plainly; the rule is told."""
+        """How a column of text is read that is not written plainly; the rule is reported."""
         short = name if kind == "VARCHAR" else trimmed_sql(f"CAST({name} AS VARCHAR)")
         there = f"{short} IS NOT NULL AND NOT {nothing_sql(short)}"
         odd = self.all(f"SELECT {short} FROM tidy WHERE {number_sql(short)} IS NULL AND {there} LIMIT 1")
@@ -385,7 +385,7 @@ class UnitTable:
         return found
 
     def advice(self, short: str) -> str:
-        """What to do about values of a measure that are no numbers."""
+        """What to do about values of a measure that are not numbers."""
         return advice(
             [str(r[0]) for r in self.all(f"SELECT DISTINCT b{short[1:]} FROM base WHERE b{short[1:]} IS NOT NULL LIMIT 50")]
         )

@@ -21,7 +21,7 @@ USUAL = (
 """How such columns are called, the likeliest first."""
 
 MOST_VALUES = 20
-"""A column with more values is no variant."""
+"""A column with more values is not a variant."""
 FIRST_ROWS = 5_000
 MOST_COLUMNS = 200
 """How much of a table is looked at for a column that is not called as variants are."""

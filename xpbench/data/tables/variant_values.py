@@ -1,4 +1,4 @@
-"""What stands in the variant column of a table with one row per unit, before any plan names its variants."""
+"""What is in the variant column of a table with one row per unit, before any plan names its variants."""
 
 from __future__ import annotations
 

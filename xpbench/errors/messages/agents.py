@@ -1,4 +1,4 @@
-"""Messages about what assistants may do, and about code beside the seal (G)."""
+"""Messages about what assistants may do, and about code next to the seal (G)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-A01": Message(
         "{count} of the ids are floats, such as {value}",
         "An id is text, an integer or a UUID: 12345.0 and 12345 hash to different variants",
-        "Cast the column to integer or text where it is read (pandas turns integers with gaps into floats: use Int64)",
+        "Read the column as integer or text (in pandas: Int64)",
     ),
     "XPB-A02": Message(
         "The ids are {kind}, such as {value}",
@@ -16,7 +16,7 @@ MESSAGES: dict[str, Message] = {
         "Convert the column to text in the form that the app hashes",
     ),
     "XPB-A03": Message(
-        "The id {value} is no well-formed Unicode text",
+        "The id {value} is not a well-formed Unicode text",
         "Ids are hashed as UTF-8, and lone surrogates have none",
         "Find where the id was cut or decoded wrongly",
     ),
@@ -32,7 +32,7 @@ MESSAGES: dict[str, Message] = {
         "{count} variants of {owner} are marked as control", "Exactly one variant is the control", "Mark one variant as control"
     ),
     "XPB-A07": Message(
-        "The variant key {value} stands more than once in {owner}", "Variant keys are unique", "Rename all but one"
+        "The variant key {value} appears more than once in {owner}", "Variant keys are unique", "Rename all but one"
     ),
     "XPB-A08": Message(
         "{value} can't assign units",
@@ -63,7 +63,7 @@ MESSAGES: dict[str, Message] = {
         "There are {count} ids but {owner} has {value} rows", "Both are aligned row by row", "Take them from the same frame"
     ),
     "XPB-A17": Message(
-        "The plan {key} can't run beside the experiments of {root}: {reason}",
+        "The plan {key} can't run next to the experiments of {root}: {reason}",
         "Experiments of one layer share no unit, and one holdout holds out the same units everywhere",
         "{remedy}",
     ),

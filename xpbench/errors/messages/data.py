@@ -6,7 +6,7 @@ from xpbench.errors.message import Message
 
 MESSAGES: dict[str, Message] = {
     "XPB-D01": Message(
-        "{what}: {reason}", "Sources are read whole or not at all", "Mend the place named, or write the file again"
+        "{what}: {reason}", "Sources are read whole or not at all", "Fix the place named, or write the file again"
     ),
     "XPB-D02": Message(
         "There is no file {path}",
@@ -22,25 +22,25 @@ MESSAGES: dict[str, Message] = {
     "XPB-D04": Message(
         "Metric {key} of kind {part_kind} is counted from events",
         "A table with one row per unit feeds metrics of kind column, and ratios and formulas of them",
-        "Use xp.events(…), or --events on the command line, or make the metric kind: column",
+        "Use xp.events(…) (--events), or make the metric kind: column",
     ),
     "XPB-D05": Message(
         "Column {column} ({role}) is not in the source", "Every column that the plan or the call names must be there", "{hint}"
     ),
     "XPB-D06": Message(
-        "Column {column} stands {times} times in the source", "Names of columns are unique", "Rename all but one"
+        "Column {column} appears {times} times in the source", "Names of columns are unique", "Rename all but one"
     ),
     "XPB-D07": Message("{what}", "At least one unit must be there", "Check the source, or wait for data"),
     "XPB-D08": Message(
         "None of the {rows} rows has a variant of the plan: column {column} holds {found}",
         "The plan's variants are {known}",
-        "Name the right column with variant=… (--variant-column on the command line), or translate with "
-        'variants={{"value in the table": "variant of the plan"}}',
+        'Name the right column with variant=… (--variant-column), or translate: variants={{"value in the table": '
+        '"variant of the plan"}}',
     ),
     "XPB-D09": Message(
         "{count} rows with {what}. {detail}",
         "The plan refuses them (data.{policy}: refuse)",
-        "Mend the table, or amend the plan to exclude them",
+        "Fix the table, or amend the plan to exclude them",
     ),
     "XPB-D10": Message(
         "Metric {key} is built on {part} of kind {part_kind}",
@@ -54,18 +54,18 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-D12": Message(
         "Column {column} has {count} values that are {what}{found}",
-        "The plan refuses what is no finite number (data.non_finite: refuse)",
+        "The plan refuses what is not a finite number (data.non_finite: refuse)",
         "{remedy}. To leave these units out, set data.non_finite: exclude",
     ),
     "XPB-D13": Message(
         "Column {column} has {count} missing values",
         "The plan refuses missing values (data.missing: refuse)",
-        "Mend the table, or set data.missing: exclude or zero",
+        "Fix the table, or set data.missing: exclude or zero",
     ),
     "XPB-D14": Message(
         "{count} on {rows} rows; {mixed} of them with more than one variant",
         "The table has one row per unit (data.duplicates: refuse)",
-        "Mend the table, or set data.duplicates: first or exclude",
+        "Fix the table, or set data.duplicates: first or exclude",
     ),
     "XPB-D15": Message(
         "Segment {segment} has {count} different values",
@@ -73,7 +73,7 @@ MESSAGES: dict[str, Message] = {
         "Choose a coarser property, or group the values",
     ),
     "XPB-D16": Message(
-        "Column {column} is of type {kind}, which is no number (metric {metrics})",
+        "Column {column} is of type {kind}, which is not a number (metric {metrics})",
         "Metrics and covariates are numbers or true/false",
         "Convert the column, or name another",
     ),
@@ -84,8 +84,8 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-D31": Message(
         "Event {event} of metric {key} never occurs in the log",
-        "A metric counts an event that is there, so that a typo can't read as zero",
-        '{hint} If nobody did it yet, pass absent_events="zero", or --absent-events zero on the command line',
+        "A typo must not read as zero",
+        '{hint} If nobody did it yet, pass absent_events="zero" (--absent-events zero)',
     ),
     "XPB-D32": Message(
         "Property {property} of event {event} (metric {key}) never holds a number",
@@ -149,13 +149,13 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-D44": Message(
         "None of the {count} events {event} (metric {key}) has a value of {unit}",
-        "A metric counts the events of exposed units, so its events name the unit that was randomised",
-        "Send the unit's id with the event, or randomise by an id that both events carry",
+        "Metrics count events of exposed units, so events carry the unit's id",
+        "Send the unit's id with the event, or randomise by an id that both have",
     ),
     "XPB-D45": Message(
         "No event {event} has the property {property} by which metric {key} is filtered",
-        "A filter compares a property that is there, so that a typo can't read as zero",
-        'Correct its name, or pass absent_events="zero" (--absent-events zero on the command line) if nobody has it yet',
+        "A typo must not read as zero",
+        'Correct the name; if nobody has it yet, pass absent_events="zero" (--absent-events zero)',
     ),
     "XPB-D46": Message("{argument} is {value}", "{rule}", "{hint}"),
     "XPB-D47": Message(
@@ -188,14 +188,14 @@ MESSAGES: dict[str, Message] = {
         "File {path} is not UTF-8: {reason}", "Text is read as UTF-8, or as UTF-16 where the file says so", "{remedy}"
     ),
     "XPB-D63": Message(
-        "Column {column} (the day) has {count} values that are no day, such as {found}",
+        "Column {column} (the day) has {count} values that are not a day, such as {found}",
         "Results by day need a day for every unit that has a value there",
         "{remedy}",
     ),
     "XPB-D64": Message(
         "Column {column} holds ids as numbers with a floating point, up to {found}",
-        "Above 2^53 such numbers can't tell neighbours apart: two units may be one",
-        "Write the ids as whole numbers or text where they are made, and export them again",
+        "Above 2^53 two neighbouring ids become one",
+        "Export the ids again as whole numbers or text",
     ),
     "XPB-D65": Message(
         "Row {row} looks like a line of totals: {unit} in column {column}",
@@ -204,13 +204,13 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-D66": Message(
         "No event {event} of metric {key} has the value {value} in property {property}, by which it is filtered",
-        "A filter compares values that are there, so that a typo can't read as zero",
-        '{hint} If nobody has it yet, pass absent_events="zero", or --absent-events zero on the command line',
+        "A typo must not read as zero",
+        '{hint} If nobody has it yet, pass absent_events="zero" (--absent-events zero)',
     ),
     "XPB-D77": Message(
         "Property {property} of event {event} (metric {key}) never holds a number, and a filter compares it with one: {found}",
-        "What is no number fits no comparison, and the metric would be zero for everyone",
-        "{remedy}. Or filter by the text that stands there",
+        "Every comparison would fail, and the metric would be zero",
+        "{remedy}. Or filter by the text that is there",
     ),
     "XPB-D78": Message(
         "{path} changed while it was read",

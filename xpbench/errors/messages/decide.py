@@ -42,8 +42,7 @@ MESSAGES: dict[str, Message] = {
     "XPB-R13": Message(
         "The table fits the experiment {key}, which is registered and sealed: {state}",
         "Effects of a registered experiment are shown when they are due, or for a reason on record",
-        "Read it with readout(...) or peek(reason=...) (xpbench readout, xpbench peek --reason); "
-        "if the table is another experiment's, give root=None",
+        "Use readout(...) or peek(reason=...); for another experiment's table pass root=None",
     ),
     "XPB-R14": Message(
         "{what}", "One value of that column is the control, and one to nineteen others are treatments", "{hint}"
@@ -55,8 +54,8 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-R16": Message(
         "The readout is not what the look of entry {seq} showed: {part} differs",
-        "A decision rests on what a look showed, and on nothing edited since",
-        "Make a new readout with readout(...) or xpbench readout KEY and decide on that",
+        "A decision uses what a look showed, unedited",
+        "Make a new readout with readout(...) or xpbench readout KEY, and decide on that",
     ),
     "XPB-R17": Message(
         "There is a decision already: {told}",
@@ -64,14 +63,14 @@ MESSAGES: dict[str, Message] = {
         "Give supersedes={seq} if it should be replaced, or --supersedes {seq} on the command line",
     ),
     "XPB-R18": Message(
-        "The new plan puts {pointer} back to what it was before the amendment of entry {seq} (by {by})",
-        "A plan file may have been made from an older plan, and no amendment is undone in silence",
-        "Take that change into the file, or repeat it with --undo where it should be undone",
+        "The new plan undoes the amendment of entry {seq} (by {by}) to {pointer}",
+        "An amendment is never undone in silence",
+        "Take that change into the file, or undo it on purpose with --undo",
     ),
     "XPB-R30": Message(
         "The plan's model is {value}, which has no last look",
-        "A group-sequential plan that ends short spends the rest of its level at the look that is declared the last",
-        "Leave last (--last) out; a readout before the horizon needs peek(reason=...), or xpbench peek KEY --reason",
+        "Only a group-sequential plan that ends short declares its last look",
+        "Leave out last (--last); before the horizon use peek(reason=...) or xpbench peek KEY --reason",
     ),
     "XPB-R31": Message(
         "The moments of {key} are sealed: {reason}",
@@ -80,18 +79,18 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-R32": Message(
         "Look {seq} can't be read again by itself: {reason}",
-        "A look is read again from the files that it names, with what was said of them",
-        "Name the data: reproduce(source) or source in Python, --events FILES or --units FILE on the command line",
+        "A look is read again from the files on record",
+        "Name the data: reproduce(source) in Python, --events FILES or --units FILE on the command line",
     ),
     "XPB-R33": Message(
         "The data are not those of look {seq}, the newest on record",
-        "Without data of its own a decision rests on what that look read",
-        "Look at them first, or name the data (--events FILES, --units FILE) to decide on what they show now",
+        "Without data of its own a decision uses what that look read",
+        "Look at the new data first, or name the data (--events FILES, --units FILE)",
     ),
     "XPB-R40": Message(
-        "The plan of {key} lets programs take {allowed} at effects, and {taken} was taken: {agent} may not look",
-        "looks.agents of the plan says how often a program may look on behalf of a person",
-        "A person reads it with xpbench readout, or amends the plan with a reason",
+        "{agent} may not look: the plan of {key} allows programs {allowed} at effects, and {taken} was taken",
+        "looks.agents limits looks by programs on behalf of people",
+        "Ask a person to run xpbench readout, or to amend the plan",
     ),
     "XPB-R10": Message("The amendment changes nothing", "An amendment records a difference", "Change the plan first"),
 }

@@ -49,8 +49,8 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-L13": Message(
         "{kind} can't be added to {path}: {reason}",
-        "A plan is registered first and once, and every later entry speaks of the plan in force",
-        "Open the experiment again, look at what is on record, then do the step that is still needed",
+        "Every entry follows the plan in force",
+        "Open the experiment again, read what is on record, and repeat the step if it is still needed",
     ),
     "XPB-L14": Message(
         "{path} has an unresolved merge of git in line {line}",
@@ -64,8 +64,8 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-L16": Message(
         "The experiment changed since this step was prepared (entry {length}): {changes}",
-        "What is {kind} rests on what was on record, and nothing on record is undone in silence",
-        "Open the experiment again, look at the change, then decide whether the step is still right",
+        "{kind} was prepared on an older record",
+        "Open the experiment again, read the change, and decide whether the step is still right",
     ),
     "XPB-L21": Message(
         "The ledger has entries that a newer version has written: {kinds}",
@@ -84,8 +84,8 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-L19": Message(
         "The name {name} in the log belongs to experiment {key}",
-        "Exposures under one name can't be told apart, unless those of the later experiment count from a day on",
-        "Set exposure.start to the first day that counts, choose another exposure.experiment, or restart {key} to follow it",
+        "Two experiments share a name only if the later one counts from a given day on",
+        "Set exposure.start, choose another exposure.experiment, or restart {key}",
     ),
     "XPB-L20": Message(
         "The two sides in {path} can't be joined: {reason}",

@@ -7,7 +7,7 @@ from xpbench.errors.message import Message
 MESSAGES: dict[str, Message] = {
     "XPB-M01": Message(
         "There are no Mixpanel credentials: {names} not set",
-        "They come from the environment alone, never from a file of the project or an argument that ends up in a history",
+        "They come from the environment alone, never from files or arguments",
         "Set MIXPANEL_USERNAME, MIXPANEL_SECRET and MIXPANEL_PROJECT_ID to those of a service account",
     ),
     "XPB-M02": Message(
@@ -20,7 +20,7 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-M04": Message(
         "Mixpanel forbids this (403): {reason}",
-        "The service account needs a role in the project, and experiments and flags need the add-on beyond the free ones",
+        "The service account needs a role in the project; experiments and flags need an add-on",
         "Give the account the role (analyst; admin for import), or ask the project's owner for the add-on",
     ),
     "XPB-M05": Message("Mixpanel {answer} ({status}): {reason}", "{rule}", "{remedy}"),
@@ -56,12 +56,12 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-M14": Message(
         "Mixpanel has another {thing} named {name}: it {reason}{differences}",
-        "xpbench writes only what was made from this ledger; two plans with one name would overwrite each other",
+        "xpbench changes only what this ledger made",
         "Give the plan another key, or rename or archive the other one; to take it over: xpbench sync KEY --adopt",
     ),
     "XPB-M15": Message(
         "The flag {name} has the hash_salt {value} in Mixpanel, and {planned} by the plan",
-        "Another salt gives about half of the units another variant than the plan says",
-        "Delete the flag in Mixpanel and sync again; if the salt stays, register a plan with the salt that Mixpanel gives",
+        "With another salt about half of the units get another variant",
+        "Delete the flag in Mixpanel and sync again, or register a plan with Mixpanel's salt",
     ),
 }

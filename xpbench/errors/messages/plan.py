@@ -13,13 +13,13 @@ MESSAGES: dict[str, Message] = {
     "XPB-P02": Message("{pointer} is missing", "{owner} needs it", "Add it"),
     "XPB-P03": Message("{pointer} is {value}", "{rule}", "Give a value that fits"),
     "XPB-P04": Message(
-        "The plan has {count}",
-        "A plan can be registered when it has no problem",
-        "Mend: {first}",
+        "The plan has {count} to fix before it can be registered",
+        "Registering freezes a plan",
+        "{first}",
     ),
     "XPB-P05": Message(
         "Experiment key {value} can't name a folder",
-        "A key is 1 to 64 of a-z, 0-9, '.', '_', '-', starts with a letter or digit, and is no reserved device name",
+        "A key has 1 to 64 of a-z, 0-9, '.', '_', '-', begins with a letter or digit, and isn't a device name",
         "Choose another key, for example {suggestion}",
     ),
     "XPB-P06": Message("{pointer} is empty", "{why}", "{remedy}"),
@@ -30,7 +30,7 @@ MESSAGES: dict[str, Message] = {
         "{count} variants are marked as control", "Exactly one variant is the control", "Set control: true on one variant"
     ),
     "XPB-P09": Message("The plan has {count} variant(s)", "A comparison needs at least two", "Add a treatment variant"),
-    "XPB-P10": Message("{kind} {key} stands {count} times", "Keys are unique", "Rename all but one"),
+    "XPB-P10": Message("{kind} {key} appears {count} times", "Keys are unique", "Rename all but one"),
     "XPB-P11": Message("Split of variant {key} is {value}", "A split is a share above 0 and below 1", "Correct it"),
     "XPB-P12": Message(
         "The plan has no primary metric", "At least one metric decides", "Set role: primary on the metric that decides"
@@ -56,12 +56,14 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-P18": Message("{pointer} is {value}", "{rule}", "{remedy}"),
     "XPB-P19": Message(
-        "The plan has no horizon", "It must be fixed in advance when results are due", "Set horizon.units, horizon.days or both"
+        "The plan has no horizon",
+        "It fixes in advance when results are due",
+        "Set horizon.units, horizon.days or both",
     ),
     "XPB-P20": Message(
         "The sequential model has neither n_opt nor tau",
-        "Its interval is tuned before launch and kept for the life of the experiment",
-        "Set model.n_opt to the number of units at which the interval shall be narrowest, best the horizon",
+        "Its interval is tuned before launch and kept for the whole experiment",
+        "Set model.n_opt to the sample size at which the interval should be tightest, usually the horizon",
     ),
     "XPB-P21": Message("The sequential model has both n_opt and tau", "One of them tunes the interval", "Remove one"),
     "XPB-P22": Message(

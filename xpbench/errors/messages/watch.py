@@ -17,7 +17,7 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-W03": Message("{name} is {value}", "{rule}", "{remedy}"),
     "XPB-W04": Message(
-        "The clock stands at {now}, before the last entry of the ledger ({last})",
+        "The clock is at {now}, before the last entry of the ledger ({last})",
         "Time in a ledger does not run backwards",
         "Set the clock of this machine, or pass the right time",
     ),

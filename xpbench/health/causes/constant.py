@@ -87,7 +87,7 @@ def _bucket_rounding(case: Case) -> None:
 
 
 def _unsalted_ramp(case: Case) -> None:
-    """Without a salt of its own the variant hangs on the rollout."""
+    """Without a salt of its own the variant depends on the rollout."""
     if bucket_shares(case.inputs.plan) is None:
         return
     assignment = case.inputs.plan.assignment
@@ -122,7 +122,7 @@ def _assignment_mismatch(case: Case) -> None:
 
 
 def _assigned_units(case: Case) -> None:
-    """Counts of assigned units tell a loss on the way from a bias at assignment."""
+    """Counts of assigned units separate a loss on the way from a bias at assignment."""
     if case.inputs.assigned is not None:
         assigned = np.array([float(case.inputs.assigned.get(k, 0)) for k in case.names])
         if assigned.sum() > 0 and (assigned >= case.total).all():

@@ -42,7 +42,7 @@ _KINDS = (
         "contamination_excluded",
         "analysis",
         "Units that met several variants are left out more in one variant.",
-        "Keep the first exposure (exposure.several_variants: first) and mend what makes units switch.",
+        "Keep the first exposure (exposure.several_variants: first) and fix what makes units switch.",
     ),
     _Kind(
         ("outside_dates", "late_events"),
@@ -56,7 +56,7 @@ _KINDS = (
         "rows_left_out",
         "analysis",
         "Rows were left out while reading, more in one variant than in the other.",
-        "Mend the table at its source; look at the rows that were refused.",
+        "Fix the table at its source; look at the rows that were refused.",
     ),
     _Kind(
         ("identity_changes",),

@@ -124,9 +124,8 @@ def _until_a_day(case: Case, keys: list[str], table: UnitCounts, base: float, by
             "fault_until_day",
             "execution",
             score,
-            f"Up to {keys[s - 1]} {shown(variant)} is off by {off:+.2%}, afterwards all is as planned: a fault that was "
-            "mended.",
-            f"Ask what was mended on {keys[s]}; begin the experiment anew from there.",
+            f"Up to {keys[s - 1]} {shown(variant)} is off by {off:+.2%}, afterwards all is as planned: a fault that was fixed.",
+            f"Ask what was fixed on {keys[s]}; begin the experiment again from there.",
             day=keys[s],
             variant=variant,
             off=off,

@@ -28,7 +28,7 @@ def add_segments(case: Case) -> None:
             score + 0.5,
             f"{shown(variant)} is off by {off:+.2%} in {shown(segment)} = {shown(keys[i])} only: a variant does not work "
             "there, is "
-            "not logged there, or gets units there that are no new ones.",
+            "not logged there, or gets units there that are not new.",
             f"Try every variant in {shown(segment)} = {shown(keys[i])}; look at errors, consent, caches and old versions "
             "there.",
             segment=segment,

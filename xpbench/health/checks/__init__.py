@@ -1,4 +1,4 @@
-"""The health checks, one a file. Importing this package registers all of them, in the order in which they are told."""
+"""The health checks, one a file. Importing this package registers all of them, in the order in which they are reported."""
 
 from __future__ import annotations
 

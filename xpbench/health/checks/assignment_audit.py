@@ -10,7 +10,7 @@ from xpbench.health.inputs import HealthInputs, plain_dict
 from xpbench.health.registry import check
 
 LEAST_CHANCE = 200
-"""Among fewer units chance can't be told from a fault of the assignment."""
+"""Among fewer units chance can't be distinguished from a fault of the assignment."""
 
 TOLERATED = 0.0001
 """Share of mismatches up to which the audit only warns: stray test devices, not a fault of the assignment."""

@@ -21,7 +21,7 @@ def bots(inputs: HealthInputs) -> Verdict:
     """Warns where the reader flagged more than 0.1 % of units, or one unit did over 1,000 events (48 sessions) a day."""
     if not inputs.is_event_log:
         return Verdict(
-            "not answerable", "A table with one row per unit does not tell what units did when.", "See the leverage check."
+            "not answerable", "A table with one row per unit does not say what units did when.", "See the leverage check."
         )
     found = counted(inputs, "bots", "bot", "power_users", "power_user")
     kinds = {m.key: m for m in inputs.plan.metrics}
@@ -39,7 +39,7 @@ def bots(inputs: HealthInputs) -> Verdict:
     if not watched and found.count == 0:
         return Verdict(
             "not answerable",
-            "The plan counts nothing per unit, so nothing shows who is no person.",
+            "The plan counts nothing per unit, so nothing shows who is not a person.",
             "Add a count metric, or filter automatic traffic at the source.",
         )
     evidence = found.evidence | {"beyond_human": beyond, "warn_above": WARN_ABOVE}

@@ -1,4 +1,4 @@
-"""Clocks that run backwards or stand still."""
+"""Clocks that run backwards or stop."""
 
 from __future__ import annotations
 

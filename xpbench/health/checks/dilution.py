@@ -35,7 +35,7 @@ def dilution(inputs: HealthInputs) -> Verdict:
             "warn",
             f"Only {share:.1%} of the assigned units were exposed. Effects are those on exposed units; on everyone who was "
             f"assigned they are {share:.1%} of that.",
-            "Say so beside the impact, and assign nearer to the place where the change is met.",
+            "Say so next to the impact, and assign nearer to the place where the change is met.",
             evidence,
         )
     return Verdict("pass", f"{share:.1%} of the assigned units were exposed.", "Nothing to do.", evidence)

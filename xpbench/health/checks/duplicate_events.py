@@ -20,7 +20,7 @@ def duplicate_events(inputs: HealthInputs) -> Verdict:
         evidence = {"events_without_insert_id": unmarked[0].count, "detail": unmarked[0].detail}
         return Verdict(
             "warn",
-            f"No event has an insert id, so a repeat can't be told from a second event. {unmarked[0].detail}",
+            f"No event has an insert id, so a repeat can't be distinguished from a second event. {unmarked[0].detail}",
             "Send an insert id with every event, or name its column: xp.EventSchema(insert_id=…).",
             evidence,
         )

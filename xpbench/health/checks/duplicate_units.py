@@ -9,7 +9,7 @@ from xpbench.health.inputs import HealthInputs
 from xpbench.health.registry import check
 
 
-@check("duplicate_units", title="One row per unit", question="Does a unit stand on several rows?", gate=True)
+@check("duplicate_units", title="One row per unit", question="Does a unit appear on several rows?", gate=True)
 def duplicate_units(inputs: HealthInputs) -> Verdict:
     """Warns where duplicates were left out, fails where they were counted."""
     if inputs.is_event_log:

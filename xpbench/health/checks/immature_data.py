@@ -16,7 +16,7 @@ KEPT_WARN_ABOVE = 0.05
 def immature_data(inputs: HealthInputs) -> Verdict:
     """Warns where more than half of the units had to wait, or more than 5 % were counted before their window was over."""
     if not inputs.is_event_log:
-        return Verdict("not answerable", "A table with one row per unit does not tell whose window is over.", "Nothing to do.")
+        return Verdict("not answerable", "A table with one row per unit does not say whose window is over.", "Nothing to do.")
     found = counted(inputs, "immature_units", "immature_unit")
     limit = KEPT_WARN_ABOVE if found.action == "kept" else WARN_ABOVE
     if found.share <= limit:

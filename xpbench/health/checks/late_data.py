@@ -17,7 +17,7 @@ def late_data(inputs: HealthInputs) -> Verdict:
     """Warns where more than 1 % of the events came late, or where late events are more frequent in one variant."""
     if not inputs.is_event_log:
         return Verdict(
-            "not answerable", "A table with one row per unit does not tell when its values arrived.", "Nothing to do."
+            "not answerable", "A table with one row per unit does not say when its values arrived.", "Nothing to do."
         )
     found = counted(inputs, "late_events", "late_event", "late_data", units=False)
     units = {v.key: int(inputs.summary.units.get(v.key, 0)) for v in inputs.plan.variants}

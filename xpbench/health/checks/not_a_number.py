@@ -1,4 +1,4 @@
-"""Values that are no finite number."""
+"""Values that are not finite numbers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def not_a_number(inputs: HealthInputs) -> Verdict:
     where = ", ".join(sorted({shown(f.metric) for f in found if f.metric}))[:200]
     return Verdict(
         "fail" if share > limit else "warn",
-        f"{count:,} values{f' of {where}' if where else ''} are no finite number and were {found[0].action}.",
+        f"{count:,} values{f' of {where}' if where else ''} are not finite numbers and were {found[0].action}.",
         "Look at the type of the property or column, and at divisions by zero before the export.",
         evidence,
     )

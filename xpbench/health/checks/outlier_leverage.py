@@ -63,7 +63,7 @@ def outlier_leverage(inputs: HealthInputs) -> Verdict:
             + (f"; {len(loud) - 1} more metric(s) likewise" if len(loud) > 1 else "")
             + ".",
             "Look at the unit: a person, a bot or a fault of logging? Cap the metric (winsorize) in the plan before the next "
-            "experiment; the capped result beside this one is a sensitivity check.",
+            "experiment; the capped result next to this one is a sensitivity check.",
             evidence,
         )
     note = (

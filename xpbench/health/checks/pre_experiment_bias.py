@@ -99,7 +99,7 @@ def pre_experiment_bias(inputs: HealthInputs) -> Verdict:
             if without
             else "CUPED is on for these metrics and takes out what the past explains. "
         )
-        + "If the sample ratio or the audit complain too, mend the assignment first.",
+        + "If the sample ratio or the audit complain too, fix the assignment first.",
         evidence,
     )
 

@@ -16,7 +16,7 @@ WARN_ABOVE = 0.01
 def qa_testers(inputs: HealthInputs) -> Verdict:
     """Warns above 1 % or where unequal between variants: a flag labels a whole override rollout as testers."""
     if not inputs.is_event_log:
-        return Verdict("not answerable", "A table with one row per unit does not tell who is a test user.", "Nothing to do.")
+        return Verdict("not answerable", "A table with one row per unit does not say who is a test user.", "Nothing to do.")
     found = counted(inputs, "qa_tester", "qa_testers")
     skewed = found.skew_p is not None and found.skew_p < inputs.plan.health.srm_alpha
     if found.count == 0 or (found.share <= WARN_ABOVE and not skewed):

@@ -25,6 +25,6 @@ def rejected_lines(inputs: HealthInputs) -> Verdict:
         "fail" if found.share > FAIL_ABOVE else "warn",
         f"{number_of(found.count, 'row')} ({found.share:.3%}) could not be read and "
         f"{'was' if found.count == 1 else 'were'} {found.action}.",
-        "Export again: a cut download or a broken line hides whatever stood behind it.",
+        "Export again: a cut download or a broken line hides whatever was behind it.",
         found.evidence,
     )

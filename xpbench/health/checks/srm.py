@@ -10,7 +10,7 @@ from xpbench.health.shares import expected_shares
 from xpbench.health.words import p_words
 
 _NEXT = (
-    "Don't read effects. Look at the ranked causes (xpbench.health.srm_causes), mend the first one that holds, and collect "
+    "Don't read effects. Look at the ranked causes (xpbench.health.srm_causes), fix the first one that holds, and collect "
     "again from the day of the repair."
 )
 
@@ -60,7 +60,7 @@ def srm(inputs: HealthInputs) -> Verdict:
             "warn",
             f"Read once, counts as far from the {expected.basis} as these (up to {off} of a variant's share) would fail "
             f"({p_words(ratio.p_value)}); this plan reads more than once, so the daily test decides.",
-            "Look at the sample ratio that may be looked at daily, at the days and at the segments; name the doubt beside the "
+            "Look at the sample ratio that may be looked at daily, at the days and at the segments; name the doubt next to the "
             "result.",
             evidence,
         )
@@ -69,7 +69,7 @@ def srm(inputs: HealthInputs) -> Verdict:
             "warn",
             f"Counts as far from the {expected.basis} as these (up to {off} of a variant's share) come up by chance with "
             f"p = {ratio.p_value:.4g}: unusual, not conclusive.",
-            "Look at the days and segments, and name the doubt beside the result.",
+            "Look at the days and segments, and name the doubt next to the result.",
             evidence,
         )
     return Verdict(

@@ -53,6 +53,6 @@ def srm_by_segment(inputs: HealthInputs) -> Verdict:
         f"In {len(bad)} of {len(tested)} slices the shares are off, most in {shown(segment)} = {shown(worst.slice)} "
         f"(corrected {p_words(p)}).",
         "Don't read these segments. If the segment is known before exposure, units are lost there; if the treatment can change "
-        "it, it is no segment but an outcome.",
+        "it, it is not a segment but an outcome.",
         evidence,
     )

@@ -36,10 +36,10 @@ QUALIFIED = {
     "EXPLORATORY": "headline.exploratory",
     "PEEK": "headline.peek",
 }
-"""Stamps that stand in the headline itself: without them it would read as a decision by a plan from before the data."""
+"""Stamps that are in the headline itself: without them it would read as a decision by a plan from before the data."""
 
 LATER = ("EXPLORATORY", "PEEK")
-"""Stamps that did not stand in the headline of earlier releases."""
+"""Stamps that were not in the headline of earlier releases."""
 
 
 def qualified(words: str, readout: Mapping[str, Any], outcome: str = "") -> str:

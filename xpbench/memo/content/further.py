@@ -1,4 +1,4 @@
-"""Further readings of the same metrics: by segment, over time, beside other experiments, computed in other ways."""
+"""Further readings of the same metrics: by segment, over time, next to other experiments, computed in other ways."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ AXES = {"age": "days since exposure", "cohort": "day of exposure", "weekday": "d
 
 
 def over_time_section(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    """Whether effects fade, grow or hang on the day, and on the variant of another experiment; exploratory."""
+    """Whether effects fade, grow or depend on the day, and on the variant of another experiment; exploratory."""
     names = metric_names(plan)
     # a memo made before these tests existed has none
     trends, others = readout.get("novelty", []), readout.get("interactions", [])
@@ -163,7 +163,7 @@ def over_time_section(readout: Mapping[str, Any], plan: Mapping[str, Any], label
 
 
 def sensitivity_section(readout: Mapping[str, Any], plan: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    """Each metric as planned, followed by the other ways; what differs stands below once."""
+    """Each metric as planned, followed by the other ways; what differs is below once."""
     out: list[dict[str, Any]] = []
     notes: dict[str, dict[str, None]] = {}
     several = len(plan["variants"]) > 2

@@ -25,7 +25,7 @@ from xpbench.mixpanel.sandbox.site import Site
 
 
 def application(site: Site, *, pages: str | Path | None = None) -> Starlette:
-    """What answers requests over a site, with a folder of pages beside it where one is given."""
+    """What answers requests over a site, with a folder of pages next to it where one is given."""
     groups = (IngestionRoutes, ExportRoutes, FlagRoutes, ExperimentRoutes, AnnotationRoutes, SandboxRoutes)
     return Starlette(
         routes=[*(route for group in groups for route in group(site).routes()), *_pages(pages)],

@@ -127,7 +127,7 @@ class Site:
     # -- what is there ------------------------------------------------------------------------------------------------
 
     def found(self, request: Request, kind: str) -> dict[str, Any]:
-        """The object of a kind whose id stands in the path."""
+        """The object of a kind whose id is in the path."""
         found = self.store.get(kind, request.path_params["id"])
         if found is None:
             raise Refused(404, f"{kind} not found")

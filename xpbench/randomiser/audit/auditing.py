@@ -95,7 +95,7 @@ def audit(
 
 
 def _as_plan(subject: Subject, experiment: str | None) -> Plan:
-    """A plan that says how the exposures of a subject stand in an event log."""
+    """A plan that says how the exposures of a subject are in an event log."""
     if isinstance(subject, Plan):
         own = {**subject.to_dict()["exposure"], **({"experiment": experiment} if experiment else {})}
         return subject.changed(exposure=own) if experiment else subject

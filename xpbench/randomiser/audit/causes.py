@@ -48,13 +48,13 @@ from xpbench.randomiser.single import SCALE, prefix
 EXPLAINS = 0.95
 """Share of the rows it applies to that a hypothesis must explain."""
 CHANCE = 1e-3
-"""Chance below which an explanation is no coincidence, after multiplying by the number of hypotheses tried."""
+"""Chance below which an explanation is not a coincidence, after multiplying by the number of hypotheses tried."""
 SAMPLE = 240
 """Units on which hypotheses are tried before the rest is looked at."""
 REMAP_SAMPLE = 4_000
 """Units on which another rule from number to variant is tried, whether they agree with the plan or not."""
 FEW = 8
-"""Units below which a pattern is no pattern."""
+"""Units below which a pattern is not a pattern."""
 MOST_UNRELATED = 0.8
 """Share of units with a variant unrelated to the hash below which the log as a whole is not of another salt."""
 WHOLE = 20_000
@@ -116,7 +116,7 @@ class Inquiry:
         return tuple(sorted(merged.values(), key=lambda c: -c.rows))
 
     def _chance(self) -> float:
-        """How often a variant drawn anew agrees with the logged one of a disagreeing row, at most."""
+        """How often a variant drawn a second time agrees with the logged one of a disagreeing row, at most."""
         counts = np.bincount(self.log.logged[self.compared], minlength=len(self.keys))
         shares = counts / max(int(counts.sum()), 1)
         return float(min(max(shares.max(), 0.5), 0.999))

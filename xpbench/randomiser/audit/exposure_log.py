@@ -1,4 +1,4 @@
-"""The exposure log as columns: who met which variant, when, and whatever else stands beside it."""
+"""The exposure log as columns: who met which variant, when, and whatever else is next to it."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _texts(values: Any) -> Any:
 
 
 def _as_logged(column: Any) -> Any:
-    """Ids as they stand in the log; floats, which `assign` refuses, are kept as text (12345.0), for the audit to name."""
+    """Ids as they are in the log; floats, which `assign` refuses, are kept as text (12345.0), for the audit to name."""
     if pa.types.is_floating(column.type):
         texts = [None if v is None or v != v else repr(v) for v in column.to_pylist()]
         return pa.array(texts, pa.large_string())
@@ -195,7 +195,7 @@ def _column(names: list[str], wanted: str | None, usual: tuple[str, ...], what: 
         "XPB-A13",
         value=usual[0],
         owner=plain("the exposures"),
-        rule=plain(f"The {what} stands in a column of one of the usual names, or is named by {what}="),
+        rule=plain(f"The {what} is in a column of one of the usual names, or is named by {what}="),
         hint=plain(nearest(usual[0], names)),
     )
 

@@ -229,7 +229,7 @@ TRANSFORMS: tuple[tuple[str, str, Callable[[str], str | None]], ...] = (
     *((HASHED, f"the assigner hashed the {n.upper()} of the id", _digested(n)) for n in ("md5", "sha1", "sha256")),
     *((CUT, f"the assigner hashed only the first {n} characters of the id", _cut(n)) for n in _LENGTHS),
     *((CUT, f"the assigner hashed only the last {n} characters of the id", _cut(n, end=True)) for n in _LENGTHS),
-    (CUT, "the assigner hashed only what stands before the @ of the id", _local_part),
+    (CUT, "the assigner hashed only what is before the @ of the id", _local_part),
 )
 
 
@@ -320,7 +320,7 @@ def _reordered_plan(subject: Subject, order: tuple[int, ...]) -> Callable[[Texts
 
 
 def regrouped(subject: Subject) -> Iterator[Suspect]:
-    """The rollout groups stood in another order: the first that fits serves, and with a salt its place is hashed."""
+    """The rollout groups were in another order: the first that fits serves, and with a salt its place is hashed."""
     base = opened(subject)
     groups = list(base.to_dict()["assignment"]["rollout"]) if isinstance(base, Plan) else list(base.rollouts)
     if not 2 <= len(groups) <= MOST_GROUPS:
@@ -469,7 +469,7 @@ def other_algorithms(subject: Subject) -> Iterator[Suspect]:
 
 
 def _orders(subject: Subject) -> list[tuple[int, ...]]:
-    """Orders in which other tools may add up the splits: as they stand, by key, the control first."""
+    """Orders in which other tools may add up the splits: as they are, by key, the control first."""
     if isinstance(subject, Plan):
         keys, controls = [v.key for v in subject.variants], [v.control for v in subject.variants]
     else:

@@ -203,7 +203,7 @@ _GATE = """if (C.holdout && first52(C.holdout[0] + text) < C.holdout[1]) return 
 
 
 def _overrides_first(body: str) -> str:
-    """Overrides of a plan stand before holdout and layer, as in `xp.assign`."""
+    """Overrides of a plan are before holdout and layer, as in `xp.assign`."""
     line = 'if (typeof tester === "string" && has(C.testers, tester)) return C.testers[tester];'
     body = body.replace(line, "").replace("    var tester = text;\n", "")
     return body.replace(
@@ -214,13 +214,13 @@ def _overrides_first(body: str) -> str:
 
 
 def as_json(value: Any) -> str:
-    """JSON that may stand in a script element."""
+    """JSON that may be in a script element."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def comment(text: str) -> str:
-    """Text as it may stand in a comment of a script."""
+    """Text as it may be in a comment of a script."""
     return re.sub(r"[^A-Za-z0-9 ._:$-]", "?", text)[:80]
 
 

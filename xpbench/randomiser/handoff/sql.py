@@ -58,7 +58,7 @@ _REFUSED: Mapping[str, tuple[str, str]] = {
     ),
     "trino": ("typeof({c}) IN ('double', 'real', 'boolean') OR typeof({c}) LIKE 'decimal%'", "CAST(fail({m}) AS VARCHAR)"),
 }
-"""Where an engine can tell it: the test for ids that `xp.assign` refuses, such as 12345.0, and what raises."""
+"""Where an engine knows it: the test for ids that `xp.assign` refuses, such as 12345.0, and what raises."""
 _FLOATS = (
     "xpbench: ids are text, whole numbers or UUIDs, and this column is of another type (12345.0 is another id than 12345): "
 )

@@ -22,7 +22,7 @@ from xpbench.randomiser.preflight.report import Correlation
 from xpbench.randomiser.preflight.subject_shares import SubjectShares
 
 SMALLEST_PHI = 0.004
-"""Association below which dependence is not told."""
+"""Association below which dependence is not reported."""
 
 
 def _listed(others: Any) -> list[Subject]:

@@ -18,7 +18,7 @@ from xpbench.randomiser.ids import UnitIds
 from xpbench.randomiser.preflight import predicted
 
 SMALLEST_SHIFT = 0.004
-"""Deviation of a forced share from the planned one that is told, absolute."""
+"""Deviation of a forced share from the planned one that is reported, absolute."""
 _THROUGH_FLOATS = r"^[0-9]+\.0+$|^[0-9](\.[0-9]+)?[eE]\+[0-9]{1,3}$|^[0-9]\.[0-9]+[eE][0-9]{1,3}$"
 CERTAIN = 1e-6
 """Level at which a prediction on a million ids counts as a property of the hash."""
@@ -48,7 +48,7 @@ def id_findings(units: UnitIds) -> Iterator[RandomiserFinding]:
         yield RandomiserFinding(
             "duplicate_ids",
             "info",
-            f"{doubled:,} of {n:,} ids stand there already; they count several times below.",
+            f"{doubled:,} of {n:,} ids are in the data already; they count several times below.",
             "Give each unit once.",
             {"count": doubled, "of": n},
         )
@@ -76,7 +76,7 @@ def id_findings(units: UnitIds) -> Iterator[RandomiserFinding]:
 
 
 def repeated(units: UnitIds) -> int:
-    """How many ids stand there already."""
+    """How many ids are in the data already."""
     array = units.array.drop_null()
     return len(array) - int(pc.count_distinct(array).as_py() or 0)
 
@@ -111,7 +111,7 @@ def definition_defects(flag: Flag) -> Iterator[RandomiserFinding]:
         yield RandomiserFinding(
             "doubled_variants",
             "fail",
-            f"Variant keys stand more than once: {shown(', '.join(doubled))}.",
+            f"Variant keys appear more than once: {shown(', '.join(doubled))}.",
             "Rename all but one: the log can't tell them apart.",
             {"keys": doubled},
         )

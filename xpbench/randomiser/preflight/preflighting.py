@@ -34,7 +34,7 @@ from xpbench.randomiser.sdks import sdk_findings
 from xpbench.stats.srm import srm
 
 BEYOND_LUCK = 1e-6
-"""Level below which an imbalance of history is no bad luck of the salt, but a tie between column and variant."""
+"""Level below which an imbalance of history is not the salt's bad luck, but a tie between column and variant."""
 
 
 def preflight(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from xpbench.health.check import Check, health_line, worst_first
@@ -20,13 +20,13 @@ VARIABLES = {
 }
 
 
-def health_summary(checks: Iterable[Check | Mapping[str, Any]]) -> View:
+def health_summary(checks: Any) -> View:
     """All checks, worst first.
 
     Args:
-        checks: Of a readout.
+        checks: A readout, sealed or open, an exploration, or checks: `Check` objects or their dictionaries.
     """
-    found = worst_first(c if isinstance(c, Check) else Check.from_dict(c) for c in checks)
+    found = worst_first(c if isinstance(c, Check) else Check.from_dict(c) for c in getattr(checks, "health", checks))
     rows = [
         {
             "sign": SIGNS[c.status],
