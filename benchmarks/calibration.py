@@ -32,13 +32,14 @@ from xpbench.stats.bayes import beta_posterior, posterior_lift
 from xpbench.stats.designs import Anytime, Fixed, GroupSequentialTest, even_looks
 from xpbench.stats.fieller import z_effect, z_lift
 from xpbench.stats.functionals import RatioOfMeans
-from xpbench.stats.moments import MomentsBatch
+from xpbench.stats.inference import p_fixed
+from xpbench.stats.moments import Moments, MomentsBatch
 from xpbench.stats.multiplicity import bh, bonferroni, ebh, holm
-from xpbench.stats.multipliers import Mixture
-from xpbench.stats.pairs import Pair
+from xpbench.stats.multipliers import Mixture, q_mixture
+from xpbench.stats.pairs import Pair, cluster_pair
 from xpbench.stats.planning import Scenario, sample_size
 from xpbench.stats.proportion import EventCounts, is_tiny, p_score, score_effect
-from xpbench.stats.rest import extension
+from xpbench.stats.rest import extension, fixed_evidence
 from xpbench.stats.shrinking import portfolio_prior, shrunk
 from xpbench.stats.simulate import simulate
 from xpbench.stats.spending import q_group
@@ -561,10 +562,57 @@ def s22(rng: np.random.Generator, reps: int) -> Iterator[Line]:
     yield Line("S22", "shrunk lifts of winners / their true lifts", ratio, 0.95, 1.05, error, len(won))
 
 
+def s23(rng: np.random.Generator, reps: int) -> Iterator[Line]:
+    """Users inside companies that were assigned whole: type I with few companies of unlike sizes."""
+    sizes: dict[str, Callable[[tuple[int, ...]], np.ndarray]] = {
+        "of 20 users": lambda shape: np.full(shape, 20.0),
+        "of 5 to 50 users": lambda shape: rng.integers(5, 51, shape).astype(float),
+        "of log-normal size, sd .8": lambda shape: 1.0 + np.floor(20 * np.exp(0.8 * rng.normal(size=shape))),
+    }
+    for groups in (15, 30):
+        for what, draw in sizes.items():
+            p = []
+            for _ in range(reps):
+                arms = []
+                for _ in range(2):
+                    size = draw((groups,))
+                    rates = 1.0 / (1.0 + np.exp(1.2 - 1.5 * np.sqrt(0.3) * rng.normal(size=groups)))
+                    arms.append(Moments.of_values(rng.binomial(size.astype(int), rates).astype(float), size))
+                p.append(p_fixed(cluster_pair(*arms)))
+            yield share("S23", f"clusters, type I: {groups} in each variant {what}", np.array(p) < 0.05, 0.044, 0.056)
+
+
+def s24(rng: np.random.Generator, reps: int) -> Iterator[Line]:
+    """The default with a horizon, read daily, and a tenth of the level for a fortnight after it."""
+    days = np.arange(1, 43) / 28
+    path = (rng.normal(size=(reps, 42)) / np.sqrt(28)).cumsum(axis=1) / np.sqrt(days)
+    whole = np.array(q_group(0.05, days[:28], "obrien_fleming"))
+    yield share("S24", "28 daily looks, O'Brien–Fleming, type I", (np.abs(path[:, :28]) >= whole).any(axis=1), 0.045, 0.055)
+    rho2 = float(Mixture.optimal(alpha=0.005, n_opt=2800).rho2 or 0.0)
+    mixed = np.array([q_mixture(0.005, 2800 * float(t) * rho2) for t in days])
+    own = np.concatenate([q_group(0.045, days[:28], "obrien_fleming"), np.full(14, np.inf)])
+    yield share(
+        "S24", "with a share beyond, 42 daily looks, type I", (np.abs(path) >= np.minimum(own, mixed)).any(axis=1), 0.0, 0.05
+    )
+
+
+def s25(rng: np.random.Generator, reps: int) -> Iterator[Line]:
+    """Evidence of a fixed test before its end, read daily: it never alarms more often, and ends as the test does."""
+    days = np.arange(1, 29) / 28
+    path = (rng.normal(size=(reps, 28)) / np.sqrt(28)).cumsum(axis=1) / np.sqrt(days)
+    seen = np.array(
+        [[fixed_evidence(float(z), t=float(t), alpha=0.05) for z, t in zip(row, days, strict=True)] for row in path]
+    )
+    yield share("S25", "evidence of a fixed test, any of 28 looks at 20 or above", (seen >= 20.0).any(axis=1), 0.045, 0.055)
+    yield share("S25", "the same at 10 or above", (seen >= 10.0).any(axis=1), 0.0, 0.1)
+    apart = (seen[:, -1] >= 20.0) != (np.abs(path[:, -1]) >= scipy.stats.norm.isf(0.025))
+    yield share("S25", "its last reading and the fixed test disagree", apart, 0.0, 0.0)
+
+
 SIMULATIONS: dict[str, Callable[[np.random.Generator, int], Iterator[Line]]] = {
     "s01": s01, "s01_score": s01_score, "s02_s03": s02_s03, "s04_s05": s04_s05, "s06": s06, "s07": s07, "s08": s08, "s09": s09,
     "s10_s11": s10_s11, "s12": s12, "s13": s13, "s14": s14, "s15": s15, "s16": s16, "s17": s17,
-    "s18": s18, "s19": s19, "s20": s20, "s21": s21, "s22": s22,
+    "s18": s18, "s19": s19, "s20": s20, "s21": s21, "s22": s22, "s23": s23, "s24": s24, "s25": s25,
 }  # fmt: skip
 
 

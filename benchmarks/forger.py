@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import write
+from benchmarks.report import commit, write
 from tests.memo.making import PLAN, decided, summary_of
 from xpbench import verifier as v
 from xpbench.ledger.entry import START, make_entry, parse_line
@@ -835,6 +835,32 @@ def _reviewed(repository: Path, data: bytes) -> bool:
     return all(f.state == "accepted" for f in found)
 
 
+_JOINED = "python -m benchmarks.forger --seed SEED --count COUNT --piece FILE, joined by --join"
+
+
+def joined(pieces: list[dict[str, Any]]) -> dict[str, Any]:
+    """One result of pieces that ran under different seeds; each seed counts once."""
+    seeds = [p["seed"] for p in pieces]
+    if len(set(seeds)) != len(seeds):
+        raise ValueError(f"A seed appears twice ({seeds}): the same forgeries would count twice.")
+    tried, asked = Counter[str](), Counter[str]()
+    verdicts: dict[str, Counter[str]] = {}
+    for piece in pieces:
+        tried.update(piece["tried"])
+        asked.update(piece["asked"])
+        for name, codes in piece["verdicts"].items():
+            verdicts.setdefault(name, Counter()).update(codes)
+    return {
+        "cases": sum(tried.values()),
+        "tried": dict(tried),
+        "verdicts": {name: dict(codes) for name, codes in verdicts.items()},
+        "asked": dict(asked),
+        "missed": [m for piece in pieces for m in piece["missed"]],
+        "seconds": sum(piece["seconds"] for piece in pieces),
+        "pieces": [{k: piece[k] for k in ("seed", "cases", "commit", "seconds")} for piece in pieces],
+    }
+
+
 def main() -> int:
     """Run the bench, and write what came out beside the other results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -842,12 +868,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long, with fewer")
     parser.add_argument("--dry", action="store_true", help="write no result file")
+    parser.add_argument("--piece", type=Path, metavar="FILE", help="write this run to FILE, as one piece of a longer one")
+    parser.add_argument("--join", type=Path, nargs="+", metavar="FILE", help="run nothing: join pieces to one result")
     args = parser.parse_args()
+    if args.join:
+        write("forger", joined([json.loads(p.read_text("utf-8")) for p in args.join]), command=_JOINED, quiet=True)
+        return 0
     began = time.time()
     with tempfile.TemporaryDirectory() as folder:
         result = run(args.count, args.seed, folder=Path(folder), seconds=60 * args.minutes)
     result["seconds"] = round(time.time() - began)
-    if not args.dry:
+    if args.piece:
+        result = {"seed": args.seed, "count": args.count, "commit": commit(), **result}
+        args.piece.write_text(json.dumps(result, ensure_ascii=False), "utf-8")
+    elif not args.dry:
         limit = f" --minutes {args.minutes:g}" if math.isfinite(args.minutes) else ""
         command = f"python -m benchmarks.forger --count {args.count} --seed {args.seed}{limit}"
         write("forger", result, command=command, quiet=True)

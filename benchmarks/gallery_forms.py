@@ -78,7 +78,7 @@ PAGE = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Gallery</t
 
 
 def photograph_pages(folder: Path, tables: dict[str, Any]) -> None:
-    """Write views that are tables, and the first page of the demo's memo, in both themes."""
+    """Write views that are tables, and the first page of the demo's memo, in both themes and on a phone."""
     from xpbench.demo.run import run_demo
     from xpbench.forms.style import style_tag
 
@@ -94,9 +94,12 @@ def photograph_pages(folder: Path, tables: dict[str, Any]) -> None:
                 page.goto(f"file://{place}/page.html")
                 page.locator("#view").screenshot(path=str(folder / f"{name}-{scheme}.png"))
             page.goto(f"file://{memo}")
-            chart = page.locator("svg.forest").bounding_box()  # down to the end of the chart, not into its middle
+            chart = page.locator("svg.forest").first.bounding_box()  # down to the end of the chart, not into its middle
             page.set_viewport_size({"width": 1040, "height": round(chart["y"] + chart["height"] + 8) if chart else 900})
             page.screenshot(path=str(folder / ("memo.png" if scheme == "light" else "memo-dark.png")))
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.screenshot(path=str(folder / "memo-phone.png"))
         if watched.strangers or watched.errors:
             raise RuntimeError(f"requests off loopback: {watched.strangers}; errors: {watched.errors}")
 

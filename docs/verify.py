@@ -18,6 +18,7 @@ import argparse
 import ast
 import base64
 import hashlib
+import html as _html
 import io
 import json
 import math
@@ -27,15 +28,16 @@ import sys
 import unicodedata
 import zipfile
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache, partial
-from html import escape, unescape
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
+from unicodedata import category
 
 
 # ---------------------------------------------------------------------------------------------------------------------- report
@@ -304,19 +306,23 @@ def loads(text: str) -> J:
     return _DECODER.decode(text)
 
 
+_quoted = json.encoder.encode_basestring
+"""What `json.dumps(…, ensure_ascii=False)` does with a text, without making an encoder for each."""
+
+
 def canonical(value: J) -> str:
     """RFC 8785 text of a JSON value."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return _quoted(value)
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, dict):
         keys = sorted(value, key=lambda k: k.encode("utf-16-be", "surrogatepass"))
-        return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{canonical(value[k])}" for k in keys) + "}"
+        return "{" + ",".join(f"{_quoted(k)}:{canonical(value[k])}" for k in keys) + "}"
     return "[" + ",".join(map(canonical, value)) + "]"
 
 
@@ -382,6 +388,7 @@ PLAN_KEYS: J = {
         "practical": None,
         "ship_when": None,
     },
+    "dropped": [{"key": None, "name": None, "picture": None, "place": None, "split": None}],
     "exposure": {
         "end": None,
         "event": None,
@@ -412,6 +419,7 @@ PLAN_KEYS: J = {
     "key": None,
     "links": [{"title": None, "url": None}],
     "looks": {"agents": None},
+    "members": None,
     "metrics": [
         {
             "column": None,
@@ -433,11 +441,13 @@ PLAN_KEYS: J = {
             "min_lift": None,
             "name": None,
             "numerator": None,
+            "past_of": [None],
             "per": None,
             "property": None,
             "q": None,
             "role": None,
             "steps": [{"event": None, "where": [{"op": None, "property": None, "value": "any"}]}],
+            "strata": [None],
             "timeout_minutes": None,
             "where": [{"op": None, "property": None, "value": "any"}],
             "window_days": None,
@@ -447,6 +457,7 @@ PLAN_KEYS: J = {
         }
     ],
     "model": {
+        "beyond": None,
         "confidence": None,
         "due": None,
         "kind": None,
@@ -565,6 +576,40 @@ PAYLOAD_KEYS: J = {
 A field that the payload gains is added here in the same change: until then the verifier refuses the memo that has it.
 """
 
+LETTER_PAGE: J = {"edition": None, "title": None, "blocks": ANY}
+WATCH_KEYS: J = {
+    **dict.fromkeys(("schema", "kind", "key", "title", "variant", "shipped_at", "as_of", "state", "check", "last_day")),
+    "plan": PLAN_KEYS,
+    "dates": [[None]],
+    "series": {"*": {"*": {"adopted": None, "days": [[None]]}}},
+    "notes": [None],
+    "forecasts": [dict.fromkeys(("metric", "day", "level", "lift", "low", "high"))],
+    "ledger": {"lines": [None], "witness": dict.fromkeys(("length", "digest"))},
+    "versions": FREE,
+    "page": LETTER_PAGE,
+}
+"""The shape of a letter of the watch."""
+PROGRAMME_KEYS: J = {
+    **dict.fromkeys(("schema", "kind", "as_of", "confidence")),
+    "experiments": [
+        {
+            **dict.fromkeys(("key", "has_memo")),
+            "ledger": {"lines": [None], "witness": dict.fromkeys(("length", "digest"))},
+            "readout": ANY,
+        }
+    ],
+    "broken": [dict.fromkeys(("key", "reason"))],
+    "found": {
+        **dict.fromkeys(("experiments", "without_memo", "silent", "looks", "peeks", "overrides", "decided", "shipped")),
+        **dict.fromkeys(("days_to_decision", "reported", "expected")),
+        "peeks_by": FREE,
+        "win_rate": [None],
+    },
+    "versions": FREE,
+    "page": LETTER_PAGE,
+}
+"""The shape of an overview of all experiments of a root; the digests of readouts say what those must be."""
+
 
 def unknown_keys(value: J, shape: J = PAYLOAD_KEYS, where: str = "") -> Iterator[tuple[str, str, str]]:
     """Where a value does not fit its shape: the place, what it may be there, what it is."""
@@ -590,6 +635,114 @@ def unknown_keys(value: J, shape: J = PAYLOAD_KEYS, where: str = "") -> Iterator
                 yield from unknown_keys(item, shape["*"], place)
             else:
                 yield place, "no such key", "a key that this schema does not have"
+
+
+# ---------------------------------------------------------------------------------------------------------------------- letter
+# Letters and overviews: pages of headings, sentences and tables, made of blocks that the payload carries.
+
+WATCH_LETTER = "xpbench watch letter"
+PROGRAMME = "xpbench programme"
+
+LetterPage = Callable[[J], J]
+"""Makes the page of a payload: its edition, its title and its blocks."""
+
+LETTER_STYLE = (
+    ":root{--ink:#1b1f24;--muted:#57606a;--ground:#fff;--line:#d5dae0;--raised:#f6f8fa}"
+    "@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--muted:#9aa4af;--ground:#111417;--line:#343b44;--raised:#1c2127}}"
+    "html{background:var(--ground);color:var(--ink);font:15px/1.45 system-ui,sans-serif}"
+    "body{margin:0 auto;padding:32px 24px 64px;max-width:988px;overflow-wrap:anywhere}"
+    "h1{font-size:26px;margin:0 0 8px}h2{font-size:19px;margin:32px 0 8px;padding-top:12px;border-top:1px solid var(--line)}"
+    ".lead{background:var(--raised);padding:16px 20px;font-size:17px}.small{font-size:13px;color:var(--muted)}"
+    "p{max-width:72ch}.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:13px}"
+    "caption{text-align:left;color:var(--muted);padding-bottom:6px}"
+    "th,td{text-align:left;vertical-align:top;padding:5px 14px 5px 0;border-bottom:1px solid var(--line);"
+    "font-variant-numeric:tabular-nums}"
+)
+
+
+def _letter_text(text: J) -> str:
+    """A text as a page shows it: nothing of it is markup, and nothing steers the direction of its surroundings."""
+    out = str(text)
+    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&#34;"), ("'", "&#39;")):
+        out = out.replace(sign, name)
+    return out
+
+
+def _letter_block(block: J) -> str:
+    kind, *rest = block
+    if kind in ("h1", "h2"):
+        return f"<{kind} dir=auto>{_letter_text(rest[0])}</{kind}>"
+    if kind in ("p", "lead", "small"):
+        name = "" if kind == "p" else f' class="{kind}"'
+        return f"<p{name} dir=auto>{_letter_text(rest[0])}</p>"
+    if kind == "list":
+        return f"<ul>{''.join(f'<li dir=auto>{_letter_text(item)}</li>' for item in rest[0])}</ul>"
+    if kind == "table":
+        caption, heads, rows = rest
+        head = "".join(f'<th scope="col">{_letter_text(h)}</th>' for h in heads)
+        body = "".join("<tr>" + "".join(f"<td dir=auto>{_letter_text(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
+        return (
+            f'<div class="wide"><table><caption>{_letter_text(caption)}</caption>'
+            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>"
+        )
+    raise ValueError(f"a block of an unknown kind: {kind}")
+
+
+def letter_main(page: J) -> tuple[str, str]:
+    """Title and main element of a page, from its blocks."""
+    return _letter_text(page["title"]), "<main>\n" + "".join(_letter_block(b) + "\n" for b in page["blocks"]) + "</main>\n"
+
+
+def letter_document(page: J, first: str) -> str:
+    """The page up to its evidence.
+
+    Args:
+        page: Title and blocks.
+        first: How every page begins.
+    """
+    title, main = letter_main(page)
+    return (
+        f'{first}<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="color-scheme" content="light dark">\n<meta name="robots" content="noindex">\n'
+        f"<title>{title}</title>\n<style>{LETTER_STYLE}</style>\n</head>\n<body>\n{main}"
+    )
+
+
+def check_letter_page(
+    notes: Notes, payload: J, document: str | None, first: str, evidence: str, made: LetterPage | None
+) -> None:
+    """The page shows its blocks and nothing else, and the blocks are what the payload's numbers say.
+
+    Args:
+        notes: Where to note what is found.
+        payload: The payload.
+        document: The file's text; None where there is no page.
+        first: How every page begins.
+        evidence: How its evidence begins.
+        made: Makes the page of a payload; without it the words are not compared with the numbers.
+    """
+    before = len(notes.differences)
+    page = payload["page"]
+    if document is not None:
+        shown = document[: document.find(evidence)]
+        wanted = letter_document(page, first)
+        if sha256(shown) != sha256(wanted):
+            notes.differs("page", "the blocks that the payload carries", "another text or other marks")
+    if made is None:
+        notes.left.append("the words of the page, which need the package (xpbench verify)")
+    else:
+        own = made(payload)
+        if own["edition"] != page["edition"]:
+            notes.left.append(f"the words of the page, which another release has written (edition {page['edition']})")
+        elif canonical(own) != canonical(page):
+            where = next((i for i, (a, b) in enumerate(zip(own["blocks"], page["blocks"], strict=False)) if a != b), -1)
+            a, b = (p["blocks"][where] if 0 <= where < len(p["blocks"]) else p["title"] for p in (own, page))
+            notes.differs("page, words", a, b)
+    if len(notes.differences) == before:
+        notes.has_cells = made is not None
+        notes.checked.append("the page shows what its payload says" if made is not None else "the page shows its blocks")
+        if document is not None:
+            notes.depth = "in full"
 
 
 # ------------------------------------------------------------------------------------------------------------------- quantiles
@@ -789,8 +942,26 @@ def _merged_at(entry: J) -> str:
 def data_of(entry: J) -> str:
     """The data that a look was at: the digest of what was read, and how it was read where that differs."""
     body = entry["body"]
+    data = str(body.get("same_data") or body.get("fingerprint"))
     how = {k: v for k, v in ((body.get("reading") or {}).get("how") or {}).items() if k not in ("slices", "day")}
-    return f"{body.get('fingerprint')} {canonical(how)}" if how else str(body.get("fingerprint"))
+    return f"{data} {canonical(how)}" if how else data
+
+
+def _check_same_data(notes: Notes, entries: Sequence[J]) -> None:
+    """A look that says at which earlier data it was agrees with it in the rows, and in every column that both read."""
+    known: dict[str, dict[str, str]] = {}
+    for e in entries:
+        body = e["body"]
+        content = body.get("content")
+        if e["kind"] not in ("opened", "peeked") or not isinstance(content, dict):
+            continue
+        data = str(body.get("same_data") or body.get("fingerprint"))
+        if "same_data" in body:
+            earlier = known.get(data, {})
+            shared = earlier.keys() & content.keys()
+            if "" not in shared or any(earlier[name] != content[name] for name in shared):
+                notes.differs(f"look of entry {e['seq']}, data", "the data of an earlier look", "other data")
+        known.setdefault(data, {}).update(content)
 
 
 def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
@@ -821,6 +992,7 @@ def place_then(entry: J, look: J) -> int:
 def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
     """The readout is what its look showed; the decision names that look and those that came later at other data."""
     readout, before = payload["readout"], len(notes.differences)
+    _check_same_data(notes, entries)
     look = look_on_record(readout, entries)
     if look is not None:
         body = look["body"]
@@ -952,12 +1124,51 @@ def is_neutral(pointer: str) -> bool:
     return any(re.match(pattern + r"(?=/|\Z| \(order\)\Z)", pointer) for pattern in NEUTRAL)
 
 
-def _check_found(notes: Notes, entry: J, told: J, amended: Sequence[J]) -> None:
+def as_assigned(plan: J) -> list[J]:
+    """Key, split and whether it is the control of every variant, dropped treatments in their places."""
+    out = [[v["key"], v["split"], bool(v.get("control"))] for v in plan["variants"]]
+    for gone in sorted(plan.get("dropped") or (), key=lambda d: int(d["place"])):
+        out.insert(gone["place"], [gone["key"], gone["split"], False])
+    return out
+
+
+def pointers_of_drop(before: J, after: J) -> set[str]:
+    """The fields that an amendment changes by dropping treatments and nothing else; corrections go on counting these."""
+    own = {v["key"]: v for v in before["variants"]}
+    were = {d["key"] for d in before.get("dropped") or ()}
+    gone = [d["key"] for d in after.get("dropped") or () if d["key"] not in were]
+    if not gone or any(k not in own or own[k].get("control") for k in gone):
+        return set()
+    if [k for k in own if k not in gone] != [v["key"] for v in after["variants"]] or as_assigned(before) != as_assigned(after):
+        return set()
+    out = {f"/variants/[{k}]" for k in gone} | ({f"/dropped/[{k}]" for k in gone} if were else {"/dropped"})
+    units, splits = (before.get("horizon") or {}).get("units"), [v["split"] for v in before["variants"]]
+    for k in gone:
+        units = None if units is None else round(units * (sum(splits) - own[k]["split"]) / sum(splits))
+        splits.remove(own[k]["split"])
+    if units is not None and (after.get("horizon") or {}).get("units") == units:
+        out.add("/horizon/units")
+    return out
+
+
+def check_assigned(notes: Notes, entries: Sequence[J]) -> None:
+    """No amendment changed which variants there are and how large; a treatment that was dropped stays in the family."""
+    plans = [e["body"]["plan"] for e in entries if e["kind"] in ("registered", "amended")]
+    for plan in plans[1:]:
+        notes.same("variants and splits, as registered", as_assigned(plans[0]), as_assigned(plan))
+    gone = [d["key"] for d in plans[-1].get("dropped") or ()]
+    if gone:
+        notes.checked.append(f"dropped while it ran, and counted by every correction: {', '.join(gone)}")
+
+
+def _check_found(notes: Notes, entry: J, told: J, amended: Sequence[J], dropped: J) -> None:
     """What a look found, and whether it counts for later ones, as the ledger has it."""
     body, where = entry["body"], f"look of entry {entry['seq']}"
     turned = any(e["seq"] > entry["seq"] and any(not is_neutral(c["pointer"]) for c in e["body"]["changes"]) for e in amended)
     counts = entry["kind"] == "opened" and "findings" in body and not body["health"]["gates"] and not turned
-    recorded = [body["n"], body.get("last", ""), body.get("findings"), counts and bool(body.get("findings"))]
+    gone = {d["key"] for d in dropped or ()}
+    units = body["n"] - sum(n for k, n in body["units"].items() if k in gone)
+    recorded = [units, body.get("last", ""), body.get("findings"), counts and bool(body.get("findings"))]
     shown = [told["units"], told.get("last", ""), told.get("findings"), told.get("counts", False)]
     notes.same(f"{where}, what it found", recorded, shown)
 
@@ -981,6 +1192,7 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
         notes.differs("edition of the methods, as registered", promised, used)
     in_force = [e for e in entries if e["kind"] in ("registered", "amended")][-1]
     notes.same("plan in force", sha256(canonical(in_force["body"]["plan"])), digest)
+    check_assigned(notes, entries)
     amended = [(i, e) for i, e in enumerate(entries) if e["kind"] == "amended"]
     notes.same(
         "amendments",
@@ -1015,7 +1227,8 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
             if "agent" in told:  # a readout of an earlier release does not name the program
                 notes.same(f"look of entry {entry['seq']}, program", entry.get("agent", ""), told["agent"])
             if "findings" in entry["body"] or "findings" in told:
-                _check_found(notes, entry, told, [e for _, e in amended if e["seq"] < look["seq"]])
+                before_it = [e for _, e in amended if e["seq"] < look["seq"]]
+                _check_found(notes, entry, told, before_it, plan.get("dropped"))
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
     decision = payload["decision"]
     if last is None or decision is None:
@@ -1282,7 +1495,13 @@ def read_added(pieces: list[str]) -> list[Difference]:
 # The file: its bytes, its parts, its seal.
 
 PAYLOAD_SCHEMA = 2
-"""Newest schema of a payload that this program reads."""
+"""Newest schema of a memo's payload that this program reads."""
+PAYLOAD_KINDS: J = {
+    "xpbench memo": (PAYLOAD_SCHEMA, PAYLOAD_KEYS),
+    WATCH_LETTER: (1, WATCH_KEYS),
+    PROGRAMME: (1, PROGRAMME_KEYS),
+}
+"""Newest schema and shape of each kind of payload."""
 MAX_BYTES = 64 * 1024 * 1024
 PAYLOAD = '<script type="application/json" id="xpbench-payload">'
 SEAL = '<script type="application/json" id="xpbench-seal">'
@@ -1398,17 +1617,18 @@ def sealed(path: str | Path, notes: Notes, data: bytes | None = None) -> tuple[J
         payload = loads(text)
     except ValueError as error:
         if seal_text is None:
-            cut = "xpbench memo" in text and not text.endswith("}")
+            cut = any(kind in text for kind in PAYLOAD_KINDS) and not text.endswith("}")
             reason = "the file ends too early: a truncated download" if cut else f"this is not an xpbench memo: {error}"
             raise UnreadableError(reason, "truncated" if cut else "no memo") from None
         raise
-    if not isinstance(payload, dict) or payload.get("kind") != "xpbench memo":
+    if not isinstance(payload, dict) or payload.get("kind") not in PAYLOAD_KINDS:
         raise (UnreadableError("this is not an xpbench memo") if seal_text is None else ValueError("the payload is not a memo"))
-    if type(payload.get("schema")) is int and payload["schema"] > PAYLOAD_SCHEMA:
-        raise NewerError(f"the memo has schema {payload['schema']}, this program reads up to {PAYLOAD_SCHEMA}")
+    newest, shape = PAYLOAD_KINDS[payload["kind"]]
+    if type(payload.get("schema")) is int and payload["schema"] > newest:
+        raise NewerError(f"the memo has schema {payload['schema']}, this program reads up to {newest}")
     if type(payload.get("schema")) is not int or payload["schema"] < 1:
-        notes.differs("schema", f"a whole number from 1 to {PAYLOAD_SCHEMA}", payload.get("schema"))
-    for place, expected, other in unknown_keys(payload):
+        notes.differs("schema", f"a whole number from 1 to {newest}", payload.get("schema"))
+    for place, expected, other in unknown_keys(payload, shape):
         notes.differs(f"payload, {place}", expected, other)
     whole = canonical(payload)
     if seal_text is None:
@@ -1840,13 +2060,18 @@ def found_before(entries: Sequence[J], summary: J) -> str:
 
 def amended_after_effects(entries: Sequence[J]) -> bool:
     """Whether a field that can turn a result was amended after effects were seen or a gate had failed."""
+    plan = None
     for i, entry in enumerate(entries):
-        if entry["kind"] == "amended" and any(not is_neutral(c["pointer"]) for c in entry["body"].get("changes", ())):
+        body = entry["body"]
+        if entry["kind"] == "amended":
             gates = any(
                 e["body"].get("health", {}).get("gates") for e in entries[:i] if isinstance(e["body"].get("health"), dict)
             )
-            if gates or level_of(entries[:i]) == "effects seen":
+            drop = pointers_of_drop(plan, body["plan"]) if plan is not None and not gates else ()
+            turns = any(not is_neutral(c["pointer"]) and c["pointer"] not in drop for c in body.get("changes", ()))
+            if turns and (gates or level_of(entries[:i]) == "effects seen"):
                 return True
+        plan = body["plan"] if entry["kind"] in ("registered", "amended") else plan
     return False
 
 
@@ -1942,6 +2167,37 @@ def ratio_of_means(m: Sequence[float]) -> Gradient:
     return value, [1 / m[1], -value / m[1], *[0.0] * (len(m) - 2)]
 
 
+def cluster_mean(m: Sequence[float]) -> Gradient:
+    """Mean per member where whole groups were assigned: the sums of groups over their numbers of members."""
+    return ratio_of_means(m)
+
+
+def per_member(index: int) -> Callable[[Sequence[float]], Gradient]:
+    """A covariate per member: the functional that is one of the sums over the numbers of members."""
+
+    def at(m: Sequence[float]) -> Gradient:
+        value = m[index] / m[1]
+        return value, [1 / m[1] if i == index else -value / m[1] if i == 1 else 0.0 for i in range(len(m))]
+
+    return at
+
+
+def groups_worth(cell: J) -> float:
+    """How many groups of equal size the groups of a cell are worth: Kish's (sum of sizes)² over the sum of their squares."""
+    n, mean, spread = cell["n"], cell["mean"][1], cell["cov"][1][1]
+    total = mean * mean + spread * (n - 1) / n
+    return float(n * mean * mean / total) if total > 0 else NAN
+
+
+def _weight(cell: J, subject: Callable[[Sequence[float]], Gradient]) -> tuple[float, float]:
+    """Factor on the variance of a mean, and how many units it is worth: corrected for few groups of unlike sizes."""
+    n = cell["n"]
+    if subject is not cluster_mean:
+        return 1.0, float(n)
+    k = groups_worth(cell)
+    return (k / (k - 1) * (n - 1) / n if k > 1 + 1e-12 else NAN), k
+
+
 class Formula:
     """Arithmetic over named means: value and gradient, by recursive descent over the text."""
 
@@ -2017,22 +2273,32 @@ def _own_variance(gradient: Sequence[float], cov: Sequence[Sequence[float]]) -> 
     return variance if variance > 1e-12 * math.fsum(map(abs, terms)) else 0.0
 
 
+def _at(subject: Callable[[Sequence[float]], Gradient], means: Sequence[float]) -> Gradient:
+    """Value and gradient of one variant; not a number where it does not exist, which says nothing of the other variant."""
+    try:
+        return subject(means)
+    except ZeroDivisionError:
+        return NAN, []
+
+
 def plain_pair(c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pair:
     """Two estimates without covariates, by the delta method; or why there is none."""
     n = c["n"] + t["n"]
-    try:
-        (mc, gc), (mt, gt) = subject(c["mean"]), subject(t["mean"])
-    except ZeroDivisionError:
-        return Pair(n=n, status="zero_denominator")
+    (mc, gc), (mt, gt) = _at(subject, c["mean"]), _at(subject, t["mean"])
     if c["n"] < 2 or t["n"] < 2:
         return Pair(mc, mt, n=n, status="not_enough_units")
+    if not (math.isfinite(mc) and math.isfinite(mt)):
+        return Pair(mc, mt, n=n, status="zero_denominator")
     sc, st = _own_variance(gc, c["cov"]), _own_variance(gt, t["cov"])
     flat = _constant(mc, sc), _constant(mt, st)
     if any(flat):
         same = all(flat) and math.isclose(mc, mt, rel_tol=1e-12, abs_tol=0.0)
         return Pair(mc, mt, n=n, status="zero_variance" if same else "separation")
-    vc, vt = sc / c["n"], st / t["n"]
-    return Pair(mc, mt, vc, vt, 0.0, _welch(vc, vt, c["n"] - 1, t["n"] - 1), n)
+    (fc, kc), (ft, kt) = _weight(c, subject), _weight(t, subject)
+    vc, vt = sc / c["n"] * fc, st / t["n"] * ft
+    if math.isnan(vc + vt):
+        return Pair(mc, mt, n=n, status="not_enough_units")
+    return Pair(mc, mt, vc, vt, 0.0, _welch(vc, vt, kc - 1, kt - 1), n)
 
 
 def with_taken_noise(pair: Pair, c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pair:
@@ -2072,12 +2338,13 @@ def _solve(a: list[list[float]], y: list[float]) -> tuple[list[float], int]:
 
 def cuped(c: J, t: J, subject: Callable[[Sequence[float]], Gradient], xs: Sequence[int], base: Pair) -> tuple[Pair, float]:
     """The pair after CUPED and the share of variance that went; closed form from the moments."""
-    functions = [subject, *map(single_column, xs)]
+    functions = [subject, *map(per_member if subject is cluster_mean else single_column, xs)]
 
     def joint(cell: J) -> tuple[list[float], list[list[float]]]:
         values = [f(cell["mean"]) for f in functions]
         grads = [g for _, g in values]
-        return [v for v, _ in values], [[quadratic_form(a, cell["cov"], b) / cell["n"] for b in grads] for a in grads]
+        by = _weight(cell, subject)[0] / cell["n"]
+        return [v for v, _ in values], [[quadratic_form(a, cell["cov"], b) * by for b in grads] for a in grads]
 
     (yc, sc), (yt, st) = joint(c), joint(t)
     k = range(1, len(functions))
@@ -2088,7 +2355,8 @@ def cuped(c: J, t: J, subject: Callable[[Sequence[float]], Gradient], xs: Sequen
         [[total[i][j] / scale[i] / scale[j] for j in varies] for i in varies], [total[i][0] / scale[i] for i in varies]
     )
     theta = {i: x / scale[i] for i, x in zip(varies, scaled, strict=True)}
-    if min(c["n"], t["n"]) <= used + 1:
+    worth = [_weight(x, subject)[1] for x in (c, t)]
+    if min(worth) <= used + 1:
         return Pair(base.mc, base.mt, n=base.n, status="not_enough_units"), NAN
     wt = t["n"] / (c["n"] + t["n"])
     wc = 1 - wt
@@ -2103,7 +2371,7 @@ def cuped(c: J, t: J, subject: Callable[[Sequence[float]], Gradient], xs: Sequen
         sc[0][0] - 2 * wt * with_c + wt * wt * both,
         st[0][0] - 2 * wc * with_t + wc * wc * both,
         wc * with_c + wt * with_t - wc * wt * both,
-        _welch(max(own_c, 0.0), max(own_t, 0.0), c["n"] - 1 - used, t["n"] - 1 - used),
+        _welch(max(own_c, 0.0), max(own_t, 0.0), worth[0] - 1 - used, worth[1] - 1 - used),
         base.n,
     )
     reduction = min(max(1 - pair.variance / base.variance, 0.0), 1.0)
@@ -2262,6 +2530,8 @@ def functional_of(metric: J, columns: Sequence[str]) -> tuple[Callable[[Sequence
         formula = Formula(metric["expression"])
         formula.names = list(columns[: len(formula.names)])
         return formula, len(formula.names)
+    if list(columns[:1]) == ["total"]:
+        return cluster_mean, 2
     if list(columns[:2]) == ["numerator", "denominator"]:
         return ratio_of_means, 2
     return single_column(0), 1
@@ -2331,18 +2601,24 @@ def waiting(found: Estimate) -> Estimate:
 
 @dataclass(frozen=True)
 class Design:
-    """Fixed horizon, the normal mixture with variance `rho2` in units of one unit's noise, or a group-sequential boundary."""
+    """Fixed horizon, the normal mixture with variance `rho2` in units of one unit's noise, or a group-sequential boundary.
+
+    With both a boundary and a mixture, the mixture has its `share` of the level and the boundary the rest.
+    """
 
     rho2: float | None
     boundary: Boundary | None = None
+    share: float = 1.0
 
     def q(self, pair: Pair, alpha: float) -> float:
         """How many standard errors the interval reaches."""
-        if self.boundary is not None:
-            return self.boundary.q(alpha)
         if self.rho2 is None:
-            return t_isf(alpha / 2, pair.df)
-        k = pair.n * self.rho2
+            return t_isf(alpha / 2, pair.df) if self.boundary is None else self.boundary.q(alpha)
+        mixed = self._mixed(pair.n, alpha * self.share)
+        return mixed if self.boundary is None else min(mixed, self.boundary.q(alpha * (1 - self.share)))
+
+    def _mixed(self, n: float, alpha: float) -> float:
+        k = n * (self.rho2 or 0.0)
         return math.sqrt((1 + k) / k * (math.log1p(k) - 2 * math.log(alpha)))
 
     def log_e(self, z: float, n: int) -> float:
@@ -2355,9 +2631,7 @@ class Design:
         if pair.status != "ok":
             return NAN
         z = (pair.mt - pair.mc) / math.sqrt(pair.variance)
-        if self.boundary is not None:
-            return self.boundary.p(z)
-        return min(1.0, 2 * t_tail(abs(z), pair.df)) if self.rho2 is None else math.exp(-max(self.log_e(z, pair.n), 0.0))
+        return min(1.0, 2 * t_tail(abs(z), pair.df)) if self.once else self.p_of(z, pair.n)
 
     @property
     def once(self) -> bool:
@@ -2368,17 +2642,30 @@ class Design:
         """Two-sided p-value of a distance whose noise is known."""
         if math.isnan(z):
             return NAN
+        if self.once:
+            return min(1.0, 2 * normal_tail(abs(z)))
+        out = 1.0 if self.rho2 is None else math.exp(-max(self.log_e(z, n), 0.0)) / self.share
         if self.boundary is not None:
-            return self.boundary.p(z)
-        return min(1.0, 2 * normal_tail(abs(z))) if self.rho2 is None else math.exp(-max(self.log_e(z, n), 0.0))
+            out = min(out, self.boundary.p(z) / (1.0 if self.rho2 is None else 1 - self.share))
+        return min(1.0, out)
 
     def p_one_sided(self, z: float, pair: Pair) -> float:
         """One-sided p-value of a distance z on the good side."""
-        if self.boundary is not None:
-            return self.boundary.p(z) / 2 if z > 0 else 1 - self.boundary.p(z) / 2
-        if self.rho2 is None:
+        if self.once:
             return t_tail(z, pair.df)
-        return min(1.0, 0.5 * math.exp(-self.log_e(z, pair.n))) if z > 0 else 1.0
+        if self.boundary is None and self.share == 1.0:
+            return min(1.0, 0.5 * math.exp(-self.log_e(z, pair.n))) if z > 0 else 1.0
+        return self.p_of(z, pair.n) / 2 if z > 0 else 1 - self.p_of(z, pair.n) / 2
+
+    def after_stop(self, z: float, alpha: float, n: int) -> tuple[tuple[float, float, float], float] | None:
+        """Median-unbiased drift with its interval and the p-value of no drift; None where no look came before."""
+        if self.boundary is None or not self.boundary.is_spaced:
+            return None
+        looks = self.boundary.information
+        mixed = [math.inf] * (len(looks) - 1)
+        if self.rho2 is not None:
+            mixed = [self._mixed(n * t / looks[-1], alpha * self.share) for t in looks[:-1]]
+        return self.boundary.after_stop(z, alpha, alpha * (1.0 if self.rho2 is None else 1 - self.share), mixed)
 
 
 FULL = 1.0 - 1e-9
@@ -2393,10 +2680,14 @@ def design_of(plan: J, treatment: J, *, units: int, looks: Sequence[J] = ()) -> 
     model = plan["model"]
     if model["kind"] == "group_sequential":
         horizon = plan.get("horizon", {}).get("units") or units
-        if not looks or "findings" in looks[-1]:
-            return Design(
-                None, boundary_of(_information(looks, units, horizon), model["spending"], _ends(looks, units, horizon))
-            )
+        if not looks or "findings" in looks[-1] or model.get("beyond"):
+            boundary = boundary_of(_information(looks, units, horizon), model["spending"], _ends(looks, units, horizon))
+            if not model.get("beyond"):
+                return Design(None, boundary)
+            control = next(v for v in plan["variants"] if v.get("control"))
+            a = -2 * math.log(model["beyond"] * alpha_of(plan))
+            rho2 = (a + math.log1p(a)) / (horizon * (control["split"] + treatment["split"]))
+            return Design(rho2, None if ended(plan, looks[:-1]) is not None else boundary, model["beyond"])
         seen: list[float] = []
         for n in (*(look["units"] for look in looks[:-1]), units):
             share = n / horizon
@@ -2434,7 +2725,12 @@ def _ends(looks: Sequence[J], units: int, horizon: int) -> bool:
 
 
 def closing(plan: J, looks: Sequence[J]) -> J | None:
-    """The earlier look that ended a group-sequential plan: what comes in after it decides nothing."""
+    """The earlier look that ended a group-sequential plan: what comes in after it decides nothing, unless it has a share."""
+    return None if plan["model"].get("beyond") else ended(plan, looks)
+
+
+def ended(plan: J, looks: Sequence[J]) -> J | None:
+    """The look after which a group-sequential boundary has nothing left to spend."""
     if plan["model"]["kind"] != "group_sequential":
         return None
     horizon = plan.get("horizon", {}).get("units") or 0
@@ -2634,9 +2930,15 @@ class Boundary:
         gaps = [b - a for a, b in pairwise(self.information)]
         return bool(gaps) and len(gaps) < 30 and min(gaps) >= 2e-3
 
-    def after_stop(self, z: float, alpha: float) -> tuple[tuple[float, float, float], float]:
-        """Median-unbiased drift and its interval by the order of stages, and the p-value of no drift."""
-        bounds = [Boundary(self.information[: i + 1], self.spending, False).q(alpha) for i in range(len(self.information) - 1)]
+    def after_stop(
+        self, z: float, alpha: float, own: float, other: Sequence[float]
+    ) -> tuple[tuple[float, float, float], float]:
+        """Median-unbiased drift and its interval by the order of stages, and the p-value of no drift.
+
+        The boundary is used at the level `own`, and never beyond the `other` multipliers of the looks before this one.
+        """
+        count = len(self.information) - 1
+        bounds = [min(Boundary(self.information[: i + 1], self.spending, False).q(own), other[i]) for i in range(count)]
         centre, reach = z / math.sqrt(self.information[-1]), 1 / math.sqrt(self.information[0])
 
         def at(share: float) -> float:
@@ -3483,8 +3785,10 @@ def rows_of(
             if earlier is not None and (items[i][4].rho2 is not None or items[i][4].boundary is not None):
                 held[i], found[i] = earlier, (earlier["p"], alpha)
         p_values = [found[i][0] for i in members]
-        adjusted = adjust([_e(items[i]) for i in members], name) if name == "e-bh" else adjust(p_values, name)
-        of = sum(not math.isnan(p) for p in p_values)
+        gone = sum(m["role"] in roles for m in plan["metrics"]) * len(plan.get("dropped") or ())
+        evidence = [_e(items[i]) for i in members] + [0.0] * gone if name == "e-bh" else [*p_values, *[1.0] * gone]
+        adjusted = adjust(evidence, name)[: len(members)]
+        of = sum(not math.isnan(p) for p in p_values) + gone
         level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
         if roles == ("guardrail",) and methods >= POWER and plan["model"]["kind"] != "bayesian":
             level = 2 * (plan.get("decision", {}).get("guardrail_alpha") or alpha)
@@ -3616,6 +3920,7 @@ def _row(
         "chance": None if posterior is None else posterior.chance,
         "risk": None if posterior is None else posterior.risk,
         "posterior": posterior,
+        "no_control": pair.mc == 0,
     }
     least = metric.get("min_lift")
     policy = plan.get("decision", {})
@@ -3636,24 +3941,26 @@ def _row(
         row |= {"guardrail": held["guardrail"], "matters": held["matters"]}
         row["equivalent"] = None if row["equivalent"] is None else False
     row["sensitivity"] = []
-    if early and held is None and p_adjusted <= alpha and design.boundary is not None:
-        row["sensitivity"] += _after_stop(pair, design.boundary, _z(item), level)
+    if early and held is None and p_adjusted <= alpha:
+        row["sensitivity"] += _after_stop(pair, design, _z(item), level)
     if est.reduction is not None:
         row["sensitivity"].append(("without CUPED", _interval(est.plain, design, level), design.p(est.plain)))
     if all(c is not None for c in raw):
         plain = estimate(metric, *raw).plain
         row["sensitivity"].append(("raw", _interval(plain, design, level), design.p(plain)))
-    if metric["kind"] != "quantile" and pair.status == "ok" and not est.borrows:
+    grouped = cells[0] is not None and list(cells[0]["columns"][:1]) == ["total"]
+    if metric["kind"] != "quantile" and pair.status == "ok" and not est.borrows and not grouped:
         row["sensitivity"].append((DOCUMENTED, *documented_test(metric, *cells, share=est.share, alpha=alpha)))
     return row
 
 
-def _after_stop(pair: Pair, boundary: Boundary, z: float, level: float) -> list[tuple[str, dict[str, J], float]]:
+def _after_stop(pair: Pair, design: Design, z: float, level: float) -> list[tuple[str, dict[str, J], float]]:
     """The estimate that stopping at this look does not exaggerate; empty where no look came before."""
-    if not math.isfinite(z) or z == 0 or not boundary.is_spaced:
+    found = design.after_stop(z, level, pair.n) if math.isfinite(z) and z != 0 else None
+    if found is None or design.boundary is None:
         return []
-    ends, p = boundary.after_stop(z, level)
-    scale = (pair.mt - pair.mc) / z * math.sqrt(boundary.information[-1])
+    ends, p = found
+    scale = (pair.mt - pair.mc) / z * math.sqrt(design.boundary.information[-1])
     values = [scale * x for x in ends]
     out: dict[str, J] = dict(zip(("effect", "ci_low", "ci_high"), values, strict=True))
     lifts = [x / abs(pair.mc) if has_lift(pair) else None for x in values]
@@ -3682,6 +3989,8 @@ def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confid
     if row["status"] not in ("ok", "few_events", "separation"):
         row["status"] = "ok"
     if posterior is None:
+        if pair.mc == 0 and row["status"] != "separation":
+            row["status"] = "control_near_zero"
         return "unclear"
     if posterior.below is None and row["status"] != "separation":  # what it says of the noise matters more
         row["status"] = "control_near_zero"
@@ -3816,6 +4125,1206 @@ def recommended(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool,
     }
 
 
+# ---------------------------------------------------------------------------------------------------------------- health_words
+# Title, gate and wordings of each health check, made from its source by `python scripts/make_verifier.py`.
+
+CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
+    "no_units": (
+        "Units in every variant",
+        True,
+        (
+            " of ",
+            " variants have no exposed unit.",
+            "Compare the experiment's name and the variants' keys in the data with the plan.",
+            "Every planned variant has exposed units.",
+            "Look whether the variant is served and its exposures are sent, and whether its key is spelt as in the plan.",
+            "No unit of any planned variant was found: this may be another experiment's data.",
+            "Nothing to do.",
+            "fail",
+            "pass",
+        ),
+    ),
+    "plan_first": (
+        "Plan before data",
+        False,
+        (
+            " ",
+            " What was planned may have been chosen for what the data show.",
+            " after the first exposure: ",
+            " as a retrospective one.",
+            " before the first exposure: ",
+            " came before it.",
+            " day",
+            " days",
+            " of ",
+            " of the units and ",
+            ", and an earlier look on record found a first exposure on ",
+            ", and the source has no dates of exposure.",
+            ", first exposure on ",
+            ".",
+            ". All units were exposed by then.",
+            ". The data read now ",
+            ". Up to ",
+            "; a first exposure does not move.",
+            "All outcomes existed by then: the data end on ",
+            "It is not known whether the plan came first: it was registered on ",
+            "Name the column of the day of exposure (day=…, --day-column).",
+            "No registration was given.",
+            "Nothing to do.",
+            "Outcomes of the units exposed by then may have existed.",
+            "Read it as a description of these data, and register the next experiment before it begins. A plan that is meant to look back is registered as such: retrospective=True.",
+            "Read the same day of exposure as before. To leave the units before the plan out, amend exposure.start.",
+            "Read through the experiment, which knows its own.",
+            "Run an experiment to confirm it.",
+            "The plan came ",
+            "The plan came on the day of the first exposure: ",
+            "The plan is retrospective: ",
+            "The plan was registered ",
+            "The plan was registered on ",
+            "To leave these units out, amend exposure.start to ",
+            "To leave these units out, read a table that begins on ",
+            "after",
+            "before",
+            "begin on ",
+            "day",
+            "have no dates of exposure",
+            "hours",
+            "not answerable",
+            "partly",
+            "pass",
+            "registered on ",
+            "retrospective",
+            "same day",
+            "unknown",
+            "warn",
+        ),
+    ),
+    "srm": (
+        "Sample ratio",
+        True,
+        (
+            " (",
+            " (p = ",
+            " as these (up to ",
+            " of a variant's share) come up by chance with p = ",
+            " of a variant's share) would fail (",
+            " of its share). Units were lost or added in one variant, and those are rarely like the others: effects can be wrong in size and sign.",
+            ").",
+            "); this plan reads more than once, so the daily test decides.",
+            ".",
+            ": unusual, not conclusive.",
+            "; a variant is off by ",
+            "Counts as far from the ",
+            "Declare the rollout group as a segment to test each group.",
+            "Don't read effects. Look at the ranked causes (xpbench.health.srm_causes), fix the first one that holds, and collect again from the day of the repair.",
+            "Look at the days and segments, and name the doubt next to the result.",
+            "Look at the sample ratio that may be looked at daily, at the days and at the segments; name the doubt next to the result.",
+            "Nothing to do.",
+            "Read once, counts as far from the ",
+            "The counts do not fit the ",
+            "The counts fit the ",
+            "There are no units yet.",
+            "Wait for exposures.",
+            "fail",
+            "not answerable",
+            "pass",
+            "srm",
+            "srm_anytime",
+            "warn",
+        ),
+    ),
+    "srm_anytime": (
+        "Sample ratio, looked at daily",
+        True,
+        (
+            " (anytime p = ",
+            " daily looks did the counts leave the ",
+            " further than chance explains at any of ",
+            " looks (anytime ",
+            " looks (anytime p = ",
+            " oddly in ",
+            " the running counts had left the ",
+            ").",
+            ".",
+            "At none of ",
+            "By ",
+            "Declare the rollout group as a segment to test each group.",
+            "Don't read effects. Look at what changed on or before that day, also where later days made up for it.",
+            "Give the source a date column to have every day tested.",
+            "Look at the days at which it moved.",
+            "Nothing to do.",
+            "The running counts strayed from the ",
+            "The source has no dates of exposure, so there was only one look and the fixed test covers it.",
+            "There are no units yet.",
+            "Wait for exposures.",
+            "day",
+            "fail",
+            "line",
+            "not answerable",
+            "p-value",
+            "pass",
+            "warn",
+        ),
+    ),
+    "srm_by_day": (
+        "Sample ratio by day",
+        False,
+        (
+            " (corrected ",
+            " days is off (smallest corrected p = ",
+            " days the shares are off, most on ",
+            " of ",
+            ").",
+            ".",
+            "Ask what was released or broken on these days, in one variant or its logging; the effect with those days left out is a sensitivity check to plan as an amendment.",
+            "Declare the rollout group as a segment to test each group.",
+            "Give the source a date column.",
+            "No day has enough units to test.",
+            "None of ",
+            "Nothing to do.",
+            "On ",
+            "The source has no dates of exposure.",
+            "Wait for more exposures.",
+            "day",
+            "fail",
+            "not answerable",
+            "p-value",
+            "pass",
+            "point",
+            "warn",
+        ),
+    ),
+    "srm_by_segment": (
+        "Sample ratio by segment",
+        False,
+        (
+            " (corrected ",
+            " = ",
+            " of ",
+            " slices is off (smallest corrected p = ",
+            " slices the shares are off, most in ",
+            ").",
+            ".",
+            "Declare segments in the plan, before launch.",
+            "Declare the rollout group as a segment to test each group.",
+            "Don't read these segments. If the segment is known before exposure, units are lost there; if the treatment can change it, it is not a segment but an outcome.",
+            "In ",
+            "No segment has enough units to test.",
+            "None of ",
+            "Nothing to do.",
+            "The plan declares no segments.",
+            "Wait for more exposures.",
+            "fail",
+            "not answerable",
+            "pass",
+            "warn",
+        ),
+    ),
+    "contamination": (
+        "Contamination",
+        True,
+        (
+            " (",
+            " It is not the same in every variant (",
+            " unit",
+            " units",
+            ") met several variants.",
+            "), so leaving these units out makes the variants unlike.",
+            "A table with one row per unit does not show who met several variants.",
+            "Look for an assignment key that changes at log-in, a changed split or salt, or two systems that assign. Effects shrink towards zero by about this share.",
+            "Nothing to do.",
+            "Read the exposures themselves where they exist.",
+            "There are no units yet.",
+            "Wait for exposures.",
+            "fail",
+            "not answerable",
+            "pass",
+            "unit",
+            "warn",
+        ),
+    ),
+    "assignment_audit": (
+        "Assignment audit",
+        True,
+        (
+            " (",
+            " Likely cause: ",
+            " exposure",
+            " exposure shows",
+            " exposures",
+            " exposures show",
+            " in a sample of one unit in ",
+            " its variant",
+            " of ",
+            " the variant that the hash gives",
+            ") show another variant than the hash gives",
+            ", as chance would: these units were assigned by something else, or under other ids. Whether at random was not checked.",
+            ".",
+            "All ",
+            "Give it exposures.",
+            "No audit was given: another system assigns, or the ids of the exposed units are not at hand.",
+            "Nothing to do.",
+            "Open the report of xpbench audit: it names the first divergence and the cause. Fix it and restart: xp.restart draws again with a fresh salt.",
+            "Read the ids that were hashed; or register the next plan without assignment, where another system assigns.",
+            "Run xpbench audit over the exposures where the plan or a flag assigns.",
+            "Run xpbench audit over the exposures, with what it needs, and hand its report over: evidence={'audit': ...}.",
+            "The assignment was not computed again. ",
+            "The audit looked at no exposure.",
+            "The hash of the plan gives ",
+            "The plan does not assign, another system does: nothing here can be computed again.",
+            "case or whitespace",
+            "encoding",
+            "exposure",
+            "exposure shows",
+            "exposures show",
+            "fail",
+            "float32 buckets",
+            "groups reordered",
+            "holdout leak",
+            "id cast",
+            "id cut",
+            "id hashed",
+            "id prefixed",
+            "id type switched",
+            "late bucketing",
+            "layer leak",
+            "not answerable",
+            "outside rollout",
+            "override list",
+            "pass",
+            "second sdk",
+            "split changed",
+            "swapped labels",
+            "unknown",
+            "variant order",
+            "warn",
+            "wrong salt",
+        ),
+    ),
+    "flag_split": (
+        "Flag and plan agree",
+        True,
+        (
+            " planned variant(s) get nothing",
+            " points",
+            " variant(s) are not in the plan",
+            ", ",
+            ", as a hash with a hundred buckets does. The sample ratio is tested against the flag's exact shares.",
+            ".",
+            "Correct the flag, or amend the plan before any outcome is computed.",
+            "No flag was given.",
+            "Nothing to do.",
+            "Pass the flag's definition where a flag assigns.",
+            "The flag does not serve the plan's variants: shares differ by up to ",
+            "The flag serves the plan's splits.",
+            "The flag's shares differ from the plan's by up to ",
+            "Use shares in whole hundredths, or the sha256 hash.",
+            "fail",
+            "not answerable",
+            "pass",
+            "warn",
+        ),
+    ),
+    "unknown_variant": (
+        "Variants of the plan",
+        True,
+        (
+            " (",
+            " of ",
+            " of the units carry a variant that the plan does not have: most likely another experiment's data.",
+            ") carry a variant that the plan does not have; they were ",
+            ".",
+            "Compare the experiment's name and the variants' keys in the data with the plan.",
+            "Compare the spelling of the keys (case, blanks, versions). A misspelt planned variant loses units.",
+            "Every variant in the data is one of the plan.",
+            "Nothing to do.",
+            "fail",
+            "pass",
+            "warn",
+        ),
+    ),
+    "missing_variant": (
+        "Unit and variant named",
+        True,
+        (
+            " (",
+            " of ",
+            ") name no unit or no variant; they were ",
+            ".",
+            "Every row names its unit and its variant.",
+            "Look where the exposure is sent without its variant property: if that happens in one variant only, it is a sample ratio mismatch in disguise.",
+            "Nothing to do.",
+            "fail",
+            "pass",
+            "warn",
+        ),
+    ),
+    "exposure_dates": (
+        "Exposures within the dates",
+        True,
+        (
+            " (",
+            " are among the units (first ",
+            " exposure",
+            " exposures",
+            " outside the dates and left out.",
+            ") ",
+            ").",
+            ", last ",
+            "Check the time zone of the export and the plan's dates; leave these exposures out.",
+            "Exposures ",
+            "Exposures lie within the planned dates.",
+            "If the variant was served before the start, these units are not new to it: look whether they come back later.",
+            "Nothing to do.",
+            "Set exposure.start in the plan.",
+            "The plan has no start or end.",
+            "after the end",
+            "before the start",
+            "exposure",
+            "fail",
+            "not answerable",
+            "outside the dates",
+            "pass",
+            "unknown",
+            "warn",
+            "was",
+            "were",
+        ),
+    ),
+    "exposures_missing": (
+        "Exposures of assigned units",
+        True,
+        (
+            " variant(s) more units are exposed than were assigned: someone else assigns as well.",
+            "): exposures are lost, or fire at different places.",
+            "Assigned units are exposed at the same rate in every variant.",
+            "Fire the exposure at the same point in every variant, before anything that differs between them.",
+            "In ",
+            "No log of assignments was given.",
+            "Nothing to do.",
+            "Nothing was assigned yet.",
+            "Pass the assigned units by variant where they are logged.",
+            "Run xpbench audit over the exposures, and look for a second SDK or a stale flag.",
+            "The share of assigned units that were exposed differs between variants (",
+            "Wait.",
+            "fail",
+            "not answerable",
+            "pass",
+        ),
+    ),
+    "dilution": (
+        "Triggered against assigned",
+        False,
+        (
+            " of that.",
+            " of the assigned units were exposed.",
+            " of the assigned units were exposed. Effects are those on exposed units; on everyone who was assigned they are ",
+            "No log of assignments was given.",
+            "Nothing to do.",
+            "Nothing was assigned or exposed yet.",
+            "Only ",
+            "Pass the assigned units by variant where they are logged.",
+            "Say so next to the impact, and assign nearer to the place where the change is met.",
+            "Wait.",
+            "not answerable",
+            "pass",
+            "warn",
+        ),
+    ),
+    "pre_experiment_bias": (
+        "Pre-experiment bias",
+        False,
+        (
+            " comparisons before the exposure differs (smallest corrected p ",
+            " days before the exposure (corrected ",
+            " differed between the variants already in the ",
+            " more comparisons likewise",
+            ")",
+            ").",
+            ", ",
+            ".",
+            ": it takes out what the past explains. ",
+            "; ",
+            "CUPED is on for these metrics and takes out what the past explains. ",
+            "Holm",
+            "If the sample ratio or the audit complain too, fix the assignment first.",
+            "None of ",
+            "Nothing to do.",
+            "Read events from before the experiment as well (the plan's pre_period_days), or name covariate columns.",
+            "There are no values from before the exposure.",
+            "Use CUPED on ",
+            "before",
+            "not answerable",
+            "pass",
+            "warn",
+        ),
+    ),
+    "aa_calibration": (
+        "A/A calibration",
+        False,
+        (
+            " are not uniform: ",
+            " fall below ",
+            " of ",
+            " re-randomisations without any effect the p-values are uniform: ",
+            " re-randomisations without any effect, the p-values",
+            ".",
+            "Cap the metric (winsorize) or wait for more units: its tail is too heavy for the normal approximation here.",
+            "Give it more units.",
+            "No metric could be re-randomised.",
+            "Nothing to do.",
+            "Nothing was re-randomised: it needs a value per unit, which moments alone do not hold.",
+            "Over ",
+            "Read from xp.units or xp.events on this machine, or give evidence={'retro': xp.calibrate(...)}.",
+            "bar",
+            "draws",
+            "not answerable",
+            "p-value",
+            "pass",
+            "warn",
+        ),
+    ),
+    "missing_values": (
+        "Missing values",
+        True,
+        (
+            " ",
+            " (",
+            " It is not the same in every variant (",
+            " more metric(s) likewise.",
+            " values are missing, below the plan's limit.",
+            " values of ",
+            ") are missing and were ",
+            "): leaving them out biases the effect.",
+            ".",
+            "Find out why they are missing: no event (then zero is right) or lost (then neither zero nor leaving out is).",
+            "No value is missing.",
+            "Nothing to do.",
+            "fail",
+            "missing_value",
+            "missing_values",
+            "pass",
+            "the data",
+            "warn",
+        ),
+    ),
+    "missing_codes": (
+        "Codes for missing",
+        True,
+        (
+            " values are codes for missing and were ",
+            " values look like codes for missing (in ",
+            ") and would be averaged in.",
+            ", ",
+            ".",
+            "Check that the list in data.missing_codes is complete.",
+            "Declare them in the plan: data.missing_codes, or an empty list when these are real values.",
+            "No code for missing values was seen.",
+            "Nothing to do.",
+            "a column",
+            "fail",
+            "pass",
+            "warn",
+        ),
+    ),
+    "not_a_number": (
+        "Finite numbers",
+        True,
+        (
+            " are not finite numbers and were ",
+            " of ",
+            " values",
+            ", ",
+            ".",
+            "Every value is a finite number.",
+            "Look at the type of the property or column, and at divisions by zero before the export.",
+            "Nothing to do.",
+            "fail",
+            "pass",
+            "warn",
+        ),
+    ),
+    "negative_values": (
+        "Negative values",
+        False,
+        (
+            " are negative and were ",
+            " values of ",
+            ", ",
+            ".",
+            "Fine if they are refunds; otherwise look for a wrong sign or a code for missing.",
+            "No value is negative.",
+            "Nothing to do.",
+            "pass",
+            "the data",
+            "warn",
+        ),
+    ),
+    "absent_events": (
+        "Events of the plan",
+        False,
+        (
+            " event(s) of the plan never occur, as for ",
+            " fits no event, which counts as zero. ",
+            ", and were ",
+            ".",
+            "A filter of metric ",
+            "A table with one row per unit has no events.",
+            "Compare the event's spelling with the log; an event that was never sent measures nothing.",
+            "Compare the value in the plan with those in the log.",
+            "Compare who sends each of them; rename them in the source if they are one event.",
+            "Every event of the plan occurs.",
+            "Nothing to do.",
+            "The log spells an event in several ways. ",
+            "not answerable",
+            "pass",
+            "warn",
+        ),
+    ),
+    "constant_metric": (
+        "Metrics vary",
+        True,
+        (
+            " ",
+            " metrics vary between units.",
+            " the same value for every unit: nothing was measured.",
+            ", ",
+            "All ",
+            "Check the event's name, its filters and the window; compare with the number of such events in the source.",
+            "No metric has values yet.",
+            "Nothing to do.",
+            "Wait for data.",
+            "fail",
+            "has",
+            "have",
+            "not answerable",
+            "pass",
+            "warn",
+        ),
+    ),
+    "outlier_leverage": (
+        "Leverage of single units",
+        False,
+        (
+            " Without the cap one unit would move ",
+            " by ",
+            " more metric(s) likewise",
+            " standard errors",
+            " standard errors.",
+            ".",
+            "; ",
+            "Look at the unit: a person, a bot or a fault of logging? Cap the metric (winsorize) in the plan before the next experiment; the capped result next to this one is a sensitivity check.",
+            "No single unit moves an effect by more than ",
+            "Nothing to do.",
+            "One unit moves the effect on ",
+            "The source gives no extremes for these metrics.",
+            "not answerable",
+            "pass",
+            "raw",
+            "value",
+            "warn",
+        ),
+    ),
+    "duplicate_units": (
+        "One row per unit",
+        True,
+        (
+            " ",
+            " (",
+            " row",
+            " rows",
+            ") ",
+            ".",
+            "An event log has many rows per unit by nature.",
+            "Every unit has one row.",
+            "Find out what one row is: a unit, a session, an order. Add up to units before reading.",
+            "Nothing to do.",
+            "duplicate_unit",
+            "duplicate_units",
+            "fail",
+            "not answerable",
+            "pass",
+            "repeat a unit; they were",
+            "repeats a unit; it was",
+            "row",
+            "warn",
+        ),
+    ),
+    "mixed_ids": (
+        "One type of ids",
+        False,
+        (
+            " values (",
+            ") are of another type or spelling than the rest; they were ",
+            ".",
+            "A unit under two spellings is two units to a hash. Cast ids to text once, at the source.",
+            "Ids and columns are of one type each.",
+            "Nothing to do.",
+            "mixed_ids",
+            "mixed_types",
+            "pass",
+            "warn",
+        ),
+    ),
+    "duplicate_events": (
+        "Duplicate events",
+        False,
+        (
+            " ",
+            " (",
+            " duplicate events (",
+            " event",
+            " events",
+            ") ",
+            ") were left out.",
+            ".",
+            "A table with one row per unit has no events.",
+            "Look for a retry without a stable insert id, or two trackers. If one variant retries more, its counts are too high.",
+            "No event has an insert id, so a repeat can't be distinguished from a second event. ",
+            "Nothing to do.",
+            "Send an insert id with every event, or name its column: xp.EventSchema(insert_id=…).",
+            "are duplicates and were",
+            "duplicate_event",
+            "duplicate_events",
+            "event",
+            "is a duplicate and was",
+            "not answerable",
+            "pass",
+            "warn",
+        ),
+    ),
+    "rejected_lines": (
+        "Readable rows",
+        True,
+        (
+            " ",
+            " (",
+            " could be read in part alone: ",
+            " file",
+            " files",
+            " row",
+            " rows",
+            ") could not be read and ",
+            ".",
+            "Copy or download the file again: nobody knows how many events are behind the break.",
+            "Every row was read.",
+            "Export again: a cut download or a broken line hides whatever was behind it.",
+            "Nothing to do.",
+            "bad_time",
+            "fail",
+            "file",
+            "missing_event_name",
+            "pass",
+            "rejected_lines",
+            "row",
+            "truncated_file",
+            "warn",
+            "was",
+            "were",
+        ),
+    ),
+    "reading_rules": (
+        "How the file was read",
+        False,
+        (
+            " ",
+            " could not be read as the rest is. ",
+            " line or cell",
+            " lines or cells",
+            "Check that the rule is the one you mean.",
+            "Every column was read as it is written.",
+            "Look at these lines, and export the file without them.",
+            "Nothing to do.",
+            "line or cell",
+            "lines or cells",
+            "pass",
+            "warn",
+        ),
+    ),
+    "late_data": (
+        "Late data",
+        False,
+        (
+            " (",
+            " event",
+            " events",
+            ") came late",
+            ") came late.",
+            ", more often in one variant than in another",
+            ".",
+            "A table with one row per unit does not say when its values arrived.",
+            "Nothing to do.",
+            "Wait until the delay has passed before reading, or end the range some days before the export.",
+            "event",
+            "late_data",
+            "late_event",
+            "late_events",
+            "not answerable",
+            "pass",
+            "warn",
+        ),
+    ),
+    "immature_data": (
+        "Mature units",
+        False,
+        (
+            " ",
+            " (",
+            " still within ",
+            " unit",
+            " units",
+            " window and ",
+            " window.",
+            ") ",
+            ": a metric that grows with time compares early units only.",
+            "A table with one row per unit does not say whose window is over.",
+            "Nothing to do.",
+            "Read again when the last unit's window is over; the effect may change as later units mature.",
+            "are",
+            "immature_unit",
+            "immature_units",
+            "is",
+            "its",
+            "not answerable",
+            "pass",
+            "their",
+            "unit",
+            "warn",
+            "was",
+            "were",
+        ),
+    ),
+    "bots": (
+        "Bots and power users",
+        False,
+        (
+            " ",
+            " (",
+            " of ",
+            " unit",
+            " units",
+            ") ",
+            ", more than a person can do.",
+            ".",
+            "A table with one row per unit does not say what units did when.",
+            "Add a count metric, or filter automatic traffic at the source.",
+            "Filter automatic traffic before the exposure, by a rule that does not look at the variant; cap the metric.",
+            "No unit does more than a person can.",
+            "Nothing to do.",
+            "One unit has ",
+            "See the leverage check.",
+            "The plan counts nothing per unit, so nothing shows who is not a person.",
+            "bot",
+            "bots",
+            "kind",
+            "look like bots or power users and were",
+            "looks like a bot or power user and was",
+            "not answerable",
+            "pass",
+            "power_user",
+            "power_users",
+            "unit",
+            "warn",
+            "window_days",
+        ),
+    ),
+    "qa_testers": (
+        "Test users",
+        False,
+        (
+            " ",
+            " (",
+            " labelled as ",
+            " test users (",
+            " unit",
+            " units",
+            ")",
+            ") ",
+            ").",
+            ".",
+            "; not the same in every variant (",
+            "A rollout group with a variant override labels all its users as testers: keep them (exposure.qa_testers) if so.",
+            "A table with one row per unit does not say who is a test user.",
+            "Nothing to do.",
+            "a test user and was",
+            "are",
+            "is",
+            "not answerable",
+            "pass",
+            "qa_tester",
+            "qa_testers",
+            "test users and were",
+            "unit",
+            "warn",
+        ),
+    ),
+    "identity_changes": (
+        "Stable identity",
+        False,
+        (
+            " (",
+            " unit",
+            " units",
+            ")",
+            ") changed their id",
+            ") changed their id.",
+            ", not the same in every variant (",
+            ": the same person may have met two variants, or count twice.",
+            "A table with one row per unit has one id each.",
+            "Assign by an id that outlives the log-in, or expose after it. Compare with the contamination check.",
+            "Assign by an id that outlives the log-in; see the contamination check for what it costs otherwise.",
+            "Nothing to do.",
+            "The source did not compare ids before and after log-in.",
+            "device_to_user",
+            "identity_changes",
+            "identity_merged",
+            "not answerable",
+            "pass",
+            "unit",
+            "warn",
+        ),
+    ),
+    "metric_overlap": (
+        "Metric overlap",
+        False,
+        (
+            " belong to exposed units; of the other metrics it is ",
+            " event",
+            " events",
+            " happened since the first exposure, so nothing says whose they are.",
+            " of metric ",
+            " of the events of metric ",
+            " or more belong to exposed units.",
+            " since the first exposure belongs to an exposed unit, so the metric is zero for everyone.",
+            ".",
+            "A table with one row per unit has no events.",
+            "Compare the ids of these events with those of the exposures: an event that is sent under another id (a user after the log-in, a server, a hashed id) is lost to the experiment. Stable identity says more.",
+            "No event of metric ",
+            "None of the ",
+            "Nothing to do.",
+            "Of every metric's events, ",
+            "Only ",
+            "The source did not compare the ids of metrics with the exposed units.",
+            "Wait for the first ones, or compare the event's name in the plan with what is sent now.",
+            "event",
+            "fail",
+            "not answerable",
+            "pass",
+            "warn",
+        ),
+    ),
+    "time_zone_shift": (
+        "Time zone",
+        False,
+        (
+            " event looks",
+            " events look",
+            " hours in the future. ",
+            " shifted. ",
+            "Local times seem to be written as UTC, which moves exposures to other days.",
+            "Neither the time of the reading nor of the last event is known.",
+            "Nothing to do.",
+            "Pass now.",
+            "Set the project's time zone when reading; projects made before 2023 store local time.",
+            "The last event lies ",
+            "The source has no times.",
+            "Times do not lie in the future.",
+            "event looks",
+            "events look",
+            "future_events",
+            "not answerable",
+            "pass",
+            "time_zone_shift",
+            "warn",
+        ),
+    ),
+    "clock": (
+        "Clock",
+        True,
+        (
+            "): it was set back, or that entry was made by a clock that ran ahead.",
+            ", before the ledger's latest entry (",
+            ", far after the clock's ",
+            ".",
+            "; at the look before it reached ",
+            "Nothing to do.",
+            "Read the newest export. An older one is another look at other data, and counts as one.",
+            "Set the clock. The order of the entries holds whatever their times say; what is due by days follows the clock.",
+            "Set this machine's clock, or look for devices with wrong clocks; windows and days can't be trusted until then.",
+            "The data ends at ",
+            "The data or the reading has no time.",
+            "The data's times fit the clock.",
+            "This machine's clock says ",
+            "fail",
+            "not answerable",
+            "pass",
+            "warn",
+        ),
+    ),
+    "shrunk_data": (
+        "Data only grows",
+        True,
+        (
+            " gone (up to ",
+            " of a variant).",
+            " unit is",
+            " units are",
+            ": not the same data, or older data was added.",
+            "; at the look before it was of ",
+            "Compare the two sources: a narrower date range, another filter, deleted users or another experiment's data. The looks so far were not at this data.",
+            "Compare the two sources: another experiment's data, another date range, a late import or another time zone.",
+            "No variant has fewer units than at the look before.",
+            "Nothing to do.",
+            "Since the look before, ",
+            "The first exposure is of ",
+            "This is the first look.",
+            "fail",
+            "not answerable",
+            "pass",
+            "unit is",
+            "units are",
+            "warn",
+        ),
+    ),
+    "restated_outcomes": (
+        "Outcomes stay",
+        True,
+        (
+            " for the units of that look. They may still have acted; or rows were added twice.",
+            " for units whose outcomes were complete then (",
+            " grew by ",
+            " is ",
+            " now, all variants together).",
+            " of ",
+            " then, ",
+            "Compare the two exports: events deleted or imported twice, another filter, policy for repeats or zone. If the data now are the right ones, amend the plan's data policy or dates with the reason, and read again.",
+            "Give the metric a window, or compare the two exports.",
+            "No look before this one has recorded outcomes of mature units.",
+            "No metric has days that were mature at the look before.",
+            "Nothing to do.",
+            "Since the look before, ",
+            "The outcomes of mature units are those of the look before.",
+            "added",
+            "fail",
+            "gone",
+            "not answerable",
+            "pass",
+            "warn",
+        ),
+    ),
+    "day_of_week": (
+        "Whole weeks",
+        False,
+        (
+            " days).",
+            ", ",
+            ": units of these days may behave otherwise.",
+            "All days of the week are covered (",
+            "Friday",
+            "Give the source a date column.",
+            "Monday",
+            "Nothing to do.",
+            "Run whole weeks.",
+            "Saturday",
+            "Sunday",
+            "The source has no dates of exposure.",
+            "There are no exposures on ",
+            "Thursday",
+            "Tuesday",
+            "Wednesday",
+            "bar",
+            "day of the week",
+            "not answerable",
+            "pass",
+            "units",
+            "warn",
+        ),
+    ),
+    "sample_size": (
+        "Sample size",
+        False,
+        (
+            " days are over with ",
+            " new units a day come instead of the planned ",
+            " of ",
+            " planned units",
+            " planned units: the horizon is reached.",
+            " unit",
+            " units",
+            ", day ",
+            ".",
+            ": no significance may mean too few units.",
+            "Go on until the units are reached, or decide to iterate.",
+            "Look whether exposures are lost, or plan more days.",
+            "Nothing to do.",
+            "Nothing to do: collecting.",
+            "Set horizon.units or horizon.days.",
+            "The ",
+            "The plan has no horizon.",
+            "not answerable",
+            "pass",
+            "unit",
+            "warn",
+        ),
+    ),
+}
+SHARED = (
+    " events as text, which are not read twice.",
+    " rollout group(s) have splits of their own, so no one share is planned",
+    "$window",
+    ", ",
+    ".2e",
+    ".parquet",
+    ":",
+    "Health checks use ",
+    "It could not be computed: ",
+    "The flag serves fewer than two variants of the plan, so no shares can be expected",
+    "The log has ",
+    "The log lies in an engine elsewhere, where ids stay.",
+    "The source does not show the ids of the units.",
+    "Units keep variants from before (sticky), and what kept them is not at hand.",
+    "Who is in a rollout group depends on properties or cohorts, which are not at hand.",
+    "XPB-H04",
+    "assigned",
+    "audit",
+    "compare further windows before the exposure",
+    "compute the assignment again",
+    "evidence",
+    "exact shares of the flag's hash",
+    "exact shares of the flag's hundred buckets",
+    "flag",
+    "log",
+    "p < 1e-300",
+    "p = ",
+    "re-randomise the units' values",
+    "retro",
+    "splits of the plan",
+    "variant",
+    "windows",
+)
+"""Pieces that the sentences of every check may have."""
+
+
+# ---------------------------------------------------------------------------------------------------------------------- health
+# What a health check says is what such a check can say: its title, whether it is a gate, and each of its sentences.
+
+_NUMBER = re.compile(
+    r"\d{4}-\d{2}-\d{2}(?:T[\d:.]+(?:[+\-]\d{2}:\d{2}|Z)?)?"
+    r"|[+\-−]?\d[\d,]*(?:\.\d+)?(?:e[+\-]?\d+)?(?:%|\u202f%)?|nan|inf"
+)
+LONGEST = 120
+"""Characters of a name that is shown; the rest is cut."""
+_VARYING = frozenset(("missing_values", "missing_codes", "restated_outcomes"))
+"""Checks that are a gate or not by what they found."""
+
+
+def check_health_words(notes: Notes, readout: J, *, is_own: bool) -> None:
+    """No check is free text: names, titles and gates are the house's, and every sentence is made of a check's own pieces.
+
+    A sentence that has another piece is left out, which lowers the verdict: it may be of another release, or a forger's.
+
+    Args:
+        notes: Where to note what is found.
+        readout: Of the payload.
+        is_own: Whether this version made it.
+    """
+    names = [check["name"] for check in readout["health"]]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        notes.differs("health, checks", "each check once", f"twice: {', '.join(twice)}")
+    names_of_data, told = _values(readout)
+    unknown: list[str] = []
+    for check in readout["health"]:
+        name = check["name"]
+        known = CHECKS.get(name)
+        if known is None:
+            unknown.append(name)
+            continue
+        title, gate, pieces = known
+        if is_own:
+            notes.same(f"health, {name}, title", title, check["title"])
+            if name not in _VARYING:
+                notes.same(f"health, {name}, gate", gate, check["gate"])
+            elif check["gate"] is False and gate is True and check["status"] == "fail":
+                _check_left(notes, readout, check)
+        said = {*pieces, *SHARED, *told}
+        unknown += [name for text in (check["meaning"], check["next_step"]) if not is_made_of(text, said, names_of_data)]
+    if is_own and not unknown and set(names) != set(CHECKS):
+        notes.differs("health, checks", "every check", f"none of {', '.join(sorted(set(CHECKS) - set(names)))}")
+    if unknown:
+        what = ", ".join(dict.fromkeys(unknown))
+        notes.left.append(f"what health checks say in words that this version does not know ({what})")
+        notes.not_checked.append(f"sentences of health checks that this version does not write: {what}")
+
+
+def _check_left(notes: Notes, readout: J, check: J) -> None:
+    """A failure is a gate for primaries and guardrails alone."""
+    roles = {m["key"]: m["role"] for m in readout["plan"]["metrics"]}
+    failed = [r for r in check["evidence"].get("metrics", ()) if isinstance(r, dict) and r.get("status") == "fail"]
+    if any(roles.get(r.get("metric"), "primary") in ("primary", "guardrail") for r in failed):
+        notes.differs(f"health, {check['name']}, gate", True, False)
+
+
+def _values(readout: J) -> tuple[set[str], set[str]]:
+    """Names of metrics, variants, columns, events and segments, which a sentence may quote; what the source said of itself."""
+    plan, summary = readout["plan"], readout["summary"]
+    names: set[str] = set()
+    for part in (
+        *plan["metrics"],
+        *plan["variants"],
+        plan.get("exposure", {}),
+        *(s for m in plan["metrics"] for s in m.get("steps", ())),
+    ):
+        names |= {part[k] for k in _NAMED if isinstance(part.get(k), str)}
+        names |= {*part.get("covariates", ())}
+    for name, parts in summary["segments"].items():
+        names |= {name, *parts}
+    names |= {text for c in summary["cells"] for text in (c["variant"], c["metric"], *c["columns"])}
+    told: set[str] = set()
+    for finding in summary["findings"]:
+        names |= {finding["metric"], *finding["by_variant"]}
+        told |= {finding["detail"], finding["action"]}
+    return names - {""}, told - {""}
+
+
+_NAMED = ("key", "name", "column", "event", "property", "experiment", "variant_property", "experiment_property")
+
+
+def is_made_of(text: str, pieces: Iterable[str], values: Iterable[str]) -> bool:
+    """Whether a text is a row of house pieces, numbers and quoted names, and of nothing else.
+
+    Args:
+        text: A sentence or two.
+        pieces: What the house writes between values.
+        values: Names that the plan or the data have.
+    """
+    whole = [p for p in pieces if p in text]
+    quoted = _as_shown(values, text)
+    reached = {0}
+    for at in range(len(text)):
+        if at not in reached:
+            continue
+        reached |= {at + len(p) for p in whole if text.startswith(p, at)}
+        reached |= {at + len(q) for q in quoted if text.startswith(q, at)}
+        match = _NUMBER.match(text, at)
+        if match is not None and (at == 0 or not (text[at - 1].isdigit() or text[at - 1] == ".")):
+            reached.add(match.end())
+    return len(text) in reached
+
+
+def _as_shown(names: Iterable[str], text: str) -> set[str]:
+    """How the house shows names: in quotes, on one line, without what steers, and cut where they are long."""
+    found: set[str] = set()
+    if "'" not in text and '"' not in text:
+        return found
+    for name in names:
+        shown = "".join(
+            " " if category(c) in ("Cc", "Zl", "Zp") else c for c in repr(name) if category(c) not in ("Cf", "Cs", "Co")
+        )
+        found.add(shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…")
+    return found
+
+
 # --------------------------------------------------------------------------------------------------------------------- numbers
 # The readout's rows and decision against those computed here.
 
@@ -3914,7 +5423,7 @@ def compare_row(
 
 def is_left(row: Mapping[str, J]) -> bool:
     """Whether the posterior of a Bayesian row is left to the engine."""
-    return row["posterior"] is None and row["se"] is not None
+    return row["posterior"] is None and row["se"] is not None and not row["no_control"]
 
 
 def _compare_posterior(notes: Notes, where: str, ours: Mapping[str, J], theirs: Mapping[str, J], mass: float) -> None:
@@ -4200,8 +5709,10 @@ def check_said(notes: Notes, payload: J, version: str | None) -> None:
     _check_rule(said, payload)
     _check_cost(said, readout)
     _check_due(notes, readout)
+    _check_why_due(said, readout)
     _check_counts(said, readout["summary"])
     notes.same("readout, sealed", False, readout.get("sealed", False))
+    check_health_words(notes, readout, is_own=said.is_own)
     for check in readout["health"]:
         if check["status"] not in _STATUSES:
             notes.differs("health, status", " or ".join(_STATUSES), check["status"])
@@ -4416,17 +5927,19 @@ def check_stamps(notes: Notes, payload: J, entries: Sequence[J]) -> None:
 
 def _declared(entries: Sequence[J]) -> list[J]:
     """Each field that an amendment changed, with what had been seen by then."""
-    out, failed = [], False
+    out, failed, plan = [], False, None
     for i, entry in enumerate(entries):
         body = entry["body"]
         health = body.get("health")
         failed = failed or (isinstance(health, dict) and bool(health.get("gates")))
         for change in body["changes"] if entry["kind"] == "amended" else ():
             seen = "effects seen" if failed else level_of(entries[:i])
-            late = seen == "effects seen" and not is_neutral(change["pointer"])
+            drops = not failed and plan is not None and change["pointer"] in pointers_of_drop(plan, body["plan"])
+            late = seen == "effects seen" and not is_neutral(change["pointer"]) and not drops
             kind = "amendment after effects" if late else "amendment after outcomes"
             kind = "amendment before data" if seen in ("nothing assigned", "no outcomes computed") else kind
             out.append({**change, "class": kind, "seq": entry["seq"], "at": entry["at"], "reason": body["reason"]})
+        plan = body["plan"] if entry["kind"] in ("registered", "amended") else plan
     return out
 
 
@@ -4445,6 +5958,66 @@ def _check_due(notes: Notes, readout: J) -> None:
     reached = horizon.get("units") is None or units >= horizon["units"]
     reached = reached and (horizon.get("days") is None or (days is not None and days >= horizon["days"]))
     notes.same("horizon, reached", reached, due["is_adequate"])
+
+
+def _check_why_due(said: _Said, readout: J) -> None:
+    """Whether results were due, at which look, why, and what was still missing."""
+    due, plan, notes = readout["due"], readout["plan"], said.notes
+    model, horizon, units = plan["model"], plan.get("horizon", {}), due["units"]
+    kind, reached = model["kind"], due["is_adequate"]
+    missing = _missing(horizon, units, due["days"])
+    planned = model.get("looks") or [0.5, 1.0]
+    look = looks = 0
+    needed, days_needed = horizon.get("units"), horizon.get("days")
+    by_variant = readout["summary"]["units"]
+    smallest = min((by_variant.get(v["key"], 0) for v in plan["variants"]), default=0)
+    least = model.get("min_units", 500)
+    if kind == "group_sequential":
+        looks, whole = len(planned), horizon.get("units") or 0
+        look = sum(1 for share in planned if units >= share * whole - 1e-9)
+        last = bool(readout["looks"] and readout["looks"][-1].get("last"))
+        is_due = look > 0 or last
+        following = next((round(s * whole) for s in planned if units < s * whole - 1e-9), None)
+        needed = needed if following is None else following
+        first = f"The first planned look is at {_units(following or 0)}; {max(0, (following or 0) - units):,} to go."
+        reasons = [f"Planned look {look} of {looks} is reached."] if is_due else [first]
+        if last and not reached:
+            reasons = [f"The experiment ended at {_units(units)}, and this look was declared its last."]
+    elif kind == "frequentist" or (kind == "bayesian" and model.get("due", "horizon") == "horizon"):
+        is_due = reached
+        reasons = [f"Fixed horizon: {missing}."]
+        if is_due:
+            posterior = "The plan lets the posterior be read now; reading it repeatedly inflates false positives."
+            reasons = ["The horizon is reached." if kind == "frequentist" else posterior]
+    else:
+        is_due = smallest >= least
+        whose = f"{_units(least)} in every variant; the smallest has {smallest:,}."
+        before = f"The first look needs {whose}" if kind == "sequential" else f"The plan needs {whose}"
+        posterior = "The plan lets the posterior be read now; reading it repeatedly inflates false positives."
+        after = "Every look is valid from here on." if kind == "sequential" else posterior
+        reasons = [after if is_due else before]
+        if not is_due:
+            needed, days_needed = round(least / min(v["split"] for v in plan["variants"])), None
+    expected = {"is_due": is_due, "look": look, "looks": looks, "units_needed": needed, "days_needed": days_needed}
+    for name, value in expected.items():
+        notes.same(f"horizon, {name.replace('_', ' ')}", value, due[name])
+    said.one_of("horizon, reason", reasons, due["reason"])
+
+
+def _units(count: int) -> str:
+    return f"{count:,} unit{'' if count == 1 else 's'}"
+
+
+def _missing(horizon: J, units: int, days: float | None) -> str:
+    out = []
+    if horizon.get("units") is not None and units < horizon["units"]:
+        out.append(f"{horizon['units'] - units:,} more units")
+    if horizon.get("days") is not None:
+        if days is None:
+            out.append(f"{horizon['days']} days, which this source without dates can't show")
+        elif days < horizon["days"]:
+            out.append(f"{horizon['days'] - days:.1f} more days")
+    return " and ".join(out) + (" to go" if out else "")
 
 
 def _moment_of(text: str) -> datetime:
@@ -5398,6 +6971,586 @@ def _found(number: str, piece: str, cells: J, rows: Sequence[J]) -> str:
     return ""
 
 
+# -------------------------------------------------------------------------------------------------------------------- watching
+# The letter of a watch, computed again: its series, its estimates, the state of each guardrail and of the contract.
+
+AGREES = 1e-6
+"""Relative distance, on the scale of the interval, within which two implementations agree: the autocorrelation is iterated."""
+_HELD, _SHIP = "holdback", "shipped"
+
+
+class _NoAnswerError(Exception):
+    """An estimator has no answer here."""
+
+
+def check_chain_of(notes: Notes, part: J, name: str = "ledger") -> list[J] | None:
+    """The entries of a ledger that a letter carries, its chain, witness and order checked; None where they don't hold."""
+    try:
+        linked = list(chain(part["lines"]))
+    except ValueError as error:
+        notes.differs(f"{name} chain", "a whole chain", str(error))
+        return None
+    notes.same(f"{name}, witness", {"length": len(linked), "digest": linked[-1][1] if linked else START}, part["witness"])
+    wrong = order(linked)
+    if wrong:
+        notes.differs(f"{name}, order of entries", "one plan, registered first, and entries about the plan in force", wrong)
+    return [e for e, _ in linked]
+
+
+def check_watch(notes: Notes, payload: J) -> list[J] | None:
+    """Everything that a letter says beyond its words follows from its ledger and its series."""
+    before = len(notes.differences)
+    entries = check_chain_of(notes, payload["ledger"])
+    if entries is None:
+        return None
+    plans = [e["body"]["plan"] for e in entries if e["kind"] in ("registered", "amended")]
+    decided = [e for e in entries if e["kind"] in ("decided", "deferred")]
+    if not plans or not decided or decided[-1]["body"].get("outcome") != "ship":
+        notes.differs("what is watched", "a plan and a decision to ship", "none on record")
+        return entries
+    plan, shipped = plans[-1], decided[-1]
+    notes.same("key", plan["key"], payload["key"])
+    notes.same("title", plan["title"], payload["title"])
+    notes.same("plan", canonical(plan), canonical(payload["plan"]))
+    notes.same("variant", shipped["body"].get("variant"), payload["variant"])
+    notes.same("shipped at", shipped["at"], payload["shipped_at"])
+    notes.same("as of", max(e["at"] for e in entries), payload["as_of"])
+    checks = [e for e in entries if e["kind"] == "watched" and e["seq"] > shipped["seq"] and "check_day" in e["body"]]
+    _check_contract_dates(notes, payload, plan, shipped, checks)
+    if not checks:
+        notes.differs("check", "at least one on record", "none")
+        return entries
+    last = checks[-1]
+    notes.same("check", last["seq"], payload["check"])
+    _check_watched_rows(notes, payload, plan, shipped, last["body"])
+    _check_forecasts(notes, payload, plan)
+    if len(notes.differences) == before:
+        notes.checked += [
+            f"chain of {len(entries)} ledger entries, and the contract's dates from it",
+            f"estimates and states of the check of day {last['body']['check_day']}, from its series",
+        ]
+    return entries
+
+
+def when_of(stamp: str) -> datetime:
+    """A time stamp of the ledger."""
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00"))
+
+
+def _check_contract_dates(notes: Notes, payload: J, plan: J, shipped: J, checks: Sequence[J]) -> None:
+    """The table of dates: what is on record counts, and a date a day ago without a record is overdue."""
+    watch = plan["watch"]
+    last = watch["weeks"] * 7
+    days = sorted({d for d in watch["check_days"] if 0 < d <= last} | {last})
+    records = {int(e["body"]["check_day"]): e for e in checks}
+    start, now = when_of(shipped["at"]), when_of(payload["as_of"])
+    ours = []
+    for day in days:
+        due, entry = start + timedelta(days=day), records.get(day)
+        state = entry["body"]["state"] if entry else "overdue" if now >= due + timedelta(days=1) else "waiting"
+        ours.append([day, due.date().isoformat(), state, entry["seq"] if entry else 0, (entry["by"] or "") if entry else ""])
+    notes.same("dates of the contract", canonical(ours), canonical(payload["dates"]))
+    rank = ("breached", "overdue", "not answerable", "waiting", "kept")
+    notes.same("state of the contract", min((d[2] for d in ours), key=rank.index), payload["state"])
+
+
+def _check_watched_rows(notes: Notes, payload: J, plan: J, shipped: J, body: J) -> None:
+    notes.same("series, digest", sha256(canonical(payload["series"])), body.get("series_digest"))
+    watch = plan["watch"]
+    last = watch["weeks"] * 7
+    alpha = alpha_of(plan) / len({d for d in watch["check_days"] if 0 < d <= last} | {last})
+    wanted = list(watch["metrics"]) or [m["key"] for m in plan["metrics"] if m["role"] == "guardrail"]
+    rows = {row["metric"]: row for row in body["rows"]}
+    notes.same("metrics of the check", canonical(wanted), canonical(list(rows)))
+    start = when_of(shipped["at"]).date()
+    until = min(start + timedelta(days=body["check_day"]), date.fromisoformat(payload["last_day"]))
+    for key in wanted:
+        own = next(m for m in plan["metrics"] if m["key"] == key)
+        margins = body.get("margins", {}).get(key)
+        if margins is not None:
+            own = {**{k: v for k, v in own.items() if k not in ("margin", "margin_rel")}, **margins}
+        row, series = rows.get(key, {}), payload["series"].get(key)
+        try:
+            pair = NAN_PAIR if series is None else _watched_pair(watch["estimator"], series, start, until, body.get("trend"))
+        except _NoAnswerError:
+            pair = NAN_PAIR
+        except ZeroDivisionError:
+            notes.left.append(f"the estimate of {key}, whose days have too many patterns for their number")
+            continue
+        _compare_watch(notes, key, _judged(own, pair, alpha), row)
+    rank = ("breached", "overdue", "not answerable", "waiting", "kept")
+    states = [row["state"] for row in body["rows"]]
+    notes.same("state of the check", min(states, key=rank.index) if states else "not answerable", body["state"])
+
+
+NAN_PAIR = Pair(status="no answer")
+
+
+def _judged(metric: J, pair: Pair, alpha: float) -> J:
+    """Numbers and state of one metric: within its margin, worse and not within it, or not to be said."""
+    if pair.status != "ok":
+        return {"state": "not answerable", "alpha": alpha}
+    q = t_isf(alpha / 2, pair.df)
+    sign = 1 if metric["direction"] == "increase" else -1
+    effect, reach = pair.mt - pair.mc, q * math.sqrt(pair.variance)
+    low, high = effect - reach, effect + reach
+    bounds = fieller(pair, q) if has_lift(pair) else None
+    is_worse = high < 0 if sign > 0 else low > 0
+    relative, margin = metric.get("margin_rel"), metric.get("margin")
+    size = relative if relative is not None else margin
+    state = "breached" if is_worse else "not answerable"
+    if size is not None:
+        gap = lift_z(pair, -sign * size) if relative is not None else (effect + sign * size) / math.sqrt(pair.variance)
+        state = "kept" if sign * gap > q else state
+    return {
+        "state": state,
+        "before": pair.mc,
+        "after": pair.mt,
+        "effect": effect,
+        "ci_low": low,
+        "ci_high": high,
+        "lift": effect / abs(pair.mc) if has_lift(pair) else None,
+        "lift_low": bounds[0] if bounds else None,
+        "lift_high": bounds[1] if bounds else None,
+        "margin": None if size is None else -sign * size,
+        "alpha": alpha,
+    }
+
+
+def _compare_watch(notes: Notes, key: str, ours: Mapping[str, J], theirs: Mapping[str, J]) -> None:
+    notes.same(f"{key}, state", ours["state"], theirs.get("state"))
+    scale = abs(ours.get("ci_high", 0.0) - ours.get("ci_low", 0.0))
+    for name in ("before", "after", "effect", "ci_low", "ci_high", "lift", "lift_low", "lift_high", "margin", "alpha"):
+        a, b = ours.get(name), theirs.get(name)
+        wide = scale if not name.startswith("lift") else scale / max(abs(ours.get("before") or 1.0), 1e-300)
+        if (a is None) != (b is None) or (a is not None and not abs(a - b) <= AGREES * max(abs(a), wide)):
+            notes.differs(f"{key}, {name}", a, b)
+
+
+def _watched_pair(estimator: str, series: J, shipped: date, until: date, trend: J) -> Pair:
+    groups = {
+        name: (
+            None if g["adopted"] is None else date.fromisoformat(g["adopted"]),
+            [(date.fromisoformat(d), n, m, v) for d, n, m, v in g["days"] if date.fromisoformat(d) <= until],
+        )
+        for name, g in series.items()
+    }
+    if estimator == "holdback":
+        return _held_back(groups)
+    if estimator == "pre_post":
+        return _before_after(groups, shipped, trend == "linear")
+    return _adopting(groups)
+
+
+def _held_back(groups: J) -> Pair:
+    """Means of all days, with the spread between days in the variance of a group, and Welch's degrees of freedom."""
+    parts = []
+    for name in (_HELD, _SHIP):
+        days = groups.get(name, (None, []))[1]
+        if not days or any(v is None for *_, v in days):
+            raise _NoAnswerError
+        n = sum(k for _, k, _, _ in days)
+        mean = math.fsum(k * m for _, k, m, _ in days) / n
+        squares = math.fsum((k - 1) * v + k * (m - mean) ** 2 for _, k, m, v in days)
+        if n < 2 or squares <= 0:
+            raise _NoAnswerError
+        parts.append((n, mean, squares / (n - 1) / n))
+    (nc, mc, vc), (nt, mt, vt) = parts
+    df = (vc + vt) ** 2 / (vc * vc / (nc - 1) + vt * vt / (nt - 1))
+    return Pair(mc, mt, vc, vt, 0.0, df, nc + nt)
+
+
+def _least_squares(x: list[list[float]], y: list[float]) -> tuple[list[float], list[list[float]]]:
+    """Coefficients, and the inverse of x'x; a ZeroDivisionError where the columns depend on each other."""
+    k = len(x[0])
+    rows = [
+        [math.fsum(r[i] * r[j] for r in x) for j in range(k)] + [1.0 if i == j else 0.0 for j in range(k)] for i in range(k)
+    ]
+    for i in range(k):
+        p = max(range(i, k), key=lambda r: abs(rows[r][i]))
+        if abs(rows[p][i]) < 1e-9:
+            raise ZeroDivisionError
+        rows[i], rows[p] = rows[p], rows[i]
+        rows[i] = [v / rows[i][i] for v in rows[i]]
+        for r in range(k):
+            if r != i and rows[r][i]:
+                rows[r] = [a - rows[r][i] * b for a, b in zip(rows[r], rows[i], strict=True)]
+    inverse = [row[k:] for row in rows]
+    right = [math.fsum(r[i] * v for r, v in zip(x, y, strict=True)) for i in range(k)]
+    return [math.fsum(a * b for a, b in zip(row, right, strict=True)) for row in inverse], inverse
+
+
+def _before_after(groups: J, shipped: date, trend: bool) -> Pair:
+    """A step at shipping over weekdays and trend, with errors that remember the day before."""
+    if len(groups) != 1:
+        raise _NoAnswerError
+    ((_, days),) = groups.values()
+    early = sum(d < shipped for d, *_ in days)
+    if early < 14 or len(days) - early < 7:
+        raise _NoAnswerError
+    times = [(d - days[0][0]).days for d, *_ in days]
+    weekdays = sorted({d.weekday() for d, *_ in days})
+    middle = sum(times) / len(times)
+    x = []
+    for (day, *_), time in zip(days, times, strict=True):
+        row = [1.0 if day.weekday() == w else 0.0 for w in weekdays]
+        row += [(time - middle) / max(times[-1], 1.0)] if trend else []
+        x.append([*row, 1.0 if day >= shipped else 0.0])
+    y = [m for _, _, m, _ in days]
+    t, k, rho = len(y), len(x[0]), 0.0
+    beta, inverse = _least_squares(x, y)
+    near = [i for i in range(1, t) if times[i] - times[i - 1] == 1]
+    a, b = x, y
+    for _ in range(20):
+        left = [v - math.fsum(p * q for p, q in zip(row, beta, strict=True)) for row, v in zip(x, y, strict=True)]
+        scale = math.fsum(e * e for e in left) / t
+        raw = math.fsum(left[i] * left[i - 1] for i in near) / len(near) / scale if scale > 0 and near else 0.0
+        new = min(0.95, max(-0.5, raw + (1 + k * (1 + raw)) / t / 2))
+        a, b = _whitened(x, y, times, new)
+        beta, inverse = _least_squares(a, b)
+        if abs(new - rho) < 1e-6:
+            break
+        rho = new
+    df = t - k
+    noise = math.fsum((v - math.fsum(p * q for p, q in zip(r, beta, strict=True))) ** 2 for r, v in zip(a, b, strict=True)) / df
+    after = [row[:-1] for row, (d, *_) in zip(x, days, strict=True) if d >= shipped]
+    at = [*(math.fsum(c) / len(after) for c in zip(*after, strict=True)), 0.0]
+    mc, effect = math.fsum(p * q for p, q in zip(at, beta, strict=True)), beta[-1]
+    vc = noise * math.fsum(p * inverse[i][j] * q for i, p in enumerate(at) for j, q in enumerate(at))
+    ve = noise * inverse[-1][-1]
+    cov = noise * math.fsum(p * inverse[i][-1] for i, p in enumerate(at))
+    if not ve > 0:
+        raise _NoAnswerError
+    return Pair(mc, mc + effect, vc, vc + ve + 2 * cov, vc + cov, float(df), 0)
+
+
+def _whitened(x: list[list[float]], y: list[float], times: list[int], rho: float) -> tuple[list[list[float]], list[float]]:
+    first = math.sqrt(1 - rho * rho)
+    a, b = [[v * first for v in x[0]]], [y[0] * first]
+    for i in range(1, len(y)):
+        gap = times[i] - times[i - 1]
+        link = math.copysign(abs(rho) ** gap, rho if gap % 2 else 1.0)
+        f = math.sqrt((1 - rho * rho) / (1 - link * link)) if link * link < 1 else 1.0
+        a.append([(p - link * q) * f for p, q in zip(x[i], x[i - 1], strict=True)])
+        b.append((y[i] - link * y[i - 1]) * f)
+    return a, b
+
+
+def _adopting(groups: J) -> Pair:
+    """Groups that adopted against those that had not yet, and the spread by leaving one out."""
+    there = {name: (when, {d: (n, m) for d, n, m, _ in days}) for name, (when, days) in groups.items() if days}
+    if len(there) < 4:
+        raise _NoAnswerError
+    whole = _moved(there)
+    if whole is None:
+        raise _NoAnswerError
+    without = [_moved({k: v for k, v in there.items() if k != name}) for name in there]
+    found = [e for e in without if e is not None]
+    k = len(found)
+    if k < 3:
+        raise _NoAnswerError
+    means = [math.fsum(e[i] for e in found) / k for i in (0, 1)]
+    ve, vt, c = (
+        math.fsum((e[i] - means[i]) * (e[j] - means[j]) for e in found) * (k - 1) / k for i, j in ((0, 0), (1, 1), (0, 1))
+    )
+    if not ve > 0:
+        raise _NoAnswerError
+    return Pair(whole[1] - whole[0], whole[1], vt + ve - 2 * c, vt, vt - c, float(k - 1), 0)
+
+
+def _moved(groups: J) -> tuple[float, float] | None:
+    found = []
+    for name, (when, own) in groups.items():
+        if when is None:
+            continue
+        before = [d for d in own if 0 < (when - d).days <= 28]
+        others = [
+            (w, days)
+            for other, (w, days) in groups.items()
+            if other != name and (w is None or w > when) and set(before) <= set(days)
+        ]
+        after = [d for d in own if 0 <= (d - when).days < 28 and any((w is None or d < w) and d in days for w, days in others)]
+        if not before or not after:
+            continue
+        total = size = 0.0
+        for w, days in others:
+            shared = [d for d in after if (w is None or d < w) and d in days]
+            if shared:
+                change = _day_mean(own, shared) - _day_mean(own, before) - _day_mean(days, shared) + _day_mean(days, before)
+                total, size = total + change * len(shared), size + len(shared)
+        found.append((total / size, _day_mean(own, after), sum(own[d][0] for d in after)))
+    if not found:
+        return None
+    weight = sum(w for *_, w in found)
+    return sum(e * w for e, _, w in found) / weight, sum(m * w for _, m, w in found) / weight
+
+
+def _day_mean(table: J, days: Sequence[date]) -> float:
+    return math.fsum(table[d][1] for d in days) / len(days)
+
+
+def _check_forecasts(notes: Notes, payload: J, plan: J) -> None:
+    """The lift that is left on a later day, where the letter names one: a mixture of normals over times of decay."""
+    ours = {}
+    if plan["watch"]["estimator"] == "holdback":
+        until = date.fromisoformat(payload["last_day"])
+        for key, series in payload["series"].items():
+            found = _forecast(series, until)
+            if found is not None:
+                ours[key] = found
+    theirs = {f["metric"]: f for f in payload["forecasts"]}
+    notes.same("metrics with a forecast", sorted(ours), sorted(theirs))
+    for key, (low, middle, high) in ours.items():
+        f = theirs.get(key, {})
+        notes.same(f"{key}, forecast of day", [84, 0.8], [f.get("day"), f.get("level")])
+        for name, value in (("low", low), ("lift", middle), ("high", high)):
+            if not abs(value - f.get(name, NAN)) <= 1e-6 * max(high - low, 1e-12):
+                notes.differs(f"{key}, forecast, {name}", value, f.get(name))
+
+
+def _forecast(series: J, until: date) -> tuple[float, float, float] | None:
+    if set(series) != {_HELD, _SHIP}:
+        return None
+    both = [
+        {date.fromisoformat(d): (n, m, v) for d, n, m, v in series[name]["days"] if date.fromisoformat(d) <= until}
+        for name in (_HELD, _SHIP)
+    ]
+    days = sorted(both[0].keys() & both[1].keys())
+    held: dict[int, list[date]] = {}
+    for day in days:
+        held.setdefault((day - days[0]).days // 3, []).append(day)
+    points = []
+    for block in (b for _, b in sorted(held.items()) if len(b) == 3):
+        logs, noise = [], 0.0
+        for table in both:
+            n = sum(table[d][0] for d in block)
+            mean = math.fsum(table[d][0] * table[d][1] for d in block) / n
+            if not mean > 0 or any(table[d][2] is None for d in block):
+                return None
+            logs.append(math.log(mean))
+            noise += math.fsum(table[d][0] * table[d][2] for d in block) / n / n / mean**2
+        if not noise > 0:
+            return None
+        points.append((sum((d - days[0]).days for d in block) / 3, logs[1] - logs[0], noise))
+    if len(points) < 5:
+        return None
+    normals = []
+    for i in range(12):
+        tau = 3 * 10 ** (i / 11)
+        rows = [(math.exp(-t / tau), y, 1 / v) for t, y, v in points]
+        s0, s1, s2, y0, y1 = (
+            math.fsum(f(e, y) * w for e, y, w in rows)
+            for f in (
+                lambda e, y: 1.0,
+                lambda e, y: e,
+                lambda e, y: e * e,
+                lambda e, y: y,
+                lambda e, y: e * y,
+            )
+        )
+        d = s0 * s2 - s1 * s1
+        if not d > 0:
+            return None
+        a, b = (s2 * y0 - s1 * y1) / d, (s0 * y1 - s1 * y0) / d
+        rest = math.fsum(w * (y - a - b * e) ** 2 for e, y, w in rows)
+        at = math.exp(-84 / tau)
+        normals.append((-0.5 * math.log(d) - 0.5 * rest, a + b * at, math.sqrt((s2 - 2 * at * s1 + at * at * s0) / d)))
+    top = max(w for w, *_ in normals)
+    weights = [math.exp(w - top) for w, *_ in normals]
+    total = sum(weights)
+    bounds = min(m - 12 * s for _, m, s in normals), max(m + 12 * s for _, m, s in normals)
+    out = []
+    for p in (0.1, 0.5, 0.9):
+        low, high = bounds
+        for _ in range(200):
+            middle = (low + high) / 2
+            below = sum(w * normal_tail((m - middle) / s) for w, (_, m, s) in zip(weights, normals, strict=True)) / total
+            low, high = (middle, high) if below < p else (low, middle)
+        out.append((low + high) / 2)
+    return None if out[2] - out[0] > 0.5 else (math.expm1(out[0]), math.expm1(out[1]), math.expm1(out[2]))
+
+
+# ------------------------------------------------------------------------------------------------------------------- programme
+# The overview of a programme, computed again: every ledger's chain, what was decided, who peeked, what lifts are worth.
+
+def check_programme(notes: Notes, payload: J) -> None:
+    """Every number that the overview names follows from the ledgers and readouts that it carries."""
+    before = len(notes.differences)
+    keys, lines, lifts = [], [], []
+    as_of = when_of(payload["as_of"])
+    for one in payload["experiments"]:
+        key = one["key"]
+        keys.append(key)
+        entries = check_chain_of(notes, one["ledger"], key)
+        if entries is None:
+            continue
+        plan = [e["body"]["plan"] for e in entries if e["kind"] in ("registered", "amended")][-1]
+        notes.same(f"{key}, key", plan["key"], key)
+        if any(when_of(e["at"]) > as_of for e in entries):
+            notes.differs("as of", "no entry after it", f"an entry of {key}")
+        line = _told_of(entries, one["has_memo"], as_of)
+        lines.append(line)
+        decision = line["entry"]
+        found = one["readout"]
+        if found is not None:
+            wanted = decision["body"].get("readout_digest") if decision else None
+            notes.same(f"{key}, readout that was decided on", wanted, sha256(canonical(found)))
+        if found is not None and decision and decision["kind"] == "decided" and not line["late"]:
+            lift = _first_lift(plan, found, decision)
+            lifts += [lift] if lift else []
+    notes.same("experiments, each once", len(set(keys)), len(keys))
+    ours = _added_up(lines, lifts, payload["confidence"])
+    theirs = payload["found"]
+    for name in sorted(ours.keys() | theirs.keys()):
+        if not _alike(ours.get(name), theirs.get(name)):
+            notes.differs(f"programme, {name}", ours.get(name), theirs.get(name))
+    if len(notes.differences) == before:
+        notes.checked += [
+            f"chains of {len(keys)} ledgers, and the readouts that their decisions name",
+            "decisions, looks, peeks, memos, times to decision, win rate and what shipped lifts are worth",
+        ]
+    if payload["broken"]:
+        notes.not_checked.append(f"{len(payload['broken'])} folders that could not be read when the overview was made")
+
+
+def _told_of(entries: Sequence[J], has_memo: bool, as_of: datetime) -> J:
+    """One experiment as its ledger shows it."""
+    looks: dict[str, J] = {}
+    for e in entries:
+        if e["kind"] in ("opened", "peeked"):
+            data = data_of(e)
+            if data not in looks or (e["kind"] == "peeked" and looks[data]["kind"] == "opened"):
+                looks[data] = e
+    decisions = [e for e in entries if e["kind"] in ("decided", "deferred")]
+    decision = decisions[-1] if decisions else None
+    memo = has_memo or any(e["kind"] == "memo" for e in entries)
+    restarted = any(e["kind"] == "restarted" for e in entries)
+    quiet = as_of - max(when_of(e["at"]) for e in entries)
+    read = [e for e in entries if e["kind"] in ("looked", "opened", "peeked")]
+    state = (read[-1]["body"].get("health") or {}).get("plan_first", "") if read else ""
+    late = entries[0]["body"].get("retrospective") is True or state in PLAN_STAMPS
+    first = next((e for e in decisions if e["kind"] == "decided"), None)
+    return {
+        "entry": decision,
+        "outcome": decision["body"].get("outcome", "") if decision else "",
+        "follows": decision["body"].get("follows_rule") if decision and decision["kind"] == "decided" else None,
+        "memo": memo,
+        "silent": not memo and not restarted and quiet > timedelta(days=60),
+        "peeked": [e["by"] or "" for e in looks.values() if e["kind"] == "peeked"],
+        "looks": len(looks),
+        "late": late,
+        "days": (when_of(first["at"]) - when_of(entries[0]["at"])).total_seconds() / 86400 if first else None,
+    }
+
+
+def _first_lift(plan: J, readout: J, decision: J) -> tuple[float, float, bool] | None:
+    """The lift of the first claim in the direction that is hoped for, its standard error, and whether it was shipped."""
+    shipped = decision["body"].get("variant") if decision["body"].get("outcome") == "ship" else None
+    variant = shipped or next(v["key"] for v in plan["variants"] if not v.get("control"))
+    claims = [c["metric"] for c in plan["hypothesis"]["then"]]
+    for name in claims or [m["key"] for m in plan["metrics"] if m["role"] == "primary"][:1]:
+        row = next((r for r in readout["rows"] if r["metric"] == name and r["variant"] == variant), None)
+        if row is not None and row["lift"] is not None and row["se"] and row["mean_control"]:
+            sign = 1.0 if row["direction"] == "increase" else -1.0
+            return sign * row["lift"], row["se"] / abs(row["mean_control"]), bool(shipped)
+    return None
+
+
+def _added_up(lines: Sequence[J], lifts: Sequence[tuple[float, float, bool]], confidence: float) -> J:
+    decided = [x for x in lines if x["outcome"] in ("ship", "ship none", "iterate") and not x["late"]]
+    wins, n = sum(x["outcome"] == "ship" for x in decided), len(decided)
+    days = sorted(x["days"] for x in lines if x["days"] is not None)
+    by: dict[str, int] = {}
+    for x in lines:
+        for who in x["peeked"]:
+            by[who] = by.get(who, 0) + 1
+    return {
+        "experiments": len(lines),
+        "without_memo": sum(not x["memo"] for x in lines),
+        "silent": sum(x["silent"] for x in lines),
+        "looks": sum(x["looks"] for x in lines),
+        "peeks": sum(len(x["peeked"]) for x in lines),
+        "peeks_by": by,
+        "overrides": sum(x["follows"] is False for x in lines),
+        "decided": n,
+        "shipped": wins,
+        "win_rate": _wilson(wins, n, confidence) if n else None,
+        "days_to_decision": (days[(len(days) - 1) // 2] + days[len(days) // 2]) / 2 if days else None,
+        **_worth(lifts),
+    }
+
+
+def _wilson(k: int, n: int, confidence: float) -> list[float]:
+    z = normal_isf((1 - confidence) / 2)
+    p, d = k / n, 1 + z * z / n
+    middle, half = (p + z * z / (2 * n)) / d, z / d * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return [p, max(middle - half, 0.0), min(middle + half, 1.0)]
+
+
+def _worth(lifts: Sequence[tuple[float, float, bool]]) -> J:
+    """Sum of shipped lifts as found, and after shrinking them towards the distribution of all (forty steps of EM on a grid)."""
+    if len(lifts) < 3:
+        return {"reported": None, "expected": None}
+    found, noise = [x for x, _, _ in lifts], [s for _, s, _ in lifts]
+    variance = _between(found, noise)
+    weights = [1 / (variance + s * s) for s in noise]
+    centre = math.fsum(w * x for w, x in zip(weights, found, strict=True)) / math.fsum(weights)
+    ordered = sorted(noise)
+    middle = (ordered[(len(noise) - 1) // 2] + ordered[len(noise) // 2]) / 2
+    spread = max(math.sqrt(variance), middle / 4)
+    low, high = min(min(found), centre - 4 * spread), max(max(found), centre + 4 * spread)
+    grid = [low + (high - low) * i / 159 for i in range(160)]
+    likely = []
+    for x, s in zip(found, noise, strict=True):
+        z = [((x - g) / s) ** 2 for g in grid]
+        least = min(z)
+        likely.append([math.exp(-(v - least) / 2) for v in z])
+    prior = [math.exp(-(((g - centre) / spread) ** 2) / 2) + 1e-6 for g in grid]
+    total = math.fsum(prior)
+    prior = [p / total for p in prior]
+    for _ in range(40):
+        new = [0.0] * 160
+        for row in likely:
+            mass = sum(a * b for a, b in zip(row, prior, strict=True))
+            new = [n + a * b / mass for n, a, b in zip(new, row, prior, strict=True)]
+        prior = [n / len(likely) for n in new]
+    worth = []
+    for row in likely:
+        joint = [a * b for a, b in zip(row, prior, strict=True)]
+        worth.append(math.fsum(j * g for j, g in zip(joint, grid, strict=True)) / math.fsum(joint))
+    kept = [i for i, (_, _, shipped) in enumerate(lifts) if shipped]
+    return {"reported": math.fsum(found[i] for i in kept), "expected": math.fsum(worth[i] for i in kept)}
+
+
+def _between(found: Sequence[float], noise: Sequence[float]) -> float:
+    """Variance between experiments at which the weighted squares are what chance gives (Paule and Mandel), by halving."""
+
+    def excess(variance: float) -> float:
+        weights = [1 / (variance + s * s) for s in noise]
+        mean = math.fsum(w * x for w, x in zip(weights, found, strict=True)) / math.fsum(weights)
+        return math.fsum(w * (x - mean) ** 2 for w, x in zip(weights, found, strict=True)) - (len(found) - 1)
+
+    if excess(0.0) <= 0:
+        return 0.0
+    low, high = 0.0, max((x - min(found)) ** 2 for x in found) + max(s * s for s in noise)
+    while excess(high) > 0:
+        high *= 4
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
+    return (low + high) / 2
+
+
+def _alike(a: J, b: J) -> bool:
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_alike, a, b))
+    if isinstance(a, dict) or isinstance(b, dict):
+        return canonical(a) == canonical(b)
+    if a is None or b is None or isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    return math.isfinite(b) and abs(a - b) <= 1e-6 * max(abs(a), abs(b), 1e-6)
+
+
 # ----------------------------------------------------------------------------------------------------------------------- check
 # Verify one memo.
 
@@ -5411,6 +7564,8 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
     payload, seal_text, document = sealed(path, notes, data)
     if files is not None:
         check_archive(notes, payload, files, data)
+    if payload["kind"] != "xpbench memo":
+        return _verify_letter(notes, payload, document if seal_text is not None else None, extra)
     readout = payload["readout"]
     key, decision = readout["key"], payload["decision"] or readout["recommendation"]
     headline = f"{decision['outcome']} {decision['variant']}".strip()
@@ -5446,6 +7601,28 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
     except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
         notes.differs("payload shape", "a whole memo", f"{type(error).__name__}: {error}")
     _check_context(notes, payload, extra)
+    return key, headline, payload
+
+
+def _verify_letter(notes: Notes, payload: J, document: str | None, extra: Mapping[str, Any]) -> tuple[str, str, J]:
+    """A letter of the watch or an overview of a programme: its numbers from its evidence, its page from its payload."""
+    key, headline = "", ""
+    try:
+        if payload["kind"] == WATCH_LETTER:
+            key, headline = payload["key"], f"watch of {payload['variant']}: {payload['state']}"
+            check_watch(notes, payload)
+            if extra.get("key") is not None:
+                notes.same("experiment", extra["key"], key)
+            if extra.get("ledger") is not None:
+                _check_against(notes, {**payload, "readout": {"key": key}}, Path(extra["ledger"]), decisions=False)
+        else:
+            headline = f"programme of {len(payload['experiments'])} experiments"
+            check_programme(notes, payload)
+        check_letter_page(notes, payload, document, FIRST, PAYLOAD, extra.get("letters"))
+    except NewerError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
+        notes.differs("payload shape", "a whole letter", f"{type(error).__name__}: {error}")
     return key, headline, payload
 
 
@@ -5488,7 +7665,7 @@ def _check_since(notes: Notes, later: Sequence[J], length: int) -> None:
         notes.checked.append(f"since this memo the ledger has {len(kinds)} more: {counts}")
 
 
-def _check_against(notes: Notes, payload: J, path: Path) -> None:
+def _check_against(notes: Notes, payload: J, path: Path, *, decisions: bool = True) -> None:
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -5514,7 +7691,10 @@ def _check_against(notes: Notes, payload: J, path: Path) -> None:
             "ledger file, folder", f"the folder {first}", f"a folder named {path.resolve().parent.name}: a copy of it"
         )
     elif lines[: len(known)] == known:
-        _check_since(notes, [entry for entry, _ in linked[len(known) :]], len(known))
+        if decisions:
+            _check_since(notes, [entry for entry, _ in linked[len(known) :]], len(known))
+        else:
+            notes.checked.append(f"the ledger next to it still begins with the letter's {len(known)} entries")
     elif len(lines) < len(known) and known[: len(lines)] == lines:
         notes.differs("ledger file", f"{len(known)} entries", f"{len(lines)}: its tail was cut")
     else:
@@ -5531,6 +7711,7 @@ def verify(
     renderer: Renderer | None = None,
     further: Callable[[Notes, J], None] | None = None,
     engine: Callable[[Notes, J], None] | None = None,
+    letters: LetterPage | None = None,
 ) -> Report:
     """What recomputing everything in a memo shows; raises nothing for a bad memo.
 
@@ -5542,14 +7723,17 @@ def verify(
         renderer: How a payload becomes a page; without one the page is not compared.
         further: What else the caller can check of a payload whose chain holds.
         engine: Computes every row again in another way.
+        letters: Makes the page of a letter or an overview from its payload.
     """
     notes, where = Notes(), str(path)
     key_found = headline = ""
     try:
         key_found, headline, payload = _verify(
-            path, notes, {"key": key, "ledger": ledger, "witness": witness, "renderer": renderer, "further": further}
+            path,
+            notes,
+            {"key": key, "ledger": ledger, "witness": witness, "renderer": renderer, "further": further, "letters": letters},
         )
-        if engine is not None:
+        if engine is not None and payload["kind"] == "xpbench memo":
             engine(notes, payload)
     except UnreadableError as error:
         return Report("unreadable", where, f"{error}.", cause=error.cause)
@@ -5685,7 +7869,13 @@ def trace_memo(text: str, path: str | Path, *, renderer: Renderer | None = None)
     """
     payload = sealed(path, Notes())[0]
     page = payload.get("page")
-    cells = page["cells"] if page is not None else renderer.made(payload)[0] if renderer is not None else {}
+    cells = (
+        page.get("cells", {"blocks": page.get("blocks")})
+        if page is not None
+        else renderer.made(payload)[0]
+        if renderer is not None
+        else {}
+    )
     return trace(text, cells)
 
 
@@ -6070,12 +8260,18 @@ def headline(outcome: str, variant: str) -> str:
     }.get(outcome, outcome)
 
 
+def state_of_data(body: Mapping[str, Any]) -> str:
+    """The digest of the data of a look, whatever columns it took of a table in memory; "" where an old entry has none."""
+    return str(body.get("same_data") or body.get("fingerprint", ""))
+
+
 def _knowledge_data_of(body: Mapping[str, Any], seq: int) -> str:
     """What identifies the data that a look was at: the digest of what was read, and how it was read where that differs.
 
-    The same file up to another day, in another zone or by another column shows other numbers: that is another look.
+    The same file up to another day, in another zone or by another column shows other numbers: that is another look. A table in
+    memory has no digest of its own: a look that took other columns of it says at which data it was (`same_data`).
     """
-    data = str(body.get("fingerprint", "")) or f"entry {seq}"
+    data = state_of_data(body) or f"entry {seq}"
     reading = body.get("reading") or {}
     how = {k: v for k, v in (reading.get("how") or {}).items() if k not in ("slices", "day")}
     return f"{data} {json.dumps(how, sort_keys=True)}" if how else data
@@ -6198,6 +8394,10 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "more often than in {alpha} of true nulls.",
     ),
     "looks.later": ("The ledger has {looks} at other data, the last on {day} at {units} units. It was not decided on.",),
+    "run.dropped": (
+        "{variant} was dropped on {day}, with {knowledge}. It is not analysed, and every correction counts it as planned: "
+        "{reason}",
+    ),
     "run.follows": ("It follows {key}, which ended on {day} with {knowledge}: {reason}",),
     "impact.invalid": (
         "A gating health check failed ({failed}), so the measured effects can't be trusted and no decision can rest on them.",
@@ -6483,7 +8683,10 @@ def daily_units(readout: Mapping[str, Any]) -> tuple[float, str] | None:
 
 
 def units_word(unit: str) -> str:
-    """Units of a plan in the plural, by their name where it is one plain word: users, policies; otherwise "units"."""
+    """Units of a plan in the plural by their name (`user_id` and Mixpanel's `distinct_id` are users); else "units"."""
+    if unit == "distinct_id":
+        return "users"
+    unit = re.sub(r"_id$", "", unit.removeprefix("$"))
     if not re.fullmatch(r"[A-Za-z]?[a-z]{2,20}", unit) or unit.endswith(("s", "id")):
         return "units"
     if re.search(r"[^aeiou]y$", unit):
@@ -6759,8 +8962,13 @@ def _n(value: float) -> str:
     return "0" if text in ("-0", "") else text
 
 
+def html(value: object, *, quote: bool = True) -> str:
+    """Text in HTML, in an element or an attribute; without `quote` in an element alone."""
+    return _html.escape(str(value), quote=quote)
+
+
 def _figures_e(text: str) -> str:
-    return escape(legal(text), quote=True)
+    return html(legal(text))
 
 
 def _svg(width: float, height: float, title: str, description: str, parts: Sequence[str], *, name: str, part: str = "") -> str:
@@ -7212,6 +9420,17 @@ def _planned(readout: Mapping[str, Any]) -> list[dict[str, str]]:
     return out
 
 
+def split_in_all(plan: Mapping[str, Any]) -> float:
+    """Sum of the variants' splits: 1, or less where a treatment was dropped."""
+    return sum(float(v["split"]) for v in plan["variants"]) or 1.0
+
+
+def _share(plan: Mapping[str, Any], variant: str) -> float:
+    """Share of control and this treatment of all units."""
+    own = sum(float(v["split"]) for v in plan["variants"] if v.get("control") or v["key"] == variant)
+    return own / split_in_all(plan)
+
+
 def planned_error(plan: Mapping[str, Any], metric: Mapping[str, Any], units: float | None = None) -> float | None:
     """Standard error of the lift that the plan's baselines foresee, at the horizon or at so many units of all variants."""
     planning = plan.get("planning", {})
@@ -7227,6 +9446,7 @@ def planned_error(plan: Mapping[str, Any], metric: Mapping[str, Any], units: flo
     treatment = next(v["split"] for v in plan["variants"] if not v.get("control"))
     if not control or not treatment:
         return None
+    total /= split_in_all(plan)
     return float(sd / abs(mean) * math.sqrt(1.0 / (control * total) + 1.0 / (treatment * total)))
 
 
@@ -7248,19 +9468,32 @@ def multiplier_at(plan: Mapping[str, Any], alpha: float, units: float, share: fl
     if model["kind"] == "sequential":
         level = round(1.0 - model["confidence"], 12)
         if model.get("n_opt"):
-            k = units * (-2.0 * math.log(level) + math.log1p(-2.0 * math.log(level))) / (model["n_opt"] * share)
+            registered = share * split_in_all(plan)  # of the units that the plan was registered for
+            k = units * (-2.0 * math.log(level) + math.log1p(-2.0 * math.log(level))) / (model["n_opt"] * registered)
         else:
-            parts = [v["split"] for v in plan["variants"]]
+            parts = [v["split"] / split_in_all(plan) for v in plan["variants"]]
             own = max(parts) / share if share else 0.5
             k = units * (model.get("tau") or 0.0) ** 2 * own * (1.0 - own)
         return math.sqrt((k + 1.0) / k * (math.log(k + 1.0) - 2.0 * math.log(alpha))) if k > 0 else math.inf
     if model["kind"] == "group_sequential":
         looks = len(model.get("looks", (0.5, 1.0)))
+        beyond = model.get("beyond")
+        if beyond:
+            level = beyond * round(1.0 - model["confidence"], 12)
+            horizon = share * (plan.get("horizon", {}).get("units") or units / share)
+            k = units * (-2.0 * math.log(level) + math.log1p(-2.0 * math.log(level))) / horizon
+            mixed = math.sqrt((k + 1.0) / k * (math.log(k + 1.0) - 2.0 * math.log(alpha * beyond)))
+            if units > horizon * (1.0 + 1e-9):
+                return mixed
+            own = {**plan, "model": {**model, "beyond": None}}
+            return min(mixed, multiplier_at(own, alpha * (1.0 - beyond), units, share))
         if model.get("spending") == "reflection":
             return NORMAL.inv_cdf(1.0 - alpha / 4.0)
         if model.get("spending") == "pocock":
             return fixed * _POCOCK.get(looks, 1.231 if looks > 5 else 1.0)
-        return fixed * (1.0 + 0.0085 * (looks - 1))
+        if looks <= 5:
+            return fixed * (1.0 + 0.0085 * (looks - 1))
+        return fixed + (NORMAL.inv_cdf(1.0 - alpha / 4.0) - fixed) * (1.0 - 1.8 / math.sqrt(looks))
     return fixed
 
 
@@ -7275,7 +9508,7 @@ def _wins(
 def _alpha(plan: Mapping[str, Any]) -> float:
     """Level of a primary comparison: Bonferroni's share, which the steps of Holm begin with."""
     alpha = round(1.0 - float(plan["model"]["confidence"]), 12)
-    count = sum(m["role"] == "primary" for m in plan["metrics"]) * (len(plan["variants"]) - 1)
+    count = sum(m["role"] == "primary" for m in plan["metrics"]) * (len(plan["variants"]) - 1 + len(plan.get("dropped") or ()))
     return alpha if plan.get("correction") == "none" else alpha / max(count, 1)
 
 
@@ -7289,8 +9522,7 @@ def planned_chance(plan: Mapping[str, Any], *, rails: bool = False) -> float | N
         rails: Also ask that every guardrail is shown to be within its margin, if the change does nothing to it.
     """
     units = plan.get("horizon", {}).get("units")
-    control = next(v["split"] for v in plan["variants"] if v.get("control"))
-    share = control + next(v["split"] for v in plan["variants"] if not v.get("control"))
+    share = _share(plan, next(v["key"] for v in plan["variants"] if not v.get("control")))
     policy = plan.get("decision", {})
     wins, passes = [], 1.0
     for metric in plan["metrics"]:
@@ -7434,11 +9666,6 @@ class WhatNow:
         head = f"{self.blocker[0].upper()}{self.blocker[1:]}. {self.why}" if self.blocker else self.why
         last = f"Next: {self.command}" if self.command else ""
         return tuple(line for line in (head, " ".join(self.takes), self.lever, last) if line)
-
-
-def _share(plan: Mapping[str, Any], variant: str) -> float:
-    """Share of control and this treatment of all units."""
-    return float(sum(v["split"] for v in plan["variants"] if v.get("control") or v["key"] == variant))
 
 
 LOW = 0.6
@@ -7624,6 +9851,9 @@ def _in_days(days: int | None) -> str:
     return f", about {number_of(days, 'day')} at the present pace" if days is not None else ""
 
 
+_the_chance = chance
+
+
 def _extension(
     plan: Mapping[str, Any],
     readout: Mapping[str, Any],
@@ -7653,7 +9883,7 @@ def _extension(
         return chance_from_here(lift, seen, error, times, bar(times))
 
     def begins_anew(times: float) -> float:
-        return chance(lift, error / math.sqrt(times), bar(times))
+        return _the_chance(lift, error / math.sqrt(times), bar(times))
 
     takes, chance, more, days = [], target, None, None
     if continues and ends and ends > total:
@@ -8999,6 +11229,21 @@ def deviation_row(deviation: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _dropped(payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """A treatment that was dropped while the experiment ran: when, what had been seen by then, and what it costs."""
+    out: list[dict[str, str]] = []
+    known: set[str] = set()
+    for amendment in payload["amendments"]:
+        entry = json.loads(payload["ledger"]["lines"][amendment["seq"] - 1])
+        gone = {d["key"]: d for d in entry["body"]["plan"].get("dropped") or ()}
+        for key in sorted(gone.keys() - known):
+            words = {"day": day_text(amendment["at"]), "knowledge": amendment["knowledge"], "reason": amendment["reason"]}
+            name = named(gone[key].get("name") or key)
+            out.append({"word": "TREATMENT DROPPED", "means": say("run.dropped", variant=name, **words)})
+        known = set(gone)
+    return out
+
+
 def _page_run(payload: Mapping[str, Any]) -> list[dict[str, str]]:
     """The stamp of a run that follows another: which, and what had been seen of it by then."""
     follows = json.loads(payload["ledger"]["lines"][0])["body"].get("follows")
@@ -9040,7 +11285,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "key": plan["key"],
         "owner": plan["owner"],
         "made": day_text(readout["at"]),
-        "stamps": [_stamp(readout, s) for s in readout["stamps"]] + _page_run(payload) + _later(payload),
+        "stamps": [_stamp(readout, s) for s in readout["stamps"]] + _page_run(payload) + _dropped(payload) + _later(payload),
         "invalid": invalid,
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),
@@ -9140,7 +11385,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "b7a677ac80ac9aa88ac7264ffed1413e7f5e0b6ecb9645684a093287287ddb64": (
+    "98b8e30dac712a878b7a0a97028da81f46d46b1c3173cdf82db700feaf37b9dc": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -9209,6 +11454,7 @@ TEMPLATES = {
     '{{ ink|safe }}\n'
     '@media screen{ #audit:not(:checked)~.appendix{display:none}}\n'
     '@media screen and (max-width:720px){.phone{display:block}.wideonly{display:none}.two{grid-template-columns:1fr}body{padding:20px 16px 48px}.hyp,.pair,.facts{grid-template-columns:1fr}.hyp dt,.hyp dd{grid-row:auto}.hyp dd{margin-bottom:8px}.decision{padding:16px}caption{max-width:calc(100vw - 34px)}.tint caption{max-width:calc(100vw - 66px)}}\n'
+    '@media screen and (max-width:600px){.wide table,.wide tbody,.wide tr,.wide th,.wide td,.wide caption{display:block}.wide thead{display:none}.wide tr{border-bottom:1px solid var(--line);padding:8px 0}.wide th,.wide td{border:0;padding:2px 0;text-align:left;white-space:normal;min-width:0;width:auto}.wide td[data-l]{display:flow-root;padding-left:8.5em}.wide td[data-l]::before{content:attr(data-l);float:left;width:8em;margin-left:-8.5em;color:var(--muted)}}\n'
     '@page{size:A4;margin:14mm 14mm 16mm}\n'
     '@media print{\n'
     ':root{--ink:#1b1f24;--muted:#57606a;--accent:#0072b2;--better:#00795a;--worse:#b0481b;--warn:#8a6100;--sealed:#6b4fa0;--same:#0b6b6b;--ground:#fff;--raised:#f6f8fa;--line:#d5dae0;--zone:#e3eef6;--tint:#fbf6e9}\n'
@@ -9249,7 +11495,7 @@ TEMPLATES = {
     '<dl class="hyp"><dt>If</dt><dd>{{ c.hypothesis["if"] }}</dd><dt>then</dt><dd>{{ c.hypothesis.then }}</dd><dt>because</dt><dd>{{ c.hypothesis.because }}</dd></dl>\n'
     '<p class="small quiet">As registered {{ c.hypothesis.registered }}{% if c.hypothesis.by %} by {{ c.hypothesis.by }}{% endif %}, digest <span class="hex">{{ c.hypothesis.digest[:12] }}…</span>{% if c.hypothesis.amended %}; amended {{ c.hypothesis.amended }} time{{ "" if c.hypothesis.amended == 1 else "s" }} since, see below{% endif %}.{% for h in c.health if h.title == "Plan before data" %} {{ h.meaning }}{% endfor %}</p>\n'
     '{% set changed = c.deviations|selectattr("class", "equalto", "amendment after effects")|list %}{% if changed %}<div class="wide" tabindex="0"><table class="compact"><caption>Changed after effects were seen</caption><thead><tr><th scope="col">Where</th><th scope="col">As registered</th><th scope="col">As analysed</th></tr></thead><tbody>\n'
-    '{% for d in changed %}<tr><td><code>{{ d.pointer }}</code></td><td>{{ d.registered }}</td><td>{{ d.found }}</td></tr>\n'
+    '{% for d in changed %}<tr><td data-l="Where"><code>{{ d.pointer }}</code></td><td data-l="As registered">{{ d.registered }}</td><td data-l="As analysed">{{ d.found }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '{% if c.forest %}\n'
     '<figure tabindex="0" class="wideonly">{% if c.forest_note %}<figcaption>{{ c.forest_note }}</figcaption>{% endif %}{{ c.forest|safe }}</figure>\n'
@@ -9280,7 +11526,7 @@ TEMPLATES = {
     '<div class="wide" tabindex="0"><table><caption>Treatment against control, {{ c.interval_name }} unless another level is named</caption>\n'
     '<thead><tr><th scope="col">Metric</th><th scope="col" class="num">Units, control / treatment</th><th scope="col" class="num">Control</th><th scope="col" class="num">Treatment</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">{% if c.rows and c.rows[0].chance %}Chance{% else %}p, corrected as the interval · raw{% endif %}</th><th scope="col">Verdict</th></tr></thead>\n'
     '<tbody>\n'
-    '{% for r in c.rows %}<tr><th scope="row">{{ r.label }}{% if c.several %} · {{ r.variant }}{% endif %}<br><span class="quiet light">{{ r.role }}{% if r.level != c.level %}, {{ r.level }} interval{% endif %}</span></th><td class="num" data-x="rows.{{ r.index }}.n">{{ r.n }}</td><td class="num" data-x="rows.{{ r.index }}.control">{{ r.control }}</td><td class="num" data-x="rows.{{ r.index }}.treatment">{{ r.treatment }}</td><td class="num"><span data-x="rows.{{ r.index }}.effect">{{ r.effect }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.effect_interval">{{ r.effect_interval }}</span></td><td class="num"><span data-x="rows.{{ r.index }}.lift">{{ r.lift }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.lift_interval">{{ r.lift_interval }}</span></td><td class="num">{% if r.chance %}<span data-x="rows.{{ r.index }}.chance">{{ r.chance }}</span>{% else %}<span data-x="rows.{{ r.index }}.p_adjusted">{{ r.p_adjusted }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.p">{{ r.p }}</span>{% endif %}</td><td class="verdict"><span class="{{ r.tone }}" data-x="rows.{{ r.index }}.word">{{ r.mark }} {{ r.word }}</span>{% if r.reduction %}<br><span class="quiet">CUPED took {{ r.reduction }} of the variance</span>{% endif %}{% if r.reason %}<br><span class="quiet">{{ r.reason }}</span>{% endif %}</td></tr>\n'
+    '{% for r in c.rows %}<tr><th scope="row">{{ r.label }}{% if c.several %} · {{ r.variant }}{% endif %}<br><span class="quiet light">{{ r.role }}{% if r.level != c.level %}, {{ r.level }} interval{% endif %}</span></th><td class="num" data-x="rows.{{ r.index }}.n" data-l="Units">{{ r.n }}</td><td class="num" data-x="rows.{{ r.index }}.control" data-l="Control">{{ r.control }}</td><td class="num" data-x="rows.{{ r.index }}.treatment" data-l="Treatment">{{ r.treatment }}</td><td class="num" data-l="Effect"><span data-x="rows.{{ r.index }}.effect">{{ r.effect }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.effect_interval">{{ r.effect_interval }}</span></td><td class="num" data-l="Lift"><span data-x="rows.{{ r.index }}.lift">{{ r.lift }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.lift_interval">{{ r.lift_interval }}</span></td><td class="num" data-l="{% if r.chance %}Chance{% else %}p, corrected · raw{% endif %}">{% if r.chance %}<span data-x="rows.{{ r.index }}.chance">{{ r.chance }}</span>{% else %}<span data-x="rows.{{ r.index }}.p_adjusted">{{ r.p_adjusted }}</span><br><span class="quiet" data-x="rows.{{ r.index }}.p">{{ r.p }}</span>{% endif %}</td><td class="verdict" data-l="Verdict"><span class="{{ r.tone }}" data-x="rows.{{ r.index }}.word">{{ r.mark }} {{ r.word }}</span>{% if r.reduction %}<br><span class="quiet">CUPED took {{ r.reduction }} of the variance</span>{% endif %}{% if r.reason %}<br><span class="quiet">{{ r.reason }}</span>{% endif %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '\n'
     '{% if c.forests %}\n'
@@ -9291,15 +11537,15 @@ TEMPLATES = {
     '\n'
     '{% if c.guardrails %}\n'
     '<h2>Guardrails against their margins</h2>\n'
-    '<div class="wide" tabindex="0"><table><caption>A guardrail passes only when its interval excludes the margin</caption><thead><tr><th scope="col">Guardrail</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Better is</th><th scope="col" class="num">Margin</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">p of being beyond</th><th scope="col">Verdict</th></tr></thead><tbody>\n'
-    '{% for r in c.guardrails %}<tr><th scope="row">{{ r.label }}</th>{% if c.several %}<td>{{ r.variant }}</td>{% endif %}<td>{{ "more" if r.direction == "more is better" else "less" }}</td><td class="num">{{ r.margin or "–" }}</td><td class="num">{{ r.lift }} ({{ r.lift_interval }})</td><td class="num">{{ r.effect }} ({{ r.effect_interval }})</td><td class="num">{{ r.margin_p }}</td><td class="{{ r.tone }}">{{ r.mark }} {{ r.word }}</td></tr>\n'
+    '<div class="wide" tabindex="0"><table><caption>A guardrail passes only when its interval excludes the margin</caption><thead><tr><th scope="col">Guardrail</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Better is</th><th scope="col" class="num">Margin</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">p, margin test</th><th scope="col">Verdict</th></tr></thead><tbody>\n'
+    '{% for r in c.guardrails %}<tr><th scope="row">{{ r.label }}</th>{% if c.several %}<td data-l="Variant">{{ r.variant }}</td>{% endif %}<td data-l="Better is">{{ "more" if r.direction == "more is better" else "less" }}</td><td class="num" data-l="Margin">{{ r.margin or "–" }}</td><td class="num" data-l="Lift">{{ r.lift }} ({{ r.lift_interval }})</td><td class="num" data-l="Effect">{{ r.effect }} ({{ r.effect_interval }})</td><td class="num" data-l="p, margin test">{{ r.margin_p }}</td><td class="{{ r.tone }}" data-l="Verdict">{{ r.mark }} {{ r.word }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '{% endif %}\n'
     '\n'
     '{% if c.sensitivity.rows %}\n'
     '<h2>The same numbers another way</h2>\n'
     '<div class="wide" tabindex="0"><table><caption>As planned, and without a choice the plan made</caption><thead><tr><th scope="col">Metric</th><th scope="col">Computed</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">Effect and interval</th><th scope="col" class="num">p</th></tr></thead><tbody>\n'
-    '{% for s in c.sensitivity.rows %}<tr{% if not s.planned %} class="quiet"{% endif %}><th scope="row"{% if not s.planned %} class="light"{% endif %}>{{ s.label if s.planned else "" }}</th><td class="name">{{ s.name }}</td><td class="num">{{ s.lift }}</td><td class="num">{{ s.effect }}</td><td class="num">{{ s.p }}</td></tr>\n'
+    '{% for s in c.sensitivity.rows %}<tr{% if not s.planned %} class="quiet"{% endif %}><th scope="row"{% if not s.planned %} class="light"{% endif %}>{{ s.label if s.planned else "" }}</th><td class="name" data-l="Computed">{{ s.name }}</td><td class="num" data-l="Lift">{{ s.lift }}</td><td class="num" data-l="Effect">{{ s.effect }}</td><td class="num" data-l="p">{{ s.p }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '<ul class="small quiet">{% for n in c.sensitivity.notes %}<li>{{ n.name }}: {{ n.note }}</li>{% endfor %}</ul>\n'
     '{% endif %}\n'
@@ -9309,7 +11555,7 @@ TEMPLATES = {
     '<p class="small">Shown to learn from, not to decide by. Slices with fewer than {{ c.segments[0].smallest }} units in a variant are not shown.</p>\n'
     '{% for s in c.segments %}<h3>{{ s.dimension }}{% if not s.declared %} (not declared in the plan){% endif %}</h3>\n'
     '<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Slice</th><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col" class="num">Units, control / treatment</th><th scope="col" class="num">Lift and interval</th><th scope="col" class="num">p, corrected over slices</th></tr></thead><tbody>\n'
-    '{% for r in s.slices %}<tr><th scope="row">{{ r.value }}</th><td>{{ r.label }}</td>{% if c.several %}<td>{{ r.variant }}</td>{% endif %}<td class="num">{{ r.n }}</td><td class="num">{{ r.shown }}</td><td class="num">{{ r.p_adjusted }}</td></tr>\n'
+    '{% for r in s.slices %}<tr><th scope="row">{{ r.value }}</th><td data-l="Metric">{{ r.label }}</td>{% if c.several %}<td data-l="Variant">{{ r.variant }}</td>{% endif %}<td class="num" data-l="Units">{{ r.n }}</td><td class="num" data-l="Lift">{{ r.shown }}</td><td class="num" data-l="p, corrected">{{ r.p_adjusted }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '<p class="small quiet">{% if s.interaction %}Test that the effect is the same in all slices, p: {% for i in s.interaction %}{{ i.what }} <span class="nowrap">{{ i.p }}</span>{{ ", " if not loop.last else ". " }}{% endfor %}{% endif %}{% if s.hidden %}{{ s.hidden }} slice{{ "" if s.hidden == 1 else "s" }} too small to show.{% endif %}</p>\n'
     '{% endfor %}{% for f in c.segment_pictures %}<figure tabindex="0">{{ f|safe }}</figure>{% endfor %}</div>\n'
@@ -9317,12 +11563,12 @@ TEMPLATES = {
     '\n'
     '{% if c.over_time.trends or c.over_time.interactions -%}\n'
     '<div class="tint"><h2>Over time, and next to other experiments (exploratory)</h2>\n'
-    '<p class="small">Tests of the difference between the variants, corrected by Holm over all of a table. {% if c.over_time.loud %}{{ c.over_time.loud|join(" ") }}{% else %}No change of an effect is shown.{% endif %}</p>\n'
+    '<p class="small">Does an effect change over time, or with another experiment? All tests of a table are corrected together (Holm). {% if c.over_time.loud %}{{ c.over_time.loud|join(" ") }}{% else %}No change is shown.{% endif %}</p>\n'
     '{% if c.over_time.trends %}<div class="wide" tabindex="0"><table class="compact"><caption>Does an effect change</caption><thead><tr><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Along</th><th scope="col" class="num">Points</th><th scope="col" class="num">p, corrected</th><th scope="col">Found</th></tr></thead><tbody>\n'
-    '{% for t in c.over_time.trends %}<tr><th scope="row" class="light">{{ t.metric }}</th>{% if c.several %}<td>{{ t.variant }}</td>{% endif %}<td>{{ t.axis }}</td><td class="num">{{ t.points }}</td><td class="num">{{ t.p }}</td><td>{{ t.word }}</td></tr>\n'
+    '{% for t in c.over_time.trends %}<tr><th scope="row" class="light">{{ t.metric }}</th>{% if c.several %}<td data-l="Variant">{{ t.variant }}</td>{% endif %}<td data-l="Along">{{ t.axis }}</td><td class="num" data-l="Points">{{ t.points }}</td><td class="num" data-l="p, corrected">{{ t.p }}</td><td data-l="Found">{{ t.word }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '{% if c.over_time.interactions %}<div class="wide" tabindex="0"><table class="compact"><caption>Does an effect depend on another experiment on the same units</caption><thead><tr><th scope="col">Metric</th>{% if c.several %}<th scope="col">Variant</th>{% endif %}<th scope="col">Other experiment</th><th scope="col" class="num">p, corrected</th><th scope="col" class="num">V of the assignments</th><th scope="col">Found</th></tr></thead><tbody>\n'
-    '{% for i in c.over_time.interactions %}<tr><th scope="row" class="light">{{ i.metric }}</th>{% if c.several %}<td>{{ i.variant }}</td>{% endif %}<td>{{ i.other }}</td><td class="num">{{ i.p }}</td><td class="num">{{ i.v }}</td><td>{{ i.word }}</td></tr>\n'
+    '{% for i in c.over_time.interactions %}<tr><th scope="row" class="light">{{ i.metric }}</th>{% if c.several %}<td data-l="Variant">{{ i.variant }}</td>{% endif %}<td data-l="Other experiment">{{ i.other }}</td><td class="num" data-l="p, corrected">{{ i.p }}</td><td class="num" data-l="V">{{ i.v }}</td><td data-l="Found">{{ i.word }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}{% if c.time_pictures %}<div class="pair">{% for f in c.time_pictures %}<figure>{{ f|safe }}</figure>{% endfor %}</div>{% endif %}</div>\n'
     '\n'
     '{% endif -%}\n'
@@ -9333,29 +11579,29 @@ TEMPLATES = {
     '{% endfor %}</ul>\n'
     '{% for status in ("pass", "not answerable") %}{% set group = c.health|selectattr("status", "equalto", status)|list %}{% if group %}\n'
     '<div class="wide" tabindex="0"><table class="compact"><caption>{{ group|length }} {{ group[0].word }}</caption><thead><tr><th scope="col">Check</th><th scope="col">Gate</th><th scope="col">Finding</th></tr></thead><tbody>\n'
-    '{% for h in group %}<tr><th scope="row" class="light">{{ h.title }}</th><td>{{ "gate" if h.gate else "" }}</td><td>{{ h.meaning }}{% if status == "not answerable" and h.next_step != "Nothing to do." %} {{ h.next_step }}{% endif %}</td></tr>\n'
+    '{% for h in group %}<tr><th scope="row" class="light">{{ h.title }}</th><td data-l="Gate">{{ "gate" if h.gate else "" }}</td><td data-l="Finding">{{ h.meaning }}{% if status == "not answerable" and h.next_step != "Nothing to do." %} {{ h.next_step }}{% endif %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '{% endif %}{% endfor %}\n'
     '\n'
     '<h2>Looks, and what they cost</h2>\n'
     '<p>{{ c.looks.cost }}</p>\n'
     '{% if c.looks.rows %}<div class="wide" tabindex="0"><table><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col" class="num">Units</th><th scope="col">Due</th><th scope="col">Reason</th><th scope="col" class="num">Ledger entry</th></tr></thead><tbody>\n'
-    '{% for l in c.looks.rows %}<tr><td>{{ l.at }}</td><td>{{ l.by }}</td><td class="num">{{ l.units }}</td><td>{{ l.planned }}</td><td>{{ l.reason or "–" }}</td><td class="num">{{ l.seq }}</td></tr>\n'
+    '{% for l in c.looks.rows %}<tr><td data-l="When">{{ l.at }}</td><td data-l="Who">{{ l.by }}</td><td class="num" data-l="Units">{{ l.units }}</td><td data-l="Due">{{ l.planned }}</td><td data-l="Reason">{{ l.reason or "–" }}</td><td class="num" data-l="Ledger entry">{{ l.seq }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '\n'
     '<h2>Plan, amendments and deviations</h2>\n'
     '{% if c.amendments %}<div class="wide" tabindex="0"><table><caption>Amendments, each with what was known when it was made</caption><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">Known by then</th><th scope="col">Reason</th><th scope="col">Changes</th></tr></thead><tbody>\n'
-    '{% for a in c.amendments %}<tr><td>{{ a.at[:16]|replace("T", " ") }} UTC</td><td>{{ a.by or "–" }}</td><td class="{{ "worse" if a.knowledge == "effects seen" else "" }}">{{ a.knowledge }}</td><td>{{ a.reason or "–" }}</td><td>{% for x in a.changes %}<code>{{ x }}</code>{{ ", " if not loop.last }}{% else %}–{% endfor %}</td></tr>\n'
+    '{% for a in c.amendments %}<tr><td data-l="When">{{ a.at[:16]|replace("T", " ") }} UTC</td><td data-l="Who">{{ a.by or "–" }}</td><td class="{{ "worse" if a.knowledge == "effects seen" else "" }}" data-l="Known by then">{{ a.knowledge }}</td><td data-l="Reason">{{ a.reason or "–" }}</td><td data-l="Changes">{% for x in a.changes %}<code>{{ x }}</code>{{ ", " if not loop.last }}{% else %}–{% endfor %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% else %}<p>The plan was not amended.</p>{% endif %}\n'
     '{% if c.deviations %}<div class="wide" tabindex="0"><table><caption>Deviations of the analysis from the registered plan</caption><thead><tr><th scope="col">Where</th><th scope="col">Class</th><th scope="col">Registered</th><th scope="col">Analysed</th></tr></thead><tbody>\n'
-    '{% for d in c.deviations %}<tr><td><code>{{ d.pointer }}</code></td><td>{{ d["class"] }}</td><td>{{ d.registered }}</td><td>{{ d.found }}</td></tr>\n'
+    '{% for d in c.deviations %}<tr><td data-l="Where"><code>{{ d.pointer }}</code></td><td data-l="Class">{{ d["class"] }}</td><td data-l="Registered">{{ d.registered }}</td><td data-l="Analysed">{{ d.found }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% else %}<p>The analysis does not deviate from the plan.</p>{% endif %}\n'
-    '{% if c.waivers %}<div class="wide" tabindex="0"><table><caption>Waivers</caption><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">What</th></tr></thead><tbody>{% for w in c.waivers %}<tr><td>{{ w.at[:10] }}</td><td>{{ w.by or "–" }}</td><td>{{ w.what }}</td></tr>{% endfor %}</tbody></table></div>{% endif %}\n'
+    '{% if c.waivers %}<div class="wide" tabindex="0"><table><caption>Waivers</caption><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">What</th></tr></thead><tbody>{% for w in c.waivers %}<tr><td data-l="When">{{ w.at[:10] }}</td><td data-l="Who">{{ w.by or "–" }}</td><td data-l="What">{{ w.what }}</td></tr>{% endfor %}</tbody></table></div>{% endif %}\n'
     '\n'
     '<h2>How the decision follows</h2>\n'
     '<p>The rule was fixed with the plan; the first row that fits decides.</p>\n'
     '<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Row</th><th scope="col">When</th><th scope="col">Outcome</th><th scope="col">Why</th></tr></thead><tbody>\n'
-    '{% for r in c.rule.rows %}<tr><th scope="row">{{ r.id }}{% if r.id in c.rule.fired %} <span class="accent">◀ fired</span>{% endif %}</th><td>{{ r.when }}</td><td class="name">{{ r.outcome }}</td><td>{{ r.because }}</td></tr>\n'
+    '{% for r in c.rule.rows %}<tr><th scope="row">{{ r.id }}{% if r.id in c.rule.fired %} <span class="accent">◀ fired</span>{% endif %}</th><td data-l="When">{{ r.when }}</td><td class="name" data-l="Outcome">{{ r.outcome }}</td><td data-l="Why">{{ r.because }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '{% for v in c.rule.variants %}<h3>{{ v.variant }}: {{ v.outcome }} ({{ v.row }})</h3><p>{{ v.because }} <span class="quiet">Found: {{ v.situation }}.{% if v.evidence %} Because of: {{ v.evidence|join("; ") }}.{% endif %}</span></p>\n'
     '{% endfor %}\n'
@@ -9364,10 +11610,10 @@ TEMPLATES = {
     '<h2>Data</h2>\n'
     '<p>{{ c.data.source }}, {{ c.data.rows }} rows; {% for u in c.data.units %}{{ u.variant }} {{ u.n }}{{ ", " if not loop.last }}{% endfor %} units.{% if c.data.first %} First exposure {{ c.data.first }}, last {{ c.data.last }}.{% endif %}{% if c.data.until %} Data until {{ c.data.until }}.{% endif %}</p>\n'
     '{% if c.data.findings %}<div class="wide" tabindex="0"><table><caption>What was counted while reading; nothing is dropped in silence</caption><thead><tr><th scope="col">Finding</th><th scope="col">Metric</th><th scope="col" class="num">Count</th><th scope="col">Done with it</th><th scope="col">Detail</th></tr></thead><tbody>\n'
-    '{% for f in c.data.findings %}<tr><th scope="row">{{ f.name }}</th><td>{{ f.metric }}</td><td class="num">{{ f.count }}</td><td>{{ f.action }}</td><td>{{ f.detail }}</td></tr>\n'
+    '{% for f in c.data.findings %}<tr><th scope="row">{{ f.name }}</th><td data-l="Metric">{{ f.metric }}</td><td class="num" data-l="Count">{{ f.count }}</td><td data-l="Done with it">{{ f.action }}</td><td data-l="Detail">{{ f.detail }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% else %}<p>Every row could be used.</p>{% endif %}\n'
     '{% if c.data.caps %}<div class="wide" tabindex="0"><table><caption>Caps for extreme values, pooled over variants</caption><thead><tr><th scope="col">Metric</th><th scope="col">Column</th><th scope="col" class="num">Lower</th><th scope="col" class="num">Upper</th><th scope="col" class="num">Units</th></tr></thead><tbody>\n'
-    '{% for k in c.data.caps %}<tr><th scope="row">{{ k.metric }}</th><td>{{ k.column }}</td><td class="num">{{ k.lower }}</td><td class="num">{{ k.upper }}</td><td class="num">{{ k.cut }}</td></tr>\n'
+    '{% for k in c.data.caps %}<tr><th scope="row">{{ k.metric }}</th><td data-l="Column">{{ k.column }}</td><td class="num" data-l="Lower">{{ k.lower }}</td><td class="num" data-l="Upper">{{ k.upper }}</td><td class="num" data-l="Units">{{ k.cut }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '\n'
     '<h2>Method in plain language</h2>\n'
@@ -9381,7 +11627,7 @@ TEMPLATES = {
     '\n'
     '<h2>Sign-offs</h2>\n'
     '{% if c.sign_offs %}<div class="wide" tabindex="0"><table><thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">For</th><th scope="col">Signed</th><th scope="col">Over plan digest</th><th scope="col">Signature</th></tr></thead><tbody>\n'
-    '{% for s in c.sign_offs %}<tr><th scope="row">{{ s.name }}</th><td>{{ s.role or "–" }}</td><td>{{ s.needed_for or "–" }}</td><td>{{ s.at[:10] if s.at else "not signed" }}</td><td class="hex">{{ (s.plan_digest or "–")[:16] }}</td><td>{{ s.signature or "–" }}{% if s.key %}, over {{ s.covers }}<br><span class="hex">{{ s.key }}</span>{% endif %}</td></tr>\n'
+    '{% for s in c.sign_offs %}<tr><th scope="row">{{ s.name }}</th><td data-l="Role">{{ s.role or "–" }}</td><td data-l="For">{{ s.needed_for or "–" }}</td><td data-l="Signed">{{ s.at[:10] if s.at else "not signed" }}</td><td class="hex" data-l="Over plan digest">{{ (s.plan_digest or "–")[:16] }}</td><td data-l="Signature">{{ s.signature or "–" }}{% if s.key %}, over {{ s.covers }}<br><span class="hex">{{ s.key }}</span>{% endif %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>{% else %}<p>The plan asks for no sign-off.</p>{% endif %}\n'
     '\n'
     '<h2>Provenance</h2>\n'
@@ -9389,7 +11635,7 @@ TEMPLATES = {
     '{% for k, v in c.provenance %}<tr><th scope="row">{{ k }}</th><td class="{{ "hex" if v|length > 40 else "" }}">{{ v }}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '<div class="wide" tabindex="0"><table><caption>The ledger up to this memo</caption><thead><tr><th scope="col" class="num">Entry</th><th scope="col">When</th><th scope="col">What</th><th scope="col">Who</th><th scope="col">SHA-256</th></tr></thead><tbody>\n'
-    '{% for e in c.ledger %}<tr><td class="num">{{ e.seq }}</td><td>{{ e.at[:16]|replace("T", " ") }} UTC{% if e.set_back_seconds %} <span class="warn">clock set back</span>{% endif %}</td><td>{{ e.kind|replace("_", " ") }}</td><td>{{ e.by or "–" }}</td><td class="hex">{{ e.digest[:16] }}…</td></tr>\n'
+    '{% for e in c.ledger %}<tr><td class="num" data-l="Entry">{{ e.seq }}</td><td data-l="When">{{ e.at[:16]|replace("T", " ") }} UTC{% if e.set_back_seconds %} <span class="warn">clock set back</span>{% endif %}</td><td data-l="What">{{ e.kind|replace("_", " ") }}</td><td data-l="Who">{{ e.by or "–" }}</td><td class="hex" data-l="SHA-256">{{ e.digest[:16] }}…</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '\n'
     '<h2>How to verify this memo</h2>\n'

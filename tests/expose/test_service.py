@@ -80,9 +80,9 @@ def test_an_exposure_is_acknowledged_once_and_counted(serve: Callable[..., Serve
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
-        (b"", 400, "no JSON"),
-        (b"{", 400, "no JSON"),
-        (b"\xff", 400, "no JSON"),
+        (b"", 400, "not JSON"),
+        (b"{", 400, "not JSON"),
+        (b"\xff", 400, "not JSON"),
         (b'{"unit":"a","unit":"b"}', 400, "appears twice"),
         (b'{"unit":NaN}', 400, "NaN"),
         (b"[" * 100 + b"]" * 100, 400, "levels deep"),

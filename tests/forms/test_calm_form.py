@@ -188,7 +188,7 @@ def test_sizes_come_with_the_baseline_and_say_what_they_need(tmp_path: Path) -> 
     form.field("/hypothesis/then/0/lift").control.value = "10"
     form.field("/horizon/units").control.value = "30000"
     form.size.wait()
-    assert any("units show a lift of +10.0%" in line for line in form.size.lines)  # no sd: 0 and 1 are a proportion
+    assert any("To find a lift of +10.0\u202f%" in line for line in form.size.lines)  # no sd: 0 and 1 are a proportion
     assert form.problems  # though the texts are still missing
 
 

@@ -399,7 +399,7 @@ def test_sample_size_and_power_curve_follow_the_plan(tmp_path: Path) -> None:
     form.go([name for name, _, _ in STEPS].index("Analysis"))
     form.size.wait()
     first = form.size.lines
-    assert any("units show a lift" in line for line in first)
+    assert any("To find a lift of" in line for line in first)
     assert "vnd.vegalite.v5" in json.dumps([o["data"] for o in form.size.place.widget.outputs])
     form.field("/planning/power").control.value = "0.9"
     form.size.wait()

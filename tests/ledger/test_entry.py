@@ -107,7 +107,7 @@ def test_a_newer_schema_is_told_apart():
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"", "no JSON"),
+        (b"", "not JSON"),
         (b"\xff\xfe", "UTF-8"),
         (b"[1]", "not a JSON object"),
         (b"\xef\xbb\xbf{}", "byte order mark"),

@@ -64,7 +64,7 @@ def rewrite(ledger, change):
         (lambda ls: [*ls[:3], ls[2], *ls[3:]], 4, "removed, added or moved"),
         (lambda ls: [x.replace(b"\n", b"\r\n") for x in ls], 1, "CRLF"),
         (lambda ls: [b"\xef\xbb\xbf" + ls[0], *ls[1:]], 1, "byte order mark"),
-        (lambda ls: [ls[0], b"\n", *ls[1:]], 2, "no JSON"),
+        (lambda ls: [ls[0], b"\n", *ls[1:]], 2, "not JSON"),
         (lambda ls: [b"x" * (17 * 1024 * 1024), *ls], 1, "longer than"),
     ],
 )

@@ -71,6 +71,33 @@ def test_a_browser_finds_no_barrier(made: dict[str, Path]) -> None:
         chromium.close()
 
 
+def test_on_a_phone_a_row_is_a_block(made: dict[str, Path]) -> None:
+    """Below 600 px nothing in a table scrolls sideways, each value has its name, and 200 % zoom of a laptop is such a width."""
+    from playwright.sync_api import sync_playwright
+
+    unfold = (
+        "document.querySelectorAll('details').forEach(d => d.open = true);"
+        "const audit = document.querySelector('#audit'); if (audit) audit.checked = true;"
+    )
+    over = (
+        "[...document.querySelectorAll('.wide')].filter(w => w.scrollWidth > w.clientWidth + 1)"
+        ".map(w => w.innerText.slice(0, 60))"
+    )
+    unnamed = "[...document.querySelectorAll('.wide:not(:has(.prov)) td')].filter(d => !d.dataset.l).length"
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
+        tab = chromium.new_page(viewport={"width": 360, "height": 740})
+        for name, path in made.items():
+            tab.goto(path.as_uri())
+            tab.evaluate(unfold)
+            assert tab.evaluate(over) == [], name
+            assert tab.evaluate(unnamed) == 0, name
+            assert findings(tab) == [], name
+        tab.set_viewport_size({"width": 1280, "height": 800})
+        assert tab.locator(".wide thead").first.is_visible()
+        chromium.close()
+
+
 def test_axe_would_find_a_barrier(made: dict[str, Path], tmp_path: Path) -> None:
     """The check can fail: grey on white, and a picture without words, are found."""
     from playwright.sync_api import sync_playwright

@@ -131,7 +131,11 @@ def test_archives_say_what_is_wrong_with_them(tmp_path: Path) -> None:
     with zipfile.ZipFile(held, "w") as archive:
         archive.writestr("a.csv", text(ROWS[:20]))
         archive.writestr("b.csv", text(ROWS[20:]))
-    for content, words in ((held.getvalue(), "it holds 2 files"), (held.getvalue()[:-30], "damaged"), (b"x", "no zip archive")):
+    for content, words in (
+        (held.getvalue(), "it holds 2 files"),
+        (held.getvalue()[:-30], "damaged"),
+        (b"x", "not a zip archive"),
+    ):
         (tmp_path / "t.zip").write_bytes(content)
         assert words in refusal(lambda: units(tmp_path / "t.zip"))
 

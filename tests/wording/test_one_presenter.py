@@ -6,11 +6,13 @@ import re
 from html import unescape
 from pathlib import Path
 
+import pytest
+
 from tests.memo.making import decided
 from xpbench import views
 from xpbench.memo.content import content
 from xpbench.wording import rows as texts
-from xpbench.wording.numbers import p_value
+from xpbench.wording.numbers import p_value, units_word
 from xpbench.wording.verdicts import mark_of, word_of
 
 
@@ -41,3 +43,14 @@ def test_every_surface_says_lift_interval_p_and_verdict_of_a_row_alike(tmp_path:
         assert f"{on_page['lift']} ({on_page['lift_interval']})" == lift
         assert (on_page["word"], on_page["mark"], on_page["p"]) == (word, mark, p)
         assert (on_page["control"], on_page["treatment"]) == texts.means(row)
+
+
+@pytest.mark.parametrize(
+    ("unit", "said"),
+    [
+        ("user", "users"), ("user_id", "users"), ("$device_id", "devices"), ("distinct_id", "users"), ("policy", "policies"),
+        ("box", "boxes"), ("id", "units"), ("x y", "units"), ("users", "units"), ("<b>", "units"), ("a" * 40, "units"),
+    ],
+)  # fmt: skip
+def test_units_have_the_name_of_the_plan_in_the_plural(unit: str, said: str) -> None:
+    assert units_word(unit) == said

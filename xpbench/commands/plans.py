@@ -29,7 +29,8 @@ def add_parsers(subparsers: Any) -> None:
     register.add_argument("--retrospective", action="store_true", help="the plan looks back on data that exist; it is stamped")
 
     amend = add_command(subparsers, "amend", _amend, help="replace a registered plan by a linked record")
-    amend.add_argument("plan", help="the new plan file, same key")
+    amend.add_argument("plan", help="the new plan file, same key; with --drop the key")
+    amend.add_argument("--drop", metavar="VARIANT", help="drop this treatment while the experiment runs: no longer analysed")
     amend.add_argument("--reason", required=True, help="why")
     amend.add_argument("--root", default="experiments", help="folder of all experiments")
     amend.add_argument("--by", help="who amends")
@@ -165,8 +166,14 @@ def _amend(args: argparse.Namespace) -> int:
     from xpbench.experiment import open_experiment
     from xpbench.plan import load_plan
 
-    plan = load_plan(args.plan)
-    amended = open_experiment(plan.key, args.root, agent=args.agent).amend(plan, reason=args.reason, by=args.by, undo=args.undo)
+    if args.drop is not None:
+        key = load_plan(args.plan).key if Path(args.plan).is_file() else args.plan
+        amended = open_experiment(key, args.root, agent=args.agent).drop(args.drop, reason=args.reason, by=args.by)
+    else:
+        plan = load_plan(args.plan)
+        amended = open_experiment(plan.key, args.root, agent=args.agent).amend(
+            plan, reason=args.reason, by=args.by, undo=args.undo
+        )
     entry = amended.ledger.entries()[-1]
     changes = json.loads(json.dumps(entry.body["changes"]))
     answer(

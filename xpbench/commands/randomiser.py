@@ -384,7 +384,7 @@ def _event_log(path: str) -> Any:
         import pyarrow.parquet as pq
 
         lines = "properties" in pq.read_schema(where).names
-    if not (where.is_dir() or lines or "*" in path):
+    if not (where.is_dir() or lines or ("*" in path and not where.is_file())):
         return None
     from xpbench.data.logs.events import events
 

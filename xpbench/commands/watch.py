@@ -15,16 +15,41 @@ def add_parsers(subparsers: Any) -> None:
     watch = subparsers.add_parser(
         "watch",
         help="the contract after shipping: kept, breached, overdue or not answerable",
-        description="Without --data it says how far the contract has come; with --data it records the next check. "
-        "Exit 1 where a guardrail is breached or a check is overdue.",
+        description="Without data it says how far the contract has come. With --events it makes every check that is due from "
+        "the log, puts it on record and writes watch.html, which xpbench verify checks. With --data it records the next check "
+        "from a series of days. Exit 1 where a guardrail is breached or a check is overdue.",
     )
     watch.add_argument("key", nargs="?", help="one experiment; all shipped ones if missing")
     watch.add_argument("--root", default="experiments", help="folder of all experiments")
+    log = watch.add_argument_group("from a log")
+    log.add_argument("--events", nargs="+", help="event log: JSON Lines, Parquet or CSV files, or the folder of a pull")
+    log.add_argument("--schema", action="append", default=[], metavar="PART=COLUMN", help="as for xpbench readout")
+    log.add_argument("--time-zone", default="UTC", help="zone of the log's times, for Mixpanel projects from before 2023")
+    log.add_argument("--until", metavar="TIME", help="up to when the log is complete; the time of its last event if missing")
+    log.add_argument(
+        "--settle-days", type=float, default=1.0, help="time beyond the end of a day that the log must reach, for late events"
+    )
+    log.add_argument("--trigger", help="event that makes a unit active on a day (before and after); any event if missing")
+    log.add_argument("--group-by", metavar="PROPERTY", help="staggered rollout: property that holds a unit's group")
+    log.add_argument(
+        "--adopted",
+        action="append",
+        default=[],
+        metavar="GROUP=DAY",
+        help="staggered rollout: first day of a group with the variant, GROUP= for not yet; once for each group",
+    )
+    log.add_argument(
+        "--power",
+        type=float,
+        metavar="CHANGE",
+        help="make no check; say how likely the last one finds a change for the worse of this share, such as 0.05 (pre_post)",
+    )
     watch.add_argument("--data", help="CSV with day, metric, n, mean (variance, group, adopted): records a check")
-    watch.add_argument("--day", type=int, help="which check, in days after shipping; the next one if missing")
+    watch.add_argument("--day", type=int, help="with --data: which check, in days after shipping; the next one if missing")
     watch.add_argument("--trend", choices=["linear", "none"], default="linear", help="for before and after (pre_post)")
-    watch.add_argument("--by", help="who looks (needed with --data)")
+    watch.add_argument("--by", help="who looks (needed with --events and --data)")
     watch.add_argument("--note", default="", help="anything to remember")
+    add_notify(watch)
     watch.add_argument("--json", action="store_true", help="answer in JSON")
     watch.set_defaults(run=run_watch)
     whole = subparsers.add_parser(
@@ -34,8 +59,43 @@ def add_parsers(subparsers: Any) -> None:
         "against outcome, what the lifts that were shipped are worth, and the win rate with its interval.",
     )
     whole.add_argument("--root", default="experiments", help="folder of all experiments")
+    whole.add_argument("--search", metavar="QUESTION", help="has this been tried? the three experiments that fit best")
+    whole.add_argument("--html", metavar="FILE", help="also write the overview as a page that xpbench verify checks")
     whole.add_argument("--json", action="store_true", help="answer in JSON")
     whole.set_defaults(run=run_portfolio)
+
+
+def add_notify(parser: argparse.ArgumentParser) -> None:
+    """Add the options for a message to people."""
+    group = parser.add_argument_group("message")
+    group.add_argument("--notify", choices=["mail", "slack", "teams"], help="print the answer as a message for people")
+    group.add_argument(
+        "--webhook",
+        metavar="NAME",
+        help="also send it, to the address in the environment as XPBENCH_WEBHOOK_<NAME>; nothing is sent without",
+    )
+
+
+def notified(args: argparse.Namespace, subject: str, sentences: list[str], value: Any) -> None:
+    """The answer, as a message where one is asked for; sent where a webhook is named."""
+    from xpbench.errors import WatchError, plain
+    from xpbench.watch.notify import message, send, webhook_of
+
+    if args.webhook and args.notify not in ("slack", "teams"):
+        raise WatchError(
+            "XPB-W03",
+            name=plain("--webhook"),
+            value=args.webhook,
+            rule=plain("A webhook takes a message for Slack or Teams"),
+            remedy=plain("Add --notify slack or --notify teams"),
+        )
+    if not args.notify:
+        answer(args, value, "\n".join(sentences))
+        return
+    text = message(subject, sentences, args.notify)
+    answer(args, value, text)
+    if args.webhook:
+        send(text, address=webhook_of(args.webhook), name=args.webhook)
 
 
 def run_watch(args: argparse.Namespace) -> int:
@@ -46,15 +106,22 @@ def run_watch(args: argparse.Namespace) -> int:
     from xpbench.watch.record import record_check
     from xpbench.watch.series import read_series
 
+    if args.webhook:
+        from xpbench.watch.notify import webhook_of
+
+        webhook_of(args.webhook)  # before anything is put on record
+    one = bool(args.events) != bool(args.data) and args.key and (args.by or args.power)
+    if (args.events or args.data) and not one:
+        raise WatchError(
+            "XPB-W03",
+            name=plain("--events" if args.events else "--data"),
+            value=" ".join(args.events) if args.events else args.data,
+            rule=plain("A check is made from one source, for one experiment, by one person"),
+            remedy=plain("Give --events or --data, the key and --by"),
+        )
+    if args.events:
+        return _from_events(args)
     if args.data:
-        if not args.key or not args.by:
-            raise WatchError(
-                "XPB-W03",
-                name=plain("--data"),
-                value=args.data,
-                rule=plain("A check belongs to one experiment and one person"),
-                remedy=plain("Give the key and --by"),
-            )
         plan, ledger = _open(args.root, args.key)
         entry = record_check(
             plan,
@@ -69,7 +136,7 @@ def run_watch(args: argparse.Namespace) -> int:
         rows = entry.body["rows"]
         lines = [f"Check of day {entry.body['check_day']}: {entry.body['state']} (entry {entry.seq})"]
         lines += [f"  {r['metric']}: {r['state']}. {r['reason']}{_interval(r)}" for r in rows]
-        answer(args, {**entry.body, "seq": entry.seq, "at": entry.at}, "\n".join(lines))
+        notified(args, f"Watch of {args.key}", lines, {**entry.body, "seq": entry.seq, "at": entry.at})
         return NO if entry.body["state"] == "breached" else DONE
     keys = [args.key] if args.key else [e.key for e in experiments(args.root) if e.status == "ok"]
     found = []
@@ -81,9 +148,58 @@ def run_watch(args: argparse.Namespace) -> int:
                 raise WatchError("XPB-W01" if plan.watch is None else "XPB-W02", key=key)
             continue
         found.append(status)
-    text = "\n".join(f"{s.key}: {s.state}. {s.sentence}" for s in found) or "Nothing shipped is being watched."
-    answer(args, [s.to_dict() for s in found], text)
+    text = [f"{s.key}: {s.state}. {s.sentence}" for s in found] or ["Nothing shipped is being watched."]
+    late = [s for s in found if s.state == "overdue"]
+    if late:
+        text.append(f"Overdue: {', '.join(s.key for s in late)}.")
+    notified(args, "Watch after shipping", text, [s.to_dict() for s in found])
     return NO if any(s.state in ("breached", "overdue") for s in found) else DONE
+
+
+def _from_events(args: argparse.Namespace) -> int:
+    """Every check that is due and that the log reaches, with its letter."""
+    from xpbench.experiment import open_experiment
+    from xpbench.experiment.sources import log_of_files
+
+    experiment = open_experiment(args.key, args.root)
+    source = log_of_files(args.events, schema=args.schema, time_zone=args.time_zone, until=args.until)
+    if args.power is not None:
+        chances = experiment.watch_power(source, change=args.power, trend=args.trend, trigger=args.trigger)
+        lines = [f"{k}: {v:.0%} of changes for the worse of {args.power:.1%} are called breached." for k, v in chances.items()]
+        answer(args, chances, "\n".join(lines))
+        return DONE
+    found = experiment.watch(
+        source,
+        by=args.by,
+        note=args.note,
+        trend=args.trend,
+        settle_days=args.settle_days,
+        group_by=args.group_by,
+        adopted=_adopted(args.adopted),
+        trigger=args.trigger,
+    )
+    lines = list(found.sentences)
+    lines += [f"Written to {path}. Check it any time with: xpbench verify {path}" for path in found.paths]
+    notified(args, f"Watch of {args.key}: {found.status.state}", lines, found.to_dict())
+    return NO if found.status.state in ("breached", "overdue") else DONE
+
+
+def _adopted(pairs: list[str]) -> dict[str, str | None]:
+    from xpbench.errors import WatchError, plain
+
+    out: dict[str, str | None] = {}
+    for pair in pairs:
+        group, sign, day = pair.rpartition("=")
+        if not sign or not group:
+            raise WatchError(
+                "XPB-W03",
+                name=plain("--adopted"),
+                value=pair,
+                rule=plain("It is written GROUP=DAY"),
+                remedy=plain("For example --adopted north=2026-11-03, and --adopted south= for not yet"),
+            )
+        out[group] = day or None
+    return out
 
 
 def run_portfolio(args: argparse.Namespace) -> int:
@@ -91,7 +207,18 @@ def run_portfolio(args: argparse.Namespace) -> int:
     from xpbench.watch.past_experiments import portfolio
 
     found = portfolio(args.root)
-    answer(args, found.to_dict(), "\n".join(found.sentences))
+    if args.search:
+        best = found.search(args.search)
+        text = "\n".join(map(str, best)) or "No experiment here has these words: it seems not to have been tried."
+        answer(args, [b.to_dict() for b in best], text)
+        return DONE
+    lines = list(found.sentences)
+    if args.html:
+        from xpbench.memo.letter import programme_letter
+
+        path = programme_letter(args.root).save(args.html)
+        lines.append(f"Overview written to {path}. Check it any time with: xpbench verify {path}")
+    answer(args, found.to_dict(), "\n".join(lines))
     return DONE
 
 

@@ -7,6 +7,7 @@ engines      DuckDB, Spark, warehouses
 jsonl        JSON Lines to Parquet
 summary      what passes from data to statistics
 blocks       which columns each metric needs together
+members      users inside units that were assigned whole: sums by unit
 moments      from a unit table to moments; sums: the same bits on every run
 unit_values  values of units without ids, for re-randomising
 histogram    counts per bin of a winsorized metric

@@ -12,6 +12,9 @@ from xpbench.plan import Plan
 from xpbench.plan.metrics import Formula, MetricBase, Quantile, Ratio, Winsorize
 from xpbench.plan.rules import has_one_value
 
+PAST, STRATUM = "past.", "is."
+"""How labels of covariates begin: another metric's values before the exposure, and whether a segment has a value."""
+
 
 @dataclass(frozen=True, slots=True)
 class BlockColumn:
@@ -112,7 +115,8 @@ def blocks_of(plan: Plan, parts_of: Callable[[MetricBase], Parts]) -> list[Block
                 shown = f"{name}.{label}" if compound and name == "before" else name
                 if measure not in {c.measure for c in covariates}:
                     cap_name = shown if ours else name
-                    covariates.append(BlockColumn(shown, measure, None if name == "seen" else winsorize, owner, cap_name))
+                    free = name == "seen" or name.startswith((PAST, STRATUM))
+                    covariates.append(BlockColumn(shown, measure, None if free else winsorize, owner, cap_name))
             for name, measure in part.before:  # same cap as the covariate, where both are there
                 cap_name = next((n for n, c in part.covariates if c == measure), f"before.{name}")
                 cap_name = f"before.{label}" if ours else cap_name

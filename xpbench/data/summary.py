@@ -27,6 +27,10 @@ NOT_MET = "(not met)"
 """Slice of units that met no variant of the other experiment, or several."""
 
 
+TOTAL, MEMBERS = "total", "members"
+"""First columns of a cell whose units are groups of users: the sum over a group, and its users (for a ratio `of`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """Moments of one metric for one variant, overall or in one slice.
@@ -39,7 +43,8 @@ class Cell:
             exposure) or `"$experiment:<name>"` (variant of another experiment on the same units).
         slice: Value of the dimension as text.
         columns: What the moments are of, in order. First the metric's own columns (`("value",)`, or
-            `("numerator", "denominator")`, or for a formula the keys it names), then covariates (`"before"` and
+            `("numerator", "denominator")`, or for a formula the keys it names; `("total", "members")` or `("total", "of")`
+            where units are groups of users), then covariates (`"before"` and
             `"seen"` for event metrics, `"before.numerator"`, `"before.denominator"` and `"seen"` for ratios of them,
             column names for per-unit tables). In form `before`, the own columns as they were before the exposure; for a
             per-unit table one column for each covariate, each a metric of its own.
@@ -187,6 +192,9 @@ class Summary(Shows):
         last_exposure: Latest exposure, or "".
         data_until: Time of the last event, or "".
         engine: Name and version of the engine.
+        content: Digest of each column that was read, bound to the ids of the rows; "" is that of the rows themselves. Two
+            readings of one table that took different columns agree in those that both took. Empty where the fingerprint is
+            that of files. It goes into the ledger with a look, and no further.
     """
 
     rows_of_frame: ClassVar[str] = "cells"
@@ -205,6 +213,7 @@ class Summary(Shows):
     last_exposure: str = ""
     data_until: str = ""
     engine: str = ""
+    content: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     _by_place: dict[tuple[str, str, str, str, str], Cell] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def cell(

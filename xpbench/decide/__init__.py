@@ -7,6 +7,7 @@ analysis     all rows of a readout
 rows         one row: a metric for one treatment against control
 estimate     from the moments of a metric to a pair of estimates
 designs      the model of the plan as multiplier and p-value
+saved        what each covariate takes out of the noise
 bayesian     which posterior belongs to which metric and prior
 margins      whether a guardrail is within its margin
 segments     results by declared segment

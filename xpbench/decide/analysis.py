@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from xpbench.data.summary import SourceForm, Summary
 from xpbench.decide.bayesian import read_posterior
-from xpbench.decide.designs import Grouped, PlannedAnytime, PlannedDesign, design_of
+from xpbench.decide.designs import Grouped, PlannedAnytime, PlannedDesign, Shared, design_of
 from xpbench.decide.estimate import Estimate, capped_away, estimate, waiting, with_noise
 from xpbench.decide.looks import FoundLook, Look, closing_of, standing
 from xpbench.decide.margins import judge_margin
@@ -18,6 +18,7 @@ from xpbench.plan.design import Bayesian, GroupSequential, Sequential, Variant
 from xpbench.plan.methods import MATCHED, POWER, VERDICTS, WHOLE
 from xpbench.plan.metrics import MetricBase
 from xpbench.stats.compatible import WHY, Kind, mixpanel_test
+from xpbench.stats.functionals import ClusterMean
 from xpbench.stats.inference import Absolute, Relative, absolute, noninferior, pivot, practical, relative
 from xpbench.stats.multiplicity import Method, adjust_p, ebh_adjusted, interval_alpha
 from xpbench.stats.multipliers import q_fixed
@@ -119,8 +120,9 @@ def analyse(
     """One row per metric and treatment variant, in plan order.
 
     Families: the primary metrics times treatment variants share one, corrected by `plan.correction`; the secondary metrics
-    another, by `plan.secondary_correction` (or both one family, as the plan says). Guardrails stand outside: to ship, all must
-    pass, so each keeps the plan's alpha.
+    another, by `plan.secondary_correction` (or both one family, as the plan says). A treatment that was dropped while the
+    experiment ran has no rows and stays in the families, as a comparison that finds nothing. Guardrails stand outside: to
+    ship, all must pass, so each keeps the plan's alpha.
 
     Args:
         plan: The plan.
@@ -209,8 +211,12 @@ def _correct(plan: Plan, items: Sequence[_Item], looks: Sequence[Look]) -> list[
             elif (held := stand[k]) is not None:
                 p_values[k] = held[0].p
         own = [p_values[k] for k in members]
-        adjusted = ebh_adjusted([items[k].e_value() for k in members]) if used == "e-bh" else adjust_p(own, method=used)
-        of = sum(not math.isnan(p) for p in own)
+        gone = sum(m.role in names for m in plan.metrics) * len(plan.dropped or ())  # without evidence, and in the family
+        if used == "e-bh":
+            adjusted = ebh_adjusted([*(items[k].e_value() for k in members), *[0.0] * gone])[: len(members)]
+        else:
+            adjusted = adjust_p([*own, *[1.0] * gone], method=used)[: len(members)]
+        of = sum(not math.isnan(p) for p in own) + gone
         rejected = sum(bool(p <= plan.alpha) for p in adjusted if not math.isnan(p))
         alpha = interval_alpha(alpha=plan.alpha, method=used, rejected=rejected, of=of) if of else plan.alpha
         if names == ("guardrail",):
@@ -230,9 +236,11 @@ def _row(
     chance = risk = None
     if isinstance(plan.model, Bayesian) and pair.status == "ok":
         reading = read_posterior(plan.model, metric, est, mass=plan.model.confidence)
-        chance, risk, effect, lift = reading.chance, number(reading.risk), reading.effect, reading.lift
-        confidence = plan.model.confidence
-        verdict: RowVerdict = "better" if chance >= confidence else "worse" if chance <= 1.0 - confidence else "unclear"
+        chance, risk, effect, lift = number(reading.chance), number(reading.risk), reading.effect, reading.lift
+        verdict: RowVerdict = "unclear"  # a prior on the lift says nothing where the control's mean is zero
+        if chance is not None:
+            confidence = plan.model.confidence
+            verdict = "better" if chance >= confidence else "worse" if chance <= 1.0 - confidence else "unclear"
     else:
         sign = effect.effect if corrected.standing is None else effect.effect * 0.0 + corrected.standing[0].sign
         verdict = _verdict(sign, corrected.p_adjusted, plan.alpha, metric.direction)
@@ -349,9 +357,8 @@ def _guardrail(
         mixture=item.design.mixture if isinstance(item.design, PlannedAnytime) else None,
     )
     p_value = level.p_value
-    if isinstance(item.design, Grouped):
-        two_sided = item.design.p_of(level.z)
-        p_value = two_sided / 2.0 if level.z > 0.0 else 1.0 - two_sided / 2.0
+    if isinstance(item.design, (Grouped, Shared)):
+        p_value = item.design.p_one_sided(level.z, pair.n)
     return state, number(judged.margin), judged.scale, number(p_value)
 
 
@@ -372,7 +379,8 @@ def _sensitivity(
         raw = estimate(metric, *cells)
         note = "Values are not capped" + (", no covariates." if est.reduction is not None else ".")
         out.append(_variant_of("raw", raw.unadjusted, item.design, alpha, note))
-    if est.moments is not None and not est.is_quantile and not est.borrows and est.pair.status == "ok":
+    grouped = isinstance(est.subject, ClusterMean)  # Mixpanel has no test for it
+    if est.moments is not None and not est.is_quantile and not est.borrows and not grouped and est.pair.status == "ok":
         out.append(_compatible(plan, metric, est))
     return tuple(out)
 
@@ -381,7 +389,7 @@ def _after_stop(item: _Item, alpha: float) -> list[Sensitivity]:
     """The estimate that stopping at this look does not exaggerate; empty where no look came before."""
     pair = item.estimate.pair
     z = item.z_score() if item.scores is not None else pivot(pair)
-    found = item.design.after_stop(z, alpha) if math.isfinite(z) and z != 0.0 else None
+    found = item.design.after_stop(z, alpha, pair.n) if math.isfinite(z) and z != 0.0 else None
     if found is None:
         return []
     drift, p_value = found

@@ -109,6 +109,11 @@ def chance_from_here(lift: float, seen: float, error: float, times: float, bar: 
     return NORMAL.cdf((f * seen + (1.0 - f) * lift - bar) / (error * math.sqrt(f * (1.0 - f))))
 
 
+def split_in_all(plan: Mapping[str, Any]) -> float:
+    """Sum of the variants' splits: 1, or less where a treatment was dropped."""
+    return sum(float(v["split"]) for v in plan["variants"]) or 1.0
+
+
 def multiplier_at(plan: Mapping[str, Any], alpha: float, units: float, share: float) -> float:
     """Multiplier of the plan's design for a comparison that is read at that many units, its last look where looks are planned.
 
@@ -123,19 +128,32 @@ def multiplier_at(plan: Mapping[str, Any], alpha: float, units: float, share: fl
     if model["kind"] == "sequential":
         level = round(1.0 - model["confidence"], 12)
         if model.get("n_opt"):
-            k = units * (-2.0 * math.log(level) + math.log1p(-2.0 * math.log(level))) / (model["n_opt"] * share)
+            registered = share * split_in_all(plan)  # of the units that the plan was registered for
+            k = units * (-2.0 * math.log(level) + math.log1p(-2.0 * math.log(level))) / (model["n_opt"] * registered)
         else:
-            parts = [v["split"] for v in plan["variants"]]
+            parts = [v["split"] / split_in_all(plan) for v in plan["variants"]]
             own = max(parts) / share if share else 0.5
             k = units * (model.get("tau") or 0.0) ** 2 * own * (1.0 - own)
         return math.sqrt((k + 1.0) / k * (math.log(k + 1.0) - 2.0 * math.log(alpha))) if k > 0 else math.inf
     if model["kind"] == "group_sequential":
         looks = len(model.get("looks", (0.5, 1.0)))
+        beyond = model.get("beyond")
+        if beyond:
+            level = beyond * round(1.0 - model["confidence"], 12)
+            horizon = share * (plan.get("horizon", {}).get("units") or units / share)
+            k = units * (-2.0 * math.log(level) + math.log1p(-2.0 * math.log(level))) / horizon
+            mixed = math.sqrt((k + 1.0) / k * (math.log(k + 1.0) - 2.0 * math.log(alpha * beyond)))
+            if units > horizon * (1.0 + 1e-9):
+                return mixed
+            own = {**plan, "model": {**model, "beyond": None}}
+            return min(mixed, multiplier_at(own, alpha * (1.0 - beyond), units, share))
         if model.get("spending") == "reflection":
             return NORMAL.inv_cdf(1.0 - alpha / 4.0)
         if model.get("spending") == "pocock":
             return fixed * _POCOCK.get(looks, 1.231 if looks > 5 else 1.0)
-        return fixed * (1.0 + 0.0085 * (looks - 1))
+        if looks <= 5:
+            return fixed * (1.0 + 0.0085 * (looks - 1))
+        return fixed + (NORMAL.inv_cdf(1.0 - alpha / 4.0) - fixed) * (1.0 - 1.8 / math.sqrt(looks))
     return fixed
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from scipy.special import ndtr
 
-from xpbench.decide.looks import FULL, Look
+from xpbench.decide.looks import FULL, Look, ended
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, Frequentist, GroupSequential, Sequential, Variant
 from xpbench.stats.inference import e_value, p_anytime, p_fixed, pivot
@@ -57,7 +57,7 @@ class PlannedDesign(Protocol):
         """Whether the design is read once, at its end."""
         ...
 
-    def after_stop(self, z: float, alpha: float) -> tuple[Stopped, float] | None:
+    def after_stop(self, z: float, alpha: float, n: int) -> tuple[Stopped, float] | None:
         """The drift at information 1 and its p-value by the order of stages; None where no look came before."""
         ...
 
@@ -89,7 +89,7 @@ class PlannedFixed:
         """The normal's."""
         return float(ndtr(-z))
 
-    def after_stop(self, z: float, alpha: float) -> None:
+    def after_stop(self, z: float, alpha: float, n: int) -> None:
         """Read once, nothing stops early."""
         return
 
@@ -137,7 +137,7 @@ class PlannedAnytime:
         """Half of the two-sided one on the good side."""
         return min(1.0, 0.5 * math.exp(-self.log_e_score(z, n))) if z > 0.0 else 1.0
 
-    def after_stop(self, z: float, alpha: float) -> None:
+    def after_stop(self, z: float, alpha: float, n: int) -> None:
         """A mixture has no boundary that is spent."""
         return
 
@@ -179,15 +179,86 @@ class Grouped:
         two_sided = self.p_of(z)
         return two_sided / 2.0 if z > 0.0 else 1.0 - two_sided / 2.0
 
-    def after_stop(self, z: float, alpha: float) -> tuple[Stopped, float] | None:
+    def after_stop(self, z: float, alpha: float, n: int) -> tuple[Stopped, float] | None:
         """Median-unbiased, over the looks up to this one; None for the first look and for too many or too close ones."""
-        looks = self.information
-        gaps = [b - a for a, b in itertools.pairwise(looks)]
-        if not gaps or len(looks) > MOST_LOOKS or min(gaps) < CLOSEST_LOOKS:
+        return _after(z, alpha, self.information, lambda: self.bounds(alpha))
+
+    def bounds(self, alpha: float) -> list[float]:
+        """Multiplier at every look so far."""
+        return q_group(alpha, self.information, self.spending, final=self.final)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Error spending up to the horizon, and a share of the level for a normal mixture, which holds after it as well.
+
+    Two tests at levels that add up to alpha (Bonferroni): a boundary is crossed where one of the two is.
+    """
+
+    grouped: Grouped
+    anytime: PlannedAnytime
+    share: float
+    closed: bool
+    interval: str = "group-sequential"
+    reads_once: bool = False
+
+    @property
+    def information(self) -> tuple[float, ...]:
+        """Of the looks so far."""
+        return self.grouped.information
+
+    def _levels(self, alpha: float) -> tuple[float, float]:
+        return (1.0 - self.share) * alpha, self.share * alpha
+
+    def q(self, pair: Pair, alpha: float) -> float:
+        """The smaller of the two multipliers; the mixture's alone once the planned looks are over."""
+        ours, theirs = self._levels(alpha)
+        mixed = self.anytime.q(pair, theirs)
+        return mixed if self.closed or pair.status != "ok" else min(self.grouped.q(pair, ours), mixed)
+
+    def p_value(self, pair: Pair) -> float:
+        """The smaller of the two p-values, each over its share of the level."""
+        return self.p_score(pivot(pair), pair.n)
+
+    def q_score(self, n: int, alpha: float) -> float:
+        """The same for the score statistic."""
+        ours, theirs = self._levels(alpha)
+        mixed = self.anytime.q_score(n, theirs)
+        return mixed if self.closed else min(self.grouped.q_score(n, ours), mixed)
+
+    def p_score(self, z: float, n: int) -> float:
+        """The smaller of the two p-values, each over its share of the level; NaN for NaN."""
+        if math.isnan(z):
+            return math.nan
+        mixed = self.anytime.p_score(z, n) / self.share
+        return min(1.0, mixed if self.closed else min(self.grouped.p_of(z) / (1.0 - self.share), mixed))
+
+    def p_one_sided(self, z: float, n: int) -> float:
+        """Half of the two-sided one on the good side."""
+        two_sided = self.p_score(z, n)
+        return two_sided / 2.0 if z > 0.0 else 1.0 - two_sided / 2.0
+
+    def after_stop(self, z: float, alpha: float, n: int) -> tuple[Stopped, float] | None:
+        """As for error spending, with the boundary of both; None after the horizon."""
+        if self.closed:
             return None
-        bounds = q_group(alpha, looks, self.spending, final=self.final)  # type: ignore[arg-type]
-        above = exceeding(z, looks=looks, bounds=bounds, drift=0.0)
-        return stopped(z, looks=looks, bounds=bounds, alpha=alpha), 2.0 * min(above, 1.0 - above)
+        ours, theirs = self._levels(alpha)
+        looks = self.information
+
+        def bounds() -> list[float]:
+            per_look = [float(q_mixture(theirs, n * float(self.anytime.mixture.rho2 or 0.0) * t / looks[-1])) for t in looks]
+            return [min(a, b) for a, b in zip(self.grouped.bounds(ours), per_look, strict=True)]
+
+        return _after(z, alpha, looks, bounds)
+
+
+def _after(z: float, alpha: float, looks: tuple[float, ...], bounds: Callable[[], list[float]]) -> tuple[Stopped, float] | None:
+    gaps = [b - a for a, b in itertools.pairwise(looks)]
+    if not gaps or len(looks) > MOST_LOOKS or min(gaps) < CLOSEST_LOOKS:
+        return None
+    edges = bounds()
+    above = exceeding(z, looks=looks, bounds=edges, drift=0.0)
+    return stopped(z, looks=looks, bounds=edges, alpha=alpha), 2.0 * min(above, 1.0 - above)
 
 
 def design_of(
@@ -215,7 +286,14 @@ def design_of(
             return PlannedAnytime(_mixture(plan, model, treatment))
         case GroupSequential():
             before = [(look.units, bool(look.last)) for look in looks] or [(n, False) for n in earlier_units]
-            return Grouped(*information_of(before, units=units, horizon=plan.horizon.units or units, last=last, model=model))
+            horizon = plan.horizon.units or units
+            grouped = Grouped(*information_of(before, units=units, horizon=horizon, last=last, model=model))
+            if model.beyond is None:
+                return grouped
+            both = horizon * (plan.control.split + treatment.split)
+            mixture = Mixture.optimal(alpha=model.beyond * plan.alpha, n_opt=both)
+            closed = ended(plan, looks) is not None or (not looks and any(n >= horizon * FULL for n in earlier_units))
+            return Shared(grouped, PlannedAnytime(mixture), model.beyond, closed)
         case Frequentist() | Bayesian():
             return PlannedFixed()
 

@@ -10,7 +10,7 @@ from xpbench.decide.readout import RESTARTED, SEVERAL
 from xpbench.ledger import Entry
 from xpbench.ledger.knowledge import columns_of, data_of
 from xpbench.plan import Plan
-from xpbench.plan.amendable import class_of
+from xpbench.plan.amendable import class_of, pointers_of_drop
 from xpbench.plan.design import Frequentist
 from xpbench.plan.diff import diff
 
@@ -42,10 +42,11 @@ def deviations_of(entries: Iterable[Entry], used: Mapping[str, Any]) -> tuple[Ma
             in_force = entry.body["plan"]
         elif entry.kind == "amended":
             known = "effects seen" if gate_failed else entry.body["knowledge"]
+            drop = pointers_of_drop(in_force, entry.body["plan"]) if in_force is not None and not gate_failed else ()
             out += [
                 {
                     **change,
-                    "class": _class(known, change["pointer"]),
+                    "class": _class(known, change["pointer"], is_drop=change["pointer"] in drop),
                     "seq": entry.seq,
                     "at": entry.at,
                     "reason": entry.body["reason"],
@@ -60,12 +61,11 @@ def deviations_of(entries: Iterable[Entry], used: Mapping[str, Any]) -> tuple[Ma
     return tuple(out)
 
 
-def _class(known: str, pointer: str) -> Class:
+def _class(known: str, pointer: str, *, is_drop: bool) -> Class:
     if known in _BEFORE:
         return "amendment before data"
-    return (
-        "amendment after effects" if known == "effects seen" and class_of(pointer) != "neutral" else "amendment after outcomes"
-    )
+    turns = known == "effects seen" and class_of(pointer) != "neutral" and not is_drop
+    return "amendment after effects" if turns else "amendment after outcomes"
 
 
 def stamps_of_record(entries: Sequence[Entry], plan: Plan) -> tuple[str, ...]:

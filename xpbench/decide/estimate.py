@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from xpbench.data.summary import Cap, Cell
+from xpbench.data.summary import TOTAL, Cap, Cell
 from xpbench.plan.metrics import Formula, MetricBase, Quantile
 from xpbench.stats.cuped import adjustment
-from xpbench.stats.functionals import FormulaOfMeans, Functional, RatioOfMeans
+from xpbench.stats.functionals import ClusterMean, FormulaOfMeans, Functional, RatioOfMeans
 from xpbench.stats.moments import Moments
 from xpbench.stats.pairs import Pair, borrowed, pair_of, quantile_pair, without_noise
 from xpbench.stats.proportion import EventCounts, counts, is_binary, is_rare, is_tiny
@@ -158,6 +158,8 @@ def subject_of(metric: MetricBase, columns: tuple[str, ...]) -> tuple[int | Func
 
         names = formula.parse(metric.expression).names()
         return FormulaOfMeans.of(metric.expression, names=columns[: len(names)]), list(range(len(names), len(columns)))
+    if columns[:1] == (TOTAL,):
+        return ClusterMean(0, 1), [RatioOfMeans(i, 1) for i in range(2, len(columns))]
     if columns[:2] == ("numerator", "denominator"):
         return RatioOfMeans(0, 1), list(range(2, len(columns)))
     return 0, list(range(1, len(columns)))

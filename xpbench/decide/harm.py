@@ -27,7 +27,7 @@ def harm_alarm(plan: Plan, summary: Summary) -> HarmAlarm:
     Source: normal mixture, Waudby-Smith et al. 2021; the pivot at the margin, Fieller 1954; Miettinen and Nurminen 1985.
     """
     rails = [m for m in plan.metrics_with("guardrail") if m.margin is not None or m.margin_rel is not None]
-    tests = len(rails) * len(plan.treatments)
+    tests = len(rails) * plan.planned_treatments
     if not tests:
         return HarmAlarm(False, (), plan.decision.harm_alpha)
     alpha = plan.decision.harm_alpha / tests

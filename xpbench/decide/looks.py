@@ -116,8 +116,15 @@ def without_promise(cost: Cost, stamps: Sequence[str]) -> Cost:
 def closing_of(plan: Plan, looks: Sequence[Look]) -> Look | None:
     """The look that ended a group-sequential plan: the first that counts at full information, or declared the last.
 
-    What comes in after it decides nothing: the level is spent.
+    What comes in after it decides nothing: the level is spent. None where the plan has a share of it for later looks.
     """
+    if isinstance(plan.model, GroupSequential) and plan.model.beyond is not None:
+        return None
+    return ended(plan, looks)
+
+
+def ended(plan: Plan, looks: Sequence[Look]) -> Look | None:
+    """The look after which a group-sequential boundary has nothing left to spend."""
     if not isinstance(plan.model, GroupSequential):
         return None
     enough = (plan.horizon.units or 0) * FULL

@@ -25,6 +25,7 @@ from xpbench.shows import Shows
 from xpbench.wording import numbers, rows, verdicts
 
 if TYPE_CHECKING:
+    from xpbench.decide.saved import Saved
     from xpbench.views.view import View
 
 SCHEMA = 1
@@ -244,6 +245,13 @@ class Readout(Shows):
     def to_frame(self) -> Any:
         """One row per metric and treatment variant as a pandas DataFrame; see `rows.FRAME_COLUMNS`."""
         return frame(self.rows, power=float(self.plan["planning"]["power"]))
+
+    def variance_saved(self) -> tuple[Saved, ...]:
+        """What each source of covariates takes out of the noise, alone and beyond the others; empty without CUPED."""
+        from xpbench.decide.saved import variance_saved
+        from xpbench.plan import Plan
+
+        return variance_saved(Plan(**self.plan), self.summary)
 
     @property
     def what_now(self) -> WhatNow:

@@ -328,7 +328,8 @@ def _rail_times(plan: Mapping[str, Any], readout: Mapping[str, Any], row: Mappin
 
 def _share(plan: Mapping[str, Any], variant: str) -> float:
     """Share of control and this treatment of all units."""
-    return float(sum(v["split"] for v in plan["variants"] if v.get("control") or v["key"] == variant))
+    own = sum(float(v["split"]) for v in plan["variants"] if v.get("control") or v["key"] == variant)
+    return own / chances.split_in_all(plan)
 
 
 def _continues(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> bool:
@@ -346,8 +347,7 @@ def planned_chance(plan: Mapping[str, Any], *, rails: bool = False) -> float | N
         rails: Also ask that every guardrail is shown to be within its margin, if the change does nothing to it.
     """
     units = plan.get("horizon", {}).get("units")
-    control = next(v["split"] for v in plan["variants"] if v.get("control"))
-    share = control + next(v["split"] for v in plan["variants"] if not v.get("control"))
+    share = _share(plan, next(v["key"] for v in plan["variants"] if not v.get("control")))
     policy = plan.get("decision", {})
     wins, passes = [], 1.0
     for metric in plan["metrics"]:
@@ -377,7 +377,7 @@ def planned_chance(plan: Mapping[str, Any], *, rails: bool = False) -> float | N
 def _alpha(plan: Mapping[str, Any]) -> float:
     """Level of a primary comparison: Bonferroni's share, which the steps of Holm begin with."""
     alpha = round(1.0 - float(plan["model"]["confidence"]), 12)
-    count = sum(m["role"] == "primary" for m in plan["metrics"]) * (len(plan["variants"]) - 1)
+    count = sum(m["role"] == "primary" for m in plan["metrics"]) * (len(plan["variants"]) - 1 + len(plan.get("dropped") or ()))
     return alpha if plan.get("correction") == "none" else alpha / max(count, 1)
 
 
@@ -396,6 +396,7 @@ def planned_error(plan: Mapping[str, Any], metric: Mapping[str, Any], units: flo
     treatment = next(v["split"] for v in plan["variants"] if not v.get("control"))
     if not control or not treatment:
         return None
+    total /= chances.split_in_all(plan)
     return float(sd / abs(mean) * math.sqrt(1.0 / (control * total) + 1.0 / (treatment * total)))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from xpbench.errors.catalogue import CATALOGUE
 from xpbench.errors.message import Message
-from xpbench.outward import address
+from xpbench.outward import address, terminal
 
 SHOWN_CHARACTERS = 120
 """How much of one value a message shows."""
@@ -74,7 +74,7 @@ def words(code: str, values: Mapping[str, Any]) -> Message:
         k: (
             shown(v)[1:-1]
             if isinstance(v, str) and k in _UNQUOTED and not isinstance(v, _Plain)
-            else (str(v) if isinstance(v, _Plain) else shown(v))
+            else (terminal(v) if isinstance(v, _Plain) else shown(v))  # names from data may be among our words
         )
         for k, v in values.items()
     }

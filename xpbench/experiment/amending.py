@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,10 +13,11 @@ from xpbench.experiment.opening import plan_in_force
 from xpbench.experiment.reasons import ensure_reason
 from xpbench.ledger import Entry, Ledger, Witness, knowledge
 from xpbench.plan import Plan
+from xpbench.plan.amendable import pointers_of_drop
 from xpbench.plan.diff import Change, diff
 from xpbench.plan.reading import ensure_registrable
 
-FROZEN_PARTS = ("/key", "/unit", "/assignment", "/variants")
+FROZEN_PARTS = ("/key", "/unit", "/assignment", "/variants", "/dropped")
 """What an amendment may not touch: it decides which unit gets which variant."""
 
 _LABEL = re.compile(r"/variants/\[[^\]]*\]/name\Z")
@@ -48,8 +50,11 @@ def record_amendment(ledger: Ledger, after: Plan, *, reason: str, by: str | None
         changes = diff(before.to_dict(), after.to_dict())
         if not changes:
             raise DecisionError("XPB-R10")
+        drop = pointers_of_drop(before.to_dict(), after.to_dict())
+        if drop:
+            _ensure_it_runs(entries, before, after)
         for change in changes:
-            frozen = change.pointer.startswith(FROZEN_PARTS) and not _LABEL.match(change.pointer)
+            frozen = change.pointer.startswith(FROZEN_PARTS) and not _LABEL.match(change.pointer) and change.pointer not in drop
             if frozen and not _is_ramp(change, before):
                 raise DecisionError("XPB-R07", pointer=plain(change.pointer))
         if not undo:
@@ -82,6 +87,21 @@ def _ensure_nothing_undone(changes: Sequence[Change], entries: Sequence[Entry]) 
                         earlier.get(k) for k in ("pointer", "after", "before")
                     ):
                         raise DecisionError("XPB-R18", pointer=plain(change.pointer), seq=entry.seq, by=entry.by or "")
+
+
+def _ensure_it_runs(entries: Sequence[Entry], before: Plan, after: Plan) -> None:
+    """Return only if a treatment may be dropped still: no look had all units, and nothing is decided.
+
+    Raises:
+        DecisionError: `XPB-R34`.
+    """
+    gone = ", ".join(v.key for v in before.variants if v.key not in {w.key for w in after.variants})
+    most = math.inf if before.model.kind == "sequential" else before.horizon.units or math.inf
+    for entry in entries:
+        is_last = entry.kind in ("opened", "peeked") and (entry.body["n"] >= most or bool(entry.body.get("last")))
+        if is_last or entry.kind == "decided":
+            reason = f"entry {entry.seq} is its last planned look" if is_last else "there is a decision on record"
+            raise DecisionError("XPB-R34", value=gone, reason=plain(reason))
 
 
 def _is_ramp(change: Change, plan: Plan) -> bool:

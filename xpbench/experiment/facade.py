@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,7 +22,7 @@ from xpbench.experiment.opening import decision_of, keep_plan, methods_in_force,
 from xpbench.experiment.reading import carried, newest_look, reading_of, source_again
 from xpbench.experiment.reasons import ensure_reason
 from xpbench.experiment.revealing import looks_of, note_health, reveal, seal
-from xpbench.experiment.sources import source_of
+from xpbench.experiment.sources import log_of, source_of
 from xpbench.experiment.state import LOOKED, Status, status_of, unsigned
 from xpbench.health import Check
 from xpbench.health.sealing import under_seal
@@ -31,11 +32,13 @@ from xpbench.ledger.grammar import conflicts
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
+    from xpbench.experiment.watching import Watched
     from xpbench.memo import Memo
     from xpbench.memo.reproduce import Reproduction
     from xpbench.mixpanel.client import Client
     from xpbench.mixpanel.lifecycle import Published
     from xpbench.mixpanel.sync import Sync
+    from xpbench.watch.estimators import Trend
 
 
 class Experiment:
@@ -132,6 +135,25 @@ class Experiment:
         keep_plan(self.folder, self.ledger.entries())
         self._base = self.ledger.head
         return open_experiment(self.key, self.root, clock=self._clock, agent=self.ledger.agent)
+
+    def drop(self, variant: str, *, reason: str, by: str | None = None) -> Experiment:
+        """Drop a treatment while the experiment runs: an amendment with a known price.
+
+        The treatment is read and analysed no more; each unit keeps its variant, and every correction goes on counting the
+        treatment as planned, so that the level of false positives stays what it was. The memo's first page says so. Switch the
+        treatment off where it is served. Adding one needs a restart.
+
+        Args:
+            variant: Key of a treatment.
+            reason: Why.
+            by: Who.
+
+        Raises:
+            PlanError: `XPB-P32`, it is none of several treatments.
+            DecisionError: `XPB-R34` the run is over, `XPB-R02` no reason.
+            LedgerError: `XPB-L16`, somebody amended, decided or restarted since this handle was opened.
+        """
+        return self.amend(self.plan.without(variant), reason=reason, by=by)
 
     # reading
 
@@ -422,6 +444,77 @@ class Experiment:
     def memo_path(self) -> Path:
         """Where the memo of this experiment is kept."""
         return self.folder / MEMO
+
+    # after shipping
+
+    def watch(
+        self,
+        source: Source | Any,
+        *,
+        by: str,
+        note: str = "",
+        trend: Trend = "linear",
+        settle_days: float = 1.0,
+        group_by: str | None = None,
+        adopted: Mapping[str, date | str | None] | None = None,
+        trigger: str | None = None,
+    ) -> Watched:
+        """Make the checks of the contract that are due, from a log, and write their letters.
+
+        The series is made here: holdback, before and after, or staggered, as the plan says. Days that are not over don't count,
+        nor those that the log does not reach by `settle_days` beyond their end. Each check goes on record before its letter is
+        written: `watch.html` about the newest one, `watch-day-14.html` and `watch-day-28.html` beside it.
+
+        Args:
+            source: `xp.events(...)`, or what it takes: paths, a folder, a table.
+            by: Who looks.
+            note: Anything to remember.
+            trend: For before and after: `linear` protects from a drift that was there before.
+            settle_days: Time beyond the end of a day that the log must reach: what arrives late is in it by then.
+            group_by: With a staggered rollout: the property that holds a unit's group.
+            adopted: With a staggered rollout: first day with the variant by group, None = not yet.
+            trigger: Event that makes a unit active on a day, for before and after; any event if missing.
+
+        Raises:
+            WatchError: `XPB-W01` no contract, `XPB-W02` not shipped, `XPB-W03` what does not fit.
+            DataError: the log can't be read under the plan.
+        """
+        from xpbench.experiment.watching import watch
+
+        return watch(
+            self.plan,
+            self.ledger,
+            self.folder,
+            log_of(self.plan, source),
+            by=by,
+            note=note,
+            trend=trend,
+            settle_days=settle_days,
+            group_by=group_by,
+            adopted=adopted,
+            trigger=trigger,
+            clock=self._clock,
+        )
+
+    def watch_power(
+        self, source: Source | Any, *, change: float, trend: Trend = "linear", trigger: str | None = None
+    ) -> dict[str, float]:
+        """How likely the last check calls a change for the worse breached, by metric; asked before shipping (pre_post).
+
+        The days of the past are played: their own noise and autocorrelation, with a step of that size at shipping.
+
+        Args:
+            source: As for `watch`.
+            change: As a share of the metric's mean, such as 0.05.
+            trend: As for `watch`.
+            trigger: As for `watch`.
+
+        Raises:
+            WatchError: `XPB-W01` no contract; `XPB-W03` another estimator than `pre_post`, or too few days.
+        """
+        from xpbench.experiment.watching import power
+
+        return power(self.plan, log_of(self.plan, source), self._clock(), change=change, trend=trend, trigger=trigger)
 
     # in Mixpanel
 

@@ -30,6 +30,7 @@ from xpbench.health import Check
 from xpbench.health.pooled import pooled_outcomes
 from xpbench.health.sealing import under_seal
 from xpbench.ledger import Entry, Ledger
+from xpbench.ledger.knowledge import same_data, state_of_data
 from xpbench.plan import Plan
 from xpbench.plan.amendable import class_of
 from xpbench.plan.design import GroupSequential, Sequential
@@ -37,13 +38,15 @@ from xpbench.plan.design import GroupSequential, Sequential
 
 def looks_of(entries: Sequence[Entry]) -> tuple[Look, ...]:
     """All looks at effects on record, oldest first."""
+    in_force: Mapping[str, Any] = next((e.body["plan"] for e in reversed(entries) if e.kind in ("registered", "amended")), {})
+    dropped = {d["key"] for d in in_force.get("dropped") or ()}
     turned = max((e.seq for e in entries if e.kind == "amended" and _is_decisive(e)), default=0)
     return tuple(
         Look(
             e.seq,
             e.at,
             e.by or "",
-            int(e.body["n"]),
+            int(e.body["n"]) - sum(int(e.body["units"].get(k, 0)) for k in dropped),
             e.kind == "opened",
             str(e.body.get("reason", "")),
             str(e.body.get("last", "")),
@@ -112,10 +115,12 @@ def reveal(
     last: str = "",
 ) -> Readout:
     """The effects; the ledger has the look, safely on disk, before anything leaves this function, be it an error."""
-    ensure_agent_may_look(plan, ledger.entries(), ledger.agent, summary.fingerprint)
+    body: dict[str, Any] = _seen(plan, summary, reading)
+    if summary.content:
+        body["content"] = dict(summary.content)
+    ensure_agent_may_look(plan, ledger.entries(), ledger.agent, body)
     earlier = looks_of(ledger.entries())
-    body: dict[str, Any] = {
-        **_seen(plan, summary, reading),
+    body |= {
         "health": health_counts(health),
         "reason": reason,
         "progress": round(state.progress, 6),
@@ -128,12 +133,12 @@ def reveal(
         alone, rows = _rows(plan, summary, earlier, last=bool(last))
         found = {m: {v: f.to_dict() for v, f in of.items()} for m, of in findings_of(plan, alone).items()}
     except BaseException:
-        ledger.append(kind, _within_limit(plan, ledger, body), by=by)
+        ledger.append(kind, _as_recorded(plan, ledger, body), by=by)
         raise
     if isinstance(plan.model, (Sequential, GroupSequential)):
         body["findings"] = found if kind == "opened" else {}  # what a peek found stays out of the file that anyone may open
     body["shown"] |= {"rows": digest([r.to_dict() for r in rows])}
-    entry = ledger.append(kind, _within_limit(plan, ledger, body), by=by)
+    entry = ledger.append(kind, _as_recorded(plan, ledger, body), by=by)
     entries = ledger.entries()
     looks = looks_of(entries)
     deviations = (*deviations_of(entries, _used(plan, summary)), *drift_deviations(entries, plan), *ended_short(plan, looks))
@@ -165,17 +170,17 @@ def reveal(
 def looks_by_agents(entries: Sequence[Entry]) -> int:
     """Looks at effects that programs took on behalf of people, each state of the data once."""
     looks = [e for e in entries if e.kind in ("opened", "peeked") and e.agent]
-    return len({str(e.body.get("fingerprint", "")) or f"entry {e.seq}" for e in looks})
+    return len({state_of_data(e.body) or f"entry {e.seq}" for e in looks})
 
 
-def ensure_agent_may_look(plan: Plan, entries: Sequence[Entry], agent: str, fingerprint: str = "") -> None:
+def ensure_agent_may_look(plan: Plan, entries: Sequence[Entry], agent: str, look: Mapping[str, Any] | None = None) -> None:
     """Return only if the plan lets a program look at effects once more; a person may always.
 
     Args:
         plan: The plan in force.
         entries: Of its ledger.
         agent: The program, "" for a person.
-        fingerprint: Of the data; what a program has seen already is no further look.
+        look: What it would put on record; what a program has seen already is no further look.
 
     Raises:
         SealedError: `XPB-R40`, the plan forbids it, or the looks are used up.
@@ -183,8 +188,8 @@ def ensure_agent_may_look(plan: Plan, entries: Sequence[Entry], agent: str, fing
     most = plan.looks.agents if plan.looks is not None else None
     if not agent or most is None:
         return
-    seen = {str(e.body.get("fingerprint", "")) for e in entries if e.kind in ("opened", "peeked") and e.agent}
-    if most and fingerprint and fingerprint in seen:
+    seen = {state_of_data(e.body) for e in entries if e.kind in ("opened", "peeked") and e.agent}
+    if most and look is not None and (same_data(entries, look) or state_of_data(look)) in seen:
         return
     taken = looks_by_agents(entries)
     if taken >= most:
@@ -192,16 +197,18 @@ def ensure_agent_may_look(plan: Plan, entries: Sequence[Entry], agent: str, fing
         raise SealedError("XPB-R40", key=plan.key, agent=agent, allowed=plain(allowed), taken=taken)
 
 
-def _within_limit(plan: Plan, ledger: Ledger, body: Mapping[str, Any]) -> Mapping[str, Any] | Callable[..., Mapping[str, Any]]:
-    """The body of a look; that of a program counts the looks before it under the lock: of two at once only one is the last."""
-    if not ledger.agent or plan.looks is None or plan.looks.agents is None:
-        return body
+def _as_recorded(plan: Plan, ledger: Ledger, body: Mapping[str, Any]) -> Callable[[tuple[Entry, ...]], Mapping[str, Any]]:
+    """The body of a look, made under the lock: at which data it was, and whether a program may take one more.
 
-    def counted(entries: tuple[Entry, ...]) -> Mapping[str, Any]:
-        ensure_agent_may_look(plan, entries, ledger.agent, str(body["fingerprint"]))
-        return body
+    Of two programs at once only one takes the last look.
+    """
 
-    return counted
+    def made(entries: tuple[Entry, ...]) -> Mapping[str, Any]:
+        ensure_agent_may_look(plan, entries, ledger.agent, body)
+        earlier = same_data(entries, body)
+        return {**body, "same_data": earlier} if earlier else body
+
+    return made
 
 
 def _rows(plan: Plan, summary: Summary, earlier: tuple[Look, ...], *, last: bool) -> tuple[tuple[Row, ...], tuple[Row, ...]]:

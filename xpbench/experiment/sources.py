@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from xpbench.plan.metrics import Column
 
 if TYPE_CHECKING:
     from xpbench.data import EventSchema
+    from xpbench.data.logs.events import EventsSource
     from xpbench.experiment.gathering import Source
 
 KINDS = ("parquet", "jsonl", "csv")
@@ -60,6 +61,52 @@ def source_of(plan: Plan, given: Any, *, variant: str | None = None, day: str | 
     from xpbench.data import events
 
     return events(table)
+
+
+def log_of(plan: Plan, given: Any) -> EventsSource:
+    """A log of events, of what was given.
+
+    Raises:
+        InputError: `XPB-I04`, it is a table of units: what happens day by day is in the events.
+    """
+    from xpbench.data.logs.events import EventsSource
+
+    found = source_of(plan, given)
+    if not isinstance(found, EventsSource):
+        raise InputError(
+            "XPB-I04",
+            name="source",
+            value=type(found).__name__,
+            rule=plain("What happens day by day is read from a log of events"),
+            remedy=plain("Give xp.events(...) (--events on the command line), or a series of days (--data)"),
+        )
+    return found
+
+
+def log_of_files(
+    files: Sequence[str], *, schema: Sequence[str] = (), time_zone: str = "UTC", until: str | None = None
+) -> EventsSource:
+    """A log as a command names it; an event that nobody did counts as zero, since after shipping that may be so.
+
+    Args:
+        files: As for `xp.events`.
+        schema: `PART=COLUMN`, or a preset, each.
+        time_zone: Zone of the log's times.
+        until: Up to when it is complete.
+
+    Raises:
+        InputError: `XPB-I04`, there is no such part.
+        DataError: files are missing or of no kind that is read.
+    """
+    from xpbench.data import EventSchema, events
+    from xpbench.data.logs.log import PRESETS
+
+    presets = [s for s in schema if s in PRESETS]
+    base = getattr(EventSchema, presets[0])() if presets else EventSchema()
+    parts = schema_of(",".join(s for s in schema if s not in PRESETS))
+    named = {f.name: v for f in fields(EventSchema) if (v := getattr(parts, f.name)) != getattr(EventSchema(), f.name)}
+    given = files if len(files) > 1 else files[0]
+    return events(given, schema=replace(base, **named), time_zone=time_zone, until=until, absent_events="zero")
 
 
 def files_in(folder: str | Path) -> list[str]:

@@ -17,6 +17,7 @@ from xpbench.stats.accrual import Accrual, duration
 from xpbench.stats.designs import Anytime, Bayes, Design, Fixed, GroupSequentialTest, even_looks
 from xpbench.stats.planning import Scenario, mde, power, sample_size
 from xpbench.stats.win_chance import Matters, win_mde, win_power, win_size
+from xpbench.wording.numbers import percent
 
 TOLERANCE = 0.005
 """How far a chance may stay below the planned power before it is called low: half of the whole per cent that is shown."""
@@ -152,18 +153,22 @@ def _line(row: PowerRow) -> str:
         return f"{row.metric}: {row.note}"
     parts = []
     if row.n_needed is not None and row.value is not None:
-        size = f"{row.value:+.1%}" if row.scale == "lift" else f"{row.value:+.4g}"
-        bound = f"{row.value:.1%}" if row.scale == "lift" else f"{row.value:.4g} (absolute)"
-        what = f"a lift of {size}" if row.question == "better" else f"being within its margin of {bound}"
-        parts.append(
-            f"{number_of(row.n_needed, 'unit shows', 'units show')} {what}" + (f" ({row.days} days)" if row.days else "")
-        )
-    if row.power is not None:
-        parts.append(f"power {_share(row.power)} at the horizon")
-    if row.mde is not None:
-        parts.append(f"smallest lift found {row.mde:+.1%}")
-    note = f". {row.note}" if row.note else ""
-    return f"{row.metric} [{row.variant}]: " + ", ".join(parts) + note
+        is_lift = row.scale == "lift"
+        if row.question == "better":
+            what = f"a lift of {percent(row.value, 1, signed=True)}" if is_lift else f"an effect of {row.value:+.4g}"
+            wanted = f"To find {what}"
+        else:
+            bound = percent(row.value, 1) if is_lift else f"{row.value:.4g} (absolute)"
+            wanted = f"To show that it stays within its margin of {bound}"
+        days = f" ({row.days} days)" if row.days else ""
+        parts.append(f"{wanted} you need {number_of(row.n_needed, 'unit')}{days}.")
+    said = [f"the chance is {percent(row.power, 0 if row.power >= 0.095 else 1)}"] if row.power is not None else []
+    said += [f"the smallest lift that it finds is {percent(row.mde, 1, signed=True)}"] if row.mde is not None else []
+    if said:
+        parts.append(f"At the horizon {' and '.join(said)}.")
+    if row.note:
+        parts.append(row.note if row.note.endswith(".") else f"{row.note}.")
+    return f"{row.metric} [{row.variant}]: " + " ".join(parts)
 
 
 def _share(value: float) -> str:
@@ -245,7 +250,7 @@ def _at(plan: Plan, units: int) -> Plan:
 def _rows(plan: Plan, *, sizes: bool = True) -> list[PowerRow]:
     """A row for each metric with a question and treatment; without `sizes` only its power at the horizon is computed."""
     claims = {c.metric: c for c in plan.hypothesis.then}
-    primaries = len(plan.metrics_with("primary")) * len(plan.treatments)
+    primaries = len(plan.metrics_with("primary")) * plan.planned_treatments
     comparisons = 1 if plan.correction == "none" else primaries
     rows = []
     for metric in plan.metrics:
@@ -350,7 +355,7 @@ def _design(plan: Plan, variant: Variant) -> Design:
                 raise DecisionError("XPB-R11", reason=plain("the sequential model is tuned by tau, not by n_opt"))
             return Anytime(looks=looks, n_opt=n_opt, tau=None, tuned_alpha=plan.alpha)
         case GroupSequential():
-            return GroupSequentialTest(tuple(model.looks), model.spending)
+            return GroupSequentialTest(tuple(model.looks), model.spending, model.beyond, plan.alpha)
         case Bayesian():
             return Bayes(model.confidence, None)
 
@@ -367,7 +372,7 @@ def power_points(plan: Plan, *, sizes: Sequence[int], factors: Sequence[float] =
         `n`, `lift`, `power` for every size and factor; empty where the plan has no baseline or no lift.
     """
     claims = {c.metric: c.lift for c in plan.hypothesis.then}
-    comparisons = 1 if plan.correction == "none" else len(plan.metrics_with("primary")) * len(plan.treatments)
+    comparisons = 1 if plan.correction == "none" else len(plan.metrics_with("primary")) * plan.planned_treatments
     for metric in plan.metrics_with("primary"):
         baseline, sd = plan.planning.baselines.get(metric.key), plan.planning.sds.get(metric.key)
         lift = claims.get(metric.key) or metric.min_lift

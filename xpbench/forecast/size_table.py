@@ -241,7 +241,7 @@ def size_table(
     first = rows[0].metric if rows else ""
     lift = _planned(plan, first) if first else None
     within = _days_of(plan, pace)
-    table = SizeTable(tuple(rows), plan.planning.power, plan.alpha / len(plan.treatments), lift, within, (), tuple(gone))
+    table = SizeTable(tuple(rows), plan.planning.power, plan.alpha / plan.planned_treatments, lift, within, (), tuple(gone))
     return replace(table, remedies=_remedies(plan, table, pace)) if rows and lift is not None else table
 
 
@@ -256,16 +256,16 @@ def _scenario(plan: Plan, metric: MetricBase) -> Scenario | None:
     return Scenario(
         mean=baseline, sd=sd or 1.0, proportion=rate, scale="lift", null=0.0, alpha=plan.alpha, sides=2,
         split=(plan.control.split, variant.split), reduction=0.0,
-        comparisons=1 if plan.correction == "none" else len(plan.treatments), design=Fixed(),
+        comparisons=1 if plan.correction == "none" else plan.planned_treatments, design=Fixed(),
     )  # fmt: skip
 
 
 def _ways(plan: Plan, scenario: Scenario, saved: float) -> dict[SizeReading, Scenario]:
     model = plan.model
     grouped = (
-        GroupSequentialTest(tuple(model.looks), model.spending)
+        GroupSequentialTest(tuple(model.looks), model.spending, model.beyond, plan.alpha)
         if isinstance(model, GroupSequential)
-        else GroupSequentialTest(DEFAULT_LOOKS, "reflection")
+        else GroupSequentialTest(DEFAULT_LOOKS, "obrien_fleming")
     )
     out: dict[SizeReading, Scenario] = {"fixed": scenario, "group-sequential": replace(scenario, design=grouped)}
     if saved >= LEAST_REDUCTION:

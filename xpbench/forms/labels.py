@@ -9,6 +9,7 @@ LABELS: dict[tuple[str, str], str] = {
     ("Plan", "title"): "Title",
     ("Plan", "owner"): "Owner",
     ("Plan", "unit"): "Assignment key (unit)",
+    ("Plan", "members"): "Users inside a unit, by the name of their id",
     ("Plan", "correction"): "Correction of the primary family",
     ("Plan", "family"): "What belongs to the primary family",
     ("Plan", "secondary_correction"): "Correction of the other metrics",
@@ -72,7 +73,10 @@ LABELS: dict[tuple[str, str], str] = {
     ("Sequential", "tau"): "Or: prior sd of the effect (tau)",
     ("Sequential", "min_units"): "Units per variant before the first look",
     ("Bayesian", "min_units"): "Units per variant before effects may be seen",
+    ("EventMetric", "past_of"): "Covariates: the past of other metrics",
+    ("EventMetric", "strata"): "Covariates: declared segments",
     ("GroupSequential", "looks"): "Looks, as shares of the horizon",
+    ("GroupSequential", "beyond"): "Share of the error level for looks after the horizon",
     ("Horizon", "units"): "Exposed units",
     ("Horizon", "days"): "Days",
     ("Planning", "daily_units"): "New units a day",
@@ -131,6 +135,7 @@ HELP: dict[tuple[str, str], str] = {
     ("Horizon", "units"): "Results are due when so many units are exposed",
     ("Horizon", "days"): "Results are due so many days after the first exposure; with both set, both must be reached",
     ("GroupSequential", "looks"): "For example 0.5, 1; the last is 1",
+    ("GroupSequential", "beyond"): "For example 0.1; empty: what comes in after the horizon decides nothing",
     ("DataPolicy", "missing_codes"): "For example -999; [] says that there are none",
     ("Watch", "metrics"): "Metric keys with commas between",
     ("Exposure", "experiment"): "The plan's key if empty",
@@ -216,7 +221,7 @@ WHOLE_SHARES = frozenset({"power", "confidence"})
 """Per cents of which nobody means less than one: "0.9" is 90 %."""
 
 RARE: dict[str, tuple[str, ...]] = {
-    "MetricBase": ("winsorize", "delay_days", "where"),
+    "MetricBase": ("winsorize", "delay_days", "where", "past_of", "strata"),
     "Exposure": (
         "experiment_property",
         "variant_property",
@@ -230,6 +235,7 @@ RARE: dict[str, tuple[str, ...]] = {
     "Rollout": ("where", "cohort", "splits", "variant"),
     "Assignment": ("hash_salt", "sticky", "layer", "holdout", "overrides"),
     "Sequential": ("tau",),
+    "GroupSequential": ("beyond",),
 }
 """Fields shown only after *More settings*."""
 

@@ -31,6 +31,7 @@ TOPICS: dict[tuple[str, str], str] = {
     ("Quantile", "property"): "amounts",
     ("Filter", "property"): "properties",
     ("Plan", "unit"): "ids",
+    ("Plan", "members"): "ids",
     ("Exposure", "event"): "events",
     ("Exposure", "experiment"): "experiments",
     ("Exposure", "experiment_property"): "properties",

@@ -52,7 +52,7 @@ STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Start", "What it is called, and what your data say.", ("title", "key", "owner")),
     ("Metrics", "What decides, what explains, what must not get worse.", ("metrics", "segments", "pre_period_days")),
     ("Hypothesis", "What changes, for whom, what should move, and why.", ("hypothesis", "audience")),
-    ("Variants", "Who sees what, and how the log says so.", ("unit", "variants", "exposure", "assignment")),
+    ("Variants", "Who sees what, and how the log says so.", ("unit", "members", "variants", "exposure", "assignment")),
     ("Analysis", "How results are read, and when they are due.",
      ("planning", "horizon", "model", "correction", "family", "secondary_correction")),
     ("Rules", "What ships, and what makes the data unfit to decide.", ("decision", "health", "data", "looks")),
@@ -68,7 +68,7 @@ FIRST: dict[str, Any] = {
 """What a new plan starts with: two variants, the simplest comparison."""
 REHEARSALS = 100
 """Runs for each truth in the form; `xp.rehearse` takes more."""
-MODEL: dict[str, Any] = {"kind": "group_sequential", "spending": "reflection", "looks": list(DEFAULT_LOOKS)}
+MODEL: dict[str, Any] = {"kind": "group_sequential", "spending": "obrien_fleming", "looks": list(DEFAULT_LOOKS)}
 """The model of a plan that names none, as `xp.Plan` has it where the horizon is known."""
 _COLUMN_HIDES = frozenset(
     {"event", "experiment", "experiment_property", "variant_property", "format", "list_property", "list_separator",

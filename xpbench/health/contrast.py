@@ -6,10 +6,10 @@ import math
 
 from scipy.special import ndtr, stdtr
 
-from xpbench.data.summary import Cell
+from xpbench.data.summary import TOTAL, Cell
 from xpbench.plan.metrics import Formula, MetricBase
 from xpbench.stats.moments import Moments
-from xpbench.stats.pairs import Pair, formula_pair, mean_pair, quantile_pair, ratio_pair
+from xpbench.stats.pairs import Pair, cluster_pair, formula_pair, mean_pair, quantile_pair, ratio_pair
 
 
 def pair_of_cells(metric: MetricBase, control: Cell, treatment: Cell) -> Pair:
@@ -20,6 +20,8 @@ def pair_of_cells(metric: MetricBase, control: Cell, treatment: Cell) -> Pair:
     """
     c, t = (Moments.of(x.n, x.mean, x.cov) for x in (control, treatment))
     kind = getattr(metric, "kind", "")
+    if control.columns[:1] == (TOTAL,):
+        return cluster_pair(c, t)
     if control.columns[:2] == ("numerator", "denominator"):
         return ratio_pair(c, t, num=0, den=1)
     if isinstance(metric, Formula):

@@ -47,7 +47,8 @@ def restated(plan: Plan, summary: Summary, before: Mapping[str, Any]) -> dict[st
     """By metric: what the look before found for its mature units and what the data hold for the same days now.
 
     `change` is the difference of the sums for as many units, as a share of the sum then, or of the root of its sum of squares
-    where values of both signs cancel. Metrics that were changed since, or that the data can't be compared for, are left out.
+    where values of both signs cancel. Where units may still act and more came in, only a fall counts. Metrics that were changed
+    since, or that the data can't be compared for, are left out.
 
     Args:
         plan: The plan in force.
@@ -55,6 +56,7 @@ def restated(plan: Plan, summary: Summary, before: Mapping[str, Any]) -> dict[st
         before: Of `pooled_outcomes` at the look before.
     """
     out: dict[str, dict[str, Any]] = {}
+    signed = {f.metric for f in summary.findings if f.name == "negative" and f.count}
     for metric in plan.metrics:
         then = before.get(metric.key)
         if then is None or then["of"] != _definition(metric) or not then["n"]:
@@ -63,14 +65,22 @@ def restated(plan: Plan, summary: Summary, before: Mapping[str, Any]) -> dict[st
         now = _sums(cells, then["until"])
         if not now["n"]:
             continue
-        if not then["until"] and now["n"] != then["n"] and now["sum"] >= then["sum"]:
-            continue  # without days the units of then can't be told from the new ones: only a loss shows
-        share = now["n"] / then["n"] if then["until"] else 1.0
+        grown = now["n"] > then["n"] and (not then["mature"] or not then["until"])
+        if (grown or (not then["until"] and now["n"] != then["n"])) and not _fell(now, then, signed=metric.key in signed):
+            continue  # without days, or on a day that was not over, units of then can't be told from new ones: a loss shows
+        share = now["n"] / then["n"] if then["until"] and not grown else 1.0
         expected, squares = then["sum"] * share, then["squares"] * share
         scale = max(abs(expected), squares**0.5)
         change = (now["sum"] - expected) / scale if scale > 0 else 0.0 if now["sum"] == 0 else 1.0
+        if grown and now["squares"] < then["squares"]:  # of negative values a loss is a rise of their sum
+            change = min(change, now["squares"] / then["squares"] - 1.0)
         out[metric.key] = {"then": expected, "now": now["sum"], "change": change, "mature": then["mature"]}
     return out
+
+
+def _fell(now: Mapping[str, Any], then: Mapping[str, Any], *, signed: bool) -> bool:
+    """Whether more units can't explain what is there: sums of squares never fall, and other sums only by negative values."""
+    return bool(now["squares"] < then["squares"] or (now["sum"] < then["sum"] and not signed))
 
 
 def _cells(summary: Summary, metric: MetricBase, dimension: str) -> list[Cell]:

@@ -66,7 +66,7 @@ def expected_shares(inputs: HealthInputs) -> Expected:
             return Expected({}, "", f"{len(own)} rollout group(s) have splits of their own, so no one share is planned")
     exact = flag_shares(inputs.flag)
     if exact is not None and sum(exact.values()) > 0:
-        total = sum(exact.values())
+        total = sum(exact.get(v.key, 0.0) for v in plan.variants) or 1.0
         if sum(exact.get(v.key, 0.0) > 0 for v in plan.variants) < 2:
             return Expected({}, "", "The flag serves fewer than two variants of the plan, so no shares can be expected")
         return Expected({v.key: exact.get(v.key, 0.0) / total for v in plan.variants}, "exact shares of the flag's hash")
@@ -83,4 +83,5 @@ def bucket_shares(plan: Plan) -> dict[str, float] | None:
     from xpbench.randomiser.plan_randomiser import Randomiser
 
     shares = Randomiser(plan).flag.bucket_shares()
-    return {v.key: shares.get(v.key, 0.0) for v in plan.variants}
+    total = sum(shares.get(v.key, 0.0) for v in plan.variants) if plan.dropped else 1.0
+    return {v.key: shares.get(v.key, 0.0) / (total or 1.0) for v in plan.variants}

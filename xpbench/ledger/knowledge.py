@@ -39,12 +39,39 @@ def knowledge(entries: Iterable[Entry]) -> Knowledge:
 def data_of(body: Mapping[str, Any], seq: int) -> str:
     """What identifies the data that a look was at: the digest of what was read, and how it was read where that differs.
 
-    The same file up to another day, in another zone or by another column shows other numbers: that is another look.
+    The same file up to another day, in another zone or by another column shows other numbers: that is another look. A table in
+    memory has no digest of its own: a look that took other columns of it says at which data it was (`same_data`).
     """
-    data = str(body.get("fingerprint", "")) or f"entry {seq}"
+    data = state_of_data(body) or f"entry {seq}"
     reading = body.get("reading") or {}
     how = {k: v for k, v in (reading.get("how") or {}).items() if k not in ("slices", "day")}
     return f"{data} {json.dumps(how, sort_keys=True)}" if how else data
+
+
+def same_data(entries: Iterable[Entry], body: Mapping[str, Any]) -> str:
+    """The digest of an earlier look at the data of a look, where that read other columns of it; "" where there is none.
+
+    The rows are the same, and so is each column that both read. What either read alone can't differ.
+
+    Args:
+        entries: Before the look.
+        body: Of the look; `content` holds the digest of its rows, and of each column.
+    """
+    content = body.get("content") or {}
+    known: dict[str, dict[str, str]] = {}
+    for entry in entries:
+        if entry.body.get("content"):
+            known.setdefault(state_of_data(entry.body), {}).update(entry.body["content"])
+    for data, columns in known.items():
+        shared = columns.keys() & content.keys()
+        if "" in shared and all(columns[name] == content[name] for name in shared):
+            return data if data != body.get("fingerprint") else ""
+    return ""
+
+
+def state_of_data(body: Mapping[str, Any]) -> str:
+    """The digest of the data of a look, whatever columns it took of a table in memory; "" where an old entry has none."""
+    return str(body.get("same_data") or body.get("fingerprint", ""))
 
 
 def columns_of(body: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ Names load on first use: a page needs neither an engine nor numpy.
 memo         built from a readout and the ledger, saved as one file
 ledger_part  what the payload says of the ledger, read from it again when verifying
 cells         what the page must show, cell by cell
+letter        letters of the watch and the overview of a programme, verified like a memo
 messages      sentences by id, with their values
 verification  `xp.verify`, with what the package adds; alone: the verifier as one file
 names        names that could be taken for words of the page
@@ -30,12 +31,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xpbench.memo.letter import Letter, programme_letter
     from xpbench.memo.memo import Memo, build
 
-__all__ = ["Memo", "build"]
+__all__ = ["Letter", "Memo", "build", "programme_letter"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'xpbench.memo' has no attribute {name!r}")
-    return getattr(importlib.import_module("xpbench.memo.memo"), name)
+    home = "letter" if name in ("Letter", "programme_letter") else "memo"
+    return getattr(importlib.import_module(f"xpbench.memo.{home}"), name)

@@ -53,7 +53,9 @@ def _module(name: str) -> _Module:
         elif isinstance(node, ast.Expr) and last:
             out.told[last] = node
         elif isinstance(node, ast.Import):
-            out.outside |= {(a.asname or a.name): f"import {a.name}" for a in node.names}
+            out.outside |= {
+                (a.asname or a.name): f"import {a.name}" + (f" as {a.asname}" if a.asname else "") for a in node.names
+            }
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("xpbench"):
             out.inside |= {(a.asname or a.name): (node.module or "", a.name) for a in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
@@ -75,12 +77,18 @@ def _home(module: str, name: str) -> tuple[str, str] | None:
     return _home(getattr(importlib.import_module(module), name).__module__, name)  # a package that loads its names on first use
 
 
-def _needs(module: _Module, node: ast.stmt) -> tuple[list[tuple[str, str, str]], set[str]]:
-    """What a definition uses: (text in the source, module, name) of the package, and imports from outside."""
+def _bound(node: ast.stmt) -> set[str]:
+    """Names that a definition binds inside of itself."""
     bound = {a.arg for a in ast.walk(node) if isinstance(a, ast.arg)}
     if isinstance(node, ast.FunctionDef):
-        bound |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        bound |= _stored(node)
         bound |= {n.name for n in ast.walk(node) if isinstance(n, ast.FunctionDef) and n is not node}
+    return bound
+
+
+def _needs(module: _Module, node: ast.stmt) -> tuple[list[tuple[str, str, str]], set[str]]:
+    """What a definition uses: (text in the source, module, name) of the package, and imports from outside."""
+    bound = _bound(node)
     inside: list[tuple[str, str, str]] = []
     outside: set[str] = set()
     for used in ast.walk(node):
@@ -131,6 +139,9 @@ class _Joining:
         inside, outside = _needs(here, node)
         changed = {text: self.add(owner, other) for text, owner, other in inside if (owner, other) != home}
         changed[home[1]] = own
+        for text, new in changed.items():  # `chances.chance` in a function that has a `chance` of its own
+            if text != new and new in _bound(node):
+                changed[text] = self._alias(new)
         self.imports |= outside
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
         told = here.told.get(home[1], node)
@@ -140,6 +151,14 @@ class _Joining:
                 text = re.sub(rf"(?<![\w.]){re.escape(old)}(?!\w)", new, text)
         self.bodies.append(text)
         return own
+
+    def _alias(self, name: str) -> str:
+        """A second name of a definition, for where its own one is a variable of whoever uses it."""
+        alias = f"_the_{name.lstrip('_')}"
+        if alias not in self.taken:
+            self.taken.add(alias)
+            self.bodies.append(f"{alias} = {name}")
+        return alias
 
 
 def _template() -> str:

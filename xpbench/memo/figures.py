@@ -10,9 +10,9 @@ import math
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Literal
 
+from xpbench import outward
 from xpbench.plan.metrics import Role
 from xpbench.wording.numbers import fixed, percent, share_text, significant_trim, whole
 
@@ -134,7 +134,7 @@ def legal(text: str) -> str:
 
 
 def _e(text: str) -> str:
-    return escape(legal(text), quote=True)
+    return outward.html(legal(text))
 
 
 def _n(value: float) -> str:

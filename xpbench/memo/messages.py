@@ -46,6 +46,10 @@ WORDING: Mapping[str, tuple[str, ...]] = {
         "more often than in {alpha} of true nulls.",
     ),
     "looks.later": ("The ledger has {looks} at other data, the last on {day} at {units} units. It was not decided on.",),
+    "run.dropped": (
+        "{variant} was dropped on {day}, with {knowledge}. It is not analysed, and every correction counts it as planned: "
+        "{reason}",
+    ),
     "run.follows": ("It follows {key}, which ended on {day} with {knowledge}: {reason}",),
     "impact.invalid": (
         "A gating health check failed ({failed}), so the measured effects can't be trusted and no decision can rest on them.",

@@ -67,6 +67,8 @@ def verify(
     if ledger is None and beside.is_file() and beside.with_name("plan.json").is_file():
         ledger = beside
 
+    from xpbench.memo.letter import letter_page
+
     def further(notes: Notes, payload: J) -> None:
         _check_derived(notes, payload)
         check_signed(notes, path, payload, stamp=stamp, tsa_ca=tsa_ca)
@@ -79,6 +81,7 @@ def verify(
         renderer=renderer(),
         further=further,
         engine=lambda notes, payload: run_engine(notes, payload) if full or notes.for_engine else None,
+        letters=letter_page,
     )
 
 

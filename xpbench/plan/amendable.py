@@ -13,7 +13,8 @@ oversight. The verifier has its own copy of the neutral patterns; a test compare
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 FieldClass = Literal["frozen", "decisive", "neutral"]
 
@@ -29,7 +30,8 @@ TABLE: tuple[tuple[str, FieldClass, str], ...] = (
     (r"/looks", "neutral", "how often programs may look; every look stays on record and in its cost"),
     (r"/planning", "neutral", "what the sample size was computed from; no result uses it"),
     (_ROLLOUT + r"/share", "neutral", "more units by the same hash (a ramp); a smaller share is refused"),
-    (r"/(key|unit|assignment|variants)", "frozen", "which unit gets which variant"),
+    (r"/(key|unit|members|assignment|variants)", "frozen", "which unit gets which variant"),
+    (r"/dropped", "frozen", "treatments dropped while it runs; see `pointers_of_drop`"),
     (r"/hypothesis", "decisive", "the claim"),
     (r"/metrics", "decisive", "what is measured, its role, direction, margin, smallest lift, window, caps, covariates"),
     (r"/(model|correction|secondary_correction|family)", "decisive", "model, level, looks, correction"),
@@ -49,3 +51,44 @@ _COMPILED = tuple((re.compile(pattern + r"(?=/|\Z| \(order\)\Z)"), kind) for pat
 def class_of(pointer: str) -> FieldClass:
     """The class of the field that a pointer names."""
     return next((kind for pattern, kind in _COMPILED if pattern.match(pointer)), "decisive")
+
+
+def units_left(units: int, splits: Sequence[float], gone: float) -> int:
+    """The remaining variants' share of a horizon in units, once a treatment is dropped."""
+    return round(units * (sum(splits) - gone) / sum(splits))
+
+
+def pointers_of_drop(before: Mapping[str, Any], after: Mapping[str, Any]) -> frozenset[str]:
+    """The fields that an amendment changes by dropping treatments and nothing else; empty where it drops none.
+
+    A dropped treatment moves from `variants` to `dropped` as it was; the others stay as they were, and a horizon in units
+    becomes their share of it. Corrections go on counting it, so that it can't favour anybody, whatever was seen by then; where
+    a gate of the health had failed, it may be what takes the failure away, and counts as any other change.
+
+    Args:
+        before: The plan in force, as a dictionary.
+        after: The new plan.
+    """
+    own = {v["key"]: v for v in before["variants"]}
+    were = {d["key"] for d in before.get("dropped") or ()}
+    gone = [d["key"] for d in after.get("dropped") or () if d["key"] not in were]
+    if not gone or any(own.get(k, {"control": True}).get("control") for k in gone):
+        return frozenset()
+    if [k for k in own if k not in gone] != [v["key"] for v in after["variants"]] or as_assigned(before) != as_assigned(after):
+        return frozenset()
+    out = {f"/variants/[{k}]" for k in gone} | ({f"/dropped/[{k}]" for k in gone} if were else {"/dropped"})
+    units, splits = (before.get("horizon") or {}).get("units"), [v["split"] for v in before["variants"]]
+    for k in gone:
+        units = None if units is None else units_left(units, splits, own[k]["split"])
+        splits.remove(own[k]["split"])
+    if units is not None and (after.get("horizon") or {}).get("units") == units:
+        out.add("/horizon/units")
+    return frozenset(out)
+
+
+def as_assigned(plan: Mapping[str, Any]) -> list[tuple[str, float, bool]]:
+    """Key, split and whether it is the control of every variant as registered: those that were dropped in their places."""
+    out = [(str(v["key"]), float(v["split"]), bool(v.get("control"))) for v in plan["variants"]]
+    for gone in sorted(plan.get("dropped") or (), key=lambda d: int(d["place"])):
+        out.insert(int(gone["place"]), (str(gone["key"]), float(gone["split"]), False))
+    return out

@@ -27,6 +27,23 @@ class Variant(Part):
         return self.name or self.key
 
 
+class DroppedVariant(Part):
+    """A treatment that an amendment dropped while the experiment ran: assigned as before, not analysed, still in the family."""
+
+    key: Key
+    split: Number = Field(ge=0, le=1, description="Share of the assigned units, as registered")
+    place: int = Field(
+        ge=0, description="Position among the variants as registered, from 0: the assignment depends on the order"
+    )
+    name: Text | None = Field(default=None, description="Label in charts and memo")
+    picture: Picture | None = Field(default=None, description="What it looked like")
+
+    @property
+    def label(self) -> str:
+        """Name for people."""
+        return self.name or self.key
+
+
 class Exposure(Part):
     """How the log says that a unit has met the change, and from which exposure on its behaviour counts."""
 
@@ -130,10 +147,17 @@ class GroupSequential(Part):
         "planned or not, with a boundary and a p-value in closed form",
     )
     looks: Many[Number] = Field(default=(0.5, 1.0), description="Planned looks as shares of the horizon, the last is 1")
+    beyond: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="Share of the error level for looks after the horizon: a normal mixture next to the boundary, which has "
+        "the rest; missing: what comes in after the horizon decides nothing",
+        examples=[0.1],
+    )
 
 
-DEFAULT_LOOKS = (0.25, 0.5, 0.75, 1.0)
-"""Looks of a plan with a horizon that names no model: effects may be seen from a quarter of it on, whenever one likes."""
+DEFAULT_LOOKS = (0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Looks of a plan with a horizon that names no model: effects may be seen from a quarter of it on. So many that a plan which
+is read daily has the power that it was sized for."""
 
 
 class Prior(Part):

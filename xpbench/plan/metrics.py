@@ -72,6 +72,16 @@ class EventMetric(MetricBase):
     )
     delay_days: Number = Field(default=0, ge=0, lt=90, description="Days after the exposure before anything counts")
     where: Many[Filter] = Field(default=(), description="Only events whose properties fit all of these")
+    past_of: Many[Key] | None = Field(
+        default=None,
+        description="With cuped: other metrics of the plan whose values before the exposure narrow this one's interval, too",
+        examples=[["visits"]],
+    )
+    strata: Many[Key] | None = Field(
+        default=None,
+        description="With cuped: declared segments whose values narrow the interval (post-stratification), such as platform",
+        examples=[["platform"]],
+    )
 
 
 class Conversion(EventMetric):

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 from xpbench.canonical import canonical_bytes, digest
 from xpbench.errors import InvalidPlan, PlanError, Problem, nearest, plain
 from xpbench.lazy import upstairs
+from xpbench.plan.amendable import units_left
 from xpbench.plan.base import Key, Many, Part, Text
 from xpbench.plan.design import (
     DEFAULT_LOOKS,
@@ -19,6 +20,7 @@ from xpbench.plan.design import (
     Correction,
     DataPolicy,
     Decision,
+    DroppedVariant,
     Exposure,
     GroupSequential,
     HealthPolicy,
@@ -61,13 +63,18 @@ class Plan(Part):
     owner: Text = Field(description="Who answers for it")
     hypothesis: Hypothesis
     unit: Key = Field(default="distinct_id", description="Assignment key: distinct_id, device_id, a group key or a column")
+    members: Key | None = Field(
+        default=None,
+        description="Users inside a unit, by their id: metrics are then means per user, and noise is counted by unit",
+        examples=["user_id"],
+    )
     variants: Many[Variant]
     exposure: Exposure = Exposure.model_construct()
     assignment: Assignment | None = Field(default=None, description="Missing where another system assigns")
     metrics: Many[Metric]
     model: Model = Field(
         default=Sequential.model_construct(),
-        description="Design of the test; where it is missing and the horizon has units: group-sequential, valid at any look",
+        description="Design of the test; where it is missing and the horizon has units: group-sequential with nine looks",
     )
     correction: Correction = Field(default="holm", description="Multiplicity correction over the family of primary metrics")
     family: Literal["primary", "primary_and_secondary"] = Field(
@@ -87,6 +94,9 @@ class Plan(Part):
     template: TemplateUse | None = None
     notes: Text | None = None
     audience: Text | None = Field(default=None, description="Who takes part, in words, for the memo's first page")
+    dropped: Many[DroppedVariant] | None = Field(
+        default=None, description="Treatments that an amendment dropped: assigned as before, not analysed, still in the family"
+    )
     links: Many[Link] | None = Field(default=None, description="Ticket, design, notebook")
     _methods: int = PrivateAttr(default=METHODS)
 
@@ -96,7 +106,7 @@ class Plan(Part):
             horizon.units if isinstance(horizon, Horizon) else horizon.get("units") if isinstance(horizon, Mapping) else None
         )
         if "model" not in data and known is not None and data.get("correction") != "e-bh":
-            data["model"] = GroupSequential(spending="reflection", looks=DEFAULT_LOOKS)
+            data["model"] = GroupSequential(spending="obrien_fleming", looks=DEFAULT_LOOKS)
         try:
             super().__init__(**data)
         except ValidationError as error:
@@ -220,6 +230,56 @@ class Plan(Part):
     def treatments(self) -> tuple[Variant, ...]:
         """The variants that are not the control, in plan order."""
         return tuple(v for v in self.variants if not v.control)
+
+    @property
+    def planned_treatments(self) -> int:
+        """Treatments as registered, those that were dropped meanwhile included: corrections go by this number."""
+        return len(self.treatments) + len(self.dropped or ())
+
+    @property
+    def assigned_keys(self) -> tuple[str, ...]:
+        """Keys of all variants that units may have met: those of the plan, then the treatments that were dropped meanwhile."""
+        return (*(v.key for v in self.variants), *(d.key for d in self.dropped or ()))
+
+    def without(self, variant: str) -> Plan:
+        """The plan with a treatment dropped while the experiment runs; an amendment puts it on record.
+
+        The treatment is read and analysed no more. Splits stay, so that each unit keeps its variant, and corrections go on
+        counting it, so that whoever drops the loser gains nothing by it. A horizon in units becomes the remaining variants'
+        share of it.
+
+        Args:
+            variant: Key of a treatment.
+
+        Raises:
+            PlanError: `XPB-P32`, it can't be dropped.
+        """
+        gone = next((v for v in self.treatments if v.key == variant), None)
+        if gone is None or len(self.treatments) < 2:
+            listed = ", ".join(v.key for v in self.treatments)
+            raise PlanError("XPB-P32", value=variant, treatments=plain(listed or "none"))
+        place = [v.key for v in self.as_assigned().variants].index(variant)
+        left = [v.model_dump(mode="json", exclude_none=True) for v in self.variants if v.key != variant]
+        entry = {k: v for k, v in gone.model_dump(mode="json", exclude_none=True).items() if k != "control"}
+        before = [d.model_dump(mode="json", exclude_none=True) for d in self.dropped or ()]
+        dropped = sorted([*before, {**entry, "place": place}], key=lambda d: int(d["place"]))
+        changes: dict[str, Any] = {"variants": left, "dropped": dropped}
+        if self.horizon.units is not None:
+            changes["horizon"] = {
+                **self.horizon.model_dump(mode="json", exclude_none=True),
+                "units": units_left(self.horizon.units, [v.split for v in self.variants], gone.split),
+            }
+        return self.changed(**changes)
+
+    def as_assigned(self) -> Plan:
+        """The plan by which units are assigned: with the treatments that were dropped in their places."""
+        if not self.dropped:
+            return self
+        document = self.to_dict()
+        variants = list(document["variants"])
+        for gone in sorted(document.pop("dropped"), key=lambda d: int(d["place"])):
+            variants.insert(gone["place"], {**{k: v for k, v in gone.items() if k != "place"}, "control": False})
+        return Plan(**{**document, "variants": variants}).under(self.methods)
 
     @property
     def alpha(self) -> float:

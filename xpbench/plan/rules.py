@@ -84,10 +84,14 @@ def _variants(plan: Plan) -> Iterator[Problem]:
             yield Problem.of(
                 "XPB-P06", f"/variants/{i}/key", why=plain("The log names variants by it"), remedy=plain("Name it")
             )
-    total = math.fsum(v.split for v in variants)
+    dropped = plan.dropped or ()
+    for i, d in enumerate(dropped):
+        if not 0 < d.split < 1:
+            yield Problem.of("XPB-P11", f"/dropped/{i}/split", key=d.key, value=d.split)
+    total = math.fsum([*(v.split for v in variants), *(d.split for d in dropped)])
     if variants and abs(total - 1) > 1e-6:
         yield Problem.of("XPB-P07", "/variants", total=round(total, 6))
-    yield from _doubles("Variant", "/variants", [v.key for v in variants])
+    yield from _doubles("Variant", "/variants", list(plan.assigned_keys))
 
 
 def _metrics(plan: Plan) -> Iterator[Problem]:
@@ -124,6 +128,8 @@ def _metrics(plan: Plan) -> Iterator[Problem]:
                 rule=plain("CUPED adjusts means and ratios, not quantiles or formulas"),
                 remedy=plain("Set cuped: false on this metric"),
             )
+        if isinstance(m, EventMetric):
+            yield from _covariates(plan, m, at)
         if isinstance(m, Column) and m.cuped and not m.covariates:
             yield Problem.of("XPB-P31", f"{at}/covariates", key=m.key)
         if isinstance(m, EventMetric) and m.window_days is not None and m.delay_days >= m.window_days:
@@ -372,6 +378,23 @@ def _thresholds(plan: Plan) -> Iterator[Problem]:
             )
 
 
+def _covariates(plan: Plan, metric: EventMetric, at: str) -> Iterator[Problem]:
+    """Covariates beyond a metric's own past are there and known before the exposure."""
+    counted = {m.key: m for m in plan.metrics if isinstance(m, EventMetric) and not isinstance(m, Quantile)}
+    for name, wanted, known, rule in (
+        ("past_of", metric.past_of or (), [k for k in counted if k != metric.key], "It names other metrics of the plan"),
+        ("strata", metric.strata or (), list(plan.segments), "It names segments that the plan declares"),
+    ):
+        if wanted and not metric.cuped:
+            says = plain("Covariates from before the exposure are used where cuped is true")
+            yield Problem.of("XPB-P18", f"{at}/{name}", value=list(wanted), rule=says, remedy=plain("Set cuped: true"))
+        for i, key in enumerate(wanted):
+            if key not in known:
+                hint = plain(nearest(key, known) or "Name one that is there")
+                yield Problem.of("XPB-P18", f"{at}/{name}/{i}", value=key, rule=plain(rule), remedy=hint)
+        yield from _doubles("Covariate", f"{at}/{name}", list(wanted))
+
+
 def _segments(plan: Plan) -> Iterator[Problem]:
     yield from _doubles("Segment", "/segments", list(plan.segments))
     for i, name in enumerate(plan.segments):
@@ -383,6 +406,29 @@ def _segments(plan: Plan) -> Iterator[Problem]:
                 rule=plain("Day and age are shown for every experiment"),
                 remedy=plain("Remove it"),
             )
+
+
+def _members(plan: Plan) -> Iterator[Problem]:
+    """What is measured per user of a company, and assigned by company."""
+    if plan.members is None:
+        return
+
+    def breach(pointer: str, value: object, rule: str, remedy: str) -> Problem:
+        return Problem.of("XPB-P18", pointer, value=value, rule=plain(rule), remedy=plain(remedy))
+
+    if plan.members == plan.unit or plan.members in plan.segments or plan.unit in plan.segments:
+        rule = "Unit and members are two ids, and neither is a segment"
+        yield breach("/members", plan.members, rule, "Name the column or property of the users inside a unit")
+    if isinstance(plan.model, Bayesian):
+        rule = "Posteriors take units to be alike in size, which groups of users are not"
+        yield breach("/model/kind", "bayesian", rule, "Choose another model, or leave members off")
+    for i, metric in enumerate(plan.metrics):
+        if isinstance(metric, (Quantile, Formula)):
+            rule = "Inside units, metrics are means or ratios per user"
+            yield breach(f"/metrics/{i}/kind", metric.kind, rule, "Measure a mean or a ratio, or leave members off")
+        if metric.winsorize is not None:
+            rule = "Inside units, values are summed before a cap could be taken"
+            yield breach(f"/metrics/{i}/winsorize", metric.key, rule, "Remove winsorize, or cap the values before reading")
 
 
 def _doubles(kind: str, pointer: str, keys: list[str]) -> Iterator[Problem]:
@@ -403,6 +449,7 @@ RULES: tuple[Callable[[Plan], Iterator[Problem]], ...] = (
     _dates,
     _windows,
     _segments,
+    _members,
     _watch,
     _thresholds,
 )

@@ -23,16 +23,16 @@ Subject = Plan | Flag
 
 
 def subject_of(value: Any) -> Subject:
-    """The plan or flag that a caller means: itself, or the plan of an opened experiment.
+    """The plan or flag that a caller means: itself, or the plan of an opened experiment; with dropped treatments in place.
 
     Raises:
         AssignError: `XPB-A08`, it is neither.
     """
-    if isinstance(value, (Plan, Flag)):
+    if isinstance(value, Flag):
         return value
-    plan = getattr(value, "plan", None)
+    plan = value if isinstance(value, Plan) else getattr(value, "plan", None)
     if isinstance(plan, Plan):
-        return plan
+        return plan.as_assigned()
     raise AssignError("XPB-A08", value=type(value).__name__)
 
 

@@ -112,6 +112,7 @@ class Randomiser:
     """
 
     def __init__(self, plan: Plan) -> None:
+        plan = plan.as_assigned()
         self.assignment: Assignment = checked(plan)
         self.plan = plan
         self.keys = tuple(v.key for v in plan.variants)

@@ -64,7 +64,7 @@ def exact(share: float) -> Fraction:
 def splits_of(plan: Plan, group: Rollout | None = None) -> tuple[Fraction, ...]:
     """The exact split of each variant, in plan order, in one rollout group."""
     own = (group.splits or {}) if group is not None else {}
-    return tuple(exact(own.get(v.key, v.split)) for v in plan.variants)
+    return tuple(exact(own.get(v.key, v.split)) for v in plan.as_assigned().variants)
 
 
 def thresholds_of(splits: tuple[Fraction, ...]) -> tuple[int, ...]:
@@ -88,7 +88,7 @@ def checked(plan: Plan) -> Assignment:
     assignment = plan.assignment
     if assignment is None:
         raise AssignError("XPB-A04", value=plan.key)
-    keys = tuple(v.key for v in plan.variants)
+    keys = tuple(v.key for v in plan.as_assigned().variants)
     owner = plain(f"plan {plan.key}")
     for key in keys:
         if keys.count(key) > 1:
@@ -137,6 +137,7 @@ class Single:
     """
 
     def __init__(self, plan: Plan) -> None:
+        plan = plan.as_assigned()
         assignment = checked(plan)
         for group in assignment.rollout:
             refuse_unknown_members(group)

@@ -83,7 +83,7 @@ def sheet_of(named: str, folder: str | Path, wanted: Collection[str] = ()) -> Sh
 
 
 def _ensure_table(raw: bytes, named: str) -> None:
-    """What is named as a table is no page, no JSON and no Parquet.
+    """What is named as a table is not a page, JSON or Parquet.
 
     Raises:
         DataError: `XPB-D60`.

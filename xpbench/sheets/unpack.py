@@ -70,7 +70,7 @@ def _unpacked(path: str, folder: str | Path) -> str:
         head = file.read(8)
     if path.lower().endswith(".zip") and not head.startswith(b"PK"):
         remedy = "Copy or download the file again"
-        raise DataError("XPB-D61", path=path, reason=plain("it is no zip archive"), remedy=plain(remedy))
+        raise DataError("XPB-D61", path=path, reason=plain("it is not a zip archive"), remedy=plain(remedy))
     try:
         if head.startswith(b"\x1f\x8b"):
             with gzip.open(path, "rb") as source:

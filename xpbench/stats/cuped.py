@@ -16,7 +16,7 @@ import numpy as np
 from xpbench.stats.exact import dot, eigen, quadratic
 from xpbench.stats.functionals import Functional, functional
 from xpbench.stats.moments import Floats, Moments
-from xpbench.stats.pairs import Pair, failed, is_constant, pair_of, welch_df
+from xpbench.stats.pairs import Pair, failed, groups_worth, is_constant, pair_of, small_groups, welch_df
 
 COLLINEAR = 1e-10
 """Directions of the covariates' correlation matrix below this share of the largest are dropped as collinear."""
@@ -47,7 +47,8 @@ def _joint(moments: Moments, subjects: Sequence[Functional]) -> tuple[Floats, Fl
     """Values of the subjects and the covariance of their means."""
     parts = [s.at(moments.mean) for s in subjects]
     gradients = [gradient for _, gradient in parts]
-    cov = [[quadratic(a, moments.cov, b) / moments.n for b in gradients] for a in gradients]
+    factor = small_groups(moments, subjects[0])
+    cov = [[quadratic(a, moments.cov, b) / moments.n * factor for b in gradients] for a in gradients]
     return np.array([float(value) for value, _ in parts]), np.array(cov)
 
 
@@ -102,10 +103,12 @@ def adjustment(c: Moments, t: Moments, *, y: int | Functional, xs: Sequence[int 
         ]
     )
     theta, used = _slope(s, varies)
-    if min(c.n, t.n) <= used + 1:
+    worth = groups_worth(c, subjects[0]), groups_worth(t, subjects[0])
+    if min(worth) <= used + 1:
         short = failed(c, t, "not_enough_units", mc=plain_pair.mc, mt=plain_pair.mt)
         return Adjustment(short, plain_pair, zeros, used, math.nan)
-    adjusted = _adjusted(c, t, at=(at_c, at_t), cov=(cov_c, cov_t), theta=theta, used=used)
+    free = worth[0] - 1 - used, worth[1] - 1 - used
+    adjusted = _adjusted(c, t, at=(at_c, at_t), cov=(cov_c, cov_t), theta=theta, free=free)
     reduction = min(max(1.0 - adjusted.variance / plain_pair.variance, 0.0), 1.0)
     if adjusted.variance <= FORETOLD * plain_pair.variance:
         status = failed(c, t, "zero_variance", mc=adjusted.mc, mt=adjusted.mt)
@@ -115,7 +118,13 @@ def adjustment(c: Moments, t: Moments, *, y: int | Functional, xs: Sequence[int 
 
 
 def _adjusted(
-    c: Moments, t: Moments, *, at: tuple[Floats, Floats], cov: tuple[Floats, Floats], theta: Floats, used: int
+    c: Moments,
+    t: Moments,
+    *,
+    at: tuple[Floats, Floats],
+    cov: tuple[Floats, Floats],
+    theta: Floats,
+    free: tuple[float, float],
 ) -> Pair:
     (at_c, at_t), (cov_c, cov_t) = at, cov
     wt = t.n / (c.n + t.n)
@@ -125,7 +134,7 @@ def _adjusted(
     of_x = quadratic(theta, (cov_c + cov_t)[1:, 1:], theta)
     own_c = cov_c[0, 0] - 2.0 * with_c + quadratic(theta, cov_c[1:, 1:], theta)
     own_t = cov_t[0, 0] - 2.0 * with_t + quadratic(theta, cov_t[1:, 1:], theta)
-    df = welch_df(max(float(own_c), 0.0), max(float(own_t), 0.0), df_c=c.n - 1 - used, df_t=t.n - 1 - used)
+    df = welch_df(max(float(own_c), 0.0), max(float(own_t), 0.0), df_c=free[0], df_t=free[1])
     return Pair(
         mc=float(at_c[0]) + wt * gap,
         mt=float(at_t[0]) - wc * gap,

@@ -98,10 +98,14 @@ class GroupSequentialTest:
     Attributes:
         looks: Shares of the horizon, the last is 1.
         spending: Shape of the spending function.
+        beyond: Share of the level for a normal mixture beside the boundary, which holds after the horizon, too.
+        tuned_alpha: Two-sided level of the plan, at whose share the mixture is narrowest at the horizon.
     """
 
     looks: tuple[float, ...]
     spending: Spending
+    beyond: float | None = None
+    tuned_alpha: float = 0.05
     uses_t: bool = False
 
     def information(self) -> tuple[float, ...]:
@@ -110,7 +114,11 @@ class GroupSequentialTest:
 
     def bounds(self, *, alpha: float, n: float, se: float, df: float) -> list[float]:
         """Lan–DeMets boundaries at the two-sided level 2 alpha."""
-        return q_group(2.0 * alpha, self.looks, self.spending)
+        if self.beyond is None:
+            return q_group(2.0 * alpha, self.looks, self.spending)
+        own = q_group(2.0 * alpha * (1.0 - self.beyond), self.looks, self.spending)
+        rho2 = Mixture.optimal(alpha=self.tuned_alpha * self.beyond, n_opt=n).rho2 or math.nan
+        return [min(q, float(q_mixture(2.0 * alpha * self.beyond, t * n * rho2))) for q, t in zip(own, self.looks, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,14 @@ class RatioOfMeans:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterMean(RatioOfMeans):
+    """Mean per member where whole groups were assigned: sums of groups over their numbers of members.
+
+    Its noise is the cluster-robust one; few groups of unlike sizes are worth fewer than they are (`pairs.groups_worth`).
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class FormulaOfMeans:
     """Any arithmetic over the means.
 
@@ -108,6 +116,7 @@ class FormulaOfMeans:
             return a - b, da - db
         if node.op == "*":
             return a * b, a[..., None] * db + b[..., None] * da
+        b = np.where(np.isfinite(b) & (b != 0.0), b, np.nan)  # 1 / (1 / 0) does not exist, and is not 0
         return a / b, (da - (a / b)[..., None] * db) / b[..., None]
 
 

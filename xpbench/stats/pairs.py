@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from xpbench.stats.exact import quadratic
-from xpbench.stats.functionals import FormulaOfMeans, Functional, RatioOfMeans, functional
+from xpbench.stats.functionals import ClusterMean, FormulaOfMeans, Functional, RatioOfMeans, functional
 from xpbench.stats.moments import Floats, Moments
 from xpbench.stats.status import EstimateStatus, reason
 
@@ -131,6 +131,26 @@ def _per_unit(moments: Moments, gradient: Floats) -> float:
     return variance if variance > CANCELLED * quadratic(np.abs(gradient), np.abs(moments.cov), np.abs(gradient)) else 0.0
 
 
+def groups_worth(moments: Moments, what: Functional) -> float:
+    """Number of equally large groups that groups of unlike sizes are worth; n for everything but a mean over groups.
+
+    Source: Kish 1965, (Σ m)² / Σ m² for m members, from mean and variance of m.
+    """
+    if not isinstance(what, ClusterMean) or moments.n < 2:
+        return float(moments.n)
+    mean, spread = float(moments.mean[what.den]), float(moments.cov[what.den, what.den])
+    total = mean * mean + spread * (moments.n - 1) / moments.n
+    return moments.n * mean * mean / total if total > 0.0 else math.nan
+
+
+def small_groups(moments: Moments, what: Functional) -> float:
+    """Factor on the variance for few groups: from n / (n − 1), which moments have, to k / (k − 1), k = `groups_worth`."""
+    if not isinstance(what, ClusterMean):
+        return 1.0
+    k, n = groups_worth(moments, what), moments.n
+    return k / (k - 1.0) * (n - 1) / n if k > 1.0 + CONSTANT else math.nan
+
+
 def pair_of(c: Moments, t: Moments, *, subject: int | Functional) -> Pair:
     """Pair of any column, ratio or formula, by the delta method.
 
@@ -157,9 +177,30 @@ def pair_of(c: Moments, t: Moments, *, subject: int | Functional) -> Pair:
         status = "zero_denominator"  # the columns are in order, so it is the ratio or formula that does not exist
     if status != "ok":
         return failed(c, t, status, mc=float(mc), mt=float(mt))
-    vc, vt = sc / c.n, st / t.n
-    df = welch_df(vc, vt, df_c=c.n - 1, df_t=t.n - 1)
+    vc, vt = sc / c.n * small_groups(c, what), st / t.n * small_groups(t, what)
+    if math.isnan(vc + vt):  # one group holds all members
+        return failed(c, t, "not_enough_units", mc=float(mc), mt=float(mt))
+    df = welch_df(vc, vt, df_c=groups_worth(c, what) - 1, df_t=groups_worth(t, what) - 1)
     return Pair(float(mc), float(mt), vc, vt, 0.0, df, c.n + t.n)
+
+
+def cluster_pair(c: Moments, t: Moments, *, num: int = 0, den: int = 1) -> Pair:
+    """Means per member where whole groups were assigned: companies, and the users inside of them.
+
+    Args:
+        c: Moments of the control, one row per group: the sum over its members, and their number.
+        t: Moments of the treatment.
+        num: Position of the sums.
+        den: Position of the numbers of members.
+
+    Returns:
+        The pair; n counts groups. The variance is the cluster-robust one (CR0) times k / (k − 1), with Welch's degrees of
+        freedom on k − 1, where k = (Σ m)² / Σ m² groups of equal size are worth as much as these of m members.
+
+    Source: Liang and Zeger 1986 (CR0, equal to the delta method of Deng, Knoblich, Lu 2018 §3); Kish 1965. Checked against
+        statsmodels' cluster-robust OLS.
+    """
+    return pair_of(c, t, subject=ClusterMean(num, den))
 
 
 def borrowed(c: Moments, t: Moments, *, subject: int | Functional) -> Pair:

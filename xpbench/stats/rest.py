@@ -253,6 +253,32 @@ def horizon_needed(
     return math.exp(brentq(gap, float(ends[after - 1]), float(ends[after]), xtol=1e-10))
 
 
+def fixed_evidence(z: float, *, t: float, alpha: float) -> float:
+    """Evidence of a fixed test before its end: the chance that it rejects under the null, over its level.
+
+    It may be looked at whenever one likes: under the null its mean stays 1, so that it ever reaches 1 / α with a chance of at
+    most α. At the end it is 1 / α where the fixed test rejects, and 0 where not. So it loses nothing to the fixed test, and it
+    can't end it early: before the end it stays below 1 / α.
+
+    Args:
+        z: Standardised effect now.
+        t: Share of the horizon that is in, in [0, 1].
+        alpha: Two-sided level of the fixed test.
+
+    Source: Koning and van Meer 2025 (arXiv 2501.03982), the Gaussian case, summed over both sides.
+    """
+    check_share("alpha", alpha)
+    if not 0.0 <= t <= 1.0:
+        raise refuse("t", t, "a share of the horizon is in [0, 1]")
+    q = -float(ndtri(alpha / 2.0))
+    if math.isnan(z):
+        return math.nan
+    if t == 1.0:
+        return 1.0 / alpha if abs(z) >= q else 0.0
+    score, sd = z * math.sqrt(t), math.sqrt(1.0 - t)
+    return float(ndtr((score - q) / sd) + ndtr((-score - q) / sd)) / alpha
+
+
 @dataclass(frozen=True, slots=True)
 class Extension:
     """What it would do to the error level to read until a later end.

@@ -13,9 +13,12 @@ In the order of the work:
     rows        every row of the readout                 rule        rows and health → outcome
     numbers     rows and decision against the readout's
     derived     sentences beside the numbers          first       whether the plan came first
+    health      what health checks may say            health_words   their titles and wordings
     signed      signatures by Ed25519 keys               ratio       the sample ratio from the units
     page        the page as a reader sees it             template    fixed wording around its cells
     said        numbers of a text, traced to cells
+    letter      pages of blocks                       watching    the letter of a watch
+    programme   the overview of all experiments
     check       all of it                                report      what it has shown
 """
 

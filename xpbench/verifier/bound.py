@@ -15,8 +15,26 @@ def _merged_at(entry: J) -> str:
 def data_of(entry: J) -> str:
     """The data that a look was at: the digest of what was read, and how it was read where that differs."""
     body = entry["body"]
+    data = str(body.get("same_data") or body.get("fingerprint"))
     how = {k: v for k, v in ((body.get("reading") or {}).get("how") or {}).items() if k not in ("slices", "day")}
-    return f"{body.get('fingerprint')} {canonical(how)}" if how else str(body.get("fingerprint"))
+    return f"{data} {canonical(how)}" if how else data
+
+
+def _check_same_data(notes: Notes, entries: Sequence[J]) -> None:
+    """A look that says at which earlier data it was agrees with it in the rows, and in every column that both read."""
+    known: dict[str, dict[str, str]] = {}
+    for e in entries:
+        body = e["body"]
+        content = body.get("content")
+        if e["kind"] not in ("opened", "peeked") or not isinstance(content, dict):
+            continue
+        data = str(body.get("same_data") or body.get("fingerprint"))
+        if "same_data" in body:
+            earlier = known.get(data, {})
+            shared = earlier.keys() & content.keys()
+            if "" not in shared or any(earlier[name] != content[name] for name in shared):
+                notes.differs(f"look of entry {e['seq']}, data", "the data of an earlier look", "other data")
+        known.setdefault(data, {}).update(content)
 
 
 def look_on_record(readout: J, entries: Sequence[J]) -> J | None:
@@ -47,6 +65,7 @@ def place_then(entry: J, look: J) -> int:
 def check_bound(notes: Notes, payload: J, entries: list[J]) -> None:
     """The readout is what its look showed; the decision names that look and those that came later at other data."""
     readout, before = payload["readout"], len(notes.differences)
+    _check_same_data(notes, entries)
     look = look_on_record(readout, entries)
     if look is not None:
         body = look["body"]

@@ -132,9 +132,15 @@ class Boundary:
         gaps = [b - a for a, b in pairwise(self.information)]
         return bool(gaps) and len(gaps) < 30 and min(gaps) >= 2e-3
 
-    def after_stop(self, z: float, alpha: float) -> tuple[tuple[float, float, float], float]:
-        """Median-unbiased drift and its interval by the order of stages, and the p-value of no drift."""
-        bounds = [Boundary(self.information[: i + 1], self.spending, False).q(alpha) for i in range(len(self.information) - 1)]
+    def after_stop(
+        self, z: float, alpha: float, own: float, other: Sequence[float]
+    ) -> tuple[tuple[float, float, float], float]:
+        """Median-unbiased drift and its interval by the order of stages, and the p-value of no drift.
+
+        The boundary is used at the level `own`, and never beyond the `other` multipliers of the looks before this one.
+        """
+        count = len(self.information) - 1
+        bounds = [min(Boundary(self.information[: i + 1], self.spending, False).q(own), other[i]) for i in range(count)]
         centre, reach = z / math.sqrt(self.information[-1]), 1 / math.sqrt(self.information[0])
 
         def at(share: float) -> float:

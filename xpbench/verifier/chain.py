@@ -105,12 +105,51 @@ def is_neutral(pointer: str) -> bool:
     return any(re.match(pattern + r"(?=/|\Z| \(order\)\Z)", pointer) for pattern in NEUTRAL)
 
 
-def _check_found(notes: Notes, entry: J, told: J, amended: Sequence[J]) -> None:
+def as_assigned(plan: J) -> list[J]:
+    """Key, split and whether it is the control of every variant, dropped treatments in their places."""
+    out = [[v["key"], v["split"], bool(v.get("control"))] for v in plan["variants"]]
+    for gone in sorted(plan.get("dropped") or (), key=lambda d: int(d["place"])):
+        out.insert(gone["place"], [gone["key"], gone["split"], False])
+    return out
+
+
+def pointers_of_drop(before: J, after: J) -> set[str]:
+    """The fields that an amendment changes by dropping treatments and nothing else; corrections go on counting these."""
+    own = {v["key"]: v for v in before["variants"]}
+    were = {d["key"] for d in before.get("dropped") or ()}
+    gone = [d["key"] for d in after.get("dropped") or () if d["key"] not in were]
+    if not gone or any(k not in own or own[k].get("control") for k in gone):
+        return set()
+    if [k for k in own if k not in gone] != [v["key"] for v in after["variants"]] or as_assigned(before) != as_assigned(after):
+        return set()
+    out = {f"/variants/[{k}]" for k in gone} | ({f"/dropped/[{k}]" for k in gone} if were else {"/dropped"})
+    units, splits = (before.get("horizon") or {}).get("units"), [v["split"] for v in before["variants"]]
+    for k in gone:
+        units = None if units is None else round(units * (sum(splits) - own[k]["split"]) / sum(splits))
+        splits.remove(own[k]["split"])
+    if units is not None and (after.get("horizon") or {}).get("units") == units:
+        out.add("/horizon/units")
+    return out
+
+
+def check_assigned(notes: Notes, entries: Sequence[J]) -> None:
+    """No amendment changed which variants there are and how large; a treatment that was dropped stays in the family."""
+    plans = [e["body"]["plan"] for e in entries if e["kind"] in ("registered", "amended")]
+    for plan in plans[1:]:
+        notes.same("variants and splits, as registered", as_assigned(plans[0]), as_assigned(plan))
+    gone = [d["key"] for d in plans[-1].get("dropped") or ()]
+    if gone:
+        notes.checked.append(f"dropped while it ran, and counted by every correction: {', '.join(gone)}")
+
+
+def _check_found(notes: Notes, entry: J, told: J, amended: Sequence[J], dropped: J) -> None:
     """What a look found, and whether it counts for later ones, as the ledger has it."""
     body, where = entry["body"], f"look of entry {entry['seq']}"
     turned = any(e["seq"] > entry["seq"] and any(not is_neutral(c["pointer"]) for c in e["body"]["changes"]) for e in amended)
     counts = entry["kind"] == "opened" and "findings" in body and not body["health"]["gates"] and not turned
-    recorded = [body["n"], body.get("last", ""), body.get("findings"), counts and bool(body.get("findings"))]
+    gone = {d["key"] for d in dropped or ()}
+    units = body["n"] - sum(n for k, n in body["units"].items() if k in gone)
+    recorded = [units, body.get("last", ""), body.get("findings"), counts and bool(body.get("findings"))]
     shown = [told["units"], told.get("last", ""), told.get("findings"), told.get("counts", False)]
     notes.same(f"{where}, what it found", recorded, shown)
 
@@ -134,6 +173,7 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
         notes.differs("edition of the methods, as registered", promised, used)
     in_force = [e for e in entries if e["kind"] in ("registered", "amended")][-1]
     notes.same("plan in force", sha256(canonical(in_force["body"]["plan"])), digest)
+    check_assigned(notes, entries)
     amended = [(i, e) for i, e in enumerate(entries) if e["kind"] == "amended"]
     notes.same(
         "amendments",
@@ -168,7 +208,8 @@ def check_story(notes: Notes, payload: J, entries: list[J]) -> None:
             if "agent" in told:  # a readout of an earlier release does not name the program
                 notes.same(f"look of entry {entry['seq']}, program", entry.get("agent", ""), told["agent"])
             if "findings" in entry["body"] or "findings" in told:
-                _check_found(notes, entry, told, [e for _, e in amended if e["seq"] < look["seq"]])
+                before_it = [e for _, e in amended if e["seq"] < look["seq"]]
+                _check_found(notes, entry, told, before_it, plan.get("dropped"))
     last = next((e for e in reversed(entries) if e["kind"] in ("decided", "deferred")), None)
     decision = payload["decision"]
     if last is None or decision is None:

@@ -13,18 +13,21 @@ from xpbench.verifier.bound import check_bound
 from xpbench.verifier.chain import START, chain, check_ledger, check_story
 from xpbench.verifier.derived import check_said, check_stamps
 from xpbench.verifier.exports import check_archive, memo_in
-from xpbench.verifier.file import PAGES, read, sealed
+from xpbench.verifier.file import FIRST, PAGES, PAYLOAD, read, sealed
 from xpbench.verifier.first import check_first
 from xpbench.verifier.grammar import KINDS
+from xpbench.verifier.letter import WATCH_LETTER, LetterPage, check_letter_page
 from xpbench.verifier.numbers import check_decision, check_estimates
 from xpbench.verifier.over_time import check_over_time
 from xpbench.verifier.page import Renderer, check_marks, check_page, parsed_page
+from xpbench.verifier.programme import check_programme
 from xpbench.verifier.ratio import check_health
 from xpbench.verifier.report import MAKER, UNPROVEN, Difference, J, NewerError, Notes, Report, UnreadableError
 from xpbench.verifier.said import Traced, trace
 from xpbench.verifier.signed import check_signatures
 from xpbench.verifier.story import check_told
 from xpbench.verifier.text import sha256
+from xpbench.verifier.watching import check_watch
 
 
 def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[str, str, J]:
@@ -37,6 +40,8 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
     payload, seal_text, document = sealed(path, notes, data)
     if files is not None:
         check_archive(notes, payload, files, data)
+    if payload["kind"] != "xpbench memo":
+        return _verify_letter(notes, payload, document if seal_text is not None else None, extra)
     readout = payload["readout"]
     key, decision = readout["key"], payload["decision"] or readout["recommendation"]
     headline = f"{decision['outcome']} {decision['variant']}".strip()
@@ -72,6 +77,28 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
     except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
         notes.differs("payload shape", "a whole memo", f"{type(error).__name__}: {error}")
     _check_context(notes, payload, extra)
+    return key, headline, payload
+
+
+def _verify_letter(notes: Notes, payload: J, document: str | None, extra: Mapping[str, Any]) -> tuple[str, str, J]:
+    """A letter of the watch or an overview of a programme: its numbers from its evidence, its page from its payload."""
+    key, headline = "", ""
+    try:
+        if payload["kind"] == WATCH_LETTER:
+            key, headline = payload["key"], f"watch of {payload['variant']}: {payload['state']}"
+            check_watch(notes, payload)
+            if extra.get("key") is not None:
+                notes.same("experiment", extra["key"], key)
+            if extra.get("ledger") is not None:
+                _check_against(notes, {**payload, "readout": {"key": key}}, Path(extra["ledger"]), decisions=False)
+        else:
+            headline = f"programme of {len(payload['experiments'])} experiments"
+            check_programme(notes, payload)
+        check_letter_page(notes, payload, document, FIRST, PAYLOAD, extra.get("letters"))
+    except NewerError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
+        notes.differs("payload shape", "a whole letter", f"{type(error).__name__}: {error}")
     return key, headline, payload
 
 
@@ -114,7 +141,7 @@ def _check_since(notes: Notes, later: Sequence[J], length: int) -> None:
         notes.checked.append(f"since this memo the ledger has {len(kinds)} more: {counts}")
 
 
-def _check_against(notes: Notes, payload: J, path: Path) -> None:
+def _check_against(notes: Notes, payload: J, path: Path, *, decisions: bool = True) -> None:
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -140,7 +167,10 @@ def _check_against(notes: Notes, payload: J, path: Path) -> None:
             "ledger file, folder", f"the folder {first}", f"a folder named {path.resolve().parent.name}: a copy of it"
         )
     elif lines[: len(known)] == known:
-        _check_since(notes, [entry for entry, _ in linked[len(known) :]], len(known))
+        if decisions:
+            _check_since(notes, [entry for entry, _ in linked[len(known) :]], len(known))
+        else:
+            notes.checked.append(f"the ledger next to it still begins with the letter's {len(known)} entries")
     elif len(lines) < len(known) and known[: len(lines)] == lines:
         notes.differs("ledger file", f"{len(known)} entries", f"{len(lines)}: its tail was cut")
     else:
@@ -157,6 +187,7 @@ def verify(
     renderer: Renderer | None = None,
     further: Callable[[Notes, J], None] | None = None,
     engine: Callable[[Notes, J], None] | None = None,
+    letters: LetterPage | None = None,
 ) -> Report:
     """What recomputing everything in a memo shows; raises nothing for a bad memo.
 
@@ -168,14 +199,17 @@ def verify(
         renderer: How a payload becomes a page; without one the page is not compared.
         further: What else the caller can check of a payload whose chain holds.
         engine: Computes every row again in another way.
+        letters: Makes the page of a letter or an overview from its payload.
     """
     notes, where = Notes(), str(path)
     key_found = headline = ""
     try:
         key_found, headline, payload = _verify(
-            path, notes, {"key": key, "ledger": ledger, "witness": witness, "renderer": renderer, "further": further}
+            path,
+            notes,
+            {"key": key, "ledger": ledger, "witness": witness, "renderer": renderer, "further": further, "letters": letters},
         )
-        if engine is not None:
+        if engine is not None and payload["kind"] == "xpbench memo":
             engine(notes, payload)
     except UnreadableError as error:
         return Report("unreadable", where, f"{error}.", cause=error.cause)
@@ -311,7 +345,13 @@ def trace_memo(text: str, path: str | Path, *, renderer: Renderer | None = None)
     """
     payload = sealed(path, Notes())[0]
     page = payload.get("page")
-    cells = page["cells"] if page is not None else renderer.made(payload)[0] if renderer is not None else {}
+    cells = (
+        page.get("cells", {"blocks": page.get("blocks")})
+        if page is not None
+        else renderer.made(payload)[0]
+        if renderer is not None
+        else {}
+    )
     return trace(text, cells)
 
 

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 from xpbench.verifier.bound import is_known, look_on_record
 from xpbench.verifier.boundaries import crossing_rate
-from xpbench.verifier.chain import is_neutral, level_of
+from xpbench.verifier.chain import is_neutral, level_of, pointers_of_drop
 from xpbench.verifier.designs import alpha_of, closing
 from xpbench.verifier.documented import DOCUMENTED
 from xpbench.verifier.first import LOOKS_STAMP, RESTARTED_STAMP
+from xpbench.verifier.health import check_health_words
 from xpbench.verifier.numbers import near
 from xpbench.verifier.report import J, Notes
 from xpbench.verifier.rows import ENDED, WHOLE
@@ -135,8 +136,10 @@ def check_said(notes: Notes, payload: J, version: str | None) -> None:
     _check_rule(said, payload)
     _check_cost(said, readout)
     _check_due(notes, readout)
+    _check_why_due(said, readout)
     _check_counts(said, readout["summary"])
     notes.same("readout, sealed", False, readout.get("sealed", False))
+    check_health_words(notes, readout, is_own=said.is_own)
     for check in readout["health"]:
         if check["status"] not in _STATUSES:
             notes.differs("health, status", " or ".join(_STATUSES), check["status"])
@@ -351,17 +354,19 @@ def check_stamps(notes: Notes, payload: J, entries: Sequence[J]) -> None:
 
 def _declared(entries: Sequence[J]) -> list[J]:
     """Each field that an amendment changed, with what had been seen by then."""
-    out, failed = [], False
+    out, failed, plan = [], False, None
     for i, entry in enumerate(entries):
         body = entry["body"]
         health = body.get("health")
         failed = failed or (isinstance(health, dict) and bool(health.get("gates")))
         for change in body["changes"] if entry["kind"] == "amended" else ():
             seen = "effects seen" if failed else level_of(entries[:i])
-            late = seen == "effects seen" and not is_neutral(change["pointer"])
+            drops = not failed and plan is not None and change["pointer"] in pointers_of_drop(plan, body["plan"])
+            late = seen == "effects seen" and not is_neutral(change["pointer"]) and not drops
             kind = "amendment after effects" if late else "amendment after outcomes"
             kind = "amendment before data" if seen in ("nothing assigned", "no outcomes computed") else kind
             out.append({**change, "class": kind, "seq": entry["seq"], "at": entry["at"], "reason": body["reason"]})
+        plan = body["plan"] if entry["kind"] in ("registered", "amended") else plan
     return out
 
 
@@ -380,6 +385,66 @@ def _check_due(notes: Notes, readout: J) -> None:
     reached = horizon.get("units") is None or units >= horizon["units"]
     reached = reached and (horizon.get("days") is None or (days is not None and days >= horizon["days"]))
     notes.same("horizon, reached", reached, due["is_adequate"])
+
+
+def _check_why_due(said: _Said, readout: J) -> None:
+    """Whether results were due, at which look, why, and what was still missing."""
+    due, plan, notes = readout["due"], readout["plan"], said.notes
+    model, horizon, units = plan["model"], plan.get("horizon", {}), due["units"]
+    kind, reached = model["kind"], due["is_adequate"]
+    missing = _missing(horizon, units, due["days"])
+    planned = model.get("looks") or [0.5, 1.0]
+    look = looks = 0
+    needed, days_needed = horizon.get("units"), horizon.get("days")
+    by_variant = readout["summary"]["units"]
+    smallest = min((by_variant.get(v["key"], 0) for v in plan["variants"]), default=0)
+    least = model.get("min_units", 500)
+    if kind == "group_sequential":
+        looks, whole = len(planned), horizon.get("units") or 0
+        look = sum(1 for share in planned if units >= share * whole - 1e-9)
+        last = bool(readout["looks"] and readout["looks"][-1].get("last"))
+        is_due = look > 0 or last
+        following = next((round(s * whole) for s in planned if units < s * whole - 1e-9), None)
+        needed = needed if following is None else following
+        first = f"The first planned look is at {_units(following or 0)}; {max(0, (following or 0) - units):,} to go."
+        reasons = [f"Planned look {look} of {looks} is reached."] if is_due else [first]
+        if last and not reached:
+            reasons = [f"The experiment ended at {_units(units)}, and this look was declared its last."]
+    elif kind == "frequentist" or (kind == "bayesian" and model.get("due", "horizon") == "horizon"):
+        is_due = reached
+        reasons = [f"Fixed horizon: {missing}."]
+        if is_due:
+            posterior = "The plan lets the posterior be read now; reading it repeatedly inflates false positives."
+            reasons = ["The horizon is reached." if kind == "frequentist" else posterior]
+    else:
+        is_due = smallest >= least
+        whose = f"{_units(least)} in every variant; the smallest has {smallest:,}."
+        before = f"The first look needs {whose}" if kind == "sequential" else f"The plan needs {whose}"
+        posterior = "The plan lets the posterior be read now; reading it repeatedly inflates false positives."
+        after = "Every look is valid from here on." if kind == "sequential" else posterior
+        reasons = [after if is_due else before]
+        if not is_due:
+            needed, days_needed = round(least / min(v["split"] for v in plan["variants"])), None
+    expected = {"is_due": is_due, "look": look, "looks": looks, "units_needed": needed, "days_needed": days_needed}
+    for name, value in expected.items():
+        notes.same(f"horizon, {name.replace('_', ' ')}", value, due[name])
+    said.one_of("horizon, reason", reasons, due["reason"])
+
+
+def _units(count: int) -> str:
+    return f"{count:,} unit{'' if count == 1 else 's'}"
+
+
+def _missing(horizon: J, units: int, days: float | None) -> str:
+    out = []
+    if horizon.get("units") is not None and units < horizon["units"]:
+        out.append(f"{horizon['units'] - units:,} more units")
+    if horizon.get("days") is not None:
+        if days is None:
+            out.append(f"{horizon['days']} days, which this source without dates can't show")
+        elif days < horizon["days"]:
+            out.append(f"{horizon['days'] - days:.1f} more days")
+    return " and ".join(out) + (" to go" if out else "")
 
 
 def _moment_of(text: str) -> datetime:

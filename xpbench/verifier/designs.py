@@ -14,18 +14,24 @@ from xpbench.verifier.report import J
 
 @dataclass(frozen=True)
 class Design:
-    """Fixed horizon, the normal mixture with variance `rho2` in units of one unit's noise, or a group-sequential boundary."""
+    """Fixed horizon, the normal mixture with variance `rho2` in units of one unit's noise, or a group-sequential boundary.
+
+    With both a boundary and a mixture, the mixture has its `share` of the level and the boundary the rest.
+    """
 
     rho2: float | None
     boundary: Boundary | None = None
+    share: float = 1.0
 
     def q(self, pair: Pair, alpha: float) -> float:
         """How many standard errors the interval reaches."""
-        if self.boundary is not None:
-            return self.boundary.q(alpha)
         if self.rho2 is None:
-            return t_isf(alpha / 2, pair.df)
-        k = pair.n * self.rho2
+            return t_isf(alpha / 2, pair.df) if self.boundary is None else self.boundary.q(alpha)
+        mixed = self._mixed(pair.n, alpha * self.share)
+        return mixed if self.boundary is None else min(mixed, self.boundary.q(alpha * (1 - self.share)))
+
+    def _mixed(self, n: float, alpha: float) -> float:
+        k = n * (self.rho2 or 0.0)
         return math.sqrt((1 + k) / k * (math.log1p(k) - 2 * math.log(alpha)))
 
     def log_e(self, z: float, n: int) -> float:
@@ -38,9 +44,7 @@ class Design:
         if pair.status != "ok":
             return NAN
         z = (pair.mt - pair.mc) / math.sqrt(pair.variance)
-        if self.boundary is not None:
-            return self.boundary.p(z)
-        return min(1.0, 2 * t_tail(abs(z), pair.df)) if self.rho2 is None else math.exp(-max(self.log_e(z, pair.n), 0.0))
+        return min(1.0, 2 * t_tail(abs(z), pair.df)) if self.once else self.p_of(z, pair.n)
 
     @property
     def once(self) -> bool:
@@ -51,17 +55,30 @@ class Design:
         """Two-sided p-value of a distance whose noise is known."""
         if math.isnan(z):
             return NAN
+        if self.once:
+            return min(1.0, 2 * normal_tail(abs(z)))
+        out = 1.0 if self.rho2 is None else math.exp(-max(self.log_e(z, n), 0.0)) / self.share
         if self.boundary is not None:
-            return self.boundary.p(z)
-        return min(1.0, 2 * normal_tail(abs(z))) if self.rho2 is None else math.exp(-max(self.log_e(z, n), 0.0))
+            out = min(out, self.boundary.p(z) / (1.0 if self.rho2 is None else 1 - self.share))
+        return min(1.0, out)
 
     def p_one_sided(self, z: float, pair: Pair) -> float:
         """One-sided p-value of a distance z on the good side."""
-        if self.boundary is not None:
-            return self.boundary.p(z) / 2 if z > 0 else 1 - self.boundary.p(z) / 2
-        if self.rho2 is None:
+        if self.once:
             return t_tail(z, pair.df)
-        return min(1.0, 0.5 * math.exp(-self.log_e(z, pair.n))) if z > 0 else 1.0
+        if self.boundary is None and self.share == 1.0:
+            return min(1.0, 0.5 * math.exp(-self.log_e(z, pair.n))) if z > 0 else 1.0
+        return self.p_of(z, pair.n) / 2 if z > 0 else 1 - self.p_of(z, pair.n) / 2
+
+    def after_stop(self, z: float, alpha: float, n: int) -> tuple[tuple[float, float, float], float] | None:
+        """Median-unbiased drift with its interval and the p-value of no drift; None where no look came before."""
+        if self.boundary is None or not self.boundary.is_spaced:
+            return None
+        looks = self.boundary.information
+        mixed = [math.inf] * (len(looks) - 1)
+        if self.rho2 is not None:
+            mixed = [self._mixed(n * t / looks[-1], alpha * self.share) for t in looks[:-1]]
+        return self.boundary.after_stop(z, alpha, alpha * (1.0 if self.rho2 is None else 1 - self.share), mixed)
 
 
 FULL = 1.0 - 1e-9
@@ -76,10 +93,14 @@ def design_of(plan: J, treatment: J, *, units: int, looks: Sequence[J] = ()) -> 
     model = plan["model"]
     if model["kind"] == "group_sequential":
         horizon = plan.get("horizon", {}).get("units") or units
-        if not looks or "findings" in looks[-1]:
-            return Design(
-                None, boundary_of(_information(looks, units, horizon), model["spending"], _ends(looks, units, horizon))
-            )
+        if not looks or "findings" in looks[-1] or model.get("beyond"):
+            boundary = boundary_of(_information(looks, units, horizon), model["spending"], _ends(looks, units, horizon))
+            if not model.get("beyond"):
+                return Design(None, boundary)
+            control = next(v for v in plan["variants"] if v.get("control"))
+            a = -2 * math.log(model["beyond"] * alpha_of(plan))
+            rho2 = (a + math.log1p(a)) / (horizon * (control["split"] + treatment["split"]))
+            return Design(rho2, None if ended(plan, looks[:-1]) is not None else boundary, model["beyond"])
         seen: list[float] = []
         for n in (*(look["units"] for look in looks[:-1]), units):
             share = n / horizon
@@ -117,7 +138,12 @@ def _ends(looks: Sequence[J], units: int, horizon: int) -> bool:
 
 
 def closing(plan: J, looks: Sequence[J]) -> J | None:
-    """The earlier look that ended a group-sequential plan: what comes in after it decides nothing."""
+    """The earlier look that ended a group-sequential plan: what comes in after it decides nothing, unless it has a share."""
+    return None if plan["model"].get("beyond") else ended(plan, looks)
+
+
+def ended(plan: J, looks: Sequence[J]) -> J | None:
+    """The look after which a group-sequential boundary has nothing left to spend."""
     if plan["model"]["kind"] != "group_sequential":
         return None
     horizon = plan.get("horizon", {}).get("units") or 0

@@ -11,6 +11,7 @@ from xpbench.verifier.pairs import (
     Formula,
     Gradient,
     Pair,
+    cluster_mean,
     cuped,
     event_count,
     plain_pair,
@@ -42,6 +43,8 @@ def functional_of(metric: J, columns: Sequence[str]) -> tuple[Callable[[Sequence
         formula = Formula(metric["expression"])
         formula.names = list(columns[: len(formula.names)])
         return formula, len(formula.names)
+    if list(columns[:1]) == ["total"]:
+        return cluster_mean, 2
     if list(columns[:2]) == ["numerator", "denominator"]:
         return ratio_of_means, 2
     return single_column(0), 1

@@ -10,12 +10,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from xpbench.verifier.exports import read_added, refuse_copies
+from xpbench.verifier.letter import PROGRAMME, WATCH_LETTER
 from xpbench.verifier.report import Difference, J, NewerError, Notes, UnreadableError
-from xpbench.verifier.shape import unknown_keys
+from xpbench.verifier.shape import PAYLOAD_KEYS, PROGRAMME_KEYS, WATCH_KEYS, unknown_keys
 from xpbench.verifier.text import canonical, loads, sha256
 
 PAYLOAD_SCHEMA = 2
-"""Newest schema of a payload that this program reads."""
+"""Newest schema of a memo's payload that this program reads."""
+PAYLOAD_KINDS: J = {
+    "xpbench memo": (PAYLOAD_SCHEMA, PAYLOAD_KEYS),
+    WATCH_LETTER: (1, WATCH_KEYS),
+    PROGRAMME: (1, PROGRAMME_KEYS),
+}
+"""Newest schema and shape of each kind of payload."""
 MAX_BYTES = 64 * 1024 * 1024
 PAYLOAD = '<script type="application/json" id="xpbench-payload">'
 SEAL = '<script type="application/json" id="xpbench-seal">'
@@ -131,17 +138,18 @@ def sealed(path: str | Path, notes: Notes, data: bytes | None = None) -> tuple[J
         payload = loads(text)
     except ValueError as error:
         if seal_text is None:
-            cut = "xpbench memo" in text and not text.endswith("}")
+            cut = any(kind in text for kind in PAYLOAD_KINDS) and not text.endswith("}")
             reason = "the file ends too early: a truncated download" if cut else f"this is not an xpbench memo: {error}"
             raise UnreadableError(reason, "truncated" if cut else "no memo") from None
         raise
-    if not isinstance(payload, dict) or payload.get("kind") != "xpbench memo":
+    if not isinstance(payload, dict) or payload.get("kind") not in PAYLOAD_KINDS:
         raise (UnreadableError("this is not an xpbench memo") if seal_text is None else ValueError("the payload is not a memo"))
-    if type(payload.get("schema")) is int and payload["schema"] > PAYLOAD_SCHEMA:
-        raise NewerError(f"the memo has schema {payload['schema']}, this program reads up to {PAYLOAD_SCHEMA}")
+    newest, shape = PAYLOAD_KINDS[payload["kind"]]
+    if type(payload.get("schema")) is int and payload["schema"] > newest:
+        raise NewerError(f"the memo has schema {payload['schema']}, this program reads up to {newest}")
     if type(payload.get("schema")) is not int or payload["schema"] < 1:
-        notes.differs("schema", f"a whole number from 1 to {PAYLOAD_SCHEMA}", payload.get("schema"))
-    for place, expected, other in unknown_keys(payload):
+        notes.differs("schema", f"a whole number from 1 to {newest}", payload.get("schema"))
+    for place, expected, other in unknown_keys(payload, shape):
         notes.differs(f"payload, {place}", expected, other)
     whole = canonical(payload)
     if seal_text is None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from xpbench.verifier.bound import data_of, is_known, look_on_record
-from xpbench.verifier.chain import is_neutral, level_of
+from xpbench.verifier.chain import is_neutral, level_of, pointers_of_drop
 from xpbench.verifier.report import J, Notes
 from xpbench.verifier.text import canonical
 
@@ -76,13 +76,18 @@ def found_before(entries: Sequence[J], summary: J) -> str:
 
 def amended_after_effects(entries: Sequence[J]) -> bool:
     """Whether a field that can turn a result was amended after effects were seen or a gate had failed."""
+    plan = None
     for i, entry in enumerate(entries):
-        if entry["kind"] == "amended" and any(not is_neutral(c["pointer"]) for c in entry["body"].get("changes", ())):
+        body = entry["body"]
+        if entry["kind"] == "amended":
             gates = any(
                 e["body"].get("health", {}).get("gates") for e in entries[:i] if isinstance(e["body"].get("health"), dict)
             )
-            if gates or level_of(entries[:i]) == "effects seen":
+            drop = pointers_of_drop(plan, body["plan"]) if plan is not None and not gates else ()
+            turns = any(not is_neutral(c["pointer"]) and c["pointer"] not in drop for c in body.get("changes", ()))
+            if turns and (gates or level_of(entries[:i]) == "effects seen"):
                 return True
+        plan = body["plan"] if entry["kind"] in ("registered", "amended") else plan
     return False
 
 

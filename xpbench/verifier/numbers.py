@@ -109,7 +109,7 @@ def compare_row(
 
 def is_left(row: Mapping[str, J]) -> bool:
     """Whether the posterior of a Bayesian row is left to the engine."""
-    return row["posterior"] is None and row["se"] is not None
+    return row["posterior"] is None and row["se"] is not None and not row["no_control"]
 
 
 def _compare_posterior(notes: Notes, where: str, ours: Mapping[str, J], theirs: Mapping[str, J], mass: float) -> None:

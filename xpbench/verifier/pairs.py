@@ -45,6 +45,37 @@ def ratio_of_means(m: Sequence[float]) -> Gradient:
     return value, [1 / m[1], -value / m[1], *[0.0] * (len(m) - 2)]
 
 
+def cluster_mean(m: Sequence[float]) -> Gradient:
+    """Mean per member where whole groups were assigned: the sums of groups over their numbers of members."""
+    return ratio_of_means(m)
+
+
+def per_member(index: int) -> Callable[[Sequence[float]], Gradient]:
+    """A covariate per member: the functional that is one of the sums over the numbers of members."""
+
+    def at(m: Sequence[float]) -> Gradient:
+        value = m[index] / m[1]
+        return value, [1 / m[1] if i == index else -value / m[1] if i == 1 else 0.0 for i in range(len(m))]
+
+    return at
+
+
+def groups_worth(cell: J) -> float:
+    """How many groups of equal size the groups of a cell are worth: Kish's (sum of sizes)² over the sum of their squares."""
+    n, mean, spread = cell["n"], cell["mean"][1], cell["cov"][1][1]
+    total = mean * mean + spread * (n - 1) / n
+    return float(n * mean * mean / total) if total > 0 else NAN
+
+
+def _weight(cell: J, subject: Callable[[Sequence[float]], Gradient]) -> tuple[float, float]:
+    """Factor on the variance of a mean, and how many units it is worth: corrected for few groups of unlike sizes."""
+    n = cell["n"]
+    if subject is not cluster_mean:
+        return 1.0, float(n)
+    k = groups_worth(cell)
+    return (k / (k - 1) * (n - 1) / n if k > 1 + 1e-12 else NAN), k
+
+
 class Formula:
     """Arithmetic over named means: value and gradient, by recursive descent over the text."""
 
@@ -120,22 +151,32 @@ def _own_variance(gradient: Sequence[float], cov: Sequence[Sequence[float]]) -> 
     return variance if variance > 1e-12 * math.fsum(map(abs, terms)) else 0.0
 
 
+def _at(subject: Callable[[Sequence[float]], Gradient], means: Sequence[float]) -> Gradient:
+    """Value and gradient of one variant; not a number where it does not exist, which says nothing of the other variant."""
+    try:
+        return subject(means)
+    except ZeroDivisionError:
+        return NAN, []
+
+
 def plain_pair(c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pair:
     """Two estimates without covariates, by the delta method; or why there is none."""
     n = c["n"] + t["n"]
-    try:
-        (mc, gc), (mt, gt) = subject(c["mean"]), subject(t["mean"])
-    except ZeroDivisionError:
-        return Pair(n=n, status="zero_denominator")
+    (mc, gc), (mt, gt) = _at(subject, c["mean"]), _at(subject, t["mean"])
     if c["n"] < 2 or t["n"] < 2:
         return Pair(mc, mt, n=n, status="not_enough_units")
+    if not (math.isfinite(mc) and math.isfinite(mt)):
+        return Pair(mc, mt, n=n, status="zero_denominator")
     sc, st = _own_variance(gc, c["cov"]), _own_variance(gt, t["cov"])
     flat = _constant(mc, sc), _constant(mt, st)
     if any(flat):
         same = all(flat) and math.isclose(mc, mt, rel_tol=1e-12, abs_tol=0.0)
         return Pair(mc, mt, n=n, status="zero_variance" if same else "separation")
-    vc, vt = sc / c["n"], st / t["n"]
-    return Pair(mc, mt, vc, vt, 0.0, _welch(vc, vt, c["n"] - 1, t["n"] - 1), n)
+    (fc, kc), (ft, kt) = _weight(c, subject), _weight(t, subject)
+    vc, vt = sc / c["n"] * fc, st / t["n"] * ft
+    if math.isnan(vc + vt):
+        return Pair(mc, mt, n=n, status="not_enough_units")
+    return Pair(mc, mt, vc, vt, 0.0, _welch(vc, vt, kc - 1, kt - 1), n)
 
 
 def with_taken_noise(pair: Pair, c: J, t: J, subject: Callable[[Sequence[float]], Gradient]) -> Pair:
@@ -175,12 +216,13 @@ def _solve(a: list[list[float]], y: list[float]) -> tuple[list[float], int]:
 
 def cuped(c: J, t: J, subject: Callable[[Sequence[float]], Gradient], xs: Sequence[int], base: Pair) -> tuple[Pair, float]:
     """The pair after CUPED and the share of variance that went; closed form from the moments."""
-    functions = [subject, *map(single_column, xs)]
+    functions = [subject, *map(per_member if subject is cluster_mean else single_column, xs)]
 
     def joint(cell: J) -> tuple[list[float], list[list[float]]]:
         values = [f(cell["mean"]) for f in functions]
         grads = [g for _, g in values]
-        return [v for v, _ in values], [[quadratic_form(a, cell["cov"], b) / cell["n"] for b in grads] for a in grads]
+        by = _weight(cell, subject)[0] / cell["n"]
+        return [v for v, _ in values], [[quadratic_form(a, cell["cov"], b) * by for b in grads] for a in grads]
 
     (yc, sc), (yt, st) = joint(c), joint(t)
     k = range(1, len(functions))
@@ -191,7 +233,8 @@ def cuped(c: J, t: J, subject: Callable[[Sequence[float]], Gradient], xs: Sequen
         [[total[i][j] / scale[i] / scale[j] for j in varies] for i in varies], [total[i][0] / scale[i] for i in varies]
     )
     theta = {i: x / scale[i] for i, x in zip(varies, scaled, strict=True)}
-    if min(c["n"], t["n"]) <= used + 1:
+    worth = [_weight(x, subject)[1] for x in (c, t)]
+    if min(worth) <= used + 1:
         return Pair(base.mc, base.mt, n=base.n, status="not_enough_units"), NAN
     wt = t["n"] / (c["n"] + t["n"])
     wc = 1 - wt
@@ -206,7 +249,7 @@ def cuped(c: J, t: J, subject: Callable[[Sequence[float]], Gradient], xs: Sequen
         sc[0][0] - 2 * wt * with_c + wt * wt * both,
         st[0][0] - 2 * wc * with_t + wc * wc * both,
         wc * with_c + wt * with_t - wc * wt * both,
-        _welch(max(own_c, 0.0), max(own_t, 0.0), c["n"] - 1 - used, t["n"] - 1 - used),
+        _welch(max(own_c, 0.0), max(own_t, 0.0), worth[0] - 1 - used, worth[1] - 1 - used),
         base.n,
     )
     reduction = min(max(1 - pair.variance / base.variance, 0.0), 1.0)

@@ -36,6 +36,7 @@ PLAN_KEYS: J = {
         "practical": None,
         "ship_when": None,
     },
+    "dropped": [{"key": None, "name": None, "picture": None, "place": None, "split": None}],
     "exposure": {
         "end": None,
         "event": None,
@@ -66,6 +67,7 @@ PLAN_KEYS: J = {
     "key": None,
     "links": [{"title": None, "url": None}],
     "looks": {"agents": None},
+    "members": None,
     "metrics": [
         {
             "column": None,
@@ -87,11 +89,13 @@ PLAN_KEYS: J = {
             "min_lift": None,
             "name": None,
             "numerator": None,
+            "past_of": [None],
             "per": None,
             "property": None,
             "q": None,
             "role": None,
             "steps": [{"event": None, "where": [{"op": None, "property": None, "value": "any"}]}],
+            "strata": [None],
             "timeout_minutes": None,
             "where": [{"op": None, "property": None, "value": "any"}],
             "window_days": None,
@@ -101,6 +105,7 @@ PLAN_KEYS: J = {
         }
     ],
     "model": {
+        "beyond": None,
         "confidence": None,
         "due": None,
         "kind": None,

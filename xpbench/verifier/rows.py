@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from xpbench.verifier.boundaries import Boundary
 from xpbench.verifier.designs import (
     Design,
     adjust,
@@ -106,8 +105,10 @@ def rows_of(
             if earlier is not None and (items[i][4].rho2 is not None or items[i][4].boundary is not None):
                 held[i], found[i] = earlier, (earlier["p"], alpha)
         p_values = [found[i][0] for i in members]
-        adjusted = adjust([_e(items[i]) for i in members], name) if name == "e-bh" else adjust(p_values, name)
-        of = sum(not math.isnan(p) for p in p_values)
+        gone = sum(m["role"] in roles for m in plan["metrics"]) * len(plan.get("dropped") or ())
+        evidence = [_e(items[i]) for i in members] + [0.0] * gone if name == "e-bh" else [*p_values, *[1.0] * gone]
+        adjusted = adjust(evidence, name)[: len(members)]
+        of = sum(not math.isnan(p) for p in p_values) + gone
         level = interval_level(alpha, name, sum(p <= alpha for p in adjusted if not math.isnan(p)), of)
         if roles == ("guardrail",) and methods >= POWER and plan["model"]["kind"] != "bayesian":
             level = 2 * (plan.get("decision", {}).get("guardrail_alpha") or alpha)
@@ -239,6 +240,7 @@ def _row(
         "chance": None if posterior is None else posterior.chance,
         "risk": None if posterior is None else posterior.risk,
         "posterior": posterior,
+        "no_control": pair.mc == 0,
     }
     least = metric.get("min_lift")
     policy = plan.get("decision", {})
@@ -259,24 +261,26 @@ def _row(
         row |= {"guardrail": held["guardrail"], "matters": held["matters"]}
         row["equivalent"] = None if row["equivalent"] is None else False
     row["sensitivity"] = []
-    if early and held is None and p_adjusted <= alpha and design.boundary is not None:
-        row["sensitivity"] += _after_stop(pair, design.boundary, _z(item), level)
+    if early and held is None and p_adjusted <= alpha:
+        row["sensitivity"] += _after_stop(pair, design, _z(item), level)
     if est.reduction is not None:
         row["sensitivity"].append(("without CUPED", _interval(est.plain, design, level), design.p(est.plain)))
     if all(c is not None for c in raw):
         plain = estimate(metric, *raw).plain
         row["sensitivity"].append(("raw", _interval(plain, design, level), design.p(plain)))
-    if metric["kind"] != "quantile" and pair.status == "ok" and not est.borrows:
+    grouped = cells[0] is not None and list(cells[0]["columns"][:1]) == ["total"]
+    if metric["kind"] != "quantile" and pair.status == "ok" and not est.borrows and not grouped:
         row["sensitivity"].append((DOCUMENTED, *documented_test(metric, *cells, share=est.share, alpha=alpha)))
     return row
 
 
-def _after_stop(pair: Pair, boundary: Boundary, z: float, level: float) -> list[tuple[str, dict[str, J], float]]:
+def _after_stop(pair: Pair, design: Design, z: float, level: float) -> list[tuple[str, dict[str, J], float]]:
     """The estimate that stopping at this look does not exaggerate; empty where no look came before."""
-    if not math.isfinite(z) or z == 0 or not boundary.is_spaced:
+    found = design.after_stop(z, level, pair.n) if math.isfinite(z) and z != 0 else None
+    if found is None or design.boundary is None:
         return []
-    ends, p = boundary.after_stop(z, level)
-    scale = (pair.mt - pair.mc) / z * math.sqrt(boundary.information[-1])
+    ends, p = found
+    scale = (pair.mt - pair.mc) / z * math.sqrt(design.boundary.information[-1])
     values = [scale * x for x in ends]
     out: dict[str, J] = dict(zip(("effect", "ci_low", "ci_high"), values, strict=True))
     lifts = [x / abs(pair.mc) if has_lift(pair) else None for x in values]
@@ -305,6 +309,8 @@ def _believed(row: dict[str, J], pair: Pair, posterior: Posterior | None, confid
     if row["status"] not in ("ok", "few_events", "separation"):
         row["status"] = "ok"
     if posterior is None:
+        if pair.mc == 0 and row["status"] != "separation":
+            row["status"] = "control_near_zero"
         return "unclear"
     if posterior.below is None and row["status"] != "separation":  # what it says of the noise matters more
         row["status"] = "control_near_zero"

@@ -96,6 +96,40 @@ PAYLOAD_KEYS: J = {
 A field that the payload gains is added here in the same change: until then the verifier refuses the memo that has it.
 """
 
+LETTER_PAGE: J = {"edition": None, "title": None, "blocks": ANY}
+WATCH_KEYS: J = {
+    **dict.fromkeys(("schema", "kind", "key", "title", "variant", "shipped_at", "as_of", "state", "check", "last_day")),
+    "plan": PLAN_KEYS,
+    "dates": [[None]],
+    "series": {"*": {"*": {"adopted": None, "days": [[None]]}}},
+    "notes": [None],
+    "forecasts": [dict.fromkeys(("metric", "day", "level", "lift", "low", "high"))],
+    "ledger": {"lines": [None], "witness": dict.fromkeys(("length", "digest"))},
+    "versions": FREE,
+    "page": LETTER_PAGE,
+}
+"""The shape of a letter of the watch."""
+PROGRAMME_KEYS: J = {
+    **dict.fromkeys(("schema", "kind", "as_of", "confidence")),
+    "experiments": [
+        {
+            **dict.fromkeys(("key", "has_memo")),
+            "ledger": {"lines": [None], "witness": dict.fromkeys(("length", "digest"))},
+            "readout": ANY,
+        }
+    ],
+    "broken": [dict.fromkeys(("key", "reason"))],
+    "found": {
+        **dict.fromkeys(("experiments", "without_memo", "silent", "looks", "peeks", "overrides", "decided", "shipped")),
+        **dict.fromkeys(("days_to_decision", "reported", "expected")),
+        "peeks_by": FREE,
+        "win_rate": [None],
+    },
+    "versions": FREE,
+    "page": LETTER_PAGE,
+}
+"""The shape of an overview of all experiments of a root; the digests of readouts say what those must be."""
+
 
 def unknown_keys(value: J, shape: J = PAYLOAD_KEYS, where: str = "") -> Iterator[tuple[str, str, str]]:
     """Where a value does not fit its shape: the place, what it may be there, what it is."""

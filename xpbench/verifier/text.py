@@ -51,19 +51,23 @@ def loads(text: str) -> J:
     return _DECODER.decode(text)
 
 
+_quoted = json.encoder.encode_basestring
+"""What `json.dumps(…, ensure_ascii=False)` does with a text, without making an encoder for each."""
+
+
 def canonical(value: J) -> str:
     """RFC 8785 text of a JSON value."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return _quoted(value)
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, dict):
         keys = sorted(value, key=lambda k: k.encode("utf-16-be", "surrogatepass"))
-        return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{canonical(value[k])}" for k in keys) + "}"
+        return "{" + ",".join(f"{_quoted(k)}:{canonical(value[k])}" for k in keys) + "}"
     return "[" + ",".join(map(canonical, value)) + "]"
 
 

@@ -6,10 +6,14 @@ experiment's ledger; a date that passes without one turns *overdue* by itself, s
 ================  =====================================================
 contract          its dates, and what stands against each
 series            what the watch reads: a row per day, metric and group
+from_events       the same, made from the export that the experiment was read from
 estimators        what shipping changed, as a pair of means
+forecast          what a lift that fades or grows is worth in the long run
 record            one check, on record
 power             how likely a regression is found
 past_experiments  what all experiments of a root add up to
+search            has this been tried?
+notify            a message for mail, Slack or Teams
 ================  =====================================================
 
 Names load on first use: the state of a contract needs no statistics.
@@ -24,8 +28,10 @@ from xpbench.lazy import loads
 if TYPE_CHECKING:
     from xpbench.watch.contract import CheckDate, WatchState, WatchStatus, watch_status
     from xpbench.watch.estimators import holdback, pre_post, staggered
+    from xpbench.watch.forecast import LiftForecast, forecast_of
+    from xpbench.watch.from_events import WatchSeries, series_from_events
     from xpbench.watch.past_experiments import Portfolio, portfolio
-    from xpbench.watch.power import watch_power
+    from xpbench.watch.power import watch_power, watch_power_of, watch_power_pre_post
     from xpbench.watch.record import record_check
     from xpbench.watch.series import Group, Series, WatchDay, read_series
 
@@ -37,9 +43,15 @@ _HOMES = {
     "holdback": "estimators",
     "pre_post": "estimators",
     "staggered": "estimators",
+    "LiftForecast": "forecast",
+    "forecast_of": "forecast",
+    "WatchSeries": "from_events",
+    "series_from_events": "from_events",
     "Portfolio": "past_experiments",
     "portfolio": "past_experiments",
     "watch_power": "power",
+    "watch_power_of": "power",
+    "watch_power_pre_post": "power",
     "record_check": "record",
     "Group": "series",
     "Series": "series",
@@ -50,18 +62,24 @@ _HOMES = {
 __all__ = [
     "CheckDate",
     "Group",
+    "LiftForecast",
     "Portfolio",
     "Series",
     "WatchDay",
+    "WatchSeries",
     "WatchState",
     "WatchStatus",
+    "forecast_of",
     "holdback",
     "portfolio",
     "pre_post",
     "read_series",
     "record_check",
+    "series_from_events",
     "staggered",
     "watch_power",
+    "watch_power_of",
+    "watch_power_pre_post",
     "watch_status",
 ]
 

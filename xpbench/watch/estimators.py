@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, Literal
 
@@ -102,6 +103,20 @@ def design_matrix(days: list[date], *, shipped: date, trend: Trend) -> Floats:
         columns.append([(i - centre) / max(index[-1], 1.0) for i in index])
     columns.append([1.0 if d >= shipped else 0.0 for d in days])
     return np.array(columns).T
+
+
+def noise_of(days: Sequence[WatchDay], *, trend: Trend) -> tuple[float, float]:
+    """Standard deviation of daily means around weekdays and trend, and the autocorrelation of neighbouring days.
+
+    Args:
+        days: Before shipping, in order.
+        trend: As for `pre_post`.
+    """
+    y = np.array([d.mean for d in days])
+    time = np.array([(d.day - days[0].day).days for d in days], dtype=np.float64)
+    x = design_matrix([d.day for d in days], shipped=date.max, trend=trend)[:, :-1]
+    beta, _, df, rho = _autoregressive(x, y, time)
+    return math.sqrt(float(((y - x @ beta) ** 2).sum()) / max(df, 1.0)), rho
 
 
 def _autoregressive(x: Floats, y: Floats, time: Floats) -> tuple[Floats, Floats, float, float]:

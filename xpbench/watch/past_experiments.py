@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,11 +19,13 @@ from xpbench.ledger import Clock, Entry, Ledger, distinct_looks, experiments, sy
 from xpbench.ledger.clock import parse_stamp
 from xpbench.ledger.first import planned_after
 from xpbench.ledger.folder import LEDGER, MEMO, frozen_readout
+from xpbench.ledger.knowledge import state_of_data
 from xpbench.outward import html as escape
 from xpbench.plan import Plan
 from xpbench.shows import Shows
 from xpbench.stats.shrinking import LiftPrior, portfolio_prior, shrunk
 from xpbench.watch.contract import watch_status
+from xpbench.watch.search import Found, search
 
 Floats = NDArray[np.float64]
 
@@ -92,6 +94,10 @@ class Line:
         restarted_as: Key of the run that follows, "" where there is none.
         planned_after: Stamp and dates where the plan came after the data, or looks back; "" for a pre-registered one.
         agent_looks: Looks at effects by programs on behalf of people, each state of the data once.
+        hypothesis: If, then, because, in one sentence.
+        learned: Why it was decided so, in the words of whoever decided; "" without a decision.
+        days_to_decision: Days from registering to the first decision, None where there is none.
+        peeks_by: Peeks by person, "" where nobody is named.
     """
 
     key: str
@@ -109,12 +115,17 @@ class Line:
     restarted_as: str = ""
     planned_after: str = ""
     agent_looks: int = 0
+    hypothesis: str = ""
+    learned: str = ""
+    days_to_decision: float | None = None
+    peeks_by: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
         return {name: getattr(self, name) for name in self.__slots__} | {
             "deviations": dict(self.deviations),
             "follows": list(self.follows),
+            "peeks_by": dict(self.peeks_by),
         }
 
 
@@ -183,6 +194,30 @@ class Portfolio(Shows):
         return sum(x.peeks for x in self.lines)
 
     @property
+    def peeks_by(self) -> dict[str, int]:
+        """Peeks by person, most first; "" where nobody is named."""
+        out: dict[str, int] = {}
+        for line in self.lines:
+            for who, count in line.peeks_by.items():
+                out[who] = out.get(who, 0) + count
+        return dict(sorted(out.items(), key=lambda pair: (-pair[1], pair[0])))
+
+    @property
+    def days_to_decision(self) -> float | None:
+        """Median days from registering to the first decision; None where nothing is decided."""
+        days = [x.days_to_decision for x in self.lines if x.days_to_decision is not None]
+        return float(np.median(days)) if days else None
+
+    def search(self, question: str, *, most: int = 3) -> tuple[Found, ...]:
+        """The experiments that a question is about, best first: has this been tried?
+
+        Args:
+            question: In words.
+            most: How many at most.
+        """
+        return search(self.lines, question, most=most)
+
+    @property
     def overrides(self) -> tuple[str, ...]:
         """Decisions that differ from the rule."""
         return tuple(x.key for x in self.lines if x.follows_rule is False)
@@ -225,6 +260,8 @@ class Portfolio(Shows):
             "without_memo": list(self.without_memo),
             "silent": list(self.silent),
             "peeks": self.peeks,
+            "peeks_by": self.peeks_by,
+            "days_to_decision": self.days_to_decision,
             "overrides": list(self.overrides),
             "deviations": self.deviations,
             "win_rate": list(self.win_rate) if self.win_rate else None,
@@ -251,6 +288,11 @@ class Portfolio(Shows):
         if self.broken:
             out.append(f"{len(self.broken)} folders can't be read.")
         out.append(f"{self.peeks} peeks, {sum(self.deviations.values())} deviations, {len(self.overrides)} overrides.")
+        if self.peeks:
+            named = ", ".join(f"{who or 'nobody named'} {count}" for who, count in self.peeks_by.items())
+            out.append(f"Peeks by person: {named}.")
+        if self.days_to_decision is not None:
+            out.append(f"From registering to the decision it takes {self.days_to_decision:.1f} days (median).")
         by_agents = [x for x in self.lines if x.agent_looks]
         if by_agents:
             looks = number_of(sum(x.agent_looks for x in by_agents), "look")
@@ -356,20 +398,57 @@ def portfolio(root: str | Path = "experiments", *, confidence: float = 0.95, clo
             continue
         try:
             entries = Ledger(listed.path / LEDGER).entries()
-            line, found = _read(listed.path, listed.key, entries, now)
+            line, found = line_of(
+                listed.key, entries, now, has_memo=has_memo(listed.path), readout=readout_of(listed.path, entries)
+            )
         except (XpbenchError, OSError, ValueError, KeyError, TypeError) as error:
             broken.append((listed.key, str(error)))
             continue
         lines.append(line)
         outcomes += found
+    return added_up(root, lines, broken, outcomes, confidence)
+
+
+def added_up(
+    root: str | Path,
+    lines: Iterable[Line],
+    broken: Iterable[tuple[str, str]],
+    outcomes: Sequence[PastOutcome],
+    confidence: float,
+) -> Portfolio:
+    """The portfolio of experiments that were read before."""
     return Portfolio(str(root), tuple(lines), tuple(broken), tuple(outcomes), shrink(outcomes), confidence)
 
 
-def _read(path: Path, key: str, entries: Sequence[Entry], now: datetime) -> tuple[Line, list[PastOutcome]]:
+def has_memo(path: Path) -> bool:
+    """Whether a memo lies in the folder of an experiment."""
+    return (path / MEMO).is_file()
+
+
+def readout_of(path: Path, entries: Sequence[Entry]) -> dict[str, Any] | None:
+    """The frozen readout that the decision in force rests on; None where there is none."""
+    decided = [e for e in entries if e.kind in ("decided", "deferred")]
+    if not decided or decided[-1].kind != "decided":
+        return None
+    return frozen_readout(path, str(decided[-1].body.get("readout_digest", "")))
+
+
+def line_of(
+    key: str, entries: Sequence[Entry], now: datetime, *, has_memo: bool, readout: dict[str, Any] | None
+) -> tuple[Line, list[PastOutcome]]:
+    """One experiment of a portfolio, from its ledger and the readout that was decided on.
+
+    Args:
+        key: Its key.
+        entries: Of its ledger, verified.
+        now: Aware time, for what is silent or overdue.
+        has_memo: Whether a memo lies in its folder.
+        readout: That its decision rests on, None where there is none.
+    """
     plan = Plan(**next(e.body["plan"] for e in reversed(entries) if e.kind in ("registered", "amended")))
     decided = [e for e in entries if e.kind in ("decided", "deferred")]
     decision = decided[-1] if decided else None
-    has_memo = any(e.kind == "memo" for e in entries) or (path / MEMO).is_file()
+    has_memo = has_memo or any(e.kind == "memo" for e in entries)
     quiet = (now - max(parse_stamp(e.at) for e in entries)).total_seconds() / 86_400
     classes: dict[str, int] = {}
     for deviation in deviations_of(entries, plan.to_dict()):
@@ -377,6 +456,10 @@ def _read(path: Path, key: str, entries: Sequence[Entry], now: datetime) -> tupl
     watch = watch_status(plan, entries, now=now)
     looks = distinct_looks(entries)
     restarted_as = next((str(e.body.get("to", "")) for e in entries if e.kind == "restarted"), "")
+    peeked = [e for e in looks if e.kind == "peeked"]
+    first = next((e for e in decided if e.kind == "decided"), None)
+    h = plan.hypothesis.model_dump(mode="json", by_alias=True, exclude_none=True)
+    claims = ", ".join(f"{c['metric']} will {c['direction']}" for c in h.get("then", ()))
     line = Line(
         key,
         plan.title,
@@ -384,7 +467,7 @@ def _read(path: Path, key: str, entries: Sequence[Entry], now: datetime) -> tupl
         has_memo,
         not has_memo and not restarted_as and quiet > SILENT_DAYS,
         len(looks),
-        sum(e.kind == "peeked" for e in looks),
+        len(peeked),
         classes,
         bool(decision.body.get("follows_rule")) if decision is not None and decision.kind == "decided" else None,
         watch.state if watch is not None else "",
@@ -392,14 +475,15 @@ def _read(path: Path, key: str, entries: Sequence[Entry], now: datetime) -> tupl
         tuple(str(k) for k in (entries[0].body.get("follows") or {}).get("runs", ())),
         restarted_as,
         planned_after(entries),
-        len({str(e.body.get("fingerprint") or e.seq) for e in entries if e.kind in ("opened", "peeked") and e.agent}),
+        len({state_of_data(e.body) or str(e.seq) for e in entries if e.kind in ("opened", "peeked") and e.agent}),
+        f"If {h.get('if', '')}, then {claims}, because {h.get('because', '')}.",
+        str(decision.body.get("because") or decision.body.get("reason") or "") if decision is not None else "",
+        None if first is None else (parse_stamp(first.at) - parse_stamp(entries[0].at)).total_seconds() / 86_400,
+        {who: sum((e.by or "") == who for e in peeked) for who in dict.fromkeys(e.by or "" for e in peeked)},
     )
-    if line.planned_after or decision is None or decision.kind != "decided":
+    if line.planned_after or decision is None or decision.kind != "decided" or readout is None:
         return line, []
-    document = frozen_readout(path, str(decision.body.get("readout_digest", "")))
-    if document is None:
-        return line, []
-    return line, _outcomes(key, plan, document, decision)
+    return line, _outcomes(key, plan, readout, decision)
 
 
 def _outcomes(key: str, plan: Plan, readout: dict[str, Any], decision: Entry) -> list[PastOutcome]:

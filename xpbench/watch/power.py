@@ -10,7 +10,7 @@ from scipy import stats as distributions
 
 from xpbench.stats.inference import absolute
 from xpbench.stats.multipliers import q_fixed
-from xpbench.watch.estimators import Trend, pre_post
+from xpbench.watch.estimators import LEAST_BEFORE, NotAnswerable, Trend, noise_of, pre_post
 from xpbench.watch.series import Group, Series, WatchDay
 
 
@@ -84,6 +84,53 @@ def watch_power_pre_post(
         q = q_fixed(alpha / checks, pair.df)
         found += absolute(pair, q).effect > _limit(q * pair.se, margin)
     return found / draws
+
+
+def watch_power_of(
+    series: Series,
+    *,
+    effect: float,
+    margin: float,
+    days_after: int,
+    alpha: float,
+    checks: int,
+    trend: Trend,
+    seed: int,
+    draws: int = 400,
+) -> float:
+    """The same for a series of the past: its own noise and autocorrelation around weekdays and trend are played.
+
+    Args:
+        series: One group, days before shipping alone.
+        effect: True change, positive = worse, in metric units.
+        margin: Worst change accepted, positive, in metric units.
+        days_after: Days since shipping at the last check.
+        alpha: Two-sided level of the plan.
+        checks: Number of check dates.
+        trend: As for `pre_post`.
+        seed: Seed of the generator.
+        draws: Series played.
+
+    Raises:
+        NotAnswerable: fewer than 14 days.
+    """
+    (group,) = series.groups.values()
+    if len(group.days) < LEAST_BEFORE:
+        raise NotAnswerable(f"It needs {LEAST_BEFORE} days before shipping; there are {len(group.days)}.")
+    sd, rho = noise_of(group.days, trend=trend)
+    return watch_power_pre_post(
+        effect=effect,
+        sd_day=sd,
+        autocorrelation=rho,
+        days_before=len(group.days),
+        days_after=days_after,
+        margin=margin,
+        alpha=alpha,
+        checks=checks,
+        trend=trend,
+        seed=seed,
+        draws=draws,
+    )
 
 
 def play(

@@ -114,6 +114,7 @@ def check_rows(
     check_day: int,
     trend: Trend = "linear",
     now: datetime | None = None,
+    metrics: Mapping[str, MetricBase] | None = None,
 ) -> tuple[WatchRow, ...]:
     """One row per watched metric, from the whole days up to the check's day.
 
@@ -127,6 +128,7 @@ def check_rows(
         check_day: Days after shipping of this check.
         trend: For the estimator `pre_post`.
         now: Aware time of the check; every day of the data counts as over if missing.
+        metrics: Metrics as they are judged, where their margins are held against another scale; the plan's if missing.
 
     Raises:
         WatchError: `XPB-W01`, the plan has no contract; `XPB-W03`, no such check day.
@@ -147,7 +149,7 @@ def check_rows(
     last = until if now is None else min(until, now.astimezone(UTC).date() - timedelta(days=1))
     rows: list[WatchRow] = []
     for key in watched_metrics(plan):
-        metric = plan.metric(key)
+        metric = (metrics or {}).get(key) or plan.metric(key)
         data = series.get(key)
         if data is None:
             rows.append(WatchRow(key, "not answerable", f"There is no data. {nearest(key, series)}", alpha=alpha))
@@ -173,6 +175,8 @@ def record_check(
     note: str = "",
     trend: Trend = "linear",
     clock: Clock | None = None,
+    metrics: Mapping[str, MetricBase] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Entry:
     """Compute a check and put it on record; the entry is on disk when this returns.
 
@@ -186,6 +190,8 @@ def record_check(
         trend: For the estimator `pre_post`.
         clock: Where the time comes from, to refuse a check before its date; the ledger's own clock where missing, by which no
             check is refused. Days that are not over by then don't count.
+        metrics: Metrics as they are judged; the plan's if missing.
+        more: What else the entry holds: how the series were made, and their digest.
 
     Raises:
         WatchError: `XPB-W01` no contract, `XPB-W02` not shipped, `XPB-W03` no such check, recorded already or not due yet.
@@ -216,7 +222,7 @@ def record_check(
             remedy=plain("Wait until then"),
         )
     now = max((clock or ledger.now)(), parse_stamp(entries[-1].at))  # a clock that was set back makes no day unfinished
-    rows = check_rows(plan, series, shipped=start, check_day=day, trend=trend, now=now)
+    rows = check_rows(plan, series, shipped=start, check_day=day, trend=trend, now=now, metrics=metrics)
     body: dict[str, Any] = {
         "check_day": day,
         "state": worst([r.state for r in rows]) if rows else "not answerable",
@@ -225,6 +231,7 @@ def record_check(
         "rows": [r.to_dict() for r in rows],
         "note": note,
         "plan_digest": plan.digest,
+        **(more or {}),
     }
     return ledger.append("watched", body, by=by)
 

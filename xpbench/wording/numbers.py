@@ -88,7 +88,10 @@ def significant_trim(value: float) -> str:
 
 
 def units_word(unit: str) -> str:
-    """Units of a plan in the plural, by their name where it is one plain word: users, policies; otherwise "units"."""
+    """Units of a plan in the plural by their name (`user_id` and Mixpanel's `distinct_id` are users); else "units"."""
+    if unit == "distinct_id":
+        return "users"
+    unit = re.sub(r"_id$", "", unit.removeprefix("$"))
     if not re.fullmatch(r"[A-Za-z]?[a-z]{2,20}", unit) or unit.endswith(("s", "id")):
         return "units"
     if re.search(r"[^aeiou]y$", unit):

@@ -234,8 +234,10 @@ def to_utc(t: Any, zone: str, dialect: str) -> Any:
 # -- hashes --------------------------------------------------------------------------------------------------------------
 
 
-def row_hashes(table: Any, columns: Sequence[str]) -> Any:
-    """Number of rows, and the sum and the exclusive or of a 64-bit hash of each, over the named columns.
+def row_hashes(table: Any, *several: Sequence[str]) -> Any:
+    """Number of rows, and the sum and the exclusive or of a 64-bit hash of each, over each of several lists of columns.
+
+    Columns of the answer: `n`, then `total0`, `mixed0`, `total1` and so on.
 
     Columns are joined with their lengths before them, so that no two rows read alike.
     """
@@ -246,6 +248,8 @@ def row_hashes(table: Any, columns: Sequence[str]) -> Any:
         return ibis.ifelse(text.isnull(), ibis.literal("-"), text.length().cast("string") + ibis.literal(":") + text)
 
     bar = ibis.literal("|")
-    row = reduce(lambda a, b: a + bar + b, [ibis.literal(SALT), *(told(name) for name in columns)])
-    hashed = table.select(h=row.hash())
-    return hashed.aggregate(n=hashed.count(), total=hashed.h.cast("decimal(38, 0)").sum(), mixed=hashed.h.bit_xor())
+    rows = [reduce(lambda a, b: a + bar + b, [ibis.literal(SALT), *(told(name) for name in columns)]) for columns in several]
+    hashed = table.select(**{f"h{i}": row.hash() for i, row in enumerate(rows)})
+    asked = {f"total{i}": hashed[f"h{i}"].cast("decimal(38, 0)").sum() for i in range(len(rows))}
+    asked |= {f"mixed{i}": hashed[f"h{i}"].bit_xor() for i in range(len(rows))}
+    return hashed.aggregate(n=hashed.count(), **asked)

@@ -57,6 +57,7 @@ class DuckLog:
         self.missing_properties: frozenset[str] = frozenset()
         self.kind = "duckdb"
         self._files_digest = ""
+        self._content: Mapping[str, str] = {}
         self.partitions: tuple[str, ...] = ()
         """Columns that only the names of folders hold."""
         self._findings: list[Finding] = []
@@ -152,10 +153,20 @@ class DuckLog:
         """
         if self._files_digest:
             return self._files_digest
-        columns = ["u", "event", "t", "iid", *self.properties.texts.values()]
-        salted = ", ".join([literal("xpbench.events.1"), *columns])
-        ((rows, total, mixed),) = self.all(f"SELECT count(*), sum(hash({salted})), bit_xor(hash({salted})) FROM normal")
-        return digest({"properties": list(self.properties.texts), "rows": rows, "sum": str(total), "xor": str(mixed)})
+        event = [literal("xpbench.events.1"), "u", "event", "t", "iid"]
+        texts = self.properties.texts
+        hashed = [f"hash({', '.join([*event, *more])})" for more in (list(texts.values()), [], *([p] for p in texts.values()))]
+        sums = ", ".join(f"sum({h}), bit_xor({h})" for h in hashed)
+        ((rows, *found),) = self.all(f"SELECT count(*), {sums} FROM normal")
+        pairs = [(str(a), str(b)) for a, b in zip(found[::2], found[1::2], strict=True)]
+        self._content = {
+            name: digest({"rows": rows, "sum": a, "xor": b})[:32] for name, (a, b) in zip(["", *texts], pairs[1:], strict=True)
+        }
+        return digest({"properties": list(texts), "rows": rows, "sum": pairs[0][0], "xor": pairs[0][1]})
+
+    def content(self) -> Mapping[str, str]:
+        """Digest of the events and of each property, taken with the fingerprint; none of files."""
+        return self._content
 
     def findings(self) -> list[Finding]:
         """What was counted when the log was opened."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import operator
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +62,7 @@ class SparkLog:
         self._rows: int | None = None
         """Events of the log, once they have been counted."""
         self._counted: list[dict[str, Any]] | None = None
+        self._content: dict[str, str] = {}
         self._normal = self._columns(self.table)
 
     @classmethod
@@ -185,6 +186,10 @@ class SparkLog:
             "low": ("sum", f"{row_hash} & 2097151"),
             "mixed": ("bit_xor", row_hash),
         }
+        texts = self.properties.texts
+        for i, more in enumerate(([], *([p] for p in texts.values()))):
+            alone = f"xxhash64({', '.join([repr('xpbench.events.2'), 'u', 'event', 't', 'iid', *more])})"
+            asked |= {f"own{i}": ("bit_xor", alone), f"part{i}": ("sum", f"{alone} & 2097151")}
         table = self._normal.selectExpr("event", *(f"{expression} AS {name}" for name, (_, expression) in asked.items()))
         found = table.groupBy("event").agg({name: how for name, (how, _) in asked.items()}).collect()
         rows = [{"event": r["event"], **{name: r[f"{how}({name})"] for name, (how, _) in asked.items()}} for r in found]
@@ -192,7 +197,15 @@ class SparkLog:
         total = sum((int(r["high"]) << 42) + (int(r["middle"]) << 21) + int(r["low"]) for r in rows) if rows else None
         mixed = functools.reduce(operator.xor, (int(r["mixed"]) for r in rows)) if rows else None
         content = {"n": self._rows, "sum": str(total), "xor": str(mixed)}
-        return digest({"spark": content, "properties": list(self.properties.texts)})
+        for i, name in enumerate(["", *texts]):
+            own = functools.reduce(operator.xor, (int(r[f"own{i}"]) for r in rows), 0)
+            low = sum(int(r[f"part{i}"]) for r in rows)
+            self._content[name] = digest({"spark": [self._rows, str(own), str(low)]})[:32]
+        return digest({"spark": content, "properties": list(texts)})
+
+    def content(self) -> Mapping[str, str]:
+        """Digest of the events and of each property, taken with the fingerprint."""
+        return self._content
 
     def counted(self, now: int) -> list[dict[str, Any]] | None:
         """Events by name, as the pass for the fingerprint counts them."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,7 @@ class WarehouseLog:
         self.engine = f"{self.kind} {self.backend.version}"
         self.properties = properties
         self._held: list[str] = []
+        self._content: dict[str, str] = {}
         form = NormalForm(source, plan, properties, dialect=self.kind)
         # every later question goes to what this one statement has read: rows that arrive meanwhile are in none of the answers
         normal = form.table()
@@ -143,10 +144,19 @@ class WarehouseLog:
 
         Only the number of rows, and the sum and the exclusive or of 64-bit row hashes leave the server.
         """
-        row = dialects.row_hashes(self.normal, ["u", "event", "t", "iid", *self.properties.texts.values()])
+        event, texts = ["u", "event", "t", "iid"], self.properties.texts
+        row = dialects.row_hashes(self.normal, [*event, *texts.values()], event, *([*event, p] for p in texts.values()))
         found = row.to_pyarrow().to_pylist()[0]
-        content = {"rows": int(found["n"]), "sum": str(found["total"]), "xor": str(found["mixed"])}
-        return digest({"warehouse": content, "kind": self.kind, "properties": list(self.properties.texts)})
+
+        def told(i: int) -> dict[str, Any]:
+            return {"rows": int(found["n"]), "sum": str(found[f"total{i}"]), "xor": str(found[f"mixed{i}"])}
+
+        self._content = {name: digest({"warehouse": told(i + 1)})[:32] for i, name in enumerate(["", *texts])}
+        return digest({"warehouse": told(0), "kind": self.kind, "properties": list(texts)})
+
+    def content(self) -> Mapping[str, str]:
+        """Digest of the events and of each property, taken with the fingerprint."""
+        return self._content
 
     def findings(self) -> list[Finding]:
         """What was counted when the log was opened."""

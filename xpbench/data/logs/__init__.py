@@ -9,7 +9,9 @@ log_to_units         one run over one log for one plan
 exposures            first exposures
 values               one value per unit and metric
 quantiles            quantiles of a property over events
+unit_days            what units did on each day, without exposures
 days_since_exposure  moments by days since exposure
+covariates           other metrics' past, and values of segments
 concurrent           other experiments on the same units
 identity             one person under several ids
 survey               one look over a whole log

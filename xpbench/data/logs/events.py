@@ -20,7 +20,8 @@ from xpbench.data.histogram import Histogram, histograms_of
 from xpbench.data.logs.log import EventSchema, Log, properties_of
 from xpbench.data.logs.log_to_units import LogReading
 from xpbench.data.logs.specification import LogSpecification
-from xpbench.data.logs.unit_table_note import TableLook, summary_of
+from xpbench.data.logs.unit_table_note import TableLook, summary_of, summary_of_groups
+from xpbench.data.members import reading_plan
 from xpbench.data.summary import Cap, Summary
 from xpbench.errors import DataError, nearest, plain
 from xpbench.files import partitions_of
@@ -161,6 +162,8 @@ class EventsSource(LogSpecification):
 
         stages = Stages(7, progress)
         frozen = tuple(caps)
+        if plan.members is not None:
+            return self._by_group(plan, frozen, stages, take)
         lines = isinstance(self.log, list) and kind_of(self.log[0]) == "jsonl"  # hashed while they are read
         with contextlib.ExitStack() as stack:
             hashing = None
@@ -180,12 +183,24 @@ class EventsSource(LogSpecification):
             if not isinstance(self.log, list):
                 fingerprint = log.fingerprint()
                 if (summary := self._from_cache(plan, fingerprint, log.engine, frozen, stages, take)) is not None:
-                    return summary
+                    return replace(summary, content=log.content())
             look, units = LogReading(self, plan, properties, log, stages).look()
             look = replace(look, fingerprint=self._placed(hashing.digest() if hashing else fingerprint, log))
             if self.cache is not None:
                 self.cache.put(self._key(plan, fingerprint, log.engine), look.to_dict(), lambda path: log.write(units, path))
-            return summary_of(self, plan, look, units, frozen, stages, take)
+            return replace(summary_of(self, plan, look, units, frozen, stages, take), content=log.content())
+
+    def _by_group(self, plan: Plan, caps: tuple[Cap, ...], stages: Stages, take: Take | None) -> Summary:
+        """The same where metrics are per user of a unit: users are read, and summed by unit."""
+        from xpbench.data.logs.opening import open_log
+
+        inner = reading_plan(plan)
+        source = replace(self, schema=replace(self.schema, unit=None))  # the plan names both ids
+        properties = properties_of(inner)
+        with open_log(source, inner, properties, stages) as log:
+            look, users = LogReading(source, inner, properties, log, stages).look()
+            fingerprint = log.fingerprint()
+            return summary_of_groups(self, plan, replace(look, fingerprint=fingerprint), users, caps, stages, take)
 
     def unit_table(self, plan: Plan) -> pa.Table:
         """The unit table as a pyarrow table, for checks: one row per exposed unit with u, variant, t0, day and measures.

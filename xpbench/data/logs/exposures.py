@@ -74,7 +74,7 @@ def steps_of(plan: Plan) -> list[ReadingStep]:
         words = f"Counted from {policy.start or 'the beginning'} to {policy.end or 'the end'}."
         steps.append(("outside_dates", (c("t") >= start) & (c("t") < stop), words))
     steps.append(("missing_variant", ~c("v").is_null(), ""))
-    steps.append(("unknown_variant", c("v").is_in([v.key for v in plan.variants]), ""))
+    steps.append(("unknown_variant", c("v").is_in(list(plan.assigned_keys)), ""))
     return steps
 
 
@@ -130,7 +130,8 @@ def exposed(
     Raises:
         DataError: `XPB-D34` no exposure counts; `XPB-D09` the plan refuses unknown or missing variants.
     """
-    known = [v.key for v in plan.variants]
+    known = list(plan.assigned_keys)
+    dropped = [v.key for v in plan.dropped or ()]
     policy = plan.exposure
     findings: list[Finding] = []
     total, sane = (sum(int(r[k] or 0) for r in counted) for k in ("n", "sane"))
@@ -185,7 +186,7 @@ def exposed(
             switched,
             n_units,
             action,
-            by_variant={v: by[v] for v in known if v in by},
+            by_variant={v: by[v] for v in known if v in by and v not in dropped},
             detail="By the variant met first." if switched else "",
         )
     )
@@ -202,6 +203,11 @@ def exposed(
         rows = nw.concat([rows, first_of_switchers.select("u", variant=c("v"), t0=c("t"))])
     elif is_split:
         rows = kept.group_by("u", "v").agg(t0=c("t").min()).select("u", variant=c("v"), t0=c("t0"))
+    if dropped:  # only now: who met a dropped treatment and another variant has met several
+        gone = int(rows_of(rows.filter(c("variant").is_in(dropped)).select(n=nw.len()))[0]["n"])
+        words = f"Dropped while it ran: {', '.join(map(shown, dropped))}."
+        findings.append(Finding("dropped_variant", gone, n_units, "excluded", detail=words))
+        rows = rows.filter(~c("variant").is_in(dropped))
     rows = rows.with_columns(day=c("t0") // DAY)
     if plan.segments:
         segments = [f"s{i}" for i in range(len(plan.segments))]
@@ -232,13 +238,14 @@ def exposed(
         ends = {r["variant"]: r for r in rows_of(units.group_by("variant").agg(**sums))}
     else:  # the units are those that met one variant
         ends = {names[int(r["low"])]: r for r in span if not r["several"]}
+    ends = {k: r for k, r in ends.items() if k not in dropped}
     return ExposedUnits(
         units=units,
         spells=spells,
         keys=keys,
         plain=simple,
         findings=tuple(findings),
-        by_variant={k: int(ends[k]["n"]) if k in ends else 0 for k in known},
+        by_variant={k: int(ends[k]["n"]) if k in ends else 0 for k in known if k not in dropped},
         first=min(int(r["first"]) for r in (ends.values() or span)),
         last=max(int(r["last"]) for r in ends.values()) if ends else max(int(r["latest"]) for r in span),
         counts=ends,

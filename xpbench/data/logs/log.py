@@ -221,7 +221,7 @@ def properties_of(plan: Plan) -> LogProperties:
 
 def texts_of(plan: Plan) -> frozenset[str]:
     """Texts that the plan names, which are values whatever they say: its experiment, its variants, what it filters by."""
-    out = {plan.experiment_name, *(v.key for v in plan.variants)}
+    out = {plan.experiment_name, *plan.assigned_keys}
     for metric in plan.metrics:
         for condition in conditions_of(metric):
             values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
@@ -319,6 +319,10 @@ class Log(Protocol):
 
     def fingerprint(self) -> str:
         """SHA-256 over the content."""
+        ...
+
+    def content(self) -> Mapping[str, str]:
+        """Digest of the events and of each property that was read, whatever else was: see `Summary.content`."""
         ...
 
     def findings(self) -> list[Any]:

@@ -10,6 +10,7 @@ import narwhals.stable.v2 as nw
 from xpbench.data.blocks import leaves
 from xpbench.data.engines.embedded import Stages
 from xpbench.data.logs.concurrent import with_concurrent
+from xpbench.data.logs.covariates import with_covariates
 from xpbench.data.logs.days_since_exposure import DAILY, age_cells
 from xpbench.data.logs.exposures import MISSING, ExposedUnits, counted_by_variant, exposed
 from xpbench.data.logs.identity import identity_changes
@@ -102,7 +103,7 @@ class LogReading:
         self.stages.finish("find the first exposures", n)
         values = Values(plan, self.properties, found, amounts, until=self.until, log=log)
         dropping = self.source.duplicates == "drop" and log.has_insert_ids
-        ages = self.ages() if "age" in self.source.slices else 0
+        ages = self.ages() if "age" in self.source.slices and plan.members is None else 0  # days of users are not independent
         joined = values.attributed(
             log.frame(between=values.span()), dropping=dropping, aging=bool(ages), naming=not log.has_insert_ids
         )
@@ -115,6 +116,8 @@ class LogReading:
             self.findings.append(self.repeats(joined, values))
         self.findings += self.overlap(frame, joined, values, found)
         table = values.table(joined)
+        if any(m.past_of or m.strata for m in self.metrics):
+            table = with_covariates(log, table, plan, values.measures)
         others: tuple[str, ...] = ()
         if "segment" in self.source.slices:
             table, others = with_concurrent(log, table, found.units, plan, self.properties)
@@ -633,7 +636,7 @@ class LogReading:
         Raises:
             DataError: `XPB-D15`; `XPB-D38`, no exposure has the property.
         """
-        for i, name in enumerate(self.plan.segments):
+        for i, name in enumerate(self.plan.segments[:-1] if self.plan.members else self.plan.segments):
             slices = units.group_by(f"s{i}").agg(n=nw.len())
             count = int(rows_of(slices.select(n=nw.len()))[0]["n"])
             if count > MAX_SLICES:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 
-from xpbench.data.blocks import Parts, blocks_of
+from xpbench.data.blocks import Block, Parts, blocks_of
 from xpbench.data.engines.embedded import Stages
-from xpbench.data.moments import moments_of
+from xpbench.data.members import findings_of, group_column, grouped, grouped_blocks, measures_in
+from xpbench.data.moments import moments_of, rows_of
 from xpbench.data.summary import CONCURRENT, Cap, Cell, Finding, Summary, merge_findings
 from xpbench.data.sums import ensure_told_apart
-from xpbench.errors import shown
+from xpbench.errors import DataError, shown
 from xpbench.plan import Plan
 from xpbench.plan.metrics import MetricBase
 
@@ -73,7 +75,46 @@ def summary_of(
     take: Take | None,
 ) -> Summary:
     """Moments from a unit table, with what belongs to it."""
+    return _summed(source, plan, look, units, caps, stages, take, list)
 
+
+def summary_of_groups(
+    source: LogSpecification,
+    plan: Plan,
+    look: TableLook,
+    users: nw.LazyFrame[Any],
+    caps: tuple[Cap, ...],
+    stages: Stages,
+    take: Take | None,
+) -> Summary:
+    """Moments of units from a table of their users, which was read under `members.reading_plan`."""
+    from xpbench.data.logs.exposures import MISSING
+
+    blocks = blocks_of(plan, lambda metric: look.parts[metric.key])
+    dimensions = source.dimensions(plan) | {name: f"e{i}" for i, name in enumerate(look.others) if "segment" in source.slices}
+    days = [column for name, column in dimensions.items() if name == "$day"]
+    texts = [column for name, column in dimensions.items() if name != "$day"]
+    units, sizes = grouped(
+        users, group=group_column(plan), missing=MISSING, measures=measures_in(blocks), texts=texts, days=days
+    )
+    count = int(rows_of(users.select(n=nw.len()))[0]["n"])
+    if not rows_of(units.select(n=nw.len()))[0]["n"]:
+        raise DataError("XPB-D38", segment=plan.unit, event=plan.exposure.event)
+    more = findings_of(sizes, users=count, variants=[v.key for v in plan.variants])
+    look = replace(look, findings=(*look.findings, *more))
+    return _summed(source, plan, look, units, caps, stages, take, grouped_blocks)
+
+
+def _summed(
+    source: LogSpecification,
+    plan: Plan,
+    look: TableLook,
+    units: nw.LazyFrame[Any],
+    caps: tuple[Cap, ...],
+    stages: Stages,
+    take: Take | None,
+    arranged: Callable[[list[Block]], list[Block]],
+) -> Summary:
     def parts_of(metric: MetricBase) -> Parts:
         return look.parts[metric.key]
 
@@ -81,7 +122,7 @@ def summary_of(
     dimensions = source.dimensions(plan)
     if "segment" in source.slices:
         dimensions |= {f"{CONCURRENT}{name}": f"e{i}" for i, name in enumerate(look.others)}
-    blocks = blocks_of(plan, parts_of)
+    blocks = arranged(blocks_of(plan, parts_of))
     moments = moments_of(
         units,
         blocks,

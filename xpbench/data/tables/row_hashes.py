@@ -91,34 +91,61 @@ class RowHash:
         self.keys = [constant(f"column {i}") for i in range(columns)]
         self.start = constant("start")
         self.last = constant("last"), constant("end")
+        self.own = constant("own"), constant("own end")
         self._memory: list[HashWords] = []
 
-    def _scratch(self, rows: int) -> tuple[HashWords, HashWords]:
+    def _scratch(self, rows: int) -> list[HashWords]:
         if not self._memory or len(self._memory[0]) < rows:
-            self._memory = [np.empty(rows, dtype=np.uint64), np.empty(rows, dtype=np.uint64)]
-        return self._memory[0][:rows], self._memory[1][:rows]
+            self._memory = [np.empty(rows, dtype=np.uint64) for _ in range(4)]
+        return [memory[:rows] for memory in self._memory]
 
-    def of(self, columns: Iterable[HashWords | Coded], rows: int) -> tuple[int, int]:
-        """Sum (modulo 2**64) and exclusive or over the rows of a batch.
+    def of(self, columns: Iterable[HashWords | Coded], rows: int) -> tuple[int, int, list[int]]:
+        """Sum (modulo 2**64) and exclusive or over the rows of a batch, and a sum for each column with the row's id.
 
         Args:
-            columns: Bits of the numbers, or hashes of the texts, of every column; each is done with before the next.
+            columns: Bits of the numbers, or hashes of the texts, of every column; each is done with before the next. The first
+                two say which row it is.
             rows: How many there are.
+
+        Returns:
+            Sum and exclusive or over whole rows; then sums of the hashes of the first two columns alone, and of these with each
+            further one. The latter do not depend on which other columns are there.
         """
-        whole, part = self._scratch(rows)
+        whole, part, row, alone = self._scratch(rows)
         whole.fill(self.start)
-        for bits, key in zip(columns, self.keys, strict=True):
+        own = []
+        for i, (bits, key) in enumerate(zip(columns, self.keys, strict=True)):
             if isinstance(bits, Coded):  # "clip", since checking every index takes eight times as long as looking it up
                 np.take((bits.words ^ (bits.words >> np.uint64(32))) * key, bits.index, out=part, mode="clip")
             else:
                 np.right_shift(bits, np.uint64(32), out=part)
                 np.bitwise_xor(part, bits, out=part)
-                np.multiply(part, key, out=part)
+                np.multiply(part, key, out=alone)  # the words themselves are needed once more
+                part, alone = alone, part
             np.add(whole, part, out=whole)
+            if i == 1:
+                np.copyto(row, whole)
+                own.append(self._sum_of(row, None, part, alone))
+            elif i > 1:
+                words = (bits.words ^ (bits.words >> np.uint64(32)))[bits.index] if isinstance(bits, Coded) else alone
+                own.append(self._sum_of(row, words, part, alone))
         for key in self.last:
             np.right_shift(whole, np.uint64(31), out=part)
             np.bitwise_xor(whole, part, out=whole)
             np.multiply(whole, key, out=whole)
         np.right_shift(whole, np.uint64(32), out=part)
         np.bitwise_xor(whole, part, out=whole)
-        return int(np.add.reduce(whole)), int(np.bitwise_xor.reduce(whole))
+        return int(np.add.reduce(whole)), int(np.bitwise_xor.reduce(whole)), own
+
+    def _sum_of(self, row: HashWords, words: HashWords | None, part: HashWords, spare: HashWords) -> int:
+        """Sum of the hashes of rows, with a word of each where given; both kinds of scratch are written over."""
+        if words is None:
+            np.copyto(part, row)
+        else:
+            np.multiply(words, self.own[0], out=part)
+            np.add(part, row, out=part)
+        for shift in (31, 29):
+            np.right_shift(part, np.uint64(shift), out=spare)
+            np.bitwise_xor(part, spare, out=part)
+            np.multiply(part, self.own[1], out=part)
+        return int(np.add.reduce(part))

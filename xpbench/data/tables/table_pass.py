@@ -144,6 +144,7 @@ class PassResult:
         without_id: Rows without an id.
         kept: Rows that count, by variant: of a variant of the plan, with an id.
         hashes: Sum (modulo 2**64) and exclusive or of the hashes of all rows; zeros where not asked for.
+        own: Sums of the hashes of ids with variants, and of these with each measure and text; empty where not asked for.
         ranges: By measure.
         unique: Every id that counts stands on one row; None where that is not known.
         sums: By block and variant, of blocks without an odd value.
@@ -154,6 +155,7 @@ class PassResult:
     without_id: int
     kept: list[int]
     hashes: tuple[int, int]
+    own: list[int]
     ranges: dict[str, Range]
     unique: bool | None
     sums: dict[int, list[ExactSums]]
@@ -183,11 +185,16 @@ class _Partial:
     kept: list[int] = field(default_factory=list)
     total: int = 0
     mixed: int = 0
+    own: list[int] = field(default_factory=list)
     ranges: list[Range] = field(default_factory=list)
     runs: list[tuple[BatchPlace, int, int]] = field(default_factory=list)
     keys: list[tuple[BatchPlace, NDArray[np.int64]]] = field(default_factory=list)
     first: dict[int, list[int]] = field(default_factory=dict)
     second: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+
+    def add_own(self, more: Sequence[int]) -> None:
+        """Take up sums of hashes by column."""
+        self.own = [(a + b) % 2**64 for a, b in zip(self.own, more, strict=True)] if self.own and more else self.own or [*more]
 
     def add_sums(self, first: Mapping[int, Sequence[int]], second: Mapping[tuple[int, int], Sequence[int]]) -> None:
         """Take up sums by variant of measures, and of products of two."""
@@ -301,6 +308,7 @@ class Scan:
             whole.kept = [a + b for a, b in zip(whole.kept, other.kept, strict=True)]
             whole.total = (whole.total + other.total) % 2**64
             whole.mixed ^= other.mixed
+            whole.add_own(other.own)
             for mine, more in zip(whole.ranges, other.ranges, strict=True):
                 mine.add(more)
             whole.runs += other.runs
@@ -321,6 +329,7 @@ class Scan:
             whole.without_id,
             whole.kept,
             (whole.total, whole.mixed),
+            whole.own,
             ranges,
             self._unique(whole) if self.checks else None,
             sums,
@@ -438,7 +447,8 @@ class _Worker:
             for name in self.scan.layout.texts:
                 yield text_hashes(batch.column(name))[0]
 
-        total, mixed = self.rows.of(words(), len(index))
+        total, mixed, own = self.rows.of(words(), len(index))
+        self.out.add_own(own)
         self.out.total = (self.out.total + total) % 2**64
         self.out.mixed ^= mixed
 

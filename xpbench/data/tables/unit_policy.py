@@ -30,6 +30,8 @@ def check_variants(table: UnitTable, found: PassResult) -> None:
     if table.rows == 0:
         raise DataError("XPB-D07", what=plain("The table has no rows"))
     missing = counts.pop(None, 0)
+    dropped = [v.key for v in table.plan.dropped or ()]
+    gone = sum(counts.pop(k, 0) for k in dropped)
     unknown = {k: n for k, n in counts.items() if k is not None and k not in known}
     if not any(counts.get(k, 0) for k in known):
         other = ", ".join(shown(k) for k in sorted(unknown, key=lambda k: (-unknown[k], k))[:5]) or "no value at all"
@@ -62,6 +64,9 @@ def check_variants(table: UnitTable, found: PassResult) -> None:
                 detail=plain(words.rstrip(".")),
             )
         table.find(name, count, table.rows, "excluded", detail=words)
+    if gone:
+        words = f"Dropped while it ran: {', '.join(map(shown, dropped))}."
+        table.find("dropped_variant", gone, table.rows, "excluded", detail=words)
 
 
 def check_values(table: UnitTable, own: set[str], found: PassResult) -> dict[str, dict[str, dict[str, int]]]:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from xpbench.canonical import digest
 from xpbench.data.blocks import Block, blocks_of, leaves
-from xpbench.data.engines.embedded import engine_name
+from xpbench.data.engines.embedded import engine_name, literal
 from xpbench.data.summary import Cap, Summary, merge_findings
 from xpbench.data.sums import ensure_told_apart
-from xpbench.data.tables.unit_policy import check_duplicates, check_values, check_variants, keep_rows, limit_slices
+from xpbench.data.tables.unit_policy import VARIANT, check_duplicates, check_values, check_variants, keep_rows, limit_slices
 from xpbench.data.tables.unit_sums import again, at_once, cells_of, scan
 from xpbench.data.tables.unit_table import MISSING, UnitTable
-from xpbench.errors import shown
+from xpbench.errors import DataError, plain, shown
 from xpbench.plan.metrics import Column
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ def check(
 def summary(table: UnitTable, caps: tuple[Cap, ...], take: Take | None = None) -> Summary:
     """See `UnitsSource.summarize`."""
     plan, source = table.plan, table.source
+    if plan.members is not None:
+        return _summary_of_groups(table, caps, take)
     blocks = blocks_of(plan, table.parts)
     whole = [b for b in blocks if not any(c.winsorize for c in b.columns)]
     found, sums, changed, view = check(table, whole)
@@ -132,6 +134,7 @@ def summary(table: UnitTable, caps: tuple[Cap, ...], take: Take | None = None) -
     return Summary(
         source="units table",
         fingerprint=fingerprint,
+        content=content_of(table, found),
         rows=table.rows,
         units=units,
         cells=tuple(cells),
@@ -140,6 +143,82 @@ def summary(table: UnitTable, caps: tuple[Cap, ...], take: Take | None = None) -
         extremes=extremes,
         exposures_by_day=by_day,
         segments={s: slices[s] for s in plan.segments},
+        first_exposure=min(by_day, default=""),
+        last_exposure=max(by_day, default=""),
+        engine=engine_used(table),
+    )
+
+
+def _summary_of_groups(table: UnitTable, caps: tuple[Cap, ...], take: Take | None) -> Summary:
+    """The same for a table of users that was opened under `members.reading_plan`: users are summed by unit."""
+    import narwhals.stable.v2 as nw
+
+    from xpbench.data.members import MIXED, count_of, findings_of, group_column, grouped_blocks, measures_in
+    from xpbench.data.moments import moments_of, rows_of
+
+    inner, source = table.plan, table.source
+    plan = inner.changed(unit=inner.segments[-1], segments=inner.segments[:-1])
+    users_in = blocks_of(plan, table.parts)
+    found, _, _, view = check(table, [])
+    fingerprint = fingerprint_of(table, found)
+    table.stages.finish("take the fingerprint", table.rows)
+    dimensions = {s: f"s{i}" for i, s in enumerate(plan.segments)}
+    limit_slices(table, dimensions)
+    if source.day:
+        dimensions["$day"] = "d"
+    group, missing = group_column(plan), literal(MISSING)
+    columns = [f"min({VARIANT}) AS low_", f"max({VARIANT}) AS high_", "count(*) AS members_", f"min({VARIANT}) AS {VARIANT}"]
+    for m in measures_in(users_in):  # sorted, so that the sum does not depend on the order of rows
+        there = f"FILTER ({m} IS NOT NULL)"
+        columns += [
+            f"CAST(list_sum(list_sort(list({m}) {there})) AS DOUBLE) AS {m}",
+            f"count({m}) AS {count_of(m)}",
+        ]
+    columns += [
+        f"min({s}) AS {s}" if s == "d" else f"CASE WHEN min({s}) = max({s}) THEN min({s}) ELSE {literal(MIXED)} END AS {s}"
+        for s in dimensions.values()
+    ]
+    table.all(
+        f"CREATE TEMP TABLE groups AS SELECT {', '.join(columns)} FROM {view} WHERE {group} <> {missing} GROUP BY {group}"
+    )
+    sizes = nw.from_native(table.run.sql("SELECT low_, high_, members_ FROM groups"))
+    count = int(table.one(f"SELECT count(*) FROM {view}")[0])
+    for finding in findings_of(sizes, users=count, variants=[v.key for v in plan.variants]):
+        table.findings.append(finding)
+    units: nw.LazyFrame[Any] = nw.from_native(table.run.sql("SELECT * FROM groups WHERE low_ = high_"))
+    if not rows_of(units.select(n=nw.len()))[0]["n"]:
+        raise DataError("XPB-D07", what=plain("No user has a unit whose users all have one variant"))
+    blocks = grouped_blocks(users_in)
+    keys = [v.key for v in plan.variants]
+    made = moments_of(
+        units, blocks, variants=keys, dimensions=dimensions, smallest_slice=plan.data.smallest_segment, frozen=caps
+    )
+    n = sum(made.units.values())
+    table.stages.finish("compute the moments", n)
+    empty = {v: 0 for v, k in made.units.items() if k == 0}
+    if empty:
+        table.find("variant_without_units", len(empty), len(keys), "kept", by_variant=empty)
+    for segment in plan.segments:
+        slices = made.slices[segment]
+        small = [k for k, v in slices.items() if sum(v.values()) < plan.data.smallest_segment]
+        table.find("small_slices", len(small), len(slices), "not shown", detail=f"Segment {shown(segment)}.")
+    by_day = {k: dict(v) for k, v in made.slices.get("$day", {}).items() if k != MISSING}
+    if take is not None:
+        from xpbench.data.unit_values import unit_values
+
+        take(unit_values(units, blocks, made.caps))
+    table.stages.finish("write the summary", n)
+    return Summary(
+        source="units table, users summed by unit",
+        fingerprint=fingerprint,
+        rows=table.rows,
+        units=made.units,
+        cells=made.cells,
+        caps=made.caps,
+        findings=merge_findings(table.findings),
+        extremes=made.extremes,
+        exposures_by_day=by_day,
+        segments={s: {k: dict(v) for k, v in made.slices[s].items()} for s in plan.segments},
         first_exposure=min(by_day, default=""),
         last_exposure=max(by_day, default=""),
         engine=engine_used(table),
@@ -174,6 +253,16 @@ def engine_used(table: UnitTable) -> str:
 
     direct = f"pyarrow {pyarrow.__version__}, numpy {numpy.__version__}"
     return direct if table.connection is None else f"{engine_name()}, {direct}"
+
+
+def content_of(table: UnitTable, found: PassResult) -> dict[str, str]:
+    """Digest of ids with variants, and of each further column with them, whatever else was read."""
+    names = ["", *table.measures, *table.plan.segments, *([table.source.day] if table.source.day else [])]
+    out: dict[str, str] = {}
+    for name, own in zip(names, found.own, strict=True):
+        told = name if name else [table.unit, table.source.variant]
+        out[name] = digest({"of": told, "rows": table.rows, "sum": str(own)})[:32]
+    return out
 
 
 def fingerprint_of(table: UnitTable, found: PassResult) -> str:

@@ -156,7 +156,7 @@ class UnitTable:
         return EngineBatches(run, "base", Layout("u", "v", short, dims))
 
     def _refuse_spans(self, table: ParquetBatches) -> None:
-        """Spans of time are no numbers; the engine would read their microseconds from a file, and from a frame not.
+        """Spans of time are not numbers; the engine would read their microseconds from a file, and from a frame not.
 
         Raises:
             DataError: `XPB-D16`.
@@ -177,7 +177,7 @@ class UnitTable:
     @cached_property
     def keys(self) -> tuple[dict[str, str], dict[str, str]]:
         """The variant for each text that the call or the plan names: as it is written, and as the name that it is."""
-        exact = {v.key: v.key for v in self.plan.variants} | {trimmed(k): v for k, v in self.source.variants.items()}
+        exact = {key: key for key in self.plan.assigned_keys} | {trimmed(k): v for k, v in self.source.variants.items()}
         canonical = {name: key for text, key in reversed(exact.items()) if (name := name_of(text)) is not None}
         return exact, canonical
 
@@ -419,7 +419,7 @@ class UnitTable:
         return self._likely(column, f"CASE WHEN {iso} THEN left({text}, 10) ELSE {other} END")
 
     def _likely(self, column: str, day: str) -> str:
-        """Days from before 2005 next to later ones, and days after 2100, stand for none: they are told.
+        """Days from before 2005 next to later ones, and days after 2100, stand for none: they are reported.
 
         A table all of whose days are older is one of an old experiment.
         """

@@ -70,7 +70,7 @@ def _ensure_word(value: Any) -> None:
         DataError: `XPB-D46`.
     """
     if value is None or value != value or (isinstance(value, str) and not trimmed(value)):
-        rule = "It says what a cell stands for, and an empty cell is no value: a unit that was lost looks the same"
+        rule = "It says what a cell stands for, and an empty cell is not a value: a unit that was lost looks the same"
         hint = "Write a word into these cells, such as none, and name it here"
         raise DataError(
             "XPB-D46", argument=plain("A key of variants"), value=plain("empty"), rule=plain(rule), hint=plain(hint)
@@ -104,11 +104,16 @@ class UnitsSource:
         """
         from xpbench.data.tables.unit_reading import summary
 
-        source = self.named(plan)
+        source, inner = self.named(plan), plan
+        if plan.members is not None:
+            from xpbench.data.members import reading_plan
+
+            inner = reading_plan(plan.changed(unit=source.unit or plan.unit))
+            source = replace(source, unit=None)
         with contextlib.ExitStack() as stack:
             try:
                 with one_moment(source.table):
-                    found = summary(UnitTable(source, plan, stack, Stages(6, progress)), tuple(caps), take)
+                    found = summary(UnitTable(source, inner, stack, Stages(6, progress)), tuple(caps), take)
             except Exception as error:
                 if is_reading_error(error):
                     raise unread("The table could not be read", error) from error
@@ -127,9 +132,9 @@ class UnitsSource:
         if column is None:
             from xpbench.data.tables.variant_column import variant_column
 
-            known = [v.key for v in plan.variants]
+            known = list(plan.assigned_keys)
             texts = [k for k, v in self.variants.items() if v in known] or known
-            leave_out = {self.unit or plan.unit, *([self.day] if self.day else [])}
+            leave_out = {self.unit or plan.unit, *([plan.members] if plan.members else []), *([self.day] if self.day else [])}
             column = variant_column(self.table, known=texts, leave_out=leave_out)
         return TableSpecification(self.table, self.unit, column, self.day, self.variants, self.engine)
 
@@ -154,7 +159,8 @@ class UnitsSource:
             table.wanted = list(dict.fromkeys([table.unit, source.variant, *plan.segments, *days]))
             known = ", ".join(literal(v.key) for v in plan.variants)
             share = f" AND hash(u) % {int(one_in)} = 0" if one_in > 1 else ""
-            query = f"SELECT u, v FROM base WHERE u IS NOT NULL AND v IN ({known}){share}"
+            which = "DISTINCT u, v" if plan.members else "u, v"  # a unit has a row for each of its users
+            query = f"SELECT {which} FROM base WHERE u IS NOT NULL AND v IN ({known}){share}"
             found = table.run.sql(query).to_arrow_table()
         return found.rename_columns([plan.unit, "variant"])
 

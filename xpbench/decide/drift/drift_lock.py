@@ -14,6 +14,7 @@ from xpbench.plan import Plan
 
 def locks_of(plan: Plan) -> dict[str, Lock]:
     """The lock of every metric, with its golden value; of its definition alone where the golden fixture can't be computed."""
+    plan = plan.as_assigned()  # what a metric means does not change with a treatment that is dropped
     subject = {
         "metrics": {m.key: meaning(plan, m.key) for m in plan.metrics},
         "order": [m.key for m in plan.metrics],

@@ -25,7 +25,8 @@ MESSAGES: dict[str, Message] = {
     "XPB-R07": Message(
         "The amendment changes {pointer}",
         "What decides which unit gets which variant stays as registered, or units would be reassigned",
-        "Start a linked new run: xp.restart(key, reason=...) or xpbench restart KEY --reason. That also adds a variant",
+        "Start a linked new run: xp.restart(key, reason=...) or xpbench restart KEY --reason. That also adds a variant. A "
+        "treatment is dropped by experiment.drop(variant, reason=...) or xpbench amend KEY --drop VARIANT --reason",
     ),
     "XPB-R08": Message(
         "{key} has no readout on record", "A decision rests on a readout", "Make one with readout(...) or xpbench readout"
@@ -86,6 +87,11 @@ MESSAGES: dict[str, Message] = {
         "The data are not those of look {seq}, the newest on record",
         "Without data of its own a decision uses what that look read",
         "Look at the new data first, or name the data (--events FILES, --units FILE)",
+    ),
+    "XPB-R34": Message(
+        "{value} can't be dropped: the run is over, {reason}",
+        "Dropping a treatment while an experiment runs has a known price; afterwards it is a choice among results",
+        "Decide on all treatments, or start a linked new run: xp.restart(key, reason=...) or xpbench restart KEY --reason",
     ),
     "XPB-R40": Message(
         "{agent} may not look: the plan of {key} allows programs {allowed} at effects, and {taken} was taken",

@@ -110,4 +110,9 @@ MESSAGES: dict[str, Message] = {
         "For a per-unit table the covariate is a column measured before the exposure",
         "Add covariates: [column], or remove cuped",
     ),
+    "XPB-P32": Message(
+        "Treatment {value} can't be dropped",
+        "One of several treatments is dropped while the experiment runs, and another stays; the treatments are {treatments}",
+        "Name one of several treatments, or end the run: xp.restart(key, reason=...) or xpbench restart KEY --reason",
+    ),
 }

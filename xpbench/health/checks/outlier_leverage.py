@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from xpbench.data.summary import TOTAL
 from xpbench.errors import shown
 from xpbench.health.check import Verdict
 from xpbench.health.inputs import HealthInputs
@@ -80,7 +81,9 @@ def _leverage(inputs: HealthInputs, metric: str, variant: str, value: float, *, 
     summary, plan = inputs.summary, inputs.plan
     others = [plan.control.key] if variant != plan.control.key else [v.key for v in plan.treatments]
     own = summary.cell(metric, variant, form=form) or summary.cell(metric, variant)  # type: ignore[arg-type]
-    if own is None or own.n < 3 or not own.columns or len([c for c in own.columns if c in ("numerator", "denominator")]) == 2:
+    if own is None or own.n < 3 or not own.columns or own.columns[0] == TOTAL:
+        return None
+    if len([c for c in own.columns if c in ("numerator", "denominator")]) == 2:
         return None
     worst: float | None = None
     for other in others:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xpbench.errors import shown
 from xpbench.health.check import Verdict
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.pooled import restated
@@ -45,7 +46,7 @@ def restated_outcomes(inputs: HealthInputs) -> Verdict:
         "warn_above": WARN_ABOVE,
         "fail_above": FAIL_ABOVE,
     }
-    names = {m.key: m.label for m in inputs.plan.metrics}
+    names = {m.key: shown(m.label) for m in inputs.plan.metrics}
     if abs(change) > WARN_ABOVE:
         what = "gone" if change < 0 else "added"
         return Verdict(

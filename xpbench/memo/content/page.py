@@ -66,6 +66,21 @@ def _run(payload: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"word": f"RUN {len(follows['runs']) + 1}", "means": say("run.follows", day=day_text(follows["at"]), **words)}]
 
 
+def _dropped(payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """A treatment that was dropped while the experiment ran: when, what had been seen by then, and what it costs."""
+    out: list[dict[str, str]] = []
+    known: set[str] = set()
+    for amendment in payload["amendments"]:
+        entry = json.loads(payload["ledger"]["lines"][amendment["seq"] - 1])
+        gone = {d["key"]: d for d in entry["body"]["plan"].get("dropped") or ()}
+        for key in sorted(gone.keys() - known):
+            words = {"day": day_text(amendment["at"]), "knowledge": amendment["knowledge"], "reason": amendment["reason"]}
+            name = named(gone[key].get("name") or key)
+            out.append({"word": "TREATMENT DROPPED", "means": say("run.dropped", variant=name, **words)})
+        known = set(gone)
+    return out
+
+
 def _later(payload: Mapping[str, Any]) -> list[dict[str, str]]:
     """The stamp of a memo that does not rest on the newest look at the data."""
     later = later_looks(payload)
@@ -93,7 +108,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "key": plan["key"],
         "owner": plan["owner"],
         "made": day_text(readout["at"]),
-        "stamps": [_stamp(readout, s) for s in readout["stamps"]] + _run(payload) + _later(payload),
+        "stamps": [_stamp(readout, s) for s in readout["stamps"]] + _run(payload) + _dropped(payload) + _later(payload),
         "invalid": invalid,
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),
