@@ -12,10 +12,13 @@ import polars as pl
 import pytest
 
 import xpbench as xp
+from tests.postgres import postgres
 from tests.reading.test_logs_from_life import device_then_user
 from tests.reading.test_one_moment import LINKS
 from tests.reading.world import START, TRUTH, events, found, lines, means, plan, refusal
 from xpbench.health import inputs_of, run_checks
+
+__all__ = ["postgres"]
 
 MERGE: dict[str, Any] = {"identities": "merge"}
 
@@ -144,3 +147,35 @@ def test_ids_that_are_numbers(tmp_path: Path) -> None:
 def test_a_plan_says_it_and_older_plans_keep_their_digest() -> None:
     assert plan().digest == plan(exposure={}).digest
     assert merging().digest != plan().digest
+
+
+def flat(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    held = [{"event": r["event"], "time": r["at"], "distinct_id": r["who"], "$insert_id": r["id"], **r["more"]} for r in rows]
+    names = ["Experiment name", "Variant name", "$device_id", "$user_id"]
+    return pd.DataFrame(held).reindex(columns=["event", "time", "distinct_id", "$insert_id", *names]).astype(object)
+
+
+def half_logged_in() -> list[dict[str, Any]]:
+    rows = device_then_user(0.5)
+    for row in rows:
+        if row["who"].startswith("user"):
+            row["more"]["$user_id"] = row["who"]
+    return rows
+
+
+def compared(summary: Any) -> Any:
+    told = {f.name: (f.count, f.of, dict(f.by_variant)) for f in summary.findings}
+    return summary.n, means(summary), told["merged_ids"], told["identity_changes"], told["metric_overlap"]
+
+
+def test_postgres_merges_as_duckdb_does(postgres: str) -> None:
+    ibis = pytest.importorskip("ibis")
+    frame = flat(half_logged_in())
+    server = ibis.postgres.connect(host=postgres, user="xpb", database="postgres")
+    clean = frame.where(frame.notna(), None)
+    table = server.create_table("people_log", ibis.memtable(clean.astype({"time": "int64"})))
+    for identities in (None, TABLE):
+        here = xp.events(frame, identities=identities).summarize(merging())
+        there = xp.events(table, identities=identities).summarize(merging())
+        assert compared(there) == compared(here)
+        assert means(here) == TRUTH
