@@ -41,7 +41,7 @@ def changes(trust: dict[str, Any]) -> str:
         "flips of memo": "one flipped bit in a memo, any byte of the file",
         "flips of ledger": "one flipped bit in a ledger, with the witness of its memo",
         "mutations of ledger": "lines of a ledger edited, inserted, deleted, swapped, duplicated or cut",
-        "mutations of memo, page and seal made anew": "a value or structure of a memo, **page and seal made anew** to fit",
+        "mutations of memo, page and seal made anew": "a value or structure of a memo, **page and seal made again** to fit",
     }
     rows = []
     for name, text in said.items():

@@ -8809,9 +8809,6 @@ def hypothesis_section(payload: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-Role = Literal["primary", "secondary", "guardrail"]
-
-
 @dataclass(frozen=True, slots=True)
 class ForestRow:
     """One line of a forest plot.
@@ -8838,7 +8835,7 @@ class ForestRow:
     """
 
     label: str
-    role: Role
+    role: str
     lift: float | None
     low: float | None
     high: float | None
@@ -9003,7 +9000,7 @@ _LEFT, _RIGHT = 268, 600
 _LEFT, _RIGHT = 268, 600
 
 
-ROLES: Mapping[Role, str] = {"primary": "PRIMARY", "secondary": "SECONDARY", "guardrail": "GUARDRAILS"}
+ROLES: Mapping[str, str] = {"primary": "PRIMARY", "secondary": "SECONDARY", "guardrail": "GUARDRAILS"}
 
 
 def _figures_line(x1: float, y1: float, x2: float, y2: float, classes: str) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.twins import write_twins
+from xpbench.plan import template
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -16,22 +21,37 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The folder with three real experiments; tests that need it skip only where it is absent."""
-    for parent in ROOT.parents:
-        if (parent / "shared" / "data" / "cookie_cats.csv.gz").is_file():
-            return parent / "shared" / "data"
-    pytest.skip("the real experiments are not here")
+def beside(*path: str) -> Path | None:
+    """A file in the folder `shared` beside the checkout or further up, where it is there."""
+    return next((p for parent in ROOT.parents if (p := parent.joinpath("shared", *path)).is_file()), None)
 
 
 @pytest.fixture(scope="session")
-def shared_examples() -> Path:
-    """The folder with example plans."""
-    for parent in ROOT.parents:
-        if (parent / "shared" / "examples" / "cookie-cats.plan.json").is_file():
-            return parent / "shared" / "examples"
-    pytest.skip("the example plans are not here")
+def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with three real experiments, or with their generated twins where they are not here."""
+    found = None if os.environ.get("XPB_TWINS") else beside("data", "cookie_cats.csv.gz")
+    return found.parent if found else write_twins(tmp_path_factory.mktemp("twins"))
+
+
+@pytest.fixture(scope="session")
+def shared_examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with example plans, or with the ones of the documentation and of the templates."""
+    found = None if os.environ.get("XPB_TWINS") else beside("examples", "cookie-cats.plan.json")
+    if found:
+        return found.parent
+    folder = tmp_path_factory.mktemp("examples")
+    shutil.copy(ROOT / "docs" / "examples" / "cookie-cats.plan.json", folder)
+    (folder / "beta-homepage.plan.json").write_text(json.dumps(template("beta-homepage").to_dict()), "utf-8")
+    return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not checked here, and why."""
+    if os.environ.get("XPB_TWINS") or not beside("data", "cookie_cats.csv.gz"):
+        terminalreporter.write_line(
+            "The three real experiments are not in ../shared/data: their generated twins were used, and the published numbers "
+            "that do not follow from counts were not checked."
+        )
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from tests.builders import claim, column, make_plan, metric, plan_document, split
+from tests.twins import is_real, write_twins
 from xpbench.plan import check
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BY_HAND = {
     "tests/plan/plans.py": (2, "whole plans with every field: the plan room's own subject"),
     "benchmarks/peers/tasks/with_xpbench.py": (1, "runs in an environment of its own that has no tests"),
+    "scripts/notebooks/05-metrics-and-cuped.py": (1, "teaches a reader to write a plan"),
 }
 """Files that write plans out, how many, and why. Everywhere else a test says what is special about its plan."""
 
@@ -91,3 +97,43 @@ def test_the_claim_is_about_the_first_metric() -> None:
         "then": [{"metric": "load", "direction": "decrease", "lift": 0.2}],
         "because": "d",
     }
+
+
+def test_twins_of_the_real_experiments_have_their_counts(tmp_path: Path) -> None:
+    """A stranger's run reads twins; what is published about counts holds for them."""
+    write_twins(tmp_path)
+    players = pd.read_csv(tmp_path / "cookie_cats.csv.gz")
+    by = players.groupby("version")
+    assert by.size().to_dict() == {"gate_30": 44_700, "gate_40": 45_489}
+    assert by.retention_1.sum().to_dict() == {"gate_30": 20_034, "gate_40": 20_119}
+    assert by.retention_7.sum().to_dict() == {"gate_30": 8_502, "gate_40": 8_279}
+    assert players.userid.is_unique
+    log = pd.read_csv(tmp_path / "homepage_actions.csv.gz")
+    assert log.groupby(["group", "action"]).size().to_dict() == {
+        ("control", "view"): 3_332,
+        ("control", "click"): 932,
+        ("experiment", "view"): 2_996,
+        ("experiment", "click"): 928,
+    }
+    assert log.timestamp.is_monotonic_increasing
+    letters = pd.read_csv(tmp_path / "charitable_giving.csv.gz")
+    assert letters.groupby("treatment").out_gavedum.agg(["size", "sum"]).to_numpy().tolist() == [[16_687, 298], [33_396, 736]]
+    assert letters.out_amountgive.isna().sum() == 2
+    assert not is_real(tmp_path)
+
+
+def test_twins_are_used_where_the_real_experiments_are_not() -> None:
+    """A run of a test that needs them passes, and says at its end what it did not check."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "tests/health/test_real.py"],
+        cwd=ROOT,
+        env={**os.environ, "XPB_TWINS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text
+    assert "generated twins were used" in text
+    assert "skipped" not in text

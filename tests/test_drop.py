@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import column, plan_document
 from xpbench.cli import main
 from xpbench.errors import DecisionError, PlanError
 from xpbench.ledger import fixed_clock
@@ -31,21 +32,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def plan(model: str = "group", **more: Any) -> xp.Plan:
-    base = {
-        "key": "t",
-        "title": "T",
-        "owner": "ana",
-        "unit": "user",
-        "hypothesis": {"if": "i", "then": [{"metric": "y", "direction": "increase"}], "because": "b"},
-        "variants": [{"key": k, "split": 1 / 3, "control": k == "control"} for k in ("control", "gamma", "beta")],
-        "metrics": [
-            {"key": "y", "kind": "column", "column": "y", "role": "primary", "direction": "increase"},
-            {"key": "z", "kind": "column", "column": "z", "role": "secondary", "direction": "increase"},
-        ],
-        "assignment": {"hash": "sha256", "salt": "s"},
-        "model": MODELS[model],
-        "horizon": {"units": N},
-    }
+    base = plan_document(
+        [column("y"), column("z", "secondary")],
+        key="t",
+        owner="ana",
+        change="i",
+        variants=[{"key": k, "split": 1 / 3, "control": k == "control"} for k in ("control", "gamma", "beta")],
+        unit="user",
+        assignment={"hash": "sha256", "salt": "s"},
+        model=MODELS[model],
+        horizon={"units": N},
+    )
     return xp.Plan(**{**base, **more})
 
 

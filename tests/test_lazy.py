@@ -48,3 +48,21 @@ def test_an_earlier_name_works_with_a_warning_and_is_not_listed(package: str, ol
     with pytest.warns(DeprecationWarning, match=new):
         assert getattr(module, old) is getattr(module, new)
     assert old not in dir(module)
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("xpbench.stats.proportion", "Counts", "EventCounts"),
+        ("xpbench.stats.functionals", "Ratio", "RatioOfMeans"),
+        ("xpbench.stats.designs", "GroupSequential", "GroupSequentialTest"),
+        ("xpbench.stats.inference", "Practical", "PracticalLift"),
+        ("xpbench.health.check", "Status", "CheckStatus"),
+    ],
+)
+def test_an_earlier_name_of_a_module_works_with_a_warning(module: str, old: str, new: str) -> None:
+    found = importlib.import_module(module)
+    with pytest.warns(DeprecationWarning, match=new):
+        assert getattr(found, old) is getattr(found, new)
+    with pytest.raises(AttributeError):
+        found.never_there  # noqa: B018 - asking is the point

@@ -18,6 +18,7 @@ TWIN = re.compile(r"--[a-z][\w-]*|\bxpbench [a-z]+")
 PARTS = {"remedy", "hint"}
 
 PYTHON_ONLY = {
+    "Use readout(...) or peek(reason=...); for another experiment's table pass root=None": "`xpbench explore` needs no root",
     'Write xp.EventSchema(event="name of the column", time=…)': "the command line makes the schema itself, from --schema",
     "Use formulas='escape', or another id": "the command line always escapes",
     "Give conditions={group: 'SQL condition'}": "SQL with conditions is made in Python alone",

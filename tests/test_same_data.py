@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 import xpbench as xp
+from tests.builders import claim, make_plan, split
 from xpbench.canonical import canonical_bytes
 from xpbench.ledger.knowledge import same_data
 
@@ -63,15 +64,13 @@ def log(frame: pd.DataFrame) -> pd.DataFrame:
 def plan(kind: str) -> xp.Plan:
     y: dict[str, Any] = {"key": "y", "role": "primary", "direction": "increase"}
     y |= {"kind": "column", "column": "y"} if kind == "table" else {"kind": "sum", "event": "Done", "property": "amount"}
-    return xp.Plan(
+    return make_plan(
+        [y if kind == "table" else y | {"window_days": 2}],
         key="t",
-        title="T",
         owner="ana",
+        hypothesis=claim([{"metric": "y", "direction": "increase"}], change="i"),
+        variants=split("a", "b"),
         unit="user" if kind == "table" else "distinct_id",
-        hypothesis={"if": "i", "then": [{"metric": "y", "direction": "increase"}], "because": "b"},
-        variants=[{"key": "a", "split": 0.5, "control": True}, {"key": "b", "split": 0.5}],
-        metrics=[y if kind == "table" else y | {"window_days": 2}],
-        model={"kind": "frequentist"},
         horizon={"units": N - 100},
     )
 

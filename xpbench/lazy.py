@@ -22,6 +22,23 @@ def upstairs(name: str) -> Any:
     return getattr(importlib.import_module(f"xpbench.{module}"), function)
 
 
+def earlier(module: str, renamed: Mapping[str, str]) -> Callable[[str], Any]:
+    """The `__getattr__` of a module whose names have changed: an earlier name still works, with a DeprecationWarning.
+
+    Args:
+        module: Name of the module, its `__name__`.
+        renamed: Today's name of each earlier one.
+    """
+
+    def get(name: str) -> Any:
+        if name not in renamed:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(f"{module}.{name} is now {module}.{renamed[name]}.", DeprecationWarning, stacklevel=2)
+        return getattr(sys.modules[module], renamed[name])
+
+    return get
+
+
 def loads(
     package: str, homes: Mapping[str, str], renamed: Mapping[str, str] | None = None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:

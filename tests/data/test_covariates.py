@@ -8,6 +8,7 @@ import pytest
 import statsmodels.api as sm
 
 import xpbench as xp
+from tests.builders import make_plan, metric
 from xpbench.decide.analysis import analyse
 
 N = 2_400
@@ -46,17 +47,17 @@ def log(seed=4):
 
 def plan_of(**orders):
     own = {"cuped": True, "past_of": ["visits"], "strata": ["platform"], **orders}
-    return xp.Plan(
-        key="cv", title="t", owner="o", segments=["platform"],
-        hypothesis={"if": "a", "then": [{"metric": "orders", "direction": "increase"}], "because": "b"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        metrics=[
-            {"key": "orders", "kind": "count", "event": "Order", "role": "primary", "direction": "increase", "window_days": 14,
-             **own},
-            {"key": "visits", "kind": "count", "event": "Visit", "role": "secondary", "direction": "increase"},
+    return make_plan(
+        [
+            metric("orders", "count", event="Order", window_days=14, **own),
+            metric("visits", "count", "secondary", event="Visit"),
         ],
-        model={"kind": "frequentist"}, horizon={"units": N},
-    )  # fmt: skip
+        key="cv",
+        title="t",
+        owner="o",
+        segments=["platform"],
+        horizon={"units": N},
+    )
 
 
 @pytest.fixture(scope="module")

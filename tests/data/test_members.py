@@ -8,6 +8,7 @@ import pytest
 import statsmodels.api as sm
 
 import xpbench as xp
+from tests.builders import column, metric, plan_document
 from xpbench.decide.analysis import analyse
 from xpbench.errors import DataError
 
@@ -33,20 +34,22 @@ def world(seed=3, groups=G):
 
 
 def plan_of(**more):
-    base = {
-        "key": "cl", "title": "t", "owner": "o", "unit": "company", "members": "user",
-        "hypothesis": {"if": "a", "then": [{"metric": "y", "direction": "increase"}], "because": "b"},
-        "variants": [{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        "metrics": [
-            {"key": "y", "kind": "column", "column": "y", "role": "primary", "direction": "increase"},
-            {"key": "yx", "kind": "column", "column": "y", "role": "secondary", "direction": "increase", "covariates": ["x"],
-             "cuped": True},
-            {"key": "z", "kind": "column", "column": "z", "role": "guardrail", "direction": "increase", "margin_rel": 0.5},
-            {"key": "r", "kind": "ratio", "numerator": "z", "denominator": "y", "role": "secondary", "direction": "increase"},
+    base = plan_document(
+        [
+            column("y"),
+            column("yx", "secondary", column="y", covariates=["x"], cuped=True),
+            column("z", "guardrail", margin_rel=0.5),
+            metric("r", "ratio", "secondary", numerator="z", denominator="y"),
         ],
-        "segments": ["city"], "data": {"smallest_segment": 2},
-        "model": {"kind": "frequentist"}, "horizon": {"units": G},
-    }  # fmt: skip
+        key="cl",
+        title="t",
+        owner="o",
+        unit="company",
+        members="user",
+        segments=["city"],
+        data={"smallest_segment": 2},
+        horizon={"units": G},
+    )
     return xp.Plan(**{**base, **more})
 
 
@@ -170,16 +173,24 @@ def log(seed=4):
 
 def log_plan():
     return plan_of(
-        members="distinct_id", segments=[],
+        members="distinct_id",
+        segments=[],
         hypothesis={"if": "a", "then": [{"metric": "q", "direction": "increase"}], "because": "b"},
         metrics=[
             {"key": "q", "kind": "conversion", "event": "Quote", "role": "primary", "direction": "increase"},
             {"key": "k", "kind": "count", "event": "Pay", "role": "secondary", "direction": "increase", "cuped": True},
             {"key": "mean", "kind": "mean", "event": "Pay", "property": "amount", "role": "secondary", "direction": "increase"},
-            {"key": "amount", "kind": "sum", "event": "Pay", "property": "amount", "role": "guardrail", "margin": 9,
-             "direction": "increase"},
+            {
+                "key": "amount",
+                "kind": "sum",
+                "event": "Pay",
+                "property": "amount",
+                "role": "guardrail",
+                "margin": 9,
+                "direction": "increase",
+            },
         ],
-    )  # fmt: skip
+    )
 
 
 def test_a_log_of_users_says_the_same_as_pandas():
@@ -190,9 +201,9 @@ def test_a_log_of_users_says_the_same_as_pandas():
     sums = users.groupby(["variant", "company"])[["q", "k", "amount", "before"]].sum()
     size = users.groupby(["variant", "company"]).size()
     pairs = {"q": (sums.q, size), "k": (sums.k, size), "amount": (sums.amount, size), "mean": (sums.amount, sums.k)}
-    for metric, (top, below) in pairs.items():
+    for name, (top, below) in pairs.items():
         for key in ("control", "beta"):
-            cell = summary.cell(metric, key)
+            cell = summary.cell(name, key)
             assert cell.mean[:2] == pytest.approx((top[key].mean(), below[key].mean()), rel=1e-12)
             assert cell.cov[0][1] == pytest.approx(np.cov(top[key], below[key])[0, 1], rel=1e-9)
     assert summary.cell("k", "beta").mean[2] == pytest.approx(sums.before["beta"].mean())
@@ -206,11 +217,38 @@ def test_a_log_of_users_says_the_same_as_pandas():
         ({"members": "company"}, "/members"),
         ({"segments": ["user"]}, "/members"),
         ({"model": {"kind": "bayesian"}}, "/model/kind"),
-        ({"metrics": [{"key": "y", "kind": "column", "column": "y", "role": "primary", "direction": "increase",
-                       "winsorize": {"upper": 0.99}}]}, "/metrics/0/winsorize"),
-        ({"metrics": [{"key": "y", "kind": "quantile", "event": "E", "property": "p", "q": 0.5, "role": "primary",
-                       "direction": "increase"}]}, "/metrics/0/kind"),
+        (
+            {
+                "metrics": [
+                    {
+                        "key": "y",
+                        "kind": "column",
+                        "column": "y",
+                        "role": "primary",
+                        "direction": "increase",
+                        "winsorize": {"upper": 0.99},
+                    }
+                ]
+            },
+            "/metrics/0/winsorize",
+        ),
+        (
+            {
+                "metrics": [
+                    {
+                        "key": "y",
+                        "kind": "quantile",
+                        "event": "E",
+                        "property": "p",
+                        "q": 0.5,
+                        "role": "primary",
+                        "direction": "increase",
+                    }
+                ]
+            },
+            "/metrics/0/kind",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_counted_by_unit_is_refused_before_registering(change, pointer):
     assert pointer in [p.pointer for p in plan_of(**change).problems()]

@@ -20,7 +20,7 @@ from tests.decide.sealed import HORIZON, plan, summary
 from xpbench.data.summary import Cell, Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.readout import Readout, SealedReadout
-from xpbench.decide.rows import Row
+from xpbench.decide.row import Row
 from xpbench.decide.seal import due
 from xpbench.errors import DecisionError, LedgerError
 from xpbench.experiment import Experiment, register, revealing

@@ -43,7 +43,7 @@ def both(monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[Any, Any]:
     """The same rehearsal by sums and through the values."""
     what = plan(metrics=METRICS, model=options.pop("model"), horizon={"units": options.pop("units", N)})
     fast = rehearse(what, history(), **options)
-    monkeypatch.setattr(rehearsal_stage.Stage, "_light_effect", lambda self, key, lifts: None)
+    monkeypatch.setattr(rehearsal_stage.RehearsalStage, "_light_effect", lambda self, key, lifts: None)
     return fast, rehearse(what, history(), **options)
 
 

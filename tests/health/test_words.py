@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xpbench.health.words import p_words
+from xpbench.health.p_values import p_words
 
 
 def test_a_p_value_that_is_too_small_for_a_float_shows_its_bound() -> None:

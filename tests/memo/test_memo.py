@@ -13,7 +13,7 @@ from xpbench.decide.rule import situations
 from xpbench.errors import InputError, MemoError
 from xpbench.ledger.entry import Witness
 from xpbench.memo import build
-from xpbench.memo.content.words import SITUATION, situation_text
+from xpbench.memo.content.plain_words import SITUATION, situation_text
 from xpbench.memo.impact import daily_units, impact_sentences
 from xpbench.memo.pdf import browser
 from xpbench.verifier import parsed_page

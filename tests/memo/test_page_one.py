@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.memo.making import PLAN, decided, summary_of
-from xpbench.memo.content.further import segment_pictures, time_pictures
+from xpbench.memo.content.further_sections import segment_pictures, time_pictures
 from xpbench.memo.names import variant_labels
 
 

@@ -19,6 +19,7 @@ import pytest
 
 import xpbench as xp
 from benchmarks.gallery import VIEWS, bias, checks, many_metrics, row, rows, segment
+from tests.builders import column, make_plan
 from xpbench import views
 from xpbench.errors import InputError
 from xpbench.outward import cell
@@ -371,12 +372,7 @@ def test_views_take_a_readout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             "date": (pd.Timestamp("2026-08-03") + pd.to_timedelta(np.arange(n) // 200, unit="D")).strftime("%Y-%m-%d"),
         }
     )
-    plan = xp.Plan(
-        key="views", title="Views", owner="team", unit="user", horizon={"units": n}, model={"kind": "frequentist"},
-        hypothesis={"if": "a", "then": [{"metric": "bought", "direction": "increase"}], "because": "b"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
-        metrics=[{"key": "bought", "kind": "column", "column": "bought", "role": "primary", "direction": "increase"}],
-    )  # fmt: skip
+    plan = make_plan([column("bought")], key="views", owner="team", unit="user", horizon={"units": n})
     experiment = xp.register(plan, root="experiments", retrospective=True)
     sealed = experiment.readout(xp.units(users.head(1000), unit="user", variant="variant", day="date"))
     readout = experiment.readout(xp.units(users, unit="user", variant="variant", day="date"))

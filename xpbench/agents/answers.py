@@ -14,7 +14,7 @@ from xpbench.agents.next_step import after_readout
 
 if TYPE_CHECKING:
     from xpbench.decide.readout import Readout, SealedReadout
-    from xpbench.decide.rows import Row
+    from xpbench.decide.row import Row
     from xpbench.health import Check
     from xpbench.plan import Plan
 

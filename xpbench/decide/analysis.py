@@ -12,7 +12,7 @@ from xpbench.decide.designs import Grouped, PlannedAnytime, PlannedDesign, Share
 from xpbench.decide.estimate import Estimate, capped_away, estimate, waiting, with_noise
 from xpbench.decide.looks import FoundLook, Look, closing_of, standing
 from xpbench.decide.margins import judge_margin
-from xpbench.decide.rows import GuardrailState, Row, RowVerdict, Sensitivity, number
+from xpbench.decide.row import GuardrailState, Row, RowVerdict, Sensitivity, number
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, GroupSequential, Sequential, Variant
 from xpbench.plan.methods import MATCHED, POWER, VERDICTS, WHOLE

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from xpbench.data.summary import Summary
 from xpbench.decide.readout import html_table, line_of
-from xpbench.decide.rows import Row, frame
+from xpbench.decide.row import Row, frame
 from xpbench.decide.segments import SegmentResult
 from xpbench.errors import number_of, shown
 from xpbench.health import Check
-from xpbench.health.words import p_words
+from xpbench.health.p_values import p_words
 from xpbench.lazy import upstairs
 from xpbench.outward import html as escape
 from xpbench.plan import Plan

@@ -11,7 +11,7 @@ from scipy.special import chdtrc
 
 from xpbench.data.summary import CONCURRENT, NOT_MET, Cell, Summary
 from xpbench.decide.estimate import estimate
-from xpbench.decide.rows import number
+from xpbench.decide.row import number
 from xpbench.errors import shown
 from xpbench.plan import Plan
 from xpbench.plan.metrics import MetricBase

@@ -17,7 +17,7 @@ from scipy.special import chdtrc, ndtr, ndtri, stdtr, stdtrit
 
 from xpbench.data.summary import Cell, Summary
 from xpbench.decide.estimate import estimate
-from xpbench.decide.rows import number
+from xpbench.decide.row import number
 from xpbench.plan import Plan
 from xpbench.plan.methods import POWER
 from xpbench.plan.metrics import MetricBase

@@ -11,7 +11,7 @@ from xpbench.decide.interaction import Interaction
 from xpbench.decide.looks import Cost, Look
 from xpbench.decide.novelty import EffectTrend
 from xpbench.decide.recommend import Recommendation
-from xpbench.decide.rows import Row, frame
+from xpbench.decide.row import Row, frame
 from xpbench.decide.seal import Due
 from xpbench.decide.segments import SegmentResult
 from xpbench.decide.whatnow import WhatNow, what_now

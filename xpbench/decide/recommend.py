@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xpbench.decide.rows import Row
+from xpbench.decide.row import Row
 from xpbench.decide.rule import PRIMARY, Health, Outcome, Primary, Situation, apply_rule, combine
 from xpbench.errors import shown
 from xpbench.health.check import Check

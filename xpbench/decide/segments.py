@@ -11,7 +11,7 @@ from scipy.special import chdtrc
 
 from xpbench.data.summary import Summary
 from xpbench.decide.analysis import analyse
-from xpbench.decide.rows import Row
+from xpbench.decide.row import Row
 from xpbench.plan import Plan
 from xpbench.plan.methods import MATCHED
 from xpbench.stats.multiplicity import bh, interval_alpha

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from xpbench.data import events
 from xpbench.decide.readout import Readout, SealedReadout
-from xpbench.decide.rows import Row
+from xpbench.decide.row import Row
 from xpbench.demo.simulation import EXPOSURE_DAYS, START, WINDOW_DAYS, Simulation, Story, Truth, demo_plan, simulate
 from xpbench.experiment import register
 from xpbench.files import write_atomic

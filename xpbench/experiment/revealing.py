@@ -18,7 +18,7 @@ from xpbench.decide.looks import Look, cost_of, findings_from, without_promise
 from xpbench.decide.novelty import trends
 from xpbench.decide.readout import Readout, SealedReadout, stamps_of
 from xpbench.decide.recommend import recommend
-from xpbench.decide.rows import Row
+from xpbench.decide.row import Row
 from xpbench.decide.rule import rule_digest
 from xpbench.decide.seal import Due
 from xpbench.decide.segments import segment_results

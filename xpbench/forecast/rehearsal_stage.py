@@ -15,7 +15,7 @@ from xpbench.decide.analysis import analyse
 from xpbench.decide.designs import design_of
 from xpbench.decide.estimate import estimate
 from xpbench.decide.recommend import recommend
-from xpbench.decide.rows import Row
+from xpbench.decide.row import Row
 from xpbench.forecast.accrual import accrual_of, share_taking_part
 from xpbench.forecast.history import History, blocks_of, parts_of
 from xpbench.forecast.rehearsal_sums import Matrix

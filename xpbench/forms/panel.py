@@ -12,7 +12,7 @@ from xpbench.experiment.sources import files_in, schema_of
 from xpbench.forms.data_box import data_files
 from xpbench.forms.field import MISSING, box, button, html, is_visible, shared_layout, styled, visible
 from xpbench.forms.inputs import ChoiceLeaf, MappingLeaf, SuggestLeaf, TextLeaf
-from xpbench.forms.root import guard_of, root_box
+from xpbench.forms.outer_box import guard_of, root_box
 from xpbench.forms.static_twin import Shown
 from xpbench.forms.status import StatusBox, guarded
 from xpbench.plan import Plan

@@ -31,9 +31,9 @@ from xpbench.forms.history_box import HistoryBox
 from xpbench.forms.inputs import ChoiceLeaf, TextLeaf
 from xpbench.forms.metric_table import MetricTable
 from xpbench.forms.next_steps import NextSteps
+from xpbench.forms.outer_box import guard_of, root_box
 from xpbench.forms.plain_problems import in_words, is_open, label_at
 from xpbench.forms.plan_fields import plan_fields
-from xpbench.forms.root import guard_of, root_box
 from xpbench.forms.size_box import SizeBox, sizable
 from xpbench.forms.static_twin import Shown
 from xpbench.forms.status import StatusBox, guarded

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from xpbench.errors import HealthError, plain, shown
 from xpbench.health.five import WORDS
+from xpbench.lazy import earlier
 from xpbench.outward import html as escape
 from xpbench.shows import Shows
 
@@ -176,3 +177,6 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return str(value)
+
+
+__getattr__ = earlier(__name__, {"Status": "CheckStatus"})

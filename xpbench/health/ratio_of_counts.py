@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from xpbench.errors import InputError, nearest, number_of, plain, shown
 from xpbench.health.check import CheckStatus
-from xpbench.health.words import p_words
+from xpbench.health.p_values import p_words
 from xpbench.outward import html as escape
 from xpbench.plan.design import HealthPolicy
 from xpbench.shows import Shows

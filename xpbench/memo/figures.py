@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from xpbench import outward
-from xpbench.plan.metrics import Role
 from xpbench.wording.numbers import fixed, percent, share_text, significant_trim, whole
 
 INK = """
@@ -61,7 +60,7 @@ class ForestRow:
     """
 
     label: str
-    role: Role
+    role: str
     lift: float | None
     low: float | None
     high: float | None
@@ -90,7 +89,7 @@ class MemoSplitRow:
     control: bool = False
 
 
-ROLES: Mapping[Role, str] = {"primary": "PRIMARY", "secondary": "SECONDARY", "guardrail": "GUARDRAILS"}
+ROLES: Mapping[str, str] = {"primary": "PRIMARY", "secondary": "SECONDARY", "guardrail": "GUARDRAILS"}
 WIDTH = 940
 _LEFT, _RIGHT = 268, 600
 _ROW, _HEAD, _TOP = 46, 26, 34

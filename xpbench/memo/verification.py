@@ -67,7 +67,11 @@ def verify(
     if ledger is None and beside.is_file() and beside.with_name("plan.json").is_file():
         ledger = beside
 
-    from xpbench.memo.letter import letter_page
+    def letters(payload: Mapping[str, Any]) -> dict[str, Any]:
+        # loaded for a letter alone: a memo is checked without the model of plans
+        from xpbench.memo.letter import letter_page
+
+        return letter_page(payload)
 
     def further(notes: Notes, payload: J) -> None:
         _check_derived(notes, payload)
@@ -81,7 +85,7 @@ def verify(
         renderer=renderer(),
         further=further,
         engine=lambda notes, payload: run_engine(notes, payload) if full or notes.for_engine else None,
-        letters=letter_page,
+        letters=letters,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from scipy.special import ndtri
 
+from xpbench.lazy import earlier
 from xpbench.stats.arguments import check_positive, check_share, refuse
 from xpbench.stats.multipliers import Mixture, q_mixture, q_one_sided
 from xpbench.stats.spending import Spending, q_group
@@ -156,3 +157,6 @@ def check_looks(looks: Sequence[float]) -> None:
     """
     if not looks or looks[-1] != 1.0 or looks[0] <= 0.0 or any(b <= a for a, b in itertools.pairwise(looks)):
         raise refuse("looks", list(looks), "looks are shares of the horizon that increase to 1")
+
+
+__getattr__ = earlier(__name__, {"GroupSequential": "GroupSequentialTest"})

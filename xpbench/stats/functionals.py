@@ -14,6 +14,7 @@ import numpy as np
 
 from xpbench import formula
 from xpbench.errors import StatsError, nearest, plain
+from xpbench.lazy import earlier
 from xpbench.stats.moments import Floats
 
 
@@ -123,3 +124,6 @@ class FormulaOfMeans:
 def functional(subject: int | Functional) -> Functional:
     """A column where an index is given, else the functional itself."""
     return ColumnMean(subject) if isinstance(subject, (int, np.integer)) else subject
+
+
+__getattr__ = earlier(__name__, {"Column": "ColumnMean", "Ratio": "RatioOfMeans", "Formula": "FormulaOfMeans"})

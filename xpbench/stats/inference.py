@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from scipy.special import ndtr, stdtr
 
+from xpbench.lazy import earlier
 from xpbench.stats.arguments import check_choice, check_positive, check_share, refuse
 from xpbench.stats.fieller import lift_bounds, z_effect, z_lift
 from xpbench.stats.multipliers import Mixture, q_mixture, q_one_sided
@@ -342,3 +343,6 @@ def equivalence(
     )
     passed = None if low.passed is None or high.passed is None else low.passed and high.passed
     return Equivalence(passed, max(low.p_value, high.p_value), low, high)
+
+
+__getattr__ = earlier(__name__, {"Practical": "PracticalLift"})

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 
 from scipy.special import ndtr
 
+from xpbench.lazy import earlier
 from xpbench.stats.arguments import check_choice, check_share, refuse
 from xpbench.stats.inference import Alternative, Direction, NonInferiority, PracticalLift, Scale
 from xpbench.stats.moments import Moments
@@ -304,3 +305,6 @@ def _invert(z: Callable[[float], float], *, q: float, at: float, ends: tuple[flo
     low = ends[0] if z(first) <= q else brentq(lambda d: z(d) - q, first, at, xtol=1e-14, rtol=1e-13)
     high = ends[1] if z(last) >= -q else brentq(lambda d: z(d) + q, at, last, xtol=1e-14, rtol=1e-13)
     return low, high
+
+
+__getattr__ = earlier(__name__, {"Counts": "EventCounts"})

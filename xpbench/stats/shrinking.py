@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from xpbench.lazy import earlier
 from xpbench.stats.arguments import check_positive, check_share, refuse
 from xpbench.stats.moments import Floats
 from xpbench.stats.roots import brentq
@@ -129,3 +130,6 @@ def _paule_mandel(values: Floats, errors: Floats) -> float:
     while excess(upper) > 0.0:
         upper *= 4.0
     return brentq(excess, 0.0, upper, xtol=1e-16)
+
+
+__getattr__ = earlier(__name__, {"Prior": "LiftPrior"})

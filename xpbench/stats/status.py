@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from xpbench.lazy import earlier
+
 EstimateStatus = Literal[
     "ok",
     "not_enough_units",
@@ -45,3 +47,6 @@ REASONS: Mapping[str, str] = {
 def reason(status: str) -> str:
     """Why there is no number, in a sentence for a person; empty for `ok`."""
     return REASONS[status]
+
+
+__getattr__ = earlier(__name__, {"Status": "EstimateStatus"})

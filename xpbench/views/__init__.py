@@ -8,7 +8,7 @@ forest_plot                lifts with intervals, margins, smallest lift that mat
 variants                   table of every variant with direction-aware marks
 split                      exposed units against the planned split
 timeline                   exposed units over time, horizon, forecast
-path                       confidence sequence over the looks
+sequential_path_chart      confidence sequence over the looks
 bias                       differences before the exposure
 checks                     health checks, worst first
 segments                   heat map of lifts by slice
@@ -19,7 +19,7 @@ power                      chance to find a lift by units
 sizes                      lift by days at one's own traffic
 buckets                    the randomiser's buckets
 rule_table                 truth table of the rule
-other_ways                 the same comparison in other ways
+sensitivity_chart          the same comparison in other ways
 readout_card               a readout on one card
 preflight                  what a preflight found
 report                     the views of a readout, part by part
@@ -45,12 +45,12 @@ if TYPE_CHECKING:
     from xpbench.views.distribution import winsorization
     from xpbench.views.forest_plot import forest
     from xpbench.views.novelty_curve import novelty
-    from xpbench.views.other_ways import sensitivity
-    from xpbench.views.path import sequential_path
     from xpbench.views.plots import exposures, health
     from xpbench.views.power import power_curve
     from xpbench.views.rule_table import truth_view
     from xpbench.views.segments import segment_heatmap
+    from xpbench.views.sensitivity_chart import sensitivity
+    from xpbench.views.sequential_path_chart import sequential_path
     from xpbench.views.split import exposure_split
     from xpbench.views.theme import Style
     from xpbench.views.timeline import exposures_over_time
@@ -63,7 +63,7 @@ _HOMES = {
     "variant_table": "variants",
     "exposure_split": "split",
     "exposures_over_time": "timeline",
-    "sequential_path": "path",
+    "sequential_path": "sequential_path_chart",
     "pre_experiment_bias": "bias",
     "health_summary": "checks",
     "health": "plots",
@@ -75,7 +75,7 @@ _HOMES = {
     "power_curve": "power",
     "bucket_heatmap": "buckets",
     "truth_view": "rule_table",
-    "sensitivity": "other_ways",
+    "sensitivity": "sensitivity_chart",
     "Style": "theme",
     "View": "view",
 }

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from xpbench.data.histogram import Histogram
+from xpbench.decide.daily_path import exposure_path
 from xpbench.decide.looks import Look
 from xpbench.decide.novelty import trends
-from xpbench.decide.path import exposure_path
 from xpbench.decide.readout import HarmAlarm, Readout, SealedReadout
 from xpbench.decide.seal import Due
 from xpbench.health.check import Check
@@ -23,10 +23,10 @@ from xpbench.views.cuped import cuped_reduction
 from xpbench.views.distribution import winsorization
 from xpbench.views.forest_plot import forest
 from xpbench.views.novelty_curve import trend
-from xpbench.views.other_ways import sensitivity
-from xpbench.views.path import sequential_path
 from xpbench.views.rule_table import truth_view
 from xpbench.views.segments import segment_heatmap
+from xpbench.views.sensitivity_chart import sensitivity
+from xpbench.views.sequential_path_chart import sequential_path
 from xpbench.views.split import exposure_split
 from xpbench.views.timeline import exposures_over_time
 from xpbench.views.variants import variant_table

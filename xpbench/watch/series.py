@@ -11,6 +11,7 @@ from typing import Any
 
 from xpbench.errors import WatchError, plain
 from xpbench.interrupts import temporary_folder
+from xpbench.lazy import earlier
 from xpbench.meaning.nothing import is_nothing, trimmed
 from xpbench.meaning.numbers import number_of_text
 from xpbench.sheets import rows_of, sheet_of
@@ -170,3 +171,6 @@ def _number(value: Any, column: str, number: int) -> float:
     if not math.isfinite(out):
         raise _bad(f"{column} in row {number}", str(value), "It is a finite number", "Correct it")
     return out
+
+
+__getattr__ = earlier(__name__, {"Day": "WatchDay"})

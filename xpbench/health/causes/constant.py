@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from xpbench.errors import shown
-from xpbench.health.causes.case import (
+from xpbench.health.causes.mismatch import (
     FITS,
     Case,
     UnitCounts,

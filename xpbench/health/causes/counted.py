@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xpbench.health.causes.case import Case, FaultStage, log_likelihood, missing_units, pooled_shares, price_saved
+from xpbench.health.causes.mismatch import Case, FaultStage, log_likelihood, missing_units, pooled_shares, price_saved
 
 
 @dataclass(frozen=True, slots=True)

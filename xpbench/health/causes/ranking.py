@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from xpbench.health.causes.case import Case, FaultCause, table_of
 from xpbench.health.causes.constant import add_assignment, add_constant
 from xpbench.health.causes.counted import add_counted
 from xpbench.health.causes.days import add_days
+from xpbench.health.causes.mismatch import Case, FaultCause, table_of
 from xpbench.health.causes.segments import add_segments
 from xpbench.health.inputs import HealthInputs
 from xpbench.health.sample_ratio import observed

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from xpbench.errors import shown
-from xpbench.health.causes.case import Case, furthest_off, log_likelihood, pooled_shares, table_of
+from xpbench.health.causes.mismatch import Case, furthest_off, log_likelihood, pooled_shares, table_of
 
 
 def add_segments(case: Case) -> None:

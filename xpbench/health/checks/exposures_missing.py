@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from xpbench.health.check import Verdict
 from xpbench.health.inputs import HealthInputs
+from xpbench.health.p_values import p_words
 from xpbench.health.registry import check
 from xpbench.health.skew import skew_p
-from xpbench.health.words import p_words
 
 
 @check(

@@ -7,9 +7,9 @@ from typing import Any
 from xpbench.errors import shown
 from xpbench.health.check import CheckStatus, Verdict
 from xpbench.health.inputs import HealthInputs
+from xpbench.health.p_values import p_words
 from xpbench.health.registry import check
 from xpbench.health.skew import skew_p
-from xpbench.health.words import p_words
 
 NAMES = ("missing_value", "missing_values")
 

@@ -10,9 +10,9 @@ from xpbench.errors import shown
 from xpbench.health.check import Verdict
 from xpbench.health.contrast import pair_of_cells, two_sided_p
 from xpbench.health.inputs import HealthInputs
+from xpbench.health.p_values import p_words
 from xpbench.health.registry import check
 from xpbench.health.windows import WINDOW
-from xpbench.health.words import p_words
 from xpbench.plan.metrics import Column, MetricBase
 from xpbench.stats.moments import Moments
 from xpbench.stats.pairs import Pair, mean_pair

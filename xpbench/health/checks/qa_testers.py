@@ -6,8 +6,8 @@ from xpbench.errors import number_of
 from xpbench.health.check import Verdict
 from xpbench.health.checks._counts import counted
 from xpbench.health.inputs import HealthInputs
+from xpbench.health.p_values import p_words
 from xpbench.health.registry import check
-from xpbench.health.words import p_words
 
 WARN_ABOVE = 0.01
 

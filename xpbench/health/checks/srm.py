@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from xpbench.health.check import CheckStatus, Verdict
 from xpbench.health.inputs import HealthInputs
+from xpbench.health.p_values import p_words
 from xpbench.health.registry import check
 from xpbench.health.sample_ratio import fixed_ratio, misplaced, observed, reads_more_than_once
 from xpbench.health.shares import expected_shares
-from xpbench.health.words import p_words
 
 _NEXT = (
     "Don't read effects. Look at the ranked causes (xpbench.health.srm_causes), fix the first one that holds, and collect "

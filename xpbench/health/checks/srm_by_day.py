@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from xpbench.health.check import Verdict
 from xpbench.health.inputs import HealthInputs
+from xpbench.health.p_values import p_words
 from xpbench.health.registry import check
 from xpbench.health.sample_ratio import sliced_ratios
 from xpbench.health.shares import expected_shares
-from xpbench.health.words import p_words
 
 
 @check("srm_by_day", title="Sample ratio by day", question="Is there a day on which the shares are off?")

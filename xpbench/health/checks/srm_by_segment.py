@@ -7,10 +7,10 @@ from typing import Any
 from xpbench.errors import shown
 from xpbench.health.check import Verdict
 from xpbench.health.inputs import HealthInputs
+from xpbench.health.p_values import p_words
 from xpbench.health.registry import check
 from xpbench.health.sample_ratio import sliced_ratios
 from xpbench.health.shares import expected_shares
-from xpbench.health.words import p_words
 
 
 @check("srm_by_segment", title="Sample ratio by segment", question="Is there a declared segment in which the shares are off?")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from xpbench.errors import number_of
+from xpbench.memo.content.plain_words import BARS, minute_text, situation_text
 from xpbench.memo.content.trust import later_looks
-from xpbench.memo.content.words import BARS, minute_text, situation_text
 from xpbench.memo.messages import say
 from xpbench.memo.names import metric_names, named, says_how_it_was_read
 from xpbench.wording import numbers as digits

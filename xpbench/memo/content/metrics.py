@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from xpbench.memo import figures
-from xpbench.memo.content.words import ARROW
+from xpbench.memo.content.plain_words import ARROW
 from xpbench.memo.messages import say
 from xpbench.memo.names import named
 from xpbench.wording import numbers as digits

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from xpbench.errors import number_of
-from xpbench.memo import prose
+from xpbench.memo import method_and_limits
 from xpbench.memo.content.brief import brief
 from xpbench.memo.content.decision import decision_section, hypothesis_section, rule_section
-from xpbench.memo.content.further import (
+from xpbench.memo.content.further_sections import (
     over_time_section,
     segment_pictures,
     segment_tables,
@@ -18,6 +18,7 @@ from xpbench.memo.content.further import (
     time_pictures,
 )
 from xpbench.memo.content.metrics import forest_plots, interval_name, metric_row
+from xpbench.memo.content.plain_words import day_text
 from xpbench.memo.content.run import effect_picture, next_section, run_section
 from xpbench.memo.content.trust import (
     accrual_picture,
@@ -31,7 +32,6 @@ from xpbench.memo.content.trust import (
     provenance_rows,
     split_picture,
 )
-from xpbench.memo.content.words import day_text
 from xpbench.memo.impact import impact_sentences
 from xpbench.memo.messages import say
 from xpbench.memo.names import named, variant_labels
@@ -140,8 +140,8 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "sensitivity": sensitivity_section(readout, plan, labels),
         "rule": rule_section(payload, labels),
         "data": data_section(readout, labels),
-        "method": prose.method(plan, readout),
-        "limits": prose.limits(plan, readout),
+        "method": method_and_limits.method(plan, readout),
+        "limits": method_and_limits.limits(plan, readout),
         "provenance": provenance_rows(payload),
         "ledger": payload["ledger"]["entries"],
         "witness": payload["ledger"]["witness"],

@@ -11,7 +11,7 @@ from xpbench.decide.chances import chance, could_find, multiplier, relative_erro
 from xpbench.decide.whatnow import chance_text, planned_chance, planned_lift, subject, what_now
 from xpbench.errors import number_of
 from xpbench.memo import figures
-from xpbench.memo.content.words import day_text
+from xpbench.memo.content.plain_words import day_text
 from xpbench.memo.impact import DAYS_PER_MONTH, daily_units, round_to
 from xpbench.memo.names import metric_names, named
 from xpbench.wording import numbers as digits

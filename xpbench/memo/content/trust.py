@@ -11,7 +11,7 @@ from xpbench.health.five import WORDS as HEALTH_WORD
 from xpbench.health.five import five, short
 from xpbench.ledger.knowledge import data_of
 from xpbench.memo import figures
-from xpbench.memo.content.words import HEALTH_TONE, json_text, minute_text, plain_text
+from xpbench.memo.content.plain_words import HEALTH_TONE, json_text, minute_text, plain_text
 from xpbench.memo.messages import say
 from xpbench.memo.names import metric_names, named, says_how_it_was_read
 from xpbench.wording import numbers as digits

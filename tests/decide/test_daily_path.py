@@ -11,8 +11,8 @@ import pytest
 import xpbench as xp
 from tests.builders import make_plan
 from xpbench.decide.analysis import analyse
+from xpbench.decide.daily_path import exposure_path
 from xpbench.decide.looks import Look
-from xpbench.decide.path import exposure_path
 
 DAYS = pd.date_range("2026-09-07", periods=8)
 

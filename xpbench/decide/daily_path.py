@@ -11,7 +11,7 @@ from xpbench.data.summary import Cell, Summary
 from xpbench.decide.designs import PlannedFixed, design_of
 from xpbench.decide.estimate import estimate
 from xpbench.decide.looks import Look
-from xpbench.decide.rows import number
+from xpbench.decide.row import number
 from xpbench.plan import Plan
 from xpbench.plan.design import Sequential
 from xpbench.stats.inference import relative
