@@ -472,6 +472,7 @@ PLAN_KEYS: J = {
     "owner": None,
     "planning": {"baselines": {"*": None}, "daily_units": None, "power": None, "sds": {"*": None}},
     "pre_period_days": None,
+    "ramp": {"stages": [{"days": None, "needs": None, "share": None, "signs": None, "units": None}]},
     "schema": None,
     "secondary_correction": None,
     "segments": [None],
@@ -1112,6 +1113,7 @@ NEUTRAL = (
     r"/metrics/\[[^\]]*\]/(name|description|currency)",
     r"/watch",
     r"/sign_offs",
+    r"/ramp",
     r"/looks",
     r"/planning",
     r"/assignment/rollout/\[[^\]]*\]/share",
@@ -9450,7 +9452,7 @@ def planned_error(plan: Mapping[str, Any], metric: Mapping[str, Any], units: flo
     if not mean or not total:
         return None
     if sd is None:
-        if not 0 < mean < 1:
+        if not 0 < mean < 1 or plan.get("members"):  # a mean per user of a company is no share of companies
             return None
         sd = math.sqrt(mean * (1.0 - mean))
     control = next(v["split"] for v in plan["variants"] if v.get("control"))
