@@ -106,6 +106,9 @@ def _with_source(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         choices=("refuse", "zero"),
         help="an event that nobody did yet: refused, since its name may be wrong, or counted as zero",
     )
+    group.add_argument(
+        "--identities", metavar="FILE", help="table that says which ids are one person's, such as Mixpanel's (with --events)"
+    )
     group.add_argument("--time-zone", help="zone of the log's times, for Mixpanel projects from before 2023")
     group.add_argument("--until", metavar="TIME", help="up to when the log is complete; the time of its last event if missing")
     group.add_argument(
@@ -155,6 +158,7 @@ def _source(args: argparse.Namespace, plan: Any, look: Any = None) -> Any:
             args.events if len(args.events) > 1 else args.events[0],
             schema=_schema(args.schema),
             until=args.until,
+            identities=args.identities,
             **stated,
         )
         return carried(look, replace(source, stated=frozenset(stated)))

@@ -32,6 +32,7 @@ class LogSpecification:
     cache: Cache | None = field(repr=False)
     clock: Clock = field(repr=False)
     stated: frozenset[str] = field(default=frozenset(), repr=False)
+    identities: Any = field(default=None, repr=False)
 
     def dimensions(self, plan: Plan) -> dict[str, str]:
         """Return the column of the unit table for each dimension that gets moments of its own."""
