@@ -250,7 +250,9 @@ def _decay(runs: int) -> list[Row]:
     found = [decay_world(rng) for _ in range(many)]
     told = sum(a for a, _ in found)
     rate = sum(b for _, b in found) / told
-    return [_row("watch, 80 % forecast of decays", rate, told, "78 to 82 %", 0.78 <= rate <= 0.82, none=many - told)]
+    room = LIMIT * math.sqrt(0.16 / told)
+    holds = 0.78 - room <= rate <= 0.82 + room
+    return [_row("watch, 80 % forecast of decays", rate, told, "78 to 82 %", holds, none=many - told)]
 
 
 def _programmes(runs: int) -> list[Row]:
