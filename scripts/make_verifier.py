@@ -72,7 +72,7 @@ A wording is in pieces, as its source has them between the values; `health` says
 from __future__ import annotations
 
 CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = '''
-SHARED = ("sample_ratio", "shares", "skew", "words", "windows", "inputs")
+SHARED = ("sample_ratio", "shares", "skew", "p_values", "windows", "inputs")
 """Modules of health whose words any check may use."""
 
 

@@ -82,6 +82,9 @@ def full_plan() -> dict[str, Any]:
     plan["data"] |= {"missing_codes": [-999.0], "smallest_segment": 30}
     plan["sign_offs"] = [{"name": "A reviewer", "role": "statistics", "needed_for": "decide"}]
     plan["looks"] = {"agents": 2}
+    plan["ramp"] = {
+        "stages": [{"share": 0.5, "days": 3, "units": 100, "signs": "Eve"}, {"share": 1.0, "days": 7, "needs": "non_inferior"}]
+    }
     plan["notes"] = 'Notes with "quotes",\nlines and </script>'
     return plan
 

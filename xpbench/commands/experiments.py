@@ -17,6 +17,9 @@ def add_parsers(subparsers: Any) -> None:
     )
     readout.add_argument("--csv", help="also write the rows to this CSV file")
     readout.add_argument("--notebook", help="also write an executed readout notebook")
+    readout.add_argument(
+        "--when-due", action="store_true", help="with --notebook: write it only when results are due, for a nightly job"
+    )
     peek = _with_source(add_command(subparsers, "peek", _peek, help="look at effects before they are due; goes on record"))
     peek.add_argument("--reason", required=True, help="why; it is in the memo")
 
@@ -217,7 +220,7 @@ def _open(args: argparse.Namespace) -> Any:
 def _readout(args: argparse.Namespace) -> int:
     experiment = _open(args)
     readout = experiment.readout(_source(args, experiment.plan), by=args.by, progress=progress_line, last=args.last)
-    if args.notebook:
+    if args.notebook and not (args.when_due and readout.is_sealed):
         _write_notebook(args, readout)
     return _told(args, readout)
 

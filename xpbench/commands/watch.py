@@ -52,6 +52,46 @@ def add_parsers(subparsers: Any) -> None:
     add_notify(watch)
     watch.add_argument("--json", action="store_true", help="answer in JSON")
     watch.set_defaults(run=run_watch)
+    ramp = subparsers.add_parser(
+        "ramp",
+        help="a guarded ramp: go on, hold or roll back",
+        description="Guardrails over all stages of the plan's ramp, valid however often it is asked; results stay sealed, and "
+        "the reading goes on record. Exit 0 go on, 1 hold or roll back. With --power it plays the ramp and reads no data.",
+    )
+    ramp.add_argument("key", help="key of the experiment")
+    ramp.add_argument("--root", default="experiments", help="folder of all experiments")
+    ramp.add_argument("--events", nargs="+", help="event log: JSON Lines, Parquet or CSV files, or the folder of a pull")
+    ramp.add_argument("--schema", action="append", default=[], metavar="PART=COLUMN", help="as for xpbench readout")
+    ramp.add_argument("--time-zone", default="UTC", help="zone of the log's times, for Mixpanel projects from before 2023")
+    ramp.add_argument("--until", metavar="TIME", help="up to when the log is complete; the time of its last event if missing")
+    ramp.add_argument("--by", help="who reads")
+    ramp.add_argument("--go-on", action="store_true", help="where it says go on, put the next share in force")
+    ramp.add_argument(
+        "--push", action="store_true", help="bring Mixpanel in step: the share in force, or everyone to control on roll back"
+    )
+    ramp.add_argument(
+        "--power", type=float, metavar="CHANGE", help="how likely the ramp finds this relative change for the worse, by stage"
+    )
+    add_notify(ramp)
+    ramp.add_argument("--json", action="store_true", help="answer in JSON")
+    ramp.set_defaults(run=run_ramp)
+    held = subparsers.add_parser(
+        "holdout",
+        help="what everything that shipped changed together, next to the sum of the single lifts",
+        description="A holdout across experiments: its half that sees only what shipped against the one that sees nothing new, "
+        "from a table with one row for each unit. Exit 1 where the halves are not half and half, or met an experiment.",
+    )
+    held.add_argument("key", help="an experiment whose plan has the holdout (assignment.holdout)")
+    held.add_argument("--root", default="experiments", help="folder of all experiments")
+    held.add_argument("--units", required=True, help="table with one row per unit: CSV or Parquet")
+    held.add_argument("--unit", help="column of the unit's id; the plan's unit if missing")
+    held.add_argument("--column", required=True, help="column with the metric since the holdout began")
+    held.add_argument("--metric", help="key of the metric in the plans, for the single lifts; the column if missing")
+    held.add_argument("--direction", choices=["increase", "decrease"], default="increase", help="which way is better")
+    held.add_argument("--confidence", type=float, default=0.95, help="level of the interval")
+    held.add_argument("--exposed", metavar="FILE", help="units that any experiment exposed: a table with the column of the id")
+    held.add_argument("--json", action="store_true", help="answer in JSON")
+    held.set_defaults(run=run_holdout)
     whole = subparsers.add_parser(
         "portfolio",
         help="all experiments: without memo, peeks, overrides, forecasts, what shipped lifts are worth",
@@ -184,6 +224,66 @@ def _from_events(args: argparse.Namespace) -> int:
     return NO if found.status.state in ("breached", "overdue") else DONE
 
 
+def run_ramp(args: argparse.Namespace) -> int:
+    """The answer of a ramp; the next share and Mixpanel where asked for."""
+    from xpbench.errors import WatchError, plain
+    from xpbench.experiment import open_experiment
+    from xpbench.experiment.sources import log_of_files
+
+    experiment = open_experiment(args.key, args.root)
+    if args.power is not None:
+        return _ramp_power(args, experiment.plan)
+    if not args.events:
+        raise WatchError(
+            "XPB-W03",
+            name=plain("--events"),
+            value=plain("missing"),
+            rule=plain("A ramp is read from the log"),
+            remedy=plain("Give --events FILES, or --power CHANGE to play it"),
+        )
+    if args.webhook:
+        from xpbench.watch.notify import webhook_of
+
+        webhook_of(args.webhook)  # before anything is put on record
+    source = log_of_files(args.events, schema=args.schema, time_zone=args.time_zone, until=args.until)
+    found = experiment.ramp(source, by=args.by)
+    lines = [repr(found)]
+    lines += [f"  {g.metric} ({g.variant}): {g.state}{', ' + g.where if g.where else ''}" for g in found.guards]
+    if args.go_on and found.answer == "go on" and found.next_share is not None:
+        experiment = experiment.ramp_on(by=args.by)
+        lines.append(f"Stage {found.stage + 1} is in force: {found.next_share:.0%} of the units.")
+    if args.push and found.answer != "hold":
+        lines.append(_pushed(experiment, found, by=args.by))
+    notified(args, f"Ramp of {args.key}: {found.answer}", lines, found.to_dict())
+    return DONE if found.answer == "go on" else NO
+
+
+def _pushed(experiment: Any, found: Any, *, by: str | None) -> str:
+    """Mixpanel in step with the share in force, or with everyone on control."""
+    from xpbench.mixpanel.client import Client
+
+    with Client.from_environment() as client:
+        reason = f"Ramp: {found.sentence}" if found.answer == "roll back" else None
+        step = experiment.sync(client, roll_back=reason, by=by)
+    return f"Mixpanel: {', '.join(step.did)}." if step.did else "Mixpanel holds it already."
+
+
+def _ramp_power(args: argparse.Namespace, plan: Any) -> int:
+    from xpbench.watch.ramp import ramp_power
+
+    rails = [m.key for m in plan.metrics_with("guardrail") if m.margin is not None or m.margin_rel is not None]
+    found = [ramp_power(plan, key, change=args.power) for key in rails]
+    lines = []
+    for p in found:
+        by_stage = ", ".join(f"stage {i} {v:.0%}" for i, v in enumerate(p.by_stage, 1))
+        days = "" if p.days is None else f", after {p.days:.0f} days in the middle"
+        lines.append(
+            f"{p.metric}: a change for the worse of {p.change:.1%} is found with a chance of {p.power:.0%} ({by_stage}){days}."
+        )
+    answer(args, [p.to_dict() for p in found], "\n".join(lines))
+    return DONE
+
+
 def _adopted(pairs: list[str]) -> dict[str, str | None]:
     from xpbench.errors import WatchError, plain
 
@@ -200,6 +300,49 @@ def _adopted(pairs: list[str]) -> dict[str, str | None]:
             )
         out[group] = day or None
     return out
+
+
+def run_holdout(args: argparse.Namespace) -> int:
+    """The cumulative effect of what shipped, from the halves of a holdout."""
+    from xpbench.errors import WatchError, nearest, plain
+    from xpbench.experiment import open_experiment
+    from xpbench.randomiser.tables import whole
+    from xpbench.watch.holdouts import SRM_ALPHA, cumulative_effect
+    from xpbench.watch.past_experiments import portfolio
+
+    plan = open_experiment(args.key, args.root).plan
+    if plan.assignment is None or plan.assignment.holdout is None:
+        raise WatchError(
+            "XPB-W03",
+            name=plain("assignment.holdout"),
+            value=plain("missing"),
+            rule=plain("The plan says which units are held out of every experiment"),
+            remedy=plain("Name an experiment whose plan has a holdout"),
+        )
+    unit = args.unit or plan.unit
+    table = whole(args.units, as_text=(unit,))
+    for name in (unit, args.column):
+        if name not in table.column_names:
+            raise WatchError(
+                "XPB-W03",
+                name=plain("The table"),
+                value=plain(f"without column {name}"),
+                rule=plain("It has the unit's id and the metric"),
+                remedy=plain(nearest(name, table.column_names)),
+            )
+    exposed = whole(args.exposed, as_text=(unit,))[unit].to_pylist() if args.exposed else None
+    found = cumulative_effect(
+        table[unit].to_pylist(),
+        table[args.column].to_pylist(),
+        plan.assignment.holdout,
+        metric=args.metric or args.column,
+        portfolio=portfolio(args.root),
+        direction=args.direction,
+        confidence=args.confidence,
+        exposed=exposed,
+    )
+    answer(args, found.to_dict(), "\n".join(found.sentences))
+    return NO if found.ratio_p < SRM_ALPHA or found.met else DONE
 
 
 def run_portfolio(args: argparse.Namespace) -> int:

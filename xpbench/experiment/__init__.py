@@ -19,6 +19,7 @@ checking               health before effects
 revealing              a look: on record first, sealed before results are due
 deciding               a decision on record, its readout frozen
 publishing             launched here, published and concluded in Mixpanel
+ramping                a guarded ramp: readings on record, and the next share
 watching               the checks of the contract from the export, and their letters
 state                  where an experiment stands: a function of its ledger
 confirming             a person says that a program may register a draft

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from xpbench.mixpanel.lifecycle import Published
     from xpbench.mixpanel.sync import Sync
     from xpbench.watch.estimators import Trend
+    from xpbench.watch.ramp import RampAnswer
 
 
 class Experiment:
@@ -350,6 +351,56 @@ class Experiment:
             further_health=further_health,
         )
         return summary, checks_of(plan, self.ledger, summary, known, now=self._clock())
+
+    def ramp(
+        self,
+        source: Source | Summary | Any,
+        *,
+        by: str | None = None,
+        progress: Any = None,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> RampAnswer:
+        """Go on, hold or roll back: the guardrails of a guarded ramp, over its stages; results stay sealed.
+
+        The reading goes on record before the answer is returned. It may be repeated as often as one likes: over all readings
+        and stages a harmless ramp is rolled back with a chance of at most the plan's `harm_alpha`.
+
+        Args:
+            source: As for `readout`.
+            by: Who reads.
+            progress: Called with the name of each stage of work.
+            evidence: As for `readout`.
+
+        Raises:
+            DecisionError: `XPB-R50`, the plan has no ramp, or no launch is on record.
+            DataError: the source can't be read under the plan.
+        """
+        from xpbench.experiment.ramping import ensure_begun, read_ramp
+
+        plan = self.plan
+        ensure_begun(plan, self.ledger.entries())
+        given = source_of(plan, source)
+        summary, health = self._read(plan, given, progress, evidence, (), "off")
+        reading = reading_of(plan, given, self.folder)
+        return read_ramp(plan, self.ledger, summary, health, by=by, reading=reading, now=self._clock())
+
+    def ramp_on(self, *, by: str | None = None) -> Experiment:
+        """Put the share of the next stage in force, where the newest reading of the ramp says go on; a linked amendment.
+
+        Mixpanel gets the share by `sync` (`xpbench ramp KEY --go-on --push`).
+
+        Args:
+            by: Who.
+
+        Raises:
+            DecisionError: `XPB-R50`, the ramp does not say go on, or its last stage is in force.
+            LedgerError: `XPB-L16`, somebody amended or decided meanwhile.
+        """
+        from xpbench.experiment.ramping import next_plan
+
+        entries = self.ledger.entries()
+        after, reason = next_plan(self.plan, entries)
+        return self.amend(after, reason=reason, by=by, base=Witness(len(entries), entries[-1].digest))
 
     # deciding
 

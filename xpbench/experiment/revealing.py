@@ -67,7 +67,7 @@ def note_health(
     plan: Plan, ledger: Ledger, summary: Summary, health: Sequence[Check], *, by: str | None, reading: Mapping[str, Any]
 ) -> None:
     """Put on record that the data was read for its health alone."""
-    ledger.append("looked", {**_seen(plan, summary, reading), "health": health_counts(health), "outcomes": True}, by=by)
+    ledger.append("looked", {**seen(plan, summary, reading), "health": health_counts(health), "outcomes": True}, by=by)
 
 
 def seal(
@@ -84,7 +84,7 @@ def seal(
     alarm = harm_alarm(plan, summary)
     entry = ledger.append(
         "looked",
-        {**_seen(plan, summary, reading), "health": health_counts(health), "harm": alarm.sounds, "outcomes": True},
+        {**seen(plan, summary, reading), "health": health_counts(health), "harm": alarm.sounds, "outcomes": True},
         by=by,
     )
     found = SealedReadout(
@@ -115,7 +115,7 @@ def reveal(
     last: str = "",
 ) -> Readout:
     """The effects; the ledger has the look, safely on disk, before anything leaves this function, be it an error."""
-    body: dict[str, Any] = _seen(plan, summary, reading)
+    body: dict[str, Any] = seen(plan, summary, reading)
     if summary.content:
         body["content"] = dict(summary.content)
     ensure_agent_may_look(plan, ledger.entries(), ledger.agent, body)
@@ -226,7 +226,7 @@ def _used(plan: Plan, summary: Summary) -> dict[str, Any]:
     return used | {"segments": [*plan.segments, *further]} if further else used
 
 
-def _seen(plan: Plan, summary: Summary, reading: Mapping[str, Any]) -> dict[str, Any]:
+def seen(plan: Plan, summary: Summary, reading: Mapping[str, Any]) -> dict[str, Any]:
     """What every look puts on record of the data: counts, fingerprint, caps, how it was read, and sums over all variants."""
     return {
         "n": summary.n,

@@ -17,6 +17,7 @@ LABELS: dict[tuple[str, str], str] = {
     ("Plan", "segments"): "Segments declared in advance",
     ("Plan", "assignment"): "xpbench assigns the units",
     ("Plan", "watch"): "Watch guardrails after shipping",
+    ("Plan", "ramp"): "Let the share grow in stages",
     ("Plan", "sign_offs"): "Sign-offs",
     ("Plan", "looks"): "Limit who looks",
     ("Plan", "notes"): "Notes",

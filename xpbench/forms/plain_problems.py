@@ -75,7 +75,7 @@ def label_at(pointer: str) -> str:
 
 _OWNERS: dict[str, tuple[str, ...]] = {
     "exposure": ("Exposure",), "assignment": ("Assignment", "Rollout", "Layer", "Holdout"), "horizon": ("Horizon",),
-    "planning": ("Planning",), "decision": ("Decision",), "watch": ("Watch",), "health": ("HealthPolicy",),
+    "planning": ("Planning",), "decision": ("Decision",), "watch": ("Watch",), "ramp": ("Ramp",), "health": ("HealthPolicy",),
     "data": ("DataPolicy",), "sign_offs": ("SignOff",),
     "model": ("Sequential", "Bayesian", "GroupSequential", "Frequentist", "Prior"),
 }  # fmt: skip

@@ -56,7 +56,7 @@ STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Analysis", "How results are read, and when they are due.",
      ("planning", "horizon", "model", "correction", "family", "secondary_correction")),
     ("Rules", "What ships, and what makes the data unfit to decide.", ("decision", "health", "data", "looks")),
-    ("Afterwards", "Who signs, and who looks after shipping.", ("sign_offs", "watch", "notes", "links", "template", "schema")),
+    ("Afterwards", "Who signs, and who looks later.", ("sign_offs", "watch", "ramp", "notes", "links", "template", "schema")),
     ("Review", "What will be frozen.", ()),
 )  # fmt: skip
 """Steps of the form: name, what it is about, keys of the plan."""

@@ -27,6 +27,7 @@ TABLE: tuple[tuple[str, FieldClass, str], ...] = (
     (r"/metrics/\[[^\]]*\]/(name|description|currency)", "neutral", "the label of a metric"),
     (r"/watch", "neutral", "what happens after the decision"),
     (r"/sign_offs", "neutral", "who approves"),
+    (r"/ramp", "neutral", "how the share of the units grows; guardrails keep their margins and levels"),
     (r"/looks", "neutral", "how often programs may look; every look stays on record and in its cost"),
     (r"/planning", "neutral", "what the sample size was computed from; no result uses it"),
     (_ROLLOUT + r"/share", "neutral", "more units by the same hash (a ramp); a smaller share is refused"),

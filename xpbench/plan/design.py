@@ -254,6 +254,25 @@ class Watch(Part):
     check_days: Many[int] = Field(default=(7, 14, 28), description="Days after shipping on which someone looks")
 
 
+class RampStage(Part):
+    """One stage of a ramp: how many take part, for how long, and who lets it go on."""
+
+    share: Share
+    days: int | None = Field(default=None, gt=0, le=365, description="Days that the stage runs at least")
+    units: int | None = Field(default=None, gt=0, description="New units that the stage has at least")
+    signs: Text | None = Field(default=None, description="Who signs before the next stage; nobody if missing")
+    needs: Literal["no_harm", "non_inferior"] = Field(
+        default="no_harm",
+        description="What the next stage asks of every guardrail: no harm found, or shown to be within its margin",
+    )
+
+
+class Ramp(Part):
+    """A guarded ramp: the share grows stage by stage, with guardrails tested at every reading, valid over the whole ramp."""
+
+    stages: Many[RampStage] = Field(description="In order, with growing shares; the first is the share at launch")
+
+
 class Looks(Part):
     """Who may look at effects, beyond when they are due."""
 

@@ -29,6 +29,7 @@ from xpbench.plan.design import (
     Looks,
     Model,
     Planning,
+    Ramp,
     Sequential,
     SignOff,
     TemplateUse,
@@ -89,6 +90,7 @@ class Plan(Part):
     health: HealthPolicy = HealthPolicy.model_construct()
     data: DataPolicy = DataPolicy.model_construct()
     watch: Watch | None = None
+    ramp: Ramp | None = Field(default=None, description="Stages of a guarded ramp; missing: the share at launch stays")
     looks: Looks | None = Field(default=None, description="Who may look at effects; missing: whoever asks, all on record")
     sign_offs: Many[SignOff] = ()
     template: TemplateUse | None = None

@@ -361,6 +361,45 @@ def _watch(plan: Plan) -> Iterator[Problem]:
             )
 
 
+def _ramp(plan: Plan) -> Iterator[Problem]:
+    if plan.ramp is None:
+        return
+    stages = plan.ramp.stages
+
+    def wrong(pointer: str, value: object, rule: str, remedy: str) -> Problem:
+        return Problem.of("XPB-P18", pointer, value=value, rule=plain(rule), remedy=plain(remedy))
+
+    if len(stages) < 2:
+        yield wrong(
+            "/ramp/stages", f"{len(stages)} stages", "A ramp has two stages or more", "Add a stage, or leave the ramp out"
+        )
+    for i, (before, after) in enumerate(itertools.pairwise(stages)):
+        if after.share <= before.share:
+            yield wrong(f"/ramp/stages/{i + 1}/share", after.share, "The share grows from stage to stage", "Order the stages")
+    for i, stage in enumerate(stages):
+        if stage.days is None and stage.units is None:
+            yield wrong(f"/ramp/stages/{i}", "without an end", "A stage runs for days, or for units", "Give days or units")
+    groups = plan.assignment.rollout if plan.assignment is not None else ()
+    if len(groups) != 1 or groups[0].splits is not None or groups[0].variant is not None:
+        yield wrong(
+            "/ramp",
+            "without one share to grow",
+            "A ramp grows the share of one rollout group, with the plan's splits",
+            "Give the assignment one rollout group, or leave the ramp out",
+        )
+    elif stages and all(abs(groups[0].share - s.share) > _TOLERANCE for s in stages):
+        yield wrong(
+            "/assignment/rollout/0/share",
+            groups[0].share,
+            "The share in force is that of a stage; at launch that of the first",
+            f"Set it to {stages[0].share:g}",
+        )
+    if not [m for m in plan.metrics_with("guardrail") if m.margin is not None or m.margin_rel is not None]:
+        yield wrong(
+            "/ramp", "without a guardrail", "A ramp is guarded by guardrails with margins", "Add a guardrail with a margin"
+        )
+
+
 def _thresholds(plan: Plan) -> Iterator[Problem]:
     h = plan.health
     for low, high, pointer in (
@@ -451,5 +490,6 @@ RULES: tuple[Callable[[Plan], Iterator[Problem]], ...] = (
     _segments,
     _members,
     _watch,
+    _ramp,
     _thresholds,
 )

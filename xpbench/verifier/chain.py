@@ -93,6 +93,7 @@ NEUTRAL = (
     r"/metrics/\[[^\]]*\]/(name|description|currency)",
     r"/watch",
     r"/sign_offs",
+    r"/ramp",
     r"/looks",
     r"/planning",
     r"/assignment/rollout/\[[^\]]*\]/share",

@@ -119,6 +119,7 @@ PLAN_KEYS: J = {
     "owner": None,
     "planning": {"baselines": {"*": None}, "daily_units": None, "power": None, "sds": {"*": None}},
     "pre_period_days": None,
+    "ramp": {"stages": [{"days": None, "needs": None, "share": None, "signs": None, "units": None}]},
     "schema": None,
     "secondary_correction": None,
     "segments": [None],

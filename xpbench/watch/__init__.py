@@ -9,8 +9,10 @@ series            what the watch reads: a row per day, metric and group
 from_events       the same, made from the export that the experiment was read from
 estimators        what shipping changed, as a pair of means
 forecast          what a lift that fades or grows is worth in the long run
+ramp              go on, hold or roll back, by guardrails over all stages
 record            one check, on record
 power             how likely a regression is found
+holdouts          what everything that shipped changed together
 past_experiments  what all experiments of a root add up to
 search            has this been tried?
 notify            a message for mail, Slack or Teams
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
     from xpbench.watch.estimators import holdback, pre_post, staggered
     from xpbench.watch.forecast import LiftForecast, forecast_of
     from xpbench.watch.from_events import WatchSeries, series_from_events
+    from xpbench.watch.holdouts import CumulativeEffect, cumulative_effect, holdout_halves
     from xpbench.watch.past_experiments import Portfolio, portfolio
     from xpbench.watch.power import watch_power, watch_power_of, watch_power_pre_post
+    from xpbench.watch.ramp import RampAnswer, RampPower, ramp_power
     from xpbench.watch.record import record_check
     from xpbench.watch.series import Group, Series, WatchDay, read_series
 
@@ -47,11 +51,17 @@ _HOMES = {
     "forecast_of": "forecast",
     "WatchSeries": "from_events",
     "series_from_events": "from_events",
+    "CumulativeEffect": "holdouts",
+    "cumulative_effect": "holdouts",
+    "holdout_halves": "holdouts",
     "Portfolio": "past_experiments",
     "portfolio": "past_experiments",
     "watch_power": "power",
     "watch_power_of": "power",
     "watch_power_pre_post": "power",
+    "RampAnswer": "ramp",
+    "RampPower": "ramp",
+    "ramp_power": "ramp",
     "record_check": "record",
     "Group": "series",
     "Series": "series",
@@ -61,18 +71,24 @@ _HOMES = {
 
 __all__ = [
     "CheckDate",
+    "CumulativeEffect",
     "Group",
     "LiftForecast",
     "Portfolio",
+    "RampAnswer",
+    "RampPower",
     "Series",
     "WatchDay",
     "WatchSeries",
     "WatchState",
     "WatchStatus",
+    "cumulative_effect",
     "forecast_of",
     "holdback",
+    "holdout_halves",
     "portfolio",
     "pre_post",
+    "ramp_power",
     "read_series",
     "record_check",
     "series_from_events",

@@ -542,6 +542,12 @@ def prior_of(outcomes: Iterable[PastOutcome]) -> LiftPrior | None:
     return portfolio_prior([_sign(o) * o.lift for o in first], [float(o.se or 0.0) for o in first])
 
 
+def shrunk_of(outcome: PastOutcome, prior: LiftPrior) -> float:
+    """A lift in its own sign, as what it is worth given what experiments of this portfolio find."""
+    sign = _sign(outcome)
+    return sign * shrunk(sign * outcome.lift, float(outcome.se), prior=prior, mass=0.95).lift if outcome.se else outcome.lift
+
+
 def _first(outcomes: Iterable[PastOutcome]) -> list[PastOutcome]:
     """The first claim of each experiment that has a standard error."""
     found: dict[str, PastOutcome] = {}

@@ -223,9 +223,9 @@ MESSAGES: dict[str, Message] = {
         "Export the ids again as text, and do not save the file with a spreadsheet in between",
     ),
     "XPB-D80": Message(
-        "Metric {key} has values of about {bound} in variant {large}: those of variant {small} ({value}) vanish next to them",
-        "Sums keep 15 digits of the largest value, so the smaller mean would be wrong without a word",
-        "Check the large values: an id, a time or a code may be among them. Or set winsorize for the metric",
+        "Metric {key}: values of about {bound} in variant {large} let those of variant {small} ({value}) vanish",
+        "Sums keep 15 digits of the largest value",
+        "Check for an id, a time or a code, or set winsorize",
     ),
     "XPB-D75": Message("{what}", "One column says which variant each unit had", "{hint}"),
     "XPB-D20": Message(

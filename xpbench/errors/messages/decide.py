@@ -24,9 +24,9 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-R07": Message(
         "The amendment changes {pointer}",
-        "What decides which unit gets which variant stays as registered, or units would be reassigned",
-        "Start a linked new run: xp.restart(key, reason=...) or xpbench restart KEY --reason. That also adds a variant. A "
-        "treatment is dropped by experiment.drop(variant, reason=...) or xpbench amend KEY --drop VARIANT --reason",
+        "What decides which unit gets which variant stays as registered",
+        "To change it, start a linked run: xpbench restart KEY --reason (xp.restart). To drop a treatment: xpbench "
+        "amend KEY --drop VARIANT --reason (experiment.drop)",
     ),
     "XPB-R08": Message(
         "{key} has no readout on record", "A decision rests on a readout", "Make one with readout(...) or xpbench readout"
@@ -90,13 +90,16 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-R34": Message(
         "{value} can't be dropped: the run is over, {reason}",
-        "Dropping a treatment while an experiment runs has a known price; afterwards it is a choice among results",
+        "After the end, dropping a treatment is a choice among results",
         "Decide on all treatments, or start a linked new run: xp.restart(key, reason=...) or xpbench restart KEY --reason",
     ),
     "XPB-R40": Message(
         "{agent} may not look: the plan of {key} allows programs {allowed} at effects, and {taken} was taken",
         "looks.agents limits looks by programs on behalf of people",
         "Ask a person to run xpbench readout, or to amend the plan",
+    ),
+    "XPB-R50": Message(
+        "The ramp of {key} can't go on: {state}", "A ramp is in the plan, and goes on stage by stage", "{remedy}"
     ),
     "XPB-R10": Message("The amendment changes nothing", "An amendment records a difference", "Change the plan first"),
 }
