@@ -29,6 +29,7 @@ from benchmarks.report import header
 from xpbench.stats.batch import pairs_of, results
 from xpbench.stats.batch_cuped import adjusted_pairs
 from xpbench.stats.bayes import beta_posterior, posterior_lift
+from xpbench.stats.cuped import adjust
 from xpbench.stats.designs import Anytime, Fixed, GroupSequentialTest, even_looks
 from xpbench.stats.fieller import z_effect, z_lift
 from xpbench.stats.functionals import RatioOfMeans
@@ -609,10 +610,32 @@ def s25(rng: np.random.Generator, reps: int) -> Iterator[Line]:
     yield share("S25", "its last reading and the fixed test disagree", apart, 0.0, 0.0)
 
 
+def s26(rng: np.random.Generator, reps: int) -> Iterator[Line]:
+    """Strata as covariates: type I, and the noise against post-stratification by hand."""
+    shares, levels = np.array([0.5, 0.3, 0.2]), np.array([0.3, 1.2, 2.5])
+    p, ours, textbook = [], [], []
+    for _ in range(reps):
+        arms, means, sizes = [], [], []
+        for _ in range(2):
+            of = rng.choice(3, 200, p=shares)
+            y = rng.poisson(levels[of] * rng.gamma(2.0, 0.5, 200)).astype(float)
+            arms.append(Moments.of_values(y, (of == 1).astype(float), (of == 2).astype(float)))
+            means.append([y[of == k].mean() for k in range(3)])
+            sizes.append(np.bincount(of, minlength=3))
+        pair = adjust(*arms, y=0, xs=[1, 2])
+        p.append(p_fixed(pair))
+        ours.append(pair.effect)
+        weights = (sizes[0] + sizes[1]) / 400.0
+        textbook.append(float(weights @ (np.array(means[1]) - np.array(means[0]))))
+    yield share("S26", "strata as covariates, type I: 200 in each variant", np.array(p) < 0.05, 0.045, 0.055)
+    ratio = float(np.var(ours) / np.var(textbook))
+    yield Line("S26", "variance of the adjusted effect / post-stratified by hand", ratio, 0.97, 1.03, 0.005, reps)
+
+
 SIMULATIONS: dict[str, Callable[[np.random.Generator, int], Iterator[Line]]] = {
     "s01": s01, "s01_score": s01_score, "s02_s03": s02_s03, "s04_s05": s04_s05, "s06": s06, "s07": s07, "s08": s08, "s09": s09,
     "s10_s11": s10_s11, "s12": s12, "s13": s13, "s14": s14, "s15": s15, "s16": s16, "s17": s17,
-    "s18": s18, "s19": s19, "s20": s20, "s21": s21, "s22": s22, "s23": s23, "s24": s24, "s25": s25,
+    "s18": s18, "s19": s19, "s20": s20, "s21": s21, "s22": s22, "s23": s23, "s24": s24, "s25": s25, "s26": s26,
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import statsmodels.api as sm
 import xpbench as xp
 from tests.builders import column, metric, plan_document
 from xpbench.decide.analysis import analyse
-from xpbench.errors import DataError
+from xpbench.errors import DataError, DecisionError
 
 G = 40
 
@@ -130,6 +130,8 @@ def test_from_plan_to_a_memo_that_verifies_in_full(tmp_path):
     experiment.memo().save(tmp_path / "memo.html")
     report = xp.verify(tmp_path / "memo.html")
     assert str(report).startswith("verified in full")
+    bias = next(c for c in readout.health if c.name == "pre_experiment_bias")
+    assert [r["metric"] for r in bias.evidence["rows"]] == ["x"]
     adjusted = next(r for r in readout.rows if r.metric == "yx")
     assert adjusted.variance_reduction > 0.3
     assert adjusted.se < next(r for r in readout.rows if r.metric == "y").se
@@ -252,3 +254,18 @@ def test_a_log_of_users_says_the_same_as_pandas():
 )
 def test_what_is_not_counted_by_unit_is_refused_before_registering(change, pointer):
     assert pointer in [p.pointer for p in plan_of(**change).problems()]
+
+
+def test_planning_counts_units_and_never_users():
+    frame = world()
+    plan = plan_of(metrics=[m for m in plan_of().to_dict()["metrics"] if m["key"] in ("y", "z")])
+    planned = plan.with_baselines(frame).planning
+    assert planned.baselines["y"] == pytest.approx(frame.y.mean(), rel=1e-3)
+    sizes = frame.groupby("company").size()
+    k = sizes.sum() ** 2 / (sizes**2).sum()
+    cov = {"groups": frame.company.astype("category").cat.codes, "use_correction": False}
+    error = sm.OLS(frame.y, np.ones(len(frame))).fit(cov_type="cluster", cov_kwds=cov).bse.iloc[0]
+    assert planned.sds["y"] == pytest.approx(error * (k / (k - 1) * G) ** 0.5, rel=1e-3)  # of one of G companies
+    assert planned.sds["z"] < (0.3 * 0.7) ** 0.5  # a mean of several users, not a yes or no
+    with pytest.raises(DecisionError, match="sums users by unit"):
+        xp.History.of_frame(frame, plan)

@@ -43,6 +43,9 @@ def grouped_blocks(blocks: Sequence[Block]) -> list[Block]:
     out = []
     for block in blocks:
         first = block.own[0]
+        if first.label not in ("value", "numerator"):  # covariates of a table, each compared before by its total in a unit
+            out.append(block)
+            continue
         own = (
             (BlockColumn(TOTAL, first.measure), BlockColumn("of", block.own[1].measure))
             if len(block.own) == 2 and block.own[0].label == "numerator"

@@ -389,7 +389,7 @@ def planned_error(plan: Mapping[str, Any], metric: Mapping[str, Any], units: flo
     if not mean or not total:
         return None
     if sd is None:
-        if not 0 < mean < 1:
+        if not 0 < mean < 1 or plan.get("members"):  # a mean per user of a company is no share of companies
             return None
         sd = math.sqrt(mean * (1.0 - mean))
     control = next(v["split"] for v in plan["variants"] if v.get("control"))

@@ -80,6 +80,7 @@ class History:
             DataError: the table holds what the plan's data policy refuses.
             DecisionError: `XPB-R20`, a column is missing, or the plan counts from events.
         """
+        _ensure_units(plan)
         values, covariates = {}, {}
         own = [m for m in plan.metrics if isinstance(m, Column)]
         names = list(dict.fromkeys(c for m in own for c in (m.column, *(m.covariates if m.cuped else ()))))
@@ -121,6 +122,7 @@ class History:
             DataError: the log does not fit the plan.
             DecisionError: `XPB-R20`, nobody did the trigger.
         """
+        _ensure_units(plan)
         exposure = {
             k: v for k, v in plan.exposure.model_dump(mode="json", exclude_none=True).items() if k not in ("start", "end")
         }
@@ -271,6 +273,17 @@ def _filled(values: Floats) -> Floats:
     """Missing covariates at their mean, as the data room does."""
     known = values[np.isfinite(values)]
     return np.where(np.isfinite(values), values, known.mean() if known.size else 0.0)
+
+
+def _ensure_units(plan: Plan) -> None:
+    """A history has a value for each unit; sums over users are none."""
+    if plan.members is not None:
+        raise _bad(
+            "members",
+            plan.members,
+            "A history has a value for each unit, and this plan sums users by unit",
+            "Take baselines with plan.with_baselines(table), or set planning.baselines and planning.sds",
+        )
 
 
 def _bad(name: str, value: object, rule: str, remedy: str) -> DecisionError:

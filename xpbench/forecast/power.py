@@ -271,8 +271,8 @@ def _row(
     nothing = PowerRow(metric.key, metric.role, variant.key, question, baseline, None, None, None, None, None)
     if baseline is None:
         return _noted(nothing, f"no baseline; set planning.baselines.{metric.key}")
-    proportion = isinstance(metric, (Conversion, Retention, Funnel)) or (
-        0 < baseline < 1 and metric.key not in plan.planning.sds
+    proportion = plan.members is None and (
+        isinstance(metric, (Conversion, Retention, Funnel)) or (0 < baseline < 1 and metric.key not in plan.planning.sds)
     )
     sd = plan.planning.sds.get(metric.key)
     if not proportion and sd is None:
@@ -378,7 +378,9 @@ def power_points(plan: Plan, *, sizes: Sequence[int], factors: Sequence[float] =
         lift = claims.get(metric.key) or metric.min_lift
         if baseline is None or not lift:
             continue
-        proportion = isinstance(metric, (Conversion, Retention, Funnel)) or (0 < baseline < 1 and sd is None)
+        proportion = plan.members is None and (
+            isinstance(metric, (Conversion, Retention, Funnel)) or (0 < baseline < 1 and sd is None)
+        )
         if not proportion and sd is None:
             continue
         variant = plan.treatments[0]

@@ -249,7 +249,7 @@ def _scenario(plan: Plan, metric: MetricBase) -> Scenario | None:
     baseline, sd = plan.planning.baselines.get(metric.key), plan.planning.sds.get(metric.key)
     if not baseline:
         return None
-    rate = isinstance(metric, (Conversion, Retention, Funnel)) or (0 < baseline < 1 and sd is None)
+    rate = plan.members is None and (isinstance(metric, (Conversion, Retention, Funnel)) or (0 < baseline < 1 and sd is None))
     if (not rate and sd is None) or (rate and not 0 < baseline < 1):
         return None
     variant = plan.treatments[0]

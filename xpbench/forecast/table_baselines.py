@@ -11,7 +11,7 @@ import numpy as np
 
 from xpbench import formula
 from xpbench.data import Summary
-from xpbench.data.summary import Cell
+from xpbench.data.summary import TOTAL, Cell
 from xpbench.data.tables.pooled import pooled_units
 from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import DecisionError, nearest, plain, shown
@@ -19,7 +19,9 @@ from xpbench.forecast.baselines import Baselines, short_number
 from xpbench.forecast.history import parts_of
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, Formula, MetricBase, Ratio
-from xpbench.stats.functionals import FormulaOfMeans, Functional, RatioOfMeans, functional
+from xpbench.stats.functionals import ClusterMean, FormulaOfMeans, Functional, RatioOfMeans, functional
+from xpbench.stats.moments import Moments
+from xpbench.stats.pairs import pair_of
 
 
 def baselines_of_table(plan: Plan, table: Any, *, day: str | None = None) -> Baselines:
@@ -67,6 +69,8 @@ def baselines_of_table(plan: Plan, table: Any, *, day: str | None = None) -> Bas
     )
     unit = plan.unit if plan.unit in columns else None
     wanted = list(dict.fromkeys(m.column for m in known if isinstance(m, Column)))
+    if plan.members is not None:  # their ids are read with the values, and summed by unit
+        wanted.append(plan.members)
     summary = pooled_units(table, wanted, group=plan.control.key, unit=unit, day=day).summarize(read)
     means: dict[str, float] = {}
     sds: dict[str, float] = {}
@@ -88,6 +92,10 @@ def _moments(metric: MetricBase, cell: Cell | None) -> tuple[float, float | None
     """Mean of a metric over units, and its standard deviation per unit; None for that of a proportion."""
     if cell is None or cell.n < 2:
         return None
+    if cell.columns[:1] == (TOTAL,):  # a mean per user; its deviation is that of a unit, as large as the mean's noise says
+        subject, moments = ClusterMean(0, 1), Moments.of(cell.n, cell.mean, cell.cov)
+        pair = pair_of(moments, moments, subject=subject)
+        return (pair.mc, math.sqrt(pair.vc * cell.n)) if pair.status == "ok" else None
     k = len(parts_of(metric)) if isinstance(metric, (Ratio, Formula)) else 1
     mean = np.array(cell.mean[:k])
     cov = np.array([row[:k] for row in cell.cov[:k]])
