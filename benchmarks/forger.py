@@ -509,6 +509,29 @@ def readout_refitted(rng: random.Random, w: World) -> Forgery | None:
     return Forgery(remade(made).encode(), REFUSED)
 
 
+def health_said(rng: random.Random, w: World) -> Forgery | None:
+    """What a health check says, what it is called, whether it is a gate, or why results were due."""
+    kind = rng.randrange(6)
+
+    def change(readout: dict[str, Any]) -> None:
+        one = rng.choice(readout["health"])
+        if kind == 0:
+            one[rng.choice(("meaning", "next_step"))] = rng.choice(TEXTS)
+        elif kind == 1:
+            one[rng.choice(("meaning", "next_step"))] += f" {rng.choice(TEXTS)}"
+        elif kind == 2:
+            one["title"] = rng.choice(TEXTS)
+        elif kind == 3:
+            one["gate"] = not one["gate"]
+        elif kind == 4:
+            readout["health"].remove(one)
+        else:
+            readout["due"][rng.choice(("reason", "units_needed", "look", "is_due"))] = rng.choice((rng.choice(TEXTS), 1, None))
+
+    made = refitted(w.payload, change)
+    return Forgery(remade(made).encode(), REFUSED | ({4} if kind < 2 else set()))
+
+
 def rule_rewritten(rng: random.Random, w: World) -> Forgery | None:
     """The rule of the plan, in a row that did not fire, with digests and ledger rebuilt to fit."""
     rule = copy.deepcopy(w.payload["rule"])
@@ -723,6 +746,7 @@ FORGERIES: dict[str, tuple[int, Callable[[random.Random, World], Forgery | None]
     "a broken download": (2, truncated),
     "what follows from the data, with a ledger rebuilt to fit": (8, readout_refitted),
     "the rule of the plan, with a ledger rebuilt to fit": (2, rule_rewritten),
+    "words of health checks and of the horizon, with a ledger rebuilt to fit": (6, health_said),
     "an archive": (4, archive),
     "the true memo beside another ledger": (2, ledger_swapped),
     "a page of “another version”, touched": (2, other_version_touched),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import sys
 import tempfile
 import time
@@ -437,7 +438,7 @@ def _has(source: Any, name: str) -> bool:
     return name in getattr(getattr(source, "table", None), "columns", ())
 
 
-def run(count: int, seed: int, *, folder: Path, only: int | None = None, echo: bool = False) -> dict[str, Any]:
+def run(count: int, seed: int, *, folder: Path, only: int | None = None, seconds: float = math.inf) -> dict[str, Any]:
     """Live so often; each miss with what was said."""
     from benchmarks.forger import one_file
     from xpbench.memo.verification import verify
@@ -447,7 +448,10 @@ def run(count: int, seed: int, *, folder: Path, only: int | None = None, echo: b
     traits: Counter[str] = Counter()
     refused: Counter[str] = Counter()
     missed: list[str] = []
+    began = time.monotonic()
     for number in range(count) if only is None else [only]:
+        if time.monotonic() - began > seconds:
+            break
         root = folder / str(number)
         try:
             with warnings.catch_warnings():
@@ -456,8 +460,6 @@ def run(count: int, seed: int, *, folder: Path, only: int | None = None, echo: b
         except XpbenchError as error:
             ends["refused at the door"] += 1
             refused[error.code] += 1
-            if echo:
-                sys.stdout.write(f"{seed}:{number} refused, {error.code}: {error}\n")
             continue
         except Exception as error:  # noqa: BLE001 - an honest life ended in an error of no type of ours
             missed.append(f"{seed}:{number} {type(error).__name__}: {error}\n{traceback.format_exc(limit=-3)}")
@@ -499,16 +501,21 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", metavar="SEED:NUMBER", help="one life again")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long, with fewer")
     parser.add_argument("--dry", action="store_true", help="write no result file")
     args = parser.parse_args()
     began = time.time()
     seed, _, number = (args.only or f"{args.seed}:").partition(":")
     with tempfile.TemporaryDirectory() as folder:
-        result = run(args.count, int(seed), folder=Path(folder), only=int(number) if number else None, echo=True)
+        result = run(
+            args.count, int(seed), folder=Path(folder), only=int(number) if number else None, seconds=60 * args.minutes
+        )
     result["seconds"] = round(time.time() - began)
     result["kinds never met"] = sorted(set(KINDS) - {k.removeprefix("kind ") for k in result["with"]})
+    limit = f" --minutes {args.minutes:g}" if math.isfinite(args.minutes) else ""
+    command = f"python -m benchmarks.honest --count {args.count} --seed {args.seed}{limit}"
     if not args.dry and args.only is None:
-        write("honest", result, command=f"python -m benchmarks.honest --count {args.count} --seed {args.seed}", quiet=True)
+        write("honest", result, command=command, quiet=True)
     sys.stdout.write(json.dumps({k: v for k, v in result.items() if k != "missed"}, indent=1) + "\n")
     sys.stdout.write("".join(f"{m}\n" for m in result["missed"]))
     return 1 if result["missed"] else 0

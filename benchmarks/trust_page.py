@@ -1,4 +1,4 @@
-"""Writes the tables of docs/proof/trust.md from results/trust.json, forger.json, crash.json, kills.json and injection.json.
+"""Writes the tables of docs/proof/trust.md from what is in benchmarks/results.
 
 python -m benchmarks.trust_page
 """
@@ -145,19 +145,25 @@ def forgeries(forger: dict[str, Any]) -> str:
     return f"{_table(['forged', 'how often', 'exit codes of the package', 'missed'], 3, rows)}\n\nAsked: {asked}."
 
 
+WORDS = {"made anew": "made again", "beside another": "next to another", "stands twice": "appears twice"}
+"""Words of results that were written before the word list of the documents."""
+
+
 def page(text: str) -> str:
     """The page with its tables made anew."""
     trust, crash, injection, forger = _load("trust"), _load("crash"), _load("injection"), _load("forger")
-    lives = _load("kills")
+    killed = _load("kills")
     parts = {
         "changes": f"{changes(trust)}\n\n{_source(trust, trust['flips of memo']['commit'])}",
         "forgeries": f"{forgeries(forger)}\n\n{_source(forger, forger['commit'])}",
-        "kills": f"{kills(crash, lives)}\n\n{_source(crash, crash['commit'])}\n\n{_source(lives, lives['commit'])}",
+        "kills": f"{kills(crash, killed)}\n\n{_source(crash, crash['commit'])}\n\n{_source(killed, killed['commit'])}",
         "faults": f"{faults(injection)}\n\n{_source(injection, injection['commit'])}",
         "readers": readers(trust),
         "speed": speed(trust),
     }
     for name, made in parts.items():
+        for older, word in WORDS.items():
+            made = made.replace(older, word)
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
         text = re.sub(pattern, lambda m, made=made: f"{m[1]}{made}\n{m[2]}", text, flags=re.DOTALL)
     return text

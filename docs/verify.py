@@ -395,6 +395,7 @@ PLAN_KEYS: J = {
         "experiment": None,
         "experiment_property": None,
         "format": None,
+        "identities": None,
         "list_property": None,
         "list_separator": None,
         "qa_testers": None,
@@ -4963,24 +4964,38 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
         "Stable identity",
         False,
         (
+            " ",
             " (",
+            " Not the same in every variant (",
+            " an id.",
+            " several ids, ",
             " unit",
             " units",
             ")",
+            ") ",
             ") changed their id",
             ") changed their id.",
+            ").",
             ", not the same in every variant (",
             ": the same person may have met two variants, or count twice.",
             "A table with one row per unit has one id each.",
+            "An id of several persons, such as a shared device, is not merged: assign by an id that belongs to one.",
             "Assign by an id that outlives the log-in, or expose after it. Compare with the contamination check.",
             "Assign by an id that outlives the log-in; see the contamination check for what it costs otherwise.",
+            "Check whether a variant asks people to log in: then the units differ.",
             "Nothing to do.",
             "The source did not compare ids before and after log-in.",
             "device_to_user",
+            "has",
+            "have",
             "identity_changes",
             "identity_merged",
+            "merged into one person as the plan says. ",
+            "merged_ids",
             "not answerable",
             "pass",
+            "share",
+            "shares",
             "unit",
             "warn",
         ),
@@ -11042,6 +11057,8 @@ def reading_words(reading: Mapping[str, Any]) -> str:
         said.append(f"times in {how.get('time_zone', 'UTC')}")
         said.append("repeats kept" if how.get("duplicates") == "keep" else "repeats dropped")
         said += ["events that never occur count as zero"] if how.get("absent_events") == "zero" else []
+        people = how.get("identities") or {}
+        said += [f"several ids of one person by {', '.join(people.get('files') or [people['table']])}"] if people else []
         said += [
             f"{part.replace('_', ' ')} in {name or 'no column'}" for part, name in sorted((how.get("schema") or {}).items())
         ]

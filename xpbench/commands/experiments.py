@@ -107,6 +107,9 @@ def _with_source(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         default="refuse",
         help="an event that nobody did yet: refused, since its name may be wrong, or counted as zero",
     )
+    group.add_argument(
+        "--identities", metavar="FILE", help="table that says which ids are one person's, such as Mixpanel's (with --events)"
+    )
     group.add_argument("--time-zone", default="UTC", help="zone of the log's times, for Mixpanel projects from before 2023")
     group.add_argument("--until", metavar="TIME", help="up to when the log is complete; the time of its last event if missing")
     group.add_argument(
@@ -152,6 +155,7 @@ def _source(args: argparse.Namespace, plan: Any, look: Any = None) -> Any:
             until=args.until,
             duplicates=args.duplicates,
             absent_events=args.absent_events,
+            identities=args.identities,
         )
         return carried(look, source)
     from xpbench.data import units

@@ -100,7 +100,7 @@ def ensure_unchanged(folder: Path, document: Mapping[str, Any]) -> None:
         InputError: `XPB-I01`, there is none.
     """
     found = read_document(folder / PLAN)
-    if _text(found) != _text(document) and digest(found) != digest(document):
+    if not _is_same(found, document) and digest(found) != digest(document):
         changes = diff(document, found)
         first = changes[0] if changes else Change("", None, None)
         raise ChangedPlan(
@@ -108,9 +108,13 @@ def ensure_unchanged(folder: Path, document: Mapping[str, Any]) -> None:
         )
 
 
-def _text(document: Mapping[str, Any]) -> str:
-    """Plain JSON: equal texts are equal values, and it is made much faster than the canonical form."""
-    return json.dumps(document, sort_keys=True)
+def _is_same(a: Any, b: Any) -> bool:
+    """Whether two JSON values are one: what is equal here has one canonical form, which takes much longer to make."""
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(_is_same(value, b[key]) for key, value in a.items())
+    if isinstance(a, (list, tuple)):
+        return isinstance(b, (list, tuple)) and len(a) == len(b) and all(map(_is_same, a, b))
+    return isinstance(a, bool) is isinstance(b, bool) and bool(a == b)
 
 
 def _brief(value: Any) -> Any:

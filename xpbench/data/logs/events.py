@@ -31,6 +31,7 @@ from xpbench.plan import Plan
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from xpbench.data.logs.people import Identities
     from xpbench.data.unit_values import Take
 
 Slices = Literal["segment", "day", "age"]
@@ -54,6 +55,7 @@ def events(
     engine: DuckDB | None = None,
     cache: str | Path | None = None,
     clock: Clock = system_clock,
+    identities: Any = None,
 ) -> EventsSource:
     """A log of raw events as a source for `experiment.readout`.
 
@@ -74,6 +76,10 @@ def events(
             of them may be named alone.
         engine: Limits of the embedded engine.
         cache: Folder in which the unit table is kept for later looks (Parquet, without unit ids); None = not kept.
+        identities: Which ids are one person's: Mixpanel's table of identities (`distinct_id`, `resolved_distinct_id`), or any
+            of two columns, the id and the one that stands for the person; a file, a frame or a table of an engine. Their
+            events are counted as one unit's where the plan has `exposure.identities: merge`, and reported otherwise. Without
+            a table the log itself says who is who.
         clock: Tells the time now; events after it do not move the end of the log.
 
     Raises:
@@ -112,7 +118,14 @@ def events(
         engine=engine or DuckDB(),
         cache=None if cache is None else Cache(Path(cache)),
         clock=clock,
+        identities=_identified(identities),
     )
+
+
+def _identified(given: Any) -> Any:
+    from xpbench.data.logs.opening import is_spark, is_warehouse, located
+
+    return given if given is None or is_spark(given) or is_warehouse(given) else located(given)
 
 
 def _check(name: str, value: str, known: Iterable[str], *, rule: str = "") -> None:
@@ -288,8 +301,16 @@ class EventsSource(LogSpecification):
             look, table = LogReading(self, plan, properties_of(plan), log, Stages(7, None)).look()
             return histograms_of(table, plan, lambda m: look.parts[m.key], frozen, look.scales)
 
+    def people(self) -> Identities:
+        """The table of identities, read."""
+        from xpbench.data.logs.people import Identities
+
+        return Identities(self.identities)
+
     def _placed(self, fingerprint: str, log: Log) -> str:
         """The fingerprint with what the names of folders say, where something is read from them."""
+        if self.identities is not None:
+            fingerprint = digest({"log": fingerprint, "people": self.people().fingerprint()})
         named = getattr(log, "partitions", ())
         if not named:
             return fingerprint
@@ -309,6 +330,8 @@ class EventsSource(LogSpecification):
             "until": "" if self.until is None else self.until.isoformat(),
             "slices": sorted(self.slices),
         }
+        if self.identities is not None:
+            options["identities"] = self.people().fingerprint()
         if isinstance(self.log, list) and any(found := [partitions_of(path) for path in self.log]):
             options["folders"] = found
         return self.cache.key(plan=plan.digest, fingerprint=fingerprint, engine=engine, options=options)

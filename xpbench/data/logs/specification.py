@@ -27,6 +27,7 @@ class LogSpecification:
     engine: DuckDB = field(repr=False)
     cache: Cache | None = field(repr=False)
     clock: Clock = field(repr=False)
+    identities: Any = field(default=None, repr=False)
 
     def dimensions(self, plan: Plan) -> dict[str, str]:
         """Return the column of the unit table for each dimension that gets moments of its own."""
