@@ -443,8 +443,31 @@ UNDETECTABLE = (
         "the same table without dates is registered again under another key",
         "the memo says that it isn't known whether the plan came first",
     ),
+    (
+        "two plans with other primary metrics are registered for one table, and the one that wins is shown",
+        "`xpbench portfolio` lists both; a log has one experiment for each name",
+    ),
+    (
+        "moments are handed over in place of data, and were edited before",
+        "the memo says that moments were handed over; `xpbench reproduce` from the raw data",
+    ),
 )
 """What ledger, data and root can't show."""
+
+FURTHER = (
+    (
+        "Read a log in another zone, or with other repeats, under a design of several looks",
+        "Ship, at one of more looks than the plan allows for",
+    ),
+    ("Read a log up to an earlier day than before", "the same"),
+    ("Read the newer export, then take out the older one again", "the same"),
+    ("Declare a look the last one after it was seen", "the same"),
+    ("Drop the treatment whose gate failed", "Ship, by a plan changed after effects were seen"),
+    ("Drop a treatment after the last planned look, or after a decision", "refused: XPB-R34"),
+    ("Hand over moments that another plan made", "refused: XPB-R35"),
+    ("Look back first, then register the same data as if planned", "Ship, by a plan made after the data"),
+)
+"""Tried by hand, a test each (`tests/test_shopping.py`, `tests/test_drop.py`)."""
 
 
 def page(result: dict[str, Any]) -> str:
@@ -458,7 +481,9 @@ def page(result: dict[str, Any]) -> str:
         lines.append(f"| {words} | {total} | {said} | {total - lost} of {total} |")
     lines.append(f"| **all** | **{result['analysts']}** |  | **{result['analysts'] - len(result['missed'])}** |")
     told = f"Honest twins with a plain headline: {result['plain']} of {result['honest']}; the rule of the others did not ship."
-    rest = ["## What nobody can see without a witness", "", "| trick | what helps |", "| --- | --- |"]
+    more = ["## Further tricks, a test each", "", "| trick | what the headline says |", "| --- | --- |"]
+    more += [f"| {trick} | {words} |" for trick, words in FURTHER]
+    rest = [*more, "", "## What nobody can see without a witness", "", "| trick | what helps |", "| --- | --- |"]
     rest += [f"| {trick} | {remedy} |" for trick, remedy in UNDETECTABLE]
     told += " `python -m benchmarks.tricks` makes this page."
     return HEAD + "\n".join(lines) + f"\n<!-- end -->\n\n{told}\n\n" + "\n".join(rest) + "\n"

@@ -395,6 +395,7 @@ PLAN_KEYS: J = {
         "experiment": None,
         "experiment_property": None,
         "format": None,
+        "identities": None,
         "list_property": None,
         "list_separator": None,
         "qa_testers": None,
@@ -2083,12 +2084,36 @@ def stamps_of_record(known: Sequence[J], readout: J) -> list[str]:
     if follows.get("effects_seen") or follows.get("knowledge") == "effects seen":
         out.append(RESTARTED_STAMP)
     looks = [e for e in known if e["kind"] in ("opened", "peeked")]
-    hows = [(e["body"].get("reading") or {}).get("how") or {} for e in looks]
-    columns = [{k: v for k, v in how.items() if k in ("unit", "variant", "variants")} for how in hows]
+    choices = {c for e in looks if (c := choices_of(e))}
     fixed = readout["plan"]["model"]["kind"] == "frequentist" and len({data_of(e) for e in looks}) > 1
-    if fixed or len({canonical(c) for c in columns if c}) > 1:
+    if fixed or len(choices) > 1 or ends_by_choice(looks) or goes_back(looks):
         out.append(LOOKS_STAMP)
     return out
+
+
+def choices_of(look: J) -> str:
+    """How a look took its data apart, where that is on record; up to when a log was read is no such choice."""
+    reading = look["body"].get("reading") or {}
+    how = {k: v for k, v in (reading.get("how") or {}).items() if k not in ("until", "slices", "day")}
+    return canonical(how) if how or reading.get("kind") == "log" else ""
+
+
+def ends_by_choice(looks: Sequence[J]) -> bool:
+    """Whether a look was declared the last after the effects of nearly as many units had been seen."""
+    for i, look in enumerate(looks):
+        seen = max((e["body"]["n"] for e in looks[:i] if not e["body"].get("last")), default=0)
+        if look["body"].get("last") and seen >= 0.95 * look["body"]["n"]:
+            return True
+    return False
+
+
+def goes_back(looks: Sequence[J]) -> bool:
+    """Whether the newest look is at data that end before an earlier look's, or at older data that were left for others."""
+    if not looks:
+        return False
+    until, data = looks[-1]["body"].get("data_until") or "", [data_of(e) for e in looks]
+    earlier = any(until < (e["body"].get("data_until") or "") for e in looks[:-1])
+    return bool(until and earlier) or (data[-1] in data[:-1] and data[-2] != data[-1])
 
 
 def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
@@ -4963,24 +4988,38 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
         "Stable identity",
         False,
         (
+            " ",
             " (",
+            " Not the same in every variant (",
+            " an id.",
+            " several ids, ",
             " unit",
             " units",
             ")",
+            ") ",
             ") changed their id",
             ") changed their id.",
+            ").",
             ", not the same in every variant (",
             ": the same person may have met two variants, or count twice.",
             "A table with one row per unit has one id each.",
+            "An id of several persons, such as a shared device, is not merged: assign by an id that belongs to one.",
             "Assign by an id that outlives the log-in, or expose after it. Compare with the contamination check.",
             "Assign by an id that outlives the log-in; see the contamination check for what it costs otherwise.",
+            "Check whether a variant asks people to log in: then the units differ.",
             "Nothing to do.",
             "The source did not compare ids before and after log-in.",
             "device_to_user",
+            "has",
+            "have",
             "identity_changes",
             "identity_merged",
+            "merged into one person as the plan says. ",
+            "merged_ids",
             "not answerable",
             "pass",
+            "share",
+            "shares",
             "unit",
             "warn",
         ),
@@ -5862,17 +5901,20 @@ def _check_cost(said: _Said, readout: J) -> None:
                 f" The last planned look was on {end['at'][:10]} at {units}. This one has {more} units: data after the last "
                 "planned look decide nothing, its result stands."
             )
+    earlier: tuple[str, ...] = ()
     stamp = next((_LEVEL[s] for s in readout["stamps"] if s in _LEVEL), None)
     if stamp is not None:
         sentence = f"{stamp} ({word} so far)."
-    elif "MORE LOOKS THAN PLANNED" in readout["stamps"] and count <= 1:
-        sentence = "Effects were read at other data or by other columns as well, so no level of false positives is promised."
+    elif "MORE LOOKS THAN PLANNED" in readout["stamps"] and (count <= 1 or kind in ("sequential", "group_sequential")):
+        earlier += (sentence,) if count > 1 else ()  # as an earlier release put it
+        earlier += ("Effects were read at other data or by other columns as well, so no level of false positives is promised.",)
+        sentence = "Effects were read at other data or in another way as well, so no level of false positives is promised."
     peeks = sum(not look["planned"] for look in looks)
     notes.same("cost of looking, looks and peeks", [count, peeks], [cost["looks"], cost["peeks"]])
     for name, value in (("alpha", alpha), ("false_positive_rate", rate)):
         if not near(value, cost[name], 1e-3):
             notes.differs(f"cost of looking, {name}", value, cost[name])
-    said.one_of("cost of looking", (sentence,), cost["sentence"])
+    said.one_of("cost of looking", (sentence, *earlier), cost["sentence"])
 
 
 _PLAN_STAMPS = {
@@ -7355,7 +7397,7 @@ def _forecast(series: J, until: date) -> tuple[float, float, float] | None:
         a, b = (s2 * y0 - s1 * y1) / d, (s0 * y1 - s1 * y0) / d
         rest = math.fsum(w * (y - a - b * e) ** 2 for e, y, w in rows)
         at = math.exp(-84 / tau)
-        normals.append((-0.5 * math.log(d) - 0.5 * rest, a + b * at, math.sqrt((s2 - 2 * at * s1 + at * at * s0) / d)))
+        normals.append((-0.5 * rest, a + b * at, math.sqrt((s2 - 2 * at * s1 + at * at * s0) / d)))
     top = max(w for w, *_ in normals)
     weights = [math.exp(w - top) for w, *_ in normals]
     total = sum(weights)
@@ -7659,8 +7701,14 @@ def _check_since(notes: Notes, later: Sequence[J], length: int) -> None:
             f"entry {decision['seq']} of {decision['at'][:10]}: {what}",
         )
         return
-    notes.checked.append(f"the ledger next to it still begins with the memo's {length} entries and has no later decision")
     kinds = [e["kind"] for e in later]
+    newer = [kind for kind in dict.fromkeys(kinds) if kind not in KINDS]
+    if newer:  # what they say may be just that the decision no longer holds
+        notes.not_checked.append(f"what a newer version put on record since the memo: {', '.join(newer)}")
+    known = " that this version knows" if newer else ""
+    notes.checked.append(
+        f"the ledger next to it still begins with the memo's {length} entries and has no later decision{known}"
+    )
     if kinds:
         counts = ", ".join(f"{kinds.count(kind)} {kind.replace('_', ' ')}" for kind in dict.fromkeys(kinds))
         notes.checked.append(f"since this memo the ledger has {len(kinds)} more: {counts}")
@@ -11042,6 +11090,8 @@ def reading_words(reading: Mapping[str, Any]) -> str:
         said.append(f"times in {how.get('time_zone', 'UTC')}")
         said.append("repeats kept" if how.get("duplicates") == "keep" else "repeats dropped")
         said += ["events that never occur count as zero"] if how.get("absent_events") == "zero" else []
+        people = how.get("identities") or {}
+        said += [f"several ids of one person by {', '.join(people.get('files') or [people['table']])}"] if people else []
         said += [
             f"{part.replace('_', ' ')} in {name or 'no column'}" for part, name in sorted((how.get("schema") or {}).items())
         ]
@@ -11255,8 +11305,9 @@ STAMPS = {
     "result.",
     "RESTARTED AFTER EFFECTS": "Effects of an earlier run of this lineage were seen before this one began. Whoever may run "
     "again until a difference shows finds one.",
-    "MORE LOOKS THAN PLANNED": "The effects were read at other data, or by other columns, before this look, and the plan has "
-    "no allowance for that. Whoever can choose among looks finds a difference more often than planned.",
+    "MORE LOOKS THAN PLANNED": "The effects were read at other data, or in another way, before this look, or it was declared "
+    "the last after they had been seen. The plan has no allowance for that. Whoever can choose among looks finds a difference "
+    "more often than planned.",
     "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
     "PEEK": "The effects were revealed before they were due.",
 }

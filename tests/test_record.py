@@ -353,3 +353,15 @@ def test_an_entry_of_a_newer_kind_is_read_and_named(experiment: xp.Experiment) -
     with pytest.raises(LedgerError, match="XPB-L21"):  # what it says may be just what an amendment has to know
         again.amend(again.plan.changed(title="Other"), reason="words")
     assert not again.readout(summary(4000)).is_sealed
+
+
+def test_a_memo_is_not_called_the_latest_where_a_newer_version_wrote_since(experiment: xp.Experiment, tmp_path: Path) -> None:
+    decided(experiment, experiment.readout(summary(4000), by="Ana"))
+    path = experiment.memo().save(tmp_path / "memo.html")
+    plainly = xp.verify(path, ledger=experiment.ledger.path)
+    assert any(said.endswith("has no later decision") for said in plainly.checked)
+    Ledger(experiment.ledger.path).append("teleported", {})
+    report = xp.verify(path, ledger=experiment.ledger.path)
+    assert report.exit_code == 0
+    assert any("newer version" in said and "teleported" in said for said in report.not_checked)
+    assert not any(said.endswith("has no later decision") for said in report.checked)

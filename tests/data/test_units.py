@@ -409,7 +409,7 @@ def test_duplicate_units() -> None:
     frame.loc[1000, "y"] = 1e6
     said = refused(frame)
     assert said.startswith("XPB-D14")
-    assert "5 units are on 11 rows" in said
+    assert "5 units appear on 11 rows" in said
     first = xp.units(frame).summarize(PLAN.changed(data={"duplicates": "first"}))
     assert first.cells == xp.units(frame_of()).summarize(PLAN).cells
     assert found(first, "duplicate_units").action == "kept the first"
@@ -614,7 +614,7 @@ def test_doubled_ids_are_found_wherever_they_stand(at: tuple[int, int], text: bo
     ids = frame.id.to_numpy().copy()
     ids[at[1]] = ids[at[0]]
     frame["id"] = [f"u{i}" for i in ids] if text else ids
-    assert "1 unit is on 2 rows" in refused(parquet(frame, tmp_path / "t.parquet"))
+    assert "1 unit appears on 2 rows" in refused(parquet(frame, tmp_path / "t.parquet"))
 
 
 def test_more_ids_than_are_compared_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

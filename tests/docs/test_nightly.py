@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import xpbench as xp
+from tests.builders import make_plan, metric
 from xpbench.cli import build_parser, main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,15 +63,10 @@ def log(path: Path, units: int) -> None:
 
 def plan() -> xp.Plan:
     """Due at 600 units."""
-    return xp.Plan(
+    return make_plan(
+        [metric("order", "conversion", event="Order")],
         key="checkout",
-        title="Checkout",
-        owner="growth",
-        hypothesis={"if": "a", "then": [{"metric": "order", "direction": "increase"}], "because": "b"},
-        variants=[{"key": "control", "split": 0.5, "control": True}, {"key": "beta", "split": 0.5}],
         assignment={"hash": "sha256", "salt": "checkout"},
-        metrics=[{"key": "order", "kind": "conversion", "event": "Order", "role": "primary", "direction": "increase"}],
-        model={"kind": "frequentist"},
         horizon={"units": 600},
     )
 

@@ -104,18 +104,23 @@ def _with_source(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     group.add_argument(
         "--absent-events",
         choices=("refuse", "zero"),
-        default="refuse",
         help="an event that nobody did yet: refused, since its name may be wrong, or counted as zero",
     )
-    group.add_argument("--time-zone", default="UTC", help="zone of the log's times, for Mixpanel projects from before 2023")
+    group.add_argument(
+        "--identities", metavar="FILE", help="table that says which ids are one person's, such as Mixpanel's (with --events)"
+    )
+    group.add_argument("--time-zone", help="zone of the log's times, for Mixpanel projects from before 2023")
     group.add_argument("--until", metavar="TIME", help="up to when the log is complete; the time of its last event if missing")
     group.add_argument(
         "--duplicates",
         choices=["drop", "keep"],
-        default="drop",
         help="repeats of an event in the log (same name, unit, time, id)",
     )
-    group.add_argument("--units", help="table with one row per unit: CSV or Parquet")
+    group.add_argument(
+        "--units",
+        action="append",
+        help="table with one row per unit: CSV or Parquet; once for each of several files, or a glob",
+    )
     group.add_argument("--unit", help="column of the unit's id; the plan's unit if missing")
     group.add_argument("--variant-column", help="column of the variant (with --units); found if missing")
     group.add_argument("--day-column", help="column of the day of exposure (with --units)")
@@ -143,21 +148,25 @@ def _source(args: argparse.Namespace, plan: Any, look: Any = None) -> Any:
             remedy=plain("Give --events FILES, or --units FILE"),
         )
     if args.events:
+        from dataclasses import replace
+
         from xpbench.data import events
 
+        options = ("time_zone", "duplicates", "absent_events")
+        stated = {name: value for name in options if (value := getattr(args, name)) is not None}
         source = events(
             args.events if len(args.events) > 1 else args.events[0],
             schema=_schema(args.schema),
-            time_zone=args.time_zone,
             until=args.until,
-            duplicates=args.duplicates,
-            absent_events=args.absent_events,
+            identities=args.identities,
+            **stated,
         )
-        return carried(look, source)
+        return carried(look, replace(source, stated=frozenset(stated)))
     from xpbench.data import units
 
     column = args.variant_column or _recorded(look, "variant") or None
-    return carried(look, units(args.units, unit=args.unit, variant=column, day=args.day_column, variants=_names(args, plan)))
+    table = args.units if len(args.units) > 1 else args.units[0]
+    return carried(look, units(table, unit=args.unit, variant=column, day=args.day_column, variants=_names(args, plan)))
 
 
 def _recorded(look: Any, name: str) -> str:

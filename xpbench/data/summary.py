@@ -195,6 +195,7 @@ class Summary(Shows):
         content: Digest of each column that was read, bound to the ids of the rows; "" is that of the rows themselves. Two
             readings of one table that took different columns agree in those that both took. Empty where the fingerprint is
             that of files. It goes into the ledger with a look, and no further.
+        made_for: Digest of what a plan says of reading data (`Plan.reads`), "" where nobody knows.
     """
 
     rows_of_frame: ClassVar[str] = "cells"
@@ -214,6 +215,7 @@ class Summary(Shows):
     data_until: str = ""
     engine: str = ""
     content: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    made_for: str = field(default="", repr=False, compare=False)
     _by_place: dict[tuple[str, str, str, str, str], Cell] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def cell(
@@ -284,7 +286,7 @@ class Summary(Shows):
         return f"Summary({self.source}, {number_of(self.n, 'unit')}: {by_variant})"
 
 
-LOOKED = ("identity_changes", "metric_overlap")
+LOOKED = ("identity_changes", "merged_ids", "metric_overlap")
 """Findings that are kept with a count of 0, too: only some sources can be looked at, and "none" is an answer."""
 
 

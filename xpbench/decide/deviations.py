@@ -8,7 +8,7 @@ from typing import Any, Literal
 from xpbench.decide.looks import Look
 from xpbench.decide.readout import RESTARTED, SEVERAL
 from xpbench.ledger import Entry
-from xpbench.ledger.knowledge import columns_of, data_of
+from xpbench.ledger.knowledge import choices_of, data_of, ends_by_choice, goes_back
 from xpbench.plan import Plan
 from xpbench.plan.amendable import class_of, pointers_of_drop
 from xpbench.plan.design import Frequentist
@@ -74,7 +74,7 @@ def stamps_of_record(entries: Sequence[Entry], plan: Plan) -> tuple[str, ...]:
     Args:
         entries: With the look at hand.
         plan: In force. A fixed-horizon design is read once; the others have paid for looks at data that grow, and none has
-            paid for reading another column.
+            paid for reading another column, for ending at a look that was seen before, or for going back to older data.
     """
     out = []
     follows = entries[0].body.get("follows") or {}
@@ -82,7 +82,8 @@ def stamps_of_record(entries: Sequence[Entry], plan: Plan) -> tuple[str, ...]:
         out.append(RESTARTED)
     looks = [e for e in entries if e.kind in ("opened", "peeked")]
     at = {data_of(e.body, e.seq) for e in looks}
-    if (len(at) > 1 and isinstance(plan.model, Frequentist)) or len({columns_of(e.body) for e in looks} - {""}) > 1:
+    several = len(at) > 1 and isinstance(plan.model, Frequentist)
+    if several or len({choices_of(e.body) for e in looks} - {""}) > 1 or ends_by_choice(looks) or goes_back(looks):
         out.append(SEVERAL)
     return tuple(out)
 

@@ -101,11 +101,17 @@ _LEVEL = {
 }
 
 
-def without_promise(cost: Cost, stamps: Sequence[str]) -> Cost:
-    """The cost with a sentence that promises no error level, where a stamp says that the plan can't."""
+def without_promise(cost: Cost, stamps: Sequence[str], *, is_paid: bool = False) -> Cost:
+    """The cost with a sentence that promises no error level, where a stamp says that the plan can't.
+
+    Args:
+        cost: Of all looks.
+        stamps: Of the readout.
+        is_paid: The design has paid for several looks at data that grow, and so for no others.
+    """
     said = next((_LEVEL[s] for s in stamps if s in _LEVEL), None)
-    if said is None and "MORE LOOKS THAN PLANNED" in stamps and cost.looks <= 1:  # as many units, and other data
-        words = "Effects were read at other data or by other columns as well, so no level of false positives is promised."
+    if said is None and "MORE LOOKS THAN PLANNED" in stamps and (cost.looks <= 1 or is_paid):  # as many units, and other data
+        words = "Effects were read at other data or in another way as well, so no level of false positives is promised."
         return replace(cost, sentence=words)
     if said is None:
         return cost

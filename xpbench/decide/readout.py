@@ -40,7 +40,7 @@ RESTARTED = "RESTARTED AFTER EFFECTS"
 """Stamp of a run of a lineage of which effects of an earlier run had been seen."""
 
 SEVERAL = "MORE LOOKS THAN PLANNED"
-"""Stamp of a readout before which effects were read at other data, where the design is read once, or by other columns."""
+"""Stamp of a readout before which effects were read at other data, where the design is read once, or in another way."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,10 +70,12 @@ def summarize(
 
     Raises:
         DataError: the source can't be read under the plan.
-        DecisionError: `XPB-R12`, a summary has not the segment.
+        DecisionError: `XPB-R12`, a summary has not the segment; `XPB-R35`, it was made by another plan.
     """
     further = [name for name in dict.fromkeys(segments) if name not in plan.segments]
     if isinstance(source, Summary):
+        if source.made_for not in ("", plan.reads):
+            raise DecisionError("XPB-R35", key=plan.key)
         for name in further:
             if name not in source.segments:
                 raise DecisionError("XPB-R12", segment=name, hint=plain(nearest(name, source.segments)))

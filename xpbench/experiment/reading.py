@@ -44,6 +44,8 @@ def reading_of(plan: Plan, source: Any, folder: Path) -> dict[str, Any]:
             how["schema"] = schema
         if source.slices != _SLICES:
             how["slices"] = sorted(source.slices)
+        if source.identities is not None:
+            how["identities"] = _files(source.identities, folder)
         return {"kind": "log", **_files(source.log, folder), "how": how}
     if _is_table(source):
         how = {"variant": source.named(plan).variant}
@@ -100,15 +102,27 @@ def source_again(look: Entry, folder: Path) -> Source:
         raise DecisionError("XPB-R32", seq=look.seq, reason=plain(f"It does not name files ({kind})"))
     if reading.get("more_files"):
         raise DecisionError("XPB-R32", seq=look.seq, reason=plain(f"{reading['more_files']:,} of its files are not listed"))
-    found = []
-    for name in reading["files"]:
-        places = [folder.resolve().parent.parent / name, Path(name)]
-        there = next((p for p in places if p.is_file()), None)
-        if there is None:
-            raise DecisionError("XPB-R32", seq=look.seq, reason=plain(f"There is no file {name} in {places[0].parent}"))
-        found.append(str(there))
-    again: Source = carried(look, found)
-    return again
+    again: Source = carried(look, [_found(look, folder, name) for name in reading["files"]])
+    people = reading["how"].get("identities")
+    if people is None or not _is_log(again):
+        return again
+    if not people.get("files"):
+        kind = plain(f"It does not name the files of identities ({people.get('table', 'unknown')})")
+        raise DecisionError("XPB-R32", seq=look.seq, reason=kind)
+    return replace(again, identities=[_found(look, folder, name) for name in people["files"]])
+
+
+def _found(look: Entry, folder: Path, name: str) -> str:
+    """A file that a look names.
+
+    Raises:
+        DecisionError: `XPB-R32`, it is not there.
+    """
+    places = [folder.resolve().parent.parent / name, Path(name)]
+    there = next((p for p in places if p.is_file()), None)
+    if there is None:
+        raise DecisionError("XPB-R32", seq=look.seq, reason=plain(f"There is no file {name} in {places[0].parent}"))
+    return str(there)
 
 
 def carried(look: Entry | None, given: Any) -> Any:
@@ -140,6 +154,7 @@ def carried(look: Entry | None, given: Any) -> Any:
 
 def _like_log(source: EventsSource, how: Mapping[str, Any], look: Entry) -> EventsSource:
     new: dict[str, Any] = {k: how[k] for k, usual in _OPTIONS.items() if k in how and getattr(source, k) == usual}
+    new = {k: v for k, v in new.items() if k not in source.stated}
     if source.until is None and how.get("until"):
         new["until"] = datetime.fromisoformat(how["until"])
     elif source.until is None and source.clock is system_clock:

@@ -157,7 +157,7 @@ def reveal(
         recommendation=recommend(plan, rows, health, is_adequate=state.is_adequate),
         rule_digest=rule_digest(plan.decision, methods=plan.methods),
         looks=looks,
-        cost=without_promise(cost_of(plan, looks), stamps),
+        cost=without_promise(cost_of(plan, looks), stamps, is_paid=isinstance(plan.model, (Sequential, GroupSequential))),
         deviations=deviations,
         stamps=stamps,
         versions={"xpbench": __version__, "engine": summary.engine},

@@ -72,7 +72,7 @@ MODEL: dict[str, Any] = {"kind": "group_sequential", "spending": "obrien_fleming
 """The model of a plan that names none, as `xp.Plan` has it where the horizon is known."""
 _COLUMN_HIDES = frozenset(
     {"event", "experiment", "experiment_property", "variant_property", "format", "list_property", "list_separator",
-     "several_variants", "qa_testers", "window_from"}
+     "several_variants", "qa_testers", "identities", "window_from"}
 )  # fmt: skip
 """Fields of the exposure that say nothing where a table holds the variant of each unit."""
 

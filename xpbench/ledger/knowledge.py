@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from xpbench.ledger.entry import Entry
@@ -74,11 +74,37 @@ def state_of_data(body: Mapping[str, Any]) -> str:
     return str(body.get("same_data") or body.get("fingerprint", ""))
 
 
-def columns_of(body: Mapping[str, Any]) -> str:
-    """Which columns of a table a look took for unit and variant, and which values for which variant; "" where none is named."""
+def choices_of(body: Mapping[str, Any]) -> str:
+    """How a look took its data apart: columns and values of a table, zone, repeats and schema of a log; "" where none is named.
+
+    No design pays for choosing among these. Up to when a log was read, and its slices, are no such choice.
+    """
     reading = body.get("reading") or {}
-    how = {k: v for k, v in (reading.get("how") or {}).items() if k in ("unit", "variant", "variants")}
-    return json.dumps(how, sort_keys=True) if how else ""
+    how = {k: v for k, v in (reading.get("how") or {}).items() if k not in ("until", "slices", "day")}
+    return json.dumps(how, sort_keys=True) if how or reading.get("kind") == "log" else ""
+
+
+CLOSE = 0.95
+"""A look at so large a share of the units of another one has as good as shown it."""
+
+
+def ends_by_choice(looks: Sequence[Entry]) -> bool:
+    """Whether a look was declared the last after the effects of nearly as many units had been seen."""
+    for i, look in enumerate(looks):
+        seen = max((int(e.body["n"]) for e in looks[:i] if not e.body.get("last")), default=0)
+        if look.body.get("last") and seen >= CLOSE * int(look.body["n"]):
+            return True
+    return False
+
+
+def goes_back(looks: Sequence[Entry]) -> bool:
+    """Whether the newest look is at data that end before an earlier look's, or at older data that were left for others."""
+    if not looks:
+        return False
+    last = looks[-1]
+    until, data = str(last.body.get("data_until", "")), [data_of(e.body, e.seq) for e in looks]
+    ends = [str(e.body.get("data_until", "")) for e in looks[:-1]]
+    return bool(until and any(until < end for end in ends)) or (data[-1] in data[:-1] and data[-2] != data[-1])
 
 
 def distinct_looks(entries: Iterable[Entry]) -> tuple[Entry, ...]:

@@ -60,6 +60,12 @@ class Exposure(Part):
     start: Day | None = Field(default=None, description="First day (UTC) on which exposures count")
     end: Day | None = Field(default=None, description="Last day (UTC) on which exposures count")
     qa_testers: Literal["exclude", "keep"] = "exclude"
+    identities: Literal["count", "merge"] | None = Field(
+        default=None,
+        description="Several ids of one person, such as a device before the log-in and a user after it: count who has them "
+        "(meant where this is missing), or merge them into one unit",
+        examples=["merge"],
+    )
     window_from: Literal["first_exposure", "latest_exposure"] | None = Field(
         default=None,
         description="Where metric windows begin: at the unit's first exposure (meant where this is missing), or again at its "

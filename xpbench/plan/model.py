@@ -45,6 +45,12 @@ SCHEMA = 1
 """Version of the plan file that this release writes."""
 
 
+_JUDGES = frozenset(
+    ("name", "description", "role", "direction", "margin", "margin_rel", "min_lift", "no_effect_within", "currency", "worth")
+)
+"""Fields of a metric that say how its numbers are judged or shown, and not which they are."""
+
+
 class Plan(Part):
     """A pre-registered experiment.
 
@@ -272,6 +278,15 @@ class Plan(Part):
                 "units": units_left(self.horizon.units, [v.split for v in self.variants], gone.split),
             }
         return self.changed(**changes)
+
+    @property
+    def reads(self) -> str:
+        """Digest of what decides which numbers are made of data: plans that share it make the same moments."""
+        document = self.to_dict()
+        parts: dict[str, Any] = {k: document.get(k) for k in ("unit", "exposure", "data", "pre_period_days")}
+        parts["variants"] = [v.key for v in self.variants]
+        parts["metrics"] = [{k: v for k, v in m.items() if k not in _JUDGES} for m in document["metrics"]]
+        return digest(parts)
 
     def as_assigned(self) -> Plan:
         """The plan by which units are assigned: with the treatments that were dropped in their places."""

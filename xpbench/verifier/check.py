@@ -134,8 +134,14 @@ def _check_since(notes: Notes, later: Sequence[J], length: int) -> None:
             f"entry {decision['seq']} of {decision['at'][:10]}: {what}",
         )
         return
-    notes.checked.append(f"the ledger next to it still begins with the memo's {length} entries and has no later decision")
     kinds = [e["kind"] for e in later]
+    newer = [kind for kind in dict.fromkeys(kinds) if kind not in KINDS]
+    if newer:  # what they say may be just that the decision no longer holds
+        notes.not_checked.append(f"what a newer version put on record since the memo: {', '.join(newer)}")
+    known = " that this version knows" if newer else ""
+    notes.checked.append(
+        f"the ledger next to it still begins with the memo's {length} entries and has no later decision{known}"
+    )
     if kinds:
         counts = ", ".join(f"{kinds.count(kind)} {kind.replace('_', ' ')}" for kind in dict.fromkeys(kinds))
         notes.checked.append(f"since this memo the ledger has {len(kinds)} more: {counts}")

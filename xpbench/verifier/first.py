@@ -98,12 +98,36 @@ def stamps_of_record(known: Sequence[J], readout: J) -> list[str]:
     if follows.get("effects_seen") or follows.get("knowledge") == "effects seen":
         out.append(RESTARTED_STAMP)
     looks = [e for e in known if e["kind"] in ("opened", "peeked")]
-    hows = [(e["body"].get("reading") or {}).get("how") or {} for e in looks]
-    columns = [{k: v for k, v in how.items() if k in ("unit", "variant", "variants")} for how in hows]
+    choices = {c for e in looks if (c := choices_of(e))}
     fixed = readout["plan"]["model"]["kind"] == "frequentist" and len({data_of(e) for e in looks}) > 1
-    if fixed or len({canonical(c) for c in columns if c}) > 1:
+    if fixed or len(choices) > 1 or ends_by_choice(looks) or goes_back(looks):
         out.append(LOOKS_STAMP)
     return out
+
+
+def choices_of(look: J) -> str:
+    """How a look took its data apart, where that is on record; up to when a log was read is no such choice."""
+    reading = look["body"].get("reading") or {}
+    how = {k: v for k, v in (reading.get("how") or {}).items() if k not in ("until", "slices", "day")}
+    return canonical(how) if how or reading.get("kind") == "log" else ""
+
+
+def ends_by_choice(looks: Sequence[J]) -> bool:
+    """Whether a look was declared the last after the effects of nearly as many units had been seen."""
+    for i, look in enumerate(looks):
+        seen = max((e["body"]["n"] for e in looks[:i] if not e["body"].get("last")), default=0)
+        if look["body"].get("last") and seen >= 0.95 * look["body"]["n"]:
+            return True
+    return False
+
+
+def goes_back(looks: Sequence[J]) -> bool:
+    """Whether the newest look is at data that end before an earlier look's, or at older data that were left for others."""
+    if not looks:
+        return False
+    until, data = looks[-1]["body"].get("data_until") or "", [data_of(e) for e in looks]
+    earlier = any(until < (e["body"].get("data_until") or "") for e in looks[:-1])
+    return bool(until and earlier) or (data[-1] in data[:-1] and data[-2] != data[-1])
 
 
 def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:

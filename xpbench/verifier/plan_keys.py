@@ -43,6 +43,7 @@ PLAN_KEYS: J = {
         "experiment": None,
         "experiment_property": None,
         "format": None,
+        "identities": None,
         "list_property": None,
         "list_separator": None,
         "qa_testers": None,

@@ -394,7 +394,7 @@ def _forecast(series: J, until: date) -> tuple[float, float, float] | None:
         a, b = (s2 * y0 - s1 * y1) / d, (s0 * y1 - s1 * y0) / d
         rest = math.fsum(w * (y - a - b * e) ** 2 for e, y, w in rows)
         at = math.exp(-84 / tau)
-        normals.append((-0.5 * math.log(d) - 0.5 * rest, a + b * at, math.sqrt((s2 - 2 * at * s1 + at * at * s0) / d)))
+        normals.append((-0.5 * rest, a + b * at, math.sqrt((s2 - 2 * at * s1 + at * at * s0) / d)))
     top = max(w for w, *_ in normals)
     weights = [math.exp(w - top) for w, *_ in normals]
     total = sum(weights)

@@ -428,6 +428,7 @@ def ramp_power(plan: Plan, metric: str, *, change: float, from_stage: int = 1, r
             rule=plain("playing a ramp takes all three"),
         )
     rail = plan.metric(metric)
+    is_share = not plan.planning.sds.get(metric)
     sd = plan.planning.sds.get(metric) or math.sqrt(max(mean * (1 - mean), 0.0))
     good = 1.0 if rail.direction == "increase" else -1.0
     rng = np.random.default_rng(int(plan.digest[:12], 16))
@@ -444,17 +445,21 @@ def ramp_power(plan: Plan, metric: str, *, change: float, from_stage: int = 1, r
         day, found = 0, False
         for number, (length, stage) in enumerate(zip(lengths, plan.ramp.stages, strict=True), 1):
             true = mean * (1 - good * change) if number >= from_stage else mean
+            spread = math.sqrt(true * (1 - true)) if is_share and 0 < true < 1 else sd
             nc, nt, sc, st = 0, 0, 0.0, 0.0
-            for _ in range(length):
+            for i in range(length):
                 day += 1
+                if i == 1 and number > 1:  # the day on which the share changed is a stratum of its own
+                    nc, nt, sc, st = 0, 0, 0.0, 0.0
+                name = f"change to stage {number}" if i == 0 and number > 1 else f"stage {number}"
                 a, b = (round(daily * stage.share * v.split) for v in (plan.control, variant))
                 sc += rng.normal(a * mean, sd * math.sqrt(a)) if a else 0.0
-                st += rng.normal(b * true, sd * math.sqrt(b)) if b else 0.0
+                st += rng.normal(b * true, spread * math.sqrt(b)) if b else 0.0
                 nc, nt = nc + a, nt + b
                 if min(nc, nt) < MIN_UNITS:
                     continue
-                alone[f"stage {number}"] = Pair(
-                    sc / nc, st / nt, sd * sd / nc, sd * sd / nt, 0.0, math.inf, round(4 * nc * nt / (nc + nt))
+                alone[name] = Pair(
+                    sc / nc, st / nt, sd * sd / nc, spread * spread / nt, 0.0, math.inf, round(4 * nc * nt / (nc + nt))
                 )
                 pooled = _pooled_of(alone)
                 if _guard(plan, rail, variant, pooled, alone, alpha, horizon, len(lengths)).state == "harm":

@@ -28,6 +28,8 @@ from xpbench.meaning.times import EARLIEST, LATEST, zoned_sql
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from xpbench.data.logs.specification import LogSpecification
 
 FEW = 1_000_000
@@ -120,6 +122,14 @@ class DuckLog:
         """The temporary table with the numbers that the engine gives its rows."""
         table = quote(self._table_of[kept.to_native().alias])
         return _lazy(self.run.sql(f'SELECT CAST(rowid AS UINTEGER) AS "no", * FROM {table}'))
+
+    def brought(self, table: pa.Table, name: str) -> nw.LazyFrame[Any]:
+        """A temporary table with the rows of one of Arrow."""
+        self.run.register("handed", table)
+        try:
+            return self.keep(_lazy(self.run.sql("SELECT * FROM handed")), name)
+        finally:
+            self.run.unregister("handed")
 
     def release(self, name: str) -> None:
         """Drop temporary tables."""

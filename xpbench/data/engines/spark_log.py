@@ -26,6 +26,8 @@ from xpbench.meaning.times import EARLIEST, LATEST, number_time_sql, since_1970_
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from xpbench.data.logs.specification import LogSpecification
 
 _INTEGERS = ("tinyint", "smallint", "int", "bigint")
@@ -139,6 +141,13 @@ class SparkLog:
     def numbered(self, kept: nw.LazyFrame[Any]) -> nw.LazyFrame[Any] | None:
         """None: a row that is computed again may get another number."""
         return None
+
+    def brought(self, table: pa.Table, name: str) -> nw.LazyFrame[Any]:
+        """The rows of a table of Arrow in the session."""
+        schema = ", ".join(f"{_quote(n)} STRING" for n in table.column_names)
+        rows = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+        made: nw.LazyFrame[Any] = nw.from_native(self.table.sparkSession.createDataFrame(rows, schema))
+        return made
 
     def release(self, name: str) -> None:
         """Nothing to do: Spark makes room by itself."""

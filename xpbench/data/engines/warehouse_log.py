@@ -25,6 +25,8 @@ from xpbench.meaning.times import EARLIEST, LATEST
 from xpbench.plan import Plan
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from xpbench.data.logs.specification import LogSpecification
 
 
@@ -108,6 +110,13 @@ class WarehouseLog:
     def numbered(self, kept: nw.LazyFrame[Any]) -> nw.LazyFrame[Any] | None:
         """None: not every server numbers the rows of a table."""
         return None
+
+    def brought(self, table: pa.Table, name: str) -> nw.LazyFrame[Any]:
+        """A temporary table of the session with the rows of one of Arrow."""
+        made = f"xpbench_{name}_{uuid.uuid4().hex[:12]}"
+        self._held.append(made)
+        kept: nw.LazyFrame[Any] = nw.from_native(self.backend.create_table(made, table, temp=True))
+        return kept
 
     def release(self, name: str) -> None:
         """Nothing to do: the tables are the server's, and dropped at the end."""

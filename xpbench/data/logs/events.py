@@ -31,6 +31,7 @@ from xpbench.plan import Plan
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from xpbench.data.logs.people import Identities
     from xpbench.data.unit_values import Take
 
 Slices = Literal["segment", "day", "age"]
@@ -54,6 +55,7 @@ def events(
     engine: DuckDB | None = None,
     cache: str | Path | None = None,
     clock: Clock = system_clock,
+    identities: Any = None,
 ) -> EventsSource:
     """A log of raw events as a source for `experiment.readout`.
 
@@ -74,6 +76,10 @@ def events(
             of them may be named alone.
         engine: Limits of the embedded engine.
         cache: Folder in which the unit table is kept for later looks (Parquet, without unit ids); None = not kept.
+        identities: Which ids are one person's: Mixpanel's table of identities (`distinct_id`, `resolved_distinct_id`), or any
+            of two columns, the id and the one that stands for the person; a file, a frame or a table of an engine. Their
+            events are counted as one unit's where the plan has `exposure.identities: merge`, and reported otherwise. Without
+            a table the log itself says who is who.
         clock: Tells the time now; events after it do not move the end of the log.
 
     Raises:
@@ -112,7 +118,14 @@ def events(
         engine=engine or DuckDB(),
         cache=None if cache is None else Cache(Path(cache)),
         clock=clock,
+        identities=_identified(identities),
     )
+
+
+def _identified(given: Any) -> Any:
+    from xpbench.data.logs.opening import is_spark, is_warehouse, located
+
+    return given if given is None or is_spark(given) or is_warehouse(given) else located(given)
 
 
 def _check(name: str, value: str, known: Iterable[str], *, rule: str = "") -> None:
@@ -160,7 +173,7 @@ class EventsSource(LogSpecification):
             elif isinstance(self.log, list) and self.cache is not None:
                 fingerprint = self.cache.files_digest(self.log)
                 if (summary := self._from_cache(plan, fingerprint, engine_name(), frozen, stages, take)) is not None:
-                    return summary
+                    return replace(summary, made_for=plan.reads)
             properties = properties_of(plan)
             log = stack.enter_context(open_log(self, plan, properties, stages))
             if lines and self.cache is not None and log.fingerprint() != fingerprint:
@@ -170,12 +183,13 @@ class EventsSource(LogSpecification):
             if not isinstance(self.log, list):
                 fingerprint = log.fingerprint()
                 if (summary := self._from_cache(plan, fingerprint, log.engine, frozen, stages, take)) is not None:
-                    return replace(summary, content=log.content())
+                    return replace(summary, content=log.content(), made_for=plan.reads)
             look, units = LogReading(self, plan, properties, log, stages).look()
             look = replace(look, fingerprint=self._placed(hashing.digest() if hashing else fingerprint, log))
             if self.cache is not None:
                 self.cache.put(self._key(plan, fingerprint, log.engine), look.to_dict(), lambda path: log.write(units, path))
-            return replace(summary_of(self, plan, look, units, frozen, stages, take), content=log.content())
+            made = summary_of(self, plan, look, units, frozen, stages, take)
+            return replace(made, content=log.content(), made_for=plan.reads)
 
     def _by_group(self, plan: Plan, caps: tuple[Cap, ...], stages: Stages, take: Take | None) -> Summary:
         """The same where metrics are per user of a unit: users are read, and summed by unit."""
@@ -288,8 +302,16 @@ class EventsSource(LogSpecification):
             look, table = LogReading(self, plan, properties_of(plan), log, Stages(7, None)).look()
             return histograms_of(table, plan, lambda m: look.parts[m.key], frozen, look.scales)
 
+    def people(self) -> Identities:
+        """The table of identities, read."""
+        from xpbench.data.logs.people import Identities
+
+        return Identities(self.identities)
+
     def _placed(self, fingerprint: str, log: Log) -> str:
         """The fingerprint with what the names of folders say, where something is read from them."""
+        if self.identities is not None:
+            fingerprint = digest({"log": fingerprint, "people": self.people().fingerprint()})
         named = getattr(log, "partitions", ())
         if not named:
             return fingerprint
@@ -309,6 +331,8 @@ class EventsSource(LogSpecification):
             "until": "" if self.until is None else self.until.isoformat(),
             "slices": sorted(self.slices),
         }
+        if self.identities is not None:
+            options["identities"] = self.people().fingerprint()
         if isinstance(self.log, list) and any(found := [partitions_of(path) for path in self.log]):
             options["folders"] = found
         return self.cache.key(plan=plan.digest, fingerprint=fingerprint, engine=engine, options=options)

@@ -12,6 +12,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 
 from xpbench.data.logs.log import SENT_AS, Log, LogProperties, identity_properties
+from xpbench.data.logs.people import Identities, bare
 from xpbench.data.logs.values import events_of
 from xpbench.data.moments import rows_of
 from xpbench.data.summary import Finding
@@ -19,12 +20,13 @@ from xpbench.plan import Plan
 from xpbench.plan.metrics import EventMetric
 
 NAME = "identity_changes"
-PREFIX = "$device:"
 
 c = nw.col
 
 
-def identity_changes(log: Log, units: nw.LazyFrame[Any], plan: Plan, properties: LogProperties) -> tuple[Finding, ...]:
+def identity_changes(
+    log: Log, units: nw.LazyFrame[Any], plan: Plan, properties: LogProperties, identities: Identities | None = None
+) -> tuple[Finding, ...]:
     """The finding `identity_changes` (count 0 where ids were compared and none changed); nothing where none can be compared.
 
     A unit counts where it shares an id with another exposed unit (one device seen with several units, or one person exposed
@@ -35,30 +37,36 @@ def identity_changes(log: Log, units: nw.LazyFrame[Any], plan: Plan, properties:
         units: Exposed units: u, variant.
         plan: Its unit and exposure event.
         properties: Where the ids stand in the log's normal form.
+        identities: A table that says which ids are one person's.
     """
     wanted = identity_properties(plan.unit)
     present = [n for n in wanted if n in properties.texts and n not in log.missing_properties]
-    if not present:
+    if not present and identities is None:
         return ()
-    everyone = log.keep(units.select("u", "variant", me=c("u").cast(nw.String)), "named")
     frame = log.frame().filter(~c("u").is_null())
     links = []
+    if identities is not None:  # its ids are text
+        frame, units = (x.with_columns(u=c("u").cast(nw.String)) for x in (frame, units))
+        table = log.brought(identities.table(), "identities")
+        met = frame.select("u", a=bare(c("u"))).group_by("u", "a").agg(n=nw.len())
+        links.append(met.join(table, on="a", how="inner").select("u", k=c("p")).group_by("u", "k").agg(n=nw.len()))
+    everyone = log.keep(units.select("u", "variant", me=c("u").cast(nw.String)), "named")
     for name in present:
         key = c(properties.texts[name])
-        links.append(frame.filter(~key.is_null(), key != "").select("u", k=_bare(key)).group_by("u", "k").agg(n=nw.len()))
+        links.append(frame.filter(~key.is_null(), key != "").select("u", k=bare(key)).group_by("u", "k").agg(n=nw.len()))
     linked = log.keep(nw.concat([x.select("u", "k") for x in links]), "linked")
     if not rows_of(linked.select(n=nw.len()))[0]["n"]:
         return ()
     told = log.keep(linked.join(everyone.select("u"), on="u", how="semi"), "links")
-    own = everyone.select("u", k=_bare(c("me")))
+    own = everyone.select("u", k=bare(c("me")))
     pairs = log.keep(nw.concat([told, own]).group_by("u", "k").agg(n=nw.len()), "identities")
     shared = pairs.group_by("k").agg(units=nw.len()).filter(c("units") > 1).select("k")
     changed = [pairs.join(shared, on="k", how="semi").select("u")]
-    if SENT_AS in present:
+    if SENT_AS in present and plan.exposure.identities != "merge":
         sent = c(properties.texts[SENT_AS])
         exposed = frame.filter(c("event") == plan.exposure.event, ~sent.is_null(), sent != "")
-        renamed = exposed.select("u", before=_bare(sent)).join(everyone.select("u", "me"), on="u", how="inner")
-        changed.append(renamed.filter(c("before") != _bare(c("me"))).select("u"))
+        renamed = exposed.select("u", before=bare(sent)).join(everyone.select("u", "me"), on="u", how="inner")
+        changed.append(renamed.filter(c("before") != bare(c("me"))).select("u"))
     elsewhere, events = _events_elsewhere(log, frame, plan, everyone.select("u"), linked, pairs.select("u", "k"))
     changed.append(elsewhere)
     ids = nw.concat(changed).group_by("u").agg(n=nw.len()).select("u")
@@ -66,6 +74,7 @@ def identity_changes(log: Log, units: nw.LazyFrame[Any], plan: Plan, properties:
     by = {r["variant"]: int(r["n"]) for r in rows_of(hit)}
     total = int(rows_of(everyone.select(n=nw.len()))[0]["n"])
     several = int(rows_of(shared.select(n=nw.len()))[0]["n"])
+    compared = ", ".join([*present, *([] if identities is None else ["a table of identities"])])
     return (
         Finding(
             NAME,
@@ -73,7 +82,7 @@ def identity_changes(log: Log, units: nw.LazyFrame[Any], plan: Plan, properties:
             total,
             "kept",
             by_variant={v.key: by[v.key] for v in plan.variants if v.key in by},
-            detail=f"Compared by {', '.join(present)}; {several:,} ids are seen with several exposed units"
+            detail=f"Compared by {compared}; {several:,} ids are seen with several exposed units"
             + (
                 f", and {events:,} events of metrics have another id of an exposed unit and are not counted." if events else "."
             ),
@@ -102,14 +111,9 @@ def _events_elsewhere(
     names = sorted({n for m in plan.metrics if isinstance(m, EventMetric) for n in events_of(m) or ()})
     done = frame.filter(c("event").is_in(names)) if names else frame.filter(c("event") != plan.exposure.event)
     strangers = log.keep(done.group_by("u").agg(n=nw.len()).join(exposed, on="u", how="anti"), "strangers")
-    own = strangers.select("u", k=_bare(c("u").cast(nw.String)))
+    own = strangers.select("u", k=bare(c("u").cast(nw.String)))
     others = nw.concat([linked.join(strangers.select("u"), on="u", how="semi"), own])
     hits = others.rename({"u": "other"}).join(known, on="k", how="inner").group_by("other", "u").agg(n=nw.len())
     hits = log.keep(hits.select("other", "u"), "elsewhere")
     mine = strangers.join(hits.group_by("other").agg(k=nw.len()).select(u=c("other")), on="u", how="semi")
     return hits.select("u"), int(rows_of(mine.select(n=c("n").sum()))[0]["n"] or 0)
-
-
-def _bare(key: nw.Expr) -> nw.Expr:
-    """An id without the prefix that marks a device."""
-    return nw.when(key.str.starts_with(PREFIX)).then(key.str.slice(len(PREFIX))).otherwise(key)

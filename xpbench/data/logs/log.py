@@ -12,13 +12,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import narwhals.stable.v2 as nw
 
 from xpbench.errors import DataError, nearest, plain
 from xpbench.plan import Plan
 from xpbench.plan.metrics import EventMetric, Filter, Funnel, Mean, Quantile, Sum
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SECOND = 1_000_000
 """Microseconds."""
@@ -32,6 +35,9 @@ QA_PROPERTY = "$is_qa_tester"
 
 SENT_AS = "$distinct_id_before_identity"
 """Id that an event was sent under, before its identity was merged."""
+
+MERGED = "$distinct_ids"
+"""Ids of one person, in a `$merge` event."""
 
 MONEY_DIGITS = 4
 """Amounts with up to so many decimals are summed as whole numbers, exactly."""
@@ -198,6 +204,8 @@ def properties_of(plan: Plan) -> LogProperties:
     out.text(QA_PROPERTY)
     for name in identity_properties(plan.unit):
         out.text(name)
+    if plan.exposure.identities == "merge":
+        out.text(MERGED)
     for segment in plan.segments:
         out.text(segment)
     for metric in plan.metrics:
@@ -286,6 +294,15 @@ class Log(Protocol):
 
     def numbered(self, kept: nw.LazyFrame[Any]) -> nw.LazyFrame[Any] | None:
         """A kept frame with a number for every row, in column `no`; None where the engine gives no lasting numbers."""
+        ...
+
+    def brought(self, table: pa.Table, name: str) -> nw.LazyFrame[Any]:
+        """A table of this process in the engine that holds the log.
+
+        Args:
+            table: Of text.
+            name: What it is called where an engine gives names.
+        """
         ...
 
     def release(self, name: str) -> None:

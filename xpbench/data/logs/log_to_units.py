@@ -15,6 +15,7 @@ from xpbench.data.logs.days_since_exposure import DAILY, age_cells
 from xpbench.data.logs.exposures import MISSING, ExposedUnits, counted_by_variant, exposed
 from xpbench.data.logs.identity import identity_changes
 from xpbench.data.logs.log import DAY, MONEY_DIGITS, SECOND, Log, LogProperties, conditions_of, exposures_from, microseconds
+from xpbench.data.logs.people import Identities, merged, merged_ids
 from xpbench.data.logs.survey import Survey, survey_of
 from xpbench.data.logs.unit_table_note import TableLook, time_of, with_day
 from xpbench.data.logs.values import Amount, Values, events_of, fits, horizon_of
@@ -77,7 +78,12 @@ class LogReading:
         Args:
             ids: With the units' ids and first exposures.
         """
-        plan, log = self.plan, self.log
+        plan = self.plan
+        known = None if self.source.identities is None else Identities(self.source.identities)
+        people, shared = None, 0
+        if plan.exposure.identities == "merge":
+            self.log, people, shared = merged(self.log, plan, self.properties, known)
+        log = self.log
         frame = log.frame()
         self.survey(frame)
         amounts = self.amounts(frame)
@@ -90,7 +96,9 @@ class LogReading:
         found = exposed(log, table, plan, counted, self.unit_tests())
         self.findings += found.findings
         n = sum(found.by_variant.values())
-        self.findings += identity_changes(log, found.units, plan, self.properties)
+        if people is not None:
+            self.findings.append(merged_ids(log, people, found.units, plan, shared))
+        self.findings += identity_changes(log, found.units, plan, self.properties, known if people is None else None)
         log.release("exposures")
         self.stages.finish("find the first exposures", n)
         values = Values(plan, self.properties, found, amounts, until=self.until, log=log)
@@ -131,9 +139,10 @@ class LogReading:
             cells += age_cells(joined, values, amounts, ages=ages, until=self.until, units=found.units, variants=variants)
         self.stages.finish("compute quantiles and days since exposure", n)
         self.count_units(found)
+        one = ", several ids of one person merged" if people is not None else ""
         latest = ", windows from the latest exposure" if plan.exposure.window_from == "latest_exposure" else ""
         look = TableLook(
-            source=f"events ({log.kind})" + latest,
+            source=f"events ({log.kind})" + latest + one,
             fingerprint="",
             engine=log.engine,
             rows=self.rows,

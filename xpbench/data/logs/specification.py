@@ -15,7 +15,11 @@ from xpbench.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class LogSpecification:
-    """A log of raw events and how to read it; `xpbench.data.logs.events.events` describes each field."""
+    """A log of raw events and how to read it; `xpbench.data.logs.events.events` describes each field.
+
+    Attributes:
+        stated: Options that the caller gave although they are the usual ones; what an earlier look said does not replace them.
+    """
 
     log: Any = field(repr=False)
     schema: EventSchema = field(repr=False)
@@ -27,6 +31,8 @@ class LogSpecification:
     engine: DuckDB = field(repr=False)
     cache: Cache | None = field(repr=False)
     clock: Clock = field(repr=False)
+    stated: frozenset[str] = field(default=frozenset(), repr=False)
+    identities: Any = field(default=None, repr=False)
 
     def dimensions(self, plan: Plan) -> dict[str, str]:
         """Return the column of the unit table for each dimension that gets moments of its own."""

@@ -135,6 +135,7 @@ def summary(table: UnitTable, caps: tuple[Cap, ...], take: Take | None = None) -
         source="units table",
         fingerprint=fingerprint,
         content=content_of(table, found),
+        made_for=table.plan.reads,
         rows=table.rows,
         units=units,
         cells=tuple(cells),

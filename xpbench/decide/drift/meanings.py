@@ -102,6 +102,8 @@ def _meaning(plan: Plan, metric: MetricBase, seen: tuple[str, ...]) -> dict[str,
     out["unit"] = plan.unit
     if isinstance(metric, EventMetric) and plan.exposure.window_from == "latest_exposure":
         out["window_from"] = plan.exposure.window_from
+    if isinstance(metric, EventMetric) and plan.exposure.identities == "merge":
+        out["identities"] = plan.exposure.identities
     return out
 
 

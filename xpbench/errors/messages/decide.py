@@ -93,6 +93,11 @@ MESSAGES: dict[str, Message] = {
         "After the end, dropping a treatment is a choice among results",
         "Decide on all treatments, or start a linked new run: xp.restart(key, reason=...) or xpbench restart KEY --reason",
     ),
+    "XPB-R35": Message(
+        "These moments were made by another plan than the one in force for {key}",
+        "Metrics, exposure, variants and data policy decide which numbers they are",
+        "Hand over the data: readout(source), or moments of experiment.summarize(source)",
+    ),
     "XPB-R40": Message(
         "{agent} may not look: the plan of {key} allows programs {allowed} at effects, and {taken} was taken",
         "looks.agents limits looks by programs on behalf of people",

@@ -43,8 +43,9 @@ STAMPS = {
     "result.",
     "RESTARTED AFTER EFFECTS": "Effects of an earlier run of this lineage were seen before this one began. Whoever may run "
     "again until a difference shows finds one.",
-    "MORE LOOKS THAN PLANNED": "The effects were read at other data, or by other columns, before this look, and the plan has "
-    "no allowance for that. Whoever can choose among looks finds a difference more often than planned.",
+    "MORE LOOKS THAN PLANNED": "The effects were read at other data, or in another way, before this look, or it was declared "
+    "the last after they had been seen. The plan has no allowance for that. Whoever can choose among looks finds a difference "
+    "more often than planned.",
     "EXPLORATORY": "The analysis differs from the registered plan in a way that was not declared.",
     "PEEK": "The effects were revealed before they were due.",
 }

@@ -234,6 +234,8 @@ def reading_words(reading: Mapping[str, Any]) -> str:
         said.append(f"times in {how.get('time_zone', 'UTC')}")
         said.append("repeats kept" if how.get("duplicates") == "keep" else "repeats dropped")
         said += ["events that never occur count as zero"] if how.get("absent_events") == "zero" else []
+        people = how.get("identities") or {}
+        said += [f"several ids of one person by {', '.join(people.get('files') or [people['table']])}"] if people else []
         said += [
             f"{part.replace('_', ' ')} in {name or 'no column'}" for part, name in sorted((how.get("schema") or {}).items())
         ]
