@@ -106,7 +106,7 @@ def stamps_of_record(known: Sequence[J], readout: J) -> list[str]:
 
 
 def choices_of(look: J) -> str:
-    """How a look took its data apart, where that is on record; up to when a log was read is no such choice."""
+    """How a look took its data apart, where that is on record; up to when a log was read is not such a choice."""
     reading = look["body"].get("reading") or {}
     how = {k: v for k, v in (reading.get("how") or {}).items() if k not in ("until", "slices", "day")}
     return canonical(how) if how or reading.get("kind") == "log" else ""
