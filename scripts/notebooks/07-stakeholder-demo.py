@@ -68,4 +68,4 @@ form = xp.DecisionForm(experiment, readout)
 form
 
 # %% [markdown]
-# What the team does: mend the app, and run it again. [The second run](08-your-own-mixpanel-export.ipynb) has an ending of its own.
+# What the team does: fix the app, and run it again. [The second run](08-your-own-mixpanel-export.ipynb) has an ending of its own.
