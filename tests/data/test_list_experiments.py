@@ -98,3 +98,12 @@ def test_no_exposures_and_nothing_named() -> None:
     assert "list property 'Experiments'" in str(caught.value)
     with pytest.raises(DataError, match="XPB-D39"):
         xp.experiments(xp.events(frame_of(LOG)), names=["neww"])
+
+
+def test_a_path_and_a_frame_are_read_as_a_log(tmp_path: Path) -> None:
+    frame = frame_of(LOG)
+    frame.to_parquet(tmp_path / "log.parquet")
+    expected = xp.experiments(xp.events(frame))
+    assert xp.experiments(str(tmp_path / "log.parquet")) == expected
+    assert xp.experiments(tmp_path / "log.parquet") == expected
+    assert xp.experiments(frame) == expected

@@ -68,7 +68,7 @@ OWN = ("$", "mp_")
 
 
 def experiments(
-    source: LogSpecification,
+    source: LogSpecification | Any,
     *,
     unit: str | None = None,
     exposure: Exposure | Mapping[str, Any] | None = None,
@@ -82,7 +82,7 @@ def experiments(
     that Mixpanel's libraries add themselves (`$…`, `mp_…`) and those of the schema.
 
     Args:
-        source: Made by `xp.events`.
+        source: Made by `xp.events`, or what it takes: a path, a pattern, a frame.
         unit: Unit to count; the schema's, or `distinct_id`.
         exposure: How exposures are written down, in the shape of a plan's `exposure`; Mixpanel's `$experiment_started` with
             one experiment for each event where it is left out.
@@ -95,6 +95,10 @@ def experiments(
     """
     from xpbench.data.logs.opening import open_log
 
+    if not isinstance(source, LogSpecification):
+        from xpbench.data.logs.events import events
+
+        source = events(source)
     how = exposure if isinstance(exposure, Exposure) else _any_plan("distinct_id", dict(exposure or {})).exposure
     wanted = None if names is None else list(names)
     identity = unit or source.schema.unit or "distinct_id"
