@@ -63,6 +63,7 @@ class DataBox:
         self._found, self._failed = found, failed
         self._thread: threading.Thread | None = None
         self.source: Any = None
+        self._shown = ""
         self.drafted: Drafted | None = None
         self.path = SuggestLeaf(
             "Your data",
@@ -70,7 +71,7 @@ class DataBox:
         )
         self.path.suggest(data_files())
         self.path.on_change(self._chosen)
-        self.again = button("Read it again", self._chosen, "xp-quiet")
+        self.again = button("Read it again", self._once_more, "xp-quiet")
         self.status = html("", "xp-reading")
         self.summary = html("")
         self.confirm = TickLeaf("I confirm these proposals", about="They are guesses from the data; change what is wrong.")
@@ -98,14 +99,21 @@ class DataBox:
 
     def _chosen(self) -> None:
         path = self.path.get()
-        if path is not MISSING:
+        if path is not MISSING and str(path).strip() != self._shown:
             self.read(str(path).strip())
+
+    def _once_more(self) -> None:
+        path = self.path.get()
+        self.read(self.source if path is MISSING or str(path).strip() == self._shown else str(path).strip())
 
     def read(self, source: Any) -> None:
         """Read a source in the background."""
         if self.is_reading:
             return
         self.source = source
+        self._shown = str(source) if isinstance(source, str | Path) else ""
+        if self._shown:
+            self.path.set(self._shown)  # whoever gives a path in code sees it where another one can be chosen
         self._thread = threading.Thread(target=self._run, args=(source,), daemon=True)
         self._told("Reading …")
         self._thread.start()
