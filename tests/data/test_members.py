@@ -135,6 +135,8 @@ def test_from_plan_to_a_memo_that_verifies_in_full(tmp_path):
     adjusted = next(r for r in readout.rows if r.metric == "yx")
     assert adjusted.variance_reduction > 0.3
     assert adjusted.se < next(r for r in readout.rows if r.metric == "y").se
+    met = next(c for c in readout.health if c.name == "contamination")
+    assert (met.status, met.evidence["units"]) == ("pass", 0)  # the rows of every company were looked through
 
 
 @pytest.mark.parametrize("model", [{"kind": "sequential", "n_opt": G, "min_units": 5}, {"kind": "group_sequential"}])

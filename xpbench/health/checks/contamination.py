@@ -19,7 +19,7 @@ from xpbench.health.skew import skew_p
 def contamination(inputs: HealthInputs) -> Verdict:
     """Warns and fails at the plan's shares; fails, too, where one variant is concerned more than another."""
     found = inputs.findings("several_variants")
-    if not inputs.is_event_log and not found:
+    if not inputs.is_event_log and not found and inputs.plan.members is None:  # units of several rows were looked through
         return Verdict(
             "not answerable",
             "A table with one row per unit does not show who met several variants.",
