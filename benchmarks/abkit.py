@@ -9,9 +9,7 @@ Dirichlet mixture with concentration 1 for each variant. Boundaries come from it
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 from abkit.stats.sequential.confidence_sequence import sequentialize
@@ -19,6 +17,7 @@ from abkit.stats.sequential.mixture import mixture_tau2
 from abkit.stats.srm import sequential_multinomial_srm
 from scipy.special import gammaln
 
+from benchmarks.report import write
 from xpbench.stats.rest import smallest_found
 from xpbench.stats.spending import crossing
 
@@ -67,7 +66,6 @@ def main() -> None:
     from importlib.metadata import version
 
     found = {
-        "command": "python -m benchmarks.abkit",
         "version": version("ab-analysis-kit"),
         "daily": daily(),
         "sample_ratio": [
@@ -76,8 +74,7 @@ def main() -> None:
             for level in (0.001, 0.01)
         ],
     }
-    print(json.dumps(found, indent=1))
-    Path("benchmarks/results/abkit.json").write_text(json.dumps(found, indent=1) + "\n")
+    write("abkit", found, command="python -m benchmarks.abkit", packages=("ab-analysis-kit",))
 
 
 if __name__ == "__main__":

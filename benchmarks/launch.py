@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.report import write
 from tests.builders import make_plan, metric
 from xpbench.data.summary import Cell, Summary
 from xpbench.plan import Plan
@@ -311,7 +312,7 @@ def main() -> None:
             saved = json.loads(RESULTS.read_text("utf-8"))["worlds"] if RESULTS.exists() else {}
             saved[name] = rows
             ordered = {k: saved[k] for k in WORLDS if k in saved}
-            RESULTS.write_text(json.dumps({"worlds": ordered}, indent=1) + "\n", encoding="utf-8")
+            write("launch", {"worlds": ordered}, command=f"python -m benchmarks.launch --runs {args.runs} --save", quiet=True)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def told(kept: list[dict[str, Any]]) -> str:
         overview(kept),
         "",
         "Seconds are those of a clock on the machine as it was. Load is how many processes wanted a core at the end:",
-        "where that is far more than the machine has cores, the seconds tell of the other work, and the CPU seconds are what",
+        "where that is far more than the machine has cores, the seconds include the other work, and the CPU seconds are what",
         "to go by.",
         "",
         "## What part of the time is what",

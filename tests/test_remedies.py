@@ -18,6 +18,7 @@ TWIN = re.compile(r"--[a-z][\w-]*|\bxpbench [a-z]+")
 PARTS = {"remedy", "hint"}
 
 PYTHON_ONLY = {
+    "Hand over the data: readout(source), or moments of experiment.summarize(source)": "a command reads the data itself",
     "Use readout(...) or peek(reason=...); for another experiment's table pass root=None": "`xpbench explore` needs no root",
     'Write xp.EventSchema(event="name of the column", time=…)': "the command line makes the schema itself, from --schema",
     "Use formulas='escape', or another id": "the command line always escapes",

@@ -14,6 +14,7 @@ import json
 import pkgutil
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ ELSEWHERE = {
     "RegistryCard": "made of Table alone",
     "Rehearsal": "shows names through View, which is walked",
     "Sync": "tests/mixpanel",
-    "Change": "keys, whose letters the plan limits",
+    "VariantChange": "keys, whose letters the plan limits",
     "Flags": "keys of flags, escaped one by one",
     "SeedSearch": "numbers and salts",
     "SeenExperiment": "plain_html alone, as Preflight",
@@ -155,6 +156,8 @@ def plan_named(**changes: Any) -> xp.Plan:
 def made(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """One of each, from a plan, a table and a log with hostile names."""
     from xpbench.data.jsonl.ingestion import ingest
+    from xpbench.experiment.watching import Watched
+    from xpbench.memo.letter import programme_letter
     from xpbench.mixpanel.client import ImportReport
     from xpbench.mixpanel.pull import PulledDay, PullReport
     from xpbench.randomiser.handoff.folder import handoff
@@ -163,7 +166,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     from xpbench.views.preflight import PreflightCard
     from xpbench.views.readout_card import ReadoutCard
     from xpbench.views.variants import variant_table
+    from xpbench.watch.contract import CheckDate, WatchStatus
+    from xpbench.watch.holdouts import CumulativeEffect
+    from xpbench.watch.ramp import GuardRow, RampAnswer
 
+    day = datetime(2026, 9, 7, tzinfo=UTC)
+    watched = WatchStatus("writers", "kept", BAD, BAD, day, day, BAD, (BAD,), "holdback", (CheckDate(7, day, "kept", 3, BAD),))
     root = Path(tmp_path_factory.mktemp("writers"))
     plan = plan_named()
     generator = np.random.default_rng(1)
@@ -209,6 +217,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
         ImportReport(3, ({"position": 1, "field": "time", "message": BAD},)),
         PullReport("export", (PulledDay("2026-11-01", BAD, 5, 100, "2026-11-03T00:00:00Z", True),)),
         ingest([lines], out=root / "parquet"),
+        programme_letter(root),
+        RampAnswer("writers", "hold", BAD, BAD, 1, 2, 0.1, 0.5, 3.0, 400, (GuardRow(BAD, BAD, "open", BAD, BAD),)),
+        CumulativeEffect(BAD, 0.1, 0.0, 0.2, 0.95, 100, 900, 0.5, ((BAD, 0.1),), 0.1, 0.1, None, None, (BAD,)),
+        Watched(watched, (), None, (), BAD),
     ]
 
 

@@ -8,23 +8,14 @@ import pandas as pd
 import pytest
 
 import xpbench as xp
+from tests.builders import make_plan, split
 from xpbench.cli import main
 
 
 def plan(kind: str) -> xp.Plan:
     y = {"key": "y", "role": "primary", "direction": "increase"}
     y |= {"kind": "column", "column": "y"} if kind == "table" else {"kind": "count", "event": "Done", "window_days": 2}
-    return xp.Plan(
-        key="t",
-        title="T",
-        owner="ana",
-        unit="user",
-        hypothesis={"if": "i", "then": [{"metric": "y", "direction": "increase"}], "because": "b"},
-        variants=[{"key": "a", "split": 0.5, "control": True}, {"key": "b", "split": 0.5}],
-        metrics=[y],
-        model={"kind": "frequentist"},
-        horizon={"units": 100},
-    )
+    return make_plan([y], unit="user", variants=split("a", "b"), model={"kind": "frequentist"}, horizon={"units": 100}, key="t")
 
 
 @pytest.fixture

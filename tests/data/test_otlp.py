@@ -68,7 +68,7 @@ def test_older_names_and_missing_times(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["{", "[]", "{}", '{"eventName": "x"}', '{"resourceLogs": [1]}', '"x"'])
 def test_what_is_no_otlp_is_refused_with_its_line(line: str, tmp_path: Path) -> None:
     (tmp_path / "o.jsonl").write_text(json.dumps(record(EVALUATION, 0, {})) + "\n" + line + "\n")
-    with pytest.raises(DataError, match=r"line 2.*no log record"):
+    with pytest.raises(DataError, match=r"line 2.*not a log record"):
         flatten(tmp_path / "o.jsonl", tmp_path / "f.jsonl")
     assert not (tmp_path / "f.jsonl").exists()
     with pytest.raises(DataError, match="XPB-D02"):

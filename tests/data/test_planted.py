@@ -12,7 +12,7 @@ import pytest
 import xpbench as xp
 from benchmarks.engine import PLAN, generate, hand_sql, ours
 from tests.data.logs import METRICS, frame_of, lines_of, plan_of, random_log
-from xpbench.data import Stage
+from xpbench.data import ReadingStage
 from xpbench.data.progress import progress_bar
 
 
@@ -42,7 +42,7 @@ def test_cancelling_leaves_nothing_half_written(stop_at: int, tmp_path: Path, mo
     path = tmp_path / "log.jsonl"
     path.write_text(lines_of(random_log(np.random.default_rng(1))))
 
-    def stop(stage: Stage) -> None:
+    def stop(stage: ReadingStage) -> None:
         if stage.done == stop_at:
             raise KeyboardInterrupt
 

@@ -316,7 +316,7 @@ def test_odd_columns_are_read_at_every_door(name: str) -> None:
     assert xp.plan_from(ODD[name], unit="user", variant="variant").unit == "user"
 
 
-@pytest.mark.parametrize("other", ["Control", "\u200bcontrol", "con trol"])
+@pytest.mark.parametrize("other", ["Control", "con trol", "con\u200btrol"])
 def test_two_spellings_of_a_variant_are_no_two_variants(other: str) -> None:
     frame = table(variant=["control", "beta", other, "beta"] * 10)
     assert "2 ways" in refusal(lambda: xp.explore(frame, ["spent"], unit="user", root=None))
@@ -338,3 +338,9 @@ def test_variants_that_the_plan_does_not_have_are_listed(tmp_path: Path) -> None
         if "Variant name" in row:
             row["Variant name"] = {"control": 0, "beta": 1}[row["Variant name"]]
     assert "'0' (10 exposures)" in refusal(lambda: read(rows, "jsonl", tmp_path))
+
+
+def test_a_sign_that_nobody_sees_around_a_variant_is_not_part_of_it() -> None:
+    frame = table(variant=["control", "beta", "\u200bcontrol", "beta"] * 10)
+    found = xp.explore(frame, ["spent"], unit="user", control="control", root=None)
+    assert dict(found.summary.units) == {"control": 20, "beta": 20}

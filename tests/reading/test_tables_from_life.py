@@ -154,12 +154,12 @@ def test_a_word_that_the_call_names_is_a_value(tmp_path: Path) -> None:
 def test_ids_are_one_where_only_the_writing_differs(tmp_path: Path) -> None:
     rows = [("7", "control", 1), ("7.0", "beta", 1), ("007", "beta", 1), (" 8 ", "control", 1), ("8", "beta", 2)]
     (tmp_path / "t.csv").write_text(text(rows))
-    assert "2 units are on 4 rows" in refusal(lambda: units(tmp_path / "t.csv"))
+    assert "2 units appear on 4 rows" in refusal(lambda: units(tmp_path / "t.csv"))
     table = pd.DataFrame(rows, columns=["user", "variant", "spent"])
     for form in (table, pl.from_pandas(table), pa.Table.from_pandas(table)):
-        assert "2 units are on 4 rows" in refusal(lambda form=form: units(form))  # type: ignore[misc]
+        assert "2 units appear on 4 rows" in refusal(lambda form=form: units(form))  # type: ignore[misc]
     table.to_parquet(tmp_path / "t.parquet")
-    assert "2 units are on 4 rows" in refusal(lambda: units(tmp_path / "t.parquet"))
+    assert "2 units appear on 4 rows" in refusal(lambda: units(tmp_path / "t.parquet"))
 
 
 def test_ids_beyond_exact_numbers_are_refused(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_ids_beyond_exact_numbers_are_refused(tmp_path: Path) -> None:
         ([str(1_767_225_600 + 86_400 * (i % 9)) for i in range(40)], 9, ""),
         ([f"Mar {1 + i % 28}, 2026" for i in range(40)], 28, ""),
         ([f"{1 + i % 9:02}/{1 + i % 12:02}/2026" for i in range(40)], 0, "day and month can't be told apart"),
-        (["2026-03-01", "soon"] * 20, 0, "no day, such as 'soon'"),
+        (["2026-03-01", "soon"] * 20, 0, "not a day, such as 'soon'"),
     ],
 )
 def test_days_are_read_or_refused(tmp_path: Path, days: list[str], n: int, words: str) -> None:

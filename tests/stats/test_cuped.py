@@ -254,7 +254,7 @@ def test_a_covariate_that_foretells_everything_leaves_nothing_to_test(rng):
     x = rng.normal(0, 1, (2, 30))
     found = adjustment(*(Moments.of_values(1 + 2 * v, v) for v in x), y=0, xs=[1])
     assert found.pair.status == "zero_variance"
-    assert "foretell" in found.pair.reason
+    assert "predict" in found.pair.reason
     assert found.reduction == 1.0
 
 

@@ -76,6 +76,7 @@ class Watched(Shows):
         """The fields by name."""
         return {
             "status": self.status.to_dict(),
+            "checks": self.status.to_dict()["checks"],
             "entries": [{"seq": e.seq, "at": e.at, **e.body} for e in self.entries],
             "letter": None if self.letter is None else self.letter.digest,
             "paths": [str(p) for p in self.paths],

@@ -191,7 +191,8 @@ def advice(texts: Sequence[str]) -> str:
     lower = {trimmed(t).lower() for t in texts}
     if len(lower) == 1 and lower <= {yes for yes, _ in PAIRS}:
         (word,) = lower
-        return f"The column says {word!r} or nothing: write {dict(PAIRS)[word]!r} into the empty cells that mean it"
+        other = dict(PAIRS)[word]  # the rest of the column may be empty cells or numbers
+        return f"Write yes and no, or 1 and 0, in the whole column, and {other!r} into the empty cells that mean it"
     if lower & {word for pair in PAIRS for word in pair}:
         return "Write truth values as true and false, or yes and no, or 1 and 0, in the whole column"
     if any("," in t for t in texts):

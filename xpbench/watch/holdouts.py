@@ -92,7 +92,7 @@ class CumulativeEffect(Shows):
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
         out = {name: getattr(self, name) for name in self.__slots__}
-        return out | {"singles": [list(s) for s in self.singles], "why": list(self.why)}
+        return out | {"singles": [list(s) for s in self.singles], "why": list(self.why), "rows": list(self.rows)}
 
     def __repr__(self) -> str:
         return " ".join(self.sentences)

@@ -13,7 +13,8 @@ unit_days            what units did on each day, without exposures
 days_since_exposure  moments by days since exposure
 covariates           other metrics' past, and values of segments
 concurrent           other experiments on the same units
-identity             one person under several ids
+identity             one person under several ids, seen and counted
+people               events of all ids of a person belong to one unit, where the plan says so
 survey               one look over a whole log
 properties_seen      which properties its events carry, with examples
 list_experiments     which experiments a log holds
