@@ -23,7 +23,7 @@ import xpbench as xp
 from tests.data import spark_sessions
 from tests.data.logs import METRICS, clock_readings, frame_of, golden_plan, in_duckdb, plan_of
 from tests.data.test_oracle import GOLDEN, NAMES, ORACLE, events_of_lines, expected, oracle_log, sums, typed
-from xpbench.data import Stage
+from xpbench.data import ReadingStage
 from xpbench.data.engines.spark_log import SparkLog
 from xpbench.data.engines.spark_stop import SparkJobs
 from xpbench.data.logs.log import LogProperties
@@ -64,7 +64,7 @@ def test_golden_integers_and_moments_on_spark(spark: Any, path: Path, tmp_path: 
     plan = plan.changed(
         metrics=[{**m, "winsorize": {"upper": 0.9}} if m["key"] == "money" else m for m in plan.to_dict()["metrics"]]
     )
-    told: list[Stage] = []
+    told: list[ReadingStage] = []
     on_duckdb = xp.events(path, until="2026-01-12", slices=("segment",)).summarize(plan)
     on_spark = xp.events(spark.read.parquet(str(path)), until="2026-01-12", slices=("segment",)).summarize(
         plan, progress=told.append
@@ -90,7 +90,7 @@ def test_cancelling_on_spark_leaves_nothing(
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
 
-    def stop(stage: Stage) -> None:
+    def stop(stage: ReadingStage) -> None:
         if stage.done == stop_at:
             raise KeyboardInterrupt
 

@@ -18,7 +18,7 @@ from scipy import stats
 import xpbench as xp
 from tests.builders import claim, plan_document, split
 from tests.twins import is_real
-from xpbench.data import DuckDB, Stage, Summary
+from xpbench.data import DuckDB, ReadingStage, Summary
 from xpbench.errors import DataError
 
 
@@ -520,12 +520,12 @@ def test_ids_keep_leading_zeros(tmp_path: Path) -> None:
 
 
 def test_progress_tells_every_stage_and_can_cancel() -> None:
-    told: list[Stage] = []
+    told: list[ReadingStage] = []
     xp.units(frame_of()).summarize(PLAN, progress=told.append)
     assert [s.done for s in told] == list(range(1, len(told) + 1))
     assert all(s.of == len(told) for s in told)
 
-    def stop(stage: Stage) -> None:
+    def stop(stage: ReadingStage) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -145,7 +145,8 @@ def brightness(colour: str) -> float:
 def show_panel(page: Any) -> None:
     there = "() => window.jupyterapp?.commands.hasCommand('xpbench:show-experiments')"
     page.wait_for_function(there, timeout=60_000)  # a theme stands before all plugins are active
-    page.evaluate("async () => { await window.jupyterapp.commands.execute('xpbench:show-experiments'); }")
+    # before the layout is restored, restoring it would fold the panel away again
+    page.evaluate("async () => { await jupyterapp.restored; await jupyterapp.commands.execute('xpbench:show-experiments'); }")
     page.wait_for_selector("#xpbench-panel:not(.lm-mod-hidden)", timeout=90_000)
 
 
