@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from xpbench.lazy import earlier
 from xpbench.outward import csv_text, for_terminal
 from xpbench.outward import html as escape
 
@@ -138,3 +139,6 @@ class Table:
 
 def _align(column: TableColumn) -> str:
     return f" style='text-align:{'right;white-space:nowrap' if column.is_number else 'left'}'"
+
+
+__getattr__ = earlier(__name__, {"Column": "TableColumn"})
