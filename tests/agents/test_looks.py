@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import xpbench as xp
 from tests.agents.world import KEY, document, table
+from tests.builders import make_plan, metric
 from xpbench.agents.root import Root
 from xpbench.agents.tools import Desk
 from xpbench.errors import SealedError
@@ -112,3 +114,28 @@ def test_memo_and_portfolio_count_them(tmp_path: Path) -> None:
     found = portfolio(folder / "experiments")
     assert found.lines[0].agent_looks == 1
     assert "1 look by programs on behalf of people, in 1 experiment." in found.sentences
+
+
+def test_an_event_that_nobody_did_yet_is_zero_where_the_assistant_says_so(tmp_path: Path) -> None:
+    plan = make_plan([metric("done", "conversion", event="Done", window_days=2)], unit="distinct_id", key="t")
+    xp.register(plan, tmp_path / "experiments", by="Ana", retrospective=True)
+    rows = [("$experiment_started", f"u{i}", f"x{i}", "t", ["control", "beta"][i % 2]) for i in range(200)]
+    log = pd.DataFrame([*rows, ("Other", "zz", "z", None, None)])
+    log.columns = pd.Index(["event", "distinct_id", "$insert_id", "Experiment name", "Variant name"])
+    log.assign(time=pd.Timestamp("2026-01-03") + pd.to_timedelta(log.index, unit="h")).to_parquet(tmp_path / "log.parquet")
+    desk = Desk(Root(tmp_path), "Ana")
+    for tool in ("readout", "health"):
+        asked = {"key": "t", "data": "log.parquet"}
+        failed, answer = desk.call(tool, asked, ("probe", "1"))
+        assert (failed, answer["error"]["code"]) == (True, "XPB-D31")
+        assert "absent_events" in answer["error"]["remedy"]
+        failed, answer = desk.call(tool, {**asked, "absent_events": "zero"}, ("probe", "1"))
+        assert (failed, answer["sealed"]) == (False, True)
+        assert desk.call(tool, {**asked, "absent_events": "never"}, ("probe", "1"))[0]
+
+
+def test_a_table_has_no_absent_events(tmp_path: Path) -> None:
+    folder = project(tmp_path, agents=None, units=400)
+    asked = {"key": KEY, "data": "units0.csv", "absent_events": "zero"}
+    failed, answer = Desk(Root(folder), "Ana").call("readout", asked, ("probe", "1"))
+    assert (failed, answer["error"]["code"]) == (True, "XPB-G02")

@@ -442,6 +442,8 @@ def _is_flat(given: str) -> bool:
 
 def _looked_at(desk: Desk, args: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Any]:
     """The experiment, columns by their argument, and the source."""
+    from xpbench.data import events
+    from xpbench.data.logs.specification import LogSpecification
     from xpbench.experiment.outcomes import outcome_columns
     from xpbench.experiment.sources import source_of
 
@@ -451,7 +453,12 @@ def _looked_at(desk: Desk, args: Mapping[str, Any]) -> tuple[Any, dict[str, Any]
     for part, column in named.items():
         if column in outcome_columns(plan):
             raise InputError("XPB-G04", name=column, key=plan.key, part=plain(part))
-    return experiment, named, source_of(plan, desk.root.data(args["data"]), **named)
+    source = source_of(plan, desk.root.data(args["data"]), **named)
+    if "absent_events" in args:
+        if not isinstance(source, LogSpecification):
+            raise _argument("absent_events", args["absent_events"], "A table of units has no events", "Leave it out")
+        source = events(source.log, absent_events=args["absent_events"])
+    return experiment, named, source
 
 
 def _health(desk: Desk, args: Mapping[str, Any]) -> dict[str, Any]:
@@ -550,7 +557,12 @@ def _amend(desk: Desk, args: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-_SOURCE = {"key": KEY, "data": FILES, **COLUMNS}
+ABSENT = {
+    "type": "string",
+    "enum": ["refuse", "zero"],
+    "description": "zero: a metric's event that nobody did yet counts as zero; a typo would, too",
+}
+_SOURCE = {"key": KEY, "data": FILES, "absent_events": ABSENT, **COLUMNS}
 
 TOOLS: tuple[Tool, ...] = (
     Tool(
