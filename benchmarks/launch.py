@@ -238,13 +238,12 @@ def _season(runs: int) -> list[Row]:
 
 
 def _decay(runs: int) -> list[Row]:
-    rng = np.random.default_rng(7)
-    many = 6 * runs
+    rng = np.random.default_rng(20261201)  # not the seed on which the prior was chosen
+    many = 40 * runs  # the band is two points wide on each side, and the rate has to lie in it as it is
     found = [decay_world(rng) for _ in range(many)]
     told = sum(a for a, _ in found)
     rate = sum(b for _, b in found) / told
-    room = LIMIT * math.sqrt(0.16 / told)
-    holds = 0.78 - room <= rate <= 0.82 + room
+    holds = 0.78 <= rate <= 0.82
     return [_row("watch, 80 % forecast of decays", rate, told, "78 to 82 %", holds, none=many - told)]
 
 

@@ -55,7 +55,7 @@ def data_of(n: int, effect: float, first: str, last: str) -> Any:
 
 
 def analyst(jobs: Any, answers: Any) -> None:
-    """Do what stands on each line, and say how it went."""
+    """Do what each line says, and report how it went."""
     handle: Any = None
     readouts: dict[int, Any] = {}
     for line in jobs:
