@@ -272,7 +272,7 @@ def forest(readout: Any, *, level: float | None = None, style: Mapping[str, Any]
     down = alt.Scale(domain=[-0.5, count - 0.5], reverse=True, nice=False, zero=False)
     y = alt.Y("y:Q", scale=down, axis=None)
     digits = numbers.decimals(high - low, percent=True)
-    axis = percent_axis(f"+.{max(0, digits - 1)}%", orient="bottom", grid=True, zindex=0)
+    axis = percent_axis(f"+.{max(0, digits - 1)}%", ticks=5, orient="bottom", grid=True, zindex=0)
     x = alt.Scale(domain=[low, high], nice=False, zero=False)
     place = alt.X("lift:Q", scale=x, axis=axis)
     named = ["better", "worse", "same", "warn", "unclear"]
