@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import random
 import shutil
@@ -115,12 +116,15 @@ class Lane:
         blocked = trouble == "blocked storage"
         context, page = self.contexts[blocked], self.pages[blocked]
 
+        from playwright.async_api import Error
+
         async def dropped(route: Any) -> None:
             await route.abort("internetdisconnected")
 
         async def slow(route: Any) -> None:
             await asyncio.sleep(self.draw.uniform(0.05, 0.4))
-            await route.continue_()
+            with contextlib.suppress(Error):  # the page went on, and asks again
+                await route.continue_()
 
         handler = {"offline": dropped, "slow network": slow}.get(trouble)
         if handler:
