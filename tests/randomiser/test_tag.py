@@ -99,6 +99,8 @@ def test_a_tag_is_small(name: str, options: Any) -> None:
         ({"show": {"control": ".a{}", "beta": ".b"}}, "CSS selector"),
         ({"show": {"control": "</style>", "beta": ".b"}}, "CSS selector"),
         ({"relay": "javascript:alert(1)"}, "address"),
+        ({"relay": "//evil.example/expose"}, "address"),
+        ({"relay": "https:///expose"}, "address"),
         ({"relay": RELAY, "token": "a b"}, "token"),
         ({"id": "visitor()"}, "cookie:NAME"),
         ({"id": "mixpanel:abc", "plan": {"unit": "company_id"}}, "keeps no company_id"),
