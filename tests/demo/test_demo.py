@@ -128,7 +128,7 @@ def test_the_page_counts_a_visitor_once_through_relay_and_sandbox(tmp_path: Path
         said: list[str] = []
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(f"{box.pages_url}/")
-        page.wait_for_function("document.getElementById('told').textContent.indexOf('safe at the relay') > 0")
+        page.wait_for_function("document.getElementById('did').textContent.indexOf('has your one exposure') > 0")
         unit = page.evaluate("localStorage.getItem('xpb_id')")
         variant = xp.assign(plan, [unit])[0]
         assert exposed(box, 1) == {unit: variant}

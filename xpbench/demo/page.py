@@ -18,7 +18,7 @@ main{max-width:760px;margin:0 auto;padding:24px}
 .home a{display:inline-block;margin:6px 12px 0 0;padding:9px 16px;border-radius:6px;background:#1f5f8b;color:#fff}
 .home a{text-decoration:none}
 aside{margin-top:28px;padding:16px 20px;border:1px dashed #9aa8b8;border-radius:10px;font-size:15px}
-#told,#arrived{height:3em;margin:8px 0}
+#did,#arrived{height:3em;margin:8px 0}
 button{font:inherit;padding:4px 12px}
 """
 
@@ -31,21 +31,21 @@ _BETA = """<section class="home beta-home"><h1>What will you have when you retir
 <a href="#quote">Start your retirement quote</a></section>"""
 
 _ASIDE = """<aside><strong>What the tag did</strong> (this box is the demo's own)
-<p id="told">…</p><p id="arrived"></p>
+<p id="did">…</p><p id="arrived"></p>
 <p><button id="other">Be another visitor</button> &middot; force a variant, which counts nobody: {links}</p></aside>
 <script>
 (function () {{
-  var slot = "xpb:{key}", told = document.getElementById("told"), arrived = document.getElementById("arrived"), last = "";
+  var slot = "xpb:{key}", did = document.getElementById("did"), arrived = document.getElementById("arrived"), last = "";
   document.getElementById("other").onclick = function () {{
     localStorage.clear(); document.cookie = "xpb_id=;path=/;max-age=0"; location.href = location.pathname;
   }};
-  (function tell() {{
+  (function show() {{
     var kept = {{}}, text = "No exposure: the address forces a variant, or nothing of the part was in view yet.";
     try {{ kept = JSON.parse(localStorage.getItem(slot)) || {{}}; }} catch (error) {{}}
     if (kept.u) text = "You saw " + kept.v + ". The exposure waits until the relay answers.";
-    if (kept.s) text = "You are " + kept.s + " and see " + kept.v + ". Your one exposure is safe at the relay: reload.";
+    if (kept.s) text = "You are " + kept.s + " and see " + kept.v + ". The relay has your one exposure; a reload adds none.";
     if (location.search.indexOf("xpb-{key}=") > 0) text = "The address forces a variant: nobody is counted.";
-    if (text !== last) told.textContent = last = text;
+    if (text !== last) did.textContent = last = text;
     fetch("/arrived").then(function (r) {{ return r.ok ? r.json() : null; }}).then(function (counts) {{
       var names = Object.keys(counts || {{}}).sort();
       names = names.map(function (n) {{ return n + " " + counts[n]; }});
@@ -53,7 +53,7 @@ _ASIDE = """<aside><strong>What the tag did</strong> (this box is the demo's own
         ? "Exposures that reached the stand-in for Mixpanel: " + names.join(", ") + "."
         : "No exposure has reached the stand-in for Mixpanel yet.";
     }}).catch(function () {{ arrived.textContent = "The sandbox does not answer."; }});
-    setTimeout(tell, 700);
+    setTimeout(show, 700);
   }})();
 }})();
 </script>"""
