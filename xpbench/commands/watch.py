@@ -116,12 +116,18 @@ def add_notify(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def notified(args: argparse.Namespace, subject: str, sentences: list[str], value: Any) -> None:
-    """The answer, as a message where one is asked for; sent where a webhook is named."""
-    from xpbench.errors import WatchError, plain
-    from xpbench.watch.notify import message, send, webhook_of
+def ensure_sendable(args: argparse.Namespace) -> None:
+    """Return only if a message that is asked for can be made and has an address, before anything is put on record.
 
-    if args.webhook and args.notify not in ("slack", "teams"):
+    Raises:
+        WatchError: `XPB-W03`, a webhook without a message for Slack or Teams, or one that is not configured.
+    """
+    from xpbench.errors import WatchError, plain
+    from xpbench.watch.notify import webhook_of
+
+    if not args.webhook:
+        return
+    if args.notify not in ("slack", "teams"):
         raise WatchError(
             "XPB-W03",
             name=plain("--webhook"),
@@ -129,6 +135,13 @@ def notified(args: argparse.Namespace, subject: str, sentences: list[str], value
             rule=plain("A webhook takes a message for Slack or Teams"),
             remedy=plain("Add --notify slack or --notify teams"),
         )
+    webhook_of(args.webhook)
+
+
+def notified(args: argparse.Namespace, subject: str, sentences: list[str], value: Any) -> None:
+    """The answer, as a message where one is asked for; sent where a webhook is named (`ensure_sendable` has checked it)."""
+    from xpbench.watch.notify import message, send, webhook_of
+
     if not args.notify:
         answer(args, value, "\n".join(sentences))
         return
@@ -146,10 +159,7 @@ def run_watch(args: argparse.Namespace) -> int:
     from xpbench.watch.record import record_check
     from xpbench.watch.series import read_series
 
-    if args.webhook:
-        from xpbench.watch.notify import webhook_of
-
-        webhook_of(args.webhook)  # before anything is put on record
+    ensure_sendable(args)
     one = bool(args.events) != bool(args.data) and args.key and (args.by or args.power)
     if (args.events or args.data) and not one:
         raise WatchError(
@@ -241,10 +251,9 @@ def run_ramp(args: argparse.Namespace) -> int:
             rule=plain("A ramp is read from the log"),
             remedy=plain("Give --events FILES, or --power CHANGE to play it"),
         )
-    if args.webhook:
-        from xpbench.watch.notify import webhook_of
-
-        webhook_of(args.webhook)  # before anything is put on record
+    ensure_sendable(args)
+    if args.push:
+        _ensure_pushable(experiment.plan)
     source = log_of_files(args.events, schema=args.schema, time_zone=args.time_zone, until=args.until)
     found = experiment.ramp(source, by=args.by)
     lines = [repr(found)]
@@ -252,19 +261,44 @@ def run_ramp(args: argparse.Namespace) -> int:
     if args.go_on and found.answer == "go on" and found.next_share is not None:
         experiment = experiment.ramp_on(by=args.by)
         lines.append(f"Stage {found.stage + 1} is in force: {found.next_share:.0%} of the units.")
-    if args.push and found.answer != "hold":
+    if args.push and (found.answer != "hold" or found.row == "rolled-back"):
         lines.append(_pushed(experiment, found, by=args.by))
     notified(args, f"Ramp of {args.key}: {found.answer}", lines, found.to_dict())
     return DONE if found.answer == "go on" else NO
+
+
+def _ensure_pushable(plan: Any) -> None:
+    """Return only if the share can go out, before anything is put on record: in force here and not there is two truths.
+
+    Raises:
+        WatchError: `XPB-W03`, the plan's share is not in a flag of Mixpanel.
+        MixpanelError: `XPB-M01`, the environment names no account.
+    """
+    from xpbench.errors import WatchError, plain
+    from xpbench.mixpanel.account import Account
+
+    if plan.assignment is not None and plan.assignment.hash != "mixpanel":
+        raise WatchError(
+            "XPB-W03",
+            name=plain("--push"),
+            value=plain(f"for a plan whose units are assigned by {plan.assignment.hash}"),
+            rule=plain("It moves the share of a flag that Mixpanel assigns by (assignment.hash: mixpanel)"),
+            remedy=plain("Leave --push out, and set the share where units are assigned"),
+        )
+    Account.from_environment()
 
 
 def _pushed(experiment: Any, found: Any, *, by: str | None) -> str:
     """Mixpanel in step with the share in force, or with everyone on control."""
     from xpbench.mixpanel.client import Client
 
+    last = next((e.kind for e in reversed(experiment.ledger.entries()) if e.kind in ("rolled_back", "launched", "decided")), "")
     with Client.from_environment() as client:
-        reason = f"Ramp: {found.sentence}" if found.answer == "roll back" else None
+        # what is on record already is pushed again, and not recorded again
+        reason = f"Ramp: {found.sentence}" if found.answer == "roll back" and last != "rolled_back" else None
         step = experiment.sync(client, roll_back=reason, by=by)
+    if not step.in_step:
+        return f"Mixpanel still differs: {'; '.join(map(str, step.left))}."
     return f"Mixpanel: {', '.join(step.did)}." if step.did else "Mixpanel holds it already."
 
 
