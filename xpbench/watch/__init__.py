@@ -9,6 +9,7 @@ series            what the watch reads: a row per day, metric and group
 from_events       the same, made from the export that the experiment was read from
 estimators        what shipping changed, as a pair of means
 forecast          what a lift that fades or grows is worth in the long run
+fading            whether it fades or grows: novelty, on the ratio scale
 ramp              go on, hold or roll back, by guardrails over all stages
 record            one check, on record
 power             how likely a regression is found
@@ -30,6 +31,7 @@ from xpbench.lazy import loads
 if TYPE_CHECKING:
     from xpbench.watch.contract import CheckDate, WatchState, WatchStatus, watch_status
     from xpbench.watch.estimators import holdback, pre_post, staggered
+    from xpbench.watch.fading import NoveltyVerdict, novelty_of
     from xpbench.watch.forecast import LiftForecast, forecast_of
     from xpbench.watch.from_events import WatchSeries, series_from_events
     from xpbench.watch.holdouts import CumulativeEffect, cumulative_effect, holdout_halves
@@ -47,6 +49,8 @@ _HOMES = {
     "holdback": "estimators",
     "pre_post": "estimators",
     "staggered": "estimators",
+    "NoveltyVerdict": "fading",
+    "novelty_of": "fading",
     "LiftForecast": "forecast",
     "forecast_of": "forecast",
     "WatchSeries": "from_events",
@@ -74,6 +78,7 @@ __all__ = [
     "CumulativeEffect",
     "Group",
     "LiftForecast",
+    "NoveltyVerdict",
     "Portfolio",
     "RampAnswer",
     "RampPower",
@@ -86,6 +91,7 @@ __all__ = [
     "forecast_of",
     "holdback",
     "holdout_halves",
+    "novelty_of",
     "portfolio",
     "pre_post",
     "ramp_power",
