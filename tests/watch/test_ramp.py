@@ -152,7 +152,7 @@ def test_a_stage_that_cant_be_tested_never_goes_on_the_word_of_the_one_before() 
     for nt in (0, 30):
         later = [(d, 2000, nt, 0.2, 0.2) for d in days_from(5, 5)]
         (row,) = guard_rows(ramp_plan(), summary_of_days(first + later), starts)
-        assert (row.state, row.reason) == ("not tested", "fewer than 200 units in an arm of stage 2")
+        assert (row.state, row.reason) == ("not tested", "fewer than 200 units with a whole window in an arm of stage 2")
     full = [(d, 2000, 2000, 0.2, 0.2) for d in days_from(5, 5)]
     (row,) = guard_rows(ramp_plan(), summary_of_days(first + full), starts)
     assert row.state == "within margin"

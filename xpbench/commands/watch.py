@@ -79,14 +79,21 @@ def add_parsers(subparsers: Any) -> None:
         "holdout",
         help="what everything that shipped changed together, next to the sum of the single lifts",
         description="A holdout across experiments: its half that sees only what shipped against the one that sees nothing new, "
-        "from a table with one row for each unit. Exit 1 where the halves are not half and half, or met an experiment.",
+        "from the event log since it began (--events, --since), or from a table with a row for each unit (--units, --column). "
+        "Exit 1 where the halves are not half and half, drift apart, or met an experiment.",
     )
     held.add_argument("key", help="an experiment whose plan has the holdout (assignment.holdout)")
     held.add_argument("--root", default="experiments", help="folder of all experiments")
-    held.add_argument("--units", required=True, help="table with one row per unit: CSV or Parquet")
+    held.add_argument("--events", nargs="+", help="event log: JSON Lines, Parquet or CSV files, or the folder of a pull")
+    held.add_argument("--since", metavar="DAY", help="with --events: first day of the holdout, such as 2026-01-01")
+    held.add_argument("--schema", action="append", default=[], metavar="PART=COLUMN", help="as for xpbench readout")
+    held.add_argument("--time-zone", default="UTC", help="zone of the log's times, for Mixpanel projects from before 2023")
+    held.add_argument("--until", metavar="TIME", help="up to when the log is complete; the time of its last event if missing")
+    held.add_argument("--trigger", help="with --events: event that makes a unit active; any event if missing")
+    held.add_argument("--units", help="table with one row per unit: CSV or Parquet")
     held.add_argument("--unit", help="column of the unit's id; the plan's unit if missing")
-    held.add_argument("--column", required=True, help="column with the metric since the holdout began")
-    held.add_argument("--metric", help="key of the metric in the plans, for the single lifts; the column if missing")
+    held.add_argument("--column", help="with --units: column with the metric since the holdout began")
+    held.add_argument("--metric", help="key of the metric in the plans; with --units the column if missing")
     held.add_argument("--direction", choices=["increase", "decrease"], default="increase", help="which way is better")
     held.add_argument("--confidence", type=float, default=0.95, help="level of the interval")
     held.add_argument("--exposed", metavar="FILE", help="units that any experiment exposed: a table with the column of the id")
@@ -338,21 +345,73 @@ def _adopted(pairs: list[str]) -> dict[str, str | None]:
 
 def run_holdout(args: argparse.Namespace) -> int:
     """The cumulative effect of what shipped, from the halves of a holdout."""
-    from xpbench.errors import WatchError, nearest, plain
     from xpbench.experiment import open_experiment
-    from xpbench.randomiser.tables import whole
-    from xpbench.watch.holdouts import SRM_ALPHA, cumulative_effect
-    from xpbench.watch.past_experiments import portfolio
+    from xpbench.watch.holdouts import SRM_ALPHA, holdout_of
 
     plan = open_experiment(args.key, args.root).plan
-    if plan.assignment is None or plan.assignment.holdout is None:
+    holdout_of(plan)  # before anything is read
+    found = _held_of_log(args, plan) if _has_log(args) else _held_of_table(args, plan)
+    answer(args, found.to_dict(), "\n".join(found.sentences))
+    drifts = found.drift_p is not None and found.drift_p < SRM_ALPHA
+    return NO if found.ratio_p < SRM_ALPHA or found.met or drifts else DONE
+
+
+def _has_log(args: argparse.Namespace) -> bool:
+    """Whether a holdout is read from a log, with all that takes; a table takes other arguments.
+
+    Raises:
+        WatchError: `XPB-W03`, neither is whole, or both are given.
+    """
+    from xpbench.errors import WatchError, plain
+
+    log = [args.events, args.since, args.metric]
+    table = [args.units, args.column]
+    if bool(args.events) != bool(args.units) and all(log if args.events else table):
+        return bool(args.events)
+    raise WatchError(
+        "XPB-W03",
+        name=plain("What is given"),
+        value=plain("both a log and a table" if args.events and args.units else "not enough to read a holdout"),
+        rule=plain("A holdout is read from a log since a day, or from a table with one row for each unit"),
+        remedy=plain("Give --events, --since and --metric, or --units and --column"),
+    )
+
+
+def _held_of_log(args: argparse.Namespace, plan: Any) -> Any:
+    from datetime import date
+
+    from xpbench.errors import WatchError, plain
+    from xpbench.experiment.sources import log_of_files
+    from xpbench.watch.holdouts import cumulative_effect_of_log
+    from xpbench.watch.past_experiments import portfolio
+
+    try:
+        since = date.fromisoformat(args.since)
+    except ValueError:
         raise WatchError(
             "XPB-W03",
-            name=plain("assignment.holdout"),
-            value=plain("missing"),
-            rule=plain("The plan says which units are held out of every experiment"),
-            remedy=plain("Name an experiment whose plan has a holdout"),
-        )
+            name=plain("--since"),
+            value=args.since,
+            rule=plain("A day is written 2026-01-01"),
+            remedy=plain("Correct it"),
+        ) from None
+    return cumulative_effect_of_log(
+        log_of_files(args.events, schema=args.schema, time_zone=args.time_zone, until=args.until),
+        plan,
+        metric=args.metric,
+        since=since,
+        portfolio=portfolio(args.root),
+        confidence=args.confidence,
+        trigger=args.trigger,
+    )
+
+
+def _held_of_table(args: argparse.Namespace, plan: Any) -> Any:
+    from xpbench.errors import WatchError, nearest, plain
+    from xpbench.randomiser.tables import whole
+    from xpbench.watch.holdouts import cumulative_effect, holdout_of
+    from xpbench.watch.past_experiments import portfolio
+
     unit = args.unit or plan.unit
     table = whole(args.units, as_text=(unit,))
     for name in (unit, args.column):
@@ -365,18 +424,16 @@ def run_holdout(args: argparse.Namespace) -> int:
                 remedy=plain(nearest(name, table.column_names)),
             )
     exposed = whole(args.exposed, as_text=(unit,))[unit].to_pylist() if args.exposed else None
-    found = cumulative_effect(
+    return cumulative_effect(
         table[unit].to_pylist(),
         table[args.column].to_pylist(),
-        plan.assignment.holdout,
+        holdout_of(plan),
         metric=args.metric or args.column,
         portfolio=portfolio(args.root),
         direction=args.direction,
         confidence=args.confidence,
         exposed=exposed,
     )
-    answer(args, found.to_dict(), "\n".join(found.sentences))
-    return NO if found.ratio_p < SRM_ALPHA or found.met else DONE
 
 
 def run_portfolio(args: argparse.Namespace) -> int:

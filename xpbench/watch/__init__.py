@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from xpbench.watch.fading import NoveltyVerdict, novelty_of
     from xpbench.watch.forecast import LiftForecast, forecast_of
     from xpbench.watch.from_events import WatchSeries, series_from_events
-    from xpbench.watch.holdouts import CumulativeEffect, cumulative_effect, holdout_halves
+    from xpbench.watch.holdouts import CumulativeEffect, cumulative_effect, cumulative_effect_of_log, holdout_halves
     from xpbench.watch.past_experiments import Portfolio, portfolio
     from xpbench.watch.power import watch_power, watch_power_of, watch_power_pre_post
     from xpbench.watch.ramp import RampAnswer, RampPower, ramp_power
@@ -57,6 +57,7 @@ _HOMES = {
     "series_from_events": "from_events",
     "CumulativeEffect": "holdouts",
     "cumulative_effect": "holdouts",
+    "cumulative_effect_of_log": "holdouts",
     "holdout_halves": "holdouts",
     "Portfolio": "past_experiments",
     "portfolio": "past_experiments",
@@ -88,6 +89,7 @@ __all__ = [
     "WatchState",
     "WatchStatus",
     "cumulative_effect",
+    "cumulative_effect_of_log",
     "forecast_of",
     "holdback",
     "holdout_halves",

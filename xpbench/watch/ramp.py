@@ -248,7 +248,10 @@ def guard_rows(plan: Plan, summary: Summary, starts: Sequence[datetime]) -> tupl
             if row.state in ("open", "within margin") and here not in alone and not isinstance(metric, Quantile):
                 # what earlier stages say is no answer about this one
                 row = GuardRow(
-                    metric.key, variant.key, "not tested", reason=f"fewer than {MIN_UNITS} units in an arm of {here}"
+                    metric.key,
+                    variant.key,
+                    "not tested",
+                    reason=f"fewer than {MIN_UNITS} units with a whole window in an arm of {here}",
                 )
             out.append(row)
     return tuple(out)
