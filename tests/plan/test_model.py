@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import xpbench as xp
-from xpbench.errors import InputError, InvalidPlan, PlanError
 from xpbench.cli import main
+from xpbench.errors import InputError, InvalidPlan, PlanError
 from xpbench.forecast.power import plan_power
 from xpbench.plan import check, load_plan, template, template_names
 from xpbench.plan.schema import PATH, schema_text
