@@ -8,6 +8,7 @@ from tests.memo.making import PLAN, decided
 from xpbench.memo.content.metrics import _forest_rows, forest_plots, metric_row
 from xpbench.memo.markdown import markdown
 from xpbench.memo.names import variant_labels
+from xpbench.verifier.said import NUMBER, trace
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +44,17 @@ def test_the_first_page_has_the_rows_of_the_variant_that_it_decides_about(memo):
     wanted = {i for i, r in enumerate(rows) if r["variant"] == "v8" and r["role"] == "primary"}
     assert wanted <= shown
     assert "v8 before others" in str(forest["forest_note"])
+
+
+def test_every_number_of_the_voice_of_a_cv_is_in_the_memo_and_no_other_is(memo):
+    lines = memo.sentences("cv")
+    assert 2 <= len(lines) <= 5
+    assert "A/B test of" in lines[0]
+    text, cells = " ".join(lines), memo.payload["page"]["cells"]
+    found = trace(text, cells)
+    assert len(found) >= 5
+    assert [t for t in found if not t.ok] == []
+    for number in NUMBER.finditer(text):
+        for i in (i for i in range(*number.span()) if text[i].isdigit()):
+            changed = text[:i] + str((int(text[i]) + 5) % 10) + text[i + 1 :]
+            assert any(not t.ok for t in trace(changed, cells)), changed
