@@ -8472,6 +8472,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
     "basis.differs": ("differs from the rule of the plan, which says: {rule_says} ({rows})",),
     "forest.note": (
+        "{shown} of {all} rows: primary metrics first, {variant} before others, then its guardrails and metrics. The appendix "
+        "shows the other rows on the same scale.",
         "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The appendix shows the other "
         "rows on the same scale.",
         "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The other rows stand in the "
@@ -8856,7 +8858,7 @@ def impact_sentences(payload: Mapping[str, Any]) -> tuple[str, str]:
     readout = payload["readout"]
     if "INVALID" in readout["stamps"]:
         failed = [c["title"] for c in readout["health"] if c["gate"] and c["status"] == "fail"]
-        return say("impact.invalid", failed=", ".join(failed) or "see below"), say("impact.invalid_next")
+        return say("impact.invalid", failed="; ".join(failed) or "see below"), say("impact.invalid_next")
     row = subject(readout)
     if row is None:
         return say("impact.nothing"), say("impact.nothing_next")
@@ -8914,6 +8916,7 @@ class ForestRow:
         status: `ok`, or a word why there is nothing to draw.
         of: Name of the variant where there are several; it leads the second line.
         index: Place of the row in the readout; -1 for its place in the picture.
+        level: Level of the interval where it is not the heading's, such as `90 % interval`.
     """
 
     label: str
@@ -8934,6 +8937,7 @@ class ForestRow:
     status: str = "ok"
     of: str = ""
     index: int = -1
+    level: str = ""
 
 
 ARROW = " → "
@@ -8963,8 +8967,9 @@ def shorten(text: str, cells: int) -> str:
 
 
 def _forest_rows(
-    readout: Mapping[str, Any], treatments: Sequence[str], rows: Sequence[Mapping[str, Any]]
+    readout: Mapping[str, Any], treatments: Sequence[str], rows: Sequence[Mapping[str, Any]], usual: str
 ) -> list[ForestRow]:
+    """Lines of the picture; one whose interval is not at the `usual` level says which it is."""
     lines = []
     for index, (text, row) in enumerate(zip(rows, readout["rows"], strict=True)):
         good = 1 if row["direction"] == "increase" else -1
@@ -8997,6 +9002,7 @@ def _forest_rows(
                 else NOT_ENOUGH,
                 of=shorten(str(text["variant"]), 20) if len(treatments) > 1 else "",
                 index=index,
+                level=f"{text['level']} interval" if row["lift"] is not None and text["level"] != usual else "",
             )
         )
     return lines
@@ -9076,10 +9082,10 @@ def _svg(width: float, height: float, title: str, description: str, parts: Seque
 WIDTH = 940
 
 
-_LEFT, _RIGHT = 268, 600
+_LEFT, _RIGHT = 280, 604
 
 
-_LEFT, _RIGHT = 268, 600
+_LEFT, _RIGHT = 280, 604
 
 
 ROLES: Mapping[str, str] = {"primary": "PRIMARY", "secondary": "SECONDARY", "guardrail": "GUARDRAILS"}
@@ -9128,9 +9134,10 @@ def _forest_row(
     note = " · ".join(filter(None, (row.of, row.note)))
     out = [
         _figures_text(0, y + 16, row.label, "strong" if row.role == "primary" else "", cells=30),
-        _figures_text(0, y + 32, note, "muted small", cells=44) if note else "",
-        _figures_text(_LEFT - 18, y + 21, row.mark, f"mid strong {row.tone}") if row.mark else "",
+        _figures_text(0, y + 32, note, "muted small", cells=48) if note else "",
+        _figures_text(_LEFT - 18, y + 16, row.mark, f"mid strong {row.tone}") if row.mark else "",
         _figures_text(_RIGHT + 14, y + 21, row.shown, "strong", mark=f"{marks}.{index}.shown"),
+        _figures_text(_RIGHT + 14, y + 35, row.level, "muted small") if row.level else "",
         _figures_text(WIDTH, y + 21, row.means, "muted end", mark=f"{marks}.{index}.means"),
     ]
     top, height = y + 3, _figures_ROW - 10
@@ -9250,10 +9257,12 @@ def forest_plots(
     treatments = [v["key"] for v in plan["variants"] if not v.get("control")]
     control = next((labels[v["key"]] for v in plan["variants"] if v.get("control")), "control")
     treatment = labels[treatments[0]] if len(treatments) == 1 else "treatment"
-    lines = _forest_rows(readout, treatments, rows)
+    usual = share_text(plan["model"]["confidence"])
+    lines = _forest_rows(readout, treatments, rows, usual)
+    unless = " unless named" if any(line.level for line in lines) else ""
     draw = partial(
         forest,
-        heading=f"lift vs {shorten(control, 16)}, {interval_name(readout, plan)}",
+        heading=f"lift vs {shorten(control, 16)}, {interval_name(readout, plan)}{unless}",
         means_heading=f"{shorten(control, 13)}{ARROW}{shorten(treatment, 13)}",
     )
     if len(lines) <= FIRST_PAGE:
@@ -9262,9 +9271,10 @@ def forest_plots(
     main = decision["variant"] or readout["recommendation"]["variant"] or treatments[0]
 
     def weight(i: int) -> tuple[int, int]:
+        """Primary metrics of the variant that is decided about come first: of many treatments not all fit."""
         row = readout["rows"][i]
-        order = {"primary": 0, "guardrail": 1, "secondary": 2}[row["role"]]
-        return (order if row["role"] == "primary" or row["variant"] == main else 3 + order, i)
+        order = {"primary": 0, "guardrail": 2, "secondary": 3}[row["role"]]
+        return (order if row["variant"] == main else {0: 1, 2: 4, 3: 5}[order], i)
 
     count = max(FIRST_PAGE - max(len(treatments) - 3, 0) // 2, 5)  # the split of many variants takes room as well
     picked = set(sorted(range(len(lines)), key=weight)[:count])
@@ -9377,6 +9387,12 @@ def run_dates(readout: Mapping[str, Any]) -> tuple[str, str, int] | None:
         return None
     a, b = date.fromisoformat(first[:10]), date.fromisoformat(last[:10])
     return a.isoformat(), b.isoformat(), (b - a).days + 1
+
+
+def who_took_part(unit: str) -> str:
+    """Units by their name in the plural where it is a word, such as `visitors`; else `units (name)`."""
+    word = units_word(unit)
+    return word if word != "units" or unit == "unit" else f"units ({unit})"
 
 
 def _rollout(plan: Mapping[str, Any]) -> str:
@@ -9660,7 +9676,7 @@ def money(readout: Mapping[str, Any]) -> str:
     main = subject(readout)
     if main is None or "INVALID" in readout["stamps"]:
         return ""
-    parts = []
+    parts, who = [], units_word(readout["plan"]["unit"])
     for row in readout["rows"]:
         metric = next(m for m in readout["plan"]["metrics"] if m["key"] == row["metric"])
         if row["variant"] != main["variant"] or row["role"] == "guardrail" or not metric.get("currency"):
@@ -9674,7 +9690,7 @@ def money(readout: Mapping[str, Any]) -> str:
         values = [round_to(per * row[k], 3) for k in ("effect", "ci_low", "ci_high")]
         decimals = decimals_for(values[2] - values[1])
         point, low, high = (fixed(v, decimals, signed=True) for v in values)
-        where = "a month, if every unit had it" if pace else "for every 1,000 units"
+        where = f"a month, if all {who} had it" if pace else f"for every 1,000 {who}"
         name = named(row["label"])
         parts.append(f"{name}: {point} {metric['currency']} {where} (from {low} to {high})")
     return f"In money: {'; '.join(parts)}." if parts else ""
@@ -9702,7 +9718,7 @@ def run_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[s
         "dates": f"{dates[0]} to {dates[1]}" if dates else "",
         "days": number_of(dates[2], "day") if dates else "",
         "total": whole(total),
-        "unit": plan["unit"],
+        "who": who_took_part(plan["unit"]),
         "audience": plan.get("audience") or "",
         "traffic": _rollout(plan),
         "units": [
@@ -10268,7 +10284,7 @@ def _invalid(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> WhatNow:
     days = _days(plan, readout, units) if units else None
     takes = [failed[0]["next_step"]] if failed else []
     takes += [f"Then a new run of {number_of(units, 'unit')}{_in_days(days)}; nothing of this one counts."] if units else []
-    why = f"{', '.join(c['title'] for c in failed[:2])} failed." if failed else "A gating check failed."
+    why = f"{'; '.join(c['title'] for c in failed[:2])}: failed." if failed else "A gating check failed."
     return WhatNow("invalid", "health gate", why, tuple(takes), "", _new_run(plan), "Restart", units, days)
 
 
@@ -10563,7 +10579,7 @@ def _year(readout: Mapping[str, Any], outcome: str) -> str:
         text += f", {fixed(round_to(amount * (metric.get('worth') or 1.0), 3), 0, signed=True)} {metric['currency']},"
     return (
         f"Allowing for luck the lift is about {percent(small, lift_decimals(main), signed=True)}: {text} in a year, if "
-        f"every unit had it at {traffic[1]}."
+        f"all {units_word(readout['plan']['unit'])} had it at {traffic[1]}."
     )
 
 
@@ -11479,7 +11495,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "98b8e30dac712a878b7a0a97028da81f46d46b1c3173cdf82db700feaf37b9dc": (
+    "8f99ba75914d7a85d9ae4bde6d920a02648f870b43779b535b4ad06cef4eb2c8": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -11525,7 +11541,7 @@ TEMPLATES = {
     '.facts p{font-size:15px}\n'
     '.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(260px,1fr));gap:8px 32px}\n'
     '.run{display:flex;flex-wrap:wrap;gap:2px 20px;font-size:13px;margin:0 0 14px}.run b{font-weight:600}.shots{display:flex;flex-wrap:wrap;gap:12px;margin:12px 0}.shots figure{margin:0;max-width:280px}.shots img{max-width:100%;max-height:180px;border:1px solid var(--line)}\n'
-    '.two{display:grid;grid-template-columns:1.2fr 1fr;gap:8px 32px;margin:12px 0}.two h2.more{margin-top:8px}.two h2{margin:0 0 2px;padding:0;border:0;font-size:13px;font-weight:400;line-height:1.45;color:var(--muted)}.two ul{list-style:none;padding:0}.two li{margin-top:2px}\n'
+    '.two{display:grid;grid-template-columns:1.2fr 1fr;gap:8px 32px;margin:12px 0}.two h2.more{margin-top:8px}.two code{display:inline-block}.two h2{margin:0 0 2px;padding:0;border:0;font-size:13px;font-weight:400;line-height:1.45;color:var(--muted)}.two ul{list-style:none;padding:0}.two li{margin-top:2px}\n'
     '.small p{font-size:13px}.phone{display:none;list-style:none;padding:0;margin:16px 0}.phone li{border-bottom:1px solid var(--line);padding:8px 0}\n'
     '#audit{margin:24px 4px 0 0}label[for=audit]{cursor:pointer;font-size:13px}\n'
     '.voices dt{font-size:13px;color:var(--muted);margin-top:10px}.voices dd{margin:0}\n'
@@ -11544,6 +11560,7 @@ TEMPLATES = {
     '.wide,figure{--on:var(--ground);background:linear-gradient(90deg,var(--on) 40%,transparent) 0 0/32px 100% local,linear-gradient(270deg,var(--on) 40%,transparent) 100% 0/32px 100% local,linear-gradient(90deg,var(--line),transparent) 0 0/10px 100%,linear-gradient(270deg,var(--line),transparent) 100% 0/10px 100%;background-repeat:no-repeat}\n'
     '.tint .wide{--on:var(--tint)}\n'
     '.prov th{width:32%;font-weight:400;color:var(--muted)}\n'
+    '.notice ul{margin:8px 0 0;padding-left:18px}.notice li+li{margin-top:6px}\n'
     '.notice{border-left:4px solid var(--worse);background:var(--raised);padding:12px 20px;margin:20px 0}\n'
     '{{ ink|safe }}\n'
     '@media screen{ #audit:not(:checked)~.appendix{display:none}}\n'
@@ -11573,7 +11590,7 @@ TEMPLATES = {
     '<section aria-label="Summary for decision makers">\n'
     '<div class="top"><span>Decision memo</span><span>{{ c.key }} · {{ c.owner }} · {{ c.made }}</span></div>\n'
     '<p class="title">{{ c.title }}</p>\n'
-    '<p class="run tab">{% if c.run.dates %}<span><b>{{ c.run.dates }}</b>, {{ c.run.days }}</span>{% else %}<span>The data name no dates</span>{% endif %}<span><b>{{ c.run.total }}</b> units ({{ c.run.unit }}): {% for u in c.run.units %}{{ u.variant }} {{ u.n }}{{ ", " if not loop.last }}{% endfor %}</span><span>{% if c.run.audience %}{{ c.run.audience }}; {% endif %}{{ c.run.traffic }}</span>{% for l in c.run.links %}<a href="{{ l.url }}" rel="noopener noreferrer">{{ l.title }}</a>{% endfor %}</p>\n'
+    '<p class="run tab">{% if c.run.dates %}<span><b>{{ c.run.dates }}</b>, {{ c.run.days }}</span>{% else %}<span>The data name no dates</span>{% endif %}<span><b>{{ c.run.total }}</b> {{ c.run.who }}: {% for u in c.run.units %}{{ u.variant }} {{ u.n }}{{ ", " if not loop.last }}{% endfor %}</span><span>{% if c.run.audience %}{{ c.run.audience }}; {% endif %}{{ c.run.traffic }}</span>{% for l in c.run.links %}<a href="{{ l.url }}" rel="noopener noreferrer">{{ l.title }}</a>{% endfor %}</p>\n'
     '{% if c.stamps %}\n'
     '<ul class="stamps">{% for s in c.stamps %}<li>{{ stamp(s.word, "worse" if s.word == "INVALID" else "warn") }} <span class="small">{{ s.means }}</span></li>{% endfor %}</ul>\n'
     '{% endif %}\n'
@@ -11593,9 +11610,9 @@ TEMPLATES = {
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '{% if c.forest %}\n'
     '<figure tabindex="0" class="wideonly">{% if c.forest_note %}<figcaption>{{ c.forest_note }}</figcaption>{% endif %}{{ c.forest|safe }}</figure>\n'
-    '<ul class="phone tab">{% for r in c.rows %}<li><strong>{{ r.label }}</strong>{% if c.several %} · {{ r.variant }}{% endif %} <span class="quiet small">{{ r.role }}</span><br>{{ r.shown }}<br><span class="{{ r.tone }}">{{ r.mark }} {{ r.word }}</span> <span class="quiet small">{{ r.control }} → {{ r.treatment }}{% if r.margin %}, margin {{ r.margin }}{% endif %}</span></li>{% endfor %}</ul>\n'
+    '<ul class="phone tab">{% for r in c.rows %}<li><strong>{{ r.label }}</strong>{% if c.several %} · {{ r.variant }}{% endif %} <span class="quiet small">{{ r.role }}</span><br>{{ r.shown }} <span class="quiet small">{{ r.level }} interval</span><br><span class="{{ r.tone }}">{{ r.mark }} {{ r.word }}</span> <span class="quiet small">{{ r.control }} → {{ r.treatment }}{% if r.margin %}, margin {{ r.margin }}{% endif %}</span></li>{% endfor %}</ul>\n'
     '{% else %}\n'
-    '<div class="notice"><p><strong>No effect is shown on this page.</strong> {% for h in c.health if h.gate and h.status == "fail" %}{{ h.title }}: {{ h.meaning }} {{ h.next_step }} {% endfor %}The numbers are in the appendix for diagnosis only.</p></div>\n'
+    '<div class="notice"><p><strong>No effect is shown on this page.</strong> The numbers are in the appendix for diagnosis only.</p><ul>{% for h in c.health if h.gate and h.status == "fail" %}<li><strong>{{ h.title }}.</strong> {{ h.meaning }} {{ h.next_step }}</li>{% endfor %}</ul></div>\n'
     '{% endif %}\n'
     '{% if c.run.pictures %}<div class="shots">{% for u in c.run.units if u.picture %}<figure><figcaption>{{ u.variant }}</figcaption><img src="{{ u.picture }}" alt="{{ u.variant }}"></figure>{% endfor %}</div>{% endif %}\n'
     '<div class="two small">\n'
@@ -11672,8 +11689,8 @@ TEMPLATES = {
     '{% for h in c.health if h.status in ("fail", "warn") %}<li><strong>{{ h.title }}: <span class="{{ h.tone }}">{{ h.word }}</span></strong>{% if h.gate %} <span class="quiet small">gate</span>{% endif %}<br>{{ h.meaning }} {{ h.next_step }}{% if h.evidence %}<br><span class="small quiet tab">{{ h.evidence }}</span>{% endif %}</li>\n'
     '{% endfor %}</ul>\n'
     '{% for status in ("pass", "not answerable") %}{% set group = c.health|selectattr("status", "equalto", status)|list %}{% if group %}\n'
-    '<div class="wide" tabindex="0"><table class="compact"><caption>{{ group|length }} {{ group[0].word }}</caption><thead><tr><th scope="col">Check</th><th scope="col">Gate</th><th scope="col">Finding</th></tr></thead><tbody>\n'
-    '{% for h in group %}<tr><th scope="row" class="light">{{ h.title }}</th><td data-l="Gate">{{ "gate" if h.gate else "" }}</td><td data-l="Finding">{{ h.meaning }}{% if status == "not answerable" and h.next_step != "Nothing to do." %} {{ h.next_step }}{% endif %}</td></tr>\n'
+    '<div class="wide" tabindex="0"><table class="compact"><caption>{{ group|length }} {{ group[0].word }}</caption><thead><tr><th scope="col">Check</th><th scope="col" class="nowrap">Gate</th><th scope="col">Finding</th></tr></thead><tbody>\n'
+    '{% for h in group %}<tr><th scope="row" class="light">{{ h.title }}</th><td data-l="Gate" class="nowrap">{{ "gate" if h.gate else "" }}</td><td data-l="Finding">{{ h.meaning }}{% if status == "not answerable" and h.next_step != "Nothing to do." %} {{ h.next_step }}{% endif %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '{% endif %}{% endfor %}\n'
     '\n'
