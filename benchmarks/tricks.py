@@ -323,6 +323,20 @@ def copy_the_folder(a: Analyst) -> Any:
     return ship(xp.open_experiment("beta-final", a.root), readout)
 
 
+def shop_among_plans(a: Analyst) -> Any:
+    """Register two plans with other primary metrics for the same units, and show the one that wins"""
+    e, frame = a.register(), a.world(0.1).rename(columns={"y": "z", "z": "y"})
+    e.readout(a.read(frame))
+    other = a.plan().to_dict()
+    other["key"], other["metrics"][0]["role"], other["metrics"][1]["role"] = "beta-2", "secondary", "primary"
+    other["hypothesis"] = claim([{"metric": "z", "direction": "increase"}], change="i")
+    if a.source == "log":
+        other["exposure"] = {"experiment": "beta", "start": "2026-01-01"}
+    a.now = BEFORE
+    second = a.reopen(xp.register(xp.Plan(**other), a.root, by="ana", clock=a.clock).key)
+    return ship(second, second.readout(a.read(frame)))
+
+
 def memo_of_an_older_run(a: Analyst) -> Any:
     """Show the memo of a decision that was superseded"""
     e = a.register()
@@ -340,7 +354,7 @@ TRICKS: dict[str, tuple[Callable[[Analyst], Any], str]] = {
         register_after, drop_a_look, better_of_two, swap_the_primary, widen_a_margin, lower_a_gate, shorten_the_horizon,
         loosen_the_level, restart_until_it_wins, shop_segments, other_variant_column, shop_for_an_end, delete_outcomes,
         count_twice, drop_the_days, peek_and_decide, made_up_audit, edit_the_readout, ship_an_invalid_one, copy_the_folder,
-        memo_of_an_older_run,
+        shop_among_plans, memo_of_an_older_run,
     )
 }  # fmt: skip
 
@@ -444,8 +458,8 @@ UNDETECTABLE = (
         "the memo says that it isn't known whether the plan came first",
     ),
     (
-        "two plans with other primary metrics are registered for one table, and the one that wins is shown",
-        "`xpbench portfolio` lists both; a log has one experiment for each name",
+        "two plans are registered for one table, in two roots or with other rows of it, and the one that wins is shown",
+        "one root for a team, in git; `xpbench portfolio` lists every plan of it",
     ),
     (
         "moments are handed over in place of data, and were edited before",

@@ -215,6 +215,7 @@ class Notes:
         left: What was not checked and is shown all the same: sentences of another version, signatures, sums that take too long.
         for_engine: Numbers that were not computed here, because they take the engine.
         has_cells: Whether every cell of the page was made again from the payload.
+        what: What the file is: a memo, a letter of the watch, or an overview of all experiments.
     """
 
     differences: list[Difference] = field(default_factory=list)
@@ -224,6 +225,7 @@ class Notes:
     left: list[str] = field(default_factory=list)
     for_engine: list[str] = field(default_factory=list)
     has_cells: bool = False
+    what: str = "memo"
 
     def differs(self, part: str, expected: object, found: object) -> None:
         """Note a difference."""
@@ -2009,11 +2011,13 @@ PLAN_WORDS = {
     "RETROSPECTIVE": "by a retrospective plan",
     "AMENDED AFTER EFFECTS": "by a plan changed after effects were seen",
     "RESTARTED AFTER EFFECTS": "in a run restarted after effects were seen",
+    "ONE OF SEVERAL PLANS": "by one of several plans for the same units",
     "MORE LOOKS THAN PLANNED": "at one of more looks than the plan allows for",
     "EXPLORATORY": "by an analysis that was not planned",
     "PEEK": "at a look before results were due",
 }
 RESTARTED_STAMP, LOOKS_STAMP = "RESTARTED AFTER EFFECTS", "MORE LOOKS THAN PLANNED"
+SHARED_STAMP = "ONE OF SEVERAL PLANS"
 
 
 def _moment(text: str) -> datetime | None:
@@ -2085,6 +2089,8 @@ def stamps_of_record(known: Sequence[J], readout: J) -> list[str]:
     if follows.get("effects_seen") or follows.get("knowledge") == "effects seen":
         out.append(RESTARTED_STAMP)
     looks = [e for e in known if e["kind"] in ("opened", "peeked")]
+    if any(e["body"].get("shared") for e in looks):
+        out.append(SHARED_STAMP)
     choices = {c for e in looks if (c := choices_of(e))}
     fixed = readout["plan"]["model"]["kind"] == "frequentist" and len({data_of(e) for e in looks}) > 1
     if fixed or len(choices) > 1 or ends_by_choice(looks) or goes_back(looks):
@@ -2138,7 +2144,7 @@ def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
     expected += stamps_of_record(known, readout) if is_recorded else []
     if told is not None:
         notes.same("plan before data", state, told)
-        about = (*PLAN_STAMPS.values(), AMENDED_STAMP, *((RESTARTED_STAMP, LOOKS_STAMP) if is_recorded else ()))
+        about = (*PLAN_STAMPS.values(), AMENDED_STAMP, *((RESTARTED_STAMP, SHARED_STAMP, LOOKS_STAMP) if is_recorded else ()))
         notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in about))
     if "headline" in readout:
         advice = readout["recommendation"]
@@ -5131,6 +5137,7 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
         "Outcomes stay",
         True,
         (
+            " changed for units of one variant whose outcomes were complete then, and not as much for the others.",
             " for the units of that look. They may still have acted; or rows were added twice.",
             " for units whose outcomes were complete then (",
             " grew by ",
@@ -5138,17 +5145,21 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
             " now, all variants together).",
             " of ",
             " then, ",
+            ", ",
             "Compare the two exports: events deleted or imported twice, another filter, policy for repeats or zone. If the data now are the right ones, amend the plan's data policy or dates with the reason, and read again.",
             "Give the metric a window, or compare the two exports.",
             "No look before this one has recorded outcomes of mature units.",
             "No metric has days that were mature at the look before.",
             "Nothing to do.",
+            "Since the look ",
             "Since the look before, ",
             "The outcomes of mature units are those of the look before.",
             "added",
+            "before",
             "fail",
             "gone",
             "not answerable",
+            "of ",
             "pass",
             "warn",
         ),
@@ -5722,6 +5733,7 @@ _LEVEL = {
     "PARTLY PLANNED AFTER THE DATA": "Part of the data came before the plan, so no level of false positives is promised",
     "RETROSPECTIVE": "A retrospective plan promises no level of false positives",
     "RESTARTED AFTER EFFECTS": "Effects of an earlier run were seen before this one, so no level is promised over all runs",
+    "ONE OF SEVERAL PLANS": "These units' effects were seen under another plan before, so no level is promised over all plans",
 }
 LOOKS = 200
 """Looks over which the cost is integrated; more take too long for a file from anyone."""
@@ -5965,7 +5977,7 @@ def check_stamps(notes: Notes, payload: J, entries: Sequence[J]) -> None:
     if payload["schema"] == 1:
         stamps, shown = [[s for s in x if s in ("INVALID", "PEEK")] for x in (stamps, readout["stamps"])]
     else:  # what follows from the record alone is compared with the plan's stamps
-        shown = [s for s in readout["stamps"] if s not in (RESTARTED_STAMP, LOOKS_STAMP)]
+        shown = [s for s in readout["stamps"] if s not in (RESTARTED_STAMP, SHARED_STAMP, LOOKS_STAMP)]
     notes.same("stamps", stamps, shown)
 
 
@@ -7697,6 +7709,7 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
 def _verify_letter(notes: Notes, payload: J, document: str | None, extra: Mapping[str, Any]) -> tuple[str, str, J]:
     """A letter of the watch or an overview of a programme: its numbers from its evidence, its page from its payload."""
     key, headline = "", ""
+    notes.what = "letter" if payload["kind"] == WATCH_LETTER else "overview"
     try:
         if payload["kind"] == WATCH_LETTER:
             key, headline = payload["key"], f"watch of {payload['variant']}: {payload['state']}"
@@ -7712,7 +7725,7 @@ def _verify_letter(notes: Notes, payload: J, document: str | None, extra: Mappin
     except NewerError:
         raise
     except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
-        notes.differs("payload shape", "a whole letter", f"{type(error).__name__}: {error}")
+        notes.differs("payload shape", f"a whole {notes.what}", f"{type(error).__name__}: {error}")
     return key, headline, payload
 
 
@@ -7851,7 +7864,7 @@ def verify(
         headline,
         cause,
         depth,
-        (*UNPROVEN, MAKER) if status != "differs" else (),
+        tuple(line.replace("memo", notes.what) for line in (*UNPROVEN, MAKER)) if status != "differs" else (),
     )
 
 
@@ -7869,7 +7882,7 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
     """Status, depth, cause and sentence."""
     parts, left = {d.part for d in notes.differences}, [*notes.left, *notes.for_engine]
     if parts - _TOUCHED:
-        return "differs", "", *_cause(notes.differences)
+        return "differs", "", *_cause(notes.differences, notes.what)
     if notes.depth == "no page":
         return (
             "verified",
@@ -7882,8 +7895,8 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "numbers hold",
             "page not compared",
             "page not compared",
-            "What was computed follows from what the memo carries. Its page was touched, and the rest of it was not compared: "
-            "its wording and its marks may be others.",
+            f"What was computed follows from what the {notes.what} carries. Its page was touched, and the rest of it was not "
+            "compared: its wording and its marks may be others.",
         )
     if "added around the page" in parts:
         said = next(d.found for d in notes.differences if d.part == "added around the page")
@@ -7891,7 +7904,7 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "numbers hold",
             "page touched",
             "added text",
-            f"The memo holds, and text was added around it that is not part of it: “{said}”.",
+            f"The {notes.what} holds, and text was added around it that is not part of it: “{said}”.",
         )
     if parts:
         return (
@@ -7909,7 +7922,7 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             f"The page shows what the payload says, and what was computed here holds. Not computed: {'; '.join(left)}.",
         )
     if notes.depth == "in full":
-        return "verified", "in full", "", "Every number was recalculated from the data in this memo, and matches."
+        return "verified", "in full", "", f"Every number was recalculated from the data in this {notes.what}, and matches."
     return (
         "numbers hold",
         "page not compared",
@@ -7918,7 +7931,7 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
     )
 
 
-def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
+def _cause(differences: Sequence[Difference], what: str) -> tuple[str, str]:
     """What happened to a memo, in a word or two and in a sentence; the mildest account that explains every difference."""
     parts = {d.part for d in differences}
     first = differences[0]
@@ -7934,25 +7947,28 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
     if other is not None:
         return (
             "other experiment",
-            f"The memo is whole, but of another experiment: {other.expected} and {other.found} are not the same.",
+            f"The {what} is whole, but of another experiment: {other.expected} and {other.found} are not the same.",
         )
     copied = by_part.get("ledger file, folder")
     if copied is not None:
         return (
             "copied folder",
-            f"The memo is whole, but the ledger next to it lies in {copied.found}. Take the ledger in {copied.expected}.",
+            f"The {what} is whole, but the ledger next to it lies in {copied.found}. Take the ledger in {copied.expected}.",
         )
     later = by_part.get("ledger file, later decision")
     if later is not None:
-        return "superseded", f"The memo is whole, but a later decision is on record: {later.found}."
+        return "superseded", f"The {what} is whole, but a later decision is on record: {later.found}."
     beside = by_part.get("ledger file")
     if beside is not None and "fork" in beside.found:
-        return "fork", f"The memo is whole, but the ledger next to it is not the one it saw: {beside.found}."
+        return "fork", f"The {what} is whole, but the ledger next to it is not the one it saw: {beside.found}."
     if beside is not None:
         cut = "cut" in beside.found
-        return "cut ledger" if cut else "other ledger", f"The memo is whole, but the ledger next to it is not: {beside.found}."
+        return (
+            "cut ledger" if cut else "other ledger",
+            f"The {what} is whole, but the ledger next to it is not: {beside.found}.",
+        )
     found = by_part["witness"].found
-    return "witness", f"The memo is whole, but not what the witness saw: {found}."
+    return "witness", f"The {what} is whole, but not what the witness saw: {found}."
 
 
 def trace_memo(text: str, path: str | Path, *, renderer: Renderer | None = None) -> list[Traced]:
@@ -8448,6 +8464,7 @@ BY_PLAN = {
     "RETROSPECTIVE": "{decision}, by a retrospective plan",
     "AMENDED AFTER EFFECTS": "{decision}, by a plan changed after effects were seen",
     "RESTARTED AFTER EFFECTS": "{decision}, in a run restarted after effects were seen",
+    "ONE OF SEVERAL PLANS": "{decision}, by one of several plans for the same units",
     "MORE LOOKS THAN PLANNED": "{decision}, at one of more looks than the plan allows for",
     "EXPLORATORY": "{decision}, by an analysis that was not planned",
     "PEEK": "{decision}, at a look before results were due",
@@ -8464,6 +8481,7 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "headline.retrospective": (BY_PLAN["RETROSPECTIVE"],),
     "headline.amended": (BY_PLAN["AMENDED AFTER EFFECTS"],),
     "headline.restarted": (BY_PLAN["RESTARTED AFTER EFFECTS"],),
+    "headline.plans": (BY_PLAN["ONE OF SEVERAL PLANS"],),
     "headline.looks": (BY_PLAN["MORE LOOKS THAN PLANNED"],),
     "headline.exploratory": (BY_PLAN["EXPLORATORY"],),
     "headline.peek": (BY_PLAN["PEEK"],),
@@ -8495,6 +8513,10 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "run.dropped": (
         "{variant} was dropped on {day}, with {knowledge}. It is not analysed, and every correction counts it as planned: "
         "{reason}",
+    ),
+    "run.plans": (
+        "Before this look, effects of the same units were seen under another plan: {plans}. Whoever may choose among plans "
+        "finds a difference more often than planned.",
     ),
     "run.follows": ("It follows {key}, which ended on {day} with {knowledge}: {reason}",),
     "impact.invalid": (
@@ -8631,6 +8653,7 @@ QUALIFIED = {
     "RETROSPECTIVE": "headline.retrospective",
     "AMENDED AFTER EFFECTS": "headline.amended",
     "RESTARTED AFTER EFFECTS": "headline.restarted",
+    "ONE OF SEVERAL PLANS": "headline.plans",
     "MORE LOOKS THAN PLANNED": "headline.looks",
     "EXPLORATORY": "headline.exploratory",
     "PEEK": "headline.peek",
@@ -10591,6 +10614,7 @@ QUALIFIERS = {
     "EXPLORATORY": "The analysis differs from the registered plan.",
     "PEEK": "The effects were seen before they were due.",
     "RESTARTED AFTER EFFECTS": "Effects of an earlier run were seen before this one began.",
+    "ONE OF SEVERAL PLANS": "Effects of the same units were seen under another plan before.",
     "MORE LOOKS THAN PLANNED": "The effects were read more often than the plan allows for.",
 }
 
@@ -11362,6 +11386,9 @@ def _page_run(payload: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"word": f"RUN {len(follows['runs']) + 1}", "means": say("run.follows", day=day_text(follows["at"]), **words)}]
 
 
+_page_SHARED = "ONE OF SEVERAL PLANS"
+
+
 STAMPS = {
     "INVALID": "A gating health check failed. The effects must not be read.",
     "AMENDED AFTER EFFECTS": "After effects were seen, or a gate had failed, the plan was changed in a way that can turn the "
@@ -11376,8 +11403,21 @@ STAMPS = {
 }
 
 
-def _stamp(readout: Mapping[str, Any], word: str) -> dict[str, str]:
+def _other_plans(payload: Mapping[str, Any]) -> list[str]:
+    """The other plans under which effects of the same units were seen before a look, each with its primary metrics."""
+    found: dict[str, str] = {}
+    for line in payload["ledger"]["lines"]:
+        entry = json.loads(line)
+        for one in entry["body"].get("shared") or () if entry["at"] <= payload["readout"]["at"] else ():
+            found.setdefault(one["key"], f"{named(one['key'])} (primary: {', '.join(named(p) for p in one['primary']) or '—'})")
+    return list(found.values())
+
+
+def _stamp(payload: Mapping[str, Any], word: str) -> dict[str, str]:
     """A stamp with what it means; whether the plan came first is what its health check says, with both dates."""
+    readout = payload["readout"]
+    if word == _page_SHARED:
+        return {"word": word, "means": say("run.plans", plans="; ".join(_other_plans(payload)))}
     if word in STAMPS:
         return {"word": word, "means": STAMPS[word]}
     return {"word": word, "means": next((c["meaning"] for c in readout["health"] if c["name"] == "plan_first"), "")}
@@ -11395,7 +11435,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "key": plan["key"],
         "owner": plan["owner"],
         "made": day_text(readout["at"]),
-        "stamps": [_stamp(readout, s) for s in readout["stamps"]] + _page_run(payload) + _dropped(payload) + _later(payload),
+        "stamps": [_stamp(payload, s) for s in readout["stamps"]] + _page_run(payload) + _dropped(payload) + _later(payload),
         "invalid": invalid,
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),

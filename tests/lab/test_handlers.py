@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
+import shutil
 import socket
 from pathlib import Path
 from types import SimpleNamespace
@@ -279,3 +280,27 @@ def test_roots_of_any_name_deep_in_the_folders_are_found_and_remembered(tmp_path
     assert Handler._roots_below(app, tmp_path) == ["demo/experiments", "work", "team/growth/tests"]
     (tmp_path / "new" / "experiments").mkdir(parents=True)  # what the panel itself makes is there at once
     assert "new/experiments" in Handler._roots_below(app, tmp_path)
+
+
+def test_ledgers_of_other_versions_and_one_key_in_two_roots_are_told_apart(server: Server) -> None:
+    """An entry of a newer kind, a record of a newer schema, a copied folder, and the same key in another root."""
+    home, other = server.folder / "experiments", server.folder / "second"
+    for name, key in (("decided", "decided"), ("sealed", "sealed"), ("waiting", "copied")):
+        shutil.copytree(home / name, other / key)
+    Ledger(other / "decided" / "ledger.jsonl").append("teleported", {})
+    path = other / "sealed" / "ledger.jsonl"
+    path.write_text(path.read_text("utf-8").replace('"schema":2', '"schema":99'), "utf-8")
+    before = {p: p.read_bytes() for p in sorted(other.rglob("*")) if p.is_file()}
+
+    items = {i["key"]: i for i in server.ask("experiments?root=second").body["items"]}
+    assert items["decided"]["state"] == "decided"
+    assert "newer version" in json.dumps(items["decided"])
+    assert items["sealed"]["state"] == "broken"
+    assert "newer" in json.dumps(items["sealed"])
+    assert items["copied"]["state"] == "broken"
+    assert "waiting" in json.dumps(items["copied"])
+    assert "newer version" not in json.dumps(server.ask("experiments/decided?root=experiments").body)
+    verdict = server.ask("verify", {"path": "second/decided/memo.html"}).body
+    assert verdict["exit_code"] == 0
+    assert {p: p.read_bytes() for p in before} == before
+    shutil.rmtree(other)

@@ -74,6 +74,9 @@ def test_a_letter_verifies_in_full(letter: Letter, tmp_path: Path) -> None:
     report = xp.verify(letter.save(tmp_path / "watch.html"))
     assert (report.exit_code, report.differences) == (0, ())
     assert report.headline.startswith("watch of beta")
+    assert "this letter" in report.reason
+    assert "latest letter" in str(report)
+    assert "memo" not in str(report)
     assert letter.payload["forecasts"], "the forecast is part of what is computed again"
     assert letter.payload["novelty"], "so is the verdict on novelty"
     assert "is not shown to fade or grow. The ratio moves by" in letter.html
@@ -213,6 +216,8 @@ def entry_time(stamp: str) -> Any:
 def test_an_overview_verifies_in_full(programme: Letter, tmp_path: Path) -> None:
     report = xp.verify(programme.save(tmp_path / "programme.html"))
     assert (report.exit_code, report.differences) == (0, ())
+    assert "this overview" in report.reason
+    assert "memo proves" not in str(report)
     found = programme.payload["found"]
     assert (found["experiments"], found["decided"], found["shipped"]) == (6, 5, 2)
     assert found["peeks_by"] == {"bob": 1}

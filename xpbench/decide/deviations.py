@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from xpbench.decide.looks import Look
-from xpbench.decide.readout import RESTARTED, SEVERAL
+from xpbench.decide.readout import RESTARTED, SEVERAL, SHARED
 from xpbench.ledger import Entry
 from xpbench.ledger.knowledge import choices_of, data_of, ends_by_choice, goes_back
 from xpbench.plan import Plan
@@ -81,6 +81,8 @@ def stamps_of_record(entries: Sequence[Entry], plan: Plan) -> tuple[str, ...]:
     if follows.get("effects_seen") or follows.get("knowledge") == "effects seen":
         out.append(RESTARTED)
     looks = [e for e in entries if e.kind in ("opened", "peeked")]
+    if any(e.body.get("shared") for e in looks):
+        out.append(SHARED)
     at = {data_of(e.body, e.seq) for e in looks}
     several = len(at) > 1 and isinstance(plan.model, Frequentist)
     if several or len({choices_of(e.body) for e in looks} - {""}) > 1 or ends_by_choice(looks) or goes_back(looks):

@@ -98,6 +98,7 @@ _LEVEL = {
     "PARTLY PLANNED AFTER THE DATA": "Part of the data came before the plan, so no level of false positives is promised",
     "RETROSPECTIVE": "A retrospective plan promises no level of false positives",
     "RESTARTED AFTER EFFECTS": "Effects of an earlier run were seen before this one, so no level is promised over all runs",
+    "ONE OF SEVERAL PLANS": "These units' effects were seen under another plan before, so no level is promised over all plans",
 }
 
 

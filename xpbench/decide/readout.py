@@ -39,6 +39,9 @@ AMENDED = "AMENDED AFTER EFFECTS"
 RESTARTED = "RESTARTED AFTER EFFECTS"
 """Stamp of a run of a lineage of which effects of an earlier run had been seen."""
 
+SHARED = "ONE OF SEVERAL PLANS"
+"""Stamp of a readout before which effects of the same units were seen under another plan of the root."""
+
 SEVERAL = "MORE LOOKS THAN PLANNED"
 """Stamp of a readout before which effects were read at other data, where the design is read once, or in another way."""
 
@@ -186,7 +189,7 @@ class Readout(Shows):
         cost: What they cost.
         deviations: Differences between plan and analysis, each with pointer and class.
         stamps: `INVALID`, `PLANNED AFTER THE DATA` (or `PARTLY …`, or `RETROSPECTIVE`), `AMENDED AFTER EFFECTS`,
-            `RESTARTED AFTER EFFECTS`, `MORE LOOKS THAN PLANNED`, `EXPLORATORY`, `PEEK`.
+            `RESTARTED AFTER EFFECTS`, `ONE OF SEVERAL PLANS`, `MORE LOOKS THAN PLANNED`, `EXPLORATORY`, `PEEK`.
         versions: Of xpbench and of the engine.
         novelty: Whether each effect fades, grows or hangs on the day: by days since exposure, day of exposure and weekday.
         interactions: With other experiments that the source shows on the same units.

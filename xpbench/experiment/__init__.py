@@ -16,6 +16,7 @@ sources                a frame or a path as a source, by what the plan says
 gathering              from a source to moments, and to what health checks may use beyond them
 extra_health_evidence  health that needs more than moments
 checking               health before effects
+sharing                effects of the same units seen under another plan of the root
 revealing              a look: on record first, sealed before results are due
 deciding               a decision on record, its readout frozen
 publishing             launched here, published and concluded in Mixpanel

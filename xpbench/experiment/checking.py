@@ -21,7 +21,8 @@ def checks_of(
     entries = ledger.entries()
     recorded_until = max(parse_stamp(e.at) for e in entries)
     first = next((e for e in entries if e.kind == "registered"), None)
-    before = _previous(entries)
+    comparable = _comparable(entries)
+    before = comparable[0] if comparable else None
     inputs = inputs_of(
         plan,
         summary,
@@ -33,23 +34,30 @@ def checks_of(
         retrospective=first is not None and first.body.get("retrospective") is True,
         found_before=_found_before(entries),
         outcomes_before=before.body.get("outcomes_of") if before is not None else None,
+        outcomes_by_variant=before.body.get("outcomes_by") if before is not None else None,
+        outcomes_earlier=tuple(
+            (e.at[:10], e.body["outcomes_of"], e.body.get("outcomes_by") or {})
+            for e in comparable[1:]
+            if e.body.get("outcomes_of")
+        ),
     )
     return run_checks(inputs)
 
 
-def _previous(entries: tuple[Entry, ...]) -> Entry | None:
-    """The look that this one is compared with: the newest one, past those at which the same comparison failed.
+def _comparable(entries: tuple[Entry, ...]) -> list[Entry]:
+    """The looks that this one is compared with, the newest first, without those at which the same comparison failed.
 
     Looking again at data that lost units or outcomes does not make them the data of the experiment. Looks from before an
     amendment of what counts (dates, exposure, data policy) were at other units: after it the first look has nothing to compare
     with, and the amendment stays on record as a deviation.
     """
+    out = []
     for entry in reversed(entries):
         if _changes_who_counts(entry):
-            return None
+            break
         if entry.kind in LOOKED and not set(_COMPARED) & set((entry.body.get("health") or {}).get("gates", ())):
-            return entry
-    return None
+            out.append(entry)
+    return out
 
 
 _COMPARED = ("shrunk_data", "restated_outcomes")

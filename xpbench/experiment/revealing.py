@@ -26,8 +26,9 @@ from xpbench.decide.whatnow import what_now
 from xpbench.errors import SealedError, number_of, plain
 from xpbench.experiment.binding import digests_of
 from xpbench.experiment.checking import health_counts
+from xpbench.experiment.sharing import shared_units
 from xpbench.health import Check
-from xpbench.health.pooled import pooled_outcomes
+from xpbench.health.pooled import outcomes_by_variant, pooled_outcomes
 from xpbench.health.sealing import under_seal
 from xpbench.ledger import Entry, Ledger
 from xpbench.ledger.knowledge import same_data, state_of_data
@@ -127,8 +128,12 @@ def reveal(
         "metrics": [m.key for m in plan.metrics],
         "shown": digests_of(summary, health),
     }
+    if kind == "opened":
+        body["outcomes_by"] = outcomes_by_variant(plan, summary, body["outcomes_of"])
     if last:
         body["last"] = last
+    if shared := shared_units(plan, ledger, body):
+        body["shared"] = shared
     try:
         alone, rows = _rows(plan, summary, earlier, last=bool(last))
         found = {m: {v: f.to_dict() for v, f in of.items()} for m, of in findings_of(plan, alone).items()}

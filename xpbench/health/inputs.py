@@ -11,6 +11,9 @@ from xpbench.data.summary import Cell, Finding, Summary
 from xpbench.errors import HealthError, nearest, plain
 from xpbench.plan.model import Plan
 
+Earlier = tuple[str, Mapping[str, Any], Mapping[str, Any]]
+"""Day of a look, and its outcomes over all variants and by variant."""
+
 
 @dataclass(frozen=True, slots=True)
 class HealthInputs:
@@ -32,6 +35,8 @@ class HealthInputs:
         found_before: State of `plan_first` and first exposure of the latest look on record that found the plan to come after
             some of its data; empty where none did.
         outcomes_before: What the look before put on record of all variants together, see `pooled_outcomes`.
+        outcomes_by_variant: The same by variant where that look showed the effects as they were due.
+        outcomes_earlier: Day of each look before that one, and both of these.
     """
 
     plan: Plan
@@ -48,6 +53,8 @@ class HealthInputs:
     retrospective: bool = False
     found_before: tuple[str, str] = ("", "")
     outcomes_before: Mapping[str, Any] = field(default_factory=dict)
+    outcomes_by_variant: Mapping[str, Any] = field(default_factory=dict)
+    outcomes_earlier: tuple[Earlier, ...] = ()
 
     def findings(self, *names: str, metric: str | None = None) -> list[Finding]:
         """The findings with one of these names (and about this metric, where given)."""
@@ -75,6 +82,8 @@ def inputs_of(
     retrospective: bool = False,
     found_before: tuple[str, str] = ("", ""),
     outcomes_before: Mapping[str, Any] | None = None,
+    outcomes_by_variant: Mapping[str, Any] | None = None,
+    outcomes_earlier: tuple[Earlier, ...] = (),
 ) -> HealthInputs:
     """Inputs from plan, data and what the caller adds.
 
@@ -93,6 +102,8 @@ def inputs_of(
         retrospective=retrospective,
         found_before=found_before,
         outcomes_before=outcomes_before or {},
+        outcomes_by_variant=outcomes_by_variant or {},
+        outcomes_earlier=outcomes_earlier,
         **added,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from xpbench.canonical import digest
 from xpbench.data.summary import Cell, Summary
@@ -12,6 +12,20 @@ from xpbench.plan import Plan
 from xpbench.plan.metrics import Formula, MetricBase, Quantile, Ratio
 
 DAY = "$day"
+
+
+class Moved(NamedTuple):
+    """How much the outcomes of one variant changed since the look before.
+
+    Attributes:
+        variant: Its key.
+        share: Of the sum then.
+        errors: As a multiple of the root of the sum of squares: of a rare event by how many standard errors its count moved.
+    """
+
+    variant: str
+    share: float
+    errors: float
 
 
 def pooled_outcomes(plan: Plan, summary: Summary) -> dict[str, Any]:
@@ -40,6 +54,62 @@ def pooled_outcomes(plan: Plan, summary: Summary) -> dict[str, Any]:
             continue
         out[metric.key] = {"of": _definition(metric), "until": until, "mature": _window(metric) is not None}
         out[metric.key] |= _sums(cells, until)
+    return out
+
+
+def outcomes_by_variant(plan: Plan, summary: Summary, pooled: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """By metric and variant: units, sum and sum of squares, for the days that `pooled_outcomes` counts.
+
+    What moved from one variant to another leaves the sums over all variants as they were. A look puts this on record once
+    results are due and it has shown the effects, and never before.
+
+    Args:
+        plan: The plan in force.
+        summary: Of the look.
+        pooled: Of `pooled_outcomes`.
+    """
+    out: dict[str, dict[str, Any]] = {}
+    for metric in plan.metrics:
+        then = pooled.get(metric.key)
+        if then is not None:
+            cells = _cells(summary, metric, DAY if then["until"] else "")
+            out[metric.key] = {v.key: _sums([c for c in cells if c.variant == v.key], then["until"]) for v in plan.variants}
+    return out
+
+
+def moved(plan: Plan, summary: Summary, before: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Moved]:
+    """By metric: the variant whose outcomes changed most since the look before, where the change is of one variant alone.
+
+    Where units may still act, only a loss counts.
+
+    Args:
+        plan: The plan in force.
+        summary: Read now.
+        before: Of `pooled_outcomes` at the look before.
+        by: Of `outcomes_by_variant` at that look.
+    """
+    out: dict[str, Moved] = {}
+    now_by = outcomes_by_variant(plan, summary, before)
+    signed = {f.metric for f in summary.findings if f.name == "negative" and f.count}
+    for metric in plan.metrics:
+        pooled = before.get(metric.key)
+        if pooled is None or pooled["of"] != _definition(metric):
+            continue
+        for variant, then in by.get(metric.key, {}).items():
+            now = now_by[metric.key].get(variant)
+            if now is None or not then["n"] or not now["n"]:
+                continue
+            is_open = not pooled["mature"] or not pooled["until"]
+            share = now["n"] / then["n"] if pooled["until"] and not (is_open and now["n"] > then["n"]) else 1.0
+            change = now["sum"] - then["sum"] * share
+            if is_open and not (change < 0 and now["n"] >= then["n"] and metric.key not in signed):
+                continue
+            scale, noise = abs(then["sum"] * share), (then["squares"] * share) ** 0.5
+            found = Moved(variant, abs(change) / max(scale, noise), abs(change) / noise) if noise > 0 else None
+            if noise == 0 and change:
+                found = Moved(variant, 1.0, abs(change) / max(now["squares"], abs(change)) ** 0.5)
+            if found is not None and (metric.key not in out or found.errors > out[metric.key].errors):
+                out[metric.key] = found
     return out
 
 

@@ -20,6 +20,7 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "headline.retrospective": (BY_PLAN["RETROSPECTIVE"],),
     "headline.amended": (BY_PLAN["AMENDED AFTER EFFECTS"],),
     "headline.restarted": (BY_PLAN["RESTARTED AFTER EFFECTS"],),
+    "headline.plans": (BY_PLAN["ONE OF SEVERAL PLANS"],),
     "headline.looks": (BY_PLAN["MORE LOOKS THAN PLANNED"],),
     "headline.exploratory": (BY_PLAN["EXPLORATORY"],),
     "headline.peek": (BY_PLAN["PEEK"],),
@@ -51,6 +52,10 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "run.dropped": (
         "{variant} was dropped on {day}, with {knowledge}. It is not analysed, and every correction counts it as planned: "
         "{reason}",
+    ),
+    "run.plans": (
+        "Before this look, effects of the same units were seen under another plan: {plans}. Whoever may choose among plans "
+        "finds a difference more often than planned.",
     ),
     "run.follows": ("It follows {key}, which ended on {day} with {knowledge}: {reason}",),
     "impact.invalid": (

@@ -83,6 +83,7 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
 def _verify_letter(notes: Notes, payload: J, document: str | None, extra: Mapping[str, Any]) -> tuple[str, str, J]:
     """A letter of the watch or an overview of a programme: its numbers from its evidence, its page from its payload."""
     key, headline = "", ""
+    notes.what = "letter" if payload["kind"] == WATCH_LETTER else "overview"
     try:
         if payload["kind"] == WATCH_LETTER:
             key, headline = payload["key"], f"watch of {payload['variant']}: {payload['state']}"
@@ -98,7 +99,7 @@ def _verify_letter(notes: Notes, payload: J, document: str | None, extra: Mappin
     except NewerError:
         raise
     except Exception as error:  # noqa: BLE001 - a file from anyone: whatever goes wrong in reading it is its own fault
-        notes.differs("payload shape", "a whole letter", f"{type(error).__name__}: {error}")
+        notes.differs("payload shape", f"a whole {notes.what}", f"{type(error).__name__}: {error}")
     return key, headline, payload
 
 
@@ -237,7 +238,7 @@ def verify(
         headline,
         cause,
         depth,
-        (*UNPROVEN, MAKER) if status != "differs" else (),
+        tuple(line.replace("memo", notes.what) for line in (*UNPROVEN, MAKER)) if status != "differs" else (),
     )
 
 
@@ -255,7 +256,7 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
     """Status, depth, cause and sentence."""
     parts, left = {d.part for d in notes.differences}, [*notes.left, *notes.for_engine]
     if parts - _TOUCHED:
-        return "differs", "", *_cause(notes.differences)
+        return "differs", "", *_cause(notes.differences, notes.what)
     if notes.depth == "no page":
         return (
             "verified",
@@ -268,8 +269,8 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "numbers hold",
             "page not compared",
             "page not compared",
-            "What was computed follows from what the memo carries. Its page was touched, and the rest of it was not compared: "
-            "its wording and its marks may be others.",
+            f"What was computed follows from what the {notes.what} carries. Its page was touched, and the rest of it was not "
+            "compared: its wording and its marks may be others.",
         )
     if "added around the page" in parts:
         said = next(d.found for d in notes.differences if d.part == "added around the page")
@@ -277,7 +278,7 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             "numbers hold",
             "page touched",
             "added text",
-            f"The memo holds, and text was added around it that is not part of it: “{said}”.",
+            f"The {notes.what} holds, and text was added around it that is not part of it: “{said}”.",
         )
     if parts:
         return (
@@ -295,7 +296,7 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
             f"The page shows what the payload says, and what was computed here holds. Not computed: {'; '.join(left)}.",
         )
     if notes.depth == "in full":
-        return "verified", "in full", "", "Every number was recalculated from the data in this memo, and matches."
+        return "verified", "in full", "", f"Every number was recalculated from the data in this {notes.what}, and matches."
     return (
         "numbers hold",
         "page not compared",
@@ -304,7 +305,7 @@ def _verdict(notes: Notes) -> tuple[str, str, str, str]:
     )
 
 
-def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
+def _cause(differences: Sequence[Difference], what: str) -> tuple[str, str]:
     """What happened to a memo, in a word or two and in a sentence; the mildest account that explains every difference."""
     parts = {d.part for d in differences}
     first = differences[0]
@@ -320,25 +321,28 @@ def _cause(differences: Sequence[Difference]) -> tuple[str, str]:
     if other is not None:
         return (
             "other experiment",
-            f"The memo is whole, but of another experiment: {other.expected} and {other.found} are not the same.",
+            f"The {what} is whole, but of another experiment: {other.expected} and {other.found} are not the same.",
         )
     copied = by_part.get("ledger file, folder")
     if copied is not None:
         return (
             "copied folder",
-            f"The memo is whole, but the ledger next to it lies in {copied.found}. Take the ledger in {copied.expected}.",
+            f"The {what} is whole, but the ledger next to it lies in {copied.found}. Take the ledger in {copied.expected}.",
         )
     later = by_part.get("ledger file, later decision")
     if later is not None:
-        return "superseded", f"The memo is whole, but a later decision is on record: {later.found}."
+        return "superseded", f"The {what} is whole, but a later decision is on record: {later.found}."
     beside = by_part.get("ledger file")
     if beside is not None and "fork" in beside.found:
-        return "fork", f"The memo is whole, but the ledger next to it is not the one it saw: {beside.found}."
+        return "fork", f"The {what} is whole, but the ledger next to it is not the one it saw: {beside.found}."
     if beside is not None:
         cut = "cut" in beside.found
-        return "cut ledger" if cut else "other ledger", f"The memo is whole, but the ledger next to it is not: {beside.found}."
+        return (
+            "cut ledger" if cut else "other ledger",
+            f"The {what} is whole, but the ledger next to it is not: {beside.found}.",
+        )
     found = by_part["witness"].found
-    return "witness", f"The memo is whole, but not what the witness saw: {found}."
+    return "witness", f"The {what} is whole, but not what the witness saw: {found}."
 
 
 def trace_memo(text: str, path: str | Path, *, renderer: Renderer | None = None) -> list[Traced]:

@@ -11,7 +11,7 @@ from xpbench.verifier.boundaries import crossing_rate
 from xpbench.verifier.chain import is_neutral, level_of, pointers_of_drop
 from xpbench.verifier.designs import alpha_of, closing
 from xpbench.verifier.documented import DOCUMENTED
-from xpbench.verifier.first import LOOKS_STAMP, RESTARTED_STAMP
+from xpbench.verifier.first import LOOKS_STAMP, RESTARTED_STAMP, SHARED_STAMP
 from xpbench.verifier.health import check_health_words
 from xpbench.verifier.numbers import near
 from xpbench.verifier.report import J, Notes
@@ -108,6 +108,7 @@ _LEVEL = {
     "PARTLY PLANNED AFTER THE DATA": "Part of the data came before the plan, so no level of false positives is promised",
     "RETROSPECTIVE": "A retrospective plan promises no level of false positives",
     "RESTARTED AFTER EFFECTS": "Effects of an earlier run were seen before this one, so no level is promised over all runs",
+    "ONE OF SEVERAL PLANS": "These units' effects were seen under another plan before, so no level is promised over all plans",
 }
 LOOKS = 200
 """Looks over which the cost is integrated; more take too long for a file from anyone."""
@@ -351,7 +352,7 @@ def check_stamps(notes: Notes, payload: J, entries: Sequence[J]) -> None:
     if payload["schema"] == 1:
         stamps, shown = [[s for s in x if s in ("INVALID", "PEEK")] for x in (stamps, readout["stamps"])]
     else:  # what follows from the record alone is compared with the plan's stamps
-        shown = [s for s in readout["stamps"] if s not in (RESTARTED_STAMP, LOOKS_STAMP)]
+        shown = [s for s in readout["stamps"] if s not in (RESTARTED_STAMP, SHARED_STAMP, LOOKS_STAMP)]
     notes.same("stamps", stamps, shown)
 
 

@@ -22,11 +22,13 @@ PLAN_WORDS = {
     "RETROSPECTIVE": "by a retrospective plan",
     "AMENDED AFTER EFFECTS": "by a plan changed after effects were seen",
     "RESTARTED AFTER EFFECTS": "in a run restarted after effects were seen",
+    "ONE OF SEVERAL PLANS": "by one of several plans for the same units",
     "MORE LOOKS THAN PLANNED": "at one of more looks than the plan allows for",
     "EXPLORATORY": "by an analysis that was not planned",
     "PEEK": "at a look before results were due",
 }
 RESTARTED_STAMP, LOOKS_STAMP = "RESTARTED AFTER EFFECTS", "MORE LOOKS THAN PLANNED"
+SHARED_STAMP = "ONE OF SEVERAL PLANS"
 
 
 def _moment(text: str) -> datetime | None:
@@ -98,6 +100,8 @@ def stamps_of_record(known: Sequence[J], readout: J) -> list[str]:
     if follows.get("effects_seen") or follows.get("knowledge") == "effects seen":
         out.append(RESTARTED_STAMP)
     looks = [e for e in known if e["kind"] in ("opened", "peeked")]
+    if any(e["body"].get("shared") for e in looks):
+        out.append(SHARED_STAMP)
     choices = {c for e in looks if (c := choices_of(e))}
     fixed = readout["plan"]["model"]["kind"] == "frequentist" and len({data_of(e) for e in looks}) > 1
     if fixed or len(choices) > 1 or ends_by_choice(looks) or goes_back(looks):
@@ -151,7 +155,7 @@ def check_first(notes: Notes, payload: J, entries: Sequence[J]) -> list[str]:
     expected += stamps_of_record(known, readout) if is_recorded else []
     if told is not None:
         notes.same("plan before data", state, told)
-        about = (*PLAN_STAMPS.values(), AMENDED_STAMP, *((RESTARTED_STAMP, LOOKS_STAMP) if is_recorded else ()))
+        about = (*PLAN_STAMPS.values(), AMENDED_STAMP, *((RESTARTED_STAMP, SHARED_STAMP, LOOKS_STAMP) if is_recorded else ()))
         notes.same("stamps about the plan", sorted(expected), sorted(s for s in readout["stamps"] if s in about))
     if "headline" in readout:
         advice = readout["recommendation"]

@@ -177,6 +177,7 @@ class Notes:
         left: What was not checked and is shown all the same: sentences of another version, signatures, sums that take too long.
         for_engine: Numbers that were not computed here, because they take the engine.
         has_cells: Whether every cell of the page was made again from the payload.
+        what: What the file is: a memo, a letter of the watch, or an overview of all experiments.
     """
 
     differences: list[Difference] = field(default_factory=list)
@@ -186,6 +187,7 @@ class Notes:
     left: list[str] = field(default_factory=list)
     for_engine: list[str] = field(default_factory=list)
     has_cells: bool = False
+    what: str = "memo"
 
     def differs(self, part: str, expected: object, found: object) -> None:
         """Note a difference."""

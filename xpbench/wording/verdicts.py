@@ -28,6 +28,7 @@ BY_PLAN = {
     "RETROSPECTIVE": "{decision}, by a retrospective plan",
     "AMENDED AFTER EFFECTS": "{decision}, by a plan changed after effects were seen",
     "RESTARTED AFTER EFFECTS": "{decision}, in a run restarted after effects were seen",
+    "ONE OF SEVERAL PLANS": "{decision}, by one of several plans for the same units",
     "MORE LOOKS THAN PLANNED": "{decision}, at one of more looks than the plan allows for",
     "EXPLORATORY": "{decision}, by an analysis that was not planned",
     "PEEK": "{decision}, at a look before results were due",

@@ -47,9 +47,9 @@ def events(
     log: Any,
     *,
     schema: EventSchema | None = None,
-    time_zone: str = "UTC",
-    duplicates: Literal["drop", "keep"] = "drop",
-    absent_events: Literal["refuse", "zero"] = "refuse",
+    time_zone: str | None = None,
+    duplicates: Literal["drop", "keep"] | None = None,
+    absent_events: Literal["refuse", "zero"] | None = None,
     until: str | datetime | None = None,
     slices: Slices | Iterable[Slices] = ("segment", "day", "age"),
     engine: DuckDB | None = None,
@@ -65,8 +65,8 @@ def events(
         log: Paths of JSON Lines (Mixpanel's raw export, plain or gzipped), Parquet or CSV files, with `*` where wanted; a
             pandas, polars or pyarrow table; a DuckDB relation; a Spark DataFrame; an Ibis table of an SQL warehouse.
         schema: Where event, unit, time, insert id and properties stand; Mixpanel's names where it is left out.
-        time_zone: Zone in which the log's times were written down. UTC is right for Mixpanel projects made from 2023 on;
-            for older ones give the project's zone, such as `"Europe/London"`: their times are local clock readings.
+        time_zone: Zone in which the log's times were written down; UTC if left out, which is right for Mixpanel projects made
+            from 2023 on; for older ones give the project's zone, as `"Europe/London"`: their times are local clock readings.
         duplicates: Events with the same name, unit, time and insert id are one event (the latest to arrive stays), or all
             are kept. Events without an insert id are never taken for repeats.
         absent_events: A metric's event that never occurs in the log is refused, or counts as nobody doing it.
@@ -88,6 +88,8 @@ def events(
     """
     from xpbench.data.logs.opening import located
 
+    options = {"time_zone": time_zone, "duplicates": duplicates, "absent_events": absent_events}
+    time_zone, duplicates, absent_events = time_zone or "UTC", duplicates or "drop", absent_events or "refuse"
     slices = (slices,) if isinstance(slices, str) else tuple(slices)
     _check("duplicates", duplicates, ("drop", "keep"))
     _check("absent_events", absent_events, ("refuse", "zero"))
@@ -119,6 +121,7 @@ def events(
         cache=None if cache is None else Cache(Path(cache)),
         clock=clock,
         identities=_identified(identities),
+        stated=frozenset(name for name, value in options.items() if value is not None),
     )
 
 
@@ -201,7 +204,8 @@ class EventsSource(LogSpecification):
         with open_log(source, inner, properties, stages) as log:
             look, users = LogReading(source, inner, properties, log, stages).look()
             fingerprint = log.fingerprint()
-            return summary_of_groups(self, plan, replace(look, fingerprint=fingerprint), users, caps, stages, take)
+            made = summary_of_groups(self, plan, replace(look, fingerprint=fingerprint), users, caps, stages, take)
+            return replace(made, content=log.content(), made_for=plan.reads)
 
     def unit_table(self, plan: Plan) -> pa.Table:
         """The unit table as a pyarrow table, for checks: one row per exposed unit with u, variant, t0, day and measures.

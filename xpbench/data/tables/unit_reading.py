@@ -212,6 +212,7 @@ def _summary_of_groups(table: UnitTable, caps: tuple[Cap, ...], take: Take | Non
     return Summary(
         source="units table, users summed by unit",
         fingerprint=fingerprint,
+        content=content_of(table, found),
         rows=table.rows,
         units=made.units,
         cells=made.cells,

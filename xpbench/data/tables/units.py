@@ -118,6 +118,8 @@ class UnitsSource:
                 if is_reading_error(error):
                     raise unread("The table could not be read", error) from error
                 raise
+        if plan.members is not None:  # made of users, by the plan of their units
+            found = replace(found, made_for=plan.reads)
         if self.variant is None and source.variant != "variant":
             return replace(found, source=f"{found.source}, variants in column {shown(source.variant)}")
         return found

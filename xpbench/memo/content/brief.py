@@ -35,6 +35,7 @@ QUALIFIERS = {
     "EXPLORATORY": "The analysis differs from the registered plan.",
     "PEEK": "The effects were seen before they were due.",
     "RESTARTED AFTER EFFECTS": "Effects of an earlier run were seen before this one began.",
+    "ONE OF SEVERAL PLANS": "Effects of the same units were seen under another plan before.",
     "MORE LOOKS THAN PLANNED": "The effects were read more often than the plan allows for.",
 }
 LATE = tuple(QUALIFIERS)[:5]

@@ -32,6 +32,7 @@ QUALIFIED = {
     "RETROSPECTIVE": "headline.retrospective",
     "AMENDED AFTER EFFECTS": "headline.amended",
     "RESTARTED AFTER EFFECTS": "headline.restarted",
+    "ONE OF SEVERAL PLANS": "headline.plans",
     "MORE LOOKS THAN PLANNED": "headline.looks",
     "EXPLORATORY": "headline.exploratory",
     "PEEK": "headline.peek",

@@ -37,6 +37,7 @@ from xpbench.memo.messages import say
 from xpbench.memo.names import named, variant_labels
 from xpbench.wording import numbers as digits
 
+SHARED = "ONE OF SEVERAL PLANS"
 STAMPS = {
     "INVALID": "A gating health check failed. The effects must not be read.",
     "AMENDED AFTER EFFECTS": "After effects were seen, or a gate had failed, the plan was changed in a way that can turn the "
@@ -51,11 +52,24 @@ STAMPS = {
 }
 
 
-def _stamp(readout: Mapping[str, Any], word: str) -> dict[str, str]:
+def _stamp(payload: Mapping[str, Any], word: str) -> dict[str, str]:
     """A stamp with what it means; whether the plan came first is what its health check says, with both dates."""
+    readout = payload["readout"]
+    if word == SHARED:
+        return {"word": word, "means": say("run.plans", plans="; ".join(_other_plans(payload)))}
     if word in STAMPS:
         return {"word": word, "means": STAMPS[word]}
     return {"word": word, "means": next((c["meaning"] for c in readout["health"] if c["name"] == "plan_first"), "")}
+
+
+def _other_plans(payload: Mapping[str, Any]) -> list[str]:
+    """The other plans under which effects of the same units were seen before a look, each with its primary metrics."""
+    found: dict[str, str] = {}
+    for line in payload["ledger"]["lines"]:
+        entry = json.loads(line)
+        for one in entry["body"].get("shared") or () if entry["at"] <= payload["readout"]["at"] else ():
+            found.setdefault(one["key"], f"{named(one['key'])} (primary: {', '.join(named(p) for p in one['primary']) or '—'})")
+    return list(found.values())
 
 
 def _run(payload: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -109,7 +123,7 @@ def content(payload: Mapping[str, Any]) -> dict[str, Any]:
         "key": plan["key"],
         "owner": plan["owner"],
         "made": day_text(readout["at"]),
-        "stamps": [_stamp(readout, s) for s in readout["stamps"]] + _run(payload) + _dropped(payload) + _later(payload),
+        "stamps": [_stamp(payload, s) for s in readout["stamps"]] + _run(payload) + _dropped(payload) + _later(payload),
         "invalid": invalid,
         "decision": decision_section(payload, labels),
         "impact": impact_sentences(payload),
