@@ -226,7 +226,7 @@ def _scaled(number: Any, digits: Any, unit: str) -> Any:
 
 
 _COMPACT = ((0, 4), (4, 2), (6, 2), (8, 2), (10, 2), (12, 2))
-"""Where year, month, day, hour, minute and second begin in a compact date, and how long they are."""
+"""Where year, month, day, hour, minute and second are in a compact date, and how long they are."""
 
 
 def _of_parts(text: Any) -> Any:
