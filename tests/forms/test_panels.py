@@ -295,3 +295,16 @@ def test_the_bucket_map_of_mixpanels_hash_is_its_own(tmp_path: Path, assignment:
         b for b in range(100) if len({v for v, d in zip(xp.assign(plan, ids), drawn, strict=True) if d == b}) > 1
     ]  # fmt: skip
     assert mixed == [], "a bucket of the SDK belongs to one variant"
+
+
+def test_the_source_box_offers_zone_and_columns_of_a_log(tmp_path: Path) -> None:
+    from xpbench.forms.panel import SourceBox
+
+    (tmp_path / "log.jsonl").write_text('{"event": "a", "properties": {}}\n')
+    box = SourceBox()
+    box.kind.set("events")
+    box.path.set(str(tmp_path / "log.jsonl"))
+    box.zone.set(" Europe/London ")
+    box.schema.set({"time": "ts", "insert_id": "id"})
+    source = box.get()
+    assert (source.time_zone, source.schema.time, source.schema.insert_id) == ("Europe/London", "ts", "id")
