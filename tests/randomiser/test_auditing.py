@@ -182,3 +182,17 @@ def test_a_log_without_rows_or_without_the_experiment_proves_nothing() -> None:
     assert (empty.rows, empty.ok) == (0, False)
     with pytest.raises(AssignError, match=r"no such experiment.*Did you mean 'beta-homepge'"):
         audit(plan_of(), {"distinct_id": ["a"], "variant": ["beta"], "Experiment name": ["beta-homepge"]})
+
+
+def test_a_log_with_other_labels_says_that_nothing_was_compared() -> None:
+    """A CMS that logs its own names of the variants: 0 rows without a finding looked like a clean log."""
+    plan = plan_of()
+    log = {"distinct_id": [f"user-{i}" for i in range(100)], "variant": ["A", "B"] * 50}
+    report = audit(plan, log)
+    assert not report.ok
+    for text in (str(report), report._repr_html_()):
+        assert "nothing" in text
+        assert "nan" not in text
+        assert "unknown variant 'A'" in text.replace("&#x27;", "'")
+    mixed = audit(plan, {"distinct_id": ["user-1", "user-2"], "variant": [*assignments(plan, ["user-1"]).variants(), "B"]})
+    assert "agreement 100.0000%: nothing that was compared differs; not compared: unknown variant" in str(mixed)

@@ -466,7 +466,7 @@ def test_only_what_has_changed_is_written(form: Any, tmp_path: Path) -> None:
     after = plan_of(rollout=[{"key": "all", "share": 0.6}])
     write_audiences(before, LISTED[:1_500], tmp_path / "one", form=form, max_rows=100, extras=True)
     made = write_audiences(after, LISTED[100:], tmp_path / "two", form=form, before=tmp_path / "one")
-    assert {f.path.stem.rsplit("-", 1)[1] for f in made.files} == {"add", "remove"}
+    assert {f.path.stem.rsplit("-", 1)[1] for f in made.files} == {"add", "remove", "whole"}
 
     def read(name: str) -> dict[str, str]:
         path = tmp_path / "two" / f"beta-homepage-{name}.{form}"
@@ -480,9 +480,22 @@ def test_only_what_has_changed_is_written(form: Any, tmp_path: Path) -> None:
     merged = {u: v for u, v in (old | read("add")).items() if u not in read("remove")}
     assert merged == new, "the old list and the difference are the new list"
     moved = write_audiences(plan_of(salt="other"), LISTED, tmp_path / "three", before=dict.fromkeys(LISTED, "beta"))
-    assert [f.path.name for f in moved.files] == ["beta-homepage-change.csv"]
+    assert [f.path.name for f in moved.files] == ["beta-homepage-change.csv", "beta-homepage-whole.csv"]
+    weeks = write_audiences(after, LISTED, tmp_path / "three-b", form=form, before=tmp_path / "two")  # week after week
+    assert read("whole") == new
+    assert {f.path.stem.rsplit("-", 1)[1]: f.rows for f in weeks.files if "whole" not in f.path.stem} == {
+        "add": sum(v is not None for v in assignments(after, LISTED[:100]).variants())
+    }
     with pytest.raises(AssignError, match="earlier hand-off"):
         write_audiences(after, LISTED, tmp_path / "four", before=tmp_path / "nothing")
+
+
+def test_a_hand_off_of_another_experiment_is_no_earlier_one(tmp_path: Path) -> None:
+    """All of its units would be removed in the receiving system."""
+    handoff(plan_of(), tmp_path / "one", unit_ids=LISTED, engines=())
+    with pytest.raises(AssignError, match="hand-off of 'beta-homepage', and this one is of 'other'"):
+        handoff(plan_of().changed(key="other"), tmp_path / "two", unit_ids=LISTED, engines=(), before=tmp_path / "one")
+    assert list(tmp_path.glob("two/*.csv")) == []
 
 
 def test_lists_for_the_days_around_the_experiment(tmp_path: Path) -> None:

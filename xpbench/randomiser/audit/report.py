@@ -139,13 +139,26 @@ class Audit(Shows):
         }
 
     def __repr__(self) -> str:
-        causes = ", ".join(f"{c.name} {c.rows:,}" for c in self.causes) or "no finding"
-        return f"Audit({shown(self.subject)}, {number_of(self.rows, 'row')}, agreement {self.agreement:.4%}: {causes})"
+        out = self._left_out()
+        causes = ", ".join(f"{c.name} {c.rows:,}" for c in self.causes)
+        causes = causes or (
+            "no finding" if self.ok else "nothing that was compared differs" if self.rows else "nothing compared"
+        )
+        agreement = f", agreement {self.agreement:.4%}" if self.rows else ""
+        missed = f"; not compared: {', '.join(f'{what} {rows:,}' for what, rows in out)}" if out else ""
+        return f"Audit({shown(self.subject)}, {number_of(self.rows, 'row')}{agreement}: {causes}{missed})"
+
+    def _left_out(self) -> list[tuple[str, int]]:
+        odd = [("no variant logged", self.missing_variant), ("no id", self.null_ids)]
+        odd += [(f"unknown variant {shown(k)}", v) for k, v in self.unknown_variants.items()]
+        return [(what, rows) for what, rows in odd if rows]
 
     def _repr_html_(self) -> str:
         out = paragraph(
             f"Audit of {shown(self.subject)}: {number_of(self.rows, 'exposure')} of {number_of(self.units, 'unit')}, "
             f"{self.disagreeing:,} with another variant than the hash gives (agreement {self.agreement:.4%})."
+            if self.rows
+            else f"Audit of {shown(self.subject)}: nothing could be compared."
         )
         if self.first_divergence is not None:
             out += paragraph(f"First divergence: {self.first_divergence}")
@@ -160,8 +173,7 @@ class Audit(Shows):
                 [[c.name, c.detail, c.rows, c.units, str(c.first), str(c.last), c.remedy] for c in self.causes],
                 caption="Causes",
             )
-        odd = [["no variant logged", self.missing_variant], ["no id", self.null_ids]]
-        odd += [[f"unknown variant {shown(k)}", v] for k, v in self.unknown_variants.items()]
-        if any(v for _, v in odd):
-            out += table(["not compared", "rows"], [r for r in odd if r[1]], caption="Left out")
+        odd = self._left_out()
+        if odd:
+            out += table(["not compared", "rows"], [list(r) for r in odd], caption="Left out")
         return out

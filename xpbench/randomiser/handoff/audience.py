@@ -145,7 +145,7 @@ def write_audiences(
         buckets: Name of a further column with a number from 0 to 9,999, for systems that target by number; `.rule` says which
             numbers are which variant. The plan has one rollout group and no list of overrides for it.
         before: An earlier hand-off (its folder, or variant by id as written): only what has changed is written, into
-            `…-add`, `…-change` and `…-remove`.
+            `…-add`, `…-change` and `…-remove`; and into `…-whole` the list as it stands now, which the next `before` reads.
         extras: Also write `…-look-up` (ids to look up before launch), `…-qa` (units with a forced variant) and `…-undo` (all
             ids with an empty variant, for the end).
         bare: Lists of ids alone, without a header, for each variant one.
@@ -198,6 +198,7 @@ def write_audiences(
     paper = _Paper(target, form, max_rows, max_bytes)
     files: list[AudienceFile] = []
     if before is not None:
+        _check_earlier(before, chosen.key)
         files += _delta(paper, stem, header, values, before)
     sets = [(f"{stem}-{_file_name(k)}", codes == i) for i, k in enumerate(found.keys)] if per_variant else [(stem, None)]
     for part, mask in sets if before is None else ():
@@ -311,6 +312,25 @@ def _no_rule(why: str) -> AssignError:
     )
 
 
+def _check_earlier(before: str | Path | Mapping[str, str], key: str) -> None:
+    """Refuse the folder of another experiment: all of its units would be removed."""
+    manifest = Path(before) / "handoff.json" if not isinstance(before, Mapping) else None
+    if manifest is None or not manifest.is_file():
+        return
+    try:
+        other = json.loads(manifest.read_text(encoding="utf-8")).get("subject")
+    except (ValueError, AttributeError):
+        return  # not our manifest; the lists are read for what they are
+    if other not in (None, key):
+        raise AssignError(
+            "XPB-A20",
+            name="before",
+            value=str(before),
+            rule=plain(f"It is a hand-off of {shown(str(other))}, and this one is of {shown(key)}"),
+            remedy=plain("Give the folder of the same experiment"),
+        )
+
+
 def _earlier(before: str | Path | Mapping[str, str], header: tuple[str, str], form: AudienceForm) -> dict[str, str]:
     """Variant by id of an earlier hand-off, as it was written."""
     if isinstance(before, Mapping):
@@ -355,6 +375,7 @@ def _delta(
         "change": [(u, v) for u, v in new.items() if u in old and old[u] != v],
         "remove": [(u, v) for u, v in old.items() if u not in new],
     }
+    parts["whole"] = list(new.items())
     return [f for name, rows in parts.items() if rows for f in paper.write(f"{stem}-{name}", header, rows)]
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from xpbench.errors import AssignError, plain, shown
 from xpbench.outward import html as escape
@@ -188,6 +188,8 @@ def tag(
     plan = subject_of(subject)
     if not isinstance(plan, Plan):
         raise _wrong("subject", "a flag", "A tag is made from a plan", "Pass the plan, and by='flag' where its flag assigns")
+    if by not in get_args(By):
+        raise _wrong("by", by, f"It is {', '.join(get_args(By))}", "Name one of them")
     keys = [v.key for v in plan.variants]
     control = next(v.key for v in plan.variants if v.control)
     own = {key: _selectors(key, show.get(key, ())) for key in keys}
@@ -200,6 +202,10 @@ def tag(
         raise _wrong(
             "show", f"nothing for {missing}", "Each variant has something that can be seen", "Add its selectors, or view="
         )
+    alike = [key for key in keys if key != control and set(own[key]) == set(own[control])]
+    if alike:
+        rule = f"{alike[0]} and {control} show the same, so nobody would see a difference"
+        raise _wrong("show", ", ".join(own[control]) or "nothing", rule, "Give each variant a part of its own")
     config: dict[str, Any] = {
         "k": plan.key,
         "d": control,
@@ -327,6 +333,9 @@ def _dates(plan: Plan, last: date | None) -> dict[str, int]:
     first, end = plan.exposure.start, last or plan.exposure.end
     first_day = date.fromisoformat(str(first)) if first is not None else date(1970, 1, 1)
     last_day = date.fromisoformat(str(end)) if end is not None else date(9998, 1, 1)
+    if last_day < first_day:
+        rule = f"The plan's first day is {first_day}, so the tag would never do anything"
+        raise _wrong("last day", str(last_day), rule, "Name a later day")
     midnight = time(tzinfo=UTC)
     stamps = (datetime.combine(day, midnight).timestamp() for day in (first_day, last_day + timedelta(days=1)))
     return {name: int(stamp * 1_000) for name, stamp in zip(("from", "to"), stamps, strict=True)}
