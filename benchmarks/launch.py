@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import write
+from benchmarks.report import commit, machine, write
 from tests.builders import make_plan, metric
 from xpbench.data.summary import Cell, Summary
 from xpbench.plan import Plan
@@ -24,7 +24,9 @@ from xpbench.stats.moments import Moments
 from xpbench.stats.multipliers import q_fixed
 from xpbench.stats.pairs import mean_pair
 from xpbench.watch.estimators import pre_post
+from xpbench.watch.fading import novelty_of
 from xpbench.watch.forecast import forecast_of
+from xpbench.watch.holdouts import HELD, SHIPPED_ONLY, SRM_ALPHA, drift_p_of
 from xpbench.watch.ramp import guard_rows, ramp_power
 from xpbench.watch.record import judge
 from xpbench.watch.series import Group, Series, WatchDay
@@ -138,6 +140,26 @@ def decay_world(rng: np.random.Generator) -> tuple[bool, bool]:
     found = forecast_of(Series("out", {k: Group(k, tuple(v)) for k, v in groups.items()}))
     truth = math.expm1(a + b * math.exp(-84 / tau))
     return (False, False) if found is None else (True, found.low <= truth <= found.high)
+
+
+def constant_world(rng: np.random.Generator) -> str:
+    """A constant lift under a season over the turn of a year: what the letter says of novelty."""
+    groups: dict[str, list[WatchDay]] = {"holdback": [], "shipped": []}
+    for i in range(28):
+        day = date(2026, 12, 18) + timedelta(days=i)
+        level = 0.2 * (1 - 0.4 * (day.month == 12 and day.day >= 24) + 0.1 * (day.weekday() >= 5))
+        for name, n, m in (("holdback", 2000, level), ("shipped", 18000, 1.15 * level)):
+            share = rng.binomial(n, m) / n
+            groups[name].append(WatchDay(day, n, share, share * (1 - share) * n / (n - 1)))
+    found = novelty_of(Series("out", {k: Group(k, tuple(v)) for k, v in groups.items()}), alpha=ALPHA / 3)
+    return "none" if found is None else found.word
+
+
+def drift_world(rng: np.random.Generator) -> bool:
+    """The halves of a holdout whose units come more and more: whether they are said to drift apart, though they don't."""
+    halves = np.where(rng.random(6000) < 0.5, HELD, SHIPPED_ONLY)
+    found = drift_p_of(halves, rng.choice(8, len(halves), p=np.arange(1, 9) / 36))
+    return found is not None and found < SRM_ALPHA
 
 
 def programme_world(rng: np.random.Generator) -> tuple[bool, bool]:
@@ -255,6 +277,26 @@ def _programmes(runs: int) -> list[Row]:
     return [_row(name, rate, len(found), "93.5 to 96.5 %", 0.935 <= rate <= 0.965, sum_of_lifts_in_interval=round(over, 4))]
 
 
+def _novelty(runs: int) -> list[Row]:
+    rng = np.random.default_rng(9)
+    found = [constant_world(rng) for _ in range(4 * runs)]
+    rate, top = sum(w in ("fading", "growing") for w in found) / len(found), ALPHA / 3
+    bound = top + LIMIT * math.sqrt(top * (1 - top) / len(found))
+    return [
+        _row(
+            "letter, a constant lift over Christmas called fading or growing", rate, len(found), "at most 1.7 %", rate <= bound
+        )
+    ]
+
+
+def _drift(runs: int) -> list[Row]:
+    rng = np.random.default_rng(10)
+    many = 40 * runs  # one in a thousand takes many to be seen
+    rate = sum(drift_world(rng) for _ in range(many)) / many
+    bound = SRM_ALPHA + LIMIT * math.sqrt(SRM_ALPHA / many)
+    return [_row("holdout, halves that are alike said to drift apart", rate, many, "at most 0.1 %", rate <= bound)]
+
+
 WORLDS: dict[str, Callable[[int], list[Row]]] = {
     "null": _null,
     "border": _border,
@@ -266,6 +308,8 @@ WORLDS: dict[str, Callable[[int], list[Row]]] = {
     "season": _season,
     "decay": _decay,
     "programmes": _programmes,
+    "novelty": _novelty,
+    "drift": _drift,
 }
 
 
@@ -290,6 +334,23 @@ def page_table(saved: dict[str, list[Row]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def save_world(name: str, rows: list[Row], *, runs: int) -> None:
+    """Put a world's rows next to those of the others, and what made it: worlds may be played at different times.
+
+    Args:
+        name: Of the world.
+        rows: What was found.
+        runs: As asked for.
+    """
+    saved = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    worlds, made = saved.get("worlds", {}), saved.get("made", {})
+    worlds[name] = rows
+    command = f"python -m benchmarks.launch --runs {runs} --only {name} --save"
+    made[name] = {"command": command, "commit": commit(), "runs": runs, "load_at_end": machine()["load_at_end"]}
+    result = {kind: {k: found[k] for k in WORLDS if k in found} for kind, found in (("made", made), ("worlds", worlds))}
+    write("launch", result, command=command, quiet=True)
+
+
 def main() -> None:
     """Run, print and save; worlds that are not asked for keep their saved rows."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -308,10 +369,7 @@ def main() -> None:
         for row in rows:
             print(row, flush=True)
         if args.save:  # read again: another run may have saved its worlds meanwhile
-            saved = json.loads(RESULTS.read_text("utf-8"))["worlds"] if RESULTS.exists() else {}
-            saved[name] = rows
-            ordered = {k: saved[k] for k in WORLDS if k in saved}
-            write("launch", {"worlds": ordered}, command=f"python -m benchmarks.launch --runs {args.runs} --save", quiet=True)
+            save_world(name, rows, runs=args.runs)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
-import type { IDemo, IListing, IMade, ITemplates, IVerdict } from './types';
+import type { IDemo, IListing, IMade, ITemplates, ITried, IVerdict } from './types';
 
 /** An answer that is no success, with the server's words. */
 export class ApiError extends Error {
@@ -20,6 +20,11 @@ export class Api {
 
   list(root: string): Promise<IListing> {
     return this._call<IListing>(`experiments?root=${encodeURIComponent(root)}`);
+  }
+
+  /** Keys of the three experiments that fit a question best. */
+  tried(root: string, question: string): Promise<ITried> {
+    return this._call<ITried>(`tried?root=${encodeURIComponent(root)}&question=${encodeURIComponent(question)}`);
   }
 
   /** The verdict on a document, when its file still holds the text with this digest. */

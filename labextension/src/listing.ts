@@ -43,14 +43,15 @@ export function sorted(items: readonly IItem[]): IItem[] {
   return [...items].sort((a, b) => rank(a) - rank(b) || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
 }
 
-/** Those whose key, title, owner, state or sentence hold every word of the search. */
+/** Those whose key, title, owner, state, sentence, hypothesis, what was learned or runs before hold every word of the search. */
 export function matching(items: readonly IItem[], search: string): IItem[] {
   const words = search.toLocaleLowerCase().split(/\s+/).filter(Boolean);
   if (words.length === 0) {
     return [...items];
   }
   return items.filter(item => {
-    const text = [item.key, item.title, item.owner, item.state, item.sentence, item.health.text].join('\n').toLocaleLowerCase();
+    const told = [item.hypothesis, item.learned, ...item.follows, item.restarted_as];
+    const text = [item.key, item.title, item.owner, item.state, item.sentence, item.health.text, ...told].join('\n').toLocaleLowerCase();
     return words.every(word => text.includes(word));
   });
 }

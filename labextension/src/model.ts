@@ -10,7 +10,7 @@ import { same } from './listing';
 import { reasonOf } from './reason';
 import type { IListing } from './types';
 
-const OURS = /(?:ledger\.jsonl|plan\.json|memo\.html|readout\.json)$/;
+const OURS = /(?:ledger\.jsonl|plan\.json|memo\.html|readout\.json|watch\.html)$/;
 
 export class Model {
   /**

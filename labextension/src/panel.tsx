@@ -48,6 +48,8 @@ function Experiments({ model, commands, trans }: IProps): React.JSX.Element {
   const listing = model.listing;
   const items = React.useMemo(() => sorted(listing?.items ?? []), [listing]);
   const shown = React.useMemo(() => matching(items, search), [items, search]);
+  const tried = useTried(model, listing?.root ?? '', shown.length === 0 ? search : '');
+  const closest = tried.flatMap(key => items.filter(item => item.key === key && item.state !== 'draft'));
   const twice = React.useMemo(() => repeatedTitles(items), [items]);
   const run = (command: string, args: Record<string, string> = {}): void => {
     void commands.execute(command, args);
@@ -84,8 +86,9 @@ function Experiments({ model, commands, trans }: IProps): React.JSX.Element {
           <p className="xp-Counts" role="status">
             {counts(listing, shown.length, trans)}
           </p>
-          <ul className="xp-List" aria-label={trans.__('All experiments')}>
-            {shown.map(item => (
+          {closest.length > 0 && <p className="xp-Closest" role="status">{trans.__('Nothing has all of these words. The closest that was tried:')}</p>}
+          <ul className="xp-List" aria-label={closest.length > 0 ? trans.__('Closest experiments') : trans.__('All experiments')}>
+            {(closest.length > 0 ? closest : shown).map(item => (
               <Row key={`${item.key}:${item.path}`} item={item} root={listing.root} twice={twice.has(item.title)} run={run} trans={trans} />
             ))}
           </ul>
@@ -95,6 +98,32 @@ function Experiments({ model, commands, trans }: IProps): React.JSX.Element {
       {listing === null && model.problem === '' && <p className="xp-Counts">{trans.__('Reading experiments …')}</p>}
     </>
   );
+}
+
+/** Keys of the experiments that fit a question best; asked once the person has stopped typing. */
+function useTried(model: Model, root: string, question: string): readonly string[] {
+  const [answer, setAnswer] = React.useState<{ question: string; keys: readonly string[] }>({ question: '', keys: [] });
+  React.useEffect(() => {
+    if (question.trim() === '') {
+      return;
+    }
+    let isOver = false;
+    const timer = window.setTimeout(() => {
+      model.api.tried(root, question).then(
+        found => {
+          if (!isOver) {
+            setAnswer({ question, keys: found.keys });
+          }
+        },
+        () => undefined // the list itself says what is wrong with the server
+      );
+    }, 300);
+    return () => {
+      isOver = true;
+      window.clearTimeout(timer);
+    };
+  }, [model, root, question]);
+  return question !== '' && answer.question === question ? answer.keys : [];
 }
 
 function counts(listing: IListing, shown: number, trans: TranslationBundle): string {

@@ -39,6 +39,10 @@ export const Row = React.memo(function Row({ item, root, twice, run, trans }: IR
       <p className={item.state === 'broken' ? 'xp-Sentence xp-mod-broken' : 'xp-Sentence'} title={item.sentence}>
         {wholeDates(item.sentence)}
       </p>
+      {item.follows.length > 0 && (
+        <p className="xp-Lineage">{trans.__('Follows %1', [...item.follows].reverse().join(' ← '))}</p>
+      )}
+      {item.restarted_as !== '' && <p className="xp-Lineage">{trans.__('Restarted as %1', item.restarted_as)}</p>}
       {item.due.is_due && <p className={item.due.is_overdue ? 'xp-Due xp-mod-overdue' : 'xp-Due'}>→ {wholeDates(item.due.text)}</p>}
       <div className="xp-Actions" role="group" aria-label={trans.__('Actions for %1', item.title || item.key)}>
         {actions(item, trans).map(([label, template]) => (
@@ -56,6 +60,11 @@ export const Row = React.memo(function Row({ item, root, twice, run, trans }: IR
             {trans.__('Memo')}
           </button>
         )}
+        {item.letters.slice(0, 1).map(name => (
+          <button key={name} className="xp-Link" aria-label={`${trans.__('Letter')}: ${item.key}`} onClick={() => { open(`${item.key}/${name}`); }}>
+            {trans.__('Letter')}
+          </button>
+        ))}
         {item.path !== '' && !item.path.startsWith('.') && (
           <button className="xp-Link" aria-label={`${trans.__('Plan')}: ${item.key}`} onClick={() => { open(item.path); }}>
             {trans.__('Plan')}

@@ -27,6 +27,16 @@ export interface IItem {
   readonly decision: string;
   readonly has_memo: boolean;
   readonly path: string;
+  readonly hypothesis: string;
+  readonly learned: string;
+  readonly follows: readonly string[];
+  readonly restarted_as: string;
+  /** Files of the letters of its watch, the newest first. */
+  readonly letters: readonly string[];
+}
+
+export interface ITried {
+  readonly keys: readonly string[];
 }
 
 export interface IListing {

@@ -18,6 +18,7 @@ import pytest
 from benchmarks.lab import browser, serious, set_theme
 from tests.lab.conftest import make_experiments
 from tests.lab.installed import Installed, install, jupyterlab
+from tests.lab.test_catalogue import make_weeks
 from tests.lab.test_handlers import cell
 from tests.test_experiment import plan
 from xpbench import notebooks
@@ -219,6 +220,33 @@ def test_panel_lists_every_state_and_does_not_hide_the_broken_ledger(watched: An
     page.get_by_role("searchbox", name="Search experiments").fill("")
     picture(page, "panel-light")
     assert serious(page, "#xpbench-panel") == []
+
+
+def test_panel_answers_whether_something_was_tried_and_lists_overdue_letters(watched: Any, home: Path) -> None:
+    page = watched.page
+    make_weeks(home / "weeks")
+    show_panel(page)
+    choose_root(page, "weeks")
+    page.wait_for_selector("[data-key=short-form-2]", timeout=90_000)
+    assert page.locator("[data-key=short-form-2] .xp-Lineage").inner_text() == "Follows short-form"
+    assert page.locator("[data-key=short-form] .xp-Lineage").inner_text() == "Restarted as short-form-2"
+    due = page.locator("[data-key=life] .xp-Due").inner_text()
+    assert due == "→ Overdue: the letters of day 14 (due on 2026-09-29), day 28 (due on 2026-10-13)"
+    assert page.get_by_role("button", name="Letter: life").count() == 1
+    search = page.get_by_role("searchbox", name="Search experiments")
+    search.fill("because it is shorter")  # words of its hypothesis
+    page.wait_for_function("() => document.querySelectorAll('.xp-Row').length === 1")
+    search.fill("has anybody built a new starting page already?")
+    page.wait_for_selector(".xp-Closest", timeout=30_000)
+    assert page.locator(".xp-Row").first.get_attribute("data-key") == "life"
+    picture(page, "panel-tried")
+    assert page.locator("#xpbench-panel").evaluate(SPILLS) == []
+    assert serious(page, "#xpbench-panel") == []
+    search.fill("penguins")
+    page.wait_for_function("() => document.querySelectorAll('.xp-Row').length === 0")
+    search.fill("")
+    choose_root(page, "experiments")
+    page.wait_for_selector("[data-key=decided]", timeout=90_000)
 
 
 def test_panel_follows_files_that_change_outside(watched: Any, home: Path) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import xpbench as xp
 from tests.lab.conftest import make_experiments
 from tests.test_experiment import plan, table, units
+from tests.watch.life import days_log, life, life_plan
 from xpbench.experiment import statuses
 from xpbench.lab import catalogue as catalogue_module
 from xpbench.lab.catalogue import Catalogue, Item
@@ -49,6 +51,36 @@ def test_states_agree_with_the_facade(root: Path) -> None:
     for status in statuses(root):
         shown = ours[status["key"]].state
         assert shown == ("sealed" if status["key"] == "sealed" else status["state"])
+
+
+def make_weeks(root: Path) -> None:
+    """One that was shipped, with a letter and two checks that nobody made, and one that was restarted."""
+    experiment, clock = life(root, life_plan(title="New start page"), days=8.5)
+    log = days_log(np.random.default_rng(7), first=date(2026, 7, 6), days=80, daily=80, rate=0.2)
+    made = experiment.watch(xp.events(log, clock=clock), by="ana")
+    assert [p.name for p in made.paths] == ["watch.html"]
+    xp.register(plan(key="short-form", title="Shorter form"), root, by="ana", clock=clock)
+    xp.restart("short-form", root, reason="the button was cut off on phones", new_key="short-form-2", by="ana", clock=clock)
+
+
+def test_lineage_learnings_and_letters_are_listed(tmp_path: Path) -> None:
+    make_weeks(tmp_path)
+    found = by_key(tmp_path, lambda: datetime(2026, 12, 1, tzinfo=UTC))
+    assert found["short-form"].restarted_as == "short-form-2"
+    assert found["short-form-2"].follows == ("short-form",)
+    shipped = found["life"]
+    assert shipped.letters == ("watch.html",)
+    assert (shipped.hypothesis, shipped.learned) == ("If a new page, then quote will increase, because it is shorter.", "rule")
+    assert shipped.state == "overdue"
+    assert shipped.due.text == "Overdue: the letters of day 14 (due on 2026-09-29), day 28 (due on 2026-10-13)"
+    (tmp_path / "life" / "watch-day-14.html").write_text("")
+    (tmp_path / "life" / "watch-day-28.html").write_text("")
+    again = by_key(tmp_path)["life"]
+    assert again.letters == ("watch.html", "watch-day-28.html", "watch-day-14.html")
+    portfolio = {line.key: line for line in xp.portfolio(tmp_path).lines}
+    for key, item in found.items():
+        line = portfolio[key]
+        assert (item.hypothesis, item.learned, item.follows) == (line.hypothesis, line.learned, line.follows)
 
 
 def test_sealed_item_tells_no_effect_and_says_what_is_missing(root: Path) -> None:

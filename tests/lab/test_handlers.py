@@ -21,6 +21,7 @@ from xpbench.lab.page import POLICY, digest_of
 ENDPOINTS = [
     ("experiments", None),
     ("experiments/decided", None),
+    ("tried?question=shorter+form", None),
     ("templates", None),
     ("verify", {"path": "experiments/decided/memo.html"}),
     ("page?path=experiments/decided/memo.html", None),
@@ -48,6 +49,15 @@ def test_list_finds_the_root_and_counts(server: Server) -> None:
     assert {i["key"] for i in answer.body["items"]} == {"waiting", "sealed", "decided", "torn", "idea"}
     assert answer.headers["Cache-Control"] == "no-store"
     assert str(server.folder) not in json.dumps(answer.body)
+
+
+def test_a_question_finds_what_was_tried(server: Server) -> None:
+    """By words without their endings, as `xpbench portfolio --search`; drafts and broken ledgers were not tried."""
+    found = server.ask("tried?question=" + "has+anybody+shortened+forms%3F").body["keys"]
+    assert set(found) <= {"waiting", "sealed", "decided"}
+    assert found
+    assert server.ask("tried?question=penguins").body == {"keys": []}
+    assert server.ask("tried?root=nowhere&question=forms").body == {"keys": []}
 
 
 def test_missing_root_is_told(server: Server) -> None:

@@ -7,6 +7,7 @@ what depends on the time is computed anew on every call.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from xpbench.ledger.folder import LEDGER, MEMO, PLAN, check_key, frozen_readout,
 from xpbench.plan import Plan, check
 from xpbench.plan.reading import read_document
 from xpbench.watch.contract import WatchStatus, watch_status
+from xpbench.watch.lineage import follows_of, hypothesis_of, learned_of, restarted_as
 from xpbench.wording.verdicts import qualified
 
 ShownState = Literal["draft", "registered", "running", "sealed", "ready", "decided", "watched", "overdue", "breached", "broken"]
@@ -31,6 +33,8 @@ HealthWord = Literal["pass", "warn", "fail", "unknown"]
 
 DRAFTS = ".drafts"
 DRAFT_SUFFIX = ".plan.json"
+WATCH_PAGE = "watch.html"
+LETTER_OF_A_DAY = re.compile(r"watch-day-(\d{1,4})\.html")
 
 NEXT: dict[ShownState, str] = {
     "draft": "plan",
@@ -96,6 +100,11 @@ class Item:
         decision: Outcome in force, with what its stamps say of the plan; "" where there is none.
         has_memo: Its memo is in its folder.
         path: Where its plan is, relative to the root.
+        hypothesis: In a sentence, "" where there is no plan on record.
+        learned: Why it was decided so.
+        follows: Keys of the runs before this one.
+        restarted_as: Key of the run that follows it.
+        letters: Files of the letters of its watch, the newest first.
     """
 
     key: str
@@ -110,11 +119,17 @@ class Item:
     decision: str = ""
     has_memo: bool = False
     path: str = ""
+    hypothesis: str = ""
+    learned: str = ""
+    follows: tuple[str, ...] = ()
+    restarted_as: str = ""
+    letters: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
         out = {name: getattr(self, name) for name in self.__slots__}
-        return out | {"health": self.health.to_dict(), "due": self.due.to_dict()}
+        lists = {"follows": list(self.follows), "letters": list(self.letters)}
+        return out | {"health": self.health.to_dict(), "due": self.due.to_dict()} | lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +183,7 @@ class Catalogue:
             del self._known[path]
 
     def _item(self, folder: Path, name: str, now: datetime) -> Item:
-        signature = tuple(_signature(folder / file) for file in (LEDGER, PLAN, READOUT, MEMO))
+        signature = tuple(_signature(folder / file) for file in (LEDGER, PLAN, READOUT, MEMO, WATCH_PAGE))
         kept = self._known.get(str(folder))
         if kept is None or kept[0] != signature:
             kept = (signature, _derive(folder, name, now))
@@ -209,6 +224,11 @@ def _derive(folder: Path, name: str, now: datetime) -> _Known:
             decision=qualified(status.decision, status.decision, status.stamps),
             has_memo=(folder / MEMO).is_file(),
             path=f"{name}/{PLAN}",
+            hypothesis=hypothesis_of(document),
+            learned=learned_of(entries),
+            follows=follows_of(entries),
+            restarted_as=restarted_as(entries),
+            letters=_letters(folder),
         )
         if status.key != name:
             return _broken(name, f"Its ledger is of the experiment {status.key!r}.")
@@ -216,6 +236,13 @@ def _derive(folder: Path, name: str, now: datetime) -> _Known:
         return _Known(item, status, Plan(**document) if needs_plan else None, entries if needs_plan else ())
     except (XpbenchError, OSError, ValueError, KeyError, TypeError) as error:
         return _broken(name, _without_folder(str(error), folder.parent))
+
+
+def _letters(folder: Path) -> tuple[str, ...]:
+    """Files of the letters, the newest first: the one about the last check, then those of single days, the latest first."""
+    days = [(int(found[1]), p.name) for p in folder.iterdir() if (found := LETTER_OF_A_DAY.fullmatch(p.name)) and p.is_file()]
+    newest = (WATCH_PAGE,) if (folder / WATCH_PAGE).is_file() else ()
+    return (*newest, *(name for _, name in sorted(days, reverse=True)))
 
 
 def _without_folder(text: str, base: Path) -> str:
@@ -316,6 +343,9 @@ def _watched(item: Item, watch: WatchStatus) -> Item:
         state = "overdue"
     text = f"Check of day {following.day} on {following.date:%Y-%m-%d}" if following is not None else "All checks are on record"
     late = watch.state == "overdue"
+    missing = [f"day {c.day} (due on {c.date:%Y-%m-%d})" for c in watch.checks if c.state == "overdue"]
+    if missing:
+        text = f"Overdue: the {'letter' if len(missing) == 1 else 'letters'} of {', '.join(missing)}"
     sentence = f"Shipped {watch.variant}. {watch.sentence}"
     return replace(
         item,

@@ -37,6 +37,7 @@ ROOTS_SECONDS = 10.0
 DEMO_FOLDER = "xpbench-demo"
 DEMO_UNITS = 20_000
 MAX_BODY = 64 * 1024
+MOST_OF_A_QUESTION = 400
 TOO_LARGE = "The request has more than 64 KiB"
 HTML = "text/html; charset=utf-8"
 _TEMPLATE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
@@ -190,6 +191,22 @@ class ExperimentsHandler(Handler):
                 "broken": sum(i.state == "broken" for i in items),
             }
         )
+
+
+class TriedHandler(Handler):
+    """`GET tried?root=&question=`: keys of the three experiments that fit a question best."""
+
+    @web.authenticated
+    @may("read")
+    @answered
+    async def get(self) -> None:
+        """Answer with keys, best first."""
+        from xpbench.watch.search import search
+
+        root = clean_path(self.get_query_argument("root", "")) or next(iter(await self.roots()), DEFAULT_ROOT)
+        question = self.get_query_argument("question", "")[:MOST_OF_A_QUESTION]
+        items = [i for i in await self.items(root) if i.state not in ("draft", "broken")]
+        self.tell({"keys": [f.key for f in search(items, question)]})
 
 
 class ExperimentHandler(Handler):
@@ -417,6 +434,7 @@ def routes(base_url: str) -> list[tuple[str, type[Handler]]]:
     api = url_path_join(base_url, "xpbench", "api")
     return [
         (url_path_join(api, "experiments"), ExperimentsHandler),
+        (url_path_join(api, "tried"), TriedHandler),
         (url_path_join(api, r"experiments/([^/]+)"), ExperimentHandler),
         (url_path_join(api, "verify"), VerifyHandler),
         (url_path_join(api, "page"), PageHandler),

@@ -15,6 +15,7 @@ record            one check, on record
 power             how likely a regression is found
 holdouts          what everything that shipped changed together
 past_experiments  what all experiments of a root add up to
+lineage           hypothesis, what was learned, and what a run follows
 search            has this been tried?
 notify            a message for mail, Slack or Teams
 ================  =====================================================

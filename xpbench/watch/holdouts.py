@@ -188,7 +188,7 @@ def cumulative_effect(
     compounded = math.prod(1.0 + x for _, x in singles) - 1.0
     worth = _worth(outcomes, shipped)
     ratio = float(srm([len(p) for p in parts], [0.5, 0.5]).p_value)
-    drift = None if began is None else _drift_p(halves, np.asarray(began) // 7)
+    drift = None if began is None else drift_p_of(halves, np.asarray(began) // 7)
     met = None
     if exposed is not None:
         inside = set(units[halves != NOBODY].tolist())
@@ -215,7 +215,7 @@ def cumulative_effect(
     )
 
 
-def _drift_p(halves: NDArray[np.str_], weeks: NDArray[np.int_]) -> float | None:
+def drift_p_of(halves: NDArray[np.str_], weeks: NDArray[np.int_]) -> float | None:
     """p-value of the same share of the halves in every week; None with fewer than two weeks that have enough units.
 
     Pearson's chi-squared over weeks and halves. Checked against scipy.stats.chi2_contingency.

@@ -25,6 +25,7 @@ from xpbench.plan import Plan
 from xpbench.shows import Shows
 from xpbench.stats.shrinking import LiftPrior, portfolio_prior, shrunk
 from xpbench.watch.contract import watch_status
+from xpbench.watch.lineage import follows_of, hypothesis_of, learned_of, restarted_as
 from xpbench.watch.search import Found, search
 from xpbench.wording.numbers import percent
 
@@ -285,9 +286,8 @@ class Portfolio(Shows):
     @property
     def sentences(self) -> tuple[str, ...]:
         """The portfolio in sentences, worst first where there is a worst."""
-        out = [
-            f"{number_of(len(self.lines), 'experiment')}, {len(self.without_memo)} without a memo, {len(self.silent)} of them silent."
-        ]
+        count = number_of(len(self.lines), "experiment")
+        out = [f"{count}, {len(self.without_memo)} without a memo, {len(self.silent)} of them silent."]
         if self.broken:
             out.append(f"{len(self.broken)} folders can't be read.")
         out.append(f"{self.peeks} peeks, {sum(self.deviations.values())} deviations, {len(self.overrides)} overrides.")
@@ -460,29 +460,27 @@ def line_of(
         classes[str(deviation["class"])] = classes.get(str(deviation["class"]), 0) + 1
     watch = watch_status(plan, entries, now=now)
     looks = distinct_looks(entries)
-    restarted_as = next((str(e.body.get("to", "")) for e in entries if e.kind == "restarted"), "")
+    later = restarted_as(entries)
     peeked = [e for e in looks if e.kind == "peeked"]
     first = next((e for e in decided if e.kind == "decided"), None)
-    h = plan.hypothesis.model_dump(mode="json", by_alias=True, exclude_none=True)
-    claims = ", ".join(f"{c['metric']} will {c['direction']}" for c in h.get("then", ()))
     line = Line(
         key,
         plan.title,
         str(decision.body["outcome"]) if decision is not None else "",
         has_memo,
-        not has_memo and not restarted_as and quiet > SILENT_DAYS,
+        not has_memo and not later and quiet > SILENT_DAYS,
         len(looks),
         len(peeked),
         classes,
         bool(decision.body.get("follows_rule")) if decision is not None and decision.kind == "decided" else None,
         watch.state if watch is not None else "",
         (now - parse_stamp(entries[0].at)).total_seconds() / 86_400,
-        tuple(str(k) for k in (entries[0].body.get("follows") or {}).get("runs", ())),
-        restarted_as,
+        follows_of(entries),
+        later,
         planned_after(entries),
         len({state_of_data(e.body) or str(e.seq) for e in entries if e.kind in ("opened", "peeked") and e.agent}),
-        f"If {h.get('if', '')}, then {claims}, because {h.get('because', '')}.",
-        str(decision.body.get("because") or decision.body.get("reason") or "") if decision is not None else "",
+        hypothesis_of(plan.to_dict()),
+        learned_of(entries),
         None if first is None else (parse_stamp(first.at) - parse_stamp(entries[0].at)).total_seconds() / 86_400,
         {who: sum((e.by or "") == who for e in peeked) for who in dict.fromkeys(e.by or "" for e in peeked)},
     )

@@ -7,10 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from xpbench.watch.past_experiments import Line
+from typing import Any, Protocol
 
 K1, B = 1.2, 0.6
 WEIGHTS = (("title", 3.0), ("key", 2.0), ("hypothesis", 1.5), ("learned", 1.0))
@@ -33,6 +30,35 @@ _ENDINGS = (
     ("ingly", ""), ("edly", ""), ("ally", "al"), ("ings", ""), ("ing", ""), ("iest", "i"), ("ies", "i"), ("ied", "i"),
     ("ers", ""), ("est", ""), ("er", ""), ("ed", ""), ("ly", ""), ("es", ""), ("s", ""), ("y", "i"), ("e", ""),
 )  # fmt: skip
+
+
+class Searched(Protocol):
+    """One experiment as it is searched: a line of a portfolio, or an item of the panel."""
+
+    @property
+    def key(self) -> str:
+        """Its key."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Its title."""
+        ...
+
+    @property
+    def decision(self) -> str:
+        """Outcome in force, "" where there is none."""
+        ...
+
+    @property
+    def hypothesis(self) -> str:
+        """Its hypothesis in a sentence."""
+        ...
+
+    @property
+    def learned(self) -> str:
+        """Why it was decided so."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +107,11 @@ def words_of(text: str) -> list[str]:
     return [stem(w) for w in _WORD.findall(text) if w.casefold() not in _STOP]
 
 
-def search(lines: Sequence[Line], question: str, *, most: int = 3) -> tuple[Found, ...]:
+def search(lines: Sequence[Searched], question: str, *, most: int = 3) -> tuple[Found, ...]:
     """The experiments that fit a question, best first; none of them where no word fits.
 
     Args:
-        lines: Of a portfolio.
+        lines: Of a portfolio, or of the panel.
         question: In words.
         most: How many at most.
 

@@ -16,6 +16,11 @@ const item = (key: string, state: State, more: Partial<IItem> = {}): IItem => ({
   decision: '',
   has_memo: false,
   path: `${key}/plan.json`,
+  hypothesis: '',
+  learned: '',
+  follows: [],
+  restarted_as: '',
+  letters: [],
   ...more
 });
 
@@ -58,6 +63,8 @@ describe('matching', () => {
     expect(matching(items, 'BETA ana').map(i => i.key)).toEqual(['beta']);
     expect(matching(items, 'ready').map(i => i.key)).toEqual(['form']);
     expect(matching(items, 'beta ready')).toEqual([]);
+    const told = [item('c', 'decided', { hypothesis: 'If fewer steps', learned: 'People missed the total', follows: ['b'] })];
+    expect(matching(told, 'steps missed').map(i => i.key)).toEqual(['c']);
   });
 
   it('takes characters of patterns as they are', () => {
