@@ -407,3 +407,16 @@ def test_below_600_px_a_row_is_a_block() -> None:
     html = VIEWS["forest"]().table_html()
     assert "@media (max-width:600px)" in html
     assert "data-label='Lift (interval)'" in html
+
+
+def test_a_long_name_in_the_forest_plot_takes_two_lines_before_it_is_cut() -> None:
+    from xpbench.views.numbers import two_lines
+
+    assert two_lines("Quote started", 23, 28) == ("Quote started", "")
+    assert two_lines("Transfer in, value in dollars per unit", 23, 28) == ("Transfer in, value in", "dollars per unit")
+    first, second = two_lines("x" * 80, 23, 28)
+    assert (len(first), len(second), second[-1]) == (28, 28, "…")
+    name = "Share of visitors who asked for a quote by mail"
+    drawn = json.dumps(views.forest([{**rows()[0], "label": name}]).spec)
+    assert '"first": "Share of visitors who asked"' in drawn
+    assert '"second": "for a quote by mail"' in drawn

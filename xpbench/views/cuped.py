@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 
 from xpbench.views import numbers
-from xpbench.views.draw import base, words
+from xpbench.views.draw import SPACED, base, words
 from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View, plain_rows
@@ -60,7 +60,7 @@ def cuped_reduction(readout: Any, *, style: Mapping[str, Any] | None = None) -> 
         f"{numbers.short(best['label'], 44)}" + (" at best" if len(rows) > 1 else "")
     )
     x = alt.Scale(domain=[0, min(1.0, max(best["reduction"] * 1.15, 0.05))], nice=False)
-    axis = alt.Axis(format="%", title=None, tickCount=5)
+    axis = alt.Axis(format="%", labelExpr=SPACED, title=None, tickCount=5)
     down = alt.Scale(domain=[-0.5, len(rows) - 0.5], reverse=True, nice=False)
     layers = [
         base(rows)

@@ -155,6 +155,7 @@ def _layout(
             margin = margin_as_lift(row)
             control, treatment = numbers.means(row)
             zone = row.get("min_lift")
+            first, second = numbers.two_lines(shown, 15 if several else 23, 17 if several else 28)
             item: dict[str, Any] = {
                 "y": y,
                 "y0": y - 0.5,
@@ -163,7 +164,9 @@ def _layout(
                 "variant": str(row.get("variant")),
                 "mark": mark,
                 "tone": tone,
-                "label": numbers.short(shown, 17 if several else 23),
+                "label": "" if second else first,
+                "first": first if second else "",
+                "second": second,
                 "sub": numbers.short(str(row.get("variant")), 12) if several else "",
                 "lift_text": numbers.lift(row) if lift is not None else _no_number(row),
                 "means": f"{control} → {treatment}",
@@ -370,6 +373,8 @@ def forest(readout: Any, *, level: float | None = None, style: Mapping[str, Any]
         side = base(items)
         layers += [
             words(side.encode(x=alt.value(-LEFT), y=y, tooltip=tips), "label", size=13),
+            words(side.encode(x=alt.value(-LEFT), y=y, tooltip=tips), "first", size=11, dy=-7),
+            words(side.encode(x=alt.value(-LEFT), y=y, tooltip=tips), "second", size=11, dy=7),
             words(side.encode(x=alt.value(-38), y=y), "sub", size=12, align="right"),
             words(side.encode(x=alt.value(-22), y=y), "mark", size=13, weight=600, align="center", color=tone),
             words(side.encode(x=alt.value(NUMBERS), y=y), "lift_text", size=13),

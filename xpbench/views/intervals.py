@@ -29,7 +29,11 @@ def interval_rows(
     low, high = nice_domain([r[k] for r in rows for k in ("value", "low", "high")])
     x = alt.Scale(domain=[low, high], nice=False, zero=False)
     zero = "0%" if "%" in axis_format else "0"
-    axis = alt.Axis(labelExpr=f"datum.value == 0 ? '{zero}' : format(datum.value, '{axis_format}')", title=None, tickCount=6)
+    axis = alt.Axis(
+        labelExpr=f"replace(datum.value == 0 ? '{zero}' : format(datum.value, '{axis_format}'), '%', '\u202f%')",
+        title=None,
+        tickCount=6,
+    )
     down = alt.Scale(domain=[-0.5, len(rows) - 0.5], reverse=True, nice=False)
     y = alt.Y("y:Q", scale=down, axis=None)
     placed = [{**r, "y": i, "short": numbers.short(str(r["label"]), most)} for i, r in enumerate(rows)]

@@ -87,6 +87,19 @@ def distinct(names: Sequence[str], most: int) -> list[str]:
     ]
 
 
+def two_lines(text: str, one: int, each: int) -> tuple[str, str]:
+    """Text of a column on one line of `one` characters, else on two of `each`; the second is cut where even that is too little.
+
+    Returns:
+        The first line and the second, "" where one is enough.
+    """
+    if len(text) <= one:
+        return text, ""
+    at = text.rfind(" ", 0, each + 1)
+    at = at if at > each // 3 else each
+    return text[:at].rstrip(), short(text[at:].lstrip(), each)
+
+
 def short(text: str, most: int) -> str:
     """Text that fits a column; the whole of it is in the table."""
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 
 from xpbench.views import numbers
-from xpbench.views.draw import WHOLE, base, words
+from xpbench.views.draw import SPACED, WHOLE, base, words
 from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View
@@ -61,7 +61,7 @@ def power_curve(
         scale=alt.Scale(domain=[0, right], nice=False),
         axis=alt.Axis(title="exposed units", labelExpr=WHOLE, grid=False, tickCount=5),
     )
-    y = alt.Y("power:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", tickCount=5))
+    y = alt.Y("power:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", labelExpr=SPACED, tickCount=5))
     color = alt.Color("curve:N", scale=alt.Scale(domain=names, range=tones), legend=None)
     tips = [
         alt.Tooltip("n:Q", title="Units", format=","),
@@ -89,7 +89,10 @@ def power_curve(
     layers.append(
         words(
             base(spread).encode(
-                x=x, y=alt.Y("at:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", tickCount=5))
+                x=x,
+                y=alt.Y(
+                    "at:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", labelExpr=SPACED, tickCount=5)
+                ),
             ),
             "curve",
             dx=6,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 
 from xpbench.views import numbers
-from xpbench.views.draw import base, words
+from xpbench.views.draw import SPACED, base, words
 from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View
@@ -47,7 +47,11 @@ def size_view(table: SizeTable, metric: str | None = None) -> View:
     readings = list(dict.fromkeys(r["reading"] for r in rows))
     top = sorted(float(r["lift"]) for r in rows)[-1]
     x = alt.X("days:Q", scale=alt.Scale(domain=[0, max(int(r["days"]) for r in rows)]), axis=alt.Axis(title="days", grid=False))
-    y = alt.Y("lift:Q", scale=alt.Scale(domain=[0, top]), axis=alt.Axis(title=None, format=".0%" if top > 0.1 else ".1%"))
+    y = alt.Y(
+        "lift:Q",
+        scale=alt.Scale(domain=[0, top]),
+        axis=alt.Axis(title=None, format=".0%" if top > 0.1 else ".1%", labelExpr=SPACED),
+    )
     tone = alt.Color(
         "reading:N",
         scale=alt.Scale(
@@ -74,7 +78,11 @@ def size_view(table: SizeTable, metric: str | None = None) -> View:
         at = min(float(end["lift"]), last - 0.08 * top)
         ends.append({**end, "at": max(0.0, at)})
         last = at
-    where = alt.Y("at:Q", scale=alt.Scale(domain=[0, top]), axis=alt.Axis(title=None, format=".0%" if top > 0.1 else ".1%"))
+    where = alt.Y(
+        "at:Q",
+        scale=alt.Scale(domain=[0, top]),
+        axis=alt.Axis(title=None, format=".0%" if top > 0.1 else ".1%", labelExpr=SPACED),
+    )
     layers.append(words(base(ends).encode(x=x, y=where), "reading", dx=6))
     chart = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
     return View("sizes", title, f"{title} {len(readings)} ways of reading.", data, subtitle, chart)

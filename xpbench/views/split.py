@@ -9,7 +9,7 @@ import altair as alt
 
 from xpbench.stats.srm import srm
 from xpbench.views import numbers
-from xpbench.views.draw import base, nice_domain, words
+from xpbench.views.draw import SPACED, base, nice_domain, words
 from xpbench.views.table import Table, TableColumn
 from xpbench.views.theme import Style
 from xpbench.views.view import View
@@ -93,7 +93,7 @@ def _chart(rows: Sequence[Mapping[str, Any]], look: Style) -> Any:
         low, high = rows[0]["planned"] - 0.02, rows[0]["planned"] + 0.02
     low, high = max(0.0, low - 0.005), min(1.0, high + 0.005)
     x = alt.Scale(domain=[low, high], nice=True, zero=False)
-    axis = alt.Axis(format="%", title=None, tickCount=6)
+    axis = alt.Axis(format="%", labelExpr=SPACED, title=None, tickCount=6)
     down = alt.Scale(domain=[-0.5, len(rows) - 0.5], reverse=True, nice=False)
     y = alt.Y("y:Q", scale=down, axis=None)
     tips = [
