@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.report import write
 from tests.builders import column, make_plan, split
 from xpbench.data.summary import Cell, Finding, Summary
 from xpbench.decide.analysis import analyse
@@ -231,22 +232,30 @@ def main() -> None:
     """All of it as text."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--write", action="store_true", help="keep the result in benchmarks/results")
     args = parser.parse_args()
     bad = False
+    result: dict[str, Any] = {"runs": args.runs, "named_first": {}, "extensions": {}, "equivalence": {}}
     for cause in CAUSES:
         right, count, other = named(cause, args.runs)
         bad |= right < 0.9 * count
+        result["named_first"][cause] = {"right": right, "of": count, "else": other}
         print(f"{cause:<22} named first in {right} of {count}{f'; else {other}' if other else ''}")
     for model in MODELS:
-        won, count, _ = promised(model, 5 * args.runs, lift=LIFT)
-        bad |= abs(won / count - 0.8) > 0.03 + 2 * math.sqrt(0.16 / count)
+        won, count, _ = promised(model, 20 * args.runs, lift=LIFT)
+        bad |= abs(won / count - 0.8) > 0.03
         print(f"{model:<22} {won} of {count} extensions win, promised 80 %: {won / count:.1%}")
+        result["extensions"][model] = {"won": won, "of": count, "promised": 0.8}
         won, count, ever = promised(model, 5 * args.runs, lift=0.0)
         print(f"{model:<22} without an effect {won} of {count} extensions win; {ever / 1e4:.2f} % of runs at either look")
         bad |= model == "sequential" and ever / 1e6 > 0.05 + 2 * math.sqrt(0.05 * 0.95 / count)
         wrong = at_the_margin(model, 10 * args.runs)
         bad |= wrong > 0.05 * 10 * args.runs
+        result["extensions"][model] |= {"without_effect_won": won, "without_effect_of": count, "at_either_look": ever / 1e6}
+        result["equivalence"][model] = {"wrong": wrong, "of": 10 * args.runs, "allowed": 0.05}
         print(f"{model:<22} no effect that matters, said at the margin: {wrong} of {10 * args.runs}")
+    if args.write:
+        write("blockers", result, command=f"python -m benchmarks.blockers --runs {args.runs} --write", quiet=True)
     sys.exit(bad)
 
 

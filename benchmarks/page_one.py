@@ -7,6 +7,7 @@ does not fit (a page wider than the phone, a first sheet that is too long) is sa
 from __future__ import annotations
 
 import argparse
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,10 +21,8 @@ from tests.builders import column, plan_document
 from xpbench.experiment import Experiment, register
 from xpbench.ledger import fixed_clock
 from xpbench.memo.memo import Memo
+from xpbench.memo.pdf import browser, pdf
 from xpbench.plan import Plan
-
-SHEET = 1009
-"""Height of an A4 sheet without the page's margins, in CSS pixels."""
 
 
 def plan_of(*, treatments: int = 1, horizon: int = 24_000, **changes: Any) -> Plan:
@@ -174,19 +173,26 @@ def draw(memo: Memo, name: str, out: Path, chromium: Any) -> list[str]:
     page = out / f"{name.replace(' ', '-')}.html"
     memo.save(page)
     said = []
-    for kind, (width, height) in {"desktop": (1280, 900), "phone": (390, 844), "paper": (688, SHEET)}.items():
+    for kind, (width, height) in {"desktop": (1280, 900), "phone": (390, 844)}.items():
         tab = chromium.new_page(viewport={"width": width, "height": height})
         tab.goto(page.as_uri())
-        tab.emulate_media(media="print" if kind == "paper" else "screen", color_scheme="light")
+        tab.emulate_media(media="screen", color_scheme="light")
         wide = tab.evaluate("document.documentElement.scrollWidth")
         if wide > width:
             said.append(f"{name}, {kind}: {wide} pixels wide, the window has {width}")
-        tall = tab.evaluate("document.querySelector('section').getBoundingClientRect().bottom")
-        if kind == "paper" and tall > SHEET:
-            said.append(f"{name}, {kind}: page one takes {tall:.0f} of {SHEET} pixels")
         tab.locator("main > section").first.screenshot(path=str(out / f"{name.replace(' ', '-')}-{kind}.png"))
         tab.close()
-    return said
+    return said + printed(page)
+
+
+def printed(page: Path) -> list[str]:
+    """The first sheet of the PDF as a picture; what is said where page one takes more than one sheet."""
+    sheets = page.with_suffix(".pdf")
+    sheets.write_bytes(pdf(page.read_text("utf-8")))
+    out = page.with_name(f"{page.stem}-paper")
+    subprocess.run(["pdftoppm", "-r", "90", "-png", "-singlefile", "-f", "1", "-l", "1", sheets, out], check=True)
+    second = subprocess.run(["pdftotext", "-f", "2", "-l", "2", sheets, "-"], check=True, capture_output=True, text=True).stdout
+    return [] if second.lstrip().startswith("All metrics") else [f"{page.stem}, paper: page one takes more than one sheet"]
 
 
 def main() -> None:
@@ -197,8 +203,6 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     from playwright.sync_api import sync_playwright
-
-    from xpbench.memo.pdf import browser
 
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=browser(), args=["--no-sandbox"])

@@ -11,6 +11,7 @@ import random
 import sys
 
 from benchmarks.page_one import memos
+from benchmarks.report import write
 from xpbench.memo.content.brief import VOICES
 from xpbench.verifier.said import NUMBER, trace
 
@@ -26,9 +27,10 @@ def main() -> None:
     """All of it as text; exit 1 where a number does not trace or a change is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--changes", type=int, default=1000)
+    parser.add_argument("--write", action="store_true", help="keep the result in benchmarks/results")
     args = parser.parse_args()
     rng = random.Random(1)
-    texts = []
+    texts, rows = [], []
     for name, memo in memos():
         cells = memo.payload["page"]["cells"]
         for voice in VOICES:
@@ -36,6 +38,9 @@ def main() -> None:
             found = trace(" ".join(lines), cells)
             bad = [str(t) for t in found if not t.ok]
             print(f"{name:<16} {voice:<9} {len(lines)} sentences, {len(found)} numbers, {len(bad)} not traced {bad or ''}")
+            rows.append(
+                {"situation": name, "voice": voice, "sentences": len(lines), "numbers": len(found), "not_traced": len(bad)}
+            )
             texts.append((" ".join(lines), cells, bool(bad) or not 2 <= len(lines) <= 5))
     missed = []
     for i in range(args.changes):
@@ -46,6 +51,9 @@ def main() -> None:
     print(f"{args.changes - len(missed)} of {args.changes} altered digits found")
     for text in missed[:5]:
         print(f"  missed: {text}")
+    if args.write:
+        result = {"texts": rows, "changes": args.changes, "found": args.changes - len(missed)}
+        write("said", result, command=f"python -m benchmarks.said --changes {args.changes} --write", quiet=True)
     sys.exit(bool(missed) or any(bad for _, _, bad in texts))
 
 

@@ -587,6 +587,7 @@ WATCH_KEYS: J = {
     "series": {"*": {"*": {"adopted": None, "days": [[None]]}}},
     "notes": [None],
     "forecasts": [dict.fromkeys(("metric", "day", "level", "lift", "low", "high"))],
+    "novelty": [dict.fromkeys(("metric", "word", "per_week", "low", "high", "alpha", "p_value"))],
     "ledger": {"lines": [None], "witness": dict.fromkeys(("length", "digest"))},
     "versions": FREE,
     "page": LETTER_PAGE,
@@ -6163,7 +6164,7 @@ def _trends(plan: J, cells: Sequence[J], methods: int) -> list[J]:
                 if points:
                     ratios = _log_ratios(metric, *sides) if axis == "age" and methods >= POWER else []
                     used = ratios if len(ratios) >= 4 else points
-                    fit = _line(used, axis, alpha_of(plan))
+                    fit = trend_line(used, axis, alpha_of(plan))
                     out.append({"what": [metric["key"], variant, axis], "points": points, "used": used, **fit})
     adjusted = adjust([NAN if t["p_value"] is None else t["p_value"] for t in out], "holm")
     for found, p in zip(out, adjusted, strict=True):
@@ -6216,7 +6217,7 @@ def _log_ratios(metric: J, control: dict[str, J], treatment: dict[str, J]) -> li
     return sorted(found, key=lambda p: p[0])
 
 
-def _line(points: Sequence[Point3], axis: str, alpha: float) -> dict[str, J]:
+def trend_line(points: Sequence[Point3], axis: str, alpha: float) -> dict[str, J]:
     """Slope with interval and p-value, its error from the residuals where these spread more than the errors say."""
     none: dict[str, J] = {"slope": None, "slope_low": None, "slope_high": None, "p_value": None}
     if len(points) < 4:
@@ -7079,6 +7080,7 @@ def check_watch(notes: Notes, payload: J) -> list[J] | None:
     notes.same("check", last["seq"], payload["check"])
     _check_watched_rows(notes, payload, plan, shipped, last["body"])
     _check_forecasts(notes, payload, plan)
+    _check_novelty(notes, payload, plan)
     if len(notes.differences) == before:
         notes.checked += [
             f"chain of {len(entries)} ledger entries, and the contract's dates from it",
@@ -7363,7 +7365,47 @@ def _check_forecasts(notes: Notes, payload: J, plan: J) -> None:
                 notes.differs(f"{key}, forecast, {name}", value, f.get(name))
 
 
-def _forecast(series: J, until: date) -> tuple[float, float, float] | None:
+def _check_novelty(notes: Notes, payload: J, plan: J) -> None:
+    """Whether changes fade or grow, where the letter says so; letters made before have no such verdict."""
+    if "novelty" not in payload:
+        return
+    watch, ours = plan["watch"], {}
+    if watch["estimator"] == "holdback":
+        last = watch["weeks"] * 7
+        level = alpha_of(plan) / len({d for d in watch["check_days"] if 0 < d <= last} | {last})
+        until = date.fromisoformat(payload["last_day"])
+        for key, series in payload["series"].items():
+            points = _log_ratio_blocks(series, until)
+            line = trend_line([(t, y, math.sqrt(v), 0) for t, y, v in points], "age", level) if points else {}
+            if line.get("slope") is None:
+                continue
+            total = math.fsum(1 / v for *_, v in points or ())
+            middle, mean = (math.fsum(q[i] / q[2] for q in points or ()) / total for i in (0, 1))
+            first = mean + line["slope"] * (points[0][0] - middle) if points else NAN
+            moved = "growing" if first * line["slope"] >= 0 else "fading"
+            ours[key] = {
+                "word": moved if line["p_value"] <= level else "steady",
+                "alpha": level,
+                "p_value": line["p_value"],
+                **{
+                    name: math.expm1(7 * line[part])
+                    for name, part in (("per_week", "slope"), ("low", "slope_low"), ("high", "slope_high"))
+                },
+            }
+    theirs = {n["metric"]: n for n in payload["novelty"]}
+    notes.same("metrics with a verdict on novelty", sorted(ours), sorted(theirs))
+    notes.same("verdicts on novelty, one for each metric", len(theirs), len(payload["novelty"]))
+    for key, found in ours.items():
+        for name, value in found.items():
+            there = theirs.get(key, {}).get(name)
+            if isinstance(value, str):
+                notes.same(f"{key}, novelty, {name}", value, there)
+            elif not isinstance(there, (int, float)) or not abs(value - there) <= 1e-7 * max(abs(value), 1e-3):
+                notes.differs(f"{key}, novelty, {name}", value, there)
+
+
+def _log_ratio_blocks(series: J, until: date) -> list[tuple[float, float, float]] | None:
+    """Middle day, logarithm of the ratio and its variance of each block of three days; None where there are too few."""
     if set(series) != {_HELD, _SHIP}:
         return None
     both = [
@@ -7387,7 +7429,12 @@ def _forecast(series: J, until: date) -> tuple[float, float, float] | None:
         if not noise > 0:
             return None
         points.append((sum((d - days[0]).days for d in block) / 3, logs[1] - logs[0], noise))
-    if len(points) < 5:
+    return None if len(points) < 5 else points
+
+
+def _forecast(series: J, until: date) -> tuple[float, float, float] | None:
+    points = _log_ratio_blocks(series, until)
+    if points is None:
         return None
     normals = []
     for i in range(12):
@@ -8443,6 +8490,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
     "basis.differs": ("differs from the rule of the plan, which says: {rule_says} ({rows})",),
     "forest.note": (
+        "{shown} of {all} rows: primary metrics first, {variant} before others, then its guardrails and metrics. The appendix "
+        "shows the other rows on the same scale.",
         "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The appendix shows the other "
         "rows on the same scale.",
         "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The other rows stand in the "
@@ -8832,7 +8881,7 @@ def impact_sentences(payload: Mapping[str, Any]) -> tuple[str, str]:
     readout = payload["readout"]
     if "INVALID" in readout["stamps"]:
         failed = [c["title"] for c in readout["health"] if c["gate"] and c["status"] == "fail"]
-        return say("impact.invalid", failed=", ".join(failed) or "see below"), say("impact.invalid_next")
+        return say("impact.invalid", failed="; ".join(failed) or "see below"), say("impact.invalid_next")
     row = subject(readout)
     if row is None:
         return say("impact.nothing"), say("impact.nothing_next")
@@ -8890,6 +8939,7 @@ class ForestRow:
         status: `ok`, or a word why there is nothing to draw.
         of: Name of the variant where there are several; it leads the second line.
         index: Place of the row in the readout; -1 for its place in the picture.
+        level: Level of the interval where it is not the heading's, such as `90 % interval`.
     """
 
     label: str
@@ -8910,6 +8960,7 @@ class ForestRow:
     status: str = "ok"
     of: str = ""
     index: int = -1
+    level: str = ""
 
 
 ARROW = " → "
@@ -8939,8 +8990,9 @@ def shorten(text: str, cells: int) -> str:
 
 
 def _forest_rows(
-    readout: Mapping[str, Any], treatments: Sequence[str], rows: Sequence[Mapping[str, Any]]
+    readout: Mapping[str, Any], treatments: Sequence[str], rows: Sequence[Mapping[str, Any]], usual: str
 ) -> list[ForestRow]:
+    """Lines of the picture; one whose interval is not at the `usual` level says which it is."""
     lines = []
     for index, (text, row) in enumerate(zip(rows, readout["rows"], strict=True)):
         good = 1 if row["direction"] == "increase" else -1
@@ -8973,6 +9025,7 @@ def _forest_rows(
                 else NOT_ENOUGH,
                 of=shorten(str(text["variant"]), 20) if len(treatments) > 1 else "",
                 index=index,
+                level=f"{text['level']} interval" if row["lift"] is not None and text["level"] != usual else "",
             )
         )
     return lines
@@ -9052,16 +9105,16 @@ def _svg(width: float, height: float, title: str, description: str, parts: Seque
 WIDTH = 940
 
 
-_LEFT, _RIGHT = 268, 600
+_LEFT, _RIGHT = 280, 604
 
 
-_LEFT, _RIGHT = 268, 600
+_LEFT, _RIGHT = 280, 604
 
 
 ROLES: Mapping[str, str] = {"primary": "PRIMARY", "secondary": "SECONDARY", "guardrail": "GUARDRAILS"}
 
 
-def _figures_line(x1: float, y1: float, x2: float, y2: float, classes: str) -> str:
+def _line(x1: float, y1: float, x2: float, y2: float, classes: str) -> str:
     return f'<line x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}" class="{classes}"/>'
 
 
@@ -9085,10 +9138,10 @@ def _whisker(row: ForestRow, mid: float, x: Callable[[float], float], low: float
     a = row.low if row.low is not None else -math.inf
     b = row.high if row.high is not None else math.inf
     left, right = x(_clip(a, low, high)), x(_clip(b, low, high))
-    ends.append(_figures_line(left, mid, right, mid, f"whisker {tone}"))
+    ends.append(_line(left, mid, right, mid, f"whisker {tone}"))
     for value, place, sign in ((a, left, -1), (b, right, 1)):
         if low <= value <= high:
-            ends.append(_figures_line(place, mid - 5, place, mid + 5, f"whisker {tone}"))
+            ends.append(_line(place, mid - 5, place, mid + 5, f"whisker {tone}"))
         else:
             tip = place + sign * 2
             ends.append(f'<path d="M{_n(tip)} {_n(mid)}l{_n(-sign * 9)} -5v10z" class="{tone}"/>')
@@ -9104,9 +9157,10 @@ def _forest_row(
     note = " · ".join(filter(None, (row.of, row.note)))
     out = [
         _figures_text(0, y + 16, row.label, "strong" if row.role == "primary" else "", cells=30),
-        _figures_text(0, y + 32, note, "muted small", cells=44) if note else "",
-        _figures_text(_LEFT - 18, y + 21, row.mark, f"mid strong {row.tone}") if row.mark else "",
+        _figures_text(0, y + 32, note, "muted small", cells=48) if note else "",
+        _figures_text(_LEFT - 18, y + 16, row.mark, f"mid strong {row.tone}") if row.mark else "",
         _figures_text(_RIGHT + 14, y + 21, row.shown, "strong", mark=f"{marks}.{index}.shown"),
+        _figures_text(_RIGHT + 14, y + 35, row.level, "muted small") if row.level else "",
         _figures_text(WIDTH, y + 21, row.means, "muted end", mark=f"{marks}.{index}.means"),
     ]
     top, height = y + 3, _figures_ROW - 10
@@ -9117,14 +9171,14 @@ def _forest_row(
         edge = x(row.margin)
         a, b = (edge, float(_RIGHT)) if row.margin > 0 else (float(_LEFT), edge)
         out.append(f'<rect x="{_n(a)}" y="{_n(top)}" width="{_n(b - a)}" height="{_n(height)}" fill="url(#hatch{part})"/>')
-        out.append(_figures_line(edge, top, edge, top + height, "edge"))
+        out.append(_line(edge, top, edge, top + height, "edge"))
     if row.status != "ok" or row.lift is None:
         out.append(_figures_text(x(0) + 8, mid + 4, row.status if row.status != "ok" else "unbounded", "muted small"))
         return out
     tone = _tone(row.variant)
     if row.plain_low is not None and row.plain_high is not None and (row.plain_low, row.plain_high) != (row.low, row.high):
         left, right = (x(_clip(v, low, high)) for v in (row.plain_low, row.plain_high))
-        out.append(_figures_line(left, mid + 9, right, mid + 9, f"ghost {tone}"))
+        out.append(_line(left, mid + 9, right, mid + 9, f"ghost {tone}"))
     out += _whisker(row, mid, x, low, high, tone)
     if low <= row.lift <= high:
         out.append(f'<circle cx="{_n(x(row.lift))}" cy="{_n(mid)}" r="4.5" class="{tone}"/>')
@@ -9175,7 +9229,7 @@ def forest(
         if not mine:
             continue
         front.append(_figures_text(0, y + 17, name, "role"))
-        parts.append(_figures_line(0, y, WIDTH, y, "hair"))
+        parts.append(_line(0, y, WIDTH, y, "hair"))
         y += _HEAD
         for index, row in mine:
             front += _forest_row(row.index if row.index >= 0 else index, row, y, x, low, high, part, marks)
@@ -9185,9 +9239,9 @@ def forest(
     axis = []
     for tick in ticks(low, high):
         if tick:
-            parts.append(_figures_line(x(tick), _TOP, x(tick), bottom, "grid"))
+            parts.append(_line(x(tick), _TOP, x(tick), bottom, "grid"))
         axis.append(_figures_text(x(tick), bottom + 16, percent(tick, _tick_decimals(low, high), signed=True), "muted small mid"))
-    parts.append(_figures_line(x(0), _TOP, x(0), bottom + 2, "zero"))
+    parts.append(_line(x(0), _TOP, x(0), bottom + 2, "zero"))
     head = [
         _figures_text((_LEFT + _RIGHT) / 2, 18, heading, "muted mid"),
         _figures_text(_RIGHT + 14, 18, "lift and interval", "muted"),
@@ -9226,10 +9280,12 @@ def forest_plots(
     treatments = [v["key"] for v in plan["variants"] if not v.get("control")]
     control = next((labels[v["key"]] for v in plan["variants"] if v.get("control")), "control")
     treatment = labels[treatments[0]] if len(treatments) == 1 else "treatment"
-    lines = _forest_rows(readout, treatments, rows)
+    usual = share_text(plan["model"]["confidence"])
+    lines = _forest_rows(readout, treatments, rows, usual)
+    unless = " unless named" if any(line.level for line in lines) else ""
     draw = partial(
         forest,
-        heading=f"lift vs {shorten(control, 16)}, {interval_name(readout, plan)}",
+        heading=f"lift vs {shorten(control, 16)}, {interval_name(readout, plan)}{unless}",
         means_heading=f"{shorten(control, 13)}{ARROW}{shorten(treatment, 13)}",
     )
     if len(lines) <= FIRST_PAGE:
@@ -9238,9 +9294,10 @@ def forest_plots(
     main = decision["variant"] or readout["recommendation"]["variant"] or treatments[0]
 
     def weight(i: int) -> tuple[int, int]:
+        """Primary metrics of the variant that is decided about come first: of many treatments not all fit."""
         row = readout["rows"][i]
-        order = {"primary": 0, "guardrail": 1, "secondary": 2}[row["role"]]
-        return (order if row["role"] == "primary" or row["variant"] == main else 3 + order, i)
+        order = {"primary": 0, "guardrail": 2, "secondary": 3}[row["role"]]
+        return (order if row["variant"] == main else {0: 1, 2: 4, 3: 5}[order], i)
 
     count = max(FIRST_PAGE - max(len(treatments) - 3, 0) // 2, 5)  # the split of many variants takes room as well
     picked = set(sorted(range(len(lines)), key=weight)[:count])
@@ -9353,6 +9410,12 @@ def run_dates(readout: Mapping[str, Any]) -> tuple[str, str, int] | None:
         return None
     a, b = date.fromisoformat(first[:10]), date.fromisoformat(last[:10])
     return a.isoformat(), b.isoformat(), (b - a).days + 1
+
+
+def who_took_part(unit: str) -> str:
+    """Units by their name in the plural where it is a word, such as `visitors`; else `units (name)`."""
+    word = units_word(unit)
+    return word if word != "units" or unit == "unit" else f"units ({unit})"
 
 
 def _rollout(plan: Mapping[str, Any]) -> str:
@@ -9636,7 +9699,7 @@ def money(readout: Mapping[str, Any]) -> str:
     main = subject(readout)
     if main is None or "INVALID" in readout["stamps"]:
         return ""
-    parts = []
+    parts, who = [], units_word(readout["plan"]["unit"])
     for row in readout["rows"]:
         metric = next(m for m in readout["plan"]["metrics"] if m["key"] == row["metric"])
         if row["variant"] != main["variant"] or row["role"] == "guardrail" or not metric.get("currency"):
@@ -9650,7 +9713,7 @@ def money(readout: Mapping[str, Any]) -> str:
         values = [round_to(per * row[k], 3) for k in ("effect", "ci_low", "ci_high")]
         decimals = decimals_for(values[2] - values[1])
         point, low, high = (fixed(v, decimals, signed=True) for v in values)
-        where = "a month, if every unit had it" if pace else "for every 1,000 units"
+        where = f"a month, if all {who} had it" if pace else f"for every 1,000 {who}"
         name = named(row["label"])
         parts.append(f"{name}: {point} {metric['currency']} {where} (from {low} to {high})")
     return f"In money: {'; '.join(parts)}." if parts else ""
@@ -9678,7 +9741,7 @@ def run_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[s
         "dates": f"{dates[0]} to {dates[1]}" if dates else "",
         "days": number_of(dates[2], "day") if dates else "",
         "total": whole(total),
-        "unit": plan["unit"],
+        "who": who_took_part(plan["unit"]),
         "audience": plan.get("audience") or "",
         "traffic": _rollout(plan),
         "units": [
@@ -10244,7 +10307,7 @@ def _invalid(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> WhatNow:
     days = _days(plan, readout, units) if units else None
     takes = [failed[0]["next_step"]] if failed else []
     takes += [f"Then a new run of {number_of(units, 'unit')}{_in_days(days)}; nothing of this one counts."] if units else []
-    why = f"{', '.join(c['title'] for c in failed[:2])} failed." if failed else "A gating check failed."
+    why = f"{'; '.join(c['title'] for c in failed[:2])}: failed." if failed else "A gating check failed."
     return WhatNow("invalid", "health gate", why, tuple(takes), "", _new_run(plan), "Restart", units, days)
 
 
@@ -10382,13 +10445,13 @@ def effect_by_day(
 
     parts: list[str] = []
     for tick in ticks(low, high, count=4):
-        parts.append(_figures_line(left, y(tick), right, y(tick), "zero" if tick == 0 else "grid"))
+        parts.append(_line(left, y(tick), right, y(tick), "zero" if tick == 0 else "grid"))
         sign = "+" if tick > 0 else ""
         parts.append(_figures_text(left - 6, y(tick) + 4, f"{sign}{significant_trim(tick)}{unit}", "muted small end"))
     if overall is not None:
-        parts.append(_figures_line(left, y(overall), right, y(overall), "due"))
+        parts.append(_line(left, y(overall), right, y(overall), "due"))
     for i, (_, value, se) in enumerate(points):
-        parts.append(_figures_line(x(i), y(value - reach * se), x(i), y(value + reach * se), "whisker t0"))
+        parts.append(_line(x(i), y(value - reach * se), x(i), y(value + reach * se), "whisker t0"))
         parts.append(f'<circle cx="{_n(x(i))}" cy="{_n(y(value))}" r="3" class="t0"/>')
     parts += [_figures_text(left, 10, heading, "muted small", cells=56)] if heading else []
     parts.append(_figures_text(left, bottom + 16, points[0][0], "muted small"))
@@ -10539,7 +10602,7 @@ def _year(readout: Mapping[str, Any], outcome: str) -> str:
         text += f", {fixed(round_to(amount * (metric.get('worth') or 1.0), 3), 0, signed=True)} {metric['currency']},"
     return (
         f"Allowing for luck the lift is about {percent(small, lift_decimals(main), signed=True)}: {text} in a year, if "
-        f"every unit had it at {traffic[1]}."
+        f"all {units_word(readout['plan']['unit'])} had it at {traffic[1]}."
     )
 
 
@@ -10727,7 +10790,7 @@ def split(rows: Sequence[MemoSplitRow], *, title: str = "Exposed units against t
             f'<rect x="{left}" y="{y + 4}" width="{_n((right - left) * share / widest)}" height="18" class="bar {tone}"/>'
         )
         tick = left + (right - left) * row.planned / widest
-        parts.append(_figures_line(tick, y, tick, y + 26, "plan"))
+        parts.append(_line(tick, y, tick, y + 26, "plan"))
         shown = f"{whole(row.units)} · {percent(share, 2)}"
         parts.append(_figures_text(width, y + 17, shown, "end", mark=f"split.{i}"))
         described.append(f"{row.label}: {shown}, planned {share_text(row.planned)}")
@@ -10782,7 +10845,7 @@ def accrual(
 
     parts: list[str] = []
     for tick in ticks(0, most, count=4):
-        parts.append(_figures_line(left, y(tick), right, y(tick), "grid"))
+        parts.append(_line(left, y(tick), right, y(tick), "grid"))
         parts.append(_figures_text(left - 6, y(tick) + 4, significant_trim(tick), "muted small end"))
     points = [f"{_n(x(i))} {_n(y(v))}" for i, v in enumerate(cumulative)]
     if points:
@@ -10795,7 +10858,7 @@ def accrual(
             parts.append(f'<circle cx="{_n(x(0))}" cy="{_n(y(total))}" r="4.5" class="t0"/>')
         parts.append(_figures_text(x(0), bottom + 16, days[0], "muted small" if count > 1 else "muted small mid"))
     if horizon:
-        parts.append(_figures_line(left, y(horizon), right, y(horizon), "due"))
+        parts.append(_line(left, y(horizon), right, y(horizon), "due"))
         parts.append(_figures_text(left + 4, y(horizon) - 5, f"horizon {whole(horizon)}", "muted small"))
     places = {d: i for i, d in enumerate(days)}
     for look in looks:
@@ -11472,7 +11535,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "98b8e30dac712a878b7a0a97028da81f46d46b1c3173cdf82db700feaf37b9dc": (
+    "8f99ba75914d7a85d9ae4bde6d920a02648f870b43779b535b4ad06cef4eb2c8": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -11518,7 +11581,7 @@ TEMPLATES = {
     '.facts p{font-size:15px}\n'
     '.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(260px,1fr));gap:8px 32px}\n'
     '.run{display:flex;flex-wrap:wrap;gap:2px 20px;font-size:13px;margin:0 0 14px}.run b{font-weight:600}.shots{display:flex;flex-wrap:wrap;gap:12px;margin:12px 0}.shots figure{margin:0;max-width:280px}.shots img{max-width:100%;max-height:180px;border:1px solid var(--line)}\n'
-    '.two{display:grid;grid-template-columns:1.2fr 1fr;gap:8px 32px;margin:12px 0}.two h2.more{margin-top:8px}.two h2{margin:0 0 2px;padding:0;border:0;font-size:13px;font-weight:400;line-height:1.45;color:var(--muted)}.two ul{list-style:none;padding:0}.two li{margin-top:2px}\n'
+    '.two{display:grid;grid-template-columns:1.2fr 1fr;gap:8px 32px;margin:12px 0}.two h2.more{margin-top:8px}.two code{display:inline-block}.two h2{margin:0 0 2px;padding:0;border:0;font-size:13px;font-weight:400;line-height:1.45;color:var(--muted)}.two ul{list-style:none;padding:0}.two li{margin-top:2px}\n'
     '.small p{font-size:13px}.phone{display:none;list-style:none;padding:0;margin:16px 0}.phone li{border-bottom:1px solid var(--line);padding:8px 0}\n'
     '#audit{margin:24px 4px 0 0}label[for=audit]{cursor:pointer;font-size:13px}\n'
     '.voices dt{font-size:13px;color:var(--muted);margin-top:10px}.voices dd{margin:0}\n'
@@ -11537,6 +11600,7 @@ TEMPLATES = {
     '.wide,figure{--on:var(--ground);background:linear-gradient(90deg,var(--on) 40%,transparent) 0 0/32px 100% local,linear-gradient(270deg,var(--on) 40%,transparent) 100% 0/32px 100% local,linear-gradient(90deg,var(--line),transparent) 0 0/10px 100%,linear-gradient(270deg,var(--line),transparent) 100% 0/10px 100%;background-repeat:no-repeat}\n'
     '.tint .wide{--on:var(--tint)}\n'
     '.prov th{width:32%;font-weight:400;color:var(--muted)}\n'
+    '.notice ul{margin:8px 0 0;padding-left:18px}.notice li+li{margin-top:6px}\n'
     '.notice{border-left:4px solid var(--worse);background:var(--raised);padding:12px 20px;margin:20px 0}\n'
     '{{ ink|safe }}\n'
     '@media screen{ #audit:not(:checked)~.appendix{display:none}}\n'
@@ -11566,7 +11630,7 @@ TEMPLATES = {
     '<section aria-label="Summary for decision makers">\n'
     '<div class="top"><span>Decision memo</span><span>{{ c.key }} · {{ c.owner }} · {{ c.made }}</span></div>\n'
     '<p class="title">{{ c.title }}</p>\n'
-    '<p class="run tab">{% if c.run.dates %}<span><b>{{ c.run.dates }}</b>, {{ c.run.days }}</span>{% else %}<span>The data name no dates</span>{% endif %}<span><b>{{ c.run.total }}</b> units ({{ c.run.unit }}): {% for u in c.run.units %}{{ u.variant }} {{ u.n }}{{ ", " if not loop.last }}{% endfor %}</span><span>{% if c.run.audience %}{{ c.run.audience }}; {% endif %}{{ c.run.traffic }}</span>{% for l in c.run.links %}<a href="{{ l.url }}" rel="noopener noreferrer">{{ l.title }}</a>{% endfor %}</p>\n'
+    '<p class="run tab">{% if c.run.dates %}<span><b>{{ c.run.dates }}</b>, {{ c.run.days }}</span>{% else %}<span>The data name no dates</span>{% endif %}<span><b>{{ c.run.total }}</b> {{ c.run.who }}: {% for u in c.run.units %}{{ u.variant }} {{ u.n }}{{ ", " if not loop.last }}{% endfor %}</span><span>{% if c.run.audience %}{{ c.run.audience }}; {% endif %}{{ c.run.traffic }}</span>{% for l in c.run.links %}<a href="{{ l.url }}" rel="noopener noreferrer">{{ l.title }}</a>{% endfor %}</p>\n'
     '{% if c.stamps %}\n'
     '<ul class="stamps">{% for s in c.stamps %}<li>{{ stamp(s.word, "worse" if s.word == "INVALID" else "warn") }} <span class="small">{{ s.means }}</span></li>{% endfor %}</ul>\n'
     '{% endif %}\n'
@@ -11586,9 +11650,9 @@ TEMPLATES = {
     '{% endfor %}</tbody></table></div>{% endif %}\n'
     '{% if c.forest %}\n'
     '<figure tabindex="0" class="wideonly">{% if c.forest_note %}<figcaption>{{ c.forest_note }}</figcaption>{% endif %}{{ c.forest|safe }}</figure>\n'
-    '<ul class="phone tab">{% for r in c.rows %}<li><strong>{{ r.label }}</strong>{% if c.several %} · {{ r.variant }}{% endif %} <span class="quiet small">{{ r.role }}</span><br>{{ r.shown }}<br><span class="{{ r.tone }}">{{ r.mark }} {{ r.word }}</span> <span class="quiet small">{{ r.control }} → {{ r.treatment }}{% if r.margin %}, margin {{ r.margin }}{% endif %}</span></li>{% endfor %}</ul>\n'
+    '<ul class="phone tab">{% for r in c.rows %}<li><strong>{{ r.label }}</strong>{% if c.several %} · {{ r.variant }}{% endif %} <span class="quiet small">{{ r.role }}</span><br>{{ r.shown }} <span class="quiet small">{{ r.level }} interval</span><br><span class="{{ r.tone }}">{{ r.mark }} {{ r.word }}</span> <span class="quiet small">{{ r.control }} → {{ r.treatment }}{% if r.margin %}, margin {{ r.margin }}{% endif %}</span></li>{% endfor %}</ul>\n'
     '{% else %}\n'
-    '<div class="notice"><p><strong>No effect is shown on this page.</strong> {% for h in c.health if h.gate and h.status == "fail" %}{{ h.title }}: {{ h.meaning }} {{ h.next_step }} {% endfor %}The numbers are in the appendix for diagnosis only.</p></div>\n'
+    '<div class="notice"><p><strong>No effect is shown on this page.</strong> The numbers are in the appendix for diagnosis only.</p><ul>{% for h in c.health if h.gate and h.status == "fail" %}<li><strong>{{ h.title }}.</strong> {{ h.meaning }} {{ h.next_step }}</li>{% endfor %}</ul></div>\n'
     '{% endif %}\n'
     '{% if c.run.pictures %}<div class="shots">{% for u in c.run.units if u.picture %}<figure><figcaption>{{ u.variant }}</figcaption><img src="{{ u.picture }}" alt="{{ u.variant }}"></figure>{% endfor %}</div>{% endif %}\n'
     '<div class="two small">\n'
@@ -11665,8 +11729,8 @@ TEMPLATES = {
     '{% for h in c.health if h.status in ("fail", "warn") %}<li><strong>{{ h.title }}: <span class="{{ h.tone }}">{{ h.word }}</span></strong>{% if h.gate %} <span class="quiet small">gate</span>{% endif %}<br>{{ h.meaning }} {{ h.next_step }}{% if h.evidence %}<br><span class="small quiet tab">{{ h.evidence }}</span>{% endif %}</li>\n'
     '{% endfor %}</ul>\n'
     '{% for status in ("pass", "not answerable") %}{% set group = c.health|selectattr("status", "equalto", status)|list %}{% if group %}\n'
-    '<div class="wide" tabindex="0"><table class="compact"><caption>{{ group|length }} {{ group[0].word }}</caption><thead><tr><th scope="col">Check</th><th scope="col">Gate</th><th scope="col">Finding</th></tr></thead><tbody>\n'
-    '{% for h in group %}<tr><th scope="row" class="light">{{ h.title }}</th><td data-l="Gate">{{ "gate" if h.gate else "" }}</td><td data-l="Finding">{{ h.meaning }}{% if status == "not answerable" and h.next_step != "Nothing to do." %} {{ h.next_step }}{% endif %}</td></tr>\n'
+    '<div class="wide" tabindex="0"><table class="compact"><caption>{{ group|length }} {{ group[0].word }}</caption><thead><tr><th scope="col">Check</th><th scope="col" class="nowrap">Gate</th><th scope="col">Finding</th></tr></thead><tbody>\n'
+    '{% for h in group %}<tr><th scope="row" class="light">{{ h.title }}</th><td data-l="Gate" class="nowrap">{{ "gate" if h.gate else "" }}</td><td data-l="Finding">{{ h.meaning }}{% if status == "not answerable" and h.next_step != "Nothing to do." %} {{ h.next_step }}{% endif %}</td></tr>\n'
     '{% endfor %}</tbody></table></div>\n'
     '{% endif %}{% endfor %}\n'
     '\n'

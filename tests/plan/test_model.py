@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import xpbench as xp
+from xpbench.cli import main
 from xpbench.errors import InputError, InvalidPlan, PlanError
+from xpbench.forecast.power import plan_power
 from xpbench.plan import check, load_plan, template, template_names
 from xpbench.plan.schema import PATH, schema_text
 
@@ -90,6 +92,25 @@ def test_templates_can_be_registered_and_are_on_record(name: str) -> None:
     assert plan.template is not None
     assert plan.template.name == name
     assert plan.key == "my-test"
+
+
+@pytest.mark.parametrize("name", template_names())
+def test_a_template_promises_its_power_by_its_own_rule(name: str) -> None:
+    report = plan_power(plan := template(name))
+    assert set(report.ships) == {t.key for t in plan.treatments}
+    assert all(chance is not None and chance >= plan.planning.power for chance in report.ships.values()), report
+    assert getattr(plan.model, "n_opt", None) in (None, plan.horizon.units)
+
+
+@pytest.mark.parametrize("name", template_names())
+def test_a_template_counts_nothing_twice(name: str, tmp_path: Path) -> None:
+    plan = template(name, key="another")
+    assert plan.experiment_name == "another", "two experiments from one template would read each other's exposures"
+    document = plan.to_dict()
+    questions = [{k: v for k, v in m.items() if k not in ("key", "name", "role", "direction")} for m in document["metrics"]]
+    assert all(q not in questions[:i] for i, q in enumerate(questions))
+    plan.save(tmp_path / "another.plan.json")
+    assert main(["check", "--json", str(tmp_path / "another.plan.json")]) == 0
 
 
 def test_unknown_template_names_the_nearest() -> None:

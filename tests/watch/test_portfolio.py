@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.watch.ledgers import SHIPPED, Hands, plan, readout, shipped
+from xpbench.cli import main
 from xpbench.ledger import Ledger, create
 from xpbench.ledger.folder import LEDGER, PLAN
 from xpbench.watch import portfolio
@@ -79,6 +80,41 @@ def test_forecast_and_outcome(tmp_path: Path) -> None:
     assert found.forecast_coverage == (2, 3)
     assert found.forecast_ratio == pytest.approx((0.05 + 0.01 + 0.04) / 0.15)
     assert found.shrinkage is not None
+
+
+@pytest.mark.parametrize("audience", ["director", "cv"])
+def test_the_programme_in_two_sentences_says_what_its_ledgers_say(audience: str, tmp_path: Path, capsys: Any) -> None:
+    """Each number of both sentences, counted by hand and by the estimator; what was planned after the data counts in none."""
+    clock = Hands()
+    lifts = [(0.05, 0.01), (0.01, 0.01), (0.04, 0.02), (-0.01, 0.02), (0.03, 0.01)]
+    outcomes = ["ship", "ship none", "ship", "iterate", "ship none"]
+    for i, ((lift, se), outcome) in enumerate(zip(lifts, outcomes, strict=True)):
+        what = plan(f"e{i}")
+        mark = readout(create(tmp_path, what.key), lift=lift, se=se)
+        shipped(tmp_path, what, clock=clock, readout_digest=mark, outcome=outcome, follows_rule=i != 4)
+    found = portfolio(tmp_path, clock=clock)
+    late = replace(found.lines[0], planned_after="PLANNED AFTER THE DATA", follows_rule=False)
+    first, second = replace(found, lines=(*found.lines, late)).programme(audience)
+    begins = "Ran" if audience == "cv" else "The programme ran"
+    assert first == (
+        f"{begins} 5 experiments with plans registered before the data: 2 shipped, 2 stopped and 1 to iterate; "
+        "1 decided against the rule fixed before launch."
+    )
+    worth = shrink(found.outcomes)
+    assert worth is not None
+    expected = f"{100 * worth.expected:+.1f}\u202f%".replace("-", "\u2212")
+    assert second == (
+        f"Allowing for the luck of winners, the lifts shipped add up to {expected} (as found: +9.0\u202f%, 2 shipped variants)."
+    )
+    assert main(["brief", "--root", str(tmp_path), "--for", audience]) == 0
+    assert capsys.readouterr().out.strip() == " ".join(found.programme(audience))
+
+
+def test_a_programme_without_three_lifts_says_that_its_worth_is_not_known(tmp_path: Path) -> None:
+    shipped(tmp_path, plan("e0"), clock=Hands())
+    first, second = portfolio(tmp_path).programme("cv")
+    assert first.startswith("Ran 1 experiment with")
+    assert "can't be said yet" in second
 
 
 Draw = Callable[[np.random.Generator, int], Any]

@@ -217,7 +217,7 @@ def _invalid(plan: Mapping[str, Any], readout: Mapping[str, Any]) -> WhatNow:
     days = _days(plan, readout, units) if units else None
     takes = [failed[0]["next_step"]] if failed else []
     takes += [f"Then a new run of {number_of(units, 'unit')}{_in_days(days)}; nothing of this one counts."] if units else []
-    why = f"{', '.join(c['title'] for c in failed[:2])} failed." if failed else "A gating check failed."
+    why = f"{'; '.join(c['title'] for c in failed[:2])}: failed." if failed else "A gating check failed."
     return WhatNow("invalid", "health gate", why, tuple(takes), "", _new_run(plan), "Restart", units, days)
 
 

@@ -57,6 +57,7 @@ class ForestRow:
         status: `ok`, or a word why there is nothing to draw.
         of: Name of the variant where there are several; it leads the second line.
         index: Place of the row in the readout; -1 for its place in the picture.
+        level: Level of the interval where it is not the heading's, such as `90 % interval`.
     """
 
     label: str
@@ -77,6 +78,7 @@ class ForestRow:
     status: str = "ok"
     of: str = ""
     index: int = -1
+    level: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class MemoSplitRow:
 
 ROLES: Mapping[str, str] = {"primary": "PRIMARY", "secondary": "SECONDARY", "guardrail": "GUARDRAILS"}
 WIDTH = 940
-_LEFT, _RIGHT = 268, 600
+_LEFT, _RIGHT = 280, 604
 _ROW, _HEAD, _TOP = 46, 26, 34
 
 
@@ -275,9 +277,10 @@ def _forest_row(
     note = " · ".join(filter(None, (row.of, row.note)))
     out = [
         _text(0, y + 16, row.label, "strong" if row.role == "primary" else "", cells=30),
-        _text(0, y + 32, note, "muted small", cells=44) if note else "",
-        _text(_LEFT - 18, y + 21, row.mark, f"mid strong {row.tone}") if row.mark else "",
+        _text(0, y + 32, note, "muted small", cells=48) if note else "",
+        _text(_LEFT - 18, y + 16, row.mark, f"mid strong {row.tone}") if row.mark else "",
         _text(_RIGHT + 14, y + 21, row.shown, "strong", mark=f"{marks}.{index}.shown"),
+        _text(_RIGHT + 14, y + 35, row.level, "muted small") if row.level else "",
         _text(WIDTH, y + 21, row.means, "muted end", mark=f"{marks}.{index}.means"),
     ]
     top, height = y + 3, _ROW - 10

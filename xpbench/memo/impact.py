@@ -28,7 +28,7 @@ def impact_sentences(payload: Mapping[str, Any]) -> tuple[str, str]:
     readout = payload["readout"]
     if "INVALID" in readout["stamps"]:
         failed = [c["title"] for c in readout["health"] if c["gate"] and c["status"] == "fail"]
-        return say("impact.invalid", failed=", ".join(failed) or "see below"), say("impact.invalid_next")
+        return say("impact.invalid", failed="; ".join(failed) or "see below"), say("impact.invalid_next")
     row = subject(readout)
     if row is None:
         return say("impact.nothing"), say("impact.nothing_next")

@@ -8,6 +8,7 @@ from typing import Any
 from xpbench.canonical import digest
 from xpbench.memo.content import content
 from xpbench.outward import markdown_prose as escaped
+from xpbench.wording import numbers as digits
 
 
 def markdown(payload: Mapping[str, Any]) -> str:
@@ -23,21 +24,24 @@ def markdown(payload: Mapping[str, Any]) -> str:
     for stamp in c["stamps"]:
         lines += [f"**{e(stamp['word'])}** {e(stamp['means'])}", ""]
     audience = f"{run['audience']}; " if run["audience"] else ""
-    lines += [e(f"{when}{run['total']} units ({run['unit']}): {who}. {audience}{run['traffic']}."), ""]
+    lines += [e(f"{when}{run['total']} {run['who']}: {who}. {audience}{run['traffic']}."), ""]
     h = c["hypothesis"]
     lines += [f"**If** {e(h['if'])} **then** {e(h['then'])} **because** {e(h['because'])}", ""]
     for p in run["planned"]:
         lines += [e(f"{p['metric']}: planned {p['planned']}, found {p['found']}; could find {p['could_find']}."), ""]
     if not c["invalid"]:
         corrected = "p, corrected as the interval"
+        usual = digits.share_text(payload["readout"]["plan"]["model"]["confidence"])
+        unless = " unless named" if any(r["level"] != usual for r in c["rows"]) else ""
         lines += [
-            f"| Metric | Role | Control | Treatment | Lift, {e(c['interval_name'])} | {corrected} | Verdict |",
+            f"| Metric | Role | Control | Treatment | Lift, {e(c['interval_name'])}{unless} | {corrected} | Verdict |",
             "|---|---|--:|--:|--:|--:|---|",
         ]
         for r in c["rows"]:
             name = f"{r['label']} · {r['variant']}" if c["several"] else r["label"]
+            lift = r["shown"] if r["level"] == usual else f"{r['shown']}, {r['level']} interval"
             p_text = r["p_adjusted"].replace("<", "below").replace(">", "above")
-            cells = (name, r["role"], r["control"], r["treatment"], r["shown"], p_text, f"{r['mark']} {r['word']}")
+            cells = (name, r["role"], r["control"], r["treatment"], lift, p_text, f"{r['mark']} {r['word']}")
             lines.append("| " + " | ".join(e(x) for x in cells) + " |")
         lines.append("")
     until = f" until {n['until']}" if n["until"] else ""

@@ -29,6 +29,8 @@ WORDING: Mapping[str, tuple[str, ...]] = {
     "basis.older": ("rests on an older look: {looks} at other data came before the decision ({rows})",),
     "basis.differs": ("differs from the rule of the plan, which says: {rule_says} ({rows})",),
     "forest.note": (
+        "{shown} of {all} rows: primary metrics first, {variant} before others, then its guardrails and metrics. The appendix "
+        "shows the other rows on the same scale.",
         "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The appendix shows the other "
         "rows on the same scale.",
         "{shown} of {all} rows: primary metrics first, then guardrails and metrics of {variant}. The other rows stand in the "

@@ -90,7 +90,7 @@ class _Page:
         when = f"{run['dates']}, {run['days']}. " if run["dates"] else ""
         who = ", ".join(f"{u['variant']} {u['n']}" for u in run["units"])
         audience = f"{run['audience']}; " if run["audience"] else ""
-        self._lines(f"{when}{run['total']} units ({run['unit']}): {who}. {audience}{run['traffic']}.", size=13, tone="muted")
+        self._lines(f"{when}{run['total']} {run['who']}: {who}. {audience}{run['traffic']}.", size=13, tone="muted")
         for stamp in c["stamps"]:
             self._lines(f"{stamp['word']}: {stamp['means']}", size=13, tone="worse" if stamp["word"] == "INVALID" else "warn")
         self.y += 6

@@ -26,6 +26,7 @@ from xpbench.shows import Shows
 from xpbench.stats.shrinking import LiftPrior, portfolio_prior, shrunk
 from xpbench.watch.contract import watch_status
 from xpbench.watch.search import Found, search
+from xpbench.wording.numbers import percent
 
 Floats = NDArray[np.float64]
 
@@ -284,7 +285,9 @@ class Portfolio(Shows):
     @property
     def sentences(self) -> tuple[str, ...]:
         """The portfolio in sentences, worst first where there is a worst."""
-        out = [f"{len(self.lines)} experiments, {len(self.without_memo)} without a memo, {len(self.silent)} of them silent."]
+        out = [
+            f"{number_of(len(self.lines), 'experiment')}, {len(self.without_memo)} without a memo, {len(self.silent)} of them silent."
+        ]
         if self.broken:
             out.append(f"{len(self.broken)} folders can't be read.")
         out.append(f"{self.peeks} peeks, {sum(self.deviations.values())} deviations, {len(self.overrides)} overrides.")
@@ -315,7 +318,8 @@ class Portfolio(Shows):
             out.append(f"{covered} of {told} forecasts lie within the interval of what was found.")
         if self.shrinkage and self.shrinkage.ratio is not None:
             out.append(
-                f"Shipped lifts of {self.shrinkage.reported:+.1%} in sum are worth about {self.shrinkage.expected:+.1%} once "
+                f"Shipped lifts of {percent(self.shrinkage.reported, 1, signed=True)} in sum are worth about "
+                f"{percent(self.shrinkage.expected, 1, signed=True)} once "
                 "selection is taken into account."
             )
         return tuple(out)
@@ -329,11 +333,12 @@ class Portfolio(Shows):
         decided = [x for x in self.lines if x.decision in ("ship", "ship none", "iterate") and not x.planned_after]
         shipped = sum(x.decision == "ship" for x in decided)
         stopped = sum(x.decision == "ship none" for x in decided)
+        against = sum(x.follows_rule is False for x in decided)  # of those that the sentence is about, not of all
         who = "Ran" if audience == "cv" else "The programme ran"
         first = (
             f"{who} {number_of(len(decided), 'experiment')} with plans registered before the data: {shipped} shipped, "
             f"{stopped} stopped and {len(decided) - shipped - stopped} to iterate; "
-            f"{len(self.overrides)} decided against the rule fixed before launch."
+            f"{against} decided against the rule fixed before launch."
         )
         worth = self.shrinkage
         if worth is None or worth.ratio is None:
@@ -343,8 +348,8 @@ class Portfolio(Shows):
             )
         return (
             first,
-            f"Allowing for the luck of winners, the lifts shipped add up to {worth.expected:+.1%} "
-            f"(as found: {worth.reported:+.1%}, {number_of(worth.shipped, 'shipped variant')}).",
+            f"Allowing for the luck of winners, the lifts shipped add up to {percent(worth.expected, 1, signed=True)} "
+            f"(as found: {percent(worth.reported, 1, signed=True)}, {number_of(worth.shipped, 'shipped variant')}).",
         )
 
     def __repr__(self) -> str:

@@ -229,7 +229,7 @@ def _year(readout: Mapping[str, Any], outcome: str) -> str:
         text += f", {digits.fixed(round_to(amount * (metric.get('worth') or 1.0), 3), 0, signed=True)} {metric['currency']},"
     return (
         f"Allowing for luck the lift is about {digits.percent(small, lift_decimals(main), signed=True)}: {text} in a year, if "
-        f"every unit had it at {traffic[1]}."
+        f"all {digits.units_word(readout['plan']['unit'])} had it at {traffic[1]}."
     )
 
 

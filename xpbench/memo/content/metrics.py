@@ -74,10 +74,12 @@ def forest_plots(
     treatments = [v["key"] for v in plan["variants"] if not v.get("control")]
     control = next((labels[v["key"]] for v in plan["variants"] if v.get("control")), "control")
     treatment = labels[treatments[0]] if len(treatments) == 1 else "treatment"
-    lines = _forest_rows(readout, treatments, rows)
+    usual = digits.share_text(plan["model"]["confidence"])
+    lines = _forest_rows(readout, treatments, rows, usual)
+    unless = " unless named" if any(line.level for line in lines) else ""
     draw = partial(
         figures.forest,
-        heading=f"lift vs {figures.shorten(control, 16)}, {interval_name(readout, plan)}",
+        heading=f"lift vs {figures.shorten(control, 16)}, {interval_name(readout, plan)}{unless}",
         means_heading=f"{figures.shorten(control, 13)}{ARROW}{figures.shorten(treatment, 13)}",
     )
     if len(lines) <= FIRST_PAGE:
@@ -86,9 +88,10 @@ def forest_plots(
     main = decision["variant"] or readout["recommendation"]["variant"] or treatments[0]
 
     def weight(i: int) -> tuple[int, int]:
+        """Primary metrics of the variant that is decided about come first: of many treatments not all fit."""
         row = readout["rows"][i]
-        order = {"primary": 0, "guardrail": 1, "secondary": 2}[row["role"]]
-        return (order if row["role"] == "primary" or row["variant"] == main else 3 + order, i)
+        order = {"primary": 0, "guardrail": 2, "secondary": 3}[row["role"]]
+        return (order if row["variant"] == main else {0: 1, 2: 4, 3: 5}[order], i)
 
     count = max(FIRST_PAGE - max(len(treatments) - 3, 0) // 2, 5)  # the split of many variants takes room as well
     picked = set(sorted(range(len(lines)), key=weight)[:count])
@@ -109,8 +112,9 @@ def forest_plots(
 
 
 def _forest_rows(
-    readout: Mapping[str, Any], treatments: Sequence[str], rows: Sequence[Mapping[str, Any]]
+    readout: Mapping[str, Any], treatments: Sequence[str], rows: Sequence[Mapping[str, Any]], usual: str
 ) -> list[figures.ForestRow]:
+    """Lines of the picture; one whose interval is not at the `usual` level says which it is."""
     lines = []
     for index, (text, row) in enumerate(zip(rows, readout["rows"], strict=True)):
         good = 1 if row["direction"] == "increase" else -1
@@ -143,6 +147,7 @@ def _forest_rows(
                 else digits.NOT_ENOUGH,
                 of=figures.shorten(str(text["variant"]), 20) if len(treatments) > 1 else "",
                 index=index,
+                level=f"{text['level']} interval" if row["lift"] is not None and text["level"] != usual else "",
             )
         )
     return lines

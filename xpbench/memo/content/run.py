@@ -39,7 +39,7 @@ def run_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[s
         "dates": f"{dates[0]} to {dates[1]}" if dates else "",
         "days": number_of(dates[2], "day") if dates else "",
         "total": digits.whole(total),
-        "unit": plan["unit"],
+        "who": who_took_part(plan["unit"]),
         "audience": plan.get("audience") or "",
         "traffic": _rollout(plan),
         "units": [
@@ -56,6 +56,12 @@ def run_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[s
             if _ADDRESS.fullmatch(link["url"])
         ],
     }
+
+
+def who_took_part(unit: str) -> str:
+    """Units by their name in the plural where it is a word, such as `visitors`; else `units (name)`."""
+    word = digits.units_word(unit)
+    return word if word != "units" or unit == "unit" else f"units ({unit})"
 
 
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+")
@@ -132,7 +138,7 @@ def money(readout: Mapping[str, Any]) -> str:
     main = subject(readout)
     if main is None or "INVALID" in readout["stamps"]:
         return ""
-    parts = []
+    parts, who = [], digits.units_word(readout["plan"]["unit"])
     for row in readout["rows"]:
         metric = next(m for m in readout["plan"]["metrics"] if m["key"] == row["metric"])
         if row["variant"] != main["variant"] or row["role"] == "guardrail" or not metric.get("currency"):
@@ -146,7 +152,7 @@ def money(readout: Mapping[str, Any]) -> str:
         values = [round_to(per * row[k], 3) for k in ("effect", "ci_low", "ci_high")]
         decimals = digits.decimals_for(values[2] - values[1])
         point, low, high = (digits.fixed(v, decimals, signed=True) for v in values)
-        where = "a month, if every unit had it" if pace else "for every 1,000 units"
+        where = f"a month, if all {who} had it" if pace else f"for every 1,000 {who}"
         name = named(row["label"])
         parts.append(f"{name}: {point} {metric['currency']} {where} (from {low} to {high})")
     return f"In money: {'; '.join(parts)}." if parts else ""
