@@ -17,6 +17,7 @@ import pytest
 from tests.lab.conftest import TOKEN, Server
 from xpbench import notebooks
 from xpbench.lab.page import POLICY, digest_of
+from xpbench.ledger import Ledger
 
 ENDPOINTS = [
     ("experiments", None),
