@@ -109,7 +109,7 @@ def context(r: random.Random) -> dict[str, Any]:
     return out
 
 
-@pytest.mark.parametrize("evaluations", [20_000, pytest.param(200_000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("evaluations", [20_000, pytest.param(200_000, marks=[pytest.mark.full, pytest.mark.timeout(3_600)])])
 def test_evaluations_differ_where_our_table_says(npm: Path, evaluations: int) -> None:
     """Python and Node agree where their rules agree, and each difference is one that the table predicts."""
     r = random.Random(20261130)
