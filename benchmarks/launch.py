@@ -291,7 +291,7 @@ def _novelty(runs: int) -> list[Row]:
 
 def _drift(runs: int) -> list[Row]:
     rng = np.random.default_rng(10)
-    many = 40 * runs  # one in a thousand takes many to be seen
+    many = 4 * runs  # one in a thousand takes many to be seen
     rate = sum(drift_world(rng) for _ in range(many)) / many
     bound = SRM_ALPHA + LIMIT * math.sqrt(SRM_ALPHA / many)
     return [_row("holdout, halves that are alike said to drift apart", rate, many, "at most 0.1 %", rate <= bound)]

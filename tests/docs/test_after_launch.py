@@ -10,8 +10,13 @@ from benchmarks.launch import MARK, PAGE, RESULTS, WORLDS, page_table, ramp_worl
 
 
 def test_the_page_has_the_committed_rates_and_every_promise_is_kept() -> None:
-    saved = json.loads(RESULTS.read_text("utf-8"))["worlds"]
-    assert set(saved) == set(WORLDS)
+    found = json.loads(RESULTS.read_text("utf-8"))
+    saved = found["worlds"]
+    assert set(saved) == set(WORLDS) == set(found["made"])
+    for name, made in found["made"].items():
+        assert made["commit"], name
+        assert made["load_at_end"] is None or len(made["load_at_end"]) == 3, name  # the oldest were played before it was noted
+        assert made["runs"] == 500, name
     assert PAGE.read_text("utf-8").partition(MARK)[2].strip() == page_table(saved).strip()
     assert [row for rows in saved.values() for row in rows if not row["holds"]] == []
     assert all(row["runs"] >= 500 for rows in saved.values() for row in rows)
