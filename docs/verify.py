@@ -585,6 +585,7 @@ WATCH_KEYS: J = {
     "series": {"*": {"*": {"adopted": None, "days": [[None]]}}},
     "notes": [None],
     "forecasts": [dict.fromkeys(("metric", "day", "level", "lift", "low", "high"))],
+    "novelty": [dict.fromkeys(("metric", "word", "per_week", "low", "high", "alpha", "p_value"))],
     "ledger": {"lines": [None], "witness": dict.fromkeys(("length", "digest"))},
     "versions": FREE,
     "page": LETTER_PAGE,
@@ -6151,7 +6152,7 @@ def _trends(plan: J, cells: Sequence[J], methods: int) -> list[J]:
                 if points:
                     ratios = _log_ratios(metric, *sides) if axis == "age" and methods >= POWER else []
                     used = ratios if len(ratios) >= 4 else points
-                    fit = _line(used, axis, alpha_of(plan))
+                    fit = trend_line(used, axis, alpha_of(plan))
                     out.append({"what": [metric["key"], variant, axis], "points": points, "used": used, **fit})
     adjusted = adjust([NAN if t["p_value"] is None else t["p_value"] for t in out], "holm")
     for found, p in zip(out, adjusted, strict=True):
@@ -6204,7 +6205,7 @@ def _log_ratios(metric: J, control: dict[str, J], treatment: dict[str, J]) -> li
     return sorted(found, key=lambda p: p[0])
 
 
-def _line(points: Sequence[Point3], axis: str, alpha: float) -> dict[str, J]:
+def trend_line(points: Sequence[Point3], axis: str, alpha: float) -> dict[str, J]:
     """Slope with interval and p-value, its error from the residuals where these spread more than the errors say."""
     none: dict[str, J] = {"slope": None, "slope_low": None, "slope_high": None, "p_value": None}
     if len(points) < 4:
@@ -7067,6 +7068,7 @@ def check_watch(notes: Notes, payload: J) -> list[J] | None:
     notes.same("check", last["seq"], payload["check"])
     _check_watched_rows(notes, payload, plan, shipped, last["body"])
     _check_forecasts(notes, payload, plan)
+    _check_novelty(notes, payload, plan)
     if len(notes.differences) == before:
         notes.checked += [
             f"chain of {len(entries)} ledger entries, and the contract's dates from it",
@@ -7351,7 +7353,47 @@ def _check_forecasts(notes: Notes, payload: J, plan: J) -> None:
                 notes.differs(f"{key}, forecast, {name}", value, f.get(name))
 
 
-def _forecast(series: J, until: date) -> tuple[float, float, float] | None:
+def _check_novelty(notes: Notes, payload: J, plan: J) -> None:
+    """Whether changes fade or grow, where the letter says so; letters made before have no such verdict."""
+    if "novelty" not in payload:
+        return
+    watch, ours = plan["watch"], {}
+    if watch["estimator"] == "holdback":
+        last = watch["weeks"] * 7
+        level = alpha_of(plan) / len({d for d in watch["check_days"] if 0 < d <= last} | {last})
+        until = date.fromisoformat(payload["last_day"])
+        for key, series in payload["series"].items():
+            points = _log_ratio_blocks(series, until)
+            line = trend_line([(t, y, math.sqrt(v), 0) for t, y, v in points], "age", level) if points else {}
+            if line.get("slope") is None:
+                continue
+            total = math.fsum(1 / v for *_, v in points or ())
+            middle, mean = (math.fsum(q[i] / q[2] for q in points or ()) / total for i in (0, 1))
+            first = mean + line["slope"] * (points[0][0] - middle) if points else NAN
+            moved = "growing" if first * line["slope"] >= 0 else "fading"
+            ours[key] = {
+                "word": moved if line["p_value"] <= level else "steady",
+                "alpha": level,
+                "p_value": line["p_value"],
+                **{
+                    name: math.expm1(7 * line[part])
+                    for name, part in (("per_week", "slope"), ("low", "slope_low"), ("high", "slope_high"))
+                },
+            }
+    theirs = {n["metric"]: n for n in payload["novelty"]}
+    notes.same("metrics with a verdict on novelty", sorted(ours), sorted(theirs))
+    notes.same("verdicts on novelty, one for each metric", len(theirs), len(payload["novelty"]))
+    for key, found in ours.items():
+        for name, value in found.items():
+            there = theirs.get(key, {}).get(name)
+            if isinstance(value, str):
+                notes.same(f"{key}, novelty, {name}", value, there)
+            elif not isinstance(there, (int, float)) or not abs(value - there) <= 1e-7 * max(abs(value), 1e-3):
+                notes.differs(f"{key}, novelty, {name}", value, there)
+
+
+def _log_ratio_blocks(series: J, until: date) -> list[tuple[float, float, float]] | None:
+    """Middle day, logarithm of the ratio and its variance of each block of three days; None where there are too few."""
     if set(series) != {_HELD, _SHIP}:
         return None
     both = [
@@ -7375,7 +7417,12 @@ def _forecast(series: J, until: date) -> tuple[float, float, float] | None:
         if not noise > 0:
             return None
         points.append((sum((d - days[0]).days for d in block) / 3, logs[1] - logs[0], noise))
-    if len(points) < 5:
+    return None if len(points) < 5 else points
+
+
+def _forecast(series: J, until: date) -> tuple[float, float, float] | None:
+    points = _log_ratio_blocks(series, until)
+    if points is None:
         return None
     normals = []
     for i in range(12):
@@ -9044,7 +9091,7 @@ _LEFT, _RIGHT = 280, 604
 ROLES: Mapping[str, str] = {"primary": "PRIMARY", "secondary": "SECONDARY", "guardrail": "GUARDRAILS"}
 
 
-def _figures_line(x1: float, y1: float, x2: float, y2: float, classes: str) -> str:
+def _line(x1: float, y1: float, x2: float, y2: float, classes: str) -> str:
     return f'<line x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}" class="{classes}"/>'
 
 
@@ -9068,10 +9115,10 @@ def _whisker(row: ForestRow, mid: float, x: Callable[[float], float], low: float
     a = row.low if row.low is not None else -math.inf
     b = row.high if row.high is not None else math.inf
     left, right = x(_clip(a, low, high)), x(_clip(b, low, high))
-    ends.append(_figures_line(left, mid, right, mid, f"whisker {tone}"))
+    ends.append(_line(left, mid, right, mid, f"whisker {tone}"))
     for value, place, sign in ((a, left, -1), (b, right, 1)):
         if low <= value <= high:
-            ends.append(_figures_line(place, mid - 5, place, mid + 5, f"whisker {tone}"))
+            ends.append(_line(place, mid - 5, place, mid + 5, f"whisker {tone}"))
         else:
             tip = place + sign * 2
             ends.append(f'<path d="M{_n(tip)} {_n(mid)}l{_n(-sign * 9)} -5v10z" class="{tone}"/>')
@@ -9101,14 +9148,14 @@ def _forest_row(
         edge = x(row.margin)
         a, b = (edge, float(_RIGHT)) if row.margin > 0 else (float(_LEFT), edge)
         out.append(f'<rect x="{_n(a)}" y="{_n(top)}" width="{_n(b - a)}" height="{_n(height)}" fill="url(#hatch{part})"/>')
-        out.append(_figures_line(edge, top, edge, top + height, "edge"))
+        out.append(_line(edge, top, edge, top + height, "edge"))
     if row.status != "ok" or row.lift is None:
         out.append(_figures_text(x(0) + 8, mid + 4, row.status if row.status != "ok" else "unbounded", "muted small"))
         return out
     tone = _tone(row.variant)
     if row.plain_low is not None and row.plain_high is not None and (row.plain_low, row.plain_high) != (row.low, row.high):
         left, right = (x(_clip(v, low, high)) for v in (row.plain_low, row.plain_high))
-        out.append(_figures_line(left, mid + 9, right, mid + 9, f"ghost {tone}"))
+        out.append(_line(left, mid + 9, right, mid + 9, f"ghost {tone}"))
     out += _whisker(row, mid, x, low, high, tone)
     if low <= row.lift <= high:
         out.append(f'<circle cx="{_n(x(row.lift))}" cy="{_n(mid)}" r="4.5" class="{tone}"/>')
@@ -9159,7 +9206,7 @@ def forest(
         if not mine:
             continue
         front.append(_figures_text(0, y + 17, name, "role"))
-        parts.append(_figures_line(0, y, WIDTH, y, "hair"))
+        parts.append(_line(0, y, WIDTH, y, "hair"))
         y += _HEAD
         for index, row in mine:
             front += _forest_row(row.index if row.index >= 0 else index, row, y, x, low, high, part, marks)
@@ -9169,9 +9216,9 @@ def forest(
     axis = []
     for tick in ticks(low, high):
         if tick:
-            parts.append(_figures_line(x(tick), _TOP, x(tick), bottom, "grid"))
+            parts.append(_line(x(tick), _TOP, x(tick), bottom, "grid"))
         axis.append(_figures_text(x(tick), bottom + 16, percent(tick, _tick_decimals(low, high), signed=True), "muted small mid"))
-    parts.append(_figures_line(x(0), _TOP, x(0), bottom + 2, "zero"))
+    parts.append(_line(x(0), _TOP, x(0), bottom + 2, "zero"))
     head = [
         _figures_text((_LEFT + _RIGHT) / 2, 18, heading, "muted mid"),
         _figures_text(_RIGHT + 14, 18, "lift and interval", "muted"),
@@ -10375,13 +10422,13 @@ def effect_by_day(
 
     parts: list[str] = []
     for tick in ticks(low, high, count=4):
-        parts.append(_figures_line(left, y(tick), right, y(tick), "zero" if tick == 0 else "grid"))
+        parts.append(_line(left, y(tick), right, y(tick), "zero" if tick == 0 else "grid"))
         sign = "+" if tick > 0 else ""
         parts.append(_figures_text(left - 6, y(tick) + 4, f"{sign}{significant_trim(tick)}{unit}", "muted small end"))
     if overall is not None:
-        parts.append(_figures_line(left, y(overall), right, y(overall), "due"))
+        parts.append(_line(left, y(overall), right, y(overall), "due"))
     for i, (_, value, se) in enumerate(points):
-        parts.append(_figures_line(x(i), y(value - reach * se), x(i), y(value + reach * se), "whisker t0"))
+        parts.append(_line(x(i), y(value - reach * se), x(i), y(value + reach * se), "whisker t0"))
         parts.append(f'<circle cx="{_n(x(i))}" cy="{_n(y(value))}" r="3" class="t0"/>')
     parts += [_figures_text(left, 10, heading, "muted small", cells=56)] if heading else []
     parts.append(_figures_text(left, bottom + 16, points[0][0], "muted small"))
@@ -10719,7 +10766,7 @@ def split(rows: Sequence[MemoSplitRow], *, title: str = "Exposed units against t
             f'<rect x="{left}" y="{y + 4}" width="{_n((right - left) * share / widest)}" height="18" class="bar {tone}"/>'
         )
         tick = left + (right - left) * row.planned / widest
-        parts.append(_figures_line(tick, y, tick, y + 26, "plan"))
+        parts.append(_line(tick, y, tick, y + 26, "plan"))
         shown = f"{whole(row.units)} · {percent(share, 2)}"
         parts.append(_figures_text(width, y + 17, shown, "end", mark=f"split.{i}"))
         described.append(f"{row.label}: {shown}, planned {share_text(row.planned)}")
@@ -10774,7 +10821,7 @@ def accrual(
 
     parts: list[str] = []
     for tick in ticks(0, most, count=4):
-        parts.append(_figures_line(left, y(tick), right, y(tick), "grid"))
+        parts.append(_line(left, y(tick), right, y(tick), "grid"))
         parts.append(_figures_text(left - 6, y(tick) + 4, significant_trim(tick), "muted small end"))
     points = [f"{_n(x(i))} {_n(y(v))}" for i, v in enumerate(cumulative)]
     if points:
@@ -10787,7 +10834,7 @@ def accrual(
             parts.append(f'<circle cx="{_n(x(0))}" cy="{_n(y(total))}" r="4.5" class="t0"/>')
         parts.append(_figures_text(x(0), bottom + 16, days[0], "muted small" if count > 1 else "muted small mid"))
     if horizon:
-        parts.append(_figures_line(left, y(horizon), right, y(horizon), "due"))
+        parts.append(_line(left, y(horizon), right, y(horizon), "due"))
         parts.append(_figures_text(left + 4, y(horizon) - 5, f"horizon {whole(horizon)}", "muted small"))
     places = {d: i for i, d in enumerate(days)}
     for look in looks:

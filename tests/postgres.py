@@ -19,8 +19,7 @@ def binaries() -> Path | None:
     return found[-1].parent if found else None
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
+def server() -> Iterator[str]:
     """The socket folder of a server of our own, from the system's packages."""
     pytest.importorskip("psycopg")
     tools = binaries()
@@ -46,3 +45,6 @@ def postgres() -> Iterator[str]:
     yield folder
     subprocess.run([tools / "pg_ctl", "-D", f"{folder}/data", "-m", "immediate", "stop"], **{**run, "check": False})
     shutil.rmtree(folder, ignore_errors=True)
+
+
+postgres = pytest.fixture(scope="module", name="postgres")(server)

@@ -8,6 +8,7 @@ import string
 import pytest
 
 from xpbench.errors import CATALOGUE, DataError, InputError, InvalidPlan, Problem, nearest, number_of, plain, shown
+from xpbench.errors.wording import place
 
 
 @pytest.mark.parametrize("code", sorted(CATALOGUE))
@@ -49,3 +50,24 @@ def test_a_hint_is_a_sentence_of_its_own_where_more_follows() -> None:
     assert "Known: order, view. Or name" in str(error)
     error = DataError("XPB-D37", event="exposed", hint=plain(nearest("exposed", ["expose", "view"])))
     assert "Did you mean 'expose'? Or name" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("pointer", "words"),
+    [
+        ("/metrics/0/column", "metrics[0].column"),
+        ("/metrics/[quotes]/margin", "metrics[quotes].margin"),
+        ("/hypothesis/if", "hypothesis.if"),
+        ("/x/a~1b", "x.a/b"),
+        ("", "the plan"),
+        ("not a pointer", "not a pointer"),
+    ],
+)
+def test_a_field_is_named_as_a_reader_writes_it(pointer: str, words: str) -> None:
+    assert place(pointer) == words
+
+
+def test_a_problem_names_its_field_once() -> None:
+    empty = Problem.of("XPB-P06", "/hypothesis/if", why=plain("A hypothesis says what changes"), remedy=plain("Say it"))
+    assert empty.placed == str(empty) == "hypothesis.if is empty. A hypothesis says what changes. Say it. [XPB-P06]"
+    assert empty.pointer == "/hypothesis/if"  # what programs read stays a JSON pointer

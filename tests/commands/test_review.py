@@ -99,7 +99,7 @@ def test_amendment_is_accepted_and_told(repository: Path) -> None:
     open_experiment("checkout-funnel", repository / "experiments").amend(plan.changed(title="Other"), reason="typo", by="a")
     found = one(repository)
     assert found.state == "accepted", found.sentences
-    assert "/title" in found.sentences[0]
+    assert ": title. Reason: typo" in found.sentences[0]
     assert "Reason: typo" in found.sentences[0]
     assert found.plan is not None
     assert found.plan["title"] == "Other"

@@ -70,6 +70,6 @@ def test_portfolio_command(tmp_path: Path, hands: Hands, capsys: pytest.CaptureF
     """Sentences, or JSON."""
     shipped(tmp_path, plan(), clock=hands)
     assert run("portfolio", "--root", str(tmp_path)) == 0
-    assert "1 experiments, 1 without a memo" in capsys.readouterr().out
+    assert "1 experiment, 1 without a memo" in capsys.readouterr().out
     assert run("portfolio", "--root", str(tmp_path), "--json") == 0
     assert json.loads(capsys.readouterr().out)["experiments"] == 1

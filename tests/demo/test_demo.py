@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -92,3 +94,64 @@ def test_a_start_that_is_no_day_is_refused(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         main(["demo", "--start", "last monday"])
     assert "2026-09-07" in capsys.readouterr().err
+
+
+@pytest.mark.browser
+def test_the_page_counts_a_visitor_once_through_relay_and_sandbox(tmp_path: Path) -> None:
+    """As a new user opens it: one variant is seen, its exposure arrives, a reload adds none, a forced variant counts nobody."""
+    from tests.randomiser.pages import AGENT, WATCH
+    from xpbench.demo.page import homepage
+    from xpbench.mixpanel.sandbox import Sandbox
+
+    playwright = pytest.importorskip("playwright.sync_api")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("Chromium is not installed")
+    plan = demo_plan(units=3_000)
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "index.html").write_text(homepage(plan), "utf-8")
+
+    def exposed(box: Sandbox, count: int) -> dict[str, str]:
+        end = time.monotonic() + 15
+        while time.monotonic() < end and len(box.deduplicated()) < count:
+            time.sleep(0.05)
+        sent = [e["properties"] for e in box.events() if e["event"] == "$experiment_started"]
+        assert len(sent) == len({p["distinct_id"] for p in sent})
+        return {p["distinct_id"]: p["Variant name"] for p in sent}
+
+    with Sandbox(pages=tmp_path / "page", relay=plan) as box, box.trusted(), playwright.sync_playwright() as driver:
+        args = ["--no-sandbox", "--disable-blink-features=AutomationControlled"]
+        browser = driver.chromium.launch(executable_path=program, args=args)
+        context = browser.new_context(user_agent=AGENT)
+        context.add_init_script(WATCH)
+        page = context.new_page()
+        said: list[str] = []
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(f"{box.pages_url}/")
+        page.wait_for_function("document.getElementById('did').textContent.indexOf('has your one exposure') > 0")
+        unit = page.evaluate("localStorage.getItem('xpb_id')")
+        variant = xp.assign(plan, [unit])[0]
+        assert exposed(box, 1) == {unit: variant}
+        assert page.locator(".old-home").is_visible() == (variant == "control")
+        assert page.locator(".beta-home").is_visible() == (variant != "control")
+        page.wait_for_function(f"document.getElementById('arrived').textContent.indexOf('{variant} 1') > 0")
+        assert page.evaluate("shift") == 0
+        page.reload()
+        page.wait_for_timeout(300)
+        for forced, shown in (("control", ".old-home"), (plan.treatments[0].key, ".beta-home")):
+            page.goto(f"{box.pages_url}/?xpb-{plan.key}={forced}")
+            assert page.locator(shown).is_visible()
+        page.click("#other")
+        page.wait_for_function(f"(localStorage.getItem('xpb_id') || '{unit}') !== '{unit}'")
+        second = page.evaluate("localStorage.getItem('xpb_id')")
+        assert exposed(box, 2) == {unit: variant, second: xp.assign(plan, [second])[0]}
+        browser.close()
+    assert said == []
+    assert box.pages_url is None
+
+
+def test_a_relay_without_pages_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(demo_plan(units=3_000).to_dict()))
+    assert main(["sandbox", "--relay", str(path), "--seconds", "0"]) == 2
+    assert "--pages" in capsys.readouterr().err

@@ -205,6 +205,23 @@ def test_too_many_at_once_are_asked_to_come_back(serve: Callable[..., Served]) -
     assert relay.service.counts.of(REFUSED, reason="busy") == 1
 
 
+def test_it_is_mounted_in_a_service_as_the_page_says(tmp_path: Path) -> None:
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+    from starlette.testclient import TestClient
+
+    tracker = xp.Tracker(make_plan(), mixpanel="token", outbox=tmp_path / "o.sqlite", sender="none")
+    relay = RelayService(tracker, tokens=["a-long-secret"])
+    with TestClient(Starlette(routes=[Mount("/relay", relay)])) as client:
+        answer = client.post("/relay/expose", json={"unit": "a"}, headers={"Authorization": "Bearer a-long-secret"})
+        assert (answer.status_code, answer.json()["state"]) == (200, "queued")
+        assert client.get("/relay/health").status_code == 200
+        assert client.get("/relay/relay/health").status_code == 404
+    assert stored(tmp_path) != []
+    assert relay.counts.of("xpbench_relay_requests_total", status="200") == 2
+    tracker.close()
+
+
 def test_metrics_are_read_by_prometheus(serve: Callable[..., Served]) -> None:
     relay = serve()
     for i in range(3):

@@ -75,6 +75,8 @@ def test_a_letter_verifies_in_full(letter: Letter, tmp_path: Path) -> None:
     assert (report.exit_code, report.differences) == (0, ())
     assert report.headline.startswith("watch of beta")
     assert letter.payload["forecasts"], "the forecast is part of what is computed again"
+    assert letter.payload["novelty"], "so is the verdict on novelty"
+    assert "is not shown to fade or grow. The ratio moves by" in letter.html
     assert xp.verify(tmp_path / "watch.html", key="life").exit_code == 0
     assert xp.verify(tmp_path / "watch.html", key="other").exit_code == 1
     assert xp.verify(letter.save(tmp_path / "watch.json")).exit_code == 5
@@ -121,6 +123,18 @@ def _none(p: dict[str, Any]) -> None:
     p["forecasts"] = []
 
 
+def _word(p: dict[str, Any]) -> None:
+    p["novelty"][0]["word"] = "fading" if p["novelty"][0]["word"] != "fading" else "growing"
+
+
+def _week(p: dict[str, Any]) -> None:
+    p["novelty"][0]["per_week"] += 0.01
+
+
+def _said(p: dict[str, Any]) -> None:
+    p["novelty"] = []
+
+
 def _title(p: dict[str, Any]) -> None:
     p["title"] = "Another"
 
@@ -137,7 +151,9 @@ def _cut(p: dict[str, Any]) -> None:
     p["ledger"]["lines"] = p["ledger"]["lines"][:-1]
 
 
-@pytest.mark.parametrize("change", [_mean, _state, _date, _forecast, _none, _title, _variant, _later, _cut])
+@pytest.mark.parametrize(
+    "change", [_mean, _state, _date, _forecast, _none, _word, _week, _said, _title, _variant, _later, _cut]
+)
 def test_no_number_of_a_letter_can_be_changed(change: Change, letter: Letter, tmp_path: Path) -> None:
     for page in (False, True):
         try:
@@ -180,7 +196,7 @@ def test_an_estimate_that_the_ledger_has_wrong_is_seen(tmp_path: Path) -> None:
 
     better = watch_letter(
         forged.entries(), found.letter.payload["series"], last_day=found.letter.payload["last_day"],
-        notes=found.letter.payload["notes"], forecasts=[],
+        notes=found.letter.payload["notes"], forecasts=[], novelty=[],
     )  # fmt: skip
     report = xp.verify(better.save(tmp_path / "better.html"))
     assert report.exit_code == 1

@@ -145,6 +145,28 @@ def test_few_units_are_not_tested_and_hold() -> None:
     assert found[0].state == "not tested"
 
 
+def test_a_stage_that_cant_be_tested_never_goes_on_the_word_of_the_one_before() -> None:
+    """A stage with nobody in a variant, or with few, is `not tested` however well the first stage went."""
+    first = [(d, 2000, 2000, 0.2, 0.2) for d in days_from(1, 4)]
+    starts = [START, datetime(2026, 9, 5, tzinfo=UTC)]
+    for nt in (0, 30):
+        later = [(d, 2000, nt, 0.2, 0.2) for d in days_from(5, 5)]
+        (row,) = guard_rows(ramp_plan(), summary_of_days(first + later), starts)
+        assert (row.state, row.reason) == ("not tested", "fewer than 200 units with a whole window in an arm of stage 2")
+    full = [(d, 2000, 2000, 0.2, 0.2) for d in days_from(5, 5)]
+    (row,) = guard_rows(ramp_plan(), summary_of_days(first + full), starts)
+    assert row.state == "within margin"
+    harmful = [(d, 2000, 2000, 0.2, 0.3) for d in days_from(1, 4)]
+    (row,) = guard_rows(ramp_plan(), summary_of_days(harmful + [(d, 2000, 0, 0.2, 0.2) for d in days_from(5, 5)]), starts)
+    assert row.state == "harm"
+
+
+def test_harm_at_the_first_stage_alone_stays_harm_when_later_stages_are_large_and_well() -> None:
+    rows = [(d, 2000, 2000, 0.20, 0.27) for d in days_from(1, 4)] + [(d, 20000, 20000, 0.20, 0.19) for d in days_from(6, 4)]
+    (row,) = guard_rows(ramp_plan(), summary_of_days(rows), [START, datetime(2026, 9, 5, tzinfo=UTC)])
+    assert (row.state, row.where) == ("harm", "stage 1")
+
+
 def test_false_stops_and_power_as_played() -> None:
     plan = ramp_plan()
     null = ramp_power(plan, "out", change=0.0, runs=300)
@@ -161,11 +183,13 @@ def test_false_stops_and_power_as_played() -> None:
 class World:
     """An experiment with a ramp, and logs up to a day."""
 
-    def __init__(self, root: Path, plan: Plan) -> None:
-        self.clock = LifeClock(START - timedelta(days=1))
-        self.root = root
+    def __init__(self, root: Path, plan: Plan, *, start: datetime = START) -> None:
+        self.clock = LifeClock(start - timedelta(days=1))
+        self.root, self.start = root, start
+        everyone = {k: v for k, v in (plan.to_dict()["assignment"] or {}).items() if k != "rollout"}
+        self.all_in = ramp_plan(assignment=everyone)
         xp.register(plan, root, by="ana", clock=self.clock)
-        self.clock.at = START
+        self.clock.at = start
         self.open().launch(by="ana")
 
     def open(self) -> xp.Experiment:
@@ -184,8 +208,8 @@ class World:
                 rows[key].append(value)
 
         for i in range(int(days * daily)):
-            unit, time = f"u{i}", START.timestamp() + (i + 0.5) / daily * 86_400
-            arm = xp.assign(ramp_plan(assignment={"hash": "sha256", "salt": "ramp"}), [unit])[0]
+            unit, time = f"u{i}", self.start.timestamp() + (i + 0.5) / daily * 86_400
+            arm = xp.assign(self.all_in, [unit])[0]
             add("$experiment_started", time, unit, "ramp", arm)
             if rng.random() < 0.2 * (1 + (worse if arm == "beta" else 0.0)):
                 add("Out", time + 60, unit, None, None)

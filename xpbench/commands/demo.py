@@ -73,6 +73,8 @@ def _demo(args: argparse.Namespace) -> int:
         f"Verify:   {result.verdict}: {result.proof}",
         f"Notebook: {result.notebook}",
         f"Events:   {result.data}",
+        f"Page:     {result.page}; try the tag of a codeless CMS on it:",
+        f"          xpbench sandbox --pages {result.page.parent} --relay {result.plan}",
         "",
         f"Next: open the memo in a browser. Anyone who has the file can check it: xpbench verify {result.memo}",
     ]

@@ -87,7 +87,8 @@ def add_parsers(subparsers: Any) -> None:
     box.add_argument("--host", default="127.0.0.1", help="loopback address")
     box.add_argument("--port", type=int, default=0, help="0 picks a free one")
     box.add_argument("--store", metavar="FILE", help="SQLite file that keeps events and objects; memory if missing")
-    box.add_argument("--pages", metavar="DIR", help="folder of pages, served at /_sandbox/pages/")
+    box.add_argument("--pages", metavar="DIR", help="folder of pages; their address is printed")
+    box.add_argument("--relay", metavar="PLAN", help="plan whose exposures the pages send to /relay/expose")
     box.add_argument("--fault", action="append", default=[], metavar="NAME=SHARE", help="for example fail=0.3 or latency=0.2")
     box.add_argument("--seconds", type=float, help="stop by itself after so long")
 
@@ -262,7 +263,12 @@ def _sandbox(args: argparse.Namespace) -> int:
                 rule=plain("It is written NAME=SHARE"),
                 remedy=plain("For example --fault fail=0.3"),
             ) from None
-    with Sandbox(host=args.host, port=args.port, store=args.store, pages=args.pages) as box:
+    relay = None
+    if args.relay:
+        from xpbench.plan import load_plan
+
+        relay = load_plan(args.relay)
+    with Sandbox(host=args.host, port=args.port, store=args.store, pages=args.pages, relay=relay) as box, box.trusted():
         try:
             box.faults.set(**faults)
         except ValueError as error:
@@ -275,8 +281,9 @@ def _sandbox(args: argparse.Namespace) -> int:
             ) from None
         environment = box.environment()
         lines = [f"export {name}={value}" for name, value in environment.items()]
-        text = "\n".join([f"# {box.url}, until stopped with Ctrl-C", *lines])
-        answer(args, {"url": box.url, "environment": environment}, text)
+        shown = [f"# pages: {box.pages_url}/"] if box.pages_url else []
+        text = "\n".join([f"# {box.url}, until stopped with Ctrl-C", *shown, *lines])
+        answer(args, {"url": box.url, "pages": box.pages_url, "environment": environment}, text)
         sys.stdout.flush()
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait(args.seconds)

@@ -36,7 +36,7 @@ def tell(error: XpbenchError, *, as_json: bool) -> int:
     if as_json:
         print(json_text({"error": error.to_dict()}))
     problems = getattr(error, "problems", None)
-    lines = [f"▲ {p.pointer or '/'}: {p}" for p in problems] if problems else [f"▲ {error}"]
+    lines = [f"▲ {p.placed}" for p in problems] if problems else [f"▲ {error}"]
     print(terminal("\n".join(lines)), file=sys.stderr)
     return BAD_INPUT
 

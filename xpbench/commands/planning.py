@@ -82,8 +82,9 @@ def _plan(args: argparse.Namespace) -> int:
         raise InputError("XPB-I04", name=plain("path"), value=str(path), rule=rule, remedy=remedy)
     drafted.save(path)
     still = drafted.problems()
-    left = "\n".join(f"  {p.pointer}: {p}" for p in still)
-    said = f"Draft written to {path}.\n{drafted.notes}\nStill open:\n{left}\nThen: xpbench check {path}"
+    left = "".join(f"\n  {p.placed}" for p in still)
+    said = f"Draft written to {path}.\n{drafted.notes}\n{f'Still open:{left}' if left else 'Nothing is left open.'}\n"
+    said += f"Then: xpbench check {path}"
     answer(args, {"path": str(path), "key": drafted.key, "notes": drafted.notes, "open": [p.to_dict() for p in still]}, said)
     return DONE
 

@@ -101,7 +101,7 @@ def _check(args: argparse.Namespace) -> int:
         out.append({"path": path, "problems": [p.to_dict() for p in problems]})
         if problems:
             code = max(code, NO)
-            lines += [f"▲ {path}{p.pointer}: {p}" for p in problems]
+            lines += [f"▲ {path}: {p.placed}" for p in problems]
             continue
         chances, is_low, said = _chances(path)
         out[-1]["ships"] = chances

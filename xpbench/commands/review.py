@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from xpbench.commands.output import DONE, NO, add_command, answer
+from xpbench.errors.wording import place
 from xpbench.outward import one_line
 from xpbench.wording.verdicts import decided
 
@@ -188,7 +189,7 @@ def _draft(path: str, data: bytes) -> ReviewFinding:
             return found
     found.plan = document
     for problem in problems:
-        found.refuse(f"{problem.pointer or '/'}: {problem}")
+        found.refuse(problem.placed)
     if not problems:
         found.sentences.append("Ready to register.")
         found.sentences += _power(document)
@@ -269,7 +270,7 @@ def _told(kind: str, body: Mapping[str, Any]) -> str:
     if kind == "registered":
         return f"Registered: the plan is frozen with digest {str(body['plan_digest'])[:12]}."
     if kind == "amended":
-        fields = ", ".join(one_line(c.get("pointer") or "/") for c in body.get("changes", ()))
+        fields = ", ".join(one_line(place(str(c.get("pointer") or ""))) for c in body.get("changes", ()))
         known = one_line(body.get("knowledge", ""))
         return f"Amended when the state of knowledge was “{known}”: {fields}. Reason: {one_line(body.get('reason', ''))}"
     if kind == "decided":

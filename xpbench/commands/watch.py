@@ -79,14 +79,21 @@ def add_parsers(subparsers: Any) -> None:
         "holdout",
         help="what everything that shipped changed together, next to the sum of the single lifts",
         description="A holdout across experiments: its half that sees only what shipped against the one that sees nothing new, "
-        "from a table with one row for each unit. Exit 1 where the halves are not half and half, or met an experiment.",
+        "from the event log since it began (--events, --since), or from a table with a row for each unit (--units, --column). "
+        "Exit 1 where the halves are not half and half, drift apart, or met an experiment.",
     )
     held.add_argument("key", help="an experiment whose plan has the holdout (assignment.holdout)")
     held.add_argument("--root", default="experiments", help="folder of all experiments")
-    held.add_argument("--units", required=True, help="table with one row per unit: CSV or Parquet")
+    held.add_argument("--events", nargs="+", help="event log: JSON Lines, Parquet or CSV files, or the folder of a pull")
+    held.add_argument("--since", metavar="DAY", help="with --events: first day of the holdout, such as 2026-01-01")
+    held.add_argument("--schema", action="append", default=[], metavar="PART=COLUMN", help="as for xpbench readout")
+    held.add_argument("--time-zone", default="UTC", help="zone of the log's times, for Mixpanel projects from before 2023")
+    held.add_argument("--until", metavar="TIME", help="up to when the log is complete; the time of its last event if missing")
+    held.add_argument("--trigger", help="with --events: event that makes a unit active; any event if missing")
+    held.add_argument("--units", help="table with one row per unit: CSV or Parquet")
     held.add_argument("--unit", help="column of the unit's id; the plan's unit if missing")
-    held.add_argument("--column", required=True, help="column with the metric since the holdout began")
-    held.add_argument("--metric", help="key of the metric in the plans, for the single lifts; the column if missing")
+    held.add_argument("--column", help="with --units: column with the metric since the holdout began")
+    held.add_argument("--metric", help="key of the metric in the plans; with --units the column if missing")
     held.add_argument("--direction", choices=["increase", "decrease"], default="increase", help="which way is better")
     held.add_argument("--confidence", type=float, default=0.95, help="level of the interval")
     held.add_argument("--exposed", metavar="FILE", help="units that any experiment exposed: a table with the column of the id")
@@ -116,12 +123,18 @@ def add_notify(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def notified(args: argparse.Namespace, subject: str, sentences: list[str], value: Any) -> None:
-    """The answer, as a message where one is asked for; sent where a webhook is named."""
-    from xpbench.errors import WatchError, plain
-    from xpbench.watch.notify import message, send, webhook_of
+def ensure_sendable(args: argparse.Namespace) -> None:
+    """Return only if a message that is asked for can be made and has an address, before anything is put on record.
 
-    if args.webhook and args.notify not in ("slack", "teams"):
+    Raises:
+        WatchError: `XPB-W03`, a webhook without a message for Slack or Teams, or one that is not configured.
+    """
+    from xpbench.errors import WatchError, plain
+    from xpbench.watch.notify import webhook_of
+
+    if not args.webhook:
+        return
+    if args.notify not in ("slack", "teams"):
         raise WatchError(
             "XPB-W03",
             name=plain("--webhook"),
@@ -129,6 +142,13 @@ def notified(args: argparse.Namespace, subject: str, sentences: list[str], value
             rule=plain("A webhook takes a message for Slack or Teams"),
             remedy=plain("Add --notify slack or --notify teams"),
         )
+    webhook_of(args.webhook)
+
+
+def notified(args: argparse.Namespace, subject: str, sentences: list[str], value: Any) -> None:
+    """The answer, as a message where one is asked for; sent where a webhook is named (`ensure_sendable` has checked it)."""
+    from xpbench.watch.notify import message, send, webhook_of
+
     if not args.notify:
         answer(args, value, "\n".join(sentences))
         return
@@ -146,10 +166,7 @@ def run_watch(args: argparse.Namespace) -> int:
     from xpbench.watch.record import record_check
     from xpbench.watch.series import read_series
 
-    if args.webhook:
-        from xpbench.watch.notify import webhook_of
-
-        webhook_of(args.webhook)  # before anything is put on record
+    ensure_sendable(args)
     one = bool(args.events) != bool(args.data) and args.key and (args.by or args.power)
     if (args.events or args.data) and not one:
         raise WatchError(
@@ -241,10 +258,9 @@ def run_ramp(args: argparse.Namespace) -> int:
             rule=plain("A ramp is read from the log"),
             remedy=plain("Give --events FILES, or --power CHANGE to play it"),
         )
-    if args.webhook:
-        from xpbench.watch.notify import webhook_of
-
-        webhook_of(args.webhook)  # before anything is put on record
+    ensure_sendable(args)
+    if args.push:
+        _ensure_pushable(experiment.plan)
     source = log_of_files(args.events, schema=args.schema, time_zone=args.time_zone, until=args.until)
     found = experiment.ramp(source, by=args.by)
     lines = [repr(found)]
@@ -252,19 +268,44 @@ def run_ramp(args: argparse.Namespace) -> int:
     if args.go_on and found.answer == "go on" and found.next_share is not None:
         experiment = experiment.ramp_on(by=args.by)
         lines.append(f"Stage {found.stage + 1} is in force: {found.next_share:.0%} of the units.")
-    if args.push and found.answer != "hold":
+    if args.push and (found.answer != "hold" or found.row == "rolled-back"):
         lines.append(_pushed(experiment, found, by=args.by))
     notified(args, f"Ramp of {args.key}: {found.answer}", lines, found.to_dict())
     return DONE if found.answer == "go on" else NO
+
+
+def _ensure_pushable(plan: Any) -> None:
+    """Return only if the share can go out, before anything is put on record: in force here and not there is two truths.
+
+    Raises:
+        WatchError: `XPB-W03`, the plan's share is not in a flag of Mixpanel.
+        MixpanelError: `XPB-M01`, the environment names no account.
+    """
+    from xpbench.errors import WatchError, plain
+    from xpbench.mixpanel.account import Account
+
+    if plan.assignment is not None and plan.assignment.hash != "mixpanel":
+        raise WatchError(
+            "XPB-W03",
+            name=plain("--push"),
+            value=plain(f"for a plan whose units are assigned by {plan.assignment.hash}"),
+            rule=plain("It moves the share of a flag that Mixpanel assigns by (assignment.hash: mixpanel)"),
+            remedy=plain("Leave --push out, and set the share where units are assigned"),
+        )
+    Account.from_environment()
 
 
 def _pushed(experiment: Any, found: Any, *, by: str | None) -> str:
     """Mixpanel in step with the share in force, or with everyone on control."""
     from xpbench.mixpanel.client import Client
 
+    last = next((e.kind for e in reversed(experiment.ledger.entries()) if e.kind in ("rolled_back", "launched", "decided")), "")
     with Client.from_environment() as client:
-        reason = f"Ramp: {found.sentence}" if found.answer == "roll back" else None
+        # what is on record already is pushed again, and not recorded again
+        reason = f"Ramp: {found.sentence}" if found.answer == "roll back" and last != "rolled_back" else None
         step = experiment.sync(client, roll_back=reason, by=by)
+    if not step.in_step:
+        return f"Mixpanel still differs: {'; '.join(map(str, step.left))}."
     return f"Mixpanel: {', '.join(step.did)}." if step.did else "Mixpanel holds it already."
 
 
@@ -304,21 +345,73 @@ def _adopted(pairs: list[str]) -> dict[str, str | None]:
 
 def run_holdout(args: argparse.Namespace) -> int:
     """The cumulative effect of what shipped, from the halves of a holdout."""
-    from xpbench.errors import WatchError, nearest, plain
     from xpbench.experiment import open_experiment
-    from xpbench.randomiser.tables import whole
-    from xpbench.watch.holdouts import SRM_ALPHA, cumulative_effect
-    from xpbench.watch.past_experiments import portfolio
+    from xpbench.watch.holdouts import SRM_ALPHA, holdout_of
 
     plan = open_experiment(args.key, args.root).plan
-    if plan.assignment is None or plan.assignment.holdout is None:
+    holdout_of(plan)  # before anything is read
+    found = _held_of_log(args, plan) if _has_log(args) else _held_of_table(args, plan)
+    answer(args, found.to_dict(), "\n".join(found.sentences))
+    drifts = found.drift_p is not None and found.drift_p < SRM_ALPHA
+    return NO if found.ratio_p < SRM_ALPHA or found.met or drifts else DONE
+
+
+def _has_log(args: argparse.Namespace) -> bool:
+    """Whether a holdout is read from a log, with all that takes; a table takes other arguments.
+
+    Raises:
+        WatchError: `XPB-W03`, neither is whole, or both are given.
+    """
+    from xpbench.errors import WatchError, plain
+
+    log = [args.events, args.since, args.metric]
+    table = [args.units, args.column]
+    if bool(args.events) != bool(args.units) and all(log if args.events else table):
+        return bool(args.events)
+    raise WatchError(
+        "XPB-W03",
+        name=plain("What is given"),
+        value=plain("both a log and a table" if args.events and args.units else "not enough to read a holdout"),
+        rule=plain("A holdout is read from a log since a day, or from a table with one row for each unit"),
+        remedy=plain("Give --events, --since and --metric, or --units and --column"),
+    )
+
+
+def _held_of_log(args: argparse.Namespace, plan: Any) -> Any:
+    from datetime import date
+
+    from xpbench.errors import WatchError, plain
+    from xpbench.experiment.sources import log_of_files
+    from xpbench.watch.holdouts import cumulative_effect_of_log
+    from xpbench.watch.past_experiments import portfolio
+
+    try:
+        since = date.fromisoformat(args.since)
+    except ValueError:
         raise WatchError(
             "XPB-W03",
-            name=plain("assignment.holdout"),
-            value=plain("missing"),
-            rule=plain("The plan says which units are held out of every experiment"),
-            remedy=plain("Name an experiment whose plan has a holdout"),
-        )
+            name=plain("--since"),
+            value=args.since,
+            rule=plain("A day is written 2026-01-01"),
+            remedy=plain("Correct it"),
+        ) from None
+    return cumulative_effect_of_log(
+        log_of_files(args.events, schema=args.schema, time_zone=args.time_zone, until=args.until),
+        plan,
+        metric=args.metric,
+        since=since,
+        portfolio=portfolio(args.root),
+        confidence=args.confidence,
+        trigger=args.trigger,
+    )
+
+
+def _held_of_table(args: argparse.Namespace, plan: Any) -> Any:
+    from xpbench.errors import WatchError, nearest, plain
+    from xpbench.randomiser.tables import whole
+    from xpbench.watch.holdouts import cumulative_effect, holdout_of
+    from xpbench.watch.past_experiments import portfolio
+
     unit = args.unit or plan.unit
     table = whole(args.units, as_text=(unit,))
     for name in (unit, args.column):
@@ -331,18 +424,16 @@ def run_holdout(args: argparse.Namespace) -> int:
                 remedy=plain(nearest(name, table.column_names)),
             )
     exposed = whole(args.exposed, as_text=(unit,))[unit].to_pylist() if args.exposed else None
-    found = cumulative_effect(
+    return cumulative_effect(
         table[unit].to_pylist(),
         table[args.column].to_pylist(),
-        plan.assignment.holdout,
+        holdout_of(plan),
         metric=args.metric or args.column,
         portfolio=portfolio(args.root),
         direction=args.direction,
         confidence=args.confidence,
         exposed=exposed,
     )
-    answer(args, found.to_dict(), "\n".join(found.sentences))
-    return NO if found.ratio_p < SRM_ALPHA or found.met else DONE
 
 
 def run_portfolio(args: argparse.Namespace) -> int:

@@ -211,13 +211,26 @@ def _fit(axis: Axis, points: Sequence[Point], alpha: float) -> tuple[float | Non
     """Slope with its interval and p-value; for weekdays only the p-value of "the same on all days"."""
     if len(points) < LEAST_POINTS:
         return None, None, None, None
+    if axis != "weekday":
+        return line_through(points, alpha)
+    y = np.array([p.effect for p in points])
+    w = np.array([1.0 / p.se**2 for p in points])
+    mean = float((w * y).sum() / w.sum())
+    return None, None, None, float(chdtrc(len(points) - 1, float((w * (y - mean) ** 2).sum())))
+
+
+def line_through(points: Sequence[Point], alpha: float) -> tuple[float | None, float | None, float | None, float | None]:
+    """Slope of the weighted line through three or more points, its interval and p-value; all None where they share one x.
+
+    The slope's error is from the residuals where these spread more than the points' own errors say.
+
+    Args:
+        points: With their standard errors.
+        alpha: Two-sided level.
+    """
     x = np.array([p.x for p in points])
     y = np.array([p.effect for p in points])
     w = np.array([1.0 / p.se**2 for p in points])
-    if axis == "weekday":
-        mean = float((w * y).sum() / w.sum())
-        q = float((w * (y - mean) ** 2).sum())
-        return None, None, None, float(chdtrc(len(points) - 1, q))
     centre = float((w * x).sum() / w.sum())
     level = float((w * y).sum() / w.sum())
     spread = float((w * (x - centre) ** 2).sum())

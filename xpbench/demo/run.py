@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from xpbench.data import events
 from xpbench.decide.readout import Readout, SealedReadout
 from xpbench.decide.row import Row
+from xpbench.demo.page import homepage
 from xpbench.demo.simulation import EXPOSURE_DAYS, START, WINDOW_DAYS, Simulation, Story, Truth, demo_plan, simulate
 from xpbench.experiment import register
 from xpbench.files import write_atomic
@@ -73,6 +74,7 @@ class DemoResult:
         memo: Path of the memo.
         notebook: Path of the notebook.
         data: Path of the events.
+        page: Path of the homepage with the tag; `xpbench sandbox` serves its folder.
         readout: The final readout.
         sealed: The readout of the first day.
         coverage: Intervals beside the planted truth.
@@ -84,11 +86,17 @@ class DemoResult:
     memo: Path
     notebook: Path
     data: Path
+    page: Path
     readout: Readout
     sealed: SealedReadout
     coverage: tuple[Coverage, ...]
     verdict: str
     proof: str
+
+    @property
+    def plan(self) -> Path:
+        """Path of the registered plan."""
+        return next((self.folder / "experiments").glob("*/plan.json"))
 
     def to_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -102,6 +110,7 @@ class DemoResult:
             "verify": self.verdict,
             "notebook": str(self.notebook),
             "data": str(self.data),
+            "page": str(self.page),
             "experiments": str(self.folder / "experiments"),
             "truth": [c.to_dict() for c in self.coverage],
         }
@@ -160,9 +169,13 @@ def run_demo(
     path = Path(memo.save(folder / "memo.html"))
     notebook = folder / "explore.ipynb"
     write_atomic(notebook, _notebook(plan.key))
+    page = folder / "page" / "index.html"
+    page.parent.mkdir()
+    write_atomic(page, homepage(plan).encode())
     tell("verifying it from nothing but itself")
     proof = verify(path)
-    return DemoResult(folder, path, notebook, data, readout, sealed, coverage(readout, simulation), proof.status, proof.reason)
+    found = coverage(readout, simulation)
+    return DemoResult(folder, path, notebook, data, page, readout, sealed, found, proof.status, proof.reason)
 
 
 def recent_start(now: datetime) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from xpbench.errors.wording import sentences, words
+from xpbench.errors.wording import place, sentences, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,16 @@ class Problem:
     @classmethod
     def of(cls, code: str, pointer: str, **values: Any) -> Problem:
         """The problem with the catalogue's words for `code`, filled with `values`."""
-        return cls(pointer, code, *words(code, {"pointer": pointer or "the plan", **values}))
+        return cls(pointer, code, *words(code, {"pointer": pointer, **values}))
 
     def __str__(self) -> str:
         return f"{sentences(self.what, self.rule, self.remedy)} [{self.code}]"
+
+    @property
+    def placed(self) -> str:
+        """The problem with its field in front, where its own words don't begin with it."""
+        where = place(self.pointer)
+        return str(self) if where in self.what else f"{where}: {self}"
 
     def to_dict(self) -> dict[str, str]:
         """The five fields by name."""

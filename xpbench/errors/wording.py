@@ -67,9 +67,30 @@ def plain(text: str) -> str:
 _UNQUOTED = ("rule", "remedy", "hint", "reason", "why", "owner", "kind", "pointer", "first", "feature", "name", "count")
 
 
+def place(pointer: str) -> str:
+    """A JSON pointer (RFC 6901) as a reader writes the field: `/metrics/0/column` is `metrics[0].column`.
+
+    Text that isn't a pointer comes back as it is; the whole document is `the plan`.
+    """
+    if not pointer or pointer == "/":
+        return "the plan"
+    if not pointer.startswith("/"):
+        return pointer
+    steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/")]
+    out = ""
+    for step in steps:
+        if step.isdigit():
+            out += f"[{step}]"
+        else:
+            out += step if step.startswith("[") or not out else f".{step}"
+    return out
+
+
 def words(code: str, values: Mapping[str, Any]) -> Message:
     """The message of a code, filled with the values of the case."""
     message = CATALOGUE[code]
+    if isinstance(where := values.get("pointer"), str):
+        values = {**values, "pointer": plain(place(where)) if isinstance(where, _Plain) else place(where)}
     safe = {
         k: (
             shown(v)[1:-1]

@@ -103,9 +103,7 @@ def ensure_unchanged(folder: Path, document: Mapping[str, Any]) -> None:
     if not _is_same(found, document) and digest(found) != digest(document):
         changes = diff(document, found)
         first = changes[0] if changes else Change("", None, None)
-        raise ChangedPlan(
-            "XPB-P28", pointer=plain(first.pointer or "/"), expected=_brief(first.before), found=_brief(first.after)
-        )
+        raise ChangedPlan("XPB-P28", pointer=plain(first.pointer), expected=_brief(first.before), found=_brief(first.after))
 
 
 def _is_same(a: Any, b: Any) -> bool:

@@ -17,6 +17,7 @@ from xpbench.plan import Plan
 from xpbench.shows import Shows
 from xpbench.watch.contract import WatchStatus, check_days, recorded, shipping, watch_status
 from xpbench.watch.estimators import Trend
+from xpbench.watch.fading import novelty_of
 from xpbench.watch.forecast import forecast_of
 from xpbench.watch.record import record_check
 
@@ -175,12 +176,15 @@ def watch(
         made.append(entry)
         held = plan.watch.estimator == "holdback"
         forecasts = [f for s in built.series.values() if held and (f := forecast_of(s)) is not None]
+        level = plan.alpha / len(check_days(plan))
+        moves = [n for s in built.series.values() if held and (n := novelty_of(s, alpha=level)) is not None]
         letter = watch_letter(
             ledger.entries(),
             series_to_dict(built.series),
             last_day=built.last.isoformat(),
             notes=built.notes,
             forecasts=forecasts,
+            novelty=moves,
         )
         names = [WATCH_PAGE] + ([f"watch-day-{day}.html"] if day >= LETTER_DAYS else [])
         paths = [p for p in paths if p.name != WATCH_PAGE] + [letter.save(folder / name) for name in names]

@@ -151,7 +151,7 @@ class RelayService:
                     "access-control-max-age": "600",
                 }
         self.counts.add(REQUESTS, status=str(answer.status))
-        if scope["path"] == "/expose" and scope["method"] == "POST":
+        if _path(scope) == "/expose" and scope["method"] == "POST":
             self.counts.took(time.perf_counter() - began)
         await _reply(send, answer, extra, body)
 
@@ -167,7 +167,7 @@ class RelayService:
         return Answer(refusal.status, {"error": refusal.text, "reason": refusal.reason})
 
     async def _answered(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> Answer:
-        path, method = scope["path"], scope["method"]
+        path, method = _path(scope), scope["method"]
         allowed = {"/expose": ("POST", "OPTIONS"), "/health": ("GET", "HEAD"), "/metrics": ("GET", "HEAD")}.get(path)
         if allowed is None:
             raise Refusal(404, "path", "There are /expose, /health and /metrics.")
@@ -381,6 +381,12 @@ class RelayService:
             ("xpbench_relay_requests_at_work", "Requests that are answered now.", float(self._inflight)),
         ]
         return self.counts.text(_COUNTERS, gauges)
+
+
+def _path(scope: Scope) -> str:
+    """The path below where the relay is mounted: since ASGI 3 a path holds the root path in front."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
 async def _reply(send: Send, answer: Answer, extra: Mapping[str, str], body: bytes | None) -> None:

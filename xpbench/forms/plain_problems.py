@@ -6,14 +6,14 @@ import re
 from collections.abc import Sequence
 
 from xpbench.errors import Problem
-from xpbench.errors.wording import sentences
+from xpbench.errors.wording import place, sentences
 from xpbench.forms import labels
 from xpbench.outward import html as escape
 
 OPEN = frozenset({"XPB-P02", "XPB-P06", "XPB-P08", "XPB-P09", "XPB-P12", "XPB-P19", "XPB-P20", "XPB-P22"})
 """What is not filled in yet: no mistake of anybody until a field was touched, or registering was asked for."""
 
-_WRONG = re.compile(r"^(?P<pointer>/\S*) is (?P<value>.*)$", re.DOTALL)
+_WRONG = re.compile(r"^(?P<place>\S+) is (?P<value>.*)$", re.DOTALL)
 
 REMEDIES: dict[str, str] = {
     "XPB-P08": "Tick Control on one variant",
@@ -85,7 +85,7 @@ def in_words(problem: Problem) -> str:
     """The problem as sentences without pointers and codes."""
     what, rule, remedy = problem.what, problem.rule, problem.remedy
     label = label_at(problem.pointer)
-    if problem.code == "XPB-P02" or (problem.code == "XPB-P06" and problem.pointer in what):
+    if problem.code == "XPB-P02" or (problem.code == "XPB-P06" and place(problem.pointer) in what):
         choice = problem.pointer.rsplit("/", 1)[-1] in ("role", "direction", "kind", "op", "control")
         what, rule = f"{label} is {'not chosen' if choice else 'empty'}", "" if problem.code == "XPB-P02" else rule
         remedy = ("Choose one" if choice else "Fill it in") if problem.code == "XPB-P02" else remedy
@@ -143,7 +143,10 @@ def _unpointed(text: str, pointer: str) -> str:
     parts = pointer.split("/")
     for end in range(len(parts), 1, -1):
         here = "/".join(parts[:end])
-        text = re.sub(rf"(?<![\w/<]){re.escape(here)}(?![\w/])", f"“{label_at(here)}”", text)
+        name = place(here)
+        before = r"(?<![\w/<.])" if re.search(r"[.\[]", name) else r"^"  # `key` is a word, too: only as the subject
+        for spelt in (rf"(?<![\w/<]){re.escape(here)}", before + re.escape(name)):  # a rule may name it either way
+            text = re.sub(rf"{spelt}(?![\w/\[]|\.\w)", f"“{label_at(here)}”", text)
     return text
 
 

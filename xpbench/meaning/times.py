@@ -13,6 +13,8 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 
+from xpbench.meaning.nothing import trimmed
+
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
 
@@ -22,7 +24,8 @@ EARLIEST = 1_104_537_600 * SECOND
 LATEST = 4_102_444_800 * SECOND
 """2100-01-01: a number that reads as a later time counts something else than what it was taken for."""
 
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{0,300})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
+"""No more digits than any time has: a billion of them would be computed for ever."""
 _TEXT = re.compile(
     r"([0-9]{4})([-/])([0-9]{1,2})\2([0-9]{1,2})"
     r"(?:(?:[T ]|, )([0-9]|[01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9])(?:[.,]([0-9]+))?)? ?([AaPp][Mm])?)?"
@@ -81,7 +84,7 @@ def time_of_text(text: str) -> tuple[int, bool] | None:
     A clock reading is counted as if it were in UTC. Numbers count as clock readings, since exports of some projects are
     shifted by their zone.
     """
-    short = text.strip()
+    short = trimmed(text)
     if _NUMBER.fullmatch(short):
         from fractions import Fraction
 
@@ -237,8 +240,11 @@ def number_time_sql(number: str, digits: str = "", unit: str = "auto", *, spark:
         return known
     likely = f"length({digits}) IN (8, 14) AND {digits} >= '1990' AND {digits} < '21'"
     if spark:
-        forms = ("yyyyMMdd", "yyyyMMddHHmmss")
-        day = f"coalesce({', '.join(f'unix_micros(try_to_timestamp({digits}, {form!r}))' for form in forms)})"
+        # `try_to_timestamp` would read the session's clock
+        clock = "".join(f", '{sign}', substr({digits}, {at}, 2)" for sign, at in ((" ", 9), (":", 11), (":", 13)))
+        written = f"concat(substr({digits}, 1, 4), '-', substr({digits}, 5, 2), '-', substr({digits}, 7, 2)"
+        text = f"CASE WHEN length({digits}) = 8 THEN {written}) ELSE {written}{clock}) END"
+        day = f"CASE WHEN {digits} RLIKE '^[0-9]+$' THEN {since_1970_spark(f'try_cast({text} AS TIMESTAMP_NTZ)')} END"
     else:
         day = f"epoch_us(try_strptime({digits}, ['%Y%m%d', '%Y%m%d%H%M%S']))"
     return f"CASE WHEN {likely} THEN coalesce({day}, {known}) ELSE {known} END"

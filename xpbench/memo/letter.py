@@ -28,10 +28,11 @@ from xpbench.shows import Shows
 from xpbench.verifier.file import FIRST, LAST
 from xpbench.verifier.letter import PROGRAMME, WATCH_LETTER, letter_document
 from xpbench.watch.contract import shipping, watch_status
+from xpbench.watch.fading import NoveltyVerdict
 from xpbench.watch.forecast import LiftForecast
 from xpbench.watch.past_experiments import Portfolio, added_up, has_memo, line_of, readout_of
 
-EDITION = 1
+EDITION = 2
 """Edition of the words on these pages; a page of another edition is not compared word by word."""
 MOST_BYTES = 60_000_000
 
@@ -112,6 +113,7 @@ def watch_letter(
     last_day: str,
     notes: Sequence[str],
     forecasts: Sequence[LiftForecast],
+    novelty: Sequence[NoveltyVerdict],
 ) -> Letter:
     """The letter about the newest check on record.
 
@@ -121,6 +123,7 @@ def watch_letter(
         last_day: Last day that counts.
         notes: How the series were made.
         forecasts: What is left on a later day.
+        novelty: Whether changes fade or grow.
     """
     document = next(e.body["plan"] for e in reversed(entries) if e.kind in ("registered", "amended"))
     shipped, check = shipping(entries), next(e for e in reversed(entries) if e.kind == "watched")
@@ -144,6 +147,7 @@ def watch_letter(
         "series": dict(series),
         "notes": list(notes),
         "forecasts": [f.to_dict() for f in forecasts],
+        "novelty": [n.to_dict() for n in novelty],
         "ledger": ledger_of(entries),
         "versions": {"xpbench": __version__},
     }
@@ -264,6 +268,9 @@ def _watch_blocks(p: Mapping[str, Any]) -> tuple[str, list[Any]]:
     if body.get("note"):
         blocks.append(["small", f"Note: {body['note']}"])
     blocks.append(["h2", "In the long run"])
+    blocks += [["p", f"{labels.get(n['metric'], n['metric'])}: {_novelty(n)}"] for n in p.get("novelty", ())]
+    if not p.get("novelty"):
+        blocks.append(["p", "No verdict on novelty: it takes a holdback, fifteen days, and means above zero."])
     for f in p["forecasts"]:
         blocks.append(
             [
@@ -281,6 +288,18 @@ def _watch_blocks(p: Mapping[str, Any]) -> tuple[str, list[Any]]:
     )
     blocks.append(["small", _how(p)])
     return title, blocks
+
+
+_MOVES = {
+    "fading": "the change fades from week to week: part of it was novelty",
+    "growing": "the change grows from week to week: the first days understate it",
+    "steady": "the change is not shown to fade or grow",
+}
+
+
+def _novelty(n: Mapping[str, Any]) -> str:
+    span = _span(n["low"], n["high"])
+    return f"{_MOVES[n['word']]}. The ratio moves by {_percent(n['per_week'])} a week ({1 - n['alpha']:.2%} interval {span})."
 
 
 def _how(p: Mapping[str, Any]) -> str:

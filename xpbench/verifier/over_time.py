@@ -83,7 +83,7 @@ def _trends(plan: J, cells: Sequence[J], methods: int) -> list[J]:
                 if points:
                     ratios = _log_ratios(metric, *sides) if axis == "age" and methods >= POWER else []
                     used = ratios if len(ratios) >= 4 else points
-                    fit = _line(used, axis, alpha_of(plan))
+                    fit = trend_line(used, axis, alpha_of(plan))
                     out.append({"what": [metric["key"], variant, axis], "points": points, "used": used, **fit})
     adjusted = adjust([NAN if t["p_value"] is None else t["p_value"] for t in out], "holm")
     for found, p in zip(out, adjusted, strict=True):
@@ -136,7 +136,7 @@ def _log_ratios(metric: J, control: dict[str, J], treatment: dict[str, J]) -> li
     return sorted(found, key=lambda p: p[0])
 
 
-def _line(points: Sequence[Point3], axis: str, alpha: float) -> dict[str, J]:
+def trend_line(points: Sequence[Point3], axis: str, alpha: float) -> dict[str, J]:
     """Slope with interval and p-value, its error from the residuals where these spread more than the errors say."""
     none: dict[str, J] = {"slope": None, "slope_low": None, "slope_high": None, "p_value": None}
     if len(points) < 4:

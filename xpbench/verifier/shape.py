@@ -104,6 +104,7 @@ WATCH_KEYS: J = {
     "series": {"*": {"*": {"adopted": None, "days": [[None]]}}},
     "notes": [None],
     "forecasts": [dict.fromkeys(("metric", "day", "level", "lift", "low", "high"))],
+    "novelty": [dict.fromkeys(("metric", "word", "per_week", "low", "high", "alpha", "p_value"))],
     "ledger": {"lines": [None], "witness": dict.fromkeys(("length", "digest"))},
     "versions": FREE,
     "page": LETTER_PAGE,

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from xpbench.verifier.chain import START, chain
 from xpbench.verifier.designs import alpha_of, fieller, has_lift, lift_z
 from xpbench.verifier.grammar import order
+from xpbench.verifier.over_time import trend_line
 from xpbench.verifier.pairs import NAN, Pair
 from xpbench.verifier.quantiles import normal_tail, t_isf
 from xpbench.verifier.report import J, Notes
@@ -64,6 +65,7 @@ def check_watch(notes: Notes, payload: J) -> list[J] | None:
     notes.same("check", last["seq"], payload["check"])
     _check_watched_rows(notes, payload, plan, shipped, last["body"])
     _check_forecasts(notes, payload, plan)
+    _check_novelty(notes, payload, plan)
     if len(notes.differences) == before:
         notes.checked += [
             f"chain of {len(entries)} ledger entries, and the contract's dates from it",
@@ -348,7 +350,47 @@ def _check_forecasts(notes: Notes, payload: J, plan: J) -> None:
                 notes.differs(f"{key}, forecast, {name}", value, f.get(name))
 
 
-def _forecast(series: J, until: date) -> tuple[float, float, float] | None:
+def _check_novelty(notes: Notes, payload: J, plan: J) -> None:
+    """Whether changes fade or grow, where the letter says so; letters made before have no such verdict."""
+    if "novelty" not in payload:
+        return
+    watch, ours = plan["watch"], {}
+    if watch["estimator"] == "holdback":
+        last = watch["weeks"] * 7
+        level = alpha_of(plan) / len({d for d in watch["check_days"] if 0 < d <= last} | {last})
+        until = date.fromisoformat(payload["last_day"])
+        for key, series in payload["series"].items():
+            points = _log_ratio_blocks(series, until)
+            line = trend_line([(t, y, math.sqrt(v), 0) for t, y, v in points], "age", level) if points else {}
+            if line.get("slope") is None:
+                continue
+            total = math.fsum(1 / v for *_, v in points or ())
+            middle, mean = (math.fsum(q[i] / q[2] for q in points or ()) / total for i in (0, 1))
+            first = mean + line["slope"] * (points[0][0] - middle) if points else NAN
+            moved = "growing" if first * line["slope"] >= 0 else "fading"
+            ours[key] = {
+                "word": moved if line["p_value"] <= level else "steady",
+                "alpha": level,
+                "p_value": line["p_value"],
+                **{
+                    name: math.expm1(7 * line[part])
+                    for name, part in (("per_week", "slope"), ("low", "slope_low"), ("high", "slope_high"))
+                },
+            }
+    theirs = {n["metric"]: n for n in payload["novelty"]}
+    notes.same("metrics with a verdict on novelty", sorted(ours), sorted(theirs))
+    notes.same("verdicts on novelty, one for each metric", len(theirs), len(payload["novelty"]))
+    for key, found in ours.items():
+        for name, value in found.items():
+            there = theirs.get(key, {}).get(name)
+            if isinstance(value, str):
+                notes.same(f"{key}, novelty, {name}", value, there)
+            elif not isinstance(there, (int, float)) or not abs(value - there) <= 1e-7 * max(abs(value), 1e-3):
+                notes.differs(f"{key}, novelty, {name}", value, there)
+
+
+def _log_ratio_blocks(series: J, until: date) -> list[tuple[float, float, float]] | None:
+    """Middle day, logarithm of the ratio and its variance of each block of three days; None where there are too few."""
     if set(series) != {_HELD, _SHIP}:
         return None
     both = [
@@ -372,7 +414,12 @@ def _forecast(series: J, until: date) -> tuple[float, float, float] | None:
         if not noise > 0:
             return None
         points.append((sum((d - days[0]).days for d in block) / 3, logs[1] - logs[0], noise))
-    if len(points) < 5:
+    return None if len(points) < 5 else points
+
+
+def _forecast(series: J, until: date) -> tuple[float, float, float] | None:
+    points = _log_ratio_blocks(series, until)
+    if points is None:
         return None
     normals = []
     for i in range(12):

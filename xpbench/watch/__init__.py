@@ -9,6 +9,7 @@ series            what the watch reads: a row per day, metric and group
 from_events       the same, made from the export that the experiment was read from
 estimators        what shipping changed, as a pair of means
 forecast          what a lift that fades or grows is worth in the long run
+fading            whether it fades or grows: novelty, on the ratio scale
 ramp              go on, hold or roll back, by guardrails over all stages
 record            one check, on record
 power             how likely a regression is found
@@ -30,9 +31,10 @@ from xpbench.lazy import loads
 if TYPE_CHECKING:
     from xpbench.watch.contract import CheckDate, WatchState, WatchStatus, watch_status
     from xpbench.watch.estimators import holdback, pre_post, staggered
+    from xpbench.watch.fading import NoveltyVerdict, novelty_of
     from xpbench.watch.forecast import LiftForecast, forecast_of
     from xpbench.watch.from_events import WatchSeries, series_from_events
-    from xpbench.watch.holdouts import CumulativeEffect, cumulative_effect, holdout_halves
+    from xpbench.watch.holdouts import CumulativeEffect, cumulative_effect, cumulative_effect_of_log, holdout_halves
     from xpbench.watch.past_experiments import Portfolio, portfolio
     from xpbench.watch.power import watch_power, watch_power_of, watch_power_pre_post
     from xpbench.watch.ramp import RampAnswer, RampPower, ramp_power
@@ -47,12 +49,15 @@ _HOMES = {
     "holdback": "estimators",
     "pre_post": "estimators",
     "staggered": "estimators",
+    "NoveltyVerdict": "fading",
+    "novelty_of": "fading",
     "LiftForecast": "forecast",
     "forecast_of": "forecast",
     "WatchSeries": "from_events",
     "series_from_events": "from_events",
     "CumulativeEffect": "holdouts",
     "cumulative_effect": "holdouts",
+    "cumulative_effect_of_log": "holdouts",
     "holdout_halves": "holdouts",
     "Portfolio": "past_experiments",
     "portfolio": "past_experiments",
@@ -74,6 +79,7 @@ __all__ = [
     "CumulativeEffect",
     "Group",
     "LiftForecast",
+    "NoveltyVerdict",
     "Portfolio",
     "RampAnswer",
     "RampPower",
@@ -83,9 +89,11 @@ __all__ = [
     "WatchState",
     "WatchStatus",
     "cumulative_effect",
+    "cumulative_effect_of_log",
     "forecast_of",
     "holdback",
     "holdout_halves",
+    "novelty_of",
     "portfolio",
     "pre_post",
     "ramp_power",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from datetime import date
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import chdtrc
 
 from xpbench.errors import WatchError, number_of, plain
+from xpbench.plan import Plan
 from xpbench.plan.design import Holdout
 from xpbench.randomiser.hashing import uniform
 from xpbench.shows import Shows
@@ -21,9 +24,13 @@ from xpbench.stats.pairs import mean_pair
 from xpbench.stats.srm import srm
 from xpbench.watch.past_experiments import PastOutcome, Portfolio, prior_of, shrunk_of
 
+if TYPE_CHECKING:
+    from xpbench.data.logs.events import EventsSource
+
 HELD, SHIPPED_ONLY, NOBODY = "held out", "shipped only", ""
 Half = Literal["held out", "shipped only", ""]
 SRM_ALPHA = 0.001
+LEAST_OF_A_WEEK = 20
 
 
 def holdout_halves(holdout: Holdout, ids: Any) -> NDArray[np.str_]:
@@ -57,6 +64,7 @@ class CumulativeEffect(Shows):
         n_held: Units held out.
         n_shipped: Units that see only what shipped.
         ratio_p: p-value of half and half.
+        drift_p: p-value of "the same share of the halves in every week of first activity"; None where that is not known.
         singles: Shipped lifts of single experiments on this metric, as found, by key.
         summed: Their sum, in the direction that is hoped for.
         compounded: One after the other: the product of 1 + lift, minus 1.
@@ -81,6 +89,7 @@ class CumulativeEffect(Shows):
     worth: float | None
     met: int | None
     why: tuple[str, ...]
+    drift_p: float | None = None
 
     @property
     def rows(self) -> tuple[dict[str, Any], ...]:
@@ -125,6 +134,7 @@ def cumulative_effect(
     direction: Literal["increase", "decrease"] = "increase",
     confidence: float = 0.95,
     exposed: Iterable[Any] | None = None,
+    began: Sequence[int] | None = None,
 ) -> CumulativeEffect:
     """What everything that shipped changed, from the two halves of a holdout.
 
@@ -137,6 +147,7 @@ def cumulative_effect(
         direction: Which way is better.
         confidence: Level of the interval.
         exposed: Units that were exposed in any experiment; those of the holdout among them are counted, and left in.
+        began: Day of the first activity of each unit, counted from any day: tells whether the halves drift apart.
 
     Raises:
         WatchError: `XPB-W03`, a unit is there twice, a value is missing, or a half is empty.
@@ -177,13 +188,14 @@ def cumulative_effect(
     compounded = math.prod(1.0 + x for _, x in singles) - 1.0
     worth = _worth(outcomes, shipped)
     ratio = float(srm([len(p) for p in parts], [0.5, 0.5]).p_value)
+    drift = None if began is None else _drift_p(halves, np.asarray(began) // 7)
     met = None
     if exposed is not None:
         inside = set(units[halves != NOBODY].tolist())
         met = len(inside & set(exposed))
     known = pair.status == "ok" and math.isfinite(lift.lift)
     se = abs(pair.se / pair.mc) if known else math.nan
-    why = _why(lift.lift if known else None, se, singles, summed, compounded, worth, ratio, met, good)
+    why = _why(lift.lift if known else None, se, singles, summed, compounded, worth, ratio, drift, met, good)
     return CumulativeEffect(
         metric,
         _finite(lift.lift),
@@ -199,7 +211,88 @@ def cumulative_effect(
         worth,
         met,
         why,
+        drift,
     )
+
+
+def _drift_p(halves: NDArray[np.str_], weeks: NDArray[np.int_]) -> float | None:
+    """p-value of the same share of the halves in every week; None with fewer than two weeks that have enough units.
+
+    Pearson's chi-squared over weeks and halves. Checked against scipy.stats.chi2_contingency.
+    """
+    counts = [
+        (int(((halves == HELD) & (weeks == w)).sum()), int(((halves == SHIPPED_ONLY) & (weeks == w)).sum()))
+        for w in sorted(set(weeks[halves != NOBODY].tolist()))
+    ]
+    kept = np.array([found for found in counts if sum(found) >= LEAST_OF_A_WEEK], dtype=np.float64)
+    if len(kept) < 2 or not (kept.sum(axis=0) > 0).all():
+        return None
+    expected = kept.sum(axis=1, keepdims=True) * kept.sum(axis=0) / kept.sum()
+    return float(chdtrc(len(kept) - 1, float(((kept - expected) ** 2 / expected).sum())))
+
+
+def cumulative_effect_of_log(
+    source: EventsSource,
+    plan: Plan,
+    *,
+    metric: str,
+    since: date,
+    portfolio: Portfolio | None = None,
+    confidence: float = 0.95,
+    settle_days: float = 1.0,
+    trigger: str | None = None,
+) -> CumulativeEffect:
+    """What everything that shipped changed, from the event log: units that were active since a day, with all they did.
+
+    Units of the holdout that the log has an exposure of, in any experiment, are counted as met. A unit that did nothing since
+    then is in no log: where what shipped changes who comes, the halves drift apart, and that is said.
+
+    Args:
+        source: The log, `xp.events(...)`.
+        plan: Of an experiment with the holdout; names the unit and the metric.
+        metric: Key of a conversion, a count or a sum of the plan.
+        since: First day (UTC): when the holdout began.
+        portfolio: Whose shipped experiments are put next to it.
+        confidence: Level of the interval.
+        settle_days: How far the log must reach beyond the end of a day.
+        trigger: Event that makes a unit active; any event but an exposure if missing.
+
+    Raises:
+        WatchError: `XPB-W03`, the plan has no holdout, or a half is empty.
+        DataError: the log does not fit, or has no whole day.
+    """
+    from xpbench.data.logs.unit_totals import unit_totals
+
+    holdout = holdout_of(plan)
+    found = unit_totals(source, plan, metric, since=since, settle_days=settle_days, trigger=trigger)
+    return cumulative_effect(
+        found.ids,
+        found.values,
+        holdout,
+        metric=metric,
+        portfolio=portfolio,
+        direction=plan.metric(metric).direction,
+        confidence=confidence,
+        exposed=found.exposed,
+        began=found.began,
+    )
+
+
+def holdout_of(plan: Plan) -> Holdout:
+    """The holdout of a plan.
+
+    Raises:
+        WatchError: `XPB-W03`, it has none.
+    """
+    if plan.assignment is None or plan.assignment.holdout is None:
+        raise WatchError(
+            "XPB-W03",
+            name=plain("assignment.holdout"),
+            value=plain("missing"),
+            rule=plain("The plan says which units are held out of every experiment"),
+            remedy=plain("Name an experiment whose plan has a holdout"),
+        )
+    return plan.assignment.holdout
 
 
 def _worth(outcomes: Sequence[PastOutcome], shipped: Sequence[PastOutcome]) -> float | None:
@@ -215,12 +308,18 @@ def _why(
     compounded: float,
     worth: float | None,
     ratio: float,
+    drift: float | None,
     met: int | None,
     good: float,
 ) -> tuple[str, ...]:
     out = []
     if ratio < SRM_ALPHA:
         out.append(f"The halves are not half and half (p = {ratio:.2g}): what they differ in may not be what shipped.")
+    if drift is not None and drift < SRM_ALPHA:
+        out.append(
+            f"The halves drift apart (p = {drift:.2g}): their share differs between weeks of first activity. "
+            "What shipped may have changed who comes, and then the halves are not alike in anything else."
+        )
     if met:
         out.append(f"{number_of(met, 'unit')} of the holdout met an experiment: the halves are blurred by that.")
     if lift is None or not singles:

@@ -285,7 +285,10 @@ class Portfolio(Shows):
     @property
     def sentences(self) -> tuple[str, ...]:
         """The portfolio in sentences, worst first where there is a worst."""
-        out = [f"{len(self.lines)} experiments, {len(self.without_memo)} without a memo, {len(self.silent)} of them silent."]
+        out = [
+            f"{number_of(len(self.lines), 'experiment')}, {len(self.without_memo)} without a memo, "
+            f"{len(self.silent)} of them silent."
+        ]
         if self.broken:
             out.append(f"{len(self.broken)} folders can't be read.")
         out.append(f"{self.peeks} peeks, {sum(self.deviations.values())} deviations, {len(self.overrides)} overrides.")

@@ -223,7 +223,8 @@ def guard_rows(plan: Plan, summary: Summary, starts: Sequence[datetime]) -> tupl
     The plan's `harm_alpha` is shared over guardrails and variants. Half of each share tests the stages together, the other half
     each stage alone, so that harm that comes with a stage is found in it. Every test is anytime-valid: over all readings
     and stages together a harmless ramp is rolled back with a chance of at most `harm_alpha`. Being within the margin is
-    shown by the anytime-valid test over the stages together, at the plan's level for guardrails.
+    shown by the anytime-valid test over the stages together, at the plan's level for guardrails. Where the newest stage
+    has too few units for a test of its own, nothing but harm is said: earlier stages are no answer about it.
 
     Args:
         plan: In force, with a ramp.
@@ -242,7 +243,17 @@ def guard_rows(plan: Plan, summary: Summary, starts: Sequence[datetime]) -> tupl
     for metric in rails:
         for variant in plan.treatments:
             pooled, alone = stratified_pair(metric, summary, plan.control.key, variant.key, strata)
-            out.append(_guard(plan, metric, variant, pooled, alone, alpha, horizon, count))
+            row = _guard(plan, metric, variant, pooled, alone, alpha, horizon, count)
+            here = f"stage {len(starts)}"
+            if row.state in ("open", "within margin") and here not in alone and not isinstance(metric, Quantile):
+                # what earlier stages say is no answer about this one
+                row = GuardRow(
+                    metric.key,
+                    variant.key,
+                    "not tested",
+                    reason=f"fewer than {MIN_UNITS} units with a whole window in an arm of {here}",
+                )
+            out.append(row)
     return tuple(out)
 
 
@@ -258,7 +269,7 @@ def _guard(
 ) -> GuardRow:
     if pooled.status != "ok":
         reason = (
-            "fewer than 200 units in an arm of every stage"
+            f"fewer than {MIN_UNITS} units in an arm of every stage"
             if pooled.status == "not_enough_units"
             else pooled.reason or pooled.status
         )

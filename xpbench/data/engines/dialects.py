@@ -13,10 +13,23 @@ from typing import Any
 
 from xpbench.data.logs.log import DAY, MARK, SECOND, Items
 from xpbench.errors import DataError, plain
-from xpbench.meaning.nothing import NOTHING
+from xpbench.meaning.nothing import NOTHING, SPACES
 
-NUMBER = r"^\s*[+-]?([0-9]{1,150}\.?[0-9]{0,150}|\.[0-9]{1,150})([eE][+-]?[0-9]{1,2})?\s*$"
+NUMBER = r"^[+-]?([0-9]{1,150}\.?[0-9]{0,150}|\.[0-9]{1,150})([eE][+-]?[0-9]{1,2})?$"
 """Text that every server reads as a double without an error: at most 1e249 either way."""
+
+EXACT = r"^[+-]?([0-9]{1,250}\.?[0-9]{0,250}|\.[0-9]{1,250})([eE][+-]?[0-9]{1,3})?$"
+"""Text that Postgres reads as a decimal number without an error."""
+
+_NUMBER = r"^[+-]?[0-9]{1,24}(\.[0-9]{0,60})?([eE][+-]?[0-9]{1,2})?$"
+"""Text of a time that is a number, which every server reads as a decimal number without an error."""
+
+_PARTS = (
+    r"^([0-9]{4})([-/])([0-9]{1,2})([-/])([0-9]{1,2})"  # 1 year, 3 month, 5 day
+    r"((T| |, )([0-9]|[01][0-9]|2[0-3]):([0-5][0-9])(:([0-5][0-9])([.,]([0-9]+))?)?"  # 8 hour, 9 minute, 11 second, 13 rest
+    r"( ?[AaPp][Mm])?( ?(Z|z|UTC|GMT|(UTC|GMT)?([+-])([0-9]{2}):?([0-9]{2})?))?)?$"  # 14 half, 16 zone, 18 to 20 ahead
+)
+"""`meaning.times.time_of_text`, for servers that have no references back inside a pattern."""
 
 SALT = "xpbench.events.1"
 
@@ -124,7 +137,7 @@ def item_of(raw: Any, holder: Any, how: Items, separator: str, dialect: str) -> 
 # -- numbers and times ---------------------------------------------------------------------------------------------------
 
 
-def number(value: Any) -> Any:
+def number(value: Any, dialect: str) -> Any:
     """A property as a double; null where it is not a finite number."""
     import ibis
 
@@ -136,14 +149,32 @@ def number(value: Any) -> Any:
     if kind.is_boolean():
         return value.cast("int64").cast("float64")
     if kind.is_string():
-        text = ibis.ifelse(value.re_search(NUMBER), value, ibis.null("string")).cast("float64")
-        lower = value.strip().lower()
+        short = trimmed(value, dialect)
+        text = _double(short, dialect)
+        lower = short.lower()
         return ibis.cases((lower == "true", 1.0), (lower == "false", 0.0), else_=text)
     return ibis.null("float64")
 
 
-def microseconds(value: Any, unit: str) -> Any:
-    """Whole microseconds since 1970; null where a value can't be read."""
+def _double(short: Any, dialect: str) -> Any:
+    """A text as a double; null where it is none that is finite."""
+    import ibis
+
+    if dialect != "postgres":
+        return ibis.ifelse(short.re_search(NUMBER), short, ibis.null("string")).cast("float64")
+    # the server's own decimal numbers hold every double, and say what it would stop at
+    exact = ibis.ifelse(short.re_search(EXACT), short, ibis.null("string")).cast("decimal")
+    most, least = (ibis.literal(text).cast("decimal") for text in ("1.7976931348623157e308", "2.3e-308"))
+    return ibis.cases((exact.abs() < least, 0.0), (exact.abs() <= most, exact.cast("float64")), else_=ibis.null("float64"))
+
+
+def trimmed(text: Any, dialect: str) -> Any:
+    """A text without what is around it (`xpbench.meaning.nothing.SPACES`)."""
+    return _function("btrim" if dialect == "postgres" else "TRIM", "string", "string", "string")(text, SPACES)
+
+
+def microseconds(value: Any, unit: str, dialect: str) -> Any:
+    """Whole microseconds since 1970; null where a value can't be read. Texts are read as `meaning.times.time_of_text` does."""
     import ibis
 
     kind = value.type()
@@ -153,28 +184,105 @@ def microseconds(value: Any, unit: str) -> Any:
     if kind.is_date():
         return value.epoch_days().cast("int64") * DAY
     if kind.is_string():
-        value = ibis.ifelse(value.re_search(r"^[+-]?[0-9]{1,18}(\.[0-9]{1,6})?$"), value, ibis.null("string"))
-    elif not kind.is_numeric():
+        text = trimmed(value, dialect)
+        number = ibis.ifelse(text.re_search(_NUMBER), text, ibis.null("string")).cast("decimal")
+        return ibis.coalesce(_scaled(number, text, unit), _of_parts(text))
+    if not kind.is_numeric():
         raise DataError("XPB-D43", what=plain(f"A time of type {kind}"))
-    exact = value.cast("decimal(30, 6)")
+    return _scaled(value, value.cast("string") if kind.is_integer() else None, unit)
+
+
+def _scaled(number: Any, digits: Any, unit: str) -> Any:
+    """Microseconds that a number of some unit is, told by its size where no unit is named; null out of range."""
+    import ibis
+
+    # no server gives null for a number that does not fit: it stops
+    most: Any = 1e22 if number.type().is_floating() else Decimal(10**22)
+    fits = True if number.type().is_integer() else number.abs() < most
+    exact = ibis.ifelse(fits, number, ibis.null(number.type())).cast("decimal(30, 6)")
+    fine = ibis.ifelse(exact.abs() < Decimal(2**63), (exact * Decimal("0.001")).floor(), ibis.null("decimal(30, 6)")).cast(
+        "int64"
+    )
     if unit == "ns":
-        return (exact * Decimal("0.001")).floor().cast("int64")
+        return fine
     if unit != "auto":
-        return (exact * {"s": SECOND, "ms": 1_000, "us": 1}[unit]).cast("int64")
-    return ibis.cases(
+        factor = {"s": SECOND, "ms": 1_000, "us": 1}[unit]
+        return ibis.ifelse(exact.abs() < Decimal(2**62 // factor), exact * factor, ibis.null("decimal(30, 6)")).cast("int64")
+    known = ibis.cases(
         (exact.abs() < 10**11, (exact * SECOND).cast("int64")),
         (exact.abs() < 10**14, (exact * 1_000).cast("int64")),
         (exact.abs() < 10**17, exact.cast("int64")),
-        else_=(exact * Decimal("0.001")).floor().cast("int64"),
+        else_=fine,
     )
+    if digits is None:
+        return known
+    is_compact = digits.re_search("^(199[0-9]|20[0-9]{2})[0-9]{4}([0-9]{6})?$")
+    parts = [ibis.ifelse(is_compact, digits.substr(at, n), ibis.null("string")).cast("int64") for at, n in _COMPACT[:3]]
+    clock = [
+        ibis.ifelse(is_compact & (digits.length() == 14), digits.substr(at, n), "0").cast("int64") for at, n in _COMPACT[3:]
+    ]
+    is_clock = (clock[0] < 24) & (clock[1] < 60) & (clock[2] < 60)
+    return ibis.coalesce(ibis.ifelse(is_clock, _moment(parts, clock), ibis.null("int64")), known)
 
 
-def name(value: Any, said: Collection[str]) -> Any:
+_COMPACT = ((0, 4), (4, 2), (6, 2), (8, 2), (10, 2), (12, 2))
+"""Where year, month, day, hour, minute and second are in a compact date, and how long they are."""
+
+
+def _of_parts(text: Any) -> Any:
+    """Microseconds of a text that begins with year, month and day; null where it is not a time.
+
+    The server's own cast would stop at the first text that is none, and reads more than one parser of ours does.
+    """
+    import ibis
+
+    def part(i: int) -> Any:
+        return text.re_extract(_PARTS, i).nullif("")
+
+    def whole(i: int, otherwise: int = 0) -> Any:
+        return part(i).cast("int64").fill_null(otherwise)
+
+    is_time = text.re_search(_PARTS) & (part(2) == part(4))
+    hour, half = whole(8), part(14).upper().right(2)
+    of_day = ibis.cases((half.isnull(), hour), (half == "PM", hour % 12 + 12), else_=hour % 12)
+    ahead = whole(19) * 60 + whole(20)
+    fits = (half.isnull() | hour.between(1, 12)) & (ahead <= 18 * 60) & (whole(20) <= 59)
+    at = _moment([whole(1), whole(3), whole(5)], [of_day, whole(9), whole(11)])
+    beyond = (part(13).fill_null("") + "000000").substr(0, 6).cast("int64")
+    shift = ibis.ifelse(part(18) == "-", -ahead, ahead) * 60 * SECOND
+    return ibis.ifelse(is_time & fits, at + beyond - shift, ibis.null("int64"))
+
+
+def _moment(day: Sequence[Any], clock: Sequence[Any]) -> Any:
+    """Microseconds of a day of the calendar and a time of day; null where the calendar has no such day."""
+    import ibis
+
+    year, month, number = day
+    is_leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    longest = ibis.cases(
+        (month == 2, ibis.ifelse(is_leap, 29, 28)), (month.isin([4, 6, 9, 11]), 30), (month.between(1, 12), 31), else_=0
+    )
+    # days from 1970, in years that begin with March, so that the day that is left out is the last one
+    years = ibis.ifelse(month <= 2, year - 1, year)
+    months = ibis.ifelse(month <= 2, month + 9, month - 3)
+    days = 365 * years + years // 4 - years // 100 + years // 400 + (153 * months + 2) // 5 + number - 719_469
+    seconds = clock[0] * 3_600 + clock[1] * 60 + clock[2]
+    exists = (year >= 1) & number.between(1, longest)
+    return ibis.ifelse(exists, days.cast("int64") * DAY + seconds * SECOND, ibis.null("int64"))
+
+
+def names_zone(text: Any, dialect: str) -> Any:
+    """Whether a text of a time names its zone."""
+    return trimmed(text, dialect).re_extract(_PARTS, 16).nullif("").notnull()
+
+
+def name(value: Any, said: Collection[str], dialect: str) -> Any:
     """A value as the name that it is, as `xpbench.meaning.names` has it; null where there is none.
 
     Args:
         value: A column.
         said: Texts that the plan names, which are values whatever they say.
+        dialect: Of the server.
     """
     import ibis
 
@@ -187,7 +295,7 @@ def name(value: Any, said: Collection[str]) -> Any:
         whole = (value == value.floor()) & (value.abs() < 9e15)
         text = ibis.ifelse(whole, value.cast("decimal(20, 0)").cast("string"), value.cast("string"))
         return ibis.ifelse(value.isnan(), ibis.null("string"), text)
-    text = value.cast("string").strip()
+    text = trimmed(value.cast("string"), dialect)
     lower = text.lower()
     pointed = text.re_search(r"^-?(0|[1-9][0-9]*)\.0+$")
     named = [(text.isin(sorted(said)), text)] if said else []
@@ -201,11 +309,11 @@ def name(value: Any, said: Collection[str]) -> Any:
     )
 
 
-def value_or_null(text: Any) -> Any:
+def value_or_null(text: Any, dialect: str) -> Any:
     """A text, or null where it is a word for nothing."""
     import ibis
 
-    return ibis.ifelse(text.strip().lower().isin(sorted(NOTHING)), ibis.null("string"), text)
+    return ibis.ifelse(trimmed(text, dialect).lower().isin(sorted(NOTHING)), ibis.null("string"), text)
 
 
 def to_utc(t: Any, zone: str, dialect: str) -> Any:

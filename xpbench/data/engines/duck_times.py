@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xpbench.errors import DataError, plain
+from xpbench.meaning.names import trimmed_sql
 from xpbench.meaning.times import number_time_sql, time_sql
 
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
@@ -10,8 +11,8 @@ REALS = ("FLOAT", "DOUBLE")
 
 
 def trimmed_name(name: str) -> str:
-    """Return the expression of a column's text without white space at its ends."""
-    return f"trim(CAST({name} AS VARCHAR))"
+    """Return the expression of a column's text without blanks at its ends."""
+    return trimmed_sql(f"CAST({name} AS VARCHAR)")
 
 
 def microseconds_of(name: str, kind: str, unit: str) -> str:

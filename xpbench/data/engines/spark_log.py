@@ -12,15 +12,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
 from xpbench.data.engines.spark_stop import SparkJobs
 from xpbench.data.logs.log import LATE, SECOND, EventSchema, LogProperties, column_hint, happened, texts_of
+from xpbench.data.logs.opening import one_moment
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, plain
-from xpbench.meaning.names import name_spark, nothing_spark
+from xpbench.meaning.names import name_spark, nothing_spark, trimmed_spark
 from xpbench.meaning.numbers import number_spark
 from xpbench.meaning.times import EARLIEST, LATEST, number_time_sql, since_1970_spark, time_spark, zoned_spark
 from xpbench.plan import Plan
@@ -37,6 +40,9 @@ ROWS = 1_000_000
 """Events of the log for each partition of a table that is held."""
 
 MOST_PARTITIONS = 2_000
+
+MOST_FILES = 10_000
+"""Files of a table up to which each is looked at before and after reading."""
 
 LAST = 253_402_300_800 * SECOND
 """The end of the year 9999."""
@@ -73,11 +79,11 @@ class SparkLog:
         Work that still runs on the cluster when the block is left by KeyboardInterrupt is stopped (see `SparkJobs`).
 
         Raises:
-            DataError: `XPB-D01` with Spark's words.
+            DataError: `XPB-D01` with Spark's words; `XPB-D78`, a file that the table reads has changed meanwhile.
         """
         failures = _failures()
         held: SparkLog | None = None
-        with SparkJobs(source.log.sparkSession).tagged():
+        with SparkJobs(source.log.sparkSession).tagged(), one_moment(_files_of(source.log, failures)):
             try:
                 held = cls(source, plan, properties)
                 yield held
@@ -311,7 +317,7 @@ class SparkLog:
         zone = self.source.time_zone
         if zone != "UTC" and kind != "timestamp":
             moved = self._moved(value, zone)
-            value = f"CASE WHEN {zoned_spark(f'trim({name})')} THEN {value} ELSE {moved} END" if kind == "string" else moved
+            value = f"CASE WHEN {zoned_spark(trimmed_spark(name))} THEN {value} ELSE {moved} END" if kind == "string" else moved
         return f"CASE WHEN {value} >= {EARLIEST} AND {value} < {LATEST} THEN {value} END"
 
     @staticmethod
@@ -325,6 +331,17 @@ class SparkLog:
             for pause in ("1 HOUR", "30 MINUTE")
         )
         return f"unix_micros(CASE {second} ELSE {first} END)"
+
+
+def _files_of(table: Any, failures: tuple[type[Exception], ...]) -> list[str]:
+    """Files on this machine that a table reads; none where it reads others, or too many to look at each."""
+    try:
+        found = list(table.inputFiles())
+    except failures:
+        return []
+    parts = [urlsplit(name) for name in found[: MOST_FILES + 1]]
+    local = [url2pathname(p.path) for p in parts if p.scheme in ("", "file")]
+    return local if len(found) <= MOST_FILES else []
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -359,7 +376,7 @@ def _microseconds(name: str, kind: str, unit: str) -> str:
     if kind in ("timestamp_ntz", "date"):
         return since_1970_spark(f"CAST({name} AS TIMESTAMP_NTZ)")
     if kind == "string":
-        text = f"trim({name})"
+        text = trimmed_spark(name)
         digits = text if unit == "auto" else ""
         return time_spark(text, number_time_sql(f"try_cast({text} AS DECIMAL(30, 6))", digits, unit, spark=True))
     if kind in _INTEGERS or kind in _REALS or kind.startswith("decimal"):

@@ -17,7 +17,7 @@ import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
 from xpbench.data.engines import dialects
-from xpbench.data.engines.embedded import unread
+from xpbench.data.engines.embedded import first_line, unread
 from xpbench.data.logs.log import MARK, EventSchema, LogProperties, column_hint, happened, texts_of
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, plain
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from xpbench.data.logs.specification import LogSpecification
+
+
+NO_RIGHT = ("42501", "25006")
+"""States of SQL: insufficient privilege, and a transaction that is read-only."""
 
 
 class WarehouseLog:
@@ -61,7 +65,7 @@ class WarehouseLog:
         """The log; its temporary tables are dropped when the block ends.
 
         Raises:
-            DataError: `XPB-D01` with the server's words.
+            DataError: `XPB-D01` with the server's words; `XPB-D84`, the role has no right to what is needed.
         """
         held: WarehouseLog | None = None
         try:
@@ -70,6 +74,8 @@ class WarehouseLog:
         except Exception as error:
             if isinstance(error, DataError) or not _is_of_a_database(error):
                 raise
+            if getattr(error, "sqlstate", None) in NO_RIGHT:
+                raise DataError("XPB-D84", reason=first_line(error)) from error
             raise unread("The log could not be read", error) from error
         finally:
             for name in [] if held is None else held._held:
@@ -199,22 +205,23 @@ class NormalForm:
                 raise DataError("XPB-D05", column=name, role=plain(role), hint=plain(column_hint(name, self.log.columns)))
             found[name] = value
         u = found[unit]
-        u = u.cast("int64") if u.type().is_integer() else dialects.name(u, ())
+        u = u.cast("int64") if u.type().is_integer() else dialects.name(u, (), self.dialect)
         insert = self.insert_ids()
         self.has_insert_ids = insert is not None
         event, t = found[schema.event].cast("string"), self.time(found[schema.time])
-        iid = ibis.literal("") if insert is None else dialects.value_or_null(insert).fill_null("")
+        iid = ibis.literal("") if insert is None else dialects.value_or_null(insert, self.dialect).fill_null("")
         columns = {"u": u, "event": event, "t": t, "iid": iid}
         said = texts_of(self.plan)
         arrived = self.property(schema.arrived) if schema.arrived else None
-        columns["arr"] = ibis.null("int64") if arrived is None else dialects.microseconds(arrived, "auto")
+        columns["arr"] = ibis.null("int64") if arrived is None else dialects.microseconds(arrived, "auto", self.dialect)
         for name, short in self.properties.texts.items():
             value = self.property(name, of_plan=True)
             if value is None:
                 self.missing.add(name)
-            columns[short] = ibis.null("string") if value is None else dialects.name(value, said)
+            columns[short] = ibis.null("string") if value is None else dialects.name(value, said, self.dialect)
             if name in self.properties.numbers:
-                columns[self.properties.numbers[name]] = ibis.null("float64") if value is None else dialects.number(value)
+                number = ibis.null("float64") if value is None else dialects.number(value, self.dialect)
+                columns[self.properties.numbers[name]] = number
         if self.properties.items:
             columns["items"] = self.items()
         return self.log.select(**columns)
@@ -255,9 +262,14 @@ class NormalForm:
 
     def time(self, value: Any) -> Any:
         """Microseconds since 1970 in UTC; a clock reading of the log's own zone, where it has one, is brought to UTC."""
-        t = self._earliest(dialects.microseconds(value, self.schema.time_unit))
-        instant = value.type().is_timestamp() and value.type().timezone is not None
-        return t if self.zone == "UTC" or instant else dialects.to_utc(t, self.zone, self.dialect)
+        import ibis
+
+        t = self._earliest(dialects.microseconds(value, self.schema.time_unit, self.dialect))
+        kind = value.type()
+        if self.zone == "UTC" or (kind.is_timestamp() and kind.timezone is not None):
+            return t
+        moved = dialects.to_utc(t, self.zone, self.dialect)
+        return ibis.ifelse(dialects.names_zone(value, self.dialect), t, moved) if kind.is_string() else moved
 
     @staticmethod
     def _earliest(t: Any) -> Any:

@@ -51,17 +51,31 @@ class DailySummary:
     groups: tuple[str, ...]
 
 
-class _UnitDays:
-    """A log whose units are pairs of unit and day, with an exposure at the first event of each; the rest is the log's own."""
+class ActiveUnits:
+    """A log whose units are pairs of unit and day, with an exposure at the first event of each; the rest is the log's own.
+
+    With `per_day=False` its units are the units of the log, each exposed at its first event in the span.
+    """
 
     def __init__(
-        self, log: Log, plan: Plan, properties: LogProperties, *, by: str, trigger: str, exposure: str, span: tuple[int, int]
+        self,
+        log: Log,
+        plan: Plan,
+        properties: LogProperties,
+        *,
+        by: str,
+        trigger: str,
+        exposure: str,
+        span: tuple[int, int],
+        per_day: bool = True,
     ) -> None:
         self._log = log
         start, stop = span
         frame = log.frame().filter(~c("u").is_null() & ~c("t").is_null(), c("t") >= start, c("t") < stop)
         kinds = frame.collect_schema()
-        unit = nw.concat_str(c("u").cast(nw.String), nw.lit("|"), (c("t") // DAY).cast(nw.Int64).cast(nw.String))
+        unit = c("u").cast(nw.String)
+        if per_day:
+            unit = nw.concat_str(unit, nw.lit("|"), (c("t") // DAY).cast(nw.Int64).cast(nw.String))
         frame = frame.with_columns(u=unit)
         # an exposure is no activity: there are none before launch and after the end
         did = frame.filter(c("event") == trigger) if trigger else frame.filter(c("event") != exposure)
@@ -168,7 +182,7 @@ def unit_days(
         span = (_micros(first), _micros(stop + SIZE))
         # a unit has the events of its day alone, so that its window is over with the day whatever the hour of its first event
         source = replace(source, until=datetime(stop.year, stop.month, stop.day, tzinfo=UTC) + 2 * SIZE)
-        held: Any = _UnitDays(
+        held: Any = ActiveUnits(
             log, daily, properties, by=by or "", trigger=trigger or "", exposure=plan.exposure.event, span=span
         )
         look, units = LogReading(source, daily, properties, held, stages).look()

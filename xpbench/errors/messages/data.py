@@ -217,6 +217,11 @@ MESSAGES: dict[str, Message] = {
         "A log or a table is read as it is at one moment, else its numbers belong to none",
         "Read it again when nobody writes to it, or read a copy",
     ),
+    "XPB-D84": Message(
+        "The warehouse does not let this role do what reading the log needs: {reason}",
+        "The log is read into a temporary table, so that every answer is of one moment; nothing else is written",
+        "Let whoever runs it grant SELECT on the log and TEMPORARY on the database, to a role that is not read-only",
+    ),
     "XPB-D79": Message(
         "Column {column} holds ids that were rounded, such as {found}",
         "A spreadsheet writes long numbers so, and several units become one",

@@ -5,6 +5,7 @@ Where the public documentation leaves something open, the sandbox picks one beha
 ============  =======================================================================
 server        `Sandbox`: the running server, its certificate, its address
 app           all routes over one site
+pages         pages for a browser over plain HTTP, with a relay of their own
 site          one project, what it remembers, who may ask
 ingestion     `/track`, `/import`, profiles, for servers, pages and phones
 export        the raw export

@@ -22,8 +22,10 @@ from xpbench.interrupts import KeptFolder
 if TYPE_CHECKING:
     from xpbench.mixpanel.sandbox.faults import Faults
     from xpbench.mixpanel.sandbox.limits import ExportLimits
+    from xpbench.mixpanel.sandbox.pages import Pages
     from xpbench.mixpanel.sandbox.site import SandboxProject
     from xpbench.mixpanel.sandbox.store import SandboxStore
+    from xpbench.plan import Plan
 
 _START_SECONDS = 20.0
 
@@ -40,10 +42,12 @@ class Sandbox:
         limits: Rate limits of the export.
         export: Replaces the export's bytes, for benchmarks.
         seed: Of the fault draws.
-        pages: Folder of pages (HTML, scripts, styles), served at `/_sandbox/pages/`.
+        pages: Folder of pages (HTML, scripts, styles), served at `/_sandbox/pages/`, and over plain HTTP at `pages_url`.
+        relay: Plan whose exposures the pages send to `/relay/expose` of `pages_url`. They arrive inside `trusted()`.
 
     Raises:
-        InputError: `XPB-I04` host is no loopback address; `XPB-I05` the extra `sandbox` is not installed.
+        InputError: `XPB-I04` host is no loopback address, or a relay without pages; `XPB-I05` the extra `sandbox` is not
+            installed.
     """
 
     def __init__(
@@ -58,8 +62,17 @@ class Sandbox:
         export: Callable[[str, str], Iterator[bytes]] | None = None,
         seed: int = 0,
         pages: str | Path | None = None,
+        relay: Plan | None = None,
     ) -> None:
         self.host = _loopback(host)
+        if relay is not None and pages is None:
+            raise InputError(
+                "XPB-I04",
+                name="Relay",
+                value=relay.key,
+                rule=plain("It serves the pages of a folder"),
+                remedy=plain("Name the folder with pages= (--pages), or start xpbench relay"),
+            )
         self.port = port
         try:
             import trustme
@@ -94,6 +107,8 @@ class Sandbox:
         certificate.private_key_pem.write_to_path(str(self._key))
         self._key.chmod(0o600)
         self._bound: socket.socket | None = None
+        self._folder_of_pages, self._relay = pages, relay
+        self._pages: Pages | None = None
         self._server: Any = None
         self._thread: threading.Thread | None = None
 
@@ -106,6 +121,11 @@ class Sandbox:
     def url(self) -> str:
         """`https://host:port`."""
         return f"https://{self.address}"
+
+    @property
+    def pages_url(self) -> str | None:
+        """Where a browser finds the pages, `http://host:port`; None without pages, or while stopped."""
+        return self._pages.url if self._pages is not None else None
 
     def environment(self) -> dict[str, str]:
         """Variables under which the SDK and xpbench find and trust this sandbox."""
@@ -168,10 +188,17 @@ class Sandbox:
                     remedy=plain("Try again"),
                 )
             time.sleep(0.005)
+        if self._folder_of_pages is not None:
+            from xpbench.mixpanel.sandbox.pages import Pages
+
+            self._pages = Pages(self._folder_of_pages, self, self._relay, self._folder / "relay.sqlite")
         return self
 
     def stop(self) -> None:
         """Stop serving, as a server that is down: connections are refused. What it took in is kept."""
+        if self._pages is not None:
+            self._pages.close()
+            self._pages = None
         if self._server is not None:
             self._server.should_exit = True
             self._server.force_exit = True

@@ -18,7 +18,7 @@ Engine = Literal["duckdb", "spark", "postgres", "bigquery", "snowflake", "trino"
 
 ENGINES: tuple[Engine, ...] = ("duckdb", "spark", "postgres", "bigquery", "snowflake", "trino", "mariadb", "clickhouse")
 EXECUTED: tuple[Engine, ...] = ("duckdb", "spark", "postgres", "mariadb", "clickhouse")
-"""Engines in which the tests execute the text (MariaDB and ClickHouse where installed); the others were never run."""
+"""Engines in which the tests execute the text (ClickHouse where `chdb` is installed); the others were never run."""
 
 _TEXT: Mapping[str, str] = {
     "duckdb": "CAST({c} AS VARCHAR)",
@@ -91,9 +91,9 @@ def sql(
 
     Args:
         subject: Plan, flag, or opened experiment.
-        engine: Dialect. The texts for DuckDB, Spark and Postgres are executed in the tests of this package, those for
-            MariaDB and ClickHouse where the engine is installed; those for BigQuery, Snowflake and Trino are
-            written after their manuals and begin with a note that they were never run. SQLite has no SHA-256.
+        engine: Dialect. The texts for DuckDB, Spark, Postgres and MariaDB are executed in the tests of this package, that
+            for ClickHouse where `chdb` is installed; those for BigQuery, Snowflake and Trino are written after their manuals
+            and begin with a note that they were never run. SQLite has no SHA-256.
         column: Column of the id; by default the one named like the assignment key.
         conditions: For rollout groups with a rule or cohort: the SQL condition that stands for it, by group key. It is put
             into the text as it is.

@@ -172,7 +172,8 @@ def tag(
             the variant shows.
         by: `hash` assigns as `xp.assign` does; `page` takes the variant that the CMS put into `window.xpbVariants`; `flag`
             asks mixpanel-browser, which then sends the exposure itself.
-        relay: Address of the relay, `https://relay.example.com/expose`. Without one mixpanel-browser's `track` sends.
+        relay: Address of the relay, `https://relay.example.com/expose`, or a path of the page's own site. Without one
+            mixpanel-browser's `track` sends.
         token: The relay's token for pages; whoever reads the page can read it.
         id: Where the unit's id is: `mixpanel:TOKEN` takes the one that mixpanel-browser keeps, from a visitor's second page
             on; `cookie:NAME`, `storage:NAME` and `global:NAME` are ids of the site's own. `visitor` makes one in the cookie
@@ -266,8 +267,9 @@ def sample(made: Tag, show: Mapping[str, Selectors]) -> str:
 def _sending(plan: Plan, relay: str, token: str) -> dict[str, Any]:
     exposure = plan.exposure
     if relay:
-        if not re.fullmatch(r"https?://[^\s\"'<>\\?#]+", relay):
-            raise _wrong("relay", relay, "It is an address such as https://relay.example.com/expose", "Correct it")
+        if not re.fullmatch(r"(https?:/)?/[^\s\"'<>\\?#/][^\s\"'<>\\?#]*", relay):
+            rule = "It is an address such as https://relay.example.com/expose, or /expose on the page's own site"
+            raise _wrong("relay", relay, rule, "Correct it")
         if not re.fullmatch(r"[A-Za-z0-9._~-]*", token):
             raise _wrong("token", "a token with other characters", "It has letters, digits, . _ ~ and -", "Choose another")
         return {"url": relay + (f"?token={token}" if token else "")}
