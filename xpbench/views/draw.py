@@ -76,10 +76,10 @@ def nice_domain(values: Sequence[float | None], *, pad: float = 0.06, include: S
 
 
 SPACED = "replace(datum.label, '%', '\u202f%')"
-"""Labels of an axis of shares with the thin space before "%" that the numbers beside it have."""
+"""Labels of an axis of shares with the thin space before "%" that the numbers next to it have."""
 
 
 def percent_axis(format_: str, *, ticks: int = 6, **more: Any) -> Any:
-    """An axis of shares with a sign, on which zero has none; "%" as the numbers beside it have it, with a thin space."""
+    """An axis of shares with a sign, on which zero has none; "%" as the numbers next to it have it, with a thin space."""
     label = f"replace(datum.value == 0 ? '0%' : format(datum.value, '{format_}'), '%', '\u202f%')"
     return alt.Axis(title=None, labelExpr=label, tickCount=ticks, **more)
