@@ -49,7 +49,7 @@ def flat_row(row: dict[str, Any]) -> dict[str, str]:
 
 def counted(summary: Summary) -> dict[str, Any]:
     """All that a summary counts, without what names the engine."""
-    cells_ = {(c.metric, c.variant, c.dimension, c.value): (c.n, c.mean, c.cov) for c in summary.cells}
+    cells_ = {(c.metric, c.variant, c.dimension, c.slice): (c.n, c.mean, c.cov) for c in summary.cells}
     found = sorted((f.name, f.metric or "", f.count, f.of, tuple(f.by_variant.items()), f.detail) for f in summary.findings)
     return {"cells": cells_, "units": dict(summary.units), "findings": found}
 
