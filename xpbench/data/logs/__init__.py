@@ -10,6 +10,7 @@ exposures            first exposures
 values               one value per unit and metric
 quantiles            quantiles of a property over events
 unit_days            what units did on each day, without exposures
+unit_totals          what each unit did over a span of days, without exposures
 days_since_exposure  moments by days since exposure
 covariates           other metrics' past, and values of segments
 concurrent           other experiments on the same units
