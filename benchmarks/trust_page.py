@@ -145,6 +145,20 @@ def forgeries(forger: dict[str, Any]) -> str:
     return f"{_table(['forged', 'how often', 'exit codes of the package', 'missed'], 3, rows)}\n\nAsked: {asked}."
 
 
+def analysts(found: dict[str, Any]) -> str:
+    """Two analysts in two processes, against a plain model."""
+    counts = dict(found["counts"])
+    said = {
+        "open": "opened", "readout": "read", "peek": "peeked", "amend": "amended", "decide": "decided", "restart": "restarted",
+        "killed": "killed on the way", "clock set back": "clock set back",
+    }  # fmt: skip
+    rows = [[said[name], f"{counts[name]:,}"] for name in said]
+    rows.append(["refused with an error of ours", f"{sum(n for k, n in counts.items() if k.startswith('refused')):,}"])
+    rows.append(["**pages compared with the model, claim by claim**", f"**{counts['pages compared']:,}**"])
+    rows.append(["**claims that differed**", f"**{len(found['wrong'])}**"])
+    return _table([f"{found['steps']:,} steps in {found['worlds']:,} experiments", "how often"], 1, rows)
+
+
 WORDS = {"made anew": "made again", "beside another": "next to another", "stands twice": "appears twice"}
 """Words of results that were written before the word list of the documents."""
 
@@ -152,10 +166,11 @@ WORDS = {"made anew": "made again", "beside another": "next to another", "stands
 def page(text: str) -> str:
     """The page with its tables made anew."""
     trust, crash, injection, forger = _load("trust"), _load("crash"), _load("injection"), _load("forger")
-    killed = _load("kills")
+    killed, two = _load("kills"), _load("two_analysts")
     parts = {
         "changes": f"{changes(trust)}\n\n{_source(trust, trust['flips of memo']['commit'])}",
         "forgeries": f"{forgeries(forger)}\n\n{_source(forger, forger['commit'])}",
+        "analysts": f"{analysts(two)}\n\n{_source(two, two['commit'])}",
         "kills": f"{kills(crash, killed)}\n\n{_source(crash, crash['commit'])}\n\n{_source(killed, killed['commit'])}",
         "faults": f"{faults(injection)}\n\n{_source(injection, injection['commit'])}",
         "readers": readers(trust),
