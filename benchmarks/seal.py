@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -19,17 +21,20 @@ from tests.decide.kill_helper import main as kill
 from tests.decide.test_seal_machine import Seal, budget
 
 
-def mirrored(worlds: int) -> list[str]:
-    """What any surface shows of outcomes by variant, over so many worlds with outcomes planted in some field."""
+def world(i: int) -> list[str]:
+    """What any surface shows of outcomes by variant in one world with outcomes planted in some field."""
     from tests.decide.mirrored import LOGS, MODELS, TABLES, leaks
 
     fields = [("table", p) for p in TABLES] + [("log", p) for p in LOGS]
-    found = []
-    for i in range(worlds):
-        kind, plant = fields[i % len(fields)]
-        with tempfile.TemporaryDirectory() as folder:
-            found += [f"world {i}, {plant}: {leak}" for leak in leaks(Path(folder), kind, plant, [*MODELS][i % 2], i)]
-    return found
+    kind, plant = fields[i % len(fields)]
+    with tempfile.TemporaryDirectory() as folder:
+        return [f"world {i}, {plant}: {leak}" for leak in leaks(Path(folder), kind, plant, [*MODELS][i % 2], i)]
+
+
+def mirrored(worlds: int) -> list[str]:
+    """What is shown in any of so many worlds, one process to a core."""
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:  # engines have threads: no fork
+        return [leak for found in pool.map(world, range(worlds)) for leak in found]
 
 
 def main(*, examples: int = 200, runs: int = 300, worlds: int = 500) -> None:
