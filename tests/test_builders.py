@@ -23,6 +23,7 @@ BY_HAND = {
     "tests/plan/plans.py": (2, "whole plans with every field: the plan room's own subject"),
     "benchmarks/peers/tasks/with_xpbench.py": (1, "runs in an environment of its own that has no tests"),
     "scripts/notebooks/05-metrics-and-cuped.py": (1, "teaches a reader to write a plan"),
+    "scripts/notebooks/10-launch-to-four-weeks.py": (1, "teaches a reader to write the stages of a ramp"),
 }
 """Files that write plans out, how many, and why. Everywhere else a test says what is special about its plan."""
 

@@ -65,7 +65,7 @@ def test_good_draft_is_accepted_with_its_card(repository: Path) -> None:
     assert (found.path, found.state, found.sentences) == (
         "second.plan.json",
         "accepted",
-        ["Ready to register.", "Power unknown: the plan has no baseline of a primary metric."],
+        ["Ready to register.", "If the hypothesis holds, the rule ships treatment in 85% of cases (planned 80%)."],
     )
     text = markdown([found])
     assert "in order" in text

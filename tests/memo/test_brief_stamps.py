@@ -14,7 +14,9 @@ from xpbench.experiment import register
 @pytest.mark.parametrize("voice", ["director", "team", "cv", "chat"])
 def test_a_plan_without_dates_is_not_said_to_come_first(tmp_path: Path, voice: str) -> None:
     experiment = register(plan(model={"kind": "frequentist"}), tmp_path)
-    bare = [replace(summary(n), first_exposure="", last_exposure="", exposures_by_day={}) for n in (4000, 4200)]
+    first = replace(summary(4000), first_exposure="", last_exposure="", exposures_by_day={})
+    later = replace(summary(4200), first_exposure="", last_exposure="", exposures_by_day={})
+    bare = [first, replace(later, cells=tuple(replace(c, n=2100) for c in first.cells))]  # grown, not another world
     experiment.readout(bare[0])
     readout = experiment.readout(bare[1])
     experiment.decide(readout, "iterate", because="b", by="a")

@@ -20,7 +20,7 @@ import narwhals.stable.v2 as nw
 from xpbench.canonical import digest
 from xpbench.data.engines.spark_stop import SparkJobs
 from xpbench.data.logs.log import LATE, SECOND, EventSchema, LogProperties, column_hint, happened, texts_of
-from xpbench.data.logs.opening import one_moment
+from xpbench.data.logs.one_moment import one_moment
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, plain
 from xpbench.meaning.names import name_spark, nothing_spark, trimmed_spark

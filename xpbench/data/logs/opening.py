@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpbench.data.engines.embedded import Stages, unread
+from xpbench.data.logs.one_moment import one_moment
 from xpbench.errors import DataError, plain
 from xpbench.files import matching as fitting
 from xpbench.meaning.names import name_of
@@ -361,37 +362,6 @@ def plain_frame(frame: Any, mixed: Callable[[str, Mapping[str, int]], None]) -> 
         wide = [name for name, kind in native.schema.items() if kind in (pl.Int128, getattr(pl, "UInt128", None))]
         return plain_arrow(native.with_columns(pl.col(wide).cast(pl.String)).to_arrow())
     return plain_arrow(native if frame.implementation.is_pyarrow() else frame.to_arrow())
-
-
-@contextlib.contextmanager
-def one_moment(source: Any) -> Iterator[None]:
-    """Files of a source are the same at the end of the block as at its beginning; several passes read them.
-
-    Raises:
-        DataError: `XPB-D78`, one has changed.
-    """
-    paths = source if isinstance(source, list) else []
-    before = {path: _stamp(path) for path in paths}
-    try:
-        yield
-    except Exception as error:
-        _ensure_same(before, error)
-        raise
-    _ensure_same(before, None)
-
-
-def _stamp(path: str) -> tuple[int, int, int] | None:
-    try:
-        known = os.stat(path)
-    except OSError:
-        return None
-    return known.st_size, known.st_mtime_ns, known.st_ino
-
-
-def _ensure_same(before: Mapping[str, Any], error: Exception | None) -> None:
-    for path, stamp in before.items():
-        if _stamp(path) != stamp:
-            raise DataError("XPB-D78", path=path) from error
 
 
 def as_text(value: Any) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from xpbench.data.engines.embedded import DuckDB, Progress, Stages, unread
-from xpbench.data.logs.opening import as_text, located, one_moment
+from xpbench.data.logs.one_moment import one_moment
+from xpbench.data.logs.opening import as_text, located
 from xpbench.data.summary import Cap, Summary
 from xpbench.data.tables.specification import TableSpecification
 from xpbench.data.tables.unit_table import UnitTable, is_reading_error

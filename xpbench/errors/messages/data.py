@@ -218,9 +218,9 @@ MESSAGES: dict[str, Message] = {
         "Read it again when nobody writes to it, or read a copy",
     ),
     "XPB-D84": Message(
-        "The warehouse does not let this role do what reading the log needs: {reason}",
-        "The log is read into a temporary table, so that every answer is of one moment; nothing else is written",
-        "Let whoever runs it grant SELECT on the log and TEMPORARY on the database, to a role that is not read-only",
+        "The warehouse does not let this role read the log: {reason}",
+        "It is read through a temporary table; nothing else is written",
+        "Ask for SELECT on the log, TEMPORARY on the database, and a role that is not read-only",
     ),
     "XPB-D79": Message(
         "Column {column} holds ids that were rounded, such as {found}",
