@@ -19,6 +19,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +209,8 @@ def run(count: int, *, seed: int, lanes: int = 4) -> dict[str, Any]:
         try:
             for shape in SHAPES:
                 site.put(shape, address=f"/{shape}")
-            made = asyncio.run(_drive(site, count, seed, lanes))
+            with ThreadPoolExecutor(1) as thread:  # whoever calls may have a loop of their own
+                made = thread.submit(asyncio.run, _drive(site, count, seed, lanes)).result()
             site.tracker.flush(timeout=60)
             text = site.relay.client.get("/metrics", params={"token": "pages"}).text
         finally:

@@ -79,8 +79,11 @@ class SparkLog:
         Work that still runs on the cluster when the block is left by KeyboardInterrupt is stopped (see `SparkJobs`).
 
         Raises:
-            DataError: `XPB-D01` with Spark's words; `XPB-D78`, a file that the table reads has changed meanwhile.
+            DataError: `XPB-D01` with Spark's words; `XPB-D78`, a file that the table reads has changed meanwhile; `XPB-D85`,
+                the plan merges ids, whose joins Spark did not get done within seven minutes for a log of a hundred events.
         """
+        if plan.exposure.identities == "merge":
+            raise DataError("XPB-D85")
         failures = _failures()
         held: SparkLog | None = None
         with SparkJobs(source.log.sparkSession).tagged(), one_moment(_files_of(source.log, failures)):

@@ -222,6 +222,11 @@ MESSAGES: dict[str, Message] = {
         "It is read through a temporary table; nothing else is written",
         "Ask for SELECT on the log, TEMPORARY on the database, and a role that is not read-only",
     ),
+    "XPB-D85": Message(
+        "The plan merges ids of one person (exposure.identities), and the log is on Spark",
+        "Spark plans the joins that merging needs for many minutes, however small the log",
+        "Write the log to Parquet and read the files, or set exposure.identities to count",
+    ),
     "XPB-D79": Message(
         "Column {column} holds ids that were rounded, such as {found}",
         "A spreadsheet writes long numbers so, and several units become one",
