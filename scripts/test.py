@@ -3,7 +3,7 @@
     python scripts/test.py                      all: lint, types, layers, front end, tests, notebooks
     python scripts/test.py --fast               without front end, browser, Spark and notebooks
     python scripts/test.py --second             what differs between versions of Python: without lint, types, front end,
-                                                browser, notebooks and the documentation's own checks
+                                                browser, Spark, notebooks and the documentation's own checks
     python scripts/test.py --explore 30         every property test under that many fresh seeds, each printed; hours
 
 Works with any Python from 3.11 on; nothing needs to be installed before, but for the programs that some tests drive:
@@ -67,7 +67,7 @@ def main() -> int:
     workers = str(os.cpu_count() or 1)
     order = [f"--randomly-seed={CI_SEED}"] if os.environ.get("CI") else []
     side_by_side = [*order, "-n", workers, "--dist", "loadfile", "--durations", "15"]
-    chosen = f"not browser and not full{' and not spark' if args.fast else ''}"
+    chosen = f"not browser and not full{' and not spark' if args.fast or args.second else ''}"
     checks = [
         (python, "-m", "ruff", "check", "."),
         (python, "-m", "ruff", "format", "--check", "."),
