@@ -39,8 +39,8 @@ def restated_outcomes(inputs: HealthInputs) -> Verdict:
     Nothing of a mature unit can happen any more, so a change is one of the record: events deleted, imported twice, filtered or
     counted by another rule. Warns above 1 % and fails above 5 %, in either direction. Where units may still act (a metric
     without a window, a table), a rise is expected, and only a fall fails. The sums of looks further back are compared as well:
-    little by little is no way around it; and those of each variant, where the look before had shown the effects when due, so
-    that an outcome that was moved from one variant to another is found.
+    a change made little by little is found, too. So are those of each variant, where the look before had shown the effects when
+    due: an outcome that was moved from one variant to another is found.
     """
     if not inputs.outcomes_before:
         return Verdict("not answerable", "No look before this one has recorded outcomes of mature units.", "Nothing to do.")

@@ -46,7 +46,7 @@ class Sandbox:
         relay: Plan whose exposures the pages send to `/relay/expose` of `pages_url`. They arrive inside `trusted()`.
 
     Raises:
-        InputError: `XPB-I04` host is no loopback address, or a relay without pages; `XPB-I05` the extra `sandbox` is not
+        InputError: `XPB-I04` host is not a loopback address, or a relay without pages; `XPB-I05` the extra `sandbox` is not
             installed.
     """
 
