@@ -242,8 +242,9 @@ def forest(
             parts.append(_line(x(tick), _TOP, x(tick), bottom, "grid"))
         axis.append(_text(x(tick), bottom + 16, percent(tick, _tick_decimals(low, high), signed=True), "muted small mid"))
     parts.append(_line(x(0), _TOP, x(0), bottom + 2, "zero"))
+    is_long = len(heading) > 46  # it would run into the next heading; to the left there is room
     head = [
-        _text((_LEFT + _RIGHT) / 2, 18, heading, "muted mid"),
+        _text(_RIGHT, 18, heading, "muted end") if is_long else _text((_LEFT + _RIGHT) / 2, 18, heading, "muted mid"),
         _text(_RIGHT + 14, 18, "lift and interval", "muted"),
         _text(WIDTH, 18, means_heading, "muted end", cells=30),
     ]
