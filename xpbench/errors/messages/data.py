@@ -224,7 +224,7 @@ MESSAGES: dict[str, Message] = {
     ),
     "XPB-D85": Message(
         "The plan merges ids of one person (exposure.identities), and the log is on Spark",
-        "Spark plans the joins that merging needs for many minutes, however small the log",
+        "Spark takes many minutes to plan the joins",
         "Write the log to Parquet and read the files, or set exposure.identities to count",
     ),
     "XPB-D79": Message(
