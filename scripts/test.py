@@ -1,9 +1,9 @@
 """Installs xpbench with everything its tests need into a virtual environment of its own, and runs them.
 
     python scripts/test.py                      all: lint, types, layers, front end, tests, notebooks
-    python scripts/test.py --fast               without front end, browser, Spark and notebooks
+    python scripts/test.py --fast               without front end, browser, Spark, notebooks and the slow tests
     python scripts/test.py --second             what differs between versions of Python: without lint, types, front end,
-                                                browser, Spark, notebooks and the documentation's own checks
+                                                browser, Spark, notebooks, the documentation's own checks and slow tests
     python scripts/test.py --explore 30         every property test under that many fresh seeds, each printed; hours
 
 Works with any Python from 3.11 on; nothing needs to be installed before, but for the programs that some tests drive:
@@ -31,7 +31,7 @@ CI_SEED = 20261122
 def main() -> int:
     """Create the environment, run every step, tell which failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fast", action="store_true", help="without front end, browser, Spark and notebooks")
+    parser.add_argument("--fast", action="store_true", help="without front end, browser, Spark, notebooks and slow tests")
     parser.add_argument("--second", action="store_true", help="only what differs between versions of Python")
     parser.add_argument("--explore", type=int, metavar="SEEDS", help="property tests alone, under so many fresh seeds")
     parser.add_argument("--keep", action="store_true", help="use the environment again if it is there")
@@ -67,7 +67,7 @@ def main() -> int:
     workers = str(os.cpu_count() or 1)
     order = [f"--randomly-seed={CI_SEED}"] if os.environ.get("CI") else []
     side_by_side = [*order, "-n", workers, "--dist", "loadfile", "--durations", "15"]
-    chosen = f"not browser and not full{' and not spark' if args.fast or args.second else ''}"
+    chosen = f"not browser and not full{' and not spark and not slow' if args.fast or args.second else ''}"
     checks = [
         (python, "-m", "ruff", "check", "."),
         (python, "-m", "ruff", "format", "--check", "."),

@@ -205,3 +205,11 @@ def test_a_type_has_one_meaning() -> None:
     doubled = {name: places for name, places in declared.items() if len(places) > 1}
     assert {n: p for n, p in doubled.items() if n not in SAME_IN_TWO_PLACES} == {}
     assert set(SAME_IN_TWO_PLACES) == set(doubled), "a reason for a name that has one meaning by now"
+
+
+def test_every_slow_test_is_still_there() -> None:
+    """tests/slow.txt is measured (scripts/slow_tests.py): a name that moved would come back into the short runs unseen."""
+    for line in (ROOT / "tests" / "slow.txt").read_text("utf-8").split():
+        path, *names = line.split("::")
+        text = (ROOT / path).read_text("utf-8")
+        assert f"def {names[-1]}(" in text, line

@@ -106,7 +106,15 @@ def raw_lines(form: str) -> list[tuple[str, str]]:
     return out
 
 
-@pytest.mark.parametrize(("form", "kind"), [("list", "jsonb"), ("dictionary", "json"), ("separate", "text"), ("list", "text")])
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [
+        ("list", "jsonb"),
+        pytest.param("dictionary", "json", marks=pytest.mark.full),
+        ("separate", "text"),
+        pytest.param("list", "text", marks=pytest.mark.full),
+    ],
+)
 def test_json_properties_local_time_and_every_format_on_postgres(postgres: str, form: str, kind: str) -> None:
     lines = raw_lines(form)
     table = f"raw_{form}_{kind}"

@@ -15,11 +15,11 @@ def test_world_is_decided_right(name: str) -> None:
 
 def test_sequential_null_read_daily_rarely_ships() -> None:
     """Daily looks at a sequential plan: false ships stay below alpha."""
-    assert run_world("null", runs=40)["outcomes"]["ship"] <= 0.1
+    assert run_world("null", runs=20)["outcomes"]["ship"] <= 0.1
 
 
 def test_unsealed_fixed_horizon_fails() -> None:
     """The control: the same rule on fixed-horizon results that are read daily ships nulls, so the simulation sees peeking."""
-    control = peeking(runs=60)
+    control = peeking(runs=20)
     assert control["daily_fails_as_it_must"]
     assert control["once_met"]

@@ -72,9 +72,7 @@ def test_bad_input_is_told(tmp_path: Path, words: dict[str, object]) -> None:
         run_demo(tmp_path / "d", **words)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    "now", [datetime(2026, 12, 1, 1, tzinfo=UTC), datetime(2027, 1, 3, 23, 59, tzinfo=UTC), datetime(2028, 3, 6, tzinfo=UTC)]
-)
+@pytest.mark.parametrize("now", [datetime(2026, 12, 1, 1, tzinfo=UTC), datetime(2027, 1, 3, 23, 59, tzinfo=UTC)])
 def test_the_story_ends_within_the_last_week_and_its_numbers_depend_on_no_date(tmp_path: Path, now: datetime) -> None:
     start = recent_start(now)
     assert start.weekday() == 0
