@@ -6,6 +6,7 @@ python scripts/house_words.py            # every find with its place; exit 1 whe
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -85,7 +86,7 @@ def pages() -> Iterator[Path]:
 
 
 def texts() -> Iterator[Text]:
-    """Everything that a person reads: pages, templates, messages, labels, help, first lines of docstrings."""
+    """Everything that a person reads: pages, notebooks, templates, messages, labels, help, first lines of docstrings."""
     for path in pages():
         yield from _page(path)
     for ending in ("*.j2", "*.html"):
@@ -95,7 +96,32 @@ def texts() -> Iterator[Text]:
     for path in sorted((ROOT / "xpbench").rglob("*.py")):
         if path.relative_to(ROOT).as_posix() not in OLDER:
             yield from _module(path)
+    for path in (*sorted((ROOT / "notebooks").glob("*.ipynb")), *sorted((ROOT / "templates").glob("*.ipynb"))):
+        yield from _notebook(path)
+    for path in sorted((ROOT / "labextension" / "src").glob("*.ts*")):
+        yield from _typescript(path)
     yield from _messages()
+
+
+def _notebook(path: Path) -> Iterator[Text]:
+    """Prose and comments of a notebook; the place is the number of the cell."""
+    place = path.relative_to(ROOT).as_posix()
+    for i, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
+        lines = "".join(cell["source"]).splitlines()
+        if cell["cell_type"] == "code":
+            lines = [line for line in lines if line.lstrip().startswith("#")]
+        yield from (Text(f"{place}, cell {i}", 0, line) for line in lines)
+
+
+def _typescript(path: Path) -> Iterator[Text]:
+    """Strings of the extension that hold a blank; comments are for its developers."""
+    place = path.relative_to(ROOT).as_posix()
+    for i, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.lstrip().startswith(("//", "*", "/*")):
+            yield from (Text(place, i, said) for said in _SAID.findall(line) if " " in said)
+
+
+_SAID = re.compile(r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`)""")
 
 
 def _page(path: Path) -> Iterator[Text]:

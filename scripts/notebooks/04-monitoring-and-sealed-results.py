@@ -60,7 +60,7 @@ row = peeked.row("quote_started")
 print(f"{row.label}: {row.lift:+.1%} ({row.lift_low:+.1%} to {row.lift_high:+.1%})")
 
 # %% [markdown]
-# No harm, and nothing shown; but now everybody has seen *+5 %*. The look stands in the ledger for ever, and the final readout will say what it cost.
+# No harm, and nothing shown; but now everybody has seen *+5 %*. The look stays in the ledger for ever, and the final readout will say what it cost.
 
 # %%
 [(look.units, look.planned, look.reason) for look in experiment.looks()]

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Your own Mixpanel export
 #
-# The apps are mended ([notebook 07](07-stakeholder-demo.ipynb)) and the beta homepage runs a second time. This time the numbers come the way yours will: as an export of Mixpanel. The notebook writes one itself, so that it runs without an account; with your own project you run one command instead:
+# The apps are fixed ([notebook 07](07-stakeholder-demo.ipynb)) and the beta homepage runs a second time. This time the numbers come the way yours will: as an export of Mixpanel. The notebook writes one itself, so that it runs without an account; with your own project you run one command instead:
 #
 # ```
 # xpbench pull --from 2026-09-07 --to 2026-10-12 --out export/

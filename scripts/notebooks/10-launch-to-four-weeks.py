@@ -165,7 +165,7 @@ for check in (14, 28):
     assert all(xp.verify(p).exit_code == 0 for p in watched.paths)
 
 # %% [markdown]
-# After two weeks the letter can't say yet whether help fades. After four it says so: that was novelty. The forecast says what stays. The truth here is no change on day 84; an 80 % interval misses it one time in five, and this is such a time.
+# After two weeks the letter can't say yet whether help fades. After four it says so: that was novelty. The forecast says what stays. In truth nothing changes on day 84; an 80 % interval misses it one time in five, and this is such a time.
 #
 # ## What everything that shipped changed together
 #
