@@ -4249,7 +4249,7 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
             "; a variant is off by ",
             "Counts as far from the ",
             "Declare the rollout group as a segment to test each group.",
-            "Don't read effects. Look at the ranked causes (xpbench.health.srm_causes), fix the first one that holds, and collect again from the day of the repair.",
+            "Don't read effects. Look at the ranked causes, fix the first one that holds, and collect again from the day of the repair.",
             "Look at the days and segments, and name the doubt next to the result.",
             "Look at the sample ratio that may be looked at daily, at the days and at the segments; name the doubt next to the result.",
             "Nothing to do.",
