@@ -8372,6 +8372,11 @@ def headline(outcome: str, variant: str) -> str:
     }.get(outcome, outcome)
 
 
+def is_against(outcome: str, *, follows: bool, stamps: Iterable[str]) -> bool:
+    """Whether a decision is one that the rule of the plan speaks against."""
+    return not follows and outcome != "defer" and ("INVALID" not in stamps or outcome in ("ship", "ship none"))
+
+
 def state_of_data(body: Mapping[str, Any]) -> str:
     """The digest of the data of a look, whatever columns it took of a table in memory; "" where an old entry has none."""
     return str(body.get("same_data") or body.get("fingerprint", ""))
@@ -8458,6 +8463,10 @@ IN_SPITE = "{decision}, though a gate of the health failed"
 """A decision to ship, or to ship none, on a readout that is INVALID."""
 
 
+AGAINST = "{decision}, against the rule of the plan"
+"""A decision that differs from the rule. On an INVALID readout the rule decides nothing, and only shipping is against it."""
+
+
 BY_PLAN = {
     "PLANNED AFTER THE DATA": "{decision}, by a plan made after the data",
     "PARTLY PLANNED AFTER THE DATA": "{decision}, by a plan made after part of the data",
@@ -8476,6 +8485,7 @@ question that was asked before the data."""
 WORDING: Mapping[str, tuple[str, ...]] = {
     "headline.none": ("{decision}: no effect that matters",),
     "headline.invalid": (IN_SPITE,),
+    "headline.against": (AGAINST,),
     "headline.after": (BY_PLAN["PLANNED AFTER THE DATA"],),
     "headline.partly": (BY_PLAN["PARTLY PLANNED AFTER THE DATA"],),
     "headline.retrospective": (BY_PLAN["RETROSPECTIVE"],),
@@ -8719,6 +8729,8 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     words = headline(outcome, variant)
     if outcome == "ship none" and is_no_effect(payload["readout"]):
         words = say("headline.none", decision=words)
+    if is_against(outcome, follows=decision["follows_rule"], stamps=payload["readout"]["stamps"]):
+        words = say("headline.against", decision=words)
     later = later_looks(payload)
     basis = (
         say("basis.older", looks=number_of(len(later), "later look"), rows=fired)
@@ -11536,7 +11548,7 @@ def wordings(id_: str) -> tuple[str, ...]:
 
 
 TEMPLATES = {
-    "8f99ba75914d7a85d9ae4bde6d920a02648f870b43779b535b4ad06cef4eb2c8": (
+    "5555a42f2ce0671bebab8cd8afdbf567040236f26dde959156f8beaca88fa72e": (
     '<!DOCTYPE html>\n'
     '<html lang="en">\n'
     '<head>\n'
@@ -11659,7 +11671,7 @@ TEMPLATES = {
     '<div class="two small">\n'
     '<div><h2>What now</h2>{% if c.next.blocker %}<p><strong>{{ c.next.blocker }}.</strong> {{ c.next.why }}</p>{% elif c.next.why %}<p>{{ c.next.why }}</p>{% endif %}{% if c.next.takes %}<p>{{ c.next.takes|join(" ") }}</p>{% endif %}{% if c.next.lever %}<p>{{ c.next.lever }}</p>{% endif %}<p>{{ c.next.who }} answers for it{% if c.next.until %} until {{ c.next.until }}{% endif %}.{% if c.next.command %} Next: <code>{{ c.next.command }}</code>{% endif %}</p>\n'
     '<h2 class="more">Looks</h2><p>{{ c.looks.line }}</p>\n'
-    '<h2 class="more">Deviations from the plan</h2><p>{% if c.deviations %}<span class="warn">{{ c.deviations|length }}</span>{% else %}none{% endif %}{% if c.amendments %} · {{ c.amendments|length }} amendment{{ "" if c.amendments|length == 1 else "s" }}{% endif %}</p></div>\n'
+    '<h2 class="more">Deviations from the plan</h2><p>{% if c.decision.differs %}<span class="warn">The decision {{ c.decision.basis }}.</span>{% if c.deviations %} Further: {% endif %}{% endif %}{% if c.deviations %}<span class="warn">{{ c.deviations|length }}</span>{% elif not c.decision.differs %}none{% endif %}{% if c.amendments %} · {{ c.amendments|length }} amendment{{ "" if c.amendments|length == 1 else "s" }}{% endif %}</p></div>\n'
     '<div><h2>Health</h2>{% if c.health_lines.lines %}<ul>{% for h in c.health_lines.lines %}<li><span class="{{ h.tone }}">{{ h.title }}: {{ h.word }}.</span> <span class="quiet">{{ h.said }}</span></li>{% endfor %}</ul>{% endif %}<p class="quiet">{% if c.health_lines.more %}{{ c.health_lines.more }} more warn or fail. {% endif %}{{ c.health_lines.rest }}</p><p class="all">In all: {% for h in c.health_line %}<span class="{{ h.tone }}">{{ h.text }}</span>{{ " · " if not loop.last }}{% endfor %}</p></div>\n'
     '</div>\n'
     '<div class="pair">\n'

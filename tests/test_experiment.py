@@ -142,6 +142,7 @@ def test_override_and_defer_are_allowed_and_marked(experiment: xp.Experiment) ->
     assert experiment.decide(readout, "ship none", because="legal stop", by="ana").body["follows_rule"] is False
     with pytest.raises(DecisionError, match="XPB-R17"):
         experiment.decide(readout, "defer", because="waiting for legal", by="ana")
+    assert experiment.status().sentence == "Decided: ship none, against the rule of the plan."
     first = experiment.decision
     second = experiment.decide(readout, "defer", because="waiting for legal", by="ana", supersedes=first)
     assert second.kind == "deferred"

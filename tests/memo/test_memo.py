@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+import xpbench as xp
 from tests.builders import column, plan_document
 from tests.memo.making import PLAN, decided, summary_of
 from xpbench.decide.rule import situations
@@ -249,6 +250,9 @@ def test_a_failed_gate_hides_effects_on_the_first_page(tmp_path):
 def test_a_decision_against_the_rule_stands_in_the_headline(tmp_path):
     memo = decided(tmp_path, summary=summary_of(lift=0.0, seed=3), outcome="ship", because="Brand.").memo()
     assert '<strong class="warn">differs from the rule of the plan, which says: Ship none (R3)</strong>' in memo.html
+    assert '<span data-x="headline">Ship beta, against the rule of the plan</span>' in memo.html
+    assert ">Deviations from the plan</h2><p>none" not in memo.html
+    assert xp.verify(memo.save(tmp_path / "override.html")).exit_code == 0
 
 
 def test_amendments_stand_with_what_was_known(tmp_path):

@@ -19,6 +19,7 @@ from xpbench.data.summary import Summary
 from xpbench.decide.seal import due
 from xpbench.errors import XpbenchError
 from xpbench.experiment import LOOKED, READOUT, Status, read_entries, status_of
+from xpbench.experiment.opening import decision_of
 from xpbench.ledger import Clock, Entry, system_clock
 from xpbench.ledger.clock import parse_stamp
 from xpbench.ledger.folder import LEDGER, MEMO, PLAN, check_key, frozen_readout, has_readout
@@ -26,7 +27,7 @@ from xpbench.plan import Plan, check
 from xpbench.plan.reading import read_document
 from xpbench.watch.contract import WatchStatus, watch_status
 from xpbench.watch.lineage import follows_of, hypothesis_of, learned_of, restarted_as
-from xpbench.wording.verdicts import qualified
+from xpbench.wording.verdicts import decided
 
 ShownState = Literal["draft", "registered", "running", "sealed", "ready", "decided", "watched", "overdue", "breached", "broken"]
 HealthWord = Literal["pass", "warn", "fail", "unknown"]
@@ -221,7 +222,7 @@ def _derive(folder: Path, name: str, now: datetime) -> _Known:
             _with_signatures(status),
             _health(folder, entries),
             looks=status.looks,
-            decision=qualified(status.decision, status.decision, status.stamps),
+            decision=decided(decision.body, names=False) if (decision := decision_of(entries)) else "",
             has_memo=(folder / MEMO).is_file(),
             path=f"{name}/{PLAN}",
             hypothesis=hypothesis_of(document),

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xpbench.wording.verdicts import BY_PLAN, IN_SPITE
+from xpbench.wording.verdicts import AGAINST, BY_PLAN, IN_SPITE
 
 WORDING: Mapping[str, tuple[str, ...]] = {
     "headline.none": ("{decision}: no effect that matters",),
     "headline.invalid": (IN_SPITE,),
+    "headline.against": (AGAINST,),
     "headline.after": (BY_PLAN["PLANNED AFTER THE DATA"],),
     "headline.partly": (BY_PLAN["PARTLY PLANNED AFTER THE DATA"],),
     "headline.retrospective": (BY_PLAN["RETROSPECTIVE"],),

@@ -41,16 +41,33 @@ IN_SPITE = "{decision}, though a gate of the health failed"
 """A decision to ship, or to ship none, on a readout that is INVALID."""
 
 
+AGAINST = "{decision}, against the rule of the plan"
+"""A decision that differs from the rule. On an INVALID readout the rule decides nothing, and only shipping is against it."""
+
+
+def is_against(outcome: str, *, follows: bool, stamps: Iterable[str]) -> bool:
+    """Whether a decision is one that the rule of the plan speaks against."""
+    return not follows and outcome != "defer" and ("INVALID" not in stamps or outcome in ("ship", "ship none"))
+
+
 def by_plan(words: str, stamps: Iterable[str]) -> str:
     """A decision or advice in words, with what its readout's stamps say of the plan."""
     return next((BY_PLAN[s].replace("{decision}", words) for s in stamps if s in BY_PLAN), words)
 
 
-def decided(body: Mapping[str, Any]) -> str:
-    """What an entry of the ledger says was decided, with what its stamps say of the plan."""
+def decided(body: Mapping[str, Any], *, names: bool = True) -> str:
+    """What an entry of the ledger says was decided, whether against the rule, and what its stamps say of the plan.
+
+    Args:
+        body: Body of a `decided` entry.
+        names: Whether to name the variant that is shipped.
+    """
     outcome = str(body.get("outcome", "defer"))
-    variant = str(body.get("variant") or "") if outcome == "ship" else ""
-    return qualified(f"{outcome} {variant}".strip(), outcome, body.get("stamps") or ())
+    variant = str(body.get("variant") or "") if names and outcome == "ship" else ""
+    words, stamps = f"{outcome} {variant}".strip(), tuple(body.get("stamps") or ())
+    if is_against(outcome, follows=body.get("follows_rule") is not False, stamps=stamps):
+        words = AGAINST.replace("{decision}", words)
+    return qualified(words, outcome, stamps)
 
 
 def qualified(words: str, outcome: str, stamps: Iterable[str]) -> str:

@@ -10,8 +10,7 @@ from xpbench.health.sample_ratio import fixed_ratio, misplaced, observed, reads_
 from xpbench.health.shares import expected_shares
 
 _NEXT = (
-    "Don't read effects. Look at the ranked causes, fix the first one that holds, and collect "
-    "again from the day of the repair."
+    "Don't read effects. Look at the ranked causes, fix the first one that holds, and collect again from the day of the repair."
 )
 
 

@@ -12,7 +12,7 @@ from xpbench.memo.messages import say
 from xpbench.memo.names import metric_names, named, says_how_it_was_read
 from xpbench.wording import numbers as digits
 from xpbench.wording.rows import DASH
-from xpbench.wording.verdicts import SAME
+from xpbench.wording.verdicts import SAME, is_against
 
 
 def headline(outcome: str, variant: str) -> str:
@@ -87,6 +87,8 @@ def decision_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> d
     words = headline(outcome, variant)
     if outcome == "ship none" and is_no_effect(payload["readout"]):
         words = say("headline.none", decision=words)
+    if is_against(outcome, follows=decision["follows_rule"], stamps=payload["readout"]["stamps"]):
+        words = say("headline.against", decision=words)
     later = later_looks(payload)
     basis = (
         say("basis.older", looks=number_of(len(later), "later look"), rows=fired)
