@@ -274,6 +274,9 @@ def _no_number(
 ) -> WhatNow:
     rows = [r for r in readout["rows"] if r["variant"] == verdict["variant"] and r["role"] == "primary" and r["reason"]]
     why = f"{told[rows[0]['metric']]}: {rows[0]['reason']}" if rows else verdict["because"]
+    if rows and rows[0]["status"] == "cap_is_zero":
+        takes = ("The data are sound; the plan's cap removes them. No further unit changes that: it takes a new plan.",)
+        return WhatNow(verdict["outcome"], "no number", why, takes, "", _new_run(plan), "Restart")
     return WhatNow(verdict["outcome"], "no number", why, ("Fix the data of this metric, then read again.",), "", _again(plan))
 
 
