@@ -142,7 +142,7 @@ def stops(runs: int, rng: np.random.Generator) -> list[dict[str, Any]]:
     """After four looks: how often raw and adjusted estimate are above the truth, and the interval holds it."""
     looks, out = [0.25, 0.5, 0.75, 1.0], []
     for name in ("obrien_fleming", "pocock", "reflection"):
-        bounds = np.array(q_group(ALPHA, looks, name))  # type: ignore[arg-type]
+        bounds = np.array(q_group(ALPHA, looks, name))
         for drift in (2.0, 3.0):
             steps = rng.normal(size=(runs, 4)) * 0.5 + drift * 0.25
             z = steps.cumsum(1) / np.sqrt(looks)

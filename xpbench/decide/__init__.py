@@ -21,6 +21,7 @@ rule         the decision rule: a total function
 recommend    what the rule says about the rows
 whatnow      what keeps an experiment from an answer, and the cheapest way there
 chances      what a run that has been read could have found
+futility     when the rest is hopeless, and what giving up costs
 readout      what an analyst sees; exploration: the same for a table without a plan
 ===========  ======================================================================
 """

@@ -10,6 +10,7 @@ from xpbench.data.summary import SourceForm, Summary
 from xpbench.decide.bayesian import read_posterior
 from xpbench.decide.designs import Grouped, PlannedAnytime, PlannedDesign, Shared, design_of
 from xpbench.decide.estimate import Estimate, capped_away, estimate, waiting, with_noise
+from xpbench.decide.futility import chance_left
 from xpbench.decide.looks import FoundLook, Look, closing_of, standing
 from xpbench.decide.margins import judge_margin
 from xpbench.decide.row import GuardrailState, Row, RowVerdict, Sensitivity, number
@@ -300,7 +301,22 @@ def _row(
         min_lift=metric.min_lift,
         sensitivity=_sensitivity(plan, summary, item, corrected, dimension, slice_),
         equivalent=same,
+        chance_left=None if dimension else _chance_left(plan, item, effect.effect, corrected.alpha),
     )
+
+
+def _chance_left(plan: Plan, item: _Item, effect: float, alpha: float) -> float | None:
+    """What is left for a primary metric of a plan with a futility row."""
+    pair, design = item.estimate.pair, item.design
+    if plan.decision.futility is None or item.metric.role != "primary" or not isinstance(design, Grouped) or design.final:
+        return None
+    if not math.isfinite(effect) or not pair.se > 0.0 or not math.isfinite(pair.se):
+        return None
+    mean = item.estimate.mean_control
+    if not math.isfinite(mean):
+        return None
+    left = chance_left(plan, item.metric.key, effect=effect, se=pair.se, mean=mean, information=design.information, level=alpha)
+    return None if left is None else number(left)
 
 
 def _equivalent(plan: Plan, metric: MetricBase, low: float | None, high: float | None) -> bool | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from xpbench.data.summary import Summary
+from xpbench.decide.futility import Price
 from xpbench.decide.interaction import Interaction
 from xpbench.decide.looks import Cost, Look
 from xpbench.decide.novelty import EffectTrend
@@ -194,6 +195,7 @@ class Readout(Shows):
         novelty: Whether each effect fades, grows or hangs on the day: by days since exposure, day of exposure and weekday.
         interactions: With other experiments that the source shows on the same units.
         methods: Edition of the statistical methods (`plan.methods`).
+        futility: What the plan's futility row costs in power; None where it has none.
     """
 
     key: str
@@ -216,6 +218,7 @@ class Readout(Shows):
     novelty: tuple[EffectTrend, ...] = ()
     interactions: tuple[Interaction, ...] = ()
     methods: int = METHODS
+    futility: Price | None = None
 
     is_sealed: Literal[False] = field(default=False, init=False)
 
@@ -286,6 +289,7 @@ class Readout(Shows):
             "novelty": [t.to_dict() for t in self.novelty],
             "interactions": [i.to_dict() for i in self.interactions],
             **({} if self.methods == FIRST else {"methods": self.methods}),
+            **({} if self.futility is None else {"futility": self.futility.to_dict()}),
             **({"headline": self.headline} if any(s in verdicts.BY_PLAN for s in self.stamps) else {}),
         }
 
@@ -313,6 +317,7 @@ class Readout(Shows):
             novelty=tuple(EffectTrend.from_dict(t) for t in data.get("novelty", ())),
             interactions=tuple(Interaction.from_dict(i) for i in data.get("interactions", ())),
             methods=int(data.get("methods", FIRST)),
+            futility=None if data.get("futility") is None else Price(**data["futility"]),
         )
 
     @property

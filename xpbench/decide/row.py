@@ -110,6 +110,8 @@ class Row:
         sensitivity: The same comparison computed in other ways.
         equivalent: Whether the whole interval of the lift lies within what the plan calls too small to matter; None where it
             names no such lift, for guardrails, and before the fourth edition of the methods.
+        chance_left: Chance that a planned look ahead wins if the lift is as planned; None for plans without a futility row,
+            for other roles, and where nothing is ahead.
     """
 
     metric: str
@@ -148,12 +150,14 @@ class Row:
     min_lift: float | None
     sensitivity: tuple[Sensitivity, ...] = field(default=())
     equivalent: bool | None = None
+    chance_left: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by name; `equivalent` where it is asked for, so that older readouts keep their bytes."""
+        """The fields by name; the last two where they are asked for, so that older readouts keep their bytes."""
         out = {name: getattr(self, name) for name in self.__slots__}
-        if self.equivalent is None:
-            del out["equivalent"]
+        for name in ("equivalent", "chance_left"):
+            if out[name] is None:
+                del out[name]
         out["sensitivity"] = [s.to_dict() for s in self.sensitivity]
         return out
 
