@@ -8,6 +8,7 @@ row          one row: a metric for one treatment against control
 estimate     from the moments of a metric to a pair of estimates
 designs      the model of the plan as multiplier and p-value
 saved        what each covariate takes out of the noise
+worth        what a lift is worth in the light of other experiments
 bayesian     which posterior belongs to which metric and prior
 margins      whether a guardrail is within its margin
 segments     results by declared segment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +28,7 @@ from xpbench.wording import numbers, rows, verdicts
 
 if TYPE_CHECKING:
     from xpbench.decide.saved import Saved
+    from xpbench.decide.worth import Worth
     from xpbench.views.view import View
 
 SCHEMA = 1
@@ -196,6 +198,7 @@ class Readout(Shows):
         interactions: With other experiments that the source shows on the same units.
         methods: Edition of the statistical methods (`plan.methods`).
         futility: What the plan's futility row costs in power; None where it has none.
+        root: Folder of all experiments, for `shrunk`; "" where it is not known. It is no part of the readout's content.
     """
 
     key: str
@@ -219,6 +222,7 @@ class Readout(Shows):
     interactions: tuple[Interaction, ...] = ()
     methods: int = METHODS
     futility: Price | None = None
+    root: str = field(default="", compare=False, repr=False)
 
     is_sealed: Literal[False] = field(default=False, init=False)
 
@@ -249,8 +253,29 @@ class Readout(Shows):
         return view
 
     def to_frame(self) -> Any:
-        """One row per metric and treatment variant as a pandas DataFrame; see `rows.FRAME_COLUMNS`."""
-        return frame(self.rows, power=float(self.plan["planning"]["power"]))
+        """One row per metric and treatment variant as a pandas DataFrame; see `rows.FRAME_COLUMNS`.
+
+        Where the root has ten other decided experiments, `lift_shrunk`, `lift_shrunk_low` and `lift_shrunk_high` come last:
+        what a primary lift is worth given what experiments there find (`shrunk`).
+        """
+        table = frame(self.rows, power=float(self.plan["planning"]["power"]))
+        known = {(w.metric, w.variant): w for w in self.shrunk()}
+        if known:
+            each = [known.get((r.metric, r.variant)) for r in self.rows]
+            for column, name in (("lift_shrunk", "shrunk"), ("lift_shrunk_low", "low"), ("lift_shrunk_high", "high")):
+                table[column] = [math.nan if w is None else getattr(w, name) for w in each]
+        return table
+
+    def shrunk(self) -> tuple[Worth, ...]:
+        """What each primary lift is worth in the light of ten or more other decided experiments of the root; else empty.
+
+        It decides nothing and stays out of headline and memo: a memo is checked without the other experiments.
+        """
+        from xpbench.decide.worth import worths_of
+
+        known = self.root and self.is_valid
+        prior = upstairs("watch.past_experiments:prior_of_others")(self.root, self.key) if known else None
+        return () if prior is None else worths_of(self.rows, prior, mass=float(self.plan["model"]["confidence"]))
 
     def variance_saved(self) -> tuple[Saved, ...]:
         """What each source of covariates takes out of the noise, alone and beyond the others; empty without CUPED."""

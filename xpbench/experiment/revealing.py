@@ -171,6 +171,7 @@ def reveal(
         interactions=concurrent(plan, summary),
         methods=plan.methods,
         futility=price_of(plan),
+        root=str(ledger.path.parent.parent),
     )
 
 
