@@ -506,7 +506,7 @@ _ROW = dict.fromkeys(_ROW_FIELDS)
 _SENSITIVITY = dict.fromkeys(
     ("name", "effect", "ci_low", "ci_high", "lift", "lift_low", "lift_high", "p_value", "status", "note")
 )
-_ROWS: J = [{**_ROW, "sensitivity": [_SENSITIVITY]}]
+_ROWS: J = [{**_ROW, "sensitivity": [_SENSITIVITY], "saved_by": [dict.fromkeys(("source", "alone", "more"))]}]
 _CELL = {**dict.fromkeys(("metric", "variant", "form", "n", "dimension", "slice")), "columns": [None], "mean": [None]}
 _TEXTS = ("source", "fingerprint", "rows", "first_exposure", "last_exposure", "data_until", "engine", "schema")
 _SUMMARY = {
@@ -2601,6 +2601,34 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score, counts=counts)
 
 
+def source_of(label: str) -> str:
+    """Where a covariate comes from, in words: of `past.visits.before`, `is.platform.ios`, `before`, or a column."""
+    for mark, words in (("past.", "past of "), ("is.", "")):
+        if label.startswith(mark):
+            return words + label[len(mark) :].split(".")[0]
+    return "own past" if label.split(".")[0] in ("before", "seen") else label
+
+
+def saved_by(metric: J, c: J, t: J) -> list[dict[str, J]]:
+    """Share of the variance that each source takes out alone, and that would be missing without it; of two sources or more."""
+    subject, own = functional_of(metric, c["columns"])
+    names = [source_of(label) for label in c["columns"][own:]]
+    base = plain_pair(c, t, subject)
+
+    def share(wanted: set[str]) -> float:
+        xs = [own + i for i, name in enumerate(names) if name in wanted]
+        return cuped(c, t, subject, xs, base)[1] if xs else 0.0
+
+    every = set(names)
+    if len(every) < 2:
+        return []
+    whole = share(every)
+    return [
+        {"source": name, "alone": share({name}), "more": max(0.0, whole - share(every - {name}))}
+        for name in dict.fromkeys(names)
+    ]
+
+
 def with_noise(metric: J, found: Estimate, c: J | None, t: J | None) -> Estimate:
     """The estimate in which a variant whose units all have the same value takes its noise from the other one."""
     if found.pair.status != "separation" or found.share or c is None or t is None:
@@ -4191,6 +4219,7 @@ def _row(
     if held is not None and end:
         row |= {"guardrail": held["guardrail"], "matters": held["matters"]}
         row["equivalent"] = None if row["equivalent"] is None else False
+    row["saved_by"] = [] if est.reduction is None else saved_by(metric, *cells)
     row["sensitivity"] = []
     if early and held is None and p_adjusted <= alpha:
         row["sensitivity"] += _after_stop(pair, design, _z(item), level)
@@ -5677,6 +5706,13 @@ def compare_row(
             notes.differs(f"estimates, {where}, {name}", expected, found)
     if mass is not None and not is_left(ours):
         _compare_posterior(notes, where, ours, theirs, mass)
+    if "saved_by" in ours and "saved_by" in theirs:
+        sources = [s["source"] for s in ours["saved_by"]]
+        notes.same(f"estimates, {where}, sources of covariates", sources, [s["source"] for s in theirs["saved_by"]])
+        for mine, other in zip(ours["saved_by"], theirs["saved_by"], strict=False):
+            for name in ("alone", "more"):
+                if not near(mine[name], other[name], 1.0):
+                    notes.differs(f"estimates, {where}, {mine['source']}, {name}", mine[name], other[name])
     for name, other, p in ours.get("sensitivity", ()):
         match = next((s for s in theirs["sensitivity"] if s["name"] == name), None)
         if match is None:
@@ -8545,6 +8581,15 @@ def p_value(p: float | None) -> str:
     return fixed(p, max(2, min(4, 1 - math.floor(math.log10(p)))))
 
 
+def reduction_text(row: Mapping[str, Any]) -> str:
+    """Share of the variance that covariates took, and of each source where there are several; "" without CUPED."""
+    if row["variance_reduction"] is None:
+        return ""
+    whole = percent(row["variance_reduction"], 0)
+    each = [f"{named(s['source'])} {percent(s['alone'], 0)}" for s in row.get("saved_by", ())]
+    return f"{whole} ({', '.join(each)}, each alone)" if each else whole
+
+
 def whole(value: float) -> str:
     """A count with commas between thousands."""
     return fixed(value, 0)
@@ -8579,7 +8624,7 @@ def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labe
         "margin": margin_text(row),
         "margin_p": p_value(row["margin_p_value"]),
         "min_lift": share_text(row["min_lift"]) if row["min_lift"] is not None else "",
-        "reduction": percent(row["variance_reduction"], 0) if row["variance_reduction"] is not None else "",
+        "reduction": reduction_text(row),
         "reason": row["reason"],
     }
 

@@ -13,7 +13,8 @@ from xpbench.decide.estimate import Estimate, capped_away, estimate, waiting, wi
 from xpbench.decide.futility import chance_left
 from xpbench.decide.looks import FoundLook, Look, closing_of, standing
 from xpbench.decide.margins import judge_margin
-from xpbench.decide.row import GuardrailState, Row, RowVerdict, Sensitivity, number
+from xpbench.decide.row import GuardrailState, Row, RowVerdict, SavedBy, Sensitivity, number
+from xpbench.decide.saved import saved_of
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, GroupSequential, Sequential, Variant
 from xpbench.plan.methods import MATCHED, POWER, VERDICTS, WHOLE
@@ -301,8 +302,20 @@ def _row(
         min_lift=metric.min_lift,
         sensitivity=_sensitivity(plan, summary, item, corrected, dimension, slice_),
         equivalent=same,
+        saved_by=() if dimension or est.reduction is None else _saved_by(plan, summary, item),
         chance_left=None if dimension else _chance_left(plan, item, effect.effect, corrected.alpha),
     )
+
+
+def _saved_by(plan: Plan, summary: Summary, item: _Item) -> tuple[SavedBy, ...]:
+    """What each source of covariates takes out, where several do; of one it is the row's own reduction."""
+    cells = [summary.cell(item.metric.key, v) for v in (plan.control.key, item.variant.key)]
+    if any(c is None for c in cells):
+        return ()
+    found = saved_of(item.metric, item.variant.key, *cells)  # type: ignore[arg-type]
+    if len(found) < 2:
+        return ()
+    return tuple(SavedBy(s.source, number(s.alone) or 0.0, number(s.more) or 0.0) for s in found)
 
 
 def _chance_left(plan: Plan, item: _Item, effect: float, alpha: float) -> float | None:

@@ -371,6 +371,7 @@ class Readout(Shows):
         stamps = f" [{', '.join(self.stamps)}]" if self.stamps else ""
         lines = [f"Readout({self.key}: {self.headline} by {', '.join(r.rows)}{stamps})", f"  {r.because}"]
         lines += [f"  {line_of(row)}" for row in self.rows]
+        lines += [f"  ⇣ {shown(row.label)[1:-1]}: {saved_line(row)}" for row in self.rows if row.saved_by]
         lines += [f"  ◷ {sentence}" for sentence in self.over_time]
         lines += [f"  → {line}" for line in self.what_now.lines]
         return "\n".join(lines)
@@ -413,6 +414,12 @@ def line_of(row: Row) -> str:
     word = verdicts.word_of(plain)
     ended = f": {word}" if word in (verdicts.NO_EFFECT, verdicts.WORSE_WITHIN) else ""
     return f"{verdicts.mark_of(plain)[0]} {row.role:<9} {row.metric} [{row.variant}] {said}{p}{ended}"
+
+
+def saved_line(row: Row) -> str:
+    """What covariates take out of a row's variance, each source alone."""
+    each = ", ".join(f"{shown(s.source)[1:-1]} {numbers.percent(s.alone, 0)}" for s in row.saved_by)
+    return f"covariates take {numbers.percent(row.variance_reduction or 0.0, 0)} of the variance ({each}, each alone)"
 
 
 def what_now_html(now: WhatNow) -> str:

@@ -90,6 +90,13 @@ def compare_row(
             notes.differs(f"estimates, {where}, {name}", expected, found)
     if mass is not None and not is_left(ours):
         _compare_posterior(notes, where, ours, theirs, mass)
+    if "saved_by" in ours and "saved_by" in theirs:
+        sources = [s["source"] for s in ours["saved_by"]]
+        notes.same(f"estimates, {where}, sources of covariates", sources, [s["source"] for s in theirs["saved_by"]])
+        for mine, other in zip(ours["saved_by"], theirs["saved_by"], strict=False):
+            for name in ("alone", "more"):
+                if not near(mine[name], other[name], 1.0):
+                    notes.differs(f"estimates, {where}, {mine['source']}, {name}", mine[name], other[name])
     for name, other, p in ours.get("sensitivity", ()):
         match = next((s for s in theirs["sensitivity"] if s["name"] == name), None)
         if match is None:

@@ -22,7 +22,7 @@ _ROW = dict.fromkeys(_ROW_FIELDS)
 _SENSITIVITY = dict.fromkeys(
     ("name", "effect", "ci_low", "ci_high", "lift", "lift_low", "lift_high", "p_value", "status", "note")
 )
-_ROWS: J = [{**_ROW, "sensitivity": [_SENSITIVITY]}]
+_ROWS: J = [{**_ROW, "sensitivity": [_SENSITIVITY], "saved_by": [dict.fromkeys(("source", "alone", "more"))]}]
 _CELL = {**dict.fromkeys(("metric", "variant", "form", "n", "dimension", "slice")), "columns": [None], "mean": [None]}
 _TEXTS = ("source", "fingerprint", "rows", "first_exposure", "last_exposure", "data_until", "engine", "schema")
 _SUMMARY = {
