@@ -9955,16 +9955,28 @@ def planned_chance(plan: Mapping[str, Any], *, rails: bool = False) -> float | N
     return passes * (math.prod(wins) if policy.get("ship_when") == "all_primaries" else 1.0 - missed)
 
 
-def _power(plan: Mapping[str, Any]) -> str:
-    """How often the plan's own rule would have won by its own numbers, on record."""
+def giving_up_said(price: Mapping[str, Any]) -> str:
+    """What the futility row of a plan costs, and what it saves."""
+    lost = (price["power_without"] - price["power"]) * 100.0
+    points = f"{fixed(lost, 1 if lost >= 0.05 else 2)} points of power"
+    return (
+        f"Giving up where less than {share_text(price['floor'])} is left costs {points}: "
+        f"{percent(price['power'], 1)} in place of {percent(price['power_without'], 1)}. Where nothing changes, "
+        f"{chance_text(price['gives_up'])} of runs end early, at {percent(price['units'], 0)} of the units on average."
+    )
+
+
+def _power(plan: Mapping[str, Any], price: Mapping[str, Any] | None) -> str:
+    """How often the plan's own rule would have won by its own numbers, on record, and what giving up early costs of it."""
+    gives_up = "" if price is None else f" {giving_up_said(price)}"
     found = planned_chance(plan, rails=True) or planned_chance(plan)
     if found is None:
-        return "The plan says nothing of its power."
+        return f"The plan says nothing of its power.{gives_up}"
     wanted = plan["planning"]["power"]
     low = ", less than it asked for" if found < wanted - 0.005 else ""
     return (
         f"By its own numbers the rule ships it in {chance_text(found)} of cases if its hypothesis holds{low} "
-        f"({share_text(wanted)} planned)."
+        f"({share_text(wanted)} planned).{gives_up}"
     )
 
 
@@ -10024,7 +10036,7 @@ def run_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[s
         ],
         "pictures": any(_picture(v) for v in plan["variants"]),
         "planned": _planned(readout),
-        "power": _power(plan),
+        "power": _power(plan, readout.get("futility")),
         "money": money(readout),
         "links": [
             {"title": named(link["title"]), "url": link["url"]}
@@ -10566,17 +10578,6 @@ def _no_effect(plan: Mapping[str, Any], readout: Mapping[str, Any], row: Mapping
     )
     takes = ("More units would narrow the interval and not change the answer. Put the effort into another idea.",)
     return WhatNow("ship none", "", why, takes, "", _decide(plan, "ship-none"), "Decide …")
-
-
-def giving_up_said(price: Mapping[str, Any]) -> str:
-    """What the futility row of a plan costs, and what it saves."""
-    lost = (price["power_without"] - price["power"]) * 100.0
-    points = f"{fixed(lost, 1 if lost >= 0.05 else 2)} points of power"
-    return (
-        f"Giving up where less than {share_text(price['floor'])} is left costs {points}: "
-        f"{percent(price['power'], 1)} in place of {percent(price['power_without'], 1)}. Where nothing changes, "
-        f"{chance_text(price['gives_up'])} of runs end early, at {percent(price['units'], 0)} of the units on average."
-    )
 
 
 def _hopeless(

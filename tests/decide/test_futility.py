@@ -182,6 +182,8 @@ def test_a_memo_says_what_is_left_and_verifies(tmp_path, lift, row):
         assert giving_up_said(readout.futility.to_dict()) in now.takes
     experiment.decide(readout, "ship none" if row == "R14" else "iterate", because="a test", by="tests")
     memo = experiment.memo()
+    assert giving_up_said(readout.futility.to_dict()) in repr(readout)
+    assert "points of power" in json.dumps(memo.payload["page"], ensure_ascii=False)
     report = xp.verify(memo.save(tmp_path / "memo.html"))
     assert report.differences == (), report
     assert any("giving up" in c for c in report.checked)

@@ -16,7 +16,7 @@ from xpbench.decide.recommend import Recommendation
 from xpbench.decide.row import Row, frame
 from xpbench.decide.seal import Due
 from xpbench.decide.segments import SegmentResult
-from xpbench.decide.whatnow import WhatNow, what_now
+from xpbench.decide.whatnow import WhatNow, giving_up_said, what_now
 from xpbench.errors import shown
 from xpbench.health.check import Check
 from xpbench.lazy import upstairs
@@ -373,6 +373,7 @@ class Readout(Shows):
         lines += [f"  {line_of(row)}" for row in self.rows]
         lines += [f"  ⇣ {shown(row.label)[1:-1]}: {saved_line(row)}" for row in self.rows if row.saved_by]
         lines += [f"  ◷ {sentence}" for sentence in self.over_time]
+        lines += [f"  ⊘ {giving_up_said(self.futility.to_dict())}"] if self.futility is not None else []
         lines += [f"  → {line}" for line in self.what_now.lines]
         return "\n".join(lines)
 
