@@ -500,7 +500,7 @@ _ROW_FIELDS = (
     *("metric", "label", "kind", "role", "direction", "variant", "n_control", "n", "mean_control", "mean", "effect"),
     *("ci_low", "ci_high", "lift", "lift_low", "lift_high", "p_value", "status", "reason", "p_adjusted", "alpha"),
     *("verdict", "matters", "too_small", "guardrail", "margin", "margin_scale", "margin_p_value", "chance", "risk"),
-    *("variance_reduction", "is_proportion", "se", "min_lift", "equivalent", "chance_left"),
+    *("variance_reduction", "is_proportion", "se", "min_lift", "equivalent", "chance_left", "last_q"),
 )
 _ROW = dict.fromkeys(_ROW_FIELDS)
 _SENSITIVITY = dict.fromkeys(
@@ -3167,6 +3167,8 @@ def boundary_of(information: tuple[float, ...], spending: str, final: bool) -> B
 
 NEXT_LOOK = 2e-3
 """Information by which the next look is ahead at least."""
+MOST_LOOKS_AHEAD = 60
+"""Looks over which the multiplier of the last one is named."""
 CHANCES_CLOSE = 1e-6
 """How near two ways of integrating the same chance come."""
 
@@ -3199,6 +3201,21 @@ def check_futility(notes: Notes, readout: J) -> None:
         _near_chance(notes, place, own, row.get("chance_left"))
     if len(notes.differences) == before:
         notes.checked.append("the chance that is left at this look, and what giving up costs")
+
+
+def last_multiplier(plan: J, boundary: Boundary | None, level: float) -> float | None:
+    """Multiplier of the last planned look, over the looks so far and those ahead.
+
+    None where none is ahead or too many are; NaN where some are so close that the engine has the last word.
+    """
+    if boundary is None or boundary.final or plan["model"].get("beyond"):
+        return None
+    looks = [float(t) for t in plan["model"].get("looks", (0.5, 1.0))]
+    every = (*boundary.information, *(t for t in looks if t > boundary.information[-1] + NEXT_LOOK))
+    if len(every) == len(boundary.information) or len(every) > MOST_LOOKS_AHEAD:
+        return None
+    whole = boundary_of(every, boundary.spending, True)
+    return whole.q(level) if whole.is_light else math.nan
 
 
 def _near_chance(notes: Notes, where: str, ours: float | None, theirs: J) -> None:
@@ -4219,6 +4236,7 @@ def _row(
     if held is not None and end:
         row |= {"guardrail": held["guardrail"], "matters": held["matters"]}
         row["equivalent"] = None if row["equivalent"] is None else False
+    row["last_q"] = last_multiplier(plan, design.boundary, level) if metric["role"] == "primary" else None
     row["saved_by"] = [] if est.reduction is None else saved_by(metric, *cells)
     row["sensitivity"] = []
     if early and held is None and p_adjusted <= alpha:
@@ -5653,7 +5671,7 @@ _WORDS = (
 )
 _BY_ENGINE = (
     *("ci_low", "ci_high", "lift_low", "lift_high", "alpha", "margin_p_value", "p_value", "p_adjusted"),
-    *("verdict", "matters", "too_small", "guardrail", "equivalent", "status", "effect", "lift"),
+    *("verdict", "matters", "too_small", "guardrail", "equivalent", "status", "effect", "lift", "last_q"),
 )
 """Fields that follow from a boundary over looks too many or too close to be integrated in a moment."""
 _LIFTS = ("lift", "lift_low", "lift_high")
@@ -5706,6 +5724,12 @@ def compare_row(
             notes.differs(f"estimates, {where}, {name}", expected, found)
     if mass is not None and not is_left(ours):
         _compare_posterior(notes, where, ours, theirs, mass)
+    last = ours.get("last_q")
+    if theirs.get("last_q") is not None and "last_q" not in skip:
+        if last is not None and math.isnan(last):
+            _leave(notes, f"the last multiplier of {where}, over looks that are very close")
+        elif not near(last, theirs["last_q"], 1.0):
+            notes.differs(f"estimates, {where}, last multiplier", last, theirs["last_q"])
     if "saved_by" in ours and "saved_by" in theirs:
         sources = [s["source"] for s in ours["saved_by"]]
         notes.same(f"estimates, {where}, sources of covariates", sources, [s["source"] for s in theirs["saved_by"]])
@@ -10280,7 +10304,11 @@ def _promising(plan: Mapping[str, Any], row: Mapping[str, Any], seen: float, err
     model, pair = plan["model"], row["n_control"] + row["n"]
     if model["kind"] not in ("frequentist", "group_sequential") or model.get("beyond") or seen <= 0.0:
         return ""
-    q = multiplier_at(plan, row["alpha"], pair * times, _share(plan, row["variant"]))
+    q = row.get("last_q")
+    if model["kind"] == "frequentist":
+        q = multiplier_at(plan, row["alpha"], pair * times, _share(plan, row["variant"]))
+    if q is None:
+        return ""
 
     def crosses(more: float, *, lift: float = seen, side: float = 1.0) -> float:
         return chance_from_here(side * lift, side * seen, error, more, q * error / math.sqrt(more))

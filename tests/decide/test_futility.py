@@ -19,6 +19,7 @@ from xpbench.plan.design import Decision
 from xpbench.stats.spending import q_group
 from xpbench.verifier import Notes
 from xpbench.verifier.futility import check_futility
+from xpbench.verifier.numbers import check_estimates
 from xpbench.verifier.rule import rule as second_rule
 from xpbench.views.card import PlanCard
 
@@ -188,6 +189,11 @@ def test_a_memo_says_what_is_left_and_verifies(tmp_path, lift, row):
     assert report.differences == (), report
     assert any("giving up" in c for c in report.checked)
     payload = json.loads(json.dumps(memo.payload))
+    forged = json.loads(json.dumps(payload))
+    forged["readout"]["rows"][0]["last_q"] -= 1e-6
+    notes = Notes()
+    check_estimates(notes, forged["readout"])
+    assert [d.part for d in notes.differences] == ["estimates, spent for beta, last multiplier"]
     for change in ("row", "price", "gone"):
         forged = json.loads(json.dumps(payload))
         match change:

@@ -13,6 +13,7 @@ from tests.builders import make_plan, metric
 from xpbench.decide.chances import chance_from_here
 from xpbench.decide.whatnow import _promising, what_now
 from xpbench.stats.rest import conditional_power, extension
+from xpbench.stats.spending import q_group
 
 Q = float(norm.isf(0.025))
 
@@ -58,11 +59,11 @@ def units_of(text):
     return int(text.split("One last look at ")[1].split(" unit")[0].replace(",", ""))
 
 
-def said(z, t=0.5, model=None, horizon=20_000):
+def said(z, t=0.5, model=None, horizon=20_000, last_q=None):
     plan = make_plan(
         [metric("m", "conversion", event="M")], lift=0.2, model=model or {"kind": "frequentist"}, horizon={"units": horizon}
     )
-    row = {"n_control": int(t * horizon / 2), "n": int(t * horizon / 2), "variant": "beta", "alpha": 0.05}
+    row = {"n_control": int(t * horizon / 2), "n": int(t * horizon / 2), "variant": "beta", "alpha": 0.05, "last_q": last_q}
     return _promising(plan.to_dict(), row, z * 0.01, 0.01, 1.0 / t, int(t * horizon))
 
 
@@ -88,7 +89,13 @@ def test_an_end_beyond_two_horizons_is_not_offered():
     assert units_of(said(1.39)) <= 40_000
     assert not said(1.6, model={"kind": "sequential", "n_opt": 20_000})
     assert not said(1.6, model={"kind": "group_sequential", "looks": [0.5, 1.0], "beyond": 0.1})
-    assert said(1.6, model={"kind": "group_sequential", "looks": [0.5, 1.0]})
+    planned = {"kind": "group_sequential", "looks": [0.5, 1.0]}
+    assert "(1.97)" in said(1.6, model=planned, last_q=1.9686)
+    assert not said(1.6, model=planned)  # of a readout from before this number
+
+
+def plan_share(readout, plan):
+    return sum(readout["summary"]["units"].values()) / plan.horizon.units
 
 
 def test_what_now_says_it_at_an_interim_look():
@@ -97,6 +104,10 @@ def test_what_now_says_it_at_an_interim_look():
     for seed in range(30):
         plan, world = planted().changed(model=model), World(np.random.default_rng(seed), lift=0.07)
         world.draw(plan.horizon.units // 2)
-        now = what_now(plan.to_dict(), read(plan, world.summary()))
+        readout = read(plan, world.summary())
+        assert readout["rows"][0]["last_q"] == pytest.approx(
+            q_group(0.05, [plan_share(readout, plan), 1.0], "obrien_fleming")[-1]
+        )
+        now = what_now(plan.to_dict(), readout)
         seen += "promising" in " ".join(now.takes)
     assert 0 < seen < 30

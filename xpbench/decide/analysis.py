@@ -10,7 +10,7 @@ from xpbench.data.summary import SourceForm, Summary
 from xpbench.decide.bayesian import read_posterior
 from xpbench.decide.designs import Grouped, PlannedAnytime, PlannedDesign, Shared, design_of
 from xpbench.decide.estimate import Estimate, capped_away, estimate, waiting, with_noise
-from xpbench.decide.futility import chance_left
+from xpbench.decide.futility import chance_left, last_multiplier
 from xpbench.decide.looks import FoundLook, Look, closing_of, standing
 from xpbench.decide.margins import judge_margin
 from xpbench.decide.row import GuardrailState, Row, RowVerdict, SavedBy, Sensitivity, number
@@ -302,6 +302,7 @@ def _row(
         min_lift=metric.min_lift,
         sensitivity=_sensitivity(plan, summary, item, corrected, dimension, slice_),
         equivalent=same,
+        last_q=None if dimension else _last_q(plan, item, corrected.alpha),
         saved_by=() if dimension or est.reduction is None else _saved_by(plan, summary, item),
         chance_left=None if dimension else _chance_left(plan, item, effect.effect, corrected.alpha),
     )
@@ -316,6 +317,15 @@ def _saved_by(plan: Plan, summary: Summary, item: _Item) -> tuple[SavedBy, ...]:
     if len(found) < 2:
         return ()
     return tuple(SavedBy(s.source, number(s.alone) or 0.0, number(s.more) or 0.0) for s in found)
+
+
+def _last_q(plan: Plan, item: _Item, alpha: float) -> float | None:
+    """The multiplier that an interim result of a primary metric has to reach at the end."""
+    design = item.design
+    if item.methods < MATCHED or item.metric.role != "primary" or not isinstance(design, Grouped) or design.final:
+        return None
+    found = last_multiplier(plan, design.information, alpha)
+    return None if found is None else number(found)
 
 
 def _chance_left(plan: Plan, item: _Item, effect: float, alpha: float) -> float | None:

@@ -73,6 +73,27 @@ def chance_left(
     return conditional_power(sign * effect / se, t=now, looks=ahead, bounds=bounds, drift=lift / (error * now**0.5)).up
 
 
+MOST = 60
+"""Looks over which the multiplier of the last one is integrated for a row."""
+
+
+def last_multiplier(plan: Plan, information: Sequence[float], level: float) -> float | None:
+    """Multiplier of the last planned look, over the looks so far and those ahead; None where none is ahead or too many are.
+
+    Args:
+        plan: Group-sequential, without a share of the level beyond the horizon.
+        information: Shares at the looks so far, this one last.
+        level: Two-sided level of the row.
+    """
+    model = plan.model
+    if not isinstance(model, GroupSequential) or model.beyond is not None:
+        return None
+    ahead = [t for t in model.looks if t > information[-1] + NEXT]
+    if not ahead or len(information) + len(ahead) > MOST:
+        return None
+    return q_group(level, [*information, *ahead], model.spending, final=True)[-1]
+
+
 def price_of(plan: Plan) -> Price | None:
     """What the futility row costs in power; None where the plan has none, or names no lift.
 

@@ -131,6 +131,8 @@ class Row:
             names no such lift, for guardrails, and before the fourth edition of the methods.
         chance_left: Chance that a planned look ahead wins if the lift is as planned; None for plans without a futility row,
             for other roles, and where nothing is ahead.
+        last_q: Multiplier of the plan's last look at this row's level, for a primary metric of a group-sequential plan before
+            that look; else None.
         saved_by: What each source of covariates takes out of the variance, where there are two or more; else empty.
     """
 
@@ -171,12 +173,13 @@ class Row:
     sensitivity: tuple[Sensitivity, ...] = field(default=())
     equivalent: bool | None = None
     chance_left: float | None = None
+    last_q: float | None = None
     saved_by: tuple[SavedBy, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by name; the last three where they are asked for, so that older readouts keep their bytes."""
+        """The fields by name; the last four where they are asked for, so that older readouts keep their bytes."""
         out = {name: getattr(self, name) for name in self.__slots__}
-        for name in ("equivalent", "chance_left"):
+        for name in ("equivalent", "chance_left", "last_q"):
             if out[name] is None:
                 del out[name]
         out["sensitivity"] = [s.to_dict() for s in self.sensitivity]

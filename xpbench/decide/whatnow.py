@@ -666,7 +666,11 @@ def _promising(plan: Mapping[str, Any], row: Mapping[str, Any], seen: float, err
     model, pair = plan["model"], row["n_control"] + row["n"]
     if model["kind"] not in ("frequentist", "group_sequential") or model.get("beyond") or seen <= 0.0:
         return ""
-    q = chances.multiplier_at(plan, row["alpha"], pair * times, _share(plan, row["variant"]))
+    q = row.get("last_q")
+    if model["kind"] == "frequentist":
+        q = chances.multiplier_at(plan, row["alpha"], pair * times, _share(plan, row["variant"]))
+    if q is None:
+        return ""
 
     def crosses(more: float, *, lift: float = seen, side: float = 1.0) -> float:
         return chances.chance_from_here(side * lift, side * seen, error, more, q * error / math.sqrt(more))

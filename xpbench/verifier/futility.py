@@ -16,6 +16,8 @@ from xpbench.verifier.report import J, Notes
 
 NEXT_LOOK = 2e-3
 """Information by which the next look is ahead at least."""
+MOST_LOOKS_AHEAD = 60
+"""Looks over which the multiplier of the last one is named."""
 CHANCES_CLOSE = 1e-6
 """How near two ways of integrating the same chance come."""
 
@@ -48,6 +50,21 @@ def check_futility(notes: Notes, readout: J) -> None:
         _near_chance(notes, place, own, row.get("chance_left"))
     if len(notes.differences) == before:
         notes.checked.append("the chance that is left at this look, and what giving up costs")
+
+
+def last_multiplier(plan: J, boundary: Boundary | None, level: float) -> float | None:
+    """Multiplier of the last planned look, over the looks so far and those ahead.
+
+    None where none is ahead or too many are; NaN where some are so close that the engine has the last word.
+    """
+    if boundary is None or boundary.final or plan["model"].get("beyond"):
+        return None
+    looks = [float(t) for t in plan["model"].get("looks", (0.5, 1.0))]
+    every = (*boundary.information, *(t for t in looks if t > boundary.information[-1] + NEXT_LOOK))
+    if len(every) == len(boundary.information) or len(every) > MOST_LOOKS_AHEAD:
+        return None
+    whole = boundary_of(every, boundary.spending, True)
+    return whole.q(level) if whole.is_light else math.nan
 
 
 def _near_chance(notes: Notes, where: str, ours: float | None, theirs: J) -> None:

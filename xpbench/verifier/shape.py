@@ -16,7 +16,7 @@ _ROW_FIELDS = (
     *("metric", "label", "kind", "role", "direction", "variant", "n_control", "n", "mean_control", "mean", "effect"),
     *("ci_low", "ci_high", "lift", "lift_low", "lift_high", "p_value", "status", "reason", "p_adjusted", "alpha"),
     *("verdict", "matters", "too_small", "guardrail", "margin", "margin_scale", "margin_p_value", "chance", "risk"),
-    *("variance_reduction", "is_proportion", "se", "min_lift", "equivalent", "chance_left"),
+    *("variance_reduction", "is_proportion", "se", "min_lift", "equivalent", "chance_left", "last_q"),
 )
 _ROW = dict.fromkeys(_ROW_FIELDS)
 _SENSITIVITY = dict.fromkeys(
