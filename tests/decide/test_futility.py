@@ -132,6 +132,14 @@ def test_card_names_the_price():
     assert "would win with a chance below" in PlanCard(draft).to_text()
 
 
+def test_power_names_the_price_next_to_its_chances():
+    with_row, without = (xp.power(plan_of(floor=f, planning={"baselines": {"m": 0.2}})) for f in (0.1, None))
+    assert with_row.ships == without.ships  # by the rule without the row; what the row takes is the next sentence
+    assert set(with_row.sentences) - set(without.sentences) == {giving_up_said(with_row.futility.to_dict())}
+    assert "futility" not in without.to_dict()
+    assert with_row.to_dict()["futility"]["power"] < with_row.ships["beta"]
+
+
 @pytest.mark.parametrize(
     ("more", "word"),
     [
