@@ -1,4 +1,4 @@
-"""Does every method keep its promise? Seeded simulations S01–S22 with target bands and Monte-Carlo error.
+"""Does every method keep its promise? Seeded simulations S01–S28 with target bands and Monte-Carlo error.
 
     python -m benchmarks.calibration --replications 4000 --jobs 2
 
@@ -26,6 +26,7 @@ import scipy
 import scipy.stats
 
 from benchmarks.report import header
+from xpbench.decide.whatnow import _promising
 from xpbench.stats.batch import pairs_of, results
 from xpbench.stats.batch_cuped import adjusted_pairs
 from xpbench.stats.bayes import beta_posterior, posterior_lift
@@ -40,7 +41,7 @@ from xpbench.stats.multipliers import Mixture, q_mixture
 from xpbench.stats.pairs import Pair, cluster_pair
 from xpbench.stats.planning import Scenario, sample_size
 from xpbench.stats.proportion import EventCounts, is_tiny, p_score, score_effect
-from xpbench.stats.rest import extension, fixed_evidence
+from xpbench.stats.rest import extension, fixed_evidence, futility, smallest_found
 from xpbench.stats.shrinking import portfolio_prior, shrunk
 from xpbench.stats.simulate import simulate
 from xpbench.stats.spending import q_group
@@ -632,10 +633,61 @@ def s26(rng: np.random.Generator, reps: int) -> Iterator[Line]:
     yield Line("S26", "variance of the adjusted effect / post-stratified by hand", ratio, 0.97, 1.03, 0.005, reps)
 
 
+def s27(rng: np.random.Generator, reps: int) -> Iterator[Line]:
+    """Giving up below a floor of 10 %: the level whoever follows it, and the power and units that the plan names."""
+    looks = (0.25, 0.5, 0.75, 1.0)
+    for spending in ("obrien_fleming", "pocock"):
+        bounds = np.array(q_group(0.05, looks, spending))
+        drift = smallest_found(0.8, looks=looks, bounds=bounds.tolist())
+        rule = futility(0.1, looks=looks, bounds=bounds.tolist(), drift=drift)
+        stops = np.array([*rule.stops, -np.inf])
+        for what, mean in (("no effect", 0.0), ("the planned effect", drift)):
+            z = (rng.normal(size=(reps, 4)) * 0.5 + mean * 0.25).cumsum(axis=1) / np.sqrt(looks)
+            ends = (np.abs(z) >= bounds) | (z <= stops)
+            at = np.where(ends.any(axis=1), ends.argmax(axis=1), 3)
+            last = z[np.arange(reps), at]
+            if mean == 0.0:
+                ignored = (np.abs(z) >= bounds).any(axis=1)
+                yield share("S27", f"{spending}, type I of who goes on all the same", ignored, 0.045, 0.055)
+                yield share("S27", f"{spending}, type I of who gives up", np.abs(last) >= bounds[at], 0.0, 0.05)
+                used = np.array(looks)[at]
+                yield Line(
+                    "S27", f"{spending}, units where nothing changes / as the plan says", float(used.mean()) / rule.units_null,
+                    0.99, 1.01, float(used.std() / math.sqrt(reps) / rule.units_null), reps,
+                )  # fmt: skip
+            else:
+                won = last >= bounds[at]
+                yield share("S27", f"{spending}, power at {what}, {rule.power:.4f} by the plan", won, rule.power, rule.power)
+
+
+def s28(rng: np.random.Generator, reps: int) -> Iterator[Line]:
+    """A later end where what now offers one, at two moments of a fixed plan: the level, and that power is not lost."""
+    q = float(scipy.stats.norm.isf(0.025))
+    for t in (0.3, 0.6):
+        for what, mean, low, high in (("type I", 0.0, 0.045, 0.055), ("power at 80 %", q + 0.8416212, 0.8, 0.86)):
+            first = rng.normal(size=reps) * math.sqrt(t) + mean * t
+            whole = first + rng.normal(size=reps) * math.sqrt(1 - t) + mean * (1 - t)
+            seen = first / math.sqrt(t)
+            until = np.array([later_end(float(z), t, q) for z in seen])
+            more = whole + rng.normal(size=reps) * np.sqrt(until - 1) + mean * (until - 1)
+            found = more / np.sqrt(until)
+            hits = np.abs(found) >= q if mean == 0.0 else found >= q
+            yield share("S28", f"later end where promising, read at {t:.0%}: {what}", hits, low, high)
+
+
+def later_end(z: float, t: float, q: float) -> float:
+    """The end that what now offers, as a share of the horizon; 1 where it offers none."""
+    plan = {"model": {"kind": "frequentist"}, "planning": {"power": 0.8}, "variants": [{"key": "b", "split": 1.0}]}
+    row = {"n_control": 0, "n": 10**6, "variant": "b", "alpha": 2 * float(scipy.stats.norm.sf(q))}
+    text = _promising(plan, row, z, 1.0, 1.0 / t, round(1e6 * t))
+    return int(text.split("One last look at ")[1].split(" unit")[0].replace(",", "")) / 1e6 if text else 1.0
+
+
 SIMULATIONS: dict[str, Callable[[np.random.Generator, int], Iterator[Line]]] = {
     "s01": s01, "s01_score": s01_score, "s02_s03": s02_s03, "s04_s05": s04_s05, "s06": s06, "s07": s07, "s08": s08, "s09": s09,
     "s10_s11": s10_s11, "s12": s12, "s13": s13, "s14": s14, "s15": s15, "s16": s16, "s17": s17,
     "s18": s18, "s19": s19, "s20": s20, "s21": s21, "s22": s22, "s23": s23, "s24": s24, "s25": s25, "s26": s26,
+    "s27": s27, "s28": s28,
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
-"""What the designs find and how often they alarm: daily looks, an uneven split, guardrails, an early stop.
+"""What the designs find and how often they alarm: daily looks, an uneven split, guardrails, an early stop, and what p costs.
 
     python -m benchmarks.designs [runs]
+    python -m benchmarks.designs speed      how long 28 looks at ten metrics take, into results/design-speed.json
 
 Daily looks and mean units are exact (recursive integration); everything else is simulated on sums of units. The world of daily
 looks is that of docs/proof/peers.md: 100 units a day, 28 days, a rate of 20 %, a lift of 15 %.
@@ -8,8 +9,11 @@ looks is that of docs/proof/peers.md: 100 units a day, 28 days, a rate of 20 %, 
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -138,7 +142,7 @@ def stops(runs: int, rng: np.random.Generator) -> list[dict[str, Any]]:
     """After four looks: how often raw and adjusted estimate are above the truth, and the interval holds it."""
     looks, out = [0.25, 0.5, 0.75, 1.0], []
     for name in ("obrien_fleming", "pocock", "reflection"):
-        bounds = np.array(q_group(ALPHA, looks, name))  # type: ignore[arg-type]
+        bounds = np.array(q_group(ALPHA, looks, name))
         for drift in (2.0, 3.0):
             steps = rng.normal(size=(runs, 4)) * 0.5 + drift * 0.25
             z = steps.cumsum(1) / np.sqrt(looks)
@@ -155,7 +159,64 @@ def stops(runs: int, rng: np.random.Generator) -> list[dict[str, Any]]:
     return out
 
 
+def readout_of(spending: str, look: int, metrics: int = 10) -> tuple[Any, Any, list[int]]:
+    """A plan that is read at 28 looks, the sums at one of them, and the units at the looks before."""
+    from tests.builders import make_plan, metric
+    from xpbench.data.summary import Cell, Summary
+
+    keys = [f"m{i}" for i in range(metrics)]
+    plan = make_plan(
+        [metric(key, "count", "secondary" if i else "primary", event="M") for i, key in enumerate(keys)],
+        model={"kind": "group_sequential", "looks": LOOKS, "spending": spending},
+        horizon={"units": 28_000},
+    )
+    rng, n = np.random.default_rng(look), 500 * look
+    cells = [
+        Cell(key, variant, "value", ("value",), n, (5.0 + float(rng.normal(0, n**-0.5)),), ((1.0,),))
+        for key in keys
+        for variant in ("control", "beta")
+    ]
+    summary = Summary("events", "0" * 64, 2 * n, {"control": n, "beta": n}, tuple(cells))
+    return plan, summary, [1_000 * i for i in range(1, look)]
+
+
+def seconds(spending: str) -> dict[str, Any]:
+    """Processor time of the first readout at look 28 in a fresh process, and of each of all 28 in turn; ten metrics."""
+    from xpbench.decide.analysis import analyse
+
+    plan, summary, before = readout_of(spending, 28)
+    start = time.process_time()
+    analyse(plan, summary, earlier_units=before)
+    last = time.process_time() - start
+    made = [readout_of(spending, look) for look in range(2, 28)]
+    start = time.process_time()
+    for plan, summary, before in made:
+        analyse(plan, summary, earlier_units=before)
+    return {"design": spending, "look_28": last, "mean_of_looks_2_to_27": (time.process_time() - start) / len(made)}
+
+
+def speed() -> None:
+    """`seconds` of each design in a process of its own, the best of three."""
+    rows = []
+    for name in ("obrien_fleming", "pocock", "reflection"):
+        code = f"import json; from benchmarks.designs import seconds; print(json.dumps(seconds({name!r})))"
+        tried = [
+            json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
+            for _ in range(3)
+        ]
+        rows.append(min(tried, key=lambda row: row["look_28"]))
+    write(
+        "design-speed",
+        {"metrics": 10, "seconds": rows},
+        command="python -m benchmarks.designs speed",
+        packages=("numpy", "scipy"),
+    )
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["speed"]:
+        speed()
+        sys.exit()
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     rng = np.random.default_rng(20_261_130)
     found: dict[str, Any] = {"daily": daily(), "uneven": uneven(runs, rng), "stops": stops(max(1_000, runs // 10), rng)}

@@ -383,6 +383,7 @@ PLAN_KEYS: J = {
         "unknown_variant": None,
     },
     "decision": {
+        "futility": None,
         "guardrail_alpha": None,
         "guardrails": None,
         "harm_alpha": None,
@@ -499,13 +500,13 @@ _ROW_FIELDS = (
     *("metric", "label", "kind", "role", "direction", "variant", "n_control", "n", "mean_control", "mean", "effect"),
     *("ci_low", "ci_high", "lift", "lift_low", "lift_high", "p_value", "status", "reason", "p_adjusted", "alpha"),
     *("verdict", "matters", "too_small", "guardrail", "margin", "margin_scale", "margin_p_value", "chance", "risk"),
-    *("variance_reduction", "is_proportion", "se", "min_lift", "equivalent"),
+    *("variance_reduction", "is_proportion", "se", "min_lift", "equivalent", "chance_left", "last_q"),
 )
 _ROW = dict.fromkeys(_ROW_FIELDS)
 _SENSITIVITY = dict.fromkeys(
     ("name", "effect", "ci_low", "ci_high", "lift", "lift_low", "lift_high", "p_value", "status", "note")
 )
-_ROWS: J = [{**_ROW, "sensitivity": [_SENSITIVITY]}]
+_ROWS: J = [{**_ROW, "sensitivity": [_SENSITIVITY], "saved_by": [dict.fromkeys(("source", "alone", "more"))]}]
 _CELL = {**dict.fromkeys(("metric", "variant", "form", "n", "dimension", "slice")), "columns": [None], "mean": [None]}
 _TEXTS = ("source", "fingerprint", "rows", "first_exposure", "last_exposure", "data_until", "engine", "schema")
 _SUMMARY = {
@@ -522,6 +523,7 @@ _SITUATION = dict.fromkeys(("primary", "deteriorated", "guardrails", "health", "
 _READOUT = {
     **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods", "headline")),
     "plan": PLAN_KEYS,
+    "futility": dict.fromkeys(("floor", "metric", "power", "power_without", "gives_up", "units")),
     "due": dict.fromkeys(("is_due", "is_adequate", "reason", "units", "units_needed", "days", "days_needed", "look", "looks")),
     "summary": _SUMMARY,
     "health": [{**dict.fromkeys(("name", "title", "status", "gate", "meaning", "next_step")), "evidence": {"*": ANY}}],
@@ -2599,6 +2601,34 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score, counts=counts)
 
 
+def source_of(label: str) -> str:
+    """Where a covariate comes from, in words: of `past.visits.before`, `is.platform.ios`, `before`, or a column."""
+    for mark, words in (("past.", "past of "), ("is.", "")):
+        if label.startswith(mark):
+            return words + label[len(mark) :].split(".")[0]
+    return "own past" if label.split(".")[0] in ("before", "seen") else label
+
+
+def saved_by(metric: J, c: J, t: J) -> list[dict[str, J]]:
+    """Share of the variance that each source takes out alone, and that would be missing without it; of two sources or more."""
+    subject, own = functional_of(metric, c["columns"])
+    names = [source_of(label) for label in c["columns"][own:]]
+    base = plain_pair(c, t, subject)
+
+    def share(wanted: set[str]) -> float:
+        xs = [own + i for i, name in enumerate(names) if name in wanted]
+        return cuped(c, t, subject, xs, base)[1] if xs else 0.0
+
+    every = set(names)
+    if len(every) < 2:
+        return []
+    whole = share(every)
+    return [
+        {"source": name, "alone": share({name}), "more": max(0.0, whole - share(every - {name}))}
+        for name in dict.fromkeys(names)
+    ]
+
+
 def with_noise(metric: J, found: Estimate, c: J | None, t: J | None) -> Estimate:
     """The estimate in which a variant whose units all have the same value takes its noise from the other one."""
     if found.pair.status != "separation" or found.share or c is None or t is None:
@@ -3130,6 +3160,239 @@ def _bound(mass: Sequence[tuple[float, float]], size: float, sd: float, amount: 
 def boundary_of(information: tuple[float, ...], spending: str, final: bool) -> Boundary:
     """One boundary for all rows of a readout: what one row has integrated serves the next."""
     return Boundary(information, spending, final)
+
+
+# -------------------------------------------------------------------------------------------------------------------- futility
+# The futility row of a plan a second time: the chance that is left at a look, and what the row costs in power.
+
+NEXT_LOOK = 2e-3
+"""Information by which the next look is ahead at least."""
+MOST_LOOKS_AHEAD = 60
+"""Looks over which the multiplier of the last one is named."""
+CHANCES_CLOSE = 1e-6
+"""How near two ways of integrating the same chance come."""
+
+Worth = Callable[[float], float]
+
+
+def check_futility(notes: Notes, readout: J) -> None:
+    """What each primary row says is left, and the price of the plan's futility row."""
+    plan, before = readout["plan"], len(notes.differences)
+    floor = plan.get("decision", {}).get("futility")
+    rows = [*readout["rows"], *(r for s in readout["segments"] for rows in s["slices"].values() for r in rows)]
+    if floor is None:
+        notes.same("futility, price", None, readout.get("futility"))
+        notes.same("futility, chance left", [], [r["metric"] for r in rows if r.get("chance_left") is not None])
+        return
+    looks = tuple(float(t) for t in plan["model"].get("looks", (0.5, 1.0)))
+    so_far = design_of(
+        plan, plan["variants"][0], units=sum(readout["summary"]["units"].values()), looks=readout["looks"]
+    ).boundary
+    every = looks if so_far is None else (*so_far.information, *(t for t in looks if t > so_far.information[-1] + NEXT_LOOK))
+    if not all(boundary_of(some, "", True).is_light for some in (looks, every)):
+        notes.left.append(f"the chance that is left, over {len(every)} looks, some very close")
+        notes.not_checked.append("the chance that is left and the price of giving up: too many looks, or some very close")
+        return
+    _check_price(notes, plan, floor, readout.get("futility"))
+    for row in rows:
+        place = f"futility, {row['metric']} for {row['variant']}, chance left"
+        whole = any(row is own for own in readout["rows"])
+        own = _left_for(plan, readout, row) if whole and row["role"] == "primary" else None
+        _near_chance(notes, place, own, row.get("chance_left"))
+    if len(notes.differences) == before:
+        notes.checked.append("the chance that is left at this look, and what giving up costs")
+
+
+def last_multiplier(plan: J, boundary: Boundary | None, level: float) -> float | None:
+    """Multiplier of the last planned look, over the looks so far and those ahead.
+
+    None where none is ahead or too many are; NaN where some are so close that the engine has the last word.
+    """
+    if boundary is None or boundary.final or plan["model"].get("beyond"):
+        return None
+    looks = [float(t) for t in plan["model"].get("looks", (0.5, 1.0))]
+    every = (*boundary.information, *(t for t in looks if t > boundary.information[-1] + NEXT_LOOK))
+    if len(every) == len(boundary.information) or len(every) > MOST_LOOKS_AHEAD:
+        return None
+    whole = boundary_of(every, boundary.spending, True)
+    return whole.q(level) if whole.is_light else math.nan
+
+
+def _near_chance(notes: Notes, where: str, ours: float | None, theirs: J) -> None:
+    fits = theirs is None if ours is None else isinstance(theirs, float | int) and abs(theirs - ours) <= CHANCES_CLOSE
+    if not fits:
+        notes.differs(where, ours, theirs)
+
+
+def _left_for(plan: J, readout: J, row: J) -> float | None:
+    looks, units = readout["looks"], sum(readout["summary"]["units"].values())
+    boundary = design_of(plan, plan["variants"][0], units=units, looks=looks).boundary
+    lift = _planned_lift_of(plan, row["metric"])
+    if boundary is None or boundary.final or lift is None or not row["se"] or row["effect"] is None or not row["mean_control"]:
+        return None
+    so_far, now = boundary.information, boundary.information[-1]
+    ahead = [t for t in plan["model"].get("looks", (0.5, 1.0)) if t > now + NEXT_LOOK]
+    if not ahead:
+        return None
+    error = row["se"] / abs(row["mean_control"]) * math.sqrt(now)
+    edges = _edges_of_win(plan, row["metric"], (*so_far, *ahead), row["alpha"], error)[len(so_far) :]
+    sign = 1 if row["direction"] == "increase" else -1
+    score = sign * row["effect"] / row["se"] * math.sqrt(now)
+    return _worths([now, *ahead], edges, lift / error, [-math.inf] * len(ahead))[0](score)
+
+
+def _planned_lift_of(plan: J, metric: str) -> float | None:
+    """The lift that the plan expects: of the hypothesis, else the smallest that matters."""
+    claims = [c["lift"] for c in plan["hypothesis"].get("then", ()) if c["metric"] == metric and c.get("lift")]
+    least = next(m for m in plan["metrics"] if m["key"] == metric).get("min_lift")
+    return abs(claims[0]) if claims else least or None
+
+
+def _edges_of_win(plan: J, metric: str, looks: Sequence[float], level: float, error: float) -> list[float]:
+    """Edge of the score at each look from which on it wins: the boundary, and far enough out to matter."""
+    least = next(m for m in plan["metrics"] if m["key"] == metric).get("min_lift")
+    policy, out = plan.get("decision", {}).get("practical", "estimate"), []
+    for i, t in enumerate(looks):
+        q = _multiplier_at_look(plan["model"]["spending"], tuple(looks[: i + 1]), level, final=i + 1 == len(looks))
+        needed = 0.0 if not least or policy == "none" else least * math.sqrt(t) / error
+        out.append((q + needed if policy == "interval" else max(q, needed)) * math.sqrt(t))
+    return out
+
+
+def _multiplier_at_look(spending: str, looks: tuple[float, ...], level: float, *, final: bool) -> float:
+    if spending == REFLECTION:
+        return normal_isf(level / 4) / math.sqrt(min(looks[-1], 1.0))
+    boundary: Boundary = boundary_of(looks, spending, final)
+    return boundary.q(level)
+
+
+def _worths(times: Sequence[float], edges: Sequence[float], drift: float, floors: Sequence[float]) -> list[Worth]:
+    """The chance of a win from a score at each time but the last, from the last look backwards.
+
+    Args:
+        times: Now, then the looks ahead.
+        edges: Of a win at each look ahead.
+        drift: Of the score.
+        floors: Score at or below which a look ahead gives up; the last has none.
+    """
+    out: list[Worth] = []
+    later: Worth | None = None
+    for k in range(len(edges) - 1, -1, -1):
+        sd, push, edge = math.sqrt(times[k + 1] - times[k]), drift * (times[k + 1] - times[k]), edges[k]
+        low = max(-edge, floors[k]) if k + 1 < len(edges) else -edge
+        places: list[tuple[float, float]] = []
+        if later is not None:
+            end = FAR * math.sqrt(times[k + 1]) + abs(drift) * times[k + 1]
+            first, last = max(low, -end), min(edge, end)
+            if last > first:
+                width = 1.5 * min(sd, math.sqrt(times[k + 2] - times[k + 1]))
+                count = max(1, min(math.ceil((last - first) / width), 200))
+                nodes = panels([first + (last - first) * j / count for j in range(count + 1)], 12)
+                places = [(x, w * later(x)) for x, w in nodes]
+        later = _worth_of(sd, push, edge, places)
+        out.append(later)
+    return out[::-1]
+
+
+def _worth_of(sd: float, push: float, edge: float, places: Sequence[tuple[float, float]]) -> Worth:
+    scale = 1 / (sd * math.sqrt(2 * math.pi))
+
+    def worth(score: float) -> float:
+        centre = score + push
+        going_on = math.fsum(v * math.exp(-0.5 * ((x - centre) / sd) ** 2) for x, v in places if abs(x - centre) < FAR * sd)
+        return normal_tail((edge - centre) / sd) + scale * going_on
+
+    return worth
+
+
+def _check_price(notes: Notes, plan: J, floor: float, told: J) -> None:
+    primaries = [m for m in plan["metrics"] if m["role"] == "primary"]
+    metric = next((m for m in primaries if _planned_lift_of(plan, m["key"])), None)
+    if metric is None or not isinstance(told, dict):
+        notes.same("futility, price", None if metric is None else metric["key"], told)
+        return
+    lift, looks = _planned_lift_of(plan, metric["key"]) or 0.0, [float(t) for t in plan["model"].get("looks", (0.5, 1.0))]
+    count = len(primaries) * (len(plan["variants"]) - 1 + len(plan.get("dropped") or ()))
+    level = alpha_of(plan) / (1 if plan.get("correction") == "none" else max(count, 1))
+    error = _foreseen_error(plan, metric)
+    times, nowhere = [0.0, *looks], [-math.inf] * len(looks)
+    if error is None:
+        plain = [
+            _multiplier_at_look(plan["model"]["spending"], tuple(looks[: i + 1]), level, final=i + 1 == len(looks))
+            * math.sqrt(t)
+            for i, t in enumerate(looks)
+        ]
+        power = plan.get("planning", {}).get("power", 0.8)
+        error = lift / root(lambda d: _worths(times, plain, d, nowhere)[0](0.0) - power, 0.0, 20.0, close=1e-11)
+    edges, drift = _edges_of_win(plan, metric["key"], looks, level, error), lift / error
+    without = _worths(times, edges, drift, nowhere)
+    stops = [_hopeless_at(worth, edge, t, floor) for worth, edge, t in zip(without[1:], edges, looks, strict=False)]
+    ours = {
+        "floor": floor,
+        "power": _worths(times, edges, drift, [*stops, -math.inf])[0](0.0),
+        "power_without": without[0](0.0),
+        **_under_null(times, edges, stops),
+    }
+    notes.same("futility, price, metric", metric["key"], told.get("metric"))
+    for name, value in ours.items():
+        _near_chance(notes, f"futility, price, {name}", value, told.get(name))
+
+
+def _hopeless_at(worth: Worth, edge: float, t: float, floor: float) -> float:
+    """The score at which the chance that is left is the floor."""
+    far = FAR * math.sqrt(t)
+    top = min(edge, far)
+    if worth(-far) >= floor:
+        return -math.inf
+    return top if worth(top) <= floor else root(lambda score: worth(score) - floor, -far, top, close=1e-11)
+
+
+def _foreseen_error(plan: J, metric: J) -> float | None:
+    """Standard error of the lift at the horizon by the plan's own baselines; None where it names none."""
+    planning, units = plan.get("planning", {}), plan.get("horizon", {}).get("units")
+    mean, sd = (planning.get(k, {}).get(metric["key"]) for k in ("baselines", "sds"))
+    if not mean or not units:
+        return None
+    if sd is None:
+        if plan.get("members") or not 0 < mean < 1:
+            return None
+        sd = math.sqrt(mean * (1 - mean))
+    splits = [next(v["split"] for v in plan["variants"] if bool(v.get("control")) is own) for own in (True, False)]
+    whole = units / math.fsum(v["split"] for v in plan["variants"])
+    return float(sd / abs(mean) * math.sqrt(sum(1 / (s * whole) for s in splits))) if all(splits) else None
+
+
+def _under_null(times: Sequence[float], edges: Sequence[float], stops: Sequence[float]) -> dict[str, float]:
+    """Chance to give up early, and mean share of the horizon used, where nothing changes."""
+    stopped = used = 0.0
+    chances: list[float] = []
+    for last in range(1, len(edges) + 1):  # chance that the run is still going on after each look: nothing was crossed by then
+        low = [max(-e, f) for e, f in zip(edges[:last], [*stops, -math.inf][:last], strict=True)]
+        chances.append(_inside_edges(times[: last + 1], edges[:last], low))
+    for k, t in enumerate(times[1:-1]):
+        used += t * ((1.0 if k == 0 else chances[k - 1]) - chances[k])
+    used += times[-1] * (chances[-2] if len(chances) > 1 else 1.0)
+    for k in range(len(stops)):
+        low = [max(-e, f) for e, f in zip(edges[:k], stops[:k], strict=True)]
+        reach = max(-edges[k], stops[k])
+        stopped += _inside_edges(times[: k + 2], [*edges[:k], reach], [*low, -math.inf])
+    return {"gives_up": stopped, "units": used}
+
+
+def _inside_edges(times: Sequence[float], high: Sequence[float], low: Sequence[float]) -> float:
+    """Chance that the score without a drift lies between these edges at every look."""
+    later: Worth = lambda _: 1.0  # noqa: E731 - the value after the last look
+    for k in range(len(high) - 1, -1, -1):
+        sd = math.sqrt(times[k + 1] - times[k])
+        end = FAR * math.sqrt(times[k + 1])
+        first, last = max(low[k], -end), min(high[k], end)
+        if last <= first:
+            return 0.0
+        follows = math.sqrt(times[k + 2] - times[k + 1]) if k + 2 < len(times) else sd
+        count = max(1, min(math.ceil((last - first) / (1.5 * min(sd, follows))), 200))
+        nodes = panels([first + (last - first) * j / count for j in range(count + 1)], 12)
+        later = _worth_of(sd, 0.0, math.inf, [(x, w * later(x)) for x, w in nodes])
+    return later(0.0)
 
 
 # ----------------------------------------------------------------------------------------------------------------------- ratio
@@ -3973,6 +4236,8 @@ def _row(
     if held is not None and end:
         row |= {"guardrail": held["guardrail"], "matters": held["matters"]}
         row["equivalent"] = None if row["equivalent"] is None else False
+    row["last_q"] = last_multiplier(plan, design.boundary, level) if metric["role"] == "primary" else None
+    row["saved_by"] = [] if est.reduction is None else saved_by(metric, *cells)
     row["sensitivity"] = []
     if early and held is None and p_adjusted <= alpha:
         row["sensitivity"] += _after_stop(pair, design, _z(item), level)
@@ -4084,7 +4349,7 @@ def lost(row: J) -> bool:
 
 def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, methods: int) -> dict[str, J]:
     """What was found for one treatment variant; what is lost keeps anything next to it from winning."""
-    ladder = ("worse", "none", "unclear", "small", "win")
+    ladder, floor = ("worse", "none", "hopeless", "unclear", "small", "win"), plan.get("decision", {}).get("futility")
     primaries = [r for r in rows if r["role"] == "primary"]
     states = [
         "worse"
@@ -4093,6 +4358,8 @@ def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, m
         if r["verdict"] == "better" and r["matters"] is not False
         else "none"
         if r.get("equivalent")
+        else "hopeless"
+        if floor is not None and r["verdict"] == "unclear" and r.get("chance_left") is not None and r["chance_left"] < floor
         else "unclear"
         if r["verdict"] == "unclear"
         else "small"
@@ -4130,6 +4397,7 @@ def rule(policy: J, s: Mapping[str, J], methods: int = METHODS) -> tuple[str, st
         ("R7", win, "ship"),
         ("R8", s["deteriorated"], "ship none"),
         ("R13", ended and s["primary"] == "none", "ship none"),
+        ("R14", policy.get("futility") is not None and s["primary"] == "hopeless", "ship none"),
         ("R9", not s["adequate"], "iterate"),
         ("R10", s["primary"] == "small", "ship none"),
     ]
@@ -5403,7 +5671,7 @@ _WORDS = (
 )
 _BY_ENGINE = (
     *("ci_low", "ci_high", "lift_low", "lift_high", "alpha", "margin_p_value", "p_value", "p_adjusted"),
-    *("verdict", "matters", "too_small", "guardrail", "equivalent", "status", "effect", "lift"),
+    *("verdict", "matters", "too_small", "guardrail", "equivalent", "status", "effect", "lift", "last_q"),
 )
 """Fields that follow from a boundary over looks too many or too close to be integrated in a moment."""
 _LIFTS = ("lift", "lift_low", "lift_high")
@@ -5456,6 +5724,19 @@ def compare_row(
             notes.differs(f"estimates, {where}, {name}", expected, found)
     if mass is not None and not is_left(ours):
         _compare_posterior(notes, where, ours, theirs, mass)
+    last = ours.get("last_q")
+    if theirs.get("last_q") is not None and "last_q" not in skip:
+        if last is not None and math.isnan(last):
+            _leave(notes, f"the last multiplier of {where}, over looks that are very close")
+        elif not near(last, theirs["last_q"], 1.0):
+            notes.differs(f"estimates, {where}, last multiplier", last, theirs["last_q"])
+    if "saved_by" in ours and "saved_by" in theirs:
+        sources = [s["source"] for s in ours["saved_by"]]
+        notes.same(f"estimates, {where}, sources of covariates", sources, [s["source"] for s in theirs["saved_by"]])
+        for mine, other in zip(ours["saved_by"], theirs["saved_by"], strict=False):
+            for name in ("alone", "more"):
+                if not near(mine[name], other[name], 1.0):
+                    notes.differs(f"estimates, {where}, {mine['source']}, {name}", mine[name], other[name])
     for name, other, p in ours.get("sensitivity", ()):
         match = next((s for s in theirs["sensitivity"] if s["name"] == name), None)
         if match is None:
@@ -5724,6 +6005,8 @@ BECAUSE = {
     "plan accepts.",
     "R13": "The change has no effect that matters on the primary metric: the whole interval lies within what the plan calls "
     "too small to matter.",
+    "R14": "Even if the lift is as planned, the rest of the run would hardly show it: the chance that is left is below the "
+    "plan's floor.",
     "R11": "After the planned duration the primary metric is not shown to be better.",
 }
 """The sentences of the rule's rows."""
@@ -5742,6 +6025,7 @@ _FOUND = {
     "win": "better, and by enough to matter",
     "small": "better, but by too little to matter",
     "none": "no effect that matters",
+    "hopeless": "too far from a win for the rest of the run",
     "unclear": "neither shown to be better nor worse",
     "worse": "worse",
 }
@@ -5824,7 +6108,7 @@ def _check_rule(said: _Said, payload: J) -> None:
     readout, notes = payload["readout"], said.notes
     policy = readout["plan"].get("decision", {})
     methods = readout.get("methods", 1)
-    every = _situations(methods)
+    every = _situations(methods, gives_up=policy.get("futility") is not None)
     wrong = next((s for s in every if _told(payload["rule"], s) != rule(policy, s, methods)), None)
     if wrong is not None:
         notes.differs(f"decision rule, where {wrong}", rule(policy, wrong, methods), _told(payload["rule"], wrong))
@@ -5837,21 +6121,22 @@ def _check_rule(said: _Said, payload: J) -> None:
     notes.same("advice, variants", len(ours["variants"]), len(theirs["variants"]))
     for mine, other in zip(ours["variants"], theirs["variants"], strict=False):
         rows = [r for r in readout["rows"] if r["variant"] == mine["variant"]]
-        if _evidence(rows, methods) != other["evidence"]:
+        evidence = _evidence(rows, methods, policy.get("futility"))
+        if evidence != other["evidence"]:
             said.one_of(
                 f"advice, {mine['variant']}, what was found",
-                ("; ".join(_evidence(rows, methods)),),
+                ("; ".join(evidence),),
                 "; ".join(other["evidence"]),
             )
     fired = [v["because"] for v in theirs["variants"] if v["outcome"] == theirs["outcome"]]
     said.one_of("advice, because", fired, theirs["because"])
 
 
-def _situations(methods: int) -> list[dict[str, J]]:
+def _situations(methods: int, *, gives_up: bool) -> list[dict[str, J]]:
     ended = methods >= ENDED
     return [
         {"primary": p, "deteriorated": d, "guardrails": g, "health": h, "adequate": a}
-        for p in ("worse", *(("none",) if ended else ()), "unclear", "small", "win")
+        for p in ("worse", *(("none",) if ended else ()), *(("hopeless",) if gives_up else ()), "unclear", "small", "win")
         for d in (False, True)
         for g in ("bad", "unclear", *(("worse",) if ended else ()), "ok")
         for h in ("fail", "warn", "pass")
@@ -5867,12 +6152,14 @@ def _told(rows: Sequence[J], situation: J) -> tuple[str, str]:
     return "", ""
 
 
-def _evidence(rows: Sequence[J], methods: int) -> list[str]:
+def _evidence(rows: Sequence[J], methods: int, floor: float | None) -> list[str]:
     """Which metrics made the situation of a variant what it is."""
     out = []
     for r in (r for r in rows if r["role"] == "primary"):
         state = r["verdict"] if r["verdict"] in ("worse", "unclear") else "small" if r["matters"] is False else "win"
-        state = "none" if state in ("unclear", "small") and r.get("equivalent") else state
+        left = r.get("chance_left")
+        state = "hopeless" if state == "unclear" and floor is not None and left is not None and left < floor else state
+        state = "none" if state in ("unclear", "small", "hopeless") and r.get("equivalent") else state
         out.append(f"{r['metric']}: {_FOUND[state]}")
     out += [f"{r['metric']}: worse" for r in rows if r["role"] == "secondary" and r["verdict"] == "worse"]
     rails = [r for r in rows if r["role"] == "guardrail"]
@@ -7686,6 +7973,7 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         check_estimates(notes, readout)
         check_over_time(notes, readout)
         check_health(notes, payload)
+        check_futility(notes, readout)
         check_decision(notes, payload)
         renderer = extra.get("renderer")
         check_said(notes, payload, None if renderer is None else renderer.version)
@@ -8317,6 +8605,15 @@ def p_value(p: float | None) -> str:
     return fixed(p, max(2, min(4, 1 - math.floor(math.log10(p)))))
 
 
+def reduction_text(row: Mapping[str, Any]) -> str:
+    """Share of the variance that covariates took, and of each source where there are several; "" without CUPED."""
+    if row["variance_reduction"] is None:
+        return ""
+    whole = percent(row["variance_reduction"], 0)
+    each = [f"{named(s['source'])} {percent(s['alone'], 0)}" for s in row.get("saved_by", ())]
+    return f"{whole} ({', '.join(each)}, each alone)" if each else whole
+
+
 def whole(value: float) -> str:
     """A count with commas between thousands."""
     return fixed(value, 0)
@@ -8351,7 +8648,7 @@ def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labe
         "margin": margin_text(row),
         "margin_p": p_value(row["margin_p_value"]),
         "min_lift": share_text(row["min_lift"]) if row["min_lift"] is not None else "",
-        "reduction": percent(row["variance_reduction"], 0) if row["variance_reduction"] is not None else "",
+        "reduction": reduction_text(row),
         "reason": row["reason"],
     }
 
@@ -9650,7 +9947,7 @@ def _wins(
     return chance(lift, error, threshold(error, q, policy, metric.get("min_lift")))
 
 
-def _alpha(plan: Mapping[str, Any]) -> float:
+def level_of_primary(plan: Mapping[str, Any]) -> float:
     """Level of a primary comparison: Bonferroni's share, which the steps of Holm begin with."""
     alpha = round(1.0 - float(plan["model"]["confidence"]), 12)
     count = sum(m["role"] == "primary" for m in plan["metrics"]) * (len(plan["variants"]) - 1 + len(plan.get("dropped") or ()))
@@ -9678,7 +9975,7 @@ def planned_chance(plan: Mapping[str, Any], *, rails: bool = False) -> float | N
                 continue
             if lift is None or error is None or not units:
                 return None
-            wins.append(_wins(plan, metric, lift, error, _alpha(plan), units * share, share))
+            wins.append(_wins(plan, metric, lift, error, level_of_primary(plan), units * share, share))
         elif metric["role"] == "guardrail" and rails and policy.get("guardrails", "non_inferior") == "non_inferior":
             margin = metric.get("margin_rel")
             mean = plan.get("planning", {}).get("baselines", {}).get(metric["key"])
@@ -9694,16 +9991,28 @@ def planned_chance(plan: Mapping[str, Any], *, rails: bool = False) -> float | N
     return passes * (math.prod(wins) if policy.get("ship_when") == "all_primaries" else 1.0 - missed)
 
 
-def _power(plan: Mapping[str, Any]) -> str:
-    """How often the plan's own rule would have won by its own numbers, on record."""
+def giving_up_said(price: Mapping[str, Any]) -> str:
+    """What the futility row of a plan costs, and what it saves."""
+    lost = (price["power_without"] - price["power"]) * 100.0
+    points = f"{fixed(lost, 1 if lost >= 0.05 else 2)} points of power"
+    return (
+        f"Giving up where less than {share_text(price['floor'])} is left costs {points}: "
+        f"{percent(price['power'], 1)} in place of {percent(price['power_without'], 1)}. Where nothing changes, "
+        f"{chance_text(price['gives_up'])} of runs end early, at {percent(price['units'], 0)} of the units on average."
+    )
+
+
+def _power(plan: Mapping[str, Any], price: Mapping[str, Any] | None) -> str:
+    """How often the plan's own rule would have won by its own numbers, on record, and what giving up early costs of it."""
+    gives_up = "" if price is None else f" {giving_up_said(price)}"
     found = planned_chance(plan, rails=True) or planned_chance(plan)
     if found is None:
-        return "The plan says nothing of its power."
+        return f"The plan says nothing of its power.{gives_up}"
     wanted = plan["planning"]["power"]
     low = ", less than it asked for" if found < wanted - 0.005 else ""
     return (
         f"By its own numbers the rule ships it in {chance_text(found)} of cases if its hypothesis holds{low} "
-        f"({share_text(wanted)} planned)."
+        f"({share_text(wanted)} planned).{gives_up}"
     )
 
 
@@ -9763,7 +10072,7 @@ def run_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[s
         ],
         "pictures": any(_picture(v) for v in plan["variants"]),
         "planned": _planned(readout),
-        "power": _power(plan),
+        "power": _power(plan, readout.get("futility")),
         "money": money(readout),
         "links": [
             {"title": named(link["title"]), "url": link["url"]}
@@ -9985,11 +10294,53 @@ def times_needed(reaches: Callable[[float], float], target: float, *, least: flo
     return high
 
 
+MOST_EXTENDED = 2.0
+"""An end beyond so many horizons is a new run."""
+
+
 def rounded_up(units: float) -> int:
     """Units to three significant digits, upwards."""
     count = math.ceil(units - 1e-6)
     step: int = 10 ** max(0, len(str(max(count, 1))) - 3)
     return -(-count // step) * step
+
+
+def _promising(plan: Mapping[str, Any], row: Mapping[str, Any], seen: float, error: float, times: float, total: int) -> str:
+    """A later end that keeps the error level, where the result is promising; "" elsewhere.
+
+    Where the lift that was seen would cross the last boundary with a chance of at least one half, the last look may be taken
+    at more units with the same multiplier: the chance of a false alarm from now on does not grow by that.
+
+    Source: Chen, DeMets, Lan 2004; the promising zone, Mehta and Pocock 2011; the conditional error, Müller and Schäfer 2001.
+    """
+    model, pair = plan["model"], row["n_control"] + row["n"]
+    if model["kind"] not in ("frequentist", "group_sequential") or model.get("beyond") or seen <= 0.0:
+        return ""
+    q = row.get("last_q")
+    if model["kind"] == "frequentist":
+        q = multiplier_at(plan, row["alpha"], pair * times, _share(plan, row["variant"]))
+    if q is None:
+        return ""
+
+    def crosses(more: float, *, lift: float = seen, side: float = 1.0) -> float:
+        return chance_from_here(side * lift, side * seen, error, more, q * error / math.sqrt(more))
+
+    def false(more: float) -> float:
+        return crosses(more, lift=0.0) + crosses(more, lift=0.0, side=-1.0)
+
+    now, target = crosses(times), float(plan["planning"]["power"])
+    if not 0.5 <= now < target:
+        return ""
+    found = times_needed(crosses, target, least=times)
+    later = min(found or math.inf, MOST_EXTENDED * times)
+    if false(later) > false(times):  # early, the other side may gain more than this one loses
+        return ""
+    units, then = number_of(rounded_up(total * later), "unit"), chance_text(crosses(later))
+    return (
+        f"The result is promising: at the lift seen so far the horizon finds it with a chance of {chance_text(now)}. One last "
+        f"look at {units} instead finds it with {then} and keeps the error level at the same multiplier "
+        f"({fixed(q, 2)}), because the chance is 50\u202f% or more. Moving the horizon goes on record."
+    )
 
 
 def _in_days(days: int | None) -> str:
@@ -10040,6 +10391,7 @@ def _extension(
             f"chance of {chance_text(chance)}, if the lift is {share_text(lift)} as planned."
         )
         takes.append(_price(plan, readout, times, continues=True))
+        takes.append(_promising(plan, row, seen, error, times, total))
     else:
         found = times_needed(goes_on, target) if continues else times_needed(begins_anew, target, least=0.01)
         if found is None:
@@ -10080,6 +10432,9 @@ def _no_number(
 ) -> WhatNow:
     rows = [r for r in readout["rows"] if r["variant"] == verdict["variant"] and r["role"] == "primary" and r["reason"]]
     why = f"{told[rows[0]['metric']]}: {rows[0]['reason']}" if rows else verdict["because"]
+    if rows and rows[0]["status"] == "cap_is_zero":
+        takes = ("The data are sound; the plan's cap removes them. No further unit changes that: it takes a new plan.",)
+        return WhatNow(verdict["outcome"], "no number", why, takes, "", _new_run(plan), "Restart")
     return WhatNow(verdict["outcome"], "no number", why, ("Fix the data of this metric, then read again.",), "", _again(plan))
 
 
@@ -10265,6 +10620,29 @@ def _no_effect(plan: Mapping[str, Any], readout: Mapping[str, Any], row: Mapping
     return WhatNow("ship none", "", why, takes, "", _decide(plan, "ship-none"), "Decide …")
 
 
+def _hopeless(
+    plan: Mapping[str, Any], readout: Mapping[str, Any], verdict: Mapping[str, Any], told: Mapping[str, str]
+) -> WhatNow:
+    """The plan gives up; going on keeps the error level, because the boundary of a win does not count on giving up."""
+    rows = [
+        r
+        for r in readout["rows"]
+        if r["variant"] == verdict["variant"] and r["role"] == "primary" and r.get("chance_left") is not None
+    ]
+    row = max(rows, key=lambda r: r["chance_left"])
+    why = (
+        f"If {told[row['metric']]} truly changes by {share_text(planned_lift(plan, row['metric']) or 0.0)}, as the plan "
+        f"expects, the rest of the run still wins with a chance of {chance_text(row['chance_left'])}; the plan gives up below "
+        f"{share_text(plan['decision']['futility'])}."
+    )
+    takes = ["The row does not bind: going on keeps the error level, with that chance."]
+    takes += [giving_up_said(readout["futility"])] if readout.get("futility") else []
+    command = _decide(plan, "ship-none")
+    return WhatNow(
+        verdict["outcome"], "too little chance", why, tuple(takes), "", command, "Decide …", chance=row["chance_left"]
+    )
+
+
 def _rail_times(plan: Mapping[str, Any], readout: Mapping[str, Any], row: Mapping[str, Any], target: float) -> float | None:
     absolute = row["margin_scale"] == "effect"
     error = row["se"] if absolute else relative_error(row)
@@ -10379,6 +10757,8 @@ def what_now(
         return _worse(plan, readout, verdict, told)
     if rule == "R13" and row is not None:
         return _no_effect(plan, readout, row, told)
+    if rule == "R14":
+        return _hopeless(plan, readout, verdict, told)
     if rule == "R5":
         return _guardrail(plan, readout, verdict, told)
     if rule == "R6":
@@ -11014,6 +11394,7 @@ SITUATION: dict[str, tuple[str, dict[Any, str]]] = {
         {
             "win": "better by enough to matter",
             "none": "no effect that matters",
+            "hopeless": "too far from a win for the rest of the run",
             "small": "better by too little to matter",
             "unclear": "neither better nor worse",
             "worse": "worse",

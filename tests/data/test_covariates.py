@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
 
 import xpbench as xp
-from tests.builders import make_plan, metric
+from tests.builders import column, make_plan, metric
 from xpbench.decide.analysis import analyse
+from xpbench.verifier import Notes
+from xpbench.verifier.numbers import check_estimates
 
 N = 2_400
 
@@ -103,9 +107,20 @@ def test_new_users_gain_and_each_source_says_how_much(world, tmp_path):
     assert saved["platform"].alone > 0.15 > saved["own past"].alone
     assert all(0.0 <= s.more <= s.together <= 1.0 for s in saved.values())
     assert saved["platform"].together == pytest.approx(readout.rows[0].variance_reduction)
+    assert [s.source for s in readout.rows[0].saved_by] == list(saved)
+    assert readout.rows[1].saved_by == ()  # of one source it is the row's own reduction
+    assert f"platform {saved['platform'].alone:.0%}".replace("%", "\u202f%") in repr(readout)
+    assert type(readout).from_dict(readout.to_dict()) == readout
     outcome = readout.recommendation.outcome
     experiment.decide(readout, outcome, because="it says so", by="me", **({"variant": "beta"} if outcome == "ship" else {}))
-    experiment.memo().save(tmp_path / "memo.html")
+    memo = experiment.memo()
+    memo.save(tmp_path / "memo.html")
+    assert "each alone) of the variance" in (tmp_path / "memo.html").read_text("utf-8")
+    forged = json.loads(json.dumps(memo.payload["readout"]))
+    forged["rows"][0]["saved_by"][2]["alone"] += 1e-6
+    notes = Notes()
+    check_estimates(notes, forged)
+    assert [d.part for d in notes.differences] == ["estimates, orders for beta, platform, alone"]
     assert str(xp.verify(tmp_path / "memo.html")).startswith("verified in full")
 
 
@@ -128,3 +143,24 @@ def test_a_plan_without_them_keeps_its_bytes():
     assert "past_of" not in plan.canonical().decode()
     assert "members" not in plan.canonical().decode()
     assert "beyond" not in plan.canonical().decode()
+
+
+def test_what_each_source_saves_is_what_was_put_in():
+    """y = 0.8 x + 0.5 w + 0.3 (x + v) / √2 + noise of variance 1: the shares follow by hand, to three Monte-Carlo errors."""
+    rng, n = np.random.default_rng(17), 200_000
+    x, w, v, noise = rng.normal(size=(4, n))
+    z = (x + v) / np.sqrt(2)
+    table = pd.DataFrame({"unit": np.arange(n), "variant": np.where(np.arange(n) % 2, "beta", "control")})
+    table["x"], table["w"], table["z"] = x, w, z
+    table["y"] = 5 + 0.8 * x + 0.5 * w + 0.3 * z + noise
+    plan = make_plan([{**column("y"), "cuped": True, "covariates": ["x", "w", "z"]}], horizon={"units": n})
+    row = analyse(plan, xp.units(table, unit="unit", variant="variant").summarize(plan))[0]
+    of_x, of_z = 0.8 + 0.3 / np.sqrt(2), 0.3 + 0.8 / np.sqrt(2)  # covariances with y
+    whole = of_x**2 + (0.3 / np.sqrt(2)) ** 2 + 0.5**2  # x, v and w explain so much
+    variance = whole + 1.0
+    alone = {"x": of_x**2, "w": 0.25, "z": of_z**2}
+    more = {"x": whole - (of_z**2 + 0.25), "w": 0.25, "z": (0.3 / np.sqrt(2)) ** 2}
+    assert row.variance_reduction == pytest.approx(whole / variance, abs=0.005)
+    for found in row.saved_by:
+        assert found.alone == pytest.approx(alone[found.source] / variance, abs=0.005)
+        assert found.more == pytest.approx(more[found.source] / variance, abs=0.005)

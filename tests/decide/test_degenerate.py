@@ -5,13 +5,17 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from tests.builders import make_plan, metric, split
+import xpbench as xp
+from benchmarks.blockers import read
+from tests.builders import column, make_plan, metric, split
 from xpbench.data.summary import Cap, Cell, Summary
 from xpbench.decide.analysis import analyse
 from xpbench.decide.harm import harm_alarm
 from xpbench.decide.recommend import is_computed, is_lost, recommend
+from xpbench.decide.whatnow import what_now
 from xpbench.plan.methods import FIRST
 from xpbench.stats.moments import Moments
 from xpbench.stats.pairs import borrowed, pair_of
@@ -127,6 +131,28 @@ def test_what_is_lost_never_ships(name, model, policy):
             assert row.guardrail == "bad"
             assert found.outcome == "ship none"
             assert harm_alarm(plan, summary).sounds
+
+
+@pytest.mark.parametrize("over", ["all", "nonzero"])
+def test_a_cap_of_zero_on_sparse_revenue_is_named_with_its_remedy(over):
+    """Where 2 % buy, the 95th percentile of everyone is zero: from rows of a table to what to do now."""
+    rng, n = np.random.default_rng(5), 4000
+    paid = np.where(rng.random(n) < 0.02, rng.lognormal(3, 1, n).round(2), 0.0)
+    table = pd.DataFrame({"unit": [f"u{i}" for i in range(n)], "variant": ["control", "beta"] * (n // 2), "revenue": paid})
+    plan = make_plan([column("revenue", winsorize={"upper": 0.95, "over": over})], lift=0.1, horizon={"units": n})
+    readout = read(plan, xp.units(table, unit="unit", variant="variant").summarize(plan))
+    row, now = readout["rows"][0], what_now(plan.to_dict(), readout)
+    if over == "nonzero":
+        assert (row["status"], row["reason"]) == ("ok", "")
+        assert row["mean_control"] > 0
+        return
+    assert np.quantile(paid, 0.95) == 0.0
+    assert row["status"] == "cap_is_zero"
+    assert readout["recommendation"]["outcome"] != "ship"
+    assert "the winsorization cap is zero" in row["reason"]
+    assert "Set winsorize.over to nonzero" in now.why
+    assert (now.blocker, now.button) == ("no number", "Restart")
+    assert "a new plan" in now.takes[0]
 
 
 def test_every_status_is_thought_of():

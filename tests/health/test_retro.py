@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats as oracle
 
+from tests.health.worlds import healthy, retro
 from xpbench.errors import HealthError
+from xpbench.health import run_checks
 from xpbench.health.retro import _welch, from_uniform, retro_aa, retro_aa_all
 
 
@@ -76,3 +78,14 @@ def test_several_metrics_fit_the_check() -> None:
     rng = np.random.default_rng(1)
     report = retro_aa_all({"b": rng.normal(size=200), "a": rng.normal(size=200)}, variant_shares=[1, 1], seed=1, draws=50)
     assert [r["metric"] for r in report["metrics"]] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("small", "status"), [(50, "pass"), (60, "pass"), (73, "warn"), (27, "pass"), (90, "warn")])
+def test_too_many_small_p_values_are_not_uniform_whatever_the_distance(small, status):
+    """73 of 1,000 below .05 have a tail of 0.0011 (scipy binom), which Kolmogorov's distance alone does not see."""
+    report = {**retro(), "false_positive_rate": small / 1000, "ks": 1.2}
+    (found,) = run_checks(healthy(retro=report), only=("aa_calibration",))
+    assert found.status == status
+    assert (oracle.binom.sf(small - 1, 1000, 0.05) < 0.005) == (status == "warn")
+    assert ("are not uniform" in found.meaning) == (status == "warn")
+    assert f"{small / 10:.2f}%" in found.meaning

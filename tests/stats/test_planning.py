@@ -38,6 +38,20 @@ def scenario(**changes) -> Scenario:
 NORMAL = Fixed(uses_t=False)
 
 
+@pytest.mark.parametrize("n", [12, 40, 400])
+@pytest.mark.parametrize("alpha", [0.05, 0.005])
+def test_a_fixed_normal_test_has_the_normals_multiplier_and_power(n, alpha):
+    """Source: scipy.stats.norm, Φ(δ − q) + Φ(−δ − q); statsmodels NormalIndPower; 1e-12 and 1e-9."""
+    plan = scenario(alpha=alpha, design=NORMAL)
+    q = scipy.stats.norm.isf(alpha / 2)
+    assert NORMAL.bounds(alpha=alpha / 2, n=n, se=1.0, df=n - 2.0) == pytest.approx([q], rel=1e-12)
+    drift = 1.5 / (2.0 * math.sqrt(4 / n))
+    theirs = scipy.stats.norm.sf(q - drift) + scipy.stats.norm.cdf(-q - drift)
+    assert power(plan, value=1.5, n=n).power == pytest.approx(theirs, rel=1e-12)
+    assert NormalIndPower().power(0.75, n / 2, alpha) == pytest.approx(theirs, rel=1e-9)
+    assert power(scenario(alpha=alpha), value=1.5, n=n).power <= theirs
+
+
 @pytest.mark.parametrize("d", [0.1, 0.5, 1.2])
 @pytest.mark.parametrize("target", [0.8, 0.95])
 @pytest.mark.parametrize("alpha", [0.05, 0.01])

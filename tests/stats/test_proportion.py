@@ -292,6 +292,44 @@ def test_rare_events_keep_their_digits(found, null):
     assert z_difference(found, null=null) == pytest.approx(z_difference_in_fifty_digits(found, null), rel=1e-9)
 
 
+def z_ratio_in_fifty_digits(found: EventCounts, lift: float) -> float:
+    """The score statistic of a ratio, its constrained estimate bisected in decimals from the likelihood equation."""
+    with localcontext() as context:
+        context.prec = 50
+        x_c, n_c, x_t, n_t = map(Decimal, found)
+        ratio, one = 1 + Decimal(lift), Decimal(1)
+
+        def slope(p: Decimal) -> Decimal:  # of the log-likelihood in the control's share, times all that is positive
+            q = ratio * p
+            return (x_c - n_c * p) * (one - q) + (x_t - n_t * q) * (one - p)
+
+        low, high = Decimal(0), min(one, one / ratio)
+        for _ in range(170):
+            middle = (low + high) / 2
+            low, high = (middle, high) if slope(middle) > 0 else (low, middle)
+        p, n = (low + high) / 2, n_c + n_t
+        q = ratio * p
+        variance = (q * (one - q) / n_t + ratio**2 * p * (one - p) / n_c) * n / (n - 1)
+        return float((x_t / n_t - ratio * x_c / n_c) / variance.sqrt())
+
+
+@pytest.mark.parametrize("events", [(9_999_995, 9_999_989), (9_999_989, 9_999_995), (9_999_999, 9_999_800), (400, 9_999_995)])
+def test_a_ratio_near_one_keeps_its_digits(events):
+    """Source: the likelihood equation of Miettinen and Nurminen 1985, bisected in fifty digits; 1e-8."""
+    found = EventCounts(events[0], 10_000_000, events[1], 10_000_000)
+    q = 1.959963984540054
+    lift = score_lift(found, q=q)
+    for end, value in ((lift.low, q), (lift.high, -q)):
+        assert z_ratio_in_fifty_digits(found, end) == pytest.approx(value, rel=1e-8)
+        assert z_ratio(found, null=1.0 + end) == pytest.approx(value, rel=1e-8)
+
+
+def test_the_end_that_lost_its_third_digit():
+    """Source: the same equation solved in fifty digits, 2.0784e-7 where double precision once gave 2.0778e-7; 1e-4."""
+    found = EventCounts(9_999_995, 10_000_000, 9_999_989, 10_000_000)
+    assert score_lift(found, q=1.959963984540054).high == pytest.approx(2.0784e-7, rel=1e-4)
+
+
 def test_two_units_can_be_a_column_of_zeros_and_ones():
     assert is_binary(Moments.of_values([0.0, 1.0]), col=0)
     assert not is_binary(Moments.of_values([0.0, 2.0]), col=0)

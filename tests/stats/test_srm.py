@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -66,6 +67,40 @@ def test_anytime_is_the_dirichlet_multinomial_bayes_factor():
     counts, theta, k = np.array([300, 180, 120]), np.array([0.5, 0.25, 0.25]), 100.0
     log = scipy.stats.dirichlet_multinomial.logpmf(counts, k * theta, 600) - scipy.stats.multinomial.logpmf(counts, 600, theta)
     assert srm_anytime(counts, theta, k=k)[0] == pytest.approx(min(1, math.exp(-log)), rel=1e-9)
+
+
+def log_gamma_in_fifty_digits(x: float) -> Decimal:
+    """Stirling's series after enough steps upwards, in decimals."""
+    with localcontext() as context:
+        context.prec = 60
+        at, down = Decimal(x), Decimal(0)
+        while at < 200:
+            down, at = down + at.ln(), at + 1
+        two_pi = Decimal("6.283185307179586476925286766559005768394338798750211641949889")
+        terms = ((1, 12), (-1, 360), (1, 1260), (-1, 1680), (1, 1188), (-691, 360360), (1, 156), (-3617, 122400))
+        series = sum((Decimal(a) / b / at ** (2 * i + 1) for i, (a, b) in enumerate(terms)), Decimal(0))
+        return (at - Decimal("0.5")) * at.ln() - at + two_pi.ln() / 2 + series - down
+
+
+@pytest.mark.parametrize(
+    ("counts", "theta"),
+    [
+        ((1_000_100_000, 999_900_000), (0.5, 0.5)),
+        ((1_000_130_000, 999_870_000), (0.5, 0.5)),
+        ((499_890_000, 1_000_000_000, 500_110_000), (0.25, 0.5, 0.25)),
+    ],
+)
+def test_anytime_of_two_billion_units_keeps_its_digits(counts, theta):
+    """Source: Lindon and Malek 2022, eq. 7, by Stirling's series in fifty digits; 1e-9."""
+    with localcontext() as context:
+        context.prec = 60
+        a = [Decimal(100) * Decimal(t) for t in theta]
+        log = log_gamma_in_fifty_digits(sum(a)) - log_gamma_in_fifty_digits(sum(a) + sum(counts))
+        for prior, n, t in zip(a, counts, theta, strict=True):
+            log += log_gamma_in_fifty_digits(prior + n) - log_gamma_in_fifty_digits(prior) - n * Decimal(t).ln()
+        expected = float((-log).exp())
+    assert 1e-12 < expected < 0.9
+    assert srm_anytime(counts, theta, k=100.0)[0] == pytest.approx(expected, rel=1e-9)
 
 
 def test_anytime_keeps_the_smallest_and_takes_up_earlier_looks():

@@ -8,6 +8,7 @@ row          one row: a metric for one treatment against control
 estimate     from the moments of a metric to a pair of estimates
 designs      the model of the plan as multiplier and p-value
 saved        what each covariate takes out of the noise
+worth        what a lift is worth in the light of other experiments
 bayesian     which posterior belongs to which metric and prior
 margins      whether a guardrail is within its margin
 segments     results by declared segment
@@ -21,6 +22,7 @@ rule         the decision rule: a total function
 recommend    what the rule says about the rows
 whatnow      what keeps an experiment from an answer, and the cheapest way there
 chances      what a run that has been read could have found
+futility     when the rest is hopeless, and what giving up costs
 readout      what an analyst sees; exploration: the same for a table without a plan
 ===========  ======================================================================
 """

@@ -10,9 +10,11 @@ from xpbench.data.summary import SourceForm, Summary
 from xpbench.decide.bayesian import read_posterior
 from xpbench.decide.designs import Grouped, PlannedAnytime, PlannedDesign, Shared, design_of
 from xpbench.decide.estimate import Estimate, capped_away, estimate, waiting, with_noise
+from xpbench.decide.futility import chance_left, last_multiplier
 from xpbench.decide.looks import FoundLook, Look, closing_of, standing
 from xpbench.decide.margins import judge_margin
-from xpbench.decide.row import GuardrailState, Row, RowVerdict, Sensitivity, number
+from xpbench.decide.row import GuardrailState, Row, RowVerdict, SavedBy, Sensitivity, number
+from xpbench.decide.saved import saved_of
 from xpbench.plan import Plan
 from xpbench.plan.design import Bayesian, GroupSequential, Sequential, Variant
 from xpbench.plan.methods import MATCHED, POWER, VERDICTS, WHOLE
@@ -300,7 +302,44 @@ def _row(
         min_lift=metric.min_lift,
         sensitivity=_sensitivity(plan, summary, item, corrected, dimension, slice_),
         equivalent=same,
+        last_q=None if dimension else _last_q(plan, item, corrected.alpha),
+        saved_by=() if dimension or est.reduction is None else _saved_by(plan, summary, item),
+        chance_left=None if dimension else _chance_left(plan, item, effect.effect, corrected.alpha),
     )
+
+
+def _saved_by(plan: Plan, summary: Summary, item: _Item) -> tuple[SavedBy, ...]:
+    """What each source of covariates takes out, where several do; of one it is the row's own reduction."""
+    cells = [summary.cell(item.metric.key, v) for v in (plan.control.key, item.variant.key)]
+    if any(c is None for c in cells):
+        return ()
+    found = saved_of(item.metric, item.variant.key, *cells)  # type: ignore[arg-type]
+    if len(found) < 2:
+        return ()
+    return tuple(SavedBy(s.source, number(s.alone) or 0.0, number(s.more) or 0.0) for s in found)
+
+
+def _last_q(plan: Plan, item: _Item, alpha: float) -> float | None:
+    """The multiplier that an interim result of a primary metric has to reach at the end."""
+    design = item.design
+    if item.methods < MATCHED or item.metric.role != "primary" or not isinstance(design, Grouped) or design.final:
+        return None
+    found = last_multiplier(plan, design.information, alpha)
+    return None if found is None else number(found)
+
+
+def _chance_left(plan: Plan, item: _Item, effect: float, alpha: float) -> float | None:
+    """What is left for a primary metric of a plan with a futility row."""
+    pair, design = item.estimate.pair, item.design
+    if plan.decision.futility is None or item.metric.role != "primary" or not isinstance(design, Grouped) or design.final:
+        return None
+    if not math.isfinite(effect) or not pair.se > 0.0 or not math.isfinite(pair.se):
+        return None
+    mean = item.estimate.mean_control
+    if not math.isfinite(mean):
+        return None
+    left = chance_left(plan, item.metric.key, effect=effect, se=pair.se, mean=mean, information=design.information, level=alpha)
+    return None if left is None else number(left)
 
 
 def _equivalent(plan: Plan, metric: MetricBase, low: float | None, high: float | None) -> bool | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from xpbench.data.summary import Summary
+from xpbench.decide.futility import Price
 from xpbench.decide.interaction import Interaction
 from xpbench.decide.looks import Cost, Look
 from xpbench.decide.novelty import EffectTrend
@@ -14,7 +16,7 @@ from xpbench.decide.recommend import Recommendation
 from xpbench.decide.row import Row, frame
 from xpbench.decide.seal import Due
 from xpbench.decide.segments import SegmentResult
-from xpbench.decide.whatnow import WhatNow, what_now
+from xpbench.decide.whatnow import WhatNow, giving_up_said, what_now
 from xpbench.errors import shown
 from xpbench.health.check import Check
 from xpbench.lazy import upstairs
@@ -26,6 +28,7 @@ from xpbench.wording import numbers, rows, verdicts
 
 if TYPE_CHECKING:
     from xpbench.decide.saved import Saved
+    from xpbench.decide.worth import Worth
     from xpbench.views.view import View
 
 SCHEMA = 1
@@ -194,6 +197,8 @@ class Readout(Shows):
         novelty: Whether each effect fades, grows or hangs on the day: by days since exposure, day of exposure and weekday.
         interactions: With other experiments that the source shows on the same units.
         methods: Edition of the statistical methods (`plan.methods`).
+        futility: What the plan's futility row costs in power; None where it has none.
+        root: Folder of all experiments, for `shrunk`; "" where it is not known. It is no part of the readout's content.
     """
 
     key: str
@@ -216,6 +221,8 @@ class Readout(Shows):
     novelty: tuple[EffectTrend, ...] = ()
     interactions: tuple[Interaction, ...] = ()
     methods: int = METHODS
+    futility: Price | None = None
+    root: str = field(default="", compare=False, repr=False)
 
     is_sealed: Literal[False] = field(default=False, init=False)
 
@@ -246,8 +253,29 @@ class Readout(Shows):
         return view
 
     def to_frame(self) -> Any:
-        """One row per metric and treatment variant as a pandas DataFrame; see `rows.FRAME_COLUMNS`."""
-        return frame(self.rows, power=float(self.plan["planning"]["power"]))
+        """One row per metric and treatment variant as a pandas DataFrame; see `rows.FRAME_COLUMNS`.
+
+        Where the root has ten other decided experiments, `lift_shrunk`, `lift_shrunk_low` and `lift_shrunk_high` come last:
+        what a primary lift is worth given what experiments there find (`shrunk`).
+        """
+        table = frame(self.rows, power=float(self.plan["planning"]["power"]))
+        known = {(w.metric, w.variant): w for w in self.shrunk()}
+        if known:
+            each = [known.get((r.metric, r.variant)) for r in self.rows]
+            for column, name in (("lift_shrunk", "shrunk"), ("lift_shrunk_low", "low"), ("lift_shrunk_high", "high")):
+                table[column] = [math.nan if w is None else getattr(w, name) for w in each]
+        return table
+
+    def shrunk(self) -> tuple[Worth, ...]:
+        """What each primary lift is worth in the light of ten or more other decided experiments of the root; else empty.
+
+        It decides nothing and stays out of headline and memo: a memo is checked without the other experiments.
+        """
+        from xpbench.decide.worth import worths_of
+
+        known = self.root and self.is_valid
+        prior = upstairs("watch.past_experiments:prior_of_others")(self.root, self.key) if known else None
+        return () if prior is None else worths_of(self.rows, prior, mass=float(self.plan["model"]["confidence"]))
 
     def variance_saved(self) -> tuple[Saved, ...]:
         """What each source of covariates takes out of the noise, alone and beyond the others; empty without CUPED."""
@@ -286,6 +314,7 @@ class Readout(Shows):
             "novelty": [t.to_dict() for t in self.novelty],
             "interactions": [i.to_dict() for i in self.interactions],
             **({} if self.methods == FIRST else {"methods": self.methods}),
+            **({} if self.futility is None else {"futility": self.futility.to_dict()}),
             **({"headline": self.headline} if any(s in verdicts.BY_PLAN for s in self.stamps) else {}),
         }
 
@@ -313,6 +342,7 @@ class Readout(Shows):
             novelty=tuple(EffectTrend.from_dict(t) for t in data.get("novelty", ())),
             interactions=tuple(Interaction.from_dict(i) for i in data.get("interactions", ())),
             methods=int(data.get("methods", FIRST)),
+            futility=None if data.get("futility") is None else Price(**data["futility"]),
         )
 
     @property
@@ -341,7 +371,9 @@ class Readout(Shows):
         stamps = f" [{', '.join(self.stamps)}]" if self.stamps else ""
         lines = [f"Readout({self.key}: {self.headline} by {', '.join(r.rows)}{stamps})", f"  {r.because}"]
         lines += [f"  {line_of(row)}" for row in self.rows]
+        lines += [f"  ⇣ {shown(row.label)[1:-1]}: {saved_line(row)}" for row in self.rows if row.saved_by]
         lines += [f"  ◷ {sentence}" for sentence in self.over_time]
+        lines += [f"  ⊘ {giving_up_said(self.futility.to_dict())}"] if self.futility is not None else []
         lines += [f"  → {line}" for line in self.what_now.lines]
         return "\n".join(lines)
 
@@ -383,6 +415,12 @@ def line_of(row: Row) -> str:
     word = verdicts.word_of(plain)
     ended = f": {word}" if word in (verdicts.NO_EFFECT, verdicts.WORSE_WITHIN) else ""
     return f"{verdicts.mark_of(plain)[0]} {row.role:<9} {row.metric} [{row.variant}] {said}{p}{ended}"
+
+
+def saved_line(row: Row) -> str:
+    """What covariates take out of a row's variance, each source alone."""
+    each = ", ".join(f"{shown(s.source)[1:-1]} {numbers.percent(s.alone, 0)}" for s in row.saved_by)
+    return f"covariates take {numbers.percent(row.variance_reduction or 0.0, 0)} of the variance ({each}, each alone)"
 
 
 def what_now_html(now: WhatNow) -> str:

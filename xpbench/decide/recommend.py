@@ -153,7 +153,7 @@ def situation_of(plan: Plan, rows: Sequence[Row], health: Health, *, is_adequate
     """The situation of one treatment variant from its rows, with the metrics that made it."""
     evidence: list[str] = []
     primaries = [r for r in rows if r.role == "primary"]
-    states = [_primary(r) for r in primaries]
+    states = [_primary(r, plan.decision.futility) for r in primaries]
     pick = max if plan.decision.ship_when == "any_primary" else min
     primary: Primary = pick(states, key=PRIMARY.index) if states else "unclear"
     evidence += [f"{r.metric}: {_WORDS[s]}" for r, s in zip(primaries, states, strict=True)]
@@ -208,16 +208,18 @@ _WORDS: dict[Primary, str] = {
     "win": "better, and by enough to matter",
     "small": "better, but by too little to matter",
     "none": "no effect that matters",
+    "hopeless": "too far from a win for the rest of the run",
     "unclear": "neither shown to be better nor worse",
     "worse": "worse",
 }
 
 
-def _primary(row: Row) -> Primary:
+def _primary(row: Row, floor: float | None) -> Primary:
     if row.verdict == "worse":
         return "worse"
     if row.verdict == "unclear":
-        return "none" if row.equivalent else "unclear"
+        hopeless = floor is not None and row.chance_left is not None and row.chance_left < floor
+        return "none" if row.equivalent else "hopeless" if hopeless else "unclear"
     return "win" if row.matters is not False else "none" if row.equivalent else "small"
 
 

@@ -69,6 +69,25 @@ class Sensitivity:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedBy:
+    """What one source of covariates takes out of a row's variance.
+
+    Attributes:
+        source: `own past`, `past of visits`, `platform`, or the name of a column.
+        alone: Share with this source alone.
+        more: Share that would be missing without it.
+    """
+
+    source: str
+    alone: float
+    more: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """What was found for one metric and one treatment variant. Numbers that do not exist are None.
 
@@ -110,6 +129,11 @@ class Row:
         sensitivity: The same comparison computed in other ways.
         equivalent: Whether the whole interval of the lift lies within what the plan calls too small to matter; None where it
             names no such lift, for guardrails, and before the fourth edition of the methods.
+        chance_left: Chance that a planned look ahead wins if the lift is as planned; None for plans without a futility row,
+            for other roles, and where nothing is ahead.
+        last_q: Multiplier of the plan's last look at this row's level, for a primary metric of a group-sequential plan before
+            that look; else None.
+        saved_by: What each source of covariates takes out of the variance, where there are two or more; else empty.
     """
 
     metric: str
@@ -148,19 +172,30 @@ class Row:
     min_lift: float | None
     sensitivity: tuple[Sensitivity, ...] = field(default=())
     equivalent: bool | None = None
+    chance_left: float | None = None
+    last_q: float | None = None
+    saved_by: tuple[SavedBy, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by name; `equivalent` where it is asked for, so that older readouts keep their bytes."""
+        """The fields by name; the last four where they are asked for, so that older readouts keep their bytes."""
         out = {name: getattr(self, name) for name in self.__slots__}
-        if self.equivalent is None:
-            del out["equivalent"]
+        for name in ("equivalent", "chance_left", "last_q"):
+            if out[name] is None:
+                del out[name]
         out["sensitivity"] = [s.to_dict() for s in self.sensitivity]
+        out["saved_by"] = [s.to_dict() for s in self.saved_by]
+        if not self.saved_by:
+            del out["saved_by"]
         return out
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Row:
         """The inverse of `to_dict`."""
-        return cls(**{**data, "sensitivity": tuple(Sensitivity(**s) for s in data["sensitivity"])})
+        parts = {
+            "sensitivity": tuple(Sensitivity(**s) for s in data["sensitivity"]),
+            "saved_by": tuple(SavedBy(**s) for s in data.get("saved_by", ())),
+        }
+        return cls(**{**data, **parts})
 
 
 def frame(rows: Iterable[Row], *, power: float = 0.8) -> Any:

@@ -18,14 +18,14 @@ from xpbench.plan.design import Decision
 from xpbench.plan.methods import METHODS, VERDICTS
 
 Outcome = Literal["invalid", "ship none", "iterate", "ship"]
-Primary = Literal["worse", "none", "unclear", "small", "win"]
+Primary = Literal["worse", "none", "hopeless", "unclear", "small", "win"]
 Guardrails = Literal["bad", "unclear", "worse", "ok"]
 Health = Literal["fail", "warn", "pass"]
 
 OUTCOMES: tuple[Outcome, ...] = ("invalid", "ship none", "iterate", "ship")
 """From worst to best."""
 
-PRIMARY: tuple[Primary, ...] = ("worse", "none", "unclear", "small", "win")
+PRIMARY: tuple[Primary, ...] = ("worse", "none", "hopeless", "unclear", "small", "win")
 GUARDRAILS: tuple[Guardrails, ...] = ("bad", "unclear", "worse", "ok")
 HEALTH: tuple[Health, ...] = ("fail", "warn", "pass")
 
@@ -37,7 +37,8 @@ class Situation:
     Attributes:
         primary: `win`: better by the plan's test and large enough to matter; `small`: better, but too small to matter;
             `unclear`: neither better nor worse; `none`: the whole interval lies within what does not matter (from the fourth
-            edition of the methods on); `worse`. Over several primary metrics: the best of them under
+            edition of the methods on); `hopeless`: unclear, and the lift that the plan expects would hardly win any more (only
+            where the plan has a futility row); `worse`. Over several primary metrics: the best of them under
             `any_primary`, the worst under `all_primaries`.
         deteriorated: A primary or secondary metric is worse by the plan's test.
         guardrails: `ok`: all shown to be within their margin; `worse`: so they are, and one got worse within it (from the
@@ -139,6 +140,13 @@ def rule_rows(decision: Decision, *, methods: int = METHODS) -> tuple[RuleRow, .
         "The change has no effect that matters on the primary metric: the whole interval lies within what the plan calls too "
         "small to matter.",
     )
+    hopeless = RuleRow(
+        "R14",
+        {"primary": ("hopeless",)},
+        "ship none",
+        "Even if the lift is as planned, the rest of the run would hardly show it: the chance that is left is below the plan's "
+        "floor.",
+    )
     return (
         *rows,
         RuleRow(
@@ -155,6 +163,7 @@ def rule_rows(decision: Decision, *, methods: int = METHODS) -> tuple[RuleRow, .
             "A metric is worse, and no primary metric is better by enough to matter.",
         ),
         *((no_effect,) if ended else ()),
+        *((hopeless,) if decision.futility is not None else ()),
         RuleRow(
             "R9",
             {"adequate": (False,)},
@@ -176,11 +185,14 @@ def apply_rule(decision: Decision, situation: Situation, *, methods: int = METHO
     return next(row for row in rule_rows(decision, methods=methods) if row.fits(situation))
 
 
-def situations(*, methods: int = METHODS) -> Iterator[Situation]:
-    """Every situation there is: 5 × 2 × 4 × 3 × 2 = 240; 4 × 2 × 3 × 3 × 2 = 144 before the fourth edition of the methods."""
+def situations(*, methods: int = METHODS, gives_up: bool = False) -> Iterator[Situation]:
+    """Every situation there is: 5 × 2 × 4 × 3 × 2 = 240; 4 × 2 × 3 × 3 × 2 = 144 before the fourth edition of the methods.
+
+    A plan with a futility row (`gives_up`) has one state of the primary metric more: 288.
+    """
     ended = methods >= VERDICTS
     for primary, deteriorated, guardrails, health, adequate in itertools.product(
-        [p for p in PRIMARY if ended or p != "none"],
+        [p for p in PRIMARY if (ended or p != "none") and (gives_up or p != "hopeless")],
         (True, False),
         [g for g in GUARDRAILS if ended or g != "worse"],
         HEALTH,
@@ -192,7 +204,7 @@ def situations(*, methods: int = METHODS) -> Iterator[Situation]:
 def truth_table(decision: Decision, *, methods: int = METHODS) -> list[dict[str, Any]]:
     """The complete rule, one entry per situation with the row that fires and its outcome."""
     out = []
-    for situation in situations(methods=methods):
+    for situation in situations(methods=methods, gives_up=decision.futility is not None):
         row = apply_rule(decision, situation, methods=methods)
         out.append({**situation.to_dict(), "row": row.id, "outcome": row.outcome})
     return out

@@ -59,11 +59,19 @@ def variance_saved(plan: Plan, summary: Summary) -> tuple[Saved, ...]:
         for variant in plan.treatments:
             cells = [summary.cell(metric.key, key) for key in (plan.control.key, variant.key)]
             if metric.cuped and all(c is not None for c in cells):
-                out += _saved(metric, variant.key, *cells)  # type: ignore[arg-type]
+                out += saved_of(metric, variant.key, *cells)  # type: ignore[arg-type]
     return tuple(out)
 
 
-def _saved(metric: Any, variant: str, control: Cell, treatment: Cell) -> list[Saved]:
+def saved_of(metric: Any, variant: str, control: Cell, treatment: Cell) -> list[Saved]:
+    """What each source of covariates of one metric saves, in the order of its columns.
+
+    Args:
+        metric: Of the plan.
+        variant: Key of the treatment.
+        control: Moments of the control.
+        treatment: Moments of the treatment.
+    """
     subject, covariates = subject_of(metric, control.columns)
     first = len(control.columns) - len(covariates)
     names = [source_of(label) for label in control.columns[first:]]

@@ -9,6 +9,7 @@ a metric got worse   a primary or secondary metric, or a guardrail beyond its ma
 guardrail undecided  the primary metric wins, and a guardrail is not yet shown to be within its margin
 health warning       the plan accepts no warnings
 no number            a metric can't be computed
+too little chance    the plan gives up where so little is left of the chance that it was planned with
 plan can't find this by its own numbers the plan wins too seldom where its hypothesis holds
 immature units       a tenth or more of the units still wait for the end of their window
 too noisy            the metric varies more than planned, so that even the horizon won't do
@@ -114,6 +115,8 @@ def what_now(
         return _worse(plan, readout, verdict, told)
     if rule == "R13" and row is not None:
         return _no_effect(plan, readout, row, told)
+    if rule == "R14":
+        return _hopeless(plan, readout, verdict, told)
     if rule == "R5":
         return _guardrail(plan, readout, verdict, told)
     if rule == "R6":
@@ -263,6 +266,40 @@ def _no_effect(plan: Mapping[str, Any], readout: Mapping[str, Any], row: Mapping
     return WhatNow("ship none", "", why, takes, "", _decide(plan, "ship-none"), "Decide …")
 
 
+def giving_up_said(price: Mapping[str, Any]) -> str:
+    """What the futility row of a plan costs, and what it saves."""
+    lost = (price["power_without"] - price["power"]) * 100.0
+    points = f"{digits.fixed(lost, 1 if lost >= 0.05 else 2)} points of power"
+    return (
+        f"Giving up where less than {digits.share_text(price['floor'])} is left costs {points}: "
+        f"{digits.percent(price['power'], 1)} in place of {digits.percent(price['power_without'], 1)}. Where nothing changes, "
+        f"{chance_text(price['gives_up'])} of runs end early, at {digits.percent(price['units'], 0)} of the units on average."
+    )
+
+
+def _hopeless(
+    plan: Mapping[str, Any], readout: Mapping[str, Any], verdict: Mapping[str, Any], told: Mapping[str, str]
+) -> WhatNow:
+    """The plan gives up; going on keeps the error level, because the boundary of a win does not count on giving up."""
+    rows = [
+        r
+        for r in readout["rows"]
+        if r["variant"] == verdict["variant"] and r["role"] == "primary" and r.get("chance_left") is not None
+    ]
+    row = max(rows, key=lambda r: r["chance_left"])
+    why = (
+        f"If {told[row['metric']]} truly changes by {digits.share_text(planned_lift(plan, row['metric']) or 0.0)}, as the plan "
+        f"expects, the rest of the run still wins with a chance of {chance_text(row['chance_left'])}; the plan gives up below "
+        f"{digits.share_text(plan['decision']['futility'])}."
+    )
+    takes = ["The row does not bind: going on keeps the error level, with that chance."]
+    takes += [giving_up_said(readout["futility"])] if readout.get("futility") else []
+    command = _decide(plan, "ship-none")
+    return WhatNow(
+        verdict["outcome"], "too little chance", why, tuple(takes), "", command, "Decide …", chance=row["chance_left"]
+    )
+
+
 def _lost(readout: Mapping[str, Any], variant: str) -> list[str]:
     known = ("ok", "unbounded_lift", "control_near_zero", "few_events")
     rows = [r for r in readout["rows"] if r["variant"] == variant and r["role"] != "guardrail"]
@@ -274,6 +311,9 @@ def _no_number(
 ) -> WhatNow:
     rows = [r for r in readout["rows"] if r["variant"] == verdict["variant"] and r["role"] == "primary" and r["reason"]]
     why = f"{told[rows[0]['metric']]}: {rows[0]['reason']}" if rows else verdict["because"]
+    if rows and rows[0]["status"] == "cap_is_zero":
+        takes = ("The data are sound; the plan's cap removes them. No further unit changes that: it takes a new plan.",)
+        return WhatNow(verdict["outcome"], "no number", why, takes, "", _new_run(plan), "Restart")
     return WhatNow(verdict["outcome"], "no number", why, ("Fix the data of this metric, then read again.",), "", _again(plan))
 
 
@@ -358,7 +398,7 @@ def planned_chance(plan: Mapping[str, Any], *, rails: bool = False) -> float | N
                 continue
             if lift is None or error is None or not units:
                 return None
-            wins.append(_wins(plan, metric, lift, error, _alpha(plan), units * share, share))
+            wins.append(_wins(plan, metric, lift, error, level_of_primary(plan), units * share, share))
         elif metric["role"] == "guardrail" and rails and policy.get("guardrails", "non_inferior") == "non_inferior":
             margin = metric.get("margin_rel")
             mean = plan.get("planning", {}).get("baselines", {}).get(metric["key"])
@@ -374,7 +414,7 @@ def planned_chance(plan: Mapping[str, Any], *, rails: bool = False) -> float | N
     return passes * (math.prod(wins) if policy.get("ship_when") == "all_primaries" else 1.0 - missed)
 
 
-def _alpha(plan: Mapping[str, Any]) -> float:
+def level_of_primary(plan: Mapping[str, Any]) -> float:
     """Level of a primary comparison: Bonferroni's share, which the steps of Holm begin with."""
     alpha = round(1.0 - float(plan["model"]["confidence"]), 12)
     count = sum(m["role"] == "primary" for m in plan["metrics"]) * (len(plan["variants"]) - 1 + len(plan.get("dropped") or ()))
@@ -575,6 +615,7 @@ def _extension(
             f"chance of {chance_text(chance)}, if the lift is {digits.share_text(lift)} as planned."
         )
         takes.append(_price(plan, readout, times, continues=True))
+        takes.append(_promising(plan, row, seen, error, times, total))
     else:
         found = chances.times_needed(goes_on, target) if continues else chances.times_needed(begins_anew, target, least=0.01)
         if found is None:
@@ -607,6 +648,48 @@ def _extension(
         more,
         days,
         chance if chance else None,
+    )
+
+
+MOST_EXTENDED = 2.0
+"""An end beyond so many horizons is a new run."""
+
+
+def _promising(plan: Mapping[str, Any], row: Mapping[str, Any], seen: float, error: float, times: float, total: int) -> str:
+    """A later end that keeps the error level, where the result is promising; "" elsewhere.
+
+    Where the lift that was seen would cross the last boundary with a chance of at least one half, the last look may be taken
+    at more units with the same multiplier: the chance of a false alarm from now on does not grow by that.
+
+    Source: Chen, DeMets, Lan 2004; the promising zone, Mehta and Pocock 2011; the conditional error, Müller and Schäfer 2001.
+    """
+    model, pair = plan["model"], row["n_control"] + row["n"]
+    if model["kind"] not in ("frequentist", "group_sequential") or model.get("beyond") or seen <= 0.0:
+        return ""
+    q = row.get("last_q")
+    if model["kind"] == "frequentist":
+        q = chances.multiplier_at(plan, row["alpha"], pair * times, _share(plan, row["variant"]))
+    if q is None:
+        return ""
+
+    def crosses(more: float, *, lift: float = seen, side: float = 1.0) -> float:
+        return chances.chance_from_here(side * lift, side * seen, error, more, q * error / math.sqrt(more))
+
+    def false(more: float) -> float:
+        return crosses(more, lift=0.0) + crosses(more, lift=0.0, side=-1.0)
+
+    now, target = crosses(times), float(plan["planning"]["power"])
+    if not 0.5 <= now < target:
+        return ""
+    found = chances.times_needed(crosses, target, least=times)
+    later = min(found or math.inf, MOST_EXTENDED * times)
+    if false(later) > false(times):  # early, the other side may gain more than this one loses
+        return ""
+    units, then = number_of(rounded_up(total * later), "unit"), chance_text(crosses(later))
+    return (
+        f"The result is promising: at the lift seen so far the horizon finds it with a chance of {chance_text(now)}. One last "
+        f"look at {units} instead finds it with {then} and keeps the error level at the same multiplier "
+        f"({digits.fixed(q, 2)}), because the chance is 50\u202f% or more. Moving the horizon goes on record."
     )
 
 

@@ -12,6 +12,7 @@ from xpbench.data.summary import Summary
 from xpbench.decide.analysis import analyse, findings_of
 from xpbench.decide.deviations import deviations_of, ended_short, stamps_of_record
 from xpbench.decide.drift.drift_lock import drift_deviations
+from xpbench.decide.futility import price_of
 from xpbench.decide.harm import harm_alarm
 from xpbench.decide.interaction import concurrent
 from xpbench.decide.looks import Look, cost_of, findings_from, without_promise
@@ -169,6 +170,8 @@ def reveal(
         novelty=trends(plan, summary),
         interactions=concurrent(plan, summary),
         methods=plan.methods,
+        futility=price_of(plan),
+        root=str(ledger.path.parent.parent),
     )
 
 

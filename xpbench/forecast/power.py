@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from xpbench.decide.futility import Price, price_of
+from xpbench.decide.whatnow import giving_up_said
 from xpbench.errors import DecisionError, XpbenchError, number_of, plain, shown
 from xpbench.outward import html as escape
 from xpbench.plan import Plan
@@ -80,6 +82,7 @@ class PowerReport(Shows):
             guardrail moves; metrics are taken as independent. None where a number is missing.
         horizon_needed: Units at which that chance reaches the planned power for every treatment; None where it is reached, or
             no number does.
+        futility: What the plan's futility row takes of these chances; None where it has none.
     """
 
     rows_of_frame: ClassVar[str] = "rows"
@@ -90,6 +93,7 @@ class PowerReport(Shows):
     rows: tuple[PowerRow, ...]
     ships: Mapping[str, float | None] = field(default_factory=dict)
     horizon_needed: int | None = None
+    futility: Price | None = None
 
     @property
     def is_low(self) -> bool:
@@ -108,6 +112,8 @@ class PowerReport(Shows):
             out.append(f"Use {self.horizon_needed:,} as horizon.units, or expect less.")
         elif self.is_low:
             out.append("No horizon reaches it: " + (self._why or "look at the metrics below") + ".")
+        if self.futility is not None:
+            out.append(giving_up_said(self.futility.to_dict()))
         return tuple(out)
 
     @property
@@ -125,6 +131,7 @@ class PowerReport(Shows):
             "rows": [r.to_dict() for r in self.rows],
             "ships": dict(self.ships),
             "horizon_needed": self.horizon_needed,
+            **({} if self.futility is None else {"futility": self.futility.to_dict()}),
         }
 
     def to_frame(self) -> Any:
@@ -195,7 +202,7 @@ def plan_power(plan: Plan) -> PowerReport:
     known = [v for v in ships.values() if v is not None]
     low = bool(known) and min(known) < plan.planning.power - TOLERANCE
     needed = _horizon_needed(plan) if low else None
-    return PowerReport(plan.key, plan.horizon.units, plan.planning.power, tuple(rows), ships, needed)
+    return PowerReport(plan.key, plan.horizon.units, plan.planning.power, tuple(rows), ships, needed, price_of(plan))
 
 
 def _ships(plan: Plan, rows: Sequence[PowerRow]) -> dict[str, float | None]:

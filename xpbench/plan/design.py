@@ -216,6 +216,12 @@ class Decision(Part):
         default=None,
         description="One-sided level at which guardrails are shown to be within their margins; the plan's alpha if missing",
     )
+    futility: Annotated[float, Field(gt=0, le=0.5, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="Give up at a planned look from which the lift that the plan expects would still win with less than this "
+        "chance (0.1 to 0.2 are usual); missing: go on to the horizon. It costs power, which the plan card names, and no error",
+        examples=[0.1],
+    )
     health: Literal["must_pass", "no_warnings"] = Field(
         default="must_pass",
         description="A failed gate always makes the readout invalid; no_warnings: a warning keeps from shipping, too",

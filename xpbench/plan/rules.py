@@ -260,6 +260,8 @@ def _model(plan: Plan) -> Iterator[Problem]:
                 rule=plain("Group-sequential looks are shares of a number of units"),
                 remedy=plain("Set horizon.units"),
             )
+    if plan.decision.futility is not None:
+        yield from _futility(plan)
     if isinstance(model, Bayesian):
         prior = model.prior
         if prior.kind == "lift" and (prior.sd is None or prior.mean is None):
@@ -280,6 +282,21 @@ def _model(plan: Plan) -> Iterator[Problem]:
         )
     if plan.horizon.units is None and plan.horizon.days is None:
         yield Problem.of("XPB-P19", "/horizon")
+
+
+def _futility(plan: Plan) -> Iterator[Problem]:
+    model, expected = plan.model, {c.metric for c in plan.hypothesis.then if c.lift}
+    lacks = [m.key for m in plan.metrics_with("primary") if m.key not in expected and not m.min_lift]
+    rule, remedy = "", ""
+    if not isinstance(model, GroupSequential) or len(model.looks) < 2:
+        rule, remedy = "Giving up early needs planned looks before the horizon", "Choose group_sequential with its looks"
+    elif model.beyond is not None:
+        rule, remedy = "What is left is counted up to the horizon", "Leave model.beyond out, or decision.futility"
+    elif lacks:
+        rule = "What is left is the chance of the planned lift, and a primary metric has none"
+        remedy = "Give the hypothesis a lift for each primary metric"
+    if rule:
+        yield Problem.of("XPB-P18", "/decision/futility", value=plan.decision.futility, rule=plain(rule), remedy=plain(remedy))
 
 
 def _assignment(plan: Plan) -> Iterator[Problem]:

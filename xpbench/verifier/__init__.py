@@ -9,6 +9,7 @@ In the order of the work:
     pairs       moments → two estimates                  quantiles   normal, Student's t, chi-squared
     score       shares with few events                   estimates   one metric, one treatment
     designs     multipliers, Fieller, corrections        boundaries  group-sequential, by integration
+    futility    the chance that is left, and what giving up costs
     posterior   Bayesian rows, by quadrature             documented  Mixpanel's numbers, for comparison
     rows        every row of the readout                 rule        rows and health → outcome
     numbers     rows and decision against the readout's

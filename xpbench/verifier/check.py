@@ -15,6 +15,7 @@ from xpbench.verifier.derived import check_said, check_stamps
 from xpbench.verifier.exports import check_archive, memo_in
 from xpbench.verifier.file import FIRST, PAGES, PAYLOAD, read, sealed
 from xpbench.verifier.first import check_first
+from xpbench.verifier.futility import check_futility
 from xpbench.verifier.grammar import KINDS
 from xpbench.verifier.letter import WATCH_LETTER, LetterPage, check_letter_page
 from xpbench.verifier.numbers import check_decision, check_estimates
@@ -60,6 +61,7 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         check_estimates(notes, readout)
         check_over_time(notes, readout)
         check_health(notes, payload)
+        check_futility(notes, readout)
         check_decision(notes, payload)
         renderer = extra.get("renderer")
         check_said(notes, payload, None if renderer is None else renderer.version)

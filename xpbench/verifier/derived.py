@@ -99,6 +99,8 @@ BECAUSE = {
     "plan accepts.",
     "R13": "The change has no effect that matters on the primary metric: the whole interval lies within what the plan calls "
     "too small to matter.",
+    "R14": "Even if the lift is as planned, the rest of the run would hardly show it: the chance that is left is below the "
+    "plan's floor.",
     "R11": "After the planned duration the primary metric is not shown to be better.",
 }
 """The sentences of the rule's rows."""
@@ -117,6 +119,7 @@ _FOUND = {
     "win": "better, and by enough to matter",
     "small": "better, but by too little to matter",
     "none": "no effect that matters",
+    "hopeless": "too far from a win for the rest of the run",
     "unclear": "neither shown to be better nor worse",
     "worse": "worse",
 }
@@ -199,7 +202,7 @@ def _check_rule(said: _Said, payload: J) -> None:
     readout, notes = payload["readout"], said.notes
     policy = readout["plan"].get("decision", {})
     methods = readout.get("methods", 1)
-    every = _situations(methods)
+    every = _situations(methods, gives_up=policy.get("futility") is not None)
     wrong = next((s for s in every if _told(payload["rule"], s) != rule(policy, s, methods)), None)
     if wrong is not None:
         notes.differs(f"decision rule, where {wrong}", rule(policy, wrong, methods), _told(payload["rule"], wrong))
@@ -212,21 +215,22 @@ def _check_rule(said: _Said, payload: J) -> None:
     notes.same("advice, variants", len(ours["variants"]), len(theirs["variants"]))
     for mine, other in zip(ours["variants"], theirs["variants"], strict=False):
         rows = [r for r in readout["rows"] if r["variant"] == mine["variant"]]
-        if _evidence(rows, methods) != other["evidence"]:
+        evidence = _evidence(rows, methods, policy.get("futility"))
+        if evidence != other["evidence"]:
             said.one_of(
                 f"advice, {mine['variant']}, what was found",
-                ("; ".join(_evidence(rows, methods)),),
+                ("; ".join(evidence),),
                 "; ".join(other["evidence"]),
             )
     fired = [v["because"] for v in theirs["variants"] if v["outcome"] == theirs["outcome"]]
     said.one_of("advice, because", fired, theirs["because"])
 
 
-def _situations(methods: int) -> list[dict[str, J]]:
+def _situations(methods: int, *, gives_up: bool) -> list[dict[str, J]]:
     ended = methods >= ENDED
     return [
         {"primary": p, "deteriorated": d, "guardrails": g, "health": h, "adequate": a}
-        for p in ("worse", *(("none",) if ended else ()), "unclear", "small", "win")
+        for p in ("worse", *(("none",) if ended else ()), *(("hopeless",) if gives_up else ()), "unclear", "small", "win")
         for d in (False, True)
         for g in ("bad", "unclear", *(("worse",) if ended else ()), "ok")
         for h in ("fail", "warn", "pass")
@@ -242,12 +246,14 @@ def _told(rows: Sequence[J], situation: J) -> tuple[str, str]:
     return "", ""
 
 
-def _evidence(rows: Sequence[J], methods: int) -> list[str]:
+def _evidence(rows: Sequence[J], methods: int, floor: float | None) -> list[str]:
     """Which metrics made the situation of a variant what it is."""
     out = []
     for r in (r for r in rows if r["role"] == "primary"):
         state = r["verdict"] if r["verdict"] in ("worse", "unclear") else "small" if r["matters"] is False else "win"
-        state = "none" if state in ("unclear", "small") and r.get("equivalent") else state
+        left = r.get("chance_left")
+        state = "hopeless" if state == "unclear" and floor is not None and left is not None and left < floor else state
+        state = "none" if state in ("unclear", "small", "hopeless") and r.get("equivalent") else state
         out.append(f"{r['metric']}: {_FOUND[state]}")
     out += [f"{r['metric']}: worse" for r in rows if r["role"] == "secondary" and r["verdict"] == "worse"]
     rails = [r for r in rows if r["role"] == "guardrail"]

@@ -79,6 +79,34 @@ def estimate(metric: J, c: J | None, t: J | None) -> Estimate:
     return Estimate(pair, plain, reduction if math.isfinite(reduction) else None, share, score, counts=counts)
 
 
+def source_of(label: str) -> str:
+    """Where a covariate comes from, in words: of `past.visits.before`, `is.platform.ios`, `before`, or a column."""
+    for mark, words in (("past.", "past of "), ("is.", "")):
+        if label.startswith(mark):
+            return words + label[len(mark) :].split(".")[0]
+    return "own past" if label.split(".")[0] in ("before", "seen") else label
+
+
+def saved_by(metric: J, c: J, t: J) -> list[dict[str, J]]:
+    """Share of the variance that each source takes out alone, and that would be missing without it; of two sources or more."""
+    subject, own = functional_of(metric, c["columns"])
+    names = [source_of(label) for label in c["columns"][own:]]
+    base = plain_pair(c, t, subject)
+
+    def share(wanted: set[str]) -> float:
+        xs = [own + i for i, name in enumerate(names) if name in wanted]
+        return cuped(c, t, subject, xs, base)[1] if xs else 0.0
+
+    every = set(names)
+    if len(every) < 2:
+        return []
+    whole = share(every)
+    return [
+        {"source": name, "alone": share({name}), "more": max(0.0, whole - share(every - {name}))}
+        for name in dict.fromkeys(names)
+    ]
+
+
 def with_noise(metric: J, found: Estimate, c: J | None, t: J | None) -> Estimate:
     """The estimate in which a variant whose units all have the same value takes its noise from the other one."""
     if found.pair.status != "separation" or found.share or c is None or t is None:

@@ -37,7 +37,7 @@ _WORDS = (
 )
 _BY_ENGINE = (
     *("ci_low", "ci_high", "lift_low", "lift_high", "alpha", "margin_p_value", "p_value", "p_adjusted"),
-    *("verdict", "matters", "too_small", "guardrail", "equivalent", "status", "effect", "lift"),
+    *("verdict", "matters", "too_small", "guardrail", "equivalent", "status", "effect", "lift", "last_q"),
 )
 """Fields that follow from a boundary over looks too many or too close to be integrated in a moment."""
 _LIFTS = ("lift", "lift_low", "lift_high")
@@ -90,6 +90,19 @@ def compare_row(
             notes.differs(f"estimates, {where}, {name}", expected, found)
     if mass is not None and not is_left(ours):
         _compare_posterior(notes, where, ours, theirs, mass)
+    last = ours.get("last_q")
+    if theirs.get("last_q") is not None and "last_q" not in skip:
+        if last is not None and math.isnan(last):
+            _leave(notes, f"the last multiplier of {where}, over looks that are very close")
+        elif not near(last, theirs["last_q"], 1.0):
+            notes.differs(f"estimates, {where}, last multiplier", last, theirs["last_q"])
+    if "saved_by" in ours and "saved_by" in theirs:
+        sources = [s["source"] for s in ours["saved_by"]]
+        notes.same(f"estimates, {where}, sources of covariates", sources, [s["source"] for s in theirs["saved_by"]])
+        for mine, other in zip(ours["saved_by"], theirs["saved_by"], strict=False):
+            for name in ("alone", "more"):
+                if not near(mine[name], other[name], 1.0):
+                    notes.differs(f"estimates, {where}, {mine['source']}, {name}", mine[name], other[name])
     for name, other, p in ours.get("sensitivity", ()):
         match = next((s for s in theirs["sensitivity"] if s["name"] == name), None)
         if match is None:

@@ -29,6 +29,7 @@ PLAN_KEYS: J = {
         "unknown_variant": None,
     },
     "decision": {
+        "futility": None,
         "guardrail_alpha": None,
         "guardrails": None,
         "harm_alpha": None,

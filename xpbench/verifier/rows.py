@@ -19,7 +19,8 @@ from xpbench.verifier.designs import (
     standing,
 )
 from xpbench.verifier.documented import DOCUMENTED, documented_test
-from xpbench.verifier.estimates import Estimate, capped_away, estimate, waiting, with_noise
+from xpbench.verifier.estimates import Estimate, capped_away, estimate, saved_by, waiting, with_noise
+from xpbench.verifier.futility import last_multiplier
 from xpbench.verifier.pairs import NAN, Pair
 from xpbench.verifier.posterior import Posterior, posterior_of
 from xpbench.verifier.quantiles import normal_isf
@@ -260,6 +261,8 @@ def _row(
     if held is not None and end:
         row |= {"guardrail": held["guardrail"], "matters": held["matters"]}
         row["equivalent"] = None if row["equivalent"] is None else False
+    row["last_q"] = last_multiplier(plan, design.boundary, level) if metric["role"] == "primary" else None
+    row["saved_by"] = [] if est.reduction is None else saved_by(metric, *cells)
     row["sensitivity"] = []
     if early and held is None and p_adjusted <= alpha:
         row["sensitivity"] += _after_stop(pair, design, _z(item), level)

@@ -30,7 +30,7 @@ def lost(row: J) -> bool:
 
 def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, methods: int) -> dict[str, J]:
     """What was found for one treatment variant; what is lost keeps anything next to it from winning."""
-    ladder = ("worse", "none", "unclear", "small", "win")
+    ladder, floor = ("worse", "none", "hopeless", "unclear", "small", "win"), plan.get("decision", {}).get("futility")
     primaries = [r for r in rows if r["role"] == "primary"]
     states = [
         "worse"
@@ -39,6 +39,8 @@ def situation(plan: J, rows: Sequence[J], health: Sequence[J], adequate: bool, m
         if r["verdict"] == "better" and r["matters"] is not False
         else "none"
         if r.get("equivalent")
+        else "hopeless"
+        if floor is not None and r["verdict"] == "unclear" and r.get("chance_left") is not None and r["chance_left"] < floor
         else "unclear"
         if r["verdict"] == "unclear"
         else "small"
@@ -76,6 +78,7 @@ def rule(policy: J, s: Mapping[str, J], methods: int = METHODS) -> tuple[str, st
         ("R7", win, "ship"),
         ("R8", s["deteriorated"], "ship none"),
         ("R13", ended and s["primary"] == "none", "ship none"),
+        ("R14", policy.get("futility") is not None and s["primary"] == "hopeless", "ship none"),
         ("R9", not s["adequate"], "iterate"),
         ("R10", s["primary"] == "small", "ship none"),
     ]

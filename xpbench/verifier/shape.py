@@ -16,13 +16,13 @@ _ROW_FIELDS = (
     *("metric", "label", "kind", "role", "direction", "variant", "n_control", "n", "mean_control", "mean", "effect"),
     *("ci_low", "ci_high", "lift", "lift_low", "lift_high", "p_value", "status", "reason", "p_adjusted", "alpha"),
     *("verdict", "matters", "too_small", "guardrail", "margin", "margin_scale", "margin_p_value", "chance", "risk"),
-    *("variance_reduction", "is_proportion", "se", "min_lift", "equivalent"),
+    *("variance_reduction", "is_proportion", "se", "min_lift", "equivalent", "chance_left", "last_q"),
 )
 _ROW = dict.fromkeys(_ROW_FIELDS)
 _SENSITIVITY = dict.fromkeys(
     ("name", "effect", "ci_low", "ci_high", "lift", "lift_low", "lift_high", "p_value", "status", "note")
 )
-_ROWS: J = [{**_ROW, "sensitivity": [_SENSITIVITY]}]
+_ROWS: J = [{**_ROW, "sensitivity": [_SENSITIVITY], "saved_by": [dict.fromkeys(("source", "alone", "more"))]}]
 _CELL = {**dict.fromkeys(("metric", "variant", "form", "n", "dimension", "slice")), "columns": [None], "mean": [None]}
 _TEXTS = ("source", "fingerprint", "rows", "first_exposure", "last_exposure", "data_until", "engine", "schema")
 _SUMMARY = {
@@ -39,6 +39,7 @@ _SITUATION = dict.fromkeys(("primary", "deteriorated", "guardrails", "health", "
 _READOUT = {
     **dict.fromkeys(("schema", "sealed", "key", "plan_digest", "at", "kind", "rule_digest", "methods", "headline")),
     "plan": PLAN_KEYS,
+    "futility": dict.fromkeys(("floor", "metric", "power", "power_without", "gives_up", "units")),
     "due": dict.fromkeys(("is_due", "is_adequate", "reason", "units", "units_needed", "days", "days_needed", "look", "looks")),
     "summary": _SUMMARY,
     "health": [{**dict.fromkeys(("name", "title", "status", "gate", "meaning", "next_step")), "evidence": {"*": ANY}}],

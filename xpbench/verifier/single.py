@@ -7,7 +7,20 @@ from pathlib import Path
 
 PARTS = (
     *("report", "text", "plan_keys", "shape", "letter", "quantiles", "grammar", "bound", "chain", "exports", "file", "story"),
-    *("signed", "first", "pairs", "score", "estimates", "designs", "boundaries", "ratio", "posterior", "documented", "rows"),
+    *(
+        "signed",
+        "first",
+        "pairs",
+        "score",
+        "estimates",
+        "designs",
+        "boundaries",
+        "futility",
+        "ratio",
+        "posterior",
+        "documented",
+        "rows",
+    ),
     *("rule", "health_words", "health", "numbers", "derived", "over_time", "template", "page", "said", "watching"),
     *("programme", "check"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from xpbench.errors import XpbenchError
 from xpbench.outward import for_terminal
 from xpbench.outward import html as escape
 from xpbench.plan.model import Plan
@@ -103,6 +104,21 @@ CORRECTIONS = {
 }  # fmt: skip
 
 
+def _gives_up(plan: Mapping[str, Any]) -> str:
+    """What the futility row costs, once the plan is whole enough to compute it."""
+    from xpbench.decide.futility import price_of  # brings the statistics, which no other card needs
+    from xpbench.decide.whatnow import giving_up_said
+
+    floor = percent(plan["decision"]["futility"])
+    try:
+        price = price_of(Plan(**plan))
+    except (XpbenchError, ValueError, TypeError):  # a draft: its own list says what is missing
+        price = None
+    if price is None:
+        return f"at a look from which the planned lift would win with a chance below {floor}"
+    return f"{giving_up_said(price.to_dict())} It does not bind: the error level holds whether or not you follow it."
+
+
 def facts(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What was fixed in advance, as (name, words)."""
     model, horizon, decision = _dict(plan.get("model")), _dict(plan.get("horizon")), _dict(plan.get("decision"))
@@ -133,6 +149,8 @@ def facts(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Due", due or "…"),
         ("Ships when", " and ".join(words.get(str(decision.get(k)), "…") for k, words in SHIPS_WHEN.items())),
     ]
+    if decision.get("futility") is not None:
+        rows.append(("Futility", _gives_up(plan)))
     if plan.get("segments"):
         rows.append(("Segments", ", ".join(map(str, _list(plan["segments"])))))
     if watch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -543,6 +544,26 @@ def prior_of(outcomes: Iterable[PastOutcome]) -> LiftPrior | None:
     if len(first) < 3:
         return None
     return portfolio_prior([_sign(o) * o.lift for o in first], [float(o.se or 0.0) for o in first])
+
+
+LEAST_OTHERS = 10
+"""Other decided experiments from which on a lift is shrunk by what they found."""
+
+
+def prior_of_others(root: str | Path, key: str) -> LiftPrior | None:
+    """Distribution of the true lifts of all other decided experiments of a root; None with fewer than ten.
+
+    Args:
+        root: Folder of all experiments.
+        key: The experiment that is left out: a lift is no evidence about itself.
+    """
+    try:
+        if sum(entry.is_dir() for entry in os.scandir(root)) <= LEAST_OTHERS:  # this one is among them
+            return None
+    except OSError:
+        return None
+    first = _first(o for o in portfolio(root).outcomes if o.key != key)
+    return prior_of(first) if len(first) >= LEAST_OTHERS else None
 
 
 def shrunk_of(outcome: PastOutcome, prior: LiftPrior) -> float:

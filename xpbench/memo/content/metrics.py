@@ -44,9 +44,18 @@ def metric_row(index: int, row: Mapping[str, Any], plan: Mapping[str, Any], labe
         "margin": margin_text(row),
         "margin_p": digits.p_value(row["margin_p_value"]),
         "min_lift": digits.share_text(row["min_lift"]) if row["min_lift"] is not None else "",
-        "reduction": digits.percent(row["variance_reduction"], 0) if row["variance_reduction"] is not None else "",
+        "reduction": reduction_text(row),
         "reason": row["reason"],
     }
+
+
+def reduction_text(row: Mapping[str, Any]) -> str:
+    """Share of the variance that covariates took, and of each source where there are several; "" without CUPED."""
+    if row["variance_reduction"] is None:
+        return ""
+    whole = digits.percent(row["variance_reduction"], 0)
+    each = [f"{named(s['source'])} {digits.percent(s['alone'], 0)}" for s in row.get("saved_by", ())]
+    return f"{whole} ({', '.join(each)}, each alone)" if each else whole
 
 
 def interval_name(readout: Mapping[str, Any], plan: Mapping[str, Any]) -> str:

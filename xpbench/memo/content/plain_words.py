@@ -18,6 +18,7 @@ SITUATION: dict[str, tuple[str, dict[Any, str]]] = {
         {
             "win": "better by enough to matter",
             "none": "no effect that matters",
+            "hopeless": "too far from a win for the rest of the run",
             "small": "better by too little to matter",
             "unclear": "neither better nor worse",
             "worse": "worse",

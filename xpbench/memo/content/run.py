@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from xpbench.decide.chances import chance, could_find, multiplier, relative_error, threshold
-from xpbench.decide.whatnow import chance_text, planned_chance, planned_lift, subject, what_now
+from xpbench.decide.whatnow import chance_text, giving_up_said, planned_chance, planned_lift, subject, what_now
 from xpbench.errors import number_of
 from xpbench.memo import figures
 from xpbench.memo.content.plain_words import day_text
@@ -48,7 +48,7 @@ def run_section(payload: Mapping[str, Any], labels: Mapping[str, str]) -> dict[s
         ],
         "pictures": any(_picture(v) for v in plan["variants"]),
         "planned": _planned(readout),
-        "power": _power(plan),
+        "power": _power(plan, readout.get("futility")),
         "money": money(readout),
         "links": [
             {"title": named(link["title"]), "url": link["url"]}
@@ -85,16 +85,17 @@ def _rollout(plan: Mapping[str, Any]) -> str:
     return ", ".join(parts) or DASH
 
 
-def _power(plan: Mapping[str, Any]) -> str:
-    """How often the plan's own rule would have won by its own numbers, on record."""
+def _power(plan: Mapping[str, Any], price: Mapping[str, Any] | None) -> str:
+    """How often the plan's own rule would have won by its own numbers, on record, and what giving up early costs of it."""
+    gives_up = "" if price is None else f" {giving_up_said(price)}"
     found = planned_chance(plan, rails=True) or planned_chance(plan)
     if found is None:
-        return "The plan says nothing of its power."
+        return f"The plan says nothing of its power.{gives_up}"
     wanted = plan["planning"]["power"]
     low = ", less than it asked for" if found < wanted - 0.005 else ""
     return (
         f"By its own numbers the rule ships it in {chance_text(found)} of cases if its hypothesis holds{low} "
-        f"({digits.share_text(wanted)} planned)."
+        f"({digits.share_text(wanted)} planned).{gives_up}"
     )
 
 
