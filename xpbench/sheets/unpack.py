@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import gzip
 import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from xpbench.errors import DataError, plain
 from xpbench.interrupts import temporary_folder
@@ -37,9 +39,29 @@ def lines_file(path: str, folder: str | Path) -> str:
     Raises:
         DataError: as `plain_file`.
     """
+    return _unpacked(path, folder) if is_copied(path) else path
+
+
+def is_copied(path: str | Path) -> bool:
+    """Whether a file of JSON Lines is packed in a way that is only read from a plain copy."""
     with open(path, "rb") as file:
-        head = file.read(4)
-    return _unpacked(path, folder) if head.startswith((_ZSTD, b"PK\x03\x04")) else path
+        return file.read(4).startswith((_ZSTD, b"PK\x03\x04"))
+
+
+@contextlib.contextmanager
+def unpacked_lines(path: str | Path) -> Iterator[IO[bytes]]:
+    """The lines of a file, however it is packed, told by its content.
+
+    Raises:
+        DataError: as `plain_file`.
+        OSError, EOFError, zlib.error: a gzip stream is damaged, while it is read.
+    """
+    with temporary_folder() as folder:
+        plain_path = lines_file(str(path), folder)
+        with open(plain_path, "rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(plain_path) if packed else open(plain_path, "rb") as lines:
+            yield cast("IO[bytes]", lines)
 
 
 def ensure_opens(path: str) -> None:

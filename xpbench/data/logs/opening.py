@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xpbench.data.engines.embedded import Stages, unread
 from xpbench.data.logs.one_moment import one_moment
 from xpbench.errors import DataError, plain
+from xpbench.files import kind_by_name
 from xpbench.files import matching as fitting
 from xpbench.meaning.names import name_of
 from xpbench.plan import Plan
@@ -272,20 +273,6 @@ def kind_of(path: str) -> str | None:
     if named is None and (path.lower().endswith((".txt", ".dat", ".log", ".gz", ".zst", ".zip")) or not Path(path).suffix):
         return _kind_by_content(path)
     return named
-
-
-def kind_by_name(path: str) -> str | None:
-    """`csv`, `jsonl` or `parquet`, by the ending of a file's name, packed or not; None for others."""
-    name = path.lower()
-    for packed in (".gz", ".zst", ".zip"):
-        name = name.removesuffix(packed)
-    if name.endswith((".csv", ".tsv", ".tab")):
-        return "csv"
-    if name.endswith((".jsonl", ".ndjson", ".json")):
-        return "jsonl"
-    if name.endswith((".parquet", ".pq")):
-        return "parquet"
-    return None
 
 
 def _kind_by_content(path: str) -> str | None:

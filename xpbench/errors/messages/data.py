@@ -227,6 +227,16 @@ MESSAGES: dict[str, Message] = {
         "Spark takes many minutes to plan the joins",
         "Write the log to Parquet and read the files, or set exposure.identities to count",
     ),
+    "XPB-D86": Message(
+        "Property {name} is {value} in {events}, and the name of their folder is {folder}",
+        "One of the two is wrong, and a guess would count events for others",
+        "Move the files to folders that fit, or rename the folders",
+    ),
+    "XPB-D87": Message(
+        "Spark has read the folder {folder} as a value of type {kind}, which is another value",
+        "Names of folders are text, so that 007 is not 7",
+        "Set spark.sql.sources.partitionColumnTypeInference.enabled to false before the log is read",
+    ),
     "XPB-D79": Message(
         "Column {column} holds ids that were rounded, such as {found}",
         "A spreadsheet writes long numbers so, and several units become one",
