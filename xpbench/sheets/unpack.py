@@ -15,6 +15,7 @@ from typing import IO, cast
 
 from xpbench.errors import DataError, plain
 from xpbench.interrupts import temporary_folder
+from xpbench.sheets.workbook import as_csv, is_workbook
 
 _BLOCK = 1 << 20
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -28,8 +29,12 @@ def plain_file(path: str, folder: str | Path) -> str:
         folder: Where copies go.
 
     Raises:
-        DataError: `XPB-D61`, it can't be unpacked; `XPB-D62`, its encoding is not read.
+        DataError: `XPB-D61`, it can't be unpacked; `XPB-D62`, its encoding is not read; those of `workbook.as_csv`.
     """
+    if is_workbook(path):
+        with tempfile.NamedTemporaryFile("wb", dir=folder, suffix=".plain", delete=False) as target:
+            target.write(as_csv(path))
+        return target.name
     return _utf8(_unpacked(path, folder), path, folder)
 
 
@@ -106,7 +111,7 @@ def _unpacked(path: str, folder: str | Path) -> str:
             with zipfile.ZipFile(path) as archive:
                 names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX/")]
                 if any(n.startswith("xl/") for n in names):
-                    remedy = "It is a workbook: name it .xlsx, read it with pandas.read_excel(…), or save it as CSV UTF-8"
+                    remedy = "It is a workbook: name it .xlsx, or save it as CSV UTF-8"
                     raise DataError("XPB-D61", path=path, reason=plain("it is an Excel workbook"), remedy=plain(remedy))
                 if len(names) != 1:
                     remedy = "Unpack it, and name the files"

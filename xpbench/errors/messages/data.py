@@ -179,7 +179,7 @@ MESSAGES: dict[str, Message] = {
         "Raise the limit or read with fewer threads: xp.DuckDB(memory_limit=…, threads=…)",
     ),
     "XPB-D60": Message(
-        "CSV file {path} has no clear shape: {what}",
+        "File {path} has no clear shape: {what}",
         "Every row has as many fields as the header, so that no row is lost and no value moves to another column",
         "{remedy}",
     ),
@@ -236,6 +236,11 @@ MESSAGES: dict[str, Message] = {
         "Spark has read the folder {folder} as a value of type {kind}, which is another value",
         "Names of folders are text, so that 007 is not 7",
         "Set spark.sql.sources.partitionColumnTypeInference.enabled to false before the log is read",
+    ),
+    "XPB-D88": Message(
+        "Workbook {path} is not a table: {what}",
+        "One sheet with a value in each cell has one meaning",
+        "{remedy}",
     ),
     "XPB-D79": Message(
         "Column {column} holds ids that were rounded, such as {found}",
