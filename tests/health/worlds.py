@@ -120,7 +120,7 @@ def found(name: str, count: int, of: int, action: str = "excluded", **more: Any)
 
 
 FEWER = (
-    Finding("metric_overlap", 40, 1000, "kept", metric="views", by_variant={"control": 20, "beta": 20}),
+    Finding("metric_overlap", 8, 1000, "kept", metric="views", by_variant={"control": 4, "beta": 4}),
     Finding("metric_overlap_before", 900, 1000, "compared", metric="views", by_variant={"control": 450, "beta": 450}),
 )
 """Nine in ten events were of the units before the experiment, and since then hardly any."""

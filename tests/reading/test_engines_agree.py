@@ -14,7 +14,7 @@ from tests.data import spark_sessions
 from tests.postgres import postgres
 from tests.reading.random_logs import COLUMNS, Row, random_cells
 from tests.reading.test_folders import all_say_france, foldered, quotes_say_it, shares
-from tests.reading.test_people import flat, half_logged_in, merging
+from tests.reading.test_people import TABLE, compared, flat, half_logged_in, merging
 from tests.reading.world import QUOTES, means, plan, refusal
 from xpbench.data.engines.embedded import Stages
 from xpbench.data.logs.log import properties_of
@@ -125,14 +125,16 @@ def test_spark_reads_as_duckdb(spark: Any, zone: str) -> None:
 
 
 @pytest.mark.spark
-def test_merging_on_spark_is_refused_at_once_with_what_to_do(spark: Any) -> None:
+@pytest.mark.parametrize("identities", [None, TABLE], ids=["from the log", "a table"])
+def test_merging_on_spark_gives_the_same_persons(spark: Any, identities: Any) -> None:
     frame = flat(half_logged_in())
     columns = ", ".join(f"`{n}` {'bigint' if n == 'time' else 'string'}" for n in frame.columns)
     rows_ = [tuple(None if pd.isna(v) else v for v in r) for r in frame.itertuples(index=False)]
-    source = xp.events(spark.createDataFrame(rows_, columns))
-    said = refusal(lambda: source.summarize(merging()))
-    assert "XPB-D85" in said
-    assert "Parquet" in said
+    table = None if identities is None else spark.createDataFrame(identities)
+    here = xp.events(frame, identities=identities).summarize(merging())
+    there = xp.events(spark.createDataFrame(rows_, columns), identities=table).summarize(merging())
+    assert compared(there) == compared(here)
+    assert there.cells == here.cells
 
 
 @pytest.mark.spark

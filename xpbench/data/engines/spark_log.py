@@ -70,6 +70,8 @@ class SparkLog:
         """Events of the log, once they have been counted."""
         self._counted: list[dict[str, Any]] | None = None
         self._content: dict[str, str] = {}
+        self._cuts = plan.exposure.identities == "merge"
+        """Tables that are held forget what they were made of: joins of joins take Spark minutes to plan otherwise."""
         self.placed: tuple[str, ...] = ()
         """Columns that the names of folders hold; what events hold goes before them."""
         self._normal = self._columns(self.table)
@@ -105,11 +107,8 @@ class SparkLog:
 
         Raises:
             DataError: `XPB-D01` with Spark's words; `XPB-D78`, a file that the table reads has changed meanwhile; `XPB-D86` and
-                `XPB-D87`, names of folders say something else than the table; `XPB-D85`,
-                the plan merges ids, whose joins Spark did not get done within seven minutes for a log of a hundred events.
+                `XPB-D87`, names of folders say something else than the table.
         """
-        if plan.exposure.identities == "merge":
-            raise DataError("XPB-D85")
         failures = _failures()
         held: SparkLog | None = None
         files = _files_of(source.log, failures)
@@ -117,6 +116,8 @@ class SparkLog:
             try:
                 held = cls(source, plan, properties)
                 held._place(files)
+                if held._cuts:
+                    held._normal = held._normal.localCheckpoint(eager=True)
                 yield held
             except failures as error:
                 reason = plain(_words(error))
@@ -133,7 +134,7 @@ class SparkLog:
         frame: nw.LazyFrame[Any] = nw.from_native(self._normal)
         if between is None:
             return frame
-        early = self._between(between)
+        early = None if self._cuts else self._between(between)
         return happened(frame, between) if early is None else nw.from_native(early)
 
     def _between(self, between: tuple[int, int]) -> Any:
@@ -165,13 +166,17 @@ class SparkLog:
 
         Spark fixes the partitions of a table that it holds by the session's `spark.sql.shuffle.partitions`, 200 where nobody
         has set it, and never joins small ones together: each later query would be 200 tasks, however few the rows.
+        Where ids are merged, the rows are held by a local checkpoint; Java gives its memory back when nobody refers to it.
         """
         table = frame.to_native()
         if self._rows is not None:
             parts = min(max(-(-self._rows // ROWS), 1), MOST_PARTITIONS)
             table = table.repartition(parts, near) if near else table.coalesce(parts)
-        table = table.persist()
-        self._held.append(table)
+        if self._cuts:
+            table = table.localCheckpoint(eager=True)
+        else:
+            table = table.persist()
+            self._held.append(table)
         kept: nw.LazyFrame[Any] = nw.from_native(table)
         return kept
 

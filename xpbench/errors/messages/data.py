@@ -222,11 +222,6 @@ MESSAGES: dict[str, Message] = {
         "It is read through a temporary table; nothing else is written",
         "Ask for SELECT on the log, TEMPORARY on the database, and a role that is not read-only",
     ),
-    "XPB-D85": Message(
-        "The plan merges ids of one person (exposure.identities), and the log is on Spark",
-        "Spark takes many minutes to plan the joins",
-        "Write the log to Parquet and read the files, or set exposure.identities to count",
-    ),
     "XPB-D86": Message(
         "Property {name} is {value} in {events}, and the name of their folder is {folder}",
         "One of the two is wrong, and a guess would count events for others",
