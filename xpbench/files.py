@@ -44,6 +44,20 @@ def _named(base: Path, part: str) -> list[Path]:
     return [base / n for n in names if fits.match(n) and (part.startswith(".") or not n.startswith("."))]
 
 
+def kind_by_name(path: str) -> str | None:
+    """`csv`, `jsonl` or `parquet`, by the ending of a file's name, packed or not; None for others."""
+    name = path.lower()
+    for packed in (".gz", ".zst", ".zip"):
+        name = name.removesuffix(packed)
+    if name.endswith((".csv", ".tsv", ".tab")):
+        return "csv"
+    if name.endswith((".jsonl", ".ndjson", ".json")):
+        return "jsonl"
+    if name.endswith((".parquet", ".pq")):
+        return "parquet"
+    return None
+
+
 _PARTITION = re.compile(r"([^=]+)=(.*)", re.DOTALL)
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 

@@ -21,6 +21,7 @@ from typing import Any
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet as pq
 
 import xpbench as xp
@@ -229,7 +230,7 @@ def write_typed(file: File, draw: random.Random, folder: Path) -> None:
             file.broken = True
     else:
         frame = cells.astype(str)
-    form = draw.choice(["pandas", "polars", "arrow", "parquet", "views", "categories"])
+    form = draw.choice(["pandas", "polars", "arrow", "parquet", "views", "categories", "feather", *["xlsx"][: how == "text"]])
     if form == "categories":
         frame = frame.assign(variant=frame["variant"].astype("category"), seg=frame["seg"].astype("category"))
     arrow = pa.Table.from_pandas(frame, preserve_index=False)
@@ -244,10 +245,44 @@ def write_typed(file: File, draw: random.Random, folder: Path) -> None:
             pa.string_view() if pa.types.is_large_string(f.type) or pa.types.is_string(f.type) else f.type for f in arrow.schema
         ]
         file.source = arrow.cast(pa.schema(list(zip(arrow.column_names, kinds, strict=True))))
+    elif form == "feather":
+        pyarrow.feather.write_feather(arrow, folder / "t.feather", compression=draw.choice(["lz4", "zstd", "uncompressed"]))
+        file.source = str(folder / "t.feather")
+    elif form == "xlsx":
+        file.source = _workbook(file, draw, folder / "t.xlsx")
     else:
         pq.write_table(arrow, folder / "t.parquet", row_group_size=draw.choice([7, 1000]))
         file.source = str(folder / "t.parquet")
     file.told += [how, form]
+
+
+def _workbook(file: File, draw: random.Random, path: Path) -> str:
+    """The cells as text in a sheet, sometimes with a title, an empty row or a second sheet."""
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    sheet = book.active
+    fault = draw.choice([""] * 5 + ["title", "gap", "sheet", "hidden", "merged"])
+    if fault == "title":
+        sheet.append(["Export of a tool"])
+        sheet.append([])
+    sheet.append(HEADER)
+    for i, row in enumerate(file.rows):
+        sheet.append([v or None for v in row])
+        if fault == "gap" and i == 3:
+            sheet.append([])
+    if fault in ("sheet", "hidden"):
+        more = book.create_sheet("more")
+        more.append(["a", "b"])
+        more.sheet_state = "hidden" if fault == "hidden" else "visible"
+    if fault == "merged":
+        for at in ("C3", "C4"):
+            sheet[at] = None
+        sheet.merge_cells("B2:B4")
+    file.broken = fault in ("sheet", "merged")
+    book.save(path)
+    file.told.append(fault)
+    return str(path)
 
 
 def difference(seed: int) -> tuple[str, str]:

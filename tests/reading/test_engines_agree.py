@@ -13,8 +13,9 @@ import xpbench as xp
 from tests.data import spark_sessions
 from tests.postgres import postgres
 from tests.reading.random_logs import COLUMNS, Row, random_cells
-from tests.reading.test_people import flat, half_logged_in, merging
-from tests.reading.world import QUOTES, plan, refusal
+from tests.reading.test_folders import all_say_france, foldered, quotes_say_it, shares
+from tests.reading.test_people import TABLE, compared, flat, half_logged_in, merging
+from tests.reading.world import QUOTES, means, plan, refusal
 from xpbench.data.engines.embedded import Stages
 from xpbench.data.logs.log import properties_of
 from xpbench.data.logs.opening import open_log
@@ -124,14 +125,51 @@ def test_spark_reads_as_duckdb(spark: Any, zone: str) -> None:
 
 
 @pytest.mark.spark
-def test_merging_on_spark_is_refused_at_once_with_what_to_do(spark: Any) -> None:
+@pytest.mark.parametrize("identities", [None, TABLE], ids=["from the log", "a table"])
+def test_merging_on_spark_gives_the_same_persons(spark: Any, identities: Any) -> None:
     frame = flat(half_logged_in())
     columns = ", ".join(f"`{n}` {'bigint' if n == 'time' else 'string'}" for n in frame.columns)
     rows_ = [tuple(None if pd.isna(v) else v for v in r) for r in frame.itertuples(index=False)]
-    source = xp.events(spark.createDataFrame(rows_, columns))
-    said = refusal(lambda: source.summarize(merging()))
-    assert "XPB-D85" in said
-    assert "Parquet" in said
+    table = None if identities is None else spark.createDataFrame(identities)
+    here = xp.events(frame, identities=identities).summarize(merging())
+    there = xp.events(spark.createDataFrame(rows_, columns), identities=table).summarize(merging())
+    assert compared(there) == compared(here)
+    assert there.cells == here.cells
+
+
+@pytest.mark.spark
+def test_folders_of_json_lines_say_the_same_on_spark(spark: Any, tmp_path: Path) -> None:
+    wanted = plan(segments=["country"])
+    guessed = "spark.sql.sources.partitionColumnTypeInference.enabled"
+    root = foldered(tmp_path / "some", quotes_say_it, names=("DE", "__HIVE_DEFAULT_PARTITION__"))
+    here, there = (xp.events(log).summarize(wanted) for log in (root, spark.read.json(root)))
+    assert (means(there), shares(there)) == (means(here), shares(here))
+    other = foldered(tmp_path / "other", all_say_france)
+    assert "XPB-D86" in refusal(lambda: xp.events(spark.read.json(other)).summarize(wanted))
+    numbers = foldered(tmp_path / "numbers", names=("7", "007"))
+    assert "XPB-D87" in refusal(lambda: xp.events(spark.read.json(numbers)).summarize(wanted))
+    spark.conf.set(guessed, "false")
+    try:
+        assert shares(xp.events(spark.read.json(numbers)).summarize(wanted)) == {"7": 50, "007": 50}
+    finally:
+        spark.conf.unset(guessed)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("kind", ["json", "parquet"])
+def test_a_folder_that_spark_puts_in_place_of_a_column_must_agree_with_it(spark: Any, tmp_path: Path, kind: str) -> None:
+    for country, own in (("DE", "DE"), ("AT", "FR")):
+        folder = tmp_path / f"country={country}"
+        folder.mkdir()
+        frame = flat(half_logged_in()).assign(country=own)
+        if kind == "json":
+            frame.to_json(folder / "p.jsonl", orient="records", lines=True)
+        else:
+            frame.astype({"time": "int64"}).to_parquet(folder / "p.parquet", index=False)
+    table = spark.read.format(kind).load(str(tmp_path))
+    said = refusal(lambda: xp.events(table).summarize(plan(segments=["country"])))
+    assert "XPB-D86" in said
+    assert "country=AT" in said
 
 
 @pytest.mark.spark

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import sqlite3
 import zipfile
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from tests.reading.world import QUOTES, SPENT, TRUTH, events, found, lines, mean
 from xpbench.cli import main
 from xpbench.experiment.sources import files_in
 from xpbench.health import inputs_of, run_checks
+from xpbench.health.sealing import under_seal
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
@@ -183,3 +185,56 @@ def test_an_event_that_nobody_did_yet_on_the_command_line(tmp_path: Path, capsys
     assert main([*given, "--schema", "posthog"]) == 2
     assert "XPB-D31" in json.dumps(capsys.readouterr())
     assert main([*given, "--schema", "posthog", "--absent-events", "zero"]) in (0, 1)
+
+
+def since_and_before(
+    path: Path, lost: Callable[[int], bool], *, before: bool = True, baseline: float | None = None, stranger: bool = False
+) -> Any:
+    """The check on 200 units that did three quotes each in the days before; since then those of some are under other ids."""
+    rows = events(200)
+    for i in range(200 if before else 0):
+        whose = f"other{i}" if stranger else f"u{i}"
+        at = rows[0]["at"] - 60 * i
+        rows += [{"event": "Quote", "at": at - 86_400 * (k + 1), "who": whose, "id": f"b{i}-{k}", "more": {}} for k in range(3)]
+    start = rows[0]["at"]
+    for row in rows:
+        if row["event"] == "Quote" and row["at"] >= start and lost(int(row["who"].lstrip("uother"))):
+            row["who"] = "other" + row["who"]
+    made = plan(**({} if baseline is None else {"planning": {"baselines": {"quotes": baseline}}}))
+    return overlap(xp.events(str(lines(path / "log.jsonl", rows))).summarize(made), made)
+
+
+def test_overlap_is_compared_with_the_time_before(tmp_path: Path) -> None:
+    sound = since_and_before(tmp_path, lambda i: False)
+    assert sound.status == "pass"
+    told = sound.evidence["events"]["quotes"]
+    assert told["shares_by_variant"] == {"control": pytest.approx(120 / 340), "beta": pytest.approx(220 / 340)}
+    assert told["before"] == {"of_exposed_units": 600, "all": 600, "shares_by_variant": {"control": 0.5, "beta": 0.5}}
+    for lost in (lambda i: i % 2 == 0, lambda i: i % 2 == 1, lambda i: i % 40 > 0):  # control, beta, nearly all of both
+        found_ = since_and_before(tmp_path, lost)
+        assert found_.status == "warn"
+        assert "time before the experiment" in found_.meaning
+    assert since_and_before(tmp_path, lambda i: True).status == "fail"
+    assert since_and_before(tmp_path, lambda i: i % 3 > 0).status == "pass"  # a third is more than a tenth
+
+
+def test_overlap_without_a_time_before(tmp_path: Path) -> None:
+    assert since_and_before(tmp_path, lambda i: i % 2 == 1, before=False).status == "warn"  # a variant with none at all
+    nearly = since_and_before(tmp_path, lambda i: i % 20 > 1, before=False, baseline=1.7)
+    assert nearly.status == "pass"  # 40 of 340 are left, and a tenth of 1.7 a unit is 34
+    fewer = since_and_before(tmp_path, lambda i: i % 50 > 1, before=False, baseline=1.7)
+    assert fewer.status == "warn"
+    assert "less than a tenth of what the plan expects" in fewer.meaning
+
+
+def test_units_that_are_new_have_no_time_before_to_compare_with(tmp_path: Path) -> None:
+    assert since_and_before(tmp_path, lambda i: i % 40 > 1, stranger=True).status == "pass"
+    assert since_and_before(tmp_path, lambda i: i % 50 > 1, stranger=True, baseline=1.7).status == "warn"
+
+
+def test_the_verdict_of_overlap_is_shown_under_the_seal_and_no_number_of_a_variant(tmp_path: Path) -> None:
+    (sealed,) = under_seal([since_and_before(tmp_path, lambda i: i % 2 == 1)])
+    assert sealed.status == "warn"
+    assert sealed.evidence == {"sealed": True}
+    assert "beta" not in sealed.meaning
+    assert not re.search(r"\d", sealed.meaning)

@@ -430,7 +430,7 @@ def _randomiser(desk: Desk, args: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_flat(given: str) -> bool:
     """Whether it is a table of exposures, and no log of events with properties."""
-    if given.lower().endswith((".csv", ".csv.gz", ".tsv")):
+    if given.lower().endswith((".csv", ".csv.gz", ".tsv", ".xlsx")):
         return True
     if not given.endswith(".parquet"):
         return False

@@ -286,7 +286,7 @@ class Summary(Shows):
         return f"Summary({self.source}, {number_of(self.n, 'unit')}: {by_variant})"
 
 
-LOOKED = ("identity_changes", "merged_ids", "metric_overlap")
+LOOKED = ("identity_changes", "merged_ids", "metric_overlap", "metric_overlap_before")
 """Findings that are kept with a count of 0, too: only some sources can be looked at, and "none" is an answer."""
 
 

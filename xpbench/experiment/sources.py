@@ -7,9 +7,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xpbench.data.logs.opening import kind_by_name
 from xpbench.data.summary import Summary
 from xpbench.errors import InputError, nearest, plain
+from xpbench.files import kind_by_name
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column
 

@@ -15,17 +15,21 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xpbench import formula
-from xpbench.data import events, ingest
+from xpbench.data import events
 from xpbench.data.engines.embedded import DuckDB, engine_error, from_parquet, quote
-from xpbench.data.logs.log import EventSchema, properties_of
-from xpbench.data.logs.opening import kind_of, located
+from xpbench.data.jsonl.ingestion import Ingestion
+from xpbench.data.logs.log import EventSchema, properties_of, stored_as
+from xpbench.data.logs.opening import kind_of, lines_located, located
+from xpbench.data.logs.placed import from_parts, placed, some_lack
 from xpbench.data.tables.past_units import past_units
 from xpbench.data.tables.variant_values import columns_of
 from xpbench.errors import DecisionError, nearest, plain
+from xpbench.files import partition_names
 from xpbench.interrupts import temporary_folder
 from xpbench.plan import Plan
 from xpbench.plan.metrics import Column, Formula, MetricBase, Ratio
 from xpbench.sheets.select import load, names_of, sheets_of
+from xpbench.sheets.unpack import lines_file
 
 Floats = NDArray[np.float64]
 
@@ -158,18 +162,38 @@ class History:
 
 
 def log_table(files: list[str], plan: Plan) -> pa.Table:
-    """The events of files, with the plan's properties as columns where they are JSON Lines."""
+    """The events of files, with the plan's properties as columns where they are JSON Lines; names of folders are columns."""
     with temporary_folder() as made, DuckDB().connect() as engine:
         folder = str(made)
+        wanted = [EventSchema().unit or plan.unit, *properties_of(plan).texts]
         if kind_of(files[0]) == "jsonl":
-            names = [EventSchema().unit or plan.unit, *properties_of(plan).texts]
-            ingest(files, out=Path(folder) / "log", properties=names)
-            files = sorted(str(p) for p in (Path(folder) / "log").glob("*.parquet"))
+            return _of_lines(engine, files, Path(folder), wanted)
         if kind_of(files[0]) == "csv":  # every value as text, which is read as that of an event is
             sheets = sheets_of(files, folder)
-            load(engine, "log", sheets, {n: quote(n) for n in dict.fromkeys(names_of(sheets)) if n}, folder, engine_error())
+            names = [n for n in dict.fromkeys(names_of(sheets)) if n]
+            names += [n for n in partition_names(files, names) if n in wanted]
+            load(engine, "log", sheets, {n: quote(n) for n in names}, folder, engine_error())
             return engine.table("log").to_arrow_table()
-        return engine.sql(f"SELECT * FROM {from_parquet(files)}").to_arrow_table()  # noqa: S608 - names, each quoted
+        known = engine.sql(f"SELECT * FROM {from_parquet(files)}").columns  # noqa: S608 - names, each quoted
+        named = [n for n in partition_names(files, known) if n in wanted]
+        return engine.sql(f"SELECT * FROM {from_parquet(files, named)}").to_arrow_table()  # noqa: S608 - names, each quoted
+
+
+def _of_lines(engine: Any, files: list[str], folder: Path, wanted: list[str]) -> pa.Table:
+    """Events of JSON Lines with the wanted properties as columns, from their folders' names where the events have none."""
+    schema = EventSchema()
+    unpacked = [Path(lines_file(str(path), folder)) for path in lines_located(files)]
+    ingestion = Ingestion(unpacked, folder / "log", wanted, schema, DuckDB())
+    ingestion.run()
+    named = [n for n in partition_names(files, (schema.event, schema.time)) if n in wanted]
+    folders = {name: quote(f"$folder {i}") for i, name in enumerate(named)}
+    source = from_parts(dict(zip(files, ingestion.parts(), strict=True)), folders)
+    held = {name: f"CAST({quote(stored_as(name, schema))} AS VARCHAR)" for name in named}
+    kept = [n for n in named if some_lack(engine, source, n, held[n], folders[n])]
+    put = ", ".join(f"{placed(held[n], folders[n])} AS {quote(stored_as(n, schema))}" for n in kept)
+    out = f" EXCLUDE ({', '.join(folders.values())})" if folders else ""
+    replaced = f" REPLACE ({put})" if put else ""
+    return engine.sql(f"SELECT *{out}{replaced} FROM {source}").to_arrow_table()  # noqa: S608 - names, each quoted
 
 
 def blocks_of(plan: Plan, history: History) -> dict[str, tuple[tuple[str, ...], Floats]]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xpbench.forecast.drafting import Drafted
     from xpbench.forecast.findings import Findings, FoundName
 
-ENDINGS = (".csv", ".tsv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".ndjson")
+ENDINGS = (".csv", ".tsv", ".csv.gz", ".xlsx", ".parquet", ".jsonl", ".jsonl.gz", ".ndjson")
 MOST_FILES = 60
 DEPTH = 2
 _SKIPPED = {"node_modules", "__pycache__", "site-packages", "readouts"}

@@ -24,13 +24,13 @@ def _kind(path: str | Path) -> tuple[Path, str]:
         raise InputError("XPB-I01", path=str(path))
     if file.suffix == ".parquet":
         return file, "Parquet"
-    if file.name.lower().endswith((".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".csv.zip")):
+    if file.name.lower().endswith((".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".csv.zip", ".xlsx", ".xlsm")):
         return file, "CSV"
     raise InputError(
         "XPB-I04",
         name=plain("Kind of file"),
         value=file.name,
-        rule=plain("Ids and exposures are read from .csv, .csv.gz, .tsv and .parquet"),
+        rule=plain("Ids and exposures are read from .csv, .csv.gz, .tsv, .xlsx and .parquet"),
         remedy=plain("Convert it"),
     )
 
@@ -47,7 +47,7 @@ def batches(path: str | Path, *, as_text: tuple[str, ...] = ()) -> Iterator[pa.T
     """The rows of a CSV or Parquet file in batches.
 
     Args:
-        path: `.csv`, `.csv.gz`, `.tsv` or `.parquet`.
+        path: `.csv`, `.csv.gz`, `.tsv`, `.xlsx` or `.parquet`.
         as_text: Columns of a CSV that stay text, such as ids: 00123 is no number. Parquet has types of its own.
 
     Raises:

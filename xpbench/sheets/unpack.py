@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import gzip
 import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from xpbench.errors import DataError, plain
 from xpbench.interrupts import temporary_folder
+from xpbench.sheets.workbook import as_csv, is_workbook
 
 _BLOCK = 1 << 20
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -26,8 +29,12 @@ def plain_file(path: str, folder: str | Path) -> str:
         folder: Where copies go.
 
     Raises:
-        DataError: `XPB-D61`, it can't be unpacked; `XPB-D62`, its encoding is not read.
+        DataError: `XPB-D61`, it can't be unpacked; `XPB-D62`, its encoding is not read; those of `workbook.as_csv`.
     """
+    if is_workbook(path):
+        with tempfile.NamedTemporaryFile("wb", dir=folder, suffix=".plain", delete=False) as target:
+            target.write(as_csv(path))
+        return target.name
     return _utf8(_unpacked(path, folder), path, folder)
 
 
@@ -37,9 +44,29 @@ def lines_file(path: str, folder: str | Path) -> str:
     Raises:
         DataError: as `plain_file`.
     """
+    return _unpacked(path, folder) if is_copied(path) else path
+
+
+def is_copied(path: str | Path) -> bool:
+    """Whether a file of JSON Lines is packed in a way that is only read from a plain copy."""
     with open(path, "rb") as file:
-        head = file.read(4)
-    return _unpacked(path, folder) if head.startswith((_ZSTD, b"PK\x03\x04")) else path
+        return file.read(4).startswith((_ZSTD, b"PK\x03\x04"))
+
+
+@contextlib.contextmanager
+def unpacked_lines(path: str | Path) -> Iterator[IO[bytes]]:
+    """The lines of a file, however it is packed, told by its content.
+
+    Raises:
+        DataError: as `plain_file`.
+        OSError, EOFError, zlib.error: a gzip stream is damaged, while it is read.
+    """
+    with temporary_folder() as folder:
+        plain_path = lines_file(str(path), folder)
+        with open(plain_path, "rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(plain_path) if packed else open(plain_path, "rb") as lines:
+            yield cast("IO[bytes]", lines)
 
 
 def ensure_opens(path: str) -> None:
@@ -84,7 +111,7 @@ def _unpacked(path: str, folder: str | Path) -> str:
             with zipfile.ZipFile(path) as archive:
                 names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX/")]
                 if any(n.startswith("xl/") for n in names):
-                    remedy = "It is a workbook: name it .xlsx, read it with pandas.read_excel(…), or save it as CSV UTF-8"
+                    remedy = "It is a workbook: name it .xlsx, or save it as CSV UTF-8"
                     raise DataError("XPB-D61", path=path, reason=plain("it is an Excel workbook"), remedy=plain(remedy))
                 if len(names) != 1:
                     remedy = "Unpack it, and name the files"

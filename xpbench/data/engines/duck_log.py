@@ -17,6 +17,7 @@ from xpbench.data.engines.duck_times import INTEGERS, REALS, microseconds_of, tr
 from xpbench.data.engines.embedded import engine_name, from_parquet, literal, quote, unread
 from xpbench.data.logs.log import MARK, LogProperties, column_hint, happened, stored_as, texts_of
 from xpbench.data.logs.opening import kind_of, plain_frame
+from xpbench.data.logs.placed import from_parts, placed, some_lack
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, plain, shown
 from xpbench.files import partition_names
@@ -60,6 +61,8 @@ class DuckLog:
         self._content: Mapping[str, str] = {}
         self.partitions: tuple[str, ...] = ()
         """Columns that only the names of folders hold."""
+        self._folders: dict[str, str] = {}
+        """Of JSON Lines: columns that names of folders hold, and where that text is in the source; events go before it."""
         self._findings: list[Finding] = []
         self._folder: KeptFolder | None = None
         self._copies: KeptFolder | None = None
@@ -260,15 +263,19 @@ class DuckLog:
         names = [*self.properties.texts]
         unit = self.schema.unit or self.plan.unit
         files = [Path(lines_file(p, self._folder.name)) for p in paths]
+        own = (self.schema.event, self.schema.time)  # a line without them is not an event
+        named = [n for n in partition_names(paths, own) if n in self._wanted()]
+        self._folders = {name: quote(f"$folder {i}") for i, name in enumerate(named)}
         keeps_all = self.properties.items == "dictionary" or holds_list(files[0], self.schema.properties)
-        report = Ingestion(
+        ingestion = Ingestion(
             files,
             Path(self._folder.name) / "events",
             None if keeps_all else [*names, *([unit] if unit not in names else [])],
             replace(self.schema, unit=unit) if keeps_all else self.schema,
             self.source.engine,
             known=None if self.source.cache is None else self.source.cache.known(paths),
-        ).run()
+        )
+        report = ingestion.run()
         self._files_digest = digest_of_files(report.files)
         self._findings += report.findings()
         if not report.rows:
@@ -277,7 +284,8 @@ class DuckLog:
             raise DataError("XPB-D07", what=plain(f"The log has no readable event: {report.told()}{more}"))
         whole = f", properties AS {quote(self.schema.properties or 'properties')}" if keeps_all else ""
         columns = f"* EXCLUDE (properties){whole}" if whole else "*"
-        self._view(f"SELECT {columns} FROM {from_parquet(sorted(report.folder.glob('*.parquet')))}")
+        parts = dict(zip(paths, ingestion.parts(), strict=True))
+        self._view(f"SELECT {columns} FROM {from_parts(parts, self._folders)}")
 
     def close(self) -> None:
         """Remove what was written while reading."""
@@ -305,6 +313,7 @@ class DuckLog:
         """Make the view or table `normal`."""
         schema = self.schema
         self._types = types = self._whole_properties(types)
+        self._agree_with_folders(types)
         unit = schema.unit or self.plan.unit
         for name, role in ((schema.event, "the event's name"), (schema.time, "the event's time")):
             if name not in types and self._property(name, types) is None:
@@ -427,14 +436,34 @@ class DuckLog:
             raise DataError("XPB-D05", column=name, role=plain("an event"), hint=plain(column_hint(name, types)))
         return found
 
+    def _agree_with_folders(self, types: Mapping[str, str]) -> None:
+        """Of JSON Lines: an event that holds what the name of its folder holds, too, holds the same.
+
+        Raises:
+            DataError: `XPB-D86`, one holds something else.
+        """
+        for name, folder in self._folders.items():
+            own = self._of_events(name, types, of_plan=True)
+            if own is None or some_lack(self.run, self._source, name, f"CAST({own[0]} AS VARCHAR)", folder):
+                self.partitions += (name,)
+
     def _property(self, name: str, types: Mapping[str, str], *, of_plan: bool = False) -> tuple[str, str] | None:
-        """Expression and type of a property: a column of its own, or a key of the column of properties.
+        """Expression and type of a property: what the event holds, or the name of its folder where the event has none.
 
         Args:
             name: Of the property.
             types: Of the columns.
             of_plan: It is a property that the plan names: the event's name and the properties themselves are none.
         """
+        own = self._of_events(name, types, of_plan=of_plan)
+        if name not in self.partitions or name not in self._folders:
+            return own
+        if own is None:
+            return self._folders[name], "VARCHAR"
+        return placed(f"CAST({own[0]} AS VARCHAR)", self._folders[name]), "VARCHAR"
+
+    def _of_events(self, name: str, types: Mapping[str, str], *, of_plan: bool = False) -> tuple[str, str] | None:
+        """Expression and type of a property: a column of its own, or a key of the column of properties."""
         holder = self.schema.properties
         if of_plan and stored_as(name, self.schema) in types:
             return quote(stored_as(name, self.schema)), types[stored_as(name, self.schema)]

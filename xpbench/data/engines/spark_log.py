@@ -13,14 +13,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import narwhals.stable.v2 as nw
 
 from xpbench.canonical import digest
+from xpbench.data.engines.spark_folders import ensure_files_agree, named_by_folders, path_of
 from xpbench.data.engines.spark_stop import SparkJobs
 from xpbench.data.logs.log import LATE, SECOND, EventSchema, LogProperties, column_hint, happened, texts_of
 from xpbench.data.logs.one_moment import one_moment
+from xpbench.data.logs.placed import differs
 from xpbench.data.summary import Finding
 from xpbench.errors import DataError, plain
 from xpbench.meaning.names import name_spark, nothing_spark, trimmed_spark
@@ -69,7 +70,33 @@ class SparkLog:
         """Events of the log, once they have been counted."""
         self._counted: list[dict[str, Any]] | None = None
         self._content: dict[str, str] = {}
+        self._cuts = plan.exposure.identities == "merge"
+        """Tables that are held forget what they were made of: joins of joins take Spark minutes to plan otherwise."""
+        self.placed: tuple[str, ...] = ()
+        """Columns that the names of folders hold; what events hold goes before them."""
         self._normal = self._columns(self.table)
+
+    def _place(self, files: Sequence[str]) -> None:
+        """Take what the names of folders say as they say it, where the events say nothing else.
+
+        Raises:
+            DataError: `XPB-D86`, events say something else; `XPB-D87`, Spark has changed what a folder says.
+        """
+        wanted = {self.schema.unit or self.plan.unit, *self.properties.texts}
+        found = named_by_folders(files, self.types, wanted)
+        ensure_files_agree(self.table.sparkSession, files, found)
+        for name in found:
+            own = self._in_properties(name)
+            if own is None:
+                continue
+            text, said = name_spark(f"CAST({own[0]} AS STRING)"), name_spark(f"CAST({_quote(name)} AS STRING)")
+            both = f"{text} IS NOT NULL AND {text} <> {said}"
+            rows = self.table.where(both).selectExpr("count(*) AS n", f"min({text}) AS own", f"min({said}) AS folder").collect()
+            if rows[0]["n"]:
+                raise differs(name, int(rows[0]["n"]), str(rows[0]["own"]), str(rows[0]["folder"]))
+            self.placed += (name,)
+        if self.placed:
+            self._normal = self._columns(self.table)
 
     @classmethod
     @contextlib.contextmanager
@@ -79,16 +106,18 @@ class SparkLog:
         Work that still runs on the cluster when the block is left by KeyboardInterrupt is stopped (see `SparkJobs`).
 
         Raises:
-            DataError: `XPB-D01` with Spark's words; `XPB-D78`, a file that the table reads has changed meanwhile; `XPB-D85`,
-                the plan merges ids, whose joins Spark did not get done within seven minutes for a log of a hundred events.
+            DataError: `XPB-D01` with Spark's words; `XPB-D78`, a file that the table reads has changed meanwhile; `XPB-D86` and
+                `XPB-D87`, names of folders say something else than the table.
         """
-        if plan.exposure.identities == "merge":
-            raise DataError("XPB-D85")
         failures = _failures()
         held: SparkLog | None = None
-        with SparkJobs(source.log.sparkSession).tagged(), one_moment(_files_of(source.log, failures)):
+        files = _files_of(source.log, failures)
+        with SparkJobs(source.log.sparkSession).tagged(), one_moment(_local(files)):
             try:
                 held = cls(source, plan, properties)
+                held._place(files)
+                if held._cuts:
+                    held._normal = held._normal.localCheckpoint(eager=True)
                 yield held
             except failures as error:
                 reason = plain(_words(error))
@@ -105,7 +134,7 @@ class SparkLog:
         frame: nw.LazyFrame[Any] = nw.from_native(self._normal)
         if between is None:
             return frame
-        early = self._between(between)
+        early = None if self._cuts else self._between(between)
         return happened(frame, between) if early is None else nw.from_native(early)
 
     def _between(self, between: tuple[int, int]) -> Any:
@@ -137,13 +166,17 @@ class SparkLog:
 
         Spark fixes the partitions of a table that it holds by the session's `spark.sql.shuffle.partitions`, 200 where nobody
         has set it, and never joins small ones together: each later query would be 200 tasks, however few the rows.
+        Where ids are merged, the rows are held by a local checkpoint; Java gives its memory back when nobody refers to it.
         """
         table = frame.to_native()
         if self._rows is not None:
             parts = min(max(-(-self._rows // ROWS), 1), MOST_PARTITIONS)
             table = table.repartition(parts, near) if near else table.coalesce(parts)
-        table = table.persist()
-        self._held.append(table)
+        if self._cuts:
+            table = table.localCheckpoint(eager=True)
+        else:
+            table = table.persist()
+            self._held.append(table)
         kept: nw.LazyFrame[Any] = nw.from_native(table)
         return kept
 
@@ -284,8 +317,19 @@ class SparkLog:
 
     def _property(self, name: str, *, of_plan: bool = False) -> tuple[str, str] | None:
         holder = self.schema.properties
+        if name in self.placed and (own := self._in_properties(name)) is not None:
+            text = f"CAST({own[0]} AS STRING)"
+            return (
+                f"CASE WHEN NOT {nothing_spark(trimmed_spark(text))} THEN {text} ELSE CAST({_quote(name)} AS STRING) END",
+                "string",
+            )
         if name in self.types and not (of_plan and holder in self.types and name in (self.schema.event, holder)):
             return _quote(name), self.types[name]
+        return self._in_properties(name)
+
+    def _in_properties(self, name: str) -> tuple[str, str] | None:
+        """Expression and type of a property inside the column of properties."""
+        holder = self.schema.properties
         kind = self.types.get(holder or "", "")
         if holder is None or not kind:
             return None
@@ -337,14 +381,17 @@ class SparkLog:
 
 
 def _files_of(table: Any, failures: tuple[type[Exception], ...]) -> list[str]:
-    """Files on this machine that a table reads; none where it reads others, or too many to look at each."""
+    """Addresses of the files that a table reads; none where it reads no files, or too many to look at each."""
     try:
         found = list(table.inputFiles())
     except failures:
         return []
-    parts = [urlsplit(name) for name in found[: MOST_FILES + 1]]
-    local = [url2pathname(p.path) for p in parts if p.scheme in ("", "file")]
-    return local if len(found) <= MOST_FILES else []
+    return found if len(found) <= MOST_FILES else []
+
+
+def _local(files: Sequence[str]) -> list[str]:
+    """Those on this machine, by their paths."""
+    return [path_of(name) for name in files if urlsplit(name).scheme in ("", "file")]
 
 
 def _failures() -> tuple[type[Exception], ...]:

@@ -10,7 +10,6 @@ The engine works on two pieces at a time; meanwhile the next one is read, unpack
 from __future__ import annotations
 
 import contextlib
-import gzip
 import itertools
 import json
 import os
@@ -33,6 +32,8 @@ from xpbench.data.jsonl.strict_json_reader import Strict, declared_once
 from xpbench.data.logs.log import EventSchema, known_schema, stored_as
 from xpbench.data.logs.opening import lines_located
 from xpbench.errors import DataError, plain
+from xpbench.files import partition_names
+from xpbench.sheets.unpack import is_copied, unpacked_lines
 
 __all__ = ["IngestReport", "Reject", "ingest"]
 
@@ -80,7 +81,29 @@ def ingest(
     files = lines_located(paths)
     if schema is not None:
         known_schema(schema)
+    properties = None if properties is None else [properties] if isinstance(properties, str) else list(properties)
+    _ensure_in_lines(files, properties, schema or EventSchema())
     return Ingestion(files, Path(out), properties, schema or EventSchema(), engine or DuckDB()).run(progress)
+
+
+def _ensure_in_lines(files: Sequence[Path], properties: Sequence[str] | None, schema: EventSchema) -> None:
+    """What is kept is in the lines: files are not copied first, and names of folders are not written.
+
+    Raises:
+        DataError: `XPB-D03`, a file is packed otherwise than by gzip; `XPB-D46`, only folders name a property.
+    """
+    for path in files:
+        if is_copied(path):
+            hint = "Unpack it first, or give it to xp.events, which reads it as it is"
+            raise DataError("XPB-D03", kind=f"{path.name}, packed with zip or zstd", hint=plain(hint))
+    if placed := set(partition_names(files, ())) & set(properties or ()):
+        first = _first(files[0])
+        inside = [f.get(schema.properties or "") for f in first]
+        placed -= {key for held in [*first, *inside] if isinstance(held, dict) for key in held}
+    for name in sorted(placed):
+        rule = "Only the names of folders hold it, and not the lines; they are not written"
+        hint = "Give the folder to xp.events, which reads the names of folders, too"
+        raise DataError("XPB-D46", argument=plain("properties"), value=name, rule=plain(rule), hint=plain(hint))
 
 
 class Ingestion:
@@ -160,6 +183,11 @@ class Ingestion:
                 for left in self.out.glob(".part-*.tmp"):
                     left.unlink(missing_ok=True)
         return self._report()
+
+    def parts(self) -> list[list[Path]]:
+        """For every file in turn, the Parquet files that a run has written of it."""
+        held = (self.journal.files[str(path.resolve())].pieces for path in self.paths)
+        return [[self.out / p["part"] for p in pieces if p["part"]] for pieces in held]
 
     def _identity(self) -> dict[str, Any]:
         s = self.strict.schema
@@ -307,10 +335,8 @@ def holds_list(path: Path, holder: str | None) -> bool:
 
 def _first(path: Path) -> list[dict[str, Any]]:
     """Objects in the first lines of a file, plain or gzipped."""
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
     out = []
-    with contextlib.suppress(OSError, EOFError, zlib.error), gzip.open(path) if packed else path.open("rb") as lines:
+    with contextlib.suppress(OSError, EOFError, zlib.error), unpacked_lines(path) as lines:
         for line in itertools.islice(lines, HEAD_LINES):
             with contextlib.suppress(ValueError, RecursionError):
                 found = json.loads(line)

@@ -4,6 +4,7 @@
 events               `xp.events`, the source
 specification        what a caller says of it
 opening              paths, tables and engines, opened
+placed               what the names of folders say of the events in them
 one_moment           files are the same at the end as at the beginning
 log                  what every engine gives: the log in normal form
 log_to_units         one run over one log for one plan

@@ -203,7 +203,7 @@ class EventsSource(LogSpecification):
         properties = properties_of(inner)
         with open_log(source, inner, properties, stages) as log:
             look, users = LogReading(source, inner, properties, log, stages).look()
-            fingerprint = log.fingerprint()
+            fingerprint = self._placed(log.fingerprint(), log)
             made = summary_of_groups(self, plan, replace(look, fingerprint=fingerprint), users, caps, stages, take)
             return replace(made, content=log.content(), made_for=plan.reads)
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 MAX_SLICES = 200
 MAX_AGES = 60
 
+HISTORY = 28 * DAY
+"""Time before the first exposure in which metrics' events are looked at for whose they were."""
+
 c = nw.col
 
 _OTHER_TRUTHS = {"1", "0", *(word for pair in PAIRS for word in pair)}
@@ -114,7 +117,7 @@ class LogReading:
         joined = self.without_duplicates(joined, values) if dropping else joined
         if not log.has_insert_ids:
             self.findings.append(self.repeats(joined, values))
-        self.findings += self.overlap(frame, joined, values, found)
+        self.findings += [*self.overlap(frame, joined, values, found), *self.overlap_before(values, found)]
         table = values.table(joined)
         if any(m.past_of or m.strata for m in self.metrics):
             table = with_covariates(log, table, plan, values.measures)
@@ -618,6 +621,30 @@ class LogReading:
             total = sum(of.get(name, 0) for name in events)
             count = min(sum(mine.get(name, 0) for name in events), total)
             out.append(Finding("metric_overlap", count, total, "kept", metric=metric.key, by_variant=by_variant(events)))
+        return out
+
+    def overlap_before(self, values: Values, found: ExposedUnits) -> list[Finding]:
+        """Of each metric's events in the weeks before the first exposure, how many belong to the units that came to be exposed.
+
+        Nothing where the log does not reach back for a day.
+        """
+        names = sorted(values.codes)
+        begin = max(self.first, found.first - HISTORY)
+        if not names or begin > found.first - DAY:
+            return []
+        past = self.log.frame(between=(begin, found.first)).filter(c("event").is_in(names), ~c("u").is_null())
+        whose = found.units.group_by("u").agg(variant=nw.col("variant").min())
+        counted = past.group_by("event", "u").agg(n=nw.len()).join(whose, on="u", how="left")
+        rows = rows_of(counted.group_by("event", "variant").agg(n=c("n").sum()))
+        out = []
+        for metric in self.metrics:
+            own = [r for r in rows if r["event"] in (events_of(metric) or set())]
+            by = {v.key: sum(int(r["n"]) for r in own if r["variant"] == v.key) for v in self.plan.variants}
+            total = sum(int(r["n"]) for r in own)
+            by_variant = {k: n for k, n in by.items() if n}
+            out.append(
+                Finding("metric_overlap_before", sum(by.values()), total, "compared", metric=metric.key, by_variant=by_variant)
+            )
         return out
 
     def several_readers(self, ages: int) -> bool:

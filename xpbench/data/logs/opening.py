@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from xpbench.data.engines.embedded import Stages, unread
 from xpbench.data.logs.one_moment import one_moment
 from xpbench.errors import DataError, plain
+from xpbench.files import kind_by_name
 from xpbench.files import matching as fitting
 from xpbench.meaning.names import name_of
 from xpbench.plan import Plan
+from xpbench.sheets.workbook import is_workbook
 
 if TYPE_CHECKING:
     from xpbench.data.logs.log import Log, LogProperties
@@ -26,8 +28,8 @@ def located(table: Any) -> Any:
         table = [table]
     if isinstance(table, (list, tuple)) and table and all(isinstance(p, (str, Path)) for p in table):
         paths = expanded(table)
-        if len(paths) == 1 and paths[0].lower().endswith(tuple(_BY_OTHERS)):
-            return located(_read_by_others(paths[0]))
+        if all(path.lower().endswith(_ARROW) for path in paths):
+            return located(_of_arrow(paths))
         kinds = {kind_of(p) for p in paths}
         if None in kinds:
             _ensure_unpacked([p for p in paths if kind_of(p) is None])
@@ -56,36 +58,24 @@ def located(table: Any) -> Any:
     return table
 
 
-_BY_OTHERS = {".xlsx": "pandas", ".xls": "pandas", ".feather": "pyarrow", ".arrow": "pyarrow", ".ipc": "pyarrow"}
-"""Endings of files that an installed library reads whole, and which."""
+_ARROW = (".feather", ".arrow", ".ipc")
+"""Endings of files that Arrow reads whole."""
 
 
-def _read_by_others(path: str) -> Any:
-    """A workbook of one sheet as a frame of its cells, or a file of Arrow as its table.
+def _of_arrow(paths: list[str]) -> Any:
+    """Files of Arrow as one table.
 
     Raises:
-        DataError: `XPB-D03`, the library is not installed, or the workbook has several sheets; `XPB-D01`, it can't be read.
+        DataError: `XPB-D01`, one can't be read.
     """
-    ending = Path(path).suffix.lower()
+    import pyarrow as pa
+    import pyarrow.feather
+
     try:
-        if _BY_OTHERS[ending] == "pyarrow":
-            import pyarrow.feather
-
-            return pyarrow.feather.read_table(path, memory_map=False)
-        import pandas as pd
-
-        sheets = pd.read_excel(path, sheet_name=None, dtype=object, keep_default_na=False)
-    except ImportError as error:
-        hint = f"Install what pandas reads it with ({error.name}), or save it as CSV UTF-8"
-        raise DataError("XPB-D03", kind=ending, hint=plain(hint)) from error
+        tables = [pyarrow.feather.read_table(path, memory_map=False) for path in paths]
+        return pa.concat_tables(tables, promote_options="permissive") if len(tables) > 1 else tables[0]
     except Exception as error:
         raise unread("The table could not be read", error) from error
-    full = {name: sheet for name, sheet in sheets.items() if len(sheet)}
-    if len(full) != 1:
-        hint = f"It has {len(full):,} sheets with rows: save the one you mean as a file of its own, or read it with pandas"
-        raise DataError("XPB-D03", kind=ending, hint=plain(hint))
-    (sheet,) = full.values()
-    return sheet.map(lambda v: None if isinstance(v, str) and not v.strip() else v)
 
 
 def _at_hand(table: Any) -> Any:
@@ -267,25 +257,13 @@ def lines_located(given: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def kind_of(path: str) -> str | None:
-    """`csv`, `jsonl` or `parquet`, by the ending of a file's name, or by its beginning where that says nothing; else None."""
+    """`csv` (a workbook is read as one), `jsonl` or `parquet`, by a file's ending, or its beginning where that says nothing."""
+    if is_workbook(path):
+        return "csv"
     named = kind_by_name(path)
     if named is None and (path.lower().endswith((".txt", ".dat", ".log", ".gz", ".zst", ".zip")) or not Path(path).suffix):
         return _kind_by_content(path)
     return named
-
-
-def kind_by_name(path: str) -> str | None:
-    """`csv`, `jsonl` or `parquet`, by the ending of a file's name, packed or not; None for others."""
-    name = path.lower()
-    for packed in (".gz", ".zst", ".zip"):
-        name = name.removesuffix(packed)
-    if name.endswith((".csv", ".tsv", ".tab")):
-        return "csv"
-    if name.endswith((".jsonl", ".ndjson", ".json")):
-        return "jsonl"
-    if name.endswith((".parquet", ".pq")):
-        return "parquet"
-    return None
 
 
 def _kind_by_content(path: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from xpbench.canonical import strict_loads
 from xpbench.errors import DataError, plain
 from xpbench.files import write_atomic
+from xpbench.sheets.unpack import unpacked_lines
 
 EVALUATION = "feature_flag.evaluation"
 """Name of the event that an evaluation is."""
@@ -39,7 +40,7 @@ def flatten(source: str | Path, target: str | Path) -> int:
     if not path.is_file():
         raise DataError("XPB-D02", path=str(source))
     lines = []
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+    with unpacked_lines(path) as packed, io.TextIOWrapper(packed, encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
+import itertools
 import json
 import math
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from xpbench.data.logs.opening import kind_of
 from xpbench.data.tables.pooled import arrow_table
 from xpbench.data.tables.variant_values import columns_of
+from xpbench.files import partition_names, partitions_of
+from xpbench.sheets.unpack import unpacked_lines
 
 SEEN_EVENTS = 50_000
 """Events, spread over the files, whose properties are looked at."""
@@ -66,8 +68,12 @@ def _some_events(data: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Name and properties of the first events of each file."""
     if isinstance(data, list) and kind_of(data[0]) == "jsonl":
         each = max(100, SEEN_EVENTS // len(data))
+        placed = partition_names(data, ())
         for path in data[:500]:
-            yield from _of_lines(path, each)
+            held = partitions_of(path)
+            folders = {name: held[name] for name in placed if held[name] is not None}
+            for event, values in _of_lines(path, each):
+                yield event, {**folders, **values}
         return
     names = columns_of(data)
     found = arrow_table(data, names[:200], rows=SEEN_EVENTS)
@@ -87,13 +93,10 @@ def _some_events(data: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _of_lines(path: str, most: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    opened = gzip.open if Path(path).suffix == ".gz" else open
-    with contextlib.suppress(OSError, EOFError), opened(path, "rt", encoding="utf-8", errors="replace") as file:
-        for index, line in enumerate(file):
-            if index >= most:
-                return
+    with contextlib.suppress(OSError, EOFError, zlib.error), unpacked_lines(path) as file:
+        for line in itertools.islice(file, most):
             with contextlib.suppress(ValueError):
-                event = json.loads(line)
+                event = json.loads(line.decode("utf-8", "replace"))
                 if isinstance(event, dict) and isinstance(event.get("event"), str):
                     inner = event.get("properties")
                     yield event["event"], inner if isinstance(inner, dict) else event

@@ -179,7 +179,7 @@ MESSAGES: dict[str, Message] = {
         "Raise the limit or read with fewer threads: xp.DuckDB(memory_limit=…, threads=…)",
     ),
     "XPB-D60": Message(
-        "CSV file {path} has no clear shape: {what}",
+        "File {path} has no clear shape: {what}",
         "Every row has as many fields as the header, so that no row is lost and no value moves to another column",
         "{remedy}",
     ),
@@ -222,10 +222,20 @@ MESSAGES: dict[str, Message] = {
         "It is read through a temporary table; nothing else is written",
         "Ask for SELECT on the log, TEMPORARY on the database, and a role that is not read-only",
     ),
-    "XPB-D85": Message(
-        "The plan merges ids of one person (exposure.identities), and the log is on Spark",
-        "Spark takes many minutes to plan the joins",
-        "Write the log to Parquet and read the files, or set exposure.identities to count",
+    "XPB-D86": Message(
+        "Property {name} is {value} in {events}, and the name of their folder is {folder}",
+        "One of the two is wrong, and a guess would count events for others",
+        "Move the files to folders that fit, or rename the folders",
+    ),
+    "XPB-D87": Message(
+        "Spark has read the folder {folder} as a value of type {kind}, which is another value",
+        "Names of folders are text, so that 007 is not 7",
+        "Set spark.sql.sources.partitionColumnTypeInference.enabled to false before the log is read",
+    ),
+    "XPB-D88": Message(
+        "Workbook {path} is not a table: {what}",
+        "One sheet with a value in each cell has one meaning",
+        "{remedy}",
     ),
     "XPB-D79": Message(
         "Column {column} holds ids that were rounded, such as {found}",
