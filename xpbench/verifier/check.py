@@ -16,6 +16,7 @@ from xpbench.verifier.exports import check_archive, memo_in
 from xpbench.verifier.file import FIRST, PAGES, PAYLOAD, read, sealed
 from xpbench.verifier.first import check_first
 from xpbench.verifier.grammar import KINDS
+from xpbench.verifier.growth import check_growth
 from xpbench.verifier.letter import WATCH_LETTER, LetterPage, check_letter_page
 from xpbench.verifier.numbers import check_decision, check_estimates
 from xpbench.verifier.over_time import check_over_time
@@ -62,7 +63,11 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         check_health(notes, payload)
         check_decision(notes, payload)
         renderer = extra.get("renderer")
-        check_said(notes, payload, None if renderer is None else renderer.version)
+        version = None if renderer is None else renderer.version
+        check_said(notes, payload, version)
+        if entries is not None:
+            is_own = version is None or readout["versions"].get("xpbench") == version
+            check_growth(notes, payload, entries, is_own=is_own)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))
         check_page(notes, payload, document if seal_text is not None else None, extra.get("renderer"))

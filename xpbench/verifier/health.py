@@ -114,13 +114,15 @@ def is_made_of(text: str, pieces: Iterable[str], values: Iterable[str]) -> bool:
 
 
 def _as_shown(names: Iterable[str], text: str) -> set[str]:
-    """How the house shows names: in quotes, on one line, without what steers, and cut where they are long."""
-    found: set[str] = set()
+    """Names as the house shows them, where the text quotes anything."""
     if "'" not in text and '"' not in text:
-        return found
-    for name in names:
-        shown = "".join(
-            " " if category(c) in ("Cc", "Zl", "Zp") else c for c in repr(name) if category(c) not in ("Cf", "Cs", "Co")
-        )
-        found.add(shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…")
-    return found
+        return set()
+    return {as_shown(name) for name in names}
+
+
+def as_shown(name: str) -> str:
+    """How the house shows a name: in quotes, on one line, without what steers, and cut where it is long."""
+    shown = "".join(
+        " " if category(c) in ("Cc", "Zl", "Zp") else c for c in repr(name) if category(c) not in ("Cf", "Cs", "Co")
+    )
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"

@@ -67,6 +67,7 @@ class LogReading:
         codes = plan.data.missing_codes
         self.codes = list(CODES) if codes is None else [float(k) for k in codes]
         """Numbers that may stand for missing ones."""
+        self.sample = ""
         for metric in plan.metrics:
             for _, leaf in leaves(plan, metric):
                 if not isinstance(leaf, EventMetric):
@@ -95,6 +96,8 @@ class LogReading:
         self.refuse_rounded(table)
         found = exposed(log, table, plan, counted, self.unit_tests())
         self.findings += found.findings
+        if plan.exposure.identities != "merge":  # whose ids change as people log in
+            self.sample = log.sample(found.units.select("u", "variant"))
         n = sum(found.by_variant.values())
         if people is not None:
             self.findings.append(merged_ids(log, people, found.units, plan, shared))
