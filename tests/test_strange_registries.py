@@ -1,4 +1,4 @@
-"""Registries of a newer version, on a read-only disk, and two with one key: a clear message, nothing lost, reading where safe."""
+"""Registries of a newer version, on a read-only disk, and two with one key: a clear message, nothing lost, read where safe."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from xpbench.verifier.bound import check_bound
 from xpbench.verifier.chain import START, chain, check_ledger, check_story
+from xpbench.verifier.counted import check_counted
 from xpbench.verifier.derived import check_said, check_stamps
 from xpbench.verifier.exports import check_archive, memo_in
 from xpbench.verifier.file import FIRST, PAGES, PAYLOAD, read, sealed
@@ -65,8 +66,10 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         renderer = extra.get("renderer")
         version = None if renderer is None else renderer.version
         check_said(notes, payload, version)
+        is_own = version is None or readout["versions"].get("xpbench") == version
+        if is_own:
+            check_counted(notes, readout)
         if entries is not None:
-            is_own = version is None or readout["versions"].get("xpbench") == version
             check_growth(notes, payload, entries, is_own=is_own)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))

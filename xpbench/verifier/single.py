@@ -8,8 +8,8 @@ from pathlib import Path
 PARTS = (
     *("report", "text", "plan_keys", "shape", "letter", "quantiles", "grammar", "bound", "chain", "exports", "file", "story"),
     *("signed", "first", "pairs", "score", "estimates", "designs", "boundaries", "ratio", "posterior", "documented", "rows"),
-    *("rule", "health_words", "health", "numbers", "growth", "derived", "over_time", "template", "page", "said", "watching"),
-    *("programme", "check"),
+    *("rule", "health_words", "health", "numbers", "counted", "growth", "derived", "over_time", "template", "page", "said"),
+    *("watching", "programme", "check"),
 )
 """Order of the parts: each comes after those whose names it needs when it is loaded."""
 
