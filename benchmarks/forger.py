@@ -42,6 +42,7 @@ from xpbench.memo.alone import single_file
 from xpbench.memo.ledger_part import story
 from xpbench.memo.render import page, page_part
 from xpbench.memo.verification import verify
+from xpbench.verifier.counted import DERIVED
 
 REFUSED = frozenset((1, 2))
 REVIEWED = 50
@@ -534,6 +535,31 @@ def health_said(rng: random.Random, w: World) -> Forgery | None:
     return Forgery(remade(made).encode(), REFUSED | ({4} if kind < 2 else set()))
 
 
+COUNTED = (*DERIVED, "shrunk_data", "restated_outcomes")
+"""Checks that follow from the payload or from the looks on record."""
+
+
+def health_counted(rng: random.Random, w: World) -> Forgery | None:
+    """Status or number of a health check that follows from counts, with digests and ledger rebuilt to fit."""
+    kind = rng.randrange(3)
+
+    def change(readout: dict[str, Any]) -> None:
+        one = rng.choice([c for c in readout["health"] if c["name"] in COUNTED])
+        if kind == 0:
+            one["status"] = rng.choice([s for s in ("pass", "warn", "fail", "not answerable") if s != one["status"]])
+        elif kind == 1:
+            places = [i for i, c in enumerate(one["meaning"]) if c.isdigit()]
+            at = rng.choice(places)
+            digit = str((int(one["meaning"][at]) + rng.randrange(1, 10)) % 10)
+            one["meaning"] = one["meaning"][:at] + digit + one["meaning"][at + 1 :]
+        else:  # what was found and not said: the check beside it stays as it was
+            found = rng.choice(("several_variants", "rejected_lines", "unknown_variant", "missing_variant", "not_a_number"))
+            more = {"name": found, "count": 900, "of": 1000, "action": "kept", "metric": "", "by_variant": {}, "detail": ""}
+            readout["summary"]["findings"] = [f for f in readout["summary"]["findings"] if f["name"] != found] + [more]
+
+    return Forgery(remade(refitted(w.payload, change)).encode(), REFUSED)
+
+
 def rule_rewritten(rng: random.Random, w: World) -> Forgery | None:
     """The rule of the plan, in a row that did not fire, with digests and ledger rebuilt to fit."""
     rule = copy.deepcopy(w.payload["rule"])
@@ -749,6 +775,7 @@ FORGERIES: dict[str, tuple[int, Callable[[random.Random, World], Forgery | None]
     "what follows from the data, with a ledger rebuilt to fit": (8, readout_refitted),
     "the rule of the plan, with a ledger rebuilt to fit": (2, rule_rewritten),
     "words of health checks and of the horizon, with a ledger rebuilt to fit": (6, health_said),
+    "health checks that follow from counts, with a ledger rebuilt to fit": (4, health_counted),
     "an archive": (4, archive),
     "the true memo beside another ledger": (2, ledger_swapped),
     "a page of “another version”, touched": (2, other_version_touched),
