@@ -170,7 +170,7 @@ class DuckLog:
 
     def sample(self, units: nw.LazyFrame[Any]) -> str:
         """The smallest hashes; another release may hash otherwise, so they go by the engine's name."""
-        query = f"SELECT DISTINCT hash(u, variant) AS h FROM ({units.to_native().sql_query()}) ORDER BY h LIMIT {SAMPLED}"
+        query = f"SELECT hash(u, variant) AS h FROM ({units.to_native().sql_query()}) ORDER BY h LIMIT {SAMPLED}"
         return f"{self.engine} {''.join(f'{h >> 32:08x}' for (h,) in self.all(query))}"
 
     def findings(self) -> list[Finding]:
