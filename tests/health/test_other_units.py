@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 import xpbench as xp
 from benchmarks.tricks import AFTER, Analyst, analyst, better_of_two, seen
+from xpbench.data.cache import Cache
 from xpbench.data.summary import SAMPLED
 from xpbench.data.tables.row_hashes import Sample
 from xpbench.health.checks.shrunk_data import missing
@@ -95,6 +97,15 @@ def test_honest_lives_keep_their_units(tmp_path: Path, source: str) -> None:
         found = grows(e.readout(a.read(data), **how))
         assert found.status in ("pass", "not answerable" if i == 0 else "pass", "warn" if i == 5 else "pass"), (i, found)
         assert found.evidence.get("sampled_gone", 0) <= 3
+
+
+def test_a_log_from_the_cache_has_the_same_sample(tmp_path: Path) -> None:
+    a = hands(tmp_path, "log")
+    plan, log = a.plan(), a.read(alike(a, 0.0))
+    plainly = log.summarize(plan).sample
+    cached = replace(log, cache=Cache(tmp_path / "cache"))
+    assert [cached.summarize(plan).sample for _ in range(2)] == [plainly, plainly]
+    assert plainly.startswith("duckdb")
 
 
 def test_units_that_get_their_variant_later_are_new_units(tmp_path: Path) -> None:

@@ -187,13 +187,12 @@ class EventsSource(LogSpecification):
                 fingerprint = log.fingerprint()
                 if (summary := self._from_cache(plan, fingerprint, log.engine, frozen, stages, take)) is not None:
                     return replace(summary, content=log.content(), made_for=plan.reads)
-            reading = LogReading(self, plan, properties, log, stages)
-            look, units = reading.look()
+            look, units = LogReading(self, plan, properties, log, stages).look()
             look = replace(look, fingerprint=self._placed(hashing.digest() if hashing else fingerprint, log))
             if self.cache is not None:
                 self.cache.put(self._key(plan, fingerprint, log.engine), look.to_dict(), lambda path: log.write(units, path))
             made = summary_of(self, plan, look, units, frozen, stages, take)
-            return replace(made, content=log.content(), sample=reading.sample, made_for=plan.reads)
+            return replace(made, content=log.content(), made_for=plan.reads)
 
     def _by_group(self, plan: Plan, caps: tuple[Cap, ...], stages: Stages, take: Take | None) -> Summary:
         """The same where metrics are per user of a unit: users are read, and summed by unit."""
@@ -203,11 +202,10 @@ class EventsSource(LogSpecification):
         source = replace(self, schema=replace(self.schema, unit=None))  # the plan names both ids
         properties = properties_of(inner)
         with open_log(source, inner, properties, stages) as log:
-            reading = LogReading(source, inner, properties, log, stages)
-            look, users = reading.look()
+            look, users = LogReading(source, inner, properties, log, stages).look()
             fingerprint = log.fingerprint()
             made = summary_of_groups(self, plan, replace(look, fingerprint=fingerprint), users, caps, stages, take)
-            return replace(made, content=log.content(), sample=reading.sample, made_for=plan.reads)
+            return replace(made, content=log.content(), made_for=plan.reads)
 
     def unit_table(self, plan: Plan) -> pa.Table:
         """The unit table as a pyarrow table, for checks: one row per exposed unit with u, variant, t0, day and measures.

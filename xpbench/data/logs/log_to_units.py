@@ -67,7 +67,6 @@ class LogReading:
         codes = plan.data.missing_codes
         self.codes = list(CODES) if codes is None else [float(k) for k in codes]
         """Numbers that may stand for missing ones."""
-        self.sample = ""
         for metric in plan.metrics:
             for _, leaf in leaves(plan, metric):
                 if not isinstance(leaf, EventMetric):
@@ -96,8 +95,8 @@ class LogReading:
         self.refuse_rounded(table)
         found = exposed(log, table, plan, counted, self.unit_tests())
         self.findings += found.findings
-        if plan.exposure.identities != "merge":  # whose ids change as people log in
-            self.sample = log.sample(found.units.select("u", "variant"))
+        # ids of people change as they log in
+        sample = "" if plan.exposure.identities == "merge" else log.sample(found.units.select("u", "variant"))
         n = sum(found.by_variant.values())
         if people is not None:
             self.findings.append(merged_ids(log, people, found.units, plan, shared))
@@ -157,6 +156,7 @@ class LogReading:
             findings=tuple(self.findings),
             cells=tuple(cells),
             others=others,
+            sample=sample,
         )
         return look, units
 
