@@ -1,6 +1,6 @@
 """A forger's bench: generated forgeries of page, payload, seal, ledger and their combinations against every surface.
 
-    python -m benchmarks.forger                  10,000 forgeries, about twenty minutes of one free core
+    python -m benchmarks.forger                  10,000 forgeries, about ten minutes of two free cores
     python -m benchmarks.forger --count 2000     fewer
     python -m benchmarks.forger --seed 7         others
 
@@ -18,6 +18,8 @@ import importlib.util
 import io
 import json
 import math
+import multiprocessing
+import os
 import random
 import re
 import subprocess
@@ -40,6 +42,7 @@ from xpbench.memo.alone import single_file
 from xpbench.memo.ledger_part import story
 from xpbench.memo.render import page, page_part
 from xpbench.memo.verification import verify
+from xpbench.verifier.counted import DERIVED
 
 REFUSED = frozenset((1, 2))
 REVIEWED = 50
@@ -532,6 +535,31 @@ def health_said(rng: random.Random, w: World) -> Forgery | None:
     return Forgery(remade(made).encode(), REFUSED | ({4} if kind < 2 else set()))
 
 
+COUNTED = (*DERIVED, "shrunk_data", "restated_outcomes")
+"""Checks that follow from the payload or from the looks on record."""
+
+
+def health_counted(rng: random.Random, w: World) -> Forgery | None:
+    """Status or number of a health check that follows from counts, with digests and ledger rebuilt to fit."""
+    kind = rng.randrange(3)
+
+    def change(readout: dict[str, Any]) -> None:
+        one = rng.choice([c for c in readout["health"] if c["name"] in COUNTED])
+        if kind == 0:
+            one["status"] = rng.choice([s for s in ("pass", "warn", "fail", "not answerable") if s != one["status"]])
+        elif kind == 1:
+            places = [i for i, c in enumerate(one["meaning"]) if c.isdigit()]
+            at = rng.choice(places)
+            digit = str((int(one["meaning"][at]) + rng.randrange(1, 10)) % 10)
+            one["meaning"] = one["meaning"][:at] + digit + one["meaning"][at + 1 :]
+        else:  # what was found and not said: the check beside it stays as it was
+            found = rng.choice(("several_variants", "rejected_lines", "unknown_variant", "missing_variant", "not_a_number"))
+            more = {"name": found, "count": 900, "of": 1000, "action": "kept", "metric": "", "by_variant": {}, "detail": ""}
+            readout["summary"]["findings"] = [f for f in readout["summary"]["findings"] if f["name"] != found] + [more]
+
+    return Forgery(remade(refitted(w.payload, change)).encode(), REFUSED)
+
+
 def rule_rewritten(rng: random.Random, w: World) -> Forgery | None:
     """The rule of the plan, in a row that did not fire, with digests and ledger rebuilt to fit."""
     rule = copy.deepcopy(w.payload["rule"])
@@ -747,6 +775,7 @@ FORGERIES: dict[str, tuple[int, Callable[[random.Random, World], Forgery | None]
     "what follows from the data, with a ledger rebuilt to fit": (8, readout_refitted),
     "the rule of the plan, with a ledger rebuilt to fit": (2, rule_rewritten),
     "words of health checks and of the horizon, with a ledger rebuilt to fit": (6, health_said),
+    "health checks that follow from counts, with a ledger rebuilt to fit": (4, health_counted),
     "an archive": (4, archive),
     "the true memo beside another ledger": (2, ledger_swapped),
     "a page of “another version”, touched": (2, other_version_touched),
@@ -775,21 +804,37 @@ def one_file(folder: Path) -> Any:
     return module
 
 
-def run(count: int, seed: int = 1, *, folder: Path, reviewed: int = REVIEWED, seconds: float = math.inf) -> dict[str, Any]:
-    """Forge so often, or so long, and ask every surface; each miss is listed with what was said."""
+@dataclass
+class Bench:
+    """What a process that forges has: the experiments, the one file, a folder for forgeries, a repository for reviews."""
+
+    world: World
+    alone: Any
+    box: Path
+    repository: Path
+
+
+def prepared(folder: Path) -> Bench:
+    """Make all of it once; processes that are forked from here share it, each with folders of its own (`at_home`)."""
+    w = world(folder)
+    return at_home(Bench(w, one_file(folder), folder, folder), folder / "first")
+
+
+def at_home(bench: Bench, home: Path) -> Bench:
+    """The same with a folder and a repository of its own."""
+    (home / "forged").mkdir(parents=True)
+    return replace(bench, box=home / "forged", repository=_repository(home, bench.world))
+
+
+def batch(bench: Bench, count: int, seed: str, *, reviewed: int = REVIEWED, until: float = math.inf) -> dict[str, Any]:
+    """Forge so often, or until then, and ask every surface; each miss is listed with what was said."""
     from xpbench.lab.verdicts import verify_memo
 
-    w = world(folder)
-    alone = one_file(folder)
-    rng = random.Random(seed)
+    w, alone, rng = bench.world, bench.alone, random.Random(seed)
     tried, verdicts, missed = Counter[str](), {name: Counter[str]() for name in FORGERIES}, list[str]()
     asked: Counter[str] = Counter()
     names, weights = list(FORGERIES), [weight for weight, _ in FORGERIES.values()]
-    box = folder / "forged"
-    box.mkdir()
-    repository = _repository(folder, w)
-    began = time.monotonic()
-    while sum(tried.values()) < count and time.monotonic() - began < seconds:
+    while sum(tried.values()) < count and time.monotonic() < until:
         name = rng.choices(names, weights)[0]
         try:
             made = FORGERIES[name][1](rng, w)
@@ -798,7 +843,7 @@ def run(count: int, seed: int = 1, *, folder: Path, reviewed: int = REVIEWED, se
         if made is None:
             continue
         tried[name] += 1
-        path = box / made.name
+        path = bench.box / made.name
         path.write_bytes(made.data)
         said = {"package": verify(path).exit_code, "one file": alone.verify(path, renderer=alone.PAGE).exit_code}
         if sum(tried.values()) % 10 == 0:
@@ -820,17 +865,82 @@ def run(count: int, seed: int = 1, *, folder: Path, reviewed: int = REVIEWED, se
                     missed.append(f"{name}, {surface} with the ledger: exit {code}")
         if sum(tried.values()) % reviewed == 0 and made.name == "memo.html" and made.ledger is None:
             asked["review"] += 1
-            accepted = _reviewed(repository, made.data)
+            accepted = _reviewed(bench.repository, made.data)
             honest = said["package"] == 0 and (made.with_ledger is None or 0 in made.with_ledger)
             if accepted and not honest:
                 missed.append(f"{name}, review: accepted")
         path.unlink()
     return {
+        "tried": dict(tried),
+        "verdicts": {name: dict(codes) for name, codes in verdicts.items()},
+        "asked": dict(asked),
+        "missed": [f"{m} (batch {seed})" for m in missed],
+    }
+
+
+BATCH = 100
+"""Forgeries of one batch; a batch has a seed of its own, so that the number of processes changes nothing."""
+_BENCH: list[Bench] = []
+"""Of a worker; set before it is forked, and again when it has folders of its own."""
+
+
+def _begin(folder: Path) -> None:
+    import gc
+
+    gc.disable()  # a verification makes many small objects and no cycles; it is collected after each batch
+    _BENCH[0] = at_home(_BENCH[0], folder / f"worker-{os.getpid()}")
+
+
+def _batch(job: tuple[int, str, int, float]) -> dict[str, Any]:
+    import gc
+
+    count, seed, reviewed, until = job
+    made = batch(_BENCH[0], count, seed, reviewed=reviewed, until=until)
+    gc.collect()
+    return made
+
+
+def run(
+    count: int, seed: int = 1, *, folder: Path, reviewed: int = REVIEWED, seconds: float = math.inf, jobs: int = 1
+) -> dict[str, Any]:
+    """Forge so often, or so long, in batches, and ask every surface.
+
+    Args:
+        count: Forgeries.
+        seed: Of the run; each batch draws from it.
+        folder: To work in.
+        reviewed: Every so many forgeries of a batch one is reviewed.
+        seconds: Stop after so long.
+        jobs: Processes, forked from one that has prepared all; 1 works in this one.
+    """
+    until = time.monotonic() + seconds
+    sizes = [min(BATCH, count - done) for done in range(0, count, BATCH)]
+    work = [(size, f"{seed}.{i}", reviewed, until) for i, size in enumerate(sizes)]
+    bench = prepared(folder)
+    if jobs == 1:
+        parts = [batch(bench, size, name, reviewed=reviewed, until=until) for size, name, _, _ in work]
+    else:
+        _BENCH[:] = [bench]
+        with multiprocessing.get_context("fork").Pool(jobs, _begin, (folder,)) as pool:
+            parts = list(pool.imap_unordered(_batch, work))
+    return summed(parts)
+
+
+def summed(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """One result of several."""
+    tried, asked = Counter[str](), Counter[str]()
+    verdicts: dict[str, Counter[str]] = {}
+    for part in parts:
+        tried.update(part["tried"])
+        asked.update(part["asked"])
+        for name, codes in part["verdicts"].items():
+            verdicts.setdefault(name, Counter()).update(codes)
+    return {
         "cases": sum(tried.values()),
         "tried": dict(tried),
         "verdicts": {name: dict(codes) for name, codes in verdicts.items()},
         "asked": dict(asked),
-        "missed": missed,
+        "missed": [m for part in parts for m in part["missed"]],
     }
 
 
@@ -867,19 +977,8 @@ def joined(pieces: list[dict[str, Any]]) -> dict[str, Any]:
     seeds = [p["seed"] for p in pieces]
     if len(set(seeds)) != len(seeds):
         raise ValueError(f"A seed appears twice ({seeds}): the same forgeries would count twice.")
-    tried, asked = Counter[str](), Counter[str]()
-    verdicts: dict[str, Counter[str]] = {}
-    for piece in pieces:
-        tried.update(piece["tried"])
-        asked.update(piece["asked"])
-        for name, codes in piece["verdicts"].items():
-            verdicts.setdefault(name, Counter()).update(codes)
     return {
-        "cases": sum(tried.values()),
-        "tried": dict(tried),
-        "verdicts": {name: dict(codes) for name, codes in verdicts.items()},
-        "asked": dict(asked),
-        "missed": [m for piece in pieces for m in piece["missed"]],
+        **summed(pieces),
         "seconds": sum(piece["seconds"] for piece in pieces),
         "pieces": [{k: piece[k] for k in ("seed", "cases", "commit", "seconds")} for piece in pieces],
     }
@@ -890,6 +989,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one for each core)")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long, with fewer")
     parser.add_argument("--dry", action="store_true", help="write no result file")
     parser.add_argument("--piece", type=Path, metavar="FILE", help="write this run to FILE, as one piece of a longer one")
@@ -900,7 +1000,7 @@ def main() -> int:
         return 0
     began = time.time()
     with tempfile.TemporaryDirectory() as folder:
-        result = run(args.count, args.seed, folder=Path(folder), seconds=60 * args.minutes)
+        result = run(args.count, args.seed, folder=Path(folder), seconds=60 * args.minutes, jobs=args.jobs)
     result["seconds"] = round(time.time() - began)
     if args.piece:
         result = {"seed": args.seed, "count": args.count, "commit": commit(), **result}

@@ -323,7 +323,8 @@ def canonical(value: J) -> str:
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, dict):
-        keys = sorted(value, key=lambda k: k.encode("utf-16-be", "surrogatepass"))
+        plain = all(map(str.isascii, value))  # where the order of UTF-16 is that of the letters
+        keys = sorted(value) if plain else sorted(value, key=lambda k: k.encode("utf-16-be", "surrogatepass"))
         return "{" + ",".join(f"{_quoted(k)}:{canonical(value[k])}" for k in keys) + "}"
     return "[" + ",".join(map(canonical, value)) + "]"
 
@@ -1048,11 +1049,11 @@ def chain(lines: Sequence[str]) -> Iterator[tuple[J, str]]:
     head, last = START, ""
     for number, line in enumerate(lines, 1):
         entry = loads(line)
+        if entry["schema"] > LEDGER_SCHEMA:  # which may be written and hashed in another way
+            raise NewerError(f"entry {number} of the ledger has schema {entry['schema']}")
         own = _SUM.search(line)
         if own is None or sha256(line[: own.start()] + "}") != own[1]:
             raise ValueError(f"entry {number} was changed: its own SHA-256 does not fit")
-        if entry["schema"] > LEDGER_SCHEMA:
-            raise NewerError(f"entry {number} of the ledger has schema {entry['schema']}")
         if entry["seq"] != number or entry["prev"] != head:
             raise ValueError(f"entry {number} does not follow from the one before: removed, added, moved, or a fork")
         if entry["at"] < last and not entry.get("set_back_seconds"):
@@ -5385,16 +5386,21 @@ CHECKS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
         "Data only grows",
         True,
         (
+            " ",
+            " are gone or have another variant: these are other units.",
             " gone (up to ",
             " of a variant).",
+            " sampled units of the look before, ",
             " unit is",
             " units are",
             ": not the same data, or older data was added.",
             "; at the look before it was of ",
             "Compare the two sources: a narrower date range, another filter, deleted users or another experiment's data. The looks so far were not at this data.",
             "Compare the two sources: another experiment's data, another date range, a late import or another time zone.",
+            "Compare the two sources: another experiment's data, variants drawn again, or ids that differ between exports. If the data now are the right ones, amend the plan's data policy or dates with the reason, and read again.",
             "No variant has fewer units than at the look before.",
             "Nothing to do.",
+            "Of ",
             "Since the look before, ",
             "The first exposure is of ",
             "This is the first look.",
@@ -5535,8 +5541,11 @@ SHARED = (
 
 _NUMBER = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:T[\d:.]+(?:[+\-]\d{2}:\d{2}|Z)?)?"
-    r"|[+\-−]?\d[\d,]*(?:\.\d+)?(?:e[+\-]?\d+)?(?:%|\u202f%)?|nan|inf"
+    r"|[\-−]?\d[\d,]*(?:\.\d+)?(?:e[+\-]?\d+)?%?|nan|inf"
 )
+"""No sentence of a check has a plus sign or writes a share as the page writes a lift: checks never show an effect."""
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+"""All that a next step may count with."""
 LONGEST = 120
 """Characters of a name that is shown; the rest is cut."""
 _VARYING = frozenset(("missing_values",))
@@ -5573,7 +5582,10 @@ def check_health_words(notes: Notes, readout: J, *, is_own: bool) -> None:
             else:
                 _check_left(notes, readout, check)
         said = {*pieces, *SHARED, *told}
-        unknown += [name for text in (check["meaning"], check["next_step"]) if not is_made_of(text, said, names_of_data)]
+        if not is_made_of(check["meaning"], said, names_of_data) or not is_made_of(
+            check["next_step"], said, names_of_data, numbers=_DATE
+        ):
+            unknown.append(name)
     if is_own and not unknown and set(names) != set(CHECKS):
         notes.differs("health, checks", "every check", f"none of {', '.join(sorted(set(CHECKS) - set(names)))}")
     if unknown:
@@ -5615,14 +5627,17 @@ def _values(readout: J) -> tuple[set[str], set[str]]:
 _NAMED = ("key", "name", "column", "event", "property", "experiment", "variant_property", "experiment_property")
 
 
-def is_made_of(text: str, pieces: Iterable[str], values: Iterable[str]) -> bool:
-    """Whether a text is a row of house pieces, numbers and quoted names, and of nothing else.
+def is_made_of(text: str, pieces: Iterable[str], values: Iterable[str], numbers: re.Pattern[str] = _NUMBER) -> bool:
+    """Whether a text is a row of house pieces, numbers and quoted names, and of nothing else; a number alone is not a sentence.
 
     Args:
         text: A sentence or two.
         pieces: What the house writes between values.
         values: Names that the plan or the data have.
+        numbers: What counts as one.
     """
+    if text and not any(c.isalpha() for c in text):
+        return False
     whole = [p for p in pieces if p in text]
     quoted = _as_shown(values, text)
     reached = {0}
@@ -5631,23 +5646,25 @@ def is_made_of(text: str, pieces: Iterable[str], values: Iterable[str]) -> bool:
             continue
         reached |= {at + len(p) for p in whole if text.startswith(p, at)}
         reached |= {at + len(q) for q in quoted if text.startswith(q, at)}
-        match = _NUMBER.match(text, at)
+        match = numbers.match(text, at)
         if match is not None and (at == 0 or not (text[at - 1].isdigit() or text[at - 1] == ".")):
             reached.add(match.end())
     return len(text) in reached
 
 
 def _as_shown(names: Iterable[str], text: str) -> set[str]:
-    """How the house shows names: in quotes, on one line, without what steers, and cut where they are long."""
-    found: set[str] = set()
+    """Names as the house shows them, where the text quotes anything."""
     if "'" not in text and '"' not in text:
-        return found
-    for name in names:
-        shown = "".join(
-            " " if category(c) in ("Cc", "Zl", "Zp") else c for c in repr(name) if category(c) not in ("Cf", "Cs", "Co")
-        )
-        found.add(shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…")
-    return found
+        return set()
+    return {as_shown(name) for name in names}
+
+
+def as_shown(name: str) -> str:
+    """How the house shows a name: in quotes, on one line, without what steers, and cut where it is long."""
+    shown = "".join(
+        " " if category(c) in ("Cc", "Zl", "Zp") else c for c in repr(name) if category(c) not in ("Cf", "Cs", "Co")
+    )
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
 
 
 # --------------------------------------------------------------------------------------------------------------------- numbers
@@ -5925,6 +5942,655 @@ def check_decision(notes: Notes, payload: J) -> None:
         notes.same("decision, follows the rule", follows, decision["follows_rule"])
     if len(notes.differences) == before:
         notes.checked.append(f"decision follows from the estimates by row {', '.join(dict.fromkeys(ours['rows']))} of the rule")
+
+
+# --------------------------------------------------------------------------------------------------------------------- counted
+# What health checks say of counts, derived from the findings, units and days of the payload: status, sentence, numbers.
+
+Counted = tuple[str, str, Mapping[str, J]]
+"""Status, sentence, and some numbers of a check."""
+
+WARNS, FAILS = 0.001, 0.01
+"""Shares of units that met several variants."""
+SKEWED = 0.001
+MISSING_FAILS = 0.05
+UNKNOWN_FAILS, UNNAMED_FAILS, REJECTED_FAILS, OUTSIDE_WARNS = 0.5, 0.05, 0.01, 0.01
+IMMATURE, KEPT_IMMATURE, SLOW, ENOUGH = 0.5, 0.05, 0.5, 1000
+EDGE = 1e-6
+"""How close a p-value may come to its level before two computations may differ in which side it is on."""
+WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def check_counted(notes: Notes, readout: J) -> None:
+    """Compare each check that follows from the payload's own counts with what is said of it.
+
+    Args:
+        notes: Where to note what is found.
+        readout: Of this version: another release may have had other limits and words.
+    """
+    before, done = len(notes.differences), 0
+    checks = {c["name"]: c for c in readout["health"]}
+    world = _Counts(readout)
+    for name, derive in DERIVED.items():
+        check = checks.get(name)
+        ours = derive(world) if check is not None else None
+        if check is None or ours is None:
+            continue
+        done += 1
+        status, sentence, numbers = ours
+        notes.same(f"health, {name}", status, check["status"])
+        if sentence != check["meaning"] and "://" not in sentence:  # of an address the house shows no password
+            notes.differs(f"health, {name}, sentence", sentence, check["meaning"])
+        for key, value in numbers.items():
+            if not near(value, check["evidence"].get(key), 1e-6) and value != check["evidence"].get(key):
+                notes.differs(f"health, {name}, {key}", value, check["evidence"].get(key))
+    if len(notes.differences) == before:
+        notes.checked.append(f"{done} health checks, each sentence and status from the counts of the payload")
+
+
+class _Counts:
+    """What a readout has counted."""
+
+    def __init__(self, readout: J) -> None:
+        self.plan, self.summary = readout["plan"], readout["summary"]
+        self.units = {v["key"]: int(self.summary["units"].get(v["key"], 0)) for v in self.plan["variants"]}
+        self.n = sum(self.summary["units"].values())
+        self.is_log = not any(m["kind"] == "column" for m in self.plan["metrics"])
+        self.policy = self.plan.get("health") or {}
+
+    def found(self, *names: str) -> list[J]:
+        return [f for f in self.summary["findings"] if f["name"] in names and f["count"] > 0]
+
+    def counted(self, *names: str) -> tuple[int, float, str]:
+        """Count, largest share and action: of several metrics the one with most speaks for all."""
+        by: dict[str, list[J]] = {}
+        for f in self.found(*names):
+            by.setdefault(f["metric"], []).append(f)
+        found = max(by.values(), key=lambda fs: sum(f["count"] for f in fs), default=[])
+        share = max((f["count"] / f["of"] for f in found if f["of"]), default=0.0)
+        return sum(f["count"] for f in found), share, found[0]["action"] if found else ""
+
+
+def _number_of(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _no_units(w: _Counts) -> Counted:
+    empty = [v["key"] for v in w.plan["variants"] if v["split"] > 0 and w.units[v["key"]] == 0]
+    numbers = {"units": w.units, "empty": empty}
+    if not empty:
+        return "pass", "Every planned variant has exposed units.", numbers
+    if len(empty) == len(w.units):
+        return "fail", "No unit of any planned variant was found: this may be another experiment's data.", numbers
+    return "fail", f"{len(empty)} of {len(w.units)} variants have no exposed unit.", numbers
+
+
+def _contamination(w: _Counts) -> Counted | None:
+    found = w.found("several_variants")
+    if not w.is_log and not found and w.plan.get("members") is None:
+        words = "A table with one row per unit does not show who met several variants."
+        return "not answerable", words, {}
+    count = sum(f["count"] for f in found)
+    everyone = w.n + (0 if any(f["action"] != "excluded" for f in found) else count)
+    if not everyone:
+        return "not answerable", "There are no units yet.", {}
+    share, by = count / everyone, dict.fromkeys(w.units, 0)
+    for f in found:
+        for variant, n in f["by_variant"].items():
+            by[variant] = by.get(variant, 0) + int(n)
+    p = _skew_p(by, {k: n + by.get(k, 0) for k, n in w.units.items()}) if any(f["by_variant"] for f in found) else None
+    level = w.policy.get("srm_alpha", SKEWED)
+    if p is not None and abs(p - level) < EDGE * level:
+        return None
+    skewed = p is not None and p < level
+    fails = share > w.policy.get("contamination_fail", FAILS) or skewed
+    numbers = {"units": count, "share": share, "skew_p_value": p}
+    if not fails and share <= w.policy.get("contamination_warn", WARNS):
+        return "pass", f"{_number_of(count, 'unit')} ({share:.3%}) met several variants.", numbers
+    words = f"{_number_of(count, 'unit')} ({share:.2%}) met several variants."
+    if skewed and p is not None:
+        words += f" It is not the same in every variant ({_p_words(p)}), so leaving these units out makes the variants unlike."
+    return ("fail" if fails else "warn"), words, numbers
+
+
+def _p_words(p: float) -> str:
+    return f"p = {p:.2e}" if p >= 1e-300 else "p < 1e-300"
+
+
+def _skew_p(counts: Mapping[str, int], of: Mapping[str, int]) -> float | None:
+    """p-value of one rate in every variant: Pearson's chi-squared, Fisher's exact test where a variant expects under 5."""
+    names = [k for k, n in of.items() if n > 0]
+    hit = [min(counts.get(k, 0), of[k]) for k in names]
+    total, everyone = sum(hit), sum(of[k] for k in names)
+    if len(names) < 2:
+        return None
+    if total in (0, everyone):
+        return 1.0
+    if min(min(total, everyone - total) * of[k] / everyone for k in names) >= 5:
+        parts = []
+        for k, h in zip(names, hit, strict=True):
+            for seen, all_of in ((h, total), (of[k] - h, everyone - total)):
+                expected = all_of * of[k] / everyone
+                parts.append((seen - expected) ** 2 / expected)
+        return chi2_tail(math.fsum(parts), len(names) - 1)
+    tests = [_fisher(h, of[k], total, everyone) for k, h in zip(names, hit, strict=True)]
+    tests = tests[:1] if len(names) == 2 else tests
+    return min(1.0, min(tests) * len(tests))
+
+
+def _fisher(x: int, drawn: int, marked: int, everyone: int) -> float:
+    """Two-sided: all tables that are at most as likely as this one."""
+
+    def log(k: int) -> float:
+        return _choose(marked, k) + _choose(everyone - marked, drawn - k) - _choose(everyone, drawn)
+
+    limit = log(x) + 1e-7
+    found = (log(k) for k in range(max(0, drawn - (everyone - marked)), min(marked, drawn) + 1))
+    return min(1.0, math.fsum(math.exp(value) for value in found if value <= limit))
+
+
+def _choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def _unknown_variant(w: _Counts) -> Counted:
+    found = w.found("unknown_variant", "unknown_variants")
+    count, of = sum(f["count"] for f in found), max([f["of"] for f in found], default=w.n)
+    share = count / of if of else 0.0
+    numbers = {"count": count, "of": of, "share": share}
+    if not count:
+        return "pass", "Every variant in the data is one of the plan.", numbers
+    if share > UNKNOWN_FAILS:
+        words = f"{share:.0%} of the units carry a variant that the plan does not have: most likely another experiment's data."
+        return "fail", words, numbers
+    did = found[0]["action"]
+    words = f"{count:,} of {of:,} ({share:.2%}) carry a variant that the plan does not have; they were {did}."
+    return "warn", words, numbers
+
+
+def _unnamed(w: _Counts) -> Counted:
+    found = w.found("missing_variant")
+    found += [f for f in w.found("missing_unit") if not (w.is_log and f["of"] == w.summary["rows"])]
+    count, of = sum(f["count"] for f in found), max([f["of"] for f in found], default=w.n)
+    share = count / of if of else 0.0
+    numbers = {"count": count, "of": of, "share": share}
+    if not count:
+        return "pass", "Every row names its unit and its variant.", numbers
+    words = f"{count:,} of {of:,} ({share:.2%}) name no unit or no variant; they were {found[0]['action']}."
+    return ("fail" if share > UNNAMED_FAILS else "warn"), words, numbers
+
+
+def _doubled(w: _Counts) -> Counted:
+    if w.is_log:
+        return "not answerable", "An event log has many rows per unit by nature.", {}
+    count, share, action = w.counted("duplicate_units", "duplicate_unit")
+    if not count:
+        return "pass", "Every unit has one row.", {"count": count}
+    verb = "repeats a unit; it was" if count == 1 else "repeat a unit; they were"
+    words = f"{_number_of(count, 'row')} ({share:.2%}) {verb} {action}."
+    return ("fail" if action == "kept" else "warn"), words, {"count": count, "share": share}
+
+
+def _finite(w: _Counts) -> Counted:
+    found = w.found("not_a_number", "infinite", "non_numeric", "non_finite")
+    count, share = sum(f["count"] for f in found), max((f["count"] / f["of"] for f in found if f["of"]), default=0.0)
+    numbers = {"count": count, "largest_share": share}
+    if not count:
+        return "pass", "Every value is a finite number.", numbers
+    where = ", ".join(sorted({as_shown(f["metric"]) for f in found if f["metric"]}))[:200]
+    words = f"{count:,} values{f' of {where}' if where else ''} are not finite numbers and were {found[0]['action']}."
+    return ("fail" if share > w.policy.get("missing_fail", MISSING_FAILS) else "warn"), words, numbers
+
+
+def _codes(w: _Counts) -> Counted:
+    found = w.found("missing_code", "missing_codes")
+    count, kept = sum(f["count"] for f in found), [f for f in found if f["action"] == "kept"]
+    if not count:
+        return "pass", "No code for missing values was seen.", {"count": count}
+    if kept and (w.plan.get("data") or {}).get("missing_codes") is None:
+        where = ", ".join(as_shown(f["metric"] or f["detail"] or "a column") for f in kept[:3])
+        total = sum(f["count"] for f in kept)
+        words = f"{total:,} values look like codes for missing (in {where}) and would be averaged in."
+        return "fail", words, {"count": count}
+    return "warn", f"{count:,} values are codes for missing and were {found[0]['action']}.", {"count": count}
+
+
+def _negative(w: _Counts) -> Counted:
+    found = w.found("negative", "negative_value", "negative_values")
+    count = sum(f["count"] for f in found)
+    if not count:
+        return "pass", "No value is negative.", {"count": count}
+    where = ", ".join(sorted({as_shown(f["metric"]) for f in found if f["metric"]}))[:200] or "the data"
+    return "warn", f"{count:,} values of {where} are negative and were {found[0]['action']}.", {"count": count}
+
+
+def _rejected(w: _Counts) -> Counted:
+    count, share, action = w.counted("rejected_lines", "bad_time", "missing_event_name", "truncated_file")
+    numbers = {"count": count, "share": share}
+    if broken := w.found("broken_file"):
+        told = " ".join(f["detail"] for f in broken)
+        return "fail", f"{_number_of(len(broken), 'file')} could be read in part alone: {told}", numbers
+    if not count:
+        return "pass", "Every row was read.", numbers
+    words = f"{_number_of(count, 'row')} ({share:.3%}) could not be read and {'was' if count == 1 else 'were'} {action}."
+    return ("fail" if share > REJECTED_FAILS else "warn"), words, numbers
+
+
+def _exposure_dates(w: _Counts) -> Counted:
+    policy, found = w.plan.get("exposure") or {}, w.found("outside_dates")
+    start, end = _day_of(policy.get("start")), _day_of(policy.get("end"))
+    first, last = w.summary["first_exposure"], w.summary["last_exposure"]
+    count = sum(f["count"] for f in found if f["action"] == "excluded")
+    kept = sum(f["count"] for f in found if f["action"] != "excluded")
+    of = max([f["of"] for f in found], default=w.n)
+    share = count / of if of else 0.0
+    numbers = {"excluded": count, "kept": kept, "share_excluded": share}
+    if start is None and end is None and not found:
+        return "not answerable", "The plan has no start or end.", numbers
+    begins, ends = _day_of(first), _day_of(last)
+    early = start is not None and begins is not None and begins < start
+    late = end is not None and ends is not None and ends > end
+    if early or late or kept:
+        what = "before the start" if early else "after the end" if late else "outside the dates"
+        words = f"Exposures {what} are among the units (first {first or 'unknown'}, last {last or 'unknown'})."
+        return "fail", words, numbers
+    if share > OUTSIDE_WARNS:
+        verb = "was" if count == 1 else "were"
+        return "warn", f"{_number_of(count, 'exposure')} ({share:.2%}) {verb} outside the dates and left out.", numbers
+    return "pass", "Exposures lie within the planned dates.", numbers
+
+
+def _immature(w: _Counts) -> Counted:
+    if not w.is_log:
+        return "not answerable", "A table with one row per unit does not say whose window is over.", {}
+    count, share, action = w.counted("immature_units", "immature_unit")
+    one = count == 1
+    words = (
+        f"{_number_of(count, 'unit')} ({share:.1%}) {'is' if one else 'are'} still within {'its' if one else 'their'} window"
+    )
+    numbers = {"count": count, "share": share}
+    if share <= (KEPT_IMMATURE if action == "kept" else IMMATURE):
+        return "pass", f"{words}.", numbers
+    verb = "was" if one else "were"
+    return "warn", f"{words} and {verb} {action}: a metric that grows with time compares early units only.", numbers
+
+
+def _weeks(w: _Counts) -> Counted:
+    by_day = w.summary["exposures_by_day"]
+    days = [(d, sum(int(n) for n in by_day[t].values())) for t in sorted(by_day) if (d := _day_of(t)) is not None]
+    if not days:
+        return "not answerable", "The source has no dates of exposure.", {}
+    seen = {d.weekday() for d, n in days if n}
+    absent = [name for i, name in enumerate(WEEK) if i not in seen]
+    span = (days[-1][0] - days[0][0]).days + 1
+    if absent:
+        words = f"There are no exposures on {', '.join(absent)}: units of these days may behave otherwise."
+        return "warn", words, {"days": span, "absent": absent}
+    return "pass", f"All days of the week are covered ({span} days).", {"days": span, "absent": absent}
+
+
+def _sample_size(w: _Counts) -> Counted | None:
+    horizon = w.plan.get("horizon") or {}
+    wanted, planned_days = horizon.get("units"), horizon.get("days")
+    numbers = {"units": w.n, "horizon_units": wanted, "horizon_days": planned_days}
+    if wanted is None and planned_days is None:
+        return "not answerable", "The plan has no horizon.", numbers
+    if wanted is not None and w.n >= wanted:
+        return "pass", f"{w.n:,} of {wanted:,} planned units: the horizon is reached.", numbers
+    first, last = _day_of(w.summary["first_exposure"]), _day_of(w.summary["data_until"])
+    if first is None or last is None or last < first:
+        return None  # it went by the clock of the reading, which no payload carries
+    days = (last - first).days + 1
+    over = planned_days is not None and days >= planned_days
+    if over and wanted is not None:
+        asked = _number_of(wanted, "unit")
+        words = f"The {planned_days} days are over with {w.n:,} of {asked}: no significance may mean too few units."
+        return "warn", words, numbers
+    daily, planned = w.n / days, (w.plan.get("planning") or {}).get("daily_units")
+    if planned and days >= 3 and daily < SLOW * planned:
+        return "warn", f"{daily:,.0f} new units a day come instead of the planned {planned:,.0f}.", numbers
+    of = f" of {wanted:,} planned units" if wanted else " units"
+    return "pass", f"{w.n:,}{of}{f', day {days:,} of {planned_days:,}' if planned_days else ''}.", numbers
+
+
+def _day_of(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text[:10]) if text else None
+    except ValueError:
+        return None
+
+
+DERIVED: Mapping[str, Callable[[_Counts], Counted | None]] = {
+    "no_units": _no_units,
+    "contamination": _contamination,
+    "unknown_variant": _unknown_variant,
+    "missing_variant": _unnamed,
+    "duplicate_units": _doubled,
+    "not_a_number": _finite,
+    "missing_codes": _codes,
+    "negative_values": _negative,
+    "rejected_lines": _rejected,
+    "exposure_dates": _exposure_dates,
+    "immature_data": _immature,
+    "day_of_week": _weeks,
+    "sample_size": _sample_size,
+}
+"""Checks that follow from the payload alone, and how."""
+
+
+# ---------------------------------------------------------------------------------------------------------------------- growth
+# What two health checks say of the look before, derived from the ledger: units that are gone, outcomes that changed.
+
+LOOKED = ("looked", "opened", "peeked")
+COMPARED = ("shrunk_data", "restated_outcomes")
+WHO_COUNTS = ("/exposure", "/data", "/variants")
+"""Fields of the plan whose amendment leaves no look to compare with."""
+
+LOST_ABOVE = 0.005
+SAMPLED, DIGITS, MISSING_ABOVE, FEWEST = 64, 8, 0.05, 4
+WARN_ABOVE, FAIL_ABOVE, WARN_ERRORS, FAIL_ERRORS, GROWN = 0.01, 0.05, 0.5, 1.0, 0.5
+
+
+def check_growth(notes: Notes, payload: J, entries: Sequence[J], *, is_own: bool) -> None:
+    """Status, numbers and sentence of *Data only grows* and *Outcomes stay* are those that the looks on record give.
+
+    Args:
+        notes: Where to note what is found.
+        payload: Of a memo.
+        entries: Of its ledger, whose chain holds.
+        is_own: Whether this version made it; another release may have had other limits and words.
+    """
+    readout, look = payload["readout"], look_on_record(payload["readout"], entries)
+    if look is None or not is_own or "outcomes_of" not in look["body"]:
+        return
+    before = _comparable([e for e in entries if e is not look and is_known(e, look, entries)])
+    checks = {c["name"]: c for c in readout["health"]}
+    said = len(notes.differences)
+    if "shrunk_data" in checks:
+        _compare_growth(notes, checks["shrunk_data"], _shrunk(readout, look["body"], before))
+    if "restated_outcomes" in checks and _check_sums(notes, readout, look["body"]):
+        keys = {m["key"] for m in readout["plan"]["metrics"]}
+        if any(k in keys and k not in look["body"]["outcomes_of"] for e in before for k in e["body"].get("outcomes_of", ())):
+            notes.left.append("whether outcomes stayed, as the data end before those of an earlier look")
+            return
+        _compare_growth(notes, checks["restated_outcomes"], _restated(readout, look["body"], before))
+    if len(notes.differences) == said:
+        notes.checked.append("what changed since the look before, from the counts and sums on record")
+
+
+Found = tuple[str, str, dict[str, J]]
+"""Status, sentence, and numbers of a check."""
+
+
+def _compare_growth(notes: Notes, check: J, ours: Found) -> None:
+    status, sentence, evidence = ours
+    where = f"health, {check['name']}"
+    notes.same(where, status, check["status"])
+    if sentence != check["meaning"] and "://" not in sentence:  # of an address the house shows no password
+        notes.differs(f"{where}, sentence", sentence, check["meaning"])
+    if not _alike_numbers(evidence, check["evidence"]):
+        notes.differs(f"{where}, numbers", evidence, check["evidence"])
+
+
+def _alike_numbers(a: J, b: J) -> bool:
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_alike_numbers(a[k], b[k]) for k in a)
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)) and not isinstance(a, bool):
+        return abs(a - b) <= 1e-7 * max(abs(a), abs(b), 1e-3)  # sums are on record with nine digits
+    return near(a, b, 0.0)
+
+
+def _comparable(known: Sequence[J]) -> list[J]:
+    """Looks that this one is compared with, the newest first: none at which the comparison failed, none of other units."""
+    out = []
+    for entry in reversed(known):
+        body = entry["body"]
+        if entry["kind"] == "amended" and any(str(c["pointer"]).startswith(WHO_COUNTS) for c in body.get("changes", ())):
+            break
+        if entry["kind"] in LOOKED and not set(COMPARED) & set((body.get("health") or {}).get("gates", ())):
+            out.append(entry)
+    return out
+
+
+def _shrunk(readout: J, look: J, before: Sequence[J]) -> Found:
+    if not before:
+        return "not answerable", "This is the first look.", {}
+    last, keys = before[0]["body"], [v["key"] for v in readout["plan"]["variants"]]
+    then = {k: int(last["units"].get(k, 0)) for k in keys}
+    now = {k: int(readout["summary"]["units"].get(k, 0)) for k in keys}
+    lost = {k: max(0, then[k] - now[k]) for k in keys}
+    share = max((lost[k] / then[k] for k in keys if then[k]), default=0.0)
+    begins = [str(last.get("first_exposure", "")), str(readout["summary"]["first_exposure"])]
+    numbers = {
+        "units_last_look": then,
+        "units": now,
+        "lost": lost,
+        "largest_share": share,
+        "fail_above": LOST_ABOVE,
+        "first_exposure_last_look": begins[0],
+        "first_exposure": begins[1],
+    }
+    compared, gone = _sampled_gone(str(last.get("sample", "")), str(look.get("sample", "")))
+    if compared:
+        numbers |= {"sampled": compared, "sampled_gone": gone}
+    if share <= LOST_ABOVE and gone >= FEWEST and gone > MISSING_ABOVE * compared:
+        words = (
+            f"Of {compared} sampled units of the look before, {gone} are gone or have another variant: these are other units."
+        )
+        return "fail", words, numbers
+    if share == 0 and all(begins) and begins[0] != begins[1]:
+        words = f"The first exposure is of {begins[1]}; at the look before it was of {begins[0]}: not the same data, or older "
+        return "warn", f"{words}data was added.", numbers
+    if share == 0:
+        return "pass", "No variant has fewer units than at the look before.", numbers
+    count = sum(lost.values())
+    words = (
+        f"Since the look before, {count:,} {'unit is' if count == 1 else 'units are'} gone (up to {share:.2%} of a variant)."
+    )
+    return ("fail" if share > LOST_ABOVE else "warn"), words, numbers
+
+
+def _sampled_gone(then: str, now: str) -> tuple[int, int]:
+    """Sampled units that can be looked for, and how many of them are not there."""
+    (kind, _, earlier), (other, _, later) = then.rpartition(" "), now.rpartition(" ")
+    if kind != other or not earlier or not later:
+        return 0, 0
+    old, new = ([text[i : i + DIGITS] for i in range(0, len(text), DIGITS)] for text in (earlier, later))
+    asked = {h for h in old if len(new) < SAMPLED or h <= new[-1]}
+    return len(asked), len(asked - set(new))
+
+
+# sums of outcomes
+
+Sums = dict[str, float]
+
+
+def _sums_of(readout: J, metric: str, until: str, variant: str | None = None) -> Sums:
+    """Units, sum and sum of squares of a metric as it was counted, without caps, of days up to one."""
+    dimension = "$day" if until else ""
+    own = [
+        c
+        for c in readout["summary"]["cells"]
+        if c["metric"] == metric and c.get("dimension", "") == dimension and c["form"] != "before"
+    ]
+    cells = [c for c in own if c["form"] == "raw"] or own
+    total: Sums = {"n": 0, "sum": 0.0, "squares": 0.0}
+    for c in cells:
+        if (until and c["slice"] > until) or (variant is not None and c["variant"] != variant):
+            continue
+        total["n"] += c["n"]
+        total["sum"] += c["n"] * c["mean"][0]
+        total["squares"] += max(c["n"] - 1, 0) * c["cov"][0][0] + c["n"] * c["mean"][0] ** 2
+    return {"n": total["n"], "sum": float(f"{total['sum']:.9g}"), "squares": float(f"{total['squares']:.9g}")}
+
+
+def _check_sums(notes: Notes, readout: J, look: J) -> bool:
+    """The sums that the look has put on record are those of the moments in the payload."""
+    before = len(notes.differences)
+    for metric, told in look["outcomes_of"].items():
+        if not _alike_numbers({k: told[k] for k in ("n", "sum", "squares")}, _sums_of(readout, metric, told["until"])):
+            notes.differs(f"look, outcomes of {metric}", _sums_of(readout, metric, told["until"]), told)
+        for variant, by in (look.get("outcomes_by") or {}).get(metric, {}).items():
+            if not _alike_numbers(by, _sums_of(readout, metric, told["until"], variant)):
+                notes.differs(
+                    f"look, outcomes of {metric} for {variant}", _sums_of(readout, metric, told["until"], variant), by
+                )
+    return len(notes.differences) == before
+
+
+class _Restated:
+    """How the outcomes of one metric changed since a look."""
+
+    def __init__(self, readout: J, metric: str, then: J, *, signed: bool) -> None:
+        self.mature, self.until = then["mature"], then["until"]
+        now = _sums_of(readout, metric, self.until)
+        self.is_there = bool(then["n"] and now["n"])
+        if not self.is_there:
+            return
+        grown = now["n"] > then["n"] and not (self.mature and self.until)
+        fell = now["squares"] < then["squares"] or (now["sum"] < then["sum"] and not signed)
+        self.is_there = fell or not (grown or (not self.until and now["n"] != then["n"]))
+        share = now["n"] / then["n"] if self.until and not grown else 1.0
+        self.then, self.now = then["sum"] * share, now["sum"]
+        scale = max(abs(self.then), (then["squares"] * share) ** 0.5)
+        self.change = (self.now - self.then) / scale if scale > 0 else float(self.now != 0)
+        if grown and now["squares"] < then["squares"]:
+            self.change = min(self.change, now["squares"] / then["squares"] - 1.0)
+
+    @property
+    def judged(self) -> float:
+        return self.change if self.mature or self.change < 0 else 0.0
+
+
+def _restated_since(readout: J, look: J, before: Mapping[str, J]) -> dict[str, _Restated]:
+    signed = {f["metric"] for f in readout["summary"]["findings"] if f["name"] == "negative" and f["count"]}
+    out = {}
+    for metric in (m["key"] for m in readout["plan"]["metrics"]):
+        then, now = before.get(metric), look["outcomes_of"].get(metric)
+        if then is not None and now is not None and then["of"] == now["of"]:
+            change = _Restated(readout, metric, then, signed=metric in signed)
+            if change.is_there:
+                out[metric] = change
+    return out
+
+
+MATURE = "The outcomes of mature units are those of the look before."
+
+
+def _restated(readout: J, look: J, before: Sequence[J]) -> Found:
+    last = before[0]["body"].get("outcomes_of") if before else None
+    if not last:
+        return "not answerable", "No look before this one has recorded outcomes of mature units.", {}
+    found = _restated_since(readout, look, last)
+    if not found:
+        return "not answerable", "No metric has days that were mature at the look before.", {}
+    names = {m["key"]: as_shown(m.get("name") or m["key"]) for m in readout["plan"]["metrics"]}
+    worst = max(found, key=lambda k: abs(found[k].judged))
+    first = found[worst]
+    numbers: dict[str, J] = {
+        "metrics": len(found),
+        "metric": worst,
+        "then": first.then,
+        "now": first.now,
+        "largest_share": abs(first.judged),
+        "warn_above": WARN_ABOVE,
+        "fail_above": FAIL_ABOVE,
+    }
+    pooled = _pooled_words("before", names, numbers, first.judged) if abs(first.judged) > WARN_ABOVE else None
+    if pooled is not None and pooled[0] == "fail":
+        return pooled
+    further = _little_by_little(readout, look, before, names, numbers) or _of_one_variant(readout, look, before, names, numbers)
+    if further is not None and (pooled is None or further[0] == "fail"):
+        return further
+    grown = {k: c.change for k, c in found.items() if not c.mature and c.change > GROWN}
+    if pooled is None and grown:
+        metric = max(grown, key=lambda k: grown[k])
+        words = (
+            f"Since the look before, {names[metric]} grew by {grown[metric]:.0%} for the units of that look. They may still "
+            "have acted; or rows were added twice."
+        )
+        return "warn", words, {**numbers, "metric": metric, "then": found[metric].then, "now": found[metric].now}
+    return pooled or ("pass", MATURE, numbers)
+
+
+def _pooled_words(look: str, names: Mapping[str, str], numbers: dict[str, J], change: float) -> Found:
+    what = "gone" if change < 0 else "added"
+    words = (
+        f"Since the look {look}, {abs(change):.1%} of {names[numbers['metric']]} is {what} for units whose outcomes were "
+        f"complete then ({numbers['then']:,.6g} then, {numbers['now']:,.6g} now, all variants together)."
+    )
+    return ("fail" if abs(change) > FAIL_ABOVE else "warn"), words, numbers
+
+
+def _looks_further_back(before: Sequence[J]) -> list[tuple[str, J, J]]:
+    """Looks further back than the last one: day, outcomes over all variants, and by variant."""
+    return [
+        (e["at"][:10], e["body"]["outcomes_of"], e["body"].get("outcomes_by") or {})
+        for e in before[1:]
+        if e["body"].get("outcomes_of")
+    ]
+
+
+def _little_by_little(
+    readout: J, look: J, before: Sequence[J], names: Mapping[str, str], numbers: dict[str, J]
+) -> Found | None:
+    worst, said = FAIL_ABOVE, None
+    for day, sums, _ in _looks_further_back(before):
+        for metric, c in _restated_since(readout, look, sums).items():
+            if abs(c.judged) > worst:
+                worst = abs(c.judged)
+                own = {"metric": metric, "then": c.then, "now": c.now, "largest_share": worst, "since": day}
+                said = _pooled_words(f"of {day}", names, {**numbers, **own}, c.judged)
+    return said
+
+
+def _of_one_variant(readout: J, look: J, before: Sequence[J], names: Mapping[str, str], numbers: dict[str, J]) -> Found | None:
+    said, last = None, before[0]["body"]
+    for day, sums, by in (("before", last["outcomes_of"], last.get("outcomes_by") or {}), *_looks_further_back(before)):
+        since = day if day == "before" else f"of {day}"
+        for metric, (variant, share, errors) in _moved_between(readout, look, sums, by).items():
+            fails = share > FAIL_ABOVE and errors > FAIL_ERRORS
+            if not fails and (said is not None or day != "before" or share <= WARN_ABOVE or errors <= WARN_ERRORS):
+                continue
+            words = (
+                f"Since the look {since}, {names[metric]} changed for units of one variant whose outcomes were complete then, "
+                "and not as much for the others."
+            )
+            own = {"metric": metric, "variant": variant, "share_of_variant": share, "errors": errors}
+            said = "fail" if fails else "warn", words, {**numbers, **own}
+            if fails:
+                return said
+    return said
+
+
+def _moved_between(readout: J, look: J, pooled: Mapping[str, J], by: Mapping[str, J]) -> dict[str, tuple[str, float, float]]:
+    """By metric the variant whose sum changed most, by which share of it and by how many of its errors."""
+    signed = {f["metric"] for f in readout["summary"]["findings"] if f["name"] == "negative" and f["count"]}
+    planned = {v["key"] for v in readout["plan"]["variants"]}
+    out: dict[str, tuple[str, float, float]] = {}
+    for metric in (m["key"] for m in readout["plan"]["metrics"]):
+        whole, own = pooled.get(metric), look["outcomes_of"].get(metric)
+        if whole is None or own is None or whole["of"] != own["of"]:
+            continue
+        for variant, then in by.get(metric, {}).items():
+            now = _sums_of(readout, metric, whole["until"], variant)
+            if variant not in planned or not then["n"] or not now["n"]:
+                continue
+            is_open = not whole["mature"] or not whole["until"]
+            share = now["n"] / then["n"] if whole["until"] and not (is_open and now["n"] > then["n"]) else 1.0
+            change = now["sum"] - then["sum"] * share
+            if is_open and not (change < 0 and now["n"] >= then["n"] and metric not in signed):
+                continue
+            scale, noise = abs(then["sum"] * share), (then["squares"] * share) ** 0.5
+            if noise > 0:
+                found = (variant, abs(change) / max(scale, noise), abs(change) / noise)
+            elif change:
+                found = (variant, 1.0, abs(change) / max(now["squares"], abs(change)) ** 0.5)
+            else:
+                continue
+            if metric not in out or found[2] > out[metric][2]:
+                out[metric] = found
+    return out
 
 
 # --------------------------------------------------------------------------------------------------------------------- derived
@@ -7981,7 +8647,13 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         check_futility(notes, readout)
         check_decision(notes, payload)
         renderer = extra.get("renderer")
-        check_said(notes, payload, None if renderer is None else renderer.version)
+        version = None if renderer is None else renderer.version
+        check_said(notes, payload, version)
+        is_own = version is None or readout["versions"].get("xpbench") == version
+        if is_own:
+            check_counted(notes, readout)
+        if entries is not None:
+            check_growth(notes, payload, entries, is_own=is_own)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))
         check_page(notes, payload, document if seal_text is not None else None, extra.get("renderer"))
@@ -10443,11 +11115,11 @@ def _no_number(
     return WhatNow(verdict["outcome"], "no number", why, ("Fix the data of this metric, then read again.",), "", _again(plan))
 
 
-MATURE = 0.9
+_whatnow_MATURE = 0.9
 """Share of units with a full window from which on the rest does not keep from an answer."""
 
 
-def _immature(
+def _whatnow_immature(
     plan: Mapping[str, Any],
     readout: Mapping[str, Any],
     row: Mapping[str, Any],
@@ -10547,8 +11219,8 @@ def _unclear(
             f"Where {name} truly changes by {share_text(lift)}, as the plan expects, its rule ships it in "
             f"{chance_text(won)} of runs at {number_of(units, 'unit')}."
         )
-    elif waits and matured < MATURE:
-        return _immature(plan, readout, row, metric, lift, error, matured, name, outcome)
+    elif waits and matured < _whatnow_MATURE:
+        return _whatnow_immature(plan, readout, row, metric, lift, error, matured, name, outcome)
     elif noise is not None and noise > NOISIER:
         blocker = "too noisy"
         why = (

@@ -11,6 +11,7 @@ import contextlib
 import inspect
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tests.verifier.test_honest import PLAN
 from xpbench.cli import build_parser, main
 from xpbench.errors import XpbenchError
 
+ROOT = Path(__file__).resolve().parents[1]
 NAMES = (
     "a[1]",
     "a*",
@@ -113,7 +115,7 @@ TAKES_NO_FILE = {
     "choose_unit": "a source as events takes it, opened by the same `located`",
     "experiments": "a source as events takes it",
     "mixpanel_flags": "the official SDK",
-    "open_experiment": "a key below a root: tests/test_root_names.py and tests/ledger",
+    "open_experiment": "a key below a root: tests/ledger/test_folder.py",
     "portfolio": "a root",
     "power": "a plan",
     "preflight": "ids",
@@ -208,8 +210,44 @@ COMMANDS: dict[str, tuple[str, list[str]]] = {
     "audit": ("units", ["audit", "assigned.json", "{}", "--unit", "id"]),
     "power": ("load_plan", ["power", "{}"]),
     "register": ("load_plan", ["register", "{}", "--root", "other"]),
+    "experiments": ("events", ["experiments", "{}"]),
+    "unit": ("events", ["unit", "{}"]),
+    "baselines": ("units", ["baselines", "assigned.json", "--units", "{}"]),
+    "sizes": ("units", ["sizes", "assigned.json", "--units", "{}"]),
+    "rehearse": ("units", ["rehearse", "assigned.json", "--units", "{}", "--runs", "20"]),
+    "calibrate": ("units", ["calibrate", "assigned.json", "--units", "{}", "--draws", "40"]),
+    "peek": ("units", ["peek", "honest", "--units", "{}", "--unit", "id", "--reason", "x", "--root", "registry"]),
+    "confirm": ("load_plan", ["confirm", "{}", "--root", "other", "--by", "ana"]),
+    "guard": ("load_plan", ["guard", "{}", "--root", "registry"]),
+    "tag": ("load_plan", ["tag", "{}", "--out", "tag", "--show", "beta=#a"]),
+    "decide": (
+        "units",
+        ["decide", "honest", "iterate", "--units", "{}", "--unit", "id", "--because", "x", "--by", "a", "--root", "registry"],
+    ),
+    "amend": ("load_plan", ["amend", "{}", "--reason", "x", "--by", "ana", "--root", "registry"]),
 }
 """Commands that take a file by its name, of which kind, and how they are called."""
+NO_FILE_COMMANDS = {
+    **dict.fromkeys(
+        ("brief", "conclude", "launch", "portfolio", "publish", "restart", "status", "sync", "watch"),
+        "a key below a root: tests/ledger/test_folder.py",
+    ),
+    "demo": "writes",
+    "holdout": "tables and logs by the readers of readout: tests/watch",
+    "lab": "starts a server",
+    "ledger": "a key below a root: tests/ledger/test_folder.py",
+    "mcp": "starts a server: tests/agents/test_root.py",
+    "memo": "a key below a root; writes",
+    "new": "writes a draft: tests/test_cli.py",
+    "pull": "writes",
+    "ramp": "tables and logs by the readers of readout: tests/commands/test_ramp.py",
+    "relay": "starts a server",
+    "reproduce": "tables and logs by the readers of readout, once there is a decision: tests/memo/test_reproduce.py",
+    "review": "files that git names: tests/commands/test_review.py",
+    "sandbox": "starts a server",
+    "sign": "a key of ssh or PEM: tests/ledger/test_signature.py",
+}
+"""Commands that open no file by a name that the caller gives, or that are walked elsewhere, and what they take."""
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -222,7 +260,7 @@ def test_a_command_reads_the_file_of_its_name(
         folder.mkdir()
         monkeypatch.chdir(folder)
         (folder / "assigned.json").write_text(json.dumps({**PLAN, "assignment": {"hash": "sha256"}}), "utf-8")
-        if name == "readout":
+        if "registry" in words:
             xp.register(plan(), "registry")
         path = written(kind, folder, stem)
         assert path is not None
@@ -232,3 +270,31 @@ def test_a_command_reads_the_file_of_its_name(
         if i == 0:
             expected = code
         assert code == expected, f"{stem}: {said.out}{said.err}"
+
+
+def test_every_command_is_walked_or_says_what_it_takes() -> None:
+    assert not COMMANDS.keys() & NO_FILE_COMMANDS.keys()
+    assert commands().keys() == COMMANDS.keys() | NO_FILE_COMMANDS.keys()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_names_the_file_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """A control of the walk: each of these calls gets as far as its file."""
+    _, words = COMMANDS[name]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "assigned.json").write_text(json.dumps({**PLAN, "assignment": {"hash": "sha256"}}), "utf-8")
+    if "registry" in words:
+        xp.register(plan(), "registry")
+    code = main([w.replace("{}", "not-there.csv") for w in words])
+    said = capsys.readouterr()
+    assert code != 0
+    assert "not-there.csv" in said.out + said.err or (name == "verify" and "No such file" in said.out)
+
+
+@pytest.mark.parametrize("table", [TAKES_NO_FILE, NO_FILE_COMMANDS])
+def test_a_test_that_an_excuse_names_is_there(table: dict[str, str]) -> None:
+    named = {word for why in table.values() for word in re.findall(r"tests/[\w/.]*\w", why)}
+    assert named
+    assert {n for n in named if not (ROOT / n).exists()} == set()

@@ -42,20 +42,8 @@ ELSEWHERE = {
     "PreflightPanel": "tests/forms",
     "ReadoutPanel": "tests/forms",
     "Workbench": "tests/forms",
-    "DecisionCard": "the static twin of a form, made of the same parts as ReadoutCard",
-    "RegistryCard": "made of Table alone",
-    "Rehearsal": "shows names through View, which is walked",
-    "Sync": "tests/mixpanel",
-    "VariantChange": "keys, whose letters the plan limits",
-    "Flags": "keys of flags, escaped one by one",
-    "SeedSearch": "numbers and salts",
-    "SeenExperiment": "plain_html alone, as Preflight",
-    "SizeTable": "numbers by days, and keys of metrics",
-    "Findings": "plain_html alone, as Preflight",
-    "UnitChoice": "plain_html alone, as Preflight",
-    "WatchStatus": "sentences of the house, escaped one by one",
 }
-"""Classes that this walk does not make, and what does."""
+"""Classes that this walk does not make: bases of those that it makes, and forms, which are walked in a real front end."""
 
 
 class Tags(HTMLParser):
@@ -152,6 +140,46 @@ def plan_named(**changes: Any) -> xp.Plan:
     return xp.Plan(**{**whole, **changes})
 
 
+def others(plan: xp.Plan, experiment: Any, readout: Any, watched: Any, root: Path) -> list[Any]:
+    """What shows names of data, of a flag service or of Mixpanel, made by hand around a hostile one."""
+    from xpbench.data.logs.list_experiments import SeenExperiment
+    from xpbench.forecast.findings import Findings, FoundName
+    from xpbench.forecast.rehearsal_report import Play, Rehearsal, RehearsalScenario
+    from xpbench.forecast.size_table import Remedy, SizeRow, SizeTable
+    from xpbench.forecast.unit_choice import UnitCandidate, UnitChoice
+    from xpbench.forms.decision_form import DecisionCard
+    from xpbench.forms.workbench import RegistryCard
+    from xpbench.mixpanel.difference import RemoteDifference
+    from xpbench.mixpanel.sync import Sync
+    from xpbench.randomiser.changes import VariantChange
+    from xpbench.randomiser.flags import Flags, RefusedFlag
+    from xpbench.randomiser.seeds import SeedCandidate, SeedSearch
+
+    seen = SeenExperiment(BAD, {BAD: 3}, 3, 1, 4, "2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", 0, (BAD,))
+    name = FoundName(BAD, 3, "text", f"Texts such as {BAD}.", (BAD,))
+    differs = (RemoteDifference("experiment", BAD, BAD, [BAD]),)
+    salt = SeedCandidate(BAD, 0.1, BAD, {BAD: 3})
+    scenario = RehearsalScenario(BAD, {BAD: 0.1}, 10, 0.5, 0.1, 0.2, 0.2, 0.5, 7.0, 900, 0.01)
+    play = Play(BAD, "ship", BAD, (BAD,), 7.0, ({"metric": BAD, "variant": BAD, "lift": 0.1, "low": 0.0, "high": 0.2},))
+    return [
+        watched,
+        DecisionCard(experiment, readout),
+        RegistryCard(root),
+        VariantChange(10, 8, 1, 0, 1, {(None, BAD): 1, (BAD, "control"): 1}),
+        seen,
+        Findings("table", 3, columns=(name,), by_day={"2026-11-01": 3}, remarks=(BAD,)),
+        Findings("log", 3, events=(name,), properties=(name,), experiments=(seen,), by_day={}),
+        UnitChoice((UnitCandidate(BAD, 9, 0.1, 0.1, 1.2, 8.0, 1.1, 1.0, 0.0),), 9, 0.1, 0.1, 0.1, {BAD: 0.2}, BAD),
+        SizeTable((SizeRow(BAD, "fixed", 7, 100, 0.1),), 0.8, 0.05, 0.05, 14, (Remedy(f"Take {BAD}.", 9),), (BAD,)),
+        SeedSearch(plan, BAD, salt, salt, 2, (salt,), (0.1, 0.2), ("units", BAD), "The smallest.", BAD),
+        Sync(BAD, differs, differs, (BAD,), (BAD,), BAD, BAD, BAD),
+        Rehearsal(
+            BAD, BAD, 900, 900, False, 7.0, {BAD: 0.1}, 0.05, 0.05, (scenario,), (play,), (BAD,), cancelled=False, seed=1
+        ),
+        Flags({}, problems=(RefusedFlag(1, BAD, BAD),), warnings=(BAD,)),
+    ]
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """One of each, from a plan, a table and a log with hostile names."""
@@ -221,6 +249,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
         RampAnswer("writers", "hold", BAD, BAD, 1, 2, 0.1, 0.5, 3.0, 400, (GuardRow(BAD, BAD, "open", BAD, BAD),)),
         CumulativeEffect(BAD, 0.1, 0.0, 0.2, 0.95, 100, 900, 0.5, ((BAD, 0.1),), 0.1, 0.1, None, None, (BAD,)),
         Watched(watched, (), None, (), BAD),
+        *others(plan, experiment, readout, watched, root),
     ]
 
 

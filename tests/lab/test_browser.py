@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import xpbench as xp
 from benchmarks.lab import browser, serious, set_theme
 from tests.lab.conftest import make_experiments
 from tests.lab.installed import Installed, install, jupyterlab
@@ -48,8 +49,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)  # only to make 500 of them faster
         clock = fixed_clock("2026-11-03T09:00:00", step_seconds=60)
-        import xpbench as xp
-
         for n in range(500):
             xp.register(plan(key=f"e{n:03}", title=f"Experiment {n:03}"), folder / "many" / "experiments", clock=clock)
     return folder
@@ -250,8 +249,6 @@ def test_panel_answers_whether_something_was_tried_and_lists_overdue_letters(wat
 
 
 def test_panel_follows_files_that_change_outside(watched: Any, home: Path) -> None:
-    import xpbench as xp
-
     show_panel(watched.page)
     xp.register(plan(key="later", title="Came later"), home / "experiments")
     watched.page.wait_for_selector("[data-key=later]", timeout=90_000)
@@ -276,6 +273,42 @@ def test_good_memo_verifies_and_tampered_memo_differs(watched: Any) -> None:
     assert "payload digest" in page.locator(".xp-Details").inner_text()
     page.locator(".jp-Dialog").get_by_role("button", name="Ok").click()
     page.wait_for_selector(".jp-Dialog", state="detached")
+
+
+def of_each_depth(memo: str) -> dict[str, tuple[str, str]]:
+    """By exit code of its verdict: a page, and what Lab says of it. A forger's own tools make them from a true memo."""
+    from benchmarks.forger import remade
+    from xpbench import verifier as v
+    from xpbench.memo.render import page
+
+    at = memo.index(v.PAYLOAD) + len(v.PAYLOAD)
+    payload = json.loads(memo[at : memo.index(v.END, at)])
+    other = json.loads(json.dumps(payload))
+    other["page"]["template"] = "0" * 64
+    return {
+        "0": (memo, "✓ Verified"),
+        "1": (memo.replace("as planned", "as wished"), "✕ Differs"),
+        "2": (memo[: len(memo) // 3], "? Unreadable"),
+        "3": (remade({**payload, "schema": 99}, keep_page=True), "↑ Made by a newer version"),
+        "4": (page(other), "◒ Numbers hold, page not compared"),
+        "5": (memo.replace("<body>\n", "<body>\n<p>External mail.</p>", 1), "◐ Numbers hold, page touched"),
+    }
+
+
+def test_each_of_the_six_verdicts_is_shown(watched: Any, home: Path) -> None:
+    page = watched.page
+    made = of_each_depth((home / "experiments" / "decided" / "memo.html").read_text("utf-8"))
+    said = {}
+    for code, (text, _) in made.items():
+        path = home / f"depth-{code}-memo.html"
+        path.write_bytes(text.encode())
+        assert xp.verify(path).exit_code == int(code), code
+        document = open_file(page, path.name)
+        document.get_by_role("button", name="Verify", exact=True).click()
+        said[code] = verdict(document)
+    for code, (_, words) in made.items():
+        assert said[code].startswith(words), said
+    page.evaluate("async () => { await window.jupyterapp.commands.execute('application:close-all'); }")
 
 
 HOSTILE = """<!DOCTYPE html><html><head><title>x</title>

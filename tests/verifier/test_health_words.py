@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,16 @@ import pytest
 import xpbench as xp
 from benchmarks import forger
 from benchmarks.forger import refitted
+from tests.builders import claim, column
 from tests.health.worlds import CASES, healthy
 from tests.memo.making import decided
+from xpbench.data.summary import Finding
 from xpbench.health import run_checks
-from xpbench.verifier.health import _values, is_made_of
+from xpbench.plan import Plan
+from xpbench.verifier.counted import DERIVED, check_counted
+from xpbench.verifier.health import _DATE, _NUMBER, _values, is_made_of
 from xpbench.verifier.health_words import CHECKS, SHARED
+from xpbench.verifier.report import Notes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,10 +61,46 @@ def test_every_sentence_of_every_world_is_made_of_its_pieces() -> None:
         for check in checks:
             title, _, pieces = CHECKS[check.name]
             assert title == check.title
-            for text in (check.meaning, check.next_step):
+            for text, numbers in ((check.meaning, _NUMBER), (check.next_step, _DATE)):
                 count += 1
-                assert is_made_of(text, {*pieces, *SHARED, *told}, names), f"{name}: {check.name}: {text}"
+                assert is_made_of(text, {*pieces, *SHARED, *told}, names, numbers), f"{name}: {check.name}: {text}"
     assert count > 1000
+
+
+def test_every_world_is_counted_alike_by_the_second_implementation() -> None:
+    """A check that follows from the counts of the payload: status, sentence and numbers, in each world of the health tests."""
+    statuses: dict[str, set[str]] = {}
+    for name, inputs, checks in sentences():
+        readout = {"plan": inputs.plan.to_dict(), "summary": json.loads(json.dumps(inputs.summary.to_dict()))}
+        readout["health"] = json.loads(json.dumps([c.to_dict() for c in checks]))
+        notes = Notes()
+        check_counted(notes, readout)
+        assert not notes.differences, (name, [str(d) for d in notes.differences])
+        for c in checks:
+            statuses.setdefault(c.name, set()).add(c.status)
+    assert all(len(statuses[name]) > 1 for name in DERIVED if name != "duplicate_units"), statuses
+
+
+@pytest.mark.parametrize(("action", "status"), [("kept", "fail"), ("excluded", "warn"), ("", "pass")])
+def test_doubled_rows_of_a_table_are_counted_alike(action: str, status: str) -> None:
+    world = healthy()
+    plan = world.plan.to_dict()
+    document = {
+        **plan,
+        "metrics": [{**column("m"), "direction": "increase"}],
+        "hypothesis": claim([{"metric": "m", "direction": "increase"}]),
+        "exposure": {},
+    }
+    inputs = replace(world, plan=Plan(**document))
+    if action:
+        found = Finding("duplicate_units", 3, 900, action)
+        inputs = replace(inputs, summary=replace(inputs.summary, findings=(found,)))
+    check = run_checks(inputs, only=["duplicate_units"])[0]
+    assert check.status == status
+    readout = {"plan": document, "summary": inputs.summary.to_dict(), "health": [check.to_dict()]}
+    notes = Notes()
+    check_counted(notes, json.loads(json.dumps(readout)))
+    assert not notes.differences
 
 
 FREE = (
@@ -68,6 +110,10 @@ FREE = (
     "No value is missing, and none of the others matter.",
     "<b>pass</b>",
     "'Proves a lift'",
+    "+84\u202f%",
+    "9,999",
+    "Nothing to do. +84\u202f%",
+    "Nothing to do. +84%",
 )
 
 
@@ -76,9 +122,13 @@ FREE = (
 def test_a_sentence_of_nobody_lowers_the_verdict(
     payload: dict[str, Any], tmp_path: Path, alone: Any, text: str, where: str
 ) -> None:
-    made = refitted(payload, lambda r: r["health"][-1].update({where: text}))
+    made = refitted(payload, lambda r: first(r, "qa_testers").update({where: text}))
     assert forger.verdicts(made, tmp_path, alone) == {4}
     assert "health checks" in xp.verify(tmp_path / "memo.html").reason
+
+
+def found(name: str, count: int, by: dict[str, int] | None = None) -> dict[str, Any]:
+    return Finding(name, count, 1000, "excluded", by_variant=by or {}).to_dict()
 
 
 def first(readout: dict[str, Any], name: str) -> dict[str, Any]:
@@ -101,6 +151,16 @@ CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a reason why it was due": lambda r: r["due"].update(reason="The horizon is reached: ship it."),
     "units that were needed": lambda r: r["due"].update(units_needed=1),
     "days that were needed": lambda r: r["due"].update(days_needed=1),
+    "a failed gate that passes": lambda r: r["summary"]["findings"].append(found("several_variants", 400, by={"control": 400})),
+    "a share of units that met several variants": lambda r: first(r, "contamination").update(
+        meaning="1 unit (0.001%) met several variants."
+    ),
+    "a number beside it": lambda r: first(r, "contamination")["evidence"].update(share=0.5),
+    "rows that could not be read": lambda r: r["summary"]["findings"].append(found("rejected_lines", 40)),
+    "units that the horizon asks for": lambda r: first(r, "sample_size").update(
+        meaning="9,999 of 9,999 planned units: the horizon is reached."
+    ),
+    "days that are covered": lambda r: first(r, "day_of_week").update(meaning="All days of the week are covered (700 days)."),
     "a planned look": lambda r: r["due"].update(look=1, looks=1),
 }
 
@@ -127,6 +187,7 @@ def test_a_check_of_nobody_lowers_the_verdict(payload: dict[str, Any], tmp_path:
         ("12 units of 'a b' (3.4%) left. Ship.", False),
         ("on 2026-03-02T10:00:00+00:00 units", True),
         ("", True),
+        ("+84\u202f%", False),
     ],
 )
 def test_a_text_is_pieces_numbers_and_quoted_names(text: str, whole: bool) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xpbench.errors import number_of, shown
+from xpbench.errors import InputError, number_of, shown
 from xpbench.experiment.listing import sealed_plans
 from xpbench.experiment.outcomes import outcome_columns, outcome_events
 from xpbench.ledger.clock import Clock, system_clock
@@ -104,13 +104,20 @@ def guard(paths: Iterable[str | Path], *, root: str | Path = "experiments", cloc
         paths: Files, or folders that are searched for Python, SQL and notebooks.
         root: Folder of all experiments.
         clock: Where the time comes from.
+
+    Raises:
+        InputError: `XPB-I01`, a path does not exist: nothing found there would say that all is well.
     """
+    given = [Path(p) for p in paths]
+    for path in given:
+        if not path.exists():
+            raise InputError("XPB-I01", path=str(path))
     plans = sealed_plans(root, clock=clock)
     names = _names(plans)
     found: list[GuardFinding] = []
     unread: list[str] = []
     count = 0
-    for path in _files(paths):
+    for path in _files(given):
         count += 1
         try:
             if path.stat().st_size > LARGEST:

@@ -275,6 +275,10 @@ def _told(kind: str, body: Mapping[str, Any]) -> str:
         return f"Amended when the state of knowledge was “{known}”: {fields}. Reason: {one_line(body.get('reason', ''))}"
     if kind == "decided":
         return f"Decided: {one_line(decided(body))}."
+    from xpbench.ledger.entry import KINDS
+
+    if kind not in KINDS:
+        return f"One more entry of a newer version ({kind}), which says nothing to this one. Install it to see all."
     return f"One more entry: {kind}."
 
 

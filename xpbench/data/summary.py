@@ -20,6 +20,9 @@ SourceForm = Literal["value", "raw", "before"]
 `before`: the same metric in the pre-exposure window (for the pre-experiment bias check)."""
 
 
+SAMPLED = 64
+"""Units in a sample of them, see `Summary.sample`."""
+
 CONCURRENT = "$experiment:"
 """Dimension of the variants of another experiment on the same units, followed by its name."""
 
@@ -195,6 +198,8 @@ class Summary(Shows):
         content: Digest of each column that was read, bound to the ids of the rows; "" is that of the rows themselves. Two
             readings of one table that took different columns agree in those that both took. Empty where the fingerprint is
             that of files. It goes into the ledger with a look, and no further.
+        sample: Hashes of a few units with their variants, cut to 32 bits, by which a later reading shows whether the units of
+            this one are still there; "" where the source has none. It goes where `content` goes.
         made_for: Digest of what a plan says of reading data (`Plan.reads`), "" where nobody knows.
     """
 
@@ -215,6 +220,7 @@ class Summary(Shows):
     data_until: str = ""
     engine: str = ""
     content: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    sample: str = field(default="", repr=False, compare=False)
     made_for: str = field(default="", repr=False, compare=False)
     _by_place: dict[tuple[str, str, str, str, str], Cell] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -71,7 +71,8 @@ def _counts_of(entry: Entry | None) -> Summary | None:
     until = str(entry.body.get("data_until", ""))
     first = str(entry.body.get("first_exposure", ""))
     seen = str(entry.body["fingerprint"])
-    return Summary("the look before", seen, 0, units, (), first_exposure=first, data_until=until)
+    sample = str(entry.body.get("sample", ""))
+    return Summary("the look before", seen, 0, units, (), first_exposure=first, data_until=until, sample=sample)
 
 
 def _found_before(entries: tuple[Entry, ...]) -> tuple[str, str]:

@@ -246,4 +246,5 @@ def seen(plan: Plan, summary: Summary, reading: Mapping[str, Any]) -> dict[str, 
         "plan_digest": plan.digest,
         "reading": dict(reading),
         "outcomes_of": pooled_outcomes(plan, summary),
+        **({"sample": summary.sample} if summary.sample else {}),
     }

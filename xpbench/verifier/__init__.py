@@ -15,6 +15,8 @@ In the order of the work:
     numbers     rows and decision against the readout's
     derived     sentences beside the numbers          first       whether the plan came first
     health      what health checks may say            health_words   their titles and wordings
+    growth      what changed since the look before
+    counted     what health checks say of counts
     signed      signatures by Ed25519 keys               ratio       the sample ratio from the units
     page        the page as a reader sees it             template    fixed wording around its cells
     said        numbers of a text, traced to cells

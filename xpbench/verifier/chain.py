@@ -23,11 +23,11 @@ def chain(lines: Sequence[str]) -> Iterator[tuple[J, str]]:
     head, last = START, ""
     for number, line in enumerate(lines, 1):
         entry = loads(line)
+        if entry["schema"] > LEDGER_SCHEMA:  # which may be written and hashed in another way
+            raise NewerError(f"entry {number} of the ledger has schema {entry['schema']}")
         own = _SUM.search(line)
         if own is None or sha256(line[: own.start()] + "}") != own[1]:
             raise ValueError(f"entry {number} was changed: its own SHA-256 does not fit")
-        if entry["schema"] > LEDGER_SCHEMA:
-            raise NewerError(f"entry {number} of the ledger has schema {entry['schema']}")
         if entry["seq"] != number or entry["prev"] != head:
             raise ValueError(f"entry {number} does not follow from the one before: removed, added, moved, or a fork")
         if entry["at"] < last and not entry.get("set_back_seconds"):

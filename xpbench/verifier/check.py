@@ -11,12 +11,14 @@ from typing import Any
 
 from xpbench.verifier.bound import check_bound
 from xpbench.verifier.chain import START, chain, check_ledger, check_story
+from xpbench.verifier.counted import check_counted
 from xpbench.verifier.derived import check_said, check_stamps
 from xpbench.verifier.exports import check_archive, memo_in
 from xpbench.verifier.file import FIRST, PAGES, PAYLOAD, read, sealed
 from xpbench.verifier.first import check_first
 from xpbench.verifier.futility import check_futility
 from xpbench.verifier.grammar import KINDS
+from xpbench.verifier.growth import check_growth
 from xpbench.verifier.letter import WATCH_LETTER, LetterPage, check_letter_page
 from xpbench.verifier.numbers import check_decision, check_estimates
 from xpbench.verifier.over_time import check_over_time
@@ -64,7 +66,13 @@ def _verify(path: str | Path, notes: Notes, extra: Mapping[str, Any]) -> tuple[s
         check_futility(notes, readout)
         check_decision(notes, payload)
         renderer = extra.get("renderer")
-        check_said(notes, payload, None if renderer is None else renderer.version)
+        version = None if renderer is None else renderer.version
+        check_said(notes, payload, version)
+        is_own = version is None or readout["versions"].get("xpbench") == version
+        if is_own:
+            check_counted(notes, readout)
+        if entries is not None:
+            check_growth(notes, payload, entries, is_own=is_own)
         if seal_text is not None:
             check_marks(notes, payload, parsed_page(document))
         check_page(notes, payload, document if seal_text is not None else None, extra.get("renderer"))

@@ -11,8 +11,11 @@ from xpbench.verifier.report import J, Notes
 
 _NUMBER = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:T[\d:.]+(?:[+\-]\d{2}:\d{2}|Z)?)?"
-    r"|[+\-−]?\d[\d,]*(?:\.\d+)?(?:e[+\-]?\d+)?(?:%|\u202f%)?|nan|inf"
+    r"|[\-−]?\d[\d,]*(?:\.\d+)?(?:e[+\-]?\d+)?%?|nan|inf"
 )
+"""No sentence of a check has a plus sign or writes a share as the page writes a lift: checks never show an effect."""
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+"""All that a next step may count with."""
 LONGEST = 120
 """Characters of a name that is shown; the rest is cut."""
 _VARYING = frozenset(("missing_values",))
@@ -49,7 +52,10 @@ def check_health_words(notes: Notes, readout: J, *, is_own: bool) -> None:
             else:
                 _check_left(notes, readout, check)
         said = {*pieces, *SHARED, *told}
-        unknown += [name for text in (check["meaning"], check["next_step"]) if not is_made_of(text, said, names_of_data)]
+        if not is_made_of(check["meaning"], said, names_of_data) or not is_made_of(
+            check["next_step"], said, names_of_data, numbers=_DATE
+        ):
+            unknown.append(name)
     if is_own and not unknown and set(names) != set(CHECKS):
         notes.differs("health, checks", "every check", f"none of {', '.join(sorted(set(CHECKS) - set(names)))}")
     if unknown:
@@ -91,14 +97,17 @@ def _values(readout: J) -> tuple[set[str], set[str]]:
 _NAMED = ("key", "name", "column", "event", "property", "experiment", "variant_property", "experiment_property")
 
 
-def is_made_of(text: str, pieces: Iterable[str], values: Iterable[str]) -> bool:
-    """Whether a text is a row of house pieces, numbers and quoted names, and of nothing else.
+def is_made_of(text: str, pieces: Iterable[str], values: Iterable[str], numbers: re.Pattern[str] = _NUMBER) -> bool:
+    """Whether a text is a row of house pieces, numbers and quoted names, and of nothing else; a number alone is not a sentence.
 
     Args:
         text: A sentence or two.
         pieces: What the house writes between values.
         values: Names that the plan or the data have.
+        numbers: What counts as one.
     """
+    if text and not any(c.isalpha() for c in text):
+        return False
     whole = [p for p in pieces if p in text]
     quoted = _as_shown(values, text)
     reached = {0}
@@ -107,20 +116,22 @@ def is_made_of(text: str, pieces: Iterable[str], values: Iterable[str]) -> bool:
             continue
         reached |= {at + len(p) for p in whole if text.startswith(p, at)}
         reached |= {at + len(q) for q in quoted if text.startswith(q, at)}
-        match = _NUMBER.match(text, at)
+        match = numbers.match(text, at)
         if match is not None and (at == 0 or not (text[at - 1].isdigit() or text[at - 1] == ".")):
             reached.add(match.end())
     return len(text) in reached
 
 
 def _as_shown(names: Iterable[str], text: str) -> set[str]:
-    """How the house shows names: in quotes, on one line, without what steers, and cut where they are long."""
-    found: set[str] = set()
+    """Names as the house shows them, where the text quotes anything."""
     if "'" not in text and '"' not in text:
-        return found
-    for name in names:
-        shown = "".join(
-            " " if category(c) in ("Cc", "Zl", "Zp") else c for c in repr(name) if category(c) not in ("Cf", "Cs", "Co")
-        )
-        found.add(shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…")
-    return found
+        return set()
+    return {as_shown(name) for name in names}
+
+
+def as_shown(name: str) -> str:
+    """How the house shows a name: in quotes, on one line, without what steers, and cut where it is long."""
+    shown = "".join(
+        " " if category(c) in ("Cc", "Zl", "Zp") else c for c in repr(name) if category(c) not in ("Cf", "Cs", "Co")
+    )
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"

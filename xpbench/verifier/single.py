@@ -19,10 +19,9 @@ PARTS = (
         "ratio",
         "posterior",
         "documented",
-        "rows",
     ),
-    *("rule", "health_words", "health", "numbers", "derived", "over_time", "template", "page", "said", "watching"),
-    *("programme", "check"),
+    *("rows", "rule", "health_words", "health", "numbers", "counted", "growth", "derived", "over_time", "template", "page"),
+    *("said", "watching", "programme", "check"),
 )
 """Order of the parts: each comes after those whose names it needs when it is loaded."""
 

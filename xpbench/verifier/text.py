@@ -66,7 +66,8 @@ def canonical(value: J) -> str:
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, dict):
-        keys = sorted(value, key=lambda k: k.encode("utf-16-be", "surrogatepass"))
+        plain = all(map(str.isascii, value))  # where the order of UTF-16 is that of the letters
+        keys = sorted(value) if plain else sorted(value, key=lambda k: k.encode("utf-16-be", "surrogatepass"))
         return "{" + ",".join(f"{_quoted(k)}:{canonical(value[k])}" for k in keys) + "}"
     return "[" + ",".join(map(canonical, value)) + "]"
 

@@ -18,7 +18,7 @@ from xpbench.data.engines.embedded import engine_name, from_parquet, literal, qu
 from xpbench.data.logs.log import MARK, LogProperties, column_hint, happened, stored_as, texts_of
 from xpbench.data.logs.opening import kind_of, plain_frame
 from xpbench.data.logs.placed import from_parts, placed, some_lack
-from xpbench.data.summary import Finding
+from xpbench.data.summary import SAMPLED, Finding
 from xpbench.errors import DataError, plain, shown
 from xpbench.files import partition_names
 from xpbench.interrupts import KeptFolder
@@ -170,6 +170,11 @@ class DuckLog:
     def content(self) -> Mapping[str, str]:
         """Digest of the events and of each property, taken with the fingerprint; none of files."""
         return self._content
+
+    def sample(self, units: nw.LazyFrame[Any]) -> str:
+        """The smallest hashes; another release may hash otherwise, so they go by the engine's name."""
+        query = f"SELECT hash(u, variant) AS h FROM ({units.to_native().sql_query()}) ORDER BY h LIMIT {SAMPLED}"
+        return f"{self.engine} {''.join(f'{h >> 32:08x}' for (h,) in self.all(query))}"
 
     def findings(self) -> list[Finding]:
         """What was counted when the log was opened."""

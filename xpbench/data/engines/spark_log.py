@@ -255,6 +255,10 @@ class SparkLog:
             self.fingerprint()
         return self._counted
 
+    def sample(self, units: nw.LazyFrame[Any]) -> str:
+        """None: it would cost a job of its own."""
+        return ""
+
     def findings(self) -> list[Finding]:
         """What was counted when the log was opened."""
         return []

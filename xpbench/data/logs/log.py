@@ -325,6 +325,14 @@ class Log(Protocol):
         """Digest of the events and of each property that was read, whatever else was: see `Summary.content`."""
         ...
 
+    def sample(self, units: nw.LazyFrame[Any]) -> str:
+        """Of units (u, variant): see `Summary.sample`; "" where the engine takes none.
+
+        Args:
+            units: One row for each unit and variant.
+        """
+        ...
+
     def findings(self) -> list[Any]:
         """What was counted when the log was opened."""
         ...

@@ -98,6 +98,8 @@ class LogReading:
         self.refuse_rounded(table)
         found = exposed(log, table, plan, counted, self.unit_tests())
         self.findings += found.findings
+        # ids of people change as they log in
+        sample = "" if plan.exposure.identities == "merge" else log.sample(found.units.select("u", "variant"))
         n = sum(found.by_variant.values())
         if people is not None:
             self.findings.append(merged_ids(log, people, found.units, plan, shared))
@@ -157,6 +159,7 @@ class LogReading:
             findings=tuple(self.findings),
             cells=tuple(cells),
             others=others,
+            sample=sample,
         )
         return look, units
 

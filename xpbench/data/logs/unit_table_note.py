@@ -40,6 +40,7 @@ class TableLook:
     findings: tuple[Finding, ...]
     cells: tuple[Cell, ...]
     others: tuple[str, ...] = ()
+    sample: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The look as a JSON value."""
@@ -50,6 +51,7 @@ class TableLook:
             "findings": [f.to_dict() for f in self.findings],
             "cells": [c.to_dict() for c in self.cells],
             "others": list(self.others),
+            "sample": self.sample,
         }
 
     @classmethod
@@ -62,6 +64,7 @@ class TableLook:
             findings=tuple(Finding(**f) for f in data["findings"]),
             cells=tuple(Cell.from_dict(c) for c in data["cells"]),
             others=tuple(data.get("others", ())),
+            sample=str(data.get("sample", "")),
         )
 
 
@@ -158,6 +161,7 @@ def _summed(
         last_exposure=time_of(look.last),
         data_until=time_of(look.until),
         engine=look.engine,
+        sample=look.sample,
     )
     if take is not None:
         from xpbench.data.unit_values import unit_values  # brings numpy, which moments don't need

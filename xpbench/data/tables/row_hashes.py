@@ -6,12 +6,14 @@ They are made for finding differences and doubled ids, not against people who lo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from xpbench.data.summary import SAMPLED
 
 HashWords = NDArray[np.uint64]
 
@@ -84,6 +86,40 @@ class Coded:
     index: NDArray[np.integer[Any]]
 
 
+class Sample:
+    """The smallest hashes of a table's rows, each of an id with its variant: the same rows whatever their order.
+
+    Rows that are added leave a sampled row in the sample, or push it out by smaller hashes; so two samples show whether the
+    rows of one table are still there in another. No id can be found again from a hash that is cut to 32 bits, but whoever has
+    an id can ask whether it may be among the few that were sampled.
+    """
+
+    def __init__(self) -> None:
+        self.words: HashWords = np.empty(0, dtype=np.uint64)
+        self.counts: Callable[[NDArray[np.intp]], NDArray[np.bool_]] | None = None
+
+    def see(self, hashes: HashWords) -> None:
+        """Take up the hashes of a batch; `counts` says of positions in it which rows count."""
+        if len(self.words) < SAMPLED:
+            at = np.arange(len(hashes))
+            at = at if self.counts is None else at[self.counts(at)]
+            if len(at) > SAMPLED:
+                at = at[np.argpartition(hashes[at], SAMPLED - 1)[:SAMPLED]]
+        else:
+            at = np.flatnonzero(hashes < self.words[-1])
+            at = at if self.counts is None else at[self.counts(at)]
+        if len(at):
+            self.add(hashes[at])
+
+    def add(self, words: HashWords) -> None:
+        """Take up further hashes."""
+        self.words = np.unique(np.concatenate([self.words, words]))[:SAMPLED]
+
+    def text(self) -> str:
+        """The upper 32 bits of each, in order, eight hexadecimal digits a row."""
+        return "".join(f"{int(w) >> 32:08x}" for w in self.words)
+
+
 class RowHash:
     """Sum and exclusive or of the hashes of rows: what is left of a table whatever the order of its rows."""
 
@@ -99,13 +135,14 @@ class RowHash:
             self._memory = [np.empty(rows, dtype=np.uint64) for _ in range(4)]
         return [memory[:rows] for memory in self._memory]
 
-    def of(self, columns: Iterable[HashWords | Coded], rows: int) -> tuple[int, int, list[int]]:
+    def of(self, columns: Iterable[HashWords | Coded], rows: int, sample: Sample | None = None) -> tuple[int, int, list[int]]:
         """Sum (modulo 2**64) and exclusive or over the rows of a batch, and a sum for each column with the row's id.
 
         Args:
             columns: Bits of the numbers, or hashes of the texts, of every column; each is done with before the next. The first
                 two say which row it is.
             rows: How many there are.
+            sample: Is shown the hashes of the first two columns alone.
 
         Returns:
             Sum and exclusive or over whole rows; then sums of the hashes of the first two columns alone, and of these with each
@@ -126,6 +163,8 @@ class RowHash:
             if i == 1:
                 np.copyto(row, whole)
                 own.append(self._sum_of(row, None, part, alone))
+                if sample is not None:
+                    sample.see(part)
             elif i > 1:
                 words = (bits.words ^ (bits.words >> np.uint64(32)))[bits.index] if isinstance(bits, Coded) else alone
                 own.append(self._sum_of(row, words, part, alone))

@@ -28,7 +28,7 @@ from xpbench.data.tables.exact_products import (
     sums_by_variant,
     unit_above,
 )
-from xpbench.data.tables.row_hashes import NOTHING, Coded, HashWords, RowHash, hash_text
+from xpbench.data.tables.row_hashes import NOTHING, Coded, HashWords, RowHash, Sample, hash_text
 
 Codes = NDArray[np.intp]
 
@@ -145,6 +145,7 @@ class PassResult:
         kept: Rows that count, by variant: of a variant of the plan, with an id.
         hashes: Sum (modulo 2**64) and exclusive or of the hashes of all rows; zeros where not asked for.
         own: Sums of the hashes of ids with variants, and of these with each measure and text; empty where not asked for.
+        sample: Of the ids with variants, of rows that count.
         ranges: By measure.
         unique: Every id that counts stands on one row; None where that is not known.
         sums: By block and variant, of blocks without an odd value.
@@ -156,6 +157,7 @@ class PassResult:
     kept: list[int]
     hashes: tuple[int, int]
     own: list[int]
+    sample: str
     ranges: dict[str, Range]
     unique: bool | None
     sums: dict[int, list[ExactSums]]
@@ -186,6 +188,7 @@ class _Partial:
     total: int = 0
     mixed: int = 0
     own: list[int] = field(default_factory=list)
+    sample: Sample = field(default_factory=Sample)
     ranges: list[Range] = field(default_factory=list)
     runs: list[tuple[BatchPlace, int, int]] = field(default_factory=list)
     keys: list[tuple[BatchPlace, NDArray[np.int64]]] = field(default_factory=list)
@@ -309,6 +312,7 @@ class Scan:
             whole.total = (whole.total + other.total) % 2**64
             whole.mixed ^= other.mixed
             whole.add_own(other.own)
+            whole.sample.add(other.sample.words)
             for mine, more in zip(whole.ranges, other.ranges, strict=True):
                 mine.add(more)
             whole.runs += other.runs
@@ -330,6 +334,7 @@ class Scan:
             whole.kept,
             (whole.total, whole.mixed),
             whole.own,
+            whole.sample.text(),
             ranges,
             self._unique(whole) if self.checks else None,
             sums,
@@ -367,6 +372,16 @@ def _too_long(found: Range) -> bool:
     return found.digits is None or found.bound * 10.0**found.digits > 2.0**52
 
 
+def _counting(planned: Mask, index: NDArray[np.integer[Any]], missing: Mask | None) -> Callable[[Codes], Mask]:
+    """Says of rows of a batch which count: of a variant of the plan, with an id."""
+
+    def counts(at: Codes) -> Mask:
+        good: Mask = planned[index[at]]
+        return good if missing is None else good & ~missing[at]
+
+    return counts
+
+
 class _Worker:
     """What one thread does with a batch."""
 
@@ -397,6 +412,7 @@ class _Worker:
         if scan.checks:
             found = ids(batch.column(layout.unit))
             keys, missing = found.keys, found.missing
+            out.sample.counts = _counting(np.array([v >= 0 for v in table]), index, missing)
             self._hash(batch, keys, index, [label for label, _ in entries], columns, lows)
             out.without_id += 0 if missing is None else int(missing.sum())
         if missing is not None or any(n and table[e] < 0 for e, n in enumerate(met)):
@@ -447,7 +463,7 @@ class _Worker:
             for name in self.scan.layout.texts:
                 yield text_hashes(batch.column(name))[0]
 
-        total, mixed, own = self.rows.of(words(), len(index))
+        total, mixed, own = self.rows.of(words(), len(index), self.out.sample)
         self.out.add_own(own)
         self.out.total = (self.out.total + total) % 2**64
         self.out.mixed ^= mixed
