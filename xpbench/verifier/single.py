@@ -20,8 +20,8 @@ PARTS = (
         "posterior",
         "documented",
     ),
-    *("rows", "rule", "health_words", "health", "numbers", "counted", "growth", "derived", "over_time", "template", "page"),
-    *("said", "watching", "programme", "check"),
+    *("rows", "rule", "health_words", "health", "numbers", "counted", "growth", "derived", "over_time", "template"),
+    *("page", "said", "watching", "programme", "check"),
 )
 """Order of the parts: each comes after those whose names it needs when it is loaded."""
 
@@ -89,7 +89,7 @@ def _names(source: str) -> list[str]:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             out.append(node.name)
         elif isinstance(node, ast.Assign):
-            out += [t.id for t in node.targets if isinstance(t, ast.Name)]
+            out += [n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)]  # `A, B = …` as well
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             out.append(node.target.id)
     return out
