@@ -270,7 +270,7 @@ class UnitTable:
         same = " AND ".join(
             f"{w} LIKE {literal('%' + name + '%')} AND trim({w}) = {literal(name)}" for name, w in short.items()
         )
-        (again,) = self.one(f"SELECT count_if({same}) FROM source")
+        (again,) = self.one(f"SELECT count(*) FROM source WHERE {same}")  # as a filter, which stops at the first column
         if again:
             self.all(f"CREATE OR REPLACE TEMP TABLE source AS SELECT * FROM source WHERE coalesce(NOT ({same}), true)")
             self.find("repeated_header", int(again), 0, "not read", detail="The header is there again between rows.")
@@ -352,9 +352,12 @@ class UnitTable:
             DataError: `XPB-D65`.
         """
         listed = ", ".join(map(literal, TOTALS))
+        is_total = f"rtrim(lower(CAST(u AS VARCHAR)), ': ') IN ({listed}) AND v IS NOT NULL"
+        if not self.all(f"SELECT 1 FROM base WHERE {is_total} LIMIT 1"):
+            return  # rows are numbered only where it matters
         found = self.all(
             f"SELECT r, CAST(u AS VARCHAR) FROM (SELECT row_number() OVER () AS r, u, v FROM base) "
-            f"WHERE rtrim(lower(CAST(u AS VARCHAR)), ': ') IN ({listed}) AND v IS NOT NULL ORDER BY r DESC LIMIT 4"
+            f"WHERE {is_total} ORDER BY r DESC LIMIT 4"
         )
         if found and len({row[1].lower() for row in found}) == len(found) < 4:
             raise DataError("XPB-D65", row=plain(f"{found[0][0]:,}"), unit=found[0][1], column=unit)
