@@ -134,11 +134,11 @@ def main() -> None:
     options = parser.parse_args()
     total: Counter[tuple[str, str]] = Counter()
     odd: list[str] = []
-    start, step = time.monotonic(), 150
+    start, step = time.monotonic(), 25
     with ProcessPoolExecutor(options.jobs) as pool:
         todo = list(range(0, options.cases, step))
         while todo and time.monotonic() - start < options.seconds:
-            wave, todo = todo[: 4 * options.jobs], todo[4 * options.jobs :]
+            wave, todo = todo[: 2 * options.jobs], todo[2 * options.jobs :]
             futures = [pool.submit(some, options.seed, at, min(step, options.cases - at)) for at in wave]
             for future in futures:
                 found, other = future.result()
