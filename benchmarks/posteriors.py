@@ -147,7 +147,8 @@ def main() -> None:
     counts = {kind: {word: total[kind, word] for word in ("same", "differs", "silent")} for kind in KINDS}
     print(json.dumps(counts), *odd[:20], f"{time.monotonic() - start:.0f} s", sep="\n")
     if options.write:
-        command = f"python -m benchmarks.posteriors --cases {options.cases} --seed {options.seed} --write"
+        until = "" if math.isinf(options.seconds) else f" --seconds {options.seconds:g}"
+        command = f"python -m benchmarks.posteriors --cases {options.cases} --seed {options.seed}{until} --write"
         file = RESULTS / "posteriors.json"
         earlier = json.loads(file.read_text())["runs"] if file.exists() else []
         run = {**header(command), "seed": options.seed, "cases": sum(total.values()), "found": counts, "odd": odd}
