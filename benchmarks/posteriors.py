@@ -134,11 +134,11 @@ def main() -> None:
     options = parser.parse_args()
     total: Counter[tuple[str, str]] = Counter()
     odd: list[str] = []
-    start, step = time.monotonic(), 150
+    start, step = time.monotonic(), 25
     with ProcessPoolExecutor(options.jobs) as pool:
         todo = list(range(0, options.cases, step))
         while todo and time.monotonic() - start < options.seconds:
-            wave, todo = todo[: 4 * options.jobs], todo[4 * options.jobs :]
+            wave, todo = todo[: 2 * options.jobs], todo[2 * options.jobs :]
             futures = [pool.submit(some, options.seed, at, min(step, options.cases - at)) for at in wave]
             for future in futures:
                 found, other = future.result()
@@ -147,7 +147,8 @@ def main() -> None:
     counts = {kind: {word: total[kind, word] for word in ("same", "differs", "silent")} for kind in KINDS}
     print(json.dumps(counts), *odd[:20], f"{time.monotonic() - start:.0f} s", sep="\n")
     if options.write:
-        command = f"python -m benchmarks.posteriors --cases {options.cases} --seed {options.seed} --write"
+        until = "" if math.isinf(options.seconds) else f" --seconds {options.seconds:g}"
+        command = f"python -m benchmarks.posteriors --cases {options.cases} --seed {options.seed}{until} --write"
         file = RESULTS / "posteriors.json"
         earlier = json.loads(file.read_text())["runs"] if file.exists() else []
         run = {**header(command), "seed": options.seed, "cases": sum(total.values()), "found": counts, "odd": odd}
