@@ -15,7 +15,7 @@ WHO_COUNTS = ("/exposure", "/data", "/variants")
 """Fields of the plan whose amendment leaves no look to compare with."""
 
 LOST_ABOVE = 0.005
-SAMPLED, OF_ONE, MISSING_ABOVE, FEWEST = 64, 8, 0.05, 4
+SAMPLED, HASH_DIGITS, MISSING_ABOVE, FEWEST = 64, 8, 0.05, 4
 WARN_ABOVE, FAIL_ABOVE, WARN_ERRORS, FAIL_ERRORS, GROWN = 0.01, 0.05, 0.5, 1.0, 0.5
 
 
@@ -123,7 +123,7 @@ def _sampled_gone(then: str, now: str) -> tuple[int, int]:
     (kind, _, earlier), (other, _, later) = then.rpartition(" "), now.rpartition(" ")
     if kind != other or not earlier or not later:
         return 0, 0
-    old, new = ([text[i : i + OF_ONE] for i in range(0, len(text), OF_ONE)] for text in (earlier, later))
+    old, new = ([text[i : i + HASH_DIGITS] for i in range(0, len(text), HASH_DIGITS)] for text in (earlier, later))
     asked = {h for h in old if len(new) < SAMPLED or h <= new[-1]}
     return len(asked), len(asked - set(new))
 

@@ -89,7 +89,7 @@ def _names(source: str) -> list[str]:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             out.append(node.name)
         elif isinstance(node, ast.Assign):
-            out += [n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)]  # `A, B = …` as well
+            out += [n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)]  # of a tuple each name
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             out.append(node.target.id)
     return out
