@@ -112,7 +112,8 @@ def test_other_columns_are_other_looks(tmp_path: Path, table: Path) -> None:
     assert experiment.status().looks == 1
     other = xp.units(str(table), unit="id", variant="other", variants={0: "a", 1: "b"})
     readout = experiment.readout(other)
-    assert readout.stamps == ("MORE LOOKS THAN PLANNED",)
+    assert readout.stamps == ("INVALID", "MORE LOOKS THAN PLANNED")  # half of the units are in another variant
+    assert [c.name for c in readout.health if c.status == "fail"] == ["shrunk_data"]
     assert readout.to_dict()["headline"].endswith("at one of more looks than the plan allows for")
     assert experiment.status().looks == 2
     experiment.decide(readout, "ship none", because="b", by="a")

@@ -32,7 +32,7 @@ export class PlanView extends ReactWidget {
     } catch (error) {
       return (
         <p className="xp-Problem" role="alert">
-          ✕ {this._trans.__('This file can't be read as a plan or memo:')} {reasonOf(error)}
+          ✕ {this._trans.__('This file cannot be read as a plan or memo:')} {reasonOf(error)}
         </p>
       );
     }
