@@ -213,3 +213,16 @@ def test_the_page_that_they_forge_verifies(memo: Any, alone: Any, tmp_path: Path
     path = tmp_path / "memo.html"
     path.write_text(resealed(memo.html), encoding="utf-8", newline="")
     assert (xp.verify(path).exit_code, alone.verify(path, renderer=alone.PAGE).exit_code) == (0, 0)
+
+
+def test_a_template_that_no_version_wrote_is_a_difference(tmp_path: Path) -> None:
+    """Cut by one sign, it read as a page of another version: numbers hold, and the page was not looked at."""
+    payload = json.loads(json.dumps(decided(tmp_path).memo().to_dict()))
+    path = tmp_path / "cut.html"
+    path.write_bytes(remade(payload, keep_page=True).encode())
+    assert xp.verify(path).exit_code == 0
+    payload["page"]["template"] = payload["page"]["template"][1:]
+    path.write_bytes(remade(payload, keep_page=True).encode())
+    report = xp.verify(path)
+    assert report.exit_code == 1
+    assert "page, template" in [d.part for d in report.differences]

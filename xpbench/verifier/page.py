@@ -229,6 +229,9 @@ def check_page(notes: Notes, payload: J, document: str | None, renderer: Rendere
     if page is None:
         known = list(renderer.templates.values())[1:]  # those before the newest: no page of today lacks its cells
     else:
+        if re.fullmatch("[0-9a-f]{64}", str(page["template"])) is None:  # no version ever wrote that
+            notes.differs("page, template", "a SHA-256 digest", str(page["template"]))
+            return
         if page["template"] not in renderer.templates:
             notes.not_checked.append("the page was not made again: its template is not one that this version knows")
             return
