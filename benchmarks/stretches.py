@@ -2,7 +2,7 @@
 
     results = Stretches("files", asked, pieces).run(work, minutes=30)
 
-What is done is in `results/<name>.partial.json` until the run is complete; a run that asks for something else begins anew.
+What is done is in `results/<name>.partial.json` until the run is complete; a run that asks for something else starts again.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ def test_after_an_amendment_of_what_counts_there_is_nothing_to_compare_with(tmp_
     a = hands(tmp_path, "table")
     e = a.register()
     e.readout(a.read(alike(a, 0.0)))
-    e = e.amend(e.plan.changed(data={"duplicates": "first"}), reason="ids were made anew", by="ana")
+    e = e.amend(e.plan.changed(data={"duplicates": "first"}), reason="ids were made again", by="ana")
     assert grows(e.readout(a.read(alike(a, 0.0)))).status == "not answerable"
 
 

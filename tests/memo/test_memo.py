@@ -252,6 +252,7 @@ def test_a_decision_against_the_rule_stands_in_the_headline(tmp_path):
     assert '<strong class="warn">differs from the rule of the plan, which says: Ship none (R3)</strong>' in memo.html
     assert '<span data-x="headline">Ship beta, against the rule of the plan</span>' in memo.html
     assert ">Deviations from the plan</h2><p>none" not in memo.html
+    assert "Deviations: the decision; amendments: none" in memo.save(tmp_path / "override.md").read_text("utf-8")
     assert xp.verify(memo.save(tmp_path / "override.html")).exit_code == 0
 
 

@@ -198,7 +198,7 @@ class Readout(Shows):
         interactions: With other experiments that the source shows on the same units.
         methods: Edition of the statistical methods (`plan.methods`).
         futility: What the plan's futility row costs in power; None where it has none.
-        root: Folder of all experiments, for `shrunk`; "" where it is not known. It is no part of the readout's content.
+        root: Folder of all experiments, for `shrunk`; "" where it is not known. The content of a readout does not hold it.
     """
 
     key: str

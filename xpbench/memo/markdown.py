@@ -50,10 +50,16 @@ def markdown(payload: Mapping[str, Any]) -> str:
     lines += [
         f"Health: {e(' · '.join(x['text'] for x in c['health_line']))}  ",
         f"Looks: {e(c['looks']['line'])}. {e(c['looks']['cost'])}  ",
-        f"Deviations: {len(c['deviations']) or 'none'}; amendments: {len(c['amendments']) or 'none'}",
+        f"Deviations: {_deviations(c)}; amendments: {len(c['amendments']) or 'none'}",
         "",
         f"Plan `{h['digest'][:16]}`, memo payload `{digest(dict(payload))[:16]}`, ledger `{c['witness']['length']}:"
         f"{c['witness']['digest'][:16]}`. This is a copy to read; the HTML memo carries the evidence.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _deviations(c: Mapping[str, Any]) -> str:
+    """How many, and whether the decision itself is one, as the page says it."""
+    decided = ["the decision"] if c["decision"]["differs"] else []
+    return " and ".join([*decided, *([str(len(c["deviations"]))] if c["deviations"] else [])]) or "none"

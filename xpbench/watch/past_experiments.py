@@ -555,7 +555,7 @@ def prior_of_others(root: str | Path, key: str) -> LiftPrior | None:
 
     Args:
         root: Folder of all experiments.
-        key: The experiment that is left out: a lift is no evidence about itself.
+        key: The experiment that is left out: a lift is not evidence about itself.
     """
     try:
         if sum(entry.is_dir() for entry in os.scandir(root)) <= LEAST_OTHERS:  # this one is among them
